@@ -1,0 +1,44 @@
+/* bf16 and IEEE half conversions, exact (facts section 6.6). */
+#ifndef RMR_HALF_H
+#define RMR_HALF_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline float rmr_bf16_to_f32(uint16_t h)
+{
+    const uint32_t u = (uint32_t)h << 16;
+    float f;
+    memcpy(&f, &u, 4);
+    return f;
+}
+
+/* Round to nearest even; NaN stays a quiet NaN. */
+static inline uint16_t rmr_f32_to_bf16(float f)
+{
+    uint32_t u;
+    memcpy(&u, &f, 4);
+    if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)((u >> 16) | 0x40u);
+    return (uint16_t)((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+}
+
+static inline float rmr_f16_to_f32(uint16_t h)
+{
+    const uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
+    const uint32_t exp = (h >> 10) & 31u;
+    uint32_t man = h & 1023u, u;
+    float f;
+    if (exp == 31u) {
+        u = sign | 0x7f800000u | (man << 13) | (man ? 0x400000u : 0u);
+    } else if (exp != 0) {
+        u = sign | ((exp + 112u) << 23) | (man << 13);
+    } else {
+        f = (float)man * 0x1p-24f; /* subnormal half: exact in float */
+        memcpy(&u, &f, 4);
+        u |= sign;
+    }
+    memcpy(&f, &u, 4);
+    return f;
+}
+
+#endif

@@ -1,0 +1,112 @@
+/* Counted allocation through the host's hooks, or the C library's allocator. */
+#define _POSIX_C_SOURCE 200809L
+#include "mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void *REMORA_CALL libc_alloc(void *user, size_t size, size_t align)
+{
+    void *p = NULL;
+    (void)user;
+    return posix_memalign(&p, align, size) == 0 ? p : NULL;
+}
+
+static void REMORA_CALL libc_release(void *user, void *p, size_t size, size_t align)
+{
+    (void)user, (void)size, (void)align;
+    free(p);
+}
+
+static void *REMORA_CALL libc_resize(void *user, void *p, size_t old_size, size_t size, size_t align)
+{
+    void *q = libc_alloc(user, size, align);
+    if (q == NULL) return NULL;
+    memcpy(q, p, old_size < size ? old_size : size);
+    free(p);
+    return q;
+}
+
+void rmr_mem_init(rmr_mem *mem)
+{
+    if (mem->alloc == NULL) {
+        mem->alloc = libc_alloc;
+        mem->resize = libc_resize;
+        mem->release = libc_release;
+    }
+    atomic_init(&mem->bytes, 0);
+}
+
+void *rmr_alloc(rmr_mem *mem, size_t size)
+{
+    if (size == 0) size = 1;
+    if (size > PTRDIFF_MAX) return NULL;
+    void *p = mem->alloc(mem->user, size, RMR_ALIGN);
+    if (p != NULL) atomic_fetch_add_explicit(&mem->bytes, size, memory_order_relaxed);
+    return p;
+}
+
+void *rmr_calloc(rmr_mem *mem, size_t n, size_t size)
+{
+    uint64_t total;
+    if (!rmr_mul_ok(n, size, &total) || total > PTRDIFF_MAX) return NULL;
+    void *p = rmr_alloc(mem, (size_t)total);
+    if (p != NULL) memset(p, 0, (size_t)total);
+    return p;
+}
+
+void *rmr_resize(rmr_mem *mem, void *p, size_t old_size, size_t size)
+{
+    if (p == NULL) return rmr_alloc(mem, size);
+    if (old_size == 0) old_size = 1;
+    if (size == 0) size = 1;
+    if (size > PTRDIFF_MAX) return NULL;
+    void *q = mem->resize(mem->user, p, old_size, size, RMR_ALIGN);
+    if (q == NULL) return NULL;
+    atomic_fetch_add_explicit(&mem->bytes, size, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&mem->bytes, old_size, memory_order_relaxed);
+    return q;
+}
+
+void rmr_free(rmr_mem *mem, void *p, size_t size)
+{
+    if (p == NULL) return;
+    if (size == 0) size = 1;
+    mem->release(mem->user, p, size, RMR_ALIGN);
+    atomic_fetch_sub_explicit(&mem->bytes, size, memory_order_relaxed);
+}
+
+char *rmr_strndup(rmr_mem *mem, const char *s, size_t n)
+{
+    char *p = rmr_alloc(mem, n + 1);
+    if (p == NULL) return NULL;
+    memcpy(p, s, n);
+    p[n] = 0;
+    return p;
+}
+
+char *rmr_strdup(rmr_mem *mem, const char *s)
+{
+    return rmr_strndup(mem, s, strlen(s));
+}
+
+void rmr_strfree(rmr_mem *mem, char *s)
+{
+    if (s != NULL) rmr_free(mem, s, strlen(s) + 1);
+}
+
+remora_status rmr_grow(rmr_mem *mem, void *items, size_t *cap, size_t need, size_t size, remora_error *err)
+{
+    void *old, *grown;
+    uint64_t bytes;
+    if (need <= *cap) return REMORA_OK;
+    size_t n = *cap + *cap / 2;
+    if (n < need) n = need;
+    if (!rmr_mul_ok(n, size, &bytes)) return rmr_error_nomem(err, "array", UINT64_MAX);
+    memcpy(&old, items, sizeof old);
+    grown = rmr_resize(mem, old, *cap * size, (size_t)bytes);
+    if (grown == NULL) return rmr_error_nomem(err, "array", bytes);
+    memcpy(items, &grown, sizeof grown);
+    *cap = n;
+    return REMORA_OK;
+}
