@@ -1,0 +1,473 @@
+/* Files of a model from a directory, memory blobs or host callbacks. All system calls on model
+ * files are here. */
+#define _DEFAULT_SOURCE /* madvise: posix_madvise(DONTNEED) does nothing on glibc */
+#define _POSIX_C_SOURCE 200809L
+#define _FILE_OFFSET_BITS 64
+#include "source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sort.h"
+
+#define READ_CHUNK ((uint64_t)1 << 30) /* below SSIZE_MAX and Linux's own 2 GiB limit per call */
+
+typedef struct blob {
+    char *name;
+    const void *data;
+    uint64_t size;
+} blob;
+
+struct rmr_source {
+    rmr_mem *mem;
+    int32_t kind;
+    int use_mmap;
+    char *path; /* PATH: as given */
+    int dir;    /* PATH: descriptor of the directory, else -1 */
+    blob *blobs;
+    const blob **sorted; /* by name */
+    size_t n_blobs;
+    remora_source io;
+};
+
+struct rmr_file {
+    rmr_mem *mem;
+    char *name;
+    rmr_shown shown; /* the name, for messages */
+    uint64_t size;
+    int fd;           /* PATH, else -1 */
+    int mapped;       /* data is a mapping of fd */
+    const void *data; /* mapping or blob */
+    remora_source io; /* IO */
+};
+
+rmr_shown rmr_show(const char *s)
+{
+    rmr_shown out;
+    size_t n = strlen(s);
+    if (n > sizeof out.text - 1) {
+        n = sizeof out.text - 1;
+        while (n > 0 && ((unsigned char)s[n] & 0xC0) == 0x80) n--;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char c = (unsigned char)s[i];
+        out.text[i] = c < 0x20 || c == 0x7F ? '?' : s[i];
+    }
+    out.text[n] = 0;
+    return out;
+}
+
+/* strerror answers in the host's locale; these few are what opening and reading files gives. */
+static const char *errno_text(int e)
+{
+    switch (e) {
+    case EACCES:
+    case EPERM: return "permission denied";
+    case EIO: return "input/output error";
+    case ELOOP: return "too many symbolic links";
+    case EMFILE:
+    case ENFILE: return "too many open files";
+    case ENAMETOOLONG: return "name too long";
+    case ENOENT: return "no such file";
+    case ENOTDIR: return "not a directory";
+    case ESTALE: return "stale file handle";
+    default: return "system error";
+    }
+}
+
+static remora_status fail_errno(remora_error *err, const char *name, const char *what)
+{
+    const int e = errno;
+    const remora_status st = e == ENOENT || e == ENOTDIR ? REMORA_E_NOT_FOUND
+                             : e == ENOMEM               ? REMORA_E_NOMEM
+                                                         : REMORA_E_IO;
+    return rmr_error_set(err, st, e, "%s: %s: %s (errno %d)", rmr_show(name).text, what,
+                         errno_text(e), e);
+}
+
+remora_status rmr_name_check(const char *where, const char *name, size_t n, remora_error *err)
+{
+    if (n == 0) RMR_FAIL(err, REMORA_E_FORMAT, "%s: empty file name", where);
+    if (n > RMR_MAX_NAME) RMR_FAIL(err, REMORA_E_FORMAT, "%s: a file name of %zu bytes", where, n);
+    if (n == 1 && name[0] == '.') RMR_FAIL(err, REMORA_E_FORMAT, "%s: file name \".\"", where);
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char c = (unsigned char)name[i];
+        const char *bad = c < 0x20 || c == 0x7F                         ? "a control character"
+                          : c == '/' || c == '\\'                       ? "a path separator"
+                          : c == '.' && i + 1 < n && name[i + 1] == '.' ? "\"..\""
+                                                                        : NULL;
+        if (bad != NULL)
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: file name %.*s has %s at byte %zu", where,
+                     (int)(i < 64 ? i : 64), name, bad, i);
+    }
+    return REMORA_OK;
+}
+
+/* ---- sources
+ * ------------------------------------------------------------------------------------------------
+ */
+
+/* Open for reading without ever waiting: a FIFO or a device in a model folder must not block the
+ * host. */
+static int open_at(int dir, const char *name, int flags)
+{
+    int fd;
+    do fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+/* The directory that a path to a file lies in; the path's own symlinks are not resolved, because in
+ * a Hugging Face cache they lead out of the model's folder. */
+static int open_parent(rmr_mem *mem, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL) return open_at(AT_FDCWD, ".", O_DIRECTORY);
+    char *dir = rmr_strndup(mem, path, slash == path ? 1 : (size_t)(slash - path));
+    if (dir == NULL) {
+        errno = ENOMEM;
+        return -1;
+    }
+    const int fd = open_at(AT_FDCWD, dir, O_DIRECTORY);
+    const int e = errno;
+    rmr_strfree(mem, dir);
+    errno = e;
+    return fd;
+}
+
+static remora_status open_path(rmr_source *src, const remora_source *desc, remora_error *err)
+{
+    struct stat st;
+    if (desc->path == NULL || desc->path[0] == 0) RMR_FAIL(err, REMORA_E_ARG, "source: no path");
+    src->path = rmr_strdup(src->mem, desc->path);
+    if (src->path == NULL) return rmr_error_nomem(err, "source path", strlen(desc->path) + 1);
+    if (stat(src->path, &st) != 0) return fail_errno(err, src->path, "cannot open");
+    if (S_ISDIR(st.st_mode))
+        src->dir = open_at(AT_FDCWD, src->path, O_DIRECTORY);
+    else if (S_ISREG(st.st_mode))
+        src->dir = open_parent(src->mem, src->path);
+    else
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: neither a directory nor a regular file",
+                 rmr_show(src->path).text);
+    if (src->dir < 0) return fail_errno(err, src->path, "cannot open the directory");
+    return REMORA_OK;
+}
+
+static int blob_cmp(const void *a, const void *b)
+{
+    return strcmp(((const blob *)a)->name, ((const blob *)b)->name);
+}
+
+static remora_status copy_blobs(rmr_source *src, const remora_source *desc, remora_error *err)
+{
+    for (uint64_t i = 0; i < desc->n_blobs; i++) {
+        const remora_blob *from = &desc->blobs[i];
+        blob *b = &src->blobs[i];
+        if (from->name == NULL)
+            RMR_FAIL(err, REMORA_E_ARG, "source: blob %llu has no name", (unsigned long long)i);
+        if (rmr_name_check("source", from->name, strlen(from->name), err) < 0)
+            RMR_FAIL(err, REMORA_E_ARG, "source: blob %llu: %s is not a plain file name",
+                     (unsigned long long)i, rmr_show(from->name).text);
+        if (from->data == NULL && from->size > 0)
+            RMR_FAIL(err, REMORA_E_ARG, "source: blob %s has a size but no data",
+                     rmr_show(from->name).text);
+        if (from->size > PTRDIFF_MAX)
+            RMR_FAIL(err, REMORA_E_ARG, "source: blob %s has a size of %llu bytes",
+                     rmr_show(from->name).text, (unsigned long long)from->size);
+        b->name = rmr_strdup(src->mem, from->name);
+        if (b->name == NULL) return rmr_error_nomem(err, "blob name", strlen(from->name) + 1);
+        b->data = from->data;
+        b->size = from->size;
+        src->sorted[i] = b;
+    }
+    return REMORA_OK;
+}
+
+static remora_status open_memory(rmr_source *src, const remora_source *desc, remora_error *err)
+{
+    if (desc->n_blobs > RMR_MAX_BLOBS)
+        RMR_FAIL(err, REMORA_E_ARG, "source: %llu blobs, at most %d",
+                 (unsigned long long)desc->n_blobs, RMR_MAX_BLOBS);
+    if (desc->n_blobs > 0 && desc->blobs == NULL)
+        RMR_FAIL(err, REMORA_E_ARG, "source: n_blobs without blobs");
+    const size_t n = (size_t)desc->n_blobs;
+    src->blobs = rmr_calloc(src->mem, n, sizeof *src->blobs);
+    if (src->blobs == NULL) return rmr_error_nomem(err, "blobs", n * sizeof *src->blobs);
+    src->n_blobs = n;
+    src->sorted = rmr_calloc(src->mem, n, sizeof *src->sorted);
+    if (src->sorted == NULL) return rmr_error_nomem(err, "blobs", n * sizeof *src->sorted);
+    RMR_TRY(copy_blobs(src, desc, err));
+    rmr_sort((const void **)src->sorted, n, blob_cmp);
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(src->sorted[i - 1]->name, src->sorted[i]->name) == 0)
+            RMR_FAIL(err, REMORA_E_ARG, "source: two blobs named %s",
+                     rmr_show(src->sorted[i]->name).text);
+    return REMORA_OK;
+}
+
+static remora_status open_kind(rmr_source *src, const remora_source *desc, remora_error *err)
+{
+    switch (desc->kind) {
+    case REMORA_SOURCE_PATH: return open_path(src, desc, err);
+    case REMORA_SOURCE_MEMORY: return open_memory(src, desc, err);
+    case REMORA_SOURCE_IO:
+        if (desc->io_size == NULL || desc->io_read == NULL)
+            RMR_FAIL(err, REMORA_E_ARG, "source: io_size and io_read are both needed");
+        src->io = *desc;
+        return REMORA_OK;
+    default: RMR_FAIL(err, REMORA_E_ARG, "source: unknown kind %d", (int)desc->kind);
+    }
+}
+
+remora_status rmr_source_open(rmr_mem *mem, const remora_source *desc, int use_mmap,
+                              rmr_source **out, remora_error *err)
+{
+    *out = NULL;
+    rmr_source *src = rmr_calloc(mem, 1, sizeof *src);
+    if (src == NULL) return rmr_error_nomem(err, "source", sizeof *src);
+    src->mem = mem;
+    src->kind = desc->kind;
+    src->use_mmap = use_mmap;
+    src->dir = -1;
+    const remora_status st = open_kind(src, desc, err);
+    if (st < 0) {
+        rmr_source_free(src);
+        return st;
+    }
+    *out = src;
+    return REMORA_OK;
+}
+
+void rmr_source_free(rmr_source *src)
+{
+    if (src == NULL) return;
+    rmr_mem *mem = src->mem;
+    for (size_t i = 0; i < src->n_blobs; i++) rmr_strfree(mem, src->blobs[i].name);
+    rmr_free(mem, src->blobs, src->n_blobs * sizeof *src->blobs);
+    rmr_free(mem, src->sorted, src->n_blobs * sizeof *src->sorted);
+    rmr_strfree(mem, src->path);
+    if (src->dir >= 0) close(src->dir);
+    rmr_free(mem, src, sizeof *src);
+}
+
+const char *rmr_source_where(const rmr_source *src)
+{
+    return src->kind == REMORA_SOURCE_PATH     ? src->path
+           : src->kind == REMORA_SOURCE_MEMORY ? "memory"
+                                               : "host";
+}
+
+/* ---- opening files
+ * ------------------------------------------------------------------------------------------ */
+
+static void map_file(rmr_file *f)
+{
+    if (f->size == 0 || f->size > PTRDIFF_MAX) return;
+    void *p = mmap(NULL, (size_t)f->size, PROT_READ, MAP_PRIVATE, f->fd, 0);
+    if (p == MAP_FAILED) return; /* some file systems cannot; reads work everywhere */
+    f->data = p;
+    f->mapped = 1;
+}
+
+static remora_status open_in_dir(const rmr_source *src, rmr_file *f, remora_error *err)
+{
+    struct stat st;
+    f->fd = open_at(src->dir, f->name, 0);
+    if (f->fd < 0) return fail_errno(err, f->shown.text, "cannot open");
+    if (fstat(f->fd, &st) != 0) return fail_errno(err, f->shown.text, "cannot stat");
+    if (!S_ISREG(st.st_mode))
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: not a regular file", f->shown.text);
+    f->size = (uint64_t)st.st_size;
+    if (src->use_mmap) map_file(f);
+    return REMORA_OK;
+}
+
+static remora_status open_blob(const rmr_source *src, rmr_file *f, remora_error *err)
+{
+    size_t lo = 0, hi = src->n_blobs;
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        const int c = strcmp(src->sorted[mid]->name, f->name);
+        if (c == 0) {
+            f->data = src->sorted[mid]->size > 0 ? src->sorted[mid]->data : NULL;
+            f->size = src->sorted[mid]->size;
+            return REMORA_OK;
+        }
+        if (c < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    RMR_FAIL(err, REMORA_E_NOT_FOUND, "%s: no such blob", f->shown.text);
+}
+
+static remora_status open_host(const rmr_source *src, rmr_file *f, remora_error *err)
+{
+    f->io = src->io;
+    const remora_status st = f->io.io_size(f->io.io_user, f->name, &f->size);
+    if (st == REMORA_E_NOT_FOUND) RMR_FAIL(err, st, "%s: the host has no such file", f->shown.text);
+    if (st != REMORA_OK)
+        RMR_FAIL(err, REMORA_E_CALLBACK, "%s: io_size returned %s", f->shown.text,
+                 rmr_status_name(st));
+    return REMORA_OK;
+}
+
+remora_status rmr_file_open(rmr_source *src, const char *name, rmr_file **out, remora_error *err)
+{
+    *out = NULL;
+    RMR_TRY(rmr_name_check(rmr_show(rmr_source_where(src)).text, name, strlen(name), err));
+    rmr_file *f = rmr_calloc(src->mem, 1, sizeof *f);
+    if (f == NULL) return rmr_error_nomem(err, "file", sizeof *f);
+    f->mem = src->mem;
+    f->fd = -1;
+    f->shown = rmr_show(name);
+    f->name = rmr_strdup(src->mem, name);
+    const remora_status st = f->name == NULL ? rmr_error_nomem(err, "file name", strlen(name) + 1)
+                             : src->kind == REMORA_SOURCE_PATH   ? open_in_dir(src, f, err)
+                             : src->kind == REMORA_SOURCE_MEMORY ? open_blob(src, f, err)
+                                                                 : open_host(src, f, err);
+    if (st < 0) {
+        rmr_file_close(f);
+        return st;
+    }
+    *out = f;
+    return REMORA_OK;
+}
+
+void rmr_file_close(rmr_file *f)
+{
+    if (f == NULL) return;
+    if (f->mapped) {
+        const void *data = f->data;
+        void *p;
+        memcpy(&p, &data, sizeof p); /* munmap wants it without const */
+        munmap(p, (size_t)f->size);
+    }
+    if (f->fd >= 0) close(f->fd);
+    rmr_strfree(f->mem, f->name);
+    rmr_free(f->mem, f, sizeof *f);
+}
+
+const char *rmr_file_name(const rmr_file *f)
+{
+    return f->name;
+}
+
+uint64_t rmr_file_size(const rmr_file *f)
+{
+    return f->size;
+}
+
+const void *rmr_file_data(const rmr_file *f)
+{
+    return f->data;
+}
+
+/* ---- reading
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static remora_status fail_shrank(const rmr_file *f, uint64_t at, remora_error *err)
+{
+    RMR_FAIL(err, REMORA_E_FORMAT, "%s: ends at byte %llu, had %llu when opened", f->shown.text,
+             (unsigned long long)at, (unsigned long long)f->size);
+}
+
+remora_status rmr_file_check(const rmr_file *f, remora_error *err)
+{
+    struct stat st;
+    if (f->fd < 0) return REMORA_OK;
+    if (fstat(f->fd, &st) != 0) return fail_errno(err, f->shown.text, "cannot stat");
+    if ((uint64_t)st.st_size < f->size) return fail_shrank(f, (uint64_t)st.st_size, err);
+    return REMORA_OK;
+}
+
+static remora_status read_fd(const rmr_file *f, uint64_t off, char *buf, uint64_t n,
+                             remora_error *err)
+{
+    while (n > 0) {
+        const ssize_t got =
+            pread(f->fd, buf, (size_t)(n < READ_CHUNK ? n : READ_CHUNK), (off_t)off);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {
+            const int e = errno;
+            return rmr_error_set(err, REMORA_E_IO, e, "%s: read at byte %llu: %s (errno %d)",
+                                 f->shown.text, (unsigned long long)off, errno_text(e), e);
+        }
+        if (got == 0) return fail_shrank(f, off, err);
+        buf += got;
+        off += (uint64_t)got;
+        n -= (uint64_t)got;
+    }
+    return REMORA_OK;
+}
+
+remora_status rmr_file_read(const rmr_file *f, uint64_t off, void *buf, uint64_t n,
+                            remora_error *err)
+{
+    if (off > f->size || n > f->size - off || n > PTRDIFF_MAX)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %llu bytes wanted at byte %llu, the file has %llu",
+                 f->shown.text, (unsigned long long)n, (unsigned long long)off,
+                 (unsigned long long)f->size);
+    if (n == 0) return REMORA_OK;
+    if (f->fd >= 0) return read_fd(f, off, buf, n, err);
+    if (f->data != NULL) {
+        memcpy(buf, (const char *)f->data + off, (size_t)n);
+        return REMORA_OK;
+    }
+    const remora_status st = f->io.io_read(f->io.io_user, f->name, off, buf, n);
+    if (st != REMORA_OK)
+        RMR_FAIL(err, REMORA_E_CALLBACK, "%s: io_read at byte %llu returned %s", f->shown.text,
+                 (unsigned long long)off, rmr_status_name(st));
+    return REMORA_OK;
+}
+
+static remora_status load(rmr_mem *mem, const rmr_file *f, uint64_t limit, char **data,
+                          remora_error *err)
+{
+    if (f->size > limit || f->size >= PTRDIFF_MAX)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %llu bytes, at most %llu", f->shown.text,
+                 (unsigned long long)f->size, (unsigned long long)limit);
+    char *p = rmr_alloc(mem, (size_t)f->size + 1);
+    if (p == NULL) return rmr_error_nomem(err, f->shown.text, f->size + 1);
+    const remora_status st = rmr_file_read(f, 0, p, f->size, err);
+    if (st < 0) {
+        rmr_free(mem, p, (size_t)f->size + 1);
+        return st;
+    }
+    p[f->size] = 0;
+    *data = p;
+    return REMORA_OK;
+}
+
+remora_status rmr_file_load(rmr_source *src, const char *name, uint64_t limit, char **data,
+                            uint64_t *size, remora_error *err)
+{
+    rmr_file *f;
+    *data = NULL;
+    *size = 0;
+    RMR_TRY(rmr_file_open(src, name, &f, err));
+    const remora_status st = load(src->mem, f, limit, data, err);
+    if (st >= 0) *size = f->size;
+    rmr_file_close(f);
+    return st;
+}
+
+void rmr_file_done_with(const rmr_file *f, uint64_t off, uint64_t n)
+{
+    if (!f->mapped || off > f->size || n > f->size - off) return;
+    const long page_size = sysconf(_SC_PAGESIZE);
+    if (page_size <= 0) return;
+    const uint64_t page = (uint64_t)page_size;
+    const uint64_t begin = rmr_round_up(off, page);
+    const uint64_t end = off + n == f->size ? f->size : (off + n) / page * page;
+    if (begin >= end) return;
+    const char *at = (const char *)f->data + begin;
+    void *p;
+    memcpy(&p, &at, sizeof p);
+    (void)madvise(p, (size_t)(end - begin), MADV_DONTNEED);
+}
