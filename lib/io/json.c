@@ -1,19 +1,79 @@
+/* jansson behind statuses, and the walk over members that needs no memory. */
 #include "json.h"
 
 #include <math.h>
+#include <string.h>
 
-remora_status rmr_json_parse(const char *file, const void *data, size_t size, json_t **out, remora_error *err)
+/* ---- finding where values end ---- */
+
+static const char *skip_space(const char *p, const char *end)
+{
+    while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) p++;
+    return p;
+}
+
+/* p is at the opening quote; NULL when the string does not end. */
+static const char *skip_string(const char *p, const char *end)
+{
+    for (p++; p < end; p++) {
+        if (*p == '"') return p + 1;
+        if (*p == '\\' && ++p == end) return NULL;
+    }
+    return NULL;
+}
+
+/* p is at the opening bracket; NULL when it is not closed or nests deeper than max. Which bracket
+ * closes which is left to the parser of the value. */
+static const char *skip_nested(const char *p, const char *end, uint32_t max, int *too_deep)
+{
+    uint32_t depth = 0;
+    while (p != NULL && p < end) {
+        if (*p == '"') {
+            p = skip_string(p, end);
+            continue;
+        }
+        if (*p == '{' || *p == '[') {
+            if (++depth > max) {
+                *too_deep = 1;
+                return NULL;
+            }
+        } else if (*p == '}' || *p == ']') {
+            if (--depth == 0) return p + 1;
+        }
+        p++;
+    }
+    return NULL;
+}
+
+static const char *skip_scalar(const char *p, const char *end)
+{
+    const char *from = p;
+    while (p < end && *p != ',' && *p != '}' && *p != ']' && *p != ' ' && *p != '\n' &&
+           *p != '\r' && *p != '\t')
+        p++;
+    return p > from ? p : NULL;
+}
+
+/* ---- whole documents ---- */
+
+remora_status rmr_json_parse(const char *file, const void *data, size_t size, json_t **out,
+                             remora_error *err)
 {
     json_error_t why;
-    json_t *root = json_loadb(data, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+    int too_deep = 0;
+    const char *text = data, *end = text + size;
     *out = NULL;
+    const char *p = skip_space(text, end);
+    if (p == end || *p != '{') RMR_FAIL(err, REMORA_E_FORMAT, "%s: not a JSON object", file);
+    (void)skip_nested(p, end, RMR_JSON_DEPTH, &too_deep);
+    if (too_deep)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: JSON nested deeper than %d", file, RMR_JSON_DEPTH);
+    json_t *root = json_loadb(data, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
     if (root == NULL) {
-        if (json_error_code(&why) == json_error_out_of_memory) return rmr_error_nomem(err, file, size);
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: line %d, byte %d: %s", file, why.line, why.position, why.text);
-    }
-    if (!json_is_object(root)) {
-        json_decref(root);
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: not a JSON object", file);
+        if (json_error_code(&why) == json_error_out_of_memory)
+            return rmr_error_nomem(err, file, size);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: line %d, byte %d: %s", file, why.line, why.position,
+                 why.text);
     }
     *out = root;
     return REMORA_OK;
@@ -25,8 +85,8 @@ static const json_t *field(const json_t *obj, const char *key)
     return json_is_null(v) ? NULL : v;
 }
 
-remora_status rmr_json_u32(const char *file, const json_t *obj, const char *key, uint32_t min, uint32_t max,
-                           uint32_t fallback, uint32_t *out, remora_error *err)
+remora_status rmr_json_u32(const char *file, const json_t *obj, const char *key, uint32_t min,
+                           uint32_t max, uint32_t fallback, uint32_t *out, remora_error *err)
 {
     const json_t *v = field(obj, key);
     *out = fallback;
@@ -34,13 +94,14 @@ remora_status rmr_json_u32(const char *file, const json_t *obj, const char *key,
     if (!json_is_integer(v)) RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is not an integer", file, key);
     const json_int_t i = json_integer_value(v);
     if (i < (json_int_t)min || i > (json_int_t)max)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is %lld, not in %u..%u", file, key, (long long)i, min, max);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is %lld, not in %u..%u", file, key, (long long)i,
+                 min, max);
     *out = (uint32_t)i;
     return REMORA_OK;
 }
 
-remora_status rmr_json_number(const char *file, const json_t *obj, const char *key, double fallback, double *out,
-                              remora_error *err)
+remora_status rmr_json_number(const char *file, const json_t *obj, const char *key, double fallback,
+                              double *out, remora_error *err)
 {
     const json_t *v = field(obj, key);
     *out = fallback;
@@ -51,24 +112,155 @@ remora_status rmr_json_number(const char *file, const json_t *obj, const char *k
     return REMORA_OK;
 }
 
-remora_status rmr_json_bool(const char *file, const json_t *obj, const char *key, int fallback, int *out,
-                            remora_error *err)
+remora_status rmr_json_bool(const char *file, const json_t *obj, const char *key, int fallback,
+                            int *out, remora_error *err)
 {
     const json_t *v = field(obj, key);
     *out = fallback;
     if (v == NULL) return REMORA_OK;
-    if (!json_is_boolean(v)) RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is not true or false", file, key);
+    if (!json_is_boolean(v))
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is not true or false", file, key);
     *out = json_is_true(v);
     return REMORA_OK;
 }
 
-remora_status rmr_json_string(const char *file, const json_t *obj, const char *key, const char **out,
-                              remora_error *err)
+remora_status rmr_json_string(const char *file, const json_t *obj, const char *key,
+                              const char **out, remora_error *err)
 {
     const json_t *v = field(obj, key);
     *out = NULL;
     if (v == NULL) return REMORA_OK;
     if (!json_is_string(v)) RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is not a string", file, key);
+    if (strlen(json_string_value(v)) != json_string_length(v))
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s has a NUL inside", file, key);
     *out = json_string_value(v);
+    return REMORA_OK;
+}
+
+/* ---- member by member ---- */
+
+static remora_status fail_at(const rmr_json_walk *w, const char *p, const char *what,
+                             remora_error *err)
+{
+    RMR_FAIL(err, REMORA_E_FORMAT, "%s: byte %zu: %s", w->file, (size_t)(p - w->origin), what);
+}
+
+void rmr_json_walk_open(rmr_json_walk *w, const char *file, const char *text, size_t size,
+                        uint32_t depth)
+{
+    *w = (rmr_json_walk){
+        .file = file, .origin = text, .text = text, .end = text + size, .depth = depth};
+}
+
+void rmr_json_walk_into(rmr_json_walk *w, const rmr_json_walk *outer, rmr_json_span value)
+{
+    rmr_json_walk_open(w, outer->file, value.text, value.size,
+                       outer->depth > 0 ? outer->depth - 1 : 0);
+    w->origin = outer->origin;
+}
+
+static remora_status walk_key(rmr_json_walk *w, rmr_json_span *key, remora_error *err)
+{
+    const char *p = w->text;
+    if (p == w->end || *p != '"') return fail_at(w, p, "a key expected", err);
+    const char *q = skip_string(p, w->end);
+    if (q == NULL) return fail_at(w, p, "string not closed", err);
+    *key = (rmr_json_span){p, (size_t)(q - p)};
+    q = skip_space(q, w->end);
+    if (q == w->end || *q != ':') return fail_at(w, q, "':' expected", err);
+    w->text = skip_space(q + 1, w->end);
+    return REMORA_OK;
+}
+
+static remora_status walk_value(rmr_json_walk *w, rmr_json_span *value, remora_error *err)
+{
+    int too_deep = 0;
+    const char *p = w->text;
+    if (p == w->end) return fail_at(w, p, "a value expected", err);
+    const char *q = *p == '"'                ? skip_string(p, w->end)
+                    : *p == '{' || *p == '[' ? skip_nested(p, w->end, w->depth, &too_deep)
+                                             : skip_scalar(p, w->end);
+    if (too_deep) return fail_at(w, p, "nested too deep", err);
+    if (q == NULL) return fail_at(w, p, "a value expected, or it does not end", err);
+    *value = (rmr_json_span){p, (size_t)(q - p)};
+    w->text = q;
+    return REMORA_OK;
+}
+
+/* The closing brace is at w->text: nothing but white space may follow. */
+static remora_status walk_end(rmr_json_walk *w, remora_error *err)
+{
+    w->text = skip_space(w->text + 1, w->end);
+    if (w->text != w->end) return fail_at(w, w->text, "text after the end of the object", err);
+    return REMORA_END;
+}
+
+remora_status rmr_json_walk_next(rmr_json_walk *w, rmr_json_span *key, rmr_json_span *value,
+                                 remora_error *err)
+{
+    w->text = skip_space(w->text, w->end);
+    const int first = !w->begun;
+    if (first) {
+        if (w->text == w->end || *w->text != '{')
+            return fail_at(w, w->text, "an object expected", err);
+        w->text = skip_space(w->text + 1, w->end);
+        w->begun = 1;
+    }
+    if (w->text == w->end) return fail_at(w, w->text, "the object is not closed", err);
+    if (*w->text == '}') return walk_end(w, err);
+    if (!first) {
+        if (*w->text != ',') return fail_at(w, w->text, "',' or '}' expected", err);
+        w->text = skip_space(w->text + 1, w->end);
+    }
+    RMR_TRY(walk_key(w, key, err));
+    return walk_value(w, value, err);
+}
+
+/* Plain ASCII without escapes stands for itself: nearly every key. */
+static int is_plain(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (s[i] < 0x20 || s[i] > 0x7E || s[i] == '\\' || s[i] == '"') return 0;
+    return 1;
+}
+
+static remora_status load_any(const char *file, rmr_json_span s, json_t **out, remora_error *err)
+{
+    json_error_t why;
+    *out = json_loadb(s.text, s.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+    if (*out != NULL) return REMORA_OK;
+    if (json_error_code(&why) == json_error_out_of_memory)
+        return rmr_error_nomem(err, file, s.size);
+    RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s", file, why.text);
+}
+
+remora_status rmr_json_unquote(const char *file, rmr_json_span s, char *buf, size_t cap, size_t *n,
+                               remora_error *err)
+{
+    json_t *v;
+    if (s.size < 2 || s.text[0] != '"') RMR_FAIL(err, REMORA_E_FORMAT, "%s: not a string", file);
+    if (s.size - 1 <= cap && is_plain(s.text + 1, s.size - 2)) {
+        *n = s.size - 2;
+        memcpy(buf, s.text + 1, *n);
+        buf[*n] = 0;
+        return REMORA_OK;
+    }
+    RMR_TRY(load_any(file, s, &v, err));
+    remora_status st = REMORA_OK;
+    *n = json_string_length(v);
+    if (*n >= cap)
+        st = rmr_error_set(err, REMORA_E_FORMAT, 0, "%s: string of %zu bytes", file, *n);
+    else
+        memcpy(buf, json_string_value(v), *n + 1);
+    json_decref(v);
+    return st;
+}
+
+remora_status rmr_json_check(const char *file, rmr_json_span v, remora_error *err)
+{
+    json_t *tree;
+    if (v.size >= 2 && v.text[0] == '"' && is_plain(v.text + 1, v.size - 2)) return REMORA_OK;
+    RMR_TRY(load_any(file, v, &tree, err));
+    json_decref(tree);
     return REMORA_OK;
 }

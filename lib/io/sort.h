@@ -1,5 +1,5 @@
-/* Sorting without memory: the C library's qsort may allocate with malloc behind the host's allocator and may be
- * quadratic on hostile input. Heap sort is neither. */
+/* Sorting without memory: the C library's qsort may allocate with malloc behind the host's
+ * allocator and may be quadratic on hostile input. Heap sort is neither. */
 #ifndef RMR_SORT_H
 #define RMR_SORT_H
 

@@ -261,8 +261,7 @@ const char *rmr_source_where(const rmr_source *src)
                                                : "host";
 }
 
-/* ---- opening files
- * ------------------------------------------------------------------------------------------ */
+/* ---- opening files ---- */
 
 static void map_file(rmr_file *f)
 {

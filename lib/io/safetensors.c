@@ -1,0 +1,606 @@
+/* Opening safetensors checkpoints. Headers are input nobody has checked: everything is proved here
+ * before a tensor is handed out. Memory stays near the header's own size: it is walked member by
+ * member, never a tree as a whole.
+ *
+ * The names come first, from the index or from the single file's header; sorted, they are the table
+ * of tensors. Then each file's header fills its slots: a tensor without a slot, a slot of another
+ * file, one filled twice or one left empty is an error. */
+#include "safetensors.h"
+
+#include <string.h>
+
+#include "json.h"
+#include "sort.h"
+
+#define INDEX_FILE "model.safetensors.index.json"
+#define SINGLE_FILE "model.safetensors"
+#define METADATA "__metadata__"
+
+enum {
+    HEADER_DEPTH = 2,     /* of values in a header: a tensor's object and its arrays */
+    MAX_VALUE = 64 << 10, /* bytes of one value parsed as a tree */
+    MAX_SHARD_TEXT = 6 * RMR_MAX_NAME + 2 /* a file name written all in \u0000 escapes */
+};
+
+struct rmr_checkpoint {
+    rmr_mem *mem;
+    rmr_file **files; /* sorted by name */
+    size_t n_files, files_cap;
+    char *names; /* all tensor names, each NUL-terminated */
+    size_t names_size, names_used;
+    rmr_tensor *tensors; /* as found */
+    const rmr_tensor **sorted;
+    size_t n, cap;
+};
+
+/* A file's header in memory, being read. */
+typedef struct header {
+    rmr_mem *mem;
+    char *text;
+    size_t size;
+    uint64_t data;      /* where the tensors' bytes begin in the file */
+    rmr_shown shown;    /* the file's name */
+    rmr_json_walk walk; /* at its beginning */
+} header;
+
+typedef struct dtype_info {
+    const char *name;
+    uint32_t size;
+} dtype_info;
+
+static const dtype_info dtypes[RMR_DTYPE_COUNT] = {
+    [RMR_DTYPE_BOOL] = {"BOOL", 1},       [RMR_DTYPE_U8] = {"U8", 1},
+    [RMR_DTYPE_I8] = {"I8", 1},           [RMR_DTYPE_I16] = {"I16", 2},
+    [RMR_DTYPE_U16] = {"U16", 2},         [RMR_DTYPE_F16] = {"F16", 2},
+    [RMR_DTYPE_BF16] = {"BF16", 2},       [RMR_DTYPE_I32] = {"I32", 4},
+    [RMR_DTYPE_U32] = {"U32", 4},         [RMR_DTYPE_F32] = {"F32", 4},
+    [RMR_DTYPE_I64] = {"I64", 8},         [RMR_DTYPE_U64] = {"U64", 8},
+    [RMR_DTYPE_F64] = {"F64", 8},         [RMR_DTYPE_C64] = {"C64", 8},
+    [RMR_DTYPE_F8_E4M3] = {"F8_E4M3", 1}, [RMR_DTYPE_F8_E5M2] = {"F8_E5M2", 1},
+    [RMR_DTYPE_F8_E8M0] = {"F8_E8M0", 1},
+};
+
+const char *rmr_dtype_name(rmr_dtype t)
+{
+    return (unsigned)t < RMR_DTYPE_COUNT ? dtypes[t].name : "?";
+}
+
+uint32_t rmr_dtype_size(rmr_dtype t)
+{
+    return (unsigned)t < RMR_DTYPE_COUNT ? dtypes[t].size : 0;
+}
+
+/* ---- headers ---- */
+
+static uint64_t load_le64(const unsigned char *p)
+{
+    uint64_t v = 0;
+    for (int i = 7; i >= 0; i--) v = v << 8 | p[i];
+    return v;
+}
+
+static void header_close(header *h)
+{
+    if (h->text != NULL) rmr_free(h->mem, h->text, h->size);
+    h->text = NULL;
+}
+
+static remora_status header_open(rmr_mem *mem, const rmr_file *f, header *h, remora_error *err)
+{
+    unsigned char head[8];
+    *h = (header){.mem = mem, .shown = rmr_show(rmr_file_name(f))};
+    const char *file = h->shown.text;
+    const uint64_t size = rmr_file_size(f);
+    if (size < sizeof head)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %llu bytes, too short for a safetensors file", file,
+                 (unsigned long long)size);
+    RMR_TRY(rmr_file_read(f, 0, head, sizeof head, err));
+    const uint64_t n = load_le64(head);
+    if (n > RMR_MAX_HEADER)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: header of %llu bytes, at most %d", file,
+                 (unsigned long long)n, RMR_MAX_HEADER);
+    if (n > size - sizeof head)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: header of %llu bytes in a file of %llu", file,
+                 (unsigned long long)n, (unsigned long long)size);
+    h->size = (size_t)n;
+    h->data = sizeof head + n;
+    h->text = rmr_alloc(mem, h->size);
+    if (h->text == NULL) return rmr_error_nomem(err, file, n);
+    remora_status st = rmr_file_read(f, sizeof head, h->text, n, err);
+    if (st >= 0 && (n == 0 || h->text[0] != '{'))
+        st = rmr_error_set(err, REMORA_E_FORMAT, 0, "%s: the header does not begin with '{'", file);
+    if (st < 0) header_close(h);
+    rmr_json_walk_open(&h->walk, h->shown.text, h->text, h->size, HEADER_DEPTH);
+    return st;
+}
+
+/* ---- the table of names ---- */
+
+/* How many members an object has, and bytes enough for all their keys. */
+static remora_status count_members(rmr_json_walk w, size_t *n, size_t *bytes, remora_error *err)
+{
+    rmr_json_span key, value;
+    remora_status st;
+    *n = *bytes = 0;
+    while ((st = rmr_json_walk_next(&w, &key, &value, err)) == REMORA_OK) {
+        ++*n;
+        *bytes += key.size; /* two quotes more than the decoded name, which needs one NUL */
+    }
+    return st < 0 ? st : REMORA_OK;
+}
+
+/* Room for the names of one object's members. */
+static remora_status alloc_names(rmr_checkpoint *c, rmr_json_walk w, remora_error *err)
+{
+    size_t n, bytes;
+    RMR_TRY(count_members(w, &n, &bytes, err));
+    if (n > RMR_MAX_TENSORS)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %zu tensors, at most %d", w.file, n, RMR_MAX_TENSORS);
+    c->names = rmr_alloc(c->mem, bytes);
+    if (c->names == NULL) return rmr_error_nomem(err, "tensor names", bytes);
+    c->names_size = bytes;
+    c->tensors = rmr_calloc(c->mem, n, sizeof *c->tensors);
+    if (c->tensors == NULL) return rmr_error_nomem(err, "tensors", n * sizeof *c->tensors);
+    c->cap = n;
+    c->sorted = rmr_calloc(c->mem, n, sizeof *c->sorted);
+    if (c->sorted == NULL) return rmr_error_nomem(err, "tensors", n * sizeof *c->sorted);
+    return REMORA_OK;
+}
+
+/* The decoded key, placed where the next name goes; add_tensor keeps it. */
+static remora_status place_name(rmr_checkpoint *c, const char *file, rmr_json_span key, size_t *n,
+                                remora_error *err)
+{
+    RMR_TRY(rmr_json_unquote(file, key, c->names + c->names_used, c->names_size - c->names_used, n,
+                             err));
+    if (*n > RMR_MAX_TENSOR_NAME)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: a tensor name of %zu bytes", file, *n);
+    return REMORA_OK;
+}
+
+static void add_tensor(rmr_checkpoint *c, size_t name_size, const rmr_file *f)
+{
+    rmr_tensor *t = &c->tensors[c->n];
+    t->name = c->names + c->names_used;
+    t->dtype = RMR_DTYPE_COUNT; /* its header has not been read */
+    t->file = f;
+    c->sorted[c->n++] = t;
+    c->names_used += name_size + 1;
+}
+
+static int name_cmp(const void *a, const void *b)
+{
+    return strcmp(((const rmr_tensor *)a)->name, ((const rmr_tensor *)b)->name);
+}
+
+static remora_status sort_names(rmr_checkpoint *c, const char *file, remora_error *err)
+{
+    rmr_sort((const void **)c->sorted, c->n, name_cmp);
+    for (size_t i = 1; i < c->n; i++)
+        if (name_cmp(c->sorted[i - 1], c->sorted[i]) == 0)
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: two entries for tensor %s", file,
+                     rmr_show(c->sorted[i]->name).text);
+    return REMORA_OK;
+}
+
+static size_t find(const rmr_checkpoint *c, const char *name)
+{
+    size_t lo = 0, hi = c->n;
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        const int cmp = strcmp(c->sorted[mid]->name, name);
+        if (cmp == 0) return mid;
+        if (cmp < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return SIZE_MAX;
+}
+
+/* ---- one tensor ---- */
+
+static remora_status read_dtype(const char *where, const json_t *info, rmr_tensor *t,
+                                remora_error *err)
+{
+    const char *name;
+    RMR_TRY(rmr_json_string(where, info, "dtype", &name, err));
+    if (name == NULL) RMR_FAIL(err, REMORA_E_FORMAT, "%s: no dtype", where);
+    for (int i = 0; i < RMR_DTYPE_COUNT; i++)
+        if (strcmp(dtypes[i].name, name) == 0) {
+            t->dtype = (rmr_dtype)i;
+            return REMORA_OK;
+        }
+    RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: unknown dtype %s", where, rmr_show(name).text);
+}
+
+static remora_status read_u64(const char *where, const char *what, const json_t *v, uint64_t *out,
+                              remora_error *err)
+{
+    if (!json_is_integer(v))
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is not an integer", where, what);
+    if (json_integer_value(v) < 0)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is negative", where, what);
+    *out = (uint64_t)json_integer_value(v);
+    return REMORA_OK;
+}
+
+/* Dims and bytes. A zero dim does not excuse the others: callers multiply parts of a shape. */
+static remora_status read_shape(const char *where, const json_t *info, rmr_tensor *t,
+                                remora_error *err)
+{
+    const json_t *shape = json_object_get(info, "shape");
+    if (!json_is_array(shape)) RMR_FAIL(err, REMORA_E_FORMAT, "%s: shape is not an array", where);
+    const size_t n = json_array_size(shape);
+    uint64_t product = rmr_dtype_size(t->dtype);
+    int empty = 0;
+    if (n > RMR_MAX_DIMS)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %zu dims, at most %d", where, n, RMR_MAX_DIMS);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t dim = 0;
+        RMR_TRY(read_u64(where, "shape", json_array_get(shape, i), &dim, err));
+        if (dim == 0)
+            empty = 1;
+        else if (!rmr_mul_ok(product, dim, &product))
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: shape overflows 64 bits", where);
+        t->dims[i] = dim;
+    }
+    t->n_dims = (uint32_t)n;
+    t->bytes = empty ? 0 : product;
+    return REMORA_OK;
+}
+
+static remora_status read_offsets(const char *where, const json_t *info, uint64_t data,
+                                  uint64_t file_size, rmr_tensor *t, remora_error *err)
+{
+    const json_t *pair = json_object_get(info, "data_offsets");
+    uint64_t begin = 0, end = 0;
+    if (!json_is_array(pair) || json_array_size(pair) != 2)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: data_offsets is not a pair", where);
+    RMR_TRY(read_u64(where, "data_offsets", json_array_get(pair, 0), &begin, err));
+    RMR_TRY(read_u64(where, "data_offsets", json_array_get(pair, 1), &end, err));
+    if (begin > end)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: begins at %llu and ends at %llu", where,
+                 (unsigned long long)begin, (unsigned long long)end);
+    if (end > file_size - data)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: ends at %llu, the file has %llu bytes of tensors",
+                 where, (unsigned long long)end, (unsigned long long)(file_size - data));
+    if (end - begin != t->bytes)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %llu bytes, its dtype and shape need %llu", where,
+                 (unsigned long long)(end - begin), (unsigned long long)t->bytes);
+    t->offset = data + begin;
+    return REMORA_OK;
+}
+
+static remora_status read_tensor(const header *h, rmr_json_span value, rmr_tensor *t,
+                                 remora_error *err)
+{
+    char where[2 * sizeof(rmr_shown) + 16];
+    json_t *info;
+    const rmr_shown name = rmr_show(t->name);
+    const size_t nf = strlen(h->shown.text), nt = strlen(name.text);
+    memcpy(where, h->shown.text, nf);
+    memcpy(where + nf, ": tensor ", 9);
+    memcpy(where + nf + 9, name.text, nt + 1);
+    if (value.size > MAX_VALUE)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: an entry of %zu bytes", where, value.size);
+    RMR_TRY(rmr_json_parse(where, value.text, value.size, &info, err));
+    remora_status st = read_dtype(where, info, t, err);
+    if (st >= 0) st = read_shape(where, info, t, err);
+    if (st >= 0) st = read_offsets(where, info, h->data, rmr_file_size(t->file), t, err);
+    json_decref(info);
+    return st;
+}
+
+/* ---- one file ---- */
+
+/* "__metadata__" is not used, but has to be what the format says: an object of strings. */
+static remora_status check_metadata(const header *h, rmr_json_span value, remora_error *err)
+{
+    rmr_json_walk w;
+    rmr_json_span k, v;
+    remora_status st;
+    rmr_json_walk_into(&w, &h->walk, value);
+    while ((st = rmr_json_walk_next(&w, &k, &v, err)) == REMORA_OK) {
+        if (v.text[0] != '"')
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: " METADATA ": a value is not a string", w.file);
+        RMR_TRY(rmr_json_check(w.file, k, err));
+        RMR_TRY(rmr_json_check(w.file, v, err));
+    }
+    return st < 0 ? st : REMORA_OK;
+}
+
+/* The slot of a tensor that file f's header describes. */
+static remora_status claim_slot(rmr_checkpoint *c, const char *file, const char *name,
+                                const rmr_file *f, rmr_tensor **out, remora_error *err)
+{
+    const size_t i = find(c, name);
+    if (i == SIZE_MAX)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s is not in the index", file,
+                 rmr_show(name).text);
+    rmr_tensor *t = &c->tensors[c->sorted[i] - c->tensors];
+    if (t->file != f)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s belongs to %s by the index", file,
+                 rmr_show(name).text, rmr_show(rmr_file_name(t->file)).text);
+    if (t->dtype != RMR_DTYPE_COUNT)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: two entries for tensor %s", file, rmr_show(name).text);
+    *out = t;
+    return REMORA_OK;
+}
+
+/* Fill the slots; order gets the file's *n tensors. */
+static remora_status read_members(rmr_checkpoint *c, const rmr_file *f, const header *h, char *name,
+                                  const rmr_tensor **order, size_t *n, remora_error *err)
+{
+    rmr_json_walk w = h->walk;
+    rmr_json_span key, value;
+    remora_status st;
+    size_t len;
+    int seen_metadata = 0;
+    *n = 0;
+    while ((st = rmr_json_walk_next(&w, &key, &value, err)) == REMORA_OK) {
+        rmr_tensor *t = NULL;
+        RMR_TRY(rmr_json_unquote(w.file, key, name, RMR_MAX_TENSOR_NAME + 1, &len, err));
+        if (strcmp(name, METADATA) == 0) {
+            if (seen_metadata++)
+                RMR_FAIL(err, REMORA_E_FORMAT, "%s: two entries for " METADATA, w.file);
+            RMR_TRY(check_metadata(h, value, err));
+            continue;
+        }
+        RMR_TRY(claim_slot(c, w.file, name, f, &t, err));
+        RMR_TRY(read_tensor(h, value, t, err));
+        order[(*n)++] = t;
+    }
+    return st < 0 ? st : REMORA_OK;
+}
+
+/* By place in the file; empty tensors before what begins there. */
+static int place_cmp(const void *a, const void *b)
+{
+    const rmr_tensor *x = a, *y = b;
+    if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
+    if (x->bytes != y->bytes) return x->bytes < y->bytes ? -1 : 1;
+    return 0;
+}
+
+/* Every byte behind the header belongs to exactly one tensor. */
+static remora_status check_places(const rmr_file *f, const header *h, const rmr_tensor **order,
+                                  size_t n, remora_error *err)
+{
+    uint64_t at = h->data;
+    rmr_sort((const void **)order, n, place_cmp);
+    for (size_t i = 0; i < n; i++) {
+        if (order[i]->offset != at)
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s %s at byte %llu, not %llu", h->shown.text,
+                     rmr_show(order[i]->name).text,
+                     order[i]->offset < at ? "overlaps another: begins" : "follows a hole: begins",
+                     (unsigned long long)order[i]->offset, (unsigned long long)at);
+        at += order[i]->bytes;
+    }
+    if (at != rmr_file_size(f))
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: the tensors end at byte %llu, the file at %llu",
+                 h->shown.text, (unsigned long long)at, (unsigned long long)rmr_file_size(f));
+    return REMORA_OK;
+}
+
+static remora_status read_header(rmr_checkpoint *c, const rmr_file *f, const header *h,
+                                 remora_error *err)
+{
+    size_t n, bytes, used = 0;
+    RMR_TRY(count_members(h->walk, &n, &bytes, err));
+    if (n > c->n + 1) /* and "__metadata__": bounds the order array by what the index names */
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %zu tensors, %zu in the index", h->shown.text, n, c->n);
+    char *name = rmr_alloc(c->mem, RMR_MAX_TENSOR_NAME + 1);
+    if (name == NULL) return rmr_error_nomem(err, "tensor name", RMR_MAX_TENSOR_NAME + 1);
+    const rmr_tensor **order = rmr_calloc(c->mem, n, sizeof *order);
+    remora_status st = order == NULL ? rmr_error_nomem(err, "tensors", n * sizeof *order)
+                                     : read_members(c, f, h, name, order, &used, err);
+    if (st >= 0) st = check_places(f, h, order, used, err);
+    rmr_free(c->mem, order, n * sizeof *order);
+    rmr_free(c->mem, name, RMR_MAX_TENSOR_NAME + 1);
+    return st;
+}
+
+/* ---- one file or many ---- */
+
+static remora_status names_from_header(rmr_checkpoint *c, const header *h, const rmr_file *f,
+                                       remora_error *err)
+{
+    rmr_json_walk w = h->walk;
+    rmr_json_span key, value;
+    remora_status st;
+    size_t n;
+    RMR_TRY(alloc_names(c, w, err));
+    while ((st = rmr_json_walk_next(&w, &key, &value, err)) == REMORA_OK) {
+        RMR_TRY(place_name(c, w.file, key, &n, err));
+        if (strcmp(c->names + c->names_used, METADATA) != 0) add_tensor(c, n, f);
+    }
+    RMR_TRY(st);
+    return sort_names(c, w.file, err);
+}
+
+/* Open a file into the sorted list at i. */
+static remora_status add_file(rmr_checkpoint *c, rmr_source *src, const char *name, size_t i,
+                              remora_error *err)
+{
+    rmr_file *f;
+    if (c->n_files >= RMR_MAX_SHARDS)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: more than %d shards", INDEX_FILE, RMR_MAX_SHARDS);
+    RMR_TRY(rmr_grow(c->mem, &c->files, &c->files_cap, c->n_files + 1, sizeof *c->files, err));
+    RMR_TRY(rmr_file_open(src, name, &f, err));
+    memmove(c->files + i + 1, c->files + i, (c->n_files - i) * sizeof *c->files);
+    c->files[i] = f;
+    c->n_files++;
+    return REMORA_OK;
+}
+
+static remora_status file_named(rmr_checkpoint *c, rmr_source *src, const char *name,
+                                const rmr_file **out, remora_error *err)
+{
+    size_t lo = 0, hi = c->n_files;
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        const int cmp = strcmp(rmr_file_name(c->files[mid]), name);
+        if (cmp == 0) {
+            *out = c->files[mid];
+            return REMORA_OK;
+        }
+        if (cmp < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    RMR_TRY(add_file(c, src, name, lo, err));
+    *out = c->files[lo];
+    return REMORA_OK;
+}
+
+static remora_status names_from_map(rmr_checkpoint *c, rmr_source *src, rmr_json_walk w,
+                                    remora_error *err)
+{
+    rmr_json_span key, value;
+    remora_status st;
+    size_t n, len;
+    char shard[MAX_SHARD_TEXT];
+    RMR_TRY(alloc_names(c, w, err));
+    while ((st = rmr_json_walk_next(&w, &key, &value, err)) == REMORA_OK) {
+        const rmr_file *f;
+        RMR_TRY(place_name(c, w.file, key, &n, err));
+        if (value.text[0] != '"')
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: the file of tensor %s is not a string", w.file,
+                     rmr_show(c->names + c->names_used).text);
+        RMR_TRY(rmr_json_unquote(w.file, value, shard, sizeof shard, &len, err));
+        RMR_TRY(rmr_name_check(w.file, shard, len, err));
+        RMR_TRY(file_named(c, src, shard, &f, err));
+        add_tensor(c, n, f);
+    }
+    RMR_TRY(st);
+    return sort_names(c, w.file, err);
+}
+
+/* Find "weight_map" in the index. The rest ("metadata" with a total_size that is wrong in some
+ * uploads) only has to be JSON. */
+static remora_status find_map(rmr_json_walk w, rmr_json_walk *map, remora_error *err)
+{
+    rmr_json_span key, value;
+    remora_status st;
+    int found = 0;
+    while ((st = rmr_json_walk_next(&w, &key, &value, err)) == REMORA_OK) {
+        if (key.size == 12 && memcmp(key.text, "\"weight_map\"", 12) == 0) {
+            if (found++) RMR_FAIL(err, REMORA_E_FORMAT, "%s: two weight_map", w.file);
+            rmr_json_walk_into(map, &w, value);
+            continue;
+        }
+        if (value.size > MAX_VALUE)
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: an entry of %zu bytes beside weight_map", w.file,
+                     value.size);
+        RMR_TRY(rmr_json_check(w.file, key, err));
+        RMR_TRY(rmr_json_check(w.file, value, err));
+    }
+    RMR_TRY(st);
+    if (!found) RMR_FAIL(err, REMORA_E_FORMAT, "%s: no weight_map", w.file);
+    return REMORA_OK;
+}
+
+static remora_status read_index(rmr_checkpoint *c, rmr_source *src, remora_error *err)
+{
+    char *text;
+    uint64_t size;
+    rmr_json_walk w, map;
+    RMR_TRY(rmr_file_load(src, INDEX_FILE, RMR_MAX_HEADER, &text, &size, err));
+    rmr_json_walk_open(&w, INDEX_FILE, text, (size_t)size, RMR_JSON_DEPTH);
+    remora_status st = find_map(w, &map, err);
+    if (st >= 0) st = names_from_map(c, src, map, err);
+    rmr_free(c->mem, text, (size_t)size + 1);
+    return st;
+}
+
+static remora_status read_shard(rmr_checkpoint *c, const rmr_file *f, remora_error *err)
+{
+    header h;
+    RMR_TRY(header_open(c->mem, f, &h, err));
+    const remora_status st = read_header(c, f, &h, err);
+    header_close(&h);
+    return st;
+}
+
+static remora_status open_sharded(rmr_checkpoint *c, rmr_source *src, remora_error *err)
+{
+    RMR_TRY(read_index(c, src, err));
+    for (size_t i = 0; i < c->n_files; i++) RMR_TRY(read_shard(c, c->files[i], err));
+    for (size_t i = 0; i < c->n; i++)
+        if (c->sorted[i]->dtype == RMR_DTYPE_COUNT)
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s is not in %s", INDEX_FILE,
+                     rmr_show(c->sorted[i]->name).text,
+                     rmr_show(rmr_file_name(c->sorted[i]->file)).text);
+    return REMORA_OK;
+}
+
+static remora_status open_single(rmr_checkpoint *c, rmr_source *src, remora_error *err)
+{
+    header h;
+    const remora_status found = add_file(c, src, SINGLE_FILE, 0, err);
+    if (found == REMORA_E_NOT_FOUND)
+        RMR_FAIL(err, found, "%s: neither " INDEX_FILE " nor " SINGLE_FILE,
+                 rmr_show(rmr_source_where(src)).text);
+    RMR_TRY(found);
+    RMR_TRY(header_open(c->mem, c->files[0], &h, err));
+    remora_status st = names_from_header(c, &h, c->files[0], err);
+    if (st >= 0) st = read_header(c, c->files[0], &h, err);
+    header_close(&h);
+    return st;
+}
+
+static remora_status open_any(rmr_checkpoint *c, rmr_source *src, remora_error *err)
+{
+    rmr_file *index;
+    /* Without err: a missing index is no error, and any other failure comes again below. */
+    const remora_status st = rmr_file_open(src, INDEX_FILE, &index, NULL);
+    if (st == REMORA_E_NOT_FOUND) return open_single(c, src, err);
+    rmr_file_close(index);
+    return open_sharded(c, src, err);
+}
+
+remora_status rmr_checkpoint_open(rmr_mem *mem, rmr_source *src, rmr_checkpoint **out,
+                                  remora_error *err)
+{
+    *out = NULL;
+    rmr_checkpoint *c = rmr_calloc(mem, 1, sizeof *c);
+    if (c == NULL) return rmr_error_nomem(err, "checkpoint", sizeof *c);
+    c->mem = mem;
+    const remora_status st = open_any(c, src, err);
+    if (st < 0) {
+        rmr_checkpoint_free(c);
+        return st;
+    }
+    *out = c;
+    return REMORA_OK;
+}
+
+void rmr_checkpoint_free(rmr_checkpoint *c)
+{
+    if (c == NULL) return;
+    rmr_mem *mem = c->mem;
+    for (size_t i = 0; i < c->n_files; i++) rmr_file_close(c->files[i]);
+    rmr_free(mem, c->files, c->files_cap * sizeof *c->files);
+    rmr_free(mem, c->names, c->names_size);
+    rmr_free(mem, c->tensors, c->cap * sizeof *c->tensors);
+    rmr_free(mem, c->sorted, c->cap * sizeof *c->sorted);
+    rmr_free(mem, c, sizeof *c);
+}
+
+uint64_t rmr_checkpoint_count(const rmr_checkpoint *c)
+{
+    return c->n;
+}
+
+const rmr_tensor *rmr_checkpoint_at(const rmr_checkpoint *c, uint64_t i)
+{
+    return c->sorted[i];
+}
+
+const rmr_tensor *rmr_checkpoint_find(const rmr_checkpoint *c, const char *name)
+{
+    const size_t i = find(c, name);
+    return i == SIZE_MAX ? NULL : c->sorted[i];
+}
