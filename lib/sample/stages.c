@@ -1,0 +1,236 @@
+/* What each stage does to the candidates. The definitions are the public header's. */
+#include "cands.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "chain.h"
+#include "dexp.h"
+
+/* A logit computed in double, back as a float. Finite results stay finite: only BIAS with -infinity
+ * bans. */
+static float to_logit(double x)
+{
+    if (isnan(x)) return -INFINITY;
+    if (x > (double)FLT_MAX) return FLT_MAX;
+    if (x < -(double)FLT_MAX) return -FLT_MAX;
+    return (float)x;
+}
+
+int rmr_stage_is_penalty(int32_t kind)
+{
+    return kind == REMORA_STAGE_REPEAT || kind == REMORA_STAGE_FREQUENCY ||
+           kind == REMORA_STAGE_PRESENCE;
+}
+
+/* -- arguments -- */
+
+static remora_status check_penalty(const remora_stage *s, remora_error *err)
+{
+    if (s->count < 0 || s->count > RMR_CHAIN_HISTORY_MAX)
+        RMR_FAIL(err, REMORA_E_ARG, "penalty stage: window %lld is not in 0 .. %d",
+                 (long long)s->count, RMR_CHAIN_HISTORY_MAX);
+    if (s->kind == REMORA_STAGE_REPEAT && !(s->value > 0.0))
+        RMR_FAIL(err, REMORA_E_ARG, "repeat stage: penalty %g is not above 0", s->value);
+    if (!isfinite(s->value))
+        RMR_FAIL(err, REMORA_E_ARG, "penalty stage: value %g is not finite", s->value);
+    return REMORA_OK;
+}
+
+static remora_status check_bias(const remora_stage *s, uint32_t n_vocab, remora_error *err)
+{
+    if (s->count < 0 || s->count >= (int64_t)n_vocab)
+        RMR_FAIL(err, REMORA_E_ARG, "bias stage: token %lld is not in 0 .. %u", (long long)s->count,
+                 n_vocab - 1);
+    if (!(s->value < INFINITY))
+        RMR_FAIL(err, REMORA_E_ARG, "bias stage: value %g is neither finite nor -infinity",
+                 s->value);
+    return REMORA_OK;
+}
+
+remora_status rmr_stage_check(const remora_stage *s, uint32_t n_vocab, remora_error *err)
+{
+    const double v = s->value;
+    switch (s->kind) {
+    case REMORA_STAGE_TEMPERATURE:
+        if (!(v >= 0.0) || isinf(v))
+            RMR_FAIL(err, REMORA_E_ARG, "temperature stage: %g is not a number from 0 up", v);
+        return REMORA_OK;
+    case REMORA_STAGE_TOP_K:
+        if (s->count < 1)
+            RMR_FAIL(err, REMORA_E_ARG, "top-k stage: count %lld is below 1", (long long)s->count);
+        return REMORA_OK;
+    case REMORA_STAGE_TOP_P:
+        if (!(v > 0.0 && v <= 1.0))
+            RMR_FAIL(err, REMORA_E_ARG, "top-p stage: %g is not above 0 and at most 1", v);
+        return REMORA_OK;
+    case REMORA_STAGE_MIN_P:
+        if (!(v >= 0.0 && v <= 1.0))
+            RMR_FAIL(err, REMORA_E_ARG, "min-p stage: %g is not in 0 .. 1", v);
+        return REMORA_OK;
+    case REMORA_STAGE_REPEAT:
+    case REMORA_STAGE_FREQUENCY:
+    case REMORA_STAGE_PRESENCE: return check_penalty(s, err);
+    case REMORA_STAGE_BIAS: return check_bias(s, n_vocab, err);
+    case REMORA_STAGE_CALLBACK:
+        if (s->fn == NULL) RMR_FAIL(err, REMORA_E_ARG, "callback stage: fn is NULL");
+        return REMORA_OK;
+    default: RMR_FAIL(err, REMORA_E_UNSUPPORTED, "stage kind %d is unknown", s->kind);
+    }
+}
+
+/* -- stages that rank or cut: on a compact, non-empty list -- */
+
+static void keep_best(rmr_cands *l)
+{
+    rmr_cands_rank(l->c, l->n, 1);
+    l->n = 1;
+}
+
+/* Softmax does not change under a shift, so where the best logit would leave the range of float
+ * (tiny temperatures) it is first moved to 0: the limit is then greedy instead of a row of equal
+ * infinities. */
+static void temperature(rmr_cands *l, double t)
+{
+    const float max = rmr_cands_max(l);
+    if (t == 0.0) {
+        keep_best(l);
+        return;
+    }
+    if (isinf(max)) return; /* infinite logits win at any temperature */
+    const double shift = fabs((double)max / t) > (double)FLT_MAX ? (double)max : 0.0;
+    for (size_t i = 0; i < l->n; i++) l->c[i].logit = to_logit(((double)l->c[i].logit - shift) / t);
+}
+
+static void top_k(rmr_cands *l, int64_t k)
+{
+    if ((uint64_t)k >= l->n) return;
+    rmr_cands_rank(l->c, l->n, (size_t)k);
+    l->n = (size_t)k;
+    l->by_id = 0;
+}
+
+/* Ranks a first few and four times as many each time that they do not reach p: a full sort only
+ * where all count. */
+static void top_p(rmr_cands *l, double p)
+{
+    if (p >= 1.0) return;
+    const float max = rmr_cands_max(l);
+    const double want = p * rmr_cands_weigh(l, max);
+    double sum = 0.0;
+    size_t kept = 0, ranked = 0;
+    for (size_t step = 64; ranked < l->n && sum < want; step *= 4) {
+        const size_t more = l->n - ranked < step ? l->n - ranked : step;
+        rmr_cands_rank(l->c + ranked, l->n - ranked, more);
+        ranked += more;
+        while (kept < ranked && sum < want) sum += rmr_cands_weight(l->c[kept++].logit, max);
+    }
+    l->n = kept;
+    l->by_id = 0;
+}
+
+static void min_p(rmr_cands *l, double p)
+{
+    const float max = rmr_cands_max(l);
+    const double least = rmr_dlog(p);
+    size_t m = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        const float x = l->c[i].logit;
+        if (x == max || (double)x - (double)max >= least) l->c[m++] = l->c[i];
+    }
+    l->n = m;
+}
+
+/* -- stages that change single logits: holes are fine -- */
+
+static float penalised(const remora_stage *s, float logit, uint32_t times)
+{
+    const double x = logit;
+    switch (s->kind) {
+    case REMORA_STAGE_REPEAT: return to_logit(x > 0.0 ? x / s->value : x * s->value);
+    case REMORA_STAGE_FREQUENCY: return to_logit(x - s->value * (double)times);
+    default: return to_logit(x - s->value);
+    }
+}
+
+static void penalty(const remora_stage *s, rmr_cands *l, const rmr_history *h, uint32_t *counts)
+{
+    const size_t want = s->count > 0 ? (size_t)s->count : (size_t)RMR_CHAIN_HISTORY;
+    const size_t window = want < h->n ? want : h->n;
+    const size_t first = (h->next + h->cap - window) % h->cap;
+    if (window == 0) return;
+    for (size_t i = 0; i < window; i++) counts[h->ring[(first + i) % h->cap]]++;
+    for (size_t i = 0; i < l->n; i++) {
+        remora_token_prob *const c = &l->c[i];
+        if (counts[c->token] == 0 || isinf(c->logit)) continue;
+        c->logit = penalised(s, c->logit, counts[c->token]);
+    }
+    for (size_t i = 0; i < window; i++) counts[h->ring[(first + i) % h->cap]] = 0;
+}
+
+static size_t find_sorted(const rmr_cands *l, remora_token t)
+{
+    size_t lo = 0, hi = l->n;
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        if (l->c[mid].token < t)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static void bias(rmr_cands *l, remora_token t, double value)
+{
+    size_t i = l->by_id ? find_sorted(l, t) : 0;
+    while (i < l->n && l->c[i].token != t) i = l->by_id ? l->n : i + 1;
+    if (i == l->n) return;
+    if (isinf(value)) {
+        l->c[i].logit = -INFINITY;
+        l->holes = 1;
+    } else if (!isinf(l->c[i].logit)) {
+        l->c[i].logit = to_logit((double)l->c[i].logit + value);
+    }
+}
+
+/* The host's code runs in the host's floating-point mode, and what it leaves behind is checked. */
+static remora_status callback(const remora_stage *s, rmr_cands *l, uint32_t n_vocab)
+{
+    size_t n = l->n;
+    rmr_cands_logprobs(l);
+    rmr_fpenv_leave(l->host);
+    const remora_status st = s->fn(s->user, l->c, &n);
+    rmr_fpenv_enter();
+    if (st != REMORA_OK || n > l->n) return REMORA_E_CALLBACK;
+    for (size_t i = 0; i < n; i++)
+        if (l->c[i].token < 0 || (uint32_t)l->c[i].token >= n_vocab) return REMORA_E_CALLBACK;
+    l->n = n;
+    l->by_id = 0;
+    l->holes = 1;
+    return REMORA_OK;
+}
+
+static int changes_single_logits(int32_t kind)
+{
+    return rmr_stage_is_penalty(kind) || kind == REMORA_STAGE_BIAS;
+}
+
+remora_status rmr_stage_run(const remora_stage *s, rmr_cands *l, const rmr_history *h,
+                            uint32_t *counts, uint32_t n_vocab)
+{
+    if (!changes_single_logits(s->kind)) {
+        rmr_cands_compact(l);
+        if (l->n == 0) return REMORA_E_NO_TOKEN;
+    }
+    switch (s->kind) {
+    case REMORA_STAGE_TEMPERATURE: temperature(l, s->value); break;
+    case REMORA_STAGE_TOP_K: top_k(l, s->count); break;
+    case REMORA_STAGE_TOP_P: top_p(l, s->value); break;
+    case REMORA_STAGE_MIN_P: min_p(l, s->value); break;
+    case REMORA_STAGE_BIAS: bias(l, (remora_token)s->count, s->value); break;
+    case REMORA_STAGE_CALLBACK: return callback(s, l, n_vocab);
+    default: penalty(s, l, h, counts); break;
+    }
+    return REMORA_OK;
+}
