@@ -7,7 +7,10 @@
  *     for s in 8, 4, 2, 1: lane[i] += lane[i + s] for i < s. A sum ("sum16") is the same with additions;
  *   - exp, sigmoid and silu are one polynomial with a fixed order of fused multiply-adds (cpu_math.h);
  *   - everything else is a sequence of single IEEE operations per element as written here.
- * Files built with wide instruction flags include only this header, cpu_math.h and intrinsics. */
+ * A result that is NaN is NaN in every set, but its sign and payload are the processor's (conversions excepted).
+ * The floating-point mode is that of fpenv.h. No function allocates, and any n may be 0 unless said otherwise.
+ * Files built with wide instruction flags include only this header, the headers in ref/, cpu_math.h, half.h and
+ * intrinsics, and every function in those is static: nothing wide can be linked into the baseline. */
 #ifndef RMR_KERNELS_H
 #define RMR_KERNELS_H
 
@@ -58,7 +61,9 @@ typedef struct rmr_kernels {
     /* y[i] = (g[i] / (1 + exp(-g[i]))) * u[i]. y may be g or u. */
     void (*silu_mul)(float *y, const float *g, const float *u, uint32_t n);
     void (*sigmoid)(float *y, const float *x, uint32_t n); /* 1 / (1 + exp(-x)) */
-    float (*max)(const float *x, uint32_t n);              /* n >= 1; lanes and tree as in sum16, a > b ? a : b */
+    float (*max)(const float *x, uint32_t n);              /* n >= 1; see below */
+    /* max: lanes and tree as in sum16. Lanes start at -inf and take x > lane ? x : lane; the tree takes
+     * a > b ? a : b with a = lane[i], b = lane[i + s]. So NaN is passed over. */
     /* x[i] = exp(x[i] - shift); returns sum16 of the results. */
     float (*exp_sum)(float *x, uint32_t n, float shift);
     void (*scale)(float *x, uint32_t n, float s);                     /* x *= s */
@@ -74,5 +79,8 @@ typedef struct rmr_kernels {
  * run here. rmr_kernels_at lists the sets built in, slowest first; `usable` says whether this processor runs it. */
 const rmr_kernels *rmr_kernels_pick(const char *force);
 const rmr_kernels *rmr_kernels_at(uint32_t i, int *usable);
+
+/* The sets themselves, for kernels_pick.c; each is there only in builds for its processor family. */
+extern const rmr_kernels rmr_kernels_ref, rmr_kernels_avx2, rmr_kernels_avx512, rmr_kernels_neon;
 
 #endif

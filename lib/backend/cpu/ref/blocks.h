@@ -1,0 +1,370 @@
+/* Matmul, scores and wsum, written once over a vector type. The including file (one per instruction
+ * set) defines SET(name), vec, VEC_LANES (a divisor of 16), vec_zero(), vec_set1(f), vec_load(p),
+ * vec_store(p, v), vec_add(a, b), vec_fma(a, b, c) = a * b + c, vec_even(p), vec_odd(p): of
+ * VEC_LANES pairs of bf16, the first and the second values, vec_bf16(p), vec_f16(p): VEC_LANES
+ * halves widened, sum_dots(lanes, out): the tree of kernels.h over SCORE_Q * SCORE_K dot products,
+ * and how much to keep in registers: MM_ROWS rows of x by two tiles (MM_TILES at a single row),
+ * SCORE_Q by SCORE_K dot products, WSUM_Q rows by WSUM_C chunks of 16. Block sizes are constants
+ * after inlining, so the arrays of accumulators become registers. Blocking never changes the order
+ * of any output's chain. */
+#define FORCE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
+
+enum { NV = RMR_TILE / VEC_LANES }; /* vectors in 16 lanes */
+
+enum {
+    K_BLOCK = 512, /* K values of one pass when there are many rows: the x block stays in the first
+                      cache */
+    TILE_BLOCK = 16, /* tiles of one pass: their K block stays in the second cache */
+    K_PAD = 16,      /* rows of the packed x block do not share cache sets */
+};
+
+typedef struct span {
+    float *y;
+    size_t ldy;
+    const float *x;
+    size_t ldx;
+    const uint8_t *tiles;
+    size_t stride;
+    uint32_t k;
+    int accumulate;
+} span;
+
+/* Vector v of the 16 weights at an even k (odd = 0) or at k + 1. */
+FORCE vec weights(const rmr_wtype type, const uint8_t *tile, size_t k, const int odd, const int v)
+{
+    switch (type) {
+    case RMR_W_BF16:
+        tile += k * 32 + (size_t)v * VEC_LANES * 4;
+        return odd ? vec_odd(tile) : vec_even(tile);
+    case RMR_W_F16: return vec_f16(tile + (k + (size_t)odd) * 32 + (size_t)v * VEC_LANES * 2);
+    default:
+        return vec_load((const float *)(const void *)(tile + (k + (size_t)odd) * 64) +
+                        v * VEC_LANES);
+    }
+}
+
+FORCE void block_step(const rmr_wtype type, const int T, const int M, const span *s, vec *acc,
+                      const size_t k, const int odd)
+{
+    vec w[MM_TILES * NV];
+    UNROLL for (int i = 0; i < T * NV; i++) w[i] =
+        weights(type, s->tiles + (size_t)(i / NV) * s->stride, k, odd, i % NV);
+    UNROLL for (int m = 0; m < M; m++)
+    {
+        const vec x = vec_set1(s->x[(size_t)m * s->ldx + k + (size_t)odd]);
+        UNROLL for (int i = 0; i < T * NV; i++) acc[m * T * NV + i] =
+            vec_fma(w[i], x, acc[m * T * NV + i]);
+    }
+}
+
+/* T tiles by M rows of x over the whole K of the span. */
+FORCE void block(const rmr_wtype type, const int T, const int M, const span *s)
+{
+    vec acc[MM_TILES * NV > 2 * MM_ROWS * NV ? MM_TILES * NV : 2 * MM_ROWS * NV];
+    UNROLL for (int i = 0; i < M * T * NV; i++) acc[i] =
+        s->accumulate ? vec_load(s->y + (size_t)(i / (T * NV)) * s->ldy + i % (T * NV) * VEC_LANES)
+                      : vec_zero();
+    size_t k = 0;
+    for (; k + 2 <= s->k; k += 2) {
+        block_step(type, T, M, s, acc, k, 0);
+        block_step(type, T, M, s, acc, k, 1);
+    }
+    if (k < s->k) block_step(type, T, M, s, acc, k, 0);
+    UNROLL for (int i = 0; i < M * T * NV; i++)
+        vec_store(s->y + (size_t)(i / (T * NV)) * s->ldy + i % (T * NV) * VEC_LANES, acc[i]);
+}
+
+/* M rows of x by n_tiles tiles. */
+FORCE void block_rows(const rmr_wtype type, const int T, const int M, const span *whole,
+                      const uint32_t n_tiles)
+{
+    span s = *whole;
+    uint32_t t = 0;
+    for (; t + (uint32_t)T <= n_tiles; t += (uint32_t)T) {
+        block(type, T, M, &s);
+        s.tiles += (size_t)T * s.stride;
+        s.y += T * RMR_TILE;
+    }
+    if (T > 4 && t + 4 <= n_tiles) {
+        block(type, 4, M, &s);
+        s.tiles += 4 * s.stride;
+        s.y += 4 * RMR_TILE;
+        t += 4;
+    }
+    for (; T > 1 && t < n_tiles; t++) {
+        block(type, 1, M, &s);
+        s.tiles += s.stride;
+        s.y += RMR_TILE;
+    }
+}
+
+/* Up to MM_ROWS rows; returns how many were done. */
+FORCE uint32_t block_some(const rmr_wtype type, const span *s, uint32_t n_x, uint32_t n_tiles)
+{
+#define ROWS(m)                                                                                    \
+    if (n_x >= (m)) {                                                                              \
+        block_rows(type, MM_PAIR, m, s, n_tiles);                                                  \
+        return m;                                                                                  \
+    }
+    ROWS(MM_ROWS)
+#if MM_ROWS > 8
+    ROWS(8)
+#endif
+#if MM_ROWS > 6
+    ROWS(6)
+#endif
+#if MM_ROWS > 4
+    ROWS(4)
+#endif
+    ROWS(3)
+    ROWS(2)
+#undef ROWS
+    block_rows(type, MM_TILES, 1, s, n_tiles);
+    return 1;
+}
+
+/* The x block [rows, k] next to each other: rows whose distance is a multiple of a page would
+ * otherwise fight for the same cache sets. */
+static void pack_rows(float *to, const float *x, size_t ldx, uint32_t n_rows, uint32_t k)
+{
+    for (uint32_t m = 0; m < n_rows; m++)
+        memcpy(to + (size_t)m * (K_BLOCK + K_PAD), x + m * ldx, k * sizeof *to);
+}
+
+FORCE void matmul_rows(const rmr_wtype type, const span *pass, uint32_t n_x, uint32_t n_tiles)
+{
+    _Alignas(64) float packed[MM_ROWS * (K_BLOCK + K_PAD)];
+    span s = *pass;
+    for (uint32_t m = 0; m < n_x;) {
+        const uint32_t rows = n_x - m < MM_ROWS ? n_x - m : MM_ROWS;
+        s.y = pass->y + m * pass->ldy;
+        pack_rows(packed, pass->x + m * pass->ldx, pass->ldx, rows, s.k);
+        s.x = packed;
+        s.ldx = K_BLOCK + K_PAD;
+        for (uint32_t done = 0; done < rows;) {
+            const uint32_t n = block_some(type, &s, rows - done, n_tiles);
+            done += n;
+            s.x += n * s.ldx;
+            s.y += n * s.ldy;
+        }
+        m += rows;
+    }
+}
+
+FORCE void matmul(const rmr_wtype type, float *y, size_t ldy, const float *x, size_t ldx,
+                  uint32_t n_x, const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                  int accumulate)
+{
+    const span all = {y, ldy, x, ldx, tiles, tile_stride, k, accumulate};
+    if (n_x == 1) {
+        block_rows(type, MM_TILES, 1, &all, n_tiles);
+        return;
+    }
+    if (k == 0) n_tiles = accumulate ? 0 : n_tiles; /* an empty chain still writes zeros */
+    for (uint32_t t = 0; t < n_tiles; t += TILE_BLOCK) {
+        const uint32_t nt = n_tiles - t < TILE_BLOCK ? n_tiles - t : TILE_BLOCK;
+        uint32_t at = 0;
+        do {
+            span s = all;
+            s.k = k - at < K_BLOCK ? k - at : K_BLOCK;
+            s.y = y + (size_t)t * RMR_TILE;
+            s.x = x + at;
+            s.tiles = all.tiles + t * tile_stride + rmr_tile_bytes(type, at);
+            s.accumulate = accumulate || at > 0;
+            matmul_rows(type, &s, n_x, nt);
+            at += s.k;
+        } while (at < k);
+    }
+}
+
+static void SET(rmr_matmul_bf16)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
+                                 const void *tiles, size_t tile_stride, uint32_t n_tiles,
+                                 uint32_t k, int accumulate)
+{
+    matmul(RMR_W_BF16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+}
+
+static void SET(rmr_matmul_f16)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
+                                const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                                int accumulate)
+{
+    matmul(RMR_W_F16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+}
+
+static void SET(rmr_matmul_f32)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
+                                const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                                int accumulate)
+{
+    matmul(RMR_W_F32, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+}
+
+/* ---- attention ---- */
+
+/* VEC_LANES values at element i of a row of bf16 or float. */
+FORCE vec row_load(const int is_bf16, const void *row, size_t i)
+{
+    return is_bf16 ? vec_bf16((const uint16_t *)row + i) : vec_load((const float *)row + i);
+}
+
+FORCE float row_value(const int is_bf16, const void *row, size_t i)
+{
+    return is_bf16 ? rmr_bf16_to_f32(((const uint16_t *)row)[i]) : ((const float *)row)[i];
+}
+
+/* Lanes 0 .. width % 16 - 1 take one more step. Rare: model widths are multiples of 16. */
+static __attribute__((noinline)) void dot_tail(const int is_bf16, vec *acc, const float *q,
+                                               const void *key, uint32_t at, uint32_t width)
+{
+    float lane[RMR_TILE];
+    for (int v = 0; v < NV; v++) vec_store(lane + v * VEC_LANES, acc[v]);
+    for (uint32_t k = at; k < width; k++)
+        lane[k - at] = rmr_fmaf(q[k], row_value(is_bf16, key, k), lane[k - at]);
+    for (int v = 0; v < NV; v++) acc[v] = vec_load(lane + v * VEC_LANES);
+}
+
+/* NQ by NK dot products; out[i * NK + j]. */
+FORCE void dots(const int is_bf16, const int NQ, const int NK, const float *const *q,
+                const void *const *key, uint32_t width, float *out)
+{
+    vec acc[SCORE_Q * SCORE_K * NV];
+    UNROLL for (int i = 0; i < NQ * NK * NV; i++) acc[i] = vec_zero();
+    const uint32_t whole = width & ~(uint32_t)(RMR_TILE - 1);
+    for (uint32_t k = 0; k < whole; k += RMR_TILE) {
+        UNROLL for (int v = 0; v < NV; v++)
+        {
+            vec kv[SCORE_Q * SCORE_K];
+            UNROLL for (int j = 0; j < NK; j++) kv[j] =
+                row_load(is_bf16, key[j], k + (uint32_t)(v * VEC_LANES));
+            UNROLL for (int i = 0; i < NQ; i++)
+            {
+                const vec qv = vec_load(q[i] + k + v * VEC_LANES);
+                UNROLL for (int j = 0; j < NK; j++) acc[(i * NK + j) * NV + v] =
+                    vec_fma(qv, kv[j], acc[(i * NK + j) * NV + v]);
+            }
+        }
+    }
+    if (whole < width)
+        for (int i = 0; i < NQ * NK; i++)
+            dot_tail(is_bf16, acc + (ptrdiff_t)i * NV, q[i / NK], key[i % NK], whole, width);
+    sum_dots(acc, out);
+}
+
+/* NQ rows of q against all keys, NK at a time; at the end missing keys repeat the last one and are
+ * not stored. */
+FORCE void scores_rows(const int is_bf16, const int NQ, const int NK, float *out, size_t ld_out,
+                       const float *q, size_t ld_q, const void *keys, size_t ld_key,
+                       uint32_t n_keys, uint32_t width, float scale)
+{
+    const size_t row_bytes = ld_key * (is_bf16 ? 2 : 4);
+    const float *qs[SCORE_Q];
+    for (int i = 0; i < NQ; i++) qs[i] = q + (size_t)i * ld_q;
+    for (uint32_t j = 0; j < n_keys; j += (uint32_t)NK) {
+        const void *ks[SCORE_Q * SCORE_K];
+        float sum[SCORE_Q * SCORE_K];
+        const int nk = n_keys - j < (uint32_t)NK ? (int)(n_keys - j) : NK;
+        for (int i = 0; i < NK; i++)
+            ks[i] = (const uint8_t *)keys + (j + (uint32_t)(i < nk ? i : nk - 1)) * row_bytes;
+        dots(is_bf16, NQ, NK, qs, ks, width, sum);
+        for (int i = 0; i < NQ; i++)
+            for (int l = 0; l < nk; l++)
+                out[(size_t)i * ld_out + j + (uint32_t)l] = sum[i * NK + l] * scale;
+    }
+}
+
+FORCE void scores(const int is_bf16, float *out, size_t ld_out, const float *q, size_t ld_q,
+                  uint32_t n_q, const void *keys, size_t ld_key, uint32_t n_keys, uint32_t width,
+                  float scale)
+{
+    uint32_t i = 0;
+    for (; i + SCORE_Q <= n_q; i += SCORE_Q)
+        scores_rows(is_bf16, SCORE_Q, SCORE_K, out + i * ld_out, ld_out, q + i * ld_q, ld_q, keys,
+                    ld_key, n_keys, width, scale);
+    for (; i < n_q; i++)
+        scores_rows(is_bf16, 1, SCORE_Q * SCORE_K, out + i * ld_out, ld_out, q + i * ld_q, ld_q,
+                    keys, ld_key, n_keys, width, scale);
+}
+
+static void SET(rmr_scores_bf16)(float *out, size_t ld_out, const float *q, size_t ld_q,
+                                 uint32_t n_q, const void *keys, size_t ld_key, uint32_t n_keys,
+                                 uint32_t width, float scale)
+{
+    scores(1, out, ld_out, q, ld_q, n_q, keys, ld_key, n_keys, width, scale);
+}
+
+static void SET(rmr_scores_f32)(float *out, size_t ld_out, const float *q, size_t ld_q,
+                                uint32_t n_q, const void *keys, size_t ld_key, uint32_t n_keys,
+                                uint32_t width, float scale)
+{
+    scores(0, out, ld_out, q, ld_q, n_q, keys, ld_key, n_keys, width, scale);
+}
+
+/* Q rows by C chunks of 16 columns over all values. */
+FORCE void wsum_block(const int is_bf16, const int Q, const int C, float *z, size_t ld_z,
+                      const float *p, size_t ld_p, const uint8_t *val, size_t row_bytes,
+                      uint32_t n_vals)
+{
+    vec acc[WSUM_Q * WSUM_C * NV];
+    UNROLL for (int i = 0; i < Q * C * NV; i++) acc[i] =
+        vec_load(z + (size_t)(i / (C * NV)) * ld_z + i % (C * NV) * VEC_LANES);
+    for (uint32_t j = 0; j < n_vals; j++, val += row_bytes) {
+        vec v[WSUM_C * NV];
+        UNROLL for (int i = 0; i < C * NV; i++) v[i] =
+            row_load(is_bf16, val, (size_t)(i * VEC_LANES));
+        UNROLL for (int m = 0; m < Q; m++)
+        {
+            const vec pv = vec_set1(p[(size_t)m * ld_p + j]);
+            UNROLL for (int i = 0; i < C * NV; i++) acc[m * C * NV + i] =
+                vec_fma(pv, v[i], acc[m * C * NV + i]);
+        }
+    }
+    UNROLL for (int i = 0; i < Q * C * NV; i++)
+        vec_store(z + (size_t)(i / (C * NV)) * ld_z + i % (C * NV) * VEC_LANES, acc[i]);
+}
+
+FORCE void wsum_rows(const int is_bf16, const int Q, float *z, size_t ld_z, const float *p,
+                     size_t ld_p, const void *vals, size_t ld_val, uint32_t n_vals, uint32_t width)
+{
+    const size_t elem = is_bf16 ? 2 : 4;
+    const uint8_t *const val = vals;
+    uint32_t d = 0;
+    for (; d + WSUM_C * RMR_TILE <= width; d += WSUM_C * RMR_TILE)
+        wsum_block(is_bf16, Q, WSUM_C, z + d, ld_z, p, ld_p, val + d * elem, ld_val * elem, n_vals);
+    for (; d + RMR_TILE <= width; d += RMR_TILE)
+        wsum_block(is_bf16, Q, 1, z + d, ld_z, p, ld_p, val + d * elem, ld_val * elem, n_vals);
+    for (; d < width; d++)
+        for (int m = 0; m < Q; m++) {
+            float sum = z[(size_t)m * ld_z + d];
+            for (uint32_t j = 0; j < n_vals; j++)
+                sum = rmr_fmaf(p[(size_t)m * ld_p + j], row_value(is_bf16, vals, j * ld_val + d),
+                               sum);
+            z[(size_t)m * ld_z + d] = sum;
+        }
+}
+
+FORCE void wsum(const int is_bf16, float *z, size_t ld_z, const float *p, size_t ld_p, uint32_t n_q,
+                const void *vals, size_t ld_val, uint32_t n_vals, uint32_t width)
+{
+    uint32_t i = 0;
+    for (; i + WSUM_Q <= n_q; i += WSUM_Q)
+        wsum_rows(is_bf16, WSUM_Q, z + i * ld_z, ld_z, p + i * ld_p, ld_p, vals, ld_val, n_vals,
+                  width);
+    for (; i < n_q; i++)
+        wsum_rows(is_bf16, 1, z + i * ld_z, ld_z, p + i * ld_p, ld_p, vals, ld_val, n_vals, width);
+}
+
+static void SET(rmr_wsum_bf16)(float *z, size_t ld_z, const float *p, size_t ld_p, uint32_t n_q,
+                               const void *vals, size_t ld_val, uint32_t n_vals, uint32_t width)
+{
+    wsum(1, z, ld_z, p, ld_p, n_q, vals, ld_val, n_vals, width);
+}
+
+static void SET(rmr_wsum_f32)(float *z, size_t ld_z, const float *p, size_t ld_p, uint32_t n_q,
+                              const void *vals, size_t ld_val, uint32_t n_vals, uint32_t width)
+{
+    wsum(0, z, ld_z, p, ld_p, n_q, vals, ld_val, n_vals, width);
+}

@@ -1,0 +1,118 @@
+/* The reference set: the definition of every CPU result in plain C (kernels.h). It runs on any
+ * processor. */
+#include "kernels.h"
+
+#define SET(name) name##_ref
+#include "elementwise.h"
+
+/* Weight (row, k) of a tile; see rmr_tile_bytes. */
+static float weight_at(rmr_wtype type, const uint8_t *tile, uint32_t row, uint32_t k)
+{
+    uint16_t half;
+    float f;
+    switch (type) {
+    case RMR_W_BF16:
+        memcpy(&half, tile + (size_t)(k / 2) * 64 + row * 4 + (k % 2) * 2, 2);
+        return rmr_bf16_to_f32(half);
+    case RMR_W_F16: memcpy(&half, tile + (size_t)k * 32 + row * 2, 2); return rmr_f16_to_f32(half);
+    default: memcpy(&f, tile + (size_t)k * 64 + row * 4, 4); return f;
+    }
+}
+
+static inline void matmul(rmr_wtype type, float *y, size_t ldy, const float *x, size_t ldx,
+                          uint32_t n_x, const void *tiles, size_t tile_stride, uint32_t n_tiles,
+                          uint32_t k, int accumulate)
+{
+    for (uint32_t t = 0; t < n_tiles; t++) {
+        const uint8_t *const tile = (const uint8_t *)tiles + t * tile_stride;
+        for (uint32_t m = 0; m < n_x; m++) {
+            float sum[RMR_TILE] = {0};
+            float *const out = y + m * ldy + (size_t)t * RMR_TILE;
+            if (accumulate) memcpy(sum, out, sizeof sum);
+            for (uint32_t i = 0; i < k; i++)
+                for (uint32_t r = 0; r < RMR_TILE; r++)
+                    sum[r] = rmr_fmaf(weight_at(type, tile, r, i), x[m * ldx + i], sum[r]);
+            memcpy(out, sum, sizeof sum);
+        }
+    }
+}
+
+static void rmr_matmul_bf16_ref(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
+                                const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                                int accumulate)
+{
+    matmul(RMR_W_BF16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+}
+
+static void rmr_matmul_f16_ref(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
+                               const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                               int accumulate)
+{
+    matmul(RMR_W_F16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+}
+
+static void rmr_matmul_f32_ref(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
+                               const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                               int accumulate)
+{
+    matmul(RMR_W_F32, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+}
+
+static inline float row_at(int is_bf16, const void *rows, size_t i)
+{
+    return is_bf16 ? rmr_bf16_to_f32(((const uint16_t *)rows)[i]) : ((const float *)rows)[i];
+}
+
+static inline void scores(int is_bf16, float *out, size_t ld_out, const float *q, size_t ld_q,
+                          uint32_t n_q, const void *keys, size_t ld_key, uint32_t n_keys,
+                          uint32_t width, float scale)
+{
+    for (uint32_t i = 0; i < n_q; i++) {
+        for (uint32_t j = 0; j < n_keys; j++) {
+            float lane[LANES] = {0};
+            for (uint32_t k = 0; k < width; k++)
+                lane[k % LANES] = rmr_fmaf(q[i * ld_q + k], row_at(is_bf16, keys, j * ld_key + k),
+                                           lane[k % LANES]);
+            out[i * ld_out + j] = lanes_sum(lane) * scale;
+        }
+    }
+}
+
+static void rmr_scores_bf16_ref(float *out, size_t ld_out, const float *q, size_t ld_q,
+                                uint32_t n_q, const void *keys, size_t ld_key, uint32_t n_keys,
+                                uint32_t width, float scale)
+{
+    scores(1, out, ld_out, q, ld_q, n_q, keys, ld_key, n_keys, width, scale);
+}
+
+static void rmr_scores_f32_ref(float *out, size_t ld_out, const float *q, size_t ld_q, uint32_t n_q,
+                               const void *keys, size_t ld_key, uint32_t n_keys, uint32_t width,
+                               float scale)
+{
+    scores(0, out, ld_out, q, ld_q, n_q, keys, ld_key, n_keys, width, scale);
+}
+
+static inline void wsum(int is_bf16, float *z, size_t ld_z, const float *p, size_t ld_p,
+                        uint32_t n_q, const void *vals, size_t ld_val, uint32_t n_vals,
+                        uint32_t width)
+{
+    for (uint32_t i = 0; i < n_q; i++)
+        for (uint32_t j = 0; j < n_vals; j++)
+            for (uint32_t d = 0; d < width; d++)
+                z[i * ld_z + d] = rmr_fmaf(p[i * ld_p + j], row_at(is_bf16, vals, j * ld_val + d),
+                                           z[i * ld_z + d]);
+}
+
+static void rmr_wsum_bf16_ref(float *z, size_t ld_z, const float *p, size_t ld_p, uint32_t n_q,
+                              const void *vals, size_t ld_val, uint32_t n_vals, uint32_t width)
+{
+    wsum(1, z, ld_z, p, ld_p, n_q, vals, ld_val, n_vals, width);
+}
+
+static void rmr_wsum_f32_ref(float *z, size_t ld_z, const float *p, size_t ld_p, uint32_t n_q,
+                             const void *vals, size_t ld_val, uint32_t n_vals, uint32_t width)
+{
+    wsum(0, z, ld_z, p, ld_p, n_q, vals, ld_val, n_vals, width);
+}
+
+const rmr_kernels rmr_kernels_ref = KERNEL_TABLE("ref");
