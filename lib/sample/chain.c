@@ -18,20 +18,23 @@ struct rmr_chain {
     rmr_cands list;
 };
 
-static size_t n_blocks(uint32_t n_vocab)
+/* Bytes of the sums: one a block of candidates, and the buckets behind them. */
+static size_t sums_bytes(uint32_t n_vocab)
 {
-    return ((size_t)n_vocab + RMR_SOFTMAX_BLOCK - 1) / RMR_SOFTMAX_BLOCK;
+    const size_t n_blocks = ((size_t)n_vocab + RMR_SOFTMAX_BLOCK - 1) / RMR_SOFTMAX_BLOCK;
+    return (n_blocks + RMR_CANDS_BUCKETS) * sizeof(double);
 }
 
 static remora_status alloc_buffers(rmr_chain *c, size_t n_history, remora_error *err)
 {
     const size_t n_list = (size_t)c->n_vocab * sizeof *c->list.c;
-    const size_t n_sums = n_blocks(c->n_vocab) * sizeof *c->list.blocks;
+    const size_t n_sums = sums_bytes(c->n_vocab);
     const size_t n_ring = n_history * sizeof *c->hist.ring;
     if ((c->list.c = rmr_alloc(c->mem, n_list)) == NULL)
         return rmr_error_nomem(err, "sampler candidates", n_list);
     if ((c->list.blocks = rmr_alloc(c->mem, n_sums)) == NULL)
         return rmr_error_nomem(err, "sampler sums", n_sums);
+    c->list.buckets = c->list.blocks + n_sums / sizeof(double) - RMR_CANDS_BUCKETS;
     if ((c->hist.ring = rmr_alloc(c->mem, n_ring)) == NULL)
         return rmr_error_nomem(err, "sampler history", n_ring);
     c->hist.cap = n_history;
@@ -72,7 +75,7 @@ void rmr_chain_free(rmr_chain *c)
 {
     if (c == NULL) return;
     rmr_free(c->mem, c->list.c, (size_t)c->n_vocab * sizeof *c->list.c);
-    rmr_free(c->mem, c->list.blocks, n_blocks(c->n_vocab) * sizeof *c->list.blocks);
+    rmr_free(c->mem, c->list.blocks, sums_bytes(c->n_vocab));
     rmr_free(c->mem, c->hist.ring, c->hist.cap * sizeof *c->hist.ring);
     rmr_free(c->mem, c->counts, (size_t)c->n_vocab * sizeof *c->counts);
     rmr_free(c->mem, c->stages, c->cap_stages * sizeof *c->stages);

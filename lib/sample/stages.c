@@ -110,20 +110,65 @@ static void top_k(rmr_cands *l, int64_t k)
     l->by_id = 0;
 }
 
-/* Ranks a first few and four times as many each time that they do not reach p: a full sort only
- * where all count. */
+/* How far below the best, in RMR_CANDS_BUCKETS steps over `range`; never falls when the logit
+ * falls. */
+static size_t bucket_of(float logit, float max, double range)
+{
+    const double below = logit == max ? 0.0 : (double)max - (double)logit;
+    if (!(below < range)) return range > 0.0 ? RMR_CANDS_BUCKETS - 1 : 0;
+    return (size_t)(below / range * (RMR_CANDS_BUCKETS - 1));
+}
+
+/* Spread of the logits, but no more than 40: what lies lower than that weighs nothing beside the
+ * best. */
+static double spread(const rmr_cands *l, float max)
+{
+    float min = max;
+    for (size_t i = 0; i < l->n; i++)
+        if (l->c[i].logit < min) min = l->c[i].logit;
+    const double range = min == max ? 0.0 : (double)max - (double)min;
+    return range < 40.0 ? range : 40.0;
+}
+
+/* Candidates of buckets below `edge` first, those of `edge` behind them, the others dropped.
+ * Returns the number of the first kind. */
+static size_t split_at(rmr_cands *l, size_t edge, float max, double range)
+{
+    size_t n = 0, m = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        const remora_token_prob x = l->c[i];
+        const size_t b = bucket_of(x.logit, max, range);
+        if (b > edge) continue;
+        l->c[n++] = x;
+        if (b == edge) continue;
+        l->c[n - 1] = l->c[m];
+        l->c[m++] = x;
+    }
+    l->n = n;
+    return m;
+}
+
+/* No full sort: weights are summed by bucket, and only the bucket in which the sum reaches p is
+ * ranked, a few at first and then four times as many each time. */
 static void top_p(rmr_cands *l, double p)
 {
     if (p >= 1.0) return;
     const float max = rmr_cands_max(l);
-    const double want = p * rmr_cands_weigh(l, max);
-    double sum = 0.0;
-    size_t kept = 0, ranked = 0;
-    for (size_t step = 64; ranked < l->n && sum < want; step *= 4) {
+    const double range = spread(l, max);
+    double total = 0.0, sum = 0.0;
+    size_t edge = 0;
+    for (size_t b = 0; b < RMR_CANDS_BUCKETS; b++) l->buckets[b] = 0.0;
+    for (size_t i = 0; i < l->n; i++)
+        l->buckets[bucket_of(l->c[i].logit, max, range)] += rmr_cands_weight(l->c[i].logit, max);
+    for (size_t b = 0; b < RMR_CANDS_BUCKETS; b++) total += l->buckets[b];
+    while (edge < RMR_CANDS_BUCKETS - 1 && sum + l->buckets[edge] < p * total)
+        sum += l->buckets[edge++];
+    size_t kept = split_at(l, edge, max, range), ranked = kept;
+    for (size_t step = 64; ranked < l->n && sum < p * total; step *= 4) {
         const size_t more = l->n - ranked < step ? l->n - ranked : step;
         rmr_cands_rank(l->c + ranked, l->n - ranked, more);
         ranked += more;
-        while (kept < ranked && sum < want) sum += rmr_cands_weight(l->c[kept++].logit, max);
+        while (kept < ranked && sum < p * total) sum += rmr_cands_weight(l->c[kept++].logit, max);
     }
     l->n = kept;
     l->by_id = 0;

@@ -200,8 +200,8 @@ static void test_distribution(void **state)
 
 static void test_pinned_stream(void **state)
 {
-    static const remora_token want[12] = {579, 673, 96,  677, 199, 656,
-                                          969, 698, 955, 634, 103, 510};
+    static const remora_token want[12] = {763, 283, 969, 665, 725, 510,
+                                          111, 521, 197, 907, 471, 829};
     static float x[1000];
     rmr_rng r;
     rmr_rng_seed(&r, 99);
@@ -602,15 +602,29 @@ static void test_extreme_temperatures(void **state)
     rmr_chain_free(c);
 }
 
+static remora_status REMORA_CALL all_finite(void *user, remora_token_prob *cand, size_t *n)
+{
+    size_t finite = 0;
+    for (size_t i = 0; i < *n; i++) finite += isfinite(cand[i].logit) != 0;
+    *(size_t *)user = finite;
+    return REMORA_OK;
+}
+
 static void test_huge_penalties_stay_finite(void **state)
 {
     static const float x[2] = {-1.0f, -2.0f};
+    size_t finite = 0;
+    remora_stage s = stage(REMORA_STAGE_CALLBACK, 0, 0);
+    s.fn = all_finite;
+    s.user = &finite;
     rmr_chain *c = make(state, 2, 9);
     must_add(c, REMORA_STAGE_REPEAT, 1e300, 0);
     must_add(c, REMORA_STAGE_BIAS, -1e300, 1);
     must_add(c, REMORA_STAGE_FREQUENCY, 1e308, 0);
+    assert_int_equal(rmr_chain_add(c, &s, NULL), REMORA_OK);
     for (int i = 0; i < 10; i++) assert_int_equal(rmr_chain_accept(c, i % 2), REMORA_OK);
     must_pick(c, x, 2);
+    assert_int_equal(finite, 2);
     rmr_chain_free(c);
 }
 
@@ -715,6 +729,23 @@ static remora_status REMORA_CALL misbehave(void *user, remora_token_prob *cand, 
     default: break;
     }
     return REMORA_OK;
+}
+
+/* Behind the end of a cut list lie old candidates that look valid. */
+static void test_callback_cannot_grow_a_cut_list(void **state)
+{
+    static const float x[10] = {0};
+    int what = DO_GROW;
+    remora_token t = 55;
+    remora_stage s = stage(REMORA_STAGE_CALLBACK, 0, 0);
+    s.fn = misbehave;
+    s.user = &what;
+    rmr_chain *c = make(state, 10, 1);
+    must_add(c, REMORA_STAGE_TOP_K, 0, 5);
+    assert_int_equal(rmr_chain_add(c, &s, NULL), REMORA_OK);
+    assert_int_equal(rmr_chain_pick(c, x, 10, &t), REMORA_E_CALLBACK);
+    assert_int_equal(t, 55);
+    rmr_chain_free(c);
 }
 
 static void test_callback_misuse(void **state)
@@ -987,6 +1018,7 @@ int main(void)
         CASE(test_zero_weight_blocks),
         CASE(test_host_fp_mode),
         CASE(test_callback_misuse),
+        CASE(test_callback_cannot_grow_a_cut_list),
         CASE(test_bad_stages),
         CASE(test_bad_arguments),
         CASE(test_pick_does_not_allocate),
