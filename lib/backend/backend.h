@@ -1,0 +1,199 @@
+/* All that the rest of the library knows of a device (architecture section 10).
+ *
+ * A backend holds weights in its own layout, holds buffers that only it can read, and runs steps. A step is a list
+ * of the model's own operations over named activation slots. The list is prepared once; whatever changes from step
+ * to step (token ids, positions, runs, page tables, output rows) is one rmr_inputs, copied in before the step, so a
+ * recorded step can be replayed. Operations are submitted in slices; wait() gives the status of everything so far.
+ *
+ * Code above this header never follows a device address: rmr_page addresses are numbers that go into rmr_inputs. */
+#ifndef RMR_BACKEND_H
+#define RMR_BACKEND_H
+
+#include "ctx.h"
+
+/* ---- weights ---- */
+typedef enum rmr_elem { RMR_ELEM_BF16, RMR_ELEM_F16, RMR_ELEM_F32, RMR_ELEM_COUNT } rmr_elem;
+
+static inline uint32_t rmr_elem_size(rmr_elem e)
+{
+    return e == RMR_ELEM_F32 ? 4 : 2;
+}
+
+typedef enum rmr_weight_use {
+    RMR_USE_MATRIX, /* y = W x */
+    RMR_USE_TABLE,  /* rows are looked up (embedding) */
+    RMR_USE_VECTOR  /* rows = 1: norm weights, biases; kept as f32 */
+} rmr_weight_use;
+
+/* `count` matrices [rows, cols] of one shape (experts, heads), row-major in the source. */
+typedef struct rmr_weight_desc {
+    rmr_weight_use use;
+    rmr_elem elem; /* in the source; the backend may keep another exact representation */
+    uint32_t count;
+    uint32_t rows;
+    uint32_t cols;
+} rmr_weight_desc;
+
+enum { RMR_ROW_GRANULE = 16 }; /* uploads start at a multiple of this many rows */
+
+/* ---- cache geometry ---- */
+enum {
+    RMR_PAGE_TOKENS = 32, /* tokens of one cache page, all layers */
+    RMR_SEG_TOKENS = 256  /* attention accumulates over segments of this many positions, in order (docs/numerics.md) */
+};
+
+/* A page: for each layer RMR_PAGE_TOKENS rows of [normalised latent | rotated rope key]. */
+static inline uint64_t rmr_page_bytes(uint32_t n_layers, uint32_t row_width, rmr_elem elem)
+{
+    return (uint64_t)n_layers * RMR_PAGE_TOKENS * row_width * rmr_elem_size(elem);
+}
+
+/* ---- steps ---- */
+typedef struct rmr_weight rmr_weight;
+typedef struct rmr_buffer rmr_buffer;
+typedef struct rmr_step rmr_step;
+typedef struct rmr_backend rmr_backend;
+
+typedef enum rmr_form { RMR_FORM_ABSORBED, RMR_FORM_EXPANDED } rmr_form;
+
+/* Consecutive rows of one session at consecutive positions with one attention form. */
+typedef struct rmr_run {
+    uint32_t row0, n_rows;
+    uint32_t pos0;
+    uint32_t page0; /* index into pages of the page that holds position 0 */
+    rmr_form form;
+    rmr_elem kv; /* element type of the cache */
+} rmr_run;
+
+typedef struct rmr_inputs {
+    uint32_t n_rows, n_runs, n_pages, n_out;
+    uint32_t count_routing; /* add chosen experts to the routing counters */
+    int32_t *token;         /* [n_rows] */
+    uint32_t *pos;          /* [n_rows] */
+    rmr_run *run;           /* [n_runs], ordered, covering all rows */
+    uint64_t *page;         /* [n_pages] page tables, addresses from buffer_address */
+    uint32_t *out_row;      /* [n_out] rows that the head computes */
+} rmr_inputs;
+
+/* Part of the rows of an activation slot, from column `col`. */
+typedef struct rmr_view {
+    uint32_t slot;
+    uint32_t col;
+} rmr_view;
+
+typedef enum rmr_op_kind {
+    RMR_OP_EMBED,           /* out = table w [token] */
+    RMR_OP_ROPE_TABLE,      /* out = cos, sin of pos * w[pair], times `amp` */
+    RMR_OP_NORM,            /* out = RMSNorm(in, n; w, eps) */
+    RMR_OP_LINEAR,          /* out = w in, or out += w in (add) */
+    RMR_OP_SWIGLU,          /* out = silu(w in) * (w2 in) */
+    RMR_OP_ROPE,            /* rotate the rope part of every head of in, in place; in2 = rope table */
+    RMR_OP_CACHE_WRITE,     /* in = [latent | rope key]: norm by w, rotate (in2), store at pos */
+    RMR_OP_ABSORB,          /* absorbed rows: out[h] = [w[h] q_nope | q_rope] */
+    RMR_OP_ATTEND_LATENT,   /* absorbed rows: out[h] = softmax(in[h] . cache) latent */
+    RMR_OP_UNABSORB,        /* absorbed rows: out[h] = w[h] in[h] */
+    RMR_OP_ATTEND_EXPANDED, /* expanded rows: keys w[h] and values w2[h] rebuilt from the cache, out[h] */
+    RMR_OP_GATE,            /* in = router logits: out = expert ids, out2 = weights; w = bias or NULL */
+    RMR_OP_EXPERTS,         /* out += routed experts (in2 = ids, in3 = weights) and shared experts of in */
+    RMR_OP_PICK_ROWS,       /* out[i] = in[out_row[i]] for i < n_out */
+    RMR_OP_COUNT
+} rmr_op_kind;
+
+typedef enum rmr_rows { RMR_ROWS_ALL, RMR_ROWS_OUT } rmr_rows; /* which count bounds an operation's rows */
+
+/* MLA dimensions (facts section 2): all per head but rank. */
+typedef struct rmr_mla {
+    uint32_t heads, nope, rope, v, rank;
+    float scale; /* softmax scale, yarn's included */
+} rmr_mla;
+
+typedef enum rmr_gate_kind {
+    RMR_GATE_SOFTMAX,       /* V2-Lite: softmax, greedy */
+    RMR_GATE_SOFTMAX_GROUP, /* V2: softmax, group_limited_greedy (group score = max) */
+    RMR_GATE_SIGMOID        /* V3: sigmoid, noaux_tc with bias (group score = sum of the top two) */
+} rmr_gate_kind;
+
+typedef struct rmr_moe {
+    rmr_gate_kind gate;
+    uint32_t n_experts, n_used, n_group, topk_group;
+    int norm_topk;
+    float scale;    /* routed_scaling_factor */
+    uint32_t inner; /* width of one routed expert */
+    uint32_t shared_inner;
+} rmr_moe;
+
+typedef struct rmr_op {
+    rmr_op_kind kind;
+    rmr_rows rows;
+    uint32_t layer;
+    uint32_t n; /* input width */
+    int add;
+    float eps, amp;
+    rmr_view in, in2, in3, out, out2;
+    const rmr_weight *w, *w2, *w3; /* EXPERTS: gate, up, down */
+    const rmr_weight *s1, *s2, *s3; /* EXPERTS: shared gate, up, down (NULL: none) */
+    const rmr_mla *mla;
+    const rmr_moe *moe;
+    rmr_buffer *counts; /* GATE: u64 per expert, at counts_off; NULL: none */
+    uint64_t counts_off;
+} rmr_op;
+
+typedef struct rmr_slot {
+    uint32_t width; /* 4-byte values per row */
+    rmr_rows rows;
+} rmr_slot;
+
+/* ops and slots are borrowed for the life of the step. */
+typedef struct rmr_step_desc {
+    const rmr_op *ops;
+    uint32_t n_ops;
+    const rmr_slot *slots;
+    uint32_t n_slots;
+    uint32_t max_rows, max_runs, max_pages, max_out;
+} rmr_step_desc;
+
+/* Every function that takes `err` may return E_NOMEM, E_DEVICE_MEM or E_DEVICE besides what it says. */
+typedef struct rmr_backend_ops {
+    void (*free)(rmr_backend *be);
+    void (*describe)(rmr_backend *be, remora_device *out);
+
+    /* Bytes a weight or step of this description will take, exactly. */
+    uint64_t (*weight_bytes)(rmr_backend *be, const rmr_weight_desc *d);
+    uint64_t (*step_bytes)(rmr_backend *be, const rmr_step_desc *d);
+
+    remora_status (*weight_create)(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out, remora_error *err);
+    /* Use the source's memory as it lies, borrowed: E_UNSUPPORTED when the layout does not allow it. */
+    remora_status (*weight_adopt)(rmr_backend *be, const rmr_weight_desc *d, const void *data, rmr_weight **out,
+                                  remora_error *err);
+    /* Rows [row0, row0 + n) of matrix `index`, row-major, any alignment. Disjoint rows from several threads. */
+    remora_status (*weight_upload)(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0, uint32_t n,
+                                   const void *rows, remora_error *err);
+    void (*weight_free)(rmr_backend *be, rmr_weight *w);
+
+    remora_status (*buffer_create)(rmr_backend *be, uint64_t bytes, rmr_buffer **out, remora_error *err);
+    void (*buffer_free)(rmr_backend *be, rmr_buffer *b);
+    uint64_t (*buffer_address)(const rmr_buffer *b);
+    remora_status (*buffer_read)(rmr_backend *be, const rmr_buffer *b, uint64_t off, void *dst, uint64_t n,
+                                 remora_error *err);
+    remora_status (*buffer_zero)(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t n, remora_error *err);
+    remora_status (*buffer_copy)(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off, const rmr_buffer *src,
+                                 uint64_t src_off, uint64_t n, remora_error *err);
+
+    remora_status (*step_create)(rmr_backend *be, const rmr_step_desc *d, rmr_step **out, remora_error *err);
+    void (*step_free)(rmr_backend *be, rmr_step *s);
+    /* Copy the inputs in. Counts must be within the step's maxima (E_INTERNAL otherwise). */
+    remora_status (*step_inputs)(rmr_backend *be, rmr_step *s, const rmr_inputs *in, remora_error *err);
+    /* Start operations [first, first + n); returns before they are done. */
+    remora_status (*step_submit)(rmr_backend *be, rmr_step *s, uint32_t first, uint32_t n, remora_error *err);
+    /* Wait until everything submitted on this step is done. */
+    remora_status (*step_wait)(rmr_backend *be, rmr_step *s, remora_error *err);
+    /* Rows [row0, row0 + n) of a slot, after wait; dst is [n, width]. */
+    remora_status (*step_read)(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0, uint32_t n, void *dst,
+                               remora_error *err);
+} rmr_backend_ops;
+
+struct rmr_backend {
+    const rmr_backend_ops *ops;
+};
+
+#endif

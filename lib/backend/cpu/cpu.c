@@ -1,0 +1,135 @@
+/* The CPU backend: creation, buffers, and the table of its functions. Its events are simply done. */
+#include "cpu.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static rmr_cpu *cpu_of(rmr_backend *be)
+{
+    return (rmr_cpu *)be;
+}
+
+static void cpu_free(rmr_backend *be)
+{
+    rmr_cpu *c = cpu_of(be);
+    rmr_free(&c->ctx->mem, c, sizeof *c);
+}
+
+static void cpu_describe(rmr_backend *be, remora_device *out)
+{
+    rmr_cpu *c = cpu_of(be);
+    const long page = sysconf(_SC_PAGESIZE), total = sysconf(_SC_PHYS_PAGES);
+#ifdef _SC_AVPHYS_PAGES
+    const long avail = sysconf(_SC_AVPHYS_PAGES);
+#else
+    const long avail = 0;
+#endif
+    out->kind = REMORA_DEVICE_CPU;
+    out->usable = REMORA_OK;
+    if (page > 0 && total > 0) out->mem_total = (uint64_t)page * (uint64_t)total;
+    if (page > 0 && avail > 0) out->mem_free = (uint64_t)page * (uint64_t)avail;
+    strncpy(out->id, "cpu", sizeof out->id - 1);
+    strncpy(out->name, "CPU", sizeof out->name - 1);
+    strncpy(out->paths, c->k->name, sizeof out->paths - 1);
+}
+
+static remora_status buffer_create(rmr_backend *be, uint64_t bytes, rmr_buffer **out, remora_error *err)
+{
+    rmr_cpu *c = cpu_of(be);
+    *out = NULL;
+    rmr_buffer *b = rmr_calloc(&c->ctx->mem, 1, sizeof *b);
+    if (b == NULL) return rmr_error_nomem(err, "buffer", bytes);
+    b->bytes = bytes;
+    b->data = bytes <= PTRDIFF_MAX ? rmr_alloc(c->mem, (size_t)bytes) : NULL;
+    if (b->data == NULL) {
+        rmr_free(&c->ctx->mem, b, sizeof *b);
+        return rmr_error_nomem(err, "buffer", bytes);
+    }
+    *out = b;
+    return REMORA_OK;
+}
+
+static void buffer_free(rmr_backend *be, rmr_buffer *b)
+{
+    rmr_cpu *c = cpu_of(be);
+    if (b == NULL) return;
+    rmr_free(c->mem, b->data, (size_t)b->bytes);
+    rmr_free(&c->ctx->mem, b, sizeof *b);
+}
+
+static uint64_t buffer_address(const rmr_buffer *b)
+{
+    return (uint64_t)(uintptr_t)b->data;
+}
+
+static int in_range(const rmr_buffer *b, uint64_t off, uint64_t n)
+{
+    return off <= b->bytes && n <= b->bytes - off;
+}
+
+static remora_status buffer_read(rmr_backend *be, const rmr_buffer *b, uint64_t off, void *dst, uint64_t n,
+                                 remora_error *err)
+{
+    (void)be;
+    if (!in_range(b, off, n)) RMR_FAIL(err, REMORA_E_INTERNAL, "buffer read out of range");
+    memcpy(dst, b->data + off, (size_t)n);
+    return REMORA_OK;
+}
+
+static remora_status buffer_zero(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t n, remora_error *err)
+{
+    (void)be;
+    if (!in_range(b, off, n)) RMR_FAIL(err, REMORA_E_INTERNAL, "buffer zero out of range");
+    memset(b->data + off, 0, (size_t)n);
+    return REMORA_OK;
+}
+
+static remora_status buffer_copy(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off, const rmr_buffer *src,
+                                 uint64_t src_off, uint64_t n, remora_error *err)
+{
+    (void)be;
+    if (!in_range(dst, dst_off, n) || !in_range(src, src_off, n))
+        RMR_FAIL(err, REMORA_E_INTERNAL, "buffer copy out of range");
+    memcpy(dst->data + dst_off, src->data + src_off, (size_t)n);
+    return REMORA_OK;
+}
+
+static const rmr_backend_ops cpu_ops = {
+    .free = cpu_free,
+    .describe = cpu_describe,
+    .weight_bytes = rmr_cpu_weight_bytes,
+    .step_bytes = rmr_cpu_step_bytes,
+    .weight_create = rmr_cpu_weight_create,
+    .weight_adopt = rmr_cpu_weight_adopt,
+    .weight_upload = rmr_cpu_weight_upload,
+    .weight_free = rmr_cpu_weight_free,
+    .buffer_create = buffer_create,
+    .buffer_free = buffer_free,
+    .buffer_address = buffer_address,
+    .buffer_read = buffer_read,
+    .buffer_zero = buffer_zero,
+    .buffer_copy = buffer_copy,
+    .step_create = rmr_cpu_step_create,
+    .step_free = rmr_cpu_step_free,
+    .step_inputs = rmr_cpu_step_inputs,
+    .step_submit = rmr_cpu_step_submit,
+    .step_wait = rmr_cpu_step_wait,
+    .step_read = rmr_cpu_step_read,
+};
+
+remora_status rmr_cpu_create(rmr_ctx *ctx, const char *isa, rmr_mem *device_mem, rmr_backend **out,
+                             remora_error *err)
+{
+    *out = NULL;
+    const rmr_kernels *k = rmr_kernels_pick(isa);
+    if (k == NULL)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "kernel set \"%s\" is not in this build or not for this processor", isa);
+    rmr_cpu *c = rmr_calloc(&ctx->mem, 1, sizeof *c);
+    if (c == NULL) return rmr_error_nomem(err, "CPU backend", sizeof *c);
+    c->base.ops = &cpu_ops;
+    c->ctx = ctx;
+    c->mem = device_mem != NULL ? device_mem : &ctx->mem;
+    c->k = k;
+    *out = &c->base;
+    return REMORA_OK;
+}

@@ -1,0 +1,161 @@
+/* Multi-head latent attention in the expanded form, for prompts: keys and values of a head are rebuilt from the
+ * stored latent, rounding included, one segment of RMR_SEG_TOKENS positions at a time, and used by every row of the
+ * run. Rebuilt keys lie 16 positions to a tile, values 16 columns to a tile, so that both products are the matrix
+ * kernel: a score is one chain over nope + rope, a value sum one chain over the positions in order.
+ *
+ * A row that sees only part of a segment takes exactly its own positions: no result depends on what is beside it. */
+#include "cpu.h"
+
+#include <string.h>
+
+#include "softmax.h"
+
+enum { ROWS = 48, SEG = RMR_SEG_TOKENS, SEG_TILES = SEG / RMR_TILE };
+
+typedef struct expanded {
+    rmr_step *s;
+    const rmr_op *op;
+    const rmr_run *run;
+    uint32_t head;
+    /* worker scratch */
+    float *keys;   /* [SEG_TILES][nope + rope][16] */
+    float *vals;   /* [v tiles][SEG][16] */
+    float *latent; /* [PAGE][rank + rope] */
+    float *nope;   /* [PAGE][nope rounded up to tiles] */
+    float *scores; /* [ROWS][SEG] */
+    float *part;   /* [ROWS][v rounded up to tiles] */
+    rmr_softmax_state *state; /* [n_rows of the run] */
+} expanded;
+
+static uint32_t tiles(uint32_t n)
+{
+    return (n + RMR_TILE - 1) / RMR_TILE;
+}
+
+static uint64_t carve(expanded *e, unsigned char *base, const rmr_mla *a, uint32_t max_rows)
+{
+    float **const part[] = {&e->keys, &e->vals, &e->latent, &e->nope, &e->scores, &e->part};
+    const uint64_t n[] = {(uint64_t)SEG * (a->nope + a->rope),
+                          (uint64_t)SEG * tiles(a->v) * RMR_TILE,
+                          (uint64_t)RMR_PAGE_TOKENS * (a->rank + a->rope),
+                          (uint64_t)RMR_PAGE_TOKENS * tiles(a->nope) * RMR_TILE,
+                          (uint64_t)ROWS * SEG,
+                          (uint64_t)ROWS * tiles(a->v) * RMR_TILE};
+    uint64_t at = 0;
+    for (int i = 0; i < 6; i++) {
+        if (base != NULL) *part[i] = (float *)(void *)(base + at);
+        at += rmr_round_up(n[i] * 4, RMR_ALIGN);
+    }
+    if (base != NULL) e->state = (rmr_softmax_state *)(void *)(base + at);
+    return at + max_rows * sizeof(rmr_softmax_state);
+}
+
+rmr_cpu_scratch rmr_cpu_expanded_scratch(const rmr_op *op, const rmr_step_desc *d)
+{
+    expanded e;
+    return (rmr_cpu_scratch){carve(&e, NULL, op->mla, d->max_rows), 0};
+}
+
+/* Keys and values of this head for the positions [p0, p0 + n) of one page, into the segment's tiles. */
+static void rebuild_page(const expanded *e, uint32_t p0, uint32_t n, uint32_t at)
+{
+    const rmr_mla *a = e->op->mla;
+    const rmr_kernels *k = e->s->cpu->k;
+    const rmr_weight *uk = e->op->w, *uv = e->op->w2;
+    const uint32_t width = a->rank + a->rope, dim = a->nope + a->rope;
+    const size_t ld = (size_t)tiles(a->nope) * RMR_TILE;
+    const unsigned char *cache = rmr_cache_row(e->s, e->run, e->op, p0);
+    if (e->run->kv == RMR_ELEM_BF16)
+        k->from_bf16(e->latent, (const uint16_t *)(const void *)cache, n * width);
+    else
+        memcpy(e->latent, cache, (size_t)n * width * 4);
+    k->matmul[uk->type](e->nope, ld, e->latent, width, n, rmr_weight_at(uk, e->head), (size_t)uk->tile_stride,
+                        tiles(a->nope), a->rank, 0);
+    for (uint32_t t = 0; t < tiles(a->v); t++)
+        k->matmul[uv->type](e->vals + ((size_t)t * SEG + at) * RMR_TILE, RMR_TILE, e->latent, width, n,
+                            rmr_weight_at(uv, e->head) + t * uv->tile_stride, (size_t)uv->tile_stride, 1, a->rank, 0);
+    for (uint32_t i = 0; i < n; i++) {
+        float *tile = e->keys + (size_t)((at + i) / RMR_TILE) * dim * RMR_TILE + (at + i) % RMR_TILE;
+        for (uint32_t d = 0; d < a->nope; d++) tile[(size_t)d * RMR_TILE] = e->nope[i * ld + d];
+        for (uint32_t d = 0; d < a->rope; d++)
+            tile[(size_t)(a->nope + d) * RMR_TILE] = e->latent[(size_t)i * width + a->rank + d];
+    }
+}
+
+/* Rows [r0, r0 + m) of the run against the rebuilt segment at p0; `n` positions of it exist in the cache. */
+static void attend_rows(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0, uint32_t n)
+{
+    const rmr_mla *a = e->op->mla;
+    const rmr_kernels *k = e->s->cpu->k;
+    const uint32_t dim = a->nope + a->rope, row0 = e->run->row0 + r0, v_tiles = tiles(a->v);
+    const uint32_t pos0 = e->run->pos0 + r0; /* of the first row */
+    const size_t ld = (size_t)v_tiles * RMR_TILE;
+    float max[ROWS], sum[ROWS];
+    k->matmul[RMR_W_F32](e->scores, SEG, rmr_row(e->s, e->op->in, row0) + (size_t)e->head * dim,
+                         rmr_width(e->s, e->op->in), m, e->keys, (size_t)dim * RMR_TILE * 4, tiles(n), dim, 0);
+    for (uint32_t i = 0; i < m; i++) {
+        const uint32_t seen = pos0 + i + 1 - p0 < n ? pos0 + i + 1 - p0 : n;
+        float *p = e->scores + (size_t)i * SEG;
+        k->scale(p, seen, a->scale);
+        max[i] = k->max(p, seen);
+        sum[i] = k->exp_sum(p, seen, max[i]);
+    }
+    const int whole = n == SEG && pos0 + 1 - p0 >= SEG; /* every row sees the whole segment */
+    for (uint32_t i = 0; i < m; i += whole ? m : 1) {
+        const uint32_t seen = pos0 + i + 1 - p0 < n ? pos0 + i + 1 - p0 : n;
+        k->matmul[RMR_W_F32](e->part + i * ld, ld, e->scores + (size_t)i * SEG, SEG, whole ? m : 1, e->vals,
+                             (size_t)SEG * RMR_TILE * 4, v_tiles, seen, 0);
+    }
+    for (uint32_t i = 0; i < m; i++)
+        rmr_softmax_merge(k, &e->state[r0 + i], p0 == 0,
+                          rmr_row(e->s, e->op->out, row0 + i) + (size_t)e->head * a->v, e->part + i * ld, a->v,
+                          max[i], sum[i]);
+}
+
+static void attend_run(const expanded *e)
+{
+    const uint32_t end = e->run->pos0 + e->run->n_rows; /* positions in the cache */
+    for (uint32_t p0 = 0; p0 < end; p0 += SEG) {
+        const uint32_t n = end - p0 < SEG ? end - p0 : SEG;
+        const uint32_t dim = e->op->mla->nope + e->op->mla->rope, last = n % RMR_TILE;
+        if (last != 0) /* the unused lanes of the last key tile: defined, never looked at */
+            memset(e->keys + (size_t)(n / RMR_TILE) * dim * RMR_TILE, 0, (size_t)dim * RMR_TILE * 4);
+        for (uint32_t i = 0; i < n; i += RMR_PAGE_TOKENS)
+            rebuild_page(e, p0 + i, n - i < RMR_PAGE_TOKENS ? n - i : RMR_PAGE_TOKENS, i);
+        uint32_t r = p0 > e->run->pos0 ? p0 - e->run->pos0 : 0; /* the first row that sees the segment */
+        for (; r < e->run->n_rows; r += ROWS)
+            attend_rows(e, r, e->run->n_rows - r < ROWS ? e->run->n_rows - r : ROWS, p0, n);
+    }
+    for (uint32_t r = 0; r < e->run->n_rows; r++)
+        e->s->cpu->k->scale(rmr_row(e->s, e->op->out, e->run->row0 + r) + (size_t)e->head * e->op->mla->v,
+                            e->op->mla->v, 1.0f / e->state[r].sum);
+}
+
+typedef struct expanded_job {
+    rmr_step *s;
+    const rmr_op *op;
+} expanded_job;
+
+/* Chunks are numbered run by run, head by head. */
+static void expanded_chunk(void *arg, uint32_t chunk, uint32_t worker)
+{
+    const expanded_job *j = arg;
+    const uint32_t heads = j->op->mla->heads;
+    expanded e = {.s = j->s, .op = j->op, .head = chunk % heads};
+    uint32_t at = chunk / heads;
+    for (uint32_t i = 0; i < j->s->in.n_runs; i++) {
+        if (j->s->in.run[i].form != RMR_FORM_EXPANDED || at-- > 0) continue;
+        e.run = &j->s->in.run[i];
+        carve(&e, j->s->worker + worker * j->s->worker_bytes, j->op->mla, 0);
+        attend_run(&e);
+        return;
+    }
+}
+
+void rmr_cpu_attend_expanded(rmr_step *s, const rmr_op *op)
+{
+    expanded_job j = {s, op};
+    uint32_t runs = 0;
+    for (uint32_t i = 0; i < s->in.n_runs; i++) runs += s->in.run[i].form == RMR_FORM_EXPANDED;
+    rmr_pool_run(s->cpu->ctx->pool, runs * op->mla->heads, expanded_chunk, &j);
+}

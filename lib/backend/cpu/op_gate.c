@@ -1,0 +1,98 @@
+/* The expert gate (facts section 4): scores, group limit, top-k, weights. Ties go to the lower index. The router
+ * logits come from a linear operation in float32; everything here is float32 in one fixed order. */
+#include "cpu.h"
+
+#include <math.h>
+#include <string.h>
+
+rmr_cpu_scratch rmr_cpu_gate_scratch(const rmr_op *op, const rmr_step_desc *d)
+{
+    (void)d;
+    /* scores and picks of one row, group scores */
+    return (rmr_cpu_scratch){0, ((uint64_t)op->moe->n_experts * 2 + op->moe->n_group) * 4};
+}
+
+static void softmax_row(const rmr_kernels *k, float *score, const float *logit, uint32_t n)
+{
+    memcpy(score, logit, (size_t)n * 4);
+    const float sum = k->exp_sum(score, n, k->max(score, n));
+    for (uint32_t i = 0; i < n; i++) score[i] = score[i] / sum;
+}
+
+/* Index of the largest value, NaN below everything: it marks what is taken. */
+static uint32_t best(const float *x, uint32_t n)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 1; i < n; i++)
+        if (x[i] > x[at] || isnan(x[at])) at = i;
+    return at;
+}
+
+/* Score of one group: the maximum (V2) or the sum of the two largest (V3). */
+static float group_score(const float *pick, uint32_t size, rmr_gate_kind kind)
+{
+    float first = -INFINITY, second = -INFINITY;
+    for (uint32_t i = 0; i < size; i++) {
+        if (pick[i] > first) {
+            second = first;
+            first = pick[i];
+        } else if (pick[i] > second) {
+            second = pick[i];
+        }
+    }
+    return kind == RMR_GATE_SIGMOID ? (size > 1 ? first + second : first) : first;
+}
+
+/* Experts outside the topk_group best groups can not be chosen (facts T6: -inf, not 0). */
+static void limit_groups(const rmr_moe *m, float *pick, float *group)
+{
+    const uint32_t size = m->n_experts / m->n_group;
+    for (uint32_t g = 0; g < m->n_group; g++) group[g] = group_score(pick + (size_t)g * size, size, m->gate);
+    for (uint32_t kept = 0; kept < m->topk_group; kept++) group[best(group, m->n_group)] = NAN;
+    for (uint32_t g = 0; g < m->n_group; g++) {
+        if (isnan(group[g])) continue;
+        for (uint32_t i = 0; i < size; i++) pick[(size_t)g * size + i] = -INFINITY;
+    }
+}
+
+static void choose(const rmr_moe *m, const float *score, float *pick, uint32_t *ids, float *weights)
+{
+    float sum = 0.0f;
+    for (uint32_t i = 0; i < m->n_used; i++) {
+        ids[i] = best(pick, m->n_experts);
+        pick[ids[i]] = NAN;
+        weights[i] = score[ids[i]];
+        sum += weights[i];
+    }
+    /* V3 normalises and then scales; V2 scales only when it does not normalise (facts T7). */
+    const int normalise = m->norm_topk && m->n_used > 1;
+    for (uint32_t i = 0; i < m->n_used; i++) {
+        if (normalise) weights[i] = weights[i] / (sum + 1e-20f);
+        if (!normalise || m->gate == RMR_GATE_SIGMOID) weights[i] = weights[i] * m->scale;
+    }
+}
+
+void rmr_cpu_gate(rmr_step *s, const rmr_op *op)
+{
+    const rmr_moe *m = op->moe;
+    const rmr_kernels *k = s->cpu->k;
+    float *score = (float *)(void *)s->shared, *pick = score + m->n_experts, *group = pick + m->n_experts;
+    for (uint32_t r = 0; r < s->in.n_rows; r++) {
+        const float *logit = rmr_row(s, op->in, r);
+        uint32_t *ids = (uint32_t *)(void *)rmr_row(s, op->out, r);
+        if (m->gate == RMR_GATE_SIGMOID)
+            k->sigmoid(score, logit, m->n_experts);
+        else
+            softmax_row(k, score, logit, m->n_experts);
+        memcpy(pick, score, (size_t)m->n_experts * 4);
+        if (op->w != NULL) k->add(pick, rmr_vector(op->w), m->n_experts);
+        if (m->gate != RMR_GATE_SOFTMAX && m->n_group > 1) limit_groups(m, pick, group);
+        choose(m, score, pick, ids, rmr_row(s, op->out2, r));
+        if (s->in.count_routing && op->counts != NULL) {
+            /* Several steps of one model may run at once: the counters are shared between them. */
+            _Atomic uint64_t *counts = (_Atomic uint64_t *)(void *)(op->counts->data + op->counts_off);
+            for (uint32_t i = 0; i < m->n_used; i++)
+                atomic_fetch_add_explicit(&counts[ids[i]], 1, memory_order_relaxed);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+/* Operations that touch each row by itself: embedding lookup, rope table, RMSNorm, picking output rows. */
+#include "cpu.h"
+
+#include <string.h>
+
+#include "sincos.h"
+
+typedef struct row_job {
+    rmr_step *s;
+    const rmr_op *op;
+    rmr_cpu_row_fn *row;
+    uint32_t n_rows;
+} row_job;
+
+enum { ROW_BLOCK = 4 };
+
+static void row_chunk(void *arg, uint32_t chunk, uint32_t worker)
+{
+    const row_job *j = arg;
+    (void)worker;
+    for (uint32_t r = chunk * ROW_BLOCK; r < (chunk + 1) * ROW_BLOCK && r < j->n_rows; r++) j->row(j->s, j->op, r);
+}
+
+void rmr_cpu_for_rows(rmr_step *s, const rmr_op *op, rmr_cpu_row_fn *row)
+{
+    row_job j = {s, op, row, rmr_op_rows(s, op)};
+    rmr_pool_run(s->cpu->ctx->pool, (j.n_rows + ROW_BLOCK - 1) / ROW_BLOCK, row_chunk, &j);
+}
+
+static void embed_row(rmr_step *s, const rmr_op *op, uint32_t row)
+{
+    const rmr_weight *w = op->w;
+    const rmr_kernels *k = s->cpu->k;
+    const uint32_t n = w->desc.cols, size = rmr_elem_size(w->desc.elem);
+    const void *src = (w->adopted ? w->adopted_data : w->data) + (size_t)s->in.token[row] * n * size;
+    float *dst = rmr_row(s, op->out, row);
+    if (w->desc.elem == RMR_ELEM_BF16)
+        k->from_bf16(dst, src, n);
+    else if (w->desc.elem == RMR_ELEM_F16)
+        k->from_f16(dst, src, n);
+    else
+        memcpy(dst, src, (size_t)n * 4);
+}
+
+void rmr_cpu_embed(rmr_step *s, const rmr_op *op)
+{
+    rmr_cpu_for_rows(s, op, embed_row);
+}
+
+/* Angles are the product in float32, as the reference implementations compute them (facts section 3). */
+static void rope_table_row(rmr_step *s, const rmr_op *op, uint32_t row)
+{
+    const float *inv_freq = rmr_vector(op->w);
+    float *cs = rmr_row(s, op->out, row);
+    for (uint32_t i = 0; i < op->w->desc.cols; i++) {
+        const float angle = (float)s->in.pos[row] * inv_freq[i];
+        rmr_sincos((double)angle, &cs[2 * i], &cs[2 * i + 1]);
+        cs[2 * i] *= op->amp;
+        cs[2 * i + 1] *= op->amp;
+    }
+}
+
+void rmr_cpu_rope_table(rmr_step *s, const rmr_op *op)
+{
+    rmr_cpu_for_rows(s, op, rope_table_row);
+}
+
+static void norm_row(rmr_step *s, const rmr_op *op, uint32_t row)
+{
+    s->cpu->k->norm(rmr_row(s, op->out, row), rmr_row(s, op->in, row), rmr_vector(op->w), op->n, op->eps);
+}
+
+void rmr_cpu_norm(rmr_step *s, const rmr_op *op)
+{
+    rmr_cpu_for_rows(s, op, norm_row);
+}
+
+static void pick_row(rmr_step *s, const rmr_op *op, uint32_t row)
+{
+    memcpy(rmr_row(s, op->out, row), rmr_row(s, op->in, s->in.out_row[row]), (size_t)op->n * 4);
+}
+
+void rmr_cpu_pick_rows(rmr_step *s, const rmr_op *op)
+{
+    rmr_cpu_for_rows(s, op, pick_row);
+}

@@ -1,0 +1,43 @@
+/* The operation list of a model. */
+#ifndef RMR_LIST_H
+#define RMR_LIST_H
+
+#include "model.h"
+
+typedef struct rmr_slice {
+    uint32_t first, n;
+} rmr_slice;
+
+/* Activation slots, in floats a row. */
+typedef enum rmr_slot_id {
+    RMR_SLOT_X,      /* residual stream [hidden] */
+    RMR_SLOT_H,      /* normed input of a sub-layer [hidden] */
+    RMR_SLOT_QA,     /* low-rank query [q_rank] */
+    RMR_SLOT_Q,      /* queries [heads][nope + rope] */
+    RMR_SLOT_KV,     /* [latent | rope key] */
+    RMR_SLOT_QL,     /* absorbed queries [heads][rank + rope] */
+    RMR_SLOT_Z,      /* attention over latents [heads][rank] */
+    RMR_SLOT_O,      /* attention output [heads][v] */
+    RMR_SLOT_FF,     /* dense SwiGLU [inner] */
+    RMR_SLOT_ROUTER, /* router logits [experts] */
+    RMR_SLOT_IDS,    /* chosen experts [used] */
+    RMR_SLOT_WEIGHTS,
+    RMR_SLOT_ROPE,   /* cos, sin [rope] */
+    RMR_SLOT_OUT,    /* rows of the head, normed [hidden] */
+    RMR_SLOT_LOGITS, /* [vocab] */
+    RMR_SLOT_COUNT
+} rmr_slot_id;
+
+typedef struct rmr_list {
+    rmr_op *ops;
+    uint32_t n_ops, cap_ops;
+    rmr_slice *slices; /* one for each layer */
+    uint32_t n_slices;
+    rmr_slice head;
+    rmr_slot slots[RMR_SLOT_COUNT];
+} rmr_list;
+
+remora_status rmr_list_make(const remora_model *m, rmr_mem *mem, rmr_list *out, remora_error *err);
+void rmr_list_free(rmr_mem *mem, rmr_list *l);
+
+#endif

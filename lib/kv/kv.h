@@ -1,0 +1,50 @@
+/* The latent cache of one session: a page table over refcounted pages (architecture section 6).
+ *
+ * A page holds RMR_PAGE_TOKENS tokens of all layers. A page that may still be written belongs to one table alone:
+ * fork shares the full pages and copies the partial one, and reserve() replaces a shared page before it is written
+ * (which only a trim into shared history can make necessary). So pages in several tables are read-only. */
+#ifndef RMR_KV_H
+#define RMR_KV_H
+
+#include "backend.h"
+
+typedef struct rmr_page rmr_page;
+
+typedef struct rmr_kv {
+    rmr_mem *mem;
+    rmr_backend *be;
+    uint64_t page_bytes;
+    rmr_elem elem;
+    rmr_page **pages; /* [n] */
+    size_t n, max;    /* max: room in pages, for the session's capacity */
+} rmr_kv;
+
+remora_status rmr_kv_init(rmr_kv *kv, rmr_mem *mem, rmr_backend *be, uint64_t page_bytes, rmr_elem elem,
+                          uint32_t capacity, remora_error *err);
+void rmr_kv_free(rmr_kv *kv);
+
+/* Pages for positions [0, to) exist, and those holding [from, to) belong to this table alone. On failure the table
+ * is as before. */
+remora_status rmr_kv_reserve(rmr_kv *kv, uint64_t from, uint64_t to, remora_error *err);
+
+/* Drop the pages that hold no position below `keep`. */
+void rmr_kv_trim(rmr_kv *kv, uint64_t keep);
+
+/* dst (just initialised, empty) gets the positions [0, n) of src. */
+remora_status rmr_kv_fork(rmr_kv *dst, const rmr_kv *src, uint64_t n, remora_error *err);
+
+/* Device addresses of the pages holding [0, n): ceil(n / RMR_PAGE_TOKENS) entries. */
+void rmr_kv_addresses(const rmr_kv *kv, uint64_t n, uint64_t *out);
+
+uint64_t rmr_kv_bytes(const rmr_kv *kv);        /* all pages of this table */
+uint64_t rmr_kv_shared_bytes(const rmr_kv *kv); /* those in other tables too */
+
+static inline uint64_t rmr_kv_pages(uint64_t tokens)
+{
+    return (tokens + RMR_PAGE_TOKENS - 1) / RMR_PAGE_TOKENS;
+}
+
+/* What a page costs besides its bytes: for the memory estimate. */
+uint64_t rmr_kv_page_overhead(void);
+
+#endif

@@ -1,0 +1,12 @@
+/* Bringing the planned weights to the backend, in parallel, with progress and cancel. */
+#ifndef RMR_LOAD_H
+#define RMR_LOAD_H
+
+#include "plan.h"
+
+/* Create and fill every weight of the plan. On failure the weights made so far stay in the model, to be freed with
+ * it. The embedding table is used where it lies when the source has it in memory. */
+remora_status rmr_load_weights(remora_model *m, rmr_source *src, const rmr_plan *plan, const remora_model_opts *opts,
+                               remora_error *err);
+
+#endif

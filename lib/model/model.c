@@ -1,0 +1,180 @@
+/* Opening a Hugging Face folder: config, tokenizer, checkpoint headers, plan, weights. */
+#include "model.h"
+
+#include <string.h>
+
+#include "json.h"
+#include "load.h"
+#include "plan.h"
+#include "sha256.h"
+
+enum { MAX_CONFIG = 64 << 20 };
+
+/* What opening needs and drops again. */
+typedef struct opening {
+    remora_model *m;
+    rmr_source *src;
+    const remora_model_opts *opts;
+    rmr_checkpoint *ck;
+    rmr_plan plan;
+    remora_error *err;
+} opening;
+
+static remora_status read_config(opening *o)
+{
+    rmr_mem *mem = &o->m->rt->ctx.mem;
+    json_t *root = NULL;
+    char *text;
+    uint64_t size;
+    RMR_TRY(rmr_file_load(o->src, "config.json", MAX_CONFIG, &text, &size, o->err));
+    remora_status st = rmr_json_parse("config.json", text, (size_t)size, &root, o->err);
+    rmr_free(mem, text, (size_t)size + 1);
+    RMR_TRY(st);
+    st = rmr_shape_read("config.json", root, &o->m->shape, o->err);
+    if (st >= 0) st = rmr_meta_add_json(mem, &o->m->meta, root, o->err);
+    if (st >= 0) st = rmr_meta_add(mem, &o->m->meta, "source", rmr_source_where(o->src), o->err);
+    if (st >= 0) {
+        const char *name = json_string_value(json_object_get(root, "_name_or_path"));
+        strncpy(o->m->name, name != NULL ? name : o->m->shape.family, sizeof o->m->name - 1);
+    }
+    json_decref(root);
+    return st;
+}
+
+static remora_status read_tokenizer(opening *o)
+{
+    const remora_status st =
+        rmr_tokenizer_open(&o->m->rt->ctx.mem, o->src, o->m->shape.n_vocab, &o->m->tok, o->err);
+    if (st != REMORA_E_NOT_FOUND) return st;
+    rmr_log_write(&o->m->rt->ctx.log, REMORA_LOG_INFO, "no tokenizer.json: the model takes token ids only");
+    return REMORA_OK;
+}
+
+/* The fingerprint: the shape of every tensor and a sample of its bytes, whatever the sharding. It tells models
+ * apart; it is no proof against a forger. */
+static remora_status fingerprint(opening *o)
+{
+    enum { SAMPLES = 64, SAMPLE = 256 };
+    rmr_sha256 h;
+    const uint64_t n = rmr_checkpoint_count(o->ck), step = n / SAMPLES + 1;
+    rmr_sha256_init(&h);
+    rmr_sha256_add(&h, o->m->shape.family, strlen(o->m->shape.family) + 1);
+    for (uint64_t i = 0; i < n; i++) {
+        const rmr_tensor *t = rmr_checkpoint_at(o->ck, i);
+        unsigned char buf[SAMPLE];
+        rmr_sha256_add(&h, t->name, strlen(t->name) + 1);
+        rmr_sha256_add(&h, rmr_dtype_name(t->dtype), strlen(rmr_dtype_name(t->dtype)) + 1);
+        for (uint32_t d = 0; d < t->n_dims; d++) {
+            for (int b = 0; b < 8; b++) buf[b] = (unsigned char)(t->dims[d] >> (8 * b));
+            rmr_sha256_add(&h, buf, 8);
+        }
+        if (i % step != 0) continue;
+        const uint64_t take = t->bytes < SAMPLE ? t->bytes : SAMPLE;
+        RMR_TRY(rmr_file_read(t->file, t->offset, buf, take, o->err));
+        rmr_sha256_add(&h, buf, (size_t)take);
+    }
+    rmr_sha256_end(&h, o->m->fingerprint);
+    return REMORA_OK;
+}
+
+static remora_status make_constants(opening *o)
+{
+    remora_model *m = o->m;
+    const rmr_weight_desc d = {RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, m->shape.mla.rope / 2};
+    RMR_TRY(m->be->ops->weight_create(m->be, &d, &m->inv_freq, o->err));
+    RMR_TRY(m->be->ops->weight_upload(m->be, m->inv_freq, 0, 0, 1, m->shape.inv_freq, o->err));
+    const uint64_t counters = (uint64_t)m->shape.n_layers * m->shape.moe.n_experts * sizeof(uint64_t);
+    if (counters == 0) return REMORA_OK;
+    RMR_TRY(m->be->ops->buffer_create(m->be, counters, &m->routing, o->err));
+    return m->be->ops->buffer_zero(m->be, m->routing, 0, counters, o->err);
+}
+
+static remora_status open_steps(opening *o)
+{
+    remora_model *m = o->m;
+    rmr_mem *mem = &m->rt->ctx.mem;
+    RMR_TRY(read_config(o));
+    RMR_TRY(read_tokenizer(o));
+    RMR_TRY(rmr_checkpoint_open(mem, o->src, &o->ck, o->err));
+    m->layers = rmr_calloc(mem, m->shape.n_layers, sizeof *m->layers);
+    if (m->layers == NULL) return rmr_error_nomem(o->err, "layers", m->shape.n_layers * sizeof *m->layers);
+    RMR_TRY(rmr_plan_make(m, o->ck, &o->plan, o->err));
+    m->n_params = o->plan.n_params;
+    m->n_params_active = o->plan.n_params_active;
+    RMR_TRY(fingerprint(o));
+    RMR_TRY(make_constants(o));
+    if (o->opts->host_budget > 0 && o->plan.weight_bytes > o->opts->host_budget)
+        RMR_FAIL(o->err, REMORA_E_NOMEM, "weights take %llu bytes, host_budget is %llu",
+                 (unsigned long long)o->plan.weight_bytes, (unsigned long long)o->opts->host_budget);
+    if (o->opts->flags & REMORA_MODEL_NO_WEIGHTS) {
+        m->weight_bytes = o->plan.weight_bytes;
+        return REMORA_OK;
+    }
+    RMR_TRY(rmr_load_weights(m, o->src, &o->plan, o->opts, o->err));
+    m->has_weights = 1;
+    return REMORA_OK;
+}
+
+remora_status rmr_model_open(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts,
+                             remora_model **out, remora_error *err)
+{
+    opening o = {.opts = opts, .err = err};
+    *out = NULL;
+    remora_model *m = rmr_calloc(&rt->ctx.mem, 1, sizeof *m);
+    if (m == NULL) return rmr_error_nomem(err, "model", sizeof *m);
+    m->rt = rt;
+    m->be = rt->cpu;
+    atomic_init(&m->refs, 1);
+    rmr_runtime_ref(rt);
+    o.m = m;
+    const uint64_t before = atomic_load(&rt->ctx.mem.bytes);
+    remora_status st =
+        rmr_source_open(&rt->ctx.mem, src, !(opts->flags & REMORA_MODEL_NO_MMAP), &o.src, err);
+    if (st >= 0) st = open_steps(&o);
+    if (o.ck != NULL) {
+        rmr_plan_free(&rt->ctx.mem, o.ck, &o.plan);
+        rmr_checkpoint_free(o.ck);
+    }
+    rmr_source_free(o.src);
+    if (st < 0) {
+        rmr_model_unref(m);
+        return st;
+    }
+    const uint64_t after = atomic_load(&rt->ctx.mem.bytes), weights = m->has_weights ? m->weight_bytes : 0;
+    m->other_bytes = after > before + weights ? after - before - weights : 0;
+    *out = m;
+    return REMORA_OK;
+}
+
+void rmr_model_ref(remora_model *m)
+{
+    atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+}
+
+static void free_layer(rmr_backend *be, rmr_layer *l)
+{
+    rmr_weight *const all[] = {l->attn_norm, l->q_a, l->q_a_norm, l->q, l->kv_a, l->kv_norm, l->absorb,
+                               l->key_up, l->value_up, l->out, l->ffn_norm, l->gate, l->up, l->down,
+                               l->s_gate, l->s_up, l->s_down, l->router, l->router_bias};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) be->ops->weight_free(be, all[i]);
+}
+
+void rmr_model_unref(remora_model *m)
+{
+    if (m == NULL || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1) return;
+    remora_runtime *rt = m->rt;
+    rmr_mem *mem = &rt->ctx.mem;
+    if (m->exec_free != NULL) m->exec_free(m->exec);
+    for (uint32_t i = 0; m->layers != NULL && i < m->shape.n_layers; i++) free_layer(m->be, &m->layers[i]);
+    rmr_free(mem, m->layers, m->shape.n_layers * sizeof *m->layers);
+    m->be->ops->weight_free(m->be, m->embed);
+    m->be->ops->weight_free(m->be, m->norm);
+    m->be->ops->weight_free(m->be, m->head);
+    m->be->ops->weight_free(m->be, m->inv_freq);
+    m->be->ops->buffer_free(m->be, m->routing);
+    rmr_file_close(m->mapped);
+    rmr_tokenizer_free(m->tok);
+    rmr_meta_free(mem, &m->meta);
+    rmr_free(mem, m, sizeof *m);
+    rmr_runtime_unref(rt);
+}

@@ -1,0 +1,202 @@
+/* config.json of the MLA + DeepSeekMoE families (facts sections 1.1 and 1.5). One code path: a family is a set of
+ * defaults; everything else is read from the file. */
+#include "shape.h"
+
+#include <string.h>
+
+#include "json.h"
+#include "rope.h"
+
+/* What a model_type implies when the file is silent. */
+typedef struct family {
+    const char *model_type;
+    const char *topk_method;
+    const char *scoring;
+    int norm_topk;
+} family;
+
+static const family families[] = {
+    {"deepseek_v2", "greedy", "softmax", 0},
+    {"deepseek_v3", "noaux_tc", "sigmoid", 1},
+    {"kimi_k2", "noaux_tc", "sigmoid", 1},
+    {"glm4_moe_lite", "noaux_tc", "sigmoid", 1},
+};
+
+static remora_status find_family(const char *file, const json_t *config, const family **out, remora_error *err)
+{
+    const char *type;
+    RMR_TRY(rmr_json_string(file, config, "model_type", &type, err));
+    if (type == NULL) RMR_FAIL(err, REMORA_E_FORMAT, "%s: model_type is missing", file);
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        if (strcmp(type, families[i].model_type) != 0) continue;
+        *out = &families[i];
+        return REMORA_OK;
+    }
+    RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: model_type \"%.60s\"", file, type);
+}
+
+/* A required positive integer. */
+static remora_status need(const char *file, const json_t *config, const char *key, uint32_t max, uint32_t *out,
+                          remora_error *err)
+{
+    RMR_TRY(rmr_json_u32(file, config, key, 1, max, 0, out, err));
+    if (*out == 0) RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is missing", file, key);
+    return REMORA_OK;
+}
+
+static remora_status refuse_if_true(const char *file, const json_t *config, const char *key, remora_error *err)
+{
+    int on;
+    RMR_TRY(rmr_json_bool(file, config, key, 0, &on, err));
+    if (on) RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: %s = true", file, key);
+    return REMORA_OK;
+}
+
+static remora_status read_widths(const char *file, const json_t *c, rmr_shape *s, remora_error *err)
+{
+    uint32_t kv_heads;
+    double eps;
+    RMR_TRY(need(file, c, "num_hidden_layers", RMR_MAX_LAYERS, &s->n_layers, err));
+    RMR_TRY(need(file, c, "vocab_size", 1u << 24, &s->n_vocab, err));
+    RMR_TRY(need(file, c, "hidden_size", RMR_MAX_WIDTH, &s->n_hidden, err));
+    RMR_TRY(need(file, c, "intermediate_size", RMR_MAX_WIDTH, &s->inner, err));
+    RMR_TRY(need(file, c, "max_position_embeddings", 1u << 28, &s->max_context, err));
+    RMR_TRY(need(file, c, "num_attention_heads", 4096, &s->mla.heads, err));
+    RMR_TRY(need(file, c, "kv_lora_rank", 1u << 16, &s->mla.rank, err));
+    RMR_TRY(need(file, c, "qk_nope_head_dim", 1u << 14, &s->mla.nope, err));
+    RMR_TRY(need(file, c, "qk_rope_head_dim", RMR_MAX_ROPE, &s->mla.rope, err));
+    RMR_TRY(need(file, c, "v_head_dim", 1u << 14, &s->mla.v, err));
+    RMR_TRY(rmr_json_u32(file, c, "q_lora_rank", 1, RMR_MAX_WIDTH, 0, &s->q_rank, err));
+    RMR_TRY(rmr_json_u32(file, c, "num_key_value_heads", 1, 4096, s->mla.heads, &kv_heads, err));
+    RMR_TRY(rmr_json_u32(file, c, "num_nextn_predict_layers", 0, 64, 0, &s->n_mtp, err));
+    RMR_TRY(rmr_json_number(file, c, "rms_norm_eps", 1e-6, &eps, err));
+    if (s->mla.rope % 2 != 0) RMR_FAIL(err, REMORA_E_FORMAT, "%s: qk_rope_head_dim %u is odd", file, s->mla.rope);
+    if (kv_heads != s->mla.heads)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: num_key_value_heads %u with %u heads", file, kv_heads, s->mla.heads);
+    if (!(eps >= 0 && eps < 1)) RMR_FAIL(err, REMORA_E_FORMAT, "%s: rms_norm_eps %g", file, eps);
+    s->eps = (float)eps;
+    return REMORA_OK;
+}
+
+/* GLM spells the dense layers as a list: it must say the same as first_k_dense_replace can. */
+static remora_status read_layer_types(const char *file, const json_t *c, rmr_shape *s, remora_error *err)
+{
+    const json_t *list = json_object_get(c, "mlp_layer_types"), *v;
+    size_t i;
+    uint32_t dense = 0;
+    if (list == NULL || json_is_null(list)) return REMORA_OK;
+    if (!json_is_array(list) || json_array_size(list) != s->n_layers)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: mlp_layer_types is not a list of num_hidden_layers names", file);
+    json_array_foreach(list, i, v) {
+        const char *name = json_string_value(v);
+        if (name == NULL || (strcmp(name, "dense") != 0 && strcmp(name, "sparse") != 0))
+            RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: mlp_layer_types[%zu]", file, i);
+        if (strcmp(name, "dense") != 0) continue;
+        if (dense != i) RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: mlp_layer_types[%zu] dense after sparse", file, i);
+        dense++;
+    }
+    s->n_dense = dense;
+    return REMORA_OK;
+}
+
+static remora_status read_gate(const char *file, const json_t *c, const family *f, rmr_shape *s, remora_error *err)
+{
+    const char *method, *scoring;
+    RMR_TRY(rmr_json_string(file, c, "topk_method", &method, err));
+    RMR_TRY(rmr_json_string(file, c, "scoring_func", &scoring, err));
+    if (method == NULL) method = f->topk_method;
+    if (scoring == NULL) scoring = strcmp(method, "noaux_tc") == 0 ? "sigmoid" : f->scoring;
+    if (strcmp(method, "noaux_tc") == 0 && strcmp(scoring, "sigmoid") == 0)
+        s->moe.gate = RMR_GATE_SIGMOID;
+    else if (strcmp(method, "greedy") == 0 && strcmp(scoring, "softmax") == 0)
+        s->moe.gate = RMR_GATE_SOFTMAX;
+    else if (strcmp(method, "group_limited_greedy") == 0 && strcmp(scoring, "softmax") == 0)
+        s->moe.gate = RMR_GATE_SOFTMAX_GROUP;
+    else
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: topk_method \"%.40s\" with scoring_func \"%.40s\"", file, method,
+                 scoring);
+    s->gate_bias = s->moe.gate == RMR_GATE_SIGMOID;
+    return REMORA_OK;
+}
+
+static remora_status read_groups(const char *file, const json_t *c, rmr_shape *s, remora_error *err)
+{
+    rmr_moe *m = &s->moe;
+    RMR_TRY(rmr_json_u32(file, c, "n_group", 1, m->n_experts, 1, &m->n_group, err));
+    RMR_TRY(rmr_json_u32(file, c, "topk_group", 1, m->n_experts, 1, &m->topk_group, err));
+    if (m->gate == RMR_GATE_SOFTMAX) m->n_group = m->topk_group = 1;
+    if (m->n_experts % m->n_group != 0)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: n_group %u does not divide n_routed_experts %u", file, m->n_group,
+                 m->n_experts);
+    if (m->topk_group > m->n_group)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: topk_group %u is above n_group %u", file, m->topk_group, m->n_group);
+    if (m->n_used > m->n_experts / m->n_group * m->topk_group)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: num_experts_per_tok %u is more than %u groups hold", file, m->n_used,
+                 m->topk_group);
+    return REMORA_OK;
+}
+
+static remora_status read_moe(const char *file, const json_t *c, const family *f, rmr_shape *s, remora_error *err)
+{
+    rmr_moe *m = &s->moe;
+    double scale;
+    uint64_t shared;
+    RMR_TRY(rmr_json_u32(file, c, "n_routed_experts", 1, 1u << 16, 0, &m->n_experts, err));
+    if (m->n_experts == 0) return REMORA_OK; /* a dense model: every layer is dense */
+    RMR_TRY(need(file, c, "moe_intermediate_size", RMR_MAX_WIDTH, &m->inner, err));
+    RMR_TRY(need(file, c, "num_experts_per_tok", m->n_experts, &m->n_used, err));
+    RMR_TRY(rmr_json_u32(file, c, "n_shared_experts", 0, 1024, 0, &s->n_shared, err));
+    RMR_TRY(rmr_json_u32(file, c, "first_k_dense_replace", 0, s->n_layers, 0, &s->n_dense, err));
+    RMR_TRY(rmr_json_u32(file, c, "moe_layer_freq", 1, s->n_layers, 1, &s->moe_freq, err));
+    RMR_TRY(rmr_json_bool(file, c, "norm_topk_prob", f->norm_topk, &m->norm_topk, err));
+    RMR_TRY(rmr_json_number(file, c, "routed_scaling_factor", 1.0, &scale, err));
+    RMR_TRY(read_layer_types(file, c, s, err));
+    RMR_TRY(read_gate(file, c, f, s, err));
+    RMR_TRY(read_groups(file, c, s, err));
+    shared = (uint64_t)s->n_shared * m->inner;
+    if (shared > RMR_MAX_WIDTH)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: n_shared_experts x moe_intermediate_size is %llu", file,
+                 (unsigned long long)shared);
+    m->shared_inner = (uint32_t)shared;
+    m->scale = (float)scale;
+    return REMORA_OK;
+}
+
+/* Options of the same classes that change the computation and are not done here. */
+static remora_status refuse_unknown(const char *file, const json_t *c, remora_error *err)
+{
+    const char *act;
+    RMR_TRY(rmr_json_string(file, c, "hidden_act", &act, err));
+    if (act != NULL && strcmp(act, "silu") != 0)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: hidden_act \"%.40s\"", file, act);
+    RMR_TRY(refuse_if_true(file, c, "attention_bias", err));
+    RMR_TRY(refuse_if_true(file, c, "mlp_bias", err));
+    const json_t *q = json_object_get(c, "quantization_config");
+    if (q != NULL && !json_is_null(q)) {
+        const char *method = json_string_value(json_object_get(q, "quant_method"));
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: quantization_config (quant_method \"%.40s\")", file,
+                 method != NULL ? method : "?");
+    }
+    static const char *const other[] = {"index_topk", "use_mla_scale", "mla_scale_q_lora", "llama_4_scaling_beta",
+                                        "sliding_window", "swiglu_limit", "compress_ratios"};
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+        const json_t *v = json_object_get(c, other[i]);
+        if (v != NULL && !json_is_null(v) && !json_is_false(v))
+            RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: %s", file, other[i]);
+    }
+    return REMORA_OK;
+}
+
+remora_status rmr_shape_read(const char *file, const json_t *config, rmr_shape *s, remora_error *err)
+{
+    const family *f = NULL;
+    memset(s, 0, sizeof *s);
+    s->moe_freq = 1;
+    RMR_TRY(find_family(file, config, &f, err));
+    strncpy(s->family, f->model_type, sizeof s->family - 1);
+    RMR_TRY(refuse_unknown(file, config, err));
+    RMR_TRY(read_widths(file, config, s, err));
+    RMR_TRY(read_moe(file, config, f, s, err));
+    RMR_TRY(rmr_json_bool(file, config, "tie_word_embeddings", 0, &s->tied, err));
+    return rmr_rope_read(file, config, s, err);
+}
