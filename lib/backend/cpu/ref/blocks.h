@@ -17,6 +17,7 @@
 enum { NV = RMR_TILE / VEC_LANES }; /* vectors in 16 lanes */
 
 enum {
+    PREFETCH = 8192, /* bytes ahead, over all tiles in flight */
     K_BLOCK = 512, /* K values of one pass when there are many rows: the x block stays in the first
                       cache */
     TILE_BLOCK = 16, /* tiles of one pass: their K block stays in the second cache */
@@ -62,6 +63,14 @@ FORCE void block_step(const rmr_wtype type, const int T, const int M, const span
     }
 }
 
+/* The weights stream from memory once; the hardware alone does not run far enough ahead on T
+ * streams. */
+FORCE void prefetch(const rmr_wtype type, const int T, const span *s, size_t k)
+{
+    UNROLL for (int t = 0; t < T; t++) __builtin_prefetch(
+        s->tiles + (size_t)t * s->stride + rmr_tile_bytes(type, k) + PREFETCH / T, 0, 3);
+}
+
 /* T tiles by M rows of x over the whole K of the span. */
 FORCE void block(const rmr_wtype type, const int T, const int M, const span *s)
 {
@@ -71,6 +80,7 @@ FORCE void block(const rmr_wtype type, const int T, const int M, const span *s)
                       : vec_zero();
     size_t k = 0;
     for (; k + 2 <= s->k; k += 2) {
+        prefetch(type, T, s, k);
         block_step(type, T, M, s, acc, k, 0);
         block_step(type, T, M, s, acc, k, 1);
     }
@@ -90,12 +100,6 @@ FORCE void block_rows(const rmr_wtype type, const int T, const int M, const span
         s.tiles += (size_t)T * s.stride;
         s.y += T * RMR_TILE;
     }
-    if (T > 4 && t + 4 <= n_tiles) {
-        block(type, 4, M, &s);
-        s.tiles += 4 * s.stride;
-        s.y += 4 * RMR_TILE;
-        t += 4;
-    }
     for (; T > 1 && t < n_tiles; t++) {
         block(type, 1, M, &s);
         s.tiles += s.stride;
@@ -103,29 +107,33 @@ FORCE void block_rows(const rmr_wtype type, const int T, const int M, const span
     }
 }
 
-/* Up to MM_ROWS rows; returns how many were done. */
-FORCE uint32_t block_some(const rmr_wtype type, const span *s, uint32_t n_x, uint32_t n_tiles)
+/* 1 to MM_ROWS rows by n_tiles tiles: the weights are read once whatever the number of rows. */
+FORCE void block_any(const rmr_wtype type, uint32_t n_rows, const span *s, uint32_t n_tiles)
 {
 #define ROWS(m)                                                                                    \
-    if (n_x >= (m)) {                                                                              \
-        block_rows(type, MM_PAIR, m, s, n_tiles);                                                  \
-        return m;                                                                                  \
-    }
-    ROWS(MM_ROWS)
-#if MM_ROWS > 8
-    ROWS(8)
+    case m: block_rows(type, MM_PAIR, m, s, n_tiles); break;
+    switch (n_rows) {
+    case 1: block_rows(type, MM_TILES, 1, s, n_tiles); break;
+    case 2:
+        block_rows(type, MM_TWO, 2, s, n_tiles);
+        break;
+        ROWS(3)
+        ROWS(4)
+        ROWS(5)
+#if MM_ROWS > 5
+        ROWS(6)
 #endif
 #if MM_ROWS > 6
-    ROWS(6)
+        ROWS(7)
+        ROWS(8)
+        ROWS(9)
+        ROWS(10)
+        ROWS(11)
+        ROWS(12)
 #endif
-#if MM_ROWS > 4
-    ROWS(4)
-#endif
-    ROWS(3)
-    ROWS(2)
+    default: break;
+    }
 #undef ROWS
-    block_rows(type, MM_TILES, 1, s, n_tiles);
-    return 1;
 }
 
 /* The x block [rows, k] next to each other: rows whose distance is a multiple of a page would
@@ -136,22 +144,19 @@ static void pack_rows(float *to, const float *x, size_t ldx, uint32_t n_rows, ui
         memcpy(to + (size_t)m * (K_BLOCK + K_PAD), x + m * ldx, k * sizeof *to);
 }
 
-FORCE void matmul_rows(const rmr_wtype type, const span *pass, uint32_t n_x, uint32_t n_tiles)
+/* One pass of K_BLOCK by TILE_BLOCK over all rows of x, in equal blocks of at most MM_ROWS. */
+FORCE void matmul_pass(const rmr_wtype type, const span *pass, uint32_t n_x, uint32_t n_tiles)
 {
     _Alignas(64) float packed[MM_ROWS * (K_BLOCK + K_PAD)];
     span s = *pass;
-    for (uint32_t m = 0; m < n_x;) {
-        const uint32_t rows = n_x - m < MM_ROWS ? n_x - m : MM_ROWS;
-        s.y = pass->y + m * pass->ldy;
+    uint32_t n_blocks = (n_x + MM_ROWS - 1) / MM_ROWS;
+    for (uint32_t m = 0; m < n_x; n_blocks--) {
+        const uint32_t rows = (n_x - m + n_blocks - 1) / n_blocks;
         pack_rows(packed, pass->x + m * pass->ldx, pass->ldx, rows, s.k);
+        s.y = pass->y + m * pass->ldy;
         s.x = packed;
         s.ldx = K_BLOCK + K_PAD;
-        for (uint32_t done = 0; done < rows;) {
-            const uint32_t n = block_some(type, &s, rows - done, n_tiles);
-            done += n;
-            s.x += n * s.ldx;
-            s.y += n * s.ldy;
-        }
+        block_any(type, rows, &s, n_tiles);
         m += rows;
     }
 }
@@ -161,22 +166,21 @@ FORCE void matmul(const rmr_wtype type, float *y, size_t ldy, const float *x, si
                   int accumulate)
 {
     const span all = {y, ldy, x, ldx, tiles, tile_stride, k, accumulate};
-    if (n_x == 1) {
-        block_rows(type, MM_TILES, 1, &all, n_tiles);
+    if (n_x <= MM_ROWS) { /* memory sets the pace: stream every tile once, from end to end */
+        block_any(type, n_x, &all, n_tiles);
         return;
     }
-    if (k == 0) n_tiles = accumulate ? 0 : n_tiles; /* an empty chain still writes zeros */
     for (uint32_t t = 0; t < n_tiles; t += TILE_BLOCK) {
         const uint32_t nt = n_tiles - t < TILE_BLOCK ? n_tiles - t : TILE_BLOCK;
         uint32_t at = 0;
-        do {
+        do { /* once even when k is 0: an empty chain still writes its zero */
             span s = all;
             s.k = k - at < K_BLOCK ? k - at : K_BLOCK;
             s.y = y + (size_t)t * RMR_TILE;
             s.x = x + at;
             s.tiles = all.tiles + t * tile_stride + rmr_tile_bytes(type, at);
             s.accumulate = accumulate || at > 0;
-            matmul_rows(type, &s, n_x, nt);
+            matmul_pass(type, &s, n_x, nt);
             at += s.k;
         } while (at < k);
     }
@@ -201,6 +205,40 @@ static void SET(rmr_matmul_f32)(float *y, size_t ldy, const float *x, size_t ldx
                                 int accumulate)
 {
     matmul(RMR_W_F32, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+}
+
+/* ---- small kernels that compilers do not vectorise well ---- */
+
+static void SET(rmr_rope_f32)(float *x, const float *cs, uint32_t n_pairs)
+{
+    uint32_t i = 0;
+    for (; i + VEC_LANES / 2 <= n_pairs; i += VEC_LANES / 2) {
+        const vec xv = vec_load(x + 2 * i), cv = vec_load(cs + 2 * i);
+        /* (u, u) * (c, s) + (v, v) * (-s, c) */
+        const vec side = vec_mul(vec_dup_odd(xv), vec_swap_neg(cv));
+        vec_store(x + 2 * i, vec_fma(vec_dup_even(xv), cv, side));
+    }
+    rope_pairs(x + 2 * i, cs + 2 * i, n_pairs - i);
+}
+
+static float SET(rmr_max_f32)(const float *x, uint32_t n)
+{
+    float lane[LANES];
+    vec acc[NV];
+    uint32_t i = 0;
+    UNROLL for (int v = 0; v < NV; v++) acc[v] = vec_set1(-__builtin_inff());
+    for (; i + LANES <= n; i += LANES)
+        UNROLL for (int v = 0; v < NV; v++) acc[v] =
+            vec_max(vec_load(x + i + v * VEC_LANES), acc[v]);
+    UNROLL for (int v = 0; v < NV; v++) vec_store(lane + v * VEC_LANES, acc[v]);
+    return max_lanes(lane, x + i, n - i);
+}
+
+static void SET(rmr_from_f16_f32)(float *y, const uint16_t *x, uint32_t n)
+{
+    uint32_t i = 0;
+    for (; i + VEC_LANES <= n; i += VEC_LANES) vec_store(y + i, vec_f16(x + i));
+    for (; i < n; i++) y[i] = rmr_f16_to_f32(x[i]);
 }
 
 /* ---- attention ---- */

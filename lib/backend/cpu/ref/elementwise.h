@@ -1,7 +1,7 @@
-/* The small kernels, written once: every set includes this file and the compiler vectorises it with
- * the set's own instruction flags. Lanes are arrays of 16 and every loop keeps the order that
- * kernels.h defines, so the bits agree by construction. The including file defines SET(name), which
- * adds its suffix. */
+/* The elementwise kernels, written once: every set includes this file and the compiler vectorises
+ * it with the set's own instruction flags. Lanes are arrays of 16 and every loop keeps the order
+ * that kernels.h defines, so the bits agree by construction. The including file defines SET(name),
+ * which adds its suffix. */
 #include "cpu_math.h"
 #include "half.h"
 
@@ -26,7 +26,7 @@ static void SET(rmr_norm_f32)(float *y, const float *x, const float *w, uint32_t
     for (uint32_t i = 0; i < n; i++) y[i] = (x[i] * r) * w[i];
 }
 
-static void SET(rmr_rope_f32)(float *x, const float *cs, uint32_t n_pairs)
+static inline void rope_pairs(float *x, const float *cs, uint32_t n_pairs)
 {
     for (uint32_t i = 0; i < n_pairs; i++) {
         const float u = x[2 * i], v = x[2 * i + 1], c = cs[2 * i], s = cs[2 * i + 1];
@@ -45,15 +45,10 @@ static void SET(rmr_sigmoid_f32)(float *y, const float *x, uint32_t n)
     for (uint32_t i = 0; i < n; i++) y[i] = rmr_sigmoidf(x[i]);
 }
 
-static float SET(rmr_max_f32)(const float *x, uint32_t n)
+/* The end of max: n < 16 values more for the first lanes, then the tree. */
+static inline float max_lanes(float lane[LANES], const float *x, uint32_t n)
 {
-    float lane[LANES];
-    const uint32_t whole = n & ~(uint32_t)(LANES - 1);
-    for (uint32_t l = 0; l < LANES; l++) lane[l] = -__builtin_inff();
-    for (uint32_t i = 0; i < whole; i += LANES)
-        for (uint32_t l = 0; l < LANES; l++) lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];
-    for (uint32_t i = whole; i < n; i++)
-        lane[i - whole] = x[i] > lane[i - whole] ? x[i] : lane[i - whole];
+    for (uint32_t i = 0; i < n; i++) lane[i] = x[i] > lane[i] ? x[i] : lane[i];
     for (uint32_t s = 8; s > 0; s /= 2)
         for (uint32_t i = 0; i < s; i++) lane[i] = lane[i] > lane[i + s] ? lane[i] : lane[i + s];
     return lane[0];
@@ -100,12 +95,7 @@ static void SET(rmr_from_bf16_f32)(float *y, const uint16_t *x, uint32_t n)
     for (uint32_t i = 0; i < n; i++) y[i] = rmr_bf16_to_f32(x[i]);
 }
 
-static void SET(rmr_from_f16_f32)(float *y, const uint16_t *x, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) y[i] = rmr_f16_to_f32(x[i]);
-}
-
-/* The table of the set; matmul, scores and wsum come from the including file. */
+/* The table of the set; what is not above comes from the including file. */
 #define KERNEL_TABLE(set_name)                                                                     \
     {                                                                                              \
         .name = set_name,                                                                          \

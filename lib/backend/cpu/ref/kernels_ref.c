@@ -115,4 +115,24 @@ static void rmr_wsum_f32_ref(float *z, size_t ld_z, const float *p, size_t ld_p,
     wsum(0, z, ld_z, p, ld_p, n_q, vals, ld_val, n_vals, width);
 }
 
+static void rmr_rope_f32_ref(float *x, const float *cs, uint32_t n_pairs)
+{
+    rope_pairs(x, cs, n_pairs);
+}
+
+static float rmr_max_f32_ref(const float *x, uint32_t n)
+{
+    float lane[LANES];
+    uint32_t i = 0;
+    for (int l = 0; l < LANES; l++) lane[l] = -__builtin_inff();
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++) lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];
+    return max_lanes(lane, x + i, n - i);
+}
+
+static void rmr_from_f16_f32_ref(float *y, const uint16_t *x, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) y[i] = rmr_f16_to_f32(x[i]);
+}
+
 const rmr_kernels rmr_kernels_ref = KERNEL_TABLE("ref");

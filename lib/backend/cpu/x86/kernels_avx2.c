@@ -8,9 +8,10 @@
 
 typedef __m256 vec;
 #define VEC_LANES 8
-#define MM_ROWS 6
+#define MM_ROWS 5
 #define MM_PAIR 1
 #define MM_TILES 4
+#define MM_TWO 2
 #define SCORE_Q 2
 #define SCORE_K 2
 #define WSUM_Q 4
@@ -20,7 +21,17 @@ typedef __m256 vec;
 #define vec_load(p) _mm256_loadu_ps(p)
 #define vec_store(p, v) _mm256_storeu_ps(p, v)
 #define vec_add _mm256_add_ps
+#define vec_mul _mm256_mul_ps
+#define vec_max _mm256_max_ps /* the second operand for NaN and for two zeros: a > b ? a : b */
+#define vec_dup_even _mm256_moveldup_ps
+#define vec_dup_odd _mm256_movehdup_ps
 #define vec_fma _mm256_fmadd_ps
+
+static inline vec vec_swap_neg(vec a)
+{
+    const vec sign = _mm256_castsi256_ps(_mm256_set1_epi64x(0x80000000));
+    return _mm256_xor_ps(_mm256_permute_ps(a, 0xb1), sign);
+}
 
 static inline vec vec_even(const void *p)
 {

@@ -11,7 +11,8 @@ typedef __m512 vec;
 #define VEC_LANES 16
 #define MM_ROWS 12
 #define MM_PAIR 2
-#define MM_TILES 8
+#define MM_TILES 4
+#define MM_TWO 2
 #define SCORE_Q 4
 #define SCORE_K 4
 #define WSUM_Q 4
@@ -21,7 +22,17 @@ typedef __m512 vec;
 #define vec_load(p) _mm512_loadu_ps(p)
 #define vec_store(p, v) _mm512_storeu_ps(p, v)
 #define vec_add _mm512_add_ps
+#define vec_mul _mm512_mul_ps
+#define vec_max _mm512_max_ps /* the second operand for NaN and for two zeros: a > b ? a : b */
+#define vec_dup_even _mm512_moveldup_ps
+#define vec_dup_odd _mm512_movehdup_ps
 #define vec_fma _mm512_fmadd_ps
+
+static inline vec vec_swap_neg(vec a)
+{
+    const vec sign = _mm512_castsi512_ps(_mm512_set1_epi64(0x80000000));
+    return _mm512_xor_ps(_mm512_permute_ps(a, 0xb1), sign);
+}
 
 static inline vec vec_even(const void *p)
 {
