@@ -216,11 +216,14 @@ remora_status rmr_json_walk_next(rmr_json_walk *w, rmr_json_span *key, rmr_json_
     return walk_value(w, value, err);
 }
 
-/* Plain ASCII without escapes stands for itself: nearly every key. */
-static int is_plain(const char *s, size_t n)
+/* A string of ASCII without escapes stands for itself: nearly every key. */
+static int is_plain(rmr_json_span s)
 {
-    for (size_t i = 0; i < n; i++)
-        if (s[i] < 0x20 || s[i] > 0x7E || s[i] == '\\' || s[i] == '"') return 0;
+    if (s.size < 2 || s.text[0] != '"' || s.text[s.size - 1] != '"') return 0;
+    for (size_t i = 1; i + 1 < s.size; i++) {
+        const char c = s.text[i];
+        if (c < 0x20 || c > 0x7E || c == '\\' || c == '"') return 0;
+    }
     return 1;
 }
 
@@ -239,7 +242,7 @@ remora_status rmr_json_unquote(const char *file, rmr_json_span s, char *buf, siz
 {
     json_t *v;
     if (s.size < 2 || s.text[0] != '"') RMR_FAIL(err, REMORA_E_FORMAT, "%s: not a string", file);
-    if (s.size - 1 <= cap && is_plain(s.text + 1, s.size - 2)) {
+    if (s.size - 1 <= cap && is_plain(s)) {
         *n = s.size - 2;
         memcpy(buf, s.text + 1, *n);
         buf[*n] = 0;
@@ -259,7 +262,7 @@ remora_status rmr_json_unquote(const char *file, rmr_json_span s, char *buf, siz
 remora_status rmr_json_check(const char *file, rmr_json_span v, remora_error *err)
 {
     json_t *tree;
-    if (v.size >= 2 && v.text[0] == '"' && is_plain(v.text + 1, v.size - 2)) return REMORA_OK;
+    if (is_plain(v)) return REMORA_OK;
     RMR_TRY(load_any(file, v, &tree, err));
     json_decref(tree);
     return REMORA_OK;

@@ -17,6 +17,7 @@
 #define METADATA "__metadata__"
 
 enum {
+    MIN_ENTRY = 48,       /* bytes of the shortest tensor's entry in a header, and less */
     HEADER_DEPTH = 2,     /* of values in a header: a tensor's object and its arrays */
     MAX_VALUE = 64 << 10, /* bytes of one value parsed as a tree */
     MAX_SHARD_TEXT = 6 * RMR_MAX_NAME + 2 /* a file name written all in \u0000 escapes */
@@ -109,9 +110,12 @@ static remora_status header_open(rmr_mem *mem, const rmr_file *f, header *h, rem
     remora_status st = rmr_file_read(f, sizeof head, h->text, n, err);
     if (st >= 0 && (n == 0 || h->text[0] != '{'))
         st = rmr_error_set(err, REMORA_E_FORMAT, 0, "%s: the header does not begin with '{'", file);
-    if (st < 0) header_close(h);
+    if (st < 0) {
+        header_close(h);
+        return st;
+    }
     rmr_json_walk_open(&h->walk, h->shown.text, h->text, h->size, HEADER_DEPTH);
-    return st;
+    return REMORA_OK;
 }
 
 /* ---- the table of names ---- */
@@ -129,13 +133,18 @@ static remora_status count_members(rmr_json_walk w, size_t *n, size_t *bytes, re
     return st < 0 ? st : REMORA_OK;
 }
 
-/* Room for the names of one object's members. */
-static remora_status alloc_names(rmr_checkpoint *c, rmr_json_walk w, remora_error *err)
+/* Room for the tensors that one object's members name. `text` is the size of the headers that
+ * describes them: a table larger than it could fill is not made. */
+static remora_status alloc_names(rmr_checkpoint *c, rmr_json_walk w, uint64_t text,
+                                 remora_error *err)
 {
     size_t n, bytes;
     RMR_TRY(count_members(w, &n, &bytes, err));
     if (n > RMR_MAX_TENSORS)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: %zu tensors, at most %d", w.file, n, RMR_MAX_TENSORS);
+    if (n > text / MIN_ENTRY + 2)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %zu tensors, which %llu bytes cannot describe", w.file,
+                 n, (unsigned long long)text);
     c->names = rmr_alloc(c->mem, bytes);
     if (c->names == NULL) return rmr_error_nomem(err, "tensor names", bytes);
     c->names_size = bytes;
@@ -388,7 +397,7 @@ static remora_status read_header(rmr_checkpoint *c, const rmr_file *f, const hea
 {
     size_t n, bytes, used = 0;
     RMR_TRY(count_members(h->walk, &n, &bytes, err));
-    if (n > c->n + 1) /* and "__metadata__": bounds the order array by what the index names */
+    if (n > c->n + 2) /* one "__metadata__", or two to be told so; bounds the order array */
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: %zu tensors, %zu in the index", h->shown.text, n, c->n);
     char *name = rmr_alloc(c->mem, RMR_MAX_TENSOR_NAME + 1);
     if (name == NULL) return rmr_error_nomem(err, "tensor name", RMR_MAX_TENSOR_NAME + 1);
@@ -410,7 +419,7 @@ static remora_status names_from_header(rmr_checkpoint *c, const header *h, const
     rmr_json_span key, value;
     remora_status st;
     size_t n;
-    RMR_TRY(alloc_names(c, w, err));
+    RMR_TRY(alloc_names(c, w, h->size, err));
     while ((st = rmr_json_walk_next(&w, &key, &value, err)) == REMORA_OK) {
         RMR_TRY(place_name(c, w.file, key, &n, err));
         if (strcmp(c->names + c->names_used, METADATA) != 0) add_tensor(c, n, f);
@@ -434,45 +443,69 @@ static remora_status add_file(rmr_checkpoint *c, rmr_source *src, const char *na
     return REMORA_OK;
 }
 
-static remora_status file_named(rmr_checkpoint *c, rmr_source *src, const char *name,
-                                const rmr_file **out, remora_error *err)
+/* Where a file is in the list, or would be. */
+static size_t file_place(const rmr_checkpoint *c, const char *name, int *found)
 {
     size_t lo = 0, hi = c->n_files;
     while (lo < hi) {
         const size_t mid = lo + (hi - lo) / 2;
         const int cmp = strcmp(rmr_file_name(c->files[mid]), name);
-        if (cmp == 0) {
-            *out = c->files[mid];
-            return REMORA_OK;
-        }
         if (cmp < 0)
             lo = mid + 1;
         else
             hi = mid;
     }
-    RMR_TRY(add_file(c, src, name, lo, err));
-    *out = c->files[lo];
-    return REMORA_OK;
+    *found = lo < c->n_files && strcmp(rmr_file_name(c->files[lo]), name) == 0;
+    return lo;
 }
 
-static remora_status names_from_map(rmr_checkpoint *c, rmr_source *src, rmr_json_walk w,
+static remora_status shard_name(const char *file, rmr_json_span key, rmr_json_span value,
+                                char name[MAX_SHARD_TEXT], remora_error *err)
+{
+    size_t n = 0;
+    if (value.text[0] != '"') {
+        char raw[sizeof(rmr_shown)] = {0};
+        memcpy(raw, key.text, key.size < sizeof raw ? key.size : sizeof raw - 1);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: the file of tensor %s is not a string", file,
+                 rmr_show(raw).text);
+    }
+    RMR_TRY(rmr_json_unquote(file, value, name, MAX_SHARD_TEXT, &n, err));
+    return rmr_name_check(file, name, n, err);
+}
+
+/* Open every file that the map names; *bytes is their size together. */
+static remora_status open_shards(rmr_checkpoint *c, rmr_source *src, rmr_json_walk w,
+                                 uint64_t *bytes, remora_error *err)
+{
+    rmr_json_span key, value;
+    remora_status st;
+    char name[MAX_SHARD_TEXT];
+    int found;
+    *bytes = 0;
+    while ((st = rmr_json_walk_next(&w, &key, &value, err)) == REMORA_OK) {
+        RMR_TRY(shard_name(w.file, key, value, name, err));
+        const size_t i = file_place(c, name, &found);
+        if (found) continue;
+        RMR_TRY(add_file(c, src, name, i, err));
+        if (!rmr_add_ok(*bytes, rmr_file_size(c->files[i]), bytes)) *bytes = UINT64_MAX;
+    }
+    return st < 0 ? st : REMORA_OK;
+}
+
+static remora_status names_from_map(rmr_checkpoint *c, rmr_json_walk w, uint64_t bytes,
                                     remora_error *err)
 {
     rmr_json_span key, value;
     remora_status st;
-    size_t n, len;
+    size_t n;
     char shard[MAX_SHARD_TEXT];
-    RMR_TRY(alloc_names(c, w, err));
+    int found;
+    RMR_TRY(alloc_names(c, w, bytes, err));
     while ((st = rmr_json_walk_next(&w, &key, &value, err)) == REMORA_OK) {
-        const rmr_file *f;
         RMR_TRY(place_name(c, w.file, key, &n, err));
-        if (value.text[0] != '"')
-            RMR_FAIL(err, REMORA_E_FORMAT, "%s: the file of tensor %s is not a string", w.file,
-                     rmr_show(c->names + c->names_used).text);
-        RMR_TRY(rmr_json_unquote(w.file, value, shard, sizeof shard, &len, err));
-        RMR_TRY(rmr_name_check(w.file, shard, len, err));
-        RMR_TRY(file_named(c, src, shard, &f, err));
-        add_tensor(c, n, f);
+        RMR_TRY(shard_name(w.file, key, value, shard, err));
+        const size_t i = file_place(c, shard, &found); /* opened from the same text */
+        add_tensor(c, n, c->files[i]);
     }
     RMR_TRY(st);
     return sort_names(c, w.file, err);
@@ -505,12 +538,13 @@ static remora_status find_map(rmr_json_walk w, rmr_json_walk *map, remora_error 
 static remora_status read_index(rmr_checkpoint *c, rmr_source *src, remora_error *err)
 {
     char *text;
-    uint64_t size;
+    uint64_t size, bytes;
     rmr_json_walk w, map;
     RMR_TRY(rmr_file_load(src, INDEX_FILE, RMR_MAX_HEADER, &text, &size, err));
     rmr_json_walk_open(&w, INDEX_FILE, text, (size_t)size, RMR_JSON_DEPTH);
     remora_status st = find_map(w, &map, err);
-    if (st >= 0) st = names_from_map(c, src, map, err);
+    if (st >= 0) st = open_shards(c, src, map, &bytes, err);
+    if (st >= 0) st = names_from_map(c, map, bytes, err);
     rmr_free(c->mem, text, (size_t)size + 1);
     return st;
 }
@@ -554,9 +588,11 @@ static remora_status open_single(rmr_checkpoint *c, rmr_source *src, remora_erro
 static remora_status open_any(rmr_checkpoint *c, rmr_source *src, remora_error *err)
 {
     rmr_file *index;
-    /* Without err: a missing index is no error, and any other failure comes again below. */
-    const remora_status st = rmr_file_open(src, INDEX_FILE, &index, NULL);
+    remora_error why = {.struct_size =
+                            sizeof why}; /* a missing index is no error: err stays clean */
+    const remora_status st = rmr_file_open(src, INDEX_FILE, &index, &why);
     if (st == REMORA_E_NOT_FOUND) return open_single(c, src, err);
+    if (st < 0) return rmr_error_set(err, st, why.os_code, "%s", why.message);
     rmr_file_close(index);
     return open_sharded(c, src, err);
 }

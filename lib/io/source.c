@@ -101,8 +101,8 @@ remora_status rmr_name_check(const char *where, const char *name, size_t n, remo
                           : c == '.' && i + 1 < n && name[i + 1] == '.' ? "\"..\""
                                                                         : NULL;
         if (bad != NULL)
-            RMR_FAIL(err, REMORA_E_FORMAT, "%s: file name %.*s has %s at byte %zu", where,
-                     (int)(i < 64 ? i : 64), name, bad, i);
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: file name %s has %s at byte %zu", where,
+                     rmr_show(name).text, bad, i);
     }
     return REMORA_OK;
 }

@@ -35,7 +35,8 @@ void rmr_source_free(rmr_source *src);
 const char *rmr_source_where(const rmr_source *src);
 
 /* E_FORMAT unless the n bytes are a plain file name: 1..255 bytes, no '/', '\\', "..", NUL or other
- * control character, and not ".". `where` says in the message who asked. */
+ * control character, and not ".". `where` says in the message who asked; a NUL follows the n bytes.
+ */
 remora_status rmr_name_check(const char *where, const char *name, size_t n, remora_error *err);
 
 /* Open a file by name. E_NOT_FOUND when there is none; E_FORMAT for a bad name or anything but a
