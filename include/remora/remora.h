@@ -1,6 +1,123 @@
-/* remora.h - DeepSeek-family language models inside a host program. */
+/* remora.h - DeepSeek-family language models inside a host program.
+ *
+ * This header is the manual. It needs C99 or C++11 and nothing but <stddef.h> and <stdint.h>.
+ *
+ * ---- A tour
+ * -------------------------------------------------------------------------------------
+ *
+ * Four handles: a runtime (memory, threads, log) holds models; a model holds weights and
+ * tokenizer; a session is one timeline of tokens with its latent KV cache; a sampler turns
+ * logits into a token. The whole of a program that continues a text (tour.c):
+ *
+ *     #include <remora/remora.h>
+ *     #include <stdio.h>
+ *     #include <string.h>
+ *
+ *     int main(int argc, char **argv)
+ *     {
+ *         remora_error err = {.struct_size = sizeof err};
+ *         remora_source src = {.struct_size = sizeof src, .kind = REMORA_SOURCE_PATH};
+ *         remora_stage warm = {.struct_size = sizeof warm, .kind = REMORA_STAGE_TEMPERATURE};
+ *         remora_gen_opts opts = {.struct_size = sizeof opts, .max_tokens = 200};
+ *         remora_model *m = NULL;
+ *         remora_session *s = NULL;
+ *         remora_sampler *p = NULL;
+ *         remora_detok d = {{0}};
+ *         remora_token t[1024];
+ *         char text[4096];
+ *         size_t n, len;
+ *         remora_status st;
+ *
+ *         if (argc != 3) return 2;
+ *         src.path = argv[1];
+ *         warm.value = 0.7;
+ *         if ((st = remora_model_open(NULL, &src, NULL, &m, &err)) < 0) goto out;
+ *         if ((st = remora_session_create(m, NULL, &s, &err)) < 0) goto out;
+ *         if ((st = remora_sampler_create(m, 42, &p, &err)) < 0) goto out;
+ *         if ((st = remora_sampler_add(p, &warm, &err)) < 0) goto out;
+ *         st = remora_tokenize(m, argv[2], strlen(argv[2]), REMORA_TEXT_BOS, t, 1024, &n);
+ *         if (st < 0) goto out;
+ *         if ((st = remora_session_append(s, t, n, REMORA_WANT_LAST)) < 0) goto out;
+ *         do {
+ *             st = remora_generate(s, p, &opts, t, 16, &n, &err);
+ *             if (st < 0) break;
+ *             if (remora_detok_push(m, &d, t, n, text, sizeof text, &len) == REMORA_OK)
+ *                 fwrite(text, 1, len, stdout);
+ *         } while (st == REMORA_MORE);
+ *     out:
+ *         if (st < 0) fprintf(stderr, "%s: %s\n", remora_status_name(st), err.message);
+ *         remora_sampler_free(p);
+ *         remora_session_free(s);
+ *         remora_model_free(m);
+ *         return st < 0;
+ *     }
+ *
+ * Hosts that want the steps in their own hands call remora_eval() and remora_sampler_pick()
+ * instead of remora_generate(); games give it a budget in microseconds and call again while it
+ * says MORE.
+ *
+ * ---- Rules that hold for every declaration
+ * ------------------------------------------------------
+ *
+ * Status. Functions that can fail return a remora_status: 0 done, > 0 a condition (MORE, END), <
+ * 0 an error. The comment of a function lists what it returns besides REMORA_OK; any call may
+ * also return REMORA_E_INTERNAL. remora_error adds a text; pass NULL if you do not want it.
+ *
+ * The library never ends the process, prints, throws, reads the environment, changes the locale,
+ * installs a signal handler or an atexit function, or keeps mutable global state. Two runtimes
+ * know nothing of each other.
+ *
+ * Arguments. Handles, strings and out-pointers are required unless the comment says "may be
+ * NULL"; a missing one is E_ARG. Free functions take NULL.
+ *
+ * Ownership. Everything passed in is copied before the call returns, unless the comment says
+ * "borrowed". Children hold references: a runtime may be freed before its models and a model
+ * before its sessions and samplers; memory goes when the last one goes.
+ *
+ * On an error out-parameters are untouched, except that constructors set *out to NULL and that
+ * *n is set with E_BUFFER.
+ *
+ * Buffers. Calls that fill an array take (out, cap, n): cap in elements, *n receives the number
+ * of elements. If cap is too small nothing is written, *n is the number needed and the status is
+ * E_BUFFER, so out = NULL with cap = 0 asks for the size. Text has an explicit length and no
+ * terminating NUL, unless it is a char array inside a struct; it is UTF-8, except for the text
+ * of single tokens, which is bytes.
+ *
+ * Structs with a struct_size. Set it to sizeof the struct and the rest to zero: zero always means
+ * the default. This is how programs and libraries of different 1.x releases fit together:
+ *   - in: a struct_size below that of release 1.0 is E_STRUCT. What the caller's header does not
+ *     have counts as zero; what this library does not know must be zero, else E_STRUCT: a new
+ *     program on an old library works as long as it does not use the new field.
+ *   - out: the caller sets struct_size, the library fills what both know, zeroes what only the
+ *     caller knows, never writes past struct_size and leaves struct_size as it was.
+ *   - `flags` and `reserved` words: bits without a meaning below must be zero, else E_ARG.
+ *   - fields are only ever appended. Structs without struct_size never change.
+ * Where a parameter `const remora_..._opts *` may be NULL, NULL means all defaults.
+ *
+ * `extra` options are key-value pairs outside the promises of this header. Their keys start with
+ * "x-"; a key that this library does not know is E_UNSUPPORTED.
+ *
+ * Threads. Runtime and model: every function from any thread at any time. Session and sampler:
+ * one thread at a time, which one does not matter; calls whose parameter is const may run at the
+ * same time as other const calls on the handle. Different sessions run in parallel, also those
+ * of one model; remora_eval() over several sessions uses each of them. A session or sampler that
+ * is caught in use by two threads answers E_BUSY to the second, which is a courtesy and no lock.
+ *
+ * Callbacks get their user pointer first and are called only on the thread that made the call,
+ * unless the comment says otherwise. They must return (no longjmp, no exception) and must not
+ * use the handle that called them.
+ *
+ * Cancel. `const int32_t *cancel` is a word, borrowed for the call, that the host sets to
+ * non-zero from any thread or signal handler; the library only reads it, between slices of work,
+ * and then returns E_CANCELLED. NULL: no cancel.
+ *
+ * One result. On the CPU, logits are the same bit for bit for every number of threads, chunk
+ * size, budget, batch of sessions and instruction set. What does matter is the content of the
+ * timeline and the lengths of the appends (see remora_session_append). */
 #ifndef REMORA_H
 #define REMORA_H
+
+/* clang-format off: fields and enumerators are aligned by hand */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -8,8 +125,10 @@
 #define REMORA_VERSION_MAJOR 1
 #define REMORA_VERSION_MINOR 0
 #define REMORA_VERSION_PATCH 0
-#define REMORA_VERSION_NUM   ((1u << 24) | (0u << 16) | (0u << 8))
+/* This header's version as remora_version() packs it: major << 24 | minor << 16 | patch << 8. */
+#define REMORA_VERSION_NUM ((1u << 24) | (0u << 16) | (0u << 8))
 
+/* Define REMORA_STATIC when linking the static library on Windows. */
 #if defined(_WIN32)
 # if defined(REMORA_BUILDING)
 #  define REMORA_API __declspec(dllexport)
@@ -33,20 +152,21 @@
 extern "C" {
 #endif
 
-/* ---- status ------------------------------------------------------------ */
+/* ---- status ---------------------------------------------------------------------------------- */
+
 typedef int32_t remora_status;
 enum {
     REMORA_OK            = 0,
-    REMORA_MORE          = 1,   /* budget used up; the same call again continues */
+    REMORA_MORE          = 1,   /* budget or buffer used up; the same call again continues */
     REMORA_END           = 2,   /* generation reached its end */
     REMORA_E_ARG         = -1,  /* caller broke the contract */
-    REMORA_E_STRUCT      = -2,  /* struct_size too small, or a field newer than this library is set */
-    REMORA_E_NOMEM       = -3,  /* host memory */
+    REMORA_E_STRUCT      = -2,  /* struct_size too small, or a field newer than the library set */
+    REMORA_E_NOMEM       = -3,  /* host memory, or the host_budget */
     REMORA_E_DEVICE_MEM  = -4,  /* device memory */
-    REMORA_E_IO          = -5,
+    REMORA_E_IO          = -5,  /* reading a file failed: os_code has errno */
     REMORA_E_FORMAT      = -6,  /* file is damaged or not what it claims */
     REMORA_E_UNSUPPORTED = -7,  /* valid, but not by this build or device */
-    REMORA_E_CANCELLED   = -8,
+    REMORA_E_CANCELLED   = -8,  /* the cancel word was set, or progress said stop */
     REMORA_E_BUFFER      = -9,  /* *n holds the size needed */
     REMORA_E_FULL        = -10, /* context capacity reached */
     REMORA_E_BUSY        = -11, /* handle is in use by another call */
@@ -58,279 +178,627 @@ enum {
     REMORA_E_NOT_FOUND   = -17  /* no such file, blob, key or row */
 };
 
+/* What went wrong, in words: file, tensor, field or argument and its value. Written on errors only,
+ * so zero it or look at the status first. A struct_size below sizeof cuts the text. */
 typedef struct remora_error {
     uint32_t      struct_size;
-    remora_status code;
-    int32_t       os_code;
+    remora_status code;         /* the status that the call returned */
+    int32_t       os_code;      /* errno where the system refused, else 0 */
     uint32_t      reserved;
-    char          message[240];
+    char          message[240]; /* UTF-8 in English, always terminated */
 } remora_error;
 
-/* ---- handles and small types ------------------------------------------- */
-typedef struct remora_runtime remora_runtime;
-typedef struct remora_model   remora_model;
-typedef struct remora_session remora_session;
-typedef struct remora_sampler remora_sampler;
+/* ---- handles and small types ----------------------------------------------------------------- */
+
+typedef struct remora_runtime remora_runtime; /* memory, threads, log, devices */
+typedef struct remora_model   remora_model;   /* weights, tokenizer, metadata; immutable */
+typedef struct remora_session remora_session; /* one timeline of tokens and its cache */
+typedef struct remora_sampler remora_sampler; /* stages, history and random generator */
+
+/* Ids are 0 .. n_vocab - 1 of the model. */
 typedef int32_t remora_token;
 #define REMORA_TOKEN_NONE ((remora_token)-1)
 
+/* One `extra` option. Frozen: arrays of it are passed. */
 typedef struct remora_kv {
     const char *key;
     const char *value;
 } remora_kv;
 
-/* ---- library ----------------------------------------------------------- */
-REMORA_API uint32_t      REMORA_CALL remora_version(void);
-REMORA_API const char   *REMORA_CALL remora_version_string(void);
-REMORA_API const char   *REMORA_CALL remora_build_info(void);
+/* ---- library --------------------------------------------------------------------------------- */
+
+/* The library's version at run time, packed as REMORA_VERSION_NUM. */
+REMORA_API uint32_t REMORA_CALL remora_version(void);
+
+/* The same as text ("1.0.0"). Static: never free it. */
+REMORA_API const char *REMORA_CALL remora_version_string(void);
+
+/* One line for bug reports: version, compiler, kernel sets. Static. */
+REMORA_API const char *REMORA_CALL remora_build_info(void);
+
+/* Pass REMORA_VERSION_NUM. E_STRUCT when a program built with that header needs another library:
+ * the major version differs, or the header's minor version is newer. */
 REMORA_API remora_status REMORA_CALL remora_abi_check(uint32_t header_version);
-REMORA_API const char   *REMORA_CALL remora_status_name(remora_status s);
 
-/* ---- runtime: allocator, log, threads, devices -------------------------- */
-enum { REMORA_LOG_ERROR = 1, REMORA_LOG_WARN = 2, REMORA_LOG_INFO = 3, REMORA_LOG_DEBUG = 4 };
-enum { REMORA_DEVICE_CPU = 1 };
+/* The name without its prefix ("E_NOMEM"), or "unknown status". Static. */
+REMORA_API const char *REMORA_CALL remora_status_name(remora_status s);
 
+/* ---- runtime: allocator, log, threads, devices ----------------------------------------------- */
+
+enum { /* log levels */
+    REMORA_LOG_ERROR = 1,
+    REMORA_LOG_WARN  = 2,
+    REMORA_LOG_INFO  = 3,
+    REMORA_LOG_DEBUG = 4
+};
+enum { REMORA_DEVICE_CPU = 1 }; /* device kinds */
+
+/* Everything a runtime takes from its host. */
 typedef struct remora_runtime_opts {
     uint32_t struct_size;
-    uint32_t flags;
-    void    *alloc_user;
+    uint32_t flags; /* 0 */
+
+    /* The host's allocator: all three hooks or none (the C library's). Called from any thread.
+     * Blocks are aligned to `align`, a power of two; NULL says that memory is out, which becomes
+     * E_NOMEM. resize keeps the first min(old_size, size) bytes and on NULL leaves the block as
+     * it was; resize and release get the size and alignment that the block has. */
+    void *alloc_user;
     void *(REMORA_CALL *alloc)(void *user, size_t size, size_t align);
     void *(REMORA_CALL *resize)(void *user, void *p, size_t old_size, size_t size, size_t align);
-    void  (REMORA_CALL *release)(void *user, void *p, size_t size, size_t align);
-    void    *log_user;
-    void  (REMORA_CALL *log)(void *user, int32_t level, const char *msg, size_t len);
-    int32_t  log_level;
-    int32_t  n_threads;
-    void    *run_user;
-    void  (REMORA_CALL *run)(void *user, uint32_t n, void (REMORA_CALL *fn)(void *arg, uint32_t i), void *arg);
+    void (REMORA_CALL *release)(void *user, void *p, size_t size, size_t align);
+
+    /* Log lines: len bytes of UTF-8, terminated, without a newline, valid during the call. Called
+     * from any thread. NULL: silence. Levels above log_level are dropped; 0 is REMORA_LOG_INFO. */
+    void *log_user;
+    void (REMORA_CALL *log)(void *user, int32_t level, const char *msg, size_t len);
+    int32_t log_level;
+
+    /* Most threads that one call computes with, the calling one included; up to 1024. 0: as many as
+     * the process may use cores. 1: no thread is ever created. Idle threads sleep. */
+    int32_t n_threads;
+
+    /* The host's job system. When set, no thread is created: run must call fn(arg, i) for every i
+     * in 0 .. n - 1 (n is at most n_threads), in any order, on any threads, and return when all
+     * have returned. Called on the thread that made the remora call. */
+    void *run_user;
+    void (REMORA_CALL *run)(void *user, uint32_t n, void (REMORA_CALL *fn)(void *arg, uint32_t i),
+                            void *arg);
+
+    /* "x-isa": "ref", "avx2", "avx512" or "neon" forces a kernel set (results are the same);
+     * E_UNSUPPORTED where the machine lacks it. */
     const remora_kv *extra;
     uint64_t n_extra;
 } remora_runtime_opts;
 
 typedef struct remora_device {
     uint32_t struct_size;
-    int32_t  kind;
-    uint64_t mem_total;
+    int32_t  kind;      /* REMORA_DEVICE_* */
+    uint64_t mem_total; /* bytes; 0: not known */
     uint64_t mem_free;
-    int32_t  usable;
+    int32_t  usable;    /* REMORA_OK, or the status that opening a model on it would give */
     uint32_t reserved;
-    char     id[32];
-    char     name[96];
-    char     paths[96];
+    char     id[32];    /* "cpu": what remora_model_opts.device takes */
+    char     name[96];  /* for people */
+    char     paths[96]; /* the kernel set in use: "avx512" */
 } remora_device;
 
-REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_runtime_create(const remora_runtime_opts *opts, remora_runtime **out, remora_error *err);
-REMORA_API void          REMORA_CALL remora_runtime_free(remora_runtime *rt);
-REMORA_API uint32_t      REMORA_CALL remora_device_count(const remora_runtime *rt);
-REMORA_API remora_status REMORA_CALL remora_device_get(const remora_runtime *rt, uint32_t i, remora_device *out);
+/* opts may be NULL. E_ARG (some but not all allocator hooks, n_threads out of range), E_STRUCT,
+ * E_UNSUPPORTED (unknown extra key, kernel set that the machine lacks), E_NOMEM (also when a thread
+ * cannot be started). */
+REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
+remora_runtime_create(const remora_runtime_opts *opts, remora_runtime **out, remora_error *err);
 
-/* ---- model -------------------------------------------------------------- */
-enum { REMORA_SOURCE_PATH = 1, REMORA_SOURCE_MEMORY = 2, REMORA_SOURCE_IO = 3 };
+/* Gives up the host's reference. Threads end and memory returns when the last model has gone. The
+ * hooks must work until then. */
+REMORA_API void REMORA_CALL remora_runtime_free(remora_runtime *rt);
 
+/* Devices that models can be opened on; the CPU is number 0. */
+REMORA_API uint32_t REMORA_CALL remora_device_count(const remora_runtime *rt);
+
+/* E_ARG (no such device), E_STRUCT. */
+REMORA_API remora_status REMORA_CALL remora_device_get(const remora_runtime *rt, uint32_t i,
+                                                       remora_device *out);
+
+/* ---- model ----------------------------------------------------------------------------------- */
+
+enum { /* where a model comes from */
+    REMORA_SOURCE_PATH   = 1,
+    REMORA_SOURCE_MEMORY = 2,
+    REMORA_SOURCE_IO     = 3
+};
+
+/* A file in memory: `name` as it would have in the folder ("config.json"). Frozen. */
 typedef struct remora_blob {
     const char *name;
     const void *data;
-    uint64_t    size;
+    uint64_t    size; /* bytes */
 } remora_blob;
 
+/* A Hugging Face folder: config.json, model.safetensors or its index and shards, and, if there
+ * are any, tokenizer.json, tokenizer_config.json and generation_config.json. Logits do not
+ * depend on the way that the bytes come. */
 typedef struct remora_source {
     uint32_t struct_size;
-    int32_t  kind;
+    int32_t  kind; /* REMORA_SOURCE_* */
+
+    /* PATH: the folder, or one of its files. Files are read and mapped; one that is cut short while
+     * the model is open would be a bus error, which REMORA_MODEL_NO_MMAP avoids. */
     const char *path;
+
+    /* MEMORY: the files. `blobs` is copied; names are copied; data is borrowed until the model's
+     * memory goes and must not change. */
     const remora_blob *blobs;
     uint64_t n_blobs;
-    void    *io_user;
+
+    /* IO: the host's storage. io_size gives the size of a file in bytes, or REMORA_E_NOT_FOUND
+     * when there is none; io_read fills buf with exactly n bytes from offset off. Both return
+     * REMORA_OK or a failure, which opening reports as E_CALLBACK. Called from any thread,
+     * several at once, and only while a call that was given this source runs. */
+    void *io_user;
     remora_status (REMORA_CALL *io_size)(void *user, const char *name, uint64_t *size);
-    remora_status (REMORA_CALL *io_read)(void *user, const char *name, uint64_t off, void *buf, uint64_t n);
+    remora_status (REMORA_CALL *io_read)(void *user, const char *name, uint64_t off, void *buf,
+                                         uint64_t n);
 } remora_source;
 
-enum { REMORA_MODEL_NO_WEIGHTS = 1, REMORA_MODEL_NO_MMAP = 2 };
+enum { /* remora_model_opts.flags */
+    REMORA_MODEL_NO_WEIGHTS = 1, /* config, tokenizer and tensor list only: no sessions */
+    REMORA_MODEL_NO_MMAP    = 2  /* read files, never map them */
+};
 
 typedef struct remora_model_opts {
     uint32_t struct_size;
-    uint32_t flags;
-    const char *device;
-    uint64_t host_budget;
-    const int32_t *cancel;
-    void    *progress_user;
+    uint32_t flags;        /* REMORA_MODEL_* */
+    const char *device;    /* NULL: the best; "cpu" */
+    uint64_t host_budget;  /* bytes that weights may take; 0: no limit. More is E_NOMEM, before any
+                              weight is read */
+    const int32_t *cancel; /* may be NULL */
+
+    /* Told now and then how many of `total` bytes are loaded; non-zero stops: E_CANCELLED. Called
+     * on the opening thread. May be NULL. */
+    void *progress_user;
     int32_t (REMORA_CALL *progress)(void *user, uint64_t done, uint64_t total);
-    const remora_kv *extra;
+    const remora_kv *extra; /* no keys yet */
     uint64_t n_extra;
 } remora_model_opts;
 
 typedef struct remora_model_info {
     uint32_t struct_size;
     uint32_t n_layers;
-    uint32_t n_vocab;
-    uint32_t n_hidden;
+    uint32_t n_vocab;          /* rows of logits are this long */
+    uint32_t n_hidden;         /* hidden states are this long */
     uint32_t n_heads;
-    uint32_t kv_lora_rank;
+    uint32_t kv_lora_rank;     /* kv_lora_rank + rope_dim numbers are cached a token and layer */
     uint32_t rope_dim;
-    uint32_t n_experts;
-    uint32_t n_experts_used;
-    uint32_t n_shared_experts;
-    uint32_t n_dense_layers;
-    uint32_t max_context;
-    uint32_t has_tokenizer;
+    uint32_t n_experts;        /* routed experts of a MoE layer; 0: a dense model */
+    uint32_t n_experts_used;   /* of them, by each token */
+    uint32_t n_shared_experts; /* used by every token */
+    uint32_t n_dense_layers;   /* the first layers, which have no experts */
+    uint32_t max_context;      /* tokens */
+    uint32_t has_tokenizer;    /* 0: the text functions answer E_UNSUPPORTED */
     uint32_t reserved;
-    uint64_t n_params;
-    uint64_t n_params_active;
-    uint64_t weight_bytes;
-    uint8_t  fingerprint[32];
-    char     family[32];
-    char     name[96];
+    uint64_t n_params;         /* all parameters of the checkpoint */
+    uint64_t n_params_active;  /* those that take part in one token */
+    uint64_t weight_bytes;     /* of the weights in compute layout */
+    uint8_t  fingerprint[32];  /* the same for the same checkpoint, however it is stored */
+    char     family[32];       /* model_type of config.json: "deepseek_v3" */
+    char     name[96];         /* for people */
 } remora_model_info;
 
+/* Bytes. remora_model_estimate: what the sessions asked for would need at most;
+ * remora_model_get_memory: what is in use now. */
 typedef struct remora_memory {
     uint32_t struct_size;
     uint32_t reserved;
-    uint64_t host_weights;
-    uint64_t host_kv;
-    uint64_t host_scratch;
-    uint64_t host_other;
-    uint64_t host_mapped;
-    uint64_t kv_bytes_per_token;
+    uint64_t host_weights;       /* allocated for weights */
+    uint64_t host_kv;            /* cache pages of all sessions; shared pages count once */
+    uint64_t host_scratch;       /* activations and output rows for one eval at a time: add it once
+                                    more for each further eval that runs at the same time */
+    uint64_t host_other;         /* tokenizer, tables, structs */
+    uint64_t host_mapped;        /* weights used where they lie in a file mapping or a blob: not
+                                    allocated, and the system may drop pages of a mapping */
+    uint64_t kv_bytes_per_token; /* (kv_lora_rank + rope_dim) * n_layers * size of the element */
 } remora_memory;
 
 typedef struct remora_session_opts remora_session_opts;
 
-REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_model_open(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts, remora_model **out, remora_error *err);
-REMORA_API remora_status REMORA_CALL remora_model_estimate(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts, const remora_session_opts *sopts, uint32_t n_sessions, remora_memory *out, remora_error *err);
-REMORA_API void          REMORA_CALL remora_model_free(remora_model *m);
-REMORA_API remora_status REMORA_CALL remora_model_get_info(const remora_model *m, remora_model_info *out);
-REMORA_API remora_status REMORA_CALL remora_model_get_memory(const remora_model *m, remora_memory *out);
-REMORA_API remora_status REMORA_CALL remora_model_meta(const remora_model *m, const char *key, char *buf, size_t cap, size_t *n);
-REMORA_API remora_status REMORA_CALL remora_model_meta_key(const remora_model *m, uint32_t i, char *buf, size_t cap, size_t *n);
+/* Open a model. rt may be NULL: the model then has a runtime of its own with default options. opts
+ * may be NULL. Computes with all threads of the runtime; between tensors cancel is read.
+ * E_ARG, E_STRUCT, E_NOT_FOUND (no config.json or weights), E_FORMAT (a file breaks its format's
+ * rules; a tensor is missing or has a wrong shape), E_UNSUPPORTED (the family, an option of
+ * config.json or a data type that this build does not do: the message names the field; unknown
+ * device or extra key), E_IO, E_CALLBACK, E_NOMEM, E_CANCELLED. */
+REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
+remora_model_open(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts,
+                  remora_model **out, remora_error *err);
 
-/* ---- text --------------------------------------------------------------- */
-enum { REMORA_TEXT_SPECIAL = 1, REMORA_TEXT_BOS = 2 };
-enum {
-    REMORA_SPECIAL_BOS = 1, REMORA_SPECIAL_EOS, REMORA_SPECIAL_PAD, REMORA_SPECIAL_USER,
-    REMORA_SPECIAL_ASSISTANT, REMORA_SPECIAL_THINK_OPEN, REMORA_SPECIAL_THINK_CLOSE,
-    REMORA_SPECIAL_FIM_BEGIN, REMORA_SPECIAL_FIM_HOLE, REMORA_SPECIAL_FIM_END
+/* What opening this model with n_sessions sessions of these options would take, every session
+ * filled to its capacity, without loading weights: at least what is then used and at most 3 %
+ * more. rt, opts and sopts may be NULL; opts' host_budget, cancel and progress are not used.
+ * Returns what remora_model_open() and remora_session_create() would. */
+REMORA_API remora_status REMORA_CALL
+remora_model_estimate(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts,
+                      const remora_session_opts *sopts, uint32_t n_sessions, remora_memory *out,
+                      remora_error *err);
+
+/* Gives up the host's reference; sessions and samplers stay valid. */
+REMORA_API void REMORA_CALL remora_model_free(remora_model *m);
+
+/* E_ARG, E_STRUCT. */
+REMORA_API remora_status REMORA_CALL remora_model_get_info(const remora_model *m,
+                                                           remora_model_info *out);
+REMORA_API remora_status REMORA_CALL remora_model_get_memory(const remora_model *m,
+                                                             remora_memory *out);
+
+/* Metadata as text: "config.<field>" for every number, boolean and string at the top of
+ * config.json, and "source", where the model came from. E_NOT_FOUND (no such key), E_BUFFER,
+ * E_ARG. */
+REMORA_API remora_status REMORA_CALL remora_model_meta(const remora_model *m, const char *key,
+                                                       char *buf, size_t cap, size_t *n);
+
+/* The i-th key, from 0. E_NOT_FOUND past the last one, E_BUFFER, E_ARG. */
+REMORA_API remora_status REMORA_CALL remora_model_meta_key(const remora_model *m, uint32_t i,
+                                                           char *buf, size_t cap, size_t *n);
+
+/* ---- text ---------------------------------------------------------------------------------------
+ * For models that have a tokenizer; others answer E_UNSUPPORTED (flags 0, special NONE). */
+
+enum { /* remora_tokenize flags */
+    REMORA_TEXT_SPECIAL = 1, /* control tokens written out in the text ("<|User|>") become those
+                                tokens. Never set it for text that users typed */
+    REMORA_TEXT_BOS     = 2  /* begin with the model's begin-of-sequence token, if it has one */
 };
-enum { REMORA_TOKEN_CONTROL = 1, REMORA_TOKEN_END_OF_TURN = 2, REMORA_TOKEN_PARTIAL = 4 };
+enum { /* remora_token_special */
+    REMORA_SPECIAL_BOS = 1,
+    REMORA_SPECIAL_EOS,
+    REMORA_SPECIAL_PAD,
+    REMORA_SPECIAL_USER,
+    REMORA_SPECIAL_ASSISTANT,
+    REMORA_SPECIAL_THINK_OPEN,
+    REMORA_SPECIAL_THINK_CLOSE,
+    REMORA_SPECIAL_FIM_BEGIN,
+    REMORA_SPECIAL_FIM_HOLE,
+    REMORA_SPECIAL_FIM_END
+};
+enum { /* remora_token_flags */
+    REMORA_TOKEN_CONTROL     = 1, /* markup, not text: detok writes nothing for it */
+    REMORA_TOKEN_END_OF_TURN = 2, /* generation ends with it */
+    REMORA_TOKEN_PARTIAL     = 4  /* its bytes alone are not whole UTF-8 characters */
+};
 
+/* State of a streaming detokenizer: zero it to begin, copy it to branch. Frozen. */
 typedef struct remora_detok {
     uint64_t opaque[4];
 } remora_detok;
 
-REMORA_API remora_status REMORA_CALL remora_tokenize(const remora_model *m, const char *text, size_t len, uint32_t flags, remora_token *out, size_t cap, size_t *n);
-REMORA_API remora_status REMORA_CALL remora_token_bytes(const remora_model *m, remora_token t, char *buf, size_t cap, size_t *n);
-REMORA_API uint32_t      REMORA_CALL remora_token_flags(const remora_model *m, remora_token t);
-REMORA_API remora_token  REMORA_CALL remora_token_special(const remora_model *m, int32_t which);
-REMORA_API remora_status REMORA_CALL remora_detok_push(const remora_model *m, remora_detok *st, const remora_token *t, size_t nt, char *buf, size_t cap, size_t *n);
-REMORA_API remora_status REMORA_CALL remora_detok_flush(const remora_model *m, remora_detok *st, char *buf, size_t cap, size_t *n);
+/* Text to tokens. Any bytes are legal, invalid UTF-8 and NUL included, and come back byte for byte.
+ * text may be NULL when len is 0. E_ARG, E_BUFFER, E_NOMEM, E_UNSUPPORTED. */
+REMORA_API remora_status REMORA_CALL remora_tokenize(const remora_model *m, const char *text,
+                                                     size_t len, uint32_t flags, remora_token *out,
+                                                     size_t cap, size_t *n);
 
-/* ---- session: one timeline over the latent KV cache ---------------------- */
+/* The bytes that a token stands for; for a control token its name. E_ARG (no such id), E_BUFFER,
+ * E_UNSUPPORTED. */
+REMORA_API remora_status REMORA_CALL remora_token_bytes(const remora_model *m, remora_token t,
+                                                        char *buf, size_t cap, size_t *n);
+
+/* REMORA_TOKEN_* bits; 0 for an id outside the vocabulary. */
+REMORA_API uint32_t REMORA_CALL remora_token_flags(const remora_model *m, remora_token t);
+
+/* The id of REMORA_SPECIAL_*, or REMORA_TOKEN_NONE where the model has none. */
+REMORA_API remora_token REMORA_CALL remora_token_special(const remora_model *m, int32_t which);
+
+/* The next nt tokens of a stream to text. Only whole UTF-8 characters are given out; bytes of an
+ * unfinished one wait in *st, and bytes that can never become one are given out as U+FFFD.
+ * Control tokens give nothing. With E_BUFFER *st is unchanged: call again with more room. E_ARG,
+ * E_BUFFER, E_UNSUPPORTED. */
+REMORA_API remora_status REMORA_CALL remora_detok_push(const remora_model *m, remora_detok *st,
+                                                       const remora_token *t, size_t nt, char *buf,
+                                                       size_t cap, size_t *n);
+
+/* The end of a stream: U+FFFD for an unfinished character, or nothing; *st begins anew. E_ARG,
+ * E_BUFFER, E_UNSUPPORTED. */
+REMORA_API remora_status REMORA_CALL remora_detok_flush(const remora_model *m, remora_detok *st,
+                                                        char *buf, size_t cap, size_t *n);
+
+/* ---- session: one timeline over the latent KV cache ---------------------------------------------
+ *
+ * A timeline is `committed` tokens, whose latents are in the cache, followed by `pending` ones,
+ * which wait for remora_eval(). Positions count from 0. A call that ended with MORE, an error or a
+ * cancel leaves a step half done (state REMORA_MORE): eval again continues it, trim drops it; every
+ * other call is legal too.
+ *
+ * Output rows hold logits (n_vocab floats) and, if wanted, hidden states (n_hidden floats). They
+ * are numbered from 0 in token order over all tokens appended since nothing was pending: the first
+ * append after everything was evaluated drops the old rows. */
+
+enum { /* how latents are stored */
+    REMORA_KV_BF16 = 1,
+    REMORA_KV_F32  = 3
+};
+enum { /* which of the appended tokens get an output row */
+    REMORA_WANT_NONE   = 0,
+    REMORA_WANT_LAST   = 1, /* the last token of this append */
+    REMORA_WANT_ALL    = 2, /* every token of this append */
+    REMORA_WANT_HIDDEN = 4  /* added to LAST or ALL: keep the hidden state of these rows as well
+                               (after the final norm); alone it means the last token */
+};
+
 struct remora_session_opts {
     uint32_t struct_size;
-    uint32_t flags;
-    uint32_t capacity;
-    uint32_t chunk;
-    int32_t  kv_type;
+    uint32_t flags;    /* 0 */
+    uint32_t capacity; /* most tokens of the timeline, at most the model's max_context; 0: 4096, or
+                          max_context where that is less. Costs nothing until used */
+    uint32_t chunk;    /* tokens that go through the layers together; 0: 512, or 32 in calls with a
+                          budget. More is faster and takes more scratch memory; less is interrupted
+                          sooner. Changes no result */
+    int32_t  kv_type;  /* REMORA_KV_*; 0: BF16 */
     uint32_t reserved;
-    const remora_kv *extra;
+    const remora_kv *extra; /* no keys yet */
     uint64_t n_extra;
 };
-enum { REMORA_KV_BF16 = 1, REMORA_KV_F32 = 3 };
-enum { REMORA_WANT_NONE = 0, REMORA_WANT_LAST = 1, REMORA_WANT_ALL = 2, REMORA_WANT_HIDDEN = 4 };
 
 typedef struct remora_session_info {
     uint32_t struct_size;
-    uint32_t capacity;
-    uint64_t committed;
-    uint64_t pending;
-    uint64_t kv_bytes;
-    uint64_t kv_bytes_shared;
-    uint32_t n_rows;
-    int32_t  state;
+    uint32_t capacity;        /* tokens */
+    uint64_t committed;       /* tokens whose latents are in the cache */
+    uint64_t pending;         /* tokens appended and not yet evaluated */
+    uint64_t kv_bytes;        /* cache pages held */
+    uint64_t kv_bytes_shared; /* of them, in common with forks */
+    uint32_t n_rows;          /* output rows that are ready */
+    int32_t  state;           /* REMORA_OK; REMORA_MORE: a step is half done */
 } remora_session_info;
 
-REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_session_create(remora_model *m, const remora_session_opts *o, remora_session **out, remora_error *err);
-REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_session_fork(remora_session *s, remora_session **out, remora_error *err);
-REMORA_API void          REMORA_CALL remora_session_free(remora_session *s);
-REMORA_API remora_status REMORA_CALL remora_session_get_info(const remora_session *s, remora_session_info *out);
-REMORA_API remora_status REMORA_CALL remora_session_tokens(const remora_session *s, uint64_t from, remora_token *out, size_t cap, size_t *n);
-REMORA_API remora_status REMORA_CALL remora_session_append(remora_session *s, const remora_token *t, size_t n, uint32_t want);
-REMORA_API remora_status REMORA_CALL remora_session_sync(remora_session *s, const remora_token *t, size_t n, uint32_t want, size_t *reused);
+/* An empty timeline. o may be NULL. The session holds a reference to the model. E_ARG (capacity
+ * above max_context, unknown kv_type, a model opened with NO_WEIGHTS), E_STRUCT, E_UNSUPPORTED,
+ * E_NOMEM. */
+REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_session_create(
+    remora_model *m, const remora_session_opts *o, remora_session **out, remora_error *err);
+
+/* A second session that goes on from the same state: timeline, pending tokens, output rows. Full
+ * cache pages are shared until one side drops them, so a fork costs one partly filled page and
+ * the rows. Legal while a step is half done: the child does that step from its beginning.
+ * E_NOMEM, E_BUSY. */
+REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_session_fork(remora_session *s,
+                                                                           remora_session **out,
+                                                                           remora_error *err);
+
+REMORA_API void REMORA_CALL remora_session_free(remora_session *s);
+
+/* E_ARG, E_STRUCT. */
+REMORA_API remora_status REMORA_CALL remora_session_get_info(const remora_session *s,
+                                                             remora_session_info *out);
+
+/* The timeline from position `from` on, pending tokens included. E_ARG (from past the end),
+ * E_BUFFER. */
+REMORA_API remora_status REMORA_CALL remora_session_tokens(const remora_session *s, uint64_t from,
+                                                           remora_token *out, size_t cap,
+                                                           size_t *n);
+
+/* Queue n tokens; nothing is computed. want: REMORA_WANT_*. Takes the cache pages and output
+ * rows that the tokens will need, so memory runs out here and never in eval. All or nothing. n =
+ * 0 is legal and does nothing.
+ *
+ * An append of at least 32 tokens is a prompt and is evaluated with the expanded form of
+ * attention, a shorter one with the absorbed form. The two are equal in exact arithmetic and
+ * differ in rounding, so the lengths of appends, and nothing else of how the work is cut, are
+ * part of what decides the bits.
+ *
+ * E_ARG (a token outside the vocabulary, unknown want bits), E_FULL (capacity), E_NOMEM, E_BUSY. */
+REMORA_API remora_status REMORA_CALL remora_session_append(remora_session *s, const remora_token *t,
+                                                           size_t n, uint32_t want);
+
+/* Make the timeline equal to the n tokens at t: keep the longest common prefix, trim what
+ * follows it, append the rest with `want`. When want asks for a row and the prefix is the whole
+ * list, its last token is evaluated again, so that there is one. *reused (may be NULL) is the
+ * number of tokens kept whose latents are in the cache. For hosts that hold the whole prompt
+ * (chat history, editor buffer) and call this with every change. On an error the timeline is as
+ * before. Statuses as for append. */
+REMORA_API remora_status REMORA_CALL remora_session_sync(remora_session *s, const remora_token *t,
+                                                         size_t n, uint32_t want, size_t *reused);
+
+/* Keep the first `keep` tokens of the timeline, committed and pending, and drop the others, all
+ * output rows and a half-done step. E_ARG (keep is more than there is), E_NOMEM (the page that
+ * keep cuts is shared and cannot be copied; nothing has changed), E_BUSY. */
 REMORA_API remora_status REMORA_CALL remora_session_trim(remora_session *s, uint64_t keep);
 
-/* ---- compute ------------------------------------------------------------ */
+/* ---- compute --------------------------------------------------------------------------------- */
+
 typedef struct remora_eval_opts {
     uint32_t struct_size;
-    uint32_t flags;
-    int64_t  budget_us;
-    uint64_t max_tokens;
-    const int32_t *cancel;
+    uint32_t flags;        /* 0 */
+    int64_t  budget_us;    /* stop after this many microseconds, to within one slice
+                              (remora_stats.longest_slice_us); 0: until done */
+    uint64_t max_tokens;   /* stop after this many tokens, over all sessions; 0: no limit */
+    const int32_t *cancel; /* may be NULL */
 } remora_eval_opts;
 
+/* A token with its raw logit and the natural logarithm of its probability. Frozen. */
 typedef struct remora_token_prob {
     remora_token token;
     float        logit;
     float        logprob;
 } remora_token_prob;
 
-REMORA_API remora_status REMORA_CALL remora_eval(remora_session *const *s, size_t n, const remora_eval_opts *o, remora_error *err);
-REMORA_API remora_status REMORA_CALL remora_session_logits(remora_session *s, uint32_t row, const float **out, size_t *n);
-REMORA_API remora_status REMORA_CALL remora_session_top(remora_session *s, uint32_t row, remora_token_prob *out, size_t cap, size_t *n);
-REMORA_API remora_status REMORA_CALL remora_session_logprob(remora_session *s, uint32_t row, remora_token t, float *out);
-REMORA_API remora_status REMORA_CALL remora_session_hidden(remora_session *s, uint32_t row, float *out, size_t cap, size_t *n);
+/* Evaluate all pending tokens of n different sessions of one model: prefill, decode and batch in
+ * one verb. Sessions share the reading of weights, so n sessions cost less than n calls; results
+ * are those of n calls. o may be NULL. Nothing pending: REMORA_OK at once. REMORA_MORE:
+ * budget_us or max_tokens is used up; call again (with any sessions, budget and threads) and the
+ * results are those of one call. At least one slice is done in every call. E_ARG (n is 0, a
+ * session twice, a negative budget), E_STRUCT, E_MISMATCH (different models), E_CANCELLED,
+ * E_BUSY, E_NOMEM (scratch memory, at a session's first eval with this chunk), E_DEVICE. After
+ * an error `committed` of each session says how far it got; eval again goes on from there. */
+REMORA_API remora_status REMORA_CALL remora_eval(remora_session *const *s, size_t n,
+                                                 const remora_eval_opts *o, remora_error *err);
 
-/* ---- sampler ------------------------------------------------------------ */
-enum {
-    REMORA_STAGE_TEMPERATURE = 1, REMORA_STAGE_TOP_K, REMORA_STAGE_TOP_P, REMORA_STAGE_MIN_P,
-    REMORA_STAGE_REPEAT, REMORA_STAGE_FREQUENCY, REMORA_STAGE_PRESENCE, REMORA_STAGE_BIAS,
-    REMORA_STAGE_CALLBACK = 10
+/* The logits of an output row: *out points to *n = n_vocab floats, borrowed from the session and
+ * valid until the next append, sync, trim, generate or free on it. E_NOT_FOUND (no such row, or
+ * not evaluated yet), E_ARG. */
+REMORA_API remora_status REMORA_CALL remora_session_logits(remora_session *s, uint32_t row,
+                                                           const float **out, size_t *n);
+
+/* The cap most probable tokens of a row, best first (ties: lower id first), with log
+ * probabilities under plain softmax. *n = min(cap, n_vocab); cap is how many you want, so there
+ * is no E_BUFFER. E_NOT_FOUND, E_ARG. */
+REMORA_API remora_status REMORA_CALL remora_session_top(remora_session *s, uint32_t row,
+                                                        remora_token_prob *out, size_t cap,
+                                                        size_t *n);
+
+/* The log probability of one token in a row, summed in double precision. E_NOT_FOUND, E_ARG. */
+REMORA_API remora_status REMORA_CALL remora_session_logprob(remora_session *s, uint32_t row,
+                                                            remora_token t, float *out);
+
+/* The hidden state of a row after the final norm, n_hidden floats, copied. E_NOT_FOUND (no such
+ * row, or appended without WANT_HIDDEN), E_BUFFER, E_ARG. */
+REMORA_API remora_status REMORA_CALL remora_session_hidden(remora_session *s, uint32_t row,
+                                                           float *out, size_t cap, size_t *n);
+
+/* ---- sampler ------------------------------------------------------------------------------------
+ *
+ * A pick takes a row of logits as its candidates, runs the stages in the order they were added, and
+ * draws from the softmax of what is left. NaN counts as -infinity, and -infinity is no candidate.
+ * Without a TEMPERATURE stage the temperature is 1: a sampler without stages draws from the full
+ * distribution.
+ *
+ * Same seed, stages, accepted tokens and logits: same tokens, on every machine. Each successful
+ * pick uses one number of the generator; a failed one uses none and leaves the sampler as it
+ * was. */
+
+enum { /* stage kinds, with the fields of remora_stage that they use */
+    REMORA_STAGE_TEMPERATURE = 1, /* value >= 0: logits are divided by it; 0 keeps only the best one
+                                     (lower id on ties) */
+    REMORA_STAGE_TOP_K,           /* count >= 1: keep the count best */
+    REMORA_STAGE_TOP_P,           /* 0 < value <= 1: keep the smallest number of best ones whose
+                                     probabilities reach value together, at least one */
+    REMORA_STAGE_MIN_P,           /* 0 <= value <= 1: keep those at least value times as probable as
+                                     the best */
+    REMORA_STAGE_REPEAT,          /* value > 0: logits of tokens in the window are divided by value
+                                     when positive, else multiplied by it (as CTRL does) */
+    REMORA_STAGE_FREQUENCY,       /* value times the occurrences in the window is subtracted */
+    REMORA_STAGE_PRESENCE,        /* value is subtracted once for tokens in the window */
+    REMORA_STAGE_BIAS,            /* value is added to token `count`; -INFINITY bans the token */
+    REMORA_STAGE_CALLBACK = 10    /* fn is called */
 };
 
+/* The window of the three penalties is the last `count` accepted tokens, up to 1048576; 0:
+ * 16384. */
 typedef struct remora_stage {
     uint32_t struct_size;
-    int32_t  kind;
+    int32_t  kind; /* REMORA_STAGE_* */
     double   value;
     int64_t  count;
-    void    *user;
+
+    /* CALLBACK: gets the candidates, *n of them in no promised order, with logits as the stages
+     * before left them and logprob under their softmax. It may reorder them, change logits
+     * (-INFINITY or NaN drops one) and lower *n to keep only the first ones; it must not raise
+     * *n or put in ids outside the vocabulary. The array is valid during the call. Anything but
+     * REMORA_OK, and any breach, makes the pick return E_CALLBACK. Clones share `user`. */
+    void *user;
     remora_status (REMORA_CALL *fn)(void *user, remora_token_prob *cand, size_t *n);
 } remora_stage;
 
-REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_sampler_create(remora_model *m, uint64_t seed, remora_sampler **out, remora_error *err);
-REMORA_API remora_status REMORA_CALL remora_sampler_add(remora_sampler *p, const remora_stage *stage, remora_error *err);
-REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_sampler_clone(const remora_sampler *p, remora_sampler **out);
-REMORA_API void          REMORA_CALL remora_sampler_reset(remora_sampler *p, uint64_t seed);
-REMORA_API remora_status REMORA_CALL remora_sampler_accept(remora_sampler *p, remora_token t);
-REMORA_API remora_status REMORA_CALL remora_sampler_pick(remora_sampler *p, remora_session *s, uint32_t row, remora_token *out);
-REMORA_API remora_status REMORA_CALL remora_sampler_pick_from(remora_sampler *p, const float *logits, size_t n, remora_token *out);
-REMORA_API void          REMORA_CALL remora_sampler_free(remora_sampler *p);
+/* A sampler without stages for the vocabulary of m, which it holds a reference to. Takes about
+ * 12 bytes for each token of the vocabulary; picks allocate nothing. E_ARG, E_NOMEM. */
+REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_sampler_create(remora_model *m,
+                                                                             uint64_t seed,
+                                                                             remora_sampler **out,
+                                                                             remora_error *err);
 
-/* ---- generate ------------------------------------------------------------ */
+/* Add a stage at the end. E_ARG (value or count out of range), E_STRUCT, E_UNSUPPORTED (unknown
+ * kind), E_NOMEM, E_BUSY; the sampler is then as before. */
+REMORA_API remora_status REMORA_CALL remora_sampler_add(remora_sampler *p,
+                                                        const remora_stage *stage,
+                                                        remora_error *err);
+
+/* A copy that goes on exactly as the original would: stages, accepted tokens, generator.
+ * E_NOMEM. */
+REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_sampler_clone(const remora_sampler *p,
+                                                                            remora_sampler **out);
+
+/* Forget the accepted tokens and start the generator anew from seed; stages stay. */
+REMORA_API void REMORA_CALL remora_sampler_reset(remora_sampler *p, uint64_t seed);
+
+/* Enter a token into the history that penalties look at. Picks do not: the host decides what was
+ * really taken, and may enter prompt tokens. remora_generate() enters what it delivers. E_ARG
+ * (no such token), E_BUSY. */
+REMORA_API remora_status REMORA_CALL remora_sampler_accept(remora_sampler *p, remora_token t);
+
+/* Pick from an output row of a session. E_NOT_FOUND (no such row), E_MISMATCH (sampler and
+ * session of different models), E_NO_TOKEN (the stages leave none), E_CALLBACK, E_ARG, E_BUSY. */
+REMORA_API remora_status REMORA_CALL remora_sampler_pick(remora_sampler *p, remora_session *s,
+                                                         uint32_t row, remora_token *out);
+
+/* Pick from the host's own logits, for tokens 0 .. n - 1 with n from 1 to n_vocab. The row is
+ * only read. E_ARG, E_NO_TOKEN, E_CALLBACK, E_BUSY. */
+REMORA_API remora_status REMORA_CALL remora_sampler_pick_from(remora_sampler *p,
+                                                              const float *logits, size_t n,
+                                                              remora_token *out);
+
+REMORA_API void REMORA_CALL remora_sampler_free(remora_sampler *p);
+
+/* ---- generate -------------------------------------------------------------------------------- */
+
+/* Pass the same options in every call of one generation. */
 typedef struct remora_gen_opts {
     uint32_t struct_size;
-    uint32_t flags;
-    int64_t  budget_us;
-    uint64_t max_tokens;
-    const char *const *stop;
+    uint32_t flags;          /* 0 */
+    int64_t  budget_us;      /* of this call, in microseconds; 0: none */
+    uint64_t max_tokens;     /* of the whole generation, over all its calls; 0: no limit */
+    const char *const *stop; /* n_stop strings in UTF-8: generation ends when its text has one */
     uint64_t n_stop;
-    const int32_t *cancel;
+    const int32_t *cancel;   /* may be NULL */
 } remora_gen_opts;
 
-REMORA_API remora_status REMORA_CALL remora_generate(remora_session *s, remora_sampler *p, const remora_gen_opts *o, remora_token *out, size_t cap, size_t *n, remora_error *err);
+/* Evaluate what is pending, then pick, deliver into out, append, evaluate, and so on. o may be
+ * NULL. The session and the sampler must be of one model. Picks from the last token of the
+ * timeline, which gets an output row if the host did not want one.
+ *
+ * REMORA_MORE: cap tokens are in out, or the budget is used up (*n may be 0): call again.
+ * REMORA_END: end-of-sequence token, stop string or max_tokens reached. The tokens that made the
+ * end are delivered: the end-of-sequence token, and those that complete a stop string.
+ *
+ * Every delivered token is entered into the sampler and is part of the timeline, the last one
+ * still pending, so append and eval or another generate go on from there. A generation, over
+ * which max_tokens and stop strings count, is over with REMORA_END or an error, or when the host
+ * appends, syncs or trims.
+ *
+ * On an error too *n is the number of tokens that were delivered into out. E_ARG (an empty
+ * timeline, cap is 0, a negative budget), E_NOT_FOUND (nothing is pending and the last token has
+ * no row), E_MISMATCH, E_FULL (capacity), E_NO_TOKEN, E_CALLBACK, E_CANCELLED, E_NOMEM,
+ * E_STRUCT, E_UNSUPPORTED (stop strings without a tokenizer), E_BUSY, E_DEVICE. */
+REMORA_API remora_status REMORA_CALL remora_generate(remora_session *s, remora_sampler *p,
+                                                     const remora_gen_opts *o, remora_token *out,
+                                                     size_t cap, size_t *n, remora_error *err);
 
-/* ---- numbers ------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
+
+/* Since the session was created or forked. Times are wall time in microseconds; a batch counts
+ * its whole time for each of its sessions. */
 typedef struct remora_stats {
     uint32_t struct_size;
     uint32_t reserved;
-    uint64_t prefill_tokens;
+    uint64_t prefill_tokens;   /* evaluated as prompts: appends of at least 32 tokens */
     uint64_t prefill_us;
-    uint64_t decode_tokens;
+    uint64_t decode_tokens;    /* evaluated otherwise */
     uint64_t decode_us;
-    uint64_t sample_us;
-    uint64_t reused_tokens;
-    uint64_t longest_slice_us;
+    uint64_t sample_us;        /* spent in picks by remora_generate() */
+    uint64_t reused_tokens;    /* kept by remora_session_sync() */
+    uint64_t longest_slice_us; /* longest stretch without a look at budget and cancel */
 } remora_stats;
 
-REMORA_API remora_status REMORA_CALL remora_session_get_stats(const remora_session *s, remora_stats *out);
+/* E_ARG, E_STRUCT. */
+REMORA_API remora_status REMORA_CALL remora_session_get_stats(const remora_session *s,
+                                                              remora_stats *out);
+
+/* Count which experts tokens are routed to, over all sessions of the model; off at first. on: 0
+ * or 1. Counts stay when switched off. E_ARG. */
 REMORA_API remora_status REMORA_CALL remora_routing_enable(remora_model *m, int32_t on);
-REMORA_API remora_status REMORA_CALL remora_routing_read(remora_model *m, uint32_t layer, int32_t reset, uint64_t *counts, size_t cap, size_t *n);
+
+/* The counts of one layer, n_experts of them, from the model's opening on or the last reset;
+ * reset non-zero sets them to 0 after reading. Counts of evals that are running may or may not
+ * be in it. Layers without experts have *n = 0. E_ARG (no such layer), E_BUFFER. */
+REMORA_API remora_status REMORA_CALL remora_routing_read(remora_model *m, uint32_t layer,
+                                                         int32_t reset, uint64_t *counts,
+                                                         size_t cap, size_t *n);
 
 #ifdef __cplusplus
 }
