@@ -1,4 +1,9 @@
-/* Byte-level BPE as tokenizer.json defines it (facts section 8). Immutable after opening and safe from any thread. */
+/* Byte-level BPE as tokenizer.json defines it. Immutable after opening and safe from any thread.
+ *
+ * Supported: model BPE (with ignore_merges); normalizer none or NFC; pre_tokenizer Split
+ * (Isolated), Digits and ByteLevel; decoder ByteLevel; post_processor ByteLevel and
+ * TemplateProcessing with tokens in front; added_tokens without lstrip, rstrip and single_word.
+ * `truncation` and `padding` are not the tokenizer's business and ignored. */
 #ifndef RMR_TOKENIZER_H
 #define RMR_TOKENIZER_H
 
@@ -7,25 +12,53 @@
 
 typedef struct rmr_tokenizer rmr_tokenizer;
 
-/* Read tokenizer.json, tokenizer_config.json (BOS, EOS, PAD, add_bos_token) and generation_config.json / config.json
- * (further end-of-sequence ids) from the source. E_NOT_FOUND when there is no tokenizer.json; E_UNSUPPORTED names
- * the field that asks for something we do not do. Ids must be below n_vocab. */
-remora_status rmr_tokenizer_open(rmr_mem *mem, rmr_source *src, uint32_t n_vocab, rmr_tokenizer **out,
-                                 remora_error *err);
+/* Read tokenizer.json, tokenizer_config.json (BOS, EOS, PAD, add_bos_token) and
+ * generation_config.json / config.json (further end-of-sequence ids) from the source. E_NOT_FOUND
+ * when there is no tokenizer.json; E_UNSUPPORTED names the field that asks for something we do not
+ * do; E_FORMAT says what is wrong. Ids must be below n_vocab, which is at most 2^24; holes are
+ * fine. Of two merges of one pair the later counts. `mem` is kept and must be thread-safe. */
+remora_status rmr_tokenizer_open(rmr_mem *mem, rmr_source *src, uint32_t n_vocab,
+                                 rmr_tokenizer **out, remora_error *err);
 void rmr_tokenizer_free(rmr_tokenizer *t);
 
-/* flags: REMORA_TEXT_*. Two-call convention: *n is always the count; with cap too small E_BUFFER and out untouched.
- * Any bytes are legal (invalid UTF-8 included) and come back byte for byte. */
-remora_status rmr_tokenizer_encode(const rmr_tokenizer *t, const char *text, size_t len, uint32_t flags,
-                                   remora_token *out, size_t cap, size_t *n, remora_error *err);
+/* Text to ids. Two-call convention: *n is always the count; with cap too small E_BUFFER and out
+ * untouched. Any bytes are legal, NUL and invalid UTF-8 included, and come back byte for byte
+ * (under an NFC normalizer: their normal form; invalid bytes stay). At most 2^31 - 1 bytes.
+ *
+ * REMORA_TEXT_SPECIAL: the text of added tokens becomes those tokens. Without it none is
+ * recognised, special or not: `<｜User｜>` is not "special" in DeepSeek-V3's files, and a user who
+ * can write it can forge a turn. With it the ids equal Hugging Face's.
+ * REMORA_TEXT_BOS: put in front what the configuration asks for: the post-processor's template,
+ * and BOS when tokenizer_config.json has add_bos_token true (false takes it away again). Nothing
+ * is put before a text that begins with that token itself, so there are never two.
+ *
+ * E_UNSUPPORTED when a pattern of the pre-tokenizer would backtrack without end on this text: the
+ * work is bounded by 2^26 + 256 steps per byte. */
+remora_status rmr_tokenizer_encode(const rmr_tokenizer *t, const char *text, size_t len,
+                                   uint32_t flags, remora_token *out, size_t cap, size_t *n,
+                                   remora_error *err);
 
-remora_status rmr_tokenizer_bytes(const rmr_tokenizer *t, remora_token id, const char **bytes, size_t *n);
-uint32_t rmr_tokenizer_flags(const rmr_tokenizer *t, remora_token id);            /* REMORA_TOKEN_* */
-remora_token rmr_tokenizer_special(const rmr_tokenizer *t, int32_t which);        /* REMORA_SPECIAL_* */
+/* The bytes of a token, an added token's text; valid as long as t, not NUL-terminated. E_ARG for an
+ * id that is not below n_vocab; an id without a token has no bytes. */
+remora_status rmr_tokenizer_bytes(const rmr_tokenizer *t, remora_token id, const char **bytes,
+                                  size_t *n);
 
-/* Streaming detokenizer (detok.c): whole UTF-8 only; the state is the caller's 32 bytes. */
-remora_status rmr_detok_push(const rmr_tokenizer *t, remora_detok *st, const remora_token *ids, size_t n_ids,
-                             char *buf, size_t cap, size_t *n);
-remora_status rmr_detok_flush(const rmr_tokenizer *t, remora_detok *st, char *buf, size_t cap, size_t *n);
+/* REMORA_TOKEN_*. CONTROL: special added tokens, BOS, EOS, PAD. END_OF_TURN: EOS and every
+ * eos_token_id. PARTIAL: the bytes alone are not whole UTF-8. 0 for what is no id. */
+uint32_t rmr_tokenizer_flags(const rmr_tokenizer *t, remora_token id);
+
+/* REMORA_SPECIAL_*, found among the added tokens; REMORA_TOKEN_NONE when absent. */
+remora_token rmr_tokenizer_special(const rmr_tokenizer *t, int32_t which);
+
+/* Streaming detokenizer. The state is the caller's: zero to begin, copied to fork. Only whole UTF-8
+ * comes out; what can never become a character is U+FFFD, so that the pieces, however cut, join to
+ * what one call gives. Control tokens make no text (and do not end a character); other added tokens
+ * make theirs. With cap too small E_BUFFER: *n is the size needed, the state is as before and buf
+ * may be scribbled on. E_ARG for a bad id or a state that is none, without a change. flush ends an
+ * unfinished character with U+FFFD and the state is zero again. */
+remora_status rmr_detok_push(const rmr_tokenizer *t, remora_detok *st, const remora_token *ids,
+                             size_t n_ids, char *buf, size_t cap, size_t *n);
+remora_status rmr_detok_flush(const rmr_tokenizer *t, remora_detok *st, char *buf, size_t cap,
+                              size_t *n);
 
 #endif

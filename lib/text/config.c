@@ -1,0 +1,154 @@
+/* Which tokens begin, end and pad: tokenizer_config.json, generation_config.json, config.json. */
+#include <string.h>
+
+#include "json.h"
+#include "tok.h"
+
+#define TOKENIZER "tokenizer_config.json"
+
+enum { CONFIG_LIMIT = 64 << 20 };
+
+/* The parsed file, or NULL when there is none. */
+static remora_status load_file(rmr_mem *mem, rmr_source *src, const char *name, json_t **out,
+                               remora_error *err)
+{
+    char *data = NULL;
+    uint64_t size = 0;
+    *out = NULL;
+    remora_status st = rmr_file_load(src, name, CONFIG_LIMIT, &data, &size, err);
+    if (st == REMORA_E_NOT_FOUND) return REMORA_OK;
+    RMR_TRY(st);
+    st = rmr_json_parse(name, data, (size_t)size, out, err);
+    rmr_free(mem, data, (size_t)size + 1);
+    return st;
+}
+
+remora_token rmr_tok_find(const rmr_tokenizer *t, const char *text, size_t n)
+{
+    const rmr_added *a = rmr_added_get(&t->raw, text, n);
+    if (a == NULL) a = rmr_added_get(&t->normalized, text, n);
+    return a != NULL ? (remora_token)a->id : REMORA_TOKEN_NONE;
+}
+
+/* "bos_token": "text" or {"content": "text"}. */
+static remora_status read_token(rmr_tokenizer *t, const json_t *root, const char *key, int which,
+                                remora_error *err)
+{
+    const json_t *v = json_object_get(root, key);
+    if (json_is_object(v)) v = json_object_get(v, "content");
+    if (v == NULL || json_is_null(v)) return REMORA_OK;
+    if (!json_is_string(v)) RMR_FAIL(err, REMORA_E_FORMAT, TOKENIZER ": %s is not a text", key);
+    if (json_string_length(v) == 0) return REMORA_OK;
+    const remora_token id = rmr_tok_find(t, json_string_value(v), json_string_length(v));
+    if (id == REMORA_TOKEN_NONE)
+        RMR_FAIL(err, REMORA_E_FORMAT, TOKENIZER ": %s %s is not an added token", key,
+                 rmr_show(json_string_value(v)).text);
+    t->special[which] = id;
+    t->flags[id] |= REMORA_TOKEN_CONTROL;
+    return REMORA_OK;
+}
+
+/* add_bos_token true puts BOS in front, false takes it away, absent leaves the template's word. */
+static remora_status apply_add_bos(rmr_tokenizer *t, const json_t *root, remora_error *err)
+{
+    const json_t *v = json_object_get(root, "add_bos_token");
+    const remora_token bos = t->special[REMORA_SPECIAL_BOS];
+    int on;
+    if (v == NULL || json_is_null(v)) return REMORA_OK;
+    RMR_TRY(rmr_json_bool(TOKENIZER, root, "add_bos_token", 0, &on, err));
+    const int there = t->n_prefix > 0 && t->prefix[0] == bos;
+    if (on == there || (!on && bos == REMORA_TOKEN_NONE)) return REMORA_OK;
+    if (bos == REMORA_TOKEN_NONE)
+        RMR_FAIL(err, REMORA_E_FORMAT, TOKENIZER ": add_bos_token without bos_token");
+    if (!on) {
+        t->n_prefix--;
+        memmove(t->prefix, t->prefix + 1, t->n_prefix * sizeof t->prefix[0]);
+        return REMORA_OK;
+    }
+    if (t->n_prefix == RMR_TOK_MAX_PREFIX)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, TOKENIZER ": above %d tokens in front of the text",
+                 RMR_TOK_MAX_PREFIX);
+    memmove(t->prefix + 1, t->prefix, t->n_prefix * sizeof t->prefix[0]);
+    t->prefix[0] = bos;
+    t->n_prefix++;
+    return REMORA_OK;
+}
+
+static remora_status read_tokenizer_config(rmr_tokenizer *t, const json_t *root, remora_error *err)
+{
+    RMR_TRY(read_token(t, root, "bos_token", REMORA_SPECIAL_BOS, err));
+    RMR_TRY(read_token(t, root, "eos_token", REMORA_SPECIAL_EOS, err));
+    RMR_TRY(read_token(t, root, "pad_token", REMORA_SPECIAL_PAD, err));
+    return apply_add_bos(t, root, err);
+}
+
+static remora_status end_of_turn(rmr_tokenizer *t, const char *file, const json_t *v,
+                                 remora_error *err)
+{
+    const json_int_t id = json_is_integer(v) ? json_integer_value(v) : -1;
+    if (id < 0 || id >= (json_int_t)t->n_vocab)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: eos_token_id is not a token of the model", file);
+    if (id >= (json_int_t)t->n_ids) return REMORA_OK; /* a row without a token */
+    t->flags[id] |= REMORA_TOKEN_END_OF_TURN;
+    if (t->special[REMORA_SPECIAL_EOS] == REMORA_TOKEN_NONE) {
+        t->special[REMORA_SPECIAL_EOS] = (remora_token)id;
+        t->flags[id] |= REMORA_TOKEN_CONTROL;
+    }
+    return REMORA_OK;
+}
+
+/* "eos_token_id": 1 or [1, 2]. */
+static remora_status read_eos_ids(rmr_tokenizer *t, const char *file, const json_t *root,
+                                  remora_error *err)
+{
+    const json_t *v = json_object_get(root, "eos_token_id");
+    if (v == NULL || json_is_null(v)) return REMORA_OK;
+    if (!json_is_array(v)) return end_of_turn(t, file, v, err);
+    for (size_t i = 0; i < json_array_size(v); i++)
+        RMR_TRY(end_of_turn(t, file, json_array_get(v, i), err));
+    return REMORA_OK;
+}
+
+static void find_well_known(rmr_tokenizer *t)
+{
+    static const struct {
+        int which;
+        const char *text;
+    } known[] = {
+        {REMORA_SPECIAL_USER, "<｜User｜>"},           {REMORA_SPECIAL_USER, "<|user|>"},
+        {REMORA_SPECIAL_ASSISTANT, "<｜Assistant｜>"}, {REMORA_SPECIAL_ASSISTANT, "<|assistant|>"},
+        {REMORA_SPECIAL_THINK_OPEN, "<think>"},        {REMORA_SPECIAL_THINK_CLOSE, "</think>"},
+        {REMORA_SPECIAL_FIM_BEGIN, "<｜fim▁begin｜>"}, {REMORA_SPECIAL_FIM_BEGIN, "<|fim_prefix|>"},
+        {REMORA_SPECIAL_FIM_HOLE, "<｜fim▁hole｜>"},   {REMORA_SPECIAL_FIM_HOLE, "<|fim_suffix|>"},
+        {REMORA_SPECIAL_FIM_END, "<｜fim▁end｜>"},     {REMORA_SPECIAL_FIM_END, "<|fim_middle|>"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (t->special[known[i].which] == REMORA_TOKEN_NONE)
+            t->special[known[i].which] = rmr_tok_find(t, known[i].text, strlen(known[i].text));
+}
+
+remora_status rmr_tok_load_config(rmr_tokenizer *t, rmr_source *src, remora_error *err)
+{
+    static const char *const eos_files[] = {"generation_config.json", "config.json"};
+    json_t *root;
+    remora_status st = REMORA_OK;
+    RMR_TRY(load_file(t->mem, src, TOKENIZER, &root, err));
+    if (root != NULL) st = read_tokenizer_config(t, root, err);
+    json_decref(root);
+    RMR_TRY(st);
+    for (size_t i = 0; i < 2; i++) {
+        RMR_TRY(load_file(t->mem, src, eos_files[i], &root, err));
+        if (root != NULL) st = read_eos_ids(t, eos_files[i], root, err);
+        json_decref(root);
+        RMR_TRY(st);
+    }
+    if (t->special[REMORA_SPECIAL_BOS] == REMORA_TOKEN_NONE && t->n_prefix == 1)
+        t->special[REMORA_SPECIAL_BOS] = t->prefix[0];
+    for (int which = REMORA_SPECIAL_BOS; which <= REMORA_SPECIAL_PAD; which++)
+        if (t->special[which] != REMORA_TOKEN_NONE)
+            t->flags[t->special[which]] |= REMORA_TOKEN_CONTROL;
+    if (t->special[REMORA_SPECIAL_EOS] != REMORA_TOKEN_NONE)
+        t->flags[t->special[REMORA_SPECIAL_EOS]] |= REMORA_TOKEN_END_OF_TURN;
+    find_well_known(t);
+    return REMORA_OK;
+}

@@ -1,0 +1,102 @@
+/* Ids to text as they come. The state is up to three bytes that may become a character; whatever
+ * cannot is U+FFFD, so that the pieces joined equal one lossy decoding of all bytes. */
+#include <string.h>
+
+#include "tok.h"
+#include "utf8.h"
+
+typedef struct state { /* lies in remora_detok.opaque[0] */
+    unsigned char pending[4];
+    uint32_t n;
+} state;
+
+typedef struct sink { /* counts everything, writes what fits */
+    char *buf;
+    size_t cap, n;
+} sink;
+
+static void put(sink *out, const void *s, size_t n)
+{
+    if (out->n <= out->cap && n <= out->cap - out->n) memcpy(out->buf + out->n, s, n);
+    out->n += n;
+}
+
+/* Everything of p[0..n) but an unfinished end goes to out; returns the length of that end. */
+static size_t emit(sink *out, const unsigned char *p, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        uint32_t cp;
+        const size_t len = rmr_utf8_step(p + i, n - i, &cp);
+        if (cp == RMR_UTF8_SHORT) return len;
+        if (cp == RMR_UTF8_BAD)
+            put(out, "\xEF\xBF\xBD", 3);
+        else
+            put(out, p + i, len);
+        i += len;
+    }
+    return 0;
+}
+
+/* The pending bytes are completed one by one: they may turn out to be several pieces. */
+static void push_bytes(state *st, sink *out, const unsigned char *p, size_t n)
+{
+    while (st->n > 0 && n > 0) {
+        st->pending[st->n++] = *p++;
+        n--;
+        const size_t left = emit(out, st->pending, st->n);
+        memmove(st->pending, st->pending + st->n - left, left);
+        st->n = (uint32_t)left;
+    }
+    const size_t left = emit(out, p, n);
+    if (left == 0) return;
+    memcpy(st->pending, p + n - left, left);
+    st->n = (uint32_t)left;
+}
+
+static remora_status load(const remora_detok *d, state *st)
+{
+    uint32_t cp;
+    memcpy(st, d->opaque, sizeof *st);
+    if (st->n > 3) return REMORA_E_ARG;
+    if (st->n == 0) return REMORA_OK;
+    return rmr_utf8_step(st->pending, st->n, &cp) == st->n && cp == RMR_UTF8_SHORT ? REMORA_OK
+                                                                                   : REMORA_E_ARG;
+}
+
+static remora_status finish(remora_detok *d, const state *st, const sink *out, size_t *n)
+{
+    *n = out->n;
+    if (out->n > out->cap) return REMORA_E_BUFFER;
+    memcpy(d->opaque, st, sizeof *st);
+    return REMORA_OK;
+}
+
+remora_status rmr_detok_push(const rmr_tokenizer *t, remora_detok *d, const remora_token *ids,
+                             size_t n_ids, char *buf, size_t cap, size_t *n)
+{
+    state st;
+    sink out = {.buf = buf, .cap = cap};
+    *n = 0;
+    RMR_TRY(load(d, &st));
+    for (size_t i = 0; i < n_ids; i++) {
+        const char *bytes;
+        size_t len;
+        RMR_TRY(rmr_tokenizer_bytes(t, ids[i], &bytes, &len));
+        if (rmr_tokenizer_flags(t, ids[i]) & REMORA_TOKEN_CONTROL) continue;
+        push_bytes(&st, &out, (const unsigned char *)bytes, len);
+    }
+    return finish(d, &st, &out, n);
+}
+
+remora_status rmr_detok_flush(const rmr_tokenizer *t, remora_detok *d, char *buf, size_t cap,
+                              size_t *n)
+{
+    state st;
+    sink out = {.buf = buf, .cap = cap};
+    (void)t;
+    *n = 0;
+    RMR_TRY(load(d, &st));
+    if (st.n > 0) put(&out, "\xEF\xBF\xBD", 3);
+    memset(&st, 0, sizeof st);
+    return finish(d, &st, &out, n);
+}

@@ -1,0 +1,169 @@
+/* Text to ids: added tokens, normalizer, splits, merges, in that order. Every stage hands its
+ * pieces straight to the next, so only ids are collected. */
+#include <limits.h>
+#include <string.h>
+
+#include "nfc.h"
+#include "tok.h"
+#include "utf8.h"
+
+/* Steps of pattern matching for one call. Ordinary text takes about 5 per byte. */
+#define WORK_BASE ((uint64_t)1 << 26)
+#define WORK_PER_BYTE 256u
+
+typedef struct encoder {
+    const rmr_tokenizer *t;
+    rmr_mem *mem;
+    rmr_matcher *matcher;
+    rmr_bpe_scratch scratch;
+    int32_t *ids;
+    size_t n, cap;
+    uint32_t flags;
+    remora_error *err;
+} encoder;
+
+static remora_status add(encoder *e, remora_token id)
+{
+    RMR_TRY(rmr_grow(e->mem, &e->ids, &e->cap, e->n + 1, sizeof *e->ids, e->err));
+    e->ids[e->n++] = id;
+    return REMORA_OK;
+}
+
+static remora_status word(encoder *e, const char *s, size_t n)
+{
+    size_t made;
+    const rmr_added *whole = rmr_added_get(&e->t->words, s, n);
+    if (whole != NULL) return add(e, (remora_token)whole->id);
+    RMR_TRY(rmr_grow(e->mem, &e->ids, &e->cap, e->n + n, sizeof *e->ids, e->err));
+    RMR_TRY(rmr_bpe_word(e->mem, &e->t->bpe, &e->scratch, (const unsigned char *)s, n,
+                         e->ids + e->n, &made, e->err));
+    e->n += made;
+    return REMORA_OK;
+}
+
+/* Cut s by split number `step`; matches and gaps go to the next one. */
+static remora_status split(encoder *e, size_t step, const char *s, size_t n)
+{
+    size_t done = 0, from = 0, begin, end;
+    if (n == 0) return REMORA_OK;
+    if (step == e->t->n_steps) return word(e, s, n);
+    while (from <= n) {
+        const remora_status found =
+            rmr_regex_find(e->t->steps[step], e->matcher, s, n, from, &begin, &end, e->err);
+        RMR_TRY(found);
+        if (found == REMORA_END) break;
+        if (begin > end || begin < done) /* \K or a look-behind of a strange kind */
+            RMR_FAIL(e->err, REMORA_E_UNSUPPORTED, "tokenizer.json: a split goes backwards");
+        RMR_TRY(split(e, step + 1, s + done, begin - done));
+        RMR_TRY(split(e, step + 1, s + begin, end - begin));
+        done = from = end;
+        if (begin == end) { /* an empty match cuts here; the search goes on behind the next one */
+            uint32_t cp;
+            if (from == n) break;
+            from += rmr_utf8_step((const unsigned char *)s + from, n - from, &cp);
+        }
+    }
+    return split(e, step + 1, s + done, n - done);
+}
+
+typedef remora_status piece_fn(encoder *e, const char *s, size_t n);
+
+/* Added tokens of the set become ids; what lies between goes to fn. */
+static remora_status cut_added(encoder *e, const rmr_added_set *set, const char *s, size_t n,
+                               piece_fn *fn)
+{
+    size_t done = 0, at;
+    while (e->flags & REMORA_TEXT_SPECIAL) {
+        const rmr_added *hit = rmr_added_find(set, s, n, done, &at);
+        if (hit == NULL) break;
+        RMR_TRY(fn(e, s + done, at - done));
+        RMR_TRY(add(e, (remora_token)hit->id));
+        done = at + hit->len;
+    }
+    return fn(e, s + done, n - done);
+}
+
+static remora_status splits(encoder *e, const char *s, size_t n)
+{
+    return split(e, 0, s, n);
+}
+
+/* s is UTF-8. */
+static remora_status normalized(encoder *e, const char *s, size_t n)
+{
+    char *normal = NULL;
+    size_t n_normal;
+    if (e->t->nfc) RMR_TRY(rmr_nfc(e->mem, s, n, &normal, &n_normal, e->err));
+    if (normal == NULL) return cut_added(e, &e->t->normalized, s, n, splits);
+    const remora_status st = cut_added(e, &e->t->normalized, normal, n_normal, splits);
+    rmr_free(e->mem, normal, n_normal);
+    return st;
+}
+
+/* The length of the run at s that is UTF-8, or, if that is 0, of the run that is not. */
+static size_t run(const char *s, size_t n, int *valid)
+{
+    *valid = 1;
+    for (size_t i = 0; i < n;) {
+        uint32_t cp;
+        const size_t len = rmr_utf8_step((const unsigned char *)s + i, n - i, &cp);
+        const int good = cp < RMR_UTF8_SHORT;
+        if (i == 0) *valid = good;
+        if (good != *valid) return i;
+        i += len;
+    }
+    return n;
+}
+
+/* Bytes that are no text are words of their own: nothing to normalize or split. */
+static remora_status gap(encoder *e, const char *s, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        int valid;
+        const size_t len = run(s + i, n - i, &valid);
+        RMR_TRY(valid ? normalized(e, s + i, len) : word(e, s + i, len));
+        i += len;
+    }
+    return REMORA_OK;
+}
+
+/* The prefix, unless the text itself already begins with its first token. */
+static remora_status encode(encoder *e, const char *text, size_t len)
+{
+    const rmr_tokenizer *t = e->t;
+    if (e->flags & REMORA_TEXT_BOS)
+        for (size_t i = 0; i < t->n_prefix; i++) RMR_TRY(add(e, t->prefix[i]));
+    const size_t front = e->n;
+    RMR_TRY(cut_added(e, &t->raw, text, len, gap));
+    if (front > 0 && e->n > front && e->ids[front] == e->ids[0]) {
+        e->n -= front;
+        memmove(e->ids, e->ids + front, e->n * sizeof *e->ids);
+    }
+    return REMORA_OK;
+}
+
+remora_status rmr_tokenizer_encode(const rmr_tokenizer *t, const char *text, size_t len,
+                                   uint32_t flags, remora_token *out, size_t cap, size_t *n,
+                                   remora_error *err)
+{
+    encoder e = {.t = t, .mem = t->mem, .flags = flags, .err = err};
+    *n = 0;
+    if (flags & ~(uint32_t)(REMORA_TEXT_SPECIAL | REMORA_TEXT_BOS))
+        RMR_FAIL(err, REMORA_E_ARG, "unknown text flags 0x%x", flags);
+    if (len > INT32_MAX || (text == NULL && len > 0))
+        RMR_FAIL(err, REMORA_E_ARG, "a text of %zu bytes: the limit is %d", len, INT32_MAX);
+    remora_status st =
+        rmr_matcher_create(e.mem, WORK_BASE + WORK_PER_BYTE * (uint64_t)len, &e.matcher, err);
+    if (st >= 0) st = encode(&e, text != NULL ? text : "", len);
+    if (st >= 0) {
+        *n = e.n;
+        if (e.n > cap)
+            st = rmr_error_set(err, REMORA_E_BUFFER, 0, "%zu tokens, room for %zu", e.n, cap);
+        else if (e.n > 0)
+            memcpy(out, e.ids, e.n * sizeof *out);
+    }
+    rmr_matcher_free(e.matcher);
+    rmr_bpe_scratch_free(e.mem, &e.scratch);
+    rmr_free(e.mem, e.ids, e.cap * sizeof *e.ids);
+    return st;
+}

@@ -1,0 +1,81 @@
+/* Opening and looking things up. */
+#include "tokenizer.h"
+
+#include "json.h"
+#include "tok.h"
+
+enum { FILE_LIMIT = 256 << 20 };
+
+static remora_status load(rmr_tokenizer *t, rmr_source *src, remora_error *err)
+{
+    char *data = NULL;
+    uint64_t size = 0;
+    json_t *root = NULL;
+    RMR_TRY(rmr_file_load(src, "tokenizer.json", FILE_LIMIT, &data, &size, err));
+    remora_status st = rmr_json_parse("tokenizer.json", data, (size_t)size, &root, err);
+    rmr_free(t->mem, data, (size_t)size + 1); /* before the tables are built: megabytes */
+    if (st >= 0) st = rmr_tok_load_vocab(t, root, err);
+    if (st >= 0) st = rmr_tok_load_pipeline(t, root, err);
+    json_decref(root);
+    RMR_TRY(st);
+    return rmr_tok_load_config(t, src, err);
+}
+
+remora_status rmr_tokenizer_open(rmr_mem *mem, rmr_source *src, uint32_t n_vocab,
+                                 rmr_tokenizer **out, remora_error *err)
+{
+    *out = NULL;
+    if (n_vocab > RMR_TOK_MAX_IDS)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "a vocabulary of %u tokens, the limit is %d", n_vocab,
+                 RMR_TOK_MAX_IDS);
+    rmr_tokenizer *t = rmr_calloc(mem, 1, sizeof *t);
+    if (t == NULL) return rmr_error_nomem(err, "tokenizer", sizeof *t);
+    t->mem = mem;
+    t->n_vocab = n_vocab;
+    for (int i = 0; i < RMR_TOK_N_SPECIAL; i++) t->special[i] = REMORA_TOKEN_NONE;
+    const remora_status st = load(t, src, err);
+    if (st >= 0)
+        *out = t;
+    else
+        rmr_tokenizer_free(t);
+    return st;
+}
+
+void rmr_tokenizer_free(rmr_tokenizer *t)
+{
+    if (t == NULL) return;
+    rmr_mem *mem = t->mem;
+    for (size_t i = 0; i < t->n_steps; i++) rmr_regex_free(t->steps[i]);
+    rmr_added_free(mem, &t->words);
+    rmr_added_free(mem, &t->normalized);
+    rmr_added_free(mem, &t->raw);
+    rmr_bpe_free(mem, &t->bpe);
+    rmr_free(mem, t->flags, t->n_ids);
+    rmr_free(mem, t->offset, ((size_t)t->n_ids + 1) * sizeof *t->offset);
+    rmr_free(mem, t->arena, t->arena_size);
+    rmr_free(mem, t, sizeof *t);
+}
+
+remora_status rmr_tokenizer_bytes(const rmr_tokenizer *t, remora_token id, const char **bytes,
+                                  size_t *n)
+{
+    *bytes = "";
+    *n = 0;
+    if (id < 0 || (uint32_t)id >= t->n_vocab) return REMORA_E_ARG;
+    if ((uint32_t)id >= t->n_ids) return REMORA_OK;
+    *bytes = t->arena + t->offset[id];
+    *n = t->offset[id + 1] - t->offset[id];
+    return REMORA_OK;
+}
+
+uint32_t rmr_tokenizer_flags(const rmr_tokenizer *t, remora_token id)
+{
+    if (id < 0 || (uint32_t)id >= t->n_ids) return 0;
+    return t->flags[id] & RMR_TOK_PUBLIC;
+}
+
+remora_token rmr_tokenizer_special(const rmr_tokenizer *t, int32_t which)
+{
+    if (which < REMORA_SPECIAL_BOS || which >= RMR_TOK_N_SPECIAL) return REMORA_TOKEN_NONE;
+    return t->special[which];
+}

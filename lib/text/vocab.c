@@ -1,0 +1,404 @@
+/* The model and added_tokens parts of tokenizer.json.
+ *
+ * jansson's own hash table finds tokens by name while we load; what stays is ids only. Tokens are
+ * measured first and then written into one arena in order of id. */
+#include <string.h>
+
+#include "json.h"
+#include "nfc.h"
+#include "tok.h"
+#include "utf8.h"
+
+#define FILE_NAME "tokenizer.json"
+
+typedef struct entry { /* of added_tokens */
+    const char *text;
+    size_t len;
+    uint32_t id;
+    int special, normalized;
+} entry;
+
+typedef struct loader {
+    rmr_tokenizer *t;
+    const json_t *model, *vocab;
+    entry *added;
+    size_t n_added;
+    char *key; /* NUL-terminated token names to look up */
+    size_t key_cap;
+    remora_error *err;
+} loader;
+
+/* The byte that a code point of the byte-level alphabet stands for, or -1. Printable Latin-1 is
+ * itself; the other 68 bytes follow from U+0100 in order. */
+static int alphabet_byte(uint32_t cp)
+{
+    if ((cp >= 33 && cp <= 126) || (cp >= 161 && cp <= 172) || (cp >= 174 && cp <= 255))
+        return (int)cp;
+    if (cp >= 0x100 && cp <= 0x120) return (int)(cp - 0x100);
+    if (cp >= 0x121 && cp <= 0x142) return (int)(cp - 0x121 + 127);
+    return cp == 0x143 ? 173 : -1;
+}
+
+/* Bytes of a vocabulary entry, into out unless NULL; SIZE_MAX when it is not in the alphabet. */
+static size_t alphabet_bytes(const char *s, size_t n, char *out)
+{
+    size_t k = 0;
+    for (size_t i = 0; i < n;) {
+        uint32_t cp;
+        i += rmr_utf8_step((const unsigned char *)s + i, n - i, &cp);
+        const int b = alphabet_byte(cp);
+        if (b < 0) return SIZE_MAX;
+        if (out != NULL) out[k] = (char)b;
+        k++;
+    }
+    return k;
+}
+
+static remora_status need_absent(const loader *l, const char *key)
+{
+    const json_t *v = json_object_get(l->model, key);
+    if (v == NULL || json_is_null(v) || json_is_false(v)) return REMORA_OK;
+    if (json_is_string(v) && json_string_length(v) == 0) return REMORA_OK;
+    if (json_is_number(v) && json_number_value(v) == 0) return REMORA_OK;
+    RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, FILE_NAME ": model.%s is not supported", key);
+}
+
+static remora_status check_model(loader *l, const json_t *root)
+{
+    const char *type;
+    l->model = json_object_get(root, "model");
+    if (!json_is_object(l->model))
+        RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": model is missing or not an object");
+    RMR_TRY(rmr_json_string(FILE_NAME, l->model, "type", &type, l->err));
+    if (type != NULL && strcmp(type, "BPE") != 0)
+        RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, FILE_NAME ": model.type %s is not supported",
+                 rmr_show(type).text);
+    RMR_TRY(need_absent(l, "dropout"));
+    RMR_TRY(need_absent(l, "continuing_subword_prefix"));
+    RMR_TRY(need_absent(l, "end_of_word_suffix"));
+    RMR_TRY(need_absent(l, "byte_fallback"));
+    l->vocab = json_object_get(l->model, "vocab");
+    if (!json_is_object(l->vocab))
+        RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": model.vocab is missing or not an object");
+    return REMORA_OK;
+}
+
+/* An id in its JSON form. */
+static remora_status read_id(const loader *l, const char *token, const json_t *v, uint32_t *id)
+{
+    if (!json_is_integer(v))
+        RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": the id of token %s is not an integer",
+                 rmr_show(token).text);
+    const json_int_t i = json_integer_value(v);
+    if (i < 0 || i >= (json_int_t)l->t->n_vocab)
+        RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": token %s has id %lld, the model has %u rows",
+                 rmr_show(token).text, (long long)i, l->t->n_vocab);
+    *id = (uint32_t)i;
+    return REMORA_OK;
+}
+
+static remora_status read_entry(loader *l, size_t index, const json_t *v, entry *e)
+{
+    static const char *const refused[] = {"lstrip", "rstrip", "single_word"};
+    const json_t *content = json_object_get(v, "content");
+    int on;
+    if (!json_is_string(content) || json_string_length(content) == 0)
+        RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": added_tokens[%zu].content is not a text",
+                 index);
+    e->text = json_string_value(content);
+    e->len = json_string_length(content);
+    if (e->len > RMR_ADDED_MAX)
+        RMR_FAIL(l->err, REMORA_E_UNSUPPORTED,
+                 FILE_NAME ": added_tokens[%zu].content has %zu bytes, the limit is %d", index,
+                 e->len, RMR_ADDED_MAX);
+    if (memchr(e->text, 0, e->len) != NULL)
+        RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, FILE_NAME ": added_tokens[%zu].content has a NUL",
+                 index);
+    RMR_TRY(read_id(l, e->text, json_object_get(v, "id"), &e->id));
+    for (size_t i = 0; i < 3; i++) {
+        RMR_TRY(rmr_json_bool(FILE_NAME, v, refused[i], 0, &on, l->err));
+        if (on)
+            RMR_FAIL(l->err, REMORA_E_UNSUPPORTED,
+                     FILE_NAME ": added_tokens[%zu].%s is not supported (%s)", index, refused[i],
+                     rmr_show(e->text).text);
+    }
+    RMR_TRY(rmr_json_bool(FILE_NAME, v, "special", 0, &e->special, l->err));
+    return rmr_json_bool(FILE_NAME, v, "normalized", !e->special, &e->normalized, l->err);
+}
+
+static remora_status read_added(loader *l, const json_t *root)
+{
+    const json_t *list = json_object_get(root, "added_tokens");
+    if (list == NULL || json_is_null(list)) return REMORA_OK;
+    if (!json_is_array(list))
+        RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": added_tokens is not an array");
+    l->n_added = json_array_size(list);
+    l->added = rmr_calloc(l->t->mem, l->n_added, sizeof *l->added);
+    if (l->added == NULL) return rmr_error_nomem(l->err, "added tokens", l->n_added);
+    for (size_t i = 0; i < l->n_added; i++)
+        RMR_TRY(read_entry(l, i, json_array_get(list, i), &l->added[i]));
+    return REMORA_OK;
+}
+
+static remora_status count_ids(loader *l)
+{
+    const char *token;
+    json_t *v;
+    uint32_t id, top = 0;
+    json_object_foreach((json_t *)l->vocab, token, v)
+    {
+        RMR_TRY(read_id(l, token, v, &id));
+        if (id >= top) top = id + 1;
+    }
+    for (size_t i = 0; i < l->n_added; i++)
+        if (l->added[i].id >= top) top = l->added[i].id + 1;
+    rmr_tokenizer *t = l->t;
+    t->n_ids = top;
+    t->offset = rmr_calloc(t->mem, (size_t)top + 1, sizeof *t->offset);
+    t->flags = rmr_calloc(t->mem, top, 1);
+    if (t->offset == NULL || t->flags == NULL)
+        return rmr_error_nomem(l->err, "vocabulary", (uint64_t)top * 5);
+    return REMORA_OK;
+}
+
+/* Lengths into offset[id + 1], flags, and a check that no id means two things. */
+static remora_status measure(loader *l)
+{
+    rmr_tokenizer *t = l->t;
+    const char *token;
+    json_t *v;
+    for (size_t i = 0; i < l->n_added; i++) {
+        const entry *e = &l->added[i];
+        const json_t *known = json_object_get(l->vocab, e->text);
+        if (known != NULL && json_integer_value(known) != (json_int_t)e->id)
+            RMR_FAIL(l->err, REMORA_E_FORMAT,
+                     FILE_NAME ": added_tokens[%zu] %s has id %u, the vocabulary says %lld", i,
+                     rmr_show(e->text).text, e->id, (long long)json_integer_value(known));
+        if (t->flags[e->id] & RMR_TOK_ADDED)
+            RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": added_tokens[%zu]: id %u occurs twice",
+                     i, e->id);
+        t->flags[e->id] = (uint8_t)(RMR_TOK_ADDED | (e->special ? REMORA_TOKEN_CONTROL : 0) |
+                                    (known == NULL ? RMR_TOK_USED : 0));
+        t->offset[e->id + 1] = (uint32_t)e->len;
+    }
+    json_object_foreach((json_t *)l->vocab, token, v)
+    {
+        const size_t len = strlen(token), id = (size_t)json_integer_value(v);
+        const size_t bytes = alphabet_bytes(token, len, NULL);
+        if (t->flags[id] & RMR_TOK_USED)
+            RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": model.vocab: id %zu of %s occurs twice",
+                     id, rmr_show(token).text);
+        t->flags[id] |= RMR_TOK_USED;
+        if (bytes == SIZE_MAX) t->flags[id] |= RMR_TOK_LITERAL;
+        if (!(t->flags[id] & RMR_TOK_ADDED))
+            t->offset[id + 1] = (uint32_t)(bytes == SIZE_MAX ? len : bytes);
+    }
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < t->n_ids; i++) {
+        total += t->offset[i + 1];
+        if (total > UINT32_MAX)
+            RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, FILE_NAME ": the tokens are above 4 GiB");
+        t->offset[i + 1] = (uint32_t)total;
+    }
+    t->arena_size = (uint32_t)total;
+    return REMORA_OK;
+}
+
+static int is_partial(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        uint32_t cp;
+        i += rmr_utf8_step((const unsigned char *)s + i, n - i, &cp);
+        if (cp >= RMR_UTF8_SHORT) return 1;
+    }
+    return 0;
+}
+
+static remora_status fill(loader *l)
+{
+    rmr_tokenizer *t = l->t;
+    const char *token;
+    json_t *v;
+    t->arena = rmr_alloc(t->mem, t->arena_size);
+    if (t->arena == NULL) return rmr_error_nomem(l->err, "token texts", t->arena_size);
+    for (size_t i = 0; i < l->n_added; i++)
+        memcpy(t->arena + t->offset[l->added[i].id], l->added[i].text, l->added[i].len);
+    json_object_foreach((json_t *)l->vocab, token, v)
+    {
+        const size_t id = (size_t)json_integer_value(v);
+        char *to = t->arena + t->offset[id];
+        if (t->flags[id] & RMR_TOK_ADDED) continue;
+        if (t->flags[id] & RMR_TOK_LITERAL)
+            memcpy(to, token, t->offset[id + 1] - t->offset[id]);
+        else
+            alphabet_bytes(token, strlen(token), to);
+    }
+    for (uint32_t i = 0; i < t->n_ids; i++)
+        if (is_partial(t->arena + t->offset[i], t->offset[i + 1] - t->offset[i]))
+            t->flags[i] |= REMORA_TOKEN_PARTIAL;
+    return REMORA_OK;
+}
+
+/* The vocabulary's id of a followed by b; `what` and index name the asker in errors. */
+static remora_status find_id(loader *l, size_t index, const char *a, size_t a_len, const char *b,
+                             size_t b_len, uint32_t *id)
+{
+    RMR_TRY(rmr_grow(l->t->mem, &l->key, &l->key_cap, a_len + b_len + 1, 1, l->err));
+    memcpy(l->key, a, a_len);
+    memcpy(l->key + a_len, b, b_len);
+    l->key[a_len + b_len] = 0;
+    const json_t *v =
+        memchr(l->key, 0, a_len + b_len) == NULL ? json_object_get(l->vocab, l->key) : NULL;
+    if (v == NULL)
+        RMR_FAIL(l->err, REMORA_E_FORMAT,
+                 FILE_NAME ": model.merges[%zu]: %s is not in the vocabulary", index,
+                 rmr_show(l->key).text);
+    *id = (uint32_t)json_integer_value(v);
+    return REMORA_OK;
+}
+
+static remora_status read_merge(loader *l, size_t index, const json_t *v, rmr_bpe_merge *out)
+{
+    const char *a = NULL, *b = NULL;
+    size_t a_len = 0, b_len = 0;
+    if (json_is_string(v)) { /* "a b" */
+        a = json_string_value(v);
+        const char *end = a + json_string_length(v), *gap = memchr(a, ' ', (size_t)(end - a));
+        if (gap != NULL && memchr(gap + 1, ' ', (size_t)(end - gap - 1)) == NULL) {
+            a_len = (size_t)(gap - a);
+            b = gap + 1;
+            b_len = (size_t)(end - b);
+        }
+    } else if (json_is_array(v) && json_array_size(v) == 2) {
+        const json_t *x = json_array_get(v, 0), *y = json_array_get(v, 1);
+        if (json_is_string(x) && json_is_string(y)) {
+            a = json_string_value(x);
+            a_len = json_string_length(x);
+            b = json_string_value(y);
+            b_len = json_string_length(y);
+        }
+    }
+    if (a_len == 0 || b_len == 0)
+        RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": model.merges[%zu] is not a pair of tokens",
+                 index);
+    RMR_TRY(find_id(l, index, a, a_len, "", 0, &out->left));
+    RMR_TRY(find_id(l, index, b, b_len, "", 0, &out->right));
+    RMR_TRY(find_id(l, index, a, a_len, b, b_len, &out->merged));
+    if (l->t->flags[out->merged] & REMORA_TOKEN_CONTROL)
+        RMR_FAIL(l->err, REMORA_E_FORMAT,
+                 FILE_NAME ": model.merges[%zu] makes the special token %s of plain text", index,
+                 rmr_show(l->key).text);
+    return REMORA_OK;
+}
+
+static remora_status read_merges(loader *l)
+{
+    const json_t *list = json_object_get(l->model, "merges");
+    rmr_mem *mem = l->t->mem;
+    remora_status st = REMORA_OK;
+    if (!json_is_array(list))
+        RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": model.merges is missing or not an array");
+    const size_t n = json_array_size(list);
+    if (n >= UINT32_MAX / 2)
+        RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, FILE_NAME ": model.merges has %zu entries", n);
+    rmr_bpe_merge *merges = rmr_calloc(mem, n, sizeof *merges);
+    if (merges == NULL) return rmr_error_nomem(l->err, "merges", n * sizeof *merges);
+    for (size_t i = 0; i < n && st >= 0; i++)
+        st = read_merge(l, i, json_array_get(list, i), &merges[i]);
+    if (st >= 0) st = rmr_bpe_build(mem, merges, (uint32_t)n, l->t->n_ids, &l->t->bpe, l->err);
+    rmr_free(mem, merges, n * sizeof *merges);
+    return st;
+}
+
+/* Every byte needs a token: any text must be encodable. */
+static remora_status read_bytes(loader *l)
+{
+    char name[5];
+    for (uint32_t cp = 0; cp <= 0x143; cp++) {
+        const int b = alphabet_byte(cp);
+        if (b < 0) continue;
+        name[rmr_utf8_put(cp, (unsigned char *)name)] = 0;
+        const json_t *v = json_object_get(l->vocab, name);
+        if (v == NULL)
+            RMR_FAIL(l->err, REMORA_E_FORMAT,
+                     FILE_NAME ": model.vocab has no token for byte 0x%02X (%s)", (unsigned)b,
+                     name);
+        l->t->bpe.byte_id[b] = (uint32_t)json_integer_value(v);
+    }
+    return REMORA_OK;
+}
+
+/* The added tokens with `normalized` as asked, as a set. */
+static remora_status index_added(loader *l, int normalized, rmr_added_set *out)
+{
+    rmr_tokenizer *t = l->t;
+    uint32_t n = 0, k = 0;
+    for (size_t i = 0; i < l->n_added; i++) n += l->added[i].normalized == normalized;
+    if (n == 0) return REMORA_OK;
+    rmr_added *items = rmr_calloc(t->mem, n, sizeof *items);
+    if (items == NULL) return rmr_error_nomem(l->err, "added tokens", n * sizeof *items);
+    for (size_t i = 0; i < l->n_added; i++) {
+        const entry *e = &l->added[i];
+        if (e->normalized != normalized) continue;
+        items[k++] = (rmr_added){t->arena + t->offset[e->id], (uint32_t)e->len, e->id};
+    }
+    RMR_TRY(rmr_added_index(t->mem, items, n, out, l->err));
+    for (uint32_t i = 0; i + 1 < n; i++)
+        if (items[i].len == items[i + 1].len &&
+            memcmp(items[i].text, items[i + 1].text, items[i].len) == 0)
+            RMR_FAIL(l->err, REMORA_E_FORMAT,
+                     FILE_NAME ": added_tokens: ids %u and %u have the same content", items[i].id,
+                     items[i + 1].id);
+    return REMORA_OK;
+}
+
+/* ignore_merges: words that are a token as they stand. Added tokens are not words: plain text must
+ * never become one. */
+static remora_status index_words(loader *l)
+{
+    rmr_tokenizer *t = l->t;
+    int on;
+    uint32_t n = 0, k = 0;
+    RMR_TRY(rmr_json_bool(FILE_NAME, l->model, "ignore_merges", 0, &on, l->err));
+    if (!on) return REMORA_OK;
+    for (int pass = 0; pass < 2; pass++) {
+        rmr_added *items = NULL;
+        if (pass == 1) {
+            items = rmr_calloc(t->mem, n, sizeof *items);
+            if (items == NULL) return rmr_error_nomem(l->err, "words", (uint64_t)n * sizeof *items);
+        }
+        for (uint32_t i = 0; i < t->n_ids; i++) {
+            const uint32_t len = t->offset[i + 1] - t->offset[i];
+            if (len == 0 || (t->flags[i] & (RMR_TOK_ADDED | RMR_TOK_LITERAL))) continue;
+            if (pass == 0)
+                n++;
+            else
+                items[k++] = (rmr_added){t->arena + t->offset[i], len, i};
+        }
+        if (pass == 1) RMR_TRY(rmr_added_index(t->mem, items, n, &t->words, l->err));
+    }
+    return REMORA_OK;
+}
+
+static remora_status load(loader *l, const json_t *root)
+{
+    RMR_TRY(check_model(l, root));
+    RMR_TRY(read_added(l, root));
+    RMR_TRY(count_ids(l));
+    RMR_TRY(measure(l));
+    RMR_TRY(fill(l));
+    RMR_TRY(read_bytes(l));
+    RMR_TRY(read_merges(l));
+    RMR_TRY(index_added(l, 0, &l->t->raw));
+    RMR_TRY(index_added(l, 1, &l->t->normalized));
+    return index_words(l);
+}
+
+remora_status rmr_tok_load_vocab(rmr_tokenizer *t, const json_t *root, remora_error *err)
+{
+    loader l = {.t = t, .err = err};
+    const remora_status st = load(&l, root);
+    rmr_free(t->mem, l.key, l.key_cap);
+    rmr_free(t->mem, l.added, l.n_added * sizeof *l.added);
+    return st;
+}
