@@ -221,6 +221,9 @@ static void empty_tensors_and_headers_are_valid(void **state)
         A("U8", "[0]", "[0,0]"),
         A("F32", "[5,0,7]", "[0,0]"),
         "{" T("c", "0", "4", "4") "," T("b", "0", "0", "0") "," T("a", "4", "0", "4") "}",
+        "{" T("a", "4", "0", "4") "," T("b", "0", "0", "0") "}",
+        "{" T("b", "0", "0", "0") "," T("a", "4", "0", "4") "}",
+        "{" T("a", "0", "0", "0") "," T("b", "4", "0", "4") "," T("c", "0", "0", "0") "}",
         A("U8", "[1,1,1,1,1,1,1,4]", "[0,4]"),
         A("U8", "[4]", "[ 0 , 4 ]"),
         "{" T("\\u0061\\u00e9\\ud83d\\ude00", "4", "0", "4") "}",
@@ -229,7 +232,7 @@ static void empty_tensors_and_headers_are_valid(void **state)
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         put(x, MODEL, good[i], i < 4 ? 0 : 4);
         rmr_checkpoint *c = must_open(x);
-        if (i == 7) assert_non_null(rmr_checkpoint_find(c, "a\xC3\xA9\xF0\x9F\x98\x80"));
+        if (i == 10) assert_non_null(rmr_checkpoint_find(c, "a\xC3\xA9\xF0\x9F\x98\x80"));
         rmr_checkpoint_free(c);
         drop_files(x);
     }
@@ -575,6 +578,9 @@ static void class_11_index(void **state)
             "d", "0", "4", "4") "}",
         4);
     refused(x, REMORA_E_FORMAT, "s: 4 tensors, 1 in the index");
+    put_bytes(x, INDEX, MAP("\"a\":\"s\",\"b\":\"s\""), strlen(MAP("\"a\":\"s\",\"b\":\"s\"")));
+    put(x, "s", "{" T("a", "0", "0", "0") "," T("a", "0", "0", "0") "}", 0);
+    refused(x, REMORA_E_FORMAT, "s: two entries for tensor a");
 }
 
 static void class_11_long_shard_names_and_many_tensors(void **state)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -517,6 +518,25 @@ static void bad_descriptions_are_arguments(void **state)
     rmr_file_close(NULL);
 }
 
+static void too_many_open_files_is_a_status(void **state)
+{
+    fixture *x = *state;
+    struct rlimit was;
+    rmr_source *src = must_open(x, path_source(x->dir), 1);
+    rmr_file *f = NULL;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    const struct rlimit none = {0, was.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    file_refused(x, src, "config.json", REMORA_E_IO, "config.json: cannot open: too many open");
+    assert_int_equal(x->err.os_code, EMFILE);
+    refused(x, path_source(x->dir), REMORA_E_IO, "too many open");
+    refused(x, path_source(in_dir(x, "config.json")), REMORA_E_IO, "too many open");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    assert_int_equal(rmr_file_open(src, "config.json", &f, &x->err), REMORA_OK);
+    rmr_file_close(f);
+    rmr_source_free(src);
+}
+
 typedef struct sweep {
     fixture *x;
     remora_source desc;
@@ -599,6 +619,7 @@ int main(void)
         T(host_failures_are_callback_errors),
         T(load_gives_the_whole_file_up_to_its_limit),
         T(bad_descriptions_are_arguments),
+        T(too_many_open_files_is_a_status),
         T(every_allocation_may_fail),
         cmocka_unit_test(sort_sorts),
         cmocka_unit_test(show_makes_names_printable),
