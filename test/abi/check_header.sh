@@ -1,0 +1,32 @@
+#!/bin/sh
+# The public header compiles clean, without implicit padding, in every language version that it promises, under every
+# compiler here; and the program in its first comment compiles.
+# usage: check_header.sh PYTHON HEADER.PY INCLUDE_DIR
+set -eu
+python=$1 reader=$2 include=$3
+flags="-I$include -Wall -Wextra -Wpedantic -Wpadded -Werror"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+echo '#include <remora/remora.h>' >"$work/one.c"
+"$python" "$reader" tour "$include/remora/remora.h" >"$work/tour.c"
+runs=0
+compile() { # compiler language std file extra
+    command -v "$1" >/dev/null 2>&1 || return 0
+    # shellcheck disable=SC2086 # flags are words
+    "$1" -x "$2" "-std=$3" $flags $5 -c -o "$work/out.o" "$4" || {
+        echo "FAILED: $1 -std=$3 $4"
+        exit 1
+    }
+    runs=$((runs + 1))
+}
+for cc in gcc clang; do
+    for std in c99 c11 c17; do
+        compile $cc c $std "$work/one.c" "-Wstrict-prototypes -Wc++-compat"
+        compile $cc c $std "$work/tour.c" "-Wstrict-prototypes"
+    done
+done
+for cxx in g++ clang++; do
+    for std in c++11 c++17 c++20; do compile $cxx c++ $std "$work/one.c" ""; done
+done
+[ "$runs" -gt 0 ] || { echo "no compiler found"; exit 77; }
+echo "$runs compilations clean"
