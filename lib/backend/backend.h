@@ -99,7 +99,7 @@ typedef enum rmr_op_kind {
     RMR_OP_COUNT
 } rmr_op_kind;
 
-typedef enum rmr_rows { RMR_ROWS_ALL, RMR_ROWS_OUT } rmr_rows; /* which count bounds an operation's rows */
+typedef enum rmr_row_set { RMR_ROWS_ALL, RMR_ROWS_OUT } rmr_row_set; /* which count bounds an operation's rows */
 
 /* MLA dimensions (facts section 2): all per head but rank. */
 typedef struct rmr_mla {
@@ -124,7 +124,7 @@ typedef struct rmr_moe {
 
 typedef struct rmr_op {
     rmr_op_kind kind;
-    rmr_rows rows;
+    rmr_row_set rows;
     uint32_t layer;
     uint32_t n; /* input width */
     int add;
@@ -140,7 +140,7 @@ typedef struct rmr_op {
 
 typedef struct rmr_slot {
     uint32_t width; /* 4-byte values per row */
-    rmr_rows rows;
+    rmr_row_set rows;
 } rmr_slot;
 
 /* ops and slots are borrowed for the life of the step. */
@@ -157,9 +157,10 @@ typedef struct rmr_backend_ops {
     void (*free)(rmr_backend *be);
     void (*describe)(rmr_backend *be, remora_device *out);
 
-    /* Bytes a weight or step of this description will take, exactly. */
+    /* Bytes a weight, step or buffer will take, exactly, bookkeeping included. */
     uint64_t (*weight_bytes)(rmr_backend *be, const rmr_weight_desc *d);
     uint64_t (*step_bytes)(rmr_backend *be, const rmr_step_desc *d);
+    uint64_t (*buffer_bytes)(rmr_backend *be, uint64_t bytes);
 
     remora_status (*weight_create)(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out, remora_error *err);
     /* Use the source's memory as it lies, borrowed: E_UNSUPPORTED when the layout does not allow it. */

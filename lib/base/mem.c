@@ -37,6 +37,15 @@ void rmr_mem_init(rmr_mem *mem)
     atomic_init(&mem->bytes, 0);
 }
 
+void rmr_mem_share(rmr_mem *dst, const rmr_mem *src)
+{
+    dst->user = src->user;
+    dst->alloc = src->alloc;
+    dst->resize = src->resize;
+    dst->release = src->release;
+    atomic_init(&dst->bytes, 0);
+}
+
 void *rmr_alloc(rmr_mem *mem, size_t size)
 {
     if (size == 0) size = 1;

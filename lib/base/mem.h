@@ -22,6 +22,9 @@ typedef struct rmr_mem {
 /* Use the C library's allocator when all hooks are NULL. */
 void rmr_mem_init(rmr_mem *mem);
 
+/* Another count over the same hooks: a block is freed through the rmr_mem it came from. */
+void rmr_mem_share(rmr_mem *dst, const rmr_mem *src);
+
 /* All return NULL when the host has no memory (or n * size overflows); size 0 gives a valid block of 1 byte. */
 void *rmr_alloc(rmr_mem *mem, size_t size);
 void *rmr_calloc(rmr_mem *mem, size_t n, size_t size);              /* zeroed */

@@ -7,6 +7,7 @@ typedef struct rmr_exec {
     rmr_list list;
     pthread_mutex_t lock;
     rmr_context *pool; /* free contexts, under the lock */
+    atomic_uint_least64_t bytes; /* of all contexts */
 } rmr_exec;
 
 static rmr_exec *exec_of(const remora_model *m)
@@ -42,6 +43,11 @@ static void context_free(remora_model *m, rmr_context *c)
     rmr_free(mem, c, sizeof *c);
 }
 
+uint64_t rmr_exec_bytes(const remora_model *m)
+{
+    return atomic_load_explicit(&exec_of(m)->bytes, memory_order_relaxed);
+}
+
 uint64_t rmr_exec_context_bytes(remora_model *m, uint32_t max_rows, uint32_t max_pages)
 {
     const rmr_step_desc d = describe(exec_of(m), max_rows, round_pages(max_pages));
@@ -74,6 +80,7 @@ static remora_status context_new(rmr_exec *x, uint32_t max_rows, uint32_t max_pa
         context_free(x->m, c);
         return st;
     }
+    atomic_fetch_add_explicit(&x->bytes, rmr_exec_context_bytes(x->m, max_rows, max_pages), memory_order_relaxed);
     *out = c;
     return REMORA_OK;
 }
@@ -112,6 +119,8 @@ remora_status rmr_exec_take(remora_model *m, uint32_t max_rows, uint32_t max_pag
     *out = unlink_free(x, max_rows, max_pages, &small);
     while (small != NULL) { /* a larger one takes their place */
         rmr_context *next = small->next;
+        atomic_fetch_sub_explicit(&x->bytes, rmr_exec_context_bytes(m, small->max_rows, small->max_pages),
+                                  memory_order_relaxed);
         context_free(m, small);
         small = next;
     }
@@ -177,7 +186,7 @@ remora_status rmr_exec_head(remora_model *m, rmr_context *c, uint32_t first, uin
 static void exec_free(void *exec)
 {
     rmr_exec *x = exec;
-    rmr_mem *mem = &x->m->rt->ctx.mem;
+    rmr_mem *mem = &x->m->mem;
     while (x->pool != NULL) {
         rmr_context *c = x->pool;
         x->pool = c->next;
@@ -190,7 +199,7 @@ static void exec_free(void *exec)
 
 remora_status rmr_exec_attach(remora_model *m, remora_error *err)
 {
-    rmr_mem *mem = &m->rt->ctx.mem;
+    rmr_mem *mem = &m->mem;
     rmr_exec *x = rmr_calloc(mem, 1, sizeof *x);
     if (x == NULL) return rmr_error_nomem(err, "exec", sizeof *x);
     x->m = m;

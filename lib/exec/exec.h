@@ -33,6 +33,9 @@ remora_status rmr_exec_take(remora_model *m, uint32_t max_rows, uint32_t max_pag
                             remora_error *err);
 void rmr_exec_give(remora_model *m, rmr_context *c);
 
+/* Bytes of all contexts there are. */
+uint64_t rmr_exec_bytes(const remora_model *m);
+
 /* Host bytes of one context, exactly: what the estimate adds. */
 uint64_t rmr_exec_context_bytes(remora_model *m, uint32_t max_rows, uint32_t max_pages);
 

@@ -12,7 +12,8 @@ static rmr_op *add(rmr_list *l, rmr_op op)
     return &l->ops[l->n_ops++];
 }
 
-static void norm(rmr_list *l, rmr_slot_id in, rmr_slot_id out, const rmr_weight *w, uint32_t n, float eps, rmr_rows rows)
+static void norm(rmr_list *l, rmr_slot_id in, rmr_slot_id out, const rmr_weight *w, uint32_t n, float eps,
+                 rmr_row_set rows)
 {
     add(l, (rmr_op){.kind = RMR_OP_NORM, .rows = rows, .in = at(in), .out = at(out), .w = w, .n = n, .eps = eps});
 }

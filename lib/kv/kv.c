@@ -7,9 +7,9 @@ struct rmr_page {
     rmr_buffer *buffer;
 };
 
-uint64_t rmr_kv_page_overhead(void)
+uint64_t rmr_kv_page_cost(rmr_backend *be, uint64_t page_bytes)
 {
-    return sizeof(rmr_page) + sizeof(rmr_page *);
+    return be->ops->buffer_bytes(be, page_bytes) + sizeof(rmr_page);
 }
 
 static rmr_page *page_new(rmr_kv *kv, remora_error *err)
@@ -24,6 +24,7 @@ static rmr_page *page_new(rmr_kv *kv, remora_error *err)
         rmr_free(kv->mem, p, sizeof *p);
         return NULL;
     }
+    atomic_fetch_add_explicit(kv->live, kv->page_bytes, memory_order_relaxed);
     return p;
 }
 
@@ -32,6 +33,7 @@ static void page_unref(rmr_kv *kv, rmr_page *p)
     if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) return;
     kv->be->ops->buffer_free(kv->be, p->buffer);
     rmr_free(kv->mem, p, sizeof *p);
+    atomic_fetch_sub_explicit(kv->live, kv->page_bytes, memory_order_relaxed);
 }
 
 static int page_shared(rmr_page *p)
@@ -53,9 +55,9 @@ static rmr_page *page_copy(rmr_kv *kv, const rmr_page *from, uint32_t n, remora_
 }
 
 remora_status rmr_kv_init(rmr_kv *kv, rmr_mem *mem, rmr_backend *be, uint64_t page_bytes, rmr_elem elem,
-                          uint32_t capacity, remora_error *err)
+                          uint32_t capacity, atomic_uint_least64_t *live, remora_error *err)
 {
-    *kv = (rmr_kv){.mem = mem, .be = be, .page_bytes = page_bytes, .elem = elem};
+    *kv = (rmr_kv){.mem = mem, .be = be, .page_bytes = page_bytes, .elem = elem, .live = live};
     const size_t max = (size_t)rmr_kv_pages(capacity);
     kv->pages = rmr_calloc(mem, max, sizeof(rmr_page *));
     if (kv->pages == NULL) return rmr_error_nomem(err, "page table", max * sizeof(rmr_page *));

@@ -15,12 +15,13 @@ typedef struct rmr_kv {
     rmr_backend *be;
     uint64_t page_bytes;
     rmr_elem elem;
-    rmr_page **pages; /* [n] */
+    atomic_uint_least64_t *live; /* bytes of all pages of the model */
+    rmr_page **pages;            /* [n] */
     size_t n, max;    /* max: room in pages, for the session's capacity */
 } rmr_kv;
 
 remora_status rmr_kv_init(rmr_kv *kv, rmr_mem *mem, rmr_backend *be, uint64_t page_bytes, rmr_elem elem,
-                          uint32_t capacity, remora_error *err);
+                          uint32_t capacity, atomic_uint_least64_t *live, remora_error *err);
 void rmr_kv_free(rmr_kv *kv);
 
 /* Pages for positions [0, to) exist, and those holding [from, to) belong to this table alone. On failure the table
@@ -44,7 +45,7 @@ static inline uint64_t rmr_kv_pages(uint64_t tokens)
     return (tokens + RMR_PAGE_TOKENS - 1) / RMR_PAGE_TOKENS;
 }
 
-/* What a page costs besides its bytes: for the memory estimate. */
-uint64_t rmr_kv_page_overhead(void);
+/* What a page costs in all: for the memory estimate. */
+uint64_t rmr_kv_page_cost(rmr_backend *be, uint64_t page_bytes);
 
 #endif

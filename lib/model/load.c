@@ -146,13 +146,12 @@ static remora_status create_weights(loader *l, rmr_source *src)
     uint64_t blocks = 0;
     for (size_t i = 0; i < l->plan->n; i++) {
         const rmr_plan_item *it = &l->plan->items[i];
-        if (it->desc.use == RMR_USE_TABLE)
+        if (it->adopt)
             RMR_TRY(adopt_table(m, src, it, l->err));
         else
             RMR_TRY(m->be->ops->weight_create(m->be, &it->desc, it->weight, l->err));
-        const int adopted = it->desc.use == RMR_USE_TABLE && m->mapped != NULL;
         l->first[i] = blocks;
-        if (adopted) continue;
+        if (it->adopt && m->mapped != NULL) continue;
         m->weight_bytes += m->be->ops->weight_bytes(m->be, &it->desc);
         blocks += block_count(it);
         l->total_bytes += (uint64_t)it->desc.count * it->desc.rows * row_bytes(&it->desc);
@@ -166,7 +165,7 @@ static remora_status create_weights(loader *l, rmr_source *src)
 remora_status rmr_load_weights(remora_model *m, rmr_source *src, const rmr_plan *plan, const remora_model_opts *opts,
                                remora_error *err)
 {
-    rmr_mem *mem = &m->rt->ctx.mem;
+    rmr_mem *mem = &m->mem;
     loader l = {.m = m, .plan = plan, .opts = opts, .err = err, .caller = pthread_self()};
     const size_t first_bytes = (plan->n + 1) * sizeof *l.first;
     uint64_t staging_total = 0;

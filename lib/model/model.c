@@ -22,7 +22,7 @@ typedef struct opening {
 
 static remora_status read_config(opening *o)
 {
-    rmr_mem *mem = &o->m->rt->ctx.mem;
+    rmr_mem *mem = &o->m->mem;
     json_t *root = NULL;
     char *text;
     uint64_t size;
@@ -44,7 +44,7 @@ static remora_status read_config(opening *o)
 static remora_status read_tokenizer(opening *o)
 {
     const remora_status st =
-        rmr_tokenizer_open(&o->m->rt->ctx.mem, o->src, o->m->shape.n_vocab, &o->m->tok, o->err);
+        rmr_tokenizer_open(&o->m->mem, o->src, o->m->shape.n_vocab, &o->m->tok, o->err);
     if (st != REMORA_E_NOT_FOUND) return st;
     rmr_log_write(&o->m->rt->ctx.log, REMORA_LOG_INFO, "no tokenizer.json: the model takes token ids only");
     return REMORA_OK;
@@ -92,7 +92,7 @@ static remora_status make_constants(opening *o)
 static remora_status open_steps(opening *o)
 {
     remora_model *m = o->m;
-    rmr_mem *mem = &m->rt->ctx.mem;
+    rmr_mem *mem = &m->mem;
     RMR_TRY(read_config(o));
     RMR_TRY(read_tokenizer(o));
     RMR_TRY(rmr_checkpoint_open(mem, o->src, &o->ck, o->err));
@@ -108,6 +108,7 @@ static remora_status open_steps(opening *o)
                  (unsigned long long)o->plan.weight_bytes, (unsigned long long)o->opts->host_budget);
     if (o->opts->flags & REMORA_MODEL_NO_WEIGHTS) {
         m->weight_bytes = o->plan.weight_bytes;
+        m->mapped_bytes = o->plan.mapped_bytes;
         return REMORA_OK;
     }
     RMR_TRY(rmr_load_weights(m, o->src, &o->plan, o->opts, o->err));
@@ -127,12 +128,12 @@ remora_status rmr_model_open(remora_runtime *rt, const remora_source *src, const
     atomic_init(&m->refs, 1);
     rmr_runtime_ref(rt);
     o.m = m;
-    const uint64_t before = atomic_load(&rt->ctx.mem.bytes);
-    remora_status st =
-        rmr_source_open(&rt->ctx.mem, src, !(opts->flags & REMORA_MODEL_NO_MMAP), &o.src, err);
+    rmr_mem_share(&m->mem, &rt->ctx.mem);
+    rmr_mem_share(&m->session_mem, &rt->ctx.mem);
+    remora_status st = rmr_source_open(&m->mem, src, !(opts->flags & REMORA_MODEL_NO_MMAP), &o.src, err);
     if (st >= 0) st = open_steps(&o);
     if (o.ck != NULL) {
-        rmr_plan_free(&rt->ctx.mem, o.ck, &o.plan);
+        rmr_plan_free(&m->mem, o.ck, &o.plan);
         rmr_checkpoint_free(o.ck);
     }
     rmr_source_free(o.src);
@@ -140,8 +141,6 @@ remora_status rmr_model_open(remora_runtime *rt, const remora_source *src, const
         rmr_model_unref(m);
         return st;
     }
-    const uint64_t after = atomic_load(&rt->ctx.mem.bytes), weights = m->has_weights ? m->weight_bytes : 0;
-    m->other_bytes = after > before + weights ? after - before - weights : 0;
     *out = m;
     return REMORA_OK;
 }
@@ -163,7 +162,7 @@ void rmr_model_unref(remora_model *m)
 {
     if (m == NULL || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1) return;
     remora_runtime *rt = m->rt;
-    rmr_mem *mem = &rt->ctx.mem;
+    rmr_mem *mem = &m->mem;
     if (m->exec_free != NULL) m->exec_free(m->exec);
     for (uint32_t i = 0; m->layers != NULL && i < m->shape.n_layers; i++) free_layer(m->be, &m->layers[i]);
     rmr_free(mem, m->layers, m->shape.n_layers * sizeof *m->layers);
@@ -175,6 +174,6 @@ void rmr_model_unref(remora_model *m)
     rmr_file_close(m->mapped);
     rmr_tokenizer_free(m->tok);
     rmr_meta_free(mem, &m->meta);
-    rmr_free(mem, m, sizeof *m);
+    rmr_free(&rt->ctx.mem, m, sizeof *m);
     rmr_runtime_unref(rt);
 }

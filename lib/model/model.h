@@ -27,6 +27,9 @@ struct remora_model {
     remora_runtime *rt;
     rmr_backend *be;
     atomic_uint refs;
+    rmr_mem mem;         /* what belongs to the model besides weights: counted apart for the estimate */
+    rmr_mem session_mem; /* its sessions' structures and rows */
+    atomic_uint_least64_t kv_bytes; /* live cache pages of all sessions */
     rmr_shape shape;
     rmr_layer *layers; /* [n_layers] */
     rmr_weight *embed, *norm, *head, *inv_freq;
@@ -35,8 +38,9 @@ struct remora_model {
     rmr_meta meta;
     rmr_buffer *routing; /* [n_layers][n_experts] u64 */
     atomic_int count_routing;
+    atomic_uint_least64_t serial; /* sessions made so far */
     int has_weights;
-    uint64_t weight_bytes, mapped_bytes, other_bytes, n_params, n_params_active;
+    uint64_t weight_bytes, mapped_bytes, n_params, n_params_active;
     uint8_t fingerprint[32];
     char name[96];
     void *exec; /* lib/exec's shared part (rmr_exec), made after loading and freed through exec_free */

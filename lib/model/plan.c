@@ -55,7 +55,7 @@ static remora_status find(planner *p, const char *name, uint64_t rows, uint64_t 
 
 static remora_status add_item(planner *p, const rmr_plan_item *item)
 {
-    const uint64_t bytes = p->m->be->ops->weight_bytes(p->m->be, &item->desc);
+    const uint64_t bytes = item->adopt ? 0 : p->m->be->ops->weight_bytes(p->m->be, &item->desc);
     RMR_TRY(rmr_grow(p->mem, &p->plan->items, &p->plan->cap, p->plan->n + 1, sizeof *item, p->err));
     if (!rmr_add_ok(p->plan->weight_bytes, bytes, &p->plan->weight_bytes))
         RMR_FAIL(p->err, REMORA_E_FORMAT, "checkpoint: the sizes of all weights overflow");
@@ -79,6 +79,14 @@ static void full_name(const planner *p, char *buf, size_t cap, const char *part)
         snprintf(buf, cap, "model.layers.%u.%s", p->layer, part);
 }
 
+/* A table in mapped or borrowed memory, aligned for its elements, is used where it lies. */
+static void adopt_if_possible(planner *p, rmr_plan_item *it)
+{
+    const unsigned char *data = rmr_file_data(it->tensor->file);
+    it->adopt = data != NULL && (uintptr_t)(data + it->tensor->offset) % rmr_elem_size(it->desc.elem) == 0;
+    if (it->adopt) p->plan->mapped_bytes += it->tensor->bytes;
+}
+
 static remora_status whole(planner *p, rmr_weight **w, rmr_weight_use use, const char *part, uint64_t rows,
                            uint64_t cols)
 {
@@ -89,6 +97,7 @@ static remora_status whole(planner *p, rmr_weight **w, rmr_weight_use use, const
     it.desc = (rmr_weight_desc){use, RMR_ELEM_F32, 1, (uint32_t)rows, (uint32_t)cols};
     RMR_TRY(elem_of(it.tensor, &it.desc.elem, p->err));
     count_params(p, rows * cols, 1, 1);
+    if (use == RMR_USE_TABLE) adopt_if_possible(p, &it);
     return add_item(p, &it);
 }
 
@@ -234,7 +243,7 @@ static remora_status outside_layers(planner *p)
 
 remora_status rmr_plan_make(remora_model *m, const rmr_checkpoint *ck, rmr_plan *plan, remora_error *err)
 {
-    planner p = {m, &m->rt->ctx.mem, ck, plan, 0, err};
+    planner p = {m, &m->mem, ck, plan, 0, err};
     const rmr_shape *s = &m->shape;
     *plan = (rmr_plan){0};
     uint64_t n_stacks = 0;

@@ -20,6 +20,7 @@ typedef struct rmr_plan_item {
     rmr_take take;
     const rmr_tensor *tensor;        /* WHOLE and KV: the tensor */
     const rmr_tensor *const *stack;  /* STACK: one for each matrix, in the plan's table */
+    int adopt;                       /* the table can be used where it lies in the source's memory */
 } rmr_plan_item;
 
 typedef struct rmr_plan {
@@ -29,6 +30,7 @@ typedef struct rmr_plan {
     size_t n_stacks, cap_stacks;
     uint8_t *used; /* one for each tensor of the checkpoint */
     uint64_t weight_bytes;   /* on the backend */
+    uint64_t mapped_bytes;   /* adopted */
     uint64_t n_params, n_params_active;
 } rmr_plan;
 

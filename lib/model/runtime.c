@@ -27,12 +27,7 @@ remora_status rmr_runtime_create(const remora_runtime_opts *o, remora_runtime **
     rmr_mem_init(&mem);
     remora_runtime *rt = rmr_calloc(&mem, 1, sizeof *rt);
     if (rt == NULL) return rmr_error_nomem(err, "runtime", sizeof *rt);
-    rt->ctx.mem.user = mem.user;
-    rt->ctx.mem.alloc = mem.alloc;
-    rt->ctx.mem.resize = mem.resize;
-    rt->ctx.mem.release = mem.release;
-    rmr_mem_init(&rt->ctx.mem);
-    atomic_init(&rt->ctx.mem.bytes, sizeof *rt);
+    rmr_mem_share(&rt->ctx.mem, &mem);
     rt->ctx.log = (rmr_log){o->log_user, o->log, o->log_level > 0 ? o->log_level : REMORA_LOG_INFO};
     atomic_init(&rt->refs, 1);
     remora_status st = rmr_pool_create(&rt->ctx.mem, (uint32_t)o->n_threads, o->run, o->run_user, &rt->ctx.pool, err);
@@ -56,7 +51,7 @@ void rmr_runtime_unref(remora_runtime *rt)
     if (rt->cpu != NULL) rt->cpu->ops->free(rt->cpu);
     rmr_pool_free(rt->ctx.pool);
     /* The runtime's own block is released through a copy of the hooks it contains. */
-    rmr_mem mem = {.user = rt->ctx.mem.user, .alloc = rt->ctx.mem.alloc, .resize = rt->ctx.mem.resize,
-                   .release = rt->ctx.mem.release};
+    rmr_mem mem;
+    rmr_mem_share(&mem, &rt->ctx.mem);
     rmr_free(&mem, rt, sizeof *rt);
 }

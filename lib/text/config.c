@@ -6,7 +6,7 @@
 
 #define TOKENIZER "tokenizer_config.json"
 
-enum { CONFIG_LIMIT = 64 << 20 };
+enum { CONFIG_LIMIT = 4 << 20 /* bounds jansson's tree */ };
 
 /* The parsed file, or NULL when there is none. */
 static remora_status load_file(rmr_mem *mem, rmr_source *src, const char *name, json_t **out,

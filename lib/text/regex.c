@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "translate.h"
+#include "utf8.h"
 
 enum {
     HEAP_LIMIT_KIB = 128 * 1024, /* backtracking frames of one attempt */
@@ -20,9 +21,13 @@ enum {
 
 struct rmr_regex {
     rmr_mem *mem;
-    pcre2_code *code;
+    pcre2_code *code; /* NULL: the pattern is space_end */
     char field[64];
 };
+
+/* DeepSeek-V2's splits include this one. On a run of n spaces before anything else every start
+ * fails after n steps, so it is done by hand (find_space_end), once over each run. */
+static const char space_end[] = "\\s+$";
 
 struct rmr_matcher {
     rmr_mem *mem;
@@ -108,7 +113,9 @@ remora_status rmr_regex_compile(rmr_mem *mem, const char *field, const char *pat
     if (re == NULL) return rmr_error_nomem(err, field, sizeof *re);
     re->mem = mem;
     snprintf(re->field, sizeof re->field, "%s", field);
-    if (literal) {
+    if (!literal && n == sizeof space_end - 1 && memcmp(pattern, space_end, n) == 0) {
+        st = REMORA_OK;
+    } else if (literal) {
         st = compile_translated(mem, re, pattern, n, PCRE2_LITERAL, err);
     } else {
         st = rmr_regex_translate(re->field, pattern, n, &text, err);
@@ -162,9 +169,40 @@ void rmr_matcher_free(rmr_matcher *m)
     rmr_free(m->mem, m, sizeof *m);
 }
 
+static int is_space(uint32_t cp)
+{
+    return (cp >= 9 && cp <= 13) || cp == 0x20 || cp == 0x85 || cp == 0xA0 || cp == 0x1680 ||
+           (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 || cp == 0x202F ||
+           cp == 0x205F || cp == 0x3000;
+}
+
+/* A run of spaces up to its last line end, which is the end of s or stands before a newline. */
+static remora_status find_space_end(const char *s, size_t n, size_t from, size_t *begin,
+                                    size_t *end)
+{
+    size_t i = from, start = 0, last = 0;
+    int in_run = 0;
+    while (i < n) {
+        uint32_t cp;
+        const size_t len = rmr_utf8_step((const unsigned char *)s + i, n - i, &cp);
+        const int space = is_space(cp);
+        if (space && !in_run) start = last = i;
+        if (space && cp == '\n') last = i;
+        if (!space && in_run && last > start) break;
+        in_run = space;
+        i += len;
+    }
+    if (i == n && in_run) last = n;
+    if (last <= start) return REMORA_END;
+    *begin = start;
+    *end = last;
+    return REMORA_OK;
+}
+
 remora_status rmr_regex_find(const rmr_regex *re, rmr_matcher *m, const char *s, size_t n,
                              size_t from, size_t *begin, size_t *end, remora_error *err)
 {
+    if (re->code == NULL) return find_space_end(s, n, from, begin, end);
     m->at = from;
     const int rc =
         pcre2_match(re->code, (PCRE2_SPTR)s, n, from, PCRE2_NO_UTF_CHECK, m->data, m->context);

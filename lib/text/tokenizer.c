@@ -4,7 +4,28 @@
 #include "json.h"
 #include "tok.h"
 
-enum { FILE_LIMIT = 256 << 20 };
+enum { FILE_LIMIT = 64 << 20 };
+
+/* jansson's tree is many times as large as its text when the text is mostly punctuation. A real
+ * file has about 4 values per token; one with far more than that is not a tokenizer. */
+static remora_status check_values(const char *data, uint64_t size, uint32_t n_vocab,
+                                  remora_error *err)
+{
+    const uint64_t limit = 8 * (uint64_t)n_vocab + 65536;
+    uint64_t values = 0;
+    int quoted = 0;
+    for (uint64_t i = 0; i < size; i++) {
+        const char c = data[i];
+        if (c == '"') quoted = !quoted;
+        if (quoted && c == '\\') i++;
+        if (!quoted && (c == ',' || c == '[' || c == '{')) values++;
+    }
+    if (values > limit)
+        RMR_FAIL(err, REMORA_E_FORMAT,
+                 "tokenizer.json: %llu values, far too many for a vocabulary of %u",
+                 (unsigned long long)values, n_vocab);
+    return REMORA_OK;
+}
 
 static remora_status load(rmr_tokenizer *t, rmr_source *src, remora_error *err)
 {
@@ -12,7 +33,8 @@ static remora_status load(rmr_tokenizer *t, rmr_source *src, remora_error *err)
     uint64_t size = 0;
     json_t *root = NULL;
     RMR_TRY(rmr_file_load(src, "tokenizer.json", FILE_LIMIT, &data, &size, err));
-    remora_status st = rmr_json_parse("tokenizer.json", data, (size_t)size, &root, err);
+    remora_status st = check_values(data, size, t->n_vocab, err);
+    if (st >= 0) st = rmr_json_parse("tokenizer.json", data, (size_t)size, &root, err);
     rmr_free(t->mem, data, (size_t)size + 1); /* before the tables are built: megabytes */
     if (st >= 0) st = rmr_tok_load_vocab(t, root, err);
     if (st >= 0) st = rmr_tok_load_pipeline(t, root, err);

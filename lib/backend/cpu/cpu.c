@@ -49,6 +49,12 @@ static remora_status buffer_create(rmr_backend *be, uint64_t bytes, rmr_buffer *
     return REMORA_OK;
 }
 
+static uint64_t buffer_bytes(rmr_backend *be, uint64_t bytes)
+{
+    (void)be;
+    return bytes + sizeof(rmr_buffer);
+}
+
 static void buffer_free(rmr_backend *be, rmr_buffer *b)
 {
     rmr_cpu *c = cpu_of(be);
@@ -103,6 +109,7 @@ static const rmr_backend_ops cpu_ops = {
     .weight_adopt = rmr_cpu_weight_adopt,
     .weight_upload = rmr_cpu_weight_upload,
     .weight_free = rmr_cpu_weight_free,
+    .buffer_bytes = buffer_bytes,
     .buffer_create = buffer_create,
     .buffer_free = buffer_free,
     .buffer_address = buffer_address,

@@ -29,7 +29,7 @@ uint64_t rmr_cpu_weight_bytes(rmr_backend *be, const rmr_weight_desc *d)
 {
     rmr_weight w;
     (void)be;
-    return lay_out(d, &w) ? w.bytes : UINT64_MAX;
+    return lay_out(d, &w) ? w.bytes + sizeof w : UINT64_MAX;
 }
 
 remora_status rmr_cpu_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out, remora_error *err)

@@ -18,9 +18,9 @@ enum { NV = RMR_TILE / VEC_LANES }; /* vectors in 16 lanes */
 
 enum {
     PREFETCH = 8192, /* bytes ahead, over all tiles in flight */
-    K_BLOCK = 512, /* K values of one pass when there are many rows: the x block stays in the first
+    K_BLOCK = 384, /* K values of one pass when there are many rows: the x block stays in the first
                       cache */
-    TILE_BLOCK = 16, /* tiles of one pass: their K block stays in the second cache */
+    TILE_BLOCK = 24, /* tiles of one pass: their K block stays in the second cache */
     K_PAD = 16,      /* rows of the packed x block do not share cache sets */
 };
 

@@ -1,0 +1,81 @@
+/* Library, runtime and devices. */
+#include <string.h>
+
+#include "checks.h"
+#include "runtime.h"
+
+#define STR2(x) #x
+#define STR(x) STR2(x)
+#define VERSION STR(REMORA_VERSION_MAJOR) "." STR(REMORA_VERSION_MINOR) "." STR(REMORA_VERSION_PATCH)
+
+uint32_t remora_version(void)
+{
+    return REMORA_VERSION_NUM;
+}
+
+const char *remora_version_string(void)
+{
+    return VERSION;
+}
+
+const char *remora_build_info(void)
+{
+    return "remora " VERSION
+#if defined(__clang__)
+           ", clang " __clang_version__
+#elif defined(__GNUC__)
+           ", gcc " __VERSION__
+#endif
+#if defined(__x86_64__)
+           ", x86-64 (ref, avx2, avx512)"
+#elif defined(__aarch64__)
+           ", aarch64 (ref, neon)"
+#else
+           ", ref"
+#endif
+           ", backends: cpu";
+}
+
+remora_status remora_abi_check(uint32_t header_version)
+{
+    const uint32_t major = header_version >> 24, minor = header_version >> 16 & 0xff;
+    return major == REMORA_VERSION_MAJOR && minor <= REMORA_VERSION_MINOR ? REMORA_OK : REMORA_E_STRUCT;
+}
+
+const char *remora_status_name(remora_status s)
+{
+    return rmr_status_name(s);
+}
+
+remora_status remora_runtime_create(const remora_runtime_opts *opts, remora_runtime **out, remora_error *err)
+{
+    RMR_NEED(out != NULL, err, "out is NULL");
+    *out = NULL;
+    RMR_IN(remora_runtime_opts, o, opts, err);
+    if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "unknown runtime flags 0x%x", o.flags);
+    const int hooks = (o.alloc != NULL) + (o.resize != NULL) + (o.release != NULL);
+    RMR_NEED(hooks == 0 || hooks == 3, err, "alloc, resize and release: all three or none");
+    RMR_NEED(o.n_threads >= 0, err, "n_threads is negative");
+    RMR_NEED(o.log_level >= 0 && o.log_level <= REMORA_LOG_DEBUG, err, "log_level is out of range");
+    RMR_NEED(o.n_extra == 0 || o.extra != NULL, err, "extra is NULL");
+    return rmr_runtime_create(&o, out, err);
+}
+
+void remora_runtime_free(remora_runtime *rt)
+{
+    rmr_runtime_unref(rt);
+}
+
+uint32_t remora_device_count(const remora_runtime *rt)
+{
+    return rt != NULL ? 1 : 0;
+}
+
+remora_status remora_device_get(const remora_runtime *rt, uint32_t i, remora_device *out)
+{
+    remora_device d = {.struct_size = sizeof d};
+    if (rt == NULL || out == NULL) return REMORA_E_ARG;
+    if (i >= remora_device_count(rt)) return REMORA_E_NOT_FOUND;
+    rt->cpu->ops->describe(rt->cpu, &d);
+    return rmr_struct_out(out, &d, sizeof d, sizeof d);
+}

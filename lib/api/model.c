@@ -1,0 +1,161 @@
+/* Models: open, estimate, info, metadata, routing counters. */
+#include <string.h>
+
+#include "checks.h"
+#include "session.h"
+
+/* The caller's runtime counted once more, or a private one with defaults. */
+static remora_status get_runtime(remora_runtime *given, remora_runtime **out, remora_error *err)
+{
+    if (given == NULL) return remora_runtime_create(NULL, out, err);
+    rmr_runtime_ref(given);
+    *out = given;
+    return REMORA_OK;
+}
+
+static remora_status check_opts(const remora_model_opts *o, remora_error *err)
+{
+    if (o->flags & ~(uint32_t)(REMORA_MODEL_NO_WEIGHTS | REMORA_MODEL_NO_MMAP))
+        RMR_FAIL(err, REMORA_E_STRUCT, "unknown model flags 0x%x", o->flags);
+    if (o->device != NULL && strcmp(o->device, "cpu") != 0)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "device \"%.40s\": this build has \"cpu\"", o->device);
+    if (o->n_extra > 0)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "unknown extra option \"%.60s\"",
+                 o->extra != NULL && o->extra[0].key != NULL ? o->extra[0].key : "");
+    return REMORA_OK;
+}
+
+static remora_status open_model(remora_runtime *rt, const remora_source *src, const remora_model_opts *o,
+                                remora_model **out, remora_error *err)
+{
+    remora_model *m;
+    remora_runtime *own;
+    RMR_TRY(get_runtime(rt, &own, err));
+    remora_status st = rmr_model_open(own, src, o, &m, err);
+    if (st >= 0) {
+        st = rmr_exec_attach(m, err);
+        if (st < 0) rmr_model_unref(m);
+    }
+    rmr_runtime_unref(own); /* the model holds its own count */
+    if (st >= 0) *out = m;
+    return st;
+}
+
+remora_status remora_model_open(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts,
+                                remora_model **out, remora_error *err)
+{
+    RMR_NEED(out != NULL, err, "out is NULL");
+    *out = NULL;
+    RMR_NEED(src != NULL, err, "source is NULL");
+    RMR_IN(remora_source, s, src, err);
+    RMR_IN(remora_model_opts, o, opts, err);
+    RMR_TRY(check_opts(&o, err));
+    return open_model(rt, &s, &o, out, err);
+}
+
+void remora_model_free(remora_model *m)
+{
+    rmr_model_unref(m);
+}
+
+/* The plan of open without its weights, and the sizes that sessions would take: the same code as the real thing. */
+remora_status remora_model_estimate(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts,
+                                    const remora_session_opts *sopts, uint32_t n_sessions, remora_memory *out,
+                                    remora_error *err)
+{
+    remora_model *m;
+    remora_memory e;
+    RMR_NEED(src != NULL && out != NULL, err, "source or out is NULL");
+    RMR_IN(remora_source, s, src, err);
+    RMR_IN(remora_model_opts, o, opts, err);
+    RMR_IN(remora_session_opts, so, sopts, err);
+    RMR_TRY(check_opts(&o, err));
+    o.flags |= REMORA_MODEL_NO_WEIGHTS;
+    o.host_budget = 0;
+    RMR_TRY(open_model(rt, &s, &o, &m, err));
+    const remora_status st = rmr_session_estimate(m, &so, n_sessions, &e, err);
+    rmr_model_unref(m);
+    RMR_TRY(st);
+    const remora_status fits = rmr_struct_out(out, &e, sizeof e, sizeof e);
+    if (fits < 0) RMR_FAIL(err, fits, "remora_memory: struct_size is too small");
+    return REMORA_OK;
+}
+
+remora_status remora_model_get_info(const remora_model *m, remora_model_info *out)
+{
+    if (m == NULL || out == NULL) return REMORA_E_ARG;
+    const rmr_shape *s = &m->shape;
+    remora_model_info i = {.struct_size = sizeof i,
+                           .n_layers = s->n_layers,
+                           .n_vocab = s->n_vocab,
+                           .n_hidden = s->n_hidden,
+                           .n_heads = s->mla.heads,
+                           .kv_lora_rank = s->mla.rank,
+                           .rope_dim = s->mla.rope,
+                           .n_experts = s->moe.n_experts,
+                           .n_experts_used = s->moe.n_used,
+                           .n_shared_experts = s->n_shared,
+                           .n_dense_layers = s->moe.n_experts > 0 ? s->n_dense : s->n_layers,
+                           .max_context = s->max_context,
+                           .has_tokenizer = m->tok != NULL,
+                           .n_params = m->n_params,
+                           .n_params_active = m->n_params_active,
+                           .weight_bytes = m->weight_bytes + m->mapped_bytes};
+    memcpy(i.fingerprint, m->fingerprint, sizeof i.fingerprint);
+    memcpy(i.family, s->family, sizeof i.family);
+    memcpy(i.name, m->name, sizeof i.name);
+    return rmr_struct_out(out, &i, sizeof i, sizeof i);
+}
+
+remora_status remora_model_get_memory(const remora_model *m, remora_memory *out)
+{
+    remora_memory e;
+    if (m == NULL || out == NULL) return REMORA_E_ARG;
+    rmr_session_memory((remora_model *)(uintptr_t)m, &e);
+    return rmr_struct_out(out, &e, sizeof e, sizeof e);
+}
+
+/* Two-call text: *n counts the bytes without the terminator; cap must hold them and it. */
+static remora_status give_text(const char *text, char *buf, size_t cap, size_t *n)
+{
+    const size_t len = strlen(text);
+    if (n != NULL) *n = len;
+    if (buf == NULL || cap < len + 1) return REMORA_E_BUFFER;
+    memcpy(buf, text, len + 1);
+    return REMORA_OK;
+}
+
+remora_status remora_model_meta(const remora_model *m, const char *key, char *buf, size_t cap, size_t *n)
+{
+    if (m == NULL || key == NULL) return REMORA_E_ARG;
+    for (size_t i = 0; i < m->meta.n; i++)
+        if (strcmp(m->meta.items[i].key, key) == 0) return give_text(m->meta.items[i].value, buf, cap, n);
+    return REMORA_E_NOT_FOUND;
+}
+
+remora_status remora_model_meta_key(const remora_model *m, uint32_t i, char *buf, size_t cap, size_t *n)
+{
+    if (m == NULL) return REMORA_E_ARG;
+    if (i >= m->meta.n) return REMORA_E_NOT_FOUND;
+    return give_text(m->meta.items[i].key, buf, cap, n);
+}
+
+remora_status remora_routing_enable(remora_model *m, int32_t on)
+{
+    if (m == NULL) return REMORA_E_ARG;
+    atomic_store_explicit(&m->count_routing, on != 0, memory_order_relaxed);
+    return REMORA_OK;
+}
+
+remora_status remora_routing_read(remora_model *m, uint32_t layer, int32_t reset, uint64_t *counts, size_t cap,
+                                  size_t *n)
+{
+    if (m == NULL || n == NULL) return REMORA_E_ARG;
+    if (layer >= m->shape.n_layers || !rmr_shape_is_moe(&m->shape, layer)) return REMORA_E_NOT_FOUND;
+    const uint32_t experts = m->shape.moe.n_experts;
+    const uint64_t bytes = experts * sizeof *counts, off = layer * bytes;
+    *n = experts;
+    if (counts == NULL || cap < experts) return REMORA_E_BUFFER;
+    RMR_TRY(m->be->ops->buffer_read(m->be, m->routing, off, counts, bytes, NULL));
+    return reset ? m->be->ops->buffer_zero(m->be, m->routing, off, bytes, NULL) : REMORA_OK;
+}

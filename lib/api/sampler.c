@@ -1,0 +1,102 @@
+/* Samplers and generation. */
+#include "checks.h"
+#include "session.h"
+
+struct remora_sampler {
+    remora_model *model; /* counted */
+    rmr_chain *chain;
+};
+
+/* Takes over `chain`, whatever happens. */
+static remora_status wrap(remora_model *m, rmr_chain *chain, remora_sampler **out, remora_error *err)
+{
+    remora_sampler *p = rmr_alloc(&m->rt->ctx.mem, sizeof *p);
+    if (p == NULL) {
+        rmr_chain_free(chain);
+        return rmr_error_nomem(err, "sampler", sizeof *p);
+    }
+    *p = (remora_sampler){m, chain};
+    rmr_model_ref(m);
+    *out = p;
+    return REMORA_OK;
+}
+
+remora_status remora_sampler_create(remora_model *m, uint64_t seed, remora_sampler **out, remora_error *err)
+{
+    rmr_chain *chain;
+    RMR_NEED(out != NULL, err, "out is NULL");
+    *out = NULL;
+    RMR_NEED(m != NULL, err, "model is NULL");
+    RMR_TRY(rmr_chain_create(&m->rt->ctx.mem, m->shape.n_vocab, seed, &chain, err));
+    return wrap(m, chain, out, err);
+}
+
+remora_status remora_sampler_add(remora_sampler *p, const remora_stage *stage, remora_error *err)
+{
+    RMR_NEED(p != NULL && stage != NULL, err, "sampler or stage is NULL");
+    RMR_IN(remora_stage, st, stage, err);
+    return rmr_chain_add(p->chain, &st, err);
+}
+
+remora_status remora_sampler_clone(const remora_sampler *p, remora_sampler **out)
+{
+    rmr_chain *chain;
+    if (out == NULL) return REMORA_E_ARG;
+    *out = NULL;
+    if (p == NULL) return REMORA_E_ARG;
+    RMR_TRY(rmr_chain_clone(p->chain, &chain));
+    return wrap(p->model, chain, out, NULL);
+}
+
+void remora_sampler_reset(remora_sampler *p, uint64_t seed)
+{
+    if (p != NULL) rmr_chain_reset(p->chain, seed);
+}
+
+remora_status remora_sampler_accept(remora_sampler *p, remora_token t)
+{
+    return p != NULL ? rmr_chain_accept(p->chain, t) : REMORA_E_ARG;
+}
+
+remora_status remora_sampler_pick(remora_sampler *p, remora_session *s, uint32_t row, remora_token *out)
+{
+    if (p == NULL || s == NULL || out == NULL) return REMORA_E_ARG;
+    if (p->model->shape.n_vocab != s->model->shape.n_vocab) return REMORA_E_MISMATCH;
+    if (row >= s->rows.n_ready) return REMORA_E_NOT_FOUND;
+    return rmr_chain_pick(p->chain, s->rows.logits + (size_t)row * s->model->shape.n_vocab, s->model->shape.n_vocab,
+                          out);
+}
+
+remora_status remora_sampler_pick_from(remora_sampler *p, const float *logits, size_t n, remora_token *out)
+{
+    if (p == NULL || logits == NULL || out == NULL) return REMORA_E_ARG;
+    return rmr_chain_pick(p->chain, logits, n, out);
+}
+
+void remora_sampler_free(remora_sampler *p)
+{
+    if (p == NULL) return;
+    remora_model *m = p->model;
+    rmr_chain_free(p->chain);
+    rmr_free(&m->rt->ctx.mem, p, sizeof *p);
+    rmr_model_unref(m);
+}
+
+remora_status remora_generate(remora_session *s, remora_sampler *p, const remora_gen_opts *opts, remora_token *out,
+                              size_t cap, size_t *n, remora_error *err)
+{
+    RMR_NEED(s != NULL && p != NULL && n != NULL, err, "session, sampler or n is NULL");
+    *n = 0;
+    RMR_NEED(out != NULL && cap > 0, err, "out has no room");
+    RMR_IN(remora_gen_opts, o, opts, err);
+    if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "unknown generate flags 0x%x", o.flags);
+    RMR_NEED(o.budget_us >= 0, err, "budget_us is negative");
+    if (p->model->shape.n_vocab != s->model->shape.n_vocab)
+        RMR_FAIL(err, REMORA_E_MISMATCH, "the sampler is for a vocabulary of %u tokens, the session has %u",
+                 p->model->shape.n_vocab, s->model->shape.n_vocab);
+    const remora_status st = rmr_session_enter(s);
+    if (st < 0) RMR_FAIL(err, st, "the session is in use");
+    const remora_status done = rmr_generate(s, p->chain, &o, out, cap, n, err);
+    rmr_session_leave(s);
+    return done;
+}

@@ -1,0 +1,242 @@
+/* Evaluation: pending tokens of one or several sessions are cut into steps of at most `chunk` rows, a step runs
+ * slice by slice (a layer, or one pass of the head), and between slices the cancel word and the budget are read.
+ *
+ * A step that ran out of budget stays with the first session of the batch and goes on when the same sessions come
+ * back; in any other case it is dropped and done again, which costs time but changes nothing: results do not depend
+ * on how the work was cut (P22). The committed length of a session moves only when its step is complete. */
+#include <string.h>
+
+#include "clock.h"
+#include "session.h"
+
+typedef struct evaluation {
+    remora_session *const *s;
+    size_t n;
+    const remora_eval_opts *o;
+    uint64_t start_us;
+    uint64_t rows_left; /* under max_tokens */
+    int ran;            /* slices run by this call */
+    remora_error *err;
+} evaluation;
+
+void rmr_flight_drop(remora_session *lead)
+{
+    if (lead->flight.ctx == NULL) return;
+    rmr_exec_give(lead->model, lead->flight.ctx);
+    lead->flight.ctx = NULL;
+    lead->flight.n_parts = 0;
+}
+
+/* Is the step that `lead` holds made of exactly untouched sessions of this call? */
+static int flight_fits(const evaluation *e)
+{
+    const rmr_flight *f = &e->s[0]->flight;
+    for (size_t i = 0; i < f->n_parts; i++) {
+        size_t k = 0;
+        while (k < e->n && e->s[k] != f->parts[i].session) k++;
+        if (k == e->n || e->s[k]->serial != f->parts[i].serial || e->s[k]->epoch != f->parts[i].epoch) return 0;
+    }
+    return f->ctx != NULL;
+}
+
+/* ---- forming a step ---- */
+
+static void add_run(rmr_inputs *in, const remora_session *s, uint32_t row, uint32_t pos, uint32_t page0)
+{
+    const rmr_form form = s->flags[pos] & RMR_TOKEN_EXPANDED ? RMR_FORM_EXPANDED : RMR_FORM_ABSORBED;
+    rmr_run *last = in->n_runs > 0 ? &in->run[in->n_runs - 1] : NULL;
+    if (last != NULL && last->page0 == page0 && last->form == form && last->row0 + last->n_rows == row) {
+        last->n_rows++;
+        return;
+    }
+    in->run[in->n_runs++] = (rmr_run){row, 1, pos, page0, form, s->kv.elem};
+}
+
+/* Put up to `room` pending tokens of one session into the step. */
+static void add_part(rmr_flight *f, remora_session *s, uint32_t room)
+{
+    rmr_context *c = f->ctx;
+    rmr_inputs *in = &c->in;
+    const uint64_t pending = s->n_tokens - s->committed;
+    const uint32_t n = pending < room ? (uint32_t)pending : room, page0 = in->n_pages;
+    const uint64_t end = s->committed + n;
+    f->parts[f->n_parts++] = (rmr_part){s, s->serial, s->epoch, in->n_rows, n, 0};
+    rmr_kv_addresses(&s->kv, end, in->page + page0);
+    in->n_pages += (uint32_t)rmr_kv_pages(end);
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t pos = (uint32_t)s->committed + i;
+        in->token[in->n_rows] = s->tokens[pos];
+        in->pos[in->n_rows] = pos;
+        add_run(in, s, in->n_rows, pos, page0);
+        if (s->flags[pos] & RMR_TOKEN_WANT) c->want[c->n_want++] = in->n_rows;
+        if (s->flags[pos] & RMR_TOKEN_EXPANDED) f->prefill = 1;
+        in->n_rows++;
+    }
+}
+
+static uint32_t step_rows(const evaluation *e)
+{
+    const remora_session *lead = e->s[0];
+    uint32_t rows = lead->chunk;
+    if (e->o->budget_us > 0 && lead->chunk_open && rows > RMR_BUDGET_CHUNK) rows = RMR_BUDGET_CHUNK;
+    return e->rows_left < rows ? (uint32_t)e->rows_left : rows;
+}
+
+static int any_pending(const evaluation *e)
+{
+    for (size_t i = 0; i < e->n; i++)
+        if (e->s[i]->n_tokens > e->s[i]->committed) return 1;
+    return 0;
+}
+
+/* Gather the next step. Sessions whose page tables do not fit any more wait for the step after. */
+static remora_status form_step(const evaluation *e)
+{
+    remora_session *lead = e->s[0];
+    rmr_flight *f = &lead->flight;
+    const uint32_t rows = step_rows(e);
+    uint32_t max_pages = 0;
+    for (size_t i = 0; i < e->n; i++)
+        if (e->s[i]->kv.max > max_pages) max_pages = (uint32_t)e->s[i]->kv.max;
+    RMR_TRY(rmr_grow(lead->mem, &f->parts, &f->cap_parts, e->n < RMR_MIN_PARTS ? RMR_MIN_PARTS : e->n, sizeof *f->parts, e->err));
+    RMR_TRY(rmr_exec_take(lead->model, lead->chunk, max_pages, &f->ctx, e->err));
+    rmr_inputs *in = &f->ctx->in;
+    in->n_rows = in->n_runs = in->n_pages = in->n_out = 0;
+    f->ctx->n_want = 0;
+    f->n_parts = 0;
+    f->next_slice = f->next_want = 0;
+    f->us = 0;
+    f->prefill = 0;
+    for (size_t i = 0; i < e->n && in->n_rows < rows; i++) {
+        remora_session *s = e->s[i];
+        if (s->n_tokens == s->committed || s->kv.n > f->ctx->max_pages - in->n_pages) continue;
+        add_part(f, s, rows - in->n_rows);
+    }
+    const remora_status st = rmr_exec_begin(lead->model, f->ctx, e->err);
+    if (st < 0) rmr_flight_drop(lead);
+    return st;
+}
+
+/* ---- running it ---- */
+
+static rmr_part *part_of(rmr_flight *f, uint32_t row)
+{
+    rmr_part *p = f->parts;
+    while (row >= p->row0 + p->n_rows) p++;
+    return p;
+}
+
+/* One pass of the head: wanted rows of one session, which lie together in its output. They count as ready when the
+ * step is committed. */
+static remora_status head_pass(const evaluation *e)
+{
+    rmr_flight *f = &e->s[0]->flight;
+    const uint32_t *want = f->ctx->want + f->next_want;
+    const uint32_t left = f->ctx->n_want - f->next_want;
+    rmr_part *p = part_of(f, want[0]);
+    remora_session *s = p->session;
+    const rmr_shape *shape = &s->model->shape;
+    const size_t row = s->rows.n_ready + p->n_out;
+    uint32_t n = 1, hidden = 0;
+    while (n < left && n < RMR_HEAD_ROWS && want[n] < p->row0 + p->n_rows) n++;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint8_t flags = s->flags[s->committed + want[i] - p->row0];
+        s->rows.has_hidden[row + i] = (flags & RMR_TOKEN_WANT_HIDDEN) != 0;
+        hidden |= flags & RMR_TOKEN_WANT_HIDDEN;
+    }
+    RMR_TRY(rmr_exec_head(s->model, f->ctx, f->next_want, n, s->rows.logits + row * shape->n_vocab,
+                          hidden ? s->rows.hidden + row * shape->n_hidden : NULL, e->err));
+    p->n_out += n;
+    f->next_want += n;
+    return REMORA_OK;
+}
+
+static void count(remora_session *s, uint32_t rows, int prefill, uint64_t us)
+{
+    if (prefill) {
+        s->stats.prefill_tokens += rows;
+        s->stats.prefill_us += us;
+    } else {
+        s->stats.decode_tokens += rows;
+        s->stats.decode_us += us;
+    }
+}
+
+static void commit(evaluation *e)
+{
+    remora_session *lead = e->s[0];
+    rmr_flight *f = &lead->flight;
+    for (size_t i = 0; i < f->n_parts; i++) {
+        remora_session *s = f->parts[i].session;
+        s->committed += f->parts[i].n_rows;
+        s->rows.n_ready += f->parts[i].n_out;
+        s->epoch++;
+        count(s, f->parts[i].n_rows, f->prefill, f->us);
+        e->rows_left -= e->rows_left < f->parts[i].n_rows ? e->rows_left : f->parts[i].n_rows;
+    }
+    rmr_flight_drop(lead);
+}
+
+static remora_status next_slice(evaluation *e)
+{
+    remora_session *lead = e->s[0];
+    rmr_flight *f = &lead->flight;
+    const uint64_t t0 = rmr_clock_us();
+    remora_status st;
+    if (f->next_slice < rmr_exec_slices(lead->model))
+        st = rmr_exec_slice(lead->model, f->ctx, f->next_slice++, e->err);
+    else
+        st = head_pass(e);
+    const uint64_t us = rmr_clock_us() - t0;
+    f->us += us;
+    for (size_t i = 0; i < f->n_parts; i++) {
+        remora_session *s = f->parts[i].session;
+        if (us > s->stats.longest_slice_us) s->stats.longest_slice_us = us;
+    }
+    e->ran = 1;
+    return st;
+}
+
+static int flight_done(const remora_session *lead)
+{
+    return lead->flight.next_slice == rmr_exec_slices(lead->model) &&
+           lead->flight.next_want == lead->flight.ctx->n_want;
+}
+
+static remora_status give_up(evaluation *e, remora_status st, const char *why)
+{
+    rmr_flight_drop(e->s[0]);
+    return why != NULL ? rmr_error_set(e->err, st, 0, "%s", why) : st;
+}
+
+/* Run the step to its end, or until the budget is used up (MORE). */
+static remora_status fly(evaluation *e)
+{
+    remora_session *lead = e->s[0];
+    while (!flight_done(lead)) {
+        if (e->o->cancel != NULL && __atomic_load_n(e->o->cancel, __ATOMIC_RELAXED) != 0)
+            return give_up(e, REMORA_E_CANCELLED, "evaluation was cancelled");
+        if (e->ran && e->o->budget_us > 0 && rmr_clock_us() - e->start_us >= (uint64_t)e->o->budget_us)
+            return REMORA_MORE;
+        const remora_status st = next_slice(e);
+        if (st < 0) return give_up(e, st, NULL);
+    }
+    commit(e);
+    return REMORA_OK;
+}
+
+remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opts *o, remora_error *err)
+{
+    evaluation e = {s, n, o, rmr_clock_us(), o->max_tokens > 0 ? o->max_tokens : UINT64_MAX, 0, err};
+    for (size_t i = 0; i < n; i++)
+        if (i > 0 || !flight_fits(&e)) rmr_flight_drop(s[i]);
+    while (s[0]->flight.ctx != NULL || any_pending(&e)) {
+        if (s[0]->flight.ctx == NULL) {
+            if (e.rows_left == 0) return REMORA_MORE;
+            RMR_TRY(form_step(&e));
+        }
+        const remora_status st = fly(&e);
+        if (st != REMORA_OK) return st;
+    }
+    return REMORA_OK;
+}

@@ -1,0 +1,235 @@
+#include "session.h"
+
+#include <string.h>
+
+enum { RUNTIME_BYTES = 4096 }; /* the runtime, its pool and the backend: an upper bound */
+
+remora_status rmr_session_enter(remora_session *s)
+{
+    return atomic_exchange_explicit(&s->busy, 1, memory_order_acquire) != 0 ? REMORA_E_BUSY : REMORA_OK;
+}
+
+void rmr_session_leave(remora_session *s)
+{
+    atomic_store_explicit(&s->busy, 0, memory_order_release);
+}
+
+static uint32_t capacity_of(const remora_model *m, const remora_session_opts *o)
+{
+    if (o->capacity > 0) return o->capacity;
+    return m->shape.max_context < RMR_DEFAULT_CAPACITY ? m->shape.max_context : RMR_DEFAULT_CAPACITY;
+}
+
+static uint32_t chunk_of(const remora_model *m, const remora_session_opts *o)
+{
+    const uint32_t chunk = o->chunk > 0 ? o->chunk : RMR_DEFAULT_CHUNK, capacity = capacity_of(m, o);
+    return chunk < capacity ? chunk : capacity;
+}
+
+static rmr_elem elem_of(const remora_session_opts *o)
+{
+    return o->kv_type == REMORA_KV_F32 ? RMR_ELEM_F32 : RMR_ELEM_BF16;
+}
+
+static uint64_t page_bytes(const remora_model *m, rmr_elem elem)
+{
+    return rmr_page_bytes(m->shape.n_layers, rmr_shape_kv_width(&m->shape), elem);
+}
+
+static remora_status check_opts(const remora_model *m, const remora_session_opts *o, remora_error *err)
+{
+    if (o->flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "unknown session flags 0x%x", o->flags);
+    if (o->n_extra > 0)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "unknown extra option \"%.60s\"",
+                 o->extra != NULL && o->extra[0].key != NULL ? o->extra[0].key : "");
+    if (o->kv_type != 0 && o->kv_type != REMORA_KV_BF16 && o->kv_type != REMORA_KV_F32)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "kv_type %d", o->kv_type);
+    if (o->capacity > m->shape.max_context)
+        RMR_FAIL(err, REMORA_E_ARG, "capacity %u is above the model's max_context %u", o->capacity,
+                 m->shape.max_context);
+    if (o->chunk > RMR_MAX_CHUNK) RMR_FAIL(err, REMORA_E_ARG, "chunk %u is above %d", o->chunk, RMR_MAX_CHUNK);
+    return REMORA_OK;
+}
+
+/* Everything but the cache contents. */
+static remora_status make(remora_model *m, uint32_t capacity, uint32_t chunk, int chunk_open, rmr_elem elem,
+                          remora_session **out, remora_error *err)
+{
+    rmr_mem *mem = &m->session_mem;
+    remora_session *s = rmr_calloc(mem, 1, sizeof *s);
+    if (s == NULL) return rmr_error_nomem(err, "session", sizeof *s);
+    s->model = m;
+    s->mem = mem;
+    s->serial = atomic_fetch_add_explicit(&m->serial, 1, memory_order_relaxed);
+    s->capacity = capacity;
+    s->chunk = chunk;
+    s->chunk_open = chunk_open;
+    atomic_init(&s->busy, 0);
+    rmr_model_ref(m);
+    s->tokens = rmr_calloc(mem, capacity, sizeof *s->tokens);
+    s->flags = rmr_calloc(mem, capacity, sizeof *s->flags);
+    remora_status st = REMORA_OK;
+    if (s->tokens == NULL || s->flags == NULL) st = rmr_error_nomem(err, "timeline", (uint64_t)capacity * 5);
+    if (st >= 0) st = rmr_kv_init(&s->kv, mem, m->be, page_bytes(m, elem), elem, capacity, &m->kv_bytes, err);
+    if (st >= 0) st = rmr_rows_make_room(s, 1, 0, err);
+    if (st >= 0) st = rmr_exec_reserve(m, chunk, (uint32_t)s->kv.max, err);
+    if (st < 0) {
+        rmr_session_free(s);
+        return st;
+    }
+    *out = s;
+    return REMORA_OK;
+}
+
+remora_status rmr_session_create(remora_model *m, const remora_session_opts *o, remora_session **out,
+                                 remora_error *err)
+{
+    *out = NULL;
+    RMR_TRY(check_opts(m, o, err));
+    if (!m->has_weights) RMR_FAIL(err, REMORA_E_ARG, "the model was opened without weights");
+    return make(m, capacity_of(m, o), chunk_of(m, o), o->chunk == 0, elem_of(o), out, err);
+}
+
+remora_status rmr_session_fork(remora_session *s, remora_session **out, remora_error *err)
+{
+    remora_session *f;
+    *out = NULL;
+    RMR_TRY(make(s->model, s->capacity, s->chunk, s->chunk_open, s->kv.elem, &f, err));
+    remora_status st = rmr_kv_fork(&f->kv, &s->kv, s->committed, err);
+    if (st >= 0) st = rmr_kv_reserve(&f->kv, s->committed, s->n_tokens, err);
+    if (st >= 0) st = rmr_rows_copy(f, s, err);
+    if (st < 0) {
+        rmr_session_free(f);
+        return st;
+    }
+    memcpy(f->tokens, s->tokens, s->n_tokens * sizeof *s->tokens);
+    memcpy(f->flags, s->flags, s->n_tokens * sizeof *s->flags);
+    f->n_tokens = s->n_tokens;
+    f->committed = s->committed;
+    *out = f;
+    return REMORA_OK;
+}
+
+void rmr_session_free(remora_session *s)
+{
+    if (s == NULL) return;
+    remora_model *m = s->model;
+    rmr_flight_drop(s);
+    rmr_gen_end(s);
+    rmr_free(s->mem, s->flight.parts, s->flight.cap_parts * sizeof *s->flight.parts);
+    rmr_rows_free(s);
+    rmr_kv_free(&s->kv);
+    rmr_free(s->mem, s->tokens, s->capacity * sizeof *s->tokens);
+    rmr_free(s->mem, s->flags, s->capacity * sizeof *s->flags);
+    rmr_free(s->mem, s, sizeof *s);
+    rmr_model_unref(m);
+}
+
+remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o, uint32_t n, remora_memory *out,
+                                   remora_error *err)
+{
+    RMR_TRY(check_opts(m, o, err));
+    const uint64_t capacity = capacity_of(m, o), bytes = page_bytes(m, elem_of(o)), pages = rmr_kv_pages(capacity);
+    const uint64_t session = sizeof(remora_session) + capacity * (sizeof(remora_token) + 1) +
+                             pages * sizeof(rmr_page *) + m->shape.n_vocab * sizeof(float) + 1 +
+                             RMR_MIN_PARTS * sizeof(rmr_part);
+    rmr_session_memory(m, out);
+    out->host_kv = n * pages * rmr_kv_page_cost(m->be, bytes);
+    out->host_scratch = n * session;
+    if (n > 0) out->host_scratch += rmr_exec_context_bytes(m, chunk_of(m, o), (uint32_t)pages);
+    out->kv_bytes_per_token = bytes / RMR_PAGE_TOKENS;
+    return REMORA_OK;
+}
+
+void rmr_session_memory(remora_model *m, remora_memory *out)
+{
+    const rmr_weight_desc freq = {RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, m->shape.mla.rope / 2};
+    const uint64_t counters = (uint64_t)m->shape.n_layers * m->shape.moe.n_experts * sizeof(uint64_t);
+    *out = (remora_memory){.struct_size = sizeof *out, .host_weights = m->weight_bytes,
+                           .host_mapped = m->mapped_bytes};
+    out->host_kv = atomic_load_explicit(&m->kv_bytes, memory_order_relaxed);
+    out->host_scratch = atomic_load_explicit(&m->session_mem.bytes, memory_order_relaxed) + rmr_exec_bytes(m);
+    out->host_other = atomic_load_explicit(&m->mem.bytes, memory_order_relaxed) + sizeof *m +
+                      m->be->ops->weight_bytes(m->be, &freq) + m->be->ops->buffer_bytes(m->be, counters) +
+                      RUNTIME_BYTES;
+    out->kv_bytes_per_token = page_bytes(m, RMR_ELEM_BF16) / RMR_PAGE_TOKENS;
+}
+
+/* ---- the timeline ---- */
+
+static int wants(uint32_t want, size_t i, size_t n)
+{
+    if (want & REMORA_WANT_ALL) return 1;
+    return (want & (REMORA_WANT_LAST | REMORA_WANT_HIDDEN)) != 0 && i + 1 == n;
+}
+
+static remora_status check_append(const remora_session *s, const remora_token *t, size_t n, uint32_t want,
+                                  remora_error *err)
+{
+    if (want & ~(uint32_t)(REMORA_WANT_LAST | REMORA_WANT_ALL | REMORA_WANT_HIDDEN))
+        RMR_FAIL(err, REMORA_E_ARG, "want 0x%x", want);
+    for (size_t i = 0; i < n; i++)
+        if (t[i] < 0 || (uint32_t)t[i] >= s->model->shape.n_vocab)
+            RMR_FAIL(err, REMORA_E_ARG, "token %zu is %d, the vocabulary has %u", i, t[i], s->model->shape.n_vocab);
+    if (n > s->capacity - s->n_tokens)
+        RMR_FAIL(err, REMORA_E_FULL, "%llu tokens and %zu more exceed the capacity %u",
+                 (unsigned long long)s->n_tokens, n, s->capacity);
+    return REMORA_OK;
+}
+
+remora_status rmr_session_append(remora_session *s, const remora_token *t, size_t n, uint32_t want,
+                                 remora_error *err)
+{
+    RMR_TRY(check_append(s, t, n, want, err));
+    if (n == 0) return REMORA_OK;
+    const uint32_t n_rows = want & REMORA_WANT_ALL ? (uint32_t)n : want != 0;
+    const rmr_rows before = s->rows;
+    if (s->n_tokens == s->committed) rmr_rows_clear(&s->rows); /* all evaluated: the old rows go */
+    remora_status st = rmr_rows_make_room(s, n_rows, (want & REMORA_WANT_HIDDEN) != 0, err);
+    if (st >= 0) st = rmr_kv_reserve(&s->kv, s->n_tokens, s->n_tokens + n, err);
+    if (st < 0) {
+        s->rows.n_wanted = before.n_wanted;
+        s->rows.n_ready = before.n_ready;
+        return st;
+    }
+    memcpy(s->tokens + s->n_tokens, t, n * sizeof *t);
+    for (size_t i = 0; i < n; i++) {
+        uint8_t f = n >= RMR_PROMPT_TOKENS ? RMR_TOKEN_EXPANDED : 0;
+        if (wants(want, i, n)) f |= want & REMORA_WANT_HIDDEN ? RMR_TOKEN_WANT | RMR_TOKEN_WANT_HIDDEN : RMR_TOKEN_WANT;
+        s->flags[s->n_tokens + i] = f;
+    }
+    s->n_tokens += n;
+    s->rows.n_wanted += n_rows;
+    return REMORA_OK;
+}
+
+remora_status rmr_session_trim(remora_session *s, uint64_t keep)
+{
+    if (keep > s->n_tokens) return REMORA_E_ARG;
+    rmr_flight_drop(s);
+    s->epoch++;
+    rmr_rows_clear(&s->rows);
+    s->n_tokens = keep;
+    if (s->committed > keep) s->committed = keep;
+    for (uint64_t i = s->committed; i < keep; i++)
+        if (s->flags[i] & RMR_TOKEN_WANT) s->rows.n_wanted++; /* still pending: their rows are still to come */
+    rmr_kv_trim(&s->kv, keep);
+    return REMORA_OK;
+}
+
+remora_status rmr_session_sync(remora_session *s, const remora_token *t, size_t n, uint32_t want, size_t *reused,
+                               remora_error *err)
+{
+    size_t keep = 0;
+    while (keep < n && keep < s->n_tokens && s->tokens[keep] == t[keep]) keep++;
+    if (keep == n && n > 0 && want != REMORA_WANT_NONE) keep = n - 1; /* a row needs a token to be evaluated */
+    const uint64_t had = s->n_tokens;
+    s->n_tokens = keep; /* what the checks of append will see */
+    const remora_status st = check_append(s, t + keep, n - keep, want, err);
+    s->n_tokens = had;
+    RMR_TRY(st);
+    RMR_TRY(rmr_session_trim(s, keep));
+    if (reused != NULL) *reused = keep < s->committed ? keep : (size_t)s->committed;
+    s->stats.reused_tokens += keep < s->committed ? keep : s->committed;
+    return rmr_session_append(s, t + keep, n - keep, want, err);
+}

@@ -1,0 +1,113 @@
+/* A session: one timeline of tokens over its own latent cache, the rows of logits it holds, and the step it may be
+ * in the middle of. One thread at a time; `busy` turns misuse into E_BUSY. */
+#ifndef RMR_SESSION_H
+#define RMR_SESSION_H
+
+#include "chain.h"
+#include "exec.h"
+#include "kv.h"
+
+enum {
+    RMR_PROMPT_TOKENS = 32, /* an append of at least this many takes the expanded attention form (docs/numerics.md) */
+    RMR_DEFAULT_CAPACITY = 4096,
+    RMR_DEFAULT_CHUNK = 512,
+    RMR_BUDGET_CHUNK = 32, /* rows of a step when a budget is set and chunk was left open: short slices */
+    RMR_MAX_CHUNK = 1 << 16,
+    RMR_MIN_PARTS = 8 /* sessions of a step that every lead session has room for */
+};
+
+/* Per token of the timeline. */
+enum { RMR_TOKEN_EXPANDED = 1, RMR_TOKEN_WANT = 2, RMR_TOKEN_WANT_HIDDEN = 4 };
+
+/* Output rows: room is made when tokens are appended, so that eval never allocates. */
+typedef struct rmr_rows {
+    float *logits; /* [cap][n_vocab] */
+    float *hidden; /* [cap][n_hidden], or NULL */
+    uint8_t *has_hidden;
+    size_t cap, hidden_cap;
+    uint32_t n_wanted, n_ready;
+} rmr_rows;
+
+/* One session's part of a step. */
+typedef struct rmr_part {
+    remora_session *session;
+    uint64_t serial, epoch; /* to recognise that it is still the same, untouched, session */
+    uint32_t row0, n_rows;
+    uint32_t n_out; /* output rows delivered so far */
+} rmr_part;
+
+/* A step under way. Kept by the first session of the batch between evals that ran out of budget. */
+typedef struct rmr_flight {
+    rmr_context *ctx; /* NULL: none */
+    rmr_part *parts;
+    size_t n_parts, cap_parts;
+    uint32_t next_slice;
+    uint32_t next_want; /* rows of the head already delivered */
+    uint64_t us;        /* time spent */
+    int prefill;
+} rmr_flight;
+
+/* State of a generation over several generate calls. */
+typedef struct rmr_gen {
+    int active;
+    uint64_t n_tokens;
+    remora_detok detok;
+    char *tail; /* last bytes of text, for stop strings */
+    size_t tail_cap, tail_n;
+} rmr_gen;
+
+struct remora_session {
+    remora_model *model;
+    rmr_mem *mem;
+    atomic_int busy;
+    uint64_t serial;
+    uint64_t epoch; /* counts changes that invalidate a step under way */
+    uint32_t capacity, chunk;
+    int chunk_open; /* chunk was left to us */
+    rmr_kv kv;
+    remora_token *tokens; /* [capacity] */
+    uint8_t *flags;       /* [capacity] */
+    uint64_t n_tokens, committed;
+    rmr_rows rows;
+    rmr_flight flight;
+    rmr_gen gen;
+    remora_stats stats;
+};
+
+/* Exclusive use for the length of one call: E_BUSY when another thread is inside. */
+remora_status rmr_session_enter(remora_session *s);
+void rmr_session_leave(remora_session *s);
+
+/* The functions below expect the caller to be inside. Structs are full structs of this version. */
+remora_status rmr_session_create(remora_model *m, const remora_session_opts *o, remora_session **out,
+                                 remora_error *err);
+remora_status rmr_session_fork(remora_session *s, remora_session **out, remora_error *err);
+void rmr_session_free(remora_session *s);
+remora_status rmr_session_append(remora_session *s, const remora_token *t, size_t n, uint32_t want,
+                                 remora_error *err);
+remora_status rmr_session_sync(remora_session *s, const remora_token *t, size_t n, uint32_t want, size_t *reused,
+                               remora_error *err);
+remora_status rmr_session_trim(remora_session *s, uint64_t keep);
+
+/* What n sessions of these options would take when full, one evaluated at a time and one row wanted; what the model
+ * and its sessions take now. Both from the numbers that the allocations use (P23). */
+remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o, uint32_t n, remora_memory *out,
+                                   remora_error *err);
+void rmr_session_memory(remora_model *m, remora_memory *out);
+
+/* rows.c */
+remora_status rmr_rows_make_room(remora_session *s, uint32_t n_more, int hidden, remora_error *err);
+void rmr_rows_clear(rmr_rows *r);
+void rmr_rows_free(remora_session *s);
+remora_status rmr_rows_copy(remora_session *dst, const remora_session *src, remora_error *err);
+
+/* eval.c: evaluate everything pending in n distinct sessions of one model, all entered. */
+remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opts *o, remora_error *err);
+void rmr_flight_drop(remora_session *lead);
+
+/* generate.c */
+remora_status rmr_generate(remora_session *s, rmr_chain *chain, const remora_gen_opts *o, remora_token *out,
+                           size_t cap, size_t *n, remora_error *err);
+void rmr_gen_end(remora_session *s);
+
+#endif
