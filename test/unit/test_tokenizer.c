@@ -636,6 +636,18 @@ static void hostile_13_json(void **state)
         expect_open(&(fix){.pre = tower}, depth == 8 ? REMORA_E_UNSUPPORTED : REMORA_E_FORMAT,
                     depth == 8 ? "too many sequences" : "tokenizer.json");
     }
+    /* Text that would make a tree a hundred times its size. */
+    for (int i = 0; i < 30000; i++) memcpy(tower + 3 * i, ",[]", 3);
+    tower[90000] = 0;
+    memcpy(tower, "[[]", 3);
+    begin(&w);
+    char *big = malloc(300000);
+    sprintf(big, "{\"a\":%s],\"b\":%s]}", tower, tower);
+    const fix_file dense = {"tokenizer.json", big};
+    assert_int_equal(fix_open_files(&w.mem, &dense, 1, 512, &w.tok, &w.err), REMORA_E_FORMAT);
+    assert_non_null(strstr(w.err.message, "too many for a vocabulary of 512"));
+    free(big);
+    end(&w);
     memset(tower, '[', 90000);
     tower[90000] = 0;
     expect_open(&(fix){.pre = tower}, REMORA_E_FORMAT, "tokenizer.json");
@@ -869,6 +881,34 @@ static void hostile_17_backtracking(void **state)
     }
 }
 
+/* DeepSeek-V2's `\\s+$`, which PCRE2 would take quadratic time for. */
+static void hostile_17_space_before_line_end(void **state)
+{
+    const size_t n = 1000000;
+    char *s = malloc(n + 1);
+    world w;
+    size_t made;
+    (void)state;
+    begin_fix(&w, &(fix){.vocab = ",\"ĠĠ\":300,\"ĠĊ\":301,\"ĊĠ\":302,\"Ġx\":303,\"ĊĊ\":304",
+                         .merges = "\"Ġ Ġ\",\"Ġ Ċ\",\"Ċ Ġ\",\"Ġ x\",\"Ċ Ċ\"",
+                         .pre = FIX_SPLIT("\\\\s+$")});
+    CHECK(&w, "  x", 0, 300, 'x');
+    CHECK(&w, "x  ", 0, 'x', 300);
+    CHECK(&w, "x \nx", 0, 'x', ' ', '\n', 'x');
+    CHECK(&w, "\n\nx", 0, '\n', '\n', 'x');
+    CHECK(&w, "\n x", 0, 302, 'x');
+    CHECK(&w, " \n \n x", 0, 301, ' ', 302, 'x');
+    CHECK(&w, " \n ", 0, 301, ' ');
+    CHECK(&w, "x x \n", 0, 'x', 303, 301);
+    memset(s, ' ', n);
+    s[n] = '5';
+    assert_int_equal(rmr_tokenizer_encode(w.tok, s, n + 1, 0, NULL, 0, &made, NULL),
+                     REMORA_E_BUFFER);
+    assert_int_equal(made, n / 2 + 1);
+    free(s);
+    end(&w);
+}
+
 /* Runs of white space that real patterns meet must not exhaust the budget. */
 static void hostile_17_long_runs_are_fine(void **state)
 {
@@ -1001,6 +1041,7 @@ int main(void)
         cmocka_unit_test(hostile_15_byte_tokens),
         cmocka_unit_test(hostile_16_special_in_user_text),
         cmocka_unit_test(hostile_17_backtracking),
+        cmocka_unit_test(hostile_17_space_before_line_end),
         cmocka_unit_test(hostile_17_long_runs_are_fine),
         cmocka_unit_test(every_allocation_fails_once),
     };
