@@ -56,8 +56,7 @@
  * instead of remora_generate(); games give it a budget in microseconds and call again while it
  * says MORE.
  *
- * ---- Rules that hold for every declaration
- * ------------------------------------------------------
+ * ---- Rules that hold for every declaration ----------------------------------------------------
  *
  * Status. Functions that can fail return a remora_status: 0 done, > 0 a condition (MORE, END), <
  * 0 an error. The comment of a function lists what it returns besides REMORA_OK; any call may
@@ -78,10 +77,10 @@
  * *n is set with E_BUFFER.
  *
  * Buffers. Calls that fill an array take (out, cap, n): cap in elements, *n receives the number
- * of elements. If cap is too small nothing is written, *n is the number needed and the status is
- * E_BUFFER, so out = NULL with cap = 0 asks for the size. Text has an explicit length and no
- * terminating NUL, unless it is a char array inside a struct; it is UTF-8, except for the text
- * of single tokens, which is bytes.
+ * of elements. If cap is too small the status is E_BUFFER, *n is the number needed and what lies
+ * in the array means nothing; so out = NULL with cap = 0 asks for the size. Text has an explicit
+ * length and no terminating NUL, unless the comment says so or it is a char array inside a struct;
+ * it is UTF-8, except for the text of single tokens, which is bytes.
  *
  * Structs with a struct_size. Set it to sizeof the struct and the rest to zero: zero always means
  * the default. This is how programs and libraries of different 1.x releases fit together:
@@ -90,18 +89,18 @@
  *     program on an old library works as long as it does not use the new field.
  *   - out: the caller sets struct_size, the library fills what both know, zeroes what only the
  *     caller knows, never writes past struct_size and leaves struct_size as it was.
- *   - `flags` and `reserved` words: bits without a meaning below must be zero, else E_ARG.
+ *   - `flags`: a bit without a meaning below is E_STRUCT, as a newer field is; `reserved` is 0.
  *   - fields are only ever appended. Structs without struct_size never change.
  * Where a parameter `const remora_..._opts *` may be NULL, NULL means all defaults.
  *
  * `extra` options are key-value pairs outside the promises of this header. Their keys start with
  * "x-"; a key that this library does not know is E_UNSUPPORTED.
  *
- * Threads. Runtime and model: every function from any thread at any time. Session and sampler:
- * one thread at a time, which one does not matter; calls whose parameter is const may run at the
- * same time as other const calls on the handle. Different sessions run in parallel, also those
- * of one model; remora_eval() over several sessions uses each of them. A session or sampler that
- * is caught in use by two threads answers E_BUSY to the second, which is a courtesy and no lock.
+ * Threads. Runtime and model: every function from any thread at any time. Session and sampler: one
+ * thread at a time, which one does not matter; calls whose parameter is const may run at the same
+ * time as other const calls on the handle. Different sessions run in parallel, also those of one
+ * model; remora_eval() over several sessions uses each of them. A session that is caught in use by
+ * two threads answers E_BUSY to the second, which is a courtesy and no lock.
  *
  * Callbacks get their user pointer first and are called only on the thread that made the call,
  * unless the comment says otherwise. They must return (no longjmp, no exception) and must not
@@ -282,9 +281,9 @@ typedef struct remora_device {
     char     paths[96]; /* the kernel set in use: "avx512" */
 } remora_device;
 
-/* opts may be NULL. E_ARG (some but not all allocator hooks, n_threads out of range), E_STRUCT,
- * E_UNSUPPORTED (unknown extra key, kernel set that the machine lacks), E_NOMEM (also when a thread
- * cannot be started). */
+/* opts may be NULL. E_ARG (some but not all allocator hooks, n_threads or log_level out of range),
+ * E_STRUCT, E_UNSUPPORTED (unknown extra key, kernel set that the machine lacks), E_NOMEM (also
+ * when a thread cannot be started). */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
 remora_runtime_create(const remora_runtime_opts *opts, remora_runtime **out, remora_error *err);
 
@@ -295,7 +294,7 @@ REMORA_API void REMORA_CALL remora_runtime_free(remora_runtime *rt);
 /* Devices that models can be opened on; the CPU is number 0. */
 REMORA_API uint32_t REMORA_CALL remora_device_count(const remora_runtime *rt);
 
-/* E_ARG (no such device), E_STRUCT. */
+/* E_NOT_FOUND (no such device), E_ARG, E_STRUCT. */
 REMORA_API remora_status REMORA_CALL remora_device_get(const remora_runtime *rt, uint32_t i,
                                                        remora_device *out);
 
@@ -396,7 +395,8 @@ typedef struct remora_memory {
     uint64_t host_other;         /* tokenizer, tables, structs */
     uint64_t host_mapped;        /* weights used where they lie in a file mapping or a blob: not
                                     allocated, and the system may drop pages of a mapping */
-    uint64_t kv_bytes_per_token; /* (kv_lora_rank + rope_dim) * n_layers * size of the element */
+    uint64_t kv_bytes_per_token; /* (kv_lora_rank + rope_dim) * n_layers * bytes of an element: the
+                                    estimate's kv_type, or bf16 */
 } remora_memory;
 
 typedef struct remora_session_opts remora_session_opts;
@@ -430,12 +430,12 @@ REMORA_API remora_status REMORA_CALL remora_model_get_memory(const remora_model 
                                                              remora_memory *out);
 
 /* Metadata as text: "config.<field>" for every number, boolean and string at the top of
- * config.json, and "source", where the model came from. E_NOT_FOUND (no such key), E_BUFFER,
- * E_ARG. */
+ * config.json, and "source", where the model came from. The text is terminated: *n (may be NULL) is
+ * its length, and cap must be at least *n + 1. E_NOT_FOUND (no such key), E_BUFFER, E_ARG. */
 REMORA_API remora_status REMORA_CALL remora_model_meta(const remora_model *m, const char *key,
                                                        char *buf, size_t cap, size_t *n);
 
-/* The i-th key, from 0. E_NOT_FOUND past the last one, E_BUFFER, E_ARG. */
+/* The i-th key, from 0; terminated, as above. E_NOT_FOUND past the last one, E_BUFFER, E_ARG. */
 REMORA_API remora_status REMORA_CALL remora_model_meta_key(const remora_model *m, uint32_t i,
                                                            char *buf, size_t cap, size_t *n);
 
@@ -443,9 +443,10 @@ REMORA_API remora_status REMORA_CALL remora_model_meta_key(const remora_model *m
  * For models that have a tokenizer; others answer E_UNSUPPORTED (flags 0, special NONE). */
 
 enum { /* remora_tokenize flags */
-    REMORA_TEXT_SPECIAL = 1, /* control tokens written out in the text ("<|User|>") become those
-                                tokens. Never set it for text that users typed */
-    REMORA_TEXT_BOS     = 2  /* begin with the model's begin-of-sequence token, if it has one */
+    REMORA_TEXT_SPECIAL = 1, /* markup written out in the text ("<|User|>") becomes those tokens.
+                                Never set it for text that users typed: they could forge a turn */
+    REMORA_TEXT_BOS     = 2  /* begin with what the tokenizer's configuration puts before a text,
+                                most often the begin-of-sequence token; never twice */
 };
 enum { /* remora_token_special */
     REMORA_SPECIAL_BOS = 1,
@@ -471,13 +472,14 @@ typedef struct remora_detok {
 } remora_detok;
 
 /* Text to tokens. Any bytes are legal, invalid UTF-8 and NUL included, and come back byte for byte.
- * text may be NULL when len is 0. E_ARG, E_BUFFER, E_NOMEM, E_UNSUPPORTED. */
+ * At most 2^31 - 1 bytes; text may be NULL when len is 0. E_ARG, E_BUFFER, E_NOMEM, E_UNSUPPORTED
+ * (also a text on which the model's own pattern would search without end). */
 REMORA_API remora_status REMORA_CALL remora_tokenize(const remora_model *m, const char *text,
                                                      size_t len, uint32_t flags, remora_token *out,
                                                      size_t cap, size_t *n);
 
-/* The bytes that a token stands for; for a control token its name. E_ARG (no such id), E_BUFFER,
- * E_UNSUPPORTED. */
+/* The bytes that a token stands for; for a control token its name; none for an id that the
+ * tokenizer leaves out. E_ARG (not below n_vocab), E_BUFFER, E_UNSUPPORTED. */
 REMORA_API remora_status REMORA_CALL remora_token_bytes(const remora_model *m, remora_token t,
                                                         char *buf, size_t cap, size_t *n);
 
@@ -489,8 +491,8 @@ REMORA_API remora_token REMORA_CALL remora_token_special(const remora_model *m, 
 
 /* The next nt tokens of a stream to text. Only whole UTF-8 characters are given out; bytes of an
  * unfinished one wait in *st, and bytes that can never become one are given out as U+FFFD.
- * Control tokens give nothing. With E_BUFFER *st is unchanged: call again with more room. E_ARG,
- * E_BUFFER, E_UNSUPPORTED. */
+ * Control tokens give nothing. With E_BUFFER *st is unchanged: call again with more room. E_ARG
+ * (no such id, *st is no state), E_BUFFER, E_UNSUPPORTED. */
 REMORA_API remora_status REMORA_CALL remora_detok_push(const remora_model *m, remora_detok *st,
                                                        const remora_token *t, size_t nt, char *buf,
                                                        size_t cap, size_t *n);
@@ -503,9 +505,9 @@ REMORA_API remora_status REMORA_CALL remora_detok_flush(const remora_model *m, r
 /* ---- session: one timeline over the latent KV cache ---------------------------------------------
  *
  * A timeline is `committed` tokens, whose latents are in the cache, followed by `pending` ones,
- * which wait for remora_eval(). Positions count from 0. A call that ended with MORE, an error or a
- * cancel leaves a step half done (state REMORA_MORE): eval again continues it, trim drops it; every
- * other call is legal too.
+ * which wait for remora_eval(). Positions count from 0. An eval that ended with MORE leaves a step
+ * half done; every call is legal then: eval continues the step, trim drops it. An error or a cancel
+ * drops the step by itself. Tokens of a dropped step are pending as before.
  *
  * Output rows hold logits (n_vocab floats) and, if wanted, hidden states (n_hidden floats). They
  * are numbered from 0 in token order over all tokens appended since nothing was pending: the first
@@ -528,9 +530,9 @@ struct remora_session_opts {
     uint32_t flags;    /* 0 */
     uint32_t capacity; /* most tokens of the timeline, at most the model's max_context; 0: 4096, or
                           max_context where that is less. Costs nothing until used */
-    uint32_t chunk;    /* tokens that go through the layers together; 0: 512, or 32 in calls with a
-                          budget. More is faster and takes more scratch memory; less is interrupted
-                          sooner. Changes no result */
+    uint32_t chunk;    /* most tokens that go through the layers together, up to 65536; 0: 512, or
+                          32 in calls with a budget. More is faster and takes more scratch memory;
+                          less is interrupted sooner. Changes no result */
     int32_t  kv_type;  /* REMORA_KV_*; 0: BF16 */
     uint32_t reserved;
     const remora_kv *extra; /* no keys yet */
@@ -545,19 +547,21 @@ typedef struct remora_session_info {
     uint64_t kv_bytes;        /* cache pages held */
     uint64_t kv_bytes_shared; /* of them, in common with forks */
     uint32_t n_rows;          /* output rows that are ready */
-    int32_t  state;           /* REMORA_OK; REMORA_MORE: a step is half done */
+    int32_t  state;           /* REMORA_MORE: holds a half-done step (the first session of a batch
+                                 does); else REMORA_OK */
 } remora_session_info;
 
-/* An empty timeline. o may be NULL. The session holds a reference to the model. E_ARG (capacity
- * above max_context, unknown kv_type, a model opened with NO_WEIGHTS), E_STRUCT, E_UNSUPPORTED,
- * E_NOMEM. */
+/* An empty timeline. o may be NULL. The session holds a reference to the model. Scratch memory for
+ * one eval at a time is taken here. E_ARG (capacity above max_context, chunk too large, a model
+ * opened with NO_WEIGHTS), E_STRUCT, E_UNSUPPORTED (kv_type, extra key), E_NOMEM. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_session_create(
     remora_model *m, const remora_session_opts *o, remora_session **out, remora_error *err);
 
 /* A second session that goes on from the same state: timeline, pending tokens, output rows. Full
  * cache pages are shared until one side drops them, so a fork costs one partly filled page and
  * the rows. Legal while a step is half done: the child does that step from its beginning.
- * E_NOMEM, E_BUSY. */
+ * A generation under way is not passed on: in the child the next generate begins one. E_NOMEM,
+ * E_BUSY. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_session_fork(remora_session *s,
                                                                            remora_session **out,
                                                                            remora_error *err);
@@ -587,18 +591,18 @@ REMORA_API remora_status REMORA_CALL remora_session_tokens(const remora_session 
 REMORA_API remora_status REMORA_CALL remora_session_append(remora_session *s, const remora_token *t,
                                                            size_t n, uint32_t want);
 
-/* Make the timeline equal to the n tokens at t: keep the longest common prefix, trim what
- * follows it, append the rest with `want`. When want asks for a row and the prefix is the whole
- * list, its last token is evaluated again, so that there is one. *reused (may be NULL) is the
- * number of tokens kept whose latents are in the cache. For hosts that hold the whole prompt
- * (chat history, editor buffer) and call this with every change. On an error the timeline is as
- * before. Statuses as for append. */
+/* Make the timeline equal to the n tokens at t: keep the longest common prefix, trim what follows
+ * it, append the rest with `want`. When want asks for a row and the prefix is the whole list, its
+ * last token is evaluated again, so that there is one. *reused (may be NULL) is the number of
+ * tokens kept whose latents are in the cache. For hosts that hold the whole prompt (chat history,
+ * editor buffer) and call this with every change. Statuses as for append; after E_NOMEM the
+ * timeline may be cut to the common prefix, after any other error it is as before. */
 REMORA_API remora_status REMORA_CALL remora_session_sync(remora_session *s, const remora_token *t,
                                                          size_t n, uint32_t want, size_t *reused);
 
 /* Keep the first `keep` tokens of the timeline, committed and pending, and drop the others, all
- * output rows and a half-done step. E_ARG (keep is more than there is), E_NOMEM (the page that
- * keep cuts is shared and cannot be copied; nothing has changed), E_BUSY. */
+ * output rows that are ready and a half-done step. Rows of tokens that stay pending are still to
+ * come. E_ARG (keep is more than there is; nothing has changed), E_BUSY. */
 REMORA_API remora_status REMORA_CALL remora_session_trim(remora_session *s, uint64_t keep);
 
 /* ---- compute --------------------------------------------------------------------------------- */
@@ -621,18 +625,22 @@ typedef struct remora_token_prob {
 
 /* Evaluate all pending tokens of n different sessions of one model: prefill, decode and batch in
  * one verb. Sessions share the reading of weights, so n sessions cost less than n calls; results
- * are those of n calls. o may be NULL. Nothing pending: REMORA_OK at once. REMORA_MORE:
- * budget_us or max_tokens is used up; call again (with any sessions, budget and threads) and the
- * results are those of one call. At least one slice is done in every call. E_ARG (n is 0, a
- * session twice, a negative budget), E_STRUCT, E_MISMATCH (different models), E_CANCELLED,
- * E_BUSY, E_NOMEM (scratch memory, at a session's first eval with this chunk), E_DEVICE. After
- * an error `committed` of each session says how far it got; eval again goes on from there. */
+ * are those of n calls. o may be NULL. Nothing pending, or n = 0: REMORA_OK at once.
+ *
+ * REMORA_MORE: budget_us or max_tokens is used up. Call again with the same sessions, the same one
+ * first, to go on in the middle of the step; with others the step is done again from its beginning.
+ * Results are those of one call either way. Every call gets at least one slice done.
+ *
+ * E_ARG (a NULL session, a negative budget), E_STRUCT, E_MISMATCH (different models), E_CANCELLED,
+ * E_BUSY (a session in use, or twice in the list), E_NOMEM (scratch memory, when more evals run at
+ * the same time than ever before, or bookkeeping of a larger batch), E_DEVICE. After an error
+ * `committed` of each session says how far it got; eval again goes on from there. */
 REMORA_API remora_status REMORA_CALL remora_eval(remora_session *const *s, size_t n,
                                                  const remora_eval_opts *o, remora_error *err);
 
-/* The logits of an output row: *out points to *n = n_vocab floats, borrowed from the session and
- * valid until the next append, sync, trim, generate or free on it. E_NOT_FOUND (no such row, or
- * not evaluated yet), E_ARG. */
+/* The logits of an output row: *out points to *n = n_vocab floats (n may be NULL), borrowed from
+ * the session and valid until the next append, sync, trim, generate or free on it. E_NOT_FOUND (no
+ * such row, or not evaluated yet), E_ARG. */
 REMORA_API remora_status REMORA_CALL remora_session_logits(remora_session *s, uint32_t row,
                                                            const float **out, size_t *n);
 
@@ -659,9 +667,9 @@ REMORA_API remora_status REMORA_CALL remora_session_hidden(remora_session *s, ui
  * Without a TEMPERATURE stage the temperature is 1: a sampler without stages draws from the full
  * distribution.
  *
- * Same seed, stages, accepted tokens and logits: same tokens, on every machine. Each successful
- * pick uses one number of the generator; a failed one uses none and leaves the sampler as it
- * was. */
+ * Same seed, stages, accepted tokens, logits and library version: same tokens, on every machine.
+ * Each successful pick uses one number of the generator; a failed one uses none and leaves the
+ * sampler as it was. */
 
 enum { /* stage kinds, with the fields of remora_stage that they use */
     REMORA_STAGE_TEMPERATURE = 1, /* value >= 0: logits are divided by it; 0 keeps only the best one
@@ -704,7 +712,7 @@ REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_sampler_create(rem
                                                                              remora_error *err);
 
 /* Add a stage at the end. E_ARG (value or count out of range), E_STRUCT, E_UNSUPPORTED (unknown
- * kind), E_NOMEM, E_BUSY; the sampler is then as before. */
+ * kind), E_NOMEM; the sampler is then as before. */
 REMORA_API remora_status REMORA_CALL remora_sampler_add(remora_sampler *p,
                                                         const remora_stage *stage,
                                                         remora_error *err);
@@ -718,17 +726,18 @@ REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_sampler_clone(cons
 REMORA_API void REMORA_CALL remora_sampler_reset(remora_sampler *p, uint64_t seed);
 
 /* Enter a token into the history that penalties look at. Picks do not: the host decides what was
- * really taken, and may enter prompt tokens. remora_generate() enters what it delivers. E_ARG
- * (no such token), E_BUSY. */
+ * really taken, and may enter prompt tokens. remora_generate() enters what it delivers. E_ARG (no
+ * such token). */
 REMORA_API remora_status REMORA_CALL remora_sampler_accept(remora_sampler *p, remora_token t);
 
-/* Pick from an output row of a session. E_NOT_FOUND (no such row), E_MISMATCH (sampler and
- * session of different models), E_NO_TOKEN (the stages leave none), E_CALLBACK, E_ARG, E_BUSY. */
+/* Pick from an output row of a session. E_NOT_FOUND (no such row), E_MISMATCH (vocabularies of
+ * different sizes), E_NO_TOKEN (the stages leave none), E_CALLBACK, E_ARG. *out is written on
+ * success only. */
 REMORA_API remora_status REMORA_CALL remora_sampler_pick(remora_sampler *p, remora_session *s,
                                                          uint32_t row, remora_token *out);
 
-/* Pick from the host's own logits, for tokens 0 .. n - 1 with n from 1 to n_vocab. The row is
- * only read. E_ARG, E_NO_TOKEN, E_CALLBACK, E_BUSY. */
+/* Pick from the host's own logits, for tokens 0 .. n - 1 with n from 1 to n_vocab. The row is only
+ * read. E_ARG, E_NO_TOKEN, E_CALLBACK. */
 REMORA_API remora_status REMORA_CALL remora_sampler_pick_from(remora_sampler *p,
                                                               const float *logits, size_t n,
                                                               remora_token *out);
@@ -744,27 +753,27 @@ typedef struct remora_gen_opts {
     int64_t  budget_us;      /* of this call, in microseconds; 0: none */
     uint64_t max_tokens;     /* of the whole generation, over all its calls; 0: no limit */
     const char *const *stop; /* n_stop strings in UTF-8: generation ends when its text has one */
-    uint64_t n_stop;
+    uint64_t n_stop;         /* at most 1024, each of 1 to 4096 bytes */
     const int32_t *cancel;   /* may be NULL */
 } remora_gen_opts;
 
 /* Evaluate what is pending, then pick, deliver into out, append, evaluate, and so on. o may be
- * NULL. The session and the sampler must be of one model. Picks from the last token of the
- * timeline, which gets an output row if the host did not want one.
+ * NULL. Picks from the row of the timeline's last token, which is made to have one if the host did
+ * not want it.
  *
  * REMORA_MORE: cap tokens are in out, or the budget is used up (*n may be 0): call again.
  * REMORA_END: end-of-sequence token, stop string or max_tokens reached. The tokens that made the
  * end are delivered: the end-of-sequence token, and those that complete a stop string.
  *
- * Every delivered token is entered into the sampler and is part of the timeline, the last one
- * still pending, so append and eval or another generate go on from there. A generation, over
- * which max_tokens and stop strings count, is over with REMORA_END or an error, or when the host
- * appends, syncs or trims.
+ * Every delivered token is entered into the sampler and is part of the timeline, the last one still
+ * pending, so append and eval or another generate go on from there. A generation, over which
+ * max_tokens and stop strings count, is over with REMORA_END or an error, or when the host appends,
+ * syncs or trims.
  *
  * On an error too *n is the number of tokens that were delivered into out. E_ARG (an empty
- * timeline, cap is 0, a negative budget), E_NOT_FOUND (nothing is pending and the last token has
- * no row), E_MISMATCH, E_FULL (capacity), E_NO_TOKEN, E_CALLBACK, E_CANCELLED, E_NOMEM,
- * E_STRUCT, E_UNSUPPORTED (stop strings without a tokenizer), E_BUSY, E_DEVICE. */
+ * timeline, cap is 0, a negative budget, bad stop strings), E_STRUCT, E_UNSUPPORTED (stop strings
+ * without a tokenizer), E_MISMATCH (vocabularies of different sizes), E_FULL (capacity),
+ * E_NO_TOKEN, E_CALLBACK, E_CANCELLED, E_NOMEM, E_BUSY, E_DEVICE. */
 REMORA_API remora_status REMORA_CALL remora_generate(remora_session *s, remora_sampler *p,
                                                      const remora_gen_opts *o, remora_token *out,
                                                      size_t cap, size_t *n, remora_error *err);
@@ -776,9 +785,9 @@ REMORA_API remora_status REMORA_CALL remora_generate(remora_session *s, remora_s
 typedef struct remora_stats {
     uint32_t struct_size;
     uint32_t reserved;
-    uint64_t prefill_tokens;   /* evaluated as prompts: appends of at least 32 tokens */
+    uint64_t prefill_tokens;   /* evaluated in steps that had tokens of a prompt */
     uint64_t prefill_us;
-    uint64_t decode_tokens;    /* evaluated otherwise */
+    uint64_t decode_tokens;    /* evaluated in others */
     uint64_t decode_us;
     uint64_t sample_us;        /* spent in picks by remora_generate() */
     uint64_t reused_tokens;    /* kept by remora_session_sync() */
@@ -793,9 +802,9 @@ REMORA_API remora_status REMORA_CALL remora_session_get_stats(const remora_sessi
  * or 1. Counts stay when switched off. E_ARG. */
 REMORA_API remora_status REMORA_CALL remora_routing_enable(remora_model *m, int32_t on);
 
-/* The counts of one layer, n_experts of them, from the model's opening on or the last reset;
- * reset non-zero sets them to 0 after reading. Counts of evals that are running may or may not
- * be in it. Layers without experts have *n = 0. E_ARG (no such layer), E_BUFFER. */
+/* The counts of one layer, n_experts of them, from the model's opening on or the last reset; reset
+ * non-zero sets them to 0 after reading. Counts of evals that are running may or may not be in it.
+ * E_NOT_FOUND (no such layer, or one without experts), E_BUFFER, E_ARG. */
 REMORA_API remora_status REMORA_CALL remora_routing_read(remora_model *m, uint32_t layer,
                                                          int32_t reset, uint64_t *counts,
                                                          size_t cap, size_t *n);
