@@ -1,0 +1,260 @@
+/* How fast the kernels are, next to what this processor reads and multiplies at best in the same
+ * run, one thread. Prints a markdown table. Arguments: the set (default: the best), then words that
+ * the kernel's name must contain. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "kernels.h"
+#include "peak.h"
+
+enum { BIG = 256 << 20 }; /* bytes: larger than any cache */
+
+static double now(void)
+{
+    struct timespec t;
+    timespec_get(&t, TIME_UTC);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+typedef struct job {
+    const rmr_kernels *set;
+    uint8_t *mem;           /* BIG bytes of weights, keys or floats */
+    float *x, *y;           /* some MiB each */
+    uint32_t k, n_x, tiles; /* matmul: K, rows, tiles; attention: width, n_q, rows; others: n */
+    int type;
+} job;
+
+static size_t tile_step(const job *j)
+{
+    return (rmr_tile_bytes((rmr_wtype)j->type, j->k) + 63) & ~(size_t)63;
+}
+
+/* In calls of 64 tiles, as the backend cuts them. */
+static void do_matmul(const job *j)
+{
+    const size_t ldy = (size_t)j->tiles * RMR_TILE;
+    for (uint32_t t = 0; t < j->tiles; t += 64)
+        j->set->matmul[j->type](j->y + (size_t)t * RMR_TILE, ldy, j->x, j->k, j->n_x,
+                                j->mem + t * tile_step(j), tile_step(j),
+                                j->tiles - t < 64 ? j->tiles - t : 64, j->k, 0);
+}
+
+static void do_scores(const job *j)
+{
+    (j->type ? j->set->scores_f32 : j->set->scores_bf16)(j->y, j->tiles, j->x, j->k, j->n_x, j->mem,
+                                                         j->k, j->tiles, j->k, 0.1f);
+}
+
+static void do_wsum(const job *j)
+{
+    (j->type ? j->set->wsum_f32 : j->set->wsum_bf16)(j->y, j->k, j->x, j->tiles, j->n_x, j->mem,
+                                                     j->k, j->tiles, j->k);
+}
+
+static void do_norm(const job *j)
+{
+    j->set->norm(j->y, j->x, j->x, j->k, 1e-6f);
+}
+
+static void do_rope(const job *j)
+{
+    j->set->rope(j->y, j->x, j->k / 2);
+}
+
+static void do_silu(const job *j)
+{
+    j->set->silu_mul(j->y, j->x, j->x, j->k);
+}
+
+static void do_sigmoid(const job *j)
+{
+    j->set->sigmoid(j->y, j->x, j->k);
+}
+
+static void do_max(const job *j)
+{
+    j->y[0] = j->set->max(j->x, j->k);
+}
+
+static void do_exp_sum(const job *j)
+{
+    memcpy(j->y, j->x, j->k * sizeof(float));
+    j->y[j->k] = j->set->exp_sum(j->y, j->k, 1.0f);
+}
+
+static void do_madd(const job *j)
+{
+    j->set->madd(j->y, j->x, j->k, 0.5f);
+}
+
+static void do_merge(const job *j)
+{
+    j->set->merge(j->y, j->x, j->k, 0.5f, 0.25f);
+}
+
+static void do_to_bf16(const job *j)
+{
+    j->set->to_bf16((uint16_t *)j->y, j->x, j->k);
+}
+
+static void do_from_bf16(const job *j)
+{
+    j->set->from_bf16(j->y, (const uint16_t *)j->x, j->k);
+}
+
+static void do_from_f16(const job *j)
+{
+    j->set->from_f16(j->y, (const uint16_t *)j->x, j->k);
+}
+
+/* Best seconds of one call over several tries of at least 60 ms. */
+static double measure(void (*fn)(const job *), const job *j)
+{
+    double best = 1e9;
+    long n = 1;
+    for (int try = 0; try < 5;) {
+        const double start = now();
+        for (long i = 0; i < n; i++) fn(j);
+        const double t = now() - start;
+        if (t < 0.06) {
+            n *= 2;
+            continue;
+        }
+        if (t / (double)n < best) best = t / (double)n;
+        try++;
+    }
+    return best;
+}
+
+typedef struct line {
+    const char *name;
+    void (*fn)(const job *);
+    uint32_t k, n_x, tiles;
+    int type;
+    double bytes, flop; /* per call; the bytes of weights, keys or elements: what must be read at
+                           least once */
+} line;
+
+#define MM(kind, wtype, size, k, n_x, tiles)                                                       \
+    {                                                                                              \
+        "matmul " kind, do_matmul, k, n_x, tiles, wtype, (double)(k) * (tiles)*16 * (size),        \
+            2.0 * (k) * (tiles)*16 * (n_x)                                                         \
+    }
+#define ATT(name, fn, type, size, w, n_q, rows)                                                    \
+    {                                                                                              \
+        name, fn, w, n_q, rows, type, (double)(w) * (rows) * (size), 2.0 * (w) * (rows) * (n_q)    \
+    }
+#define SMALL(name, fn, n, bytes, flop)                                                            \
+    {                                                                                              \
+        name, fn, n, 1, 1, 0, (double)(n) * (bytes), (double)(n) * (flop)                          \
+    }
+
+static const line lines[] = {
+    MM("bf16", RMR_W_BF16, 2, 7168, 1, 1152),
+    MM("bf16", RMR_W_BF16, 2, 2048, 1, 4032),
+    MM("bf16", RMR_W_BF16, 2, 7168, 2, 1152),
+    MM("bf16", RMR_W_BF16, 2, 7168, 4, 1152),
+    MM("bf16", RMR_W_BF16, 2, 7168, 8, 1152),
+    MM("bf16", RMR_W_BF16, 2, 7168, 16, 1152),
+    MM("bf16", RMR_W_BF16, 2, 7168, 64, 128),
+    MM("bf16", RMR_W_BF16, 2, 7168, 512, 128),
+    MM("bf16", RMR_W_BF16, 2, 2048, 64, 128),
+    MM("bf16", RMR_W_BF16, 2, 2048, 512, 128),
+    MM("f16", RMR_W_F16, 2, 7168, 1, 1152),
+    MM("f16", RMR_W_F16, 2, 7168, 512, 128),
+    MM("f32", RMR_W_F32, 4, 7168, 1, 576),
+    MM("f32", RMR_W_F32, 4, 7168, 512, 64),
+    ATT("scores bf16", do_scores, 0, 2, 576, 16, 64),
+    ATT("scores bf16", do_scores, 0, 2, 192, 64, 64),
+    ATT("scores bf16", do_scores, 0, 2, 576, 1, 64),
+    ATT("scores f32", do_scores, 1, 4, 192, 64, 64),
+    ATT("wsum bf16", do_wsum, 0, 2, 512, 16, 64),
+    ATT("wsum bf16", do_wsum, 0, 2, 128, 64, 64),
+    ATT("wsum bf16", do_wsum, 0, 2, 512, 1, 64),
+    ATT("wsum f32", do_wsum, 1, 4, 128, 64, 64),
+    SMALL("norm", do_norm, 7168, 16, 4),
+    SMALL("rope", do_rope, 8192, 12, 3),
+    SMALL("silu_mul", do_silu, 2048, 12, 20),
+    SMALL("sigmoid", do_sigmoid, 2048, 8, 18),
+    SMALL("max", do_max, 2048, 4, 1),
+    SMALL("exp_sum", do_exp_sum, 2048, 12, 18),
+    SMALL("madd", do_madd, 7168, 12, 2),
+    SMALL("merge", do_merge, 7168, 12, 3),
+    SMALL("to_bf16", do_to_bf16, 7168, 6, 0),
+    SMALL("from_bf16", do_from_bf16, 7168, 6, 0),
+    SMALL("from_f16", do_from_f16, 7168, 6, 0),
+};
+
+static double best_read(const peak *p, const uint8_t *mem)
+{
+    double best = 0;
+    volatile double keep = 0;
+    for (int i = 0; i < 5; i++) {
+        const double start = now();
+        keep = keep + p->read((const float *)(const void *)mem, BIG / sizeof(float));
+        const double rate = BIG / (now() - start);
+        if (rate > best) best = rate;
+    }
+    return best;
+}
+
+static double best_fma(const peak *p)
+{
+    enum { STEPS = 10000000 };
+    double best = 0;
+    volatile double keep = 0;
+    for (int i = 0; i < 3; i++) {
+        const double start = now();
+        keep = keep + p->fma(STEPS);
+        const double rate = STEPS * p->flop_per_step / (now() - start);
+        if (rate > best) best = rate;
+    }
+    return best;
+}
+
+static void show(const line *l, const job *base, double read, double fma)
+{
+    job j = *base;
+    j.k = l->k;
+    j.n_x = l->n_x;
+    j.tiles = l->tiles;
+    j.type = l->type;
+    const double t = measure(l->fn, &j);
+    char shape[48];
+    snprintf(shape, sizeof shape, "%u x %u x %u", l->k, l->n_x, l->tiles);
+    printf("| %-11s | %-16s | %9.2f | %6.1f | %3.0f %% | %6.1f | %3.0f %% |\n", l->name, shape,
+           t * 1e6, l->bytes / t * 1e-9, 100 * l->bytes / t / read, l->flop / t * 1e-9,
+           100 * l->flop / t / fma);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    const rmr_kernels *const set = rmr_kernels_pick(argc > 1 ? argv[1] : NULL);
+    const size_t floats = (size_t)16 << 20;
+    job j = {.set = set, .mem = aligned_alloc(4096, BIG)};
+    j.x = aligned_alloc(4096, floats * sizeof(float));
+    j.y = aligned_alloc(4096, floats * sizeof(float));
+    if (!set || !j.mem || !j.x || !j.y) {
+        fprintf(stderr, "no such set here, or out of memory\n");
+        return 1;
+    }
+    /* one small value everywhere: as bf16, f16 and f32 alike a harmless normal number */
+    for (size_t i = 0; i < BIG / 4; i++) ((uint32_t *)(void *)j.mem)[i] = 0x2c002c00;
+    for (size_t i = 0; i < floats; i++) j.x[i] = (float)(i % 17) * 0.0625f - 0.5f;
+    memset(j.y, 0, floats * sizeof(float));
+    const peak p = peak_of(set->name);
+    const double read = best_read(&p, j.mem), fma = best_fma(&p);
+    printf("Set %s, one thread: reads %.1f GB/s from memory, multiplies and adds %.1f GFLOP/s.\n\n",
+           set->name, read * 1e-9, fma * 1e-9);
+    printf("| kernel      | k x rows x tiles | time (us) |   GB/s | of mem | GFLOP/s | of peak |\n"
+           "|---|---|---:|---:|---:|---:|---:|\n");
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (argc < 3 || strstr(lines[i].name, argv[2])) show(&lines[i], &j, read, fma);
+    free(j.mem);
+    free(j.x);
+    free(j.y);
+    return 0;
+}

@@ -1,0 +1,469 @@
+/* Every kernel of a set against the reference set, with odd sizes, strides and special values.
+ * Inputs end at a page that cannot be read, outputs stand between canaries. */
+#include "cases.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "inputs.h"
+#include "sincos.h"
+
+static char message[256];
+
+static const char *fail(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    return message;
+}
+
+/* ---- outputs: two equal buffers with canaries, one for the reference and one for the set ---- */
+
+enum { CANARY = 32, OUT_MAX = 1 << 16 };
+
+static uint32_t out_bits[2][OUT_MAX + 2 * CANARY];
+static uint32_t out_start[OUT_MAX + 2 * CANARY];
+
+/* Fill the first n floats of both with the same values and everything else with a pattern. */
+static void out_reset(rng *r, size_t n)
+{
+    for (size_t i = 0; i < n + 2 * CANARY; i++) out_start[i] = 0x7fc0dead;
+    fill_f32(r, (float *)(out_start + CANARY), n);
+    for (int i = 0; i < 2; i++) memcpy(out_bits[i], out_start, (n + 2 * CANARY) * 4);
+}
+
+static float *out_of(int which)
+{
+    return (float *)(out_bits[which] + CANARY);
+}
+
+static int same_float(uint32_t a, uint32_t b)
+{
+    return a == b || ((a & 0x7fffffff) > 0x7f800000 && (b & 0x7fffffff) > 0x7f800000);
+}
+
+static const char *out_compare(const char *what, size_t n)
+{
+    for (size_t i = 0; i < n + 2 * CANARY; i++) {
+        const int canary = i < CANARY || i >= n + CANARY;
+        if (canary && (out_bits[0][i] != out_start[i] || out_bits[1][i] != out_start[i]))
+            return fail("%s: wrote outside, at %ld", what, (long)i - CANARY);
+        if (!same_float(out_bits[0][i], out_bits[1][i]))
+            return fail("%s: output %ld is %08x, not %08x", what, (long)i - CANARY, out_bits[1][i],
+                        out_bits[0][i]);
+    }
+    return NULL;
+}
+
+/* ---- matmul ---- */
+
+typedef struct mm {
+    rmr_wtype type;
+    uint32_t k, n_x, n_tiles;
+    size_t gap; /* extra floats between rows, extra groups between tiles */
+    int accumulate, special;
+} mm;
+
+static const char *matmul_one(const rmr_kernels *set, const mm *c)
+{
+    static const char *const names[] = {"bf16", "f16", "f32"};
+    rng r = {c->k * 77u + c->n_x * 13u + c->n_tiles};
+    const size_t ldx = c->k + c->gap, ldy = c->n_tiles * RMR_TILE + c->gap;
+    const size_t stride = rmr_tile_bytes(c->type, c->k) + c->gap * 64;
+    const size_t n_y = (c->n_x - 1) * ldy + c->n_tiles * RMR_TILE;
+    const size_t n_w = (c->n_tiles - 1) * stride + rmr_tile_bytes(c->type, c->k);
+    float *const x = guarded(0, ((c->n_x - 1) * ldx + c->k) * 4);
+    void *const w = guarded(1, n_w);
+    fill_f32(&r, x, (c->n_x - 1) * ldx + c->k);
+    fill_weights(&r, w, c->type, n_w);
+    if (c->special) sprinkle(&r, x, (c->n_x - 1) * ldx + c->k);
+    out_reset(&r, n_y);
+    rmr_kernels_ref.matmul[c->type](out_of(0), ldy, x, ldx, c->n_x, w, stride, c->n_tiles, c->k,
+                                    c->accumulate);
+    set->matmul[c->type](out_of(1), ldy, x, ldx, c->n_x, w, stride, c->n_tiles, c->k,
+                         c->accumulate);
+    char what[96];
+    snprintf(what, sizeof what, "matmul %s k=%u n_x=%u tiles=%u gap=%u acc=%d special=%d",
+             names[c->type], c->k, c->n_x, c->n_tiles, (unsigned)c->gap, c->accumulate, c->special);
+    return out_compare(what, n_y);
+}
+
+static const uint32_t odd_sizes[] = {63,  64,  65,  127, 128,  129, 511,
+                                     512, 513, 576, 577, 1023, 1030};
+
+static const char *case_matmul(const rmr_kernels *set)
+{
+    const char *bad = NULL;
+    for (int t = 0; t < RMR_W_COUNT; t++) {
+        mm c = {.type = (rmr_wtype)t};
+        for (c.k = 1; c.k <= 40 && !bad; c.k++) {
+            c.n_x = 1 + c.k * 7 % 20;
+            c.n_tiles = 1 + c.k * 5 % 9;
+            c.accumulate = c.k % 2;
+            c.gap = c.k % 3;
+            bad = matmul_one(set, &c);
+        }
+        for (size_t i = 0; i < sizeof odd_sizes / sizeof *odd_sizes && !bad; i++) {
+            c = (mm){(rmr_wtype)t,
+                     odd_sizes[i],
+                     1 + (uint32_t)i % 3 * 6,
+                     1 + (uint32_t)i % 4,
+                     i % 2 * 3,
+                     i % 2,
+                     0};
+            bad = matmul_one(set, &c);
+        }
+        for (c.n_x = 1; c.n_x <= 28 && !bad; c.n_x++)
+            for (c.n_tiles = 1; c.n_tiles <= 18 && !bad; c.n_tiles += 1 + c.n_tiles / 9 * 3)
+                for (c.special = 0; c.special < 2 && !bad; c.special++) {
+                    c.k = 6 + c.n_x % 2;
+                    c.gap = c.n_tiles % 2;
+                    c.accumulate = c.special;
+                    bad = matmul_one(set, &c);
+                }
+    }
+    return bad;
+}
+
+/* Cutting K at even places must not change a bit. */
+static const char *case_k_blocks(const rmr_kernels *set)
+{
+    enum { K = 530, M = 7, T = 3 };
+    static const uint32_t cuts[] = {0, 2, 64, 66, 300, 512, K};
+    for (int t = 0; t < RMR_W_COUNT; t++) {
+        rng r = {(uint64_t)t + 5};
+        const size_t stride = rmr_tile_bytes((rmr_wtype)t, K);
+        float *const x = guarded(0, sizeof(float) * K * M);
+        uint8_t *const w = guarded(1, stride * T);
+        fill_f32(&r, x, K * M);
+        fill_weights(&r, w, (rmr_wtype)t, stride * T);
+        out_reset(&r, M * T * RMR_TILE);
+        set->matmul[t](out_of(0), T * RMR_TILE, x, K, M, w, stride, T, K, 0);
+        for (size_t i = 0; i + 1 < sizeof cuts / sizeof *cuts; i++)
+            set->matmul[t](out_of(1), T * RMR_TILE, x + cuts[i], K, M,
+                           w + rmr_tile_bytes((rmr_wtype)t, cuts[i]), stride, T,
+                           cuts[i + 1] - cuts[i], i > 0);
+        const char *const bad = out_compare("matmul in blocks of K", M * T * RMR_TILE);
+        if (bad) return bad;
+    }
+    return NULL;
+}
+
+/* ---- attention ---- */
+
+typedef struct att {
+    uint32_t n_q, n_rows, width;
+    size_t gap;
+    int bf16, special;
+} att;
+
+static void *att_rows(rng *r, const att *c)
+{
+    const size_t n = (c->n_rows - 1) * (c->width + c->gap) + c->width;
+    void *const rows = guarded(1, n * (c->bf16 ? 2 : 4));
+    if (c->bf16)
+        fill_weights(r, rows, RMR_W_BF16, n * 2);
+    else
+        fill_f32(r, rows, n);
+    return rows;
+}
+
+static const char *scores_one(const rmr_kernels *set, const att *c)
+{
+    rng r = {c->n_q * 31u + c->n_rows * 7u + c->width};
+    const size_t ld = c->width + c->gap, ld_out = c->n_rows + c->gap;
+    const size_t n_in = (c->n_q - 1) * ld + c->width, n_out = (c->n_q - 1) * ld_out + c->n_rows;
+    float *const q = guarded(0, n_in * 4);
+    fill_f32(&r, q, n_in);
+    if (c->special) sprinkle(&r, q, n_in);
+    const void *const rows = att_rows(&r, c);
+    out_reset(&r, n_out);
+    (c->bf16 ? rmr_kernels_ref.scores_bf16 : rmr_kernels_ref.scores_f32)(
+        out_of(0), ld_out, q, ld, c->n_q, rows, ld, c->n_rows, c->width, 0.37f);
+    (c->bf16 ? set->scores_bf16 : set->scores_f32)(out_of(1), ld_out, q, ld, c->n_q, rows, ld,
+                                                   c->n_rows, c->width, 0.37f);
+    char what[96];
+    snprintf(what, sizeof what, "scores bf16=%d n_q=%u keys=%u width=%u special=%d", c->bf16,
+             c->n_q, c->n_rows, c->width, c->special);
+    return out_compare(what, n_out);
+}
+
+static const char *wsum_one(const rmr_kernels *set, const att *c)
+{
+    rng r = {c->n_q * 37u + c->n_rows * 5u + c->width};
+    const size_t ld = c->width + c->gap, ld_p = c->n_rows + c->gap;
+    const size_t n_in = (c->n_q - 1) * ld_p + c->n_rows, n_out = (c->n_q - 1) * ld + c->width;
+    float *const p = guarded(0, n_in * 4);
+    fill_f32(&r, p, n_in);
+    if (c->special) sprinkle(&r, p, n_in);
+    const void *const rows = att_rows(&r, c);
+    out_reset(&r, n_out);
+    (c->bf16 ? rmr_kernels_ref.wsum_bf16 : rmr_kernels_ref.wsum_f32)(out_of(0), ld, p, ld_p, c->n_q,
+                                                                     rows, ld, c->n_rows, c->width);
+    (c->bf16 ? set->wsum_bf16 : set->wsum_f32)(out_of(1), ld, p, ld_p, c->n_q, rows, ld, c->n_rows,
+                                               c->width);
+    char what[96];
+    snprintf(what, sizeof what, "wsum bf16=%d n_q=%u vals=%u width=%u special=%d", c->bf16, c->n_q,
+             c->n_rows, c->width, c->special);
+    return out_compare(what, n_out);
+}
+
+static const char *attention(const rmr_kernels *set,
+                             const char *(*one)(const rmr_kernels *set, const att *c))
+{
+    static const uint32_t widths[] = {48, 63, 64, 65, 127, 128, 192, 511, 512, 576, 577};
+    const char *bad = NULL;
+    for (int bf16 = 0; bf16 < 2; bf16++) {
+        att c = {.bf16 = bf16};
+        for (c.width = 1; c.width <= 40 && !bad; c.width++) {
+            c.n_q = 1 + c.width * 3 % 9;
+            c.n_rows = 1 + c.width * 7 % 19;
+            c.gap = c.width % 3;
+            c.special = c.width % 4 == 0;
+            bad = one(set, &c);
+        }
+        for (size_t i = 0; i < sizeof widths / sizeof *widths && !bad; i++) {
+            c = (att){1 + (uint32_t)i % 6, 3 + (uint32_t)i * 2, widths[i], i % 2 * 5, bf16, 0};
+            bad = one(set, &c);
+        }
+        for (c.n_q = 1; c.n_q <= 13 && !bad; c.n_q++)
+            for (c.n_rows = 1; c.n_rows <= 35 && !bad; c.n_rows += 1 + c.n_rows / 18 * 5) {
+                c.width = 16 + c.n_rows % 2;
+                c.special = 0;
+                bad = one(set, &c);
+            }
+    }
+    return bad;
+}
+
+static const char *case_scores(const rmr_kernels *set)
+{
+    return attention(set, scores_one);
+}
+
+static const char *case_wsum(const rmr_kernels *set)
+{
+    return attention(set, wsum_one);
+}
+
+/* ---- the small kernels: one function runs kernel `op` of a set on n elements, y in and out, a and
+ * b inputs ---- */
+
+enum {
+    OP_NORM,
+    OP_ROPE,
+    OP_SILU,
+    OP_SIGMOID,
+    OP_MAX,
+    OP_EXP_SUM,
+    OP_SCALE,
+    OP_ADD,
+    OP_MADD,
+    OP_MERGE,
+    OP_TO_BF16,
+    OP_FROM_BF16,
+    OP_FROM_F16,
+    OP_COUNT
+};
+
+static const char *const op_names[OP_COUNT] = {
+    "norm", "rope", "silu_mul", "sigmoid", "max",       "exp_sum", "scale",
+    "add",  "madd", "merge",    "to_bf16", "from_bf16", "from_f16"};
+
+static void op_run(const rmr_kernels *set, int op, float *y, const float *a, const float *b,
+                   uint32_t n)
+{
+    switch (op) {
+    case OP_NORM: set->norm(y, a, b, n, 1e-6f); break;
+    case OP_ROPE: set->rope(y, a, n / 2); break;
+    case OP_SILU: set->silu_mul(y, a, b, n); break;
+    case OP_SIGMOID: set->sigmoid(y, a, n); break;
+    case OP_MAX: y[0] = set->max(a, n); break;
+    case OP_EXP_SUM: y[n] = set->exp_sum(y, n, a[0]); break;
+    case OP_SCALE: set->scale(y, n, a[0]); break;
+    case OP_ADD: set->add(y, a, n); break;
+    case OP_MADD: set->madd(y, a, n, b[0]); break;
+    case OP_MERGE: set->merge(y, a, n, b[0], b[n - 1]); break;
+    case OP_TO_BF16: set->to_bf16((uint16_t *)y, a, n); break;
+    case OP_FROM_BF16: set->from_bf16(y, (const uint16_t *)a, n); break;
+    default: set->from_f16(y, (const uint16_t *)a, n); break;
+    }
+}
+
+/* What exists of input a: one value, halves, or n floats. */
+static size_t op_a_bytes(int op, uint32_t n)
+{
+    if (op == OP_SCALE || op == OP_EXP_SUM) return 4;
+    return op == OP_FROM_BF16 || op == OP_FROM_F16 ? n * 2u : n * 4u;
+}
+
+static const char *op_one(const rmr_kernels *set, int op, uint32_t n, int special)
+{
+    rng r = {n * 131u + (uint32_t)op};
+    float *const a = guarded(0, op_a_bytes(op, n)), *const b = guarded(1, n * 4);
+    fill_f32(&r, a, op_a_bytes(op, n) / 4);
+    if (op == OP_FROM_BF16 || op == OP_FROM_F16)
+        for (uint32_t i = 0; i < n; i++) ((uint16_t *)a)[i] = (uint16_t)(rng_next(&r) >> 20);
+    else if (special)
+        sprinkle(&r, a, op_a_bytes(op, n) / 4);
+    fill_f32(&r, b, n);
+    if (op == OP_SILU || op == OP_SIGMOID)
+        for (uint32_t i = 0; i < n; i += 2) a[i] *= 40.0f;
+    out_reset(&r, n + 1);
+    if (special)
+        for (int i = 0; i < 2; i++) {
+            rng again = {n};
+            sprinkle(&again, out_of(i), n);
+        }
+    op_run(&rmr_kernels_ref, op, out_of(0), a, b, n);
+    op_run(set, op, out_of(1), a, b, n);
+    char what[64];
+    snprintf(what, sizeof what, "%s n=%u special=%d", op_names[op], n, special);
+    if (op == OP_TO_BF16 && memcmp(out_of(0), out_of(1), n * 2) != 0)
+        return fail("%s: halves differ", what);
+    if ((op == OP_FROM_BF16 || op == OP_FROM_F16) && memcmp(out_of(0), out_of(1), n * 4) != 0)
+        return fail("%s: NaN bits differ", what);
+    return out_compare(what, n + 1);
+}
+
+static const char *case_elementwise(const rmr_kernels *set)
+{
+    const char *bad = NULL;
+    for (int op = 0; op < OP_COUNT; op++)
+        for (int special = 0; special < 2; special++) {
+            for (uint32_t n = 1; n <= 80 && !bad; n++) bad = op_one(set, op, n, special);
+            for (size_t i = 0; i < sizeof odd_sizes / sizeof *odd_sizes && !bad; i++)
+                bad = op_one(set, op, odd_sizes[i], special);
+        }
+    return bad;
+}
+
+/* y may be x (norm), g or u (silu_mul). */
+static const char *case_aliases(const rmr_kernels *set)
+{
+    enum { N = 77 };
+    rng r = {9};
+    float *const a = guarded(0, N * 4), *const b = guarded(1, N * 4);
+    const char *bad = NULL;
+    for (int way = 0; way < 3 && !bad; way++) {
+        fill_f32(&r, b, N);
+        out_reset(&r, N);
+        memcpy(a, out_of(0), N * 4);
+        if (way == 0) {
+            rmr_kernels_ref.norm(out_of(0), a, b, N, 1e-6f);
+            set->norm(out_of(1), out_of(1), b, N, 1e-6f);
+        } else if (way == 1) {
+            rmr_kernels_ref.silu_mul(out_of(0), a, b, N);
+            set->silu_mul(out_of(1), out_of(1), b, N);
+        } else {
+            rmr_kernels_ref.silu_mul(out_of(0), b, a, N);
+            set->silu_mul(out_of(1), b, out_of(1), N);
+        }
+        bad = out_compare(way == 0 ? "norm in place" : "silu_mul in place", N);
+    }
+    return bad;
+}
+
+/* All 65,536 halves, and every 4,099th float through exp, sigmoid and the bf16 rounding. */
+static const char *case_sweep(const rmr_kernels *set)
+{
+    enum { N = 1 << 14 };
+    static float in[N];
+    const char *bad = NULL;
+    for (uint32_t part = 0; part < 4 && !bad; part++) {
+        for (uint32_t i = 0; i < N; i++) ((uint16_t *)in)[i] = (uint16_t)(part * N + i);
+        for (int op = OP_FROM_BF16; op <= OP_FROM_F16 && !bad; op++) {
+            rng r = {1};
+            out_reset(&r, N);
+            op_run(&rmr_kernels_ref, op, out_of(0), in, in, N);
+            op_run(set, op, out_of(1), in, in, N);
+            if (memcmp(out_of(0), out_of(1), N * 4) != 0) bad = fail("%s: bits", op_names[op]);
+        }
+    }
+    for (uint64_t from = 0; from < 1ull << 32 && !bad; from += (uint64_t)N * 4099) {
+        for (uint32_t i = 0; i < N; i++) {
+            const uint32_t u = (uint32_t)(from + i * 4099ull);
+            memcpy(in + i, &u, 4);
+        }
+        rng r = {2};
+        out_reset(&r, N + 1);
+        for (int i = 0; i < 2; i++) {
+            const rmr_kernels *const k = i ? set : &rmr_kernels_ref;
+            k->to_bf16((uint16_t *)out_of(i), in, N);
+            k->sigmoid(out_of(i) + N / 2, in, N / 2);
+        }
+        bad = out_compare("to_bf16 and sigmoid of many floats", N + 1);
+        if (bad) break;
+        for (int i = 0; i < 2; i++) {
+            memcpy(out_of(i), in, N * 4);
+            out_of(i)[N] = (i ? set : &rmr_kernels_ref)->exp_sum(out_of(i), N, 0.0f);
+        }
+        bad = out_compare("exp of many floats", N + 1);
+    }
+    return bad;
+}
+
+const kernel_case cases_against_ref[] = {
+    {"matmul", case_matmul},
+    {"matmul_k_blocks", case_k_blocks},
+    {"scores", case_scores},
+    {"wsum", case_wsum},
+    {"elementwise", case_elementwise},
+    {"aliases", case_aliases},
+    {"sweep", case_sweep},
+    {NULL, NULL},
+};
+
+/* ---- the digest ---- */
+
+static uint64_t fnv(uint64_t h, const void *p, size_t n)
+{
+    const uint8_t *const b = p;
+    for (size_t i = 0; i < n; i++) h = (h ^ b[i]) * 0x100000001b3u;
+    return h;
+}
+
+uint64_t cases_digest(const rmr_kernels *set)
+{
+    enum { K = 575, M = 14, T = 3, N = 700 };
+    static float x[K * M], y[M * 600 + 8], b[K * M];
+    static _Alignas(64) uint8_t w[(K + 1) * 64 * T];
+    uint64_t h = 0xcbf29ce484222325u;
+    rng r = {20240229};
+    for (int i = 0; i < 4096; i++) {
+        float cs[2];
+        rmr_sincos((double)i * 1.618 * (1 << i % 12), cs, cs + 1);
+        h = fnv(h, cs, sizeof cs);
+    }
+    fill_f32(&r, x, K * M);
+    fill_f32(&r, b, K * M);
+    for (int t = 0; t < RMR_W_COUNT; t++) {
+        const size_t stride = (rmr_tile_bytes((rmr_wtype)t, K) + 63) & ~(size_t)63;
+        fill_weights(&r, w, (rmr_wtype)t, stride * T);
+        set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0);
+        set->matmul[t](y + 16, T * RMR_TILE, x, K, 1, w, stride, 1, K, 1);
+        h = fnv(h, y, M * T * RMR_TILE * 4);
+    }
+    fill_weights(&r, w, RMR_W_BF16, sizeof w / 2);
+    for (int bf16 = 0; bf16 < 2; bf16++) {
+        const void *const rows = bf16 ? (const void *)w : (const void *)b;
+        (bf16 ? set->scores_bf16 : set->scores_f32)(y, 14, x, K, 9, rows, K, 14, K, 0.0721f);
+        h = fnv(h, y, 9 * 14 * 4);
+        (bf16 ? set->wsum_bf16 : set->wsum_f32)(x, K, y, 14, 9, rows, K, 14, K - 1);
+        h = fnv(h, x, 9 * K * 4);
+    }
+    for (int op = 0; op < OP_COUNT; op++)
+        for (uint32_t n = N - 3; n <= N; n += 3) {
+            fill_f32(&r, x, n);
+            fill_f32(&r, y, n + 1);
+            if (op == OP_FROM_BF16 || op == OP_FROM_F16)
+                for (uint32_t i = 0; i < n; i++)
+                    ((uint16_t *)x)[i] = (uint16_t)(rng_next(&r) >> 21);
+            op_run(set, op, y, x, b, n);
+            h = fnv(h, y, (n + 1) * 4);
+        }
+    return h;
+}
