@@ -632,7 +632,7 @@ typedef struct remora_token_prob {
  * Results are those of one call either way. Every call gets at least one slice done.
  *
  * E_ARG (a NULL session, a negative budget), E_STRUCT, E_MISMATCH (different models), E_CANCELLED,
- * E_BUSY (a session in use, or twice in the list), E_NOMEM (scratch memory, when more evals run at
+ * E_BUSY (a session in use), E_NOMEM (scratch memory, when more evals run at
  * the same time than ever before, or bookkeeping of a larger batch), E_DEVICE. After an error
  * `committed` of each session says how far it got; eval again goes on from there. */
 REMORA_API remora_status REMORA_CALL remora_eval(remora_session *const *s, size_t n,

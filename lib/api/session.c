@@ -92,6 +92,14 @@ static remora_status check_batch(remora_session *const *s, size_t n, remora_erro
     return REMORA_OK;
 }
 
+/* Session `at` is busy: because another call uses it, or because it was entered earlier in this list. */
+static remora_status refuse_busy(remora_session *const *s, size_t at, remora_error *err)
+{
+    for (size_t i = 0; i < at; i++)
+        if (s[i] == s[at]) RMR_FAIL(err, REMORA_E_ARG, "sessions %zu and %zu are the same", i, at);
+    RMR_FAIL(err, REMORA_E_BUSY, "session %zu is in use", at);
+}
+
 remora_status remora_eval(remora_session *const *s, size_t n, const remora_eval_opts *opts, remora_error *err)
 {
     remora_status st = REMORA_OK;
@@ -102,12 +110,11 @@ remora_status remora_eval(remora_session *const *s, size_t n, const remora_eval_
     RMR_NEED(o.budget_us >= 0, err, "budget_us is negative");
     RMR_TRY(check_batch(s, n, err));
     if (n == 0) return REMORA_OK;
-    /* A session listed twice is found busy the second time. */
     while (entered < n && (st = rmr_session_enter(s[entered])) == REMORA_OK) entered++;
     if (st == REMORA_OK)
         st = rmr_eval(s, n, &o, err);
     else
-        st = rmr_error_set(err, st, 0, "session %zu is in use, or listed twice", entered);
+        st = refuse_busy(s, entered, err);
     while (entered > 0) rmr_session_leave(s[--entered]);
     return st;
 }

@@ -635,6 +635,11 @@ const rmr_tensor *rmr_checkpoint_at(const rmr_checkpoint *c, uint64_t i)
     return c->sorted[i];
 }
 
+uint64_t rmr_checkpoint_index(const rmr_checkpoint *c, const rmr_tensor *t)
+{
+    return (uint64_t)(t - c->tensors);
+}
+
 const rmr_tensor *rmr_checkpoint_find(const rmr_checkpoint *c, const char *name)
 {
     const size_t i = find(c, name);

@@ -49,6 +49,8 @@ void rmr_checkpoint_free(rmr_checkpoint *c);
 uint64_t rmr_checkpoint_count(const rmr_checkpoint *c);
 const rmr_tensor *rmr_checkpoint_at(const rmr_checkpoint *c,
                                     uint64_t i); /* sorted by name (bytes) */
+/* A number below the count that is this tensor's alone (not its place by name). */
+uint64_t rmr_checkpoint_index(const rmr_checkpoint *c, const rmr_tensor *t);
 const rmr_tensor *rmr_checkpoint_find(const rmr_checkpoint *c,
                                       const char *name); /* NULL when absent */
 

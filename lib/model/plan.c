@@ -25,12 +25,6 @@ static remora_status elem_of(const rmr_tensor *t, rmr_elem *out, remora_error *e
     }
 }
 
-/* Index of a tensor in the checkpoint, which is sorted and contiguous. */
-static void mark_used(planner *p, const rmr_tensor *t)
-{
-    p->plan->used[t - rmr_checkpoint_at(p->ck, 0)] = 1;
-}
-
 static remora_status find(planner *p, const char *name, uint64_t rows, uint64_t cols, int vector,
                           const rmr_tensor **out)
 {
@@ -48,7 +42,7 @@ static remora_status find(planner *p, const char *name, uint64_t rows, uint64_t 
         RMR_FAIL(p->err, REMORA_E_FORMAT, "%s: tensor %.100s has shape [%s], config.json means [%llu,%llu]",
                  rmr_file_name(t->file), name, have, (unsigned long long)rows, (unsigned long long)cols);
     }
-    mark_used(p, t);
+    p->plan->used[rmr_checkpoint_index(p->ck, t)] = 1;
     *out = t;
     return REMORA_OK;
 }
@@ -218,7 +212,7 @@ static remora_status refuse_extra(planner *p)
 {
     for (uint64_t i = 0; i < rmr_checkpoint_count(p->ck); i++) {
         const rmr_tensor *t = rmr_checkpoint_at(p->ck, i);
-        if (!p->plan->used[i] && !may_be_extra(&p->m->shape, t->name))
+        if (!p->plan->used[rmr_checkpoint_index(p->ck, t)] && !may_be_extra(&p->m->shape, t->name))
             RMR_FAIL(p->err, REMORA_E_UNSUPPORTED, "%s: tensor %.150s is not part of model_type %s",
                      rmr_file_name(t->file), t->name, p->m->shape.family);
     }

@@ -79,18 +79,21 @@ static remora_status hits_stop(remora_session *s, const remora_gen_opts *o, remo
     return st < 0 ? st : REMORA_OK;
 }
 
-/* The row to sample from: evaluate what is pending, the last token's row wanted. Without anything pending and
- * without a row (after a trim) the last token is evaluated again. */
+/* The row to sample from: evaluate what is pending, the last token's row wanted. When nothing is pending and the
+ * last token has no row (after a trim, or appended without one) it is evaluated again, in the form it had. */
 static remora_status last_row(remora_session *s, const remora_gen_opts *o, uint64_t start_us, remora_error *err)
 {
-    if (s->n_tokens == s->committed && s->rows.n_ready == 0) {
-        const remora_token last = s->tokens[s->n_tokens - 1];
-        RMR_TRY(rmr_session_trim(s, s->n_tokens - 1));
-        RMR_TRY(rmr_session_append(s, &last, 1, REMORA_WANT_LAST, err));
+    const uint64_t last = s->n_tokens - 1;
+    if (s->n_tokens == s->committed && (s->rows.n_ready == 0 || !(s->flags[last] & RMR_TOKEN_WANT))) {
+        RMR_TRY(rmr_kv_reserve(&s->kv, last, s->n_tokens, err));
+        rmr_rows_clear(&s->rows);
+        s->flags[last] &= (uint8_t)~RMR_TOKEN_WANT;
+        s->committed = last;
+        s->epoch++;
     }
-    if (s->n_tokens > s->committed && !(s->flags[s->n_tokens - 1] & RMR_TOKEN_WANT)) {
+    if (s->n_tokens > s->committed && !(s->flags[last] & RMR_TOKEN_WANT)) {
         RMR_TRY(rmr_rows_make_room(s, 1, 0, err));
-        s->flags[s->n_tokens - 1] |= RMR_TOKEN_WANT;
+        s->flags[last] |= RMR_TOKEN_WANT;
         s->rows.n_wanted++;
         rmr_flight_drop(s); /* a step under way was formed without that row */
     }
@@ -112,7 +115,7 @@ static remora_status next_token(remora_session *s, rmr_chain *chain, remora_toke
     const uint64_t t0 = rmr_clock_us();
     const float *row = s->rows.logits + (size_t)(s->rows.n_ready - 1) * n_vocab;
     const remora_status st = rmr_chain_pick(chain, row, n_vocab, out);
-    if (st < 0) return rmr_error_set(err, st, 0, "the sampler found no token");
+    if (st < 0) return rmr_error_set(err, st, 0, "sampling failed: %s", rmr_status_name(st));
     RMR_TRY(rmr_session_append(s, out, 1, REMORA_WANT_LAST, err));
     RMR_TRY(rmr_chain_accept(chain, *out));
     s->stats.sample_us += rmr_clock_us() - t0;
