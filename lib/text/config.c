@@ -44,7 +44,6 @@ static remora_status read_token(rmr_tokenizer *t, const json_t *root, const char
         RMR_FAIL(err, REMORA_E_FORMAT, TOKENIZER ": %s %s is not an added token", key,
                  rmr_show(json_string_value(v)).text);
     t->special[which] = id;
-    t->flags[id] |= REMORA_TOKEN_CONTROL;
     return REMORA_OK;
 }
 
@@ -90,10 +89,8 @@ static remora_status end_of_turn(rmr_tokenizer *t, const char *file, const json_
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: eos_token_id is not a token of the model", file);
     if (id >= (json_int_t)t->n_ids) return REMORA_OK; /* a row without a token */
     t->flags[id] |= REMORA_TOKEN_END_OF_TURN;
-    if (t->special[REMORA_SPECIAL_EOS] == REMORA_TOKEN_NONE) {
+    if (t->special[REMORA_SPECIAL_EOS] == REMORA_TOKEN_NONE)
         t->special[REMORA_SPECIAL_EOS] = (remora_token)id;
-        t->flags[id] |= REMORA_TOKEN_CONTROL;
-    }
     return REMORA_OK;
 }
 
