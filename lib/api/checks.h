@@ -4,14 +4,16 @@
 
 #include "structs.h"
 
-/* A full copy of the caller's struct as a local: IN(remora_eval_opts, o, given). Returns on failure. */
-#define RMR_IN(type, local, given, err)  \
-    type local;                          \
-    RMR_TRY(rmr_struct_in(&local, (uint32_t)sizeof local, (uint32_t)sizeof local, (given), #type, (err)))
+/* A full copy of the caller's struct as a local: IN(remora_eval_opts, o, given). Returns on
+ * failure. */
+#define RMR_IN(type, local, given, err)                                                            \
+    type local;                                                                                    \
+    RMR_TRY(rmr_struct_in(&local, (uint32_t)sizeof local, (uint32_t)sizeof local, (given), #type,  \
+                          (err)))
 
-#define RMR_NEED(cond, err, text)                                      \
-    do {                                                               \
-        if (!(cond)) RMR_FAIL((err), REMORA_E_ARG, "%s", (text));      \
+#define RMR_NEED(cond, err, text)                                                                  \
+    do {                                                                                           \
+        if (!(cond)) RMR_FAIL((err), REMORA_E_ARG, "%s", (text));                                  \
     } while (0)
 
 #endif

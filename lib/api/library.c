@@ -6,7 +6,8 @@
 
 #define STR2(x) #x
 #define STR(x) STR2(x)
-#define VERSION STR(REMORA_VERSION_MAJOR) "." STR(REMORA_VERSION_MINOR) "." STR(REMORA_VERSION_PATCH)
+#define VERSION                                                                                    \
+    STR(REMORA_VERSION_MAJOR) "." STR(REMORA_VERSION_MINOR) "." STR(REMORA_VERSION_PATCH)
 
 uint32_t remora_version(void)
 {
@@ -39,7 +40,8 @@ const char *remora_build_info(void)
 remora_status remora_abi_check(uint32_t header_version)
 {
     const uint32_t major = header_version >> 24, minor = header_version >> 16 & 0xff;
-    return major == REMORA_VERSION_MAJOR && minor <= REMORA_VERSION_MINOR ? REMORA_OK : REMORA_E_STRUCT;
+    return major == REMORA_VERSION_MAJOR && minor <= REMORA_VERSION_MINOR ? REMORA_OK
+                                                                          : REMORA_E_STRUCT;
 }
 
 const char *remora_status_name(remora_status s)
@@ -47,7 +49,8 @@ const char *remora_status_name(remora_status s)
     return rmr_status_name(s);
 }
 
-remora_status remora_runtime_create(const remora_runtime_opts *opts, remora_runtime **out, remora_error *err)
+remora_status remora_runtime_create(const remora_runtime_opts *opts, remora_runtime **out,
+                                    remora_error *err)
 {
     RMR_NEED(out != NULL, err, "out is NULL");
     *out = NULL;

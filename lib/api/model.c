@@ -25,8 +25,8 @@ static remora_status check_opts(const remora_model_opts *o, remora_error *err)
     return REMORA_OK;
 }
 
-static remora_status open_model(remora_runtime *rt, const remora_source *src, const remora_model_opts *o,
-                                remora_model **out, remora_error *err)
+static remora_status open_model(remora_runtime *rt, const remora_source *src,
+                                const remora_model_opts *o, remora_model **out, remora_error *err)
 {
     remora_model *m;
     remora_runtime *own;
@@ -41,8 +41,9 @@ static remora_status open_model(remora_runtime *rt, const remora_source *src, co
     return st;
 }
 
-remora_status remora_model_open(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts,
-                                remora_model **out, remora_error *err)
+remora_status remora_model_open(remora_runtime *rt, const remora_source *src,
+                                const remora_model_opts *opts, remora_model **out,
+                                remora_error *err)
 {
     RMR_NEED(out != NULL, err, "out is NULL");
     *out = NULL;
@@ -58,10 +59,11 @@ void remora_model_free(remora_model *m)
     rmr_model_unref(m);
 }
 
-/* The plan of open without its weights, and the sizes that sessions would take: the same code as the real thing. */
-remora_status remora_model_estimate(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts,
-                                    const remora_session_opts *sopts, uint32_t n_sessions, remora_memory *out,
-                                    remora_error *err)
+/* The plan of open without its weights, and the sizes that sessions would take: the same code as
+ * the real thing. */
+remora_status remora_model_estimate(remora_runtime *rt, const remora_source *src,
+                                    const remora_model_opts *opts, const remora_session_opts *sopts,
+                                    uint32_t n_sessions, remora_memory *out, remora_error *err)
 {
     remora_model *m;
     remora_memory e;
@@ -125,15 +127,18 @@ static remora_status give_text(const char *text, char *buf, size_t cap, size_t *
     return REMORA_OK;
 }
 
-remora_status remora_model_meta(const remora_model *m, const char *key, char *buf, size_t cap, size_t *n)
+remora_status remora_model_meta(const remora_model *m, const char *key, char *buf, size_t cap,
+                                size_t *n)
 {
     if (m == NULL || key == NULL) return REMORA_E_ARG;
     for (size_t i = 0; i < m->meta.n; i++)
-        if (strcmp(m->meta.items[i].key, key) == 0) return give_text(m->meta.items[i].value, buf, cap, n);
+        if (strcmp(m->meta.items[i].key, key) == 0)
+            return give_text(m->meta.items[i].value, buf, cap, n);
     return REMORA_E_NOT_FOUND;
 }
 
-remora_status remora_model_meta_key(const remora_model *m, uint32_t i, char *buf, size_t cap, size_t *n)
+remora_status remora_model_meta_key(const remora_model *m, uint32_t i, char *buf, size_t cap,
+                                    size_t *n)
 {
     if (m == NULL) return REMORA_E_ARG;
     if (i >= m->meta.n) return REMORA_E_NOT_FOUND;
@@ -147,11 +152,12 @@ remora_status remora_routing_enable(remora_model *m, int32_t on)
     return REMORA_OK;
 }
 
-remora_status remora_routing_read(remora_model *m, uint32_t layer, int32_t reset, uint64_t *counts, size_t cap,
-                                  size_t *n)
+remora_status remora_routing_read(remora_model *m, uint32_t layer, int32_t reset, uint64_t *counts,
+                                  size_t cap, size_t *n)
 {
     if (m == NULL || n == NULL) return REMORA_E_ARG;
-    if (layer >= m->shape.n_layers || !rmr_shape_is_moe(&m->shape, layer)) return REMORA_E_NOT_FOUND;
+    if (layer >= m->shape.n_layers || !rmr_shape_is_moe(&m->shape, layer))
+        return REMORA_E_NOT_FOUND;
     const uint32_t experts = m->shape.moe.n_experts;
     const uint64_t bytes = experts * sizeof *counts, off = layer * bytes;
     *n = experts;

@@ -8,7 +8,8 @@ struct remora_sampler {
 };
 
 /* Takes over `chain`, whatever happens. */
-static remora_status wrap(remora_model *m, rmr_chain *chain, remora_sampler **out, remora_error *err)
+static remora_status wrap(remora_model *m, rmr_chain *chain, remora_sampler **out,
+                          remora_error *err)
 {
     remora_sampler *p = rmr_alloc(&m->rt->ctx.mem, sizeof *p);
     if (p == NULL) {
@@ -21,7 +22,8 @@ static remora_status wrap(remora_model *m, rmr_chain *chain, remora_sampler **ou
     return REMORA_OK;
 }
 
-remora_status remora_sampler_create(remora_model *m, uint64_t seed, remora_sampler **out, remora_error *err)
+remora_status remora_sampler_create(remora_model *m, uint64_t seed, remora_sampler **out,
+                                    remora_error *err)
 {
     rmr_chain *chain;
     RMR_NEED(out != NULL, err, "out is NULL");
@@ -58,16 +60,18 @@ remora_status remora_sampler_accept(remora_sampler *p, remora_token t)
     return p != NULL ? rmr_chain_accept(p->chain, t) : REMORA_E_ARG;
 }
 
-remora_status remora_sampler_pick(remora_sampler *p, remora_session *s, uint32_t row, remora_token *out)
+remora_status remora_sampler_pick(remora_sampler *p, remora_session *s, uint32_t row,
+                                  remora_token *out)
 {
     if (p == NULL || s == NULL || out == NULL) return REMORA_E_ARG;
     if (p->model->shape.n_vocab != s->model->shape.n_vocab) return REMORA_E_MISMATCH;
     if (row >= s->rows.n_ready) return REMORA_E_NOT_FOUND;
-    return rmr_chain_pick(p->chain, s->rows.logits + (size_t)row * s->model->shape.n_vocab, s->model->shape.n_vocab,
-                          out);
+    return rmr_chain_pick(p->chain, s->rows.logits + (size_t)row * s->model->shape.n_vocab,
+                          s->model->shape.n_vocab, out);
 }
 
-remora_status remora_sampler_pick_from(remora_sampler *p, const float *logits, size_t n, remora_token *out)
+remora_status remora_sampler_pick_from(remora_sampler *p, const float *logits, size_t n,
+                                       remora_token *out)
 {
     if (p == NULL || logits == NULL || out == NULL) return REMORA_E_ARG;
     return rmr_chain_pick(p->chain, logits, n, out);
@@ -82,8 +86,8 @@ void remora_sampler_free(remora_sampler *p)
     rmr_model_unref(m);
 }
 
-remora_status remora_generate(remora_session *s, remora_sampler *p, const remora_gen_opts *opts, remora_token *out,
-                              size_t cap, size_t *n, remora_error *err)
+remora_status remora_generate(remora_session *s, remora_sampler *p, const remora_gen_opts *opts,
+                              remora_token *out, size_t cap, size_t *n, remora_error *err)
 {
     RMR_NEED(s != NULL && p != NULL && n != NULL, err, "session, sampler or n is NULL");
     *n = 0;
@@ -92,7 +96,8 @@ remora_status remora_generate(remora_session *s, remora_sampler *p, const remora
     if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "unknown generate flags 0x%x", o.flags);
     RMR_NEED(o.budget_us >= 0, err, "budget_us is negative");
     if (p->model->shape.n_vocab != s->model->shape.n_vocab)
-        RMR_FAIL(err, REMORA_E_MISMATCH, "the sampler is for a vocabulary of %u tokens, the session has %u",
+        RMR_FAIL(err, REMORA_E_MISMATCH,
+                 "the sampler is for a vocabulary of %u tokens, the session has %u",
                  p->model->shape.n_vocab, s->model->shape.n_vocab);
     const remora_status st = rmr_session_enter(s);
     if (st < 0) RMR_FAIL(err, st, "the session is in use");

@@ -4,8 +4,8 @@
 #include "checks.h"
 #include "session.h"
 
-remora_status remora_session_create(remora_model *m, const remora_session_opts *o, remora_session **out,
-                                    remora_error *err)
+remora_status remora_session_create(remora_model *m, const remora_session_opts *o,
+                                    remora_session **out, remora_error *err)
 {
     RMR_NEED(out != NULL, err, "out is NULL");
     *out = NULL;
@@ -44,16 +44,19 @@ remora_status remora_session_get_info(const remora_session *s, remora_session_in
     return rmr_struct_out(out, &i, sizeof i, sizeof i);
 }
 
-remora_status remora_session_tokens(const remora_session *s, uint64_t from, remora_token *out, size_t cap, size_t *n)
+remora_status remora_session_tokens(const remora_session *s, uint64_t from, remora_token *out,
+                                    size_t cap, size_t *n)
 {
-    if (s == NULL || n == NULL || (out == NULL && cap > 0) || from > s->n_tokens) return REMORA_E_ARG;
+    if (s == NULL || n == NULL || (out == NULL && cap > 0) || from > s->n_tokens)
+        return REMORA_E_ARG;
     *n = (size_t)(s->n_tokens - from);
     if (cap < *n) return REMORA_E_BUFFER;
     if (*n > 0) memcpy(out, s->tokens + from, *n * sizeof *out);
     return REMORA_OK;
 }
 
-remora_status remora_session_append(remora_session *s, const remora_token *t, size_t n, uint32_t want)
+remora_status remora_session_append(remora_session *s, const remora_token *t, size_t n,
+                                    uint32_t want)
 {
     if (s == NULL || (t == NULL && n > 0)) return REMORA_E_ARG;
     RMR_TRY(rmr_session_enter(s));
@@ -63,7 +66,8 @@ remora_status remora_session_append(remora_session *s, const remora_token *t, si
     return st;
 }
 
-remora_status remora_session_sync(remora_session *s, const remora_token *t, size_t n, uint32_t want, size_t *reused)
+remora_status remora_session_sync(remora_session *s, const remora_token *t, size_t n, uint32_t want,
+                                  size_t *reused)
 {
     if (s == NULL || (t == NULL && n > 0)) return REMORA_E_ARG;
     RMR_TRY(rmr_session_enter(s));
@@ -87,12 +91,14 @@ static remora_status check_batch(remora_session *const *s, size_t n, remora_erro
 {
     for (size_t i = 0; i < n; i++) {
         if (s[i] == NULL) RMR_FAIL(err, REMORA_E_ARG, "session %zu is NULL", i);
-        if (s[i]->model != s[0]->model) RMR_FAIL(err, REMORA_E_MISMATCH, "session %zu is of another model", i);
+        if (s[i]->model != s[0]->model)
+            RMR_FAIL(err, REMORA_E_MISMATCH, "session %zu is of another model", i);
     }
     return REMORA_OK;
 }
 
-/* Session `at` is busy: because another call uses it, or because it was entered earlier in this list. */
+/* Session `at` is busy: because another call uses it, or because it was entered earlier in this
+ * list. */
 static remora_status refuse_busy(remora_session *const *s, size_t at, remora_error *err)
 {
     for (size_t i = 0; i < at; i++)
@@ -100,7 +106,8 @@ static remora_status refuse_busy(remora_session *const *s, size_t at, remora_err
     RMR_FAIL(err, REMORA_E_BUSY, "session %zu is in use", at);
 }
 
-remora_status remora_eval(remora_session *const *s, size_t n, const remora_eval_opts *opts, remora_error *err)
+remora_status remora_eval(remora_session *const *s, size_t n, const remora_eval_opts *opts,
+                          remora_error *err)
 {
     remora_status st = REMORA_OK;
     size_t entered = 0;
@@ -139,7 +146,8 @@ remora_status remora_session_logits(remora_session *s, uint32_t row, const float
     return REMORA_OK;
 }
 
-remora_status remora_session_top(remora_session *s, uint32_t row, remora_token_prob *out, size_t cap, size_t *n)
+remora_status remora_session_top(remora_session *s, uint32_t row, remora_token_prob *out,
+                                 size_t cap, size_t *n)
 {
     if (n == NULL || (out == NULL && cap > 0)) return REMORA_E_ARG;
     RMR_TRY(check_row(s, row));
@@ -156,7 +164,8 @@ remora_status remora_session_logprob(remora_session *s, uint32_t row, remora_tok
     return REMORA_OK;
 }
 
-remora_status remora_session_hidden(remora_session *s, uint32_t row, float *out, size_t cap, size_t *n)
+remora_status remora_session_hidden(remora_session *s, uint32_t row, float *out, size_t cap,
+                                    size_t *n)
 {
     if (n == NULL || (out == NULL && cap > 0)) return REMORA_E_ARG;
     RMR_TRY(check_row(s, row));

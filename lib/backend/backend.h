@@ -1,11 +1,13 @@
 /* All that the rest of the library knows of a device (architecture section 10).
  *
- * A backend holds weights in its own layout, holds buffers that only it can read, and runs steps. A step is a list
- * of the model's own operations over named activation slots. The list is prepared once; whatever changes from step
- * to step (token ids, positions, runs, page tables, output rows) is one rmr_inputs, copied in before the step, so a
- * recorded step can be replayed. Operations are submitted in slices; wait() gives the status of everything so far.
+ * A backend holds weights in its own layout, holds buffers that only it can read, and runs steps. A
+ * step is a list of the model's own operations over named activation slots. The list is prepared
+ * once; whatever changes from step to step (token ids, positions, runs, page tables, output rows)
+ * is one rmr_inputs, copied in before the step, so a recorded step can be replayed. Operations are
+ * submitted in slices; wait() gives the status of everything so far.
  *
- * Code above this header never follows a device address: rmr_page addresses are numbers that go into rmr_inputs. */
+ * Code above this header never follows a device address: rmr_page addresses are numbers that go
+ * into rmr_inputs. */
 #ifndef RMR_BACKEND_H
 #define RMR_BACKEND_H
 
@@ -39,7 +41,8 @@ enum { RMR_ROW_GRANULE = 16 }; /* uploads start at a multiple of this many rows 
 /* ---- cache geometry ---- */
 enum {
     RMR_PAGE_TOKENS = 32, /* tokens of one cache page, all layers */
-    RMR_SEG_TOKENS = 256  /* attention accumulates over segments of this many positions, in order (docs/numerics.md) */
+    RMR_SEG_TOKENS = 256  /* attention accumulates over segments of this many positions, in order
+                             (docs/numerics.md) */
 };
 
 /* A page: for each layer RMR_PAGE_TOKENS rows of [normalised latent | rotated rope key]. */
@@ -82,24 +85,28 @@ typedef struct rmr_view {
 } rmr_view;
 
 typedef enum rmr_op_kind {
-    RMR_OP_EMBED,           /* out = table w [token] */
-    RMR_OP_ROPE_TABLE,      /* out = cos, sin of pos * w[pair], times `amp` */
-    RMR_OP_NORM,            /* out = RMSNorm(in, n; w, eps) */
-    RMR_OP_LINEAR,          /* out = w in, or out += w in (add) */
-    RMR_OP_SWIGLU,          /* out = silu(w in) * (w2 in) */
-    RMR_OP_ROPE,            /* rotate the rope part of every head of in, in place; in2 = rope table */
-    RMR_OP_CACHE_WRITE,     /* in = [latent | rope key]: norm by w, rotate (in2), store at pos */
-    RMR_OP_ABSORB,          /* absorbed rows: out[h] = [w[h] q_nope | q_rope] */
-    RMR_OP_ATTEND_LATENT,   /* absorbed rows: out[h] = softmax(in[h] . cache) latent */
-    RMR_OP_UNABSORB,        /* absorbed rows: out[h] = w[h] in[h] */
-    RMR_OP_ATTEND_EXPANDED, /* expanded rows: keys w[h] and values w2[h] rebuilt from the cache, out[h] */
-    RMR_OP_GATE,            /* in = router logits: out = expert ids, out2 = weights; w = bias or NULL */
-    RMR_OP_EXPERTS,         /* out += routed experts (in2 = ids, in3 = weights) and shared experts of in */
-    RMR_OP_PICK_ROWS,       /* out[i] = in[out_row[i]] for i < n_out */
+    RMR_OP_EMBED,         /* out = table w [token] */
+    RMR_OP_ROPE_TABLE,    /* out = cos, sin of pos * w[pair], times `amp` */
+    RMR_OP_NORM,          /* out = RMSNorm(in, n; w, eps) */
+    RMR_OP_LINEAR,        /* out = w in, or out += w in (add) */
+    RMR_OP_SWIGLU,        /* out = silu(w in) * (w2 in) */
+    RMR_OP_ROPE,          /* rotate the rope part of every head of in, in place; in2 = rope table */
+    RMR_OP_CACHE_WRITE,   /* in = [latent | rope key]: norm by w, rotate (in2), store at pos */
+    RMR_OP_ABSORB,        /* absorbed rows: out[h] = [w[h] q_nope | q_rope] */
+    RMR_OP_ATTEND_LATENT, /* absorbed rows: out[h] = softmax(in[h] . cache) latent */
+    RMR_OP_UNABSORB,      /* absorbed rows: out[h] = w[h] in[h] */
+    RMR_OP_ATTEND_EXPANDED, /* expanded rows: keys w[h] and values w2[h] rebuilt from the cache,
+                               out[h] */
+    RMR_OP_GATE,    /* in = router logits: out = expert ids, out2 = weights; w = bias or NULL */
+    RMR_OP_EXPERTS, /* out += routed experts (in2 = ids, in3 = weights) and shared experts of in */
+    RMR_OP_PICK_ROWS, /* out[i] = in[out_row[i]] for i < n_out */
     RMR_OP_COUNT
 } rmr_op_kind;
 
-typedef enum rmr_row_set { RMR_ROWS_ALL, RMR_ROWS_OUT } rmr_row_set; /* which count bounds an operation's rows */
+typedef enum rmr_row_set {
+    RMR_ROWS_ALL,
+    RMR_ROWS_OUT
+} rmr_row_set; /* which count bounds an operation's rows */
 
 /* MLA dimensions (facts section 2): all per head but rank. */
 typedef struct rmr_mla {
@@ -130,7 +137,7 @@ typedef struct rmr_op {
     int add;
     float eps, amp;
     rmr_view in, in2, in3, out, out2;
-    const rmr_weight *w, *w2, *w3; /* EXPERTS: gate, up, down */
+    const rmr_weight *w, *w2, *w3;  /* EXPERTS: gate, up, down */
     const rmr_weight *s1, *s2, *s3; /* EXPERTS: shared gate, up, down (NULL: none) */
     const rmr_mla *mla;
     const rmr_moe *moe;
@@ -152,7 +159,8 @@ typedef struct rmr_step_desc {
     uint32_t max_rows, max_runs, max_pages, max_out;
 } rmr_step_desc;
 
-/* Every function that takes `err` may return E_NOMEM, E_DEVICE_MEM or E_DEVICE besides what it says. */
+/* Every function that takes `err` may return E_NOMEM, E_DEVICE_MEM or E_DEVICE besides what it
+ * says. */
 typedef struct rmr_backend_ops {
     void (*free)(rmr_backend *be);
     void (*describe)(rmr_backend *be, remora_device *out);
@@ -162,35 +170,44 @@ typedef struct rmr_backend_ops {
     uint64_t (*step_bytes)(rmr_backend *be, const rmr_step_desc *d);
     uint64_t (*buffer_bytes)(rmr_backend *be, uint64_t bytes);
 
-    remora_status (*weight_create)(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out, remora_error *err);
-    /* Use the source's memory as it lies, borrowed: E_UNSUPPORTED when the layout does not allow it. */
-    remora_status (*weight_adopt)(rmr_backend *be, const rmr_weight_desc *d, const void *data, rmr_weight **out,
-                                  remora_error *err);
-    /* Rows [row0, row0 + n) of matrix `index`, row-major, any alignment. Disjoint rows from several threads. */
-    remora_status (*weight_upload)(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0, uint32_t n,
-                                   const void *rows, remora_error *err);
+    remora_status (*weight_create)(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
+                                   remora_error *err);
+    /* Use the source's memory as it lies, borrowed: E_UNSUPPORTED when the layout does not allow
+     * it. */
+    remora_status (*weight_adopt)(rmr_backend *be, const rmr_weight_desc *d, const void *data,
+                                  rmr_weight **out, remora_error *err);
+    /* Rows [row0, row0 + n) of matrix `index`, row-major, any alignment. Disjoint rows from several
+     * threads. */
+    remora_status (*weight_upload)(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,
+                                   uint32_t n, const void *rows, remora_error *err);
     void (*weight_free)(rmr_backend *be, rmr_weight *w);
 
-    remora_status (*buffer_create)(rmr_backend *be, uint64_t bytes, rmr_buffer **out, remora_error *err);
+    remora_status (*buffer_create)(rmr_backend *be, uint64_t bytes, rmr_buffer **out,
+                                   remora_error *err);
     void (*buffer_free)(rmr_backend *be, rmr_buffer *b);
     uint64_t (*buffer_address)(const rmr_buffer *b);
-    remora_status (*buffer_read)(rmr_backend *be, const rmr_buffer *b, uint64_t off, void *dst, uint64_t n,
+    remora_status (*buffer_read)(rmr_backend *be, const rmr_buffer *b, uint64_t off, void *dst,
+                                 uint64_t n, remora_error *err);
+    remora_status (*buffer_zero)(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t n,
                                  remora_error *err);
-    remora_status (*buffer_zero)(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t n, remora_error *err);
-    remora_status (*buffer_copy)(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off, const rmr_buffer *src,
-                                 uint64_t src_off, uint64_t n, remora_error *err);
+    remora_status (*buffer_copy)(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off,
+                                 const rmr_buffer *src, uint64_t src_off, uint64_t n,
+                                 remora_error *err);
 
-    remora_status (*step_create)(rmr_backend *be, const rmr_step_desc *d, rmr_step **out, remora_error *err);
+    remora_status (*step_create)(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
+                                 remora_error *err);
     void (*step_free)(rmr_backend *be, rmr_step *s);
     /* Copy the inputs in. Counts must be within the step's maxima (E_INTERNAL otherwise). */
-    remora_status (*step_inputs)(rmr_backend *be, rmr_step *s, const rmr_inputs *in, remora_error *err);
+    remora_status (*step_inputs)(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
+                                 remora_error *err);
     /* Start operations [first, first + n); returns before they are done. */
-    remora_status (*step_submit)(rmr_backend *be, rmr_step *s, uint32_t first, uint32_t n, remora_error *err);
+    remora_status (*step_submit)(rmr_backend *be, rmr_step *s, uint32_t first, uint32_t n,
+                                 remora_error *err);
     /* Wait until everything submitted on this step is done. */
     remora_status (*step_wait)(rmr_backend *be, rmr_step *s, remora_error *err);
     /* Rows [row0, row0 + n) of a slot, after wait; dst is [n, width]. */
-    remora_status (*step_read)(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0, uint32_t n, void *dst,
-                               remora_error *err);
+    remora_status (*step_read)(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0,
+                               uint32_t n, void *dst, remora_error *err);
 } rmr_backend_ops;
 
 struct rmr_backend {

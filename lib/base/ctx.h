@@ -1,4 +1,5 @@
-/* What every module needs from its runtime: memory, log, threads. Passed by pointer, never global (P9). */
+/* What every module needs from its runtime: memory, log, threads. Passed by pointer, never global
+ * (P9). */
 #ifndef RMR_CTX_H
 #define RMR_CTX_H
 

@@ -17,7 +17,8 @@ static void trim_partial_utf8(char *s, size_t len)
     if (len - (i - 1) < want) s[i - 1] = 0;
 }
 
-remora_status rmr_error_set(remora_error *err, remora_status status, int os_code, const char *fmt, ...)
+remora_status rmr_error_set(remora_error *err, remora_status status, int os_code, const char *fmt,
+                            ...)
 {
     const size_t head = offsetof(remora_error, message);
     if (err == NULL || err->struct_size <= head) return status;
@@ -36,7 +37,8 @@ remora_status rmr_error_set(remora_error *err, remora_status status, int os_code
 
 remora_status rmr_error_nomem(remora_error *err, const char *what, uint64_t bytes)
 {
-    RMR_FAIL(err, REMORA_E_NOMEM, "out of memory: %s (%llu bytes)", what, (unsigned long long)bytes);
+    RMR_FAIL(err, REMORA_E_NOMEM, "out of memory: %s (%llu bytes)", what,
+             (unsigned long long)bytes);
 }
 
 const char *rmr_status_name(remora_status s)

@@ -1,17 +1,19 @@
 /* Statuses and error text inside the library.
  *
- * Every internal function that can fail returns remora_status and, where there is something to say, takes a
- * `remora_error *err` (nullable) as its last argument. RMR_TRY and RMR_FAIL are the only error macros. */
+ * Every internal function that can fail returns remora_status and, where there is something to say,
+ * takes a `remora_error *err` (nullable) as its last argument. RMR_TRY and RMR_FAIL are the only
+ * error macros. */
 #ifndef RMR_ERROR_H
 #define RMR_ERROR_H
 
 #include <remora/remora.h>
 
-/* Return at once when `call` is an error (< 0). Conditions (> 0) pass through as success: compare yourself. */
-#define RMR_TRY(call)                              \
-    do {                                           \
-        const remora_status try_status_ = (call);  \
-        if (try_status_ < 0) return try_status_;   \
+/* Return at once when `call` is an error (< 0). Conditions (> 0) pass through as success: compare
+ * yourself. */
+#define RMR_TRY(call)                                                                              \
+    do {                                                                                           \
+        const remora_status try_status_ = (call);                                                  \
+        if (try_status_ < 0) return try_status_;                                                   \
     } while (0)
 
 /* Record the text in err (nullable) and return the status. */
@@ -20,7 +22,8 @@
 #if defined(__GNUC__)
 __attribute__((format(printf, 4, 5)))
 #endif
-remora_status rmr_error_set(remora_error *err, remora_status status, int os_code, const char *fmt, ...);
+remora_status
+rmr_error_set(remora_error *err, remora_status status, int os_code, const char *fmt, ...);
 
 /* The standard out-of-memory error; `what` names the thing that did not fit. */
 remora_status rmr_error_nomem(remora_error *err, const char *what, uint64_t bytes);

@@ -1,5 +1,6 @@
-/* The floating-point mode that one CPU result (P22) needs: round to nearest, subnormals kept. Hosts (games, audio)
- * like to set flush-to-zero in their threads; work done on a host thread saves and restores their mode. */
+/* The floating-point mode that one CPU result (P22) needs: round to nearest, subnormals kept. Hosts
+ * (games, audio) like to set flush-to-zero in their threads; work done on a host thread saves and
+ * restores their mode. */
 #ifndef RMR_FPENV_H
 #define RMR_FPENV_H
 

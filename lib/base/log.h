@@ -6,7 +6,7 @@
 
 typedef struct rmr_log {
     void *user;
-    void (REMORA_CALL *fn)(void *user, int32_t level, const char *msg, size_t len);
+    void(REMORA_CALL *fn)(void *user, int32_t level, const char *msg, size_t len);
     int32_t level; /* lines above this level are dropped before formatting */
 } rmr_log;
 

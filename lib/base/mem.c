@@ -16,7 +16,9 @@ static void *REMORA_CALL libc_alloc(void *user, size_t size, size_t align)
     (void)user;
     if (posix_memalign(&p, huge ? HUGE_PAGE : align, size) != 0) return NULL;
 #if defined(MADV_HUGEPAGE)
-    if (huge) (void)madvise(p, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* a wish: failure costs speed only */
+    if (huge)
+        (void)madvise(p, size / HUGE_PAGE * HUGE_PAGE,
+                      MADV_HUGEPAGE); /* a wish: failure costs speed only */
 #endif
     return p;
 }
@@ -27,7 +29,8 @@ static void REMORA_CALL libc_release(void *user, void *p, size_t size, size_t al
     free(p);
 }
 
-static void *REMORA_CALL libc_resize(void *user, void *p, size_t old_size, size_t size, size_t align)
+static void *REMORA_CALL libc_resize(void *user, void *p, size_t old_size, size_t size,
+                                     size_t align)
 {
     void *q = libc_alloc(user, size, align);
     if (q == NULL) return NULL;
@@ -113,7 +116,8 @@ void rmr_strfree(rmr_mem *mem, char *s)
     if (s != NULL) rmr_free(mem, s, strlen(s) + 1);
 }
 
-remora_status rmr_grow(rmr_mem *mem, void *items, size_t *cap, size_t need, size_t size, remora_error *err)
+remora_status rmr_grow(rmr_mem *mem, void *items, size_t *cap, size_t need, size_t size,
+                       remora_error *err)
 {
     void *old, *grown;
     uint64_t bytes;

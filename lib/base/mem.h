@@ -1,5 +1,6 @@
-/* The host's allocator, counted. All memory of a runtime goes through one rmr_mem, so that the last free is seen
- * to return every byte (P11) and any allocation can be made to fail in tests. Sizes are passed back on free. */
+/* The host's allocator, counted. All memory of a runtime goes through one rmr_mem, so that the last
+ * free is seen to return every byte (P11) and any allocation can be made to fail in tests. Sizes
+ * are passed back on free. */
 #ifndef RMR_MEM_H
 #define RMR_MEM_H
 
@@ -15,7 +16,7 @@ typedef struct rmr_mem {
     void *user;
     void *(REMORA_CALL *alloc)(void *user, size_t size, size_t align);
     void *(REMORA_CALL *resize)(void *user, void *p, size_t old_size, size_t size, size_t align);
-    void (REMORA_CALL *release)(void *user, void *p, size_t size, size_t align);
+    void(REMORA_CALL *release)(void *user, void *p, size_t size, size_t align);
     atomic_uint_least64_t bytes; /* live now */
 } rmr_mem;
 
@@ -25,11 +26,13 @@ void rmr_mem_init(rmr_mem *mem);
 /* Another count over the same hooks: a block is freed through the rmr_mem it came from. */
 void rmr_mem_share(rmr_mem *dst, const rmr_mem *src);
 
-/* All return NULL when the host has no memory (or n * size overflows); size 0 gives a valid block of 1 byte. */
+/* All return NULL when the host has no memory (or n * size overflows); size 0 gives a valid block
+ * of 1 byte. */
 void *rmr_alloc(rmr_mem *mem, size_t size);
-void *rmr_calloc(rmr_mem *mem, size_t n, size_t size);              /* zeroed */
-void *rmr_resize(rmr_mem *mem, void *p, size_t old_size, size_t size); /* p may be NULL; on NULL p is untouched */
-void rmr_free(rmr_mem *mem, void *p, size_t size);                  /* p may be NULL; size as allocated */
+void *rmr_calloc(rmr_mem *mem, size_t n, size_t size); /* zeroed */
+void *rmr_resize(rmr_mem *mem, void *p, size_t old_size,
+                 size_t size);                     /* p may be NULL; on NULL p is untouched */
+void rmr_free(rmr_mem *mem, void *p, size_t size); /* p may be NULL; size as allocated */
 
 /* Copy of a string; free with rmr_strfree. */
 char *rmr_strdup(rmr_mem *mem, const char *s);
@@ -37,7 +40,8 @@ char *rmr_strndup(rmr_mem *mem, const char *s, size_t n);
 void rmr_strfree(rmr_mem *mem, char *s);
 
 /* Make *items (elements of `size` bytes, *cap of them) hold at least `need`, growing by half. */
-remora_status rmr_grow(rmr_mem *mem, void *items, size_t *cap, size_t need, size_t size, remora_error *err);
+remora_status rmr_grow(rmr_mem *mem, void *items, size_t *cap, size_t need, size_t size,
+                       remora_error *err);
 
 /* a * b and a + b with overflow check: 0 when it overflows (return value false). */
 static inline int rmr_mul_ok(uint64_t a, uint64_t b, uint64_t *out)

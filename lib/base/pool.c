@@ -1,6 +1,7 @@
-/* The thread pool. A region lives on its caller's stack and is listed in the pool while it has chunks left; idle
- * workers join the oldest one. Workers look for new regions for a short bounded time after the last one, because
- * decoding is hundreds of short regions in a row, and then sleep: idle costs no CPU (P7). */
+/* The thread pool. A region lives on its caller's stack and is listed in the pool while it has
+ * chunks left; idle workers join the oldest one. Workers look for new regions for a short bounded
+ * time after the last one, because decoding is hundreds of short regions in a row, and then sleep:
+ * idle costs no CPU (P7). */
 #define _GNU_SOURCE
 #include "pool.h"
 
@@ -19,8 +20,8 @@ typedef struct region {
     rmr_chunk_fn *fn;
     void *arg;
     uint32_t n;
-    uint32_t joined;      /* worker numbers given out, under the lock */
-    _Atomic uint32_t take; /* next chunk */
+    uint32_t joined;         /* worker numbers given out, under the lock */
+    _Atomic uint32_t take;   /* next chunk */
     _Atomic uint32_t inside; /* threads other than the caller still working */
     rmr_pool *pool;
 } region;
@@ -36,8 +37,8 @@ struct rmr_pool {
     pthread_cond_t work; /* a region was listed, or stop */
     pthread_cond_t done; /* a region lost its last helper */
     region *regions;
-    uint32_t sleepers;        /* under the lock */
-    _Atomic uint32_t epoch;   /* counts listed regions: what spinning workers watch */
+    uint32_t sleepers;      /* under the lock */
+    _Atomic uint32_t epoch; /* counts listed regions: what spinning workers watch */
     _Atomic int stop;
 };
 
@@ -66,7 +67,8 @@ static int spin_while_equal(_Atomic uint32_t *word, uint32_t old)
 static void work_on(region *r, uint32_t worker)
 {
     uint32_t i;
-    while ((i = atomic_fetch_add_explicit(&r->take, 1, memory_order_relaxed)) < r->n) r->fn(r->arg, i, worker);
+    while ((i = atomic_fetch_add_explicit(&r->take, 1, memory_order_relaxed)) < r->n)
+        r->fn(r->arg, i, worker);
 }
 
 static int has_chunks(region *r)
@@ -155,7 +157,8 @@ static void wait_helpers(rmr_pool *p, region *r)
         }
     } while (rmr_clock_us() - start < SPIN_US);
     pthread_mutex_lock(&p->lock);
-    while (atomic_load_explicit(&r->inside, memory_order_acquire) != 0) pthread_cond_wait(&p->done, &p->lock);
+    while (atomic_load_explicit(&r->inside, memory_order_acquire) != 0)
+        pthread_cond_wait(&p->done, &p->lock);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -191,7 +194,8 @@ static uint32_t usable_cores(void)
 {
 #if defined(__linux__)
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return (uint32_t)CPU_COUNT(&set);
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return (uint32_t)CPU_COUNT(&set);
 #endif
     const long n = sysconf(_SC_NPROCESSORS_ONLN);
     return n > 0 ? (uint32_t)n : 1;
@@ -205,17 +209,20 @@ static remora_status start_threads(rmr_pool *p, remora_error *err)
     if (p->threads == NULL) return rmr_error_nomem(err, "thread pool", n * sizeof *p->threads);
     for (uint32_t i = 0; i < n; i++) {
         const int e = pthread_create(&p->threads[i], NULL, thread_main, p);
-        if (e != 0) return rmr_error_set(err, REMORA_E_NOMEM, e, "cannot start worker thread %u of %u", i + 1, n);
+        if (e != 0)
+            return rmr_error_set(err, REMORA_E_NOMEM, e, "cannot start worker thread %u of %u",
+                                 i + 1, n);
         p->n_threads++;
     }
     return REMORA_OK;
 }
 
-remora_status rmr_pool_create(rmr_mem *mem, uint32_t n_threads, rmr_host_run_fn run, void *run_user, rmr_pool **out,
-                              remora_error *err)
+remora_status rmr_pool_create(rmr_mem *mem, uint32_t n_threads, rmr_host_run_fn run, void *run_user,
+                              rmr_pool **out, remora_error *err)
 {
     *out = NULL;
-    if (n_threads > MAX_THREADS) RMR_FAIL(err, REMORA_E_ARG, "n_threads %u is above %d", n_threads, MAX_THREADS);
+    if (n_threads > MAX_THREADS)
+        RMR_FAIL(err, REMORA_E_ARG, "n_threads %u is above %d", n_threads, MAX_THREADS);
     rmr_pool *p = rmr_calloc(mem, 1, sizeof *p);
     if (p == NULL) return rmr_error_nomem(err, "thread pool", sizeof *p);
     p->mem = mem;

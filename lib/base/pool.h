@@ -1,7 +1,9 @@
-/* Parallel regions over one pool of threads per runtime, or over the host's job system (architecture section 9).
+/* Parallel regions over one pool of threads per runtime, or over the host's job system
+ * (architecture section 9).
  *
- * A region is n chunks that idle workers take one by one, so a worker that the system deschedules costs its own
- * chunk and not the region. The calling thread always works too; several host threads may run regions at once. */
+ * A region is n chunks that idle workers take one by one, so a worker that the system deschedules
+ * costs its own chunk and not the region. The calling thread always works too; several host threads
+ * may run regions at once. */
 #ifndef RMR_POOL_H
 #define RMR_POOL_H
 
@@ -11,19 +13,21 @@
 
 typedef struct rmr_pool rmr_pool;
 
-/* One chunk of a region. `worker` < rmr_pool_width() and is unique among the threads inside this region. */
+/* One chunk of a region. `worker` < rmr_pool_width() and is unique among the threads inside this
+ * region. */
 typedef void rmr_chunk_fn(void *arg, uint32_t chunk, uint32_t worker);
 
-typedef void (REMORA_CALL *rmr_host_run_fn)(void *user, uint32_t n, void (REMORA_CALL *fn)(void *arg, uint32_t i),
-                                            void *arg);
+typedef void(REMORA_CALL *rmr_host_run_fn)(void *user, uint32_t n,
+                                           void(REMORA_CALL *fn)(void *arg, uint32_t i), void *arg);
 
-/* n_threads: 0 = number of usable cores, 1 = no thread is created. With `run` set no thread is created either and
- * regions go through the host with at most n_threads parts. */
-remora_status rmr_pool_create(rmr_mem *mem, uint32_t n_threads, rmr_host_run_fn run, void *run_user, rmr_pool **out,
-                              remora_error *err);
+/* n_threads: 0 = number of usable cores, 1 = no thread is created. With `run` set no thread is
+ * created either and regions go through the host with at most n_threads parts. */
+remora_status rmr_pool_create(rmr_mem *mem, uint32_t n_threads, rmr_host_run_fn run, void *run_user,
+                              rmr_pool **out, remora_error *err);
 void rmr_pool_free(rmr_pool *pool);
 
-uint32_t rmr_pool_width(const rmr_pool *pool); /* most threads inside one region, the caller included */
+uint32_t
+rmr_pool_width(const rmr_pool *pool); /* most threads inside one region, the caller included */
 
 /* Run fn for every chunk in [0, n); returns when all are done. Never fails and never allocates. */
 void rmr_pool_run(rmr_pool *pool, uint32_t n, rmr_chunk_fn *fn, void *arg);

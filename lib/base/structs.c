@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-remora_status rmr_struct_in(void *known, uint32_t size, uint32_t first, const void *given, const char *what,
-                            remora_error *err)
+remora_status rmr_struct_in(void *known, uint32_t size, uint32_t first, const void *given,
+                            const char *what, remora_error *err)
 {
     uint32_t n;
     memset(known, 0, size);
@@ -12,11 +12,13 @@ remora_status rmr_struct_in(void *known, uint32_t size, uint32_t first, const vo
         return REMORA_OK;
     }
     memcpy(&n, given, sizeof n);
-    if (n < first) RMR_FAIL(err, REMORA_E_STRUCT, "%s: struct_size is %u, release 1.0 has %u", what, n, first);
+    if (n < first)
+        RMR_FAIL(err, REMORA_E_STRUCT, "%s: struct_size is %u, release 1.0 has %u", what, n, first);
     memcpy(known, given, n < size ? n : size);
     for (uint32_t i = size; i < n; i++)
         if (((const unsigned char *)given)[i] != 0)
-            RMR_FAIL(err, REMORA_E_STRUCT, "%s: byte %u is set, this library knows %u bytes", what, i, size);
+            RMR_FAIL(err, REMORA_E_STRUCT, "%s: byte %u is set, this library knows %u bytes", what,
+                     i, size);
     memcpy(known, &size, sizeof size);
     return REMORA_OK;
 }

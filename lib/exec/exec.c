@@ -6,7 +6,7 @@ typedef struct rmr_exec {
     remora_model *m;
     rmr_list list;
     pthread_mutex_t lock;
-    rmr_context *pool; /* free contexts, under the lock */
+    rmr_context *pool;           /* free contexts, under the lock */
     atomic_uint_least64_t bytes; /* of all contexts */
 } rmr_exec;
 
@@ -17,9 +17,14 @@ static rmr_exec *exec_of(const remora_model *m)
 
 static rmr_step_desc describe(const rmr_exec *x, uint32_t max_rows, uint32_t max_pages)
 {
-    return (rmr_step_desc){.ops = x->list.ops, .n_ops = x->list.n_ops, .slots = x->list.slots,
-                           .n_slots = RMR_SLOT_COUNT, .max_rows = max_rows, .max_runs = max_rows,
-                           .max_pages = max_pages, .max_out = RMR_HEAD_ROWS};
+    return (rmr_step_desc){.ops = x->list.ops,
+                           .n_ops = x->list.n_ops,
+                           .slots = x->list.slots,
+                           .n_slots = RMR_SLOT_COUNT,
+                           .max_rows = max_rows,
+                           .max_runs = max_rows,
+                           .max_pages = max_pages,
+                           .max_out = RMR_HEAD_ROWS};
 }
 
 /* ---- contexts ---- */
@@ -53,12 +58,13 @@ uint64_t rmr_exec_context_bytes(remora_model *m, uint32_t max_rows, uint32_t max
     const rmr_step_desc d = describe(exec_of(m), max_rows, round_pages(max_pages));
     const rmr_context *c = NULL;
     return sizeof *c + m->be->ops->step_bytes(m->be, &d) +
-           (uint64_t)max_rows * (sizeof *c->in.token + sizeof *c->in.pos + sizeof *c->in.run + sizeof *c->want) +
+           (uint64_t)max_rows *
+               (sizeof *c->in.token + sizeof *c->in.pos + sizeof *c->in.run + sizeof *c->want) +
            (uint64_t)d.max_pages * sizeof *c->in.page + RMR_HEAD_ROWS * sizeof *c->in.out_row;
 }
 
-static remora_status context_new(rmr_exec *x, uint32_t max_rows, uint32_t max_pages, rmr_context **out,
-                                 remora_error *err)
+static remora_status context_new(rmr_exec *x, uint32_t max_rows, uint32_t max_pages,
+                                 rmr_context **out, remora_error *err)
 {
     rmr_mem *mem = &x->m->rt->ctx.mem;
     const rmr_step_desc d = describe(x, max_rows, max_pages);
@@ -80,13 +86,16 @@ static remora_status context_new(rmr_exec *x, uint32_t max_rows, uint32_t max_pa
         context_free(x->m, c);
         return st;
     }
-    atomic_fetch_add_explicit(&x->bytes, rmr_exec_context_bytes(x->m, max_rows, max_pages), memory_order_relaxed);
+    atomic_fetch_add_explicit(&x->bytes, rmr_exec_context_bytes(x->m, max_rows, max_pages),
+                              memory_order_relaxed);
     *out = c;
     return REMORA_OK;
 }
 
-/* Unlink the first free context that is large enough; the smaller ones found on the way go to *small. */
-static rmr_context *unlink_free(rmr_exec *x, uint32_t max_rows, uint32_t max_pages, rmr_context **small)
+/* Unlink the first free context that is large enough; the smaller ones found on the way go to
+ * *small. */
+static rmr_context *unlink_free(rmr_exec *x, uint32_t max_rows, uint32_t max_pages,
+                                rmr_context **small)
 {
     rmr_context *found = NULL;
     *small = NULL;
@@ -110,8 +119,8 @@ static rmr_context *unlink_free(rmr_exec *x, uint32_t max_rows, uint32_t max_pag
     return found;
 }
 
-remora_status rmr_exec_take(remora_model *m, uint32_t max_rows, uint32_t max_pages, rmr_context **out,
-                            remora_error *err)
+remora_status rmr_exec_take(remora_model *m, uint32_t max_rows, uint32_t max_pages,
+                            rmr_context **out, remora_error *err)
 {
     rmr_exec *x = exec_of(m);
     rmr_context *small;
@@ -119,7 +128,8 @@ remora_status rmr_exec_take(remora_model *m, uint32_t max_rows, uint32_t max_pag
     *out = unlink_free(x, max_rows, max_pages, &small);
     while (small != NULL) { /* a larger one takes their place */
         rmr_context *next = small->next;
-        atomic_fetch_sub_explicit(&x->bytes, rmr_exec_context_bytes(m, small->max_rows, small->max_pages),
+        atomic_fetch_sub_explicit(&x->bytes,
+                                  rmr_exec_context_bytes(m, small->max_rows, small->max_pages),
                                   memory_order_relaxed);
         context_free(m, small);
         small = next;
@@ -137,7 +147,8 @@ void rmr_exec_give(remora_model *m, rmr_context *c)
     pthread_mutex_unlock(&x->lock);
 }
 
-remora_status rmr_exec_reserve(remora_model *m, uint32_t max_rows, uint32_t max_pages, remora_error *err)
+remora_status rmr_exec_reserve(remora_model *m, uint32_t max_rows, uint32_t max_pages,
+                               remora_error *err)
 {
     rmr_context *c;
     RMR_TRY(rmr_exec_take(m, max_rows, max_pages, &c, err));
@@ -170,14 +181,15 @@ remora_status rmr_exec_slice(remora_model *m, rmr_context *c, uint32_t slice, re
     return run(m, c, exec_of(m)->list.slices[slice], err);
 }
 
-remora_status rmr_exec_head(remora_model *m, rmr_context *c, uint32_t first, uint32_t n, float *logits,
-                            float *hidden, remora_error *err)
+remora_status rmr_exec_head(remora_model *m, rmr_context *c, uint32_t first, uint32_t n,
+                            float *logits, float *hidden, remora_error *err)
 {
     c->in.n_out = n;
     for (uint32_t i = 0; i < n; i++) c->in.out_row[i] = c->want[first + i];
     RMR_TRY(m->be->ops->step_inputs(m->be, c->step, &c->in, err));
     RMR_TRY(run(m, c, exec_of(m)->list.head, err));
-    if (hidden != NULL) RMR_TRY(m->be->ops->step_read(m->be, c->step, RMR_SLOT_OUT, 0, n, hidden, err));
+    if (hidden != NULL)
+        RMR_TRY(m->be->ops->step_read(m->be, c->step, RMR_SLOT_OUT, 0, n, hidden, err));
     return m->be->ops->step_read(m->be, c->step, RMR_SLOT_LOGITS, 0, n, logits, err);
 }
 

@@ -12,15 +12,23 @@ static rmr_op *add(rmr_list *l, rmr_op op)
     return &l->ops[l->n_ops++];
 }
 
-static void norm(rmr_list *l, rmr_slot_id in, rmr_slot_id out, const rmr_weight *w, uint32_t n, float eps,
-                 rmr_row_set rows)
+static void norm(rmr_list *l, rmr_slot_id in, rmr_slot_id out, const rmr_weight *w, uint32_t n,
+                 float eps, rmr_row_set rows)
 {
-    add(l, (rmr_op){.kind = RMR_OP_NORM, .rows = rows, .in = at(in), .out = at(out), .w = w, .n = n, .eps = eps});
+    add(l, (rmr_op){.kind = RMR_OP_NORM,
+                    .rows = rows,
+                    .in = at(in),
+                    .out = at(out),
+                    .w = w,
+                    .n = n,
+                    .eps = eps});
 }
 
-static void linear(rmr_list *l, rmr_slot_id in, rmr_slot_id out, const rmr_weight *w, uint32_t n, int add_to)
+static void linear(rmr_list *l, rmr_slot_id in, rmr_slot_id out, const rmr_weight *w, uint32_t n,
+                   int add_to)
 {
-    add(l, (rmr_op){.kind = RMR_OP_LINEAR, .in = at(in), .out = at(out), .w = w, .n = n, .add = add_to});
+    add(l, (rmr_op){
+               .kind = RMR_OP_LINEAR, .in = at(in), .out = at(out), .w = w, .n = n, .add = add_to});
 }
 
 static void attention(rmr_list *l, const remora_model *m, uint32_t layer)
@@ -37,17 +45,42 @@ static void attention(rmr_list *l, const remora_model *m, uint32_t layer)
         linear(l, RMR_SLOT_H, RMR_SLOT_Q, w->q, s->n_hidden, 0);
     }
     linear(l, RMR_SLOT_H, RMR_SLOT_KV, w->kv_a, s->n_hidden, 0);
-    add(l, (rmr_op){.kind = RMR_OP_ROPE, .layer = layer, .in = at(RMR_SLOT_Q), .in2 = at(RMR_SLOT_ROPE), .mla = a});
-    add(l, (rmr_op){.kind = RMR_OP_CACHE_WRITE, .layer = layer, .in = at(RMR_SLOT_KV), .in2 = at(RMR_SLOT_ROPE),
-                    .w = w->kv_norm, .eps = RMR_INNER_EPS, .mla = a});
-    add(l, (rmr_op){.kind = RMR_OP_ABSORB, .layer = layer, .in = at(RMR_SLOT_Q), .out = at(RMR_SLOT_QL),
-                    .w = w->absorb, .mla = a});
-    add(l, (rmr_op){.kind = RMR_OP_ATTEND_LATENT, .layer = layer, .in = at(RMR_SLOT_QL), .out = at(RMR_SLOT_Z),
+    add(l, (rmr_op){.kind = RMR_OP_ROPE,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_Q),
+                    .in2 = at(RMR_SLOT_ROPE),
                     .mla = a});
-    add(l, (rmr_op){.kind = RMR_OP_UNABSORB, .layer = layer, .in = at(RMR_SLOT_Z), .out = at(RMR_SLOT_O),
-                    .w = w->value_up, .mla = a});
-    add(l, (rmr_op){.kind = RMR_OP_ATTEND_EXPANDED, .layer = layer, .in = at(RMR_SLOT_Q), .out = at(RMR_SLOT_O),
-                    .w = w->key_up, .w2 = w->value_up, .mla = a});
+    add(l, (rmr_op){.kind = RMR_OP_CACHE_WRITE,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_KV),
+                    .in2 = at(RMR_SLOT_ROPE),
+                    .w = w->kv_norm,
+                    .eps = RMR_INNER_EPS,
+                    .mla = a});
+    add(l, (rmr_op){.kind = RMR_OP_ABSORB,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_Q),
+                    .out = at(RMR_SLOT_QL),
+                    .w = w->absorb,
+                    .mla = a});
+    add(l, (rmr_op){.kind = RMR_OP_ATTEND_LATENT,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_QL),
+                    .out = at(RMR_SLOT_Z),
+                    .mla = a});
+    add(l, (rmr_op){.kind = RMR_OP_UNABSORB,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_Z),
+                    .out = at(RMR_SLOT_O),
+                    .w = w->value_up,
+                    .mla = a});
+    add(l, (rmr_op){.kind = RMR_OP_ATTEND_EXPANDED,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_Q),
+                    .out = at(RMR_SLOT_O),
+                    .w = w->key_up,
+                    .w2 = w->value_up,
+                    .mla = a});
     linear(l, RMR_SLOT_O, RMR_SLOT_X, w->out, a->heads * a->v, 1);
 }
 
@@ -57,40 +90,70 @@ static void feed_forward(rmr_list *l, const remora_model *m, uint32_t layer)
     const rmr_layer *w = &m->layers[layer];
     norm(l, RMR_SLOT_X, RMR_SLOT_H, w->ffn_norm, s->n_hidden, s->eps, RMR_ROWS_ALL);
     if (!rmr_shape_is_moe(s, layer)) {
-        add(l, (rmr_op){.kind = RMR_OP_SWIGLU, .in = at(RMR_SLOT_H), .out = at(RMR_SLOT_FF), .w = w->gate,
-                        .w2 = w->up, .n = s->n_hidden});
+        add(l, (rmr_op){.kind = RMR_OP_SWIGLU,
+                        .in = at(RMR_SLOT_H),
+                        .out = at(RMR_SLOT_FF),
+                        .w = w->gate,
+                        .w2 = w->up,
+                        .n = s->n_hidden});
         linear(l, RMR_SLOT_FF, RMR_SLOT_X, w->down, s->inner, 1);
         return;
     }
     linear(l, RMR_SLOT_H, RMR_SLOT_ROUTER, w->router, s->n_hidden, 0);
-    add(l, (rmr_op){.kind = RMR_OP_GATE, .layer = layer, .in = at(RMR_SLOT_ROUTER), .out = at(RMR_SLOT_IDS),
-                    .out2 = at(RMR_SLOT_WEIGHTS), .w = w->router_bias, .moe = &s->moe, .counts = m->routing,
+    add(l, (rmr_op){.kind = RMR_OP_GATE,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_ROUTER),
+                    .out = at(RMR_SLOT_IDS),
+                    .out2 = at(RMR_SLOT_WEIGHTS),
+                    .w = w->router_bias,
+                    .moe = &s->moe,
+                    .counts = m->routing,
                     .counts_off = (uint64_t)layer * s->moe.n_experts * sizeof(uint64_t)});
-    add(l, (rmr_op){.kind = RMR_OP_EXPERTS, .layer = layer, .in = at(RMR_SLOT_H), .in2 = at(RMR_SLOT_IDS),
-                    .in3 = at(RMR_SLOT_WEIGHTS), .out = at(RMR_SLOT_X), .w = w->gate, .w2 = w->up, .w3 = w->down,
-                    .s1 = w->s_gate, .s2 = w->s_up, .s3 = w->s_down, .moe = &s->moe, .n = s->n_hidden});
+    add(l, (rmr_op){.kind = RMR_OP_EXPERTS,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_H),
+                    .in2 = at(RMR_SLOT_IDS),
+                    .in3 = at(RMR_SLOT_WEIGHTS),
+                    .out = at(RMR_SLOT_X),
+                    .w = w->gate,
+                    .w2 = w->up,
+                    .w3 = w->down,
+                    .s1 = w->s_gate,
+                    .s2 = w->s_up,
+                    .s3 = w->s_down,
+                    .moe = &s->moe,
+                    .n = s->n_hidden});
 }
 
 static void head(rmr_list *l, const remora_model *m)
 {
     const uint32_t n = m->shape.n_hidden;
-    add(l, (rmr_op){.kind = RMR_OP_PICK_ROWS, .rows = RMR_ROWS_OUT, .in = at(RMR_SLOT_X), .out = at(RMR_SLOT_OUT),
+    add(l, (rmr_op){.kind = RMR_OP_PICK_ROWS,
+                    .rows = RMR_ROWS_OUT,
+                    .in = at(RMR_SLOT_X),
+                    .out = at(RMR_SLOT_OUT),
                     .n = n});
     norm(l, RMR_SLOT_OUT, RMR_SLOT_OUT, m->norm, n, m->shape.eps, RMR_ROWS_OUT);
-    add(l, (rmr_op){.kind = RMR_OP_LINEAR, .rows = RMR_ROWS_OUT, .in = at(RMR_SLOT_OUT), .out = at(RMR_SLOT_LOGITS),
-                    .w = m->head, .n = n});
+    add(l, (rmr_op){.kind = RMR_OP_LINEAR,
+                    .rows = RMR_ROWS_OUT,
+                    .in = at(RMR_SLOT_OUT),
+                    .out = at(RMR_SLOT_LOGITS),
+                    .w = m->head,
+                    .n = n});
 }
 
 static void slots(rmr_list *l, const rmr_shape *s)
 {
     const rmr_mla *a = &s->mla;
     const uint32_t width[RMR_SLOT_COUNT] = {
-        [RMR_SLOT_X] = s->n_hidden, [RMR_SLOT_H] = s->n_hidden, [RMR_SLOT_QA] = s->q_rank,
-        [RMR_SLOT_Q] = a->heads * (a->nope + a->rope), [RMR_SLOT_KV] = a->rank + a->rope,
-        [RMR_SLOT_QL] = a->heads * (a->rank + a->rope), [RMR_SLOT_Z] = a->heads * a->rank,
-        [RMR_SLOT_O] = a->heads * a->v, [RMR_SLOT_FF] = s->inner, [RMR_SLOT_ROUTER] = s->moe.n_experts,
-        [RMR_SLOT_IDS] = s->moe.n_used, [RMR_SLOT_WEIGHTS] = s->moe.n_used, [RMR_SLOT_ROPE] = a->rope,
-        [RMR_SLOT_OUT] = s->n_hidden, [RMR_SLOT_LOGITS] = s->n_vocab};
+        [RMR_SLOT_X] = s->n_hidden,        [RMR_SLOT_H] = s->n_hidden,
+        [RMR_SLOT_QA] = s->q_rank,         [RMR_SLOT_Q] = a->heads * (a->nope + a->rope),
+        [RMR_SLOT_KV] = a->rank + a->rope, [RMR_SLOT_QL] = a->heads * (a->rank + a->rope),
+        [RMR_SLOT_Z] = a->heads * a->rank, [RMR_SLOT_O] = a->heads * a->v,
+        [RMR_SLOT_FF] = s->inner,          [RMR_SLOT_ROUTER] = s->moe.n_experts,
+        [RMR_SLOT_IDS] = s->moe.n_used,    [RMR_SLOT_WEIGHTS] = s->moe.n_used,
+        [RMR_SLOT_ROPE] = a->rope,         [RMR_SLOT_OUT] = s->n_hidden,
+        [RMR_SLOT_LOGITS] = s->n_vocab};
     for (int i = 0; i < RMR_SLOT_COUNT; i++) l->slots[i] = (rmr_slot){width[i], RMR_ROWS_ALL};
     l->slots[RMR_SLOT_OUT].rows = l->slots[RMR_SLOT_LOGITS].rows = RMR_ROWS_OUT;
 }
@@ -107,8 +170,12 @@ remora_status rmr_list_make(const remora_model *m, rmr_mem *mem, rmr_list *l, re
         return rmr_error_nomem(err, "operation list", l->cap_ops * sizeof *l->ops);
     }
     slots(l, &m->shape);
-    add(l, (rmr_op){.kind = RMR_OP_EMBED, .out = at(RMR_SLOT_X), .w = m->embed, .n = m->shape.n_hidden});
-    add(l, (rmr_op){.kind = RMR_OP_ROPE_TABLE, .out = at(RMR_SLOT_ROPE), .w = m->inv_freq, .amp = m->shape.rope_amp});
+    add(l, (rmr_op){
+               .kind = RMR_OP_EMBED, .out = at(RMR_SLOT_X), .w = m->embed, .n = m->shape.n_hidden});
+    add(l, (rmr_op){.kind = RMR_OP_ROPE_TABLE,
+                    .out = at(RMR_SLOT_ROPE),
+                    .w = m->inv_freq,
+                    .amp = m->shape.rope_amp});
     for (uint32_t i = 0; i < n; i++) {
         attention(l, m, i);
         feed_forward(l, m, i);

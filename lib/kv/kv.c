@@ -41,21 +41,23 @@ static int page_shared(rmr_page *p)
     return atomic_load_explicit(&p->refs, memory_order_acquire) > 1;
 }
 
-/* A new page; with the contents of another when any of its first n tokens are to be kept. Rows of one layer lie
- * together, so one copy of the whole page is cheaper than one for each layer. */
+/* A new page; with the contents of another when any of its first n tokens are to be kept. Rows of
+ * one layer lie together, so one copy of the whole page is cheaper than one for each layer. */
 static rmr_page *page_copy(rmr_kv *kv, const rmr_page *from, uint32_t n, remora_error *err)
 {
     rmr_page *p = page_new(kv, err);
     if (p == NULL) return NULL;
-    if (n > 0 && kv->be->ops->buffer_copy(kv->be, p->buffer, 0, from->buffer, 0, kv->page_bytes, err) < 0) {
+    if (n > 0 &&
+        kv->be->ops->buffer_copy(kv->be, p->buffer, 0, from->buffer, 0, kv->page_bytes, err) < 0) {
         page_unref(kv, p);
         return NULL;
     }
     return p;
 }
 
-remora_status rmr_kv_init(rmr_kv *kv, rmr_mem *mem, rmr_backend *be, uint64_t page_bytes, rmr_elem elem,
-                          uint32_t capacity, atomic_uint_least64_t *live, remora_error *err)
+remora_status rmr_kv_init(rmr_kv *kv, rmr_mem *mem, rmr_backend *be, uint64_t page_bytes,
+                          rmr_elem elem, uint32_t capacity, atomic_uint_least64_t *live,
+                          remora_error *err)
 {
     *kv = (rmr_kv){.mem = mem, .be = be, .page_bytes = page_bytes, .elem = elem, .live = live};
     const size_t max = (size_t)rmr_kv_pages(capacity);
@@ -126,7 +128,8 @@ remora_status rmr_kv_fork(rmr_kv *dst, const rmr_kv *src, uint64_t n, remora_err
 
 void rmr_kv_addresses(const rmr_kv *kv, uint64_t n, uint64_t *out)
 {
-    for (size_t i = 0; i < rmr_kv_pages(n); i++) out[i] = kv->be->ops->buffer_address(kv->pages[i]->buffer);
+    for (size_t i = 0; i < rmr_kv_pages(n); i++)
+        out[i] = kv->be->ops->buffer_address(kv->pages[i]->buffer);
 }
 
 uint64_t rmr_kv_bytes(const rmr_kv *kv)

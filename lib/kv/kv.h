@@ -1,8 +1,9 @@
 /* The latent cache of one session: a page table over refcounted pages (architecture section 6).
  *
- * A page holds RMR_PAGE_TOKENS tokens of all layers. A page that may still be written belongs to one table alone:
- * fork shares the full pages and copies the partial one, and reserve() replaces a shared page before it is written
- * (which only a trim into shared history can make necessary). So pages in several tables are read-only. */
+ * A page holds RMR_PAGE_TOKENS tokens of all layers. A page that may still be written belongs to
+ * one table alone: fork shares the full pages and copies the partial one, and reserve() replaces a
+ * shared page before it is written (which only a trim into shared history can make necessary). So
+ * pages in several tables are read-only. */
 #ifndef RMR_KV_H
 #define RMR_KV_H
 
@@ -17,15 +18,16 @@ typedef struct rmr_kv {
     rmr_elem elem;
     atomic_uint_least64_t *live; /* bytes of all pages of the model */
     rmr_page **pages;            /* [n] */
-    size_t n, max;    /* max: room in pages, for the session's capacity */
+    size_t n, max;               /* max: room in pages, for the session's capacity */
 } rmr_kv;
 
-remora_status rmr_kv_init(rmr_kv *kv, rmr_mem *mem, rmr_backend *be, uint64_t page_bytes, rmr_elem elem,
-                          uint32_t capacity, atomic_uint_least64_t *live, remora_error *err);
+remora_status rmr_kv_init(rmr_kv *kv, rmr_mem *mem, rmr_backend *be, uint64_t page_bytes,
+                          rmr_elem elem, uint32_t capacity, atomic_uint_least64_t *live,
+                          remora_error *err);
 void rmr_kv_free(rmr_kv *kv);
 
-/* Pages for positions [0, to) exist, and those holding [from, to) belong to this table alone. On failure the table
- * is as before. */
+/* Pages for positions [0, to) exist, and those holding [from, to) belong to this table alone. On
+ * failure the table is as before. */
 remora_status rmr_kv_reserve(rmr_kv *kv, uint64_t from, uint64_t to, remora_error *err);
 
 /* Drop the pages that hold no position below `keep`. */

@@ -1,6 +1,7 @@
-/* Bringing the planned weights to the backend. The work is cut into blocks of rows of a few megabytes, so that it
- * spreads over the threads, needs bounded staging memory and can be cancelled soon. Tensor bytes are read, never
- * looked at through a mapping: a file that shrinks meanwhile is a status. */
+/* Bringing the planned weights to the backend. The work is cut into blocks of rows of a few
+ * megabytes, so that it spreads over the threads, needs bounded staging memory and can be cancelled
+ * soon. Tensor bytes are read, never looked at through a mapping: a file that shrinks meanwhile is
+ * a status. */
 #include "load.h"
 
 #include <string.h>
@@ -31,11 +32,13 @@ static uint64_t row_bytes(const rmr_weight_desc *d)
     return (uint64_t)d->cols * rmr_elem_size(d->elem);
 }
 
-/* Rows of one block: whole heads for the kv views, which are small, else about BLOCK_BYTES in whole tiles. */
+/* Rows of one block: whole heads for the kv views, which are small, else about BLOCK_BYTES in whole
+ * tiles. */
 static uint32_t block_rows(const rmr_plan_item *it)
 {
     const uint64_t bytes = row_bytes(&it->desc);
-    uint64_t n = bytes > 0 ? BLOCK_BYTES / bytes / RMR_ROW_GRANULE * RMR_ROW_GRANULE : it->desc.rows;
+    uint64_t n =
+        bytes > 0 ? BLOCK_BYTES / bytes / RMR_ROW_GRANULE * RMR_ROW_GRANULE : it->desc.rows;
     if (is_kv(it->take)) return it->desc.rows;
     if (n < RMR_ROW_GRANULE) n = RMR_ROW_GRANULE;
     return n < it->desc.rows ? (uint32_t)n : it->desc.rows;
@@ -60,27 +63,30 @@ static void fail(loader *l, remora_status st, const remora_error *e)
     if (l->err != NULL && e->code != 0) rmr_error_set(l->err, st, e->os_code, "%s", e->message);
 }
 
-static void transpose(unsigned char *dst, const unsigned char *src, uint32_t rows, uint32_t cols, uint32_t size)
+static void transpose(unsigned char *dst, const unsigned char *src, uint32_t rows, uint32_t cols,
+                      uint32_t size)
 {
     for (uint32_t r = 0; r < rows; r++)
         for (uint32_t c = 0; c < cols; c++)
             memcpy(dst + ((size_t)c * rows + r) * size, src + ((size_t)r * cols + c) * size, size);
 }
 
-static remora_status load_block(loader *l, const rmr_plan_item *it, uint64_t block, unsigned char *staging,
-                                remora_error *err)
+static remora_status load_block(loader *l, const rmr_plan_item *it, uint64_t block,
+                                unsigned char *staging, remora_error *err)
 {
     const rmr_weight_desc *d = &it->desc;
     const rmr_mla *a = &l->m->shape.mla;
     const uint32_t per = block_rows(it), per_matrix = (d->rows + per - 1) / per;
-    const uint32_t index = (uint32_t)(block / per_matrix), row0 = (uint32_t)(block % per_matrix) * per;
+    const uint32_t index = (uint32_t)(block / per_matrix),
+                   row0 = (uint32_t)(block % per_matrix) * per;
     const uint32_t n = d->rows - row0 < per ? d->rows - row0 : per;
     const rmr_tensor *t = it->take == RMR_TAKE_STACK ? it->stack[index] : it->tensor;
     const unsigned char *rows = staging;
     uint64_t src_row = row0, bytes = n * row_bytes(d), src_row_bytes = row_bytes(d);
     if (is_kv(it->take)) {
         src_row_bytes = (uint64_t)a->rank * rmr_elem_size(d->elem);
-        src_row = (uint64_t)index * (a->nope + a->v) + (it->take == RMR_TAKE_KV_VALUE ? a->nope : 0);
+        src_row =
+            (uint64_t)index * (a->nope + a->v) + (it->take == RMR_TAKE_KV_VALUE ? a->nope : 0);
     }
     RMR_TRY(rmr_file_read(t->file, t->offset + src_row * src_row_bytes, staging, bytes, err));
     if (it->take == RMR_TAKE_KV_KEY_T) {
@@ -95,10 +101,12 @@ static remora_status load_block(loader *l, const rmr_plan_item *it, uint64_t blo
 static remora_status check_host(loader *l)
 {
     const remora_model_opts *o = l->opts;
-    if (o->cancel != NULL && __atomic_load_n(o->cancel, __ATOMIC_RELAXED) != 0) return REMORA_E_CANCELLED;
+    if (o->cancel != NULL && __atomic_load_n(o->cancel, __ATOMIC_RELAXED) != 0)
+        return REMORA_E_CANCELLED;
     if (o->progress == NULL || !pthread_equal(pthread_self(), l->caller)) return REMORA_OK;
     const uint64_t done = atomic_load_explicit(&l->done_bytes, memory_order_relaxed);
-    return o->progress(o->progress_user, done, l->total_bytes) != 0 ? REMORA_E_CANCELLED : REMORA_OK;
+    return o->progress(o->progress_user, done, l->total_bytes) != 0 ? REMORA_E_CANCELLED
+                                                                    : REMORA_OK;
 }
 
 static void load_chunk(void *arg, uint32_t chunk, uint32_t worker)
@@ -117,13 +125,15 @@ static void load_chunk(void *arg, uint32_t chunk, uint32_t worker)
     remora_status st = check_host(l);
     if (st < 0) rmr_error_set(&e, st, 0, "opening was cancelled");
     if (st >= 0)
-        st = load_block(l, &l->plan->items[lo], chunk - l->first[lo], l->staging + worker * l->staging_bytes, &e);
+        st = load_block(l, &l->plan->items[lo], chunk - l->first[lo],
+                        l->staging + worker * l->staging_bytes, &e);
     if (st < 0) fail(l, st, &e);
 }
 
-/* The embedding table stays where it lies when the source is memory or mapped: rows are looked up, not multiplied.
- * The file is opened once more so that its mapping outlives the checkpoint. */
-static remora_status adopt_table(remora_model *m, rmr_source *src, const rmr_plan_item *it, remora_error *err)
+/* The embedding table stays where it lies when the source is memory or mapped: rows are looked up,
+ * not multiplied. The file is opened once more so that its mapping outlives the checkpoint. */
+static remora_status adopt_table(remora_model *m, rmr_source *src, const rmr_plan_item *it,
+                                 remora_error *err)
 {
     RMR_TRY(rmr_file_open(src, rmr_file_name(it->tensor->file), &m->mapped, err));
     RMR_TRY(rmr_file_check(m->mapped, err));
@@ -137,7 +147,8 @@ static remora_status adopt_table(remora_model *m, rmr_source *src, const rmr_pla
     }
     rmr_file_close(m->mapped);
     m->mapped = NULL;
-    return st == REMORA_E_UNSUPPORTED ? m->be->ops->weight_create(m->be, &it->desc, it->weight, err) : st;
+    return st == REMORA_E_UNSUPPORTED ? m->be->ops->weight_create(m->be, &it->desc, it->weight, err)
+                                      : st;
 }
 
 static remora_status create_weights(loader *l, rmr_source *src)
@@ -158,12 +169,13 @@ static remora_status create_weights(loader *l, rmr_source *src)
         if (block_staging(it) > l->staging_bytes) l->staging_bytes = block_staging(it);
     }
     l->first[l->plan->n] = blocks;
-    if (blocks > UINT32_MAX) RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, "checkpoint: too many blocks to load");
+    if (blocks > UINT32_MAX)
+        RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, "checkpoint: too many blocks to load");
     return REMORA_OK;
 }
 
-remora_status rmr_load_weights(remora_model *m, rmr_source *src, const rmr_plan *plan, const remora_model_opts *opts,
-                               remora_error *err)
+remora_status rmr_load_weights(remora_model *m, rmr_source *src, const rmr_plan *plan,
+                               const remora_model_opts *opts, remora_error *err)
 {
     rmr_mem *mem = &m->mem;
     loader l = {.m = m, .plan = plan, .opts = opts, .err = err, .caller = pthread_self()};
@@ -183,7 +195,8 @@ remora_status rmr_load_weights(remora_model *m, rmr_source *src, const rmr_plan 
     }
     rmr_pool_run(m->rt->ctx.pool, (uint32_t)l.first[plan->n], load_chunk, &l);
     st = atomic_load(&l.status);
-    if (st >= 0) st = check_host(&l); /* a last word: all done, and a cancel that came late still counts */
+    if (st >= 0)
+        st = check_host(&l); /* a last word: all done, and a cancel that came late still counts */
     if (st == REMORA_E_CANCELLED) rmr_error_set(err, st, 0, "opening was cancelled");
 out:
     rmr_free(mem, l.staging, (size_t)staging_total);

@@ -4,9 +4,10 @@
 
 #include "plan.h"
 
-/* Create and fill every weight of the plan. On failure the weights made so far stay in the model, to be freed with
- * it. The embedding table is used where it lies when the source has it in memory. */
-remora_status rmr_load_weights(remora_model *m, rmr_source *src, const rmr_plan *plan, const remora_model_opts *opts,
-                               remora_error *err);
+/* Create and fill every weight of the plan. On failure the weights made so far stay in the model,
+ * to be freed with it. The embedding table is used where it lies when the source has it in memory.
+ */
+remora_status rmr_load_weights(remora_model *m, rmr_source *src, const rmr_plan *plan,
+                               const remora_model_opts *opts, remora_error *err);
 
 #endif

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-remora_status rmr_meta_add(rmr_mem *mem, rmr_meta *meta, const char *key, const char *value, remora_error *err)
+remora_status rmr_meta_add(rmr_mem *mem, rmr_meta *meta, const char *key, const char *value,
+                           remora_error *err)
 {
     RMR_TRY(rmr_grow(mem, &meta->items, &meta->cap, meta->n + 1, sizeof *meta->items, err));
     rmr_meta_item it = {rmr_strdup(mem, key), rmr_strdup(mem, value)};
@@ -31,7 +32,8 @@ static void number_text(char *buf, size_t cap, double x)
     }
 }
 
-remora_status rmr_meta_add_json(rmr_mem *mem, rmr_meta *meta, const json_t *config, remora_error *err)
+remora_status rmr_meta_add_json(rmr_mem *mem, rmr_meta *meta, const json_t *config,
+                                remora_error *err)
 {
     const char *key;
     json_t *v;

@@ -16,8 +16,10 @@ typedef struct rmr_meta {
 } rmr_meta;
 
 /* Add "config.<field>" for every number, boolean and string of the object. */
-remora_status rmr_meta_add_json(rmr_mem *mem, rmr_meta *meta, const json_t *config, remora_error *err);
-remora_status rmr_meta_add(rmr_mem *mem, rmr_meta *meta, const char *key, const char *value, remora_error *err);
+remora_status rmr_meta_add_json(rmr_mem *mem, rmr_meta *meta, const json_t *config,
+                                remora_error *err);
+remora_status rmr_meta_add(rmr_mem *mem, rmr_meta *meta, const char *key, const char *value,
+                           remora_error *err);
 void rmr_meta_free(rmr_mem *mem, rmr_meta *meta);
 
 #endif

@@ -46,12 +46,13 @@ static remora_status read_tokenizer(opening *o)
     const remora_status st =
         rmr_tokenizer_open(&o->m->mem, o->src, o->m->shape.n_vocab, &o->m->tok, o->err);
     if (st != REMORA_E_NOT_FOUND) return st;
-    rmr_log_write(&o->m->rt->ctx.log, REMORA_LOG_INFO, "no tokenizer.json: the model takes token ids only");
+    rmr_log_write(&o->m->rt->ctx.log, REMORA_LOG_INFO,
+                  "no tokenizer.json: the model takes token ids only");
     return REMORA_OK;
 }
 
-/* The fingerprint: the shape of every tensor and a sample of its bytes, whatever the sharding. It tells models
- * apart; it is no proof against a forger. */
+/* The fingerprint: the shape of every tensor and a sample of its bytes, whatever the sharding. It
+ * tells models apart; it is no proof against a forger. */
 static remora_status fingerprint(opening *o)
 {
     enum { SAMPLES = 64, SAMPLE = 256 };
@@ -83,7 +84,8 @@ static remora_status make_constants(opening *o)
     const rmr_weight_desc d = {RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, m->shape.mla.rope / 2};
     RMR_TRY(m->be->ops->weight_create(m->be, &d, &m->inv_freq, o->err));
     RMR_TRY(m->be->ops->weight_upload(m->be, m->inv_freq, 0, 0, 1, m->shape.inv_freq, o->err));
-    const uint64_t counters = (uint64_t)m->shape.n_layers * m->shape.moe.n_experts * sizeof(uint64_t);
+    const uint64_t counters =
+        (uint64_t)m->shape.n_layers * m->shape.moe.n_experts * sizeof(uint64_t);
     if (counters == 0) return REMORA_OK;
     RMR_TRY(m->be->ops->buffer_create(m->be, counters, &m->routing, o->err));
     return m->be->ops->buffer_zero(m->be, m->routing, 0, counters, o->err);
@@ -97,7 +99,8 @@ static remora_status open_steps(opening *o)
     RMR_TRY(read_tokenizer(o));
     RMR_TRY(rmr_checkpoint_open(mem, o->src, &o->ck, o->err));
     m->layers = rmr_calloc(mem, m->shape.n_layers, sizeof *m->layers);
-    if (m->layers == NULL) return rmr_error_nomem(o->err, "layers", m->shape.n_layers * sizeof *m->layers);
+    if (m->layers == NULL)
+        return rmr_error_nomem(o->err, "layers", m->shape.n_layers * sizeof *m->layers);
     RMR_TRY(rmr_plan_make(m, o->ck, &o->plan, o->err));
     m->n_params = o->plan.n_params;
     m->n_params_active = o->plan.n_params_active;
@@ -105,7 +108,8 @@ static remora_status open_steps(opening *o)
     RMR_TRY(make_constants(o));
     if (o->opts->host_budget > 0 && o->plan.weight_bytes > o->opts->host_budget)
         RMR_FAIL(o->err, REMORA_E_NOMEM, "weights take %llu bytes, host_budget is %llu",
-                 (unsigned long long)o->plan.weight_bytes, (unsigned long long)o->opts->host_budget);
+                 (unsigned long long)o->plan.weight_bytes,
+                 (unsigned long long)o->opts->host_budget);
     if (o->opts->flags & REMORA_MODEL_NO_WEIGHTS) {
         m->weight_bytes = o->plan.weight_bytes;
         m->mapped_bytes = o->plan.mapped_bytes;
@@ -116,8 +120,8 @@ static remora_status open_steps(opening *o)
     return REMORA_OK;
 }
 
-remora_status rmr_model_open(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts,
-                             remora_model **out, remora_error *err)
+remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
+                             const remora_model_opts *opts, remora_model **out, remora_error *err)
 {
     opening o = {.opts = opts, .err = err};
     *out = NULL;
@@ -130,7 +134,8 @@ remora_status rmr_model_open(remora_runtime *rt, const remora_source *src, const
     o.m = m;
     rmr_mem_share(&m->mem, &rt->ctx.mem);
     rmr_mem_share(&m->session_mem, &rt->ctx.mem);
-    remora_status st = rmr_source_open(&m->mem, src, !(opts->flags & REMORA_MODEL_NO_MMAP), &o.src, err);
+    remora_status st =
+        rmr_source_open(&m->mem, src, !(opts->flags & REMORA_MODEL_NO_MMAP), &o.src, err);
     if (st >= 0) st = open_steps(&o);
     if (o.ck != NULL) {
         rmr_plan_free(&m->mem, o.ck, &o.plan);
@@ -152,9 +157,10 @@ void rmr_model_ref(remora_model *m)
 
 static void free_layer(rmr_backend *be, rmr_layer *l)
 {
-    rmr_weight *const all[] = {l->attn_norm, l->q_a, l->q_a_norm, l->q, l->kv_a, l->kv_norm, l->absorb,
-                               l->key_up, l->value_up, l->out, l->ffn_norm, l->gate, l->up, l->down,
-                               l->s_gate, l->s_up, l->s_down, l->router, l->router_bias};
+    rmr_weight *const all[] = {l->attn_norm, l->q_a,    l->q_a_norm, l->q,          l->kv_a,
+                               l->kv_norm,   l->absorb, l->key_up,   l->value_up,   l->out,
+                               l->ffn_norm,  l->gate,   l->up,       l->down,       l->s_gate,
+                               l->s_up,      l->s_down, l->router,   l->router_bias};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) be->ops->weight_free(be, all[i]);
 }
 
@@ -164,7 +170,8 @@ void rmr_model_unref(remora_model *m)
     remora_runtime *rt = m->rt;
     rmr_mem *mem = &m->mem;
     if (m->exec_free != NULL) m->exec_free(m->exec);
-    for (uint32_t i = 0; m->layers != NULL && i < m->shape.n_layers; i++) free_layer(m->be, &m->layers[i]);
+    for (uint32_t i = 0; m->layers != NULL && i < m->shape.n_layers; i++)
+        free_layer(m->be, &m->layers[i]);
     rmr_free(mem, m->layers, m->shape.n_layers * sizeof *m->layers);
     m->be->ops->weight_free(m->be, m->embed);
     m->be->ops->weight_free(m->be, m->norm);

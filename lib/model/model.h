@@ -1,5 +1,6 @@
-/* A loaded model: shape, weights on a backend, tokenizer. Immutable after opening but for the routing counters and
- * the pool of steps that sessions share; any number of sessions may use it at once. */
+/* A loaded model: shape, weights on a backend, tokenizer. Immutable after opening but for the
+ * routing counters and the pool of steps that sessions share; any number of sessions may use it at
+ * once. */
 #ifndef RMR_MODEL_H
 #define RMR_MODEL_H
 
@@ -12,7 +13,8 @@
 #include "tokenizer.h"
 
 typedef struct rmr_layer {
-    rmr_weight *attn_norm, *q_a, *q_a_norm, *q, *kv_a, *kv_norm; /* q: q_b_proj, or q_proj without q_a */
+    rmr_weight *attn_norm, *q_a, *q_a_norm, *q, *kv_a,
+        *kv_norm;         /* q: q_b_proj, or q_proj without q_a */
     rmr_weight *absorb;   /* heads x [rank, nope]: W_UK transposed */
     rmr_weight *key_up;   /* heads x [nope, rank]: W_UK */
     rmr_weight *value_up; /* heads x [v, rank]: W_UV */
@@ -27,13 +29,13 @@ struct remora_model {
     remora_runtime *rt;
     rmr_backend *be;
     atomic_uint refs;
-    rmr_mem mem;         /* what belongs to the model besides weights: counted apart for the estimate */
-    rmr_mem session_mem; /* its sessions' structures and rows */
+    rmr_mem mem; /* what belongs to the model besides weights: counted apart for the estimate */
+    rmr_mem session_mem;            /* its sessions' structures and rows */
     atomic_uint_least64_t kv_bytes; /* live cache pages of all sessions */
     rmr_shape shape;
     rmr_layer *layers; /* [n_layers] */
     rmr_weight *embed, *norm, *head, *inv_freq;
-    rmr_file *mapped; /* keeps the mapping under an adopted embedding table */
+    rmr_file *mapped;   /* keeps the mapping under an adopted embedding table */
     rmr_tokenizer *tok; /* NULL: no tokenizer.json */
     rmr_meta meta;
     rmr_buffer *routing; /* [n_layers][n_experts] u64 */
@@ -43,13 +45,14 @@ struct remora_model {
     uint64_t weight_bytes, mapped_bytes, n_params, n_params_active;
     uint8_t fingerprint[32];
     char name[96];
-    void *exec; /* lib/exec's shared part (rmr_exec), made after loading and freed through exec_free */
+    void *exec; /* lib/exec's shared part (rmr_exec), made after loading and freed through exec_free
+                 */
     void (*exec_free)(void *exec);
 };
 
 /* `src` and `opts` are full structs of this version. */
-remora_status rmr_model_open(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts,
-                             remora_model **out, remora_error *err);
+remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
+                             const remora_model_opts *opts, remora_model **out, remora_error *err);
 void rmr_model_ref(remora_model *m);
 void rmr_model_unref(remora_model *m);
 

@@ -20,7 +20,8 @@ static remora_status elem_of(const rmr_tensor *t, rmr_elem *out, remora_error *e
     case RMR_DTYPE_F16: *out = RMR_ELEM_F16; return REMORA_OK;
     case RMR_DTYPE_F32: *out = RMR_ELEM_F32; return REMORA_OK;
     default:
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: tensor %.120s is %s; this build reads BF16, F16 and F32",
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "%s: tensor %.120s is %s; this build reads BF16, F16 and F32",
                  rmr_file_name(t->file), t->name, rmr_dtype_name(t->dtype));
     }
 }
@@ -39,8 +40,10 @@ static remora_status find(planner *p, const char *name, uint64_t rows, uint64_t 
         for (uint32_t i = 0; i < t->n_dims && at + 24 < sizeof have; i++)
             at += (size_t)snprintf(have + at, sizeof have - at, "%s%llu", i > 0 ? "," : "",
                                    (unsigned long long)t->dims[i]);
-        RMR_FAIL(p->err, REMORA_E_FORMAT, "%s: tensor %.100s has shape [%s], config.json means [%llu,%llu]",
-                 rmr_file_name(t->file), name, have, (unsigned long long)rows, (unsigned long long)cols);
+        RMR_FAIL(p->err, REMORA_E_FORMAT,
+                 "%s: tensor %.100s has shape [%s], config.json means [%llu,%llu]",
+                 rmr_file_name(t->file), name, have, (unsigned long long)rows,
+                 (unsigned long long)cols);
     }
     p->plan->used[rmr_checkpoint_index(p->ck, t)] = 1;
     *out = t;
@@ -57,7 +60,8 @@ static remora_status add_item(planner *p, const rmr_plan_item *item)
     return REMORA_OK;
 }
 
-/* Parameters are counted once for each checkpoint tensor; `active` of `count` matrices take part in a token. */
+/* Parameters are counted once for each checkpoint tensor; `active` of `count` matrices take part in
+ * a token. */
 static void count_params(planner *p, uint64_t each, uint64_t count, uint64_t active)
 {
     p->plan->n_params += each * count;
@@ -77,12 +81,13 @@ static void full_name(const planner *p, char *buf, size_t cap, const char *part)
 static void adopt_if_possible(planner *p, rmr_plan_item *it)
 {
     const unsigned char *data = rmr_file_data(it->tensor->file);
-    it->adopt = data != NULL && (uintptr_t)(data + it->tensor->offset) % rmr_elem_size(it->desc.elem) == 0;
+    it->adopt =
+        data != NULL && (uintptr_t)(data + it->tensor->offset) % rmr_elem_size(it->desc.elem) == 0;
     if (it->adopt) p->plan->mapped_bytes += it->tensor->bytes;
 }
 
-static remora_status whole(planner *p, rmr_weight **w, rmr_weight_use use, const char *part, uint64_t rows,
-                           uint64_t cols)
+static remora_status whole(planner *p, rmr_weight **w, rmr_weight_use use, const char *part,
+                           uint64_t rows, uint64_t cols)
 {
     char name[160];
     rmr_plan_item it = {.weight = w, .take = RMR_TAKE_WHOLE};
@@ -95,7 +100,8 @@ static remora_status whole(planner *p, rmr_weight **w, rmr_weight_use use, const
     return add_item(p, &it);
 }
 
-static remora_status matrix(planner *p, rmr_weight **w, const char *part, uint64_t rows, uint64_t cols)
+static remora_status matrix(planner *p, rmr_weight **w, const char *part, uint64_t rows,
+                            uint64_t cols)
 {
     return whole(p, w, RMR_USE_MATRIX, part, rows, cols);
 }
@@ -105,7 +111,8 @@ static remora_status vector(planner *p, rmr_weight **w, const char *part, uint64
     return whole(p, w, RMR_USE_VECTOR, part, 1, n);
 }
 
-/* Three views of kv_b_proj (facts section 2.5): W_UK both ways, for the two attention forms, and W_UV. */
+/* Three views of kv_b_proj (facts section 2.5): W_UK both ways, for the two attention forms, and
+ * W_UV. */
 static remora_status kv_views(planner *p, rmr_layer *l)
 {
     const rmr_mla *a = &p->m->shape.mla;
@@ -144,7 +151,8 @@ static remora_status attention(planner *p, rmr_layer *l)
     } else {
         RMR_TRY(matrix(p, &l->q, "self_attn.q_proj.weight", q_rows, s->n_hidden));
     }
-    RMR_TRY(matrix(p, &l->kv_a, "self_attn.kv_a_proj_with_mqa.weight", a->rank + a->rope, s->n_hidden));
+    RMR_TRY(
+        matrix(p, &l->kv_a, "self_attn.kv_a_proj_with_mqa.weight", a->rank + a->rope, s->n_hidden));
     RMR_TRY(vector(p, &l->kv_norm, "self_attn.kv_a_layernorm.weight", a->rank));
     RMR_TRY(kv_views(p, l));
     RMR_TRY(matrix(p, &l->out, "self_attn.o_proj.weight", s->n_hidden, (uint64_t)a->heads * a->v));
@@ -152,7 +160,8 @@ static remora_status attention(planner *p, rmr_layer *l)
 }
 
 /* The experts' tensors of one projection, stacked; all of one dtype. */
-static remora_status stack(planner *p, rmr_weight **w, const char *proj, uint32_t rows, uint32_t cols)
+static remora_status stack(planner *p, rmr_weight **w, const char *proj, uint32_t rows,
+                           uint32_t cols)
 {
     const rmr_moe *m = &p->m->shape.moe;
     rmr_plan_item it = {.weight = w, .take = RMR_TAKE_STACK};
@@ -166,8 +175,9 @@ static remora_status stack(planner *p, rmr_weight **w, const char *proj, uint32_
         RMR_TRY(elem_of(t, &elem, p->err));
         if (e == 0) it.desc = (rmr_weight_desc){RMR_USE_MATRIX, elem, m->n_experts, rows, cols};
         if (elem != it.desc.elem)
-            RMR_FAIL(p->err, REMORA_E_UNSUPPORTED, "%s: tensor %s has another dtype than expert 0's",
-                     rmr_file_name(t->file), name);
+            RMR_FAIL(p->err, REMORA_E_UNSUPPORTED,
+                     "%s: tensor %s has another dtype than expert 0's", rmr_file_name(t->file),
+                     name);
         p->plan->stacks[p->plan->n_stacks++] = t; /* room for all was made at the start */
     }
     it.stack = p->plan->stacks + first;
@@ -185,18 +195,21 @@ static remora_status feed_forward(planner *p, rmr_layer *l)
         return matrix(p, &l->down, "mlp.down_proj.weight", s->n_hidden, s->inner);
     }
     RMR_TRY(matrix(p, &l->router, "mlp.gate.weight", m->n_experts, s->n_hidden));
-    if (s->gate_bias) RMR_TRY(vector(p, &l->router_bias, "mlp.gate.e_score_correction_bias", m->n_experts));
+    if (s->gate_bias)
+        RMR_TRY(vector(p, &l->router_bias, "mlp.gate.e_score_correction_bias", m->n_experts));
     RMR_TRY(stack(p, &l->gate, "gate_proj", m->inner, s->n_hidden));
     RMR_TRY(stack(p, &l->up, "up_proj", m->inner, s->n_hidden));
     RMR_TRY(stack(p, &l->down, "down_proj", s->n_hidden, m->inner));
     if (m->shared_inner == 0) return REMORA_OK;
-    RMR_TRY(matrix(p, &l->s_gate, "mlp.shared_experts.gate_proj.weight", m->shared_inner, s->n_hidden));
+    RMR_TRY(
+        matrix(p, &l->s_gate, "mlp.shared_experts.gate_proj.weight", m->shared_inner, s->n_hidden));
     RMR_TRY(matrix(p, &l->s_up, "mlp.shared_experts.up_proj.weight", m->shared_inner, s->n_hidden));
-    return matrix(p, &l->s_down, "mlp.shared_experts.down_proj.weight", s->n_hidden, m->shared_inner);
+    return matrix(p, &l->s_down, "mlp.shared_experts.down_proj.weight", s->n_hidden,
+                  m->shared_inner);
 }
 
-/* Tensors that may be there without being used: the multi-token prediction layers after the last main layer, and
- * the rope tables that old checkpoints stored. */
+/* Tensors that may be there without being used: the multi-token prediction layers after the last
+ * main layer, and the rope tables that old checkpoints stored. */
 static int may_be_extra(const rmr_shape *s, const char *name)
 {
     unsigned layer;
@@ -224,7 +237,8 @@ static remora_status outside_layers(planner *p)
     remora_model *m = p->m;
     const rmr_shape *s = &m->shape;
     p->layer = UINT32_MAX;
-    RMR_TRY(whole(p, &m->embed, RMR_USE_TABLE, "model.embed_tokens.weight", s->n_vocab, s->n_hidden));
+    RMR_TRY(
+        whole(p, &m->embed, RMR_USE_TABLE, "model.embed_tokens.weight", s->n_vocab, s->n_hidden));
     p->plan->n_params_active -= (uint64_t)s->n_vocab * s->n_hidden; /* one row of it is read */
     RMR_TRY(vector(p, &m->norm, "model.norm.weight", s->n_hidden));
     if (s->tied && rmr_checkpoint_find(p->ck, "lm_head.weight") == NULL) {
@@ -235,7 +249,8 @@ static remora_status outside_layers(planner *p)
     return matrix(p, &m->head, "lm_head.weight", s->n_vocab, s->n_hidden);
 }
 
-remora_status rmr_plan_make(remora_model *m, const rmr_checkpoint *ck, rmr_plan *plan, remora_error *err)
+remora_status rmr_plan_make(remora_model *m, const rmr_checkpoint *ck, rmr_plan *plan,
+                            remora_error *err)
 {
     planner p = {m, &m->mem, ck, plan, 0, err};
     const rmr_shape *s = &m->shape;
@@ -246,9 +261,11 @@ remora_status rmr_plan_make(remora_model *m, const rmr_checkpoint *ck, rmr_plan 
     if (n_stacks > rmr_checkpoint_count(ck)) /* before anything is sized by it */
         RMR_FAIL(err, REMORA_E_FORMAT, "checkpoint: %llu tensors, config.json means at least %llu",
                  (unsigned long long)rmr_checkpoint_count(ck), (unsigned long long)n_stacks);
-    RMR_TRY(rmr_grow(p.mem, &plan->used, &(size_t){0}, (size_t)rmr_checkpoint_count(ck) + 1, 1, err));
+    RMR_TRY(
+        rmr_grow(p.mem, &plan->used, &(size_t){0}, (size_t)rmr_checkpoint_count(ck) + 1, 1, err));
     memset(plan->used, 0, (size_t)rmr_checkpoint_count(ck) + 1);
-    RMR_TRY(rmr_grow(p.mem, &plan->stacks, &plan->cap_stacks, (size_t)n_stacks, sizeof *plan->stacks, err));
+    RMR_TRY(rmr_grow(p.mem, &plan->stacks, &plan->cap_stacks, (size_t)n_stacks,
+                     sizeof *plan->stacks, err));
     for (p.layer = 0; p.layer < s->n_layers; p.layer++) {
         RMR_TRY(attention(&p, &m->layers[p.layer]));
         RMR_TRY(feed_forward(&p, &m->layers[p.layer]));

@@ -1,5 +1,5 @@
-/* Rotary frequencies and YaRN (facts section 3): two independent amplitude effects, one on cos and sin, one on the
- * softmax scale. */
+/* Rotary frequencies and YaRN (facts section 3): two independent amplitude effects, one on cos and
+ * sin, one on the softmax scale. */
 #include "rope.h"
 
 #include <math.h>
@@ -40,11 +40,13 @@ static void yarn_frequencies(rmr_shape *s, const yarn *y, double theta)
     }
 }
 
-static remora_status read_yarn(const char *file, const json_t *r, double max_context, yarn *y, remora_error *err)
+static remora_status read_yarn(const char *file, const json_t *r, double max_context, yarn *y,
+                               remora_error *err)
 {
     int truncate;
     RMR_TRY(rmr_json_number(file, r, "factor", 0, &y->factor, err));
-    RMR_TRY(rmr_json_number(file, r, "original_max_position_embeddings", max_context, &y->orig, err));
+    RMR_TRY(
+        rmr_json_number(file, r, "original_max_position_embeddings", max_context, &y->orig, err));
     RMR_TRY(rmr_json_number(file, r, "beta_fast", 32, &y->beta_fast, err));
     RMR_TRY(rmr_json_number(file, r, "beta_slow", 1, &y->beta_slow, err));
     RMR_TRY(rmr_json_number(file, r, "mscale", 0, &y->mscale, err));
@@ -73,14 +75,17 @@ static double rope_amplitude(const yarn *y)
     return amplitude(1.0, y->factor);
 }
 
-/* The object that describes scaling: rope_parameters (new) or rope_scaling (old); NULL when there is none. */
-static remora_status scaling_object(const char *file, const json_t *config, const json_t **out, remora_error *err)
+/* The object that describes scaling: rope_parameters (new) or rope_scaling (old); NULL when there
+ * is none. */
+static remora_status scaling_object(const char *file, const json_t *config, const json_t **out,
+                                    remora_error *err)
 {
     const json_t *r = json_object_get(config, "rope_parameters");
     if (r == NULL || json_is_null(r)) r = json_object_get(config, "rope_scaling");
     *out = NULL;
     if (r == NULL || json_is_null(r)) return REMORA_OK;
-    if (!json_is_object(r)) RMR_FAIL(err, REMORA_E_FORMAT, "%s: rope_scaling is not an object", file);
+    if (!json_is_object(r))
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: rope_scaling is not an object", file);
     *out = r;
     return REMORA_OK;
 }
@@ -101,7 +106,8 @@ remora_status rmr_rope_read(const char *file, const json_t *config, rmr_shape *s
         RMR_TRY(rmr_json_string(file, r, "rope_type", &type, err));
         if (type == NULL) RMR_TRY(rmr_json_string(file, r, "type", &type, err));
     }
-    if (!(theta > 1.0 && theta <= 1e12)) RMR_FAIL(err, REMORA_E_FORMAT, "%s: rope_theta %g", file, theta);
+    if (!(theta > 1.0 && theta <= 1e12))
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: rope_theta %g", file, theta);
     s->rope_amp = 1.0f;
     if (type == NULL || strcmp(type, "default") == 0) {
         for (uint32_t k = 0; k < s->mla.rope / 2; k++)

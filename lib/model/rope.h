@@ -5,6 +5,7 @@
 #include "shape.h"
 
 /* Fill inv_freq, rope_amp and mla.scale from rope_theta and rope_scaling / rope_parameters. */
-remora_status rmr_rope_read(const char *file, const json_t *config, rmr_shape *s, remora_error *err);
+remora_status rmr_rope_read(const char *file, const json_t *config, rmr_shape *s,
+                            remora_error *err);
 
 #endif

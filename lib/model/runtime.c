@@ -10,7 +10,8 @@ static remora_status read_extra(const remora_runtime_opts *o, const char **isa, 
     *isa = NULL;
     for (uint64_t i = 0; i < o->n_extra; i++) {
         if (o->extra[i].key == NULL || o->extra[i].value == NULL)
-            RMR_FAIL(err, REMORA_E_ARG, "extra[%llu] has a NULL key or value", (unsigned long long)i);
+            RMR_FAIL(err, REMORA_E_ARG, "extra[%llu] has a NULL key or value",
+                     (unsigned long long)i);
         if (strcmp(o->extra[i].key, "x-isa") != 0)
             RMR_FAIL(err, REMORA_E_UNSUPPORTED, "unknown extra option \"%.60s\"", o->extra[i].key);
         *isa = o->extra[i].value;
@@ -18,10 +19,12 @@ static remora_status read_extra(const remora_runtime_opts *o, const char **isa, 
     return REMORA_OK;
 }
 
-remora_status rmr_runtime_create(const remora_runtime_opts *o, remora_runtime **out, remora_error *err)
+remora_status rmr_runtime_create(const remora_runtime_opts *o, remora_runtime **out,
+                                 remora_error *err)
 {
     const char *isa;
-    rmr_mem mem = {.user = o->alloc_user, .alloc = o->alloc, .resize = o->resize, .release = o->release};
+    rmr_mem mem = {
+        .user = o->alloc_user, .alloc = o->alloc, .resize = o->resize, .release = o->release};
     *out = NULL;
     RMR_TRY(read_extra(o, &isa, err));
     rmr_mem_init(&mem);
@@ -30,7 +33,8 @@ remora_status rmr_runtime_create(const remora_runtime_opts *o, remora_runtime **
     rmr_mem_share(&rt->ctx.mem, &mem);
     rt->ctx.log = (rmr_log){o->log_user, o->log, o->log_level > 0 ? o->log_level : REMORA_LOG_INFO};
     atomic_init(&rt->refs, 1);
-    remora_status st = rmr_pool_create(&rt->ctx.mem, (uint32_t)o->n_threads, o->run, o->run_user, &rt->ctx.pool, err);
+    remora_status st = rmr_pool_create(&rt->ctx.mem, (uint32_t)o->n_threads, o->run, o->run_user,
+                                       &rt->ctx.pool, err);
     if (st >= 0) st = rmr_cpu_create(&rt->ctx, isa, NULL, &rt->cpu, err);
     if (st < 0) {
         rmr_runtime_unref(rt);

@@ -1,5 +1,5 @@
-/* config.json of the MLA + DeepSeekMoE families (facts sections 1.1 and 1.5). One code path: a family is a set of
- * defaults; everything else is read from the file. */
+/* config.json of the MLA + DeepSeekMoE families (facts sections 1.1 and 1.5). One code path: a
+ * family is a set of defaults; everything else is read from the file. */
 #include "shape.h"
 
 #include <string.h>
@@ -22,7 +22,8 @@ static const family families[] = {
     {"glm4_moe_lite", "noaux_tc", "sigmoid", 1},
 };
 
-static remora_status find_family(const char *file, const json_t *config, const family **out, remora_error *err)
+static remora_status find_family(const char *file, const json_t *config, const family **out,
+                                 remora_error *err)
 {
     const char *type;
     RMR_TRY(rmr_json_string(file, config, "model_type", &type, err));
@@ -36,15 +37,16 @@ static remora_status find_family(const char *file, const json_t *config, const f
 }
 
 /* A required positive integer. */
-static remora_status need(const char *file, const json_t *config, const char *key, uint32_t max, uint32_t *out,
-                          remora_error *err)
+static remora_status need(const char *file, const json_t *config, const char *key, uint32_t max,
+                          uint32_t *out, remora_error *err)
 {
     RMR_TRY(rmr_json_u32(file, config, key, 1, max, 0, out, err));
     if (*out == 0) RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is missing", file, key);
     return REMORA_OK;
 }
 
-static remora_status refuse_if_true(const char *file, const json_t *config, const char *key, remora_error *err)
+static remora_status refuse_if_true(const char *file, const json_t *config, const char *key,
+                                    remora_error *err)
 {
     int on;
     RMR_TRY(rmr_json_bool(file, config, key, 0, &on, err));
@@ -70,36 +72,44 @@ static remora_status read_widths(const char *file, const json_t *c, rmr_shape *s
     RMR_TRY(rmr_json_u32(file, c, "num_key_value_heads", 1, 4096, s->mla.heads, &kv_heads, err));
     RMR_TRY(rmr_json_u32(file, c, "num_nextn_predict_layers", 0, 64, 0, &s->n_mtp, err));
     RMR_TRY(rmr_json_number(file, c, "rms_norm_eps", 1e-6, &eps, err));
-    if (s->mla.rope % 2 != 0) RMR_FAIL(err, REMORA_E_FORMAT, "%s: qk_rope_head_dim %u is odd", file, s->mla.rope);
+    if (s->mla.rope % 2 != 0)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: qk_rope_head_dim %u is odd", file, s->mla.rope);
     if (kv_heads != s->mla.heads)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: num_key_value_heads %u with %u heads", file, kv_heads, s->mla.heads);
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: num_key_value_heads %u with %u heads", file,
+                 kv_heads, s->mla.heads);
     if (!(eps >= 0 && eps < 1)) RMR_FAIL(err, REMORA_E_FORMAT, "%s: rms_norm_eps %g", file, eps);
     s->eps = (float)eps;
     return REMORA_OK;
 }
 
 /* GLM spells the dense layers as a list: it must say the same as first_k_dense_replace can. */
-static remora_status read_layer_types(const char *file, const json_t *c, rmr_shape *s, remora_error *err)
+static remora_status read_layer_types(const char *file, const json_t *c, rmr_shape *s,
+                                      remora_error *err)
 {
     const json_t *list = json_object_get(c, "mlp_layer_types"), *v;
     size_t i;
     uint32_t dense = 0;
     if (list == NULL || json_is_null(list)) return REMORA_OK;
     if (!json_is_array(list) || json_array_size(list) != s->n_layers)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: mlp_layer_types is not a list of num_hidden_layers names", file);
-    json_array_foreach(list, i, v) {
+        RMR_FAIL(err, REMORA_E_FORMAT,
+                 "%s: mlp_layer_types is not a list of num_hidden_layers names", file);
+    json_array_foreach(list, i, v)
+    {
         const char *name = json_string_value(v);
         if (name == NULL || (strcmp(name, "dense") != 0 && strcmp(name, "sparse") != 0))
             RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: mlp_layer_types[%zu]", file, i);
         if (strcmp(name, "dense") != 0) continue;
-        if (dense != i) RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: mlp_layer_types[%zu] dense after sparse", file, i);
+        if (dense != i)
+            RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: mlp_layer_types[%zu] dense after sparse", file,
+                     i);
         dense++;
     }
     s->n_dense = dense;
     return REMORA_OK;
 }
 
-static remora_status read_gate(const char *file, const json_t *c, const family *f, rmr_shape *s, remora_error *err)
+static remora_status read_gate(const char *file, const json_t *c, const family *f, rmr_shape *s,
+                               remora_error *err)
 {
     const char *method, *scoring;
     RMR_TRY(rmr_json_string(file, c, "topk_method", &method, err));
@@ -113,8 +123,8 @@ static remora_status read_gate(const char *file, const json_t *c, const family *
     else if (strcmp(method, "group_limited_greedy") == 0 && strcmp(scoring, "softmax") == 0)
         s->moe.gate = RMR_GATE_SOFTMAX_GROUP;
     else
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: topk_method \"%.40s\" with scoring_func \"%.40s\"", file, method,
-                 scoring);
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: topk_method \"%.40s\" with scoring_func \"%.40s\"",
+                 file, method, scoring);
     s->gate_bias = s->moe.gate == RMR_GATE_SIGMOID;
     return REMORA_OK;
 }
@@ -126,17 +136,19 @@ static remora_status read_groups(const char *file, const json_t *c, rmr_shape *s
     RMR_TRY(rmr_json_u32(file, c, "topk_group", 1, m->n_experts, 1, &m->topk_group, err));
     if (m->gate == RMR_GATE_SOFTMAX) m->n_group = m->topk_group = 1;
     if (m->n_experts % m->n_group != 0)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: n_group %u does not divide n_routed_experts %u", file, m->n_group,
-                 m->n_experts);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: n_group %u does not divide n_routed_experts %u", file,
+                 m->n_group, m->n_experts);
     if (m->topk_group > m->n_group)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: topk_group %u is above n_group %u", file, m->topk_group, m->n_group);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: topk_group %u is above n_group %u", file, m->topk_group,
+                 m->n_group);
     if (m->n_used > m->n_experts / m->n_group * m->topk_group)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: num_experts_per_tok %u is more than %u groups hold", file, m->n_used,
-                 m->topk_group);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: num_experts_per_tok %u is more than %u groups hold",
+                 file, m->n_used, m->topk_group);
     return REMORA_OK;
 }
 
-static remora_status read_moe(const char *file, const json_t *c, const family *f, rmr_shape *s, remora_error *err)
+static remora_status read_moe(const char *file, const json_t *c, const family *f, rmr_shape *s,
+                              remora_error *err)
 {
     rmr_moe *m = &s->moe;
     double scale;
@@ -174,11 +186,12 @@ static remora_status refuse_unknown(const char *file, const json_t *c, remora_er
     const json_t *q = json_object_get(c, "quantization_config");
     if (q != NULL && !json_is_null(q)) {
         const char *method = json_string_value(json_object_get(q, "quant_method"));
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: quantization_config (quant_method \"%.40s\")", file,
-                 method != NULL ? method : "?");
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: quantization_config (quant_method \"%.40s\")",
+                 file, method != NULL ? method : "?");
     }
-    static const char *const other[] = {"index_topk", "use_mla_scale", "mla_scale_q_lora", "llama_4_scaling_beta",
-                                        "sliding_window", "swiglu_limit", "compress_ratios"};
+    static const char *const other[] = {
+        "index_topk",     "use_mla_scale", "mla_scale_q_lora", "llama_4_scaling_beta",
+        "sliding_window", "swiglu_limit",  "compress_ratios"};
     for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
         const json_t *v = json_object_get(c, other[i]);
         if (v != NULL && !json_is_null(v) && !json_is_false(v))
@@ -187,7 +200,8 @@ static remora_status refuse_unknown(const char *file, const json_t *c, remora_er
     return REMORA_OK;
 }
 
-remora_status rmr_shape_read(const char *file, const json_t *config, rmr_shape *s, remora_error *err)
+remora_status rmr_shape_read(const char *file, const json_t *config, rmr_shape *s,
+                             remora_error *err)
 {
     const family *f = NULL;
     memset(s, 0, sizeof *s);

@@ -1,4 +1,5 @@
-/* The shape of a model: every number its config.json fixes, checked once, so that the rest can rely on it. */
+/* The shape of a model: every number its config.json fixes, checked once, so that the rest can rely
+ * on it. */
 #ifndef RMR_SHAPE_H
 #define RMR_SHAPE_H
 
@@ -7,7 +8,7 @@
 #include "backend.h"
 
 enum {
-    RMR_MAX_ROPE = 512,   /* widest rotary part accepted */
+    RMR_MAX_ROPE = 512, /* widest rotary part accepted */
     RMR_MAX_LAYERS = 1024,
     RMR_MAX_WIDTH = 1 << 20 /* of any one dimension: products of two fit 64 bits with room */
 };
@@ -31,9 +32,11 @@ typedef struct rmr_shape {
 /* The two inner norms of MLA use this epsilon whatever the config says (facts T4). */
 #define RMR_INNER_EPS 1e-6f
 
-/* Read and check a parsed config.json. An unknown model_type or a field that asks for something this build does
- * not do is E_UNSUPPORTED naming it; a value out of range or inconsistent is E_FORMAT naming it. */
-remora_status rmr_shape_read(const char *file, const json_t *config, rmr_shape *out, remora_error *err);
+/* Read and check a parsed config.json. An unknown model_type or a field that asks for something
+ * this build does not do is E_UNSUPPORTED naming it; a value out of range or inconsistent is
+ * E_FORMAT naming it. */
+remora_status rmr_shape_read(const char *file, const json_t *config, rmr_shape *out,
+                             remora_error *err);
 
 static inline int rmr_shape_is_moe(const rmr_shape *s, uint32_t layer)
 {

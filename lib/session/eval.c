@@ -1,9 +1,11 @@
-/* Evaluation: pending tokens of one or several sessions are cut into steps of at most `chunk` rows, a step runs
- * slice by slice (a layer, or one pass of the head), and between slices the cancel word and the budget are read.
+/* Evaluation: pending tokens of one or several sessions are cut into steps of at most `chunk` rows,
+ * a step runs slice by slice (a layer, or one pass of the head), and between slices the cancel word
+ * and the budget are read.
  *
- * A step that ran out of budget stays with the first session of the batch and goes on when the same sessions come
- * back; in any other case it is dropped and done again, which costs time but changes nothing: results do not depend
- * on how the work was cut (P22). The committed length of a session moves only when its step is complete. */
+ * A step that ran out of budget stays with the first session of the batch and goes on when the same
+ * sessions come back; in any other case it is dropped and done again, which costs time but changes
+ * nothing: results do not depend on how the work was cut (P22). The committed length of a session
+ * moves only when its step is complete. */
 #include <string.h>
 
 #include "clock.h"
@@ -34,18 +36,23 @@ static int flight_fits(const evaluation *e)
     for (size_t i = 0; i < f->n_parts; i++) {
         size_t k = 0;
         while (k < e->n && e->s[k] != f->parts[i].session) k++;
-        if (k == e->n || e->s[k]->serial != f->parts[i].serial || e->s[k]->epoch != f->parts[i].epoch) return 0;
+        if (k == e->n || e->s[k]->serial != f->parts[i].serial ||
+            e->s[k]->epoch != f->parts[i].epoch)
+            return 0;
     }
     return f->ctx != NULL;
 }
 
 /* ---- forming a step ---- */
 
-static void add_run(rmr_inputs *in, const remora_session *s, uint32_t row, uint32_t pos, uint32_t page0)
+static void add_run(rmr_inputs *in, const remora_session *s, uint32_t row, uint32_t pos,
+                    uint32_t page0)
 {
-    const rmr_form form = s->flags[pos] & RMR_TOKEN_EXPANDED ? RMR_FORM_EXPANDED : RMR_FORM_ABSORBED;
+    const rmr_form form =
+        s->flags[pos] & RMR_TOKEN_EXPANDED ? RMR_FORM_EXPANDED : RMR_FORM_ABSORBED;
     rmr_run *last = in->n_runs > 0 ? &in->run[in->n_runs - 1] : NULL;
-    if (last != NULL && last->page0 == page0 && last->form == form && last->row0 + last->n_rows == row) {
+    if (last != NULL && last->page0 == page0 && last->form == form &&
+        last->row0 + last->n_rows == row) {
         last->n_rows++;
         return;
     }
@@ -98,7 +105,8 @@ static remora_status form_step(const evaluation *e)
     uint32_t max_pages = 0;
     for (size_t i = 0; i < e->n; i++)
         if (e->s[i]->kv.max > max_pages) max_pages = (uint32_t)e->s[i]->kv.max;
-    RMR_TRY(rmr_grow(lead->mem, &f->parts, &f->cap_parts, e->n < RMR_MIN_PARTS ? RMR_MIN_PARTS : e->n, sizeof *f->parts, e->err));
+    RMR_TRY(rmr_grow(lead->mem, &f->parts, &f->cap_parts,
+                     e->n < RMR_MIN_PARTS ? RMR_MIN_PARTS : e->n, sizeof *f->parts, e->err));
     RMR_TRY(rmr_exec_take(lead->model, lead->chunk, max_pages, &f->ctx, e->err));
     rmr_inputs *in = &f->ctx->in;
     in->n_rows = in->n_runs = in->n_pages = in->n_out = 0;
@@ -126,8 +134,8 @@ static rmr_part *part_of(rmr_flight *f, uint32_t row)
     return p;
 }
 
-/* One pass of the head: wanted rows of one session, which lie together in its output. They count as ready when the
- * step is committed. */
+/* One pass of the head: wanted rows of one session, which lie together in its output. They count as
+ * ready when the step is committed. */
 static remora_status head_pass(const evaluation *e)
 {
     rmr_flight *f = &e->s[0]->flight;
@@ -216,7 +224,8 @@ static remora_status fly(evaluation *e)
     while (!flight_done(lead)) {
         if (e->o->cancel != NULL && __atomic_load_n(e->o->cancel, __ATOMIC_RELAXED) != 0)
             return give_up(e, REMORA_E_CANCELLED, "evaluation was cancelled");
-        if (e->ran && e->o->budget_us > 0 && rmr_clock_us() - e->start_us >= (uint64_t)e->o->budget_us)
+        if (e->ran && e->o->budget_us > 0 &&
+            rmr_clock_us() - e->start_us >= (uint64_t)e->o->budget_us)
             return REMORA_MORE;
         const remora_status st = next_slice(e);
         if (st < 0) return give_up(e, st, NULL);
@@ -225,9 +234,11 @@ static remora_status fly(evaluation *e)
     return REMORA_OK;
 }
 
-remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opts *o, remora_error *err)
+remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opts *o,
+                       remora_error *err)
 {
-    evaluation e = {s, n, o, rmr_clock_us(), o->max_tokens > 0 ? o->max_tokens : UINT64_MAX, 0, err};
+    evaluation e = {s, n,  o, rmr_clock_us(), o->max_tokens > 0 ? o->max_tokens : UINT64_MAX,
+                    0, err};
     for (size_t i = 0; i < n; i++)
         if (i > 0 || !flight_fits(&e)) rmr_flight_drop(s[i]);
     while (s[0]->flight.ctx != NULL || any_pending(&e)) {

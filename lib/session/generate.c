@@ -1,6 +1,7 @@
-/* Generation: evaluate, sample, append, until an end-of-sequence token, a stop string or the token limit. The state
- * that must survive a MORE (tokens so far, text that may be the start of a stop string) is in the session and ends
- * with the generation, or when the host changes the timeline itself. */
+/* Generation: evaluate, sample, append, until an end-of-sequence token, a stop string or the token
+ * limit. The state that must survive a MORE (tokens so far, text that may be the start of a stop
+ * string) is in the session and ends with the generation, or when the host changes the timeline
+ * itself. */
 #include <string.h>
 
 #include "clock.h"
@@ -20,12 +21,13 @@ static remora_status check_stops(const remora_session *s, const remora_gen_opts 
     *longest = 0;
     if (o->n_stop == 0) return REMORA_OK;
     if (s->model->tok == NULL) RMR_FAIL(err, REMORA_E_UNSUPPORTED, "stop strings need a tokenizer");
-    if (o->stop == NULL || o->n_stop > MAX_STOP) RMR_FAIL(err, REMORA_E_ARG, "more than %d stop strings", MAX_STOP);
+    if (o->stop == NULL || o->n_stop > MAX_STOP)
+        RMR_FAIL(err, REMORA_E_ARG, "more than %d stop strings", MAX_STOP);
     for (uint64_t i = 0; i < o->n_stop; i++) {
         const size_t n = o->stop[i] != NULL ? strlen(o->stop[i]) : 0;
         if (n == 0 || n > MAX_STOP_BYTES)
-            RMR_FAIL(err, REMORA_E_ARG, "stop[%llu] is empty or longer than %d bytes", (unsigned long long)i,
-                     MAX_STOP_BYTES);
+            RMR_FAIL(err, REMORA_E_ARG, "stop[%llu] is empty or longer than %d bytes",
+                     (unsigned long long)i, MAX_STOP_BYTES);
         if (n > *longest) *longest = n;
     }
     return REMORA_OK;
@@ -59,7 +61,8 @@ static int stop_at(rmr_gen *g, const remora_gen_opts *o, char c)
     return 0;
 }
 
-static remora_status hits_stop(remora_session *s, const remora_gen_opts *o, remora_token t, int *hit)
+static remora_status hits_stop(remora_session *s, const remora_gen_opts *o, remora_token t,
+                               int *hit)
 {
     char text[1024], *p = text;
     size_t n, room = 0;
@@ -71,7 +74,8 @@ static remora_status hits_stop(remora_session *s, const remora_gen_opts *o, remo
         room = n;
         p = rmr_alloc(s->mem, room);
         if (p == NULL) return REMORA_E_NOMEM;
-        st = rmr_detok_push(s->model->tok, &next, &t, 1, p, room, &n); /* the first try left the state as it was */
+        st = rmr_detok_push(s->model->tok, &next, &t, 1, p, room,
+                            &n); /* the first try left the state as it was */
     }
     if (st >= 0) s->gen.detok = next;
     for (size_t i = 0; st >= 0 && i < n && !*hit; i++) *hit = stop_at(&s->gen, o, p[i]);
@@ -79,12 +83,15 @@ static remora_status hits_stop(remora_session *s, const remora_gen_opts *o, remo
     return st < 0 ? st : REMORA_OK;
 }
 
-/* The row to sample from: evaluate what is pending, the last token's row wanted. When nothing is pending and the
- * last token has no row (after a trim, or appended without one) it is evaluated again, in the form it had. */
-static remora_status last_row(remora_session *s, const remora_gen_opts *o, uint64_t start_us, remora_error *err)
+/* The row to sample from: evaluate what is pending, the last token's row wanted. When nothing is
+ * pending and the last token has no row (after a trim, or appended without one) it is evaluated
+ * again, in the form it had. */
+static remora_status last_row(remora_session *s, const remora_gen_opts *o, uint64_t start_us,
+                              remora_error *err)
 {
     const uint64_t last = s->n_tokens - 1;
-    if (s->n_tokens == s->committed && (s->rows.n_ready == 0 || !(s->flags[last] & RMR_TOKEN_WANT))) {
+    if (s->n_tokens == s->committed &&
+        (s->rows.n_ready == 0 || !(s->flags[last] & RMR_TOKEN_WANT))) {
         RMR_TRY(rmr_kv_reserve(&s->kv, last, s->n_tokens, err));
         rmr_rows_clear(&s->rows);
         s->flags[last] &= (uint8_t)~RMR_TOKEN_WANT;
@@ -106,11 +113,14 @@ static remora_status last_row(remora_session *s, const remora_gen_opts *o, uint6
     return rmr_eval(&s, 1, &eo, err);
 }
 
-/* Sample one token and append it. Everything that can fail for lack of room fails before the draw. */
-static remora_status next_token(remora_session *s, rmr_chain *chain, remora_token *out, remora_error *err)
+/* Sample one token and append it. Everything that can fail for lack of room fails before the draw.
+ */
+static remora_status next_token(remora_session *s, rmr_chain *chain, remora_token *out,
+                                remora_error *err)
 {
     const size_t n_vocab = s->model->shape.n_vocab;
-    if (s->n_tokens == s->capacity) RMR_FAIL(err, REMORA_E_FULL, "the capacity of %u tokens is reached", s->capacity);
+    if (s->n_tokens == s->capacity)
+        RMR_FAIL(err, REMORA_E_FULL, "the capacity of %u tokens is reached", s->capacity);
     RMR_TRY(rmr_kv_reserve(&s->kv, s->n_tokens, s->n_tokens + 1, err));
     const uint64_t t0 = rmr_clock_us();
     const float *row = s->rows.logits + (size_t)(s->rows.n_ready - 1) * n_vocab;
@@ -123,18 +133,20 @@ static remora_status next_token(remora_session *s, rmr_chain *chain, remora_toke
 }
 
 /* Has the generation ended with this token? */
-static remora_status after_token(remora_session *s, const remora_gen_opts *o, remora_token t, int *end)
+static remora_status after_token(remora_session *s, const remora_gen_opts *o, remora_token t,
+                                 int *end)
 {
     int hit;
     s->gen.n_tokens++;
     RMR_TRY(hits_stop(s, o, t, &hit));
-    const int eos = s->model->tok != NULL && (rmr_tokenizer_flags(s->model->tok, t) & REMORA_TOKEN_END_OF_TURN) != 0;
+    const int eos = s->model->tok != NULL &&
+                    (rmr_tokenizer_flags(s->model->tok, t) & REMORA_TOKEN_END_OF_TURN) != 0;
     *end = hit || eos || (o->max_tokens > 0 && s->gen.n_tokens >= o->max_tokens);
     return REMORA_OK;
 }
 
-remora_status rmr_generate(remora_session *s, rmr_chain *chain, const remora_gen_opts *o, remora_token *out,
-                           size_t cap, size_t *n, remora_error *err)
+remora_status rmr_generate(remora_session *s, rmr_chain *chain, const remora_gen_opts *o,
+                           remora_token *out, size_t cap, size_t *n, remora_error *err)
 {
     const uint64_t start_us = rmr_clock_us();
     remora_status st = begin(s, o, err);
@@ -142,7 +154,8 @@ remora_status rmr_generate(remora_session *s, rmr_chain *chain, const remora_gen
     *n = 0;
     while (st == REMORA_OK && !end) {
         if (*n == cap) return REMORA_MORE;
-        if (*n > 0 && o->budget_us > 0 && rmr_clock_us() - start_us >= (uint64_t)o->budget_us) return REMORA_MORE;
+        if (*n > 0 && o->budget_us > 0 && rmr_clock_us() - start_us >= (uint64_t)o->budget_us)
+            return REMORA_MORE;
         st = last_row(s, o, start_us, err);
         if (st == REMORA_OK) st = next_token(s, chain, &out[*n], err);
         if (st == REMORA_OK) st = after_token(s, o, out[(*n)++], &end);

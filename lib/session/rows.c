@@ -14,7 +14,8 @@ static remora_status grow(remora_session *s, float **rows, size_t old_cap, size_
                           remora_error *err)
 {
     uint64_t bytes;
-    if (!rmr_mul_ok(cap, width * sizeof(float), &bytes)) return rmr_error_nomem(err, "output rows", UINT64_MAX);
+    if (!rmr_mul_ok(cap, width * sizeof(float), &bytes))
+        return rmr_error_nomem(err, "output rows", UINT64_MAX);
     float *p = rmr_resize(s->mem, *rows, old_cap * width * sizeof(float), (size_t)bytes);
     if (p == NULL) return rmr_error_nomem(err, "output rows", bytes);
     *rows = p;
@@ -59,7 +60,8 @@ remora_status rmr_rows_copy(remora_session *dst, const remora_session *src, remo
     const rmr_rows *r = &src->rows;
     if (r->n_wanted == 0) return REMORA_OK;
     RMR_TRY(rmr_rows_make_room(dst, r->n_wanted, r->hidden != NULL, err));
-    memcpy(dst->rows.logits, r->logits, (size_t)r->n_ready * src->model->shape.n_vocab * sizeof(float));
+    memcpy(dst->rows.logits, r->logits,
+           (size_t)r->n_ready * src->model->shape.n_vocab * sizeof(float));
     memcpy(dst->rows.has_hidden, r->has_hidden, r->n_ready);
     if (r->hidden != NULL) {
         const size_t n = r->n_ready < r->hidden_cap ? r->n_ready : r->hidden_cap;

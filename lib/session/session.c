@@ -6,7 +6,8 @@ enum { RUNTIME_BYTES = 4096 }; /* the runtime, its pool and the backend: an uppe
 
 remora_status rmr_session_enter(remora_session *s)
 {
-    return atomic_exchange_explicit(&s->busy, 1, memory_order_acquire) != 0 ? REMORA_E_BUSY : REMORA_OK;
+    return atomic_exchange_explicit(&s->busy, 1, memory_order_acquire) != 0 ? REMORA_E_BUSY
+                                                                            : REMORA_OK;
 }
 
 void rmr_session_leave(remora_session *s)
@@ -17,12 +18,14 @@ void rmr_session_leave(remora_session *s)
 static uint32_t capacity_of(const remora_model *m, const remora_session_opts *o)
 {
     if (o->capacity > 0) return o->capacity;
-    return m->shape.max_context < RMR_DEFAULT_CAPACITY ? m->shape.max_context : RMR_DEFAULT_CAPACITY;
+    return m->shape.max_context < RMR_DEFAULT_CAPACITY ? m->shape.max_context
+                                                       : RMR_DEFAULT_CAPACITY;
 }
 
 static uint32_t chunk_of(const remora_model *m, const remora_session_opts *o)
 {
-    const uint32_t chunk = o->chunk > 0 ? o->chunk : RMR_DEFAULT_CHUNK, capacity = capacity_of(m, o);
+    const uint32_t chunk = o->chunk > 0 ? o->chunk : RMR_DEFAULT_CHUNK,
+                   capacity = capacity_of(m, o);
     return chunk < capacity ? chunk : capacity;
 }
 
@@ -36,7 +39,8 @@ static uint64_t page_bytes(const remora_model *m, rmr_elem elem)
     return rmr_page_bytes(m->shape.n_layers, rmr_shape_kv_width(&m->shape), elem);
 }
 
-static remora_status check_opts(const remora_model *m, const remora_session_opts *o, remora_error *err)
+static remora_status check_opts(const remora_model *m, const remora_session_opts *o,
+                                remora_error *err)
 {
     if (o->flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "unknown session flags 0x%x", o->flags);
     if (o->n_extra > 0)
@@ -47,13 +51,14 @@ static remora_status check_opts(const remora_model *m, const remora_session_opts
     if (o->capacity > m->shape.max_context)
         RMR_FAIL(err, REMORA_E_ARG, "capacity %u is above the model's max_context %u", o->capacity,
                  m->shape.max_context);
-    if (o->chunk > RMR_MAX_CHUNK) RMR_FAIL(err, REMORA_E_ARG, "chunk %u is above %d", o->chunk, RMR_MAX_CHUNK);
+    if (o->chunk > RMR_MAX_CHUNK)
+        RMR_FAIL(err, REMORA_E_ARG, "chunk %u is above %d", o->chunk, RMR_MAX_CHUNK);
     return REMORA_OK;
 }
 
 /* Everything but the cache contents. */
-static remora_status make(remora_model *m, uint32_t capacity, uint32_t chunk, int chunk_open, rmr_elem elem,
-                          remora_session **out, remora_error *err)
+static remora_status make(remora_model *m, uint32_t capacity, uint32_t chunk, int chunk_open,
+                          rmr_elem elem, remora_session **out, remora_error *err)
 {
     rmr_mem *mem = &m->session_mem;
     remora_session *s = rmr_calloc(mem, 1, sizeof *s);
@@ -69,8 +74,11 @@ static remora_status make(remora_model *m, uint32_t capacity, uint32_t chunk, in
     s->tokens = rmr_calloc(mem, capacity, sizeof *s->tokens);
     s->flags = rmr_calloc(mem, capacity, sizeof *s->flags);
     remora_status st = REMORA_OK;
-    if (s->tokens == NULL || s->flags == NULL) st = rmr_error_nomem(err, "timeline", (uint64_t)capacity * 5);
-    if (st >= 0) st = rmr_kv_init(&s->kv, mem, m->be, page_bytes(m, elem), elem, capacity, &m->kv_bytes, err);
+    if (s->tokens == NULL || s->flags == NULL)
+        st = rmr_error_nomem(err, "timeline", (uint64_t)capacity * 5);
+    if (st >= 0)
+        st =
+            rmr_kv_init(&s->kv, mem, m->be, page_bytes(m, elem), elem, capacity, &m->kv_bytes, err);
     if (st >= 0) st = rmr_rows_make_room(s, 1, 0, err);
     if (st >= 0) st = rmr_exec_reserve(m, chunk, (uint32_t)s->kv.max, err);
     if (st < 0) {
@@ -81,8 +89,8 @@ static remora_status make(remora_model *m, uint32_t capacity, uint32_t chunk, in
     return REMORA_OK;
 }
 
-remora_status rmr_session_create(remora_model *m, const remora_session_opts *o, remora_session **out,
-                                 remora_error *err)
+remora_status rmr_session_create(remora_model *m, const remora_session_opts *o,
+                                 remora_session **out, remora_error *err)
 {
     *out = NULL;
     RMR_TRY(check_opts(m, o, err));
@@ -125,11 +133,12 @@ void rmr_session_free(remora_session *s)
     rmr_model_unref(m);
 }
 
-remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o, uint32_t n, remora_memory *out,
-                                   remora_error *err)
+remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o, uint32_t n,
+                                   remora_memory *out, remora_error *err)
 {
     RMR_TRY(check_opts(m, o, err));
-    const uint64_t capacity = capacity_of(m, o), bytes = page_bytes(m, elem_of(o)), pages = rmr_kv_pages(capacity);
+    const uint64_t capacity = capacity_of(m, o), bytes = page_bytes(m, elem_of(o)),
+                   pages = rmr_kv_pages(capacity);
     const uint64_t session = sizeof(remora_session) + capacity * (sizeof(remora_token) + 1) +
                              pages * sizeof(rmr_page *) + m->shape.n_vocab * sizeof(float) + 1 +
                              RMR_MIN_PARTS * sizeof(rmr_part);
@@ -144,14 +153,17 @@ remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o
 void rmr_session_memory(remora_model *m, remora_memory *out)
 {
     const rmr_weight_desc freq = {RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, m->shape.mla.rope / 2};
-    const uint64_t counters = (uint64_t)m->shape.n_layers * m->shape.moe.n_experts * sizeof(uint64_t);
-    *out = (remora_memory){.struct_size = sizeof *out, .host_weights = m->weight_bytes,
+    const uint64_t counters =
+        (uint64_t)m->shape.n_layers * m->shape.moe.n_experts * sizeof(uint64_t);
+    *out = (remora_memory){.struct_size = sizeof *out,
+                           .host_weights = m->weight_bytes,
                            .host_mapped = m->mapped_bytes};
     out->host_kv = atomic_load_explicit(&m->kv_bytes, memory_order_relaxed);
-    out->host_scratch = atomic_load_explicit(&m->session_mem.bytes, memory_order_relaxed) + rmr_exec_bytes(m);
+    out->host_scratch =
+        atomic_load_explicit(&m->session_mem.bytes, memory_order_relaxed) + rmr_exec_bytes(m);
     out->host_other = atomic_load_explicit(&m->mem.bytes, memory_order_relaxed) + sizeof *m +
-                      m->be->ops->weight_bytes(m->be, &freq) + m->be->ops->buffer_bytes(m->be, counters) +
-                      RUNTIME_BYTES;
+                      m->be->ops->weight_bytes(m->be, &freq) +
+                      m->be->ops->buffer_bytes(m->be, counters) + RUNTIME_BYTES;
     out->kv_bytes_per_token = page_bytes(m, RMR_ELEM_BF16) / RMR_PAGE_TOKENS;
 }
 
@@ -163,14 +175,15 @@ static int wants(uint32_t want, size_t i, size_t n)
     return (want & (REMORA_WANT_LAST | REMORA_WANT_HIDDEN)) != 0 && i + 1 == n;
 }
 
-static remora_status check_append(const remora_session *s, const remora_token *t, size_t n, uint32_t want,
-                                  remora_error *err)
+static remora_status check_append(const remora_session *s, const remora_token *t, size_t n,
+                                  uint32_t want, remora_error *err)
 {
     if (want & ~(uint32_t)(REMORA_WANT_LAST | REMORA_WANT_ALL | REMORA_WANT_HIDDEN))
         RMR_FAIL(err, REMORA_E_ARG, "want 0x%x", want);
     for (size_t i = 0; i < n; i++)
         if (t[i] < 0 || (uint32_t)t[i] >= s->model->shape.n_vocab)
-            RMR_FAIL(err, REMORA_E_ARG, "token %zu is %d, the vocabulary has %u", i, t[i], s->model->shape.n_vocab);
+            RMR_FAIL(err, REMORA_E_ARG, "token %zu is %d, the vocabulary has %u", i, t[i],
+                     s->model->shape.n_vocab);
     if (n > s->capacity - s->n_tokens)
         RMR_FAIL(err, REMORA_E_FULL, "%llu tokens and %zu more exceed the capacity %u",
                  (unsigned long long)s->n_tokens, n, s->capacity);
@@ -195,7 +208,9 @@ remora_status rmr_session_append(remora_session *s, const remora_token *t, size_
     memcpy(s->tokens + s->n_tokens, t, n * sizeof *t);
     for (size_t i = 0; i < n; i++) {
         uint8_t f = n >= RMR_PROMPT_TOKENS ? RMR_TOKEN_EXPANDED : 0;
-        if (wants(want, i, n)) f |= want & REMORA_WANT_HIDDEN ? RMR_TOKEN_WANT | RMR_TOKEN_WANT_HIDDEN : RMR_TOKEN_WANT;
+        if (wants(want, i, n))
+            f |=
+                want & REMORA_WANT_HIDDEN ? RMR_TOKEN_WANT | RMR_TOKEN_WANT_HIDDEN : RMR_TOKEN_WANT;
         s->flags[s->n_tokens + i] = f;
     }
     s->n_tokens += n;
@@ -212,17 +227,19 @@ remora_status rmr_session_trim(remora_session *s, uint64_t keep)
     s->n_tokens = keep;
     if (s->committed > keep) s->committed = keep;
     for (uint64_t i = s->committed; i < keep; i++)
-        if (s->flags[i] & RMR_TOKEN_WANT) s->rows.n_wanted++; /* still pending: their rows are still to come */
+        if (s->flags[i] & RMR_TOKEN_WANT)
+            s->rows.n_wanted++; /* still pending: their rows are still to come */
     rmr_kv_trim(&s->kv, keep);
     return REMORA_OK;
 }
 
-remora_status rmr_session_sync(remora_session *s, const remora_token *t, size_t n, uint32_t want, size_t *reused,
-                               remora_error *err)
+remora_status rmr_session_sync(remora_session *s, const remora_token *t, size_t n, uint32_t want,
+                               size_t *reused, remora_error *err)
 {
     size_t keep = 0;
     while (keep < n && keep < s->n_tokens && s->tokens[keep] == t[keep]) keep++;
-    if (keep == n && n > 0 && want != REMORA_WANT_NONE) keep = n - 1; /* a row needs a token to be evaluated */
+    if (keep == n && n > 0 && want != REMORA_WANT_NONE)
+        keep = n - 1; /* a row needs a token to be evaluated */
     const uint64_t had = s->n_tokens;
     s->n_tokens = keep; /* what the checks of append will see */
     const remora_status st = check_append(s, t + keep, n - keep, want, err);

@@ -1,5 +1,5 @@
-/* A session: one timeline of tokens over its own latent cache, the rows of logits it holds, and the step it may be
- * in the middle of. One thread at a time; `busy` turns misuse into E_BUSY. */
+/* A session: one timeline of tokens over its own latent cache, the rows of logits it holds, and the
+ * step it may be in the middle of. One thread at a time; `busy` turns misuse into E_BUSY. */
 #ifndef RMR_SESSION_H
 #define RMR_SESSION_H
 
@@ -8,10 +8,12 @@
 #include "kv.h"
 
 enum {
-    RMR_PROMPT_TOKENS = 32, /* an append of at least this many takes the expanded attention form (docs/numerics.md) */
+    RMR_PROMPT_TOKENS = 32, /* an append of at least this many takes the expanded attention form
+                               (docs/numerics.md) */
     RMR_DEFAULT_CAPACITY = 4096,
     RMR_DEFAULT_CHUNK = 512,
-    RMR_BUDGET_CHUNK = 32, /* rows of a step when a budget is set and chunk was left open: short slices */
+    RMR_BUDGET_CHUNK =
+        32, /* rows of a step when a budget is set and chunk was left open: short slices */
     RMR_MAX_CHUNK = 1 << 16,
     RMR_MIN_PARTS = 8 /* sessions of a step that every lead session has room for */
 };
@@ -79,20 +81,21 @@ remora_status rmr_session_enter(remora_session *s);
 void rmr_session_leave(remora_session *s);
 
 /* The functions below expect the caller to be inside. Structs are full structs of this version. */
-remora_status rmr_session_create(remora_model *m, const remora_session_opts *o, remora_session **out,
-                                 remora_error *err);
+remora_status rmr_session_create(remora_model *m, const remora_session_opts *o,
+                                 remora_session **out, remora_error *err);
 remora_status rmr_session_fork(remora_session *s, remora_session **out, remora_error *err);
 void rmr_session_free(remora_session *s);
 remora_status rmr_session_append(remora_session *s, const remora_token *t, size_t n, uint32_t want,
                                  remora_error *err);
-remora_status rmr_session_sync(remora_session *s, const remora_token *t, size_t n, uint32_t want, size_t *reused,
-                               remora_error *err);
+remora_status rmr_session_sync(remora_session *s, const remora_token *t, size_t n, uint32_t want,
+                               size_t *reused, remora_error *err);
 remora_status rmr_session_trim(remora_session *s, uint64_t keep);
 
-/* What n sessions of these options would take when full, one evaluated at a time and one row wanted; what the model
- * and its sessions take now. Both from the numbers that the allocations use (P23). */
-remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o, uint32_t n, remora_memory *out,
-                                   remora_error *err);
+/* What n sessions of these options would take when full, one evaluated at a time and one row
+ * wanted; what the model and its sessions take now. Both from the numbers that the allocations use
+ * (P23). */
+remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o, uint32_t n,
+                                   remora_memory *out, remora_error *err);
 void rmr_session_memory(remora_model *m, remora_memory *out);
 
 /* rows.c */
@@ -102,12 +105,13 @@ void rmr_rows_free(remora_session *s);
 remora_status rmr_rows_copy(remora_session *dst, const remora_session *src, remora_error *err);
 
 /* eval.c: evaluate everything pending in n distinct sessions of one model, all entered. */
-remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opts *o, remora_error *err);
+remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opts *o,
+                       remora_error *err);
 void rmr_flight_drop(remora_session *lead);
 
 /* generate.c */
-remora_status rmr_generate(remora_session *s, rmr_chain *chain, const remora_gen_opts *o, remora_token *out,
-                           size_t cap, size_t *n, remora_error *err);
+remora_status rmr_generate(remora_session *s, rmr_chain *chain, const remora_gen_opts *o,
+                           remora_token *out, size_t cap, size_t *n, remora_error *err);
 void rmr_gen_end(remora_session *s);
 
 #endif

@@ -23,7 +23,9 @@ void *tmem_alloc(void *user, size_t size, size_t align)
     void *base = NULL;
     if (at > 0 && call >= at && call < at + n) return NULL;
     const size_t room = head_room(align);
-    if (posix_memalign(&base, align < sizeof(void *) ? sizeof(void *) : align, room + size + CANARY) != 0) return NULL;
+    if (posix_memalign(&base, align < sizeof(void *) ? sizeof(void *) : align,
+                       room + size + CANARY) != 0)
+        return NULL;
     unsigned char *p = (unsigned char *)base + room;
     const head h = {size, align};
     memcpy(p - sizeof h, &h, sizeof h);
@@ -32,7 +34,8 @@ void *tmem_alloc(void *user, size_t size, size_t align)
     atomic_fetch_add(&t->blocks, 1);
     const long long live = atomic_fetch_add(&t->bytes, (long long)size) + (long long)size;
     long long peak = atomic_load(&t->peak);
-    while (live > peak && !atomic_compare_exchange_weak(&t->peak, &peak, live)) {}
+    while (live > peak && !atomic_compare_exchange_weak(&t->peak, &peak, live)) {
+    }
     return p;
 }
 

@@ -1,5 +1,5 @@
-/* The test allocator: counts live blocks and bytes, puts canaries behind every block, checks the size and alignment
- * that come back, and fails the k-th allocation on request. Thread-safe. */
+/* The test allocator: counts live blocks and bytes, puts canaries behind every block, checks the
+ * size and alignment that come back, and fails the k-th allocation on request. Thread-safe. */
 #ifndef TMEM_H
 #define TMEM_H
 
@@ -8,13 +8,13 @@
 #include <stdint.h>
 
 typedef struct tmem {
-    atomic_long calls;    /* allocations asked for so far */
-    atomic_long fail_at;  /* this call (1-based) and all after it in a row of fail_n fail; 0: none */
-    atomic_long fail_n;   /* how many fail: 1 when zero */
-    atomic_long blocks;   /* live */
-    atomic_llong bytes;   /* live */
+    atomic_long calls;   /* allocations asked for so far */
+    atomic_long fail_at; /* this call (1-based) and all after it in a row of fail_n fail; 0: none */
+    atomic_long fail_n;  /* how many fail: 1 when zero */
+    atomic_long blocks;  /* live */
+    atomic_llong bytes;  /* live */
     atomic_llong peak;
-    atomic_long damage;   /* wrong size, wrong alignment or overwritten canary: must stay 0 */
+    atomic_long damage; /* wrong size, wrong alignment or overwritten canary: must stay 0 */
 } tmem;
 
 void *tmem_alloc(void *user, size_t size, size_t align);
@@ -24,9 +24,9 @@ void tmem_release(void *user, void *p, size_t size, size_t align);
 /* Start a new count with call k failing (0: none). Live blocks are kept. */
 void tmem_arm(tmem *t, long k);
 
-/* Run body(arg) with allocation 1, 2, 3, ... failing until a run is not hit. `body` returns a remora_status; every
- * run that was hit must return < 0 or succeed by itself, and must leave no block. Returns the number of runs, or
- * -k when run k broke a rule. */
+/* Run body(arg) with allocation 1, 2, 3, ... failing until a run is not hit. `body` returns a
+ * remora_status; every run that was hit must return < 0 or succeed by itself, and must leave no
+ * block. Returns the number of runs, or -k when run k broke a rule. */
 long tmem_sweep(tmem *t, int32_t (*body)(void *arg, tmem *t), void *arg);
 
 #endif

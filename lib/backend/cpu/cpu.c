@@ -1,4 +1,5 @@
-/* The CPU backend: creation, buffers, and the table of its functions. Its events are simply done. */
+/* The CPU backend: creation, buffers, and the table of its functions. Its events are simply done.
+ */
 #include "cpu.h"
 
 #include <string.h>
@@ -33,7 +34,8 @@ static void cpu_describe(rmr_backend *be, remora_device *out)
     strncpy(out->paths, c->k->name, sizeof out->paths - 1);
 }
 
-static remora_status buffer_create(rmr_backend *be, uint64_t bytes, rmr_buffer **out, remora_error *err)
+static remora_status buffer_create(rmr_backend *be, uint64_t bytes, rmr_buffer **out,
+                                   remora_error *err)
 {
     rmr_cpu *c = cpu_of(be);
     *out = NULL;
@@ -73,8 +75,8 @@ static int in_range(const rmr_buffer *b, uint64_t off, uint64_t n)
     return off <= b->bytes && n <= b->bytes - off;
 }
 
-static remora_status buffer_read(rmr_backend *be, const rmr_buffer *b, uint64_t off, void *dst, uint64_t n,
-                                 remora_error *err)
+static remora_status buffer_read(rmr_backend *be, const rmr_buffer *b, uint64_t off, void *dst,
+                                 uint64_t n, remora_error *err)
 {
     (void)be;
     if (!in_range(b, off, n)) RMR_FAIL(err, REMORA_E_INTERNAL, "buffer read out of range");
@@ -82,7 +84,8 @@ static remora_status buffer_read(rmr_backend *be, const rmr_buffer *b, uint64_t 
     return REMORA_OK;
 }
 
-static remora_status buffer_zero(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t n, remora_error *err)
+static remora_status buffer_zero(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t n,
+                                 remora_error *err)
 {
     (void)be;
     if (!in_range(b, off, n)) RMR_FAIL(err, REMORA_E_INTERNAL, "buffer zero out of range");
@@ -90,8 +93,9 @@ static remora_status buffer_zero(rmr_backend *be, rmr_buffer *b, uint64_t off, u
     return REMORA_OK;
 }
 
-static remora_status buffer_copy(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off, const rmr_buffer *src,
-                                 uint64_t src_off, uint64_t n, remora_error *err)
+static remora_status buffer_copy(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off,
+                                 const rmr_buffer *src, uint64_t src_off, uint64_t n,
+                                 remora_error *err)
 {
     (void)be;
     if (!in_range(dst, dst_off, n) || !in_range(src, src_off, n))
@@ -130,7 +134,8 @@ remora_status rmr_cpu_create(rmr_ctx *ctx, const char *isa, rmr_mem *device_mem,
     *out = NULL;
     const rmr_kernels *k = rmr_kernels_pick(isa);
     if (k == NULL)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "kernel set \"%s\" is not in this build or not for this processor", isa);
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "kernel set \"%s\" is not in this build or not for this processor", isa);
     rmr_cpu *c = rmr_calloc(&ctx->mem, 1, sizeof *c);
     if (c == NULL) return rmr_error_nomem(err, "CPU backend", sizeof *c);
     c->base.ops = &cpu_ops;

@@ -7,12 +7,13 @@
 
 typedef struct rmr_cpu {
     rmr_backend base;
-    rmr_ctx *ctx;         /* host structures and threads */
-    rmr_mem *mem;         /* weights, buffers, activations: "device" memory */
+    rmr_ctx *ctx; /* host structures and threads */
+    rmr_mem *mem; /* weights, buffers, activations: "device" memory */
     const rmr_kernels *k;
 } rmr_cpu;
 
-/* `isa` NULL: the best here; unknown or unusable: E_UNSUPPORTED. `device_mem` NULL: ctx's memory. */
+/* `isa` NULL: the best here; unknown or unusable: E_UNSUPPORTED. `device_mem` NULL: ctx's memory.
+ */
 remora_status rmr_cpu_create(rmr_ctx *ctx, const char *isa, rmr_mem *device_mem, rmr_backend **out,
                              remora_error *err);
 
@@ -79,29 +80,35 @@ static inline const float *rmr_vector(const rmr_weight *w)
 
 /* weight.c */
 uint64_t rmr_cpu_weight_bytes(rmr_backend *be, const rmr_weight_desc *d);
-remora_status rmr_cpu_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out, remora_error *err);
-remora_status rmr_cpu_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, const void *data, rmr_weight **out,
-                                   remora_error *err);
-remora_status rmr_cpu_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0, uint32_t n,
-                                    const void *rows, remora_error *err);
+remora_status rmr_cpu_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
+                                    remora_error *err);
+remora_status rmr_cpu_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, const void *data,
+                                   rmr_weight **out, remora_error *err);
+remora_status rmr_cpu_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,
+                                    uint32_t n, const void *rows, remora_error *err);
 void rmr_cpu_weight_free(rmr_backend *be, rmr_weight *w);
 
 /* step.c */
 uint64_t rmr_cpu_step_bytes(rmr_backend *be, const rmr_step_desc *d);
-remora_status rmr_cpu_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_step **out, remora_error *err);
+remora_status rmr_cpu_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
+                                  remora_error *err);
 void rmr_cpu_step_free(rmr_backend *be, rmr_step *s);
-remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *in, remora_error *err);
-remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, uint32_t first, uint32_t n, remora_error *err);
+remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
+                                  remora_error *err);
+remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, uint32_t first, uint32_t n,
+                                  remora_error *err);
 remora_status rmr_cpu_step_wait(rmr_backend *be, rmr_step *s, remora_error *err);
-remora_status rmr_cpu_step_read(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0, uint32_t n, void *dst,
-                                remora_error *err);
+remora_status rmr_cpu_step_read(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0,
+                                uint32_t n, void *dst, remora_error *err);
 
 /* Call row() for every row of the operation, a few rows a chunk (op_rows.c). */
 typedef void rmr_cpu_row_fn(rmr_step *s, const rmr_op *op, uint32_t row);
 void rmr_cpu_for_rows(rmr_step *s, const rmr_op *op, rmr_cpu_row_fn *row);
 
-/* The cache row of a position: page, layer, slot in page. Only backends turn an address into a pointer. */
-static inline unsigned char *rmr_cache_row(const rmr_step *s, const rmr_run *r, const rmr_op *op, uint32_t pos)
+/* The cache row of a position: page, layer, slot in page. Only backends turn an address into a
+ * pointer. */
+static inline unsigned char *rmr_cache_row(const rmr_step *s, const rmr_run *r, const rmr_op *op,
+                                           uint32_t pos)
 {
     const uint64_t page = s->in.page[r->page0 + pos / RMR_PAGE_TOKENS];
     const size_t row = (size_t)(op->mla->rank + op->mla->rope) * rmr_elem_size(r->kv);
@@ -109,15 +116,16 @@ static inline unsigned char *rmr_cache_row(const rmr_step *s, const rmr_run *r, 
            ((size_t)op->layer * RMR_PAGE_TOKENS + pos % RMR_PAGE_TOKENS) * row;
 }
 
-/* One function per operation (op_*.c): runs it for the step's current inputs. Operations cannot fail. */
+/* One function per operation (op_*.c): runs it for the step's current inputs. Operations cannot
+ * fail. */
 typedef void rmr_cpu_op_fn(rmr_step *s, const rmr_op *op);
-rmr_cpu_op_fn rmr_cpu_embed, rmr_cpu_rope_table, rmr_cpu_norm, rmr_cpu_pick_rows;           /* op_rows.c */
-rmr_cpu_op_fn rmr_cpu_linear, rmr_cpu_swiglu;                                               /* op_linear.c */
-rmr_cpu_op_fn rmr_cpu_rope, rmr_cpu_cache_write, rmr_cpu_absorb, rmr_cpu_unabsorb;          /* op_latent.c */
-rmr_cpu_op_fn rmr_cpu_attend_latent;                                                        /* op_latent.c */
-rmr_cpu_op_fn rmr_cpu_attend_expanded;                                                      /* op_expanded.c */
-rmr_cpu_op_fn rmr_cpu_gate;                                                                 /* op_gate.c */
-rmr_cpu_op_fn rmr_cpu_experts;                                                              /* op_experts.c */
+rmr_cpu_op_fn rmr_cpu_embed, rmr_cpu_rope_table, rmr_cpu_norm, rmr_cpu_pick_rows;  /* op_rows.c */
+rmr_cpu_op_fn rmr_cpu_linear, rmr_cpu_swiglu;                                      /* op_linear.c */
+rmr_cpu_op_fn rmr_cpu_rope, rmr_cpu_cache_write, rmr_cpu_absorb, rmr_cpu_unabsorb; /* op_latent.c */
+rmr_cpu_op_fn rmr_cpu_attend_latent;                                               /* op_latent.c */
+rmr_cpu_op_fn rmr_cpu_attend_expanded; /* op_expanded.c */
+rmr_cpu_op_fn rmr_cpu_gate;            /* op_gate.c */
+rmr_cpu_op_fn rmr_cpu_experts;         /* op_experts.c */
 
 /* Scratch that an operation needs: per worker, and once. */
 typedef struct rmr_cpu_scratch {
@@ -128,8 +136,13 @@ rmr_cpu_scratch rmr_cpu_expanded_scratch(const rmr_op *op, const rmr_step_desc *
 rmr_cpu_scratch rmr_cpu_gate_scratch(const rmr_op *op, const rmr_step_desc *d);
 rmr_cpu_scratch rmr_cpu_experts_scratch(const rmr_op *op, const rmr_step_desc *d);
 
-/* Blocks of a matrix product that stay in cache: RMR_LIN_TILES tiles times RMR_LIN_ROWS rows at a time. */
-enum { RMR_LIN_TILES = 8, RMR_LIN_ROWS = 32, RMR_LIN_TMP = RMR_LIN_TILES * RMR_TILE * RMR_LIN_ROWS };
+/* Blocks of a matrix product that stay in cache: RMR_LIN_TILES tiles times RMR_LIN_ROWS rows at a
+ * time. */
+enum {
+    RMR_LIN_TILES = 8,
+    RMR_LIN_ROWS = 32,
+    RMR_LIN_TMP = RMR_LIN_TILES * RMR_TILE * RMR_LIN_ROWS
+};
 
 /* How many tiles one chunk of a region takes, for n_tiles over the pool's workers. */
 uint32_t rmr_cpu_tile_group(const rmr_cpu *cpu, uint32_t n_tiles);

@@ -1,9 +1,11 @@
-/* Multi-head latent attention in the expanded form, for prompts: keys and values of a head are rebuilt from the
- * stored latent, rounding included, one segment of RMR_SEG_TOKENS positions at a time, and used by every row of the
- * run. Rebuilt keys lie 16 positions to a tile, values 16 columns to a tile, so that both products are the matrix
- * kernel: a score is one chain over nope + rope, a value sum one chain over the positions in order.
+/* Multi-head latent attention in the expanded form, for prompts: keys and values of a head are
+ * rebuilt from the stored latent, rounding included, one segment of RMR_SEG_TOKENS positions at a
+ * time, and used by every row of the run. Rebuilt keys lie 16 positions to a tile, values 16
+ * columns to a tile, so that both products are the matrix kernel: a score is one chain over nope +
+ * rope, a value sum one chain over the positions in order.
  *
- * A row that sees only part of a segment takes exactly its own positions: no result depends on what is beside it. */
+ * A row that sees only part of a segment takes exactly its own positions: no result depends on what
+ * is beside it. */
 #include "cpu.h"
 
 #include <string.h>
@@ -18,12 +20,12 @@ typedef struct expanded {
     const rmr_run *run;
     uint32_t head;
     /* worker scratch */
-    float *keys;   /* [SEG_TILES][nope + rope][16] */
-    float *vals;   /* [v tiles][SEG][16] */
-    float *latent; /* [PAGE][rank + rope] */
-    float *nope;   /* [PAGE][nope rounded up to tiles] */
-    float *scores; /* [ROWS][SEG] */
-    float *part;   /* [ROWS][v rounded up to tiles] */
+    float *keys;              /* [SEG_TILES][nope + rope][16] */
+    float *vals;              /* [v tiles][SEG][16] */
+    float *latent;            /* [PAGE][rank + rope] */
+    float *nope;              /* [PAGE][nope rounded up to tiles] */
+    float *scores;            /* [ROWS][SEG] */
+    float *part;              /* [ROWS][v rounded up to tiles] */
     rmr_softmax_state *state; /* [n_rows of the run] */
 } expanded;
 
@@ -56,7 +58,8 @@ rmr_cpu_scratch rmr_cpu_expanded_scratch(const rmr_op *op, const rmr_step_desc *
     return (rmr_cpu_scratch){carve(&e, NULL, op->mla, d->max_rows), 0};
 }
 
-/* Keys and values of this head for the positions [p0, p0 + n) of one page, into the segment's tiles. */
+/* Keys and values of this head for the positions [p0, p0 + n) of one page, into the segment's
+ * tiles. */
 static void rebuild_page(const expanded *e, uint32_t p0, uint32_t n, uint32_t at)
 {
     const rmr_mla *a = e->op->mla;
@@ -69,20 +72,23 @@ static void rebuild_page(const expanded *e, uint32_t p0, uint32_t n, uint32_t at
         k->from_bf16(e->latent, (const uint16_t *)(const void *)cache, n * width);
     else
         memcpy(e->latent, cache, (size_t)n * width * 4);
-    k->matmul[uk->type](e->nope, ld, e->latent, width, n, rmr_weight_at(uk, e->head), (size_t)uk->tile_stride,
-                        tiles(a->nope), a->rank, 0);
+    k->matmul[uk->type](e->nope, ld, e->latent, width, n, rmr_weight_at(uk, e->head),
+                        (size_t)uk->tile_stride, tiles(a->nope), a->rank, 0);
     for (uint32_t t = 0; t < tiles(a->v); t++)
-        k->matmul[uv->type](e->vals + ((size_t)t * SEG + at) * RMR_TILE, RMR_TILE, e->latent, width, n,
-                            rmr_weight_at(uv, e->head) + t * uv->tile_stride, (size_t)uv->tile_stride, 1, a->rank, 0);
+        k->matmul[uv->type](e->vals + ((size_t)t * SEG + at) * RMR_TILE, RMR_TILE, e->latent, width,
+                            n, rmr_weight_at(uv, e->head) + t * uv->tile_stride,
+                            (size_t)uv->tile_stride, 1, a->rank, 0);
     for (uint32_t i = 0; i < n; i++) {
-        float *tile = e->keys + (size_t)((at + i) / RMR_TILE) * dim * RMR_TILE + (at + i) % RMR_TILE;
+        float *tile =
+            e->keys + (size_t)((at + i) / RMR_TILE) * dim * RMR_TILE + (at + i) % RMR_TILE;
         for (uint32_t d = 0; d < a->nope; d++) tile[(size_t)d * RMR_TILE] = e->nope[i * ld + d];
         for (uint32_t d = 0; d < a->rope; d++)
             tile[(size_t)(a->nope + d) * RMR_TILE] = e->latent[(size_t)i * width + a->rank + d];
     }
 }
 
-/* Rows [r0, r0 + m) of the run against the rebuilt segment at p0; `n` positions of it exist in the cache. */
+/* Rows [r0, r0 + m) of the run against the rebuilt segment at p0; `n` positions of it exist in the
+ * cache. */
 static void attend_rows(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0, uint32_t n)
 {
     const rmr_mla *a = e->op->mla;
@@ -92,7 +98,8 @@ static void attend_rows(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0,
     const size_t ld = (size_t)v_tiles * RMR_TILE;
     float max[ROWS], sum[ROWS];
     k->matmul[RMR_W_F32](e->scores, SEG, rmr_row(e->s, e->op->in, row0) + (size_t)e->head * dim,
-                         rmr_width(e->s, e->op->in), m, e->keys, (size_t)dim * RMR_TILE * 4, tiles(n), dim, 0);
+                         rmr_width(e->s, e->op->in), m, e->keys, (size_t)dim * RMR_TILE * 4,
+                         tiles(n), dim, 0);
     for (uint32_t i = 0; i < m; i++) {
         const uint32_t seen = pos0 + i + 1 - p0 < n ? pos0 + i + 1 - p0 : n;
         float *p = e->scores + (size_t)i * SEG;
@@ -103,13 +110,13 @@ static void attend_rows(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0,
     const int whole = n == SEG && pos0 + 1 - p0 >= SEG; /* every row sees the whole segment */
     for (uint32_t i = 0; i < m; i += whole ? m : 1) {
         const uint32_t seen = pos0 + i + 1 - p0 < n ? pos0 + i + 1 - p0 : n;
-        k->matmul[RMR_W_F32](e->part + i * ld, ld, e->scores + (size_t)i * SEG, SEG, whole ? m : 1, e->vals,
-                             (size_t)SEG * RMR_TILE * 4, v_tiles, seen, 0);
+        k->matmul[RMR_W_F32](e->part + i * ld, ld, e->scores + (size_t)i * SEG, SEG, whole ? m : 1,
+                             e->vals, (size_t)SEG * RMR_TILE * 4, v_tiles, seen, 0);
     }
     for (uint32_t i = 0; i < m; i++)
         rmr_softmax_merge(k, &e->state[r0 + i], p0 == 0,
-                          rmr_row(e->s, e->op->out, row0 + i) + (size_t)e->head * a->v, e->part + i * ld, a->v,
-                          max[i], sum[i]);
+                          rmr_row(e->s, e->op->out, row0 + i) + (size_t)e->head * a->v,
+                          e->part + i * ld, a->v, max[i], sum[i]);
 }
 
 static void attend_run(const expanded *e)
@@ -119,15 +126,18 @@ static void attend_run(const expanded *e)
         const uint32_t n = end - p0 < SEG ? end - p0 : SEG;
         const uint32_t dim = e->op->mla->nope + e->op->mla->rope, last = n % RMR_TILE;
         if (last != 0) /* the unused lanes of the last key tile: defined, never looked at */
-            memset(e->keys + (size_t)(n / RMR_TILE) * dim * RMR_TILE, 0, (size_t)dim * RMR_TILE * 4);
+            memset(e->keys + (size_t)(n / RMR_TILE) * dim * RMR_TILE, 0,
+                   (size_t)dim * RMR_TILE * 4);
         for (uint32_t i = 0; i < n; i += RMR_PAGE_TOKENS)
             rebuild_page(e, p0 + i, n - i < RMR_PAGE_TOKENS ? n - i : RMR_PAGE_TOKENS, i);
-        uint32_t r = p0 > e->run->pos0 ? p0 - e->run->pos0 : 0; /* the first row that sees the segment */
+        uint32_t r =
+            p0 > e->run->pos0 ? p0 - e->run->pos0 : 0; /* the first row that sees the segment */
         for (; r < e->run->n_rows; r += ROWS)
             attend_rows(e, r, e->run->n_rows - r < ROWS ? e->run->n_rows - r : ROWS, p0, n);
     }
     for (uint32_t r = 0; r < e->run->n_rows; r++)
-        e->s->cpu->k->scale(rmr_row(e->s, e->op->out, e->run->row0 + r) + (size_t)e->head * e->op->mla->v,
+        e->s->cpu->k->scale(rmr_row(e->s, e->op->out, e->run->row0 + r) +
+                                (size_t)e->head * e->op->mla->v,
                             e->op->mla->v, 1.0f / e->state[r].sum);
 }
 

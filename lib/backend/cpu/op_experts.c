@@ -1,8 +1,10 @@
-/* DeepSeekMoE (facts section 4): out += sum of the chosen experts' SwiGLUs by weight, then the shared experts.
+/* DeepSeekMoE (facts section 4): out += sum of the chosen experts' SwiGLUs by weight, then the
+ * shared experts.
  *
- * Rows are sorted by expert (the shared experts are one more expert that takes every row with weight 1). Two regions:
- * gate and up projections, a chunk being some tiles of one expert; then down projections, a chunk being some output
- * tiles of ALL experts in ascending order, which makes the order of additions to an output element fixed. */
+ * Rows are sorted by expert (the shared experts are one more expert that takes every row with
+ * weight 1). Two regions: gate and up projections, a chunk being some tiles of one expert; then
+ * down projections, a chunk being some output tiles of ALL experts in ascending order, which makes
+ * the order of additions to an output element fixed. */
 #include "cpu.h"
 
 #include <string.h>
@@ -10,13 +12,13 @@
 typedef struct experts {
     rmr_step *s;
     const rmr_op *op;
-    uint32_t n_lists;                /* experts with rows, in ascending order; the shared one last */
-    uint32_t *first;                 /* [n_lists + 1] index of the first entry of a list */
-    uint32_t *expert;                /* [n_lists] */
-    uint32_t *row;                   /* [entries] */
-    float *weight;                   /* [entries] */
-    float *x;                        /* [entries][n]: gathered inputs; unused for a single row */
-    float *ff;                       /* [entries][ff_width] */
+    uint32_t n_lists; /* experts with rows, in ascending order; the shared one last */
+    uint32_t *first;  /* [n_lists + 1] index of the first entry of a list */
+    uint32_t *expert; /* [n_lists] */
+    uint32_t *row;    /* [entries] */
+    float *weight;    /* [entries] */
+    float *x;         /* [entries][n]: gathered inputs; unused for a single row */
+    float *ff;        /* [entries][ff_width] */
     uint32_t ff_width;
     uint32_t routed_tiles, shared_tiles, out_tiles, group, out_group;
 } experts;
@@ -40,8 +42,12 @@ static uint32_t ff_width(const rmr_moe *m)
 static uint64_t carve(experts *e, unsigned char *base, const rmr_op *op, const rmr_step_desc *d)
 {
     const uint64_t lists = (uint64_t)op->moe->n_experts + 1, entries = max_entries(op->moe, d);
-    const uint64_t bytes[] = {(lists + 1) * 4, lists * 4, entries * 4, entries * 4,
-                              d->max_rows > 1 ? entries * op->n * 4 : 0, entries * ff_width(op->moe) * 4};
+    const uint64_t bytes[] = {(lists + 1) * 4,
+                              lists * 4,
+                              entries * 4,
+                              entries * 4,
+                              d->max_rows > 1 ? entries * op->n * 4 : 0,
+                              entries * ff_width(op->moe) * 4};
     uint64_t at[7] = {0};
     for (int i = 0; i < 6; i++) at[i + 1] = at[i] + rmr_round_up(bytes[i], RMR_ALIGN);
     if (base != NULL) {
@@ -117,7 +123,8 @@ static void gather_chunk(void *arg, uint32_t chunk, uint32_t worker)
     const uint32_t n = e->first[e->n_lists];
     (void)worker;
     for (uint32_t i = chunk * BLOCK; i < (chunk + 1) * BLOCK && i < n; i++)
-        memcpy(e->x + (size_t)i * e->op->n, rmr_row(e->s, e->op->in, e->row[i]), (size_t)e->op->n * 4);
+        memcpy(e->x + (size_t)i * e->op->n, rmr_row(e->s, e->op->in, e->row[i]),
+               (size_t)e->op->n * 4);
 }
 
 /* Tiles [t0, t0 + n) of gate and up of one list, into ff. */
@@ -132,15 +139,16 @@ static void gate_up(const experts *e, uint32_t list, uint32_t t0, uint32_t n)
     const int single = e->s->in.n_rows == 1;
     float tmp[RMR_LIN_TMP], tmp2[RMR_LIN_TMP];
     for (uint32_t i = e->first[list]; i < e->first[list + 1]; i += RMR_LIN_ROWS) {
-        const uint32_t m = e->first[list + 1] - i < RMR_LIN_ROWS ? e->first[list + 1] - i : RMR_LIN_ROWS;
+        const uint32_t m =
+            e->first[list + 1] - i < RMR_LIN_ROWS ? e->first[list + 1] - i : RMR_LIN_ROWS;
         const float *x = single ? rmr_row(e->s, e->op->in, 0) : e->x + (size_t)i * e->op->n;
         k->matmul[g->type](tmp, ld, x, e->op->n, m, rmr_weight_at(g, index) + t0 * g->tile_stride,
                            (size_t)g->tile_stride, n, g->desc.cols, 0);
         k->matmul[u->type](tmp2, ld, x, e->op->n, m, rmr_weight_at(u, index) + t0 * u->tile_stride,
                            (size_t)u->tile_stride, n, u->desc.cols, 0);
         for (uint32_t r = 0; r < m; r++)
-            k->silu_mul(e->ff + (size_t)(i + r) * e->ff_width + (size_t)t0 * RMR_TILE, tmp + r * ld, tmp2 + r * ld,
-                        cols);
+            k->silu_mul(e->ff + (size_t)(i + r) * e->ff_width + (size_t)t0 * RMR_TILE, tmp + r * ld,
+                        tmp2 + r * ld, cols);
     }
 }
 
@@ -173,14 +181,16 @@ static void down_chunk(void *arg, uint32_t chunk, uint32_t worker)
     (void)worker;
     for (uint32_t list = 0; list < e->n_lists; list++) {
         const rmr_weight *w = is_shared(e, list) ? e->op->s3 : e->op->w3;
-        const unsigned char *at = rmr_weight_at(w, is_shared(e, list) ? 0 : e->expert[list]) + t0 * w->tile_stride;
+        const unsigned char *at =
+            rmr_weight_at(w, is_shared(e, list) ? 0 : e->expert[list]) + t0 * w->tile_stride;
         for (uint32_t i = e->first[list]; i < e->first[list + 1]; i += RMR_LIN_ROWS) {
-            const uint32_t m = e->first[list + 1] - i < RMR_LIN_ROWS ? e->first[list + 1] - i : RMR_LIN_ROWS;
-            k->matmul[w->type](tmp, ld, e->ff + (size_t)i * e->ff_width, e->ff_width, m, at, (size_t)w->tile_stride, n,
-                               w->desc.cols, 0);
+            const uint32_t m =
+                e->first[list + 1] - i < RMR_LIN_ROWS ? e->first[list + 1] - i : RMR_LIN_ROWS;
+            k->matmul[w->type](tmp, ld, e->ff + (size_t)i * e->ff_width, e->ff_width, m, at,
+                               (size_t)w->tile_stride, n, w->desc.cols, 0);
             for (uint32_t r = 0; r < m; r++)
-                k->madd(rmr_row(e->s, e->op->out, e->row[i + r]) + (size_t)t0 * RMR_TILE, tmp + r * ld, cols,
-                        e->weight[i + r]);
+                k->madd(rmr_row(e->s, e->op->out, e->row[i + r]) + (size_t)t0 * RMR_TILE,
+                        tmp + r * ld, cols, e->weight[i + r]);
         }
     }
 }

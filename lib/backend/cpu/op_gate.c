@@ -1,5 +1,6 @@
-/* The expert gate (facts section 4): scores, group limit, top-k, weights. Ties go to the lower index. The router
- * logits come from a linear operation in float32; everything here is float32 in one fixed order. */
+/* The expert gate (facts section 4): scores, group limit, top-k, weights. Ties go to the lower
+ * index. The router logits come from a linear operation in float32; everything here is float32 in
+ * one fixed order. */
 #include "cpu.h"
 
 #include <math.h>
@@ -47,7 +48,8 @@ static float group_score(const float *pick, uint32_t size, rmr_gate_kind kind)
 static void limit_groups(const rmr_moe *m, float *pick, float *group)
 {
     const uint32_t size = m->n_experts / m->n_group;
-    for (uint32_t g = 0; g < m->n_group; g++) group[g] = group_score(pick + (size_t)g * size, size, m->gate);
+    for (uint32_t g = 0; g < m->n_group; g++)
+        group[g] = group_score(pick + (size_t)g * size, size, m->gate);
     for (uint32_t kept = 0; kept < m->topk_group; kept++) group[best(group, m->n_group)] = NAN;
     for (uint32_t g = 0; g < m->n_group; g++) {
         if (isnan(group[g])) continue;
@@ -76,7 +78,8 @@ void rmr_cpu_gate(rmr_step *s, const rmr_op *op)
 {
     const rmr_moe *m = op->moe;
     const rmr_kernels *k = s->cpu->k;
-    float *score = (float *)(void *)s->shared, *pick = score + m->n_experts, *group = pick + m->n_experts;
+    float *score = (float *)(void *)s->shared, *pick = score + m->n_experts,
+          *group = pick + m->n_experts;
     for (uint32_t r = 0; r < s->in.n_rows; r++) {
         const float *logit = rmr_row(s, op->in, r);
         uint32_t *ids = (uint32_t *)(void *)rmr_row(s, op->out, r);
@@ -90,7 +93,8 @@ void rmr_cpu_gate(rmr_step *s, const rmr_op *op)
         choose(m, score, pick, ids, rmr_row(s, op->out2, r));
         if (s->in.count_routing && op->counts != NULL) {
             /* Several steps of one model may run at once: the counters are shared between them. */
-            _Atomic uint64_t *counts = (_Atomic uint64_t *)(void *)(op->counts->data + op->counts_off);
+            _Atomic uint64_t *counts =
+                (_Atomic uint64_t *)(void *)(op->counts->data + op->counts_off);
             for (uint32_t i = 0; i < m->n_used; i++)
                 atomic_fetch_add_explicit(&counts[ids[i]], 1, memory_order_relaxed);
         }

@@ -1,9 +1,9 @@
-/* Multi-head latent attention in the absorbed form (facts section 2.5): every head is a query of width rank + rope
- * against one shared key [latent | rope key], and the value is the latent itself.
+/* Multi-head latent attention in the absorbed form (facts section 2.5): every head is a query of
+ * width rank + rope against one shared key [latent | rope key], and the value is the latent itself.
  *
- * Attention walks the cache in segments of RMR_SEG_TOKENS positions, in order: each segment has its own maximum,
- * sum and value sum, and is then merged into the running ones. The segment borders are absolute positions, so the
- * result depends on the cache and the query alone. */
+ * Attention walks the cache in segments of RMR_SEG_TOKENS positions, in order: each segment has its
+ * own maximum, sum and value sum, and is then merged into the running ones. The segment borders are
+ * absolute positions, so the result depends on the cache and the query alone. */
 #include "cpu.h"
 
 #include <string.h>
@@ -57,7 +57,8 @@ void rmr_cpu_cache_write(rmr_step *s, const rmr_op *op)
 /* ---- products with W_UK and W_UV, one head a chunk ---- */
 
 /* Blocks of rows of one span: y[row] = w[head] x[row]. */
-static void head_product(rmr_step *s, const rmr_op *op, uint32_t head, size_t in_col, size_t out_col)
+static void head_product(rmr_step *s, const rmr_op *op, uint32_t head, size_t in_col,
+                         size_t out_col)
 {
     const rmr_weight *w = op->w;
     const uint32_t n_tiles = (w->desc.rows + RMR_TILE - 1) / RMR_TILE;
@@ -70,9 +71,10 @@ static void head_product(rmr_step *s, const rmr_op *op, uint32_t head, size_t in
                 const uint32_t n = n_tiles - t < RMR_LIN_TILES ? n_tiles - t : RMR_LIN_TILES;
                 const uint32_t left = w->desc.rows - t * RMR_TILE;
                 const uint32_t cols = left < n * RMR_TILE ? left : n * RMR_TILE;
-                s->cpu->k->matmul[w->type](tmp, (size_t)n * RMR_TILE, rmr_row(s, op->in, sp.row0 + r0) + in_col,
-                                           rmr_width(s, op->in), m, rmr_weight_at(w, head) + t * w->tile_stride,
-                                           (size_t)w->tile_stride, n, w->desc.cols, 0);
+                s->cpu->k->matmul[w->type](
+                    tmp, (size_t)n * RMR_TILE, rmr_row(s, op->in, sp.row0 + r0) + in_col,
+                    rmr_width(s, op->in), m, rmr_weight_at(w, head) + t * w->tile_stride,
+                    (size_t)w->tile_stride, n, w->desc.cols, 0);
                 for (uint32_t r = 0; r < m; r++)
                     memcpy(rmr_row(s, op->out, sp.row0 + r0 + r) + out_col + (size_t)t * RMR_TILE,
                            tmp + (size_t)r * n * RMR_TILE, (size_t)cols * 4);
@@ -90,7 +92,8 @@ static void absorb_chunk(void *arg, uint32_t head, uint32_t worker)
 {
     const head_job *j = arg;
     const rmr_mla *a = j->op->mla;
-    const size_t in_col = (size_t)head * (a->nope + a->rope), out_col = (size_t)head * (a->rank + a->rope);
+    const size_t in_col = (size_t)head * (a->nope + a->rope),
+                 out_col = (size_t)head * (a->rank + a->rope);
     (void)worker;
     head_product(j->s, j->op, head, in_col, out_col);
     for (uint32_t i = 0; i < j->s->n_spans; i++)
@@ -136,9 +139,11 @@ rmr_cpu_scratch rmr_cpu_latent_scratch(const rmr_op *op, const rmr_step_desc *d)
     return (rmr_cpu_scratch){(uint64_t)HEAD_GROUP * (RMR_SEG_TOKENS + op->mla->rank) * 4, 0};
 }
 
-/* Scores and value sums of heads [h0, h0 + nh) over the positions [p0, p0 + n) of one segment; max and sum out. */
-static void segment(const latent_job *j, const rmr_run *run, uint32_t row, uint32_t h0, uint32_t nh, uint32_t p0,
-                    uint32_t n, float *scores, float *part, float max[HEAD_GROUP], float sum[HEAD_GROUP])
+/* Scores and value sums of heads [h0, h0 + nh) over the positions [p0, p0 + n) of one segment; max
+ * and sum out. */
+static void segment(const latent_job *j, const rmr_run *run, uint32_t row, uint32_t h0, uint32_t nh,
+                    uint32_t p0, uint32_t n, float *scores, float *part, float max[HEAD_GROUP],
+                    float sum[HEAD_GROUP])
 {
     const rmr_mla *a = j->op->mla;
     const rmr_kernels *k = j->s->cpu->k;
@@ -149,8 +154,8 @@ static void segment(const latent_job *j, const rmr_run *run, uint32_t row, uint3
     const float *q = rmr_row(j->s, j->op->in, row) + (size_t)h0 * width;
     for (uint32_t i = 0; i < n; i += RMR_PAGE_TOKENS) {
         const uint32_t m = n - i < RMR_PAGE_TOKENS ? n - i : RMR_PAGE_TOKENS;
-        score(scores + i, RMR_SEG_TOKENS, q, width, nh, rmr_cache_row(j->s, run, j->op, p0 + i), width, m, width,
-              a->scale);
+        score(scores + i, RMR_SEG_TOKENS, q, width, nh, rmr_cache_row(j->s, run, j->op, p0 + i),
+              width, m, width, a->scale);
     }
     for (uint32_t h = 0; h < nh; h++) {
         max[h] = k->max(scores + (size_t)h * RMR_SEG_TOKENS, n);
@@ -159,12 +164,13 @@ static void segment(const latent_job *j, const rmr_run *run, uint32_t row, uint3
     memset(part, 0, (size_t)nh * a->rank * 4);
     for (uint32_t i = 0; i < n; i += RMR_PAGE_TOKENS) {
         const uint32_t m = n - i < RMR_PAGE_TOKENS ? n - i : RMR_PAGE_TOKENS;
-        wsum(part, a->rank, scores + i, RMR_SEG_TOKENS, nh, rmr_cache_row(j->s, run, j->op, p0 + i), width, m, a->rank);
+        wsum(part, a->rank, scores + i, RMR_SEG_TOKENS, nh, rmr_cache_row(j->s, run, j->op, p0 + i),
+             width, m, a->rank);
     }
 }
 
-static void attend_row(const latent_job *j, const rmr_run *run, uint32_t row, uint32_t h0, uint32_t nh,
-                       unsigned char *scratch)
+static void attend_row(const latent_job *j, const rmr_run *run, uint32_t row, uint32_t h0,
+                       uint32_t nh, unsigned char *scratch)
 {
     const rmr_mla *a = j->op->mla;
     const uint32_t n = j->s->in.pos[row] + 1; /* causal: this position and all before */
@@ -173,12 +179,14 @@ static void attend_row(const latent_job *j, const rmr_run *run, uint32_t row, ui
     rmr_softmax_state state[HEAD_GROUP];
     for (uint32_t p0 = 0; p0 < n; p0 += RMR_SEG_TOKENS) {
         float max[HEAD_GROUP], sum[HEAD_GROUP];
-        segment(j, run, row, h0, nh, p0, n - p0 < RMR_SEG_TOKENS ? n - p0 : RMR_SEG_TOKENS, scores, part, max, sum);
+        segment(j, run, row, h0, nh, p0, n - p0 < RMR_SEG_TOKENS ? n - p0 : RMR_SEG_TOKENS, scores,
+                part, max, sum);
         for (uint32_t h = 0; h < nh; h++)
             rmr_softmax_merge(j->s->cpu->k, &state[h], p0 == 0, z + (size_t)h * a->rank,
                               part + (size_t)h * a->rank, a->rank, max[h], sum[h]);
     }
-    for (uint32_t h = 0; h < nh; h++) j->s->cpu->k->scale(z + (size_t)h * a->rank, a->rank, 1.0f / state[h].sum);
+    for (uint32_t h = 0; h < nh; h++)
+        j->s->cpu->k->scale(z + (size_t)h * a->rank, a->rank, 1.0f / state[h].sum);
 }
 
 /* Chunks are numbered run by run, row by row, head group by head group. */

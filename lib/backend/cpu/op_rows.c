@@ -1,4 +1,5 @@
-/* Operations that touch each row by itself: embedding lookup, rope table, RMSNorm, picking output rows. */
+/* Operations that touch each row by itself: embedding lookup, rope table, RMSNorm, picking output
+ * rows. */
 #include "cpu.h"
 
 #include <string.h>
@@ -18,7 +19,8 @@ static void row_chunk(void *arg, uint32_t chunk, uint32_t worker)
 {
     const row_job *j = arg;
     (void)worker;
-    for (uint32_t r = chunk * ROW_BLOCK; r < (chunk + 1) * ROW_BLOCK && r < j->n_rows; r++) j->row(j->s, j->op, r);
+    for (uint32_t r = chunk * ROW_BLOCK; r < (chunk + 1) * ROW_BLOCK && r < j->n_rows; r++)
+        j->row(j->s, j->op, r);
 }
 
 void rmr_cpu_for_rows(rmr_step *s, const rmr_op *op, rmr_cpu_row_fn *row)
@@ -32,7 +34,8 @@ static void embed_row(rmr_step *s, const rmr_op *op, uint32_t row)
     const rmr_weight *w = op->w;
     const rmr_kernels *k = s->cpu->k;
     const uint32_t n = w->desc.cols, size = rmr_elem_size(w->desc.elem);
-    const void *src = (w->adopted ? w->adopted_data : w->data) + (size_t)s->in.token[row] * n * size;
+    const void *src =
+        (w->adopted ? w->adopted_data : w->data) + (size_t)s->in.token[row] * n * size;
     float *dst = rmr_row(s, op->out, row);
     if (w->desc.elem == RMR_ELEM_BF16)
         k->from_bf16(dst, src, n);
@@ -47,7 +50,8 @@ void rmr_cpu_embed(rmr_step *s, const rmr_op *op)
     rmr_cpu_for_rows(s, op, embed_row);
 }
 
-/* Angles are the product in float32, as the reference implementations compute them (facts section 3). */
+/* Angles are the product in float32, as the reference implementations compute them (facts section
+ * 3). */
 static void rope_table_row(rmr_step *s, const rmr_op *op, uint32_t row)
 {
     const float *inv_freq = rmr_vector(op->w);
@@ -67,7 +71,8 @@ void rmr_cpu_rope_table(rmr_step *s, const rmr_op *op)
 
 static void norm_row(rmr_step *s, const rmr_op *op, uint32_t row)
 {
-    s->cpu->k->norm(rmr_row(s, op->out, row), rmr_row(s, op->in, row), rmr_vector(op->w), op->n, op->eps);
+    s->cpu->k->norm(rmr_row(s, op->out, row), rmr_row(s, op->in, row), rmr_vector(op->w), op->n,
+                    op->eps);
 }
 
 void rmr_cpu_norm(rmr_step *s, const rmr_op *op)

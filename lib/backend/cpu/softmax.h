@@ -10,10 +10,11 @@ typedef struct rmr_softmax_state {
     float max, sum;
 } rmr_softmax_state;
 
-/* Merge a segment (its maximum, its sum of exponentials and its weighted value sum `part`) into the running state
- * and z. With m' = max(m, max): z = part * e^(max-m') + z * e^(m-m'), sum likewise. */
-static inline void rmr_softmax_merge(const rmr_kernels *k, rmr_softmax_state *st, int first, float *z,
-                                     const float *part, uint32_t n, float max, float sum)
+/* Merge a segment (its maximum, its sum of exponentials and its weighted value sum `part`) into the
+ * running state and z. With m' = max(m, max): z = part * e^(max-m') + z * e^(m-m'), sum likewise.
+ */
+static inline void rmr_softmax_merge(const rmr_kernels *k, rmr_softmax_state *st, int first,
+                                     float *z, const float *part, uint32_t n, float max, float sum)
 {
     if (first) {
         *st = (rmr_softmax_state){max, sum};

@@ -1,5 +1,5 @@
-/* A prepared step: one arena holding activations, inputs and scratch, sized once for the step's maxima, so that
- * running it never allocates. */
+/* A prepared step: one arena holding activations, inputs and scratch, sized once for the step's
+ * maxima, so that running it never allocates. */
 #include "cpu.h"
 
 #include <string.h>
@@ -56,7 +56,8 @@ static layout lay_out(const rmr_cpu *c, const rmr_step_desc *d)
     }
     l.worker_bytes = rmr_round_up(worker, RMR_ALIGN);
     l.slots = take(&l, 0);
-    for (uint32_t i = 0; i < d->n_slots; i++) take(&l, (uint64_t)slot_rows(d, i) * d->slots[i].width * 4);
+    for (uint32_t i = 0; i < d->n_slots; i++)
+        take(&l, (uint64_t)slot_rows(d, i) * d->slots[i].width * 4);
     l.token = take(&l, d->max_rows * sizeof(int32_t));
     l.pos = take(&l, d->max_rows * sizeof(uint32_t));
     l.run = take(&l, d->max_runs * sizeof(rmr_run));
@@ -73,7 +74,8 @@ uint64_t rmr_cpu_step_bytes(rmr_backend *be, const rmr_step_desc *d)
     return lay_out((rmr_cpu *)be, d).total + sizeof(rmr_step) + d->n_slots * sizeof(float *);
 }
 
-remora_status rmr_cpu_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_step **out, remora_error *err)
+remora_status rmr_cpu_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
+                                  remora_error *err)
 {
     rmr_cpu *c = (rmr_cpu *)be;
     const layout l = lay_out(c, d);
@@ -116,7 +118,8 @@ void rmr_cpu_step_free(rmr_backend *be, rmr_step *s)
     rmr_free(&c->ctx->mem, s, sizeof *s);
 }
 
-/* Absorbed runs next to each other form one span, so that matrices are read once for all of them. */
+/* Absorbed runs next to each other form one span, so that matrices are read once for all of them.
+ */
 static void find_spans(rmr_step *s)
 {
     s->n_spans = 0;
@@ -131,11 +134,13 @@ static void find_spans(rmr_step *s)
     }
 }
 
-remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *in, remora_error *err)
+remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
+                                  remora_error *err)
 {
     const rmr_step_desc *d = &s->desc;
     (void)be;
-    if (in->n_rows > d->max_rows || in->n_runs > d->max_runs || in->n_pages > d->max_pages || in->n_out > d->max_out)
+    if (in->n_rows > d->max_rows || in->n_runs > d->max_runs || in->n_pages > d->max_pages ||
+        in->n_out > d->max_out)
         RMR_FAIL(err, REMORA_E_INTERNAL, "step inputs exceed the prepared maxima");
     s->in.n_rows = in->n_rows;
     s->in.n_runs = in->n_runs;
@@ -151,7 +156,8 @@ remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs
     return REMORA_OK;
 }
 
-remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, uint32_t first, uint32_t n, remora_error *err)
+remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, uint32_t first, uint32_t n,
+                                  remora_error *err)
 {
     (void)be;
     if (first > s->desc.n_ops || n > s->desc.n_ops - first)
@@ -166,11 +172,12 @@ remora_status rmr_cpu_step_wait(rmr_backend *be, rmr_step *s, remora_error *err)
     return REMORA_OK;
 }
 
-remora_status rmr_cpu_step_read(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0, uint32_t n, void *dst,
-                                remora_error *err)
+remora_status rmr_cpu_step_read(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0,
+                                uint32_t n, void *dst, remora_error *err)
 {
     (void)be;
-    if (slot >= s->desc.n_slots || row0 > slot_rows(&s->desc, slot) || n > slot_rows(&s->desc, slot) - row0)
+    if (slot >= s->desc.n_slots || row0 > slot_rows(&s->desc, slot) ||
+        n > slot_rows(&s->desc, slot) - row0)
         RMR_FAIL(err, REMORA_E_INTERNAL, "slot read out of range");
     const size_t width = s->desc.slots[slot].width;
     memcpy(dst, s->slot[slot] + row0 * width, n * width * 4);

@@ -1,5 +1,6 @@
-/* Weights in compute layout (kernels.h): tiles of 16 rows, K running. Tables stay row-major and may be used where
- * they lie; vectors become f32. Every representation here is exact, so logits do not depend on it. */
+/* Weights in compute layout (kernels.h): tiles of 16 rows, K running. Tables stay row-major and may
+ * be used where they lie; vectors become f32. Every representation here is exact, so logits do not
+ * depend on it. */
 #include "cpu.h"
 
 #include <string.h>
@@ -17,7 +18,8 @@ static int lay_out(const rmr_weight_desc *d, rmr_weight *w)
     w->type = wtype_of[d->elem];
     if (d->use == RMR_USE_MATRIX) {
         w->tile_stride = rmr_tile_bytes(w->type, d->cols);
-        if (!rmr_mul_ok(w->tile_stride, ((uint64_t)d->rows + RMR_TILE - 1) / RMR_TILE, &w->stride)) return 0;
+        if (!rmr_mul_ok(w->tile_stride, ((uint64_t)d->rows + RMR_TILE - 1) / RMR_TILE, &w->stride))
+            return 0;
     } else {
         const uint32_t size = d->use == RMR_USE_VECTOR ? 4 : rmr_elem_size(d->elem);
         if (!rmr_mul_ok((uint64_t)d->rows * d->cols, size, &w->stride)) return 0;
@@ -32,7 +34,8 @@ uint64_t rmr_cpu_weight_bytes(rmr_backend *be, const rmr_weight_desc *d)
     return lay_out(d, &w) ? w.bytes + sizeof w : UINT64_MAX;
 }
 
-remora_status rmr_cpu_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out, remora_error *err)
+remora_status rmr_cpu_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
+                                    remora_error *err)
 {
     rmr_cpu *c = (rmr_cpu *)be;
     rmr_weight *w = rmr_alloc(&c->ctx->mem, sizeof *w);
@@ -48,12 +51,13 @@ remora_status rmr_cpu_weight_create(rmr_backend *be, const rmr_weight_desc *d, r
     return REMORA_OK;
 }
 
-remora_status rmr_cpu_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, const void *data, rmr_weight **out,
-                                   remora_error *err)
+remora_status rmr_cpu_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, const void *data,
+                                   rmr_weight **out, remora_error *err)
 {
     rmr_cpu *c = (rmr_cpu *)be;
     *out = NULL;
-    if (d->use != RMR_USE_TABLE || (uintptr_t)data % rmr_elem_size(d->elem) != 0) return REMORA_E_UNSUPPORTED;
+    if (d->use != RMR_USE_TABLE || (uintptr_t)data % rmr_elem_size(d->elem) != 0)
+        return REMORA_E_UNSUPPORTED;
     rmr_weight *w = rmr_alloc(&c->ctx->mem, sizeof *w);
     if (w == NULL) return rmr_error_nomem(err, "weight", sizeof *w);
     if (!lay_out(d, w)) {
@@ -82,7 +86,8 @@ static size_t tile_index(rmr_wtype type, uint32_t r, uint32_t k)
 }
 
 /* One tile from n (<= 16) rows; the missing rows and the missing last k of bf16 become zero. */
-static void pack_tile(const rmr_weight *w, unsigned char *tile, const unsigned char *rows, uint32_t n)
+static void pack_tile(const rmr_weight *w, unsigned char *tile, const unsigned char *rows,
+                      uint32_t n)
 {
     const uint32_t cols = w->desc.cols, size = rmr_elem_size(w->desc.elem);
     if (n < RMR_TILE || cols % 2 != 0) memset(tile, 0, (size_t)w->tile_stride);
@@ -101,7 +106,8 @@ static void pack_tile_bf16(unsigned char *tile, const unsigned char *rows, uint3
         const uint32_t p1 = p0 + BLOCK < cols / 2 ? p0 + BLOCK : cols / 2;
         for (uint32_t r = 0; r < RMR_TILE; r++) {
             const unsigned char *src = rows + (size_t)r * cols * 2;
-            for (uint32_t p = p0; p < p1; p++) memcpy(tile + (size_t)p * 64 + 4 * r, src + (size_t)p * 4, 4);
+            for (uint32_t p = p0; p < p1; p++)
+                memcpy(tile + (size_t)p * 64 + 4 * r, src + (size_t)p * 4, 4);
         }
     }
 }
@@ -121,14 +127,15 @@ static void upload_vector(const rmr_weight *w, const void *rows)
     }
 }
 
-remora_status rmr_cpu_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0, uint32_t n,
-                                    const void *rows, remora_error *err)
+remora_status rmr_cpu_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,
+                                    uint32_t n, const void *rows, remora_error *err)
 {
     const rmr_weight_desc *d = &w->desc;
     const size_t row_bytes = (size_t)d->cols * rmr_elem_size(d->elem);
     const unsigned char *src = rows;
     (void)be;
-    if (index >= d->count || row0 > d->rows || n > d->rows - row0 || row0 % RMR_ROW_GRANULE != 0 || w->adopted)
+    if (index >= d->count || row0 > d->rows || n > d->rows - row0 || row0 % RMR_ROW_GRANULE != 0 ||
+        w->adopted)
         RMR_FAIL(err, REMORA_E_INTERNAL, "weight upload out of range");
     if (d->use == RMR_USE_VECTOR) {
         upload_vector(w, rows);
@@ -136,7 +143,8 @@ remora_status rmr_cpu_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t ind
         memcpy(w->data + index * w->stride + row0 * row_bytes, rows, n * row_bytes);
     } else {
         for (uint32_t r = 0; r < n; r += RMR_TILE) {
-            unsigned char *tile = w->data + index * w->stride + (row0 + r) / RMR_TILE * w->tile_stride;
+            unsigned char *tile =
+                w->data + index * w->stride + (row0 + r) / RMR_TILE * w->tile_stride;
             const uint32_t m = n - r < RMR_TILE ? n - r : RMR_TILE;
             if (w->type == RMR_W_BF16 && m == RMR_TILE && d->cols % 2 == 0)
                 pack_tile_bf16(tile, src + r * row_bytes, d->cols);
