@@ -1,0 +1,38 @@
+#!/bin/sh
+# P17: what `meson install` leaves is enough to build a program with pkg-config, shared and static.
+#
+#     install.sh BUILD_DIR SOURCE_DIR
+set -eu
+build=$1 source=$2
+command -v pkg-config >/dev/null || exit 77
+dest=$(mktemp -d)
+trap 'rm -rf "$dest"' EXIT
+DESTDIR=$dest meson install -C "$build" --no-rebuild >"$dest/log" 2>&1 || { cat "$dest/log"; exit 1; }
+pc=$(find "$dest" -name remora.pc)
+prefix=$dest$(sed -n 's/^prefix=//p' "$pc")
+export PKG_CONFIG_PATH="${pc%/*}"
+cat >"$dest/main.c" <<'C'
+#include <remora/remora.h>
+int main(void)
+{
+    remora_runtime *rt;
+    if (remora_abi_check(REMORA_VERSION_NUM) != REMORA_OK) return 1;
+    if (remora_runtime_create(NULL, &rt, NULL) != REMORA_OK) return 2;
+    remora_runtime_free(rt);
+    return 0;
+}
+C
+# A sanitised library needs its run time in the program too.
+sanitize=$(grep -ao '__asan_init\|__tsan_init' "$(find "$dest" -name 'libremora.so.1.*')" | head -n 1 || true)
+[ -z "$sanitize" ] || { echo "sanitised build"; exit 77; }
+flags=$(pkg-config --define-variable=prefix="$prefix" --cflags --libs remora)
+# shellcheck disable=SC2086
+${CC:-cc} "$dest/main.c" $flags -o "$dest/shared"
+libdir=$(dirname "$(find "$dest" -name 'libremora.so.1')")
+LD_LIBRARY_PATH=$libdir "$dest/shared"
+readelf -d "$dest/shared" | grep -q 'libremora.so.1'
+static=$(pkg-config --define-variable=prefix="$prefix" --static --libs remora | sed "s|-lremora|$libdir/libremora.a|")
+# shellcheck disable=SC2086
+${CC:-cc} "$dest/main.c" -I"$prefix/include" $static -o "$dest/static"
+"$dest/static"
+if readelf -d "$dest/static" | grep -q libremora; then echo "static program needs libremora.so"; exit 1; fi

@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Size limits of the code (architecture section 3): functions of at most 120 lines and complexity 25, files of at
+most 1,500 lines, lines of at most 100 columns. Tables are exempt from nothing: none is that long.
+
+    limits.py SOURCE_ROOT
+"""
+import pathlib
+import shutil
+import subprocess
+import sys
+
+MAX_FUNCTION, MAX_COMPLEXITY, MAX_FILE, MAX_COLUMNS = 120, 25, 1500, 100
+FOLDERS = ("lib", "include", "tools", "examples", "test", "bench")
+
+
+def sources(root):
+    for folder in FOLDERS:
+        for path in sorted((root / folder).rglob("*.[ch]")):
+            yield path
+
+
+def check_lines(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if len(lines) > MAX_FILE:
+        yield f"{path}: {len(lines)} lines"
+    for number, line in enumerate(lines, 1):
+        if len(line) > MAX_COLUMNS and "http" not in line and "REMORA_API" not in line:
+            yield f"{path}:{number}: {len(line)} columns"
+
+
+def check_functions(paths):
+    out = subprocess.run(["pmccabe", *map(str, paths)], capture_output=True, text=True, check=False)
+    for row in out.stdout.splitlines():
+        complexity, _, _, _, length, where = row.split(None, 5)
+        if int(length) > MAX_FUNCTION:
+            yield f"{where}: {length} lines"
+        if int(complexity) > MAX_COMPLEXITY:
+            yield f"{where}: complexity {complexity}"
+
+
+def main():
+    if shutil.which("pmccabe") is None:
+        print("pmccabe is not installed")
+        return 77
+    paths = list(sources(pathlib.Path(sys.argv[1])))
+    problems = [p for path in paths for p in check_lines(path)] + list(check_functions(paths))
+    print("\n".join(problems))
+    return 1 if problems or not paths else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
