@@ -1,0 +1,253 @@
+/* P5: a cancel word is honoured everywhere long work happens, within one slice, and the state stays
+ * defined. No clock decides anything here: a budget of one microsecond makes every call run exactly
+ * one slice, so the word can be set between any two. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "host.h"
+#include "tiny.h"
+
+enum { N = 70, CAP = 128 };
+
+typedef struct fixture {
+    tiny t;
+    remora_runtime *rt;
+    remora_model *m;
+    remora_token ids[N];
+    float *expect;
+} fixture;
+
+static int setup(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    tiny_make(&f->t, NULL);
+    f->rt = host_runtime(NULL, 2, NULL);
+    f->m = host_open(f->rt, &f->t.source);
+    host_ids(f->ids, N, TINY_TEXT_VOCAB, 5);
+    f->expect = host_logits(f->m, f->ids, N);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture *f = *state;
+    free(f->expect);
+    remora_model_free(f->m);
+    remora_runtime_free(f->rt);
+    tiny_free(&f->t);
+    free(f);
+    return 0;
+}
+
+static remora_session *loaded(fixture *f, uint32_t chunk)
+{
+    remora_error err = HOST_ERROR;
+    const remora_session_opts o = {
+        .struct_size = sizeof o, .capacity = CAP, .chunk = chunk, .kv_type = REMORA_KV_F32};
+    remora_session *s = NULL;
+    REQUIRE_OK(remora_session_create(f->m, &o, &s, &err), &err);
+    REQUIRE_OK(remora_session_append(s, f->ids, N, REMORA_WANT_ALL), NULL);
+    return s;
+}
+
+static remora_session_info info_of(remora_session *s)
+{
+    remora_session_info i = {.struct_size = sizeof i};
+    assert_int_equal(remora_session_get_info(s, &i), REMORA_OK);
+    return i;
+}
+
+static void finish_and_compare(fixture *f, remora_session *s)
+{
+    remora_error err = HOST_ERROR;
+    REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
+    assert_int_equal(info_of(s).n_rows, N);
+    float *got = host_rows(s, N);
+    assert_memory_equal(got, f->expect, N * TINY_TEXT_VOCAB * sizeof *got);
+    free(got);
+}
+
+/* k slices, then a call with the word set. Returns 0 when the work was over before. */
+static int cancel_after(fixture *f, uint32_t chunk, int k)
+{
+    const int32_t word = 1;
+    remora_session *s = loaded(f, chunk);
+    const remora_eval_opts step = {.struct_size = sizeof step, .budget_us = 1};
+    const remora_eval_opts stop = {.struct_size = sizeof stop, .cancel = &word};
+    remora_error err = HOST_ERROR;
+    remora_status st = REMORA_MORE;
+    for (int i = 0; i < k && st == REMORA_MORE; i++) st = remora_eval(&s, 1, &step, &err);
+    assert_true(st == REMORA_MORE || st == REMORA_OK);
+    if (st == REMORA_MORE) {
+        const remora_session_info before = info_of(s);
+        assert_int_equal(remora_eval(&s, 1, &stop, &err), REMORA_E_CANCELLED);
+        const remora_session_info after = info_of(s);
+        assert_int_equal(after.committed, before.committed);
+        assert_int_equal(after.committed + after.pending, N);
+        assert_int_equal(after.state, REMORA_OK); /* nothing half done is left */
+        finish_and_compare(f, s);
+    }
+    remora_session_free(s);
+    return st == REMORA_MORE;
+}
+
+static void eval_at_every_slice(void **state)
+{
+    static const uint32_t chunks[] = {0, 7, 64};
+    for (size_t c = 0; c < 3; c++) {
+        int k = 0;
+        while (cancel_after(*state, chunks[c], k)) k++;
+        assert_true(k >= 3 * (c == 1 ? 10 : 1)); /* a slice is at most a layer of a chunk */
+    }
+}
+
+/* After a cancel in the middle the host may also go elsewhere. */
+static void sync_after_cancel(void **state)
+{
+    fixture *f = *state;
+    const int32_t word = 1;
+    remora_session *s = loaded(f, 7);
+    const remora_eval_opts step = {.struct_size = sizeof step, .budget_us = 1};
+    const remora_eval_opts stop = {.struct_size = sizeof stop, .cancel = &word};
+    for (int i = 0; i < 9; i++) assert_int_equal(remora_eval(&s, 1, &step, NULL), REMORA_MORE);
+    assert_int_equal(remora_eval(&s, 1, &stop, NULL), REMORA_E_CANCELLED);
+    assert_int_equal(remora_session_trim(s, 0), REMORA_OK);
+    REQUIRE_OK(remora_session_sync(s, f->ids, N, REMORA_WANT_ALL, NULL), NULL);
+    finish_and_compare(f, s);
+    remora_session_free(s);
+}
+
+/* A batch: the word stops all of it, and each session says how far it got. */
+static void batch(void **state)
+{
+    fixture *f = *state;
+    for (int k = 0; k < 12; k++) {
+        const int32_t word = 1;
+        remora_session *s[2] = {loaded(f, 32), loaded(f, 32)};
+        const remora_eval_opts step = {.struct_size = sizeof step, .budget_us = 1};
+        const remora_eval_opts stop = {.struct_size = sizeof stop, .cancel = &word};
+        for (int i = 0; i < k; i++) assert_int_equal(remora_eval(s, 2, &step, NULL), REMORA_MORE);
+        assert_int_equal(remora_eval(s, 2, &stop, NULL), REMORA_E_CANCELLED);
+        finish_and_compare(f, s[1]);
+        finish_and_compare(f, s[0]);
+        remora_session_free(s[0]);
+        remora_session_free(s[1]);
+    }
+}
+
+typedef struct ask {
+    long calls, stop_at;
+    int32_t *word; /* set it instead of saying stop */
+} ask;
+
+static int32_t on_progress(void *user, uint64_t done, uint64_t total)
+{
+    ask *a = user;
+    REQUIRE(done <= total);
+    if (++a->calls != a->stop_at) return 0;
+    if (a->word == NULL) return 1;
+    __atomic_store_n(a->word, 1, __ATOMIC_RELAXED);
+    return 0;
+}
+
+/* Open is stopped by its callback, and by the word, at every call of the callback. */
+static void open_at_every_progress(void **state)
+{
+    fixture *f = *state;
+    for (int by_word = 0; by_word < 2; by_word++) {
+        for (long k = 1;; k++) {
+            tmem mem = {0};
+            int32_t word = 0;
+            remora_error err = HOST_ERROR;
+            ask a = {.stop_at = k, .word = by_word ? &word : NULL};
+            remora_model *m = NULL;
+            remora_runtime *rt = host_runtime(&mem, 1, NULL);
+            const remora_model_opts o = {.struct_size = sizeof o,
+                                         .cancel = &word,
+                                         .progress = on_progress,
+                                         .progress_user = &a};
+            const long long before = atomic_load(&mem.bytes);
+            const remora_status st = remora_model_open(rt, &f->t.source, &o, &m, &err);
+            if (a.calls < k) {
+                assert_int_equal(st, REMORA_OK);
+                assert_true(k > 10); /* about once a tensor */
+                remora_model_free(m);
+            } else if (st >= 0) { /* the word was set in the last call: after it nothing is read */
+                assert_true(by_word);
+                remora_model_free(m);
+            } else {
+                assert_int_equal(st, REMORA_E_CANCELLED);
+                assert_int_equal(err.code, REMORA_E_CANCELLED);
+                assert_null(m);
+                assert_true(a.calls <= k + by_word); /* at most one more look */
+            }
+            assert_int_equal(atomic_load(&mem.bytes), before);
+            remora_runtime_free(rt);
+            assert_int_equal(atomic_load(&mem.blocks), 0);
+            if (a.calls < k) break;
+        }
+    }
+}
+
+/* Generate: cancelled at every token and slice; the tokens together are those of one run. */
+static void generate(void **state)
+{
+    enum { MAX = 12 };
+    fixture *f = *state;
+    remora_token expect[MAX], got[MAX + 4];
+    size_t n_expect = 0, n;
+    for (int run = 0; run < 20; run++) { /* run 0 is not cancelled */
+        const int32_t word = 1;
+        remora_error err = HOST_ERROR;
+        remora_sampler *p = NULL;
+        remora_session *s = host_session(f->m, CAP, REMORA_KV_F32);
+        REQUIRE_OK(remora_sampler_create(f->m, 3, &p, &err), &err);
+        REQUIRE_OK(remora_session_append(s, f->ids, 40, REMORA_WANT_LAST), NULL);
+        const remora_gen_opts step = {.struct_size = sizeof step, .budget_us = 1};
+        const remora_gen_opts stop = {.struct_size = sizeof stop, .cancel = &word};
+        const remora_gen_opts all = {.struct_size = sizeof all};
+        size_t have = 0;
+        for (int i = 0; i < run && have < MAX; i++) {
+            const remora_status st = remora_generate(s, p, &step, got + have, MAX - have, &n, &err);
+            have += n;
+            if (st == REMORA_END) break;
+            assert_int_equal(st, REMORA_MORE);
+        }
+        if (run > 0 && have < MAX) {
+            assert_int_equal(remora_generate(s, p, &stop, got + have, MAX - have, &n, &err),
+                             REMORA_E_CANCELLED);
+            have += n;
+        }
+        while (have < MAX) {
+            const remora_status st = remora_generate(s, p, &all, got + have, MAX - have, &n, &err);
+            assert_true(st >= 0);
+            have += n;
+            if (st == REMORA_END) break;
+        }
+        if (run == 0) {
+            n_expect = have;
+            memcpy(expect, got, have * sizeof *got);
+        }
+        assert_int_equal(have, n_expect);
+        assert_memory_equal(got, expect, have * sizeof *got);
+        remora_sampler_free(p);
+        remora_session_free(s);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(eval_at_every_slice),
+        cmocka_unit_test(sync_after_cancel),
+        cmocka_unit_test(batch),
+        cmocka_unit_test(open_at_every_progress),
+        cmocka_unit_test(generate),
+    };
+    return cmocka_run_group_tests_name("P5", tests, setup, teardown);
+}

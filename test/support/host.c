@@ -1,0 +1,193 @@
+#define _POSIX_C_SOURCE 200809L
+#include "host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void host_require(int ok, const char *what, const char *file, int line)
+{
+    if (ok) return;
+    fprintf(stderr, "%s:%d: must hold: %s\n", file, line, what);
+    abort();
+}
+
+void host_require_ok(remora_status st, const remora_error *err, const char *what, const char *file,
+                     int line)
+{
+    if (st >= 0) return;
+    fprintf(stderr, "%s:%d: %s: %s: %s\n", file, line, what, remora_status_name(st),
+            err != NULL ? err->message : "");
+    abort();
+}
+
+remora_runtime *host_runtime(tmem *t, int32_t n_threads, const char *isa)
+{
+    remora_error err = HOST_ERROR;
+    const remora_kv extra = {"x-isa", isa};
+    remora_runtime *rt = NULL;
+    remora_runtime_opts o = {.struct_size = sizeof o, .n_threads = n_threads};
+    if (t != NULL) {
+        o.alloc_user = t;
+        o.alloc = tmem_alloc;
+        o.resize = tmem_resize;
+        o.release = tmem_release;
+    }
+    if (isa != NULL) {
+        o.extra = &extra;
+        o.n_extra = 1;
+    }
+    REQUIRE_OK(remora_runtime_create(&o, &rt, &err), &err);
+    return rt;
+}
+
+remora_model *host_open(remora_runtime *rt, const remora_source *src)
+{
+    remora_error err = HOST_ERROR;
+    remora_model *m = NULL;
+    REQUIRE_OK(remora_model_open(rt, src, NULL, &m, &err), &err);
+    return m;
+}
+
+remora_session *host_session(remora_model *m, uint32_t capacity, int32_t kv_type)
+{
+    remora_error err = HOST_ERROR;
+    const remora_session_opts o = {
+        .struct_size = sizeof o, .capacity = capacity, .kv_type = kv_type};
+    remora_session *s = NULL;
+    REQUIRE_OK(remora_session_create(m, &o, &s, &err), &err);
+    return s;
+}
+
+uint32_t host_vocab(const remora_model *m)
+{
+    remora_model_info i = {.struct_size = sizeof i};
+    REQUIRE(remora_model_get_info(m, &i) == REMORA_OK);
+    return i.n_vocab;
+}
+
+uint32_t host_random(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*state >> 33);
+}
+
+void host_ids(remora_token *ids, size_t n, uint32_t n_vocab, uint64_t seed)
+{
+    for (size_t i = 0; i < n; i++) ids[i] = (remora_token)(host_random(&seed) % n_vocab);
+}
+
+float *host_rows(remora_session *s, uint32_t n_rows)
+{
+    float *all = NULL;
+    for (uint32_t i = 0; i < n_rows; i++) {
+        const float *row;
+        size_t n_vocab;
+        REQUIRE(remora_session_logits(s, i, &row, &n_vocab) == REMORA_OK);
+        if (all == NULL) all = malloc((size_t)n_rows * n_vocab * sizeof *all);
+        REQUIRE(all != NULL);
+        memcpy(all + i * n_vocab, row, n_vocab * sizeof *all);
+    }
+    return all;
+}
+
+float *host_logits(remora_model *m, const remora_token *ids, size_t n)
+{
+    remora_error err = HOST_ERROR;
+    remora_session *s = host_session(m, (uint32_t)n, REMORA_KV_F32);
+    REQUIRE_OK(remora_session_append(s, ids, n, REMORA_WANT_ALL), NULL);
+    REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
+    float *all = host_rows(s, (uint32_t)n);
+    remora_session_free(s);
+    return all;
+}
+
+int host_folder(char *path, size_t cap, const char *name)
+{
+    const char *root = getenv("REMORA_MODELS");
+    char probe[2048];
+    if (root == NULL) return 0;
+    snprintf(path, cap, "%s/%s", root, name);
+    snprintf(probe, sizeof probe, "%s/config.json", path);
+    FILE *f = fopen(probe, "rb");
+    if (f == NULL) return 0;
+    fclose(f);
+    return 1;
+}
+
+unsigned char *host_file(const char *path, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    if (f == NULL) return NULL;
+    REQUIRE(fseek(f, 0, SEEK_END) == 0);
+    const long n = ftell(f);
+    REQUIRE(n >= 0 && fseek(f, 0, SEEK_SET) == 0);
+    unsigned char *p = malloc((size_t)n + 1);
+    REQUIRE(p != NULL && fread(p, 1, (size_t)n, f) == (size_t)n);
+    p[n] = 0;
+    fclose(f);
+    *size = (size_t)n;
+    return p;
+}
+
+const void *host_golden(const unsigned char *file, const char *name, size_t *bytes)
+{
+    uint64_t header;
+    char key[80];
+    unsigned long long from, to;
+    memcpy(&header, file, 8);
+    char *text = malloc((size_t)header + 1);
+    REQUIRE(text != NULL);
+    memcpy(text, file + 8, (size_t)header);
+    text[header] = 0;
+    snprintf(key, sizeof key, "\"%s\":", name);
+    const char *at = strstr(text, key);
+    REQUIRE(at != NULL);
+    at = strstr(at, "\"data_offsets\":");
+    REQUIRE(at != NULL && sscanf(strchr(at, '['), "[%llu,%llu]", &from, &to) == 2);
+    free(text);
+    *bytes = (size_t)(to - from);
+    return file + 8 + header + from;
+}
+
+static const remora_blob *find(const host_io *io, const char *name)
+{
+    for (uint64_t i = 0; i < io->n; i++)
+        if (strcmp(io->blobs[i].name, name) == 0) return &io->blobs[i];
+    return NULL;
+}
+
+static int fails(host_io *io)
+{
+    const long call = atomic_fetch_add(&io->calls, 1) + 1;
+    return io->fail_at > 0 && call >= io->fail_at;
+}
+
+static remora_status io_size(void *user, const char *name, uint64_t *size)
+{
+    host_io *io = user;
+    if (fails(io)) return io->with;
+    const remora_blob *b = find(io, name);
+    if (b == NULL) return REMORA_E_NOT_FOUND;
+    *size = b->size;
+    return REMORA_OK;
+}
+
+static remora_status io_read(void *user, const char *name, uint64_t off, void *buf, uint64_t n)
+{
+    host_io *io = user;
+    if (fails(io)) return io->with;
+    const remora_blob *b = find(io, name);
+    if (b == NULL || off > b->size || n > b->size - off) return REMORA_E_IO;
+    memcpy(buf, (const char *)b->data + off, (size_t)n);
+    return REMORA_OK;
+}
+
+remora_source host_io_source(host_io *io)
+{
+    return (remora_source){.struct_size = sizeof(remora_source),
+                           .kind = REMORA_SOURCE_IO,
+                           .io_user = io,
+                           .io_size = io_size,
+                           .io_read = io_read};
+}

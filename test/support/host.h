@@ -1,0 +1,58 @@
+/* What a host program does again and again, for tests that use the public header alone. A step that
+ * must not fail and does ends the program, naming the line: these helpers also run in threads and
+ * child processes, where cmocka's assertions cannot. */
+#ifndef HOST_H
+#define HOST_H
+
+#include <remora/remora.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "tmem.h"
+
+void host_require(int ok, const char *what, const char *file, int line);
+#define REQUIRE(x) host_require((x) != 0, #x, __FILE__, __LINE__)
+void host_require_ok(remora_status st, const remora_error *err, const char *what, const char *file,
+                     int line);
+#define REQUIRE_OK(call, err) host_require_ok((call), (err), #call, __FILE__, __LINE__)
+
+#define HOST_ERROR                                                                                 \
+    {                                                                                              \
+        .struct_size = sizeof(remora_error)                                                        \
+    }
+
+/* t may be NULL (the C library's allocator), isa may be NULL (the best set). */
+remora_runtime *host_runtime(tmem *t, int32_t n_threads, const char *isa);
+remora_model *host_open(remora_runtime *rt, const remora_source *src);
+remora_session *host_session(remora_model *m, uint32_t capacity, int32_t kv_type);
+uint32_t host_vocab(const remora_model *m);
+
+/* Any ids; the same for the same seed. */
+void host_ids(remora_token *ids, size_t n, uint32_t n_vocab, uint64_t seed);
+uint32_t host_random(uint64_t *state);
+
+/* Append with WANT_ALL to a new f32 session in one piece, evaluate, and return all n rows of
+ * logits: n * n_vocab floats that the caller frees. */
+float *host_logits(remora_model *m, const remora_token *ids, size_t n);
+/* Copy all rows that are ready. */
+float *host_rows(remora_session *s, uint32_t n_rows);
+
+/* The path of a folder under REMORA_MODELS ("fixtures/v3", "krill"); 0 when it is not there. */
+int host_folder(char *path, size_t cap, const char *name);
+/* A whole file, terminated by a NUL that *size does not count; the caller frees. NULL: no file. */
+unsigned char *host_file(const char *path, size_t *size);
+/* A tensor of golden.safetensors; *bytes is its size. Points into `file`. */
+const void *host_golden(const unsigned char *file, const char *name, size_t *bytes);
+
+/* A host's storage over blobs, which can fail. */
+typedef struct host_io {
+    const remora_blob *blobs;
+    uint64_t n;
+    atomic_long calls;  /* of io_size and io_read together */
+    long fail_at;       /* this call, counted from 1, and all after it fail; 0: none */
+    remora_status with; /* the failure */
+} host_io;
+
+remora_source host_io_source(host_io *io);
+
+#endif

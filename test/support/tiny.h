@@ -1,0 +1,40 @@
+/* A whole model in memory, made up on the spot: random weights, every part of a DeepSeek model and
+ * a byte-level tokenizer, about 100 kB. What must hold for any model is tested on it, quickly and
+ * without files. */
+#ifndef TINY_H
+#define TINY_H
+
+#include <remora/remora.h>
+
+/* The zero value is a V3: query bottleneck, groups of experts by sigmoid with bias, YaRN. */
+typedef struct tiny_opts {
+    int v2;            /* V2-Lite instead: no query bottleneck, softmax greedy, plain rope */
+    const char *dtype; /* "BF16" (also NULL), "F16" or "F32" */
+    uint32_t layers;   /* 0: 3, the first one dense */
+    uint32_t context;  /* 0: 2048 */
+    uint32_t vocab;    /* rows of embedding and head, at least TINY_TEXT_VOCAB; 0: that */
+    uint32_t width;    /* hidden size, 0: 40 */
+    int no_tokenizer;
+} tiny_opts;
+
+enum {
+    TINY_TEXT_VOCAB = 272, /* byte b is token b; 256.. are merges, then these: */
+    TINY_BOS = 264,
+    TINY_EOS = 265,
+    TINY_CONTROL = 266
+};
+
+typedef struct tiny {
+    remora_blob blobs[4]; /* config.json, model.safetensors, tokenizer.json, its config */
+    uint64_t n;
+    remora_source source; /* of kind MEMORY, over the blobs */
+} tiny;
+
+/* o may be NULL. Same options, same bytes. */
+void tiny_make(tiny *t, const tiny_opts *o);
+void tiny_free(tiny *t);
+
+/* The blob of that name. */
+const remora_blob *tiny_blob(const tiny *t, const char *name);
+
+#endif
