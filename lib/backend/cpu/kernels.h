@@ -61,9 +61,9 @@ typedef struct rmr_kernels {
     /* y[i] = (g[i] / (1 + exp(-g[i]))) * u[i]. y may be g or u. */
     void (*silu_mul)(float *y, const float *g, const float *u, uint32_t n);
     void (*sigmoid)(float *y, const float *x, uint32_t n); /* 1 / (1 + exp(-x)) */
-    float (*max)(const float *x, uint32_t n);              /* n >= 1; see below */
-    /* max: lanes and tree as in sum16. Lanes start at -inf and take x > lane ? x : lane; the tree takes
-     * a > b ? a : b with a = lane[i], b = lane[i + s]. So NaN is passed over. */
+    /* n >= 1; lanes and tree as in sum16. Lanes start at -inf and take x > lane ? x : lane; the tree takes
+     * a > b ? a : b with a = lane[i], b = lane[i + s]. NaN inputs are passed over. */
+    float (*max)(const float *x, uint32_t n);
     /* x[i] = exp(x[i] - shift); returns sum16 of the results. */
     float (*exp_sum)(float *x, uint32_t n, float shift);
     void (*scale)(float *x, uint32_t n, float s);                     /* x *= s */
