@@ -1,0 +1,270 @@
+/* remora generate: continue a text, token by token, to stdout. */
+#include "commands.h"
+#include "host.h"
+#include "input.h"
+#include "output.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct generate {
+    tool_host host;
+    tool_session session;
+    const char *prompt, *file;
+    uint64_t n, seed;
+    double temp, top_p, min_p, repeat;
+    uint32_t top_k;
+    tool_texts stop;
+    int ids, no_bos, special, echo;
+
+    char *text; /* the prompt as read */
+    size_t text_len;
+    remora_token *tokens;
+    size_t n_tokens;
+    remora_session *s;
+    remora_sampler *p;
+    remora_detok detok;
+    uint64_t made; /* tokens generated */
+} generate;
+
+static int parse(generate *g, int argc, char **argv)
+{
+    const tool_option options[] = {
+        TOOL_MODEL_OPTION(g->host),
+        {'p', "prompt", TOOL_TEXT, &g->prompt, "TEXT", "the text to continue", 0, 0},
+        {'f', "file", TOOL_TEXT, &g->file, "PATH", "read it from a file; - is stdin", 0, 0},
+        {'n', "tokens", TOOL_U64, &g->n, "N", "most tokens to generate (default 128);\n0: no limit",
+         0, 0},
+        {0, "temp", TOOL_REAL, &g->temp, "X",
+         "temperature (default 0.7); 0 takes the most\nprobable token", 0, 1e6},
+        {0, "top-k", TOOL_U32, &g->top_k, "N", "keep the N most probable; 0 (default): all", 0,
+         1e9},
+        {0, "top-p", TOOL_REAL, &g->top_p, "X",
+         "keep the best that reach X together\n"
+         "(default 0.95); 1: all",
+         0, 1},
+        {0, "min-p", TOOL_REAL, &g->min_p, "X",
+         "keep those at least X times as probable as\n"
+         "the best; 0 (default): all",
+         0, 1},
+        {0, "repeat", TOOL_REAL, &g->repeat, "X",
+         "penalty on tokens already in the text;\n"
+         "1 (default): none",
+         1e-3, 1e3},
+        {'s', "seed", TOOL_U64, &g->seed, "N", "of the random generator (default 42)", 0, 0},
+        {0, "stop", TOOL_TEXTS, &g->stop, "TEXT", "end after this text; may be repeated", 0, 0},
+        {0, "echo", TOOL_FLAG, &g->echo, NULL, "write the prompt too", 0, 0},
+        {0, "no-bos", TOOL_FLAG, &g->no_bos, NULL, "do not begin with the begin token", 0, 0},
+        {0, "special", TOOL_FLAG, &g->special, NULL,
+         "markup in the prompt (\"<|User|>\") becomes\n"
+         "those tokens",
+         0, 0},
+        {0, "ids", TOOL_FLAG, &g->ids, NULL,
+         "prompt and output are token ids, for models\n"
+         "without a tokenizer",
+         0, 0},
+        {0, "ctx", TOOL_U32, &g->session.ctx, "N",
+         "most tokens of the timeline (default: what is\n"
+         "needed)",
+         1, 4294967295.0},
+        TOOL_SESSION_OPTIONS(g->session),
+        TOOL_THREADS_OPTION(g->host),
+        TOOL_ISA_OPTION(g->host),
+        TOOL_HOST_OPTIONS(g->host),
+    };
+    const tool_spec spec = {
+        .usage = "remora generate -m MODEL (-p TEXT | -f FILE) [options]",
+        .about = "Continues a text and writes it to stdout as it comes. The same options give the\n"
+                 "same text on every machine. Ctrl-C ends it cleanly.",
+        .more =
+            "Stages run in this order: repeat, temperature, top-k, top-p, min-p.\n\n"
+            "example:\n  remora generate -m models/krill -p \"Once upon a time\" -n 50 --temp 0",
+        .options = options,
+        .n_options = sizeof options / sizeof options[0]};
+    const int code = tool_parse(&spec, argc, argv);
+    if (code != TOOL_GO) return code;
+    if (!g->prompt == !g->file) return tool_usage("give the prompt with -p or with -f");
+    return TOOL_GO;
+}
+
+static int read_prompt(generate *g)
+{
+    uint32_t flags = (g->no_bos ? 0 : REMORA_TEXT_BOS) | (g->special ? REMORA_TEXT_SPECIAL : 0);
+    const char *text = g->prompt;
+    int st;
+    if (g->file) {
+        if (tool_read_file(g->file, &g->text, &g->text_len) < 0) return TOOL_FAILED;
+        text = g->text;
+    } else {
+        g->text_len = strlen(text);
+    }
+    if (g->ids)
+        st = tool_parse_ids(text, g->text_len, &g->tokens, &g->n_tokens);
+    else
+        st = tool_tokenize(g->host.model, text, g->text_len, flags, &g->tokens, &g->n_tokens);
+    if (st < 0) return TOOL_FAILED;
+    if (g->n_tokens == 0) return tool_usage("the prompt is empty");
+    if (g->echo) tool_write(text, g->text_len);
+    if (g->echo && g->ids) tool_write(" ", 1);
+    tool_flush();
+    return TOOL_GO;
+}
+
+static remora_status add(generate *g, int32_t kind, double value, int64_t count, remora_error *err)
+{
+    const remora_stage stage = {
+        .struct_size = sizeof stage, .kind = kind, .value = value, .count = count};
+    return remora_sampler_add(g->p, &stage, err);
+}
+
+static remora_status make_sampler(generate *g, remora_error *err)
+{
+    remora_status st = remora_sampler_create(g->host.model, g->seed, &g->p, err);
+    if (st == REMORA_OK && g->repeat != 1) st = add(g, REMORA_STAGE_REPEAT, g->repeat, 0, err);
+    if (st == REMORA_OK) st = add(g, REMORA_STAGE_TEMPERATURE, g->temp, 0, err);
+    if (st == REMORA_OK && g->top_k) st = add(g, REMORA_STAGE_TOP_K, 0, g->top_k, err);
+    if (st == REMORA_OK && g->top_p > 0 && g->top_p < 1)
+        st = add(g, REMORA_STAGE_TOP_P, g->top_p, 0, err);
+    if (st == REMORA_OK && g->min_p > 0) st = add(g, REMORA_STAGE_MIN_P, g->min_p, 0, err);
+    for (size_t i = 0; st == REMORA_OK && g->repeat != 1 && i < g->n_tokens; i++)
+        st = remora_sampler_accept(g->p, g->tokens[i]);
+    return st;
+}
+
+/* As large as this run needs: capacity costs nothing until it is used, but the model bounds it. */
+static uint32_t capacity(const generate *g)
+{
+    const uint64_t most = g->host.info.max_context;
+    const uint64_t need = g->n_tokens + g->n;
+    if (g->session.ctx) return g->session.ctx;
+    return (uint32_t)(g->n == 0 || need > most ? most : need);
+}
+
+static int make_session(generate *g)
+{
+    remora_error err = {.struct_size = sizeof err};
+    remora_session_opts opts;
+    tool_session_opts(&g->session, capacity(g), &opts);
+    remora_status st = remora_session_create(g->host.model, &opts, &g->s, &err);
+    if (st < 0) return tool_fail(st, "session", &err);
+    st = make_sampler(g, &err);
+    if (st < 0) return tool_fail(st, "sampler", &err);
+    st = remora_session_append(g->s, g->tokens, g->n_tokens, REMORA_WANT_LAST);
+    if (st == REMORA_E_FULL) {
+        fprintf(stderr, "remora: the prompt has %zu tokens, the context %u\n", g->n_tokens,
+                opts.capacity);
+        return TOOL_FAILED;
+    }
+    return st < 0 ? tool_fail(st, "prompt", &err) : TOOL_GO;
+}
+
+/* The prompt in pieces, so that a long one shows how far it is; pieces change no result. */
+static int prefill(generate *g)
+{
+    remora_error err = {.struct_size = sizeof err};
+    const remora_eval_opts opts = {
+        .struct_size = sizeof opts, .max_tokens = 1024, .cancel = tool_cancel()};
+    remora_session_info info = {.struct_size = sizeof info};
+    remora_status st;
+    while ((st = remora_eval(&g->s, 1, &opts, &err)) == REMORA_MORE) {
+        remora_session_get_info(g->s, &info);
+        if (!g->host.quiet) tool_bar("prompt ", info.committed, g->n_tokens);
+    }
+    if (g->n_tokens > opts.max_tokens && !g->host.quiet) tool_bar_clear();
+    return st < 0 ? tool_fail(st, "prompt", &err) : TOOL_GO;
+}
+
+static int put_tokens(generate *g, const remora_token *t, size_t n)
+{
+    char text[4096];
+    size_t len = 0;
+    if (g->ids) {
+        for (size_t i = 0; i < n; i++) tool_printf("%s%d", g->made + i ? " " : "", t[i]);
+    } else {
+        const remora_status st =
+            remora_detok_push(g->host.model, &g->detok, t, n, text, sizeof text, &len);
+        if (st < 0) return tool_fail(st, "text", NULL);
+        tool_write(text, len);
+    }
+    tool_flush();
+    g->made += n;
+    return TOOL_GO;
+}
+
+static int stream(generate *g)
+{
+    remora_error err = {.struct_size = sizeof err};
+    const remora_gen_opts opts = {.struct_size = sizeof opts,
+                                  .max_tokens = g->n,
+                                  .stop = g->stop.v,
+                                  .n_stop = g->stop.n,
+                                  .cancel = tool_cancel()};
+    remora_status st;
+    do {
+        remora_token t;
+        size_t n = 0;
+        st = remora_generate(g->s, g->p, &opts, &t, 1, &n, &err);
+        const int code = n ? put_tokens(g, &t, n) : TOOL_GO;
+        if (code != TOOL_GO) return code;
+        if (tool_output_failed()) return TOOL_FAILED; /* the message comes with closing */
+    } while (st == REMORA_MORE);
+    if (st == REMORA_E_FULL) {
+        if (!g->host.quiet) fputs("\nremora: the context is full", stderr);
+        st = REMORA_END;
+    }
+    if (st < 0) tool_write("\n", 1);
+    tool_flush();
+    return st < 0 ? tool_fail(st, "generate", &err) : TOOL_OK;
+}
+
+static void finish_text(generate *g)
+{
+    char text[16];
+    size_t len = 0;
+    if (!g->ids &&
+        remora_detok_flush(g->host.model, &g->detok, text, sizeof text, &len) == REMORA_OK)
+        tool_write(text, len);
+    tool_write("\n", 1);
+    tool_flush();
+}
+
+static void print_rate(const char *what, uint64_t tokens, double seconds)
+{
+    fprintf(stderr, "%-8s %6llu tokens %9.3f s %9.1f tokens/s\n", what, (unsigned long long)tokens,
+            seconds, seconds > 0 ? (double)tokens / seconds : 0);
+}
+
+static int work(generate *g)
+{
+    int code = tool_open(&g->host, 0);
+    if (code == TOOL_GO) code = read_prompt(g);
+    if (code == TOOL_GO) code = make_session(g);
+    if (code != TOOL_GO) return code;
+    const double start = tool_seconds();
+    code = prefill(g);
+    if (code != TOOL_GO) return code;
+    const double middle = tool_seconds();
+    code = stream(g);
+    const double end = tool_seconds();
+    if (code == TOOL_OK) finish_text(g);
+    if (!g->host.quiet && code != TOOL_FAILED) {
+        fprintf(stderr, "\nopened in %.2f s\n", g->host.open_seconds);
+        print_rate("prefill", g->n_tokens, middle - start);
+        print_rate("decode", g->made, end - middle);
+    }
+    return code;
+}
+
+int tool_generate(int argc, char **argv)
+{
+    generate g = {.n = 128, .seed = 42, .temp = 0.7, .top_p = 0.95, .repeat = 1};
+    int code = parse(&g, argc, argv);
+    if (code == TOOL_GO) code = work(&g);
+    remora_sampler_free(g.p);
+    remora_session_free(g.s);
+    tool_close(&g.host);
+    free(g.tokens);
+    free(g.text);
+    return code;
+}

@@ -1,0 +1,11 @@
+/* The subcommands: each reads its own options from argv and returns the exit code. */
+#ifndef TOOL_COMMANDS_H
+#define TOOL_COMMANDS_H
+
+int tool_generate(int argc, char **argv);
+int tool_tokenize_command(int argc, char **argv);
+int tool_inspect(int argc, char **argv);
+int tool_bench(int argc, char **argv);
+int tool_eval(int argc, char **argv);
+
+#endif

@@ -1,0 +1,77 @@
+/* The command as a host of the library: runtime and model from options, log and progress to stderr,
+ * Ctrl-C as the cancel word, statuses as messages and exit codes. */
+#ifndef TOOL_HOST_H
+#define TOOL_HOST_H
+
+#include "options.h"
+#include <remora/remora.h>
+
+/* Options that every subcommand with a model has. */
+typedef struct tool_host {
+    const char *path;
+    const char *isa;
+    uint32_t threads;
+    int no_mmap;
+    int quiet;
+    int verbose;
+    remora_runtime *rt;
+    remora_model *model;
+    remora_model_info info;
+    double open_seconds;
+} tool_host;
+
+#define TOOL_MODEL_OPTION(h)                                                                       \
+    {                                                                                              \
+        'm', "model", TOOL_TEXT, &(h).path, "PATH", "the model: a Hugging Face folder", 0, 0       \
+    }
+#define TOOL_HOST_OPTIONS(h)                                                                       \
+    {0, "no-mmap", TOOL_FLAG, &(h).no_mmap, NULL, "read the files instead of mapping them", 0, 0}, \
+        {'q', "quiet", TOOL_FLAG, &(h).quiet, NULL, "only errors on stderr", 0, 0},                \
+    {                                                                                              \
+        'v', "verbose", TOOL_FLAG, &(h).verbose, NULL, "the library's log on stderr", 0, 0         \
+    }
+#define TOOL_ISA_OPTION(h)                                                                         \
+    {                                                                                              \
+        0, "isa", TOOL_TEXT, &(h).isa, "NAME",                                                     \
+            "force a kernel set: ref, avx2, avx512, neon; results\nare the same", 0, 0             \
+    }
+#define TOOL_THREADS_OPTION(h)                                                                     \
+    {                                                                                              \
+        't', "threads", TOOL_U32, &(h).threads, "N",                                               \
+            "threads to compute with (default: all cores)", 1, 1024                                \
+    }
+
+/* How sessions are made. */
+typedef struct tool_session {
+    uint32_t ctx;
+    uint32_t chunk;
+    int kv; /* index of the option's words */
+} tool_session;
+
+#define TOOL_SESSION_OPTIONS(s)                                                                    \
+    {0,          "chunk", TOOL_U32,                                                                \
+     &(s).chunk, "N",     "tokens that go through the layers together\n(default 512)",             \
+     1,          65536},                                                                           \
+    {                                                                                              \
+        0, "kv", TOOL_CHOICE, &(s).kv, "bf16|f32", "how the cache is stored (default bf16)", 0, 0  \
+    }
+
+void tool_session_opts(const tool_session *s, uint32_t capacity, remora_session_opts *out);
+
+/* SIGINT and SIGTERM set the cancel word; a second one ends the program at once. */
+void tool_catch_signals(void);
+const int32_t *tool_cancel(void);
+int tool_cancelled(void);
+
+/* Runtime and model; TOOL_GO, or the exit code after a message. flags: REMORA_MODEL_*. */
+int tool_open(tool_host *h, uint32_t flags);
+void tool_close(tool_host *h);
+int tool_runtime(tool_host *h); /* the runtime alone */
+void tool_source(const tool_host *h, remora_source *out);
+
+/* The exit code for a status, after "remora: what: E_NAME: message" on stderr. err may be NULL. */
+int tool_fail(remora_status st, const char *what, const remora_error *err);
+
+double tool_seconds(void); /* monotonic */
+
+#endif
