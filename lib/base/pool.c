@@ -175,7 +175,6 @@ void rmr_pool_run(rmr_pool *p, uint32_t n, rmr_chunk_fn *fn, void *arg)
 {
     region r = {.fn = fn, .arg = arg, .n = n, .joined = 1, .pool = p};
     if (n == 0) return;
-    const rmr_fpenv saved = rmr_fpenv_enter();
     if (n == 1 || p->width == 1) {
         for (uint32_t i = 0; i < n; i++) fn(arg, i, 0);
     } else if (p->run != NULL) {
@@ -187,7 +186,6 @@ void rmr_pool_run(rmr_pool *p, uint32_t n, rmr_chunk_fn *fn, void *arg)
         unlist_region(p, &r);
         wait_helpers(p, &r);
     }
-    rmr_fpenv_leave(saved);
 }
 
 static uint32_t usable_cores(void)

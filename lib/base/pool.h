@@ -29,7 +29,9 @@ void rmr_pool_free(rmr_pool *pool);
 uint32_t
 rmr_pool_width(const rmr_pool *pool); /* most threads inside one region, the caller included */
 
-/* Run fn for every chunk in [0, n); returns when all are done. Never fails and never allocates. */
+/* Run fn for every chunk in [0, n); returns when all are done. Never fails and never allocates. On
+ * threads other than the caller's the chunks run in the library's floating-point mode; on the
+ * caller's in the one it has. */
 void rmr_pool_run(rmr_pool *pool, uint32_t n, rmr_chunk_fn *fn, void *arg);
 
 #endif

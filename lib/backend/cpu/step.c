@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "fpenv.h"
+
 typedef struct op_entry {
     rmr_cpu_op_fn *run;
     rmr_cpu_scratch (*scratch)(const rmr_op *op, const rmr_step_desc *d);
@@ -162,7 +164,9 @@ remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, uint32_t first, 
     (void)be;
     if (first > s->desc.n_ops || n > s->desc.n_ops - first)
         RMR_FAIL(err, REMORA_E_INTERNAL, "step slice out of range");
+    const rmr_fpenv saved = rmr_fpenv_enter(); /* we run on the host's thread */
     for (uint32_t i = first; i < first + n; i++) table[s->desc.ops[i].kind].run(s, &s->desc.ops[i]);
+    rmr_fpenv_leave(saved);
     return REMORA_OK;
 }
 
