@@ -8,7 +8,7 @@
 
 #include "cpu.h"
 
-enum { MAX_BLOCKS = 1 << 16, MAX_STEPS = 256, MAX_QUEUE = 16, PAGE = 4096 };
+enum { MAX_BLOCKS = 1 << 16, MAX_STEPS = 256, MAX_QUEUE = 16, PAGE = 4096, HUGE_PAGE = 2 << 20 };
 
 static const size_t arena_bytes = (size_t)8 << 30;
 
@@ -29,9 +29,9 @@ typedef struct stepping {
 typedef struct guard {
     rmr_backend base;
     rmr_backend *inner;
-    rmr_mem mem; /* device memory */
-    unsigned char *arena;
-    size_t top; /* end of what was ever handed out */
+    rmr_mem mem;                /* device memory */
+    unsigned char *map, *arena; /* the arena begins at a huge page inside the map */
+    size_t top;                 /* end of what was ever handed out */
     block *blocks;
     size_t n_blocks;
     stepping steps[MAX_STEPS];
@@ -49,18 +49,24 @@ static guard *of(rmr_backend *be)
 
 /* ---- the gate ---- */
 
+/* In whole huge pages: opening and closing costs by the page. */
+static void protect(guard *g, int prot)
+{
+    if (g->top > 0) mprotect(g->arena, rmr_round_up(g->top, HUGE_PAGE), prot);
+}
+
 static void enter(guard *g)
 {
     pthread_mutex_lock(&g->lock);
     g->stats.calls++;
-    if (g->inside++ == 0 && g->top > 0) mprotect(g->arena, g->top, PROT_READ | PROT_WRITE);
+    if (g->inside++ == 0) protect(g, PROT_READ | PROT_WRITE);
     pthread_mutex_unlock(&g->lock);
 }
 
 static void leave(guard *g)
 {
     pthread_mutex_lock(&g->lock);
-    if (--g->inside == 0 && g->top > 0) mprotect(g->arena, g->top, PROT_NONE);
+    if (--g->inside == 0) protect(g, PROT_NONE);
     pthread_mutex_unlock(&g->lock);
 }
 
@@ -100,7 +106,7 @@ static void *REMORA_CALL device_alloc(void *user, size_t size, size_t align)
         g->stats.live += size;
         if (g->stats.live > g->stats.peak) g->stats.peak = g->stats.live;
         if (g->inside > 0) { /* always so: only the inner backend allocates */
-            mprotect(p, need, PROT_READ | PROT_WRITE);
+            protect(g, PROT_READ | PROT_WRITE);
             memset(p, 0xEE, size); /* a device's memory is not zeroed: here it is full of NaN */
         }
     }
@@ -352,7 +358,7 @@ static void guard_free(rmr_backend *be)
 {
     guard *g = of(be);
     if (g->inner != NULL) g->inner->ops->free(g->inner);
-    if (g->arena != MAP_FAILED) munmap(g->arena, arena_bytes);
+    if (g->map != MAP_FAILED) munmap(g->map, arena_bytes + HUGE_PAGE);
     pthread_mutex_destroy(&g->lock);
     free(g->blocks);
     free(g);
@@ -393,11 +399,17 @@ static remora_status guard_create(rmr_ctx *ctx, const char *isa, rmr_backend **o
     rmr_mem_init(&g->mem);
     pthread_mutex_init(&g->lock, NULL);
     g->blocks = calloc(MAX_BLOCKS, sizeof *g->blocks);
-    g->arena =
-        mmap(NULL, arena_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    g->map = mmap(NULL, arena_bytes + HUGE_PAGE, PROT_NONE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     remora_status st = REMORA_OK;
-    if (g->blocks == NULL || g->arena == MAP_FAILED)
+    if (g->blocks == NULL || g->map == MAP_FAILED) {
         st = rmr_error_nomem(err, "guard arena", arena_bytes);
+    } else {
+        g->arena = (unsigned char *)(uintptr_t)rmr_round_up((uintptr_t)g->map, HUGE_PAGE);
+#ifdef MADV_HUGEPAGE
+        madvise(g->arena, arena_bytes, MADV_HUGEPAGE); /* a hint, which may be refused */
+#endif
+    }
     if (st >= 0) st = rmr_cpu_create(ctx, isa, &g->mem, &g->inner, err);
     if (st < 0) {
         guard_free(&g->base);

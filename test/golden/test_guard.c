@@ -1,0 +1,129 @@
+/* The guarded backend itself: that what it is there to find kills the process or is counted. */
+#define _POSIX_C_SOURCE 200809L
+#include "rig.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guard_backend.h"
+#include "list.h"
+
+typedef struct bed {
+    remora_runtime *rt;
+    rmr_backend *be;
+    rmr_buffer *buffer;
+} bed;
+
+static int make_bed(void **state)
+{
+    static bed b;
+    const remora_runtime_opts o = {.struct_size = sizeof o, .n_threads = 1};
+    assert_int_equal(guard_runtime_create(&o, NULL, &b.rt, NULL), REMORA_OK);
+    b.be = b.rt->cpu;
+    assert_int_equal(b.be->ops->buffer_create(b.be, 4096, &b.buffer, NULL), REMORA_OK);
+    *state = &b;
+    return 0;
+}
+
+static int unmake_bed(void **state)
+{
+    bed *b = *state;
+    b->be->ops->buffer_free(b->be, b->buffer);
+    remora_runtime_free(b->rt);
+    return 0;
+}
+
+/* Does a process that runs f end well? Sanitizers turn the signal into an exit status: both are a
+ * death. */
+static int survives(void (*f)(bed *b), bed *b)
+{
+    const pid_t child = fork();
+    int status = 0;
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGSEGV, SIG_DFL);
+        close(2);
+        f(b);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void read_address(bed *b)
+{
+    const volatile char *p =
+        (const volatile char *)(uintptr_t)b->be->ops->buffer_address(b->buffer);
+    (void)*p;
+}
+
+static void write_address(bed *b)
+{
+    *(volatile char *)(uintptr_t)b->be->ops->buffer_address(b->buffer) = 1;
+}
+
+static void read_by_copy(bed *b)
+{
+    char byte;
+    if (b->be->ops->buffer_zero(b->be, b->buffer, 0, 4096, NULL) < 0) _exit(1);
+    if (b->be->ops->buffer_read(b->be, b->buffer, 4095, &byte, 1, NULL) < 0 || byte != 0) _exit(1);
+}
+
+static void device_addresses_are_deadly(void **state)
+{
+    assert_false(survives(read_address, *state));
+    assert_false(survives(write_address, *state));
+    assert_true(survives(read_by_copy, *state));
+}
+
+/* A step of one operation: out = rows of in. */
+static void results_before_wait_are_stale(void **state)
+{
+    const bed *b = *state;
+    rmr_backend *be = b->be;
+    const rmr_backend_ops *ops = be->ops;
+    static const rmr_weight_desc table = {RMR_USE_TABLE, RMR_ELEM_F32, 1, 2, 2};
+    static const float rows[4] = {1, 2, 3, 4};
+    static const rmr_slot slots[1] = {{2, RMR_ROWS_ALL}};
+    rmr_weight *w = NULL;
+    rmr_step *s = NULL;
+    float got[2] = {0, 0};
+    assert_int_equal(ops->weight_create(be, &table, &w, NULL), REMORA_OK);
+    assert_int_equal(ops->weight_upload(be, w, 0, 0, 2, rows, NULL), REMORA_OK);
+    const rmr_op op = {.kind = RMR_OP_EMBED, .w = w, .n = 2};
+    const rmr_step_desc d = {&op, 1, slots, 1, 1, 1, 1, 1};
+    assert_int_equal(ops->step_create(be, &d, &s, NULL), REMORA_OK);
+    int32_t token = 1;
+    uint32_t pos = 0, out_row = 0;
+    rmr_run run = {0, 1, 0, 0, RMR_FORM_ABSORBED, RMR_ELEM_F32};
+    uint64_t page = 0;
+    const rmr_inputs in = {.n_rows = 1,
+                           .n_runs = 1,
+                           .token = &token,
+                           .pos = &pos,
+                           .run = &run,
+                           .page = &page,
+                           .out_row = &out_row};
+    assert_int_equal(ops->step_inputs(be, s, &in, NULL), REMORA_OK);
+    assert_int_equal(ops->step_submit(be, s, 0, 1, NULL), REMORA_OK);
+    assert_int_equal(ops->step_read(be, s, 0, 0, 1, got, NULL), REMORA_OK);
+    assert_true(got[0] != 3 || got[1] != 4);
+    assert_int_equal(guard_get_stats(b->rt).violations, 1);
+    assert_int_equal(ops->step_wait(be, s, NULL), REMORA_OK);
+    assert_int_equal(ops->step_read(be, s, 0, 0, 1, got, NULL), REMORA_OK);
+    assert_true(got[0] == 3 && got[1] == 4);
+    assert_int_equal(guard_get_stats(b->rt).violations, 1);
+    ops->step_free(be, s);
+    ops->weight_free(be, w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(device_addresses_are_deadly, make_bed, unmake_bed),
+        cmocka_unit_test_setup_teardown(results_before_wait_are_stale, make_bed, unmake_bed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
