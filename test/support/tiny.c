@@ -1,9 +1,11 @@
+#define _POSIX_C_SOURCE 200809L
 #include "tiny.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host.h"
 
@@ -289,4 +291,29 @@ const remora_blob *tiny_blob(const tiny *t, const char *name)
     for (uint64_t i = 0; i < t->n; i++)
         if (strcmp(t->blobs[i].name, name) == 0) return &t->blobs[i];
     return NULL;
+}
+
+void tiny_folder_make(const tiny *t, char *path, size_t cap)
+{
+    char name[1024];
+    REQUIRE(cap >= sizeof "tiny-XXXXXX");
+    snprintf(path, cap, "tiny-XXXXXX");
+    REQUIRE(mkdtemp(path) != NULL);
+    for (uint64_t i = 0; i < t->n; i++) {
+        snprintf(name, sizeof name, "%s/%s", path, t->blobs[i].name);
+        FILE *f = fopen(name, "wb");
+        REQUIRE(f != NULL);
+        REQUIRE(fwrite(t->blobs[i].data, 1, t->blobs[i].size, f) == t->blobs[i].size);
+        REQUIRE(fclose(f) == 0);
+    }
+}
+
+void tiny_folder_free(const tiny *t, const char *path)
+{
+    char name[1024];
+    for (uint64_t i = 0; i < t->n; i++) {
+        snprintf(name, sizeof name, "%s/%s", path, t->blobs[i].name);
+        unlink(name);
+    }
+    rmdir(path);
 }

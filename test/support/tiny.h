@@ -5,6 +5,7 @@
 #define TINY_H
 
 #include <remora/remora.h>
+#include <stddef.h>
 
 /* The zero value is a V3: query bottleneck, groups of experts by sigmoid with bias, YaRN. */
 typedef struct tiny_opts {
@@ -33,6 +34,10 @@ typedef struct tiny {
 /* o may be NULL. Same options, same bytes. */
 void tiny_make(tiny *t, const tiny_opts *o);
 void tiny_free(tiny *t);
+
+/* The same files in a new folder under the current directory, whose path goes to `path`. */
+void tiny_folder_make(const tiny *t, char *path, size_t cap);
+void tiny_folder_free(const tiny *t, const char *path);
 
 /* The blob of that name. */
 const remora_blob *tiny_blob(const tiny *t, const char *name);

@@ -1,0 +1,228 @@
+/* P6: a time budget is kept to within one slice, and the result is the same as without one.
+ *
+ * Time is the test's own: this program defines clock_gettime, and its clock moves only when the
+ * library hands work to the host's job system. So what a call took and what the longest slice took
+ * are exact numbers, the same in every run on every machine. */
+#define _POSIX_C_SOURCE 200809L
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <cmocka.h>
+
+#include "host.h"
+#include "tiny.h"
+
+enum { N = 90, CAP = 160, REGION_US = 7 };
+
+static uint64_t now_us;
+
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+    (void)id;
+    t->tv_sec = (time_t)(now_us / 1000000);
+    t->tv_nsec = (long)(now_us % 1000000 * 1000);
+    return 0;
+}
+
+/* The host's job system: one thread, and every region takes as long as it has parts. */
+static void REMORA_CALL run_all(void *user, uint32_t n, void(REMORA_CALL *fn)(void *, uint32_t),
+                                void *arg)
+{
+    (void)user;
+    for (uint32_t i = n; i-- > 0;) fn(arg, i);
+    now_us += REGION_US * n;
+}
+
+typedef struct fixture {
+    tiny t;
+    remora_runtime *rt;
+    remora_model *m;
+    remora_token ids[N];
+    float *expect;
+} fixture;
+
+static int setup(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    remora_error err = HOST_ERROR;
+    const remora_runtime_opts o = {.struct_size = sizeof o, .n_threads = 3, .run = run_all};
+    assert_non_null(f);
+    tiny_make(&f->t, NULL);
+    REQUIRE_OK(remora_runtime_create(&o, &f->rt, &err), &err);
+    f->m = host_open(f->rt, &f->t.source);
+    host_ids(f->ids, N, TINY_TEXT_VOCAB, 6);
+    f->expect = host_logits(f->m, f->ids, N);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture *f = *state;
+    free(f->expect);
+    remora_model_free(f->m);
+    remora_runtime_free(f->rt);
+    tiny_free(&f->t);
+    free(f);
+    return 0;
+}
+
+static uint64_t longest_slice(const remora_session *s)
+{
+    remora_stats st = {.struct_size = sizeof st};
+    assert_int_equal(remora_session_get_stats(s, &st), REMORA_OK);
+    return st.longest_slice_us;
+}
+
+static remora_session *loaded(fixture *f, uint32_t chunk)
+{
+    remora_error err = HOST_ERROR;
+    const remora_session_opts o = {
+        .struct_size = sizeof o, .capacity = CAP, .chunk = chunk, .kv_type = REMORA_KV_F32};
+    remora_session *s = NULL;
+    REQUIRE_OK(remora_session_create(f->m, &o, &s, &err), &err);
+    REQUIRE_OK(remora_session_append(s, f->ids, N, REMORA_WANT_ALL), NULL);
+    return s;
+}
+
+static void compare_and_free(fixture *f, remora_session *s)
+{
+    float *got = host_rows(s, N);
+    assert_memory_equal(got, f->expect, N * TINY_TEXT_VOCAB * sizeof *got);
+    free(got);
+    remora_session_free(s);
+}
+
+/* Evaluate to the end under a budget; returns the number of calls. */
+static int eval_in_calls(remora_session *const *s, size_t n, int64_t budget)
+{
+    const remora_eval_opts o = {.struct_size = sizeof o, .budget_us = budget};
+    remora_error err = HOST_ERROR;
+    for (int calls = 1;; calls++) {
+        const uint64_t start = now_us;
+        const remora_status st = remora_eval(s, n, &o, &err);
+        const uint64_t took = now_us - start;
+        assert_true(st >= 0);
+        assert_true(took < (uint64_t)budget + longest_slice(s[0]));
+        if (st == REMORA_OK) return calls;
+        assert_int_equal(st, REMORA_MORE);
+        assert_true(took >= (uint64_t)budget); /* and is made use of */
+    }
+}
+
+static void eval(void **state)
+{
+    static const int64_t budgets[] = {1, 20, 100, 333, 1000, 5000, 1000000};
+    static const uint32_t chunks[] = {0, 1, 7, 64};
+    for (size_t b = 0; b < sizeof budgets / sizeof budgets[0]; b++)
+        for (size_t c = 0; c < sizeof chunks / sizeof chunks[0]; c++) {
+            remora_session *s = loaded(*state, chunks[c]);
+            const int calls = eval_in_calls(&s, 1, budgets[b]);
+            if (budgets[b] <= 100) assert_true(calls > 1);
+            if (budgets[b] == 1000000) assert_int_equal(calls, 1);
+            compare_and_free(*state, s);
+        }
+}
+
+/* One slice is a small part of the work: it is what a budget can be missed by. */
+static void slices_are_short(void **state)
+{
+    remora_session *s = loaded(*state, 0);
+    const uint64_t start = now_us;
+    assert_true(eval_in_calls(&s, 1, 1) >= 9); /* 3 layers x 3 steps of 32 rows, and the heads */
+    assert_true(longest_slice(s) > 0 && longest_slice(s) * 6 < now_us - start);
+    compare_and_free(*state, s);
+}
+
+static void batch(void **state)
+{
+    for (int64_t budget = 1; budget < 2000; budget *= 5) {
+        remora_session *s[3] = {loaded(*state, 0), loaded(*state, 7), loaded(*state, 64)};
+        assert_true(eval_in_calls(s, 3, budget) > 1);
+        for (int i = 0; i < 3; i++) compare_and_free(*state, s[i]);
+    }
+}
+
+/* Between the calls of a frame loop other things happen to the other sessions. */
+static void interleaved(void **state)
+{
+    fixture *f = *state;
+    remora_session *s[2] = {loaded(f, 0), loaded(f, 0)};
+    const remora_eval_opts o = {.struct_size = sizeof o, .budget_us = 50};
+    remora_status st[2] = {REMORA_MORE, REMORA_MORE};
+    for (int i = 0; st[0] == REMORA_MORE || st[1] == REMORA_MORE; i++) {
+        assert_true(i < 10000);
+        st[i % 2] = remora_eval(&s[i % 2], 1, &o, NULL);
+        assert_true(st[i % 2] >= 0);
+    }
+    compare_and_free(f, s[0]);
+    compare_and_free(f, s[1]);
+}
+
+static void max_tokens(void **state)
+{
+    for (uint64_t max = 1; max < N; max = max * 2 + 1) {
+        remora_session *s = loaded(*state, 0);
+        const remora_eval_opts o = {.struct_size = sizeof o, .max_tokens = max};
+        uint64_t at = 0;
+        remora_status st = REMORA_MORE;
+        while (st == REMORA_MORE) {
+            remora_session_info i = {.struct_size = sizeof i};
+            st = remora_eval(&s, 1, &o, NULL);
+            assert_int_equal(remora_session_get_info(s, &i), REMORA_OK);
+            assert_true(i.committed <= at + max && i.committed > at);
+            at = i.committed;
+        }
+        assert_int_equal(st, REMORA_OK);
+        assert_int_equal(at, N);
+        compare_and_free(*state, s);
+    }
+}
+
+/* Generation in frames gives the same tokens. */
+static size_t generate_in_calls(fixture *f, int64_t budget, remora_token *out, size_t max)
+{
+    remora_error err = HOST_ERROR;
+    remora_sampler *p = NULL;
+    remora_session *s = host_session(f->m, CAP, REMORA_KV_F32);
+    const remora_gen_opts o = {.struct_size = sizeof o, .budget_us = budget, .max_tokens = max};
+    size_t have = 0;
+    remora_status st = REMORA_MORE;
+    REQUIRE_OK(remora_sampler_create(f->m, 11, &p, &err), &err);
+    REQUIRE_OK(remora_session_append(s, f->ids, 60, REMORA_WANT_LAST), NULL);
+    while (st == REMORA_MORE) {
+        size_t n;
+        const uint64_t start = now_us;
+        st = remora_generate(s, p, &o, out + have, max - have, &n, &err);
+        have += n;
+        assert_true(st == REMORA_END || st == REMORA_MORE);
+        if (budget > 0) assert_true(now_us - start < (uint64_t)budget + longest_slice(s));
+    }
+    remora_sampler_free(p);
+    remora_session_free(s);
+    return have;
+}
+
+static void generate(void **state)
+{
+    enum { MAX = 20 };
+    remora_token expect[MAX], got[MAX];
+    const size_t n = generate_in_calls(*state, 0, expect, MAX);
+    assert_true(n > 5);
+    for (int64_t budget = 1; budget < 20000; budget *= 3) {
+        assert_int_equal(generate_in_calls(*state, budget, got, MAX), n);
+        assert_memory_equal(got, expect, n * sizeof *got);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(eval),       cmocka_unit_test(slices_are_short),
+        cmocka_unit_test(batch),      cmocka_unit_test(interleaved),
+        cmocka_unit_test(max_tokens), cmocka_unit_test(generate),
+    };
+    return cmocka_run_group_tests_name("P6", tests, setup, teardown);
+}

@@ -1,0 +1,149 @@
+/* P10: sessions of one model run in parallel. (Races between them are the business of test/stress
+ * under the thread sanitizer.) */
+#define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <cmocka.h>
+
+#include "host.h"
+#include "tiny.h"
+
+enum { N = 40, THREADS = 4 };
+
+typedef struct meeting {
+    pthread_mutex_t lock;
+    pthread_cond_t all;
+    int here, met, wanted;
+} meeting;
+
+/* The host's job system, called from inside an eval: wait there until as many evals as wanted are
+ * inside at the same time. If one had to wait for another to end, they would never meet; the wait
+ * has an end only so that such a failure is seen. */
+static void REMORA_CALL meet(void *user, uint32_t n, void(REMORA_CALL *fn)(void *, uint32_t),
+                             void *arg)
+{
+    meeting *mt = user;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 60;
+    pthread_mutex_lock(&mt->lock);
+    mt->here++;
+    if (mt->here >= mt->wanted) mt->met = 1;
+    pthread_cond_broadcast(&mt->all);
+    while (!mt->met && pthread_cond_timedwait(&mt->all, &mt->lock, &until) == 0) {
+    }
+    mt->here--;
+    pthread_mutex_unlock(&mt->lock);
+    for (uint32_t i = 0; i < n; i++) fn(arg, i);
+}
+
+typedef struct job {
+    remora_session *s;
+    const float *expect;
+} job;
+
+static void *evaluate(void *arg)
+{
+    job *j = arg;
+    remora_error err = HOST_ERROR;
+    REQUIRE_OK(remora_eval(&j->s, 1, NULL, &err), &err);
+    float *got = host_rows(j->s, N);
+    REQUIRE(memcmp(got, j->expect, N * TINY_TEXT_VOCAB * sizeof *got) == 0);
+    free(got);
+    return NULL;
+}
+
+static void evals_meet(void **state)
+{
+    tiny t;
+    remora_token ids[N];
+    remora_error err = HOST_ERROR;
+    remora_runtime *rt = NULL;
+    pthread_t threads[THREADS];
+    job jobs[THREADS];
+    meeting mt = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 1};
+    const remora_runtime_opts o = {
+        .struct_size = sizeof o, .n_threads = 2, .run = meet, .run_user = &mt};
+    (void)state;
+    tiny_make(&t, NULL);
+    host_ids(ids, N, TINY_TEXT_VOCAB, 8);
+    REQUIRE_OK(remora_runtime_create(&o, &rt, &err), &err);
+    remora_model *m = host_open(rt, &t.source);
+    float *expect = host_logits(m, ids, N);
+    for (int i = 0; i < THREADS; i++) {
+        jobs[i] = (job){host_session(m, N, REMORA_KV_F32), expect};
+        REQUIRE_OK(remora_session_append(jobs[i].s, ids, N, REMORA_WANT_ALL), NULL);
+    }
+    mt.met = 0;
+    mt.wanted = THREADS;
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, evaluate, &jobs[i]), 0);
+    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_true(mt.met);
+    for (int i = 0; i < THREADS; i++) remora_session_free(jobs[i].s);
+    free(expect);
+    remora_model_free(m);
+    remora_runtime_free(rt);
+    tiny_free(&t);
+}
+
+/* The courtesy for misuse: a session that is inside a call answers E_BUSY to another thread, from
+ * every function that would change it. */
+static remora_session *busy_session;
+
+static void REMORA_CALL poke(void *user, uint32_t n, void(REMORA_CALL *fn)(void *, uint32_t),
+                             void *arg)
+{
+    remora_session *s = busy_session, *fork = NULL;
+    const remora_token t = 1;
+    if (s != NULL) { /* a job system's own thread would do the same */
+        ++*(long *)user;
+        REQUIRE(remora_session_append(s, &t, 1, 0) == REMORA_E_BUSY);
+        REQUIRE(remora_session_sync(s, &t, 1, 0, NULL) == REMORA_E_BUSY);
+        REQUIRE(remora_session_trim(s, 0) == REMORA_E_BUSY);
+        REQUIRE(remora_session_fork(s, &fork, NULL) == REMORA_E_BUSY && fork == NULL);
+        REQUIRE(remora_eval(&s, 1, NULL, NULL) == REMORA_E_BUSY);
+    }
+    for (uint32_t i = 0; i < n; i++) fn(arg, i);
+}
+
+static void busy(void **state)
+{
+    tiny t;
+    remora_token ids[N];
+    remora_error err = HOST_ERROR;
+    remora_runtime *rt = NULL;
+    long pokes = 0;
+    const remora_runtime_opts o = {
+        .struct_size = sizeof o, .n_threads = 2, .run = poke, .run_user = &pokes};
+    (void)state;
+    tiny_make(&t, NULL);
+    host_ids(ids, N, TINY_TEXT_VOCAB, 8);
+    REQUIRE_OK(remora_runtime_create(&o, &rt, &err), &err);
+    remora_model *m = host_open(rt, &t.source);
+    float *expect = host_logits(m, ids, N);
+    job j = {host_session(m, N, REMORA_KV_F32), expect};
+    REQUIRE_OK(remora_session_append(j.s, ids, N, REMORA_WANT_ALL), NULL);
+    busy_session = j.s;
+    evaluate(&j);
+    busy_session = NULL;
+    assert_true(pokes > 5);
+    remora_session_free(j.s);
+    free(expect);
+    remora_model_free(m);
+    remora_runtime_free(rt);
+    tiny_free(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(evals_meet),
+        cmocka_unit_test(busy),
+    };
+    return cmocka_run_group_tests_name("P10", tests, NULL, NULL);
+}
