@@ -1,9 +1,203 @@
+/* remora inspect: what a model is and what it takes, without loading its weights. */
 #include "commands.h"
 #include "host.h"
+#include "output.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct inspect {
+    tool_host host;
+    tool_session session;
+    tool_list contexts, sessions;
+    int format;
+} inspect;
+
+static int parse(inspect *x, int argc, char **argv)
+{
+    const tool_option options[] = {
+        TOOL_MODEL_OPTION(x->host),
+        {'c', "ctx", TOOL_LIST, &x->contexts, "N,N,..",
+         "context lengths of the memory estimate\n(default 4096, or the model's when less)", 1,
+         4294967295.0},
+        {'s', "sessions", TOOL_LIST, &x->sessions, "N,N,..", "numbers of sessions (default 1)", 1,
+         1e6},
+        {'o', "output", TOOL_CHOICE, &x->format, TOOL_FORMATS, "(default md)", 0, 0},
+        TOOL_SESSION_OPTIONS(x->session),
+        TOOL_THREADS_OPTION(x->host),
+        TOOL_HOST_OPTIONS(x->host),
+    };
+    const tool_spec spec = {
+        .usage = "remora inspect -m MODEL [options]",
+        .about = "Shows the shape of a model, the metadata of its configuration and how much\n"
+                 "memory sessions of a given length would take, without reading its weights.",
+        .more = "example:\n  remora inspect -m models/krill --ctx 1024,2048 --sessions 1,16",
+        .options = options,
+        .n_options = sizeof options / sizeof options[0]};
+    return tool_parse(&spec, argc, argv);
+}
+
+static const tool_column pair_columns[] = {{"field", TOOL_CELL_TEXT}, {"value", TOOL_CELL_TEXT}};
+
+static void add_number(tool_table *t, const char *field, uint64_t v)
+{
+    tool_table_add(t, "%s", field);
+    tool_table_add(t, "%llu", (unsigned long long)v);
+}
+
+static void add_text(tool_table *t, const char *field, const char *v)
+{
+    tool_table_add(t, "%s", field);
+    tool_table_add(t, "%s", v);
+}
+
+static void add_info(tool_table *t, const remora_model_info *i)
+{
+    char print[65];
+    for (size_t b = 0; b < 32; b++) {
+        static const char hex[] = "0123456789abcdef";
+        print[2 * b] = hex[i->fingerprint[b] >> 4];
+        print[2 * b + 1] = hex[i->fingerprint[b] & 15];
+    }
+    print[64] = 0;
+    add_text(t, "name", i->name);
+    add_text(t, "family", i->family);
+    add_number(t, "n_params", i->n_params);
+    add_number(t, "n_params_active", i->n_params_active);
+    add_number(t, "weight_bytes", i->weight_bytes);
+    add_number(t, "n_layers", i->n_layers);
+    add_number(t, "n_dense_layers", i->n_dense_layers);
+    add_number(t, "n_hidden", i->n_hidden);
+    add_number(t, "n_heads", i->n_heads);
+    add_number(t, "kv_lora_rank", i->kv_lora_rank);
+    add_number(t, "rope_dim", i->rope_dim);
+    add_number(t, "n_experts", i->n_experts);
+    add_number(t, "n_experts_used", i->n_experts_used);
+    add_number(t, "n_shared_experts", i->n_shared_experts);
+    add_number(t, "n_vocab", i->n_vocab);
+    add_number(t, "max_context", i->max_context);
+    add_text(t, "has_tokenizer", i->has_tokenizer ? "yes" : "no");
+    add_text(t, "fingerprint", print);
+}
+
+/* The i-th metadata pair, or REMORA_E_NOT_FOUND behind the last one. */
+static remora_status add_meta(tool_table *t, const remora_model *m, uint32_t i)
+{
+    char key[256];
+    size_t n = 0;
+    remora_status st = remora_model_meta_key(m, i, key, sizeof key, NULL);
+    if (st < 0) return st;
+    st = remora_model_meta(m, key, NULL, 0, &n);
+    if (st < 0 && st != REMORA_E_BUFFER) return st;
+    char *value = malloc(n + 1);
+    if (!value) return REMORA_E_NOMEM;
+    st = remora_model_meta(m, key, value, n + 1, NULL);
+    if (st == REMORA_OK) add_text(t, key, value);
+    free(value);
+    return st;
+}
+
+static int add_metadata(tool_table *t, const remora_model *m)
+{
+    remora_status st = REMORA_OK;
+    for (uint32_t i = 0; st == REMORA_OK; i++) st = add_meta(t, m, i);
+    return st == REMORA_E_NOT_FOUND ? TOOL_GO : tool_fail(st, "metadata", NULL);
+}
+
+static void add_bytes(tool_table *t, int format, uint64_t bytes)
+{
+    if (format == TOOL_MD)
+        tool_table_add(t, "%.1f MiB", (double)bytes / 1048576.0);
+    else
+        tool_table_add(t, "%llu", (unsigned long long)bytes);
+}
+
+static int add_estimate(inspect *x, tool_table *t, uint32_t ctx, uint32_t sessions)
+{
+    remora_error err = {.struct_size = sizeof err};
+    remora_memory m = {.struct_size = sizeof m};
+    const remora_model_opts mopts = {.struct_size = sizeof mopts,
+                                     .flags = x->host.no_mmap ? REMORA_MODEL_NO_MMAP : 0};
+    remora_session_opts sopts;
+    remora_source src;
+    tool_source(&x->host, &src);
+    tool_session_opts(&x->session, ctx, &sopts);
+    const remora_status st =
+        remora_model_estimate(x->host.rt, &src, &mopts, &sopts, sessions, &m, &err);
+    if (st < 0) return tool_fail(st, "memory estimate", &err);
+    tool_table_add(t, "%u", ctx);
+    tool_table_add(t, "%u", sessions);
+    tool_table_add(t, "%llu", (unsigned long long)m.kv_bytes_per_token);
+    add_bytes(t, x->format, m.host_weights);
+    add_bytes(t, x->format, m.host_mapped);
+    add_bytes(t, x->format, m.host_kv);
+    add_bytes(t, x->format, m.host_scratch);
+    add_bytes(t, x->format, m.host_other);
+    add_bytes(t, x->format, m.host_weights + m.host_kv + m.host_scratch + m.host_other);
+    return TOOL_GO;
+}
+
+static int add_estimates(inspect *x, tool_table *t)
+{
+    int code = TOOL_GO;
+    for (size_t c = 0; code == TOOL_GO && c < x->contexts.n; c++)
+        for (size_t s = 0; code == TOOL_GO && s < x->sessions.n; s++)
+            code = add_estimate(x, t, x->contexts.v[c], x->sessions.v[s]);
+    return code;
+}
+
+/* One table after the other; in JSON, one object with a member for each. */
+static int print_part(const inspect *x, const char *name, const tool_table *t, int first)
+{
+    if (x->format == TOOL_JSON)
+        tool_printf("%s\"%s\": ", first ? "{\n" : ",\n", name);
+    else
+        tool_printf(first ? "" : "\n");
+    return tool_table_print(t, x->format);
+}
+
+static int print_all(const inspect *x, const tool_table *info, const tool_table *meta,
+                     const tool_table *memory)
+{
+    if (print_part(x, "model", info, 1) < 0 || print_part(x, "metadata", meta, 0) < 0 ||
+        print_part(x, "memory", memory, 0) < 0)
+        return TOOL_FAILED;
+    if (x->format == TOOL_JSON) tool_printf("}\n");
+    return TOOL_OK;
+}
+
+static int work(inspect *x)
+{
+    static const tool_column memory_columns[] = {
+        {"ctx", TOOL_CELL_NUMBER},          {"sessions", TOOL_CELL_NUMBER},
+        {"kv_per_token", TOOL_CELL_NUMBER}, {"weights", TOOL_CELL_NUMBER},
+        {"mapped", TOOL_CELL_NUMBER},       {"kv", TOOL_CELL_NUMBER},
+        {"scratch", TOOL_CELL_NUMBER},      {"other", TOOL_CELL_NUMBER},
+        {"allocated", TOOL_CELL_NUMBER}};
+    tool_table info = {.columns = pair_columns, .n_columns = 2};
+    tool_table meta = {.columns = pair_columns, .n_columns = 2};
+    tool_table memory = {.columns = memory_columns, .n_columns = 9};
+    int code = tool_open(&x->host, REMORA_MODEL_NO_WEIGHTS);
+    if (code != TOOL_GO) return code;
+    if (x->contexts.n == 0) {
+        const uint32_t most = x->host.info.max_context;
+        x->contexts = (tool_list){.v = {most < 4096 ? most : 4096}, .n = 1};
+    }
+    add_info(&info, &x->host.info);
+    code = add_metadata(&meta, x->host.model);
+    if (code == TOOL_GO) code = add_estimates(x, &memory);
+    if (code == TOOL_GO) code = print_all(x, &info, &meta, &memory);
+    tool_table_free(&info);
+    tool_table_free(&meta);
+    tool_table_free(&memory);
+    return code;
+}
 
 int tool_inspect(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    return tool_usage("not yet");
+    inspect x = {.sessions = {.v = {1}, .n = 1}};
+    int code = parse(&x, argc, argv);
+    if (code == TOOL_GO) code = work(&x);
+    tool_close(&x.host);
+    return code;
 }
