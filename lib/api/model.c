@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "checks.h"
+#include "fpenv.h"
 #include "session.h"
 
 /* The caller's runtime counted once more, or a private one with defaults. */
@@ -31,11 +32,13 @@ static remora_status open_model(remora_runtime *rt, const remora_source *src,
     remora_model *m;
     remora_runtime *own;
     RMR_TRY(get_runtime(rt, &own, err));
+    const rmr_fpenv saved = rmr_fpenv_enter(); /* rope frequencies and scales are computed here */
     remora_status st = rmr_model_open(own, src, o, &m, err);
     if (st >= 0) {
         st = rmr_exec_attach(m, err);
         if (st < 0) rmr_model_unref(m);
     }
+    rmr_fpenv_leave(saved);
     rmr_runtime_unref(own); /* the model holds its own count */
     if (st >= 0) *out = m;
     return st;
