@@ -1,0 +1,194 @@
+"""Runs the remora command as a person would. command.py REMORA MODELS CASE; exit 77 skips."""
+import json
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+REMORA = sys.argv[1]
+MODELS = pathlib.Path(sys.argv[2])
+KRILL = MODELS / "krill"
+
+
+def run(*args, code=0, stdin=b"", **kwargs):
+    done = subprocess.run([REMORA, *map(str, args)], input=stdin, capture_output=True, **kwargs)
+    assert done.returncode == code, f"{args}: exit {done.returncode}, not {code}\n{done.stderr.decode(errors='replace')}"
+    return done
+
+
+def equal(got, want, what=""):
+    assert got == want, f"{what}: {got!r} is not {want!r}"
+
+
+def tensor(path, name):
+    """One tensor of a safetensors file as a flat list."""
+    data = path.read_bytes()
+    size = struct.unpack("<Q", data[:8])[0]
+    entry = json.loads(data[8:8 + size])[name]
+    begin, end = entry["data_offsets"]
+    kind = {"I64": "q", "I32": "i", "F32": "f"}[entry["dtype"]]
+    return list(memoryview(data[8 + size + begin:8 + size + end]).cast(kind)), entry["shape"]
+
+
+def tokenize():
+    text = "Once upon a time, \u00e9\u4e2d\U0001f41f\r\n\tint main(void) { return 0; } <|x|>\x00 end"
+    for special in ([], ["--special"]):
+        ids = run("tokenize", "-m", KRILL, "-f", "-", *special, stdin=text.encode()).stdout
+        back = run("tokenize", "-m", KRILL, "-d", stdin=ids).stdout
+        equal(back, text.encode(), "round trip")
+    raw = bytes(range(256)) * 3
+    ids = run("tokenize", "-m", KRILL, stdin=raw).stdout
+    equal(run("tokenize", "-m", KRILL, "-d", stdin=ids).stdout, raw, "round trip of raw bytes")
+    # the golden cases have the ids with and without the begin token
+    with open(KRILL / "tokens.jsonl", encoding="utf-8") as cases:
+        for case in list(map(json.loads, cases))[:6]:
+            text = case["text"].encode()
+            ids = run("tokenize", "-m", KRILL, "-f", "-", "--special", stdin=text).stdout.split()
+            equal(list(map(int, ids)), case["ids_special"], "ids")
+            ids = run("tokenize", "-m", KRILL, "--no-bos", "--special", stdin=text).stdout.split()
+            equal(list(map(int, ids)), case["ids"], "ids")
+    name = run("tokenize", "-m", KRILL, "-d", "--special", "0").stdout
+    equal(run("tokenize", "-m", KRILL, "--no-bos", "--special", stdin=name).stdout, b"0\n", "markup")
+    assert len(run("tokenize", "-m", KRILL, "--no-bos", stdin=name).stdout.split()) > 1, "forged markup"
+    table = json.loads(run("tokenize", "-m", KRILL, "--pieces", "-o", "json", "Once upon").stdout)
+    equal([row["kind"] for row in table], ["control", "text", "text"], "pieces")
+    equal(run("tokenize", "-m", KRILL, "-d", "--special", "0", "5598").stdout.decode()[-4:], "Once")
+    run("tokenize", "-m", KRILL, "-d", "12x", code=1)
+    run("tokenize", "-m", KRILL, "-d", "8192", code=1)
+
+
+def generate():
+    want = json.loads((KRILL / "golden.json").read_text())["prompts"][0]
+    args = ["generate", "-m", KRILL, "-n", 48, "--temp", 0, "--kv", "f32"]
+    text = run(*args, "-p", want["prompt"], "--echo").stdout.decode()
+    equal(text, want["text"] + "\n", "greedy text")
+    ids = run("tokenize", "-m", KRILL, want["prompt"]).stdout
+    golden, _ = tensor(KRILL / "golden.safetensors", "greedy_0")
+    out = run(*args, "--ids", "-f", "-", stdin=ids).stdout
+    equal(list(map(int, out.split())), golden[want["prompt_tokens"]:], "greedy ids")
+    # the same seed, the same text; the speed goes to stderr, and -q says nothing at all
+    once = run("generate", "-m", KRILL, "-p", "The", "-n", 20, "--top-k", 50, "--repeat", 1.1)
+    again = run("generate", "-m", KRILL, "-p", "The", "-n", 20, "--top-k", 50, "--repeat", 1.1, "-q", "-t", 1)
+    equal(once.stdout, again.stdout, "seeded text")
+    assert b"tokens/s" in once.stderr, "no speed on stderr"
+    equal(again.stderr, b"", "stderr of -q")
+    stopped = run(*args, "-p", want["prompt"], "--stop", "toys").stdout.decode().rstrip("\n")
+    assert stopped.endswith("toys") or stopped.endswith("toys."), stopped
+    # a full context ends the text, a prompt that does not fit is an error
+    short = run(*args, "-p", want["prompt"], "--ctx", 8, "--ids", code=1)
+    assert b"not a token id" in short.stderr, short.stderr
+    assert b"full" in run(*args, "-p", want["prompt"], "--ctx", 8).stderr
+    assert b"context" in run(*args, "-p", want["prompt"], "--ctx", 3, code=1).stderr
+
+
+def bench():
+    args = ["bench", "-m", KRILL, "-p", "16,32", "-n", 2, "-d", "0,40", "-r", 2, "-t", "1,2"]
+    rows = json.loads(run(*args, "-o", "json").stdout)
+    equal(len(rows), 2 * 2 * 3, "rows")
+    for row in rows:
+        equal(len(row["samples_ns"]), 2)
+        mean = sum(row["samples_ns"]) / 2
+        assert abs(mean - row["avg_ns"]) <= 1, (mean, row["avg_ns"])
+        tokens = row["n_prompt"] + row["n_gen"]
+        for ns, ts in zip(row["samples_ns"], row["samples_ts"]):
+            assert abs(ts - tokens * 1e9 / ns) < 1e-4 * ts, (ns, ts)
+        assert row["model_type"] == "deepseek_v3" and row["model_n_params"] > 50_000_000
+    equal(sorted({(r["n_prompt"], r["n_gen"], r["n_depth"], r["n_threads"]) for r in rows}),
+          sorted((p, n, d, t) for p, n in ((16, 0), (32, 0), (0, 2)) for d in (0, 40) for t in (1, 2)))
+    csv = run(*args, "-o", "csv").stdout.decode().splitlines()
+    equal(len(csv), 13, "lines")
+    assert csv[0].startswith("build_commit,") and "samples_ns" not in csv[0]
+    table = run(*args).stdout.decode()
+    assert "pp16 @ d40" in table and "tg2" in table, table
+    run("bench", "-m", KRILL, "-p", 0, "-n", 0, code=2)
+    run("bench", "-m", KRILL, "-d", 5000, code=2)
+
+
+def evaluate():
+    ids, shape = tensor(KRILL / "golden.safetensors", "nll_ids")
+    nll, _ = tensor(KRILL / "golden.safetensors", "nll")
+    want = sum(nll[:2 * (shape[1] - 1)]) / (2 * (shape[1] - 1))
+    with tempfile.TemporaryDirectory() as folder:
+        binary = pathlib.Path(folder) / "ids.bin"
+        binary.write_bytes(struct.pack(f"<{len(ids)}i", *ids))
+        args = ["eval", "-m", KRILL, "--kv", "f32", "-c", shape[1], "-w", 2, "-o", "json"]
+        row = json.loads(run(*args, "-i", "i32", binary).stdout)[0]
+        equal(row["tokens_scored"], 2 * (shape[1] - 1), "tokens scored")
+        # float32 sums in another order than the reference; the issue asks for 1e-4
+        assert abs(row["mean_nll"] - want) < 1e-4, (row["mean_nll"], want)
+        text = " ".join(map(str, ids[:2 * shape[1]])).encode()
+        same = json.loads(run(*args, "-i", "ids", "-", stdin=text).stdout)[0]
+        equal(same["mean_nll"], row["mean_nll"], "ids as text")
+        binary.write_bytes(b"abc")
+        assert b"int32" in run(*args, "-i", "i32", binary, code=1).stderr
+        binary.write_bytes(struct.pack("<2i", 1, 8192))
+        run(*args, "-i", "i32", binary, code=1)
+    row = json.loads(run("eval", "-m", KRILL, "-o", "json", "-", stdin=b"It was a dark night. " * 9).stdout)[0]
+    assert 0 < row["bits_per_byte"] < 3, row
+    run("eval", "-m", KRILL, "-", code=1)
+
+
+def inspect():
+    report = json.loads(run("inspect", "-m", KRILL, "-c", "1024,2048", "-s", "1,3", "-o", "json").stdout)
+    model = {row["field"]: row["value"] for row in report["model"]}
+    meta = {row["field"]: row["value"] for row in report["metadata"]}
+    equal(model["family"], "deepseek_v3")
+    equal(meta["config.kv_lora_rank"], "256")
+    equal([(row["ctx"], row["sessions"]) for row in report["memory"]], [(1024, 1), (1024, 3), (2048, 1), (2048, 3)])
+    for row in report["memory"]:
+        equal(row["kv_per_token"], (256 + 32) * 6 * 2)
+        assert row["kv"] >= row["kv_per_token"] * row["ctx"] * row["sessions"]
+        equal(row["allocated"], sum(row[k] for k in ("weights", "kv", "scratch", "other")))
+    assert "max_context" in run("inspect", "-m", KRILL).stdout.decode()
+
+
+def errors():
+    """Needs no model."""
+    for command in ("generate", "tokenize", "inspect", "bench", "eval"):
+        shown = run(command, "--help").stdout.decode()
+        assert shown.startswith("usage: remora " + command) and "--model" in shown, shown
+        assert len(max(shown.splitlines(), key=len)) <= 80, "help wider than 80 columns"
+        wrong = run(command, "--no-such-option", code=2)
+        assert b"--no-such-option" in wrong.stderr and not wrong.stdout
+        files = {"generate": ["-p", "x"], "tokenize": ["x"], "eval": ["/dev/null"]}.get(command, [])
+        assert b"-m" in run(command, *files, code=2).stderr
+        missing = run(command, "-m", "/no/such/model", *files, code=1)
+        assert b"/no/such/model" in missing.stderr and b"E_NOT_FOUND" in missing.stderr, missing.stderr
+        equal(missing.stdout, b"")
+    for args in (["generate", "-m", "x"], ["generate", "-m", "x", "-p", "a", "--temp", "hot"],
+                 ["generate", "-m", "x", "-p", "a", "--kv", "f8"], ["bench", "-m", "x", "-d", "1,,2"],
+                 ["bench", "-m"], ["bench", "-m", "x", "-r", "0"], ["eval", "-m", "x"], ["nonsense"], []):
+        assert run(*args, code=2).stderr, args
+    assert b"generate" in run("--help").stdout and run("--version").stdout.startswith(b"remora ")
+    if os.path.exists("/dev/full"):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([REMORA, "--help"], stdout=full, stderr=subprocess.PIPE, check=False)
+        equal(done.returncode, 1, "exit code with a full disk")
+        assert b"standard output" in done.stderr, done.stderr
+
+
+def interrupt():
+    """Ctrl-C while text streams and while a long prompt is read."""
+    for args in (["generate", "-m", KRILL, "-p", "Once", "-n", 0, "--temp", 1], ["bench", "-m", KRILL, "-r", 100],
+                 ["generate", "-m", KRILL, "-f", "-"]):
+        process = subprocess.Popen([REMORA, *map(str, args)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        if "-n" in args:
+            assert process.stdout.read(1), "no text came"  # it runs, so the handler is there
+        else:
+            time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+        equal(process.returncode, 130, f"{args}: {err}")
+
+
+CASES = {f.__name__: f for f in (tokenize, generate, bench, evaluate, inspect, errors, interrupt)}
+name = sys.argv[3]
+if name != "errors" and not (KRILL / "config.json").exists():
+    print(f"{KRILL} is not there")
+    sys.exit(77)
+CASES[name]()
