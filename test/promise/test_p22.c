@@ -1,0 +1,138 @@
+/* P22: one CPU result. Logits are bit-identical for every thread count, batch mix, chunk size,
+ * budget and instruction set. A small model and few cases of everything; the large cross product
+ * over all families is in test/golden. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "host.h"
+#include "tiny.h"
+
+enum { PROMPT = 70, SHORT = 4, N = PROMPT + SHORT, CAP = 128 };
+
+static const char *const sets[] = {"ref", "avx2", "avx512", "neon"};
+
+/* The way the work is cut: none of it may matter. */
+typedef struct way {
+    uint32_t chunk;
+    int64_t budget;
+    uint64_t max_tokens;
+    int companions; /* sessions evaluated in the same calls */
+} way;
+
+static void eval_all(remora_session *const *s, size_t n, const way *w)
+{
+    remora_error err = HOST_ERROR;
+    const remora_eval_opts o = {
+        .struct_size = sizeof o, .budget_us = w->budget, .max_tokens = w->max_tokens};
+    remora_status st;
+    do {
+        st = remora_eval(s, n, &o, &err);
+        REQUIRE_OK(st, &err);
+    } while (st == REMORA_MORE);
+}
+
+/* A prompt and four tokens one by one: N rows of logits in all. */
+static void run(remora_model *m, int32_t kv_type, const way *w, float *out)
+{
+    enum { MAX = 4 };
+    remora_token ids[N], other[N];
+    remora_session *s[MAX];
+    remora_error err = HOST_ERROR;
+    const uint32_t n_vocab = host_vocab(m);
+    const remora_session_opts o = {
+        .struct_size = sizeof o, .capacity = CAP, .chunk = w->chunk, .kv_type = kv_type};
+    const int n = 1 + w->companions, me = w->companions / 2;
+    host_ids(ids, N, n_vocab, 22);
+    for (int i = 0; i < n; i++) REQUIRE_OK(remora_session_create(m, &o, &s[i], &err), &err);
+    for (int step = 0; step <= SHORT; step++) {
+        const size_t at = step == 0 ? 0 : (size_t)PROMPT + (size_t)step - 1;
+        const size_t len = step == 0 ? PROMPT : 1;
+        for (int i = 0; i < n; i++) {
+            host_ids(other, N, n_vocab, (uint64_t)i);
+            /* the companions' appends have lengths of their own */
+            const size_t k = i == me ? len : (len + (size_t)(i * 13)) % 40 + 1;
+            remora_session_info info = {.struct_size = sizeof info};
+            assert_int_equal(remora_session_get_info(s[i], &info), REMORA_OK);
+            if (i != me && info.committed + k > CAP) continue;
+            REQUIRE_OK(remora_session_append(s[i], i == me ? ids + at : other, k, REMORA_WANT_ALL),
+                       NULL);
+        }
+        eval_all(s, (size_t)n, w);
+        float *rows = host_rows(s[me], (uint32_t)len);
+        memcpy(out + at * n_vocab, rows, len * n_vocab * sizeof *out);
+        free(rows);
+    }
+    for (int i = 0; i < n; i++) remora_session_free(s[i]);
+}
+
+static const way ways[] = {
+    {0, 0, 0, 0},  {1, 0, 0, 0},   {7, 0, 0, 0}, {64, 0, 0, 0}, {0, 1, 0, 0},
+    {7, 1, 0, 0},  {0, 0, 10, 0},  {0, 0, 0, 1}, {0, 0, 0, 3},  {16, 0, 0, 2},
+    {64, 1, 0, 3}, {0, 50, 33, 2}, {5, 0, 3, 1},
+};
+
+static void all_ways(const tiny *t, int32_t kv_type)
+{
+    static const int32_t threads[] = {1, 2, 3, 5};
+    const size_t bytes = (size_t)N * TINY_TEXT_VOCAB * sizeof(float);
+    float *expect = malloc(bytes), *got = malloc(bytes);
+    int n_sets = 0;
+    assert_true(expect != NULL && got != NULL);
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
+        for (size_t k = 0; k < sizeof threads / sizeof threads[0]; k++) {
+            if (n_sets > 1 && threads[k] != 1 && threads[k] != 3) continue;
+            const remora_kv extra = {"x-isa", sets[i]};
+            const remora_runtime_opts o = {
+                .struct_size = sizeof o, .n_threads = threads[k], .extra = &extra, .n_extra = 1};
+            remora_runtime *rt = NULL;
+            const remora_status st = remora_runtime_create(&o, &rt, NULL);
+            if (st == REMORA_E_UNSUPPORTED) continue;
+            assert_int_equal(st, REMORA_OK);
+            remora_model *m = host_open(rt, &t->source);
+            n_sets += k == 0;
+            for (size_t w = 0; w < sizeof ways / sizeof ways[0]; w++) {
+                const int first = n_sets == 1 && k == 0 && w == 0;
+                run(m, kv_type, &ways[w], first ? expect : got);
+                if (first) continue;
+                if (memcmp(got, expect, bytes) != 0)
+                    fail_msg("differs: %s, %d threads, way %zu", sets[i], threads[k], w);
+            }
+            remora_model_free(m);
+            remora_runtime_free(rt);
+        }
+    assert_true(n_sets >= 1);
+    free(expect);
+    free(got);
+}
+
+static void v3(void **state)
+{
+    tiny t;
+    (void)state;
+    tiny_make(&t, NULL);
+    all_ways(&t, REMORA_KV_F32);
+    all_ways(&t, REMORA_KV_BF16);
+    tiny_free(&t);
+}
+
+static void v2_and_dtypes(void **state)
+{
+    static const char *const dtypes[] = {"F16", "F32"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        tiny t;
+        tiny_make(&t, &(tiny_opts){.v2 = 1, .dtype = dtypes[i], .width = 37});
+        all_ways(&t, REMORA_KV_F32);
+        tiny_free(&t);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(v3), cmocka_unit_test(v2_and_dtypes)};
+    return cmocka_run_group_tests_name("P22", tests, NULL, NULL);
+}
