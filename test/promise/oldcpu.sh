@@ -1,0 +1,29 @@
+#!/bin/sh
+# P14: the whole library on emulated x86-64 processors of all ages: no instruction that they lack, the kernel set that
+# they can do, and the result of this machine to the bit. Argument: the program. Exit 77 (skipped) without the emulator.
+set -eu
+command -v qemu-x86_64 >/dev/null || exit 77
+program=$1
+result() { # model or nothing
+    here=$("$program" best "$@")
+    echo "${here#* }"
+}
+check() { # processor, kernel set, result, model or nothing
+    cpu=$1 expect="$2 $3"
+    shift 3
+    got=$(qemu-x86_64 -cpu "$cpu" "$program" best "$@" 2>/dev/null)
+    if [ "$got" != "$expect" ]; then
+        echo "$cpu: $got, expected $expect" >&2
+        exit 1
+    fi
+}
+made_up=$(result)
+check Conroe ref "$made_up"
+check SandyBridge ref "$made_up"
+check Haswell avx2 "$made_up"
+model=${REMORA_MODELS:-}/fixtures/v2-lite
+if [ -f "$model/config.json" ]; then
+    check Nehalem ref "$(result "$model")" "$model"
+else
+    check Nehalem ref "$made_up"
+fi
