@@ -75,7 +75,7 @@ remora_status remora_model_estimate(remora_runtime *rt, const remora_source *src
     RMR_IN(remora_model_opts, o, opts, err);
     RMR_IN(remora_session_opts, so, sopts, err);
     RMR_TRY(check_opts(&o, err));
-    o.flags |= REMORA_MODEL_NO_WEIGHTS;
+    o.flags |= REMORA_MODEL_NO_WEIGHTS | RMR_MODEL_NO_TENSORS;
     o.host_budget = 0;
     RMR_TRY(open_model(rt, &s, &o, &m, err));
     const remora_status st = rmr_session_estimate(m, &so, n_sessions, &e, err);
@@ -134,9 +134,8 @@ remora_status remora_model_meta(const remora_model *m, const char *key, char *bu
                                 size_t *n)
 {
     if (m == NULL || key == NULL) return REMORA_E_ARG;
-    for (size_t i = 0; i < m->meta.n; i++)
-        if (strcmp(m->meta.items[i].key, key) == 0)
-            return give_text(m->meta.items[i].value, buf, cap, n);
+    const char *value = rmr_meta_find(&m->meta, key);
+    if (value != NULL) return give_text(value, buf, cap, n);
     return REMORA_E_NOT_FOUND;
 }
 

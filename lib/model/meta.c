@@ -57,6 +57,53 @@ remora_status rmr_meta_add_json(rmr_mem *mem, rmr_meta *meta, const json_t *conf
     return REMORA_OK;
 }
 
+/* "BF16 [512, 256]" */
+static void tensor_text(const rmr_tensor *t, char *buf, size_t cap)
+{
+    size_t at = (size_t)snprintf(buf, cap, "%s [", rmr_dtype_name(t->dtype));
+    for (uint32_t i = 0; i < t->n_dims && at < cap; i++)
+        at += (size_t)snprintf(buf + at, cap - at, "%s%llu", i > 0 ? ", " : "",
+                               (unsigned long long)t->dims[i]);
+    if (at < cap) snprintf(buf + at, cap - at, "]");
+}
+
+remora_status rmr_meta_add_tensors(rmr_mem *mem, rmr_meta *meta, const rmr_checkpoint *ck,
+                                   remora_error *err)
+{
+    enum { PREFIX = 7 };
+    char *key = rmr_alloc(mem, PREFIX + RMR_MAX_TENSOR_NAME + 1);
+    remora_status st = REMORA_OK;
+    if (key == NULL) return rmr_error_nomem(err, "metadata", RMR_MAX_TENSOR_NAME);
+    memcpy(key, "tensor.", PREFIX);
+    meta->sorted_from = meta->n;
+    for (uint64_t i = 0; i < rmr_checkpoint_count(ck) && st >= 0; i++) {
+        char value[256];
+        const rmr_tensor *t = rmr_checkpoint_at(ck, i);
+        memcpy(key + PREFIX, t->name, strlen(t->name) + 1);
+        tensor_text(t, value, sizeof value);
+        st = rmr_meta_add(mem, meta, key, value, err);
+    }
+    rmr_free(mem, key, PREFIX + RMR_MAX_TENSOR_NAME + 1);
+    return st;
+}
+
+const char *rmr_meta_find(const rmr_meta *meta, const char *key)
+{
+    size_t lo = meta->sorted_from > 0 ? meta->sorted_from : meta->n, hi = meta->n;
+    for (size_t i = 0; i < lo; i++)
+        if (strcmp(meta->items[i].key, key) == 0) return meta->items[i].value;
+    while (lo < hi) {
+        const size_t mid = (lo + hi) / 2;
+        const int c = strcmp(meta->items[mid].key, key);
+        if (c == 0) return meta->items[mid].value;
+        if (c < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return NULL;
+}
+
 void rmr_meta_free(rmr_mem *mem, rmr_meta *meta)
 {
     for (size_t i = 0; i < meta->n; i++) {

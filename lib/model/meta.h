@@ -1,10 +1,11 @@
-/* The model's metadata as text: the scalar fields of config.json. */
+/* The model's metadata as text: the scalar fields of config.json and, for inspection, the tensors.
+ */
 #ifndef RMR_META_H
 #define RMR_META_H
 
 #include <jansson.h>
 
-#include "mem.h"
+#include "safetensors.h"
 
 typedef struct rmr_meta_item {
     char *key, *value;
@@ -13,6 +14,7 @@ typedef struct rmr_meta_item {
 typedef struct rmr_meta {
     rmr_meta_item *items;
     size_t n, cap;
+    size_t sorted_from; /* items from here on are in the order of their keys */
 } rmr_meta;
 
 /* Add "config.<field>" for every number, boolean and string of the object. */
@@ -20,6 +22,13 @@ remora_status rmr_meta_add_json(rmr_mem *mem, rmr_meta *meta, const json_t *conf
                                 remora_error *err);
 remora_status rmr_meta_add(rmr_mem *mem, rmr_meta *meta, const char *key, const char *value,
                            remora_error *err);
+/* "tensor.<name>" for every tensor of the checkpoint: "BF16 [512, 256]". The last items to be
+ * added. */
+remora_status rmr_meta_add_tensors(rmr_mem *mem, rmr_meta *meta, const rmr_checkpoint *ck,
+                                   remora_error *err);
+
+/* NULL when there is no such key. */
+const char *rmr_meta_find(const rmr_meta *meta, const char *key);
 void rmr_meta_free(rmr_mem *mem, rmr_meta *meta);
 
 #endif

@@ -113,7 +113,8 @@ static remora_status open_steps(opening *o)
     if (o->opts->flags & REMORA_MODEL_NO_WEIGHTS) {
         m->weight_bytes = o->plan.weight_bytes;
         m->mapped_bytes = o->plan.mapped_bytes;
-        return REMORA_OK;
+        if (o->opts->flags & RMR_MODEL_NO_TENSORS) return REMORA_OK;
+        return rmr_meta_add_tensors(mem, &m->meta, o->ck, o->err);
     }
     RMR_TRY(rmr_load_weights(m, o->src, &o->plan, o->opts, o->err));
     m->has_weights = 1;

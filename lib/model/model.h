@@ -50,6 +50,10 @@ struct remora_model {
     void (*exec_free)(void *exec);
 };
 
+/* Internal flag of remora_model_opts: with NO_WEIGHTS, leave the tensors out of the metadata (the
+ * estimate counts what a model keeps, and a model with weights does not keep their names). */
+#define RMR_MODEL_NO_TENSORS 0x80000000u
+
 /* `src` and `opts` are full structs of this version. */
 remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
                              const remora_model_opts *opts, remora_model **out, remora_error *err);
