@@ -1,0 +1,267 @@
+/* P19: any byte string as model or tokenizer gives a status, in bounded time and memory. Here every
+ * byte of a small model's files is changed and every length tried; random bytes are the business of
+ * test/fuzz. What opens after all must work: sessions, evaluation, text.
+ *
+ * Memory: at most twice the files and 16 MB beside what the model needs when it is whole. That
+ * holds the library to it that no number in a file is believed before it was checked. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "host.h"
+#include "tiny.h"
+
+typedef struct fixture {
+    tiny t;
+    tmem mem;
+    remora_runtime *rt;
+    long long bound;
+    long opened, refused;
+} fixture;
+
+static int setup(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    tiny_make(&f->t, &(tiny_opts){.layers = 2, .context = 96});
+    f->rt = host_runtime(&f->mem, 1, NULL);
+    f->bound = 16 << 20;
+    for (uint64_t i = 0; i < f->t.n; i++) f->bound += 2 * (long long)f->t.blobs[i].size;
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture *f = *state;
+    remora_runtime_free(f->rt);
+    tiny_free(&f->t);
+    free(f);
+    return 0;
+}
+
+/* A model that opened is used. Any status is legal, but the numbers must be real ones. */
+static void use(remora_model *m)
+{
+    const remora_token ids[] = {1, 2, 3};
+    remora_token text_ids[64];
+    remora_session *s = NULL;
+    remora_detok d = {{0}};
+    char out[256];
+    size_t n, n_vocab;
+    const float *row;
+    const remora_session_opts o = {.struct_size = sizeof o, .capacity = 8, .chunk = 8};
+    if (remora_tokenize(m, "the 1 and\xff", 10, REMORA_TEXT_BOS, text_ids, 64, &n) == REMORA_OK)
+        (void)remora_detok_push(m, &d, text_ids, n, out, sizeof out, &n);
+    if (remora_session_create(m, &o, &s, NULL) < 0) return;
+    if (remora_session_append(s, ids, 3, REMORA_WANT_LAST) == REMORA_OK &&
+        remora_eval(&s, 1, NULL, NULL) == REMORA_OK)
+        assert_int_equal(remora_session_logits(s, 0, &row, &n_vocab), REMORA_OK);
+    remora_session_free(s);
+}
+
+/* Open with blob `which` replaced. */
+static remora_status try_open(fixture *f, size_t which, const void *data, size_t size)
+{
+    remora_blob blobs[4];
+    remora_error err = HOST_ERROR;
+    remora_model *m = NULL;
+    remora_source src = f->t.source;
+    const long long before = atomic_load(&f->mem.bytes);
+    memcpy(blobs, f->t.blobs, sizeof blobs);
+    blobs[which].data = data;
+    blobs[which].size = size;
+    src.blobs = blobs;
+    atomic_store(&f->mem.peak, before);
+    const remora_status st = remora_model_open(f->rt, &src, NULL, &m, &err);
+    assert_true(atomic_load(&f->mem.peak) - before <= f->bound);
+    if (st < 0) {
+        assert_null(m);
+        assert_true(st == REMORA_E_FORMAT || st == REMORA_E_UNSUPPORTED ||
+                    st == REMORA_E_NOT_FOUND);
+        assert_int_equal(err.code, st);
+        assert_true(strlen(err.message) > 3); /* it says what */
+        f->refused++;
+    } else {
+        use(m);
+        remora_model_free(m);
+        f->opened++;
+    }
+    assert_int_equal(atomic_load(&f->mem.bytes), before);
+    assert_int_equal(atomic_load(&f->mem.damage), 0);
+    return st;
+}
+
+/* The first n bytes of a file, each changed in four ways. */
+static void flip(fixture *f, size_t which, size_t n)
+{
+    static const unsigned char with[] = {0x01, 0x10, 0x80, 0xFF};
+    const remora_blob *b = &f->t.blobs[which];
+    unsigned char *copy = malloc(b->size);
+    assert_non_null(copy);
+    memcpy(copy, b->data, b->size);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < sizeof with; k++) {
+            copy[i] ^= with[k];
+            (void)try_open(f, which, copy, b->size);
+            copy[i] ^= with[k];
+        }
+    free(copy);
+}
+
+/* Digits become other digits, and longer and shorter numbers: the values that are well formed and
+ * wrong. */
+static void renumber(fixture *f, size_t which, size_t n)
+{
+    static const char *const with[] = {
+        "0",   "1",   "-1",   "3", "99", "2147483648", "18446744073709551616",
+        "1e9", "0.5", "null", "[]"};
+    const remora_blob *b = &f->t.blobs[which];
+    const char *s = b->data;
+    char *copy = malloc(b->size + 64);
+    assert_non_null(copy);
+    for (size_t i = 1; i < n; i++) {
+        if (s[i] < '0' || s[i] > '9' || !strchr(":[,", s[i - 1])) continue;
+        size_t end = i;
+        while (end < b->size && strchr("0123456789.e+-", s[end]) != NULL) end++;
+        for (size_t k = 0; k < sizeof with / sizeof with[0]; k++) {
+            const size_t len = strlen(with[k]);
+            memcpy(copy, s, i);
+            memcpy(copy + i, with[k], len);
+            memcpy(copy + i + len, s + end, b->size - end);
+            (void)try_open(f, which, copy, b->size - (end - i) + len);
+        }
+    }
+    free(copy);
+}
+
+/* Every length up to n, in memory of just that size, so that a byte too far is seen. */
+static void truncate_all(fixture *f, size_t which, size_t n)
+{
+    const remora_blob *b = &f->t.blobs[which];
+    for (size_t len = 0; len < n; len++) {
+        void *copy = malloc(len > 0 ? len : 1);
+        assert_non_null(copy);
+        memcpy(copy, b->data, len);
+        (void)try_open(f, which, copy, len);
+        free(copy);
+    }
+}
+
+static size_t index_of(const fixture *f, const char *name)
+{
+    return (size_t)(tiny_blob(&f->t, name) - f->t.blobs);
+}
+
+static void config(void **state)
+{
+    fixture *f = *state;
+    const size_t k = index_of(f, "config.json");
+    flip(f, k, f->t.blobs[k].size);
+    renumber(f, k, f->t.blobs[k].size);
+    f->opened = 0;
+    truncate_all(f, k, f->t.blobs[k].size);
+    assert_int_equal(f->opened, 0);
+}
+
+static void header(void **state)
+{
+    fixture *f = *state;
+    const size_t k = index_of(f, "model.safetensors");
+    uint64_t n;
+    memcpy(&n, f->t.blobs[k].data, 8);
+    flip(f, k, 8 + (size_t)n);
+    f->opened = 0;
+    truncate_all(f, k, 8 + (size_t)n + 16);
+    truncate_all(f, k, 8 + (size_t)n);
+    assert_int_equal(f->opened, 0);
+}
+
+/* Numbers of the header that are wrong without being malformed. The length in front is kept right
+ * by padding, which JSON allows at the end. */
+static void header_numbers(void **state)
+{
+    static const char *const with[] = {
+        "0", "1", "7", "8", "4096", "4294967296", "9223372036854775808", "-1", "1.5", "[]"};
+    fixture *f = *state;
+    const size_t k = index_of(f, "model.safetensors");
+    const remora_blob *b = &f->t.blobs[k];
+    const char *s = (const char *)b->data + 8;
+    uint64_t n;
+    memcpy(&n, b->data, 8);
+    char *copy = malloc(b->size + 64);
+    assert_non_null(copy);
+    f->opened = 0;
+    for (size_t i = 1; i < n; i++) {
+        if (s[i] < '0' || s[i] > '9' || (s[i - 1] != '[' && s[i - 1] != ',')) continue;
+        size_t end = i;
+        while (s[end] >= '0' && s[end] <= '9') end++;
+        for (size_t w = 0; w < sizeof with / sizeof with[0]; w++) {
+            const size_t len = strlen(with[w]);
+            if (len == end - i && memcmp(with[w], s + i, len) == 0) continue;
+            const uint64_t head = n - (end - i) + len;
+            memcpy(copy, &head, 8);
+            memcpy(copy + 8, s, i);
+            memcpy(copy + 8 + i, with[w], len);
+            memcpy(copy + 8 + i + len, s + end, b->size - 8 - end);
+            (void)try_open(f, k, copy, b->size - (end - i) + len);
+        }
+    }
+    assert_int_equal(f->opened, 0); /* every number in it matters */
+    free(copy);
+}
+
+/* Weights may be anything: infinities, NaN. */
+static void weights(void **state)
+{
+    fixture *f = *state;
+    const size_t k = index_of(f, "model.safetensors");
+    const remora_blob *b = &f->t.blobs[k];
+    uint64_t n, seed = 1;
+    unsigned char *copy = malloc(b->size);
+    assert_non_null(copy);
+    memcpy(&n, b->data, 8);
+    for (int run = 0; run < 20; run++) {
+        memcpy(copy, b->data, b->size);
+        for (size_t i = 8 + (size_t)n; i < b->size; i++)
+            if (run > 2)
+                copy[i] = (unsigned char)host_random(&seed);
+            else
+                copy[i] = run == 0 ? 0 : run == 1 ? 0xFF : 0x7F;
+        assert_int_equal(try_open(f, k, copy, b->size), REMORA_OK);
+    }
+    free(copy);
+}
+
+static void tokenizer(void **state)
+{
+    fixture *f = *state;
+    const size_t k = index_of(f, "tokenizer.json");
+    flip(f, k, f->t.blobs[k].size);
+    renumber(f, k, f->t.blobs[k].size);
+    f->opened = 0;
+    truncate_all(f, k, f->t.blobs[k].size);
+    assert_int_equal(f->opened, 0);
+}
+
+static void tokenizer_config(void **state)
+{
+    fixture *f = *state;
+    const size_t k = index_of(f, "tokenizer_config.json");
+    flip(f, k, f->t.blobs[k].size);
+    f->opened = 0;
+    truncate_all(f, k, f->t.blobs[k].size);
+    assert_int_equal(f->opened, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(config),  cmocka_unit_test(header),    cmocka_unit_test(header_numbers),
+        cmocka_unit_test(weights), cmocka_unit_test(tokenizer), cmocka_unit_test(tokenizer_config),
+    };
+    return cmocka_run_group_tests_name("P19", tests, setup, teardown);
+}
