@@ -12,20 +12,19 @@ uint64_t rmr_kv_page_cost(rmr_backend *be, uint64_t page_bytes)
     return be->ops->buffer_bytes(be, page_bytes) + sizeof(rmr_page);
 }
 
-static rmr_page *page_new(rmr_kv *kv, remora_error *err)
+static remora_status page_new(rmr_kv *kv, rmr_page **out, remora_error *err)
 {
     rmr_page *p = rmr_alloc(kv->mem, sizeof *p);
-    if (p == NULL) {
-        rmr_error_nomem(err, "cache page", sizeof *p);
-        return NULL;
-    }
+    if (p == NULL) return rmr_error_nomem(err, "cache page", sizeof *p);
     atomic_init(&p->refs, 1);
-    if (kv->be->ops->buffer_create(kv->be, kv->page_bytes, &p->buffer, err) < 0) {
+    const remora_status st = kv->be->ops->buffer_create(kv->be, kv->page_bytes, &p->buffer, err);
+    if (st < 0) {
         rmr_free(kv->mem, p, sizeof *p);
-        return NULL;
+        return st;
     }
     atomic_fetch_add_explicit(kv->live, kv->page_bytes, memory_order_relaxed);
-    return p;
+    *out = p;
+    return REMORA_OK;
 }
 
 static void page_unref(rmr_kv *kv, rmr_page *p)
@@ -43,16 +42,21 @@ static int page_shared(rmr_page *p)
 
 /* A new page; with the contents of another when any of its first n tokens are to be kept. Rows of
  * one layer lie together, so one copy of the whole page is cheaper than one for each layer. */
-static rmr_page *page_copy(rmr_kv *kv, const rmr_page *from, uint32_t n, remora_error *err)
+static remora_status page_copy(rmr_kv *kv, const rmr_page *from, uint32_t n, rmr_page **out,
+                               remora_error *err)
 {
-    rmr_page *p = page_new(kv, err);
-    if (p == NULL) return NULL;
-    if (n > 0 &&
-        kv->be->ops->buffer_copy(kv->be, p->buffer, 0, from->buffer, 0, kv->page_bytes, err) < 0) {
-        page_unref(kv, p);
-        return NULL;
+    rmr_page *p;
+    RMR_TRY(page_new(kv, &p, err));
+    if (n > 0) {
+        const remora_status st =
+            kv->be->ops->buffer_copy(kv->be, p->buffer, 0, from->buffer, 0, kv->page_bytes, err);
+        if (st < 0) {
+            page_unref(kv, p);
+            return st;
+        }
     }
-    return p;
+    *out = p;
+    return REMORA_OK;
 }
 
 remora_status rmr_kv_init(rmr_kv *kv, rmr_mem *mem, rmr_backend *be, uint64_t page_bytes,
@@ -81,8 +85,8 @@ static remora_status unshare(rmr_kv *kv, uint64_t from, uint64_t to, remora_erro
     for (size_t i = (size_t)(from / RMR_PAGE_TOKENS); i < kv->n && i * RMR_PAGE_TOKENS < to; i++) {
         if (!page_shared(kv->pages[i])) continue;
         const uint64_t first = (uint64_t)i * RMR_PAGE_TOKENS;
-        rmr_page *p = page_copy(kv, kv->pages[i], from > first ? (uint32_t)(from - first) : 0, err);
-        if (p == NULL) return REMORA_E_NOMEM;
+        rmr_page *p;
+        RMR_TRY(page_copy(kv, kv->pages[i], from > first ? (uint32_t)(from - first) : 0, &p, err));
         page_unref(kv, kv->pages[i]);
         kv->pages[i] = p;
     }
@@ -92,16 +96,14 @@ static remora_status unshare(rmr_kv *kv, uint64_t from, uint64_t to, remora_erro
 remora_status rmr_kv_reserve(rmr_kv *kv, uint64_t from, uint64_t to, remora_error *err)
 {
     const size_t before = kv->n;
+    remora_status st = REMORA_OK;
     if (rmr_kv_pages(to) > kv->max) RMR_FAIL(err, REMORA_E_FULL, "cache capacity reached");
-    while (kv->n < rmr_kv_pages(to)) {
-        rmr_page *p = page_new(kv, err);
-        if (p == NULL) {
-            rmr_kv_trim(kv, (uint64_t)before * RMR_PAGE_TOKENS);
-            return REMORA_E_NOMEM;
-        }
-        kv->pages[kv->n++] = p;
+    while (st >= 0 && kv->n < rmr_kv_pages(to)) {
+        rmr_page *p;
+        st = page_new(kv, &p, err);
+        if (st >= 0) kv->pages[kv->n++] = p;
     }
-    const remora_status st = unshare(kv, from, to, err);
+    if (st >= 0) st = unshare(kv, from, to, err);
     if (st < 0) rmr_kv_trim(kv, (uint64_t)before * RMR_PAGE_TOKENS);
     return st;
 }
@@ -120,8 +122,8 @@ remora_status rmr_kv_fork(rmr_kv *dst, const rmr_kv *src, uint64_t n, remora_err
         dst->pages[dst->n++] = src->pages[i];
     }
     if (rest == 0) return REMORA_OK;
-    rmr_page *p = page_copy(dst, src->pages[full], rest, err);
-    if (p == NULL) return REMORA_E_NOMEM;
+    rmr_page *p;
+    RMR_TRY(page_copy(dst, src->pages[full], rest, &p, err));
     dst->pages[dst->n++] = p;
     return REMORA_OK;
 }
