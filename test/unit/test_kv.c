@@ -1,0 +1,444 @@
+/* The latent cache's page table: rounding, sharing, copy on write, bookkeeping, failures. A backend
+ * of buffers alone stands below it; what would be latents are numbers that name who wrote them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kv.h"
+#include "tmem.h"
+
+enum { LAYERS = 2, WIDTH = 3, CAPACITY = 320, PAGE = LAYERS * RMR_PAGE_TOKENS * WIDTH * 4 };
+
+/* ---- a backend of buffers ---- */
+
+struct rmr_buffer {
+    uint64_t bytes;
+    uint32_t *data;
+};
+
+typedef struct buffers {
+    rmr_backend base;
+    rmr_mem *mem;
+    int live;
+    remora_status create_fails, copy_fails;
+} buffers;
+
+static remora_status buffer_create(rmr_backend *be, uint64_t bytes, rmr_buffer **out,
+                                   remora_error *err)
+{
+    buffers *b = (buffers *)be;
+    if (b->create_fails < 0) RMR_FAIL(err, b->create_fails, "buffer_create fails");
+    rmr_buffer *p = rmr_alloc(b->mem, sizeof *p);
+    if (p == NULL) return rmr_error_nomem(err, "buffer", bytes);
+    *p = (rmr_buffer){bytes, rmr_alloc(b->mem, (size_t)bytes)};
+    if (p->data == NULL) {
+        rmr_free(b->mem, p, sizeof *p);
+        return rmr_error_nomem(err, "buffer", bytes);
+    }
+    b->live++;
+    *out = p;
+    return REMORA_OK;
+}
+
+static void buffer_free(rmr_backend *be, rmr_buffer *p)
+{
+    buffers *b = (buffers *)be;
+    rmr_free(b->mem, p->data, (size_t)p->bytes);
+    rmr_free(b->mem, p, sizeof *p);
+    b->live--;
+}
+
+static uint64_t buffer_address(const rmr_buffer *p)
+{
+    return (uint64_t)(uintptr_t)p->data;
+}
+
+static uint64_t buffer_bytes(rmr_backend *be, uint64_t bytes)
+{
+    (void)be;
+    return bytes + sizeof(rmr_buffer);
+}
+
+static remora_status buffer_copy(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off,
+                                 const rmr_buffer *src, uint64_t src_off, uint64_t n,
+                                 remora_error *err)
+{
+    const buffers *b = (buffers *)be;
+    if (b->copy_fails < 0) RMR_FAIL(err, b->copy_fails, "buffer_copy fails");
+    assert_true(dst_off + n <= dst->bytes && src_off + n <= src->bytes);
+    memcpy((char *)dst->data + dst_off, (const char *)src->data + src_off, (size_t)n);
+    return REMORA_OK;
+}
+
+static const rmr_backend_ops buffer_ops = {.buffer_create = buffer_create,
+                                           .buffer_free = buffer_free,
+                                           .buffer_address = buffer_address,
+                                           .buffer_bytes = buffer_bytes,
+                                           .buffer_copy = buffer_copy};
+
+/* ---- the bed ---- */
+
+typedef struct bed {
+    tmem t;
+    rmr_mem mem;
+    buffers be;
+    atomic_uint_least64_t live;
+} bed;
+
+static void bed_init(bed *b)
+{
+    memset(b, 0, sizeof *b);
+    b->mem = (rmr_mem){
+        .user = &b->t, .alloc = tmem_alloc, .resize = tmem_resize, .release = tmem_release};
+    rmr_mem_init(&b->mem);
+    b->be = (buffers){.base = {&buffer_ops}, .mem = &b->mem};
+}
+
+static remora_status open_kv(bed *b, rmr_kv *kv)
+{
+    return rmr_kv_init(kv, &b->mem, &b->be.base, PAGE, RMR_ELEM_F32, CAPACITY, &b->live, NULL);
+}
+
+static int setup(void **state)
+{
+    bed *b = malloc(sizeof *b);
+    assert_non_null(b);
+    bed_init(b);
+    *state = b;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    bed *b = *state;
+    const int clean = atomic_load(&b->t.blocks) == 0 && atomic_load(&b->t.damage) == 0 &&
+                      b->be.live == 0 && atomic_load(&b->live) == 0;
+    free(b);
+    return clean ? 0 : -1;
+}
+
+/* What a backend would do at a position: every layer's row of it. */
+static uint32_t *row(const rmr_kv *kv, uint64_t pos, uint32_t layer)
+{
+    uint64_t pages[CAPACITY / RMR_PAGE_TOKENS];
+    rmr_kv_addresses(kv, pos + 1, pages);
+    uint32_t *page = (uint32_t *)(uintptr_t)pages[pos / RMR_PAGE_TOKENS];
+    return page + ((size_t)layer * RMR_PAGE_TOKENS + pos % RMR_PAGE_TOKENS) * WIDTH;
+}
+
+static void write_rows(const rmr_kv *kv, uint64_t from, uint64_t to, uint32_t mark)
+{
+    for (uint64_t pos = from; pos < to; pos++)
+        for (uint32_t l = 0; l < LAYERS; l++)
+            for (uint32_t i = 0; i < WIDTH; i++)
+                row(kv, pos, l)[i] = mark * 100000 + (uint32_t)pos * 100 + l * 10 + i;
+}
+
+static int rows_are(const rmr_kv *kv, uint64_t from, uint64_t to, uint32_t mark)
+{
+    for (uint64_t pos = from; pos < to; pos++)
+        for (uint32_t l = 0; l < LAYERS; l++)
+            for (uint32_t i = 0; i < WIDTH; i++)
+                if (row(kv, pos, l)[i] != mark * 100000 + (uint32_t)pos * 100 + l * 10 + i)
+                    return 0;
+    return 1;
+}
+
+static void extend(rmr_kv *kv, uint64_t from, uint64_t to, uint32_t mark)
+{
+    assert_int_equal(rmr_kv_reserve(kv, from, to, NULL), REMORA_OK);
+    write_rows(kv, from, to, mark);
+}
+
+/* ---- tests ---- */
+
+static void pages_are_of_32_tokens(void **state)
+{
+    static const struct {
+        uint64_t to;
+        size_t pages;
+    } cases[] = {{1, 1}, {2, 1}, {31, 1}, {32, 1}, {33, 2}, {64, 2}, {65, 3}, {CAPACITY, 10}};
+    bed *b = *state;
+    rmr_kv kv;
+    uint64_t at = 0;
+    assert_int_equal(rmr_page_bytes(LAYERS, WIDTH, RMR_ELEM_F32), PAGE);
+    assert_int_equal(rmr_page_bytes(LAYERS, WIDTH, RMR_ELEM_BF16), PAGE / 2);
+    assert_int_equal(open_kv(b, &kv), REMORA_OK);
+    assert_int_equal(rmr_kv_bytes(&kv), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        extend(&kv, at, cases[i].to, 1);
+        at = cases[i].to;
+        assert_int_equal(rmr_kv_pages(at), cases[i].pages);
+        assert_int_equal(rmr_kv_bytes(&kv), cases[i].pages * PAGE);
+        assert_int_equal(rmr_kv_shared_bytes(&kv), 0);
+        assert_int_equal(atomic_load(&b->live), cases[i].pages * PAGE);
+        assert_int_equal(b->be.live, cases[i].pages);
+    }
+    assert_true(rows_are(&kv, 0, CAPACITY, 1));
+    rmr_kv_free(&kv);
+    rmr_kv_free(&kv); /* and once more: nothing is left */
+}
+
+static void capacity_is_the_limit(void **state)
+{
+    bed *b = *state;
+    remora_error err = {.struct_size = sizeof err};
+    rmr_kv kv;
+    assert_int_equal(open_kv(b, &kv), REMORA_OK);
+    extend(&kv, 0, 40, 1);
+    assert_int_equal(rmr_kv_reserve(&kv, 40, CAPACITY + 1, &err), REMORA_E_FULL);
+    assert_int_equal(rmr_kv_bytes(&kv), 2 * PAGE);
+    assert_true(rows_are(&kv, 0, 40, 1));
+    extend(&kv, 40, CAPACITY, 1);
+    rmr_kv_free(&kv);
+}
+
+static void trim_drops_whole_pages(void **state)
+{
+    bed *b = *state;
+    rmr_kv kv;
+    assert_int_equal(open_kv(b, &kv), REMORA_OK);
+    extend(&kv, 0, 100, 1);
+    rmr_kv_trim(&kv, 100);
+    assert_int_equal(rmr_kv_bytes(&kv), 4 * PAGE);
+    rmr_kv_trim(&kv, 65);
+    assert_int_equal(rmr_kv_bytes(&kv), 3 * PAGE);
+    rmr_kv_trim(&kv, 64);
+    assert_int_equal(rmr_kv_bytes(&kv), 2 * PAGE);
+    rmr_kv_trim(&kv, 33);
+    assert_int_equal(b->be.live, 2);
+    rmr_kv_trim(&kv, 200); /* more than there is */
+    assert_int_equal(b->be.live, 2);
+    assert_true(rows_are(&kv, 0, 64, 1));
+    rmr_kv_trim(&kv, 0);
+    assert_int_equal(atomic_load(&b->live), 0);
+    assert_int_equal(b->be.live, 0);
+    extend(&kv, 0, 5, 2);
+    assert_true(rows_are(&kv, 0, 5, 2));
+    rmr_kv_free(&kv);
+}
+
+static void fork_shares_full_pages(void **state)
+{
+    static const uint64_t at[] = {0, 1, 31, 32, 33, 64, 70, 95, 96};
+    bed *b = *state;
+    for (size_t i = 0; i < sizeof at / sizeof at[0]; i++) {
+        const size_t full = (size_t)(at[i] / RMR_PAGE_TOKENS),
+                     partial = at[i] % RMR_PAGE_TOKENS != 0;
+        rmr_kv a, f;
+        assert_int_equal(open_kv(b, &a), REMORA_OK);
+        assert_int_equal(open_kv(b, &f), REMORA_OK);
+        extend(&a, 0, 96, 1);
+        assert_int_equal(rmr_kv_fork(&f, &a, at[i], NULL), REMORA_OK);
+        assert_int_equal(rmr_kv_bytes(&f), (full + partial) * PAGE);
+        assert_int_equal(rmr_kv_shared_bytes(&f), full * PAGE);
+        assert_int_equal(rmr_kv_shared_bytes(&a), full * PAGE);
+        assert_int_equal(atomic_load(&b->live), (3 + partial) * PAGE); /* shared pages count once */
+        assert_true(rows_are(&f, 0, at[i], 1));
+        /* both go on: the fork's page is its own */
+        extend(&f, at[i], at[i] + 10, 2);
+        assert_true(rows_are(&a, 0, 96, 1));
+        extend(&a, 96, 110, 3);
+        assert_true(rows_are(&f, 0, at[i], 1) && rows_are(&f, at[i], at[i] + 10, 2));
+        rmr_kv_free(i % 2 == 0 ? &a : &f); /* either may go first */
+        rmr_kv *left = i % 2 == 0 ? &f : &a;
+        assert_int_equal(rmr_kv_shared_bytes(left), 0);
+        assert_true(rows_are(left, 0, at[i], 1));
+        rmr_kv_free(left);
+        assert_int_equal(atomic_load(&b->live), 0);
+    }
+}
+
+static void writing_into_shared_history_copies(void **state)
+{
+    static const uint64_t keep[] = {0, 1, 20, 31, 32, 33, 50, 63, 64};
+    bed *b = *state;
+    for (size_t i = 0; i < sizeof keep / sizeof keep[0]; i++) {
+        rmr_kv a, f;
+        assert_int_equal(open_kv(b, &a), REMORA_OK);
+        assert_int_equal(open_kv(b, &f), REMORA_OK);
+        extend(&a, 0, 96, 1);
+        assert_int_equal(rmr_kv_fork(&f, &a, 96, NULL), REMORA_OK);
+        rmr_kv_trim(&a, keep[i]);
+        extend(&a, keep[i], 90, 2);
+        assert_true(rows_are(&f, 0, 96, 1));
+        assert_true(rows_are(&a, 0, keep[i], 1) && rows_are(&a, keep[i], 90, 2));
+        assert_int_equal(rmr_kv_shared_bytes(&a), keep[i] / RMR_PAGE_TOKENS * PAGE);
+        rmr_kv_free(&f);
+        assert_true(rows_are(&a, 0, keep[i], 1) && rows_are(&a, keep[i], 90, 2));
+        rmr_kv_free(&a);
+    }
+}
+
+/* Evaluating the last token again writes a row without a trim. */
+static void rewriting_one_row_copies(void **state)
+{
+    bed *b = *state;
+    rmr_kv a, f;
+    assert_int_equal(open_kv(b, &a), REMORA_OK);
+    assert_int_equal(open_kv(b, &f), REMORA_OK);
+    extend(&a, 0, 64, 1);
+    assert_int_equal(rmr_kv_fork(&f, &a, 64, NULL), REMORA_OK);
+    extend(&f, 63, 64, 2);
+    assert_true(rows_are(&a, 0, 64, 1));
+    assert_true(rows_are(&f, 0, 63, 1) && rows_are(&f, 63, 64, 2));
+    assert_int_equal(rmr_kv_shared_bytes(&f), PAGE);
+    rmr_kv_free(&a);
+    rmr_kv_free(&f);
+}
+
+static void failures_leave_the_table(void **state)
+{
+    bed *b = *state;
+    remora_error err = {.struct_size = sizeof err};
+    rmr_kv a, f;
+    assert_int_equal(open_kv(b, &a), REMORA_OK);
+    assert_int_equal(open_kv(b, &f), REMORA_OK);
+    extend(&a, 0, 70, 1);
+    b->be.create_fails = REMORA_E_DEVICE_MEM;
+    assert_int_equal(rmr_kv_reserve(&a, 70, 200, &err), REMORA_E_DEVICE_MEM);
+    assert_int_equal(err.code, REMORA_E_DEVICE_MEM);
+    assert_int_equal(rmr_kv_fork(&f, &a, 70, &err), REMORA_E_DEVICE_MEM);
+    rmr_kv_trim(&f, 0); /* a fork that failed is freed by its caller */
+    b->be.create_fails = REMORA_OK;
+    assert_int_equal(rmr_kv_fork(&f, &a, 64, NULL), REMORA_OK);
+    b->be.copy_fails = REMORA_E_DEVICE;
+    rmr_kv_trim(&a, 40);
+    assert_int_equal(rmr_kv_reserve(&a, 40, 200, &err), REMORA_E_DEVICE);
+    assert_int_equal(err.code, REMORA_E_DEVICE);
+    assert_int_equal(rmr_kv_bytes(&a), 2 * PAGE);
+    assert_int_equal(atomic_load(&b->live), 2 * PAGE);
+    b->be.copy_fails = REMORA_OK;
+    assert_true(rows_are(&a, 0, 40, 1) && rows_are(&f, 0, 64, 1));
+    extend(&a, 40, 200, 2);
+    assert_true(rows_are(&f, 0, 64, 1));
+    rmr_kv_free(&a);
+    rmr_kv_free(&f);
+}
+
+/* ---- every allocation fails once ---- */
+
+static remora_status some_work(bed *b, rmr_kv *a, rmr_kv *f)
+{
+    RMR_TRY(open_kv(b, a));
+    RMR_TRY(open_kv(b, f));
+    const size_t none = a->n;
+    remora_status st = rmr_kv_reserve(a, 0, 100, NULL);
+    if (st < 0) {
+        assert_int_equal(a->n, none);
+        return st;
+    }
+    write_rows(a, 0, 100, 1);
+    RMR_TRY(rmr_kv_fork(f, a, 80, NULL));
+    rmr_kv_trim(a, 20);
+    const size_t before = a->n;
+    st = rmr_kv_reserve(a, 20, 150, NULL);
+    assert_true(rows_are(f, 0, 80, 1) && rows_are(a, 0, 20, 1));
+    if (st < 0) assert_int_equal(a->n, before);
+    return st;
+}
+
+static int32_t sweep_body(void *arg, tmem *t)
+{
+    bed *b = arg;
+    rmr_kv a = {0}, f = {0};
+    (void)t;
+    const remora_status st = some_work(b, &a, &f);
+    rmr_kv_free(&a);
+    rmr_kv_free(&f);
+    if (atomic_load(&b->live) != 0 || b->be.live != 0) return -1000;
+    return st;
+}
+
+static void every_allocation_fails_once(void **state)
+{
+    bed *b = *state;
+    assert_true(tmem_sweep(&b->t, sweep_body, b) > 10);
+}
+
+/* ---- many tables, any order ---- */
+
+/* What a table must hold: who wrote each position. */
+typedef struct shadow {
+    rmr_kv kv;
+    int open;
+    uint32_t mark[CAPACITY];
+    uint64_t n;
+} shadow;
+
+static uint32_t next(uint64_t *seed, uint32_t below)
+{
+    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*seed >> 33) % below;
+}
+
+static void check_all(const shadow *all, size_t n, const bed *b)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!all[i].open) continue;
+        for (uint64_t pos = 0; pos < all[i].n; pos++)
+            assert_true(rows_are(&all[i].kv, pos, pos + 1, all[i].mark[pos]));
+        assert_int_equal(rmr_kv_bytes(&all[i].kv), rmr_kv_pages(all[i].n) * PAGE);
+        bytes += rmr_kv_bytes(&all[i].kv);
+    }
+    assert_true(atomic_load(&b->live) <= bytes);
+    assert_int_equal(atomic_load(&b->live), (uint64_t)b->be.live * PAGE);
+}
+
+static void random_work_keeps_every_table(void **state)
+{
+    enum { TABLES = 5, STEPS = 600 };
+    bed *b = *state;
+    static shadow all[TABLES];
+    uint64_t seed = 4;
+    uint32_t writer = 0;
+    memset(all, 0, sizeof all);
+    for (int step = 0; step < STEPS; step++) {
+        shadow *s = &all[next(&seed, TABLES)], *from = &all[next(&seed, TABLES)];
+        const uint32_t what = next(&seed, 8);
+        if (!s->open) {
+            assert_int_equal(open_kv(b, &s->kv), REMORA_OK);
+            s->open = 1;
+            s->n = from != s && from->open ? next(&seed, (uint32_t)from->n + 1) : 0;
+            if (s->n > 0) assert_int_equal(rmr_kv_fork(&s->kv, &from->kv, s->n, NULL), REMORA_OK);
+            memcpy(s->mark, from->mark, sizeof s->mark);
+        } else if (what == 0) {
+            rmr_kv_free(&s->kv);
+            s->open = 0;
+        } else if (what < 4) {
+            s->n = next(&seed, (uint32_t)s->n + 1);
+            rmr_kv_trim(&s->kv, s->n);
+        } else {
+            const uint64_t room = CAPACITY - s->n,
+                           more = room > 0 ? next(&seed, (uint32_t)room + 1) % 50 : 0;
+            extend(&s->kv, s->n, s->n + more, ++writer);
+            for (uint64_t i = 0; i < more; i++) s->mark[s->n++] = writer;
+        }
+        if (step % 10 == 0) check_all(all, TABLES, b);
+    }
+    for (size_t i = 0; i < TABLES; i++)
+        if (all[i].open) rmr_kv_free(&all[i].kv);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(pages_are_of_32_tokens, setup, teardown),
+        cmocka_unit_test_setup_teardown(capacity_is_the_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(trim_drops_whole_pages, setup, teardown),
+        cmocka_unit_test_setup_teardown(fork_shares_full_pages, setup, teardown),
+        cmocka_unit_test_setup_teardown(writing_into_shared_history_copies, setup, teardown),
+        cmocka_unit_test_setup_teardown(rewriting_one_row_copies, setup, teardown),
+        cmocka_unit_test_setup_teardown(failures_leave_the_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_allocation_fails_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(random_work_keeps_every_table, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
