@@ -60,8 +60,9 @@ static remora_status read_yarn(const char *file, const json_t *r, double max_con
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: original_max_position_embeddings %g", file, y->orig);
     if (!(y->beta_fast > 0 && y->beta_slow > 0 && y->beta_fast < 1e6 && y->beta_slow < 1e6))
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: rope beta_fast or beta_slow is out of range", file);
-    if (!(fabs(y->mscale) < 1e3 && fabs(y->mscale_all_dim) < 1e3 && y->attention_factor >= 0 &&
-          y->attention_factor < 1e3))
+    /* not negative: an amplitude of 0 would be divided by */
+    if (!(y->mscale >= 0 && y->mscale < 1e3 && y->mscale_all_dim >= 0 && y->mscale_all_dim < 1e3 &&
+          y->attention_factor >= 0 && y->attention_factor < 1e3))
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: rope mscale or attention_factor is out of range", file);
     return REMORA_OK;
 }

@@ -169,6 +169,9 @@ static remora_status read_moe(const char *file, const json_t *c, const family *f
     if (shared > RMR_MAX_WIDTH)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: n_shared_experts x moe_intermediate_size is %llu", file,
                  (unsigned long long)shared);
+    if (!(scale > 0 && scale <= 1e6))
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: routed_scaling_factor %g is not in 0..1e6", file,
+                 scale);
     m->shared_inner = (uint32_t)shared;
     m->scale = (float)scale;
     return REMORA_OK;
