@@ -1,0 +1,475 @@
+/* config.json: what is refused and how it is named, both spellings of the rope parameters, and the
+ * YaRN tables of released models, computed independently (facts sections 3.1 and 2.4). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+#include <math.h>
+
+#include "shape.h"
+
+/* DeepSeek-V3 with smaller numbers. */
+static const char base[] = "{'model_type':'deepseek_v3','num_hidden_layers':4,'vocab_size':320,'"
+                           "hidden_size':128,'intermediate_size':192,"
+                           "'max_position_embeddings':4096,'num_attention_heads':2,'num_key_value_"
+                           "heads':2,'q_lora_rank':96,"
+                           "'kv_lora_rank':512,'qk_nope_head_dim':128,'qk_rope_head_dim':64,'v_"
+                           "head_dim':128,'n_routed_experts':16,"
+                           "'num_experts_per_tok':4,'n_shared_experts':1,'moe_intermediate_size':"
+                           "32,'first_k_dense_replace':1,"
+                           "'moe_layer_freq':1,'n_group':4,'topk_group':2,'norm_topk_prob':true,'"
+                           "routed_scaling_factor':2.5,"
+                           "'scoring_func':'sigmoid','topk_method':'noaux_tc','hidden_act':'silu','"
+                           "rms_norm_eps':1e-6,'rope_theta':10000,"
+                           "'rope_scaling':null,'attention_bias':false,'tie_word_embeddings':false,"
+                           "'num_nextn_predict_layers':1}";
+
+/* JSON with ' for ". */
+static json_t *parse(const char *text)
+{
+    char buf[4096];
+    json_error_t why;
+    const size_t n = strlen(text);
+    assert_true(n < sizeof buf);
+    for (size_t i = 0; i <= n; i++) buf[i] = (char)(text[i] == '\'' ? '"' : text[i]);
+    json_t *j = json_loads(buf, JSON_DECODE_ANY, &why);
+    if (j == NULL) fail_msg("%s: %s", buf, why.text);
+    return j;
+}
+
+/* The base with the members of `patch` in place of its own; a member 'absent' is taken away. */
+static remora_status read_patched(const char *patch, rmr_shape *out, remora_error *err)
+{
+    json_t *config = parse(base), *with = parse(patch), *v;
+    const char *key;
+    json_object_foreach(with, key, v)
+    {
+        const char *s = json_string_value(v);
+        if (s != NULL && strcmp(s, "absent") == 0)
+            json_object_del(config, key);
+        else
+            json_object_set(config, key, v);
+    }
+    const remora_status st = rmr_shape_read("config.json", config, out, err);
+    json_decref(config);
+    json_decref(with);
+    return st;
+}
+
+static void good(const char *patch, rmr_shape *out)
+{
+    remora_error err = {.struct_size = sizeof err};
+    if (read_patched(patch, out, &err) != REMORA_OK) fail_msg("%s: %s", patch, err.message);
+}
+
+typedef struct bad {
+    const char *patch;
+    const char *named; /* must be in the message */
+} bad;
+
+static void refused(const bad *cases, size_t n, remora_status expect)
+{
+    for (size_t i = 0; i < n; i++) {
+        remora_error err = {.struct_size = sizeof err};
+        rmr_shape s;
+        const remora_status st = read_patched(cases[i].patch, &s, &err);
+        if (st != expect || err.code != expect)
+            fail_msg("%s: status %d (%s), expected %d", cases[i].patch, st, err.message, expect);
+        if (strstr(err.message, cases[i].named) == NULL ||
+            strstr(err.message, "config.json") == NULL)
+            fail_msg("%s: the message does not name it: %s", cases[i].patch, err.message);
+    }
+}
+
+/* ---- what is refused ---- */
+
+static void unsupported_options(void **state)
+{
+    static const bad cases[] = {
+        {"{'model_type':'llama'}", "llama"},
+        {"{'model_type':'deepseek_v32'}", "deepseek_v32"},
+        {"{'model_type':'deepseek_v4'}", "deepseek_v4"},
+        {"{'model_type':'DEEPSEEK_V3'}", "DEEPSEEK_V3"},
+        {"{'model_type':''}", "model_type"},
+        {"{'hidden_act':'gelu'}", "hidden_act"},
+        {"{'attention_bias':true}", "attention_bias"},
+        {"{'mlp_bias':true}", "mlp_bias"},
+        {"{'quantization_config':{'quant_method':'fp8'}}", "quantization_config"},
+        {"{'quantization_config':{'quant_method':'fp8'}}", "fp8"},
+        {"{'quantization_config':7}", "quantization_config"},
+        {"{'index_topk':2048}", "index_topk"},
+        {"{'use_mla_scale':true}", "use_mla_scale"},
+        {"{'mla_scale_q_lora':true}", "mla_scale_q_lora"},
+        {"{'llama_4_scaling_beta':0.1}", "llama_4_scaling_beta"},
+        {"{'sliding_window':4096}", "sliding_window"},
+        {"{'swiglu_limit':10.0}", "swiglu_limit"},
+        {"{'compress_ratios':[0,4]}", "compress_ratios"},
+        {"{'topk_method':'greedy'}", "topk_method"},
+        {"{'topk_method':'group_limited_greedy'}", "topk_method"},
+        {"{'topk_method':'other'}", "other"},
+        {"{'scoring_func':'softmax'}", "scoring_func"},
+        {"{'scoring_func':'sqrtsoftplus'}", "sqrtsoftplus"},
+        {"{'num_key_value_heads':1}", "num_key_value_heads"},
+        {"{'mlp_layer_types':['dense','sparse','dense','sparse']}", "mlp_layer_types[2]"},
+        {"{'mlp_layer_types':['dense','sparse','other','sparse']}", "mlp_layer_types[2]"},
+        {"{'rope_interleave':false}", "rope_interleave"},
+        {"{'rope_scaling':{'type':'linear','factor':2}}", "linear"},
+        {"{'rope_scaling':{'type':'dynamic','factor':2}}", "dynamic"},
+        {"{'rope_parameters':{'rope_type':'llama3','factor':2}}", "llama3"},
+        {"{'rope_scaling':{'type':'yarn','factor':2,'truncate':false}}", "truncate"},
+    };
+    (void)state;
+    refused(cases, sizeof cases / sizeof cases[0], REMORA_E_UNSUPPORTED);
+}
+
+/* Every number that must be there, and every number at all, with values that no model has. */
+static void numbers_out_of_range(void **state)
+{
+    static const char *const required[] = {"num_hidden_layers",
+                                           "vocab_size",
+                                           "hidden_size",
+                                           "intermediate_size",
+                                           "max_position_embeddings",
+                                           "num_attention_heads",
+                                           "kv_lora_rank",
+                                           "qk_nope_head_dim",
+                                           "qk_rope_head_dim",
+                                           "v_head_dim",
+                                           "num_experts_per_tok",
+                                           "moe_intermediate_size"};
+    static const char *const optional[] = {"q_lora_rank",
+                                           "num_key_value_heads",
+                                           "n_routed_experts",
+                                           "n_shared_experts",
+                                           "first_k_dense_replace",
+                                           "moe_layer_freq",
+                                           "n_group",
+                                           "topk_group",
+                                           "num_nextn_predict_layers"};
+    static const char *const values[] = {"-1",
+                                         "1.5",
+                                         "'8'",
+                                         "[8]",
+                                         "true",
+                                         "1e9",
+                                         "2147483648",
+                                         "4294967297",
+                                         "9223372036854775807",
+                                         "-9223372036854775808"};
+    enum {
+        N_VALUES = sizeof values / sizeof values[0],
+        N_REQUIRED = sizeof required / sizeof required[0]
+    };
+    char patch[128];
+    (void)state;
+    for (size_t k = 0; k < N_REQUIRED + sizeof optional / sizeof optional[0]; k++) {
+        const char *key = k < N_REQUIRED ? required[k] : optional[k - N_REQUIRED];
+        for (size_t i = 0; i < N_VALUES; i++) {
+            snprintf(patch, sizeof patch, "{'%s':%s}", key, values[i]);
+            refused(&(bad){patch, key}, 1, REMORA_E_FORMAT);
+        }
+        if (k >= N_REQUIRED) continue;
+        static const char *const none[] = {"0", "null", "'absent'"};
+        for (size_t i = 0; i < 3; i++) {
+            snprintf(patch, sizeof patch, "{'%s':%s}", key, none[i]);
+            refused(&(bad){patch, key}, 1, REMORA_E_FORMAT);
+        }
+    }
+}
+
+static void inconsistent_or_wrong(void **state)
+{
+    static const bad cases[] = {
+        {"{'model_type':'absent'}", "model_type"},
+        {"{'model_type':7}", "model_type"},
+        {"{'model_type':null}", "model_type"},
+        {"{'num_experts_per_tok':17}", "num_experts_per_tok"},
+        {"{'num_experts_per_tok':9}", "num_experts_per_tok"}, /* two groups hold eight */
+        {"{'n_group':3}", "n_group"},
+        {"{'n_group':17}", "n_group"},
+        {"{'n_group':0}", "n_group"},
+        {"{'topk_group':5}", "topk_group"},
+        {"{'topk_group':0}", "topk_group"},
+        {"{'q_lora_rank':0}", "q_lora_rank"},
+        {"{'qk_rope_head_dim':63}", "qk_rope_head_dim"},
+        {"{'qk_rope_head_dim':514}", "qk_rope_head_dim"},
+        {"{'first_k_dense_replace':5}", "first_k_dense_replace"},
+        {"{'moe_layer_freq':0}", "moe_layer_freq"},
+        {"{'num_hidden_layers':1025}", "num_hidden_layers"},
+        {"{'n_shared_experts':1024,'moe_intermediate_size':1048576}", "n_shared_experts"},
+        {"{'rms_norm_eps':-1e-6}", "rms_norm_eps"},
+        {"{'rms_norm_eps':1}", "rms_norm_eps"},
+        {"{'rms_norm_eps':'1e-6'}", "rms_norm_eps"},
+        {"{'routed_scaling_factor':0}", "routed_scaling_factor"},
+        {"{'routed_scaling_factor':-2.5}", "routed_scaling_factor"},
+        {"{'routed_scaling_factor':1e39}", "routed_scaling_factor"},
+        {"{'routed_scaling_factor':null,'norm_topk_prob':1}", "norm_topk_prob"},
+        {"{'tie_word_embeddings':'no'}", "tie_word_embeddings"},
+        {"{'attention_bias':'no'}", "attention_bias"},
+        {"{'hidden_act':7}", "hidden_act"},
+        {"{'scoring_func':['sigmoid']}", "scoring_func"},
+        {"{'mlp_layer_types':['dense','sparse']}", "mlp_layer_types"},
+        {"{'mlp_layer_types':'sparse'}", "mlp_layer_types"},
+        {"{'rope_theta':0}", "rope_theta"},
+        {"{'rope_theta':1}", "rope_theta"},
+        {"{'rope_theta':-10000}", "rope_theta"},
+        {"{'rope_theta':1e13}", "rope_theta"},
+        {"{'rope_theta':'10000'}", "rope_theta"},
+        {"{'rope_parameters':{'rope_theta':0.5}}", "rope_theta"},
+        {"{'rope_scaling':'yarn'}", "rope_scaling"},
+        {"{'rope_scaling':['yarn']}", "rope_scaling"},
+        {"{'rope_scaling':{'type':7}}", "type"},
+        {"{'rope_scaling':{'type':'yarn'}}", "factor"},
+        {"{'rope_scaling':{'type':'yarn','factor':0.5}}", "factor"},
+        {"{'rope_scaling':{'type':'yarn','factor':1e7}}", "factor"},
+        {"{'rope_scaling':{'type':'yarn','factor':'40'}}", "factor"},
+        {"{'rope_scaling':{'type':'yarn','factor':2,'original_max_position_embeddings':0}}",
+         "original_max_position_embeddings"},
+        {"{'rope_scaling':{'type':'yarn','factor':2,'original_max_position_embeddings':-4096}}",
+         "original_max_position_embeddings"},
+        {"{'rope_scaling':{'type':'yarn','factor':2,'beta_fast':0}}", "beta_fast"},
+        {"{'rope_scaling':{'type':'yarn','factor':2,'beta_slow':-1}}", "beta_slow"},
+        {"{'rope_scaling':{'type':'yarn','factor':2,'mscale':1e4}}", "mscale"},
+        {"{'rope_scaling':{'type':'yarn','factor':22026,'mscale':1,'mscale_all_dim':-1}}",
+         "mscale"},
+        {"{'rope_scaling':{'type':'yarn','factor':2,'attention_factor':-1}}", "attention_factor"},
+        {"{'rope_scaling':{'type':'yarn','factor':2,'truncate':1}}", "truncate"},
+    };
+    (void)state;
+    refused(cases, sizeof cases / sizeof cases[0], REMORA_E_FORMAT);
+}
+
+/* ---- what is read ---- */
+
+static void the_base_is_read(void **state)
+{
+    rmr_shape s;
+    (void)state;
+    good("{}", &s);
+    assert_string_equal(s.family, "deepseek_v3");
+    assert_int_equal(s.n_layers, 4);
+    assert_int_equal(s.n_vocab, 320);
+    assert_int_equal(s.n_hidden, 128);
+    assert_int_equal(s.inner, 192);
+    assert_int_equal(s.max_context, 4096);
+    assert_int_equal(s.q_rank, 96);
+    assert_int_equal(s.n_mtp, 1);
+    assert_int_equal(s.mla.heads, 2);
+    assert_int_equal(s.mla.rank, 512);
+    assert_int_equal(s.mla.nope, 128);
+    assert_int_equal(s.mla.rope, 64);
+    assert_int_equal(s.mla.v, 128);
+    assert_int_equal(s.moe.gate, RMR_GATE_SIGMOID);
+    assert_int_equal(s.moe.n_experts, 16);
+    assert_int_equal(s.moe.n_used, 4);
+    assert_int_equal(s.moe.n_group, 4);
+    assert_int_equal(s.moe.topk_group, 2);
+    assert_int_equal(s.moe.norm_topk, 1);
+    assert_int_equal(s.moe.inner, 32);
+    assert_int_equal(s.moe.shared_inner, 32);
+    assert_true(s.moe.scale == 2.5f && s.eps == 1e-6f && s.rope_amp == 1.0f);
+    assert_true(s.gate_bias && !s.tied);
+    assert_int_equal(rmr_shape_kv_width(&s), 576);
+    assert_true(!rmr_shape_is_moe(&s, 0) && rmr_shape_is_moe(&s, 1) && rmr_shape_is_moe(&s, 3));
+}
+
+/* What a silent file means differs by family. */
+static void defaults_of_the_families(void **state)
+{
+#define SILENT                                                                                     \
+    "'topk_method':'absent','scoring_func':'absent','norm_topk_prob':'absent','q_lora_rank':null"
+    rmr_shape s;
+    (void)state;
+    good("{'model_type':'deepseek_v2'," SILENT "}", &s);
+    assert_int_equal(s.moe.gate, RMR_GATE_SOFTMAX);
+    assert_int_equal(s.moe.norm_topk, 0);
+    assert_int_equal(s.moe.n_group, 1); /* greedy looks at no groups */
+    assert_int_equal(s.gate_bias, 0);
+    assert_int_equal(s.q_rank, 0);
+    good("{'model_type':'deepseek_v2','topk_method':'group_limited_greedy','scoring_func':'softmax'"
+         "}",
+         &s);
+    assert_int_equal(s.moe.gate, RMR_GATE_SOFTMAX_GROUP);
+    assert_int_equal(s.moe.n_group, 4);
+    static const char *const v3_like[] = {"deepseek_v3", "kimi_k2", "glm4_moe_lite"};
+    for (size_t i = 0; i < 3; i++) {
+        char patch[256];
+        snprintf(patch, sizeof patch, "{'model_type':'%s'," SILENT "}", v3_like[i]);
+        good(patch, &s);
+        assert_int_equal(s.moe.gate, RMR_GATE_SIGMOID);
+        assert_int_equal(s.moe.norm_topk, 1);
+        assert_int_equal(s.gate_bias, 1);
+    }
+    good("{'n_routed_experts':null}", &s); /* a dense model */
+    assert_true(!rmr_shape_is_moe(&s, 3));
+    good("{'n_shared_experts':null}", &s);
+    assert_int_equal(s.moe.shared_inner, 0);
+    good("{'n_shared_experts':2}", &s);
+    assert_int_equal(s.moe.shared_inner, 64);
+    good("{'moe_layer_freq':2}", &s);
+    assert_true(!rmr_shape_is_moe(&s, 1) && rmr_shape_is_moe(&s, 2) && !rmr_shape_is_moe(&s, 3));
+    good("{'first_k_dense_replace':'absent','mlp_layer_types':['dense','dense','sparse','sparse']}",
+         &s);
+    assert_int_equal(s.n_dense, 2);
+    good("{'index_topk':null,'sliding_window':null,'use_mla_scale':false,'quantization_config':"
+         "null}",
+         &s);
+#undef SILENT
+}
+
+/* ---- rope ---- */
+
+typedef struct freq {
+    uint32_t k;
+    double value;
+} freq;
+
+static void frequencies_are(const rmr_shape *s, const freq *f, size_t n)
+{
+    for (size_t i = 0; i < n; i++) /* the tables have ten digits, ours are float32 */
+        if (!(fabs(s->inv_freq[f[i].k] / f[i].value - 1) < 2e-7))
+            fail_msg("inv_freq[%u] is %.9e, not %.9e", f[i].k, (double)s->inv_freq[f[i].k],
+                     f[i].value);
+}
+
+static void is_close(double got, double expect)
+{
+    if (!(fabs(got / expect - 1) < 2e-7)) fail_msg("%.9e, not %.9e", got, expect);
+}
+
+#define YARN_V3                                                                                    \
+    "'factor':40,'beta_fast':32,'beta_slow':1,'mscale':1.0,'mscale_all_dim':1.0,"                  \
+    "'original_max_position_embeddings':4096}"
+
+static void yarn_of_v3(void **state)
+{
+    static const freq table[] = {
+        {0, 1.000000000e+00},  {1, 7.498942093e-01},  {2, 5.623413252e-01},  {3, 4.216965034e-01},
+        {4, 3.162277660e-01},  {5, 2.371373706e-01},  {6, 1.778279410e-01},  {7, 1.333521432e-01},
+        {8, 1.000000000e-01},  {9, 7.498942093e-02},  {10, 5.623413252e-02}, {11, 3.900692657e-02},
+        {12, 2.687936011e-02}, {13, 1.837814622e-02}, {14, 1.244795587e-02}, {15, 8.334508951e-03},
+        {16, 5.500000000e-03}, {17, 3.561997494e-03}, {18, 2.249365301e-03}, {19, 1.370513636e-03},
+        {20, 7.905694150e-04}, {21, 4.149903985e-04}, {22, 1.778279410e-04}, {23, 3.333803580e-05},
+        {24, 2.500000000e-05}, {25, 1.874735523e-05}, {26, 1.405853313e-05}, {27, 1.054241259e-05},
+        {28, 7.905694150e-06}, {29, 5.928434264e-06}, {30, 4.445698525e-06}, {31, 3.333803580e-06}};
+    static const char *const spellings[] = {
+        "{'rope_scaling':{'type':'yarn'," YARN_V3 "}",
+        "{'rope_scaling':{'rope_type':'yarn'," YARN_V3 "}",
+        "{'rope_parameters':{'rope_type':'yarn','rope_theta':10000.0," YARN_V3 "}",
+        /* the new spelling counts where both are there */
+        "{'rope_theta':5,'rope_scaling':{'type':'linear'},'rope_parameters':{'rope_type':'yarn','"
+        "rope_theta':1e4," YARN_V3 "}",
+    };
+    const double m = 0.1 * log(40) + 1;
+    (void)state;
+    for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
+        rmr_shape s;
+        good(spellings[i], &s);
+        frequencies_are(&s, table, 32);
+        is_close(s.rope_amp, 1.0);
+        is_close(s.mla.scale, m * m / sqrt(192));
+    }
+}
+
+static void yarn_of_kimi(void **state)
+{
+#define KIMI(factor)                                                                               \
+    "{'model_type':'kimi_k2','rope_theta':50000.0,'rope_scaling':{'type':'yarn','factor':" factor  \
+    ",'beta_fast':1.0,'beta_slow':1.0,'mscale':1.0,'mscale_all_dim':1.0,'original_max_position_"   \
+    "embeddings':4096}}"
+    static const freq k2[] = {{0, 1.0},
+                              {1, 7.131110849e-01},
+                              {10, 3.400727816e-02},
+                              {18, 2.274203757e-03},
+                              {19, 1.621759908e-03},
+                              {20, 3.614046774e-05},
+                              {21, 2.577216816e-05},
+                              {25, 6.664686198e-06},
+                              {31, 8.764412912e-07}};
+    static const freq thinking[] = {{1, 7.131110849e-01},
+                                    {19, 1.621759908e-03},
+                                    {20, 1.807023387e-05},
+                                    {21, 1.288608408e-05},
+                                    {31, 4.382206456e-07}};
+    rmr_shape s;
+    (void)state;
+    good(KIMI("32.0"), &s);
+    frequencies_are(&s, k2, sizeof k2 / sizeof k2[0]);
+    good(KIMI("64.0"), &s);
+    frequencies_are(&s, thinking, sizeof thinking / sizeof thinking[0]);
+#undef KIMI
+}
+
+static void plain_rope(void **state)
+{
+    static const freq moonlight[] = {
+        {1, 7.131110849e-01}, {15, 6.271303377e-03}, {31, 2.804612132e-05}};
+    static const freq glm[] = {{1, 6.493816316e-01}, {15, 1.539926526e-03}, {31, 1.539926526e-06}};
+    static const freq plain[] = {{0, 1.0}, {31, 1.333521432e-04}};
+    rmr_shape s;
+    (void)state;
+    good("{'rope_theta':50000}", &s);
+    frequencies_are(&s, moonlight, 3);
+    good("{'rope_theta':'absent','rope_parameters':{'rope_type':'default','rope_theta':1000000}}",
+         &s);
+    frequencies_are(&s, glm, 3);
+    good("{'rope_theta':'absent'}", &s);
+    frequencies_are(&s, plain, 2);
+    good("{'rope_theta':1000000,'rope_parameters':{'rope_type':'default'}}", &s);
+    frequencies_are(&s, glm, 3);
+    is_close(s.rope_amp, 1.0);
+    is_close(s.mla.scale, 1 / sqrt(192));
+}
+
+/* The two amplitude effects do not depend on each other (facts section 3 steps 6 and 7). */
+static void yarn_amplitudes(void **state)
+{
+#define SCALED(more)                                                                               \
+    "{'rope_scaling':{'type':'yarn','factor':40,'original_max_position_embeddings':4096" more "}}"
+    const double one = 0.1 * log(40) + 1, lite = 0.0707 * log(40) + 1, plain = 1 / sqrt(192);
+    rmr_shape s;
+    (void)state;
+    good(SCALED(""), &s);
+    is_close(s.rope_amp, one);
+    is_close(s.mla.scale, plain);
+    good(SCALED(",'mscale':1.0"), &s);
+    is_close(s.rope_amp, one);
+    is_close(s.mla.scale, plain);
+    good(SCALED(",'mscale':0.707,'mscale_all_dim':0.707"), &s);
+    is_close(s.rope_amp, 1);
+    is_close(s.mla.scale, plain * lite * lite);
+    good(SCALED(",'mscale':1.0,'mscale_all_dim':0.707"), &s);
+    is_close(s.rope_amp, one / lite);
+    is_close(s.mla.scale, plain * lite * lite);
+    good(SCALED(",'mscale_all_dim':1.0"), &s);
+    is_close(s.rope_amp, one);
+    is_close(s.mla.scale, plain * one * one);
+    good(SCALED(",'mscale':1.0,'mscale_all_dim':1.0,'attention_factor':2.0"), &s);
+    is_close(s.rope_amp, 2);
+    good("{'rope_scaling':{'type':'yarn','factor':1,'mscale':1.0,'mscale_all_dim':1.0}}", &s);
+    is_close(s.rope_amp, 1);
+    is_close(s.mla.scale, plain);
+#undef SCALED
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(unsupported_options),
+        cmocka_unit_test(numbers_out_of_range),
+        cmocka_unit_test(inconsistent_or_wrong),
+        cmocka_unit_test(the_base_is_read),
+        cmocka_unit_test(defaults_of_the_families),
+        cmocka_unit_test(yarn_of_v3),
+        cmocka_unit_test(yarn_of_kimi),
+        cmocka_unit_test(plain_rope),
+        cmocka_unit_test(yarn_amplitudes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
