@@ -1,0 +1,176 @@
+/* The expert gate of the CPU backend on worked examples (facts section 12, A to D, in double
+ * precision). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+
+#include "cpu.h"
+
+enum { EXPERTS = 8, USED = 3, SLOT_LOGITS = 0, SLOT_IDS, SLOT_WEIGHTS, SLOTS };
+
+static const float g[EXPERTS] = {0.5f, -1, 2, 0, 1.5f, -0.5f, 1, 0.25f};
+static const float bias_c[EXPERTS] = {0.10f, 0.60f, -0.20f, 0.30f, -0.30f, 0.05f, -0.05f, 0.0f};
+
+typedef struct example {
+    const char *name;
+    rmr_moe moe;
+    const float *bias;
+    uint32_t ids[USED];
+    double weights[USED]; /* of ids, in order of choice */
+} example;
+
+typedef struct bed {
+    rmr_ctx ctx;
+    rmr_backend *be;
+} bed;
+
+static void bed_init(bed *b, const char *isa)
+{
+    *b = (bed){0};
+    rmr_mem_init(&b->ctx.mem);
+    assert_int_equal(rmr_pool_create(&b->ctx.mem, 1, NULL, NULL, &b->ctx.pool, NULL), REMORA_OK);
+    if (rmr_cpu_create(&b->ctx, isa, NULL, &b->be, NULL) < 0) b->be = NULL;
+}
+
+static void bed_free(bed *b)
+{
+    if (b->be != NULL) b->be->ops->free(b->be);
+    rmr_pool_free(b->ctx.pool);
+    assert_int_equal(atomic_load(&b->ctx.mem.bytes), 0);
+}
+
+static rmr_weight *weight(rmr_backend *be, rmr_weight_use use, uint32_t rows, const float *data)
+{
+    const rmr_weight_desc d = {use, RMR_ELEM_F32, 1, rows, EXPERTS};
+    rmr_weight *w = NULL;
+    assert_int_equal(be->ops->weight_create(be, &d, &w, NULL), REMORA_OK);
+    assert_int_equal(be->ops->weight_upload(be, w, 0, 0, rows, data, NULL), REMORA_OK);
+    return w;
+}
+
+/* Two rows with the same logits, brought in through the embedding; counts of both are added up. */
+static void run(rmr_backend *be, const example *e)
+{
+    enum { ROWS = 2 };
+    const rmr_backend_ops *ops = be->ops;
+    const rmr_slot slots[SLOTS] = {
+        {EXPERTS, RMR_ROWS_ALL}, {USED, RMR_ROWS_ALL}, {USED, RMR_ROWS_ALL}};
+    rmr_weight *table = weight(be, RMR_USE_TABLE, 1, g);
+    rmr_weight *bias = e->bias != NULL ? weight(be, RMR_USE_VECTOR, 1, e->bias) : NULL;
+    rmr_buffer *counts = NULL;
+    rmr_step *s = NULL;
+    uint64_t counted[EXPERTS], n_counted = 0;
+    uint32_t ids[ROWS * USED];
+    float weights[ROWS * USED];
+    assert_int_equal(ops->buffer_create(be, sizeof counted, &counts, NULL), REMORA_OK);
+    assert_int_equal(ops->buffer_zero(be, counts, 0, sizeof counted, NULL), REMORA_OK);
+    const rmr_op list[2] = {
+        {.kind = RMR_OP_EMBED, .out = {SLOT_LOGITS, 0}, .w = table, .n = EXPERTS},
+        {.kind = RMR_OP_GATE,
+         .in = {SLOT_LOGITS, 0},
+         .out = {SLOT_IDS, 0},
+         .out2 = {SLOT_WEIGHTS, 0},
+         .w = bias,
+         .moe = &e->moe,
+         .counts = counts}};
+    const rmr_step_desc d = {list, 2, slots, SLOTS, ROWS, ROWS, 1, 1};
+    int32_t token[ROWS] = {0, 0};
+    uint32_t pos[ROWS] = {0, 1}, out_row = 0;
+    uint64_t page = 0;
+    rmr_run r = {0, ROWS, 0, 0, RMR_FORM_ABSORBED, RMR_ELEM_F32};
+    const rmr_inputs in = {.n_rows = ROWS,
+                           .n_runs = 1,
+                           .count_routing = 1,
+                           .token = token,
+                           .pos = pos,
+                           .run = &r,
+                           .page = &page,
+                           .out_row = &out_row};
+    assert_int_equal(ops->step_create(be, &d, &s, NULL), REMORA_OK);
+    assert_int_equal(ops->step_inputs(be, s, &in, NULL), REMORA_OK);
+    assert_int_equal(ops->step_submit(be, s, 0, 2, NULL), REMORA_OK);
+    assert_int_equal(ops->step_wait(be, s, NULL), REMORA_OK);
+    assert_int_equal(ops->step_read(be, s, SLOT_IDS, 0, ROWS, ids, NULL), REMORA_OK);
+    assert_int_equal(ops->step_read(be, s, SLOT_WEIGHTS, 0, ROWS, weights, NULL), REMORA_OK);
+    assert_int_equal(ops->buffer_read(be, counts, 0, counted, sizeof counted, NULL), REMORA_OK);
+    for (int i = 0; i < ROWS * USED; i++) {
+        if (ids[i] != e->ids[i % USED]) fail_msg("%s: choice %d is %u", e->name, i, ids[i]);
+        if (!(fabs(weights[i] / e->weights[i % USED] - 1) < 1e-6)) /* float32 against double */
+            fail_msg("%s: weight %d is %.9f", e->name, i, (double)weights[i]);
+    }
+    for (int i = 0; i < USED; i++) assert_int_equal(counted[e->ids[i]], ROWS);
+    for (int i = 0; i < EXPERTS; i++) n_counted += counted[i];
+    assert_int_equal(n_counted, ROWS * USED);
+    ops->step_free(be, s);
+    ops->buffer_free(be, counts);
+    ops->weight_free(be, bias);
+    ops->weight_free(be, table);
+}
+
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+static void worked_examples(void **state)
+{
+    static const char *const sets[] = {"ref", "avx2", "avx512", "neon"};
+    static const float low[EXPERTS] = {-2, -2, -2, -2,
+                                       -2, -2, -3, -3}; /* groups 1 and 2 are kept */
+    const double s2 = sigmoid(2), s3 = sigmoid(0), s4 = sigmoid(1.5), sum = s2 + s4 + s3;
+    const example examples[] = {
+        {"A",
+         {RMR_GATE_SOFTMAX, EXPERTS, USED, 1, 1, 0, 1.0f, 0, 0},
+         NULL,
+         {2, 4, 6},
+         {0.379000125, 0.229875196, 0.139426354}},
+        {"A normalised",
+         {RMR_GATE_SOFTMAX, EXPERTS, USED, 1, 1, 1, 7.0f, 0, 0},
+         NULL,
+         {2, 4, 6},
+         {0.379000125 / 0.748301676, 0.229875196 / 0.748301676, 0.139426354 / 0.748301676}},
+        {"B",
+         {RMR_GATE_SOFTMAX_GROUP, EXPERTS, USED, 4, 2, 0, 16.0f, 0, 0},
+         NULL,
+         {2, 4, 3},
+         {6.064002006, 3.678003137, 0.820673429}},
+        {"C",
+         {RMR_GATE_SIGMOID, EXPERTS, USED, 4, 2, 1, 2.5f, 0, 0},
+         bias_c,
+         {1, 3, 0},
+         {0.483220634, 0.898375251, 1.118404116}},
+        {"C in one group",
+         {RMR_GATE_SIGMOID, EXPERTS, USED, 1, 1, 1, 2.827f, 0, 0},
+         bias_c,
+         {1, 3, 0},
+         {0.546425893, 1.015882734, 1.264691374}},
+        {"C without bias",
+         {RMR_GATE_SIGMOID, EXPERTS, USED, 1, 1, 0, 1.0f, 0, 0},
+         NULL,
+         {2, 4, 6},
+         {s2, s4, sigmoid(1)}},
+        {"D",
+         {RMR_GATE_SIGMOID, EXPERTS, USED, 4, 2, 1, 2.5f, 0, 0},
+         low,
+         {2, 4, 3},
+         {2.5 * s2 / sum, 2.5 * s4 / sum, 2.5 * s3 / sum}},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        bed b;
+        bed_init(&b, sets[i]);
+        for (size_t k = 0; b.be != NULL && k < sizeof examples / sizeof examples[0]; k++)
+            run(b.be, &examples[k]);
+        bed_free(&b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(worked_examples)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
