@@ -180,13 +180,13 @@ static remora_status check_append(const remora_session *s, const remora_token *t
 {
     if (want & ~(uint32_t)(REMORA_WANT_LAST | REMORA_WANT_ALL | REMORA_WANT_HIDDEN))
         RMR_FAIL(err, REMORA_E_ARG, "want 0x%x", want);
+    if (n > s->capacity - s->n_tokens)
+        RMR_FAIL(err, REMORA_E_FULL, "%llu tokens and %zu more exceed the capacity %u",
+                 (unsigned long long)s->n_tokens, n, s->capacity);
     for (size_t i = 0; i < n; i++)
         if (t[i] < 0 || (uint32_t)t[i] >= s->model->shape.n_vocab)
             RMR_FAIL(err, REMORA_E_ARG, "token %zu is %d, the vocabulary has %u", i, t[i],
                      s->model->shape.n_vocab);
-    if (n > s->capacity - s->n_tokens)
-        RMR_FAIL(err, REMORA_E_FULL, "%llu tokens and %zu more exceed the capacity %u",
-                 (unsigned long long)s->n_tokens, n, s->capacity);
     return REMORA_OK;
 }
 
