@@ -1,0 +1,315 @@
+/* What the checkpoint must hold for its config.json: tensors missing, in excess, of the wrong shape
+ * or type, each named in the message; and what may be there without harm. A tiny model's header is
+ * edited in memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "host.h"
+#include "tiny.h"
+
+/* A tiny model taken apart: its two files as JSON and data. */
+typedef struct edit {
+    tiny made;
+    json_t *config, *header;
+    const char *data;
+    size_t n_data;
+    char *extra; /* more data behind it, zeros */
+    size_t n_extra;
+} edit;
+
+static void edit_begin(edit *e, const tiny_opts *o)
+{
+    uint64_t n;
+    memset(e, 0, sizeof *e);
+    tiny_make(&e->made, o);
+    const remora_blob *c = tiny_blob(&e->made, "config.json"),
+                      *w = tiny_blob(&e->made, "model.safetensors");
+    memcpy(&n, w->data, 8);
+    e->config = json_loadb(c->data, (size_t)c->size, 0, NULL);
+    e->header = json_loadb((const char *)w->data + 8, (size_t)n, 0, NULL);
+    e->data = (const char *)w->data + 8 + n;
+    e->n_data = (size_t)(w->size - 8 - n);
+    assert_true(e->config != NULL && e->header != NULL);
+}
+
+static void edit_end(edit *e)
+{
+    json_decref(e->config);
+    json_decref(e->header);
+    tiny_free(&e->made);
+}
+
+/* Open what the edit has become. */
+static remora_status open_edited(const edit *e, uint32_t flags, remora_error *err)
+{
+    char *config = json_dumps(e->config, 0), *header = json_dumps(e->header, JSON_COMPACT);
+    const uint64_t n = strlen(header);
+    const size_t size = 8 + (size_t)n + e->n_data + e->n_extra;
+    char *file = calloc(1, size);
+    const remora_model_opts o = {.struct_size = sizeof o, .flags = flags};
+    assert_true(config != NULL && file != NULL);
+    memcpy(file, &n, 8);
+    memcpy(file + 8, header, (size_t)n);
+    memcpy(file + 8 + n, e->data, e->n_data);
+    const remora_blob blobs[] = {{"config.json", config, strlen(config)},
+                                 {"model.safetensors", file, size}};
+    const remora_source src = {
+        .struct_size = sizeof src, .kind = REMORA_SOURCE_MEMORY, .blobs = blobs, .n_blobs = 2};
+    remora_model *opened = NULL;
+    const remora_status st = remora_model_open(NULL, &src, &o, &opened, err);
+    remora_model_free(opened); /* the blobs go */
+    free(config);
+    free(header);
+    free(file);
+    return st;
+}
+
+static void expect(const edit *e, remora_status status, const char *named)
+{
+    for (uint32_t flags = 0; flags <= REMORA_MODEL_NO_WEIGHTS; flags += REMORA_MODEL_NO_WEIGHTS) {
+        remora_error err = {.struct_size = sizeof err};
+        const remora_status st = open_edited(e, flags, &err);
+        if (st != status) fail_msg("%s: status %d (%s)", named, st, err.message);
+        if (status < 0 && strstr(err.message, named) == NULL)
+            fail_msg("%s is not in: %s", named, err.message);
+    }
+}
+
+static void rename_tensor(edit *e, const char *from, const char *to)
+{
+    json_t *t = json_object_get(e->header, from);
+    if (t == NULL) fail_msg("the tiny model has no %s", from);
+    json_object_set(e->header, to, t);
+    json_object_del(e->header, from);
+}
+
+static void add_tensor(edit *e, const char *name, const char *dtype, size_t rows, size_t cols,
+                       size_t elem)
+{
+    const size_t from = e->n_data + e->n_extra;
+    e->n_extra += rows * cols * elem;
+    json_object_set_new(e->header, name,
+                        json_pack("{s:s, s:[I,I], s:[I,I]}", "dtype", dtype, "shape",
+                                  (json_int_t)rows, (json_int_t)cols, "data_offsets",
+                                  (json_int_t)from, (json_int_t)(e->n_data + e->n_extra)));
+}
+
+static const tiny_opts v3 = {.no_tokenizer = 1}, v2 = {.no_tokenizer = 1, .v2 = 1};
+
+/* ---- tests ---- */
+
+static void unedited_models_open(void **state)
+{
+    const tiny_opts *const kinds[] = {&v3, &v2};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        edit e;
+        edit_begin(&e, kinds[i]);
+        expect(&e, REMORA_OK, "");
+        edit_end(&e);
+    }
+}
+
+/* Each tensor in turn has another name. */
+static void each_tensor_is_needed(void **state)
+{
+    const tiny_opts *const kinds[] = {&v3, &v2};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        edit e;
+        const char *key;
+        json_t *t;
+        edit_begin(&e, kinds[i]);
+        json_t *all = json_deep_copy(e.header);
+        json_object_foreach(all, key, t)
+        {
+            char other[256];
+            snprintf(other, sizeof other, "%s_", key);
+            rename_tensor(&e, key, other);
+            expect(&e, REMORA_E_FORMAT, key);
+            rename_tensor(&e, other, key);
+        }
+        json_decref(all);
+        edit_end(&e);
+    }
+}
+
+/* Each tensor in turn has its dimensions the other way round, one more, or both in one. */
+static void each_shape_is_checked(void **state)
+{
+    const tiny_opts *const kinds[] = {&v3, &v2};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        edit e;
+        const char *key;
+        json_t *t;
+        edit_begin(&e, kinds[i]);
+        json_object_foreach(e.header, key, t)
+        {
+            json_t *shape = json_incref(json_object_get(t, "shape"));
+            const json_int_t a = json_integer_value(json_array_get(shape, 0));
+            const json_int_t b = json_integer_value(json_array_get(shape, 1));
+            if (json_array_size(shape) == 2) {
+                json_object_set_new(t, "shape", json_pack("[I]", a * b));
+                expect(&e, REMORA_E_FORMAT, key);
+                json_object_set_new(t, "shape", json_pack("[I,I,I]", (json_int_t)1, a, b));
+                expect(&e, REMORA_E_FORMAT, key);
+                json_object_set_new(t, "shape", json_pack("[I,I]", b, a));
+                if (a != b) expect(&e, REMORA_E_FORMAT, key);
+            } else {
+                json_object_set_new(t, "shape", json_pack("[I,I]", (json_int_t)1, a));
+                expect(&e, REMORA_E_FORMAT, key);
+                json_object_set_new(t, "shape", json_pack("[I,I]", a, (json_int_t)1));
+                expect(&e, REMORA_E_FORMAT, key);
+            }
+            json_object_set_new(t, "shape", shape);
+        }
+        edit_end(&e);
+    }
+}
+
+/* The config means other shapes than the file has. */
+static void each_size_of_the_config_counts(void **state)
+{
+    static const char *const fields[] = {
+        "hidden_size",           "vocab_size",       "kv_lora_rank",     "qk_nope_head_dim",
+        "qk_rope_head_dim",      "v_head_dim",       "q_lora_rank",      "intermediate_size",
+        "moe_intermediate_size", "n_routed_experts", "num_hidden_layers"};
+    (void)state;
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        for (int more = 2; more <= 6; more += 4) { /* 6 more experts still make groups of three */
+            edit e;
+            edit_begin(&e, &v3);
+            const json_int_t v = json_integer_value(json_object_get(e.config, fields[i]));
+            json_object_set_new(
+                e.config, fields[i],
+                json_integer(v + (strcmp(fields[i], "n_routed_experts") == 0 ? 3 : more)));
+            expect(&e, REMORA_E_FORMAT, "");
+            edit_end(&e);
+        }
+    }
+}
+
+static void unknown_tensors_are_refused(void **state)
+{
+    static const char *const names[] = {
+        "model.layers.0.self_attn.indexer.wk.weight",
+        "model.layers.1.mlp.gate.weight_scale_inv",
+        "model.layers.3.input_layernorm.weight", /* a fourth layer */
+        "model.layers.1.mlp.experts.6.up_proj.weight",
+        "vision.proj.weight",
+        "model.layers.1.self_attn.q_proj.bias",
+        "model.layers.01.extra",
+        "model.layers.x",
+        "lm_head.bias",
+        ""};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        edit e;
+        edit_begin(&e, &v3);
+        add_tensor(&e, names[i], "BF16", 3, 5, 2);
+        expect(&e, REMORA_E_UNSUPPORTED, names[i]);
+        edit_end(&e);
+    }
+}
+
+/* Multi-token prediction layers behind the last one, if the config counts them, and stored rope
+ * tables. */
+static void known_extras_are_left_alone(void **state)
+{
+    edit e;
+    (void)state;
+    edit_begin(&e, &v3);
+    add_tensor(&e, "model.layers.0.self_attn.rotary_emb.inv_freq", "F32", 1, 4, 4);
+    expect(&e, REMORA_OK, "");
+    add_tensor(&e, "model.layers.3.eh_proj.weight", "BF16", 3, 5, 2);
+    expect(&e, REMORA_E_UNSUPPORTED, "model.layers.3.eh_proj.weight");
+    json_object_set_new(e.config, "num_nextn_predict_layers", json_integer(1));
+    expect(&e, REMORA_OK, "");
+    add_tensor(&e, "model.layers.4.eh_proj.weight", "BF16", 3, 5, 2);
+    expect(&e, REMORA_E_UNSUPPORTED, "model.layers.4.eh_proj.weight");
+    edit_end(&e);
+}
+
+static void types_that_are_read(void **state)
+{
+    static const struct {
+        const char *dtype;
+        remora_status status;
+    } cases[] = {{"F16", REMORA_OK}, {"I16", REMORA_E_UNSUPPORTED}, {"U16", REMORA_E_UNSUPPORTED}};
+    static const char *const names[] = {
+        "model.embed_tokens.weight", "model.layers.1.self_attn.kv_b_proj.weight",
+        "model.layers.1.mlp.gate.e_score_correction_bias", "model.norm.weight",
+        "model.layers.2.mlp.shared_experts.up_proj.weight"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+            edit e;
+            edit_begin(&e, &v3);
+            json_object_set_new(json_object_get(e.header, names[i]), "dtype",
+                                json_string(cases[k].dtype));
+            expect(&e, cases[k].status, names[i]);
+            edit_end(&e);
+        }
+    }
+    /* experts are stacked: all of one type */
+    edit e;
+    edit_begin(&e, &v3);
+    json_object_set_new(json_object_get(e.header, "model.layers.1.mlp.experts.4.up_proj.weight"),
+                        "dtype", json_string("F16"));
+    expect(&e, REMORA_E_UNSUPPORTED, "model.layers.1.mlp.experts.4.up_proj.weight");
+    edit_end(&e);
+}
+
+/* A tied head is the embedding; one that is stored all the same is used. */
+static void tied_head(void **state)
+{
+    edit e;
+    (void)state;
+    edit_begin(&e, &v3);
+    json_object_set_new(e.config, "tie_word_embeddings", json_true());
+    expect(&e, REMORA_OK, "");
+    rename_tensor(&e, "lm_head.weight", "model.layers.9.self_attn.rotary_emb.inv_freq");
+    expect(&e, REMORA_OK, "");
+    json_object_set_new(e.config, "tie_word_embeddings", json_false());
+    expect(&e, REMORA_E_FORMAT, "lm_head.weight");
+    edit_end(&e);
+}
+
+/* Numbers that ask for tables of more tensors than the file has must not size anything. */
+static void huge_counts_cost_nothing(void **state)
+{
+    edit e;
+    (void)state;
+    edit_begin(&e, &v3);
+    json_object_set_new(e.config, "n_group", json_integer(1));
+    json_object_set_new(e.config, "topk_group", json_integer(1));
+    json_object_set_new(e.config, "n_routed_experts", json_integer(65536));
+    json_object_set_new(e.config, "num_hidden_layers", json_integer(1024));
+    expect(&e, REMORA_E_FORMAT, "tensors");
+    edit_end(&e);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(unedited_models_open),
+        cmocka_unit_test(each_tensor_is_needed),
+        cmocka_unit_test(each_shape_is_checked),
+        cmocka_unit_test(each_size_of_the_config_counts),
+        cmocka_unit_test(unknown_tensors_are_refused),
+        cmocka_unit_test(known_extras_are_left_alone),
+        cmocka_unit_test(types_that_are_read),
+        cmocka_unit_test(tied_head),
+        cmocka_unit_test(huge_counts_cost_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
