@@ -1,0 +1,263 @@
+/* The latent cache seen through sessions: its size to the byte, what forks share, what trims give
+ * back; and the routing counters against the experts that the gate really chose. On tiny models
+ * made up on the spot, so it needs no files. Bits after forks and trims are compared by one-result.
+ */
+#include "rig.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "guard_backend.h"
+#include "list.h"
+#include "tiny.h"
+
+typedef struct bed {
+    tiny t;
+    rig r;         /* model and runtime */
+    uint64_t page; /* bytes, bf16 */
+} bed;
+
+static void open_bed(bed *b, const tiny_opts *o, remora_runtime *rt)
+{
+    remora_error err = {.struct_size = sizeof err};
+    memset(b, 0, sizeof *b);
+    tiny_make(&b->t, o);
+    b->r.rt = rt;
+    if (remora_model_open(rt, &b->t.source, NULL, &b->r.model, &err) < 0)
+        fail_msg("open: %s", err.message);
+    b->r.info.struct_size = sizeof b->r.info;
+    assert_int_equal(remora_model_get_info(b->r.model, &b->r.info), REMORA_OK);
+    b->page = 32 * 2 * (uint64_t)b->r.info.n_layers * (b->r.info.kv_lora_rank + b->r.info.rope_dim);
+}
+
+static void close_bed(bed *b)
+{
+    rig_close(&b->r);
+    tiny_free(&b->t);
+}
+
+static remora_session_info info_of(const remora_session *s)
+{
+    remora_session_info i = {.struct_size = sizeof i};
+    assert_int_equal(remora_session_get_info(s, &i), REMORA_OK);
+    return i;
+}
+
+static uint64_t host_kv(const bed *b)
+{
+    remora_memory m = {.struct_size = sizeof m};
+    assert_int_equal(remora_model_get_memory(b->r.model, &m), REMORA_OK);
+    return m.host_kv;
+}
+
+/* n tokens, any ids, evaluated */
+static void feed(remora_session *s, size_t n)
+{
+    remora_token t[512];
+    assert_true(n <= 512);
+    for (size_t i = 0; i < n; i++) t[i] = (remora_token)(i * 7 % 200);
+    rig_feed(s, t, n, 0, REMORA_WANT_NONE);
+}
+
+#define IS(s, bytes, shared)                                                                       \
+    do {                                                                                           \
+        assert_int_equal(info_of(s).kv_bytes, (bytes)*b.page);                                     \
+        assert_int_equal(info_of(s).kv_bytes_shared, (shared)*b.page);                             \
+    } while (0)
+
+static void bytes_of_a_token(void **state)
+{
+    static const tiny_opts kinds[] = {{0}, {.v2 = 1}, {.layers = 5}};
+    static const int32_t types[] = {REMORA_KV_BF16, REMORA_KV_F32};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        bed b;
+        open_bed(&b, &kinds[i], rig_runtime(1, NULL));
+        const remora_model_info *m = &b.r.info;
+        for (size_t k = 0; k < 2; k++) {
+            const uint64_t token =
+                (uint64_t)(m->kv_lora_rank + m->rope_dim) * m->n_layers * (k == 0 ? 2 : 4);
+            const remora_session_opts o = {
+                .struct_size = sizeof o, .kv_type = types[k], .capacity = 256};
+            remora_memory need = {.struct_size = sizeof need};
+            assert_int_equal(remora_model_estimate(NULL, &b.t.source, NULL, &o, 1, &need, NULL),
+                             REMORA_OK);
+            assert_int_equal(need.kv_bytes_per_token, token);
+            remora_session *s = rig_session(&b.r, types[k], 0);
+            for (uint64_t n = 1; n <= 70; n++) {
+                const remora_token t = 3;
+                assert_int_equal(remora_session_append(s, &t, 1, REMORA_WANT_NONE), REMORA_OK);
+                assert_int_equal(info_of(s).kv_bytes, (n + 31) / 32 * 32 * token);
+            }
+            remora_session_free(s);
+            assert_int_equal(host_kv(&b), 0);
+        }
+        close_bed(&b);
+    }
+}
+
+static void forks_share_and_trims_give_back(void **state)
+{
+    bed b;
+    remora_session *f = NULL, *g = NULL;
+    (void)state;
+    open_bed(&b, NULL, rig_runtime(1, NULL));
+    remora_session *s = rig_session(&b.r, REMORA_KV_BF16, 0);
+    feed(s, 100); /* three full pages and one of 4 tokens */
+    IS(s, 4, 0);
+    assert_int_equal(remora_session_fork(s, &f, NULL), REMORA_OK);
+    IS(s, 4, 3);
+    IS(f, 4, 3);
+    assert_int_equal(host_kv(&b), 5 * b.page);
+    assert_int_equal(remora_session_fork(f, &g, NULL), REMORA_OK);
+    assert_int_equal(host_kv(&b), 6 * b.page);
+    assert_int_equal(remora_session_trim(s, 64), REMORA_OK);
+    IS(s, 2, 2);
+    IS(f, 4, 3); /* the third one with g */
+    assert_int_equal(host_kv(&b), 5 * b.page);
+    feed(s, 1); /* at a page's border: no copy, a new page */
+    IS(s, 3, 2);
+    assert_int_equal(remora_session_trim(f, 40), REMORA_OK);
+    IS(f, 2, 2);
+    assert_int_equal(host_kv(&b), 5 * b.page);
+    feed(f, 1); /* into a page of others: a copy */
+    IS(f, 2, 1);
+    assert_int_equal(host_kv(&b), 6 * b.page);
+    remora_session_free(g);
+    IS(s, 3, 1);
+    remora_session_free(s);
+    IS(f, 2, 0);
+    assert_int_equal(host_kv(&b), 2 * b.page);
+    assert_int_equal(remora_session_trim(f, 0), REMORA_OK);
+    IS(f, 0, 0);
+    assert_int_equal(host_kv(&b), 0);
+    feed(f, 33);
+    IS(f, 2, 0);
+    remora_session_free(f);
+    assert_int_equal(host_kv(&b), 0);
+    close_bed(&b);
+}
+
+/* Pages of pending tokens are the fork's own: both sides will write them. */
+static void pending_tokens_are_not_shared(void **state)
+{
+    const remora_token t[40] = {1, 2, 3};
+    bed b;
+    remora_session *f = NULL;
+    (void)state;
+    open_bed(&b, NULL, rig_runtime(1, NULL));
+    remora_session *s = rig_session(&b.r, REMORA_KV_BF16, 0);
+    feed(s, 40);
+    assert_int_equal(remora_session_append(s, t, 40, REMORA_WANT_LAST), REMORA_OK);
+    IS(s, 3, 0);
+    assert_int_equal(remora_session_fork(s, &f, NULL), REMORA_OK);
+    IS(f, 3, 1);
+    assert_int_equal(info_of(f).pending, 40);
+    assert_int_equal(remora_session_trim(s, 50), REMORA_OK); /* a part of the pending ones */
+    IS(s, 2, 1);
+    assert_int_equal(info_of(s).pending, 10);
+    remora_session_free(s);
+    remora_session_free(f);
+    close_bed(&b);
+}
+
+/* ---- routing ---- */
+
+enum { MAX_LAYERS = 8, MAX_EXPERTS = 16, MAX_IDS = 4096 };
+
+typedef struct chosen {
+    uint64_t n[MAX_LAYERS][MAX_EXPERTS];
+} chosen;
+
+static void count_ids(void *user, const guard_seen *seen)
+{
+    static uint32_t ids[MAX_IDS];
+    chosen *c = user;
+    if (seen->op->kind != RMR_OP_GATE) return;
+    const uint32_t n = seen->n_rows * seen->op->moe->n_used;
+    assert_true(n <= MAX_IDS);
+    assert_int_equal(seen->inner->ops->step_read(seen->inner, seen->step, RMR_SLOT_IDS, 0,
+                                                 seen->n_rows, ids, NULL),
+                     REMORA_OK);
+    for (uint32_t i = 0; i < n; i++) c->n[seen->op->layer][ids[i]]++;
+}
+
+/* The counters of a MoE layer are `factor` times what was seen; their sum is tokens times experts
+ * used. */
+static void counters_are(const bed *b, const chosen *c, uint64_t factor, uint64_t tokens, int reset)
+{
+    const remora_model_info *m = &b->r.info;
+    for (uint32_t l = 0; l < m->n_layers; l++) {
+        uint64_t got[MAX_EXPERTS], sum = 0;
+        size_t n = 0;
+        const remora_status st = remora_routing_read(b->r.model, l, reset, got, MAX_EXPERTS, &n);
+        assert_int_equal(st, l < m->n_dense_layers ? REMORA_E_NOT_FOUND : REMORA_OK);
+        if (st < 0) continue;
+        assert_int_equal(n, m->n_experts);
+        for (uint32_t e = 0; e < m->n_experts; e++) {
+            assert_int_equal(got[e], factor * c->n[l][e]);
+            sum += got[e];
+        }
+        assert_int_equal(sum, tokens * m->n_experts_used);
+    }
+}
+
+static void routing_counters(void **state)
+{
+    static const tiny_opts kinds[] = {{0}, {.v2 = 1}};
+    const remora_runtime_opts o = {.struct_size = sizeof o, .n_threads = 2};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        remora_runtime *rt = NULL;
+        chosen c;
+        bed b;
+        memset(&c, 0, sizeof c);
+        assert_int_equal(guard_runtime_create(&o, NULL, &rt, NULL), REMORA_OK);
+        open_bed(&b, &kinds[i], rt);
+        guard_set_tap(rt, count_ids, &c);
+        remora_session *s = rig_session(&b.r, REMORA_KV_BF16, 7);
+        feed(s, 40); /* off at first */
+        const chosen off = {0};
+        counters_are(&b, &off, 1, 0, 0);
+        memset(&c, 0, sizeof c);
+        assert_int_equal(remora_routing_enable(b.r.model, 1), REMORA_OK);
+        assert_int_equal(remora_session_trim(s, 0), REMORA_OK);
+        feed(s, 100);
+        feed(s, 3);
+        counters_are(&b, &c, 1, 103, 0);
+        assert_int_equal(remora_routing_enable(b.r.model, 0), REMORA_OK);
+        guard_set_tap(rt, NULL, NULL);
+        feed(s, 9);
+        counters_are(&b, &c, 1, 103, 1); /* kept when switched off; set to 0 by this read */
+        counters_are(&b, &off, 1, 0, 0);
+        assert_int_equal(remora_routing_enable(b.r.model, 1), REMORA_OK);
+        for (int k = 0; k < 3; k++) { /* the same tokens again, three times, however they are cut */
+            const remora_eval_opts cut = {
+                .struct_size = sizeof cut, .budget_us = k, .max_tokens = (uint64_t)k * 11};
+            remora_token t[103];
+            remora_session *again = rig_session(&b.r, REMORA_KV_BF16, 7);
+            for (size_t j = 0; j < 100; j++) t[j] = (remora_token)(j * 7 % 200);
+            for (size_t j = 0; j < 3; j++) t[100 + j] = (remora_token)(j * 7 % 200);
+            assert_int_equal(remora_session_append(again, t, 100, REMORA_WANT_LAST), REMORA_OK);
+            assert_int_equal(remora_session_append(again, t + 100, 3, REMORA_WANT_LAST), REMORA_OK);
+            while (remora_eval(&again, 1, &cut, NULL) == REMORA_MORE)
+                ;
+            remora_session_free(again);
+        }
+        counters_are(&b, &c, 3, 3 * 103, 0);
+        remora_session_free(s);
+        assert_int_equal(guard_get_stats(rt).violations, 0);
+        close_bed(&b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_of_a_token),
+        cmocka_unit_test(forks_share_and_trims_give_back),
+        cmocka_unit_test(pending_tokens_are_not_shared),
+        cmocka_unit_test(routing_counters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
