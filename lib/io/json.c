@@ -56,6 +56,13 @@ static const char *skip_scalar(const char *p, const char *end)
 
 /* ---- whole documents ---- */
 
+/* jansson has a code for it and seldom sets it; an error without a text is one too. (Some failures
+ * of its lexer look like syntax errors, and we cannot tell.) */
+static int is_out_of_memory(const json_error_t *why)
+{
+    return json_error_code(why) == json_error_out_of_memory || why->text[0] == 0;
+}
+
 remora_status rmr_json_parse(const char *file, const void *data, size_t size, json_t **out,
                              remora_error *err)
 {
@@ -70,8 +77,7 @@ remora_status rmr_json_parse(const char *file, const void *data, size_t size, js
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: JSON nested deeper than %d", file, RMR_JSON_DEPTH);
     json_t *root = json_loadb(data, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
     if (root == NULL) {
-        if (json_error_code(&why) == json_error_out_of_memory)
-            return rmr_error_nomem(err, file, size);
+        if (is_out_of_memory(&why)) return rmr_error_nomem(err, file, size);
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: line %d, byte %d: %s", file, why.line, why.position,
                  why.text);
     }
@@ -232,8 +238,7 @@ static remora_status load_any(const char *file, rmr_json_span s, json_t **out, r
     json_error_t why;
     *out = json_loadb(s.text, s.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
     if (*out != NULL) return REMORA_OK;
-    if (json_error_code(&why) == json_error_out_of_memory)
-        return rmr_error_nomem(err, file, s.size);
+    if (is_out_of_memory(&why)) return rmr_error_nomem(err, file, s.size);
     RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s", file, why.text);
 }
 
