@@ -592,8 +592,9 @@ REMORA_API remora_status REMORA_CALL remora_session_append(remora_session *s, co
                                                            size_t n, uint32_t want);
 
 /* Make the timeline equal to the n tokens at t: keep the longest common prefix, trim what follows
- * it, append the rest with `want`. When want asks for a row and the prefix is the whole list, its
- * last token is evaluated again, so that there is one. *reused (may be NULL) is the number of
+ * it, append the rest with `want`. When want asks for a row and the whole
+ * list is there already, the row of its last token is kept, or the token evaluated once more in
+ * the form it had when there is none. *reused (may be NULL) is the number of
  * tokens kept whose latents are in the cache. For hosts that hold the whole prompt (chat history,
  * editor buffer) and call this with every change. Statuses as for append; after E_NOMEM the
  * timeline may be cut to the common prefix, after any other error it is as before. */

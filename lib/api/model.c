@@ -149,7 +149,7 @@ remora_status remora_model_meta_key(const remora_model *m, uint32_t i, char *buf
 
 remora_status remora_routing_enable(remora_model *m, int32_t on)
 {
-    if (m == NULL) return REMORA_E_ARG;
+    if (m == NULL || on < 0 || on > 1) return REMORA_E_ARG;
     atomic_store_explicit(&m->count_routing, on != 0, memory_order_relaxed);
     return REMORA_OK;
 }
@@ -161,9 +161,8 @@ remora_status remora_routing_read(remora_model *m, uint32_t layer, int32_t reset
     if (layer >= m->shape.n_layers || !rmr_shape_is_moe(&m->shape, layer))
         return REMORA_E_NOT_FOUND;
     const uint32_t experts = m->shape.moe.n_experts;
-    const uint64_t bytes = experts * sizeof *counts, off = layer * bytes;
+    const uint64_t off = (uint64_t)layer * experts * sizeof *counts;
     *n = experts;
     if (counts == NULL || cap < experts) return REMORA_E_BUFFER;
-    RMR_TRY(m->be->ops->buffer_read(m->be, m->routing, off, counts, bytes, NULL));
-    return reset ? m->be->ops->buffer_zero(m->be, m->routing, off, bytes, NULL) : REMORA_OK;
+    return m->be->ops->counters_read(m->be, m->routing, off, counts, experts, reset != 0, NULL);
 }

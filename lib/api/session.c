@@ -19,7 +19,7 @@ remora_status remora_session_fork(remora_session *s, remora_session **out, remor
     RMR_NEED(out != NULL, err, "out is NULL");
     *out = NULL;
     RMR_NEED(s != NULL, err, "session is NULL");
-    RMR_TRY(rmr_session_enter(s));
+    if (rmr_session_enter(s) < 0) RMR_FAIL(err, REMORA_E_BUSY, "the session is in use");
     const remora_status st = rmr_session_fork(s, out, err);
     rmr_session_leave(s);
     return st;
@@ -60,8 +60,8 @@ remora_status remora_session_append(remora_session *s, const remora_token *t, si
 {
     if (s == NULL || (t == NULL && n > 0)) return REMORA_E_ARG;
     RMR_TRY(rmr_session_enter(s));
-    rmr_gen_end(s);
     const remora_status st = rmr_session_append(s, t, n, want, NULL);
+    if (st >= 0 && n > 0) rmr_gen_end(s);
     rmr_session_leave(s);
     return st;
 }
@@ -71,8 +71,8 @@ remora_status remora_session_sync(remora_session *s, const remora_token *t, size
 {
     if (s == NULL || (t == NULL && n > 0)) return REMORA_E_ARG;
     RMR_TRY(rmr_session_enter(s));
-    rmr_gen_end(s);
     const remora_status st = rmr_session_sync(s, t, n, want, reused, NULL);
+    rmr_gen_end(s);
     rmr_session_leave(s);
     return st;
 }
@@ -81,8 +81,8 @@ remora_status remora_session_trim(remora_session *s, uint64_t keep)
 {
     if (s == NULL) return REMORA_E_ARG;
     RMR_TRY(rmr_session_enter(s));
-    rmr_gen_end(s);
     const remora_status st = rmr_session_trim(s, keep);
+    if (st >= 0) rmr_gen_end(s);
     rmr_session_leave(s);
     return st;
 }

@@ -68,15 +68,43 @@ typedef struct rmr_run {
     rmr_elem kv; /* element type of the cache */
 } rmr_run;
 
+/* What changes from step to step, in one block that is filled on the host and copied once: the
+ * arrays lie in `block` at offsets that only the step's maxima decide, the page tables last, so
+ * that a copy may stop after the used part. */
 typedef struct rmr_inputs {
-    uint32_t n_rows, n_runs, n_pages, n_out;
-    uint32_t count_routing; /* add chosen experts to the routing counters */
+    uint32_t n_rows, n_runs, n_pages, n_want;
+    uint32_t count_routing; /* count the chosen experts */
     int32_t *token;         /* [n_rows] */
     uint32_t *pos;          /* [n_rows] */
+    uint32_t *want;         /* [n_want] rows whose logits are wanted, ascending */
     rmr_run *run;           /* [n_runs], ordered, covering all rows */
     uint64_t *page;         /* [n_pages] page tables, addresses from buffer_address */
-    uint32_t *out_row;      /* [n_out] rows that the head computes */
+    unsigned char *block;
 } rmr_inputs;
+
+/* Place the arrays in a block (NULL: nothing is placed); returns the block's size. Runs are at most
+ * rows. */
+static inline uint64_t rmr_inputs_place(rmr_inputs *in, unsigned char *block, uint32_t max_rows,
+                                        uint32_t max_pages)
+{
+    const uint64_t row = rmr_round_up((uint64_t)max_rows * 4, RMR_ALIGN);
+    const uint64_t run = 3 * row, page = run + rmr_round_up(max_rows * sizeof(rmr_run), RMR_ALIGN);
+    if (block != NULL) {
+        in->block = block;
+        in->token = (int32_t *)(void *)block;
+        in->pos = (uint32_t *)(void *)(block + row);
+        in->want = (uint32_t *)(void *)(block + 2 * row);
+        in->run = (rmr_run *)(void *)(block + run);
+        in->page = (uint64_t *)(void *)(block + page);
+    }
+    return page + rmr_round_up((uint64_t)max_pages * 8, RMR_ALIGN);
+}
+
+/* Bytes of the block that are in use. */
+static inline uint64_t rmr_inputs_used(const rmr_inputs *in)
+{
+    return (uint64_t)((unsigned char *)(void *)(in->page + in->n_pages) - in->block);
+}
 
 /* Part of the rows of an activation slot, from column `col`. */
 typedef struct rmr_view {
@@ -97,16 +125,20 @@ typedef enum rmr_op_kind {
     RMR_OP_UNABSORB,      /* absorbed rows: out[h] = w[h] in[h] */
     RMR_OP_ATTEND_EXPANDED, /* expanded rows: keys w[h] and values w2[h] rebuilt from the cache,
                                out[h] */
-    RMR_OP_GATE,    /* in = router logits: out = expert ids, out2 = weights; w = bias or NULL */
+    RMR_OP_GATE,    /* in = router logits: out = expert ids, out2 = weights; w = bias or NULL; with
+                       count_routing the chosen experts are counted in in2 */
     RMR_OP_EXPERTS, /* out += routed experts (in2 = ids, in3 = weights) and shared experts of in */
-    RMR_OP_PICK_ROWS, /* out[i] = in[out_row[i]] for i < n_out */
+    RMR_OP_PICK_ROWS,    /* out[i] = in[want[want0 + i]] for i < n_want of the slice */
+    RMR_OP_COUNTS_CLEAR, /* in = routing counts of this step: 0 */
+    RMR_OP_COUNTS_ADD,   /* the model's counters (counts) += in; once, when the step is complete */
     RMR_OP_COUNT
 } rmr_op_kind;
 
 typedef enum rmr_row_set {
     RMR_ROWS_ALL,
-    RMR_ROWS_OUT
-} rmr_row_set; /* which count bounds an operation's rows */
+    RMR_ROWS_OUT, /* the wanted rows of the slice under way */
+    RMR_ROWS_ONE
+} rmr_row_set; /* which count bounds an operation's or a slot's rows */
 
 /* MLA dimensions (facts section 2): all per head but rank. */
 typedef struct rmr_mla {
@@ -141,8 +173,7 @@ typedef struct rmr_op {
     const rmr_weight *s1, *s2, *s3; /* EXPERTS: shared gate, up, down (NULL: none) */
     const rmr_mla *mla;
     const rmr_moe *moe;
-    rmr_buffer *counts; /* GATE: u64 per expert, at counts_off; NULL: none */
-    uint64_t counts_off;
+    rmr_buffer *counts; /* COUNTS_ADD: u64 for each value of in */
 } rmr_op;
 
 typedef struct rmr_slot {
@@ -156,8 +187,15 @@ typedef struct rmr_step_desc {
     uint32_t n_ops;
     const rmr_slot *slots;
     uint32_t n_slots;
-    uint32_t max_rows, max_runs, max_pages, max_out;
+    uint32_t max_rows, max_pages, max_out; /* runs and wanted rows: at most max_rows */
 } rmr_step_desc;
+
+/* What is submitted at once: operations [first, first + n), their RMR_ROWS_OUT ones over the wanted
+ * rows [want0, want0 + n_want), n_want <= max_out. */
+typedef struct rmr_slice {
+    uint32_t first, n;
+    uint32_t want0, n_want;
+} rmr_slice;
 
 /* Every function that takes `err` may return E_NOMEM, E_DEVICE_MEM or E_DEVICE besides what it
  * says. */
@@ -190,6 +228,10 @@ typedef struct rmr_backend_ops {
                                  uint64_t n, remora_error *err);
     remora_status (*buffer_zero)(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t n,
                                  remora_error *err);
+    /* Read u64 counters; with `reset` they are 0 afterwards and no count is lost, whatever runs. */
+    remora_status (*counters_read)(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t *dst,
+                                   uint32_t n, int reset, remora_error *err);
+    /* Buffer functions are ordered after everything submitted before the call. */
     remora_status (*buffer_copy)(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off,
                                  const rmr_buffer *src, uint64_t src_off, uint64_t n,
                                  remora_error *err);
@@ -197,21 +239,25 @@ typedef struct rmr_backend_ops {
     remora_status (*step_create)(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
                                  remora_error *err);
     void (*step_free)(rmr_backend *be, rmr_step *s);
-    /* Copy the inputs in. Counts must be within the step's maxima (E_INTERNAL otherwise). */
+    /* Copy the inputs in, after everything submitted before is done. Counts must be within the
+     * step's maxima (E_INTERNAL otherwise). */
     remora_status (*step_inputs)(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
                                  remora_error *err);
-    /* Start operations [first, first + n); returns before they are done. */
-    remora_status (*step_submit)(rmr_backend *be, rmr_step *s, uint32_t first, uint32_t n,
-                                 remora_error *err);
-    /* Wait until everything submitted on this step is done. */
-    remora_status (*step_wait)(rmr_backend *be, rmr_step *s, remora_error *err);
-    /* Rows [row0, row0 + n) of a slot, after wait; dst is [n, width]. */
+    /* Start a slice; returns before it is done. Slices of a step run in order; each gets a mark,
+     * counting up by one from the step's creation. */
+    remora_status (*step_submit)(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
+                                 uint64_t *mark, remora_error *err);
+    /* Wait until the slice of that mark, and so all before it, is done. */
+    remora_status (*step_wait)(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);
+    /* Rows [row0, row0 + n) of a slot, after waiting for the last mark; dst is [n, width]. */
     remora_status (*step_read)(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0,
                                uint32_t n, void *dst, remora_error *err);
 } rmr_backend_ops;
 
 struct rmr_backend {
     const rmr_backend_ops *ops;
+    uint32_t
+        ahead; /* slices worth submitting beyond the one waited for: 0 where submitting computes */
 };
 
 #endif

@@ -6,8 +6,7 @@ typedef struct rmr_exec {
     remora_model *m;
     rmr_list list;
     pthread_mutex_t lock;
-    rmr_context *pool;           /* free contexts, under the lock */
-    atomic_uint_least64_t bytes; /* of all contexts */
+    rmr_context *all; /* under the lock */
 } rmr_exec;
 
 static rmr_exec *exec_of(const remora_model *m)
@@ -22,7 +21,6 @@ static rmr_step_desc describe(const rmr_exec *x, uint32_t max_rows, uint32_t max
                            .slots = x->list.slots,
                            .n_slots = RMR_SLOT_COUNT,
                            .max_rows = max_rows,
-                           .max_runs = max_rows,
                            .max_pages = max_pages,
                            .max_out = RMR_HEAD_ROWS};
 }
@@ -34,33 +32,34 @@ static uint32_t round_pages(uint32_t max_pages)
     return max_pages > RMR_MIN_PAGES ? max_pages : RMR_MIN_PAGES;
 }
 
+static size_t block_bytes(uint32_t max_rows, uint32_t max_pages)
+{
+    return (size_t)rmr_inputs_place(NULL, NULL, max_rows, max_pages);
+}
+
 static void context_free(remora_model *m, rmr_context *c)
 {
-    rmr_mem *mem = &m->rt->ctx.mem;
-    if (c == NULL) return;
     m->be->ops->step_free(m->be, c->step);
-    rmr_free(mem, c->in.token, c->max_rows * sizeof *c->in.token);
-    rmr_free(mem, c->in.pos, c->max_rows * sizeof *c->in.pos);
-    rmr_free(mem, c->in.run, c->max_rows * sizeof *c->in.run);
-    rmr_free(mem, c->in.page, c->max_pages * sizeof *c->in.page);
-    rmr_free(mem, c->in.out_row, RMR_HEAD_ROWS * sizeof *c->in.out_row);
-    rmr_free(mem, c->want, c->max_rows * sizeof *c->want);
-    rmr_free(mem, c, sizeof *c);
+    rmr_free(&m->rt->ctx.mem, c->in.block, block_bytes(c->max_rows, c->max_pages));
+    rmr_free(&m->rt->ctx.mem, c, sizeof *c);
+}
+
+uint64_t rmr_exec_context_bytes(const remora_model *m, uint32_t max_rows, uint32_t max_pages)
+{
+    const rmr_step_desc d = describe(exec_of(m), max_rows, round_pages(max_pages));
+    return sizeof(rmr_context) + block_bytes(d.max_rows, d.max_pages) +
+           m->be->ops->step_bytes(m->be, &d);
 }
 
 uint64_t rmr_exec_bytes(const remora_model *m)
 {
-    return atomic_load_explicit(&exec_of(m)->bytes, memory_order_relaxed);
-}
-
-uint64_t rmr_exec_context_bytes(remora_model *m, uint32_t max_rows, uint32_t max_pages)
-{
-    const rmr_step_desc d = describe(exec_of(m), max_rows, round_pages(max_pages));
-    const rmr_context *c = NULL;
-    return sizeof *c + m->be->ops->step_bytes(m->be, &d) +
-           (uint64_t)max_rows *
-               (sizeof *c->in.token + sizeof *c->in.pos + sizeof *c->in.run + sizeof *c->want) +
-           (uint64_t)d.max_pages * sizeof *c->in.page + RMR_HEAD_ROWS * sizeof *c->in.out_row;
+    rmr_exec *x = exec_of(m);
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&x->lock);
+    for (const rmr_context *c = x->all; c != NULL; c = c->next)
+        bytes += rmr_exec_context_bytes(m, c->max_rows, c->max_pages);
+    pthread_mutex_unlock(&x->lock);
+    return bytes;
 }
 
 static remora_status context_new(rmr_exec *x, uint32_t max_rows, uint32_t max_pages,
@@ -68,82 +67,100 @@ static remora_status context_new(rmr_exec *x, uint32_t max_rows, uint32_t max_pa
 {
     rmr_mem *mem = &x->m->rt->ctx.mem;
     const rmr_step_desc d = describe(x, max_rows, max_pages);
+    const size_t bytes = block_bytes(max_rows, max_pages);
     rmr_context *c = rmr_calloc(mem, 1, sizeof *c);
-    if (c == NULL) return rmr_error_nomem(err, "context", sizeof *c);
+    unsigned char *block = rmr_calloc(mem, 1, bytes);
+    if (c == NULL || block == NULL) {
+        rmr_free(mem, block, bytes);
+        rmr_free(mem, c, sizeof *c);
+        return rmr_error_nomem(err, "step inputs", bytes);
+    }
     c->max_rows = max_rows;
     c->max_pages = max_pages;
-    c->in.token = rmr_calloc(mem, max_rows, sizeof *c->in.token);
-    c->in.pos = rmr_calloc(mem, max_rows, sizeof *c->in.pos);
-    c->in.run = rmr_calloc(mem, max_rows, sizeof *c->in.run);
-    c->in.page = rmr_calloc(mem, max_pages, sizeof *c->in.page);
-    c->in.out_row = rmr_calloc(mem, RMR_HEAD_ROWS, sizeof *c->in.out_row);
-    c->want = rmr_calloc(mem, max_rows, sizeof *c->want);
-    remora_status st = REMORA_OK;
-    if (!c->in.token || !c->in.pos || !c->in.run || !c->in.page || !c->in.out_row || !c->want)
-        st = rmr_error_nomem(err, "step inputs", (uint64_t)max_pages * 8);
-    if (st >= 0) st = x->m->be->ops->step_create(x->m->be, &d, &c->step, err);
+    rmr_inputs_place(&c->in, block, max_rows, max_pages);
+    const remora_status st = x->m->be->ops->step_create(x->m->be, &d, &c->step, err);
     if (st < 0) {
         context_free(x->m, c);
         return st;
     }
-    atomic_fetch_add_explicit(&x->bytes, rmr_exec_context_bytes(x->m, max_rows, max_pages),
-                              memory_order_relaxed);
     *out = c;
     return REMORA_OK;
 }
 
-/* Unlink the first free context that is large enough; the smaller ones found on the way go to
- * *small. */
-static rmr_context *unlink_free(rmr_exec *x, uint32_t max_rows, uint32_t max_pages,
-                                rmr_context **small)
+static int fits(const rmr_context *c, uint32_t max_rows, uint32_t max_pages)
 {
-    rmr_context *found = NULL;
-    *small = NULL;
-    pthread_mutex_lock(&x->lock);
-    for (rmr_context **at = &x->pool; *at != NULL;) {
+    return c->max_rows >= max_rows && c->max_pages >= max_pages;
+}
+
+/* Under the lock: the smallest context that fits; only free ones unless `any`. */
+static rmr_context *find(rmr_exec *x, uint32_t max_rows, uint32_t max_pages, int any)
+{
+    rmr_context *best = NULL;
+    for (rmr_context *c = x->all; c != NULL; c = c->next)
+        if ((any || !c->taken) && fits(c, max_rows, max_pages) &&
+            (best == NULL || c->max_rows < best->max_rows))
+            best = c;
+    return best;
+}
+
+/* Under the lock: unlink the free contexts that `larger` makes superfluous, as a list. */
+static rmr_context *unlink_smaller(rmr_exec *x, const rmr_context *larger)
+{
+    rmr_context *gone = NULL;
+    for (rmr_context **at = &x->all; *at != NULL;) {
         rmr_context *c = *at;
-        const int fits = c->max_rows >= max_rows && c->max_pages >= max_pages;
-        if (fits && found != NULL) {
+        if (c == larger || c->taken || !fits(larger, c->max_rows, c->max_pages)) {
             at = &c->next;
             continue;
         }
         *at = c->next;
-        if (fits) {
-            found = c;
-        } else {
-            c->next = *small;
-            *small = c;
-        }
+        c->next = gone;
+        gone = c;
     }
+    return gone;
+}
+
+/* Find or make a context. A new one replaces the free ones it covers, once it exists. */
+static remora_status obtain(remora_model *m, uint32_t max_rows, uint32_t max_pages, int take,
+                            rmr_context **out, remora_error *err)
+{
+    rmr_exec *x = exec_of(m);
+    max_pages = round_pages(max_pages);
+    pthread_mutex_lock(&x->lock);
+    rmr_context *c = find(x, max_rows, max_pages, !take);
+    if (c != NULL && take) c->taken = 1;
     pthread_mutex_unlock(&x->lock);
-    return found;
+    *out = c;
+    if (c != NULL) return REMORA_OK;
+    RMR_TRY(context_new(x, max_rows, max_pages, &c, err));
+    pthread_mutex_lock(&x->lock);
+    c->taken = take;
+    c->next = x->all;
+    x->all = c;
+    rmr_context *gone = unlink_smaller(x, c);
+    pthread_mutex_unlock(&x->lock);
+    while (gone != NULL) {
+        rmr_context *next = gone->next;
+        context_free(m, gone);
+        gone = next;
+    }
+    *out = c;
+    return REMORA_OK;
 }
 
 remora_status rmr_exec_take(remora_model *m, uint32_t max_rows, uint32_t max_pages,
                             rmr_context **out, remora_error *err)
 {
-    rmr_exec *x = exec_of(m);
-    rmr_context *small;
-    max_pages = round_pages(max_pages);
-    *out = unlink_free(x, max_rows, max_pages, &small);
-    while (small != NULL) { /* a larger one takes their place */
-        rmr_context *next = small->next;
-        atomic_fetch_sub_explicit(&x->bytes,
-                                  rmr_exec_context_bytes(m, small->max_rows, small->max_pages),
-                                  memory_order_relaxed);
-        context_free(m, small);
-        small = next;
-    }
-    return *out != NULL ? REMORA_OK : context_new(x, max_rows, max_pages, out, err);
+    return obtain(m, max_rows, max_pages, 1, out, err);
 }
 
 void rmr_exec_give(remora_model *m, rmr_context *c)
 {
     rmr_exec *x = exec_of(m);
     if (c == NULL) return;
+    (void)m->be->ops->step_wait(m->be, c->step, c->mark, NULL); /* nothing may run on it any more */
     pthread_mutex_lock(&x->lock);
-    c->next = x->pool;
-    x->pool = c;
+    c->taken = 0;
     pthread_mutex_unlock(&x->lock);
 }
 
@@ -151,9 +168,7 @@ remora_status rmr_exec_reserve(remora_model *m, uint32_t max_rows, uint32_t max_
                                remora_error *err)
 {
     rmr_context *c;
-    RMR_TRY(rmr_exec_take(m, max_rows, max_pages, &c, err));
-    rmr_exec_give(m, c);
-    return REMORA_OK;
+    return obtain(m, max_rows, max_pages, 0, &c, err);
 }
 
 /* ---- steps ---- */
@@ -165,32 +180,45 @@ uint32_t rmr_exec_slices(const remora_model *m)
 
 remora_status rmr_exec_begin(remora_model *m, rmr_context *c, remora_error *err)
 {
-    c->in.n_out = 0;
     c->in.count_routing = (uint32_t)atomic_load_explicit(&m->count_routing, memory_order_relaxed);
     return m->be->ops->step_inputs(m->be, c->step, &c->in, err);
 }
 
-static remora_status run(remora_model *m, rmr_context *c, rmr_slice s, remora_error *err)
+static remora_status run(remora_model *m, rmr_context *c, rmr_slice s, uint32_t ahead,
+                         remora_error *err)
 {
-    RMR_TRY(m->be->ops->step_submit(m->be, c->step, s.first, s.n, err));
-    return m->be->ops->step_wait(m->be, c->step, err);
+    if (s.n == 0) return REMORA_OK;
+    RMR_TRY(m->be->ops->step_submit(m->be, c->step, &s, &c->mark, err));
+    if (c->mark <= ahead) return REMORA_OK;
+    return m->be->ops->step_wait(m->be, c->step, c->mark - ahead, err);
 }
 
 remora_status rmr_exec_slice(remora_model *m, rmr_context *c, uint32_t slice, remora_error *err)
 {
-    return run(m, c, exec_of(m)->list.slices[slice], err);
+    return run(m, c, exec_of(m)->list.slices[slice], m->be->ahead, err);
 }
 
 remora_status rmr_exec_head(remora_model *m, rmr_context *c, uint32_t first, uint32_t n,
-                            float *logits, float *hidden, remora_error *err)
+                            remora_error *err)
 {
-    c->in.n_out = n;
-    for (uint32_t i = 0; i < n; i++) c->in.out_row[i] = c->want[first + i];
-    RMR_TRY(m->be->ops->step_inputs(m->be, c->step, &c->in, err));
-    RMR_TRY(run(m, c, exec_of(m)->list.head, err));
+    rmr_slice s = exec_of(m)->list.head;
+    s.want0 = first;
+    s.n_want = n;
+    return run(m, c, s, 0, err);
+}
+
+remora_status rmr_exec_read(remora_model *m, rmr_context *c, uint32_t i, uint32_t n, float *logits,
+                            float *hidden, remora_error *err)
+{
     if (hidden != NULL)
-        RMR_TRY(m->be->ops->step_read(m->be, c->step, RMR_SLOT_OUT, 0, n, hidden, err));
-    return m->be->ops->step_read(m->be, c->step, RMR_SLOT_LOGITS, 0, n, logits, err);
+        RMR_TRY(m->be->ops->step_read(m->be, c->step, RMR_SLOT_OUT, i, n, hidden, err));
+    return m->be->ops->step_read(m->be, c->step, RMR_SLOT_LOGITS, i, n, logits, err);
+}
+
+remora_status rmr_exec_finish(remora_model *m, rmr_context *c, remora_error *err)
+{
+    RMR_TRY(run(m, c, exec_of(m)->list.finish, 0, err));
+    return m->be->ops->step_wait(m->be, c->step, c->mark, err);
 }
 
 /* ---- life ---- */
@@ -199,9 +227,9 @@ static void exec_free(void *exec)
 {
     rmr_exec *x = exec;
     rmr_mem *mem = &x->m->mem;
-    while (x->pool != NULL) {
-        rmr_context *c = x->pool;
-        x->pool = c->next;
+    while (x->all != NULL) {
+        rmr_context *c = x->all;
+        x->all = c->next;
         context_free(x->m, c);
     }
     rmr_list_free(mem, &x->list);

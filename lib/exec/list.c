@@ -107,8 +107,7 @@ static void feed_forward(rmr_list *l, const remora_model *m, uint32_t layer)
                     .out2 = at(RMR_SLOT_WEIGHTS),
                     .w = w->router_bias,
                     .moe = &s->moe,
-                    .counts = m->routing,
-                    .counts_off = (uint64_t)layer * s->moe.n_experts * sizeof(uint64_t)});
+                    .in2 = {RMR_SLOT_COUNTS, layer * s->moe.n_experts}});
     add(l, (rmr_op){.kind = RMR_OP_EXPERTS,
                     .layer = layer,
                     .in = at(RMR_SLOT_H),
@@ -156,6 +155,7 @@ static void slots(rmr_list *l, const rmr_shape *s)
         [RMR_SLOT_LOGITS] = s->n_vocab};
     for (int i = 0; i < RMR_SLOT_COUNT; i++) l->slots[i] = (rmr_slot){width[i], RMR_ROWS_ALL};
     l->slots[RMR_SLOT_OUT].rows = l->slots[RMR_SLOT_LOGITS].rows = RMR_ROWS_OUT;
+    l->slots[RMR_SLOT_COUNTS].rows = RMR_ROWS_ONE;
 }
 
 remora_status rmr_list_make(const remora_model *m, rmr_mem *mem, rmr_list *l, remora_error *err)
@@ -176,6 +176,8 @@ remora_status rmr_list_make(const remora_model *m, rmr_mem *mem, rmr_list *l, re
                     .out = at(RMR_SLOT_ROPE),
                     .w = m->inv_freq,
                     .amp = m->shape.rope_amp});
+    if (m->routing != NULL)
+        add(l, (rmr_op){.kind = RMR_OP_COUNTS_CLEAR, .in = at(RMR_SLOT_COUNTS)});
     for (uint32_t i = 0; i < n; i++) {
         attention(l, m, i);
         feed_forward(l, m, i);
@@ -185,6 +187,11 @@ remora_status rmr_list_make(const remora_model *m, rmr_mem *mem, rmr_list *l, re
     l->head.first = l->n_ops;
     head(l, m);
     l->head.n = l->n_ops - l->head.first;
+    l->finish.first = l->n_ops;
+    if (m->routing != NULL)
+        add(l,
+            (rmr_op){.kind = RMR_OP_COUNTS_ADD, .in = at(RMR_SLOT_COUNTS), .counts = m->routing});
+    l->finish.n = l->n_ops - l->finish.first;
     return REMORA_OK;
 }
 

@@ -4,10 +4,6 @@
 
 #include "model.h"
 
-typedef struct rmr_slice {
-    uint32_t first, n;
-} rmr_slice;
-
 /* Activation slots, in floats a row. */
 typedef enum rmr_slot_id {
     RMR_SLOT_X,      /* residual stream [hidden] */
@@ -22,6 +18,7 @@ typedef enum rmr_slot_id {
     RMR_SLOT_ROUTER, /* router logits [experts] */
     RMR_SLOT_IDS,    /* chosen experts [used] */
     RMR_SLOT_WEIGHTS,
+    RMR_SLOT_COUNTS, /* chosen experts of this step [layers][experts], one row */
     RMR_SLOT_ROPE,   /* cos, sin [rope] */
     RMR_SLOT_OUT,    /* rows of the head, normed [hidden] */
     RMR_SLOT_LOGITS, /* [vocab] */
@@ -34,6 +31,7 @@ typedef struct rmr_list {
     rmr_slice *slices; /* one for each layer */
     uint32_t n_slices;
     rmr_slice head;
+    rmr_slice finish; /* when the step is complete */
     rmr_slot slots[RMR_SLOT_COUNT];
 } rmr_list;
 

@@ -29,7 +29,8 @@ void rmr_flight_drop(remora_session *lead)
     lead->flight.n_parts = 0;
 }
 
-/* Is the step that `lead` holds made of exactly untouched sessions of this call? */
+/* Is the step that the first session holds made of untouched sessions of this call, and within its
+ * limit? */
 static int flight_fits(const evaluation *e)
 {
     const rmr_flight *f = &e->s[0]->flight;
@@ -40,7 +41,7 @@ static int flight_fits(const evaluation *e)
             e->s[k]->epoch != f->parts[i].epoch)
             return 0;
     }
-    return f->ctx != NULL;
+    return f->ctx != NULL && f->ctx->in.n_rows <= e->rows_left;
 }
 
 /* ---- forming a step ---- */
@@ -67,7 +68,7 @@ static void add_part(rmr_flight *f, remora_session *s, uint32_t room)
     const uint64_t pending = s->n_tokens - s->committed;
     const uint32_t n = pending < room ? (uint32_t)pending : room, page0 = in->n_pages;
     const uint64_t end = s->committed + n;
-    f->parts[f->n_parts++] = (rmr_part){s, s->serial, s->epoch, in->n_rows, n, 0};
+    f->parts[f->n_parts++] = (rmr_part){s, s->serial, s->epoch, in->n_rows, n, 0, 0};
     rmr_kv_addresses(&s->kv, end, in->page + page0);
     in->n_pages += (uint32_t)rmr_kv_pages(end);
     for (uint32_t i = 0; i < n; i++) {
@@ -75,7 +76,7 @@ static void add_part(rmr_flight *f, remora_session *s, uint32_t room)
         in->token[in->n_rows] = s->tokens[pos];
         in->pos[in->n_rows] = pos;
         add_run(in, s, in->n_rows, pos, page0);
-        if (s->flags[pos] & RMR_TOKEN_WANT) c->want[c->n_want++] = in->n_rows;
+        if (s->flags[pos] & RMR_TOKEN_WANT) in->want[in->n_want++] = in->n_rows;
         if (s->flags[pos] & RMR_TOKEN_EXPANDED) f->prefill = 1;
         in->n_rows++;
     }
@@ -109,8 +110,7 @@ static remora_status form_step(const evaluation *e)
                      e->n < RMR_MIN_PARTS ? RMR_MIN_PARTS : e->n, sizeof *f->parts, e->err));
     RMR_TRY(rmr_exec_take(lead->model, lead->chunk, max_pages, &f->ctx, e->err));
     rmr_inputs *in = &f->ctx->in;
-    in->n_rows = in->n_runs = in->n_pages = in->n_out = 0;
-    f->ctx->n_want = 0;
+    in->n_rows = in->n_runs = in->n_pages = in->n_want = 0;
     f->n_parts = 0;
     f->next_slice = f->next_want = 0;
     f->us = 0;
@@ -134,27 +134,41 @@ static rmr_part *part_of(rmr_flight *f, uint32_t row)
     return p;
 }
 
-/* One pass of the head: wanted rows of one session, which lie together in its output. They count as
- * ready when the step is committed. */
-static remora_status head_pass(const evaluation *e)
+/* Copy the rows [i, i + n) of a head pass, all of one session, to its output. */
+static remora_status deliver(const evaluation *e, rmr_part *p, uint32_t i, uint32_t n)
 {
-    rmr_flight *f = &e->s[0]->flight;
-    const uint32_t *want = f->ctx->want + f->next_want;
-    const uint32_t left = f->ctx->n_want - f->next_want;
-    rmr_part *p = part_of(f, want[0]);
+    const rmr_flight *f = &e->s[0]->flight;
     remora_session *s = p->session;
     const rmr_shape *shape = &s->model->shape;
     const size_t row = s->rows.n_ready + p->n_out;
-    uint32_t n = 1, hidden = 0;
-    while (n < left && n < RMR_HEAD_ROWS && want[n] < p->row0 + p->n_rows) n++;
-    for (uint32_t i = 0; i < n; i++) {
-        const uint8_t flags = s->flags[s->committed + want[i] - p->row0];
-        s->rows.has_hidden[row + i] = (flags & RMR_TOKEN_WANT_HIDDEN) != 0;
-        hidden |= flags & RMR_TOKEN_WANT_HIDDEN;
+    int hidden = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        p->last_out = s->committed + f->ctx->in.want[f->next_want + i + k] - p->row0;
+        s->rows.has_hidden[row + k] =
+            s->rows.hidden != NULL && (s->flags[p->last_out] & RMR_TOKEN_WANT_HIDDEN) != 0;
+        hidden |= s->rows.has_hidden[row + k];
     }
-    RMR_TRY(rmr_exec_head(s->model, f->ctx, f->next_want, n, s->rows.logits + row * shape->n_vocab,
-                          hidden ? s->rows.hidden + row * shape->n_hidden : NULL, e->err));
     p->n_out += n;
+    return rmr_exec_read(s->model, f->ctx, i, n, s->rows.logits + row * shape->n_vocab,
+                         hidden ? s->rows.hidden + row * shape->n_hidden : NULL, e->err);
+}
+
+/* One pass of the head over the next wanted rows of all sessions. The rows count as ready when the
+ * step is committed. */
+static remora_status head_pass(const evaluation *e)
+{
+    rmr_flight *f = &e->s[0]->flight;
+    const uint32_t *want = f->ctx->in.want + f->next_want;
+    const uint32_t left = f->ctx->in.n_want - f->next_want;
+    const uint32_t n = left < RMR_HEAD_ROWS ? left : RMR_HEAD_ROWS;
+    RMR_TRY(rmr_exec_head(e->s[0]->model, f->ctx, f->next_want, n, e->err));
+    for (uint32_t i = 0; i < n;) {
+        rmr_part *p = part_of(f, want[i]);
+        uint32_t k = 1;
+        while (i + k < n && want[i + k] < p->row0 + p->n_rows) k++;
+        RMR_TRY(deliver(e, p, i, k));
+        i += k;
+    }
     f->next_want += n;
     return REMORA_OK;
 }
@@ -178,6 +192,7 @@ static void commit(evaluation *e)
         remora_session *s = f->parts[i].session;
         s->committed += f->parts[i].n_rows;
         s->rows.n_ready += f->parts[i].n_out;
+        if (f->parts[i].n_out > 0) s->rows.last = f->parts[i].last_out;
         s->epoch++;
         count(s, f->parts[i].n_rows, f->prefill, f->us);
         e->rows_left -= e->rows_left < f->parts[i].n_rows ? e->rows_left : f->parts[i].n_rows;
@@ -208,7 +223,7 @@ static remora_status next_slice(evaluation *e)
 static int flight_done(const remora_session *lead)
 {
     return lead->flight.next_slice == rmr_exec_slices(lead->model) &&
-           lead->flight.next_want == lead->flight.ctx->n_want;
+           lead->flight.next_want == lead->flight.ctx->in.n_want;
 }
 
 static remora_status give_up(evaluation *e, remora_status st, const char *why)
@@ -230,6 +245,8 @@ static remora_status fly(evaluation *e)
         const remora_status st = next_slice(e);
         if (st < 0) return give_up(e, st, NULL);
     }
+    const remora_status st = rmr_exec_finish(lead->model, lead->flight.ctx, e->err);
+    if (st < 0) return give_up(e, st, NULL);
     commit(e);
     return REMORA_OK;
 }

@@ -83,27 +83,11 @@ static remora_status hits_stop(remora_session *s, const remora_gen_opts *o, remo
     return st < 0 ? st : REMORA_OK;
 }
 
-/* The row to sample from: evaluate what is pending, the last token's row wanted. When nothing is
- * pending and the last token has no row (after a trim, or appended without one) it is evaluated
- * again, in the form it had. */
+/* The row to sample from: evaluate what is pending. */
 static remora_status last_row(remora_session *s, const remora_gen_opts *o, uint64_t start_us,
                               remora_error *err)
 {
-    const uint64_t last = s->n_tokens - 1;
-    if (s->n_tokens == s->committed &&
-        (s->rows.n_ready == 0 || !(s->flags[last] & RMR_TOKEN_WANT))) {
-        RMR_TRY(rmr_kv_reserve(&s->kv, last, s->n_tokens, err));
-        rmr_rows_clear(&s->rows);
-        s->flags[last] &= (uint8_t)~RMR_TOKEN_WANT;
-        s->committed = last;
-        s->epoch++;
-    }
-    if (s->n_tokens > s->committed && !(s->flags[last] & RMR_TOKEN_WANT)) {
-        RMR_TRY(rmr_rows_make_room(s, 1, 0, err));
-        s->flags[last] |= RMR_TOKEN_WANT;
-        s->rows.n_wanted++;
-        rmr_flight_drop(s); /* a step under way was formed without that row */
-    }
+    RMR_TRY(rmr_session_want_last(s, 0, err));
     if (s->n_tokens == s->committed) return REMORA_OK;
     remora_eval_opts eo = {.struct_size = sizeof eo, .cancel = o->cancel};
     if (o->budget_us > 0) {

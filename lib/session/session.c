@@ -42,7 +42,9 @@ static uint64_t page_bytes(const remora_model *m, rmr_elem elem)
 static remora_status check_opts(const remora_model *m, const remora_session_opts *o,
                                 remora_error *err)
 {
-    if (o->flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "unknown session flags 0x%x", o->flags);
+    if (o->flags != 0 || o->reserved != 0)
+        RMR_FAIL(err, REMORA_E_STRUCT, "unknown session flags 0x%x, reserved %u", o->flags,
+                 o->reserved);
     if (o->n_extra > 0)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "unknown extra option \"%.60s\"",
                  o->extra != NULL && o->extra[0].key != NULL ? o->extra[0].key : "");
@@ -80,6 +82,9 @@ static remora_status make(remora_model *m, uint32_t capacity, uint32_t chunk, in
         st =
             rmr_kv_init(&s->kv, mem, m->be, page_bytes(m, elem), elem, capacity, &m->kv_bytes, err);
     if (st >= 0) st = rmr_rows_make_room(s, 1, 0, err);
+    if (st >= 0)
+        st = rmr_grow(mem, &s->flight.parts, &s->flight.cap_parts, RMR_MIN_PARTS,
+                      sizeof *s->flight.parts, err);
     if (st >= 0) st = rmr_exec_reserve(m, chunk, (uint32_t)s->kv.max, err);
     if (st < 0) {
         rmr_session_free(s);
@@ -215,6 +220,7 @@ remora_status rmr_session_append(remora_session *s, const remora_token *t, size_
     }
     s->n_tokens += n;
     s->rows.n_wanted += n_rows;
+    rmr_rows_give_back(s);
     return REMORA_OK;
 }
 
@@ -233,20 +239,51 @@ remora_status rmr_session_trim(remora_session *s, uint64_t keep)
     return REMORA_OK;
 }
 
+remora_status rmr_session_want_last(remora_session *s, int hidden, remora_error *err)
+{
+    const uint64_t last = s->n_tokens - 1;
+    const uint8_t want = (uint8_t)(RMR_TOKEN_WANT | (hidden ? RMR_TOKEN_WANT_HIDDEN : 0));
+    const int pending = s->n_tokens > s->committed;
+    if (pending && (s->flags[last] & want) == want) return REMORA_OK;
+    if (!pending && s->rows.n_ready > 0 && s->rows.last == last &&
+        (!hidden || s->rows.has_hidden[s->rows.n_ready - 1]))
+        return REMORA_OK;
+    const rmr_rows before = s->rows;
+    if (!pending) rmr_rows_clear(&s->rows);
+    const int counted = pending && (s->flags[last] & RMR_TOKEN_WANT);
+    remora_status st = rmr_rows_make_room(s, counted ? 0 : 1, hidden, err);
+    if (st >= 0) st = rmr_kv_reserve(&s->kv, last, s->n_tokens, err);
+    if (st < 0) {
+        s->rows.n_wanted = before.n_wanted;
+        s->rows.n_ready = before.n_ready;
+        return st;
+    }
+    rmr_flight_drop(s);
+    s->epoch++;
+    s->rows.n_wanted += counted ? 0 : 1;
+    s->flags[last] = (uint8_t)((s->flags[last] & RMR_TOKEN_EXPANDED) | want);
+    if (!pending) s->committed = last;
+    return REMORA_OK;
+}
+
 remora_status rmr_session_sync(remora_session *s, const remora_token *t, size_t n, uint32_t want,
                                size_t *reused, remora_error *err)
 {
     size_t keep = 0;
     while (keep < n && keep < s->n_tokens && s->tokens[keep] == t[keep]) keep++;
-    if (keep == n && n > 0 && want != REMORA_WANT_NONE)
-        keep = n - 1; /* a row needs a token to be evaluated */
     const uint64_t had = s->n_tokens;
     s->n_tokens = keep; /* what the checks of append will see */
     const remora_status st = check_append(s, t + keep, n - keep, want, err);
     s->n_tokens = had;
     RMR_TRY(st);
-    RMR_TRY(rmr_session_trim(s, keep));
-    if (reused != NULL) *reused = keep < s->committed ? keep : (size_t)s->committed;
-    s->stats.reused_tokens += keep < s->committed ? keep : s->committed;
-    return rmr_session_append(s, t + keep, n - keep, want, err);
+    if (keep < s->n_tokens) RMR_TRY(rmr_session_trim(s, keep));
+    const uint64_t kept = s->committed;
+    if (keep < n)
+        RMR_TRY(rmr_session_append(s, t + keep, n - keep, want, err));
+    else if (n > 0 && want != REMORA_WANT_NONE)
+        RMR_TRY(rmr_session_want_last(s, (want & REMORA_WANT_HIDDEN) != 0, err));
+    const uint64_t used = s->committed < kept ? s->committed : kept;
+    if (reused != NULL) *reused = (size_t)used;
+    s->stats.reused_tokens += used;
+    return REMORA_OK;
 }

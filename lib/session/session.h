@@ -23,11 +23,12 @@ enum { RMR_TOKEN_EXPANDED = 1, RMR_TOKEN_WANT = 2, RMR_TOKEN_WANT_HIDDEN = 4 };
 
 /* Output rows: room is made when tokens are appended, so that eval never allocates. */
 typedef struct rmr_rows {
-    float *logits; /* [cap][n_vocab] */
-    float *hidden; /* [cap][n_hidden], or NULL */
-    uint8_t *has_hidden;
-    size_t cap, hidden_cap;
+    float *logits;       /* [cap][n_vocab] */
+    float *hidden;       /* [cap][n_hidden], or NULL */
+    uint8_t *has_hidden; /* [flags_cap] */
+    size_t cap, hidden_cap, flags_cap;
     uint32_t n_wanted, n_ready;
+    uint64_t last; /* position of row n_ready - 1 */
 } rmr_rows;
 
 /* One session's part of a step. */
@@ -35,7 +36,8 @@ typedef struct rmr_part {
     remora_session *session;
     uint64_t serial, epoch; /* to recognise that it is still the same, untouched, session */
     uint32_t row0, n_rows;
-    uint32_t n_out; /* output rows delivered so far */
+    uint32_t n_out;    /* output rows delivered so far */
+    uint64_t last_out; /* position of the last of them */
 } rmr_part;
 
 /* A step under way. Kept by the first session of the batch between evals that ran out of budget. */
@@ -98,9 +100,16 @@ remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o
                                    remora_memory *out, remora_error *err);
 void rmr_session_memory(remora_model *m, remora_memory *out);
 
+/* See to it that the last token has an output row, or will have one after the next eval, its hidden
+ * state too when `hidden`: a token that was evaluated without is evaluated again, in the form it
+ * had. Nothing is lost on failure. */
+remora_status rmr_session_want_last(remora_session *s, int hidden, remora_error *err);
+
 /* rows.c */
 remora_status rmr_rows_make_room(remora_session *s, uint32_t n_more, int hidden, remora_error *err);
 void rmr_rows_clear(rmr_rows *r);
+/* Room that one great prompt left behind; cannot fail. */
+void rmr_rows_give_back(remora_session *s);
 void rmr_rows_free(remora_session *s);
 remora_status rmr_rows_copy(remora_session *dst, const remora_session *src, remora_error *err);
 

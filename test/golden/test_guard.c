@@ -93,25 +93,20 @@ static void results_before_wait_are_stale(void **state)
     assert_int_equal(ops->weight_create(be, &table, &w, NULL), REMORA_OK);
     assert_int_equal(ops->weight_upload(be, w, 0, 0, 2, rows, NULL), REMORA_OK);
     const rmr_op op = {.kind = RMR_OP_EMBED, .w = w, .n = 2};
-    const rmr_step_desc d = {&op, 1, slots, 1, 1, 1, 1, 1};
+    const rmr_step_desc d = {&op, 1, slots, 1, 1, 1, 1};
     assert_int_equal(ops->step_create(be, &d, &s, NULL), REMORA_OK);
-    int32_t token = 1;
-    uint32_t pos = 0, out_row = 0;
-    rmr_run run = {0, 1, 0, 0, RMR_FORM_ABSORBED, RMR_ELEM_F32};
-    uint64_t page = 0;
-    const rmr_inputs in = {.n_rows = 1,
-                           .n_runs = 1,
-                           .token = &token,
-                           .pos = &pos,
-                           .run = &run,
-                           .page = &page,
-                           .out_row = &out_row};
+    uint64_t mark;
+    rmr_inputs in = {.n_rows = 1, .n_runs = 1};
+    static _Alignas(RMR_ALIGN) unsigned char block[1024];
+    assert_true(rmr_inputs_place(&in, block, 1, 1) <= sizeof block);
+    in.token[0] = 1;
+    in.run[0] = (rmr_run){0, 1, 0, 0, RMR_FORM_ABSORBED, RMR_ELEM_F32};
     assert_int_equal(ops->step_inputs(be, s, &in, NULL), REMORA_OK);
-    assert_int_equal(ops->step_submit(be, s, 0, 1, NULL), REMORA_OK);
+    assert_int_equal(ops->step_submit(be, s, &(rmr_slice){0, 1, 0, 0}, &mark, NULL), REMORA_OK);
     assert_int_equal(ops->step_read(be, s, 0, 0, 1, got, NULL), REMORA_OK);
     assert_true(got[0] != 3 || got[1] != 4);
     assert_int_equal(guard_get_stats(b->rt).violations, 1);
-    assert_int_equal(ops->step_wait(be, s, NULL), REMORA_OK);
+    assert_int_equal(ops->step_wait(be, s, mark, NULL), REMORA_OK);
     assert_int_equal(ops->step_read(be, s, 0, 0, 1, got, NULL), REMORA_OK);
     assert_true(got[0] == 3 && got[1] == 4);
     assert_int_equal(guard_get_stats(b->rt).violations, 1);

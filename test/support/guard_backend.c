@@ -22,7 +22,9 @@ typedef struct block {
 typedef struct stepping {
     rmr_step *step; /* NULL: free entry */
     rmr_step_desc desc;
-    uint32_t first[MAX_QUEUE], n[MAX_QUEUE], queued;
+    rmr_slice queue[MAX_QUEUE];
+    uint32_t queued;
+    uint64_t mark; /* of the last slice queued */
     uint32_t *pos, n_rows;
 } stepping;
 
@@ -194,23 +196,25 @@ static remora_status step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs 
     return REMORA_OK;
 }
 
-static remora_status step_submit(rmr_backend *be, rmr_step *s, uint32_t first, uint32_t n,
-                                 remora_error *err)
+static remora_status step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
+                                 uint64_t *mark, remora_error *err)
 {
     stepping *q = find_step(of(be), s);
-    if (first > q->desc.n_ops || n > q->desc.n_ops - first || q->queued == MAX_QUEUE)
+    if (slice->first > q->desc.n_ops || slice->n > q->desc.n_ops - slice->first ||
+        q->queued == MAX_QUEUE)
         RMR_FAIL(err, REMORA_E_INTERNAL, "step slice out of range, or too many");
-    q->first[q->queued] = first;
-    q->n[q->queued++] = n;
+    q->queue[q->queued++] = *slice;
+    *mark = ++q->mark;
     return REMORA_OK;
 }
 
-static remora_status run_one(guard *g, const stepping *q, uint32_t i, remora_error *err)
+static remora_status run_one(guard *g, const stepping *q, rmr_slice slice, remora_error *err)
 {
-    RMR_TRY(g->inner->ops->step_submit(g->inner, q->step, i, 1, err));
-    RMR_TRY(g->inner->ops->step_wait(g->inner, q->step, err));
+    uint64_t mark;
+    RMR_TRY(g->inner->ops->step_submit(g->inner, q->step, &slice, &mark, err));
+    RMR_TRY(g->inner->ops->step_wait(g->inner, q->step, mark, err));
     if (g->tap != NULL) {
-        const guard_seen seen = {&q->desc.ops[i], q->pos, q->n_rows, g->inner, q->step};
+        const guard_seen seen = {&q->desc.ops[slice.first], q->pos, q->n_rows, g->inner, q->step};
         g->tap(g->tap_user, &seen);
     }
     pthread_mutex_lock(&g->lock);
@@ -219,17 +223,35 @@ static remora_status run_one(guard *g, const stepping *q, uint32_t i, remora_err
     return REMORA_OK;
 }
 
-static remora_status step_wait(rmr_backend *be, rmr_step *s, remora_error *err)
+/* Run the oldest slice of the queue, one operation at a time. */
+static remora_status run_slice(guard *g, stepping *q, remora_error *err)
+{
+    rmr_slice one = q->queue[0];
+    const uint32_t n = one.n;
+    memmove(q->queue, q->queue + 1, --q->queued * sizeof *q->queue);
+    one.n = 1;
+    for (uint32_t i = 0; i < n; i++, one.first++) RMR_TRY(run_one(g, q, one, err));
+    return REMORA_OK;
+}
+
+static remora_status step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err)
 {
     guard *g = of(be);
     stepping *q = find_step(g, s);
     remora_status st = REMORA_OK;
+    if (mark > q->mark) RMR_FAIL(err, REMORA_E_INTERNAL, "wait for what was not submitted");
     enter(g);
-    for (uint32_t k = 0; k < q->queued; k++)
-        for (uint32_t i = 0; i < q->n[k] && st >= 0; i++) st = run_one(g, q, q->first[k] + i, err);
-    q->queued = 0;
+    while (q->queued > 0 && q->mark - q->queued < mark && st >= 0) st = run_slice(g, q, err);
     leave(g);
     return st;
+}
+
+/* Buffer functions come after everything submitted. A failing slice fails its own step's wait. */
+static void drain(guard *g)
+{
+    for (size_t i = 0; i < MAX_STEPS; i++)
+        while (g->steps[i].step != NULL && g->steps[i].queued > 0)
+            if (run_slice(g, &g->steps[i], NULL) < 0) violation(g);
 }
 
 static remora_status step_read(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0,
@@ -313,6 +335,7 @@ static void buffer_free(rmr_backend *be, rmr_buffer *b)
 {
     guard *g = of(be);
     enter(g);
+    drain(g);
     g->inner->ops->buffer_free(g->inner, b);
     leave(g);
 }
@@ -327,6 +350,7 @@ static remora_status buffer_read(rmr_backend *be, const rmr_buffer *b, uint64_t 
 {
     guard *g = of(be);
     enter(g);
+    drain(g);
     const remora_status st = g->inner->ops->buffer_read(g->inner, b, off, dst, n, err);
     leave(g);
     return st;
@@ -337,6 +361,7 @@ static remora_status buffer_zero(rmr_backend *be, rmr_buffer *b, uint64_t off, u
 {
     guard *g = of(be);
     enter(g);
+    drain(g);
     const remora_status st = g->inner->ops->buffer_zero(g->inner, b, off, n, err);
     leave(g);
     return st;
@@ -348,8 +373,20 @@ static remora_status buffer_copy(rmr_backend *be, rmr_buffer *dst, uint64_t dst_
 {
     guard *g = of(be);
     enter(g);
+    drain(g);
     const remora_status st =
         g->inner->ops->buffer_copy(g->inner, dst, dst_off, src, src_off, n, err);
+    leave(g);
+    return st;
+}
+
+static remora_status counters_read(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t *dst,
+                                   uint32_t n, int reset, remora_error *err)
+{
+    guard *g = of(be);
+    enter(g);
+    drain(g);
+    const remora_status st = g->inner->ops->counters_read(g->inner, b, off, dst, n, reset, err);
     leave(g);
     return st;
 }
@@ -380,6 +417,7 @@ static const rmr_backend_ops guard_ops = {
     .buffer_read = buffer_read,
     .buffer_zero = buffer_zero,
     .buffer_copy = buffer_copy,
+    .counters_read = counters_read,
     .step_create = step_create,
     .step_free = step_free,
     .step_inputs = step_inputs,
@@ -394,6 +432,7 @@ static remora_status guard_create(rmr_ctx *ctx, const char *isa, rmr_backend **o
     guard *g = calloc(1, sizeof *g);
     if (g == NULL) return rmr_error_nomem(err, "guard", sizeof *g);
     g->base.ops = &guard_ops;
+    g->base.ahead = 2; /* what a device with a queue asks for */
     g->mem = (rmr_mem){
         .user = g, .alloc = device_alloc, .resize = device_resize, .release = device_release};
     rmr_mem_init(&g->mem);

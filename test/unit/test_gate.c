@@ -10,7 +10,7 @@
 
 #include "cpu.h"
 
-enum { EXPERTS = 8, USED = 3, SLOT_LOGITS = 0, SLOT_IDS, SLOT_WEIGHTS, SLOTS };
+enum { EXPERTS = 8, USED = 3, SLOT_LOGITS = 0, SLOT_IDS, SLOT_WEIGHTS, SLOT_COUNTS, SLOTS };
 
 static const float g[EXPERTS] = {0.5f, -1, 2, 0, 1.5f, -0.5f, 1, 0.25f};
 static const float bias_c[EXPERTS] = {0.10f, 0.60f, -0.20f, 0.30f, -0.30f, 0.05f, -0.05f, 0.0f};
@@ -57,8 +57,10 @@ static void run(rmr_backend *be, const example *e)
 {
     enum { ROWS = 2 };
     const rmr_backend_ops *ops = be->ops;
-    const rmr_slot slots[SLOTS] = {
-        {EXPERTS, RMR_ROWS_ALL}, {USED, RMR_ROWS_ALL}, {USED, RMR_ROWS_ALL}};
+    const rmr_slot slots[SLOTS] = {{EXPERTS, RMR_ROWS_ALL},
+                                   {USED, RMR_ROWS_ALL},
+                                   {USED, RMR_ROWS_ALL},
+                                   {EXPERTS, RMR_ROWS_ONE}};
     rmr_weight *table = weight(be, RMR_USE_TABLE, 1, g);
     rmr_weight *bias = e->bias != NULL ? weight(be, RMR_USE_VECTOR, 1, e->bias) : NULL;
     rmr_buffer *counts = NULL;
@@ -68,32 +70,31 @@ static void run(rmr_backend *be, const example *e)
     float weights[ROWS * USED];
     assert_int_equal(ops->buffer_create(be, sizeof counted, &counts, NULL), REMORA_OK);
     assert_int_equal(ops->buffer_zero(be, counts, 0, sizeof counted, NULL), REMORA_OK);
-    const rmr_op list[2] = {
+    const rmr_op list[4] = {
         {.kind = RMR_OP_EMBED, .out = {SLOT_LOGITS, 0}, .w = table, .n = EXPERTS},
+        {.kind = RMR_OP_COUNTS_CLEAR, .in = {SLOT_COUNTS, 0}},
         {.kind = RMR_OP_GATE,
          .in = {SLOT_LOGITS, 0},
+         .in2 = {SLOT_COUNTS, 0},
          .out = {SLOT_IDS, 0},
          .out2 = {SLOT_WEIGHTS, 0},
          .w = bias,
-         .moe = &e->moe,
-         .counts = counts}};
-    const rmr_step_desc d = {list, 2, slots, SLOTS, ROWS, ROWS, 1, 1};
-    int32_t token[ROWS] = {0, 0};
-    uint32_t pos[ROWS] = {0, 1}, out_row = 0;
-    uint64_t page = 0;
-    rmr_run r = {0, ROWS, 0, 0, RMR_FORM_ABSORBED, RMR_ELEM_F32};
-    const rmr_inputs in = {.n_rows = ROWS,
-                           .n_runs = 1,
-                           .count_routing = 1,
-                           .token = token,
-                           .pos = pos,
-                           .run = &r,
-                           .page = &page,
-                           .out_row = &out_row};
+         .moe = &e->moe},
+        {.kind = RMR_OP_COUNTS_ADD, .in = {SLOT_COUNTS, 0}, .counts = counts}};
+    const rmr_step_desc d = {list, 4, slots, SLOTS, ROWS, 1, 1};
+    uint64_t mark;
+    static _Alignas(RMR_ALIGN) unsigned char block[1024];
+    rmr_inputs in = {.n_rows = ROWS, .n_runs = 1, .count_routing = 1};
+    assert_true(rmr_inputs_place(&in, block, ROWS, 1) <= sizeof block);
+    in.run[0] = (rmr_run){0, ROWS, 0, 0, RMR_FORM_ABSORBED, RMR_ELEM_F32};
+    for (uint32_t i = 0; i < ROWS; i++) {
+        in.token[i] = 0;
+        in.pos[i] = i;
+    }
     assert_int_equal(ops->step_create(be, &d, &s, NULL), REMORA_OK);
     assert_int_equal(ops->step_inputs(be, s, &in, NULL), REMORA_OK);
-    assert_int_equal(ops->step_submit(be, s, 0, 2, NULL), REMORA_OK);
-    assert_int_equal(ops->step_wait(be, s, NULL), REMORA_OK);
+    assert_int_equal(ops->step_submit(be, s, &(rmr_slice){0, 4, 0, 0}, &mark, NULL), REMORA_OK);
+    assert_int_equal(ops->step_wait(be, s, mark, NULL), REMORA_OK);
     assert_int_equal(ops->step_read(be, s, SLOT_IDS, 0, ROWS, ids, NULL), REMORA_OK);
     assert_int_equal(ops->step_read(be, s, SLOT_WEIGHTS, 0, ROWS, weights, NULL), REMORA_OK);
     assert_int_equal(ops->buffer_read(be, counts, 0, counted, sizeof counted, NULL), REMORA_OK);

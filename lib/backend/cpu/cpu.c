@@ -93,6 +93,19 @@ static remora_status buffer_zero(rmr_backend *be, rmr_buffer *b, uint64_t off, u
     return REMORA_OK;
 }
 
+static remora_status counters_read(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t *dst,
+                                   uint32_t n, int reset, remora_error *err)
+{
+    (void)be;
+    if (!in_range(b, off, n * sizeof *dst))
+        RMR_FAIL(err, REMORA_E_INTERNAL, "counters out of range");
+    _Atomic uint64_t *c = (_Atomic uint64_t *)(void *)(b->data + off);
+    for (uint32_t i = 0; i < n; i++)
+        dst[i] = reset ? atomic_exchange_explicit(&c[i], 0, memory_order_relaxed)
+                       : atomic_load_explicit(&c[i], memory_order_relaxed);
+    return REMORA_OK;
+}
+
 static remora_status buffer_copy(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off,
                                  const rmr_buffer *src, uint64_t src_off, uint64_t n,
                                  remora_error *err)
@@ -119,6 +132,7 @@ static const rmr_backend_ops cpu_ops = {
     .buffer_address = buffer_address,
     .buffer_read = buffer_read,
     .buffer_zero = buffer_zero,
+    .counters_read = counters_read,
     .buffer_copy = buffer_copy,
     .step_create = rmr_cpu_step_create,
     .step_free = rmr_cpu_step_free,

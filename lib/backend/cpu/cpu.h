@@ -44,12 +44,14 @@ struct rmr_step {
     rmr_step_desc desc;
     unsigned char *arena;
     uint64_t arena_bytes;
-    uint64_t worker_bytes; /* scratch of one worker */
-    float **slot;          /* [n_slots] rows x width */
-    unsigned char *worker; /* worker_bytes for each worker */
-    unsigned char *shared; /* scratch of one operation */
-    rmr_inputs in;         /* pointers into the arena */
-    rmr_row_span *span;    /* [n_spans] maximal ranges of absorbed rows */
+    uint64_t worker_bytes;  /* scratch of one worker */
+    float **slot;           /* [n_slots] rows x width */
+    unsigned char *worker;  /* worker_bytes for each worker */
+    unsigned char *shared;  /* scratch of one operation */
+    rmr_inputs in;          /* pointers into the arena */
+    uint32_t want0, n_want; /* of the slice under way */
+    uint64_t mark;
+    rmr_row_span *span; /* [n_spans] maximal ranges of absorbed rows; room for max_rows */
     uint32_t n_spans;
 };
 
@@ -65,7 +67,7 @@ static inline size_t rmr_width(const rmr_step *s, rmr_view v)
 
 static inline uint32_t rmr_op_rows(const rmr_step *s, const rmr_op *op)
 {
-    return op->rows == RMR_ROWS_OUT ? s->in.n_out : s->in.n_rows;
+    return op->rows == RMR_ROWS_OUT ? s->n_want : s->in.n_rows;
 }
 
 static inline const unsigned char *rmr_weight_at(const rmr_weight *w, uint32_t index)
@@ -95,14 +97,14 @@ remora_status rmr_cpu_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_s
 void rmr_cpu_step_free(rmr_backend *be, rmr_step *s);
 remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
                                   remora_error *err);
-remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, uint32_t first, uint32_t n,
-                                  remora_error *err);
-remora_status rmr_cpu_step_wait(rmr_backend *be, rmr_step *s, remora_error *err);
+remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
+                                  uint64_t *mark, remora_error *err);
+remora_status rmr_cpu_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);
 remora_status rmr_cpu_step_read(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0,
                                 uint32_t n, void *dst, remora_error *err);
 
 /* Call row() for every row of the operation, a few rows a chunk (op_rows.c). */
-typedef void rmr_cpu_row_fn(rmr_step *s, const rmr_op *op, uint32_t row);
+typedef void rmr_cpu_row_fn(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker);
 void rmr_cpu_for_rows(rmr_step *s, const rmr_op *op, rmr_cpu_row_fn *row);
 
 /* The cache row of a position: page, layer, slot in page. Only backends turn an address into a
@@ -123,9 +125,9 @@ rmr_cpu_op_fn rmr_cpu_embed, rmr_cpu_rope_table, rmr_cpu_norm, rmr_cpu_pick_rows
 rmr_cpu_op_fn rmr_cpu_linear, rmr_cpu_swiglu;                                      /* op_linear.c */
 rmr_cpu_op_fn rmr_cpu_rope, rmr_cpu_cache_write, rmr_cpu_absorb, rmr_cpu_unabsorb; /* op_latent.c */
 rmr_cpu_op_fn rmr_cpu_attend_latent;                                               /* op_latent.c */
-rmr_cpu_op_fn rmr_cpu_attend_expanded; /* op_expanded.c */
-rmr_cpu_op_fn rmr_cpu_gate;            /* op_gate.c */
-rmr_cpu_op_fn rmr_cpu_experts;         /* op_experts.c */
+rmr_cpu_op_fn rmr_cpu_attend_expanded;                                /* op_expanded.c */
+rmr_cpu_op_fn rmr_cpu_gate, rmr_cpu_counts_clear, rmr_cpu_counts_add; /* op_gate.c */
+rmr_cpu_op_fn rmr_cpu_experts;                                        /* op_experts.c */
 
 /* Scratch that an operation needs: per worker, and once. */
 typedef struct rmr_cpu_scratch {
@@ -143,6 +145,11 @@ enum {
     RMR_LIN_ROWS = 32,
     RMR_LIN_TMP = RMR_LIN_TILES * RMR_TILE * RMR_LIN_ROWS
 };
+
+static inline uint32_t rmr_tiles(uint32_t rows)
+{
+    return (rows + RMR_TILE - 1) / RMR_TILE;
+}
 
 /* How many tiles one chunk of a region takes, for n_tiles over the pool's workers. */
 uint32_t rmr_cpu_tile_group(const rmr_cpu *cpu, uint32_t n_tiles);

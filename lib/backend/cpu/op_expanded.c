@@ -29,20 +29,15 @@ typedef struct expanded {
     rmr_softmax_state *state; /* [n_rows of the run] */
 } expanded;
 
-static uint32_t tiles(uint32_t n)
-{
-    return (n + RMR_TILE - 1) / RMR_TILE;
-}
-
 static uint64_t carve(expanded *e, unsigned char *base, const rmr_mla *a, uint32_t max_rows)
 {
     float **const part[] = {&e->keys, &e->vals, &e->latent, &e->nope, &e->scores, &e->part};
     const uint64_t n[] = {(uint64_t)SEG * (a->nope + a->rope),
-                          (uint64_t)SEG * tiles(a->v) * RMR_TILE,
+                          (uint64_t)SEG * rmr_tiles(a->v) * RMR_TILE,
                           (uint64_t)RMR_PAGE_TOKENS * (a->rank + a->rope),
-                          (uint64_t)RMR_PAGE_TOKENS * tiles(a->nope) * RMR_TILE,
+                          (uint64_t)RMR_PAGE_TOKENS * rmr_tiles(a->nope) * RMR_TILE,
                           (uint64_t)ROWS * SEG,
-                          (uint64_t)ROWS * tiles(a->v) * RMR_TILE};
+                          (uint64_t)ROWS * rmr_tiles(a->v) * RMR_TILE};
     uint64_t at = 0;
     for (int i = 0; i < 6; i++) {
         if (base != NULL) *part[i] = (float *)(void *)(base + at);
@@ -66,15 +61,15 @@ static void rebuild_page(const expanded *e, uint32_t p0, uint32_t n, uint32_t at
     const rmr_kernels *k = e->s->cpu->k;
     const rmr_weight *uk = e->op->w, *uv = e->op->w2;
     const uint32_t width = a->rank + a->rope, dim = a->nope + a->rope;
-    const size_t ld = (size_t)tiles(a->nope) * RMR_TILE;
+    const size_t ld = (size_t)rmr_tiles(a->nope) * RMR_TILE;
     const unsigned char *cache = rmr_cache_row(e->s, e->run, e->op, p0);
     if (e->run->kv == RMR_ELEM_BF16)
         k->from_bf16(e->latent, (const uint16_t *)(const void *)cache, n * width);
     else
         memcpy(e->latent, cache, (size_t)n * width * 4);
     k->matmul[uk->type](e->nope, ld, e->latent, width, n, rmr_weight_at(uk, e->head),
-                        (size_t)uk->tile_stride, tiles(a->nope), a->rank, 0);
-    for (uint32_t t = 0; t < tiles(a->v); t++)
+                        (size_t)uk->tile_stride, rmr_tiles(a->nope), a->rank, 0);
+    for (uint32_t t = 0; t < rmr_tiles(a->v); t++)
         k->matmul[uv->type](e->vals + ((size_t)t * SEG + at) * RMR_TILE, RMR_TILE, e->latent, width,
                             n, rmr_weight_at(uv, e->head) + t * uv->tile_stride,
                             (size_t)uv->tile_stride, 1, a->rank, 0);
@@ -93,13 +88,13 @@ static void attend_rows(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0,
 {
     const rmr_mla *a = e->op->mla;
     const rmr_kernels *k = e->s->cpu->k;
-    const uint32_t dim = a->nope + a->rope, row0 = e->run->row0 + r0, v_tiles = tiles(a->v);
+    const uint32_t dim = a->nope + a->rope, row0 = e->run->row0 + r0, v_tiles = rmr_tiles(a->v);
     const uint32_t pos0 = e->run->pos0 + r0; /* of the first row */
     const size_t ld = (size_t)v_tiles * RMR_TILE;
     float max[ROWS], sum[ROWS];
     k->matmul[RMR_W_F32](e->scores, SEG, rmr_row(e->s, e->op->in, row0) + (size_t)e->head * dim,
                          rmr_width(e->s, e->op->in), m, e->keys, (size_t)dim * RMR_TILE * 4,
-                         tiles(n), dim, 0);
+                         rmr_tiles(n), dim, 0);
     for (uint32_t i = 0; i < m; i++) {
         const uint32_t seen = pos0 + i + 1 - p0 < n ? pos0 + i + 1 - p0 : n;
         float *p = e->scores + (size_t)i * SEG;

@@ -23,11 +23,6 @@ typedef struct experts {
     uint32_t routed_tiles, shared_tiles, out_tiles, group, out_group;
 } experts;
 
-static uint32_t tiles(uint32_t n)
-{
-    return (n + RMR_TILE - 1) / RMR_TILE;
-}
-
 static uint64_t max_entries(const rmr_moe *m, const rmr_step_desc *d)
 {
     return (uint64_t)d->max_rows * (m->n_used + (m->shared_inner > 0));
@@ -203,13 +198,13 @@ void rmr_cpu_experts(rmr_step *s, const rmr_op *op)
     carve(&e, s->shared, op, &s->desc);
     sort_rows(&e);
     if (s->in.n_rows > 1) rmr_pool_run(pool, (e.first[e.n_lists] + 15) / 16, gather_chunk, &e);
-    e.routed_tiles = tiles(op->moe->inner);
-    e.shared_tiles = tiles(op->moe->shared_inner);
+    e.routed_tiles = rmr_tiles(op->moe->inner);
+    e.shared_tiles = rmr_tiles(op->moe->shared_inner);
     e.group = rmr_cpu_tile_group(s->cpu, e.routed_tiles * e.n_lists);
     for (uint32_t l = 0; l < e.n_lists; l++)
         chunks += ((is_shared(&e, l) ? e.shared_tiles : e.routed_tiles) + e.group - 1) / e.group;
     rmr_pool_run(pool, chunks, gate_up_chunk, &e);
-    e.out_tiles = tiles(op->w3->desc.rows);
+    e.out_tiles = rmr_tiles(op->w3->desc.rows);
     e.out_group = rmr_cpu_tile_group(s->cpu, e.out_tiles);
     rmr_pool_run(pool, (e.out_tiles + e.out_group - 1) / e.out_group, down_chunk, &e);
 }

@@ -10,7 +10,7 @@ rmr_cpu_scratch rmr_cpu_gate_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
     (void)d;
     /* scores and picks of one row, group scores */
-    return (rmr_cpu_scratch){0, ((uint64_t)op->moe->n_experts * 2 + op->moe->n_group) * 4};
+    return (rmr_cpu_scratch){((uint64_t)op->moe->n_experts * 2 + op->moe->n_group) * 4, 0};
 }
 
 static void softmax_row(const rmr_kernels *k, float *score, const float *logit, uint32_t n)
@@ -74,29 +74,48 @@ static void choose(const rmr_moe *m, const float *score, float *pick, uint32_t *
     }
 }
 
-void rmr_cpu_gate(rmr_step *s, const rmr_op *op)
+static void gate_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
 {
     const rmr_moe *m = op->moe;
     const rmr_kernels *k = s->cpu->k;
-    float *score = (float *)(void *)s->shared, *pick = score + m->n_experts,
-          *group = pick + m->n_experts;
+    const float *logit = rmr_row(s, op->in, row);
+    float *score = (float *)(void *)(s->worker + worker * s->worker_bytes);
+    float *pick = score + m->n_experts, *group = pick + m->n_experts;
+    if (m->gate == RMR_GATE_SIGMOID)
+        k->sigmoid(score, logit, m->n_experts);
+    else
+        softmax_row(k, score, logit, m->n_experts);
+    memcpy(pick, score, (size_t)m->n_experts * 4);
+    if (op->w != NULL) k->add(pick, rmr_vector(op->w), m->n_experts);
+    if (m->gate != RMR_GATE_SOFTMAX && m->n_group > 1) limit_groups(m, pick, group);
+    choose(m, score, pick, (uint32_t *)(void *)rmr_row(s, op->out, row), rmr_row(s, op->out2, row));
+}
+
+void rmr_cpu_gate(rmr_step *s, const rmr_op *op)
+{
+    rmr_cpu_for_rows(s, op, gate_row);
+    if (!s->in.count_routing) return;
+    uint32_t *counts = (uint32_t *)(void *)rmr_row(s, op->in2, 0);
     for (uint32_t r = 0; r < s->in.n_rows; r++) {
-        const float *logit = rmr_row(s, op->in, r);
-        uint32_t *ids = (uint32_t *)(void *)rmr_row(s, op->out, r);
-        if (m->gate == RMR_GATE_SIGMOID)
-            k->sigmoid(score, logit, m->n_experts);
-        else
-            softmax_row(k, score, logit, m->n_experts);
-        memcpy(pick, score, (size_t)m->n_experts * 4);
-        if (op->w != NULL) k->add(pick, rmr_vector(op->w), m->n_experts);
-        if (m->gate != RMR_GATE_SOFTMAX && m->n_group > 1) limit_groups(m, pick, group);
-        choose(m, score, pick, ids, rmr_row(s, op->out2, r));
-        if (s->in.count_routing && op->counts != NULL) {
-            /* Several steps of one model may run at once: the counters are shared between them. */
-            _Atomic uint64_t *counts =
-                (_Atomic uint64_t *)(void *)(op->counts->data + op->counts_off);
-            for (uint32_t i = 0; i < m->n_used; i++)
-                atomic_fetch_add_explicit(&counts[ids[i]], 1, memory_order_relaxed);
-        }
+        const uint32_t *ids = (const uint32_t *)(const void *)rmr_row(s, op->out, r);
+        for (uint32_t i = 0; i < op->moe->n_used; i++) counts[ids[i]]++;
     }
+}
+
+/* ---- routing counters: a step counts for itself, so that one which is dropped leaves no trace
+ * ---- */
+
+void rmr_cpu_counts_clear(rmr_step *s, const rmr_op *op)
+{
+    if (s->in.count_routing) memset(rmr_row(s, op->in, 0), 0, rmr_width(s, op->in) * 4);
+}
+
+void rmr_cpu_counts_add(rmr_step *s, const rmr_op *op)
+{
+    const uint32_t *counts = (const uint32_t *)(const void *)rmr_row(s, op->in, 0);
+    _Atomic uint64_t *total =
+        (_Atomic uint64_t *)(void *)op->counts->data; /* steps run side by side */
+    if (!s->in.count_routing) return;
+    for (size_t i = 0; i < rmr_width(s, op->in); i++)
+        if (counts[i] > 0) atomic_fetch_add_explicit(&total[i], counts[i], memory_order_relaxed);
 }

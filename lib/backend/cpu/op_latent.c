@@ -14,8 +14,9 @@ enum { HEAD_GROUP = 8 }; /* heads that share one pass over the cache rows */
 
 /* ---- rope and cache write ---- */
 
-static void rope_row(rmr_step *s, const rmr_op *op, uint32_t row)
+static void rope_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
 {
+    (void)worker;
     const rmr_mla *a = op->mla;
     for (uint32_t h = 0; h < a->heads; h++)
         s->cpu->k->rope(rmr_row(s, op->in, row) + (size_t)h * (a->nope + a->rope) + a->nope,
@@ -34,8 +35,9 @@ static const rmr_run *run_of(const rmr_step *s, uint32_t row)
     return r;
 }
 
-static void write_row(rmr_step *s, const rmr_op *op, uint32_t row)
+static void write_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
 {
+    (void)worker;
     const rmr_mla *a = op->mla;
     const rmr_kernels *k = s->cpu->k;
     const rmr_run *run = run_of(s, row);
@@ -61,7 +63,7 @@ static void head_product(rmr_step *s, const rmr_op *op, uint32_t head, size_t in
                          size_t out_col)
 {
     const rmr_weight *w = op->w;
-    const uint32_t n_tiles = (w->desc.rows + RMR_TILE - 1) / RMR_TILE;
+    const uint32_t n_tiles = rmr_tiles(w->desc.rows);
     float tmp[RMR_LIN_TMP];
     for (uint32_t i = 0; i < s->n_spans; i++) {
         const rmr_row_span sp = s->span[i];

@@ -57,7 +57,7 @@ static void linear_chunk(void *arg, uint32_t chunk, uint32_t worker)
 
 void rmr_cpu_linear(rmr_step *s, const rmr_op *op)
 {
-    linear_job j = {s, op, rmr_op_rows(s, op), (op->w->desc.rows + RMR_TILE - 1) / RMR_TILE, 0};
+    linear_job j = {s, op, rmr_op_rows(s, op), rmr_tiles(op->w->desc.rows), 0};
     j.group = rmr_cpu_tile_group(s->cpu, j.n_tiles);
     if (j.n_rows > 0)
         rmr_pool_run(s->cpu->ctx->pool, (j.n_tiles + j.group - 1) / j.group, linear_chunk, &j);

@@ -18,9 +18,8 @@ enum { ROW_BLOCK = 4 };
 static void row_chunk(void *arg, uint32_t chunk, uint32_t worker)
 {
     const row_job *j = arg;
-    (void)worker;
     for (uint32_t r = chunk * ROW_BLOCK; r < (chunk + 1) * ROW_BLOCK && r < j->n_rows; r++)
-        j->row(j->s, j->op, r);
+        j->row(j->s, j->op, r, worker);
 }
 
 void rmr_cpu_for_rows(rmr_step *s, const rmr_op *op, rmr_cpu_row_fn *row)
@@ -29,8 +28,9 @@ void rmr_cpu_for_rows(rmr_step *s, const rmr_op *op, rmr_cpu_row_fn *row)
     rmr_pool_run(s->cpu->ctx->pool, (j.n_rows + ROW_BLOCK - 1) / ROW_BLOCK, row_chunk, &j);
 }
 
-static void embed_row(rmr_step *s, const rmr_op *op, uint32_t row)
+static void embed_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
 {
+    (void)worker;
     const rmr_weight *w = op->w;
     const rmr_kernels *k = s->cpu->k;
     const uint32_t n = w->desc.cols, size = rmr_elem_size(w->desc.elem);
@@ -52,8 +52,9 @@ void rmr_cpu_embed(rmr_step *s, const rmr_op *op)
 
 /* Angles are the product in float32, as the reference implementations compute them (facts section
  * 3). */
-static void rope_table_row(rmr_step *s, const rmr_op *op, uint32_t row)
+static void rope_table_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
 {
+    (void)worker;
     const float *inv_freq = rmr_vector(op->w);
     float *cs = rmr_row(s, op->out, row);
     for (uint32_t i = 0; i < op->w->desc.cols; i++) {
@@ -69,8 +70,9 @@ void rmr_cpu_rope_table(rmr_step *s, const rmr_op *op)
     rmr_cpu_for_rows(s, op, rope_table_row);
 }
 
-static void norm_row(rmr_step *s, const rmr_op *op, uint32_t row)
+static void norm_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
 {
+    (void)worker;
     s->cpu->k->norm(rmr_row(s, op->out, row), rmr_row(s, op->in, row), rmr_vector(op->w), op->n,
                     op->eps);
 }
@@ -80,9 +82,11 @@ void rmr_cpu_norm(rmr_step *s, const rmr_op *op)
     rmr_cpu_for_rows(s, op, norm_row);
 }
 
-static void pick_row(rmr_step *s, const rmr_op *op, uint32_t row)
+static void pick_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
 {
-    memcpy(rmr_row(s, op->out, row), rmr_row(s, op->in, s->in.out_row[row]), (size_t)op->n * 4);
+    (void)worker;
+    memcpy(rmr_row(s, op->out, row), rmr_row(s, op->in, s->in.want[s->want0 + row]),
+           (size_t)op->n * 4);
 }
 
 void rmr_cpu_pick_rows(rmr_step *s, const rmr_op *op)

@@ -26,11 +26,13 @@ static const op_entry table[RMR_OP_COUNT] = {
     [RMR_OP_GATE] = {rmr_cpu_gate, rmr_cpu_gate_scratch},
     [RMR_OP_EXPERTS] = {rmr_cpu_experts, rmr_cpu_experts_scratch},
     [RMR_OP_PICK_ROWS] = {rmr_cpu_pick_rows, NULL},
+    [RMR_OP_COUNTS_CLEAR] = {rmr_cpu_counts_clear, NULL},
+    [RMR_OP_COUNTS_ADD] = {rmr_cpu_counts_add, NULL},
 };
 
 /* Offsets of everything in the arena. */
 typedef struct layout {
-    uint64_t slots, token, pos, run, page, out_row, span, worker, shared, total;
+    uint64_t slots, inputs, span, worker, shared, total;
     uint64_t worker_bytes;
 } layout;
 
@@ -43,7 +45,8 @@ static uint64_t take(layout *l, uint64_t bytes)
 
 static uint32_t slot_rows(const rmr_step_desc *d, uint32_t slot)
 {
-    return d->slots[slot].rows == RMR_ROWS_OUT ? d->max_out : d->max_rows;
+    const rmr_row_set rows = d->slots[slot].rows;
+    return rows == RMR_ROWS_ONE ? 1 : rows == RMR_ROWS_OUT ? d->max_out : d->max_rows;
 }
 
 static layout lay_out(const rmr_cpu *c, const rmr_step_desc *d)
@@ -60,12 +63,8 @@ static layout lay_out(const rmr_cpu *c, const rmr_step_desc *d)
     l.slots = take(&l, 0);
     for (uint32_t i = 0; i < d->n_slots; i++)
         take(&l, (uint64_t)slot_rows(d, i) * d->slots[i].width * 4);
-    l.token = take(&l, d->max_rows * sizeof(int32_t));
-    l.pos = take(&l, d->max_rows * sizeof(uint32_t));
-    l.run = take(&l, d->max_runs * sizeof(rmr_run));
-    l.page = take(&l, d->max_pages * sizeof(uint64_t));
-    l.out_row = take(&l, d->max_out * sizeof(uint32_t));
-    l.span = take(&l, d->max_runs * sizeof(rmr_row_span));
+    l.inputs = take(&l, rmr_inputs_place(NULL, NULL, d->max_rows, d->max_pages));
+    l.span = take(&l, d->max_rows * sizeof(rmr_row_span));
     l.worker = take(&l, l.worker_bytes * rmr_pool_width(c->ctx->pool));
     l.shared = take(&l, shared);
     return l;
@@ -98,11 +97,7 @@ remora_status rmr_cpu_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_s
         s->slot[i] = (float *)(void *)(s->arena + at);
         at += rmr_round_up((uint64_t)slot_rows(d, i) * d->slots[i].width * 4, RMR_ALIGN);
     }
-    s->in.token = (int32_t *)(void *)(s->arena + l.token);
-    s->in.pos = (uint32_t *)(void *)(s->arena + l.pos);
-    s->in.run = (rmr_run *)(void *)(s->arena + l.run);
-    s->in.page = (uint64_t *)(void *)(s->arena + l.page);
-    s->in.out_row = (uint32_t *)(void *)(s->arena + l.out_row);
+    rmr_inputs_place(&s->in, s->arena + l.inputs, d->max_rows, d->max_pages);
     s->span = (rmr_row_span *)(void *)(s->arena + l.span);
     s->worker = s->arena + l.worker;
     s->worker_bytes = l.worker_bytes;
@@ -141,38 +136,44 @@ remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs
 {
     const rmr_step_desc *d = &s->desc;
     (void)be;
-    if (in->n_rows > d->max_rows || in->n_runs > d->max_runs || in->n_pages > d->max_pages ||
-        in->n_out > d->max_out)
+    if (in->n_rows > d->max_rows || in->n_runs > d->max_rows || in->n_pages > d->max_pages ||
+        in->n_want > d->max_rows)
         RMR_FAIL(err, REMORA_E_INTERNAL, "step inputs exceed the prepared maxima");
+    memcpy(s->in.block, in->block, (size_t)rmr_inputs_used(in));
     s->in.n_rows = in->n_rows;
     s->in.n_runs = in->n_runs;
     s->in.n_pages = in->n_pages;
-    s->in.n_out = in->n_out;
+    s->in.n_want = in->n_want;
     s->in.count_routing = in->count_routing;
-    memcpy(s->in.token, in->token, in->n_rows * sizeof *in->token);
-    memcpy(s->in.pos, in->pos, in->n_rows * sizeof *in->pos);
-    memcpy(s->in.run, in->run, in->n_runs * sizeof *in->run);
-    memcpy(s->in.page, in->page, in->n_pages * sizeof *in->page);
-    memcpy(s->in.out_row, in->out_row, in->n_out * sizeof *in->out_row);
     find_spans(s);
     return REMORA_OK;
 }
 
-remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, uint32_t first, uint32_t n,
-                                  remora_error *err)
+remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
+                                  uint64_t *mark, remora_error *err)
 {
+    const rmr_step_desc *d = &s->desc;
     (void)be;
-    if (first > s->desc.n_ops || n > s->desc.n_ops - first)
+    if (slice->first > d->n_ops || slice->n > d->n_ops - slice->first ||
+        slice->n_want > d->max_out || slice->want0 > s->in.n_want ||
+        slice->n_want > s->in.n_want - slice->want0)
         RMR_FAIL(err, REMORA_E_INTERNAL, "step slice out of range");
+    s->want0 = slice->want0;
+    s->n_want = slice->n_want;
     const rmr_fpenv saved = rmr_fpenv_enter(); /* we run on the host's thread */
-    for (uint32_t i = first; i < first + n; i++) table[s->desc.ops[i].kind].run(s, &s->desc.ops[i]);
+    for (uint32_t i = 0; i < slice->n; i++) {
+        const rmr_op *op = &d->ops[slice->first + i];
+        table[op->kind].run(s, op);
+    }
     rmr_fpenv_leave(saved);
+    *mark = ++s->mark;
     return REMORA_OK;
 }
 
-remora_status rmr_cpu_step_wait(rmr_backend *be, rmr_step *s, remora_error *err)
+remora_status rmr_cpu_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err)
 {
-    (void)be, (void)s, (void)err;
+    (void)be;
+    if (mark > s->mark) RMR_FAIL(err, REMORA_E_INTERNAL, "wait for a slice that was not submitted");
     return REMORA_OK;
 }
 
