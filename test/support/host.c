@@ -85,7 +85,7 @@ static const remora_blob *find(const host_io *io, const char *name)
 static int fails(host_io *io)
 {
     const long call = atomic_fetch_add(&io->calls, 1) + 1;
-    return io->fail_at > 0 && call >= io->fail_at;
+    return io->fail_at > 0 && (io->only ? call == io->fail_at : call >= io->fail_at);
 }
 
 static remora_status io_size(void *user, const char *name, uint64_t *size)

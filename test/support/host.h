@@ -50,6 +50,7 @@ typedef struct host_io {
     uint64_t n;
     atomic_long calls;  /* of io_size and io_read together */
     long fail_at;       /* this call, counted from 1, and all after it fail; 0: none */
+    int only;           /* that one alone */
     remora_status with; /* the failure */
 } host_io;
 
