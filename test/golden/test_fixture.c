@@ -2,10 +2,12 @@
  * cache. Arguments: the fixture's folder, and "guard" to run all of it on the guarded backend.
  *
  * The limits. Both sides compute in float32 and round in different places; the distance between two
- * such results is some 1e-6 to 3e-5 here, growing with depth and with the 700 positions, and a
- * wrong epsilon, a missing factor or a swapped rope layout is above 1e-3. So 1e-4 separates
- * rounding from mistakes. A near tie in routing sends a token to another expert in one of them:
- * that moves single positions of the long prompt by far more, hence the 99 %. */
+ * such results is some 1e-6 to 1e-5 here and a wrong factor or a swapped rope layout is above 1e-3,
+ * so the promise is 1e-4. Our own bits are the same on every machine, and so is the distance: for
+ * the short prompt it is held to twice of what it is, which also finds what is small, like an inner
+ * norm's epsilon of 1e-5 in place of 1e-6 (four times the usual distance). A near tie in routing
+ * sends a token to another expert in one of the two computations: that moves single positions of
+ * the long prompt by far more, hence the 99 %. */
 #include "rig.h"
 
 #include <math.h>
@@ -19,8 +21,15 @@
 static const double limit = 1e-4, nll_limit = 5e-4, nll_share = 0.99;
 enum { N_A = 37, N_LONG = 700, N_GREEDY = 24 };
 
+static const struct {
+    const char *name;
+    double usual; /* twice the distance of the worst row of logits_a */
+} fixtures[] = {{"v3", 2.1e-5},      {"v2-lite", 1.1e-5},   {"v2", 1.5e-5},
+                {"kimi-k2", 1.2e-5}, {"moonlight", 5.8e-6}, {"glm4-moe-lite", 6.2e-6}};
+
 static rig R;
 static int guarded;
+static double usual;
 
 static int open_model(void **state)
 {
@@ -59,7 +68,7 @@ static void compare_a(size_t piece)
     float *got = malloc(hidden * sizeof *got);
     remora_session *s = rig_session(&R, REMORA_KV_F32, 0);
     rig_feed(s, ids("ids_a", N_A), N_A, piece, REMORA_WANT_ALL | REMORA_WANT_HIDDEN);
-    rig_compare_rows(&R, s, rig_f32(&R, "logits_a", (size_t)N_A * R.info.n_vocab), N_A, limit);
+    rig_compare_rows(&R, s, rig_f32(&R, "logits_a", (size_t)N_A * R.info.n_vocab), N_A, usual);
     for (uint32_t i = 0; i < N_A; i++) {
         size_t n = 0;
         assert_int_equal(remora_session_hidden(s, i, got, hidden, &n), REMORA_OK);
@@ -225,6 +234,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(device_is_waited_for),
     };
     if (argc < 2) return 2;
+    for (size_t i = 0; i < sizeof fixtures / sizeof fixtures[0]; i++)
+        if (strcmp(argv[1], fixtures[i].name) == 0) usual = fixtures[i].usual;
+    if (usual == 0) return 2;
     guarded = argc > 2 && strcmp(argv[2], "guard") == 0;
     snprintf(name, sizeof name, "fixtures/%s", argv[1]);
     if (!rig_find(&R, name)) return RIG_SKIPPED;

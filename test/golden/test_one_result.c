@@ -272,11 +272,31 @@ static void batches(void **state)
     batch(&(way){.chunk = 64, .max_tokens = 50}, "batch, max_tokens");
 }
 
+static void rows_of_both_are_right(remora_session *const *s, const char *what)
+{
+    for (int i = 0; i < 2; i++) {
+        const size_t n = tokens_of(4 + (size_t)i);
+        float *got = malloc(n * R.info.n_vocab * sizeof *got);
+        assert_int_equal(take_rows(s[i], R.info.n_vocab, got), n);
+        same_bits(got, REMORA_KV_F32, 0, n, what);
+        free(got);
+    }
+}
+
+static void begin_again(remora_session *const *s)
+{
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(remora_session_trim(s[i], 0), REMORA_OK);
+        append_pieces(s[i], 0, 4 + (size_t)i);
+    }
+}
+
 /* A step left half done is dropped when other sessions come, and done again. */
 static void interrupted_batches(void **state)
 {
     const way slow = {.chunk = 64, .budget_us = 1};
     const remora_eval_opts once = {.struct_size = sizeof once, .budget_us = 1};
+    const remora_eval_opts five = {.struct_size = sizeof five, .max_tokens = 5};
     remora_session *s[2];
     (void)state;
     for (int i = 0; i < 2; i++) {
@@ -290,14 +310,22 @@ static void interrupted_batches(void **state)
         assert_int_equal(remora_eval(swapped, 1, &once, NULL), REMORA_MORE);
     }
     eval(s, 2, &slow);
-    for (int i = 0; i < 2; i++) {
-        const size_t n = tokens_of(4 + (size_t)i);
-        float *got = malloc(n * R.info.n_vocab * sizeof *got);
-        assert_int_equal(take_rows(s[i], R.info.n_vocab, got), n);
-        same_bits(got, REMORA_KV_F32, 0, n, "interrupted");
-        free(got);
-        remora_session_free(s[i]);
+    rows_of_both_are_right(s, "interrupted");
+    /* the second session goes on alone, or back, while the first one holds a step with both */
+    begin_again(s);
+    for (int i = 0; i < 3; i++) {
+        for (int k = 0; k < 2; k++) assert_int_equal(remora_eval(s, 2, &once, NULL), REMORA_MORE);
+        assert_int_equal(remora_eval(&s[1], 1, &five, NULL), REMORA_MORE);
     }
+    eval(s, 2, &slow);
+    rows_of_both_are_right(s, "gone on alone");
+    begin_again(s);
+    for (int k = 0; k < 2; k++) assert_int_equal(remora_eval(s, 2, &once, NULL), REMORA_MORE);
+    assert_int_equal(remora_session_trim(s[1], 0), REMORA_OK);
+    append_pieces(s[1], 0, 5);
+    eval(s, 2, &slow);
+    rows_of_both_are_right(s, "gone back");
+    for (int i = 0; i < 2; i++) remora_session_free(s[i]);
 }
 
 /* ---- forks and trims ---- */
