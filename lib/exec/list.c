@@ -152,7 +152,7 @@ static void slots(rmr_list *l, const rmr_shape *s)
         [RMR_SLOT_FF] = s->inner,          [RMR_SLOT_ROUTER] = s->moe.n_experts,
         [RMR_SLOT_IDS] = s->moe.n_used,    [RMR_SLOT_WEIGHTS] = s->moe.n_used,
         [RMR_SLOT_ROPE] = a->rope,         [RMR_SLOT_OUT] = s->n_hidden,
-        [RMR_SLOT_LOGITS] = s->n_vocab};
+        [RMR_SLOT_LOGITS] = s->n_vocab,    [RMR_SLOT_COUNTS] = s->n_layers * s->moe.n_experts};
     for (int i = 0; i < RMR_SLOT_COUNT; i++) l->slots[i] = (rmr_slot){width[i], RMR_ROWS_ALL};
     l->slots[RMR_SLOT_OUT].rows = l->slots[RMR_SLOT_LOGITS].rows = RMR_ROWS_OUT;
     l->slots[RMR_SLOT_COUNTS].rows = RMR_ROWS_ONE;
