@@ -10,7 +10,8 @@ typedef struct inspect {
     tool_host host;
     tool_session session;
     tool_list contexts, sessions;
-    int format;
+    int show_tensors, format;
+    tool_table info, meta, tensors, memory;
 } inspect;
 
 static int parse(inspect *x, int argc, char **argv)
@@ -22,6 +23,7 @@ static int parse(inspect *x, int argc, char **argv)
          4294967295.0},
         {'s', "sessions", TOOL_LIST, &x->sessions, "N,N,..", "numbers of sessions (default 1)", 1,
          1e6},
+        {0, "tensors", TOOL_FLAG, &x->show_tensors, NULL, "list the tensors too", 0, 0},
         {'o', "output", TOOL_CHOICE, &x->format, TOOL_FORMATS, "(default md)", 0, 0},
         TOOL_SESSION_OPTIONS(x->session),
         TOOL_THREADS_OPTION(x->host),
@@ -36,8 +38,6 @@ static int parse(inspect *x, int argc, char **argv)
         .n_options = sizeof options / sizeof options[0]};
     return tool_parse(&spec, argc, argv);
 }
-
-static const tool_column pair_columns[] = {{"field", TOOL_CELL_TEXT}, {"value", TOOL_CELL_TEXT}};
 
 static void add_number(tool_table *t, const char *field, uint64_t v)
 {
@@ -80,28 +80,53 @@ static void add_info(tool_table *t, const remora_model_info *i)
     add_text(t, "fingerprint", print);
 }
 
-/* The i-th metadata pair, or REMORA_E_NOT_FOUND behind the last one. */
-static remora_status add_meta(tool_table *t, const remora_model *m, uint32_t i)
+/* The i-th key, or the value of a key when there is one; in memory from malloc. */
+static remora_status get_meta(const remora_model *m, uint32_t i, const char *key, char **out)
 {
-    char key[256];
-    size_t n = 0;
-    remora_status st = remora_model_meta_key(m, i, key, sizeof key, NULL);
-    if (st < 0) return st;
-    st = remora_model_meta(m, key, NULL, 0, &n);
-    if (st < 0 && st != REMORA_E_BUFFER) return st;
-    char *value = malloc(n + 1);
-    if (!value) return REMORA_E_NOMEM;
-    st = remora_model_meta(m, key, value, n + 1, NULL);
-    if (st == REMORA_OK) add_text(t, key, value);
-    free(value);
-    return st;
+    char *text = NULL;
+    size_t cap = 0, n = 0;
+    for (;;) {
+        const remora_status st = key ? remora_model_meta(m, key, text, cap, &n)
+                                     : remora_model_meta_key(m, i, text, cap, &n);
+        if (st == REMORA_OK) {
+            *out = text;
+            return st;
+        }
+        free(text);
+        if (st != REMORA_E_BUFFER) return st;
+        cap = n + 1;
+        text = malloc(cap);
+        if (!text) return REMORA_E_NOMEM;
+    }
 }
 
-static int add_metadata(tool_table *t, const remora_model *m)
+/* "tensor.NAME" with the value "TYPE [SHAPE]" into the table of tensors, other keys into meta. */
+static void add_pair(tool_table *meta, tool_table *tensors, const char *key, const char *value)
+{
+    static const char prefix[] = "tensor.";
+    const char *space = strchr(value, ' ');
+    if (strncmp(key, prefix, sizeof prefix - 1) != 0 || !space) {
+        add_text(meta, key, value);
+        return;
+    }
+    tool_table_add(tensors, "%s", key + sizeof prefix - 1);
+    tool_table_add(tensors, "%.*s", (int)(space - value), value);
+    tool_table_add(tensors, "%s", space + 1);
+}
+
+static int add_metadata(tool_table *meta, tool_table *tensors, const remora_model *m)
 {
     remora_status st = REMORA_OK;
-    for (uint32_t i = 0; st == REMORA_OK; i++) st = add_meta(t, m, i);
-    return st == REMORA_E_NOT_FOUND ? TOOL_GO : tool_fail(st, "metadata", NULL);
+    for (uint32_t i = 0; st == REMORA_OK && !tool_cancelled(); i++) {
+        char *key = NULL, *value = NULL;
+        st = get_meta(m, i, NULL, &key);
+        if (st == REMORA_E_NOT_FOUND) return TOOL_GO;
+        if (st == REMORA_OK) st = get_meta(m, i, key, &value);
+        if (st == REMORA_OK) add_pair(meta, tensors, key, value);
+        free(key);
+        free(value);
+    }
+    return tool_fail(st == REMORA_OK ? REMORA_E_CANCELLED : st, "metadata", NULL);
 }
 
 static void add_bytes(tool_table *t, int format, uint64_t bytes)
@@ -156,48 +181,52 @@ static int print_part(const inspect *x, const char *name, const tool_table *t, i
     return tool_table_print(t, x->format);
 }
 
-static int print_all(const inspect *x, const tool_table *info, const tool_table *meta,
-                     const tool_table *memory)
+static int print_all(inspect *x)
 {
-    if (print_part(x, "model", info, 1) < 0 || print_part(x, "metadata", meta, 0) < 0 ||
-        print_part(x, "memory", memory, 0) < 0)
-        return TOOL_FAILED;
-    if (x->format == TOOL_JSON) tool_printf("}\n");
-    return TOOL_OK;
+    const int failed = print_part(x, "model", &x->info, 1) < 0 ||
+                       print_part(x, "metadata", &x->meta, 0) < 0 ||
+                       (x->show_tensors && print_part(x, "tensors", &x->tensors, 0) < 0) ||
+                       print_part(x, "memory", &x->memory, 0) < 0;
+    if (x->format == TOOL_JSON && !failed) tool_printf("}\n");
+    return failed ? TOOL_FAILED : TOOL_OK;
 }
 
 static int work(inspect *x)
 {
-    static const tool_column memory_columns[] = {
-        {"ctx", TOOL_CELL_NUMBER},          {"sessions", TOOL_CELL_NUMBER},
-        {"kv_per_token", TOOL_CELL_NUMBER}, {"weights", TOOL_CELL_NUMBER},
-        {"mapped", TOOL_CELL_NUMBER},       {"kv", TOOL_CELL_NUMBER},
-        {"scratch", TOOL_CELL_NUMBER},      {"other", TOOL_CELL_NUMBER},
-        {"allocated", TOOL_CELL_NUMBER}};
-    tool_table info = {.columns = pair_columns, .n_columns = 2};
-    tool_table meta = {.columns = pair_columns, .n_columns = 2};
-    tool_table memory = {.columns = memory_columns, .n_columns = 9};
     int code = tool_open(&x->host, REMORA_MODEL_NO_WEIGHTS);
     if (code != TOOL_GO) return code;
     if (x->contexts.n == 0) {
         const uint32_t most = x->host.info.max_context;
         x->contexts = (tool_list){.v = {most < 4096 ? most : 4096}, .n = 1};
     }
-    add_info(&info, &x->host.info);
-    code = add_metadata(&meta, x->host.model);
-    if (code == TOOL_GO) code = add_estimates(x, &memory);
-    if (code == TOOL_GO) code = print_all(x, &info, &meta, &memory);
-    tool_table_free(&info);
-    tool_table_free(&meta);
-    tool_table_free(&memory);
-    return code;
+    add_info(&x->info, &x->host.info);
+    code = add_metadata(&x->meta, &x->tensors, x->host.model);
+    if (code == TOOL_GO) code = add_estimates(x, &x->memory);
+    return code == TOOL_GO ? print_all(x) : code;
 }
 
 int tool_inspect(int argc, char **argv)
 {
-    inspect x = {.sessions = {.v = {1}, .n = 1}};
+    static const tool_column pairs[] = {{"field", TOOL_CELL_TEXT}, {"value", TOOL_CELL_TEXT}};
+    static const tool_column tensors[] = {
+        {"tensor", TOOL_CELL_TEXT}, {"type", TOOL_CELL_TEXT}, {"shape", TOOL_CELL_TEXT}};
+    static const tool_column memory[] = {
+        {"ctx", TOOL_CELL_NUMBER},          {"sessions", TOOL_CELL_NUMBER},
+        {"kv_per_token", TOOL_CELL_NUMBER}, {"weights", TOOL_CELL_NUMBER},
+        {"mapped", TOOL_CELL_NUMBER},       {"kv", TOOL_CELL_NUMBER},
+        {"scratch", TOOL_CELL_NUMBER},      {"other", TOOL_CELL_NUMBER},
+        {"allocated", TOOL_CELL_NUMBER}};
+    inspect x = {.sessions = {.v = {1}, .n = 1},
+                 .info = {.columns = pairs, .n_columns = 2},
+                 .meta = {.columns = pairs, .n_columns = 2},
+                 .tensors = {.columns = tensors, .n_columns = 3},
+                 .memory = {.columns = memory, .n_columns = 9}};
     int code = parse(&x, argc, argv);
     if (code == TOOL_GO) code = work(&x);
     tool_close(&x.host);
+    tool_table_free(&x.info);
+    tool_table_free(&x.meta);
+    tool_table_free(&x.tensors);
+    tool_table_free(&x.memory);
     return code;
 }

@@ -143,6 +143,12 @@ def inspect():
         equal(row["kv_per_token"], (256 + 32) * 6 * 2)
         assert row["kv"] >= row["kv_per_token"] * row["ctx"] * row["sessions"]
         equal(row["allocated"], sum(row[k] for k in ("weights", "kv", "scratch", "other")))
+    assert "tensors" not in report and not any(key.startswith("tensor") for key in meta)
+    report = json.loads(run("inspect", "-m", KRILL, "--tensors", "-o", "json").stdout)
+    index = json.loads((KRILL / "model.safetensors.index.json").read_text())["weight_map"]
+    equal(sorted(row["tensor"] for row in report["tensors"]), sorted(index), "tensors")
+    head = [row for row in report["tensors"] if row["tensor"] == "lm_head.weight"]
+    equal(head, [{"tensor": "lm_head.weight", "type": "BF16", "shape": "[8192, 512]"}])
     assert "max_context" in run("inspect", "-m", KRILL).stdout.decode()
 
 
