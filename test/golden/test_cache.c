@@ -202,6 +202,60 @@ static void counters_are(const bed *b, const chosen *c, uint64_t factor, uint64_
     }
 }
 
+/* The tokens of feed(100) and feed(3) in a session of their own, evaluated in cuts. */
+static void feed_again(const bed *b, const remora_eval_opts *cut, remora_session *other)
+{
+    remora_token t[103];
+    remora_session *s = rig_session(&b->r, REMORA_KV_BF16, 7);
+    remora_session *led_by_other[2] = {other, s};
+    for (size_t j = 0; j < 103; j++) t[j] = (remora_token)((j < 100 ? j : j - 100) * 7 % 200);
+    assert_int_equal(remora_session_append(s, t, 100, REMORA_WANT_LAST), REMORA_OK);
+    assert_int_equal(remora_session_append(s, t + 100, 3, REMORA_WANT_LAST), REMORA_OK);
+    /* steps that another batch makes void must not count */
+    for (int k = 0; k < 3 && other != NULL; k++) {
+        for (int i = 0; i < 3; i++) assert_int_equal(remora_eval(&s, 1, cut, NULL), REMORA_MORE);
+        assert_int_equal(remora_eval(led_by_other, 2, cut, NULL), REMORA_MORE);
+    }
+    remora_status st;
+    while ((st = remora_eval(&s, 1, cut, NULL)) == REMORA_MORE)
+        ;
+    assert_int_equal(st, REMORA_OK);
+    remora_session_free(s);
+}
+
+static void count_all_kinds(bed *b, chosen *c)
+{
+    static const remora_eval_opts cuts[] = {
+        {.struct_size = sizeof(remora_eval_opts)},
+        {.struct_size = sizeof(remora_eval_opts), .budget_us = 1},
+        {.struct_size = sizeof(remora_eval_opts), .budget_us = 1, .max_tokens = 11},
+    };
+    const chosen none = {0};
+    remora_session *s = rig_session(&b->r, REMORA_KV_BF16, 7);
+    remora_session *idle = rig_session(&b->r, REMORA_KV_BF16, 7);
+    guard_set_tap(b->r.rt, count_ids, c);
+    feed(s, 40); /* off at first */
+    counters_are(b, &none, 1, 0, 0);
+    *c = none;
+    assert_int_equal(remora_routing_enable(b->r.model, 1), REMORA_OK);
+    assert_int_equal(remora_session_trim(s, 0), REMORA_OK);
+    feed(s, 100);
+    feed(s, 3);
+    counters_are(b, c, 1, 103, 0);
+    assert_int_equal(remora_routing_enable(b->r.model, 0), REMORA_OK);
+    guard_set_tap(b->r.rt, NULL, NULL);
+    feed(s, 9);
+    counters_are(b, c, 1, 103, 1); /* kept when switched off; set to 0 by this read */
+    counters_are(b, &none, 1, 0, 0);
+    assert_int_equal(remora_routing_enable(b->r.model, 1), REMORA_OK);
+    for (int k = 0; k < 3; k++) feed_again(b, &cuts[k], NULL);
+    counters_are(b, c, 3, 3 * 103, 0);
+    feed_again(b, &cuts[1], idle);
+    counters_are(b, c, 4, 4 * 103, 0);
+    remora_session_free(s);
+    remora_session_free(idle);
+}
+
 static void routing_counters(void **state)
 {
     static const tiny_opts kinds[] = {{0}, {.v2 = 1}};
@@ -214,38 +268,7 @@ static void routing_counters(void **state)
         memset(&c, 0, sizeof c);
         assert_int_equal(guard_runtime_create(&o, NULL, &rt, NULL), REMORA_OK);
         open_bed(&b, &kinds[i], rt);
-        guard_set_tap(rt, count_ids, &c);
-        remora_session *s = rig_session(&b.r, REMORA_KV_BF16, 7);
-        feed(s, 40); /* off at first */
-        const chosen off = {0};
-        counters_are(&b, &off, 1, 0, 0);
-        memset(&c, 0, sizeof c);
-        assert_int_equal(remora_routing_enable(b.r.model, 1), REMORA_OK);
-        assert_int_equal(remora_session_trim(s, 0), REMORA_OK);
-        feed(s, 100);
-        feed(s, 3);
-        counters_are(&b, &c, 1, 103, 0);
-        assert_int_equal(remora_routing_enable(b.r.model, 0), REMORA_OK);
-        guard_set_tap(rt, NULL, NULL);
-        feed(s, 9);
-        counters_are(&b, &c, 1, 103, 1); /* kept when switched off; set to 0 by this read */
-        counters_are(&b, &off, 1, 0, 0);
-        assert_int_equal(remora_routing_enable(b.r.model, 1), REMORA_OK);
-        for (int k = 0; k < 3; k++) { /* the same tokens again, three times, however they are cut */
-            const remora_eval_opts cut = {
-                .struct_size = sizeof cut, .budget_us = k, .max_tokens = (uint64_t)k * 11};
-            remora_token t[103];
-            remora_session *again = rig_session(&b.r, REMORA_KV_BF16, 7);
-            for (size_t j = 0; j < 100; j++) t[j] = (remora_token)(j * 7 % 200);
-            for (size_t j = 0; j < 3; j++) t[100 + j] = (remora_token)(j * 7 % 200);
-            assert_int_equal(remora_session_append(again, t, 100, REMORA_WANT_LAST), REMORA_OK);
-            assert_int_equal(remora_session_append(again, t + 100, 3, REMORA_WANT_LAST), REMORA_OK);
-            while (remora_eval(&again, 1, &cut, NULL) == REMORA_MORE)
-                ;
-            remora_session_free(again);
-        }
-        counters_are(&b, &c, 3, 3 * 103, 0);
-        remora_session_free(s);
+        count_all_kinds(&b, &c);
         assert_int_equal(guard_get_stats(rt).violations, 0);
         close_bed(&b);
     }

@@ -58,8 +58,8 @@ static void run(rmr_backend *be, const example *e)
     enum { ROWS = 2 };
     const rmr_backend_ops *ops = be->ops;
     const rmr_slot slots[SLOTS] = {{EXPERTS, RMR_ROWS_ALL},
-                                   {USED, RMR_ROWS_ALL},
-                                   {USED, RMR_ROWS_ALL},
+                                   {e->moe.n_used, RMR_ROWS_ALL},
+                                   {e->moe.n_used, RMR_ROWS_ALL},
                                    {EXPERTS, RMR_ROWS_ONE}};
     rmr_weight *table = weight(be, RMR_USE_TABLE, 1, g);
     rmr_weight *bias = e->bias != NULL ? weight(be, RMR_USE_VECTOR, 1, e->bias) : NULL;
@@ -98,14 +98,15 @@ static void run(rmr_backend *be, const example *e)
     assert_int_equal(ops->step_read(be, s, SLOT_IDS, 0, ROWS, ids, NULL), REMORA_OK);
     assert_int_equal(ops->step_read(be, s, SLOT_WEIGHTS, 0, ROWS, weights, NULL), REMORA_OK);
     assert_int_equal(ops->buffer_read(be, counts, 0, counted, sizeof counted, NULL), REMORA_OK);
-    for (int i = 0; i < ROWS * USED; i++) {
-        if (ids[i] != e->ids[i % USED]) fail_msg("%s: choice %d is %u", e->name, i, ids[i]);
-        if (!(fabs(weights[i] / e->weights[i % USED] - 1) < 1e-6)) /* float32 against double */
-            fail_msg("%s: weight %d is %.9f", e->name, i, (double)weights[i]);
+    const uint32_t used = e->moe.n_used;
+    for (uint32_t i = 0; i < ROWS * used; i++) {
+        if (ids[i] != e->ids[i % used]) fail_msg("%s: choice %u is %u", e->name, i, ids[i]);
+        if (!(fabs(weights[i] / e->weights[i % used] - 1) < 1e-6)) /* float32 against double */
+            fail_msg("%s: weight %u is %.9f", e->name, i, (double)weights[i]);
     }
-    for (int i = 0; i < USED; i++) assert_int_equal(counted[e->ids[i]], ROWS);
+    for (uint32_t i = 0; i < used; i++) assert_int_equal(counted[e->ids[i]], ROWS);
     for (int i = 0; i < EXPERTS; i++) n_counted += counted[i];
-    assert_int_equal(n_counted, ROWS * USED);
+    assert_int_equal(n_counted, ROWS * used);
     ops->step_free(be, s);
     ops->buffer_free(be, counts);
     ops->weight_free(be, bias);
@@ -159,6 +160,19 @@ static void worked_examples(void **state)
          low,
          {2, 4, 3},
          {2.5 * s2 / sum, 2.5 * s4 / sum, 2.5 * s3 / sum}},
+        /* groups by the sum of two: 1 and 3, by the largest: 1 and 2 */
+        {"sum of two",
+         {RMR_GATE_SIGMOID, EXPERTS, USED, 4, 2, 0, 1.0f, 0, 0},
+         NULL,
+         {2, 6, 7},
+         {s2, sigmoid(1), sigmoid(0.25)}},
+        /* one expert is not normalised, or its weight would always be 1 */
+        {"one", {RMR_GATE_SIGMOID, EXPERTS, 1, 1, 1, 1, 2.5f, 0, 0}, NULL, {2}, {2.5 * s2}},
+        {"one, softmax",
+         {RMR_GATE_SOFTMAX, EXPERTS, 1, 1, 1, 1, 2, 0, 0},
+         NULL,
+         {2},
+         {2 * 0.379000125}},
     };
     (void)state;
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
