@@ -258,7 +258,7 @@ typedef struct remora_runtime_opts {
 
     /* The host's job system. When set, no thread is created: run must call fn(arg, i) for every i
      * in 0 .. n - 1 (n is at most n_threads), in any order, on any threads, and return when all
-     * have returned. Called on the thread that made the remora call. */
+     * have returned. Called on the thread that made the remora call. fn needs 128 kB of stack. */
     void *run_user;
     void (REMORA_CALL *run)(void *user, uint32_t n, void (REMORA_CALL *fn)(void *arg, uint32_t i),
                             void *arg);
@@ -390,8 +390,10 @@ typedef struct remora_memory {
     uint32_t reserved;
     uint64_t host_weights;       /* allocated for weights */
     uint64_t host_kv;            /* cache pages of all sessions; shared pages count once */
-    uint64_t host_scratch;       /* activations and output rows for one eval at a time: add it once
-                                    more for each further eval that runs at the same time */
+    uint64_t host_scratch;       /* activations for one eval at a time, timelines, and one output row
+                                    for each session; in use now: samplers too. Each further eval
+                                    that runs at the same time, or is half done, takes the
+                                    activations once more */
     uint64_t host_other;         /* tokenizer, tables, structs */
     uint64_t host_mapped;        /* weights used where they lie in a file mapping or a blob: not
                                     allocated, and the system may drop pages of a mapping */
@@ -412,8 +414,9 @@ remora_model_open(remora_runtime *rt, const remora_source *src, const remora_mod
                   remora_model **out, remora_error *err);
 
 /* What opening this model with n_sessions sessions of these options would take, every session
- * filled to its capacity, without loading weights: at least what is then used and at most 3 %
- * more. rt, opts and sopts may be NULL; opts' host_budget, cancel and progress are not used.
+ * filled to its capacity and holding one output row, evaluated one at a time, without loading
+ * weights: at least what is then used and at most 3 % more. Samplers come on top (some 16 bytes for
+ * each token of the vocabulary). rt, opts and sopts may be NULL; opts' host_budget, cancel and progress are not used.
  * Returns what remora_model_open() and remora_session_create() would. */
 REMORA_API remora_status REMORA_CALL
 remora_model_estimate(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts,
@@ -430,7 +433,8 @@ REMORA_API remora_status REMORA_CALL remora_model_get_memory(const remora_model 
                                                              remora_memory *out);
 
 /* Metadata as text: "config.<field>" for every number, boolean and string at the top of
- * config.json, and "source", where the model came from. The text is terminated: *n (may be NULL) is
+ * config.json, "source", where the model came from, and, when it was opened with NO_WEIGHTS,
+ * "tensor.<name>" for every tensor of the checkpoint ("BF16 [512, 256]"). The text is terminated: *n (may be NULL) is
  * its length, and cap must be at least *n + 1. E_NOT_FOUND (no such key), E_BUFFER, E_ARG. */
 REMORA_API remora_status REMORA_CALL remora_model_meta(const remora_model *m, const char *key,
                                                        char *buf, size_t cap, size_t *n);
@@ -529,7 +533,8 @@ struct remora_session_opts {
     uint32_t struct_size;
     uint32_t flags;    /* 0 */
     uint32_t capacity; /* most tokens of the timeline, at most the model's max_context; 0: 4096, or
-                          max_context where that is less. Costs nothing until used */
+                          max_context where that is less. Costs 5 bytes a token until
+                          used */
     uint32_t chunk;    /* most tokens that go through the layers together, up to 65536; 0: 512, or
                           32 in calls with a budget. More is faster and takes more scratch memory;
                           less is interrupted sooner. Changes no result */
@@ -592,12 +597,12 @@ REMORA_API remora_status REMORA_CALL remora_session_append(remora_session *s, co
                                                            size_t n, uint32_t want);
 
 /* Make the timeline equal to the n tokens at t: keep the longest common prefix, trim what follows
- * it, append the rest with `want`. When want asks for a row and the whole
- * list is there already, the row of its last token is kept, or the token evaluated once more in
- * the form it had when there is none. *reused (may be NULL) is the number of
- * tokens kept whose latents are in the cache. For hosts that hold the whole prompt (chat history,
- * editor buffer) and call this with every change. Statuses as for append; after E_NOMEM the
- * timeline may be cut to the common prefix, after any other error it is as before. */
+ * it, append the rest with `want`. When want asks for a row and the whole list is there already,
+ * the row of its last token is kept; where there is none the token is evaluated once more, in the
+ * form it had. *reused (may be NULL) is the number of tokens kept whose latents are in the cache.
+ * For hosts that hold the whole prompt (chat history, editor buffer) and call this with every
+ * change. Statuses as for append; after E_NOMEM the timeline may be cut to the common prefix, after
+ * any other error it is as before. */
 REMORA_API remora_status REMORA_CALL remora_session_sync(remora_session *s, const remora_token *t,
                                                          size_t n, uint32_t want, size_t *reused);
 
@@ -633,8 +638,8 @@ typedef struct remora_token_prob {
  * Results are those of one call either way. Every call gets at least one slice done.
  *
  * E_ARG (a NULL session, a negative budget), E_STRUCT, E_MISMATCH (different models), E_CANCELLED,
- * E_BUSY (a session in use), E_NOMEM (scratch memory, when more evals run at
- * the same time than ever before, or bookkeeping of a larger batch), E_DEVICE. After an error
+ * E_BUSY (a session in use), E_NOMEM (scratch memory, when more evals run at the same time or are
+ * half done than ever before, or bookkeeping of a larger batch), E_DEVICE. After an error
  * `committed` of each session says how far it got; eval again goes on from there. */
 REMORA_API remora_status REMORA_CALL remora_eval(remora_session *const *s, size_t n,
                                                  const remora_eval_opts *o, remora_error *err);

@@ -77,6 +77,8 @@ remora_status remora_model_estimate(remora_runtime *rt, const remora_source *src
     RMR_TRY(check_opts(&o, err));
     o.flags |= REMORA_MODEL_NO_WEIGHTS | RMR_MODEL_NO_TENSORS;
     o.host_budget = 0;
+    o.cancel = NULL;
+    o.progress = NULL;
     RMR_TRY(open_model(rt, &s, &o, &m, err));
     const remora_status st = rmr_session_estimate(m, &so, n_sessions, &e, err);
     rmr_model_unref(m);

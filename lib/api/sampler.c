@@ -11,7 +11,7 @@ struct remora_sampler {
 static remora_status wrap(remora_model *m, rmr_chain *chain, remora_sampler **out,
                           remora_error *err)
 {
-    remora_sampler *p = rmr_alloc(&m->rt->ctx.mem, sizeof *p);
+    remora_sampler *p = rmr_alloc(&m->session_mem, sizeof *p);
     if (p == NULL) {
         rmr_chain_free(chain);
         return rmr_error_nomem(err, "sampler", sizeof *p);
@@ -29,7 +29,7 @@ remora_status remora_sampler_create(remora_model *m, uint64_t seed, remora_sampl
     RMR_NEED(out != NULL, err, "out is NULL");
     *out = NULL;
     RMR_NEED(m != NULL, err, "model is NULL");
-    RMR_TRY(rmr_chain_create(&m->rt->ctx.mem, m->shape.n_vocab, seed, &chain, err));
+    RMR_TRY(rmr_chain_create(&m->session_mem, m->shape.n_vocab, seed, &chain, err));
     return wrap(m, chain, out, err);
 }
 
@@ -82,7 +82,7 @@ void remora_sampler_free(remora_sampler *p)
     if (p == NULL) return;
     remora_model *m = p->model;
     rmr_chain_free(p->chain);
-    rmr_free(&m->rt->ctx.mem, p, sizeof *p);
+    rmr_free(&m->session_mem, p, sizeof *p);
     rmr_model_unref(m);
 }
 

@@ -21,7 +21,10 @@ remora_status rmr_error_set(remora_error *err, remora_status status, int os_code
                             ...)
 {
     const size_t head = offsetof(remora_error, message);
-    if (err == NULL || err->struct_size <= head) return status;
+    if (err == NULL || err->struct_size < offsetof(remora_error, reserved)) return status;
+    err->code = status;
+    err->os_code = os_code;
+    if (err->struct_size <= head) return status;
     size_t cap = err->struct_size - head;
     if (cap > sizeof err->message) cap = sizeof err->message;
     va_list ap;
@@ -30,8 +33,6 @@ remora_status rmr_error_set(remora_error *err, remora_status status, int os_code
     va_end(ap);
     if (n < 0) err->message[0] = 0;
     if (n > 0 && (size_t)n >= cap) trim_partial_utf8(err->message, cap - 1);
-    err->code = status;
-    err->os_code = os_code;
     return status;
 }
 

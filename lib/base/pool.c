@@ -5,8 +5,10 @@
 #define _GNU_SOURCE
 #include "pool.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -165,9 +167,12 @@ static void wait_helpers(rmr_pool *p, region *r)
 static void REMORA_CALL host_part(void *arg, uint32_t i)
 {
     region *r = arg;
-    const rmr_fpenv saved = rmr_fpenv_enter();
+    const uint32_t worker = atomic_fetch_add_explicit(&r->inside, 1, memory_order_relaxed);
     (void)i;
-    work_on(r, atomic_fetch_add_explicit(&r->inside, 1, memory_order_relaxed));
+    if (worker >= r->pool->width)
+        return; /* a host that runs parts twice: no scratch for this one */
+    const rmr_fpenv saved = rmr_fpenv_enter();
+    work_on(r, worker);
     rmr_fpenv_leave(saved);
 }
 
@@ -199,6 +204,17 @@ static uint32_t usable_cores(void)
     return n > 0 ? (uint32_t)n : 1;
 }
 
+/* The host's signals are for the host's threads: ours start with all of them blocked. */
+static int start_thread(rmr_pool *p, pthread_t *thread)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return EAGAIN;
+    const int e = pthread_create(thread, NULL, thread_main, p);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return e;
+}
+
 static remora_status start_threads(rmr_pool *p, remora_error *err)
 {
     const uint32_t n = p->width - 1;
@@ -206,7 +222,7 @@ static remora_status start_threads(rmr_pool *p, remora_error *err)
     p->threads = rmr_calloc(p->mem, n, sizeof *p->threads);
     if (p->threads == NULL) return rmr_error_nomem(err, "thread pool", n * sizeof *p->threads);
     for (uint32_t i = 0; i < n; i++) {
-        const int e = pthread_create(&p->threads[i], NULL, thread_main, p);
+        const int e = start_thread(p, &p->threads[i]);
         if (e != 0)
             return rmr_error_set(err, REMORA_E_NOMEM, e, "cannot start worker thread %u of %u",
                                  i + 1, n);
@@ -258,4 +274,9 @@ void rmr_pool_free(rmr_pool *p)
 uint32_t rmr_pool_width(const rmr_pool *p)
 {
     return p->width;
+}
+
+uint64_t rmr_pool_bytes(const rmr_pool *p)
+{
+    return sizeof *p + (p->threads != NULL ? (p->width - 1) * sizeof *p->threads : 0);
 }

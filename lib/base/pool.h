@@ -29,6 +29,8 @@ void rmr_pool_free(rmr_pool *pool);
 uint32_t
 rmr_pool_width(const rmr_pool *pool); /* most threads inside one region, the caller included */
 
+uint64_t rmr_pool_bytes(const rmr_pool *pool); /* what it has allocated */
+
 /* Run fn for every chunk in [0, n); returns when all are done. Never fails and never allocates. On
  * threads other than the caller's the chunks run in the library's floating-point mode; on the
  * caller's in the one it has. */

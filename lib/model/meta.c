@@ -17,18 +17,19 @@ remora_status rmr_meta_add(rmr_mem *mem, rmr_meta *meta, const char *key, const 
     return REMORA_OK;
 }
 
-/* Doubles with the digits they were most likely written with, whatever the host's locale. */
-static void number_text(char *buf, size_t cap, double x)
+/* A number with the fewest digits that give it back, whatever the host's locale: jansson minds
+ * both. */
+static void number_text(char *buf, size_t cap, const json_t *v)
 {
-    for (int digits = 6; digits <= 17; digits += 1) {
-        snprintf(buf, cap, "%.*g", digits, x);
-        for (char *p = buf; *p != 0; p++)
-            if (*p == ',') *p = '.';
-        json_error_t why;
-        json_t *back = json_loads(buf, JSON_DECODE_ANY, &why);
-        const double y = json_number_value(back);
+    buf[0] = 0;
+    for (size_t digits = 6; digits <= 17; digits++) {
+        const size_t n = json_dumpb(v, buf, cap - 1, JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
+        if (n == 0 || n >= cap) return;
+        buf[n] = 0;
+        json_t *back = json_loads(buf, JSON_DECODE_ANY, NULL);
+        const int same = json_is_number(back) && json_number_value(back) == json_number_value(v);
         json_decref(back);
-        if (y == x) return;
+        if (same) return;
     }
 }
 
@@ -44,10 +45,8 @@ remora_status rmr_meta_add_json(rmr_mem *mem, rmr_meta *meta, const json_t *conf
         if ((size_t)snprintf(name, sizeof name, "config.%s", key) >= sizeof name) continue;
         if (json_is_string(v))
             text = json_string_value(v);
-        else if (json_is_integer(v))
-            snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
-        else if (json_is_real(v))
-            number_text(number, sizeof number, json_real_value(v));
+        else if (json_is_number(v))
+            number_text(number, sizeof number, v);
         else if (json_is_boolean(v))
             text = json_is_true(v) ? "true" : "false";
         else

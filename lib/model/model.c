@@ -3,10 +3,10 @@
 
 #include <string.h>
 
+#include "fingerprint.h"
 #include "json.h"
 #include "load.h"
 #include "plan.h"
-#include "sha256.h"
 
 enum { MAX_CONFIG = 64 << 20 };
 
@@ -35,7 +35,8 @@ static remora_status read_config(opening *o)
     if (st >= 0) st = rmr_meta_add(mem, &o->m->meta, "source", rmr_source_where(o->src), o->err);
     if (st >= 0) {
         const char *name = json_string_value(json_object_get(root, "_name_or_path"));
-        strncpy(o->m->name, name != NULL ? name : o->m->shape.family, sizeof o->m->name - 1);
+        const rmr_shown shown = rmr_show(name != NULL ? name : o->m->shape.family);
+        memcpy(o->m->name, shown.text, strlen(shown.text) + 1);
     }
     json_decref(root);
     return st;
@@ -51,31 +52,11 @@ static remora_status read_tokenizer(opening *o)
     return REMORA_OK;
 }
 
-/* The fingerprint: the shape of every tensor and a sample of its bytes, whatever the sharding. It
- * tells models apart; it is no proof against a forger. */
-static remora_status fingerprint(opening *o)
+static remora_status cancelled(const opening *o)
 {
-    enum { SAMPLES = 64, SAMPLE = 256 };
-    rmr_sha256 h;
-    const uint64_t n = rmr_checkpoint_count(o->ck), step = n / SAMPLES + 1;
-    rmr_sha256_init(&h);
-    rmr_sha256_add(&h, o->m->shape.family, strlen(o->m->shape.family) + 1);
-    for (uint64_t i = 0; i < n; i++) {
-        const rmr_tensor *t = rmr_checkpoint_at(o->ck, i);
-        unsigned char buf[SAMPLE];
-        rmr_sha256_add(&h, t->name, strlen(t->name) + 1);
-        rmr_sha256_add(&h, rmr_dtype_name(t->dtype), strlen(rmr_dtype_name(t->dtype)) + 1);
-        for (uint32_t d = 0; d < t->n_dims; d++) {
-            for (int b = 0; b < 8; b++) buf[b] = (unsigned char)(t->dims[d] >> (8 * b));
-            rmr_sha256_add(&h, buf, 8);
-        }
-        if (i % step != 0) continue;
-        const uint64_t take = t->bytes < SAMPLE ? t->bytes : SAMPLE;
-        RMR_TRY(rmr_file_read(t->file, t->offset, buf, take, o->err));
-        rmr_sha256_add(&h, buf, (size_t)take);
-    }
-    rmr_sha256_end(&h, o->m->fingerprint);
-    return REMORA_OK;
+    if (o->opts->cancel == NULL || __atomic_load_n(o->opts->cancel, __ATOMIC_RELAXED) == 0)
+        return REMORA_OK;
+    RMR_FAIL(o->err, REMORA_E_CANCELLED, "opening was cancelled");
 }
 
 static remora_status make_constants(opening *o)
@@ -91,33 +72,56 @@ static remora_status make_constants(opening *o)
     return m->be->ops->buffer_zero(m->be, m->routing, 0, counters, o->err);
 }
 
-static remora_status open_steps(opening *o)
+static remora_status make_plan(opening *o)
 {
     remora_model *m = o->m;
-    rmr_mem *mem = &m->mem;
-    RMR_TRY(read_config(o));
-    RMR_TRY(read_tokenizer(o));
-    RMR_TRY(rmr_checkpoint_open(mem, o->src, &o->ck, o->err));
-    m->layers = rmr_calloc(mem, m->shape.n_layers, sizeof *m->layers);
+    const uint64_t budget = o->opts->host_budget;
+    m->layers = rmr_calloc(&m->mem, m->shape.n_layers, sizeof *m->layers);
     if (m->layers == NULL)
         return rmr_error_nomem(o->err, "layers", m->shape.n_layers * sizeof *m->layers);
     RMR_TRY(rmr_plan_make(m, o->ck, &o->plan, o->err));
     m->n_params = o->plan.n_params;
     m->n_params_active = o->plan.n_params_active;
-    RMR_TRY(fingerprint(o));
-    RMR_TRY(make_constants(o));
-    if (o->opts->host_budget > 0 && o->plan.weight_bytes > o->opts->host_budget)
+    if (budget > 0 && o->plan.weight_bytes > budget)
         RMR_FAIL(o->err, REMORA_E_NOMEM, "weights take %llu bytes, host_budget is %llu",
-                 (unsigned long long)o->plan.weight_bytes,
-                 (unsigned long long)o->opts->host_budget);
+                 (unsigned long long)o->plan.weight_bytes, (unsigned long long)budget);
+    return REMORA_OK;
+}
+
+static remora_status make_weights(opening *o)
+{
+    remora_model *m = o->m;
     if (o->opts->flags & REMORA_MODEL_NO_WEIGHTS) {
         m->weight_bytes = o->plan.weight_bytes;
         m->mapped_bytes = o->plan.mapped_bytes;
         if (o->opts->flags & RMR_MODEL_NO_TENSORS) return REMORA_OK;
-        return rmr_meta_add_tensors(mem, &m->meta, o->ck, o->err);
+        return rmr_meta_add_tensors(&m->mem, &m->meta, o->ck, o->err);
     }
     RMR_TRY(rmr_load_weights(m, o->src, &o->plan, o->opts, o->err));
     m->has_weights = 1;
+    return REMORA_OK;
+}
+
+static remora_status open_checkpoint(opening *o)
+{
+    return rmr_checkpoint_open(&o->m->mem, o->src, &o->ck, o->err);
+}
+
+static remora_status make_fingerprint(opening *o)
+{
+    return rmr_fingerprint(&o->m->shape, o->ck, o->m->fingerprint, o->err);
+}
+
+/* In this order; the cancel word is read before each. */
+static remora_status open_steps(opening *o)
+{
+    static remora_status (*const steps[])(opening * o) = {
+        read_config,      read_tokenizer, open_checkpoint, make_plan,
+        make_fingerprint, make_constants, make_weights};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        RMR_TRY(cancelled(o));
+        RMR_TRY(steps[i](o));
+    }
     return REMORA_OK;
 }
 

@@ -21,8 +21,9 @@ static remora_status elem_of(const rmr_tensor *t, rmr_elem *out, remora_error *e
     case RMR_DTYPE_F32: *out = RMR_ELEM_F32; return REMORA_OK;
     default:
         RMR_FAIL(err, REMORA_E_UNSUPPORTED,
-                 "%s: tensor %.120s is %s; this build reads BF16, F16 and F32",
-                 rmr_file_name(t->file), t->name, rmr_dtype_name(t->dtype));
+                 "%s: tensor %s is %s; this build reads BF16, F16 and F32",
+                 rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text,
+                 rmr_dtype_name(t->dtype));
     }
 }
 
@@ -41,8 +42,8 @@ static remora_status find(planner *p, const char *name, uint64_t rows, uint64_t 
             at += (size_t)snprintf(have + at, sizeof have - at, "%s%llu", i > 0 ? "," : "",
                                    (unsigned long long)t->dims[i]);
         RMR_FAIL(p->err, REMORA_E_FORMAT,
-                 "%s: tensor %.100s has shape [%s], config.json means [%llu,%llu]",
-                 rmr_file_name(t->file), name, have, (unsigned long long)rows,
+                 "%s: tensor %s has shape [%s], config.json means [%llu,%llu]",
+                 rmr_show(rmr_file_name(t->file)).text, name, have, (unsigned long long)rows,
                  (unsigned long long)cols);
     }
     p->plan->used[rmr_checkpoint_index(p->ck, t)] = 1;
@@ -176,8 +177,8 @@ static remora_status stack(planner *p, rmr_weight **w, const char *proj, uint32_
         if (e == 0) it.desc = (rmr_weight_desc){RMR_USE_MATRIX, elem, m->n_experts, rows, cols};
         if (elem != it.desc.elem)
             RMR_FAIL(p->err, REMORA_E_UNSUPPORTED,
-                     "%s: tensor %s has another dtype than expert 0's", rmr_file_name(t->file),
-                     name);
+                     "%s: tensor %s has another dtype than expert 0's",
+                     rmr_show(rmr_file_name(t->file)).text, name);
         p->plan->stacks[p->plan->n_stacks++] = t; /* room for all was made at the start */
     }
     it.stack = p->plan->stacks + first;
@@ -226,8 +227,9 @@ static remora_status refuse_extra(planner *p)
     for (uint64_t i = 0; i < rmr_checkpoint_count(p->ck); i++) {
         const rmr_tensor *t = rmr_checkpoint_at(p->ck, i);
         if (!p->plan->used[rmr_checkpoint_index(p->ck, t)] && !may_be_extra(&p->m->shape, t->name))
-            RMR_FAIL(p->err, REMORA_E_UNSUPPORTED, "%s: tensor %.150s is not part of model_type %s",
-                     rmr_file_name(t->file), t->name, p->m->shape.family);
+            RMR_FAIL(p->err, REMORA_E_UNSUPPORTED, "%s: tensor %s is not part of model_type %s",
+                     rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text,
+                     p->m->shape.family);
     }
     return REMORA_OK;
 }

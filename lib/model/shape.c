@@ -13,13 +13,15 @@ typedef struct family {
     const char *topk_method;
     const char *scoring;
     int norm_topk;
+    double scale; /* routed_scaling_factor; 0: the file must say */
+    uint32_t n_group, topk_group, n_dense;
 } family;
 
 static const family families[] = {
-    {"deepseek_v2", "greedy", "softmax", 0},
-    {"deepseek_v3", "noaux_tc", "sigmoid", 1},
-    {"kimi_k2", "noaux_tc", "sigmoid", 1},
-    {"glm4_moe_lite", "noaux_tc", "sigmoid", 1},
+    {"deepseek_v2", "greedy", "softmax", 0, 1.0, 1, 1, 0},
+    {"deepseek_v3", "noaux_tc", "sigmoid", 1, 2.5, 8, 4, 3},
+    {"kimi_k2", "noaux_tc", "sigmoid", 1, 0, 1, 1, 1},
+    {"glm4_moe_lite", "noaux_tc", "sigmoid", 1, 1.8, 1, 1, 1},
 };
 
 static remora_status find_family(const char *file, const json_t *config, const family **out,
@@ -129,11 +131,12 @@ static remora_status read_gate(const char *file, const json_t *c, const family *
     return REMORA_OK;
 }
 
-static remora_status read_groups(const char *file, const json_t *c, rmr_shape *s, remora_error *err)
+static remora_status read_groups(const char *file, const json_t *c, const family *f, rmr_shape *s,
+                                 remora_error *err)
 {
     rmr_moe *m = &s->moe;
-    RMR_TRY(rmr_json_u32(file, c, "n_group", 1, m->n_experts, 1, &m->n_group, err));
-    RMR_TRY(rmr_json_u32(file, c, "topk_group", 1, m->n_experts, 1, &m->topk_group, err));
+    RMR_TRY(rmr_json_u32(file, c, "n_group", 1, 1u << 16, f->n_group, &m->n_group, err));
+    RMR_TRY(rmr_json_u32(file, c, "topk_group", 1, 1u << 16, f->topk_group, &m->topk_group, err));
     if (m->gate == RMR_GATE_SOFTMAX) m->n_group = m->topk_group = 1;
     if (m->n_experts % m->n_group != 0)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: n_group %u does not divide n_routed_experts %u", file,
@@ -158,13 +161,14 @@ static remora_status read_moe(const char *file, const json_t *c, const family *f
     RMR_TRY(need(file, c, "moe_intermediate_size", RMR_MAX_WIDTH, &m->inner, err));
     RMR_TRY(need(file, c, "num_experts_per_tok", m->n_experts, &m->n_used, err));
     RMR_TRY(rmr_json_u32(file, c, "n_shared_experts", 0, 1024, 0, &s->n_shared, err));
-    RMR_TRY(rmr_json_u32(file, c, "first_k_dense_replace", 0, s->n_layers, 0, &s->n_dense, err));
+    RMR_TRY(rmr_json_u32(file, c, "first_k_dense_replace", 0, s->n_layers, f->n_dense, &s->n_dense,
+                         err));
     RMR_TRY(rmr_json_u32(file, c, "moe_layer_freq", 1, s->n_layers, 1, &s->moe_freq, err));
     RMR_TRY(rmr_json_bool(file, c, "norm_topk_prob", f->norm_topk, &m->norm_topk, err));
-    RMR_TRY(rmr_json_number(file, c, "routed_scaling_factor", 1.0, &scale, err));
+    RMR_TRY(rmr_json_number(file, c, "routed_scaling_factor", f->scale, &scale, err));
     RMR_TRY(read_layer_types(file, c, s, err));
     RMR_TRY(read_gate(file, c, f, s, err));
-    RMR_TRY(read_groups(file, c, s, err));
+    RMR_TRY(read_groups(file, c, f, s, err));
     shared = (uint64_t)s->n_shared * m->inner;
     if (shared > RMR_MAX_WIDTH)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: n_shared_experts x moe_intermediate_size is %llu", file,

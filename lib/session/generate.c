@@ -62,7 +62,7 @@ static int stop_at(rmr_gen *g, const remora_gen_opts *o, char c)
 }
 
 static remora_status hits_stop(remora_session *s, const remora_gen_opts *o, remora_token t,
-                               int *hit)
+                               int *hit, remora_error *err)
 {
     char text[1024], *p = text;
     size_t n, room = 0;
@@ -73,7 +73,7 @@ static remora_status hits_stop(remora_session *s, const remora_gen_opts *o, remo
     if (st == REMORA_E_BUFFER) {
         room = n;
         p = rmr_alloc(s->mem, room);
-        if (p == NULL) return REMORA_E_NOMEM;
+        if (p == NULL) return rmr_error_nomem(err, "stop strings", room);
         st = rmr_detok_push(s->model->tok, &next, &t, 1, p, room,
                             &n); /* the first try left the state as it was */
     }
@@ -118,11 +118,11 @@ static remora_status next_token(remora_session *s, rmr_chain *chain, remora_toke
 
 /* Has the generation ended with this token? */
 static remora_status after_token(remora_session *s, const remora_gen_opts *o, remora_token t,
-                                 int *end)
+                                 int *end, remora_error *err)
 {
     int hit;
     s->gen.n_tokens++;
-    RMR_TRY(hits_stop(s, o, t, &hit));
+    RMR_TRY(hits_stop(s, o, t, &hit, err));
     const int eos = s->model->tok != NULL &&
                     (rmr_tokenizer_flags(s->model->tok, t) & REMORA_TOKEN_END_OF_TURN) != 0;
     *end = hit || eos || (o->max_tokens > 0 && s->gen.n_tokens >= o->max_tokens);
@@ -142,7 +142,7 @@ remora_status rmr_generate(remora_session *s, rmr_chain *chain, const remora_gen
             return REMORA_MORE;
         st = last_row(s, o, start_us, err);
         if (st == REMORA_OK) st = next_token(s, chain, &out[*n], err);
-        if (st == REMORA_OK) st = after_token(s, o, out[(*n)++], &end);
+        if (st == REMORA_OK) st = after_token(s, o, out[(*n)++], &end, err);
     }
     if (st == REMORA_MORE) return st;
     rmr_gen_end(s);

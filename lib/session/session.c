@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { RUNTIME_BYTES = 4096 }; /* the runtime, its pool and the backend: an upper bound */
+enum { RUNTIME_BYTES = 4096 }; /* structs of the runtime, the backend and its buffers: about */
 
 remora_status rmr_session_enter(remora_session *s)
 {
@@ -148,8 +148,11 @@ remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o
                              pages * sizeof(rmr_page *) + m->shape.n_vocab * sizeof(float) + 1 +
                              RMR_MIN_PARTS * sizeof(rmr_part);
     rmr_session_memory(m, out);
-    out->host_kv = n * pages * rmr_kv_page_cost(m->be, bytes);
-    out->host_scratch = n * session;
+    if (!rmr_mul_ok(pages * rmr_kv_page_cost(m->be, bytes), n, &out->host_kv) ||
+        !rmr_mul_ok(session, n, &out->host_scratch) || out->host_kv > INT64_MAX ||
+        out->host_scratch > INT64_MAX)
+        RMR_FAIL(err, REMORA_E_ARG, "%u sessions of %llu tokens take more than 2^63 bytes", n,
+                 (unsigned long long)capacity);
     if (n > 0) out->host_scratch += rmr_exec_context_bytes(m, chunk_of(m, o), (uint32_t)pages);
     out->kv_bytes_per_token = bytes / RMR_PAGE_TOKENS;
     return REMORA_OK;
@@ -168,7 +171,8 @@ void rmr_session_memory(remora_model *m, remora_memory *out)
         atomic_load_explicit(&m->session_mem.bytes, memory_order_relaxed) + rmr_exec_bytes(m);
     out->host_other = atomic_load_explicit(&m->mem.bytes, memory_order_relaxed) + sizeof *m +
                       m->be->ops->weight_bytes(m->be, &freq) +
-                      m->be->ops->buffer_bytes(m->be, counters) + RUNTIME_BYTES;
+                      m->be->ops->buffer_bytes(m->be, counters) + sizeof *m->rt +
+                      rmr_pool_bytes(m->rt->ctx.pool) + RUNTIME_BYTES;
     out->kv_bytes_per_token = page_bytes(m, RMR_ELEM_BF16) / RMR_PAGE_TOKENS;
 }
 
