@@ -390,9 +390,9 @@ typedef struct remora_memory {
     uint32_t reserved;
     uint64_t host_weights;       /* allocated for weights */
     uint64_t host_kv;            /* cache pages of all sessions; shared pages count once */
-    uint64_t host_scratch;       /* activations for one eval at a time, timelines, and one output row
-                                    for each session; in use now: samplers too. Each further eval
-                                    that runs at the same time, or is half done, takes the
+    uint64_t host_scratch;       /* activations for one eval at a time, timelines, and one output
+                                    row for each session; in use now: samplers too. Each further
+                                    eval that runs at the same time, or is half done, takes the
                                     activations once more */
     uint64_t host_other;         /* tokenizer, tables, structs */
     uint64_t host_mapped;        /* weights used where they lie in a file mapping or a blob: not
@@ -416,8 +416,8 @@ remora_model_open(remora_runtime *rt, const remora_source *src, const remora_mod
 /* What opening this model with n_sessions sessions of these options would take, every session
  * filled to its capacity and holding one output row, evaluated one at a time, without loading
  * weights: at least what is then used and at most 3 % more. Samplers come on top (some 16 bytes for
- * each token of the vocabulary). rt, opts and sopts may be NULL; opts' host_budget, cancel and progress are not used.
- * Returns what remora_model_open() and remora_session_create() would. */
+ * each token of the vocabulary). rt, opts and sopts may be NULL; opts' host_budget, cancel and
+ * progress are not used. Returns what remora_model_open() and remora_session_create() would. */
 REMORA_API remora_status REMORA_CALL
 remora_model_estimate(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts,
                       const remora_session_opts *sopts, uint32_t n_sessions, remora_memory *out,
@@ -434,8 +434,9 @@ REMORA_API remora_status REMORA_CALL remora_model_get_memory(const remora_model 
 
 /* Metadata as text: "config.<field>" for every number, boolean and string at the top of
  * config.json, "source", where the model came from, and, when it was opened with NO_WEIGHTS,
- * "tensor.<name>" for every tensor of the checkpoint ("BF16 [512, 256]"). The text is terminated: *n (may be NULL) is
- * its length, and cap must be at least *n + 1. E_NOT_FOUND (no such key), E_BUFFER, E_ARG. */
+ * "tensor.<name>" for every tensor of the checkpoint ("BF16 [512, 256]"). The text is terminated:
+ * *n (may be NULL) is its length, and cap must be at least *n + 1. E_NOT_FOUND (no such key),
+ * E_BUFFER, E_ARG. */
 REMORA_API remora_status REMORA_CALL remora_model_meta(const remora_model *m, const char *key,
                                                        char *buf, size_t cap, size_t *n);
 

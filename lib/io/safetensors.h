@@ -5,13 +5,26 @@
 
 #include "source.h"
 
-/* clang-format off */
 typedef enum rmr_dtype {
-    RMR_DTYPE_BOOL, RMR_DTYPE_U8, RMR_DTYPE_I8, RMR_DTYPE_I16, RMR_DTYPE_U16, RMR_DTYPE_F16, RMR_DTYPE_BF16,
-    RMR_DTYPE_I32, RMR_DTYPE_U32, RMR_DTYPE_F32, RMR_DTYPE_I64, RMR_DTYPE_U64, RMR_DTYPE_F64, RMR_DTYPE_C64,
-    RMR_DTYPE_F8_E4M3, RMR_DTYPE_F8_E5M2, RMR_DTYPE_F8_E8M0, RMR_DTYPE_COUNT
+    RMR_DTYPE_BOOL,
+    RMR_DTYPE_U8,
+    RMR_DTYPE_I8,
+    RMR_DTYPE_I16,
+    RMR_DTYPE_U16,
+    RMR_DTYPE_F16,
+    RMR_DTYPE_BF16,
+    RMR_DTYPE_I32,
+    RMR_DTYPE_U32,
+    RMR_DTYPE_F32,
+    RMR_DTYPE_I64,
+    RMR_DTYPE_U64,
+    RMR_DTYPE_F64,
+    RMR_DTYPE_C64,
+    RMR_DTYPE_F8_E4M3,
+    RMR_DTYPE_F8_E5M2,
+    RMR_DTYPE_F8_E8M0,
+    RMR_DTYPE_COUNT
 } rmr_dtype;
-/* clang-format on */
 
 const char *rmr_dtype_name(rmr_dtype t); /* as in the file: "BF16" */
 uint32_t rmr_dtype_size(rmr_dtype t);    /* bytes of one element */

@@ -1,16 +1,22 @@
-/* The CPU kernel table: one struct of function pointers per instruction set, filled C first and overridden upward.
+/* The CPU kernel table: one struct of function pointers per instruction set, filled C first and
+ * overridden upward.
  *
- * THE DEFINITION (P22). The plain C file ref/kernels_ref.c defines every result to the bit; all other sets must
- * agree with it under memcmp. What makes that cheap:
- *   - a matmul output is one chain of fused multiply-adds in the order of K, in one lane, whatever the vector width;
- *   - a dot product ("dot16") is 16 lane chains (lane l takes k = l, l+16, ...; fmaf from +0), then a tree:
- *     for s in 8, 4, 2, 1: lane[i] += lane[i + s] for i < s. A sum ("sum16") is the same with additions;
- *   - exp, sigmoid and silu are one polynomial with a fixed order of fused multiply-adds (cpu_math.h);
- *   - everything else is a sequence of single IEEE operations per element as written here.
- * A result that is NaN is NaN in every set, but its sign and payload are the processor's (conversions excepted).
- * The floating-point mode is that of fpenv.h. No function allocates, and any n may be 0 unless said otherwise.
- * Files built with wide instruction flags include only this header, the headers in ref/, cpu_math.h, half.h and
- * intrinsics, and every function in those is static: nothing wide can be linked into the baseline. */
+ * THE DEFINITION (P22). The plain C file ref/kernels_ref.c defines every result to the bit; all
+ * other sets must agree with it under memcmp. What makes that cheap:
+ *
+ * - a matmul output is one chain of fused multiply-adds in the order of K, in one lane, whatever the
+ *   vector width;
+ * - a dot product ("dot16") is 16 lane chains (lane l takes k = l, l+16, ...; fmaf from +0), then a
+ *   tree: for s in 8, 4, 2, 1: lane[i] += lane[i + s] for i < s. A sum ("sum16") is the same with
+ *   additions;
+ * - exp, sigmoid and silu are one polynomial with a fixed order of fused multiply-adds (cpu_math.h);
+ * - everything else is a sequence of single IEEE operations per element as written here.
+ *
+ * A result that is NaN is NaN in every set, but its sign and payload are the processor's
+ * (conversions excepted). The floating-point mode is that of fpenv.h. No function allocates, and
+ * any n may be 0 unless said otherwise. Files built with wide instruction flags include only this
+ * header, the headers in ref/, cpu_math.h, half.h and intrinsics, and every function in those is
+ * static: nothing wide can be linked into the baseline. */
 #ifndef RMR_KERNELS_H
 #define RMR_KERNELS_H
 
@@ -21,30 +27,41 @@ enum { RMR_TILE = 16 }; /* output rows of one weight tile */
 
 typedef enum rmr_wtype { RMR_W_BF16, RMR_W_F16, RMR_W_F32, RMR_W_COUNT } rmr_wtype;
 
-/* Compute layout of a weight matrix [rows, k]: ceil(rows / 16) tiles one after another, missing rows zero. A tile:
- *   BF16: ceil(k / 2) groups of 32 values: row 0's k, k+1; row 1's k, k+1; ... row 15's k, k+1 (64 bytes; a missing
- *         last k is zero and its product is left out, not added);
- *   F16:  k groups of 16 halves, rows 0..15;     F32: k groups of 16 floats, rows 0..15.
+/* Compute layout of a weight matrix [rows, k]: ceil(rows / 16) tiles one after another, missing
+ * rows zero. A tile is, by type:
+ *
+ * BF16: ceil(k / 2) groups of 64 bytes: row 0's k, k+1; row 1's k, k+1; ... row 15's k, k+1. A
+ * missing last k is zero and its product is left out, not added.
+ *
+ * F16: k groups of 16 halves, rows 0..15.
+ *
+ * F32: k groups of 16 floats, rows 0..15.
+ *
  * Tiles start 64-byte aligned when the block does, except F16 tiles of odd k (32-byte aligned). */
 static inline size_t rmr_tile_bytes(rmr_wtype type, size_t k)
 {
     return type == RMR_W_BF16 ? (k + 1) / 2 * 64 : type == RMR_W_F16 ? k * 32 : k * 64;
 }
 
-/* y[m*ldy + 16*t + r] (+)= sum over k of w[t][r][k] * x[m*ldx + k], m < n_x, t < n_tiles: the chain starts at +0, or
- * at y when `accumulate`, so a caller may cut K into blocks (at even k) without changing a bit. `tiles` points at
- * the first group of the K block in tile 0 and tile_stride is the distance between tiles in bytes. y and x need no
- * alignment; all 16 rows of every tile are written. */
-typedef void rmr_matmul_fn(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x, const void *tiles,
-                           size_t tile_stride, uint32_t n_tiles, uint32_t k, int accumulate);
+/* y[m*ldy + 16*t + r] (+)= sum over k of w[t][r][k] * x[m*ldx + k], m < n_x, t < n_tiles: the chain
+ * starts at +0, or at y when `accumulate`, so a caller may cut K into blocks (at even k) without
+ * changing a bit. `tiles` points at the first group of the K block in tile 0 and tile_stride is the
+ * distance between tiles in bytes. y and x need no alignment; all 16 rows of every tile are
+ * written. */
+typedef void rmr_matmul_fn(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
+                           const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                           int accumulate);
 
-/* out[i*ld_out + j] = dot16(q + i*ld_q, key j, width) * scale. Keys are rows of bf16 or f32, ld_key elements apart. */
-typedef void rmr_scores_fn(float *out, size_t ld_out, const float *q, size_t ld_q, uint32_t n_q, const void *keys,
-                           size_t ld_key, uint32_t n_keys, uint32_t width, float scale);
+/* out[i*ld_out + j] = dot16(q + i*ld_q, key j, width) * scale. Keys are rows of bf16 or f32, ld_key
+ * elements apart. */
+typedef void rmr_scores_fn(float *out, size_t ld_out, const float *q, size_t ld_q, uint32_t n_q,
+                           const void *keys, size_t ld_key, uint32_t n_keys, uint32_t width,
+                           float scale);
 
-/* z[i*ld_z + d] = fmaf(p[i*ld_p + j], value[j][d], z[i*ld_z + d]) for j = 0, 1, ... n_vals-1 in order. */
-typedef void rmr_wsum_fn(float *z, size_t ld_z, const float *p, size_t ld_p, uint32_t n_q, const void *vals,
-                         size_t ld_val, uint32_t n_vals, uint32_t width);
+/* z[i*ld_z + d] = fmaf(p[i*ld_p + j], value[j][d], z[i*ld_z + d]) for j = 0, 1, ... n_vals-1 in
+ * order. */
+typedef void rmr_wsum_fn(float *z, size_t ld_z, const float *p, size_t ld_p, uint32_t n_q,
+                         const void *vals, size_t ld_val, uint32_t n_vals, uint32_t width);
 
 typedef struct rmr_kernels {
     const char *name; /* "ref", "avx2", "avx512", "neon" */
@@ -61,26 +78,29 @@ typedef struct rmr_kernels {
     /* y[i] = (g[i] / (1 + exp(-g[i]))) * u[i]. y may be g or u. */
     void (*silu_mul)(float *y, const float *g, const float *u, uint32_t n);
     void (*sigmoid)(float *y, const float *x, uint32_t n); /* 1 / (1 + exp(-x)) */
-    /* n >= 1; lanes and tree as in sum16. Lanes start at -inf and take x > lane ? x : lane; the tree takes
-     * a > b ? a : b with a = lane[i], b = lane[i + s]. NaN inputs are passed over. */
+    /* n >= 1; lanes and tree as in sum16. Lanes start at -inf and take x > lane ? x : lane; the
+     * tree takes a > b ? a : b with a = lane[i], b = lane[i + s]. NaN inputs are passed over. */
     float (*max)(const float *x, uint32_t n);
     /* x[i] = exp(x[i] - shift); returns sum16 of the results. */
     float (*exp_sum)(float *x, uint32_t n, float shift);
-    void (*scale)(float *x, uint32_t n, float s);                     /* x *= s */
-    void (*add)(float *y, const float *x, uint32_t n);                /* y += x */
-    void (*madd)(float *y, const float *x, uint32_t n, float w);      /* y = fmaf(w, x, y) */
-    void (*merge)(float *z, const float *p, uint32_t n, float a, float b); /* z = fmaf(p, b, z * a) */
-    void (*to_bf16)(uint16_t *y, const float *x, uint32_t n);         /* nearest even, NaN quiet (half.h) */
+    void (*scale)(float *x, uint32_t n, float s);                /* x *= s */
+    void (*add)(float *y, const float *x, uint32_t n);           /* y += x */
+    void (*madd)(float *y, const float *x, uint32_t n, float w); /* y = fmaf(w, x, y) */
+    void (*merge)(float *z, const float *p, uint32_t n, float a,
+                  float b);                                   /* z = fmaf(p, b, z * a) */
+    void (*to_bf16)(uint16_t *y, const float *x, uint32_t n); /* nearest even, NaN quiet (half.h) */
     void (*from_bf16)(float *y, const uint16_t *x, uint32_t n);
     void (*from_f16)(float *y, const uint16_t *x, uint32_t n);
 } rmr_kernels;
 
-/* The best set this processor can run, or the one named by `force` (NULL: best). NULL when it is unknown or cannot
- * run here. rmr_kernels_at lists the sets built in, slowest first; `usable` says whether this processor runs it. */
+/* The best set this processor can run, or the one named by `force` (NULL: best). NULL when it is
+ * unknown or cannot run here. rmr_kernels_at lists the sets built in, slowest first; `usable` says
+ * whether this processor runs it. */
 const rmr_kernels *rmr_kernels_pick(const char *force);
 const rmr_kernels *rmr_kernels_at(uint32_t i, int *usable);
 
-/* The sets themselves, for kernels_pick.c; each is there only in builds for its processor family. */
+/* The sets themselves, for kernels_pick.c; each is there only in builds for its processor family.
+ */
 extern const rmr_kernels rmr_kernels_ref, rmr_kernels_avx2, rmr_kernels_avx512, rmr_kernels_neon;
 
 #endif
