@@ -296,8 +296,9 @@ const remora_blob *tiny_blob(const tiny *t, const char *name)
 void tiny_folder_make(const tiny *t, char *path, size_t cap)
 {
     char name[1024];
-    REQUIRE(cap >= sizeof "tiny-XXXXXX");
-    snprintf(path, cap, "tiny-XXXXXX");
+    static const char template[] = "/tmp/remora-tiny-XXXXXX";
+    REQUIRE(cap >= sizeof template);
+    memcpy(path, template, sizeof template);
     REQUIRE(mkdtemp(path) != NULL);
     for (uint64_t i = 0; i < t->n; i++) {
         snprintf(name, sizeof name, "%s/%s", path, t->blobs[i].name);

@@ -35,7 +35,7 @@ typedef struct tiny {
 void tiny_make(tiny *t, const tiny_opts *o);
 void tiny_free(tiny *t);
 
-/* The same files in a new folder under the current directory, whose path goes to `path`. */
+/* The same files in a new folder under /tmp, whose path goes to `path`. */
 void tiny_folder_make(const tiny *t, char *path, size_t cap);
 void tiny_folder_free(const tiny *t, const char *path);
 
