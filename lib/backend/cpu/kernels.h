@@ -4,12 +4,13 @@
  * THE DEFINITION (P22). The plain C file ref/kernels_ref.c defines every result to the bit; all
  * other sets must agree with it under memcmp. What makes that cheap:
  *
- * - a matmul output is one chain of fused multiply-adds in the order of K, in one lane, whatever the
- *   vector width;
+ * - a matmul output is one chain of fused multiply-adds in the order of K, in one lane, whatever
+ *   the vector width;
  * - a dot product ("dot16") is 16 lane chains (lane l takes k = l, l+16, ...; fmaf from +0), then a
  *   tree: for s in 8, 4, 2, 1: lane[i] += lane[i + s] for i < s. A sum ("sum16") is the same with
  *   additions;
- * - exp, sigmoid and silu are one polynomial with a fixed order of fused multiply-adds (cpu_math.h);
+ * - exp, sigmoid and silu are one polynomial with a fixed order of fused multiply-adds
+ *   (cpu_math.h);
  * - everything else is a sequence of single IEEE operations per element as written here.
  *
  * A result that is NaN is NaN in every set, but its sign and payload are the processor's
