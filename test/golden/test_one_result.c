@@ -391,22 +391,22 @@ static void trims(void **state)
     remora_session *a = rig_session(&R, w.kv, w.chunk);
     (void)state;
     go_on(a, &R, &w, 0, 5, got);
-    for (size_t keep = end - 32; keep > 77;
-         keep -= 29) { /* what is appended again is a prompt too */
+    for (size_t keep = end - 32; keep > 77; keep -= 29) { /* what comes again is a prompt too */
         remora_session *b = NULL;
         assert_int_equal(remora_session_fork(a, &b, NULL), REMORA_OK);
-        /* another text over history that the fork shares, then the true one again */
+        /* another text over history that the fork shares */
         assert_int_equal(remora_session_trim(a, keep), REMORA_OK);
         assert_int_equal(remora_session_append(a, ids + 1, 35, REMORA_WANT_NONE), REMORA_OK);
         eval(&a, 1, &w);
+        go_on(b, &R, &w, 5, 6, got);
+        same_bits(got, w.kv, end, pieces[5], "fork of what was trimmed");
+        /* and the true one again */
         assert_int_equal(remora_session_trim(a, keep), REMORA_OK);
         assert_int_equal(remora_session_append(a, ids + keep, end - keep, REMORA_WANT_ALL),
                          REMORA_OK);
         eval(&a, 1, &w);
         assert_int_equal(take_rows(a, width, got), end - keep);
         same_bits(got, w.kv, keep, end - keep, "after a trim");
-        go_on(b, &R, &w, 5, 6, got);
-        same_bits(got, w.kv, end, pieces[5], "fork of what was trimmed");
         remora_session_free(b);
     }
     remora_session_free(a);
