@@ -64,7 +64,7 @@ const void *host_golden(const unsigned char *file, const char *name, size_t *byt
 {
     uint64_t header;
     char key[80];
-    unsigned long long from, to;
+    unsigned long long from = 0, to = 0;
     memcpy(&header, file, 8);
     char *text = malloc((size_t)header + 1);
     REQUIRE(text != NULL);
