@@ -97,7 +97,7 @@ static void bed_init(bed *b)
     b->mem = (rmr_mem){
         .user = &b->t, .alloc = tmem_alloc, .resize = tmem_resize, .release = tmem_release};
     rmr_mem_init(&b->mem);
-    b->be = (buffers){.base = {&buffer_ops}, .mem = &b->mem};
+    b->be = (buffers){.base = {.ops = &buffer_ops}, .mem = &b->mem};
 }
 
 static remora_status open_kv(bed *b, rmr_kv *kv)
