@@ -2,6 +2,7 @@
  * and all kinds, and the k-th thread. The linker sends the library's calls through the functions
  * below (--wrap). A mapping that cannot be made is no failure: then the file is read. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -260,9 +261,27 @@ static void shrinking(void **state)
 
 /* ---- threads ---- */
 
+static int count_threads(void)
+{
+    int n = 0;
+    DIR *d = opendir("/proc/self/task");
+    if (d == NULL) return 0;
+    for (struct dirent *e; (e = readdir(d)) != NULL;) n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
+/* Threads that ended may stay listed for a moment. */
+static void wait_for_threads(int n)
+{
+    for (int i = 0; i < 2000 && count_threads() != n; i++) usleep(1000);
+    assert_int_equal(count_threads(), n);
+}
+
 static void threads(void **state)
 {
     (void)state;
+    const int own = count_threads();
     for (long k = 1; k < 9; k++) {
         tmem mem = {0};
         remora_error err = HOST_ERROR;
@@ -285,6 +304,7 @@ static void threads(void **state)
             assert_int_equal(st, REMORA_OK);
         }
         remora_runtime_free(rt);
+        wait_for_threads(own);
         assert_int_equal(atomic_load(&mem.bytes), 0);
     }
 }

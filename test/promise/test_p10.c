@@ -17,7 +17,7 @@ enum { N = 40, THREADS = 4 };
 typedef struct meeting {
     pthread_mutex_t lock;
     pthread_cond_t all;
-    int here, met, wanted;
+    int here, met, wanted, gave_up;
 } meeting;
 
 /* The host's job system, called from inside an eval: wait there until as many evals as wanted are
@@ -29,7 +29,7 @@ static void REMORA_CALL meet(void *user, uint32_t n, void(REMORA_CALL *fn)(void 
     meeting *mt = user;
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 60;
+    until.tv_sec += 20;
     pthread_mutex_lock(&mt->lock);
     mt->here++;
     if (mt->here >= mt->wanted) mt->met = 1;
@@ -65,7 +65,7 @@ static void evals_meet(void **state)
     remora_runtime *rt = NULL;
     pthread_t threads[THREADS];
     job jobs[THREADS];
-    meeting mt = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 1};
+    meeting mt = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 1, 0};
     const remora_runtime_opts o = {
         .struct_size = sizeof o, .n_threads = 2, .run = meet, .run_user = &mt};
     (void)state;
