@@ -15,6 +15,19 @@
 
 enum { RIG_SKIPPED = 77 }; /* what meson takes for a skipped test */
 
+/* Under a sanitizer the kernels are some thirty times slower: what takes longest is shortened. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define RIG_SLOW 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+    __has_feature(memory_sanitizer)
+#define RIG_SLOW 1
+#endif
+#endif
+#ifndef RIG_SLOW
+#define RIG_SLOW 0
+#endif
+
 typedef struct rig {
     char folder[1024];
     goldens golden;
