@@ -161,8 +161,10 @@ static remora_status read_moe(const char *file, const json_t *c, const family *f
     RMR_TRY(need(file, c, "moe_intermediate_size", RMR_MAX_WIDTH, &m->inner, err));
     RMR_TRY(need(file, c, "num_experts_per_tok", m->n_experts, &m->n_used, err));
     RMR_TRY(rmr_json_u32(file, c, "n_shared_experts", 0, 1024, 0, &s->n_shared, err));
-    RMR_TRY(rmr_json_u32(file, c, "first_k_dense_replace", 0, s->n_layers, f->n_dense, &s->n_dense,
-                         err));
+    /* the class's default is for its released depth */
+    const uint32_t dense = f->n_dense < s->n_layers ? f->n_dense : s->n_layers;
+    RMR_TRY(
+        rmr_json_u32(file, c, "first_k_dense_replace", 0, s->n_layers, dense, &s->n_dense, err));
     RMR_TRY(rmr_json_u32(file, c, "moe_layer_freq", 1, s->n_layers, 1, &s->moe_freq, err));
     RMR_TRY(rmr_json_bool(file, c, "norm_topk_prob", f->norm_topk, &m->norm_topk, err));
     RMR_TRY(rmr_json_number(file, c, "routed_scaling_factor", f->scale, &scale, err));
