@@ -252,6 +252,21 @@ static remora_status append_all(world *w)
     return remora_session_append(w->s, w->ids, N, REMORA_WANT_ALL | REMORA_WANT_HIDDEN);
 }
 
+/* What was appended must be there to be evaluated. */
+static void eval_all(world *w)
+{
+    remora_error err = HOST_ERROR;
+    remora_session_info i = {.struct_size = sizeof i};
+    REQUIRE_OK(remora_eval(&w->s, 1, NULL, &err), &err);
+    REQUIRE(remora_session_get_info(w->s, &i) == REMORA_OK && i.pending == 0);
+}
+
+static void eval_and_compare(world *w)
+{
+    eval_all(w);
+    sweep_expect(w->s, w->rows, N, "append", 0);
+}
+
 static remora_status append_more(world *w)
 {
     return remora_session_append(w->s, w->ids, 40, REMORA_WANT_ALL);
@@ -356,9 +371,9 @@ static remora_status tokenize(world *w)
 
 static const act acts[] = {
     {"session_create", fresh, create_session, free_session, 0},
-    {"append", fresh, append_all, NULL, 0},
-    {"append to more", evaluated, append_more, NULL, 1},
-    {"sync", evaluated, sync_more, NULL, 0},
+    {"append", fresh, append_all, eval_and_compare, 0},
+    {"append to more", evaluated, append_more, eval_all, 1},
+    {"sync", evaluated, sync_more, eval_all, 0},
     {"eval", appended, eval, NULL, 0},
     {"fork", evaluated, fork_session, free_session, 1},
     {"fork of pending", appended, fork_session, free_session, 0},

@@ -122,12 +122,14 @@ static outcome run(const tiny *t)
     remora_token ids[N];
     remora_token_prob best;
     size_t n;
-    char eps[64];
+    char factor[64];
     host_ids(ids, N, TINY_TEXT_VOCAB, 4);
     remora_runtime *rt = host_runtime(NULL, 2, NULL);
     remora_model *m = host_open(rt, &t->source);
-    assert_int_equal(remora_model_meta(m, "config.rms_norm_eps", eps, sizeof eps, NULL), REMORA_OK);
-    assert_null(strchr(eps, ','));
+    assert_int_equal(
+        remora_model_meta(m, "config.routed_scaling_factor", factor, sizeof factor, NULL),
+        REMORA_OK);
+    assert_string_equal(factor, "2.5");
     remora_session *s = host_session(m, N, REMORA_KV_F32);
     REQUIRE_OK(remora_session_append(s, ids, N, REMORA_WANT_ALL), NULL);
     REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);

@@ -106,7 +106,8 @@ static void keystrokes(void **state)
         const uint32_t what = host_random(&seed) % 10;
         if (what < 6 && n + 1 < CAP) { /* a letter at the end */
             now[n++] = (remora_token)(host_random(&seed) % TINY_TEXT_VOCAB);
-        } else if (what < 8 && n > 122) { /* backspace, not into the prompt: its tokens keep their form */
+        } else if (what < 8 &&
+                   n > 122) { /* backspace, not into the prompt: its tokens keep their form */
             n -= 1 + host_random(&seed) % 2;
         } else if (n + 5 < CAP) { /* something near the end is replaced, and grows */
             const size_t at = n - 1 - host_random(&seed) % 20;
