@@ -209,15 +209,19 @@ static remora_status feed_forward(planner *p, rmr_layer *l)
                   m->shared_inner);
 }
 
-/* Tensors that may be there without being used: the multi-token prediction layers after the last
- * main layer, and the rope tables that old checkpoints stored. */
-static int may_be_extra(const rmr_shape *s, const char *name)
+/* The rope tables that old checkpoints stored: not parameters, and not needed. */
+static int is_rope_table(const char *name)
+{
+    static const char tail[] = ".self_attn.rotary_emb.inv_freq";
+    const size_t n = strlen(name), t = sizeof tail - 1;
+    return n > t && strcmp(name + n - t, tail) == 0;
+}
+
+/* Of the multi-token prediction layers after the last main layer, which are not used yet. */
+static int is_mtp(const rmr_shape *s, const char *name)
 {
     unsigned layer;
     char rest;
-    static const char tail[] = ".self_attn.rotary_emb.inv_freq";
-    const size_t n = strlen(name), t = sizeof tail - 1;
-    if (n > t && strcmp(name + n - t, tail) == 0) return 1;
     if (sscanf(name, "model.layers.%5u%c", &layer, &rest) != 2 || rest != '.') return 0;
     return layer >= s->n_layers && layer < s->n_layers + s->n_mtp;
 }
@@ -226,10 +230,12 @@ static remora_status refuse_extra(planner *p)
 {
     for (uint64_t i = 0; i < rmr_checkpoint_count(p->ck); i++) {
         const rmr_tensor *t = rmr_checkpoint_at(p->ck, i);
-        if (!p->plan->used[rmr_checkpoint_index(p->ck, t)] && !may_be_extra(&p->m->shape, t->name))
+        if (p->plan->used[rmr_checkpoint_index(p->ck, t)] || is_rope_table(t->name)) continue;
+        if (!is_mtp(&p->m->shape, t->name))
             RMR_FAIL(p->err, REMORA_E_UNSUPPORTED, "%s: tensor %s is not part of model_type %s",
                      rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text,
                      p->m->shape.family);
+        count_params(p, t->bytes / rmr_dtype_size(t->dtype), 1, 0);
     }
     return REMORA_OK;
 }
