@@ -47,6 +47,8 @@ static void edit_end(edit *e)
     tiny_free(&e->made);
 }
 
+static uint64_t last_n_params; /* of the last model that opened */
+
 /* Open what the edit has become. */
 static remora_status open_edited(const edit *e, remora_runtime *rt, uint32_t flags,
                                  remora_error *err)
@@ -66,6 +68,11 @@ static remora_status open_edited(const edit *e, remora_runtime *rt, uint32_t fla
         .struct_size = sizeof src, .kind = REMORA_SOURCE_MEMORY, .blobs = blobs, .n_blobs = 2};
     remora_model *opened = NULL;
     const remora_status st = remora_model_open(rt, &src, &o, &opened, err);
+    if (st >= 0) {
+        remora_model_info info = {.struct_size = sizeof info};
+        assert_int_equal(remora_model_get_info(opened, &info), REMORA_OK);
+        last_n_params = info.n_params;
+    }
     remora_model_free(opened); /* the blobs go */
     free(config);
     free(header);
@@ -231,10 +238,13 @@ static void known_extras_are_left_alone(void **state)
     edit_begin(&e, &v3);
     add_tensor(&e, "model.layers.0.self_attn.rotary_emb.inv_freq", "F32", 1, 4, 4);
     expect(&e, REMORA_OK, "");
+    const uint64_t params = last_n_params;
+    assert_int_equal(params, e.n_data / 2); /* bf16; a rope table is none */
     add_tensor(&e, "model.layers.3.eh_proj.weight", "BF16", 3, 5, 2);
     expect(&e, REMORA_E_UNSUPPORTED, "model.layers.3.eh_proj.weight");
     json_object_set_new(e.config, "num_nextn_predict_layers", json_integer(1));
     expect(&e, REMORA_OK, "");
+    assert_int_equal(last_n_params, params + 15);
     add_tensor(&e, "model.layers.4.eh_proj.weight", "BF16", 3, 5, 2);
     expect(&e, REMORA_E_UNSUPPORTED, "model.layers.4.eh_proj.weight");
     edit_end(&e);
