@@ -34,8 +34,8 @@ static void REMORA_CALL meet(void *user, uint32_t n, void(REMORA_CALL *fn)(void 
     mt->here++;
     if (mt->here >= mt->wanted) mt->met = 1;
     pthread_cond_broadcast(&mt->all);
-    while (!mt->met && pthread_cond_timedwait(&mt->all, &mt->lock, &until) == 0) {
-    }
+    while (!mt->met && !mt->gave_up)
+        mt->gave_up = pthread_cond_timedwait(&mt->all, &mt->lock, &until) != 0;
     mt->here--;
     pthread_mutex_unlock(&mt->lock);
     for (uint32_t i = 0; i < n; i++) fn(arg, i);
