@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "cancel.h"
+
 enum { BLOCK_BYTES = 4 << 20 };
 
 typedef struct loader {
@@ -101,8 +103,7 @@ static remora_status load_block(loader *l, const rmr_plan_item *it, uint64_t blo
 static remora_status check_host(loader *l)
 {
     const remora_model_opts *o = l->opts;
-    if (o->cancel != NULL && __atomic_load_n(o->cancel, __ATOMIC_RELAXED) != 0)
-        return REMORA_E_CANCELLED;
+    if (rmr_cancelled(o->cancel)) return REMORA_E_CANCELLED;
     if (o->progress == NULL || !pthread_equal(pthread_self(), l->caller)) return REMORA_OK;
     const uint64_t done = atomic_load_explicit(&l->done_bytes, memory_order_relaxed);
     return o->progress(o->progress_user, done, l->total_bytes) != 0 ? REMORA_E_CANCELLED

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cancel.h"
 #include "fingerprint.h"
 #include "json.h"
 #include "load.h"
@@ -54,8 +55,7 @@ static remora_status read_tokenizer(opening *o)
 
 static remora_status cancelled(const opening *o)
 {
-    if (o->opts->cancel == NULL || __atomic_load_n(o->opts->cancel, __ATOMIC_RELAXED) == 0)
-        return REMORA_OK;
+    if (!rmr_cancelled(o->opts->cancel)) return REMORA_OK;
     RMR_FAIL(o->err, REMORA_E_CANCELLED, "opening was cancelled");
 }
 

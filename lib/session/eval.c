@@ -8,6 +8,7 @@
  * moves only when its step is complete. */
 #include <string.h>
 
+#include "cancel.h"
 #include "clock.h"
 #include "session.h"
 
@@ -237,7 +238,7 @@ static remora_status fly(evaluation *e)
 {
     remora_session *lead = e->s[0];
     while (!flight_done(lead)) {
-        if (e->o->cancel != NULL && __atomic_load_n(e->o->cancel, __ATOMIC_RELAXED) != 0)
+        if (rmr_cancelled(e->o->cancel))
             return give_up(e, REMORA_E_CANCELLED, "evaluation was cancelled");
         if (e->ran && e->o->budget_us > 0 &&
             rmr_clock_us() - e->start_us >= (uint64_t)e->o->budget_us)

@@ -121,8 +121,8 @@ static inline unsigned char *rmr_cache_row(const rmr_step *s, const rmr_run *r, 
 /* One function per operation (op_*.c): runs it for the step's current inputs. Operations cannot
  * fail. */
 typedef void rmr_cpu_op_fn(rmr_step *s, const rmr_op *op);
-rmr_cpu_op_fn rmr_cpu_embed, rmr_cpu_rope_table, rmr_cpu_norm, rmr_cpu_pick_rows;  /* op_rows.c */
-rmr_cpu_op_fn rmr_cpu_linear, rmr_cpu_swiglu;                                      /* op_linear.c */
+rmr_cpu_op_fn rmr_cpu_embed, rmr_cpu_rope_table, rmr_cpu_norm, rmr_cpu_pick_rows; /* op_rows.c */
+rmr_cpu_op_fn rmr_cpu_linear; /* op_linear.c: SWIGLU too */
 rmr_cpu_op_fn rmr_cpu_rope, rmr_cpu_cache_write, rmr_cpu_absorb, rmr_cpu_unabsorb; /* op_latent.c */
 rmr_cpu_op_fn rmr_cpu_attend_latent;                                               /* op_latent.c */
 rmr_cpu_op_fn rmr_cpu_attend_expanded;                                /* op_expanded.c */

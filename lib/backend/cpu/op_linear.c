@@ -62,8 +62,3 @@ void rmr_cpu_linear(rmr_step *s, const rmr_op *op)
     if (j.n_rows > 0)
         rmr_pool_run(s->cpu->ctx->pool, (j.n_tiles + j.group - 1) / j.group, linear_chunk, &j);
 }
-
-void rmr_cpu_swiglu(rmr_step *s, const rmr_op *op)
-{
-    rmr_cpu_linear(s, op);
-}
