@@ -28,7 +28,7 @@ typedef struct job {
 
 static size_t tile_step(const job *j)
 {
-    return (rmr_tile_bytes((rmr_wtype)j->type, j->k) + 63) & ~(size_t)63;
+    return (rmr_tile_bytes((rmr_elem)j->type, j->k) + 63) & ~(size_t)63;
 }
 
 /* In calls of 64 tiles, as the backend cuts them. */
@@ -152,20 +152,20 @@ typedef struct line {
     }
 
 static const line lines[] = {
-    MM("bf16", RMR_W_BF16, 2, 7168, 1, 1152),
-    MM("bf16", RMR_W_BF16, 2, 2048, 1, 4032),
-    MM("bf16", RMR_W_BF16, 2, 7168, 2, 1152),
-    MM("bf16", RMR_W_BF16, 2, 7168, 4, 1152),
-    MM("bf16", RMR_W_BF16, 2, 7168, 8, 1152),
-    MM("bf16", RMR_W_BF16, 2, 7168, 16, 1152),
-    MM("bf16", RMR_W_BF16, 2, 7168, 64, 128),
-    MM("bf16", RMR_W_BF16, 2, 7168, 512, 128),
-    MM("bf16", RMR_W_BF16, 2, 2048, 64, 128),
-    MM("bf16", RMR_W_BF16, 2, 2048, 512, 128),
-    MM("f16", RMR_W_F16, 2, 7168, 1, 1152),
-    MM("f16", RMR_W_F16, 2, 7168, 512, 128),
-    MM("f32", RMR_W_F32, 4, 7168, 1, 576),
-    MM("f32", RMR_W_F32, 4, 7168, 512, 64),
+    MM("bf16", RMR_ELEM_BF16, 2, 7168, 1, 1152),
+    MM("bf16", RMR_ELEM_BF16, 2, 2048, 1, 4032),
+    MM("bf16", RMR_ELEM_BF16, 2, 7168, 2, 1152),
+    MM("bf16", RMR_ELEM_BF16, 2, 7168, 4, 1152),
+    MM("bf16", RMR_ELEM_BF16, 2, 7168, 8, 1152),
+    MM("bf16", RMR_ELEM_BF16, 2, 7168, 16, 1152),
+    MM("bf16", RMR_ELEM_BF16, 2, 7168, 64, 128),
+    MM("bf16", RMR_ELEM_BF16, 2, 7168, 512, 128),
+    MM("bf16", RMR_ELEM_BF16, 2, 2048, 64, 128),
+    MM("bf16", RMR_ELEM_BF16, 2, 2048, 512, 128),
+    MM("f16", RMR_ELEM_F16, 2, 7168, 1, 1152),
+    MM("f16", RMR_ELEM_F16, 2, 7168, 512, 128),
+    MM("f32", RMR_ELEM_F32, 4, 7168, 1, 576),
+    MM("f32", RMR_ELEM_F32, 4, 7168, 512, 64),
     ATT("scores bf16", do_scores, 0, 2, 576, 16, 64),
     ATT("scores bf16", do_scores, 0, 2, 192, 64, 64),
     ATT("scores bf16", do_scores, 0, 2, 576, 1, 64),

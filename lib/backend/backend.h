@@ -12,15 +12,9 @@
 #define RMR_BACKEND_H
 
 #include "ctx.h"
+#include "quant.h"
 
 /* ---- weights ---- */
-typedef enum rmr_elem { RMR_ELEM_BF16, RMR_ELEM_F16, RMR_ELEM_F32, RMR_ELEM_COUNT } rmr_elem;
-
-static inline uint32_t rmr_elem_size(rmr_elem e)
-{
-    return e == RMR_ELEM_F32 ? 4 : 2;
-}
-
 typedef enum rmr_weight_use {
     RMR_USE_MATRIX, /* y = W x */
     RMR_USE_TABLE,  /* rows are looked up (embedding) */

@@ -10,7 +10,7 @@ command -v qemu-aarch64 >/dev/null || exit 77
 cpu=$root/lib/backend/cpu
 mkdir -p "$out"
 $compiler -std=c11 -O3 -Wall -Wextra -Werror -ffp-contract=off -fno-math-errno -fno-trapping-math \
-    -I"$cpu" -I"$cpu/ref" -I"$root/lib/base" -I"$root/test/kernels" \
+    -I"$cpu" -I"$cpu/ref" -I"$root/lib/base" -I"$root/lib/quant" -I"$root/test/kernels" \
     "$cpu/arm/kernels_neon.c" "$cpu/ref/kernels_ref.c" "$cpu/kernels_pick.c" "$root/lib/base/sincos.c" \
     "$root/test/kernels/plain.c" "$root/test/kernels/cases.c" "$root/test/kernels/truth.c" \
     "$root/test/kernels/inputs.c" -lm -o "$out/kernels_aarch64"

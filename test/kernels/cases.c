@@ -61,7 +61,7 @@ static const char *out_compare(const char *what, size_t n)
 /* ---- matmul ---- */
 
 typedef struct mm {
-    rmr_wtype type;
+    rmr_elem type;
     uint32_t k, n_x, n_tiles;
     size_t gap; /* extra floats between rows, extra groups between tiles */
     int accumulate, special;
@@ -97,8 +97,8 @@ static const uint32_t odd_sizes[] = {63,  64,  65,  127, 128,  129, 511,
 static const char *case_matmul(const rmr_kernels *set)
 {
     const char *bad = NULL;
-    for (int t = 0; t < RMR_W_COUNT; t++) {
-        mm c = {.type = (rmr_wtype)t};
+    for (int t = 0; t < RMR_ELEM_PLAIN; t++) {
+        mm c = {.type = (rmr_elem)t};
         for (c.k = 1; c.k <= 40 && !bad; c.k++) {
             c.n_x = 1 + c.k * 7 % 20;
             c.n_tiles = 1 + c.k * 5 % 9;
@@ -107,7 +107,7 @@ static const char *case_matmul(const rmr_kernels *set)
             bad = matmul_one(set, &c);
         }
         for (size_t i = 0; i < sizeof odd_sizes / sizeof *odd_sizes && !bad; i++) {
-            c = (mm){(rmr_wtype)t,
+            c = (mm){(rmr_elem)t,
                      odd_sizes[i],
                      1 + (uint32_t)i % 3 * 6,
                      1 + (uint32_t)i % 4,
@@ -133,18 +133,18 @@ static const char *case_k_blocks(const rmr_kernels *set)
 {
     enum { K = 530, M = 7, T = 3 };
     static const uint32_t cuts[] = {0, 2, 64, 66, 300, 512, K};
-    for (int t = 0; t < RMR_W_COUNT; t++) {
+    for (int t = 0; t < RMR_ELEM_PLAIN; t++) {
         rng r = {(uint64_t)t + 5};
-        const size_t stride = rmr_tile_bytes((rmr_wtype)t, K);
+        const size_t stride = rmr_tile_bytes((rmr_elem)t, K);
         float *const x = guarded(0, sizeof(float) * K * M);
         uint8_t *const w = guarded(1, stride * T);
         fill_f32(&r, x, K * M);
-        fill_weights(&r, w, (rmr_wtype)t, stride * T);
+        fill_weights(&r, w, (rmr_elem)t, stride * T);
         out_reset(&r, M * T * RMR_TILE);
         set->matmul[t](out_of(0), T * RMR_TILE, x, K, M, w, stride, T, K, 0);
         for (size_t i = 0; i + 1 < sizeof cuts / sizeof *cuts; i++)
             set->matmul[t](out_of(1), T * RMR_TILE, x + cuts[i], K, M,
-                           w + rmr_tile_bytes((rmr_wtype)t, cuts[i]), stride, T,
+                           w + rmr_tile_bytes((rmr_elem)t, cuts[i]), stride, T,
                            cuts[i + 1] - cuts[i], i > 0);
         const char *const bad = out_compare("matmul in blocks of K", M * T * RMR_TILE);
         if (bad) return bad;
@@ -165,7 +165,7 @@ static void *att_rows(rng *r, const att *c)
     const size_t n = (c->n_rows - 1) * (c->width + c->gap) + c->width;
     void *const rows = guarded(1, n * (c->bf16 ? 2 : 4));
     if (c->bf16)
-        fill_weights(r, rows, RMR_W_BF16, n * 2);
+        fill_weights(r, rows, RMR_ELEM_BF16, n * 2);
     else
         fill_f32(r, rows, n);
     return rows;
@@ -418,7 +418,7 @@ static const char *case_empty(const rmr_kernels *set)
         for (int i = 0; i < 2; i++) {
             const rmr_kernels *const k = i ? set : &rmr_kernels_ref;
             float *const y = out_of(i);
-            for (int t = 0; t < RMR_W_COUNT; t++)
+            for (int t = 0; t < RMR_ELEM_PLAIN; t++)
                 k->matmul[t](y, 48, in, 0,
                              way == 0   ? 0
                              : way == 1 ? 14
@@ -464,14 +464,14 @@ uint64_t cases_digest(const rmr_kernels *set)
     }
     fill_f32(&r, x, K * M);
     fill_f32(&r, b, K * M);
-    for (int t = 0; t < RMR_W_COUNT; t++) {
-        const size_t stride = (rmr_tile_bytes((rmr_wtype)t, K) + 63) & ~(size_t)63;
-        fill_weights(&r, w, (rmr_wtype)t, stride * T);
+    for (int t = 0; t < RMR_ELEM_PLAIN; t++) {
+        const size_t stride = (rmr_tile_bytes((rmr_elem)t, K) + 63) & ~(size_t)63;
+        fill_weights(&r, w, (rmr_elem)t, stride * T);
         set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0);
         set->matmul[t](y + 16, T * RMR_TILE, x, K, 1, w, stride, 1, K, 1);
         h = fnv(h, y, M * T * RMR_TILE * 4);
     }
-    fill_weights(&r, w, RMR_W_BF16, sizeof w / 2);
+    fill_weights(&r, w, RMR_ELEM_BF16, sizeof w / 2);
     for (int bf16 = 0; bf16 < 2; bf16++) {
         const void *const rows = bf16 ? (const void *)w : (const void *)b;
         (bf16 ? set->scores_bf16 : set->scores_f32)(y, 14, x, K, 9, rows, K, 14, K, 0.0721f);

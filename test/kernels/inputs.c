@@ -24,18 +24,19 @@ void fill_f32(rng *r, float *to, size_t n)
     }
 }
 
-void fill_weights(rng *r, void *to, rmr_wtype type, size_t bytes)
+void fill_weights(rng *r, void *to, rmr_elem type, size_t bytes)
 {
     uint16_t *const half = to;
-    if (type == RMR_W_F32) {
+    if (type == RMR_ELEM_F32) {
         fill_f32(r, to, bytes / 4);
         return;
     }
     for (size_t i = 0; i < bytes / 2; i++) {
         const uint64_t v = rng_next(r);
         const uint32_t exp = (uint32_t)(v >> 32) % 16;
-        half[i] = (uint16_t)(type == RMR_W_BF16 ? (v & 0x807f) | (113 + exp) << 7
-                                                : (v & 0x83ff) | exp << 10); /* with subnormals */
+        half[i] =
+            (uint16_t)(type == RMR_ELEM_BF16 ? (v & 0x807f) | (113 + exp) << 7
+                                             : (v & 0x83ff) | exp << 10); /* with subnormals */
     }
 }
 

@@ -15,7 +15,7 @@ uint64_t rng_next(rng *r);
 void fill_f32(rng *r, float *to, size_t n);
 
 /* Finite weights of a type. */
-void fill_weights(rng *r, void *to, rmr_wtype type, size_t bytes);
+void fill_weights(rng *r, void *to, rmr_elem type, size_t bytes);
 
 /* Replace about an eighth of the values by infinities, NaN, zeros of both signs, subnormals and
  * huge values. */

@@ -14,36 +14,36 @@
 
 static char message[160];
 
-static double weight(rmr_wtype type, const uint8_t *tile, uint32_t r, uint32_t k)
+static double weight(rmr_elem type, const uint8_t *tile, uint32_t r, uint32_t k)
 {
     uint16_t h;
     float f;
-    if (type == RMR_W_F32) {
+    if (type == RMR_ELEM_F32) {
         memcpy(&f, tile + k * 64 + r * 4, 4);
         return (double)f;
     }
-    memcpy(&h, tile + (type == RMR_W_F16 ? k * 32 + r * 2 : k / 2 * 64 + r * 4 + k % 2 * 2), 2);
-    return (double)(type == RMR_W_F16 ? rmr_f16_to_f32(h) : rmr_bf16_to_f32(h));
+    memcpy(&h, tile + (type == RMR_ELEM_F16 ? k * 32 + r * 2 : k / 2 * 64 + r * 4 + k % 2 * 2), 2);
+    return (double)(type == RMR_ELEM_F16 ? rmr_f16_to_f32(h) : rmr_bf16_to_f32(h));
 }
 
 static const char *truth_matmul(const rmr_kernels *set)
 {
     enum { K = 301, M = 3, T = 2 };
     float y[M * T * RMR_TILE];
-    for (int t = 0; t < RMR_W_COUNT; t++) {
-        const size_t stride = rmr_tile_bytes((rmr_wtype)t, K);
+    for (int t = 0; t < RMR_ELEM_PLAIN; t++) {
+        const size_t stride = rmr_tile_bytes((rmr_elem)t, K);
         rng r = {(uint64_t)t + 70};
         float *const x = guarded(0, sizeof(float) * M * K);
         uint8_t *const w = guarded(1, stride * T);
         fill_f32(&r, x, M * K);
-        fill_weights(&r, w, (rmr_wtype)t, stride * T);
+        fill_weights(&r, w, (rmr_elem)t, stride * T);
         set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0);
         for (uint32_t i = 0; i < M * T * RMR_TILE; i++) {
             const uint32_t m = i / (T * RMR_TILE), row = i % (T * RMR_TILE);
             double sum = 0, size = 0;
             for (uint32_t k = 0; k < K; k++) {
                 const double p =
-                    weight((rmr_wtype)t, w + row / RMR_TILE * stride, row % RMR_TILE, k) *
+                    weight((rmr_elem)t, w + row / RMR_TILE * stride, row % RMR_TILE, k) *
                     (double)x[m * K + k];
                 sum += p;
                 size += fabs(p);

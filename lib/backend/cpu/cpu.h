@@ -19,7 +19,6 @@ remora_status rmr_cpu_create(rmr_ctx *ctx, const char *isa, rmr_mem *device_mem,
 
 struct rmr_weight {
     rmr_weight_desc desc;
-    rmr_wtype type;       /* of matrices */
     uint64_t tile_stride; /* bytes */
     uint64_t stride;      /* bytes of one matrix of the stack */
     uint64_t bytes;

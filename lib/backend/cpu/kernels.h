@@ -24,25 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RMR_TILE = 16 }; /* output rows of one weight tile */
-
-typedef enum rmr_wtype { RMR_W_BF16, RMR_W_F16, RMR_W_F32, RMR_W_COUNT } rmr_wtype;
-
-/* Compute layout of a weight matrix [rows, k]: ceil(rows / 16) tiles one after another, missing
- * rows zero. A tile is, by type:
- *
- * BF16: ceil(k / 2) groups of 64 bytes: row 0's k, k+1; row 1's k, k+1; ... row 15's k, k+1. A
- * missing last k is zero and its product is left out, not added.
- *
- * F16: k groups of 16 halves, rows 0..15.
- *
- * F32: k groups of 16 floats, rows 0..15.
- *
- * Tiles start 64-byte aligned when the block does, except F16 tiles of odd k (32-byte aligned). */
-static inline size_t rmr_tile_bytes(rmr_wtype type, size_t k)
-{
-    return type == RMR_W_BF16 ? (k + 1) / 2 * 64 : type == RMR_W_F16 ? k * 32 : k * 64;
-}
+#include "tile.h"
 
 /* y[m*ldy + 16*t + r] (+)= sum over k of w[t][r][k] * x[m*ldx + k], m < n_x, t < n_tiles: the chain
  * starts at +0, or at y when `accumulate`, so a caller may cut K into blocks (at even k) without
@@ -52,6 +34,32 @@ static inline size_t rmr_tile_bytes(rmr_wtype type, size_t k)
 typedef void rmr_matmul_fn(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
                            const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
                            int accumulate);
+
+/* Integer products. Activations are quantised by runs of 32: with amax the largest |x| of a run,
+ * scale = amax / 127 and q = x * (127 / amax) rounded to nearest even (amax 0: scale and all q 0).
+ * A quantised row of k values (a multiple of 32, nb = k / 32 runs) is, one array after another:
+ * int8 q[k]; float scale[nb]; float sum32[nb] = scale * (sum of q over the run); float sum16[2 nb],
+ * the same for each half; int32 isum16[2 nb], the sums of q themselves. */
+static inline size_t rmr_qrow_bytes(size_t k)
+{
+    return k + k / 32 * 24;
+}
+
+/* y[m*ldy + 16*t + r] = sum over the sub-blocks of w's row in the order of K, one chain from +0. A
+ * sub-block is a run of 32 columns, or a half of one for Q6_K, Q3_K and Q2_K. With v the integer
+ * values of the codes (Q4_0, I4: code - 8; IQ4_NL, IQ4_XS: the code book; MXFP4: twice E2M1; Q6_K:
+ * code - 32; Q3_K: code - 4; else the code) and I = sum of v q, exact in int32, a sub-block is
+ *   acc = fmaf((float)I, s * scale, acc)
+ * and for Q4_K, Q5_K and Q2_K then
+ *   acc = fmaf(-(dmin * mn), sum32 or sum16, acc)
+ * where s is d, d * sc, d * (ls - 32), or 2^(e - 128), all exact in f32. xq are quantised rows ldq
+ * bytes apart. `tiles` is 64-byte aligned; k is the whole K of the tile. */
+typedef void rmr_qmatmul_fn(float *y, size_t ldy, const void *xq, size_t ldq, uint32_t n_x,
+                            const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k);
+
+/* F8 (e4m3fn code book h(c) = the value * 2^-8, as the f16 whose bits are sign and code << 7): for
+ * each run of 128 columns, p = one chain of fmaf(h, x) over the run from +0, then acc = fmaf(p,
+ * scale * 256, acc). Signature as rmr_matmul_fn, `accumulate` 0 only. */
 
 /* out[i*ld_out + j] = dot16(q + i*ld_q, key j, width) * scale. Keys are rows of bf16 or f32, ld_key
  * elements apart. */
@@ -67,7 +75,7 @@ typedef void rmr_wsum_fn(float *z, size_t ld_z, const float *p, size_t ld_p, uin
 typedef struct rmr_kernels {
     const char *name; /* "ref", "avx2", "avx512", "neon" */
 
-    rmr_matmul_fn *matmul[RMR_W_COUNT];
+    rmr_matmul_fn *matmul[RMR_ELEM_PLAIN];
     rmr_scores_fn *scores_bf16, *scores_f32;
     rmr_wsum_fn *wsum_bf16, *wsum_f32;
 

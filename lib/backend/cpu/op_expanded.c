@@ -67,12 +67,12 @@ static void rebuild_page(const expanded *e, uint32_t p0, uint32_t n, uint32_t at
         k->from_bf16(e->latent, (const uint16_t *)(const void *)cache, n * width);
     else
         memcpy(e->latent, cache, (size_t)n * width * 4);
-    k->matmul[uk->type](e->nope, ld, e->latent, width, n, rmr_weight_at(uk, e->head),
-                        (size_t)uk->tile_stride, rmr_tiles(a->nope), a->rank, 0);
+    k->matmul[uk->desc.elem](e->nope, ld, e->latent, width, n, rmr_weight_at(uk, e->head),
+                             (size_t)uk->tile_stride, rmr_tiles(a->nope), a->rank, 0);
     for (uint32_t t = 0; t < rmr_tiles(a->v); t++)
-        k->matmul[uv->type](e->vals + ((size_t)t * SEG + at) * RMR_TILE, RMR_TILE, e->latent, width,
-                            n, rmr_weight_at(uv, e->head) + t * uv->tile_stride,
-                            (size_t)uv->tile_stride, 1, a->rank, 0);
+        k->matmul[uv->desc.elem](e->vals + ((size_t)t * SEG + at) * RMR_TILE, RMR_TILE, e->latent,
+                                 width, n, rmr_weight_at(uv, e->head) + t * uv->tile_stride,
+                                 (size_t)uv->tile_stride, 1, a->rank, 0);
     for (uint32_t i = 0; i < n; i++) {
         float *tile =
             e->keys + (size_t)((at + i) / RMR_TILE) * dim * RMR_TILE + (at + i) % RMR_TILE;
@@ -92,9 +92,9 @@ static void attend_rows(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0,
     const uint32_t pos0 = e->run->pos0 + r0; /* of the first row */
     const size_t ld = (size_t)v_tiles * RMR_TILE;
     float max[ROWS], sum[ROWS];
-    k->matmul[RMR_W_F32](e->scores, SEG, rmr_row(e->s, e->op->in, row0) + (size_t)e->head * dim,
-                         rmr_width(e->s, e->op->in), m, e->keys, (size_t)dim * RMR_TILE * 4,
-                         rmr_tiles(n), dim, 0);
+    k->matmul[RMR_ELEM_F32](e->scores, SEG, rmr_row(e->s, e->op->in, row0) + (size_t)e->head * dim,
+                            rmr_width(e->s, e->op->in), m, e->keys, (size_t)dim * RMR_TILE * 4,
+                            rmr_tiles(n), dim, 0);
     for (uint32_t i = 0; i < m; i++) {
         const uint32_t seen = pos0 + i + 1 - p0 < n ? pos0 + i + 1 - p0 : n;
         float *p = e->scores + (size_t)i * SEG;
@@ -105,8 +105,9 @@ static void attend_rows(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0,
     const int whole = n == SEG && pos0 + 1 - p0 >= SEG; /* every row sees the whole segment */
     for (uint32_t i = 0; i < m; i += whole ? m : 1) {
         const uint32_t seen = pos0 + i + 1 - p0 < n ? pos0 + i + 1 - p0 : n;
-        k->matmul[RMR_W_F32](e->part + i * ld, ld, e->scores + (size_t)i * SEG, SEG, whole ? m : 1,
-                             e->vals, (size_t)SEG * RMR_TILE * 4, v_tiles, seen, 0);
+        k->matmul[RMR_ELEM_F32](e->part + i * ld, ld, e->scores + (size_t)i * SEG, SEG,
+                                whole ? m : 1, e->vals, (size_t)SEG * RMR_TILE * 4, v_tiles, seen,
+                                0);
     }
     for (uint32_t i = 0; i < m; i++)
         rmr_softmax_merge(k, &e->state[r0 + i], p0 == 0,

@@ -137,10 +137,12 @@ static void gate_up(const experts *e, uint32_t list, uint32_t t0, uint32_t n)
         const uint32_t m =
             e->first[list + 1] - i < RMR_LIN_ROWS ? e->first[list + 1] - i : RMR_LIN_ROWS;
         const float *x = single ? rmr_row(e->s, e->op->in, 0) : e->x + (size_t)i * e->op->n;
-        k->matmul[g->type](tmp, ld, x, e->op->n, m, rmr_weight_at(g, index) + t0 * g->tile_stride,
-                           (size_t)g->tile_stride, n, g->desc.cols, 0);
-        k->matmul[u->type](tmp2, ld, x, e->op->n, m, rmr_weight_at(u, index) + t0 * u->tile_stride,
-                           (size_t)u->tile_stride, n, u->desc.cols, 0);
+        k->matmul[g->desc.elem](tmp, ld, x, e->op->n, m,
+                                rmr_weight_at(g, index) + t0 * g->tile_stride,
+                                (size_t)g->tile_stride, n, g->desc.cols, 0);
+        k->matmul[u->desc.elem](tmp2, ld, x, e->op->n, m,
+                                rmr_weight_at(u, index) + t0 * u->tile_stride,
+                                (size_t)u->tile_stride, n, u->desc.cols, 0);
         for (uint32_t r = 0; r < m; r++)
             k->silu_mul(e->ff + (size_t)(i + r) * e->ff_width + (size_t)t0 * RMR_TILE, tmp + r * ld,
                         tmp2 + r * ld, cols);
@@ -181,8 +183,8 @@ static void down_chunk(void *arg, uint32_t chunk, uint32_t worker)
         for (uint32_t i = e->first[list]; i < e->first[list + 1]; i += RMR_LIN_ROWS) {
             const uint32_t m =
                 e->first[list + 1] - i < RMR_LIN_ROWS ? e->first[list + 1] - i : RMR_LIN_ROWS;
-            k->matmul[w->type](tmp, ld, e->ff + (size_t)i * e->ff_width, e->ff_width, m, at,
-                               (size_t)w->tile_stride, n, w->desc.cols, 0);
+            k->matmul[w->desc.elem](tmp, ld, e->ff + (size_t)i * e->ff_width, e->ff_width, m, at,
+                                    (size_t)w->tile_stride, n, w->desc.cols, 0);
             for (uint32_t r = 0; r < m; r++)
                 k->madd(rmr_row(e->s, e->op->out, e->row[i + r]) + (size_t)t0 * RMR_TILE,
                         tmp + r * ld, cols, e->weight[i + r]);

@@ -73,7 +73,7 @@ static void head_product(rmr_step *s, const rmr_op *op, uint32_t head, size_t in
                 const uint32_t n = n_tiles - t < RMR_LIN_TILES ? n_tiles - t : RMR_LIN_TILES;
                 const uint32_t left = w->desc.rows - t * RMR_TILE;
                 const uint32_t cols = left < n * RMR_TILE ? left : n * RMR_TILE;
-                s->cpu->k->matmul[w->type](
+                s->cpu->k->matmul[w->desc.elem](
                     tmp, (size_t)n * RMR_TILE, rmr_row(s, op->in, sp.row0 + r0) + in_col,
                     rmr_width(s, op->in), m, rmr_weight_at(w, head) + t * w->tile_stride,
                     (size_t)w->tile_stride, n, w->desc.cols, 0);

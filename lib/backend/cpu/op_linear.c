@@ -22,7 +22,7 @@ typedef struct linear_job {
 static void product(const linear_job *j, const rmr_weight *w, float *tmp, uint32_t t0, uint32_t n,
                     uint32_t r0, uint32_t m)
 {
-    j->s->cpu->k->matmul[w->type](
+    j->s->cpu->k->matmul[w->desc.elem](
         tmp, (size_t)n * RMR_TILE, rmr_row(j->s, j->op->in, r0), rmr_width(j->s, j->op->in), m,
         rmr_weight_at(w, 0) + t0 * w->tile_stride, (size_t)w->tile_stride, n, w->desc.cols, 0);
 }

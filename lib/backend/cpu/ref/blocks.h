@@ -36,20 +36,20 @@ typedef struct span {
 } span;
 
 /* Vector v of the 16 weights at an even k (odd = 0) or at k + 1. */
-FORCE vec weights(const rmr_wtype type, const uint8_t *tile, size_t k, const int odd, const int v)
+FORCE vec weights(const rmr_elem type, const uint8_t *tile, size_t k, const int odd, const int v)
 {
     switch (type) {
-    case RMR_W_BF16:
+    case RMR_ELEM_BF16:
         tile += k * 32 + (size_t)v * VEC_LANES * 4;
         return odd ? vec_odd(tile) : vec_even(tile);
-    case RMR_W_F16: return vec_f16(tile + (k + (size_t)odd) * 32 + (size_t)v * VEC_LANES * 2);
+    case RMR_ELEM_F16: return vec_f16(tile + (k + (size_t)odd) * 32 + (size_t)v * VEC_LANES * 2);
     default:
         return vec_load((const float *)(const void *)(tile + (k + (size_t)odd) * 64) +
                         v * VEC_LANES);
     }
 }
 
-FORCE void block_step(const rmr_wtype type, const int T, const int M, const span *s, vec *acc,
+FORCE void block_step(const rmr_elem type, const int T, const int M, const span *s, vec *acc,
                       const size_t k, const int odd)
 {
     vec w[MM_TILES * NV];
@@ -65,14 +65,14 @@ FORCE void block_step(const rmr_wtype type, const int T, const int M, const span
 
 /* The weights stream from memory once; the hardware alone does not run far enough ahead on T
  * streams. */
-FORCE void prefetch(const rmr_wtype type, const int T, const span *s, size_t k)
+FORCE void prefetch(const rmr_elem type, const int T, const span *s, size_t k)
 {
     UNROLL for (int t = 0; t < T; t++) __builtin_prefetch(
         s->tiles + (size_t)t * s->stride + rmr_tile_bytes(type, k) + PREFETCH / T, 0, 3);
 }
 
 /* T tiles by M rows of x over the whole K of the span. */
-FORCE void block(const rmr_wtype type, const int T, const int M, const span *s)
+FORCE void block(const rmr_elem type, const int T, const int M, const span *s)
 {
     vec acc[MM_TILES * NV > 2 * MM_ROWS * NV ? MM_TILES * NV : 2 * MM_ROWS * NV];
     UNROLL for (int i = 0; i < M * T * NV; i++) acc[i] =
@@ -90,7 +90,7 @@ FORCE void block(const rmr_wtype type, const int T, const int M, const span *s)
 }
 
 /* M rows of x by n_tiles tiles. */
-FORCE void block_rows(const rmr_wtype type, const int T, const int M, const span *whole,
+FORCE void block_rows(const rmr_elem type, const int T, const int M, const span *whole,
                       const uint32_t n_tiles)
 {
     span s = *whole;
@@ -108,7 +108,7 @@ FORCE void block_rows(const rmr_wtype type, const int T, const int M, const span
 }
 
 /* 1 to MM_ROWS rows by n_tiles tiles: the weights are read once whatever the number of rows. */
-FORCE void block_any(const rmr_wtype type, uint32_t n_rows, const span *s, uint32_t n_tiles)
+FORCE void block_any(const rmr_elem type, uint32_t n_rows, const span *s, uint32_t n_tiles)
 {
 #define ROWS(m)                                                                                    \
     case m: block_rows(type, MM_PAIR, m, s, n_tiles); break;
@@ -145,7 +145,7 @@ static void pack_rows(float *to, const float *x, size_t ldx, uint32_t n_rows, ui
 }
 
 /* One pass of K_BLOCK by TILE_BLOCK over all rows of x, in equal blocks of at most MM_ROWS. */
-FORCE void matmul_pass(const rmr_wtype type, const span *pass, uint32_t n_x, uint32_t n_tiles)
+FORCE void matmul_pass(const rmr_elem type, const span *pass, uint32_t n_x, uint32_t n_tiles)
 {
     _Alignas(64) float packed[MM_ROWS * (K_BLOCK + K_PAD)];
     span s = *pass;
@@ -161,7 +161,7 @@ FORCE void matmul_pass(const rmr_wtype type, const span *pass, uint32_t n_x, uin
     }
 }
 
-FORCE void matmul(const rmr_wtype type, float *y, size_t ldy, const float *x, size_t ldx,
+FORCE void matmul(const rmr_elem type, float *y, size_t ldy, const float *x, size_t ldx,
                   uint32_t n_x, const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
                   int accumulate)
 {
@@ -190,21 +190,21 @@ static void SET(rmr_matmul_bf16)(float *y, size_t ldy, const float *x, size_t ld
                                  const void *tiles, size_t tile_stride, uint32_t n_tiles,
                                  uint32_t k, int accumulate)
 {
-    matmul(RMR_W_BF16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+    matmul(RMR_ELEM_BF16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
 }
 
 static void SET(rmr_matmul_f16)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
                                 const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
                                 int accumulate)
 {
-    matmul(RMR_W_F16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+    matmul(RMR_ELEM_F16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
 }
 
 static void SET(rmr_matmul_f32)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
                                 const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
                                 int accumulate)
 {
-    matmul(RMR_W_F32, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+    matmul(RMR_ELEM_F32, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
 }
 
 /* ---- small kernels that compilers do not vectorise well ---- */

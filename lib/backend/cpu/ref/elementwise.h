@@ -99,9 +99,9 @@ static void SET(rmr_from_bf16_f32)(float *y, const uint16_t *x, uint32_t n)
 #define KERNEL_TABLE(set_name)                                                                     \
     {                                                                                              \
         .name = set_name,                                                                          \
-        .matmul = {[RMR_W_BF16] = SET(rmr_matmul_bf16),                                            \
-                   [RMR_W_F16] = SET(rmr_matmul_f16),                                              \
-                   [RMR_W_F32] = SET(rmr_matmul_f32)},                                             \
+        .matmul = {[RMR_ELEM_BF16] = SET(rmr_matmul_bf16),                                         \
+                   [RMR_ELEM_F16] = SET(rmr_matmul_f16),                                           \
+                   [RMR_ELEM_F32] = SET(rmr_matmul_f32)},                                          \
         .scores_bf16 = SET(rmr_scores_bf16), .scores_f32 = SET(rmr_scores_f32),                    \
         .wsum_bf16 = SET(rmr_wsum_bf16), .wsum_f32 = SET(rmr_wsum_f32), .norm = SET(rmr_norm_f32), \
         .rope = SET(rmr_rope_f32), .silu_mul = SET(rmr_silu_mul_f32),                              \

@@ -6,20 +6,22 @@
 #include "elementwise.h"
 
 /* Weight (row, k) of a tile; see rmr_tile_bytes. */
-static float weight_at(rmr_wtype type, const uint8_t *tile, uint32_t row, uint32_t k)
+static float weight_at(rmr_elem type, const uint8_t *tile, uint32_t row, uint32_t k)
 {
     uint16_t half;
     float f;
     switch (type) {
-    case RMR_W_BF16:
+    case RMR_ELEM_BF16:
         memcpy(&half, tile + (size_t)(k / 2) * 64 + row * 4 + (k % 2) * 2, 2);
         return rmr_bf16_to_f32(half);
-    case RMR_W_F16: memcpy(&half, tile + (size_t)k * 32 + row * 2, 2); return rmr_f16_to_f32(half);
+    case RMR_ELEM_F16:
+        memcpy(&half, tile + (size_t)k * 32 + row * 2, 2);
+        return rmr_f16_to_f32(half);
     default: memcpy(&f, tile + (size_t)k * 64 + row * 4, 4); return f;
     }
 }
 
-static inline void matmul(rmr_wtype type, float *y, size_t ldy, const float *x, size_t ldx,
+static inline void matmul(rmr_elem type, float *y, size_t ldy, const float *x, size_t ldx,
                           uint32_t n_x, const void *tiles, size_t tile_stride, uint32_t n_tiles,
                           uint32_t k, int accumulate)
 {
@@ -41,21 +43,21 @@ static void rmr_matmul_bf16_ref(float *y, size_t ldy, const float *x, size_t ldx
                                 const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
                                 int accumulate)
 {
-    matmul(RMR_W_BF16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+    matmul(RMR_ELEM_BF16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
 }
 
 static void rmr_matmul_f16_ref(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
                                const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
                                int accumulate)
 {
-    matmul(RMR_W_F16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+    matmul(RMR_ELEM_F16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
 }
 
 static void rmr_matmul_f32_ref(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
                                const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
                                int accumulate)
 {
-    matmul(RMR_W_F32, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+    matmul(RMR_ELEM_F32, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
 }
 
 static inline float row_at(int is_bf16, const void *rows, size_t i)

@@ -1,0 +1,92 @@
+/* Element types of stored weights: what a row of them looks like, exact decoding, checking and
+ * encoding (facts sections 6 and 9.2).
+ *
+ * A row is a sequence of blocks; a block is some values and the bytes they take. The plain types
+ * have blocks of one value. Q8_0 to MXFP4 are GGUF's blocks, byte for byte. I4 is Q4_0 with a bf16
+ * scale, the form in which group-quantised INT4 checkpoints (compressed-tensors, group 32) are
+ * read. F8 is e4m3fn: `cols` bytes, then one f32 for each started run of 128 columns, the scale of
+ * that row and run; all rows of 16 that start at a multiple of 16 have the same scales. */
+#ifndef RMR_QUANT_H
+#define RMR_QUANT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum rmr_elem {
+    RMR_ELEM_BF16,
+    RMR_ELEM_F16,
+    RMR_ELEM_F32,
+    RMR_ELEM_F8,
+    RMR_ELEM_Q8_0,
+    RMR_ELEM_Q4_0,
+    RMR_ELEM_I4,
+    RMR_ELEM_IQ4_NL,
+    RMR_ELEM_MXFP4,
+    RMR_ELEM_IQ4_XS,
+    RMR_ELEM_Q4_K,
+    RMR_ELEM_Q5_K,
+    RMR_ELEM_Q6_K,
+    RMR_ELEM_Q3_K,
+    RMR_ELEM_Q2_K,
+    RMR_ELEM_COUNT,
+    RMR_ELEM_PLAIN = RMR_ELEM_F8 /* the types below this are plain */
+} rmr_elem;
+
+typedef struct rmr_elem_info {
+    const char *name; /* as GGUF spells it: "Q4_K" */
+    uint32_t values;  /* of a block: the columns of a matrix are a multiple of it */
+    uint32_t bytes;   /* of a block */
+    int integer;      /* products take activations quantised to 8 bits (kernels.h) */
+} rmr_elem_info;
+
+/* Here, so that it folds to constants in the kernels. */
+static const rmr_elem_info rmr_elem_table[RMR_ELEM_COUNT] = {
+    [RMR_ELEM_BF16] = {"BF16", 1, 2, 0},     [RMR_ELEM_F16] = {"F16", 1, 2, 0},
+    [RMR_ELEM_F32] = {"F32", 1, 4, 0},       [RMR_ELEM_F8] = {"F8_E4M3", 1, 1, 0},
+    [RMR_ELEM_Q8_0] = {"Q8_0", 32, 34, 1},   [RMR_ELEM_Q4_0] = {"Q4_0", 32, 18, 1},
+    [RMR_ELEM_I4] = {"I4", 32, 18, 1},       [RMR_ELEM_IQ4_NL] = {"IQ4_NL", 32, 18, 1},
+    [RMR_ELEM_MXFP4] = {"MXFP4", 32, 17, 1}, [RMR_ELEM_IQ4_XS] = {"IQ4_XS", 256, 136, 1},
+    [RMR_ELEM_Q4_K] = {"Q4_K", 256, 144, 1}, [RMR_ELEM_Q5_K] = {"Q5_K", 256, 176, 1},
+    [RMR_ELEM_Q6_K] = {"Q6_K", 256, 210, 1}, [RMR_ELEM_Q3_K] = {"Q3_K", 256, 110, 1},
+    [RMR_ELEM_Q2_K] = {"Q2_K", 256, 84, 1},
+};
+
+enum { RMR_F8_RUN = 128 }; /* columns, and at most rows, that share a scale of F8 */
+
+/* Of the plain types only: bytes of one value. */
+static inline uint32_t rmr_elem_size(rmr_elem e)
+{
+    return rmr_elem_table[e].bytes;
+}
+
+/* The type of that name, or RMR_ELEM_COUNT. */
+rmr_elem rmr_elem_find(const char *name);
+
+/* Whether a row can have this many columns. */
+static inline int rmr_elem_fits(rmr_elem e, uint64_t cols)
+{
+    return cols % rmr_elem_table[e].values == 0;
+}
+
+/* Bytes of a row that fits; cols is at most 2^32. */
+static inline uint64_t rmr_row_bytes(rmr_elem e, uint64_t cols)
+{
+    const uint64_t scales = e == RMR_ELEM_F8 ? (cols + RMR_F8_RUN - 1) / RMR_F8_RUN * 4 : 0;
+    return cols / rmr_elem_table[e].values * rmr_elem_table[e].bytes + scales;
+}
+
+/* out[cols] = the values of a row, rounded once to f32 where they are not exact. Any alignment of
+ * `row`. */
+void rmr_row_decode(rmr_elem e, float *out, const void *row, uint32_t cols);
+
+/* The offset in the row of the first byte that cannot be: a NaN code, a scale that is not finite.
+ * UINT64_MAX when there is none. Plain types: never (what they hold is the model's business). */
+uint64_t rmr_row_check(rmr_elem e, const void *row, uint32_t cols);
+
+/* n rows of finite f32 to e. `importance` (NULL: all equal) weighs the squared error of each
+ * column; none is negative. n is 1 or, for F8, the whole of a run of 128 rows or the last rows of a
+ * matrix. The same input gives the same bytes on every machine. */
+void rmr_rows_encode(rmr_elem e, void *rows, const float *x, uint32_t n, uint32_t cols,
+                     const float *importance);
+
+#endif
