@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "json.h"
-#include "sort.h"
+#include "table.h"
 
 #define INDEX_FILE "model.safetensors.index.json"
 #define SINGLE_FILE "model.safetensors"
@@ -23,17 +23,6 @@ enum {
     MAX_SHARD_TEXT = 6 * RMR_MAX_NAME + 2 /* a file name written all in \u0000 escapes */
 };
 
-struct rmr_checkpoint {
-    rmr_mem *mem;
-    rmr_file **files; /* sorted by name */
-    size_t n_files, files_cap;
-    char *names; /* all tensor names, each NUL-terminated */
-    size_t names_size, names_used;
-    rmr_tensor *tensors; /* as found */
-    const rmr_tensor **sorted;
-    size_t n, cap;
-};
-
 /* A file's header in memory, being read. */
 typedef struct header {
     rmr_mem *mem;
@@ -43,33 +32,6 @@ typedef struct header {
     rmr_shown shown;    /* the file's name */
     rmr_json_walk walk; /* at its beginning */
 } header;
-
-typedef struct dtype_info {
-    const char *name;
-    uint32_t size;
-} dtype_info;
-
-static const dtype_info dtypes[RMR_DTYPE_COUNT] = {
-    [RMR_DTYPE_BOOL] = {"BOOL", 1},       [RMR_DTYPE_U8] = {"U8", 1},
-    [RMR_DTYPE_I8] = {"I8", 1},           [RMR_DTYPE_I16] = {"I16", 2},
-    [RMR_DTYPE_U16] = {"U16", 2},         [RMR_DTYPE_F16] = {"F16", 2},
-    [RMR_DTYPE_BF16] = {"BF16", 2},       [RMR_DTYPE_I32] = {"I32", 4},
-    [RMR_DTYPE_U32] = {"U32", 4},         [RMR_DTYPE_F32] = {"F32", 4},
-    [RMR_DTYPE_I64] = {"I64", 8},         [RMR_DTYPE_U64] = {"U64", 8},
-    [RMR_DTYPE_F64] = {"F64", 8},         [RMR_DTYPE_C64] = {"C64", 8},
-    [RMR_DTYPE_F8_E4M3] = {"F8_E4M3", 1}, [RMR_DTYPE_F8_E5M2] = {"F8_E5M2", 1},
-    [RMR_DTYPE_F8_E8M0] = {"F8_E8M0", 1},
-};
-
-const char *rmr_dtype_name(rmr_dtype t)
-{
-    return (unsigned)t < RMR_DTYPE_COUNT ? dtypes[t].name : "?";
-}
-
-uint32_t rmr_dtype_size(rmr_dtype t)
-{
-    return (unsigned)t < RMR_DTYPE_COUNT ? dtypes[t].size : 0;
-}
 
 /* ---- headers ---- */
 
@@ -145,18 +107,10 @@ static remora_status alloc_names(rmr_checkpoint *c, rmr_json_walk w, uint64_t te
     if (n > text / MIN_ENTRY + 2)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: %zu tensors, which %llu bytes cannot describe", w.file,
                  n, (unsigned long long)text);
-    c->names = rmr_alloc(c->mem, bytes);
-    if (c->names == NULL) return rmr_error_nomem(err, "tensor names", bytes);
-    c->names_size = bytes;
-    c->tensors = rmr_calloc(c->mem, n, sizeof *c->tensors);
-    if (c->tensors == NULL) return rmr_error_nomem(err, "tensors", n * sizeof *c->tensors);
-    c->cap = n;
-    c->sorted = rmr_calloc(c->mem, n, sizeof *c->sorted);
-    if (c->sorted == NULL) return rmr_error_nomem(err, "tensors", n * sizeof *c->sorted);
-    return REMORA_OK;
+    return rmr_table_room(c, n, bytes, err);
 }
 
-/* The decoded key, placed where the next name goes; add_tensor keeps it. */
+/* The decoded key, placed where the next name goes; rmr_table_add keeps it. */
 static remora_status place_name(rmr_checkpoint *c, const char *file, rmr_json_span key, size_t *n,
                                 remora_error *err)
 {
@@ -167,46 +121,6 @@ static remora_status place_name(rmr_checkpoint *c, const char *file, rmr_json_sp
     return REMORA_OK;
 }
 
-static void add_tensor(rmr_checkpoint *c, size_t name_size, const rmr_file *f)
-{
-    rmr_tensor *t = &c->tensors[c->n];
-    t->name = c->names + c->names_used;
-    t->dtype = RMR_DTYPE_COUNT; /* its header has not been read */
-    t->file = f;
-    c->sorted[c->n++] = t;
-    c->names_used += name_size + 1;
-}
-
-static int name_cmp(const void *a, const void *b)
-{
-    return strcmp(((const rmr_tensor *)a)->name, ((const rmr_tensor *)b)->name);
-}
-
-static remora_status sort_names(rmr_checkpoint *c, const char *file, remora_error *err)
-{
-    rmr_sort((const void **)c->sorted, c->n, name_cmp);
-    for (size_t i = 1; i < c->n; i++)
-        if (name_cmp(c->sorted[i - 1], c->sorted[i]) == 0)
-            RMR_FAIL(err, REMORA_E_FORMAT, "%s: two entries for tensor %s", file,
-                     rmr_show(c->sorted[i]->name).text);
-    return REMORA_OK;
-}
-
-static size_t find(const rmr_checkpoint *c, const char *name)
-{
-    size_t lo = 0, hi = c->n;
-    while (lo < hi) {
-        const size_t mid = lo + (hi - lo) / 2;
-        const int cmp = strcmp(c->sorted[mid]->name, name);
-        if (cmp == 0) return mid;
-        if (cmp < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return SIZE_MAX;
-}
-
 /* ---- one tensor ---- */
 
 static remora_status read_dtype(const char *where, const json_t *info, rmr_tensor *t,
@@ -215,8 +129,8 @@ static remora_status read_dtype(const char *where, const json_t *info, rmr_tenso
     const char *name;
     RMR_TRY(rmr_json_string(where, info, "dtype", &name, err));
     if (name == NULL) RMR_FAIL(err, REMORA_E_FORMAT, "%s: no dtype", where);
-    for (int i = 0; i < RMR_DTYPE_COUNT; i++)
-        if (strcmp(dtypes[i].name, name) == 0) {
+    for (int i = 0; i < RMR_DTYPE_BLOCKS; i++)
+        if (strcmp(rmr_dtype_name((rmr_dtype)i), name) == 0) {
             t->dtype = (rmr_dtype)i;
             return REMORA_OK;
         }
@@ -323,7 +237,7 @@ static remora_status check_metadata(const header *h, rmr_json_span value, remora
 static remora_status claim_slot(rmr_checkpoint *c, const char *file, const char *name,
                                 const rmr_file *f, rmr_tensor **out, remora_error *err)
 {
-    const size_t i = find(c, name);
+    const size_t i = rmr_table_find(c, name);
     if (i == SIZE_MAX)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s is not in the index", file,
                  rmr_show(name).text);
@@ -363,21 +277,12 @@ static remora_status read_members(rmr_checkpoint *c, const rmr_file *f, const he
     return st < 0 ? st : REMORA_OK;
 }
 
-/* By place in the file; empty tensors before what begins there. */
-static int place_cmp(const void *a, const void *b)
-{
-    const rmr_tensor *x = a, *y = b;
-    if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
-    if (x->bytes != y->bytes) return x->bytes < y->bytes ? -1 : 1;
-    return 0;
-}
-
 /* Every byte behind the header belongs to exactly one tensor. */
 static remora_status check_places(const rmr_file *f, const header *h, const rmr_tensor **order,
                                   size_t n, remora_error *err)
 {
     uint64_t at = h->data;
-    rmr_sort((const void **)order, n, place_cmp);
+    rmr_table_by_place(order, n);
     for (size_t i = 0; i < n; i++) {
         if (order[i]->offset != at)
             RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s %s at byte %llu, not %llu", h->shown.text,
@@ -422,25 +327,10 @@ static remora_status names_from_header(rmr_checkpoint *c, const header *h, const
     RMR_TRY(alloc_names(c, w, h->size, err));
     while ((st = rmr_json_walk_next(&w, &key, &value, err)) == REMORA_OK) {
         RMR_TRY(place_name(c, w.file, key, &n, err));
-        if (strcmp(c->names + c->names_used, METADATA) != 0) add_tensor(c, n, f);
+        if (strcmp(c->names + c->names_used, METADATA) != 0) rmr_table_add(c, n, f);
     }
     RMR_TRY(st);
-    return sort_names(c, w.file, err);
-}
-
-/* Open a file into the sorted list at i. */
-static remora_status add_file(rmr_checkpoint *c, rmr_source *src, const char *name, size_t i,
-                              remora_error *err)
-{
-    rmr_file *f;
-    if (c->n_files >= RMR_MAX_SHARDS)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: more than %d shards", INDEX_FILE, RMR_MAX_SHARDS);
-    RMR_TRY(rmr_grow(c->mem, &c->files, &c->files_cap, c->n_files + 1, sizeof *c->files, err));
-    RMR_TRY(rmr_file_open(src, name, &f, err));
-    memmove(c->files + i + 1, c->files + i, (c->n_files - i) * sizeof *c->files);
-    c->files[i] = f;
-    c->n_files++;
-    return REMORA_OK;
+    return rmr_table_sort(c, w.file, err);
 }
 
 /* Where a file is in the list, or would be. */
@@ -486,7 +376,7 @@ static remora_status open_shards(rmr_checkpoint *c, rmr_source *src, rmr_json_wa
         RMR_TRY(shard_name(w.file, key, value, name, err));
         const size_t i = file_place(c, name, &found);
         if (found) continue;
-        RMR_TRY(add_file(c, src, name, i, err));
+        RMR_TRY(rmr_table_add_file(c, src, INDEX_FILE, name, i, err));
         if (!rmr_add_ok(*bytes, rmr_file_size(c->files[i]), bytes)) *bytes = UINT64_MAX;
     }
     return st < 0 ? st : REMORA_OK;
@@ -505,10 +395,10 @@ static remora_status names_from_map(rmr_checkpoint *c, rmr_json_walk w, uint64_t
         RMR_TRY(place_name(c, w.file, key, &n, err));
         RMR_TRY(shard_name(w.file, key, value, shard, err));
         const size_t i = file_place(c, shard, &found); /* opened from the same text */
-        add_tensor(c, n, c->files[i]);
+        rmr_table_add(c, n, c->files[i]);
     }
     RMR_TRY(st);
-    return sort_names(c, w.file, err);
+    return rmr_table_sort(c, w.file, err);
 }
 
 /* Find "weight_map" in the index. The rest ("metadata" with a total_size that is wrong in some
@@ -573,7 +463,7 @@ static remora_status open_sharded(rmr_checkpoint *c, rmr_source *src, remora_err
 static remora_status open_single(rmr_checkpoint *c, rmr_source *src, remora_error *err)
 {
     header h;
-    const remora_status found = add_file(c, src, SINGLE_FILE, 0, err);
+    const remora_status found = rmr_table_add_file(c, src, SINGLE_FILE, SINGLE_FILE, 0, err);
     if (found == REMORA_E_NOT_FOUND)
         RMR_FAIL(err, found, "%s: neither " INDEX_FILE " nor " SINGLE_FILE,
                  rmr_show(rmr_source_where(src)).text);
@@ -597,13 +487,12 @@ static remora_status open_any(rmr_checkpoint *c, rmr_source *src, remora_error *
     return open_sharded(c, src, err);
 }
 
-remora_status rmr_checkpoint_open(rmr_mem *mem, rmr_source *src, rmr_checkpoint **out,
-                                  remora_error *err)
+remora_status rmr_safetensors_open(rmr_mem *mem, rmr_source *src, rmr_checkpoint **out,
+                                   remora_error *err)
 {
     *out = NULL;
-    rmr_checkpoint *c = rmr_calloc(mem, 1, sizeof *c);
+    rmr_checkpoint *c = rmr_table_create(mem);
     if (c == NULL) return rmr_error_nomem(err, "checkpoint", sizeof *c);
-    c->mem = mem;
     const remora_status st = open_any(c, src, err);
     if (st < 0) {
         rmr_checkpoint_free(c);
@@ -611,37 +500,4 @@ remora_status rmr_checkpoint_open(rmr_mem *mem, rmr_source *src, rmr_checkpoint 
     }
     *out = c;
     return REMORA_OK;
-}
-
-void rmr_checkpoint_free(rmr_checkpoint *c)
-{
-    if (c == NULL) return;
-    rmr_mem *mem = c->mem;
-    for (size_t i = 0; i < c->n_files; i++) rmr_file_close(c->files[i]);
-    rmr_free(mem, c->files, c->files_cap * sizeof *c->files);
-    rmr_free(mem, c->names, c->names_size);
-    rmr_free(mem, c->tensors, c->cap * sizeof *c->tensors);
-    rmr_free(mem, c->sorted, c->cap * sizeof *c->sorted);
-    rmr_free(mem, c, sizeof *c);
-}
-
-uint64_t rmr_checkpoint_count(const rmr_checkpoint *c)
-{
-    return c->n;
-}
-
-const rmr_tensor *rmr_checkpoint_at(const rmr_checkpoint *c, uint64_t i)
-{
-    return c->sorted[i];
-}
-
-uint64_t rmr_checkpoint_index(const rmr_checkpoint *c, const rmr_tensor *t)
-{
-    return (uint64_t)(t - c->tensors);
-}
-
-const rmr_tensor *rmr_checkpoint_find(const rmr_checkpoint *c, const char *name)
-{
-    const size_t i = find(c, name);
-    return i == SIZE_MAX ? NULL : c->sorted[i];
 }

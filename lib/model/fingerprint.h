@@ -3,7 +3,7 @@
 #ifndef RMR_FINGERPRINT_H
 #define RMR_FINGERPRINT_H
 
-#include "safetensors.h"
+#include "checkpoint.h"
 #include "shape.h"
 
 remora_status rmr_fingerprint(const rmr_shape *s, const rmr_checkpoint *ck, uint8_t out[32],

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "safetensors.h"
+#include "checkpoint.h"
 
 typedef struct rmr_meta_item {
     char *key, *value;

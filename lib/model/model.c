@@ -8,6 +8,7 @@
 #include "json.h"
 #include "load.h"
 #include "plan.h"
+#include "safetensors.h"
 
 enum { MAX_CONFIG = 64 << 20 };
 
@@ -104,7 +105,7 @@ static remora_status make_weights(opening *o)
 
 static remora_status open_checkpoint(opening *o)
 {
-    return rmr_checkpoint_open(&o->m->mem, o->src, &o->ck, o->err);
+    return rmr_safetensors_open(&o->m->mem, o->src, &o->ck, o->err);
 }
 
 static remora_status make_fingerprint(opening *o)

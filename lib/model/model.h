@@ -8,7 +8,7 @@
 
 #include "meta.h"
 #include "runtime.h"
-#include "safetensors.h"
+#include "checkpoint.h"
 #include "shape.h"
 #include "tokenizer.h"
 

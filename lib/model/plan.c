@@ -235,7 +235,7 @@ static remora_status refuse_extra(planner *p)
             RMR_FAIL(p->err, REMORA_E_UNSUPPORTED, "%s: tensor %s is not part of model_type %s",
                      rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text,
                      p->m->shape.family);
-        count_params(p, t->bytes / rmr_dtype_size(t->dtype), 1, 0);
+        count_params(p, rmr_tensor_values(t), 1, 0);
     }
     return REMORA_OK;
 }

@@ -104,7 +104,7 @@ static remora_status open_source(fixture *x, const remora_source *desc, rmr_chec
     rmr_source *src;
     *out = NULL;
     RMR_TRY(rmr_source_open(&x->mem, desc, 1, &src, &x->err));
-    const remora_status st = rmr_checkpoint_open(&x->mem, src, out, &x->err);
+    const remora_status st = rmr_safetensors_open(&x->mem, src, out, &x->err);
     rmr_source_free(src);
     return st;
 }
@@ -196,8 +196,8 @@ static void every_dtype_has_its_size(void **state)
     } all[] = {{"BOOL", 1}, {"U8", 1},  {"I8", 1},      {"I16", 2},     {"U16", 2},    {"F16", 2},
                {"BF16", 2}, {"I32", 4}, {"U32", 4},     {"F32", 4},     {"I64", 8},    {"U64", 8},
                {"F64", 8},  {"C64", 8}, {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"F8_E8M0", 1}};
-    assert_int_equal(sizeof all / sizeof *all, RMR_DTYPE_COUNT);
-    for (int i = 0; i < RMR_DTYPE_COUNT; i++) {
+    assert_int_equal(sizeof all / sizeof *all, RMR_DTYPE_BLOCKS);
+    for (int i = 0; i < RMR_DTYPE_BLOCKS; i++) {
         snprintf(x->big, BIG, "{\"t\":{\"dtype\":\"%s\",\"shape\":[3],\"data_offsets\":[0,%u]}}",
                  all[i].name, 3 * all[i].size);
         put(x, MODEL, x->big, 3 * all[i].size);

@@ -1,0 +1,91 @@
+/* The tensors of a model: a table of names, element types, shapes and places in files. What fills
+ * it is a reader of one file format (safetensors.h, gguf.h); what looks things up in it does not
+ * see which. Tensor bytes are read by their user. */
+#ifndef RMR_CHECKPOINT_H
+#define RMR_CHECKPOINT_H
+
+#include "quant.h"
+#include "source.h"
+
+/* Element types as files name them. */
+typedef enum rmr_dtype {
+    RMR_DTYPE_BOOL,
+    RMR_DTYPE_U8,
+    RMR_DTYPE_I8,
+    RMR_DTYPE_I16,
+    RMR_DTYPE_U16,
+    RMR_DTYPE_F16,
+    RMR_DTYPE_BF16,
+    RMR_DTYPE_I32,
+    RMR_DTYPE_U32,
+    RMR_DTYPE_F32,
+    RMR_DTYPE_I64,
+    RMR_DTYPE_U64,
+    RMR_DTYPE_F64,
+    RMR_DTYPE_C64,
+    RMR_DTYPE_F8_E4M3,
+    RMR_DTYPE_F8_E5M2,
+    RMR_DTYPE_F8_E8M0,
+    RMR_DTYPE_BLOCKS, /* the first that takes more than one value to a block: GGUF's */
+    RMR_DTYPE_Q8_0 = RMR_DTYPE_BLOCKS,
+    RMR_DTYPE_Q4_0,
+    RMR_DTYPE_IQ4_NL,
+    RMR_DTYPE_MXFP4,
+    RMR_DTYPE_IQ4_XS,
+    RMR_DTYPE_Q4_K,
+    RMR_DTYPE_Q5_K,
+    RMR_DTYPE_Q6_K,
+    RMR_DTYPE_Q3_K,
+    RMR_DTYPE_Q2_K,
+    RMR_DTYPE_COUNT
+} rmr_dtype;
+
+const char *rmr_dtype_name(rmr_dtype t); /* "BF16" */
+uint32_t rmr_dtype_size(rmr_dtype t);    /* bytes of a block, which is one value below BLOCKS */
+uint32_t rmr_dtype_values(rmr_dtype t);  /* of a block */
+
+/* The compute type of weights stored so, or RMR_ELEM_COUNT where there is none or, F8, where it
+ * takes a second tensor. */
+rmr_elem rmr_dtype_elem(rmr_dtype t);
+
+enum {
+    RMR_MAX_DIMS = 8,
+    RMR_MAX_SHARDS = 10000,
+    RMR_MAX_TENSORS = 1 << 20,  /* of a checkpoint; DeepSeek V3 has 91,991 */
+    RMR_MAX_TENSOR_NAME = 4096, /* bytes */
+    RMR_MAX_HEADER = 100000000, /* bytes of a header, and of an index */
+};
+
+/* One tensor. The product of its nonzero dims fits uint64_t, and bytes is that of all dims times
+ * the element size; the last dim is whole blocks. The offset may have any alignment: old writers do
+ * not align. */
+typedef struct rmr_tensor {
+    const char *name;
+    rmr_dtype dtype;
+    uint32_t n_dims;             /* 0: a scalar */
+    uint64_t dims[RMR_MAX_DIMS]; /* the last runs fastest */
+    uint64_t offset; /* of the first byte in its file; offset + bytes <= rmr_file_size */
+    uint64_t bytes;
+    const rmr_file *file;
+} rmr_tensor;
+
+/* Values of a tensor. */
+static inline uint64_t rmr_tensor_values(const rmr_tensor *t)
+{
+    return t->bytes / rmr_dtype_size(t->dtype) * rmr_dtype_values(t->dtype);
+}
+
+typedef struct rmr_checkpoint rmr_checkpoint;
+
+/* Closes its files, too. */
+void rmr_checkpoint_free(rmr_checkpoint *c);
+
+uint64_t rmr_checkpoint_count(const rmr_checkpoint *c);
+const rmr_tensor *rmr_checkpoint_at(const rmr_checkpoint *c,
+                                    uint64_t i); /* sorted by name (bytes) */
+/* A number below the count that is this tensor's alone (not its place by name). */
+uint64_t rmr_checkpoint_index(const rmr_checkpoint *c, const rmr_tensor *t);
+const rmr_tensor *rmr_checkpoint_find(const rmr_checkpoint *c,
+                                      const char *name); /* NULL when absent */
+
+#endif

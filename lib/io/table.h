@@ -1,0 +1,44 @@
+/* The inside of a checkpoint, for the readers that fill it: files are added, room is made once for
+ * a counted number of tensors and names, tensors are added, and the names sorted. */
+#ifndef RMR_TABLE_H
+#define RMR_TABLE_H
+
+#include "checkpoint.h"
+
+struct rmr_checkpoint {
+    rmr_mem *mem;
+    rmr_file **files; /* in the reader's order */
+    size_t n_files, files_cap;
+    char *names; /* all tensor names, each NUL-terminated */
+    size_t names_size, names_used;
+    rmr_tensor *tensors; /* as found */
+    const rmr_tensor **sorted;
+    size_t n, cap;
+};
+
+/* An empty checkpoint; NULL when there is no memory. */
+rmr_checkpoint *rmr_table_create(rmr_mem *mem);
+
+/* Open a file of the source and put it at place i of the list; `what` names in messages what it is
+ * that has too many. */
+remora_status rmr_table_add_file(rmr_checkpoint *c, rmr_source *src, const char *what,
+                                 const char *name, size_t i, remora_error *err);
+
+/* Room for n tensors whose names take so many bytes with their NULs; once. */
+remora_status rmr_table_room(rmr_checkpoint *c, size_t n, size_t name_bytes, remora_error *err);
+
+/* The next tensor, named by what was written (n bytes and a NUL) at names + names_used. Its dtype
+ * is COUNT: nothing is known of it yet. There must be room. */
+rmr_tensor *rmr_table_add(rmr_checkpoint *c, size_t n, const rmr_file *f);
+
+/* Once all are there; E_FORMAT for a name that occurs twice. */
+remora_status rmr_table_sort(rmr_checkpoint *c, const char *file, remora_error *err);
+
+/* The place by name, or SIZE_MAX. */
+size_t rmr_table_find(const rmr_checkpoint *c, const char *name);
+
+/* Put tensors of one file in the order of their places in it; empty ones come before what begins
+ * there. */
+void rmr_table_by_place(const rmr_tensor **tensors, size_t n);
+
+#endif
