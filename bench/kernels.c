@@ -63,6 +63,11 @@ static void do_rope(const job *j)
     j->set->rope(j->y, j->x, j->k / 2);
 }
 
+static void do_rope_half(const job *j)
+{
+    j->set->rope_half(j->y, j->x, j->k / 2);
+}
+
 static void do_silu(const job *j)
 {
     j->set->silu_mul(j->y, j->x, j->x, j->k);
@@ -176,6 +181,7 @@ static const line lines[] = {
     ATT("wsum f32", do_wsum, 1, 4, 128, 64, 64),
     SMALL("norm", do_norm, 7168, 16, 4),
     SMALL("rope", do_rope, 8192, 12, 3),
+    SMALL("rope_half", do_rope_half, 8192, 12, 3),
     SMALL("silu_mul", do_silu, 2048, 12, 20),
     SMALL("sigmoid", do_sigmoid, 2048, 8, 18),
     SMALL("max", do_max, 2048, 4, 1),

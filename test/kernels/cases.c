@@ -266,12 +266,13 @@ enum {
     OP_TO_BF16,
     OP_FROM_BF16,
     OP_FROM_F16,
+    OP_ROPE_HALF,
     OP_COUNT
 };
 
 static const char *const op_names[OP_COUNT] = {
-    "norm", "rope", "silu_mul", "sigmoid", "max",       "exp_sum", "scale",
-    "add",  "madd", "merge",    "to_bf16", "from_bf16", "from_f16"};
+    "norm", "rope", "silu_mul", "sigmoid", "max",       "exp_sum",  "scale",
+    "add",  "madd", "merge",    "to_bf16", "from_bf16", "from_f16", "rope_half"};
 
 static void op_run(const rmr_kernels *set, int op, float *y, const float *a, const float *b,
                    uint32_t n)
@@ -289,7 +290,8 @@ static void op_run(const rmr_kernels *set, int op, float *y, const float *a, con
     case OP_MERGE: set->merge(y, a, n, b[0], b[n - 1]); break;
     case OP_TO_BF16: set->to_bf16((uint16_t *)y, a, n); break;
     case OP_FROM_BF16: set->from_bf16(y, (const uint16_t *)a, n); break;
-    default: set->from_f16(y, (const uint16_t *)a, n); break;
+    case OP_FROM_F16: set->from_f16(y, (const uint16_t *)a, n); break;
+    default: set->rope_half(y, a, n / 2); break;
     }
 }
 

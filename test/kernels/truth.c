@@ -159,18 +159,24 @@ static const char *truth_functions(const rmr_kernels *set)
 static const char *truth_rope(const rmr_kernels *set)
 {
     enum { PAIRS = 37 };
-    float x[2 * PAIRS], cs[2 * PAIRS], y[2 * PAIRS];
+    float x[2 * PAIRS], cs[2 * PAIRS], y[2 * PAIRS], z[2 * PAIRS];
     rng r = {12};
     fill_f32(&r, x, 2 * PAIRS);
     for (int i = 0; i < PAIRS; i++) rmr_sincos(0.7 * i, cs + 2 * i, cs + 2 * i + 1);
     memcpy(y, x, sizeof y);
+    for (int i = 0; i < PAIRS; i++) { /* the same pairs in halves */
+        z[i] = x[2 * i];
+        z[PAIRS + i] = x[2 * i + 1];
+    }
     set->rope(y, cs, PAIRS);
+    set->rope_half(z, cs, PAIRS);
     for (int i = 0; i < PAIRS; i++) {
         const double u = (double)x[2 * i], v = (double)x[2 * i + 1];
         const double c = cos(0.7 * i), s = sin(0.7 * i), bound = 4 * 0x1p-24 * (fabs(u) + fabs(v));
         if (fabs((double)y[2 * i] - (u * c - v * s)) > bound ||
             fabs((double)y[2 * i + 1] - (u * s + v * c)) > bound)
             return "rope";
+        if (z[i] != y[2 * i] || z[PAIRS + i] != y[2 * i + 1]) return "rope_half";
     }
     return NULL;
 }

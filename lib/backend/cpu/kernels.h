@@ -84,6 +84,8 @@ typedef struct rmr_kernels {
     /* Interleaved rope in place: (u, v) = (x[2i], x[2i+1]), (c, s) = (cs[2i], cs[2i+1]):
      * x[2i] = fmaf(u, c, -(v * s)); x[2i+1] = fmaf(u, s, v * c). */
     void (*rope)(float *x, const float *cs, uint32_t n_pairs);
+    /* Half-split rope in place: the same of (u, v) = (x[i], x[n_pairs + i]). */
+    void (*rope_half)(float *x, const float *cs, uint32_t n_pairs);
     /* y[i] = (g[i] / (1 + exp(-g[i]))) * u[i]. y may be g or u. */
     void (*silu_mul)(float *y, const float *g, const float *u, uint32_t n);
     void (*sigmoid)(float *y, const float *x, uint32_t n); /* 1 / (1 + exp(-x)) */

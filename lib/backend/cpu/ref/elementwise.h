@@ -35,6 +35,15 @@ static inline void rope_pairs(float *x, const float *cs, uint32_t n_pairs)
     }
 }
 
+static void SET(rmr_rope_half_f32)(float *x, const float *cs, uint32_t n_pairs)
+{
+    for (uint32_t i = 0; i < n_pairs; i++) {
+        const float u = x[i], v = x[n_pairs + i], c = cs[2 * i], s = cs[2 * i + 1];
+        x[i] = rmr_fmaf(u, c, -(v * s));
+        x[n_pairs + i] = rmr_fmaf(u, s, v * c);
+    }
+}
+
 static void SET(rmr_silu_mul_f32)(float *y, const float *g, const float *u, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) y[i] = (g[i] / (1.0f + rmr_expf(-g[i]))) * u[i];
@@ -104,9 +113,10 @@ static void SET(rmr_from_bf16_f32)(float *y, const uint16_t *x, uint32_t n)
                    [RMR_ELEM_F32] = SET(rmr_matmul_f32)},                                          \
         .scores_bf16 = SET(rmr_scores_bf16), .scores_f32 = SET(rmr_scores_f32),                    \
         .wsum_bf16 = SET(rmr_wsum_bf16), .wsum_f32 = SET(rmr_wsum_f32), .norm = SET(rmr_norm_f32), \
-        .rope = SET(rmr_rope_f32), .silu_mul = SET(rmr_silu_mul_f32),                              \
-        .sigmoid = SET(rmr_sigmoid_f32), .max = SET(rmr_max_f32), .exp_sum = SET(rmr_exp_sum_f32), \
-        .scale = SET(rmr_scale_f32), .add = SET(rmr_add_f32), .madd = SET(rmr_madd_f32),           \
-        .merge = SET(rmr_merge_f32), .to_bf16 = SET(rmr_to_bf16_f32),                              \
-        .from_bf16 = SET(rmr_from_bf16_f32), .from_f16 = SET(rmr_from_f16_f32),                    \
+        .rope = SET(rmr_rope_f32), .rope_half = SET(rmr_rope_half_f32),                            \
+        .silu_mul = SET(rmr_silu_mul_f32), .sigmoid = SET(rmr_sigmoid_f32),                        \
+        .max = SET(rmr_max_f32), .exp_sum = SET(rmr_exp_sum_f32), .scale = SET(rmr_scale_f32),     \
+        .add = SET(rmr_add_f32), .madd = SET(rmr_madd_f32), .merge = SET(rmr_merge_f32),           \
+        .to_bf16 = SET(rmr_to_bf16_f32), .from_bf16 = SET(rmr_from_bf16_f32),                      \
+        .from_f16 = SET(rmr_from_f16_f32),                                                         \
     }
