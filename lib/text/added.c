@@ -5,48 +5,56 @@
 
 #include "sort.h"
 
+typedef struct sortable {
+    rmr_added item;
+    const char *text;
+} sortable;
+
 static int compare(const void *pa, const void *pb)
 {
-    const rmr_added *a = pa, *b = pb;
-    const int c = memcmp(a->text, b->text, a->len < b->len ? a->len : b->len);
+    const sortable *a = pa, *b = pb;
+    const uint32_t n = a->item.len < b->item.len ? a->item.len : b->item.len;
+    const int c = memcmp(a->text, b->text, n);
     if (c != 0) return c;
-    if (a->len != b->len) return a->len < b->len ? -1 : 1;
-    return a->id < b->id ? -1 : a->id > b->id;
+    if (a->item.len != b->item.len) return a->item.len < b->item.len ? -1 : 1;
+    return a->item.id < b->item.id ? -1 : a->item.id > b->item.id;
 }
 
-remora_status rmr_added_index(rmr_mem *mem, rmr_added *items, uint32_t n, rmr_added_set *out,
-                              remora_error *err)
+remora_status rmr_added_index(rmr_mem *mem, const char *arena, rmr_added *items, uint32_t n,
+                              uint32_t *first, remora_error *err)
 {
-    const size_t scratch_bytes = (size_t)n * (sizeof(void *) + sizeof *items);
+    const size_t scratch_bytes = (size_t)n * (sizeof(void *) + sizeof(sortable));
     const void **order = rmr_alloc(mem, scratch_bytes);
-    out->items = items;
-    out->n = n;
     if (order == NULL) return rmr_error_nomem(err, "added tokens", scratch_bytes);
-    rmr_added *copy = (rmr_added *)(void *)(order + n);
-    for (uint32_t i = 0; i < n; i++) order[i] = &items[i];
+    sortable *copy = (sortable *)(void *)(order + n);
+    for (uint32_t i = 0; i < n; i++) {
+        copy[i] = (sortable){items[i], arena + items[i].text};
+        order[i] = &copy[i];
+    }
     rmr_sort(order, n, compare);
-    for (uint32_t i = 0; i < n; i++) copy[i] = *(const rmr_added *)order[i];
-    memcpy(items, copy, n * sizeof *items);
+    for (uint32_t i = 0; i < n; i++) items[i] = ((const sortable *)order[i])->item;
     rmr_free(mem, order, scratch_bytes);
-    for (uint32_t b = 0, i = 0; b <= 256; b++) {
-        while (i < n && (unsigned char)items[i].text[0] < b) i++;
-        out->first[b] = i;
+    for (uint32_t b = 0, i = 0; b < RMR_ADDED_FIRST; b++) {
+        while (i < n && (unsigned char)arena[items[i].text] < b) i++;
+        first[b] = i;
     }
     return REMORA_OK;
 }
 
-void rmr_added_free(rmr_mem *mem, rmr_added_set *set)
+/* Byte d of an item; where there is none, 256, which is above every byte. */
+static unsigned byte_at(const rmr_added_set *set, uint32_t i, size_t d)
 {
-    rmr_free(mem, set->items, (size_t)set->n * sizeof *set->items);
-    set->items = NULL;
+    const rmr_added *a = &set->items[i];
+    if (d >= a->len || a->text >= set->arena_size || d >= set->arena_size - a->text) return 256;
+    return (unsigned char)set->arena[a->text + d];
 }
 
-/* The first of items[lo..hi), all longer than d bytes, whose byte d is at least b. */
-static uint32_t lower(const rmr_added *items, uint32_t lo, uint32_t hi, size_t d, unsigned b)
+/* The first of items[lo..hi) whose byte d is at least b. */
+static uint32_t lower(const rmr_added_set *set, uint32_t lo, uint32_t hi, size_t d, unsigned b)
 {
     while (lo < hi) {
         const uint32_t mid = lo + (hi - lo) / 2;
-        if ((unsigned char)items[mid].text[d] < b)
+        if (byte_at(set, mid, d) < b)
             lo = mid + 1;
         else
             hi = mid;
@@ -59,12 +67,13 @@ static const rmr_added *longest_at(const rmr_added_set *set, const char *s, size
     const rmr_added *best = NULL;
     const unsigned b = (unsigned char)s[0];
     uint32_t lo = set->first[b], hi = set->first[b + 1];
+    if (hi > set->n) hi = set->n;
     for (size_t d = 1; lo < hi; d++) { /* items[lo..hi) begin with s[0..d) */
         if (set->items[lo].len == d) best = &set->items[lo++];
         if (d == n) break;
         const unsigned c = (unsigned char)s[d];
-        lo = lower(set->items, lo, hi, d, c);
-        hi = lower(set->items, lo, hi, d, c + 1);
+        lo = lower(set, lo, hi, d, c);
+        hi = lower(set, lo, hi, d, c + 1);
     }
     return best;
 }

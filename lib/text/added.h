@@ -1,4 +1,7 @@
-/* Added tokens found in text: leftmost first, the longest of those that start there. */
+/* Added tokens found in text: leftmost first, the longest of those that start there.
+ *
+ * A set lies in a compiled tokenizer (compiled.c), whose contents nobody has checked: every place
+ * is checked when it is used. A set that is not in order finds too little, never too much. */
 #ifndef RMR_ADDED_H
 #define RMR_ADDED_H
 
@@ -6,21 +9,24 @@
 
 enum { RMR_ADDED_MAX = 512 }; /* bytes of one token: bounds the work per byte of text */
 
+enum { RMR_ADDED_FIRST = 257 };
+
 typedef struct rmr_added {
-    const char *text;
+    uint32_t text; /* offset in the arena */
     uint32_t len, id;
 } rmr_added;
 
 typedef struct rmr_added_set {
-    rmr_added *items; /* sorted by text, which is unique and not empty */
-    uint32_t n;
-    uint32_t first[257]; /* items that begin with byte b: first[b] .. first[b + 1] */
+    const char *arena;
+    uint32_t arena_size, n;
+    const rmr_added *items; /* sorted by text, which is unique and not empty */
+    const uint32_t *first;  /* items that begin with byte b: first[b] .. first[b + 1] */
 } rmr_added_set;
 
-/* Sorts items[0..n) (a block the set takes over) and indexes it. Scratch holds n pointers. */
-remora_status rmr_added_index(rmr_mem *mem, rmr_added *items, uint32_t n, rmr_added_set *out,
-                              remora_error *err);
-void rmr_added_free(rmr_mem *mem, rmr_added_set *set);
+/* Sorts items[0..n), whose texts lie in the arena and are not empty, and fills
+ * first[RMR_ADDED_FIRST]. */
+remora_status rmr_added_index(rmr_mem *mem, const char *arena, rmr_added *items, uint32_t n,
+                              uint32_t *first, remora_error *err);
 
 /* The first added token at or after `from`, *at its place; NULL when there is none. */
 const rmr_added *rmr_added_find(const rmr_added_set *set, const char *s, size_t n, size_t from,

@@ -28,7 +28,8 @@ static void sort_by(const rmr_bpe_merge *merges, int by_left, const uint32_t *in
 }
 
 /* Fill rules and first from the sorted merge numbers, dropping all but the last of equal pairs. */
-static void fill(rmr_bpe *bpe, const rmr_bpe_merge *merges, const uint32_t *order, uint32_t n)
+static void fill(rmr_bpe_tables *bpe, const rmr_bpe_merge *merges, const uint32_t *order,
+                 uint32_t n)
 {
     uint32_t k = 0, left = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -48,7 +49,7 @@ static int same_pair(const rmr_bpe_merge *a, const rmr_bpe_merge *b)
 }
 
 remora_status rmr_bpe_build(rmr_mem *mem, const rmr_bpe_merge *merges, uint32_t n, uint32_t n_ids,
-                            rmr_bpe *out, remora_error *err)
+                            rmr_bpe_tables *out, remora_error *err)
 {
     const size_t order_bytes = (size_t)n * 2 * sizeof(uint32_t);
     remora_status st = REMORA_OK;
@@ -78,7 +79,7 @@ out:
     return st;
 }
 
-void rmr_bpe_free(rmr_mem *mem, rmr_bpe *bpe)
+void rmr_bpe_free(rmr_mem *mem, rmr_bpe_tables *bpe)
 {
     rmr_free(mem, bpe->first, ((size_t)bpe->n_ids + 1) * sizeof *bpe->first);
     rmr_free(mem, bpe->rules, (size_t)bpe->n_rules * sizeof *bpe->rules);
@@ -96,9 +97,11 @@ void rmr_bpe_scratch_free(rmr_mem *mem, rmr_bpe_scratch *s)
 /* The rule for (left, right): its rank and result into the left node. */
 static void look_up(const rmr_bpe *bpe, node *left, uint32_t right)
 {
-    uint32_t lo = bpe->first[left->id], hi = bpe->first[left->id + 1];
-    const uint32_t end = hi;
     left->rank = NONE;
+    if (left->id >= bpe->n_ids) return;
+    uint32_t lo = bpe->first[left->id], hi = bpe->first[left->id + 1];
+    if (hi > bpe->n_rules) hi = bpe->n_rules;
+    const uint32_t end = hi;
     while (lo < hi) {
         const uint32_t mid = lo + (hi - lo) / 2;
         if (bpe->rules[mid].right < right)
@@ -106,7 +109,7 @@ static void look_up(const rmr_bpe *bpe, node *left, uint32_t right)
         else
             hi = mid;
     }
-    if (lo == end || bpe->rules[lo].right != right) return;
+    if (lo >= end || bpe->rules[lo].right != right) return;
     left->rank = bpe->rules[lo].rank;
     left->merged = bpe->rules[lo].merged;
 }
@@ -202,6 +205,15 @@ static size_t merge_long(const rmr_bpe *bpe, node *w, uint64_t *heap, const unsi
     return k;
 }
 
+static remora_status check_ids(const rmr_bpe *bpe, const int32_t *ids, size_t n, remora_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((uint32_t)ids[i] >= bpe->n_ids)
+            RMR_FAIL(err, REMORA_E_FORMAT, "tokenizer: damaged: token %u of %u", (uint32_t)ids[i],
+                     bpe->n_ids);
+    return REMORA_OK;
+}
+
 remora_status rmr_bpe_word(rmr_mem *mem, const rmr_bpe *bpe, rmr_bpe_scratch *scratch,
                            const unsigned char *s, size_t n, int32_t *out, size_t *n_out,
                            remora_error *err)
@@ -210,11 +222,11 @@ remora_status rmr_bpe_word(rmr_mem *mem, const rmr_bpe *bpe, rmr_bpe_scratch *sc
     if (n == 0) return REMORA_OK;
     if (n <= SHORT_WORD) {
         *n_out = merge_short(bpe, s, n, out);
-        return REMORA_OK;
+        return check_ids(bpe, out, *n_out, err);
     }
     if (n >= NONE) RMR_FAIL(err, REMORA_E_ARG, "a word of %zu bytes is too long", n);
     RMR_TRY(rmr_grow(mem, &scratch->nodes, &scratch->n_nodes, n, sizeof *scratch->nodes, err));
     RMR_TRY(rmr_grow(mem, &scratch->heap, &scratch->n_heap, 2 * n, sizeof *scratch->heap, err));
     *n_out = merge_long(bpe, scratch->nodes, scratch->heap, s, (uint32_t)n, out);
-    return REMORA_OK;
+    return check_ids(bpe, out, *n_out, err);
 }

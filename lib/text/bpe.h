@@ -14,13 +14,22 @@ typedef struct rmr_bpe_rule {
 } rmr_bpe_rule;
 
 /* The rules with left token i are rules[first[i]] .. rules[first[i + 1] - 1], by right token: no
- * hashing, so no input can make a lookup slow. */
+ * hashing, so no input can make a lookup slow. The arrays lie in a compiled tokenizer (compiled.c),
+ * whose contents nobody has checked: every number is checked when it is used. */
 typedef struct rmr_bpe {
+    const uint32_t *byte_id; /* [256] */
+    const uint32_t *first;   /* [n_ids + 1] */
+    const rmr_bpe_rule *rules;
+    uint32_t n_ids, n_rules;
+} rmr_bpe;
+
+/* The same while it is built. */
+typedef struct rmr_bpe_tables {
     uint32_t byte_id[256];
     uint32_t *first;
     rmr_bpe_rule *rules;
     uint32_t n_ids, n_rules;
-} rmr_bpe;
+} rmr_bpe_tables;
 
 /* Memory of rmr_bpe_word, kept from word to word. */
 typedef struct rmr_bpe_scratch {
@@ -32,10 +41,11 @@ typedef struct rmr_bpe_scratch {
 /* All ids are below n_ids. Of two merges of the same pair the later one counts. byte_id is the
  * caller's to fill. */
 remora_status rmr_bpe_build(rmr_mem *mem, const rmr_bpe_merge *merges, uint32_t n, uint32_t n_ids,
-                            rmr_bpe *out, remora_error *err);
-void rmr_bpe_free(rmr_mem *mem, rmr_bpe *bpe);
+                            rmr_bpe_tables *out, remora_error *err);
+void rmr_bpe_free(rmr_mem *mem, rmr_bpe_tables *bpe);
 
-/* Tokens of s[0..n) into out, which has room for n; *n_out of them. O(n log n). */
+/* Tokens of s[0..n) into out, which has room for n; *n_out of them, all below n_ids. O(n log n).
+ * E_FORMAT: the tables are damaged. */
 remora_status rmr_bpe_word(rmr_mem *mem, const rmr_bpe *bpe, rmr_bpe_scratch *scratch,
                            const unsigned char *s, size_t n, int32_t *out, size_t *n_out,
                            remora_error *err);

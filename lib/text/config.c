@@ -23,15 +23,16 @@ static remora_status load_file(rmr_mem *mem, rmr_source *src, const char *name, 
     return st;
 }
 
-remora_token rmr_tok_find(const rmr_tokenizer *t, const char *text, size_t n)
+remora_token rmr_tok_find(const rmr_tok_parts *t, const char *text, size_t n)
 {
-    const rmr_added *a = rmr_added_get(&t->raw, text, n);
-    if (a == NULL) a = rmr_added_get(&t->normalized, text, n);
+    const rmr_added_set raw = rmr_tok_set(t, &t->raw), normalized = rmr_tok_set(t, &t->normalized);
+    const rmr_added *a = rmr_added_get(&raw, text, n);
+    if (a == NULL) a = rmr_added_get(&normalized, text, n);
     return a != NULL ? (remora_token)a->id : REMORA_TOKEN_NONE;
 }
 
 /* "bos_token": "text" or {"content": "text"}. */
-static remora_status read_token(rmr_tokenizer *t, const json_t *root, const char *key, int which,
+static remora_status read_token(rmr_tok_parts *t, const json_t *root, const char *key, int which,
                                 remora_error *err)
 {
     const json_t *v = json_object_get(root, key);
@@ -48,7 +49,7 @@ static remora_status read_token(rmr_tokenizer *t, const json_t *root, const char
 }
 
 /* add_bos_token true puts BOS in front, false takes it away, absent leaves the template's word. */
-static remora_status apply_add_bos(rmr_tokenizer *t, const json_t *root, remora_error *err)
+static remora_status apply_add_bos(rmr_tok_parts *t, const json_t *root, remora_error *err)
 {
     const json_t *v = json_object_get(root, "add_bos_token");
     const remora_token bos = t->special[REMORA_SPECIAL_BOS];
@@ -73,7 +74,7 @@ static remora_status apply_add_bos(rmr_tokenizer *t, const json_t *root, remora_
     return REMORA_OK;
 }
 
-static remora_status read_tokenizer_config(rmr_tokenizer *t, const json_t *root, remora_error *err)
+static remora_status read_tokenizer_config(rmr_tok_parts *t, const json_t *root, remora_error *err)
 {
     RMR_TRY(read_token(t, root, "bos_token", REMORA_SPECIAL_BOS, err));
     RMR_TRY(read_token(t, root, "eos_token", REMORA_SPECIAL_EOS, err));
@@ -81,7 +82,7 @@ static remora_status read_tokenizer_config(rmr_tokenizer *t, const json_t *root,
     return apply_add_bos(t, root, err);
 }
 
-static remora_status end_of_turn(rmr_tokenizer *t, const char *file, const json_t *v,
+static remora_status end_of_turn(rmr_tok_parts *t, const char *file, const json_t *v,
                                  remora_error *err)
 {
     const json_int_t id = json_is_integer(v) ? json_integer_value(v) : -1;
@@ -95,7 +96,7 @@ static remora_status end_of_turn(rmr_tokenizer *t, const char *file, const json_
 }
 
 /* "eos_token_id": 1 or [1, 2]. */
-static remora_status read_eos_ids(rmr_tokenizer *t, const char *file, const json_t *root,
+static remora_status read_eos_ids(rmr_tok_parts *t, const char *file, const json_t *root,
                                   remora_error *err)
 {
     const json_t *v = json_object_get(root, "eos_token_id");
@@ -106,7 +107,7 @@ static remora_status read_eos_ids(rmr_tokenizer *t, const char *file, const json
     return REMORA_OK;
 }
 
-static void find_well_known(rmr_tokenizer *t)
+static void find_well_known(rmr_tok_parts *t)
 {
     static const struct {
         int which;
@@ -124,7 +125,7 @@ static void find_well_known(rmr_tokenizer *t)
             t->special[known[i].which] = rmr_tok_find(t, known[i].text, strlen(known[i].text));
 }
 
-remora_status rmr_tok_load_config(rmr_tokenizer *t, rmr_source *src, remora_error *err)
+remora_status rmr_tok_load_config(rmr_tok_parts *t, rmr_source *src, remora_error *err)
 {
     static const char *const eos_files[] = {"generation_config.json", "config.json"};
     json_t *root;

@@ -24,6 +24,9 @@ typedef struct encoder {
 
 static remora_status add(encoder *e, remora_token id)
 {
+    if ((uint32_t)id >= e->t->n_ids)
+        RMR_FAIL(e->err, REMORA_E_FORMAT, "tokenizer: damaged: token %u of %u", (uint32_t)id,
+                 e->t->n_ids);
     RMR_TRY(rmr_grow(e->mem, &e->ids, &e->cap, e->n + 1, sizeof *e->ids, e->err));
     e->ids[e->n++] = id;
     return REMORA_OK;

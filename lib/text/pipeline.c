@@ -14,7 +14,7 @@
 enum { MAX_DEPTH = 4, PATH = 96 };
 
 typedef struct reader {
-    rmr_tokenizer *t;
+    rmr_tok_parts *t;
     remora_error *err;
     int byte_level; /* the part seen ends in bytes: nothing may follow */
 } reader;
@@ -63,12 +63,12 @@ static remora_status normalizer(reader *r, const char *path, const char *type, c
 /* Normalized added tokens are matched as they stand, so they must be normal already. */
 static remora_status check_normal(reader *r)
 {
-    rmr_tokenizer *t = r->t;
+    rmr_tok_parts *t = r->t;
     for (uint32_t i = 0; t->nfc && i < t->normalized.n; i++) {
         const rmr_added *a = &t->normalized.items[i];
         char *normal;
         size_t n;
-        RMR_TRY(rmr_nfc(t->mem, a->text, a->len, &normal, &n, r->err));
+        RMR_TRY(rmr_nfc(t->mem, t->arena + a->text, a->len, &normal, &n, r->err));
         if (normal == NULL) continue;
         rmr_free(t->mem, normal, n);
         RMR_FAIL(r->err, REMORA_E_UNSUPPORTED,
@@ -80,13 +80,15 @@ static remora_status check_normal(reader *r)
 static remora_status add_step(reader *r, const char *path, const char *pattern, size_t n,
                               int literal)
 {
-    char field[PATH + 32];
+    rmr_tok_step *step = &r->t->steps[r->t->n_steps];
     if (r->t->n_steps == RMR_TOK_MAX_STEPS)
         RMR_FAIL(r->err, REMORA_E_UNSUPPORTED, FILE_NAME ": %s: above %d steps", path,
                  RMR_TOK_MAX_STEPS);
-    snprintf(field, sizeof field, FILE_NAME ": %s", path);
-    RMR_TRY(rmr_regex_compile(r->t->mem, field, pattern, n, literal, &r->t->steps[r->t->n_steps],
-                              r->err));
+    snprintf(step->field, sizeof step->field, FILE_NAME ": %s", path);
+    step->pattern = rmr_strndup(r->t->mem, pattern, n);
+    if (step->pattern == NULL) return rmr_error_nomem(r->err, step->field, n);
+    step->n = n;
+    step->literal = literal;
     r->t->n_steps++;
     return REMORA_OK;
 }
@@ -192,7 +194,7 @@ static remora_status need_byte_level(reader *r, const char *path)
     return REMORA_OK;
 }
 
-remora_status rmr_tok_load_pipeline(rmr_tokenizer *t, const json_t *root, remora_error *err)
+remora_status rmr_tok_load_pipeline(rmr_tok_parts *t, const json_t *root, remora_error *err)
 {
     reader r = {.t = t, .err = err};
     RMR_TRY(

@@ -13,6 +13,7 @@ enum {
     RMR_TOK_MAX_STEPS = 32,
     RMR_TOK_MAX_PREFIX = 8,
     RMR_TOK_MAX_IDS = 1 << 24,
+    RMR_TOK_MAX_FIELD = 64,
     RMR_TOK_N_SPECIAL = REMORA_SPECIAL_FIM_END + 1,
     /* Inner flags, beside REMORA_TOKEN_*: */
     RMR_TOK_ADDED = 0x20,   /* one of added_tokens: its bytes are its text */
@@ -21,7 +22,24 @@ enum {
     RMR_TOK_PUBLIC = 0x07,
 };
 
-struct rmr_tokenizer {
+/* A pattern that splits text. */
+typedef struct rmr_tok_step {
+    char field[RMR_TOK_MAX_FIELD]; /* where it came from, for errors */
+    char *pattern;
+    size_t n;
+    int literal;
+} rmr_tok_step;
+
+/* Added tokens, their texts in the arena. */
+typedef struct rmr_tok_added {
+    rmr_added *items;
+    uint32_t n;
+    uint32_t first[RMR_ADDED_FIRST];
+} rmr_tok_added;
+
+/* What a source of a tokenizer says, in tables of their own: rmr_tok_compile makes one block of
+ * them. */
+typedef struct rmr_tok_parts {
     rmr_mem *mem;
     uint32_t n_vocab; /* ids are below this */
     uint32_t n_ids;   /* the highest id in use + 1 */
@@ -29,28 +47,59 @@ struct rmr_tokenizer {
     uint32_t *offset;
     uint32_t arena_size;
     uint8_t *flags;
-    rmr_bpe bpe;
-    rmr_added_set raw;        /* added tokens looked for in the text as given */
-    rmr_added_set normalized; /* ... and in what the normalizer makes of the rest */
-    rmr_added_set words;      /* ignore_merges: the vocabulary, else empty */
+    rmr_bpe_tables bpe;
+    rmr_tok_added raw;        /* added tokens looked for in the text as given */
+    rmr_tok_added normalized; /* ... and in what the normalizer makes of the rest */
+    rmr_tok_added words;      /* ignore_merges: the vocabulary, else empty */
     int nfc;
-    rmr_regex *steps[RMR_TOK_MAX_STEPS]; /* each splits the pieces of the one before */
+    rmr_tok_step steps[RMR_TOK_MAX_STEPS]; /* each splits the pieces of the one before */
     size_t n_steps;
     remora_token prefix[RMR_TOK_MAX_PREFIX]; /* what REMORA_TEXT_BOS puts in front */
     size_t n_prefix;
     remora_token special[RMR_TOK_N_SPECIAL]; /* by REMORA_SPECIAL_* */
+} rmr_tok_parts;
+
+/* The tables lie in the blob. */
+struct rmr_tokenizer {
+    rmr_mem *mem;
+    const unsigned char *blob;
+    size_t blob_size;
+    int owned;
+    uint32_t n_vocab, n_ids, arena_size;
+    const char *arena;
+    const uint32_t *offset; /* [n_ids + 1] */
+    const uint8_t *flags;   /* [n_ids] */
+    rmr_bpe bpe;
+    rmr_added_set raw, normalized, words;
+    int nfc;
+    rmr_regex *steps[RMR_TOK_MAX_STEPS];
+    size_t n_steps;
+    remora_token prefix[RMR_TOK_MAX_PREFIX];
+    size_t n_prefix;
+    remora_token special[RMR_TOK_N_SPECIAL];
 };
 
+/* No tables yet; special all NONE. */
+void rmr_tok_begin(rmr_tok_parts *t, rmr_mem *mem, uint32_t n_vocab);
+void rmr_tok_drop(rmr_tok_parts *t);
+
+/* A tokenizer of the parts, which stay the caller's. E_UNSUPPORTED: a pattern we do not do, or
+ * tables above 4 GiB. */
+remora_status rmr_tok_compile(const rmr_tok_parts *t, rmr_tokenizer **out, remora_error *err);
+
+/* An added-token set over the parts' own tables. */
+rmr_added_set rmr_tok_set(const rmr_tok_parts *t, const rmr_tok_added *a);
+
 /* model and added_tokens of tokenizer.json: everything but steps, prefix and special. */
-remora_status rmr_tok_load_vocab(rmr_tokenizer *t, const json_t *root, remora_error *err);
+remora_status rmr_tok_load_vocab(rmr_tok_parts *t, const json_t *root, remora_error *err);
 
 /* normalizer, pre_tokenizer, decoder and post_processor. */
-remora_status rmr_tok_load_pipeline(rmr_tokenizer *t, const json_t *root, remora_error *err);
+remora_status rmr_tok_load_pipeline(rmr_tok_parts *t, const json_t *root, remora_error *err);
 
 /* tokenizer_config.json, generation_config.json and config.json; then the well-known tokens. */
-remora_status rmr_tok_load_config(rmr_tokenizer *t, rmr_source *src, remora_error *err);
+remora_status rmr_tok_load_config(rmr_tok_parts *t, rmr_source *src, remora_error *err);
 
 /* The id of a token by its text, or REMORA_TOKEN_NONE. Added tokens only. */
-remora_token rmr_tok_find(const rmr_tokenizer *t, const char *text, size_t n);
+remora_token rmr_tok_find(const rmr_tok_parts *t, const char *text, size_t n);
 
 #endif

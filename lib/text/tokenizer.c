@@ -27,7 +27,7 @@ static remora_status check_values(const char *data, uint64_t size, uint32_t n_vo
     return REMORA_OK;
 }
 
-static remora_status load(rmr_tokenizer *t, rmr_source *src, remora_error *err)
+static remora_status load(rmr_tok_parts *t, rmr_source *src, remora_error *err)
 {
     char *data = NULL;
     uint64_t size = 0;
@@ -46,36 +46,16 @@ static remora_status load(rmr_tokenizer *t, rmr_source *src, remora_error *err)
 remora_status rmr_tokenizer_open(rmr_mem *mem, rmr_source *src, uint32_t n_vocab,
                                  rmr_tokenizer **out, remora_error *err)
 {
+    rmr_tok_parts t;
     *out = NULL;
     if (n_vocab > RMR_TOK_MAX_IDS)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "a vocabulary of %u tokens, the limit is %d", n_vocab,
                  RMR_TOK_MAX_IDS);
-    rmr_tokenizer *t = rmr_calloc(mem, 1, sizeof *t);
-    if (t == NULL) return rmr_error_nomem(err, "tokenizer", sizeof *t);
-    t->mem = mem;
-    t->n_vocab = n_vocab;
-    for (int i = 0; i < RMR_TOK_N_SPECIAL; i++) t->special[i] = REMORA_TOKEN_NONE;
-    const remora_status st = load(t, src, err);
-    if (st >= 0)
-        *out = t;
-    else
-        rmr_tokenizer_free(t);
+    rmr_tok_begin(&t, mem, n_vocab);
+    remora_status st = load(&t, src, err);
+    if (st >= 0) st = rmr_tok_compile(&t, out, err);
+    rmr_tok_drop(&t);
     return st;
-}
-
-void rmr_tokenizer_free(rmr_tokenizer *t)
-{
-    if (t == NULL) return;
-    rmr_mem *mem = t->mem;
-    for (size_t i = 0; i < t->n_steps; i++) rmr_regex_free(t->steps[i]);
-    rmr_added_free(mem, &t->words);
-    rmr_added_free(mem, &t->normalized);
-    rmr_added_free(mem, &t->raw);
-    rmr_bpe_free(mem, &t->bpe);
-    rmr_free(mem, t->flags, t->n_ids);
-    rmr_free(mem, t->offset, ((size_t)t->n_ids + 1) * sizeof *t->offset);
-    rmr_free(mem, t->arena, t->arena_size);
-    rmr_free(mem, t, sizeof *t);
 }
 
 remora_status rmr_tokenizer_bytes(const rmr_tokenizer *t, remora_token id, const char **bytes,
@@ -85,8 +65,10 @@ remora_status rmr_tokenizer_bytes(const rmr_tokenizer *t, remora_token id, const
     *n = 0;
     if (id < 0 || (uint32_t)id >= t->n_vocab) return REMORA_E_ARG;
     if ((uint32_t)id >= t->n_ids) return REMORA_OK;
-    *bytes = t->arena + t->offset[id];
-    *n = t->offset[id + 1] - t->offset[id];
+    const uint32_t from = t->offset[id], to = t->offset[id + 1];
+    if (from > to || to > t->arena_size) return REMORA_OK; /* damaged */
+    *bytes = t->arena + from;
+    *n = to - from;
     return REMORA_OK;
 }
 

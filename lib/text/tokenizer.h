@@ -21,6 +21,18 @@ remora_status rmr_tokenizer_open(rmr_mem *mem, rmr_source *src, uint32_t n_vocab
                                  rmr_tokenizer **out, remora_error *err);
 void rmr_tokenizer_free(rmr_tokenizer *t);
 
+/* The tokenizer as one block without pointers, the same on every machine, which opens without work
+ * that grows with the vocabulary (docs/pack.md has the layout). Valid as long as t. */
+const void *rmr_tokenizer_compiled(const rmr_tokenizer *t, size_t *n);
+
+/* Open such a block where it lies, borrowed; or `owned`: a block of n bytes from mem that this call
+ * takes over, also when it fails. Borrowed blocks that are not aligned to 4 bytes are copied.
+ * E_FORMAT: the block is not one, is cut off, or has ids above n_vocab; E_UNSUPPORTED: a newer
+ * version, or a pattern we do not do. Tables are checked as they are used: damaged ones give wrong
+ * tokens or, from encode, E_FORMAT. */
+remora_status rmr_tokenizer_open_compiled(rmr_mem *mem, const void *blob, size_t n, int owned,
+                                          uint32_t n_vocab, rmr_tokenizer **out, remora_error *err);
+
 /* Text to ids. Two-call convention: *n is always the count; with cap too small E_BUFFER and out
  * untouched. Any bytes are legal, NUL and invalid UTF-8 included, and come back byte for byte
  * (under an NFC normalizer: their normal form; invalid bytes stay). At most 2^31 - 1 bytes.

@@ -19,7 +19,7 @@ typedef struct entry { /* of added_tokens */
 } entry;
 
 typedef struct loader {
-    rmr_tokenizer *t;
+    rmr_tok_parts *t;
     const json_t *model, *vocab;
     entry *added;
     size_t n_added;
@@ -152,7 +152,7 @@ static remora_status count_ids(loader *l)
     }
     for (size_t i = 0; i < l->n_added; i++)
         if (l->added[i].id >= top) top = l->added[i].id + 1;
-    rmr_tokenizer *t = l->t;
+    rmr_tok_parts *t = l->t;
     t->n_ids = top;
     t->offset = rmr_calloc(t->mem, (size_t)top + 1, sizeof *t->offset);
     t->flags = rmr_calloc(t->mem, top, 1);
@@ -164,7 +164,7 @@ static remora_status count_ids(loader *l)
 /* Lengths into offset[id + 1], flags, and a check that no id means two things. */
 static remora_status measure(loader *l)
 {
-    rmr_tokenizer *t = l->t;
+    rmr_tok_parts *t = l->t;
     const char *token;
     json_t *v;
     for (size_t i = 0; i < l->n_added; i++) {
@@ -216,7 +216,7 @@ static int is_partial(const char *s, size_t n)
 
 static remora_status fill(loader *l)
 {
-    rmr_tokenizer *t = l->t;
+    rmr_tok_parts *t = l->t;
     const char *token;
     json_t *v;
     t->arena = rmr_alloc(t->mem, t->arena_size);
@@ -329,55 +329,55 @@ static remora_status read_bytes(loader *l)
 }
 
 /* The added tokens with `normalized` as asked, as a set. */
-static remora_status index_added(loader *l, int normalized, rmr_added_set *out)
+static remora_status index_added(loader *l, int normalized, rmr_tok_added *out)
 {
-    rmr_tokenizer *t = l->t;
+    rmr_tok_parts *t = l->t;
     uint32_t n = 0, k = 0;
     for (size_t i = 0; i < l->n_added; i++) n += l->added[i].normalized == normalized;
     if (n == 0) return REMORA_OK;
     rmr_added *items = rmr_calloc(t->mem, n, sizeof *items);
     if (items == NULL) return rmr_error_nomem(l->err, "added tokens", n * sizeof *items);
+    out->items = items;
+    out->n = n;
     for (size_t i = 0; i < l->n_added; i++) {
         const entry *e = &l->added[i];
         if (e->normalized != normalized) continue;
-        items[k++] = (rmr_added){t->arena + t->offset[e->id], (uint32_t)e->len, e->id};
+        items[k++] = (rmr_added){t->offset[e->id], (uint32_t)e->len, e->id};
     }
-    RMR_TRY(rmr_added_index(t->mem, items, n, out, l->err));
+    RMR_TRY(rmr_added_index(t->mem, t->arena, items, n, out->first, l->err));
     for (uint32_t i = 0; i + 1 < n; i++)
         if (items[i].len == items[i + 1].len &&
-            memcmp(items[i].text, items[i + 1].text, items[i].len) == 0)
+            memcmp(t->arena + items[i].text, t->arena + items[i + 1].text, items[i].len) == 0)
             RMR_FAIL(l->err, REMORA_E_FORMAT,
                      FILE_NAME ": added_tokens: ids %u and %u have the same content", items[i].id,
                      items[i + 1].id);
     return REMORA_OK;
 }
 
+static int is_word(const rmr_tok_parts *t, uint32_t id)
+{
+    return t->offset[id + 1] > t->offset[id] &&
+           (t->flags[id] & (RMR_TOK_ADDED | RMR_TOK_LITERAL)) == 0;
+}
+
 /* ignore_merges: words that are a token as they stand. Added tokens are not words: plain text must
  * never become one. */
 static remora_status index_words(loader *l)
 {
-    rmr_tokenizer *t = l->t;
+    rmr_tok_parts *t = l->t;
     int on;
     uint32_t n = 0, k = 0;
     RMR_TRY(rmr_json_bool(FILE_NAME, l->model, "ignore_merges", 0, &on, l->err));
     if (!on) return REMORA_OK;
-    for (int pass = 0; pass < 2; pass++) {
-        rmr_added *items = NULL;
-        if (pass == 1) {
-            items = rmr_calloc(t->mem, n, sizeof *items);
-            if (items == NULL) return rmr_error_nomem(l->err, "words", (uint64_t)n * sizeof *items);
-        }
-        for (uint32_t i = 0; i < t->n_ids; i++) {
-            const uint32_t len = t->offset[i + 1] - t->offset[i];
-            if (len == 0 || (t->flags[i] & (RMR_TOK_ADDED | RMR_TOK_LITERAL))) continue;
-            if (pass == 0)
-                n++;
-            else
-                items[k++] = (rmr_added){t->arena + t->offset[i], len, i};
-        }
-        if (pass == 1) RMR_TRY(rmr_added_index(t->mem, items, n, &t->words, l->err));
-    }
-    return REMORA_OK;
+    for (uint32_t i = 0; i < t->n_ids; i++) n += is_word(t, i);
+    t->words.items = rmr_calloc(t->mem, n, sizeof *t->words.items);
+    if (t->words.items == NULL)
+        return rmr_error_nomem(l->err, "words", (uint64_t)n * sizeof *t->words.items);
+    t->words.n = n;
+    for (uint32_t i = 0; i < t->n_ids; i++)
+        if (is_word(t, i))
+            t->words.items[k++] = (rmr_added){t->offset[i], t->offset[i + 1] - t->offset[i], i};
+    return rmr_added_index(t->mem, t->arena, t->words.items, n, t->words.first, l->err);
 }
 
 static remora_status load(loader *l, const json_t *root)
@@ -394,7 +394,7 @@ static remora_status load(loader *l, const json_t *root)
     return index_words(l);
 }
 
-remora_status rmr_tok_load_vocab(rmr_tokenizer *t, const json_t *root, remora_error *err)
+remora_status rmr_tok_load_vocab(rmr_tok_parts *t, const json_t *root, remora_error *err)
 {
     loader l = {.t = t, .err = err};
     const remora_status st = load(&l, root);
