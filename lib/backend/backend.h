@@ -39,7 +39,8 @@ enum {
                              (docs/numerics.md) */
 };
 
-/* A page: for each layer RMR_PAGE_TOKENS rows of [normalised latent | rotated rope key]. */
+/* A page: for each layer RMR_PAGE_TOKENS rows, [normalised latent | rotated rope key] or [rotated
+ * keys of all heads | values of all heads]. */
 static inline uint64_t rmr_page_bytes(uint32_t n_layers, uint32_t row_width, rmr_elem elem)
 {
     return (uint64_t)n_layers * RMR_PAGE_TOKENS * row_width * rmr_elem_size(elem);
@@ -107,18 +108,21 @@ typedef struct rmr_view {
 } rmr_view;
 
 typedef enum rmr_op_kind {
-    RMR_OP_EMBED,         /* out = table w [token] */
-    RMR_OP_ROPE_TABLE,    /* out = cos, sin of pos * w[pair], times `amp` */
-    RMR_OP_NORM,          /* out = RMSNorm(in, n; w, eps) */
-    RMR_OP_LINEAR,        /* out = w in, or out += w in (add) */
-    RMR_OP_SWIGLU,        /* out = silu(w in) * (w2 in) */
-    RMR_OP_ROPE,          /* rotate the rope part of every head of in, in place; in2 = rope table */
-    RMR_OP_CACHE_WRITE,   /* in = [latent | rope key]: norm by w, rotate (in2), store at pos */
-    RMR_OP_ABSORB,        /* absorbed rows: out[h] = [w[h] q_nope | q_rope] */
-    RMR_OP_ATTEND_LATENT, /* absorbed rows: out[h] = softmax(in[h] . cache) latent */
-    RMR_OP_UNABSORB,      /* absorbed rows: out[h] = w[h] in[h] */
+    RMR_OP_EMBED,       /* out = table w [token] */
+    RMR_OP_ROPE_TABLE,  /* out = cos, sin of pos * w[pair], times `amp` */
+    RMR_OP_NORM,        /* out = RMSNorm(in, n; w, eps), of each of `parts` parts of n */
+    RMR_OP_LINEAR,      /* out = w in (+ bias), or out += that (add) */
+    RMR_OP_SWIGLU,      /* out = silu(w in) * (w2 in) */
+    RMR_OP_ROPE,        /* rotate the rotary part of every head of in, in place; in2 = rope table */
+    RMR_OP_CACHE_WRITE, /* in = [latent | rope key]: norm by w, rotate (in2), store at pos. With
+                           gqa: store in = [keys | values] as it is */
+    RMR_OP_ABSORB,      /* absorbed rows: out[h] = [w[h] q_nope | q_rope] */
+    RMR_OP_ATTEND_LATENT,   /* absorbed rows: out[h] = softmax(in[h] . cache) latent */
+    RMR_OP_UNABSORB,        /* absorbed rows: out[h] = w[h] in[h] */
     RMR_OP_ATTEND_EXPANDED, /* expanded rows: keys w[h] and values w2[h] rebuilt from the cache,
                                out[h] */
+    RMR_OP_ATTEND_GROUPED,  /* all rows: out[h] = softmax(in[h] . keys) values, of the kv head that
+                               the group of h shares */
     RMR_OP_GATE,    /* in = router logits: out = expert ids, out2 = weights; w = bias or NULL; with
                        count_routing the chosen experts are counted in in2 */
     RMR_OP_EXPERTS, /* out += routed experts (in2 = ids, in3 = weights) and shared experts of in */
@@ -140,6 +144,24 @@ typedef struct rmr_mla {
     float scale; /* softmax scale, yarn's included */
 } rmr_mla;
 
+/* Grouped-query attention (facts section 11): query head h reads kv head h / (heads / kv_heads). */
+typedef struct rmr_gqa {
+    uint32_t heads, kv_heads, head_dim;
+    float scale; /* softmax scale */
+} rmr_gqa;
+
+typedef enum rmr_rope_pairs {
+    RMR_ROPE_INTERLEAVED, /* (x[2i], x[2i+1]) */
+    RMR_ROPE_HALVES       /* (x[i], x[i + width/2]) */
+} rmr_rope_pairs;
+
+/* The rotary parts of a row: `width` numbers from `first` of each of `heads` heads, `stride` apart.
+ */
+typedef struct rmr_rotary {
+    uint32_t heads, stride, first, width;
+    rmr_rope_pairs pairs;
+} rmr_rotary;
+
 typedef enum rmr_gate_kind {
     RMR_GATE_SOFTMAX,       /* V2-Lite: softmax, greedy */
     RMR_GATE_SOFTMAX_GROUP, /* V2: softmax, group_limited_greedy (group score = max) */
@@ -159,14 +181,18 @@ typedef struct rmr_op {
     rmr_op_kind kind;
     rmr_row_set rows;
     uint32_t layer;
-    uint32_t n; /* input width */
+    uint32_t n;     /* input width */
+    uint32_t parts; /* NORM: 0 is one */
     int add;
     float eps, amp;
     rmr_view in, in2, in3, out, out2;
     const rmr_weight *w, *w2, *w3;  /* EXPERTS: gate, up, down */
+    const rmr_weight *bias;         /* LINEAR; NULL: none */
     const rmr_weight *s1, *s2, *s3; /* EXPERTS: shared gate, up, down (NULL: none) */
     const rmr_mla *mla;
+    const rmr_gqa *gqa;
     const rmr_moe *moe;
+    rmr_rotary rotary;  /* ROPE */
     rmr_buffer *counts; /* COUNTS_ADD: u64 for each value of in */
 } rmr_op;
 
@@ -182,6 +208,7 @@ typedef struct rmr_step_desc {
     const rmr_slot *slots;
     uint32_t n_slots;
     uint32_t max_rows, max_pages, max_out; /* runs and wanted rows: at most max_rows */
+    uint32_t kv_width;                     /* numbers of a cache row */
 } rmr_step_desc;
 
 /* What is submitted at once: operations [first, first + n), their RMR_ROWS_OUT ones over the wanted

@@ -22,7 +22,8 @@ static rmr_step_desc describe(const rmr_exec *x, uint32_t max_rows, uint32_t max
                            .n_slots = RMR_SLOT_COUNT,
                            .max_rows = max_rows,
                            .max_pages = max_pages,
-                           .max_out = RMR_HEAD_ROWS};
+                           .max_out = RMR_HEAD_ROWS,
+                           .kv_width = rmr_shape_kv_width(&x->m->shape)};
 }
 
 /* ---- contexts ---- */

@@ -31,12 +31,17 @@ static void linear(rmr_list *l, rmr_slot_id in, rmr_slot_id out, const rmr_weigh
                .kind = RMR_OP_LINEAR, .in = at(in), .out = at(out), .w = w, .n = n, .add = add_to});
 }
 
-static void attention(rmr_list *l, const remora_model *m, uint32_t layer)
+static void rotate(rmr_list *l, rmr_slot_id slot, rmr_rotary rotary)
+{
+    add(l,
+        (rmr_op){.kind = RMR_OP_ROPE, .in = at(slot), .in2 = at(RMR_SLOT_ROPE), .rotary = rotary});
+}
+
+static void latent_attention(rmr_list *l, const remora_model *m, uint32_t layer)
 {
     const rmr_shape *s = &m->shape;
     const rmr_layer *w = &m->layers[layer];
     const rmr_mla *a = &s->mla;
-    norm(l, RMR_SLOT_X, RMR_SLOT_H, w->attn_norm, s->n_hidden, s->eps, RMR_ROWS_ALL);
     if (s->q_rank > 0) {
         linear(l, RMR_SLOT_H, RMR_SLOT_QA, w->q_a, s->n_hidden, 0);
         norm(l, RMR_SLOT_QA, RMR_SLOT_QA, w->q_a_norm, s->q_rank, RMR_INNER_EPS, RMR_ROWS_ALL);
@@ -45,11 +50,12 @@ static void attention(rmr_list *l, const remora_model *m, uint32_t layer)
         linear(l, RMR_SLOT_H, RMR_SLOT_Q, w->q, s->n_hidden, 0);
     }
     linear(l, RMR_SLOT_H, RMR_SLOT_KV, w->kv_a, s->n_hidden, 0);
-    add(l, (rmr_op){.kind = RMR_OP_ROPE,
-                    .layer = layer,
-                    .in = at(RMR_SLOT_Q),
-                    .in2 = at(RMR_SLOT_ROPE),
-                    .mla = a});
+    rotate(l, RMR_SLOT_Q,
+           (rmr_rotary){.heads = a->heads,
+                        .stride = a->nope + a->rope,
+                        .first = a->nope,
+                        .width = a->rope,
+                        .pairs = RMR_ROPE_INTERLEAVED});
     add(l, (rmr_op){.kind = RMR_OP_CACHE_WRITE,
                     .layer = layer,
                     .in = at(RMR_SLOT_KV),
@@ -82,6 +88,61 @@ static void attention(rmr_list *l, const remora_model *m, uint32_t layer)
                     .w2 = w->value_up,
                     .mla = a});
     linear(l, RMR_SLOT_O, RMR_SLOT_X, w->out, a->heads * a->v, 1);
+}
+
+/* A projection with its bias, and for queries and keys of Qwen3 the norm over each head. */
+static void heads_of(rmr_list *l, const remora_model *m, rmr_view out, const rmr_weight *w,
+                     const rmr_weight *bias, const rmr_weight *head_norm, uint32_t heads)
+{
+    const rmr_shape *s = &m->shape;
+    add(l, (rmr_op){.kind = RMR_OP_LINEAR,
+                    .in = at(RMR_SLOT_H),
+                    .out = out,
+                    .w = w,
+                    .bias = bias,
+                    .n = s->n_hidden});
+    if (head_norm != NULL)
+        add(l, (rmr_op){.kind = RMR_OP_NORM,
+                        .in = out,
+                        .out = out,
+                        .w = head_norm,
+                        .n = s->gqa.head_dim,
+                        .parts = heads,
+                        .eps = s->eps});
+}
+
+static void grouped_attention(rmr_list *l, const remora_model *m, uint32_t layer)
+{
+    const rmr_shape *s = &m->shape;
+    const rmr_layer *w = &m->layers[layer];
+    const rmr_gqa *a = &s->gqa;
+    const uint32_t kv = a->kv_heads * a->head_dim;
+    rmr_rotary rotary = {.stride = a->head_dim, .width = a->head_dim, .pairs = s->rope_pairs};
+    heads_of(l, m, at(RMR_SLOT_Q), w->q, w->q_bias, w->q_norm, a->heads);
+    heads_of(l, m, at(RMR_SLOT_KV), w->k, w->k_bias, w->k_norm, a->kv_heads);
+    heads_of(l, m, (rmr_view){RMR_SLOT_KV, kv}, w->v, w->v_bias, NULL, 0);
+    rotary.heads = a->heads;
+    rotate(l, RMR_SLOT_Q, rotary);
+    rotary.heads = a->kv_heads;
+    rotate(l, RMR_SLOT_KV, rotary);
+    add(l, (rmr_op){.kind = RMR_OP_CACHE_WRITE, .layer = layer, .in = at(RMR_SLOT_KV), .gqa = a});
+    add(l, (rmr_op){.kind = RMR_OP_ATTEND_GROUPED,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_Q),
+                    .out = at(RMR_SLOT_O),
+                    .gqa = a});
+    linear(l, RMR_SLOT_O, RMR_SLOT_X, w->out, a->heads * a->head_dim, 1);
+    l->ops[l->n_ops - 1].bias = w->out_bias;
+}
+
+static void attention(rmr_list *l, const remora_model *m, uint32_t layer)
+{
+    const rmr_shape *s = &m->shape;
+    norm(l, RMR_SLOT_X, RMR_SLOT_H, m->layers[layer].attn_norm, s->n_hidden, s->eps, RMR_ROWS_ALL);
+    if (s->attention == RMR_ATTENTION_GQA)
+        grouped_attention(l, m, layer);
+    else
+        latent_attention(l, m, layer);
 }
 
 static void feed_forward(rmr_list *l, const remora_model *m, uint32_t layer)
@@ -143,16 +204,24 @@ static void head(rmr_list *l, const remora_model *m)
 
 static void slots(rmr_list *l, const rmr_shape *s)
 {
-    const rmr_mla *a = &s->mla;
-    const uint32_t width[RMR_SLOT_COUNT] = {
-        [RMR_SLOT_X] = s->n_hidden,        [RMR_SLOT_H] = s->n_hidden,
-        [RMR_SLOT_QA] = s->q_rank,         [RMR_SLOT_Q] = a->heads * (a->nope + a->rope),
-        [RMR_SLOT_KV] = a->rank + a->rope, [RMR_SLOT_QL] = a->heads * (a->rank + a->rope),
-        [RMR_SLOT_Z] = a->heads * a->rank, [RMR_SLOT_O] = a->heads * a->v,
-        [RMR_SLOT_FF] = s->inner,          [RMR_SLOT_ROUTER] = s->moe.n_experts,
-        [RMR_SLOT_IDS] = s->moe.n_used,    [RMR_SLOT_WEIGHTS] = s->moe.n_used,
-        [RMR_SLOT_ROPE] = a->rope,         [RMR_SLOT_OUT] = s->n_hidden,
-        [RMR_SLOT_LOGITS] = s->n_vocab,    [RMR_SLOT_COUNTS] = s->n_layers * s->moe.n_experts};
+    const rmr_mla *a = &s->mla; /* all zero where attention is grouped, and the other way round */
+    const uint32_t grouped = s->gqa.heads * s->gqa.head_dim;
+    const uint32_t width[RMR_SLOT_COUNT] = {[RMR_SLOT_X] = s->n_hidden,
+                                            [RMR_SLOT_H] = s->n_hidden,
+                                            [RMR_SLOT_QA] = s->q_rank,
+                                            [RMR_SLOT_Q] = a->heads * (a->nope + a->rope) + grouped,
+                                            [RMR_SLOT_KV] = rmr_shape_kv_width(s),
+                                            [RMR_SLOT_QL] = a->heads * (a->rank + a->rope),
+                                            [RMR_SLOT_Z] = a->heads * a->rank,
+                                            [RMR_SLOT_O] = a->heads * a->v + grouped,
+                                            [RMR_SLOT_FF] = s->inner,
+                                            [RMR_SLOT_ROUTER] = s->moe.n_experts,
+                                            [RMR_SLOT_IDS] = s->moe.n_used,
+                                            [RMR_SLOT_WEIGHTS] = s->moe.n_used,
+                                            [RMR_SLOT_ROPE] = rmr_shape_rope(s),
+                                            [RMR_SLOT_OUT] = s->n_hidden,
+                                            [RMR_SLOT_LOGITS] = s->n_vocab,
+                                            [RMR_SLOT_COUNTS] = s->n_layers * s->moe.n_experts};
     for (int i = 0; i < RMR_SLOT_COUNT; i++) l->slots[i] = (rmr_slot){width[i], RMR_ROWS_ALL};
     l->slots[RMR_SLOT_OUT].rows = l->slots[RMR_SLOT_LOGITS].rows = RMR_ROWS_OUT;
     l->slots[RMR_SLOT_COUNTS].rows = RMR_ROWS_ONE;

@@ -9,11 +9,11 @@ typedef enum rmr_slot_id {
     RMR_SLOT_X,      /* residual stream [hidden] */
     RMR_SLOT_H,      /* normed input of a sub-layer [hidden] */
     RMR_SLOT_QA,     /* low-rank query [q_rank] */
-    RMR_SLOT_Q,      /* queries [heads][nope + rope] */
-    RMR_SLOT_KV,     /* [latent | rope key] */
+    RMR_SLOT_Q,      /* queries [heads][nope + rope], or [heads][head_dim] */
+    RMR_SLOT_KV,     /* [latent | rope key], or [keys of all heads | values of all heads] */
     RMR_SLOT_QL,     /* absorbed queries [heads][rank + rope] */
     RMR_SLOT_Z,      /* attention over latents [heads][rank] */
-    RMR_SLOT_O,      /* attention output [heads][v] */
+    RMR_SLOT_O,      /* attention output [heads][v], or [heads][head_dim] */
     RMR_SLOT_FF,     /* dense SwiGLU [inner] */
     RMR_SLOT_ROUTER, /* router logits [experts] */
     RMR_SLOT_IDS,    /* chosen experts [used] */

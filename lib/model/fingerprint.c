@@ -35,7 +35,14 @@ static void add_shape(rmr_sha256 *h, const rmr_shape *s)
     add_f32(h, s->rope_amp);
     add_f32(h, a->scale);
     add_f32(h, m->scale);
-    for (uint32_t i = 0; i < a->rope / 2; i++) add_f32(h, s->inv_freq[i]);
+    if (s->attention == RMR_ATTENTION_GQA) {
+        const rmr_gqa *g = &s->gqa;
+        const uint64_t more[] = {g->heads,    g->kv_heads, g->head_dim, s->rope_pairs,
+                                 s->qkv_bias, s->out_bias, s->head_norm};
+        for (size_t i = 0; i < sizeof more / sizeof more[0]; i++) add_u64(h, more[i]);
+        add_f32(h, g->scale);
+    }
+    for (uint32_t i = 0; i < rmr_shape_rope(s) / 2; i++) add_f32(h, s->inv_freq[i]);
 }
 
 static remora_status add_samples(rmr_sha256 *h, const rmr_tensor *t, remora_error *err)

@@ -63,7 +63,7 @@ static remora_status cancelled(const opening *o)
 static remora_status make_constants(opening *o)
 {
     remora_model *m = o->m;
-    const rmr_weight_desc d = {RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, m->shape.mla.rope / 2};
+    const rmr_weight_desc d = {RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, rmr_shape_rope(&m->shape) / 2};
     RMR_TRY(m->be->ops->weight_create(m->be, &d, &m->inv_freq, o->err));
     RMR_TRY(m->be->ops->weight_upload(m->be, m->inv_freq, 0, 0, 1, m->shape.inv_freq, o->err));
     const uint64_t counters =
@@ -163,10 +163,11 @@ void rmr_model_ref(remora_model *m)
 
 static void free_layer(rmr_backend *be, rmr_layer *l)
 {
-    rmr_weight *const all[] = {l->attn_norm, l->q_a,    l->q_a_norm, l->q,          l->kv_a,
-                               l->kv_norm,   l->absorb, l->key_up,   l->value_up,   l->out,
-                               l->ffn_norm,  l->gate,   l->up,       l->down,       l->s_gate,
-                               l->s_up,      l->s_down, l->router,   l->router_bias};
+    rmr_weight *const all[] = {
+        l->attn_norm, l->q_a,      l->q_a_norm, l->q,        l->kv_a,        l->kv_norm, l->absorb,
+        l->key_up,    l->value_up, l->out,      l->ffn_norm, l->gate,        l->up,      l->down,
+        l->s_gate,    l->s_up,     l->s_down,   l->router,   l->router_bias, l->k,       l->v,
+        l->q_bias,    l->k_bias,   l->v_bias,   l->out_bias, l->q_norm,      l->k_norm};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) be->ops->weight_free(be, all[i]);
 }
 

@@ -18,6 +18,9 @@ typedef struct rmr_layer {
     rmr_weight *absorb;   /* heads x [rank, nope]: W_UK transposed */
     rmr_weight *key_up;   /* heads x [nope, rank]: W_UK */
     rmr_weight *value_up; /* heads x [v, rank]: W_UV */
+    rmr_weight *k, *v;    /* grouped attention, with q */
+    rmr_weight *q_bias, *k_bias, *v_bias, *out_bias;
+    rmr_weight *q_norm, *k_norm; /* over each head */
     rmr_weight *out;
     rmr_weight *ffn_norm;
     rmr_weight *gate, *up, *down;       /* dense SwiGLU, or the routed experts stacked */

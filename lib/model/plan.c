@@ -1,4 +1,5 @@
-/* Tensor names of the V2/V3 line (facts section 2.1) bound to weights. */
+/* Tensor names of the V2/V3 line (facts section 2.1) and of dense models with grouped attention
+ * (section 11.1) bound to weights. */
 #include "plan.h"
 
 #include <stdio.h>
@@ -139,12 +140,11 @@ static remora_status kv_views(planner *p, rmr_layer *l)
     return add_item(p, &it);
 }
 
-static remora_status attention(planner *p, rmr_layer *l)
+static remora_status latent_attention(planner *p, rmr_layer *l)
 {
     const rmr_shape *s = &p->m->shape;
     const rmr_mla *a = &s->mla;
     const uint64_t q_rows = (uint64_t)a->heads * (a->nope + a->rope);
-    RMR_TRY(vector(p, &l->attn_norm, "input_layernorm.weight", s->n_hidden));
     if (s->q_rank > 0) {
         RMR_TRY(matrix(p, &l->q_a, "self_attn.q_a_proj.weight", s->q_rank, s->n_hidden));
         RMR_TRY(vector(p, &l->q_a_norm, "self_attn.q_a_layernorm.weight", s->q_rank));
@@ -156,7 +156,36 @@ static remora_status attention(planner *p, rmr_layer *l)
         matrix(p, &l->kv_a, "self_attn.kv_a_proj_with_mqa.weight", a->rank + a->rope, s->n_hidden));
     RMR_TRY(vector(p, &l->kv_norm, "self_attn.kv_a_layernorm.weight", a->rank));
     RMR_TRY(kv_views(p, l));
-    RMR_TRY(matrix(p, &l->out, "self_attn.o_proj.weight", s->n_hidden, (uint64_t)a->heads * a->v));
+    return matrix(p, &l->out, "self_attn.o_proj.weight", s->n_hidden, (uint64_t)a->heads * a->v);
+}
+
+/* Grouped attention (facts section 11.1). */
+static remora_status grouped_attention(planner *p, rmr_layer *l)
+{
+    const rmr_shape *s = &p->m->shape;
+    const rmr_gqa *a = &s->gqa;
+    const uint64_t q = (uint64_t)a->heads * a->head_dim, kv = (uint64_t)a->kv_heads * a->head_dim;
+    RMR_TRY(matrix(p, &l->q, "self_attn.q_proj.weight", q, s->n_hidden));
+    RMR_TRY(matrix(p, &l->k, "self_attn.k_proj.weight", kv, s->n_hidden));
+    RMR_TRY(matrix(p, &l->v, "self_attn.v_proj.weight", kv, s->n_hidden));
+    if (s->qkv_bias) {
+        RMR_TRY(vector(p, &l->q_bias, "self_attn.q_proj.bias", q));
+        RMR_TRY(vector(p, &l->k_bias, "self_attn.k_proj.bias", kv));
+        RMR_TRY(vector(p, &l->v_bias, "self_attn.v_proj.bias", kv));
+    }
+    if (s->head_norm) {
+        RMR_TRY(vector(p, &l->q_norm, "self_attn.q_norm.weight", a->head_dim));
+        RMR_TRY(vector(p, &l->k_norm, "self_attn.k_norm.weight", a->head_dim));
+    }
+    if (s->out_bias) RMR_TRY(vector(p, &l->out_bias, "self_attn.o_proj.bias", s->n_hidden));
+    return matrix(p, &l->out, "self_attn.o_proj.weight", s->n_hidden, q);
+}
+
+static remora_status attention(planner *p, rmr_layer *l)
+{
+    const rmr_shape *s = &p->m->shape;
+    RMR_TRY(vector(p, &l->attn_norm, "input_layernorm.weight", s->n_hidden));
+    RMR_TRY(s->attention == RMR_ATTENTION_GQA ? grouped_attention(p, l) : latent_attention(p, l));
     return vector(p, &l->ffn_norm, "post_attention_layernorm.weight", s->n_hidden);
 }
 

@@ -1,5 +1,6 @@
-/* config.json of the MLA + DeepSeekMoE families (facts sections 1.1 and 1.5). One code path: a
- * family is a set of defaults; everything else is read from the file. */
+/* config.json of the MLA + DeepSeekMoE families (facts sections 1.1 and 1.5) and of their dense
+ * relatives with grouped attention (section 11). A family is its attention and a set of defaults;
+ * everything else is read from the file. */
 #include "shape.h"
 
 #include <string.h>
@@ -15,13 +16,21 @@ typedef struct family {
     int norm_topk;
     double scale; /* routed_scaling_factor; 0: the file must say */
     uint32_t n_group, topk_group, n_dense;
+    rmr_attention attention;
+    uint32_t head_dim; /* GQA: 0: hidden_size / num_attention_heads */
+    int qkv_bias;      /* GQA: always; else as attention_bias says, and the output's with it */
+    int head_norm;
+    int no_window; /* sliding_window means nothing unless use_sliding_window is true */
 } family;
 
 static const family families[] = {
-    {"deepseek_v2", "greedy", "softmax", 0, 1.0, 1, 1, 0},
-    {"deepseek_v3", "noaux_tc", "sigmoid", 1, 2.5, 8, 4, 3},
-    {"kimi_k2", "noaux_tc", "sigmoid", 1, 0, 1, 1, 1},
-    {"glm4_moe_lite", "noaux_tc", "sigmoid", 1, 1.8, 1, 1, 1},
+    {"deepseek_v2", "greedy", "softmax", 0, 1.0, 1, 1, 0, .attention = RMR_ATTENTION_MLA},
+    {"deepseek_v3", "noaux_tc", "sigmoid", 1, 2.5, 8, 4, 3, .attention = RMR_ATTENTION_MLA},
+    {"kimi_k2", "noaux_tc", "sigmoid", 1, 0, 1, 1, 1, .attention = RMR_ATTENTION_MLA},
+    {"glm4_moe_lite", "noaux_tc", "sigmoid", 1, 1.8, 1, 1, 1, .attention = RMR_ATTENTION_MLA},
+    {"llama", .attention = RMR_ATTENTION_GQA},
+    {"qwen2", .attention = RMR_ATTENTION_GQA, .qkv_bias = 1, .no_window = 1},
+    {"qwen3", .attention = RMR_ATTENTION_GQA, .head_dim = 128, .head_norm = 1, .no_window = 1},
 };
 
 static remora_status find_family(const char *file, const json_t *config, const family **out,
@@ -58,13 +67,21 @@ static remora_status refuse_if_true(const char *file, const json_t *config, cons
 
 static remora_status read_widths(const char *file, const json_t *c, rmr_shape *s, remora_error *err)
 {
-    uint32_t kv_heads;
     double eps;
     RMR_TRY(need(file, c, "num_hidden_layers", RMR_MAX_LAYERS, &s->n_layers, err));
     RMR_TRY(need(file, c, "vocab_size", 1u << 24, &s->n_vocab, err));
     RMR_TRY(need(file, c, "hidden_size", RMR_MAX_WIDTH, &s->n_hidden, err));
     RMR_TRY(need(file, c, "intermediate_size", RMR_MAX_WIDTH, &s->inner, err));
     RMR_TRY(need(file, c, "max_position_embeddings", 1u << 28, &s->max_context, err));
+    RMR_TRY(rmr_json_number(file, c, "rms_norm_eps", 1e-6, &eps, err));
+    if (!(eps >= 0 && eps < 1)) RMR_FAIL(err, REMORA_E_FORMAT, "%s: rms_norm_eps %g", file, eps);
+    s->eps = (float)eps;
+    return REMORA_OK;
+}
+
+static remora_status read_mla(const char *file, const json_t *c, rmr_shape *s, remora_error *err)
+{
+    uint32_t kv_heads;
     RMR_TRY(need(file, c, "num_attention_heads", 4096, &s->mla.heads, err));
     RMR_TRY(need(file, c, "kv_lora_rank", 1u << 16, &s->mla.rank, err));
     RMR_TRY(need(file, c, "qk_nope_head_dim", 1u << 14, &s->mla.nope, err));
@@ -73,14 +90,64 @@ static remora_status read_widths(const char *file, const json_t *c, rmr_shape *s
     RMR_TRY(rmr_json_u32(file, c, "q_lora_rank", 1, RMR_MAX_WIDTH, 0, &s->q_rank, err));
     RMR_TRY(rmr_json_u32(file, c, "num_key_value_heads", 1, 4096, s->mla.heads, &kv_heads, err));
     RMR_TRY(rmr_json_u32(file, c, "num_nextn_predict_layers", 0, 64, 0, &s->n_mtp, err));
-    RMR_TRY(rmr_json_number(file, c, "rms_norm_eps", 1e-6, &eps, err));
     if (s->mla.rope % 2 != 0)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: qk_rope_head_dim %u is odd", file, s->mla.rope);
     if (kv_heads != s->mla.heads)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: num_key_value_heads %u with %u heads", file,
                  kv_heads, s->mla.heads);
-    if (!(eps >= 0 && eps < 1)) RMR_FAIL(err, REMORA_E_FORMAT, "%s: rms_norm_eps %g", file, eps);
-    s->eps = (float)eps;
+    return REMORA_OK;
+}
+
+static remora_status read_gqa(const char *file, const json_t *c, const family *f, rmr_shape *s,
+                              remora_error *err)
+{
+    rmr_gqa *a = &s->gqa;
+    RMR_TRY(need(file, c, "num_attention_heads", 4096, &a->heads, err));
+    RMR_TRY(rmr_json_u32(file, c, "num_key_value_heads", 1, 4096, a->heads, &a->kv_heads, err));
+    RMR_TRY(rmr_json_u32(file, c, "head_dim", 1, RMR_MAX_ROPE, f->head_dim, &a->head_dim, err));
+    if (a->heads % a->kv_heads != 0)
+        RMR_FAIL(err, REMORA_E_FORMAT,
+                 "%s: num_key_value_heads %u does not divide num_attention_heads %u", file,
+                 a->kv_heads, a->heads);
+    if (a->head_dim == 0) {
+        a->head_dim = s->n_hidden / a->heads;
+        if (s->n_hidden % a->heads != 0 || a->head_dim > RMR_MAX_ROPE)
+            RMR_FAIL(err, REMORA_E_FORMAT,
+                     "%s: no head_dim, and hidden_size %u / num_attention_heads %u is none", file,
+                     s->n_hidden, a->heads);
+    }
+    if (a->head_dim % 2 != 0)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: head_dim %u is odd", file, a->head_dim);
+    s->qkv_bias = f->qkv_bias;
+    s->head_norm = f->head_norm;
+    if (f->qkv_bias) return REMORA_OK;
+    RMR_TRY(rmr_json_bool(file, c, "attention_bias", 0, &s->qkv_bias, err));
+    s->out_bias = s->qkv_bias;
+    return REMORA_OK;
+}
+
+/* Windowed layers: as a list of kinds, or a window for layers from max_window_layers on. */
+static remora_status refuse_window(const char *file, const json_t *c, const family *f,
+                                   const rmr_shape *s, remora_error *err)
+{
+    const json_t *list = json_object_get(c, "layer_types"),
+                 *v = json_object_get(c, "sliding_window");
+    size_t i;
+    int use;
+    RMR_TRY(rmr_json_bool(file, c, "use_sliding_window", -1, &use, err));
+    if (use > 0) RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: use_sliding_window = true", file);
+    if (use < 0 && !f->no_window && v != NULL && !json_is_null(v) && !json_is_false(v))
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: sliding_window", file);
+    if (list == NULL || json_is_null(list)) return REMORA_OK;
+    if (!json_is_array(list) || json_array_size(list) != s->n_layers)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: layer_types is not a list of num_hidden_layers names",
+                 file);
+    json_array_foreach(list, i, v)
+    {
+        const char *name = json_string_value(v);
+        if (name == NULL || strcmp(name, "full_attention") != 0)
+            RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: layer_types[%zu]", file, i);
+    }
     return REMORA_OK;
 }
 
@@ -184,13 +251,14 @@ static remora_status read_moe(const char *file, const json_t *c, const family *f
 }
 
 /* Options of the same classes that change the computation and are not done here. */
-static remora_status refuse_unknown(const char *file, const json_t *c, remora_error *err)
+static remora_status refuse_unknown(const char *file, const json_t *c, const family *f,
+                                    remora_error *err)
 {
     const char *act;
     RMR_TRY(rmr_json_string(file, c, "hidden_act", &act, err));
     if (act != NULL && strcmp(act, "silu") != 0)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: hidden_act \"%.40s\"", file, act);
-    RMR_TRY(refuse_if_true(file, c, "attention_bias", err));
+    if (f->attention == RMR_ATTENTION_MLA) RMR_TRY(refuse_if_true(file, c, "attention_bias", err));
     RMR_TRY(refuse_if_true(file, c, "mlp_bias", err));
     const json_t *q = json_object_get(c, "quantization_config");
     if (q != NULL && !json_is_null(q)) {
@@ -198,10 +266,13 @@ static remora_status refuse_unknown(const char *file, const json_t *c, remora_er
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: quantization_config (quant_method \"%.40s\")",
                  file, method != NULL ? method : "?");
     }
+    /* the last four are of relatives of the dense families; the others know them or ignore them */
     static const char *const other[] = {
-        "index_topk",     "use_mla_scale", "mla_scale_q_lora", "llama_4_scaling_beta",
-        "sliding_window", "swiglu_limit",  "compress_ratios"};
-    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+        "index_topk",        "use_mla_scale",   "mla_scale_q_lora", "llama_4_scaling_beta",
+        "swiglu_limit",      "compress_ratios", "n_routed_experts", "num_experts",
+        "num_local_experts", "kv_lora_rank"};
+    const size_t n = sizeof other / sizeof other[0] - (f->attention == RMR_ATTENTION_MLA ? 4 : 0);
+    for (size_t i = 0; i < n; i++) {
         const json_t *v = json_object_get(c, other[i]);
         if (v != NULL && !json_is_null(v) && !json_is_false(v))
             RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: %s", file, other[i]);
@@ -217,9 +288,16 @@ remora_status rmr_shape_read(const char *file, const json_t *config, rmr_shape *
     s->moe_freq = 1;
     RMR_TRY(find_family(file, config, &f, err));
     strncpy(s->family, f->model_type, sizeof s->family - 1);
-    RMR_TRY(refuse_unknown(file, config, err));
+    s->attention = f->attention;
+    RMR_TRY(refuse_unknown(file, config, f, err));
     RMR_TRY(read_widths(file, config, s, err));
-    RMR_TRY(read_moe(file, config, f, s, err));
+    RMR_TRY(refuse_window(file, config, f, s, err));
+    if (f->attention == RMR_ATTENTION_GQA) {
+        RMR_TRY(read_gqa(file, config, f, s, err));
+    } else {
+        RMR_TRY(read_mla(file, config, s, err));
+        RMR_TRY(read_moe(file, config, f, s, err));
+    }
     RMR_TRY(rmr_json_bool(file, config, "tie_word_embeddings", 0, &s->tied, err));
     return rmr_rope_read(file, config, s, err);
 }

@@ -13,12 +13,19 @@ enum {
     RMR_MAX_WIDTH = 1 << 20 /* of any one dimension: products of two fit 64 bits with room */
 };
 
+typedef enum rmr_attention { RMR_ATTENTION_MLA, RMR_ATTENTION_GQA } rmr_attention;
+
 typedef struct rmr_shape {
     char family[32]; /* model_type */
     uint32_t n_layers, n_vocab, n_hidden, max_context, n_mtp;
+    rmr_attention attention; /* which of the next two counts; the other is all zero */
     rmr_mla mla;
-    uint32_t q_rank; /* 0: q_proj, else q_a/q_b */
-    uint32_t inner;  /* width of the dense layers' SwiGLU */
+    rmr_gqa gqa;
+    int qkv_bias, out_bias;    /* GQA: biases of q, k and v, and of the output projection */
+    int head_norm;             /* GQA: RMSNorm over each head of q and k, with eps */
+    rmr_rope_pairs rope_pairs; /* GQA; MLA's are interleaved */
+    uint32_t q_rank;           /* 0: q_proj, else q_a/q_b */
+    uint32_t inner;            /* width of the dense layers' SwiGLU */
     uint32_t n_dense, moe_freq;
     uint32_t n_shared;
     rmr_moe moe;
@@ -43,9 +50,22 @@ static inline int rmr_shape_is_moe(const rmr_shape *s, uint32_t layer)
     return s->moe.n_experts > 0 && layer >= s->n_dense && layer % s->moe_freq == 0;
 }
 
+/* Numbers that a token has in the cache of a layer. */
 static inline uint32_t rmr_shape_kv_width(const rmr_shape *s)
 {
-    return s->mla.rank + s->mla.rope;
+    return s->attention == RMR_ATTENTION_GQA ? 2 * s->gqa.kv_heads * s->gqa.head_dim
+                                             : s->mla.rank + s->mla.rope;
+}
+
+/* Width of the rotary part of a head. */
+static inline uint32_t rmr_shape_rope(const rmr_shape *s)
+{
+    return s->attention == RMR_ATTENTION_GQA ? s->gqa.head_dim : s->mla.rope;
+}
+
+static inline uint32_t rmr_shape_heads(const rmr_shape *s)
+{
+    return s->attention == RMR_ATTENTION_GQA ? s->gqa.heads : s->mla.heads;
 }
 
 #endif

@@ -160,7 +160,8 @@ remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o
 
 void rmr_session_memory(remora_model *m, remora_memory *out)
 {
-    const rmr_weight_desc freq = {RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, m->shape.mla.rope / 2};
+    const rmr_weight_desc freq = {RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1,
+                                  rmr_shape_rope(&m->shape) / 2};
     const uint64_t counters =
         (uint64_t)m->shape.n_layers * m->shape.moe.n_experts * sizeof(uint64_t);
     *out = (remora_memory){.struct_size = sizeof *out,
@@ -171,8 +172,8 @@ void rmr_session_memory(remora_model *m, remora_memory *out)
         atomic_load_explicit(&m->session_mem.bytes, memory_order_relaxed) + rmr_exec_bytes(m);
     out->host_other = atomic_load_explicit(&m->mem.bytes, memory_order_relaxed) + sizeof *m +
                       m->be->ops->weight_bytes(m->be, &freq) +
-                      m->be->ops->buffer_bytes(m->be, counters) + sizeof *m->rt +
-                      rmr_pool_bytes(m->rt->ctx.pool) + RUNTIME_BYTES;
+                      (counters > 0 ? m->be->ops->buffer_bytes(m->be, counters) : 0) +
+                      sizeof *m->rt + rmr_pool_bytes(m->rt->ctx.pool) + RUNTIME_BYTES;
     out->kv_bytes_per_token = page_bytes(m, RMR_ELEM_BF16) / RMR_PAGE_TOKENS;
 }
 

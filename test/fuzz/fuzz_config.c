@@ -26,12 +26,19 @@ static void check_shape(const rmr_shape *s)
     require(memchr(s->family, 0, sizeof s->family) != NULL);
     require(within(s->n_layers, 1, RMR_MAX_LAYERS) && within(s->n_hidden, 1, RMR_MAX_WIDTH));
     require(s->n_vocab >= 1 && s->n_vocab <= INT32_MAX && s->max_context >= 1);
-    require(a->heads >= 1 && a->rank >= 1 && a->nope >= 1 && a->v >= 1);
-    require(within(a->rope, 2, RMR_MAX_ROPE) && a->rope % 2 == 0);
-    require((uint64_t)a->heads * (a->rank + a->rope) <= UINT32_MAX);
-    require(within(s->inner, 1, RMR_MAX_WIDTH) && s->q_rank <= RMR_MAX_WIDTH);
-    require(s->eps >= 0 && s->eps < 1 && isfinite(s->rope_amp) && isfinite(a->scale));
-    for (uint32_t i = 0; i < a->rope / 2; i++) require(isfinite(s->inv_freq[i]));
+    if (s->attention == RMR_ATTENTION_MLA) {
+        require(a->heads >= 1 && a->rank >= 1 && a->nope >= 1 && a->v >= 1);
+        require((uint64_t)a->heads * (a->rank + a->rope) <= UINT32_MAX && isfinite(a->scale));
+        require(s->gqa.heads == 0 && s->q_rank <= RMR_MAX_WIDTH);
+    } else {
+        require(s->gqa.kv_heads >= 1 && s->gqa.heads >= 1 && isfinite(s->gqa.scale));
+        require(s->gqa.heads % s->gqa.kv_heads == 0 && a->heads == 0 && m->n_experts == 0);
+        require((uint64_t)s->gqa.heads * s->gqa.head_dim * 2 <= UINT32_MAX);
+    }
+    require(within(rmr_shape_rope(s), 2, RMR_MAX_ROPE) && rmr_shape_rope(s) % 2 == 0);
+    require(within(s->inner, 1, RMR_MAX_WIDTH));
+    require(s->eps >= 0 && s->eps < 1 && isfinite(s->rope_amp));
+    for (uint32_t i = 0; i < rmr_shape_rope(s) / 2; i++) require(isfinite(s->inv_freq[i]));
     if (m->n_experts == 0) return;
     require(m->n_used >= 1 && m->n_used <= m->n_experts && within(m->inner, 1, RMR_MAX_WIDTH));
     require(m->n_group >= 1 && m->n_experts % m->n_group == 0);

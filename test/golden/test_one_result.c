@@ -553,7 +553,9 @@ static void make_subnormal_head(files *f)
             continue;
         memcpy(&header, p, 8);
         json_t *h = json_loadb(p + 8, header, 0, NULL);
-        const json_t *at = json_object_get(json_object_get(h, "lm_head.weight"), "data_offsets");
+        const json_t *head = json_object_get(h, "lm_head.weight");
+        if (head == NULL) head = json_object_get(h, "model.embed_tokens.weight"); /* tied */
+        const json_t *at = json_object_get(head, "data_offsets");
         if (at != NULL) {
             uint16_t *w =
                 (uint16_t *)(void *)(p + 8 + header + json_integer_value(json_array_get(at, 0)));

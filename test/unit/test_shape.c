@@ -92,7 +92,7 @@ static void refused(const bad *cases, size_t n, remora_status expect)
 static void unsupported_options(void **state)
 {
     static const bad cases[] = {
-        {"{'model_type':'llama'}", "llama"},
+        {"{'model_type':'mistral'}", "mistral"},
         {"{'model_type':'deepseek_v32'}", "deepseek_v32"},
         {"{'model_type':'deepseek_v4'}", "deepseek_v4"},
         {"{'model_type':'DEEPSEEK_V3'}", "DEEPSEEK_V3"},

@@ -112,7 +112,7 @@ static inline unsigned char *rmr_cache_row(const rmr_step *s, const rmr_run *r, 
                                            uint32_t pos)
 {
     const uint64_t page = s->in.page[r->page0 + pos / RMR_PAGE_TOKENS];
-    const size_t row = (size_t)(op->mla->rank + op->mla->rope) * rmr_elem_size(r->kv);
+    const size_t row = (size_t)s->desc.kv_width * rmr_elem_size(r->kv);
     return (unsigned char *)(uintptr_t)page +
            ((size_t)op->layer * RMR_PAGE_TOKENS + pos % RMR_PAGE_TOKENS) * row;
 }
@@ -121,12 +121,13 @@ static inline unsigned char *rmr_cache_row(const rmr_step *s, const rmr_run *r, 
  * fail. */
 typedef void rmr_cpu_op_fn(rmr_step *s, const rmr_op *op);
 rmr_cpu_op_fn rmr_cpu_embed, rmr_cpu_rope_table, rmr_cpu_norm, rmr_cpu_pick_rows; /* op_rows.c */
-rmr_cpu_op_fn rmr_cpu_linear; /* op_linear.c: SWIGLU too */
-rmr_cpu_op_fn rmr_cpu_rope, rmr_cpu_cache_write, rmr_cpu_absorb, rmr_cpu_unabsorb; /* op_latent.c */
-rmr_cpu_op_fn rmr_cpu_attend_latent;                                               /* op_latent.c */
-rmr_cpu_op_fn rmr_cpu_attend_expanded;                                /* op_expanded.c */
-rmr_cpu_op_fn rmr_cpu_gate, rmr_cpu_counts_clear, rmr_cpu_counts_add; /* op_gate.c */
-rmr_cpu_op_fn rmr_cpu_experts;                                        /* op_experts.c */
+rmr_cpu_op_fn rmr_cpu_linear;                                          /* op_linear.c: SWIGLU too */
+rmr_cpu_op_fn rmr_cpu_rope, rmr_cpu_cache_write;                       /* op_cache.c */
+rmr_cpu_op_fn rmr_cpu_absorb, rmr_cpu_unabsorb, rmr_cpu_attend_latent; /* op_latent.c */
+rmr_cpu_op_fn rmr_cpu_attend_grouped;                                  /* op_grouped.c */
+rmr_cpu_op_fn rmr_cpu_attend_expanded;                                 /* op_expanded.c */
+rmr_cpu_op_fn rmr_cpu_gate, rmr_cpu_counts_clear, rmr_cpu_counts_add;  /* op_gate.c */
+rmr_cpu_op_fn rmr_cpu_experts;                                         /* op_experts.c */
 
 /* Scratch that an operation needs: per worker, and once. */
 typedef struct rmr_cpu_scratch {
@@ -134,6 +135,7 @@ typedef struct rmr_cpu_scratch {
 } rmr_cpu_scratch;
 rmr_cpu_scratch rmr_cpu_latent_scratch(const rmr_op *op, const rmr_step_desc *d);
 rmr_cpu_scratch rmr_cpu_expanded_scratch(const rmr_op *op, const rmr_step_desc *d);
+rmr_cpu_scratch rmr_cpu_grouped_scratch(const rmr_op *op, const rmr_step_desc *d);
 rmr_cpu_scratch rmr_cpu_gate_scratch(const rmr_op *op, const rmr_step_desc *d);
 rmr_cpu_scratch rmr_cpu_experts_scratch(const rmr_op *op, const rmr_step_desc *d);
 

@@ -12,50 +12,6 @@
 
 enum { HEAD_GROUP = 8 }; /* heads that share one pass over the cache rows */
 
-/* ---- rope and cache write ---- */
-
-static void rope_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
-{
-    (void)worker;
-    const rmr_mla *a = op->mla;
-    for (uint32_t h = 0; h < a->heads; h++)
-        s->cpu->k->rope(rmr_row(s, op->in, row) + (size_t)h * (a->nope + a->rope) + a->nope,
-                        rmr_row(s, op->in2, row), a->rope / 2);
-}
-
-void rmr_cpu_rope(rmr_step *s, const rmr_op *op)
-{
-    rmr_cpu_for_rows(s, op, rope_row);
-}
-
-static const rmr_run *run_of(const rmr_step *s, uint32_t row)
-{
-    const rmr_run *r = s->in.run;
-    while (row >= r->row0 + r->n_rows) r++;
-    return r;
-}
-
-static void write_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
-{
-    (void)worker;
-    const rmr_mla *a = op->mla;
-    const rmr_kernels *k = s->cpu->k;
-    const rmr_run *run = run_of(s, row);
-    float *x = rmr_row(s, op->in, row);
-    unsigned char *dst = rmr_cache_row(s, run, op, s->in.pos[row]);
-    k->norm(x, x, rmr_vector(op->w), a->rank, op->eps);
-    k->rope(x + a->rank, rmr_row(s, op->in2, row), a->rope / 2);
-    if (run->kv == RMR_ELEM_BF16)
-        k->to_bf16((uint16_t *)(void *)dst, x, a->rank + a->rope);
-    else
-        memcpy(dst, x, (size_t)(a->rank + a->rope) * 4);
-}
-
-void rmr_cpu_cache_write(rmr_step *s, const rmr_op *op)
-{
-    rmr_cpu_for_rows(s, op, write_row);
-}
-
 /* ---- products with W_UK and W_UV, one head a chunk ---- */
 
 /* Blocks of rows of one span: y[row] = w[head] x[row]. */

@@ -45,6 +45,7 @@ static void linear_chunk(void *arg, uint32_t chunk, uint32_t worker)
         for (uint32_t r = 0; r < m; r++) {
             float *y = rmr_row(j->s, j->op->out, r0 + r) + col0;
             const size_t at = (size_t)r * n * RMR_TILE;
+            if (j->op->bias != NULL) k->add(tmp + at, rmr_vector(j->op->bias) + col0, cols);
             if (w2 != NULL)
                 k->silu_mul(y, tmp + at, tmp2 + at, cols);
             else if (j->op->add)

@@ -73,8 +73,13 @@ void rmr_cpu_rope_table(rmr_step *s, const rmr_op *op)
 static void norm_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
 {
     (void)worker;
-    s->cpu->k->norm(rmr_row(s, op->out, row), rmr_row(s, op->in, row), rmr_vector(op->w), op->n,
-                    op->eps);
+    const float *x = rmr_row(s, op->in, row);
+    float *y = rmr_row(s, op->out, row);
+    uint32_t i = 0;
+    do {
+        s->cpu->k->norm(y + (size_t)i * op->n, x + (size_t)i * op->n, rmr_vector(op->w), op->n,
+                        op->eps);
+    } while (++i < op->parts);
 }
 
 void rmr_cpu_norm(rmr_step *s, const rmr_op *op)

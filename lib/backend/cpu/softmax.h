@@ -1,4 +1,4 @@
-/* Running softmax over segments: one definition for both attention forms. */
+/* Running softmax over segments: one definition for all attention. */
 #ifndef RMR_SOFTMAX_H
 #define RMR_SOFTMAX_H
 

@@ -23,6 +23,7 @@ static const op_entry table[RMR_OP_COUNT] = {
     [RMR_OP_ATTEND_LATENT] = {rmr_cpu_attend_latent, rmr_cpu_latent_scratch},
     [RMR_OP_UNABSORB] = {rmr_cpu_unabsorb, NULL},
     [RMR_OP_ATTEND_EXPANDED] = {rmr_cpu_attend_expanded, rmr_cpu_expanded_scratch},
+    [RMR_OP_ATTEND_GROUPED] = {rmr_cpu_attend_grouped, rmr_cpu_grouped_scratch},
     [RMR_OP_GATE] = {rmr_cpu_gate, rmr_cpu_gate_scratch},
     [RMR_OP_EXPERTS] = {rmr_cpu_experts, rmr_cpu_experts_scratch},
     [RMR_OP_PICK_ROWS] = {rmr_cpu_pick_rows, NULL},

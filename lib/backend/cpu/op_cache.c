@@ -1,0 +1,55 @@
+/* Rotation, and rows into the cache: the latent's norm and its rope key, or keys and values as they
+ * are. */
+#include "cpu.h"
+
+#include <string.h>
+
+static void rope_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
+{
+    (void)worker;
+    const rmr_rotary *r = &op->rotary;
+    const rmr_kernels *k = s->cpu->k;
+    float *x = rmr_row(s, op->in, row) + r->first;
+    const float *cs = rmr_row(s, op->in2, row);
+    for (uint32_t h = 0; h < r->heads; h++, x += r->stride)
+        if (r->pairs == RMR_ROPE_HALVES)
+            k->rope_half(x, cs, r->width / 2);
+        else
+            k->rope(x, cs, r->width / 2);
+}
+
+void rmr_cpu_rope(rmr_step *s, const rmr_op *op)
+{
+    rmr_cpu_for_rows(s, op, rope_row);
+}
+
+static const rmr_run *run_of(const rmr_step *s, uint32_t row)
+{
+    const rmr_run *r = s->in.run;
+    while (row >= r->row0 + r->n_rows) r++;
+    return r;
+}
+
+static void write_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
+{
+    (void)worker;
+    const rmr_mla *a = op->mla;
+    const rmr_kernels *k = s->cpu->k;
+    const uint32_t width = s->desc.kv_width;
+    const rmr_run *run = run_of(s, row);
+    float *x = rmr_row(s, op->in, row);
+    unsigned char *dst = rmr_cache_row(s, run, op, s->in.pos[row]);
+    if (a != NULL) {
+        k->norm(x, x, rmr_vector(op->w), a->rank, op->eps);
+        k->rope(x + a->rank, rmr_row(s, op->in2, row), a->rope / 2);
+    }
+    if (run->kv == RMR_ELEM_BF16)
+        k->to_bf16((uint16_t *)(void *)dst, x, width);
+    else
+        memcpy(dst, x, (size_t)width * 4);
+}
+
+void rmr_cpu_cache_write(rmr_step *s, const rmr_op *op)
+{
+    rmr_cpu_for_rows(s, op, write_row);
+}

@@ -1,0 +1,157 @@
+/* Grouped-query attention (facts section 11.1): the query heads of a group share one key head and
+ * one value head, which lie in the cache as [keys of all heads | values of all heads].
+ *
+ * Segments, softmax and merging are those of op_latent.c; a score is dot16 over a head, a value sum
+ * one chain over the positions in order. A result depends on its query and on the cache alone, so
+ * prompts and single tokens take the same form and are only cut differently: a chunk is some rows
+ * of a run times some heads of one group, as many as share a pass over the keys and values while
+ * they lie in the nearest cache. */
+#include "cpu.h"
+
+#include <string.h>
+
+#include "softmax.h"
+
+enum { QUERIES = 32 }; /* rows times heads of a chunk, at most */
+
+/* How a region is cut. */
+typedef struct grouped_job {
+    rmr_step *s;
+    const rmr_op *op;
+    uint32_t group;  /* query heads of a kv head */
+    uint32_t nh, nr; /* heads and rows of a chunk, at most */
+    uint32_t blocks; /* of heads, all groups together */
+} grouped_job;
+
+/* One chunk: rows [row0, row0 + nr) of a run, heads [h0, h0 + nh) of kv head `kv`. */
+typedef struct grouped {
+    const grouped_job *j;
+    const rmr_run *run;
+    uint32_t row0, nr, h0, nh, kv;
+    float *scores; /* [QUERIES][SEG] */
+    float *part;   /* [QUERIES][head_dim] */
+    float max[QUERIES], sum[QUERIES];
+    rmr_softmax_state state[QUERIES];
+} grouped;
+
+rmr_cpu_scratch rmr_cpu_grouped_scratch(const rmr_op *op, const rmr_step_desc *d)
+{
+    (void)d;
+    return (rmr_cpu_scratch){(uint64_t)QUERIES * (RMR_SEG_TOKENS + op->gqa->head_dim) * 4, 0};
+}
+
+/* How many positions of the segment at p0 the i-th row of the chunk sees. */
+static uint32_t seen_of(const grouped *g, uint32_t i, uint32_t p0)
+{
+    const uint32_t end = g->j->s->in.pos[g->row0 + i] + 1; /* causal: itself and all before */
+    if (end <= p0) return 0;
+    return end - p0 < RMR_SEG_TOKENS ? end - p0 : RMR_SEG_TOKENS;
+}
+
+/* Scores, or with `values` value sums, of all queries of the chunk over the page at p0 + at. */
+static void page(const grouped *g, uint32_t p0, uint32_t at, int values)
+{
+    const grouped_job *j = g->j;
+    const rmr_gqa *a = j->op->gqa;
+    const rmr_kernels *k = j->s->cpu->k;
+    const int bf16 = g->run->kv == RMR_ELEM_BF16;
+    const uint32_t width = j->s->desc.kv_width;
+    const size_t col = (size_t)(values ? a->kv_heads + g->kv : g->kv) * a->head_dim;
+    const unsigned char *rows =
+        rmr_cache_row(j->s, g->run, j->op, p0 + at) + col * rmr_elem_size(g->run->kv);
+    for (uint32_t i = 0; i < g->nr; i++) {
+        const uint32_t seen = seen_of(g, i, p0);
+        if (seen <= at) continue;
+        const uint32_t n = seen - at < RMR_PAGE_TOKENS ? seen - at : RMR_PAGE_TOKENS;
+        float *p = g->scores + (size_t)i * g->nh * RMR_SEG_TOKENS + at;
+        if (values)
+            (bf16 ? k->wsum_bf16 : k->wsum_f32)(g->part + (size_t)i * g->nh * a->head_dim,
+                                                a->head_dim, p, RMR_SEG_TOKENS, g->nh, rows, width,
+                                                n, a->head_dim);
+        else
+            (bf16 ? k->scores_bf16 : k->scores_f32)(
+                p, RMR_SEG_TOKENS,
+                rmr_row(j->s, j->op->in, g->row0 + i) + (size_t)g->h0 * a->head_dim, a->head_dim,
+                g->nh, rows, width, n, a->head_dim, a->scale);
+    }
+}
+
+static void segment(grouped *g, uint32_t p0, uint32_t n)
+{
+    const rmr_kernels *k = g->j->s->cpu->k;
+    const uint32_t dim = g->j->op->gqa->head_dim;
+    for (uint32_t at = 0; at < n; at += RMR_PAGE_TOKENS) page(g, p0, at, 0);
+    for (uint32_t i = 0; i < g->nr * g->nh; i++) {
+        const uint32_t seen = seen_of(g, i / g->nh, p0);
+        if (seen == 0) continue;
+        g->max[i] = k->max(g->scores + (size_t)i * RMR_SEG_TOKENS, seen);
+        g->sum[i] = k->exp_sum(g->scores + (size_t)i * RMR_SEG_TOKENS, seen, g->max[i]);
+    }
+    memset(g->part, 0, (size_t)g->nr * g->nh * dim * 4);
+    for (uint32_t at = 0; at < n; at += RMR_PAGE_TOKENS) page(g, p0, at, 1);
+}
+
+static float *out_of(const grouped *g, uint32_t i)
+{
+    const rmr_op *op = g->j->op;
+    return rmr_row(g->j->s, op->out, g->row0 + i / g->nh) +
+           (size_t)(g->h0 + i % g->nh) * op->gqa->head_dim;
+}
+
+static void attend(grouped *g)
+{
+    const rmr_kernels *k = g->j->s->cpu->k;
+    const uint32_t dim = g->j->op->gqa->head_dim, n_queries = g->nr * g->nh;
+    const uint32_t end = g->j->s->in.pos[g->row0 + g->nr - 1] + 1;
+    for (uint32_t p0 = 0; p0 < end; p0 += RMR_SEG_TOKENS) {
+        segment(g, p0, end - p0 < RMR_SEG_TOKENS ? end - p0 : RMR_SEG_TOKENS);
+        for (uint32_t i = 0; i < n_queries; i++)
+            if (seen_of(g, i / g->nh, p0) > 0)
+                rmr_softmax_merge(k, &g->state[i], p0 == 0, out_of(g, i), g->part + (size_t)i * dim,
+                                  dim, g->max[i], g->sum[i]);
+    }
+    for (uint32_t i = 0; i < n_queries; i++) k->scale(out_of(g, i), dim, 1.0f / g->state[i].sum);
+}
+
+static uint32_t ceil_div(uint32_t a, uint32_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* Chunks are numbered run by run, block of rows by block of rows, block of heads by block of heads.
+ */
+static void grouped_chunk(void *arg, uint32_t chunk, uint32_t worker)
+{
+    const grouped_job *j = arg;
+    const uint32_t block = chunk % j->blocks, per_group = ceil_div(j->group, j->nh);
+    const uint32_t first = block % per_group * j->nh;
+    uint32_t at = chunk / j->blocks;
+    grouped g = {.j = j, .run = j->s->in.run, .kv = block / per_group};
+    g.h0 = g.kv * j->group + first;
+    g.nh = j->group - first < j->nh ? j->group - first : j->nh;
+    while (at >= ceil_div(g.run->n_rows, j->nr)) at -= ceil_div(g.run++->n_rows, j->nr);
+    g.row0 = g.run->row0 + at * j->nr;
+    g.nr = g.run->n_rows - at * j->nr < j->nr ? g.run->n_rows - at * j->nr : j->nr;
+    g.scores = (float *)(void *)(j->s->worker + worker * j->s->worker_bytes);
+    g.part = g.scores + (size_t)QUERIES * RMR_SEG_TOKENS;
+    attend(&g);
+}
+
+/* All heads of a group together, unless that leaves workers without a chunk. */
+static uint32_t cut(grouped_job *j, uint32_t nh)
+{
+    uint32_t n = 0;
+    j->nh = nh;
+    j->nr = QUERIES / nh;
+    j->blocks = j->op->gqa->kv_heads * ceil_div(j->group, nh);
+    for (uint32_t i = 0; i < j->s->in.n_runs; i++) n += ceil_div(j->s->in.run[i].n_rows, j->nr);
+    return n * j->blocks;
+}
+
+void rmr_cpu_attend_grouped(rmr_step *s, const rmr_op *op)
+{
+    grouped_job j = {.s = s, .op = op, .group = op->gqa->heads / op->gqa->kv_heads};
+    uint32_t n = cut(&j, j.group < QUERIES ? j.group : QUERIES);
+    while (n < rmr_pool_width(s->cpu->ctx->pool) && j.nh > 1) n = cut(&j, (j.nh + 1) / 2);
+    rmr_pool_run(s->cpu->ctx->pool, n, grouped_chunk, &j);
+}
