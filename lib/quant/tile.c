@@ -1,7 +1,11 @@
-/* Rows to tiles and back (tile.h). */
+/* Rows to tiles and back (tile.h). Of the integer types both sides are lists of bit fields, and
+ * each field has one place in the row's block (facts section 9.2) and one in the tile, so that
+ * packing and unpacking are the same walk in two directions. */
 #include "tile.h"
 
 #include <string.h>
+
+/* ---- plain types and F8 ---- */
 
 /* Where element (row r, column k) of a plain tile lies, in elements. */
 static size_t tile_index(rmr_elem e, uint32_t r, uint32_t k)
@@ -24,8 +28,9 @@ static void pack_bf16(unsigned char *tile, const unsigned char *rows, uint32_t c
     }
 }
 
-static void pack_plain(rmr_elem e, unsigned char *tile, const unsigned char *rows, uint32_t n,
-                       uint32_t cols)
+/* Rows `row_bytes` apart: F8 has its scales between them. */
+static void pack_plain(rmr_elem e, unsigned char *tile, const unsigned char *rows,
+                       uint64_t row_bytes, uint32_t n, uint32_t cols)
 {
     const uint32_t size = rmr_elem_size(e);
     if (e == RMR_ELEM_BF16 && n == RMR_TILE && cols % 2 == 0) {
@@ -33,24 +38,314 @@ static void pack_plain(rmr_elem e, unsigned char *tile, const unsigned char *row
         return;
     }
     for (uint32_t r = 0; r < n; r++) {
-        const unsigned char *src = rows + (size_t)r * cols * size;
+        const unsigned char *src = rows + r * row_bytes;
         for (uint32_t k = 0; k < cols; k++)
             memcpy(tile + tile_index(e, r, k) * size, src + (size_t)k * size, size);
+    }
+}
+
+static void unpack_plain(rmr_elem e, unsigned char *rows, uint64_t row_bytes,
+                         const unsigned char *tile, uint32_t n, uint32_t cols)
+{
+    const uint32_t size = rmr_elem_size(e);
+    for (uint32_t r = 0; r < n; r++)
+        for (uint32_t k = 0; k < cols; k++)
+            memcpy(rows + r * row_bytes + (size_t)k * size, tile + tile_index(e, r, k) * size,
+                   size);
+}
+
+/* ---- integer types: the places of fields ---- */
+
+enum {
+    RUN = 32,   /* columns */
+    PIECE = 16, /* columns whose fields lie in consecutive bytes of a block, equally shifted */
+    GROUP = 64, /* bytes: four columns of 16 rows */
+    MAX_BLOCK = 256
+};
+
+/* A field of n bits in byte `at`, `shift` bits up. */
+typedef struct place {
+    uint32_t at, shift;
+} place;
+
+typedef struct format {
+    uint8_t low, high;     /* bits of the two planes of codes */
+    uint8_t halves;        /* d, dmin */
+    uint8_t n_sub;         /* sub-scales */
+    uint8_t low_s, high_s; /* bits of their two parts */
+    uint8_t mins;          /* there are sub-minima, of the form of the sub-scales */
+    uint8_t d;             /* offset of d in the block */
+} format;
+
+static const format formats[RMR_ELEM_COUNT] = {
+    [RMR_ELEM_Q8_0] = {.low = 8, .halves = 1},
+    [RMR_ELEM_Q4_0] = {.low = 4, .halves = 1},
+    [RMR_ELEM_I4] = {.low = 4, .halves = 1},
+    [RMR_ELEM_IQ4_NL] = {.low = 4, .halves = 1},
+    [RMR_ELEM_MXFP4] = {.low = 4, .n_sub = 1, .low_s = 8},
+    [RMR_ELEM_IQ4_XS] = {.low = 4, .halves = 1, .n_sub = 8, .low_s = 4, .high_s = 2},
+    [RMR_ELEM_Q4_K] = {.low = 4, .halves = 2, .n_sub = 8, .low_s = 4, .high_s = 2, .mins = 1},
+    [RMR_ELEM_Q5_K] =
+        {.low = 4, .high = 1, .halves = 2, .n_sub = 8, .low_s = 4, .high_s = 2, .mins = 1},
+    [RMR_ELEM_Q6_K] = {.low = 4, .high = 2, .halves = 1, .n_sub = 16, .low_s = 8, .d = 208},
+    [RMR_ELEM_Q3_K] =
+        {.low = 2, .high = 1, .halves = 1, .n_sub = 16, .low_s = 4, .high_s = 2, .d = 108},
+    [RMR_ELEM_Q2_K] = {.low = 2, .halves = 2, .n_sub = 16, .low_s = 4, .mins = 1, .d = 80},
+};
+
+/* Of piece p (16 columns) in a block: the place of its first code's low or high bits; the others
+ * follow byte by byte. */
+static place code_place(rmr_elem e, int high, uint32_t p)
+{
+    const uint32_t run = p / 2, l = p % 2 * PIECE, half = run / 4, k = run % 4;
+    switch (e) {
+    case RMR_ELEM_Q8_0: return (place){2 + l, 0};
+    case RMR_ELEM_MXFP4: return (place){1, 4 * (p % 2)};
+    case RMR_ELEM_IQ4_XS: return (place){8 + PIECE * run, 4 * (p % 2)};
+    case RMR_ELEM_Q4_K: return (place){16 + 32 * (run / 2) + l, 4 * (run % 2)};
+    case RMR_ELEM_Q5_K:
+        return high ? (place){16 + l, run} : (place){48 + 32 * (run / 2) + l, 4 * (run % 2)};
+    case RMR_ELEM_Q6_K:
+        return high ? (place){128 + 32 * half + l, 2 * k}
+                    : (place){64 * half + 32 * (k % 2) + l, 4 * (k / 2)};
+    case RMR_ELEM_Q3_K: return high ? (place){l, run} : (place){32 + 32 * half + l, 2 * k};
+    case RMR_ELEM_Q2_K: return (place){16 + 32 * half + l, 2 * k};
+    default: return (place){2, 4 * (p % 2)}; /* Q4_0, I4, IQ4_NL */
+    }
+}
+
+/* The six bits of sub-block j of Q4_K and Q5_K, whose 12 bytes start at byte 4. */
+static place k_place(int high, int min, uint32_t j)
+{
+    const uint32_t s = 4;
+    if (j < 4) return (place){s + j + (min ? 4 : 0), high ? 4 : 0};
+    if (high) return (place){s + j - (min ? 0 : 4), 6};
+    return (place){s + j + 4, min ? 4 : 0};
+}
+
+/* In a block: the low or high bits of sub-scale or sub-minimum j. */
+static place sub_place(rmr_elem e, int high, int min, uint32_t j)
+{
+    switch (e) {
+    case RMR_ELEM_IQ4_XS:
+        return high ? (place){2 + j / 4, 2 * (j % 4)} : (place){4 + j / 2, 4 * (j % 2)};
+    case RMR_ELEM_Q4_K:
+    case RMR_ELEM_Q5_K: return k_place(high, min, j);
+    case RMR_ELEM_Q6_K: return (place){192 + j, 0};
+    case RMR_ELEM_Q3_K:
+        return high ? (place){104 + j % 4, 2 * (j / 4)} : (place){96 + j % 8, 4 * (j / 8)};
+    case RMR_ELEM_Q2_K: return (place){j, min ? 4 : 0};
+    default: return (place){0, 0}; /* MXFP4 */
+    }
+}
+
+/* In arrays of 16 bytes: field j of n that are `bits` wide; `at` counts arrays. */
+static place array_place(uint32_t bits, uint32_t n, uint32_t j)
+{
+    const uint32_t arrays = n * bits / 8;
+    return (place){j % arrays, j / arrays * bits};
+}
+
+static uint32_t code_bytes(rmr_elem e)
+{
+    return rmr_elem_table[e].values * (formats[e].low + (uint32_t)formats[e].high) / 8;
+}
+
+static uint32_t mask_of(uint32_t bits)
+{
+    return (1u << bits) - 1;
+}
+
+uint64_t rmr_tile_scales(rmr_elem e, uint64_t cols)
+{
+    if (e == RMR_ELEM_F8) return RMR_TILE * cols;
+    return RMR_TILE * (cols / rmr_elem_table[e].values * code_bytes(e));
+}
+
+/* ---- codes ---- */
+
+/* The bits of one plane between a block and codes[] = fields of one byte each. */
+static void plane_get(rmr_elem e, int high, uint8_t *codes, const uint8_t *block)
+{
+    const uint32_t bits = high ? formats[e].high : formats[e].low;
+    const uint8_t mask = (uint8_t)mask_of(bits);
+    for (uint32_t p = 0; p < rmr_elem_table[e].values / PIECE; p++) {
+        const place at = code_place(e, high, p);
+        for (uint32_t i = 0; i < PIECE; i++)
+            codes[p * PIECE + i] = (uint8_t)(block[at.at + i] >> at.shift) & mask;
+    }
+}
+
+static void plane_put(rmr_elem e, int high, uint8_t *block, const uint8_t *codes)
+{
+    for (uint32_t p = 0; p < rmr_elem_table[e].values / PIECE; p++) {
+        const place at = code_place(e, high, p);
+        for (uint32_t i = 0; i < PIECE; i++)
+            block[at.at + i] |= (uint8_t)(codes[p * PIECE + i] << at.shift);
+    }
+}
+
+/* Codes [16][stride] of a run to its plane of `bits` and back. */
+static void run_pack(uint8_t *plane, const uint8_t *codes, uint32_t stride, uint32_t bits)
+{
+    const uint32_t n_vectors = bits; /* of 64 bytes: 512 codes */
+    memset(plane, 0, (size_t)n_vectors * GROUP);
+    for (uint32_t g = 0; g < RUN / 4; g++) {
+        uint8_t group[GROUP], *const to = plane + (size_t)(g % n_vectors) * GROUP;
+        const uint32_t shift = g / n_vectors * bits;
+        for (uint32_t r = 0; r < RMR_TILE; r++)
+            memcpy(group + (size_t)4 * r, codes + (size_t)r * stride + (size_t)4 * g, 4);
+        for (uint32_t i = 0; i < GROUP; i++) to[i] |= (uint8_t)(group[i] << shift);
+    }
+}
+
+static void run_unpack(uint8_t *codes, uint32_t stride, const uint8_t *plane, uint32_t bits)
+{
+    const uint8_t mask = (uint8_t)mask_of(bits);
+    for (uint32_t g = 0; g < RUN / 4; g++) {
+        uint8_t group[GROUP];
+        const uint8_t *const from = plane + (size_t)(g % bits) * GROUP;
+        const uint32_t shift = g / bits * bits;
+        for (uint32_t i = 0; i < GROUP; i++) group[i] = (uint8_t)(from[i] >> shift) & mask;
+        for (uint32_t r = 0; r < RMR_TILE; r++)
+            memcpy(codes + (size_t)r * stride + (size_t)4 * g, group + (size_t)4 * r, 4);
+    }
+}
+
+/* Both planes of a block of 16 rows `row_bytes` apart, of which n are there. */
+static void codes_pack(rmr_elem e, uint8_t *to, const uint8_t *block, uint64_t row_bytes,
+                       uint32_t n)
+{
+    const format *const f = &formats[e];
+    const uint32_t values = rmr_elem_table[e].values;
+    const size_t run_bytes = (size_t)(f->low + f->high) * GROUP;
+    uint8_t codes[RMR_TILE * MAX_BLOCK];
+    memset(codes, 0, sizeof codes);
+    for (int high = 0; high < (f->high ? 2 : 1); high++) {
+        for (uint32_t r = 0; r < n; r++)
+            plane_get(e, high, codes + r * values, block + r * row_bytes);
+        for (uint32_t i = 0; i < values / RUN; i++)
+            run_pack(to + i * run_bytes + (high ? (size_t)f->low * GROUP : 0), codes + i * RUN,
+                     values, high ? f->high : f->low);
+    }
+}
+
+static void codes_unpack(rmr_elem e, uint8_t *block, uint64_t row_bytes, const uint8_t *from,
+                         uint32_t n)
+{
+    const format *const f = &formats[e];
+    const uint32_t values = rmr_elem_table[e].values;
+    const size_t run_bytes = (size_t)(f->low + f->high) * GROUP;
+    uint8_t codes[RMR_TILE * MAX_BLOCK];
+    for (int high = 0; high < (f->high ? 2 : 1); high++) {
+        for (uint32_t i = 0; i < values / RUN; i++)
+            run_unpack(codes + i * RUN, values,
+                       from + i * run_bytes + (high ? (size_t)f->low * GROUP : 0),
+                       high ? f->high : f->low);
+        for (uint32_t r = 0; r < n; r++)
+            plane_put(e, high, block + r * row_bytes, codes + r * values);
+    }
+}
+
+/* ---- scales ---- */
+
+typedef void field_fn(uint8_t *block, place in_block, uint8_t *tile, place in_tile, uint32_t mask);
+
+static void field_pack(uint8_t *block, place in_block, uint8_t *tile, place in_tile, uint32_t mask)
+{
+    const uint32_t bits = (uint32_t)block[in_block.at] >> in_block.shift & mask;
+    tile[in_tile.at] |= (uint8_t)(bits << in_tile.shift);
+}
+
+static void field_unpack(uint8_t *block, place in_block, uint8_t *tile, place in_tile,
+                         uint32_t mask)
+{
+    const uint32_t bits = (uint32_t)tile[in_tile.at] >> in_tile.shift & mask;
+    block[in_block.at] |= (uint8_t)(bits << in_block.shift);
+}
+
+/* The scales of a block of row r. What is written has been zero before. */
+static void scales_walk(rmr_elem e, uint8_t *tile, uint8_t *block, uint32_t r, field_fn *move)
+{
+    const format *const f = &formats[e];
+    for (uint32_t i = 0; i < 2u * f->halves; i++)
+        move(block, (place){f->d + i, 0}, tile, (place){i / 2 * 32 + 2 * r + i % 2, 0}, 0xff);
+    tile += (size_t)32 * f->halves;
+    for (int min = 0; min <= f->mins; min++)
+        for (int high = 0; high < (f->high_s ? 2 : 1); high++) {
+            const uint32_t bits = high ? f->high_s : f->low_s;
+            for (uint32_t j = 0; j < f->n_sub; j++) {
+                place in_tile = array_place(bits, f->n_sub, j);
+                in_tile.at = in_tile.at * RMR_TILE + r;
+                move(block, sub_place(e, high, min, j), tile, in_tile, mask_of(bits));
+            }
+            tile += (size_t)f->n_sub * bits / 8 * RMR_TILE;
+        }
+}
+
+/* ---- tiles ---- */
+
+static void pack_blocks(rmr_elem e, uint8_t *tile, const uint8_t *rows, uint32_t n, uint32_t cols)
+{
+    const rmr_elem_info *const info = &rmr_elem_table[e];
+    const size_t codes = (size_t)RMR_TILE * code_bytes(e),
+                 scales = (size_t)RMR_TILE * info->bytes - codes;
+    const uint64_t row_bytes = rmr_row_bytes(e, cols);
+    uint8_t *const tile_scales = tile + rmr_tile_scales(e, cols);
+    for (uint32_t b = 0; b < cols / info->values; b++) {
+        const uint8_t *const block = rows + (size_t)b * info->bytes;
+        codes_pack(e, tile + b * codes, block, row_bytes, n);
+        memset(tile_scales + b * scales, 0, scales);
+        for (uint32_t r = 0; r < n; r++) {
+            uint8_t copy[MAX_BLOCK];
+            memcpy(copy, block + r * row_bytes, info->bytes);
+            scales_walk(e, tile_scales + b * scales, copy, r, field_pack);
+        }
+    }
+}
+
+static void unpack_blocks(rmr_elem e, uint8_t *rows, const uint8_t *tile, uint32_t n, uint32_t cols)
+{
+    const rmr_elem_info *const info = &rmr_elem_table[e];
+    const size_t codes = (size_t)RMR_TILE * code_bytes(e),
+                 scales = (size_t)RMR_TILE * info->bytes - codes;
+    const uint64_t row_bytes = rmr_row_bytes(e, cols);
+    const uint8_t *const tile_scales = tile + rmr_tile_scales(e, cols);
+    memset(rows, 0, (size_t)(n * row_bytes));
+    for (uint32_t b = 0; b < cols / info->values; b++) {
+        uint8_t *const block = rows + (size_t)b * info->bytes, copy[RMR_TILE * MAX_BLOCK];
+        codes_unpack(e, block, row_bytes, tile + b * codes, n);
+        memcpy(copy, tile_scales + b * scales, scales);
+        for (uint32_t r = 0; r < n; r++)
+            scales_walk(e, copy, block + r * row_bytes, r, field_unpack);
     }
 }
 
 void rmr_tile_pack(rmr_elem e, void *tile, const void *rows, uint32_t n, uint32_t cols)
 {
     const uint64_t bytes = rmr_tile_bytes(e, cols), row = rmr_row_bytes(e, cols);
+    unsigned char *const to = tile;
+    if (e > RMR_ELEM_F8) {
+        pack_blocks(e, tile, rows, n, cols);
+        memset(to + RMR_TILE * row, 0, (size_t)(bytes - RMR_TILE * row));
+        return;
+    }
     if (n < RMR_TILE || RMR_TILE * row != bytes) memset(tile, 0, (size_t)bytes);
-    pack_plain(e, tile, rows, n, cols);
+    pack_plain(e, tile, rows, row, n, cols);
+    if (e == RMR_ELEM_F8 && cols > 0)
+        memcpy(to + rmr_tile_scales(e, cols), (const unsigned char *)rows + cols,
+               (size_t)(row - cols));
 }
 
 void rmr_tile_unpack(rmr_elem e, void *rows, const void *tile, uint32_t n, uint32_t cols)
 {
-    const uint32_t size = rmr_elem_size(e);
-    for (uint32_t r = 0; r < n; r++)
-        for (uint32_t k = 0; k < cols; k++)
-            memcpy((unsigned char *)rows + ((size_t)r * cols + k) * size,
-                   (const unsigned char *)tile + tile_index(e, r, k) * size, size);
+    const uint64_t row = rmr_row_bytes(e, cols);
+    if (e > RMR_ELEM_F8) {
+        unpack_blocks(e, rows, tile, n, cols);
+        return;
+    }
+    unpack_plain(e, rows, row, tile, n, cols);
+    for (uint32_t r = 0; e == RMR_ELEM_F8 && r < n; r++)
+        memcpy((unsigned char *)rows + r * row + cols,
+               (const unsigned char *)tile + rmr_tile_scales(e, cols), (size_t)(row - cols));
 }
