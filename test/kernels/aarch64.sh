@@ -13,5 +13,5 @@ $compiler -std=c11 -O3 -Wall -Wextra -Werror -ffp-contract=off -fno-math-errno -
     -I"$cpu" -I"$cpu/ref" -I"$root/lib/base" -I"$root/lib/quant" -I"$root/test/kernels" \
     "$cpu/arm/kernels_neon.c" "$cpu/ref/kernels_ref.c" "$cpu/kernels_pick.c" "$root/lib/base/sincos.c" \
     "$root/test/kernels/plain.c" "$root/test/kernels/cases.c" "$root/test/kernels/truth.c" \
-    "$root/test/kernels/inputs.c" -lm -o "$out/kernels_aarch64"
+    "$root/test/kernels/truth_quant.c" "$root/test/kernels/inputs.c" "$root/lib/quant/tile.c" -lm -o "$out/kernels_aarch64"
 exec qemu-aarch64 -L /usr/aarch64-linux-gnu "$out/kernels_aarch64" "$root/test/kernels/digest.txt" neon

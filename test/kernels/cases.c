@@ -69,7 +69,6 @@ typedef struct mm {
 
 static const char *matmul_one(const rmr_kernels *set, const mm *c)
 {
-    static const char *const names[] = {"bf16", "f16", "f32"};
     rng r = {c->k * 77u + c->n_x * 13u + c->n_tiles};
     const size_t ldx = c->k + c->gap, ldy = c->n_tiles * RMR_TILE + c->gap;
     const size_t stride = rmr_tile_bytes(c->type, c->k) + c->gap * 64;
@@ -78,7 +77,10 @@ static const char *matmul_one(const rmr_kernels *set, const mm *c)
     float *const x = guarded(0, ((c->n_x - 1) * ldx + c->k) * 4);
     void *const w = guarded(1, n_w);
     fill_f32(&r, x, (c->n_x - 1) * ldx + c->k);
-    fill_weights(&r, w, c->type, n_w);
+    if (c->type == RMR_ELEM_F8)
+        fill_tiles(&r, w, c->type, c->n_tiles, c->k, stride);
+    else
+        fill_weights(&r, w, c->type, n_w);
     if (c->special) sprinkle(&r, x, (c->n_x - 1) * ldx + c->k);
     out_reset(&r, n_y);
     rmr_kernels_ref.matmul[c->type](out_of(0), ldy, x, ldx, c->n_x, w, stride, c->n_tiles, c->k,
@@ -87,7 +89,8 @@ static const char *matmul_one(const rmr_kernels *set, const mm *c)
                          c->accumulate);
     char what[96];
     snprintf(what, sizeof what, "matmul %s k=%u n_x=%u tiles=%u gap=%u acc=%d special=%d",
-             names[c->type], c->k, c->n_x, c->n_tiles, (unsigned)c->gap, c->accumulate, c->special);
+             rmr_elem_table[c->type].name, c->k, c->n_x, c->n_tiles, (unsigned)c->gap,
+             c->accumulate, c->special);
     return out_compare(what, n_y);
 }
 
@@ -97,12 +100,13 @@ static const uint32_t odd_sizes[] = {63,  64,  65,  127, 128,  129, 511,
 static const char *case_matmul(const rmr_kernels *set)
 {
     const char *bad = NULL;
-    for (int t = 0; t < RMR_ELEM_PLAIN; t++) {
+    for (int t = 0; t <= RMR_ELEM_F8; t++) {
         mm c = {.type = (rmr_elem)t};
+        const int chains = t < RMR_ELEM_F8; /* may start at y */
         for (c.k = 1; c.k <= 40 && !bad; c.k++) {
             c.n_x = 1 + c.k * 7 % 20;
             c.n_tiles = 1 + c.k * 5 % 9;
-            c.accumulate = c.k % 2;
+            c.accumulate = chains && c.k % 2;
             c.gap = c.k % 3;
             bad = matmul_one(set, &c);
         }
@@ -112,7 +116,7 @@ static const char *case_matmul(const rmr_kernels *set)
                      1 + (uint32_t)i % 3 * 6,
                      1 + (uint32_t)i % 4,
                      i % 2 * 3,
-                     i % 2,
+                     chains && i % 2,
                      0};
             bad = matmul_one(set, &c);
         }
@@ -121,7 +125,7 @@ static const char *case_matmul(const rmr_kernels *set)
                 for (c.special = 0; c.special < 2 && !bad; c.special++) {
                     c.k = 6 + c.n_x % 2;
                     c.gap = c.n_tiles % 2;
-                    c.accumulate = c.special;
+                    c.accumulate = chains && c.special;
                     bad = matmul_one(set, &c);
                 }
     }
@@ -147,6 +151,88 @@ static const char *case_k_blocks(const rmr_kernels *set)
                            w + rmr_tile_bytes((rmr_elem)t, cuts[i]), stride, T,
                            cuts[i + 1] - cuts[i], i > 0);
         const char *const bad = out_compare("matmul in blocks of K", M * T * RMR_TILE);
+        if (bad) return bad;
+    }
+    return NULL;
+}
+
+/* ---- integer products ---- */
+
+static const char *qmatmul_one(const rmr_kernels *set, const mm *c)
+{
+    rng r = {c->k * 79u + c->n_x * 17u + c->n_tiles + (unsigned)c->type};
+    const size_t ldy = c->n_tiles * RMR_TILE + c->gap, ldq = rmr_qrow_bytes(c->k) + c->gap * 4;
+    const size_t stride = (size_t)rmr_tile_bytes(c->type, c->k) + c->gap * 64;
+    const size_t n_y = (c->n_x - 1) * ldy + c->n_tiles * RMR_TILE;
+    uint8_t *const xq = guarded(0, (c->n_x - 1) * ldq + rmr_qrow_bytes(c->k));
+    void *const w = guarded(1, (c->n_tiles - 1) * stride + (size_t)rmr_tile_bytes(c->type, c->k));
+    static float x[1 << 14];
+    if (c->k > sizeof x / sizeof *x) return "too wide";
+    for (uint32_t m = 0; m < c->n_x; m++) {
+        fill_f32(&r, x, c->k);
+        if (c->special) sprinkle(&r, x + (m * 32) % c->k, 32);
+        rmr_kernels_ref.quantize(xq + m * ldq, x, c->k);
+        if (m == 0 && c->k > 32) memset(xq, c->special ? 0x7f : 0x81, 32); /* the largest sums */
+        for (uint32_t h = 0; m == 0 && c->k > 32 && h < 2; h++) {
+            const int32_t isum = 16 * (c->special ? 127 : -127);
+            memcpy(xq + c->k + c->k / 32 * 16 + 4 * h, &isum, 4);
+        }
+    }
+    fill_tiles(&r, w, c->type, c->n_tiles, c->k, stride);
+    out_reset(&r, n_y);
+    rmr_kernels_ref.qmatmul[c->type](out_of(0), ldy, xq, ldq, c->n_x, w, stride, c->n_tiles, c->k);
+    set->qmatmul[c->type](out_of(1), ldy, xq, ldq, c->n_x, w, stride, c->n_tiles, c->k);
+    char what[96];
+    snprintf(what, sizeof what, "qmatmul %s k=%u n_x=%u tiles=%u gap=%u special=%d",
+             rmr_elem_table[c->type].name, c->k, c->n_x, c->n_tiles, (unsigned)c->gap, c->special);
+    return out_compare(what, n_y);
+}
+
+static const char *case_qmatmul(const rmr_kernels *set)
+{
+    const char *bad = NULL;
+    for (int t = RMR_ELEM_F8 + 1; t < RMR_ELEM_COUNT; t++) {
+        const uint32_t step = rmr_elem_table[t].values;
+        mm c = {.type = (rmr_elem)t};
+        for (uint32_t i = 1; i <= 12 && !bad; i++) {
+            c = (mm){(rmr_elem)t, i * step, 1 + i * 7 % 5, 1 + i * 5 % 7, i % 3, 0, i % 4 == 3};
+            bad = qmatmul_one(set, &c);
+        }
+        for (c.n_x = 1; c.n_x <= 70 && !bad; c.n_x += 1 + c.n_x / 18 * 7) {
+            c.k = step * (1 + 32 / step * (c.n_x % 3));
+            c.n_tiles = 1 + c.n_x % 4;
+            bad = qmatmul_one(set, &c);
+        }
+        /* more than the blocks of the kernels hold */
+        c = (mm){(rmr_elem)t, 9216, 1, 2, 0, 0, 0};
+        if (!bad) bad = qmatmul_one(set, &c);
+        c = (mm){(rmr_elem)t, 2304, 5, 3, 1, 0, 1};
+        if (!bad) bad = qmatmul_one(set, &c);
+        c = (mm){(rmr_elem)t, 512, 33, 50, 0, 0, 0};
+        if (!bad) bad = qmatmul_one(set, &c);
+    }
+    return bad;
+}
+
+static const char *case_quantize(const rmr_kernels *set)
+{
+    static float x[2048 + 1];
+    for (uint32_t i = 0; i < 400; i++) {
+        const uint32_t k = i % 40 * 32;
+        rng r = {i};
+        fill_f32(&r, x, k + 1);
+        const float size = rng_next(&r) % 4 ? 1.0f : 0x1p-96f; /* about the least that counts */
+        for (uint32_t n = 0; n < k; n++) x[n] *= size;
+        if (i % 3 == 1 && k > 0) sprinkle(&r, x, k);
+        if (i % 5 == 2 && k > 0) memset(x + k / 2, 0, 64);
+        float *const in = guarded(0, k * 4);
+        memcpy(in, x, k * 4);
+        out_reset(&r, rmr_qrow_bytes(k) / 4);
+        rmr_kernels_ref.quantize(out_of(0), in, k);
+        set->quantize(out_of(1), in, k);
+        if (memcmp(out_of(0), out_of(1), rmr_qrow_bytes(k)) != 0)
+            return fail("quantize k=%u case %u", k, i);
+        const char *const bad = out_compare("quantize", rmr_qrow_bytes(k) / 4);
         if (bad) return bad;
     }
     return NULL;
@@ -408,6 +494,16 @@ static const char *case_sweep(const rmr_kernels *set)
     return bad;
 }
 
+static void empty_quantised(const rmr_kernels *k, float *y, int way)
+{
+    static const float x[1] = {1};
+    static const _Alignas(64) uint8_t tile[64];
+    const uint32_t n_x = way == 0 ? 0 : 14, n_tiles = way == 2 ? 0 : 3;
+    k->matmul[RMR_ELEM_F8](y, 48, x, 0, n_x, tile, 0, n_tiles, 0, 0);
+    for (int t = RMR_ELEM_F8 + 1; t < RMR_ELEM_COUNT; t++)
+        k->qmatmul[t](y, 48, x, 0, n_x, tile, 0, n_tiles, 0);
+}
+
 /* Counts of zero: nothing is written, but an empty chain is +0 (or y) and an empty dot product 0.
  */
 static const char *case_empty(const rmr_kernels *set)
@@ -426,6 +522,8 @@ static const char *case_empty(const rmr_kernels *set)
                              : way == 1 ? 14
                                         : 2,
                              in, 0, way == 2 ? 0 : 3, 0, way == 3);
+            if (way < 3) empty_quantised(k, y, way);
+            k->quantize(y, in, 0);
             if (way == 4) k->scores_f32(y, 5, in, 0, 3, in, 0, 5, 0, 2.0f);
             if (way == 5) k->scores_bf16(y, 5, in, 8, 0, in, 8, 5, 8, 2.0f);
             if (way == 6) k->wsum_f32(y, 32, in, 4, 6, in, 8, 0, 32);
@@ -438,9 +536,17 @@ static const char *case_empty(const rmr_kernels *set)
 }
 
 const kernel_case cases_against_ref[] = {
-    {"empty", case_empty},     {"matmul", case_matmul}, {"matmul_k_blocks", case_k_blocks},
-    {"scores", case_scores},   {"wsum", case_wsum},     {"elementwise", case_elementwise},
-    {"aliases", case_aliases}, {"sweep", case_sweep},   {NULL, NULL},
+    {"empty", case_empty},
+    {"matmul", case_matmul},
+    {"matmul_k_blocks", case_k_blocks},
+    {"qmatmul", case_qmatmul},
+    {"quantize", case_quantize},
+    {"scores", case_scores},
+    {"wsum", case_wsum},
+    {"elementwise", case_elementwise},
+    {"aliases", case_aliases},
+    {"sweep", case_sweep},
+    {NULL, NULL},
 };
 
 /* ---- the digest ---- */
@@ -472,6 +578,20 @@ uint64_t cases_digest(const rmr_kernels *set)
         set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0);
         set->matmul[t](y + 16, T * RMR_TILE, x, K, 1, w, stride, 1, K, 1);
         h = fnv(h, y, M * T * RMR_TILE * 4);
+    }
+    for (int t = RMR_ELEM_F8; t < RMR_ELEM_COUNT; t++) {
+        enum { QK = 512 };
+        static uint8_t xq[M * (QK + QK / 32 * 24)];
+        const uint32_t k = t == RMR_ELEM_F8 ? K : QK;
+        const size_t stride = (size_t)rmr_tile_bytes((rmr_elem)t, k), ldq = rmr_qrow_bytes(QK);
+        for (uint32_t m = 0; m < M; m++) set->quantize(xq + m * ldq, x + (size_t)m * K, QK);
+        fill_tiles(&r, w, (rmr_elem)t, T, k, stride);
+        if (t == RMR_ELEM_F8)
+            set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0);
+        else
+            set->qmatmul[t](y, T * RMR_TILE, xq, ldq, M, w, stride, T, QK);
+        h = fnv(h, y, M * T * RMR_TILE * 4);
+        h = fnv(h, xq, sizeof xq);
     }
     fill_weights(&r, w, RMR_ELEM_BF16, sizeof w / 2);
     for (int bf16 = 0; bf16 < 2; bf16++) {

@@ -19,6 +19,10 @@ extern const kernel_case cases_against_ref[];
 /* The reference against arithmetic in double precision; ends with a NULL name. */
 extern const kernel_case cases_truth[];
 
+/* Of the quantised types (truth_quant.c). */
+const char *truth_quantize(const rmr_kernels *set);
+const char *truth_qmatmul(const rmr_kernels *set);
+
 /* FNV-1a over the outputs of one fixed run of every kernel: the same on every processor. */
 uint64_t cases_digest(const rmr_kernels *set);
 

@@ -40,6 +40,70 @@ void fill_weights(rng *r, void *to, rmr_elem type, size_t bytes)
     }
 }
 
+/* A half (I4: bf16) between about 2^-24 and 2^-4, or of the least subnormals. */
+static uint16_t half_scale(rng *r, rmr_elem type)
+{
+    const uint64_t v = rng_next(r);
+    if (type == RMR_ELEM_I4)
+        return (uint16_t)((v & 0x807f) | (103 + (uint32_t)(v >> 20) % 20) << 7);
+    return (uint16_t)((v & 0x83ff) | (uint32_t)(v >> 20) % 11 << 10);
+}
+
+static void put_half(rng *r, rmr_elem type, uint8_t *to)
+{
+    const uint16_t h = half_scale(r, type);
+    memcpy(to, &h, 2);
+}
+
+static void fill_block(rng *r, rmr_elem type, uint8_t *block)
+{
+    for (uint32_t i = 0; i < rmr_elem_table[type].bytes; i++)
+        block[i] = (uint8_t)(rng_next(r) >> 9);
+    switch (type) {
+    case RMR_ELEM_MXFP4:
+        block[0] = (uint8_t)(block[0] % 16 ? 110 + block[0] % 20 : block[0] / 16 % 3);
+        break;
+    case RMR_ELEM_Q6_K: put_half(r, type, block + 208); break;
+    case RMR_ELEM_Q3_K: put_half(r, type, block + 108); break;
+    case RMR_ELEM_Q2_K:
+        put_half(r, type, block + 80);
+        put_half(r, type, block + 82);
+        break;
+    case RMR_ELEM_Q4_K:
+    case RMR_ELEM_Q5_K: put_half(r, type, block + 2); /* fall through */
+    default: put_half(r, type, block);
+    }
+}
+
+void fill_rows(rng *r, void *rows, rmr_elem type, uint32_t n, uint32_t cols)
+{
+    const size_t row = (size_t)rmr_row_bytes(type, cols);
+    uint8_t *const to = rows;
+    for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t b = 0; type != RMR_ELEM_F8 && b < cols / rmr_elem_table[type].values; b++)
+            fill_block(r, type, to + i * row + (size_t)b * rmr_elem_table[type].bytes);
+        for (uint32_t k = 0; type == RMR_ELEM_F8 && k < cols; k++) {
+            const uint32_t code = (uint32_t)(rng_next(r) >> 11) & 0xff;
+            to[i * row + k] = (uint8_t)((code & 0x7f) == 0x7f ? code - 1 : code);
+        }
+    }
+    for (size_t at = cols; type == RMR_ELEM_F8 && at < row; at += 4) {
+        float scale;
+        fill_f32(r, &scale, 1);
+        for (uint32_t i = 0; i < n; i++) memcpy(to + i * row + at, &scale, 4);
+    }
+}
+
+void fill_tiles(rng *r, void *tiles, rmr_elem type, uint32_t n, uint32_t cols, size_t stride)
+{
+    static uint8_t rows[RMR_TILE << 14];
+    if (RMR_TILE * rmr_row_bytes(type, cols) > sizeof rows) abort();
+    for (uint32_t t = 0; t < n; t++) {
+        fill_rows(r, rows, type, RMR_TILE, cols);
+        rmr_tile_pack(type, (uint8_t *)tiles + t * stride, rows, RMR_TILE, cols);
+    }
+}
+
 void sprinkle(rng *r, float *to, size_t n)
 {
     static const uint32_t special[] = {0x7f800000, 0xff800000, 0x7fc00000, 0xffc12345,

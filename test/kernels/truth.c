@@ -224,8 +224,9 @@ static const char *truth_fma(const rmr_kernels *set)
 }
 
 const kernel_case cases_truth[] = {
-    {"matmul", truth_matmul}, {"attention", truth_attention},
-    {"exp", truth_exp},       {"functions", truth_functions},
-    {"rope", truth_rope},     {"sincos", truth_sincos},
-    {"fma", truth_fma},       {NULL, NULL},
+    {"matmul", truth_matmul},   {"quantize", truth_quantize},
+    {"qmatmul", truth_qmatmul}, {"attention", truth_attention},
+    {"exp", truth_exp},         {"functions", truth_functions},
+    {"rope", truth_rope},       {"sincos", truth_sincos},
+    {"fma", truth_fma},         {NULL, NULL},
 };

@@ -35,11 +35,19 @@ typedef void rmr_matmul_fn(float *y, size_t ldy, const float *x, size_t ldx, uin
                            const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
                            int accumulate);
 
+/* F8 (e4m3fn code book h(c) = the value * 2^-8, as the f16 whose bits are sign and code << 7): for
+ * each run of 128 columns, p = one chain of fmaf(h, x) over the run from +0, then acc = fmaf(p,
+ * scale * 256, acc). A matmul whose k is the whole K of the tile, k * 16 bytes behind whose start
+ * the scales are looked for, and whose `accumulate` is 0. */
+
 /* Integer products. Activations are quantised by runs of 32: with amax the largest |x| of a run,
- * scale = amax / 127 and q = x * (127 / amax) rounded to nearest even (amax 0: scale and all q 0).
- * A quantised row of k values (a multiple of 32, nb = k / 32 runs) is, one array after another:
- * int8 q[k]; float scale[nb]; float sum32[nb] = scale * (sum of q over the run); float sum16[2 nb],
- * the same for each half; int32 isum16[2 nb], the sums of q themselves. */
+ * scale = amax / 127 and q = x * (127 / amax) rounded to nearest even: two divisions, a product and
+ * a rounding to an integer. When amax is below 2^-100, scale and all q are 0; when the run holds a
+ * NaN or an infinity, all q are 0 and scale is NaN, so that every output is NaN, as it would be (or
+ * infinite) in exact arithmetic. A quantised row of k values (a multiple of 32, nb = k / 32 runs)
+ * is, one array after another: int8 q[k]; float scale[nb]; float sum32[nb] = scale * (sum of q over
+ * the run); float sum16[2 nb], the same for each half; int32 isum16[2 nb], the sums of q themselves
+ * (in a float, where they are multiplied). It is aligned to 4 bytes. */
 static inline size_t rmr_qrow_bytes(size_t k)
 {
     return k + k / 32 * 24;
@@ -52,14 +60,12 @@ static inline size_t rmr_qrow_bytes(size_t k)
  *   acc = fmaf((float)I, s * scale, acc)
  * and for Q4_K, Q5_K and Q2_K then
  *   acc = fmaf(-(dmin * mn), sum32 or sum16, acc)
- * where s is d, d * sc, d * (ls - 32), or 2^(e - 128), all exact in f32. xq are quantised rows ldq
- * bytes apart. `tiles` is 64-byte aligned; k is the whole K of the tile. */
+ * where s is d, d * sc, d * (ls - 32), or 2^(e - 128), all exact in f32. Scales are what
+ * rmr_row_check lets pass (e = 255 does not matter: it counts as 2^127). xq are quantised rows ldq
+ * bytes apart, a multiple of 4. `tiles` is 64-byte aligned, tile_stride a multiple of 64; k is the
+ * whole K of the tile. */
 typedef void rmr_qmatmul_fn(float *y, size_t ldy, const void *xq, size_t ldq, uint32_t n_x,
                             const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k);
-
-/* F8 (e4m3fn code book h(c) = the value * 2^-8, as the f16 whose bits are sign and code << 7): for
- * each run of 128 columns, p = one chain of fmaf(h, x) over the run from +0, then acc = fmaf(p,
- * scale * 256, acc). Signature as rmr_matmul_fn, `accumulate` 0 only. */
 
 /* out[i*ld_out + j] = dot16(q + i*ld_q, key j, width) * scale. Keys are rows of bf16 or f32, ld_key
  * elements apart. */
@@ -75,7 +81,11 @@ typedef void rmr_wsum_fn(float *z, size_t ld_z, const float *p, size_t ld_p, uin
 typedef struct rmr_kernels {
     const char *name; /* "ref", "avx2", "avx512", "neon" */
 
-    rmr_matmul_fn *matmul[RMR_ELEM_PLAIN];
+    /* A type has a product in one of the two tables: the plain types and F8 in the first, the
+     * integer types (rmr_elem_table[e].integer) in the second, whose other entries are NULL. */
+    rmr_matmul_fn *matmul[RMR_ELEM_F8 + 1];
+    rmr_qmatmul_fn *qmatmul[RMR_ELEM_COUNT];
+    void (*quantize)(void *xq, const float *x, uint32_t k); /* x[k] to one quantised row */
     rmr_scores_fn *scores_bf16, *scores_f32;
     rmr_wsum_fn *wsum_bf16, *wsum_f32;
 

@@ -74,5 +74,6 @@ static inline void sum_dots(const vec *acc, float *out)
 }
 
 #include "blocks.h"
+#include "qplain.h"
 
 const rmr_kernels rmr_kernels_neon = KERNEL_TABLE("neon");

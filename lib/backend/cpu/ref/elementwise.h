@@ -104,19 +104,65 @@ static void SET(rmr_from_bf16_f32)(float *y, const uint16_t *x, uint32_t n)
     for (uint32_t i = 0; i < n; i++) y[i] = rmr_bf16_to_f32(x[i]);
 }
 
+/* Activations to 8 bits (kernels.h). The magic addend leaves the rounded integer in the low bits; a
+ * byte of them is the value. */
+static void SET(rmr_quantize_f32)(void *xq, const float *x, uint32_t k)
+{
+    const uint32_t nb = k / 32;
+    int8_t *q = xq;
+    float *const scale = (float *)(void *)(q + k), *const sum32 = scale + nb,
+                 *const sum16 = sum32 + nb;
+    int32_t *const isum16 = (int32_t *)(void *)(sum16 + (size_t)2 * nb);
+    for (uint32_t b = 0; b < nb; b++, q += 32, x += 32) {
+        uint32_t top = 0;
+        for (int i = 0; i < 32; i++) {
+            const uint32_t u = rmr_bits_of(x[i]) & 0x7fffffff;
+            top = u > top ? u : top;
+        }
+        const float amax = rmr_float_of(top);
+        const int finite = top < 0x7f800000, some = finite && amax >= 0x1p-100f;
+        const float inverse = some ? 127.0f / amax : 0.0f;
+        for (int i = 0; i < 32; i++) {
+            const float t = x[i] * inverse + 0x1.8p23f;
+            q[i] = finite ? (int8_t)(rmr_bits_of(t) & 0xff) : 0;
+        }
+        int32_t half[2] = {0, 0};
+        for (int i = 0; i < 16; i++) half[0] += q[i];
+        for (int i = 0; i < 16; i++) half[1] += q[16 + i];
+        scale[b] = some ? amax / 127.0f : finite ? 0.0f : rmr_float_of(0x7fc00000);
+        sum32[b] = scale[b] * (float)(half[0] + half[1]);
+        for (int h = 0; h < 2; h++) {
+            sum16[2 * b + h] = scale[b] * (float)half[h];
+            isum16[2 * b + h] = half[h];
+        }
+    }
+}
+
 /* The table of the set; what is not above comes from the including file. */
 #define KERNEL_TABLE(set_name)                                                                     \
     {                                                                                              \
         .name = set_name,                                                                          \
         .matmul = {[RMR_ELEM_BF16] = SET(rmr_matmul_bf16),                                         \
                    [RMR_ELEM_F16] = SET(rmr_matmul_f16),                                           \
-                   [RMR_ELEM_F32] = SET(rmr_matmul_f32)},                                          \
-        .scores_bf16 = SET(rmr_scores_bf16), .scores_f32 = SET(rmr_scores_f32),                    \
-        .wsum_bf16 = SET(rmr_wsum_bf16), .wsum_f32 = SET(rmr_wsum_f32), .norm = SET(rmr_norm_f32), \
-        .rope = SET(rmr_rope_f32), .rope_half = SET(rmr_rope_half_f32),                            \
-        .silu_mul = SET(rmr_silu_mul_f32), .sigmoid = SET(rmr_sigmoid_f32),                        \
-        .max = SET(rmr_max_f32), .exp_sum = SET(rmr_exp_sum_f32), .scale = SET(rmr_scale_f32),     \
-        .add = SET(rmr_add_f32), .madd = SET(rmr_madd_f32), .merge = SET(rmr_merge_f32),           \
-        .to_bf16 = SET(rmr_to_bf16_f32), .from_bf16 = SET(rmr_from_bf16_f32),                      \
-        .from_f16 = SET(rmr_from_f16_f32),                                                         \
+                   [RMR_ELEM_F32] = SET(rmr_matmul_f32),                                           \
+                   [RMR_ELEM_F8] = SET(rmr_matmul_f8)},                                            \
+        .qmatmul = {[RMR_ELEM_Q8_0] = SET(rmr_qmatmul_q8_0),                                       \
+                    [RMR_ELEM_Q4_0] = SET(rmr_qmatmul_q4_0),                                       \
+                    [RMR_ELEM_I4] = SET(rmr_qmatmul_i4),                                           \
+                    [RMR_ELEM_IQ4_NL] = SET(rmr_qmatmul_iq4_nl),                                   \
+                    [RMR_ELEM_MXFP4] = SET(rmr_qmatmul_mxfp4),                                     \
+                    [RMR_ELEM_IQ4_XS] = SET(rmr_qmatmul_iq4_xs),                                   \
+                    [RMR_ELEM_Q4_K] = SET(rmr_qmatmul_q4_k),                                       \
+                    [RMR_ELEM_Q5_K] = SET(rmr_qmatmul_q5_k),                                       \
+                    [RMR_ELEM_Q6_K] = SET(rmr_qmatmul_q6_k),                                       \
+                    [RMR_ELEM_Q3_K] = SET(rmr_qmatmul_q3_k),                                       \
+                    [RMR_ELEM_Q2_K] = SET(rmr_qmatmul_q2_k)},                                      \
+        .quantize = SET(rmr_quantize_f32), .scores_bf16 = SET(rmr_scores_bf16),                    \
+        .scores_f32 = SET(rmr_scores_f32), .wsum_bf16 = SET(rmr_wsum_bf16),                        \
+        .wsum_f32 = SET(rmr_wsum_f32), .norm = SET(rmr_norm_f32), .rope = SET(rmr_rope_f32),       \
+        .rope_half = SET(rmr_rope_half_f32), .silu_mul = SET(rmr_silu_mul_f32),                    \
+        .sigmoid = SET(rmr_sigmoid_f32), .max = SET(rmr_max_f32), .exp_sum = SET(rmr_exp_sum_f32), \
+        .scale = SET(rmr_scale_f32), .add = SET(rmr_add_f32), .madd = SET(rmr_madd_f32),           \
+        .merge = SET(rmr_merge_f32), .to_bf16 = SET(rmr_to_bf16_f32),                              \
+        .from_bf16 = SET(rmr_from_bf16_f32), .from_f16 = SET(rmr_from_f16_f32),                    \
     }

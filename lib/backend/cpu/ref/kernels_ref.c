@@ -137,4 +137,6 @@ static void rmr_from_f16_f32_ref(float *y, const uint16_t *x, uint32_t n)
     for (uint32_t i = 0; i < n; i++) y[i] = rmr_f16_to_f32(x[i]);
 }
 
+#include "qplain.h"
+
 const rmr_kernels rmr_kernels_ref = KERNEL_TABLE("ref");

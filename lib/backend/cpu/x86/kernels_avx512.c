@@ -78,5 +78,6 @@ static inline void sum_dots(const vec *acc, float *out)
 }
 
 #include "blocks.h"
+#include "qplain.h"
 
 const rmr_kernels rmr_kernels_avx512 = KERNEL_TABLE("avx512");
