@@ -69,8 +69,13 @@ static void add_info(tool_table *t, const remora_model_info *i)
     add_number(t, "n_dense_layers", i->n_dense_layers);
     add_number(t, "n_hidden", i->n_hidden);
     add_number(t, "n_heads", i->n_heads);
-    add_number(t, "kv_lora_rank", i->kv_lora_rank);
-    add_number(t, "rope_dim", i->rope_dim);
+    if (i->kv_lora_rank > 0) {
+        add_number(t, "kv_lora_rank", i->kv_lora_rank);
+        add_number(t, "rope_dim", i->rope_dim);
+    } else {
+        add_number(t, "n_kv_heads", i->n_kv_heads);
+        add_number(t, "head_dim", i->head_dim);
+    }
     add_number(t, "n_experts", i->n_experts);
     add_number(t, "n_experts_used", i->n_experts_used);
     add_number(t, "n_shared_experts", i->n_shared_experts);

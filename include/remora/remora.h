@@ -366,7 +366,8 @@ typedef struct remora_model_info {
     uint32_t n_vocab;          /* rows of logits are this long */
     uint32_t n_hidden;         /* hidden states are this long */
     uint32_t n_heads;
-    uint32_t kv_lora_rank;     /* kv_lora_rank + rope_dim numbers are cached a token and layer */
+    uint32_t kv_lora_rank;     /* kv_lora_rank + rope_dim numbers are cached a token and layer; 0
+                                  with grouped attention, see n_kv_heads */
     uint32_t rope_dim;
     uint32_t n_experts;        /* routed experts of a MoE layer; 0: a dense model */
     uint32_t n_experts_used;   /* of them, by each token */
@@ -381,6 +382,9 @@ typedef struct remora_model_info {
     uint8_t  fingerprint[32];  /* the same for the same checkpoint, however it is stored */
     char     family[32];       /* model_type of config.json: "deepseek_v3" */
     char     name[96];         /* for people */
+    uint32_t n_kv_heads;       /* grouped attention: 2 * n_kv_heads * head_dim numbers are cached a
+                                  token and layer; 0 with latent attention */
+    uint32_t head_dim;         /* the same */
 } remora_model_info;
 
 /* Bytes. remora_model_estimate: what the sessions asked for would need at most;
@@ -397,8 +401,8 @@ typedef struct remora_memory {
     uint64_t host_other;         /* tokenizer, tables, structs */
     uint64_t host_mapped;        /* weights used where they lie in a file mapping or a blob: not
                                     allocated, and the system may drop pages of a mapping */
-    uint64_t kv_bytes_per_token; /* (kv_lora_rank + rope_dim) * n_layers * bytes of an element: the
-                                    estimate's kv_type, or bf16 */
+    uint64_t kv_bytes_per_token; /* numbers cached a token and layer * n_layers * bytes of an
+                                    element: the estimate's kv_type, or bf16 */
 } remora_memory;
 
 typedef struct remora_session_opts remora_session_opts;

@@ -14,6 +14,9 @@
 
 enum { N = 45, CAP = 128 };
 
+static const tiny_opts kinds[] = {{0}, {.v2 = 1}, {.dense = "llama"}};
+enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
+
 /* ---- opening ---- */
 
 static remora_status open_once(remora_runtime *rt, const remora_source *src, uint32_t flags,
@@ -59,11 +62,11 @@ static void open_everywhere(const remora_source *src, int how)
 static void opening(void **state)
 {
     (void)state;
-    for (int v2 = 0; v2 < 2; v2++)
+    for (size_t kind = 0; kind < N_KINDS; kind++)
         for (int how = SWEEP_ONE; how <= SWEEP_FROM; how++) {
             tiny t;
             char folder[64];
-            tiny_make(&t, &(tiny_opts){.v2 = v2});
+            tiny_make(&t, &kinds[kind]);
             tiny_folder_make(&t, folder, sizeof folder);
             host_io io = {.blobs = t.blobs, .n = t.n};
             const remora_source cb = host_io_source(&io);
@@ -442,9 +445,9 @@ static void new_sessions(void **state)
 static void calls(void **state)
 {
     (void)state;
-    for (int v2 = 0; v2 < 2; v2++) {
+    for (size_t kind = 0; kind < N_KINDS; kind++) {
         tiny t;
-        tiny_make(&t, &(tiny_opts){.v2 = v2});
+        tiny_make(&t, &kinds[kind]);
         all_acts(&t.source, 1);
         tiny_free(&t);
     }
@@ -454,8 +457,8 @@ static void calls(void **state)
 
 static void fixtures(void **state)
 {
-    static const char *const names[] = {"v2-lite", "v3",        "v2",
-                                        "kimi-k2", "moonlight", "glm4-moe-lite"};
+    static const char *const names[] = {"v2-lite",       "v3",    "v2",    "kimi-k2", "moonlight",
+                                        "glm4-moe-lite", "qwen2", "llama3"};
     char folder[1024], name[64];
     int found = 0;
     (void)state;

@@ -77,9 +77,10 @@ static const remora_status failures[] = {
 static void made_up(void **state)
 {
     (void)state;
-    for (int v2 = 0; v2 < 2; v2++) {
+    static const tiny_opts kinds[] = {{0}, {.v2 = 1}, {.dense = "qwen2"}};
+    for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
         tiny t;
-        tiny_make(&t, &(tiny_opts){.v2 = v2});
+        tiny_make(&t, &kinds[kind]);
         for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++)
             for (int how = SWEEP_ONE; how <= SWEEP_FROM; how++) {
                 assert_true(sweep(t.blobs, t.n, 0, failures[i], how, 1) > 50);

@@ -148,7 +148,7 @@ static void *bounded_resize(void *user, void *p, size_t old, size_t size, size_t
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static tiny t[2];
+    static tiny t[4];
     file files[4];
     remora_blob blobs[4];
     tmem mem = {0};
@@ -159,8 +159,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (t[0].n == 0) {
         tiny_make(&t[0], &(tiny_opts){.layers = 2, .context = 64});
         tiny_make(&t[1], &(tiny_opts){.layers = 2, .context = 64, .v2 = 1});
+        tiny_make(&t[2], &(tiny_opts){.layers = 2, .context = 64, .dense = "llama"});
+        tiny_make(&t[3], &(tiny_opts){.layers = 2, .context = 64, .dense = "qwen3"});
     }
-    const tiny *base = &t[data[0] & 1];
+    const tiny *base = &t[data[0] & 3];
     for (int i = 0; i < 4; i++) {
         files[i] = (file){malloc(base->blobs[i].size + 1), base->blobs[i].size};
         REQUIRE(files[i].data != NULL);

@@ -17,6 +17,13 @@ typedef struct bed {
     uint64_t page; /* bytes, bf16 */
 } bed;
 
+/* Numbers that a token has in the cache of a layer. */
+static uint64_t row_of(const remora_model_info *m)
+{
+    return m->kv_lora_rank > 0 ? m->kv_lora_rank + m->rope_dim
+                               : (uint64_t)2 * m->n_kv_heads * m->head_dim;
+}
+
 static void open_bed(bed *b, const tiny_opts *o, remora_runtime *rt)
 {
     remora_error err = {.struct_size = sizeof err};
@@ -27,7 +34,7 @@ static void open_bed(bed *b, const tiny_opts *o, remora_runtime *rt)
         fail_msg("open: %s", err.message);
     b->r.info.struct_size = sizeof b->r.info;
     assert_int_equal(remora_model_get_info(b->r.model, &b->r.info), REMORA_OK);
-    b->page = 32 * 2 * (uint64_t)b->r.info.n_layers * (b->r.info.kv_lora_rank + b->r.info.rope_dim);
+    b->page = 32 * 2 * (uint64_t)b->r.info.n_layers * row_of(&b->r.info);
 }
 
 static void close_bed(bed *b)
@@ -67,16 +74,15 @@ static void feed(remora_session *s, size_t n)
 
 static void bytes_of_a_token(void **state)
 {
-    static const tiny_opts kinds[] = {{0}, {.v2 = 1}, {.layers = 5}};
+    static const tiny_opts kinds[] = {{0}, {.v2 = 1}, {.layers = 5}, {.dense = "qwen2"}};
     static const int32_t types[] = {REMORA_KV_BF16, REMORA_KV_F32};
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         bed b;
         open_bed(&b, &kinds[i], rig_runtime(1, NULL));
         const remora_model_info *m = &b.r.info;
         for (size_t k = 0; k < 2; k++) {
-            const uint64_t token =
-                (uint64_t)(m->kv_lora_rank + m->rope_dim) * m->n_layers * (k == 0 ? 2 : 4);
+            const uint64_t token = row_of(m) * m->n_layers * (k == 0 ? 2 : 4);
             const remora_session_opts o = {
                 .struct_size = sizeof o, .kv_type = types[k], .capacity = 256};
             remora_memory need = {.struct_size = sizeof need};

@@ -58,8 +58,12 @@ static uint64_t run(remora_runtime *rt, const remora_source *src, uint64_t h)
 
 int main(int argc, char **argv)
 {
-    static const tiny_opts shapes[] = {
-        {0}, {.v2 = 1, .width = 37}, {.dtype = "F16"}, {.dtype = "F32"}};
+    static const tiny_opts shapes[] = {{0},
+                                       {.v2 = 1, .width = 37},
+                                       {.dtype = "F16"},
+                                       {.dtype = "F32"},
+                                       {.dense = "qwen3"},
+                                       {.dense = "llama", .interleave = 1, .width = 37}};
     uint64_t h = 14695981039346656037u;
     remora_device d = {.struct_size = sizeof d};
     if (argc < 2) return 2;

@@ -133,8 +133,25 @@ static void v2_and_dtypes(void **state)
     }
 }
 
+/* Heads, widths and groups that are no multiple of a vector, in all shapes of grouped attention. */
+static void grouped(void **state)
+{
+    static const tiny_opts kinds[] = {{.dense = "llama", .width = 37},
+                                      {.dense = "qwen2", .interleave = 1},
+                                      {.dense = "qwen3", .dtype = "F16"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        tiny t;
+        tiny_make(&t, &kinds[i]);
+        all_ways(&t, REMORA_KV_F32);
+        all_ways(&t, REMORA_KV_BF16);
+        tiny_free(&t);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(v3), cmocka_unit_test(v2_and_dtypes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(v3), cmocka_unit_test(v2_and_dtypes),
+                                       cmocka_unit_test(grouped)};
     return cmocka_run_group_tests_name("P22", tests, NULL, NULL);
 }

@@ -89,7 +89,13 @@ static void check_all(const char *name, const remora_source *src)
 static void made_up(void **state)
 {
     static const tiny_opts shapes[] = {
-        {0}, {.v2 = 1}, {.layers = 12}, {.width = 300, .vocab = 3000}, {.dtype = "F32"},
+        {0},
+        {.v2 = 1},
+        {.layers = 12},
+        {.width = 300, .vocab = 3000},
+        {.dtype = "F32"},
+        {.dense = "llama"},
+
     };
     (void)state;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
@@ -104,8 +110,8 @@ static void made_up(void **state)
 
 static void fixtures(void **state)
 {
-    static const char *const names[] = {"v3",      "v2-lite",   "v2",
-                                        "kimi-k2", "moonlight", "glm4-moe-lite"};
+    static const char *const names[] = {"v3",        "v2-lite",       "v2",    "kimi-k2",
+                                        "moonlight", "glm4-moe-lite", "qwen2", "llama3"};
     char folder[1024], name[64];
     int found = 0;
     (void)state;

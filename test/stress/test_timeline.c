@@ -288,14 +288,14 @@ static void live(const tiny *t, int32_t kv_type, uint64_t seed)
 
 static void lives(void **state)
 {
-    tiny t[2];
+    tiny t[3];
     (void)state;
     tiny_make(&t[0], NULL);
     tiny_make(&t[1], &(tiny_opts){.v2 = 1, .layers = 2});
+    tiny_make(&t[2], &(tiny_opts){.dense = "qwen2", .layers = 2});
     for (int i = 0; i < n_lives; i++)
-        live(&t[i % 2], i % 3 ? REMORA_KV_F32 : REMORA_KV_BF16, (uint64_t)i + 1);
-    tiny_free(&t[0]);
-    tiny_free(&t[1]);
+        live(&t[i % 3], i % 4 ? REMORA_KV_F32 : REMORA_KV_BF16, (uint64_t)i + 1);
+    for (int i = 0; i < 3; i++) tiny_free(&t[i]);
 }
 
 int main(int argc, char **argv)

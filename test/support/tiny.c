@@ -33,10 +33,24 @@ static void put(text *t, const char *fmt, ...)
 
 typedef struct sizes {
     uint32_t layers, hidden, heads, rank, nope, rope, v, q_rank, experts, inner, dense_inner, vocab;
+    uint32_t kv_heads, head_dim; /* grouped attention; 0: MLA */
+    int qkv_bias, out_bias, head_norm, tied;
 } sizes;
 
 static sizes sizes_of(const tiny_opts *o)
 {
+    if (o->dense != NULL)
+        return (sizes){.layers = o->layers ? o->layers : 3,
+                       .hidden = o->width ? o->width : 40,
+                       .heads = 6,
+                       .kv_heads = 2,
+                       .head_dim = 12,
+                       .dense_inner = 48,
+                       .vocab = o->vocab ? o->vocab : TINY_TEXT_VOCAB,
+                       .qkv_bias = strcmp(o->dense, "qwen3") != 0,
+                       .out_bias = strcmp(o->dense, "llama") == 0,
+                       .head_norm = strcmp(o->dense, "qwen3") == 0,
+                       .tied = strcmp(o->dense, "llama") == 0};
     return (sizes){.layers = o->layers ? o->layers : 3,
                    .hidden = o->width ? o->width : 40,
                    .heads = 2,
@@ -51,9 +65,36 @@ static sizes sizes_of(const tiny_opts *o)
                    .vocab = o->vocab ? o->vocab : TINY_TEXT_VOCAB};
 }
 
+static text dense_config(const tiny_opts *o, const sizes *z)
+{
+    static const char llama3[] = "{\"rope_type\":\"llama3\",\"factor\":8.0,\"low_freq_factor\":1.0,"
+                                 "\"high_freq_factor\":4.0,"
+                                 "\"original_max_position_embeddings\":256}";
+    static const char yarn[] = "{\"rope_type\":\"yarn\",\"factor\":4.0,"
+                               "\"original_max_position_embeddings\":512}";
+    text t = {0};
+    put(&t,
+        "{\"model_type\":\"%s\",\"num_hidden_layers\":%u,\"hidden_size\":%u,\"vocab_size\":%u,"
+        "\"num_attention_heads\":%u,\"num_key_value_heads\":%u,\"head_dim\":%u,"
+        "\"intermediate_size\":%u,\"max_position_embeddings\":%u,\"rms_norm_eps\":1e-05,"
+        "\"rope_theta\":10000,\"hidden_act\":\"silu\",\"bos_token_id\":%d,\"eos_token_id\":%d,",
+        o->dense, z->layers, z->hidden, z->vocab, z->heads, z->kv_heads, z->head_dim,
+        z->dense_inner, o->context ? o->context : 2048, TINY_BOS, TINY_EOS);
+    put(&t,
+        "\"attention_bias\":%s,\"tie_word_embeddings\":%s,\"rope_interleave\":%s,"
+        "\"use_sliding_window\":false,\"sliding_window\":%s,\"rope_scaling\":%s}",
+        z->out_bias ? "true" : "false", z->tied ? "true" : "false",
+        o->interleave ? "true" : "false", z->qkv_bias && !z->out_bias ? "64" : "null",
+        z->out_bias    ? llama3
+        : z->head_norm ? yarn
+                       : "null");
+    return t;
+}
+
 static text config(const tiny_opts *o, const sizes *z)
 {
     text t = {0};
+    if (o->dense != NULL) return dense_config(o, z);
     put(&t,
         "{\"model_type\":\"%s\",\"num_hidden_layers\":%u,\"hidden_size\":%u,\"vocab_size\":%u,"
         "\"num_attention_heads\":%u,\"num_key_value_heads\":%u,\"kv_lora_rank\":%u,"
@@ -138,10 +179,25 @@ static void tensor(writer *w, uint32_t rows, uint32_t cols, float mean, float sp
     put(&w->header, "%u],\"data_offsets\":[%zu,%zu]}", cols, from, w->data.n);
 }
 
-static void attention(writer *w, const sizes *z, uint32_t l)
+static void grouped_attention(writer *w, const sizes *z, uint32_t l)
+{
+    static const char *const names[] = {"q", "k", "v"};
+    char path[80];
+    snprintf(path, sizeof path, "model.layers.%u.self_attn", l);
+    for (int i = 0; i < 3; i++) {
+        const uint32_t n = (i == 0 ? z->heads : z->kv_heads) * z->head_dim;
+        tensor(w, n, z->hidden, 0, 0.3f, "%s.%s_proj.weight", path, names[i]);
+        if (z->qkv_bias) tensor(w, 0, n, 0, 0.5f, "%s.%s_proj.bias", path, names[i]);
+        if (z->head_norm && i < 2)
+            tensor(w, 0, z->head_dim, 1, 0.3f, "%s.%s_norm.weight", path, names[i]);
+    }
+    tensor(w, z->hidden, z->heads * z->head_dim, 0, 0.3f, "%s.o_proj.weight", path);
+    if (z->out_bias) tensor(w, 0, z->hidden, 0, 0.5f, "%s.o_proj.bias", path);
+}
+
+static void latent_attention(writer *w, const sizes *z, uint32_t l)
 {
     const uint32_t q = z->heads * (z->nope + z->rope);
-    tensor(w, 0, z->hidden, 1, 0.3f, "model.layers.%u.input_layernorm.weight", l);
     if (z->q_rank > 0) {
         tensor(w, z->q_rank, z->hidden, 0, 0.3f, "model.layers.%u.self_attn.q_a_proj.weight", l);
         tensor(w, 0, z->q_rank, 1, 0.3f, "model.layers.%u.self_attn.q_a_layernorm.weight", l);
@@ -155,6 +211,15 @@ static void attention(writer *w, const sizes *z, uint32_t l)
     tensor(w, z->heads * (z->nope + z->v), z->rank, 0, 0.4f,
            "model.layers.%u.self_attn.kv_b_proj.weight", l);
     tensor(w, z->hidden, z->heads * z->v, 0, 0.3f, "model.layers.%u.self_attn.o_proj.weight", l);
+}
+
+static void attention(writer *w, const sizes *z, uint32_t l)
+{
+    tensor(w, 0, z->hidden, 1, 0.3f, "model.layers.%u.input_layernorm.weight", l);
+    if (z->kv_heads > 0)
+        grouped_attention(w, z, l);
+    else
+        latent_attention(w, z, l);
     tensor(w, 0, z->hidden, 1, 0.3f, "model.layers.%u.post_attention_layernorm.weight", l);
 }
 
@@ -169,7 +234,7 @@ static void feed_forward(writer *w, const sizes *z, uint32_t l)
 {
     char path[80];
     snprintf(path, sizeof path, "model.layers.%u.mlp", l);
-    if (l == 0) {
+    if (l == 0 || z->experts == 0) {
         mlp(w, z, z->dense_inner, path);
         return;
     }
@@ -194,7 +259,7 @@ static text weights(const tiny_opts *o, const sizes *z)
         feed_forward(&w, z, l);
     }
     tensor(&w, 0, z->hidden, 1, 0.3f, "model.norm.weight");
-    tensor(&w, z->vocab, z->hidden, 0, 0.5f, "lm_head.weight");
+    if (!z->tied) tensor(&w, z->vocab, z->hidden, 0, 0.5f, "lm_head.weight");
     put(&w.header, "}");
     while (w.header.n % 8 != 0) put(&w.header, " ");
     const uint64_t n = w.header.n;

@@ -10,6 +10,10 @@
 /* The zero value is a V3: query bottleneck, groups of experts by sigmoid with bias, YaRN. */
 typedef struct tiny_opts {
     int v2;            /* V2-Lite instead: no query bottleneck, softmax greedy, plain rope */
+    const char *dense; /* instead a dense model with grouped attention: "llama" (tied head, biases
+                          everywhere, llama3 scaling), "qwen2" (biases of q, k, v) or "qwen3" (norms
+                          over heads, YaRN) */
+    int interleave;    /* of those: rope_interleave */
     const char *dtype; /* "BF16" (also NULL), "F16" or "F32" */
     uint32_t layers;   /* 0: 3, the first one dense */
     uint32_t context;  /* 0: 2048 */

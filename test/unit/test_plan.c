@@ -110,15 +110,19 @@ static void add_tensor(edit *e, const char *name, const char *dtype, size_t rows
                                   (json_int_t)from, (json_int_t)(e->n_data + e->n_extra)));
 }
 
-static const tiny_opts v3 = {.no_tokenizer = 1}, v2 = {.no_tokenizer = 1, .v2 = 1};
+static const tiny_opts v3 = {.no_tokenizer = 1}, v2 = {.no_tokenizer = 1, .v2 = 1},
+                       llama = {.no_tokenizer = 1, .dense = "llama"},
+                       qwen2 = {.no_tokenizer = 1, .dense = "qwen2"},
+                       qwen3 = {.no_tokenizer = 1, .dense = "qwen3"};
+static const tiny_opts *const kinds[] = {&v3, &v2, &llama, &qwen2, &qwen3};
+enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
 
 /* ---- tests ---- */
 
 static void unedited_models_open(void **state)
 {
-    const tiny_opts *const kinds[] = {&v3, &v2};
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < N_KINDS; i++) {
         edit e;
         edit_begin(&e, kinds[i]);
         expect(&e, REMORA_OK, "");
@@ -129,9 +133,8 @@ static void unedited_models_open(void **state)
 /* Each tensor in turn has another name. */
 static void each_tensor_is_needed(void **state)
 {
-    const tiny_opts *const kinds[] = {&v3, &v2};
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < N_KINDS; i++) {
         edit e;
         const char *key;
         json_t *t;
@@ -153,9 +156,8 @@ static void each_tensor_is_needed(void **state)
 /* Each tensor in turn has its dimensions the other way round, one more, or both in one. */
 static void each_shape_is_checked(void **state)
 {
-    const tiny_opts *const kinds[] = {&v3, &v2};
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < N_KINDS; i++) {
         edit e;
         const char *key;
         json_t *t;
@@ -204,6 +206,56 @@ static void each_size_of_the_config_counts(void **state)
             edit_end(&e);
         }
     }
+}
+
+static void each_size_of_a_dense_config_counts(void **state)
+{
+    static const struct {
+        const char *field;
+        json_int_t value;
+    } cases[] = {{"hidden_size", 42},        {"vocab_size", 274},        {"head_dim", 10},
+                 {"head_dim", 14},           {"head_dim", 24},           {"num_attention_heads", 4},
+                 {"num_attention_heads", 8}, {"num_key_value_heads", 1}, {"num_key_value_heads", 3},
+                 {"num_key_value_heads", 6}, {"intermediate_size", 50},  {"num_hidden_layers", 4}};
+    (void)state;
+    for (size_t k = 2; k < N_KINDS; k++)
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+            edit e;
+            edit_begin(&e, kinds[k]);
+            json_object_set_new(e.config, cases[i].field, json_integer(cases[i].value));
+            expect(&e, REMORA_E_FORMAT, "tensor");
+            edit_end(&e);
+        }
+}
+
+/* Biases and norms that the family or the config does not have, or has and the file does not. */
+static void biases_are_as_the_config_says(void **state)
+{
+    static const struct {
+        const tiny_opts *kind;
+        const char *extra;
+    } cases[] = {{&qwen2, "model.layers.1.self_attn.o_proj.bias"},
+                 {&qwen2, "model.layers.1.self_attn.q_norm.weight"},
+                 {&qwen3, "model.layers.0.self_attn.q_proj.bias"},
+                 {&llama, "model.layers.0.self_attn.k_norm.weight"},
+                 {&llama, "model.layers.0.mlp.up_proj.bias"},
+                 {&llama, "model.layers.0.self_attn.kv_b_proj.weight"}};
+    edit e;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        edit_begin(&e, cases[i].kind);
+        add_tensor(&e, cases[i].extra, "BF16", 3, 5, 2);
+        expect(&e, REMORA_E_UNSUPPORTED, cases[i].extra);
+        edit_end(&e);
+    }
+    edit_begin(&e, &llama);
+    json_object_set_new(e.config, "attention_bias", json_false());
+    expect(&e, REMORA_E_UNSUPPORTED, "self_attn.k_proj.bias");
+    edit_end(&e);
+    edit_begin(&e, &qwen3);
+    json_object_set_new(e.config, "attention_bias", json_true());
+    expect(&e, REMORA_E_FORMAT, "model.layers.0.self_attn.q_proj.bias");
+    edit_end(&e);
 }
 
 static void unknown_tensors_are_refused(void **state)
@@ -322,6 +374,8 @@ int main(void)
         cmocka_unit_test(each_tensor_is_needed),
         cmocka_unit_test(each_shape_is_checked),
         cmocka_unit_test(each_size_of_the_config_counts),
+        cmocka_unit_test(each_size_of_a_dense_config_counts),
+        cmocka_unit_test(biases_are_as_the_config_says),
         cmocka_unit_test(unknown_tensors_are_refused),
         cmocka_unit_test(known_extras_are_left_alone),
         cmocka_unit_test(types_that_are_read),

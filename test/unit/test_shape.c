@@ -30,6 +30,16 @@ static const char base[] = "{'model_type':'deepseek_v3','num_hidden_layers':4,'v
                            "'rope_scaling':null,'attention_bias':false,'tie_word_embeddings':false,"
                            "'num_nextn_predict_layers':1}";
 
+/* Qwen2 with smaller numbers. */
+static const char dense[] =
+    "{'model_type':'qwen2','num_hidden_layers':3,'vocab_size':320,'hidden_size':1024,"
+    "'intermediate_size':192,'max_position_embeddings':32768,'num_attention_heads':8,"
+    "'num_key_value_heads':2,'hidden_act':'silu','rms_norm_eps':1e-5,'rope_theta':500000,"
+    "'rope_scaling':null,'use_sliding_window':false,'sliding_window':4096,'max_window_layers':3,"
+    "'tie_word_embeddings':false}";
+
+static const char *base_now = base;
+
 /* JSON with ' for ". */
 static json_t *parse(const char *text)
 {
@@ -46,7 +56,7 @@ static json_t *parse(const char *text)
 /* The base with the members of `patch` in place of its own; a member 'absent' is taken away. */
 static remora_status read_patched(const char *patch, rmr_shape *out, remora_error *err)
 {
-    json_t *config = parse(base), *with = parse(patch), *v;
+    json_t *config = parse(base_now), *with = parse(patch), *v;
     const char *key;
     json_object_foreach(with, key, v)
     {
@@ -458,6 +468,195 @@ static void yarn_amplitudes(void **state)
 #undef SCALED
 }
 
+/* ---- dense models with grouped attention ---- */
+
+static int use_dense(void **state)
+{
+    (void)state;
+    base_now = dense;
+    return 0;
+}
+
+static int use_base(void **state)
+{
+    (void)state;
+    base_now = base;
+    return 0;
+}
+
+static void dense_options_unsupported(void **state)
+{
+    static const bad cases[] = {
+        {"{'model_type':'qwen2_moe'}", "qwen2_moe"},
+        {"{'use_sliding_window':true}", "use_sliding_window"},
+        {"{'model_type':'qwen3','use_sliding_window':true}", "use_sliding_window"},
+        {"{'model_type':'llama','use_sliding_window':'absent'}", "sliding_window"},
+        {"{'layer_types':['full_attention','sliding_attention','full_attention']}",
+         "layer_types[1]"},
+        {"{'layer_types':['full_attention','full_attention',7]}", "layer_types[2]"},
+        {"{'hidden_act':'gelu'}", "hidden_act"},
+        {"{'model_type':'llama','mlp_bias':true}", "mlp_bias"},
+        {"{'n_routed_experts':8}", "n_routed_experts"},
+        {"{'num_experts':8}", "num_experts"},
+        {"{'num_local_experts':8}", "num_local_experts"},
+        {"{'kv_lora_rank':512}", "kv_lora_rank"},
+        {"{'quantization_config':{'quant_method':'awq'}}", "awq"},
+        {"{'partial_rotary_factor':0.5}", "partial_rotary_factor"},
+        {"{'rope_parameters':{'rope_type':'default','partial_rotary_factor':0.5}}",
+         "partial_rotary_factor"},
+        {"{'rope_scaling':{'type':'linear','factor':2}}", "linear"},
+        {"{'rope_scaling':{'rope_type':'longrope','factor':2}}", "longrope"},
+    };
+    (void)state;
+    refused(cases, sizeof cases / sizeof cases[0], REMORA_E_UNSUPPORTED);
+}
+
+#define LLAMA3(factor, low, high, orig)                                                            \
+    "{'rope_scaling':{'rope_type':'llama3','factor':" factor ",'low_freq_factor':" low             \
+    ",'high_freq_factor':" high ",'original_max_position_embeddings':" orig "}}"
+
+static void dense_numbers_wrong(void **state)
+{
+    static const char *const keys[] = {"num_hidden_layers",
+                                       "vocab_size",
+                                       "hidden_size",
+                                       "intermediate_size",
+                                       "max_position_embeddings",
+                                       "num_attention_heads",
+                                       "num_key_value_heads",
+                                       "head_dim"};
+    static const char *const values[] = {"0", "-1", "1.5", "'8'", "[8]", "true", "4294967297"};
+    static const bad cases[] = {
+        {"{'num_attention_heads':'absent'}", "num_attention_heads"},
+        {"{'num_attention_heads':4097}", "num_attention_heads"},
+        {"{'num_key_value_heads':3}", "num_key_value_heads"},
+        {"{'num_key_value_heads':16}", "num_key_value_heads"},
+        {"{'head_dim':63}", "head_dim"},
+        {"{'head_dim':514}", "head_dim"},
+        {"{'hidden_size':1020}", "hidden_size"},  /* is no multiple of the heads */
+        {"{'hidden_size':8192}", "hidden_size"},  /* heads of 1024 */
+        {"{'hidden_size':1032}", "head_dim 129"}, /* odd */
+        {"{'model_type':'llama','attention_bias':'no'}", "attention_bias"},
+        {"{'use_sliding_window':'no'}", "use_sliding_window"},
+        {"{'layer_types':'full_attention'}", "layer_types"},
+        {"{'layer_types':['full_attention']}", "layer_types"},
+        {"{'rope_interleave':1}", "rope_interleave"},
+        {"{'partial_rotary_factor':'1'}", "partial_rotary_factor"},
+        {"{'rms_norm_eps':-1}", "rms_norm_eps"},
+        {"{'rope_scaling':{'type':'yarn','factor':4,'attn_factor':0}}", "attn_factor"},
+        {"{'rope_scaling':{'type':'yarn','factor':4,'attn_factor':1e3}}", "attn_factor"},
+        {"{'rope_scaling':{'type':'yarn','factor':4,'attn_factor':'1'}}", "attn_factor"},
+        {"{'rope_scaling':{'rope_type':'llama3'}}", "factor"},
+        {LLAMA3("0.5", "1", "4", "8192"), "factor"},
+        {LLAMA3("1e7", "1", "4", "8192"), "factor"},
+        {LLAMA3("'8'", "1", "4", "8192"), "factor"},
+        {LLAMA3("8", "0", "4", "8192"), "low_freq_factor"},
+        {LLAMA3("8", "null", "4", "8192"), "low_freq_factor"},
+        {LLAMA3("8", "4", "4", "8192"), "high_freq_factor"},
+        {LLAMA3("8", "1", "null", "8192"), "high_freq_factor"},
+        {LLAMA3("8", "1", "1e7", "8192"), "high_freq_factor"},
+        {LLAMA3("8", "1", "4", "null"), "original_max_position_embeddings"},
+        {LLAMA3("8", "1", "4", "1e10"), "original_max_position_embeddings"},
+    };
+    char patch[128];
+    (void)state;
+    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
+        for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+            snprintf(patch, sizeof patch, "{'%s':%s}", keys[k], values[i]);
+            refused(&(bad){patch, keys[k]}, 1, REMORA_E_FORMAT);
+        }
+    refused(cases, sizeof cases / sizeof cases[0], REMORA_E_FORMAT);
+}
+
+static void dense_families(void **state)
+{
+    rmr_shape s;
+    (void)state;
+    good("{}", &s);
+    assert_string_equal(s.family, "qwen2");
+    assert_int_equal(s.attention, RMR_ATTENTION_GQA);
+    assert_int_equal(s.gqa.heads, 8);
+    assert_int_equal(s.gqa.kv_heads, 2);
+    assert_int_equal(s.gqa.head_dim, 128);
+    assert_int_equal(rmr_shape_heads(&s), 8);
+    assert_int_equal(rmr_shape_rope(&s), 128);
+    assert_int_equal(rmr_shape_kv_width(&s), 512);
+    assert_int_equal(s.mla.heads, 0);
+    assert_true(s.qkv_bias && !s.out_bias && !s.head_norm && !s.tied);
+    assert_int_equal(s.rope_pairs, RMR_ROPE_HALVES);
+    assert_true(!rmr_shape_is_moe(&s, 0) && s.n_mtp == 0 && s.eps == 1e-5f);
+    is_close(s.gqa.scale, 1 / sqrt(128));
+    good("{'model_type':'qwen2','attention_bias':false,'layer_types':null}",
+         &s); /* not its field */
+    assert_true(s.qkv_bias && !s.out_bias);
+    good("{'model_type':'llama'}", &s);
+    assert_true(!s.qkv_bias && !s.out_bias && !s.head_norm);
+    good("{'model_type':'llama','attention_bias':true,'rope_interleave':true,'sliding_window':null,"
+         "'use_sliding_window':'absent','num_key_value_heads':'absent','tie_word_embeddings':true,"
+         "'partial_rotary_factor':1.0}",
+         &s);
+    assert_true(s.qkv_bias && s.out_bias && s.tied);
+    assert_int_equal(s.gqa.kv_heads, 8);
+    assert_int_equal(s.rope_pairs, RMR_ROPE_INTERLEAVED);
+    good("{'model_type':'qwen3','hidden_size':100,'use_sliding_window':'absent',"
+         "'layer_types':['full_attention','full_attention','full_attention']}",
+         &s);
+    assert_true(!s.qkv_bias && s.head_norm);
+    assert_int_equal(s.gqa.head_dim, 128); /* whatever the hidden size is */
+    good("{'model_type':'qwen3','head_dim':64,'attention_bias':true}", &s);
+    assert_true(s.qkv_bias && s.out_bias);
+    assert_int_equal(s.gqa.head_dim, 64);
+    is_close(s.gqa.scale, 1.0 / 8);
+}
+
+/* Facts section 11.3: theta 500000, heads of 128, 8 / 1 / 4 / 8192. */
+static void llama3_scaling(void **state)
+{
+    static const freq table[] = {{0, 1},
+                                 {1, 8.146172339e-01},
+                                 {10, 1.286873734e-01},
+                                 {20, 1.656044008e-02},
+                                 {28, 3.211445995e-03},
+                                 {29, 2.166570764e-03},
+                                 {30, 1.371893568e-03},
+                                 {31, 8.567514129e-04},
+                                 {32, 5.248461610e-04},
+                                 {33, 3.126937504e-04},
+                                 {34, 1.785078128e-04},
+                                 {35, 9.556212354e-05},
+                                 {36, 7.784655274e-05},
+                                 {40, 3.428102196e-05},
+                                 {63, 3.068925989e-07}};
+    rmr_shape s;
+    (void)state;
+    good(LLAMA3("8.0", "1.0", "4.0", "8192"), &s);
+    frequencies_are(&s, table, sizeof table / sizeof table[0]);
+    is_close(s.rope_amp, 1);
+    is_close(s.gqa.scale, 1 / sqrt(128));
+}
+
+/* Cos and sin grow, the softmax scale does not (facts section 11.2). */
+static void yarn_of_qwen(void **state)
+{
+#define YARN "'type':'yarn','factor':4.0,'original_max_position_embeddings':32768"
+    const double one = 0.1 * log(4) + 1;
+    rmr_shape s;
+    (void)state;
+    good("{'rope_scaling':{" YARN "}}", &s);
+    is_close(s.rope_amp, one);
+    is_close(s.gqa.scale, 1 / sqrt(128));
+    assert_true(s.inv_freq[0] == 1.0f);
+    is_close(s.inv_freq[63], pow(500000, -126.0 / 128) / 4);
+    good("{'rope_scaling':{" YARN ",'mscale':1.0,'mscale_all_dim':0.5}}", &s);
+    is_close(s.gqa.scale, 1 / sqrt(128));
+    is_close(s.rope_amp, one / (0.05 * log(4) + 1));
+    good("{'rope_scaling':{" YARN ",'attn_factor':0.8782488562869419}}", &s);
+    is_close(s.rope_amp, 1); /* R1-0528-Qwen3-8B */
+    good("{'rope_scaling':{" YARN ",'attention_factor':1.5,'attn_factor':0.5}}", &s);
+    is_close(s.rope_amp, 1.5);
+#undef YARN
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -470,6 +669,11 @@ int main(void)
         cmocka_unit_test(yarn_of_kimi),
         cmocka_unit_test(plain_rope),
         cmocka_unit_test(yarn_amplitudes),
+        cmocka_unit_test_setup_teardown(dense_options_unsupported, use_dense, use_base),
+        cmocka_unit_test_setup_teardown(dense_numbers_wrong, use_dense, use_base),
+        cmocka_unit_test_setup_teardown(dense_families, use_dense, use_base),
+        cmocka_unit_test_setup_teardown(llama3_scaling, use_dense, use_base),
+        cmocka_unit_test_setup_teardown(yarn_of_qwen, use_dense, use_base),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
