@@ -120,7 +120,7 @@ typedef enum rmr_op_kind {
     RMR_OP_ATTEND_LATENT,   /* absorbed rows: out[h] = softmax(in[h] . cache) latent */
     RMR_OP_UNABSORB,        /* absorbed rows: out[h] = w[h] in[h] */
     RMR_OP_ATTEND_EXPANDED, /* expanded rows: keys w[h] and values w2[h] rebuilt from the cache,
-                               out[h] */
+                               out[h]; w as in ABSORB: transposed */
     RMR_OP_ATTEND_GROUPED,  /* all rows: out[h] = softmax(in[h] . keys) values, of the kv head that
                                the group of h shares */
     RMR_OP_GATE,    /* in = router logits: out = expert ids, out2 = weights; w = bias or NULL; with
@@ -232,7 +232,7 @@ typedef struct rmr_backend_ops {
     remora_status (*weight_create)(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
                                    remora_error *err);
     /* Use the source's memory as it lies, borrowed: E_UNSUPPORTED when the layout does not allow
-     * it. */
+     * it. data NULL: a weight without content, for asking what a step with it would take. */
     remora_status (*weight_adopt)(rmr_backend *be, const rmr_weight_desc *d, const void *data,
                                   rmr_weight **out, remora_error *err);
     /* Rows [row0, row0 + n) of matrix `index`, row-major, any alignment. Disjoint rows from several

@@ -84,7 +84,7 @@ static void latent_attention(rmr_list *l, const remora_model *m, uint32_t layer)
                     .layer = layer,
                     .in = at(RMR_SLOT_Q),
                     .out = at(RMR_SLOT_O),
-                    .w = w->key_up,
+                    .w = w->absorb,
                     .w2 = w->value_up,
                     .mla = a});
     linear(l, RMR_SLOT_O, RMR_SLOT_X, w->out, a->heads * a->v, 1);

@@ -5,9 +5,13 @@
 #include "plan.h"
 
 /* Create and fill every weight of the plan. On failure the weights made so far stay in the model,
- * to be freed with it. The embedding table is used where it lies when the source has it in memory.
+ * to be freed with it; the plan's `adopt` says where they are. The embedding table is used where it
+ * lies when the source has it in memory.
  */
-remora_status rmr_load_weights(remora_model *m, rmr_source *src, const rmr_plan *plan,
+remora_status rmr_load_weights(remora_model *m, rmr_source *src, rmr_plan *plan,
                                const remora_model_opts *opts, remora_error *err);
+
+/* Every weight without content: a model that is only asked about. */
+remora_status rmr_load_nothing(remora_model *m, const rmr_plan *plan, remora_error *err);
 
 #endif

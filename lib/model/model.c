@@ -95,6 +95,7 @@ static remora_status make_weights(opening *o)
     if (o->opts->flags & REMORA_MODEL_NO_WEIGHTS) {
         m->weight_bytes = o->plan.weight_bytes;
         m->mapped_bytes = o->plan.mapped_bytes;
+        RMR_TRY(rmr_load_nothing(m, &o->plan, o->err));
         if (o->opts->flags & RMR_MODEL_NO_TENSORS) return REMORA_OK;
         return rmr_meta_add_tensors(&m->mem, &m->meta, o->ck, o->err);
     }
@@ -164,10 +165,10 @@ void rmr_model_ref(remora_model *m)
 static void free_layer(rmr_backend *be, rmr_layer *l)
 {
     rmr_weight *const all[] = {
-        l->attn_norm, l->q_a,      l->q_a_norm, l->q,        l->kv_a,        l->kv_norm, l->absorb,
-        l->key_up,    l->value_up, l->out,      l->ffn_norm, l->gate,        l->up,      l->down,
-        l->s_gate,    l->s_up,     l->s_down,   l->router,   l->router_bias, l->k,       l->v,
-        l->q_bias,    l->k_bias,   l->v_bias,   l->out_bias, l->q_norm,      l->k_norm};
+        l->attn_norm, l->q_a,    l->q_a_norm, l->q,           l->kv_a,  l->kv_norm, l->absorb,
+        l->value_up,  l->out,    l->ffn_norm, l->gate,        l->up,    l->down,    l->s_gate,
+        l->s_up,      l->s_down, l->router,   l->router_bias, l->k,     l->v,       l->q_bias,
+        l->k_bias,    l->v_bias, l->out_bias, l->q_norm,      l->k_norm};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) be->ops->weight_free(be, all[i]);
 }
 

@@ -16,7 +16,6 @@ typedef struct rmr_layer {
     rmr_weight *attn_norm, *q_a, *q_a_norm, *q, *kv_a,
         *kv_norm;         /* q: q_b_proj, or q_proj without q_a */
     rmr_weight *absorb;   /* heads x [rank, nope]: W_UK transposed */
-    rmr_weight *key_up;   /* heads x [nope, rank]: W_UK */
     rmr_weight *value_up; /* heads x [v, rank]: W_UV */
     rmr_weight *k, *v;    /* grouped attention, with q */
     rmr_weight *q_bias, *k_bias, *v_bias, *out_bias;

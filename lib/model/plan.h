@@ -5,29 +5,37 @@
 
 #include "model.h"
 
-/* How a weight's rows come from tensors. */
-typedef enum rmr_take {
-    RMR_TAKE_WHOLE,    /* one tensor of the weight's own shape */
-    RMR_TAKE_STACK,    /* matrix i is the tensor of expert i */
-    RMR_TAKE_KV_KEY,   /* kv_b_proj: matrix h = rows h*(nope+v) .. +nope */
-    RMR_TAKE_KV_KEY_T, /* the same, transposed */
-    RMR_TAKE_KV_VALUE  /* kv_b_proj: matrix h = rows h*(nope+v)+nope .. +v */
-} rmr_take;
+/* How the rows of a matrix lie in the checkpoint. */
+typedef enum rmr_coding {
+    RMR_CODING_PLAIN, /* canonical rows (quant.h), one after another */
+    RMR_CODING_F8,    /* e4m3 codes; `scale` has one value for each 128 x 128 block */
+    RMR_CODING_I4,    /* compressed-tensors: 8 codes to an I32; `scale` [rows, cols / 32] */
+    RMR_CODING_MXFP4  /* two E2M1 codes to a byte; `scale` [rows, cols / 32] of E8M0 */
+} rmr_coding;
+
+/* One matrix: rows of a tensor from row0 on. */
+typedef struct rmr_piece {
+    const rmr_tensor *data;
+    const rmr_tensor *scale; /* NULL for plain rows */
+    uint64_t row0;
+} rmr_piece;
 
 typedef struct rmr_plan_item {
+    char name[96];       /* of the weight: as Hugging Face names it, without ".weight" */
     rmr_weight **weight; /* where the loaded weight goes */
     rmr_weight_desc desc;
-    rmr_take take;
-    const rmr_tensor *tensor;       /* WHOLE and KV: the tensor */
-    const rmr_tensor *const *stack; /* STACK: one for each matrix, in the plan's table */
-    int adopt;                      /* the table can be used where it lies in the source's memory */
+    rmr_coding coding;
+    rmr_elem stored; /* of the canonical rows; desc.elem is F32 where they are decoded */
+    int transpose;   /* the pieces are [cols, rows] */
+    size_t piece;    /* the first of desc.count pieces in the plan's table */
+    int adopt;       /* the table can be used where it lies in the source's memory */
 } rmr_plan_item;
 
 typedef struct rmr_plan {
     rmr_plan_item *items;
     size_t n, cap;
-    const rmr_tensor **stacks;
-    size_t n_stacks, cap_stacks;
+    rmr_piece *pieces;
+    size_t n_pieces, cap_pieces;
     uint8_t *used;         /* one for each tensor of the checkpoint */
     uint64_t weight_bytes; /* on the backend */
     uint64_t mapped_bytes; /* adopted */

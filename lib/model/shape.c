@@ -250,6 +250,62 @@ static remora_status read_moe(const char *file, const json_t *c, const family *f
     return REMORA_OK;
 }
 
+/* quantization_config {fmt e4m3, weight_block_size [128, 128]} (facts 6.1). */
+static remora_status check_fp8(const char *file, const json_t *q, remora_error *err)
+{
+    const char *fmt;
+    const json_t *size = json_object_get(q, "weight_block_size");
+    RMR_TRY(rmr_json_string(file, q, "fmt", &fmt, err));
+    if (fmt != NULL && strcmp(fmt, "e4m3") != 0)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: quantization_config fmt \"%.40s\"", file, fmt);
+    for (size_t i = 0; i < 2; i++)
+        if (json_integer_value(json_array_get(size, i)) != RMR_F8_RUN)
+            RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                     "%s: quantization_config weight_block_size is not [%d, %d]", file, RMR_F8_RUN,
+                     RMR_F8_RUN);
+    return REMORA_OK;
+}
+
+/* compressed-tensors: every group's weights are symmetric INT4 in groups of 32 (facts 6.3). */
+static remora_status check_int4(const char *file, const json_t *q, remora_error *err)
+{
+    const char *format, *name;
+    json_t *group;
+    RMR_TRY(rmr_json_string(file, q, "format", &format, err));
+    if (format == NULL || strcmp(format, "pack-quantized") != 0)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: compressed-tensors format \"%.40s\"", file,
+                 format != NULL ? format : "?");
+    json_object_foreach(json_object_get(q, "config_groups"), name, group)
+    {
+        const json_t *w = json_object_get(group, "weights");
+        const char *type = json_string_value(json_object_get(w, "type"));
+        if (json_integer_value(json_object_get(w, "num_bits")) != 4 ||
+            json_integer_value(json_object_get(w, "group_size")) != 32 || type == NULL ||
+            strcmp(type, "int") != 0 || !json_is_true(json_object_get(w, "symmetric")))
+            RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                     "%s: compressed-tensors %.40s is not symmetric INT4 in groups of 32", file,
+                     name);
+    }
+    return REMORA_OK;
+}
+
+/* Which tensors are quantised is seen from the tensors (bind.c); here only that it is a way this
+ * build knows. */
+static remora_status check_quantization(const char *file, const json_t *q, remora_error *err)
+{
+    const char *method;
+    if (q == NULL || json_is_null(q)) return REMORA_OK;
+    if (!json_is_object(q))
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: quantization_config is not an object", file);
+    RMR_TRY(rmr_json_string(file, q, "quant_method", &method, err));
+    if (method != NULL && strcmp(method, "fp8") == 0) return check_fp8(file, q, err);
+    if (method != NULL && strcmp(method, "compressed-tensors") == 0)
+        return check_int4(file, q, err);
+    if (method != NULL && strcmp(method, "mxfp4") == 0) return REMORA_OK;
+    RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: quantization_config (quant_method \"%.40s\")", file,
+             method != NULL ? method : "?");
+}
+
 /* Options of the same classes that change the computation and are not done here. */
 static remora_status refuse_unknown(const char *file, const json_t *c, const family *f,
                                     remora_error *err)
@@ -260,12 +316,7 @@ static remora_status refuse_unknown(const char *file, const json_t *c, const fam
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: hidden_act \"%.40s\"", file, act);
     if (f->attention == RMR_ATTENTION_MLA) RMR_TRY(refuse_if_true(file, c, "attention_bias", err));
     RMR_TRY(refuse_if_true(file, c, "mlp_bias", err));
-    const json_t *q = json_object_get(c, "quantization_config");
-    if (q != NULL && !json_is_null(q)) {
-        const char *method = json_string_value(json_object_get(q, "quant_method"));
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: quantization_config (quant_method \"%.40s\")",
-                 file, method != NULL ? method : "?");
-    }
+    RMR_TRY(check_quantization(file, json_object_get(c, "quantization_config"), err));
     /* the last four are of relatives of the dense families; the others know them or ignore them */
     static const char *const other[] = {
         "index_topk",        "use_mla_scale",   "mla_scale_q_lora", "llama_4_scaling_beta",

@@ -51,4 +51,8 @@ uint64_t rmr_tile_scales(rmr_elem e, uint64_t cols);
 void rmr_tile_pack(rmr_elem e, void *tile, const void *rows, uint32_t n, uint32_t cols);
 void rmr_tile_unpack(rmr_elem e, void *rows, const void *tile, uint32_t n, uint32_t cols);
 
+/* The values of the first n rows of a tile, [n][cols]. `coded` has room for n canonical rows. */
+void rmr_tile_decode(rmr_elem e, float *rows, const void *tile, uint32_t n, uint32_t cols,
+                     void *coded);
+
 #endif

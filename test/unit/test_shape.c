@@ -110,9 +110,21 @@ static void unsupported_options(void **state)
         {"{'hidden_act':'gelu'}", "hidden_act"},
         {"{'attention_bias':true}", "attention_bias"},
         {"{'mlp_bias':true}", "mlp_bias"},
-        {"{'quantization_config':{'quant_method':'fp8'}}", "quantization_config"},
-        {"{'quantization_config':{'quant_method':'fp8'}}", "fp8"},
-        {"{'quantization_config':7}", "quantization_config"},
+        {"{'quantization_config':{'quant_method':'awq'}}", "quantization_config"},
+        {"{'quantization_config':{'quant_method':'awq'}}", "awq"},
+        {"{'quantization_config':{'quant_method':'fp8'}}", "weight_block_size"},
+        {"{'quantization_config':{'quant_method':'fp8','weight_block_size':[128,64]}}",
+         "weight_block_size"},
+        {"{'quantization_config':{'quant_method':'fp8','fmt':'e5m2','weight_block_size':[128,128]}"
+         "}",
+         "e5m2"},
+        {"{'quantization_config':{'quant_method':'compressed-tensors'}}", "format"},
+        {"{'quantization_config':{'quant_method':'compressed-tensors','format':'int-quantized'}}",
+         "int-quantized"},
+        {"{'quantization_config':{'quant_method':'compressed-tensors','format':'pack-quantized',"
+         "'config_groups':{'group_0':{'weights':{'num_bits':8,'group_size':32,'type':'int',"
+         "'symmetric':true}}}}}",
+         "group_0"},
         {"{'index_topk':2048}", "index_topk"},
         {"{'use_mla_scale':true}", "use_mla_scale"},
         {"{'mla_scale_q_lora':true}", "mla_scale_q_lora"},
@@ -223,6 +235,8 @@ static void inconsistent_or_wrong(void **state)
         {"{'tie_word_embeddings':'no'}", "tie_word_embeddings"},
         {"{'attention_bias':'no'}", "attention_bias"},
         {"{'hidden_act':7}", "hidden_act"},
+        {"{'quantization_config':7}", "quantization_config"},
+        {"{'quantization_config':{'quant_method':8}}", "quant_method"},
         {"{'scoring_func':['sigmoid']}", "scoring_func"},
         {"{'mlp_layer_types':['dense','sparse']}", "mlp_layer_types"},
         {"{'mlp_layer_types':'sparse'}", "mlp_layer_types"},
@@ -327,6 +341,13 @@ static void defaults_of_the_families(void **state)
     good("{'first_k_dense_replace':'absent','mlp_layer_types':['dense','dense','sparse','sparse']}",
          &s);
     assert_int_equal(s.n_dense, 2);
+    good("{'quantization_config':{'quant_method':'fp8','fmt':'e4m3','scale_fmt':'ue8m0',"
+         "'weight_block_size':[128,128]}}",
+         &s);
+    good("{'quantization_config':{'quant_method':'compressed-tensors','format':'pack-quantized',"
+         "'config_groups':{'group_0':{'weights':{'num_bits':4,'group_size':32,'type':'int',"
+         "'symmetric':true}}},'ignore':['lm_head']}}",
+         &s);
     good("{'index_topk':null,'sliding_window':null,'use_mla_scale':false,'quantization_config':"
          "null}",
          &s);

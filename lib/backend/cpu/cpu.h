@@ -133,6 +133,8 @@ rmr_cpu_op_fn rmr_cpu_experts;                                         /* op_exp
 typedef struct rmr_cpu_scratch {
     uint64_t worker, shared;
 } rmr_cpu_scratch;
+rmr_cpu_scratch rmr_cpu_linear_scratch(const rmr_op *op, const rmr_step_desc *d);
+rmr_cpu_scratch rmr_cpu_head_scratch(const rmr_op *op, const rmr_step_desc *d);
 rmr_cpu_scratch rmr_cpu_latent_scratch(const rmr_op *op, const rmr_step_desc *d);
 rmr_cpu_scratch rmr_cpu_expanded_scratch(const rmr_op *op, const rmr_step_desc *d);
 rmr_cpu_scratch rmr_cpu_grouped_scratch(const rmr_op *op, const rmr_step_desc *d);
@@ -151,6 +153,41 @@ static inline uint32_t rmr_tiles(uint32_t rows)
 {
     return (rows + RMR_TILE - 1) / RMR_TILE;
 }
+
+/* Rows of activations as matrix products take them: floats, and the quantised form where the
+ * weights are of an integer type. */
+typedef struct rmr_operand {
+    const float *x;
+    size_t ldx;
+    unsigned char *q; /* rows ldq bytes apart; NULL: no weight needs it */
+    size_t ldq;
+} rmr_operand;
+
+static inline int rmr_is_integer(const rmr_weight *w)
+{
+    return rmr_elem_table[w->desc.elem].integer;
+}
+
+/* Bytes from one quantised row of k values to the next, and room for n of them: none where w takes
+ * floats. */
+static inline size_t rmr_q_stride(uint32_t k)
+{
+    return (size_t)rmr_round_up(rmr_qrow_bytes(k), RMR_ALIGN);
+}
+
+static inline uint64_t rmr_q_room(const rmr_weight *w, uint64_t n)
+{
+    return w != NULL && rmr_is_integer(w) ? n * rmr_q_stride(w->desc.cols) : 0;
+}
+
+/* y = tiles [t0, t0 + n) of matrix `index` of w times rows [r0, r0 + m) of x (op_linear.c). */
+void rmr_cpu_product(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint32_t t0, uint32_t n,
+                     const rmr_operand *x, uint32_t r0, uint32_t m, float *y, size_t ldy);
+
+/* Fill x->q from x->x, rows [0, n) of k values over the pool, or [r0, end) on this thread. */
+void rmr_cpu_quantize(const rmr_cpu *c, const rmr_operand *x, uint32_t n, uint32_t k);
+void rmr_cpu_quantize_rows(const rmr_cpu *c, const rmr_operand *x, uint32_t r0, uint32_t end,
+                           uint32_t k);
 
 /* How many tiles one chunk of a region takes, for n_tiles over the pool's workers. */
 uint32_t rmr_cpu_tile_group(const rmr_cpu *cpu, uint32_t n_tiles);

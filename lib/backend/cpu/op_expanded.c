@@ -1,8 +1,9 @@
 /* Multi-head latent attention in the expanded form, for prompts: keys and values of a head are
  * rebuilt from the stored latent, rounding included, one segment of RMR_SEG_TOKENS positions at a
- * time, and used by every row of the run. Rebuilt keys lie 16 positions to a tile, values 16
- * columns to a tile, so that both products are the matrix kernel: a score is one chain over nope +
- * rope, a value sum one chain over the positions in order.
+ * time, and used by every row of the run. W_UK is kept once, transposed for the absorbed form; a
+ * head's turn begins with writing it as tiles of keys. Rebuilt keys lie 16 positions to a tile,
+ * values 16 columns to a tile, so that both products are the matrix kernel: a score is one chain
+ * over nope + rope, a value sum one chain over the positions in order.
  *
  * A row that sees only part of a segment takes exactly its own positions: no result depends on what
  * is beside it. */
@@ -20,6 +21,10 @@ typedef struct expanded {
     const rmr_run *run;
     uint32_t head;
     /* worker scratch */
+    float *uk;                /* W_UK: [nope tiles][rank][16] */
+    float *uv;                /* W_UV: [v tiles][rank][16], where the weight's type is not plain */
+    float *rows;              /* 16 decoded rows of either */
+    unsigned char *coded;     /* and before that */
     float *keys;              /* [SEG_TILES][nope + rope][16] */
     float *vals;              /* [v tiles][SEG][16] */
     float *latent;            /* [PAGE][rank + rope] */
@@ -29,20 +34,36 @@ typedef struct expanded {
     rmr_softmax_state *state; /* [n_rows of the run] */
 } expanded;
 
-static uint64_t carve(expanded *e, unsigned char *base, const rmr_mla *a, uint32_t max_rows)
+static int is_plain(const rmr_weight *w)
 {
-    float **const part[] = {&e->keys, &e->vals, &e->latent, &e->nope, &e->scores, &e->part};
-    const uint64_t n[] = {(uint64_t)SEG * (a->nope + a->rope),
+    return w->desc.elem < RMR_ELEM_PLAIN;
+}
+
+static uint64_t carve(expanded *e, unsigned char *base, const rmr_op *op, uint32_t max_rows)
+{
+    const rmr_mla *a = op->mla;
+    const uint32_t wide = a->nope > a->rank ? a->nope : a->rank;
+    const uint64_t uk_row = rmr_row_bytes(op->w->desc.elem, a->nope);
+    const uint64_t uv_row = is_plain(op->w2) ? 0 : rmr_row_bytes(op->w2->desc.elem, a->rank);
+    float *coded = NULL;
+    float **const part[] = {&e->uk,   &e->uv,     &e->rows, &coded,     &e->keys,
+                            &e->vals, &e->latent, &e->nope, &e->scores, &e->part};
+    const uint64_t n[] = {(uint64_t)rmr_tiles(a->nope) * RMR_TILE * a->rank,
+                          is_plain(op->w2) ? 0 : (uint64_t)rmr_tiles(a->v) * RMR_TILE * a->rank,
+                          (uint64_t)RMR_TILE * wide,
+                          ((uk_row > uv_row ? uk_row : uv_row) * RMR_TILE + 3) / 4,
+                          (uint64_t)SEG * (a->nope + a->rope),
                           (uint64_t)SEG * rmr_tiles(a->v) * RMR_TILE,
                           (uint64_t)RMR_PAGE_TOKENS * (a->rank + a->rope),
                           (uint64_t)RMR_PAGE_TOKENS * rmr_tiles(a->nope) * RMR_TILE,
                           (uint64_t)ROWS * SEG,
                           (uint64_t)ROWS * rmr_tiles(a->v) * RMR_TILE};
     uint64_t at = 0;
-    for (int i = 0; i < 6; i++) {
+    for (size_t i = 0; i < sizeof n / sizeof *n; i++) {
         if (base != NULL) *part[i] = (float *)(void *)(base + at);
         at += rmr_round_up(n[i] * 4, RMR_ALIGN);
     }
+    e->coded = (unsigned char *)coded;
     if (base != NULL) e->state = (rmr_softmax_state *)(void *)(base + at);
     return at + max_rows * sizeof(rmr_softmax_state);
 }
@@ -50,7 +71,38 @@ static uint64_t carve(expanded *e, unsigned char *base, const rmr_mla *a, uint32
 rmr_cpu_scratch rmr_cpu_expanded_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
     expanded e;
-    return (rmr_cpu_scratch){carve(&e, NULL, op->mla, d->max_rows), 0};
+    return (rmr_cpu_scratch){carve(&e, NULL, op, d->max_rows), 0};
+}
+
+/* W_UK from the absorb weight [rank, nope]: a run of 16 values of a row is a line of a key tile. */
+static void write_uk(const expanded *e)
+{
+    const rmr_mla *a = e->op->mla;
+    const rmr_weight *w = e->op->w;
+    for (uint32_t t = 0; t < rmr_tiles(a->rank); t++) {
+        const uint32_t n = a->rank - t * RMR_TILE < RMR_TILE ? a->rank - t * RMR_TILE : RMR_TILE;
+        rmr_tile_decode(w->desc.elem, e->rows, rmr_weight_at(w, e->head) + t * w->tile_stride, n,
+                        a->nope, e->coded);
+        for (uint32_t r = 0; r < n; r++)
+            for (uint32_t c = 0; c < a->nope; c += RMR_TILE)
+                memcpy(e->uk + ((size_t)c * a->rank + (t * RMR_TILE + r) * RMR_TILE),
+                       e->rows + (size_t)r * a->nope + c,
+                       (a->nope - c < RMR_TILE ? a->nope - c : RMR_TILE) * sizeof(float));
+    }
+}
+
+/* W_UV decoded, where the matrix kernels for floats do not take its type. */
+static void write_uv(const expanded *e)
+{
+    const rmr_mla *a = e->op->mla;
+    const rmr_weight *w = e->op->w2;
+    for (uint32_t t = 0; t < rmr_tiles(a->v); t++) {
+        const uint32_t n = a->v - t * RMR_TILE < RMR_TILE ? a->v - t * RMR_TILE : RMR_TILE;
+        float *tile = e->uv + (size_t)t * RMR_TILE * a->rank;
+        rmr_tile_decode(w->desc.elem, e->rows, rmr_weight_at(w, e->head) + t * w->tile_stride, n,
+                        a->rank, e->coded);
+        rmr_tile_pack(RMR_ELEM_F32, tile, e->rows, n, a->rank);
+    }
 }
 
 /* Keys and values of this head for the positions [p0, p0 + n) of one page, into the segment's
@@ -59,7 +111,12 @@ static void rebuild_page(const expanded *e, uint32_t p0, uint32_t n, uint32_t at
 {
     const rmr_mla *a = e->op->mla;
     const rmr_kernels *k = e->s->cpu->k;
-    const rmr_weight *uk = e->op->w, *uv = e->op->w2;
+    const rmr_weight *uv = e->op->w2;
+    const unsigned char *uv_tiles =
+        is_plain(uv) ? rmr_weight_at(uv, e->head) : (const unsigned char *)e->uv;
+    const rmr_elem uv_elem = is_plain(uv) ? uv->desc.elem : RMR_ELEM_F32;
+    const size_t uv_stride =
+        is_plain(uv) ? (size_t)uv->tile_stride : (size_t)a->rank * RMR_TILE * sizeof(float);
     const uint32_t width = a->rank + a->rope, dim = a->nope + a->rope;
     const size_t ld = (size_t)rmr_tiles(a->nope) * RMR_TILE;
     const unsigned char *cache = rmr_cache_row(e->s, e->run, e->op, p0);
@@ -67,12 +124,12 @@ static void rebuild_page(const expanded *e, uint32_t p0, uint32_t n, uint32_t at
         k->from_bf16(e->latent, (const uint16_t *)(const void *)cache, n * width);
     else
         memcpy(e->latent, cache, (size_t)n * width * 4);
-    k->matmul[uk->desc.elem](e->nope, ld, e->latent, width, n, rmr_weight_at(uk, e->head),
-                             (size_t)uk->tile_stride, rmr_tiles(a->nope), a->rank, 0);
+    k->matmul[RMR_ELEM_F32](e->nope, ld, e->latent, width, n, e->uk,
+                            (size_t)a->rank * RMR_TILE * sizeof(float), rmr_tiles(a->nope), a->rank,
+                            0);
     for (uint32_t t = 0; t < rmr_tiles(a->v); t++)
-        k->matmul[uv->desc.elem](e->vals + ((size_t)t * SEG + at) * RMR_TILE, RMR_TILE, e->latent,
-                                 width, n, rmr_weight_at(uv, e->head) + t * uv->tile_stride,
-                                 (size_t)uv->tile_stride, 1, a->rank, 0);
+        k->matmul[uv_elem](e->vals + ((size_t)t * SEG + at) * RMR_TILE, RMR_TILE, e->latent, width,
+                           n, uv_tiles + t * uv_stride, uv_stride, 1, a->rank, 0);
     for (uint32_t i = 0; i < n; i++) {
         float *tile =
             e->keys + (size_t)((at + i) / RMR_TILE) * dim * RMR_TILE + (at + i) % RMR_TILE;
@@ -117,6 +174,8 @@ static void attend_rows(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0,
 
 static void attend_run(const expanded *e)
 {
+    write_uk(e);
+    if (!is_plain(e->op->w2)) write_uv(e);
     const uint32_t end = e->run->pos0 + e->run->n_rows; /* positions in the cache */
     for (uint32_t p0 = 0; p0 < end; p0 += SEG) {
         const uint32_t n = end - p0 < SEG ? end - p0 : SEG;
@@ -152,7 +211,7 @@ static void expanded_chunk(void *arg, uint32_t chunk, uint32_t worker)
     for (uint32_t i = 0; i < j->s->in.n_runs; i++) {
         if (j->s->in.run[i].form != RMR_FORM_EXPANDED || at-- > 0) continue;
         e.run = &j->s->in.run[i];
-        carve(&e, j->s->worker + worker * j->s->worker_bytes, j->op->mla, 0);
+        carve(&e, j->s->worker + worker * j->s->worker_bytes, j->op, 0);
         attend_run(&e);
         return;
     }

@@ -17,9 +17,8 @@ typedef struct experts {
     uint32_t *expert; /* [n_lists] */
     uint32_t *row;    /* [entries] */
     float *weight;    /* [entries] */
-    float *x;         /* [entries][n]: gathered inputs; unused for a single row */
-    float *ff;        /* [entries][ff_width] */
-    uint32_t ff_width;
+    rmr_operand x;    /* [entries] gathered inputs, in the forms that the weights take */
+    rmr_operand ff;   /* [entries] between gate and up and down */
     uint32_t routed_tiles, shared_tiles, out_tiles, group, out_group;
 } experts;
 
@@ -33,27 +32,50 @@ static uint32_t ff_width(const rmr_moe *m)
     return m->inner > m->shared_inner ? m->inner : m->shared_inner;
 }
 
-/* Lay the lists out in the step's shared scratch; with base NULL only the size. */
+/* Whether a weight of a pair (routed, shared) takes floats, or quantised rows. */
+static int takes(int integer, const rmr_weight *a, const rmr_weight *b)
+{
+    return rmr_is_integer(a) == integer || (b != NULL && rmr_is_integer(b) == integer);
+}
+
+/* Gate and up of one kind may differ in type as well. */
+static int input_takes(int integer, const rmr_op *op)
+{
+    return takes(integer, op->w, op->s1) || takes(integer, op->w2, op->s2);
+}
+
+/* Lay the lists out in the step's shared scratch; with base NULL only the size. A single row is
+ * read where it lies. */
 static uint64_t carve(experts *e, unsigned char *base, const rmr_op *op, const rmr_step_desc *d)
 {
     const uint64_t lists = (uint64_t)op->moe->n_experts + 1, entries = max_entries(op->moe, d);
+    const uint64_t gathered = d->max_rows > 1 ? entries : 1;
+    const uint32_t width = ff_width(op->moe);
+    const size_t ldq = rmr_q_stride(op->n), ldq_ff = rmr_q_stride(width);
     const uint64_t bytes[] = {(lists + 1) * 4,
                               lists * 4,
                               entries * 4,
                               entries * 4,
-                              d->max_rows > 1 ? entries * op->n * 4 : 0,
-                              entries * ff_width(op->moe) * 4};
-    uint64_t at[7] = {0};
-    for (int i = 0; i < 6; i++) at[i + 1] = at[i] + rmr_round_up(bytes[i], RMR_ALIGN);
-    if (base != NULL) {
-        e->first = (uint32_t *)(void *)(base + at[0]);
-        e->expert = (uint32_t *)(void *)(base + at[1]);
-        e->row = (uint32_t *)(void *)(base + at[2]);
-        e->weight = (float *)(void *)(base + at[3]);
-        e->x = (float *)(void *)(base + at[4]);
-        e->ff = (float *)(void *)(base + at[5]);
+                              d->max_rows > 1 && input_takes(0, op) ? entries * op->n * 4 : 0,
+                              input_takes(1, op) ? gathered * ldq : 0,
+                              entries * width * 4,
+                              takes(1, op->w3, op->s3) ? entries * ldq_ff : 0};
+    enum { PARTS = sizeof bytes / sizeof *bytes };
+    unsigned char *part[PARTS];
+    uint64_t at = 0;
+    for (int i = 0; i < PARTS; i++) {
+        part[i] = base + (base != NULL ? at : 0);
+        at += rmr_round_up(bytes[i], RMR_ALIGN);
     }
-    return at[6];
+    if (base != NULL) {
+        e->first = (uint32_t *)(void *)part[0];
+        e->expert = (uint32_t *)(void *)part[1];
+        e->row = (uint32_t *)(void *)part[2];
+        e->weight = (float *)(void *)part[3];
+        e->x = (rmr_operand){(float *)(void *)part[4], op->n, part[5], ldq};
+        e->ff = (rmr_operand){(float *)(void *)part[6], width, part[7], ldq_ff};
+    }
+    return at;
 }
 
 rmr_cpu_scratch rmr_cpu_experts_scratch(const rmr_op *op, const rmr_step_desc *d)
@@ -111,22 +133,56 @@ static int is_shared(const experts *e, uint32_t list)
     return e->expert[list] == e->op->moe->n_experts;
 }
 
+/* ---- regions ---- */
+
+enum { ENTRIES = 16 }; /* of one chunk */
+
+static uint32_t entries_end(const experts *e, uint32_t chunk)
+{
+    const uint32_t n = e->first[e->n_lists];
+    return n - chunk * ENTRIES < ENTRIES ? n : (chunk + 1) * ENTRIES;
+}
+
 static void gather_chunk(void *arg, uint32_t chunk, uint32_t worker)
 {
-    enum { BLOCK = 16 };
     const experts *e = arg;
-    const uint32_t n = e->first[e->n_lists];
+    const int floats = input_takes(0, e->op), q = input_takes(1, e->op);
     (void)worker;
-    for (uint32_t i = chunk * BLOCK; i < (chunk + 1) * BLOCK && i < n; i++)
-        memcpy(e->x + (size_t)i * e->op->n, rmr_row(e->s, e->op->in, e->row[i]),
-               (size_t)e->op->n * 4);
+    for (uint32_t i = chunk * ENTRIES; i < entries_end(e, chunk); i++) {
+        const float *row = rmr_row(e->s, e->op->in, e->row[i]);
+        if (floats) memcpy((float *)e->x.x + (size_t)i * e->op->n, row, (size_t)e->op->n * 4);
+        if (q) e->s->cpu->k->quantize(e->x.q + i * e->x.ldq, row, e->op->n);
+    }
+}
+
+/* The inputs, by entry. With a single row all entries are that row. */
+static void gather(experts *e)
+{
+    const uint32_t n = e->first[e->n_lists];
+    if (e->s->in.n_rows > 1) {
+        rmr_pool_run(e->s->cpu->ctx->pool, (n + ENTRIES - 1) / ENTRIES, gather_chunk, e);
+        return;
+    }
+    e->x.x = rmr_row(e->s, e->op->in, 0);
+    if (input_takes(1, e->op)) rmr_cpu_quantize_rows(e->s->cpu, &e->x, 0, 1, e->op->n);
+}
+
+static void quantize_ff_chunk(void *arg, uint32_t chunk, uint32_t worker)
+{
+    const experts *e = arg;
+    (void)worker;
+    for (uint32_t i = chunk * ENTRIES; i < entries_end(e, chunk); i++) {
+        const int shared = e->op->s3 != NULL && i >= e->first[e->n_lists - 1];
+        const rmr_weight *w = shared ? e->op->s3 : e->op->w3;
+        if (rmr_is_integer(w)) rmr_cpu_quantize_rows(e->s->cpu, &e->ff, i, i + 1, w->desc.cols);
+    }
 }
 
 /* Tiles [t0, t0 + n) of gate and up of one list, into ff. */
 static void gate_up(const experts *e, uint32_t list, uint32_t t0, uint32_t n)
 {
     const int shared = is_shared(e, list);
-    const rmr_kernels *k = e->s->cpu->k;
+    const rmr_cpu *c = e->s->cpu;
     const rmr_weight *g = shared ? e->op->s1 : e->op->w, *u = shared ? e->op->s2 : e->op->w2;
     const uint32_t index = shared ? 0 : e->expert[list], left = g->desc.rows - t0 * RMR_TILE;
     const uint32_t cols = left < n * RMR_TILE ? left : n * RMR_TILE;
@@ -136,16 +192,12 @@ static void gate_up(const experts *e, uint32_t list, uint32_t t0, uint32_t n)
     for (uint32_t i = e->first[list]; i < e->first[list + 1]; i += RMR_LIN_ROWS) {
         const uint32_t m =
             e->first[list + 1] - i < RMR_LIN_ROWS ? e->first[list + 1] - i : RMR_LIN_ROWS;
-        const float *x = single ? rmr_row(e->s, e->op->in, 0) : e->x + (size_t)i * e->op->n;
-        k->matmul[g->desc.elem](tmp, ld, x, e->op->n, m,
-                                rmr_weight_at(g, index) + t0 * g->tile_stride,
-                                (size_t)g->tile_stride, n, g->desc.cols, 0);
-        k->matmul[u->desc.elem](tmp2, ld, x, e->op->n, m,
-                                rmr_weight_at(u, index) + t0 * u->tile_stride,
-                                (size_t)u->tile_stride, n, u->desc.cols, 0);
+        const uint32_t from = single ? 0 : i;
+        rmr_cpu_product(c, g, index, t0, n, &e->x, from, m, tmp, ld);
+        rmr_cpu_product(c, u, index, t0, n, &e->x, from, m, tmp2, ld);
         for (uint32_t r = 0; r < m; r++)
-            k->silu_mul(e->ff + (size_t)(i + r) * e->ff_width + (size_t)t0 * RMR_TILE, tmp + r * ld,
-                        tmp2 + r * ld, cols);
+            c->k->silu_mul((float *)e->ff.x + (i + r) * e->ff.ldx + (size_t)t0 * RMR_TILE,
+                           tmp + r * ld, tmp2 + r * ld, cols);
     }
 }
 
@@ -168,7 +220,7 @@ static void gate_up_chunk(void *arg, uint32_t chunk, uint32_t worker)
 static void down_chunk(void *arg, uint32_t chunk, uint32_t worker)
 {
     const experts *e = arg;
-    const rmr_kernels *k = e->s->cpu->k;
+    const rmr_cpu *c = e->s->cpu;
     const uint32_t t0 = chunk * e->out_group;
     const uint32_t n = e->out_tiles - t0 < e->out_group ? e->out_tiles - t0 : e->out_group;
     const uint32_t left = e->op->w3->desc.rows - t0 * RMR_TILE;
@@ -177,35 +229,35 @@ static void down_chunk(void *arg, uint32_t chunk, uint32_t worker)
     float tmp[RMR_LIN_TMP];
     (void)worker;
     for (uint32_t list = 0; list < e->n_lists; list++) {
-        const rmr_weight *w = is_shared(e, list) ? e->op->s3 : e->op->w3;
-        const unsigned char *at =
-            rmr_weight_at(w, is_shared(e, list) ? 0 : e->expert[list]) + t0 * w->tile_stride;
+        const int shared = is_shared(e, list);
+        const rmr_weight *w = shared ? e->op->s3 : e->op->w3;
         for (uint32_t i = e->first[list]; i < e->first[list + 1]; i += RMR_LIN_ROWS) {
             const uint32_t m =
                 e->first[list + 1] - i < RMR_LIN_ROWS ? e->first[list + 1] - i : RMR_LIN_ROWS;
-            k->matmul[w->desc.elem](tmp, ld, e->ff + (size_t)i * e->ff_width, e->ff_width, m, at,
-                                    (size_t)w->tile_stride, n, w->desc.cols, 0);
+            rmr_cpu_product(c, w, shared ? 0 : e->expert[list], t0, n, &e->ff, i, m, tmp, ld);
             for (uint32_t r = 0; r < m; r++)
-                k->madd(rmr_row(e->s, e->op->out, e->row[i + r]) + (size_t)t0 * RMR_TILE,
-                        tmp + r * ld, cols, e->weight[i + r]);
+                c->k->madd(rmr_row(e->s, e->op->out, e->row[i + r]) + (size_t)t0 * RMR_TILE,
+                           tmp + r * ld, cols, e->weight[i + r]);
         }
     }
 }
 
 void rmr_cpu_experts(rmr_step *s, const rmr_op *op)
 {
-    experts e = {.s = s, .op = op, .ff_width = ff_width(op->moe)};
+    experts e = {.s = s, .op = op};
     rmr_pool *pool = s->cpu->ctx->pool;
     uint32_t chunks = 0;
     carve(&e, s->shared, op, &s->desc);
     sort_rows(&e);
-    if (s->in.n_rows > 1) rmr_pool_run(pool, (e.first[e.n_lists] + 15) / 16, gather_chunk, &e);
+    gather(&e);
     e.routed_tiles = rmr_tiles(op->moe->inner);
     e.shared_tiles = rmr_tiles(op->moe->shared_inner);
     e.group = rmr_cpu_tile_group(s->cpu, e.routed_tiles * e.n_lists);
     for (uint32_t l = 0; l < e.n_lists; l++)
         chunks += ((is_shared(&e, l) ? e.shared_tiles : e.routed_tiles) + e.group - 1) / e.group;
     rmr_pool_run(pool, chunks, gate_up_chunk, &e);
+    if (takes(1, op->w3, op->s3))
+        rmr_pool_run(pool, (e.first[e.n_lists] + ENTRIES - 1) / ENTRIES, quantize_ff_chunk, &e);
     e.out_tiles = rmr_tiles(op->w3->desc.rows);
     e.out_group = rmr_cpu_tile_group(s->cpu, e.out_tiles);
     rmr_pool_run(pool, (e.out_tiles + e.out_group - 1) / e.out_group, down_chunk, &e);

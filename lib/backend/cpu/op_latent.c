@@ -14,31 +14,45 @@ enum { HEAD_GROUP = 8 }; /* heads that share one pass over the cache rows */
 
 /* ---- products with W_UK and W_UV, one head a chunk ---- */
 
-/* Blocks of rows of one span: y[row] = w[head] x[row]. */
-static void head_product(rmr_step *s, const rmr_op *op, uint32_t head, size_t in_col,
-                         size_t out_col)
+/* y[row] = w[head] x[row] for rows [row0, row0 + m). */
+static void head_rows(rmr_step *s, const rmr_op *op, uint32_t head, const rmr_operand *x,
+                      uint32_t row0, uint32_t m, size_t out_col)
 {
     const rmr_weight *w = op->w;
     const uint32_t n_tiles = rmr_tiles(w->desc.rows);
     float tmp[RMR_LIN_TMP];
+    for (uint32_t t = 0; t < n_tiles; t += RMR_LIN_TILES) {
+        const uint32_t n = n_tiles - t < RMR_LIN_TILES ? n_tiles - t : RMR_LIN_TILES;
+        const uint32_t left = w->desc.rows - t * RMR_TILE;
+        const uint32_t cols = left < n * RMR_TILE ? left : n * RMR_TILE;
+        rmr_cpu_product(s->cpu, w, head, t, n, x, 0, m, tmp, (size_t)n * RMR_TILE);
+        for (uint32_t r = 0; r < m; r++)
+            memcpy(rmr_row(s, op->out, row0 + r) + out_col + (size_t)t * RMR_TILE,
+                   tmp + (size_t)r * n * RMR_TILE, (size_t)cols * 4);
+    }
+}
+
+static void head_product(rmr_step *s, const rmr_op *op, uint32_t head, size_t in_col,
+                         size_t out_col, uint32_t worker)
+{
     for (uint32_t i = 0; i < s->n_spans; i++) {
         const rmr_row_span sp = s->span[i];
         for (uint32_t r0 = 0; r0 < sp.n_rows; r0 += RMR_LIN_ROWS) {
             const uint32_t m = sp.n_rows - r0 < RMR_LIN_ROWS ? sp.n_rows - r0 : RMR_LIN_ROWS;
-            for (uint32_t t = 0; t < n_tiles; t += RMR_LIN_TILES) {
-                const uint32_t n = n_tiles - t < RMR_LIN_TILES ? n_tiles - t : RMR_LIN_TILES;
-                const uint32_t left = w->desc.rows - t * RMR_TILE;
-                const uint32_t cols = left < n * RMR_TILE ? left : n * RMR_TILE;
-                s->cpu->k->matmul[w->desc.elem](
-                    tmp, (size_t)n * RMR_TILE, rmr_row(s, op->in, sp.row0 + r0) + in_col,
-                    rmr_width(s, op->in), m, rmr_weight_at(w, head) + t * w->tile_stride,
-                    (size_t)w->tile_stride, n, w->desc.cols, 0);
-                for (uint32_t r = 0; r < m; r++)
-                    memcpy(rmr_row(s, op->out, sp.row0 + r0 + r) + out_col + (size_t)t * RMR_TILE,
-                           tmp + (size_t)r * n * RMR_TILE, (size_t)cols * 4);
-            }
+            const rmr_operand x = {rmr_row(s, op->in, sp.row0 + r0) + in_col, rmr_width(s, op->in),
+                                   s->worker + worker * s->worker_bytes,
+                                   rmr_q_stride(op->w->desc.cols)};
+            if (rmr_is_integer(op->w)) rmr_cpu_quantize_rows(s->cpu, &x, 0, m, op->w->desc.cols);
+            head_rows(s, op, head, &x, sp.row0 + r0, m, out_col);
         }
     }
+}
+
+/* Worker scratch: a block of quantised rows. */
+rmr_cpu_scratch rmr_cpu_head_scratch(const rmr_op *op, const rmr_step_desc *d)
+{
+    const uint64_t n = d->max_rows < RMR_LIN_ROWS ? d->max_rows : RMR_LIN_ROWS;
+    return (rmr_cpu_scratch){rmr_q_room(op->w, n), 0};
 }
 
 typedef struct head_job {
@@ -52,8 +66,7 @@ static void absorb_chunk(void *arg, uint32_t head, uint32_t worker)
     const rmr_mla *a = j->op->mla;
     const size_t in_col = (size_t)head * (a->nope + a->rope),
                  out_col = (size_t)head * (a->rank + a->rope);
-    (void)worker;
-    head_product(j->s, j->op, head, in_col, out_col);
+    head_product(j->s, j->op, head, in_col, out_col, worker);
     for (uint32_t i = 0; i < j->s->n_spans; i++)
         for (uint32_t r = 0; r < j->s->span[i].n_rows; r++) {
             const uint32_t row = j->s->span[i].row0 + r;
@@ -72,8 +85,7 @@ static void unabsorb_chunk(void *arg, uint32_t head, uint32_t worker)
 {
     const head_job *j = arg;
     const rmr_mla *a = j->op->mla;
-    (void)worker;
-    head_product(j->s, j->op, head, (size_t)head * a->rank, (size_t)head * a->v);
+    head_product(j->s, j->op, head, (size_t)head * a->rank, (size_t)head * a->v, worker);
 }
 
 void rmr_cpu_unabsorb(rmr_step *s, const rmr_op *op)

@@ -12,54 +12,111 @@ uint32_t rmr_cpu_tile_group(const rmr_cpu *c, uint32_t n_tiles)
     return per < 1 ? 1 : per > RMR_LIN_TILES ? RMR_LIN_TILES : per;
 }
 
+void rmr_cpu_product(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint32_t t0, uint32_t n,
+                     const rmr_operand *x, uint32_t r0, uint32_t m, float *y, size_t ldy)
+{
+    const unsigned char *tiles = rmr_weight_at(w, index) + t0 * w->tile_stride;
+    const uint32_t k = w->desc.cols;
+    if (rmr_is_integer(w))
+        c->k->qmatmul[w->desc.elem](y, ldy, x->q + r0 * x->ldq, x->ldq, m, tiles,
+                                    (size_t)w->tile_stride, n, k);
+    else
+        c->k->matmul[w->desc.elem](y, ldy, x->x + r0 * x->ldx, x->ldx, m, tiles,
+                                   (size_t)w->tile_stride, n, k, 0);
+}
+
+/* ---- quantised activations ---- */
+
+void rmr_cpu_quantize_rows(const rmr_cpu *c, const rmr_operand *x, uint32_t r0, uint32_t end,
+                           uint32_t k)
+{
+    for (; r0 < end; r0++) c->k->quantize(x->q + r0 * x->ldq, x->x + r0 * x->ldx, k);
+}
+
+typedef struct quantize_job {
+    const rmr_cpu *c;
+    const rmr_operand *x;
+    uint32_t n, k;
+} quantize_job;
+
+enum { QUANT_ROWS = 8 }; /* of one chunk */
+
+static void quantize_chunk(void *arg, uint32_t chunk, uint32_t worker)
+{
+    const quantize_job *j = arg;
+    const uint32_t r0 = chunk * QUANT_ROWS;
+    (void)worker;
+    rmr_cpu_quantize_rows(j->c, j->x, r0, j->n - r0 < QUANT_ROWS ? j->n : r0 + QUANT_ROWS, j->k);
+}
+
+void rmr_cpu_quantize(const rmr_cpu *c, const rmr_operand *x, uint32_t n, uint32_t k)
+{
+    quantize_job j = {c, x, n, k};
+    rmr_pool_run(c->ctx->pool, (n + QUANT_ROWS - 1) / QUANT_ROWS, quantize_chunk, &j);
+}
+
+/* ---- y = W x ---- */
+
 typedef struct linear_job {
     rmr_step *s;
     const rmr_op *op;
+    rmr_operand x;
     uint32_t n_rows, n_tiles, group;
 } linear_job;
-
-/* tmp = the tiles [t0, t0 + n) of w times the rows [r0, r0 + m) of in. */
-static void product(const linear_job *j, const rmr_weight *w, float *tmp, uint32_t t0, uint32_t n,
-                    uint32_t r0, uint32_t m)
-{
-    j->s->cpu->k->matmul[w->desc.elem](
-        tmp, (size_t)n * RMR_TILE, rmr_row(j->s, j->op->in, r0), rmr_width(j->s, j->op->in), m,
-        rmr_weight_at(w, 0) + t0 * w->tile_stride, (size_t)w->tile_stride, n, w->desc.cols, 0);
-}
 
 static void linear_chunk(void *arg, uint32_t chunk, uint32_t worker)
 {
     const linear_job *j = arg;
-    const rmr_kernels *k = j->s->cpu->k;
+    const rmr_cpu *c = j->s->cpu;
     const rmr_weight *w = j->op->w, *w2 = j->op->kind == RMR_OP_SWIGLU ? j->op->w2 : NULL;
     const uint32_t t0 = chunk * j->group,
                    n = j->n_tiles - t0 < j->group ? j->n_tiles - t0 : j->group;
     const uint32_t col0 = t0 * RMR_TILE, left = w->desc.rows - col0;
     const uint32_t cols = left < n * RMR_TILE ? left : n * RMR_TILE;
+    const size_t ld = (size_t)n * RMR_TILE;
     float tmp[RMR_LIN_TMP], tmp2[RMR_LIN_TMP];
     (void)worker;
     for (uint32_t r0 = 0; r0 < j->n_rows; r0 += RMR_LIN_ROWS) {
         const uint32_t m = j->n_rows - r0 < RMR_LIN_ROWS ? j->n_rows - r0 : RMR_LIN_ROWS;
-        product(j, w, tmp, t0, n, r0, m);
-        if (w2 != NULL) product(j, w2, tmp2, t0, n, r0, m);
+        rmr_cpu_product(c, w, 0, t0, n, &j->x, r0, m, tmp, ld);
+        if (w2 != NULL) rmr_cpu_product(c, w2, 0, t0, n, &j->x, r0, m, tmp2, ld);
         for (uint32_t r = 0; r < m; r++) {
             float *y = rmr_row(j->s, j->op->out, r0 + r) + col0;
-            const size_t at = (size_t)r * n * RMR_TILE;
-            if (j->op->bias != NULL) k->add(tmp + at, rmr_vector(j->op->bias) + col0, cols);
+            if (j->op->bias != NULL) c->k->add(tmp + r * ld, rmr_vector(j->op->bias) + col0, cols);
             if (w2 != NULL)
-                k->silu_mul(y, tmp + at, tmp2 + at, cols);
+                c->k->silu_mul(y, tmp + r * ld, tmp2 + r * ld, cols);
             else if (j->op->add)
-                k->add(y, tmp + at, cols);
+                c->k->add(y, tmp + r * ld, cols);
             else
-                memcpy(y, tmp + at, (size_t)cols * 4);
+                memcpy(y, tmp + r * ld, (size_t)cols * 4);
         }
     }
 }
 
+static uint64_t linear_room(const rmr_op *op, uint64_t n_rows)
+{
+    const uint64_t a = rmr_q_room(op->w, n_rows);
+    const uint64_t b = op->kind == RMR_OP_SWIGLU ? rmr_q_room(op->w2, n_rows) : 0;
+    return a > b ? a : b;
+}
+
+rmr_cpu_scratch rmr_cpu_linear_scratch(const rmr_op *op, const rmr_step_desc *d)
+{
+    return (rmr_cpu_scratch){0,
+                             linear_room(op, op->rows == RMR_ROWS_OUT ? d->max_out : d->max_rows)};
+}
+
 void rmr_cpu_linear(rmr_step *s, const rmr_op *op)
 {
-    linear_job j = {s, op, rmr_op_rows(s, op), rmr_tiles(op->w->desc.rows), 0};
+    const uint32_t k = op->w->desc.cols;
+    linear_job j = {s,
+                    op,
+                    {rmr_row(s, op->in, 0), rmr_width(s, op->in), s->shared, rmr_q_stride(k)},
+                    rmr_op_rows(s, op),
+                    rmr_tiles(op->w->desc.rows),
+                    0};
+    if (j.n_rows == 0) return;
+    if (linear_room(op, 1) > 0) rmr_cpu_quantize(s->cpu, &j.x, j.n_rows, k);
     j.group = rmr_cpu_tile_group(s->cpu, j.n_tiles);
-    if (j.n_rows > 0)
-        rmr_pool_run(s->cpu->ctx->pool, (j.n_tiles + j.group - 1) / j.group, linear_chunk, &j);
+    rmr_pool_run(s->cpu->ctx->pool, (j.n_tiles + j.group - 1) / j.group, linear_chunk, &j);
 }

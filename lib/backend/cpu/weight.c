@@ -53,7 +53,7 @@ remora_status rmr_cpu_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, co
 {
     rmr_cpu *c = (rmr_cpu *)be;
     *out = NULL;
-    if (d->use != RMR_USE_TABLE || (uintptr_t)data % rmr_elem_size(d->elem) != 0)
+    if (data != NULL && (d->use != RMR_USE_TABLE || (uintptr_t)data % rmr_elem_size(d->elem) != 0))
         return REMORA_E_UNSUPPORTED;
     rmr_weight *w = rmr_alloc(&c->ctx->mem, sizeof *w);
     if (w == NULL) return rmr_error_nomem(err, "weight", sizeof *w);

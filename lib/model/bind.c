@@ -1,0 +1,136 @@
+#include "bind.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct binder {
+    const rmr_checkpoint *ck;
+    uint8_t *used;
+    const char *name;
+    remora_error *err;
+} binder;
+
+/* "<name>.<tail>", or NULL when there is no such tensor. */
+static const rmr_tensor *look(const binder *b, const char *tail)
+{
+    char full[160];
+    snprintf(full, sizeof full, "%s.%s", b->name, tail);
+    return rmr_checkpoint_find(b->ck, full);
+}
+
+static void use(const binder *b, const rmr_tensor *t)
+{
+    b->used[rmr_checkpoint_index(b->ck, t)] = 1;
+}
+
+/* The tensor has shape [rows, cols], or [cols] as a vector; then it is used. */
+static remora_status check_shape(const binder *b, const rmr_tensor *t, uint64_t rows, uint64_t cols,
+                                 int vector)
+{
+    char have[96] = "";
+    size_t at = 0;
+    const int fits = vector ? t->n_dims == 1 && t->dims[0] == cols
+                            : t->n_dims == 2 && t->dims[0] == rows && t->dims[1] == cols;
+    use(b, t);
+    if (fits) return REMORA_OK;
+    for (uint32_t i = 0; i < t->n_dims && at + 24 < sizeof have; i++)
+        at += (size_t)snprintf(have + at, sizeof have - at, "%s%llu", i > 0 ? "," : "",
+                               (unsigned long long)t->dims[i]);
+    RMR_FAIL(b->err, REMORA_E_FORMAT, "%s: tensor %s has shape [%s], config.json means [%llu,%llu]",
+             rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text, have,
+             (unsigned long long)rows, (unsigned long long)cols);
+}
+
+static remora_status wrong_type(const binder *b, const rmr_tensor *t, const char *want)
+{
+    RMR_FAIL(b->err, REMORA_E_UNSUPPORTED, "%s: tensor %s is %s; this build reads %s",
+             rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text,
+             rmr_dtype_name(t->dtype), want);
+}
+
+static remora_status missing(const binder *b, const char *tail)
+{
+    RMR_FAIL(b->err, REMORA_E_FORMAT, "checkpoint: tensor %s.%s is missing", b->name, tail);
+}
+
+static remora_status whole_groups(const binder *b, const rmr_tensor *t, uint64_t cols)
+{
+    if (cols % 32 == 0) return REMORA_OK;
+    RMR_FAIL(b->err, REMORA_E_FORMAT, "%s: tensor %s has rows of %llu values, not groups of 32",
+             rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text,
+             (unsigned long long)cols);
+}
+
+/* DeepSeek FP8: weight and weight_scale_inv, [ceil(rows / 128), ceil(cols / 128)]. */
+static remora_status bind_f8(const binder *b, const rmr_tensor *t, uint64_t rows, uint64_t cols,
+                             rmr_bound *out)
+{
+    const uint64_t run = RMR_F8_RUN;
+    const rmr_tensor *s = look(b, "weight_scale_inv");
+    if (s == NULL) return missing(b, "weight_scale_inv");
+    RMR_TRY(check_shape(b, t, rows, cols, 0));
+    RMR_TRY(check_shape(b, s, (rows + run - 1) / run, (cols + run - 1) / run, 0));
+    if (s->dtype != RMR_DTYPE_F32 && s->dtype != RMR_DTYPE_F8_E8M0)
+        return wrong_type(b, s, "F32 and F8_E8M0 scales");
+    *out = (rmr_bound){{t, s, 0}, RMR_CODING_F8, RMR_ELEM_F8};
+    return REMORA_OK;
+}
+
+/* compressed-tensors pack-quantized, 4 bits in groups of 32: weight_packed [rows, cols / 8] of I32,
+ * weight_scale [rows, cols / 32], weight_shape. */
+static remora_status bind_i4(const binder *b, const rmr_tensor *t, uint64_t rows, uint64_t cols,
+                             rmr_bound *out)
+{
+    const rmr_tensor *s = look(b, "weight_scale"), *shape = look(b, "weight_shape");
+    if (s == NULL) return missing(b, "weight_scale");
+    RMR_TRY(whole_groups(b, t, cols));
+    RMR_TRY(check_shape(b, t, rows, cols / 8, 0));
+    RMR_TRY(check_shape(b, s, rows, cols / 32, 0));
+    if (s->dtype != RMR_DTYPE_BF16) return wrong_type(b, s, "BF16 scales of groups");
+    if (shape != NULL) use(b, shape);
+    *out = (rmr_bound){{t, s, 0}, RMR_CODING_I4, RMR_ELEM_I4};
+    return REMORA_OK;
+}
+
+/* MXFP4: two codes to a byte [rows, cols / 2], low nibble first, and a scale for 32 columns. */
+static remora_status bind_mxfp4(const binder *b, const rmr_tensor *t, uint64_t rows, uint64_t cols,
+                                rmr_bound *out)
+{
+    const rmr_tensor *s = look(b, "weight_scale");
+    if (s == NULL) s = look(b, "scale");
+    if (s == NULL) return missing(b, "weight_scale");
+    RMR_TRY(whole_groups(b, t, cols));
+    RMR_TRY(check_shape(b, t, rows, cols / 2, 0));
+    RMR_TRY(check_shape(b, s, rows, cols / 32, 0));
+    if (s->dtype != RMR_DTYPE_F8_E8M0 && s->dtype != RMR_DTYPE_U8)
+        return wrong_type(b, s, "F8_E8M0 scales of groups");
+    *out = (rmr_bound){{t, s, 0}, RMR_CODING_MXFP4, RMR_ELEM_MXFP4};
+    return REMORA_OK;
+}
+
+remora_status rmr_bind(const rmr_checkpoint *ck, uint8_t *used, const char *name, uint64_t rows,
+                       uint64_t cols, int vector, rmr_bound *out, remora_error *err)
+{
+    const binder b = {ck, used, name, err};
+    const rmr_tensor *t = look(&b, "weight");
+    if (t == NULL) t = rmr_checkpoint_find(ck, name); /* a name that is whole: a bias */
+    if (t == NULL && !vector) {
+        t = look(&b, "weight_packed");
+        if (t != NULL && t->dtype == RMR_DTYPE_I32) return bind_i4(&b, t, rows, cols, out);
+    }
+    if (t == NULL) return missing(&b, "weight");
+    if (!vector) {
+        if (t->dtype == RMR_DTYPE_F8_E4M3) return bind_f8(&b, t, rows, cols, out);
+        if (t->dtype == RMR_DTYPE_U8 || t->dtype == RMR_DTYPE_I8)
+            return bind_mxfp4(&b, t, rows, cols, out);
+    }
+    RMR_TRY(check_shape(&b, t, rows, cols, vector));
+    *out = (rmr_bound){{t, NULL, 0}, RMR_CODING_PLAIN, RMR_ELEM_F32};
+    switch (t->dtype) {
+    case RMR_DTYPE_BF16: out->elem = RMR_ELEM_BF16; break;
+    case RMR_DTYPE_F16: out->elem = RMR_ELEM_F16; break;
+    case RMR_DTYPE_F32: break;
+    default: return wrong_type(&b, t, "BF16, F16, F32 and F8_E4M3");
+    }
+    return REMORA_OK;
+}

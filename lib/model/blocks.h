@@ -1,0 +1,32 @@
+/* A walk over all rows of planned weights: cut into blocks of a few megabytes, so that it spreads
+ * over the threads, needs bounded staging memory and can be cancelled soon. Tensor bytes are read,
+ * never looked at through a mapping: a file that shrinks meanwhile is a status. */
+#ifndef RMR_BLOCKS_H
+#define RMR_BLOCKS_H
+
+#include "plan.h"
+
+/* Rows [row0, row0 + n) of matrix `index` of an item, in canonical form. From any worker; each row
+ * once. row0 is a multiple of 128, n too but at the end of a matrix. */
+typedef remora_status rmr_block_fn(void *user, const rmr_plan_item *it, uint32_t index,
+                                   uint32_t row0, uint32_t n, const void *rows, uint32_t worker,
+                                   remora_error *err);
+
+typedef struct rmr_walk {
+    remora_runtime *rt;
+    rmr_mem *mem;
+    const rmr_plan *plan;
+    rmr_block_fn *block;
+    void *user;
+    const char *what; /* for the message of a cancel: "opening" */
+    const int32_t *cancel;
+    /* On the calling thread, in bytes of rows; non-zero: stop. May be NULL. */
+    int32_t(REMORA_CALL *progress)(void *user, uint64_t done, uint64_t total);
+    void *progress_user;
+} rmr_walk;
+
+/* Every item that is not `adopt`. The first failure of a block ends it; E_CANCELLED by the cancel
+ * word or progress. */
+remora_status rmr_walk_rows(const rmr_walk *w, remora_error *err);
+
+#endif

@@ -1,0 +1,284 @@
+/* Weights whose scales lie in another tensor: the forms of released checkpoints (facts section 6)
+ * become canonical rows with the right values, transposed or not, and what cannot be is named. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "bind.h"
+#include "stored.h"
+#include "safetensors.h"
+#include "tmem.h"
+
+enum { MAX_PARTS = 4 };
+
+typedef struct part {
+    const char *name, *dtype;
+    uint32_t rows, cols;
+    const void *data;
+    size_t bytes;
+} part;
+
+/* A checkpoint in memory of a few tensors. */
+typedef struct made {
+    rmr_mem mem;
+    char *file;
+    remora_blob blob;
+    rmr_source *src;
+    rmr_checkpoint *ck;
+    uint8_t used[MAX_PARTS + 1];
+} made;
+
+static void make(made *m, const part *p, size_t n)
+{
+    char header[2048] = "{";
+    size_t at = 0, total = 0;
+    memset(m, 0, sizeof *m);
+    rmr_mem_init(&m->mem);
+    for (size_t i = 0; i < n; i++) {
+        at = strlen(header);
+        snprintf(header + at, sizeof header - at,
+                 "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%u,%u],\"data_offsets\":[%zu,%zu]}",
+                 i > 0 ? "," : "", p[i].name, p[i].dtype, p[i].rows, p[i].cols, total,
+                 total + p[i].bytes);
+        total += p[i].bytes;
+    }
+    strcat(header, "}");
+    const uint64_t len = strlen(header);
+    m->file = malloc(8 + (size_t)len + total);
+    memcpy(m->file, &len, 8);
+    memcpy(m->file + 8, header, (size_t)len);
+    at = 8 + (size_t)len;
+    for (size_t i = 0; i < n; i++) {
+        memcpy(m->file + at, p[i].data, p[i].bytes);
+        at += p[i].bytes;
+    }
+    m->blob = (remora_blob){"model.safetensors", m->file, at};
+    const remora_source desc = {
+        .struct_size = sizeof desc, .kind = REMORA_SOURCE_MEMORY, .blobs = &m->blob, .n_blobs = 1};
+    remora_error e = {.struct_size = sizeof e};
+    assert_int_equal(rmr_source_open(&m->mem, &desc, 1, &m->src, &e), REMORA_OK);
+    if (rmr_safetensors_open(&m->mem, m->src, &m->ck, &e) != REMORA_OK) fail_msg("%s", e.message);
+}
+
+static void unmake(made *m)
+{
+    rmr_checkpoint_free(m->ck);
+    rmr_source_free(m->src);
+    free(m->file);
+}
+
+/* The values of a weight of [rows, cols], taken in two cuts where it is not transposed. */
+static remora_status values(made *m, uint32_t rows, uint32_t cols, int transpose, rmr_elem keep,
+                            float *out, remora_error *err)
+{
+    rmr_bound b;
+    const uint32_t src_rows = transpose ? cols : rows, src_cols = transpose ? rows : cols;
+    RMR_TRY(rmr_bind(m->ck, m->used, "w", src_rows, src_cols, 0, &b, err));
+    const rmr_elem elem = keep == RMR_ELEM_COUNT ? b.elem : keep;
+    const rmr_plan_item it = {.desc = {RMR_USE_MATRIX, elem, 1, rows, cols},
+                              .coding = b.coding,
+                              .stored = b.elem,
+                              .transpose = transpose};
+    unsigned char *staging = malloc((size_t)rmr_stored_staging(&it, rows));
+    const uint32_t cut = transpose || rows < 7 ? rows : rows - rows / 7;
+    remora_status st = REMORA_OK;
+    for (uint32_t r0 = 0; r0 < rows && st >= 0; r0 += cut) {
+        const uint32_t n = rows - r0 < cut ? rows - r0 : cut;
+        const void *got;
+        st = rmr_stored_read(&it, &b.piece, r0, n, staging, &got, err);
+        for (uint32_t r = 0; r < n && st >= 0; r++)
+            rmr_row_decode(elem, out + (size_t)(r0 + r) * cols,
+                           (const char *)got + r * rmr_row_bytes(elem, cols), cols);
+    }
+    free(staging);
+    return st;
+}
+
+static void expect(made *m, uint32_t rows, uint32_t cols, int transpose, rmr_elem keep,
+                   const float *want)
+{
+    remora_error e = {.struct_size = sizeof e};
+    float *got = malloc((size_t)rows * cols * sizeof *got);
+    if (values(m, rows, cols, transpose, keep, got, &e) != REMORA_OK) fail_msg("%s", e.message);
+    for (uint32_t i = 0; i < rows * cols; i++) {
+        const uint32_t r = i / cols, c = i % cols;
+        const float w = transpose ? want[c * rows + r] : want[i];
+        if (got[i] != w) fail_msg("[%u,%u] is %g, not %g", r, c, (double)got[i], (double)w);
+    }
+    free(got);
+}
+
+static void refuse(made *m, uint32_t rows, uint32_t cols, const char *name)
+{
+    remora_error e = {.struct_size = sizeof e};
+    float *got = malloc((size_t)rows * cols * sizeof *got);
+    assert_int_equal(values(m, rows, cols, 0, RMR_ELEM_COUNT, got, &e), REMORA_E_FORMAT);
+    if (strstr(e.message, name) == NULL) fail_msg("no %s in: %s", name, e.message);
+    free(got);
+}
+
+/* ---- FP8: 150 x 260, blocks at the edges partial ---- */
+
+enum { R = 150, C = 260, BR = 2, BC = 3 };
+static uint8_t codes[R * C];
+static float scales[BR * BC], f8_want[R * C];
+
+static float e4m3(uint8_t c)
+{
+    const int e = c >> 3 & 15, f = c & 7;
+    const float v = e == 0 ? ldexpf((float)f, -9) : ldexpf((float)(8 + f), e - 10);
+    return c & 0x80 ? -v : v;
+}
+
+static void fill_f8(void)
+{
+    for (int i = 0; i < R * C; i++) {
+        codes[i] = (uint8_t)((unsigned)i * 37u + 11u + (unsigned)i / 251u);
+        if ((codes[i] & 0x7f) == 0x7f) codes[i] = 0x7e;
+    }
+    for (int i = 0; i < BR * BC; i++) scales[i] = 0.001f * (float)(i + 1);
+    for (int r = 0; r < R; r++)
+        for (int c = 0; c < C; c++)
+            f8_want[r * C + c] = e4m3(codes[r * C + c]) * scales[r / 128 * BC + c / 128];
+}
+
+static void fp8(void **state)
+{
+    made m;
+    const part p[] = {{"w.weight", "F8_E4M3", R, C, codes, sizeof codes},
+                      {"w.weight_scale_inv", "F32", BR, BC, scales, sizeof scales}};
+    (void)state;
+    fill_f8();
+    make(&m, p, 2);
+    expect(&m, R, C, 0, RMR_ELEM_COUNT, f8_want);
+    assert_int_equal(m.used[0] + m.used[1], 2);
+    expect(&m, R, C, 0, RMR_ELEM_F32, f8_want);
+    expect(&m, C, R, 1, RMR_ELEM_COUNT, f8_want);
+    expect(&m, C, R, 1, RMR_ELEM_F32, f8_want);
+    unmake(&m);
+}
+
+/* Powers of two as E8M0 bytes. */
+static void fp8_ue8m0(void **state)
+{
+    static const uint8_t e[BR * BC] = {118, 127, 120, 126, 128, 1};
+    made m;
+    const part p[] = {{"w.weight", "F8_E4M3", R, C, codes, sizeof codes},
+                      {"w.weight_scale_inv", "F8_E8M0", BR, BC, e, sizeof e}};
+    float *want = malloc(sizeof f8_want);
+    (void)state;
+    fill_f8();
+    for (int i = 0; i < R * C; i++)
+        want[i] = e4m3(codes[i]) * ldexpf(1, e[i / C / 128 * BC + i % C / 128] - 127);
+    make(&m, p, 2);
+    expect(&m, R, C, 0, RMR_ELEM_COUNT, want);
+    unmake(&m);
+    free(want);
+}
+
+static void fp8_damaged(void **state)
+{
+    made m;
+    const part p[] = {{"w.weight", "F8_E4M3", R, C, codes, sizeof codes},
+                      {"w.weight_scale_inv", "F32", BR, BC, scales, sizeof scales}};
+    const part few[] = {p[0], {"w.weight_scale_inv", "F32", 1, BC, scales, sizeof scales / BR}};
+    (void)state;
+    fill_f8();
+    codes[77 * C + 5] = 0x7f;
+    make(&m, p, 2);
+    refuse(&m, R, C, "w.weight: a NaN code in row 77 (byte 5 ");
+    unmake(&m);
+    fill_f8();
+    scales[4] = INFINITY;
+    make(&m, p, 2);
+    refuse(&m, R, C, "w.weight_scale_inv");
+    unmake(&m);
+    fill_f8();
+    make(&m, p, 1);
+    refuse(&m, R, C, "w.weight_scale_inv is missing");
+    unmake(&m);
+    make(&m, few, 2);
+    refuse(&m, R, C, "w.weight_scale_inv has shape [1,3]");
+    unmake(&m);
+}
+
+/* ---- groups of 32 ---- */
+
+/* Facts 12.P: this word is -8 -1 0 7 3 -4 1 2. */
+static void int4(void **state)
+{
+    static const float eight[] = {-8, -1, 0, 7, 3, -4, 1, 2};
+    uint32_t words[2 * 8];
+    const uint16_t bf16[] = {0x3f80, 0x4000, 0x3e80, 0xbf00}; /* 1, 2, 0.25, -0.5 */
+    const float scale[] = {1, 2, 0.25f, -0.5f};
+    float want[2 * 64];
+    const int64_t shape[] = {2, 64};
+    made m;
+    const part p[] = {{"w.weight_packed", "I32", 2, 8, words, sizeof words},
+                      {"w.weight_scale", "BF16", 2, 2, bf16, sizeof bf16},
+                      {"w.weight_shape", "I64", 1, 2, shape, sizeof shape}};
+    (void)state;
+    for (int i = 0; i < 16; i++) words[i] = 0xa94bf870u;
+    words[5] = 0x76543210u;
+    for (int i = 0; i < 128; i++) want[i] = eight[i % 8] * scale[i / 32];
+    for (int i = 0; i < 8; i++) want[40 + i] = (float)(i - 8) * scale[1];
+    make(&m, p, 3);
+    expect(&m, 2, 64, 0, RMR_ELEM_COUNT, want);
+    assert_int_equal(m.used[0] + m.used[1] + m.used[2], 3);
+    unmake(&m);
+    const uint16_t bad[] = {0x3f80, 0x4000, 0x7f80, 0xbf00};
+    const part q[] = {p[0], {"w.weight_scale", "BF16", 2, 2, bad, sizeof bad}};
+    make(&m, q, 2);
+    refuse(&m, 2, 64, "w.weight_scale: a scale that is not finite in row 1");
+    unmake(&m);
+    make(&m, p, 1);
+    refuse(&m, 2, 64, "w.weight_scale is missing");
+    unmake(&m);
+}
+
+static void mxfp4(void **state)
+{
+    static const float e2m1[] = {0,    .5f,  1,  1.5f,  2,  3,  4,  6,
+                                 -0.f, -.5f, -1, -1.5f, -2, -3, -4, -6};
+    static const char *const names[][3] = {{"w.weight", "I8", "w.scale"},
+                                           {"w.weight", "U8", "w.weight_scale"}};
+    uint8_t c[2 * 32], e[] = {128, 127, 120, 0};
+    float want[2 * 64];
+    (void)state;
+    for (int i = 0; i < 64; i++) c[i] = (uint8_t)(i * 37 + 11);
+    c[0] = 0x2b; /* facts 12.P: with 2^1 it is -3, 2 */
+    for (int i = 0; i < 128; i++)
+        want[i] = e2m1[c[i / 2] >> i % 2 * 4 & 15] * ldexpf(1, e[i / 32] - 127);
+    assert_true(want[0] == -3 && want[1] == 2);
+    for (int i = 0; i < 2; i++) {
+        made m;
+        const part p[] = {{names[i][0], names[i][1], 2, 32, c, sizeof c},
+                          {names[i][2], i == 0 ? "F8_E8M0" : "U8", 2, 2, e, sizeof e}};
+        make(&m, p, 2);
+        expect(&m, 2, 64, 0, RMR_ELEM_COUNT, want);
+        unmake(&m);
+    }
+    made m;
+    const part p[] = {{"w.weight", "I8", 2, 32, c, sizeof c},
+                      {"w.scale", "F8_E8M0", 2, 2, e, sizeof e}};
+    e[3] = 255;
+    make(&m, p, 2);
+    refuse(&m, 2, 64, "w.scale: a scale that is not finite in row 1");
+    unmake(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fp8),  cmocka_unit_test(fp8_ue8m0), cmocka_unit_test(fp8_damaged),
+        cmocka_unit_test(int4), cmocka_unit_test(mxfp4),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
