@@ -41,4 +41,21 @@ static inline float rmr_f16_to_f32(uint16_t h)
     return f;
 }
 
+/* Round to nearest even; beyond the largest half that is the result. NaN stays a quiet NaN. */
+static inline uint16_t rmr_f32_to_f16(float f)
+{
+    uint32_t u;
+    memcpy(&u, &f, 4);
+    const uint32_t sign = u >> 16 & 0x8000u, a = u & 0x7fffffffu;
+    if (a > 0x7f800000u) return (uint16_t)(sign | 0x7e00u);
+    if (a >= 0x477ff000u) return (uint16_t)(sign | 0x7bffu);
+    if (a >= 0x38800000u)
+        return (uint16_t)(sign | (a + 0xfffu + (a >> 13 & 1u) - 0x38000000u) >> 13);
+    float m; /* subnormal half: a multiple of 2^-24, which is the step of floats above one half */
+    memcpy(&m, &a, 4);
+    m += 0.5f;
+    memcpy(&u, &m, 4);
+    return (uint16_t)(sign | (u - 0x3f000000u));
+}
+
 #endif

@@ -33,6 +33,12 @@ static inline uint16_t rmr_half_at(const unsigned char *p)
     return (uint16_t)(p[0] | p[1] << 8);
 }
 
+static inline void rmr_half_put(unsigned char *p, uint16_t h)
+{
+    p[0] = (unsigned char)h;
+    p[1] = (unsigned char)(h >> 8);
+}
+
 /* MXFP4: 2^(e - 128), exact; the two smallest are subnormal. */
 static inline float rmr_e8m0_half(uint8_t e)
 {

@@ -1,0 +1,236 @@
+/* Blocks of 256 whose sub-blocks have a scale and a minimum each, small integers times the block's
+ * two (encode.h): Q4_K, Q5_K, Q2_K. A value is s q - m, m never negative. */
+#include <float.h>
+#include <string.h>
+
+#include "encode.h"
+
+typedef struct layout {
+    int subs, most; /* sub-blocks; largest sub-scale and sub-minimum */
+    float codes;    /* largest code */
+    float shrink;   /* how far the first candidates cut the range, in steps */
+} layout;
+
+static layout layout_of(rmr_elem e)
+{
+    switch (e) {
+    case RMR_ELEM_Q4_K: return (layout){8, 63, 15, 0.045f};
+    case RMR_ELEM_Q5_K: return (layout){8, 63, 31, 0.02f};
+    default: return (layout){16, 15, 3, 0.1f};
+    }
+}
+
+/* What a sub-block wants, as if alone: scale and minimum, and the error around them. */
+typedef struct want {
+    float s, m, q, qq, w; /* sums of w q, w q q, w at these codes */
+} want;
+
+/* A way to write the block. */
+typedef struct scales {
+    float d, dmin, err;
+    int sc[SUBS_MAX], mn[SUBS_MAX];
+} scales;
+
+/* ---- a sub-block alone ---- */
+
+/* Each lane's scale and minimum, fitted to its codes. w, wx: sums of w, w x. */
+static void refit(float s[LANES], float m[LANES], const rmr_enc_sums *t, float w, float wx)
+{
+    for (int l = 0; l < LANES; l++) {
+        const float det = t->qq[l] * w - t->q[l] * t->q[l];
+        float fs = (t->qx[l] * w - wx * t->q[l]) / det;
+        float fm = (t->q[l] * t->qx[l] - t->qq[l] * wx) / det;
+        if (!(fm > 0)) { /* also when det is 0 */
+            fm = 0;
+            fs = t->qq[l] > 0 ? t->qx[l] / t->qq[l] : 0;
+        }
+        s[l] = fs;
+        m[l] = fm;
+    }
+}
+
+static want fit_alone(const float *x, const float *w, int n, const layout *p)
+{
+    enum { STEPS = 3, SIDE = 4 };
+    float lo = 0, hi = x[0], sum = 0, wx = 0, s[LANES], m[LANES], err = FLT_MAX;
+    want r = {0, 0, 0, 0, 0};
+    for (int i = 0; i < n; i++) {
+        lo = x[i] < lo ? x[i] : lo;
+        hi = x[i] > hi ? x[i] : hi;
+        sum += w[i];
+        wx += w[i] * x[i];
+    }
+    for (int l = 0; l < LANES; l++) { /* either end of the range cut by some */
+        const float cut = p->shrink * (hi - lo);
+        m[l] = rmr_enc_clamp(-lo - cut * ((float)(l % SIDE) - 0.5f), 0, -lo);
+        s[l] = (hi - cut * ((float)(l / SIDE) - 0.5f) + m[l]) / p->codes;
+    }
+    for (int step = 0; step < STEPS; step++) {
+        rmr_enc_sums t;
+        rmr_enc_try_min(&t, x, w, n, s, m, p->codes);
+        for (int l = 0; l < LANES; l++)
+            if (t.err[l] < err) {
+                err = t.err[l];
+                r = (want){s[l], m[l], t.q[l], t.qq[l], sum};
+            }
+        refit(s, m, &t, sum, wx);
+    }
+    return r;
+}
+
+/* ---- the block ---- */
+
+/* Rounded error of all sub-blocks at one d and LANES of dmin, by the second derivatives. */
+static void rounded_errors(float err[LANES], const want *f, const layout *p, float d,
+                           const float dmin[LANES])
+{
+    const float most = (float)p->most, dinv = rmr_enc_inverse(d);
+    float minv[LANES];
+    for (int l = 0; l < LANES; l++) {
+        minv[l] = rmr_enc_inverse(dmin[l]);
+        err[l] = 0;
+    }
+    for (int j = 0; j < p->subs; j++) {
+        const float ds = d * rmr_enc_round(rmr_enc_clamp(f[j].s * dinv, 0, most)) - f[j].s;
+        const float m = f[j].m + (f[j].w > 0 ? f[j].q / f[j].w * ds : 0); /* best beside that */
+        for (int l = 0; l < LANES; l++) {
+            const float dm = dmin[l] * rmr_enc_round(rmr_enc_clamp(m * minv[l], 0, most)) - f[j].m;
+            err[l] += f[j].qq * ds * ds - 2 * f[j].q * ds * dm + f[j].w * dm * dm;
+        }
+    }
+}
+
+/* The pair whose multiples lie nearest to what the sub-blocks want. */
+static void first_scales(scales *r, const rmr_enc_block *b, const want *f, const layout *p)
+{
+    float s = 0, m = 0, dmin[LANES], err[LANES], least = FLT_MAX;
+    for (int j = 0; j < p->subs; j++) {
+        s = f[j].s > s ? f[j].s : s;
+        m = f[j].m > m ? f[j].m : m;
+    }
+    for (int l = 0; l < LANES; l++)
+        dmin[l] = rmr_enc_stored(b, m / ((float)p->most + 0.5f - 0.5f * (float)l));
+    for (int k = 0; k < LANES / 2; k++) {
+        const float d = rmr_enc_stored(b, s / ((float)p->most + 0.5f - (float)k));
+        rounded_errors(err, f, p, d, dmin);
+        for (int l = 0; l < LANES; l++)
+            if (err[l] < least) {
+                least = err[l];
+                r->d = d;
+                r->dmin = dmin[l];
+            }
+    }
+}
+
+static int nearest(float v, float inv, int most)
+{
+    return (int)rmr_enc_round(rmr_enc_clamp(v * inv, 0, (float)most));
+}
+
+static int within(int v, int most)
+{
+    return v < 0 ? 0 : v > most ? most : v;
+}
+
+/* Given d and dmin, the best pair of integers for each sub-block among those around what it wants;
+ * next[2]: the d and dmin that fit the codes of all. */
+static void choose(scales *r, float next[2], const rmr_enc_block *b, const want *f, const layout *p)
+{
+    const int n = RMR_SUPER / p->subs;
+    const float dinv = rmr_enc_inverse(r->d), minv = rmr_enc_inverse(r->dmin);
+    double ss = 0, sm = 0, mm = 0, sx = 0, mx = 0;
+    r->err = 0;
+    for (int j = 0; j < p->subs; j++) {
+        float s[LANES], m[LANES], wx = 0;
+        int sc[LANES], mn[LANES], best = 0;
+        rmr_enc_sums t;
+        const int mid = nearest(f[j].s, dinv, p->most);
+        for (int l = 0; l < LANES; l++) { /* 3 scales; with each 5 minima around its best */
+            sc[l] = within(mid + l % 3 - 1, p->most);
+            s[l] = r->d * (float)sc[l];
+            const float m0 = f[j].m + (f[j].w > 0 ? f[j].q / f[j].w * (s[l] - f[j].s) : 0);
+            mn[l] = within(nearest(m0, minv, p->most) + l / 3 - 2, p->most);
+            m[l] = r->dmin * (float)mn[l];
+        }
+        rmr_enc_try_min(&t, b->x + n * j, b->w + n * j, n, s, m, p->codes);
+        for (int l = 1; l < LANES; l++)
+            if (t.err[l] < t.err[best]) best = l;
+        r->sc[j] = sc[best];
+        r->mn[j] = mn[best];
+        r->err += t.err[best];
+        for (int i = n * j; i < n * j + n; i++) wx += b->w[i] * b->x[i];
+        ss += (double)sc[best] * sc[best] * (double)t.qq[best];
+        sm += (double)sc[best] * mn[best] * (double)t.q[best];
+        mm += (double)mn[best] * mn[best] * (double)f[j].w;
+        sx += (double)sc[best] * (double)t.qx[best];
+        mx += (double)mn[best] * (double)wx;
+    }
+    const double det = ss * mm - sm * sm;
+    const double dmin = det > 0 ? (sm * sx - ss * mx) / det : 0;
+    next[0] = (float)(dmin > 0 ? (sx * mm - mx * sm) / det : ss > 0 ? sx / ss : 0);
+    next[1] = (float)(dmin > 0 ? dmin : 0);
+}
+
+static void search(scales *best, const rmr_enc_block *b, const layout *p)
+{
+    enum { ROUNDS = 3 };
+    const int n = RMR_SUPER / p->subs;
+    want f[SUBS_MAX];
+    float next[2];
+    scales s = {0, 0, 0, {0}, {0}};
+    for (int j = 0; j < p->subs; j++) f[j] = fit_alone(b->x + n * j, b->w + n * j, n, p);
+    first_scales(&s, b, f, p);
+    best->err = FLT_MAX;
+    for (int round = 0; round < ROUNDS; round++) {
+        choose(&s, next, b, f, p);
+        if (s.err < best->err) *best = s;
+        const float d = rmr_enc_stored(b, next[0]), dmin = rmr_enc_stored(b, next[1]);
+        if (d == s.d && dmin == s.dmin) break;
+        s.d = d;
+        s.dmin = dmin;
+    }
+}
+
+/* ---- bytes ---- */
+
+static void pack_q2_k(unsigned char *o, const int v[RMR_SUPER], const scales *s)
+{
+    for (int n = 0; n < RMR_SUPER; n++)
+        o[16 + 32 * (n / 128) + n % 32] |= (unsigned char)(v[n] << 2 * (n % 128 / 32));
+    for (int j = 0; j < 16; j++) o[j] = (unsigned char)(s->sc[j] | s->mn[j] << 4);
+}
+
+/* Q4_K, and Q5_K with a place for the fifth bits. */
+static void pack_k45(unsigned char *o, unsigned char *qh, unsigned char *qs, const int v[RMR_SUPER],
+                     const scales *s)
+{
+    for (int n = 0; n < RMR_SUPER; n++) {
+        const int j = n / 32, l = n % 32;
+        qs[32 * (j / 2) + l] |= (unsigned char)((v[n] & 15) << 4 * (j % 2));
+        if (qh != NULL) qh[l] |= (unsigned char)(v[n] >> 4 << j);
+    }
+    for (int j = 0; j < 4; j++) {
+        o[4 + j] = (unsigned char)(s->sc[j] | s->sc[j + 4] >> 4 << 6);
+        o[8 + j] = (unsigned char)(s->mn[j] | s->mn[j + 4] >> 4 << 6);
+        o[12 + j] = (unsigned char)((s->sc[j + 4] & 15) | (s->mn[j + 4] & 15) << 4);
+    }
+}
+
+void rmr_enc_min(rmr_elem e, unsigned char *out, const rmr_enc_block *b)
+{
+    const layout p = layout_of(e);
+    scales s;
+    int v[RMR_SUPER];
+    search(&s, b, &p);
+    for (int i = 0; i < RMR_SUPER; i++) {
+        const int j = i * p.subs / RMR_SUPER;
+        const float inv = rmr_enc_inverse(s.d * (float)s.sc[j]);
+        v[i] = (int)rmr_enc_value_min(b->x[i], s.dmin * (float)s.mn[j], inv, p.codes);
+    }
+    memset(out, 0, rmr_elem_table[e].bytes);
+    rmr_half_put(out + rmr_block_scales_at[e].d, rmr_enc_half(b, s.d));
+    rmr_half_put(out + rmr_block_scales_at[e].dmin, rmr_enc_half(b, s.dmin));
+    if (e == RMR_ELEM_Q2_K) pack_q2_k(out, v, &s);
+    if (e == RMR_ELEM_Q4_K) pack_k45(out, NULL, out + 16, v, &s);
+    if (e == RMR_ELEM_Q5_K) pack_k45(out, out + 16, out + 48, v, &s);
+}
