@@ -1,4 +1,4 @@
-/* remora.h - DeepSeek-family language models inside a host program.
+/* remora.h - DeepSeek-family language models and their dense relatives inside a host program.
  *
  * This header is the manual. It needs C99 or C++11 and nothing but <stddef.h> and <stdint.h>.
  *
@@ -6,7 +6,7 @@
  * -------------------------------------------------------------------------------------
  *
  * Four handles: a runtime (memory, threads, log) holds models; a model holds weights and
- * tokenizer; a session is one timeline of tokens with its latent KV cache; a sampler turns
+ * tokenizer; a session is one timeline of tokens with its KV cache; a sampler turns
  * logits into a token. The whole of a program that continues a text (tour.c):
  *
  *     #include <remora/remora.h>
@@ -511,9 +511,10 @@ REMORA_API remora_status REMORA_CALL remora_detok_push(const remora_model *m, re
 REMORA_API remora_status REMORA_CALL remora_detok_flush(const remora_model *m, remora_detok *st,
                                                         char *buf, size_t cap, size_t *n);
 
-/* ---- session: one timeline over the latent KV cache ---------------------------------------------
+/* ---- session: one timeline over the KV cache ----------------------------------------------------
  *
- * A timeline is `committed` tokens, whose latents are in the cache, followed by `pending` ones,
+ * The cache holds a latent for each token and layer, or keys and values where attention is grouped.
+ * A timeline is `committed` tokens, which are in the cache, followed by `pending` ones,
  * which wait for remora_eval(). Positions count from 0. An eval that ended with MORE leaves a step
  * half done; every call is legal then: eval continues the step, trim drops it. An error or a cancel
  * drops the step by itself. Tokens of a dropped step are pending as before.
@@ -522,7 +523,7 @@ REMORA_API remora_status REMORA_CALL remora_detok_flush(const remora_model *m, r
  * are numbered from 0 in token order over all tokens appended since nothing was pending: the first
  * append after everything was evaluated drops the old rows. */
 
-enum { /* how latents are stored */
+enum { /* how the cache is stored */
     REMORA_KV_BF16 = 1,
     REMORA_KV_F32  = 3
 };
@@ -552,7 +553,7 @@ struct remora_session_opts {
 typedef struct remora_session_info {
     uint32_t struct_size;
     uint32_t capacity;        /* tokens */
-    uint64_t committed;       /* tokens whose latents are in the cache */
+    uint64_t committed;       /* tokens that are in the cache */
     uint64_t pending;         /* tokens appended and not yet evaluated */
     uint64_t kv_bytes;        /* cache pages held */
     uint64_t kv_bytes_shared; /* of them, in common with forks */
@@ -604,7 +605,7 @@ REMORA_API remora_status REMORA_CALL remora_session_append(remora_session *s, co
 /* Make the timeline equal to the n tokens at t: keep the longest common prefix, trim what follows
  * it, append the rest with `want`. When want asks for a row and the whole list is there already,
  * the row of its last token is kept; where there is none the token is evaluated once more, in the
- * form it had. *reused (may be NULL) is the number of tokens kept whose latents are in the cache.
+ * form it had. *reused (may be NULL) is the number of tokens kept that are in the cache.
  * For hosts that hold the whole prompt (chat history, editor buffer) and call this with every
  * change. Statuses as for append; after E_NOMEM the timeline may be cut to the common prefix, after
  * any other error it is as before. */

@@ -1,4 +1,4 @@
-/* The latent cache of one session: a page table over refcounted pages (architecture section 6).
+/* The cache of one session: a page table over refcounted pages (architecture section 6).
  *
  * A page holds RMR_PAGE_TOKENS tokens of all layers. A page that may still be written belongs to
  * one table alone: fork shares the full pages and copies the partial one, and reserve() replaces a
