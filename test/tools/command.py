@@ -219,6 +219,11 @@ def inspect():
     head = [row for row in report["tensors"] if row["tensor"] == "lm_head.weight"]
     equal(head, [{"tensor": "lm_head.weight", "type": "BF16", "shape": "[8192, 512]"}])
     assert "max_context" in run("inspect", "-m", KRILL).stdout.decode()
+    report = json.loads(run("inspect", "-m", KRILL.parent / "fixtures/qwen2", "-c", "1024", "-o", "json").stdout)
+    model = {row["field"]: row["value"] for row in report["model"]}
+    equal([int(model[key]) for key in ("n_heads", "n_kv_heads", "head_dim", "n_experts")], [8, 2, 16, 0])
+    assert "kv_lora_rank" not in model and "rope_dim" not in model
+    equal(report["memory"][0]["kv_per_token"], 2 * 2 * 16 * 3 * 2)
 
 
 def errors():
