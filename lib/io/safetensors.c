@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "le.h"
 #include "table.h"
 
 #define INDEX_FILE "model.safetensors.index.json"
@@ -35,13 +36,6 @@ typedef struct header {
 
 /* ---- headers ---- */
 
-static uint64_t load_le64(const unsigned char *p)
-{
-    uint64_t v = 0;
-    for (int i = 7; i >= 0; i--) v = v << 8 | p[i];
-    return v;
-}
-
 static void header_close(header *h)
 {
     if (h->text != NULL) rmr_free(h->mem, h->text, h->size);
@@ -58,7 +52,7 @@ static remora_status header_open(rmr_mem *mem, const rmr_file *f, header *h, rem
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: %llu bytes, too short for a safetensors file", file,
                  (unsigned long long)size);
     RMR_TRY(rmr_file_read(f, 0, head, sizeof head, err));
-    const uint64_t n = load_le64(head);
+    const uint64_t n = rmr_le64(head);
     if (n > RMR_MAX_HEADER)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: header of %llu bytes, at most %d", file,
                  (unsigned long long)n, RMR_MAX_HEADER);

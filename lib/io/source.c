@@ -5,6 +5,7 @@
 #define _FILE_OFFSET_BITS 64
 #include "source.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -26,8 +27,9 @@ struct rmr_source {
     rmr_mem *mem;
     int32_t kind;
     int use_mmap;
-    char *path; /* PATH: as given */
-    int dir;    /* PATH: descriptor of the directory, else -1 */
+    char *path;       /* as given, or NULL */
+    const char *file; /* in path: the file that it names, or NULL */
+    int dir;          /* PATH: descriptor of the directory, else -1 */
     blob *blobs;
     const blob **sorted; /* by name */
     size_t n_blobs;
@@ -139,18 +141,38 @@ static int open_parent(rmr_mem *mem, const char *path)
     return fd;
 }
 
+static remora_status copy_path(rmr_source *src, const remora_source *desc, remora_error *err)
+{
+    src->path = rmr_strdup(src->mem, desc->path);
+    if (src->path == NULL) return rmr_error_nomem(err, "source path", strlen(desc->path) + 1);
+    return REMORA_OK;
+}
+
+/* The file of a MEMORY or IO source. */
+static remora_status open_name(rmr_source *src, const remora_source *desc, remora_error *err)
+{
+    if (desc->path == NULL) return REMORA_OK;
+    if (rmr_name_check("source", desc->path, strlen(desc->path), err) < 0)
+        RMR_FAIL(err, REMORA_E_ARG, "source: path %s is not a plain file name",
+                 rmr_show(desc->path).text);
+    RMR_TRY(copy_path(src, desc, err));
+    src->file = src->path;
+    return REMORA_OK;
+}
+
 static remora_status open_path(rmr_source *src, const remora_source *desc, remora_error *err)
 {
     struct stat st;
     if (desc->path == NULL || desc->path[0] == 0) RMR_FAIL(err, REMORA_E_ARG, "source: no path");
-    src->path = rmr_strdup(src->mem, desc->path);
-    if (src->path == NULL) return rmr_error_nomem(err, "source path", strlen(desc->path) + 1);
+    RMR_TRY(copy_path(src, desc, err));
     if (stat(src->path, &st) != 0) return fail_errno(err, src->path, "cannot open");
     if (S_ISDIR(st.st_mode))
         src->dir = open_at(AT_FDCWD, src->path, O_DIRECTORY);
-    else if (S_ISREG(st.st_mode))
+    else if (S_ISREG(st.st_mode)) {
+        const char *slash = strrchr(src->path, '/');
+        src->file = slash != NULL ? slash + 1 : src->path;
         src->dir = open_parent(src->mem, src->path);
-    else
+    } else
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: neither a directory nor a regular file",
                  rmr_show(src->path).text);
     if (src->dir < 0) return fail_errno(err, src->path, "cannot open the directory");
@@ -213,12 +235,14 @@ static remora_status open_kind(rmr_source *src, const remora_source *desc, remor
 {
     switch (desc->kind) {
     case REMORA_SOURCE_PATH: return open_path(src, desc, err);
-    case REMORA_SOURCE_MEMORY: return open_memory(src, desc, err);
+    case REMORA_SOURCE_MEMORY:
+        RMR_TRY(open_name(src, desc, err));
+        return open_memory(src, desc, err);
     case REMORA_SOURCE_IO:
         if (desc->io_size == NULL || desc->io_read == NULL)
             RMR_FAIL(err, REMORA_E_ARG, "source: io_size and io_read are both needed");
         src->io = *desc;
-        return REMORA_OK;
+        return open_name(src, desc, err);
     default: RMR_FAIL(err, REMORA_E_ARG, "source: unknown kind %d", (int)desc->kind);
     }
 }
@@ -259,6 +283,36 @@ const char *rmr_source_where(const rmr_source *src)
     return src->kind == REMORA_SOURCE_PATH     ? src->path
            : src->kind == REMORA_SOURCE_MEMORY ? "memory"
                                                : "host";
+}
+
+const char *rmr_source_file(const rmr_source *src)
+{
+    return src->file;
+}
+
+static remora_status list_dir(const rmr_source *src, int (*fn)(void *user, const char *name),
+                              void *user, remora_error *err)
+{
+    const int fd = open_at(src->dir, ".", O_DIRECTORY); /* an offset of its own */
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    if (d == NULL) {
+        const remora_status st = fail_errno(err, src->path, "cannot list the directory");
+        if (fd >= 0) close(fd);
+        return st;
+    }
+    for (const struct dirent *e; (e = readdir(d)) != NULL;)
+        if (fn(user, e->d_name)) break;
+    closedir(d);
+    return REMORA_OK;
+}
+
+remora_status rmr_source_list(const rmr_source *src, int (*fn)(void *user, const char *name),
+                              void *user, remora_error *err)
+{
+    if (src->kind == REMORA_SOURCE_PATH) return list_dir(src, fn, user, err);
+    for (size_t i = 0; i < src->n_blobs; i++)
+        if (fn(user, src->sorted[i]->name)) break;
+    return REMORA_OK;
 }
 
 /* ---- opening files ---- */

@@ -26,13 +26,23 @@ typedef struct rmr_file rmr_file;
 /* Copies what it needs from `desc` (a full struct of this version; blob data stays borrowed, and
  * io_user with its callbacks is used as long as a file is open). PATH: a directory, or one file of
  * a model directory: then the directory is what is opened, so a path to config.json works too. The
- * directory is held open: a later chdir of the host changes nothing. `use_mmap` 0: plain reads. */
+ * directory is held open: a later chdir of the host changes nothing. MEMORY and IO: path may name a
+ * file. `use_mmap` 0: plain reads. */
 remora_status rmr_source_open(rmr_mem *mem, const remora_source *desc, int use_mmap,
                               rmr_source **out, remora_error *err);
 void rmr_source_free(rmr_source *src);
 
 /* Where the files are, for messages: the path, "memory" or "host". */
 const char *rmr_source_where(const rmr_source *src);
+
+/* The name of the file that was meant when the source was opened, or NULL: the whole folder. */
+const char *rmr_source_file(const rmr_source *src);
+
+/* Calls fn with the name of every file there is, in no order, until it returns non-zero; hosts'
+ * callbacks cannot tell what there is, and give none. The system's list of a directory takes memory
+ * from malloc, for the time of the call. */
+remora_status rmr_source_list(const rmr_source *src, int (*fn)(void *user, const char *name),
+                              void *user, remora_error *err);
 
 /* E_FORMAT unless the n bytes are a plain file name: 1..255 bytes, no '/', '\\', "..", NUL or other
  * control character, and not ".". `where` says in the message who asked; a NUL follows the n bytes.

@@ -1,0 +1,449 @@
+/* From GGUF keys to the fields of config.json (facts section 9.3). Most keys are a field by another
+ * name: a table. The rest are the rules for what converters wrote over the years:
+ *
+ * - Heads: new files of MLA models give the widths of the absorbed form (one key head of rank +
+ *   rope) and the real ones under _mla; old files give the real ones.
+ * - The gate: files of V2's time do not name its function, softmax; nor do some of GLM-4.7-Flash,
+ *   which is a sigmoid and known by its number of layers.
+ * - Groups: files made before engines could route by groups do not have them, though the models do:
+ *   the two released shapes with groups are known by their experts.
+ * - YaRN: the amplitude on cosine and sine is 1 for MLA models, whatever ggml's own rope multiplies
+ *   and divides again; the one on the softmax scale is in yarn_log_multiplier.
+ * - The rows of llama's q and k are permuted so that rope turns neighbours; its scaling is a tensor
+ *   of divisors. */
+#include "gguf_config.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "le.h"
+
+enum { MLA = 1, LLAMA = 2, QWEN2 = 4, GQA = LLAMA | QWEN2, ALL = MLA | GQA, MAX_KEY = 96 };
+
+enum { MAX_ROPE_FACTORS = 1024 };
+
+static const struct arch {
+    const char *name;
+    unsigned bit;
+} archs[] = {{"deepseek2", MLA}, {"llama", LLAMA}, {"qwen2", QWEN2}};
+
+/* Keys (behind "<architecture>.") that are fields by another name. */
+typedef enum kind { INTEGER, NUMBER } kind;
+static const struct same {
+    const char *key, *field;
+    kind kind;
+    unsigned archs;
+    int needed;
+} same[] = {
+    {"context_length", "max_position_embeddings", INTEGER, ALL, 1},
+    {"embedding_length", "hidden_size", INTEGER, ALL, 1},
+    {"feed_forward_length", "intermediate_size", INTEGER, ALL, 1},
+    {"nextn_predict_layers", "num_nextn_predict_layers", INTEGER, MLA, 0},
+    {"attention.head_count", "num_attention_heads", INTEGER, ALL, 1},
+    {"attention.head_count_kv", "num_key_value_heads", INTEGER, GQA, 0},
+    {"attention.key_length", "head_dim", INTEGER, GQA, 0},
+    {"attention.layer_norm_rms_epsilon", "rms_norm_eps", NUMBER, ALL, 1},
+    {"attention.q_lora_rank", "q_lora_rank", INTEGER, MLA, 0},
+    {"attention.kv_lora_rank", "kv_lora_rank", INTEGER, MLA, 1},
+    {"rope.dimension_count", "qk_rope_head_dim", INTEGER, MLA, 1},
+    {"rope.freq_base", "rope_theta", NUMBER, ALL, 0},
+    {"expert_count", "n_routed_experts", INTEGER, MLA, 0},
+    {"expert_used_count", "num_experts_per_tok", INTEGER, MLA, 0},
+    {"expert_shared_count", "n_shared_experts", INTEGER, MLA, 0},
+    {"expert_feed_forward_length", "moe_intermediate_size", INTEGER, MLA, 0},
+    {"leading_dense_block_count", "first_k_dense_replace", INTEGER, MLA, 0},
+};
+
+/* Keys that change the computation in ways not done here, unless they have this value. */
+static const struct refused {
+    const char *key;
+    double harmless;
+} refused[] = {
+    {"attention.sliding_window", 0},
+    {"attention.indexer.top_k", 0},
+    {"attention.scale", 0},
+    {"attention.temperature_scale", 0},
+    {"attention.clamp_kqv", 0},
+    {"attention.max_alibi_bias", 0},
+    {"attention.logit_softcapping", 0},
+    {"logit_scale", 0},
+    {"embedding_scale", 0},
+    {"residual_scale", 0},
+    {"rope.scale_linear", 1},
+    {"rope.scaling.yarn_ext_factor", 1},
+};
+
+typedef struct translator {
+    const rmr_gguf *g;
+    const rmr_checkpoint *ck;
+    const struct arch *arch;
+    json_t *config;
+    remora_error *err;
+} translator;
+
+/* "<architecture>.<key>" */
+static const char *full(const translator *t, char buf[MAX_KEY], const char *key)
+{
+    snprintf(buf, MAX_KEY, "%s.%s", t->arch->name, key);
+    return buf;
+}
+
+static remora_status set(const translator *t, json_t *obj, const char *field, json_t *value)
+{
+    if (value != NULL && json_object_set_new(obj, field, value) == 0) return REMORA_OK;
+    return rmr_error_nomem(t->err, "configuration", 0);
+}
+
+static remora_status get_u32(const translator *t, const char *key, uint32_t fallback, uint32_t *out)
+{
+    char buf[MAX_KEY];
+    return rmr_gguf_u32(t->g, full(t, buf, key), 0, UINT32_MAX, fallback, out, t->err);
+}
+
+/* Files hold f32. A config.json holds the decimal number that was rounded to it: 0.1, not
+ * 0.100000001490116; with that, a file gives the same bits as the folder it was made from. jansson
+ * minds the locale. */
+static double as_written(double v)
+{
+    char buf[40];
+    const float f = (float)v;
+    if (v != (double)f) return v;
+    for (size_t digits = 1; digits <= 9; digits++) {
+        json_t *given = json_real(v);
+        const size_t n =
+            json_dumpb(given, buf, sizeof buf, JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
+        json_decref(given);
+        if (n == 0 || n >= sizeof buf) return v;
+        json_t *back = json_loadb(buf, n, JSON_DECODE_ANY, NULL);
+        const double d = json_number_value(back);
+        json_decref(back);
+        if ((float)d == f) return d;
+    }
+    return v;
+}
+
+static remora_status get_number(const translator *t, const char *key, double fallback, double *out)
+{
+    char buf[MAX_KEY];
+    RMR_TRY(rmr_gguf_number(t->g, full(t, buf, key), fallback, out, t->err));
+    if (!isfinite(*out))
+        RMR_FAIL(t->err, REMORA_E_FORMAT, "%s: %s is not finite", rmr_gguf_name(t->g), buf);
+    *out = as_written(*out);
+    return REMORA_OK;
+}
+
+static remora_status set_u32(const translator *t, const char *field, uint32_t v)
+{
+    return set(t, t->config, field, json_integer((json_int_t)v));
+}
+
+static remora_status set_text(const translator *t, const char *field, const char *text)
+{
+    return set(t, t->config, field, json_string(text));
+}
+
+static remora_status copy_same(const translator *t, const struct same *s)
+{
+    char buf[MAX_KEY];
+    uint32_t u = 0;
+    double d = 0;
+    if (!(s->archs & t->arch->bit)) return REMORA_OK;
+    if (!rmr_gguf_has(t->g, full(t, buf, s->key))) {
+        if (!s->needed) return REMORA_OK;
+        RMR_FAIL(t->err, REMORA_E_FORMAT, "%s: %s is missing", rmr_gguf_name(t->g), buf);
+    }
+    if (s->kind == INTEGER) {
+        RMR_TRY(get_u32(t, s->key, 0, &u));
+        if (u == 0 && !s->needed) return REMORA_OK; /* 0 experts, no q_lora_rank */
+        return set_u32(t, s->field, u);
+    }
+    RMR_TRY(get_number(t, s->key, 0, &d));
+    return set(t, t->config, s->field, json_real(d));
+}
+
+static remora_status refuse(const translator *t)
+{
+    char buf[MAX_KEY];
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        double v;
+        RMR_TRY(get_number(t, refused[i].key, refused[i].harmless, &v));
+        if (v != refused[i].harmless && v >= 0)
+            RMR_FAIL(t->err, REMORA_E_UNSUPPORTED, "%s: %s is %g", rmr_gguf_name(t->g),
+                     full(t, buf, refused[i].key), v);
+    }
+    return REMORA_OK;
+}
+
+/* ---- what every architecture has ---- */
+
+static remora_status layers(const translator *t)
+{
+    uint32_t blocks, next;
+    char buf[MAX_KEY];
+    RMR_TRY(get_u32(t, "block_count", 0, &blocks));
+    RMR_TRY(get_u32(t, "nextn_predict_layers", 0, &next));
+    if (blocks <= next)
+        RMR_FAIL(t->err, REMORA_E_FORMAT, "%s: %s is %u, of which %u predict further tokens",
+                 rmr_gguf_name(t->g), full(t, buf, "block_count"), blocks, next);
+    return set_u32(t, "num_hidden_layers", blocks - next);
+}
+
+/* Many files do not say: the rows of the embedding. */
+static remora_status vocabulary(const translator *t)
+{
+    const rmr_tensor *embed = rmr_checkpoint_find(t->ck, "token_embd.weight");
+    uint32_t n = 0;
+    if (embed == NULL || embed->n_dims != 2 || embed->dims[0] > UINT32_MAX)
+        RMR_FAIL(t->err, REMORA_E_FORMAT, "%s: no token_embd.weight with rows and columns",
+                 rmr_gguf_name(t->g));
+    RMR_TRY(get_u32(t, "vocab_size", 0, &n));
+    RMR_TRY(set_u32(t, "vocab_size", n > 0 ? n : (uint32_t)embed->dims[0]));
+    return set(t, t->config, "tie_word_embeddings",
+               json_boolean(rmr_checkpoint_find(t->ck, "output.weight") == NULL));
+}
+
+static remora_status name(const translator *t)
+{
+    rmr_gguf_text s;
+    RMR_TRY(rmr_gguf_string(t->g, "general.name", &s, t->err));
+    json_t *v =
+        s.size > 0 && memchr(s.text, 0, s.size) == NULL ? json_stringn(s.text, s.size) : NULL;
+    return v != NULL ? set(t, t->config, "_name_or_path", v) : REMORA_OK; /* not UTF-8: no name */
+}
+
+/* ---- rope ---- */
+
+static remora_status copy_number(const translator *t, json_t *obj, const char *key,
+                                 const char *field)
+{
+    char buf[MAX_KEY];
+    double v;
+    if (!rmr_gguf_has(t->g, full(t, buf, key))) return REMORA_OK;
+    RMR_TRY(get_number(t, key, 0, &v));
+    return set(t, obj, field, json_real(v));
+}
+
+static remora_status yarn(const translator *t, json_t *r)
+{
+    double log_multiplier, factor;
+    const int mla = t->arch->bit == MLA;
+    char buf[MAX_KEY];
+    RMR_TRY(copy_number(t, r, "rope.scaling.factor", "factor"));
+    RMR_TRY(copy_number(t, r, "rope.scaling.original_context_length",
+                        "original_max_position_embeddings"));
+    RMR_TRY(copy_number(t, r, "rope.scaling.yarn_beta_fast", "beta_fast"));
+    RMR_TRY(copy_number(t, r, "rope.scaling.yarn_beta_slow", "beta_slow"));
+    RMR_TRY(get_number(t, "rope.scaling.yarn_log_multiplier", 0, &log_multiplier));
+    RMR_TRY(get_number(t, "rope.scaling.yarn_attn_factor", 1, &factor));
+    if (mla && factor != 1)
+        RMR_FAIL(t->err, REMORA_E_UNSUPPORTED, "%s: %s is %g", rmr_gguf_name(t->g),
+                 full(t, buf, "rope.scaling.yarn_attn_factor"), factor);
+    if (!mla) return factor == 1 ? REMORA_OK : set(t, r, "attention_factor", json_real(factor));
+    RMR_TRY(set(t, r, "attention_factor", json_real(1.0)));
+    return set(t, r, "mscale_all_dim", json_real(as_written((float)(10 * log_multiplier))));
+}
+
+/* rope_freqs.weight: what the frequencies are divided by. */
+static remora_status factors(const translator *t, const rmr_tensor *f, json_t *r)
+{
+    unsigned char bytes[MAX_ROPE_FACTORS * 4];
+    json_t *list = json_array();
+    if (f->dtype != RMR_DTYPE_F32 || f->n_dims != 1 || f->bytes > sizeof bytes) {
+        json_decref(list);
+        RMR_FAIL(t->err, REMORA_E_UNSUPPORTED, "%s: tensor %s is not a few F32",
+                 rmr_gguf_name(t->g), f->name);
+    }
+    RMR_TRY(set(t, r, "factors", list));
+    RMR_TRY(rmr_file_read(f->file, f->offset, bytes, f->bytes, t->err));
+    for (uint64_t i = 0; i < f->dims[0]; i++) {
+        const uint32_t bits = rmr_le32(bytes + 4 * i);
+        float v;
+        memcpy(&v, &bits, 4);
+        if (!(v > 0 && v < 1e9f))
+            RMR_FAIL(t->err, REMORA_E_FORMAT, "%s: tensor %s: factor %llu is out of range",
+                     rmr_gguf_name(t->g), f->name, (unsigned long long)i);
+        if (json_array_append_new(list, json_real(v)) != 0)
+            return rmr_error_nomem(t->err, "configuration", 0);
+    }
+    return REMORA_OK;
+}
+
+static remora_status rope(const translator *t)
+{
+    char buf[MAX_KEY], type[32];
+    rmr_gguf_text s;
+    const rmr_tensor *f = rmr_checkpoint_find(t->ck, "rope_freqs.weight");
+    RMR_TRY(rmr_gguf_string(t->g, full(t, buf, "rope.scaling.type"), &s, t->err));
+    if (t->arch->bit == LLAMA) RMR_TRY(set(t, t->config, "rope_interleave", json_true()));
+    const int scaled = s.size > 0 && !(s.size == 4 && memcmp(s.text, "none", 4) == 0);
+    if (!scaled && f == NULL) return REMORA_OK;
+    if (scaled && f != NULL)
+        RMR_FAIL(t->err, REMORA_E_UNSUPPORTED, "%s: %s beside tensor %s", rmr_gguf_name(t->g), buf,
+                 f->name);
+    json_t *r = json_object();
+    RMR_TRY(set(t, t->config, "rope_scaling", r));
+    if (f != NULL) {
+        RMR_TRY(set(t, r, "rope_type", json_string("factors")));
+        return factors(t, f, r);
+    }
+    snprintf(type, sizeof type, "%.*s", s.size < sizeof type ? (int)s.size : 31, s.text);
+    if (strcmp(type, "yarn") != 0)
+        RMR_FAIL(t->err, REMORA_E_UNSUPPORTED, "%s: %s is \"%s\"", rmr_gguf_name(t->g), buf,
+                 rmr_show(type).text);
+    RMR_TRY(set(t, r, "rope_type", json_string("yarn")));
+    return yarn(t, r);
+}
+
+/* ---- MLA and experts ---- */
+
+static remora_status head_widths(const translator *t)
+{
+    uint32_t heads, kv_heads, key, value, rope_width;
+    char buf[MAX_KEY];
+    RMR_TRY(get_u32(t, "attention.head_count", 0, &heads));
+    RMR_TRY(get_u32(t, "attention.head_count_kv", heads, &kv_heads));
+    RMR_TRY(get_u32(t, "rope.dimension_count", 0, &rope_width));
+    const int absorbed = rmr_gguf_has(t->g, full(t, buf, "attention.key_length_mla")) ||
+                         (kv_heads == 1 && heads != 1);
+    const char *key_name = absorbed ? "attention.key_length_mla" : "attention.key_length";
+    const char *value_name = absorbed ? "attention.value_length_mla" : "attention.value_length";
+    RMR_TRY(get_u32(t, key_name, 0, &key));
+    RMR_TRY(get_u32(t, value_name, 0, &value));
+    if (key <= rope_width || value == 0)
+        RMR_FAIL(t->err, REMORA_E_FORMAT, "%s: %s is %u, with %u of rope, and %s %u",
+                 rmr_gguf_name(t->g), full(t, buf, key_name), key, rope_width, value_name, value);
+    if (!absorbed && kv_heads != heads)
+        RMR_FAIL(t->err, REMORA_E_UNSUPPORTED, "%s: %s is %u with %u heads", rmr_gguf_name(t->g),
+                 full(t, buf, "attention.head_count_kv"), kv_heads, heads);
+    RMR_TRY(set_u32(t, "qk_nope_head_dim", key - rope_width));
+    return set_u32(t, "v_head_dim", value);
+}
+
+/* 1 softmax, 2 sigmoid. */
+static remora_status gate_function(const translator *t, uint32_t *out)
+{
+    uint32_t blocks;
+    char buf[MAX_KEY];
+    RMR_TRY(get_u32(t, "block_count", 0, &blocks));
+    RMR_TRY(get_u32(t, "expert_gating_func", 0, out));
+    if (*out == 0) *out = blocks == 47 || blocks == 48 ? 2 : 1;
+    if (*out > 2)
+        RMR_FAIL(t->err, REMORA_E_UNSUPPORTED, "%s: %s is %u", rmr_gguf_name(t->g),
+                 full(t, buf, "expert_gating_func"), *out);
+    return REMORA_OK;
+}
+
+static remora_status groups(const translator *t, int sigmoid, uint32_t *n)
+{
+    static const struct known { /* V3 and V2 */
+        int sigmoid;
+        uint32_t experts, used, n_group, topk_group;
+    } known[] = {{1, 256, 8, 8, 4}, {0, 160, 6, 8, 3}};
+    uint32_t experts, used, top;
+    RMR_TRY(get_u32(t, "expert_count", 0, &experts));
+    RMR_TRY(get_u32(t, "expert_used_count", 0, &used));
+    RMR_TRY(get_u32(t, "expert_group_count", 0, n));
+    RMR_TRY(get_u32(t, "expert_group_used_count", 0, &top));
+    for (size_t i = 0; *n == 0 && i < sizeof known / sizeof known[0]; i++) {
+        if (known[i].sigmoid != sigmoid || known[i].experts != experts || known[i].used != used)
+            continue;
+        *n = known[i].n_group;
+        top = known[i].topk_group;
+    }
+    if (*n == 0) *n = top = 1;
+    RMR_TRY(set_u32(t, "n_group", *n));
+    return set_u32(t, "topk_group", top);
+}
+
+static remora_status experts(const translator *t)
+{
+    uint32_t gate, n_group;
+    double scale;
+    int norm;
+    char buf[MAX_KEY];
+    RMR_TRY(gate_function(t, &gate));
+    const int sigmoid = gate == 2;
+    RMR_TRY(set_text(t, "model_type", sigmoid ? "deepseek_v3" : "deepseek_v2"));
+    RMR_TRY(groups(t, sigmoid, &n_group));
+    RMR_TRY(set_text(t, "scoring_func", sigmoid ? "sigmoid" : "softmax"));
+    RMR_TRY(set_text(t, "topk_method",
+                     sigmoid       ? "noaux_tc"
+                     : n_group > 1 ? "group_limited_greedy"
+                                   : "greedy"));
+    RMR_TRY(rmr_gguf_bool(t->g, full(t, buf, "expert_weights_norm"), sigmoid, &norm, t->err));
+    RMR_TRY(set(t, t->config, "norm_topk_prob", json_boolean(norm)));
+    RMR_TRY(get_number(t, "expert_weights_scale", 1, &scale));
+    return set(t, t->config, "routed_scaling_factor", json_real(scale != 0 ? scale : 1));
+}
+
+/* ---- grouped queries ---- */
+
+static remora_status grouped(const translator *t)
+{
+    uint32_t heads, hidden, key, value, rope_width, n_experts;
+    char buf[MAX_KEY];
+    RMR_TRY(get_u32(t, "attention.head_count", 1, &heads));
+    RMR_TRY(get_u32(t, "embedding_length", 0, &hidden));
+    RMR_TRY(get_u32(t, "attention.key_length", heads > 0 ? hidden / heads : 0, &key));
+    RMR_TRY(get_u32(t, "attention.value_length", key, &value));
+    RMR_TRY(get_u32(t, "rope.dimension_count", key, &rope_width));
+    RMR_TRY(get_u32(t, "expert_count", 0, &n_experts));
+    if (value != key || rope_width != key)
+        RMR_FAIL(t->err, REMORA_E_UNSUPPORTED,
+                 "%s: heads of %u with values of %u and a rope of %u (%s)", rmr_gguf_name(t->g),
+                 key, value, rope_width, full(t, buf, "rope.dimension_count"));
+    if (n_experts > 0)
+        RMR_FAIL(t->err, REMORA_E_UNSUPPORTED, "%s: %s is %u", rmr_gguf_name(t->g),
+                 full(t, buf, "expert_count"), n_experts);
+    RMR_TRY(set_text(t, "model_type", t->arch->name));
+    if (t->arch->bit != LLAMA) return REMORA_OK;
+    return set(t, t->config, "attention_bias",
+               json_boolean(rmr_checkpoint_find(t->ck, "blk.0.attn_q.bias") != NULL));
+}
+
+static remora_status find_arch(translator *t)
+{
+    rmr_gguf_text s;
+    char text[40] = {0};
+    RMR_TRY(rmr_gguf_string(t->g, "general.architecture", &s, t->err));
+    if (s.size == 0)
+        RMR_FAIL(t->err, REMORA_E_FORMAT, "%s: general.architecture is missing",
+                 rmr_gguf_name(t->g));
+    memcpy(text, s.text, s.size < sizeof text ? s.size : sizeof text - 1);
+    for (size_t i = 0; i < sizeof archs / sizeof archs[0]; i++)
+        if (s.size == strlen(archs[i].name) && strcmp(text, archs[i].name) == 0)
+            t->arch = &archs[i];
+    if (t->arch == NULL)
+        RMR_FAIL(t->err, REMORA_E_UNSUPPORTED, "%s: general.architecture \"%s\"",
+                 rmr_gguf_name(t->g), rmr_show(text).text);
+    return REMORA_OK;
+}
+
+static remora_status translate(translator *t)
+{
+    RMR_TRY(find_arch(t));
+    RMR_TRY(refuse(t));
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) RMR_TRY(copy_same(t, &same[i]));
+    RMR_TRY(layers(t));
+    RMR_TRY(vocabulary(t));
+    RMR_TRY(name(t));
+    RMR_TRY(rope(t));
+    if (t->arch->bit != MLA) return grouped(t);
+    RMR_TRY(head_widths(t));
+    return experts(t);
+}
+
+remora_status rmr_gguf_config(const rmr_gguf *g, const rmr_checkpoint *ck, json_t **out,
+                              remora_error *err)
+{
+    translator t = {.g = g, .ck = ck, .config = json_object(), .err = err};
+    *out = NULL;
+    if (t.config == NULL) return rmr_error_nomem(err, "configuration", 0);
+    const remora_status st = translate(&t);
+    if (st < 0)
+        json_decref(t.config);
+    else
+        *out = t.config;
+    return st;
+}
