@@ -4,6 +4,7 @@
  * Opening looks at the head and compiles the patterns, so a vocabulary of any size opens in the
  * same time. That leaves the tables unchecked: who reads them checks (added.c, bpe.c, tokenizer.c).
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "tok.h"
@@ -67,10 +68,26 @@ static void lay_out(const head *h, layout *l)
 
 /* ---- the parts ---- */
 
-void rmr_tok_begin(rmr_tok_parts *t, rmr_mem *mem, uint32_t n_vocab)
+void rmr_tok_begin(rmr_tok_parts *t, rmr_mem *mem, const char *file, uint32_t n_vocab)
 {
-    *t = (rmr_tok_parts){.mem = mem, .n_vocab = n_vocab};
+    *t = (rmr_tok_parts){.mem = mem, .file = file, .n_vocab = n_vocab};
     for (int i = 0; i < RMR_TOK_N_SPECIAL; i++) t->special[i] = REMORA_TOKEN_NONE;
+}
+
+remora_status rmr_tok_add_step(rmr_tok_parts *t, const char *field, const char *pattern, size_t n,
+                               int literal, remora_error *err)
+{
+    rmr_tok_step *step = &t->steps[t->n_steps];
+    if (t->n_steps == RMR_TOK_MAX_STEPS)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: %s: above %d steps", t->file, field,
+                 RMR_TOK_MAX_STEPS);
+    snprintf(step->field, sizeof step->field, "%.40s: %s", t->file, field);
+    step->pattern = rmr_strndup(t->mem, pattern, n);
+    if (step->pattern == NULL) return rmr_error_nomem(err, step->field, n);
+    step->n = n;
+    step->literal = literal;
+    t->n_steps++;
+    return REMORA_OK;
 }
 
 void rmr_tok_drop(rmr_tok_parts *t)

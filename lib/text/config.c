@@ -125,6 +125,16 @@ static void find_well_known(rmr_tok_parts *t)
             t->special[known[i].which] = rmr_tok_find(t, known[i].text, strlen(known[i].text));
 }
 
+void rmr_tok_finish(rmr_tok_parts *t)
+{
+    for (int which = REMORA_SPECIAL_BOS; which <= REMORA_SPECIAL_PAD; which++)
+        if (t->special[which] != REMORA_TOKEN_NONE)
+            t->flags[t->special[which]] |= REMORA_TOKEN_CONTROL;
+    if (t->special[REMORA_SPECIAL_EOS] != REMORA_TOKEN_NONE)
+        t->flags[t->special[REMORA_SPECIAL_EOS]] |= REMORA_TOKEN_END_OF_TURN;
+    find_well_known(t);
+}
+
 remora_status rmr_tok_load_config(rmr_tok_parts *t, rmr_source *src, remora_error *err)
 {
     static const char *const eos_files[] = {"generation_config.json", "config.json"};
@@ -142,11 +152,6 @@ remora_status rmr_tok_load_config(rmr_tok_parts *t, rmr_source *src, remora_erro
     }
     if (t->special[REMORA_SPECIAL_BOS] == REMORA_TOKEN_NONE && t->n_prefix == 1)
         t->special[REMORA_SPECIAL_BOS] = t->prefix[0];
-    for (int which = REMORA_SPECIAL_BOS; which <= REMORA_SPECIAL_PAD; which++)
-        if (t->special[which] != REMORA_TOKEN_NONE)
-            t->flags[t->special[which]] |= REMORA_TOKEN_CONTROL;
-    if (t->special[REMORA_SPECIAL_EOS] != REMORA_TOKEN_NONE)
-        t->flags[t->special[REMORA_SPECIAL_EOS]] |= REMORA_TOKEN_END_OF_TURN;
-    find_well_known(t);
+    rmr_tok_finish(t);
     return REMORA_OK;
 }

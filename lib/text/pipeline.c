@@ -80,17 +80,7 @@ static remora_status check_normal(reader *r)
 static remora_status add_step(reader *r, const char *path, const char *pattern, size_t n,
                               int literal)
 {
-    rmr_tok_step *step = &r->t->steps[r->t->n_steps];
-    if (r->t->n_steps == RMR_TOK_MAX_STEPS)
-        RMR_FAIL(r->err, REMORA_E_UNSUPPORTED, FILE_NAME ": %s: above %d steps", path,
-                 RMR_TOK_MAX_STEPS);
-    snprintf(step->field, sizeof step->field, FILE_NAME ": %s", path);
-    step->pattern = rmr_strndup(r->t->mem, pattern, n);
-    if (step->pattern == NULL) return rmr_error_nomem(r->err, step->field, n);
-    step->n = n;
-    step->literal = literal;
-    r->t->n_steps++;
-    return REMORA_OK;
+    return rmr_tok_add_step(r->t, path, pattern, n, literal, r->err);
 }
 
 /* Isolated pieces: `invert` changes nothing, since matches and gaps both become pieces. */

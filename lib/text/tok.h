@@ -41,6 +41,7 @@ typedef struct rmr_tok_added {
  * them. */
 typedef struct rmr_tok_parts {
     rmr_mem *mem;
+    const char *file; /* what messages about the vocabulary call its source */
     uint32_t n_vocab; /* ids are below this */
     uint32_t n_ids;   /* the highest id in use + 1 */
     char *arena;      /* bytes of token i: arena[offset[i]] .. arena[offset[i + 1]] */
@@ -79,8 +80,11 @@ struct rmr_tokenizer {
     remora_token special[RMR_TOK_N_SPECIAL];
 };
 
+/* E_UNSUPPORTED for a vocabulary of too many. */
+remora_status rmr_tok_check_size(uint32_t n_vocab, remora_error *err);
+
 /* No tables yet; special all NONE. */
-void rmr_tok_begin(rmr_tok_parts *t, rmr_mem *mem, uint32_t n_vocab);
+void rmr_tok_begin(rmr_tok_parts *t, rmr_mem *mem, const char *file, uint32_t n_vocab);
 void rmr_tok_drop(rmr_tok_parts *t);
 
 /* A tokenizer of the parts, which stay the caller's. E_UNSUPPORTED: a pattern we do not do, or
@@ -90,6 +94,10 @@ remora_status rmr_tok_compile(const rmr_tok_parts *t, rmr_tokenizer **out, remor
 /* An added-token set over the parts' own tables. */
 rmr_added_set rmr_tok_set(const rmr_tok_parts *t, const rmr_tok_added *a);
 
+/* One more pattern, copied. `field` names it in errors. */
+remora_status rmr_tok_add_step(rmr_tok_parts *t, const char *field, const char *pattern, size_t n,
+                               int literal, remora_error *err);
+
 /* model and added_tokens of tokenizer.json: everything but steps, prefix and special. */
 remora_status rmr_tok_load_vocab(rmr_tok_parts *t, const json_t *root, remora_error *err);
 
@@ -98,6 +106,9 @@ remora_status rmr_tok_load_pipeline(rmr_tok_parts *t, const json_t *root, remora
 
 /* tokenizer_config.json, generation_config.json and config.json; then the well-known tokens. */
 remora_status rmr_tok_load_config(rmr_tok_parts *t, rmr_source *src, remora_error *err);
+
+/* Once special is set: its tokens are control tokens, and the well-known ones are found. */
+void rmr_tok_finish(rmr_tok_parts *t);
 
 /* The id of a token by its text, or REMORA_TOKEN_NONE. Added tokens only. */
 remora_token rmr_tok_find(const rmr_tok_parts *t, const char *text, size_t n);

@@ -4,6 +4,8 @@
 #include "json.h"
 #include "tok.h"
 
+#define FILE_NAME "tokenizer.json"
+
 enum { FILE_LIMIT = 64 << 20 };
 
 /* jansson's tree is many times as large as its text when the text is mostly punctuation. A real
@@ -22,7 +24,7 @@ static remora_status check_values(const char *data, uint64_t size, uint32_t n_vo
     }
     if (values > limit)
         RMR_FAIL(err, REMORA_E_FORMAT,
-                 "tokenizer.json: %llu values, far too many for a vocabulary of %u",
+                 FILE_NAME ": %llu values, far too many for a vocabulary of %u",
                  (unsigned long long)values, n_vocab);
     return REMORA_OK;
 }
@@ -32,9 +34,9 @@ static remora_status load(rmr_tok_parts *t, rmr_source *src, remora_error *err)
     char *data = NULL;
     uint64_t size = 0;
     json_t *root = NULL;
-    RMR_TRY(rmr_file_load(src, "tokenizer.json", FILE_LIMIT, &data, &size, err));
+    RMR_TRY(rmr_file_load(src, FILE_NAME, FILE_LIMIT, &data, &size, err));
     remora_status st = check_values(data, size, t->n_vocab, err);
-    if (st >= 0) st = rmr_json_parse("tokenizer.json", data, (size_t)size, &root, err);
+    if (st >= 0) st = rmr_json_parse(FILE_NAME, data, (size_t)size, &root, err);
     rmr_free(t->mem, data, (size_t)size + 1); /* before the tables are built: megabytes */
     if (st >= 0) st = rmr_tok_load_vocab(t, root, err);
     if (st >= 0) st = rmr_tok_load_pipeline(t, root, err);
@@ -43,15 +45,21 @@ static remora_status load(rmr_tok_parts *t, rmr_source *src, remora_error *err)
     return rmr_tok_load_config(t, src, err);
 }
 
+remora_status rmr_tok_check_size(uint32_t n_vocab, remora_error *err)
+{
+    if (n_vocab > RMR_TOK_MAX_IDS)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "a vocabulary of %u tokens, the limit is %d", n_vocab,
+                 RMR_TOK_MAX_IDS);
+    return REMORA_OK;
+}
+
 remora_status rmr_tokenizer_open(rmr_mem *mem, rmr_source *src, uint32_t n_vocab,
                                  rmr_tokenizer **out, remora_error *err)
 {
     rmr_tok_parts t;
     *out = NULL;
-    if (n_vocab > RMR_TOK_MAX_IDS)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "a vocabulary of %u tokens, the limit is %d", n_vocab,
-                 RMR_TOK_MAX_IDS);
-    rmr_tok_begin(&t, mem, n_vocab);
+    RMR_TRY(rmr_tok_check_size(n_vocab, err));
+    rmr_tok_begin(&t, mem, FILE_NAME, n_vocab);
     remora_status st = load(&t, src, err);
     if (st >= 0) st = rmr_tok_compile(&t, out, err);
     rmr_tok_drop(&t);

@@ -7,8 +7,7 @@
 #ifndef RMR_TOKENIZER_H
 #define RMR_TOKENIZER_H
 
-#include "mem.h"
-#include "source.h"
+#include "gguf.h"
 
 typedef struct rmr_tokenizer rmr_tokenizer;
 
@@ -19,6 +18,12 @@ typedef struct rmr_tokenizer rmr_tokenizer;
  * fine. Of two merges of one pair the later counts. `mem` is kept and must be thread-safe. */
 remora_status rmr_tokenizer_open(rmr_mem *mem, rmr_source *src, uint32_t n_vocab,
                                  rmr_tokenizer **out, remora_error *err);
+
+/* The same from a GGUF file's keys; E_NOT_FOUND when it has no vocabulary. Tokens of the types
+ * control and user-defined are what added_tokens are in tokenizer.json; converters that mark
+ * "<｜User｜>" as control make it make no text. */
+remora_status rmr_tokenizer_open_gguf(rmr_mem *mem, const rmr_gguf *g, uint32_t n_vocab,
+                                      rmr_tokenizer **out, remora_error *err);
 void rmr_tokenizer_free(rmr_tokenizer *t);
 
 /* The tokenizer as one block without pointers, the same on every machine, which opens without work

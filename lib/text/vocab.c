@@ -9,8 +9,6 @@
 #include "tok.h"
 #include "utf8.h"
 
-#define FILE_NAME "tokenizer.json"
-
 typedef struct entry { /* of added_tokens */
     const char *text;
     size_t len;
@@ -60,7 +58,7 @@ static remora_status need_absent(const loader *l, const char *key)
     if (v == NULL || json_is_null(v) || json_is_false(v)) return REMORA_OK;
     if (json_is_string(v) && json_string_length(v) == 0) return REMORA_OK;
     if (json_is_number(v) && json_number_value(v) == 0) return REMORA_OK;
-    RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, FILE_NAME ": model.%s is not supported", key);
+    RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, "%s: model.%s is not supported", l->t->file, key);
 }
 
 static remora_status check_model(loader *l, const json_t *root)
@@ -68,10 +66,10 @@ static remora_status check_model(loader *l, const json_t *root)
     const char *type;
     l->model = json_object_get(root, "model");
     if (!json_is_object(l->model))
-        RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": model is missing or not an object");
-    RMR_TRY(rmr_json_string(FILE_NAME, l->model, "type", &type, l->err));
+        RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: model is missing or not an object", l->t->file);
+    RMR_TRY(rmr_json_string(l->t->file, l->model, "type", &type, l->err));
     if (type != NULL && strcmp(type, "BPE") != 0)
-        RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, FILE_NAME ": model.type %s is not supported",
+        RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, "%s: model.type %s is not supported", l->t->file,
                  rmr_show(type).text);
     RMR_TRY(need_absent(l, "dropout"));
     RMR_TRY(need_absent(l, "continuing_subword_prefix"));
@@ -79,7 +77,8 @@ static remora_status check_model(loader *l, const json_t *root)
     RMR_TRY(need_absent(l, "byte_fallback"));
     l->vocab = json_object_get(l->model, "vocab");
     if (!json_is_object(l->vocab))
-        RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": model.vocab is missing or not an object");
+        RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: model.vocab is missing or not an object",
+                 l->t->file);
     return REMORA_OK;
 }
 
@@ -87,12 +86,12 @@ static remora_status check_model(loader *l, const json_t *root)
 static remora_status read_id(const loader *l, const char *token, const json_t *v, uint32_t *id)
 {
     if (!json_is_integer(v))
-        RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": the id of token %s is not an integer",
+        RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: the id of token %s is not an integer", l->t->file,
                  rmr_show(token).text);
     const json_int_t i = json_integer_value(v);
     if (i < 0 || i >= (json_int_t)l->t->n_vocab)
-        RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": token %s has id %lld, the model has %u rows",
-                 rmr_show(token).text, (long long)i, l->t->n_vocab);
+        RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: token %s has id %lld, the model has %u rows",
+                 l->t->file, rmr_show(token).text, (long long)i, l->t->n_vocab);
     *id = (uint32_t)i;
     return REMORA_OK;
 }
@@ -103,27 +102,26 @@ static remora_status read_entry(loader *l, size_t index, const json_t *v, entry 
     const json_t *content = json_object_get(v, "content");
     int on;
     if (!json_is_string(content) || json_string_length(content) == 0)
-        RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": added_tokens[%zu].content is not a text",
+        RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: added_tokens[%zu].content is not a text", l->t->file,
                  index);
     e->text = json_string_value(content);
     e->len = json_string_length(content);
     if (e->len > RMR_ADDED_MAX)
         RMR_FAIL(l->err, REMORA_E_UNSUPPORTED,
-                 FILE_NAME ": added_tokens[%zu].content has %zu bytes, the limit is %d", index,
+                 "%s: added_tokens[%zu].content has %zu bytes, the limit is %d", l->t->file, index,
                  e->len, RMR_ADDED_MAX);
     if (memchr(e->text, 0, e->len) != NULL)
-        RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, FILE_NAME ": added_tokens[%zu].content has a NUL",
-                 index);
+        RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, "%s: added_tokens[%zu].content has a NUL",
+                 l->t->file, index);
     RMR_TRY(read_id(l, e->text, json_object_get(v, "id"), &e->id));
     for (size_t i = 0; i < 3; i++) {
-        RMR_TRY(rmr_json_bool(FILE_NAME, v, refused[i], 0, &on, l->err));
+        RMR_TRY(rmr_json_bool(l->t->file, v, refused[i], 0, &on, l->err));
         if (on)
-            RMR_FAIL(l->err, REMORA_E_UNSUPPORTED,
-                     FILE_NAME ": added_tokens[%zu].%s is not supported (%s)", index, refused[i],
-                     rmr_show(e->text).text);
+            RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, "%s: added_tokens[%zu].%s is not supported (%s)",
+                     l->t->file, index, refused[i], rmr_show(e->text).text);
     }
-    RMR_TRY(rmr_json_bool(FILE_NAME, v, "special", 0, &e->special, l->err));
-    return rmr_json_bool(FILE_NAME, v, "normalized", !e->special, &e->normalized, l->err);
+    RMR_TRY(rmr_json_bool(l->t->file, v, "special", 0, &e->special, l->err));
+    return rmr_json_bool(l->t->file, v, "normalized", !e->special, &e->normalized, l->err);
 }
 
 static remora_status read_added(loader *l, const json_t *root)
@@ -131,7 +129,7 @@ static remora_status read_added(loader *l, const json_t *root)
     const json_t *list = json_object_get(root, "added_tokens");
     if (list == NULL || json_is_null(list)) return REMORA_OK;
     if (!json_is_array(list))
-        RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": added_tokens is not an array");
+        RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: added_tokens is not an array", l->t->file);
     l->n_added = json_array_size(list);
     l->added = rmr_calloc(l->t->mem, l->n_added, sizeof *l->added);
     if (l->added == NULL) return rmr_error_nomem(l->err, "added tokens", l->n_added);
@@ -172,11 +170,11 @@ static remora_status measure(loader *l)
         const json_t *known = json_object_get(l->vocab, e->text);
         if (known != NULL && json_integer_value(known) != (json_int_t)e->id)
             RMR_FAIL(l->err, REMORA_E_FORMAT,
-                     FILE_NAME ": added_tokens[%zu] %s has id %u, the vocabulary says %lld", i,
+                     "%s: added_tokens[%zu] %s has id %u, the vocabulary says %lld", l->t->file, i,
                      rmr_show(e->text).text, e->id, (long long)json_integer_value(known));
         if (t->flags[e->id] & RMR_TOK_ADDED)
-            RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": added_tokens[%zu]: id %u occurs twice",
-                     i, e->id);
+            RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: added_tokens[%zu]: id %u occurs twice",
+                     l->t->file, i, e->id);
         t->flags[e->id] = (uint8_t)(RMR_TOK_ADDED | (e->special ? REMORA_TOKEN_CONTROL : 0) |
                                     (known == NULL ? RMR_TOK_USED : 0));
         t->offset[e->id + 1] = (uint32_t)e->len;
@@ -186,8 +184,8 @@ static remora_status measure(loader *l)
         const size_t len = strlen(token), id = (size_t)json_integer_value(v);
         const size_t bytes = alphabet_bytes(token, len, NULL);
         if (t->flags[id] & RMR_TOK_USED)
-            RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": model.vocab: id %zu of %s occurs twice",
-                     id, rmr_show(token).text);
+            RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: model.vocab: id %zu of %s occurs twice",
+                     l->t->file, id, rmr_show(token).text);
         t->flags[id] |= RMR_TOK_USED;
         if (bytes == SIZE_MAX) t->flags[id] |= RMR_TOK_LITERAL;
         if (!(t->flags[id] & RMR_TOK_ADDED))
@@ -197,7 +195,7 @@ static remora_status measure(loader *l)
     for (uint32_t i = 0; i < t->n_ids; i++) {
         total += t->offset[i + 1];
         if (total > UINT32_MAX)
-            RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, FILE_NAME ": the tokens are above 4 GiB");
+            RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, "%s: the tokens are above 4 GiB", l->t->file);
         t->offset[i + 1] = (uint32_t)total;
     }
     t->arena_size = (uint32_t)total;
@@ -250,9 +248,8 @@ static remora_status find_id(loader *l, size_t index, const char *a, size_t a_le
     const json_t *v =
         memchr(l->key, 0, a_len + b_len) == NULL ? json_object_get(l->vocab, l->key) : NULL;
     if (v == NULL)
-        RMR_FAIL(l->err, REMORA_E_FORMAT,
-                 FILE_NAME ": model.merges[%zu]: %s is not in the vocabulary", index,
-                 rmr_show(l->key).text);
+        RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: model.merges[%zu]: %s is not in the vocabulary",
+                 l->t->file, index, rmr_show(l->key).text);
     *id = (uint32_t)json_integer_value(v);
     return REMORA_OK;
 }
@@ -279,15 +276,15 @@ static remora_status read_merge(loader *l, size_t index, const json_t *v, rmr_bp
         }
     }
     if (a_len == 0 || b_len == 0)
-        RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": model.merges[%zu] is not a pair of tokens",
-                 index);
+        RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: model.merges[%zu] is not a pair of tokens",
+                 l->t->file, index);
     RMR_TRY(find_id(l, index, a, a_len, "", 0, &out->left));
     RMR_TRY(find_id(l, index, b, b_len, "", 0, &out->right));
     RMR_TRY(find_id(l, index, a, a_len, b, b_len, &out->merged));
     if (l->t->flags[out->merged] & REMORA_TOKEN_CONTROL)
         RMR_FAIL(l->err, REMORA_E_FORMAT,
-                 FILE_NAME ": model.merges[%zu] makes the special token %s of plain text", index,
-                 rmr_show(l->key).text);
+                 "%s: model.merges[%zu] makes the special token %s of plain text", l->t->file,
+                 index, rmr_show(l->key).text);
     return REMORA_OK;
 }
 
@@ -297,10 +294,11 @@ static remora_status read_merges(loader *l)
     rmr_mem *mem = l->t->mem;
     remora_status st = REMORA_OK;
     if (!json_is_array(list))
-        RMR_FAIL(l->err, REMORA_E_FORMAT, FILE_NAME ": model.merges is missing or not an array");
+        RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: model.merges is missing or not an array",
+                 l->t->file);
     const size_t n = json_array_size(list);
     if (n >= UINT32_MAX / 2)
-        RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, FILE_NAME ": model.merges has %zu entries", n);
+        RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, "%s: model.merges has %zu entries", l->t->file, n);
     rmr_bpe_merge *merges = rmr_calloc(mem, n, sizeof *merges);
     if (merges == NULL) return rmr_error_nomem(l->err, "merges", n * sizeof *merges);
     for (size_t i = 0; i < n && st >= 0; i++)
@@ -320,9 +318,8 @@ static remora_status read_bytes(loader *l)
         name[rmr_utf8_put(cp, (unsigned char *)name)] = 0;
         const json_t *v = json_object_get(l->vocab, name);
         if (v == NULL)
-            RMR_FAIL(l->err, REMORA_E_FORMAT,
-                     FILE_NAME ": model.vocab has no token for byte 0x%02X (%s)", (unsigned)b,
-                     name);
+            RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: model.vocab has no token for byte 0x%02X (%s)",
+                     l->t->file, (unsigned)b, name);
         l->t->bpe.byte_id[b] = (uint32_t)json_integer_value(v);
     }
     return REMORA_OK;
@@ -349,8 +346,8 @@ static remora_status index_added(loader *l, int normalized, rmr_tok_added *out)
         if (items[i].len == items[i + 1].len &&
             memcmp(t->arena + items[i].text, t->arena + items[i + 1].text, items[i].len) == 0)
             RMR_FAIL(l->err, REMORA_E_FORMAT,
-                     FILE_NAME ": added_tokens: ids %u and %u have the same content", items[i].id,
-                     items[i + 1].id);
+                     "%s: added_tokens: ids %u and %u have the same content", l->t->file,
+                     items[i].id, items[i + 1].id);
     return REMORA_OK;
 }
 
@@ -367,7 +364,7 @@ static remora_status index_words(loader *l)
     rmr_tok_parts *t = l->t;
     int on;
     uint32_t n = 0, k = 0;
-    RMR_TRY(rmr_json_bool(FILE_NAME, l->model, "ignore_merges", 0, &on, l->err));
+    RMR_TRY(rmr_json_bool(l->t->file, l->model, "ignore_merges", 0, &on, l->err));
     if (!on) return REMORA_OK;
     for (uint32_t i = 0; i < t->n_ids; i++) n += is_word(t, i);
     t->words.items = rmr_calloc(t->mem, n, sizeof *t->words.items);
