@@ -56,6 +56,33 @@ remora_status rmr_meta_add_json(rmr_mem *mem, rmr_meta *meta, const json_t *conf
     return REMORA_OK;
 }
 
+remora_status rmr_meta_add_gguf(rmr_mem *mem, rmr_meta *meta, const rmr_gguf *g, remora_error *err)
+{
+    for (size_t i = 0; i < rmr_gguf_count(g); i++) {
+        const rmr_gguf_item it = rmr_gguf_at(g, i);
+        char name[128], number[40];
+        char *text = NULL;
+        if (it.type == RMR_GGUF_ARRAY || it.key.size > sizeof name - 6) continue;
+        if (it.type == RMR_GGUF_STRING) {
+            if (memchr(it.text.text, 0, it.text.size) != NULL) continue;
+            text = rmr_strndup(mem, it.text.text, it.text.size);
+            if (text == NULL) return rmr_error_nomem(err, "metadata", it.text.size);
+        } else if (it.type == RMR_GGUF_BOOL) {
+            memcpy(number, it.number != 0 ? "true" : "false", it.number != 0 ? 5 : 6);
+        } else {
+            const int real = it.type == RMR_GGUF_F32 || it.type == RMR_GGUF_F64;
+            json_t *v = real ? json_real(it.number) : json_integer((json_int_t)it.number);
+            number_text(number, sizeof number, v);
+            json_decref(v);
+        }
+        snprintf(name, sizeof name, "gguf.%.*s", (int)it.key.size, it.key.text);
+        const remora_status st = rmr_meta_add(mem, meta, name, text != NULL ? text : number, err);
+        rmr_strfree(mem, text);
+        RMR_TRY(st);
+    }
+    return REMORA_OK;
+}
+
 /* "BF16 [512, 256]" */
 static void tensor_text(const rmr_tensor *t, char *buf, size_t cap)
 {

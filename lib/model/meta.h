@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "checkpoint.h"
+#include "gguf.h"
 
 typedef struct rmr_meta_item {
     char *key, *value;
@@ -20,6 +20,8 @@ typedef struct rmr_meta {
 /* Add "config.<field>" for every number, boolean and string of the object. */
 remora_status rmr_meta_add_json(rmr_mem *mem, rmr_meta *meta, const json_t *config,
                                 remora_error *err);
+/* "gguf.<key>" for every number, bool and string of the file. */
+remora_status rmr_meta_add_gguf(rmr_mem *mem, rmr_meta *meta, const rmr_gguf *g, remora_error *err);
 remora_status rmr_meta_add(rmr_mem *mem, rmr_meta *meta, const char *key, const char *value,
                            remora_error *err);
 /* "tensor.<name>" for every tensor of the checkpoint: "BF16 [512, 256]". The last items to be

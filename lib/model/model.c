@@ -1,14 +1,18 @@
-/* Opening a Hugging Face folder: config, tokenizer, checkpoint headers, plan, weights. */
+/* Opening a Hugging Face folder or a GGUF file: config, tokenizer, checkpoint headers, plan,
+ * weights. */
 #include "model.h"
 
 #include <string.h>
 
 #include "cancel.h"
 #include "fingerprint.h"
+#include "gguf_config.h"
 #include "json.h"
 #include "load.h"
 #include "plan.h"
 #include "safetensors.h"
+
+#define CONFIG "config.json"
 
 enum { MAX_CONFIG = 64 << 20 };
 
@@ -17,23 +21,42 @@ typedef struct opening {
     remora_model *m;
     rmr_source *src;
     const remora_model_opts *opts;
+    rmr_gguf *gguf; /* NULL: a Hugging Face folder */
     rmr_checkpoint *ck;
     rmr_plan plan;
     remora_error *err;
 } opening;
 
+/* A GGUF file is opened first: it is config, tokenizer and checkpoint. */
+static remora_status find_gguf(opening *o)
+{
+    char name[RMR_MAX_NAME + 1];
+    RMR_TRY(rmr_gguf_choose(o->src, name, o->err));
+    if (name[0] == 0) return REMORA_OK;
+    return rmr_gguf_open(&o->m->mem, o->src, name, &o->gguf, &o->ck, o->err);
+}
+
+static remora_status parse_config(opening *o, json_t **root)
+{
+    rmr_mem *mem = &o->m->mem;
+    char *text;
+    uint64_t size;
+    RMR_TRY(rmr_file_load(o->src, CONFIG, MAX_CONFIG, &text, &size, o->err));
+    const remora_status st = rmr_json_parse(CONFIG, text, (size_t)size, root, o->err);
+    rmr_free(mem, text, (size_t)size + 1);
+    return st;
+}
+
 static remora_status read_config(opening *o)
 {
     rmr_mem *mem = &o->m->mem;
     json_t *root = NULL;
-    char *text;
-    uint64_t size;
-    RMR_TRY(rmr_file_load(o->src, "config.json", MAX_CONFIG, &text, &size, o->err));
-    remora_status st = rmr_json_parse("config.json", text, (size_t)size, &root, o->err);
-    rmr_free(mem, text, (size_t)size + 1);
-    RMR_TRY(st);
-    st = rmr_shape_read("config.json", root, &o->m->shape, o->err);
+    const char *file = o->gguf != NULL ? rmr_gguf_name(o->gguf) : CONFIG;
+    RMR_TRY(o->gguf != NULL ? rmr_gguf_config(o->gguf, o->ck, &root, o->err)
+                            : parse_config(o, &root));
+    remora_status st = rmr_shape_read(file, root, &o->m->shape, o->err);
     if (st >= 0) st = rmr_meta_add_json(mem, &o->m->meta, root, o->err);
+    if (st >= 0 && o->gguf != NULL) st = rmr_meta_add_gguf(mem, &o->m->meta, o->gguf, o->err);
     if (st >= 0) st = rmr_meta_add(mem, &o->m->meta, "source", rmr_source_where(o->src), o->err);
     if (st >= 0) {
         const char *name = json_string_value(json_object_get(root, "_name_or_path"));
@@ -46,11 +69,14 @@ static remora_status read_config(opening *o)
 
 static remora_status read_tokenizer(opening *o)
 {
-    const remora_status st =
-        rmr_tokenizer_open(&o->m->mem, o->src, o->m->shape.n_vocab, &o->m->tok, o->err);
+    rmr_mem *mem = &o->m->mem;
+    const uint32_t n = o->m->shape.n_vocab;
+    const remora_status st = o->gguf != NULL
+                                 ? rmr_tokenizer_open_gguf(mem, o->gguf, n, &o->m->tok, o->err)
+                                 : rmr_tokenizer_open(mem, o->src, n, &o->m->tok, o->err);
     if (st != REMORA_E_NOT_FOUND) return st;
     rmr_log_write(&o->m->rt->ctx.log, REMORA_LOG_INFO,
-                  "no tokenizer.json: the model takes token ids only");
+                  "no tokenizer: the model takes token ids only");
     return REMORA_OK;
 }
 
@@ -106,6 +132,7 @@ static remora_status make_weights(opening *o)
 
 static remora_status open_checkpoint(opening *o)
 {
+    if (o->gguf != NULL) return REMORA_OK;
     return rmr_safetensors_open(&o->m->mem, o->src, &o->ck, o->err);
 }
 
@@ -118,8 +145,8 @@ static remora_status make_fingerprint(opening *o)
 static remora_status open_steps(opening *o)
 {
     static remora_status (*const steps[])(opening * o) = {
-        read_config,      read_tokenizer, open_checkpoint, make_plan,
-        make_fingerprint, make_constants, make_weights};
+        find_gguf, read_config,      read_tokenizer, open_checkpoint,
+        make_plan, make_fingerprint, make_constants, make_weights};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         RMR_TRY(cancelled(o));
         RMR_TRY(steps[i](o));
@@ -148,6 +175,7 @@ remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
         rmr_plan_free(&m->mem, o.ck, &o.plan);
         rmr_checkpoint_free(o.ck);
     }
+    rmr_gguf_free(o.gguf);
     rmr_source_free(o.src);
     if (st < 0) {
         rmr_model_unref(m);

@@ -125,6 +125,23 @@ static remora_status scaling_object(const char *file, const json_t *config, cons
     return REMORA_OK;
 }
 
+/* What a GGUF file has in place of Llama-3's scaling: a divisor for each frequency. */
+static remora_status divided_frequencies(const char *file, const json_t *r, rmr_shape *s,
+                                         double theta, remora_error *err)
+{
+    const json_t *list = json_object_get(r, "factors");
+    const uint32_t n = rmr_shape_rope(s) / 2;
+    if (!json_is_array(list) || json_array_size(list) != n)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: rope factors are not a list of %u numbers", file, n);
+    for (uint32_t k = 0; k < n; k++) {
+        const double f = json_number_value(json_array_get(list, k));
+        if (!(f > 1e-9 && f < 1e9))
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: rope factor %u is %g", file, k, f);
+        s->inv_freq[k] = (float)(pow(theta, -2.0 * k / rmr_shape_rope(s)) / f);
+    }
+    return REMORA_OK;
+}
+
 static remora_status read_pairs(const char *file, const json_t *config, rmr_shape *s,
                                 remora_error *err)
 {
@@ -173,6 +190,8 @@ static remora_status read_scaling(const char *file, const json_t *r, const char 
         if (y.mscale_all_dim != 0) set_scale(s, amplitude(y.mscale_all_dim, y.factor));
     } else if (strcmp(type, "llama3") == 0 && s->attention == RMR_ATTENTION_GQA) {
         RMR_TRY(llama3_frequencies(file, r, s, theta, err));
+    } else if (strcmp(type, "factors") == 0) {
+        RMR_TRY(divided_frequencies(file, r, s, theta, err));
     } else {
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: rope_type \"%.40s\"", file, type);
     }
