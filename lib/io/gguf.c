@@ -589,41 +589,47 @@ static int consider(void *user, const char *name)
     return ++c->n > 1;
 }
 
-/* Whether a file is there; *magic tells whether it begins like a GGUF file. A file that cannot be
- * opened is somebody else's to report. */
-static remora_status look(rmr_source *src, const char *name, int *there, int *magic,
-                          remora_error *err)
+/* Open a file that need not be there: NULL when it is not. */
+static remora_status open_if_there(rmr_source *src, const char *name, rmr_file **f,
+                                   remora_error *err)
+{
+    remora_error why = {.struct_size = sizeof why}; /* err stays clean */
+    const remora_status st = rmr_file_open(src, name, f, &why);
+    if (st >= 0 || st == REMORA_E_NOT_FOUND) return REMORA_OK;
+    return rmr_error_set(err, st, why.os_code, "%s", why.message);
+}
+
+/* Whether the file that the source names is GGUF: by its name, or by how it begins. */
+static remora_status is_gguf(rmr_source *src, const char *name, int *yes, remora_error *err)
 {
     rmr_file *f;
-    char head[4];
-    remora_error why = {.struct_size = sizeof why}; /* err stays clean */
-    *there = *magic = 0;
-    const remora_status st = rmr_file_open(src, name, &f, &why);
-    if (st == REMORA_E_NOMEM) return rmr_error_set(err, st, why.os_code, "%s", why.message);
-    *there = st != REMORA_E_NOT_FOUND;
-    if (st < 0) return REMORA_OK;
-    if (rmr_file_size(f) >= sizeof head &&
-        rmr_file_read(f, 0, head, sizeof head, &why) == REMORA_OK)
-        *magic = memcmp(head, MAGIC, sizeof head) == 0;
+    char head[4] = {0};
+    *yes = is_named_gguf(name);
+    if (*yes) return REMORA_OK;
+    RMR_TRY(open_if_there(src, name, &f, err));
+    if (f == NULL) return REMORA_OK;
+    const remora_status st =
+        rmr_file_size(f) < sizeof head ? REMORA_OK : rmr_file_read(f, 0, head, sizeof head, err);
+    *yes = memcmp(head, MAGIC, sizeof head) == 0;
     rmr_file_close(f);
-    return REMORA_OK;
+    return st;
 }
 
 remora_status rmr_gguf_choose(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err)
 {
     const char *file = rmr_source_file(src);
     choice c = {.n = 0};
-    int there, magic;
+    rmr_file *config;
+    int yes;
     name[0] = 0;
-    if (file != NULL && strlen(file) <= RMR_MAX_NAME) {
-        RMR_TRY(look(src, file, &there, &magic, err));
-        if (magic || is_named_gguf(file)) {
-            memcpy(name, file, strlen(file) + 1);
-            return REMORA_OK;
-        }
+    if (file != NULL) {
+        RMR_TRY(is_gguf(src, file, &yes, err));
+        if (yes) memcpy(name, file, strlen(file) + 1);
+        if (yes) return REMORA_OK;
     }
-    RMR_TRY(look(src, "config.json", &there, &magic, err));
-    if (there) return REMORA_OK;
+    RMR_TRY(open_if_there(src, "config.json", &config, err));
+    rmr_file_close(config);
+    if (config != NULL) return REMORA_OK;
     RMR_TRY(rmr_source_list(src, consider, &c, err));
     if (c.n > 1)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: more than one GGUF model and no config.json: open one",
