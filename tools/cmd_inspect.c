@@ -2,7 +2,9 @@
 #include "commands.h"
 #include "host.h"
 #include "output.h"
+#include "tensors.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +13,8 @@ typedef struct inspect {
     tool_session session;
     tool_list contexts, sessions;
     int show_tensors, format;
-    tool_table info, meta, tensors, memory;
+    tool_census census;
+    tool_table info, meta, tensors, types, classes, memory;
 } inspect;
 
 static int parse(inspect *x, int argc, char **argv)
@@ -31,8 +34,9 @@ static int parse(inspect *x, int argc, char **argv)
     };
     const tool_spec spec = {
         .usage = "remora inspect -m MODEL [options]",
-        .about = "Shows the shape of a model, the metadata of its configuration and how much\n"
-                 "memory sessions of a given length would take, without reading its weights.",
+        .about = "Shows the shape of a model, the metadata of its configuration, what its tensors\n"
+                 "take by type and by part of the model, and how much memory sessions of a given\n"
+                 "length would take, without reading its weights.",
         .more = "example:\n  remora inspect -m models/krill --ctx 1024,2048 --sessions 1,16",
         .options = options,
         .n_options = sizeof options / sizeof options[0]};
@@ -105,29 +109,34 @@ static remora_status get_meta(const remora_model *m, uint32_t i, const char *key
     }
 }
 
-/* "tensor.NAME" with the value "TYPE [SHAPE]" into the table of tensors, other keys into meta. */
-static void add_pair(tool_table *meta, tool_table *tensors, const char *key, const char *value)
+/* "tensor.NAME" with the value "TYPE [SHAPE]" into the table of tensors and the census, other keys
+ * into meta. */
+static void add_pair(inspect *x, const char *key, const char *value)
 {
     static const char prefix[] = "tensor.";
-    const char *space = strchr(value, ' ');
+    const char *name = key + sizeof prefix - 1, *space = strchr(value, ' ');
+    char type[16];
     if (strncmp(key, prefix, sizeof prefix - 1) != 0 || !space) {
-        add_text(meta, key, value);
+        add_text(&x->meta, key, value);
         return;
     }
-    tool_table_add(tensors, "%s", key + sizeof prefix - 1);
-    tool_table_add(tensors, "%.*s", (int)(space - value), value);
-    tool_table_add(tensors, "%s", space + 1);
+    snprintf(type, sizeof type, "%.*s", (int)(space - value), value);
+    tool_census_add(&x->census, name, type, space + 1);
+    tool_table_add(&x->tensors, "%s", name);
+    tool_table_add(&x->tensors, "%.*s", (int)(space - value), value);
+    tool_table_add(&x->tensors, "%s", space + 1);
 }
 
-static int add_metadata(tool_table *meta, tool_table *tensors, const remora_model *m)
+static int add_metadata(inspect *x)
 {
+    const remora_model *m = x->host.model;
     remora_status st = REMORA_OK;
     for (uint32_t i = 0; st == REMORA_OK && !tool_cancelled(); i++) {
         char *key = NULL, *value = NULL;
         st = get_meta(m, i, NULL, &key);
         if (st == REMORA_E_NOT_FOUND) return TOOL_GO;
         if (st == REMORA_OK) st = get_meta(m, i, key, &value);
-        if (st == REMORA_OK) add_pair(meta, tensors, key, value);
+        if (st == REMORA_OK) add_pair(x, key, value);
         free(key);
         free(value);
     }
@@ -140,6 +149,63 @@ static void add_bytes(tool_table *t, int format, uint64_t bytes)
         tool_table_add(t, "%.1f MiB", (double)bytes / 1048576.0);
     else
         tool_table_add(t, "%llu", (unsigned long long)bytes);
+}
+
+static void add_size_columns(const inspect *x, tool_table *t, const tool_sizes *s)
+{
+    tool_table_add(t, "%llu", (unsigned long long)s->tensors);
+    tool_table_add(t, "%llu", (unsigned long long)s->weights);
+    add_bytes(t, x->format, s->bytes);
+    if (s->weights > 0)
+        tool_table_add(t, "%.3f", (double)s->bytes * 8 / (double)s->weights);
+    else
+        tool_table_add(t, x->format == TOOL_JSON ? "null" : "");
+}
+
+static void sum_sizes(tool_sizes *to, const tool_sizes *more)
+{
+    to->tensors += more->tensors;
+    to->weights += more->weights;
+    to->bytes += more->bytes;
+}
+
+/* "BF16 F32", the types of one class. */
+static void add_types_of(const inspect *x, tool_table *t, const tool_sizes *cells)
+{
+    char text[TOOL_MOST_TYPES * sizeof x->census.types[0] + 1] = "";
+    for (uint32_t i = 0; i < x->census.n_types; i++) {
+        if (cells[i].tensors == 0) continue;
+        if (text[0]) strcat(text, " ");
+        strcat(text, x->census.types[i]);
+    }
+    tool_table_add(t, "%s", text);
+}
+
+/* One row for each type and one for each class, then one for all. */
+static void add_sizes(inspect *x)
+{
+    const tool_census *c = &x->census;
+    tool_sizes all = {0};
+    for (uint32_t i = 0; i < c->n_types; i++) {
+        tool_sizes sum = {0};
+        for (int k = 0; k < TOOL_CLASSES; k++) sum_sizes(&sum, &c->cells[k][i]);
+        tool_table_add(&x->types, "%s", c->types[i]);
+        add_size_columns(x, &x->types, &sum);
+        sum_sizes(&all, &sum);
+    }
+    for (int k = 0; k < TOOL_CLASSES; k++) {
+        tool_sizes sum = {0};
+        for (uint32_t i = 0; i < c->n_types; i++) sum_sizes(&sum, &c->cells[k][i]);
+        if (sum.tensors == 0) continue;
+        tool_table_add(&x->classes, "%s", tool_class_name((tool_class)k));
+        add_size_columns(x, &x->classes, &sum);
+        add_types_of(x, &x->classes, c->cells[k]);
+    }
+    tool_table_add(&x->types, "all");
+    add_size_columns(x, &x->types, &all);
+    if (c->unknown > 0)
+        fprintf(stderr, "remora: %llu tensors of unknown type are not in the sizes\n",
+                (unsigned long long)c->unknown);
 }
 
 static int add_estimate(inspect *x, tool_table *t, uint32_t ctx, uint32_t sessions)
@@ -188,10 +254,11 @@ static int print_part(const inspect *x, const char *name, const tool_table *t, i
 
 static int print_all(inspect *x)
 {
-    const int failed = print_part(x, "model", &x->info, 1) < 0 ||
-                       print_part(x, "metadata", &x->meta, 0) < 0 ||
-                       (x->show_tensors && print_part(x, "tensors", &x->tensors, 0) < 0) ||
-                       print_part(x, "memory", &x->memory, 0) < 0;
+    const int failed =
+        print_part(x, "model", &x->info, 1) < 0 || print_part(x, "metadata", &x->meta, 0) < 0 ||
+        (x->show_tensors && print_part(x, "tensors", &x->tensors, 0) < 0) ||
+        print_part(x, "types", &x->types, 0) < 0 || print_part(x, "classes", &x->classes, 0) < 0 ||
+        print_part(x, "memory", &x->memory, 0) < 0;
     if (x->format == TOOL_JSON && !failed) tool_printf("}\n");
     return failed ? TOOL_FAILED : TOOL_OK;
 }
@@ -205,7 +272,8 @@ static int work(inspect *x)
         x->contexts = (tool_list){.v = {most < 4096 ? most : 4096}, .n = 1};
     }
     add_info(&x->info, &x->host.info);
-    code = add_metadata(&x->meta, &x->tensors, x->host.model);
+    code = add_metadata(x);
+    if (code == TOOL_GO) add_sizes(x);
     if (code == TOOL_GO) code = add_estimates(x, &x->memory);
     return code == TOOL_GO ? print_all(x) : code;
 }
@@ -215,6 +283,17 @@ int tool_inspect(int argc, char **argv)
     static const tool_column pairs[] = {{"field", TOOL_CELL_TEXT}, {"value", TOOL_CELL_TEXT}};
     static const tool_column tensors[] = {
         {"tensor", TOOL_CELL_TEXT}, {"type", TOOL_CELL_TEXT}, {"shape", TOOL_CELL_TEXT}};
+    static const tool_column types[] = {{"type", TOOL_CELL_TEXT},
+                                        {"tensors", TOOL_CELL_NUMBER},
+                                        {"weights", TOOL_CELL_NUMBER},
+                                        {"size", TOOL_CELL_NUMBER},
+                                        {"bits_per_weight", TOOL_CELL_NUMBER}};
+    static const tool_column classes[] = {{"class", TOOL_CELL_TEXT},
+                                          {"tensors", TOOL_CELL_NUMBER},
+                                          {"weights", TOOL_CELL_NUMBER},
+                                          {"size", TOOL_CELL_NUMBER},
+                                          {"bits_per_weight", TOOL_CELL_NUMBER},
+                                          {"types", TOOL_CELL_TEXT}};
     static const tool_column memory[] = {
         {"ctx", TOOL_CELL_NUMBER},          {"sessions", TOOL_CELL_NUMBER},
         {"kv_per_token", TOOL_CELL_NUMBER}, {"weights", TOOL_CELL_NUMBER},
@@ -225,6 +304,8 @@ int tool_inspect(int argc, char **argv)
                  .info = {.columns = pairs, .n_columns = 2},
                  .meta = {.columns = pairs, .n_columns = 2},
                  .tensors = {.columns = tensors, .n_columns = 3},
+                 .types = {.columns = types, .n_columns = 5},
+                 .classes = {.columns = classes, .n_columns = 6},
                  .memory = {.columns = memory, .n_columns = 9}};
     int code = parse(&x, argc, argv);
     if (code == TOOL_GO) code = work(&x);
@@ -232,6 +313,8 @@ int tool_inspect(int argc, char **argv)
     tool_table_free(&x.info);
     tool_table_free(&x.meta);
     tool_table_free(&x.tensors);
+    tool_table_free(&x.types);
+    tool_table_free(&x.classes);
     tool_table_free(&x.memory);
     return code;
 }

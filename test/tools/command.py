@@ -218,6 +218,18 @@ def inspect():
     equal(sorted(row["tensor"] for row in report["tensors"]), sorted(index), "tensors")
     head = [row for row in report["tensors"] if row["tensor"] == "lm_head.weight"]
     equal(head, [{"tensor": "lm_head.weight", "type": "BF16", "shape": "[8192, 512]"}])
+    types = {row["type"]: row for row in report["types"]}
+    classes = {row["class"]: row for row in report["classes"]}
+    files = sum(path.stat().st_size for path in KRILL.glob("model-*.safetensors"))
+    equal(sorted(types), ["BF16", "F32", "all"], "types")
+    assert 0 < files - types["all"]["size"] < 0.01 * files, "size of the tensors"
+    equal(types["all"]["weights"], int(model["n_params"]), "weights")
+    equal(types["BF16"]["bits_per_weight"], 16.0)
+    equal(types["all"]["tensors"], len(index))
+    for key in ("tensors", "weights", "size"):
+        equal(sum(row[key] for row in report["classes"]), types["all"][key], key)
+    equal(classes["experts"]["weights"], 6 * 16 * 3 * 512 * 256, "weights of the experts")
+    equal(classes["router"]["types"], "BF16 F32")
     assert "max_context" in run("inspect", "-m", KRILL).stdout.decode()
     report = json.loads(run("inspect", "-m", KRILL.parent / "fixtures/qwen2", "-c", "1024", "-o", "json").stdout)
     model = {row["field"]: row["value"] for row in report["model"]}
