@@ -1,0 +1,154 @@
+/* Opening a Hugging Face folder or a GGUF file: config, tokenizer, checkpoint headers, plan. */
+#include "opening.h"
+
+#include <string.h>
+
+#include "cancel.h"
+#include "fingerprint.h"
+#include "gguf_config.h"
+#include "json.h"
+#include "safetensors.h"
+
+#define CONFIG "config.json"
+
+enum { MAX_CONFIG = 64 << 20 };
+
+/* A GGUF file is opened first: it is config, tokenizer and checkpoint. */
+static remora_status find_gguf(rmr_opening *o)
+{
+    char name[RMR_MAX_NAME + 1];
+    RMR_TRY(rmr_gguf_choose(o->src, name, o->err));
+    if (name[0] == 0) return REMORA_OK;
+    return rmr_gguf_open(&o->m->mem, o->src, name, &o->gguf, &o->ck, o->err);
+}
+
+static remora_status parse_config(rmr_opening *o, json_t **root)
+{
+    rmr_mem *mem = &o->m->mem;
+    char *text;
+    uint64_t size;
+    RMR_TRY(rmr_file_load(o->src, CONFIG, MAX_CONFIG, &text, &size, o->err));
+    const remora_status st = rmr_json_parse(CONFIG, text, (size_t)size, root, o->err);
+    rmr_free(mem, text, (size_t)size + 1);
+    return st;
+}
+
+static remora_status read_config(rmr_opening *o)
+{
+    rmr_mem *mem = &o->m->mem;
+    const char *file = o->gguf != NULL ? rmr_gguf_name(o->gguf) : CONFIG;
+    RMR_TRY(o->gguf != NULL ? rmr_gguf_config(o->gguf, o->ck, &o->config, o->err)
+                            : parse_config(o, &o->config));
+    const json_t *root = o->config;
+    remora_status st = rmr_shape_read(file, root, &o->m->shape, o->err);
+    if (st >= 0) st = rmr_meta_add_json(mem, &o->m->meta, root, o->err);
+    if (st >= 0 && o->gguf != NULL) st = rmr_meta_add_gguf(mem, &o->m->meta, o->gguf, o->err);
+    if (st >= 0) st = rmr_meta_add(mem, &o->m->meta, "source", rmr_source_where(o->src), o->err);
+    if (st >= 0) {
+        const char *name = json_string_value(json_object_get(root, "_name_or_path"));
+        const rmr_shown shown = rmr_show(name != NULL ? name : o->m->shape.family);
+        memcpy(o->m->name, shown.text, strlen(shown.text) + 1);
+    }
+    return st;
+}
+
+static remora_status read_tokenizer(rmr_opening *o)
+{
+    rmr_mem *mem = &o->m->mem;
+    const uint32_t n = o->m->shape.n_vocab;
+    const remora_status st = o->gguf != NULL
+                                 ? rmr_tokenizer_open_gguf(mem, o->gguf, n, &o->m->tok, o->err)
+                                 : rmr_tokenizer_open(mem, o->src, n, &o->m->tok, o->err);
+    if (st != REMORA_E_NOT_FOUND) return st;
+    rmr_log_write(&o->m->rt->ctx.log, REMORA_LOG_INFO,
+                  "no tokenizer: the model takes token ids only");
+    return REMORA_OK;
+}
+
+static remora_status cancelled(const rmr_opening *o)
+{
+    if (!rmr_cancelled(o->opts->cancel)) return REMORA_OK;
+    RMR_FAIL(o->err, REMORA_E_CANCELLED, "opening was cancelled");
+}
+
+static remora_status make_constants(rmr_opening *o)
+{
+    remora_model *m = o->m;
+    const rmr_weight_desc d = {RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, rmr_shape_rope(&m->shape) / 2};
+    RMR_TRY(m->be->ops->weight_create(m->be, &d, &m->inv_freq, o->err));
+    RMR_TRY(m->be->ops->weight_upload(m->be, m->inv_freq, 0, 0, 1, m->shape.inv_freq, o->err));
+    const uint64_t counters =
+        (uint64_t)m->shape.n_layers * m->shape.moe.n_experts * sizeof(uint64_t);
+    if (counters == 0) return REMORA_OK;
+    RMR_TRY(m->be->ops->buffer_create(m->be, counters, &m->routing, o->err));
+    return m->be->ops->buffer_zero(m->be, m->routing, 0, counters, o->err);
+}
+
+static remora_status make_plan(rmr_opening *o)
+{
+    remora_model *m = o->m;
+    const uint64_t budget = o->opts->host_budget;
+    m->layers = rmr_calloc(&m->mem, m->shape.n_layers, sizeof *m->layers);
+    if (m->layers == NULL)
+        return rmr_error_nomem(o->err, "layers", m->shape.n_layers * sizeof *m->layers);
+    RMR_TRY(rmr_plan_make(m, o->ck, &o->plan, o->err));
+    m->n_params = o->plan.n_params;
+    m->n_params_active = o->plan.n_params_active;
+    if (budget > 0 && o->plan.weight_bytes > budget)
+        RMR_FAIL(o->err, REMORA_E_NOMEM, "weights take %llu bytes, host_budget is %llu",
+                 (unsigned long long)o->plan.weight_bytes, (unsigned long long)budget);
+    return REMORA_OK;
+}
+
+static remora_status open_checkpoint(rmr_opening *o)
+{
+    if (o->gguf != NULL) return REMORA_OK;
+    return rmr_safetensors_open(&o->m->mem, o->src, &o->ck, o->err);
+}
+
+static remora_status make_fingerprint(rmr_opening *o)
+{
+    return rmr_fingerprint(&o->m->shape, o->ck, o->m->fingerprint, o->err);
+}
+
+/* In this order; the cancel word is read before each. */
+static remora_status steps_of(rmr_opening *o)
+{
+    static remora_status (*const steps[])(rmr_opening * o) = {
+        find_gguf, read_config,      read_tokenizer, open_checkpoint,
+        make_plan, make_fingerprint, make_constants};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        RMR_TRY(cancelled(o));
+        RMR_TRY(steps[i](o));
+    }
+    return REMORA_OK;
+}
+
+remora_status rmr_opening_begin(rmr_opening *o)
+{
+    remora_runtime *rt = o->rt;
+    remora_model *m = rmr_calloc(&rt->ctx.mem, 1, sizeof *m);
+    if (m == NULL) return rmr_error_nomem(o->err, "model", sizeof *m);
+    m->rt = rt;
+    m->be = rt->cpu;
+    atomic_init(&m->refs, 1);
+    rmr_runtime_ref(rt);
+    o->m = m;
+    rmr_mem_share(&m->mem, &rt->ctx.mem);
+    rmr_mem_share(&m->session_mem, &rt->ctx.mem);
+    RMR_TRY(rmr_source_open(&m->mem, o->desc, !(o->opts->flags & REMORA_MODEL_NO_MMAP), &o->src,
+                            o->err));
+    return steps_of(o);
+}
+
+void rmr_opening_end(rmr_opening *o, int keep)
+{
+    if (o->ck != NULL) {
+        rmr_plan_free(&o->m->mem, o->ck, &o->plan);
+        rmr_checkpoint_free(o->ck);
+    }
+    rmr_gguf_free(o->gguf);
+    rmr_source_free(o->src);
+    json_decref(o->config);
+    if (!keep) rmr_model_unref(o->m);
+}
