@@ -28,6 +28,7 @@ typedef struct grouped {
     const grouped_job *j;
     const rmr_run *run;
     uint32_t row0, nr, h0, nh, kv;
+    float *q;      /* [QUERIES][head_dim], rows side by side */
     float *scores; /* [QUERIES][SEG] */
     float *part;   /* [QUERIES][head_dim] */
     float max[QUERIES], sum[QUERIES];
@@ -37,7 +38,7 @@ typedef struct grouped {
 rmr_cpu_scratch rmr_cpu_grouped_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
     (void)d;
-    return (rmr_cpu_scratch){(uint64_t)QUERIES * (RMR_SEG_TOKENS + op->gqa->head_dim) * 4, 0};
+    return (rmr_cpu_scratch){(uint64_t)QUERIES * (RMR_SEG_TOKENS + 2 * op->gqa->head_dim) * 4, 0};
 }
 
 /* How many positions of the segment at p0 the i-th row of the chunk sees. */
@@ -48,31 +49,39 @@ static uint32_t seen_of(const grouped *g, uint32_t i, uint32_t p0)
     return end - p0 < RMR_SEG_TOKENS ? end - p0 : RMR_SEG_TOKENS;
 }
 
-/* Scores, or with `values` value sums, of all queries of the chunk over the page at p0 + at. */
-static void page(const grouped *g, uint32_t p0, uint32_t at, int values)
+/* Scores, or with `values` value sums, of the rows [i, i + m) of the chunk over the positions
+ * [p0 + at, p0 + at + n) of one page. */
+static void product(const grouped *g, uint32_t i, uint32_t m, uint32_t p0, uint32_t at, uint32_t n,
+                    int values)
 {
     const grouped_job *j = g->j;
     const rmr_gqa *a = j->op->gqa;
     const rmr_kernels *k = j->s->cpu->k;
     const int bf16 = g->run->kv == RMR_ELEM_BF16;
-    const uint32_t width = j->s->desc.kv_width;
-    const size_t col = (size_t)(values ? a->kv_heads + g->kv : g->kv) * a->head_dim;
+    const uint32_t width = j->s->desc.kv_width, dim = a->head_dim, first = i * g->nh;
+    const size_t col = (size_t)(values ? a->kv_heads + g->kv : g->kv) * dim;
     const unsigned char *rows =
         rmr_cache_row(j->s, g->run, j->op, p0 + at) + col * rmr_elem_size(g->run->kv);
+    float *p = g->scores + (size_t)first * RMR_SEG_TOKENS + at;
+    if (values)
+        (bf16 ? k->wsum_bf16 : k->wsum_f32)(g->part + (size_t)first * dim, dim, p, RMR_SEG_TOKENS,
+                                            m * g->nh, rows, width, n, dim);
+    else
+        (bf16 ? k->scores_bf16 : k->scores_f32)(p, RMR_SEG_TOKENS, g->q + (size_t)first * dim, dim,
+                                                m * g->nh, rows, width, n, dim, a->scale);
+}
+
+/* One page for all rows: together where all see all of it, else each with its own positions. */
+static void page(const grouped *g, uint32_t p0, uint32_t at, int values)
+{
+    if (seen_of(g, 0, p0) >= at + RMR_PAGE_TOKENS) {
+        product(g, 0, g->nr, p0, at, RMR_PAGE_TOKENS, values);
+        return;
+    }
     for (uint32_t i = 0; i < g->nr; i++) {
         const uint32_t seen = seen_of(g, i, p0);
         if (seen <= at) continue;
-        const uint32_t n = seen - at < RMR_PAGE_TOKENS ? seen - at : RMR_PAGE_TOKENS;
-        float *p = g->scores + (size_t)i * g->nh * RMR_SEG_TOKENS + at;
-        if (values)
-            (bf16 ? k->wsum_bf16 : k->wsum_f32)(g->part + (size_t)i * g->nh * a->head_dim,
-                                                a->head_dim, p, RMR_SEG_TOKENS, g->nh, rows, width,
-                                                n, a->head_dim);
-        else
-            (bf16 ? k->scores_bf16 : k->scores_f32)(
-                p, RMR_SEG_TOKENS,
-                rmr_row(j->s, j->op->in, g->row0 + i) + (size_t)g->h0 * a->head_dim, a->head_dim,
-                g->nh, rows, width, n, a->head_dim, a->scale);
+        product(g, i, 1, p0, at, seen - at < RMR_PAGE_TOKENS ? seen - at : RMR_PAGE_TOKENS, values);
     }
 }
 
@@ -103,6 +112,10 @@ static void attend(grouped *g)
     const rmr_kernels *k = g->j->s->cpu->k;
     const uint32_t dim = g->j->op->gqa->head_dim, n_queries = g->nr * g->nh;
     const uint32_t end = g->j->s->in.pos[g->row0 + g->nr - 1] + 1;
+    for (uint32_t i = 0; i < g->nr; i++)
+        memcpy(g->q + (size_t)i * g->nh * dim,
+               rmr_row(g->j->s, g->j->op->in, g->row0 + i) + (size_t)g->h0 * dim,
+               (size_t)g->nh * dim * 4);
     for (uint32_t p0 = 0; p0 < end; p0 += RMR_SEG_TOKENS) {
         segment(g, p0, end - p0 < RMR_SEG_TOKENS ? end - p0 : RMR_SEG_TOKENS);
         for (uint32_t i = 0; i < n_queries; i++)
@@ -134,6 +147,7 @@ static void grouped_chunk(void *arg, uint32_t chunk, uint32_t worker)
     g.nr = g.run->n_rows - at * j->nr < j->nr ? g.run->n_rows - at * j->nr : j->nr;
     g.scores = (float *)(void *)(j->s->worker + worker * j->s->worker_bytes);
     g.part = g.scores + (size_t)QUERIES * RMR_SEG_TOKENS;
+    g.q = g.part + (size_t)QUERIES * j->op->gqa->head_dim;
     attend(&g);
 }
 
