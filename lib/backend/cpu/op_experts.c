@@ -64,7 +64,7 @@ static uint64_t carve(experts *e, unsigned char *base, const rmr_op *op, const r
     unsigned char *part[PARTS];
     uint64_t at = 0;
     for (int i = 0; i < PARTS; i++) {
-        part[i] = base + (base != NULL ? at : 0);
+        part[i] = base != NULL ? base + at : NULL;
         at += rmr_round_up(bytes[i], RMR_ALIGN);
     }
     if (base != NULL) {
