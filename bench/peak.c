@@ -65,7 +65,7 @@ LOOPS(neon, , float32x4_t, 4, vdupq_n_f32(0), NEON_FMA, vld1q_f32, vaddq_f32)
 peak peak_of(const char *set)
 {
 #if defined(__x86_64__)
-    if (strcmp(set, "avx512") == 0) return (peak){fma_avx512, read_avx512, 2.0 * 16 * CHAINS};
+    if (strncmp(set, "avx512", 6) == 0) return (peak){fma_avx512, read_avx512, 2.0 * 16 * CHAINS};
     if (strcmp(set, "avx2") == 0) return (peak){fma_avx2, read_avx2, 2.0 * 8 * CHAINS};
 #endif
     (void)set;

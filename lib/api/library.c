@@ -28,7 +28,7 @@ const char *remora_build_info(void)
            ", gcc " __VERSION__
 #endif
 #if defined(__x86_64__)
-           ", x86-64 (ref, avx2, avx512)"
+           ", x86-64 (ref, avx2, avx512, avx512vnni)"
 #elif defined(__aarch64__)
            ", aarch64 (ref, neon)"
 #else

@@ -15,7 +15,7 @@ static uint64_t enabled_state(void)
     return (uint64_t)hi << 32 | lo;
 }
 
-/* 0: neither, 1: AVX2 with FMA and F16C, 2: also AVX-512 F, BW, VL and DQ. */
+/* 0: neither, 1: AVX2 with FMA and F16C, 2: also AVX-512 F, BW, VL and DQ, 3: also VNNI. */
 static int x86_level(void)
 {
     const uint32_t need1 = bit_FMA | bit_F16C | bit_AVX | bit_OSXSAVE;
@@ -26,7 +26,8 @@ static int x86_level(void)
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_AVX2)) return 0;
     const uint64_t state = enabled_state();
     if ((state & ymm) != ymm) return 0;
-    return (b & need512) == need512 && (state & zmm) == zmm ? 2 : 1;
+    if ((b & need512) != need512 || (state & zmm) != zmm) return 1;
+    return c & bit_AVX512VNNI ? 3 : 2;
 }
 #endif
 
@@ -40,6 +41,7 @@ static const entry sets[] = {
 #if defined(__x86_64__)
     {&rmr_kernels_avx2, 1},
     {&rmr_kernels_avx512, 2},
+    {&rmr_kernels_avx512vnni, 3},
 #elif defined(__aarch64__)
     {&rmr_kernels_neon, 0},
 #endif

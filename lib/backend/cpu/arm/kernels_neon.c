@@ -58,6 +58,16 @@ static inline vec vec_f16(const void *p)
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
 }
 
+/* 4 codes of F8 as the halves of kernels.h: the sign comes along in the sign extension. */
+static inline vec vec_f8(const void *p)
+{
+    uint32_t four;
+    memcpy(&four, p, 4);
+    const uint16x8_t wide = vreinterpretq_u16_s16(vmovl_s8(vcreate_s8(four)));
+    const uint16x4_t half = vand_u16(vshl_n_u16(vget_low_u16(wide), 7), vdup_n_u16(0xbfff));
+    return vcvt_f32_f16(vreinterpret_f16_u16(half));
+}
+
 /* The tree over four dot products of four vectors each. */
 static inline void sum_dots(const vec *acc, float *out)
 {
@@ -74,6 +84,59 @@ static inline void sum_dots(const vec *acc, float *out)
 }
 
 #include "blocks.h"
-#include "qplain.h"
+
+typedef int8x16_t ivec; /* or four int32 */
+
+static inline ivec bytes_of(int32x4_t a)
+{
+    return vreinterpretq_s8_s32(a);
+}
+
+static inline uint16x8_t halves_of(ivec a)
+{
+    return vreinterpretq_u16_s8(a);
+}
+
+#define iv_load(p) vld1q_s8((const int8_t *)(const void *)(p))
+#define iv_set1(a) vdupq_n_s8((int8_t)(a))
+#define iv_and vandq_s8
+#define iv_or vorrq_s8
+#define iv_shr(a, n) vreinterpretq_s8_u16(vshlq_u16(halves_of(a), vdupq_n_s16((int16_t) - (n))))
+#define iv_shl(a, n) vreinterpretq_s8_u16(vshlq_u16(halves_of(a), vdupq_n_s16((int16_t)(n))))
+#define iv_sub vsubq_s8
+#define iv_flip(a) veorq_s8(a, vdupq_n_s8(-128))
+#define iv_lookup(book, a) vqtbl1q_s8(vld1q_s8((const int8_t *)(book)), vreinterpretq_u8_s8(a))
+#define iv_zero() vdupq_n_s8(0)
+#define iv_start(p) bytes_of(vdupq_n_s32(*(p)))
+#define iv_float(a) vcvtq_f32_s32(vreinterpretq_s32_s8(a))
+#define CODES_SIGNED(type) 1
+
+/* Groups whose products, at most 127 times the largest value each, add up in 16 bits. */
+FORCE int fit_groups(const rmr_elem type)
+{
+    return type == RMR_ELEM_Q8_0 || type == RMR_ELEM_IQ4_NL || type == RMR_ELEM_IQ4_XS ? 2 : 8;
+}
+
+FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8_t *q, ivec start)
+{
+    const int fit = fit_groups(type) < n ? fit_groups(type) : n;
+    int32x4_t sum = vreinterpretq_s32_s8(start);
+    UNROLL for (int g = 0; g < n; g += fit)
+    {
+        int16x8_t low = vdupq_n_s16(0), high = low;
+        UNROLL for (int i = g; i < g + fit; i++)
+        {
+            int32_t four;
+            memcpy(&four, q + (size_t)4 * (size_t)i, 4);
+            const ivec x = bytes_of(vdupq_n_s32(four));
+            low = vmlal_s8(low, vget_low_s8(code[i]), vget_low_s8(x));
+            high = vmlal_high_s8(high, code[i], x);
+        }
+        sum = vaddq_s32(sum, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+    }
+    return bytes_of(sum);
+}
+
+#include "qblocks.h"
 
 const rmr_kernels rmr_kernels_neon = KERNEL_TABLE("neon");

@@ -2,11 +2,12 @@
  * set) defines SET(name), vec, VEC_LANES (a divisor of 16), vec_zero(), vec_set1(f), vec_load(p),
  * vec_store(p, v), vec_add(a, b), vec_fma(a, b, c) = a * b + c, vec_even(p), vec_odd(p): of
  * VEC_LANES pairs of bf16, the first and the second values, vec_bf16(p), vec_f16(p): VEC_LANES
- * halves widened, sum_dots(lanes, out): the tree of kernels.h over SCORE_Q * SCORE_K dot products,
- * and how much to keep in registers: MM_ROWS rows of x by two tiles (MM_TILES at a single row),
- * SCORE_Q by SCORE_K dot products, WSUM_Q rows by WSUM_C chunks of 16. Block sizes are constants
- * after inlining, so the arrays of accumulators become registers. Blocking never changes the order
- * of any output's chain. */
+ * halves widened, vec_f8(p): VEC_LANES codes of F8 as the halves of kernels.h, widened,
+ * sum_dots(lanes, out): the tree of kernels.h over SCORE_Q * SCORE_K dot products, and how much to
+ * keep in registers: MM_ROWS rows of x by two tiles (MM_TILES at a single row), SCORE_Q by SCORE_K
+ * dot products, WSUM_Q rows by WSUM_C chunks of 16. Block sizes are constants after inlining, so
+ * the arrays of accumulators become registers. Blocking never changes the order of any output's
+ * chain. */
 #define FORCE static inline __attribute__((always_inline))
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -33,7 +34,14 @@ typedef struct span {
     size_t stride;
     uint32_t k;
     int accumulate;
+    size_t scale; /* F8: offset of the first run's scale from `tiles` */
 } span;
+
+/* Bytes of k columns of a tile. */
+FORCE size_t k_bytes(const rmr_elem type, size_t k)
+{
+    return type == RMR_ELEM_F8 ? k * RMR_TILE : rmr_tile_bytes(type, k);
+}
 
 /* Vector v of the 16 weights at an even k (odd = 0) or at k + 1. */
 FORCE vec weights(const rmr_elem type, const uint8_t *tile, size_t k, const int odd, const int v)
@@ -42,6 +50,7 @@ FORCE vec weights(const rmr_elem type, const uint8_t *tile, size_t k, const int 
     case RMR_ELEM_BF16:
         tile += k * 32 + (size_t)v * VEC_LANES * 4;
         return odd ? vec_odd(tile) : vec_even(tile);
+    case RMR_ELEM_F8: return vec_f8(tile + (k + (size_t)odd) * RMR_TILE + (size_t)v * VEC_LANES);
     case RMR_ELEM_F16: return vec_f16(tile + (k + (size_t)odd) * 32 + (size_t)v * VEC_LANES * 2);
     default:
         return vec_load((const float *)(const void *)(tile + (k + (size_t)odd) * 64) +
@@ -68,16 +77,18 @@ FORCE void block_step(const rmr_elem type, const int T, const int M, const span 
 FORCE void prefetch(const rmr_elem type, const int T, const span *s, size_t k)
 {
     UNROLL for (int t = 0; t < T; t++) __builtin_prefetch(
-        s->tiles + (size_t)t * s->stride + rmr_tile_bytes(type, k) + PREFETCH / T, 0, 3);
+        s->tiles + (size_t)t * s->stride + k_bytes(type, k) + PREFETCH / T, 0, 3);
 }
 
-/* T tiles by M rows of x over the whole K of the span. */
-FORCE void block(const rmr_elem type, const int T, const int M, const span *s)
+/* T tiles by M rows of x over the whole K of the span, which of F8 is one run. */
+FORCE void block_chain(const rmr_elem type, const int T, const int M, const span *s)
 {
+    const int f8 = type == RMR_ELEM_F8;
     vec acc[MM_TILES * NV > 2 * MM_ROWS * NV ? MM_TILES * NV : 2 * MM_ROWS * NV];
     UNROLL for (int i = 0; i < M * T * NV; i++) acc[i] =
-        s->accumulate ? vec_load(s->y + (size_t)(i / (T * NV)) * s->ldy + i % (T * NV) * VEC_LANES)
-                      : vec_zero();
+        s->accumulate && !f8
+            ? vec_load(s->y + (size_t)(i / (T * NV)) * s->ldy + i % (T * NV) * VEC_LANES)
+            : vec_zero();
     size_t k = 0;
     for (; k + 2 <= s->k; k += 2) {
         prefetch(type, T, s, k);
@@ -86,7 +97,33 @@ FORCE void block(const rmr_elem type, const int T, const int M, const span *s)
     }
     if (k < s->k) block_step(type, T, M, s, acc, k, 0);
     UNROLL for (int i = 0; i < M * T * NV; i++)
-        vec_store(s->y + (size_t)(i / (T * NV)) * s->ldy + i % (T * NV) * VEC_LANES, acc[i]);
+    {
+        float *const y = s->y + (size_t)(i / (T * NV)) * s->ldy + i % (T * NV) * VEC_LANES;
+        if (f8) {
+            float scale;
+            memcpy(&scale, s->tiles + (size_t)(i % (T * NV) / NV) * s->stride + s->scale, 4);
+            acc[i] =
+                vec_fma(acc[i], vec_set1(scale * 256.0f), s->accumulate ? vec_load(y) : vec_zero());
+        }
+        vec_store(y, acc[i]);
+    }
+}
+
+FORCE void block(const rmr_elem type, const int T, const int M, const span *s)
+{
+    if (type != RMR_ELEM_F8) {
+        block_chain(type, T, M, s);
+        return;
+    }
+    for (uint32_t at = 0; at < s->k; at += RMR_F8_RUN) {
+        span run = *s;
+        run.k = s->k - at < RMR_F8_RUN ? s->k - at : RMR_F8_RUN;
+        run.x += at;
+        run.tiles += k_bytes(type, at);
+        run.scale = s->scale - k_bytes(type, at) + at / RMR_F8_RUN * 4;
+        run.accumulate = s->accumulate || at > 0;
+        block_chain(type, T, M, &run);
+    }
 }
 
 /* M rows of x by n_tiles tiles. */
@@ -165,7 +202,7 @@ FORCE void matmul(const rmr_elem type, float *y, size_t ldy, const float *x, siz
                   uint32_t n_x, const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
                   int accumulate)
 {
-    const span all = {y, ldy, x, ldx, tiles, tile_stride, k, accumulate};
+    const span all = {y, ldy, x, ldx, tiles, tile_stride, k, accumulate, k_bytes(type, k)};
     if (n_x <= MM_ROWS) { /* memory sets the pace: stream every tile once, from end to end */
         block_any(type, n_x, &all, n_tiles);
         return;
@@ -178,7 +215,8 @@ FORCE void matmul(const rmr_elem type, float *y, size_t ldy, const float *x, siz
             s.k = k - at < K_BLOCK ? k - at : K_BLOCK;
             s.y = y + (size_t)t * RMR_TILE;
             s.x = x + at;
-            s.tiles = all.tiles + t * tile_stride + rmr_tile_bytes(type, at);
+            s.tiles = all.tiles + t * tile_stride + k_bytes(type, at);
+            s.scale = k_bytes(type, k - at) + at / RMR_F8_RUN * 4;
             s.accumulate = accumulate || at > 0;
             matmul_pass(type, &s, n_x, nt);
             at += s.k;
@@ -205,6 +243,16 @@ static void SET(rmr_matmul_f32)(float *y, size_t ldy, const float *x, size_t ldx
                                 int accumulate)
 {
     matmul(RMR_ELEM_F32, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+}
+
+static void SET(rmr_matmul_f8)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
+                               const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                               int accumulate)
+{
+    (void)accumulate;
+    for (uint32_t m = 0; k == 0 && m < n_x; m++)
+        memset(y + m * ldy, 0, (size_t)n_tiles * RMR_TILE * sizeof *y);
+    if (k > 0) matmul(RMR_ELEM_F8, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, 0);
 }
 
 /* ---- small kernels that compilers do not vectorise well ---- */

@@ -55,6 +55,13 @@ static inline vec vec_f16(const void *p)
     return _mm256_cvtph_ps(_mm_loadu_si128(p));
 }
 
+/* 8 codes of F8 as the halves of kernels.h: the sign comes along in the sign extension. */
+static inline vec vec_f8(const void *p)
+{
+    const __m128i wide = _mm_cvtepi8_epi16(_mm_loadl_epi64(p));
+    return _mm256_cvtph_ps(_mm_and_si128(_mm_slli_epi16(wide, 7), _mm_set1_epi16((short)0xbfff)));
+}
+
 /* The tree over four dot products of two vectors each. */
 static inline void sum_dots(const vec *acc, float *out)
 {
@@ -70,6 +77,41 @@ static inline void sum_dots(const vec *acc, float *out)
 }
 
 #include "blocks.h"
-#include "qplain.h"
+
+typedef __m256i ivec;
+#define iv_load(p) _mm256_loadu_si256((const void *)(p))
+#define iv_set1 _mm256_set1_epi8
+#define iv_and _mm256_and_si256
+#define iv_or _mm256_or_si256
+#define iv_shr _mm256_srli_epi16
+#define iv_shl _mm256_slli_epi16
+#define iv_sub _mm256_sub_epi8
+#define iv_flip(a) _mm256_xor_si256(a, _mm256_set1_epi8(-128))
+#define iv_lookup(book, a)                                                                         \
+    _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)(book))), a)
+#define iv_zero _mm256_setzero_si256
+#define iv_float _mm256_cvtepi32_ps
+#define iv_pairs _mm256_maddubs_epi16
+#define iv_signed_pairs(code, q)                                                                   \
+    _mm256_maddubs_epi16(_mm256_abs_epi8(code), _mm256_sign_epi8(q, code))
+#define iv_add16 _mm256_add_epi16
+#define iv_add32 _mm256_add_epi32
+#define iv_fold(a) _mm256_madd_epi16(a, _mm256_set1_epi16(1))
+
+static inline ivec iv_start(const int32_t *p)
+{
+    return _mm256_set1_epi32(*p);
+}
+
+/* Four activations in every lane. */
+static inline ivec iv_four(const int8_t *q)
+{
+    int32_t four;
+    memcpy(&four, q, 4);
+    return _mm256_set1_epi32(four);
+}
+
+#include "maddubs.h"
+#include "qblocks.h"
 
 const rmr_kernels rmr_kernels_avx2 = KERNEL_TABLE("avx2");

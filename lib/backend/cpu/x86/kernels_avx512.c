@@ -1,83 +1,28 @@
-/* The AVX-512 set (F, BW, VL, DQ with AVX2, FMA and F16C): 16 lanes are one register. vdpbf16ps is
- * not used, its rounding is its own. */
-#include <immintrin.h>
-
+/* The AVX-512 set (F, BW, VL, DQ with AVX2, FMA and F16C), for processors without VNNI. */
 #include "kernels.h"
 
 #define SET(name) name##_avx512
 #include "elementwise.h"
 
-typedef __m512 vec;
-#define VEC_LANES 16
-#define MM_ROWS 12
-#define MM_PAIR 2
-#define MM_TILES 4
-#define MM_TWO 2
-#define SCORE_Q 4
-#define SCORE_K 4
-#define WSUM_Q 4
-#define WSUM_C 4
-#define vec_zero _mm512_setzero_ps
-#define vec_set1 _mm512_set1_ps
-#define vec_load(p) _mm512_loadu_ps(p)
-#define vec_store(p, v) _mm512_storeu_ps(p, v)
-#define vec_add _mm512_add_ps
-#define vec_mul _mm512_mul_ps
-#define vec_max _mm512_max_ps /* the second operand for NaN and for two zeros: a > b ? a : b */
-#define vec_dup_even _mm512_moveldup_ps
-#define vec_dup_odd _mm512_movehdup_ps
-#define vec_fma _mm512_fmadd_ps
+#include "avx512.h"
 
-static inline vec vec_swap_neg(vec a)
+static inline ivec iv_pairs(ivec code, ivec q)
 {
-    const vec sign = _mm512_castsi512_ps(_mm512_set1_epi64(0x80000000));
-    return _mm512_xor_ps(_mm512_permute_ps(a, 0xb1), sign);
+    return _mm512_maddubs_epi16(code, q);
 }
 
-static inline vec vec_even(const void *p)
+static inline ivec iv_signed_pairs(ivec code, ivec q)
 {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16));
+    const __mmask64 negative = _mm512_movepi8_mask(code);
+    return _mm512_maddubs_epi16(_mm512_abs_epi8(code),
+                                _mm512_mask_sub_epi8(q, negative, _mm512_setzero_si512(), q));
 }
 
-static inline vec vec_odd(const void *p)
-{
-    const __m512i high = _mm512_set1_epi32((int)0xffff0000);
-    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), high));
-}
+#define iv_add16 _mm512_add_epi16
+#define iv_add32 _mm512_add_epi32
+#define iv_fold(a) _mm512_madd_epi16(a, _mm512_set1_epi16(1))
 
-static inline vec vec_bf16(const void *p)
-{
-    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(p));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
-}
-
-static inline vec vec_f16(const void *p)
-{
-    return _mm512_cvtph_ps(_mm256_loadu_si256(p));
-}
-
-/* The tree over 16 dot products at once. Level by level pairs of vectors are joined, so 15
- * additions do the work of 64; within every dot product the additions are exactly those of
- * lanes_sum. */
-static inline void sum_dots(const vec *acc, float *out)
-{
-    const __m512i fix = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    vec a[8], b[4], c[2];
-    for (int i = 0; i < 8; i++)
-        a[i] = vec_add(_mm512_shuffle_f32x4(acc[2 * i], acc[2 * i + 1], 0x44),
-                       _mm512_shuffle_f32x4(acc[2 * i], acc[2 * i + 1], 0xee));
-    for (int i = 0; i < 4; i++)
-        b[i] = vec_add(_mm512_shuffle_f32x4(a[2 * i], a[2 * i + 1], 0x88),
-                       _mm512_shuffle_f32x4(a[2 * i], a[2 * i + 1], 0xdd));
-    for (int i = 0; i < 2; i++)
-        c[i] = vec_add(_mm512_shuffle_ps(b[2 * i], b[2 * i + 1], 0x44),
-                       _mm512_shuffle_ps(b[2 * i], b[2 * i + 1], 0xee));
-    /* quarter q holds the dot products q, 4 + q, 8 + q, 12 + q */
-    const vec d = vec_add(_mm512_shuffle_ps(c[0], c[1], 0x88), _mm512_shuffle_ps(c[0], c[1], 0xdd));
-    vec_store(out, _mm512_permutexvar_ps(fix, d));
-}
-
-#include "blocks.h"
-#include "qplain.h"
+#include "maddubs.h"
+#include "qblocks.h"
 
 const rmr_kernels rmr_kernels_avx512 = KERNEL_TABLE("avx512");

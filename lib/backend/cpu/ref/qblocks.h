@@ -1,0 +1,369 @@
+/* Integer products, written once over vectors of codes. The including file (one per instruction
+ * set) includes blocks.h and defines: ivec, 64 / NV bytes (one of the NV vectors of a group, and of
+ * VEC_LANES int32), iv_load(p), iv_set1(byte), iv_and, iv_or, iv_shr(a, n), iv_shl(a, n) (of 16-bit
+ * lanes), iv_lookup(book, a): of 16 bytes, iv_flip(a) = a ^ 0x80, iv_sub(a, b) of bytes, iv_zero(),
+ * iv_start(p): an int32 in all lanes, iv_float(a); CODES_SIGNED(type): whether codes come as the
+ * signed values themselves; else they come with an offset that makes them unsigned; and
+ * iv_dot(type, code, n, q, start) = start + the products of n groups with q[4 n], exact.
+ *
+ * Activations are first put into lines of 64 bytes, one for each run and row, with everything that
+ * a product with a run needs; a run of weights is unpacked once for all rows. Blocking never
+ * changes the order of any output's chain. */
+
+enum {
+    Q_LINES = 256,     /* 16 KiB: stay in the first cache */
+    Q_ROWS = 32,       /* rows of x in one pass */
+    Q_TILES = 24,      /* tiles of one pass over K: they stay in the second cache */
+    Q_PREFETCH = 4096, /* bytes ahead, codes and scales alike */
+    BLOCK_RUNS = 8     /* of the largest blocks */
+};
+
+typedef struct q_line {
+    _Alignas(64) int8_t q[32];
+    float scale, sum[2];
+    int32_t start[2]; /* what the offset of the codes adds too much, negative */
+} q_line;
+
+/* ---- the types: tile.h ---- */
+
+FORCE uint32_t q_block_runs(const rmr_elem type)
+{
+    return rmr_elem_table[type].values / 32;
+}
+
+/* Sub-blocks in a run. */
+FORCE int q_halves(const rmr_elem type)
+{
+    return type == RMR_ELEM_Q6_K || type == RMR_ELEM_Q3_K || type == RMR_ELEM_Q2_K ? 2 : 1;
+}
+
+FORCE int q_has_min(const rmr_elem type)
+{
+    return type == RMR_ELEM_Q4_K || type == RMR_ELEM_Q5_K || type == RMR_ELEM_Q2_K;
+}
+
+FORCE uint32_t q_run_bytes(const rmr_elem type)
+{
+    switch (type) {
+    case RMR_ELEM_Q8_0: return 512;
+    case RMR_ELEM_Q5_K: return 320;
+    case RMR_ELEM_Q6_K: return 384;
+    case RMR_ELEM_Q3_K: return 192;
+    case RMR_ELEM_Q2_K: return 128;
+    default: return 256;
+    }
+}
+
+FORCE uint32_t q_scale_bytes(const rmr_elem type)
+{
+    return RMR_TILE * rmr_elem_table[type].bytes - q_block_runs(type) * q_run_bytes(type);
+}
+
+static const int8_t book_iq4[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                    1,    13,   25,  38,  53,  69,  89,  113};
+static const uint8_t book_iq4_128[16] = {1,   24,  45,  63,  79,  93,  106, 118,
+                                         129, 141, 153, 166, 181, 197, 217, 241};
+static const int8_t book_mxfp4[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+static const uint8_t book_mxfp4_16[16] = {16, 17, 18, 19, 20, 22, 24, 28,
+                                          16, 15, 14, 13, 12, 10, 8,  4};
+
+/* What a code holds more than the value. */
+FORCE int q_offset(const rmr_elem type)
+{
+    if (CODES_SIGNED(type)) return 0;
+    switch (type) {
+    case RMR_ELEM_Q8_0:
+    case RMR_ELEM_IQ4_NL:
+    case RMR_ELEM_IQ4_XS: return 128;
+    case RMR_ELEM_Q4_0:
+    case RMR_ELEM_I4: return 8;
+    case RMR_ELEM_MXFP4: return 16;
+    case RMR_ELEM_Q6_K: return 32;
+    case RMR_ELEM_Q3_K: return 4;
+    default: return 0;
+    }
+}
+
+/* From the bits of a code to what iv_dot takes. */
+FORCE ivec q_finish(const rmr_elem type, ivec a)
+{
+    const int is_signed = CODES_SIGNED(type);
+    switch (type) {
+    case RMR_ELEM_Q8_0: return is_signed ? a : iv_flip(a);
+    case RMR_ELEM_IQ4_NL:
+    case RMR_ELEM_IQ4_XS:
+        return iv_lookup(is_signed ? (const void *)book_iq4 : (const void *)book_iq4_128, a);
+    case RMR_ELEM_MXFP4:
+        return iv_lookup(is_signed ? (const void *)book_mxfp4 : (const void *)book_mxfp4_16, a);
+    case RMR_ELEM_Q4_0:
+    case RMR_ELEM_I4: return is_signed ? iv_sub(a, iv_set1(8)) : a;
+    case RMR_ELEM_Q6_K: return is_signed ? iv_sub(a, iv_set1(32)) : a;
+    case RMR_ELEM_Q3_K: return is_signed ? iv_sub(a, iv_set1(4)) : a;
+    default: return a;
+    }
+}
+
+/* Bits [from, from + n) of every byte, moved to bit `to`. */
+FORCE ivec q_bits(ivec a, const int from, const int n, const int to)
+{
+    const ivec mask = iv_set1((char)(((1 << n) - 1) << to));
+    if (from > to) return iv_and(iv_shr(a, from - to), mask);
+    if (from < to) return iv_and(iv_shl(a, to - from), mask);
+    return iv_and(a, mask);
+}
+
+/* Vector v of the eight groups of a run. */
+FORCE void q_unpack(const rmr_elem type, ivec *code, const uint8_t *run, const int v)
+{
+    const uint8_t *const p = run + (size_t)v * (64 / NV);
+    if (type == RMR_ELEM_Q8_0) {
+        UNROLL for (int g = 0; g < 8; g++) code[g] = iv_load(p + (size_t)64 * g);
+    } else if (type == RMR_ELEM_Q3_K || type == RMR_ELEM_Q2_K) {
+        UNROLL for (int g = 0; g < 8; g++) code[g] =
+            q_bits(iv_load(p + (size_t)64 * (g % 2)), g / 2 * 2, 2, 0);
+    } else {
+        UNROLL for (int g = 0; g < 8; g++) code[g] =
+            q_bits(iv_load(p + (size_t)64 * (g % 4)), g / 4 * 4, 4, 0);
+    }
+    if (type == RMR_ELEM_Q5_K) {
+        UNROLL for (int g = 0; g < 8; g++) code[g] =
+            iv_or(code[g], q_bits(iv_load(p + 256), g, 1, 4));
+    } else if (type == RMR_ELEM_Q3_K) {
+        UNROLL for (int g = 0; g < 8; g++) code[g] =
+            iv_or(code[g], q_bits(iv_load(p + 128), g, 1, 2));
+    } else if (type == RMR_ELEM_Q6_K) {
+        UNROLL for (int g = 0; g < 8; g++) code[g] =
+            iv_or(code[g], q_bits(iv_load(p + 256 + (size_t)64 * (g % 2)), g / 2 * 2, 2, 4));
+    }
+    UNROLL for (int g = 0; g < 8; g++) code[g] = q_finish(type, code[g]);
+}
+
+/* ---- scales: plain loops over the 16 rows, which compilers vectorise ---- */
+
+FORCE void q_halves_load(const rmr_elem type, float *to, const uint8_t *from)
+{
+    UNROLL for (int v = 0; v < NV; v++)
+    {
+        const uint8_t *const p = from + (size_t)v * VEC_LANES * 2;
+        vec_store(to + v * VEC_LANES, type == RMR_ELEM_I4 ? vec_bf16(p) : vec_f16(p));
+    }
+}
+
+/* to[j][r] = d[r] * (field j - bias) of n fields of nibble pairs, with two more bits when `six`. */
+FORCE void q_subs(float *to, const float *d, const uint8_t *a, const int n, const int six,
+                  const int bias)
+{
+    UNROLL for (int j = 0; j < n; j++)
+    {
+        const uint8_t *const low = a + j % (n / 2) * RMR_TILE;
+        const uint8_t *const high = a + n / 2 * RMR_TILE + j % (n / 4) * RMR_TILE;
+        uint8_t field[RMR_TILE];
+        for (int r = 0; r < RMR_TILE; r++) {
+            field[r] = (uint8_t)(low[r] >> j / (n / 2) * 4 & 15);
+            if (six) field[r] |= (uint8_t)((high[r] >> j / (n / 4) * 2 & 3) << 4);
+        }
+        for (int r = 0; r < RMR_TILE; r++) to[j * RMR_TILE + r] = d[r] * (float)(field[r] - bias);
+    }
+}
+
+/* s[sub][16] and less[sub][16] = -(dmin * mn) of a block. */
+FORCE void q_scales(const rmr_elem type, float *s, float *less, const uint8_t *a)
+{
+    float d[RMR_TILE], dmin[RMR_TILE];
+    if (type == RMR_ELEM_MXFP4) {
+        for (int r = 0; r < RMR_TILE; r++) {
+            const uint32_t e = a[r];
+            s[r] = rmr_float_of(e < 2 ? 0x200000u << e : (e - 1) << 23);
+        }
+        return;
+    }
+    if (q_block_runs(type) == 1) {
+        q_halves_load(type, s, a);
+        return;
+    }
+    q_halves_load(type, d, a);
+    if (q_has_min(type)) {
+        q_halves_load(type, dmin, a + 32);
+        for (int r = 0; r < RMR_TILE; r++) dmin[r] = -dmin[r];
+    }
+    switch (type) {
+    case RMR_ELEM_IQ4_XS: q_subs(s, d, a + 32, 8, 1, 32); break;
+    case RMR_ELEM_Q3_K: q_subs(s, d, a + 32, 16, 1, 32); break;
+    case RMR_ELEM_Q6_K:
+        UNROLL for (int j = 0; j < 16; j++) for (int r = 0; r < RMR_TILE; r++) s[j * RMR_TILE + r] =
+            d[r] * (float)(int8_t)a[32 + j * RMR_TILE + r];
+        break;
+    case RMR_ELEM_Q2_K:
+        q_subs(s, d, a + 64, 16, 0, 0);
+        q_subs(less, dmin, a + 192, 16, 0, 0);
+        break;
+    default: /* Q4_K, Q5_K */
+        q_subs(s, d, a + 64, 8, 1, 0);
+        q_subs(less, dmin, a + 160, 8, 1, 0);
+        break;
+    }
+}
+
+/* ---- products ---- */
+
+/* One run of one row of x, in vector v of the tile's rows. */
+FORCE vec q_step(const rmr_elem type, vec acc, const ivec *code, const q_line *x, const float *s,
+                 const float *less)
+{
+    UNROLL for (int h = 0; h < q_halves(type); h++)
+    {
+        const int n = 8 / q_halves(type);
+        const ivec start = q_offset(type) ? iv_start(x->start + h) : iv_zero();
+        const ivec dot = iv_dot(type, code + h * n, n, x->q + (size_t)4 * n * h, start);
+        const vec scale = vec_mul(vec_load(s + h * RMR_TILE), vec_set1(x->scale));
+        acc = vec_fma(iv_float(dot), scale, acc);
+        if (q_has_min(type)) acc = vec_fma(vec_load(less + h * RMR_TILE), vec_set1(x->sum[h]), acc);
+    }
+    return acc;
+}
+
+/* A tile by n_rows rows of x, n_runs runs of K; x holds the lines of a run next to each other. With
+ * `one` there is one row, whose chain stays in registers. */
+FORCE void q_tile(const rmr_elem type, const int one, float *y, size_t ldy, const q_line *x,
+                  uint32_t n_rows, const uint8_t *codes, const uint8_t *scales, uint32_t n_runs,
+                  int accumulate)
+{
+    const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type);
+    _Alignas(64) float s[16 * RMR_TILE], less[16 * RMR_TILE], acc[Q_ROWS * RMR_TILE];
+    vec only[NV];
+    const uint32_t rows = one ? 1 : n_rows;
+    if (one)
+        UNROLL for (int v = 0; v < NV; v++) only[v] =
+            accumulate ? vec_load(y + v * VEC_LANES) : vec_zero();
+    for (uint32_t m = 0; !one && m < rows; m++)
+        UNROLL for (int v = 0; v < NV; v++)
+            vec_store(acc + m * RMR_TILE + v * VEC_LANES,
+                      accumulate ? vec_load(y + m * ldy + v * VEC_LANES) : vec_zero());
+    for (uint32_t i = 0; i < n_runs; i++) {
+        const uint32_t sub = i % runs * (uint32_t)q_halves(type) * RMR_TILE;
+        if (i % runs == 0) {
+            __builtin_prefetch(scales + Q_PREFETCH, 0, 3);
+            q_scales(type, s, less, scales);
+            scales += q_scale_bytes(type);
+        }
+        UNROLL for (uint32_t p = 0; p < bytes; p += 64)
+            __builtin_prefetch(codes + Q_PREFETCH + p, 0, 3);
+        UNROLL for (int v = 0; v < NV; v++)
+        {
+            ivec code[8];
+            q_unpack(type, code, codes, v);
+            const float *const sv = s + sub + v * VEC_LANES, *const lv = less + sub + v * VEC_LANES;
+            if (one) {
+                only[v] = q_step(type, only[v], code, x, sv, lv);
+                continue;
+            }
+            for (uint32_t m = 0; m < rows; m++) {
+                float *const a = acc + m * RMR_TILE + v * VEC_LANES;
+                vec_store(a, q_step(type, vec_load(a), code, x + m, sv, lv));
+            }
+        }
+        codes += bytes;
+        x += rows;
+    }
+    if (one) UNROLL for (int v = 0; v < NV; v++) vec_store(y + v * VEC_LANES, only[v]);
+    for (uint32_t m = 0; !one && m < rows; m++)
+        memcpy(y + m * ldy, acc + m * RMR_TILE, RMR_TILE * sizeof *y);
+}
+
+/* Runs [at, at + n_runs) of n_rows quantised rows of k values to lines. */
+FORCE void q_gather(const rmr_elem type, q_line *to, const uint8_t *xq, size_t ldq, uint32_t n_rows,
+                    uint32_t k, uint32_t at, uint32_t n_runs)
+{
+    const size_t nb = k / 32;
+    const int halves = q_halves(type), offset = q_offset(type);
+    for (uint32_t m = 0; m < n_rows; m++) {
+        const uint8_t *const row = xq + m * ldq;
+        const float *const scale = (const float *)(const void *)(row + k) + at;
+        const float *const sum = halves == 1 ? scale + nb : scale + 2 * nb + at;
+        const int32_t *const isum =
+            (const int32_t *)(const void *)(row + k) + 4 * nb + (size_t)2 * at;
+        for (uint32_t i = 0; i < n_runs; i++) {
+            q_line *const line = to + (size_t)i * n_rows + m;
+            memcpy(line->q, row + ((size_t)at + i) * 32, 32);
+            line->scale = scale[i];
+            for (int h = 0; h < halves; h++) {
+                const uint32_t n = i * (uint32_t)halves + (uint32_t)h;
+                line->sum[h] = sum[n];
+                line->start[h] = -offset * (halves == 1 ? isum[2 * i] + isum[2 * i + 1] : isum[n]);
+            }
+        }
+    }
+}
+
+typedef struct q_job {
+    float *y;
+    size_t ldy;
+    const uint8_t *xq;
+    size_t ldq;
+    const uint8_t *tiles;
+    size_t stride;
+    uint32_t k;
+} q_job;
+
+/* n_rows rows of x, n_tiles tiles, runs [at, at + n_runs). */
+FORCE void q_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32_t n_tiles,
+                  uint32_t at, uint32_t n_runs)
+{
+    q_line lines[Q_LINES];
+    const uint8_t *codes = j->tiles + (size_t)at * q_run_bytes(type);
+    const uint8_t *scales = j->tiles + (size_t)(j->k / 32) * q_run_bytes(type) +
+                            (size_t)(at / q_block_runs(type)) * q_scale_bytes(type);
+    q_gather(type, lines, j->xq, j->ldq, n_rows, j->k, at, n_runs);
+    for (uint32_t t = 0; t < n_tiles; t++, codes += j->stride, scales += j->stride) {
+        float *const y = j->y + (size_t)t * RMR_TILE;
+        if (n_rows == 1)
+            q_tile(type, 1, y, j->ldy, lines, 1, codes, scales, n_runs, at > 0);
+        else
+            q_tile(type, 0, y, j->ldy, lines, n_rows, codes, scales, n_runs, at > 0);
+    }
+}
+
+FORCE void q_matmul(const rmr_elem type, const q_job *all, uint32_t n_x, uint32_t n_tiles)
+{
+    const uint32_t passes = (n_x + Q_ROWS - 1) / Q_ROWS, nb = all->k / 32;
+    if (passes == 0) return;
+    const uint32_t most = (n_x + passes - 1) / passes; /* rows of a pass */
+    const uint32_t step = Q_LINES / most & ~(uint32_t)(BLOCK_RUNS - 1);
+    const uint32_t group = passes == 1 ? n_tiles : Q_TILES; /* several passes: tiles come again */
+    for (uint32_t t = 0; t < n_tiles; t += group) {
+        const uint32_t nt = n_tiles - t < group ? n_tiles - t : group;
+        uint32_t at = 0;
+        do { /* once even when k is 0: an empty chain still writes its zero */
+            const uint32_t n_runs = nb - at < step ? nb - at : step;
+            for (uint32_t m = 0; m < n_x; m += most) {
+                q_job j = *all;
+                j.y += m * j.ldy + (size_t)t * RMR_TILE;
+                j.xq += m * j.ldq;
+                j.tiles += t * j.stride;
+                q_pass(type, &j, n_x - m < most ? n_x - m : most, nt, at, n_runs);
+            }
+            at += n_runs;
+        } while (at < nb);
+    }
+}
+
+#define Q_MATMUL(name, type)                                                                       \
+    static void SET(rmr_qmatmul_##name)(float *y, size_t ldy, const void *xq, size_t ldq,          \
+                                        uint32_t n_x, const void *tiles, size_t tile_stride,       \
+                                        uint32_t n_tiles, uint32_t k)                              \
+    {                                                                                              \
+        const q_job all = {y, ldy, xq, ldq, tiles, tile_stride, k};                                \
+        q_matmul(type, &all, n_x, n_tiles);                                                        \
+    }
+Q_MATMUL(q8_0, RMR_ELEM_Q8_0)
+Q_MATMUL(q4_0, RMR_ELEM_Q4_0)
+Q_MATMUL(i4, RMR_ELEM_I4)
+Q_MATMUL(iq4_nl, RMR_ELEM_IQ4_NL)
+Q_MATMUL(mxfp4, RMR_ELEM_MXFP4)
+Q_MATMUL(iq4_xs, RMR_ELEM_IQ4_XS)
+Q_MATMUL(q4_k, RMR_ELEM_Q4_K)
+Q_MATMUL(q5_k, RMR_ELEM_Q5_K)
+Q_MATMUL(q6_k, RMR_ELEM_Q6_K)
+Q_MATMUL(q3_k, RMR_ELEM_Q3_K)
+Q_MATMUL(q2_k, RMR_ELEM_Q2_K)
+#undef Q_MATMUL

@@ -1,0 +1,110 @@
+/* The vectors of the two AVX-512 sets: 16 lanes are one register. The including file has included
+ * elementwise.h. vdpbf16ps is not used, its rounding is its own. */
+#include <immintrin.h>
+
+typedef __m512 vec;
+#define VEC_LANES 16
+#define MM_ROWS 12
+#define MM_PAIR 2
+#define MM_TILES 4
+#define MM_TWO 2
+#define SCORE_Q 4
+#define SCORE_K 4
+#define WSUM_Q 4
+#define WSUM_C 4
+#define vec_zero _mm512_setzero_ps
+#define vec_set1 _mm512_set1_ps
+#define vec_load(p) _mm512_loadu_ps(p)
+#define vec_store(p, v) _mm512_storeu_ps(p, v)
+#define vec_add _mm512_add_ps
+#define vec_mul _mm512_mul_ps
+#define vec_max _mm512_max_ps /* the second operand for NaN and for two zeros: a > b ? a : b */
+#define vec_dup_even _mm512_moveldup_ps
+#define vec_dup_odd _mm512_movehdup_ps
+#define vec_fma _mm512_fmadd_ps
+
+static inline vec vec_swap_neg(vec a)
+{
+    const vec sign = _mm512_castsi512_ps(_mm512_set1_epi64(0x80000000));
+    return _mm512_xor_ps(_mm512_permute_ps(a, 0xb1), sign);
+}
+
+static inline vec vec_even(const void *p)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16));
+}
+
+static inline vec vec_odd(const void *p)
+{
+    const __m512i high = _mm512_set1_epi32((int)0xffff0000);
+    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), high));
+}
+
+static inline vec vec_bf16(const void *p)
+{
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
+static inline vec vec_f16(const void *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256(p));
+}
+
+/* The tree over 16 dot products at once. Level by level pairs of vectors are joined, so 15
+ * additions do the work of 64; within every dot product the additions are exactly those of
+ * lanes_sum. */
+static inline void sum_dots(const vec *acc, float *out)
+{
+    const __m512i fix = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    vec a[8], b[4], c[2];
+    for (int i = 0; i < 8; i++)
+        a[i] = vec_add(_mm512_shuffle_f32x4(acc[2 * i], acc[2 * i + 1], 0x44),
+                       _mm512_shuffle_f32x4(acc[2 * i], acc[2 * i + 1], 0xee));
+    for (int i = 0; i < 4; i++)
+        b[i] = vec_add(_mm512_shuffle_f32x4(a[2 * i], a[2 * i + 1], 0x88),
+                       _mm512_shuffle_f32x4(a[2 * i], a[2 * i + 1], 0xdd));
+    for (int i = 0; i < 2; i++)
+        c[i] = vec_add(_mm512_shuffle_ps(b[2 * i], b[2 * i + 1], 0x44),
+                       _mm512_shuffle_ps(b[2 * i], b[2 * i + 1], 0xee));
+    /* quarter q holds the dot products q, 4 + q, 8 + q, 12 + q */
+    const vec d = vec_add(_mm512_shuffle_ps(c[0], c[1], 0x88), _mm512_shuffle_ps(c[0], c[1], 0xdd));
+    vec_store(out, _mm512_permutexvar_ps(fix, d));
+}
+
+/* 16 codes of F8 as the halves of kernels.h: the sign comes along in the sign extension. */
+static inline vec vec_f8(const void *p)
+{
+    const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(p));
+    return _mm512_cvtph_ps(
+        _mm256_and_si256(_mm256_slli_epi16(wide, 7), _mm256_set1_epi16((short)0xbfff)));
+}
+
+typedef __m512i ivec;
+#define iv_load(p) _mm512_loadu_si512(p)
+#define iv_set1 _mm512_set1_epi8
+#define iv_and _mm512_and_si512
+#define iv_or _mm512_or_si512
+#define iv_shr(a, n) _mm512_srli_epi16(a, (unsigned)(n))
+#define iv_shl(a, n) _mm512_slli_epi16(a, (unsigned)(n))
+#define iv_sub _mm512_sub_epi8
+#define iv_flip(a) _mm512_xor_si512(a, _mm512_set1_epi8(-128))
+#define iv_lookup(book, a)                                                                         \
+    _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const void *)(book))), a)
+#define iv_zero _mm512_setzero_si512
+#define iv_float _mm512_cvtepi32_ps
+
+static inline ivec iv_start(const int32_t *p)
+{
+    return _mm512_set1_epi32(*p);
+}
+
+/* Four activations in every lane. */
+static inline ivec iv_four(const int8_t *q)
+{
+    int32_t four;
+    memcpy(&four, q, 4);
+    return _mm512_set1_epi32(four);
+}
+
+#include "blocks.h"
