@@ -170,6 +170,11 @@ void rmr_checkpoint_free(rmr_checkpoint *c)
     rmr_free(mem, c, sizeof *c);
 }
 
+rmr_naming rmr_checkpoint_naming(const rmr_checkpoint *c)
+{
+    return c->naming;
+}
+
 uint64_t rmr_checkpoint_count(const rmr_checkpoint *c)
 {
     return c->n;

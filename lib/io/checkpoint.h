@@ -77,9 +77,13 @@ static inline uint64_t rmr_tensor_values(const rmr_tensor *t)
 
 typedef struct rmr_checkpoint rmr_checkpoint;
 
+/* Whose names the tensors have. */
+typedef enum rmr_naming { RMR_NAMING_HF, RMR_NAMING_GGUF } rmr_naming;
+
 /* Closes its files, too. */
 void rmr_checkpoint_free(rmr_checkpoint *c);
 
+rmr_naming rmr_checkpoint_naming(const rmr_checkpoint *c);
 uint64_t rmr_checkpoint_count(const rmr_checkpoint *c);
 const rmr_tensor *rmr_checkpoint_at(const rmr_checkpoint *c,
                                     uint64_t i); /* sorted by name (bytes) */

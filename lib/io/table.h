@@ -7,6 +7,7 @@
 
 struct rmr_checkpoint {
     rmr_mem *mem;
+    rmr_naming naming;
     rmr_file **files; /* in the reader's order */
     size_t n_files, files_cap;
     char *names; /* all tensor names, each NUL-terminated */

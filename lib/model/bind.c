@@ -3,6 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "names.h"
+
+#define WEIGHT "weight"
+
+enum { MAX_NAME = 160 };
+
 typedef struct binder {
     const rmr_checkpoint *ck;
     uint8_t *used;
@@ -10,11 +16,16 @@ typedef struct binder {
     remora_error *err;
 } binder;
 
-/* "<name>.<tail>", or NULL when there is no such tensor. */
+/* "<name>.<tail>", or NULL when there is no such tensor. In GGUF files a weight is one tensor. */
 static const rmr_tensor *look(const binder *b, const char *tail)
 {
-    char full[160];
-    snprintf(full, sizeof full, "%s.%s", b->name, tail);
+    char full[MAX_NAME];
+    if (rmr_checkpoint_naming(b->ck) == RMR_NAMING_GGUF) {
+        if (strcmp(tail, WEIGHT) != 0) return NULL;
+        rmr_names_gguf(b->name, full, sizeof full);
+    } else {
+        snprintf(full, sizeof full, "%s.%s", b->name, tail);
+    }
     return rmr_checkpoint_find(b->ck, full);
 }
 
@@ -23,22 +34,28 @@ static void use(const binder *b, const rmr_tensor *t)
     b->used[rmr_checkpoint_index(b->ck, t)] = 1;
 }
 
+static remora_status wrong_shape(const binder *b, const rmr_tensor *t, uint64_t rows, uint64_t cols)
+{
+    char have[96] = "";
+    size_t at = 0;
+    for (uint32_t i = 0; i < t->n_dims && at + 24 < sizeof have; i++)
+        at += (size_t)snprintf(have + at, sizeof have - at, "%s%llu", i > 0 ? "," : "",
+                               (unsigned long long)t->dims[i]);
+    RMR_FAIL(b->err, REMORA_E_FORMAT, "%s: tensor %s has shape [%s], %s [%llu,%llu]",
+             rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text, have,
+             rmr_checkpoint_naming(b->ck) == RMR_NAMING_GGUF ? "the file's keys mean"
+                                                             : "config.json means",
+             (unsigned long long)rows, (unsigned long long)cols);
+}
+
 /* The tensor has shape [rows, cols], or [cols] as a vector; then it is used. */
 static remora_status check_shape(const binder *b, const rmr_tensor *t, uint64_t rows, uint64_t cols,
                                  int vector)
 {
-    char have[96] = "";
-    size_t at = 0;
     const int fits = vector ? t->n_dims == 1 && t->dims[0] == cols
                             : t->n_dims == 2 && t->dims[0] == rows && t->dims[1] == cols;
     use(b, t);
-    if (fits) return REMORA_OK;
-    for (uint32_t i = 0; i < t->n_dims && at + 24 < sizeof have; i++)
-        at += (size_t)snprintf(have + at, sizeof have - at, "%s%llu", i > 0 ? "," : "",
-                               (unsigned long long)t->dims[i]);
-    RMR_FAIL(b->err, REMORA_E_FORMAT, "%s: tensor %s has shape [%s], config.json means [%llu,%llu]",
-             rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text, have,
-             (unsigned long long)rows, (unsigned long long)cols);
+    return fits ? REMORA_OK : wrong_shape(b, t, rows, cols);
 }
 
 static remora_status wrong_type(const binder *b, const rmr_tensor *t, const char *want)
@@ -50,6 +67,10 @@ static remora_status wrong_type(const binder *b, const rmr_tensor *t, const char
 
 static remora_status missing(const binder *b, const char *tail)
 {
+    char full[MAX_NAME];
+    rmr_names_gguf(b->name, full, sizeof full);
+    if (rmr_checkpoint_naming(b->ck) == RMR_NAMING_GGUF)
+        RMR_FAIL(b->err, REMORA_E_FORMAT, "checkpoint: tensor %s is missing", full);
     RMR_FAIL(b->err, REMORA_E_FORMAT, "checkpoint: tensor %s.%s is missing", b->name, tail);
 }
 
@@ -108,29 +129,59 @@ static remora_status bind_mxfp4(const binder *b, const rmr_tensor *t, uint64_t r
     return REMORA_OK;
 }
 
+/* Canonical rows as they lie there. Vectors are plain numbers. */
+static remora_status bind_plain(const binder *b, const rmr_tensor *t, int vector, rmr_bound *out)
+{
+    *out = (rmr_bound){{t, NULL, 0}, RMR_CODING_PLAIN, rmr_dtype_elem(t->dtype)};
+    if (out->elem == RMR_ELEM_COUNT || (vector && out->elem >= RMR_ELEM_PLAIN))
+        return wrong_type(b, t, "BF16, F16, F32 and F8_E4M3");
+    return REMORA_OK;
+}
+
 remora_status rmr_bind(const rmr_checkpoint *ck, uint8_t *used, const char *name, uint64_t rows,
                        uint64_t cols, int vector, rmr_bound *out, remora_error *err)
 {
     const binder b = {ck, used, name, err};
-    const rmr_tensor *t = look(&b, "weight");
+    const rmr_tensor *t = look(&b, WEIGHT);
     if (t == NULL) t = rmr_checkpoint_find(ck, name); /* a name that is whole: a bias */
     if (t == NULL && !vector) {
         t = look(&b, "weight_packed");
         if (t != NULL && t->dtype == RMR_DTYPE_I32) return bind_i4(&b, t, rows, cols, out);
     }
-    if (t == NULL) return missing(&b, "weight");
+    if (t == NULL) return missing(&b, WEIGHT);
     if (!vector) {
         if (t->dtype == RMR_DTYPE_F8_E4M3) return bind_f8(&b, t, rows, cols, out);
         if (t->dtype == RMR_DTYPE_U8 || t->dtype == RMR_DTYPE_I8)
             return bind_mxfp4(&b, t, rows, cols, out);
     }
     RMR_TRY(check_shape(&b, t, rows, cols, vector));
-    *out = (rmr_bound){{t, NULL, 0}, RMR_CODING_PLAIN, RMR_ELEM_F32};
-    switch (t->dtype) {
-    case RMR_DTYPE_BF16: out->elem = RMR_ELEM_BF16; break;
-    case RMR_DTYPE_F16: out->elem = RMR_ELEM_F16; break;
-    case RMR_DTYPE_F32: break;
-    default: return wrong_type(&b, t, "BF16, F16, F32 and F8_E4M3");
-    }
-    return REMORA_OK;
+    return bind_plain(&b, t, vector, out);
+}
+
+remora_status rmr_bind_stack(const rmr_checkpoint *ck, uint8_t *used, const char *name,
+                             uint64_t count, uint64_t rows, uint64_t cols, rmr_bound *out,
+                             remora_error *err)
+{
+    const binder b = {ck, used, name, err};
+    const rmr_tensor *t = look(&b, WEIGHT);
+    if (t == NULL) return missing(&b, WEIGHT);
+    use(&b, t);
+    const int fits = t->n_dims == 3
+                         ? t->dims[0] == count && t->dims[1] == rows && t->dims[2] == cols
+                         : t->n_dims == 2 && t->dims[0] == count * rows && t->dims[1] == cols;
+    if (!fits) return wrong_shape(&b, t, count * rows, cols);
+    return bind_plain(&b, t, 0, out);
+}
+
+int rmr_bind_has(const rmr_checkpoint *ck, const char *name)
+{
+    const binder b = {ck, NULL, name, NULL};
+    return look(&b, WEIGHT) != NULL;
+}
+
+void rmr_bind_ignore(const rmr_checkpoint *ck, uint8_t *used, const char *name)
+{
+    const binder b = {ck, used, name, NULL};
+    const rmr_tensor *t = look(&b, WEIGHT);
+    if (t != NULL) use(&b, t);
 }

@@ -1,6 +1,7 @@
 /* Tensor names of the V2/V3 line (facts section 2.1) and of dense models with grouped attention
  * (section 11.1) bound to weights. */
 #include "bind.h"
+#include "names.h"
 #include "tile.h"
 
 #include <stdio.h>
@@ -131,16 +132,45 @@ static remora_status kv_view(planner *p, rmr_weight **w, const char *name, const
     return add_item(p, &it);
 }
 
-/* Two views of kv_b_proj (facts section 2.5): W_UK transposed, and W_UV. */
+/* `count` matrices that are one tensor. */
+static remora_status stacked(planner *p, rmr_weight **w, const char *part, uint32_t count,
+                             uint32_t rows, uint32_t cols, uint32_t used)
+{
+    char name[160];
+    rmr_bound b;
+    full_name(p, name, sizeof name, part);
+    RMR_TRY(rmr_bind_stack(p->ck, p->plan->used, name, count, rows, cols, &b, p->err));
+    rmr_plan_item it = item_of(p, w, part, &b);
+    it.desc = (rmr_weight_desc){RMR_USE_MATRIX, b.elem, count, rows, cols};
+    for (uint32_t i = 0; i < count; i++) {
+        RMR_TRY(add_piece(p, &b.piece));
+        b.piece.row0 += rows;
+    }
+    count_params(p, (uint64_t)rows * cols, count, used);
+    return add_item(p, &it);
+}
+
+#define KV_B "self_attn.kv_b_proj"
+
+/* Two views of kv_b_proj (facts section 2.5): W_UK transposed, and W_UV. New GGUF files have them
+ * as tensors, some beside the old one. */
 static remora_status kv_views(planner *p, rmr_layer *l)
 {
     const rmr_mla *a = &p->m->shape.mla;
     const uint64_t rows = (uint64_t)a->heads * (a->nope + a->v);
+    char name[160];
     rmr_bound b;
-    RMR_TRY(find(p, "self_attn.kv_b_proj", rows, a->rank, 0, &b));
+    full_name(p, name, sizeof name, KV_B ".absorb");
+    if (rmr_checkpoint_naming(p->ck) == RMR_NAMING_GGUF && rmr_bind_has(p->ck, name)) {
+        full_name(p, name, sizeof name, KV_B);
+        rmr_bind_ignore(p->ck, p->plan->used, name);
+        RMR_TRY(stacked(p, &l->absorb, KV_B ".absorb", a->heads, a->rank, a->nope, a->heads));
+        return stacked(p, &l->value_up, KV_B ".value", a->heads, a->v, a->rank, a->heads);
+    }
+    RMR_TRY(find(p, KV_B, rows, a->rank, 0, &b));
     count_params(p, rows * a->rank, 1, 1);
-    RMR_TRY(kv_view(p, &l->absorb, "self_attn.kv_b_proj.absorb", &b, 1));
-    return kv_view(p, &l->value_up, "self_attn.kv_b_proj.value", &b, 0);
+    RMR_TRY(kv_view(p, &l->absorb, KV_B ".absorb", &b, 1));
+    return kv_view(p, &l->value_up, KV_B ".value", &b, 0);
 }
 
 static remora_status latent_attention(planner *p, rmr_layer *l)
@@ -191,13 +221,17 @@ static remora_status attention(planner *p, rmr_layer *l)
     return vector(p, &l->ffn_norm, "post_attention_layernorm", s->n_hidden);
 }
 
-/* The experts' tensors of one projection, stacked; all of one type. */
+/* The experts' tensors of one projection, stacked; all of one type. GGUF files have one tensor. */
 static remora_status stack(planner *p, rmr_weight **w, const char *proj, uint32_t rows,
                            uint32_t cols)
 {
     const rmr_moe *m = &p->m->shape.moe;
     char part[64];
     rmr_plan_item it = {0};
+    if (rmr_checkpoint_naming(p->ck) == RMR_NAMING_GGUF) {
+        snprintf(part, sizeof part, "mlp.experts.%s", proj);
+        return stacked(p, w, part, m->n_experts, rows, cols, m->n_used);
+    }
     for (uint32_t e = 0; e < m->n_experts; e++) {
         rmr_bound b;
         snprintf(part, sizeof part, "mlp.experts.%u.%s", e, proj);
@@ -239,19 +273,25 @@ static remora_status feed_forward(planner *p, rmr_layer *l)
     return matrix(p, &l->s_down, "mlp.shared_experts.down_proj", s->n_hidden, m->shared_inner);
 }
 
-/* The rope tables that old checkpoints stored: not parameters, and not needed. */
+/* The rope tables that old checkpoints stored, and GGUF's divisors, which the shape has: not
+ * parameters, and not needed. */
 static int is_rope_table(const char *name)
 {
     static const char tail[] = ".self_attn.rotary_emb.inv_freq";
     const size_t n = strlen(name), t = sizeof tail - 1;
-    return n > t && strcmp(name + n - t, tail) == 0;
+    return (n > t && strcmp(name + n - t, tail) == 0) || strcmp(name, "rope_freqs.weight") == 0;
 }
 
 /* Of the multi-token prediction layers after the last main layer, which are not used yet. */
-static int is_mtp(const rmr_shape *s, const char *name)
+static int is_mtp(const planner *p, const char *name)
 {
-    unsigned layer;
-    char rest;
+    const rmr_shape *s = &p->m->shape;
+    unsigned layer = 0;
+    char rest = 0;
+    if (rmr_checkpoint_naming(p->ck) == RMR_NAMING_GGUF) {
+        const long l = rmr_names_layer(name);
+        return l >= (long)s->n_layers && l < (long)s->n_layers + (long)s->n_mtp;
+    }
     if (sscanf(name, "model.layers.%5u%c", &layer, &rest) != 2 || rest != '.') return 0;
     return layer >= s->n_layers && layer < s->n_layers + s->n_mtp;
 }
@@ -261,7 +301,7 @@ static remora_status refuse_extra(planner *p)
     for (uint64_t i = 0; i < rmr_checkpoint_count(p->ck); i++) {
         const rmr_tensor *t = rmr_checkpoint_at(p->ck, i);
         if (p->plan->used[rmr_checkpoint_index(p->ck, t)] || is_rope_table(t->name)) continue;
-        if (!is_mtp(&p->m->shape, t->name))
+        if (!is_mtp(p, t->name))
             RMR_FAIL(p->err, REMORA_E_UNSUPPORTED, "%s: tensor %s is not part of model_type %s",
                      rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text,
                      p->m->shape.family);
@@ -278,7 +318,7 @@ static remora_status outside_layers(planner *p)
     RMR_TRY(whole(p, &m->embed, RMR_USE_TABLE, "model.embed_tokens", s->n_vocab, s->n_hidden));
     p->plan->n_params_active -= (uint64_t)s->n_vocab * s->n_hidden; /* one row of it is read */
     RMR_TRY(vector(p, &m->norm, "model.norm", s->n_hidden));
-    if (s->tied && rmr_checkpoint_find(p->ck, "lm_head.weight") == NULL) {
+    if (s->tied && !rmr_bind_has(p->ck, "lm_head")) {
         RMR_TRY(matrix(p, &m->head, "model.embed_tokens", s->n_vocab, s->n_hidden));
         p->plan->n_params -= (uint64_t)s->n_vocab * s->n_hidden;
         return REMORA_OK;

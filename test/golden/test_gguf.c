@@ -1,0 +1,226 @@
+/* A GGUF file against the folder it was made from: the same shape, the same logits, the same
+ * tokens, however the file is opened. Arguments: the folder below REMORA_MODELS, the GGUF file, and
+ * how far rows of logits may be apart: 0 where every element type is the same, and then every bit
+ * is; 1e-4 (the promise to other implementations) where the router is F32 in one and BF16 in the
+ * other, which sum in another order, or rope's divisors are rounded. */
+#define _POSIX_C_SOURCE 200809L
+#include "rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_IDS = 64, MAX_PARTS = 16 };
+
+static rig R;
+static const char *path;
+static double limit;
+
+/* The folder's logits at every position of ids_a, kept: as one prompt (attention in expanded form)
+ * and token by token (absorbed). */
+static const size_t pieces[2] = {0, 1};
+static float *expect[2];
+static const remora_token *ids;
+static size_t n_ids;
+
+static int open_folder(void **state)
+{
+    (void)state;
+    rig_open(&R, rig_runtime(2, NULL));
+    ids = rig_ids(&R, "ids_a", &n_ids);
+    if (n_ids > MAX_IDS) n_ids = MAX_IDS;
+    const size_t width = R.info.n_vocab;
+    for (int p = 0; p < 2; p++) {
+        expect[p] = malloc(n_ids * width * sizeof(float));
+        remora_session *s = rig_session(&R, REMORA_KV_F32, 0);
+        rig_feed(s, ids, n_ids, pieces[p], REMORA_WANT_ALL);
+        for (size_t i = 0; i < n_ids; i++)
+            memcpy(expect[p] + i * width, rig_row(s, (uint32_t)i, width), width * sizeof(float));
+        remora_session_free(s);
+    }
+    return 0;
+}
+
+static int close_folder(void **state)
+{
+    (void)state;
+    free(expect[0]);
+    free(expect[1]);
+    rig_close(&R);
+    return 0;
+}
+
+/* The same rig with the model of another source in place of the folder's. */
+static rig open_source(const remora_source *src)
+{
+    rig g = R;
+    remora_error err = {.struct_size = sizeof err};
+    g.model = NULL;
+    if (remora_model_open(R.rt, src, NULL, &g.model, &err) < 0) fail_msg("%s", err.message);
+    assert_int_equal(remora_model_get_info(g.model, &g.info), REMORA_OK);
+    return g;
+}
+
+static rig open_file(void)
+{
+    const remora_source src = {.struct_size = sizeof src, .kind = REMORA_SOURCE_PATH, .path = path};
+    return open_source(&src);
+}
+
+static void same_shape(void **state)
+{
+    rig g = open_file();
+    const remora_model_info *a = &R.info, *b = &g.info;
+    (void)state;
+    assert_true(a->n_layers == b->n_layers && a->n_vocab == b->n_vocab);
+    assert_true(a->n_hidden == b->n_hidden && a->n_heads == b->n_heads);
+    assert_true(a->kv_lora_rank == b->kv_lora_rank && a->rope_dim == b->rope_dim);
+    assert_true(a->n_experts == b->n_experts && a->n_experts_used == b->n_experts_used);
+    assert_true(a->n_shared_experts == b->n_shared_experts);
+    assert_true(a->n_dense_layers == b->n_dense_layers && a->max_context == b->max_context);
+    assert_int_equal(a->n_params_active, b->n_params_active);
+    assert_int_equal(a->has_tokenizer, b->has_tokenizer);
+    remora_model_free(g.model);
+}
+
+static void compare_logits(rig *g, int p)
+{
+    const size_t width = R.info.n_vocab;
+    remora_session *s = rig_session(g, REMORA_KV_F32, 0);
+    rig_feed(s, ids, n_ids, pieces[p], REMORA_WANT_ALL);
+    for (size_t i = 0; i < n_ids; i++) {
+        const float *got = rig_row(s, (uint32_t)i, width), *want = expect[p] + i * width;
+        const double d = rig_distance(got, want, width);
+        if (limit == 0 ? memcmp(got, want, width * sizeof *got) != 0 : !(d <= limit))
+            fail_msg("row %zu: distance %g, limit %g", i, d, limit);
+    }
+    remora_session_free(s);
+}
+
+static void same_logits(void **state)
+{
+    rig g = open_file();
+    (void)state;
+    compare_logits(&g, 0);
+    compare_logits(&g, 1);
+    remora_model_free(g.model);
+}
+
+/* ---- other sources ---- */
+
+static void read_file(const char *name, remora_blob *b)
+{
+    FILE *f = fopen(name, "rb");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 0, SEEK_END), 0);
+    const long n = ftell(f);
+    rewind(f);
+    char *data = malloc((size_t)n);
+    assert_int_equal(fread(data, 1, (size_t)n, f), n);
+    fclose(f);
+    const char *slash = strrchr(name, '/');
+    *b = (remora_blob){strdup(slash != NULL ? slash + 1 : name), data, (uint64_t)n};
+}
+
+/* The file, or all parts of a split one. */
+static uint64_t read_parts(remora_blob *blobs)
+{
+    char name[1024];
+    unsigned count = 0;
+    const size_t n = strlen(path), tail = sizeof "00001-of-00002.gguf" - 1;
+    if (n < tail || sscanf(path + n - tail, "00001-of-%5u.gguf", &count) != 1) {
+        read_file(path, blobs);
+        return 1;
+    }
+    assert_true(count <= MAX_PARTS);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "%.*s%05u-of-%05u.gguf", (int)(n - tail), path, i + 1, count);
+        read_file(name, &blobs[i]);
+    }
+    return count;
+}
+
+typedef struct store {
+    const remora_blob *blobs;
+    uint64_t n;
+} store;
+
+static const remora_blob *find(const store *s, const char *name)
+{
+    for (uint64_t i = 0; i < s->n; i++)
+        if (strcmp(s->blobs[i].name, name) == 0) return &s->blobs[i];
+    return NULL;
+}
+
+static remora_status REMORA_CALL io_size(void *user, const char *name, uint64_t *size)
+{
+    const remora_blob *b = find(user, name);
+    if (b == NULL) return REMORA_E_NOT_FOUND;
+    *size = b->size;
+    return REMORA_OK;
+}
+
+static remora_status REMORA_CALL io_read(void *user, const char *name, uint64_t off, void *buf,
+                                         uint64_t n)
+{
+    const remora_blob *b = find(user, name);
+    memcpy(buf, (const char *)b->data + off, (size_t)n);
+    return REMORA_OK;
+}
+
+static void memory_and_callbacks(void **state)
+{
+    remora_blob blobs[MAX_PARTS];
+    const uint64_t n = read_parts(blobs);
+    store st = {blobs, n};
+    (void)state;
+    const remora_source memory = {
+        .struct_size = sizeof memory, .kind = REMORA_SOURCE_MEMORY, .blobs = blobs, .n_blobs = n};
+    rig g = open_source(&memory);
+    compare_logits(&g, 0);
+    remora_model_free(g.model);
+    const remora_source host = {.struct_size = sizeof host,
+                                .kind = REMORA_SOURCE_IO,
+                                .path = blobs[n - 1].name, /* any part will do */
+                                .io_user = &st,
+                                .io_size = io_size,
+                                .io_read = io_read};
+    g = open_source(&host);
+    compare_logits(&g, 0);
+    remora_model_free(g.model);
+    for (uint64_t i = 0; i < n; i++) {
+        free((void *)(uintptr_t)blobs[i].name);
+        free((void *)(uintptr_t)blobs[i].data);
+    }
+}
+
+static void metadata(void **state)
+{
+    rig g = open_file();
+    char text[64];
+    size_t n;
+    (void)state;
+    assert_int_equal(remora_model_meta(g.model, "gguf.general.architecture", text, sizeof text, &n),
+                     REMORA_OK);
+    assert_true(n > 0);
+    assert_int_equal(remora_model_meta(g.model, "config.model_type", text, sizeof text, &n),
+                     REMORA_OK);
+    remora_model_free(g.model);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(same_shape),
+        cmocka_unit_test(same_logits),
+        cmocka_unit_test(memory_and_callbacks),
+        cmocka_unit_test(metadata),
+    };
+    if (argc != 4) return 2;
+    if (!rig_find(&R, argv[1])) return RIG_SKIPPED;
+    path = argv[2];
+    limit = atof(argv[3]);
+    const int failed = cmocka_run_group_tests(tests, open_folder, close_folder);
+    goldens_close(&R.golden);
+    return failed;
+}
