@@ -19,6 +19,8 @@ want_build() {
     want 'pkg-config --exists "jansson >= 2.11"' libjansson-dev
     want 'pkg-config --exists "libpcre2-8 >= 10.32"' libpcre2-dev
     want 'pkg-config --exists libutf8proc' libutf8proc-dev
+    want 'pkg-config --exists "yaml-0.1 >= 0.2.2"' libyaml-dev
+    want 'pkg-config --exists "libzstd >= 1.4.0"' libzstd-dev
 }
 
 # Installs what want() remembered; says so first. Fails with the list when it cannot.

@@ -40,6 +40,10 @@ remora_status rmr_json_bool(const char *file, const json_t *obj, const char *key
 remora_status rmr_json_string(const char *file, const json_t *obj, const char *key,
                               const char **out, remora_error *err);
 
+/* A number with the fewest digits that give it back, whatever the host's locale: jansson minds
+ * both. 40 bytes are room for all. */
+void rmr_json_number_text(char *buf, size_t cap, const json_t *v);
+
 /* Part of a text, as it stands there: a string with its quotes, an object with its braces. */
 typedef struct rmr_json_span {
     const char *text;

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "json.h"
+
 remora_status rmr_meta_add(rmr_mem *mem, rmr_meta *meta, const char *key, const char *value,
                            remora_error *err)
 {
@@ -15,22 +17,6 @@ remora_status rmr_meta_add(rmr_mem *mem, rmr_meta *meta, const char *key, const 
     }
     meta->items[meta->n++] = it;
     return REMORA_OK;
-}
-
-/* A number with the fewest digits that give it back, whatever the host's locale: jansson minds
- * both. */
-static void number_text(char *buf, size_t cap, const json_t *v)
-{
-    buf[0] = 0;
-    for (size_t digits = 6; digits <= 17; digits++) {
-        const size_t n = json_dumpb(v, buf, cap - 1, JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
-        if (n == 0 || n >= cap) return;
-        buf[n] = 0;
-        json_t *back = json_loads(buf, JSON_DECODE_ANY, NULL);
-        const int same = json_is_number(back) && json_number_value(back) == json_number_value(v);
-        json_decref(back);
-        if (same) return;
-    }
 }
 
 remora_status rmr_meta_add_json(rmr_mem *mem, rmr_meta *meta, const json_t *config,
@@ -46,7 +32,7 @@ remora_status rmr_meta_add_json(rmr_mem *mem, rmr_meta *meta, const json_t *conf
         if (json_is_string(v))
             text = json_string_value(v);
         else if (json_is_number(v))
-            number_text(number, sizeof number, v);
+            rmr_json_number_text(number, sizeof number, v);
         else if (json_is_boolean(v))
             text = json_is_true(v) ? "true" : "false";
         else

@@ -56,7 +56,7 @@ readelf -lW "$so" | awk '$1 == "GNU_STACK" && $7 ~ /E/' | none "an executable st
 
 # -- dependencies, name, size -------------------------------------------------------------------------------------------
 readelf -dW "$so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sed 's/\.so.*//' | grep -v '^ld-linux' | sort >"$work/needed"
-printf '%s\n' libc libjansson libm libpcre2-8 libutf8proc | sort >"$work/may"
+printf '%s\n' libc libjansson libm libpcre2-8 libutf8proc libyaml-0 libzstd | sort >"$work/may"
 diff "$work/may" "$work/needed" >"$work/diff" || { fail "dependencies (>) are not the list (<):"; grep '^[<>]' "$work/diff"; }
 readelf -dW "$so" | grep -q 'SONAME.*\[libremora\.so\.1\]' || fail "soname is not libremora.so.1"
 readelf -dW "$so" | grep -E 'RPATH|RUNPATH|TEXTREL' | none "run path or text relocations"
