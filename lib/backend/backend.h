@@ -12,15 +12,9 @@
 #define RMR_BACKEND_H
 
 #include "ctx.h"
-#include "quant.h"
+#include "layout.h"
 
 /* ---- weights ---- */
-typedef enum rmr_weight_use {
-    RMR_USE_MATRIX, /* y = W x */
-    RMR_USE_TABLE,  /* rows are looked up (embedding) */
-    RMR_USE_VECTOR  /* rows = 1: norm weights, biases; kept as f32 */
-} rmr_weight_use;
-
 /* `count` matrices [rows, cols] of one shape (experts, heads), row-major in the source. */
 typedef struct rmr_weight_desc {
     rmr_weight_use use;

@@ -111,9 +111,32 @@ char *rmr_strdup(rmr_mem *mem, const char *s)
     return rmr_strndup(mem, s, strlen(s));
 }
 
-void rmr_strfree(rmr_mem *mem, char *s)
+void rmr_strfree(rmr_mem *mem, const char *s)
 {
-    if (s != NULL) rmr_free(mem, s, strlen(s) + 1);
+    char *p;
+    memcpy(&p, &s, sizeof p); /* without const */
+    if (p != NULL) rmr_free(mem, p, strlen(p) + 1);
+}
+
+typedef union head {
+    size_t size;
+    max_align_t align;
+} head;
+
+void *rmr_sized_alloc(void *mem, size_t size)
+{
+    if (size > SIZE_MAX - sizeof(head)) return NULL;
+    head *h = rmr_alloc(mem, size + sizeof *h);
+    if (h == NULL) return NULL;
+    h->size = size + sizeof *h;
+    return h + 1;
+}
+
+void rmr_sized_free(void *mem, void *p)
+{
+    if (p == NULL) return;
+    head *h = (head *)p - 1;
+    rmr_free(mem, h, h->size);
 }
 
 remora_status rmr_grow(rmr_mem *mem, void *items, size_t *cap, size_t need, size_t size,

@@ -37,7 +37,11 @@ void rmr_free(rmr_mem *mem, void *p, size_t size); /* p may be NULL; size as all
 /* Copy of a string; free with rmr_strfree. */
 char *rmr_strdup(rmr_mem *mem, const char *s);
 char *rmr_strndup(rmr_mem *mem, const char *s, size_t n);
-void rmr_strfree(rmr_mem *mem, char *s);
+void rmr_strfree(rmr_mem *mem, const char *s);
+
+/* For libraries that free without a size: each block carries its own. `mem` is a rmr_mem. */
+void *rmr_sized_alloc(void *mem, size_t size);
+void rmr_sized_free(void *mem, void *p);
 
 /* Make *items (elements of `size` bytes, *cap of them) hold at least `need`, growing by half. */
 remora_status rmr_grow(rmr_mem *mem, void *items, size_t *cap, size_t need, size_t size,

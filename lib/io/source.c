@@ -63,19 +63,23 @@ rmr_shown rmr_show(const char *s)
     return out;
 }
 
-/* strerror answers in the host's locale; these few are what opening and reading files gives. */
-static const char *errno_text(int e)
+const char *rmr_errno_text(int e)
 {
     switch (e) {
     case EACCES:
     case EPERM: return "permission denied";
+    case EDQUOT: return "disk quota exceeded";
+    case EFBIG: return "file too large";
     case EIO: return "input/output error";
+    case EISDIR: return "a directory";
     case ELOOP: return "too many symbolic links";
     case EMFILE:
     case ENFILE: return "too many open files";
     case ENAMETOOLONG: return "name too long";
     case ENOENT: return "no such file";
+    case ENOSPC: return "no space left on device";
     case ENOTDIR: return "not a directory";
+    case EROFS: return "read-only file system";
     case ESTALE: return "stale file handle";
     default: return "system error";
     }
@@ -88,7 +92,7 @@ static remora_status fail_errno(remora_error *err, const char *name, const char 
                              : e == ENOMEM               ? REMORA_E_NOMEM
                                                          : REMORA_E_IO;
     return rmr_error_set(err, st, e, "%s: %s: %s (errno %d)", rmr_show(name).text, what,
-                         errno_text(e), e);
+                         rmr_errno_text(e), e);
 }
 
 remora_status rmr_name_check(const char *where, const char *name, size_t n, remora_error *err)
@@ -449,7 +453,7 @@ static remora_status read_fd(const rmr_file *f, uint64_t off, char *buf, uint64_
         if (got < 0) {
             const int e = errno;
             return rmr_error_set(err, REMORA_E_IO, e, "%s: read at byte %llu: %s (errno %d)",
-                                 f->shown.text, (unsigned long long)off, errno_text(e), e);
+                                 f->shown.text, (unsigned long long)off, rmr_errno_text(e), e);
         }
         if (got == 0) return fail_shrank(f, off, err);
         buf += got;

@@ -38,26 +38,14 @@ struct rmr_matcher {
     size_t at;
 };
 
-/* PCRE2 frees without a size, so each block carries its own. */
-typedef union head {
-    size_t size;
-    max_align_t align;
-} head;
-
 static void *pcre_malloc(size_t size, void *user)
 {
-    if (size > SIZE_MAX - sizeof(head)) return NULL;
-    head *h = rmr_alloc(user, size + sizeof *h);
-    if (h == NULL) return NULL;
-    h->size = size + sizeof *h;
-    return h + 1;
+    return rmr_sized_alloc(user, size);
 }
 
 static void pcre_free(void *p, void *user)
 {
-    if (p == NULL) return;
-    head *h = (head *)p - 1;
-    rmr_free(user, h, h->size);
+    rmr_sized_free(user, p);
 }
 
 static int spend(pcre2_callout_block *block, void *user)

@@ -5,23 +5,17 @@
 
 #include <string.h>
 
-#include "tile.h"
-
 /* Fill the layout fields of a weight; 0 when a size overflows. */
 static int lay_out(const rmr_weight_desc *d, rmr_weight *w)
 {
+    rmr_layout l;
     memset(w, 0, sizeof *w);
     w->desc = *d;
-    if (d->use == RMR_USE_MATRIX) {
-        w->tile_stride = rmr_tile_bytes(d->elem, d->cols);
-        if (!rmr_mul_ok(w->tile_stride, ((uint64_t)d->rows + RMR_TILE - 1) / RMR_TILE, &w->stride))
-            return 0;
-    } else {
-        const uint64_t row =
-            d->use == RMR_USE_VECTOR ? (uint64_t)d->cols * 4 : rmr_row_bytes(d->elem, d->cols);
-        if (!rmr_mul_ok(row, d->rows, &w->stride)) return 0;
-    }
-    return rmr_mul_ok(w->stride, d->count, &w->bytes) && w->bytes <= PTRDIFF_MAX;
+    if (!rmr_lay_out(d->use, d->elem, d->count, d->rows, d->cols, &l)) return 0;
+    w->tile_stride = l.tile;
+    w->stride = l.stride;
+    w->bytes = l.bytes;
+    return 1;
 }
 
 uint64_t rmr_cpu_weight_bytes(rmr_backend *be, const rmr_weight_desc *d)
