@@ -58,7 +58,7 @@ remora_status rmr_meta_add_gguf(rmr_mem *mem, rmr_meta *meta, const rmr_gguf *g,
         } else {
             const int real = it.type == RMR_GGUF_F32 || it.type == RMR_GGUF_F64;
             json_t *v = real ? json_real(it.number) : json_integer((json_int_t)it.number);
-            number_text(number, sizeof number, v);
+            rmr_json_number_text(number, sizeof number, v);
             json_decref(v);
         }
         snprintf(name, sizeof name, "gguf.%.*s", (int)it.key.size, it.key.text);
