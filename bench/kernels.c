@@ -22,6 +22,7 @@ typedef struct job {
     const rmr_kernels *set;
     uint8_t *mem;           /* BIG bytes of weights, keys or floats */
     float *x, *y;           /* some MiB each */
+    uint8_t *xq;            /* rows of x, quantised */
     uint32_t k, n_x, tiles; /* matmul: K, rows, tiles; attention: width, n_q, rows; others: n */
     int type;
 } job;
@@ -39,6 +40,20 @@ static void do_matmul(const job *j)
         j->set->matmul[j->type](j->y + (size_t)t * RMR_TILE, ldy, j->x, j->k, j->n_x,
                                 j->mem + t * tile_step(j), tile_step(j),
                                 j->tiles - t < 64 ? j->tiles - t : 64, j->k, 0);
+}
+
+static void do_qmatmul(const job *j)
+{
+    const size_t ldy = (size_t)j->tiles * RMR_TILE, ldq = rmr_qrow_bytes(j->k);
+    for (uint32_t t = 0; t < j->tiles; t += 64)
+        j->set->qmatmul[j->type](j->y + (size_t)t * RMR_TILE, ldy, j->xq, ldq, j->n_x,
+                                 j->mem + t * tile_step(j), tile_step(j),
+                                 j->tiles - t < 64 ? j->tiles - t : 64, j->k);
+}
+
+static void do_quantize(const job *j)
+{
+    j->set->quantize(j->xq, j->x, j->k);
 }
 
 static void do_scores(const job *j)
@@ -147,6 +162,14 @@ typedef struct line {
         "matmul " kind, do_matmul, k, n_x, tiles, wtype, (double)(k) * (tiles)*16 * (size),        \
             2.0 * (k) * (tiles)*16 * (n_x)                                                         \
     }
+/* A quantised type: decoding, then prefill of a short prompt. */
+#define QMM(kind, type, bytes, values, fn)                                                         \
+    {"matmul " kind,        fn, 7168, 1, 1152, type, 7168.0 * 1152 * 16 * (bytes) / (values),      \
+     2.0 * 7168 * 1152 * 16},                                                                      \
+    {                                                                                              \
+        "matmul " kind, fn, 7168, 32, 128, type, 7168.0 * 128 * 16 * (bytes) / (values),           \
+            2.0 * 7168 * 128 * 16 * 32                                                             \
+    }
 #define ATT(name, fn, type, size, w, n_q, rows)                                                    \
     {                                                                                              \
         name, fn, w, n_q, rows, type, (double)(w) * (rows) * (size), 2.0 * (w) * (rows) * (n_q)    \
@@ -171,6 +194,18 @@ static const line lines[] = {
     MM("f16", RMR_ELEM_F16, 2, 7168, 512, 128),
     MM("f32", RMR_ELEM_F32, 4, 7168, 1, 576),
     MM("f32", RMR_ELEM_F32, 4, 7168, 512, 64),
+    QMM("f8", RMR_ELEM_F8, 1, 1, do_matmul),
+    QMM("q8_0", RMR_ELEM_Q8_0, 34, 32, do_qmatmul),
+    QMM("q4_0", RMR_ELEM_Q4_0, 18, 32, do_qmatmul),
+    QMM("i4", RMR_ELEM_I4, 18, 32, do_qmatmul),
+    QMM("iq4_nl", RMR_ELEM_IQ4_NL, 18, 32, do_qmatmul),
+    QMM("mxfp4", RMR_ELEM_MXFP4, 17, 32, do_qmatmul),
+    QMM("iq4_xs", RMR_ELEM_IQ4_XS, 136, 256, do_qmatmul),
+    QMM("q4_k", RMR_ELEM_Q4_K, 144, 256, do_qmatmul),
+    QMM("q5_k", RMR_ELEM_Q5_K, 176, 256, do_qmatmul),
+    QMM("q6_k", RMR_ELEM_Q6_K, 210, 256, do_qmatmul),
+    QMM("q3_k", RMR_ELEM_Q3_K, 110, 256, do_qmatmul),
+    QMM("q2_k", RMR_ELEM_Q2_K, 84, 256, do_qmatmul),
     ATT("scores bf16", do_scores, 0, 2, 576, 16, 64),
     ATT("scores bf16", do_scores, 0, 2, 192, 64, 64),
     ATT("scores bf16", do_scores, 0, 2, 576, 1, 64),
@@ -179,6 +214,7 @@ static const line lines[] = {
     ATT("wsum bf16", do_wsum, 0, 2, 128, 64, 64),
     ATT("wsum bf16", do_wsum, 0, 2, 512, 1, 64),
     ATT("wsum f32", do_wsum, 1, 4, 128, 64, 64),
+    SMALL("quantize", do_quantize, 7168, 5.75, 6),
     SMALL("norm", do_norm, 7168, 16, 4),
     SMALL("rope", do_rope, 8192, 12, 3),
     SMALL("rope_half", do_rope_half, 8192, 12, 3),
@@ -227,6 +263,9 @@ static void show(const line *l, const job *base, double read, double fma)
     j.n_x = l->n_x;
     j.tiles = l->tiles;
     j.type = l->type;
+    if (l->fn == do_qmatmul)
+        for (uint32_t m = 0; m < j.n_x; m++)
+            j.set->quantize(j.xq + m * rmr_qrow_bytes(j.k), j.x + (size_t)m * j.k, j.k);
     const double t = measure(l->fn, &j);
     char shape[48];
     snprintf(shape, sizeof shape, "%u x %u x %u", l->k, l->n_x, l->tiles);
@@ -243,11 +282,13 @@ int main(int argc, char **argv)
     job j = {.set = set, .mem = aligned_alloc(4096, BIG)};
     j.x = aligned_alloc(4096, floats * sizeof(float));
     j.y = aligned_alloc(4096, floats * sizeof(float));
-    if (!set || !j.mem || !j.x || !j.y) {
+    j.xq = aligned_alloc(4096, floats);
+    if (!set || !j.mem || !j.x || !j.y || !j.xq) {
         fprintf(stderr, "no such set here, or out of memory\n");
         return 1;
     }
-    /* one small value everywhere: as bf16, f16 and f32 alike a harmless normal number */
+    /* one small value everywhere: as bf16, f16 and f32 alike a harmless normal number, and as
+     * scales and codes too */
     for (size_t i = 0; i < BIG / 4; i++) ((uint32_t *)(void *)j.mem)[i] = 0x2c002c00;
     for (size_t i = 0; i < floats; i++) j.x[i] = (float)(i % 17) * 0.0625f - 0.5f;
     memset(j.y, 0, floats * sizeof(float));
@@ -262,5 +303,6 @@ int main(int argc, char **argv)
     free(j.mem);
     free(j.x);
     free(j.y);
+    free(j.xq);
     return 0;
 }

@@ -97,6 +97,27 @@ static inline uint16x8_t halves_of(ivec a)
     return vreinterpretq_u16_s8(a);
 }
 
+/* Four bytes, widened with their sign. */
+static inline int32x4_t four_bytes(const void *p)
+{
+    uint32_t four;
+    memcpy(&four, p, 4);
+    return vmovl_s16(vget_low_s16(vmovl_s8(vcreate_s8(four))));
+}
+
+static inline vec vec_int8(const void *p)
+{
+    return vcvtq_f32_s32(four_bytes(p));
+}
+
+/* (e - 1) << 23, but no less than the subnormals of 0 and 1. */
+static inline vec vec_e8m0(const void *p)
+{
+    const int32x4_t e = vandq_s32(four_bytes(p), vdupq_n_s32(255)), one = vdupq_n_s32(1);
+    const int32x4_t least = vminq_s32(vshlq_n_s32(vaddq_s32(e, one), 21), vdupq_n_s32(1 << 22));
+    return vreinterpretq_f32_s32(vmaxq_s32(vshlq_n_s32(vsubq_s32(e, one), 23), least));
+}
+
 #define iv_load(p) vld1q_s8((const int8_t *)(const void *)(p))
 #define iv_set1(a) vdupq_n_s8((int8_t)(a))
 #define iv_and vandq_s8

@@ -4,7 +4,8 @@
  * lanes), iv_lookup(book, a): of 16 bytes, iv_flip(a) = a ^ 0x80, iv_sub(a, b) of bytes, iv_zero(),
  * iv_start(p): an int32 in all lanes, iv_float(a); CODES_SIGNED(type): whether codes come as the
  * signed values themselves; else they come with an offset that makes them unsigned; and
- * iv_dot(type, code, n, q, start) = start + the products of n groups with q[4 n], exact.
+ * iv_dot(type, code, n, q, start) = start + the products of n groups with q[4 n], exact; and of
+ * VEC_LANES bytes vec_int8(p), and vec_e8m0(p) = 2^(p[i] - 128).
  *
  * Activations are first put into lines of 64 bytes, one for each run and row, with everything that
  * a product with a run needs; a run of weights is unpacked once for all rows. Blocking never
@@ -138,7 +139,15 @@ FORCE void q_unpack(const rmr_elem type, ivec *code, const uint8_t *run, const i
     UNROLL for (int g = 0; g < 8; g++) code[g] = q_finish(type, code[g]);
 }
 
-/* ---- scales: plain loops over the 16 rows, which compilers vectorise ---- */
+/* ---- scales ---- */
+
+/* to[r] = d[r] * from[r], signed bytes. */
+FORCE void q_times(float *to, const float *d, const int8_t *from)
+{
+    UNROLL for (int v = 0; v < NV; v++)
+        vec_store(to + v * VEC_LANES,
+                  vec_mul(vec_load(d + v * VEC_LANES), vec_int8(from + (size_t)v * VEC_LANES)));
+}
 
 FORCE void q_halves_load(const rmr_elem type, float *to, const uint8_t *from)
 {
@@ -149,21 +158,22 @@ FORCE void q_halves_load(const rmr_elem type, float *to, const uint8_t *from)
     }
 }
 
-/* to[j][r] = d[r] * (field j - bias) of n fields of nibble pairs, with two more bits when `six`. */
+/* to[j][r] = d[r] * (field j - bias) of n fields of nibble pairs, with two more bits when `six`.
+ * Loops over as many bytes as are shifted alike, which compilers vectorise. */
 FORCE void q_subs(float *to, const float *d, const uint8_t *a, const int n, const int six,
                   const int bias)
 {
-    UNROLL for (int j = 0; j < n; j++)
-    {
-        const uint8_t *const low = a + j % (n / 2) * RMR_TILE;
-        const uint8_t *const high = a + n / 2 * RMR_TILE + j % (n / 4) * RMR_TILE;
-        uint8_t field[RMR_TILE];
-        for (int r = 0; r < RMR_TILE; r++) {
-            field[r] = (uint8_t)(low[r] >> j / (n / 2) * 4 & 15);
-            if (six) field[r] |= (uint8_t)((high[r] >> j / (n / 4) * 2 & 3) << 4);
+    const int half = n / 2 * RMR_TILE, quarter = half / 2;
+    int8_t field[16 * RMR_TILE];
+    for (int part = 0; part < 4; part++) {
+        const uint8_t *const low = a + part % 2 * quarter, *const high = a + half;
+        for (int i = 0; i < quarter; i++) {
+            const int two = six ? (high[i] >> 2 * part & 3) << 4 : 0;
+            field[part * quarter + i] = (int8_t)((low[i] >> part / 2 * 4 & 15) + two - bias);
         }
-        for (int r = 0; r < RMR_TILE; r++) to[j * RMR_TILE + r] = d[r] * (float)(field[r] - bias);
     }
+    UNROLL for (int j = 0; j < n; j++)
+        q_times(to + (size_t)j * RMR_TILE, d, field + (size_t)j * RMR_TILE);
 }
 
 /* s[sub][16] and less[sub][16] = -(dmin * mn) of a block. */
@@ -171,10 +181,8 @@ FORCE void q_scales(const rmr_elem type, float *s, float *less, const uint8_t *a
 {
     float d[RMR_TILE], dmin[RMR_TILE];
     if (type == RMR_ELEM_MXFP4) {
-        for (int r = 0; r < RMR_TILE; r++) {
-            const uint32_t e = a[r];
-            s[r] = rmr_float_of(e < 2 ? 0x200000u << e : (e - 1) << 23);
-        }
+        UNROLL for (int v = 0; v < NV; v++)
+            vec_store(s + v * VEC_LANES, vec_e8m0(a + (size_t)v * VEC_LANES));
         return;
     }
     if (q_block_runs(type) == 1) {
@@ -184,14 +192,15 @@ FORCE void q_scales(const rmr_elem type, float *s, float *less, const uint8_t *a
     q_halves_load(type, d, a);
     if (q_has_min(type)) {
         q_halves_load(type, dmin, a + 32);
-        for (int r = 0; r < RMR_TILE; r++) dmin[r] = -dmin[r];
+        UNROLL for (int v = 0; v < NV; v++) vec_store(
+            dmin + v * VEC_LANES, vec_mul(vec_load(dmin + v * VEC_LANES), vec_set1(-1.0f)));
     }
     switch (type) {
     case RMR_ELEM_IQ4_XS: q_subs(s, d, a + 32, 8, 1, 32); break;
     case RMR_ELEM_Q3_K: q_subs(s, d, a + 32, 16, 1, 32); break;
     case RMR_ELEM_Q6_K:
-        UNROLL for (int j = 0; j < 16; j++) for (int r = 0; r < RMR_TILE; r++) s[j * RMR_TILE + r] =
-            d[r] * (float)(int8_t)a[32 + j * RMR_TILE + r];
+        UNROLL for (int j = 0; j < 16; j++)
+            q_times(s + (size_t)j * RMR_TILE, d, (const int8_t *)a + 32 + (size_t)j * RMR_TILE);
         break;
     case RMR_ELEM_Q2_K:
         q_subs(s, d, a + 64, 16, 0, 0);

@@ -99,6 +99,22 @@ static inline ivec iv_start(const int32_t *p)
     return _mm512_set1_epi32(*p);
 }
 
+static inline vec vec_int8(const void *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p)));
+}
+
+/* (e - 1) << 23, but no less than the subnormals of 0 and 1. */
+static inline vec vec_e8m0(const void *p)
+{
+    const ivec e = _mm512_cvtepu8_epi32(_mm_loadu_si128(p));
+    const ivec least =
+        _mm512_min_epi32(_mm512_slli_epi32(_mm512_add_epi32(e, _mm512_set1_epi32(1)), 21),
+                         _mm512_set1_epi32(1 << 22));
+    const ivec bits = _mm512_slli_epi32(_mm512_sub_epi32(e, _mm512_set1_epi32(1)), 23);
+    return _mm512_castsi512_ps(_mm512_max_epi32(bits, least));
+}
+
 /* Four activations in every lane. */
 static inline ivec iv_four(const int8_t *q)
 {

@@ -103,6 +103,22 @@ static inline ivec iv_start(const int32_t *p)
     return _mm256_set1_epi32(*p);
 }
 
+static inline vec vec_int8(const void *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p)));
+}
+
+/* (e - 1) << 23, but no less than the subnormals of 0 and 1. */
+static inline vec vec_e8m0(const void *p)
+{
+    const ivec e = _mm256_cvtepu8_epi32(_mm_loadl_epi64(p));
+    const ivec least =
+        _mm256_min_epi32(_mm256_slli_epi32(_mm256_add_epi32(e, _mm256_set1_epi32(1)), 21),
+                         _mm256_set1_epi32(1 << 22));
+    const ivec bits = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
+    return _mm256_castsi256_ps(_mm256_max_epi32(bits, least));
+}
+
 /* Four activations in every lane. */
 static inline ivec iv_four(const int8_t *q)
 {
