@@ -124,7 +124,7 @@ static void encode_single(rmr_elem e, unsigned char *out, const rmr_enc_block *b
         d = fit_power(b, c, out);
         at = 1;
     } else {
-        d = rmr_enc_fit(b, b->x, b->w, 32, c, e == RMR_ELEM_Q8_0 ? 0.015f : 0.18f, &qq);
+        d = rmr_enc_fit(b, b->x, b->w, 32, c, e == RMR_ELEM_Q8_0 ? 0.02f : 0.28f, &qq);
         rmr_half_put(out, rmr_enc_half(b, d));
     }
     for (int i = 0; i < 32; i++) {
@@ -149,7 +149,7 @@ static void encode_zeros(rmr_elem e, unsigned char *out)
 
 enum { NEAREST = 512 };
 
-static void fill_nearest(int8_t table[NEAREST], const int8_t book[16])
+static void fill_nearest(float table[NEAREST], const int8_t book[16])
 {
     for (int k = 0; k < NEAREST; k++) {
         int best = 0;
@@ -162,7 +162,7 @@ static void fill_nearest(int8_t table[NEAREST], const int8_t book[16])
     }
 }
 
-static rmr_enc_codes codes_of(rmr_elem e, int8_t table[NEAREST])
+static rmr_enc_codes codes_of(rmr_elem e, float table[NEAREST])
 {
     switch (e) {
     case RMR_ELEM_Q8_0: return (rmr_enc_codes){-127, 127, NULL};
@@ -182,7 +182,7 @@ static rmr_enc_codes codes_of(rmr_elem e, int8_t table[NEAREST])
 static void encode_blocks(rmr_elem e, unsigned char *out, const float *x, uint32_t cols,
                           const float *importance)
 {
-    int8_t table[NEAREST];
+    float table[NEAREST];
     const rmr_enc_codes c = codes_of(e, table);
     const uint32_t n = rmr_elem_table[e].values;
     rmr_enc_block b;

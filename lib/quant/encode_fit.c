@@ -21,23 +21,23 @@ static void clear(rmr_enc_sums *t)
     for (int l = 0; l < LANES; l++) t->err[l] = t->q[l] = t->qq[l] = t->qx[l] = 0;
 }
 
-static void try_book(rmr_enc_sums *restrict t, const float *x, const float *w, int n,
-                     const float *restrict d, const float *restrict inv, const rmr_enc_codes *c)
+static void try_book(rmr_enc_sums *t, const float *x, const float *w, int n, const float d[LANES],
+                     const float inv[LANES], const rmr_enc_codes *c)
 {
+    rmr_enc_sums s;
+    const float lo = c->lo, hi = c->hi, *nearest = c->nearest;
+    clear(&s);
     for (int i = 0; i < n; i++) {
         const float xi = x[i], wi = w[i];
-        int at[LANES];
-        float v[LANES];
-        for (int l = 0; l < LANES; l++)
-            at[l] = (int)(2 * rmr_enc_clamp(xi * inv[l], c->lo, c->hi) + 256);
-        for (int l = 0; l < LANES; l++) v[l] = (float)c->nearest[at[l]];
         for (int l = 0; l < LANES; l++) {
-            const float miss = xi - d[l] * v[l], wq = wi * v[l];
-            t->err[l] += wi * miss * miss;
-            t->qx[l] += wq * xi;
-            t->qq[l] += wq * v[l];
+            const float v = nearest[(int)(2 * rmr_enc_clamp(xi * inv[l], lo, hi) + 256)];
+            const float miss = xi - d[l] * v, wq = wi * v;
+            s.err[l] += wi * miss * miss;
+            s.qx[l] += wq * xi;
+            s.qq[l] += wq * v;
         }
     }
+    *t = s;
 }
 
 void rmr_enc_try(rmr_enc_sums *t, const float *x, const float *w, int n, const float d[LANES],
@@ -49,8 +49,7 @@ void rmr_enc_try(rmr_enc_sums *t, const float *x, const float *w, int n, const f
     clear(&s);
     for (int l = 0; l < LANES; l++) inv[l] = rmr_enc_inverse(d[l]);
     if (c->nearest != NULL) {
-        try_book(&s, x, w, n, d, inv, c);
-        *t = s;
+        try_book(t, x, w, n, d, inv, c);
         return;
     }
     for (int i = 0; i < n; i++) {
@@ -102,7 +101,7 @@ float rmr_enc_fit(const rmr_enc_block *b, const float *x, const float *w, int n,
     for (int i = 0; i < n; i++)
         if (x[i] > most || -x[i] > most) most = x[i] > 0 ? x[i] : -x[i];
     for (int l = 0; l < LANES / 2; l++) { /* the largest becomes the last or the first code */
-        const float r = 1 + spread * ((float)l / (LANES / 4 - 0.5f) - 1);
+        const float r = 1 + spread * (float)(l - LANES / 4) / (LANES / 4);
         d[l] = most / (c->hi * r);
         d[l + LANES / 2] = most / (c->lo * r);
     }

@@ -8,14 +8,14 @@
 typedef struct layout {
     int subs, most; /* sub-blocks; largest sub-scale and sub-minimum */
     float codes;    /* largest code */
-    float shrink;   /* how far the first candidates cut the range, in steps */
+    float shrink;   /* how far the first candidates move the ends, in parts of the range */
 } layout;
 
 static layout layout_of(rmr_elem e)
 {
     switch (e) {
     case RMR_ELEM_Q4_K: return (layout){8, 63, 15, 0.045f};
-    case RMR_ELEM_Q5_K: return (layout){8, 63, 31, 0.02f};
+    case RMR_ELEM_Q5_K: return (layout){8, 63, 31, 0.025f};
     default: return (layout){16, 15, 3, 0.1f};
     }
 }
@@ -60,10 +60,10 @@ static want fit_alone(const float *x, const float *w, int n, const layout *p)
         sum += w[i];
         wx += w[i] * x[i];
     }
-    for (int l = 0; l < LANES; l++) { /* either end of the range cut by some */
-        const float cut = p->shrink * (hi - lo);
-        m[l] = rmr_enc_clamp(-lo - cut * ((float)(l % SIDE) - 0.5f), 0, -lo);
-        s[l] = (hi - cut * ((float)(l / SIDE) - 0.5f) + m[l]) / p->codes;
+    const float cut = p->shrink * (hi - lo);
+    for (int l = 0; l < LANES; l++) { /* each end of the range moved: out, not, in, further in */
+        m[l] = rmr_enc_clamp(-lo - cut * (float)(l % SIDE - 1), 0, -2 * lo);
+        s[l] = (hi - cut * (float)(l / SIDE - 1) + m[l]) / p->codes;
     }
     for (int step = 0; step < STEPS; step++) {
         rmr_enc_sums t;

@@ -13,9 +13,9 @@ typedef struct layout {
 static layout layout_of(rmr_elem e)
 {
     switch (e) {
-    case RMR_ELEM_Q6_K: return (layout){16, -128, 127, 0.06f};
-    case RMR_ELEM_Q3_K: return (layout){16, -32, 31, 0.35f};
-    default: return (layout){8, -32, 31, 0.18f};
+    case RMR_ELEM_Q6_K: return (layout){16, -128, 127, 0.15f};
+    case RMR_ELEM_Q3_K: return (layout){16, -32, 31, 0.5f};
+    default: return (layout){8, -32, 31, 0.28f};
     }
 }
 
