@@ -1,6 +1,7 @@
 /* Encoding of rows (encode.h has the idea). Here: plain types, F8, and blocks with one scale. */
 #include "encode.h"
 
+#include <math.h>
 #include <string.h>
 
 static float magnitude(float x)
@@ -66,7 +67,7 @@ static void encode_f8(unsigned char *rows, const float *x, uint32_t n, uint32_t 
  * a little, so that it gets the best of what the others leave. */
 static int prepare(rmr_enc_block *b, const float *x, const float *importance, uint32_t n)
 {
-    float most = 0, heaviest = 0, sum = 0;
+    float most = 0, heaviest = 0, squares = 0, sum = 0;
     uint32_t u;
     for (uint32_t i = 0; i < n; i++) most = magnitude(x[i]) > most ? magnitude(x[i]) : most;
     if (most == 0) return 0;
@@ -78,8 +79,10 @@ static int prepare(rmr_enc_block *b, const float *x, const float *importance, ui
     for (uint32_t i = 0; i < n; i++) b->x[i] = x[i] * b->inverse;
     for (uint32_t i = 0; importance != NULL && i < n; i++)
         heaviest = importance[i] > heaviest ? importance[i] : heaviest;
+    for (uint32_t i = 0; i < n; i++) squares += b->x[i] * b->x[i];
+    const float typical = sqrtf(2 * squares / (float)n);
     for (uint32_t i = 0; i < n; i++) {
-        b->w[i] = heaviest > 0 ? importance[i] / heaviest : 1;
+        b->w[i] = (heaviest > 0 ? importance[i] / heaviest : 1) * (typical + magnitude(b->x[i]));
         sum += b->w[i];
     }
     sum *= 0x1p-12f / (float)n;

@@ -1,15 +1,16 @@
 /* Inside the encoder: what its files share. Plain C whose every operation rounds once, sums in one
  * order, no function of the C library whose result a machine may choose: the same bytes anywhere.
  *
- * The goal is the least sum of w (x - y)^2 over a block, y being what the decoder will give, and w
- * the importance of the column alone: to weigh large values more, as others do, moved the KL
- * divergence of a small real model by less than its uncertainty, and costs squared error. Codes
- * given a scale are simple (the nearest); a scale given the codes is a linear least-squares
- * problem; each is a step of descent, and the two alternate. The descent finds the nearest of many
- * minima, so it starts from LANES scales at once, which is also what a compiler can vectorise: one
- * candidate per lane, values in order, no sum across lanes. A block with sub-scales then looks for
- * the super-scale that fits them best, tries for each sub-block the integers around the fit with
- * its codes rounded anew, fits the super-scale to the codes, and does that again. */
+ * The goal is the least sum of w (x - y)^2 over a block, y being what the decoder will give. w is
+ * the importance of the column times (a typical |x| of the block + |x|): that gives up 0.5 to 2 %
+ * of plain error, yet the KL divergence of a small real model was no larger with it at any of Q4_K,
+ * Q3_K, Q2_K, and 4 % smaller at Q2_K. Codes given a scale are simple (the nearest); a scale given
+ * the codes is a linear least-squares problem; each is a step of descent, and the two alternate.
+ * The descent finds the nearest of many minima, so it starts from LANES scales at once, which is
+ * also what a compiler can vectorise: one candidate per lane, values in order, no sum across lanes.
+ * A block with sub-scales then looks for the super-scale that fits them best, tries for each
+ * sub-block the integers around the fit with its codes rounded anew, fits the super-scale to the
+ * codes, and does that again. */
 #ifndef RMR_ENCODE_H
 #define RMR_ENCODE_H
 
@@ -19,7 +20,7 @@ enum { LANES = 16, SUBS_MAX = 16 };
 
 /* A block in its own unit, a power of two that brings the largest value to [1, 2). */
 typedef struct rmr_enc_block {
-    float x[RMR_SUPER], w[RMR_SUPER]; /* weights of squared errors, at most about 1 */
+    float x[RMR_SUPER], w[RMR_SUPER]; /* weights of squared errors, below 10 */
     float unit, inverse;              /* real value = x * unit; inverse = 1 / unit */
     int bf16;                         /* the scale is a bf16, not a half */
 } rmr_enc_block;

@@ -37,12 +37,12 @@ typedef struct scales {
 static void refit(float s[LANES], float m[LANES], const rmr_enc_sums *t, float w, float wx)
 {
     for (int l = 0; l < LANES; l++) {
-        const float det = t->qq[l] * w - t->q[l] * t->q[l];
-        float fs = (t->qx[l] * w - wx * t->q[l]) / det;
-        float fm = (t->q[l] * t->qx[l] - t->qq[l] * wx) / det;
-        if (!(fm > 0)) { /* also when det is 0 */
+        const float det = t->qq[l] * w - t->q[l] * t->q[l], den = det > 0 ? det : 1;
+        float fs = (t->qx[l] * w - wx * t->q[l]) / den;
+        float fm = (t->q[l] * t->qx[l] - t->qq[l] * wx) / den;
+        if (det <= 0 || fm <= 0) {
             fm = 0;
-            fs = t->qq[l] > 0 ? t->qx[l] / t->qq[l] : 0;
+            fs = t->qx[l] / (t->qq[l] > 0 ? t->qq[l] : 1);
         }
         s[l] = fs;
         m[l] = fm;
