@@ -4,6 +4,7 @@
  * the window. */
 #include "commands.h"
 #include "host.h"
+#include "imatrix.h"
 #include "input.h"
 #include "logits_file.h"
 #include "output.h"
@@ -25,7 +26,7 @@ typedef struct eval {
     tool_texts words;
     uint64_t max_windows;
     int input, no_bos, format;
-    const char *lines_path, *ref_logits, *save_logits;
+    const char *lines_path, *ref_logits, *save_logits, *imatrix;
 
     char *text;
     size_t len, n_text_tokens; /* of a text that was tokenized */
@@ -57,6 +58,8 @@ static int parse(eval *e, int argc, char **argv)
          "compare with saved logits, over the windows that\nare saved with them", 0, 0},
         {0, "save-logits", TOOL_TEXT, &e->save_logits, "FILE",
          "save the logits of -m as a reference", 0, 0},
+        {0, "imatrix", TOOL_TEXT, &e->imatrix, "FILE",
+         "save the mean square of every weight's inputs, by\ncolumn, for remora convert", 0, 0},
         {'o', "output", TOOL_CHOICE, &e->format, TOOL_FORMATS, "(default md)", 0, 0},
         TOOL_SESSION_OPTIONS(e->session),
         TOOL_THREADS_OPTION(e->host),
@@ -262,7 +265,7 @@ static int score_row(eval *e, uint32_t i, remora_token next)
     if (code != TOOL_GO) return code;
     const double nll = m.log_sum - (double)logits[next];
     code = keep(&e->nll, nll);
-    if (code == TOOL_GO && e->out.f && tool_logits_write(&e->out, logits, &m, nll) < 0)
+    if (code == TOOL_GO && e->out.out.f && tool_logits_write(&e->out, logits, &m, nll) < 0)
         code = TOOL_FAILED;
     return code == TOOL_GO && (e->ref_s || e->row) ? compare(e, i, logits, &m, next) : code;
 }
@@ -298,7 +301,10 @@ static int score_all(eval *e)
         code = score_window(e, &e->windows.v[i]);
     }
     if (!e->host.quiet) tool_bar_clear();
-    if (code == TOOL_GO && e->out.f && tool_logits_finish(&e->out) < 0) code = TOOL_FAILED;
+    if (code == TOOL_GO && e->out.out.f && tool_logits_finish(&e->out) < 0) code = TOOL_FAILED;
+    if (code == TOOL_GO && e->imatrix &&
+        tool_imatrix_write(e->imatrix, e->host.model, e->nll.n) < 0)
+        code = TOOL_FAILED;
     return code;
 }
 
@@ -370,7 +376,7 @@ static int print_result(eval *e, double seconds)
 
 static int work(eval *e)
 {
-    int code = tool_open(&e->host, 0);
+    int code = tool_open(&e->host, e->imatrix ? REMORA_MODEL_IMPORTANCE : 0);
     if (code == TOOL_GO) code = read_windows(e);
     if (code == TOOL_GO) code = open_reference(e);
     if (code == TOOL_GO) code = check_ids(e);

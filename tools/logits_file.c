@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { HEADER = 168, VERSION = 1, ROW_HEAD = 16 };
 enum { MAX_VOCAB = 1 << 24, STEPS = 65535 };
@@ -65,8 +64,7 @@ static int take_row(tool_logits_file *o)
 
 static int write_bytes(tool_logits_file *o, const void *p, size_t n)
 {
-    errno = 0;
-    return fwrite(p, 1, n, o->f) == n ? 0 : system_error(o->part);
+    return tool_outfile_write(&o->out, p, n);
 }
 
 static int write_windows(tool_logits_file *o, const tool_windows *w)
@@ -88,17 +86,9 @@ static int write_windows(tool_logits_file *o, const tool_windows *w)
 int tool_logits_create(tool_logits_file *o, const char *path, const tool_windows *w)
 {
     unsigned char head[HEADER] = {0};
-    const size_t len = strlen(path);
     o->path = path;
     o->n_rows = w->scored;
-    if (take_row(o) < 0) return -1;
-    o->part = malloc(len + sizeof ".part");
-    if (!o->part) return no_memory();
-    memcpy(o->part, path, len);
-    memcpy(o->part + len, ".part", sizeof ".part");
-    errno = 0;
-    o->f = fopen(o->part, "wb");
-    if (!o->f) return system_error(o->part);
+    if (take_row(o) < 0 || tool_outfile_create(&o->out, path) < 0) return -1;
     memcpy(head, magic, 8);
     put(head + 8, VERSION, 4);
     put(head + 12, o->n_vocab, 4);
@@ -135,24 +125,13 @@ int tool_logits_write(tool_logits_file *o, const float *logits, const tool_row *
 
 int tool_logits_finish(tool_logits_file *o)
 {
-    FILE *f = o->f;
-    o->f = NULL;
-    errno = 0;
-    if (fclose(f) != 0 || rename(o->part, o->path) != 0) {
-        system_error(o->part);
-        unlink(o->part);
-        return -1;
-    }
-    return 0;
+    return tool_outfile_finish(&o->out);
 }
 
 void tool_logits_close(tool_logits_file *o)
 {
-    if (o->f) {
-        fclose(o->f);
-        if (o->part) unlink(o->part);
-    }
-    free(o->part);
+    if (o->f) fclose(o->f);
+    tool_outfile_close(&o->out);
     free(o->row);
     *o = (tool_logits_file){0};
 }

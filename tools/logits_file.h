@@ -6,6 +6,7 @@
 #ifndef TOOL_LOGITS_FILE_H
 #define TOOL_LOGITS_FILE_H
 
+#include "outfile.h"
 #include "stats.h"
 #include "windows.h"
 
@@ -13,9 +14,9 @@
 #include <stdio.h>
 
 typedef struct tool_logits_file {
-    FILE *f;
+    FILE *f;          /* reading */
     const char *path; /* borrowed */
-    char *part;       /* writing: the name until the file is whole */
+    tool_outfile out; /* writing */
     unsigned char *row;
     size_t row_bytes;
     uint32_t n_vocab;

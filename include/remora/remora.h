@@ -341,7 +341,8 @@ typedef struct remora_source {
 
 enum { /* remora_model_opts.flags */
     REMORA_MODEL_NO_WEIGHTS = 1, /* config, tokenizer and tensor list only: no sessions */
-    REMORA_MODEL_NO_MMAP    = 2  /* read files, never map them */
+    REMORA_MODEL_NO_MMAP    = 2, /* read files, never map them */
+    REMORA_MODEL_IMPORTANCE = 4  /* sum up the inputs of weights: remora_importance_read() */
 };
 
 typedef struct remora_model_opts {
@@ -820,6 +821,42 @@ REMORA_API remora_status REMORA_CALL remora_routing_enable(remora_model *m, int3
 REMORA_API remora_status REMORA_CALL remora_routing_read(remora_model *m, uint32_t layer,
                                                          int32_t reset, uint64_t *counts,
                                                          size_t cap, size_t *n);
+
+/* ---- importance: which columns of a weight matter, for quantisation ----------------------------
+ *
+ * A model opened with REMORA_MODEL_IMPORTANCE adds up, for every column of every matrix that
+ * quantisation may change, the squares of the inputs that evaluated tokens multiply it with. The
+ * matrices are the projections of attention (but not kv_b_proj) and of dense, routed and shared
+ * feed-forward networks, and the output head; of routed experts each has its own sums, over the
+ * tokens that were routed to it. The head sees only the tokens that have an output row. Sums of
+ * gate_proj and up_proj, which have the same input, are the same.
+ *
+ * It takes 8 bytes for each column of each matrix, part of the memory estimate, and some time.
+ * Logits do not change. Sums are over all sessions of the model since its opening. With one eval at
+ * a time they are the same bit for bit for every number of threads, chunk size and instruction set,
+ * and for every batch as long as tokens come in the same order. Tokens of a step that was dropped
+ * (cancel, trim, a budget with other sessions in between) and done again count twice. */
+
+typedef struct remora_importance {
+    uint32_t struct_size;
+    uint32_t n_matrices; /* routed experts, or 1 */
+    uint32_t n_cols;
+    uint32_t reserved;
+    char     name[96];   /* "model.layers.3.self_attn.o_proj"; of routed experts without their
+                            number: "model.layers.3.mlp.experts.down_proj" */
+} remora_importance;
+
+/* The i-th weight that has sums, in the order of the layers. E_NOT_FOUND (past the last one, or the
+ * model was opened without the flag or without weights), E_ARG, E_STRUCT. */
+REMORA_API remora_status REMORA_CALL remora_importance_get(const remora_model *m, uint32_t i,
+                                                           remora_importance *out);
+
+/* The sums of one matrix of weight i, n_cols of them, and the number of tokens in them: 0 for an
+ * expert that no token was routed to. Tokens of evals that are running may or may not be in it.
+ * E_NOT_FOUND (as above), E_BUFFER, E_ARG (no such matrix). */
+REMORA_API remora_status REMORA_CALL remora_importance_read(const remora_model *m, uint32_t i,
+                                                            uint32_t matrix, uint64_t *count,
+                                                            double *sums, size_t cap, size_t *n);
 
 #ifdef __cplusplus
 }

@@ -3,6 +3,7 @@
 
 #include "checks.h"
 #include "fpenv.h"
+#include "importance.h"
 #include "session.h"
 
 /* The caller's runtime counted once more, or a private one with defaults. */
@@ -16,7 +17,8 @@ static remora_status get_runtime(remora_runtime *given, remora_runtime **out, re
 
 static remora_status check_opts(const remora_model_opts *o, remora_error *err)
 {
-    if (o->flags & ~(uint32_t)(REMORA_MODEL_NO_WEIGHTS | REMORA_MODEL_NO_MMAP))
+    if (o->flags &
+        ~(uint32_t)(REMORA_MODEL_NO_WEIGHTS | REMORA_MODEL_NO_MMAP | REMORA_MODEL_IMPORTANCE))
         RMR_FAIL(err, REMORA_E_STRUCT, "unknown model flags 0x%x", o->flags);
     if (o->device != NULL && strcmp(o->device, "cpu") != 0)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "device \"%.40s\": this build has \"cpu\"", o->device);
@@ -169,4 +171,35 @@ remora_status remora_routing_read(remora_model *m, uint32_t layer, int32_t reset
     *n = experts;
     if (counts == NULL || cap < experts) return REMORA_E_BUFFER;
     return m->be->ops->counters_read(m->be, m->routing, off, counts, experts, reset != 0, NULL);
+}
+
+remora_status remora_importance_get(const remora_model *m, uint32_t i, remora_importance *out)
+{
+    if (m == NULL || out == NULL) return REMORA_E_ARG;
+    const rmr_importance_item *it = rmr_importance_at(m, i);
+    if (it == NULL) return REMORA_E_NOT_FOUND;
+    remora_importance x = {.struct_size = sizeof x, .n_matrices = it->count, .n_cols = it->cols};
+    memcpy(x.name, it->name, sizeof x.name);
+    return rmr_struct_out(out, &x, sizeof x, sizeof x);
+}
+
+remora_status remora_importance_read(const remora_model *m, uint32_t i, uint32_t matrix,
+                                     uint64_t *count, double *sums, size_t cap, size_t *n)
+{
+    if (m == NULL || count == NULL || n == NULL) return REMORA_E_ARG;
+    const rmr_importance_item *it = rmr_importance_at(m, i);
+    if (it == NULL) return REMORA_E_NOT_FOUND;
+    if (matrix >= it->count) return REMORA_E_ARG;
+    *n = it->cols;
+    if (sums == NULL || cap < it->cols) return REMORA_E_BUFFER;
+    const rmr_backend_ops *be = m->be->ops;
+    rmr_buffer *b = m->importance.buffer;
+    const uint64_t first = it->at + (uint64_t)matrix * it->cols * sizeof *sums;
+    const uint64_t counts = it->at + (uint64_t)it->count * it->cols * sizeof *sums;
+    uint64_t rows;
+    /* the sums are doubles, whose bits are read as counters are: whole, whatever runs */
+    RMR_TRY(be->counters_read(m->be, b, counts + matrix * sizeof rows, &rows, 1, 0, NULL));
+    RMR_TRY(be->counters_read(m->be, b, first, (uint64_t *)(void *)sums, it->cols, 0, NULL));
+    *count = rows;
+    return REMORA_OK;
 }

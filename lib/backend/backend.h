@@ -171,6 +171,21 @@ typedef struct rmr_moe {
     uint32_t shared_inner;
 } rmr_moe;
 
+/* Where the squares of a product's inputs are summed up (importance for quantisation): from byte
+ * `at` of the buffer an f64 for each of `count` matrices and each column, then for each matrix the
+ * u64 number of rows. A weak compare-and-exchange of 8 bytes must be possible there, and
+ * counters_read() reads both. Rows of a step that is dropped stay in. */
+typedef struct rmr_sums {
+    rmr_buffer *buffer; /* NULL: nothing is summed up */
+    uint64_t at;
+    uint32_t count, cols;
+} rmr_sums;
+
+static inline uint64_t rmr_sums_bytes(uint32_t count, uint32_t cols)
+{
+    return ((uint64_t)cols + 1) * count * 8;
+}
+
 typedef struct rmr_op {
     rmr_op_kind kind;
     rmr_row_set rows;
@@ -188,6 +203,8 @@ typedef struct rmr_op {
     const rmr_moe *moe;
     rmr_rotary rotary;  /* ROPE */
     rmr_buffer *counts; /* COUNTS_ADD: u64 for each value of in */
+    rmr_sums sums;      /* LINEAR, SWIGLU: of in; EXPERTS: of the routed experts' input */
+    rmr_sums down_sums, shared_sums, shared_down_sums; /* EXPERTS: of the other inputs */
 } rmr_op;
 
 typedef struct rmr_slot {

@@ -1,6 +1,8 @@
 /* The layer sequence (facts section 2.2): h += attention(norm(h)); h += feed_forward(norm(h)). */
 #include "list.h"
 
+#include "importance.h"
+
 static rmr_view at(rmr_slot_id slot)
 {
     return (rmr_view){slot, 0};
@@ -10,6 +12,21 @@ static rmr_op *add(rmr_list *l, rmr_op op)
 {
     l->ops[l->n_ops] = op;
     return &l->ops[l->n_ops++];
+}
+
+/* Where the inputs of products are summed up, known by their weights. */
+static void add_sums(rmr_list *l, const remora_model *m)
+{
+    for (uint32_t i = 0; m->importance.buffer != NULL && i < l->n_ops; i++) {
+        rmr_op *op = &l->ops[i];
+        if (op->kind != RMR_OP_LINEAR && op->kind != RMR_OP_SWIGLU && op->kind != RMR_OP_EXPERTS)
+            continue;
+        op->sums = rmr_importance_of(m, op->w);
+        if (op->kind != RMR_OP_EXPERTS) continue;
+        op->down_sums = rmr_importance_of(m, op->w3);
+        op->shared_sums = rmr_importance_of(m, op->s1);
+        op->shared_down_sums = rmr_importance_of(m, op->s3);
+    }
 }
 
 static void norm(rmr_list *l, rmr_slot_id in, rmr_slot_id out, const rmr_weight *w, uint32_t n,
@@ -261,6 +278,7 @@ remora_status rmr_list_make(const remora_model *m, rmr_mem *mem, rmr_list *l, re
         add(l,
             (rmr_op){.kind = RMR_OP_COUNTS_ADD, .in = at(RMR_SLOT_COUNTS), .counts = m->routing});
     l->finish.n = l->n_ops - l->finish.first;
+    add_sums(l, m);
     return REMORA_OK;
 }
 

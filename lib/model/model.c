@@ -2,6 +2,7 @@
 #include "model.h"
 
 #include "cancel.h"
+#include "importance.h"
 #include "load.h"
 #include "opening.h"
 
@@ -20,6 +21,13 @@ static remora_status make_weights(rmr_opening *o)
     return REMORA_OK;
 }
 
+/* After the weights, so that it is known whether there are any. */
+static remora_status make_importance(rmr_opening *o)
+{
+    if (!(o->opts->flags & REMORA_MODEL_IMPORTANCE)) return REMORA_OK;
+    return rmr_importance_make(o->m, &o->plan, o->err);
+}
+
 remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
                              const remora_model_opts *opts, remora_model **out, remora_error *err)
 {
@@ -27,6 +35,7 @@ remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
     *out = NULL;
     remora_status st = rmr_opening_begin(&o);
     if (st >= 0) st = make_weights(&o);
+    if (st >= 0) st = make_importance(&o);
     rmr_opening_end(&o, st >= 0);
     if (st >= 0) *out = o.m;
     return st;
@@ -61,6 +70,7 @@ void rmr_model_unref(remora_model *m)
     m->be->ops->weight_free(m->be, m->head);
     m->be->ops->weight_free(m->be, m->inv_freq);
     m->be->ops->buffer_free(m->be, m->routing);
+    rmr_importance_free(m);
     rmr_file_close(m->mapped);
     rmr_tokenizer_free(m->tok);
     rmr_meta_free(mem, &m->meta);

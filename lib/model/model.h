@@ -27,6 +27,21 @@ typedef struct rmr_layer {
     rmr_weight *router, *router_bias;
 } rmr_layer;
 
+/* What importance.h keeps of one weight. */
+typedef struct rmr_importance_item {
+    char name[96]; /* as in the plan: "model.layers.3.mlp.experts.gate_proj" */
+    rmr_weight *const *weight;
+    uint32_t count, cols; /* of the weight */
+    uint64_t at;          /* in the buffer */
+} rmr_importance_item;
+
+typedef struct rmr_importance {
+    rmr_importance_item *items;
+    size_t n, cap;
+    uint64_t bytes;     /* that the buffer has or would have */
+    rmr_buffer *buffer; /* rmr_sums, one after another; NULL: nothing is collected */
+} rmr_importance;
+
 struct remora_model {
     remora_runtime *rt;
     rmr_backend *be;
@@ -42,6 +57,7 @@ struct remora_model {
     rmr_meta meta;
     rmr_buffer *routing; /* [n_layers][n_experts] u64 */
     atomic_int count_routing;
+    rmr_importance importance;
     atomic_uint_least64_t serial; /* sessions made so far */
     int has_weights;
     uint64_t weight_bytes, mapped_bytes, n_params, n_params_active;

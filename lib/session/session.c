@@ -1,5 +1,7 @@
 #include "session.h"
 
+#include "importance.h"
+
 #include <string.h>
 
 enum { RUNTIME_BYTES = 4096 }; /* structs of the runtime, the backend and its buffers: about */
@@ -173,7 +175,8 @@ void rmr_session_memory(remora_model *m, remora_memory *out)
     out->host_other = atomic_load_explicit(&m->mem.bytes, memory_order_relaxed) + sizeof *m +
                       m->be->ops->weight_bytes(m->be, &freq) +
                       (counters > 0 ? m->be->ops->buffer_bytes(m->be, counters) : 0) +
-                      sizeof *m->rt + rmr_pool_bytes(m->rt->ctx.pool) + RUNTIME_BYTES;
+                      rmr_importance_bytes(m) + sizeof *m->rt + rmr_pool_bytes(m->rt->ctx.pool) +
+                      RUNTIME_BYTES;
     out->kv_bytes_per_token = page_bytes(m, RMR_ELEM_BF16) / RMR_PAGE_TOKENS;
 }
 

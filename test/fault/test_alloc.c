@@ -57,6 +57,7 @@ static void open_everywhere(const remora_source *src, int how)
     assert_true(sweep_open(src, 0, how, 1) > 100);
     assert_true(sweep_open(src, REMORA_MODEL_NO_MMAP, how, 1) > 100);
     assert_true(sweep_open(src, REMORA_MODEL_NO_WEIGHTS, how, 1) > 50);
+    assert_true(sweep_open(src, REMORA_MODEL_IMPORTANCE, how, 1) > 100);
 }
 
 static void opening(void **state)

@@ -360,7 +360,7 @@ static void model_options(void **state)
     static const remora_kv kv = {"x-none", "1"};
     remora_model_opts o = {.struct_size = sizeof o};
     hostile_in(open_opts, &c, &o, sizeof o);
-    o.flags = 4;
+    o.flags = 8;
     assert_int_equal(open_opts(&c, &o), REMORA_E_STRUCT);
     o.flags = UINT32_MAX;
     assert_int_equal(open_opts(&c, &o), REMORA_E_STRUCT);
@@ -462,6 +462,40 @@ static void routing(void **state)
     assert_int_equal(n, 6);
     assert_int_equal(remora_routing_read(f->m, 1, 1, counts, 5, &n), REMORA_E_BUFFER);
     assert_int_equal(remora_routing_read(f->m, 1, 1, counts, 6, &n), REMORA_OK);
+}
+
+static void importance(void **state)
+{
+    fixture *f = *state;
+    const remora_model_opts o = {.struct_size = sizeof o, .flags = REMORA_MODEL_IMPORTANCE};
+    remora_importance x = {.struct_size = sizeof x}, small = {.struct_size = 4};
+    remora_model *m = NULL;
+    double sums[512];
+    uint64_t count = 7;
+    size_t n = 0;
+    assert_int_equal(remora_importance_get(NULL, 0, &x), REMORA_E_ARG);
+    assert_int_equal(remora_importance_get(f->m, 0, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_importance_get(f->m, 0, &x), REMORA_E_NOT_FOUND);
+    assert_int_equal(remora_model_open(NULL, &f->t.source, &o, &m, NULL), REMORA_OK);
+    assert_int_equal(remora_importance_get(m, UINT32_MAX, &x), REMORA_E_NOT_FOUND);
+    assert_int_equal(remora_importance_get(m, 0, &small), REMORA_E_STRUCT);
+    assert_int_equal(remora_importance_get(m, 0, &x), REMORA_OK);
+    assert_int_equal(x.n_matrices, 1);
+    assert_true(x.n_cols > 0 && x.n_cols < 512);
+    assert_int_equal(remora_importance_read(NULL, 0, 0, &count, sums, 512, &n), REMORA_E_ARG);
+    assert_int_equal(remora_importance_read(m, 0, 0, NULL, sums, 512, &n), REMORA_E_ARG);
+    assert_int_equal(remora_importance_read(m, 0, 0, &count, sums, 512, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_importance_read(m, 0, 1, &count, sums, 512, &n), REMORA_E_ARG);
+    assert_int_equal(remora_importance_read(m, UINT32_MAX, 0, &count, sums, 512, &n),
+                     REMORA_E_NOT_FOUND);
+    assert_int_equal(n, 0);
+    assert_int_equal(remora_importance_read(m, 0, 0, &count, NULL, 0, &n), REMORA_E_BUFFER);
+    assert_int_equal(n, x.n_cols);
+    assert_int_equal(remora_importance_read(m, 0, 0, &count, sums, n - 1, &n), REMORA_E_BUFFER);
+    assert_int_equal(count, 7);
+    assert_int_equal(remora_importance_read(m, 0, 0, &count, sums, n, &n), REMORA_OK);
+    assert_int_equal(count, 0);
+    remora_model_free(m);
 }
 
 /* ---- text ---- */
@@ -890,6 +924,7 @@ int main(void)
         cmocka_unit_test_teardown(estimates, still_works),
         cmocka_unit_test_teardown(model_questions, still_works),
         cmocka_unit_test_teardown(routing, still_works),
+        cmocka_unit_test_teardown(importance, still_works),
         cmocka_unit_test_teardown(text, still_works),
         cmocka_unit_test_teardown(detok, still_works),
         cmocka_unit_test_teardown(session_options, still_works),

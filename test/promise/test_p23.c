@@ -21,14 +21,21 @@ typedef struct load {
     int32_t kv_type;
     uint32_t n_sessions;
     int32_t threads;
+    uint32_t flags; /* of the model */
 } load;
 
 static const load loads[] = {
-    {64, 0, REMORA_KV_F32, 1, 1},     {64, 0, REMORA_KV_BF16, 1, 2},
-    {700, 0, REMORA_KV_F32, 1, 2},    {1500, 0, REMORA_KV_BF16, 1, 1},
-    {1500, 64, REMORA_KV_F32, 1, 3},  {256, 1, REMORA_KV_BF16, 1, 1},
-    {512, 0, REMORA_KV_F32, 4, 2},    {1000, 128, REMORA_KV_BF16, 4, 2},
-    {2000, 300, REMORA_KV_F32, 2, 1}, {33, 0, 0, 3, 2},
+    {64, 0, REMORA_KV_F32, 1, 1, 0},
+    {64, 0, REMORA_KV_BF16, 1, 2, 0},
+    {700, 0, REMORA_KV_F32, 1, 2, 0},
+    {1500, 0, REMORA_KV_BF16, 1, 1, 0},
+    {1500, 64, REMORA_KV_F32, 1, 3, 0},
+    {256, 1, REMORA_KV_BF16, 1, 1, 0},
+    {512, 0, REMORA_KV_F32, 4, 2, 0},
+    {1000, 128, REMORA_KV_BF16, 4, 2, 0},
+    {2000, 300, REMORA_KV_F32, 2, 1, 0},
+    {33, 0, 0, 3, 2, 0},
+    {64, 0, REMORA_KV_F32, 1, 1, REMORA_MODEL_IMPORTANCE},
 };
 
 static uint64_t sum(const remora_memory *m)
@@ -58,9 +65,11 @@ static int check(const char *name, const remora_source *src, const load *l)
                                     .capacity = l->capacity,
                                     .chunk = l->chunk,
                                     .kv_type = l->kv_type};
+    const remora_model_opts mo = {.struct_size = sizeof mo, .flags = l->flags};
+    remora_model *m;
     remora_runtime *rt = host_runtime(&mem, l->threads, NULL);
-    REQUIRE_OK(remora_model_estimate(rt, src, NULL, &so, l->n_sessions, &est, &err), &err);
-    remora_model *m = host_open(rt, src);
+    REQUIRE_OK(remora_model_estimate(rt, src, &mo, &so, l->n_sessions, &est, &err), &err);
+    REQUIRE_OK(remora_model_open(rt, src, &mo, &m, &err), &err);
     fill(m, l, &so, s);
     const uint64_t used = (uint64_t)atomic_load(&mem.bytes), said = sum(&est);
     assert_int_equal(remora_model_get_memory(m, &now), REMORA_OK);
@@ -132,7 +141,7 @@ static void fixtures(void **state)
 /* krill is large enough for the 3 % to mean something without any slack. */
 static void krill(void **state)
 {
-    static const load l = {600, 0, REMORA_KV_BF16, 2, 2};
+    static const load l = {600, 0, REMORA_KV_BF16, 2, 2, 0};
     char folder[1024];
     (void)state;
     if (!host_folder(folder, sizeof folder, "krill")) {

@@ -201,6 +201,42 @@ def compare():
         run("eval", "-m", KRILL, *wrong, code=2)
 
 
+def imatrix():
+    """The importance matrix is a whole safetensors file, the same for every number of threads."""
+    with tempfile.TemporaryDirectory() as name:
+        path, again, lines = (pathlib.Path(name) / n for n in ("a.imatrix", "b.imatrix", "ids.txt"))
+        ids, shape = tensor(KRILL / "golden.safetensors", "nll_ids")
+        lines.write_text(" ".join(map(str, ids[:100])) + "\n" + " ".join(map(str, ids[shape[1]:shape[1] + 50])) + "\n")
+        with_it = run("eval", "-m", KRILL, "--ids", lines, "--imatrix", path, "-o", "json").stdout
+        run("eval", "-m", KRILL, "--ids", lines, "--imatrix", again, "-t", 1, "--chunk", 7)
+        equal(path.read_bytes(), again.read_bytes(), "files")
+        without = json.loads(run("eval", "-m", KRILL, "--ids", lines, "-o", "json").stdout)[0]
+        equal(json.loads(with_it)[0]["mean_nll"], without["mean_nll"], "nll")
+        data = path.read_bytes()
+        size = struct.unpack("<Q", data[:8])[0]
+        header = json.loads(data[8:8 + size])
+        equal(header.pop("__metadata__"), {"format": "remora-imatrix-1", "tokens": "148"})
+        spans = sorted(entry["data_offsets"] for entry in header.values())
+        equal([a for a, _ in spans] + [len(data) - 8 - size], [0] + [b for _, b in spans], "tensors without gaps")
+        weights = {key for key in header if not key.endswith(".count")}
+        stored = json.loads((KRILL / "model.safetensors.index.json").read_text())["weight_map"]
+        want = {key.removesuffix(".weight") for key in stored
+                if key.endswith("proj.weight") or key.endswith("mqa.weight") or key == "lm_head.weight"}
+        want = {key for key in want if "layers.6." not in key and "kv_b_proj" not in key and ".experts." not in key}
+        want |= {f"model.layers.{i}.mlp.experts.{p}_proj" for i in range(1, 6) for p in ("gate", "up", "down")}
+        equal(sorted(weights), sorted(want), "weights")
+        for key in weights:
+            means, shape = tensor(path, key)
+            counts, n = tensor(path, key + ".count")
+            equal([len(counts), n], [shape[0] if len(shape) == 2 else 1, [len(counts)]], key)
+            assert all(0 <= x < 1e6 for x in means) and (0 in counts or min(means) > 0), key
+            equal(sum(counts), 4 * 148 if ".experts." in key else 148, key)
+        for kind in "gate", "up":
+            equal(tensor(path, f"model.layers.3.mlp.experts.{kind}_proj")[1], [16, 512])
+        equal(tensor(path, "model.layers.3.mlp.experts.down_proj")[1], [16, 256])
+        run("eval", "-m", KRILL, "--ids", lines, "--imatrix", pathlib.Path(name) / "no" / "file", code=1)
+
+
 def inspect():
     report = json.loads(run("inspect", "-m", KRILL, "-c", "1024,2048", "-s", "1,3", "-o", "json").stdout)
     model = {row["field"]: row["value"] for row in report["model"]}
@@ -278,7 +314,7 @@ def interrupt():
         equal(process.returncode, 130, f"{args}: {err}")
 
 
-CASES = {f.__name__: f for f in (tokenize, generate, bench, evaluate, compare, inspect, errors, interrupt)}
+CASES = {f.__name__: f for f in (tokenize, generate, bench, evaluate, compare, imatrix, inspect, errors, interrupt)}
 name = sys.argv[3]
 if name != "errors" and not (KRILL / "config.json").exists():
     print(f"{KRILL} is not there")

@@ -189,6 +189,11 @@ void rmr_cpu_quantize(const rmr_cpu *c, const rmr_operand *x, uint32_t n, uint32
 void rmr_cpu_quantize_rows(const rmr_cpu *c, const rmr_operand *x, uint32_t r0, uint32_t end,
                            uint32_t k);
 
+/* Add rows of an input, those that `row` lists or (NULL) the first n_rows, to the sums of matrix
+ * `index`; nothing where there are none (op_sums.c). */
+void rmr_cpu_sums_add(const rmr_cpu *c, const rmr_sums *to, uint32_t index, const float *x,
+                      size_t ldx, const uint32_t *row, uint32_t n_rows);
+
 /* How many tiles one chunk of a region takes, for n_tiles over the pool's workers. */
 uint32_t rmr_cpu_tile_group(const rmr_cpu *cpu, uint32_t n_tiles);
 

@@ -242,6 +242,22 @@ static void down_chunk(void *arg, uint32_t chunk, uint32_t worker)
     }
 }
 
+/* The inputs of all four products into their sums; what lies between is in ff by now. */
+static void sum_inputs(const experts *e)
+{
+    const rmr_op *op = e->op;
+    const rmr_cpu *c = e->s->cpu;
+    for (uint32_t list = 0; list < e->n_lists; list++) {
+        const int shared = is_shared(e, list);
+        const uint32_t index = shared ? 0 : e->expert[list], i = e->first[list];
+        const uint32_t n = e->first[list + 1] - i;
+        rmr_cpu_sums_add(c, shared ? &op->shared_sums : &op->sums, index, rmr_row(e->s, op->in, 0),
+                         rmr_width(e->s, op->in), e->row + i, n);
+        rmr_cpu_sums_add(c, shared ? &op->shared_down_sums : &op->down_sums, index,
+                         e->ff.x + (size_t)i * e->ff.ldx, e->ff.ldx, NULL, n);
+    }
+}
+
 void rmr_cpu_experts(rmr_step *s, const rmr_op *op)
 {
     experts e = {.s = s, .op = op};
@@ -256,6 +272,7 @@ void rmr_cpu_experts(rmr_step *s, const rmr_op *op)
     for (uint32_t l = 0; l < e.n_lists; l++)
         chunks += ((is_shared(&e, l) ? e.shared_tiles : e.routed_tiles) + e.group - 1) / e.group;
     rmr_pool_run(pool, chunks, gate_up_chunk, &e);
+    if (op->sums.buffer != NULL) sum_inputs(&e);
     if (takes(1, op->w3, op->s3))
         rmr_pool_run(pool, (e.first[e.n_lists] + ENTRIES - 1) / ENTRIES, quantize_ff_chunk, &e);
     e.out_tiles = rmr_tiles(op->w3->desc.rows);

@@ -116,6 +116,7 @@ void rmr_cpu_linear(rmr_step *s, const rmr_op *op)
                     rmr_tiles(op->w->desc.rows),
                     0};
     if (j.n_rows == 0) return;
+    rmr_cpu_sums_add(s->cpu, &op->sums, 0, j.x.x, j.x.ldx, NULL, j.n_rows);
     if (linear_room(op, 1) > 0) rmr_cpu_quantize(s->cpu, &j.x, j.n_rows, k);
     j.group = rmr_cpu_tile_group(s->cpu, j.n_tiles);
     rmr_pool_run(s->cpu->ctx->pool, (j.n_tiles + j.group - 1) / j.group, linear_chunk, &j);

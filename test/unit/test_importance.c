@@ -1,0 +1,510 @@
+/* Sums of squared inputs: exactly those of the numbers that go into each product, on the backend's
+ * operations (against slots that can be read) and through the public functions on tiny models; the
+ * same for every cut of the work. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <math.h>
+
+#include "cpu.h"
+#include "host.h"
+#include "tiny.h"
+
+/* ---- operations ---- */
+
+enum { HIDDEN = 24, INNER = 20, SHARED = 300, EXPERTS = 4, USED = 2, MAX_ROWS = 70 };
+enum { IN, ROUTER, IDS, WEIGHTS, OUT, FF0, SHARED_FF = FF0 + EXPERTS, SLOTS };
+
+typedef struct bed {
+    rmr_ctx ctx;
+    rmr_backend *be;
+    rmr_buffer *sums;
+    rmr_weight *w[3], *s[3], *one[EXPERTS][2], *table, *logits;
+    uint64_t seed;
+} bed;
+
+static rmr_weight *weight(bed *b, rmr_weight_use use, uint32_t count, uint32_t rows, uint32_t cols,
+                          float *data)
+{
+    const rmr_weight_desc d = {use, RMR_ELEM_F32, count, rows, cols};
+    rmr_weight *w = NULL;
+    assert_int_equal(b->be->ops->weight_create(b->be, &d, &w, NULL), REMORA_OK);
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(
+            b->be->ops->weight_upload(b->be, w, i, 0, rows, data + (size_t)i * rows * cols, NULL),
+            REMORA_OK);
+    return w;
+}
+
+static float *fill(bed *b, size_t n)
+{
+    float *v = malloc(n * sizeof *v);
+    assert_non_null(v);
+    for (size_t i = 0; i < n; i++) v[i] = (float)host_random(&b->seed) * 0x1p-31f - 1;
+    return v;
+}
+
+static void bed_init(bed *b, int32_t threads)
+{
+    static const uint32_t rows[3] = {INNER, INNER, HIDDEN}, cols[3] = {HIDDEN, HIDDEN, INNER};
+    *b = (bed){.seed = 7};
+    rmr_mem_init(&b->ctx.mem);
+    assert_int_equal(rmr_pool_create(&b->ctx.mem, threads, NULL, NULL, &b->ctx.pool, NULL), 0);
+    assert_int_equal(rmr_cpu_create(&b->ctx, NULL, NULL, &b->be, NULL), REMORA_OK);
+    for (int i = 0; i < 3; i++) {
+        float *v = fill(b, EXPERTS * HIDDEN * INNER);
+        b->w[i] = weight(b, RMR_USE_MATRIX, EXPERTS, rows[i], cols[i], v);
+        for (int e = 0; i < 2 && e < EXPERTS; e++)
+            b->one[e][i] =
+                weight(b, RMR_USE_MATRIX, 1, rows[i], cols[i], v + (size_t)e * HIDDEN * INNER);
+        free(v);
+        v = fill(b, HIDDEN * SHARED);
+        b->s[i] = i < 2 ? weight(b, RMR_USE_MATRIX, 1, SHARED, HIDDEN, v)
+                        : weight(b, RMR_USE_MATRIX, 1, HIDDEN, SHARED, v);
+        free(v);
+    }
+    float *v = fill(b, MAX_ROWS * HIDDEN);
+    b->table = weight(b, RMR_USE_TABLE, 1, MAX_ROWS, HIDDEN, v);
+    free(v);
+    v = fill(b, MAX_ROWS * EXPERTS);
+    for (int r = 0; r < MAX_ROWS; r++) v[r * EXPERTS + 2] = -9; /* nobody is sent to expert 2 */
+    b->logits = weight(b, RMR_USE_TABLE, 1, MAX_ROWS, EXPERTS, v);
+    free(v);
+}
+
+static void bed_free(bed *b)
+{
+    const rmr_backend_ops *ops = b->be->ops;
+    for (int i = 0; i < 3; i++) {
+        ops->weight_free(b->be, b->w[i]);
+        ops->weight_free(b->be, b->s[i]);
+        for (int e = 0; i < 2 && e < EXPERTS; e++) ops->weight_free(b->be, b->one[e][i]);
+    }
+    ops->weight_free(b->be, b->table);
+    ops->weight_free(b->be, b->logits);
+    ops->buffer_free(b->be, b->sums);
+    ops->free(b->be);
+    rmr_pool_free(b->ctx.pool);
+    assert_int_equal(atomic_load(&b->ctx.mem.bytes), 0);
+}
+
+/* What a step leaves in its slots. */
+typedef struct result {
+    float in[MAX_ROWS][HIDDEN], ff[EXPERTS][MAX_ROWS][INNER], shared_ff[MAX_ROWS][SHARED];
+    uint32_t ids[MAX_ROWS][USED];
+} result;
+
+static void run(bed *b, uint32_t first, uint32_t n, const rmr_sums sums[4], result *out)
+{
+    const rmr_backend_ops *ops = b->be->ops;
+    const rmr_moe moe = {.gate = RMR_GATE_SOFTMAX,
+                         .n_experts = EXPERTS,
+                         .n_used = USED,
+                         .n_group = 1,
+                         .topk_group = 1,
+                         .scale = 1,
+                         .inner = INNER,
+                         .shared_inner = SHARED};
+    rmr_slot slots[SLOTS] = {{HIDDEN, 0}, {EXPERTS, 0}, {USED, 0}, {USED, 0}, {HIDDEN, 0}};
+    rmr_op list[5 + EXPERTS] = {
+        {.kind = RMR_OP_EMBED, .out = {IN, 0}, .w = b->table, .n = HIDDEN},
+        {.kind = RMR_OP_EMBED, .out = {ROUTER, 0}, .w = b->logits, .n = EXPERTS},
+        {.kind = RMR_OP_GATE,
+         .in = {ROUTER, 0},
+         .out = {IDS, 0},
+         .out2 = {WEIGHTS, 0},
+         .moe = &moe},
+        {.kind = RMR_OP_EXPERTS,
+         .in = {IN, 0},
+         .in2 = {IDS, 0},
+         .in3 = {WEIGHTS, 0},
+         .out = {OUT, 0},
+         .w = b->w[0],
+         .w2 = b->w[1],
+         .w3 = b->w[2],
+         .s1 = b->s[0],
+         .s2 = b->s[1],
+         .s3 = b->s[2],
+         .moe = &moe,
+         .n = HIDDEN,
+         .sums = sums[0],
+         .down_sums = sums[1],
+         .shared_sums = sums[2],
+         .shared_down_sums = sums[3]},
+        {.kind = RMR_OP_SWIGLU,
+         .in = {IN, 0},
+         .out = {SHARED_FF, 0},
+         .w = b->s[0],
+         .w2 = b->s[1],
+         .n = HIDDEN}};
+    for (uint32_t e = 0; e < EXPERTS; e++) {
+        slots[FF0 + e] = (rmr_slot){INNER, RMR_ROWS_ALL};
+        list[5 + e] = (rmr_op){.kind = RMR_OP_SWIGLU,
+                               .in = {IN, 0},
+                               .out = {FF0 + e, 0},
+                               .w = b->one[e][0],
+                               .w2 = b->one[e][1],
+                               .n = HIDDEN};
+    }
+    slots[SHARED_FF] = (rmr_slot){SHARED, RMR_ROWS_ALL};
+    const rmr_step_desc d = {list, 5 + EXPERTS, slots, SLOTS, MAX_ROWS, 1, 1, 0};
+    static _Alignas(RMR_ALIGN) unsigned char block[8192];
+    rmr_inputs in = {.n_rows = n, .n_runs = 1};
+    rmr_step *s = NULL;
+    uint64_t mark;
+    assert_true(rmr_inputs_place(&in, block, MAX_ROWS, 1) <= sizeof block);
+    in.run[0] = (rmr_run){0, n, 0, 0, RMR_FORM_ABSORBED, RMR_ELEM_F32};
+    for (uint32_t i = 0; i < n; i++) {
+        in.token[i] = (int32_t)(first + i);
+        in.pos[i] = i;
+    }
+    assert_int_equal(ops->step_create(b->be, &d, &s, NULL), REMORA_OK);
+    assert_int_equal(ops->step_inputs(b->be, s, &in, NULL), REMORA_OK);
+    assert_int_equal(ops->step_submit(b->be, s, &(rmr_slice){0, d.n_ops, 0, 0}, &mark, NULL), 0);
+    assert_int_equal(ops->step_wait(b->be, s, mark, NULL), REMORA_OK);
+    assert_int_equal(ops->step_read(b->be, s, IN, 0, n, out->in[first], NULL), REMORA_OK);
+    assert_int_equal(ops->step_read(b->be, s, IDS, 0, n, out->ids[first], NULL), REMORA_OK);
+    assert_int_equal(ops->step_read(b->be, s, SHARED_FF, 0, n, out->shared_ff[first], NULL), 0);
+    for (uint32_t e = 0; e < EXPERTS; e++)
+        assert_int_equal(ops->step_read(b->be, s, FF0 + e, 0, n, out->ff[e][first], NULL), 0);
+    ops->step_free(b->be, s);
+}
+
+/* Rows [0, MAX_ROWS) of x, those that take part, as one chain for each column. */
+static uint64_t expect(const float *x, uint32_t cols, const result *r, uint32_t expert, double *sum)
+{
+    uint64_t count = 0;
+    for (uint32_t c = 0; c < cols; c++) sum[c] = 0;
+    for (uint32_t i = 0; i < MAX_ROWS; i++) {
+        if (expert < EXPERTS && r->ids[i][0] != expert && r->ids[i][1] != expert) continue;
+        count++;
+        for (uint32_t c = 0; c < cols; c++)
+            sum[c] += (double)x[i * cols + c] * (double)x[i * cols + c];
+    }
+    return count;
+}
+
+static void check(bed *b, const rmr_sums *s, uint32_t index, const float *x, const result *r,
+                  uint32_t expert, const char *what)
+{
+    const rmr_backend_ops *ops = b->be->ops;
+    double want[SHARED], got[SHARED];
+    uint64_t count;
+    const uint64_t n = expect(x, s->cols, r, expert, want);
+    const uint64_t at = s->at + (uint64_t)index * s->cols * 8;
+    assert_int_equal(ops->buffer_read(b->be, s->buffer, at, got, s->cols * 8ull, NULL), REMORA_OK);
+    assert_int_equal(ops->counters_read(b->be, s->buffer,
+                                        s->at + s->count * s->cols * 8ull + index * 8ull, &count, 1,
+                                        0, NULL),
+                     REMORA_OK);
+    if (count != n || memcmp(got, want, s->cols * sizeof *got) != 0)
+        fail_msg("%s of expert %u: %llu rows, not %llu, or other sums", what, expert,
+                 (unsigned long long)count, (unsigned long long)n);
+}
+
+static void operations(void **state)
+{
+    static const uint32_t cuts[][4] = {{MAX_ROWS}, {1, 1, 33, 35}, {64, 6}};
+    static result r;
+    (void)state;
+    for (int32_t threads = 1; threads <= 3; threads++)
+        for (size_t k = 0; k < sizeof cuts / sizeof cuts[0]; k++) {
+            bed b;
+            bed_init(&b, threads);
+            rmr_sums s[4] = {{NULL, 8, EXPERTS, HIDDEN},
+                             {NULL, 0, EXPERTS, INNER},
+                             {NULL, 0, 1, HIDDEN},
+                             {NULL, 0, 1, SHARED}};
+            uint64_t bytes = 8; /* the buffer begins with something else */
+            for (int i = 0; i < 4; i++) {
+                s[i].at = bytes;
+                bytes += rmr_sums_bytes(s[i].count, s[i].cols);
+            }
+            assert_int_equal(b.be->ops->buffer_create(b.be, bytes, &b.sums, NULL), REMORA_OK);
+            assert_int_equal(b.be->ops->buffer_zero(b.be, b.sums, 0, bytes, NULL), REMORA_OK);
+            for (int i = 0; i < 4; i++) s[i].buffer = b.sums;
+            for (uint32_t i = 0, first = 0; i < 4 && cuts[k][i] > 0; first += cuts[k][i++])
+                run(&b, first, cuts[k][i], s, &r);
+            for (uint32_t e = 0; e < EXPERTS; e++) {
+                check(&b, &s[0], e, r.in[0], &r, e, "input");
+                check(&b, &s[1], e, r.ff[e][0], &r, e, "input of down");
+            }
+            check(&b, &s[2], 0, r.in[0], &r, EXPERTS, "input");
+            check(&b, &s[3], 0, r.shared_ff[0], &r, EXPERTS, "input of down");
+            bed_free(&b);
+        }
+}
+
+/* ---- the public functions ---- */
+
+enum { TOKENS = 60 };
+
+/* All sums and counts of a model, one after another. */
+typedef struct dump {
+    double v[100000];
+    uint64_t count[500];
+    size_t n, n_counts;
+} dump;
+
+static remora_model *open_with(remora_runtime *rt, const remora_source *src, uint32_t flags)
+{
+    remora_error err = HOST_ERROR;
+    const remora_model_opts o = {.struct_size = sizeof o, .flags = flags};
+    remora_model *m = NULL;
+    REQUIRE_OK(remora_model_open(rt, src, &o, &m, &err), &err);
+    return m;
+}
+
+static void read_all(const remora_model *m, dump *d)
+{
+    remora_importance x = {.struct_size = sizeof x};
+    d->n = d->n_counts = 0;
+    for (uint32_t i = 0; remora_importance_get(m, i, &x) == REMORA_OK; i++)
+        for (uint32_t k = 0; k < x.n_matrices; k++) {
+            size_t n = 0;
+            REQUIRE(d->n_counts < 500);
+            REQUIRE_OK(remora_importance_read(m, i, k, &d->count[d->n_counts++], d->v + d->n,
+                                              100000 - d->n, &n),
+                       NULL);
+            REQUIRE(n == x.n_cols);
+            d->n += n;
+        }
+}
+
+/* The weight of that name; matrix `k` of it into sums. */
+static uint64_t read_one(const remora_model *m, const char *name, uint32_t k, double *sums,
+                         remora_importance *x)
+{
+    for (uint32_t i = 0;; i++) {
+        uint64_t count;
+        size_t n;
+        *x = (remora_importance){.struct_size = sizeof *x};
+        if (remora_importance_get(m, i, x) < 0) fail_msg("%s has no sums", name);
+        if (strcmp(x->name, name) != 0) continue;
+        REQUIRE_OK(remora_importance_read(m, i, k, &count, sums, 4096, &n), NULL);
+        return count;
+    }
+}
+
+static void expect_equal(const remora_model *m, const char *a, const char *b, uint64_t count)
+{
+    double x[4096], y[4096];
+    remora_importance p, q;
+    assert_int_equal(read_one(m, a, 0, x, &p), count);
+    assert_int_equal(read_one(m, b, 0, y, &q), count);
+    assert_int_equal(p.n_cols, q.n_cols);
+    assert_memory_equal(x, y, p.n_cols * sizeof *x);
+    for (uint32_t i = 0; i < p.n_cols; i++) assert_true(x[i] > 0);
+}
+
+/* The head's input is the hidden state that a row has. */
+static void check_head(const remora_model *m, remora_session *s, const char *name)
+{
+    double sums[4096], want[4096] = {0};
+    float hidden[4096];
+    remora_importance x;
+    size_t n = 0;
+    assert_int_equal(read_one(m, name, 0, sums, &x), TOKENS);
+    for (uint32_t r = 0; r < TOKENS; r++) {
+        REQUIRE_OK(remora_session_hidden(s, r, hidden, 4096, &n), NULL);
+        for (size_t i = 0; i < n; i++) want[i] += (double)hidden[i] * (double)hidden[i];
+    }
+    assert_int_equal(x.n_cols, n);
+    assert_memory_equal(sums, want, n * sizeof *sums);
+}
+
+/* Experts see what the shared experts see, each token USED times in all. */
+static void check_experts(remora_model *m, uint32_t layer)
+{
+    remora_model_info info = {.struct_size = sizeof info};
+    char name[96];
+    double shared[4096], sums[4096], total[4096] = {0};
+    uint64_t routed[64];
+    remora_importance x;
+    size_t n;
+    REQUIRE_OK(remora_model_get_info(m, &info), NULL);
+    REQUIRE_OK(remora_routing_read(m, layer, 0, routed, 64, &n), NULL);
+    snprintf(name, sizeof name, "model.layers.%u.mlp.shared_experts.up_proj", layer);
+    assert_int_equal(read_one(m, name, 0, shared, &x), TOKENS);
+    snprintf(name, sizeof name, "model.layers.%u.mlp.experts.up_proj", layer);
+    for (uint32_t e = 0; e < info.n_experts; e++) {
+        assert_int_equal(read_one(m, name, e, sums, &x), routed[e]);
+        assert_int_equal(x.n_matrices, info.n_experts);
+        for (uint32_t c = 0; c < x.n_cols; c++) total[c] += sums[c];
+    }
+    for (uint32_t c = 0; c < x.n_cols; c++)
+        assert_true(fabs(total[c] / shared[c] / info.n_experts_used - 1) < 1e-12);
+    snprintf(name, sizeof name, "model.layers.%u.mlp.experts.down_proj", layer);
+    assert_int_equal(read_one(m, name, 1, sums, &x), routed[1]);
+}
+
+/* Evaluates TOKENS tokens of the seed in portions, all rows wanted. */
+static remora_session *eval_some(remora_model *m, uint32_t chunk, uint64_t max_tokens,
+                                 uint64_t seed)
+{
+    remora_error err = HOST_ERROR;
+    const remora_session_opts so = {
+        .struct_size = sizeof so, .capacity = 128, .chunk = chunk, .kv_type = REMORA_KV_F32};
+    const remora_eval_opts eo = {.struct_size = sizeof eo, .max_tokens = max_tokens};
+    remora_token ids[TOKENS];
+    remora_session *s = NULL;
+    remora_status st;
+    host_ids(ids, TOKENS, host_vocab(m), seed);
+    REQUIRE_OK(remora_session_create(m, &so, &s, &err), &err);
+    REQUIRE_OK(remora_session_append(s, ids, TOKENS, REMORA_WANT_ALL | REMORA_WANT_HIDDEN), NULL);
+    do {
+        st = remora_eval(&s, 1, &eo, &err);
+        REQUIRE(st >= 0);
+    } while (st == REMORA_MORE);
+    return s;
+}
+
+static const tiny_opts kinds[] = {
+    {0}, {.v2 = 1}, {.dense = "llama"}, {.dense = "qwen2"}, {.dtype = "F32"}};
+enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
+
+static void models(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < N_KINDS; k++) {
+        tiny t;
+        tiny_make(&t, &kinds[k]);
+        remora_runtime *rt = host_runtime(NULL, 2, NULL);
+        remora_model *m = open_with(rt, &t.source, REMORA_MODEL_IMPORTANCE);
+        REQUIRE_OK(remora_routing_enable(m, 1), NULL);
+        remora_session *s = eval_some(m, 0, 0, 1);
+        const int dense = kinds[k].dense != NULL;
+        expect_equal(m, "model.layers.0.mlp.gate_proj", "model.layers.0.mlp.up_proj", TOKENS);
+        expect_equal(m, "model.layers.0.mlp.down_proj", "model.layers.0.mlp.down_proj", TOKENS);
+        expect_equal(m, "model.layers.2.self_attn.o_proj", "model.layers.2.self_attn.o_proj",
+                     TOKENS);
+        if (dense)
+            expect_equal(m, "model.layers.1.self_attn.q_proj", "model.layers.1.self_attn.v_proj",
+                         TOKENS);
+        else
+            expect_equal(m, "model.layers.1.self_attn.kv_a_proj_with_mqa",
+                         kinds[k].v2 ? "model.layers.1.self_attn.q_proj"
+                                     : "model.layers.1.self_attn.q_a_proj",
+                         TOKENS);
+        if (!dense && !kinds[k].v2)
+            expect_equal(m, "model.layers.1.self_attn.q_b_proj",
+                         "model.layers.1.self_attn.q_b_proj", TOKENS);
+        if (!dense) check_experts(m, 1);
+        /* a tied head goes by the name of its tensor */
+        check_head(
+            m, s, dense && strcmp(kinds[k].dense, "llama") == 0 ? "model.embed_tokens" : "lm_head");
+        remora_session_free(s);
+        remora_model_free(m);
+        remora_runtime_free(rt);
+        tiny_free(&t);
+    }
+}
+
+/* The same bits whatever the threads, chunks and evals; and the same logits as without sums. */
+static void one_result(void **state)
+{
+    static const struct {
+        int32_t threads;
+        uint32_t chunk;
+        uint64_t most;
+        const char *isa;
+    } ways[] = {{1, 0, 0, NULL}, {3, 0, 0, NULL},  {2, 1, 0, NULL},
+                {2, 7, 0, NULL}, {1, 0, 13, NULL}, {2, 0, 0, "ref"}};
+    static dump first, now;
+    tiny t;
+    (void)state;
+    tiny_make(&t, NULL);
+    remora_model *plain = open_with(NULL, &t.source, 0);
+    remora_session *s = eval_some(plain, 0, 0, 1);
+    float *rows = host_rows(s, TOKENS);
+    const size_t size = (size_t)TOKENS * host_vocab(plain) * sizeof *rows;
+    remora_session_free(s);
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        remora_runtime *rt = host_runtime(NULL, ways[i].threads, ways[i].isa);
+        remora_model *m = open_with(rt, &t.source, REMORA_MODEL_IMPORTANCE);
+        s = eval_some(m, ways[i].chunk, ways[i].most, 1);
+        float *with = host_rows(s, TOKENS);
+        assert_memory_equal(with, rows, size);
+        read_all(m, i == 0 ? &first : &now);
+        if (i > 0) {
+            assert_int_equal(now.n, first.n);
+            assert_memory_equal(now.v, first.v, now.n * sizeof *now.v);
+            assert_memory_equal(now.count, first.count, now.n_counts * sizeof *now.count);
+        }
+        free(with);
+        remora_session_free(s);
+        remora_model_free(m);
+        remora_runtime_free(rt);
+    }
+    free(rows);
+    remora_model_free(plain);
+    tiny_free(&t);
+}
+
+enum { THREADS = 4, ROUNDS = 8 };
+
+static void *eval_beside(void *arg)
+{
+    for (int i = 0; i < ROUNDS; i++) remora_session_free(eval_some(arg, 0, 0, 1));
+    return NULL;
+}
+
+/* Evals side by side lose nothing. */
+static void side_by_side(void **state)
+{
+    static dump once, all;
+    pthread_t threads[THREADS];
+    tiny t;
+    (void)state;
+    tiny_make(&t, NULL);
+    remora_model *m = open_with(NULL, &t.source, REMORA_MODEL_IMPORTANCE);
+    remora_session_free(eval_some(m, 0, 0, 1));
+    read_all(m, &once);
+    for (int i = 0; i < THREADS; i++) REQUIRE(!pthread_create(&threads[i], NULL, eval_beside, m));
+    for (int i = 0; i < THREADS; i++) REQUIRE(!pthread_join(threads[i], NULL));
+    read_all(m, &all);
+    for (size_t i = 0; i < all.n_counts; i++)
+        assert_int_equal(all.count[i], once.count[i] * (THREADS * ROUNDS + 1));
+    for (size_t i = 0; i < all.n; i++)
+        if (!(fabs(all.v[i] - once.v[i] * (THREADS * ROUNDS + 1)) <= 1e-12 * all.v[i]))
+            fail_msg("sum %zu is %.17g after %.17g", i, all.v[i], once.v[i]);
+    remora_model_free(m);
+    tiny_free(&t);
+}
+
+/* Without the flag, or without weights, there is nothing. */
+static void nothing(void **state)
+{
+    static const uint32_t flags[] = {0, REMORA_MODEL_NO_WEIGHTS,
+                                     REMORA_MODEL_NO_WEIGHTS | REMORA_MODEL_IMPORTANCE};
+    tiny t;
+    (void)state;
+    tiny_make(&t, NULL);
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        remora_model *m = open_with(NULL, &t.source, flags[i]);
+        remora_importance x = {.struct_size = sizeof x};
+        uint64_t count;
+        double sum;
+        size_t n;
+        assert_int_equal(remora_importance_get(m, 0, &x), REMORA_E_NOT_FOUND);
+        assert_int_equal(remora_importance_read(m, 0, 0, &count, &sum, 1, &n), REMORA_E_NOT_FOUND);
+        remora_model_free(m);
+    }
+    tiny_free(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(operations),   cmocka_unit_test(models),  cmocka_unit_test(one_result),
+        cmocka_unit_test(side_by_side), cmocka_unit_test(nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
