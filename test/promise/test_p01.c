@@ -280,6 +280,8 @@ static void sources(void **state)
     s.path = deep;
     assert_true(open_source(f->rt, &s) < 0);
     s.kind = REMORA_SOURCE_MEMORY;
+    assert_int_equal(open_source(f->rt, &s), REMORA_E_ARG); /* that path as a blob's name */
+    s.path = NULL;
     assert_int_equal(open_source(f->rt, &s), REMORA_E_NOT_FOUND); /* no blobs */
     remora_blob b[] = {{"config.json", "{}", 2}, {"config.json", "{}", 2}};
     s.n_blobs = 2;
