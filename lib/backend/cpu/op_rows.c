@@ -33,16 +33,16 @@ static void embed_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t work
     (void)worker;
     const rmr_weight *w = op->w;
     const rmr_kernels *k = s->cpu->k;
-    const uint32_t n = w->desc.cols, size = rmr_elem_size(w->desc.elem);
-    const void *src =
-        (w->adopted ? w->adopted_data : w->data) + (size_t)s->in.token[row] * n * size;
+    const uint32_t n = w->desc.cols;
+    const void *src = (w->adopted ? w->adopted_data : w->data) +
+                      (size_t)s->in.token[row] * rmr_row_bytes(w->desc.elem, n);
     float *dst = rmr_row(s, op->out, row);
     if (w->desc.elem == RMR_ELEM_BF16)
         k->from_bf16(dst, src, n);
     else if (w->desc.elem == RMR_ELEM_F16)
         k->from_f16(dst, src, n);
     else
-        memcpy(dst, src, (size_t)n * 4);
+        rmr_row_decode(w->desc.elem, dst, src, n);
 }
 
 void rmr_cpu_embed(rmr_step *s, const rmr_op *op)
