@@ -242,14 +242,19 @@ typedef struct rmr_backend_ops {
 
     remora_status (*weight_create)(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
                                    remora_error *err);
-    /* Use the source's memory as it lies, borrowed: E_UNSUPPORTED when the layout does not allow
-     * it. data NULL: a weight without content, for asking what a step with it would take. */
+    /* Use memory as it lies, borrowed: tables as canonical rows (quant.h), matrices and vectors in
+     * the layout of packs (layout.h), aligned to RMR_ALIGN. E_UNSUPPORTED when the backend cannot.
+     * data NULL: a weight without content, for asking what a step with it would take. */
     remora_status (*weight_adopt)(rmr_backend *be, const rmr_weight_desc *d, const void *data,
                                   rmr_weight **out, remora_error *err);
     /* Rows [row0, row0 + n) of matrix `index`, row-major, any alignment. Disjoint rows from several
      * threads. */
     remora_status (*weight_upload)(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,
                                    uint32_t n, const void *rows, remora_error *err);
+    /* n bytes at `offset` of a created weight in the layout of packs. Disjoint bytes from several
+     * threads. */
+    remora_status (*weight_fill)(rmr_backend *be, rmr_weight *w, uint64_t offset, uint64_t n,
+                                 const void *bytes, remora_error *err);
     void (*weight_free)(rmr_backend *be, rmr_weight *w);
 
     remora_status (*buffer_create)(rmr_backend *be, uint64_t bytes, rmr_buffer **out,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "choose.h"
 #include "le.h"
 #include "sort.h"
 #include "table.h"
@@ -570,73 +571,17 @@ remora_status rmr_gguf_open(rmr_mem *mem, rmr_source *src, const char *name, rmr
 
 /* ---- which file ---- */
 
-typedef struct choice {
-    char name[RMR_MAX_NAME + 1];
-    unsigned n;
-} choice;
-
-static int is_named_gguf(const char *name)
+/* Of a split model the first part. */
+static int is_model(const char *name)
 {
-    const size_t n = strlen(name), suffix = sizeof SUFFIX - 1;
-    return n > suffix && n <= RMR_MAX_NAME && strcmp(name + n - suffix, SUFFIX) == 0;
-}
-
-static int consider(void *user, const char *name)
-{
-    choice *c = user;
     const split_name s = parse_split(name);
-    if (!is_named_gguf(name) || (s.prefix > 0 && s.part != 1)) return 0;
-    memcpy(c->name, name, strlen(name) + 1);
-    return ++c->n > 1;
-}
-
-/* Open a file that need not be there: NULL when it is not. */
-static remora_status open_if_there(rmr_source *src, const char *name, rmr_file **f,
-                                   remora_error *err)
-{
-    remora_error why = {.struct_size = sizeof why}; /* err stays clean */
-    const remora_status st = rmr_file_open(src, name, f, &why);
-    if (st >= 0 || st == REMORA_E_NOT_FOUND) return REMORA_OK;
-    return rmr_error_set(err, st, why.os_code, "%s", why.message);
-}
-
-/* Whether the file that the source names is GGUF: by its name, or by how it begins. */
-static remora_status is_gguf(rmr_source *src, const char *name, int *yes, remora_error *err)
-{
-    rmr_file *f;
-    char head[4] = {0};
-    *yes = is_named_gguf(name);
-    if (*yes) return REMORA_OK;
-    RMR_TRY(open_if_there(src, name, &f, err));
-    if (f == NULL) return REMORA_OK;
-    const remora_status st =
-        rmr_file_size(f) < sizeof head ? REMORA_OK : rmr_file_read(f, 0, head, sizeof head, err);
-    *yes = memcmp(head, MAGIC, sizeof head) == 0;
-    rmr_file_close(f);
-    return st;
+    return s.prefix == 0 || s.part == 1;
 }
 
 remora_status rmr_gguf_choose(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err)
 {
-    const char *file = rmr_source_file(src);
-    choice c = {.n = 0};
-    rmr_file *config;
-    int yes;
-    name[0] = 0;
-    if (file != NULL) {
-        RMR_TRY(is_gguf(src, file, &yes, err));
-        if (yes) memcpy(name, file, strlen(file) + 1);
-        if (yes) return REMORA_OK;
-    }
-    RMR_TRY(open_if_there(src, "config.json", &config, err));
-    rmr_file_close(config);
-    if (config != NULL) return REMORA_OK;
-    RMR_TRY(rmr_source_list(src, consider, &c, err));
-    if (c.n > 1)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: more than one GGUF model and no config.json: open one",
-                 rmr_show(rmr_source_where(src)).text);
-    memcpy(name, c.name, sizeof c.name);
-    return REMORA_OK;
+    static const rmr_file_kind kind = {"GGUF", SUFFIX, MAGIC, 4, is_model};
+    return rmr_source_choose(src, &kind, name, err);
 }
 
 /* ---- looking things up ---- */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <zstd.h>
 
+#include "choose.h"
 #include "json.h"
 #include "sha256.h"
 #include "sort.h"
@@ -479,6 +480,13 @@ void rmr_pack_free(rmr_pack *p)
     rmr_free(p->mem, p, sizeof *p);
 }
 
+remora_status rmr_pack_choose(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err)
+{
+    static const rmr_file_kind kind = {"pack", ".remora", RMR_PACK_MAGIC, sizeof RMR_PACK_MAGIC - 1,
+                                       NULL};
+    return rmr_source_choose(src, &kind, name, err);
+}
+
 /* ---- asking ---- */
 
 const json_t *rmr_pack_manifest(const rmr_pack *p)
@@ -510,6 +518,11 @@ uint32_t rmr_pack_count(const rmr_pack *p)
 const rmr_pack_tensor *rmr_pack_at(const rmr_pack *p, uint32_t i)
 {
     return p->by_name[i];
+}
+
+uint32_t rmr_pack_index(const rmr_pack *p, const rmr_pack_tensor *t)
+{
+    return (uint32_t)(t - p->tensors);
 }
 
 const rmr_pack_tensor *rmr_pack_find(const rmr_pack *p, const char *name, rmr_weight_use use)

@@ -42,6 +42,10 @@ typedef struct rmr_pack_blob {
 
 typedef struct rmr_pack rmr_pack;
 
+/* The pack that the source means, into name, or "" when it means none (choose.h): a file that
+ * begins like one or is called .remora. */
+remora_status rmr_pack_choose(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err);
+
 /* E_FORMAT: not a pack, cut off or damaged in the header; E_UNSUPPORTED: a newer version or an
  * element type that this build does not know. `src` may be freed afterwards. */
 remora_status rmr_pack_open(rmr_mem *mem, rmr_source *src, const char *name, rmr_pack **out,
@@ -58,6 +62,8 @@ uint64_t rmr_pack_size(const rmr_pack *p);    /* of the file */
 
 uint32_t rmr_pack_count(const rmr_pack *p);
 const rmr_pack_tensor *rmr_pack_at(const rmr_pack *p, uint32_t i); /* sorted by name, then use */
+/* A number below the count that is this tensor's alone (not its place by name). */
+uint32_t rmr_pack_index(const rmr_pack *p, const rmr_pack_tensor *t);
 const rmr_pack_tensor *rmr_pack_find(const rmr_pack *p, const char *name,
                                      rmr_weight_use use); /* NULL when absent */
 const rmr_pack_blob *rmr_pack_find_blob(const rmr_pack *p, const char *name);

@@ -119,6 +119,9 @@ static remora_status cut(walker *l)
 
 remora_status rmr_walk_rows(const rmr_walk *w, remora_error *err)
 {
+    if (w->plan->n_pieces == 0 && w->plan->n > 0)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "%s: a pack has no rows of tensors: start from its source", w->what);
     rmr_pool *pool = w->rt->ctx.pool;
     walker l = {.w = w, .err = err, .caller = pthread_self()};
     const size_t first_bytes = (w->plan->n + 1) * sizeof *l.first;

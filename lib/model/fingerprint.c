@@ -74,3 +74,21 @@ remora_status rmr_fingerprint(const rmr_shape *s, const rmr_checkpoint *ck, uint
     rmr_sha256_end(&h, out);
     return REMORA_OK;
 }
+
+void rmr_fingerprint_pack(const rmr_shape *s, const rmr_pack *p, uint8_t out[32])
+{
+    rmr_sha256 h;
+    rmr_sha256_init(&h);
+    add_shape(&h, s);
+    for (uint32_t i = 0; i < rmr_pack_count(p); i++) {
+        const rmr_pack_tensor *t = rmr_pack_at(p, i);
+        rmr_sha256_add(&h, t->name, strlen(t->name) + 1);
+        add_u64(&h, t->use);
+        rmr_sha256_add(&h, rmr_elem_table[t->elem].name, strlen(rmr_elem_table[t->elem].name) + 1);
+        add_u64(&h, t->count);
+        add_u64(&h, t->rows);
+        add_u64(&h, t->cols);
+        rmr_sha256_add(&h, t->sha256, sizeof t->sha256);
+    }
+    rmr_sha256_end(&h, out);
+}

@@ -99,6 +99,34 @@ remora_status rmr_meta_add_tensors(rmr_mem *mem, rmr_meta *meta, const rmr_check
     return st;
 }
 
+/* "Q4_K [64, 1408, 2048]", "BF16 [512, 256]", "F32 [256]" */
+static void packed_text(const rmr_pack_tensor *t, char *buf, size_t cap)
+{
+    const char *type = rmr_elem_table[t->elem].name;
+    if (t->use == RMR_USE_VECTOR)
+        snprintf(buf, cap, "%s [%u]", type, t->cols);
+    else if (t->count == 1)
+        snprintf(buf, cap, "%s [%u, %u]", type, t->rows, t->cols);
+    else
+        snprintf(buf, cap, "%s [%u, %u, %u]", type, t->count, t->rows, t->cols);
+}
+
+remora_status rmr_meta_add_packed(rmr_mem *mem, rmr_meta *meta, const rmr_pack *p,
+                                  remora_error *err)
+{
+    meta->sorted_from = meta->n;
+    for (uint32_t i = 0; i < rmr_pack_count(p); i++) {
+        char key[RMR_PACK_MAX_NAME + 32], value[64];
+        const rmr_pack_tensor *t = rmr_pack_at(p, i);
+        const int again = i > 0 && strcmp(t->name, rmr_pack_at(p, i - 1)->name) == 0;
+        snprintf(key, sizeof key, "tensor.%s%s%s", t->name, again ? "#" : "",
+                 again ? rmr_pack_use_name(t->use) : "");
+        packed_text(t, value, sizeof value);
+        RMR_TRY(rmr_meta_add(mem, meta, key, value, err));
+    }
+    return REMORA_OK;
+}
+
 const char *rmr_meta_find(const rmr_meta *meta, const char *key)
 {
     size_t lo = meta->sorted_from > 0 ? meta->sorted_from : meta->n, hi = meta->n;

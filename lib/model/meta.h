@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "gguf.h"
+#include "pack.h"
 
 typedef struct rmr_meta_item {
     char *key, *value;
@@ -28,6 +29,11 @@ remora_status rmr_meta_add(rmr_mem *mem, rmr_meta *meta, const char *key, const 
  * added. */
 remora_status rmr_meta_add_tensors(rmr_mem *mem, rmr_meta *meta, const rmr_checkpoint *ck,
                                    remora_error *err);
+
+/* The same for a pack: "Q4_K [64, 1408, 2048]"; the second use of a name is "tensor.<name>#table".
+ */
+remora_status rmr_meta_add_packed(rmr_mem *mem, rmr_meta *meta, const rmr_pack *p,
+                                  remora_error *err);
 
 /* NULL when there is no such key. */
 const char *rmr_meta_find(const rmr_meta *meta, const char *key);

@@ -5,6 +5,7 @@
 #include "importance.h"
 #include "load.h"
 #include "opening.h"
+#include "packed.h"
 
 static remora_status make_weights(rmr_opening *o)
 {
@@ -14,9 +15,11 @@ static remora_status make_weights(rmr_opening *o)
         m->mapped_bytes = o->plan.mapped_bytes;
         RMR_TRY(rmr_load_nothing(m, &o->plan, o->err));
         if (o->opts->flags & RMR_MODEL_NO_TENSORS) return REMORA_OK;
-        return rmr_meta_add_tensors(&m->mem, &m->meta, o->ck, o->err);
+        return m->pack != NULL ? rmr_meta_add_packed(&m->mem, &m->meta, m->pack, o->err)
+                               : rmr_meta_add_tensors(&m->mem, &m->meta, o->ck, o->err);
     }
-    RMR_TRY(rmr_load_weights(m, o->src, &o->plan, o->opts, o->err));
+    RMR_TRY(m->pack != NULL ? rmr_packed_load(m, &o->plan, o->opts, o->err)
+                            : rmr_load_weights(m, o->src, &o->plan, o->opts, o->err));
     m->has_weights = 1;
     return REMORA_OK;
 }
@@ -73,6 +76,7 @@ void rmr_model_unref(remora_model *m)
     rmr_importance_free(m);
     rmr_file_close(m->mapped);
     rmr_tokenizer_free(m->tok);
+    rmr_pack_free(m->pack);
     rmr_meta_free(mem, &m->meta);
     rmr_free(&rt->ctx.mem, m, sizeof *m);
     rmr_runtime_unref(rt);

@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "meta.h"
+#include "pack.h"
 #include "runtime.h"
 #include "checkpoint.h"
 #include "shape.h"
@@ -52,6 +53,7 @@ struct remora_model {
     rmr_shape shape;
     rmr_layer *layers; /* [n_layers] */
     rmr_weight *embed, *norm, *head, *inv_freq;
+    rmr_pack *pack;     /* NULL: from tensors. Weights and tokenizer may lie in its mapping */
     rmr_file *mapped;   /* keeps the mapping under an adopted embedding table */
     rmr_tokenizer *tok; /* NULL: no tokenizer.json */
     rmr_meta meta;

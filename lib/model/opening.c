@@ -1,4 +1,4 @@
-/* Opening a Hugging Face folder or a GGUF file: config, tokenizer, checkpoint headers, plan. */
+/* Opening a Hugging Face folder, a GGUF file or a pack: config, tokenizer, headers, plan. */
 #include "opening.h"
 
 #include <string.h>
@@ -13,10 +13,19 @@
 
 enum { MAX_CONFIG = 64 << 20 };
 
+static remora_status find_pack(rmr_opening *o)
+{
+    char name[RMR_MAX_NAME + 1];
+    RMR_TRY(rmr_pack_choose(o->src, name, o->err));
+    if (name[0] == 0) return REMORA_OK;
+    return rmr_pack_open(&o->m->mem, o->src, name, &o->m->pack, o->err);
+}
+
 /* A GGUF file is opened first: it is config, tokenizer and checkpoint. */
 static remora_status find_gguf(rmr_opening *o)
 {
     char name[RMR_MAX_NAME + 1];
+    if (o->m->pack != NULL) return REMORA_OK;
     RMR_TRY(rmr_gguf_choose(o->src, name, o->err));
     if (name[0] == 0) return REMORA_OK;
     return rmr_gguf_open(&o->m->mem, o->src, name, &o->gguf, &o->ck, o->err);
@@ -33,30 +42,79 @@ static remora_status parse_config(rmr_opening *o, json_t **root)
     return st;
 }
 
+static remora_status packed_config(const rmr_opening *o, json_t **root)
+{
+    json_t *config = json_object_get(rmr_pack_manifest(o->m->pack), "config");
+    if (!json_is_object(config))
+        RMR_FAIL(o->err, REMORA_E_FORMAT, "%s: no config",
+                 rmr_show(rmr_pack_file(o->m->pack)).text);
+    *root = json_incref(config);
+    return REMORA_OK;
+}
+
+static const char *model_name(const rmr_opening *o)
+{
+    const json_t *given = NULL;
+    if (o->m->pack != NULL) given = json_object_get(rmr_pack_manifest(o->m->pack), "name");
+    if (!json_is_string(given)) given = json_object_get(o->config, "_name_or_path");
+    const char *name = json_string_value(given);
+    return name != NULL ? name : o->m->shape.family;
+}
+
 static remora_status read_config(rmr_opening *o)
 {
     rmr_mem *mem = &o->m->mem;
-    const char *file = o->gguf != NULL ? rmr_gguf_name(o->gguf) : CONFIG;
-    RMR_TRY(o->gguf != NULL ? rmr_gguf_config(o->gguf, o->ck, &o->config, o->err)
-                            : parse_config(o, &o->config));
+    const rmr_shown pack = rmr_show(o->m->pack != NULL ? rmr_pack_file(o->m->pack) : "");
+    const char *file = o->m->pack != NULL ? pack.text
+                       : o->gguf != NULL  ? rmr_gguf_name(o->gguf)
+                                          : CONFIG;
+    RMR_TRY(o->m->pack != NULL ? packed_config(o, &o->config)
+            : o->gguf != NULL  ? rmr_gguf_config(o->gguf, o->ck, &o->config, o->err)
+                               : parse_config(o, &o->config));
     const json_t *root = o->config;
     remora_status st = rmr_shape_read(file, root, &o->m->shape, o->err);
     if (st >= 0) st = rmr_meta_add_json(mem, &o->m->meta, root, o->err);
     if (st >= 0 && o->gguf != NULL) st = rmr_meta_add_gguf(mem, &o->m->meta, o->gguf, o->err);
     if (st >= 0) st = rmr_meta_add(mem, &o->m->meta, "source", rmr_source_where(o->src), o->err);
     if (st >= 0) {
-        const char *name = json_string_value(json_object_get(root, "_name_or_path"));
-        const rmr_shown shown = rmr_show(name != NULL ? name : o->m->shape.family);
+        const rmr_shown shown = rmr_show(model_name(o));
         memcpy(o->m->name, shown.text, strlen(shown.text) + 1);
     }
     return st;
+}
+
+/* The compiled tokenizer, where it lies or read. */
+static remora_status packed_tokenizer(rmr_opening *o)
+{
+    remora_model *m = o->m;
+    const rmr_pack_blob *b = rmr_pack_find_blob(m->pack, "tokenizer");
+    if (b == NULL) return REMORA_E_NOT_FOUND;
+    const void *data = rmr_pack_blob_data(m->pack, b);
+    const int owned = data == NULL;
+    if (b->bytes > UINT32_MAX)
+        RMR_FAIL(o->err, REMORA_E_FORMAT, "%s: a tokenizer of %llu bytes",
+                 rmr_show(rmr_pack_file(m->pack)).text, (unsigned long long)b->bytes);
+    RMR_TRY(rmr_pack_check(m->pack, o->err));
+    if (owned) {
+        void *copy = rmr_alloc(&m->mem, (size_t)b->bytes);
+        if (copy == NULL) return rmr_error_nomem(o->err, "tokenizer", b->bytes);
+        const remora_status st = rmr_pack_read_blob(m->pack, b, copy, o->err);
+        if (st < 0) {
+            rmr_free(&m->mem, copy, (size_t)b->bytes);
+            return st;
+        }
+        data = copy;
+    }
+    return rmr_tokenizer_open_compiled(&m->mem, data, (size_t)b->bytes, owned, m->shape.n_vocab,
+                                       &m->tok, o->err);
 }
 
 static remora_status read_tokenizer(rmr_opening *o)
 {
     rmr_mem *mem = &o->m->mem;
     const uint32_t n = o->m->shape.n_vocab;
-    const remora_status st = o->gguf != NULL
+    const remora_status st = o->m->pack != NULL ? packed_tokenizer(o)
+                             : o->gguf != NULL
                                  ? rmr_tokenizer_open_gguf(mem, o->gguf, n, &o->m->tok, o->err)
                                  : rmr_tokenizer_open(mem, o->src, n, &o->m->tok, o->err);
     if (st != REMORA_E_NOT_FOUND) return st;
@@ -102,21 +160,23 @@ static remora_status make_plan(rmr_opening *o)
 
 static remora_status open_checkpoint(rmr_opening *o)
 {
-    if (o->gguf != NULL) return REMORA_OK;
+    if (o->gguf != NULL || o->m->pack != NULL) return REMORA_OK;
     return rmr_safetensors_open(&o->m->mem, o->src, &o->ck, o->err);
 }
 
 static remora_status make_fingerprint(rmr_opening *o)
 {
-    return rmr_fingerprint(&o->m->shape, o->ck, o->m->fingerprint, o->err);
+    if (o->m->pack == NULL) return rmr_fingerprint(&o->m->shape, o->ck, o->m->fingerprint, o->err);
+    rmr_fingerprint_pack(&o->m->shape, o->m->pack, o->m->fingerprint);
+    return REMORA_OK;
 }
 
 /* In this order; the cancel word is read before each. */
 static remora_status steps_of(rmr_opening *o)
 {
     static remora_status (*const steps[])(rmr_opening * o) = {
-        find_gguf, read_config,      read_tokenizer, open_checkpoint,
-        make_plan, make_fingerprint, make_constants};
+        find_pack,       find_gguf, read_config,      read_tokenizer,
+        open_checkpoint, make_plan, make_fingerprint, make_constants};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         RMR_TRY(cancelled(o));
         RMR_TRY(steps[i](o));
@@ -143,10 +203,9 @@ remora_status rmr_opening_begin(rmr_opening *o)
 
 void rmr_opening_end(rmr_opening *o, int keep)
 {
-    if (o->ck != NULL) {
-        rmr_plan_free(&o->m->mem, o->ck, &o->plan);
-        rmr_checkpoint_free(o->ck);
-    }
+    if (o->m != NULL) rmr_plan_free(&o->m->mem, &o->plan);
+    rmr_checkpoint_free(o->ck);
+    if (o->m != NULL && o->m->pack != NULL) rmr_pack_drop_manifest(o->m->pack);
     rmr_gguf_free(o->gguf);
     rmr_source_free(o->src);
     json_decref(o->config);

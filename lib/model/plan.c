@@ -10,7 +10,8 @@
 typedef struct planner {
     remora_model *m;
     rmr_mem *mem;
-    const rmr_checkpoint *ck;
+    const rmr_checkpoint *ck; /* or: */
+    const rmr_pack *pack;
     rmr_plan *plan;
     uint32_t layer;
     remora_error *err;
@@ -81,10 +82,43 @@ static void adopt_if_possible(planner *p, rmr_plan_item *it, const rmr_tensor *t
     if (it->adopt) p->plan->mapped_bytes += t->bytes;
 }
 
+/* A weight of the pack, `used` of its matrices for each token: in its memory, or to be read. */
+static remora_status packed(planner *p, rmr_weight **w, rmr_weight_use use, const char *part,
+                            uint32_t count, uint64_t rows, uint64_t cols)
+{
+    rmr_backend *be = p->m->be;
+    rmr_plan_item it = {.weight = w};
+    full_name(p, it.name, sizeof it.name, part);
+    const rmr_pack_tensor *t = rmr_pack_find(p->pack, it.name, use);
+    const char *file = rmr_show(rmr_pack_file(p->pack)).text;
+    if (t == NULL)
+        RMR_FAIL(p->err, REMORA_E_FORMAT, "%s: %s %s is missing", file, rmr_pack_use_name(use),
+                 it.name);
+    if (t->count != count || t->rows != rows || t->cols != cols)
+        RMR_FAIL(p->err, REMORA_E_FORMAT, "%s: %s is %u of [%u,%u], config means %u of [%llu,%llu]",
+                 file, it.name, t->count, t->rows, t->cols, count, (unsigned long long)rows,
+                 (unsigned long long)cols);
+    const void *data = rmr_pack_data(p->pack, t);
+    p->plan->used[rmr_pack_index(p->pack, t)] = 1;
+    it.packed = t;
+    it.stored = t->elem;
+    it.desc = (rmr_weight_desc){use, t->elem, t->count, t->rows, t->cols};
+    it.adopt = data != NULL && (uintptr_t)data % RMR_ALIGN == 0;
+    if (it.adopt) {
+        p->plan->mapped_bytes += t->bytes;
+        p->plan->weight_bytes += be->ops->weight_bytes(be, &it.desc) - t->bytes;
+    }
+    return add_item(p, &it);
+}
+
 static remora_status whole(planner *p, rmr_weight **w, rmr_weight_use use, const char *part,
                            uint64_t rows, uint64_t cols)
 {
     rmr_bound b;
+    if (p->pack != NULL) {
+        count_params(p, rows * cols, 1, 1);
+        return packed(p, w, use, part, 1, rows, cols);
+    }
     RMR_TRY(find(p, part, rows, cols, use == RMR_USE_VECTOR, &b));
     rmr_plan_item it = item_of(p, w, part, &b);
     it.desc = (rmr_weight_desc){use, b.elem, 1, (uint32_t)rows, (uint32_t)cols};
@@ -160,6 +194,11 @@ static remora_status kv_views(planner *p, rmr_layer *l)
     const uint64_t rows = (uint64_t)a->heads * (a->nope + a->v);
     char name[160];
     rmr_bound b;
+    if (p->pack != NULL) {
+        count_params(p, rows * a->rank, 1, 1);
+        RMR_TRY(packed(p, &l->absorb, RMR_USE_MATRIX, KV_B ".absorb", a->heads, a->rank, a->nope));
+        return packed(p, &l->value_up, RMR_USE_MATRIX, KV_B ".value", a->heads, a->v, a->rank);
+    }
     full_name(p, name, sizeof name, KV_B ".absorb");
     if (rmr_checkpoint_naming(p->ck) == RMR_NAMING_GGUF && rmr_bind_has(p->ck, name)) {
         full_name(p, name, sizeof name, KV_B);
@@ -228,6 +267,11 @@ static remora_status stack(planner *p, rmr_weight **w, const char *proj, uint32_
     const rmr_moe *m = &p->m->shape.moe;
     char part[64];
     rmr_plan_item it = {0};
+    if (p->pack != NULL) {
+        snprintf(part, sizeof part, "mlp.experts.%s", proj);
+        count_params(p, (uint64_t)rows * cols, m->n_experts, m->n_used);
+        return packed(p, w, RMR_USE_MATRIX, part, m->n_experts, rows, cols);
+    }
     if (rmr_checkpoint_naming(p->ck) == RMR_NAMING_GGUF) {
         snprintf(part, sizeof part, "mlp.experts.%s", proj);
         return stacked(p, w, part, m->n_experts, rows, cols, m->n_used);
@@ -288,7 +332,7 @@ static int is_mtp(const planner *p, const char *name)
     const rmr_shape *s = &p->m->shape;
     unsigned layer = 0;
     char rest = 0;
-    if (rmr_checkpoint_naming(p->ck) == RMR_NAMING_GGUF) {
+    if (p->ck != NULL && rmr_checkpoint_naming(p->ck) == RMR_NAMING_GGUF) {
         const long l = rmr_names_layer(name);
         return l >= (long)s->n_layers && l < (long)s->n_layers + (long)s->n_mtp;
     }
@@ -296,8 +340,23 @@ static int is_mtp(const planner *p, const char *name)
     return layer >= s->n_layers && layer < s->n_layers + s->n_mtp;
 }
 
+static remora_status refuse_extra_packed(planner *p)
+{
+    for (uint32_t i = 0; i < rmr_pack_count(p->pack); i++) {
+        const rmr_pack_tensor *t = rmr_pack_at(p->pack, i);
+        if (p->plan->used[rmr_pack_index(p->pack, t)]) continue;
+        if (!is_mtp(p, t->name))
+            RMR_FAIL(p->err, REMORA_E_UNSUPPORTED, "%s: %s is not part of model_type %s",
+                     rmr_show(rmr_pack_file(p->pack)).text, rmr_show(t->name).text,
+                     p->m->shape.family);
+        count_params(p, (uint64_t)t->rows * t->cols, t->count, 0);
+    }
+    return REMORA_OK;
+}
+
 static remora_status refuse_extra(planner *p)
 {
+    if (p->pack != NULL) return refuse_extra_packed(p);
     for (uint64_t i = 0; i < rmr_checkpoint_count(p->ck); i++) {
         const rmr_tensor *t = rmr_checkpoint_at(p->ck, i);
         if (p->plan->used[rmr_checkpoint_index(p->ck, t)] || is_rope_table(t->name)) continue;
@@ -318,7 +377,9 @@ static remora_status outside_layers(planner *p)
     RMR_TRY(whole(p, &m->embed, RMR_USE_TABLE, "model.embed_tokens", s->n_vocab, s->n_hidden));
     p->plan->n_params_active -= (uint64_t)s->n_vocab * s->n_hidden; /* one row of it is read */
     RMR_TRY(vector(p, &m->norm, "model.norm", s->n_hidden));
-    if (s->tied && !rmr_bind_has(p->ck, "lm_head")) {
+    const int has_head = p->pack != NULL ? rmr_pack_find(p->pack, "lm_head", RMR_USE_MATRIX) != NULL
+                                         : rmr_bind_has(p->ck, "lm_head");
+    if (s->tied && !has_head) {
         RMR_TRY(matrix(p, &m->head, "model.embed_tokens", s->n_vocab, s->n_hidden));
         p->plan->n_params -= (uint64_t)s->n_vocab * s->n_hidden;
         return REMORA_OK;
@@ -329,12 +390,13 @@ static remora_status outside_layers(planner *p)
 remora_status rmr_plan_make(remora_model *m, const rmr_checkpoint *ck, rmr_plan *plan,
                             remora_error *err)
 {
-    planner p = {m, &m->mem, ck, plan, 0, err};
+    planner p = {m, &m->mem, ck, m->pack, plan, 0, err};
     const rmr_shape *s = &m->shape;
     *plan = (rmr_plan){0};
-    RMR_TRY(
-        rmr_grow(p.mem, &plan->used, &(size_t){0}, (size_t)rmr_checkpoint_count(ck) + 1, 1, err));
-    memset(plan->used, 0, (size_t)rmr_checkpoint_count(ck) + 1);
+    const size_t n = m->pack != NULL ? rmr_pack_count(m->pack) : (size_t)rmr_checkpoint_count(ck);
+    plan->used = rmr_calloc(p.mem, n, 1);
+    if (plan->used == NULL) return rmr_error_nomem(err, "plan", n);
+    plan->n_used = n;
     for (p.layer = 0; p.layer < s->n_layers; p.layer++) {
         RMR_TRY(attention(&p, &m->layers[p.layer]));
         RMR_TRY(feed_forward(&p, &m->layers[p.layer]));
@@ -343,9 +405,9 @@ remora_status rmr_plan_make(remora_model *m, const rmr_checkpoint *ck, rmr_plan 
     return refuse_extra(&p);
 }
 
-void rmr_plan_free(rmr_mem *mem, const rmr_checkpoint *ck, rmr_plan *plan)
+void rmr_plan_free(rmr_mem *mem, rmr_plan *plan)
 {
-    rmr_free(mem, plan->used, (size_t)rmr_checkpoint_count(ck) + 1);
+    rmr_free(mem, plan->used, plan->n_used);
     rmr_free(mem, plan->items, plan->cap * sizeof *plan->items);
     rmr_free(mem, plan->pieces, plan->cap_pieces * sizeof *plan->pieces);
     *plan = (rmr_plan){0};

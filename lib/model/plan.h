@@ -28,7 +28,8 @@ typedef struct rmr_plan_item {
     rmr_elem stored; /* of the canonical rows; desc.elem is F32 where they are decoded */
     int transpose;   /* the pieces are [cols, rows] */
     size_t piece;    /* the first of desc.count pieces in the plan's table */
-    int adopt;       /* the table can be used where it lies in the source's memory */
+    int adopt;       /* it can be used where it lies in the source's memory */
+    const rmr_pack_tensor *packed; /* of a pack: no pieces, no coding */
 } rmr_plan_item;
 
 typedef struct rmr_plan {
@@ -36,17 +37,19 @@ typedef struct rmr_plan {
     size_t n, cap;
     rmr_piece *pieces;
     size_t n_pieces, cap_pieces;
-    uint8_t *used;         /* one for each tensor of the checkpoint */
+    uint8_t *used; /* one for each tensor of the checkpoint or pack */
+    size_t n_used;
     uint64_t weight_bytes; /* on the backend */
     uint64_t mapped_bytes; /* adopted */
     uint64_t n_params, n_params_active;
 } rmr_plan;
 
-/* Bind every weight of the shape to tensors: E_FORMAT names a missing tensor or a wrong shape,
+/* Bind every weight of the shape to tensors of the checkpoint or, when the model has a pack, to
+ * those of the pack (ck is NULL then): E_FORMAT names a missing tensor or a wrong shape,
  * E_UNSUPPORTED a dtype or a tensor this build knows nothing of. The model's layers must be
  * allocated: items point into them. */
 remora_status rmr_plan_make(remora_model *m, const rmr_checkpoint *ck, rmr_plan *plan,
                             remora_error *err);
-void rmr_plan_free(rmr_mem *mem, const rmr_checkpoint *ck, rmr_plan *plan);
+void rmr_plan_free(rmr_mem *mem, rmr_plan *plan);
 
 #endif

@@ -313,6 +313,16 @@ static remora_status weight_upload(rmr_backend *be, rmr_weight *w, uint32_t inde
     return st;
 }
 
+static remora_status weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offset, uint64_t n,
+                                 const void *bytes, remora_error *err)
+{
+    guard *g = of(be);
+    enter(g);
+    const remora_status st = g->inner->ops->weight_fill(g->inner, w, offset, n, bytes, err);
+    leave(g);
+    return st;
+}
+
 static void weight_free(rmr_backend *be, rmr_weight *w)
 {
     guard *g = of(be);
@@ -410,6 +420,7 @@ static const rmr_backend_ops guard_ops = {
     .weight_create = weight_create,
     .weight_adopt = weight_adopt,
     .weight_upload = weight_upload,
+    .weight_fill = weight_fill,
     .weight_free = weight_free,
     .buffer_create = buffer_create,
     .buffer_free = buffer_free,

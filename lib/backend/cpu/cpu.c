@@ -125,6 +125,7 @@ static const rmr_backend_ops cpu_ops = {
     .weight_create = rmr_cpu_weight_create,
     .weight_adopt = rmr_cpu_weight_adopt,
     .weight_upload = rmr_cpu_weight_upload,
+    .weight_fill = rmr_cpu_weight_fill,
     .weight_free = rmr_cpu_weight_free,
     .buffer_bytes = buffer_bytes,
     .buffer_create = buffer_create,

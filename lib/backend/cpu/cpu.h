@@ -87,6 +87,8 @@ remora_status rmr_cpu_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, co
                                    rmr_weight **out, remora_error *err);
 remora_status rmr_cpu_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,
                                     uint32_t n, const void *rows, remora_error *err);
+remora_status rmr_cpu_weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offset, uint64_t n,
+                                  const void *bytes, remora_error *err);
 void rmr_cpu_weight_free(rmr_backend *be, rmr_weight *w);
 
 /* step.c */

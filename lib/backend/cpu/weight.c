@@ -42,18 +42,26 @@ remora_status rmr_cpu_weight_create(rmr_backend *be, const rmr_weight_desc *d, r
     return REMORA_OK;
 }
 
+/* Rows of blocks are looked up byte by byte, plain ones by their values. */
+static int lies_right(const rmr_weight_desc *d, const void *data)
+{
+    const uintptr_t at = (uintptr_t)data;
+    if (d->use == RMR_USE_TABLE)
+        return d->elem >= RMR_ELEM_PLAIN || at % rmr_elem_size(d->elem) == 0;
+    return at % RMR_ALIGN == 0 && (d->use != RMR_USE_VECTOR || d->elem == RMR_ELEM_F32);
+}
+
 remora_status rmr_cpu_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, const void *data,
                                    rmr_weight **out, remora_error *err)
 {
     rmr_cpu *c = (rmr_cpu *)be;
     *out = NULL;
-    if (data != NULL && (d->use != RMR_USE_TABLE || (uintptr_t)data % rmr_elem_size(d->elem) != 0))
-        return REMORA_E_UNSUPPORTED;
+    if (data != NULL && !lies_right(d, data)) return REMORA_E_UNSUPPORTED;
     rmr_weight *w = rmr_alloc(&c->ctx->mem, sizeof *w);
     if (w == NULL) return rmr_error_nomem(err, "weight", sizeof *w);
     if (!lay_out(d, w)) {
         rmr_free(&c->ctx->mem, w, sizeof *w);
-        RMR_FAIL(err, REMORA_E_FORMAT, "table size overflows");
+        RMR_FAIL(err, REMORA_E_FORMAT, "the size of a weight overflows");
     }
     w->adopted = 1;
     w->adopted_data = data;
@@ -67,6 +75,16 @@ void rmr_cpu_weight_free(rmr_backend *be, rmr_weight *w)
     if (w == NULL) return;
     if (!w->adopted) rmr_free(c->mem, w->data, (size_t)w->bytes);
     rmr_free(&c->ctx->mem, w, sizeof *w);
+}
+
+remora_status rmr_cpu_weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offset, uint64_t n,
+                                  const void *bytes, remora_error *err)
+{
+    (void)be;
+    if (offset > w->bytes || n > w->bytes - offset || w->adopted)
+        RMR_FAIL(err, REMORA_E_INTERNAL, "weight fill out of range");
+    memcpy(w->data + offset, bytes, (size_t)n);
+    return REMORA_OK;
 }
 
 remora_status rmr_cpu_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,
