@@ -7,11 +7,10 @@
 
 /* ---- plain types and F8 ---- */
 
-/* Where element (row r, column k) of a plain tile lies, in elements. */
-static size_t tile_index(rmr_elem e, uint32_t r, uint32_t k)
+/* Where (row r, column k) of a bf16 tile lies. */
+static size_t bf16_at(uint32_t r, uint32_t k)
 {
-    if (e == RMR_ELEM_BF16) return (size_t)(k / 2) * 32 + 2 * r + k % 2;
-    return (size_t)k * RMR_TILE + r;
+    return ((size_t)(k / 2) * 32 + 2 * r + k % 2) * 2;
 }
 
 /* The common case, a full bf16 tile of even width: whole pairs of columns move as 32-bit words. */
@@ -28,30 +27,52 @@ static void pack_bf16(unsigned char *tile, const unsigned char *rows, uint32_t c
     }
 }
 
-/* Rows `row_bytes` apart: F8 has its scales between them. */
+/* Values of `size` bytes between rows `row_bytes` apart (F8 has its scales between them) and a tile
+ * of one column after the other; some columns at a time, so that both sides stay in L1. */
+static inline void move_columns(uint32_t size, int to_tile, unsigned char *tile,
+                                unsigned char *rows, uint64_t row_bytes, uint32_t n, uint32_t cols)
+{
+    enum { BLOCK = 64 };
+    for (uint32_t k0 = 0; k0 < cols; k0 += BLOCK) {
+        const uint32_t k1 = cols - k0 < BLOCK ? cols : k0 + BLOCK;
+        for (uint32_t r = 0; r < n; r++)
+            for (uint32_t k = k0; k < k1; k++) {
+                unsigned char *const a = tile + ((size_t)k * RMR_TILE + r) * size,
+                                     *const b = rows + r * row_bytes + (size_t)k * size;
+                if (to_tile)
+                    memcpy(a, b, size);
+                else
+                    memcpy(b, a, size);
+            }
+    }
+}
+
 static void pack_plain(rmr_elem e, unsigned char *tile, const unsigned char *rows,
                        uint64_t row_bytes, uint32_t n, uint32_t cols)
 {
-    const uint32_t size = rmr_elem_size(e);
-    if (e == RMR_ELEM_BF16 && n == RMR_TILE && cols % 2 == 0) {
+    unsigned char *const from = (unsigned char *)(uintptr_t)rows; /* only read */
+    if (e == RMR_ELEM_BF16 && n == RMR_TILE && cols % 2 == 0)
         pack_bf16(tile, rows, cols);
-        return;
-    }
-    for (uint32_t r = 0; r < n; r++) {
-        const unsigned char *src = rows + r * row_bytes;
-        for (uint32_t k = 0; k < cols; k++)
-            memcpy(tile + tile_index(e, r, k) * size, src + (size_t)k * size, size);
-    }
+    else if (e == RMR_ELEM_BF16)
+        for (uint32_t r = 0; r < n; r++)
+            for (uint32_t k = 0; k < cols; k++)
+                memcpy(tile + bf16_at(r, k), rows + r * row_bytes + (size_t)k * 2, 2);
+    else if (e == RMR_ELEM_F8)
+        move_columns(1, 1, tile, from, row_bytes, n, cols);
+    else if (e == RMR_ELEM_F16)
+        move_columns(2, 1, tile, from, row_bytes, n, cols);
+    else
+        move_columns(4, 1, tile, from, row_bytes, n, cols);
 }
 
 static void unpack_plain(rmr_elem e, unsigned char *rows, uint64_t row_bytes,
                          const unsigned char *tile, uint32_t n, uint32_t cols)
 {
-    const uint32_t size = rmr_elem_size(e);
-    for (uint32_t r = 0; r < n; r++)
+    unsigned char *const from = (unsigned char *)(uintptr_t)tile; /* only read */
+    if (e != RMR_ELEM_BF16) move_columns(rmr_elem_size(e), 0, from, rows, row_bytes, n, cols);
+    for (uint32_t r = 0; e == RMR_ELEM_BF16 && r < n; r++)
         for (uint32_t k = 0; k < cols; k++)
-            memcpy(rows + r * row_bytes + (size_t)k * size, tile + tile_index(e, r, k) * size,
-                   size);
+            memcpy(rows + r * row_bytes + (size_t)k * 2, tile + bf16_at(r, k), 2);
 }
 
 /* ---- integer types: the places of fields ---- */
@@ -162,17 +183,38 @@ uint64_t rmr_tile_scales(rmr_elem e, uint64_t cols)
     return RMR_TILE * (cols / rmr_elem_table[e].values * code_bytes(e));
 }
 
-/* ---- codes ---- */
+/* ---- codes: several bytes at a time in a word; fields never cross their bytes ---- */
+
+/* Bits [shift, shift + bits) of each of 8 bytes moved to the bottom; and back, into zeros. */
+static void words_get(uint8_t *to, const uint8_t *from, uint32_t shift, uint32_t bits)
+{
+    const uint64_t mask = mask_of(bits) * 0x0101010101010101u;
+    for (uint32_t i = 0; i < PIECE; i += 8) {
+        uint64_t w;
+        memcpy(&w, from + i, 8);
+        w = w >> shift & mask;
+        memcpy(to + i, &w, 8);
+    }
+}
+
+static void words_put(uint8_t *to, const uint8_t *from, uint32_t shift)
+{
+    for (uint32_t i = 0; i < PIECE; i += 8) {
+        uint64_t w, old;
+        memcpy(&w, from + i, 8);
+        memcpy(&old, to + i, 8);
+        old |= w << shift;
+        memcpy(to + i, &old, 8);
+    }
+}
 
 /* The bits of one plane between a block and codes[] = fields of one byte each. */
 static void plane_get(rmr_elem e, int high, uint8_t *codes, const uint8_t *block)
 {
     const uint32_t bits = high ? formats[e].high : formats[e].low;
-    const uint8_t mask = (uint8_t)mask_of(bits);
     for (uint32_t p = 0; p < rmr_elem_table[e].values / PIECE; p++) {
         const place at = code_place(e, high, p);
-        for (uint32_t i = 0; i < PIECE; i++)
-            codes[p * PIECE + i] = (uint8_t)(block[at.at + i] >> at.shift) & mask;
+        words_get(codes + (size_t)p * PIECE, block + at.at, at.shift, bits);
     }
 }
 
@@ -180,58 +222,56 @@ static void plane_put(rmr_elem e, int high, uint8_t *block, const uint8_t *codes
 {
     for (uint32_t p = 0; p < rmr_elem_table[e].values / PIECE; p++) {
         const place at = code_place(e, high, p);
-        for (uint32_t i = 0; i < PIECE; i++)
-            block[at.at + i] |= (uint8_t)(codes[p * PIECE + i] << at.shift);
+        words_put(block + at.at, codes + (size_t)p * PIECE, at.shift);
     }
 }
 
-/* Codes [16][stride] of a run to its plane of `bits` and back. */
+/* Codes [16][stride] of a run to its plane of `bits` and back; the plane has as many vectors of 64
+ * bytes. */
 static void run_pack(uint8_t *plane, const uint8_t *codes, uint32_t stride, uint32_t bits)
 {
-    const uint32_t n_vectors = bits; /* of 64 bytes: 512 codes */
-    memset(plane, 0, (size_t)n_vectors * GROUP);
-    for (uint32_t g = 0; g < RUN / 4; g++) {
-        uint8_t group[GROUP], *const to = plane + (size_t)(g % n_vectors) * GROUP;
-        const uint32_t shift = g / n_vectors * bits;
-        for (uint32_t r = 0; r < RMR_TILE; r++)
-            memcpy(group + (size_t)4 * r, codes + (size_t)r * stride + (size_t)4 * g, 4);
-        for (uint32_t i = 0; i < GROUP; i++) to[i] |= (uint8_t)(group[i] << shift);
-    }
+    for (uint32_t v = 0; v < bits; v++)
+        for (uint32_t r = 0; r < RMR_TILE; r++) {
+            uint32_t w = 0;
+            for (uint32_t g = v, shift = 0; g < RUN / 4; g += bits, shift += bits) {
+                uint32_t four;
+                memcpy(&four, codes + (size_t)r * stride + (size_t)4 * g, 4);
+                w |= four << shift;
+            }
+            memcpy(plane + (size_t)v * GROUP + (size_t)4 * r, &w, 4);
+        }
 }
 
 static void run_unpack(uint8_t *codes, uint32_t stride, const uint8_t *plane, uint32_t bits)
 {
-    const uint8_t mask = (uint8_t)mask_of(bits);
-    for (uint32_t g = 0; g < RUN / 4; g++) {
-        uint8_t group[GROUP];
-        const uint8_t *const from = plane + (size_t)(g % bits) * GROUP;
-        const uint32_t shift = g / bits * bits;
-        for (uint32_t i = 0; i < GROUP; i++) group[i] = (uint8_t)(from[i] >> shift) & mask;
-        for (uint32_t r = 0; r < RMR_TILE; r++)
-            memcpy(codes + (size_t)r * stride + (size_t)4 * g, group + (size_t)4 * r, 4);
-    }
+    const uint32_t mask = mask_of(bits) * 0x01010101u;
+    for (uint32_t g = 0; g < RUN / 4; g++)
+        for (uint32_t r = 0; r < RMR_TILE; r++) {
+            uint32_t w;
+            memcpy(&w, plane + (size_t)(g % bits) * GROUP + (size_t)4 * r, 4);
+            w = w >> g / bits * bits & mask;
+            memcpy(codes + (size_t)r * stride + (size_t)4 * g, &w, 4);
+        }
 }
 
-/* Both planes of a block of 16 rows `row_bytes` apart, of which n are there. */
-static void codes_pack(rmr_elem e, uint8_t *to, const uint8_t *block, uint64_t row_bytes,
-                       uint32_t n)
+/* Both planes of a block of 16 rows, MAX_BLOCK apart, of which n are there. */
+static void codes_pack(rmr_elem e, uint8_t *to, const uint8_t *block, uint32_t n)
 {
     const format *const f = &formats[e];
     const uint32_t values = rmr_elem_table[e].values;
     const size_t run_bytes = (size_t)(f->low + f->high) * GROUP;
     uint8_t codes[RMR_TILE * MAX_BLOCK];
-    memset(codes, 0, sizeof codes);
+    if (n < RMR_TILE) memset(codes, 0, sizeof codes);
     for (int high = 0; high < (f->high ? 2 : 1); high++) {
         for (uint32_t r = 0; r < n; r++)
-            plane_get(e, high, codes + r * values, block + r * row_bytes);
+            plane_get(e, high, codes + r * values, block + (size_t)r * MAX_BLOCK);
         for (uint32_t i = 0; i < values / RUN; i++)
             run_pack(to + i * run_bytes + (high ? (size_t)f->low * GROUP : 0), codes + i * RUN,
                      values, high ? f->high : f->low);
     }
 }
 
-static void codes_unpack(rmr_elem e, uint8_t *block, uint64_t row_bytes, const uint8_t *from,
-                         uint32_t n)
+static void codes_unpack(rmr_elem e, uint8_t *block, const uint8_t *from, uint32_t n)
 {
     const format *const f = &formats[e];
     const uint32_t values = rmr_elem_table[e].values;
@@ -243,41 +283,44 @@ static void codes_unpack(rmr_elem e, uint8_t *block, uint64_t row_bytes, const u
                        from + i * run_bytes + (high ? (size_t)f->low * GROUP : 0),
                        high ? f->high : f->low);
         for (uint32_t r = 0; r < n; r++)
-            plane_put(e, high, block + r * row_bytes, codes + r * values);
+            plane_put(e, high, block + (size_t)r * MAX_BLOCK, codes + r * values);
     }
 }
 
 /* ---- scales ---- */
 
-typedef void field_fn(uint8_t *block, place in_block, uint8_t *tile, place in_tile, uint32_t mask);
+enum { PACK, UNPACK };
 
-static void field_pack(uint8_t *block, place in_block, uint8_t *tile, place in_tile, uint32_t mask)
+/* One field of n rows, whose blocks are MAX_BLOCK apart and whose bytes in the tile `step`. What is
+ * written has been zero before. */
+static inline void field_move(int way, uint8_t *block, place in_block, uint8_t *tile, place in_tile,
+                              uint32_t step, uint32_t mask, uint32_t n)
 {
-    const uint32_t bits = (uint32_t)block[in_block.at] >> in_block.shift & mask;
-    tile[in_tile.at] |= (uint8_t)(bits << in_tile.shift);
+    block += in_block.at;
+    tile += in_tile.at;
+    for (uint32_t r = 0; r < n; r++, block += MAX_BLOCK, tile += step)
+        if (way == PACK)
+            *tile |= (uint8_t)(((uint32_t)*block >> in_block.shift & mask) << in_tile.shift);
+        else
+            *block |= (uint8_t)(((uint32_t)*tile >> in_tile.shift & mask) << in_block.shift);
 }
 
-static void field_unpack(uint8_t *block, place in_block, uint8_t *tile, place in_tile,
-                         uint32_t mask)
-{
-    const uint32_t bits = (uint32_t)tile[in_tile.at] >> in_tile.shift & mask;
-    block[in_block.at] |= (uint8_t)(bits << in_block.shift);
-}
-
-/* The scales of a block of row r. What is written has been zero before. */
-static void scales_walk(rmr_elem e, uint8_t *tile, uint8_t *block, uint32_t r, field_fn *move)
+/* The scales of one block of n rows. */
+static inline void scales_move(rmr_elem e, int way, uint8_t *tile, uint8_t *block, uint32_t n)
 {
     const format *const f = &formats[e];
     for (uint32_t i = 0; i < 2u * f->halves; i++)
-        move(block, (place){f->d + i, 0}, tile, (place){i / 2 * 32 + 2 * r + i % 2, 0}, 0xff);
+        field_move(way, block, (place){f->d + i, 0}, tile, (place){i / 2 * 32 + i % 2, 0}, 2, 0xff,
+                   n);
     tile += (size_t)32 * f->halves;
     for (int min = 0; min <= f->mins; min++)
         for (int high = 0; high < (f->high_s ? 2 : 1); high++) {
             const uint32_t bits = high ? f->high_s : f->low_s;
             for (uint32_t j = 0; j < f->n_sub; j++) {
                 place in_tile = array_place(bits, f->n_sub, j);
-                in_tile.at = in_tile.at * RMR_TILE + r;
-                move(block, sub_place(e, high, min, j), tile, in_tile, mask_of(bits));
+                in_tile.at *= RMR_TILE;
+                field_move(way, block, sub_place(e, high, min, j), tile, in_tile, 1, mask_of(bits),
+                           n);
             }
             tile += (size_t)f->n_sub * bits / 8 * RMR_TILE;
         }
@@ -292,15 +335,14 @@ static void pack_blocks(rmr_elem e, uint8_t *tile, const uint8_t *rows, uint32_t
                  scales = (size_t)RMR_TILE * info->bytes - codes;
     const uint64_t row_bytes = rmr_row_bytes(e, cols);
     uint8_t *const tile_scales = tile + rmr_tile_scales(e, cols);
+    uint8_t block[RMR_TILE * MAX_BLOCK];
     for (uint32_t b = 0; b < cols / info->values; b++) {
-        const uint8_t *const block = rows + (size_t)b * info->bytes;
-        codes_pack(e, tile + b * codes, block, row_bytes, n);
+        for (uint32_t r = 0; r < n; r++)
+            memcpy(block + (size_t)r * MAX_BLOCK, rows + r * row_bytes + (size_t)b * info->bytes,
+                   info->bytes);
+        codes_pack(e, tile + b * codes, block, n);
         memset(tile_scales + b * scales, 0, scales);
-        for (uint32_t r = 0; r < n; r++) {
-            uint8_t copy[MAX_BLOCK];
-            memcpy(copy, block + r * row_bytes, info->bytes);
-            scales_walk(e, tile_scales + b * scales, copy, r, field_pack);
-        }
+        scales_move(e, PACK, tile_scales + b * scales, block, n);
     }
 }
 
@@ -311,13 +353,15 @@ static void unpack_blocks(rmr_elem e, uint8_t *rows, const uint8_t *tile, uint32
                  scales = (size_t)RMR_TILE * info->bytes - codes;
     const uint64_t row_bytes = rmr_row_bytes(e, cols);
     const uint8_t *const tile_scales = tile + rmr_tile_scales(e, cols);
-    memset(rows, 0, (size_t)(n * row_bytes));
+    uint8_t block[RMR_TILE * MAX_BLOCK], copy[RMR_TILE * MAX_BLOCK];
     for (uint32_t b = 0; b < cols / info->values; b++) {
-        uint8_t *const block = rows + (size_t)b * info->bytes, copy[RMR_TILE * MAX_BLOCK];
-        codes_unpack(e, block, row_bytes, tile + b * codes, n);
+        memset(block, 0, sizeof block);
+        codes_unpack(e, block, tile + b * codes, n);
         memcpy(copy, tile_scales + b * scales, scales);
+        scales_move(e, UNPACK, copy, block, n);
         for (uint32_t r = 0; r < n; r++)
-            scales_walk(e, copy, block + r * row_bytes, r, field_unpack);
+            memcpy(rows + r * row_bytes + (size_t)b * info->bytes, block + (size_t)r * MAX_BLOCK,
+                   info->bytes);
     }
 }
 
