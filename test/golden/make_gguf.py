@@ -3,7 +3,7 @@
 meson takes for skipped) where they cannot be imported.
 
     make_gguf.py FOLDER OUT.gguf [--type T] [--layout old|new|flat|both] [--router F32|keep] [--split N] [--mtp]
-                                 [--pre NAME] [--vocab-only]
+                                 [--pre NAME] [--vocab-only] [--decoded] [--layers N]
 
 T is F32, F16, BF16 or a block type; "keep" (the default) leaves matrices as they are stored. Norms, biases and the
 router are F32; rows that the type's blocks do not fit become Q8_0, and if they do not fit that, F16. The block types
@@ -39,7 +39,7 @@ def half(d):
 
 
 def nearest(x):
-    return np.abs(x[..., None] - CODES).argmin(-1).astype(np.uint8)
+    return np.searchsorted((CODES[1:] + CODES[:-1]) / 2, x).astype(np.uint8)
 
 
 def iq4_nl(x):
@@ -207,9 +207,12 @@ class Converter:
     def __init__(self, folder, args):
         self.folder, self.args = folder, args
         self.config = read_json(folder / "config.json")
+        if args.layers:
+            self.config["num_hidden_layers"] = args.layers
         kind = self.config.get("model_type", "")
         self.arch = kind if kind in ("llama", "qwen2") else "deepseek2"
         self.w = gguf.GGUFWriter(args.out, self.arch, split_max_tensors=args.split)
+        self.blocks = (*OWN, T.Q8_0, T.Q4_0, T.MXFP4)
         self.type = None if args.type == "keep" else T[args.type]
 
     # -- metadata --
@@ -337,6 +340,9 @@ class Converter:
             self.w.add_tensor(name, x.astype(np.float32 if to == T.F32 else np.float16))
             return
         raw = encode(x, to)
+        if self.args.decoded and to in self.blocks:
+            self.w.add_tensor(name, gguf.quants.dequantize(raw, to))
+            return
         self.w.add_tensor(name, raw, raw_shape=list(raw.shape), raw_dtype=to)
 
     def kv_b(self, layer, t):
@@ -413,6 +419,8 @@ def main():
     p.add_argument("--mtp", action="store_true", help="keep the prediction layers")
     p.add_argument("--pre", default="deepseek-v3")
     p.add_argument("--vocab-only", action="store_true")
+    p.add_argument("--decoded", action="store_true", help="write as F32 what the blocks of the type hold")
+    p.add_argument("--layers", type=int, help="only the first N")
     args = p.parse_args()
     np.seterr(all="raise", under="ignore")
     Converter(args.folder, args).write()

@@ -13,7 +13,7 @@
 enum { MAX_IDS = 64, MAX_PARTS = 16 };
 
 static rig R;
-static const char *path;
+static const char *path, *twin;
 static double limit;
 
 /* The folder's logits at every position of ids_a, kept: as one prompt (attention in expanded form)
@@ -26,6 +26,7 @@ static size_t n_ids;
 static int open_folder(void **state)
 {
     (void)state;
+    if (twin != NULL && strlen(twin) < sizeof R.folder) strcpy(R.folder, twin);
     rig_open(&R, rig_runtime(2, NULL));
     ids = rig_ids(&R, "ids_a", &n_ids);
     if (n_ids > MAX_IDS) n_ids = MAX_IDS;
@@ -88,12 +89,17 @@ static void compare_logits(rig *g, int p)
     const size_t width = R.info.n_vocab;
     remora_session *s = rig_session(g, REMORA_KV_F32, 0);
     rig_feed(s, ids, n_ids, pieces[p], REMORA_WANT_ALL);
+    size_t close = 0;
+    double worst = 0;
     for (size_t i = 0; i < n_ids; i++) {
         const float *got = rig_row(s, (uint32_t)i, width), *want = expect[p] + i * width;
         const double d = rig_distance(got, want, width);
-        if (limit == 0 ? memcmp(got, want, width * sizeof *got) != 0 : !(d <= limit))
-            fail_msg("row %zu: distance %g, limit %g", i, d, limit);
+        const int same = memcmp(got, want, width * sizeof *got) == 0;
+        close += limit == 0 ? same : d <= limit;
+        if (!(d <= worst)) worst = d;
     }
+    if (close < (twin != NULL ? n_ids * 3 / 4 : n_ids))
+        fail_msg("%zu of %zu rows within %g, the worst %g", close, n_ids, limit, worst);
     remora_session_free(s);
 }
 
@@ -216,10 +222,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(memory_and_callbacks),
         cmocka_unit_test(metadata),
     };
-    if (argc != 4) return 2;
+    if (argc < 4 || argc > 5) return 2;
     if (!rig_find(&R, argv[1])) return RIG_SKIPPED;
     path = argv[2];
     limit = atof(argv[3]);
+    twin = argc > 4 ? argv[4] : NULL;
     const int failed = cmocka_run_group_tests(tests, open_folder, close_folder);
     goldens_close(&R.golden);
     return failed;
