@@ -234,6 +234,13 @@ def imatrix():
         for kind in "gate", "up":
             equal(tensor(path, f"model.layers.3.mlp.experts.{kind}_proj")[1], [16, 512])
         equal(tensor(path, "model.layers.3.mlp.experts.down_proj")[1], [16, 256])
+        # means: the tokens of all experts are those of the shared expert, four times (float32 rounding)
+        shared, _ = tensor(path, "model.layers.3.mlp.shared_experts.gate_proj")
+        routed, _ = tensor(path, "model.layers.3.mlp.experts.gate_proj")
+        counts, _ = tensor(path, "model.layers.3.mlp.experts.gate_proj.count")
+        for col, mean in enumerate(shared):
+            total = sum(n * routed[e * 512 + col] for e, n in enumerate(counts))
+            assert abs(total / (4 * 148 * mean) - 1) < 1e-5, (col, total, mean)
         run("eval", "-m", KRILL, "--ids", lines, "--imatrix", pathlib.Path(name) / "no" / "file", code=1)
 
 

@@ -242,6 +242,50 @@ static void operations(void **state)
         }
 }
 
+enum { ADDERS = 4, ADDS = 40, ADD_ROWS = 2000, ADD_COLS = 64 };
+
+typedef struct adder {
+    const rmr_cpu *c;
+    rmr_sums sums;
+    const float *x;
+} adder;
+
+static void *add_often(void *arg)
+{
+    const adder *a = arg;
+    for (int i = 0; i < ADDS; i++)
+        rmr_cpu_sums_add(a->c, &a->sums, 0, a->x, ADD_COLS, NULL, ADD_ROWS);
+    return NULL;
+}
+
+/* Long chains from several threads at once to the same sums: another's addition in between is not
+ * lost. Sums of small integers, so that the order does not matter. */
+static void contention(void **state)
+{
+    enum { BYTES = (ADD_COLS + 1) * 8 };
+    static float x[ADD_ROWS * ADD_COLS];
+    double got[ADD_COLS], want[ADD_COLS] = {0};
+    pthread_t threads[ADDERS];
+    uint64_t count;
+    bed b;
+    (void)state;
+    bed_init(&b, 1);
+    assert_int_equal(b.be->ops->buffer_create(b.be, BYTES, &b.sums, NULL), REMORA_OK);
+    assert_int_equal(b.be->ops->buffer_zero(b.be, b.sums, 0, BYTES, NULL), REMORA_OK);
+    for (int i = 0; i < ADD_ROWS * ADD_COLS; i++) {
+        x[i] = (float)(host_random(&b.seed) % 100);
+        want[i % ADD_COLS] += (double)x[i] * (double)x[i] * ADDERS * ADDS;
+    }
+    adder a = {(const rmr_cpu *)b.be, {b.sums, 0, 1, ADD_COLS}, x};
+    for (int i = 0; i < ADDERS; i++) REQUIRE(!pthread_create(&threads[i], NULL, add_often, &a));
+    for (int i = 0; i < ADDERS; i++) REQUIRE(!pthread_join(threads[i], NULL));
+    assert_int_equal(b.be->ops->buffer_read(b.be, b.sums, 0, got, sizeof got, NULL), REMORA_OK);
+    assert_int_equal(b.be->ops->counters_read(b.be, b.sums, sizeof got, &count, 1, 0, NULL), 0);
+    assert_int_equal(count, ADDERS * ADDS * ADD_ROWS);
+    assert_memory_equal(got, want, sizeof got);
+    bed_free(&b);
+}
+
 /* ---- the public functions ---- */
 
 enum { TOKENS = 60 };
@@ -503,8 +547,8 @@ static void nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(operations),   cmocka_unit_test(models),  cmocka_unit_test(one_result),
-        cmocka_unit_test(side_by_side), cmocka_unit_test(nothing),
+        cmocka_unit_test(operations), cmocka_unit_test(contention),   cmocka_unit_test(models),
+        cmocka_unit_test(one_result), cmocka_unit_test(side_by_side), cmocka_unit_test(nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
