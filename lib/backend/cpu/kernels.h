@@ -16,8 +16,8 @@
  * A result that is NaN is NaN in every set, but its sign and payload are the processor's
  * (conversions excepted). The floating-point mode is that of fpenv.h. No function allocates, and
  * any n may be 0 unless said otherwise. Files built with wide instruction flags include only this
- * header, the headers in ref/, cpu_math.h, half.h and intrinsics, and every function in those is
- * static: nothing wide can be linked into the baseline. */
+ * header, the headers in ref/ and beside the file, cpu_math.h, half.h and intrinsics, and every
+ * function in those is static: nothing wide can be linked into the baseline. */
 #ifndef RMR_KERNELS_H
 #define RMR_KERNELS_H
 
@@ -37,17 +37,17 @@ typedef void rmr_matmul_fn(float *y, size_t ldy, const float *x, size_t ldx, uin
 
 /* F8 (e4m3fn code book h(c) = the value * 2^-8, as the f16 whose bits are sign and code << 7): for
  * each run of 128 columns, p = one chain of fmaf(h, x) over the run from +0, then acc = fmaf(p,
- * scale * 256, acc). A matmul whose k is the whole K of the tile, k * 16 bytes behind whose start
- * the scales are looked for, and whose `accumulate` is 0. */
+ * scale * 256, acc). It is a rmr_matmul_fn with `accumulate` 0, and its k is the whole K of the
+ * tile, for that says where the scales lie. */
 
 /* Integer products. Activations are quantised by runs of 32: with amax the largest |x| of a run,
  * scale = amax / 127 and q = x * (127 / amax) rounded to nearest even: two divisions, a product and
- * a rounding to an integer. When amax is below 2^-100, scale and all q are 0; when the run holds a
- * NaN or an infinity, all q are 0 and scale is NaN, so that every output is NaN, as it would be (or
- * infinite) in exact arithmetic. A quantised row of k values (a multiple of 32, nb = k / 32 runs)
- * is, one array after another: int8 q[k]; float scale[nb]; float sum32[nb] = scale * (sum of q over
- * the run); float sum16[2 nb], the same for each half; int32 isum16[2 nb], the sums of q themselves
- * (in a float, where they are multiplied). It is aligned to 4 bytes. */
+ * a rounding to an integer, each a float operation. When amax is below 2^-100, scale and all q are
+ * 0; when the run holds a NaN or an infinity, all q are 0 and scale is NaN, so that every output is
+ * NaN, as it would be (or infinite) in exact arithmetic. A quantised row of k values (a multiple of
+ * 32, nb = k / 32 runs) is, one array after another: int8 q[k]; float scale[nb]; float sum32[nb] =
+ * scale * (sum of q over the run); float sum16[2 nb], the same for each half; int32 isum16[2 nb],
+ * the sums of q themselves (as floats where scale multiplies them). It is aligned to 4 bytes. */
 static inline size_t rmr_qrow_bytes(size_t k)
 {
     return k + k / 32 * 24;
