@@ -3,7 +3,7 @@
  * releases, kept in the folder pack/, still open and give the logits they gave.
  *
  *     pack FOLDER          the tests; FOLDER holds the packs that are kept
- *     pack FOLDER make     write packs of this version into FOLDER */
+ *     pack FOLDER make     write those that FOLDER does not have yet */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
@@ -423,8 +423,9 @@ static void make_kept(void)
         char path[1024];
         remora_token ids[N];
         tiny t;
-        tiny_make(&t, &kept_packs[i].o);
         snprintf(path, sizeof path, "%s/%s.remora", kept, kept_packs[i].name);
+        if (access(path, F_OK) == 0) continue; /* kept means kept */
+        tiny_make(&t, &kept_packs[i].o);
         pack_it(&t.source, path, kept_packs[i].level);
         remora_model *m = open_with(NULL, &t.source, 0);
         host_ids(ids, 8, host_vocab(m), 5);
