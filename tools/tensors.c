@@ -14,8 +14,9 @@ const char *tool_class_name(tool_class c)
     return names[c];
 }
 
-/* The first part that a name contains decides; '^' ties it to the beginning. The order matters: a
- * norm of the attention is a norm, and "shared_experts" contains "experts". */
+/* The first part that a name contains decides; '^' ties it to the beginning, and a dot at the end
+ * stands for the end of the name as well (packs name weights without ".weight"). The order matters:
+ * a norm of the attention is a norm, and "shared_experts" contains "experts". */
 static const struct part {
     const char *text;
     tool_class class;
@@ -39,14 +40,24 @@ static const struct part {
              {".mlp.", TOOL_CLASS_DENSE},
              {".ffn_", TOOL_CLASS_DENSE}};
 
+static int ends_with(const char *name, const char *end, size_t m)
+{
+    const size_t n = strlen(name);
+    return n >= m && memcmp(name + n - m, end, m) == 0;
+}
+
+static int has_part(const char *name, const char *text)
+{
+    const size_t n = strlen(text);
+    if (text[0] == '^') return strncmp(name, text + 1, n - 1) == 0;
+    if (strstr(name, text) != NULL) return 1;
+    return text[n - 1] == '.' && ends_with(name, text, n - 1);
+}
+
 tool_class tool_tensor_class(const char *name)
 {
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        const char *text = parts[i].text;
-        if (text[0] == '^' ? strncmp(name, text + 1, strlen(text + 1)) == 0
-                           : strstr(name, text) != NULL)
-            return parts[i].class;
-    }
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (has_part(name, parts[i].text)) return parts[i].class;
     return TOOL_CLASS_OTHER;
 }
 
@@ -69,12 +80,6 @@ static const struct type *find_type(const char *name)
     return NULL;
 }
 
-static int ends_with(const char *name, const char *end)
-{
-    const size_t n = strlen(name), m = strlen(end);
-    return n >= m && strcmp(name + n - m, end) == 0;
-}
-
 /* Weights for each value of the tensor: none in scales, zero points and shapes, eight in the int32
  * of compressed-tensors, two in the bytes of 4-bit floats. */
 static uint64_t weights_each(const char *name, const char *type)
@@ -82,8 +87,9 @@ static uint64_t weights_each(const char *name, const char *type)
     static const char *const beside[] = {"_scale",  "_scale_inv",        ".scale", "_scale_2",
                                          "_scales", "weight_zero_point", "_shape"};
     for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++)
-        if (ends_with(name, beside[i])) return 0;
-    if (ends_with(name, ".weight_packed") && strcmp(type, "I32") == 0) return 8;
+        if (ends_with(name, beside[i], strlen(beside[i]))) return 0;
+    if (ends_with(name, ".weight_packed", strlen(".weight_packed")) && strcmp(type, "I32") == 0)
+        return 8;
     return strcmp(type, "U8") == 0 ? 2 : 1;
 }
 

@@ -61,7 +61,7 @@ remora_status rmr_source_choose(rmr_source *src, const rmr_file_kind *kind,
     if (file != NULL) {
         RMR_TRY(is_one(src, kind, file, &yes, err));
         if (yes) memcpy(name, file, strlen(file) + 1);
-        if (yes) return REMORA_OK;
+        return REMORA_OK; /* another's file: never its neighbour instead */
     }
     RMR_TRY(open_if_there(src, "config.json", &config, err));
     rmr_file_close(config);

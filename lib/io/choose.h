@@ -15,7 +15,7 @@ typedef struct rmr_file_kind {
 } rmr_file_kind;
 
 /* The name of the file of that kind that the source means, or "" when it means none: the file it
- * was opened on if that begins like one or has the suffix; in a folder without config.json, the
+ * was opened on if that begins like one or has the suffix; of a folder without config.json, the
  * only model there. E_FORMAT when there are several. */
 remora_status rmr_source_choose(rmr_source *src, const rmr_file_kind *kind,
                                 char name[RMR_MAX_NAME + 1], remora_error *err);

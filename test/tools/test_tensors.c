@@ -53,6 +53,13 @@ static void classes(void **state)
         {"blk.3.exp_probs_b.bias", TOOL_CLASS_ROUTER},
         {"model.layers.61.eh_proj.weight", TOOL_CLASS_OTHER},
         {"rope_freqs.weight", TOOL_CLASS_OTHER},
+        {"model.norm", TOOL_CLASS_NORMS}, /* a pack's names */
+        {"model.layers.3.input_layernorm", TOOL_CLASS_NORMS},
+        {"model.layers.3.mlp.gate", TOOL_CLASS_ROUTER},
+        {"model.layers.3.mlp.gate_proj", TOOL_CLASS_DENSE},
+        {"model.layers.3.mlp.experts.gate_proj", TOOL_CLASS_EXPERTS},
+        {"model.layers.3.self_attn.kv_b_proj.absorb", TOOL_CLASS_ATTENTION},
+        {"lm_head", TOOL_CLASS_HEAD},
         {"", TOOL_CLASS_OTHER},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)

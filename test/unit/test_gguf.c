@@ -544,6 +544,10 @@ static void choosing(void **state)
     assert_string_equal(chosen(x, NULL, name), "");
     assert_string_equal(chosen(x, "config.json", name), "");
     drop(x);
+    put_text(x, "x.gguf", "");
+    put_text(x, "m.remora", "%YAML");
+    assert_string_equal(chosen(x, "m.remora", name), ""); /* another kind, not its neighbour */
+    drop(x);
 }
 
 static void choosing_in_folders(void **state)
