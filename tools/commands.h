@@ -7,5 +7,7 @@ int tool_tokenize_command(int argc, char **argv);
 int tool_inspect(int argc, char **argv);
 int tool_bench(int argc, char **argv);
 int tool_eval(int argc, char **argv);
+int tool_convert(int argc, char **argv);
+int tool_verify(int argc, char **argv);
 
 #endif

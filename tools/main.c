@@ -18,6 +18,8 @@ static const struct command {
     {"inspect", tool_inspect, "what a model is and how much memory it takes"},
     {"bench", tool_bench, "speed of prefill and decode"},
     {"eval", tool_eval, "mean negative log-likelihood of a text"},
+    {"convert", tool_convert, "a model folder or GGUF file to a .remora pack"},
+    {"verify", tool_verify, "whether a pack is whole and computes what it should"},
 };
 
 static void print_commands(FILE *f)

@@ -449,6 +449,75 @@ REMORA_API remora_status REMORA_CALL remora_model_meta(const remora_model *m, co
 REMORA_API remora_status REMORA_CALL remora_model_meta_key(const remora_model *m, uint32_t i,
                                                            char *buf, size_t cap, size_t *n);
 
+/* ---- packs ------------------------------------------------------------------------------------
+ *
+ * A .remora pack is a model in one file, with weights in compute layout, so that opening it is
+ * mapping it (docs/pack.md). */
+
+enum { REMORA_CONVERT_NO_SELF_TEST = 1 }; /* remora_convert_opts.flags: store no known answer */
+
+typedef struct remora_convert_opts {
+    uint32_t struct_size;
+    uint32_t flags;         /* REMORA_CONVERT_* */
+    const char *recipe;     /* which weights get which type: the name of a built-in recipe, or YAML
+                               (docs/quality.md). NULL: "keep", every weight as it is stored */
+    const char *importance; /* path of a file of `remora eval --imatrix`: how much each column of a
+                               weight matters. NULL: all alike */
+    int32_t zstd_level;     /* 1 .. 22: compressed, for distribution; such a pack is decompressed
+                               when it is opened. 0: as it is, and mapped */
+    uint32_t reserved;
+    const int32_t *cancel;  /* may be NULL */
+
+    /* As in remora_model_opts. */
+    void *progress_user;
+    int32_t (REMORA_CALL *progress)(void *user, uint64_t done, uint64_t total);
+} remora_convert_opts;
+
+/* Write the model of `src` to a pack at `path`, whose folder must exist. Memory is bounded by a few
+ * blocks of rows for each thread, whatever the size of the model; files are read, not mapped. The
+ * file appears under its name when it is whole and on disk: a failure at any point leaves what was
+ * there before. In the end the pack is opened and its answer to fixed tokens stored, for
+ * remora_verify(); where there is no memory for that a warning is logged and the pack has none.
+ * rt and opts may be NULL. The MTP layers of a checkpoint are left out, as they are at opening.
+ *
+ * What remora_model_open() returns, and: E_NOT_FOUND (no such recipe: the message lists them; no
+ * folder for `path`, no file of importance), E_FORMAT (a recipe is wrong: line and column; a weight
+ * is not finite), E_MISMATCH (the file of importance is of another model), E_IO (writing failed:
+ * os_code has errno), E_CANCELLED. */
+REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
+remora_convert(remora_runtime *rt, const remora_source *src, const char *path,
+               const remora_convert_opts *opts, remora_error *err);
+
+/* The name and the YAML text of the i-th built-in recipe, from 0. Static. yaml may be NULL.
+ * E_NOT_FOUND past the last one, E_ARG. */
+REMORA_API remora_status REMORA_CALL remora_recipe_get(uint32_t i, const char **name,
+                                                       const char **yaml);
+
+typedef struct remora_verify_opts {
+    uint32_t struct_size;
+    uint32_t flags;        /* 0 */
+    const int32_t *cancel; /* may be NULL */
+    void *progress_user;   /* as in remora_model_opts */
+    int32_t (REMORA_CALL *progress)(void *user, uint64_t done, uint64_t total);
+} remora_verify_opts;
+
+typedef struct remora_verify_report {
+    uint32_t struct_size;
+    int32_t  checksums; /* REMORA_OK, or E_FORMAT: the file is damaged */
+    int32_t  self_test; /* REMORA_OK; E_NOT_FOUND: the pack has none; E_MISMATCH: another answer */
+    int32_t  exact;     /* 1: the self-test's logits are the stored ones to the bit; 0: their
+                           largest agree within 1e-3, as they may with another release */
+} remora_verify_report;
+
+/* Is a pack what it was when it was made, and does this build compute with it what it should?
+ * Compares every checksum and runs the stored self-test, with memory for opening the model.
+ * REMORA_OK when all is well, else the status of what is not, and the message names it; *out is
+ * filled in both cases, as far as it came. rt, opts and out may be NULL. What remora_model_open()
+ * returns, and: E_UNSUPPORTED (the source is no pack), E_MISMATCH (the self-test). */
+REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
+remora_verify(remora_runtime *rt, const remora_source *src, const remora_verify_opts *opts,
+              remora_verify_report *out, remora_error *err);
+
 /* ---- text ---------------------------------------------------------------------------------------
  * For models that have a tokenizer; others answer E_UNSUPPORTED (flags 0, special NONE). */
 

@@ -4,6 +4,9 @@
 
 #include "structs.h"
 
+/* The caller's runtime counted once more, or a private one with defaults. */
+remora_status rmr_api_runtime(remora_runtime *given, remora_runtime **out, remora_error *err);
+
 /* A full copy of the caller's struct as a local: IN(remora_eval_opts, o, given). Returns on
  * failure. */
 #define RMR_IN(type, local, given, err)                                                            \

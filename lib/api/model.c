@@ -6,8 +6,7 @@
 #include "importance.h"
 #include "session.h"
 
-/* The caller's runtime counted once more, or a private one with defaults. */
-static remora_status get_runtime(remora_runtime *given, remora_runtime **out, remora_error *err)
+remora_status rmr_api_runtime(remora_runtime *given, remora_runtime **out, remora_error *err)
 {
     if (given == NULL) return remora_runtime_create(NULL, out, err);
     rmr_runtime_ref(given);
@@ -33,7 +32,7 @@ static remora_status open_model(remora_runtime *rt, const remora_source *src,
 {
     remora_model *m;
     remora_runtime *own;
-    RMR_TRY(get_runtime(rt, &own, err));
+    RMR_TRY(rmr_api_runtime(rt, &own, err));
     const rmr_fpenv saved = rmr_fpenv_enter(); /* rope frequencies and scales are computed here */
     remora_status st = rmr_model_open(own, src, o, &m, err);
     if (st >= 0) {

@@ -454,18 +454,24 @@ static remora_status open_sharded(rmr_checkpoint *c, rmr_source *src, remora_err
     return REMORA_OK;
 }
 
-static remora_status open_single(rmr_checkpoint *c, rmr_source *src, remora_error *err)
+static remora_status open_file(rmr_checkpoint *c, rmr_source *src, const char *name,
+                               remora_error *err)
 {
     header h;
-    const remora_status found = rmr_table_add_file(c, src, SINGLE_FILE, SINGLE_FILE, 0, err);
-    if (found == REMORA_E_NOT_FOUND)
-        RMR_FAIL(err, found, "%s: neither " INDEX_FILE " nor " SINGLE_FILE,
-                 rmr_show(rmr_source_where(src)).text);
-    RMR_TRY(found);
+    RMR_TRY(rmr_table_add_file(c, src, name, name, 0, err));
     RMR_TRY(header_open(c->mem, c->files[0], &h, err));
     remora_status st = names_from_header(c, &h, c->files[0], err);
     if (st >= 0) st = read_header(c, c->files[0], &h, err);
     header_close(&h);
+    return st;
+}
+
+static remora_status open_single(rmr_checkpoint *c, rmr_source *src, remora_error *err)
+{
+    const remora_status st = open_file(c, src, SINGLE_FILE, err);
+    if (st == REMORA_E_NOT_FOUND)
+        RMR_FAIL(err, st, "%s: neither " INDEX_FILE " nor " SINGLE_FILE,
+                 rmr_show(rmr_source_where(src)).text);
     return st;
 }
 
@@ -481,13 +487,13 @@ static remora_status open_any(rmr_checkpoint *c, rmr_source *src, remora_error *
     return open_sharded(c, src, err);
 }
 
-remora_status rmr_safetensors_open(rmr_mem *mem, rmr_source *src, rmr_checkpoint **out,
-                                   remora_error *err)
+remora_status rmr_safetensors_open(rmr_mem *mem, rmr_source *src, const char *name,
+                                   rmr_checkpoint **out, remora_error *err)
 {
     *out = NULL;
     rmr_checkpoint *c = rmr_table_create(mem);
     if (c == NULL) return rmr_error_nomem(err, "checkpoint", sizeof *c);
-    const remora_status st = open_any(c, src, err);
+    const remora_status st = name != NULL ? open_file(c, src, name, err) : open_any(c, src, err);
     if (st < 0) {
         rmr_checkpoint_free(c);
         return st;

@@ -161,7 +161,7 @@ static remora_status make_plan(rmr_opening *o)
 static remora_status open_checkpoint(rmr_opening *o)
 {
     if (o->gguf != NULL || o->m->pack != NULL) return REMORA_OK;
-    return rmr_safetensors_open(&o->m->mem, o->src, &o->ck, o->err);
+    return rmr_safetensors_open(&o->m->mem, o->src, NULL, &o->ck, o->err);
 }
 
 static remora_status make_fingerprint(rmr_opening *o)

@@ -34,7 +34,7 @@ static void open_blobs(const remora_blob *blobs, uint64_t n)
     rmr_checkpoint *c;
     rmr_mem_init(&mem);
     require(rmr_source_open(&mem, &desc, 0, &src, &err) == REMORA_OK);
-    const remora_status st = rmr_safetensors_open(&mem, src, &c, &err);
+    const remora_status st = rmr_safetensors_open(&mem, src, NULL, &c, &err);
     require(st == REMORA_OK || st == REMORA_E_FORMAT || st == REMORA_E_UNSUPPORTED ||
             st == REMORA_E_NOT_FOUND);
     require((st == REMORA_OK) == (c != NULL));

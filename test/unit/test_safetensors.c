@@ -104,7 +104,7 @@ static remora_status open_source(fixture *x, const remora_source *desc, rmr_chec
     rmr_source *src;
     *out = NULL;
     RMR_TRY(rmr_source_open(&x->mem, desc, 1, &src, &x->err));
-    const remora_status st = rmr_safetensors_open(&x->mem, src, out, &x->err);
+    const remora_status st = rmr_safetensors_open(&x->mem, src, NULL, out, &x->err);
     rmr_source_free(src);
     return st;
 }

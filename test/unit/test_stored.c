@@ -64,7 +64,8 @@ static void make(made *m, const part *p, size_t n)
         .struct_size = sizeof desc, .kind = REMORA_SOURCE_MEMORY, .blobs = &m->blob, .n_blobs = 1};
     remora_error e = {.struct_size = sizeof e};
     assert_int_equal(rmr_source_open(&m->mem, &desc, 1, &m->src, &e), REMORA_OK);
-    if (rmr_safetensors_open(&m->mem, m->src, &m->ck, &e) != REMORA_OK) fail_msg("%s", e.message);
+    if (rmr_safetensors_open(&m->mem, m->src, NULL, &m->ck, &e) != REMORA_OK)
+        fail_msg("%s", e.message);
 }
 
 static void unmake(made *m)

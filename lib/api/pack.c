@@ -1,0 +1,55 @@
+/* Packs: convert, recipes, verify. */
+#include "checks.h"
+#include "convert.h"
+#include "fpenv.h"
+#include "recipe.h"
+#include "runtime.h"
+#include "verify.h"
+
+remora_status remora_convert(remora_runtime *rt, const remora_source *src, const char *path,
+                             const remora_convert_opts *opts, remora_error *err)
+{
+    remora_runtime *own;
+    RMR_NEED(src != NULL && path != NULL, err, "source or path is NULL");
+    RMR_IN(remora_source, s, src, err);
+    RMR_IN(remora_convert_opts, o, opts, err);
+    if (o.flags & ~(uint32_t)REMORA_CONVERT_NO_SELF_TEST)
+        RMR_FAIL(err, REMORA_E_STRUCT, "unknown convert flags 0x%x", o.flags);
+    RMR_NEED(o.zstd_level >= 0 && o.zstd_level <= 22, err, "zstd_level is not in 0..22");
+    RMR_TRY(rmr_api_runtime(rt, &own, err));
+    const rmr_fpenv saved = rmr_fpenv_enter();
+    const remora_status st = rmr_convert(own, &s, path, &o, err);
+    rmr_fpenv_leave(saved);
+    rmr_runtime_unref(own);
+    return st;
+}
+
+remora_status remora_recipe_get(uint32_t i, const char **name, const char **yaml)
+{
+    if (name == NULL) return REMORA_E_ARG;
+    const char *found = rmr_recipe_builtin(i, yaml);
+    if (found == NULL) return REMORA_E_NOT_FOUND;
+    *name = found;
+    return REMORA_OK;
+}
+
+remora_status remora_verify(remora_runtime *rt, const remora_source *src,
+                            const remora_verify_opts *opts, remora_verify_report *out,
+                            remora_error *err)
+{
+    remora_runtime *own;
+    remora_verify_report report = {.struct_size = sizeof report};
+    RMR_NEED(src != NULL, err, "source is NULL");
+    RMR_IN(remora_source, s, src, err);
+    RMR_IN(remora_verify_opts, o, opts, err);
+    if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "unknown verify flags 0x%x", o.flags);
+    RMR_TRY(rmr_api_runtime(rt, &own, err));
+    const rmr_fpenv saved = rmr_fpenv_enter();
+    const remora_status st = rmr_verify(own, &s, &o, &report, err);
+    rmr_fpenv_leave(saved);
+    rmr_runtime_unref(own);
+    if (out == NULL) return st;
+    const remora_status fits = rmr_struct_out(out, &report, sizeof report, sizeof report);
+    if (fits < 0) RMR_FAIL(err, fits, "remora_verify_report: struct_size is too small");
+    return st;
+}

@@ -1,0 +1,234 @@
+/* The plan of opening, walked row by row into a pack: what is opened is what is converted, so a
+ * pack can hold every model that opens, and memory is bounded by the blocks of rows under way. */
+#include "convert.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "blocks.h"
+#include "encode.h"
+#include "opening.h"
+#include "packw.h"
+#include "recipe.h"
+#include "safetensors.h"
+#include "selftest.h"
+
+enum { SPARE = 4096 /* bytes that the self-test may add to the manifest */ };
+
+typedef struct conversion {
+    rmr_opening open;
+    const char *path;
+    const remora_convert_opts *opts;
+    rmr_recipe recipe;
+    rmr_source *importance_src;
+    rmr_checkpoint *importance;
+    rmr_target *targets; /* one for each item of the plan */
+    size_t n_targets;
+    rmr_packw *out;
+    rmr_encoder *encoder;
+    uint64_t walked, sealed; /* bytes of the two long parts of the work */
+    remora_error *err;
+} conversion;
+
+static rmr_mem *mem_of(const conversion *c)
+{
+    return &c->open.m->mem;
+}
+
+/* ---- progress: reading and encoding, then sealing ---- */
+
+static int32_t REMORA_CALL walk_progress(void *user, uint64_t done, uint64_t total)
+{
+    conversion *c = user;
+    c->walked = total;
+    return c->opts->progress(c->opts->progress_user, done, total + c->sealed);
+}
+
+static int32_t REMORA_CALL seal_progress(void *user, uint64_t done, uint64_t total)
+{
+    conversion *c = user;
+    return c->opts->progress(c->opts->progress_user, c->walked + done, c->walked + total);
+}
+
+/* ---- targets ---- */
+
+static remora_status open_importance(conversion *c)
+{
+    const remora_source src = {
+        .struct_size = sizeof src, .kind = REMORA_SOURCE_PATH, .path = c->opts->importance};
+    if (c->opts->importance == NULL) return REMORA_OK;
+    RMR_TRY(rmr_source_open(mem_of(c), &src, 0, &c->importance_src, c->err));
+    const char *slash = strrchr(c->opts->importance, '/');
+    return rmr_safetensors_open(mem_of(c), c->importance_src,
+                                slash != NULL ? slash + 1 : c->opts->importance, &c->importance,
+                                c->err);
+}
+
+/* The importance of the columns of an item; NULL when it was not collected. */
+static remora_status find_importance(const conversion *c, const rmr_plan_item *it,
+                                     const rmr_tensor **out)
+{
+    const rmr_weight_desc *d = &it->desc;
+    const rmr_tensor *t = NULL;
+    if (c->importance != NULL && d->use == RMR_USE_MATRIX)
+        t = rmr_checkpoint_find(c->importance, it->name);
+    *out = t;
+    if (t == NULL) return REMORA_OK;
+    const int fits = t->dtype == RMR_DTYPE_F32 &&
+                     ((t->n_dims == 1 && t->dims[0] == d->cols) ||
+                      (t->n_dims == 2 && t->dims[0] == d->count && t->dims[1] == d->cols));
+    if (!fits)
+        RMR_FAIL(c->err, REMORA_E_MISMATCH, "%s: %s is not F32 of [%u] or [%u,%u]",
+                 rmr_show(rmr_file_name(t->file)).text, it->name, d->cols, d->count, d->cols);
+    return REMORA_OK;
+}
+
+static remora_status add_targets(conversion *c)
+{
+    const rmr_plan *plan = &c->open.plan;
+    c->targets = rmr_calloc(mem_of(c), plan->n, sizeof *c->targets);
+    if (c->targets == NULL)
+        return rmr_error_nomem(c->err, "conversion", plan->n * sizeof *c->targets);
+    c->n_targets = plan->n;
+    for (size_t i = 0; i < plan->n; i++) {
+        rmr_plan_item *it = &c->open.plan.items[i];
+        const rmr_weight_desc *d = &it->desc;
+        rmr_target *t = &c->targets[i];
+        t->elem = rmr_recipe_elem(&c->recipe, it, NULL);
+        it->adopt = 0; /* everything is read */
+        RMR_TRY(find_importance(c, it, &t->importance));
+        RMR_TRY(rmr_packw_add(c->out, it->name, d->use, t->elem, d->count, d->rows, d->cols,
+                              &t->tensor, c->err));
+        c->sealed += rmr_packw_at(c->out, t->tensor)->bytes;
+    }
+    return REMORA_OK;
+}
+
+/* ---- the manifest ---- */
+
+static remora_status section(conversion *c, const char *key, json_t *value)
+{
+    if (value == NULL) return rmr_error_nomem(c->err, "manifest", 0);
+    return rmr_packw_section(c->out, key, value, c->err);
+}
+
+/* Which way to write a conversation the tokens are made for. */
+static const char *chat_family(const rmr_tokenizer *t)
+{
+    const char *user = NULL;
+    size_t n = 0;
+    const remora_token id = t != NULL ? rmr_tokenizer_special(t, REMORA_SPECIAL_USER) : -1;
+    if (id == REMORA_TOKEN_NONE || rmr_tokenizer_bytes(t, id, &user, &n) < 0) return "none";
+    return n > 2 && user[1] == '|' ? "glm" : "deepseek";
+}
+
+static remora_status describe(conversion *c)
+{
+    const remora_model *m = c->open.m;
+    char fingerprint[65];
+    size_t n = 0;
+    for (int i = 0; i < 32; i++) snprintf(fingerprint + 2 * i, 3, "%02x", m->fingerprint[i]);
+    RMR_TRY(section(c, "name", json_string(m->name)));
+    RMR_TRY(section(c, "config", json_incref(c->open.config)));
+    RMR_TRY(section(c, "chat", json_pack("{s:s}", "family", chat_family(m->tok))));
+    RMR_TRY(section(c, "provenance",
+                    json_pack("{s:s, s:s, s:I, s:I, s:s?}", "converter", remora_version_string(),
+                              "source_fingerprint", fingerprint, "params", (json_int_t)m->n_params,
+                              "params_active", (json_int_t)m->n_params_active, "importance",
+                              c->importance != NULL ? "yes" : NULL)));
+    RMR_TRY(section(c, "recipe", json_incref(c->recipe.root)));
+    if (m->tok == NULL) return REMORA_OK;
+    const void *blob = rmr_tokenizer_compiled(m->tok, &n);
+    return rmr_packw_blob(c->out, "tokenizer", blob, n, c->err);
+}
+
+/* ---- the work ---- */
+
+static remora_status put(void *user, uint32_t tensor, uint64_t off, const void *data, size_t n,
+                         remora_error *err)
+{
+    return rmr_packw_write(user, tensor, off, data, n, err);
+}
+
+static remora_status write_weights(conversion *c)
+{
+    remora_runtime *rt = c->open.m->rt;
+    RMR_TRY(rmr_encoder_create(mem_of(c), &c->open.plan, c->targets, rmr_pool_width(rt->ctx.pool),
+                               put, c->out, &c->encoder, c->err));
+    const rmr_walk w = {
+        rt,         mem_of(c),    &c->open.plan,   rmr_encode_block,
+        c->encoder, "converting", c->opts->cancel, c->opts->progress != NULL ? walk_progress : NULL,
+        c};
+    return rmr_walk_rows(&w, c->err);
+}
+
+static remora_status seal(conversion *c, int told)
+{
+    const rmr_job_host host = {c->open.m->rt->ctx.pool, c->opts->cancel, c,
+                               told && c->opts->progress != NULL ? seal_progress : NULL};
+    return rmr_packw_seal(c->out, c->opts->zstd_level, &host, c->err);
+}
+
+/* Open what was written and ask it; the answer goes into the manifest. A model that is too large to
+ * be opened here gets none. */
+static remora_status self_test(conversion *c)
+{
+    remora_runtime *rt = c->open.m->rt;
+    const remora_source src = {
+        .struct_size = sizeof src, .kind = REMORA_SOURCE_PATH, .path = rmr_packw_path(c->out)};
+    const remora_model_opts opts = {.struct_size = sizeof opts, .cancel = c->opts->cancel};
+    remora_error why = {.struct_size = sizeof why};
+    remora_model *m = NULL;
+    rmr_selftest answer;
+    if (c->opts->flags & REMORA_CONVERT_NO_SELF_TEST) return REMORA_OK;
+    remora_status st = rmr_model_open(rt, &src, &opts, &m, &why);
+    if (st >= 0) st = rmr_exec_attach(m, &why);
+    if (st >= 0) st = rmr_selftest_run(m, &answer, &why);
+    rmr_model_unref(m);
+    if (st == REMORA_E_NOMEM) {
+        rmr_log_write(&rt->ctx.log, REMORA_LOG_WARN,
+                      "the pack gets no self-test: it does not fit the memory here");
+        return REMORA_OK;
+    }
+    if (st < 0) return rmr_error_set(c->err, st, why.os_code, "%s", why.message);
+    RMR_TRY(section(c, "self_test", rmr_selftest_json(&answer)));
+    return seal(c, 0); /* only the header is written again */
+}
+
+static remora_status work(conversion *c)
+{
+    RMR_TRY(
+        rmr_recipe_open(c->opts->recipe != NULL ? c->opts->recipe : "keep", &c->recipe, c->err));
+    RMR_TRY(rmr_opening_begin(&c->open));
+    RMR_TRY(open_importance(c));
+    RMR_TRY(rmr_packw_begin(mem_of(c), c->path, &c->out, c->err));
+    RMR_TRY(describe(c));
+    RMR_TRY(add_targets(c));
+    RMR_TRY(rmr_packw_lay_out(c->out, SPARE, c->err));
+    RMR_TRY(write_weights(c));
+    RMR_TRY(seal(c, 1));
+    RMR_TRY(self_test(c));
+    return rmr_packw_publish(c->out, c->err);
+}
+
+remora_status rmr_convert(remora_runtime *rt, const remora_source *src, const char *path,
+                          const remora_convert_opts *o, remora_error *err)
+{
+    /* Files are read, not mapped: a checkpoint may be larger than the address space we may use. */
+    const remora_model_opts opts = {.struct_size = sizeof opts,
+                                    .flags = REMORA_MODEL_NO_WEIGHTS | REMORA_MODEL_NO_MMAP,
+                                    .cancel = o->cancel};
+    conversion c = {.open = {.rt = rt, .desc = src, .opts = &opts, .err = err},
+                    .path = path,
+                    .opts = o,
+                    .err = err};
+    const remora_status st = work(&c);
+    rmr_encoder_free(c.encoder);
+    rmr_packw_free(c.out);
+    rmr_checkpoint_free(c.importance);
+    rmr_source_free(c.importance_src);
+    if (c.open.m != NULL) rmr_free(mem_of(&c), c.targets, c.n_targets * sizeof *c.targets);
+    rmr_opening_end(&c.open, 0);
+    rmr_recipe_free(&c.recipe);
+    return st;
+}

@@ -1,0 +1,104 @@
+#include "selftest.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sha256.h"
+
+enum { PROMPT = 40, SINGLE = 8, N_TOKENS = PROMPT + SINGLE };
+
+static const double limit = 1e-3;
+
+/* Ids that reach all over the vocabulary; the same for every vocabulary of one size. */
+static void make_tokens(remora_token *ids, uint32_t n_vocab)
+{
+    uint64_t state = 1;
+    for (int i = 0; i < N_TOKENS; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        ids[i] = (remora_token)((state >> 33) % n_vocab);
+    }
+}
+
+static void read_answer(const float *logits, uint32_t n, rmr_selftest *out)
+{
+    rmr_sha256 sha;
+    rmr_sha256_init(&sha);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &logits[i], 4);
+        const unsigned char b[4] = {(unsigned char)bits, (unsigned char)(bits >> 8),
+                                    (unsigned char)(bits >> 16), (unsigned char)(bits >> 24)};
+        rmr_sha256_add(&sha, b, sizeof b);
+    }
+    rmr_sha256_end(&sha, out->sha256);
+    remora_token_prob top[RMR_SELFTEST_TOP];
+    size_t n_top = 0;
+    rmr_top(logits, n, top, RMR_SELFTEST_TOP, &n_top);
+    for (size_t t = 0; t < RMR_SELFTEST_TOP; t++) {
+        out->top[t] = t < n_top ? top[t].token : REMORA_TOKEN_NONE;
+        out->logit[t] = t < n_top ? logits[top[t].token] : 0;
+    }
+}
+
+static remora_status feed(remora_session *s, const remora_token *ids, uint32_t n, remora_error *err)
+{
+    const remora_eval_opts opts = {.struct_size = sizeof opts};
+    RMR_TRY(rmr_session_append(s, ids, n, REMORA_WANT_LAST, err));
+    return rmr_eval(&s, 1, &opts, err);
+}
+
+remora_status rmr_selftest_run(remora_model *m, rmr_selftest *out, remora_error *err)
+{
+    const remora_session_opts opts = {
+        .struct_size = sizeof opts, .capacity = N_TOKENS, .kv_type = REMORA_KV_F32};
+    remora_token ids[N_TOKENS];
+    remora_session *s;
+    make_tokens(ids, m->shape.n_vocab);
+    RMR_TRY(rmr_session_create(m, &opts, &s, err));
+    remora_status st = feed(s, ids, PROMPT, err);
+    for (uint32_t i = PROMPT; i < N_TOKENS && st >= 0; i++) st = feed(s, ids + i, 1, err);
+    if (st >= 0) read_answer(s->rows.logits, m->shape.n_vocab, out);
+    rmr_session_free(s);
+    return st;
+}
+
+static void hex(const uint8_t *bytes, char out[65])
+{
+    for (int i = 0; i < 32; i++) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
+
+json_t *rmr_selftest_json(const rmr_selftest *t)
+{
+    char sum[65];
+    json_t *top = json_array(), *root = json_object();
+    hex(t->sha256, sum);
+    for (int i = 0; i < RMR_SELFTEST_TOP; i++)
+        json_array_append_new(
+            top, json_pack("{s:i, s:f}", "token", t->top[i], "logit", (double)t->logit[i]));
+    json_object_set_new(root, "logits_sha256", json_string(sum));
+    json_object_set_new(root, "top", top);
+    return root;
+}
+
+remora_status rmr_selftest_compare(const json_t *stored, const rmr_selftest *now, int *exact,
+                                   remora_error *err)
+{
+    char sum[65];
+    const char *want = json_string_value(json_object_get(stored, "logits_sha256"));
+    const json_t *top = json_object_get(stored, "top");
+    if (want == NULL || json_array_size(top) != RMR_SELFTEST_TOP)
+        RMR_FAIL(err, REMORA_E_FORMAT, "self_test: not the answer of a self-test");
+    hex(now->sha256, sum);
+    *exact = strcmp(sum, want) == 0;
+    for (size_t i = 0; i < RMR_SELFTEST_TOP && !*exact; i++) {
+        const json_t *v = json_array_get(top, i);
+        const json_int_t id = json_integer_value(json_object_get(v, "token"));
+        const double logit = json_number_value(json_object_get(v, "logit"));
+        if (id != now->top[i] || !(fabs(logit - (double)now->logit[i]) <= limit))
+            RMR_FAIL(err, REMORA_E_MISMATCH,
+                     "self-test: choice %zu is token %d with %.6g, the pack says %lld with %.6g",
+                     i + 1, now->top[i], (double)now->logit[i], (long long)id, logit);
+    }
+    return REMORA_OK;
+}
