@@ -93,10 +93,20 @@ static uint64_t weights_each(const char *name, const char *type)
     return strcmp(type, "U8") == 0 ? 2 : 1;
 }
 
-/* "[512, 256]": the product; 0 when it is no shape or does not fit. */
-static int read_shape(const char *shape, uint64_t *values)
+/* Rows of F8 in a pack end with a float for each started run of 128 columns; in checkpoints, where
+ * names end in ".weight", the scales are a tensor of their own. */
+static uint64_t scale_bytes(const char *name, const char *type, uint64_t values, uint64_t cols)
+{
+    if (strcmp(type, "F8_E4M3") != 0 || ends_with(name, ".weight", strlen(".weight")) || cols == 0)
+        return 0;
+    return values / cols * ((cols + 127) / 128) * 4;
+}
+
+/* "[512, 256]": the product and the last one; 0 when it is no shape or does not fit. */
+static int read_shape(const char *shape, uint64_t *values, uint64_t *cols)
 {
     uint64_t product = 1;
+    *cols = 1;
     if (*shape++ != '[') return 0;
     while (*shape != ']') {
         char *end;
@@ -104,6 +114,7 @@ static int read_shape(const char *shape, uint64_t *values)
         const uint64_t dim = strtoull(shape, &end, 10);
         if (end == shape || errno != 0 || (dim > 0 && product > UINT64_MAX / 64 / dim)) return 0;
         product *= dim;
+        *cols = dim;
         shape = end;
         while (*shape == ',' || *shape == ' ') shape++;
     }
@@ -114,11 +125,11 @@ static int read_shape(const char *shape, uint64_t *values)
 int tool_sizes_add(tool_sizes *s, const char *name, const char *type, const char *shape)
 {
     const struct type *t = find_type(type);
-    uint64_t values;
+    uint64_t values, cols;
     s->tensors++;
-    if (!t || !read_shape(shape, &values)) return -1;
+    if (!t || !read_shape(shape, &values, &cols)) return -1;
     s->weights += values * weights_each(name, type);
-    s->bytes += values / t->values * t->bytes;
+    s->bytes += values / t->values * t->bytes + scale_bytes(name, type, values, cols);
     return 0;
 }
 

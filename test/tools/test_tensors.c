@@ -86,6 +86,7 @@ static void sizes(void **state)
     one_size("a.bias", "F32", "[3, 0]", 0, 0);
     one_size("output.weight", "Q6_K", "[10, 512]", 5120, 20 * 210);
     one_size("a.weight", "F8_E4M3", "[200, 300]", 60000, 60000);
+    one_size("a", "F8_E4M3", "[2, 100, 300]", 60000, 60000 + 200 * 3 * 4); /* of a pack */
     one_size("a.weight_scale_inv", "F32", "[2, 3]", 0, 24);
     one_size("a.weight_packed", "I32", "[8, 32]", 2048, 1024);
     one_size("a.weight_scale", "BF16", "[8, 8]", 0, 128);
