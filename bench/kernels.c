@@ -287,9 +287,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "no such set here, or out of memory\n");
         return 1;
     }
-    /* one small value everywhere: as bf16, f16 and f32 alike a harmless normal number, and as
-     * scales and codes too */
-    for (size_t i = 0; i < BIG / 4; i++) ((uint32_t *)(void *)j.mem)[i] = 0x2c002c00;
+    /* one small value everywhere: as bf16, f16, f32 and e8m0 alike a harmless normal number, and as
+     * codes anything will do */
+    for (size_t i = 0; i < BIG / 4; i++) ((uint32_t *)(void *)j.mem)[i] = 0x2c2c2c2c;
     for (size_t i = 0; i < floats; i++) j.x[i] = (float)(i % 17) * 0.0625f - 0.5f;
     memset(j.y, 0, floats * sizeof(float));
     const peak p = peak_of(set->name);
