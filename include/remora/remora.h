@@ -314,14 +314,17 @@ typedef struct remora_blob {
 } remora_blob;
 
 /* A Hugging Face folder: config.json, model.safetensors or its index and shards, and, if there
- * are any, tokenizer.json, tokenizer_config.json and generation_config.json. Logits do not
- * depend on the way that the bytes come. */
+ * are any, tokenizer.json, tokenizer_config.json and generation_config.json. Or a GGUF file, or all
+ * parts of a split one: it is opened where it is named, and where there is no config.json and no
+ * other GGUF model. Logits do not depend on the way that the bytes come. */
 typedef struct remora_source {
     uint32_t struct_size;
     int32_t  kind; /* REMORA_SOURCE_* */
 
-    /* PATH: the folder, or one of its files. Files are read and mapped; one that is cut short while
-     * the model is open would be a bus error, which REMORA_MODEL_NO_MMAP avoids. */
+    /* PATH: the folder, or one of its files (any part of a split GGUF). Files are read and mapped;
+     * one that is cut short while the model is open would be a bus error, which
+     * REMORA_MODEL_NO_MMAP avoids. MEMORY and IO: NULL, or the name of the GGUF file that is meant;
+     * IO needs it to open one. */
     const char *path;
 
     /* MEMORY: the files. `blobs` is copied; names are copied; data is borrowed until the model's
@@ -438,7 +441,7 @@ REMORA_API remora_status REMORA_CALL remora_model_get_memory(const remora_model 
                                                              remora_memory *out);
 
 /* Metadata as text: "config.<field>" for every number, boolean and string at the top of
- * config.json, "source", where the model came from, and, when it was opened with NO_WEIGHTS,
+ * config.json, or of what it would be; "gguf.<key>" for those of a GGUF file; "source", where the model came from, and, when it was opened with NO_WEIGHTS,
  * "tensor.<name>" for every tensor of the checkpoint ("BF16 [512, 256]"). The text is terminated:
  * *n (may be NULL) is its length, and cap must be at least *n + 1. E_NOT_FOUND (no such key),
  * E_BUFFER, E_ARG. */
