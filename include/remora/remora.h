@@ -314,17 +314,18 @@ typedef struct remora_blob {
 } remora_blob;
 
 /* A Hugging Face folder: config.json, model.safetensors or its index and shards, and, if there
- * are any, tokenizer.json, tokenizer_config.json and generation_config.json. Or a GGUF file, or all
- * parts of a split one: it is opened where it is named, and where there is no config.json and no
- * other GGUF model. Logits do not depend on the way that the bytes come. */
+ * are any, tokenizer.json, tokenizer_config.json and generation_config.json. Or a .remora
+ * pack, a GGUF file, or all parts of a split one: it is opened where it is named, and where there
+ * is no config.json and no other of its kind. Logits do not depend on the way that the bytes come.
+ */
 typedef struct remora_source {
     uint32_t struct_size;
     int32_t  kind; /* REMORA_SOURCE_* */
 
     /* PATH: the folder, or one of its files (any part of a split GGUF). Files are read and mapped;
      * one that is cut short while the model is open would be a bus error, which
-     * REMORA_MODEL_NO_MMAP avoids. MEMORY and IO: NULL, or the name of the GGUF file that is meant;
-     * IO needs it to open one. */
+     * REMORA_MODEL_NO_MMAP avoids. MEMORY and IO: NULL, or the name of the pack or GGUF file that
+     * is meant; IO needs it to open one. */
     const char *path;
 
     /* MEMORY: the files. `blobs` is copied; names are copied; data is borrowed until the model's

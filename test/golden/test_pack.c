@@ -277,6 +277,42 @@ static void every_allocation_fails_once(void **state)
     }
 }
 
+/* The host's storage fails at its n-th call and from then on, for every n. */
+static void storage_that_fails(void **state)
+{
+    (void)state;
+    for (int level = 0; level <= 3; level += 3) {
+        world w;
+        size_t n;
+        begin(&w, NULL);
+        pack_it(&w.t.source, w.path, level);
+        unsigned char *file = host_file(w.path, &n);
+        const remora_blob blob = {"m.remora", file, n};
+        for (long at = 1;; at++) {
+            tmem mem = {0};
+            host_io io = {.blobs = &blob, .n = 1, .fail_at = at, .with = REMORA_E_IO};
+            remora_source src = host_io_source(&io);
+            remora_error err = HOST_ERROR;
+            remora_model *m = NULL;
+            src.path = "m.remora";
+            remora_runtime *rt = host_runtime(&mem, 1, NULL);
+            const remora_status st = remora_model_open(rt, &src, NULL, &m, &err);
+            remora_model_free(m);
+            remora_runtime_free(rt);
+            assert_int_equal(atomic_load(&mem.bytes), 0);
+            if (atomic_load(&io.calls) < at) {
+                assert_int_equal(st, REMORA_OK);
+                assert_true(at > 30);
+                break;
+            }
+            assert_int_equal(st, REMORA_E_CALLBACK);
+            assert_non_null(strstr(err.message, "m.remora"));
+        }
+        free(file);
+        end(&w);
+    }
+}
+
 static int32_t REMORA_CALL stop_at(void *user, uint64_t done, uint64_t total)
 {
     (void)done, (void)total;
@@ -447,6 +483,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(fixtures),
         cmocka_unit_test(memory_is_as_estimated),
         cmocka_unit_test(every_allocation_fails_once),
+        cmocka_unit_test(storage_that_fails),
         cmocka_unit_test(opening_can_be_stopped),
         cmocka_unit_test(weights_must_fit_the_config),
         cmocka_unit_test(a_pack_cannot_be_packed),
