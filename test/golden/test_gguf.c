@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host.h"
+
 enum { MAX_IDS = 64, MAX_PARTS = 16 };
 
 static rig R;
@@ -149,6 +151,7 @@ static uint64_t read_parts(remora_blob *blobs)
 typedef struct store {
     const remora_blob *blobs;
     uint64_t n;
+    long reads, fail_at; /* read number fail_at fails; 0: none */
 } store;
 
 static const remora_blob *find(const store *s, const char *name)
@@ -169,7 +172,9 @@ static remora_status REMORA_CALL io_size(void *user, const char *name, uint64_t 
 static remora_status REMORA_CALL io_read(void *user, const char *name, uint64_t off, void *buf,
                                          uint64_t n)
 {
-    const remora_blob *b = find(user, name);
+    store *s = user;
+    const remora_blob *b = find(s, name);
+    if (++s->reads == s->fail_at) return REMORA_E_IO;
     memcpy(buf, (const char *)b->data + off, (size_t)n);
     return REMORA_OK;
 }
@@ -178,7 +183,7 @@ static void memory_and_callbacks(void **state)
 {
     remora_blob blobs[MAX_PARTS];
     const uint64_t n = read_parts(blobs);
-    store st = {blobs, n};
+    store st = {blobs, n, 0, 0};
     (void)state;
     const remora_source memory = {
         .struct_size = sizeof memory, .kind = REMORA_SOURCE_MEMORY, .blobs = blobs, .n_blobs = n};
@@ -198,6 +203,48 @@ static void memory_and_callbacks(void **state)
         free((void *)(uintptr_t)blobs[i].name);
         free((void *)(uintptr_t)blobs[i].data);
     }
+}
+
+/* Reads and allocations that fail, ever more of them between those that are tried: a status, and
+ * nothing is left behind. */
+static void failures(void **state)
+{
+    remora_blob blobs[MAX_PARTS];
+    tmem mem = {0};
+    const uint64_t n = read_parts(blobs);
+    store st = {blobs, n, 0, 0};
+    remora_source src = {.struct_size = sizeof src,
+                         .kind = REMORA_SOURCE_IO,
+                         .path = blobs[0].name,
+                         .io_user = &st,
+                         .io_size = io_size,
+                         .io_read = io_read};
+    const remora_model_opts o = {.struct_size = sizeof o};
+    const int large = blobs[0].size > 1 << 23;
+    (void)state;
+    remora_runtime *rt = host_runtime(&mem, 1, NULL);
+    const long before = atomic_load(&mem.blocks);
+    for (int memory = 0; memory < 2 && !large; memory++)
+        for (long k = 1, hit = 1; hit; k += 1 + k / 8) {
+            remora_model *m = NULL;
+            remora_error err = {.struct_size = sizeof err};
+            st.reads = 0;
+            st.fail_at = memory ? 0 : k;
+            tmem_arm(&mem, memory ? k : 0);
+            const remora_status got = remora_model_open(rt, &src, &o, &m, &err);
+            hit = memory ? atomic_load(&mem.calls) >= k : st.reads >= k;
+            tmem_arm(&mem, 0);
+            assert_int_equal(got, !hit ? REMORA_OK : memory ? REMORA_E_NOMEM : REMORA_E_CALLBACK);
+            assert_int_equal(m == NULL, hit);
+            remora_model_free(m);
+            assert_int_equal(atomic_load(&mem.blocks), before);
+        }
+    remora_runtime_free(rt);
+    for (uint64_t i = 0; i < n; i++) {
+        free((void *)(uintptr_t)blobs[i].name);
+        free((void *)(uintptr_t)blobs[i].data);
+    }
+    if (large) skip();
 }
 
 static void metadata(void **state)
@@ -220,6 +267,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(same_shape),
         cmocka_unit_test(same_logits),
         cmocka_unit_test(memory_and_callbacks),
+        cmocka_unit_test(failures),
         cmocka_unit_test(metadata),
     };
     if (argc < 4 || argc > 5) return 2;
