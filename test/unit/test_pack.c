@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,13 +28,13 @@ static struct {
     const char *name; /* the call that fails, or NULL */
     long at;          /* the at-th of them, from 1, and all after it */
     int error;
-    long seen;
+    atomic_long seen;
 } broken;
 
 static int breaks(const char *name)
 {
     if (broken.name == NULL || strcmp(broken.name, name) != 0) return 0;
-    if (++broken.seen < broken.at) return 0;
+    if (atomic_fetch_add(&broken.seen, 1) + 1 < broken.at) return 0;
     errno = broken.error;
     return 1;
 }
