@@ -79,7 +79,7 @@ static int read_recipe(const char *arg, char **text)
         if (strcmp(name, arg) == 0) arg = NULL;
     if (!arg || strpbrk(arg, "/.") == NULL)
         return TOOL_GO; /* no file: the library says what it is */
-    return tool_read_file(arg, text, &n);
+    return tool_read_file(arg, text, &n) < 0 ? TOOL_FAILED : TOOL_GO;
 }
 
 static int run(convert *x)

@@ -20,7 +20,7 @@ static int read_all(FILE *f, char **out, size_t *n)
     char *buf = NULL;
     size_t len = 0, cap = 0;
     for (;;) {
-        if (len == cap) {
+        if (len + 1 >= cap) { /* room for a NUL */
             cap = cap ? 2 * cap : 65536;
             char *more = realloc(buf, cap);
             if (!more) {
@@ -29,10 +29,11 @@ static int read_all(FILE *f, char **out, size_t *n)
             }
             buf = more;
         }
-        const size_t got = fread(buf + len, 1, cap - len, f);
+        const size_t got = fread(buf + len, 1, cap - len - 1, f);
         len += got;
         if (got == 0) break;
     }
+    buf[len] = 0;
     *out = buf;
     *n = len;
     return 0;

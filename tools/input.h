@@ -5,7 +5,7 @@
 #include <remora/remora.h>
 #include <stddef.h>
 
-/* The bytes of a file, or of stdin for "-", in memory from malloc. */
+/* The bytes of a file, or of stdin for "-", in memory from malloc; a NUL follows them. */
 int tool_read_file(const char *path, char **out, size_t *n);
 
 /* Ids written as text, with spaces, commas or line ends between them. */

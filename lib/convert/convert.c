@@ -64,22 +64,27 @@ static remora_status open_importance(conversion *c)
                                 c->err);
 }
 
-/* The importance of the columns of an item; NULL when it was not collected. */
-static remora_status find_importance(const conversion *c, const rmr_plan_item *it,
-                                     const rmr_tensor **out)
+/* The importance of the columns of an item; left out when it was not collected. */
+static remora_status find_importance(const conversion *c, const rmr_plan_item *it, rmr_target *t)
 {
+    char name[128];
     const rmr_weight_desc *d = &it->desc;
-    const rmr_tensor *t = NULL;
-    if (c->importance != NULL && d->use == RMR_USE_MATRIX)
-        t = rmr_checkpoint_find(c->importance, it->name);
-    *out = t;
-    if (t == NULL) return REMORA_OK;
-    const int fits = t->dtype == RMR_DTYPE_F32 &&
-                     ((t->n_dims == 1 && t->dims[0] == d->cols) ||
-                      (t->n_dims == 2 && t->dims[0] == d->count && t->dims[1] == d->cols));
-    if (!fits)
-        RMR_FAIL(c->err, REMORA_E_MISMATCH, "%s: %s is not F32 of [%u] or [%u,%u]",
-                 rmr_show(rmr_file_name(t->file)).text, it->name, d->cols, d->count, d->cols);
+    if (c->importance == NULL || d->use != RMR_USE_MATRIX) return REMORA_OK;
+    snprintf(name, sizeof name, "%s.count", it->name);
+    const rmr_tensor *v = rmr_checkpoint_find(c->importance, it->name),
+                     *n = rmr_checkpoint_find(c->importance, name);
+    if (v == NULL) return REMORA_OK;
+    const int fits = v->dtype == RMR_DTYPE_F32 &&
+                     ((v->n_dims == 1 && v->dims[0] == d->cols) ||
+                      (v->n_dims == 2 && v->dims[0] == d->count && v->dims[1] == d->cols));
+    const int counts =
+        n == NULL || (n->dtype == RMR_DTYPE_I64 && n->n_dims == 1 && n->dims[0] == d->count);
+    if (!fits || !counts)
+        RMR_FAIL(
+            c->err, REMORA_E_MISMATCH, "%s: %s is not F32 of [%u] or [%u,%u] with %u counts of I64",
+            rmr_show(rmr_file_name(v->file)).text, it->name, d->cols, d->count, d->cols, d->count);
+    t->importance = v;
+    t->tokens = n;
     return REMORA_OK;
 }
 
@@ -96,7 +101,7 @@ static remora_status add_targets(conversion *c)
         rmr_target *t = &c->targets[i];
         t->elem = rmr_recipe_elem(&c->recipe, it, NULL);
         it->adopt = 0; /* everything is read */
-        RMR_TRY(find_importance(c, it, &t->importance));
+        RMR_TRY(find_importance(c, it, t));
         RMR_TRY(rmr_packw_add(c->out, it->name, d->use, t->elem, d->count, d->rows, d->cols,
                               &t->tensor, c->err));
         c->sealed += rmr_packw_at(c->out, t->tensor)->bytes;

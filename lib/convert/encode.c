@@ -67,25 +67,44 @@ void rmr_encoder_free(rmr_encoder *e)
     rmr_free(e->mem, e, sizeof *e);
 }
 
-/* The importance of the columns of one matrix into `to`. *use is 0 where there is none, or nothing
- * was seen (an expert that no token chose). */
+static remora_status read_row(const rmr_tensor *t, uint32_t index, uint32_t cols, float *to,
+                              double *sum, remora_error *err)
+{
+    const uint64_t row = (uint64_t)cols * sizeof(float);
+    RMR_TRY(rmr_file_read(t->file, t->offset + (t->n_dims > 1 ? index * row : 0), to, row, err));
+    *sum = 0;
+    for (uint32_t i = 0; i < cols; i++) {
+        if (!(to[i] >= 0 && to[i] < INFINITY))
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s: value %u of matrix %u is %g",
+                     rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text, i, index,
+                     (double)to[i]);
+        *sum += (double)to[i];
+    }
+    return REMORA_OK;
+}
+
+/* The importance of the columns of one matrix into `to`; an expert that no token chose gets the
+ * mean of the others, each by its tokens. `line` is room for a row. *use is 0 where nothing was
+ * seen. */
 static remora_status read_importance(const rmr_target *t, const rmr_weight_desc *d, uint32_t index,
-                                     float *to, int *use, remora_error *err)
+                                     float *to, float *line, int *use, remora_error *err)
 {
     double sum = 0;
     *use = 0;
     if (t->importance == NULL) return REMORA_OK;
-    const uint64_t row = (uint64_t)d->cols * sizeof(float);
-    const uint64_t off = t->importance->n_dims > 1 ? index * row : 0;
-    RMR_TRY(rmr_file_read(t->importance->file, t->importance->offset + off, to, row, err));
-    for (uint32_t i = 0; i < d->cols; i++) {
-        if (!(to[i] >= 0 && to[i] < INFINITY))
-            RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s: value %u of matrix %u is %g",
-                     rmr_show(rmr_file_name(t->importance->file)).text,
-                     rmr_show(t->importance->name).text, i, index, (double)to[i]);
-        sum += (double)to[i];
-    }
+    RMR_TRY(read_row(t->importance, index, d->cols, to, &sum, err));
     *use = sum > 0;
+    if (sum > 0 || t->importance->n_dims < 2) return REMORA_OK;
+    for (uint32_t e = 0; e < d->count; e++) {
+        int64_t tokens = 1;
+        if (t->tokens != NULL)
+            RMR_TRY(rmr_file_read(t->tokens->file, t->tokens->offset + e * sizeof tokens, &tokens,
+                                  sizeof tokens, err));
+        RMR_TRY(read_row(t->importance, e, d->cols, line, &sum, err));
+        if (!(sum > 0) || tokens <= 0) continue;
+        for (uint32_t i = 0; i < d->cols; i++) to[i] += line[i] * (float)tokens;
+        *use = 1;
+    }
     return REMORA_OK;
 }
 
@@ -98,7 +117,7 @@ static remora_status recode(rmr_encoder *e, const rmr_plan_item *it, const rmr_t
     const uint64_t from = rmr_row_bytes(d->elem, d->cols);
     float *importance = (float *)(void *)work, *x = importance + d->cols;
     int weighted;
-    RMR_TRY(read_importance(t, d, index, importance, &weighted, err));
+    RMR_TRY(read_importance(t, d, index, importance, x, &weighted, err));
     for (uint32_t r = 0; r < n; r++) {
         rmr_row_decode(d->elem, x + (size_t)r * d->cols, rows + r * from, d->cols);
         for (uint32_t c = 0; c < d->cols; c++)

@@ -10,6 +10,7 @@ typedef struct rmr_target {
     rmr_elem elem;
     uint32_t tensor;              /* the writer's number of it */
     const rmr_tensor *importance; /* [cols] or [count, cols] of F32; NULL: all columns alike */
+    const rmr_tensor *tokens;     /* [count] of I64: what the importance is a mean of; or NULL */
 } rmr_target;
 
 /* Where the bytes go: `n` bytes at `off` of a tensor in its compute layout. From any worker. */

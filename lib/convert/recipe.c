@@ -16,6 +16,8 @@ typedef struct builtin {
 #define EDGES(type)                                                                                \
     "  - {match: model.embed_tokens, type: " type "}\n  - {match: lm_head, type: " type "}\n"
 #define EXPERTS(type) "  - {match: '*.mlp.experts.*', type: " type "}\n"
+/* Small, read by both forms of attention, and sensitive: below 8 bits they are not worth it. */
+#define KV "  - {match: '*.kv_b_proj.*', type: q8}\n"
 #define REST(type) "  - {match: '*', type: " type "}\n"
 #define RECIPE(name, rules)                                                                        \
     {                                                                                              \
@@ -27,11 +29,11 @@ static const builtin builtins[] = {
     RECIPE("bf16", REST("bf16")),
     RECIPE("fp8", EDGES("bf16") REST("fp8")),
     RECIPE("q8", REST("q8")),
-    RECIPE("q6", REST("q6")),
-    RECIPE("q5", REST("q5")),
-    RECIPE("q4", REST("q4")),
-    RECIPE("q3", REST("q3")),
-    RECIPE("q2", REST("q2")),
+    RECIPE("q6", KV REST("q6")),
+    RECIPE("q5", KV REST("q5")),
+    RECIPE("q4", KV REST("q4")),
+    RECIPE("q3", KV REST("q3")),
+    RECIPE("q2", KV REST("q2")),
     RECIPE("experts-q4", EXPERTS("q4") REST("q8")),
     RECIPE("experts-q3", EXPERTS("q3") REST("q8")),
     RECIPE("experts-q2",
@@ -173,11 +175,6 @@ static int is_router(const char *name)
     return n >= 9 && strcmp(name + n - 9, ".mlp.gate") == 0;
 }
 
-static int is_kv_view(const char *name)
-{
-    return strstr(name, ".kv_b_proj.") != NULL;
-}
-
 rmr_elem rmr_recipe_elem(const rmr_recipe *r, const rmr_plan_item *it, const char **rule)
 {
     const rmr_weight_desc *d = &it->desc;
@@ -194,7 +191,6 @@ rmr_elem rmr_recipe_elem(const rmr_recipe *r, const rmr_plan_item *it, const cha
     }
     if (d->use == RMR_USE_VECTOR) return RMR_ELEM_F32;
     if (e == RMR_ELEM_COUNT || is_router(it->name)) return d->elem;
-    if (is_kv_view(it->name) && rmr_elem_table[e].integer) return d->elem;
     while (!rmr_elem_fits((rmr_elem)e, d->cols)) e = (int)wider((rmr_elem)e);
     return (rmr_elem)e;
 }

@@ -321,7 +321,41 @@ def interrupt():
         equal(process.returncode, 130, f"{args}: {err}")
 
 
-CASES = {f.__name__: f for f in (tokenize, generate, bench, evaluate, compare, imatrix, inspect, errors, interrupt)}
+def convert():
+    """A folder to packs and back to text: built-in recipes, a recipe file, importance, checks of what was made."""
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        pack, recipe = work / "k.remora", work / "mine.yaml"
+        names = [line.removeprefix("name: ") for line in run("convert", "--list-recipes").stdout.decode().splitlines()
+                 if line.startswith("name: ")]
+        assert {"keep", "bf16", "fp8", "q8", "q4", "experts-q4", "experts-q2"} <= set(names), names
+        run("convert", "-m", KRILL, "-o", pack, "-r", "bf16", "-q")
+        ask = ["-p", "Once upon a time", "-n", "24", "--temp", "0", "-q"]
+        equal(run("generate", "-m", pack, *ask).stdout, run("generate", "-m", KRILL, *ask).stdout, "text of the pack")
+        assert b"to the bit" in run("verify", "-m", pack, "-q").stdout
+        assert pack.read_bytes()[:64].startswith(b"remora_pack: 1\n")
+        recipe.write_text("name: mine\nrules:\n- {match: '*.mlp.experts.*', type: IQ4_XS}\n- {match: '*', type: q6}\n")
+        (work / "text").write_text("Once upon a time there was a little fish. It followed a whale.\n" * 20)
+        run("eval", "-m", KRILL, "--imatrix", work / "imatrix", work / "text", "-q")
+        run("convert", "-m", KRILL, "-o", pack, "-r", recipe, "--imatrix", work / "imatrix", "-q", "--zstd", "3")
+        sizes = {row["type"]: row for row in json.loads(run("inspect", "-m", pack, "-o", "json").stdout)["types"]}
+        assert {"IQ4_XS", "Q6_K", "F32"} <= set(sizes), sizes
+        assert b"to the bit" in run("verify", "-m", pack, "-q").stdout
+        # what the user gets told
+        assert b"experts-q4" in run("convert", "-m", KRILL, "-o", pack, "-r", "nope", code=1).stderr
+        recipe.write_text("rules:\n- {match: '*', type: q17}\n")
+        assert b"q17" in run("convert", "-m", KRILL, "-o", pack, "-r", recipe, code=1).stderr
+        run("convert", "-m", KRILL, "-o", pack, "-r", work / "none.yaml", code=1)
+        run("convert", "-m", KRILL, code=2)
+        run("verify", "-m", KRILL, code=1)
+        data = bytearray(pack.read_bytes())
+        data[-9] ^= 4
+        pack.write_bytes(data)
+        assert b"E_FORMAT" in run("verify", "-m", pack, code=1).stderr
+        equal(sorted(p.name for p in work.iterdir()), ["imatrix", "k.remora", "mine.yaml", "text"], "what is left")
+
+
+CASES = {f.__name__: f for f in (tokenize, generate, bench, evaluate, compare, imatrix, inspect, convert, errors, interrupt)}
 name = sys.argv[3]
 if name != "errors" and not (KRILL / "config.json").exists():
     print(f"{KRILL} is not there")

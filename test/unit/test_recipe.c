@@ -73,7 +73,7 @@ static void what_keeps_its_type(void **state)
     assert_string_equal(type(&q, "model.norm", RMR_USE_VECTOR, RMR_ELEM_BF16, 512), "F32");
     assert_string_equal(matrix(&q, "model.layers.1.mlp.gate"), "BF16");
     assert_string_equal(matrix(&q, "model.layers.1.mlp.gate_proj"), "Q4_K");
-    assert_string_equal(matrix(&q, "model.layers.1.self_attn.kv_b_proj.absorb"), "BF16");
+    assert_string_equal(matrix(&q, "model.layers.1.self_attn.kv_b_proj.absorb"), "Q8_0");
     assert_string_equal(
         type(&b, "model.layers.1.self_attn.kv_b_proj.absorb", RMR_USE_MATRIX, RMR_ELEM_F8, 512),
         "BF16");
