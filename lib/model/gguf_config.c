@@ -240,6 +240,9 @@ static remora_status yarn(const translator *t, json_t *r)
         RMR_FAIL(t->err, REMORA_E_UNSUPPORTED, "%s: %s is %g", rmr_gguf_name(t->g),
                  full(t, buf, "rope.scaling.yarn_attn_factor"), factor);
     if (!mla) return factor == 1 ? REMORA_OK : set(t, r, "attention_factor", json_real(factor));
+    if (!(log_multiplier >= 0 && log_multiplier < 1e3)) /* times 10 it must be a float */
+        RMR_FAIL(t->err, REMORA_E_FORMAT, "%s: %s is %g", rmr_gguf_name(t->g),
+                 full(t, buf, "rope.scaling.yarn_log_multiplier"), log_multiplier);
     RMR_TRY(set(t, r, "attention_factor", json_real(1.0)));
     return set(t, r, "mscale_all_dim", json_real(as_written((float)(10 * log_multiplier))));
 }
