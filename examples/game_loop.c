@@ -3,7 +3,7 @@
  * cache. One remora_eval() call serves all characters; when the budget ends in the middle of a
  * step, the next frame goes on there.
  *
- *     game_loop FOLDER [FRAMES]
+ *     game_loop MODEL [FRAMES]
  */
 #include <remora/remora.h>
 

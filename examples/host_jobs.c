@@ -1,7 +1,7 @@
 /* A host that has a job system of its own: the runtime gets its `run` hook and creates no thread.
  * The job system here is the least that works; an engine would put its own scheduler behind run().
  *
- *     host_jobs FOLDER
+ *     host_jobs MODEL
  */
 #include <remora/remora.h>
 
@@ -101,7 +101,7 @@ int main(int argc, char **argv)
     remora_model *m = NULL;
     int started = 0;
     if (argc < 2) {
-        fprintf(stderr, "usage: host_jobs FOLDER\n");
+        fprintf(stderr, "usage: host_jobs MODEL\n");
         return 2;
     }
     src.path = argv[1];

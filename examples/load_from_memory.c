@@ -1,70 +1,32 @@
-/* A host with its own archive format: the program has the files of a model in memory and opens it
- * from there. The bytes are borrowed: they must stay until the model is gone.
+/* A game with its own archive format: the program has a model's pack in memory and opens it from
+ * there. The bytes are borrowed: they must stay until the model is gone. Where they are aligned to
+ * 64 bytes, the weights are used where they lie and nothing is copied.
  *
- *     load_from_memory FOLDER
+ *     load_from_memory MODEL.remora
  */
 #include <remora/remora.h>
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_FILES = 256, SKIPPED = 77 };
-
-typedef struct archive {
-    remora_blob blobs[MAX_FILES];
-    size_t n;
-} archive;
-
-static int ends_with(const char *s, const char *end)
+/* Stands for the game's archive: the file's bytes in aligned memory, which the caller frees. */
+static void *read_pack(const char *path, uint64_t *size)
 {
-    const size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
-/* Files that belong to a model: its JSON files, and the weights. */
-static int wanted(const char *name)
-{
-    return ends_with(name, ".json") ||
-           (strncmp(name, "model", 5) == 0 && ends_with(name, ".safetensors"));
-}
-
-static int read_file(const char *folder, const char *name, remora_blob *out)
-{
-    char path[4096];
-    char *data = NULL, *copy = NULL;
-    snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *f = fopen(path, "rb");
-    if (!f) return -1;
+    void *data = NULL;
+    if (!f) return NULL;
     fseek(f, 0, SEEK_END);
-    const long size = ftell(f);
+    const long n = ftell(f);
     rewind(f);
-    if (size >= 0) data = malloc((size_t)size + 1);
-    copy = malloc(strlen(name) + 1);
-    if (!data || !copy || fread(data, 1, (size_t)size, f) != (size_t)size) {
+    if (n > 0) data = aligned_alloc(64, ((size_t)n + 63) / 64 * 64);
+    if (data && fread(data, 1, (size_t)n, f) != (size_t)n) {
         free(data);
-        free(copy);
-        fclose(f);
-        return -1;
+        data = NULL;
     }
-    strcpy(copy, name);
-    *out = (remora_blob){.name = copy, .data = data, .size = (uint64_t)size};
     fclose(f);
-    return 0;
-}
-
-static int read_folder(const char *folder, archive *a)
-{
-    DIR *dir = opendir(folder);
-    const struct dirent *entry;
-    int failed = 0;
-    if (!dir) return SKIPPED;
-    while (!failed && a->n < MAX_FILES && (entry = readdir(dir)))
-        if (wanted(entry->d_name) && !(failed = read_file(folder, entry->d_name, &a->blobs[a->n])))
-            a->n++;
-    closedir(dir);
-    return failed ? 1 : 0;
+    *size = (uint64_t)n;
+    return data;
 }
 
 static remora_status say(remora_model *m, const char *prompt, remora_error *err)
@@ -93,31 +55,31 @@ static remora_status say(remora_model *m, const char *prompt, remora_error *err)
 
 int main(int argc, char **argv)
 {
-    static archive a;
     remora_error err = {.struct_size = sizeof err};
-    remora_source src = {.struct_size = sizeof src, .kind = REMORA_SOURCE_MEMORY};
+    remora_blob pack = {.name = "model.remora"};
+    const remora_source src = {
+        .struct_size = sizeof src, .kind = REMORA_SOURCE_MEMORY, .blobs = &pack, .n_blobs = 1};
     remora_memory mem = {.struct_size = sizeof mem};
     remora_model *m = NULL;
     if (argc < 2) {
-        fprintf(stderr, "usage: load_from_memory FOLDER\n");
+        fprintf(stderr, "usage: load_from_memory MODEL.remora\n");
         return 2;
     }
-    const int failed = read_folder(argv[1], &a);
-    src.blobs = a.blobs;
-    src.n_blobs = a.n;
-    remora_status st = failed ? REMORA_E_IO : remora_model_open(NULL, &src, NULL, &m, &err);
+    void *data = read_pack(argv[1], &pack.size);
+    if (!data) {
+        fprintf(stderr, "cannot read %s\n", argv[1]);
+        return 1;
+    }
+    pack.data = data;
+    remora_status st = remora_model_open(NULL, &src, NULL, &m, &err);
     if (st == REMORA_OK) st = remora_model_get_memory(m, &mem);
     if (st == REMORA_OK) {
-        printf("%d files; weights: %d kB copied, %d kB used where they lie\n", (int)a.n,
-               (int)(mem.host_weights / 1024), (int)(mem.host_mapped / 1024));
+        printf("weights: %d kB copied, %d kB used where they lie\n", (int)(mem.host_weights / 1024),
+               (int)(mem.host_mapped / 1024));
         st = say(m, "Once upon a time", &err);
     }
-    if (st < 0 && failed != SKIPPED)
-        fprintf(stderr, "%s: %s\n", remora_status_name(st), err.message);
+    if (st < 0) fprintf(stderr, "%s: %s\n", remora_status_name(st), err.message);
     remora_model_free(m);
-    for (size_t i = 0; i < a.n; i++) { /* only now: the model is gone */
-        free((void *)(uintptr_t)a.blobs[i].data);
-        free((void *)(uintptr_t)a.blobs[i].name);
-    }
-    return failed ? failed : st < 0;
+    free(data); /* only now: the model is gone */
+    return st < 0;
 }

@@ -1,6 +1,6 @@
 /* The smallest useful host program: open a model, continue a text, print it as it comes.
  *
- *     minimal_generate FOLDER [TEXT]
+ *     minimal_generate MODEL [TEXT]
  */
 #include <remora/remora.h>
 
@@ -26,7 +26,7 @@ int main(int argc, char **argv)
     remora_status st;
 
     if (argc < 2) {
-        fprintf(stderr, "usage: minimal_generate FOLDER [TEXT]\n");
+        fprintf(stderr, "usage: minimal_generate MODEL [TEXT]\n");
         return 2;
     }
     src.path = argv[1];

@@ -127,13 +127,24 @@ static const char *chat_family(const rmr_tokenizer *t)
     return n > 2 && user[1] == '|' ? "glm" : "deepseek";
 }
 
+/* The name that the configuration gives, else that of the folder or file. */
+static json_t *pack_name(const conversion *c)
+{
+    const remora_model *m = c->open.m;
+    const char *where = rmr_source_where(c->open.src), *slash = strrchr(where, '/');
+    if (strcmp(m->name, m->shape.family) != 0 || c->open.desc->kind != REMORA_SOURCE_PATH)
+        return json_string(m->name);
+    const char *base = slash != NULL ? slash + 1 : where, *dot = strrchr(base, '.');
+    return json_stringn(base, dot != NULL && dot > base ? (size_t)(dot - base) : strlen(base));
+}
+
 static remora_status describe(conversion *c)
 {
     const remora_model *m = c->open.m;
     char fingerprint[65];
     size_t n = 0;
     for (int i = 0; i < 32; i++) snprintf(fingerprint + 2 * i, 3, "%02x", m->fingerprint[i]);
-    RMR_TRY(section(c, "name", json_string(m->name)));
+    RMR_TRY(section(c, "name", pack_name(c)));
     RMR_TRY(section(c, "config", json_incref(c->open.config)));
     RMR_TRY(section(c, "chat", json_pack("{s:s}", "family", chat_family(m->tok))));
     RMR_TRY(section(c, "provenance",

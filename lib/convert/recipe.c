@@ -11,10 +11,6 @@ typedef struct builtin {
     const char *name, *text;
 } builtin;
 
-/* Embedding and head are a large part of a small model and a small part of a large one; a step more
- * for them costs little and shows. */
-#define EDGES(type)                                                                                \
-    "  - {match: model.embed_tokens, type: " type "}\n  - {match: lm_head, type: " type "}\n"
 #define EXPERTS(type) "  - {match: '*.mlp.experts.*', type: " type "}\n"
 /* Small, read by both forms of attention, and sensitive: below 8 bits they are not worth it. */
 #define KV "  - {match: '*.kv_b_proj.*', type: q8}\n"
@@ -27,13 +23,16 @@ typedef struct builtin {
 static const builtin builtins[] = {
     RECIPE("keep", REST("keep")),
     RECIPE("bf16", REST("bf16")),
-    RECIPE("fp8", EDGES("bf16") REST("fp8")),
+    RECIPE("fp8", "  - {match: model.embed_tokens, type: bf16}\n"
+                  "  - {match: lm_head, type: bf16}\n" REST("fp8")),
     RECIPE("q8", REST("q8")),
     RECIPE("q6", KV REST("q6")),
     RECIPE("q5", KV REST("q5")),
     RECIPE("q4", KV REST("q4")),
     RECIPE("q3", KV REST("q3")),
     RECIPE("q2", KV REST("q2")),
+    RECIPE("mixed-q4", EXPERTS("IQ4_XS") "  - {match: model.embed_tokens, type: q4}\n"
+                                         "  - {match: lm_head, type: q6}\n" KV REST("q5")),
     RECIPE("experts-q4", EXPERTS("q4") REST("q8")),
     RECIPE("experts-q3", EXPERTS("q3") REST("q8")),
     RECIPE("experts-q2",

@@ -12,6 +12,8 @@ import time
 REMORA = sys.argv[1]
 MODELS = pathlib.Path(sys.argv[2])
 KRILL = MODELS / "krill"
+BOX = pathlib.Path(__file__).resolve().parents[2] / "models" / "krill.remora"
+BOX_TEXT = ", there was a little girl named Lily. She loved to play with her toys. One day, Lily saw a"
 
 
 def run(*args, code=0, stdin=b"", **kwargs):
@@ -355,9 +357,27 @@ def convert():
         equal(sorted(p.name for p in work.iterdir()), ["imatrix", "k.remora", "mine.yaml", "text"], "what is left")
 
 
-CASES = {f.__name__: f for f in (tokenize, generate, bench, evaluate, compare, imatrix, inspect, convert, errors, interrupt)}
+def box():
+    """The model that comes with the repository: whole, the right answer to the bit, and sensible text."""
+    assert BOX.stat().st_size <= 32_000_000, "the box holds at most 32 MB"
+    assert b"self-test: ok, to the bit" in run("verify", "-m", BOX, "-q").stdout
+    text = run("generate", "-m", BOX, "-p", "Once upon a time", "-n", "24", "--temp", "0", "-q").stdout.decode()
+    equal(text.strip(), BOX_TEXT, "greedy text")
+    ids = run("tokenize", "-m", BOX, "Once upon a time").stdout
+    equal(run("tokenize", "-m", BOX, "-d", stdin=ids).stdout, b"Once upon a time", "round trip")
+    with tempfile.TemporaryDirectory() as work:
+        story = pathlib.Path(work) / "story"
+        story.write_text("Once upon a time, there was a little girl named Lily. She loved to play with her toys.\n")
+        report = json.loads(run("eval", "-m", BOX, story, "-q", "-o", "json").stdout)[0]
+        assert report["mean_nll"] < 2, report  # a uniform guess has 9
+    same = [run("generate", "-m", BOX, "-p", "The sea", "-n", "12", "--temp", "0", "-q", *how).stdout
+            for how in ([], ["-t", "1"], ["--isa", "ref"], ["--no-mmap"])]
+    assert len(set(same)) == 1, same
+
+
+CASES = {f.__name__: f for f in (tokenize, generate, bench, evaluate, compare, imatrix, inspect, convert, box, errors, interrupt)}
 name = sys.argv[3]
-if name != "errors" and not (KRILL / "config.json").exists():
+if name not in ("errors", "box") and not (KRILL / "config.json").exists():
     print(f"{KRILL} is not there")
     sys.exit(77)
 CASES[name]()
