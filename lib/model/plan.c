@@ -82,7 +82,7 @@ static void adopt_if_possible(planner *p, rmr_plan_item *it, const rmr_tensor *t
     if (it->adopt) p->plan->mapped_bytes += t->bytes;
 }
 
-/* A weight of the pack, `used` of its matrices for each token: in its memory, or to be read. */
+/* A weight of the pack: in its memory, or to be read. */
 static remora_status packed(planner *p, rmr_weight **w, rmr_weight_use use, const char *part,
                             uint32_t count, uint64_t rows, uint64_t cols)
 {
@@ -90,7 +90,8 @@ static remora_status packed(planner *p, rmr_weight **w, rmr_weight_use use, cons
     rmr_plan_item it = {.weight = w};
     full_name(p, it.name, sizeof it.name, part);
     const rmr_pack_tensor *t = rmr_pack_find(p->pack, it.name, use);
-    const char *file = rmr_show(rmr_pack_file(p->pack)).text;
+    const rmr_shown shown = rmr_show(rmr_pack_file(p->pack));
+    const char *const file = shown.text;
     if (t == NULL)
         RMR_FAIL(p->err, REMORA_E_FORMAT, "%s: %s %s is missing", file, rmr_pack_use_name(use),
                  it.name);

@@ -354,8 +354,9 @@ static void weights_must_fit_the_config(void **state)
     static const struct {
         const char *from, *to, *part;
     } edits[] = {
-        {"{name: model.norm,", "{name: model.born,", "vector model.norm is missing"},
-        {"hidden_size: 40", "hidden_size: 80", "config means"},
+        {"{name: model.norm,", "{name: model.born,", "m.remora: vector model.norm is missing"},
+        {"hidden_size: 40", "hidden_size: 80",
+         "m.remora: model.layers.0.input_layernorm is 1 of [1,40], config means 1 of [1,80]"},
         {"vocab_size: 272", "vocab_size: 264", ""},
         {"num_hidden_layers: 3", "num_hidden_layers: 2", "is not part of model_type"},
         {"\nconfig:", "\nbonfig:", "no config"},
