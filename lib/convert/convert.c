@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "blocks.h"
+#include "cancel.h"
 #include "encode.h"
 #include "opening.h"
 #include "packw.h"
@@ -199,7 +200,7 @@ static remora_status self_test(conversion *c)
     if (c->opts->flags & REMORA_CONVERT_NO_SELF_TEST) return REMORA_OK;
     remora_status st = rmr_model_open(rt, &src, &opts, &m, &why);
     if (st >= 0) st = rmr_exec_attach(m, &why);
-    if (st >= 0) st = rmr_selftest_run(m, &answer, &why);
+    if (st >= 0) st = rmr_selftest_run(m, c->opts->cancel, &answer, &why);
     rmr_model_unref(m);
     if (st == REMORA_E_NOMEM) {
         rmr_log_write(&rt->ctx.log, REMORA_LOG_WARN,
@@ -224,6 +225,8 @@ static remora_status work(conversion *c)
     RMR_TRY(write_weights(c));
     RMR_TRY(seal(c, 1));
     RMR_TRY(self_test(c));
+    if (rmr_cancelled(c->opts->cancel))
+        RMR_FAIL(c->err, REMORA_E_CANCELLED, "converting was cancelled");
     return rmr_packw_publish(c->out, c->err);
 }
 

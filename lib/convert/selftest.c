@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pack.h"
 #include "sha256.h"
 
 enum { PROMPT = 40, SINGLE = 8, N_TOKENS = PROMPT + SINGLE };
@@ -41,43 +42,45 @@ static void read_answer(const float *logits, uint32_t n, rmr_selftest *out)
     }
 }
 
-static remora_status feed(remora_session *s, const remora_token *ids, uint32_t n, remora_error *err)
+static remora_status feed(remora_session *s, const remora_token *ids, uint32_t n,
+                          const int32_t *cancel, remora_error *err)
 {
-    const remora_eval_opts opts = {.struct_size = sizeof opts};
+    const remora_eval_opts opts = {.struct_size = sizeof opts, .cancel = cancel};
     RMR_TRY(rmr_session_append(s, ids, n, REMORA_WANT_LAST, err));
     return rmr_eval(&s, 1, &opts, err);
 }
 
-remora_status rmr_selftest_run(remora_model *m, rmr_selftest *out, remora_error *err)
+remora_status rmr_selftest_run(remora_model *m, const int32_t *cancel, rmr_selftest *out,
+                               remora_error *err)
 {
+    const uint32_t most = m->shape.max_context, n = most < N_TOKENS ? most : N_TOKENS;
+    const uint32_t prompt = n > SINGLE ? n - SINGLE : 1;
     const remora_session_opts opts = {
-        .struct_size = sizeof opts, .capacity = N_TOKENS, .kv_type = REMORA_KV_F32};
+        .struct_size = sizeof opts, .capacity = n, .kv_type = REMORA_KV_F32};
     remora_token ids[N_TOKENS];
     remora_session *s;
     make_tokens(ids, m->shape.n_vocab);
     RMR_TRY(rmr_session_create(m, &opts, &s, err));
-    remora_status st = feed(s, ids, PROMPT, err);
-    for (uint32_t i = PROMPT; i < N_TOKENS && st >= 0; i++) st = feed(s, ids + i, 1, err);
+    remora_status st = feed(s, ids, prompt, cancel, err);
+    for (uint32_t i = prompt; i < n && st >= 0; i++) st = feed(s, ids + i, 1, cancel, err);
     if (st >= 0) read_answer(s->rows.logits, m->shape.n_vocab, out);
     rmr_session_free(s);
     return st;
 }
 
-static void hex(const uint8_t *bytes, char out[65])
-{
-    for (int i = 0; i < 32; i++) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
-}
-
 json_t *rmr_selftest_json(const rmr_selftest *t)
 {
     char sum[65];
-    json_t *top = json_array(), *root = json_object();
-    hex(t->sha256, sum);
-    for (int i = 0; i < RMR_SELFTEST_TOP; i++)
-        json_array_append_new(
-            top, json_pack("{s:i, s:f}", "token", t->top[i], "logit", (double)t->logit[i]));
-    json_object_set_new(root, "logits_sha256", json_string(sum));
-    json_object_set_new(root, "top", top);
+    json_t *top = json_array(), *root = NULL;
+    int bad = top == NULL;
+    for (int i = 0; i < RMR_SELFTEST_TOP && !bad; i++) { /* JSON knows finite numbers only */
+        json_t *logit = isfinite(t->logit[i]) ? json_real((double)t->logit[i]) : json_null();
+        bad = json_array_append_new(
+                  top, json_pack("{s:i, s:o}", "token", (int)t->top[i], "logit", logit)) != 0;
+    }
+    rmr_pack_hex(t->sha256, sum);
+    if (!bad) root = json_pack("{s:s, s:O}", "logits_sha256", sum, "top", top);
+    json_decref(top);
     return root;
 }
 
@@ -89,7 +92,7 @@ remora_status rmr_selftest_compare(const json_t *stored, const rmr_selftest *now
     const json_t *top = json_object_get(stored, "top");
     if (want == NULL || json_array_size(top) != RMR_SELFTEST_TOP)
         RMR_FAIL(err, REMORA_E_FORMAT, "self_test: not the answer of a self-test");
-    hex(now->sha256, sum);
+    rmr_pack_hex(now->sha256, sum);
     *exact = strcmp(sum, want) == 0;
     for (size_t i = 0; i < RMR_SELFTEST_TOP && !*exact; i++) {
         const json_t *v = json_array_get(top, i);

@@ -15,8 +15,10 @@ typedef struct rmr_selftest {
     uint8_t sha256[32]; /* of all of them, f32 little-endian */
 } rmr_selftest;
 
-/* Run it: a prompt in the expanded form and single tokens in the absorbed form. */
-remora_status rmr_selftest_run(remora_model *m, rmr_selftest *out, remora_error *err);
+/* Run it: a prompt in the expanded form and single tokens in the absorbed form; fewer where the
+ * model's context is shorter. `cancel` may be NULL. */
+remora_status rmr_selftest_run(remora_model *m, const int32_t *cancel, rmr_selftest *out,
+                               remora_error *err);
 
 /* As an entry of a manifest. NULL: no memory. */
 json_t *rmr_selftest_json(const rmr_selftest *t);

@@ -38,7 +38,7 @@ static remora_status run_answer(remora_runtime *rt, const remora_source *src,
     int exact = 0;
     remora_status st = rmr_model_open(rt, src, &opts, &m, err);
     if (st >= 0) st = rmr_exec_attach(m, err);
-    if (st >= 0) st = rmr_selftest_run(m, &now, err);
+    if (st >= 0) st = rmr_selftest_run(m, o->cancel, &now, err);
     if (st >= 0) st = rmr_selftest_compare(answer, &now, &exact, err);
     rmr_model_unref(m);
     out->self_test = st;

@@ -201,6 +201,66 @@ static void stopped_at_any_point(void **state)
     remora_runtime_free(rt);
 }
 
+/* The host's jobs, one after another; at the k-th region the cancel word is set. */
+typedef struct regions {
+    int32_t cancel;
+    uint32_t n, cancel_at;
+} regions;
+
+static void REMORA_CALL run_region(void *user, uint32_t n, void(REMORA_CALL *fn)(void *, uint32_t),
+                                   void *arg)
+{
+    regions *r = user;
+    if (++r->n == r->cancel_at) r->cancel = 1;
+    for (uint32_t i = 0; i < n; i++) fn(arg, i);
+}
+
+/* In the walk, in the checksums, in the self-test: a cancel word is honoured wherever it is set. */
+static void cancelled_in_any_region(void **state)
+{
+    tiny t;
+    uint32_t k = 1, step = 1;
+    (void)state;
+    tiny_make(&t, &(tiny_opts){.dense = "llama"});
+    for (;; k += step) {
+        regions r = {.cancel_at = k};
+        const remora_runtime_opts ro = {
+            .struct_size = sizeof ro, .n_threads = 2, .run = run_region, .run_user = &r};
+        const remora_convert_opts o = {.struct_size = sizeof o, .cancel = &r.cancel};
+        remora_runtime *rt;
+        remora_error err = HOST_ERROR;
+        REQUIRE_OK(remora_runtime_create(&ro, &rt, &err), &err);
+        const remora_status st = remora_convert(rt, &t.source, path, &o, &err);
+        remora_runtime_free(rt);
+        if (st != (r.cancel ? REMORA_E_CANCELLED : REMORA_OK))
+            fail_msg("region %u: %s", k, remora_status_name(st));
+        assert_int_equal(files_there(), st == REMORA_OK);
+        if (!r.cancel) break;
+        step = 1 + k / 8;
+    }
+    assert_true(k > 20);
+    tiny_free(&t);
+}
+
+/* The self-test is as long as fits. */
+static void short_contexts(void **state)
+{
+    remora_runtime *rt = host_runtime(NULL, 2, NULL);
+    (void)state;
+    for (uint32_t context = 1; context < 50; context += 12) {
+        const remora_source packed = at(path);
+        remora_verify_report r = {.struct_size = sizeof r};
+        remora_error err = HOST_ERROR;
+        tiny t;
+        tiny_make(&t, &(tiny_opts){.dense = "qwen2", .context = context});
+        convert(rt, &t.source, "keep", 0);
+        REQUIRE_OK(remora_verify(rt, &packed, NULL, &r, &err), &err);
+        assert_int_equal(r.exact, 1);
+        tiny_free(&t);
+    }
+    remora_runtime_free(rt);
+}
+
 static void refused(const remora_source *src, const char *to, const remora_convert_opts *o,
                     remora_status expect, const char *says)
 {
@@ -313,7 +373,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         CASE(kept_to_the_bit),          CASE(quantised_is_close), CASE(stopped_at_any_point),
         CASE(what_cannot_be_converted), CASE(damage_is_found),    CASE(no_pack_and_no_test),
-        CASE(recipes_are_listed),
+        CASE(recipes_are_listed),       CASE(short_contexts),     CASE(cancelled_in_any_region),
+
     };
     folders = (const char **)argv + 1;
     n_folders = argc - 1;
