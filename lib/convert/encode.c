@@ -102,7 +102,13 @@ static remora_status read_importance(const rmr_target *t, const rmr_weight_desc 
                                   sizeof tokens, err));
         RMR_TRY(read_row(t->importance, e, d->cols, line, &sum, err));
         if (!(sum > 0) || tokens <= 0) continue;
-        for (uint32_t i = 0; i < d->cols; i++) to[i] += line[i] * (float)tokens;
+        for (uint32_t i = 0; i < d->cols; i++) {
+            to[i] += line[i] * (float)tokens;
+            if (!(to[i] < INFINITY))
+                RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s: the mean of its matrices overflows",
+                         rmr_show(rmr_file_name(t->importance->file)).text,
+                         rmr_show(t->importance->name).text);
+        }
         *use = 1;
     }
     return REMORA_OK;

@@ -84,8 +84,8 @@ void rmr_row_decode(rmr_elem e, float *out, const void *row, uint32_t cols);
 uint64_t rmr_row_check(rmr_elem e, const void *row, uint32_t cols);
 
 /* n rows of finite f32 to e. `importance` (NULL: all equal) weighs the squared error of each
- * column; none is negative. n is 1 or, for F8, the whole of a run of 128 rows or the last rows of a
- * matrix. The same input gives the same bytes on every machine. */
+ * column: finite, not negative. n is 1 or, for F8, the whole of a run of 128 rows or the last rows
+ * of a matrix. The same input gives the same bytes on every machine. */
 void rmr_rows_encode(rmr_elem e, void *rows, const float *x, uint32_t n, uint32_t cols,
                      const float *importance);
 

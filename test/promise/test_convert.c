@@ -301,6 +301,52 @@ static void what_cannot_be_converted(void **state)
     tiny_free(&t);
 }
 
+/* Importance of the experts' gate_proj, the first never seen: the others' mean is taken. */
+static void write_importance(const char *file, uint32_t count, uint32_t cols, float value,
+                             int64_t tokens)
+{
+    static const char name[] = "model.layers.1.mlp.experts.gate_proj";
+    char header[400];
+    const unsigned long long counts = 8ull * count, all = counts + 4ull * count * cols;
+    const int n =
+        snprintf(header, sizeof header,
+                 "{\"%s.count\":{\"dtype\":\"I64\",\"shape\":[%u],\"data_offsets\":[0,%llu]},"
+                 "\"%s\":{\"dtype\":\"F32\",\"shape\":[%u,%u],\"data_offsets\":[%llu,%llu]}}",
+                 name, count, counts, name, count, cols, counts, all);
+    const uint64_t size = (uint64_t)n;
+    FILE *f = fopen(file, "wb");
+    assert_non_null(f);
+    fwrite(&size, sizeof size, 1, f);
+    fwrite(header, 1, (size_t)n, f);
+    for (uint32_t e = 0; e < count; e++) {
+        const int64_t seen = e > 0 ? tokens : 0;
+        fwrite(&seen, sizeof seen, 1, f);
+    }
+    for (uint32_t i = 0; i < count * cols; i++) {
+        const float v = i < cols ? 0 : value;
+        fwrite(&v, sizeof v, 1, f);
+    }
+    fclose(f);
+}
+
+static void importance_that_overflows(void **state)
+{
+    enum { WIDTH = 256, EXPERTS = 6 };
+    remora_convert_opts o = {.struct_size = sizeof o, .recipe = "q4"};
+    char file[96];
+    tiny t;
+    (void)state;
+    snprintf(file, sizeof file, "%s/imatrix", folder);
+    tiny_make(&t, &(tiny_opts){.width = WIDTH});
+    o.importance = file;
+    write_importance(file, EXPERTS, WIDTH, 3e38f, 1000000000);
+    refused(&t.source, path, &o, REMORA_E_FORMAT, "overflows");
+    write_importance(file, EXPERTS, WIDTH, 3e38f, 0); /* nothing seen at all: as without */
+    REQUIRE_OK(remora_convert(NULL, &t.source, path, &o, NULL), NULL);
+    unlink(file);
+    tiny_free(&t);
+}
+
 /* ---- verify ---- */
 
 static remora_status verify(remora_verify_report *r, remora_error *err)
@@ -371,10 +417,10 @@ int main(int argc, char **argv)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        CASE(kept_to_the_bit),          CASE(quantised_is_close), CASE(stopped_at_any_point),
-        CASE(what_cannot_be_converted), CASE(damage_is_found),    CASE(no_pack_and_no_test),
-        CASE(recipes_are_listed),       CASE(short_contexts),     CASE(cancelled_in_any_region),
-
+        CASE(kept_to_the_bit),           CASE(quantised_is_close), CASE(stopped_at_any_point),
+        CASE(what_cannot_be_converted),  CASE(damage_is_found),    CASE(no_pack_and_no_test),
+        CASE(recipes_are_listed),        CASE(short_contexts),     CASE(cancelled_in_any_region),
+        CASE(importance_that_overflows),
     };
     folders = (const char **)argv + 1;
     n_folders = argc - 1;
