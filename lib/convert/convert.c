@@ -36,6 +36,8 @@ static rmr_mem *mem_of(const conversion *c)
     return &c->open.m->mem;
 }
 
+typedef int32_t REMORA_CALL progress_fn(void *user, uint64_t done, uint64_t total);
+
 /* ---- progress: reading and encoding, then sealing ---- */
 
 static int32_t REMORA_CALL walk_progress(void *user, uint64_t done, uint64_t total)
@@ -49,6 +51,12 @@ static int32_t REMORA_CALL seal_progress(void *user, uint64_t done, uint64_t tot
 {
     conversion *c = user;
     return c->opts->progress(c->opts->progress_user, c->walked + done, c->walked + total);
+}
+
+static rmr_job_host host_of(conversion *c, progress_fn *progress)
+{
+    return (rmr_job_host){c->open.m->rt->ctx.pool, c->opts->cancel, c,
+                          c->opts->progress != NULL ? progress : NULL};
 }
 
 /* ---- targets ---- */
@@ -169,20 +177,17 @@ static remora_status put(void *user, uint32_t tensor, uint64_t off, const void *
 
 static remora_status write_weights(conversion *c)
 {
-    remora_runtime *rt = c->open.m->rt;
-    RMR_TRY(rmr_encoder_create(mem_of(c), &c->open.plan, c->targets, rmr_pool_width(rt->ctx.pool),
-                               put, c->out, &c->encoder, c->err));
-    const rmr_walk w = {
-        rt,         mem_of(c),    &c->open.plan,   rmr_encode_block,
-        c->encoder, "converting", c->opts->cancel, c->opts->progress != NULL ? walk_progress : NULL,
-        c};
+    RMR_TRY(rmr_encoder_create(mem_of(c), &c->open.plan, c->targets,
+                               rmr_pool_width(c->open.m->rt->ctx.pool), put, c->out, &c->encoder,
+                               c->err));
+    const rmr_walk w = {mem_of(c),  &c->open.plan, rmr_encode_block,
+                        c->encoder, "converting",  host_of(c, walk_progress)};
     return rmr_walk_rows(&w, c->err);
 }
 
 static remora_status seal(conversion *c, int told)
 {
-    const rmr_job_host host = {c->open.m->rt->ctx.pool, c->opts->cancel, c,
-                               told && c->opts->progress != NULL ? seal_progress : NULL};
+    const rmr_job_host host = host_of(c, told ? seal_progress : NULL);
     return rmr_packw_seal(c->out, c->opts->zstd_level, &host, c->err);
 }
 

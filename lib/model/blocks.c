@@ -1,6 +1,5 @@
 #include "blocks.h"
 
-#include "cancel.h"
 #include "stored.h"
 
 enum {
@@ -13,11 +12,7 @@ typedef struct walker {
     uint64_t *first; /* [n items + 1] first block of an item */
     unsigned char *staging;
     uint64_t staging_bytes; /* of one worker */
-    uint64_t total_bytes;
-    _Atomic uint64_t done_bytes;
-    atomic_int status; /* the first failure; later ones are dropped */
-    remora_error *err;
-    pthread_t caller; /* the only thread that may run the progress hook */
+    rmr_job job;
 } walker;
 
 static uint64_t matrix_bytes(const rmr_weight_desc *d)
@@ -42,13 +37,6 @@ static uint64_t block_count(const rmr_plan_item *it)
     return (uint64_t)it->desc.count * ((it->desc.rows + n - 1) / n);
 }
 
-static void fail(walker *l, remora_status st, const remora_error *e)
-{
-    int none = 0;
-    if (!atomic_compare_exchange_strong(&l->status, &none, st)) return;
-    if (l->err != NULL && e->code != 0) rmr_error_set(l->err, st, e->os_code, "%s", e->message);
-}
-
 static remora_status one_block(walker *l, const rmr_plan_item *it, uint64_t block, uint32_t worker,
                                remora_error *err)
 {
@@ -62,20 +50,7 @@ static remora_status one_block(walker *l, const rmr_plan_item *it, uint64_t bloc
     RMR_TRY(
         rmr_stored_read(it, piece, row0, n, l->staging + worker * l->staging_bytes, &rows, err));
     RMR_TRY(l->w->block(l->w->user, it, index, row0, n, rows, worker, err));
-    atomic_fetch_add_explicit(&l->done_bytes, n * rmr_row_bytes(d->elem, d->cols),
-                              memory_order_relaxed);
-    return REMORA_OK;
-}
-
-static remora_status check_host(walker *l, remora_error *err)
-{
-    const rmr_walk *w = l->w;
-    int stop = rmr_cancelled(w->cancel);
-    if (!stop && w->progress != NULL && pthread_equal(pthread_self(), l->caller))
-        stop = w->progress(w->progress_user,
-                           atomic_load_explicit(&l->done_bytes, memory_order_relaxed),
-                           l->total_bytes) != 0;
-    if (stop) RMR_FAIL(err, REMORA_E_CANCELLED, "%s was cancelled", w->what);
+    (void)rmr_job_step(&l->job, n * rmr_row_bytes(d->elem, d->cols)); /* its failure is the job's */
     return REMORA_OK;
 }
 
@@ -84,7 +59,7 @@ static void walk_chunk(void *arg, uint32_t chunk, uint32_t worker)
     walker *l = arg;
     remora_error e = {.struct_size = sizeof e};
     size_t lo = 0, hi = l->w->plan->n;
-    if (atomic_load_explicit(&l->status, memory_order_relaxed) != 0) return;
+    if (rmr_job_step(&l->job, 0) < 0) return;
     while (hi - lo > 1) { /* the item that owns this block */
         const size_t mid = (lo + hi) / 2;
         if (l->first[mid] <= chunk)
@@ -92,12 +67,11 @@ static void walk_chunk(void *arg, uint32_t chunk, uint32_t worker)
         else
             hi = mid;
     }
-    remora_status st = check_host(l, &e);
-    if (st >= 0) st = one_block(l, &l->w->plan->items[lo], chunk - l->first[lo], worker, &e);
-    if (st < 0) fail(l, st, &e);
+    const remora_status st = one_block(l, &l->w->plan->items[lo], chunk - l->first[lo], worker, &e);
+    if (st < 0) rmr_job_fail(&l->job, st, &e);
 }
 
-static remora_status cut(walker *l)
+static remora_status cut(walker *l, uint64_t *total, remora_error *err)
 {
     const rmr_plan *plan = l->w->plan;
     uint64_t blocks = 0;
@@ -106,14 +80,14 @@ static remora_status cut(walker *l)
         l->first[i] = blocks;
         if (it->adopt) continue;
         blocks += block_count(it);
-        l->total_bytes += it->desc.count * matrix_bytes(&it->desc);
+        *total += it->desc.count * matrix_bytes(&it->desc);
         const uint64_t staging = rmr_stored_staging(it, block_rows(it));
         if (staging > l->staging_bytes) l->staging_bytes = staging;
     }
     l->first[plan->n] = blocks;
     l->staging_bytes = rmr_round_up(l->staging_bytes, RMR_ALIGN);
     if (blocks > UINT32_MAX)
-        RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, "checkpoint: too many blocks to load");
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "checkpoint: too many blocks to load");
     return REMORA_OK;
 }
 
@@ -122,13 +96,14 @@ remora_status rmr_walk_rows(const rmr_walk *w, remora_error *err)
     if (w->plan->n_pieces == 0 && w->plan->n > 0)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED,
                  "%s: a pack has no rows of tensors: start from its source", w->what);
-    rmr_pool *pool = w->rt->ctx.pool;
-    walker l = {.w = w, .err = err, .caller = pthread_self()};
+    rmr_pool *pool = w->host.pool;
+    walker l = {.w = w};
+    uint64_t total = 0;
     const size_t first_bytes = (w->plan->n + 1) * sizeof *l.first;
     uint64_t staging_total = 0;
     l.first = rmr_alloc(w->mem, first_bytes);
     if (l.first == NULL) return rmr_error_nomem(err, "load table", first_bytes);
-    remora_status st = cut(&l);
+    remora_status st = cut(&l, &total, err);
     if (st < 0) goto out;
     staging_total = l.staging_bytes * rmr_pool_width(pool);
     l.staging = rmr_alloc(w->mem, (size_t)staging_total);
@@ -136,10 +111,9 @@ remora_status rmr_walk_rows(const rmr_walk *w, remora_error *err)
         st = rmr_error_nomem(err, "load staging", staging_total);
         goto out;
     }
+    rmr_job_begin(&l.job, &w->host, w->what, total, err);
     rmr_pool_run(pool, (uint32_t)l.first[w->plan->n], walk_chunk, &l);
-    st = atomic_load(&l.status);
-    if (st >= 0) /* a last word: all done, and a cancel that came late still counts */
-        st = check_host(&l, err);
+    st = rmr_job_end(&l.job);
 out:
     rmr_free(w->mem, l.staging, (size_t)staging_total);
     rmr_free(w->mem, l.first, first_bytes);

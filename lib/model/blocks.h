@@ -4,6 +4,7 @@
 #ifndef RMR_BLOCKS_H
 #define RMR_BLOCKS_H
 
+#include "job.h"
 #include "plan.h"
 
 /* Rows [row0, row0 + n) of matrix `index` of an item, in canonical form. From any worker; each row
@@ -13,16 +14,12 @@ typedef remora_status rmr_block_fn(void *user, const rmr_plan_item *it, uint32_t
                                    remora_error *err);
 
 typedef struct rmr_walk {
-    remora_runtime *rt;
     rmr_mem *mem;
     const rmr_plan *plan;
     rmr_block_fn *block;
     void *user;
-    const char *what; /* for the message of a cancel: "opening" */
-    const int32_t *cancel;
-    /* On the calling thread, in bytes of rows; non-zero: stop. May be NULL. */
-    int32_t(REMORA_CALL *progress)(void *user, uint64_t done, uint64_t total);
-    void *progress_user;
+    const char *what;  /* for messages: "opening" */
+    rmr_job_host host; /* progress is in bytes of rows */
 } rmr_walk;
 
 /* Every item that is not `adopt`. The first failure of a block ends it; E_CANCELLED by the cancel

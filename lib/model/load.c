@@ -50,15 +50,9 @@ static remora_status upload(void *user, const rmr_plan_item *it, uint32_t index,
 remora_status rmr_load_weights(remora_model *m, rmr_source *src, rmr_plan *plan,
                                const remora_model_opts *opts, remora_error *err)
 {
-    const rmr_walk w = {m->rt,
-                        &m->mem,
-                        plan,
-                        upload,
-                        m,
-                        "opening",
-                        opts->cancel,
-                        opts->progress,
-                        opts->progress_user};
+    const rmr_walk w = {
+        &m->mem, plan,      upload,
+        m,       "opening", {m->rt->ctx.pool, opts->cancel, opts->progress_user, opts->progress}};
     RMR_TRY(create_weights(m, src, plan, err));
     return rmr_walk_rows(&w, err);
 }

@@ -69,12 +69,12 @@ static remora_status add_all(rmr_opening *o, packer *p, remora_error *err)
 static remora_status convert(rmr_opening *o, packer *p, int level, remora_error *err)
 {
     const rmr_job_host host = {.pool = o->rt->ctx.pool};
-    const rmr_walk w = {.rt = o->rt,
-                        .mem = &o->m->mem,
+    const rmr_walk w = {.mem = &o->m->mem,
                         .plan = &o->plan,
                         .block = put_rows,
                         .user = p,
-                        .what = "packing"};
+                        .what = "packing",
+                        .host = host};
     RMR_TRY(add_all(o, p, err));
     RMR_TRY(rmr_walk_rows(&w, err));
     RMR_TRY(rmr_packw_seal(p->out, level, &host, err));
