@@ -624,7 +624,7 @@ static int is_integer(rmr_gguf_type t)
     return value_size[t] > 0 && t != RMR_GGUF_F32 && t != RMR_GGUF_F64 && t != RMR_GGUF_BOOL;
 }
 
-static int is_signed(rmr_gguf_type t)
+int rmr_gguf_is_signed(rmr_gguf_type t)
 {
     return t == RMR_GGUF_I8 || t == RMR_GGUF_I16 || t == RMR_GGUF_I32 || t == RMR_GGUF_I64;
 }
@@ -634,7 +634,7 @@ static uint64_t integer(rmr_gguf_type t, const unsigned char *p)
 {
     const unsigned bytes = value_size[t];
     const uint64_t v = rmr_le(p, bytes), sign = (uint64_t)1 << (8 * bytes - 1);
-    return is_signed(t) && (v & sign) ? v | ~(sign - 1) : v;
+    return rmr_gguf_is_signed(t) && (v & sign) ? v | ~(sign - 1) : v;
 }
 
 /* What a number is, as a double. */
@@ -653,7 +653,7 @@ static double number(rmr_gguf_type t, const unsigned char *p)
         return d;
     }
     const uint64_t v = integer(t, p);
-    return is_signed(t) && v >> 63 ? -(double)(~v + 1) : (double)v;
+    return rmr_gguf_is_signed(t) && v >> 63 ? -(double)(~v + 1) : (double)v;
 }
 
 remora_status rmr_gguf_u32(const rmr_gguf *g, const char *key, uint32_t min, uint32_t max,
@@ -664,7 +664,7 @@ remora_status rmr_gguf_u32(const rmr_gguf *g, const char *key, uint32_t min, uin
     if (p == NULL) return REMORA_OK;
     if (!is_integer(p->type)) return wrong_type(g, key, p, "an integer", err);
     const uint64_t v = integer(p->type, p->data);
-    if ((is_signed(p->type) && v >> 63) || v < min || v > max)
+    if ((rmr_gguf_is_signed(p->type) && v >> 63) || v < min || v > max)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is %.20g, not in %u..%u", g->shown.text, key,
                  number(p->type, p->data), min, max);
     *out = (uint32_t)v;
@@ -754,5 +754,6 @@ rmr_gguf_item rmr_gguf_at(const rmr_gguf *g, size_t i)
         it.text = text_at(p->data);
     else if (p->type != RMR_GGUF_ARRAY)
         it.number = number(p->type, p->data);
+    if (is_integer(p->type)) it.integer = integer(p->type, p->data);
     return it;
 }

@@ -78,8 +78,12 @@ typedef struct rmr_gguf_item {
     rmr_gguf_text key;
     rmr_gguf_type type;
     rmr_gguf_text text; /* STRING */
-    double number;      /* what is no string; 0 for arrays */
+    double number;      /* what is no string, rounded; 0 for arrays */
+    uint64_t integer;   /* of integers the bits, sign extended */
 } rmr_gguf_item;
+
+/* Whether integers of that type have a sign. */
+int rmr_gguf_is_signed(rmr_gguf_type t);
 
 size_t rmr_gguf_count(const rmr_gguf *g);
 rmr_gguf_item rmr_gguf_at(const rmr_gguf *g, size_t i);

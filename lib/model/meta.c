@@ -42,6 +42,21 @@ remora_status rmr_meta_add_json(rmr_mem *mem, rmr_meta *meta, const json_t *conf
     return REMORA_OK;
 }
 
+static void gguf_number(const rmr_gguf_item *it, char *buf, size_t cap)
+{
+    if (it->type == RMR_GGUF_BOOL) {
+        snprintf(buf, cap, "%s", it->number != 0 ? "true" : "false");
+    } else if (it->type == RMR_GGUF_F32 || it->type == RMR_GGUF_F64) {
+        json_t *v = json_real(it->number);
+        rmr_json_number_text(buf, cap, v);
+        json_decref(v);
+    } else if (rmr_gguf_is_signed(it->type)) {
+        snprintf(buf, cap, "%lld", (long long)it->integer);
+    } else {
+        snprintf(buf, cap, "%llu", (unsigned long long)it->integer);
+    }
+}
+
 remora_status rmr_meta_add_gguf(rmr_mem *mem, rmr_meta *meta, const rmr_gguf *g, remora_error *err)
 {
     for (size_t i = 0; i < rmr_gguf_count(g); i++) {
@@ -53,13 +68,8 @@ remora_status rmr_meta_add_gguf(rmr_mem *mem, rmr_meta *meta, const rmr_gguf *g,
             if (memchr(it.text.text, 0, it.text.size) != NULL) continue;
             text = rmr_strndup(mem, it.text.text, it.text.size);
             if (text == NULL) return rmr_error_nomem(err, "metadata", it.text.size);
-        } else if (it.type == RMR_GGUF_BOOL) {
-            memcpy(number, it.number != 0 ? "true" : "false", it.number != 0 ? 5 : 6);
         } else {
-            const int real = it.type == RMR_GGUF_F32 || it.type == RMR_GGUF_F64;
-            json_t *v = real ? json_real(it.number) : json_integer((json_int_t)it.number);
-            rmr_json_number_text(number, sizeof number, v);
-            json_decref(v);
+            gguf_number(&it, number, sizeof number);
         }
         snprintf(name, sizeof name, "gguf.%.*s", (int)it.key.size, it.key.text);
         const remora_status st = rmr_meta_add(mem, meta, name, text != NULL ? text : number, err);

@@ -10,6 +10,7 @@
 
 #include "ggufw.h"
 #include "gguf_config.h"
+#include "meta.h"
 #include "shape.h"
 
 #define NAME "m.gguf"
@@ -113,6 +114,12 @@ static void write_file(ggufw *w, const file *f)
     }
     key(f->arch, "expert_weights_norm", buf);
     if (f->norm) ggufw_bool(w, buf, 1);
+    ggufw_key(w, "general.most", 10); /* U64 */
+    ggufw_int(w, UINT64_MAX, 8);
+    ggufw_key(w, "general.odd", 10);
+    ggufw_int(w, ((uint64_t)1 << 53) + 1, 8);
+    ggufw_key(w, "general.least", 11); /* I64 */
+    ggufw_int(w, (uint64_t)1 << 63, 8);
     ggufw_tensor(w, "token_embd.weight", 0, 2, embed, 0);
     if (f->output) ggufw_tensor(w, "output.weight", 0, 2, embed, 1280);
     if (f->bias) ggufw_tensor(w, "blk.0.attn_q.bias", 0, 1, embed, 2560);
@@ -353,13 +360,35 @@ static void refused(void **state)
               REMORA_E_UNSUPPORTED, "rope.dimension_count");
 }
 
+/* Numbers are shown as they are, not as a double has them. */
+static void shown(void **state)
+{
+    static const char *const want[][2] = {
+        {"gguf.general.most", "18446744073709551615"},  {"gguf.general.odd", "9007199254740993"},
+        {"gguf.general.least", "-9223372036854775808"}, {"gguf.llama.block_count", "3"},
+        {"gguf.llama.rope.freq_base", "50000.0"},       {"gguf.llama.expert_weights_norm", "true"},
+        {"gguf.general.architecture", "llama"}};
+    world x;
+    rmr_meta meta = {0};
+    (void)state;
+    begin(&x, &(file){.arch = "llama", .norm = 1});
+    assert_int_equal(rmr_meta_add_gguf(&x.mem, &meta, x.g, &x.err), REMORA_OK);
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        const char *v = rmr_meta_find(&meta, want[i][0]);
+        if (v == NULL || strcmp(v, want[i][1]) != 0)
+            fail_msg("%s: %s", want[i][0], v != NULL ? v : "is not there");
+    }
+    rmr_meta_free(&x.mem, &meta);
+    end(&x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(new_layout),    cmocka_unit_test(old_layout),
         cmocka_unit_test(gate_by_depth), cmocka_unit_test(groups_of_known_shapes),
         cmocka_unit_test(yarn),          cmocka_unit_test(grouped),
-        cmocka_unit_test(refused),
+        cmocka_unit_test(refused),       cmocka_unit_test(shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
