@@ -134,7 +134,7 @@ static remora_status bind_plain(const binder *b, const rmr_tensor *t, int vector
 {
     *out = (rmr_bound){{t, NULL, 0}, RMR_CODING_PLAIN, rmr_dtype_elem(t->dtype)};
     if (out->elem == RMR_ELEM_COUNT || (vector && out->elem >= RMR_ELEM_PLAIN))
-        return wrong_type(b, t, "BF16, F16, F32 and F8_E4M3");
+        return wrong_type(b, t, vector ? "BF16, F16 and F32 here" : "what docs/formats.md lists");
     return REMORA_OK;
 }
 
