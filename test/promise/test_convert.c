@@ -2,7 +2,6 @@
  * it was made from; nothing but a whole pack ever has the final name; damage and other answers are
  * found. Models are made up on the spot; arguments, if any, are folders under REMORA_MODELS. */
 #define _POSIX_C_SOURCE 200809L
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,28 +17,16 @@
 
 enum { N_IDS = 45 };
 
-static char folder[64], path[96];
+static char folder[HOST_DIR], path[96];
 static const char **folders;
 static int n_folders;
 
 static int make_folder(void **state)
 {
     (void)state;
-    strcpy(folder, "/tmp/remora-convert-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    host_dir_make(folder);
     snprintf(path, sizeof path, "%s/model.remora", folder);
     return 0;
-}
-
-static uint32_t files_there(void)
-{
-    uint32_t n = 0;
-    DIR *d = opendir(folder);
-    assert_non_null(d);
-    for (const struct dirent *e; (e = readdir(d)) != NULL;)
-        n += e->d_name[0] != '.' || e->d_name[1] > '.';
-    closedir(d);
-    return n;
 }
 
 static int remove_folder(void **state)
@@ -47,19 +34,6 @@ static int remove_folder(void **state)
     (void)state;
     unlink(path);
     return rmdir(folder); /* fails when anything was left behind */
-}
-
-static remora_source at(const char *p)
-{
-    return (remora_source){
-        .struct_size = sizeof(remora_source), .kind = REMORA_SOURCE_PATH, .path = p};
-}
-
-static void convert(remora_runtime *rt, const remora_source *src, const char *recipe, int zstd)
-{
-    remora_error err = HOST_ERROR;
-    const remora_convert_opts o = {.struct_size = sizeof o, .recipe = recipe, .zstd_level = zstd};
-    REQUIRE_OK(remora_convert(rt, src, path, &o, &err), &err);
 }
 
 /* |a - b|^2 / |a|^2, over everything: a chosen expert may flip, which moves a row far. */
@@ -76,11 +50,11 @@ static double distance(const float *a, const float *b, size_t n)
 /* How far the pack's logits are from its source's; -1: equal to the bit. */
 static double compare(remora_runtime *rt, const remora_source *src, const char *recipe, int zstd)
 {
-    const remora_source packed = at(path);
+    const remora_source packed = host_path_source(path);
     remora_token ids[N_IDS];
     remora_verify_report r = {.struct_size = sizeof r};
     remora_error err = HOST_ERROR;
-    convert(rt, src, recipe, zstd);
+    host_convert(rt, src, path, recipe, zstd);
     remora_model *a = host_open(rt, src), *b = host_open(rt, &packed);
     const size_t n = (size_t)N_IDS * host_vocab(a);
     host_ids(ids, N_IDS, host_vocab(a), 7);
@@ -92,7 +66,7 @@ static double compare(remora_runtime *rt, const remora_source *src, const char *
     remora_model_free(b);
     REQUIRE_OK(remora_verify(rt, &packed, NULL, &r, &err), &err);
     REQUIRE(r.checksums == REMORA_OK && r.self_test == REMORA_OK && r.exact == 1);
-    REQUIRE(files_there() == 1);
+    REQUIRE(host_dir_count(folder) == 1);
     return d;
 }
 
@@ -112,7 +86,7 @@ static void kept_to_the_bit(void **state)
     for (int i = 0; i < n_folders; i++) {
         char p[256];
         if (!host_folder(p, sizeof p, folders[i])) continue;
-        const remora_source src = at(p);
+        const remora_source src = host_path_source(p);
         if (compare(rt, &src, NULL, 0) != -1) fail_msg("%s", folders[i]);
     }
     remora_runtime_free(rt);
@@ -191,7 +165,7 @@ static void stopped_at_any_point(void **state)
         assert_int_equal(convert_with(rt, &t.source, &cancel), REMORA_E_CANCELLED);
         assert_int_equal(stat(path, &after), 0);
         assert_int_equal(after.st_size, before.st_size);
-        assert_int_equal(files_there(), 1);
+        assert_int_equal(host_dir_count(folder), 1);
     }
     assert_int_equal(convert_with(rt, &t.source, &whole), REMORA_OK);
     assert_true(whole.calls > 3 && !whole.backwards && whole.done == whole.total);
@@ -275,7 +249,7 @@ static void refused(const remora_source *src, const char *to, const remora_conve
 static void what_cannot_be_converted(void **state)
 {
     tiny t;
-    const remora_source gone = at("/nowhere/at/all");
+    const remora_source gone = host_path_source("/nowhere/at/all");
     const remora_convert_opts none = {.struct_size = sizeof none};
     remora_convert_opts o = none;
     (void)state;
@@ -297,7 +271,7 @@ static void what_cannot_be_converted(void **state)
     refused(&t.source, path, &o, REMORA_E_STRUCT, "flags");
     assert_int_equal(remora_convert(NULL, NULL, path, NULL, NULL), REMORA_E_ARG);
     assert_int_equal(remora_convert(NULL, &t.source, NULL, NULL, NULL), REMORA_E_ARG);
-    assert_int_equal(files_there(), 0);
+    assert_int_equal(host_dir_count(folder), 0);
     tiny_free(&t);
 }
 
@@ -351,7 +325,7 @@ static void importance_that_overflows(void **state)
 
 static remora_status verify(remora_verify_report *r, remora_error *err)
 {
-    const remora_source src = at(path);
+    const remora_source src = host_path_source(path);
     *r = (remora_verify_report){.struct_size = sizeof *r};
     return remora_verify(NULL, &src, NULL, r, err);
 }
@@ -365,7 +339,7 @@ static void damage_is_found(void **state)
     tiny t;
     (void)state;
     tiny_make(&t, NULL);
-    convert(rt, &t.source, "q8", 0);
+    host_convert(rt, &t.source, path, "q8", 0);
     assert_int_equal(stat(path, &s), 0);
     FILE *f = fopen(path, "r+");
     assert_non_null(f);

@@ -1,6 +1,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "host.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,37 @@ float *host_logits(remora_model *m, const remora_token *ids, size_t n)
     float *all = host_rows(s, (uint32_t)n);
     remora_session_free(s);
     return all;
+}
+
+remora_source host_path_source(const char *path)
+{
+    return (remora_source){
+        .struct_size = sizeof(remora_source), .kind = REMORA_SOURCE_PATH, .path = path};
+}
+
+void host_convert(remora_runtime *rt, const remora_source *src, const char *path,
+                  const char *recipe, int zstd)
+{
+    remora_error err = HOST_ERROR;
+    const remora_convert_opts o = {.struct_size = sizeof o, .recipe = recipe, .zstd_level = zstd};
+    REQUIRE_OK(remora_convert(rt, src, path, &o, &err), &err);
+}
+
+void host_dir_make(char dir[HOST_DIR])
+{
+    strcpy(dir, "/tmp/remora-XXXXXX");
+    REQUIRE(mkdtemp(dir) != NULL);
+}
+
+uint32_t host_dir_count(const char *dir)
+{
+    uint32_t n = 0;
+    DIR *d = opendir(dir);
+    REQUIRE(d != NULL);
+    for (const struct dirent *e; (e = readdir(d)) != NULL;)
+        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+    closedir(d);
+    return n;
 }
 
 static const remora_blob *find(const host_io *io, const char *name)

@@ -37,6 +37,15 @@ float *host_logits(remora_model *m, const remora_token *ids, size_t n);
 /* Copy all rows that are ready. */
 float *host_rows(remora_session *s, uint32_t n_rows);
 
+remora_source host_path_source(const char *path);
+/* Write src as a pack to path. */
+void host_convert(remora_runtime *rt, const remora_source *src, const char *path,
+                  const char *recipe, int zstd);
+/* A new folder under /tmp, and how many files are in it, hidden ones too. */
+enum { HOST_DIR = 32 };
+void host_dir_make(char dir[HOST_DIR]);
+uint32_t host_dir_count(const char *dir);
+
 /* The path of a folder under REMORA_MODELS ("fixtures/v3", "krill"); 0 when it is not there. */
 int host_folder(char *path, size_t cap, const char *name);
 /* A whole file, terminated by a NUL that *size does not count; the caller frees. NULL: no file. */
