@@ -103,19 +103,27 @@ static int looks_real(const char *s)
 }
 
 /* jansson reads the number: strtod minds the host's locale. JSON wants digits on both sides of the
- * point. */
-static json_t *read_real(const char *s, int negative)
+ * point. Read twice, for where memory for its buffer runs out it drops digits and says nothing. */
+static remora_status read_real(reader *r, const yaml_event_t *ev, const char *s, int negative,
+                               json_t **out)
 {
     char buf[MAX_NUMBER + 8];
     const size_t whole = digits(s);
     const char *rest = s + whole;
+    json_error_t why;
     size_t n = (size_t)snprintf(buf, sizeof buf, "%s%.*s", negative ? "-" : "",
                                 whole > 0 ? (int)whole : 1, whole > 0 ? s : "0");
     if (*rest == '.') rest++;
     const size_t part = digits(rest);
     n += (size_t)snprintf(buf + n, sizeof buf - n, ".%.*s%s", part > 0 ? (int)part : 1,
                           part > 0 ? rest : "0", rest + part);
-    return json_loadb(buf, n, JSON_DECODE_ANY, NULL);
+    *out = json_loadb(buf, n, JSON_DECODE_ANY, &why);
+    if (*out == NULL && json_error_code(&why) == json_error_numeric_overflow)
+        return fail_at(r, ev->start_mark, "a number out of range");
+    json_t *again = json_loadb(buf, n, JSON_DECODE_ANY, NULL);
+    const int same = again != NULL && json_equal(*out, again);
+    json_decref(again);
+    return same ? REMORA_OK : nomem(r);
 }
 
 static remora_status read_number(reader *r, const yaml_event_t *ev, const char *s, json_t **out)
@@ -138,8 +146,7 @@ static remora_status read_number(reader *r, const yaml_event_t *ev, const char *
             return fail_at(r, ev->start_mark, "a number with a leading zero: quote it or drop it");
         if (strlen(t) > MAX_NUMBER) return fail_at(r, ev->start_mark, "a number too long");
         if (t[n] != 0) {
-            *out = read_real(t, negative);
-            if (*out == NULL) return fail_at(r, ev->start_mark, "a number out of range");
+            RMR_TRY(read_real(r, ev, t, negative, out));
         } else {
             if (!read_integer(t, 10, negative, &v))
                 return fail_at(r, ev->start_mark, "an integer above 64 bits");

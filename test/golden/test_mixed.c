@@ -10,8 +10,8 @@
 #include "host.h"
 #include "rig.h"
 
-/* Short appends in absorbed form, prompts in expanded form; the last reaches into a third page and a
- * second chunk. */
+/* Short appends in absorbed form, prompts in expanded form; the last reaches into a third page and
+ * a second chunk. */
 static const size_t pieces[] = {5, 33, 1, 70};
 enum { N_PIECES = sizeof pieces / sizeof *pieces, N = 109 };
 

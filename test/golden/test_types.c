@@ -1,7 +1,7 @@
-/* A GGUF file and the pack of it by the recipe "keep" hold the same numbers: every bit of the logits
- * is the same, as one prompt (attention in expanded form) and token by token (absorbed), and the
- * pack's answer to its self-test is exact. The weights must have kept their type: decoded ones give
- * other logits than their file's only where products differ.
+/* A GGUF file and the pack of it by the recipe "keep" hold the same numbers: every bit of the
+ * logits is the same, as one prompt (attention in expanded form) and token by token (absorbed), and
+ * the pack's answer to its self-test is exact. The weights must have kept their type: decoded ones
+ * give other logits than their file's only where products differ.
  *
  * Arguments: the model the file was made of (for the skipping), the GGUF file, and what the pack
  * must say about its weights: "WEIGHT=TYPE,..." */
