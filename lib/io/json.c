@@ -148,8 +148,8 @@ void rmr_json_number_text(char *buf, size_t cap, const json_t *v)
     buf[0] = 0;
     for (size_t digits = 6; digits <= 17; digits++) {
         const size_t n = json_dumpb(v, buf, cap - 1, JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
+        buf[n < cap ? n : 0] = 0; /* not the digits of the round before */
         if (n == 0 || n >= cap) return;
-        buf[n] = 0;
         json_t *back = json_loads(buf, JSON_DECODE_ANY, NULL);
         const int same = json_is_number(back) && json_number_value(back) == json_number_value(v);
         json_decref(back);

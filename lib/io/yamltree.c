@@ -408,6 +408,7 @@ static remora_status write_number(writer *w, const json_t *v)
 {
     char plain[40], buf[48];
     rmr_json_number_text(plain, sizeof plain, v);
+    if (plain[0] == 0) return rmr_error_nomem(w->err, "manifest", sizeof plain);
     const char *e = strchr(plain, 'e');
     if (e == NULL) return emit_scalar(w, plain, strlen(plain), YAML_PLAIN_SCALAR_STYLE);
     const int point = memchr(plain, '.', (size_t)(e - plain)) != NULL;
