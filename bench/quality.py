@@ -87,9 +87,9 @@ def check(rows):
     promises = [("Q8_0", 0.001), ("Q4_K", 0.015)]
     broken = [f"{n}: {100 * rows[n]['cost']:.2f} % more nll, not {100 * limit:.1f} %" for n, limit in promises
               if n in rows and rows[n]["cost"] > limit]
-    four, mixed = rows.get("Q4_K"), rows.get("mixed-q4")
+    four, mixed = rows.get("q4"), rows.get("mixed-q4")
     if four and mixed and not (mixed["bytes"] <= four["bytes"] and mixed["kl_mean"] < four["kl_mean"]):
-        broken.append("mixed-q4 is not nearer to the model than Q4_K in a file no larger")
+        broken.append("mixed-q4 is not nearer to the model than q4 in a file no larger")
     if broken:
         sys.exit("\n".join(broken))
 

@@ -479,8 +479,8 @@ typedef struct remora_convert_opts {
 
 /* Write the model of `src` to a pack at `path`, whose folder must exist. Memory is bounded by a few
  * blocks of rows for each thread, whatever the size of the model; files are read, not mapped. The
- * file appears under its name when it is whole and on disk: a failure at any point leaves what was
- * there before. In the end the pack is opened and its answer to fixed tokens stored, for
+ * file appears under its name when it is whole and on disk: a failure before that leaves what was
+ * there. In the end the pack is opened and its answer to fixed tokens stored, for
  * remora_verify(); where there is no memory for that a warning is logged and the pack has none.
  * rt and opts may be NULL. The MTP layers of a checkpoint are left out, as they are at opening.
  *

@@ -31,8 +31,9 @@ static const builtin builtins[] = {
     RECIPE("q4", KV REST("q4")),
     RECIPE("q3", KV REST("q3")),
     RECIPE("q2", KV REST("q2")),
-    RECIPE("mixed-q4", EXPERTS("IQ4_XS") "  - {match: model.embed_tokens, type: q4}\n"
-                                         "  - {match: lm_head, type: q6}\n" KV REST("q5")),
+    RECIPE("mixed-q4", EXPERTS("IQ4_XS") "  - {match: model.embed_tokens, type: IQ4_XS}\n"
+                                         "  - {match: lm_head, type: q5}\n" KV
+                                         "  - {match: '*.self_attn.*', type: q5}\n" REST("q4")),
     RECIPE("experts-q4", EXPERTS("q4") REST("q8")),
     RECIPE("experts-q3", EXPERTS("q3") REST("q8")),
     RECIPE("experts-q2",
