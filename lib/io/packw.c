@@ -56,16 +56,6 @@ struct rmr_packw {
 
 /* ---- files ---- */
 
-static remora_status fail_system(const char *name, const char *what, remora_error *err)
-{
-    const int e = errno;
-    const remora_status st = e == ENOENT || e == ENOTDIR ? REMORA_E_NOT_FOUND
-                             : e == ENOMEM               ? REMORA_E_NOMEM
-                                                         : REMORA_E_IO;
-    return rmr_error_set(err, st, e, "%s: %s: %s (errno %d)", rmr_show(name).text, what,
-                         rmr_errno_text(e), e);
-}
-
 static remora_status make_part(rmr_packw *w, part *out, remora_error *err)
 {
     uint64_t seed = rmr_clock_us() ^ ((uint64_t)getpid() << 40) ^ (uintptr_t)w;
@@ -77,7 +67,7 @@ static remora_status make_part(rmr_packw *w, part *out, remora_error *err)
         if (out->fd >= 0) return REMORA_OK;
         if (errno != EEXIST) break;
     }
-    return fail_system(w->path, "cannot create a file beside it", err);
+    return rmr_fail_errno(err, w->path, "cannot create a file beside it");
 }
 
 static void drop_part(const rmr_packw *w, part *p)
@@ -93,7 +83,7 @@ static remora_status check_limit(const rmr_packw *w, uint64_t end, remora_error 
 {
     if (end <= w->file_limit) return REMORA_OK;
     errno = EFBIG;
-    return fail_system(w->path, "cannot write", err);
+    return rmr_fail_errno(err, w->path, "cannot write");
 }
 
 static remora_status write_at(const rmr_packw *w, int fd, uint64_t off, const void *data,
@@ -106,7 +96,7 @@ static remora_status write_at(const rmr_packw *w, int fd, uint64_t off, const vo
         if (put < 0 && errno == EINTR) continue;
         if (put <= 0) {
             if (put == 0) errno = ENOSPC;
-            return fail_system(w->path, "cannot write", err);
+            return rmr_fail_errno(err, w->path, "cannot write");
         }
         p += put;
         off += (uint64_t)put;
@@ -122,7 +112,7 @@ static remora_status read_at(const rmr_packw *w, int fd, uint64_t off, void *dat
     while (n > 0) {
         const ssize_t got = pread(fd, p, (size_t)(n < LARGEST ? n : LARGEST), (off_t)off);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail_system(w->path, "cannot read back", err);
+        if (got < 0) return rmr_fail_errno(err, w->path, "cannot read back");
         if (got == 0)
             RMR_FAIL(err, REMORA_E_IO, "%s: the unfinished pack was cut off by somebody",
                      rmr_show(w->path).text);
@@ -140,7 +130,7 @@ static remora_status sync_fd(const rmr_packw *w, int fd, remora_error *err)
     while (r != 0 && errno == EINTR);
     /* file systems that cannot sync say so: nothing more can be done there */
     if (r != 0 && errno != EINVAL && errno != ENOSYS)
-        return fail_system(w->path, "cannot be brought to disk", err);
+        return rmr_fail_errno(err, w->path, "cannot be brought to disk");
     return REMORA_OK;
 }
 
@@ -163,7 +153,7 @@ static remora_status open_folder(rmr_packw *w, remora_error *err)
     do w->dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     while (w->dir < 0 && errno == EINTR);
     rmr_strfree(w->mem, folder);
-    if (w->dir < 0) return fail_system(w->path, "cannot open its folder", err);
+    if (w->dir < 0) return rmr_fail_errno(err, w->path, "cannot open its folder");
     if (fstatat(w->dir, w->last, &st, 0) == 0 && !S_ISREG(st.st_mode))
         RMR_FAIL(err, REMORA_E_ARG, "%s: is there and not a file", rmr_show(w->path).text);
     w->file_limit = INT64_MAX;
@@ -438,7 +428,7 @@ remora_status rmr_packw_lay_out(rmr_packw *w, uint64_t spare, remora_error *err)
     place(w);
     RMR_TRY(check_limit(w, w->file_bytes, err));
     if (ftruncate(w->part.fd, (off_t)w->file_bytes) != 0)
-        return fail_system(w->path, "cannot write", err);
+        return rmr_fail_errno(err, w->path, "cannot write");
     return write_blobs(w, w->part.fd, err);
 }
 
@@ -663,7 +653,7 @@ static remora_status compress_all(sealer *s, remora_error *err)
         place(w);
         /* frames that were given up may reach beyond the end of their plain bytes' file */
         if (ftruncate(next.fd, (off_t)w->file_bytes) != 0)
-            st = fail_system(w->path, "cannot write", err);
+            st = rmr_fail_errno(err, w->path, "cannot write");
     }
     if (st >= 0) {
         drop_part(w, &w->part);
@@ -748,7 +738,7 @@ remora_status rmr_packw_publish(rmr_packw *w, remora_error *err)
 {
     if (!w->sealed || w->published) RMR_FAIL(err, REMORA_E_INTERNAL, "pack: not sealed");
     if (renameat(w->dir, w->part.name, w->dir, w->last) != 0)
-        return fail_system(w->path, "cannot be given its name", err);
+        return rmr_fail_errno(err, w->path, "cannot be given its name");
     w->published = 1;
     close(w->part.fd);
     w->part.fd = -1;

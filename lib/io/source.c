@@ -63,7 +63,8 @@ rmr_shown rmr_show(const char *s)
     return out;
 }
 
-const char *rmr_errno_text(int e)
+/* What errno says, in English: strerror answers in the host's locale. Those that files give. */
+static const char *errno_text(int e)
 {
     switch (e) {
     case EACCES:
@@ -85,14 +86,14 @@ const char *rmr_errno_text(int e)
     }
 }
 
-static remora_status fail_errno(remora_error *err, const char *name, const char *what)
+remora_status rmr_fail_errno(remora_error *err, const char *name, const char *what)
 {
     const int e = errno;
     const remora_status st = e == ENOENT || e == ENOTDIR ? REMORA_E_NOT_FOUND
                              : e == ENOMEM               ? REMORA_E_NOMEM
                                                          : REMORA_E_IO;
     return rmr_error_set(err, st, e, "%s: %s: %s (errno %d)", rmr_show(name).text, what,
-                         rmr_errno_text(e), e);
+                         errno_text(e), e);
 }
 
 remora_status rmr_name_check(const char *where, const char *name, size_t n, remora_error *err)
@@ -169,7 +170,7 @@ static remora_status open_path(rmr_source *src, const remora_source *desc, remor
     struct stat st;
     if (desc->path == NULL || desc->path[0] == 0) RMR_FAIL(err, REMORA_E_ARG, "source: no path");
     RMR_TRY(copy_path(src, desc, err));
-    if (stat(src->path, &st) != 0) return fail_errno(err, src->path, "cannot open");
+    if (stat(src->path, &st) != 0) return rmr_fail_errno(err, src->path, "cannot open");
     if (S_ISDIR(st.st_mode))
         src->dir = open_at(AT_FDCWD, src->path, O_DIRECTORY);
     else if (S_ISREG(st.st_mode)) {
@@ -179,7 +180,7 @@ static remora_status open_path(rmr_source *src, const remora_source *desc, remor
     } else
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: neither a directory nor a regular file",
                  rmr_show(src->path).text);
-    if (src->dir < 0) return fail_errno(err, src->path, "cannot open the directory");
+    if (src->dir < 0) return rmr_fail_errno(err, src->path, "cannot open the directory");
     return REMORA_OK;
 }
 
@@ -300,7 +301,7 @@ static remora_status list_dir(const rmr_source *src, int (*fn)(void *user, const
     const int fd = open_at(src->dir, ".", O_DIRECTORY); /* an offset of its own */
     DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
     if (d == NULL) {
-        const remora_status st = fail_errno(err, src->path, "cannot list the directory");
+        const remora_status st = rmr_fail_errno(err, src->path, "cannot list the directory");
         if (fd >= 0) close(fd);
         return st;
     }
@@ -334,8 +335,8 @@ static remora_status open_in_dir(const rmr_source *src, rmr_file *f, remora_erro
 {
     struct stat st;
     f->fd = open_at(src->dir, f->name, 0);
-    if (f->fd < 0) return fail_errno(err, f->shown.text, "cannot open");
-    if (fstat(f->fd, &st) != 0) return fail_errno(err, f->shown.text, "cannot stat");
+    if (f->fd < 0) return rmr_fail_errno(err, f->shown.text, "cannot open");
+    if (fstat(f->fd, &st) != 0) return rmr_fail_errno(err, f->shown.text, "cannot stat");
     if (!S_ISREG(st.st_mode))
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: not a regular file", f->shown.text);
     f->size = (uint64_t)st.st_size;
@@ -438,7 +439,7 @@ remora_status rmr_file_check(const rmr_file *f, remora_error *err)
 {
     struct stat st;
     if (f->fd < 0) return REMORA_OK;
-    if (fstat(f->fd, &st) != 0) return fail_errno(err, f->shown.text, "cannot stat");
+    if (fstat(f->fd, &st) != 0) return rmr_fail_errno(err, f->shown.text, "cannot stat");
     if ((uint64_t)st.st_size < f->size) return fail_shrank(f, (uint64_t)st.st_size, err);
     return REMORA_OK;
 }
@@ -453,7 +454,7 @@ static remora_status read_fd(const rmr_file *f, uint64_t off, char *buf, uint64_
         if (got < 0) {
             const int e = errno;
             return rmr_error_set(err, REMORA_E_IO, e, "%s: read at byte %llu: %s (errno %d)",
-                                 f->shown.text, (unsigned long long)off, rmr_errno_text(e), e);
+                                 f->shown.text, (unsigned long long)off, errno_text(e), e);
         }
         if (got == 0) return fail_shrank(f, off, err);
         buf += got;

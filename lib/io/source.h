@@ -82,8 +82,8 @@ remora_status rmr_file_load(rmr_source *src, const char *name, uint64_t limit, c
  * otherwise. */
 void rmr_file_done_with(const rmr_file *f, uint64_t off, uint64_t n);
 
-/* What errno says, in English: strerror answers in the host's locale. Those that files give. */
-const char *rmr_errno_text(int e);
+/* The status of errno (E_NOT_FOUND, E_NOMEM, else E_IO) with "name: what: why". */
+remora_status rmr_fail_errno(remora_error *err, const char *name, const char *what);
 
 /* A name from a file made fit for a message: control characters shown as '?', cut to 95 bytes on a
  * UTF-8 boundary. For use as rmr_show(name).text inside one call. */
