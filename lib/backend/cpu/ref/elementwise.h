@@ -138,6 +138,21 @@ static void SET(rmr_quantize_f32)(void *xq, const float *x, uint32_t k)
     }
 }
 
+/* The integer types: name in functions, element type. */
+#define Q_TYPES(X)                                                                                 \
+    X(q8_0, RMR_ELEM_Q8_0)                                                                         \
+    X(q4_0, RMR_ELEM_Q4_0)                                                                         \
+    X(i4, RMR_ELEM_I4)                                                                             \
+    X(iq4_nl, RMR_ELEM_IQ4_NL)                                                                     \
+    X(mxfp4, RMR_ELEM_MXFP4)                                                                       \
+    X(iq4_xs, RMR_ELEM_IQ4_XS)                                                                     \
+    X(q4_k, RMR_ELEM_Q4_K)                                                                         \
+    X(q5_k, RMR_ELEM_Q5_K)                                                                         \
+    X(q6_k, RMR_ELEM_Q6_K)                                                                         \
+    X(q3_k, RMR_ELEM_Q3_K)                                                                         \
+    X(q2_k, RMR_ELEM_Q2_K)
+#define Q_ENTRY(name, type) [type] = SET(rmr_qmatmul_##name),
+
 /* The table of the set; what is not above comes from the including file. */
 #define KERNEL_TABLE(set_name)                                                                     \
     {                                                                                              \
@@ -146,23 +161,13 @@ static void SET(rmr_quantize_f32)(void *xq, const float *x, uint32_t k)
                    [RMR_ELEM_F16] = SET(rmr_matmul_f16),                                           \
                    [RMR_ELEM_F32] = SET(rmr_matmul_f32),                                           \
                    [RMR_ELEM_F8] = SET(rmr_matmul_f8)},                                            \
-        .qmatmul = {[RMR_ELEM_Q8_0] = SET(rmr_qmatmul_q8_0),                                       \
-                    [RMR_ELEM_Q4_0] = SET(rmr_qmatmul_q4_0),                                       \
-                    [RMR_ELEM_I4] = SET(rmr_qmatmul_i4),                                           \
-                    [RMR_ELEM_IQ4_NL] = SET(rmr_qmatmul_iq4_nl),                                   \
-                    [RMR_ELEM_MXFP4] = SET(rmr_qmatmul_mxfp4),                                     \
-                    [RMR_ELEM_IQ4_XS] = SET(rmr_qmatmul_iq4_xs),                                   \
-                    [RMR_ELEM_Q4_K] = SET(rmr_qmatmul_q4_k),                                       \
-                    [RMR_ELEM_Q5_K] = SET(rmr_qmatmul_q5_k),                                       \
-                    [RMR_ELEM_Q6_K] = SET(rmr_qmatmul_q6_k),                                       \
-                    [RMR_ELEM_Q3_K] = SET(rmr_qmatmul_q3_k),                                       \
-                    [RMR_ELEM_Q2_K] = SET(rmr_qmatmul_q2_k)},                                      \
-        .quantize = SET(rmr_quantize_f32), .scores_bf16 = SET(rmr_scores_bf16),                    \
-        .scores_f32 = SET(rmr_scores_f32), .wsum_bf16 = SET(rmr_wsum_bf16),                        \
-        .wsum_f32 = SET(rmr_wsum_f32), .norm = SET(rmr_norm_f32), .rope = SET(rmr_rope_f32),       \
-        .rope_half = SET(rmr_rope_half_f32), .silu_mul = SET(rmr_silu_mul_f32),                    \
-        .sigmoid = SET(rmr_sigmoid_f32), .max = SET(rmr_max_f32), .exp_sum = SET(rmr_exp_sum_f32), \
-        .scale = SET(rmr_scale_f32), .add = SET(rmr_add_f32), .madd = SET(rmr_madd_f32),           \
-        .merge = SET(rmr_merge_f32), .to_bf16 = SET(rmr_to_bf16_f32),                              \
-        .from_bf16 = SET(rmr_from_bf16_f32), .from_f16 = SET(rmr_from_f16_f32),                    \
+        .qmatmul = {Q_TYPES(Q_ENTRY)}, .quantize = SET(rmr_quantize_f32),                          \
+        .scores_bf16 = SET(rmr_scores_bf16), .scores_f32 = SET(rmr_scores_f32),                    \
+        .wsum_bf16 = SET(rmr_wsum_bf16), .wsum_f32 = SET(rmr_wsum_f32), .norm = SET(rmr_norm_f32), \
+        .rope = SET(rmr_rope_f32), .rope_half = SET(rmr_rope_half_f32),                            \
+        .silu_mul = SET(rmr_silu_mul_f32), .sigmoid = SET(rmr_sigmoid_f32),                        \
+        .max = SET(rmr_max_f32), .exp_sum = SET(rmr_exp_sum_f32), .scale = SET(rmr_scale_f32),     \
+        .add = SET(rmr_add_f32), .madd = SET(rmr_madd_f32), .merge = SET(rmr_merge_f32),           \
+        .to_bf16 = SET(rmr_to_bf16_f32), .from_bf16 = SET(rmr_from_bf16_f32),                      \
+        .from_f16 = SET(rmr_from_f16_f32),                                                         \
     }

@@ -153,17 +153,7 @@ static inline void q_matmul(rmr_elem e, float *y, size_t ldy, const void *xq, si
     {                                                                                              \
         q_matmul(type, y, ldy, xq, ldq, n_x, tiles, tile_stride, n_tiles, k);                      \
     }
-Q_MATMUL(q8_0, RMR_ELEM_Q8_0)
-Q_MATMUL(q4_0, RMR_ELEM_Q4_0)
-Q_MATMUL(i4, RMR_ELEM_I4)
-Q_MATMUL(iq4_nl, RMR_ELEM_IQ4_NL)
-Q_MATMUL(mxfp4, RMR_ELEM_MXFP4)
-Q_MATMUL(iq4_xs, RMR_ELEM_IQ4_XS)
-Q_MATMUL(q4_k, RMR_ELEM_Q4_K)
-Q_MATMUL(q5_k, RMR_ELEM_Q5_K)
-Q_MATMUL(q6_k, RMR_ELEM_Q6_K)
-Q_MATMUL(q3_k, RMR_ELEM_Q3_K)
-Q_MATMUL(q2_k, RMR_ELEM_Q2_K)
+Q_TYPES(Q_MATMUL)
 #undef Q_MATMUL
 
 static void SET(rmr_matmul_f8)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
