@@ -18,7 +18,6 @@
 
 #include "host.h"
 #include "pack.h"
-#include "packer.h"
 #include "tiny.h"
 
 enum { N = 24 };
@@ -49,9 +48,8 @@ static remora_model *open_with(tmem *mem, const remora_source *src, uint32_t fla
 
 static void pack_it(const remora_source *src, const char *path, int level)
 {
-    remora_error err = HOST_ERROR;
     remora_runtime *rt = host_runtime(NULL, 2, NULL);
-    REQUIRE_OK(packer_make(rt, src, path, level, &err), &err);
+    host_convert(rt, src, path, "keep", level);
     remora_runtime_free(rt);
 }
 
@@ -407,7 +405,7 @@ static void a_pack_cannot_be_packed(void **state)
     snprintf(again, sizeof again, "%s/again.remora", w.dir);
     const remora_source src = path_source(w.path);
     remora_runtime *rt = host_runtime(NULL, 1, NULL);
-    assert_int_equal(packer_make(rt, &src, again, 0, &err), REMORA_E_UNSUPPORTED);
+    assert_int_equal(remora_convert(rt, &src, again, NULL, &err), REMORA_E_UNSUPPORTED);
     assert_int_not_equal(access(again, F_OK), 0);
     remora_runtime_free(rt);
     end(&w);
