@@ -108,7 +108,7 @@ static remora_status add_targets(conversion *c)
         rmr_plan_item *it = &c->open.plan.items[i];
         const rmr_weight_desc *d = &it->desc;
         rmr_target *t = &c->targets[i];
-        t->elem = rmr_recipe_elem(&c->recipe, it, NULL);
+        t->elem = rmr_recipe_elem(&c->recipe, it);
         it->adopt = 0; /* everything is read */
         RMR_TRY(find_importance(c, it, t));
         RMR_TRY(rmr_packw_add(c->out, it->name, d->use, t->elem, d->count, d->rows, d->cols,
@@ -131,7 +131,8 @@ static const char *chat_family(const rmr_tokenizer *t)
 {
     const char *user = NULL;
     size_t n = 0;
-    const remora_token id = t != NULL ? rmr_tokenizer_special(t, REMORA_SPECIAL_USER) : -1;
+    const remora_token id =
+        t != NULL ? rmr_tokenizer_special(t, REMORA_SPECIAL_USER) : REMORA_TOKEN_NONE;
     if (id == REMORA_TOKEN_NONE || rmr_tokenizer_bytes(t, id, &user, &n) < 0) return "none";
     return n > 2 && user[1] == '|' ? "glm" : "deepseek";
 }
@@ -152,7 +153,7 @@ static remora_status describe(conversion *c)
     const remora_model *m = c->open.m;
     char fingerprint[65];
     size_t n = 0;
-    for (int i = 0; i < 32; i++) snprintf(fingerprint + 2 * i, 3, "%02x", m->fingerprint[i]);
+    rmr_pack_hex(m->fingerprint, fingerprint);
     RMR_TRY(section(c, "name", pack_name(c)));
     RMR_TRY(section(c, "config", json_incref(c->open.config)));
     RMR_TRY(section(c, "chat", json_pack("{s:s}", "family", chat_family(m->tok))));

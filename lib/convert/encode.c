@@ -24,10 +24,11 @@ static uint64_t most(uint64_t a, uint64_t b)
 }
 
 /* Bytes of n rows from a multiple of 16 on, as they lie in the pack. */
-static uint64_t laid_bytes(const rmr_weight_desc *d, rmr_elem e, uint64_t n)
+static uint64_t laid_bytes(const rmr_weight_desc *d, rmr_elem e, uint32_t n)
 {
-    if (d->use == RMR_USE_MATRIX) return (n + RMR_TILE - 1) / RMR_TILE * rmr_tile_bytes(e, d->cols);
-    return n * rmr_row_bytes(e, d->cols);
+    rmr_layout l;
+    rmr_lay_out(d->use, e, 1, n, d->cols, &l); /* part of what the plan has sized */
+    return l.stride;
 }
 
 remora_status rmr_encoder_create(rmr_mem *mem, const rmr_plan *plan, const rmr_target *targets,
@@ -114,16 +115,16 @@ static remora_status read_importance(const rmr_target *t, const rmr_weight_desc 
     return REMORA_OK;
 }
 
-/* n (at most ROWS) canonical rows of the item's type to those of the target's. */
+/* n (at most ROWS) canonical rows of the item's type to those of the target's; `work` begins with
+ * the importance of the columns, when `weighted`. */
 static remora_status recode(rmr_encoder *e, const rmr_plan_item *it, const rmr_target *t,
-                            uint32_t index, const unsigned char *rows, uint32_t n,
+                            uint32_t index, const unsigned char *rows, uint32_t n, int weighted,
                             unsigned char *work, remora_error *err)
 {
     const rmr_weight_desc *d = &it->desc;
     const uint64_t from = rmr_row_bytes(d->elem, d->cols);
-    float *importance = (float *)(void *)work, *x = importance + d->cols;
-    int weighted;
-    RMR_TRY(read_importance(t, d, index, importance, x, &weighted, err));
+    const float *importance = (const float *)(void *)work;
+    float *x = (float *)(void *)work + d->cols;
     for (uint32_t r = 0; r < n; r++) {
         rmr_row_decode(d->elem, x + (size_t)r * d->cols, rows + r * from, d->cols);
         for (uint32_t c = 0; c < d->cols; c++)
@@ -152,13 +153,17 @@ remora_status rmr_encode_block(void *encoder, const rmr_plan_item *it, uint32_t 
     const rmr_target *t = &e->targets[it - e->plan->items];
     const uint64_t from = rmr_row_bytes(d->elem, d->cols);
     unsigned char *work = e->work + worker * e->worker_bytes, *laid = work + e->values + e->coded;
+    float *importance = (float *)(void *)work;
+    int weighted = 0;
+    if (t->elem != d->elem) /* the rows' place is free as yet */
+        RMR_TRY(read_importance(t, d, index, importance, importance + d->cols, &weighted, err));
     for (uint32_t r = 0; r < n; r += ROWS) {
         const uint32_t m = n - r < ROWS ? n - r : ROWS;
         const unsigned char *src = (const unsigned char *)rows + r * from;
         const uint64_t off =
             index * laid_bytes(d, t->elem, d->rows) + laid_bytes(d, t->elem, row0 + r);
         if (t->elem != d->elem) {
-            RMR_TRY(recode(e, it, t, index, src, m, work, err));
+            RMR_TRY(recode(e, it, t, index, src, m, weighted, work, err));
             src = work + e->values;
         }
         if (d->use == RMR_USE_MATRIX) {

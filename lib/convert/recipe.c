@@ -175,7 +175,7 @@ static int is_router(const char *name)
     return n >= 9 && strcmp(name + n - 9, ".mlp.gate") == 0;
 }
 
-rmr_elem rmr_recipe_elem(const rmr_recipe *r, const rmr_plan_item *it, const char **rule)
+rmr_elem rmr_recipe_elem(const rmr_recipe *r, const rmr_plan_item *it)
 {
     const rmr_weight_desc *d = &it->desc;
     size_t i;
@@ -183,9 +183,7 @@ rmr_elem rmr_recipe_elem(const rmr_recipe *r, const rmr_plan_item *it, const cha
     int e = RMR_ELEM_COUNT;
     json_array_foreach(json_object_get(r->root, "rules"), i, v)
     {
-        const char *match = json_string_value(json_object_get(v, "match"));
-        if (!matches(match, it->name)) continue;
-        if (rule != NULL) *rule = match;
+        if (!matches(json_string_value(json_object_get(v, "match")), it->name)) continue;
         e = find_type(json_string_value(json_object_get(v, "type")));
         break;
     }

@@ -18,8 +18,8 @@ remora_status rmr_recipe_open(const char *text, rmr_recipe *out, remora_error *e
 void rmr_recipe_free(rmr_recipe *r);
 
 /* The type that the item gets: the rule's where the weight can have it, else the nearest above that
- * it can have. Norms and biases become F32; the router keeps its type. `rule` may be NULL. */
-rmr_elem rmr_recipe_elem(const rmr_recipe *r, const rmr_plan_item *it, const char **rule);
+ * it can have. Norms and biases become F32; the router keeps its type. */
+rmr_elem rmr_recipe_elem(const rmr_recipe *r, const rmr_plan_item *it);
 
 /* The i-th built-in recipe's name and text; NULL past the end. */
 const char *rmr_recipe_builtin(uint32_t i, const char **text);

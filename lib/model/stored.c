@@ -1,6 +1,9 @@
 #include "stored.h"
 
+#include <math.h>
 #include <string.h>
+
+#include "block.h"
 
 enum { GROUP = 32 }; /* columns of one scale of I4 and MXFP4 */
 
@@ -60,10 +63,7 @@ static float scale_value(const rmr_tensor *t, const unsigned char *p)
         memcpy(&f, p, 4);
         return f;
     }
-    /* E8M0: 2^(e - 127), 255 is NaN */
-    const uint32_t bits = *p == 255 ? 0x7fc00000u : *p == 0 ? 0x00400000u : (uint32_t)*p << 23;
-    memcpy(&f, &bits, 4);
-    return f;
+    return *p == 255 ? NAN : 2 * rmr_e8m0_half(*p); /* 2^(e - 127), exact */
 }
 
 /* ---- one row: codes and scales to the canonical form ---- */

@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rmr_plan_item it = {.desc = {i % 8 < 4 ? RMR_USE_MATRIX : RMR_USE_VECTOR, RMR_ELEM_BF16, 1,
                                      16, cols[i % 4]}};
         strcpy(it.name, names[i / 8]);
-        const rmr_elem e = rmr_recipe_elem(&r, &it, NULL);
+        const rmr_elem e = rmr_recipe_elem(&r, &it);
         require(e < RMR_ELEM_COUNT && rmr_elem_fits(e, it.desc.cols));
     }
     rmr_recipe_free(&r);

@@ -22,7 +22,7 @@ static const char *type(const rmr_recipe *r, const char *name, rmr_weight_use us
 {
     rmr_plan_item it = {.desc = {use, stored, 1, 16, cols}};
     strcpy(it.name, name);
-    return rmr_elem_table[rmr_recipe_elem(r, &it, NULL)].name;
+    return rmr_elem_table[rmr_recipe_elem(r, &it)].name;
 }
 
 static const char *matrix(const rmr_recipe *r, const char *name)
