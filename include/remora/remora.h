@@ -613,8 +613,9 @@ struct remora_session_opts {
     uint32_t struct_size;
     uint32_t flags;    /* 0 */
     uint32_t capacity; /* most tokens of the timeline, at most the model's max_context; 0: 4096, or
-                          max_context where that is less. Costs 5 bytes a token until
-                          used */
+                          max_context where that is less. The cache for all of them is
+                          allocated at once (kv_bytes_per_token each), and written, which is when
+                          most systems find memory for it, as it is used */
     uint32_t chunk;    /* most tokens that go through the layers together, up to 65536; 0: 512, or
                           32 in calls with a budget. More is faster and takes more scratch memory;
                           less is interrupted sooner. Changes no result */
@@ -636,17 +637,18 @@ typedef struct remora_session_info {
                                  does); else REMORA_OK */
 } remora_session_info;
 
-/* An empty timeline. o may be NULL. The session holds a reference to the model. Scratch memory for
- * one eval at a time is taken here. E_ARG (capacity above max_context, chunk too large, a model
- * opened with NO_WEIGHTS), E_STRUCT, E_UNSUPPORTED (kv_type, extra key), E_NOMEM. */
+/* An empty timeline. o may be NULL. The session holds a reference to the model. The cache and the
+ * scratch memory for one eval at a time are taken here; appending, evaluating and generating with
+ * one output row at a time then allocate nothing. E_ARG (capacity above max_context, chunk too
+ * large, a model opened with NO_WEIGHTS), E_STRUCT, E_UNSUPPORTED (kv_type, extra key), E_NOMEM. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_session_create(
     remora_model *m, const remora_session_opts *o, remora_session **out, remora_error *err);
 
 /* A second session that goes on from the same state: timeline, pending tokens, output rows. Full
- * cache pages are shared until one side drops them, so a fork costs one partly filled page and
- * the rows. Legal while a step is half done: the child does that step from its beginning.
- * A generation under way is not passed on: in the child the next generate begins one. E_NOMEM,
- * E_BUSY. */
+ * cache pages are shared until one side drops them, so a fork writes one partly filled page and
+ * the rows; what it may need later is set aside as for a new session. Legal while a step is half
+ * done: the child does that step from its beginning. A generation under way is not passed on: in
+ * the child the next generate begins one. E_NOMEM, E_BUSY. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_session_fork(remora_session *s,
                                                                            remora_session **out,
                                                                            remora_error *err);

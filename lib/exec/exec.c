@@ -42,14 +42,15 @@ static void context_free(remora_model *m, rmr_context *c)
 {
     m->be->ops->step_free(m->be, c->step);
     rmr_free(&m->rt->ctx.mem, c->in.block, block_bytes(c->max_rows, c->max_pages));
+    rmr_free(&m->rt->ctx.mem, c->parts, c->max_rows * sizeof *c->parts);
     rmr_free(&m->rt->ctx.mem, c, sizeof *c);
 }
 
 uint64_t rmr_exec_context_bytes(const remora_model *m, uint32_t max_rows, uint32_t max_pages)
 {
     const rmr_step_desc d = describe(exec_of(m), max_rows, round_pages(max_pages));
-    return sizeof(rmr_context) + block_bytes(d.max_rows, d.max_pages) +
-           m->be->ops->step_bytes(m->be, &d);
+    return sizeof(rmr_context) + d.max_rows * sizeof(rmr_part) +
+           block_bytes(d.max_rows, d.max_pages) + m->be->ops->step_bytes(m->be, &d);
 }
 
 uint64_t rmr_exec_bytes(const remora_model *m)
@@ -71,13 +72,16 @@ static remora_status context_new(rmr_exec *x, uint32_t max_rows, uint32_t max_pa
     const size_t bytes = block_bytes(max_rows, max_pages);
     rmr_context *c = rmr_calloc(mem, 1, sizeof *c);
     unsigned char *block = rmr_calloc(mem, 1, bytes);
-    if (c == NULL || block == NULL) {
+    rmr_part *parts = rmr_calloc(mem, max_rows, sizeof *parts);
+    if (c == NULL || block == NULL || parts == NULL) {
+        rmr_free(mem, parts, max_rows * sizeof *parts);
         rmr_free(mem, block, bytes);
         rmr_free(mem, c, sizeof *c);
         return rmr_error_nomem(err, "step inputs", bytes);
     }
     c->max_rows = max_rows;
     c->max_pages = max_pages;
+    c->parts = parts;
     rmr_inputs_place(&c->in, block, max_rows, max_pages);
     const remora_status st = x->m->be->ops->step_create(x->m->be, &d, &c->step, err);
     if (st < 0) {

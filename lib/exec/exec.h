@@ -14,12 +14,22 @@ enum {
     RMR_MIN_PAGES = 16384 /* page table entries that every context has room for */
 };
 
+/* One session's part of a step: for lib/session, which finds it in the context. */
+typedef struct rmr_part {
+    remora_session *session;
+    uint64_t serial, epoch; /* to recognise that it is still the same, untouched, session */
+    uint32_t row0, n_rows;
+    uint32_t n_out;    /* output rows delivered so far */
+    uint64_t last_out; /* position of the last of them */
+} rmr_part;
+
 typedef struct rmr_context {
     struct rmr_context *next; /* of all contexts of the model */
     int taken;
     rmr_step *step;
-    rmr_inputs in; /* filled by the caller */
-    uint64_t mark; /* of the last slice submitted */
+    rmr_inputs in;   /* filled by the caller */
+    rmr_part *parts; /* [max_rows], the caller's */
+    uint64_t mark;   /* of the last slice submitted */
     uint32_t max_rows, max_pages;
 } rmr_context;
 

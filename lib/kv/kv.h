@@ -1,4 +1,4 @@
-/* The cache of one session: a page table over refcounted pages (architecture section 6).
+/* The cache of one session: a page table over the model's pages (pages.h).
  *
  * A page holds RMR_PAGE_TOKENS tokens of all layers. A page that may still be written belongs to
  * one table alone: fork shares the full pages and copies the partial one, and reserve() replaces a
@@ -7,27 +7,28 @@
 #ifndef RMR_KV_H
 #define RMR_KV_H
 
-#include "backend.h"
+#include "pages.h"
 
-typedef struct rmr_page rmr_page;
+enum {
+    RMR_KV_SPARE = 1
+}; /* pages that a table holds for a moment beyond its capacity: a copy
+       and what it was copied from */
 
 typedef struct rmr_kv {
-    rmr_mem *mem;
-    rmr_backend *be;
-    uint64_t page_bytes;
+    rmr_pages *pool;
     rmr_elem elem;
-    atomic_uint_least64_t *live; /* bytes of all pages of the model */
-    rmr_page **pages;            /* [n] */
-    size_t n, max;               /* max: room in pages, for the session's capacity */
+    uint64_t page_bytes;
+    rmr_page **pages; /* [n] */
+    size_t n, max; /* max: room in pages, for the session's capacity, which the pool has promised */
 } rmr_kv;
 
-remora_status rmr_kv_init(rmr_kv *kv, rmr_mem *mem, rmr_backend *be, uint64_t page_bytes,
-                          rmr_elem elem, uint32_t capacity, atomic_uint_least64_t *live,
-                          remora_error *err);
+remora_status rmr_kv_init(rmr_kv *kv, rmr_pages *pool, uint64_t page_bytes, rmr_elem elem,
+                          uint32_t capacity, remora_error *err);
 void rmr_kv_free(rmr_kv *kv);
 
-/* Pages for positions [0, to) exist, and those holding [from, to) belong to this table alone. On
- * failure the table is as before. */
+/* Pages for positions [0, to) exist, and those holding [from, to) belong to this table alone. Never
+ * allocates; fails only above the capacity (E_FULL) or when the backend cannot copy, and then the
+ * table is as before. */
 remora_status rmr_kv_reserve(rmr_kv *kv, uint64_t from, uint64_t to, remora_error *err);
 
 /* Drop the pages that hold no position below `keep`. */
@@ -46,8 +47,5 @@ static inline uint64_t rmr_kv_pages(uint64_t tokens)
 {
     return (tokens + RMR_PAGE_TOKENS - 1) / RMR_PAGE_TOKENS;
 }
-
-/* What a page costs in all: for the memory estimate. */
-uint64_t rmr_kv_page_cost(rmr_backend *be, uint64_t page_bytes);
 
 #endif

@@ -78,6 +78,7 @@ void rmr_model_unref(remora_model *m)
     rmr_tokenizer_free(m->tok);
     rmr_pack_free(m->pack);
     rmr_meta_free(mem, &m->meta);
+    rmr_pages_end(&m->pages);
     rmr_free(&rt->ctx.mem, m, sizeof *m);
     rmr_runtime_unref(rt);
 }

@@ -1,13 +1,12 @@
 /* A loaded model: shape, weights on a backend, tokenizer. Immutable after opening but for the
- * routing counters and the pool of steps that sessions share; any number of sessions may use it at
- * once. */
+ * routing counters and what sessions share, steps and cache pages; any number of sessions may use
+ * it at once. */
 #ifndef RMR_MODEL_H
 #define RMR_MODEL_H
 
-#include <pthread.h>
-
 #include "meta.h"
 #include "pack.h"
+#include "pages.h"
 #include "runtime.h"
 #include "checkpoint.h"
 #include "shape.h"
@@ -48,8 +47,8 @@ struct remora_model {
     rmr_backend *be;
     atomic_uint refs;
     rmr_mem mem; /* what belongs to the model besides weights: counted apart for the estimate */
-    rmr_mem session_mem;            /* its sessions' structures and rows */
-    atomic_uint_least64_t kv_bytes; /* live cache pages of all sessions */
+    rmr_mem session_mem; /* its sessions' structures and rows */
+    rmr_pages pages;     /* of the caches of all sessions */
     rmr_shape shape;
     rmr_layer *layers; /* [n_layers] */
     rmr_weight *embed, *norm, *head, *inv_freq;

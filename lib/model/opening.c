@@ -196,6 +196,7 @@ remora_status rmr_opening_begin(rmr_opening *o)
     o->m = m;
     rmr_mem_share(&m->mem, &rt->ctx.mem);
     rmr_mem_share(&m->session_mem, &rt->ctx.mem);
+    rmr_pages_init(&m->pages, &m->session_mem, m->be);
     RMR_TRY(rmr_source_open(&m->mem, o->desc, !(o->opts->flags & REMORA_MODEL_NO_MMAP), &o->src,
                             o->err));
     return steps_of(o);

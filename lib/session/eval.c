@@ -37,9 +37,9 @@ static int flight_fits(const evaluation *e)
     const rmr_flight *f = &e->s[0]->flight;
     for (size_t i = 0; i < f->n_parts; i++) {
         size_t k = 0;
-        while (k < e->n && e->s[k] != f->parts[i].session) k++;
-        if (k == e->n || e->s[k]->serial != f->parts[i].serial ||
-            e->s[k]->epoch != f->parts[i].epoch)
+        while (k < e->n && e->s[k] != f->ctx->parts[i].session) k++;
+        if (k == e->n || e->s[k]->serial != f->ctx->parts[i].serial ||
+            e->s[k]->epoch != f->ctx->parts[i].epoch)
             return 0;
     }
     return f->ctx != NULL && f->ctx->in.n_rows <= e->rows_left;
@@ -69,7 +69,7 @@ static void add_part(rmr_flight *f, remora_session *s, uint32_t room)
     const uint64_t pending = s->n_tokens - s->committed;
     const uint32_t n = pending < room ? (uint32_t)pending : room, page0 = in->n_pages;
     const uint64_t end = s->committed + n;
-    f->parts[f->n_parts++] = (rmr_part){s, s->serial, s->epoch, in->n_rows, n, 0, 0};
+    f->ctx->parts[f->n_parts++] = (rmr_part){s, s->serial, s->epoch, in->n_rows, n, 0, 0};
     rmr_kv_addresses(&s->kv, end, in->page + page0);
     in->n_pages += (uint32_t)rmr_kv_pages(end);
     for (uint32_t i = 0; i < n; i++) {
@@ -107,8 +107,6 @@ static remora_status form_step(const evaluation *e)
     uint32_t max_pages = 0;
     for (size_t i = 0; i < e->n; i++)
         if (e->s[i]->kv.max > max_pages) max_pages = (uint32_t)e->s[i]->kv.max;
-    RMR_TRY(rmr_grow(lead->mem, &f->parts, &f->cap_parts,
-                     e->n < RMR_MIN_PARTS ? RMR_MIN_PARTS : e->n, sizeof *f->parts, e->err));
     RMR_TRY(rmr_exec_take(lead->model, lead->chunk, max_pages, &f->ctx, e->err));
     rmr_inputs *in = &f->ctx->in;
     in->n_rows = in->n_runs = in->n_pages = in->n_want = 0;
@@ -130,7 +128,7 @@ static remora_status form_step(const evaluation *e)
 
 static rmr_part *part_of(rmr_flight *f, uint32_t row)
 {
-    rmr_part *p = f->parts;
+    rmr_part *p = f->ctx->parts;
     while (row >= p->row0 + p->n_rows) p++;
     return p;
 }
@@ -190,13 +188,14 @@ static void commit(evaluation *e)
     remora_session *lead = e->s[0];
     rmr_flight *f = &lead->flight;
     for (size_t i = 0; i < f->n_parts; i++) {
-        remora_session *s = f->parts[i].session;
-        s->committed += f->parts[i].n_rows;
-        s->rows.n_ready += f->parts[i].n_out;
-        if (f->parts[i].n_out > 0) s->rows.last = f->parts[i].last_out;
+        remora_session *s = f->ctx->parts[i].session;
+        s->committed += f->ctx->parts[i].n_rows;
+        s->rows.n_ready += f->ctx->parts[i].n_out;
+        if (f->ctx->parts[i].n_out > 0) s->rows.last = f->ctx->parts[i].last_out;
         s->epoch++;
-        count(s, f->parts[i].n_rows, f->prefill, f->us);
-        e->rows_left -= e->rows_left < f->parts[i].n_rows ? e->rows_left : f->parts[i].n_rows;
+        count(s, f->ctx->parts[i].n_rows, f->prefill, f->us);
+        e->rows_left -=
+            e->rows_left < f->ctx->parts[i].n_rows ? e->rows_left : f->ctx->parts[i].n_rows;
     }
     rmr_flight_drop(lead);
 }
@@ -214,7 +213,7 @@ static remora_status next_slice(evaluation *e)
     const uint64_t us = rmr_clock_us() - t0;
     f->us += us;
     for (size_t i = 0; i < f->n_parts; i++) {
-        remora_session *s = f->parts[i].session;
+        remora_session *s = f->ctx->parts[i].session;
         if (us > s->stats.longest_slice_us) s->stats.longest_slice_us = us;
     }
     e->ran = 1;

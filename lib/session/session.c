@@ -80,13 +80,8 @@ static remora_status make(remora_model *m, uint32_t capacity, uint32_t chunk, in
     remora_status st = REMORA_OK;
     if (s->tokens == NULL || s->flags == NULL)
         st = rmr_error_nomem(err, "timeline", (uint64_t)capacity * 5);
-    if (st >= 0)
-        st =
-            rmr_kv_init(&s->kv, mem, m->be, page_bytes(m, elem), elem, capacity, &m->kv_bytes, err);
+    if (st >= 0) st = rmr_kv_init(&s->kv, &m->pages, page_bytes(m, elem), elem, capacity, err);
     if (st >= 0) st = rmr_rows_make_room(s, 1, 0, err);
-    if (st >= 0)
-        st = rmr_grow(mem, &s->flight.parts, &s->flight.cap_parts, RMR_MIN_PARTS,
-                      sizeof *s->flight.parts, err);
     if (st >= 0) st = rmr_exec_reserve(m, chunk, (uint32_t)s->kv.max, err);
     if (st < 0) {
         rmr_session_free(s);
@@ -131,7 +126,6 @@ void rmr_session_free(remora_session *s)
     remora_model *m = s->model;
     rmr_flight_drop(s);
     rmr_gen_end(s);
-    rmr_free(s->mem, s->flight.parts, s->flight.cap_parts * sizeof *s->flight.parts);
     rmr_rows_free(s);
     rmr_kv_free(&s->kv);
     rmr_free(s->mem, s->tokens, s->capacity * sizeof *s->tokens);
@@ -147,10 +141,9 @@ remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o
     const uint64_t capacity = capacity_of(m, o), bytes = page_bytes(m, elem_of(o)),
                    pages = rmr_kv_pages(capacity);
     const uint64_t session = sizeof(remora_session) + capacity * (sizeof(remora_token) + 1) +
-                             pages * sizeof(rmr_page *) + m->shape.n_vocab * sizeof(float) + 1 +
-                             RMR_MIN_PARTS * sizeof(rmr_part);
+                             pages * sizeof(rmr_page *) + m->shape.n_vocab * sizeof(float) + 1;
     rmr_session_memory(m, out);
-    if (!rmr_mul_ok(pages * rmr_kv_page_cost(m->be, bytes), n, &out->host_kv) ||
+    if (!rmr_mul_ok(rmr_pages_cost(m->be, bytes, pages + RMR_KV_SPARE), n, &out->host_kv) ||
         !rmr_mul_ok(session, n, &out->host_scratch) || out->host_kv > INT64_MAX ||
         out->host_scratch > INT64_MAX)
         RMR_FAIL(err, REMORA_E_ARG, "%u sessions of %llu tokens take more than 2^63 bytes", n,
@@ -169,7 +162,7 @@ void rmr_session_memory(remora_model *m, remora_memory *out)
     *out = (remora_memory){.struct_size = sizeof *out,
                            .host_weights = m->weight_bytes,
                            .host_mapped = m->mapped_bytes};
-    out->host_kv = atomic_load_explicit(&m->kv_bytes, memory_order_relaxed);
+    out->host_kv = rmr_pages_bytes(&m->pages);
     out->host_scratch =
         atomic_load_explicit(&m->session_mem.bytes, memory_order_relaxed) + rmr_exec_bytes(m);
     out->host_other = atomic_load_explicit(&m->mem.bytes, memory_order_relaxed) + sizeof *m +

@@ -14,8 +14,7 @@ enum {
     RMR_DEFAULT_CHUNK = 512,
     RMR_BUDGET_CHUNK =
         32, /* rows of a step when a budget is set and chunk was left open: short slices */
-    RMR_MAX_CHUNK = 1 << 16,
-    RMR_MIN_PARTS = 8 /* sessions of a step that every lead session has room for */
+    RMR_MAX_CHUNK = 1 << 16
 };
 
 /* Per token of the timeline. */
@@ -31,20 +30,10 @@ typedef struct rmr_rows {
     uint64_t last; /* position of row n_ready - 1 */
 } rmr_rows;
 
-/* One session's part of a step. */
-typedef struct rmr_part {
-    remora_session *session;
-    uint64_t serial, epoch; /* to recognise that it is still the same, untouched, session */
-    uint32_t row0, n_rows;
-    uint32_t n_out;    /* output rows delivered so far */
-    uint64_t last_out; /* position of the last of them */
-} rmr_part;
-
 /* A step under way. Kept by the first session of the batch between evals that ran out of budget. */
 typedef struct rmr_flight {
-    rmr_context *ctx; /* NULL: none */
-    rmr_part *parts;
-    size_t n_parts, cap_parts;
+    rmr_context *ctx; /* NULL: none. Has the parts */
+    size_t n_parts;
     uint32_t next_slice;
     uint32_t next_want; /* rows of the head already delivered */
     uint64_t us;        /* time spent */

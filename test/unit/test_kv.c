@@ -88,7 +88,7 @@ typedef struct bed {
     tmem t;
     rmr_mem mem;
     buffers be;
-    atomic_uint_least64_t live;
+    rmr_pages pool;
 } bed;
 
 static void bed_init(bed *b)
@@ -98,11 +98,18 @@ static void bed_init(bed *b)
         .user = &b->t, .alloc = tmem_alloc, .resize = tmem_resize, .release = tmem_release};
     rmr_mem_init(&b->mem);
     b->be = (buffers){.base = {.ops = &buffer_ops}, .mem = &b->mem};
+    rmr_pages_init(&b->pool, &b->mem, &b->be.base);
 }
 
 static remora_status open_kv(bed *b, rmr_kv *kv)
 {
-    return rmr_kv_init(kv, &b->mem, &b->be.base, PAGE, RMR_ELEM_F32, CAPACITY, &b->live, NULL);
+    return rmr_kv_init(kv, &b->pool, PAGE, RMR_ELEM_F32, CAPACITY, NULL);
+}
+
+/* Different pages that tables hold. */
+static uint64_t held(const bed *b)
+{
+    return b->pool.pool[RMR_ELEM_F32].n_pages - b->pool.pool[RMR_ELEM_F32].n_free;
 }
 
 static int setup(void **state)
@@ -118,7 +125,8 @@ static int teardown(void **state)
 {
     bed *b = *state;
     const int clean = atomic_load(&b->t.blocks) == 0 && atomic_load(&b->t.damage) == 0 &&
-                      b->be.live == 0 && atomic_load(&b->live) == 0;
+                      b->be.live == 0 && rmr_pages_bytes(&b->pool) == 0;
+    rmr_pages_end(&b->pool);
     free(b);
     return clean ? 0 : -1;
 }
@@ -177,8 +185,7 @@ static void pages_are_of_32_tokens(void **state)
         assert_int_equal(rmr_kv_pages(at), cases[i].pages);
         assert_int_equal(rmr_kv_bytes(&kv), cases[i].pages * PAGE);
         assert_int_equal(rmr_kv_shared_bytes(&kv), 0);
-        assert_int_equal(atomic_load(&b->live), cases[i].pages * PAGE);
-        assert_int_equal(b->be.live, cases[i].pages);
+        assert_int_equal(held(b), cases[i].pages);
     }
     assert_true(rows_are(&kv, 0, CAPACITY, 1));
     rmr_kv_free(&kv);
@@ -212,13 +219,12 @@ static void trim_drops_whole_pages(void **state)
     rmr_kv_trim(&kv, 64);
     assert_int_equal(rmr_kv_bytes(&kv), 2 * PAGE);
     rmr_kv_trim(&kv, 33);
-    assert_int_equal(b->be.live, 2);
+    assert_int_equal(held(b), 2);
     rmr_kv_trim(&kv, 200); /* more than there is */
-    assert_int_equal(b->be.live, 2);
+    assert_int_equal(held(b), 2);
     assert_true(rows_are(&kv, 0, 64, 1));
     rmr_kv_trim(&kv, 0);
-    assert_int_equal(atomic_load(&b->live), 0);
-    assert_int_equal(b->be.live, 0);
+    assert_int_equal(held(b), 0);
     extend(&kv, 0, 5, 2);
     assert_true(rows_are(&kv, 0, 5, 2));
     rmr_kv_free(&kv);
@@ -239,7 +245,7 @@ static void fork_shares_full_pages(void **state)
         assert_int_equal(rmr_kv_bytes(&f), (full + partial) * PAGE);
         assert_int_equal(rmr_kv_shared_bytes(&f), full * PAGE);
         assert_int_equal(rmr_kv_shared_bytes(&a), full * PAGE);
-        assert_int_equal(atomic_load(&b->live), (3 + partial) * PAGE); /* shared pages count once */
+        assert_int_equal(held(b), 3 + partial); /* shared pages count once */
         assert_true(rows_are(&f, 0, at[i], 1));
         /* both go on: the fork's page is its own */
         extend(&f, at[i], at[i] + 10, 2);
@@ -251,7 +257,7 @@ static void fork_shares_full_pages(void **state)
         assert_int_equal(rmr_kv_shared_bytes(left), 0);
         assert_true(rows_are(left, 0, at[i], 1));
         rmr_kv_free(left);
-        assert_int_equal(atomic_load(&b->live), 0);
+        assert_int_equal(b->be.live, 0);
     }
 }
 
@@ -297,29 +303,81 @@ static void failures_leave_the_table(void **state)
 {
     bed *b = *state;
     remora_error err = {.struct_size = sizeof err};
-    rmr_kv a, f;
+    rmr_kv a, f, none;
     assert_int_equal(open_kv(b, &a), REMORA_OK);
     assert_int_equal(open_kv(b, &f), REMORA_OK);
     extend(&a, 0, 70, 1);
     b->be.create_fails = REMORA_E_DEVICE_MEM;
-    assert_int_equal(rmr_kv_reserve(&a, 70, 200, &err), REMORA_E_DEVICE_MEM);
+    assert_int_equal(rmr_kv_init(&none, &b->pool, PAGE, RMR_ELEM_F32, CAPACITY, &err),
+                     REMORA_E_DEVICE_MEM);
     assert_int_equal(err.code, REMORA_E_DEVICE_MEM);
-    assert_int_equal(rmr_kv_fork(&f, &a, 70, &err), REMORA_E_DEVICE_MEM);
-    rmr_kv_trim(&f, 0); /* a fork that failed is freed by its caller */
+    rmr_kv_free(&none);
     b->be.create_fails = REMORA_OK;
+    b->be.copy_fails = REMORA_E_DEVICE;
+    assert_int_equal(rmr_kv_fork(&f, &a, 70, &err), REMORA_E_DEVICE);
+    rmr_kv_trim(&f, 0); /* a fork that failed is freed by its caller */
+    b->be.copy_fails = REMORA_OK;
     assert_int_equal(rmr_kv_fork(&f, &a, 64, NULL), REMORA_OK);
     b->be.copy_fails = REMORA_E_DEVICE;
     rmr_kv_trim(&a, 40);
     assert_int_equal(rmr_kv_reserve(&a, 40, 200, &err), REMORA_E_DEVICE);
     assert_int_equal(err.code, REMORA_E_DEVICE);
     assert_int_equal(rmr_kv_bytes(&a), 2 * PAGE);
-    assert_int_equal(atomic_load(&b->live), 2 * PAGE);
+    assert_int_equal(held(b), 2);
     b->be.copy_fails = REMORA_OK;
     assert_true(rows_are(&a, 0, 40, 1) && rows_are(&f, 0, 64, 1));
     extend(&a, 40, 200, 2);
     assert_true(rows_are(&f, 0, 64, 1));
     rmr_kv_free(&a);
     rmr_kv_free(&f);
+}
+
+/* Two tables that hold all they may, with a page in common: one more is there for the copy. */
+static void full_tables_can_still_copy(void **state)
+{
+    bed *b = *state;
+    rmr_kv a, f;
+    assert_int_equal(open_kv(b, &a), REMORA_OK);
+    assert_int_equal(open_kv(b, &f), REMORA_OK);
+    extend(&a, 0, CAPACITY, 1);
+    assert_int_equal(rmr_kv_fork(&f, &a, CAPACITY, NULL), REMORA_OK);
+    extend(&f, 0, CAPACITY, 2);
+    assert_int_equal(rmr_kv_shared_bytes(&a), 0);
+    assert_true(rows_are(&a, 0, CAPACITY, 1) && rows_are(&f, 0, CAPACITY, 2));
+    rmr_kv_free(&a);
+    rmr_kv_free(&f);
+}
+
+/* The memory of a table that is gone serves the next one, or goes back: never more than promised
+ * and what a fork still holds. */
+static void blocks_come_and_go(void **state)
+{
+    enum { ALL = CAPACITY / RMR_PAGE_TOKENS + RMR_KV_SPARE };
+    bed *b = *state;
+    rmr_kv a, f, g;
+    assert_int_equal(open_kv(b, &a), REMORA_OK);
+    assert_int_equal(rmr_pages_bytes(&b->pool), (uint64_t)ALL * PAGE);
+    assert_int_equal(b->be.live, 1);
+    assert_int_equal(open_kv(b, &f), REMORA_OK);
+    assert_int_equal(b->be.live, 2);
+    extend(&a, 0, 64, 1);
+    assert_int_equal(rmr_kv_fork(&f, &a, 64, NULL), REMORA_OK);
+    rmr_kv_free(&a); /* f's pages lie in its block: the other one goes */
+    assert_int_equal(b->be.live, 1);
+    assert_int_equal(rmr_pages_bytes(&b->pool), (uint64_t)ALL * PAGE);
+    extend(&f, 64, CAPACITY, 2);
+    assert_int_equal(open_kv(b, &g), REMORA_OK);
+    extend(&g, 0, CAPACITY, 3);
+    assert_int_equal(b->be.live, 2);
+    assert_true(rows_are(&f, 0, 64, 1) && rows_are(&f, 64, CAPACITY, 2));
+    rmr_kv_trim(&f, 0);
+    assert_int_equal(b->be.live, 2); /* it may come back */
+    extend(&f, 0, CAPACITY, 4);
+    rmr_kv_free(&f);
+    assert_int_equal(b->be.live, 1);
+    assert_true(rows_are(&g, 0, CAPACITY, 3));
+    rmr_kv_free(&g);
+    assert_int_equal(b->be.live, 0);
 }
 
 /* ---- every allocation fails once ---- */
@@ -352,14 +410,14 @@ static int32_t sweep_body(void *arg, tmem *t)
     const remora_status st = some_work(b, &a, &f);
     rmr_kv_free(&a);
     rmr_kv_free(&f);
-    if (atomic_load(&b->live) != 0 || b->be.live != 0) return -1000;
+    if (rmr_pages_bytes(&b->pool) != 0 || b->be.live != 0) return -1000;
     return st;
 }
 
 static void every_allocation_fails_once(void **state)
 {
     bed *b = *state;
-    assert_true(tmem_sweep(&b->t, sweep_body, b) > 10);
+    assert_int_equal(tmem_sweep(&b->t, sweep_body, b), 8); /* 4 for each table, none after */
 }
 
 /* ---- many tables, any order ---- */
@@ -380,16 +438,18 @@ static uint32_t next(uint64_t *seed, uint32_t below)
 
 static void check_all(const shadow *all, size_t n, const bed *b)
 {
-    uint64_t bytes = 0;
+    uint64_t pages = 0, open = 0;
     for (size_t i = 0; i < n; i++) {
         if (!all[i].open) continue;
         for (uint64_t pos = 0; pos < all[i].n; pos++)
             assert_true(rows_are(&all[i].kv, pos, pos + 1, all[i].mark[pos]));
         assert_int_equal(rmr_kv_bytes(&all[i].kv), rmr_kv_pages(all[i].n) * PAGE);
-        bytes += rmr_kv_bytes(&all[i].kv);
+        pages += all[i].kv.n;
+        open++;
     }
-    assert_true(atomic_load(&b->live) <= bytes);
-    assert_int_equal(atomic_load(&b->live), (uint64_t)b->be.live * PAGE);
+    assert_true(held(b) <= pages);
+    assert_int_equal(b->pool.pool[RMR_ELEM_F32].promised,
+                     open * (CAPACITY / RMR_PAGE_TOKENS + RMR_KV_SPARE));
 }
 
 static void random_work_keeps_every_table(void **state)
@@ -407,7 +467,9 @@ static void random_work_keeps_every_table(void **state)
             assert_int_equal(open_kv(b, &s->kv), REMORA_OK);
             s->open = 1;
             s->n = from != s && from->open ? next(&seed, (uint32_t)from->n + 1) : 0;
+            const long calls = atomic_load(&b->t.calls);
             if (s->n > 0) assert_int_equal(rmr_kv_fork(&s->kv, &from->kv, s->n, NULL), REMORA_OK);
+            assert_int_equal(atomic_load(&b->t.calls), calls);
             memcpy(s->mark, from->mark, sizeof s->mark);
         } else if (what == 0) {
             rmr_kv_free(&s->kv);
@@ -418,7 +480,9 @@ static void random_work_keeps_every_table(void **state)
         } else {
             const uint64_t room = CAPACITY - s->n,
                            more = room > 0 ? next(&seed, (uint32_t)room + 1) % 50 : 0;
+            const long calls = atomic_load(&b->t.calls);
             extend(&s->kv, s->n, s->n + more, ++writer);
+            assert_int_equal(atomic_load(&b->t.calls), calls); /* pages come from the pool */
             for (uint64_t i = 0; i < more; i++) s->mark[s->n++] = writer;
         }
         if (step % 10 == 0) check_all(all, TABLES, b);
@@ -437,6 +501,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(writing_into_shared_history_copies, setup, teardown),
         cmocka_unit_test_setup_teardown(rewriting_one_row_copies, setup, teardown),
         cmocka_unit_test_setup_teardown(failures_leave_the_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(full_tables_can_still_copy, setup, teardown),
+        cmocka_unit_test_setup_teardown(blocks_come_and_go, setup, teardown),
         cmocka_unit_test_setup_teardown(every_allocation_fails_once, setup, teardown),
         cmocka_unit_test_setup_teardown(random_work_keeps_every_table, setup, teardown),
     };

@@ -1,0 +1,191 @@
+#include "pages.h"
+
+struct rmr_page {
+    atomic_uint refs;
+    uint32_t next; /* of the free ones; the block's n: none */
+    rmr_page_block *block;
+};
+
+struct rmr_page_block {
+    rmr_page_block *next;
+    rmr_page_pool *pool;
+    rmr_buffer *buffer;
+    uint32_t n, n_free, free; /* free: index of the first one */
+    rmr_page page[];
+};
+
+static uint64_t block_bytes(uint64_t n)
+{
+    return sizeof(rmr_page_block) + n * sizeof(rmr_page);
+}
+
+uint64_t rmr_pages_cost(rmr_backend *be, uint64_t page_bytes, uint64_t n)
+{
+    return be->ops->buffer_bytes(be, n * page_bytes) + block_bytes(n);
+}
+
+void rmr_pages_init(rmr_pages *p, rmr_mem *mem, rmr_backend *be)
+{
+    *p = (rmr_pages){.mem = mem, .be = be};
+    pthread_mutex_init(&p->lock, NULL);
+}
+
+void rmr_pages_end(rmr_pages *p)
+{
+    pthread_mutex_destroy(&p->lock);
+}
+
+static remora_status block_new(rmr_pages *p, rmr_page_pool *pool, uint64_t n, rmr_page_block **out,
+                               remora_error *err)
+{
+    uint64_t bytes;
+    if (n >= UINT32_MAX || !rmr_mul_ok(n, pool->page_bytes, &bytes))
+        return rmr_error_nomem(err, "cache pages", UINT64_MAX);
+    rmr_page_block *b = rmr_alloc(p->mem, (size_t)block_bytes(n));
+    if (b == NULL) return rmr_error_nomem(err, "cache pages", block_bytes(n));
+    *b = (rmr_page_block){.pool = pool, .n = (uint32_t)n, .n_free = (uint32_t)n};
+    const remora_status st = p->be->ops->buffer_create(p->be, bytes, &b->buffer, err);
+    if (st < 0) {
+        rmr_free(p->mem, b, (size_t)block_bytes(n));
+        return st;
+    }
+    for (uint32_t i = 0; i < b->n; i++) {
+        b->page[i] = (rmr_page){.next = i + 1, .block = b};
+        atomic_init(&b->page[i].refs, 0);
+    }
+    *out = b;
+    return REMORA_OK;
+}
+
+/* Allocating under the lock: else a page of a block to come could be taken before it is there. */
+remora_status rmr_pages_promise(rmr_pages *p, rmr_elem elem, uint64_t page_bytes, uint64_t n,
+                                remora_error *err)
+{
+    rmr_page_pool *pool = &p->pool[elem];
+    remora_status st = REMORA_OK;
+    pthread_mutex_lock(&p->lock);
+    pool->page_bytes = page_bytes;
+    if (pool->promised + n > pool->n_pages) {
+        rmr_page_block *b = NULL;
+        st = block_new(p, pool, pool->promised + n - pool->n_pages, &b, err);
+        if (st >= 0) {
+            b->next = pool->blocks;
+            pool->blocks = b;
+            pool->n_pages += b->n;
+            pool->n_free += b->n;
+        }
+    }
+    if (st >= 0) pool->promised += n;
+    pthread_mutex_unlock(&p->lock);
+    return st;
+}
+
+/* Under the lock: unlink the empty blocks that no promise needs, as a list. */
+static rmr_page_block *unlink_spare(rmr_page_pool *pool)
+{
+    rmr_page_block *gone = NULL;
+    for (rmr_page_block **at = &pool->blocks; *at != NULL;) {
+        rmr_page_block *b = *at;
+        if (b->n_free < b->n || pool->n_pages - b->n < pool->promised) {
+            at = &b->next;
+            continue;
+        }
+        *at = b->next;
+        pool->n_pages -= b->n;
+        pool->n_free -= b->n;
+        b->next = gone;
+        gone = b;
+    }
+    return gone;
+}
+
+static void free_blocks(rmr_pages *p, rmr_page_block *b)
+{
+    while (b != NULL) {
+        rmr_page_block *next = b->next;
+        p->be->ops->buffer_free(p->be, b->buffer);
+        rmr_free(p->mem, b, (size_t)block_bytes(b->n));
+        b = next;
+    }
+}
+
+void rmr_pages_give_up(rmr_pages *p, rmr_elem elem, uint64_t n)
+{
+    pthread_mutex_lock(&p->lock);
+    p->pool[elem].promised -= n;
+    rmr_page_block *gone = unlink_spare(&p->pool[elem]);
+    pthread_mutex_unlock(&p->lock);
+    free_blocks(p, gone);
+}
+
+/* Under the lock: the emptiest block. */
+static rmr_page_block *emptiest(const rmr_page_pool *pool)
+{
+    rmr_page_block *best = pool->blocks;
+    for (rmr_page_block *b = best; b != NULL; b = b->next)
+        if (b->n_free > best->n_free) best = b;
+    return best;
+}
+
+rmr_page *rmr_page_take(rmr_pages *p, rmr_elem elem, const rmr_page *near)
+{
+    rmr_page_pool *pool = &p->pool[elem];
+    pthread_mutex_lock(&p->lock);
+    rmr_page_block *b = near != NULL && near->block->n_free > 0 ? near->block : emptiest(pool);
+    rmr_page *page = &b->page[b->free];
+    b->free = page->next;
+    b->n_free--;
+    pool->n_free--;
+    pthread_mutex_unlock(&p->lock);
+    atomic_store_explicit(&page->refs, 1, memory_order_relaxed);
+    return page;
+}
+
+void rmr_page_ref(rmr_page *page)
+{
+    atomic_fetch_add_explicit(&page->refs, 1, memory_order_relaxed);
+}
+
+void rmr_page_unref(rmr_pages *p, rmr_page *page)
+{
+    rmr_page_block *b = page->block;
+    if (atomic_fetch_sub_explicit(&page->refs, 1, memory_order_acq_rel) != 1) return;
+    pthread_mutex_lock(&p->lock);
+    page->next = b->free;
+    b->free = (uint32_t)(page - b->page);
+    b->n_free++;
+    b->pool->n_free++;
+    rmr_page_block *gone = b->n_free == b->n ? unlink_spare(b->pool) : NULL;
+    pthread_mutex_unlock(&p->lock);
+    free_blocks(p, gone);
+}
+
+int rmr_page_shared(const rmr_page *page)
+{
+    return atomic_load_explicit(&page->refs, memory_order_acquire) > 1;
+}
+
+static uint64_t offset(const rmr_page *page)
+{
+    return (uint64_t)(page - page->block->page) * page->block->pool->page_bytes;
+}
+
+uint64_t rmr_page_address(const rmr_pages *p, const rmr_page *page)
+{
+    return p->be->ops->buffer_address(page->block->buffer) + offset(page);
+}
+
+remora_status rmr_page_copy(rmr_pages *p, rmr_page *dst, const rmr_page *src, remora_error *err)
+{
+    return p->be->ops->buffer_copy(p->be, dst->block->buffer, offset(dst), src->block->buffer,
+                                   offset(src), dst->block->pool->page_bytes, err);
+}
+
+uint64_t rmr_pages_bytes(rmr_pages *p)
+{
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&p->lock);
+    for (int i = 0; i < RMR_ELEM_COUNT; i++) bytes += p->pool[i].n_pages * p->pool[i].page_bytes;
+    pthread_mutex_unlock(&p->lock);
+    return bytes;
+}
