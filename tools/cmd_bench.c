@@ -12,18 +12,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_REPS = 100 };
+enum { MAX_REPS = 100, MAX_BATCH = 64, STRIDE = 1009 /* tokens between what two sessions get */ };
 
 typedef struct bench {
     tool_host host;
     tool_session session;
-    tool_list prompts, gens, depths, threads;
+    tool_list prompts, gens, depths, threads, batches;
     uint32_t reps;
-    int no_warmup, format;
+    int no_warmup, experts, format;
 
-    remora_session *s;
+    remora_session *s[MAX_BATCH];
     remora_token *tokens; /* the same pseudo-random ids for every test */
     uint32_t capacity;
+    uint32_t n_sessions; /* of the test under way */
     remora_device device;
     char cpu[128];
     tool_table table;
@@ -44,6 +45,7 @@ static const tool_column columns_full[] = {
     {"n_threads", TOOL_CELL_NUMBER},    {"type_k", TOOL_CELL_TEXT},
     {"type_v", TOOL_CELL_TEXT},         {"n_prompt", TOOL_CELL_NUMBER},
     {"n_gen", TOOL_CELL_NUMBER},        {"n_depth", TOOL_CELL_NUMBER},
+    {"n_sessions", TOOL_CELL_NUMBER},   {"experts_touched", TOOL_CELL_NUMBER},
     {"test_time", TOOL_CELL_TEXT},      {"avg_ns", TOOL_CELL_NUMBER},
     {"stddev_ns", TOOL_CELL_NUMBER},    {"avg_ts", TOOL_CELL_NUMBER},
     {"stddev_ts", TOOL_CELL_NUMBER},    {"samples_ns", TOOL_CELL_RAW},
@@ -60,8 +62,14 @@ static int parse(bench *b, int argc, char **argv)
          "decode tests of so many tokens (default 32);\n0: none", 0, 1e6},
         {'d', "n-depth", TOOL_LIST, &b->depths, "N,N,..",
          "tokens in the context before (default 0)", 0, 1e6},
+        {'b', "batch", TOOL_LIST, &b->batches, "N,N,..",
+         "sessions that are evaluated together, each with\ntokens of its own (default 1)", 1,
+         MAX_BATCH},
         {'t', "threads", TOOL_LIST, &b->threads, "N,N,..", "threads (default: all cores)", 1, 1024},
         {'r', "repetitions", TOOL_U32, &b->reps, "N", "of every test (default 5)", 1, MAX_REPS},
+        {0, "experts", TOOL_FLAG, &b->experts, NULL,
+         "also count how many experts of a layer a decode\nstep touches, in one more, untimed, run",
+         0, 0},
         {0, "no-warmup", TOOL_FLAG, &b->no_warmup, NULL, "no run before the first measurement", 0,
          0},
         {'o', "output", TOOL_CHOICE, &b->format, TOOL_FORMATS, "(default md)", 0, 0},
@@ -71,9 +79,11 @@ static int parse(bench *b, int argc, char **argv)
     };
     const tool_spec spec = {
         .usage = "remora bench -m MODEL [options]",
-        .about = "Measures tokens per second: pp512 is a prompt of 512 tokens, tg32 are 32 tokens\n"
-                 "one after the other; \"@ d4096\": with 4096 tokens in the context before. Every\n"
-                 "combination of the lists is measured. csv and json have llama-bench's keys.",
+        .about =
+            "Measures tokens per second: pp512 is a prompt of 512 tokens, tg32 are 32 tokens\n"
+            "one after the other; \"@ d4096\": with 4096 tokens in the context before. Every\n"
+            "combination of the lists is measured; with a batch the tokens of all its sessions\n"
+            "count (\"x 8\"). csv and json have llama-bench's keys.",
         .more =
             "example:\n  remora bench -m models/krill -p 128,512 -n 32 -d 0,1024 -t 1,2 -o json",
         .options = options,
@@ -91,17 +101,18 @@ static uint32_t largest(const tool_list *list)
 
 static int make_tokens(bench *b)
 {
+    const size_t n = b->capacity + (size_t)STRIDE * (largest(&b->batches) - 1);
     uint64_t state = 1;
-    b->tokens = malloc(b->capacity * sizeof *b->tokens);
+    b->tokens = malloc(n * sizeof *b->tokens);
     if (!b->tokens) return tool_fail(REMORA_E_NOMEM, "tokens", NULL);
-    for (uint32_t i = 0; i < b->capacity; i++) {
+    for (size_t i = 0; i < n; i++) {
         state = state * 6364136223846793005u + 1442695040888963407u;
         b->tokens[i] = (remora_token)((state >> 33) % b->host.info.n_vocab);
     }
     return TOOL_GO;
 }
 
-static int make_session(bench *b)
+static int make_sessions(bench *b)
 {
     remora_error err = {.struct_size = sizeof err};
     remora_session_opts opts;
@@ -112,33 +123,43 @@ static int make_session(bench *b)
         return tool_usage("a test needs %u tokens, the model has a context of %u", b->capacity,
                           b->host.info.max_context);
     tool_session_opts(&b->session, b->capacity, &opts);
-    const remora_status st = remora_session_create(b->host.model, &opts, &b->s, &err);
-    if (st < 0) return tool_fail(st, "session", &err);
+    for (uint32_t i = 0; i < largest(&b->batches); i++) {
+        const remora_status st = remora_session_create(b->host.model, &opts, &b->s[i], &err);
+        if (st < 0) return tool_fail(st, "session", &err);
+    }
     return make_tokens(b);
 }
 
-/* Appends the tokens at position `from` and evaluates them, all at once or one by one. */
+/* Every session gets tokens at position `from`, evaluated all at once or one by one. */
 static int run(bench *b, uint32_t from, uint32_t n, uint32_t step)
 {
     remora_error err = {.struct_size = sizeof err};
     const remora_eval_opts opts = {.struct_size = sizeof opts, .cancel = tool_cancel()};
     for (uint32_t i = 0; i < n; i += step) {
-        remora_status st =
-            remora_session_append(b->s, b->tokens + from + i, step, REMORA_WANT_LAST);
-        if (st == REMORA_OK) st = remora_eval(&b->s, 1, &opts, &err);
+        remora_status st = REMORA_OK;
+        for (uint32_t k = 0; st == REMORA_OK && k < b->n_sessions; k++)
+            st = remora_session_append(b->s[k], b->tokens + (size_t)STRIDE * k + from + i, step,
+                                       REMORA_WANT_LAST);
+        if (st == REMORA_OK) st = remora_eval(b->s, b->n_sessions, &opts, &err);
         if (st < 0) return tool_fail(st, "bench", &err);
     }
     return TOOL_GO;
 }
 
-/* The timeline with exactly `depth` tokens; what is there from the last test stays. */
+/* The timelines with exactly `depth` tokens; what is there from the last test stays, where it is
+ * the same in all of them. */
 static int set_depth(bench *b, uint32_t depth)
 {
-    remora_session_info info = {.struct_size = sizeof info};
-    remora_session_get_info(b->s, &info);
-    const uint32_t have = (uint32_t)info.committed < depth ? (uint32_t)info.committed : depth;
-    const remora_status st = remora_session_trim(b->s, have);
-    if (st < 0) return tool_fail(st, "bench", NULL);
+    uint32_t have = depth;
+    for (uint32_t k = 0; k < b->n_sessions; k++) {
+        remora_session_info info = {.struct_size = sizeof info};
+        remora_session_get_info(b->s[k], &info);
+        if (info.committed < have) have = (uint32_t)info.committed;
+    }
+    for (uint32_t k = 0; k < b->n_sessions; k++) {
+        const remora_status st = remora_session_trim(b->s[k], have);
+        if (st < 0) return tool_fail(st, "bench", NULL);
+    }
     return have < depth ? run(b, have, depth - have, depth - have) : TOOL_GO;
 }
 
@@ -148,6 +169,7 @@ typedef struct samples {
     uint64_t ns[MAX_REPS];
     double ts[MAX_REPS];
     double avg_ns, dev_ns, avg_ts, dev_ts;
+    double experts; /* of a layer, touched by a decode step; 0: not counted */
 } samples;
 
 static void mean_and_deviation(const double *v, uint32_t n, double *mean, double *dev)
@@ -176,11 +198,44 @@ static int measure(bench *b, samples *m)
         if (code != TOOL_GO) return code;
         ns[r] = (tool_seconds() - start) * 1e9;
         m->ns[r] = (uint64_t)(ns[r] + 0.5);
-        m->ts[r] = n * 1e9 / ns[r];
+        m->ts[r] = (double)n * b->n_sessions * 1e9 / ns[r];
     }
     mean_and_deviation(ns, b->reps, &m->avg_ns, &m->dev_ns);
     mean_and_deviation(m->ts, b->reps, &m->avg_ts, &m->dev_ts);
     return TOOL_GO;
+}
+
+/* Experts with a count, over all layers that have some; the counts start anew. */
+static uint32_t touched(bench *b, uint32_t *layers)
+{
+    enum { MAX_EXPERTS = 4096 };
+    static uint64_t counts[MAX_EXPERTS];
+    uint32_t sum = 0;
+    *layers = 0;
+    for (uint32_t l = 0; l < b->host.info.n_layers; l++) {
+        size_t n;
+        if (remora_routing_read(b->host.model, l, 1, counts, MAX_EXPERTS, &n) < 0) continue;
+        for (size_t i = 0; i < n; i++) sum += counts[i] > 0;
+        ++*layers;
+    }
+    return sum;
+}
+
+/* The decode test once more, step by step, looking at what each step touched. */
+static int count_experts(bench *b, samples *m)
+{
+    uint32_t layers = 0;
+    uint64_t sum = 0;
+    int code = set_depth(b, m->depth);
+    remora_routing_enable(b->host.model, 1);
+    touched(b, &layers);
+    for (uint32_t i = 0; code == TOOL_GO && i < m->n_gen; i++) {
+        code = run(b, m->depth + i, 1, 1);
+        sum += touched(b, &layers);
+    }
+    remora_routing_enable(b->host.model, 0);
+    if (layers > 0) m->experts = (double)sum / m->n_gen / layers;
+    return code;
 }
 
 static void add_size(tool_table *t, double bytes)
@@ -195,8 +250,9 @@ static void add_row_md(bench *b, const samples *m)
 {
     tool_table *t = &b->table;
     const double params = (double)b->host.info.n_params;
-    char depth[32] = "";
+    char depth[32] = "", batch[32] = "";
     if (m->depth) snprintf(depth, sizeof depth, " @ d%u", m->depth);
+    if (b->n_sessions > 1) snprintf(batch, sizeof batch, " x %u", b->n_sessions);
     tool_table_add(t, "%s", b->host.info.family);
     add_size(t, (double)b->host.info.weight_bytes);
     if (params < 1e9)
@@ -206,8 +262,8 @@ static void add_row_md(bench *b, const samples *m)
     tool_table_add(t, "CPU %s", b->device.paths);
     tool_table_add(t, "%s", b->session.kv ? "f32" : "bf16");
     tool_table_add(t, "%u", b->host.threads);
-    tool_table_add(t, "%s%u%s", m->n_prompt ? "pp" : "tg", m->n_prompt ? m->n_prompt : m->n_gen,
-                   depth);
+    tool_table_add(t, "%s%u%s%s", m->n_prompt ? "pp" : "tg", m->n_prompt ? m->n_prompt : m->n_gen,
+                   batch, depth);
     tool_table_add(t, "%.2f ± %.2f", m->avg_ts, m->dev_ts);
 }
 
@@ -245,6 +301,11 @@ static void add_row_full(bench *b, const samples *m)
     tool_table_add(t, "%u", m->n_prompt);
     tool_table_add(t, "%u", m->n_gen);
     tool_table_add(t, "%u", m->depth);
+    tool_table_add(t, "%u", b->n_sessions);
+    if (m->experts > 0)
+        tool_table_add(t, "%.3f", m->experts);
+    else
+        tool_table_add(t, b->format == TOOL_JSON ? "null" : "");
     tool_table_add(t, "%s", m->test_time);
     tool_table_add(t, "%.0f", m->avg_ns);
     tool_table_add(t, "%.0f", m->dev_ns);
@@ -257,7 +318,8 @@ static int run_test(bench *b, uint32_t n_prompt, uint32_t n_gen, uint32_t depth)
 {
     samples m = {.n_prompt = n_prompt, .n_gen = n_gen, .depth = depth};
     if (n_prompt + n_gen == 0) return TOOL_GO;
-    const int code = measure(b, &m);
+    int code = measure(b, &m);
+    if (code == TOOL_GO && b->experts && n_gen > 0) code = count_experts(b, &m);
     if (code != TOOL_GO) return code;
     if (b->format == TOOL_MD)
         add_row_md(b, &m);
@@ -266,10 +328,12 @@ static int run_test(bench *b, uint32_t n_prompt, uint32_t n_gen, uint32_t depth)
     return TOOL_GO;
 }
 
-static int run_tests(bench *b)
+static int run_batch(bench *b, uint32_t n_sessions)
 {
     const uint32_t warm = b->capacity < 32 ? b->capacity : 32;
-    int code = b->no_warmup ? TOOL_GO : run(b, 0, warm, warm);
+    b->n_sessions = n_sessions;
+    int code = b->no_warmup ? TOOL_GO : set_depth(b, 0);
+    if (code == TOOL_GO && !b->no_warmup) code = run(b, 0, warm, warm);
     for (size_t d = 0; code == TOOL_GO && d < b->depths.n; d++) {
         for (size_t i = 0; code == TOOL_GO && i < b->prompts.n; i++)
             code = run_test(b, b->prompts.v[i], 0, b->depths.v[d]);
@@ -287,11 +351,14 @@ static int run_threads(bench *b, uint32_t threads)
     if (code == TOOL_GO) {
         b->device.struct_size = sizeof b->device;
         remora_device_get(b->host.rt, 0, &b->device);
-        code = make_session(b);
+        code = make_sessions(b);
     }
-    if (code == TOOL_GO) code = run_tests(b);
-    remora_session_free(b->s);
-    b->s = NULL;
+    for (size_t i = 0; code == TOOL_GO && i < b->batches.n; i++)
+        code = run_batch(b, b->batches.v[i]);
+    for (uint32_t i = 0; i < MAX_BATCH; i++) {
+        remora_session_free(b->s[i]);
+        b->s[i] = NULL;
+    }
     free(b->tokens);
     b->tokens = NULL;
     tool_close(&b->host);
@@ -330,7 +397,8 @@ int tool_bench(int argc, char **argv)
     bench b = {.reps = 5,
                .prompts = {.v = {512}, .n = 1},
                .gens = {.v = {32}, .n = 1},
-               .depths = {.v = {0}, .n = 1}};
+               .depths = {.v = {0}, .n = 1},
+               .batches = {.v = {1}, .n = 1}};
     int code = parse(&b, argc, argv);
     if (code != TOOL_GO) return code;
     if (b.threads.n == 0) b.threads = (tool_list){.v = {cores()}, .n = 1};

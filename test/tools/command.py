@@ -106,6 +106,13 @@ def bench():
     assert csv[0].startswith("build_commit,") and "samples_ns" not in csv[0]
     table = run(*args).stdout.decode()
     assert "pp16 @ d40" in table and "tg2" in table, table
+    rows = json.loads(run("bench", "-m", KRILL, "-p", 0, "-n", 3, "-r", 1, "-b", "1,3", "--experts", "-o", "json").stdout)
+    equal([r["n_sessions"] for r in rows], [1, 3])
+    for row in rows: # all sessions' tokens count
+        assert abs(row["samples_ts"][0] - 3 * row["n_sessions"] * 1e9 / row["samples_ns"][0]) < 1e-4 * row["samples_ts"][0]
+    used = rows[0]["experts_touched"]
+    equal(used, 4, "experts of one token")
+    assert used < rows[1]["experts_touched"] <= 3 * used, rows
     run("bench", "-m", KRILL, "-p", 0, "-n", 0, code=2)
     run("bench", "-m", KRILL, "-d", 5000, code=2)
 
