@@ -33,7 +33,9 @@ typedef struct tool_host {
 #define TOOL_ISA_OPTION(h)                                                                         \
     {                                                                                              \
         0, "isa", TOOL_TEXT, &(h).isa, "NAME",                                                     \
-            "force a kernel set: ref, avx2, avx512, avx512vnni,\nneon; results are the same", 0, 0 \
+            "force a kernel set: ref, avx2, avxvnni, avx512,\navx512vnni, neon; results are the "  \
+            "same",                                                                                \
+            0, 0                                                                                   \
     }
 #define TOOL_THREADS_OPTION(h)                                                                     \
     {                                                                                              \

@@ -263,7 +263,7 @@ typedef struct remora_runtime_opts {
     void (REMORA_CALL *run)(void *user, uint32_t n, void (REMORA_CALL *fn)(void *arg, uint32_t i),
                             void *arg);
 
-    /* "x-isa": "ref", "avx2", "avx512", "avx512vnni" or "neon" forces a kernel set (results are the
+    /* "x-isa": the name of a kernel set, one of docs/numerics.md, forces that set (results are the
      * same); E_UNSUPPORTED where the machine lacks it. */
     const remora_kv *extra;
     uint64_t n_extra;

@@ -79,7 +79,7 @@ typedef void rmr_wsum_fn(float *z, size_t ld_z, const float *p, size_t ld_p, uin
                          const void *vals, size_t ld_val, uint32_t n_vals, uint32_t width);
 
 typedef struct rmr_kernels {
-    const char *name; /* "ref", "avx2", "avx512", "avx512vnni", "neon" */
+    const char *name; /* "ref", "avx2", ...: kernels_pick.c has them all */
 
     /* A type has a product in one of the two tables: the plain types and F8 in the first, the
      * integer types (rmr_elem_table[e].integer) in the second, whose other entries are NULL. */
@@ -120,9 +120,10 @@ typedef struct rmr_kernels {
 const rmr_kernels *rmr_kernels_pick(const char *force);
 const rmr_kernels *rmr_kernels_at(uint32_t i, int *usable);
 
-/* The sets themselves, for kernels_pick.c; each is there only in builds for its processor family.
+/* The sets themselves, for kernels_pick.c; each is there only in builds for its processor family,
+ * by compilers that know its instructions.
  */
-extern const rmr_kernels rmr_kernels_ref, rmr_kernels_avx2, rmr_kernels_avx512,
+extern const rmr_kernels rmr_kernels_ref, rmr_kernels_avx2, rmr_kernels_avxvnni, rmr_kernels_avx512,
     rmr_kernels_avx512vnni, rmr_kernels_neon;
 
 #endif

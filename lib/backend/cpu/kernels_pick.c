@@ -15,33 +15,48 @@ static uint64_t enabled_state(void)
     return (uint64_t)hi << 32 | lo;
 }
 
-/* 0: neither, 1: AVX2 with FMA and F16C, 2: also AVX-512 F, BW, VL and DQ, 3: also VNNI. */
-static int x86_level(void)
+enum { AVX2 = 1, AVXVNNI = 2, AVX512 = 4, AVX512VNNI = 8 };
+
+/* Which of these groups the processor has and the operating system keeps the registers of. AVX2:
+ * with FMA and F16C; AVX512: F, BW, VL and DQ. */
+static uint32_t features(void)
 {
     const uint32_t need1 = bit_FMA | bit_F16C | bit_AVX | bit_OSXSAVE;
     const uint32_t need512 = bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ;
-    const uint64_t ymm = 0x6, zmm = 0xe6; /* SSE, AVX; opmask and both halves of zmm */
-    uint32_t a, b, c, d;
+    const uint32_t bit_avx_vnni = 1u << 4; /* of leaf 7, subleaf 1, eax */
+    const uint64_t ymm = 0x6, zmm = 0xe6;  /* SSE, AVX; opmask and both halves of zmm */
+    uint32_t a, b, c, d, a1, unused, have = AVX2;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & need1) != need1) return 0;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_AVX2)) return 0;
     const uint64_t state = enabled_state();
     if ((state & ymm) != ymm) return 0;
-    if ((b & need512) != need512 || (state & zmm) != zmm) return 1;
-    return c & bit_AVX512VNNI ? 3 : 2;
+    if (a >= 1 && __get_cpuid_count(7, 1, &a1, &unused, &unused, &unused) && (a1 & bit_avx_vnni))
+        have |= AVXVNNI;
+    if ((b & need512) == need512 && (state & zmm) == zmm)
+        have |= AVX512 | (c & bit_AVX512VNNI ? AVX512VNNI : 0);
+    return have;
+}
+#else
+static uint32_t features(void)
+{
+    return 0;
 }
 #endif
 
 typedef struct entry {
     const rmr_kernels *set;
-    int level;
+    uint32_t need; /* features */
 } entry;
 
 static const entry sets[] = {
     {&rmr_kernels_ref, 0},
 #if defined(__x86_64__)
-    {&rmr_kernels_avx2, 1},
-    {&rmr_kernels_avx512, 2},
-    {&rmr_kernels_avx512vnni, 3},
+    {&rmr_kernels_avx2, AVX2},
+#ifdef RMR_AVXVNNI
+    {&rmr_kernels_avxvnni, AVX2 | AVXVNNI},
+#endif
+    {&rmr_kernels_avx512, AVX512},
+    {&rmr_kernels_avx512vnni, AVX512 | AVX512VNNI},
 #elif defined(__aarch64__)
     {&rmr_kernels_neon, 0},
 #endif
@@ -50,11 +65,7 @@ static const entry sets[] = {
 const rmr_kernels *rmr_kernels_at(uint32_t i, int *usable)
 {
     if (i >= sizeof sets / sizeof *sets) return NULL;
-#ifdef __x86_64__
-    *usable = sets[i].level <= x86_level();
-#else
-    *usable = 1;
-#endif
+    *usable = (sets[i].need & ~features()) == 0;
     return sets[i].set;
 }
 

@@ -1,0 +1,22 @@
+/* The AVX2 set for processors with AVX-VNNI and without AVX-512: unsigned codes times signed
+ * activations, four products a lane and instruction, added up in 32 bits. */
+#include "kernels.h"
+
+#define SET(name) name##_avxvnni
+#include "elementwise.h"
+
+#include "avx2.h"
+
+#define CODES_SIGNED(type) 0
+
+FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8_t *q, ivec start)
+{
+    (void)type;
+    UNROLL for (int g = 0; g < n; g++) start =
+        _mm256_dpbusd_avx_epi32(start, code[g], iv_four(q + (size_t)4 * g));
+    return start;
+}
+
+#include "qblocks.h"
+
+const rmr_kernels rmr_kernels_avxvnni = KERNEL_TABLE("avxvnni");
