@@ -33,7 +33,8 @@ typedef struct tool_host {
 #define TOOL_ISA_OPTION(h)                                                                         \
     {                                                                                              \
         0, "isa", TOOL_TEXT, &(h).isa, "NAME",                                                     \
-            "force a kernel set: ref, avx2, avxvnni, avx512,\navx512vnni, neon; results are the "  \
+            "force a kernel set: ref, avx2, avxvnni, avx512,\navx512vnni, neon, neon_dotprod, "    \
+            "neon_i8mm; results are the "                                                          \
             "same",                                                                                \
             0, 0                                                                                   \
     }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The kernel checks on an emulated AArch64: the same digest proves the same bits. Arguments: the source root and a
-# folder to build in. Exit 77 (skipped) without the cross compiler or the emulator.
+# The kernel checks on emulated AArch64 processors: each must pick its set, and the same digest proves the same bits.
+# Arguments: the source root and a folder to build in. Exit 77 (skipped) without the cross compiler or the emulator.
 set -eu
 root=$1
 out=$2
@@ -9,9 +9,31 @@ command -v $compiler >/dev/null || exit 77
 command -v qemu-aarch64 >/dev/null || exit 77
 cpu=$root/lib/backend/cpu
 mkdir -p "$out"
-$compiler -std=c11 -O3 -Wall -Wextra -Werror -ffp-contract=off -fno-math-errno -fno-trapping-math \
-    -I"$cpu" -I"$cpu/ref" -I"$root/lib/base" -I"$root/lib/quant" -I"$root/test/kernels" \
-    "$cpu/arm/kernels_neon.c" "$cpu/ref/kernels_ref.c" "$cpu/kernels_pick.c" "$root/lib/base/sincos.c" \
-    "$root/test/kernels/plain.c" "$root/test/kernels/cases.c" "$root/test/kernels/truth.c" \
-    "$root/test/kernels/truth_quant.c" "$root/test/kernels/inputs.c" "$root/lib/quant/tile.c" -lm -o "$out/kernels_aarch64"
-exec qemu-aarch64 -L /usr/aarch64-linux-gnu "$out/kernels_aarch64" "$root/test/kernels/digest.txt" neon
+build() { # object, source, more flags
+    object=$out/$1.o source=$2
+    shift 2
+    $compiler -std=c11 -O3 -Wall -Wextra -Werror -ffp-contract=off -fno-math-errno -fno-trapping-math \
+        -I"$cpu" -I"$cpu/ref" -I"$root/lib/base" -I"$root/lib/quant" -I"$root/test/kernels" \
+        "$@" -c "$source" -o "$object"
+}
+build ref "$cpu/ref/kernels_ref.c"
+build neon "$cpu/arm/kernels_neon.c"
+build neon_dotprod "$cpu/arm/kernels_neon_dotprod.c" -march=armv8.2-a+dotprod
+build neon_i8mm "$cpu/arm/kernels_neon_i8mm.c" -march=armv8.2-a+dotprod+i8mm
+build pick "$cpu/kernels_pick.c" -DRMR_NEON_DOTPROD -DRMR_NEON_I8MM
+build sincos "$root/lib/base/sincos.c"
+build tile "$root/lib/quant/tile.c"
+for name in plain cases truth truth_quant inputs; do
+    build $name "$root/test/kernels/$name.c"
+done
+cd "$out"
+$compiler ref.o neon.o neon_dotprod.o neon_i8mm.o pick.o sincos.o tile.o plain.o cases.o truth.o truth_quant.o inputs.o \
+    -lm -o kernels_aarch64
+check() { # processor, set, how much
+    processor=$1
+    shift
+    qemu-aarch64 -cpu "$processor" -L /usr/aarch64-linux-gnu ./kernels_aarch64 "$root/test/kernels/digest.txt" "$@"
+}
+check cortex-a72 neon digest
+check neoverse-n1 neon_dotprod digest
+check max neon_i8mm

@@ -124,6 +124,6 @@ const rmr_kernels *rmr_kernels_at(uint32_t i, int *usable);
  * by compilers that know its instructions.
  */
 extern const rmr_kernels rmr_kernels_ref, rmr_kernels_avx2, rmr_kernels_avxvnni, rmr_kernels_avx512,
-    rmr_kernels_avx512vnni, rmr_kernels_neon;
+    rmr_kernels_avx512vnni, rmr_kernels_neon, rmr_kernels_neon_dotprod, rmr_kernels_neon_i8mm;
 
 #endif

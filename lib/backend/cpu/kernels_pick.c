@@ -1,9 +1,13 @@
 /* Which kernel sets are built in and which of them this processor and its operating system can run.
- * The question is asked with cpuid directly: the compiler's own helper brings a static constructor
- * (P9). */
+ * On x86-64 the question is asked with cpuid directly: the compiler's own helper brings a static
+ * constructor (P9). */
 #include "kernels.h"
 
 #include <string.h>
+
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
 
 #ifdef __x86_64__
 #include <cpuid.h>
@@ -36,6 +40,26 @@ static uint32_t features(void)
         have |= AVX512 | (c & bit_AVX512VNNI ? AVX512VNNI : 0);
     return have;
 }
+#elif defined(__aarch64__)
+enum { DOTPROD = 1, I8MM = 2 };
+
+/* Told by Linux; elsewhere by what the compiler may take for granted. */
+static uint32_t features(void)
+{
+    uint32_t have = 0;
+#ifdef __linux__
+    if (getauxval(AT_HWCAP) & 1ul << 20) have |= DOTPROD;
+    if (getauxval(AT_HWCAP2) & 1ul << 13) have |= I8MM;
+#else
+#ifdef __ARM_FEATURE_DOTPROD
+    have |= DOTPROD;
+#endif
+#ifdef __ARM_FEATURE_MATMUL_INT8
+    have |= I8MM;
+#endif
+#endif
+    return have;
+}
 #else
 static uint32_t features(void)
 {
@@ -59,6 +83,12 @@ static const entry sets[] = {
     {&rmr_kernels_avx512vnni, AVX512 | AVX512VNNI},
 #elif defined(__aarch64__)
     {&rmr_kernels_neon, 0},
+#ifdef RMR_NEON_DOTPROD
+    {&rmr_kernels_neon_dotprod, DOTPROD},
+#endif
+#ifdef RMR_NEON_I8MM
+    {&rmr_kernels_neon_i8mm, DOTPROD | I8MM},
+#endif
 #endif
 };
 

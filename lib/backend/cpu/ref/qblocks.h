@@ -332,7 +332,12 @@ FORCE void q_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32_t
     }
 }
 
-FORCE void q_matmul(const rmr_elem type, const q_job *all, uint32_t n_x, uint32_t n_tiles)
+/* All passes; `pass` is q_pass or one of the including file's own for many rows. */
+typedef void q_pass_fn(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32_t n_tiles,
+                       uint32_t at, uint32_t n_runs);
+
+FORCE void q_matmul(const rmr_elem type, q_pass_fn *const pass, const q_job *all, uint32_t n_x,
+                    uint32_t n_tiles)
 {
     const uint32_t passes = (n_x + Q_ROWS - 1) / Q_ROWS, nb = all->k / 32;
     if (passes == 0) return;
@@ -349,7 +354,7 @@ FORCE void q_matmul(const rmr_elem type, const q_job *all, uint32_t n_x, uint32_
                 j.y += m * j.ldy + (size_t)t * RMR_TILE;
                 j.xq += m * j.ldq;
                 j.tiles += t * j.stride;
-                q_pass(type, &j, n_x - m < most ? n_x - m : most, nt, at, n_runs);
+                pass(type, &j, n_x - m < most ? n_x - m : most, nt, at, n_runs);
             }
             at += n_runs;
         } while (at < nb);
@@ -362,7 +367,7 @@ FORCE void q_matmul(const rmr_elem type, const q_job *all, uint32_t n_x, uint32_
                                         uint32_t n_tiles, uint32_t k)                              \
     {                                                                                              \
         const q_job all = {y, ldy, xq, ldq, tiles, tile_stride, k};                                \
-        q_matmul(type, &all, n_x, n_tiles);                                                        \
+        q_matmul(type, q_pass, &all, n_x, n_tiles);                                                \
     }
 Q_TYPES(Q_MATMUL)
 #undef Q_MATMUL

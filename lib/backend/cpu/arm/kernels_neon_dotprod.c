@@ -1,0 +1,12 @@
+/* The NEON set for processors with dot products (sdot, of Armv8.2): four products a lane and
+ * instruction, the activations taken from a lane of 16 bytes. */
+#include "kernels.h"
+
+#define SET(name) name##_neon_dotprod
+#include "elementwise.h"
+
+#include "neon.h"
+#include "sdot.h"
+#include "qblocks.h"
+
+const rmr_kernels rmr_kernels_neon_dotprod = KERNEL_TABLE("neon_dotprod");
