@@ -54,14 +54,11 @@ static inline vec vec_f16(const void *p)
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
 }
 
-/* 4 codes of F8 as the halves of kernels.h: the sign comes along in the sign extension. */
-static inline vec vec_f8(const void *p)
+/* 8 codes of F8 to the halves of kernels.h: the sign comes along in the sign extension. */
+static inline void f8_halves(uint16_t *to, const void *p)
 {
-    uint32_t four;
-    memcpy(&four, p, 4);
-    const uint16x8_t wide = vreinterpretq_u16_s16(vmovl_s8(vcreate_s8(four)));
-    const uint16x4_t half = vand_u16(vshl_n_u16(vget_low_u16(wide), 7), vdup_n_u16(0xbfff));
-    return vcvt_f32_f16(vreinterpret_f16_u16(half));
+    const uint16x8_t wide = vreinterpretq_u16_s16(vmovl_s8(vld1_s8(p)));
+    vst1q_u16(to, vandq_u16(vshlq_n_u16(wide, 7), vdupq_n_u16(0xbfff)));
 }
 
 /* The tree over four dot products of four vectors each. */

@@ -2,7 +2,7 @@
  * set) defines SET(name), vec, VEC_LANES (a divisor of 16), vec_zero(), vec_set1(f), vec_load(p),
  * vec_store(p, v), vec_add(a, b), vec_fma(a, b, c) = a * b + c, vec_even(p), vec_odd(p): of
  * VEC_LANES pairs of bf16, the first and the second values, vec_bf16(p), vec_f16(p): VEC_LANES
- * halves widened, vec_f8(p): VEC_LANES codes of F8 as the halves of kernels.h, widened,
+ * halves widened, f8_halves(to, p): 2 VEC_LANES codes of F8 as the halves of kernels.h,
  * sum_dots(lanes, out): the tree of kernels.h over SCORE_Q * SCORE_K dot products, and how much to
  * keep in registers: MM_ROWS rows of x by two tiles (MM_TILES at a single row), SCORE_Q by SCORE_K
  * dot products, WSUM_Q rows by WSUM_C chunks of 16. Block sizes are constants after inlining, so
@@ -23,6 +23,7 @@ enum {
                       cache */
     TILE_BLOCK = 24, /* tiles of one pass: their K block stays in the second cache */
     K_PAD = 16,      /* rows of the packed x block do not share cache sets */
+    F8_COLS = 8      /* columns of F8 that are widened together: 128 bytes of every tile */
 };
 
 typedef struct span {
@@ -50,7 +51,6 @@ FORCE vec weights(const rmr_elem type, const uint8_t *tile, size_t k, const int 
     case RMR_ELEM_BF16:
         tile += k * 32 + (size_t)v * VEC_LANES * 4;
         return odd ? vec_odd(tile) : vec_even(tile);
-    case RMR_ELEM_F8: return vec_f8(tile + (k + (size_t)odd) * RMR_TILE + (size_t)v * VEC_LANES);
     case RMR_ELEM_F16: return vec_f16(tile + (k + (size_t)odd) * 32 + (size_t)v * VEC_LANES * 2);
     default:
         return vec_load((const float *)(const void *)(tile + (k + (size_t)odd) * 64) +
@@ -72,12 +72,47 @@ FORCE void block_step(const rmr_elem type, const int T, const int M, const span 
     }
 }
 
-/* The weights stream from memory once; the hardware alone does not run far enough ahead on T
- * streams. */
-FORCE void prefetch(const rmr_elem type, const int T, const span *s, size_t k)
+/* Ahead of n columns from k on, every line once. The weights stream from memory once; the hardware
+ * alone does not run far enough ahead on T streams. */
+FORCE void prefetch(const rmr_elem type, const int T, const span *s, size_t k, const size_t n)
 {
-    UNROLL for (int t = 0; t < T; t++) __builtin_prefetch(
-        s->tiles + (size_t)t * s->stride + k_bytes(type, k) + PREFETCH / T, 0, 3);
+    UNROLL for (int t = 0; t < T; t++) UNROLL for (size_t i = 0; i < k_bytes(type, n); i += 64)
+        __builtin_prefetch(s->tiles + (size_t)t * s->stride + k_bytes(type, k) + i + PREFETCH / T,
+                           0, 3);
+}
+
+enum { F8_CODES = F8_COLS * RMR_TILE };
+
+/* F8_COLS columns of T tiles as halves in the first cache, from where loads widen them: twice as
+ * many codes in an instruction as when each goes from a byte to a float. */
+FORCE void f8_widen(const int T, uint16_t *half, const uint8_t *tiles, size_t stride)
+{
+    UNROLL for (int t = 0; t < T; t++) UNROLL for (int i = 0; i < F8_CODES; i += 2 * VEC_LANES)
+        f8_halves(half + t * F8_CODES + i, tiles + (size_t)t * stride + i);
+}
+
+/* A run of F8. */
+FORCE void f8_chain(const int T, const int M, const span *s, vec *acc)
+{
+    _Alignas(64) uint16_t half[MM_TILES * F8_CODES];
+    span h = *s;
+    h.tiles = (const uint8_t *)half;
+    h.stride = F8_CODES * sizeof *half;
+    size_t k = 0;
+    for (; k + F8_COLS <= s->k; k += F8_COLS, h.x += F8_COLS) {
+        prefetch(RMR_ELEM_F8, T, s, k, F8_COLS);
+        f8_widen(T, half, s->tiles + k_bytes(RMR_ELEM_F8, k), s->stride);
+        __asm__("" : "+m"(half)); /* or compilers keep them in registers, to take them apart */
+        UNROLL for (size_t i = 0; i < F8_COLS; i++) block_step(RMR_ELEM_F16, T, M, &h, acc, i, 0);
+    }
+    if (k == s->k) return;
+    uint8_t end[MM_TILES * F8_CODES] = {0}; /* nothing is read behind the run */
+    for (int t = 0; t < T; t++)
+        memcpy(end + (size_t)t * F8_CODES,
+               s->tiles + (size_t)t * s->stride + k_bytes(RMR_ELEM_F8, k),
+               k_bytes(RMR_ELEM_F8, s->k - k));
+    f8_widen(T, half, end, F8_CODES);
+    for (size_t i = 0; i < s->k - k; i++) block_step(RMR_ELEM_F16, T, M, &h, acc, i, 0);
 }
 
 /* T tiles by M rows of x over the whole K of the span, which of F8 is one run. */
@@ -90,12 +125,13 @@ FORCE void block_chain(const rmr_elem type, const int T, const int M, const span
             ? vec_load(s->y + (size_t)(i / (T * NV)) * s->ldy + i % (T * NV) * VEC_LANES)
             : vec_zero();
     size_t k = 0;
-    for (; k + 2 <= s->k; k += 2) {
-        prefetch(type, T, s, k);
+    if (f8) f8_chain(T, M, s, acc);
+    for (; !f8 && k + 2 <= s->k; k += 2) {
+        prefetch(type, T, s, k, 2);
         block_step(type, T, M, s, acc, k, 0);
         block_step(type, T, M, s, acc, k, 1);
     }
-    if (k < s->k) block_step(type, T, M, s, acc, k, 0);
+    if (!f8 && k < s->k) block_step(type, T, M, s, acc, k, 0);
     UNROLL for (int i = 0; i < M * T * NV; i++)
     {
         float *const y = s->y + (size_t)(i / (T * NV)) * s->ldy + i % (T * NV) * VEC_LANES;

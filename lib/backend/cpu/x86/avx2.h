@@ -51,11 +51,11 @@ static inline vec vec_f16(const void *p)
     return _mm256_cvtph_ps(_mm_loadu_si128(p));
 }
 
-/* 8 codes of F8 as the halves of kernels.h: the sign comes along in the sign extension. */
-static inline vec vec_f8(const void *p)
+/* 16 codes of F8 to the halves of kernels.h: the sign comes along in the sign extension. */
+static inline void f8_halves(uint16_t *to, const void *p)
 {
-    const __m128i wide = _mm_cvtepi8_epi16(_mm_loadl_epi64(p));
-    return _mm256_cvtph_ps(_mm_and_si128(_mm_slli_epi16(wide, 7), _mm_set1_epi16((short)0xbfff)));
+    const __m256i wide = _mm256_slli_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128(p)), 7);
+    _mm256_storeu_si256((void *)to, _mm256_and_si256(wide, _mm256_set1_epi16((short)0xbfff)));
 }
 
 /* The tree over four dot products of two vectors each. */

@@ -72,12 +72,11 @@ static inline void sum_dots(const vec *acc, float *out)
     vec_store(out, _mm512_permutexvar_ps(fix, d));
 }
 
-/* 16 codes of F8 as the halves of kernels.h: the sign comes along in the sign extension. */
-static inline vec vec_f8(const void *p)
+/* 32 codes of F8 to the halves of kernels.h: the sign comes along in the sign extension. */
+static inline void f8_halves(uint16_t *to, const void *p)
 {
-    const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(p));
-    return _mm512_cvtph_ps(
-        _mm256_and_si256(_mm256_slli_epi16(wide, 7), _mm256_set1_epi16((short)0xbfff)));
+    const __m512i wide = _mm512_slli_epi16(_mm512_cvtepi8_epi16(_mm256_loadu_si256(p)), 7);
+    _mm512_storeu_si512(to, _mm512_and_si512(wide, _mm512_set1_epi16((short)0xbfff)));
 }
 
 typedef __m512i ivec;
