@@ -146,7 +146,7 @@ rmr_cpu_scratch rmr_cpu_experts_scratch(const rmr_op *op, const rmr_step_desc *d
 /* Blocks of a matrix product that stay in cache: RMR_LIN_TILES tiles times RMR_LIN_ROWS rows at a
  * time. */
 enum {
-    RMR_LIN_TILES = 8,
+    RMR_LIN_TILES = 16,
     RMR_LIN_ROWS = 32,
     RMR_LIN_TMP = RMR_LIN_TILES * RMR_TILE * RMR_LIN_ROWS
 };

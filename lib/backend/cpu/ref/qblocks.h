@@ -5,18 +5,18 @@
  * iv_start(p): an int32 in all lanes, iv_float(a); CODES_SIGNED(type): whether codes come as the
  * signed values themselves; else they come with an offset that makes them unsigned; and
  * iv_dot(type, code, n, q, start) = start + the products of n groups with q[4 n], exact; and of
- * VEC_LANES bytes vec_int8(p), and vec_e8m0(p) = 2^(p[i] - 128).
+ * VEC_LANES bytes vec_int8(p), and vec_e8m0(p) = 2^(p[i] - 128); and how many tiles to take at a
+ * time: Q_ONE_TILES with a single row of x, Q_MANY_TILES with several, 8 vectors of codes each.
  *
  * Activations are first put into lines of 64 bytes, one for each run and row, with everything that
  * a product with a run needs; a run of weights is unpacked once for all rows. Blocking never
  * changes the order of any output's chain. */
 
 enum {
-    Q_LINES = 256,     /* 16 KiB: stay in the first cache */
-    Q_ROWS = 32,       /* rows of x in one pass */
-    Q_TILES = 24,      /* tiles of one pass over K: they stay in the second cache */
-    Q_PREFETCH = 4096, /* bytes ahead, codes and scales alike */
-    BLOCK_RUNS = 8     /* of the largest blocks */
+    Q_LINES = 256, /* 16 KiB: stay in the first cache */
+    Q_ROWS = 32,   /* rows of x in one pass */
+    Q_TILES = 24,  /* tiles of one pass over K: they stay in the second cache */
+    BLOCK_RUNS = 8 /* of the largest blocks */
 };
 
 typedef struct q_line {
@@ -231,52 +231,102 @@ FORCE vec q_step(const rmr_elem type, vec acc, const ivec *code, const q_line *x
     return acc;
 }
 
-/* A tile by n_rows rows of x, n_runs runs of K; x holds the lines of a run next to each other. With
- * `one` there is one row, whose chain stays in registers. */
-FORCE void q_tile(const rmr_elem type, const int one, float *y, size_t ldy, const q_line *x,
-                  uint32_t n_rows, const uint8_t *codes, const uint8_t *scales, uint32_t n_runs,
-                  int accumulate)
+/* The same place of the tiles to come, into the second cache: the hardware does not look beyond a
+ * page, nor from tile to tile. */
+FORCE void q_fetch(const uint8_t *p, const uint32_t bytes)
+{
+    UNROLL for (uint32_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 2);
+}
+
+/* Where T tiles are read: codes and scales of the first, bytes to the next tile and to those that
+ * will be wanted after them. */
+typedef struct q_place {
+    const uint8_t *codes, *scales;
+    size_t stride, ahead;
+} q_place;
+
+/* The scales of a block of the t-th tile. */
+FORCE void q_block(const rmr_elem type, float *s, float *less, const uint8_t *scales, const int t,
+                   const q_place *w)
+{
+    const uint8_t *const from = scales + (size_t)t * w->stride;
+    q_fetch(from + w->ahead, q_scale_bytes(type));
+    q_scales(type, s, less, from);
+}
+
+/* T tiles by one row of x, n_runs runs of K: decoding. Memory sets the pace, and several tiles are
+ * as many streams for the hardware to run ahead on. */
+FORCE void q_one(const rmr_elem type, const int T, float *y, const q_line *x, const q_place *w,
+                 uint32_t n_runs, int accumulate)
 {
     const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type);
-    _Alignas(64) float s[16 * RMR_TILE], less[16 * RMR_TILE], acc[Q_ROWS * RMR_TILE];
-    vec only[NV];
-    const uint32_t rows = one ? 1 : n_rows;
-    if (one)
-        UNROLL for (int v = 0; v < NV; v++) only[v] =
-            accumulate ? vec_load(y + v * VEC_LANES) : vec_zero();
-    for (uint32_t m = 0; !one && m < rows; m++)
-        UNROLL for (int v = 0; v < NV; v++)
-            vec_store(acc + m * RMR_TILE + v * VEC_LANES,
-                      accumulate ? vec_load(y + m * ldy + v * VEC_LANES) : vec_zero());
-    for (uint32_t i = 0; i < n_runs; i++) {
+    const uint8_t *codes = w->codes, *scales = w->scales;
+    _Alignas(64) float s[Q_ONE_TILES][16 * RMR_TILE], less[Q_ONE_TILES][16 * RMR_TILE];
+    vec acc[Q_ONE_TILES * NV];
+    UNROLL for (int i = 0; i < T * NV; i++) acc[i] =
+        accumulate ? vec_load(y + (size_t)i * VEC_LANES) : vec_zero();
+    for (uint32_t i = 0; i < n_runs; i++, codes += bytes, x++) {
         const uint32_t sub = i % runs * (uint32_t)q_halves(type) * RMR_TILE;
         if (i % runs == 0) {
-            __builtin_prefetch(scales + Q_PREFETCH, 0, 3);
-            q_scales(type, s, less, scales);
+            UNROLL for (int t = 0; t < T; t++) q_block(type, s[t], less[t], scales, t, w);
             scales += q_scale_bytes(type);
         }
-        UNROLL for (uint32_t p = 0; p < bytes; p += 64)
-            __builtin_prefetch(codes + Q_PREFETCH + p, 0, 3);
-        UNROLL for (int v = 0; v < NV; v++)
+        UNROLL for (int t = 0; t < T; t++)
         {
-            ivec code[8];
-            q_unpack(type, code, codes, v);
-            const float *const sv = s + sub + v * VEC_LANES, *const lv = less + sub + v * VEC_LANES;
-            if (one) {
-                only[v] = q_step(type, only[v], code, x, sv, lv);
-                continue;
-            }
-            for (uint32_t m = 0; m < rows; m++) {
-                float *const a = acc + m * RMR_TILE + v * VEC_LANES;
-                vec_store(a, q_step(type, vec_load(a), code, x + m, sv, lv));
+            const uint8_t *const from = codes + (size_t)t * w->stride;
+            q_fetch(from + w->ahead, bytes);
+            UNROLL for (int v = 0; v < NV; v++)
+            {
+                ivec code[8];
+                q_unpack(type, code, from, v);
+                acc[t * NV + v] = q_step(type, acc[t * NV + v], code, x, s[t] + sub + v * VEC_LANES,
+                                         less[t] + sub + v * VEC_LANES);
             }
         }
-        codes += bytes;
-        x += rows;
     }
-    if (one) UNROLL for (int v = 0; v < NV; v++) vec_store(y + v * VEC_LANES, only[v]);
-    for (uint32_t m = 0; !one && m < rows; m++)
-        memcpy(y + m * ldy, acc + m * RMR_TILE, RMR_TILE * sizeof *y);
+    UNROLL for (int i = 0; i < T * NV; i++) vec_store(y + (size_t)i * VEC_LANES, acc[i]);
+}
+
+/* T tiles by n_rows rows of x, n_runs runs of K; x holds the lines of a run next to each other.
+ * Loading activations into all lanes sets the pace, so what is loaded once serves all tiles. */
+FORCE void q_many(const rmr_elem type, const int T, float *y, size_t ldy, const q_line *x,
+                  uint32_t n_rows, const q_place *w, uint32_t n_runs, int accumulate)
+{
+    const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type);
+    const uint8_t *codes = w->codes, *scales = w->scales;
+    _Alignas(64) float s[Q_MANY_TILES][16 * RMR_TILE], less[Q_MANY_TILES][16 * RMR_TILE];
+    _Alignas(64) float acc[Q_ROWS * Q_MANY_TILES * RMR_TILE];
+    for (uint32_t m = 0; m < n_rows; m++)
+        UNROLL for (int i = 0; i < T * NV; i++)
+            vec_store(acc + ((size_t)m * T * NV + (size_t)i) * VEC_LANES,
+                      accumulate ? vec_load(y + m * ldy + (size_t)i * VEC_LANES) : vec_zero());
+    for (uint32_t i = 0; i < n_runs; i++, codes += bytes, x += n_rows) {
+        const uint32_t sub = i % runs * (uint32_t)q_halves(type) * RMR_TILE;
+        if (i % runs == 0) {
+            UNROLL for (int t = 0; t < T; t++) q_block(type, s[t], less[t], scales, t, w);
+            scales += q_scale_bytes(type);
+        }
+        UNROLL for (int v = 0; v < NV; v++)
+        {
+            ivec code[8 * Q_MANY_TILES];
+            UNROLL for (int t = 0; t < T; t++)
+            {
+                const uint8_t *const from = codes + (size_t)t * w->stride;
+                if (v == 0) q_fetch(from + w->ahead, bytes);
+                q_unpack(type, code + 8 * t, from, v);
+            }
+            for (uint32_t m = 0; m < n_rows; m++) {
+                float *const a = acc + (size_t)m * T * RMR_TILE + v * VEC_LANES;
+                vec sum[Q_MANY_TILES];
+                UNROLL for (int t = 0; t < T; t++) sum[t] =
+                    q_step(type, vec_load(a + t * RMR_TILE), code + 8 * t, x + m,
+                           s[t] + sub + v * VEC_LANES, less[t] + sub + v * VEC_LANES);
+                UNROLL for (int t = 0; t < T; t++) vec_store(a + t * RMR_TILE, sum[t]);
+            }
+        }
+    }
+    for (uint32_t m = 0; m < n_rows; m++)
+        memcpy(y + m * ldy, acc + (size_t)m * T * RMR_TILE, (size_t)T * RMR_TILE * sizeof *y);
 }
 
 /* Runs [at, at + n_runs) of n_rows quantised rows of k values to lines. */
@@ -314,21 +364,41 @@ typedef struct q_job {
     uint32_t k;
 } q_job;
 
+/* n_rows rows of x by T tiles at a time of n_tiles from the t-th on, as many as there are; returns
+ * the next. */
+FORCE uint32_t q_tiles(const rmr_elem type, const int one, const int T, const q_job *j,
+                       const q_line *lines, uint32_t n_rows, uint32_t t, uint32_t n_tiles,
+                       uint32_t at, uint32_t n_runs)
+{
+    const uint8_t *const tiles = j->tiles + (size_t)at * q_run_bytes(type),
+                         *const scales = j->tiles + (size_t)(j->k / 32) * q_run_bytes(type) +
+                                         (size_t)(at / q_block_runs(type)) * q_scale_bytes(type);
+    for (; t + (uint32_t)T <= n_tiles; t += (uint32_t)T) {
+        const size_t off = t * j->stride;
+        const q_place w = {tiles + off, scales + off, j->stride,
+                           t + 2 * (uint32_t)T <= n_tiles ? (size_t)T * j->stride : 0};
+        float *const y = j->y + (size_t)t * RMR_TILE;
+        if (one)
+            q_one(type, T, y, lines, &w, n_runs, at > 0);
+        else
+            q_many(type, T, y, j->ldy, lines, n_rows, &w, n_runs, at > 0);
+    }
+    return t;
+}
+
 /* n_rows rows of x, n_tiles tiles, runs [at, at + n_runs). */
 FORCE void q_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32_t n_tiles,
                   uint32_t at, uint32_t n_runs)
 {
     q_line lines[Q_LINES];
-    const uint8_t *codes = j->tiles + (size_t)at * q_run_bytes(type);
-    const uint8_t *scales = j->tiles + (size_t)(j->k / 32) * q_run_bytes(type) +
-                            (size_t)(at / q_block_runs(type)) * q_scale_bytes(type);
+    uint32_t t;
     q_gather(type, lines, j->xq, j->ldq, n_rows, j->k, at, n_runs);
-    for (uint32_t t = 0; t < n_tiles; t++, codes += j->stride, scales += j->stride) {
-        float *const y = j->y + (size_t)t * RMR_TILE;
-        if (n_rows == 1)
-            q_tile(type, 1, y, j->ldy, lines, 1, codes, scales, n_runs, at > 0);
-        else
-            q_tile(type, 0, y, j->ldy, lines, n_rows, codes, scales, n_runs, at > 0);
+    if (n_rows == 1) {
+        t = q_tiles(type, 1, Q_ONE_TILES, j, lines, 1, 0, n_tiles, at, n_runs);
+        if (Q_ONE_TILES > 1) q_tiles(type, 1, 1, j, lines, 1, t, n_tiles, at, n_runs);
+    } else {
+        t = q_tiles(type, 0, Q_MANY_TILES, j, lines, n_rows, 0, n_tiles, at, n_runs);
+        if (Q_MANY_TILES > 1) q_tiles(type, 0, 1, j, lines, n_rows, t, n_tiles, at, n_runs);
     }
 }
 
