@@ -260,7 +260,7 @@ static void add_row_md(bench *b, const samples *m)
     else
         tool_table_add(t, "%.2f B", params / 1e9);
     tool_table_add(t, "CPU %s", b->device.paths);
-    tool_table_add(t, "%s", b->session.kv ? "f32" : "bf16");
+    tool_table_add(t, "%s", tool_kv_name(&b->session));
     tool_table_add(t, "%u", b->host.threads);
     tool_table_add(t, "%s%u%s%s", m->n_prompt ? "pp" : "tg", m->n_prompt ? m->n_prompt : m->n_gen,
                    batch, depth);
@@ -284,7 +284,7 @@ static void add_row_full(bench *b, const samples *m)
 {
     tool_table *t = &b->table;
     const uint32_t chunk = b->session.chunk ? b->session.chunk : 512;
-    const char *kv = b->session.kv ? "f32" : "bf16";
+    const char *kv = tool_kv_name(&b->session);
     tool_table_add(t, "%s", remora_version_string());
     tool_table_add(t, "%s", remora_build_info());
     tool_table_add(t, "%s", b->cpu);

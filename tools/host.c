@@ -125,5 +125,11 @@ void tool_session_opts(const tool_session *s, uint32_t capacity, remora_session_
     *out = (remora_session_opts){.struct_size = sizeof *out,
                                  .capacity = capacity,
                                  .chunk = s->chunk,
-                                 .kv_type = s->kv ? REMORA_KV_F32 : REMORA_KV_BF16};
+                                 .kv_type = REMORA_KV_BF16 + s->kv};
+}
+
+const char *tool_kv_name(const tool_session *s)
+{
+    static const char *const names[] = {"bf16", "int8", "f32"};
+    return names[s->kv];
 }

@@ -44,6 +44,8 @@ typedef struct tool_host {
             "threads to compute with (default: all cores)", 1, 1024                                \
     }
 
+#define TOOL_KV_NAMES "bf16|int8|f32" /* in the order of REMORA_KV_* */
+
 /* How sessions are made. */
 typedef struct tool_session {
     uint32_t ctx;
@@ -56,9 +58,11 @@ typedef struct tool_session {
      &(s).chunk, "N",     "tokens that go through the layers together\n(default 512)",             \
      1,          65536},                                                                           \
     {                                                                                              \
-        0, "kv", TOOL_CHOICE, &(s).kv, "bf16|f32", "how the cache is stored (default bf16)", 0, 0  \
+        0, "kv", TOOL_CHOICE, &(s).kv, TOOL_KV_NAMES, "how the cache is stored (default bf16)", 0, \
+            0                                                                                      \
     }
 
+const char *tool_kv_name(const tool_session *s);
 void tool_session_opts(const tool_session *s, uint32_t capacity, remora_session_opts *out);
 
 /* SIGINT and SIGTERM set the cancel word; a second one ends the program at once. */

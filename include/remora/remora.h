@@ -406,8 +406,8 @@ typedef struct remora_memory {
     uint64_t host_other;         /* tokenizer, tables, structs */
     uint64_t host_mapped;        /* weights used where they lie in a file mapping or a blob: not
                                     allocated, and the system may drop pages of a mapping */
-    uint64_t kv_bytes_per_token; /* numbers cached a token and layer * n_layers * bytes of an
-                                    element: the estimate's kv_type, or bf16 */
+    uint64_t kv_bytes_per_token; /* of cache, all layers, scales of INT8 included: the estimate's
+                                    kv_type, or bf16 */
 } remora_memory;
 
 typedef struct remora_session_opts remora_session_opts;
@@ -599,6 +599,9 @@ REMORA_API remora_status REMORA_CALL remora_detok_flush(const remora_model *m, r
 
 enum { /* how the cache is stored */
     REMORA_KV_BF16 = 1,
+    REMORA_KV_INT8 = 2, /* 8 bits, the rope key 16, scales for each token: latent attention only.
+                           Fastest in long contexts, and the least memory; docs/quality.md has what
+                           it costs */
     REMORA_KV_F32  = 3
 };
 enum { /* which of the appended tokens get an output row */
@@ -640,7 +643,8 @@ typedef struct remora_session_info {
 /* An empty timeline. o may be NULL. The session holds a reference to the model. The cache and the
  * scratch memory for one eval at a time are taken here; appending, evaluating and generating with
  * one output row at a time then allocate nothing. E_ARG (capacity above max_context, chunk too
- * large, a model opened with NO_WEIGHTS), E_STRUCT, E_UNSUPPORTED (kv_type, extra key), E_NOMEM. */
+ * large, a model opened with NO_WEIGHTS), E_STRUCT, E_UNSUPPORTED (kv_type, or INT8 where attention
+ * is grouped; extra key), E_NOMEM. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_session_create(
     remora_model *m, const remora_session_opts *o, remora_session **out, remora_error *err);
 

@@ -12,6 +12,7 @@
 #define RMR_BACKEND_H
 
 #include "ctx.h"
+#include "kv8.h"
 #include "layout.h"
 
 /* ---- weights ---- */
@@ -28,16 +29,36 @@ enum { RMR_ROW_GRANULE = 16 }; /* uploads start at a multiple of this many rows 
 
 /* ---- cache geometry ---- */
 enum {
-    RMR_PAGE_TOKENS = 32, /* tokens of one cache page, all layers */
-    RMR_SEG_TOKENS = 256  /* attention accumulates over segments of this many positions, in order
-                             (docs/numerics.md) */
+    RMR_PAGE_TOKENS = RMR_KV8_TOKENS, /* tokens of one cache page, all layers */
+    RMR_SEG_TOKENS = 256 /* attention accumulates over segments of this many positions, in order
+                            (docs/numerics.md) */
 };
 
-/* A page: for each layer RMR_PAGE_TOKENS rows, [normalised latent | rotated rope key] or [rotated
- * keys of all heads | values of all heads]. */
-static inline uint64_t rmr_page_bytes(uint32_t n_layers, uint32_t row_width, rmr_elem elem)
+typedef enum rmr_kv_type {
+    RMR_KV_BF16,
+    RMR_KV_F32,
+    RMR_KV_INT8, /* latent attention only */
+    RMR_KV_TYPES
+} rmr_kv_type;
+
+/* What a token has in the cache of a layer: `width` numbers, [normalised latent | rotated rope key]
+ * with `rope` numbers of the latter, or [rotated keys of all heads | values of all heads] (rope 0).
+ */
+typedef struct rmr_kv_shape {
+    uint32_t width, rope;
+} rmr_kv_shape;
+
+/* One layer's part of a page: RMR_PAGE_TOKENS rows, or 8 bits as kv8.h has them. */
+static inline uint64_t rmr_layer_bytes(rmr_kv_shape shape, rmr_kv_type type)
 {
-    return (uint64_t)n_layers * RMR_PAGE_TOKENS * row_width * rmr_elem_size(elem);
+    const rmr_kv8 g = rmr_kv8_of(shape.width - shape.rope, shape.rope);
+    if (type == RMR_KV_INT8) return rmr_kv8_bytes(&g);
+    return (uint64_t)RMR_PAGE_TOKENS * shape.width * (type == RMR_KV_BF16 ? 2 : 4);
+}
+
+static inline uint64_t rmr_page_bytes(uint32_t n_layers, rmr_kv_shape shape, rmr_kv_type type)
+{
+    return n_layers * rmr_layer_bytes(shape, type);
 }
 
 /* ---- steps ---- */
@@ -54,7 +75,7 @@ typedef struct rmr_run {
     uint32_t pos0;
     uint32_t page0; /* index into pages of the page that holds position 0 */
     rmr_form form;
-    rmr_elem kv; /* element type of the cache */
+    rmr_kv_type kv;
 } rmr_run;
 
 /* What changes from step to step, in one block that is filled on the host and copied once: the
@@ -219,7 +240,7 @@ typedef struct rmr_step_desc {
     const rmr_slot *slots;
     uint32_t n_slots;
     uint32_t max_rows, max_pages, max_out; /* runs and wanted rows: at most max_rows */
-    uint32_t kv_width;                     /* numbers of a cache row */
+    rmr_kv_shape kv;
 } rmr_step_desc;
 
 /* What is submitted at once: operations [first, first + n), their RMR_ROWS_OUT ones over the wanted

@@ -23,7 +23,7 @@ static rmr_step_desc describe(const rmr_exec *x, uint32_t max_rows, uint32_t max
                            .max_rows = max_rows,
                            .max_pages = max_pages,
                            .max_out = RMR_HEAD_ROWS,
-                           .kv_width = rmr_shape_kv_width(&x->m->shape)};
+                           .kv = rmr_shape_kv(&x->m->shape)};
 }
 
 /* ---- contexts ---- */

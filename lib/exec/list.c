@@ -227,7 +227,7 @@ static void slots(rmr_list *l, const rmr_shape *s)
                                             [RMR_SLOT_H] = s->n_hidden,
                                             [RMR_SLOT_QA] = s->q_rank,
                                             [RMR_SLOT_Q] = a->heads * (a->nope + a->rope) + grouped,
-                                            [RMR_SLOT_KV] = rmr_shape_kv_width(s),
+                                            [RMR_SLOT_KV] = rmr_shape_kv(s).width,
                                             [RMR_SLOT_QL] = a->heads * (a->rank + a->rope),
                                             [RMR_SLOT_Z] = a->heads * a->rank,
                                             [RMR_SLOT_O] = a->heads * a->v + grouped,

@@ -5,7 +5,7 @@
 static remora_status page_copy(rmr_kv *kv, const rmr_page *from, uint32_t n, rmr_page **out,
                                remora_error *err)
 {
-    rmr_page *p = rmr_page_take(kv->pool, kv->elem, from);
+    rmr_page *p = rmr_page_take(kv->pool, kv->type, from);
     const remora_status st = n > 0 ? rmr_page_copy(kv->pool, p, from, err) : REMORA_OK;
     if (st < 0) {
         rmr_page_unref(kv->pool, p);
@@ -15,14 +15,14 @@ static remora_status page_copy(rmr_kv *kv, const rmr_page *from, uint32_t n, rmr
     return REMORA_OK;
 }
 
-remora_status rmr_kv_init(rmr_kv *kv, rmr_pages *pool, uint64_t page_bytes, rmr_elem elem,
+remora_status rmr_kv_init(rmr_kv *kv, rmr_pages *pool, uint64_t page_bytes, rmr_kv_type type,
                           uint32_t capacity, remora_error *err)
 {
-    *kv = (rmr_kv){.pool = pool, .page_bytes = page_bytes, .elem = elem};
+    *kv = (rmr_kv){.pool = pool, .page_bytes = page_bytes, .type = type};
     const size_t max = (size_t)rmr_kv_pages(capacity);
     rmr_page **pages = rmr_calloc(pool->mem, max, sizeof *pages);
     if (pages == NULL) return rmr_error_nomem(err, "page table", max * sizeof *pages);
-    const remora_status st = rmr_pages_promise(pool, elem, page_bytes, max + RMR_KV_SPARE, err);
+    const remora_status st = rmr_pages_promise(pool, type, page_bytes, max + RMR_KV_SPARE, err);
     if (st < 0) {
         rmr_free(pool->mem, pages, max * sizeof *pages);
         return st;
@@ -36,7 +36,7 @@ void rmr_kv_free(rmr_kv *kv)
 {
     if (kv->pages == NULL) return;
     rmr_kv_trim(kv, 0);
-    rmr_pages_give_up(kv->pool, kv->elem, kv->max + RMR_KV_SPARE);
+    rmr_pages_give_up(kv->pool, kv->type, kv->max + RMR_KV_SPARE);
     rmr_free(kv->pool->mem, kv->pages, kv->max * sizeof *kv->pages);
     kv->pages = NULL;
 }
@@ -61,7 +61,7 @@ remora_status rmr_kv_reserve(rmr_kv *kv, uint64_t from, uint64_t to, remora_erro
     if (rmr_kv_pages(to) > kv->max) RMR_FAIL(err, REMORA_E_FULL, "cache capacity reached");
     while (kv->n < rmr_kv_pages(to)) {
         const rmr_page *last = kv->n > 0 ? kv->pages[kv->n - 1] : NULL;
-        kv->pages[kv->n++] = rmr_page_take(kv->pool, kv->elem, last);
+        kv->pages[kv->n++] = rmr_page_take(kv->pool, kv->type, last);
     }
     const remora_status st = unshare(kv, from, to, err);
     if (st < 0) rmr_kv_trim(kv, (uint64_t)before * RMR_PAGE_TOKENS);

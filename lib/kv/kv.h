@@ -16,13 +16,13 @@ enum {
 
 typedef struct rmr_kv {
     rmr_pages *pool;
-    rmr_elem elem;
+    rmr_kv_type type;
     uint64_t page_bytes;
     rmr_page **pages; /* [n] */
     size_t n, max; /* max: room in pages, for the session's capacity, which the pool has promised */
 } rmr_kv;
 
-remora_status rmr_kv_init(rmr_kv *kv, rmr_pages *pool, uint64_t page_bytes, rmr_elem elem,
+remora_status rmr_kv_init(rmr_kv *kv, rmr_pages *pool, uint64_t page_bytes, rmr_kv_type type,
                           uint32_t capacity, remora_error *err);
 void rmr_kv_free(rmr_kv *kv);
 

@@ -58,10 +58,10 @@ static remora_status block_new(rmr_pages *p, rmr_page_pool *pool, uint64_t n, rm
 }
 
 /* Allocating under the lock: else a page of a block to come could be taken before it is there. */
-remora_status rmr_pages_promise(rmr_pages *p, rmr_elem elem, uint64_t page_bytes, uint64_t n,
+remora_status rmr_pages_promise(rmr_pages *p, rmr_kv_type type, uint64_t page_bytes, uint64_t n,
                                 remora_error *err)
 {
-    rmr_page_pool *pool = &p->pool[elem];
+    rmr_page_pool *pool = &p->pool[type];
     remora_status st = REMORA_OK;
     pthread_mutex_lock(&p->lock);
     pool->page_bytes = page_bytes;
@@ -109,11 +109,11 @@ static void free_blocks(rmr_pages *p, rmr_page_block *b)
     }
 }
 
-void rmr_pages_give_up(rmr_pages *p, rmr_elem elem, uint64_t n)
+void rmr_pages_give_up(rmr_pages *p, rmr_kv_type type, uint64_t n)
 {
     pthread_mutex_lock(&p->lock);
-    p->pool[elem].promised -= n;
-    rmr_page_block *gone = unlink_spare(&p->pool[elem]);
+    p->pool[type].promised -= n;
+    rmr_page_block *gone = unlink_spare(&p->pool[type]);
     pthread_mutex_unlock(&p->lock);
     free_blocks(p, gone);
 }
@@ -127,9 +127,9 @@ static rmr_page_block *emptiest(const rmr_page_pool *pool)
     return best;
 }
 
-rmr_page *rmr_page_take(rmr_pages *p, rmr_elem elem, const rmr_page *near)
+rmr_page *rmr_page_take(rmr_pages *p, rmr_kv_type type, const rmr_page *near)
 {
-    rmr_page_pool *pool = &p->pool[elem];
+    rmr_page_pool *pool = &p->pool[type];
     pthread_mutex_lock(&p->lock);
     rmr_page_block *b = near != NULL && near->block->n_free > 0 ? near->block : emptiest(pool);
     rmr_page *page = &b->page[b->free];
@@ -185,7 +185,7 @@ uint64_t rmr_pages_bytes(rmr_pages *p)
 {
     uint64_t bytes = 0;
     pthread_mutex_lock(&p->lock);
-    for (int i = 0; i < RMR_ELEM_COUNT; i++) bytes += p->pool[i].n_pages * p->pool[i].page_bytes;
+    for (int i = 0; i < RMR_KV_TYPES; i++) bytes += p->pool[i].n_pages * p->pool[i].page_bytes;
     pthread_mutex_unlock(&p->lock);
     return bytes;
 }

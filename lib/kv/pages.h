@@ -13,7 +13,7 @@
 typedef struct rmr_page rmr_page;
 typedef struct rmr_page_block rmr_page_block;
 
-/* The pages of one size: those of caches with one element type. */
+/* The pages of one size: those of caches of one type. */
 typedef struct rmr_page_pool {
     uint64_t page_bytes;
     uint64_t n_pages, n_free, promised;
@@ -24,21 +24,21 @@ typedef struct rmr_pages {
     rmr_mem *mem;
     rmr_backend *be;
     pthread_mutex_t lock;
-    rmr_page_pool pool[RMR_ELEM_COUNT]; /* under the lock */
+    rmr_page_pool pool[RMR_KV_TYPES]; /* under the lock */
 } rmr_pages;
 
 void rmr_pages_init(rmr_pages *p, rmr_mem *mem, rmr_backend *be);
 void rmr_pages_end(rmr_pages *p); /* all promises are given back */
 
 /* n pages of this many bytes can be taken from now on, until they are given up again; page_bytes is
- * always the same for one elem. */
-remora_status rmr_pages_promise(rmr_pages *p, rmr_elem elem, uint64_t page_bytes, uint64_t n,
+ * always the same for one type. */
+remora_status rmr_pages_promise(rmr_pages *p, rmr_kv_type type, uint64_t page_bytes, uint64_t n,
                                 remora_error *err);
-void rmr_pages_give_up(rmr_pages *p, rmr_elem elem, uint64_t n);
+void rmr_pages_give_up(rmr_pages *p, rmr_kv_type type, uint64_t n);
 
 /* One reference each; take is for who holds fewer pages than were promised to it. `near`, NULL or
  * one it holds: pages of one table are best kept in one block. */
-rmr_page *rmr_page_take(rmr_pages *p, rmr_elem elem, const rmr_page *near);
+rmr_page *rmr_page_take(rmr_pages *p, rmr_kv_type type, const rmr_page *near);
 void rmr_page_ref(rmr_page *page);
 void rmr_page_unref(rmr_pages *p, rmr_page *page);
 int rmr_page_shared(const rmr_page *page);

@@ -50,11 +50,11 @@ static inline int rmr_shape_is_moe(const rmr_shape *s, uint32_t layer)
     return s->moe.n_experts > 0 && layer >= s->n_dense && layer % s->moe_freq == 0;
 }
 
-/* Numbers that a token has in the cache of a layer. */
-static inline uint32_t rmr_shape_kv_width(const rmr_shape *s)
+static inline rmr_kv_shape rmr_shape_kv(const rmr_shape *s)
 {
-    return s->attention == RMR_ATTENTION_GQA ? 2 * s->gqa.kv_heads * s->gqa.head_dim
-                                             : s->mla.rank + s->mla.rope;
+    if (s->attention == RMR_ATTENTION_GQA)
+        return (rmr_kv_shape){2 * s->gqa.kv_heads * s->gqa.head_dim, 0};
+    return (rmr_kv_shape){s->mla.rank + s->mla.rope, s->mla.rope};
 }
 
 /* Width of the rotary part of a head. */

@@ -58,7 +58,7 @@ static void add_run(rmr_inputs *in, const remora_session *s, uint32_t row, uint3
         last->n_rows++;
         return;
     }
-    in->run[in->n_runs++] = (rmr_run){row, 1, pos, page0, form, s->kv.elem};
+    in->run[in->n_runs++] = (rmr_run){row, 1, pos, page0, form, s->kv.type};
 }
 
 /* Put up to `room` pending tokens of one session into the step. */

@@ -31,14 +31,15 @@ static uint32_t chunk_of(const remora_model *m, const remora_session_opts *o)
     return chunk < capacity ? chunk : capacity;
 }
 
-static rmr_elem elem_of(const remora_session_opts *o)
+static rmr_kv_type type_of(const remora_session_opts *o)
 {
-    return o->kv_type == REMORA_KV_F32 ? RMR_ELEM_F32 : RMR_ELEM_BF16;
+    if (o->kv_type == REMORA_KV_INT8) return RMR_KV_INT8;
+    return o->kv_type == REMORA_KV_F32 ? RMR_KV_F32 : RMR_KV_BF16;
 }
 
-static uint64_t page_bytes(const remora_model *m, rmr_elem elem)
+static uint64_t page_bytes(const remora_model *m, rmr_kv_type type)
 {
-    return rmr_page_bytes(m->shape.n_layers, rmr_shape_kv_width(&m->shape), elem);
+    return rmr_page_bytes(m->shape.n_layers, rmr_shape_kv(&m->shape), type);
 }
 
 static remora_status check_opts(const remora_model *m, const remora_session_opts *o,
@@ -50,8 +51,10 @@ static remora_status check_opts(const remora_model *m, const remora_session_opts
     if (o->n_extra > 0)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "unknown extra option \"%.60s\"",
                  o->extra != NULL && o->extra[0].key != NULL ? o->extra[0].key : "");
-    if (o->kv_type != 0 && o->kv_type != REMORA_KV_BF16 && o->kv_type != REMORA_KV_F32)
+    if (o->kv_type < 0 || o->kv_type > REMORA_KV_F32)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "kv_type %d", o->kv_type);
+    if (o->kv_type == REMORA_KV_INT8 && m->shape.attention == RMR_ATTENTION_GQA)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "kv_type INT8 is for models with latent attention");
     if (o->capacity > m->shape.max_context)
         RMR_FAIL(err, REMORA_E_ARG, "capacity %u is above the model's max_context %u", o->capacity,
                  m->shape.max_context);
@@ -62,7 +65,7 @@ static remora_status check_opts(const remora_model *m, const remora_session_opts
 
 /* Everything but the cache contents. */
 static remora_status make(remora_model *m, uint32_t capacity, uint32_t chunk, int chunk_open,
-                          rmr_elem elem, remora_session **out, remora_error *err)
+                          rmr_kv_type type, remora_session **out, remora_error *err)
 {
     rmr_mem *mem = &m->session_mem;
     remora_session *s = rmr_calloc(mem, 1, sizeof *s);
@@ -80,7 +83,7 @@ static remora_status make(remora_model *m, uint32_t capacity, uint32_t chunk, in
     remora_status st = REMORA_OK;
     if (s->tokens == NULL || s->flags == NULL)
         st = rmr_error_nomem(err, "timeline", (uint64_t)capacity * 5);
-    if (st >= 0) st = rmr_kv_init(&s->kv, &m->pages, page_bytes(m, elem), elem, capacity, err);
+    if (st >= 0) st = rmr_kv_init(&s->kv, &m->pages, page_bytes(m, type), type, capacity, err);
     if (st >= 0) st = rmr_rows_make_room(s, 1, 0, err);
     if (st >= 0) st = rmr_exec_reserve(m, chunk, (uint32_t)s->kv.max, err);
     if (st < 0) {
@@ -97,14 +100,14 @@ remora_status rmr_session_create(remora_model *m, const remora_session_opts *o,
     *out = NULL;
     RMR_TRY(check_opts(m, o, err));
     if (!m->has_weights) RMR_FAIL(err, REMORA_E_ARG, "the model was opened without weights");
-    return make(m, capacity_of(m, o), chunk_of(m, o), o->chunk == 0, elem_of(o), out, err);
+    return make(m, capacity_of(m, o), chunk_of(m, o), o->chunk == 0, type_of(o), out, err);
 }
 
 remora_status rmr_session_fork(remora_session *s, remora_session **out, remora_error *err)
 {
     remora_session *f;
     *out = NULL;
-    RMR_TRY(make(s->model, s->capacity, s->chunk, s->chunk_open, s->kv.elem, &f, err));
+    RMR_TRY(make(s->model, s->capacity, s->chunk, s->chunk_open, s->kv.type, &f, err));
     remora_status st = rmr_kv_fork(&f->kv, &s->kv, s->committed, err);
     if (st >= 0) st = rmr_kv_reserve(&f->kv, s->committed, s->n_tokens, err);
     if (st >= 0) st = rmr_rows_copy(f, s, err);
@@ -138,7 +141,7 @@ remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o
                                    remora_memory *out, remora_error *err)
 {
     RMR_TRY(check_opts(m, o, err));
-    const uint64_t capacity = capacity_of(m, o), bytes = page_bytes(m, elem_of(o)),
+    const uint64_t capacity = capacity_of(m, o), bytes = page_bytes(m, type_of(o)),
                    pages = rmr_kv_pages(capacity);
     const uint64_t session = sizeof(remora_session) + capacity * (sizeof(remora_token) + 1) +
                              pages * sizeof(rmr_page *) + m->shape.n_vocab * sizeof(float) + 1;
@@ -170,7 +173,7 @@ void rmr_session_memory(remora_model *m, remora_memory *out)
                       (counters > 0 ? m->be->ops->buffer_bytes(m->be, counters) : 0) +
                       rmr_importance_bytes(m) + sizeof *m->rt + rmr_pool_bytes(m->rt->ctx.pool) +
                       RUNTIME_BYTES;
-    out->kv_bytes_per_token = page_bytes(m, RMR_ELEM_BF16) / RMR_PAGE_TOKENS;
+    out->kv_bytes_per_token = page_bytes(m, RMR_KV_BF16) / RMR_PAGE_TOKENS;
 }
 
 /* ---- the timeline ---- */

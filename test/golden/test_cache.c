@@ -25,6 +25,14 @@ static uint64_t row_of(const remora_model_info *m)
                                : (uint64_t)2 * m->n_kv_heads * m->head_dim;
 }
 
+/* Bytes of one with 8 bits: codes, the rope key's twice, and for each 256 columns of the latent and
+ * for both parts of the rope key a scale and a sum. */
+static uint64_t int8_row_of(const remora_model_info *m)
+{
+    const uint64_t latent = (m->kv_lora_rank + 15) / 16 * 16, rope = (m->rope_dim + 15) / 16 * 16;
+    return latent + 2 * rope + ((m->kv_lora_rank + 255) / 256 + 2) * 8;
+}
+
 static void open_bed(bed *b, const tiny_opts *o, remora_runtime *rt)
 {
     remora_error err = {.struct_size = sizeof err};
@@ -83,19 +91,28 @@ static void feed(remora_session *s, size_t n)
 static void bytes_of_a_token(void **state)
 {
     static const tiny_opts kinds[] = {{0}, {.v2 = 1}, {.layers = 5}, {.dense = "qwen2"}};
-    static const int32_t types[] = {REMORA_KV_BF16, REMORA_KV_F32};
+    static const int32_t types[] = {REMORA_KV_BF16, REMORA_KV_F32, REMORA_KV_INT8};
     (void)state;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         bed b;
         open_bed(&b, &kinds[i], rig_runtime(1, NULL));
         const remora_model_info *m = &b.r.info;
-        for (size_t k = 0; k < 2; k++) {
-            const uint64_t token = row_of(m) * m->n_layers * (k == 0 ? 2 : 4);
+        for (size_t k = 0; k < 3; k++) {
+            const uint64_t bytes = k < 2 ? row_of(m) * (k == 0 ? 2 : 4) : int8_row_of(m);
+            const uint64_t token = bytes * m->n_layers;
             const remora_session_opts o = {
                 .struct_size = sizeof o, .kv_type = types[k], .capacity = 256};
             remora_memory need = {.struct_size = sizeof need};
-            assert_int_equal(remora_model_estimate(NULL, &b.t.source, NULL, &o, 1, &need, NULL),
-                             REMORA_OK);
+            const remora_status st =
+                remora_model_estimate(NULL, &b.t.source, NULL, &o, 1, &need, NULL);
+            if (k == 2 && m->kv_lora_rank == 0) { /* 8 bits: latent attention only */
+                remora_session *none = NULL;
+                assert_int_equal(st, REMORA_E_UNSUPPORTED);
+                assert_int_equal(remora_session_create(b.r.model, &o, &none, NULL),
+                                 REMORA_E_UNSUPPORTED);
+                continue;
+            }
+            assert_int_equal(st, REMORA_OK);
             assert_int_equal(need.kv_bytes_per_token, token);
             remora_session *s = rig_session(&b.r, types[k], 0);
             for (uint64_t n = 1; n <= 70; n++) {

@@ -93,14 +93,14 @@ static void results_before_wait_are_stale(void **state)
     assert_int_equal(ops->weight_create(be, &table, &w, NULL), REMORA_OK);
     assert_int_equal(ops->weight_upload(be, w, 0, 0, 2, rows, NULL), REMORA_OK);
     const rmr_op op = {.kind = RMR_OP_EMBED, .w = w, .n = 2};
-    const rmr_step_desc d = {&op, 1, slots, 1, 1, 1, 1, 0};
+    const rmr_step_desc d = {&op, 1, slots, 1, 1, 1, 1, {0, 0}};
     assert_int_equal(ops->step_create(be, &d, &s, NULL), REMORA_OK);
     uint64_t mark;
     rmr_inputs in = {.n_rows = 1, .n_runs = 1};
     static _Alignas(RMR_ALIGN) unsigned char block[1024];
     assert_true(rmr_inputs_place(&in, block, 1, 1) <= sizeof block);
     in.token[0] = 1;
-    in.run[0] = (rmr_run){0, 1, 0, 0, RMR_FORM_ABSORBED, RMR_ELEM_F32};
+    in.run[0] = (rmr_run){0, 1, 0, 0, RMR_FORM_ABSORBED, RMR_KV_F32};
     assert_int_equal(ops->step_inputs(be, s, &in, NULL), REMORA_OK);
     assert_int_equal(ops->step_submit(be, s, &(rmr_slice){0, 1, 0, 0}, &mark, NULL), REMORA_OK);
     assert_int_equal(ops->step_read(be, s, 0, 0, 1, got, NULL), REMORA_OK);

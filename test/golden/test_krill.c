@@ -6,7 +6,9 @@
  * rounding away and 1e-4 nats leaves room for the odd token that is routed to another expert. bf16
  * cache: every cached number is off by up to 2^-9 of itself, which goes into all attention sums:
  * 2e-2 over all logits and 2e-3 nats in the mean. Single rows may be further off, where the error
- * sends a near tie to another expert; nine rows of ten must be within half of the limit. */
+ * sends a near tie to another expert; nine rows of ten must be within half of the limit.
+ * 8-bit cache: latents are off by up to 1/254 of the largest of 256, queries and weights of the
+ * absorbed form likewise, the rope key by next to nothing: 3e-2, and the same nats. */
 #include "rig.h"
 
 #include <math.h>
@@ -16,7 +18,8 @@
 
 #include "guard_backend.h"
 
-static const double limit = 1e-4, nll_limit = 1e-4, limit_bf16 = 2e-2, nll_limit_bf16 = 2e-3;
+static const double limit = 1e-4, nll_limit = 1e-4, limit_bf16 = 2e-2, limit_int8 = 3e-2,
+                    nll_limit_rounded = 2e-3;
 enum {
     N_WINDOWS = 16,
     N_USED = RIG_SLOW ? 1 : N_WINDOWS,
@@ -67,21 +70,22 @@ static void logits_of_every_position(void **state)
     compare("ids_b", "logits_b", REMORA_KV_F32, 3, limit);
 }
 
-static void compare_bf16(const char *ids, const char *logits, size_t piece)
+static void compare_rounded(int32_t kv, const char *ids, const char *logits, size_t piece)
 {
+    const double max = kv == REMORA_KV_INT8 ? limit_int8 : limit_bf16;
     const size_t width = R.info.n_vocab;
     size_t n = 0, close = 0;
     double all = 0;
     const remora_token *t = rig_ids(&R, ids, &n);
     const float *golden = rig_f32(&R, logits, n * width);
-    remora_session *s = rig_session(&R, REMORA_KV_BF16, 0);
+    remora_session *s = rig_session(&R, kv, 0);
     rig_feed(s, t, n, piece, REMORA_WANT_ALL);
     for (uint32_t i = 0; i < n; i++) {
         const double d = rig_distance(rig_row(s, i, width), golden + i * width, width);
-        close += d <= limit_bf16 / 2;
+        close += d <= max / 2;
         all += d * d / (double)n;
     }
-    if (!(sqrt(all) <= limit_bf16)) fail_msg("%s: distance %g", ids, sqrt(all));
+    if (!(sqrt(all) <= max)) fail_msg("%s: distance %g", ids, sqrt(all));
     if (!(close >= n - n / 10)) fail_msg("%s: %zu of %zu rows are close", ids, close, n);
     remora_session_free(s);
 }
@@ -89,8 +93,16 @@ static void compare_bf16(const char *ids, const char *logits, size_t piece)
 static void logits_with_a_bf16_cache(void **state)
 {
     (void)state;
-    compare_bf16("ids_a", "logits_a", 0);
-    compare_bf16("ids_b", "logits_b", 7);
+    compare_rounded(REMORA_KV_BF16, "ids_a", "logits_a", 0);
+    compare_rounded(REMORA_KV_BF16, "ids_b", "logits_b", 7);
+}
+
+static void logits_with_an_8_bit_cache(void **state)
+{
+    (void)state;
+    compare_rounded(REMORA_KV_INT8, "ids_a", "logits_a", 0);
+    compare_rounded(REMORA_KV_INT8, "ids_a", "logits_a", 31);
+    compare_rounded(REMORA_KV_INT8, "ids_b", "logits_b", 1);
 }
 
 /* Mean over the windows; rows are wanted a piece at a time, so that their memory stays small. */
@@ -137,7 +149,14 @@ static void held_out_nll_with_a_bf16_cache(void **state)
 {
     (void)state;
     if (guarded) skip(); /* the same operations as with f32, and the longest test */
-    compare_nll(REMORA_KV_BF16, nll_limit_bf16);
+    compare_nll(REMORA_KV_BF16, nll_limit_rounded);
+}
+
+static void held_out_nll_with_an_8_bit_cache(void **state)
+{
+    (void)state;
+    if (guarded) skip();
+    compare_nll(REMORA_KV_INT8, nll_limit_rounded);
 }
 
 /* From the prompt's text to the continuation's text, over both directions of the tokenizer. */
@@ -190,9 +209,11 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_of_every_position),
         cmocka_unit_test(logits_with_a_bf16_cache),
+        cmocka_unit_test(logits_with_an_8_bit_cache),
         cmocka_unit_test(greedy_texts),
         cmocka_unit_test(held_out_nll),
         cmocka_unit_test(held_out_nll_with_a_bf16_cache),
+        cmocka_unit_test(held_out_nll_with_an_8_bit_cache),
         cmocka_unit_test(device_is_waited_for),
     };
     guarded = argc > 1 && strcmp(argv[1], "guard") == 0;

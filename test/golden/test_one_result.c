@@ -23,8 +23,16 @@ enum { N_PIECES = sizeof pieces / sizeof pieces[0], N_TOKENS = 531 };
 
 static rig R;
 static const remora_token *ids;
-static float
-    *expected[2]; /* one thread, the whole at once, best kernel set: f32 cache, bf16 cache */
+/* One thread, the whole at once, best kernel set, for each type of cache. */
+static const int32_t types[] = {REMORA_KV_F32, REMORA_KV_BF16, REMORA_KV_INT8};
+enum { N_TYPES = sizeof types / sizeof types[0] };
+static float *expected[N_TYPES];
+
+/* INT8, or where attention is grouped what there is instead. */
+static int32_t int8_or_f32(void)
+{
+    return R.info.kv_lora_rank > 0 ? REMORA_KV_INT8 : REMORA_KV_F32;
+}
 
 /* ---- running the timeline ---- */
 
@@ -92,7 +100,9 @@ static float *logits(const rig *r, const way *w)
 
 static const float *expected_for(int32_t kv)
 {
-    return expected[kv == REMORA_KV_BF16];
+    size_t i = 0;
+    while (types[i] != kv) i++;
+    return expected[i];
 }
 
 /* Positions [from, from + n). */
@@ -120,22 +130,21 @@ static void open_on(rig *r, int threads, const char *isa)
 
 static int make_expected(void **state)
 {
-    const way f32 = {.kv = REMORA_KV_F32, .chunk = WHOLE},
-              bf16 = {.kv = REMORA_KV_BF16, .chunk = WHOLE};
     (void)state;
     rig_open(&R, rig_runtime(1, NULL));
-    expected[0] = logits(&R, &f32);
-    expected[1] = logits(&R, &bf16);
     const size_t bytes = (size_t)N_TOKENS * R.info.n_vocab * sizeof(float);
-    assert_true(memcmp(expected[0], expected[1], bytes) != 0);
+    for (size_t i = 0; i < N_TYPES; i++) {
+        if (types[i] == REMORA_KV_INT8 && int8_or_f32() != REMORA_KV_INT8) continue;
+        expected[i] = logits(&R, &(way){.kv = types[i], .chunk = WHOLE});
+        for (size_t k = 0; k < i; k++) assert_true(memcmp(expected[k], expected[i], bytes) != 0);
+    }
     return 0;
 }
 
 static int free_expected(void **state)
 {
     (void)state;
-    free(expected[0]);
-    free(expected[1]);
+    for (size_t i = 0; i < N_TYPES; i++) free(expected[i]);
     rig_close(&R);
     return 0;
 }
@@ -153,9 +162,11 @@ static void check_chunks(const rig *r, int threads, const char *what)
         const size_t n = threads == 1 || chunks[c] > 7 ? N_PIECES : chunks[c] > 1 ? 5 : 3;
         const way w = {.kv = REMORA_KV_F32, .chunk = chunks[c], .n_pieces = n};
         const way half = {.kv = REMORA_KV_BF16, .chunk = chunks[c], .n_pieces = n < 5 ? n : 5};
+        const way int8 = {.kv = int8_or_f32(), .chunk = chunks[c], .n_pieces = n};
         snprintf(name, sizeof name, "%s, chunk %u", what, chunks[c]);
         check(r, &w, name);
         if (threads < 3) check(r, &half, name);
+        if (int8.kv == REMORA_KV_INT8) check(r, &int8, name);
     }
 }
 
@@ -190,6 +201,7 @@ static void plain_c(void **state)
 {
     static const way once = {.kv = REMORA_KV_F32, .chunk = WHOLE, .n_pieces = 5};
     static const way small = {.kv = REMORA_KV_BF16, .chunk = 7, .n_pieces = 3};
+    const way int8 = {.kv = int8_or_f32(), .chunk = 7, .n_pieces = 4};
     const int is_large = R.info.n_vocab > 1000;
     rig r;
     (void)state;
@@ -197,6 +209,7 @@ static void plain_c(void **state)
     for (int threads = is_large ? 3 : 1; threads <= 3; threads += 2) {
         open_on(&r, threads, "ref");
         check(&r, &small, "ref, chunk 7");
+        check(&r, &int8, "ref, 8 bits");
         if (threads == 1 && !is_large) check(&r, &once, "ref");
         rig_close(&r);
     }
@@ -206,12 +219,14 @@ static void plain_c(void **state)
 
 static void evaluations(void **state)
 {
-    static const way ways[] = {
+    const way ways[] = {
         {.kv = REMORA_KV_F32, .chunk = WHOLE, .eval_each = 1},
         {.kv = REMORA_KV_F32, .chunk = 7, .eval_each = 1},
         {.kv = REMORA_KV_F32, .budget_us = 1},
         {.kv = REMORA_KV_BF16, .budget_us = 1, .eval_each = 1},
         {.kv = REMORA_KV_F32, .chunk = WHOLE, .budget_us = 300},
+        {.kv = int8_or_f32(), .chunk = WHOLE, .eval_each = 1},
+        {.kv = int8_or_f32(), .budget_us = 1, .eval_each = 1},
         {.kv = REMORA_KV_F32, .chunk = WHOLE, .max_tokens = 33},
         {.kv = REMORA_KV_F32, .chunk = 64, .max_tokens = 10, .budget_us = 1},
         {.kv = REMORA_KV_BF16, .chunk = 64, .max_tokens = 1, .n_pieces = 4},
@@ -243,10 +258,12 @@ static void append_pieces(remora_session *s, size_t from, size_t to)
 /* Sessions at different places of the timeline, prompts beside single tokens, in one eval. */
 static void batch(const way *w, const char *what)
 {
+    const int32_t int8 = int8_or_f32();
     member m[] = {{NULL, 1, 2, REMORA_KV_F32},   {NULL, 4, 5, REMORA_KV_F32},
                   {NULL, 5, 6, REMORA_KV_BF16},  {NULL, 0, 4, REMORA_KV_F32},
-                  {NULL, 0, 1, REMORA_KV_BF16},  {NULL, 7, 8, REMORA_KV_F32},
-                  {NULL, 11, 14, REMORA_KV_F32}, {NULL, 2, 3, REMORA_KV_BF16}};
+                  {NULL, 0, 1, REMORA_KV_BF16},  {NULL, 7, 8, int8},
+                  {NULL, 11, 14, REMORA_KV_F32}, {NULL, 2, 3, REMORA_KV_BF16},
+                  {NULL, 9, 12, int8},           {NULL, 3, 4, int8}};
     enum { N = sizeof m / sizeof m[0] };
     remora_session *all[N];
     for (size_t i = 0; i < N; i++) {
@@ -337,7 +354,7 @@ static void interrupted_batches(void **state)
 /* Original and fork go on alternately, so that a page wrongly shared would be written by both. */
 static void forks(void **state)
 {
-    const way w = {.kv = REMORA_KV_F32, .chunk = 64, .eval_each = 1};
+    const way w = {.kv = int8_or_f32(), .chunk = 64, .eval_each = 1};
     const size_t width = R.info.n_vocab;
     float *got = malloc((size_t)N_TOKENS * width * sizeof *got);
     (void)state;
@@ -389,7 +406,7 @@ static void fork_of_a_half_done_step(void **state)
  * form again. */
 static void trims(void **state)
 {
-    const way w = {.kv = REMORA_KV_F32, .chunk = 64, .eval_each = 1};
+    const way w = {.kv = int8_or_f32(), .chunk = 64, .eval_each = 1};
     const size_t width = R.info.n_vocab, end = tokens_of(5); /* the fifth piece is a prompt */
     float *got = malloc((size_t)N_TOKENS * width * sizeof *got);
     remora_session *a = rig_session(&R, w.kv, w.chunk);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cases_kv8.h"
 #include "inputs.h"
 #include "sincos.h"
 
@@ -546,6 +547,8 @@ const kernel_case cases_against_ref[] = {
     {"elementwise", case_elementwise},
     {"aliases", case_aliases},
     {"sweep", case_sweep},
+    {"kv8", case_kv8},
+    {"kv8_ends", case_kv8_ends},
     {NULL, NULL},
 };
 
@@ -611,5 +614,5 @@ uint64_t cases_digest(const rmr_kernels *set)
             op_run(set, op, y, x, b + 1, n);
             h = fnv(h, y, (n + 1) * 4);
         }
-    return h;
+    return kv8_digest(set, fnv, h);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cases_kv8.h"
 #include "cpu_math.h"
 #include "half.h"
 #include "inputs.h"
@@ -224,9 +225,15 @@ static const char *truth_fma(const rmr_kernels *set)
 }
 
 const kernel_case cases_truth[] = {
-    {"matmul", truth_matmul},   {"quantize", truth_quantize},
-    {"qmatmul", truth_qmatmul}, {"attention", truth_attention},
-    {"exp", truth_exp},         {"functions", truth_functions},
-    {"rope", truth_rope},       {"sincos", truth_sincos},
-    {"fma", truth_fma},         {NULL, NULL},
+    {"matmul", truth_matmul},
+    {"quantize", truth_quantize},
+    {"qmatmul", truth_qmatmul},
+    {"attention", truth_attention},
+    {"exp", truth_exp},
+    {"functions", truth_functions},
+    {"rope", truth_rope},
+    {"sincos", truth_sincos},
+    {"fma", truth_fma},
+    {"kv8", truth_kv8},
+    {NULL, NULL},
 };

@@ -613,7 +613,7 @@ static void session_options(void **state)
     o.chunk = 65536;
     assert_int_equal(make_session(f->m, &o), REMORA_OK);
     o.chunk = 0;
-    static const int32_t types[] = {2, 4, -1, INT32_MAX, INT32_MIN};
+    static const int32_t types[] = {4, 5, -1, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < 5; i++) {
         o.kv_type = types[i];
         assert_int_equal(make_session(f->m, &o), REMORA_E_UNSUPPORTED);

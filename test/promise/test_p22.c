@@ -119,6 +119,7 @@ static void v3(void **state)
     tiny_make(&t, NULL);
     all_ways(&t, REMORA_KV_F32);
     all_ways(&t, REMORA_KV_BF16);
+    all_ways(&t, REMORA_KV_INT8);
     tiny_free(&t);
 }
 
@@ -129,7 +130,7 @@ static void v2_and_dtypes(void **state)
     for (int i = 0; i < 2; i++) {
         tiny t;
         tiny_make(&t, &(tiny_opts){.v2 = 1, .dtype = dtypes[i], .width = 37});
-        all_ways(&t, REMORA_KV_F32);
+        all_ways(&t, i == 0 ? REMORA_KV_F32 : REMORA_KV_INT8);
         tiny_free(&t);
     }
 }

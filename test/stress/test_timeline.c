@@ -294,7 +294,11 @@ static void lives(void **state)
     tiny_make(&t[1], &(tiny_opts){.v2 = 1, .layers = 2});
     tiny_make(&t[2], &(tiny_opts){.dense = "qwen2", .layers = 2});
     for (int i = 0; i < n_lives; i++)
-        live(&t[i % 3], i % 4 ? REMORA_KV_F32 : REMORA_KV_BF16, (uint64_t)i + 1);
+        live(&t[i % 3],
+             i % 4 == 0                 ? REMORA_KV_BF16
+             : i % 4 == 1 && i % 3 != 2 ? REMORA_KV_INT8
+                                        : REMORA_KV_F32,
+             (uint64_t)i + 1);
     for (int i = 0; i < 3; i++) tiny_free(&t[i]);
 }
 

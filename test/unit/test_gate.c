@@ -81,12 +81,12 @@ static void run(rmr_backend *be, const example *e)
          .w = bias,
          .moe = &e->moe},
         {.kind = RMR_OP_COUNTS_ADD, .in = {SLOT_COUNTS, 0}, .counts = counts}};
-    const rmr_step_desc d = {list, 4, slots, SLOTS, ROWS, 1, 1, 0};
+    const rmr_step_desc d = {list, 4, slots, SLOTS, ROWS, 1, 1, {0, 0}};
     uint64_t mark;
     static _Alignas(RMR_ALIGN) unsigned char block[1024];
     rmr_inputs in = {.n_rows = ROWS, .n_runs = 1, .count_routing = 1};
     assert_true(rmr_inputs_place(&in, block, ROWS, 1) <= sizeof block);
-    in.run[0] = (rmr_run){0, ROWS, 0, 0, RMR_FORM_ABSORBED, RMR_ELEM_F32};
+    in.run[0] = (rmr_run){0, ROWS, 0, 0, RMR_FORM_ABSORBED, RMR_KV_F32};
     for (uint32_t i = 0; i < ROWS; i++) {
         in.token[i] = 0;
         in.pos[i] = i;

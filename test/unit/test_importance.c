@@ -154,13 +154,13 @@ static void run(bed *b, uint32_t first, uint32_t n, const rmr_sums sums[4], resu
                                .n = HIDDEN};
     }
     slots[SHARED_FF] = (rmr_slot){SHARED, RMR_ROWS_ALL};
-    const rmr_step_desc d = {list, 5 + EXPERTS, slots, SLOTS, MAX_ROWS, 1, 1, 0};
+    const rmr_step_desc d = {list, 5 + EXPERTS, slots, SLOTS, MAX_ROWS, 1, 1, {0, 0}};
     static _Alignas(RMR_ALIGN) unsigned char block[8192];
     rmr_inputs in = {.n_rows = n, .n_runs = 1};
     rmr_step *s = NULL;
     uint64_t mark;
     assert_true(rmr_inputs_place(&in, block, MAX_ROWS, 1) <= sizeof block);
-    in.run[0] = (rmr_run){0, n, 0, 0, RMR_FORM_ABSORBED, RMR_ELEM_F32};
+    in.run[0] = (rmr_run){0, n, 0, 0, RMR_FORM_ABSORBED, RMR_KV_F32};
     for (uint32_t i = 0; i < n; i++) {
         in.token[i] = (int32_t)(first + i);
         in.pos[i] = i;

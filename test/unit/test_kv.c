@@ -103,13 +103,13 @@ static void bed_init(bed *b)
 
 static remora_status open_kv(bed *b, rmr_kv *kv)
 {
-    return rmr_kv_init(kv, &b->pool, PAGE, RMR_ELEM_F32, CAPACITY, NULL);
+    return rmr_kv_init(kv, &b->pool, PAGE, RMR_KV_F32, CAPACITY, NULL);
 }
 
 /* Different pages that tables hold. */
 static uint64_t held(const bed *b)
 {
-    return b->pool.pool[RMR_ELEM_F32].n_pages - b->pool.pool[RMR_ELEM_F32].n_free;
+    return b->pool.pool[RMR_KV_F32].n_pages - b->pool.pool[RMR_KV_F32].n_free;
 }
 
 static int setup(void **state)
@@ -175,8 +175,11 @@ static void pages_are_of_32_tokens(void **state)
     bed *b = *state;
     rmr_kv kv;
     uint64_t at = 0;
-    assert_int_equal(rmr_page_bytes(LAYERS, WIDTH, RMR_ELEM_F32), PAGE);
-    assert_int_equal(rmr_page_bytes(LAYERS, WIDTH, RMR_ELEM_BF16), PAGE / 2);
+    const rmr_kv_shape shape = {WIDTH, 0}, latent = {512 + 64, 64};
+    assert_int_equal(rmr_page_bytes(LAYERS, shape, RMR_KV_F32), PAGE);
+    assert_int_equal(rmr_page_bytes(LAYERS, shape, RMR_KV_BF16), PAGE / 2);
+    /* the rope key twice; four blocks, each with a scale and a sum */
+    assert_int_equal(rmr_page_bytes(LAYERS, latent, RMR_KV_INT8), LAYERS * 32 * (576 + 64 + 4 * 8));
     assert_int_equal(open_kv(b, &kv), REMORA_OK);
     assert_int_equal(rmr_kv_bytes(&kv), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -308,7 +311,7 @@ static void failures_leave_the_table(void **state)
     assert_int_equal(open_kv(b, &f), REMORA_OK);
     extend(&a, 0, 70, 1);
     b->be.create_fails = REMORA_E_DEVICE_MEM;
-    assert_int_equal(rmr_kv_init(&none, &b->pool, PAGE, RMR_ELEM_F32, CAPACITY, &err),
+    assert_int_equal(rmr_kv_init(&none, &b->pool, PAGE, RMR_KV_F32, CAPACITY, &err),
                      REMORA_E_DEVICE_MEM);
     assert_int_equal(err.code, REMORA_E_DEVICE_MEM);
     rmr_kv_free(&none);
@@ -448,7 +451,7 @@ static void check_all(const shadow *all, size_t n, const bed *b)
         open++;
     }
     assert_true(held(b) <= pages);
-    assert_int_equal(b->pool.pool[RMR_ELEM_F32].promised,
+    assert_int_equal(b->pool.pool[RMR_KV_F32].promised,
                      open * (CAPACITY / RMR_PAGE_TOKENS + RMR_KV_SPARE));
 }
 

@@ -108,28 +108,36 @@ remora_status rmr_cpu_step_read(rmr_backend *be, rmr_step *s, uint32_t slot, uin
 typedef void rmr_cpu_row_fn(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker);
 void rmr_cpu_for_rows(rmr_step *s, const rmr_op *op, rmr_cpu_row_fn *row);
 
-/* The cache row of a position: page, layer, slot in page. Only backends turn an address into a
+/* The operation's layer in the page that holds a position. Only backends turn an address into a
  * pointer. */
+static inline unsigned char *rmr_cache_layer(const rmr_step *s, const rmr_run *r, const rmr_op *op,
+                                             uint32_t pos)
+{
+    const uint64_t page = s->in.page[r->page0 + pos / RMR_PAGE_TOKENS];
+    return (unsigned char *)(uintptr_t)page +
+           (size_t)op->layer * (size_t)rmr_layer_bytes(s->desc.kv, r->kv);
+}
+
+/* The row of a position in there, of the plain types. */
 static inline unsigned char *rmr_cache_row(const rmr_step *s, const rmr_run *r, const rmr_op *op,
                                            uint32_t pos)
 {
-    const uint64_t page = s->in.page[r->page0 + pos / RMR_PAGE_TOKENS];
-    const size_t row = (size_t)s->desc.kv_width * rmr_elem_size(r->kv);
-    return (unsigned char *)(uintptr_t)page +
-           ((size_t)op->layer * RMR_PAGE_TOKENS + pos % RMR_PAGE_TOKENS) * row;
+    const size_t row = (size_t)s->desc.kv.width * (r->kv == RMR_KV_BF16 ? 2 : 4);
+    return rmr_cache_layer(s, r, op, pos) + pos % RMR_PAGE_TOKENS * row;
 }
 
 /* One function per operation (op_*.c): runs it for the step's current inputs. Operations cannot
  * fail. */
 typedef void rmr_cpu_op_fn(rmr_step *s, const rmr_op *op);
 rmr_cpu_op_fn rmr_cpu_embed, rmr_cpu_rope_table, rmr_cpu_norm, rmr_cpu_pick_rows; /* op_rows.c */
-rmr_cpu_op_fn rmr_cpu_linear;                                          /* op_linear.c: SWIGLU too */
-rmr_cpu_op_fn rmr_cpu_rope, rmr_cpu_cache_write;                       /* op_cache.c */
-rmr_cpu_op_fn rmr_cpu_absorb, rmr_cpu_unabsorb, rmr_cpu_attend_latent; /* op_latent.c */
-rmr_cpu_op_fn rmr_cpu_attend_grouped;                                  /* op_grouped.c */
-rmr_cpu_op_fn rmr_cpu_attend_expanded;                                 /* op_expanded.c */
-rmr_cpu_op_fn rmr_cpu_gate, rmr_cpu_counts_clear, rmr_cpu_counts_add;  /* op_gate.c */
-rmr_cpu_op_fn rmr_cpu_experts;                                         /* op_experts.c */
+rmr_cpu_op_fn rmr_cpu_linear;                                         /* op_linear.c: SWIGLU too */
+rmr_cpu_op_fn rmr_cpu_rope, rmr_cpu_cache_write;                      /* op_cache.c */
+rmr_cpu_op_fn rmr_cpu_absorb, rmr_cpu_unabsorb;                       /* op_latent.c */
+rmr_cpu_op_fn rmr_cpu_attend_latent;                                  /* op_attend.c */
+rmr_cpu_op_fn rmr_cpu_attend_grouped;                                 /* op_grouped.c */
+rmr_cpu_op_fn rmr_cpu_attend_expanded;                                /* op_expanded.c */
+rmr_cpu_op_fn rmr_cpu_gate, rmr_cpu_counts_clear, rmr_cpu_counts_add; /* op_gate.c */
+rmr_cpu_op_fn rmr_cpu_experts;                                        /* op_experts.c */
 
 /* Scratch that an operation needs: per worker, and once. */
 typedef struct rmr_cpu_scratch {

@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kv8.h"
 #include "tile.h"
 
 /* y[m*ldy + 16*t + r] (+)= sum over k of w[t][r][k] * x[m*ldx + k], m < n_x, t < n_tiles: the chain
@@ -78,6 +79,38 @@ typedef void rmr_scores_fn(float *out, size_t ld_out, const float *q, size_t ld_
 typedef void rmr_wsum_fn(float *z, size_t ld_z, const float *p, size_t ld_p, uint32_t n_q,
                          const void *vals, size_t ld_val, uint32_t n_vals, uint32_t width);
 
+/* The 8-bit latent cache (kv8.h), for absorbed attention; a layer's part of a page is 64-byte
+ * aligned. The scale and integer of what is quantised are those of activations above, with 127
+ * replaced by `most`: scale = amax / most, q = x * (most / amax) rounded to nearest even, 0 below
+ * 2^-100; of values that are not finite all q are 0 and scale is NaN.
+ *
+ * put: token t (< 32) of a page from the floats x[rank + rope]. Each block of the latent with most
+ * = 127. The rope key with most = 127 * 128: q = 128 h + l with l in [-64, 63], as two blocks: h
+ * with 128 * scale, l with scale.
+ *
+ * get: the values of the first n tokens of a page as floats: (float)q * scale.
+ *
+ * query: a group of up to 16 heads' queries q[head * ld + .] of rank + rope floats: each block of
+ * the latent and the rope key with most = 127, where the scale kept is scale * `scale`. 64-byte
+ * aligned: int8 [columns / 4][16 heads][4], float scale [blocks, the rope key one][16 heads];
+ * missing heads and columns are zero.
+ *
+ * attend: one segment of n (1 to 256) positions in ceil(n / 32) pages, for the first n_heads of a
+ * group. The score of a position is a chain over the blocks from +0: acc = fmaf((float)I, query
+ * scale * block scale, acc) with I the sum of the products of integers, exact in int32. max and sum
+ * are `max` and `exp_sum` of the n scores, e the exponentials. Then for each block of the latent
+ * and each page: w = e * block scale of the position; p and `unit` are the integers and the scale
+ * of w over the page with most = 255; and z of a column is a chain over the pages from +0:
+ * fmaf((float)I, unit, z) with I the sum of p times the column's integers over the page's
+ * positions. z[head * ld + column], max and sum are written. */
+enum { RMR_KV8_HEADS = 16, RMR_KV8_SEG = 256 };
+
+static inline size_t rmr_kv8_query_bytes(uint32_t rank, uint32_t rope)
+{
+    const rmr_kv8 g = rmr_kv8_of(rank, rope);
+    return RMR_KV8_HEADS * (rmr_kv8_query_cols(&g) + ((size_t)g.latent_blocks + 1) * 4);
+}
+
 typedef struct rmr_kernels {
     const char *name; /* "ref", "avx2", ...: kernels_pick.c has them all */
 
@@ -112,6 +145,15 @@ typedef struct rmr_kernels {
     void (*to_bf16)(uint16_t *y, const float *x, uint32_t n); /* nearest even, NaN quiet (half.h) */
     void (*from_bf16)(float *y, const uint16_t *x, uint32_t n);
     void (*from_f16)(float *y, const uint16_t *x, uint32_t n);
+
+    void (*kv8_put)(void *layer, uint32_t t, const float *x, uint32_t rank, uint32_t rope);
+    void (*kv8_get)(float *out, size_t ld, const void *layer, uint32_t n, uint32_t rank,
+                    uint32_t rope);
+    void (*kv8_query)(void *to, const float *q, size_t ld, uint32_t n_heads, uint32_t rank,
+                      uint32_t rope, float scale);
+    void (*kv8_attend)(float *z, size_t ld, float *max, float *sum, const void *query,
+                       uint32_t n_heads, const void *const *pages, uint32_t n, uint32_t rank,
+                       uint32_t rope);
 } rmr_kernels;
 
 /* The best set this processor can run, or the one named by `force` (NULL: best). NULL when it is

@@ -35,18 +35,19 @@ static void write_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t work
     (void)worker;
     const rmr_mla *a = op->mla;
     const rmr_kernels *k = s->cpu->k;
-    const uint32_t width = s->desc.kv_width;
+    const uint32_t width = s->desc.kv.width, pos = s->in.pos[row];
     const rmr_run *run = run_of(s, row);
     float *x = rmr_row(s, op->in, row);
-    unsigned char *dst = rmr_cache_row(s, run, op, s->in.pos[row]);
     if (a != NULL) {
         k->norm(x, x, rmr_vector(op->w), a->rank, op->eps);
         k->rope(x + a->rank, rmr_row(s, op->in2, row), a->rope / 2);
     }
-    if (run->kv == RMR_ELEM_BF16)
-        k->to_bf16((uint16_t *)(void *)dst, x, width);
+    if (run->kv == RMR_KV_INT8)
+        k->kv8_put(rmr_cache_layer(s, run, op, pos), pos % RMR_PAGE_TOKENS, x, a->rank, a->rope);
+    else if (run->kv == RMR_KV_BF16)
+        k->to_bf16((uint16_t *)(void *)rmr_cache_row(s, run, op, pos), x, width);
     else
-        memcpy(dst, x, (size_t)width * 4);
+        memcpy(rmr_cache_row(s, run, op, pos), x, (size_t)width * 4);
 }
 
 void rmr_cpu_cache_write(rmr_step *s, const rmr_op *op)

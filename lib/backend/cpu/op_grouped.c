@@ -57,11 +57,10 @@ static void product(const grouped *g, uint32_t i, uint32_t m, uint32_t p0, uint3
     const grouped_job *j = g->j;
     const rmr_gqa *a = j->op->gqa;
     const rmr_kernels *k = j->s->cpu->k;
-    const int bf16 = g->run->kv == RMR_ELEM_BF16;
-    const uint32_t width = j->s->desc.kv_width, dim = a->head_dim, first = i * g->nh;
+    const int bf16 = g->run->kv == RMR_KV_BF16;
+    const uint32_t width = j->s->desc.kv.width, dim = a->head_dim, first = i * g->nh;
     const size_t col = (size_t)(values ? a->kv_heads + g->kv : g->kv) * dim;
-    const unsigned char *rows =
-        rmr_cache_row(j->s, g->run, j->op, p0 + at) + col * rmr_elem_size(g->run->kv);
+    const unsigned char *rows = rmr_cache_row(j->s, g->run, j->op, p0 + at) + col * (bf16 ? 2 : 4);
     float *p = g->scores + (size_t)first * RMR_SEG_TOKENS + at;
     if (values)
         (bf16 ? k->wsum_bf16 : k->wsum_f32)(g->part + (size_t)first * dim, dim, p, RMR_SEG_TOKENS,

@@ -34,4 +34,8 @@ FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8
 
 #include "qblocks.h"
 
+#include "cache8.h"
+
+#include "attend8.h"
+
 const rmr_kernels rmr_kernels_neon = KERNEL_TABLE("neon");

@@ -9,4 +9,8 @@
 #include "sdot.h"
 #include "qblocks.h"
 
+#include "cache8.h"
+
+#include "attend8.h"
+
 const rmr_kernels rmr_kernels_neon_dotprod = KERNEL_TABLE("neon_dotprod");

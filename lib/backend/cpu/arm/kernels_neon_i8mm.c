@@ -8,6 +8,10 @@
 #include "neon.h"
 #include "sdot.h"
 #include "qblocks.h"
+
+#include "cache8.h"
+
+#include "attend8.h"
 #include "smmla.h"
 
 #undef Q_ENTRY

@@ -127,3 +127,31 @@ static inline vec vec_e8m0(const void *p)
 #define CODES_SIGNED(type) 1
 
 #include "blocks.h"
+
+/* ---- the 8-bit cache (attend8.h) ---- */
+
+#define KV8_ROWS 4
+#define KV8_COLS 8
+
+/* Four tokens' codes of four columns, widened. */
+typedef struct kv8_val {
+    int16x8_t first, last; /* tokens 0, 1 and 2, 3 */
+} kv8_val;
+
+FORCE kv8_val kv8_value(const uint8_t *p)
+{
+    const ivec a = iv_load(p);
+    return (kv8_val){vmovl_s8(vget_low_s8(a)), vmovl_high_s8(a)};
+}
+
+FORCE ivec kv8_add(ivec sum, const uint8_t *p, kv8_val val)
+{
+    uint32_t four;
+    memcpy(&four, p, 4);
+    const int16x4_t w = vreinterpret_s16_u16(vget_low_u16(vmovl_u8(vcreate_u8(four))));
+    int32x4_t a = vreinterpretq_s32_s8(sum);
+    a = vmlal_lane_s16(a, vget_low_s16(val.first), w, 0);
+    a = vmlal_lane_s16(a, vget_high_s16(val.first), w, 1);
+    a = vmlal_lane_s16(a, vget_low_s16(val.last), w, 2);
+    return bytes_of(vmlal_lane_s16(a, vget_high_s16(val.last), w, 3));
+}

@@ -13,3 +13,11 @@ FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8
     }
     return bytes_of(sum);
 }
+
+#define KV8_DOT
+FORCE ivec kv8_dot(ivec sum, ivec code, const int8_t *p)
+{
+    int32_t four;
+    memcpy(&four, p, 4);
+    return bytes_of(vdotq_s32(vreinterpretq_s32_s8(sum), code, bytes_of(vdupq_n_s32(four))));
+}

@@ -169,5 +169,7 @@ static void SET(rmr_quantize_f32)(void *xq, const float *x, uint32_t k)
         .max = SET(rmr_max_f32), .exp_sum = SET(rmr_exp_sum_f32), .scale = SET(rmr_scale_f32),     \
         .add = SET(rmr_add_f32), .madd = SET(rmr_madd_f32), .merge = SET(rmr_merge_f32),           \
         .to_bf16 = SET(rmr_to_bf16_f32), .from_bf16 = SET(rmr_from_bf16_f32),                      \
-        .from_f16 = SET(rmr_from_f16_f32),                                                         \
+        .from_f16 = SET(rmr_from_f16_f32), .kv8_put = SET(rmr_kv8_put),                            \
+        .kv8_get = SET(rmr_kv8_get), .kv8_query = SET(rmr_kv8_query),                              \
+        .kv8_attend = SET(rmr_kv8_attend),                                                         \
     }

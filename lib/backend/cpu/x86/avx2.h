@@ -116,4 +116,14 @@ static inline ivec iv_four(const int8_t *q)
     return _mm256_set1_epi32(four);
 }
 
+/* In every 16 bytes rows and columns of 4 x 4 exchanged. */
+static inline ivec iv_transpose(ivec a)
+{
+    const __m128i by = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm256_shuffle_epi8(a, _mm256_broadcastsi128_si256(by));
+}
+
+#define KV8_ROWS 4
+#define KV8_COLS 8
+
 #include "blocks.h"

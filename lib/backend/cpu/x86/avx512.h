@@ -124,4 +124,14 @@ static inline ivec iv_four(const int8_t *q)
     return _mm512_set1_epi32(four);
 }
 
+/* In every 16 bytes rows and columns of 4 x 4 exchanged. */
+static inline ivec iv_transpose(ivec a)
+{
+    const __m128i by = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_shuffle_epi8(a, _mm512_broadcast_i32x4(by));
+}
+
+#define KV8_ROWS 16
+#define KV8_COLS 16
+
 #include "blocks.h"

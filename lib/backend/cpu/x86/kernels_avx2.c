@@ -13,7 +13,14 @@
 #define iv_add32 _mm256_add_epi32
 #define iv_fold(a) _mm256_madd_epi16(a, _mm256_set1_epi16(1))
 
+#define iv_mul16 _mm256_madd_epi16
+#define iv_sra16 _mm256_srai_epi16
+
 #include "maddubs.h"
 #include "qblocks.h"
+
+#include "cache8.h"
+
+#include "attend8.h"
 
 const rmr_kernels rmr_kernels_avx2 = KERNEL_TABLE("avx2");

@@ -22,7 +22,14 @@ static inline ivec iv_signed_pairs(ivec code, ivec q)
 #define iv_add32 _mm512_add_epi32
 #define iv_fold(a) _mm512_madd_epi16(a, _mm512_set1_epi16(1))
 
+#define iv_mul16 _mm512_madd_epi16
+#define iv_sra16 _mm512_srai_epi16
+
 #include "maddubs.h"
 #include "qblocks.h"
+
+#include "cache8.h"
+
+#include "attend8.h"
 
 const rmr_kernels rmr_kernels_avx512 = KERNEL_TABLE("avx512");

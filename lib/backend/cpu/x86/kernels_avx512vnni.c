@@ -17,6 +17,35 @@ FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8
     return start;
 }
 
+typedef ivec kv8_val;
+
+FORCE kv8_val kv8_value(const uint8_t *p)
+{
+    return iv_transpose(iv_load(p));
+}
+
+/* Written out: GCC 12 copies every accumulator of _mm512_dpbusd_epi32 once more in a loop. */
+FORCE ivec kv8_add(ivec sum, const uint8_t *p, kv8_val val)
+{
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(iv_four((const int8_t *)p)), "v"(val));
+    return sum;
+}
+
+#define KV8_DOT
+typedef int32_t __attribute__((may_alias, aligned(1))) kv8_four;
+
+FORCE ivec kv8_dot(ivec sum, ivec code, const int8_t *p)
+{
+    __asm__("vpdpbusd %2%{1to16%}, %1, %0"
+            : "+v"(sum)
+            : "v"(code), "m"(*(const kv8_four *)(const void *)p));
+    return sum;
+}
+
 #include "qblocks.h"
+
+#include "cache8.h"
+
+#include "attend8.h"
 
 const rmr_kernels rmr_kernels_avx512vnni = KERNEL_TABLE("avx512vnni");

@@ -17,6 +17,22 @@ FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8
     return start;
 }
 
+typedef ivec kv8_val;
+
+FORCE kv8_val kv8_value(const uint8_t *p)
+{
+    return iv_transpose(iv_load(p));
+}
+
+FORCE ivec kv8_add(ivec sum, const uint8_t *p, kv8_val val)
+{
+    return _mm256_dpbusd_avx_epi32(sum, iv_four((const int8_t *)p), val);
+}
+
 #include "qblocks.h"
+
+#include "cache8.h"
+
+#include "attend8.h"
 
 const rmr_kernels rmr_kernels_avxvnni = KERNEL_TABLE("avxvnni");

@@ -2,7 +2,8 @@
  * saturation must never happen: |q| is at most 127, so as many groups are added in 16 bits as their
  * largest code allows. The including file defines iv_pairs(code, q), iv_signed_pairs(code, q) (of
  * signed codes: |code| times q with its sign), iv_add16, iv_add32, iv_fold(a): pairs of 16 bits to
- * 32. */
+ * 32. For the 8-bit cache (attend8.h): iv_transpose(a), iv_mul16(a, b): products of 16 bits added
+ * in pairs to 32, iv_sra16(a, n). */
 
 /* Codes that go through all of -128 to 127 cannot have an offset: 255 * 127 * 2 is too much. */
 #define CODES_SIGNED(type)                                                                         \
@@ -34,4 +35,23 @@ FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8
         start = iv_add32(start, iv_fold(sum));
     }
     return start;
+}
+
+/* Codes of the first and third, and of the second and fourth tokens, widened: weights of up to 255
+ * do not fit the products of bytes. */
+typedef struct kv8_val {
+    ivec even, odd;
+} kv8_val;
+
+FORCE kv8_val kv8_value(const uint8_t *p)
+{
+    const ivec a = iv_transpose(iv_load(p));
+    return (kv8_val){iv_sra16(iv_shl(a, 8), 8), iv_sra16(a, 8)};
+}
+
+FORCE ivec kv8_add(ivec sum, const uint8_t *p, kv8_val val)
+{
+    const ivec four = iv_four((const int8_t *)p);
+    const ivec even = iv_sub(four, iv_shl(iv_shr(four, 8), 8)), odd = iv_shr(four, 8);
+    return iv_add32(sum, iv_add32(iv_mul16(even, val.even), iv_mul16(odd, val.odd)));
 }

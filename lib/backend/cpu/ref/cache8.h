@@ -1,0 +1,249 @@
+/* The 8-bit latent cache (kernels.h, kv8.h): everything but the integer products, written once like
+ * elementwise.h, which is included before. The including file defines after it, or includes a file
+ * that does: kv8_scores and kv8_mix. */
+
+enum { KV8_HEADS = RMR_KV8_HEADS, KV8_SEG = RMR_KV8_SEG, KV8_PAGE = RMR_KV8_TOKENS };
+
+typedef struct kv8_segment {
+    rmr_kv8 g;
+    const uint8_t *const *pages;
+    uint32_t n; /* positions */
+    const int8_t *query;
+    const float *query_scale;
+} kv8_segment;
+
+/* out[t][head] of the tokens of page i: its scores (kernels.h); may write all 32. */
+static void kv8_scores(float *out, const kv8_segment *s, uint32_t i);
+
+/* z[head * ld + c]: value sums of `heads` heads over 16 columns from c0 on, weights p (as
+ * kv8_weights makes them, page by page) and their scales. */
+static void kv8_mix(float *z, const kv8_segment *s, uint32_t heads, uint32_t c0, const uint8_t *p,
+                    const float *scale);
+
+typedef struct kv8_unit {
+    float scale, inverse;
+    int finite;
+} kv8_unit;
+
+/* How x[n] becomes integers of at most `most`. */
+static inline kv8_unit kv8_unit_of(uint32_t top, float most)
+{
+    const float amax = rmr_float_of(top);
+    const int finite = top < 0x7f800000, some = finite && amax >= 0x1p-100f;
+    return (kv8_unit){some     ? amax / most
+                      : finite ? 0.0f
+                               : rmr_float_of(0x7fc00000),
+                      some ? most / amax : 0.0f, finite};
+}
+
+static inline uint32_t kv8_top(const float *x, uint32_t n)
+{
+    uint32_t top = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t u = rmr_bits_of(x[i]) & 0x7fffffff;
+        top = u > top ? u : top;
+    }
+    return top;
+}
+
+/* The magic addend leaves the rounded integer in the low bits (elementwise.h). */
+static inline int32_t kv8_round(float x, const kv8_unit *u)
+{
+    const int32_t low = (int16_t)(rmr_bits_of(x * u->inverse + 0x1.8p23f) & 0xffff);
+    return u->finite ? low : 0;
+}
+
+/* Store up to 16 codes of token t from column c on; returns their sum. */
+static inline int32_t kv8_store(uint8_t *layer, uint32_t t, uint32_t c, const int8_t *code)
+{
+    int32_t sum = 0;
+    for (uint32_t i = 0; i < 16; i += 4) memcpy(layer + rmr_kv8_at(t, c + i), code + i, 4);
+    for (uint32_t i = 0; i < 16; i++) sum += code[i];
+    return sum;
+}
+
+static void SET(rmr_kv8_put)(void *to, uint32_t t, const float *x, uint32_t rank, uint32_t rope)
+{
+    const rmr_kv8 g = rmr_kv8_of(rank, rope);
+    uint8_t *const layer = to;
+    float *const scale = (float *)(void *)(layer + rmr_kv8_codes(&g)) + t;
+    int32_t *const sum = (int32_t *)(void *)(scale + (size_t)g.blocks * KV8_PAGE);
+    const uint32_t high = g.latent_blocks;
+    for (uint32_t b = 0; b < high; b++) {
+        const uint32_t c0 = b * RMR_KV8_BLOCK,
+                       n = rank - c0 < RMR_KV8_BLOCK ? rank - c0 : RMR_KV8_BLOCK;
+        const kv8_unit u = kv8_unit_of(kv8_top(x + c0, n), 127.0f);
+        int32_t total = 0;
+        for (uint32_t c = 0; c < n; c += 16) {
+            int8_t code[16] = {0};
+            const uint32_t m = n - c < 16 ? n - c : 16;
+            for (uint32_t i = 0; i < m; i++) code[i] = (int8_t)kv8_round(x[c0 + c + i], &u);
+            total += kv8_store(layer, t, c0 + c, code);
+        }
+        scale[(size_t)b * KV8_PAGE] = u.scale;
+        sum[(size_t)b * KV8_PAGE] = total;
+    }
+    const kv8_unit u = kv8_unit_of(kv8_top(x + rank, rope), 127.0f * RMR_KV8_LOW);
+    int32_t total[2] = {0, 0};
+    for (uint32_t c = 0; c < rope; c += 16) {
+        int8_t code[2][16] = {{0}, {0}};
+        const uint32_t m = rope - c < 16 ? rope - c : 16;
+        for (uint32_t i = 0; i < m; i++) {
+            const int32_t v = kv8_round(x[rank + c + i], &u);
+            const int32_t h = (v + RMR_KV8_LOW / 2 + 0x8000) / RMR_KV8_LOW - 0x8000 / RMR_KV8_LOW;
+            code[0][i] = (int8_t)h;
+            code[1][i] = (int8_t)(v - h * RMR_KV8_LOW);
+        }
+        for (uint32_t i = 0; i < 2; i++)
+            total[i] += kv8_store(layer, t, rmr_kv8_start(&g, high + i) + c, code[i]);
+    }
+    scale[(size_t)high * KV8_PAGE] = u.scale * RMR_KV8_LOW;
+    scale[(size_t)(high + 1) * KV8_PAGE] = u.scale;
+    for (uint32_t i = 0; i < 2; i++) sum[(size_t)(high + i) * KV8_PAGE] = total[i];
+}
+
+static void SET(rmr_kv8_get)(float *out, size_t ld, const void *from, uint32_t n, uint32_t rank,
+                             uint32_t rope)
+{
+    const rmr_kv8 g = rmr_kv8_of(rank, rope);
+    const uint8_t *const layer = from;
+    const uint32_t high = rmr_kv8_start(&g, g.latent_blocks),
+                   low = rmr_kv8_start(&g, g.latent_blocks + 1);
+    for (uint32_t t = 0; t < n; t++, out += ld) {
+        for (uint32_t c = 0; c < rank; c += 16) {
+            const float scale = rmr_kv8_scale(&g, layer, c / RMR_KV8_BLOCK)[t];
+            const uint32_t m = rank - c < 16 ? rank - c : 16;
+            int8_t code[16];
+            for (uint32_t i = 0; i < 16; i += 4) memcpy(code + i, layer + rmr_kv8_at(t, c + i), 4);
+            for (uint32_t i = 0; i < m; i++) out[c + i] = (float)code[i] * scale;
+        }
+        const float scale = rmr_kv8_scale(&g, layer, g.latent_blocks + 1)[t];
+        for (uint32_t c = 0; c < rope; c++) {
+            const int32_t v = (int8_t)layer[rmr_kv8_at(t, high + c)] * RMR_KV8_LOW +
+                              (int8_t)layer[rmr_kv8_at(t, low + c)];
+            out[rank + c] = (float)v * scale;
+        }
+    }
+}
+
+/* One part of a head's query into its lane of the group. */
+static inline void kv8_query_part(int8_t *to, float *to_scale, const float *q, uint32_t n,
+                                  float scale)
+{
+    const kv8_unit u = kv8_unit_of(kv8_top(q, n), 127.0f);
+    for (uint32_t c = 0; c < n; c += 4) {
+        int8_t code[4] = {0};
+        const uint32_t m = n - c < 4 ? n - c : 4;
+        for (uint32_t i = 0; i < m; i++) code[i] = (int8_t)kv8_round(q[c + i], &u);
+        memcpy(to + (size_t)c * KV8_HEADS, code, 4);
+    }
+    *to_scale = u.scale * scale;
+}
+
+static void SET(rmr_kv8_query)(void *to, const float *q, size_t ld, uint32_t n_heads, uint32_t rank,
+                               uint32_t rope, float scale)
+{
+    const rmr_kv8 g = rmr_kv8_of(rank, rope);
+    int8_t *const code = to;
+    float *const to_scale = (float *)(void *)(code + (size_t)rmr_kv8_query_cols(&g) * KV8_HEADS);
+    memset(to, 0, rmr_kv8_query_bytes(rank, rope));
+    for (uint32_t h = 0; h < n_heads; h++, q += ld) {
+        for (uint32_t b = 0; b < g.latent_blocks; b++) {
+            const uint32_t c = b * RMR_KV8_BLOCK;
+            kv8_query_part(code + (size_t)c * KV8_HEADS + (size_t)h * 4,
+                           to_scale + b * KV8_HEADS + h, q + c,
+                           rank - c < RMR_KV8_BLOCK ? rank - c : RMR_KV8_BLOCK, scale);
+        }
+        kv8_query_part(code + (size_t)g.latent_cols * KV8_HEADS + (size_t)h * 4,
+                       to_scale + g.latent_blocks * KV8_HEADS + h, q + rank, rope, scale);
+    }
+}
+
+/* ---- one segment ---- */
+
+/* Maxima of the n scores of each head, exponentials in place, their sums: max and exp_sum of
+ * kernels.h, with the heads side by side. */
+static void kv8_softmax(float (*s)[KV8_HEADS], uint32_t n, float *max, float *sum)
+{
+    float lane[LANES][KV8_HEADS];
+    for (uint32_t h = 0; h < KV8_HEADS; h++) max[h] = -__builtin_inff();
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t h = 0; h < KV8_HEADS; h++) max[h] = s[i][h] > max[h] ? s[i][h] : max[h];
+    memset(lane, 0, sizeof lane);
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t h = 0; h < KV8_HEADS; h++) {
+            s[i][h] = rmr_expf(s[i][h] - max[h]);
+            lane[i % LANES][h] += s[i][h];
+        }
+    for (uint32_t half = LANES / 2; half > 0; half /= 2)
+        for (uint32_t i = 0; i < half; i++)
+            for (uint32_t h = 0; h < KV8_HEADS; h++) lane[i][h] += lane[i + half][h];
+    memcpy(sum, lane[0], sizeof lane[0]);
+}
+
+/* The weights of one page for a block of the latent: e times the tokens' scales, in units of the
+ * largest one's 255th part; p[4 tokens][head][4], zero from token n on. */
+static void kv8_weights(uint8_t *p, float *unit, float (*e)[KV8_HEADS], const float *scale,
+                        uint32_t n)
+{
+    uint32_t top[KV8_HEADS] = {0}, keep[KV8_HEADS];
+    float inverse[KV8_HEADS], w[4][KV8_HEADS];
+    for (uint32_t t = 0; t < n; t++)
+        for (uint32_t h = 0; h < KV8_HEADS; h++) {
+            const uint32_t u = rmr_bits_of(e[t][h] * scale[t]) & 0x7fffffff;
+            top[h] = u > top[h] ? u : top[h];
+        }
+    for (uint32_t h = 0; h < KV8_HEADS; h++) {
+        const kv8_unit u = kv8_unit_of(top[h], 255.0f);
+        unit[h] = u.scale;
+        inverse[h] = u.inverse;
+        keep[h] = u.finite ? 255 : 0;
+    }
+    for (uint32_t t = 0; t < n; t += 4, p += 4 * KV8_HEADS) {
+        uint32_t four[KV8_HEADS];
+        memset(w, 0, sizeof w);
+        for (uint32_t i = 0; i < 4 && t + i < n; i++)
+            for (uint32_t h = 0; h < KV8_HEADS; h++) w[i][h] = e[t + i][h] * scale[t + i];
+        for (uint32_t h = 0; h < KV8_HEADS; h++) {
+            four[h] = 0;
+            for (uint32_t i = 0; i < 4; i++)
+                four[h] |= (rmr_bits_of(w[i][h] * inverse[h] + 0x1.8p23f) & keep[h]) << 8 * i;
+        }
+        memcpy(p, four, sizeof four);
+    }
+}
+
+static void SET(rmr_kv8_attend)(float *z, size_t ld, float *max, float *sum, const void *query,
+                                uint32_t n_heads, const void *const *pages, uint32_t n,
+                                uint32_t rank, uint32_t rope)
+{
+    _Alignas(64) float e[KV8_SEG][KV8_HEADS];
+    _Alignas(64) uint8_t p[KV8_SEG * KV8_HEADS];
+    _Alignas(64) float unit[KV8_SEG / KV8_PAGE * KV8_HEADS], tile[KV8_HEADS * 16];
+    float m[KV8_HEADS], l[KV8_HEADS];
+    kv8_segment s = {.g = rmr_kv8_of(rank, rope), .pages = (const uint8_t *const *)pages, .n = n};
+    s.query = query;
+    s.query_scale =
+        (const float *)(const void *)(s.query + (size_t)rmr_kv8_query_cols(&s.g) * KV8_HEADS);
+    const uint32_t n_pages = (n + KV8_PAGE - 1) / KV8_PAGE;
+    for (uint32_t i = 0; i < n_pages; i++) kv8_scores(e[i * KV8_PAGE], &s, i);
+    kv8_softmax(e, n, m, l);
+    memcpy(max, m, n_heads * sizeof *max);
+    memcpy(sum, l, n_heads * sizeof *sum);
+    for (uint32_t b = 0; b < s.g.latent_blocks; b++) {
+        for (uint32_t i = 0; i < n_pages; i++)
+            kv8_weights(p + (size_t)i * KV8_PAGE * KV8_HEADS, unit + i * KV8_HEADS,
+                        e + (size_t)i * KV8_PAGE, rmr_kv8_scale(&s.g, s.pages[i], b),
+                        n - i * KV8_PAGE < KV8_PAGE ? n - i * KV8_PAGE : KV8_PAGE);
+        for (uint32_t c = b * RMR_KV8_BLOCK; c < rank && c < (b + 1) * RMR_KV8_BLOCK; c += 16) {
+            const uint32_t width = rank - c < 16 ? rank - c : 16;
+            kv8_mix(tile, &s, n_heads, c, p, unit);
+            if (width == 16)
+                for (uint32_t h = 0; h < n_heads; h++)
+                    memcpy(z + h * ld + c, tile + (size_t)h * 16, 16 * sizeof *z);
+            else
+                for (uint32_t h = 0; h < n_heads; h++)
+                    memcpy(z + h * ld + c, tile + (size_t)h * 16, width * sizeof *z);
+        }
+    }
+}
