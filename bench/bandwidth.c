@@ -1,6 +1,10 @@
 /* How fast N threads read memory at once: the roof of decoding, measured in the same run.
  *
- *     bandwidth THREADS [MEGABYTES_EACH] prints GB/s, the best of the passes */
+ *     bandwidth THREADS [MEGABYTES_EACH [huge|4k [plain|prefetch|streams]]]
+ *
+ * prints a line for each kind of pages and way of reading, GB/s, the best of some passes, and last
+ * the best of all. What is read must be much larger than the last cache, all of whose owners share
+ * it: the default is 1 GB for each thread, and 2 GB for one. */
 #define _DEFAULT_SOURCE
 #include "peak.h"
 
@@ -13,12 +17,12 @@
 
 #include "kernels.h"
 
-enum { MAX_THREADS = 256, PASSES = 7, HUGE_PAGE = 2 << 20 };
+enum { MAX_THREADS = 256, PASSES = 5, HUGE_PAGE = 2 << 20 };
 
 typedef struct reader {
     pthread_t thread;
     pthread_barrier_t *barrier;
-    double (*read)(const float *p, size_t n);
+    peak_read *read;
     float *data;
     size_t n;
     double sum;
@@ -42,37 +46,65 @@ static void *work(void *arg)
     return NULL;
 }
 
-static float *block(size_t bytes)
+static float *block(size_t bytes, int huge)
 {
-    void *p = NULL;
-    if (posix_memalign(&p, HUGE_PAGE, bytes) != 0) return NULL;
-    madvise(p, bytes, MADV_HUGEPAGE);
+    void *p =
+        mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return NULL;
+    p = (char *)p + (-(uintptr_t)p & (HUGE_PAGE - 1));
+    madvise(p, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     memset(p, 0, bytes);
     return p;
 }
 
-int main(int argc, char **argv)
+/* Best GB/s of some passes of all threads over their own blocks; below 0: no thread. */
+static double measure(reader *r, int n, peak_read *read)
 {
-    static reader r[MAX_THREADS];
-    const int n = argc > 1 ? atoi(argv[1]) : 1;
-    const size_t bytes = (argc > 2 ? (size_t)atoi(argv[2]) : 512) << 20;
-    const peak p = peak_of(rmr_kernels_pick(NULL)->name);
     pthread_barrier_t barrier;
     double best = 0;
-    if (n < 1 || n > MAX_THREADS || bytes == 0) return 2;
     pthread_barrier_init(&barrier, NULL, (unsigned)n + 1);
     for (int i = 0; i < n; i++) {
-        r[i] = (reader){.barrier = &barrier, .read = p.read, .data = block(bytes), .n = bytes / 4};
-        if (r[i].data == NULL || pthread_create(&r[i].thread, NULL, work, &r[i]) != 0) return 1;
+        r[i].read = read;
+        r[i].barrier = &barrier;
+        if (pthread_create(&r[i].thread, NULL, work, &r[i]) != 0) return -1;
     }
     for (int pass = 0; pass < PASSES; pass++) {
         pthread_barrier_wait(&barrier);
         const double start = now();
         pthread_barrier_wait(&barrier);
-        const double rate = 1e-9 * (double)n * (double)bytes / (now() - start);
+        const double rate = 4e-9 * (double)n * (double)r[0].n / (now() - start);
         if (rate > best) best = rate;
     }
     for (int i = 0; i < n; i++) pthread_join(r[i].thread, NULL);
-    printf("%.2f\n", best);
+    pthread_barrier_destroy(&barrier);
+    return best;
+}
+
+int main(int argc, char **argv)
+{
+    static reader r[MAX_THREADS];
+    static const char *const pages[] = {"4k", "huge"};
+    const int n = argc > 1 ? atoi(argv[1]) : 1;
+    const size_t mb = argc > 2 ? (size_t)atoi(argv[2]) : n == 1 ? 2048 : 1024, bytes = mb << 20;
+    const peak p = peak_of(rmr_kernels_pick(NULL)->name);
+    double best = 0;
+    if (n < 1 || n > MAX_THREADS || bytes == 0) return 2;
+    for (int huge = 1; huge >= 0; huge--) {
+        if (argc > 3 && strcmp(argv[3], pages[huge]) != 0) continue;
+        for (int i = 0; i < n; i++) {
+            r[i].data = block(bytes, huge);
+            r[i].n = bytes / sizeof(float);
+            if (r[i].data == NULL) return 1;
+        }
+        for (int k = 0; k < PEAK_READS; k++) {
+            if (argc > 4 && strcmp(argv[4], peak_read_name[k]) != 0) continue;
+            const double rate = measure(r, n, p.read[k]);
+            if (rate < 0) return 1;
+            if (rate > best) best = rate;
+            printf("%s %s %.2f\n", pages[huge], peak_read_name[k], rate);
+        }
+        for (int i = 0; i < n; i++) munmap(r[i].data, bytes);
+    }
+    printf("best %.2f\n", best);
     return 0;
 }

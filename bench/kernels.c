@@ -1,15 +1,23 @@
 /* How fast the kernels are, next to what this processor reads and multiplies at best in the same
  * run, one thread. Prints a markdown table. Arguments: the set (default: the best), then words that
- * the kernel's name must contain. */
+ * the kernel's name must contain.
+ *
+ * The two floors of a kernel: its bytes (weights, keys or elements, each read once) at the measured
+ * bandwidth, and its multiplications and additions at the measured peak, of the integer dot product
+ * where quantised weights meet quantised activations, else of fused multiply-adds. What unpacking
+ * costs is in neither. "reached" is the larger floor / the time. Matrices move on through memory
+ * from call to call, so that they are read from there as in a model. */
+#define _DEFAULT_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "kernels.h"
 #include "peak.h"
 
-enum { BIG = 256 << 20 }; /* bytes: larger than any cache */
+#define BIG ((size_t)1 << 30) /* bytes: larger than any cache */
 
 static double now(void)
 {
@@ -129,14 +137,21 @@ static void do_from_f16(const job *j)
     j->set->from_f16(j->y, (const uint16_t *)j->x, j->k);
 }
 
-/* Best seconds of one call over several tries of at least 60 ms. */
-static double measure(void (*fn)(const job *), const job *j)
+/* Best seconds of one call over several tries of at least 60 ms. `step`: how far the weights move
+ * on after each call. */
+static double measure(void (*fn)(const job *), const job *base, size_t step)
 {
+    job j = *base;
     double best = 1e9;
+    size_t at = 0;
     long n = 1;
     for (int try = 0; try < 5;) {
         const double start = now();
-        for (long i = 0; i < n; i++) fn(j);
+        for (long i = 0; i < n; i++) {
+            fn(&j);
+            at = at + 2 * step <= BIG ? at + step : 0;
+            j.mem = base->mem + at;
+        }
         const double t = now() - start;
         if (t < 0.06) {
             n *= 2;
@@ -162,6 +177,18 @@ typedef struct line {
         "matmul " kind, do_matmul, k, n_x, tiles, wtype, (double)(k) * (tiles)*16 * (size),        \
             2.0 * (k) * (tiles)*16 * (n_x)                                                         \
     }
+#define EXPERT(kind, type, bytes, values, k, n_x, tiles)                                           \
+    {                                                                                              \
+        "matmul " kind, do_qmatmul, k, n_x, tiles, type,                                           \
+            (double)(k) * (tiles)*16 * (bytes) / (values), 2.0 * (k) * (tiles)*16 * (n_x)          \
+    }
+/* An expert's two matrices of V2-Lite: one token, and its share of a prompt of 512. Rows of 1408
+ * are no whole super-blocks. */
+#define EXPERTS(kind, type, bytes, values)                                                         \
+    EXPERT(kind, type, bytes, values, 2048, 1, 88), EXPERT(kind, type, bytes, values, 2048, 48, 88)
+#define EXPERTS_DOWN(kind, type, bytes, values)                                                    \
+    EXPERTS(kind, type, bytes, values), EXPERT(kind, type, bytes, values, 1408, 1, 128),           \
+        EXPERT(kind, type, bytes, values, 1408, 48, 128)
 /* A quantised type: decoding, then prefill of a short prompt. */
 #define QMM(kind, type, bytes, values, fn)                                                         \
     {"matmul " kind,        fn, 7168, 1, 1152, type, 7168.0 * 1152 * 16 * (bytes) / (values),      \
@@ -206,6 +233,13 @@ static const line lines[] = {
     QMM("q6_k", RMR_ELEM_Q6_K, 210, 256, do_qmatmul),
     QMM("q3_k", RMR_ELEM_Q3_K, 110, 256, do_qmatmul),
     QMM("q2_k", RMR_ELEM_Q2_K, 84, 256, do_qmatmul),
+    EXPERTS("q4_k", RMR_ELEM_Q4_K, 144, 256),
+    EXPERTS_DOWN("q4_0", RMR_ELEM_Q4_0, 18, 32),
+    EXPERTS_DOWN("i4", RMR_ELEM_I4, 18, 32),
+    EXPERTS_DOWN("iq4_nl", RMR_ELEM_IQ4_NL, 18, 32),
+    EXPERTS_DOWN("mxfp4", RMR_ELEM_MXFP4, 17, 32),
+    EXPERTS("iq4_xs", RMR_ELEM_IQ4_XS, 136, 256),
+    EXPERTS_DOWN("q8_0", RMR_ELEM_Q8_0, 34, 32),
     ATT("scores bf16", do_scores, 0, 2, 576, 16, 64),
     ATT("scores bf16", do_scores, 0, 2, 192, 64, 64),
     ATT("scores bf16", do_scores, 0, 2, 576, 1, 64),
@@ -233,45 +267,52 @@ static double best_read(const peak *p, const uint8_t *mem)
 {
     double best = 0;
     volatile double keep = 0;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 3 * PEAK_READS; i++) {
         const double start = now();
-        keep = keep + p->read((const float *)(const void *)mem, BIG / sizeof(float));
-        const double rate = BIG / (now() - start);
+        keep =
+            keep + p->read[i % PEAK_READS]((const float *)(const void *)mem, BIG / sizeof(float));
+        const double rate = (double)BIG / (now() - start);
         if (rate > best) best = rate;
     }
     return best;
 }
 
-static double best_fma(const peak *p)
+/* Operations per second of one of the loops in registers. */
+static double best_loop(double (*loop)(uint64_t steps), double ops_per_step)
 {
     enum { STEPS = 10000000 };
     double best = 0;
     volatile double keep = 0;
     for (int i = 0; i < 3; i++) {
         const double start = now();
-        keep = keep + p->fma(STEPS);
-        const double rate = STEPS * p->flop_per_step / (now() - start);
+        keep = keep + loop(STEPS);
+        const double rate = STEPS * ops_per_step / (now() - start);
         if (rate > best) best = rate;
     }
     return best;
 }
 
-static void show(const line *l, const job *base, double read, double fma)
+typedef struct ceilings {
+    double read, fma, dot; /* per second: bytes, operations, operations */
+} ceilings;
+
+static void show(const line *l, const job *base, const ceilings *c)
 {
     job j = *base;
     j.k = l->k;
     j.n_x = l->n_x;
     j.tiles = l->tiles;
     j.type = l->type;
-    if (l->fn == do_qmatmul)
-        for (uint32_t m = 0; m < j.n_x; m++)
-            j.set->quantize(j.xq + m * rmr_qrow_bytes(j.k), j.x + (size_t)m * j.k, j.k);
-    const double t = measure(l->fn, &j);
+    const int integers = l->fn == do_qmatmul, matrix = integers || l->fn == do_matmul;
+    for (uint32_t m = 0; integers && m < j.n_x; m++)
+        j.set->quantize(j.xq + m * rmr_qrow_bytes(j.k), j.x + (size_t)m * j.k, j.k);
+    const double t = measure(l->fn, &j, matrix ? tile_step(&j) * j.tiles : 0);
+    const double bytes = l->bytes / c->read, ops = l->flop / (integers ? c->dot : c->fma);
     char shape[48];
     snprintf(shape, sizeof shape, "%u x %u x %u", l->k, l->n_x, l->tiles);
-    printf("| %-11s | %-16s | %9.2f | %6.1f | %3.0f %% | %6.1f | %3.0f %% |\n", l->name, shape,
-           t * 1e6, l->bytes / t * 1e-9, 100 * l->bytes / t / read, l->flop / t * 1e-9,
-           100 * l->flop / t / fma);
+    printf("| %-11s | %-16s | %9.2f | %9.2f | %9.2f | %3.0f %% | %6.1f | %7.1f |\n", l->name, shape,
+           t * 1e6, bytes * 1e6, ops * 1e6, 100 * (bytes > ops ? bytes : ops) / t,
+           l->bytes / t * 1e-9, l->flop / t * 1e-9);
     fflush(stdout);
 }
 
@@ -279,7 +320,7 @@ int main(int argc, char **argv)
 {
     const rmr_kernels *const set = rmr_kernels_pick(argc > 1 ? argv[1] : NULL);
     const size_t floats = (size_t)16 << 20;
-    job j = {.set = set, .mem = aligned_alloc(4096, BIG)};
+    job j = {.set = set, .mem = aligned_alloc((size_t)2 << 20, BIG)};
     j.x = aligned_alloc(4096, floats * sizeof(float));
     j.y = aligned_alloc(4096, floats * sizeof(float));
     j.xq = aligned_alloc(4096, floats);
@@ -287,19 +328,22 @@ int main(int argc, char **argv)
         fprintf(stderr, "no such set here, or out of memory\n");
         return 1;
     }
+    (void)madvise(j.mem, BIG, MADV_HUGEPAGE);
     /* one small value everywhere: as bf16, f16, f32 and e8m0 alike a harmless normal number, and as
      * codes anything will do */
     for (size_t i = 0; i < BIG / 4; i++) ((uint32_t *)(void *)j.mem)[i] = 0x2c2c2c2c;
     for (size_t i = 0; i < floats; i++) j.x[i] = (float)(i % 17) * 0.0625f - 0.5f;
     memset(j.y, 0, floats * sizeof(float));
     const peak p = peak_of(set->name);
-    const double read = best_read(&p, j.mem), fma = best_fma(&p);
-    printf("Set %s, one thread: reads %.1f GB/s from memory, multiplies and adds %.1f GFLOP/s.\n\n",
-           set->name, read * 1e-9, fma * 1e-9);
-    printf("| kernel      | k x rows x tiles | time (us) |   GB/s | of mem | GFLOP/s | of peak |\n"
-           "|---|---|---:|---:|---:|---:|---:|\n");
+    const ceilings c = {best_read(&p, j.mem), best_loop(p.fma, p.flop_per_step),
+                        best_loop(p.dot, p.ops_per_step)};
+    printf("Set %s, one thread: reads %.1f GB/s from memory, multiplies and adds %.1f GFLOP/s and, "
+           "with %s on bytes, %.1f GOP/s.\n\n",
+           set->name, c.read * 1e-9, c.fma * 1e-9, p.dot_name, c.dot * 1e-9);
+    printf("| kernel      | k x rows x tiles | time (us) | floor from bytes | from operations | "
+           "reached | GB/s | GOP/s |\n|---|---|---:|---:|---:|---:|---:|---:|\n");
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-        if (argc < 3 || strstr(lines[i].name, argv[2])) show(&lines[i], &j, read, fma);
+        if (argc < 3 || strstr(lines[i].name, argv[2])) show(&lines[i], &j, &c);
     free(j.mem);
     free(j.x);
     free(j.y);

@@ -46,6 +46,7 @@ static const tool_column columns_full[] = {
     {"type_v", TOOL_CELL_TEXT},         {"n_prompt", TOOL_CELL_NUMBER},
     {"n_gen", TOOL_CELL_NUMBER},        {"n_depth", TOOL_CELL_NUMBER},
     {"n_sessions", TOOL_CELL_NUMBER},   {"experts_touched", TOOL_CELL_NUMBER},
+    {"kv_bytes", TOOL_CELL_NUMBER},     {"open_ns", TOOL_CELL_NUMBER},
     {"test_time", TOOL_CELL_TEXT},      {"avg_ns", TOOL_CELL_NUMBER},
     {"stddev_ns", TOOL_CELL_NUMBER},    {"avg_ts", TOOL_CELL_NUMBER},
     {"stddev_ts", TOOL_CELL_NUMBER},    {"samples_ns", TOOL_CELL_RAW},
@@ -169,7 +170,8 @@ typedef struct samples {
     uint64_t ns[MAX_REPS];
     double ts[MAX_REPS];
     double avg_ns, dev_ns, avg_ts, dev_ts;
-    double experts; /* of a layer, touched by a decode step; 0: not counted */
+    uint64_t kv_bytes; /* of one session's cache at the end */
+    double experts;    /* of a layer, touched by a decode step; 0: not counted */
 } samples;
 
 static void mean_and_deviation(const double *v, uint32_t n, double *mean, double *dev)
@@ -200,6 +202,9 @@ static int measure(bench *b, samples *m)
         m->ns[r] = (uint64_t)(ns[r] + 0.5);
         m->ts[r] = (double)n * b->n_sessions * 1e9 / ns[r];
     }
+    remora_session_info info = {.struct_size = sizeof info};
+    remora_session_get_info(b->s[0], &info);
+    m->kv_bytes = info.kv_bytes;
     mean_and_deviation(ns, b->reps, &m->avg_ns, &m->dev_ns);
     mean_and_deviation(m->ts, b->reps, &m->avg_ts, &m->dev_ts);
     return TOOL_GO;
@@ -306,6 +311,8 @@ static void add_row_full(bench *b, const samples *m)
         tool_table_add(t, "%.3f", m->experts);
     else
         tool_table_add(t, b->format == TOOL_JSON ? "null" : "");
+    tool_table_add(t, "%llu", (unsigned long long)m->kv_bytes);
+    tool_table_add(t, "%.0f", b->host.open_seconds * 1e9);
     tool_table_add(t, "%s", m->test_time);
     tool_table_add(t, "%.0f", m->avg_ns);
     tool_table_add(t, "%.0f", m->dev_ns);

@@ -1,0 +1,130 @@
+"""Runs of Remora, of a peer's llama-bench and of the read loop for bench/compare.py. Every call is a process of its own;
+files are read once before, so that they are in the page cache whatever the system has reclaimed meanwhile."""
+import json
+import os
+import re
+import subprocess
+import sys
+
+PEER_FLAGS = ["-mla", "3", "-fa", "1", "-fmoe", "1"]
+BUSY = "while True: pass"
+
+
+def run(*command):
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}\nended with {done.returncode}: {done.stderr.strip()[-2000:]}")
+    return done.stdout
+
+
+def cache(path):
+    buffer = bytearray(16 << 20)
+    with open(path, "rb", buffering=0) as f:
+        while f.readinto(buffer):
+            pass
+
+
+class Busy:
+    """One busy process on each core, in this session, so that they share its group of the scheduler."""
+
+    def __init__(self, nice=None):
+        self.nice = nice
+
+    def __enter__(self):
+        self.processes = []
+        for core in sorted(os.sched_getaffinity(0)):
+            p = subprocess.Popen([sys.executable, "-c", BUSY])
+            self.processes.append(p)
+            os.sched_setaffinity(p.pid, {core})
+            if self.nice is not None:
+                os.setpriority(os.PRIO_PROCESS, p.pid, self.nice)
+
+    def __exit__(self, *_):
+        for p in self.processes:
+            p.kill()
+            p.wait()
+
+
+class Read:
+    """Read bandwidth: the best kind of pages and way of reading is found once for each number of threads."""
+
+    def __init__(self, build):
+        self.program, self.best, self.all = f"{build}/bench/bandwidth", {}, {}
+
+    def __call__(self, threads):
+        if threads not in self.best:
+            rows = [line.split() for line in run(self.program, threads).splitlines()]
+            self.all[threads] = {f"{pages}, {way}": float(rate) for pages, way, rate in (r for r in rows if len(r) == 3)}
+            self.best[threads] = max(self.all[threads], key=self.all[threads].get).split(", ")
+        default_mb = 2048 if threads == 1 else 1024
+        out = run(self.program, threads, default_mb, *self.best[threads])
+        return float(re.search(r"best ([\d.]+)", out).group(1))
+
+
+class Ours:
+    def __init__(self, build):
+        self.remora = f"{build}/tools/remora"
+        words = re.search(r"--kv +([\w|]+)", run(self.remora, "bench", "--help"))
+        eight = [w for w in words.group(1).split("|") if w not in ("bf16", "f32")] if words else []
+        self.kv8 = eight[0] if eight else None
+        self.sizes, self.experts = {}, {}
+
+    def __call__(self, model, *, prompts=(), gens=(), depths=(0,), threads=2, batch=1, kv="bf16", reps=1, warmup=True):
+        cache(model)
+        numbers = lambda v: ",".join(map(str, v)) or "0"
+        rows = json.loads(run(self.remora, "bench", "-m", model, "-q", "-o", "json", "-r", reps, "-t", threads, "-b", batch,
+                              "--kv", kv, "-p", numbers(prompts), "-n", numbers(gens), "-d", numbers(depths),
+                              *["--no-warmup"] * (not warmup)))
+        for row in rows:
+            row["what"] = (row["n_prompt"], row["n_gen"], row["n_depth"])
+        return rows
+
+    def weights(self, model):
+        """Bytes that one token touches in any case, and bytes of one routed expert over all layers; as stored."""
+        if model not in self.sizes:
+            info = json.loads(run(self.remora, "inspect", "-m", model, "-o", "json"))
+            size = {row["class"]: row["size"] for row in info["classes"]}
+            fields = {row["field"]: row["value"] for row in info["model"]}
+            row = size.pop("embedding", 0) / int(fields["n_vocab"])
+            experts = size.pop("experts", 0)
+            self.sizes[model] = row + sum(size.values()), experts / max(1, int(fields["n_experts"]))
+        return self.sizes[model]
+
+    def experts_touched(self, model, row):
+        """Of a layer by a decode step: counted once for a test, whose tokens are always the same."""
+        key = model, row["n_sessions"], row["what"]
+        if key not in self.experts:
+            out = run(self.remora, "bench", "-m", model, "-q", "-o", "json", "-r", 1, "-p", 0, "-n", row["n_gen"], "-d", row["n_depth"],
+                      "-b", row["n_sessions"], "--experts", "--no-warmup")
+            self.experts[key] = json.loads(out)[0]["experts_touched"] or 0
+        return self.experts[key]
+
+    def touched(self, model, row):
+        """Bytes of one decode step: weights, distinct experts, and the caches of all sessions."""
+        always, expert = self.weights(model)
+        return always + expert * self.experts_touched(model, row) + row["kv_bytes"] * row["n_sessions"]
+
+
+class Peer:
+    def __init__(self, program):
+        self.program = program
+
+    def __call__(self, model, *, prompts=(), gens=(), after=(), threads=2, kv="f16"):
+        """`after`: pairs of depth and tokens decoded there."""
+        cache(model)
+        tests = [*(["-p", ",".join(map(str, prompts))] if prompts else ["-p", "0"]),
+                 *(["-n", ",".join(map(str, gens))] if gens else ["-n", "0"])]
+        for depth, n in after:
+            tests += ["-gp", f"{depth},{n}"]
+        out = run(self.program, "-m", model, *PEER_FLAGS, "-t", threads, "-ctk", kv, "-r", "1", "-o", "json", *tests)
+        rows = json.loads(out[out.index("["):])
+        depths = iter(depth for depth, _ in after)
+        for row in rows:  # "-gp" rows have both numbers, the prompt being the depth
+            deep = row["n_prompt"] > 0 and row["n_gen"] > 0
+            row["what"] = (0, row["n_gen"], next(depths)) if deep else (row["n_prompt"], row["n_gen"], 0)
+        return rows
+
+
+def speed(rows, what):
+    """Tokens per second of the test (prompt, decoded, depth)."""
+    return [t for row in rows if row["what"] == what for t in row["samples_ts"]]
