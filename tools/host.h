@@ -33,9 +33,8 @@ typedef struct tool_host {
 #define TOOL_ISA_OPTION(h)                                                                         \
     {                                                                                              \
         0, "isa", TOOL_TEXT, &(h).isa, "NAME",                                                     \
-            "force a kernel set: ref, avx2, avxvnni, avx512,\navx512vnni, neon, neon_dotprod, "    \
-            "neon_i8mm; results are the "                                                          \
-            "same",                                                                                \
+            "force a kernel set: ref, avx2, avxvnni, avx512,\navx512vnni, amx, neon, "             \
+            "neon_dotprod, neon_i8mm;\nresults are the same",                                      \
             0, 0                                                                                   \
     }
 #define TOOL_THREADS_OPTION(h)                                                                     \

@@ -83,8 +83,8 @@ static int drop_pack(void **state)
 
 static void kernel_sets_threads_and_chunks(void **state)
 {
-    static const char *const sets[] = {"avx512vnni", "avx512",       "avxvnni", "avx2",
-                                       "neon_i8mm",  "neon_dotprod", "neon"};
+    static const char *const sets[] = {"amx",  "avx512vnni", "avx512",       "avxvnni",
+                                       "avx2", "neon_i8mm",  "neon_dotprod", "neon"};
     static const uint32_t chunks[] = {1, 7, 64};
     int tried = 0;
     (void)state;

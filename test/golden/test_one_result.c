@@ -172,8 +172,8 @@ static void check_chunks(const rig *r, int threads, const char *what)
 
 static void kernel_sets_threads_and_chunks(void **state)
 {
-    static const char *const sets[] = {"avx512vnni", "avx512",       "avxvnni", "avx2",
-                                       "neon_i8mm",  "neon_dotprod", "neon"};
+    static const char *const sets[] = {"amx",  "avx512vnni", "avx512",       "avxvnni",
+                                       "avx2", "neon_i8mm",  "neon_dotprod", "neon"};
     static const int threads[] = {1, 2, 3, 5};
     const int is_large = R.info.n_vocab > 1000;
     int tried = 0;

@@ -6,7 +6,7 @@ set -eu
 bad=0
 for lib in "$@"; do
     names=$(nm -g "$lib" | awk '
-        NF == 3 && $3 !~ /^rmr_kernels_[a-z0-9]+$/ { print "defines " $3 }
+        NF == 3 && $3 !~ /^rmr_kernels_[a-z0-9_]+$/ { print "defines " $3 }
         NF == 2 && $2 !~ /^(memcpy|memset|memmove|memcmp|_GLOBAL_OFFSET_TABLE_|__.*)$/ { print "needs " $2 }')
     if [ -n "$names" ]; then
         echo "$lib: $names" >&2

@@ -13,8 +13,8 @@
 
 enum { PROMPT = 70, SHORT = 4, N = PROMPT + SHORT, CAP = 128 };
 
-static const char *const sets[] = {"avx512vnni", "avx512",       "avxvnni", "avx2",
-                                   "neon_i8mm",  "neon_dotprod", "neon",    "ref"};
+static const char *const sets[] = {"amx",       "avx512vnni",   "avx512", "avxvnni", "avx2",
+                                   "neon_i8mm", "neon_dotprod", "neon",   "ref"};
 
 /* The way the work is cut: none of it may matter. */
 typedef struct way {

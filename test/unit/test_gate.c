@@ -120,8 +120,8 @@ static double sigmoid(double x)
 
 static void worked_examples(void **state)
 {
-    static const char *const sets[] = {"ref",        "avx2", "avxvnni",      "avx512",
-                                       "avx512vnni", "neon", "neon_dotprod", "neon_i8mm"};
+    static const char *const sets[] = {"ref", "avx2", "avxvnni",      "avx512",   "avx512vnni",
+                                       "amx", "neon", "neon_dotprod", "neon_i8mm"};
     static const float low[EXPERTS] = {-2, -2, -2, -2,
                                        -2, -2, -3, -3}; /* groups 1 and 2 are kept */
     const double s2 = sigmoid(2), s3 = sigmoid(0), s4 = sigmoid(1.5), sum = s2 + s4 + s3;

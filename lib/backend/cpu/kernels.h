@@ -158,7 +158,9 @@ typedef struct rmr_kernels {
 
 /* The best set this processor can run, or the one named by `force` (NULL: best). NULL when it is
  * unknown or cannot run here. rmr_kernels_at lists the sets built in, slowest first; `usable` says
- * whether this processor runs it. */
+ * whether this processor runs it: 0, 1, or RMR_KERNELS_BY_NAME when it is never the best one and
+ * the operating system still may refuse it to those who name it. */
+enum { RMR_KERNELS_BY_NAME = 2 };
 const rmr_kernels *rmr_kernels_pick(const char *force);
 const rmr_kernels *rmr_kernels_at(uint32_t i, int *usable);
 
@@ -166,6 +168,7 @@ const rmr_kernels *rmr_kernels_at(uint32_t i, int *usable);
  * by compilers that know its instructions.
  */
 extern const rmr_kernels rmr_kernels_ref, rmr_kernels_avx2, rmr_kernels_avxvnni, rmr_kernels_avx512,
-    rmr_kernels_avx512vnni, rmr_kernels_neon, rmr_kernels_neon_dotprod, rmr_kernels_neon_i8mm;
+    rmr_kernels_avx512vnni, rmr_kernels_amx, rmr_kernels_neon, rmr_kernels_neon_dotprod,
+    rmr_kernels_neon_i8mm;
 
 #endif

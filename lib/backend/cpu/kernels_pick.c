@@ -19,16 +19,18 @@ static uint64_t enabled_state(void)
     return (uint64_t)hi << 32 | lo;
 }
 
-enum { AVX2 = 1, AVXVNNI = 2, AVX512 = 4, AVX512VNNI = 8 };
+enum { AVX2 = 1, AVXVNNI = 2, AVX512 = 4, AVX512VNNI = 8, AMX = 16 };
 
 /* Which of these groups the processor has and the operating system keeps the registers of. AVX2:
- * with FMA and F16C; AVX512: F, BW, VL and DQ. */
+ * with FMA and F16C; AVX512: F, BW, VL and DQ; AMX: with INT8. */
 static uint32_t features(void)
 {
     const uint32_t need1 = bit_FMA | bit_F16C | bit_AVX | bit_OSXSAVE;
     const uint32_t need512 = bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ;
-    const uint32_t bit_avx_vnni = 1u << 4; /* of leaf 7, subleaf 1, eax */
-    const uint64_t ymm = 0x6, zmm = 0xe6;  /* SSE, AVX; opmask and both halves of zmm */
+    const uint32_t bit_avx_vnni = 1u << 4;         /* of leaf 7, subleaf 1, eax */
+    const uint32_t need_amx = 1u << 24 | 1u << 25; /* TILE and INT8, of leaf 7, edx */
+    const uint64_t ymm = 0x6, zmm = 0xe6;          /* SSE, AVX; opmask and both halves of zmm */
+    const uint64_t tiles = 0x60000;                /* configuration and data */
     uint32_t a, b, c, d, a1, unused, have = AVX2;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & need1) != need1) return 0;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_AVX2)) return 0;
@@ -38,7 +40,23 @@ static uint32_t features(void)
         have |= AVXVNNI;
     if ((b & need512) == need512 && (state & zmm) == zmm)
         have |= AVX512 | (c & bit_AVX512VNNI ? AVX512VNNI : 0);
+    if ((d & need_amx) == need_amx && (state & tiles) == tiles) have |= AMX;
     return have;
+}
+/* Linux gives the data of tiles only to processes that ask for it; asking twice does no harm. */
+static int may_use_tiles(void)
+{
+#ifdef __linux__
+    const long arch_prctl = 158, req_xcomp_perm = 0x1023, tile_data = 18;
+    long status;
+    __asm__ volatile("syscall"
+                     : "=a"(status)
+                     : "a"(arch_prctl), "D"(req_xcomp_perm), "S"(tile_data)
+                     : "rcx", "r11", "memory");
+    return status == 0;
+#else
+    return 0;
+#endif
 }
 #elif defined(__aarch64__)
 enum { DOTPROD = 1, I8MM = 2 };
@@ -69,25 +87,29 @@ static uint32_t features(void)
 
 typedef struct entry {
     const rmr_kernels *set;
-    uint32_t need; /* features */
+    uint32_t need;    /* features */
+    int (*ask)(void); /* NULL, or the set is only for those who name it and this must answer 1 */
 } entry;
 
 static const entry sets[] = {
-    {&rmr_kernels_ref, 0},
+    {&rmr_kernels_ref, 0, NULL},
 #if defined(__x86_64__)
-    {&rmr_kernels_avx2, AVX2},
+    {&rmr_kernels_avx2, AVX2, NULL},
 #ifdef RMR_AVXVNNI
-    {&rmr_kernels_avxvnni, AVX2 | AVXVNNI},
+    {&rmr_kernels_avxvnni, AVX2 | AVXVNNI, NULL},
 #endif
-    {&rmr_kernels_avx512, AVX512},
-    {&rmr_kernels_avx512vnni, AVX512 | AVX512VNNI},
+    {&rmr_kernels_avx512, AVX512, NULL},
+    {&rmr_kernels_avx512vnni, AVX512 | AVX512VNNI, NULL},
+#ifdef RMR_AMX
+    {&rmr_kernels_amx, AVX512 | AVX512VNNI | AMX, may_use_tiles},
+#endif
 #elif defined(__aarch64__)
-    {&rmr_kernels_neon, 0},
+    {&rmr_kernels_neon, 0, NULL},
 #ifdef RMR_NEON_DOTPROD
-    {&rmr_kernels_neon_dotprod, DOTPROD},
+    {&rmr_kernels_neon_dotprod, DOTPROD, NULL},
 #endif
 #ifdef RMR_NEON_I8MM
-    {&rmr_kernels_neon_i8mm, DOTPROD | I8MM},
+    {&rmr_kernels_neon_i8mm, DOTPROD | I8MM, NULL},
 #endif
 #endif
 };
@@ -95,7 +117,7 @@ static const entry sets[] = {
 const rmr_kernels *rmr_kernels_at(uint32_t i, int *usable)
 {
     if (i >= sizeof sets / sizeof *sets) return NULL;
-    *usable = (sets[i].need & ~features()) == 0;
+    *usable = (sets[i].need & ~features()) ? 0 : sets[i].ask ? RMR_KERNELS_BY_NAME : 1;
     return sets[i].set;
 }
 
@@ -103,7 +125,9 @@ const rmr_kernels *rmr_kernels_pick(const char *force)
 {
     const rmr_kernels *best = NULL, *set;
     int usable = 0;
-    for (uint32_t i = 0; (set = rmr_kernels_at(i, &usable)) != NULL; i++)
-        if (usable && (!force || strcmp(force, set->name) == 0)) best = set;
+    for (uint32_t i = 0; (set = rmr_kernels_at(i, &usable)) != NULL; i++) {
+        if (force ? strcmp(force, set->name) != 0 : usable != 1) continue;
+        if (usable == 1 || (usable == RMR_KERNELS_BY_NAME && sets[i].ask())) best = set;
+    }
     return best;
 }

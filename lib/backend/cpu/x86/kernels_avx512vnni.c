@@ -49,3 +49,13 @@ FORCE ivec kv8_dot(ivec sum, ivec code, const int8_t *p)
 #include "attend8.h"
 
 const rmr_kernels rmr_kernels_avx512vnni = KERNEL_TABLE("avx512vnni");
+
+#ifdef RMR_AMX
+/* The same set with AMX for products of many rows. */
+#include "amx.h"
+
+#undef Q_ENTRY
+#define Q_ENTRY(name, type) [type] = SET(rmr_qmatmul_amx_##name),
+
+const rmr_kernels rmr_kernels_amx = KERNEL_TABLE("amx");
+#endif

@@ -1,0 +1,162 @@
+/* Products of many rows by the tiles of AMX (tdpbssd): 16 rows of x by 16 rows of weights by a
+ * sub-block of columns an instruction. A group of codes (tile.h) is a row of the instruction's
+ * second operand as it is. The sums are stored and go through the chains of floats as ever. The
+ * including file has included qblocks.h, whose products it takes for few rows.
+ *
+ * The instructions are written out: GCC 12's intrinsics do not say that they touch memory. */
+
+enum {
+    AMX_ROWS = 16,
+    AMX_LEAST = 12, /* rows from which a tile that is not full pays */
+    AMX_RUNS = Q_LINES / AMX_LEAST
+};
+
+/* One run of 16 rows of x; missing rows are 0. */
+typedef struct amx_run {
+    _Alignas(64) int8_t q[AMX_ROWS][32];
+    float scale[AMX_ROWS], sum[2][AMX_ROWS];
+} amx_run;
+
+/* Up to a block of runs of a tile, its codes as signed values. */
+typedef struct amx_weights {
+    _Alignas(64) int8_t code[BLOCK_RUNS][8][64];
+    float s[2 * BLOCK_RUNS][RMR_TILE], less[2 * BLOCK_RUNS][RMR_TILE];
+} amx_weights;
+
+typedef struct amx_config {
+    _Alignas(64) uint8_t palette;
+    uint8_t zero[15];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+} amx_config;
+
+/* Register 0: sums, 1: x, 2: weights. */
+FORCE void amx_begin(const rmr_elem type)
+{
+    const uint8_t sub = (uint8_t)(32 / q_halves(type)); /* columns of a sub-block */
+    const amx_config c = {
+        .palette = 1, .row_bytes = {64, sub, 64}, .rows = {AMX_ROWS, AMX_ROWS, (uint8_t)(sub / 4)}};
+    __asm__ volatile("ldtilecfg %0" ::"m"(c) : "memory");
+}
+
+/* The sums of a sub-block of 16 rows of x and of weights. */
+FORCE void amx_sum(int32_t sum[AMX_ROWS][RMR_TILE], const int8_t *q, const int8_t *code)
+{
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm1\n\t"
+                     "tileloadd (%2,%3,1), %%tmm2\n\t"
+                     "tilezero %%tmm0\n\t"
+                     "tdpbssd %%tmm2, %%tmm1, %%tmm0\n\t"
+                     "tilestored %%tmm0, (%4,%3,1)" ::"r"(q),
+                     "r"(32l), "r"(code), "r"(64l), "r"(sum)
+                     : "memory");
+}
+
+FORCE void amx_end(void)
+{
+    __asm__ volatile("tilerelease" ::: "memory");
+}
+
+/* Runs [at, at + n_runs) of n_rows quantised rows of k values: to[block of 16 rows][run]. */
+FORCE void amx_gather(const rmr_elem type, amx_run *to, const uint8_t *xq, size_t ldq,
+                      uint32_t n_rows, uint32_t k, uint32_t at, uint32_t n_runs)
+{
+    const size_t nb = k / 32;
+    const uint32_t halves = (uint32_t)q_halves(type);
+    if (n_rows % AMX_ROWS)
+        memset(to + (size_t)(n_rows / AMX_ROWS) * n_runs, 0, n_runs * sizeof *to);
+    for (uint32_t m = 0; m < n_rows; m++) {
+        const uint8_t *const row = xq + m * ldq;
+        const float *const scale = (const float *)(const void *)(row + k) + at;
+        const float *const sum = halves == 1 ? scale + nb : scale + 2 * nb + at;
+        amx_run *const run = to + (size_t)(m / AMX_ROWS) * n_runs;
+        for (uint32_t i = 0; i < n_runs; i++) {
+            memcpy(run[i].q[m % AMX_ROWS], row + ((size_t)at + i) * 32, 32);
+            run[i].scale[m % AMX_ROWS] = scale[i];
+            for (uint32_t h = 0; h < halves; h++) run[i].sum[h][m % AMX_ROWS] = sum[i * halves + h];
+        }
+    }
+}
+
+FORCE void amx_unpack(const rmr_elem type, amx_weights *w, const uint8_t *codes,
+                      const uint8_t *scales, uint32_t n_runs)
+{
+    const uint32_t runs = q_block_runs(type);
+    for (uint32_t i = 0; i < n_runs; i++) {
+        ivec code[8];
+        if (i % runs == 0)
+            q_scales(type, w->s[i], w->less[i], scales + i / runs * q_scale_bytes(type));
+        q_unpack(type, code, codes + (size_t)i * q_run_bytes(type), 0);
+        UNROLL for (int g = 0; g < 8; g++)
+            _mm512_store_si512(w->code[i][g], iv_sub(code[g], iv_set1((char)q_offset(type))));
+    }
+}
+
+/* The chains of up to 16 rows of x through up to a block of runs. All sums are made before the
+ * first is read: by then they are in the cache, and one register for them is faster than several in
+ * turn. */
+FORCE void amx_block(const rmr_elem type, float *y, size_t ldy, const amx_run *x, uint32_t n_rows,
+                     const amx_weights *w, uint32_t n_runs, int accumulate)
+{
+    const uint32_t halves = (uint32_t)q_halves(type);
+    _Alignas(64) int32_t sum[2 * BLOCK_RUNS][AMX_ROWS][RMR_TILE];
+    vec acc[AMX_ROWS];
+    for (uint32_t i = 0; i < n_runs; i++)
+        UNROLL for (uint32_t h = 0; h < halves; h++)
+            amx_sum(sum[i * halves + h], x[i].q[0] + h * 16, w->code[i][h * 4]);
+    UNROLL for (uint32_t m = 0; m < AMX_ROWS; m++) acc[m] =
+        accumulate && m < n_rows ? vec_load(y + m * ldy) : vec_zero();
+    for (uint32_t i = 0; i < n_runs; i++) UNROLL for (uint32_t h = 0; h < halves; h++)
+        {
+            const uint32_t sub = i * halves + h;
+            const vec s = vec_load(w->s[sub]), less = vec_load(w->less[sub]);
+            UNROLL for (int m = 0; m < AMX_ROWS; m++)
+            {
+                const vec dot = iv_float(_mm512_load_si512(sum[sub][m]));
+                acc[m] = vec_fma(dot, vec_mul(s, vec_set1(x[i].scale[m])), acc[m]);
+                if (q_has_min(type)) acc[m] = vec_fma(less, vec_set1(x[i].sum[h][m]), acc[m]);
+            }
+        }
+    UNROLL for (uint32_t m = 0; m < AMX_ROWS; m++) if (m < n_rows) vec_store(y + m * ldy, acc[m]);
+}
+
+FORCE void amx_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32_t n_tiles,
+                    uint32_t at, uint32_t n_runs)
+{
+    amx_run x[AMX_RUNS];
+    amx_weights w;
+    const uint32_t runs = q_block_runs(type);
+    const uint8_t *codes = j->tiles + (size_t)at * q_run_bytes(type);
+    const uint8_t *scales = j->tiles + (size_t)(j->k / 32) * q_run_bytes(type) +
+                            (size_t)(at / runs) * q_scale_bytes(type);
+    amx_gather(type, x, j->xq, j->ldq, n_rows, j->k, at, n_runs);
+    for (uint32_t t = 0; t < n_tiles; t++, codes += j->stride, scales += j->stride) {
+        uint32_t i = 0;
+        do { /* once even without runs, as q_matmul */
+            const uint32_t n = n_runs - i < BLOCK_RUNS ? n_runs - i : BLOCK_RUNS;
+            amx_unpack(type, &w, codes + (size_t)i * q_run_bytes(type),
+                       scales + (size_t)(i / runs) * q_scale_bytes(type), n);
+            for (uint32_t m = 0; m < n_rows; m += AMX_ROWS)
+                amx_block(type, j->y + m * j->ldy + (size_t)t * RMR_TILE, j->ldy,
+                          x + (size_t)(m / AMX_ROWS) * n_runs + i,
+                          n_rows - m < AMX_ROWS ? n_rows - m : AMX_ROWS, &w, n, at + i > 0);
+            i += BLOCK_RUNS;
+        } while (i < n_runs);
+    }
+}
+
+#define AMX_MATMUL(name, type)                                                                     \
+    static void SET(rmr_qmatmul_amx_##name)(float *y, size_t ldy, const void *xq, size_t ldq,      \
+                                            uint32_t n_x, const void *tiles, size_t tile_stride,   \
+                                            uint32_t n_tiles, uint32_t k)                          \
+    {                                                                                              \
+        const q_job all = {y, ldy, xq, ldq, tiles, tile_stride, k};                                \
+        if (n_x < AMX_LEAST) {                                                                     \
+            SET(rmr_qmatmul_##name)(y, ldy, xq, ldq, n_x, tiles, tile_stride, n_tiles, k);         \
+            return;                                                                                \
+        }                                                                                          \
+        amx_begin(type);                                                                           \
+        q_matmul(type, amx_pass, &all, n_x, n_tiles);                                              \
+        amx_end();                                                                                 \
+    }
+Q_TYPES(AMX_MATMUL)
+#undef AMX_MATMUL
