@@ -25,7 +25,7 @@ static const char *fail(const char *format, ...)
 
 enum { CANARY = 32, OUT_MAX = 1 << 16 };
 
-static uint32_t out_bits[2][OUT_MAX + 2 * CANARY];
+static _Alignas(64) uint32_t out_bits[2][OUT_MAX + 2 * CANARY];
 static uint32_t out_start[OUT_MAX + 2 * CANARY];
 
 /* Fill the first n floats of both with the same values and everything else with a pattern. */
@@ -162,7 +162,7 @@ static const char *case_k_blocks(const rmr_kernels *set)
 static const char *qmatmul_one(const rmr_kernels *set, const mm *c)
 {
     rng r = {c->k * 79u + c->n_x * 17u + c->n_tiles + (unsigned)c->type};
-    const size_t ldy = c->n_tiles * RMR_TILE + c->gap, ldq = rmr_qrow_bytes(c->k) + c->gap * 4;
+    const size_t ldy = c->n_tiles * RMR_TILE + c->gap, ldq = rmr_qrow_bytes(c->k) + c->gap * 64;
     const size_t stride = (size_t)rmr_tile_bytes(c->type, c->k) + c->gap * 64;
     const size_t n_y = (c->n_x - 1) * ldy + c->n_tiles * RMR_TILE;
     uint8_t *const xq = guarded(0, (c->n_x - 1) * ldq + rmr_qrow_bytes(c->k));
@@ -173,10 +173,14 @@ static const char *qmatmul_one(const rmr_kernels *set, const mm *c)
         fill_f32(&r, x, c->k);
         if (c->special) sprinkle(&r, x + (m * 32) % c->k, 32);
         rmr_kernels_ref.quantize(xq + m * ldq, x, c->k);
-        if (m == 0 && c->k > 32) memset(xq, c->special ? 0x7f : 0x81, 32); /* the largest sums */
-        for (uint32_t h = 0; m == 0 && c->k > 32 && h < 2; h++) {
-            const int32_t isum = 16 * (c->special ? 127 : -127);
-            memcpy(xq + c->k + c->k / 32 * 16 + 4 * h, &isum, 4);
+        if (m == 0 && c->k > 32) { /* the largest sums */
+            rmr_qline *const line = (rmr_qline *)(void *)xq;
+            memset(line->q, c->special ? 0x7f : 0x81, sizeof line->q);
+            for (int i = 0; i < 4; i++)
+                line->start[i] = (i == 0   ? -128 * 32
+                                  : i == 1 ? -8 * 32
+                                           : -32 * 16) *
+                                 (c->special ? 127 : -127);
         }
     }
     fill_tiles(&r, w, c->type, c->n_tiles, c->k, stride);
@@ -584,10 +588,10 @@ uint64_t cases_digest(const rmr_kernels *set)
     }
     for (int t = RMR_ELEM_F8; t < RMR_ELEM_COUNT; t++) {
         enum { QK = 512 };
-        static uint8_t xq[M * (QK + QK / 32 * 24)];
+        static rmr_qline xq[M][QK / 32];
         const uint32_t k = t == RMR_ELEM_F8 ? K : QK;
-        const size_t stride = (size_t)rmr_tile_bytes((rmr_elem)t, k), ldq = rmr_qrow_bytes(QK);
-        for (uint32_t m = 0; m < M; m++) set->quantize(xq + m * ldq, x + (size_t)m * K, QK);
+        const size_t stride = (size_t)rmr_tile_bytes((rmr_elem)t, k), ldq = sizeof *xq;
+        for (uint32_t m = 0; m < M; m++) set->quantize(xq[m], x + (size_t)m * K, QK);
         fill_tiles(&r, w, (rmr_elem)t, T, k, stride);
         if (t == RMR_ELEM_F8)
             set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0);

@@ -140,7 +140,8 @@ static const char *check(rmr_elem e, const float *y, size_t ldy, const double *x
 
 const char *truth_qmatmul(const rmr_kernels *set)
 {
-    static uint8_t rows[ROWS * K * 2], xq[M * (K + K / 32 * 24)];
+    static uint8_t rows[ROWS * K * 2];
+    static rmr_qline xq[M][K / 32];
     static _Alignas(64) uint8_t tiles[2 * RMR_TILE * K * 2];
     static float x[M * K], y[M * 2 * RMR_TILE];
     static double xd[M * K];
@@ -148,7 +149,7 @@ const char *truth_qmatmul(const rmr_kernels *set)
     for (int t = RMR_ELEM_F8; t < RMR_ELEM_COUNT && !bad; t++) {
         const rmr_elem e = (rmr_elem)t;
         const uint32_t cols = t == RMR_ELEM_F8 ? K - 37 : K;
-        const size_t stride = (size_t)rmr_tile_bytes(e, cols), ldq = rmr_qrow_bytes(K);
+        const size_t stride = (size_t)rmr_tile_bytes(e, cols), ldq = sizeof *xq;
         rng r = {(uint64_t)t + 700};
         fill_f32(&r, x, M * K);
         fill_rows(&r, rows, e, ROWS, cols);
@@ -156,13 +157,11 @@ const char *truth_qmatmul(const rmr_kernels *set)
         rmr_tile_pack(e, tiles + stride, rows + RMR_TILE * rmr_row_bytes(e, cols), ROWS - RMR_TILE,
                       cols);
         for (uint32_t m = 0; m < M; m++) {
-            const uint8_t *const row = xq + m * ldq;
-            set->quantize(xq + m * ldq, x + (size_t)m * K, K);
+            set->quantize(xq[m], x + (size_t)m * K, K);
             for (uint32_t k = 0; k < K; k++) {
-                float scale;
-                memcpy(&scale, row + K + (size_t)k / 32 * 4, 4);
+                const rmr_qline *const line = &xq[m][k / 32];
                 xd[m * K + k] =
-                    t == RMR_ELEM_F8 ? (double)x[m * K + k] : (double)scale * (int8_t)row[k];
+                    t == RMR_ELEM_F8 ? (double)x[m * K + k] : (double)line->scale * line->q[k % 32];
             }
         }
         if (t == RMR_ELEM_F8)
@@ -174,42 +173,25 @@ const char *truth_qmatmul(const rmr_kernels *set)
     return bad;
 }
 
-/* The arrays behind q, of run b. */
-typedef struct run_sums {
-    float scale, sum32, sum16[2];
-    int32_t isum[2];
-} run_sums;
-
-static run_sums sums_of(const uint8_t *xq, uint32_t k, uint32_t b)
+static const char *check_sums(const rmr_qline *s)
 {
-    const uint32_t nb = k / 32;
-    run_sums s;
-    memcpy(&s.scale, xq + k + (size_t)4 * b, 4);
-    memcpy(&s.sum32, xq + k + (size_t)4 * (nb + b), 4);
-    memcpy(s.sum16, xq + k + (size_t)4 * (2 * nb + 2 * b), 8);
-    memcpy(s.isum, xq + k + (size_t)4 * (4 * nb + 2 * b), 8);
-    return s;
-}
-
-static const char *check_sums(const run_sums *s, const int8_t *q)
-{
-    int32_t half[2] = {0, 0};
-    for (int i = 0; i < 32; i++) half[i / 16] += q[i];
-    if (s->isum[0] != half[0] || s->isum[1] != half[1]) return "quantize: isum16";
-    if (isnan(s->scale))
-        return isnan(s->sum32) && isnan(s->sum16[0]) && isnan(s->sum16[1]) ? NULL
-                                                                           : "quantize: lost NaN";
-    if (s->sum32 != s->scale * (float)(half[0] + half[1])) return "quantize: sum32";
-    for (int h = 0; h < 2; h++)
-        if (s->sum16[h] != s->scale * (float)half[h]) return "quantize: sum16";
-    return NULL;
+    int32_t sum[3] = {0, 0, 0};
+    for (int i = 0; i < 32; i++) sum[1 + i / 16] += s->q[i];
+    sum[0] = sum[1] + sum[2];
+    for (int i = 0; i < 3; i++) {
+        if (isnan(s->scale) ? !isnan(s->sum[i]) : s->sum[i] != s->scale * (float)sum[i])
+            return "quantize: sum";
+    }
+    return s->start[0] == -128 * sum[0] && s->start[1] == -8 * sum[0] &&
+                   s->start[2] == -32 * sum[1] && s->start[3] == -32 * sum[2]
+               ? NULL
+               : "quantize: start";
 }
 
 /* One run: q is near x, or zero where the definition says so; then the sums. */
-static const char *check_run(const float *x, const uint8_t *xq, uint32_t k, uint32_t b)
+static const char *check_run(const float *x, const rmr_qline *s)
 {
-    const int8_t *const q = (const int8_t *)xq + (size_t)32 * b;
-    const run_sums s = sums_of(xq, k, b);
+    const int8_t *const q = s->q;
     double most = 0;
     int finite = 1;
     for (int i = 0; i < 32; i++) {
@@ -217,22 +199,23 @@ static const char *check_run(const float *x, const uint8_t *xq, uint32_t k, uint
         finite = finite && isfinite(x[i]);
     }
     const int zero = !finite || most < 0x1p-100;
-    if (!finite && !isnan(s.scale)) return "quantize: scale of what is not finite";
-    if (finite && !(fabs((double)s.scale - (zero ? 0 : most / 127)) <= most * 0x1p-30))
+    if (!finite && !isnan(s->scale)) return "quantize: scale of what is not finite";
+    if (finite && !(fabs((double)s->scale - (zero ? 0 : most / 127)) <= most * 0x1p-30))
         return "quantize: scale";
     for (int i = 0; i < 32; i++) {
         if (zero && q[i] != 0) return "quantize: q where it must be zero";
-        if (!zero && !(fabs((double)q[i] * (double)s.scale - (double)x[i]) <= most * 0.50001 / 127))
+        if (!zero &&
+            !(fabs((double)q[i] * (double)s->scale - (double)x[i]) <= most * 0.50001 / 127))
             return "quantize: not the nearest";
         if (q[i] == -128) return "quantize: -128";
     }
-    return check_sums(&s, q);
+    return check_sums(s);
 }
 
 const char *truth_quantize(const rmr_kernels *set)
 {
     static float x[K];
-    static uint8_t xq[K + K / 32 * 24];
+    static rmr_qline xq[K / 32];
     static const float least[] = {0x1p-100f, 0x1.fffffep-101f, 0x1p-149f, 3.4e38f, 0.0f};
     const char *bad = NULL;
     for (uint32_t i = 0; i < 200 && !bad; i++) {
@@ -244,7 +227,7 @@ const char *truth_quantize(const rmr_kernels *set)
             x[64 + n * 32 + i % 32] = i & 1 ? least[n] : -least[n];
         }
         set->quantize(xq, x, K);
-        for (uint32_t b = 0; b < K / 32 && !bad; b++) bad = check_run(x + (size_t)b * 32, xq, K, b);
+        for (uint32_t b = 0; b < K / 32 && !bad; b++) bad = check_run(x + (size_t)b * 32, &xq[b]);
     }
     return bad;
 }

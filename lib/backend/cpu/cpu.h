@@ -178,11 +178,13 @@ static inline int rmr_is_integer(const rmr_weight *w)
     return rmr_elem_table[w->desc.elem].integer;
 }
 
-/* Bytes from one quantised row of k values to the next, and room for n of them: none where w takes
- * floats. */
+/* Bytes from one quantised row of k values to the next: an odd multiple of the lines that a product
+ * takes of each row at a time, so that rows spread over the sets of a cache. And room for n of
+ * them: none where w takes floats. */
 static inline size_t rmr_q_stride(uint32_t k)
 {
-    return (size_t)rmr_round_up(rmr_qrow_bytes(k), RMR_ALIGN);
+    const uint64_t eight = 8 * sizeof(rmr_qline);
+    return (size_t)(rmr_round_up(rmr_qrow_bytes(k), eight) | eight);
 }
 
 static inline uint64_t rmr_q_room(const rmr_weight *w, uint64_t n)

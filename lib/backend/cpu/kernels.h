@@ -46,12 +46,18 @@ typedef void rmr_matmul_fn(float *y, size_t ldy, const float *x, size_t ldx, uin
  * a rounding to an integer, each a float operation. When amax is below 2^-100, scale and all q are
  * 0; when the run holds a NaN or an infinity, all q are 0 and scale is NaN, so that every output is
  * NaN, as it would be (or infinite) in exact arithmetic. A quantised row of k values (a multiple of
- * 32, nb = k / 32 runs) is, one array after another: int8 q[k]; float scale[nb]; float sum32[nb] =
- * scale * (sum of q over the run); float sum16[2 nb], the same for each half; int32 isum16[2 nb],
- * the sums of q themselves (as floats where scale multiplies them). It is aligned to 4 bytes. */
+ * 32) is k / 32 lines, 64-byte aligned, each with all that a product with a run needs. */
+typedef struct rmr_qline {
+    _Alignas(64) int8_t q[32];
+    float scale;
+    float sum[3];     /* scale * (float)(sum of q): of the run, of its halves */
+    int32_t start[4]; /* what codes with an offset add too much: -128 and -8 times the sum of q of
+                         the run, -32 times those of its halves */
+} rmr_qline;
+
 static inline size_t rmr_qrow_bytes(size_t k)
 {
-    return k + k / 32 * 24;
+    return k / 32 * sizeof(rmr_qline);
 }
 
 /* y[m*ldy + 16*t + r] = sum over the sub-blocks of w's row in the order of K, one chain from +0. A
@@ -60,10 +66,10 @@ static inline size_t rmr_qrow_bytes(size_t k)
  * code - 32; Q3_K: code - 4; else the code) and I = sum of v q, exact in int32, a sub-block is
  *   acc = fmaf((float)I, s * scale, acc)
  * and for Q4_K, Q5_K and Q2_K then
- *   acc = fmaf(-(dmin * mn), sum32 or sum16, acc)
+ *   acc = fmaf(-(dmin * mn), sum[of the sub-block], acc)
  * where s is d, d * sc, d * (ls - 32), or 2^(e - 128), all exact in f32. Scales are what
  * rmr_row_check lets pass (e = 255 does not matter: it counts as 2^127). xq are quantised rows ldq
- * bytes apart, a multiple of 4. `tiles` is 64-byte aligned, tile_stride a multiple of 64; k is the
+ * bytes apart, a multiple of 64. `tiles` is 64-byte aligned, tile_stride a multiple of 64; k is the
  * whole K of the tile. */
 typedef void rmr_qmatmul_fn(float *y, size_t ldy, const void *xq, size_t ldq, uint32_t n_x,
                             const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k);

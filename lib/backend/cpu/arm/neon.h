@@ -122,6 +122,8 @@ static inline vec vec_e8m0(const void *p)
 #define iv_lookup(book, a) vqtbl1q_s8(vld1q_s8((const int8_t *)(book)), vreinterpretq_u8_s8(a))
 #define iv_zero() vdupq_n_s8(0)
 #define iv_start(p) bytes_of(vdupq_n_s32(*(p)))
+#define iv_shl32(a, n) bytes_of(vshlq_n_s32(vreinterpretq_s32_s8(a), n))
+#define iv_sar32(a, n) bytes_of(vshrq_n_s32(vreinterpretq_s32_s8(a), n))
 #define iv_float(a) vcvtq_f32_s32(vreinterpretq_s32_s8(a))
 
 #define CODES_SIGNED(type) 1

@@ -14,26 +14,22 @@ typedef struct mm_line {
     float scale[4], sum[2][4]; /* of the one, the other, the one, the other */
 } mm_line;
 
-/* Runs [at, at + n_runs) of n_rows quantised rows of k values to lines; a missing last row is 0. */
+/* Runs [at, at + n_runs) of n_rows quantised rows to lines; a missing last row is 0. */
 FORCE void mm_gather(const rmr_elem type, mm_line *to, const uint8_t *xq, size_t ldq,
-                     uint32_t n_rows, uint32_t k, uint32_t at, uint32_t n_runs)
+                     uint32_t n_rows, uint32_t at, uint32_t n_runs)
 {
-    const size_t nb = k / 32;
     const uint32_t halves = (uint32_t)q_halves(type), pairs = (n_rows + 1) / 2;
     if (n_rows % 2)
         for (uint32_t i = 0; i < n_runs; i++)
             memset(to + (size_t)i * pairs + n_rows / 2, 0, sizeof *to);
     for (uint32_t m = 0; m < n_rows; m++) {
-        const uint8_t *const row = xq + m * ldq;
-        const float *const scale = (const float *)(const void *)(row + k) + at;
-        const float *const sum = halves == 1 ? scale + nb : scale + 2 * nb + at;
-        for (uint32_t i = 0; i < n_runs; i++) {
+        const rmr_qline *x = (const rmr_qline *)(const void *)(xq + m * ldq) + at;
+        for (uint32_t i = 0; i < n_runs; i++, x++) {
             mm_line *const line = to + (size_t)i * pairs + m / 2;
-            for (uint32_t p = 0; p < 4; p++)
-                memcpy(line->q[p][m % 2], row + ((size_t)at + i) * 32 + (size_t)p * 8, 8);
-            line->scale[m % 2] = line->scale[2 + m % 2] = scale[i];
+            for (uint32_t p = 0; p < 4; p++) memcpy(line->q[p][m % 2], x->q + (size_t)p * 8, 8);
+            line->scale[m % 2] = line->scale[2 + m % 2] = x->scale;
             for (uint32_t h = 0; h < halves; h++)
-                line->sum[h][m % 2] = line->sum[h][2 + m % 2] = sum[i * halves + h];
+                line->sum[h][m % 2] = line->sum[h][2 + m % 2] = x->sum[halves == 1 ? 0 : 1 + h];
         }
     }
 }
@@ -142,7 +138,7 @@ FORCE void mm_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32_
     const uint8_t *codes = j->tiles + (size_t)at * q_run_bytes(type);
     const uint8_t *scales = j->tiles + (size_t)(j->k / 32) * q_run_bytes(type) +
                             (size_t)(at / q_block_runs(type)) * q_scale_bytes(type);
-    mm_gather(type, lines, j->xq, j->ldq, n_rows, j->k, at, n_runs);
+    mm_gather(type, lines, j->xq, j->ldq, n_rows, at, n_runs);
     for (uint32_t t = 0; t < n_tiles; t++, codes += j->stride, scales += j->stride)
         mm_tile(type, j->y + (size_t)t * RMR_TILE, j->ldy, lines, n_rows, codes, scales, n_runs,
                 at > 0);

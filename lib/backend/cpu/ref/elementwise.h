@@ -108,12 +108,9 @@ static void SET(rmr_from_bf16_f32)(float *y, const uint16_t *x, uint32_t n)
  * byte of them is the value. */
 static void SET(rmr_quantize_f32)(void *xq, const float *x, uint32_t k)
 {
-    const uint32_t nb = k / 32;
-    int8_t *q = xq;
-    float *const scale = (float *)(void *)(q + k), *const sum32 = scale + nb,
-                 *const sum16 = sum32 + nb;
-    int32_t *const isum16 = (int32_t *)(void *)(sum16 + (size_t)2 * nb);
-    for (uint32_t b = 0; b < nb; b++, q += 32, x += 32) {
+    rmr_qline *line = xq;
+    for (uint32_t b = 0; b < k / 32; b++, line++, x += 32) {
+        int8_t *const q = line->q;
         uint32_t top = 0;
         for (int i = 0; i < 32; i++) {
             const uint32_t u = rmr_bits_of(x[i]) & 0x7fffffff;
@@ -129,12 +126,13 @@ static void SET(rmr_quantize_f32)(void *xq, const float *x, uint32_t k)
         int32_t half[2] = {0, 0};
         for (int i = 0; i < 16; i++) half[0] += q[i];
         for (int i = 0; i < 16; i++) half[1] += q[16 + i];
-        scale[b] = some ? amax / 127.0f : finite ? 0.0f : rmr_float_of(0x7fc00000);
-        sum32[b] = scale[b] * (float)(half[0] + half[1]);
-        for (int h = 0; h < 2; h++) {
-            sum16[2 * b + h] = scale[b] * (float)half[h];
-            isum16[2 * b + h] = half[h];
-        }
+        const int32_t sum[3] = {half[0] + half[1], half[0], half[1]};
+        line->scale = some ? amax / 127.0f : finite ? 0.0f : rmr_float_of(0x7fc00000);
+        for (int i = 0; i < 3; i++) line->sum[i] = line->scale * (float)sum[i];
+        line->start[0] = -128 * sum[0];
+        line->start[1] = -8 * sum[0];
+        line->start[2] = -32 * sum[1];
+        line->start[3] = -32 * sum[2];
     }
 }
 

@@ -2,15 +2,15 @@
  * set) includes blocks.h and defines: ivec, 64 / NV bytes (one of the NV vectors of a group, and of
  * VEC_LANES int32), iv_load(p), iv_set1(byte), iv_and, iv_or, iv_shr(a, n), iv_shl(a, n) (of 16-bit
  * lanes), iv_lookup(book, a): of 16 bytes, iv_flip(a) = a ^ 0x80, iv_sub(a, b) of bytes, iv_zero(),
- * iv_start(p): an int32 in all lanes, iv_float(a); CODES_SIGNED(type): whether codes come as the
- * signed values themselves; else they come with an offset that makes them unsigned; and
- * iv_dot(type, code, n, q, start) = start + the products of n groups with q[4 n], exact; and of
- * VEC_LANES bytes vec_int8(p), and vec_e8m0(p) = 2^(p[i] - 128); and how many tiles to take at a
- * time: Q_ONE_TILES with a single row of x, Q_MANY_TILES with several, 8 vectors of codes each.
+ * iv_start(p): an int32 in all lanes, iv_shl32(a, n), iv_sar32(a, n): shifted, iv_float(a);
+ * CODES_SIGNED(type): whether codes come as the signed values themselves; else they come with an
+ * offset that makes them unsigned; and iv_dot(type, code, n, q, start) = start + the products of n
+ * groups with q[4 n], exact; and of VEC_LANES bytes vec_int8(p), and vec_e8m0(p) = 2^(p[i] - 128);
+ * and how many tiles to take at a time: Q_ONE_TILES with a single row of x, Q_MANY_TILES with
+ * several, 8 vectors of codes each.
  *
- * Activations are first put into lines of 64 bytes, one for each run and row, with everything that
- * a product with a run needs; a run of weights is unpacked once for all rows. Blocking never
- * changes the order of any output's chain. */
+ * A run of weights is unpacked once for all rows of x in a pass. Blocking never changes the order
+ * of any output's chain. */
 
 enum {
     Q_LINES = 256, /* 16 KiB: stay in the first cache */
@@ -18,12 +18,6 @@ enum {
     Q_TILES = 24,  /* tiles of one pass over K: they stay in the second cache */
     BLOCK_RUNS = 8 /* of the largest blocks */
 };
-
-typedef struct q_line {
-    _Alignas(64) int8_t q[32];
-    float scale, sum[2];
-    int32_t start[2]; /* what the offset of the codes adds too much, negative */
-} q_line;
 
 /* ---- the types: tile.h ---- */
 
@@ -215,20 +209,40 @@ FORCE void q_scales(const rmr_elem type, float *s, float *less, const uint8_t *a
 
 /* ---- products ---- */
 
+/* What the offset of the codes of half h adds too much, negative. */
+FORCE ivec q_start(const rmr_elem type, const int32_t *start, const int h)
+{
+    switch (q_offset(type)) {
+    case 128: return iv_start(start);
+    case 8: return iv_start(start + 1);
+    case 16: return iv_shl32(iv_start(start + 1), 1);
+    case 32: return iv_start(start + 2 + h);
+    case 4: return iv_sar32(iv_start(start + 2 + h), 3);
+    default: return iv_zero();
+    }
+}
+
 /* One run of one row of x, in vector v of the tile's rows. */
-FORCE vec q_step(const rmr_elem type, vec acc, const ivec *code, const q_line *x, const float *s,
+FORCE vec q_step(const rmr_elem type, vec acc, const ivec *code, const rmr_qline *x, const float *s,
                  const float *less)
 {
-    UNROLL for (int h = 0; h < q_halves(type); h++)
+    const int halves = q_halves(type), n = 8 / halves;
+    UNROLL for (int h = 0; h < halves; h++)
     {
-        const int n = 8 / q_halves(type);
-        const ivec start = q_offset(type) ? iv_start(x->start + h) : iv_zero();
-        const ivec dot = iv_dot(type, code + h * n, n, x->q + (size_t)4 * n * h, start);
+        const int sub = halves == 1 ? 0 : 1 + h; /* of the sums */
+        const ivec dot =
+            iv_dot(type, code + h * n, n, x->q + (size_t)4 * n * h, q_start(type, x->start, h));
         const vec scale = vec_mul(vec_load(s + h * RMR_TILE), vec_set1(x->scale));
         acc = vec_fma(iv_float(dot), scale, acc);
-        if (q_has_min(type)) acc = vec_fma(vec_load(less + h * RMR_TILE), vec_set1(x->sum[h]), acc);
+        if (q_has_min(type))
+            acc = vec_fma(vec_load(less + h * RMR_TILE), vec_set1(x->sum[sub]), acc);
     }
     return acc;
+}
+
+FORCE const rmr_qline *q_next(const rmr_qline *x, size_t ldq)
+{
+    return (const rmr_qline *)(const void *)((const uint8_t *)x + ldq);
 }
 
 /* The same place of the tiles to come, into the second cache: the hardware does not look beyond a
@@ -256,7 +270,7 @@ FORCE void q_block(const rmr_elem type, float *s, float *less, const uint8_t *sc
 
 /* T tiles by one row of x, n_runs runs of K: decoding. Memory sets the pace, and several tiles are
  * as many streams for the hardware to run ahead on. */
-FORCE void q_one(const rmr_elem type, const int T, float *y, const q_line *x, const q_place *w,
+FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x, const q_place *w,
                  uint32_t n_runs, int accumulate)
 {
     const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type);
@@ -287,10 +301,10 @@ FORCE void q_one(const rmr_elem type, const int T, float *y, const q_line *x, co
     UNROLL for (int i = 0; i < T * NV; i++) vec_store(y + (size_t)i * VEC_LANES, acc[i]);
 }
 
-/* T tiles by n_rows rows of x, n_runs runs of K; x holds the lines of a run next to each other.
- * Loading activations into all lanes sets the pace, so what is loaded once serves all tiles. */
-FORCE void q_many(const rmr_elem type, const int T, float *y, size_t ldy, const q_line *x,
-                  uint32_t n_rows, const q_place *w, uint32_t n_runs, int accumulate)
+/* T tiles by n_rows rows of x, ldq bytes apart, n_runs runs of K. What is loaded of x into all
+ * lanes serves all tiles. */
+FORCE void q_many(const rmr_elem type, const int T, float *y, size_t ldy, const rmr_qline *x,
+                  size_t ldq, uint32_t n_rows, const q_place *w, uint32_t n_runs, int accumulate)
 {
     const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type);
     const uint8_t *codes = w->codes, *scales = w->scales;
@@ -300,7 +314,7 @@ FORCE void q_many(const rmr_elem type, const int T, float *y, size_t ldy, const 
         UNROLL for (int i = 0; i < T * NV; i++)
             vec_store(acc + ((size_t)m * T * NV + (size_t)i) * VEC_LANES,
                       accumulate ? vec_load(y + m * ldy + (size_t)i * VEC_LANES) : vec_zero());
-    for (uint32_t i = 0; i < n_runs; i++, codes += bytes, x += n_rows) {
+    for (uint32_t i = 0; i < n_runs; i++, codes += bytes, x++) {
         const uint32_t sub = i % runs * (uint32_t)q_halves(type) * RMR_TILE;
         if (i % runs == 0) {
             UNROLL for (int t = 0; t < T; t++) q_block(type, s[t], less[t], scales, t, w);
@@ -315,11 +329,12 @@ FORCE void q_many(const rmr_elem type, const int T, float *y, size_t ldy, const 
                 if (v == 0) q_fetch(from + w->ahead, bytes);
                 q_unpack(type, code + 8 * t, from, v);
             }
-            for (uint32_t m = 0; m < n_rows; m++) {
+            const rmr_qline *row = x;
+            for (uint32_t m = 0; m < n_rows; m++, row = q_next(row, ldq)) {
                 float *const a = acc + (size_t)m * T * RMR_TILE + v * VEC_LANES;
                 vec sum[Q_MANY_TILES];
                 UNROLL for (int t = 0; t < T; t++) sum[t] =
-                    q_step(type, vec_load(a + t * RMR_TILE), code + 8 * t, x + m,
+                    q_step(type, vec_load(a + t * RMR_TILE), code + 8 * t, row,
                            s[t] + sub + v * VEC_LANES, less[t] + sub + v * VEC_LANES);
                 UNROLL for (int t = 0; t < T; t++) vec_store(a + t * RMR_TILE, sum[t]);
             }
@@ -327,31 +342,6 @@ FORCE void q_many(const rmr_elem type, const int T, float *y, size_t ldy, const 
     }
     for (uint32_t m = 0; m < n_rows; m++)
         memcpy(y + m * ldy, acc + (size_t)m * T * RMR_TILE, (size_t)T * RMR_TILE * sizeof *y);
-}
-
-/* Runs [at, at + n_runs) of n_rows quantised rows of k values to lines. */
-FORCE void q_gather(const rmr_elem type, q_line *to, const uint8_t *xq, size_t ldq, uint32_t n_rows,
-                    uint32_t k, uint32_t at, uint32_t n_runs)
-{
-    const size_t nb = k / 32;
-    const int halves = q_halves(type), offset = q_offset(type);
-    for (uint32_t m = 0; m < n_rows; m++) {
-        const uint8_t *const row = xq + m * ldq;
-        const float *const scale = (const float *)(const void *)(row + k) + at;
-        const float *const sum = halves == 1 ? scale + nb : scale + 2 * nb + at;
-        const int32_t *const isum =
-            (const int32_t *)(const void *)(row + k) + 4 * nb + (size_t)2 * at;
-        for (uint32_t i = 0; i < n_runs; i++) {
-            q_line *const line = to + (size_t)i * n_rows + m;
-            memcpy(line->q, row + ((size_t)at + i) * 32, 32);
-            line->scale = scale[i];
-            for (int h = 0; h < halves; h++) {
-                const uint32_t n = i * (uint32_t)halves + (uint32_t)h;
-                line->sum[h] = sum[n];
-                line->start[h] = -offset * (halves == 1 ? isum[2 * i] + isum[2 * i + 1] : isum[n]);
-            }
-        }
-    }
 }
 
 typedef struct q_job {
@@ -367,21 +357,21 @@ typedef struct q_job {
 /* n_rows rows of x by T tiles at a time of n_tiles from the t-th on, as many as there are; returns
  * the next. */
 FORCE uint32_t q_tiles(const rmr_elem type, const int one, const int T, const q_job *j,
-                       const q_line *lines, uint32_t n_rows, uint32_t t, uint32_t n_tiles,
-                       uint32_t at, uint32_t n_runs)
+                       uint32_t n_rows, uint32_t t, uint32_t n_tiles, uint32_t at, uint32_t n_runs)
 {
     const uint8_t *const tiles = j->tiles + (size_t)at * q_run_bytes(type),
                          *const scales = j->tiles + (size_t)(j->k / 32) * q_run_bytes(type) +
                                          (size_t)(at / q_block_runs(type)) * q_scale_bytes(type);
+    const rmr_qline *const x = (const rmr_qline *)(const void *)j->xq + at;
     for (; t + (uint32_t)T <= n_tiles; t += (uint32_t)T) {
         const size_t off = t * j->stride;
         const q_place w = {tiles + off, scales + off, j->stride,
                            t + 2 * (uint32_t)T <= n_tiles ? (size_t)T * j->stride : 0};
         float *const y = j->y + (size_t)t * RMR_TILE;
         if (one)
-            q_one(type, T, y, lines, &w, n_runs, at > 0);
+            q_one(type, T, y, x, &w, n_runs, at > 0);
         else
-            q_many(type, T, y, j->ldy, lines, n_rows, &w, n_runs, at > 0);
+            q_many(type, T, y, j->ldy, x, j->ldq, n_rows, &w, n_runs, at > 0);
     }
     return t;
 }
@@ -390,15 +380,13 @@ FORCE uint32_t q_tiles(const rmr_elem type, const int one, const int T, const q_
 FORCE void q_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32_t n_tiles,
                   uint32_t at, uint32_t n_runs)
 {
-    q_line lines[Q_LINES];
     uint32_t t;
-    q_gather(type, lines, j->xq, j->ldq, n_rows, j->k, at, n_runs);
     if (n_rows == 1) {
-        t = q_tiles(type, 1, Q_ONE_TILES, j, lines, 1, 0, n_tiles, at, n_runs);
-        if (Q_ONE_TILES > 1) q_tiles(type, 1, 1, j, lines, 1, t, n_tiles, at, n_runs);
+        t = q_tiles(type, 1, Q_ONE_TILES, j, 1, 0, n_tiles, at, n_runs);
+        if (Q_ONE_TILES > 1) q_tiles(type, 1, 1, j, 1, t, n_tiles, at, n_runs);
     } else {
-        t = q_tiles(type, 0, Q_MANY_TILES, j, lines, n_rows, 0, n_tiles, at, n_runs);
-        if (Q_MANY_TILES > 1) q_tiles(type, 0, 1, j, lines, n_rows, t, n_tiles, at, n_runs);
+        t = q_tiles(type, 0, Q_MANY_TILES, j, n_rows, 0, n_tiles, at, n_runs);
+        if (Q_MANY_TILES > 1) q_tiles(type, 0, 1, j, n_rows, t, n_tiles, at, n_runs);
     }
 }
 

@@ -107,10 +107,10 @@ static inline void q_step(float *y, const int8_t *v, const int8_t *q, uint32_t w
 /* One run of 32 columns of a tile for all rows of x; `at` is its number in the row. */
 static inline void q_run(rmr_elem e, const q_layout *l, float *y, size_t ldy, const uint8_t *xq,
                          size_t ldq, uint32_t n_x, const uint8_t *run, const uint8_t *scales,
-                         uint32_t at, uint32_t k)
+                         uint32_t at)
 {
     const int has_min = e == RMR_ELEM_Q4_K || e == RMR_ELEM_Q5_K || e == RMR_ELEM_Q2_K;
-    const uint32_t subs = l->subs == 16 ? 2 : 1, width = 32 / subs, nb = k / 32;
+    const uint32_t subs = l->subs == 16 ? 2 : 1, width = 32 / subs;
     int8_t v[32 * RMR_TILE];
     for (uint32_t c = 0; c < 32; c++)
         for (uint32_t r = 0; r < RMR_TILE; r++)
@@ -122,11 +122,9 @@ static inline void q_run(rmr_elem e, const q_layout *l, float *y, size_t ldy, co
             mins[r] = has_min ? q_min(e, scales, at % l->runs * subs + h, r) : 0.0f;
         }
         for (uint32_t m = 0; m < n_x; m++) {
-            const uint8_t *const row = xq + m * ldq;
-            const float *const scale = (const float *)(const void *)(row + k);
-            const float *const sum = subs == 1 ? scale + nb + at : scale + 2 * nb + 2 * at + h;
-            q_step(y + m * ldy, v + h * width * RMR_TILE, (const int8_t *)row + at * 32 + h * width,
-                   width, scale[at], s, *sum, has_min ? mins : NULL);
+            const rmr_qline *const x = (const rmr_qline *)(const void *)(xq + m * ldq) + at;
+            q_step(y + m * ldy, v + h * width * RMR_TILE, x->q + h * width, width, x->scale, s,
+                   x->sum[subs == 1 ? 0 : 1 + h], has_min ? mins : NULL);
         }
     }
 }
@@ -142,7 +140,7 @@ static inline void q_matmul(rmr_elem e, float *y, size_t ldy, const void *xq, si
         for (uint32_t m = 0; m < n_x; m++) memset(y + m * ldy, 0, RMR_TILE * sizeof *y);
         for (uint32_t i = 0; i < k / 32; i++)
             q_run(e, &l, y, ldy, xq, ldq, n_x, tile + (size_t)i * l.run_bytes,
-                  scales + (size_t)(i / l.runs) * l.scale_bytes, i, k);
+                  scales + (size_t)(i / l.runs) * l.scale_bytes, i);
     }
 }
 
