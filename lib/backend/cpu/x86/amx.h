@@ -56,23 +56,21 @@ FORCE void amx_end(void)
     __asm__ volatile("tilerelease" ::: "memory");
 }
 
-/* Runs [at, at + n_runs) of n_rows quantised rows of k values: to[block of 16 rows][run]. */
+/* Runs [at, at + n_runs) of n_rows quantised rows: to[block of 16 rows][run]. */
 FORCE void amx_gather(const rmr_elem type, amx_run *to, const uint8_t *xq, size_t ldq,
-                      uint32_t n_rows, uint32_t k, uint32_t at, uint32_t n_runs)
+                      uint32_t n_rows, uint32_t at, uint32_t n_runs)
 {
-    const size_t nb = k / 32;
     const uint32_t halves = (uint32_t)q_halves(type);
     if (n_rows % AMX_ROWS)
         memset(to + (size_t)(n_rows / AMX_ROWS) * n_runs, 0, n_runs * sizeof *to);
     for (uint32_t m = 0; m < n_rows; m++) {
-        const uint8_t *const row = xq + m * ldq;
-        const float *const scale = (const float *)(const void *)(row + k) + at;
-        const float *const sum = halves == 1 ? scale + nb : scale + 2 * nb + at;
+        const rmr_qline *line = (const rmr_qline *)(const void *)(xq + m * ldq) + at;
         amx_run *const run = to + (size_t)(m / AMX_ROWS) * n_runs;
-        for (uint32_t i = 0; i < n_runs; i++) {
-            memcpy(run[i].q[m % AMX_ROWS], row + ((size_t)at + i) * 32, 32);
-            run[i].scale[m % AMX_ROWS] = scale[i];
-            for (uint32_t h = 0; h < halves; h++) run[i].sum[h][m % AMX_ROWS] = sum[i * halves + h];
+        for (uint32_t i = 0; i < n_runs; i++, line++) {
+            memcpy(run[i].q[m % AMX_ROWS], line->q, 32);
+            run[i].scale[m % AMX_ROWS] = line->scale;
+            for (uint32_t h = 0; h < halves; h++)
+                run[i].sum[h][m % AMX_ROWS] = line->sum[halves == 1 ? 0 : 1 + h];
         }
     }
 }
@@ -128,7 +126,7 @@ FORCE void amx_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32
     const uint8_t *codes = j->tiles + (size_t)at * q_run_bytes(type);
     const uint8_t *scales = j->tiles + (size_t)(j->k / 32) * q_run_bytes(type) +
                             (size_t)(at / runs) * q_scale_bytes(type);
-    amx_gather(type, x, j->xq, j->ldq, n_rows, j->k, at, n_runs);
+    amx_gather(type, x, j->xq, j->ldq, n_rows, at, n_runs);
     for (uint32_t t = 0; t < n_tiles; t++, codes += j->stride, scales += j->stride) {
         uint32_t i = 0;
         do { /* once even without runs, as q_matmul */
