@@ -43,11 +43,14 @@ struct rmr_step {
     rmr_step_desc desc;
     unsigned char *arena;
     uint64_t arena_bytes;
-    uint64_t worker_bytes;  /* scratch of one worker */
-    float **slot;           /* [n_slots] rows x width */
-    unsigned char *worker;  /* worker_bytes for each worker */
-    unsigned char *shared;  /* scratch of one operation */
-    rmr_inputs in;          /* pointers into the arena */
+    uint64_t worker_bytes; /* scratch of one worker */
+    float **slot;          /* [n_slots] rows x width */
+    unsigned char *worker; /* worker_bytes for each worker */
+    unsigned char *shared; /* scratch of one operation */
+    unsigned char *q_rows; /* quantised rows of a view of a slot, for all operations that read it */
+    rmr_view q_view;       /* whose rows they are */
+    uint32_t q_n;          /* how many; 0: none */
+    rmr_inputs in;         /* pointers into the arena */
     uint32_t want0, n_want; /* of the slice under way */
     uint64_t mark;
     rmr_row_span *span; /* [n_spans] maximal ranges of absorbed rows; room for max_rows */
@@ -142,6 +145,7 @@ rmr_cpu_op_fn rmr_cpu_experts;                                        /* op_expe
 /* Scratch that an operation needs: per worker, and once. */
 typedef struct rmr_cpu_scratch {
     uint64_t worker, shared;
+    uint64_t q_rows; /* quantised rows of the input */
 } rmr_cpu_scratch;
 rmr_cpu_scratch rmr_cpu_linear_scratch(const rmr_op *op, const rmr_step_desc *d);
 rmr_cpu_scratch rmr_cpu_head_scratch(const rmr_op *op, const rmr_step_desc *d);
@@ -196,8 +200,13 @@ static inline uint64_t rmr_q_room(const rmr_weight *w, uint64_t n)
 void rmr_cpu_product(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint32_t t0, uint32_t n,
                      const rmr_operand *x, uint32_t r0, uint32_t m, float *y, size_t ldy);
 
-/* Fill x->q from x->x, rows [0, n) of k values over the pool, or [r0, end) on this thread. */
-void rmr_cpu_quantize(const rmr_cpu *c, const rmr_operand *x, uint32_t n, uint32_t k);
+/* Quantised rows [0, n) of k values of a view, rmr_q_stride(k) apart: made by the first operation
+ * that asks, and valid until one writes the slot. The step has room for what scratch functions say.
+ */
+unsigned char *rmr_cpu_quantized(rmr_step *s, rmr_view view, uint32_t n, uint32_t k);
+void rmr_cpu_quantized_after(rmr_step *s, const rmr_op *op);
+
+/* Fill x->q from x->x, rows [r0, end) of k values. */
 void rmr_cpu_quantize_rows(const rmr_cpu *c, const rmr_operand *x, uint32_t r0, uint32_t end,
                            uint32_t k);
 

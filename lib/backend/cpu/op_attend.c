@@ -53,7 +53,7 @@ rmr_cpu_scratch rmr_cpu_latent_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
     const uint64_t result = result_floats(op->mla) * 4, query = query_bytes(op->mla),
                    scores = (uint64_t)GROUP * RMR_SEG_TOKENS * 4;
-    rmr_cpu_scratch need = {result + (query > scores ? query : scores), 0};
+    rmr_cpu_scratch need = {.worker = result + (query > scores ? query : scores)};
     if ((uint64_t)d->max_pages * RMR_PAGE_TOKENS > RMR_SEG_TOKENS)
         need.shared = CUT_SEGMENTS * result + CUT_UNITS * query +
                       CUT_UNITS * GROUP * sizeof(rmr_softmax_state);

@@ -71,7 +71,7 @@ static uint64_t carve(expanded *e, unsigned char *base, const rmr_op *op, uint32
 rmr_cpu_scratch rmr_cpu_expanded_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
     expanded e;
-    return (rmr_cpu_scratch){carve(&e, NULL, op, d->max_rows), 0};
+    return (rmr_cpu_scratch){.worker = carve(&e, NULL, op, d->max_rows)};
 }
 
 /* W_UK from the absorb weight [rank, nope]: a run of 16 values of a row is a line of a key tile. */

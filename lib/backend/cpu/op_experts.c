@@ -19,6 +19,7 @@ typedef struct experts {
     float *weight;    /* [entries] */
     rmr_operand x;    /* [entries] gathered inputs, in the forms that the weights take */
     rmr_operand ff;   /* [entries] between gate and up and down */
+    unsigned char *q; /* the inputs quantised, by row; NULL: no weight takes them */
     uint32_t routed_tiles, shared_tiles, out_tiles, group, out_group;
 } experts;
 
@@ -49,14 +50,14 @@ static int input_takes(int integer, const rmr_op *op)
 static uint64_t carve(experts *e, unsigned char *base, const rmr_op *op, const rmr_step_desc *d)
 {
     const uint64_t lists = (uint64_t)op->moe->n_experts + 1, entries = max_entries(op->moe, d);
-    const uint64_t gathered = d->max_rows > 1 ? entries : 1;
+    const uint64_t gathered = d->max_rows > 1 ? entries : 0;
     const uint32_t width = ff_width(op->moe);
     const size_t ldq = rmr_q_stride(op->n), ldq_ff = rmr_q_stride(width);
     const uint64_t bytes[] = {(lists + 1) * 4,
                               lists * 4,
                               entries * 4,
                               entries * 4,
-                              d->max_rows > 1 && input_takes(0, op) ? entries * op->n * 4 : 0,
+                              input_takes(0, op) ? gathered * op->n * 4 : 0,
                               input_takes(1, op) ? gathered * ldq : 0,
                               entries * width * 4,
                               takes(1, op->w3, op->s3) ? entries * ldq_ff : 0};
@@ -80,7 +81,8 @@ static uint64_t carve(experts *e, unsigned char *base, const rmr_op *op, const r
 
 rmr_cpu_scratch rmr_cpu_experts_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
-    return (rmr_cpu_scratch){0, carve(NULL, NULL, op, d)};
+    return (rmr_cpu_scratch){.shared = carve(NULL, NULL, op, d),
+                             .q_rows = input_takes(1, op) ? d->max_rows * rmr_q_stride(op->n) : 0};
 }
 
 /* Counting sort of (row, slot) by expert: within an expert by row. */
@@ -146,12 +148,13 @@ static uint32_t entries_end(const experts *e, uint32_t chunk)
 static void gather_chunk(void *arg, uint32_t chunk, uint32_t worker)
 {
     const experts *e = arg;
-    const int floats = input_takes(0, e->op), q = input_takes(1, e->op);
+    const int floats = input_takes(0, e->op);
     (void)worker;
     for (uint32_t i = chunk * ENTRIES; i < entries_end(e, chunk); i++) {
         const float *row = rmr_row(e->s, e->op->in, e->row[i]);
         if (floats) memcpy((float *)e->x.x + (size_t)i * e->op->n, row, (size_t)e->op->n * 4);
-        if (q) e->s->cpu->k->quantize(e->x.q + i * e->x.ldq, row, e->op->n);
+        if (e->q != NULL)
+            memcpy(e->x.q + i * e->x.ldq, e->q + e->row[i] * e->x.ldq, rmr_qrow_bytes(e->op->n));
     }
 }
 
@@ -159,12 +162,13 @@ static void gather_chunk(void *arg, uint32_t chunk, uint32_t worker)
 static void gather(experts *e)
 {
     const uint32_t n = e->first[e->n_lists];
+    if (input_takes(1, e->op)) e->q = rmr_cpu_quantized(e->s, e->op->in, e->s->in.n_rows, e->op->n);
     if (e->s->in.n_rows > 1) {
         rmr_pool_run(e->s->cpu->ctx->pool, (n + ENTRIES - 1) / ENTRIES, gather_chunk, e);
         return;
     }
     e->x.x = rmr_row(e->s, e->op->in, 0);
-    if (input_takes(1, e->op)) rmr_cpu_quantize_rows(e->s->cpu, &e->x, 0, 1, e->op->n);
+    e->x.q = e->q;
 }
 
 static void quantize_ff_chunk(void *arg, uint32_t chunk, uint32_t worker)

@@ -10,7 +10,7 @@ rmr_cpu_scratch rmr_cpu_gate_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
     (void)d;
     /* scores and picks of one row, group scores */
-    return (rmr_cpu_scratch){((uint64_t)op->moe->n_experts * 2 + op->moe->n_group) * 4, 0};
+    return (rmr_cpu_scratch){.worker = ((uint64_t)op->moe->n_experts * 2 + op->moe->n_group) * 4};
 }
 
 static void softmax_row(const rmr_kernels *k, float *score, const float *logit, uint32_t n)

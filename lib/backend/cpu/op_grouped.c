@@ -38,7 +38,8 @@ typedef struct grouped {
 rmr_cpu_scratch rmr_cpu_grouped_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
     (void)d;
-    return (rmr_cpu_scratch){(uint64_t)QUERIES * (RMR_SEG_TOKENS + 2 * op->gqa->head_dim) * 4, 0};
+    return (rmr_cpu_scratch){.worker =
+                                 (uint64_t)QUERIES * (RMR_SEG_TOKENS + 2 * op->gqa->head_dim) * 4};
 }
 
 /* How many positions of the segment at p0 the i-th row of the chunk sees. */

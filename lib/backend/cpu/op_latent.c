@@ -42,7 +42,7 @@ static void head_product(rmr_step *s, const rmr_op *op, uint32_t head, size_t in
 rmr_cpu_scratch rmr_cpu_head_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
     const uint64_t n = d->max_rows < RMR_LIN_ROWS ? d->max_rows : RMR_LIN_ROWS;
-    return (rmr_cpu_scratch){rmr_q_room(op->w, n), 0};
+    return (rmr_cpu_scratch){.worker = rmr_q_room(op->w, n)};
 }
 
 typedef struct head_job {

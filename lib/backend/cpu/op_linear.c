@@ -25,36 +25,6 @@ void rmr_cpu_product(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint
                                    (size_t)w->tile_stride, n, k, 0);
 }
 
-/* ---- quantised activations ---- */
-
-void rmr_cpu_quantize_rows(const rmr_cpu *c, const rmr_operand *x, uint32_t r0, uint32_t end,
-                           uint32_t k)
-{
-    for (; r0 < end; r0++) c->k->quantize(x->q + r0 * x->ldq, x->x + r0 * x->ldx, k);
-}
-
-typedef struct quantize_job {
-    const rmr_cpu *c;
-    const rmr_operand *x;
-    uint32_t n, k;
-} quantize_job;
-
-enum { QUANT_ROWS = 8 }; /* of one chunk */
-
-static void quantize_chunk(void *arg, uint32_t chunk, uint32_t worker)
-{
-    const quantize_job *j = arg;
-    const uint32_t r0 = chunk * QUANT_ROWS;
-    (void)worker;
-    rmr_cpu_quantize_rows(j->c, j->x, r0, j->n - r0 < QUANT_ROWS ? j->n : r0 + QUANT_ROWS, j->k);
-}
-
-void rmr_cpu_quantize(const rmr_cpu *c, const rmr_operand *x, uint32_t n, uint32_t k)
-{
-    quantize_job j = {c, x, n, k};
-    rmr_pool_run(c->ctx->pool, (n + QUANT_ROWS - 1) / QUANT_ROWS, quantize_chunk, &j);
-}
-
 /* ---- y = W x ---- */
 
 typedef struct linear_job {
@@ -102,8 +72,8 @@ static uint64_t linear_room(const rmr_op *op, uint64_t n_rows)
 
 rmr_cpu_scratch rmr_cpu_linear_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
-    return (rmr_cpu_scratch){0,
-                             linear_room(op, op->rows == RMR_ROWS_OUT ? d->max_out : d->max_rows)};
+    return (rmr_cpu_scratch){
+        .q_rows = linear_room(op, op->rows == RMR_ROWS_OUT ? d->max_out : d->max_rows)};
 }
 
 void rmr_cpu_linear(rmr_step *s, const rmr_op *op)
@@ -111,13 +81,13 @@ void rmr_cpu_linear(rmr_step *s, const rmr_op *op)
     const uint32_t k = op->w->desc.cols;
     linear_job j = {s,
                     op,
-                    {rmr_row(s, op->in, 0), rmr_width(s, op->in), s->shared, rmr_q_stride(k)},
+                    {rmr_row(s, op->in, 0), rmr_width(s, op->in), NULL, rmr_q_stride(k)},
                     rmr_op_rows(s, op),
                     rmr_tiles(op->w->desc.rows),
                     0};
     if (j.n_rows == 0) return;
     rmr_cpu_sums_add(s->cpu, &op->sums, 0, j.x.x, j.x.ldx, NULL, j.n_rows);
-    if (linear_room(op, 1) > 0) rmr_cpu_quantize(s->cpu, &j.x, j.n_rows, k);
+    if (linear_room(op, 1) > 0) j.x.q = rmr_cpu_quantized(s, op->in, j.n_rows, k);
     j.group = rmr_cpu_tile_group(s->cpu, j.n_tiles);
     rmr_pool_run(s->cpu->ctx->pool, (j.n_tiles + j.group - 1) / j.group, linear_chunk, &j);
 }

@@ -33,7 +33,7 @@ static const op_entry table[RMR_OP_COUNT] = {
 
 /* Offsets of everything in the arena. */
 typedef struct layout {
-    uint64_t slots, inputs, span, worker, shared, total;
+    uint64_t slots, inputs, span, worker, shared, q_rows, total;
     uint64_t worker_bytes;
 } layout;
 
@@ -53,12 +53,13 @@ static uint32_t slot_rows(const rmr_step_desc *d, uint32_t slot)
 static layout lay_out(const rmr_cpu *c, const rmr_step_desc *d)
 {
     layout l = {0};
-    uint64_t worker = 0, shared = 0;
+    uint64_t worker = 0, shared = 0, q_rows = 0;
     for (uint32_t i = 0; i < d->n_ops; i++) {
         if (table[d->ops[i].kind].scratch == NULL) continue;
         const rmr_cpu_scratch need = table[d->ops[i].kind].scratch(&d->ops[i], d);
         if (need.worker > worker) worker = need.worker;
         if (need.shared > shared) shared = need.shared;
+        if (need.q_rows > q_rows) q_rows = need.q_rows;
     }
     l.worker_bytes = rmr_round_up(worker, RMR_ALIGN);
     l.slots = take(&l, 0);
@@ -68,6 +69,7 @@ static layout lay_out(const rmr_cpu *c, const rmr_step_desc *d)
     l.span = take(&l, d->max_rows * sizeof(rmr_row_span));
     l.worker = take(&l, l.worker_bytes * rmr_pool_width(c->ctx->pool));
     l.shared = take(&l, shared);
+    l.q_rows = take(&l, q_rows);
     return l;
 }
 
@@ -103,6 +105,7 @@ remora_status rmr_cpu_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_s
     s->worker = s->arena + l.worker;
     s->worker_bytes = l.worker_bytes;
     s->shared = s->arena + l.shared;
+    s->q_rows = s->arena + l.q_rows;
     *out = s;
     return REMORA_OK;
 }
@@ -146,6 +149,7 @@ remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs
     s->in.n_pages = in->n_pages;
     s->in.n_want = in->n_want;
     s->in.count_routing = in->count_routing;
+    s->q_n = 0;
     find_spans(s);
     return REMORA_OK;
 }
@@ -165,6 +169,7 @@ remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice 
     for (uint32_t i = 0; i < slice->n; i++) {
         const rmr_op *op = &d->ops[slice->first + i];
         table[op->kind].run(s, op);
+        rmr_cpu_quantized_after(s, op);
     }
     rmr_fpenv_leave(saved);
     *mark = ++s->mark;

@@ -1,0 +1,45 @@
+/* Quantised activations (kernels.h): rows of a slot are quantised once for all operations that read
+ * them. */
+#include "cpu.h"
+
+void rmr_cpu_quantize_rows(const rmr_cpu *c, const rmr_operand *x, uint32_t r0, uint32_t end,
+                           uint32_t k)
+{
+    for (; r0 < end; r0++) c->k->quantize(x->q + r0 * x->ldq, x->x + r0 * x->ldx, k);
+}
+
+typedef struct quantize_job {
+    const rmr_cpu *c;
+    rmr_operand x;
+    uint32_t n, k;
+} quantize_job;
+
+enum { QUANT_ROWS = 8 }; /* of one chunk */
+
+static void quantize_chunk(void *arg, uint32_t chunk, uint32_t worker)
+{
+    const quantize_job *j = arg;
+    const uint32_t r0 = chunk * QUANT_ROWS;
+    (void)worker;
+    rmr_cpu_quantize_rows(j->c, &j->x, r0, j->n - r0 < QUANT_ROWS ? j->n : r0 + QUANT_ROWS, j->k);
+}
+
+unsigned char *rmr_cpu_quantized(rmr_step *s, rmr_view view, uint32_t n, uint32_t k)
+{
+    if (s->q_n == n && s->q_view.slot == view.slot && s->q_view.col == view.col) return s->q_rows;
+    quantize_job j = {
+        s->cpu, {rmr_row(s, view, 0), rmr_width(s, view), s->q_rows, rmr_q_stride(k)}, n, k};
+    rmr_pool_run(s->cpu->ctx->pool, (n + QUANT_ROWS - 1) / QUANT_ROWS, quantize_chunk, &j);
+    s->q_view = view;
+    s->q_n = n;
+    return s->q_rows;
+}
+
+/* Operations write out and out2, and two of them what they read. */
+void rmr_cpu_quantized_after(rmr_step *s, const rmr_op *op)
+{
+    const uint32_t slot = s->q_view.slot;
+    const int in_place = op->kind == RMR_OP_ROPE || op->kind == RMR_OP_CACHE_WRITE;
+    if (op->out.slot == slot || op->out2.slot == slot || (in_place && op->in.slot == slot))
+        s->q_n = 0;
+}
