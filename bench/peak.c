@@ -139,6 +139,8 @@ static const struct {
 #if defined(__x86_64__)
     {"avx512vnni",
      {fma_avx512, 2.0 * 16 * CHAINS, dot_avx512vnni, 2.0 * 64 * CHAINS, "vpdpbusd", READS(avx512)}},
+    {"amx", /* beside what it runs without tiles */
+     {fma_avx512, 2.0 * 16 * CHAINS, dot_avx512vnni, 2.0 * 64 * CHAINS, "vpdpbusd", READS(avx512)}},
     {"avx512",
      {fma_avx512, 2.0 * 16 * CHAINS, dot_avx512, 2.0 * 64 * CHAINS, "vpmaddubsw", READS(avx512)}},
     {"avxvnni",
