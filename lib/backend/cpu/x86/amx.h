@@ -75,14 +75,19 @@ FORCE void amx_gather(const rmr_elem type, amx_run *to, const uint8_t *xq, size_
     }
 }
 
+/* n_runs runs of a tile; `ahead`: bytes to the same place of the next one, which is fetched. */
 FORCE void amx_unpack(const rmr_elem type, amx_weights *w, const uint8_t *codes,
-                      const uint8_t *scales, uint32_t n_runs)
+                      const uint8_t *scales, size_t ahead, uint32_t n_runs)
 {
     const uint32_t runs = q_block_runs(type);
     for (uint32_t i = 0; i < n_runs; i++) {
         ivec code[8];
-        if (i % runs == 0)
-            q_scales(type, w->s[i], w->less[i], scales + i / runs * q_scale_bytes(type));
+        if (i % runs == 0) {
+            const uint8_t *const block = scales + i / runs * q_scale_bytes(type);
+            q_fetch(block + ahead, q_scale_bytes(type));
+            q_scales(type, w->s[i], w->less[i], block);
+        }
+        q_fetch(codes + (size_t)i * q_run_bytes(type) + ahead, q_run_bytes(type));
         q_unpack(type, code, codes + (size_t)i * q_run_bytes(type), 0);
         UNROLL for (int g = 0; g < 8; g++)
             _mm512_store_si512(w->code[i][g], iv_sub(code[g], iv_set1((char)q_offset(type))));
@@ -132,7 +137,8 @@ FORCE void amx_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32
         do { /* once even without runs, as q_matmul */
             const uint32_t n = n_runs - i < BLOCK_RUNS ? n_runs - i : BLOCK_RUNS;
             amx_unpack(type, &w, codes + (size_t)i * q_run_bytes(type),
-                       scales + (size_t)(i / runs) * q_scale_bytes(type), n);
+                       scales + (size_t)(i / runs) * q_scale_bytes(type),
+                       t + 1 < n_tiles ? j->stride : 0, n);
             for (uint32_t m = 0; m < n_rows; m += AMX_ROWS)
                 amx_block(type, j->y + m * j->ldy + (size_t)t * RMR_TILE, j->ldy,
                           x + (size_t)(m / AMX_ROWS) * n_runs + i,
