@@ -1,7 +1,7 @@
-/* The thread pool. A region lives on its caller's stack and is listed in the pool while it has
- * chunks left; idle workers join the oldest one. Workers look for new regions for a short bounded
- * time after the last one, because decoding is hundreds of short regions in a row, and then sleep:
- * idle costs no CPU (P7). */
+/* The thread pool. A region lies in one of the pool's slots while it runs; joining it, taking a
+ * chunk and leaving are one atomic operation each on one word, and no lock is held anywhere.
+ * Helpers look for regions for a short bounded time after the last one, because decoding is
+ * hundreds of short regions in a row, and then sleep: idle costs no CPU (P7). */
 #define _GNU_SOURCE
 #include "pool.h"
 
@@ -13,19 +13,44 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "event.h"
 #include "fpenv.h"
 
-enum { SPIN_US = 40, SPIN_BATCH = 64, MAX_THREADS = 1024 };
+enum { SPIN_US = 40, SPIN_BATCH = 32, MAX_THREADS = 1024, SLOTS = 16, LINE = 64 };
 
+/* The state of a region in one word, so that what threads do to it are single atomic operations:
+ * chunks nobody has taken yet, whether the caller sleeps, helpers inside, workers that have joined
+ * (the caller is one). Only a region with chunks left can be joined, and joining takes one: when
+ * none is left and nobody is inside, nobody will touch the region again. A helper stays until none
+ * is left, so it joins a region once and worker numbers stay below the width. */
+#define CHUNK ((uint64_t)1 << 32)
+#define SLEEPS ((uint64_t)1 << 31)
+#define INSIDE ((uint64_t)1 << 16)
+#define JOINED ((uint64_t)1)
+
+static uint32_t left(uint64_t state)
+{
+    return (uint32_t)(state >> 32);
+}
+
+static uint32_t inside(uint64_t state)
+{
+    return (uint32_t)(state / INSIDE) & 0x7fff;
+}
+
+static uint32_t joined(uint64_t state)
+{
+    return (uint32_t)state & 0xffff;
+}
+
+/* What a region is lies in one line, which changes once a region, what becomes of it in another. */
 typedef struct region {
-    struct region *next; /* in the pool's list, under its lock */
-    rmr_chunk_fn *fn;
+    _Alignas(LINE) _Atomic uint64_t state;
+    _Alignas(LINE) rmr_chunk_fn *fn;
     void *arg;
     uint32_t n;
-    uint32_t joined;         /* worker numbers given out, under the lock */
-    _Atomic uint32_t take;   /* next chunk */
-    _Atomic uint32_t inside; /* threads other than the caller still working */
-    rmr_pool *pool;
+    _Atomic uint32_t taken; /* a caller has this slot */
+    rmr_event done;         /* the last helper has left a region whose caller sleeps */
 } region;
 
 struct rmr_pool {
@@ -35,13 +60,10 @@ struct rmr_pool {
     uint32_t width;
     uint32_t n_threads; /* threads started by us */
     pthread_t *threads;
-    pthread_mutex_t lock;
-    pthread_cond_t work; /* a region was listed, or stop */
-    pthread_cond_t done; /* a region lost its last helper */
-    region *regions;
-    uint32_t sleepers;      /* under the lock */
-    _Atomic uint32_t epoch; /* counts listed regions: what spinning workers watch */
-    _Atomic int stop;
+    _Alignas(LINE) _Atomic uint32_t sleepers;
+    _Atomic uint32_t stop;
+    rmr_event work; /* there may be chunks for sleepers, or stop */
+    region slot[SLOTS];
 };
 
 static void cpu_relax(void)
@@ -53,144 +75,198 @@ static void cpu_relax(void)
 #endif
 }
 
-/* Spin until *word differs from `old` or the spin time is over. */
-static int spin_while_equal(_Atomic uint32_t *word, uint32_t old)
+/* Whether the time to spin goes on; *start is 0 before the first call. */
+static int spin_on(uint64_t *start)
 {
-    const uint64_t start = rmr_clock_us();
+    const uint64_t now = rmr_clock_us();
+    if (*start == 0) *start = now;
+    return now - *start < SPIN_US;
+}
+
+/* ---- regions ---- */
+
+/* The next chunk of a thread that is in the region, or, where none is left, what it has to take off
+ * when it goes; returns the state before that. */
+static uint64_t next_chunk(region *r, uint64_t leave)
+{
+    uint64_t v = atomic_load_explicit(&r->state, memory_order_relaxed), to;
     do {
-        for (int i = 0; i < SPIN_BATCH; i++) {
-            if (atomic_load_explicit(word, memory_order_acquire) != old) return 1;
-            cpu_relax();
-        }
-    } while (rmr_clock_us() - start < SPIN_US);
+        to = left(v) > 0 ? v - CHUNK : v - leave;
+    } while (!atomic_compare_exchange_weak_explicit(&r->state, &v, to, memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    return v;
+}
+
+/* Take a chunk as one more worker; returns the state before that, 0 where there was nothing to do.
+ */
+static uint64_t join_region(region *r)
+{
+    uint64_t v = atomic_load_explicit(&r->state, memory_order_relaxed);
+    while (left(v) > 0)
+        if (atomic_compare_exchange_weak_explicit(&r->state, &v, v - CHUNK + INSIDE + JOINED,
+                                                  memory_order_acquire, memory_order_relaxed))
+            return v;
     return 0;
 }
 
-static void work_on(region *r, uint32_t worker)
+/* Join any region and work on it to its end; the next time the look-out begins behind its slot, so
+ * that regions of several callers are helped in turn. */
+static int help(rmr_pool *p, uint32_t *first)
+{
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        region *r = &p->slot[(*first + i) % SLOTS];
+        uint64_t v = join_region(r);
+        if (v == 0) continue;
+        *first += i + 1;
+        const uint32_t worker = joined(v), n = r->n;
+        rmr_chunk_fn *const fn = r->fn;
+        void *const arg = r->arg;
+        do {
+            fn(arg, n - left(v), worker);
+            v = next_chunk(r, INSIDE);
+        } while (left(v) > 0);
+        if ((v & SLEEPS) && inside(v) == 1) rmr_event_signal(&r->done, 1);
+        return 1;
+    }
+    return 0;
+}
+
+/* ---- helpers ---- */
+
+static int stopped(rmr_pool *p)
+{
+    return atomic_load_explicit(&p->stop, memory_order_relaxed) != 0;
+}
+
+/* Look for work until there was some or the time is over. */
+static int spin(rmr_pool *p, uint32_t *first)
+{
+    uint64_t start = 0;
+    do {
+        for (int i = 0; i < SPIN_BATCH; i++) {
+            if (help(p, first)) return 1;
+            cpu_relax();
+        }
+    } while (spin_on(&start) && !stopped(p));
+    return 0;
+}
+
+static int work_waits(rmr_pool *p)
+{
+    for (region *r = p->slot; r < p->slot + SLOTS; r++)
+        if (left(atomic_load(&r->state)) > 0) return 1;
+    return 0;
+}
+
+/* Whoever opens a region looks at the sleepers after it, and we at the regions after we count as
+ * one: one of the two sees the other. */
+static void doze(rmr_pool *p)
+{
+    atomic_fetch_add(&p->sleepers, 1);
+    const uint32_t seen = atomic_load(&p->work.word);
+    if (!work_waits(p) && atomic_load(&p->stop) == 0) rmr_event_wait(&p->work, seen);
+    atomic_fetch_sub(&p->sleepers, 1);
+}
+
+static void *thread_main(void *arg)
+{
+    rmr_pool *p = arg;
+    uint32_t first = 0;
+    rmr_fpenv_enter();
+    while (!stopped(p))
+        if (!spin(p, &first)) doze(p);
+    return NULL;
+}
+
+/* ---- callers ---- */
+
+static region *take_slot(rmr_pool *p)
+{
+    for (region *r = p->slot; r < p->slot + SLOTS; r++)
+        if (atomic_load_explicit(&r->taken, memory_order_relaxed) == 0 &&
+            atomic_exchange_explicit(&r->taken, 1, memory_order_acquire) == 0)
+            return r;
+    return NULL;
+}
+
+/* Wait for helpers still inside: they hold one chunk each, so spin shortly and then sleep. */
+static void wait_helpers(region *r)
+{
+    uint64_t start = 0;
+    do {
+        for (int i = 0; i < SPIN_BATCH; i++) {
+            if (inside(atomic_load_explicit(&r->state, memory_order_acquire)) == 0) return;
+            cpu_relax();
+        }
+    } while (spin_on(&start));
+    atomic_fetch_or(&r->state, SLEEPS);
+    for (;;) {
+        const uint32_t seen = atomic_load(&r->done.word);
+        if (inside(atomic_load(&r->state)) == 0) return;
+        rmr_event_wait(&r->done, seen);
+    }
+}
+
+static void run_region(rmr_pool *p, region *r, uint32_t n, rmr_chunk_fn *fn, void *arg)
+{
+    uint64_t v = n * CHUNK + JOINED;
+    r->fn = fn;
+    r->arg = arg;
+    r->n = n;
+    atomic_store(&r->state, v - CHUNK);
+    const uint32_t sleepers = atomic_load(&p->sleepers);
+    if (sleepers > 0) rmr_event_signal(&p->work, n - 1 < sleepers ? n - 1 : sleepers);
+    do {
+        fn(arg, n - left(v), 0);
+        v = next_chunk(r, 0);
+    } while (left(v) > 0);
+    if (inside(v) > 0) wait_helpers(r);
+    atomic_store_explicit(&r->taken, 0, memory_order_release);
+}
+
+/* ---- a host's job system ---- */
+
+typedef struct host_region {
+    rmr_chunk_fn *fn;
+    void *arg;
+    uint32_t n, width;
+    _Atomic uint32_t take, joined;
+} host_region;
+
+static void host_work(host_region *r, uint32_t worker)
 {
     uint32_t i;
     while ((i = atomic_fetch_add_explicit(&r->take, 1, memory_order_relaxed)) < r->n)
         r->fn(r->arg, i, worker);
 }
 
-static int has_chunks(region *r)
-{
-    return atomic_load_explicit(&r->take, memory_order_relaxed) < r->n;
-}
-
-/* Under the lock: the first region with chunks and worker numbers left. */
-static region *find_region(rmr_pool *p)
-{
-    for (region *r = p->regions; r != NULL; r = r->next)
-        if (has_chunks(r) && r->joined < p->width) return r;
-    return NULL;
-}
-
-/* The helper's last touch of a region: after the count drops to 0 its memory may be gone. */
-static void leave_region(rmr_pool *p, region *r)
-{
-    if (atomic_fetch_sub_explicit(&r->inside, 1, memory_order_acq_rel) == 1) {
-        pthread_mutex_lock(&p->lock);
-        pthread_cond_broadcast(&p->done);
-        pthread_mutex_unlock(&p->lock);
-    }
-}
-
-static void *thread_main(void *arg)
-{
-    rmr_pool *p = arg;
-    rmr_fpenv_enter();
-    pthread_mutex_lock(&p->lock);
-    while (!atomic_load_explicit(&p->stop, memory_order_relaxed)) {
-        region *r = find_region(p);
-        if (r != NULL) {
-            const uint32_t worker = r->joined++;
-            atomic_fetch_add_explicit(&r->inside, 1, memory_order_relaxed);
-            pthread_mutex_unlock(&p->lock);
-            work_on(r, worker);
-            leave_region(p, r);
-        } else {
-            const uint32_t seen = atomic_load_explicit(&p->epoch, memory_order_relaxed);
-            pthread_mutex_unlock(&p->lock);
-            if (!spin_while_equal(&p->epoch, seen)) {
-                pthread_mutex_lock(&p->lock);
-                p->sleepers++;
-                while (atomic_load_explicit(&p->epoch, memory_order_relaxed) == seen &&
-                       !atomic_load_explicit(&p->stop, memory_order_relaxed))
-                    pthread_cond_wait(&p->work, &p->lock);
-                p->sleepers--;
-                pthread_mutex_unlock(&p->lock);
-            }
-        }
-        pthread_mutex_lock(&p->lock);
-    }
-    pthread_mutex_unlock(&p->lock);
-    return NULL;
-}
-
-static void list_region(rmr_pool *p, region *r)
-{
-    region **at = &p->regions;
-    pthread_mutex_lock(&p->lock);
-    while (*at != NULL) at = &(*at)->next;
-    *at = r;
-    atomic_fetch_add_explicit(&p->epoch, 1, memory_order_release);
-    if (p->sleepers > 0) pthread_cond_broadcast(&p->work);
-    pthread_mutex_unlock(&p->lock);
-}
-
-static void unlist_region(rmr_pool *p, region *r)
-{
-    region **at = &p->regions;
-    pthread_mutex_lock(&p->lock);
-    while (*at != r) at = &(*at)->next;
-    *at = r->next;
-    pthread_mutex_unlock(&p->lock);
-}
-
-/* Wait for helpers still inside: they hold one chunk each, so spin shortly and then sleep. */
-static void wait_helpers(rmr_pool *p, region *r)
-{
-    const uint64_t start = rmr_clock_us();
-    do {
-        for (int i = 0; i < SPIN_BATCH; i++) {
-            if (atomic_load_explicit(&r->inside, memory_order_acquire) == 0) return;
-            cpu_relax();
-        }
-    } while (rmr_clock_us() - start < SPIN_US);
-    pthread_mutex_lock(&p->lock);
-    while (atomic_load_explicit(&r->inside, memory_order_acquire) != 0)
-        pthread_cond_wait(&p->done, &p->lock);
-    pthread_mutex_unlock(&p->lock);
-}
-
 static void REMORA_CALL host_part(void *arg, uint32_t i)
 {
-    region *r = arg;
-    const uint32_t worker = atomic_fetch_add_explicit(&r->inside, 1, memory_order_relaxed);
+    host_region *r = arg;
+    const uint32_t worker = atomic_fetch_add_explicit(&r->joined, 1, memory_order_relaxed);
     (void)i;
-    if (worker >= r->pool->width)
-        return; /* a host that runs parts twice: no scratch for this one */
+    if (worker >= r->width) return; /* a host that runs parts twice: no scratch for this one */
     const rmr_fpenv saved = rmr_fpenv_enter();
-    work_on(r, worker);
+    host_work(r, worker);
     rmr_fpenv_leave(saved);
+}
+
+static void run_by_host(rmr_pool *p, uint32_t n, rmr_chunk_fn *fn, void *arg)
+{
+    host_region r = {.fn = fn, .arg = arg, .n = n, .width = p->width};
+    p->run(p->run_user, n < p->width ? n : p->width, host_part, &r);
+    host_work(&r, 0); /* a host that ran fewer parts than asked leaves nothing undone */
 }
 
 void rmr_pool_run(rmr_pool *p, uint32_t n, rmr_chunk_fn *fn, void *arg)
 {
-    region r = {.fn = fn, .arg = arg, .n = n, .joined = 1, .pool = p};
-    if (n == 0) return;
-    if (n == 1 || p->width == 1) {
+    region *r;
+    if (n > 1 && p->width > 1 && p->run != NULL)
+        run_by_host(p, n, fn, arg);
+    else if (n > 1 && p->n_threads > 0 && (r = take_slot(p)) != NULL)
+        run_region(p, r, n, fn, arg);
+    else
         for (uint32_t i = 0; i < n; i++) fn(arg, i, 0);
-    } else if (p->run != NULL) {
-        p->run(p->run_user, n < p->width ? n : p->width, host_part, &r);
-        work_on(&r, 0); /* a host that ran fewer parts than asked leaves nothing undone */
-    } else {
-        list_region(p, &r);
-        work_on(&r, 0);
-        unlist_region(p, &r);
-        wait_helpers(p, &r);
-    }
 }
 
 static uint32_t usable_cores(void)
@@ -243,9 +319,8 @@ remora_status rmr_pool_create(rmr_mem *mem, uint32_t n_threads, rmr_host_run_fn 
     p->run = run;
     p->run_user = run_user;
     p->width = n_threads > 0 ? n_threads : usable_cores();
-    pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->work, NULL);
-    pthread_cond_init(&p->done, NULL);
+    rmr_event_init(&p->work);
+    for (uint32_t i = 0; i < SLOTS; i++) rmr_event_init(&p->slot[i].done);
     const remora_status st = start_threads(p, err);
     if (st < 0) {
         rmr_pool_free(p);
@@ -258,16 +333,12 @@ remora_status rmr_pool_create(rmr_mem *mem, uint32_t n_threads, rmr_host_run_fn 
 void rmr_pool_free(rmr_pool *p)
 {
     if (p == NULL) return;
-    pthread_mutex_lock(&p->lock);
-    atomic_store_explicit(&p->stop, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&p->epoch, 1, memory_order_release);
-    pthread_cond_broadcast(&p->work);
-    pthread_mutex_unlock(&p->lock);
+    atomic_store(&p->stop, 1);
+    rmr_event_signal(&p->work, MAX_THREADS);
     for (uint32_t i = 0; i < p->n_threads; i++) pthread_join(p->threads[i], NULL);
     if (p->threads != NULL) rmr_free(p->mem, p->threads, (p->width - 1) * sizeof *p->threads);
-    pthread_cond_destroy(&p->done);
-    pthread_cond_destroy(&p->work);
-    pthread_mutex_destroy(&p->lock);
+    for (uint32_t i = 0; i < SLOTS; i++) rmr_event_destroy(&p->slot[i].done);
+    rmr_event_destroy(&p->work);
     rmr_free(p->mem, p, sizeof *p);
 }
 

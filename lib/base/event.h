@@ -1,0 +1,27 @@
+/* A word that threads sleep on until it changes. Telling sleepers is the changer's part: it changes
+ * the word first and then wakes. */
+#ifndef RMR_EVENT_H
+#define RMR_EVENT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+typedef struct rmr_event {
+    _Atomic uint32_t word;
+#if !defined(__linux__)
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+#endif
+} rmr_event;
+
+void rmr_event_init(rmr_event *e);
+void rmr_event_destroy(rmr_event *e);
+
+/* Sleep while the word is `seen`. May return early. */
+void rmr_event_wait(rmr_event *e, uint32_t seen);
+
+/* Change the word and wake at least n threads, or all there are. */
+void rmr_event_signal(rmr_event *e, uint32_t n);
+
+#endif
