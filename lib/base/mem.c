@@ -9,17 +9,22 @@
 /* Blocks of weights and cache: worth huge pages, which a Linux kernel gives to those who ask. */
 enum { HUGE_PAGE = 2 << 20, HUGE_BLOCK = 4 * HUGE_PAGE };
 
+void rmr_wish_huge(void *p, size_t size)
+{
+#if defined(MADV_HUGEPAGE)
+    if (size >= HUGE_BLOCK)
+        (void)madvise(p, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* failure costs speed */
+#else
+    (void)p, (void)size;
+#endif
+}
+
 static void *REMORA_CALL libc_alloc(void *user, size_t size, size_t align)
 {
     void *p = NULL;
-    const int huge = size >= HUGE_BLOCK;
     (void)user;
-    if (posix_memalign(&p, huge ? HUGE_PAGE : align, size) != 0) return NULL;
-#if defined(MADV_HUGEPAGE)
-    if (huge)
-        (void)madvise(p, size / HUGE_PAGE * HUGE_PAGE,
-                      MADV_HUGEPAGE); /* a wish: failure costs speed only */
-#endif
+    if (posix_memalign(&p, size >= HUGE_BLOCK ? HUGE_PAGE : align, size) != 0) return NULL;
+    rmr_wish_huge(p, size);
     return p;
 }
 

@@ -327,6 +327,7 @@ static void map_file(rmr_file *f)
     if (f->size == 0 || f->size > PTRDIFF_MAX) return;
     void *p = mmap(NULL, (size_t)f->size, PROT_READ, MAP_PRIVATE, f->fd, 0);
     if (p == MAP_FAILED) return; /* some file systems cannot; reads work everywhere */
+    rmr_wish_huge(p, (size_t)f->size);
     f->data = p;
     f->mapped = 1;
 }
