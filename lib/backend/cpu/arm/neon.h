@@ -5,9 +5,8 @@
 typedef float32x4_t vec;
 #define VEC_LANES 4
 #define MM_ROWS 5
-#define MM_PAIR 1
 #define MM_TILES 4
-#define MM_TWO 2
+#define MM_AT(rows) ((rows) == 1 ? 4 : (rows) == 2 ? 2 : 1)
 #define SCORE_Q 2
 #define SCORE_K 2
 #define WSUM_Q 4

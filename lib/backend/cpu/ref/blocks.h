@@ -4,10 +4,10 @@
  * VEC_LANES pairs of bf16, the first and the second values, vec_bf16(p), vec_f16(p): VEC_LANES
  * halves widened, f8_halves(to, p): 2 VEC_LANES codes of F8 as the halves of kernels.h,
  * sum_dots(lanes, out): the tree of kernels.h over SCORE_Q * SCORE_K dot products, and how much to
- * keep in registers: MM_ROWS rows of x by two tiles (MM_TILES at a single row), SCORE_Q by SCORE_K
- * dot products, WSUM_Q rows by WSUM_C chunks of 16. Block sizes are constants after inlining, so
- * the arrays of accumulators become registers. Blocking never changes the order of any output's
- * chain. */
+ * keep in registers: MM_ROWS rows of x at most, of m rows MM_AT(m) tiles, MM_TILES at most, SCORE_Q
+ * by SCORE_K dot products, WSUM_Q rows by WSUM_C chunks of 16. Block sizes are constants after
+ * inlining, so the arrays of accumulators become registers. Blocking never changes the order of any
+ * output's chain. */
 #define FORCE static inline __attribute__((always_inline))
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -184,12 +184,10 @@ FORCE void block_rows(const rmr_elem type, const int T, const int M, const span 
 FORCE void block_any(const rmr_elem type, uint32_t n_rows, const span *s, uint32_t n_tiles)
 {
 #define ROWS(m)                                                                                    \
-    case m: block_rows(type, MM_PAIR, m, s, n_tiles); break;
+    case m: block_rows(type, MM_AT(m), m, s, n_tiles); break;
     switch (n_rows) {
-    case 1: block_rows(type, MM_TILES, 1, s, n_tiles); break;
-    case 2:
-        block_rows(type, MM_TWO, 2, s, n_tiles);
-        break;
+        ROWS(1)
+        ROWS(2)
         ROWS(3)
         ROWS(4)
         ROWS(5)

@@ -5,9 +5,8 @@
 typedef __m512 vec;
 #define VEC_LANES 16
 #define MM_ROWS 12
-#define MM_PAIR 2
 #define MM_TILES 4
-#define MM_TWO 2
+#define MM_AT(rows) ((rows) <= 6 ? 4 : 2)
 #define SCORE_Q 4
 #define SCORE_K 4
 #define WSUM_Q 4
