@@ -24,9 +24,8 @@ import time
 import engines
 from models import Models
 
-N = 32      # tokens of a decode test
+N = 32       # tokens of a decode test
 N_BUSY = 48  # beside other load: some seconds, so that many time slices are in it
-DEEP = 4096
 
 
 def say(text):
@@ -42,15 +41,14 @@ class Bench:
         self.gguf, self.pack = self.models.compared(args.gguf, args.pack)
         self.cores = len(os.sched_getaffinity(0))
 
-    def repeat(self, name, *what):
+    def repeat(self, name, *what, most=100):
         """Calls functions alternately; each returns a dict of numbers. Gives one list for every number."""
-        out = {}
-        for i in range(self.args.repetitions):
+        out, n = {}, min(most, self.args.repetitions)
+        for i in range(n):
             for f in what:
                 for key, value in f().items():
                     out.setdefault(key, []).append(value)
-            say(f"{name} {i + 1}/{self.args.repetitions}: " +
-                ", ".join(f"{k} {v[-1]:.4g}" for k, v in out.items() if not k.startswith("_")))
+            say(f"{name} {i + 1}/{n}: " + ", ".join(f"{k} {v[-1]:.4g}" for k, v in out.items()))
         return out
 
     # ---- rows of the table; each returns {name of a number: samples} ----
@@ -88,14 +86,16 @@ class Bench:
         return self.against_roof("bf16")
 
     def depth(self):
-        """Each call decodes at depth 0 and, after a prompt, at DEEP."""
+        """Each call decodes at depth 0 and, after a prompt, deep in the context."""
+        deep = self.args.deep
+
         def ours(kv, key):
-            rows = self.ours(self.pack, gens=[N], depths=[0, DEEP], kv=kv)
-            return {f"ours_{key}_0": engines.speed(rows, (0, N, 0))[0], f"ours_{key}": engines.speed(rows, (0, N, DEEP))[0]}
+            rows = self.ours(self.pack, gens=[N], depths=[0, deep], kv=kv)
+            return {f"ours_{key}_0": engines.speed(rows, (0, N, 0))[0], f"ours_{key}": engines.speed(rows, (0, N, deep))[0]}
 
         def peer(kv, key):
-            rows = self.peer(self.gguf, gens=[N], after=[(DEEP, N)], kv=kv)
-            return {f"peer_{key}_0": engines.speed(rows, (0, N, 0))[0], f"peer_{key}": engines.speed(rows, (0, N, DEEP))[0]}
+            rows = self.peer(self.gguf, gens=[N], after=[(deep, N)], kv=kv)
+            return {f"peer_{key}_0": engines.speed(rows, (0, N, 0))[0], f"peer_{key}": engines.speed(rows, (0, N, deep))[0]}
         calls = [lambda: {"read": self.read(2)}, lambda: ours("bf16", 16)]
         if self.peer:
             calls.append(lambda: peer("f16", 16))
@@ -105,7 +105,7 @@ class Bench:
             say("this build has no 8-bit cache: its rows are left out")
         if self.peer:
             calls.append(lambda: peer("q8_0", 8))
-        return self.repeat(f"depth {DEEP}", *calls)
+        return {"depth": deep, **self.repeat(f"depth {deep}", *calls, most=3)}
 
     def prefill(self):
         lengths = [512] if self.args.quick else [512, 2048]
@@ -241,6 +241,7 @@ def decode_lines(t, r, threads, target):
 
 
 def depth_lines(t, r):
+    deep = r["depth"]
     for bits, beside, keep in ((16, 1.3, 0.75), (8, 1.45, 0.88)):
         mine = r.get(f"ours_{bits}")
         if not mine:
@@ -249,10 +250,10 @@ def depth_lines(t, r):
             peer = r.get(f"peer_{other}")
             if peer:
                 v = ratios(mine, peer)
-                t.add(f"decode at {DEEP}, {bits}-bit cache, ours / peer's {other}-bit", f"{shown(mine)} t/s", f"{shown(peer)} t/s", v,
+                t.add(f"decode at {deep}, {bits}-bit cache, ours / peer's {other}-bit", f"{shown(mine)} t/s", f"{shown(peer)} t/s", v,
                       beside if other == bits else "", median(v) >= beside if other == bits else None)
         v = ratios(mine, r[f"ours_{bits}_0"])
-        t.add(f"decode at {DEEP} / at 0, {bits}-bit cache", f"{shown(mine)} t/s", f"{shown(r[f'ours_{bits}_0'])} t/s", v, keep,
+        t.add(f"decode at {deep} / at 0, {bits}-bit cache", f"{shown(mine)} t/s", f"{shown(r[f'ours_{bits}_0'])} t/s", v, keep,
               median(v) >= keep)
         if f"peer_{bits}" in r:
             v = ratios(r[f"peer_{bits}"], r[f"peer_{bits}_0"])
@@ -342,7 +343,8 @@ def main():
     p.add_argument("--gguf", help="a 4-bit GGUF file instead of the one made here")
     p.add_argument("--pack", help="and its pack")
     p.add_argument("--rows", default=",".join(ROWS), help="only these")
-    p.add_argument("--repetitions", type=int)
+    p.add_argument("--repetitions", type=int, help="default 5; 3 at most where each begins with a long prompt")
+    p.add_argument("--deep", type=int, default=4096, help="tokens in the context for the row depth")
     p.add_argument("--quick", action="store_true", help="two repetitions, shorter prompts, fewer depths")
     p.add_argument("--json", help="where the results are kept (default MODELS/compare.json)")
     args = p.parse_args()
