@@ -67,7 +67,7 @@ static void do_quantize(const job *j)
 static void do_scores(const job *j)
 {
     (j->type ? j->set->scores_f32 : j->set->scores_bf16)(j->y, j->tiles, j->x, j->k, j->n_x, j->mem,
-                                                         j->k, j->tiles, j->k, 0.1f);
+                                                         j->k, j->tiles, j->k, 0.1f, j->mem);
 }
 
 static void do_wsum(const job *j)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What quantisation costs: size, negative log-likelihood, KL divergence and top-1 agreement of every recipe and type.
+"""What quantisation costs: size, negative log-likelihood, KL divergence and top-1 agreement of every recipe and type, and of
+the types of cache.
 
     bench/quality.py BUILD_DIR MODEL_DIR [--imatrix FILE] [--only NAME,..] [--check]
 
@@ -82,9 +83,26 @@ def rows_of(bed, imatrix, only):
     return out
 
 
+def cache_rows(bed, only):
+    """The types of cache against an f32 cache, in prompts and token by token."""
+    out = {}
+    for piece, form in ((256, "prompt"), (1, "token by token")):
+        if only and not any(f"{kv} cache {form}" in only for kv in ("bf16", "int8")):
+            continue
+        base = bed.evaluate(bed.model, "--ids", bed.ids, "--kv", "f32", "--piece", piece, "--save-logits", bed.reference)
+        for kv in ("bf16", "int8"):
+            name = f"{kv} cache {form}"
+            r = bed.evaluate(bed.model, "--reference-logits", bed.reference, "--kv", kv, "--piece", piece)
+            r.update(name=name, cost=r["nll_diff"] / base["mean_nll"])
+            print(f"| {name} | {r['mean_nll']:.4f} | {100 * r['cost']:+.3f} % | {r['kl_mean']:.5f} | {r['kl_99']:.4f} "
+                  f"| {100 * r['top1_agreement']:.2f} % |", flush=True)
+            out[name] = r
+    return out
+
+
 def check(rows):
     """What docs/quality.md says."""
-    promises = [("Q8_0", 0.001), ("Q4_K", 0.015)]
+    promises = [("Q8_0", 0.001), ("Q4_K", 0.015), ("int8 cache prompt", 0.0005), ("int8 cache token by token", 0.0005)]
     broken = [f"{n}: {100 * rows[n]['cost']:.2f} % more nll, not {100 * limit:.1f} %" for n, limit in promises
               if n in rows and rows[n]["cost"] > limit]
     four, mixed = rows.get("q4"), rows.get("mixed-q4")
@@ -106,7 +124,10 @@ def main():
         bed = Bed(args, work)
         print("| type or recipe | MB | nll | more | KL mean | KL 99 % | top-1 |\n|---|---|---|---|---|---|---|")
         print(f"| as stored | | {bed.base['mean_nll']:.4f} | | | | |", flush=True)
-        rows = rows_of(bed, args.imatrix, set(filter(None, args.only.split(","))))
+        only = set(filter(None, args.only.split(",")))
+        rows = rows_of(bed, args.imatrix, only)
+        print("\n| cache | nll | more | KL mean | KL 99 % | top-1 |\n|---|---|---|---|---|---|")
+        rows.update(cache_rows(bed, only))
     if args.check:
         check(rows)
 

@@ -25,6 +25,7 @@ typedef struct eval {
     tool_session session;
     tool_texts words;
     uint64_t max_windows;
+    uint32_t piece; /* tokens of an append */
     int input, no_bos, format;
     const char *lines_path, *ref_logits, *save_logits, *imatrix;
 
@@ -47,6 +48,9 @@ static int parse(eval *e, int argc, char **argv)
         {'c', "ctx", TOOL_U32, &e->session.ctx, "N",
          "tokens of a window (default 512); the last one may\nbe shorter", 2, 4294967295.0},
         {'w', "windows", TOOL_U64, &e->max_windows, "N", "stop after N windows", 0, 0},
+        {0, "piece", TOOL_U32, &e->piece, "N",
+         "tokens appended at once (default 256): less than 32\nare computed as decoding is", 1,
+         65536},
         {0, "ids", TOOL_TEXT, &e->lines_path, "FILE",
          "ids written as text, one window a line, instead of\nthe other file", 0, 0},
         {0, "no-bos", TOOL_FLAG, &e->no_bos, NULL,
@@ -285,8 +289,8 @@ static int score_window(eval *e, const tool_window *w)
     if (st == REMORA_OK && e->ref_s) st = remora_session_trim(e->ref_s, 0);
     if (st < 0) return tool_fail(st, "eval", NULL);
     if (w->first > 1) code = run_both(e, t, w->first - 1, REMORA_WANT_NONE);
-    for (uint32_t i = w->first - 1; code == TOOL_GO && i + 1 < w->n; i += PIECE) {
-        const uint32_t left = w->n - 1 - i, n = left < PIECE ? left : PIECE;
+    for (uint32_t i = w->first - 1; code == TOOL_GO && i + 1 < w->n; i += e->piece) {
+        const uint32_t left = w->n - 1 - i, n = left < e->piece ? left : e->piece;
         code = run_both(e, t + i, n, REMORA_WANT_ALL);
         for (uint32_t r = 0; code == TOOL_GO && r < n; r++) code = score_row(e, r, t[i + r + 1]);
     }
@@ -389,7 +393,7 @@ static int work(eval *e)
 
 int tool_eval(int argc, char **argv)
 {
-    eval e = {.session = {.ctx = 512}};
+    eval e = {.session = {.ctx = 512}, .piece = PIECE};
     int code = parse(&e, argc, argv);
     if (code == TOOL_GO) code = work(&e);
     remora_session_free(e.s);

@@ -273,9 +273,10 @@ static const char *scores_one(const rmr_kernels *set, const att *c)
     const void *const rows = att_rows(&r, c);
     out_reset(&r, n_out);
     (c->bf16 ? rmr_kernels_ref.scores_bf16 : rmr_kernels_ref.scores_f32)(
-        out_of(0), ld_out, q, ld, c->n_q, rows, ld, c->n_rows, c->width, 0.37f);
+        out_of(0), ld_out, q, ld, c->n_q, rows, ld, c->n_rows, c->width, 0.37f, rows);
     (c->bf16 ? set->scores_bf16 : set->scores_f32)(out_of(1), ld_out, q, ld, c->n_q, rows, ld,
-                                                   c->n_rows, c->width, 0.37f);
+                                                   c->n_rows, c->width, 0.37f,
+                                                   (const uint8_t *)rows + 64);
     char what[96];
     snprintf(what, sizeof what, "scores bf16=%d n_q=%u keys=%u width=%u special=%d", c->bf16,
              c->n_q, c->n_rows, c->width, c->special);
@@ -529,8 +530,8 @@ static const char *case_empty(const rmr_kernels *set)
                              in, 0, way == 2 ? 0 : 3, 0, way == 3);
             if (way < 3) empty_quantised(k, y, way);
             k->quantize(y, in, 0);
-            if (way == 4) k->scores_f32(y, 5, in, 0, 3, in, 0, 5, 0, 2.0f);
-            if (way == 5) k->scores_bf16(y, 5, in, 8, 0, in, 8, 5, 8, 2.0f);
+            if (way == 4) k->scores_f32(y, 5, in, 0, 3, in, 0, 5, 0, 2.0f, in);
+            if (way == 5) k->scores_bf16(y, 5, in, 8, 0, in, 8, 5, 8, 2.0f, in);
             if (way == 6) k->wsum_f32(y, 32, in, 4, 6, in, 8, 0, 32);
             for (int op = 0; op < OP_COUNT; op++)
                 if (op != OP_MAX && op != OP_MERGE && op != OP_EXP_SUM) op_run(k, op, y, in, in, 0);
@@ -603,7 +604,7 @@ uint64_t cases_digest(const rmr_kernels *set)
     fill_weights(&r, w, RMR_ELEM_BF16, sizeof w / 2);
     for (int bf16 = 0; bf16 < 2; bf16++) {
         const void *const rows = bf16 ? (const void *)w : (const void *)b;
-        (bf16 ? set->scores_bf16 : set->scores_f32)(y, 14, x, K, 9, rows, K, 14, K, 0.0721f);
+        (bf16 ? set->scores_bf16 : set->scores_f32)(y, 14, x, K, 9, rows, K, 14, K, 0.0721f, rows);
         h = fnv(h, y, 9 * 14 * 4);
         (bf16 ? set->wsum_bf16 : set->wsum_f32)(x, K, y, 14, 9, rows, K, 14, K - 1);
         h = fnv(h, x, 9 * K * 4);

@@ -68,7 +68,7 @@ static const char *truth_attention(const rmr_kernels *set)
     float *const rows = guarded(1, sizeof(float) * N * W);
     fill_f32(&r, q, Q * W);
     fill_f32(&r, rows, N * W);
-    set->scores_f32(out, N, q, W, Q, rows, W, N, W, 0.25f);
+    set->scores_f32(out, N, q, W, Q, rows, W, N, W, 0.25f, rows);
     for (int i = 0; i < Q * N; i++) {
         double sum = 0, size = 0;
         for (int k = 0; k < W; k++) {

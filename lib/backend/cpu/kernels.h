@@ -75,10 +75,10 @@ typedef void rmr_qmatmul_fn(float *y, size_t ldy, const void *xq, size_t ldq, ui
                             const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k);
 
 /* out[i*ld_out + j] = dot16(q + i*ld_q, key j, width) * scale. Keys are rows of bf16 or f32, ld_key
- * elements apart. */
+ * elements apart. `next`: as many keys that will be asked for soon, or `keys`: a hint. */
 typedef void rmr_scores_fn(float *out, size_t ld_out, const float *q, size_t ld_q, uint32_t n_q,
                            const void *keys, size_t ld_key, uint32_t n_keys, uint32_t width,
-                           float scale);
+                           float scale, const void *next);
 
 /* z[i*ld_z + d] = fmaf(p[i*ld_p + j], value[j][d], z[i*ld_z + d]) for j = 0, 1, ... n_vals-1 in
  * order. */

@@ -100,10 +100,13 @@ static void segment_plain(const latent_job *j, const unit *u, uint32_t p0, uint3
     rmr_scores_fn *const score = bf16 ? k->scores_bf16 : k->scores_f32;
     rmr_wsum_fn *const wsum = bf16 ? k->wsum_bf16 : k->wsum_f32;
     float *const max = result + (size_t)GROUP * a->rank, *const sum = max + GROUP;
-    for (uint32_t i = 0; i < n; i += RMR_PAGE_TOKENS)
+    for (uint32_t i = 0; i < n; i += RMR_PAGE_TOKENS) {
+        const uint32_t next = i + RMR_PAGE_TOKENS < n ? i + RMR_PAGE_TOKENS : i;
         score(scores + i, RMR_SEG_TOKENS, query_of(j, u), width, u->nh,
               rmr_cache_row(j->s, u->run, j->op, p0 + i), width,
-              n - i < RMR_PAGE_TOKENS ? n - i : RMR_PAGE_TOKENS, width, a->scale);
+              n - i < RMR_PAGE_TOKENS ? n - i : RMR_PAGE_TOKENS, width, a->scale,
+              rmr_cache_row(j->s, u->run, j->op, p0 + next));
+    }
     for (uint32_t h = 0; h < u->nh; h++) {
         max[h] = k->max(scores + (size_t)h * RMR_SEG_TOKENS, n);
         sum[h] = k->exp_sum(scores + (size_t)h * RMR_SEG_TOKENS, n, max[h]);

@@ -68,7 +68,7 @@ static void product(const grouped *g, uint32_t i, uint32_t m, uint32_t p0, uint3
                                             m * g->nh, rows, width, n, dim);
     else
         (bf16 ? k->scores_bf16 : k->scores_f32)(p, RMR_SEG_TOKENS, g->q + (size_t)first * dim, dim,
-                                                m * g->nh, rows, width, n, dim, a->scale);
+                                                m * g->nh, rows, width, n, dim, a->scale, rows);
 }
 
 /* One page for all rows: together where all see all of it, else each with its own positions. */

@@ -347,14 +347,18 @@ static __attribute__((noinline)) void dot_tail(const int is_bf16, vec *acc, cons
     for (int v = 0; v < NV; v++) acc[v] = vec_load(lane + v * VEC_LANES);
 }
 
-/* NQ by NK dot products; out[i * NK + j]. */
+/* NQ by NK dot products; out[i * NK + j]. What lies `ahead` bytes behind the keys is fetched. */
 FORCE void dots(const int is_bf16, const int NQ, const int NK, const float *const *q,
-                const void *const *key, uint32_t width, float *out)
+                const void *const *key, ptrdiff_t ahead, uint32_t width, float *out)
 {
+    const size_t elem = is_bf16 ? 2 : 4;
     vec acc[SCORE_Q * SCORE_K * NV];
     UNROLL for (int i = 0; i < NQ * NK * NV; i++) acc[i] = vec_zero();
     const uint32_t whole = width & ~(uint32_t)(RMR_TILE - 1);
     for (uint32_t k = 0; k < whole; k += RMR_TILE) {
+        if (ahead != 0)
+            UNROLL for (int j = 0; j < NK; j++)
+                __builtin_prefetch((const uint8_t *)key[j] + ahead + k * elem, 0, 2);
         UNROLL for (int v = 0; v < NV; v++)
         {
             vec kv[SCORE_Q * SCORE_K];
@@ -378,7 +382,7 @@ FORCE void dots(const int is_bf16, const int NQ, const int NK, const float *cons
  * not stored. */
 FORCE void scores_rows(const int is_bf16, const int NQ, const int NK, float *out, size_t ld_out,
                        const float *q, size_t ld_q, const void *keys, size_t ld_key,
-                       uint32_t n_keys, uint32_t width, float scale)
+                       uint32_t n_keys, ptrdiff_t ahead, uint32_t width, float scale)
 {
     const size_t row_bytes = ld_key * (is_bf16 ? 2 : 4);
     const float *qs[SCORE_Q];
@@ -389,38 +393,40 @@ FORCE void scores_rows(const int is_bf16, const int NQ, const int NK, float *out
         const int nk = n_keys - j < (uint32_t)NK ? (int)(n_keys - j) : NK;
         for (int i = 0; i < NK; i++)
             ks[i] = (const uint8_t *)keys + (j + (uint32_t)(i < nk ? i : nk - 1)) * row_bytes;
-        dots(is_bf16, NQ, NK, qs, ks, width, sum);
+        dots(is_bf16, NQ, NK, qs, ks, ahead, width, sum);
         for (int i = 0; i < NQ; i++)
             for (int l = 0; l < nk; l++)
                 out[(size_t)i * ld_out + j + (uint32_t)l] = sum[i * NK + l] * scale;
     }
 }
 
+/* The first block of queries fetches the next keys. */
 FORCE void scores(const int is_bf16, float *out, size_t ld_out, const float *q, size_t ld_q,
                   uint32_t n_q, const void *keys, size_t ld_key, uint32_t n_keys, uint32_t width,
-                  float scale)
+                  float scale, const void *next)
 {
+    const ptrdiff_t ahead = (const uint8_t *)next - (const uint8_t *)keys;
     uint32_t i = 0;
     for (; i + SCORE_Q <= n_q; i += SCORE_Q)
         scores_rows(is_bf16, SCORE_Q, SCORE_K, out + i * ld_out, ld_out, q + i * ld_q, ld_q, keys,
-                    ld_key, n_keys, width, scale);
+                    ld_key, n_keys, i == 0 ? ahead : 0, width, scale);
     for (; i < n_q; i++)
         scores_rows(is_bf16, 1, SCORE_Q * SCORE_K, out + i * ld_out, ld_out, q + i * ld_q, ld_q,
-                    keys, ld_key, n_keys, width, scale);
+                    keys, ld_key, n_keys, i == 0 ? ahead : 0, width, scale);
 }
 
 static void SET(rmr_scores_bf16)(float *out, size_t ld_out, const float *q, size_t ld_q,
                                  uint32_t n_q, const void *keys, size_t ld_key, uint32_t n_keys,
-                                 uint32_t width, float scale)
+                                 uint32_t width, float scale, const void *next)
 {
-    scores(1, out, ld_out, q, ld_q, n_q, keys, ld_key, n_keys, width, scale);
+    scores(1, out, ld_out, q, ld_q, n_q, keys, ld_key, n_keys, width, scale, next);
 }
 
 static void SET(rmr_scores_f32)(float *out, size_t ld_out, const float *q, size_t ld_q,
                                 uint32_t n_q, const void *keys, size_t ld_key, uint32_t n_keys,
-                                uint32_t width, float scale)
+                                uint32_t width, float scale, const void *next)
 {
-    scores(0, out, ld_out, q, ld_q, n_q, keys, ld_key, n_keys, width, scale);
+    scores(0, out, ld_out, q, ld_q, n_q, keys, ld_key, n_keys, width, scale, next);
 }
 
 /* Q rows by C chunks of 16 columns over all values. */

@@ -82,15 +82,17 @@ static inline void scores(int is_bf16, float *out, size_t ld_out, const float *q
 
 static void rmr_scores_bf16_ref(float *out, size_t ld_out, const float *q, size_t ld_q,
                                 uint32_t n_q, const void *keys, size_t ld_key, uint32_t n_keys,
-                                uint32_t width, float scale)
+                                uint32_t width, float scale, const void *next)
 {
+    (void)next;
     scores(1, out, ld_out, q, ld_q, n_q, keys, ld_key, n_keys, width, scale);
 }
 
 static void rmr_scores_f32_ref(float *out, size_t ld_out, const float *q, size_t ld_q, uint32_t n_q,
                                const void *keys, size_t ld_key, uint32_t n_keys, uint32_t width,
-                               float scale)
+                               float scale, const void *next)
 {
+    (void)next;
     scores(0, out, ld_out, q, ld_q, n_q, keys, ld_key, n_keys, width, scale);
 }
 
