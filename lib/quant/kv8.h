@@ -49,7 +49,7 @@ static inline uint32_t rmr_kv8_start(const rmr_kv8 *g, uint32_t i)
     return i * RMR_KV8_BLOCK;
 }
 
-/* Where in the codes those of token t (a multiple of 1), column c, lie; 4 of c % 4 are together. */
+/* Where in the codes that of token t, column c, lies; the 4 from a multiple of 4 on are together. */
 static inline size_t rmr_kv8_at(uint32_t t, uint32_t c)
 {
     return (size_t)(c / 16) * (16 * RMR_KV8_TOKENS) + t / 4 * 64 + c % 16 / 4 * 16 + t % 4 * 4 +

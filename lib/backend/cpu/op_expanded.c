@@ -141,33 +141,50 @@ static void rebuild_page(const expanded *e, uint32_t p0, uint32_t n, uint32_t at
     }
 }
 
+/* How many of the n positions of the segment at p0 row r of the run sees. */
+static uint32_t seen_of(const expanded *e, uint32_t r, uint32_t p0, uint32_t n)
+{
+    const uint32_t seen = e->run->pos0 + r + 1 - p0;
+    return seen < n ? seen : n;
+}
+
+/* Value sums of rows [r0, r0 + m): together over what all of them see, then each over the rest of
+ * its own, which goes on with its chain. */
+static void sum_values(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0, uint32_t n)
+{
+    const rmr_kernels *k = e->s->cpu->k;
+    const uint32_t v_tiles = rmr_tiles(e->op->mla->v), seen = seen_of(e, r0, p0, n);
+    const uint32_t all = seen == seen_of(e, r0 + m - 1, p0, n) ? seen : seen & ~1u;
+    const size_t ld = (size_t)v_tiles * RMR_TILE, stride = (size_t)SEG * RMR_TILE * sizeof(float);
+    k->matmul[RMR_ELEM_F32](e->part, ld, e->scores, SEG, m, e->vals, stride, v_tiles, all, 0);
+    for (uint32_t i = 0; i < m; i++) {
+        const uint32_t rest = seen_of(e, r0 + i, p0, n) - all;
+        if (rest > 0)
+            k->matmul[RMR_ELEM_F32](e->part + i * ld, ld, e->scores + (size_t)i * SEG + all, SEG, 1,
+                                    e->vals + (size_t)all * RMR_TILE, stride, v_tiles, rest, 1);
+    }
+}
+
 /* Rows [r0, r0 + m) of the run against the rebuilt segment at p0; `n` positions of it exist in the
  * cache. */
 static void attend_rows(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0, uint32_t n)
 {
     const rmr_mla *a = e->op->mla;
     const rmr_kernels *k = e->s->cpu->k;
-    const uint32_t dim = a->nope + a->rope, row0 = e->run->row0 + r0, v_tiles = rmr_tiles(a->v);
-    const uint32_t pos0 = e->run->pos0 + r0; /* of the first row */
-    const size_t ld = (size_t)v_tiles * RMR_TILE;
+    const uint32_t dim = a->nope + a->rope, row0 = e->run->row0 + r0;
+    const size_t ld = (size_t)rmr_tiles(a->v) * RMR_TILE;
     float max[ROWS], sum[ROWS];
     k->matmul[RMR_ELEM_F32](e->scores, SEG, rmr_row(e->s, e->op->in, row0) + (size_t)e->head * dim,
                             rmr_width(e->s, e->op->in), m, e->keys, (size_t)dim * RMR_TILE * 4,
-                            rmr_tiles(n), dim, 0);
+                            rmr_tiles(seen_of(e, r0 + m - 1, p0, n)), dim, 0);
     for (uint32_t i = 0; i < m; i++) {
-        const uint32_t seen = pos0 + i + 1 - p0 < n ? pos0 + i + 1 - p0 : n;
+        const uint32_t seen = seen_of(e, r0 + i, p0, n);
         float *p = e->scores + (size_t)i * SEG;
         k->scale(p, seen, a->scale);
         max[i] = k->max(p, seen);
         sum[i] = k->exp_sum(p, seen, max[i]);
     }
-    const int whole = n == SEG && pos0 + 1 - p0 >= SEG; /* every row sees the whole segment */
-    for (uint32_t i = 0; i < m; i += whole ? m : 1) {
-        const uint32_t seen = pos0 + i + 1 - p0 < n ? pos0 + i + 1 - p0 : n;
-        k->matmul[RMR_ELEM_F32](e->part + i * ld, ld, e->scores + (size_t)i * SEG, SEG,
-                                whole ? m : 1, e->vals, (size_t)SEG * RMR_TILE * 4, v_tiles, seen,
-                                0);
-    }
+    sum_values(e, r0, m, p0, n);
     for (uint32_t i = 0; i < m; i++)
         rmr_softmax_merge(k, &e->state[r0 + i], p0 == 0,
                           rmr_row(e->s, e->op->out, row0 + i) + (size_t)e->head * a->v,

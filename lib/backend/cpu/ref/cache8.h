@@ -2,7 +2,12 @@
  * elementwise.h, which is included before. The including file defines after it, or includes a file
  * that does: kv8_scores and kv8_mix. */
 
-enum { KV8_HEADS = RMR_KV8_HEADS, KV8_SEG = RMR_KV8_SEG, KV8_PAGE = RMR_KV8_TOKENS };
+enum {
+    KV8_HEADS = RMR_KV8_HEADS,
+    KV8_SEG = RMR_KV8_SEG,
+    KV8_PAGE = RMR_KV8_TOKENS,
+    CHUNK = RMR_KV8_BLOCK /* values that are rounded together */
+};
 
 typedef struct kv8_segment {
     rmr_kv8 g;
@@ -46,19 +51,24 @@ static inline uint32_t kv8_top(const float *x, uint32_t n)
     return top;
 }
 
-/* The magic addend leaves the rounded integer in the low bits (elementwise.h). */
-static inline int32_t kv8_round(float x, const kv8_unit *u)
+/* n (1 to CHUNK) values to integers, padded with zeros to a multiple of 16, whose number is
+ * returned. The magic addend leaves the rounded integer in the low bits (elementwise.h). */
+static inline uint32_t kv8_round(int16_t *to, const float *x, uint32_t n, const kv8_unit *u)
 {
-    const int32_t low = (int16_t)(rmr_bits_of(x * u->inverse + 0x1.8p23f) & 0xffff);
-    return u->finite ? low : 0;
+    const uint32_t keep = u->finite ? 0xffff : 0, padded = (n + 15) / 16 * 16;
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = (int16_t)(rmr_bits_of(x[i] * u->inverse + 0x1.8p23f) & keep);
+    for (uint32_t i = n; i < padded; i++) to[i] = 0;
+    return padded;
 }
 
-/* Store up to 16 codes of token t from column c on; returns their sum. */
-static inline int32_t kv8_store(uint8_t *layer, uint32_t t, uint32_t c, const int8_t *code)
+/* Store n codes of token t from column c on, a multiple of 16 both; returns their sum. */
+static inline int32_t kv8_store(uint8_t *layer, uint32_t t, uint32_t c, const int8_t *code,
+                                uint32_t n)
 {
     int32_t sum = 0;
-    for (uint32_t i = 0; i < 16; i += 4) memcpy(layer + rmr_kv8_at(t, c + i), code + i, 4);
-    for (uint32_t i = 0; i < 16; i++) sum += code[i];
+    for (uint32_t i = 0; i < n; i += 4) memcpy(layer + rmr_kv8_at(t, c + i), code + i, 4);
+    for (uint32_t i = 0; i < n; i++) sum += code[i];
     return sum;
 }
 
@@ -69,33 +79,29 @@ static void SET(rmr_kv8_put)(void *to, uint32_t t, const float *x, uint32_t rank
     float *const scale = (float *)(void *)(layer + rmr_kv8_codes(&g)) + t;
     int32_t *const sum = (int32_t *)(void *)(scale + (size_t)g.blocks * KV8_PAGE);
     const uint32_t high = g.latent_blocks;
+    int16_t v[CHUNK];
+    int8_t code[2][CHUNK];
     for (uint32_t b = 0; b < high; b++) {
-        const uint32_t c0 = b * RMR_KV8_BLOCK,
-                       n = rank - c0 < RMR_KV8_BLOCK ? rank - c0 : RMR_KV8_BLOCK;
-        const kv8_unit u = kv8_unit_of(kv8_top(x + c0, n), 127.0f);
-        int32_t total = 0;
-        for (uint32_t c = 0; c < n; c += 16) {
-            int8_t code[16] = {0};
-            const uint32_t m = n - c < 16 ? n - c : 16;
-            for (uint32_t i = 0; i < m; i++) code[i] = (int8_t)kv8_round(x[c0 + c + i], &u);
-            total += kv8_store(layer, t, c0 + c, code);
-        }
+        const uint32_t c = b * CHUNK, n = rank - c < CHUNK ? rank - c : CHUNK;
+        const kv8_unit u = kv8_unit_of(kv8_top(x + c, n), 127.0f);
+        const uint32_t padded = kv8_round(v, x + c, n, &u);
+        for (uint32_t i = 0; i < padded; i++) code[0][i] = (int8_t)v[i];
         scale[(size_t)b * KV8_PAGE] = u.scale;
-        sum[(size_t)b * KV8_PAGE] = total;
+        sum[(size_t)b * KV8_PAGE] = kv8_store(layer, t, c, code[0], padded);
     }
     const kv8_unit u = kv8_unit_of(kv8_top(x + rank, rope), 127.0f * RMR_KV8_LOW);
     int32_t total[2] = {0, 0};
-    for (uint32_t c = 0; c < rope; c += 16) {
-        int8_t code[2][16] = {{0}, {0}};
-        const uint32_t m = rope - c < 16 ? rope - c : 16;
-        for (uint32_t i = 0; i < m; i++) {
-            const int32_t v = kv8_round(x[rank + c + i], &u);
-            const int32_t h = (v + RMR_KV8_LOW / 2 + 0x8000) / RMR_KV8_LOW - 0x8000 / RMR_KV8_LOW;
+    for (uint32_t c = 0; c < rope; c += CHUNK) {
+        const uint32_t n = rope - c < CHUNK ? rope - c : CHUNK;
+        const uint32_t padded = kv8_round(v, x + rank + c, n, &u);
+        for (uint32_t i = 0; i < padded; i++) { /* the nearest multiple, as a whole number */
+            const int32_t h =
+                (v[i] + RMR_KV8_LOW / 2 + 0x8000) / RMR_KV8_LOW - 0x8000 / RMR_KV8_LOW;
             code[0][i] = (int8_t)h;
-            code[1][i] = (int8_t)(v - h * RMR_KV8_LOW);
+            code[1][i] = (int8_t)(v[i] - h * RMR_KV8_LOW);
         }
         for (uint32_t i = 0; i < 2; i++)
-            total[i] += kv8_store(layer, t, rmr_kv8_start(&g, high + i) + c, code[i]);
+            total[i] += kv8_store(layer, t, rmr_kv8_start(&g, high + i) + c, code[i], padded);
     }
     scale[(size_t)high * KV8_PAGE] = u.scale * RMR_KV8_LOW;
     scale[(size_t)(high + 1) * KV8_PAGE] = u.scale;
@@ -131,11 +137,13 @@ static inline void kv8_query_part(int8_t *to, float *to_scale, const float *q, u
                                   float scale)
 {
     const kv8_unit u = kv8_unit_of(kv8_top(q, n), 127.0f);
-    for (uint32_t c = 0; c < n; c += 4) {
-        int8_t code[4] = {0};
-        const uint32_t m = n - c < 4 ? n - c : 4;
-        for (uint32_t i = 0; i < m; i++) code[i] = (int8_t)kv8_round(q[c + i], &u);
-        memcpy(to + (size_t)c * KV8_HEADS, code, 4);
+    for (uint32_t at = 0; at < n; at += CHUNK) {
+        int16_t v[CHUNK];
+        int8_t code[CHUNK];
+        const uint32_t padded = kv8_round(v, q + at, n - at < CHUNK ? n - at : CHUNK, &u);
+        for (uint32_t i = 0; i < padded; i++) code[i] = (int8_t)v[i];
+        for (uint32_t i = 0; i < padded; i += 4)
+            memcpy(to + (size_t)(at + i) * KV8_HEADS, code + i, 4);
     }
     *to_scale = u.scale * scale;
 }
@@ -193,11 +201,13 @@ static void kv8_weights(uint8_t *p, float *unit, float (*e)[KV8_HEADS], const fl
             const uint32_t u = rmr_bits_of(e[t][h] * scale[t]) & 0x7fffffff;
             top[h] = u > top[h] ? u : top[h];
         }
-    for (uint32_t h = 0; h < KV8_HEADS; h++) {
-        const kv8_unit u = kv8_unit_of(top[h], 255.0f);
-        unit[h] = u.scale;
-        inverse[h] = u.inverse;
-        keep[h] = u.finite ? 255 : 0;
+    for (uint32_t h = 0; h < KV8_HEADS; h++) { /* kv8_unit_of, so that it vectorises */
+        const float amax = rmr_float_of(top[h]), least = 0x1p-100f;
+        const uint32_t finite = top[h] < 0x7f800000;
+        const float small = finite ? 0.0f : rmr_float_of(0x7fc00000);
+        unit[h] = finite & (amax >= least) ? amax / 255.0f : small;
+        inverse[h] = finite & (amax >= least) ? 255.0f / amax : 0.0f;
+        keep[h] = finite ? 255 : 0;
     }
     for (uint32_t t = 0; t < n; t += 4, p += 4 * KV8_HEADS) {
         uint32_t four[KV8_HEADS];
