@@ -103,7 +103,7 @@ def cache_rows(bed, only):
 def check(rows):
     """What docs/quality.md says."""
     promises = [("Q8_0", 0.001), ("Q4_K", 0.015), ("int8 cache prompt", 0.0005), ("int8 cache token by token", 0.0005)]
-    broken = [f"{n}: {100 * rows[n]['cost']:.2f} % more nll, not {100 * limit:.1f} %" for n, limit in promises
+    broken = [f"{n}: {100 * rows[n]['cost']:.2f} % more nll, not {100 * limit:.2f} %" for n, limit in promises
               if n in rows and rows[n]["cost"] > limit]
     four, mixed = rows.get("q4"), rows.get("mixed-q4")
     if four and mixed and not (mixed["bytes"] <= four["bytes"] and mixed["kl_mean"] < four["kl_mean"]):

@@ -240,7 +240,8 @@ typedef struct remora_runtime_opts {
     /* The host's allocator: all three hooks or none (the C library's). Called from any thread.
      * Blocks are aligned to `align`, a power of two; NULL says that memory is out, which becomes
      * E_NOMEM. resize keeps the first min(old_size, size) bytes and on NULL leaves the block as
-     * it was; resize and release get the size and alignment that the block has. */
+     * it was; resize and release get the size and alignment that the block has. None may call the
+     * library. */
     void *alloc_user;
     void *(REMORA_CALL *alloc)(void *user, size_t size, size_t align);
     void *(REMORA_CALL *resize)(void *user, void *p, size_t old_size, size_t size, size_t align);
@@ -398,7 +399,8 @@ typedef struct remora_memory {
     uint32_t struct_size;
     uint32_t reserved;
     uint64_t host_weights;       /* allocated for weights */
-    uint64_t host_kv;            /* cache pages of all sessions; shared pages count once */
+    uint64_t host_kv;            /* cache pages set aside for all sessions, used or not; memory
+                                    goes back in the portions that sessions and forks took */
     uint64_t host_scratch;       /* activations for one eval at a time, timelines, and one output
                                     row for each session; in use now: samplers too. Each further
                                     eval that runs at the same time, or is half done, takes the
@@ -642,7 +644,8 @@ typedef struct remora_session_info {
 
 /* An empty timeline. o may be NULL. The session holds a reference to the model. The cache and the
  * scratch memory for one eval at a time are taken here; appending, evaluating and generating with
- * one output row at a time then allocate nothing. E_ARG (capacity above max_context, chunk too
+ * one output row at a time then allocate nothing. (Hidden rows, stop strings, and batches of
+ * sessions of different chunk and capacity do, the first time.) E_ARG (capacity above max_context, chunk too
  * large, a model opened with NO_WEIGHTS), E_STRUCT, E_UNSUPPORTED (kv_type, or INT8 where attention
  * is grouped; extra key), E_NOMEM. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_session_create(
@@ -669,8 +672,8 @@ REMORA_API remora_status REMORA_CALL remora_session_tokens(const remora_session 
                                                            remora_token *out, size_t cap,
                                                            size_t *n);
 
-/* Queue n tokens; nothing is computed. want: REMORA_WANT_*. Takes the cache pages and output
- * rows that the tokens will need, so memory runs out here and never in eval. All or nothing. n =
+/* Queue n tokens; nothing is computed. want: REMORA_WANT_*. Takes the output rows
+ * that the tokens will need, so memory runs out here and never in eval. All or nothing. n =
  * 0 is legal and does nothing.
  *
  * An append of at least 32 tokens is a prompt and is evaluated with the expanded form of
@@ -725,7 +728,7 @@ typedef struct remora_token_prob {
  *
  * E_ARG (a NULL session, a negative budget), E_STRUCT, E_MISMATCH (different models), E_CANCELLED,
  * E_BUSY (a session in use), E_NOMEM (scratch memory, when more evals run at the same time or are
- * half done than ever before, or bookkeeping of a larger batch), E_DEVICE. After an error
+ * half done than ever before, or in a batch of different chunks and capacities), E_DEVICE. After an error
  * `committed` of each session says how far it got; eval again goes on from there. */
 REMORA_API remora_status REMORA_CALL remora_eval(remora_session *const *s, size_t n,
                                                  const remora_eval_opts *o, remora_error *err);

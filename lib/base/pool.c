@@ -319,6 +319,7 @@ remora_status rmr_pool_create(rmr_mem *mem, uint32_t n_threads, rmr_host_run_fn 
     p->run = run;
     p->run_user = run_user;
     p->width = n_threads > 0 ? n_threads : usable_cores();
+    if (p->width > MAX_THREADS) p->width = MAX_THREADS;
     rmr_event_init(&p->work);
     for (uint32_t i = 0; i < SLOTS; i++) rmr_event_init(&p->slot[i].done);
     const remora_status st = start_threads(p, err);

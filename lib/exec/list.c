@@ -61,12 +61,13 @@ static void latent_attention(rmr_list *l, const remora_model *m, uint32_t layer)
     const rmr_mla *a = &s->mla;
     if (s->q_rank > 0) {
         linear(l, RMR_SLOT_H, RMR_SLOT_QA, w->q_a, s->n_hidden, 0);
+        linear(l, RMR_SLOT_H, RMR_SLOT_KV, w->kv_a, s->n_hidden, 0); /* while H is quantised */
         norm(l, RMR_SLOT_QA, RMR_SLOT_QA, w->q_a_norm, s->q_rank, RMR_INNER_EPS, RMR_ROWS_ALL);
         linear(l, RMR_SLOT_QA, RMR_SLOT_Q, w->q, s->q_rank, 0);
     } else {
         linear(l, RMR_SLOT_H, RMR_SLOT_Q, w->q, s->n_hidden, 0);
+        linear(l, RMR_SLOT_H, RMR_SLOT_KV, w->kv_a, s->n_hidden, 0);
     }
-    linear(l, RMR_SLOT_H, RMR_SLOT_KV, w->kv_a, s->n_hidden, 0);
     rotate(l, RMR_SLOT_Q,
            (rmr_rotary){.heads = a->heads,
                         .stride = a->nope + a->rope,

@@ -727,7 +727,9 @@ remora_status rmr_packw_seal(rmr_packw *w, int level, const rmr_job_host *host, 
     RMR_TRY(sync_fd(w, w->part.fd, err));
     /* What was written in pieces lies in the system's cache in small pages. Let go and read again,
      * it comes in large ones, which a mapped pack is computed from faster (docs/performance.md). */
+#if defined(POSIX_FADV_DONTNEED)
     (void)posix_fadvise(w->part.fd, 0, 0, POSIX_FADV_DONTNEED);
+#endif
     w->sealed = 1;
     return REMORA_OK;
 }

@@ -64,7 +64,7 @@ remora_status rmr_pages_promise(rmr_pages *p, rmr_kv_type type, uint64_t page_by
     rmr_page_pool *pool = &p->pool[type];
     remora_status st = REMORA_OK;
     pthread_mutex_lock(&p->lock);
-    pool->page_bytes = page_bytes;
+    if (pool->page_bytes == 0) pool->page_bytes = page_bytes; /* read without the lock ever after */
     if (pool->promised + n > pool->n_pages) {
         rmr_page_block *b = NULL;
         st = block_new(p, pool, pool->promised + n - pool->n_pages, &b, err);
@@ -118,12 +118,15 @@ void rmr_pages_give_up(rmr_pages *p, rmr_kv_type type, uint64_t n)
     free_blocks(p, gone);
 }
 
-/* Under the lock: the emptiest block. */
-static rmr_page_block *emptiest(const rmr_page_pool *pool)
+/* Under the lock: the smallest block with a free page, of which there is one. What a table holds
+ * keeps whole blocks from being given back, so a small one must not lie in the block of a large
+ * one.
+ */
+static rmr_page_block *smallest(const rmr_page_pool *pool)
 {
-    rmr_page_block *best = pool->blocks;
-    for (rmr_page_block *b = best; b != NULL; b = b->next)
-        if (b->n_free > best->n_free) best = b;
+    rmr_page_block *best = NULL;
+    for (rmr_page_block *b = pool->blocks; b != NULL; b = b->next)
+        if (b->n_free > 0 && (best == NULL || b->n < best->n)) best = b;
     return best;
 }
 
@@ -131,7 +134,7 @@ rmr_page *rmr_page_take(rmr_pages *p, rmr_kv_type type, const rmr_page *near)
 {
     rmr_page_pool *pool = &p->pool[type];
     pthread_mutex_lock(&p->lock);
-    rmr_page_block *b = near != NULL && near->block->n_free > 0 ? near->block : emptiest(pool);
+    rmr_page_block *b = near != NULL && near->block->n_free > 0 ? near->block : smallest(pool);
     rmr_page *page = &b->page[b->free];
     b->free = page->next;
     b->n_free--;
@@ -185,7 +188,9 @@ uint64_t rmr_pages_bytes(rmr_pages *p)
 {
     uint64_t bytes = 0;
     pthread_mutex_lock(&p->lock);
-    for (int i = 0; i < RMR_KV_TYPES; i++) bytes += p->pool[i].n_pages * p->pool[i].page_bytes;
+    for (int i = 0; i < RMR_KV_TYPES; i++)
+        for (const rmr_page_block *b = p->pool[i].blocks; b != NULL; b = b->next)
+            bytes += p->be->ops->buffer_bytes(p->be, b->n * p->pool[i].page_bytes);
     pthread_mutex_unlock(&p->lock);
     return bytes;
 }

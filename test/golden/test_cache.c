@@ -69,7 +69,7 @@ static uint64_t host_kv(const bed *b)
 /* Different pages that sessions hold. */
 static uint64_t held(const bed *b)
 {
-    const rmr_page_pool *p = &b->r.model->pages.pool[RMR_ELEM_BF16];
+    const rmr_page_pool *p = &b->r.model->pages.pool[RMR_KV_BF16];
     return p->n_pages - p->n_free;
 }
 

@@ -49,7 +49,7 @@ struct rmr_step {
     unsigned char *shared; /* scratch of one operation */
     unsigned char *q_rows; /* quantised rows of a view of a slot, for all operations that read it */
     rmr_view q_view;       /* whose rows they are */
-    uint32_t q_n;          /* how many; 0: none */
+    uint32_t q_n, q_k;     /* how many (0: none), and their values */
     rmr_inputs in;         /* pointers into the arena */
     uint32_t want0, n_want; /* of the slice under way */
     uint64_t mark;

@@ -26,16 +26,19 @@ static void quantize_chunk(void *arg, uint32_t chunk, uint32_t worker)
 
 unsigned char *rmr_cpu_quantized(rmr_step *s, rmr_view view, uint32_t n, uint32_t k)
 {
-    if (s->q_n == n && s->q_view.slot == view.slot && s->q_view.col == view.col) return s->q_rows;
+    if (s->q_n == n && s->q_k == k && s->q_view.slot == view.slot && s->q_view.col == view.col)
+        return s->q_rows;
     quantize_job j = {
         s->cpu, {rmr_row(s, view, 0), rmr_width(s, view), s->q_rows, rmr_q_stride(k)}, n, k};
     rmr_pool_run(s->cpu->ctx->pool, (n + QUANT_ROWS - 1) / QUANT_ROWS, quantize_chunk, &j);
     s->q_view = view;
     s->q_n = n;
+    s->q_k = k;
     return s->q_rows;
 }
 
-/* Operations write out and out2, and two of them what they read. */
+/* Operations write out and out2, and two of them what they read; the slot of routing counts, which
+ * others write too, is never quantised. */
 void rmr_cpu_quantized_after(rmr_step *s, const rmr_op *op)
 {
     const uint32_t slot = s->q_view.slot;

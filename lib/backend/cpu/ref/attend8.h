@@ -16,7 +16,9 @@ FORCE ivec kv8_dot(ivec sum, ivec code, const int8_t *p)
 
 FORCE const int32_t *kv8_starts(int32_t *to, const int32_t *sum)
 {
-    for (int t = 0; t < KV8_ROWS; t++) to[t] = -128 * sum[t];
+    for (int t = 0; t < KV8_ROWS; t++)
+        to[t] = (int32_t)(-128u * (uint32_t)sum[t]); /* rows
+              that are not there yet hold anything */
     return to;
 }
 

@@ -357,8 +357,8 @@ FORCE void dots(const int is_bf16, const int NQ, const int NK, const float *cons
     const uint32_t whole = width & ~(uint32_t)(RMR_TILE - 1);
     for (uint32_t k = 0; k < whole; k += RMR_TILE) {
         if (ahead != 0)
-            UNROLL for (int j = 0; j < NK; j++)
-                __builtin_prefetch((const uint8_t *)key[j] + ahead + k * elem, 0, 2);
+            UNROLL for (int j = 0; j < NK; j++) __builtin_prefetch(
+                (const void *)((uintptr_t)key[j] + (uintptr_t)ahead + k * elem), 0, 2);
         UNROLL for (int v = 0; v < NV; v++)
         {
             vec kv[SCORE_Q * SCORE_K];
@@ -405,7 +405,7 @@ FORCE void scores(const int is_bf16, float *out, size_t ld_out, const float *q, 
                   uint32_t n_q, const void *keys, size_t ld_key, uint32_t n_keys, uint32_t width,
                   float scale, const void *next)
 {
-    const ptrdiff_t ahead = (const uint8_t *)next - (const uint8_t *)keys;
+    const ptrdiff_t ahead = (ptrdiff_t)((uintptr_t)next - (uintptr_t)keys);
     uint32_t i = 0;
     for (; i + SCORE_Q <= n_q; i += SCORE_Q)
         scores_rows(is_bf16, SCORE_Q, SCORE_K, out + i * ld_out, ld_out, q + i * ld_q, ld_q, keys,

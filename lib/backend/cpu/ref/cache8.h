@@ -20,7 +20,7 @@ typedef struct kv8_segment {
 /* out[t][head] of the tokens of page i: its scores (kernels.h); may write all 32. */
 static void kv8_scores(float *out, const kv8_segment *s, uint32_t i);
 
-/* z[head * ld + c]: value sums of `heads` heads over 16 columns from c0 on, weights p (as
+/* z[head * 16 + c - c0]: value sums of `heads` heads over 16 columns from c0 on, weights p (as
  * kv8_weights makes them, page by page) and their scales. */
 static void kv8_mix(float *z, const kv8_segment *s, uint32_t heads, uint32_t c0, const uint8_t *p,
                     const float *scale);

@@ -16,6 +16,7 @@ enum {
     Q_LINES = 256, /* 16 KiB: stay in the first cache */
     Q_ROWS = 32,   /* rows of x in one pass */
     Q_TILES = 24,  /* tiles of one pass over K: they stay in the second cache */
+    Q_SOON = 1024, /* bytes of codes between fetching and use, a single row of x */
     BLOCK_RUNS = 8 /* of the largest blocks */
 };
 
@@ -268,12 +269,13 @@ FORCE void q_block(const rmr_elem type, float *s, float *less, const uint8_t *sc
     q_scales(type, s, less, from);
 }
 
-/* T tiles by one row of x, n_runs runs of K: decoding. Memory sets the pace, and several tiles are
- * as many streams for the hardware to run ahead on. */
+/* T tiles by one row of x, n_runs runs of K: decoding. Memory sets the pace: several tiles are as
+ * many streams, and codes are fetched shortly before their use, in its order: at the end of these
+ * tiles those of the next. */
 FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x, const q_place *w,
                  uint32_t n_runs, int accumulate)
 {
-    const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type);
+    const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type), soon = Q_SOON / bytes;
     const uint8_t *codes = w->codes, *scales = w->scales;
     _Alignas(64) float s[Q_ONE_TILES][16 * RMR_TILE], less[Q_ONE_TILES][16 * RMR_TILE];
     vec acc[Q_ONE_TILES * NV];
@@ -285,10 +287,13 @@ FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x,
             UNROLL for (int t = 0; t < T; t++) q_block(type, s[t], less[t], scales, t, w);
             scales += q_scale_bytes(type);
         }
+        const uint8_t *const later = codes + (size_t)soon * bytes +
+                                     (i + soon < n_runs ? 0 : w->ahead - (size_t)n_runs * bytes);
         UNROLL for (int t = 0; t < T; t++)
         {
             const uint8_t *const from = codes + (size_t)t * w->stride;
-            q_fetch(from + w->ahead, bytes);
+            UNROLL for (uint32_t p = 0; p < bytes; p += 64)
+                __builtin_prefetch(later + (size_t)t * w->stride + p, 0, 3);
             UNROLL for (int v = 0; v < NV; v++)
             {
                 ivec code[8];
