@@ -645,9 +645,9 @@ typedef struct remora_session_info {
 /* An empty timeline. o may be NULL. The session holds a reference to the model. The cache and the
  * scratch memory for one eval at a time are taken here; appending, evaluating and generating with
  * one output row at a time then allocate nothing. (Hidden rows, stop strings, and batches of
- * sessions of different chunk and capacity do, the first time.) E_ARG (capacity above max_context, chunk too
- * large, a model opened with NO_WEIGHTS), E_STRUCT, E_UNSUPPORTED (kv_type, or INT8 where attention
- * is grouped; extra key), E_NOMEM. */
+ * sessions of different chunk and capacity do, the first time.) E_ARG (capacity above max_context,
+ * chunk too large, a model opened with NO_WEIGHTS), E_STRUCT, E_UNSUPPORTED (kv_type, or INT8 where
+ * attention is grouped; extra key), E_NOMEM. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_session_create(
     remora_model *m, const remora_session_opts *o, remora_session **out, remora_error *err);
 
@@ -728,8 +728,8 @@ typedef struct remora_token_prob {
  *
  * E_ARG (a NULL session, a negative budget), E_STRUCT, E_MISMATCH (different models), E_CANCELLED,
  * E_BUSY (a session in use), E_NOMEM (scratch memory, when more evals run at the same time or are
- * half done than ever before, or in a batch of different chunks and capacities), E_DEVICE. After an error
- * `committed` of each session says how far it got; eval again goes on from there. */
+ * half done than ever before, or in a batch of different chunks and capacities), E_DEVICE. After an
+ * error `committed` of each session says how far it got; eval again goes on from there. */
 REMORA_API remora_status REMORA_CALL remora_eval(remora_session *const *s, size_t n,
                                                  const remora_eval_opts *o, remora_error *err);
 

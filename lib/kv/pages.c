@@ -188,9 +188,7 @@ uint64_t rmr_pages_bytes(rmr_pages *p)
 {
     uint64_t bytes = 0;
     pthread_mutex_lock(&p->lock);
-    for (int i = 0; i < RMR_KV_TYPES; i++)
-        for (const rmr_page_block *b = p->pool[i].blocks; b != NULL; b = b->next)
-            bytes += p->be->ops->buffer_bytes(p->be, b->n * p->pool[i].page_bytes);
+    for (int i = 0; i < RMR_KV_TYPES; i++) bytes += p->pool[i].n_pages * p->pool[i].page_bytes;
     pthread_mutex_unlock(&p->lock);
     return bytes;
 }
