@@ -4,7 +4,7 @@
  *
  * prints a line for each kind of pages and way of reading, GB/s, the best of some passes, and last
  * the best of all. What is read must be much larger than the last cache, all of whose owners share
- * it: the default is 1 GB for each thread, and 2 GB for one. */
+ * it: the default, or 0, is 1 GB for each thread, and 2 GB for one. */
 #define _DEFAULT_SOURCE
 #include "peak.h"
 
@@ -85,7 +85,10 @@ int main(int argc, char **argv)
     static reader r[MAX_THREADS];
     static const char *const pages[] = {"4k", "huge"};
     const int n = argc > 1 ? atoi(argv[1]) : 1;
-    const size_t mb = argc > 2 ? (size_t)atoi(argv[2]) : n == 1 ? 2048 : 1024, bytes = mb << 20;
+    const size_t mb = argc > 2 && atoi(argv[2]) != 0 ? (size_t)atoi(argv[2])
+                      : n == 1                       ? 2048
+                                                     : 1024,
+                 bytes = mb << 20;
     const peak p = peak_of(rmr_kernels_pick(NULL)->name);
     double best = 0;
     if (n < 1 || n > MAX_THREADS || bytes == 0) return 2;

@@ -62,8 +62,7 @@ class Read:
             rows = [line.split() for line in run(self.program, threads).splitlines()]
             self.all[threads] = {f"{pages}, {way}": float(rate) for pages, way, rate in (r for r in rows if len(r) == 3)}
             self.best[threads] = max(self.all[threads], key=self.all[threads].get).split(", ")
-        default_mb = 2048 if threads == 1 else 1024
-        out = run(self.program, threads, default_mb, *self.best[threads])
+        out = run(self.program, threads, 0, *self.best[threads])
         return float(re.search(r"best ([\d.]+)", out).group(1))
 
 

@@ -30,8 +30,8 @@ enum { RMR_ROW_GRANULE = 16 }; /* uploads start at a multiple of this many rows 
 /* ---- cache geometry ---- */
 enum {
     RMR_PAGE_TOKENS = RMR_KV8_TOKENS, /* tokens of one cache page, all layers */
-    RMR_SEG_TOKENS = 256 /* attention accumulates over segments of this many positions, in order
-                            (docs/numerics.md) */
+    RMR_SEG_TOKENS = RMR_KV8_SEG /* attention accumulates over segments of this many positions, in
+                            order (docs/numerics.md) */
 };
 
 typedef enum rmr_kv_type {

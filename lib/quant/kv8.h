@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RMR_KV8_TOKENS = 32, RMR_KV8_BLOCK = 256, RMR_KV8_LOW = 128 };
+enum { RMR_KV8_TOKENS = 32, RMR_KV8_SEG = 256, RMR_KV8_BLOCK = 256, RMR_KV8_LOW = 128 };
 
 typedef struct rmr_kv8 {
     uint32_t rank, rope;            /* columns of a row */

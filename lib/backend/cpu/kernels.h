@@ -109,7 +109,7 @@ typedef void rmr_wsum_fn(float *z, size_t ld_z, const float *p, size_t ld_p, uin
  * of w over the page with most = 255; and z of a column is a chain over the pages from +0:
  * fmaf((float)I, unit, z) with I the sum of p times the column's integers over the page's
  * positions. z[head * ld + column], max and sum are written. */
-enum { RMR_KV8_HEADS = 16, RMR_KV8_SEG = 256 };
+enum { RMR_KV8_HEADS = 16 };
 
 static inline size_t rmr_kv8_query_bytes(uint32_t rank, uint32_t rope)
 {

@@ -20,8 +20,6 @@ enum {
     CUT_SEGMENTS = 64 /* into so many segments at a time, all together */
 };
 
-_Static_assert((int)RMR_SEG_TOKENS <= (int)RMR_KV8_SEG, "a segment is more than kv8_attend takes");
-
 typedef struct latent_job {
     rmr_step *s;
     const rmr_op *op;

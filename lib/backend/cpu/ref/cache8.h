@@ -25,35 +25,9 @@ static void kv8_scores(float *out, const kv8_segment *s, uint32_t i);
 static void kv8_mix(float *z, const kv8_segment *s, uint32_t heads, uint32_t c0, const uint8_t *p,
                     const float *scale);
 
-typedef struct kv8_unit {
-    float scale, inverse;
-    int finite;
-} kv8_unit;
-
-/* How x[n] becomes integers of at most `most`. */
-static inline kv8_unit kv8_unit_of(uint32_t top, float most)
-{
-    const float amax = rmr_float_of(top);
-    const int finite = top < 0x7f800000, some = finite && amax >= 0x1p-100f;
-    return (kv8_unit){some     ? amax / most
-                      : finite ? 0.0f
-                               : rmr_float_of(0x7fc00000),
-                      some ? most / amax : 0.0f, finite};
-}
-
-static inline uint32_t kv8_top(const float *x, uint32_t n)
-{
-    uint32_t top = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const uint32_t u = rmr_bits_of(x[i]) & 0x7fffffff;
-        top = u > top ? u : top;
-    }
-    return top;
-}
-
 /* n (1 to CHUNK) values to integers, padded with zeros to a multiple of 16, whose number is
  * returned. The magic addend leaves the rounded integer in the low bits (elementwise.h). */
-static inline uint32_t kv8_round(int16_t *to, const float *x, uint32_t n, const kv8_unit *u)
+static inline uint32_t kv8_round(int16_t *to, const float *x, uint32_t n, const quantum *u)
 {
     const uint32_t keep = u->finite ? 0xffff : 0, padded = (n + 15) / 16 * 16;
     for (uint32_t i = 0; i < n; i++)
@@ -83,13 +57,13 @@ static void SET(rmr_kv8_put)(void *to, uint32_t t, const float *x, uint32_t rank
     int8_t code[2][CHUNK];
     for (uint32_t b = 0; b < high; b++) {
         const uint32_t c = b * CHUNK, n = rank - c < CHUNK ? rank - c : CHUNK;
-        const kv8_unit u = kv8_unit_of(kv8_top(x + c, n), 127.0f);
+        const quantum u = quantum_of(top_bits(x + c, n), 127.0f);
         const uint32_t padded = kv8_round(v, x + c, n, &u);
         for (uint32_t i = 0; i < padded; i++) code[0][i] = (int8_t)v[i];
         scale[(size_t)b * KV8_PAGE] = u.scale;
         sum[(size_t)b * KV8_PAGE] = kv8_store(layer, t, c, code[0], padded);
     }
-    const kv8_unit u = kv8_unit_of(kv8_top(x + rank, rope), 127.0f * RMR_KV8_LOW);
+    const quantum u = quantum_of(top_bits(x + rank, rope), 127.0f * RMR_KV8_LOW);
     int32_t total[2] = {0, 0};
     for (uint32_t c = 0; c < rope; c += CHUNK) {
         const uint32_t n = rope - c < CHUNK ? rope - c : CHUNK;
@@ -136,7 +110,7 @@ static void SET(rmr_kv8_get)(float *out, size_t ld, const void *from, uint32_t n
 static inline void kv8_query_part(int8_t *to, float *to_scale, const float *q, uint32_t n,
                                   float scale)
 {
-    const kv8_unit u = kv8_unit_of(kv8_top(q, n), 127.0f);
+    const quantum u = quantum_of(top_bits(q, n), 127.0f);
     for (uint32_t at = 0; at < n; at += CHUNK) {
         int16_t v[CHUNK];
         int8_t code[CHUNK];
@@ -201,7 +175,7 @@ static void kv8_weights(uint8_t *p, float *unit, float (*e)[KV8_HEADS], const fl
             const uint32_t u = rmr_bits_of(e[t][h] * scale[t]) & 0x7fffffff;
             top[h] = u > top[h] ? u : top[h];
         }
-    for (uint32_t h = 0; h < KV8_HEADS; h++) { /* kv8_unit_of, so that it vectorises */
+    for (uint32_t h = 0; h < KV8_HEADS; h++) { /* quantum_of, so that it vectorises */
         const float amax = rmr_float_of(top[h]), least = 0x1p-100f;
         const uint32_t finite = top[h] < 0x7f800000;
         const float small = finite ? 0.0f : rmr_float_of(0x7fc00000);

@@ -104,6 +104,33 @@ static void SET(rmr_from_bf16_f32)(float *y, const uint16_t *x, uint32_t n)
     for (uint32_t i = 0; i < n; i++) y[i] = rmr_bf16_to_f32(x[i]);
 }
 
+/* The bits of the largest |x[i]|; what is not finite counts as larger than all that is. */
+static inline uint32_t top_bits(const float *x, uint32_t n)
+{
+    uint32_t top = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t u = rmr_bits_of(x[i]) & 0x7fffffff;
+        top = u > top ? u : top;
+    }
+    return top;
+}
+
+/* How values with such a largest one become integers of at most `most`. */
+typedef struct quantum {
+    float scale, inverse;
+    int finite;
+} quantum;
+
+static inline quantum quantum_of(uint32_t top, float most)
+{
+    const float amax = rmr_float_of(top);
+    const int finite = top < 0x7f800000, some = finite && amax >= 0x1p-100f;
+    return (quantum){some     ? amax / most
+                     : finite ? 0.0f
+                              : rmr_float_of(0x7fc00000),
+                     some ? most / amax : 0.0f, finite};
+}
+
 /* Activations to 8 bits (kernels.h). The magic addend leaves the rounded integer in the low bits; a
  * byte of them is the value. */
 static void SET(rmr_quantize_f32)(void *xq, const float *x, uint32_t k)
@@ -111,23 +138,16 @@ static void SET(rmr_quantize_f32)(void *xq, const float *x, uint32_t k)
     rmr_qline *line = xq;
     for (uint32_t b = 0; b < k / 32; b++, line++, x += 32) {
         int8_t *const q = line->q;
-        uint32_t top = 0;
+        const quantum u = quantum_of(top_bits(x, 32), 127.0f);
         for (int i = 0; i < 32; i++) {
-            const uint32_t u = rmr_bits_of(x[i]) & 0x7fffffff;
-            top = u > top ? u : top;
-        }
-        const float amax = rmr_float_of(top);
-        const int finite = top < 0x7f800000, some = finite && amax >= 0x1p-100f;
-        const float inverse = some ? 127.0f / amax : 0.0f;
-        for (int i = 0; i < 32; i++) {
-            const float t = x[i] * inverse + 0x1.8p23f;
-            q[i] = finite ? (int8_t)(rmr_bits_of(t) & 0xff) : 0;
+            const float t = x[i] * u.inverse + 0x1.8p23f;
+            q[i] = u.finite ? (int8_t)(rmr_bits_of(t) & 0xff) : 0;
         }
         int32_t half[2] = {0, 0};
         for (int i = 0; i < 16; i++) half[0] += q[i];
         for (int i = 0; i < 16; i++) half[1] += q[16 + i];
         const int32_t sum[3] = {half[0] + half[1], half[0], half[1]};
-        line->scale = some ? amax / 127.0f : finite ? 0.0f : rmr_float_of(0x7fc00000);
+        line->scale = u.scale;
         for (int i = 0; i < 3; i++) line->sum[i] = line->scale * (float)sum[i];
         line->start[0] = -128 * sum[0];
         line->start[1] = -8 * sum[0];
