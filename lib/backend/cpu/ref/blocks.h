@@ -18,7 +18,8 @@
 enum { NV = RMR_TILE / VEC_LANES }; /* vectors in 16 lanes */
 
 enum {
-    PREFETCH = 8192, /* bytes ahead, over all tiles in flight */
+    FETCH_FAR = 8192,  /* bytes of weights between fetching into the second cache and use */
+    FETCH_NEAR = 2048, /* and from there into the first, both over all tiles in flight */
     K_BLOCK = 384, /* K values of one pass when there are many rows: the x block stays in the first
                       cache */
     TILE_BLOCK = 24, /* tiles of one pass: their K block stays in the second cache */
@@ -72,13 +73,19 @@ FORCE void block_step(const rmr_elem type, const int T, const int M, const span 
     }
 }
 
-/* Ahead of n columns from k on, every line once. The weights stream from memory once; the hardware
- * alone does not run far enough ahead on T streams. */
+/* Ahead of n columns from k on. The weights stream from memory once; the hardware alone does not run
+ * far enough ahead on T streams, and of what is asked for far ahead some is dropped. */
 FORCE void prefetch(const rmr_elem type, const int T, const span *s, size_t k, const size_t n)
 {
-    UNROLL for (int t = 0; t < T; t++) UNROLL for (size_t i = 0; i < k_bytes(type, n); i += 64)
-        __builtin_prefetch(s->tiles + (size_t)t * s->stride + k_bytes(type, k) + i + PREFETCH / T,
-                           0, 3);
+    UNROLL for (int t = 0; t < T; t++)
+    {
+        const uint8_t *const at = s->tiles + (size_t)t * s->stride + k_bytes(type, k);
+        UNROLL for (size_t i = 0; i < k_bytes(type, n); i += 64)
+        {
+            __builtin_prefetch(at + i + FETCH_FAR / T, 0, 2);
+            __builtin_prefetch(at + i + FETCH_NEAR / T, 0, 3);
+        }
+    }
 }
 
 enum { F8_CODES = F8_COLS * RMR_TILE };

@@ -16,7 +16,8 @@ enum {
     Q_LINES = 256, /* 16 KiB: stay in the first cache */
     Q_ROWS = 32,   /* rows of x in one pass */
     Q_TILES = 24,  /* tiles of one pass over K: they stay in the second cache */
-    Q_SOON = 1024, /* bytes of codes between fetching and use, a single row of x */
+    Q_FAR = 4096,  /* bytes of a tile's codes between fetching into the second cache and use */
+    Q_SOON = 1024, /* and from there into the first */
     BLOCK_RUNS = 8 /* of the largest blocks */
 };
 
@@ -246,11 +247,15 @@ FORCE const rmr_qline *q_next(const rmr_qline *x, size_t ldq)
     return (const rmr_qline *)(const void *)((const uint8_t *)x + ldq);
 }
 
-/* The same place of the tiles to come, into the second cache: the hardware does not look beyond a
- * page, nor from tile to tile. */
+/* Into the second cache: the hardware does not look beyond a page, nor from tile to tile. */
 FORCE void q_fetch(const uint8_t *p, const uint32_t bytes)
 {
     UNROLL for (uint32_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 2);
+}
+
+FORCE void q_fetch_near(const uint8_t *p, const uint32_t bytes)
+{
+    UNROLL for (uint32_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 3);
 }
 
 /* Where T tiles are read: codes and scales of the first, bytes to the next tile and to those that
@@ -269,13 +274,34 @@ FORCE void q_block(const rmr_elem type, float *s, float *less, const uint8_t *sc
     q_scales(type, s, less, from);
 }
 
-/* T tiles by one row of x, n_runs runs of K: decoding. Memory sets the pace: several tiles are as
- * many streams, and codes are fetched shortly before their use, in its order: at the end of these
+/* The codes that T tiles read `later` runs after run i, in the order of use: at the end of these
  * tiles those of the next. */
+FORCE const uint8_t *q_later(const q_place *w, uint32_t i, uint32_t n_runs, const uint32_t bytes,
+                             const uint32_t later)
+{
+    const size_t at = ((size_t)i + later) * bytes;
+    return w->codes + at + (i + later < n_runs ? 0 : w->ahead - (size_t)n_runs * bytes);
+}
+
+/* Memory sets the pace, so codes are asked for twice: for the second cache, where many requests can
+ * be under way but some are dropped, and shortly before their use for the first. */
+FORCE void q_fetch_later(const int T, const q_place *w, uint32_t i, uint32_t n_runs,
+                         const uint32_t bytes)
+{
+    const uint8_t *const far = q_later(w, i, n_runs, bytes, Q_FAR / bytes);
+    const uint8_t *const near = q_later(w, i, n_runs, bytes, Q_SOON / bytes);
+    UNROLL for (int t = 0; t < T; t++)
+    {
+        q_fetch(far + (size_t)t * w->stride, bytes);
+        q_fetch_near(near + (size_t)t * w->stride, bytes);
+    }
+}
+
+/* T tiles by one row of x, n_runs runs of K: decoding. Several tiles are as many streams. */
 FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x, const q_place *w,
                  uint32_t n_runs, int accumulate)
 {
-    const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type), soon = Q_SOON / bytes;
+    const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type);
     const uint8_t *codes = w->codes, *scales = w->scales;
     _Alignas(64) float s[Q_ONE_TILES][16 * RMR_TILE], less[Q_ONE_TILES][16 * RMR_TILE];
     vec acc[Q_ONE_TILES * NV];
@@ -287,13 +313,10 @@ FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x,
             UNROLL for (int t = 0; t < T; t++) q_block(type, s[t], less[t], scales, t, w);
             scales += q_scale_bytes(type);
         }
-        const uint8_t *const later = codes + (size_t)soon * bytes +
-                                     (i + soon < n_runs ? 0 : w->ahead - (size_t)n_runs * bytes);
+        q_fetch_later(T, w, i, n_runs, bytes);
         UNROLL for (int t = 0; t < T; t++)
         {
             const uint8_t *const from = codes + (size_t)t * w->stride;
-            UNROLL for (uint32_t p = 0; p < bytes; p += 64)
-                __builtin_prefetch(later + (size_t)t * w->stride + p, 0, 3);
             UNROLL for (int v = 0; v < NV; v++)
             {
                 ivec code[8];
@@ -325,13 +348,13 @@ FORCE void q_many(const rmr_elem type, const int T, float *y, size_t ldy, const 
             UNROLL for (int t = 0; t < T; t++) q_block(type, s[t], less[t], scales, t, w);
             scales += q_scale_bytes(type);
         }
+        q_fetch_later(T, w, i, n_runs, bytes);
         UNROLL for (int v = 0; v < NV; v++)
         {
             ivec code[8 * Q_MANY_TILES];
             UNROLL for (int t = 0; t < T; t++)
             {
                 const uint8_t *const from = codes + (size_t)t * w->stride;
-                if (v == 0) q_fetch(from + w->ahead, bytes);
                 q_unpack(type, code + 8 * t, from, v);
             }
             const rmr_qline *row = x;
