@@ -9,6 +9,8 @@ GB = 1e9
 SHAPE_LAYERS = 27  # of V2-Lite
 # GB of a layer and of what comes once (embedding and head); measured, rounded up
 SIZE = {"q4_k": (0.325, 0.31), "q8_0": (0.61, 0.45), "fp8": (0.575, 0.85), "bf16": (1.15, 0.85)}
+# the peer makes Q8_0 of the half of kv_b_proj that has to be transposed; kept exactly it would be F32
+RECIPE = "name: compared\nrules:\n  - {match: '*.kv_b_proj.absorb', type: q8}\n  - {match: '*', type: keep}\n"
 SHARE_COMPARED = 0.80  # of all memory: the peer's file and the pack are both to stay in the page cache
 SHARE_ROOF = 0.25      # of all memory: one pack, beside the other two
 
@@ -44,9 +46,9 @@ class Models:
         self.say(f"{script} {' '.join(map(str, args))}")
         subprocess.run([sys.executable, self.generators / script, *map(str, args)], check=True, stdout=subprocess.DEVNULL)
 
-    def convert(self, source, pack):
+    def convert(self, source, pack, recipe="keep"):
         self.say(f"converting to {pack.name}")
-        subprocess.run([self.remora, "convert", "-m", source, "-o", pack, "-q", "--no-self-test"], check=True)
+        subprocess.run([self.remora, "convert", "-m", source, "-o", pack, "-r", recipe, "-q", "--no-self-test"], check=True)
 
     def compared(self, gguf, pack):
         """The 4-bit GGUF file for the peer, and the pack of the same weights. Either may be given."""
@@ -59,7 +61,9 @@ class Models:
         if pack is None:
             pack = self.folder / (pathlib.Path(gguf).stem + ".remora")
             if not pack.exists():
-                self.convert(gguf, pack)
+                recipe = self.folder / "compared.yaml"
+                recipe.write_text(RECIPE)
+                self.convert(gguf, pack, recipe)
         return pathlib.Path(gguf), pathlib.Path(pack)
 
     def roof(self, kind):

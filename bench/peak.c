@@ -12,21 +12,27 @@
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
 
-/* A value that the compiler does not know, lest products of constants leave the loop. */
+/* A value that the compiler does not know, lest products of constants leave the loop; of a vector,
+ * in a register of vectors. */
 #if defined(__x86_64__)
-#define HIDE(v) __asm__ volatile("" : "+rx"(v))
+#define HIDE_VECTOR(v) __asm__ volatile("" : "+v"(v))
+#define HIDE_INT(v) __asm__ volatile("" : "+r"(v))
 #else
-#define HIDE(v) __asm__ volatile("" : "+r"(v))
+#define HIDE_INT(v) __asm__ volatile("" : "+r"(v))
 #endif
 
 /* Independent chains of integer dot products. */
-#define DOTS(suffix, attr, type, zero, dot)                                                        \
+#define DOTS(suffix, attr, type, zero, dot, HIDE)                                                  \
     attr static double dot_##suffix(uint64_t steps)                                                \
     {                                                                                              \
         type acc[CHAINS], a, b;                                                                    \
         memset(&a, 1, sizeof a);                                                                   \
         memset(&b, 1, sizeof b);                                                                   \
-        for (int i = 0; i < CHAINS; i++) acc[i] = zero;                                            \
+        UNROLL for (int i = 0; i < CHAINS; i++)                                                    \
+        {                                                                                          \
+            acc[i] = zero;                                                                         \
+            HIDE(acc[i]); /* lest the array be cleared as memory, and stay there */                \
+        }                                                                                          \
         for (uint64_t s = 0; s < steps; s++) {                                                     \
             UNROLL for (int i = 0; i < CHAINS; i++)                                                \
             {                                                                                      \
@@ -36,8 +42,10 @@
         }                                                                                          \
         int32_t out[sizeof(type) / 4];                                                             \
         double sum = 0;                                                                            \
-        for (int i = 0; i < CHAINS; i++) {                                                         \
-            memcpy(out, &acc[i], sizeof out);                                                      \
+        UNROLL for (int i = 0; i < CHAINS; i++)                                                    \
+        {                                                                                          \
+            const type one_of = acc[i];                                                            \
+            memcpy(out, &one_of, sizeof out);                                                      \
             sum += (double)out[0];                                                                 \
         }                                                                                          \
         return sum;                                                                                \
@@ -112,13 +120,23 @@ LOOPS(avx2, __attribute__((target("avx2,fma"))), __m256, 8, _mm256_setzero_ps(),
 /* vpmaddubsw to 16 bits, and the widening of its sums now and then, which is left out here */
 #define MADDUBS512(acc, a, b) _mm512_add_epi16(acc, _mm512_maddubs_epi16(a, b))
 #define MADDUBS256(acc, a, b) _mm256_add_epi16(acc, _mm256_maddubs_epi16(a, b))
+/* Written out: GCC 12 copies every accumulator of the intrinsics once more. */
+#define DPBUSD(suffix, attr, type, name, reg)                                                      \
+    attr static inline type dpbusd_##suffix(type acc, type a, type b)                              \
+    {                                                                                              \
+        __asm__(name " %2, %1, %0" : "+" reg(acc) : reg(a), reg(b));                               \
+        return acc;                                                                                \
+    }
+DPBUSD(512, __attribute__((target("avx512f,avx512vnni"))), __m512i, "vpdpbusd", "v")
+DPBUSD(256, __attribute__((target("avx2,avxvnni"))), __m256i, "%{vex%} vpdpbusd", "x")
 DOTS(avx512vnni, __attribute__((target("avx512f,avx512vnni"))), __m512i, _mm512_setzero_si512(),
-     _mm512_dpbusd_epi32)
+     dpbusd_512, HIDE_VECTOR)
 DOTS(avx512, __attribute__((target("avx512f,avx512bw"))), __m512i, _mm512_setzero_si512(),
-     MADDUBS512)
-DOTS(avxvnni, __attribute__((target("avx2,avxvnni"))), __m256i, _mm256_setzero_si256(),
-     _mm256_dpbusd_avx_epi32)
-DOTS(avx2, __attribute__((target("avx2"))), __m256i, _mm256_setzero_si256(), MADDUBS256)
+     MADDUBS512, HIDE_VECTOR)
+DOTS(avxvnni, __attribute__((target("avx2,avxvnni"))), __m256i, _mm256_setzero_si256(), dpbusd_256,
+     HIDE_VECTOR)
+DOTS(avx2, __attribute__((target("avx2"))), __m256i, _mm256_setzero_si256(), MADDUBS256,
+     HIDE_VECTOR)
 LOOPS(ref, , __m128, 4, _mm_setzero_ps(), SCALAR_FMA, _mm_loadu_ps, _mm_add_ps)
 #elif defined(__aarch64__)
 #include <arm_neon.h>
@@ -132,7 +150,7 @@ LOOPS(neon, , float32x4_t, 4, vdupq_n_f32(0), NEON_FMA, vld1q_f32, vaddq_f32)
 
 #define SCALAR_DOT(acc, a, b) (acc) + (a) * (b)
 /* Plain C, where no dot product instruction is used. */
-DOTS(ref, , uint32_t, 0, SCALAR_DOT)
+DOTS(ref, , uint32_t, 0, SCALAR_DOT, HIDE_INT)
 
 const char peak_read_name[PEAK_READS][PEAK_NAME] = {"plain", "prefetch", "streams"};
 
