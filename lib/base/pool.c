@@ -1,7 +1,7 @@
 /* The thread pool. A region lies in one of the pool's slots while it runs; joining it, taking a
- * chunk and leaving are one atomic operation each on one word, and no lock is held anywhere.
- * Helpers look for regions for a short bounded time after the last one, because decoding is
- * hundreds of short regions in a row, and then sleep: idle costs no CPU (P7). */
+ * range of chunks and leaving are one atomic operation each on one word, and no lock is held
+ * anywhere. Helpers look for regions for a short bounded time after the last one, because decoding
+ * is hundreds of short regions in a row, and then sleep: idle costs no CPU (P7). */
 #define _GNU_SOURCE
 #include "pool.h"
 
@@ -17,10 +17,24 @@
 #include "fpenv.h"
 
 enum { SPIN_US = 40, SPIN_BATCH = 32, MAX_THREADS = 1024, SLOTS = 16, LINE = 64 };
+enum { SOON_LINES = 8, SOON_MOST = 192 << 10 }; /* fetched at a time, and in all, in bytes */
+
+/* What will be read soon: threads may see parts of what two callers say, which does no harm. */
+typedef struct soon {
+    _Atomic uintptr_t first;
+    _Atomic size_t bytes;
+    _Atomic uint32_t n, most;
+} soon;
+
+/* How far a thread is in that. */
+typedef struct ahead {
+    uint32_t worker; /* what it will most likely be */
+    uintptr_t seen, at, end;
+} ahead;
 
 /* The state of a region in one word, so that what threads do to it are single atomic operations:
  * chunks nobody has taken yet, whether the caller sleeps, helpers inside, workers that have joined
- * (the caller is one). Only a region with chunks left can be joined, and joining takes one: when
+ * (the caller is one). Only a region with chunks left can be joined, and joining takes some: when
  * none is left and nobody is inside, nobody will touch the region again. A helper stays until none
  * is left, so it joins a region once and worker numbers stay below the width. */
 #define CHUNK ((uint64_t)1 << 32)
@@ -46,9 +60,10 @@ static uint32_t joined(uint64_t state)
 /* What a region is lies in one line, which changes once a region, what becomes of it in another. */
 typedef struct region {
     _Alignas(LINE) _Atomic uint64_t state;
-    _Alignas(LINE) rmr_chunk_fn *fn;
+    _Alignas(LINE) rmr_range_fn *fn;
     void *arg;
-    uint32_t n;
+    uint32_t n;             /* chunks */
+    _Atomic uint32_t most;  /* of a range */
     _Atomic uint32_t taken; /* a caller has this slot */
     rmr_event done;         /* the last helper has left a region whose caller sleeps */
 } region;
@@ -60,9 +75,11 @@ struct rmr_pool {
     uint32_t width;
     uint32_t n_threads; /* threads started by us */
     pthread_t *threads;
+    _Alignas(LINE) soon soon;
     _Alignas(LINE) _Atomic uint32_t sleepers;
     _Atomic uint32_t stop;
-    rmr_event work; /* there may be chunks for sleepers, or stop */
+    _Atomic uint32_t started; /* threads that have a number */
+    rmr_event work;           /* there may be chunks for sleepers, or stop */
     region slot[SLOTS];
 };
 
@@ -85,27 +102,34 @@ static int spin_on(uint64_t *start)
 
 /* ---- regions ---- */
 
-/* The next chunk of a thread that is in the region, or, where none is left, what it has to take off
- * when it goes; returns the state before that. */
-static uint64_t next_chunk(region *r, uint64_t leave)
+/* How many of the chunks that are left a worker takes at a time: half of its share. */
+static uint32_t range_of(uint32_t chunks, uint32_t most, uint32_t width)
 {
-    uint64_t v = atomic_load_explicit(&r->state, memory_order_relaxed), to;
-    do {
-        to = left(v) > 0 ? v - CHUNK : v - leave;
-    } while (!atomic_compare_exchange_weak_explicit(&r->state, &v, to, memory_order_acq_rel,
-                                                    memory_order_relaxed));
-    return v;
+    const uint32_t n = chunks / (2 * width);
+    return n < 1 ? 1 : n < most ? n : most;
 }
 
-/* Take a chunk as one more worker; returns the state before that, 0 where there was nothing to do.
- */
-static uint64_t join_region(region *r)
+/* Take a range of the chunks that are left, and `add` to the state. The region is read before it is
+ * known to be the one of that state: another one's `most` is as good, for every range is in it. */
+static int take_range(rmr_pool *p, region *r, uint64_t *v, uint64_t add, uint32_t *n)
 {
-    uint64_t v = atomic_load_explicit(&r->state, memory_order_relaxed);
-    while (left(v) > 0)
-        if (atomic_compare_exchange_weak_explicit(&r->state, &v, v - CHUNK + INSIDE + JOINED,
-                                                  memory_order_acquire, memory_order_relaxed))
-            return v;
+    const uint32_t most = atomic_load_explicit(&r->most, memory_order_relaxed);
+    *n = range_of(left(*v), most, p->width);
+    return atomic_compare_exchange_weak_explicit(&r->state, v, *v - *n * CHUNK + add,
+                                                 memory_order_acq_rel, memory_order_relaxed);
+}
+
+/* The next range of a thread that is in the region; where none is left, takes `leave` off the state
+ * and returns 0. *v is the state before that. */
+static uint32_t next_range(rmr_pool *p, region *r, uint64_t leave, uint64_t *v)
+{
+    uint32_t n;
+    *v = atomic_load_explicit(&r->state, memory_order_relaxed);
+    while (left(*v) > 0)
+        if (take_range(p, r, v, 0, &n)) return n;
+    while (!atomic_compare_exchange_weak_explicit(&r->state, v, *v - leave, memory_order_acq_rel,
+                                                  memory_order_relaxed)) {
+    }
     return 0;
 }
 
@@ -115,20 +139,48 @@ static int help(rmr_pool *p, uint32_t *first)
 {
     for (uint32_t i = 0; i < SLOTS; i++) {
         region *r = &p->slot[(*first + i) % SLOTS];
-        uint64_t v = join_region(r);
-        if (v == 0) continue;
+        uint64_t v = atomic_load_explicit(&r->state, memory_order_relaxed);
+        uint32_t taken = 0;
+        while (left(v) > 0 && !take_range(p, r, &v, INSIDE + JOINED, &taken)) taken = 0;
+        if (taken == 0) continue;
         *first += i + 1;
         const uint32_t worker = joined(v), n = r->n;
-        rmr_chunk_fn *const fn = r->fn;
+        rmr_range_fn *const fn = r->fn;
         void *const arg = r->arg;
         do {
-            fn(arg, n - left(v), worker);
-            v = next_chunk(r, INSIDE);
-        } while (left(v) > 0);
+            fn(arg, n - left(v), taken, worker);
+            taken = next_range(p, r, INSIDE, &v);
+        } while (taken > 0);
         if ((v & SLEEPS) && inside(v) == 1) rmr_event_signal(&r->done, 1);
         return 1;
     }
     return 0;
+}
+
+/* ---- what will be read soon ---- */
+
+/* The ranges that workers take first, if they come in order. */
+static void look_ahead(rmr_pool *p, ahead *a, uintptr_t first)
+{
+    const uint32_t n = atomic_load_explicit(&p->soon.n, memory_order_relaxed);
+    const uint32_t most = atomic_load_explicit(&p->soon.most, memory_order_relaxed);
+    const size_t bytes = atomic_load_explicit(&p->soon.bytes, memory_order_relaxed);
+    uint32_t at = 0, range = range_of(n, most, p->width);
+    for (uint32_t i = 0; i < a->worker && at < n; i++, range = range_of(n - at, most, p->width))
+        at += range;
+    const size_t size = at < n ? range * bytes : 0;
+    a->seen = first;
+    a->at = first + at * bytes;
+    a->end = a->at + (size < SOON_MOST ? size : SOON_MOST);
+}
+
+/* A few lines of it. */
+static void fetch_ahead(rmr_pool *p, ahead *a)
+{
+    const uintptr_t first = atomic_load_explicit(&p->soon.first, memory_order_relaxed);
+    if (a->seen != first) look_ahead(p, a, first);
+    for (int i = 0; i < SOON_LINES && a->at < a->end; i++, a->at += LINE)
+        __builtin_prefetch((const void *)a->at, 0, 3);
 }
 
 /* ---- helpers ---- */
@@ -139,12 +191,13 @@ static int stopped(rmr_pool *p)
 }
 
 /* Look for work until there was some or the time is over. */
-static int spin(rmr_pool *p, uint32_t *first)
+static int spin(rmr_pool *p, uint32_t *first, ahead *a)
 {
     uint64_t start = 0;
     do {
         for (int i = 0; i < SPIN_BATCH; i++) {
             if (help(p, first)) return 1;
+            fetch_ahead(p, a);
             cpu_relax();
         }
     } while (spin_on(&start) && !stopped(p));
@@ -172,9 +225,10 @@ static void *thread_main(void *arg)
 {
     rmr_pool *p = arg;
     uint32_t first = 0;
+    ahead a = {.worker = 1 + atomic_fetch_add(&p->started, 1)};
     rmr_fpenv_enter();
     while (!stopped(p))
-        if (!spin(p, &first)) doze(p);
+        if (!spin(p, &first, &a)) doze(p);
     return NULL;
 }
 
@@ -189,13 +243,15 @@ static region *take_slot(rmr_pool *p)
     return NULL;
 }
 
-/* Wait for helpers still inside: they hold one chunk each, so spin shortly and then sleep. */
-static void wait_helpers(region *r)
+/* Wait for helpers still inside: they hold one range each, so spin shortly and then sleep. */
+static void wait_helpers(rmr_pool *p, region *r)
 {
     uint64_t start = 0;
+    ahead a = {0};
     do {
         for (int i = 0; i < SPIN_BATCH; i++) {
             if (inside(atomic_load_explicit(&r->state, memory_order_acquire)) == 0) return;
+            fetch_ahead(p, &a);
             cpu_relax();
         }
     } while (spin_on(&start));
@@ -207,37 +263,44 @@ static void wait_helpers(region *r)
     }
 }
 
-static void run_region(rmr_pool *p, region *r, uint32_t n, rmr_chunk_fn *fn, void *arg)
+static void run_region(rmr_pool *p, region *r, uint32_t n, uint32_t most, rmr_range_fn *fn,
+                       void *arg)
 {
     uint64_t v = n * CHUNK + JOINED;
+    uint32_t taken = range_of(n, most, p->width);
     r->fn = fn;
     r->arg = arg;
     r->n = n;
-    atomic_store(&r->state, v - CHUNK);
+    atomic_store_explicit(&r->most, most, memory_order_relaxed);
+    atomic_store(&r->state, v - taken * CHUNK);
     const uint32_t sleepers = atomic_load(&p->sleepers);
     if (sleepers > 0) rmr_event_signal(&p->work, n - 1 < sleepers ? n - 1 : sleepers);
     do {
-        fn(arg, n - left(v), 0);
-        v = next_chunk(r, 0);
-    } while (left(v) > 0);
-    if (inside(v) > 0) wait_helpers(r);
+        fn(arg, n - left(v), taken, 0);
+        taken = next_range(p, r, 0, &v);
+    } while (taken > 0);
+    if (inside(v) > 0) wait_helpers(p, r);
     atomic_store_explicit(&r->taken, 0, memory_order_release);
 }
 
 /* ---- a host's job system ---- */
 
 typedef struct host_region {
-    rmr_chunk_fn *fn;
+    rmr_range_fn *fn;
     void *arg;
-    uint32_t n, width;
+    uint32_t n, range, width;
     _Atomic uint32_t take, joined;
 } host_region;
 
 static void host_work(host_region *r, uint32_t worker)
 {
     uint32_t i;
-    while ((i = atomic_fetch_add_explicit(&r->take, 1, memory_order_relaxed)) < r->n)
-        r->fn(r->arg, i, worker);
+    while ((i = atomic_load_explicit(&r->take, memory_order_relaxed)) < r->n) {
+        const uint32_t k = r->n - i < r->range ? r->n - i : r->range;
+        if (atomic_compare_exchange_weak_explicit(&r->take, &i, i + k, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            r->fn(r->arg, i, k, worker);
+    }
 }
 
 static void REMORA_CALL host_part(void *arg, uint32_t i)
@@ -251,22 +314,49 @@ static void REMORA_CALL host_part(void *arg, uint32_t i)
     rmr_fpenv_leave(saved);
 }
 
-static void run_by_host(rmr_pool *p, uint32_t n, rmr_chunk_fn *fn, void *arg)
+/* Ranges of one size: an eighth of a worker's share. */
+static void run_by_host(rmr_pool *p, uint32_t n, uint32_t most, rmr_range_fn *fn, void *arg)
 {
     host_region r = {.fn = fn, .arg = arg, .n = n, .width = p->width};
+    r.range = range_of(n / 4, most, p->width);
     p->run(p->run_user, n < p->width ? n : p->width, host_part, &r);
     host_work(&r, 0); /* a host that ran fewer parts than asked leaves nothing undone */
 }
 
-void rmr_pool_run(rmr_pool *p, uint32_t n, rmr_chunk_fn *fn, void *arg)
+void rmr_pool_run_ranges(rmr_pool *p, uint32_t n, uint32_t most, rmr_range_fn *fn, void *arg)
 {
     region *r;
     if (n > 1 && p->width > 1 && p->run != NULL)
-        run_by_host(p, n, fn, arg);
+        run_by_host(p, n, most, fn, arg);
     else if (n > 1 && p->n_threads > 0 && (r = take_slot(p)) != NULL)
-        run_region(p, r, n, fn, arg);
-    else
-        for (uint32_t i = 0; i < n; i++) fn(arg, i, 0);
+        run_region(p, r, n, most, fn, arg);
+    else if (n > 0)
+        fn(arg, 0, n, 0);
+}
+
+typedef struct chunks {
+    rmr_chunk_fn *fn;
+    void *arg;
+} chunks;
+
+static void one_by_one(void *arg, uint32_t first, uint32_t n, uint32_t worker)
+{
+    const chunks *c = arg;
+    for (uint32_t i = first; i < first + n; i++) c->fn(c->arg, i, worker);
+}
+
+void rmr_pool_run(rmr_pool *p, uint32_t n, rmr_chunk_fn *fn, void *arg)
+{
+    chunks c = {fn, arg};
+    rmr_pool_run_ranges(p, n, 1, one_by_one, &c);
+}
+
+void rmr_pool_soon(rmr_pool *p, const void *first, uint32_t n, uint32_t most, size_t bytes)
+{
+    atomic_store_explicit(&p->soon.n, n, memory_order_relaxed);
+    atomic_store_explicit(&p->soon.most, most, memory_order_relaxed);
+    atomic_store_explicit(&p->soon.bytes, bytes, memory_order_relaxed);
+    atomic_store_explicit(&p->soon.first, (uintptr_t)first, memory_order_relaxed);
 }
 
 static uint32_t usable_cores(void)

@@ -155,13 +155,17 @@ rmr_cpu_scratch rmr_cpu_grouped_scratch(const rmr_op *op, const rmr_step_desc *d
 rmr_cpu_scratch rmr_cpu_gate_scratch(const rmr_op *op, const rmr_step_desc *d);
 rmr_cpu_scratch rmr_cpu_experts_scratch(const rmr_op *op, const rmr_step_desc *d);
 
-/* Blocks of a matrix product that stay in cache: RMR_LIN_TILES tiles times RMR_LIN_ROWS rows at a
- * time. */
-enum {
-    RMR_LIN_TILES = 16,
-    RMR_LIN_ROWS = 32,
-    RMR_LIN_TMP = RMR_LIN_TILES * RMR_TILE * RMR_LIN_ROWS
-};
+/* Matrix products are regions of chunks of `unit` tiles each, which workers take in ranges of about
+ * RMR_LIN_RANGE at most. In a range blocks of tiles times RMR_LIN_ROWS rows, whose results fit
+ * RMR_LIN_TMP, are done at a time. */
+enum { RMR_LIN_UNIT = 4, RMR_LIN_RANGE = 16, RMR_LIN_ROWS = 32, RMR_LIN_TMP = 8192 };
+
+/* Tiles of a block with that many rows. */
+static inline uint32_t rmr_lin_tiles(uint32_t n_rows)
+{
+    const uint32_t rows = n_rows < RMR_LIN_ROWS ? n_rows : RMR_LIN_ROWS;
+    return RMR_LIN_TMP / (RMR_TILE * (rows > 0 ? rows : 1));
+}
 
 static inline uint32_t rmr_tiles(uint32_t rows)
 {
@@ -215,7 +219,18 @@ void rmr_cpu_quantize_rows(const rmr_cpu *c, const rmr_operand *x, uint32_t r0, 
 void rmr_cpu_sums_add(const rmr_cpu *c, const rmr_sums *to, uint32_t index, const float *x,
                       size_t ldx, const uint32_t *row, uint32_t n_rows);
 
-/* How many tiles one chunk of a region takes, for n_tiles over the pool's workers. */
-uint32_t rmr_cpu_tile_group(const rmr_cpu *cpu, uint32_t n_tiles);
+/* Tiles of a chunk, at most RMR_LIN_UNIT and so few that n_tiles give every worker several chunks;
+ * and the number of chunks. */
+uint32_t rmr_cpu_unit(const rmr_cpu *cpu, uint32_t n_tiles);
+
+static inline uint32_t rmr_units(uint32_t n_tiles, uint32_t unit)
+{
+    return (n_tiles + unit - 1) / unit;
+}
+
+/* Tell the pool what will be read after the region that is about to begin: matrix `index` of w in
+ * chunks of `unit` tiles; or what the operations behind op begin with, where that is known. */
+void rmr_cpu_soon(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint32_t unit);
+void rmr_cpu_soon_after(const rmr_step *s, const rmr_op *op);
 
 #endif

@@ -2,9 +2,10 @@
  * shared experts.
  *
  * Rows are sorted by expert (the shared experts are one more expert that takes every row with
- * weight 1). Two regions: gate and up projections, a chunk being some tiles of one expert; then
- * down projections, a chunk being some output tiles of ALL experts in ascending order, which makes
- * the order of additions to an output element fixed. */
+ * weight 1). Two regions: gate and up projections, a chunk being some tiles of one expert, the
+ * shared ones first, for they are known before the others are chosen; then down projections, a
+ * chunk being some output tiles of ALL experts in ascending order, which makes the order of
+ * additions to an output element fixed. */
 #include "cpu.h"
 
 #include <string.h>
@@ -20,7 +21,8 @@ typedef struct experts {
     rmr_operand x;    /* [entries] gathered inputs, in the forms that the weights take */
     rmr_operand ff;   /* [entries] between gate and up and down */
     unsigned char *q; /* the inputs quantised, by row; NULL: no weight takes them */
-    uint32_t routed_tiles, shared_tiles, out_tiles, group, out_group;
+    uint32_t routed_tiles, shared_tiles, unit;
+    uint32_t out_tiles, out_unit;
 } experts;
 
 static uint64_t max_entries(const rmr_moe *m, const rmr_step_desc *d)
@@ -171,15 +173,12 @@ static void gather(experts *e)
     e->x.q = e->q;
 }
 
-static void quantize_ff_chunk(void *arg, uint32_t chunk, uint32_t worker)
+/* What lies between for rows [i, i + m), columns [col, col + n): whole runs. */
+static void quantize_ff(const experts *e, uint32_t i, uint32_t m, uint32_t col, uint32_t n)
 {
-    const experts *e = arg;
-    (void)worker;
-    for (uint32_t i = chunk * ENTRIES; i < entries_end(e, chunk); i++) {
-        const int shared = e->op->s3 != NULL && i >= e->first[e->n_lists - 1];
-        const rmr_weight *w = shared ? e->op->s3 : e->op->w3;
-        if (rmr_is_integer(w)) rmr_cpu_quantize_rows(e->s->cpu, &e->ff, i, i + 1, w->desc.cols);
-    }
+    for (uint32_t end = i + m; i < end; i++)
+        e->s->cpu->k->quantize(e->ff.q + i * e->ff.ldq + rmr_qrow_bytes(col),
+                               e->ff.x + i * e->ff.ldx + col, n);
 }
 
 /* Tiles [t0, t0 + n) of gate and up of one list, into ff. */
@@ -187,9 +186,10 @@ static void gate_up(const experts *e, uint32_t list, uint32_t t0, uint32_t n)
 {
     const int shared = is_shared(e, list);
     const rmr_cpu *c = e->s->cpu;
-    const rmr_weight *g = shared ? e->op->s1 : e->op->w, *u = shared ? e->op->s2 : e->op->w2;
-    const uint32_t index = shared ? 0 : e->expert[list], left = g->desc.rows - t0 * RMR_TILE;
-    const uint32_t cols = left < n * RMR_TILE ? left : n * RMR_TILE;
+    const rmr_weight *g = shared ? e->op->s1 : e->op->w, *u = shared ? e->op->s2 : e->op->w2,
+                     *d = shared ? e->op->s3 : e->op->w3;
+    const uint32_t index = shared ? 0 : e->expert[list], col0 = t0 * RMR_TILE;
+    const uint32_t left = g->desc.rows - col0, cols = left < n * RMR_TILE ? left : n * RMR_TILE;
     const size_t ld = (size_t)n * RMR_TILE;
     const int single = e->s->in.n_rows == 1;
     float tmp[RMR_LIN_TMP], tmp2[RMR_LIN_TMP];
@@ -200,48 +200,79 @@ static void gate_up(const experts *e, uint32_t list, uint32_t t0, uint32_t n)
         rmr_cpu_product(c, g, index, t0, n, &e->x, from, m, tmp, ld);
         rmr_cpu_product(c, u, index, t0, n, &e->x, from, m, tmp2, ld);
         for (uint32_t r = 0; r < m; r++)
-            c->k->silu_mul((float *)e->ff.x + (i + r) * e->ff.ldx + (size_t)t0 * RMR_TILE,
-                           tmp + r * ld, tmp2 + r * ld, cols);
+            c->k->silu_mul((float *)e->ff.x + (i + r) * e->ff.ldx + col0, tmp + r * ld,
+                           tmp2 + r * ld, cols);
+        if (rmr_is_integer(d)) quantize_ff(e, i, m, col0, cols);
     }
 }
 
-/* Chunks are numbered list by list, tile group by tile group. */
-static void gate_up_chunk(void *arg, uint32_t chunk, uint32_t worker)
+static uint32_t rows_of(const experts *e, uint32_t list)
+{
+    return e->first[list + 1] - e->first[list];
+}
+
+static uint32_t chunks_of(const experts *e, uint32_t list)
+{
+    return rmr_units(is_shared(e, list) ? e->shared_tiles : e->routed_tiles, e->unit);
+}
+
+/* Tiles [t, end) of one list. */
+static void gate_up_list(const experts *e, uint32_t list, uint32_t t, uint32_t end)
+{
+    const uint32_t most = rmr_lin_tiles(rows_of(e, list));
+    for (; t < end; t += most) gate_up(e, list, t, end - t < most ? end - t : most);
+}
+
+/* Chunks are numbered list by list, tile by tile. */
+static void gate_up_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 {
     const experts *e = arg;
+    const uint32_t turn = e->op->s1 != NULL ? e->n_lists - 1 : 0; /* the shared ones are the last */
     (void)worker;
-    for (uint32_t list = 0; list < e->n_lists; list++) {
-        const uint32_t n_tiles = is_shared(e, list) ? e->shared_tiles : e->routed_tiles;
-        const uint32_t chunks = (n_tiles + e->group - 1) / e->group, t0 = chunk * e->group;
-        if (chunk < chunks) {
-            gate_up(e, list, t0, n_tiles - t0 < e->group ? n_tiles - t0 : e->group);
-            return;
+    for (uint32_t i = 0; i < e->n_lists && n > 0; i++) {
+        const uint32_t list = (i + turn) % e->n_lists, chunks = chunks_of(e, list);
+        if (first < chunks) {
+            const uint32_t here = chunks - first < n ? chunks - first : n;
+            const uint32_t tiles = is_shared(e, list) ? e->shared_tiles : e->routed_tiles;
+            const uint32_t end = (first + here) * e->unit;
+            gate_up_list(e, list, first * e->unit, end < tiles ? end : tiles);
+            n -= here;
+            first += here;
         }
-        chunk -= chunks;
+        first -= chunks;
     }
 }
 
-static void down_chunk(void *arg, uint32_t chunk, uint32_t worker)
+/* Tiles [t0, t0 + n) of the output from one list. */
+static void down(const experts *e, uint32_t list, uint32_t t0, uint32_t n)
 {
-    const experts *e = arg;
     const rmr_cpu *c = e->s->cpu;
-    const uint32_t t0 = chunk * e->out_group;
-    const uint32_t n = e->out_tiles - t0 < e->out_group ? e->out_tiles - t0 : e->out_group;
-    const uint32_t left = e->op->w3->desc.rows - t0 * RMR_TILE;
+    const int shared = is_shared(e, list);
+    const rmr_weight *w = shared ? e->op->s3 : e->op->w3;
+    const uint32_t left = w->desc.rows - t0 * RMR_TILE;
     const uint32_t cols = left < n * RMR_TILE ? left : n * RMR_TILE;
     const size_t ld = (size_t)n * RMR_TILE;
     float tmp[RMR_LIN_TMP];
+    for (uint32_t i = e->first[list]; i < e->first[list + 1]; i += RMR_LIN_ROWS) {
+        const uint32_t m =
+            e->first[list + 1] - i < RMR_LIN_ROWS ? e->first[list + 1] - i : RMR_LIN_ROWS;
+        rmr_cpu_product(c, w, shared ? 0 : e->expert[list], t0, n, &e->ff, i, m, tmp, ld);
+        for (uint32_t r = 0; r < m; r++)
+            c->k->madd(rmr_row(e->s, e->op->out, e->row[i + r]) + (size_t)t0 * RMR_TILE,
+                       tmp + r * ld, cols, e->weight[i + r]);
+    }
+}
+
+static void down_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
+{
+    const experts *e = arg;
+    const uint32_t t0 = first * e->out_unit, end = (first + n) * e->out_unit;
     (void)worker;
     for (uint32_t list = 0; list < e->n_lists; list++) {
-        const int shared = is_shared(e, list);
-        const rmr_weight *w = shared ? e->op->s3 : e->op->w3;
-        for (uint32_t i = e->first[list]; i < e->first[list + 1]; i += RMR_LIN_ROWS) {
-            const uint32_t m =
-                e->first[list + 1] - i < RMR_LIN_ROWS ? e->first[list + 1] - i : RMR_LIN_ROWS;
-            rmr_cpu_product(c, w, shared ? 0 : e->expert[list], t0, n, &e->ff, i, m, tmp, ld);
-            for (uint32_t r = 0; r < m; r++)
-                c->k->madd(rmr_row(e->s, e->op->out, e->row[i + r]) + (size_t)t0 * RMR_TILE,
-                           tmp + r * ld, cols, e->weight[i + r]);
+        const uint32_t most = rmr_lin_tiles(rows_of(e, list));
+        for (uint32_t t = t0; t < end && t < e->out_tiles; t += most) {
+            const uint32_t stop = end < e->out_tiles ? end : e->out_tiles;
+            down(e, list, t, stop - t < most ? stop - t : most);
         }
     }
 }
@@ -272,14 +303,15 @@ void rmr_cpu_experts(rmr_step *s, const rmr_op *op)
     gather(&e);
     e.routed_tiles = rmr_tiles(op->moe->inner);
     e.shared_tiles = rmr_tiles(op->moe->shared_inner);
-    e.group = rmr_cpu_tile_group(s->cpu, e.routed_tiles * e.n_lists);
-    for (uint32_t l = 0; l < e.n_lists; l++)
-        chunks += ((is_shared(&e, l) ? e.shared_tiles : e.routed_tiles) + e.group - 1) / e.group;
-    rmr_pool_run(pool, chunks, gate_up_chunk, &e);
-    if (op->sums.buffer != NULL) sum_inputs(&e);
-    if (takes(1, op->w3, op->s3))
-        rmr_pool_run(pool, (e.first[e.n_lists] + ENTRIES - 1) / ENTRIES, quantize_ff_chunk, &e);
     e.out_tiles = rmr_tiles(op->w3->desc.rows);
-    e.out_group = rmr_cpu_tile_group(s->cpu, e.out_tiles);
-    rmr_pool_run(pool, (e.out_tiles + e.out_group - 1) / e.out_group, down_chunk, &e);
+    e.unit = (rmr_cpu_unit(s->cpu, e.routed_tiles * e.n_lists) + 1) & ~1u; /* whole runs of 32 */
+    e.out_unit = rmr_cpu_unit(s->cpu, e.out_tiles) / 2;                    /* tiles of all lists */
+    if (e.out_unit == 0) e.out_unit = 1;
+    for (uint32_t l = 0; l < e.n_lists; l++) chunks += chunks_of(&e, l);
+    rmr_cpu_soon(s->cpu, is_shared(&e, 0) ? op->s3 : op->w3, is_shared(&e, 0) ? 0 : e.expert[0],
+                 e.out_unit);
+    rmr_pool_run_ranges(pool, chunks, RMR_LIN_RANGE, gate_up_range, &e);
+    if (op->sums.buffer != NULL) sum_inputs(&e);
+    rmr_cpu_soon_after(s, op);
+    rmr_pool_run_ranges(pool, rmr_units(e.out_tiles, e.out_unit), RMR_LIN_RANGE, down_range, &e);
 }

@@ -11,8 +11,9 @@ static void head_rows(rmr_step *s, const rmr_op *op, uint32_t head, const rmr_op
     const rmr_weight *w = op->w;
     const uint32_t n_tiles = rmr_tiles(w->desc.rows);
     float tmp[RMR_LIN_TMP];
-    for (uint32_t t = 0; t < n_tiles; t += RMR_LIN_TILES) {
-        const uint32_t n = n_tiles - t < RMR_LIN_TILES ? n_tiles - t : RMR_LIN_TILES;
+    const uint32_t most = rmr_lin_tiles(m);
+    for (uint32_t t = 0; t < n_tiles; t += most) {
+        const uint32_t n = n_tiles - t < most ? n_tiles - t : most;
         const uint32_t left = w->desc.rows - t * RMR_TILE;
         const uint32_t cols = left < n * RMR_TILE ? left : n * RMR_TILE;
         rmr_cpu_product(s->cpu, w, head, t, n, x, 0, m, tmp, (size_t)n * RMR_TILE);
@@ -50,6 +51,13 @@ typedef struct head_job {
     const rmr_op *op;
 } head_job;
 
+static void run_heads(head_job *j, rmr_chunk_fn *chunk)
+{
+    if (j->s->n_spans == 0) return;
+    rmr_cpu_soon_after(j->s, j->op);
+    rmr_pool_run(j->s->cpu->ctx->pool, j->op->mla->heads, chunk, j);
+}
+
 static void absorb_chunk(void *arg, uint32_t head, uint32_t worker)
 {
     const head_job *j = arg;
@@ -68,7 +76,7 @@ static void absorb_chunk(void *arg, uint32_t head, uint32_t worker)
 void rmr_cpu_absorb(rmr_step *s, const rmr_op *op)
 {
     head_job j = {s, op};
-    if (s->n_spans > 0) rmr_pool_run(s->cpu->ctx->pool, op->mla->heads, absorb_chunk, &j);
+    run_heads(&j, absorb_chunk);
 }
 
 static void unabsorb_chunk(void *arg, uint32_t head, uint32_t worker)
@@ -81,5 +89,5 @@ static void unabsorb_chunk(void *arg, uint32_t head, uint32_t worker)
 void rmr_cpu_unabsorb(rmr_step *s, const rmr_op *op)
 {
     head_job j = {s, op};
-    if (s->n_spans > 0) rmr_pool_run(s->cpu->ctx->pool, op->mla->heads, unabsorb_chunk, &j);
+    run_heads(&j, unabsorb_chunk);
 }

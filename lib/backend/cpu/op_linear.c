@@ -5,11 +5,41 @@
 
 #include <string.h>
 
-uint32_t rmr_cpu_tile_group(const rmr_cpu *c, uint32_t n_tiles)
+uint32_t rmr_cpu_unit(const rmr_cpu *c, uint32_t n_tiles)
 {
-    const uint32_t per =
-        n_tiles / (4 * rmr_pool_width(c->ctx->pool)); /* about four chunks for each worker */
-    return per < 1 ? 1 : per > RMR_LIN_TILES ? RMR_LIN_TILES : per;
+    const uint32_t per = n_tiles / (8 * rmr_pool_width(c->ctx->pool));
+    return per < 1 ? 1 : per < RMR_LIN_UNIT ? per : RMR_LIN_UNIT;
+}
+
+void rmr_cpu_soon(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint32_t unit)
+{
+    rmr_pool_soon(c->ctx->pool, rmr_weight_at(w, index), rmr_units(rmr_tiles(w->desc.rows), unit),
+                  RMR_LIN_RANGE, (size_t)w->tile_stride * unit);
+}
+
+/* Which experts will be chosen is not known, but that the shared ones are read first. */
+static const rmr_weight *first_weight(const rmr_op *op)
+{
+    switch (op->kind) {
+    case RMR_OP_LINEAR:
+    case RMR_OP_SWIGLU:
+    case RMR_OP_ABSORB:
+    case RMR_OP_UNABSORB: return op->w;
+    case RMR_OP_EXPERTS: return op->s1;
+    default: return NULL;
+    }
+}
+
+void rmr_cpu_soon_after(const rmr_step *s, const rmr_op *op)
+{
+    const rmr_op *const end = s->desc.ops + s->desc.n_ops;
+    const rmr_weight *w = NULL;
+    while (w == NULL && ++op < end) w = first_weight(op);
+    if (w == NULL) return;
+    if (op->kind == RMR_OP_ABSORB || op->kind == RMR_OP_UNABSORB)
+        rmr_pool_soon(s->cpu->ctx->pool, w->data, w->desc.count, 1, (size_t)w->stride);
+    else
+        rmr_cpu_soon(s->cpu, w, 0, rmr_cpu_unit(s->cpu, rmr_tiles(w->desc.rows)));
 }
 
 void rmr_cpu_product(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint32_t t0, uint32_t n,
@@ -31,21 +61,18 @@ typedef struct linear_job {
     rmr_step *s;
     const rmr_op *op;
     rmr_operand x;
-    uint32_t n_rows, n_tiles, group;
+    uint32_t n_rows, n_tiles, unit;
 } linear_job;
 
-static void linear_chunk(void *arg, uint32_t chunk, uint32_t worker)
+/* Tiles [t0, t0 + n) of the result. */
+static void linear_tiles(const linear_job *j, uint32_t t0, uint32_t n)
 {
-    const linear_job *j = arg;
     const rmr_cpu *c = j->s->cpu;
     const rmr_weight *w = j->op->w, *w2 = j->op->kind == RMR_OP_SWIGLU ? j->op->w2 : NULL;
-    const uint32_t t0 = chunk * j->group,
-                   n = j->n_tiles - t0 < j->group ? j->n_tiles - t0 : j->group;
     const uint32_t col0 = t0 * RMR_TILE, left = w->desc.rows - col0;
     const uint32_t cols = left < n * RMR_TILE ? left : n * RMR_TILE;
     const size_t ld = (size_t)n * RMR_TILE;
     float tmp[RMR_LIN_TMP], tmp2[RMR_LIN_TMP];
-    (void)worker;
     for (uint32_t r0 = 0; r0 < j->n_rows; r0 += RMR_LIN_ROWS) {
         const uint32_t m = j->n_rows - r0 < RMR_LIN_ROWS ? j->n_rows - r0 : RMR_LIN_ROWS;
         rmr_cpu_product(c, w, 0, t0, n, &j->x, r0, m, tmp, ld);
@@ -61,6 +88,16 @@ static void linear_chunk(void *arg, uint32_t chunk, uint32_t worker)
                 memcpy(y, tmp + r * ld, (size_t)cols * 4);
         }
     }
+}
+
+static void linear_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
+{
+    const linear_job *j = arg;
+    const uint32_t end = (first + n) * j->unit < j->n_tiles ? (first + n) * j->unit : j->n_tiles;
+    const uint32_t most = rmr_lin_tiles(j->n_rows);
+    (void)worker;
+    for (uint32_t t = first * j->unit; t < end; t += most)
+        linear_tiles(j, t, end - t < most ? end - t : most);
 }
 
 static uint64_t linear_room(const rmr_op *op, uint64_t n_rows)
@@ -88,6 +125,8 @@ void rmr_cpu_linear(rmr_step *s, const rmr_op *op)
     if (j.n_rows == 0) return;
     rmr_cpu_sums_add(s->cpu, &op->sums, 0, j.x.x, j.x.ldx, NULL, j.n_rows);
     if (linear_room(op, 1) > 0) j.x.q = rmr_cpu_quantized(s, op->in, j.n_rows, k);
-    j.group = rmr_cpu_tile_group(s->cpu, j.n_tiles);
-    rmr_pool_run(s->cpu->ctx->pool, (j.n_tiles + j.group - 1) / j.group, linear_chunk, &j);
+    j.unit = rmr_cpu_unit(s->cpu, j.n_tiles);
+    rmr_cpu_soon_after(s, op);
+    rmr_pool_run_ranges(s->cpu->ctx->pool, rmr_units(j.n_tiles, j.unit), RMR_LIN_RANGE,
+                        linear_range, &j);
 }
