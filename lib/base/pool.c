@@ -17,20 +17,7 @@
 #include "fpenv.h"
 
 enum { SPIN_US = 40, SPIN_BATCH = 32, MAX_THREADS = 1024, SLOTS = 16, LINE = 64 };
-enum { SOON_LINES = 8, SOON_MOST = 192 << 10 }; /* fetched at a time, and in all, in bytes */
-
-/* What will be read soon: threads may see parts of what two callers say, which does no harm. */
-typedef struct soon {
-    _Atomic uintptr_t first;
-    _Atomic size_t bytes;
-    _Atomic uint32_t n, most;
-} soon;
-
-/* How far a thread is in that. */
-typedef struct ahead {
-    uint32_t worker; /* what it will most likely be */
-    uintptr_t seen, at, end;
-} ahead;
+enum { AHEAD_LINES = 8, AHEAD_MOST = 192 << 10 }; /* fetched at a time, and bytes in all */
 
 /* The state of a region in one word, so that what threads do to it are single atomic operations:
  * chunks nobody has taken yet, whether the caller sleeps, helpers inside, workers that have joined
@@ -62,8 +49,9 @@ typedef struct region {
     _Alignas(LINE) _Atomic uint64_t state;
     _Alignas(LINE) rmr_range_fn *fn;
     void *arg;
-    uint32_t n;             /* chunks */
-    _Atomic uint32_t most;  /* of a range */
+    uint32_t n;            /* chunks */
+    _Atomic uint32_t most; /* of a range */
+    rmr_next_region next;
     _Atomic uint32_t taken; /* a caller has this slot */
     rmr_event done;         /* the last helper has left a region whose caller sleeps */
 } region;
@@ -75,11 +63,9 @@ struct rmr_pool {
     uint32_t width;
     uint32_t n_threads; /* threads started by us */
     pthread_t *threads;
-    _Alignas(LINE) soon soon;
     _Alignas(LINE) _Atomic uint32_t sleepers;
     _Atomic uint32_t stop;
-    _Atomic uint32_t started; /* threads that have a number */
-    rmr_event work;           /* there may be chunks for sleepers, or stop */
+    rmr_event work; /* there may be chunks for sleepers, or stop */
     region slot[SLOTS];
 };
 
@@ -133,9 +119,37 @@ static uint32_t next_range(rmr_pool *p, region *r, uint64_t leave, uint64_t *v)
     return 0;
 }
 
+/* ---- what will be read next ---- */
+
+/* What a waiting thread has still to fetch. */
+typedef struct ahead {
+    uintptr_t at, end;
+} ahead;
+
+/* The range that a worker takes first, if they come in order. */
+static void look_ahead(const rmr_pool *p, ahead *a, const rmr_next_region *next, uint32_t worker)
+{
+    uint32_t at = 0, range = range_of(next->n, next->most, p->width);
+    for (; worker > 0 && at < next->n; worker--) {
+        at += range;
+        range = range_of(next->n - at, next->most, p->width);
+    }
+    const size_t size = at < next->n ? range * next->bytes : 0;
+    a->at = (uintptr_t)next->first + at * next->bytes;
+    a->end = a->at + (size < AHEAD_MOST ? size : AHEAD_MOST);
+}
+
+static void fetch_ahead(ahead *a)
+{
+    for (int i = 0; i < AHEAD_LINES && a->at < a->end; i++, a->at += LINE)
+        __builtin_prefetch((const void *)a->at, 0, 3);
+}
+
+/* ---- helpers ---- */
+
 /* Join any region and work on it to its end; the next time the look-out begins behind its slot, so
  * that regions of several callers are helped in turn. */
-static int help(rmr_pool *p, uint32_t *first)
+static int help(rmr_pool *p, uint32_t *first, ahead *a)
 {
     for (uint32_t i = 0; i < SLOTS; i++) {
         region *r = &p->slot[(*first + i) % SLOTS];
@@ -147,6 +161,7 @@ static int help(rmr_pool *p, uint32_t *first)
         const uint32_t worker = joined(v), n = r->n;
         rmr_range_fn *const fn = r->fn;
         void *const arg = r->arg;
+        if (r->next.first != NULL) look_ahead(p, a, &r->next, worker);
         do {
             fn(arg, n - left(v), taken, worker);
             taken = next_range(p, r, INSIDE, &v);
@@ -156,34 +171,6 @@ static int help(rmr_pool *p, uint32_t *first)
     }
     return 0;
 }
-
-/* ---- what will be read soon ---- */
-
-/* The ranges that workers take first, if they come in order. */
-static void look_ahead(rmr_pool *p, ahead *a, uintptr_t first)
-{
-    const uint32_t n = atomic_load_explicit(&p->soon.n, memory_order_relaxed);
-    const uint32_t most = atomic_load_explicit(&p->soon.most, memory_order_relaxed);
-    const size_t bytes = atomic_load_explicit(&p->soon.bytes, memory_order_relaxed);
-    uint32_t at = 0, range = range_of(n, most, p->width);
-    for (uint32_t i = 0; i < a->worker && at < n; i++, range = range_of(n - at, most, p->width))
-        at += range;
-    const size_t size = at < n ? range * bytes : 0;
-    a->seen = first;
-    a->at = first + at * bytes;
-    a->end = a->at + (size < SOON_MOST ? size : SOON_MOST);
-}
-
-/* A few lines of it. */
-static void fetch_ahead(rmr_pool *p, ahead *a)
-{
-    const uintptr_t first = atomic_load_explicit(&p->soon.first, memory_order_relaxed);
-    if (a->seen != first) look_ahead(p, a, first);
-    for (int i = 0; i < SOON_LINES && a->at < a->end; i++, a->at += LINE)
-        __builtin_prefetch((const void *)a->at, 0, 3);
-}
-
-/* ---- helpers ---- */
 
 static int stopped(rmr_pool *p)
 {
@@ -196,8 +183,8 @@ static int spin(rmr_pool *p, uint32_t *first, ahead *a)
     uint64_t start = 0;
     do {
         for (int i = 0; i < SPIN_BATCH; i++) {
-            if (help(p, first)) return 1;
-            fetch_ahead(p, a);
+            if (help(p, first, a)) return 1;
+            fetch_ahead(a);
             cpu_relax();
         }
     } while (spin_on(&start) && !stopped(p));
@@ -225,7 +212,7 @@ static void *thread_main(void *arg)
 {
     rmr_pool *p = arg;
     uint32_t first = 0;
-    ahead a = {.worker = 1 + atomic_fetch_add(&p->started, 1)};
+    ahead a = {0};
     rmr_fpenv_enter();
     while (!stopped(p))
         if (!spin(p, &first, &a)) doze(p);
@@ -248,10 +235,11 @@ static void wait_helpers(rmr_pool *p, region *r)
 {
     uint64_t start = 0;
     ahead a = {0};
+    if (r->next.first != NULL) look_ahead(p, &a, &r->next, 0);
     do {
         for (int i = 0; i < SPIN_BATCH; i++) {
             if (inside(atomic_load_explicit(&r->state, memory_order_acquire)) == 0) return;
-            fetch_ahead(p, &a);
+            fetch_ahead(&a);
             cpu_relax();
         }
     } while (spin_on(&start));
@@ -264,13 +252,14 @@ static void wait_helpers(rmr_pool *p, region *r)
 }
 
 static void run_region(rmr_pool *p, region *r, uint32_t n, uint32_t most, rmr_range_fn *fn,
-                       void *arg)
+                       void *arg, const rmr_next_region *next)
 {
     uint64_t v = n * CHUNK + JOINED;
     uint32_t taken = range_of(n, most, p->width);
     r->fn = fn;
     r->arg = arg;
     r->n = n;
+    r->next = next != NULL ? *next : (rmr_next_region){0};
     atomic_store_explicit(&r->most, most, memory_order_relaxed);
     atomic_store(&r->state, v - taken * CHUNK);
     const uint32_t sleepers = atomic_load(&p->sleepers);
@@ -323,13 +312,14 @@ static void run_by_host(rmr_pool *p, uint32_t n, uint32_t most, rmr_range_fn *fn
     host_work(&r, 0); /* a host that ran fewer parts than asked leaves nothing undone */
 }
 
-void rmr_pool_run_ranges(rmr_pool *p, uint32_t n, uint32_t most, rmr_range_fn *fn, void *arg)
+void rmr_pool_run_ranges(rmr_pool *p, uint32_t n, uint32_t most, rmr_range_fn *fn, void *arg,
+                         const rmr_next_region *next)
 {
     region *r;
     if (n > 1 && p->width > 1 && p->run != NULL)
         run_by_host(p, n, most, fn, arg);
     else if (n > 1 && p->n_threads > 0 && (r = take_slot(p)) != NULL)
-        run_region(p, r, n, most, fn, arg);
+        run_region(p, r, n, most, fn, arg, next);
     else if (n > 0)
         fn(arg, 0, n, 0);
 }
@@ -348,15 +338,7 @@ static void one_by_one(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 void rmr_pool_run(rmr_pool *p, uint32_t n, rmr_chunk_fn *fn, void *arg)
 {
     chunks c = {fn, arg};
-    rmr_pool_run_ranges(p, n, 1, one_by_one, &c);
-}
-
-void rmr_pool_soon(rmr_pool *p, const void *first, uint32_t n, uint32_t most, size_t bytes)
-{
-    atomic_store_explicit(&p->soon.n, n, memory_order_relaxed);
-    atomic_store_explicit(&p->soon.most, most, memory_order_relaxed);
-    atomic_store_explicit(&p->soon.bytes, bytes, memory_order_relaxed);
-    atomic_store_explicit(&p->soon.first, (uintptr_t)first, memory_order_relaxed);
+    rmr_pool_run_ranges(p, n, 1, one_by_one, &c, NULL);
 }
 
 static uint32_t usable_cores(void)

@@ -38,13 +38,20 @@ void rmr_pool_run(rmr_pool *pool, uint32_t n, rmr_chunk_fn *fn, void *arg);
 
 /* The same for chunks that are small and gain from being done in a row: a worker takes a range of
  * them, half its share of what is left and about `most` at most, so ranges become shorter towards
- * the end and all workers finish together. */
+ * the end and all workers finish together.
+ *
+ * `next` (NULL: nothing is known): such a region that will be run soon, whose chunk i reads `bytes`
+ * from `first` + i * bytes on. Threads that have to wait meanwhile fetch what they will most likely
+ * take of it into their caches. It is advice: nothing is read, and `first` may be gone by then. */
 typedef void rmr_range_fn(void *arg, uint32_t first, uint32_t n, uint32_t worker);
-void rmr_pool_run_ranges(rmr_pool *pool, uint32_t n, uint32_t most, rmr_range_fn *fn, void *arg);
 
-/* What a region with n chunks like these will read, `bytes` a chunk from `first` on, once the
- * regions before it are done: threads that have to wait meanwhile fetch what they will most likely
- * take of it into their caches. Advice: nothing is read, and `first` may be gone by then. */
-void rmr_pool_soon(rmr_pool *pool, const void *first, uint32_t n, uint32_t most, size_t bytes);
+typedef struct rmr_next_region {
+    const void *first;
+    size_t bytes;
+    uint32_t n, most;
+} rmr_next_region;
+
+void rmr_pool_run_ranges(rmr_pool *pool, uint32_t n, uint32_t most, rmr_range_fn *fn, void *arg,
+                         const rmr_next_region *next);
 
 #endif

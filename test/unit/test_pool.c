@@ -30,6 +30,8 @@ typedef struct job {
     _Atomic int shared;       /* a number was held twice at once, or is too large */
     uint32_t width, regions;
     uint32_t nest; /* chunks of a region inside each chunk */
+    uint32_t most; /* > 0: chunks come in ranges of so many at most */
+    _Atomic uint32_t ranges, longest;
     int yields;
     void(REMORA_CALL *part)(void *, uint32_t); /* a part that the host runs within each chunk */
     void *part_arg;
@@ -42,14 +44,13 @@ static void nested_chunk(void *arg, uint32_t i, uint32_t worker)
     ((uint32_t *)arg)[i]++;
 }
 
-static void chunk(void *arg, uint32_t i, uint32_t worker)
+static void work(job *j, uint32_t first, uint32_t n, uint32_t worker)
 {
-    job *j = arg;
     if (worker >= j->width || atomic_exchange(&j->holds[worker], 1) != 0) {
         atomic_store(&j->shared, 1);
         return;
     }
-    j->hits[i]++;
+    for (uint32_t i = first; i < first + n; i++) j->hits[i]++;
     if (j->yields) sched_yield();
     if (j->part != NULL) j->part(j->part_arg, 0);
     if (worker > 0 && j->nap_helper > 0) nap(j->nap_helper);
@@ -58,16 +59,35 @@ static void chunk(void *arg, uint32_t i, uint32_t worker)
         uint32_t hits[CHUNKS] = {0};
         rmr_pool_run(j->pool, j->nest, nested_chunk, hits);
         for (uint32_t k = 0; k < CHUNKS; k++)
-            if (hits[k] != (k < j->nest)) j->hits[i] += 1000;
+            if (hits[k] != (k < j->nest)) j->hits[first] += 1000;
     }
     atomic_store(&j->holds[worker], 0);
 }
 
-/* One region; whether everything in it was as it must be. */
+static void chunk(void *arg, uint32_t i, uint32_t worker)
+{
+    work(arg, i, 1, worker);
+}
+
+static void range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
+{
+    job *j = arg;
+    uint32_t longest = atomic_load(&j->longest);
+    while (n > longest && !atomic_compare_exchange_weak(&j->longest, &longest, n)) {
+    }
+    atomic_fetch_add(&j->ranges, 1);
+    work(j, first, n, worker);
+}
+
+/* One region; whether everything in it was as it must be. What is said to come next is nowhere. */
 static int region(job *j, uint32_t n)
 {
+    const rmr_next_region next = {(const void *)(uintptr_t)(n % 2 * 4096), (size_t)1 << 40, n, 3};
     memset(j->hits, 0, sizeof j->hits);
-    rmr_pool_run(j->pool, n, chunk, j);
+    if (j->most > 0)
+        rmr_pool_run_ranges(j->pool, n, j->most, range, j, n % 3 ? &next : NULL);
+    else
+        rmr_pool_run(j->pool, n, chunk, j);
     for (uint32_t i = 0; i < CHUNKS; i++)
         if (j->hits[i] != (i < n)) return 0;
     return atomic_load(&j->shared) == 0;
@@ -105,6 +125,28 @@ static void sizes(void **state)
     }
 }
 
+/* Ranges are at most as long as asked for, and the last ones single chunks; one thread alone takes
+ * everything at once. */
+static void ranges(void **state)
+{
+    fixture f;
+    (void)state;
+    for (uint32_t threads = 1; threads <= WIDTH; threads++) {
+        make(&f, threads, NULL, NULL);
+        for (f.job.most = 1; f.job.most < 2 * CHUNKS; f.job.most *= 3)
+            for (uint32_t n = 0; n <= CHUNKS; n++) {
+                atomic_store(&f.job.longest, 0);
+                atomic_store(&f.job.ranges, 0);
+                assert_true(region(&f.job, n));
+                const uint32_t half = n / (2 * threads), longest = atomic_load(&f.job.longest);
+                if (threads == 1 || n < 2) continue;
+                assert_int_equal(longest, half < 1 ? 1 : half < f.job.most ? half : f.job.most);
+                assert_true(atomic_load(&f.job.ranges) >= (n < 2 * threads ? n : 2 * threads));
+            }
+        drop(&f);
+    }
+}
+
 /* Cores are given up inside every chunk, so that threads come and go in every order. */
 static void yields(void **state)
 {
@@ -112,7 +154,10 @@ static void yields(void **state)
     (void)state;
     make(&f, WIDTH, NULL, NULL);
     f.job.yields = 1;
-    for (uint32_t i = 0; i < 20 * ROUNDS; i++) assert_true(region(&f.job, 1 + i % 9));
+    for (uint32_t i = 0; i < 20 * ROUNDS; i++) {
+        f.job.most = i % 5;
+        assert_true(region(&f.job, 1 + i % 9));
+    }
     drop(&f);
 }
 
@@ -156,6 +201,7 @@ static void *call(void *arg)
     for (uint32_t i = 0; i < ROUNDS; i++) {
         c->job.yields = i % 3 == 0;
         c->job.nest = i % 5 == 0 ? 3 : 0;
+        c->job.most = i % 4;
         c->ok &= region(&c->job, 1 + i % 13);
     }
     return NULL;
@@ -214,7 +260,10 @@ static void by_host(void **state)
     (void)state;
     for (uint32_t threads = 2; threads <= WIDTH; threads++) {
         make(&f, threads, run_odd, &f.job);
-        for (uint32_t n = 0; n <= CHUNKS; n++) assert_true(region(&f.job, n));
+        for (uint32_t n = 0; n <= CHUNKS; n++) {
+            f.job.most = n % 7;
+            assert_true(region(&f.job, n));
+        }
         assert_int_equal(f.job.regions, CHUNKS - 1); /* of 0 and 1 chunks there is none */
         drop(&f);
     }
@@ -223,10 +272,10 @@ static void by_host(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),         cmocka_unit_test(yields),
-        cmocka_unit_test(helpers_sleep), cmocka_unit_test(caller_sleeps),
-        cmocka_unit_test(many_callers),  cmocka_unit_test(short_lives),
-        cmocka_unit_test(by_host),
+        cmocka_unit_test(sizes),         cmocka_unit_test(ranges),
+        cmocka_unit_test(yields),        cmocka_unit_test(helpers_sleep),
+        cmocka_unit_test(caller_sleeps), cmocka_unit_test(many_callers),
+        cmocka_unit_test(short_lives),   cmocka_unit_test(by_host),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }

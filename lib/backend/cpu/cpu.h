@@ -158,7 +158,7 @@ rmr_cpu_scratch rmr_cpu_experts_scratch(const rmr_op *op, const rmr_step_desc *d
 /* Matrix products are regions of chunks of `unit` tiles each, which workers take in ranges of about
  * RMR_LIN_RANGE at most. In a range blocks of tiles times RMR_LIN_ROWS rows, whose results fit
  * RMR_LIN_TMP, are done at a time. */
-enum { RMR_LIN_UNIT = 4, RMR_LIN_RANGE = 16, RMR_LIN_ROWS = 32, RMR_LIN_TMP = 8192 };
+enum { RMR_LIN_CHUNK = 64 << 10, RMR_LIN_RANGE = 16, RMR_LIN_ROWS = 32, RMR_LIN_TMP = 8192 };
 
 /* Tiles of a block with that many rows. */
 static inline uint32_t rmr_lin_tiles(uint32_t n_rows)
@@ -219,18 +219,18 @@ void rmr_cpu_quantize_rows(const rmr_cpu *c, const rmr_operand *x, uint32_t r0, 
 void rmr_cpu_sums_add(const rmr_cpu *c, const rmr_sums *to, uint32_t index, const float *x,
                       size_t ldx, const uint32_t *row, uint32_t n_rows);
 
-/* Tiles of a chunk, at most RMR_LIN_UNIT and so few that n_tiles give every worker several chunks;
- * and the number of chunks. */
-uint32_t rmr_cpu_unit(const rmr_cpu *cpu, uint32_t n_tiles);
+/* Tiles of a chunk, for n_tiles of `bytes` each, all matrices together that a chunk reads: about
+ * RMR_LIN_CHUNK bytes, and so few that every worker has some chunks. And the number of chunks. */
+uint32_t rmr_cpu_unit(const rmr_cpu *c, uint32_t n_tiles, uint64_t bytes);
 
 static inline uint32_t rmr_units(uint32_t n_tiles, uint32_t unit)
 {
     return (n_tiles + unit - 1) / unit;
 }
 
-/* Tell the pool what will be read after the region that is about to begin: matrix `index` of w in
- * chunks of `unit` tiles; or what the operations behind op begin with, where that is known. */
-void rmr_cpu_soon(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint32_t unit);
-void rmr_cpu_soon_after(const rmr_step *s, const rmr_op *op);
+/* What the pool is told of a region before it begins: products with matrix `index` of w in chunks
+ * of `unit` tiles; or with what the operations behind op begin, where that is known. */
+rmr_next_region rmr_cpu_next(const rmr_weight *w, uint32_t index, uint32_t unit);
+rmr_next_region rmr_cpu_next_op(const rmr_step *s, const rmr_op *op);
 
 #endif

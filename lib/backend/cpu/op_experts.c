@@ -304,14 +304,16 @@ void rmr_cpu_experts(rmr_step *s, const rmr_op *op)
     e.routed_tiles = rmr_tiles(op->moe->inner);
     e.shared_tiles = rmr_tiles(op->moe->shared_inner);
     e.out_tiles = rmr_tiles(op->w3->desc.rows);
-    e.unit = (rmr_cpu_unit(s->cpu, e.routed_tiles * e.n_lists) + 1) & ~1u; /* whole runs of 32 */
-    e.out_unit = rmr_cpu_unit(s->cpu, e.out_tiles) / 2;                    /* tiles of all lists */
-    if (e.out_unit == 0) e.out_unit = 1;
+    e.unit = rmr_cpu_unit(s->cpu, e.routed_tiles * e.n_lists, 2 * op->w->tile_stride);
+    e.unit = (e.unit + 1) & ~1u; /* whole runs of 32 are quantised */
+    e.out_unit = rmr_cpu_unit(s->cpu, e.out_tiles, e.n_lists * op->w3->tile_stride);
     for (uint32_t l = 0; l < e.n_lists; l++) chunks += chunks_of(&e, l);
-    rmr_cpu_soon(s->cpu, is_shared(&e, 0) ? op->s3 : op->w3, is_shared(&e, 0) ? 0 : e.expert[0],
-                 e.out_unit);
-    rmr_pool_run_ranges(pool, chunks, RMR_LIN_RANGE, gate_up_range, &e);
+    const rmr_next_region first_down = is_shared(&e, 0)
+                                           ? rmr_cpu_next(op->s3, 0, e.out_unit)
+                                           : rmr_cpu_next(op->w3, e.expert[0], e.out_unit);
+    rmr_pool_run_ranges(pool, chunks, RMR_LIN_RANGE, gate_up_range, &e, &first_down);
     if (op->sums.buffer != NULL) sum_inputs(&e);
-    rmr_cpu_soon_after(s, op);
-    rmr_pool_run_ranges(pool, rmr_units(e.out_tiles, e.out_unit), RMR_LIN_RANGE, down_range, &e);
+    const rmr_next_region next = rmr_cpu_next_op(s, op);
+    rmr_pool_run_ranges(pool, rmr_units(e.out_tiles, e.out_unit), RMR_LIN_RANGE, down_range, &e,
+                        &next);
 }

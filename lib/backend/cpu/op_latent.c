@@ -51,16 +51,15 @@ typedef struct head_job {
     const rmr_op *op;
 } head_job;
 
-static void run_heads(head_job *j, rmr_chunk_fn *chunk)
+static void run_heads(head_job *j, rmr_range_fn *heads)
 {
     if (j->s->n_spans == 0) return;
-    rmr_cpu_soon_after(j->s, j->op);
-    rmr_pool_run(j->s->cpu->ctx->pool, j->op->mla->heads, chunk, j);
+    const rmr_next_region next = rmr_cpu_next_op(j->s, j->op);
+    rmr_pool_run_ranges(j->s->cpu->ctx->pool, j->op->mla->heads, 1, heads, j, &next);
 }
 
-static void absorb_chunk(void *arg, uint32_t head, uint32_t worker)
+static void absorb_head(const head_job *j, uint32_t head, uint32_t worker)
 {
-    const head_job *j = arg;
     const rmr_mla *a = j->op->mla;
     const size_t in_col = (size_t)head * (a->nope + a->rope),
                  out_col = (size_t)head * (a->rank + a->rope);
@@ -73,21 +72,27 @@ static void absorb_chunk(void *arg, uint32_t head, uint32_t worker)
         }
 }
 
+static void absorb_heads(void *arg, uint32_t first, uint32_t n, uint32_t worker)
+{
+    for (uint32_t i = first; i < first + n; i++) absorb_head(arg, i, worker);
+}
+
 void rmr_cpu_absorb(rmr_step *s, const rmr_op *op)
 {
     head_job j = {s, op};
-    run_heads(&j, absorb_chunk);
+    run_heads(&j, absorb_heads);
 }
 
-static void unabsorb_chunk(void *arg, uint32_t head, uint32_t worker)
+static void unabsorb_heads(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 {
     const head_job *j = arg;
     const rmr_mla *a = j->op->mla;
-    head_product(j->s, j->op, head, (size_t)head * a->rank, (size_t)head * a->v, worker);
+    for (uint32_t i = first; i < first + n; i++)
+        head_product(j->s, j->op, i, (size_t)i * a->rank, (size_t)i * a->v, worker);
 }
 
 void rmr_cpu_unabsorb(rmr_step *s, const rmr_op *op)
 {
     head_job j = {s, op};
-    run_heads(&j, unabsorb_chunk);
+    run_heads(&j, unabsorb_heads);
 }

@@ -5,16 +5,18 @@
 
 #include <string.h>
 
-uint32_t rmr_cpu_unit(const rmr_cpu *c, uint32_t n_tiles)
+uint32_t rmr_cpu_unit(const rmr_cpu *c, uint32_t n_tiles, uint64_t bytes)
 {
-    const uint32_t per = n_tiles / (8 * rmr_pool_width(c->ctx->pool));
-    return per < 1 ? 1 : per < RMR_LIN_UNIT ? per : RMR_LIN_UNIT;
+    const uint64_t by_bytes = RMR_LIN_CHUNK / (bytes > 0 ? bytes : 1);
+    const uint32_t by_count = n_tiles / (4 * rmr_pool_width(c->ctx->pool));
+    const uint32_t n = by_bytes < by_count ? (uint32_t)by_bytes : by_count;
+    return n > 0 ? n : 1;
 }
 
-void rmr_cpu_soon(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint32_t unit)
+rmr_next_region rmr_cpu_next(const rmr_weight *w, uint32_t index, uint32_t unit)
 {
-    rmr_pool_soon(c->ctx->pool, rmr_weight_at(w, index), rmr_units(rmr_tiles(w->desc.rows), unit),
-                  RMR_LIN_RANGE, (size_t)w->tile_stride * unit);
+    return (rmr_next_region){rmr_weight_at(w, index), (size_t)w->tile_stride * unit,
+                             rmr_units(rmr_tiles(w->desc.rows), unit), RMR_LIN_RANGE};
 }
 
 /* Which experts will be chosen is not known, but that the shared ones are read first. */
@@ -30,16 +32,15 @@ static const rmr_weight *first_weight(const rmr_op *op)
     }
 }
 
-void rmr_cpu_soon_after(const rmr_step *s, const rmr_op *op)
+rmr_next_region rmr_cpu_next_op(const rmr_step *s, const rmr_op *op)
 {
     const rmr_op *const end = s->desc.ops + s->desc.n_ops;
     const rmr_weight *w = NULL;
     while (w == NULL && ++op < end) w = first_weight(op);
-    if (w == NULL) return;
-    if (op->kind == RMR_OP_ABSORB || op->kind == RMR_OP_UNABSORB)
-        rmr_pool_soon(s->cpu->ctx->pool, w->data, w->desc.count, 1, (size_t)w->stride);
-    else
-        rmr_cpu_soon(s->cpu, w, 0, rmr_cpu_unit(s->cpu, rmr_tiles(w->desc.rows)));
+    if (w == NULL) return (rmr_next_region){0};
+    if (op->kind == RMR_OP_ABSORB || op->kind == RMR_OP_UNABSORB) /* a head is a chunk */
+        return (rmr_next_region){w->data, (size_t)w->stride, w->desc.count, 1};
+    return rmr_cpu_next(w, 0, rmr_cpu_unit(s->cpu, rmr_tiles(w->desc.rows), w->tile_stride));
 }
 
 void rmr_cpu_product(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint32_t t0, uint32_t n,
@@ -125,8 +126,8 @@ void rmr_cpu_linear(rmr_step *s, const rmr_op *op)
     if (j.n_rows == 0) return;
     rmr_cpu_sums_add(s->cpu, &op->sums, 0, j.x.x, j.x.ldx, NULL, j.n_rows);
     if (linear_room(op, 1) > 0) j.x.q = rmr_cpu_quantized(s, op->in, j.n_rows, k);
-    j.unit = rmr_cpu_unit(s->cpu, j.n_tiles);
-    rmr_cpu_soon_after(s, op);
+    j.unit = rmr_cpu_unit(s->cpu, j.n_tiles, op->w->tile_stride);
+    const rmr_next_region next = rmr_cpu_next_op(s, op);
     rmr_pool_run_ranges(s->cpu->ctx->pool, rmr_units(j.n_tiles, j.unit), RMR_LIN_RANGE,
-                        linear_range, &j);
+                        linear_range, &j, &next);
 }

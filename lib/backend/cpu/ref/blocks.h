@@ -73,8 +73,8 @@ FORCE void block_step(const rmr_elem type, const int T, const int M, const span 
     }
 }
 
-/* Ahead of n columns from k on. The weights stream from memory once; the hardware alone does not run
- * far enough ahead on T streams, and of what is asked for far ahead some is dropped. */
+/* Ahead of n columns from k on. The weights stream from memory once; the hardware alone does not
+ * run far enough ahead on T streams, and of what is asked for far ahead some is dropped. */
 FORCE void prefetch(const rmr_elem type, const int T, const span *s, size_t k, const size_t n)
 {
     UNROLL for (int t = 0; t < T; t++)
@@ -407,6 +407,46 @@ FORCE void scores_rows(const int is_bf16, const int NQ, const int NK, float *out
     }
 }
 
+/* Whether so many rows share what is widened of bf16: as floats it stays in the first cache. */
+enum { WIDE_COLS = 640, WIDE_VALS = 32 };
+
+FORCE int share_wide(const int is_bf16, const uint32_t n_q, const int block)
+{
+    return is_bf16 && n_q >= 2 * (uint32_t)block;
+}
+
+/* n values of a row of bf16; the same place `ahead` bytes behind it is fetched. */
+FORCE void widen(float *to, const uint16_t *from, uint32_t n, ptrdiff_t ahead)
+{
+    uint32_t i = 0;
+    for (; i + VEC_LANES <= n; i += VEC_LANES) {
+        if (i % 32 == 0)
+            __builtin_prefetch((const void *)((uintptr_t)(from + i) + (uintptr_t)ahead), 0, 2);
+        vec_store(to + i, vec_bf16(from + i));
+    }
+    for (; i < n; i++) to[i] = rmr_bf16_to_f32(from[i]);
+}
+
+/* SCORE_K keys at a time for all rows of q. */
+static void scores_wide(float *out, size_t ld_out, const float *q, size_t ld_q, uint32_t n_q,
+                        const uint16_t *keys, size_t ld_key, uint32_t n_keys, ptrdiff_t ahead,
+                        uint32_t width, float scale)
+{
+    _Alignas(64) float wide[SCORE_K * WIDE_COLS];
+    for (uint32_t j = 0; j < n_keys; j += SCORE_K, out += SCORE_K) {
+        const uint32_t nk = n_keys - j < SCORE_K ? n_keys - j : SCORE_K;
+        for (uint32_t k = 0; k < nk; k++)
+            widen(wide + (size_t)k * WIDE_COLS, keys + (j + k) * ld_key, width, ahead);
+        uint32_t i = 0;
+        for (; i + SCORE_Q <= n_q; i += SCORE_Q)
+            scores_rows(0, SCORE_Q, SCORE_K, out + i * ld_out, ld_out, q + i * ld_q, ld_q, wide,
+                        WIDE_COLS, nk, 0, width, scale);
+        for (; i < n_q; i++)
+            scores_rows(0, 1, SCORE_Q * SCORE_K, out + i * ld_out, ld_out, q + i * ld_q, ld_q, wide,
+                        WIDE_COLS, nk, 0, width, scale);
+    }
+}
+
 /* The first block of queries fetches the next keys. */
 FORCE void scores(const int is_bf16, float *out, size_t ld_out, const float *q, size_t ld_q,
                   uint32_t n_q, const void *keys, size_t ld_key, uint32_t n_keys, uint32_t width,
@@ -414,6 +454,10 @@ FORCE void scores(const int is_bf16, float *out, size_t ld_out, const float *q, 
 {
     const ptrdiff_t ahead = (ptrdiff_t)((uintptr_t)next - (uintptr_t)keys);
     uint32_t i = 0;
+    if (share_wide(is_bf16, n_q, SCORE_Q) && width <= WIDE_COLS) {
+        scores_wide(out, ld_out, q, ld_q, n_q, keys, ld_key, n_keys, ahead, width, scale);
+        return;
+    }
     for (; i + SCORE_Q <= n_q; i += SCORE_Q)
         scores_rows(is_bf16, SCORE_Q, SCORE_K, out + i * ld_out, ld_out, q + i * ld_q, ld_q, keys,
                     ld_key, n_keys, i == 0 ? ahead : 0, width, scale);
@@ -479,13 +523,37 @@ FORCE void wsum_rows(const int is_bf16, const int Q, float *z, size_t ld_z, cons
         }
 }
 
+/* Blocks of columns of some values at a time for all whole blocks of rows. Returns how many columns
+ * are done. */
+static uint32_t wsum_wide(float *z, size_t ld_z, const float *p, size_t ld_p, uint32_t n_q,
+                          const uint16_t *vals, size_t ld_val, uint32_t n_vals, uint32_t width)
+{
+    enum { COLS = WSUM_C * RMR_TILE };
+    _Alignas(64) float wide[WIDE_VALS * COLS];
+    uint32_t d = 0;
+    for (; d + COLS <= width; d += COLS)
+        for (uint32_t j = 0; j < n_vals; j += WIDE_VALS) {
+            const uint32_t n = n_vals - j < WIDE_VALS ? n_vals - j : WIDE_VALS;
+            for (uint32_t l = 0; l < n; l++)
+                widen(wide + (size_t)l * COLS, vals + (j + l) * ld_val + d, COLS, 0);
+            for (uint32_t i = 0; i + WSUM_Q <= n_q; i += WSUM_Q)
+                wsum_block(0, WSUM_Q, WSUM_C, z + i * ld_z + d, ld_z, p + i * ld_p + j, ld_p,
+                           (const uint8_t *)wide, COLS * sizeof *wide, n);
+        }
+    return d;
+}
+
 FORCE void wsum(const int is_bf16, float *z, size_t ld_z, const float *p, size_t ld_p, uint32_t n_q,
                 const void *vals, size_t ld_val, uint32_t n_vals, uint32_t width)
 {
     uint32_t i = 0;
+    const uint32_t d = share_wide(is_bf16, n_q, WSUM_Q)
+                           ? wsum_wide(z, ld_z, p, ld_p, n_q, vals, ld_val, n_vals, width)
+                           : 0;
+    const void *const rest = (const uint8_t *)vals + d * (is_bf16 ? 2 : 4);
     for (; i + WSUM_Q <= n_q; i += WSUM_Q)
-        wsum_rows(is_bf16, WSUM_Q, z + i * ld_z, ld_z, p + i * ld_p, ld_p, vals, ld_val, n_vals,
-                  width);
+        wsum_rows(is_bf16, WSUM_Q, z + i * ld_z + d, ld_z, p + i * ld_p, ld_p, rest, ld_val, n_vals,
+                  width - d);
     for (; i < n_q; i++)
         wsum_rows(is_bf16, 1, z + i * ld_z, ld_z, p + i * ld_p, ld_p, vals, ld_val, n_vals, width);
 }
