@@ -85,7 +85,7 @@ static const char *check_head(uint32_t h, double scale)
 
 const char *truth_kv8(const rmr_kernels *set)
 {
-    const void *const pages[] = {page[0], page[1], page[2]};
+    const void *const pages[] = {page[0], page[1], page[2], page[0], page[1], page[2]};
     const char *bad = NULL;
     rng r = {77};
     fill_f32(&r, x[0], N * WIDTH);

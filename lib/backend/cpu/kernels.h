@@ -17,7 +17,8 @@
  * (conversions excepted). The floating-point mode is that of fpenv.h. No function allocates, and
  * any n may be 0 unless said otherwise. Files built with wide instruction flags include only this
  * header, the headers in ref/ and beside the file, cpu_math.h, half.h and intrinsics, and every
- * function in those is static: nothing wide can be linked into the baseline. */
+ * function in those is static or has the name of its set: nothing wide can be linked into the
+ * baseline. */
 #ifndef RMR_KERNELS_H
 #define RMR_KERNELS_H
 
@@ -102,13 +103,14 @@ typedef void rmr_wsum_fn(float *z, size_t ld_z, const float *p, size_t ld_p, uin
  * missing heads and columns are zero.
  *
  * attend: one segment of n (1 to 256) positions in ceil(n / 32) pages, for the first n_heads of a
- * group. The score of a position is a chain over the blocks from +0: acc = fmaf((float)I, query
- * scale * block scale, acc) with I the sum of the products of integers, exact in int32. max and sum
- * are `max` and `exp_sum` of the n scores, e the exponentials. Then for each block of the latent
- * and each page: w = e * block scale of the position; p and `unit` are the integers and the scale
- * of w over the page with most = 255; and z of a column is a chain over the pages from +0:
- * fmaf((float)I, unit, z) with I the sum of p times the column's integers over the page's
- * positions. z[head * ld + column], max and sum are written. */
+ * group; behind them `pages` has as many that will be read soon, or the same: a hint. The score of
+ * a position is a chain over the blocks from +0: acc = fmaf((float)I, query scale * block scale,
+ * acc) with I the sum of the products of integers, exact in int32. max and sum are `max` and
+ * `exp_sum` of the n scores, e the exponentials. Then for each block of the latent and each page: w
+ * = e * block scale of the position; p and `unit` are the integers and the scale of w over the page
+ * with most = 255; and z of a column is a chain over the pages from +0: fmaf((float)I, unit, z)
+ * with I the sum of p times the column's integers over the page's positions. z[head * ld + column],
+ * max and sum are written. */
 enum { RMR_KV8_HEADS = 16 };
 
 static inline size_t rmr_kv8_query_bytes(uint32_t rank, uint32_t rope)
@@ -176,5 +178,10 @@ const rmr_kernels *rmr_kernels_at(uint32_t i, int *usable);
 extern const rmr_kernels rmr_kernels_ref, rmr_kernels_avx2, rmr_kernels_avxvnni, rmr_kernels_avx512,
     rmr_kernels_avx512vnni, rmr_kernels_amx, rmr_kernels_neon, rmr_kernels_neon_dotprod,
     rmr_kernels_neon_i8mm;
+
+/* Products that several sets share: those of the one that they are built on. */
+rmr_matmul_fn rmr_matmul_bf16_avx2, rmr_matmul_f16_avx2, rmr_matmul_f32_avx2, rmr_matmul_f8_avx2,
+    rmr_matmul_bf16_avx512, rmr_matmul_f16_avx512, rmr_matmul_f32_avx512, rmr_matmul_f8_avx512,
+    rmr_matmul_bf16_neon, rmr_matmul_f16_neon, rmr_matmul_f32_neon, rmr_matmul_f8_neon;
 
 #endif

@@ -89,9 +89,9 @@ static void quantize(const latent_job *j, const unit *u, void *to)
                                 a->rope, a->scale);
 }
 
-/* The n positions from p0 on of one segment, plain types. */
+/* The n positions from p0 on of one segment, plain types. `after` is what will be read then. */
 static void segment_plain(const latent_job *j, const unit *u, uint32_t p0, uint32_t n,
-                          float *scores, float *result)
+                          float *scores, float *result, const void *after)
 {
     const rmr_mla *a = j->op->mla;
     const rmr_kernels *k = j->s->cpu->k;
@@ -101,11 +101,11 @@ static void segment_plain(const latent_job *j, const unit *u, uint32_t p0, uint3
     rmr_wsum_fn *const wsum = bf16 ? k->wsum_bf16 : k->wsum_f32;
     float *const max = result + (size_t)GROUP * a->rank, *const sum = max + GROUP;
     for (uint32_t i = 0; i < n; i += RMR_PAGE_TOKENS) {
-        const uint32_t next = i + RMR_PAGE_TOKENS < n ? i + RMR_PAGE_TOKENS : i;
+        const uint32_t next = i + RMR_PAGE_TOKENS;
         score(scores + i, RMR_SEG_TOKENS, query_of(j, u), width, u->nh,
               rmr_cache_row(j->s, u->run, j->op, p0 + i), width,
               n - i < RMR_PAGE_TOKENS ? n - i : RMR_PAGE_TOKENS, width, a->scale,
-              rmr_cache_row(j->s, u->run, j->op, p0 + next));
+              next < n ? rmr_cache_row(j->s, u->run, j->op, p0 + next) : after);
     }
     for (uint32_t h = 0; h < u->nh; h++) {
         max[h] = k->max(scores + (size_t)h * RMR_SEG_TOKENS, n);
@@ -118,23 +118,43 @@ static void segment_plain(const latent_job *j, const unit *u, uint32_t p0, uint3
              n - i < RMR_PAGE_TOKENS ? n - i : RMR_PAGE_TOKENS, a->rank);
 }
 
-/* One segment; `scratch` holds the query of the 8-bit cache, or takes scores. */
-static void segment(const latent_job *j, const unit *u, uint32_t seg, unsigned char *scratch,
-                    float *result)
+static uint32_t positions_of(const unit *u, uint32_t seg)
 {
+    const uint32_t p0 = seg * RMR_SEG_TOKENS;
+    return u->n - p0 < RMR_SEG_TOKENS ? u->n - p0 : RMR_SEG_TOKENS;
+}
+
+/* The pages of a segment, at most `most`; returns how many. */
+static uint32_t pages_of(const latent_job *j, const unit *u, uint32_t seg, uint32_t most,
+                         const void **pages)
+{
+    const uint32_t n = positions_of(u, seg);
+    uint32_t i = 0;
+    for (; i < most && i * RMR_PAGE_TOKENS < n; i++)
+        pages[i] = rmr_cache_layer(j->s, u->run, j->op, seg * RMR_SEG_TOKENS + i * RMR_PAGE_TOKENS);
+    return i;
+}
+
+/* One segment; `scratch` holds the query of the 8-bit cache, or takes scores. The worker will most
+ * likely go on with segment `seg2` of unit u2, or (NULL) with something else. */
+static void segment(const latent_job *j, const unit *u, uint32_t seg, unsigned char *scratch,
+                    float *result, const unit *u2, uint32_t seg2)
+{
+    enum { PAGES = RMR_SEG_TOKENS / RMR_PAGE_TOKENS };
     const rmr_mla *a = j->op->mla;
-    const uint32_t p0 = seg * RMR_SEG_TOKENS,
-                   n = u->n - p0 < RMR_SEG_TOKENS ? u->n - p0 : RMR_SEG_TOKENS;
+    const void *pages[2 * PAGES];
+    const uint32_t n = pages_of(j, u, seg, PAGES, pages);
+    const void **const next = pages + n;
+    memcpy(next, pages, n * sizeof *next);
+    if (u2 != NULL) pages_of(j, u2, seg2, n, next);
     if (u->run->kv != RMR_KV_INT8) {
-        segment_plain(j, u, p0, n, (float *)(void *)scratch, result);
+        segment_plain(j, u, seg * RMR_SEG_TOKENS, positions_of(u, seg), (float *)(void *)scratch,
+                      result, next[0]);
         return;
     }
     float *const max = result + (size_t)GROUP * a->rank;
-    const void *pages[RMR_SEG_TOKENS / RMR_PAGE_TOKENS];
-    for (uint32_t i = 0; i * RMR_PAGE_TOKENS < n; i++)
-        pages[i] = rmr_cache_layer(j->s, u->run, j->op, p0 + i * RMR_PAGE_TOKENS);
-    j->s->cpu->k->kv8_attend(result, a->rank, max, max + GROUP, scratch, u->nh, pages, n, a->rank,
-                             a->rope);
+    j->s->cpu->k->kv8_attend(result, a->rank, max, max + GROUP, scratch, u->nh, pages,
+                             positions_of(u, seg), a->rank, a->rope);
 }
 
 /* Merge the result of a segment into head h of the unit. */
@@ -158,7 +178,8 @@ static void whole_chunk(void *arg, uint32_t i, uint32_t worker)
     rmr_softmax_state state[GROUP];
     quantize(j, &u, scratch);
     for (uint32_t seg = 0; seg * RMR_SEG_TOKENS < u.n; seg++) {
-        segment(j, &u, seg, scratch, result);
+        const int more = (seg + 1) * RMR_SEG_TOKENS < u.n;
+        segment(j, &u, seg, scratch, result, more ? &u : NULL, seg + 1);
         for (uint32_t h = 0; h < u.nh; h++) merge(j, &u, h, seg, result, &state[h]);
     }
 }
@@ -173,18 +194,31 @@ static void query_chunk(void *arg, uint32_t i, uint32_t worker)
     quantize(j, &u, j->query + i * query_bytes(j->op->mla));
 }
 
+/* Whether a chunk is a segment that its unit has. */
+static int segment_of(const latent_job *j, uint32_t chunk, unit *u, uint32_t *seg)
+{
+    if (chunk >= j->units * j->n_segs) return 0;
+    *u = unit_of(j, chunk % j->units);
+    *seg = j->seg0 + chunk / j->units;
+    return *seg * RMR_SEG_TOKENS < u->n;
+}
+
+/* Workers take segments in turn, as a rule. */
 static void segment_chunk(void *arg, uint32_t chunk, uint32_t worker)
 {
     const latent_job *j = arg;
     const rmr_mla *a = j->op->mla;
-    const uint32_t i = chunk % j->units, seg = chunk / j->units;
-    const unit u = unit_of(j, i);
-    if ((j->seg0 + seg) * RMR_SEG_TOKENS >= u.n) return;
-    segment(j, &u, j->seg0 + seg,
+    const uint32_t i = chunk % j->units;
+    unit u, u2;
+    uint32_t seg, seg2 = 0;
+    if (!segment_of(j, chunk, &u, &seg)) return;
+    const int more = segment_of(j, chunk + rmr_pool_width(j->s->cpu->ctx->pool), &u2, &seg2);
+    segment(j, &u, seg,
             u.run->kv == RMR_KV_INT8
                 ? j->query + i * query_bytes(a)
                 : j->s->worker + worker * j->s->worker_bytes + result_floats(a) * 4,
-            j->result + ((size_t)i * j->n_segs + seg) * result_floats(a));
+            j->result + ((size_t)i * j->n_segs + seg - j->seg0) * result_floats(a),
+            more ? &u2 : NULL, seg2);
 }
 
 /* One head of a unit. */

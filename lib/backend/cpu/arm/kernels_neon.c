@@ -2,9 +2,11 @@
 #include "kernels.h"
 
 #define SET(name) name##_neon
+#define MATMUL(name) name##_neon
 #include "elementwise.h"
 
 #include "neon.h"
+#include "matmul.h"
 
 /* Groups whose products, at most 127 times the largest value each, add up in 16 bits. */
 FORCE int fit_groups(const rmr_elem type)

@@ -3,6 +3,7 @@
 #include "kernels.h"
 
 #define SET(name) name##_neon_dotprod
+#define MATMUL(name) name##_neon
 #include "elementwise.h"
 
 #include "neon.h"

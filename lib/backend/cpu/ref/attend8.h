@@ -5,7 +5,10 @@
  * products with 4 weights of 0..255 at p, exact.
  *
  * Scores: the lanes are heads and 4 codes of a token are spread over all of them, so the cache is
- * read once for all heads. Value sums: the lanes are columns and 4 weights of a head are spread. */
+ * read once for all heads. Value sums: the lanes are columns and 4 weights of a head are spread.
+ *
+ * The pages to come are fetched evenly over the work: most of them with the scores, the latent's
+ * columns behind the first block with the value sums. */
 
 #ifndef KV8_DOT
 FORCE ivec kv8_dot(ivec sum, ivec code, const int8_t *p)
@@ -22,7 +25,7 @@ FORCE const int32_t *kv8_starts(int32_t *to, const int32_t *sum)
     return to;
 }
 
-/* Tokens [t0, t0 + KV8_ROWS) of a page, vector v of the heads. `next` is read soon. */
+/* Tokens [t0, t0 + KV8_ROWS) of a page, vector v of the heads. `next` is the page to come. */
 FORCE void kv8_scores_rows(float *out, const kv8_segment *s, const uint8_t *layer, uint32_t t0,
                            const int v, const uint8_t *next)
 {
@@ -42,8 +45,9 @@ FORCE void kv8_scores_rows(float *out, const kv8_segment *s, const uint8_t *laye
         UNROLL for (int t = 0; t < KV8_ROWS; t++) sum[t] =
             CODES_SIGNED(RMR_ELEM_Q8_0) ? iv_zero() : iv_start(start + t);
         for (uint32_t c = 0; c < n; c += 16, k += 16 * KV8_PAGE, ahead += 16 * KV8_PAGE) {
-            UNROLL for (int i = 0; i < KV8_ROWS; i += 4)
-                __builtin_prefetch(ahead + (size_t)i * 16, 0, 2);
+            if (v == 0 && (b == 0 || !is_latent))
+                UNROLL for (int i = 0; i < KV8_ROWS; i += 4)
+                    __builtin_prefetch(ahead + (size_t)i * 16, 0, 2);
             for (const uint8_t *four = k; four < k + 64; four += 16, q += 64) {
                 const ivec code = q_finish(RMR_ELEM_Q8_0, iv_load(q));
                 UNROLL for (int t = 0; t < KV8_ROWS; t++) sum[t] =
@@ -62,8 +66,9 @@ FORCE void kv8_scores_rows(float *out, const kv8_segment *s, const uint8_t *laye
 static void kv8_scores(float *out, const kv8_segment *s, uint32_t i)
 {
     const uint32_t left = s->n - i * KV8_PAGE, n = left < KV8_PAGE ? left : KV8_PAGE;
-    const uint8_t *const layer = s->pages[i], *const next =
-                                                  left > KV8_PAGE ? s->pages[i + 1] : layer;
+    const uint8_t *const layer = s->pages[i], *const next = s->next[i];
+    for (size_t at = rmr_kv8_codes(&s->g); at < rmr_kv8_bytes(&s->g); at += 64)
+        __builtin_prefetch(next + at, 0, 2); /* scales and sums */
     for (uint32_t t = 0; t < n; t += KV8_ROWS)
         UNROLL for (int v = 0; v < NV; v++) kv8_scores_rows(out, s, layer, t, v, next);
 }
@@ -76,10 +81,13 @@ FORCE void kv8_mix_rows(const int H, float *z, const kv8_segment *s, uint32_t c0
         const uint32_t left = s->n - i * KV8_PAGE, fours = left < KV8_PAGE ? (left + 3) / 4 : 8;
         const uint8_t *const code = s->pages[i] + rmr_kv8_at(0, c0) + (size_t)v * (64 / NV);
         const uint8_t *const weight = p + (size_t)i * KV8_PAGE * KV8_HEADS;
+        const uint8_t *const next =
+            c0 < RMR_KV8_BLOCK ? code : s->next[i] + rmr_kv8_at(0, c0); /* of the first: nothing */
         ivec sum[KV8_COLS];
         UNROLL for (int h = 0; h < H; h++) sum[h] = iv_zero();
         for (uint32_t t = 0; t < fours; t++) {
             const kv8_val val = kv8_value(code + (size_t)t * 64);
+            if (v == 0) __builtin_prefetch(next + (size_t)t * 64, 0, 2);
             UNROLL for (int h = 0; h < H; h++) sum[h] =
                 kv8_add(sum[h], weight + (size_t)t * 4 * KV8_HEADS + (size_t)h * 4, val);
         }

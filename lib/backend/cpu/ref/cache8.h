@@ -11,8 +11,8 @@ enum {
 
 typedef struct kv8_segment {
     rmr_kv8 g;
-    const uint8_t *const *pages;
-    uint32_t n; /* positions */
+    const uint8_t *const *pages, *const *next; /* and the pages that will be read soon */
+    uint32_t n;                                /* positions */
     const int8_t *query;
     const float *query_scale;
 } kv8_segment;
@@ -169,12 +169,14 @@ static void kv8_weights(uint8_t *p, float *unit, float (*e)[KV8_HEADS], const fl
                         uint32_t n)
 {
     uint32_t top[KV8_HEADS] = {0}, keep[KV8_HEADS];
-    float inverse[KV8_HEADS], w[4][KV8_HEADS];
+    float inverse[KV8_HEADS], w[KV8_PAGE][KV8_HEADS];
     for (uint32_t t = 0; t < n; t++)
         for (uint32_t h = 0; h < KV8_HEADS; h++) {
-            const uint32_t u = rmr_bits_of(e[t][h] * scale[t]) & 0x7fffffff;
+            w[t][h] = e[t][h] * scale[t];
+            const uint32_t u = rmr_bits_of(w[t][h]) & 0x7fffffff;
             top[h] = u > top[h] ? u : top[h];
         }
+    memset(w[n], 0, (KV8_PAGE - n) * sizeof *w);
     for (uint32_t h = 0; h < KV8_HEADS; h++) { /* quantum_of, so that it vectorises */
         const float amax = rmr_float_of(top[h]), least = 0x1p-100f;
         const uint32_t finite = top[h] < 0x7f800000;
@@ -185,13 +187,12 @@ static void kv8_weights(uint8_t *p, float *unit, float (*e)[KV8_HEADS], const fl
     }
     for (uint32_t t = 0; t < n; t += 4, p += 4 * KV8_HEADS) {
         uint32_t four[KV8_HEADS];
-        memset(w, 0, sizeof w);
-        for (uint32_t i = 0; i < 4 && t + i < n; i++)
-            for (uint32_t h = 0; h < KV8_HEADS; h++) w[i][h] = e[t + i][h] * scale[t + i];
         for (uint32_t h = 0; h < KV8_HEADS; h++) {
-            four[h] = 0;
-            for (uint32_t i = 0; i < 4; i++)
-                four[h] |= (rmr_bits_of(w[i][h] * inverse[h] + 0x1.8p23f) & keep[h]) << 8 * i;
+            const uint32_t a = rmr_bits_of(w[t][h] * inverse[h] + 0x1.8p23f) & keep[h],
+                           b = rmr_bits_of(w[t + 1][h] * inverse[h] + 0x1.8p23f) & keep[h],
+                           c = rmr_bits_of(w[t + 2][h] * inverse[h] + 0x1.8p23f) & keep[h],
+                           d = rmr_bits_of(w[t + 3][h] * inverse[h] + 0x1.8p23f) & keep[h];
+            four[h] = a | b << 8 | c << 16 | d << 24;
         }
         memcpy(p, four, sizeof four);
     }
@@ -210,6 +211,7 @@ static void SET(rmr_kv8_attend)(float *z, size_t ld, float *max, float *sum, con
     s.query_scale =
         (const float *)(const void *)(s.query + (size_t)rmr_kv8_query_cols(&s.g) * KV8_HEADS);
     const uint32_t n_pages = (n + KV8_PAGE - 1) / KV8_PAGE;
+    s.next = s.pages + n_pages;
     for (uint32_t i = 0; i < n_pages; i++) kv8_scores(e[i * KV8_PAGE], &s, i);
     kv8_softmax(e, n, m, l);
     memcpy(max, m, n_heads * sizeof *max);

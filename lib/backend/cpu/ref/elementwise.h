@@ -175,10 +175,10 @@ static void SET(rmr_quantize_f32)(void *xq, const float *x, uint32_t k)
 #define KERNEL_TABLE(set_name)                                                                     \
     {                                                                                              \
         .name = set_name,                                                                          \
-        .matmul = {[RMR_ELEM_BF16] = SET(rmr_matmul_bf16),                                         \
-                   [RMR_ELEM_F16] = SET(rmr_matmul_f16),                                           \
-                   [RMR_ELEM_F32] = SET(rmr_matmul_f32),                                           \
-                   [RMR_ELEM_F8] = SET(rmr_matmul_f8)},                                            \
+        .matmul = {[RMR_ELEM_BF16] = MATMUL(rmr_matmul_bf16),                                      \
+                   [RMR_ELEM_F16] = MATMUL(rmr_matmul_f16),                                        \
+                   [RMR_ELEM_F32] = MATMUL(rmr_matmul_f32),                                        \
+                   [RMR_ELEM_F8] = MATMUL(rmr_matmul_f8)},                                         \
         .qmatmul = {Q_TYPES(Q_ENTRY)}, .quantize = SET(rmr_quantize_f32),                          \
         .scores_bf16 = SET(rmr_scores_bf16), .scores_f32 = SET(rmr_scores_f32),                    \
         .wsum_bf16 = SET(rmr_wsum_bf16), .wsum_f32 = SET(rmr_wsum_f32), .norm = SET(rmr_norm_f32), \

@@ -3,6 +3,7 @@
 #include "kernels.h"
 
 #define SET(name) name##_ref
+#define MATMUL SET
 #include "elementwise.h"
 
 /* Weight (row, k) of a tile; see rmr_tile_bytes. */

@@ -2,9 +2,11 @@
 #include "kernels.h"
 
 #define SET(name) name##_avx2
+#define MATMUL(name) name##_avx2
 #include "elementwise.h"
 
 #include "avx2.h"
+#include "matmul.h"
 
 #define iv_pairs _mm256_maddubs_epi16
 #define iv_signed_pairs(code, q)                                                                   \
