@@ -95,9 +95,9 @@ static uint32_t range_of(uint32_t chunks, uint32_t most, uint32_t width)
     return n < 1 ? 1 : n < most ? n : most;
 }
 
-/* Take a range of the chunks that are left, and `add` to the state. `most` is read before the region
- * is known to be the one of that state, so it may be another one's: the range is good all the same,
- * only not as long as was meant. */
+/* Take a range of the chunks that are left, and `add` to the state. `most` is read before the
+ * region is known to be the one of that state, so it may be another one's: the range is good all
+ * the same, only not as long as was meant. */
 static int take_range(rmr_pool *p, region *r, uint64_t *v, uint64_t add, uint32_t *n)
 {
     const uint32_t most = atomic_load_explicit(&r->most, memory_order_relaxed);

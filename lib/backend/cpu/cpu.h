@@ -160,7 +160,8 @@ rmr_cpu_scratch rmr_cpu_experts_scratch(const rmr_op *op, const rmr_step_desc *d
  * RMR_LIN_TMP, are done at a time. */
 enum { RMR_LIN_CHUNK = 64 << 10, RMR_LIN_RANGE = 16, RMR_LIN_ROWS = 32, RMR_LIN_TMP = 8192 };
 
-/* Tiles of a block with that many rows: an even number, so that blocks begin with whole runs of 32. */
+/* Tiles of a block with that many rows: an even number, so that blocks begin with whole runs of 32.
+ */
 static inline uint32_t rmr_lin_tiles(uint32_t n_rows)
 {
     const uint32_t rows = n_rows < RMR_LIN_ROWS ? n_rows : RMR_LIN_ROWS;
