@@ -282,7 +282,7 @@ FORCE void wsum(const int is_bf16, float *z, size_t ld_z, const float *p, size_t
                 const void *vals, size_t ld_val, uint32_t n_vals, uint32_t width)
 {
     uint32_t i = 0;
-    const uint32_t d = share_wide(is_bf16, n_q, WSUM_Q)
+    const uint32_t d = WSUM_C > 1 && share_wide(is_bf16, n_q, WSUM_Q) /* of one chunk: no gain */
                            ? wsum_wide(z, ld_z, p, ld_p, n_q, vals, ld_val, n_vals, width)
                            : 0;
     const void *const rest = (const uint8_t *)vals + d * (is_bf16 ? 2 : 4);
