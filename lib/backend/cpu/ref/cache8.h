@@ -181,8 +181,8 @@ static void kv8_weights(uint8_t *p, float *unit, float (*e)[KV8_HEADS], const fl
         const float amax = rmr_float_of(top[h]), least = 0x1p-100f;
         const uint32_t finite = top[h] < 0x7f800000;
         const float small = finite ? 0.0f : rmr_float_of(0x7fc00000);
-        unit[h] = finite & (amax >= least) ? amax / 255.0f : small;
-        inverse[h] = finite & (amax >= least) ? 255.0f / amax : 0.0f;
+        unit[h] = (finite & (amax >= least)) ? amax / 255.0f : small;
+        inverse[h] = (finite & (amax >= least)) ? 255.0f / amax : 0.0f;
         keep[h] = finite ? 255 : 0;
     }
     for (uint32_t t = 0; t < n; t += 4, p += 4 * KV8_HEADS) {
