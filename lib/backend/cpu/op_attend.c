@@ -89,9 +89,10 @@ static void quantize(const latent_job *j, const unit *u, void *to)
                                 a->rope, a->scale);
 }
 
-/* The n positions from p0 on of one segment, plain types. `after` is what will be read then. */
-static void segment_plain(const latent_job *j, const unit *u, uint32_t p0, uint32_t n,
-                          float *scores, float *result, const void *after)
+/* The n positions of one segment, plain types; behind its pages comes one that will be read soon.
+ */
+static void segment_plain(const latent_job *j, const unit *u, const void *const *pages, uint32_t n,
+                          float *scores, float *result)
 {
     const rmr_mla *a = j->op->mla;
     const rmr_kernels *k = j->s->cpu->k;
@@ -101,11 +102,9 @@ static void segment_plain(const latent_job *j, const unit *u, uint32_t p0, uint3
     rmr_wsum_fn *const wsum = bf16 ? k->wsum_bf16 : k->wsum_f32;
     float *const max = result + (size_t)GROUP * a->rank, *const sum = max + GROUP;
     for (uint32_t i = 0; i < n; i += RMR_PAGE_TOKENS) {
-        const uint32_t next = i + RMR_PAGE_TOKENS;
-        score(scores + i, RMR_SEG_TOKENS, query_of(j, u), width, u->nh,
-              rmr_cache_row(j->s, u->run, j->op, p0 + i), width,
-              n - i < RMR_PAGE_TOKENS ? n - i : RMR_PAGE_TOKENS, width, a->scale,
-              next < n ? rmr_cache_row(j->s, u->run, j->op, p0 + next) : after);
+        const uint32_t page = i / RMR_PAGE_TOKENS;
+        score(scores + i, RMR_SEG_TOKENS, query_of(j, u), width, u->nh, pages[page], width,
+              n - i < RMR_PAGE_TOKENS ? n - i : RMR_PAGE_TOKENS, width, a->scale, pages[page + 1]);
     }
     for (uint32_t h = 0; h < u->nh; h++) {
         max[h] = k->max(scores + (size_t)h * RMR_SEG_TOKENS, n);
@@ -113,8 +112,7 @@ static void segment_plain(const latent_job *j, const unit *u, uint32_t p0, uint3
     }
     memset(result, 0, (size_t)u->nh * a->rank * 4);
     for (uint32_t i = 0; i < n; i += RMR_PAGE_TOKENS)
-        wsum(result, a->rank, scores + i, RMR_SEG_TOKENS, u->nh,
-             rmr_cache_row(j->s, u->run, j->op, p0 + i), width,
+        wsum(result, a->rank, scores + i, RMR_SEG_TOKENS, u->nh, pages[i / RMR_PAGE_TOKENS], width,
              n - i < RMR_PAGE_TOKENS ? n - i : RMR_PAGE_TOKENS, a->rank);
 }
 
@@ -143,18 +141,16 @@ static void segment(const latent_job *j, const unit *u, uint32_t seg, unsigned c
     enum { PAGES = RMR_SEG_TOKENS / RMR_PAGE_TOKENS };
     const rmr_mla *a = j->op->mla;
     const void *pages[2 * PAGES];
-    const uint32_t n = pages_of(j, u, seg, PAGES, pages);
-    const void **const next = pages + n;
-    memcpy(next, pages, n * sizeof *next);
-    if (u2 != NULL) pages_of(j, u2, seg2, n, next);
+    const uint32_t n = positions_of(u, seg), n_pages = pages_of(j, u, seg, PAGES, pages);
+    memcpy(pages + n_pages, pages, n_pages * sizeof *pages);
+    if (u2 != NULL) pages_of(j, u2, seg2, n_pages, pages + n_pages);
     if (u->run->kv != RMR_KV_INT8) {
-        segment_plain(j, u, seg * RMR_SEG_TOKENS, positions_of(u, seg), (float *)(void *)scratch,
-                      result, next[0]);
+        segment_plain(j, u, pages, n, (float *)(void *)scratch, result);
         return;
     }
     float *const max = result + (size_t)GROUP * a->rank;
-    j->s->cpu->k->kv8_attend(result, a->rank, max, max + GROUP, scratch, u->nh, pages,
-                             positions_of(u, seg), a->rank, a->rope);
+    j->s->cpu->k->kv8_attend(result, a->rank, max, max + GROUP, scratch, u->nh, pages, n, a->rank,
+                             a->rope);
 }
 
 /* Merge the result of a segment into head h of the unit. */

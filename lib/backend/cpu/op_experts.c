@@ -266,14 +266,12 @@ static void down(const experts *e, uint32_t list, uint32_t t0, uint32_t n)
 static void down_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 {
     const experts *e = arg;
-    const uint32_t t0 = first * e->out_unit, end = (first + n) * e->out_unit;
+    const uint32_t t0 = first * e->out_unit, all = (first + n) * e->out_unit;
+    const uint32_t end = all < e->out_tiles ? all : e->out_tiles;
     (void)worker;
     for (uint32_t list = 0; list < e->n_lists; list++) {
         const uint32_t most = rmr_lin_tiles(rows_of(e, list));
-        for (uint32_t t = t0; t < end && t < e->out_tiles; t += most) {
-            const uint32_t stop = end < e->out_tiles ? end : e->out_tiles;
-            down(e, list, t, stop - t < most ? stop - t : most);
-        }
+        for (uint32_t t = t0; t < end; t += most) down(e, list, t, end - t < most ? end - t : most);
     }
 }
 

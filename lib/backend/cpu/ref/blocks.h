@@ -129,7 +129,7 @@ FORCE void scores_rows(const int is_bf16, const int NQ, const int NK, float *out
         for (int i = 0; i < NK; i++)
             ks[i] = (const uint8_t *)keys + (j + (uint32_t)(i < nk ? i : nk - 1)) * row_bytes;
         dots(is_bf16, NQ, NK, qs, ks, &rows, width, sum);
-        rows.keys += rows.rows * row_bytes;
+        rows.keys += rows.rows * rows.row_bytes;
         UNROLL for (int i = 0; i < NQ * NK; i++) sum[i] *= scale;
         for (int i = 0; i < NQ; i++) {
             float *const to = out + (size_t)i * ld_out + j;

@@ -176,7 +176,7 @@ static void kv8_weights(uint8_t *p, float *unit, float (*e)[KV8_HEADS], const fl
             const uint32_t u = rmr_bits_of(w[t][h]) & 0x7fffffff;
             top[h] = u > top[h] ? u : top[h];
         }
-    memset(w[n], 0, (KV8_PAGE - n) * sizeof *w);
+    memset(w + n, 0, (KV8_PAGE - n) * sizeof *w);
     for (uint32_t h = 0; h < KV8_HEADS; h++) { /* quantum_of, so that it vectorises */
         const float amax = rmr_float_of(top[h]), least = 0x1p-100f;
         const uint32_t finite = top[h] < 0x7f800000;
