@@ -47,7 +47,7 @@ static void do_matmul(const job *j)
     for (uint32_t t = 0; t < j->tiles; t += 64)
         j->set->matmul[j->type](j->y + (size_t)t * RMR_TILE, ldy, j->x, j->k, j->n_x,
                                 j->mem + t * tile_step(j), tile_step(j),
-                                j->tiles - t < 64 ? j->tiles - t : 64, j->k, 0);
+                                j->tiles - t < 64 ? j->tiles - t : 64, j->k, 0, NULL);
 }
 
 static void do_qmatmul(const job *j)
@@ -56,7 +56,7 @@ static void do_qmatmul(const job *j)
     for (uint32_t t = 0; t < j->tiles; t += 64)
         j->set->qmatmul[j->type](j->y + (size_t)t * RMR_TILE, ldy, j->xq, ldq, j->n_x,
                                  j->mem + t * tile_step(j), tile_step(j),
-                                 j->tiles - t < 64 ? j->tiles - t : 64, j->k);
+                                 j->tiles - t < 64 ? j->tiles - t : 64, j->k, NULL);
 }
 
 static void do_quantize(const job *j)

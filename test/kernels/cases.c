@@ -85,9 +85,9 @@ static const char *matmul_one(const rmr_kernels *set, const mm *c)
     if (c->special) sprinkle(&r, x, (c->n_x - 1) * ldx + c->k);
     out_reset(&r, n_y);
     rmr_kernels_ref.matmul[c->type](out_of(0), ldy, x, ldx, c->n_x, w, stride, c->n_tiles, c->k,
-                                    c->accumulate);
-    set->matmul[c->type](out_of(1), ldy, x, ldx, c->n_x, w, stride, c->n_tiles, c->k,
-                         c->accumulate);
+                                    c->accumulate, NULL);
+    set->matmul[c->type](out_of(1), ldy, x, ldx, c->n_x, w, stride, c->n_tiles, c->k, c->accumulate,
+                         NULL);
     char what[96];
     snprintf(what, sizeof what, "matmul %s k=%u n_x=%u tiles=%u gap=%u acc=%d special=%d",
              rmr_elem_table[c->type].name, c->k, c->n_x, c->n_tiles, (unsigned)c->gap,
@@ -146,11 +146,11 @@ static const char *case_k_blocks(const rmr_kernels *set)
         fill_f32(&r, x, K * M);
         fill_weights(&r, w, (rmr_elem)t, stride * T);
         out_reset(&r, M * T * RMR_TILE);
-        set->matmul[t](out_of(0), T * RMR_TILE, x, K, M, w, stride, T, K, 0);
+        set->matmul[t](out_of(0), T * RMR_TILE, x, K, M, w, stride, T, K, 0, NULL);
         for (size_t i = 0; i + 1 < sizeof cuts / sizeof *cuts; i++)
             set->matmul[t](out_of(1), T * RMR_TILE, x + cuts[i], K, M,
                            w + rmr_tile_bytes((rmr_elem)t, cuts[i]), stride, T,
-                           cuts[i + 1] - cuts[i], i > 0);
+                           cuts[i + 1] - cuts[i], i > 0, NULL);
         const char *const bad = out_compare("matmul in blocks of K", M * T * RMR_TILE);
         if (bad) return bad;
     }
@@ -185,8 +185,9 @@ static const char *qmatmul_one(const rmr_kernels *set, const mm *c)
     }
     fill_tiles(&r, w, c->type, c->n_tiles, c->k, stride);
     out_reset(&r, n_y);
-    rmr_kernels_ref.qmatmul[c->type](out_of(0), ldy, xq, ldq, c->n_x, w, stride, c->n_tiles, c->k);
-    set->qmatmul[c->type](out_of(1), ldy, xq, ldq, c->n_x, w, stride, c->n_tiles, c->k);
+    rmr_kernels_ref.qmatmul[c->type](out_of(0), ldy, xq, ldq, c->n_x, w, stride, c->n_tiles, c->k,
+                                     NULL);
+    set->qmatmul[c->type](out_of(1), ldy, xq, ldq, c->n_x, w, stride, c->n_tiles, c->k, NULL);
     char what[96];
     snprintf(what, sizeof what, "qmatmul %s k=%u n_x=%u tiles=%u gap=%u special=%d",
              rmr_elem_table[c->type].name, c->k, c->n_x, c->n_tiles, (unsigned)c->gap, c->special);
@@ -505,9 +506,9 @@ static void empty_quantised(const rmr_kernels *k, float *y, int way)
     static const float x[1] = {1};
     static const _Alignas(64) uint8_t tile[64];
     const uint32_t n_x = way == 0 ? 0 : 14, n_tiles = way == 2 ? 0 : 3;
-    k->matmul[RMR_ELEM_F8](y, 48, x, 0, n_x, tile, 0, n_tiles, 0, 0);
+    k->matmul[RMR_ELEM_F8](y, 48, x, 0, n_x, tile, 0, n_tiles, 0, 0, NULL);
     for (int t = RMR_ELEM_F8 + 1; t < RMR_ELEM_COUNT; t++)
-        k->qmatmul[t](y, 48, x, 0, n_x, tile, 0, n_tiles, 0);
+        k->qmatmul[t](y, 48, x, 0, n_x, tile, 0, n_tiles, 0, NULL);
 }
 
 /* Counts of zero: nothing is written, but an empty chain is +0 (or y) and an empty dot product 0.
@@ -527,7 +528,7 @@ static const char *case_empty(const rmr_kernels *set)
                              way == 0   ? 0
                              : way == 1 ? 14
                                         : 2,
-                             in, 0, way == 2 ? 0 : 3, 0, way == 3);
+                             in, 0, way == 2 ? 0 : 3, 0, way == 3, NULL);
             if (way < 3) empty_quantised(k, y, way);
             k->quantize(y, in, 0);
             if (way == 4) k->scores_f32(y, 5, in, 0, 3, in, 0, 5, 0, 2.0f, in);
@@ -583,8 +584,8 @@ uint64_t cases_digest(const rmr_kernels *set)
     for (int t = 0; t < RMR_ELEM_PLAIN; t++) {
         const size_t stride = (rmr_tile_bytes((rmr_elem)t, K) + 63) & ~(size_t)63;
         fill_weights(&r, w, (rmr_elem)t, stride * T);
-        set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0);
-        set->matmul[t](y + 16, T * RMR_TILE, x, K, 1, w, stride, 1, K, 1);
+        set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0, NULL);
+        set->matmul[t](y + 16, T * RMR_TILE, x, K, 1, w, stride, 1, K, 1, NULL);
         h = fnv(h, y, M * T * RMR_TILE * 4);
     }
     for (int t = RMR_ELEM_F8; t < RMR_ELEM_COUNT; t++) {
@@ -595,9 +596,9 @@ uint64_t cases_digest(const rmr_kernels *set)
         for (uint32_t m = 0; m < M; m++) set->quantize(xq[m], x + (size_t)m * K, QK);
         fill_tiles(&r, w, (rmr_elem)t, T, k, stride);
         if (t == RMR_ELEM_F8)
-            set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0);
+            set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0, NULL);
         else
-            set->qmatmul[t](y, T * RMR_TILE, xq, ldq, M, w, stride, T, QK);
+            set->qmatmul[t](y, T * RMR_TILE, xq, ldq, M, w, stride, T, QK, NULL);
         h = fnv(h, y, M * T * RMR_TILE * 4);
         h = fnv(h, xq, sizeof xq);
     }

@@ -38,7 +38,7 @@ static const char *truth_matmul(const rmr_kernels *set)
         uint8_t *const w = guarded(1, stride * T);
         fill_f32(&r, x, M * K);
         fill_weights(&r, w, (rmr_elem)t, stride * T);
-        set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0);
+        set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0, NULL);
         for (uint32_t i = 0; i < M * T * RMR_TILE; i++) {
             const uint32_t m = i / (T * RMR_TILE), row = i % (T * RMR_TILE);
             double sum = 0, size = 0;

@@ -165,9 +165,9 @@ const char *truth_qmatmul(const rmr_kernels *set)
             }
         }
         if (t == RMR_ELEM_F8)
-            set->matmul[t](y, 2 * RMR_TILE, x, K, M, tiles, stride, 2, cols, 0);
+            set->matmul[t](y, 2 * RMR_TILE, x, K, M, tiles, stride, 2, cols, 0, NULL);
         else
-            set->qmatmul[t](y, 2 * RMR_TILE, xq, ldq, M, tiles, stride, 2, cols);
+            set->qmatmul[t](y, 2 * RMR_TILE, xq, ldq, M, tiles, stride, 2, cols, NULL);
         bad = check(e, y, 2 * RMR_TILE, xd, rows, cols);
     }
     return bad;

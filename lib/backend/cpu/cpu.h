@@ -77,6 +77,12 @@ static inline const unsigned char *rmr_weight_at(const rmr_weight *w, uint32_t i
     return w->data + index * w->stride;
 }
 
+/* From tile t on. */
+static inline const unsigned char *rmr_tile_at(const rmr_weight *w, uint32_t index, uint32_t t)
+{
+    return rmr_weight_at(w, index) + t * w->tile_stride;
+}
+
 static inline const float *rmr_vector(const rmr_weight *w)
 {
     return (const float *)(const void *)w->data;
@@ -203,7 +209,8 @@ static inline uint64_t rmr_q_room(const rmr_weight *w, uint64_t n)
 
 /* y = tiles [t0, t0 + n) of matrix `index` of w times rows [r0, r0 + m) of x (op_linear.c). */
 void rmr_cpu_product(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint32_t t0, uint32_t n,
-                     const rmr_operand *x, uint32_t r0, uint32_t m, float *y, size_t ldy);
+                     const rmr_operand *x, uint32_t r0, uint32_t m, float *y, size_t ldy,
+                     const void *next);
 
 /* Quantised rows [0, n) of k values of a view, rmr_q_stride(k) apart: made by the first operation
  * that asks, and valid until one writes the slot. The step has room for what scratch functions say.

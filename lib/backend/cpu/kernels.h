@@ -32,10 +32,10 @@
  * starts at +0, or at y when `accumulate`, so a caller may cut K into blocks (at even k) without
  * changing a bit. `tiles` points at the first group of the K block in tile 0 and tile_stride is the
  * distance between tiles in bytes. y and x need no alignment; all 16 rows of every tile are
- * written. */
+ * written. `next`: tiles alike that will be read after these, or NULL: a hint. */
 typedef void rmr_matmul_fn(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
                            const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                           int accumulate);
+                           int accumulate, const void *next);
 
 /* F8 (e4m3fn code book h(c) = the value * 2^-8, as the f16 whose bits are sign and code << 7): for
  * each run of 128 columns, p = one chain of fmaf(h, x) over the run from +0, then acc = fmaf(p,
@@ -71,9 +71,10 @@ static inline size_t rmr_qrow_bytes(size_t k)
  * where s is d, d * sc, d * (ls - 32), or 2^(e - 128), all exact in f32. Scales are what
  * rmr_row_check lets pass (e = 255 does not matter: it counts as 2^127). xq are quantised rows ldq
  * bytes apart, a multiple of 64. `tiles` is 64-byte aligned, tile_stride a multiple of 64; k is the
- * whole K of the tile. */
+ * whole K of the tile. `next` as above. */
 typedef void rmr_qmatmul_fn(float *y, size_t ldy, const void *xq, size_t ldq, uint32_t n_x,
-                            const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k);
+                            const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                            const void *next);
 
 /* out[i*ld_out + j] = dot16(q + i*ld_q, key j, width) * scale. Keys are rows of bf16 or f32, ld_key
  * elements apart. `next`: as many keys that will be asked for soon, or `keys`: a hint. */

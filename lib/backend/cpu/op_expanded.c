@@ -128,10 +128,10 @@ static void rebuild_page(const expanded *e, uint32_t p0, uint32_t n, uint32_t at
         memcpy(e->latent, cache, (size_t)n * width * 4);
     k->matmul[RMR_ELEM_F32](e->nope, ld, e->latent, width, n, e->uk,
                             (size_t)a->rank * RMR_TILE * sizeof(float), rmr_tiles(a->nope), a->rank,
-                            0);
+                            0, NULL);
     for (uint32_t t = 0; t < rmr_tiles(a->v); t++)
         k->matmul[uv_elem](e->vals + ((size_t)t * SEG + at) * RMR_TILE, RMR_TILE, e->latent, width,
-                           n, uv_tiles + t * uv_stride, uv_stride, 1, a->rank, 0);
+                           n, uv_tiles + t * uv_stride, uv_stride, 1, a->rank, 0, NULL);
     for (uint32_t i = 0; i < n; i++) {
         float *tile =
             e->keys + (size_t)((at + i) / RMR_TILE) * dim * RMR_TILE + (at + i) % RMR_TILE;
@@ -156,12 +156,13 @@ static void sum_values(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0, 
     const uint32_t v_tiles = rmr_tiles(e->op->mla->v), seen = seen_of(e, r0, p0, n);
     const uint32_t all = seen == seen_of(e, r0 + m - 1, p0, n) ? seen : seen & ~1u;
     const size_t ld = (size_t)v_tiles * RMR_TILE, stride = (size_t)SEG * RMR_TILE * sizeof(float);
-    k->matmul[RMR_ELEM_F32](e->part, ld, e->scores, SEG, m, e->vals, stride, v_tiles, all, 0);
+    k->matmul[RMR_ELEM_F32](e->part, ld, e->scores, SEG, m, e->vals, stride, v_tiles, all, 0, NULL);
     for (uint32_t i = 0; i < m; i++) {
         const uint32_t rest = seen_of(e, r0 + i, p0, n) - all;
         if (rest > 0)
             k->matmul[RMR_ELEM_F32](e->part + i * ld, ld, e->scores + (size_t)i * SEG + all, SEG, 1,
-                                    e->vals + (size_t)all * RMR_TILE, stride, v_tiles, rest, 1);
+                                    e->vals + (size_t)all * RMR_TILE, stride, v_tiles, rest, 1,
+                                    NULL);
     }
 }
 
@@ -176,7 +177,7 @@ static void attend_rows(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0,
     float max[ROWS], sum[ROWS];
     k->matmul[RMR_ELEM_F32](e->scores, SEG, rmr_row(e->s, e->op->in, row0) + (size_t)e->head * dim,
                             rmr_width(e->s, e->op->in), m, e->keys, (size_t)dim * RMR_TILE * 4,
-                            rmr_tiles(seen_of(e, r0 + m - 1, p0, n)), dim, 0);
+                            rmr_tiles(seen_of(e, r0 + m - 1, p0, n)), dim, 0, NULL);
     for (uint32_t i = 0; i < m; i++) {
         const uint32_t seen = seen_of(e, r0 + i, p0, n);
         float *p = e->scores + (size_t)i * SEG;

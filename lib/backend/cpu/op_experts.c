@@ -181,8 +181,8 @@ static void quantize_ff(const experts *e, uint32_t i, uint32_t m, uint32_t col, 
                                e->ff.x + i * e->ff.ldx + col, n);
 }
 
-/* Tiles [t0, t0 + n) of gate and up of one list, into ff. */
-static void gate_up(const experts *e, uint32_t list, uint32_t t0, uint32_t n)
+/* Tiles [t0, t0 + n) of gate and up of one list, into ff; `next` are the weights after them. */
+static void gate_up(const experts *e, uint32_t list, uint32_t t0, uint32_t n, const void *next)
 {
     const int shared = is_shared(e, list);
     const rmr_cpu *c = e->s->cpu;
@@ -197,8 +197,8 @@ static void gate_up(const experts *e, uint32_t list, uint32_t t0, uint32_t n)
         const uint32_t m =
             e->first[list + 1] - i < RMR_LIN_ROWS ? e->first[list + 1] - i : RMR_LIN_ROWS;
         const uint32_t from = single ? 0 : i;
-        rmr_cpu_product(c, g, index, t0, n, &e->x, from, m, tmp, ld);
-        rmr_cpu_product(c, u, index, t0, n, &e->x, from, m, tmp2, ld);
+        rmr_cpu_product(c, g, index, t0, n, &e->x, from, m, tmp, ld, rmr_tile_at(u, index, t0));
+        rmr_cpu_product(c, u, index, t0, n, &e->x, from, m, tmp2, ld, next);
         for (uint32_t r = 0; r < m; r++)
             c->k->silu_mul((float *)e->ff.x + (i + r) * e->ff.ldx + col0, tmp + r * ld,
                            tmp2 + r * ld, cols);
@@ -216,11 +216,20 @@ static uint32_t chunks_of(const experts *e, uint32_t list)
     return rmr_units(is_shared(e, list) ? e->shared_tiles : e->routed_tiles, e->unit);
 }
 
-/* Tiles [t, end) of one list. */
-static void gate_up_list(const experts *e, uint32_t list, uint32_t t, uint32_t end)
+/* From tile t on, the gate of a list. */
+static const void *gate_at(const experts *e, uint32_t list, uint32_t t)
+{
+    return is_shared(e, list) ? rmr_tile_at(e->op->s1, 0, t)
+                              : rmr_tile_at(e->op->w, e->expert[list], t);
+}
+
+/* Tiles [t, end) of one list; `next` are the weights after them. */
+static void gate_up_list(const experts *e, uint32_t list, uint32_t t, uint32_t end,
+                         const void *next)
 {
     const uint32_t most = rmr_lin_tiles(rows_of(e, list));
-    for (; t < end; t += most) gate_up(e, list, t, end - t < most ? end - t : most);
+    for (; end - t > most; t += most) gate_up(e, list, t, most, gate_at(e, list, t + most));
+    gate_up(e, list, t, end - t, next);
 }
 
 /* Chunks are numbered list by list, tile by tile. */
@@ -235,16 +244,24 @@ static void gate_up_range(void *arg, uint32_t first, uint32_t n, uint32_t worker
             const uint32_t here = chunks - first < n ? chunks - first : n;
             const uint32_t tiles = is_shared(e, list) ? e->shared_tiles : e->routed_tiles;
             const uint32_t end = (first + here) * e->unit;
-            gate_up_list(e, list, first * e->unit, end < tiles ? end : tiles);
             n -= here;
+            gate_up_list(e, list, first * e->unit, end < tiles ? end : tiles,
+                         n > 0 ? gate_at(e, (list + 1) % e->n_lists, 0) : NULL);
             first += here;
         }
         first -= chunks;
     }
 }
 
-/* Tiles [t0, t0 + n) of the output from one list. */
-static void down(const experts *e, uint32_t list, uint32_t t0, uint32_t n)
+/* From tile t on, the down projection of a list. */
+static const void *down_at(const experts *e, uint32_t list, uint32_t t)
+{
+    return is_shared(e, list) ? rmr_tile_at(e->op->s3, 0, t)
+                              : rmr_tile_at(e->op->w3, e->expert[list], t);
+}
+
+/* Tiles [t0, t0 + n) of the output from one list; `next` are the weights after them. */
+static void down(const experts *e, uint32_t list, uint32_t t0, uint32_t n, const void *next)
 {
     const rmr_cpu *c = e->s->cpu;
     const int shared = is_shared(e, list);
@@ -256,7 +273,7 @@ static void down(const experts *e, uint32_t list, uint32_t t0, uint32_t n)
     for (uint32_t i = e->first[list]; i < e->first[list + 1]; i += RMR_LIN_ROWS) {
         const uint32_t m =
             e->first[list + 1] - i < RMR_LIN_ROWS ? e->first[list + 1] - i : RMR_LIN_ROWS;
-        rmr_cpu_product(c, w, shared ? 0 : e->expert[list], t0, n, &e->ff, i, m, tmp, ld);
+        rmr_cpu_product(c, w, shared ? 0 : e->expert[list], t0, n, &e->ff, i, m, tmp, ld, next);
         for (uint32_t r = 0; r < m; r++)
             c->k->madd(rmr_row(e->s, e->op->out, e->row[i + r]) + (size_t)t0 * RMR_TILE,
                        tmp + r * ld, cols, e->weight[i + r]);
@@ -271,7 +288,9 @@ static void down_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
     (void)worker;
     for (uint32_t list = 0; list < e->n_lists; list++) {
         const uint32_t most = rmr_lin_tiles(rows_of(e, list));
-        for (uint32_t t = t0; t < end; t += most) down(e, list, t, end - t < most ? end - t : most);
+        uint32_t t = t0;
+        for (; end - t > most; t += most) down(e, list, t, most, down_at(e, list, t + most));
+        down(e, list, t, end - t, list + 1 < e->n_lists ? down_at(e, list + 1, t0) : NULL);
     }
 }
 
@@ -303,7 +322,6 @@ void rmr_cpu_experts(rmr_step *s, const rmr_op *op)
     e.shared_tiles = rmr_tiles(op->moe->shared_inner);
     e.out_tiles = rmr_tiles(op->w3->desc.rows);
     e.unit = rmr_cpu_unit(s->cpu, e.routed_tiles * e.n_lists, 2 * op->w->tile_stride);
-    e.unit = (e.unit + 1) & ~1u; /* whole runs of 32 are quantised */
     e.out_unit = rmr_cpu_unit(s->cpu, e.out_tiles, e.n_lists * op->w3->tile_stride);
     for (uint32_t l = 0; l < e.n_lists; l++) chunks += chunks_of(&e, l);
     const rmr_next_region first_down = is_shared(&e, 0)

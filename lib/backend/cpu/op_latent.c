@@ -16,7 +16,10 @@ static void head_rows(rmr_step *s, const rmr_op *op, uint32_t head, const rmr_op
         const uint32_t n = n_tiles - t < most ? n_tiles - t : most;
         const uint32_t left = w->desc.rows - t * RMR_TILE;
         const uint32_t cols = left < n * RMR_TILE ? left : n * RMR_TILE;
-        rmr_cpu_product(s->cpu, w, head, t, n, x, 0, m, tmp, (size_t)n * RMR_TILE);
+        rmr_cpu_product(s->cpu, w, head, t, n, x, 0, m, tmp, (size_t)n * RMR_TILE,
+                        n < n_tiles - t            ? rmr_tile_at(w, head, t + n)
+                        : head + 1 < w->desc.count ? rmr_weight_at(w, head + 1)
+                                                   : NULL);
         for (uint32_t r = 0; r < m; r++)
             memcpy(rmr_row(s, op->out, row0 + r) + out_col + (size_t)t * RMR_TILE,
                    tmp + (size_t)r * n * RMR_TILE, (size_t)cols * 4);
@@ -55,7 +58,7 @@ static void run_heads(head_job *j, rmr_range_fn *heads)
 {
     if (j->s->n_spans == 0) return;
     const rmr_next_region next = rmr_cpu_next_op(j->s, j->op);
-    rmr_pool_run_ranges(j->s->cpu->ctx->pool, j->op->mla->heads, 1, heads, j, &next);
+    rmr_pool_run_ranges(j->s->cpu->ctx->pool, j->op->mla->heads, RMR_LIN_RANGE, heads, j, &next);
 }
 
 static void absorb_head(const head_job *j, uint32_t head, uint32_t worker)

@@ -10,7 +10,7 @@ uint32_t rmr_cpu_unit(const rmr_cpu *c, uint32_t n_tiles, uint64_t bytes)
     const uint64_t by_bytes = RMR_LIN_CHUNK / (bytes > 0 ? bytes : 1);
     const uint32_t by_count = n_tiles / (4 * rmr_pool_width(c->ctx->pool));
     const uint32_t n = by_bytes < by_count ? (uint32_t)by_bytes : by_count;
-    return n > 0 ? n : 1;
+    return n > 0 ? (n + 1) & ~1u : 2;
 }
 
 rmr_next_region rmr_cpu_next(const rmr_weight *w, uint32_t index, uint32_t unit)
@@ -39,21 +39,22 @@ rmr_next_region rmr_cpu_next_op(const rmr_step *s, const rmr_op *op)
     while (w == NULL && ++op < end) w = first_weight(op);
     if (w == NULL) return (rmr_next_region){0};
     if (op->kind == RMR_OP_ABSORB || op->kind == RMR_OP_UNABSORB) /* a head is a chunk */
-        return (rmr_next_region){w->data, (size_t)w->stride, w->desc.count, 1};
+        return (rmr_next_region){w->data, (size_t)w->stride, w->desc.count, RMR_LIN_RANGE};
     return rmr_cpu_next(w, 0, rmr_cpu_unit(s->cpu, rmr_tiles(w->desc.rows), w->tile_stride));
 }
 
 void rmr_cpu_product(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint32_t t0, uint32_t n,
-                     const rmr_operand *x, uint32_t r0, uint32_t m, float *y, size_t ldy)
+                     const rmr_operand *x, uint32_t r0, uint32_t m, float *y, size_t ldy,
+                     const void *next)
 {
-    const unsigned char *tiles = rmr_weight_at(w, index) + t0 * w->tile_stride;
+    const unsigned char *tiles = rmr_tile_at(w, index, t0);
     const uint32_t k = w->desc.cols;
     if (rmr_is_integer(w))
         c->k->qmatmul[w->desc.elem](y, ldy, x->q + r0 * x->ldq, x->ldq, m, tiles,
-                                    (size_t)w->tile_stride, n, k);
+                                    (size_t)w->tile_stride, n, k, next);
     else
         c->k->matmul[w->desc.elem](y, ldy, x->x + r0 * x->ldx, x->ldx, m, tiles,
-                                   (size_t)w->tile_stride, n, k, 0);
+                                   (size_t)w->tile_stride, n, k, 0, next);
 }
 
 /* ---- y = W x ---- */
@@ -65,8 +66,8 @@ typedef struct linear_job {
     uint32_t n_rows, n_tiles, unit;
 } linear_job;
 
-/* Tiles [t0, t0 + n) of the result. */
-static void linear_tiles(const linear_job *j, uint32_t t0, uint32_t n)
+/* Tiles [t0, t0 + n) of the result; `next` are the weights after them. */
+static void linear_tiles(const linear_job *j, uint32_t t0, uint32_t n, const void *next)
 {
     const rmr_cpu *c = j->s->cpu;
     const rmr_weight *w = j->op->w, *w2 = j->op->kind == RMR_OP_SWIGLU ? j->op->w2 : NULL;
@@ -76,8 +77,9 @@ static void linear_tiles(const linear_job *j, uint32_t t0, uint32_t n)
     float tmp[RMR_LIN_TMP], tmp2[RMR_LIN_TMP];
     for (uint32_t r0 = 0; r0 < j->n_rows; r0 += RMR_LIN_ROWS) {
         const uint32_t m = j->n_rows - r0 < RMR_LIN_ROWS ? j->n_rows - r0 : RMR_LIN_ROWS;
-        rmr_cpu_product(c, w, 0, t0, n, &j->x, r0, m, tmp, ld);
-        if (w2 != NULL) rmr_cpu_product(c, w2, 0, t0, n, &j->x, r0, m, tmp2, ld);
+        const void *const first = w2 != NULL ? rmr_tile_at(w2, 0, t0) : next;
+        rmr_cpu_product(c, w, 0, t0, n, &j->x, r0, m, tmp, ld, first);
+        if (w2 != NULL) rmr_cpu_product(c, w2, 0, t0, n, &j->x, r0, m, tmp2, ld, next);
         for (uint32_t r = 0; r < m; r++) {
             float *y = rmr_row(j->s, j->op->out, r0 + r) + col0;
             if (j->op->bias != NULL) c->k->add(tmp + r * ld, rmr_vector(j->op->bias) + col0, cols);
@@ -97,8 +99,10 @@ static void linear_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
     const uint32_t end = (first + n) * j->unit < j->n_tiles ? (first + n) * j->unit : j->n_tiles;
     const uint32_t most = rmr_lin_tiles(j->n_rows);
     (void)worker;
-    for (uint32_t t = first * j->unit; t < end; t += most)
-        linear_tiles(j, t, end - t < most ? end - t : most);
+    for (uint32_t t = first * j->unit; t < end; t += most) {
+        const int more = end - t > most;
+        linear_tiles(j, t, more ? most : end - t, more ? rmr_tile_at(j->op->w, 0, t + most) : NULL);
+    }
 }
 
 static uint64_t linear_room(const rmr_op *op, uint64_t n_rows)

@@ -42,22 +42,25 @@ static inline void matmul(rmr_elem type, float *y, size_t ldy, const float *x, s
 
 static void rmr_matmul_bf16_ref(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
                                 const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                                int accumulate)
+                                int accumulate, const void *next)
 {
+    (void)next;
     matmul(RMR_ELEM_BF16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
 }
 
 static void rmr_matmul_f16_ref(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
                                const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                               int accumulate)
+                               int accumulate, const void *next)
 {
+    (void)next;
     matmul(RMR_ELEM_F16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
 }
 
 static void rmr_matmul_f32_ref(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
                                const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                               int accumulate)
+                               int accumulate, const void *next)
 {
+    (void)next;
     matmul(RMR_ELEM_F32, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
 }
 

@@ -21,7 +21,9 @@ typedef struct span {
     size_t stride;
     uint32_t k;
     int accumulate;
-    size_t scale; /* F8: offset of the first run's scale from `tiles` */
+    size_t scale;        /* F8: offset of the first run's scale from `tiles` */
+    const uint8_t *next; /* what is read after these tiles, or NULL */
+    size_t rest;         /* bytes of a tile until then */
 } span;
 
 /* Bytes of k columns of a tile. */
@@ -58,18 +60,24 @@ FORCE void block_step(const rmr_elem type, const int T, const int M, const span 
     }
 }
 
+/* What is read `at` bytes after the beginning of the first tile. */
+FORCE const uint8_t *later(const span *s, size_t at)
+{
+    return s->next == NULL || at < s->rest ? s->tiles + at : s->next + (at - s->rest);
+}
+
 /* Ahead of n columns from k on. The weights stream from memory once; the hardware alone does not
  * run far enough ahead on T streams, and of what is asked for far ahead some is dropped. */
 FORCE void prefetch(const rmr_elem type, const int T, const span *s, size_t k, const size_t n)
 {
-    UNROLL for (int t = 0; t < T; t++)
+    const uint8_t *const far = later(s, k_bytes(type, k) + FETCH_FAR / T), *const near = later(
+                                                                               s,
+                                                                               k_bytes(type, k) +
+                                                                                   FETCH_NEAR / T);
+    UNROLL for (int t = 0; t < T; t++) UNROLL for (size_t i = 0; i < k_bytes(type, n); i += 64)
     {
-        const uint8_t *const at = s->tiles + (size_t)t * s->stride + k_bytes(type, k);
-        UNROLL for (size_t i = 0; i < k_bytes(type, n); i += 64)
-        {
-            __builtin_prefetch(at + i + FETCH_FAR / T, 0, 2);
-            __builtin_prefetch(at + i + FETCH_NEAR / T, 0, 3);
-        }
+        __builtin_prefetch(far + (size_t)t * s->stride + i, 0, 2);
+        __builtin_prefetch(near + (size_t)t * s->stride + i, 0, 3);
     }
 }
 
@@ -150,8 +158,24 @@ FORCE void block(const rmr_elem type, const int T, const int M, const span *s)
         run.tiles += k_bytes(type, at);
         run.scale = s->scale - k_bytes(type, at) + at / RMR_F8_RUN * 4;
         run.accumulate = s->accumulate || at > 0;
+        run.rest -= k_bytes(type, at);
         block_chain(type, T, M, &run);
     }
+}
+
+/* M rows of x by T tiles at a time of the n_tiles that are left; returns how many then are. */
+FORCE uint32_t block_tiles(const rmr_elem type, const int T, const int M, span *s, uint32_t n_tiles)
+{
+    const uint8_t *const next = s->next;
+    for (; n_tiles >= (uint32_t)T; n_tiles -= (uint32_t)T) {
+        const uint8_t *const end = s->tiles + (size_t)T * s->stride;
+        s->next = n_tiles > (uint32_t)T ? end : next;
+        block(type, T, M, s);
+        s->tiles = end;
+        s->y += T * RMR_TILE;
+    }
+    s->next = next;
+    return n_tiles;
 }
 
 /* M rows of x by n_tiles tiles. */
@@ -159,17 +183,10 @@ FORCE void block_rows(const rmr_elem type, const int T, const int M, const span 
                       const uint32_t n_tiles)
 {
     span s = *whole;
-    uint32_t t = 0;
-    for (; t + (uint32_t)T <= n_tiles; t += (uint32_t)T) {
-        block(type, T, M, &s);
-        s.tiles += (size_t)T * s.stride;
-        s.y += T * RMR_TILE;
-    }
-    for (; T > 1 && t < n_tiles; t++) {
-        block(type, 1, M, &s);
-        s.tiles += s.stride;
-        s.y += RMR_TILE;
-    }
+    uint32_t left = block_tiles(type, T, M, &s, n_tiles);
+    if (T > 2 && type == RMR_ELEM_F8) /* waits for its chains, the others for memory */
+        left = block_tiles(type, 2, M, &s, left);
+    if (T > 1) block_tiles(type, 1, M, &s, left);
 }
 
 /* 1 to MM_ROWS rows by n_tiles tiles: the weights are read once whatever the number of rows. */
@@ -226,9 +243,19 @@ FORCE void matmul_pass(const rmr_elem type, const span *pass, uint32_t n_x, uint
 
 FORCE void matmul(const rmr_elem type, float *y, size_t ldy, const float *x, size_t ldx,
                   uint32_t n_x, const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                  int accumulate)
+                  int accumulate, const void *next)
 {
-    const span all = {y, ldy, x, ldx, tiles, tile_stride, k, accumulate, k_bytes(type, k)};
+    const span all = {y,
+                      ldy,
+                      x,
+                      ldx,
+                      tiles,
+                      tile_stride,
+                      k,
+                      accumulate,
+                      k_bytes(type, k),
+                      next,
+                      k_bytes(type, k)};
     if (n_x <= MM_ROWS) { /* memory sets the pace: stream every tile once, from end to end */
         block_any(type, n_x, &all, n_tiles);
         return;
@@ -252,31 +279,31 @@ FORCE void matmul(const rmr_elem type, float *y, size_t ldy, const float *x, siz
 
 void MATMUL(rmr_matmul_bf16)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
                              const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                             int accumulate)
+                             int accumulate, const void *next)
 {
-    matmul(RMR_ELEM_BF16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+    matmul(RMR_ELEM_BF16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate, next);
 }
 
 void MATMUL(rmr_matmul_f16)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
                             const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                            int accumulate)
+                            int accumulate, const void *next)
 {
-    matmul(RMR_ELEM_F16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+    matmul(RMR_ELEM_F16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate, next);
 }
 
 void MATMUL(rmr_matmul_f32)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
                             const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                            int accumulate)
+                            int accumulate, const void *next)
 {
-    matmul(RMR_ELEM_F32, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
+    matmul(RMR_ELEM_F32, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate, next);
 }
 
 void MATMUL(rmr_matmul_f8)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
                            const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                           int accumulate)
+                           int accumulate, const void *next)
 {
     (void)accumulate;
     for (uint32_t m = 0; k == 0 && m < n_x; m++)
         memset(y + m * ldy, 0, (size_t)n_tiles * RMR_TILE * sizeof *y);
-    if (k > 0) matmul(RMR_ELEM_F8, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, 0);
+    if (k > 0) matmul(RMR_ELEM_F8, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, 0, next);
 }

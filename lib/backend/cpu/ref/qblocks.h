@@ -380,7 +380,15 @@ typedef struct q_job {
     const uint8_t *tiles;
     size_t stride;
     uint32_t k;
+    const uint8_t *next; /* what is read after these tiles, or NULL */
 } q_job;
+
+/* Bytes from tile t to what is read after it and T - 1 more. */
+FORCE size_t q_ahead(const q_job *j, uint32_t t, const uint32_t T, uint32_t n_tiles)
+{
+    if (t + T < n_tiles) return T * j->stride;
+    return j->next != NULL ? (size_t)((uintptr_t)j->next - (uintptr_t)j->tiles) - t * j->stride : 0;
+}
 
 /* n_rows rows of x by T tiles at a time of n_tiles from the t-th on, as many as there are; returns
  * the next. */
@@ -394,7 +402,7 @@ FORCE uint32_t q_tiles(const rmr_elem type, const int one, const int T, const q_
     for (; t + (uint32_t)T <= n_tiles; t += (uint32_t)T) {
         const size_t off = t * j->stride;
         const q_place w = {tiles + off, scales + off, j->stride,
-                           t + 2 * (uint32_t)T <= n_tiles ? (size_t)T * j->stride : 0};
+                           q_ahead(j, t, (uint32_t)T, n_tiles)};
         float *const y = j->y + (size_t)t * RMR_TILE;
         if (one)
             q_one(type, T, y, x, &w, n_runs, at > 0);
@@ -440,6 +448,7 @@ FORCE void q_matmul(const rmr_elem type, q_pass_fn *const pass, const q_job *all
                 j.y += m * j.ldy + (size_t)t * RMR_TILE;
                 j.xq += m * j.ldq;
                 j.tiles += t * j.stride;
+                if (at + n_runs < nb || m + most < n_x || t + nt < n_tiles) j.next = j.tiles;
                 pass(type, &j, n_x - m < most ? n_x - m : most, nt, at, n_runs);
             }
             at += n_runs;
@@ -450,9 +459,9 @@ FORCE void q_matmul(const rmr_elem type, q_pass_fn *const pass, const q_job *all
 #define Q_MATMUL(name, type)                                                                       \
     static void SET(rmr_qmatmul_##name)(float *y, size_t ldy, const void *xq, size_t ldq,          \
                                         uint32_t n_x, const void *tiles, size_t tile_stride,       \
-                                        uint32_t n_tiles, uint32_t k)                              \
+                                        uint32_t n_tiles, uint32_t k, const void *next)            \
     {                                                                                              \
-        const q_job all = {y, ldy, xq, ldq, tiles, tile_stride, k};                                \
+        const q_job all = {y, ldy, xq, ldq, tiles, tile_stride, k, next};                          \
         q_matmul(type, q_pass, &all, n_x, n_tiles);                                                \
     }
 Q_TYPES(Q_MATMUL)

@@ -147,8 +147,9 @@ static inline void q_matmul(rmr_elem e, float *y, size_t ldy, const void *xq, si
 #define Q_MATMUL(name, type)                                                                       \
     static void SET(rmr_qmatmul_##name)(float *y, size_t ldy, const void *xq, size_t ldq,          \
                                         uint32_t n_x, const void *tiles, size_t tile_stride,       \
-                                        uint32_t n_tiles, uint32_t k)                              \
+                                        uint32_t n_tiles, uint32_t k, const void *next)            \
     {                                                                                              \
+        (void)next;                                                                                \
         q_matmul(type, y, ldy, xq, ldq, n_x, tiles, tile_stride, n_tiles, k);                      \
     }
 Q_TYPES(Q_MATMUL)
@@ -156,9 +157,10 @@ Q_TYPES(Q_MATMUL)
 
 static void SET(rmr_matmul_f8)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
                                const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                               int accumulate)
+                               int accumulate, const void *next)
 {
     (void)accumulate;
+    (void)next;
     for (uint32_t t = 0; t < n_tiles; t++) {
         const uint8_t *const tile = (const uint8_t *)tiles + t * tile_stride;
         const float *const scale = (const float *)(const void *)(tile + (size_t)RMR_TILE * k);

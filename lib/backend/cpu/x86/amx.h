@@ -137,8 +137,8 @@ FORCE void amx_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32
         do { /* once even without runs, as q_matmul */
             const uint32_t n = n_runs - i < BLOCK_RUNS ? n_runs - i : BLOCK_RUNS;
             amx_unpack(type, &w, codes + (size_t)i * q_run_bytes(type),
-                       scales + (size_t)(i / runs) * q_scale_bytes(type),
-                       t + 1 < n_tiles ? j->stride : 0, n);
+                       scales + (size_t)(i / runs) * q_scale_bytes(type), q_ahead(j, t, 1, n_tiles),
+                       n);
             for (uint32_t m = 0; m < n_rows; m += AMX_ROWS)
                 amx_block(type, j->y + m * j->ldy + (size_t)t * RMR_TILE, j->ldy,
                           x + (size_t)(m / AMX_ROWS) * n_runs + i,
@@ -154,11 +154,11 @@ FORCE void amx_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32
 #define AMX_MATMUL(name, type)                                                                     \
     static void SET(rmr_qmatmul_amx_##name)(float *y, size_t ldy, const void *xq, size_t ldq,      \
                                             uint32_t n_x, const void *tiles, size_t tile_stride,   \
-                                            uint32_t n_tiles, uint32_t k)                          \
+                                            uint32_t n_tiles, uint32_t k, const void *next)        \
     {                                                                                              \
-        const q_job all = {y, ldy, xq, ldq, tiles, tile_stride, k};                                \
+        const q_job all = {y, ldy, xq, ldq, tiles, tile_stride, k, next};                          \
         if (n_x < AMX_LEAST || !AMX_GAINS(type)) {                                                 \
-            SET(rmr_qmatmul_##name)(y, ldy, xq, ldq, n_x, tiles, tile_stride, n_tiles, k);         \
+            SET(rmr_qmatmul_##name)(y, ldy, xq, ldq, n_x, tiles, tile_stride, n_tiles, k, next);   \
             return;                                                                                \
         }                                                                                          \
         amx_begin(type);                                                                           \
