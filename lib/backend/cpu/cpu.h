@@ -207,7 +207,8 @@ static inline uint64_t rmr_q_room(const rmr_weight *w, uint64_t n)
     return w != NULL && rmr_is_integer(w) ? n * rmr_q_stride(w->desc.cols) : 0;
 }
 
-/* y = tiles [t0, t0 + n) of matrix `index` of w times rows [r0, r0 + m) of x (op_linear.c). */
+/* y = tiles [t0, t0 + n) of matrix `index` of w times rows [r0, r0 + m) of x (op_linear.c). `next`:
+ * the weights that the caller reads after them, which are fetched, or NULL. */
 void rmr_cpu_product(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint32_t t0, uint32_t n,
                      const rmr_operand *x, uint32_t r0, uint32_t m, float *y, size_t ldy,
                      const void *next);
@@ -228,7 +229,8 @@ void rmr_cpu_sums_add(const rmr_cpu *c, const rmr_sums *to, uint32_t index, cons
                       size_t ldx, const uint32_t *row, uint32_t n_rows);
 
 /* Tiles of a chunk, for n_tiles of `bytes` each, all matrices together that a chunk reads: about
- * RMR_LIN_CHUNK bytes, and so few that every worker has some chunks. And the number of chunks. */
+ * RMR_LIN_CHUNK bytes, and so few that every worker has some chunks; an even number, because
+ * products take two at a time and experts pass on whole runs of 32. And the number of chunks. */
 uint32_t rmr_cpu_unit(const rmr_cpu *c, uint32_t n_tiles, uint64_t bytes);
 
 static inline uint32_t rmr_units(uint32_t n_tiles, uint32_t unit)

@@ -70,10 +70,9 @@ FORCE const uint8_t *later(const span *s, size_t at)
  * run far enough ahead on T streams, and of what is asked for far ahead some is dropped. */
 FORCE void prefetch(const rmr_elem type, const int T, const span *s, size_t k, const size_t n)
 {
-    const uint8_t *const far = later(s, k_bytes(type, k) + FETCH_FAR / T), *const near = later(
-                                                                               s,
-                                                                               k_bytes(type, k) +
-                                                                                   FETCH_NEAR / T);
+    const size_t at = k_bytes(type, k);
+    const uint8_t *const far = later(s, at + FETCH_FAR / T);
+    const uint8_t *const near = later(s, at + FETCH_NEAR / T);
     UNROLL for (int t = 0; t < T; t++) UNROLL for (size_t i = 0; i < k_bytes(type, n); i += 64)
     {
         __builtin_prefetch(far + (size_t)t * s->stride + i, 0, 2);
@@ -245,17 +244,8 @@ FORCE void matmul(const rmr_elem type, float *y, size_t ldy, const float *x, siz
                   uint32_t n_x, const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
                   int accumulate, const void *next)
 {
-    const span all = {y,
-                      ldy,
-                      x,
-                      ldx,
-                      tiles,
-                      tile_stride,
-                      k,
-                      accumulate,
-                      k_bytes(type, k),
-                      next,
-                      k_bytes(type, k)};
+    const size_t bytes = k_bytes(type, k);
+    const span all = {y, ldy, x, ldx, tiles, tile_stride, k, accumulate, bytes, next, bytes};
     if (n_x <= MM_ROWS) { /* memory sets the pace: stream every tile once, from end to end */
         block_any(type, n_x, &all, n_tiles);
         return;
