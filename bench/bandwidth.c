@@ -44,7 +44,6 @@ static void *work(void *arg)
         r->sum += r->read(r->data, r->n);
         r->end = now();
         pthread_barrier_wait(r->barrier);
-        pthread_barrier_wait(r->barrier);
     }
     return NULL;
 }
@@ -85,10 +84,9 @@ static double measure(reader *r, int n, peak_read *read)
     }
     for (int pass = 0; pass < PASSES; pass++) {
         pthread_barrier_wait(&barrier); /* go */
-        pthread_barrier_wait(&barrier); /* all are done, and stand at the third one */
+        pthread_barrier_wait(&barrier); /* all are done, and wait for the next pass */
         const double rate = 4e-9 * (double)n * (double)r[0].n / seconds(r, n);
         if (rate > best) best = rate;
-        pthread_barrier_wait(&barrier);
     }
     for (int i = 0; i < n; i++) pthread_join(r[i].thread, NULL);
     pthread_barrier_destroy(&barrier);

@@ -19,26 +19,37 @@ void bed_free(bed *b)
     REQUIRE(atomic_load(&b->ctx.mem.bytes) == 0);
 }
 
-rmr_weight *bed_weight(bed *b, rmr_weight_desc d)
+void bed_floats(bed *b, float *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) v[i] = (float)host_random(&b->seed) * 0x1p-31f - 1;
+}
+
+rmr_weight *bed_weight_of(bed *b, rmr_weight_desc d, const void *rows)
 {
     const size_t bytes = (size_t)d.rows * rmr_row_bytes(d.elem, d.cols);
-    unsigned char *data = malloc(bytes);
     rmr_weight *w = NULL;
-    REQUIRE(data != NULL);
     REQUIRE(b->be->ops->weight_create(b->be, &d, &w, NULL) == REMORA_OK);
-    for (uint32_t i = 0; i < d.count; i++) {
-        for (size_t k = 0; d.elem == RMR_ELEM_Q8_0 && k < bytes; k++)
-            data[k] = k % 34 > 1 ? (unsigned char)host_random(&b->seed) : k % 34 == 1 ? 0x20 : 0;
-        for (size_t k = 0; d.elem == RMR_ELEM_F32 && k < bytes / 4; k++)
-            ((float *)(void *)data)[k] = (float)host_random(&b->seed) * 0x1p-31f - 1;
-        REQUIRE(b->be->ops->weight_upload(b->be, w, i, 0, d.rows, data, NULL) == REMORA_OK);
-    }
+    for (uint32_t i = 0; i < d.count; i++)
+        REQUIRE(b->be->ops->weight_upload(b->be, w, i, 0, d.rows,
+                                          (const unsigned char *)rows + i * bytes,
+                                          NULL) == REMORA_OK);
+    return w;
+}
+
+rmr_weight *bed_weight(bed *b, rmr_weight_desc d)
+{
+    const size_t bytes = (size_t)d.count * d.rows * rmr_row_bytes(d.elem, d.cols);
+    unsigned char *data = malloc(bytes);
+    REQUIRE(data != NULL);
+    if (d.elem == RMR_ELEM_F32) bed_floats(b, (float *)(void *)data, bytes / 4);
+    for (size_t k = 0; d.elem == RMR_ELEM_Q8_0 && k < bytes; k++)
+        data[k] = k % 34 > 1 ? (unsigned char)host_random(&b->seed) : k % 34 == 1 ? 0x20 : 0;
+    rmr_weight *w = bed_weight_of(b, d, data);
     free(data);
     return w;
 }
 
-void bed_run(bed *b, const rmr_step_desc *d, const rmr_inputs *in, uint32_t slot, uint32_t n,
-             void *out)
+rmr_step *bed_step(bed *b, const rmr_step_desc *d, const rmr_inputs *in)
 {
     const rmr_backend_ops *ops = b->be->ops;
     rmr_step *s = NULL;
@@ -47,6 +58,73 @@ void bed_run(bed *b, const rmr_step_desc *d, const rmr_inputs *in, uint32_t slot
     REQUIRE(ops->step_inputs(b->be, s, in, NULL) == REMORA_OK);
     REQUIRE(ops->step_submit(b->be, s, &(rmr_slice){0, d->n_ops, 0, 0}, &mark, NULL) == REMORA_OK);
     REQUIRE(ops->step_wait(b->be, s, mark, NULL) == REMORA_OK);
-    REQUIRE(ops->step_read(b->be, s, slot, 0, n, out, NULL) == REMORA_OK);
-    ops->step_free(b->be, s);
+    return s;
+}
+
+void bed_read(bed *b, rmr_step *s, uint32_t slot, uint32_t n, void *out)
+{
+    REQUIRE(b->be->ops->step_read(b->be, s, slot, 0, n, out, NULL) == REMORA_OK);
+}
+
+void bed_end(bed *b, rmr_step *s)
+{
+    b->be->ops->step_free(b->be, s);
+}
+
+rmr_inputs bed_rows(uint32_t first, uint32_t n, uint32_t max_rows)
+{
+    static _Alignas(RMR_ALIGN) unsigned char block[8192];
+    rmr_inputs in = {.n_rows = n, .n_runs = 1};
+    REQUIRE(rmr_inputs_place(&in, block, max_rows, 1) <= sizeof block);
+    in.run[0] = (rmr_run){0, n, 0, 0, RMR_FORM_ABSORBED, RMR_KV_F32};
+    for (uint32_t i = 0; i < n; i++) {
+        in.token[i] = (int32_t)(first + i);
+        in.pos[i] = i;
+    }
+    return in;
+}
+
+void bed_moe_plan(bed_moe *m, uint32_t n_used, rmr_slot *slots, rmr_op *ops)
+{
+    const uint32_t hidden = m->table->desc.cols, experts = m->logits->desc.cols;
+    const uint32_t widths[BED_MOE_SLOTS] = {hidden, experts, n_used, n_used, hidden};
+    m->moe = (rmr_moe){.gate = RMR_GATE_SOFTMAX,
+                       .n_experts = experts,
+                       .n_used = n_used,
+                       .n_group = 1,
+                       .topk_group = 1,
+                       .scale = 1,
+                       .inner = m->w[0]->desc.rows,
+                       .shared_inner = m->s[0]->desc.rows};
+    for (int i = 0; i < BED_MOE_SLOTS; i++) slots[i] = (rmr_slot){widths[i], RMR_ROWS_ALL};
+    ops[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {BED_IN, 0}, .w = m->table, .n = hidden};
+    ops[1] = (rmr_op){.kind = RMR_OP_EMBED, .out = {BED_ROUTER, 0}, .w = m->logits, .n = experts};
+    ops[2] = (rmr_op){.kind = RMR_OP_GATE,
+                      .in = {BED_ROUTER, 0},
+                      .out = {BED_IDS, 0},
+                      .out2 = {BED_WEIGHTS, 0},
+                      .moe = &m->moe};
+    ops[BED_EXPERTS] = (rmr_op){.kind = RMR_OP_EXPERTS,
+                                .in = {BED_IN, 0},
+                                .in2 = {BED_IDS, 0},
+                                .in3 = {BED_WEIGHTS, 0},
+                                .out = {BED_OUT, 0},
+                                .w = m->w[0],
+                                .w2 = m->w[1],
+                                .w3 = m->w[2],
+                                .s1 = m->s[0],
+                                .s2 = m->s[1],
+                                .s3 = m->s[2],
+                                .moe = &m->moe,
+                                .n = hidden};
+}
+
+void bed_moe_free(bed *b, bed_moe *m)
+{
+    for (int i = 0; i < 3; i++) {
+        b->be->ops->weight_free(b->be, m->w[i]);
+        b->be->ops->weight_free(b->be, m->s[i]);
+    }
+    b->be->ops->weight_free(b->be, m->table);
+    b->be->ops->weight_free(b->be, m->logits);
 }

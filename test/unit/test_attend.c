@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include "bed.h"
-#include "host.h"
 
 /* Two groups of heads; DEEP has more stretches than a unit has pieces at a time. */
 enum { HEADS = 18, RANK = 24, ROPE = 8, WIDTH = RANK + ROPE, ROWS = 12, DEEP = 70000 };
@@ -66,7 +65,7 @@ static void rig_init(rig *r, rmr_kv_type kv, uint32_t threads)
     assert_true(r->pages != NULL && r->rows != NULL);
     for (uint32_t p = 0; p < DEEP; p++) {
         float x[WIDTH];
-        for (int i = 0; i < WIDTH; i++) x[i] = (float)host_random(&r->bed.seed) * 0x1p-31f - 1;
+        bed_floats(&r->bed, x, WIDTH);
         put(r, p, x);
     }
 }
@@ -81,8 +80,9 @@ static void rig_free(rig *r)
 
 static const rmr_mla mla = {.heads = HEADS, .rope = ROPE, .rank = RANK, .scale = 0.5f};
 
-/* Rows [first, first + n), each a session of its own over the same pages. */
-static void run(rig *r, uint32_t first, uint32_t n, float (*out)[HEADS * RANK])
+/* Rows [first, first + n), each a session of its own over the same pages; their queries too where
+ * `query` is not NULL. */
+static void run(rig *r, uint32_t first, uint32_t n, float (*out)[HEADS * RANK], float *query)
 {
     static _Alignas(RMR_ALIGN) unsigned char block[65536];
     const rmr_slot slots[SLOTS] = {{HEADS * WIDTH, 0}, {HEADS * RANK, 0}};
@@ -101,7 +101,10 @@ static void run(rig *r, uint32_t first, uint32_t n, float (*out)[HEADS * RANK])
     }
     for (uint32_t i = 0; i < PAGES; i++)
         in.page[i] = (uint64_t)(uintptr_t)(r->pages + i * page_bytes(r->kv));
-    bed_run(&r->bed, &d, &in, OUT, n, out);
+    rmr_step *s = bed_step(&r->bed, &d, &in);
+    bed_read(&r->bed, s, OUT, n, out);
+    if (query != NULL) bed_read(&r->bed, s, IN, n, query);
+    bed_end(&r->bed, s);
 }
 
 static void same_bits(void **state)
@@ -113,11 +116,11 @@ static void same_bits(void **state)
         for (size_t w = 0; w < sizeof threads / sizeof *threads; w++) {
             rig r;
             rig_init(&r, (rmr_kv_type)kv, threads[w]);
-            for (uint32_t i = 0; w == 0 && i < ROWS; i++) run(&r, i, 1, alone + i);
+            for (uint32_t i = 0; w == 0 && i < ROWS; i++) run(&r, i, 1, alone + i, NULL);
             for (size_t c = 0; c < sizeof counts / sizeof *counts; c++)
                 for (uint32_t i = 0; i + counts[c] <= ROWS; i += counts[c]) {
                     memset(beside, 0, sizeof beside);
-                    run(&r, i, counts[c], beside);
+                    run(&r, i, counts[c], beside, NULL);
                     if (memcmp(beside, alone + i, counts[c] * sizeof *beside) != 0)
                         fail_msg("cache %d, %u threads, %u rows from %u: other bits", kv,
                                  threads[w], counts[c], i);
@@ -149,28 +152,21 @@ static double error_of(const rig *r, const float *query, uint32_t n, const float
  * the numbers before they were rounded to 8 bits. Seen: 8e-7 and 0.004. */
 static void what_softmax_says(void **state)
 {
-    static float out[1][HEADS * RANK];
-    float *query = malloc(sizeof(float) * HEADS * WIDTH * ROWS);
+    static float out[1][HEADS * RANK], query[HEADS][WIDTH];
     (void)state;
-    assert_non_null(query);
     for (int kv = 0; kv < RMR_KV_TYPES; kv++) {
         rig r;
-        bed same = {.seed = 5}; /* draws what rig_init draws */
         rig_init(&r, (rmr_kv_type)kv, 2);
-        for (int i = 0; i < HEADS * WIDTH * ROWS; i++)
-            query[i] = (float)host_random(&same.seed) * 0x1p-31f - 1;
         for (uint32_t i = 0; i < ROWS; i++) {
-            run(&r, i, 1, out);
+            run(&r, i, 1, out, query[0]);
             for (int h = 0; h < HEADS; h += 17) {
-                const double e = error_of(&r, query + ((size_t)i * HEADS + (size_t)h) * WIDTH,
-                                          seen[i], out[0] + h * RANK);
+                const double e = error_of(&r, query[h], seen[i], out[0] + h * RANK);
                 if (e > (kv == RMR_KV_INT8 ? 0.02 : 1e-5))
                     fail_msg("cache %d, %u positions, head %d: error %g", kv, seen[i], h, e);
             }
         }
         rig_free(&r);
     }
-    free(query);
 }
 
 int main(void)

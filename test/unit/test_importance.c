@@ -13,86 +13,70 @@
 #include <cmocka.h>
 #include <math.h>
 
-#include "cpu.h"
+#include "bed.h"
 #include "host.h"
 #include "tiny.h"
 
 /* ---- operations ---- */
 
 enum { HIDDEN = 24, INNER = 20, SHARED = 300, EXPERTS = 4, USED = 2, MAX_ROWS = 70 };
-enum { IN, ROUTER, IDS, WEIGHTS, OUT, FF0, SHARED_FF = FF0 + EXPERTS, SLOTS };
+enum { FF0 = BED_MOE_SLOTS, SHARED_FF = FF0 + EXPERTS, SLOTS };
 
-typedef struct bed {
-    rmr_ctx ctx;
-    rmr_backend *be;
+typedef struct rig {
+    bed bed;
+    bed_moe m;
     rmr_buffer *sums;
-    rmr_weight *w[3], *s[3], *one[EXPERTS][2], *table, *logits;
-    uint64_t seed;
-} bed;
+    rmr_weight *one[EXPERTS][2];
+} rig;
 
-static rmr_weight *weight(bed *b, rmr_weight_use use, uint32_t count, uint32_t rows, uint32_t cols,
-                          float *data)
+static rmr_weight *weight(rig *r, rmr_weight_use use, uint32_t count, uint32_t rows, uint32_t cols,
+                          const float *data)
 {
-    const rmr_weight_desc d = {use, RMR_ELEM_F32, count, rows, cols};
-    rmr_weight *w = NULL;
-    assert_int_equal(b->be->ops->weight_create(b->be, &d, &w, NULL), REMORA_OK);
-    for (uint32_t i = 0; i < count; i++)
-        assert_int_equal(
-            b->be->ops->weight_upload(b->be, w, i, 0, rows, data + (size_t)i * rows * cols, NULL),
-            REMORA_OK);
-    return w;
+    return bed_weight_of(&r->bed, (rmr_weight_desc){use, RMR_ELEM_F32, count, rows, cols}, data);
 }
 
-static float *fill(bed *b, size_t n)
+static float *fill(rig *r, size_t n)
 {
     float *v = malloc(n * sizeof *v);
     assert_non_null(v);
-    for (size_t i = 0; i < n; i++) v[i] = (float)host_random(&b->seed) * 0x1p-31f - 1;
+    bed_floats(&r->bed, v, n);
     return v;
 }
 
-static void bed_init(bed *b, int32_t threads)
+static void rig_init(rig *r, uint32_t threads)
 {
     static const uint32_t rows[3] = {INNER, INNER, HIDDEN}, cols[3] = {HIDDEN, HIDDEN, INNER};
-    *b = (bed){.seed = 7};
-    rmr_mem_init(&b->ctx.mem);
-    assert_int_equal(rmr_pool_create(&b->ctx.mem, threads, NULL, NULL, &b->ctx.pool, NULL), 0);
-    assert_int_equal(rmr_cpu_create(&b->ctx, NULL, NULL, &b->be, NULL), REMORA_OK);
+    bed_moe *const m = &r->m;
+    bed_init(&r->bed, threads, 7);
     for (int i = 0; i < 3; i++) {
-        float *v = fill(b, EXPERTS * HIDDEN * INNER);
-        b->w[i] = weight(b, RMR_USE_MATRIX, EXPERTS, rows[i], cols[i], v);
+        float *v = fill(r, EXPERTS * HIDDEN * INNER);
+        m->w[i] = weight(r, RMR_USE_MATRIX, EXPERTS, rows[i], cols[i], v);
         for (int e = 0; i < 2 && e < EXPERTS; e++)
-            b->one[e][i] =
-                weight(b, RMR_USE_MATRIX, 1, rows[i], cols[i], v + (size_t)e * HIDDEN * INNER);
+            r->one[e][i] =
+                weight(r, RMR_USE_MATRIX, 1, rows[i], cols[i], v + (size_t)e * HIDDEN * INNER);
         free(v);
-        v = fill(b, HIDDEN * SHARED);
-        b->s[i] = i < 2 ? weight(b, RMR_USE_MATRIX, 1, SHARED, HIDDEN, v)
-                        : weight(b, RMR_USE_MATRIX, 1, HIDDEN, SHARED, v);
+        v = fill(r, HIDDEN * SHARED);
+        m->s[i] = i < 2 ? weight(r, RMR_USE_MATRIX, 1, SHARED, HIDDEN, v)
+                        : weight(r, RMR_USE_MATRIX, 1, HIDDEN, SHARED, v);
         free(v);
     }
-    float *v = fill(b, MAX_ROWS * HIDDEN);
-    b->table = weight(b, RMR_USE_TABLE, 1, MAX_ROWS, HIDDEN, v);
+    float *v = fill(r, MAX_ROWS * HIDDEN);
+    m->table = weight(r, RMR_USE_TABLE, 1, MAX_ROWS, HIDDEN, v);
     free(v);
-    v = fill(b, MAX_ROWS * EXPERTS);
-    for (int r = 0; r < MAX_ROWS; r++) v[r * EXPERTS + 2] = -9; /* nobody is sent to expert 2 */
-    b->logits = weight(b, RMR_USE_TABLE, 1, MAX_ROWS, EXPERTS, v);
+    v = fill(r, MAX_ROWS * EXPERTS);
+    for (int i = 0; i < MAX_ROWS; i++) v[i * EXPERTS + 2] = -9; /* nobody is sent to expert 2 */
+    m->logits = weight(r, RMR_USE_TABLE, 1, MAX_ROWS, EXPERTS, v);
     free(v);
 }
 
-static void bed_free(bed *b)
+static void rig_free(rig *r)
 {
-    const rmr_backend_ops *ops = b->be->ops;
-    for (int i = 0; i < 3; i++) {
-        ops->weight_free(b->be, b->w[i]);
-        ops->weight_free(b->be, b->s[i]);
-        for (int e = 0; i < 2 && e < EXPERTS; e++) ops->weight_free(b->be, b->one[e][i]);
-    }
-    ops->weight_free(b->be, b->table);
-    ops->weight_free(b->be, b->logits);
-    ops->buffer_free(b->be, b->sums);
-    ops->free(b->be);
-    rmr_pool_free(b->ctx.pool);
-    assert_int_equal(atomic_load(&b->ctx.mem.bytes), 0);
+    rmr_backend *const be = r->bed.be;
+    for (int e = 0; e < EXPERTS; e++)
+        for (int i = 0; i < 2; i++) be->ops->weight_free(be, r->one[e][i]);
+    be->ops->buffer_free(be, r->sums);
+    bed_moe_free(&r->bed, &r->m);
+    bed_free(&r->bed);
 }
 
 /* What a step leaves in its slots. */
@@ -101,80 +85,34 @@ typedef struct result {
     uint32_t ids[MAX_ROWS][USED];
 } result;
 
-static void run(bed *b, uint32_t first, uint32_t n, const rmr_sums sums[4], result *out)
+static void run(rig *r, uint32_t first, uint32_t n, const rmr_sums sums[4], result *out)
 {
-    const rmr_backend_ops *ops = b->be->ops;
-    const rmr_moe moe = {.gate = RMR_GATE_SOFTMAX,
-                         .n_experts = EXPERTS,
-                         .n_used = USED,
-                         .n_group = 1,
-                         .topk_group = 1,
-                         .scale = 1,
-                         .inner = INNER,
-                         .shared_inner = SHARED};
-    rmr_slot slots[SLOTS] = {{HIDDEN, 0}, {EXPERTS, 0}, {USED, 0}, {USED, 0}, {HIDDEN, 0}};
-    rmr_op list[5 + EXPERTS] = {
-        {.kind = RMR_OP_EMBED, .out = {IN, 0}, .w = b->table, .n = HIDDEN},
-        {.kind = RMR_OP_EMBED, .out = {ROUTER, 0}, .w = b->logits, .n = EXPERTS},
-        {.kind = RMR_OP_GATE,
-         .in = {ROUTER, 0},
-         .out = {IDS, 0},
-         .out2 = {WEIGHTS, 0},
-         .moe = &moe},
-        {.kind = RMR_OP_EXPERTS,
-         .in = {IN, 0},
-         .in2 = {IDS, 0},
-         .in3 = {WEIGHTS, 0},
-         .out = {OUT, 0},
-         .w = b->w[0],
-         .w2 = b->w[1],
-         .w3 = b->w[2],
-         .s1 = b->s[0],
-         .s2 = b->s[1],
-         .s3 = b->s[2],
-         .moe = &moe,
-         .n = HIDDEN,
-         .sums = sums[0],
-         .down_sums = sums[1],
-         .shared_sums = sums[2],
-         .shared_down_sums = sums[3]},
-        {.kind = RMR_OP_SWIGLU,
-         .in = {IN, 0},
-         .out = {SHARED_FF, 0},
-         .w = b->s[0],
-         .w2 = b->s[1],
-         .n = HIDDEN}};
-    for (uint32_t e = 0; e < EXPERTS; e++) {
-        slots[FF0 + e] = (rmr_slot){INNER, RMR_ROWS_ALL};
-        list[5 + e] = (rmr_op){.kind = RMR_OP_SWIGLU,
-                               .in = {IN, 0},
-                               .out = {FF0 + e, 0},
-                               .w = b->one[e][0],
-                               .w2 = b->one[e][1],
-                               .n = HIDDEN};
+    bed *const b = &r->bed;
+    rmr_slot slots[SLOTS];
+    rmr_op list[BED_MOE_OPS + 1 + EXPERTS];
+    bed_moe_plan(&r->m, USED, slots, list);
+    list[BED_EXPERTS].sums = sums[0];
+    list[BED_EXPERTS].down_sums = sums[1];
+    list[BED_EXPERTS].shared_sums = sums[2];
+    list[BED_EXPERTS].shared_down_sums = sums[3];
+    for (uint32_t e = 0; e <= EXPERTS; e++) { /* the last are the shared ones */
+        const int shared = e == EXPERTS;
+        slots[FF0 + e] = (rmr_slot){shared ? SHARED : INNER, RMR_ROWS_ALL};
+        list[BED_MOE_OPS + e] = (rmr_op){.kind = RMR_OP_SWIGLU,
+                                         .in = {BED_IN, 0},
+                                         .out = {FF0 + e, 0},
+                                         .w = shared ? r->m.s[0] : r->one[e][0],
+                                         .w2 = shared ? r->m.s[1] : r->one[e][1],
+                                         .n = HIDDEN};
     }
-    slots[SHARED_FF] = (rmr_slot){SHARED, RMR_ROWS_ALL};
-    const rmr_step_desc d = {list, 5 + EXPERTS, slots, SLOTS, MAX_ROWS, 1, 1, {0, 0}};
-    static _Alignas(RMR_ALIGN) unsigned char block[8192];
-    rmr_inputs in = {.n_rows = n, .n_runs = 1};
-    rmr_step *s = NULL;
-    uint64_t mark;
-    assert_true(rmr_inputs_place(&in, block, MAX_ROWS, 1) <= sizeof block);
-    in.run[0] = (rmr_run){0, n, 0, 0, RMR_FORM_ABSORBED, RMR_KV_F32};
-    for (uint32_t i = 0; i < n; i++) {
-        in.token[i] = (int32_t)(first + i);
-        in.pos[i] = i;
-    }
-    assert_int_equal(ops->step_create(b->be, &d, &s, NULL), REMORA_OK);
-    assert_int_equal(ops->step_inputs(b->be, s, &in, NULL), REMORA_OK);
-    assert_int_equal(ops->step_submit(b->be, s, &(rmr_slice){0, d.n_ops, 0, 0}, &mark, NULL), 0);
-    assert_int_equal(ops->step_wait(b->be, s, mark, NULL), REMORA_OK);
-    assert_int_equal(ops->step_read(b->be, s, IN, 0, n, out->in[first], NULL), REMORA_OK);
-    assert_int_equal(ops->step_read(b->be, s, IDS, 0, n, out->ids[first], NULL), REMORA_OK);
-    assert_int_equal(ops->step_read(b->be, s, SHARED_FF, 0, n, out->shared_ff[first], NULL), 0);
-    for (uint32_t e = 0; e < EXPERTS; e++)
-        assert_int_equal(ops->step_read(b->be, s, FF0 + e, 0, n, out->ff[e][first], NULL), 0);
-    ops->step_free(b->be, s);
+    const rmr_step_desc d = {list, BED_MOE_OPS + 1 + EXPERTS, slots, SLOTS, MAX_ROWS, 1, 1, {0, 0}};
+    const rmr_inputs in = bed_rows(first, n, MAX_ROWS);
+    rmr_step *s = bed_step(b, &d, &in);
+    bed_read(b, s, BED_IN, n, out->in[first]);
+    bed_read(b, s, BED_IDS, n, out->ids[first]);
+    bed_read(b, s, SHARED_FF, n, out->shared_ff[first]);
+    for (uint32_t e = 0; e < EXPERTS; e++) bed_read(b, s, FF0 + e, n, out->ff[e][first]);
+    bed_end(b, s);
 }
 
 /* Rows [0, MAX_ROWS) of x, those that take part, as one chain for each column. */
@@ -191,16 +129,16 @@ static uint64_t expect(const float *x, uint32_t cols, const result *r, uint32_t 
     return count;
 }
 
-static void check(bed *b, const rmr_sums *s, uint32_t index, const float *x, const result *r,
-                  uint32_t expert, const char *what)
+static void check(rmr_backend *be, const rmr_sums *s, uint32_t index, const float *x,
+                  const result *r, uint32_t expert, const char *what)
 {
-    const rmr_backend_ops *ops = b->be->ops;
+    const rmr_backend_ops *ops = be->ops;
     double want[SHARED], got[SHARED];
     uint64_t count;
     const uint64_t n = expect(x, s->cols, r, expert, want);
     const uint64_t at = s->at + (uint64_t)index * s->cols * 8;
-    assert_int_equal(ops->buffer_read(b->be, s->buffer, at, got, s->cols * 8ull, NULL), REMORA_OK);
-    assert_int_equal(ops->counters_read(b->be, s->buffer,
+    assert_int_equal(ops->buffer_read(be, s->buffer, at, got, s->cols * 8ull, NULL), REMORA_OK);
+    assert_int_equal(ops->counters_read(be, s->buffer,
                                         s->at + s->count * s->cols * 8ull + index * 8ull, &count, 1,
                                         0, NULL),
                      REMORA_OK);
@@ -212,12 +150,13 @@ static void check(bed *b, const rmr_sums *s, uint32_t index, const float *x, con
 static void operations(void **state)
 {
     static const uint32_t cuts[][4] = {{MAX_ROWS}, {1, 1, 33, 35}, {64, 6}};
-    static result r;
+    static result got;
     (void)state;
-    for (int32_t threads = 1; threads <= 3; threads++)
+    for (uint32_t threads = 1; threads <= 3; threads++)
         for (size_t k = 0; k < sizeof cuts / sizeof cuts[0]; k++) {
-            bed b;
-            bed_init(&b, threads);
+            rig r;
+            rig_init(&r, threads);
+            rmr_backend *const be = r.bed.be;
             rmr_sums s[4] = {{NULL, 8, EXPERTS, HIDDEN},
                              {NULL, 0, EXPERTS, INNER},
                              {NULL, 0, 1, HIDDEN},
@@ -227,18 +166,18 @@ static void operations(void **state)
                 s[i].at = bytes;
                 bytes += rmr_sums_bytes(s[i].count, s[i].cols);
             }
-            assert_int_equal(b.be->ops->buffer_create(b.be, bytes, &b.sums, NULL), REMORA_OK);
-            assert_int_equal(b.be->ops->buffer_zero(b.be, b.sums, 0, bytes, NULL), REMORA_OK);
-            for (int i = 0; i < 4; i++) s[i].buffer = b.sums;
+            assert_int_equal(be->ops->buffer_create(be, bytes, &r.sums, NULL), REMORA_OK);
+            assert_int_equal(be->ops->buffer_zero(be, r.sums, 0, bytes, NULL), REMORA_OK);
+            for (int i = 0; i < 4; i++) s[i].buffer = r.sums;
             for (uint32_t i = 0, first = 0; i < 4 && cuts[k][i] > 0; first += cuts[k][i++])
-                run(&b, first, cuts[k][i], s, &r);
+                run(&r, first, cuts[k][i], s, &got);
             for (uint32_t e = 0; e < EXPERTS; e++) {
-                check(&b, &s[0], e, r.in[0], &r, e, "input");
-                check(&b, &s[1], e, r.ff[e][0], &r, e, "input of down");
+                check(be, &s[0], e, got.in[0], &got, e, "input");
+                check(be, &s[1], e, got.ff[e][0], &got, e, "input of down");
             }
-            check(&b, &s[2], 0, r.in[0], &r, EXPERTS, "input");
-            check(&b, &s[3], 0, r.shared_ff[0], &r, EXPERTS, "input of down");
-            bed_free(&b);
+            check(be, &s[2], 0, got.in[0], &got, EXPERTS, "input");
+            check(be, &s[3], 0, got.shared_ff[0], &got, EXPERTS, "input of down");
+            rig_free(&r);
         }
 }
 
@@ -268,21 +207,23 @@ static void contention(void **state)
     pthread_t threads[ADDERS];
     uint64_t count;
     bed b;
+    rmr_buffer *sums = NULL;
     (void)state;
-    bed_init(&b, 1);
-    assert_int_equal(b.be->ops->buffer_create(b.be, BYTES, &b.sums, NULL), REMORA_OK);
-    assert_int_equal(b.be->ops->buffer_zero(b.be, b.sums, 0, BYTES, NULL), REMORA_OK);
+    bed_init(&b, 1, 7);
+    assert_int_equal(b.be->ops->buffer_create(b.be, BYTES, &sums, NULL), REMORA_OK);
+    assert_int_equal(b.be->ops->buffer_zero(b.be, sums, 0, BYTES, NULL), REMORA_OK);
     for (int i = 0; i < ADD_ROWS * ADD_COLS; i++) {
         x[i] = (float)(host_random(&b.seed) % 100);
         want[i % ADD_COLS] += (double)x[i] * (double)x[i] * ADDERS * ADDS;
     }
-    adder a = {(const rmr_cpu *)b.be, {b.sums, 0, 1, ADD_COLS}, x};
+    adder a = {(const rmr_cpu *)b.be, {sums, 0, 1, ADD_COLS}, x};
     for (int i = 0; i < ADDERS; i++) REQUIRE(!pthread_create(&threads[i], NULL, add_often, &a));
     for (int i = 0; i < ADDERS; i++) REQUIRE(!pthread_join(threads[i], NULL));
-    assert_int_equal(b.be->ops->buffer_read(b.be, b.sums, 0, got, sizeof got, NULL), REMORA_OK);
-    assert_int_equal(b.be->ops->counters_read(b.be, b.sums, sizeof got, &count, 1, 0, NULL), 0);
+    assert_int_equal(b.be->ops->buffer_read(b.be, sums, 0, got, sizeof got, NULL), REMORA_OK);
+    assert_int_equal(b.be->ops->counters_read(b.be, sums, sizeof got, &count, 1, 0, NULL), 0);
     assert_int_equal(count, ADDERS * ADDS * ADD_ROWS);
     assert_memory_equal(got, want, sizeof got);
+    b.be->ops->buffer_free(b.be, sums);
     bed_free(&b);
 }
 
