@@ -13,6 +13,7 @@ typedef float32x4_t vec;
 #define WSUM_C 1
 #define Q_ONE_TILES 1
 #define Q_MANY_TILES 1
+#define Q_MANY_ROWS 1
 #define vec_zero() vdupq_n_f32(0.0f)
 #define vec_set1 vdupq_n_f32
 #define vec_load(p) vld1q_f32(p)

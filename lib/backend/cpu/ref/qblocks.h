@@ -6,19 +6,22 @@
  * CODES_SIGNED(type): whether codes come as the signed values themselves; else they come with an
  * offset that makes them unsigned; and iv_dot(type, code, n, q, start) = start + the products of n
  * groups with q[4 n], exact; and of VEC_LANES bytes vec_int8(p), and vec_e8m0(p) = 2^(p[i] - 128);
- * and how many tiles to take at a time: Q_ONE_TILES with a single row of x, Q_MANY_TILES with
- * several, 8 vectors of codes each.
+ * and how much to take at a time: Q_ONE_TILES tiles with a single row of x, 8 vectors of codes
+ * each; with several rows Q_MANY_TILES tiles by Q_MANY_ROWS rows, where iv_dot is good for a single
+ * group.
  *
  * A run of weights is unpacked once for all rows of x in a pass. Blocking never changes the order
  * of any output's chain. */
 
 enum {
-    Q_LINES = 256, /* 16 KiB: stay in the first cache */
-    Q_ROWS = 32,   /* rows of x in one pass */
-    Q_TILES = 24,  /* tiles of one pass over K: they stay in the second cache */
-    Q_FAR = 4096,  /* bytes of a tile's codes between fetching into the second cache and use */
-    Q_SOON = 1024, /* and from there into the first */
-    BLOCK_RUNS = 8 /* of the largest blocks */
+    Q_LINES = 256,  /* 16 KiB: stay in the first cache */
+    Q_ROWS = 32,    /* rows of x in one pass */
+    Q_FEW = 4,      /* rows that wait for memory and not for their chains */
+    Q_TILES = 24,   /* tiles of one pass over K: they stay in the second cache */
+    Q_FAR = 4096,   /* bytes of a tile's codes between fetching into the second cache and use */
+    Q_SOON = 1024,  /* and from there into the first, times the tiles that are read at once */
+    BLOCK_RUNS = 8, /* of the largest blocks */
+    Q_SCALES = 2 * BLOCK_RUNS * RMR_TILE /* of such a block of a tile */
 };
 
 /* ---- the types: tile.h ---- */
@@ -224,6 +227,17 @@ FORCE ivec q_start(const rmr_elem type, const int32_t *start, const int h)
     }
 }
 
+/* The products of half h of a run and a row of x are added to what was before. */
+FORCE vec q_add(const rmr_elem type, vec acc, ivec dot, const rmr_qline *x, const float *s,
+                const float *less, const int h)
+{
+    const int sub = q_halves(type) == 1 ? 0 : 1 + h; /* of the sums */
+    const vec scale = vec_mul(vec_load(s + h * RMR_TILE), vec_set1(x->scale));
+    acc = vec_fma(iv_float(dot), scale, acc);
+    if (q_has_min(type)) acc = vec_fma(vec_load(less + h * RMR_TILE), vec_set1(x->sum[sub]), acc);
+    return acc;
+}
+
 /* One run of one row of x, in vector v of the tile's rows. */
 FORCE vec q_step(const rmr_elem type, vec acc, const ivec *code, const rmr_qline *x, const float *s,
                  const float *less)
@@ -231,20 +245,39 @@ FORCE vec q_step(const rmr_elem type, vec acc, const ivec *code, const rmr_qline
     const int halves = q_halves(type), n = 8 / halves;
     UNROLL for (int h = 0; h < halves; h++)
     {
-        const int sub = halves == 1 ? 0 : 1 + h; /* of the sums */
         const ivec dot =
             iv_dot(type, code + h * n, n, x->q + (size_t)4 * n * h, q_start(type, x->start, h));
-        const vec scale = vec_mul(vec_load(s + h * RMR_TILE), vec_set1(x->scale));
-        acc = vec_fma(iv_float(dot), scale, acc);
-        if (q_has_min(type))
-            acc = vec_fma(vec_load(less + h * RMR_TILE), vec_set1(x->sum[sub]), acc);
+        acc = q_add(type, acc, dot, x, s, less, h);
     }
     return acc;
 }
 
-FORCE const rmr_qline *q_next(const rmr_qline *x, size_t ldq)
+FORCE const rmr_qline *q_row(const rmr_qline *x, size_t ldq, const int m)
 {
-    return (const rmr_qline *)(const void *)((const uint8_t *)x + ldq);
+    return (const rmr_qline *)(const void *)((const uint8_t *)x + (size_t)m * ldq);
+}
+
+/* One run of R rows of x by T tiles, acc[row][tile]. Chains of products side
+ * by side: alone each would wait for its own last one. */
+FORCE void q_steps(const rmr_elem type, const int T, const int R, float *acc, const ivec *code,
+                   const rmr_qline *x, size_t ldq, const float *s, const float *less)
+{
+    const int halves = q_halves(type), n = 8 / halves;
+    vec sum[Q_MANY_ROWS * Q_MANY_TILES];
+    UNROLL for (int i = 0; i < R * T; i++) sum[i] = vec_load(acc + i * RMR_TILE);
+    UNROLL for (int h = 0; h < halves; h++)
+    {
+        ivec dot[Q_MANY_ROWS * Q_MANY_TILES];
+        UNROLL for (int i = 0; i < R * T; i++) dot[i] =
+            q_start(type, q_row(x, ldq, i / T)->start, h);
+        UNROLL for (int g = h * n; g < h * n + n; g++) UNROLL for (int i = 0; i < R * T;
+                                                                   i++) dot[i] =
+            iv_dot(type, code + i % T * 8 + g, 1, q_row(x, ldq, i / T)->q + (size_t)4 * g, dot[i]);
+        UNROLL for (int i = 0; i < R * T; i++) sum[i] =
+            q_add(type, sum[i], dot[i], q_row(x, ldq, i / T), s + i % T * Q_SCALES,
+                  less + i % T * Q_SCALES, h);
+    }
+    UNROLL for (int i = 0; i < R * T; i++) vec_store(acc + i * RMR_TILE, sum[i]);
 }
 
 /* Into the second cache: the hardware does not look beyond a page, nor from tile to tile. */
@@ -289,7 +322,7 @@ FORCE void q_fetch_later(const int T, const q_place *w, uint32_t i, uint32_t n_r
                          const uint32_t bytes)
 {
     const uint8_t *const far = q_later(w, i, n_runs, bytes, Q_FAR / bytes);
-    const uint8_t *const near = q_later(w, i, n_runs, bytes, Q_SOON / bytes);
+    const uint8_t *const near = q_later(w, i, n_runs, bytes, Q_SOON * (uint32_t)T / bytes);
     UNROLL for (int t = 0; t < T; t++)
     {
         q_fetch(far + (size_t)t * w->stride, bytes);
@@ -303,7 +336,7 @@ FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x,
 {
     const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type);
     const uint8_t *codes = w->codes, *scales = w->scales;
-    _Alignas(64) float s[Q_ONE_TILES][16 * RMR_TILE], less[Q_ONE_TILES][16 * RMR_TILE];
+    _Alignas(64) float s[Q_ONE_TILES][Q_SCALES], less[Q_ONE_TILES][Q_SCALES];
     vec acc[Q_ONE_TILES * NV];
     UNROLL for (int i = 0; i < T * NV; i++) acc[i] =
         accumulate ? vec_load(y + (size_t)i * VEC_LANES) : vec_zero();
@@ -329,14 +362,15 @@ FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x,
     UNROLL for (int i = 0; i < T * NV; i++) vec_store(y + (size_t)i * VEC_LANES, acc[i]);
 }
 
-/* T tiles by n_rows rows of x, ldq bytes apart, n_runs runs of K. What is loaded of x into all
- * lanes serves all tiles. */
-FORCE void q_many(const rmr_elem type, const int T, float *y, size_t ldy, const rmr_qline *x,
-                  size_t ldq, uint32_t n_rows, const q_place *w, uint32_t n_runs, int accumulate)
+/* T tiles by n_rows rows of x, ldq bytes apart, R at a time, n_runs runs of K. What is loaded of x
+ * into all lanes serves all tiles. */
+FORCE void q_many(const rmr_elem type, const int T, const int R, float *y, size_t ldy,
+                  const rmr_qline *x, size_t ldq, uint32_t n_rows, const q_place *w,
+                  uint32_t n_runs, int accumulate)
 {
     const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type);
     const uint8_t *codes = w->codes, *scales = w->scales;
-    _Alignas(64) float s[Q_MANY_TILES][16 * RMR_TILE], less[Q_MANY_TILES][16 * RMR_TILE];
+    _Alignas(64) float s[Q_MANY_TILES * Q_SCALES], less[Q_MANY_TILES * Q_SCALES];
     _Alignas(64) float acc[Q_ROWS * Q_MANY_TILES * RMR_TILE];
     for (uint32_t m = 0; m < n_rows; m++)
         UNROLL for (int i = 0; i < T * NV; i++)
@@ -345,7 +379,8 @@ FORCE void q_many(const rmr_elem type, const int T, float *y, size_t ldy, const 
     for (uint32_t i = 0; i < n_runs; i++, codes += bytes, x++) {
         const uint32_t sub = i % runs * (uint32_t)q_halves(type) * RMR_TILE;
         if (i % runs == 0) {
-            UNROLL for (int t = 0; t < T; t++) q_block(type, s[t], less[t], scales, t, w);
+            UNROLL for (int t = 0; t < T; t++)
+                q_block(type, s + t * Q_SCALES, less + t * Q_SCALES, scales, t, w);
             scales += q_scale_bytes(type);
         }
         q_fetch_later(T, w, i, n_runs, bytes);
@@ -353,17 +388,20 @@ FORCE void q_many(const rmr_elem type, const int T, float *y, size_t ldy, const 
         {
             ivec code[8 * Q_MANY_TILES];
             UNROLL for (int t = 0; t < T; t++)
-            {
-                const uint8_t *const from = codes + (size_t)t * w->stride;
-                q_unpack(type, code + 8 * t, from, v);
-            }
+                q_unpack(type, code + 8 * t, codes + (size_t)t * w->stride, v);
+            const float *const sv = s + sub + v * VEC_LANES, *const lv = less + sub + v * VEC_LANES;
+            float *a = acc + v * VEC_LANES;
             const rmr_qline *row = x;
-            for (uint32_t m = 0; m < n_rows; m++, row = q_next(row, ldq)) {
-                float *const a = acc + (size_t)m * T * RMR_TILE + v * VEC_LANES;
+            uint32_t left = n_rows;
+            for (; R > 1 && left >= (uint32_t)R; left -= (uint32_t)R, row = q_row(row, ldq, R)) {
+                q_steps(type, T, R, a, code, row, ldq, sv, lv);
+                a += R * T * RMR_TILE;
+            }
+            for (; left > 0; left--, row = q_row(row, ldq, 1), a += T * RMR_TILE) {
                 vec sum[Q_MANY_TILES];
                 UNROLL for (int t = 0; t < T; t++) sum[t] =
-                    q_step(type, vec_load(a + t * RMR_TILE), code + 8 * t, row,
-                           s[t] + sub + v * VEC_LANES, less[t] + sub + v * VEC_LANES);
+                    q_step(type, vec_load(a + t * RMR_TILE), code + 8 * t, row, sv + t * Q_SCALES,
+                           lv + t * Q_SCALES);
                 UNROLL for (int t = 0; t < T; t++) vec_store(a + t * RMR_TILE, sum[t]);
             }
         }
@@ -390,9 +428,9 @@ FORCE size_t q_ahead(const q_job *j, uint32_t t, const uint32_t T, uint32_t n_ti
     return j->next != NULL ? (size_t)((uintptr_t)j->next - (uintptr_t)j->tiles) - t * j->stride : 0;
 }
 
-/* n_rows rows of x by T tiles at a time of n_tiles from the t-th on, as many as there are; returns
- * the next. */
-FORCE uint32_t q_tiles(const rmr_elem type, const int one, const int T, const q_job *j,
+/* n_rows rows of x, R at a time (0: the only one), by T tiles at a time of n_tiles from the t-th
+ * on, as many as there are; returns the next. */
+FORCE uint32_t q_tiles(const rmr_elem type, const int R, const int T, const q_job *j,
                        uint32_t n_rows, uint32_t t, uint32_t n_tiles, uint32_t at, uint32_t n_runs)
 {
     const uint8_t *const tiles = j->tiles + (size_t)at * q_run_bytes(type),
@@ -404,34 +442,28 @@ FORCE uint32_t q_tiles(const rmr_elem type, const int one, const int T, const q_
         const q_place w = {tiles + off, scales + off, j->stride,
                            q_ahead(j, t, (uint32_t)T, n_tiles)};
         float *const y = j->y + (size_t)t * RMR_TILE;
-        if (one)
+        if (R == 0)
             q_one(type, T, y, x, &w, n_runs, at > 0);
         else
-            q_many(type, T, y, j->ldy, x, j->ldq, n_rows, &w, n_runs, at > 0);
+            q_many(type, T, R, y, j->ldy, x, j->ldq, n_rows, &w, n_runs, at > 0);
     }
     return t;
 }
 
-/* n_rows rows of x, n_tiles tiles, runs [at, at + n_runs). */
-FORCE void q_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32_t n_tiles,
-                  uint32_t at, uint32_t n_runs)
+/* n_rows rows of x by n_tiles tiles over runs [at, at + n_runs): T tiles and, where they are left,
+ * one at a time. */
+FORCE void q_span(const rmr_elem type, const int R, const int T, const q_job *j, uint32_t n_rows,
+                  uint32_t n_tiles, uint32_t at, uint32_t n_runs)
 {
-    uint32_t t;
-    if (n_rows == 1) {
-        t = q_tiles(type, 1, Q_ONE_TILES, j, 1, 0, n_tiles, at, n_runs);
-        if (Q_ONE_TILES > 1) q_tiles(type, 1, 1, j, 1, t, n_tiles, at, n_runs);
-    } else {
-        t = q_tiles(type, 0, Q_MANY_TILES, j, n_rows, 0, n_tiles, at, n_runs);
-        if (Q_MANY_TILES > 1) q_tiles(type, 0, 1, j, n_rows, t, n_tiles, at, n_runs);
-    }
+    const uint32_t t = q_tiles(type, R, T, j, n_rows, 0, n_tiles, at, n_runs);
+    if (T > 1) q_tiles(type, R > 1 ? 1 : R, 1, j, n_rows, t, n_tiles, at, n_runs);
 }
 
-/* All passes; `pass` is q_pass or one of the including file's own for many rows. */
-typedef void q_pass_fn(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32_t n_tiles,
-                       uint32_t at, uint32_t n_runs);
+/* All passes; `pass` is one of Q_MATMUL's or the including file's own for many rows. */
+typedef void q_pass_fn(const q_job *j, uint32_t n_rows, uint32_t n_tiles, uint32_t at,
+                       uint32_t n_runs);
 
-FORCE void q_matmul(const rmr_elem type, q_pass_fn *const pass, const q_job *all, uint32_t n_x,
-                    uint32_t n_tiles)
+static void q_matmul(q_pass_fn *pass, const q_job *all, uint32_t n_x, uint32_t n_tiles)
 {
     const uint32_t passes = (n_x + Q_ROWS - 1) / Q_ROWS, nb = all->k / 32;
     if (passes == 0) return;
@@ -449,20 +481,35 @@ FORCE void q_matmul(const rmr_elem type, q_pass_fn *const pass, const q_job *all
                 j.xq += m * j.ldq;
                 j.tiles += t * j.stride;
                 if (at + n_runs < nb || m + most < n_x || t + nt < n_tiles) j.next = j.tiles;
-                pass(type, &j, n_x - m < most ? n_x - m : most, nt, at, n_runs);
+                pass(&j, n_x - m < most ? n_x - m : most, nt, at, n_runs);
             }
             at += n_runs;
         } while (at < nb);
     }
 }
 
+/* A pass of one row, of a few and of many. Functions of their own: together in one, compilers keep
+ * what their loops need on the stack. */
+#define Q_PASS(pass, body)                                                                         \
+    static __attribute__((noinline)) void SET(pass)(                                               \
+        const q_job *j, uint32_t n_rows, uint32_t n_tiles, uint32_t at, uint32_t n_runs)           \
+    {                                                                                              \
+        body;                                                                                      \
+    }
+
 #define Q_MATMUL(name, type)                                                                       \
+    Q_PASS(q_one_##name, q_span(type, 0, Q_ONE_TILES, j, n_rows, n_tiles, at, n_runs))             \
+    Q_PASS(q_few_##name, q_span(type, 1, Q_MANY_TILES, j, n_rows, n_tiles, at, n_runs))            \
+    Q_PASS(q_many_##name, q_span(type, Q_MANY_ROWS, Q_MANY_TILES, j, n_rows, n_tiles, at, n_runs)) \
     static void SET(rmr_qmatmul_##name)(float *y, size_t ldy, const void *xq, size_t ldq,          \
                                         uint32_t n_x, const void *tiles, size_t tile_stride,       \
                                         uint32_t n_tiles, uint32_t k, const void *next)            \
     {                                                                                              \
         const q_job all = {y, ldy, xq, ldq, tiles, tile_stride, k, next};                          \
-        q_matmul(type, q_pass, &all, n_x, n_tiles);                                                \
+        q_matmul(n_x == 1                           ? SET(q_one_##name)                            \
+                 : n_x <= Q_FEW || Q_MANY_ROWS == 1 ? SET(q_few_##name)                            \
+                                                    : SET(q_many_##name),                          \
+                 &all, n_x, n_tiles);                                                              \
     }
 Q_TYPES(Q_MATMUL)
 #undef Q_MATMUL

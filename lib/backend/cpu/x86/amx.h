@@ -152,6 +152,7 @@ FORCE void amx_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32
 #define AMX_GAINS(type) (q_halves(type) == 1 && (type) != RMR_ELEM_Q8_0)
 
 #define AMX_MATMUL(name, type)                                                                     \
+    Q_PASS(q_amx_##name, amx_pass(type, j, n_rows, n_tiles, at, n_runs))                           \
     static void SET(rmr_qmatmul_amx_##name)(float *y, size_t ldy, const void *xq, size_t ldq,      \
                                             uint32_t n_x, const void *tiles, size_t tile_stride,   \
                                             uint32_t n_tiles, uint32_t k, const void *next)        \
@@ -162,7 +163,7 @@ FORCE void amx_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32
             return;                                                                                \
         }                                                                                          \
         amx_begin(type);                                                                           \
-        q_matmul(type, amx_pass, &all, n_x, n_tiles);                                              \
+        q_matmul(SET(q_amx_##name), &all, n_x, n_tiles);                                           \
         amx_end();                                                                                 \
     }
 Q_TYPES(AMX_MATMUL)

@@ -9,6 +9,7 @@
 #include "avx2.h"
 
 #define CODES_SIGNED(type) 0
+#define Q_MANY_ROWS 4
 
 FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8_t *q, ivec start)
 {

@@ -8,6 +8,7 @@
 /* Codes that go through all of -128 to 127 cannot have an offset: 255 * 127 * 2 is too much. */
 #define CODES_SIGNED(type)                                                                         \
     ((type) == RMR_ELEM_Q8_0 || (type) == RMR_ELEM_IQ4_NL || (type) == RMR_ELEM_IQ4_XS)
+#define Q_MANY_ROWS 1
 
 /* Groups whose sums fit: 32767 / (2 * 127 * largest code). */
 FORCE int pairs_groups(const rmr_elem type)
