@@ -7,7 +7,8 @@
  * alone.
  *
  * A unit is one row and one group of heads that share a pass over the cache. Many units are the
- * chunks of one region. With few of them (decoding) stretches are chunks of their own, and the last
+ * chunks of one region; where a row sees a single segment, the groups are small enough for all
+ * workers to have one. With few of them (decoding) stretches are chunks of their own, and the last
  * ones, which would not keep all workers busy, are cut into their segments: the same operations.
  * Whoever computes a stretch merges it in its own cache; between workers one result of it is
  * passed. */
@@ -18,7 +19,8 @@
 #include "softmax.h"
 
 enum {
-    GROUP = RMR_KV8_HEADS,
+    GROUP = RMR_KV8_HEADS, /* heads of a unit at most */
+    LEAST_HEADS = 4,
     STRETCH = 4,
     CUT_UNITS = 32, /* at most so many units are cut */
     CUT_PIECES = 64 /* into so many pieces at a time, all together */
@@ -27,7 +29,7 @@ enum {
 typedef struct latent_job {
     rmr_step *s;
     const rmr_op *op;
-    uint32_t groups, units;
+    uint32_t group, groups, units; /* heads of a group, groups of a row, units */
     /* Where units are cut: the pieces under way of every unit are `whole` stretches from `stretch`
      * on, and then `cut` segments of those after them. */
     uint32_t stretch, whole, cut;
@@ -74,7 +76,7 @@ rmr_cpu_scratch rmr_cpu_latent_scratch(const rmr_op *op, const rmr_step_desc *d)
 /* Units are numbered run by run, row by row, head group by head group. */
 static unit unit_of(const latent_job *j, uint32_t i)
 {
-    const uint32_t heads = j->op->mla->heads, h0 = i % j->groups * GROUP;
+    const uint32_t heads = j->op->mla->heads, h0 = i % j->groups * j->group;
     uint32_t at = i / j->groups;
     const rmr_run *run = j->s->in.run;
     for (;; run++) {
@@ -83,7 +85,8 @@ static unit unit_of(const latent_job *j, uint32_t i)
         at -= run->n_rows;
     }
     const uint32_t row = run->row0 + at;
-    return (unit){run, row, h0, heads - h0 < GROUP ? heads - h0 : GROUP, j->s->in.pos[row] + 1};
+    return (unit){run, row, h0, heads - h0 < j->group ? heads - h0 : j->group,
+                  j->s->in.pos[row] + 1};
 }
 
 static float *query_of(const latent_job *j, const unit *u)
@@ -323,9 +326,16 @@ static void attend_cut(latent_job *j, uint32_t segs)
     }
 }
 
+static void set_group(latent_job *j, uint32_t group, uint32_t rows)
+{
+    j->group = group;
+    j->groups = (j->op->mla->heads + group - 1) / group;
+    j->units = rows * j->groups;
+}
+
 void rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
 {
-    latent_job j = {.s = s, .op = op, .groups = (op->mla->heads + GROUP - 1) / GROUP};
+    latent_job j = {.s = s, .op = op};
     const uint32_t width = rmr_pool_width(s->cpu->ctx->pool);
     uint32_t rows = 0, most = 0; /* positions that a row sees */
     for (uint32_t i = 0; i < s->in.n_runs; i++) {
@@ -334,9 +344,12 @@ void rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
         rows += run->n_rows;
         if (run->pos0 + run->n_rows > most) most = run->pos0 + run->n_rows;
     }
-    j.units = rows * j.groups;
-    if (width > 1 && j.units <= CUT_UNITS && j.units < 4 * width && most > RMR_SEG_TOKENS)
+    set_group(&j, GROUP, rows);
+    if (width > 1 && j.units <= CUT_UNITS && j.units < 4 * width && most > RMR_SEG_TOKENS) {
         attend_cut(&j, (most + RMR_SEG_TOKENS - 1) / RMR_SEG_TOKENS);
-    else
-        rmr_pool_run(s->cpu->ctx->pool, j.units, whole_chunk, &j);
+        return;
+    }
+    while (most <= RMR_SEG_TOKENS && j.units < width && j.group > LEAST_HEADS)
+        set_group(&j, j.group / 2, rows);
+    rmr_pool_run(s->cpu->ctx->pool, j.units, whole_chunk, &j);
 }

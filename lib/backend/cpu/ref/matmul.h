@@ -4,7 +4,7 @@
 
 enum {
     FETCH_FAR = 8192,  /* bytes of weights between fetching into the second cache and use */
-    FETCH_NEAR = 2048, /* and from there into the first, both over all tiles in flight */
+    FETCH_NEAR = 4096, /* and from there into the first, both over all tiles in flight */
     K_BLOCK = 384, /* K values of one pass when there are many rows: the x block stays in the first
                       cache */
     TILE_BLOCK = 24, /* tiles of one pass: their K block stays in the second cache */
