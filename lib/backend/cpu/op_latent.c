@@ -16,13 +16,15 @@ static void head_rows(rmr_step *s, const rmr_op *op, uint32_t head, const rmr_op
         const uint32_t n = n_tiles - t < most ? n_tiles - t : most;
         const uint32_t left = w->desc.rows - t * RMR_TILE;
         const uint32_t cols = left < n * RMR_TILE ? left : n * RMR_TILE;
-        rmr_cpu_product(s->cpu, w, head, t, n, x, 0, m, tmp, (size_t)n * RMR_TILE,
+        float *const y = rmr_row(s, op->out, row0) + out_col + (size_t)t * RMR_TILE;
+        const int whole = cols == n * RMR_TILE; /* else the last tile goes beyond the row */
+        const size_t ldy = whole ? rmr_width(s, op->out) : (size_t)n * RMR_TILE;
+        rmr_cpu_product(s->cpu, w, head, t, n, x, 0, m, whole ? y : tmp, ldy,
                         n < n_tiles - t            ? rmr_tile_at(w, head, t + n)
                         : head + 1 < w->desc.count ? rmr_weight_at(w, head + 1)
                                                    : NULL);
-        for (uint32_t r = 0; r < m; r++)
-            memcpy(rmr_row(s, op->out, row0 + r) + out_col + (size_t)t * RMR_TILE,
-                   tmp + (size_t)r * n * RMR_TILE, (size_t)cols * 4);
+        for (uint32_t r = 0; !whole && r < m; r++)
+            memcpy(y + r * rmr_width(s, op->out), tmp + r * ldy, (size_t)cols * 4);
     }
 }
 

@@ -131,28 +131,51 @@ static inline quantum quantum_of(uint32_t top, float most)
                      some ? most / amax : 0.0f, finite};
 }
 
-/* Activations to 8 bits (kernels.h). The magic addend leaves the rounded integer in the low bits; a
- * byte of them is the value. */
+/* What is known of a run of activations before its line is complete. */
+typedef struct q_part {
+    quantum u;
+    int32_t sum[3]; /* of all values, of each half */
+} q_part;
+
+/* The magic addend leaves the rounded integer in the low bits; a byte of them is the value. */
+static inline void part_values(int8_t *q, q_part *run, const float *x)
+{
+    int32_t all = 0, first = 0;
+    for (int i = 0; i < 32; i++) {
+        const float t = x[i] * run->u.inverse + 0x1.8p23f;
+        const int32_t v = run->u.finite ? (int32_t)((rmr_bits_of(t) & 0xff) ^ 0x80) - 0x80 : 0;
+        q[i] = (int8_t)v;
+        all += v;
+        first += i < 16 ? v : 0; /* with a loop of 16 of its own it is added up one by one */
+    }
+    run->sum[0] = all;
+    run->sum[1] = first;
+    run->sum[2] = all - first;
+}
+
+static inline void part_end(rmr_qline *line, const q_part *run)
+{
+    line->scale = run->u.scale;
+    for (int i = 0; i < 3; i++) line->sum[i] = run->u.scale * (float)run->sum[i];
+    line->start[0] = -128 * run->sum[0];
+    line->start[1] = -8 * run->sum[0];
+    line->start[2] = -32 * run->sum[1];
+    line->start[3] = -32 * run->sum[2];
+}
+
+/* Activations to 8 bits (kernels.h). Step by step for some runs: all steps of one after the other
+ * are a chain too long for a processor to begin the next meanwhile. */
 static void SET(rmr_quantize_f32)(void *xq, const float *x, uint32_t k)
 {
+    enum { RUNS = 16 };
     rmr_qline *line = xq;
-    for (uint32_t b = 0; b < k / 32; b++, line++, x += 32) {
-        int8_t *const q = line->q;
-        const quantum u = quantum_of(top_bits(x, 32), 127.0f);
-        for (int i = 0; i < 32; i++) {
-            const float t = x[i] * u.inverse + 0x1.8p23f;
-            q[i] = u.finite ? (int8_t)(rmr_bits_of(t) & 0xff) : 0;
-        }
-        int32_t half[2] = {0, 0};
-        for (int i = 0; i < 16; i++) half[0] += q[i];
-        for (int i = 0; i < 16; i++) half[1] += q[16 + i];
-        const int32_t sum[3] = {half[0] + half[1], half[0], half[1]};
-        line->scale = u.scale;
-        for (int i = 0; i < 3; i++) line->sum[i] = line->scale * (float)sum[i];
-        line->start[0] = -128 * sum[0];
-        line->start[1] = -8 * sum[0];
-        line->start[2] = -32 * sum[1];
-        line->start[3] = -32 * sum[2];
+    q_part run[RUNS];
+    for (uint32_t left = k / 32, n; left > 0; left -= n, line += n, x += (size_t)32 * n) {
+        n = left < RUNS ? left : RUNS;
+        for (uint32_t i = 0; i < n; i++)
+            run[i].u = quantum_of(top_bits(x + (size_t)32 * i, 32), 127.0f);
+        for (uint32_t i = 0; i < n; i++) part_values(line[i].q, &run[i], x + (size_t)32 * i);
+        for (uint32_t i = 0; i < n; i++) part_end(line + i, &run[i]);
     }
 }
 
