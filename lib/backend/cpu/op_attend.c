@@ -169,7 +169,7 @@ static void segment(const latent_job *j, const unit *u, uint32_t seg, unsigned c
 
 static uint32_t segments_of(const unit *u)
 {
-    return (u->n + RMR_SEG_TOKENS - 1) / RMR_SEG_TOKENS;
+    return rmr_units(u->n, RMR_SEG_TOKENS);
 }
 
 /* Head h of a result into that of another. */
@@ -276,7 +276,7 @@ static void merge_chunk(void *arg, uint32_t chunk, uint32_t worker)
     const latent_job *j = arg;
     const uint32_t i = chunk / GROUP, h = chunk % GROUP;
     const unit u = unit_of(j, i);
-    const uint32_t stretches = (segments_of(&u) + STRETCH - 1) / STRETCH;
+    const uint32_t stretches = rmr_units(segments_of(&u), STRETCH);
     (void)worker;
     if (h >= u.nh) return;
     for (uint32_t at = 0; at < j->whole && j->stretch + at < stretches; at++)
@@ -316,7 +316,7 @@ static void attend_cut(latent_job *j, uint32_t segs)
     j->state = (rmr_softmax_state *)(void *)(j->result + CUT_PIECES * result_floats(a));
     rmr_pool_run(pool, j->units, query_chunk, j);
     for (j->stretch = 0; j->stretch * STRETCH < segs;
-         j->stretch += j->whole + (j->cut + STRETCH - 1) / STRETCH) {
+         j->stretch += j->whole + rmr_units(j->cut, STRETCH)) {
         j->whole = min_u32(at_once, whole > j->stretch ? whole - j->stretch : 0);
         j->cut = min_u32((at_once - j->whole) / STRETCH * STRETCH,
                          segs - (j->stretch + j->whole) * STRETCH);
@@ -329,7 +329,7 @@ static void attend_cut(latent_job *j, uint32_t segs)
 static void set_group(latent_job *j, uint32_t group, uint32_t rows)
 {
     j->group = group;
-    j->groups = (j->op->mla->heads + group - 1) / group;
+    j->groups = rmr_units(j->op->mla->heads, group);
     j->units = rows * j->groups;
 }
 
@@ -346,7 +346,7 @@ void rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
     }
     set_group(&j, GROUP, rows);
     if (width > 1 && j.units <= CUT_UNITS && j.units < 4 * width && most > RMR_SEG_TOKENS) {
-        attend_cut(&j, (most + RMR_SEG_TOKENS - 1) / RMR_SEG_TOKENS);
+        attend_cut(&j, rmr_units(most, RMR_SEG_TOKENS));
         return;
     }
     while (most <= RMR_SEG_TOKENS && j.units < width && j.group > LEAST_HEADS)

@@ -107,7 +107,7 @@ FORCE void mm_tile(const rmr_elem type, float *y, size_t ldy, const mm_line *x, 
                    const uint8_t *codes, const uint8_t *scales, uint32_t n_runs, int accumulate)
 {
     const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type), pairs = (n_rows + 1) / 2;
-    float s[16 * RMR_TILE], less[16 * RMR_TILE], acc[MM_PAIRS][2 * RMR_TILE];
+    float s[Q_SCALES], less[Q_SCALES], acc[MM_PAIRS][2 * RMR_TILE];
     for (uint32_t m = 0; m < pairs; m++) {
         if (accumulate)
             mm_chains_load(acc[m], y + (size_t)2 * m * ldy, ldy, 2 * m + 1 < n_rows);

@@ -257,8 +257,8 @@ FORCE const rmr_qline *q_row(const rmr_qline *x, size_t ldq, const int m)
     return (const rmr_qline *)(const void *)((const uint8_t *)x + (size_t)m * ldq);
 }
 
-/* One run of R rows of x by T tiles, acc[row][tile]. Chains of products side
- * by side: alone each would wait for its own last one. */
+/* One run of R rows of x by T tiles, acc[row][tile]. Chains of products side by side: alone each
+ * would wait for its own last one. */
 FORCE void q_steps(const rmr_elem type, const int T, const int R, float *acc, const ivec *code,
                    const rmr_qline *x, size_t ldq, const float *s, const float *less)
 {
@@ -270,9 +270,11 @@ FORCE void q_steps(const rmr_elem type, const int T, const int R, float *acc, co
         ivec dot[Q_MANY_ROWS * Q_MANY_TILES];
         UNROLL for (int i = 0; i < R * T; i++) dot[i] =
             q_start(type, q_row(x, ldq, i / T)->start, h);
-        UNROLL for (int g = h * n; g < h * n + n; g++) UNROLL for (int i = 0; i < R * T;
-                                                                   i++) dot[i] =
-            iv_dot(type, code + i % T * 8 + g, 1, q_row(x, ldq, i / T)->q + (size_t)4 * g, dot[i]);
+        UNROLL for (int g = h * n; g < h * n + n; g++)
+        {
+            UNROLL for (int i = 0; i < R * T; i++) dot[i] = iv_dot(
+                type, code + i % T * 8 + g, 1, q_row(x, ldq, i / T)->q + (size_t)4 * g, dot[i]);
+        }
         UNROLL for (int i = 0; i < R * T; i++) sum[i] =
             q_add(type, sum[i], dot[i], q_row(x, ldq, i / T), s + i % T * Q_SCALES,
                   less + i % T * Q_SCALES, h);
