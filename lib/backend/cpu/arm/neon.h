@@ -134,6 +134,7 @@ static inline vec vec_e8m0(const void *p)
 
 #define KV8_ROWS 4
 #define KV8_COLS 8
+#define KV8_VECS 1
 
 /* Four tokens' codes of four columns, widened. */
 typedef struct kv8_val {
@@ -146,11 +147,17 @@ FORCE kv8_val kv8_value(const uint8_t *p)
     return (kv8_val){vmovl_s8(vget_low_s8(a)), vmovl_high_s8(a)};
 }
 
-FORCE ivec kv8_add(ivec sum, const uint8_t *p, kv8_val val)
+typedef int16x4_t kv8_by;
+
+FORCE kv8_by kv8_weight(const uint8_t *p)
 {
     uint32_t four;
     memcpy(&four, p, 4);
-    const int16x4_t w = vreinterpret_s16_u16(vget_low_u16(vmovl_u8(vcreate_u8(four))));
+    return vreinterpret_s16_u16(vget_low_u16(vmovl_u8(vcreate_u8(four))));
+}
+
+FORCE ivec kv8_add(ivec sum, kv8_by w, kv8_val val)
+{
     int32x4_t a = vreinterpretq_s32_s8(sum);
     a = vmlal_lane_s16(a, vget_low_s16(val.first), w, 0);
     a = vmlal_lane_s16(a, vget_high_s16(val.first), w, 1);

@@ -1,14 +1,16 @@
 /* The integer products of the 8-bit cache over vectors. The including file has included blocks.h
- * and what its integer products are made of (qblocks.h says what), and defines KV8_ROWS, tokens,
- * and KV8_COLS, heads, whose sums stay in registers; kv8_val, kv8_value(p): 4 tokens' codes of
- * 64 / NV / 4 columns, and kv8_add(sum, p, value): sum (int32, a lane for each column) + the
- * products with 4 weights of 0..255 at p, exact.
+ * and what its integer products are made of (qblocks.h says what), and defines
+ * - KV8_ROWS, the tokens whose scores stay in registers;
+ * - KV8_COLS and KV8_VECS (1 or 2), the heads and vectors of columns whose value sums do;
+ * - kv8_val, kv8_value(p): 4 tokens' codes of 64 / NV / 4 columns; kv8_by, kv8_weight(p): 4 weights
+ *   of 0..255 for all columns; kv8_add(sum, weight, value): sum (int32, a lane for each column) +
+ *   their products, exact.
  *
  * Scores: the lanes are heads and 4 codes of a token are spread over all of them, so the cache is
  * read once for all heads. Value sums: the lanes are columns and 4 weights of a head are spread.
  *
- * The pages to come are fetched evenly over the work: most of them with the scores, the latent's
- * columns behind the first block with the value sums. */
+ * The pages to come are fetched evenly over the work, a line at a time: the latent with the value
+ * sums, the rest with the scores. */
 
 #ifndef KV8_DOT
 FORCE ivec kv8_dot(ivec sum, ivec code, const int8_t *p)
@@ -25,9 +27,20 @@ FORCE const int32_t *kv8_starts(int32_t *to, const int32_t *sum)
     return to;
 }
 
-/* Tokens [t0, t0 + KV8_ROWS) of a page, vector v of the heads. `next` is the page to come. */
+/* Lines that will be read soon. */
+typedef struct kv8_ahead {
+    const uint8_t *at, *end;
+} kv8_ahead;
+
+FORCE void kv8_fetch(kv8_ahead *a)
+{
+    if (a->at < a->end) __builtin_prefetch(a->at, 0, 2);
+    a->at += 64;
+}
+
+/* Tokens [t0, t0 + KV8_ROWS) of a page, vector v of the heads. */
 FORCE void kv8_scores_rows(float *out, const kv8_segment *s, const uint8_t *layer, uint32_t t0,
-                           const int v, const uint8_t *next)
+                           const int v, kv8_ahead *ahead)
 {
     const rmr_kv8 *const g = &s->g;
     const int8_t *const query = s->query + (size_t)v * (64 / NV);
@@ -38,16 +51,14 @@ FORCE void kv8_scores_rows(float *out, const kv8_segment *s, const uint8_t *laye
         const vec qs = vec_load(s->query_scale + (is_latent ? b : g->latent_blocks) * KV8_HEADS +
                                 v * VEC_LANES);
         const int8_t *q = query + (size_t)(is_latent ? c0 : g->latent_cols) * KV8_HEADS;
-        const uint8_t *k = layer + rmr_kv8_at(t0, c0), *ahead = next + rmr_kv8_at(t0, c0);
+        const uint8_t *k = layer + rmr_kv8_at(t0, c0);
         ivec sum[KV8_ROWS];
         int32_t start[KV8_ROWS];
         if (!CODES_SIGNED(RMR_ELEM_Q8_0)) kv8_starts(start, rmr_kv8_sum(g, layer, b) + t0);
         UNROLL for (int t = 0; t < KV8_ROWS; t++) sum[t] =
             CODES_SIGNED(RMR_ELEM_Q8_0) ? iv_zero() : iv_start(start + t);
-        for (uint32_t c = 0; c < n; c += 16, k += 16 * KV8_PAGE, ahead += 16 * KV8_PAGE) {
-            if (v == 0 && (b == 0 || !is_latent))
-                UNROLL for (int i = 0; i < KV8_ROWS; i += 4)
-                    __builtin_prefetch(ahead + (size_t)i * 16, 0, 2);
+        for (uint32_t c = 0; c < n; c += 16, k += 16 * KV8_PAGE) {
+            kv8_fetch(ahead);
             for (const uint8_t *four = k; four < k + 64; four += 16, q += 64) {
                 const ivec code = q_finish(RMR_ELEM_Q8_0, iv_load(q));
                 UNROLL for (int t = 0; t < KV8_ROWS; t++) sum[t] =
@@ -66,49 +77,65 @@ FORCE void kv8_scores_rows(float *out, const kv8_segment *s, const uint8_t *laye
 static void kv8_scores(float *out, const kv8_segment *s, uint32_t i)
 {
     const uint32_t left = s->n - i * KV8_PAGE, n = left < KV8_PAGE ? left : KV8_PAGE;
-    const uint8_t *const layer = s->pages[i], *const next = s->next[i];
-    for (size_t at = rmr_kv8_codes(&s->g); at < rmr_kv8_bytes(&s->g); at += 64)
-        __builtin_prefetch(next + at, 0, 2); /* scales and sums */
+    kv8_ahead ahead = {s->next[i] + (size_t)s->g.latent_cols * KV8_PAGE,
+                       s->next[i] + rmr_kv8_bytes(&s->g)};
     for (uint32_t t = 0; t < n; t += KV8_ROWS)
-        UNROLL for (int v = 0; v < NV; v++) kv8_scores_rows(out, s, layer, t, v, next);
+        UNROLL for (int v = 0; v < NV; v++) kv8_scores_rows(out, s, s->pages[i], t, v, &ahead);
 }
 
-/* H heads by vector v of 16 columns. */
-FORCE void kv8_mix_rows(const int H, float *z, const kv8_segment *s, uint32_t c0, const int v,
-                        const uint8_t *p, const float *scale)
+/* Where vector v of the columns of a tile lies behind its first. */
+FORCE size_t kv8_vector(uint32_t v)
 {
-    for (uint32_t i = 0; i * KV8_PAGE < s->n; i++, scale += KV8_HEADS) {
+    return (size_t)(v / NV) * (16 * KV8_PAGE) + (size_t)(v % NV) * (64 / NV);
+}
+
+/* Heads [h, h + H) by W vectors of a tile's columns from vector v on. Of every page to come it
+ * fetches the 16 columns from `fetch` on, if they are in the tile. */
+FORCE void kv8_mix_rows(const int H, const int W, kv8_tile *tile, const kv8_segment *s, uint32_t h,
+                        uint32_t v, const uint8_t *p, const float *scale, uint32_t fetch)
+{
+    const int most = H * W;
+    const size_t lines = fetch < tile->c0 + tile->n ? 16 * KV8_PAGE : 0;
+    for (uint32_t i = 0; i * KV8_PAGE < s->n; i++, scale += KV8_HEADS, p += KV8_PAGE * KV8_HEADS) {
         const uint32_t left = s->n - i * KV8_PAGE, fours = left < KV8_PAGE ? (left + 3) / 4 : 8;
-        const uint8_t *const code = s->pages[i] + rmr_kv8_at(0, c0) + (size_t)v * (64 / NV);
-        const uint8_t *const weight = p + (size_t)i * KV8_PAGE * KV8_HEADS;
-        const uint8_t *const next =
-            c0 < RMR_KV8_BLOCK ? code : s->next[i] + rmr_kv8_at(0, c0); /* of the first: nothing */
-        ivec sum[KV8_COLS];
-        UNROLL for (int h = 0; h < H; h++) sum[h] = iv_zero();
+        const uint8_t *const code = s->pages[i] + rmr_kv8_at(0, tile->c0), *const next =
+                                                                               s->next[i] +
+                                                                               rmr_kv8_at(0, fetch);
+        kv8_ahead ahead = {next, next + lines};
+        ivec sum[KV8_COLS * KV8_VECS];
+        UNROLL for (int k = 0; k < most; k++) sum[k] = iv_zero();
         for (uint32_t t = 0; t < fours; t++) {
-            const kv8_val val = kv8_value(code + (size_t)t * 64);
-            if (v == 0) __builtin_prefetch(next + (size_t)t * 64, 0, 2);
-            UNROLL for (int h = 0; h < H; h++) sum[h] =
-                kv8_add(sum[h], weight + (size_t)t * 4 * KV8_HEADS + (size_t)h * 4, val);
+            kv8_val val[KV8_VECS];
+            UNROLL for (int w = 0; w < W; w++) val[w] =
+                kv8_value(code + (size_t)t * 64 + kv8_vector(v + (uint32_t)w));
+            kv8_fetch(&ahead);
+            UNROLL for (int k = 0; k < most; k += W)
+            {
+                const kv8_by by = kv8_weight(p + ((size_t)t * KV8_HEADS + h + (size_t)(k / W)) * 4);
+                UNROLL for (int w = 0; w < W; w++) sum[k + w] = kv8_add(sum[k + w], by, val[w]);
+            }
         }
-        UNROLL for (int h = 0; h < H; h++)
+        UNROLL for (int k = 0; k < most; k++)
         {
-            float *const to = z + (size_t)h * 16 + v * VEC_LANES;
-            vec_store(to, vec_fma(iv_float(sum[h]), vec_set1(scale[h]),
+            float *const to =
+                tile->sum[h + (uint32_t)(k / W)] + (v + (uint32_t)(k % W)) * VEC_LANES;
+            vec_store(to, vec_fma(iv_float(sum[k]), vec_set1(scale[h + (uint32_t)(k / W)]),
                                   i == 0 ? vec_zero() : vec_load(to)));
         }
     }
 }
 
-static void kv8_mix(float *z, const kv8_segment *s, uint32_t heads, uint32_t c0, const uint8_t *p,
+static void kv8_mix(kv8_tile *tile, const kv8_segment *s, uint32_t heads, const uint8_t *p,
                     const float *scale)
 {
-    for (uint32_t h = 0; h < heads; h += KV8_COLS) UNROLL for (int v = 0; v < NV; v++)
-        {
-            if (heads - h > KV8_COLS / 2)
-                kv8_mix_rows(KV8_COLS, z + (size_t)h * 16, s, c0, v, p + (size_t)h * 4, scale + h);
+    const uint32_t vecs = tile->n / VEC_LANES;
+    uint32_t fetch = tile->c0;
+    for (uint32_t h = 0; h < heads; h += KV8_COLS)
+        for (uint32_t v = 0; v < vecs; v += KV8_VECS, fetch += 16)
+            if (vecs - v < KV8_VECS)
+                kv8_mix_rows(KV8_COLS, 1, tile, s, h, v, p, scale, fetch);
+            else if (heads - h > KV8_COLS / 2)
+                kv8_mix_rows(KV8_COLS, KV8_VECS, tile, s, h, v, p, scale, fetch);
             else
-                kv8_mix_rows(KV8_COLS / 2, z + (size_t)h * 16, s, c0, v, p + (size_t)h * 4,
-                             scale + h);
-        }
+                kv8_mix_rows(KV8_COLS / 2, KV8_VECS, tile, s, h, v, p, scale, fetch);
 }

@@ -24,19 +24,19 @@ static void kv8_scores(float *out, const kv8_segment *s, uint32_t i)
     }
 }
 
-static void kv8_mix(float *z, const kv8_segment *s, uint32_t heads, uint32_t c0, const uint8_t *p,
+static void kv8_mix(kv8_tile *tile, const kv8_segment *s, uint32_t heads, const uint8_t *p,
                     const float *scale)
 {
     for (uint32_t h = 0; h < heads; h++)
-        for (uint32_t c = 0; c < 16; c++) {
+        for (uint32_t c = 0; c < tile->n; c++) {
             float sum = 0;
             for (uint32_t i = 0; i * KV8_PAGE < s->n; i++) {
                 int32_t part = 0;
                 for (uint32_t t = 0; t < KV8_PAGE && i * KV8_PAGE + t < s->n; t++)
                     part += p[(size_t)((i * KV8_PAGE + t) / 4 * KV8_HEADS + h) * 4 + t % 4] *
-                            (int8_t)s->pages[i][rmr_kv8_at(t, c0 + c)];
+                            (int8_t)s->pages[i][rmr_kv8_at(t, tile->c0 + c)];
                 sum = rmr_fmaf((float)part, scale[i * KV8_HEADS + h], sum);
             }
-            z[h * 16 + c] = sum;
+            tile->sum[h][c] = sum;
         }
 }

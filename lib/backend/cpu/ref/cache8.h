@@ -6,7 +6,8 @@ enum {
     KV8_HEADS = RMR_KV8_HEADS,
     KV8_SEG = RMR_KV8_SEG,
     KV8_PAGE = RMR_KV8_TOKENS,
-    CHUNK = RMR_KV8_BLOCK /* values that are rounded together */
+    CHUNK = RMR_KV8_BLOCK, /* values that are rounded together */
+    KV8_TILE = 32          /* columns of value sums at a time: two of kv8.h's groups */
 };
 
 typedef struct kv8_segment {
@@ -20,9 +21,15 @@ typedef struct kv8_segment {
 /* out[t][head] of the tokens of page i: its scores (kernels.h); may write all 32. */
 static void kv8_scores(float *out, const kv8_segment *s, uint32_t i);
 
-/* z[head * 16 + c - c0]: value sums of `heads` heads over 16 columns from c0 on, weights p (as
- * kv8_weights makes them, page by page) and their scales. */
-static void kv8_mix(float *z, const kv8_segment *s, uint32_t heads, uint32_t c0, const uint8_t *p,
+/* Value sums of heads over n columns from c0 on; n is 16 or KV8_TILE. */
+typedef struct kv8_tile {
+    _Alignas(64) float sum[KV8_HEADS][KV8_TILE];
+    uint32_t c0, n;
+} kv8_tile;
+
+/* The sums of the first heads of a tile (it may write all), of weights p (as kv8_weights makes
+ * them, page by page) and their scales. */
+static void kv8_mix(kv8_tile *tile, const kv8_segment *s, uint32_t heads, const uint8_t *p,
                     const float *scale);
 
 /* n (1 to CHUNK) values to integers, padded with zeros to a multiple of 16, whose number is
@@ -143,16 +150,30 @@ static void SET(rmr_kv8_query)(void *to, const float *q, size_t ld, uint32_t n_h
 
 /* ---- one segment ---- */
 
+static inline float larger(float a, float b)
+{
+    return a > b ? a : b;
+}
+
 /* Maxima of the n scores of each head, exponentials in place, their sums: max and exp_sum of
- * kernels.h, with the heads side by side. */
+ * kernels.h, with the heads side by side. Exponentials of positions from n to the end of the page
+ * are zero, so that everything after counts in whole pages. Loops over heads have several positions
+ * in each turn, or GCC takes them apart into single heads. */
 static void kv8_softmax(float (*s)[KV8_HEADS], uint32_t n, float *max, float *sum)
 {
+    const uint32_t all = (n + KV8_PAGE - 1) / KV8_PAGE * KV8_PAGE;
     float lane[LANES][KV8_HEADS];
+    for (uint32_t i = n; i < all; i++)
+        for (uint32_t h = 0; h < KV8_HEADS; h++) s[i][h] = -__builtin_inff();
     for (uint32_t h = 0; h < KV8_HEADS; h++) max[h] = -__builtin_inff();
-    for (uint32_t i = 0; i < n; i++)
-        for (uint32_t h = 0; h < KV8_HEADS; h++) max[h] = s[i][h] > max[h] ? s[i][h] : max[h];
+    for (uint32_t i = 0; i < all; i += 8)
+        for (uint32_t h = 0; h < KV8_HEADS; h++)
+            max[h] = larger(
+                larger(larger(larger(s[i][h], s[i + 1][h]), larger(s[i + 2][h], s[i + 3][h])),
+                       larger(larger(s[i + 4][h], s[i + 5][h]), larger(s[i + 6][h], s[i + 7][h]))),
+                max[h]);
     memset(lane, 0, sizeof lane);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < all; i++)
         for (uint32_t h = 0; h < KV8_HEADS; h++) {
             s[i][h] = rmr_expf(s[i][h] - max[h]);
             lane[i % LANES][h] += s[i][h];
@@ -163,20 +184,27 @@ static void kv8_softmax(float (*s)[KV8_HEADS], uint32_t n, float *max, float *su
     memcpy(sum, lane[0], sizeof lane[0]);
 }
 
-/* The weights of one page for a block of the latent: e times the tokens' scales, in units of the
- * largest one's 255th part; p[4 tokens][head][4], zero from token n on. */
+/* The weights of one page of n positions for a block of the latent: e times the tokens' scales, in
+ * units of the largest one's 255th part; p[4 tokens][head][4], zero from token n on. */
 static void kv8_weights(uint8_t *p, float *unit, float (*e)[KV8_HEADS], const float *scale,
                         uint32_t n)
 {
     uint32_t top[KV8_HEADS] = {0}, keep[KV8_HEADS];
     float inverse[KV8_HEADS], w[KV8_PAGE][KV8_HEADS];
-    for (uint32_t t = 0; t < n; t++)
+    float by[KV8_PAGE] = {0}; /* what is not there yet has any scale */
+    memcpy(by, scale, n * sizeof *by);
+    for (uint32_t t = 0; t < KV8_PAGE; t += 4)
         for (uint32_t h = 0; h < KV8_HEADS; h++) {
-            w[t][h] = e[t][h] * scale[t];
-            const uint32_t u = rmr_bits_of(w[t][h]) & 0x7fffffff;
-            top[h] = u > top[h] ? u : top[h];
+            uint32_t u[4];
+            for (uint32_t i = 0; i < 4; i++) {
+                w[t + i][h] = e[t + i][h] * by[t + i];
+                u[i] = rmr_bits_of(w[t + i][h]) & 0x7fffffff;
+            }
+            u[0] = u[0] > u[1] ? u[0] : u[1];
+            u[2] = u[2] > u[3] ? u[2] : u[3];
+            u[0] = u[0] > u[2] ? u[0] : u[2];
+            top[h] = u[0] > top[h] ? u[0] : top[h];
         }
-    memset(w + n, 0, (KV8_PAGE - n) * sizeof *w);
     for (uint32_t h = 0; h < KV8_HEADS; h++) { /* quantum_of, so that it vectorises */
         const float amax = rmr_float_of(top[h]), least = 0x1p-100f;
         const uint32_t finite = top[h] < 0x7f800000;
@@ -185,7 +213,7 @@ static void kv8_weights(uint8_t *p, float *unit, float (*e)[KV8_HEADS], const fl
         inverse[h] = (finite & (amax >= least)) ? 255.0f / amax : 0.0f;
         keep[h] = finite ? 255 : 0;
     }
-    for (uint32_t t = 0; t < n; t += 4, p += 4 * KV8_HEADS) {
+    for (uint32_t t = 0; t < KV8_PAGE; t += 4, p += 4 * KV8_HEADS) {
         uint32_t four[KV8_HEADS];
         for (uint32_t h = 0; h < KV8_HEADS; h++) {
             const uint32_t a = rmr_bits_of(w[t][h] * inverse[h] + 0x1.8p23f) & keep[h],
@@ -204,7 +232,8 @@ static void SET(rmr_kv8_attend)(float *z, size_t ld, float *max, float *sum, con
 {
     _Alignas(64) float e[KV8_SEG][KV8_HEADS];
     _Alignas(64) uint8_t p[KV8_SEG * KV8_HEADS];
-    _Alignas(64) float unit[KV8_SEG / KV8_PAGE * KV8_HEADS], tile[KV8_HEADS * 16];
+    _Alignas(64) float unit[KV8_SEG / KV8_PAGE * KV8_HEADS];
+    kv8_tile tile;
     float m[KV8_HEADS], l[KV8_HEADS];
     kv8_segment s = {.g = rmr_kv8_of(rank, rope), .pages = (const uint8_t *const *)pages, .n = n};
     s.query = query;
@@ -221,15 +250,17 @@ static void SET(rmr_kv8_attend)(float *z, size_t ld, float *max, float *sum, con
             kv8_weights(p + (size_t)i * KV8_PAGE * KV8_HEADS, unit + i * KV8_HEADS,
                         e + (size_t)i * KV8_PAGE, rmr_kv8_scale(&s.g, s.pages[i], b),
                         n - i * KV8_PAGE < KV8_PAGE ? n - i * KV8_PAGE : KV8_PAGE);
-        for (uint32_t c = b * RMR_KV8_BLOCK; c < rank && c < (b + 1) * RMR_KV8_BLOCK; c += 16) {
-            const uint32_t width = rank - c < 16 ? rank - c : 16;
-            kv8_mix(tile, &s, n_heads, c, p, unit);
-            if (width == 16)
+        for (uint32_t c = b * RMR_KV8_BLOCK; c < rank && c < (b + 1) * RMR_KV8_BLOCK;
+             c += KV8_TILE) {
+            tile.c0 = c;
+            tile.n = s.g.latent_cols - c < KV8_TILE ? 16 : KV8_TILE;
+            kv8_mix(&tile, &s, n_heads, p, unit);
+            if (rank - c >= KV8_TILE)
                 for (uint32_t h = 0; h < n_heads; h++)
-                    memcpy(z + h * ld + c, tile + (size_t)h * 16, 16 * sizeof *z);
+                    memcpy(z + h * ld + c, tile.sum[h], sizeof tile.sum[h]);
             else
                 for (uint32_t h = 0; h < n_heads; h++)
-                    memcpy(z + h * ld + c, tile + (size_t)h * 16, width * sizeof *z);
+                    memcpy(z + h * ld + c, tile.sum[h], (rank - c) * sizeof *z);
         }
     }
 }

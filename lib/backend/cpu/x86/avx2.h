@@ -125,6 +125,7 @@ static inline ivec iv_transpose(ivec a)
 }
 
 #define KV8_ROWS 4
-#define KV8_COLS 8
+#define KV8_COLS 4
+#define KV8_VECS 2
 
 #include "blocks.h"

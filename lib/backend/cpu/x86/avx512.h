@@ -133,6 +133,7 @@ static inline ivec iv_transpose(ivec a)
 }
 
 #define KV8_ROWS 16
-#define KV8_COLS 16
+#define KV8_COLS 8
+#define KV8_VECS 2
 
 #include "blocks.h"

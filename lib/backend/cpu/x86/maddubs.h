@@ -38,11 +38,11 @@ FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8
     return start;
 }
 
-/* Codes of the first and third, and of the second and fourth tokens, widened: weights of up to 255
- * do not fit the products of bytes. */
-typedef struct kv8_val {
+/* Of the first and third, and of the second and fourth tokens, widened: weights of up to 255 do not
+ * fit the products of bytes. */
+typedef struct kv8_pairs {
     ivec even, odd;
-} kv8_val;
+} kv8_val, kv8_by;
 
 FORCE kv8_val kv8_value(const uint8_t *p)
 {
@@ -50,9 +50,13 @@ FORCE kv8_val kv8_value(const uint8_t *p)
     return (kv8_val){iv_sra16(iv_shl(a, 8), 8), iv_sra16(a, 8)};
 }
 
-FORCE ivec kv8_add(ivec sum, const uint8_t *p, kv8_val val)
+FORCE kv8_by kv8_weight(const uint8_t *p)
 {
-    const ivec four = iv_four((const int8_t *)p);
-    const ivec even = iv_sub(four, iv_shl(iv_shr(four, 8), 8)), odd = iv_shr(four, 8);
-    return iv_add32(sum, iv_add32(iv_mul16(even, val.even), iv_mul16(odd, val.odd)));
+    const ivec four = iv_four((const int8_t *)p), odd = iv_shr(four, 8);
+    return (kv8_by){iv_sub(four, iv_shl(odd, 8)), odd};
+}
+
+FORCE ivec kv8_add(ivec sum, kv8_by by, kv8_val val)
+{
+    return iv_add32(sum, iv_add32(iv_mul16(by.even, val.even), iv_mul16(by.odd, val.odd)));
 }
