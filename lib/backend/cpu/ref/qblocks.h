@@ -7,16 +7,16 @@
  * offset that makes them unsigned; and iv_dot(type, code, n, q, start) = start + the products of n
  * groups with q[4 n], exact; and of VEC_LANES bytes vec_int8(p), and vec_e8m0(p) = 2^(p[i] - 128);
  * and how much to take at a time: Q_ONE_TILES tiles with a single row of x, 8 vectors of codes
- * each; with several rows Q_MANY_TILES tiles by Q_MANY_ROWS rows, where iv_dot is good for a single
- * group.
+ * each; with several rows Q_MANY_TILES tiles by Q_MANY_ROWS rows side by side (if it is not 1,
+ * iv_dot is good for a single group).
  *
  * A run of weights is unpacked once for all rows of x in a pass. Blocking never changes the order
  * of any output's chain. */
 
 enum {
-    Q_LINES = 256,  /* 16 KiB: stay in the first cache */
-    Q_ROWS = 32,    /* rows of x in one pass */
-    Q_FEW = 4,      /* rows that wait for memory and not for their chains */
+    Q_LINES = 256, /* 16 KiB: stay in the first cache */
+    Q_ROWS = 32,   /* rows of x in one pass */
+    Q_FEW_ROWS = Q_MANY_ROWS > 1 ? Q_MANY_ROWS - 1 : 1,
     Q_TILES = 24,   /* tiles of one pass over K: they stay in the second cache */
     Q_FAR = 4096,   /* bytes of a tile's codes between fetching into the second cache and use */
     Q_SOON = 1024,  /* and from there into the first, times the tiles that are read at once */
@@ -257,30 +257,7 @@ FORCE const rmr_qline *q_row(const rmr_qline *x, size_t ldq, const int m)
     return (const rmr_qline *)(const void *)((const uint8_t *)x + (size_t)m * ldq);
 }
 
-/* One run of R rows of x by T tiles, acc[row][tile]. Chains of products side by side: alone each
- * would wait for its own last one. */
-FORCE void q_steps(const rmr_elem type, const int T, const int R, float *acc, const ivec *code,
-                   const rmr_qline *x, size_t ldq, const float *s, const float *less)
-{
-    const int halves = q_halves(type), n = 8 / halves;
-    vec sum[Q_MANY_ROWS * Q_MANY_TILES];
-    UNROLL for (int i = 0; i < R * T; i++) sum[i] = vec_load(acc + i * RMR_TILE);
-    UNROLL for (int h = 0; h < halves; h++)
-    {
-        ivec dot[Q_MANY_ROWS * Q_MANY_TILES];
-        UNROLL for (int i = 0; i < R * T; i++) dot[i] =
-            q_start(type, q_row(x, ldq, i / T)->start, h);
-        UNROLL for (int g = h * n; g < h * n + n; g++)
-        {
-            UNROLL for (int i = 0; i < R * T; i++) dot[i] = iv_dot(
-                type, code + i % T * 8 + g, 1, q_row(x, ldq, i / T)->q + (size_t)4 * g, dot[i]);
-        }
-        UNROLL for (int i = 0; i < R * T; i++) sum[i] =
-            q_add(type, sum[i], dot[i], q_row(x, ldq, i / T), s + i % T * Q_SCALES,
-                  less + i % T * Q_SCALES, h);
-    }
-    UNROLL for (int i = 0; i < R * T; i++) vec_store(acc + i * RMR_TILE, sum[i]);
-}
+/* ---- fetching ahead ---- */
 
 /* Into the second cache: the hardware does not look beyond a page, nor from tile to tile. */
 FORCE void q_fetch(const uint8_t *p, const uint32_t bytes)
@@ -320,16 +297,97 @@ FORCE const uint8_t *q_later(const q_place *w, uint32_t i, uint32_t n_runs, cons
 
 /* Memory sets the pace, so codes are asked for twice: for the second cache, where many requests can
  * be under way but some are dropped, and shortly before their use for the first. */
-FORCE void q_fetch_later(const int T, const q_place *w, uint32_t i, uint32_t n_runs,
-                         const uint32_t bytes)
+typedef struct q_wanted {
+    const uint8_t *far, *near; /* of the first of T tiles */
+    size_t stride;
+} q_wanted;
+
+FORCE q_wanted q_wanted_of(const int T, const q_place *w, uint32_t i, uint32_t n_runs,
+                           const uint32_t bytes)
 {
-    const uint8_t *const far = q_later(w, i, n_runs, bytes, Q_FAR / bytes);
-    const uint8_t *const near = q_later(w, i, n_runs, bytes, Q_SOON * (uint32_t)T / bytes);
+    return (q_wanted){q_later(w, i, n_runs, bytes, Q_FAR / bytes),
+                      q_later(w, i, n_runs, bytes, Q_SOON * (uint32_t)T / bytes), w->stride};
+}
+
+/* Part g of 8 of a run's lines of T tiles: a burst of all of them would fill the queues for a
+ * while, and then they would be empty. */
+FORCE void q_fetch_part(const int T, const q_wanted *wanted, const uint32_t bytes, const int g)
+{
+    const int lines = (int)bytes / 64, part = (T * lines + 7) / 8;
+    UNROLL for (int i = g * part; i < g * part + part; i++)
+    {
+        const size_t at = (size_t)(i / lines) * wanted->stride + (size_t)(i % lines) * 64;
+        if (i >= T * lines) return;
+        __builtin_prefetch(wanted->far + at, 0, 2);
+        __builtin_prefetch(wanted->near + at, 0, 3);
+    }
+}
+
+FORCE void q_fetch_all(const int T, const q_wanted *wanted, const uint32_t bytes)
+{
     UNROLL for (int t = 0; t < T; t++)
     {
-        q_fetch(far + (size_t)t * w->stride, bytes);
-        q_fetch_near(near + (size_t)t * w->stride, bytes);
+        q_fetch(wanted->far + (size_t)t * wanted->stride, bytes);
+        q_fetch_near(wanted->near + (size_t)t * wanted->stride, bytes);
     }
+}
+
+/* One run of R rows of x by T tiles, acc[row][tile]. Chains of products side by side: alone each
+ * would wait for its own last one. What `wanted` says (unless NULL) is fetched in between. */
+FORCE void q_steps(const rmr_elem type, const int T, const int R, float *acc, const ivec *code,
+                   const rmr_qline *x, size_t ldq, const float *s, const float *less,
+                   const q_wanted *wanted)
+{
+    const int halves = q_halves(type), n = 8 / halves;
+    vec sum[Q_MANY_ROWS * Q_MANY_TILES];
+    UNROLL for (int i = 0; i < R * T; i++) sum[i] = vec_load(acc + i * RMR_TILE);
+    UNROLL for (int h = 0; h < halves; h++)
+    {
+        ivec dot[Q_MANY_ROWS * Q_MANY_TILES];
+        UNROLL for (int i = 0; i < R * T; i++) dot[i] =
+            q_start(type, q_row(x, ldq, i / T)->start, h);
+        UNROLL for (int g = h * n; g < h * n + n; g++)
+        {
+            if (wanted != NULL) q_fetch_part(T, wanted, q_run_bytes(type), g);
+            UNROLL for (int i = 0; i < R * T; i++) dot[i] = iv_dot(
+                type, code + i % T * 8 + g, 1, q_row(x, ldq, i / T)->q + (size_t)4 * g, dot[i]);
+        }
+        UNROLL for (int i = 0; i < R * T; i++) sum[i] =
+            q_add(type, sum[i], dot[i], q_row(x, ldq, i / T), s + i % T * Q_SCALES,
+                  less + i % T * Q_SCALES, h);
+    }
+    UNROLL for (int i = 0; i < R * T; i++) vec_store(acc + i * RMR_TILE, sum[i]);
+}
+
+/* One run of n rows of x by T tiles, R rows at a time and then those that are left; R = 1: row by
+ * row, and nothing is fetched, and with less than Q_MANY_ROWS there are no more than R. */
+FORCE void q_rows(const rmr_elem type, const int T, const int R, float *acc, const ivec *code,
+                  const rmr_qline *x, size_t ldq, uint32_t n, const float *s, const float *less,
+                  const q_wanted *wanted)
+{
+    const int all = R * T * RMR_TILE;
+    if (R == 1) {
+        for (; n > 0; n--, x = q_row(x, ldq, 1), acc += all) {
+            vec sum[Q_MANY_TILES];
+            UNROLL for (int t = 0; t < T; t++) sum[t] =
+                q_step(type, vec_load(acc + t * RMR_TILE), code + 8 * t, x, s + t * Q_SCALES,
+                       less + t * Q_SCALES);
+            UNROLL for (int t = 0; t < T; t++) vec_store(acc + t * RMR_TILE, sum[t]);
+        }
+        return;
+    }
+    if (R == Q_MANY_ROWS && n >= Q_MANY_ROWS) { /* the first by themselves: a test costs 10 % */
+        q_steps(type, T, R, acc, code, x, ldq, s, less, wanted);
+        for (n -= Q_MANY_ROWS; n >= Q_MANY_ROWS; n -= Q_MANY_ROWS) {
+            x = q_row(x, ldq, R);
+            acc += all;
+            q_steps(type, T, R, acc, code, x, ldq, s, less, NULL);
+        }
+        x = q_row(x, ldq, R);
+        acc += all;
+    }
+    UNROLL for (int r = 1; r < Q_MANY_ROWS; r++) if (n == (uint32_t)r)
+        q_steps(type, T, r, acc, code, x, ldq, s, less, R == Q_MANY_ROWS ? NULL : wanted);
 }
 
 /* T tiles by one row of x, n_runs runs of K: decoding. Several tiles are as many streams. */
@@ -348,7 +406,8 @@ FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x,
             UNROLL for (int t = 0; t < T; t++) q_block(type, s[t], less[t], scales, t, w);
             scales += q_scale_bytes(type);
         }
-        q_fetch_later(T, w, i, n_runs, bytes);
+        const q_wanted wanted = q_wanted_of(T, w, i, n_runs, bytes);
+        q_fetch_all(T, &wanted, bytes);
         UNROLL for (int t = 0; t < T; t++)
         {
             const uint8_t *const from = codes + (size_t)t * w->stride;
@@ -385,27 +444,16 @@ FORCE void q_many(const rmr_elem type, const int T, const int R, float *y, size_
                 q_block(type, s + t * Q_SCALES, less + t * Q_SCALES, scales, t, w);
             scales += q_scale_bytes(type);
         }
-        q_fetch_later(T, w, i, n_runs, bytes);
+        const q_wanted wanted = q_wanted_of(T, w, i, n_runs, bytes);
+        if (R == 1) q_fetch_all(T, &wanted, bytes);
         UNROLL for (int v = 0; v < NV; v++)
         {
             ivec code[8 * Q_MANY_TILES];
             UNROLL for (int t = 0; t < T; t++)
                 q_unpack(type, code + 8 * t, codes + (size_t)t * w->stride, v);
             const float *const sv = s + sub + v * VEC_LANES, *const lv = less + sub + v * VEC_LANES;
-            float *a = acc + v * VEC_LANES;
-            const rmr_qline *row = x;
-            uint32_t left = n_rows;
-            for (; R > 1 && left >= (uint32_t)R; left -= (uint32_t)R, row = q_row(row, ldq, R)) {
-                q_steps(type, T, R, a, code, row, ldq, sv, lv);
-                a += R * T * RMR_TILE;
-            }
-            for (; left > 0; left--, row = q_row(row, ldq, 1), a += T * RMR_TILE) {
-                vec sum[Q_MANY_TILES];
-                UNROLL for (int t = 0; t < T; t++) sum[t] =
-                    q_step(type, vec_load(a + t * RMR_TILE), code + 8 * t, row, sv + t * Q_SCALES,
-                           lv + t * Q_SCALES);
-                UNROLL for (int t = 0; t < T; t++) vec_store(a + t * RMR_TILE, sum[t]);
-            }
+            q_rows(type, T, R, acc + v * VEC_LANES, code, x, ldq, n_rows, sv, lv,
+                   v == 0 ? &wanted : NULL);
         }
     }
     for (uint32_t m = 0; m < n_rows; m++)
@@ -501,16 +549,16 @@ static void q_matmul(q_pass_fn *pass, const q_job *all, uint32_t n_x, uint32_t n
 
 #define Q_MATMUL(name, type)                                                                       \
     Q_PASS(q_one_##name, q_span(type, 0, Q_ONE_TILES, j, n_rows, n_tiles, at, n_runs))             \
-    Q_PASS(q_few_##name, q_span(type, 1, Q_MANY_TILES, j, n_rows, n_tiles, at, n_runs))            \
+    Q_PASS(q_few_##name, q_span(type, Q_FEW_ROWS, Q_MANY_TILES, j, n_rows, n_tiles, at, n_runs))   \
     Q_PASS(q_many_##name, q_span(type, Q_MANY_ROWS, Q_MANY_TILES, j, n_rows, n_tiles, at, n_runs)) \
     static void SET(rmr_qmatmul_##name)(float *y, size_t ldy, const void *xq, size_t ldq,          \
                                         uint32_t n_x, const void *tiles, size_t tile_stride,       \
                                         uint32_t n_tiles, uint32_t k, const void *next)            \
     {                                                                                              \
         const q_job all = {y, ldy, xq, ldq, tiles, tile_stride, k, next};                          \
-        q_matmul(n_x == 1                           ? SET(q_one_##name)                            \
-                 : n_x <= Q_FEW || Q_MANY_ROWS == 1 ? SET(q_few_##name)                            \
-                                                    : SET(q_many_##name),                          \
+        q_matmul(n_x == 1            ? SET(q_one_##name)                                           \
+                 : n_x <= Q_FEW_ROWS ? SET(q_few_##name)                                           \
+                                     : SET(q_many_##name),                                         \
                  &all, n_x, n_tiles);                                                              \
     }
 Q_TYPES(Q_MATMUL)
