@@ -98,9 +98,8 @@ FORCE void kv8_mix_rows(const int H, const int W, kv8_tile *tile, const kv8_segm
     const size_t lines = fetch < tile->c0 + tile->n ? 16 * KV8_PAGE : 0;
     for (uint32_t i = 0; i * KV8_PAGE < s->n; i++, scale += KV8_HEADS, p += KV8_PAGE * KV8_HEADS) {
         const uint32_t left = s->n - i * KV8_PAGE, fours = left < KV8_PAGE ? (left + 3) / 4 : 8;
-        const uint8_t *const code = s->pages[i] + rmr_kv8_at(0, tile->c0), *const next =
-                                                                               s->next[i] +
-                                                                               rmr_kv8_at(0, fetch);
+        const uint8_t *const code = s->pages[i] + rmr_kv8_at(0, tile->c0);
+        const uint8_t *const next = s->next[i] + rmr_kv8_at(0, fetch);
         kv8_ahead ahead = {next, next + lines};
         ivec sum[KV8_COLS * KV8_VECS];
         UNROLL for (int k = 0; k < most; k++) sum[k] = iv_zero();
