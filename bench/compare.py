@@ -160,7 +160,7 @@ class Bench:
 
     def sweep(self):
         """Prompts of several lengths, and decoding after them; once each."""
-        lengths = [512, 1024] if self.args.quick else [512, 1024, 2048, 4096, 8192]
+        lengths = [n for n in [512, 1024, 2048, 4096, 8192] if n <= (1024 if self.args.quick else self.args.longest)]
         out = {"lengths": lengths, "ours": {}, "peer": {}}
 
         def put(side, key, rows, what):
@@ -345,6 +345,7 @@ def main():
     p.add_argument("--rows", default=",".join(ROWS), help="only these")
     p.add_argument("--repetitions", type=int, help="default 5; 3 at most where each begins with a long prompt")
     p.add_argument("--deep", type=int, default=4096, help="tokens in the context for the row depth")
+    p.add_argument("--longest", type=int, default=8192, help="prompt of the row sweep")
     p.add_argument("--quick", action="store_true", help="two repetitions, shorter prompts, fewer depths")
     p.add_argument("--json", help="where the results are kept (default MODELS/compare.json)")
     args = p.parse_args()
