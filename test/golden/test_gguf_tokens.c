@@ -36,8 +36,8 @@ static int open_both(void **state)
 {
     remora_error err = {.struct_size = sizeof err};
     char name[RMR_MAX_NAME + 1];
-    rmr_gguf *g;
-    rmr_checkpoint *c;
+    rmr_gguf *g = NULL;
+    rmr_checkpoint *c = NULL;
     (void)state;
     rmr_mem_init(&mem);
     rmr_source *src = open_source(folder);

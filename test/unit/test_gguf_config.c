@@ -21,7 +21,9 @@ typedef struct change {
     uint32_t value;
 } change;
 
-enum { ABSENT = UINT32_MAX, MAX_CHANGES = 6 };
+#define ABSENT UINT32_MAX
+
+enum { MAX_CHANGES = 6 };
 
 typedef struct file {
     const char *arch;
