@@ -19,19 +19,9 @@ FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8
     return start;
 }
 
-typedef ivec kv8_val, kv8_by;
-
-FORCE kv8_val kv8_value(const uint8_t *p)
-{
-    return iv_transpose(iv_load(p));
-}
+#include "vnni.h"
 
 /* Written out: GCC 12 copies every accumulator of _mm512_dpbusd_epi32 once more in a loop. */
-FORCE kv8_by kv8_weight(const uint8_t *p)
-{
-    return iv_four((const int8_t *)p);
-}
-
 FORCE ivec kv8_add(ivec sum, kv8_by by, kv8_val val)
 {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(by), "v"(val));

@@ -19,17 +19,7 @@ FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8
     return start;
 }
 
-typedef ivec kv8_val, kv8_by;
-
-FORCE kv8_val kv8_value(const uint8_t *p)
-{
-    return iv_transpose(iv_load(p));
-}
-
-FORCE kv8_by kv8_weight(const uint8_t *p)
-{
-    return iv_four((const int8_t *)p);
-}
+#include "vnni.h"
 
 FORCE ivec kv8_add(ivec sum, kv8_by by, kv8_val val)
 {
