@@ -8,7 +8,8 @@
  * groups with q[4 n], exact; and of VEC_LANES bytes vec_int8(p), and vec_e8m0(p) = 2^(p[i] - 128);
  * and how much to take at a time: Q_ONE_TILES tiles with a single row of x, 8 vectors of codes
  * each; with several rows Q_MANY_TILES tiles by Q_MANY_ROWS rows side by side (if it is not 1,
- * iv_dot is good for a single group).
+ * iv_dot is good for a single group). Q_NIBBLES, where codes of all eight bits are good for iv_dot:
+ * q_nibbles(p, q, start) = start + the products of a run of plain nibbles, from its vector at p.
  *
  * A run of weights is unpacked once for all rows of x in a pass. Blocking never changes the order
  * of any output's chain. */
@@ -157,19 +158,30 @@ FORCE void q_halves_load(const rmr_elem type, float *to, const uint8_t *from)
     }
 }
 
-/* to[j][r] = d[r] * (field j - bias) of n fields of nibble pairs, with two more bits when `six`.
- * Loops over as many bytes as are shifted alike, which compilers vectorise. */
+/* 32 bytes, and the words that are shifted instead of them: compilers know no shift of bytes and
+ * make a row of additions of one. */
+typedef int8_t __attribute__((vector_size(32))) q_bytes;
+typedef uint64_t __attribute__((vector_size(32))) q_words;
+
+/* to[j][r] = d[r] * (field j - bias) of n fields of nibble pairs, with two more bits when `six`. */
 FORCE void q_subs(float *to, const float *d, const uint8_t *a, const int n, const int six,
                   const int bias)
 {
     const int half = n / 2 * RMR_TILE, quarter = half / 2;
     int8_t field[16 * RMR_TILE];
-    for (int part = 0; part < 4; part++) {
-        const uint8_t *const low = a + part % 2 * quarter, *const high = a + half;
-        for (int i = 0; i < quarter; i++) {
-            const int two = six ? (high[i] >> 2 * part & 3) << 4 : 0;
-            field[part * quarter + i] = (int8_t)((low[i] >> part / 2 * 4 & 15) + two - bias);
+    UNROLL for (int i = 0; i < 4 * quarter; i += (int)sizeof(q_bytes))
+    {
+        const int part = i / quarter;
+        q_words bits, more;
+        memcpy(&bits, a + i % half, sizeof bits);
+        bits = bits >> part / 2 * 4 & 0x0f0f0f0f0f0f0f0f;
+        if (six) {
+            memcpy(&more, a + half + i % quarter, sizeof more);
+            more = part < 2 ? more << (4 - 2 * part) : more >> (2 * part - 4);
+            bits |= more & 0x3030303030303030;
         }
+        const q_bytes value = (q_bytes)bits - (int8_t)bias;
+        memcpy(field + i, &value, sizeof value);
     }
     UNROLL for (int j = 0; j < n; j++)
         q_times(to + (size_t)j * RMR_TILE, d, field + (size_t)j * RMR_TILE);
@@ -390,6 +402,21 @@ FORCE void q_rows(const rmr_elem type, const int T, const int R, float *acc, con
         q_steps(type, T, r, acc, code, x, ldq, s, less, R == Q_MANY_ROWS ? NULL : wanted);
 }
 
+/* Vector v of a run of weights by one row of x. */
+FORCE vec q_one_run(const rmr_elem type, vec acc, const uint8_t *run, const int v,
+                    const rmr_qline *x, const float *s, const float *less)
+{
+    ivec code[8];
+#ifdef Q_NIBBLES
+    if (type == RMR_ELEM_Q4_K || type == RMR_ELEM_Q4_0 || type == RMR_ELEM_I4) {
+        const ivec dot = q_nibbles(run + (size_t)v * (64 / NV), x->q, q_start(type, x->start, 0));
+        return q_add(type, acc, dot, x, s, less, 0);
+    }
+#endif
+    q_unpack(type, code, run, v);
+    return q_step(type, acc, code, x, s, less);
+}
+
 /* T tiles by one row of x, n_runs runs of K: decoding. Several tiles are as many streams. */
 FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x, const q_place *w,
                  uint32_t n_runs, int accumulate)
@@ -411,13 +438,9 @@ FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x,
         UNROLL for (int t = 0; t < T; t++)
         {
             const uint8_t *const from = codes + (size_t)t * w->stride;
-            UNROLL for (int v = 0; v < NV; v++)
-            {
-                ivec code[8];
-                q_unpack(type, code, from, v);
-                acc[t * NV + v] = q_step(type, acc[t * NV + v], code, x, s[t] + sub + v * VEC_LANES,
-                                         less[t] + sub + v * VEC_LANES);
-            }
+            UNROLL for (int v = 0; v < NV; v++) acc[t * NV + v] =
+                q_one_run(type, acc[t * NV + v], from, v, x, s[t] + sub + v * VEC_LANES,
+                          less[t] + sub + v * VEC_LANES);
         }
     }
     UNROLL for (int i = 0; i < T * NV; i++) vec_store(y + (size_t)i * VEC_LANES, acc[i]);

@@ -84,6 +84,7 @@ typedef __m256i ivec;
 #define iv_flip(a) _mm256_xor_si256(a, _mm256_set1_epi8(-128))
 #define iv_lookup(book, a)                                                                         \
     _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)(book))), a)
+#define iv_add32 _mm256_add_epi32
 #define iv_shl32(a, n) _mm256_slli_epi32(a, n)
 #define iv_sar32(a, n) _mm256_srai_epi32(a, n)
 #define iv_zero _mm256_setzero_si256

@@ -91,6 +91,7 @@ typedef __m512i ivec;
 #define iv_flip(a) _mm512_xor_si512(a, _mm512_set1_epi8(-128))
 #define iv_lookup(book, a)                                                                         \
     _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const void *)(book))), a)
+#define iv_add32 _mm512_add_epi32
 #define iv_shl32(a, n) _mm512_slli_epi32(a, (unsigned)(n))
 #define iv_sar32(a, n) _mm512_srai_epi32(a, (unsigned)(n))
 #define iv_zero _mm512_setzero_si512

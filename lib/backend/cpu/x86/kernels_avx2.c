@@ -12,7 +12,6 @@
 #define iv_signed_pairs(code, q)                                                                   \
     _mm256_maddubs_epi16(_mm256_abs_epi8(code), _mm256_sign_epi8(q, code))
 #define iv_add16 _mm256_add_epi16
-#define iv_add32 _mm256_add_epi32
 #define iv_fold(a) _mm256_madd_epi16(a, _mm256_set1_epi16(1))
 
 #define iv_mul16 _mm256_madd_epi16

@@ -21,7 +21,6 @@ static inline ivec iv_signed_pairs(ivec code, ivec q)
 }
 
 #define iv_add16 _mm512_add_epi16
-#define iv_add32 _mm512_add_epi32
 #define iv_fold(a) _mm512_madd_epi16(a, _mm512_set1_epi16(1))
 
 #define iv_mul16 _mm512_madd_epi16
