@@ -5,9 +5,10 @@
 
 Makes models of DeepSeek-V2-Lite's shape with random weights in MODELS_DIR (once; some 25 GB of disk), runs both engines
 alternately, each test in a process of its own, with the read loop between them, and prints a Markdown table: medians,
-spread, ratios and targets. The roof of decoding is read bandwidth / bytes that a token touches: weights as they are stored,
-distinct experts counted, the row of the embedding, and the cache. Results are also kept in MODELS_DIR/compare.json, which
-bench/plot.py draws; a later run with other --rows replaces only those. Without --peer the rows say what they can.
+spread, ratios and targets. The roof of decoding is the bandwidth of reading the model's pages / bytes that a token touches:
+weights as they are stored, distinct experts counted, the row of the embedding, and the cache. Results are also kept in
+MODELS_DIR/compare.json, which bench/plot.py draws; a later run with other --rows replaces only those. Without --peer the rows
+say what they can.
 
 rows: decode1 decode2 q8 fp8 bf16 depth prefill busy batch open growth sweep threads neighbours
 """
@@ -60,7 +61,8 @@ class Bench:
 
         def peer():
             return {"peer": engines.speed(self.peer(self.gguf, gens=[N], threads=threads), (0, N, 0))[0]}
-        return self.repeat(f"decode, {threads} threads", lambda: {"read": self.read(threads)}, ours, *([peer] if self.peer else []))
+        read = lambda: {"read": self.read(threads, self.pack)}
+        return self.repeat(f"decode, {threads} threads", read, ours, *([peer] if self.peer else []))
 
     def decode1(self):
         return self.decode(1)
@@ -74,7 +76,7 @@ class Bench:
         def ours():
             row, = self.ours(pack, gens=[N], threads=2)
             return {"ours": row["samples_ts"][0], "mb": self.ours.touched(pack, row) / 1e6}
-        return self.repeat(kind, lambda: {"read": self.read(2)}, ours)
+        return self.repeat(kind, lambda: {"read": self.read(2, pack)}, ours)
 
     def q8(self):
         return self.against_roof("q8_0")
@@ -96,7 +98,7 @@ class Bench:
         def peer(kv, key):
             rows = self.peer(self.gguf, gens=[N], after=[(deep, N)], kv=kv)
             return {f"peer_{key}_0": engines.speed(rows, (0, N, 0))[0], f"peer_{key}": engines.speed(rows, (0, N, deep))[0]}
-        calls = [lambda: {"read": self.read(2)}, lambda: ours("bf16", 16)]
+        calls = [lambda: {"read": self.read(2, self.pack)}, lambda: ours("bf16", 16)]
         if self.peer:
             calls.append(lambda: peer("f16", 16))
         if self.ours.kv8:
@@ -139,7 +141,7 @@ class Bench:
             row, = self.ours(self.pack, gens=[N], batch=n)
             return {f"ours_{n}": row["samples_ts"][0], f"mb_{n}": self.ours.touched(self.pack, row) / 1e6,
                     f"experts_{n}": self.ours.experts_touched(self.pack, row)}
-        return self.repeat("batch", lambda: {"read": self.read(2)}, *[lambda n=n: ours(n) for n in (1, 2, 8)])
+        return self.repeat("batch", lambda: {"read": self.read(2, self.pack)}, *[lambda n=n: ours(n) for n in (1, 2, 8)])
 
     def open(self):
         def ours():
@@ -362,15 +364,15 @@ def main():
         start = time.time()
         kept["rows"][name] = getattr(bench, name)()
         kept["rows"][name]["_when"] = time.strftime("%Y-%m-%d %H:%M", time.gmtime(start))
-        kept.setdefault("read_loops", {}).update({str(k): v for k, v in bench.read.all.items()})
-        kept.setdefault("read_above", {}).update({str(k): statistics.median(v) for k, v in bench.read.above.items()})
+        kept.setdefault("read_loops", {}).update(bench.read.all)
+        kept.setdefault("read_above", {}).update({k: statistics.median(v) for k, v in bench.read.above.items()})
         path.write_text(json.dumps(kept, indent=1))
         say(f"{name}: {time.time() - start:.0f} s")
     print(f"{kept['machine']['cpu']}, {kept['machine']['cores']} cores. Medians (smallest..largest) of alternating runs.")
     above = kept.get("read_above", {})  # results of earlier versions lack it
-    for threads, loops in kept.get("read_loops", {}).items():
-        print(f"Read bandwidth, {threads} thread(s), GB/s: " + "; ".join(f"{k} {v:.1f}" for k, v in loops.items())
-              + (f"; the fastest pass {above[threads]:.3f} of the median" if threads in above else ""))
+    for key, loops in kept.get("read_loops", {}).items():
+        print(f"Read bandwidth (threads, model: {key}), GB/s: " + "; ".join(f"{k} {v:.1f}" for k, v in loops.items())
+              + (f"; the fastest pass {above[key]:.3f} of the median" if key in above else ""))
     print("\n" + table_of(kept["rows"]))
 
 

@@ -82,20 +82,24 @@ class Busy:
 
 
 class Read:
-    """Read bandwidth of the median pass: the best kind of pages and way of reading is found once for each number of threads.
-    above[threads]: how many times that the fastest pass was."""
+    """Bandwidth of reading the pages of a model's file, of the median pass: they may be slower than other memory. The best way
+    of reading is found once for each (threads, file), beside the same ways in memory of the reader's own.
+    above[threads, file]: how many times that the fastest pass was."""
 
     def __init__(self, build):
         self.program, self.best, self.all, self.above = f"{build}/bench/bandwidth", {}, {}, {}
 
-    def __call__(self, threads):
-        if threads not in self.best:
-            rows = [line.split() for line in run(self.program, threads).splitlines()]
-            self.all[threads] = {f"{pages}, {way}": float(rate) for pages, way, rate, _ in (r for r in rows if len(r) == 4)}
-            self.best[threads] = max(self.all[threads], key=self.all[threads].get).split(", ")
-        out = run(self.program, threads, 0, *self.best[threads])
+    def __call__(self, threads, model):
+        cache(model, mapped=True)
+        key = f"{threads}, {os.path.basename(model)}"
+        if key not in self.best:
+            lines = [line.split() for what in (0, model) for line in run(self.program, threads, what).splitlines()]
+            rates = {(r[0], r[1]): float(r[2]) for r in lines if len(r) == 4}  # by pages and way
+            self.all[key] = {", ".join(k): v for k, v in rates.items()}
+            self.best[key] = max((k for k in rates if k[0] == "file"), key=rates.get)[1]
+        out = run(self.program, threads, model, self.best[key])
         median, fastest = map(float, re.search(r"best ([\d.]+) ([\d.]+)", out).groups())
-        self.above.setdefault(threads, []).append(fastest / median)
+        self.above.setdefault(key, []).append(fastest / median)
         return median
 
 

@@ -51,8 +51,9 @@
         return sum;                                                                                \
     }
 
-/* Independent chains of FMAs in registers, and a sum over memory with the same number of chains. */
-#define LOOPS(suffix, attr, type, lanes, zero, fma, load, add)                                     \
+/* Independent chains of FMAs in registers, and reading memory with as many. What is read may be any
+ * bits, so they are joined by `both`: sums of floats would stumble over subnormal ones. */
+#define LOOPS(suffix, attr, type, lanes, zero, fma, load, add, both)                               \
     attr static double fma_##suffix(uint64_t steps)                                                \
     {                                                                                              \
         type acc[CHAINS], a = load((const float *)one), b = load((const float *)half);             \
@@ -68,22 +69,22 @@
         for (int i = 0; i < lanes; i++) sum += (double)out[i];                                     \
         return sum;                                                                                \
     }                                                                                              \
-    attr static double sum_##suffix(type *acc)                                                     \
+    attr static double ends_##suffix(type *acc)                                                    \
     {                                                                                              \
         float out[lanes];                                                                          \
-        double sum = 0;                                                                            \
-        for (int i = 1; i < 8; i++) acc[0] = add(acc[0], acc[i]);                                  \
+        double some = 0;                                                                           \
+        for (int i = 1; i < 8; i++) acc[0] = both(acc[0], acc[i]);                                 \
         memcpy(out, &acc[0], sizeof out);                                                          \
-        for (int i = 0; i < lanes; i++) sum += (double)out[i];                                     \
-        return sum;                                                                                \
+        for (int i = 0; i < lanes; i++) some += (double)out[i];                                    \
+        return some;                                                                               \
     }                                                                                              \
     attr static double read_##suffix(const float *p, size_t n)                                     \
     {                                                                                              \
         type acc[8];                                                                               \
         for (int i = 0; i < 8; i++) acc[i] = zero;                                                 \
         for (size_t k = 0; k < n; k += 8 * lanes)                                                  \
-            UNROLL for (int i = 0; i < 8; i++) acc[i] = add(acc[i], load(p + k + i * lanes));      \
-        return sum_##suffix(acc);                                                                  \
+            UNROLL for (int i = 0; i < 8; i++) acc[i] = both(acc[i], load(p + k + i * lanes));     \
+        return ends_##suffix(acc);                                                                 \
     }                                                                                              \
     attr static double ahead_##suffix(const float *p, size_t n)                                    \
     {                                                                                              \
@@ -92,9 +93,9 @@
         for (size_t k = 0; k < n; k += 8 * lanes) {                                                \
             UNROLL for (int i = 0; i < 8 * lanes / 16; i++)                                        \
                 __builtin_prefetch(p + k + AHEAD + 16 * i, 0, 3);                                  \
-            UNROLL for (int i = 0; i < 8; i++) acc[i] = add(acc[i], load(p + k + i * lanes));      \
+            UNROLL for (int i = 0; i < 8; i++) acc[i] = both(acc[i], load(p + k + i * lanes));     \
         }                                                                                          \
-        return sum_##suffix(acc);                                                                  \
+        return ends_##suffix(acc);                                                                 \
     }                                                                                              \
     attr static double streams_##suffix(const float *p, size_t n)                                  \
     {                                                                                              \
@@ -102,8 +103,8 @@
         for (int i = 0; i < 8; i++) acc[i] = zero;                                                 \
         for (size_t k = 0; k < n / 4; k += 4 * lanes)                                              \
             UNROLL for (int i = 0; i < 16; i++) acc[i % 8] =                                       \
-                add(acc[i % 8], load(p + i / 4 * (n / 4) + k + i % 4 * lanes));                    \
-        return sum_##suffix(acc);                                                                  \
+                both(acc[i % 8], load(p + i / 4 * (n / 4) + k + i % 4 * lanes));                   \
+        return ends_##suffix(acc);                                                                 \
     }
 
 static const float one[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
@@ -112,10 +113,12 @@ static const float half[16] = {.5f, .5f, .5f, .5f, .5f, .5f, .5f, .5f,
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#define BOTH512(a, b)                                                                              \
+    _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(a), _mm512_castps_si512(b)))
 LOOPS(avx512, __attribute__((target("avx512f,fma"))), __m512, 16, _mm512_setzero_ps(),
-      _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_add_ps)
+      _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_add_ps, BOTH512)
 LOOPS(avx2, __attribute__((target("avx2,fma"))), __m256, 8, _mm256_setzero_ps(), _mm256_fmadd_ps,
-      _mm256_loadu_ps, _mm256_add_ps)
+      _mm256_loadu_ps, _mm256_add_ps, _mm256_or_ps)
 #define SCALAR_FMA(a, b, c) _mm_add_ps(_mm_mul_ps(a, b), c)
 /* vpmaddubsw to 16 bits, and the widening of its sums now and then, which is left out here */
 #define MADDUBS512(acc, a, b) _mm512_add_epi16(acc, _mm512_maddubs_epi16(a, b))
@@ -137,11 +140,13 @@ DOTS(avxvnni, __attribute__((target("avx2,avxvnni"))), __m256i, _mm256_setzero_s
      HIDE_VECTOR)
 DOTS(avx2, __attribute__((target("avx2"))), __m256i, _mm256_setzero_si256(), MADDUBS256,
      HIDE_VECTOR)
-LOOPS(ref, , __m128, 4, _mm_setzero_ps(), SCALAR_FMA, _mm_loadu_ps, _mm_add_ps)
+LOOPS(ref, , __m128, 4, _mm_setzero_ps(), SCALAR_FMA, _mm_loadu_ps, _mm_add_ps, _mm_or_ps)
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #define NEON_FMA(a, b, c) vfmaq_f32(c, a, b)
-LOOPS(neon, , float32x4_t, 4, vdupq_n_f32(0), NEON_FMA, vld1q_f32, vaddq_f32)
+#define NEON_BOTH(a, b)                                                                            \
+    vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)))
+LOOPS(neon, , float32x4_t, 4, vdupq_n_f32(0), NEON_FMA, vld1q_f32, vaddq_f32, NEON_BOTH)
 #define read_ref read_neon
 #define ahead_ref ahead_neon
 #define streams_ref streams_neon
