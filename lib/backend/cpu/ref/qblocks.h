@@ -15,7 +15,7 @@
  * of any output's chain. */
 
 enum {
-    Q_LINES = 256, /* 16 KiB: stay in the first cache */
+    Q_LINES = 512, /* 32 KiB: more passes over K would cost more than lines from the second cache */
     Q_ROWS = 32,   /* rows of x in one pass */
     Q_FEW_ROWS = Q_MANY_ROWS > 1 ? Q_MANY_ROWS - 1 : 1,
     Q_TILES = 24,   /* tiles of one pass over K: they stay in the second cache */
