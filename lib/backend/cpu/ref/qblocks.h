@@ -14,9 +14,14 @@
  * A run of weights is unpacked once for all rows of x in a pass. Blocking never changes the order
  * of any output's chain. */
 
+/* Lines of x in one pass over K. 32 KiB: more passes would cost more than what comes from the
+ * second cache. */
+#ifndef Q_LINES
+#define Q_LINES 512
+#endif
+
 enum {
-    Q_LINES = 512, /* 32 KiB: more passes over K would cost more than lines from the second cache */
-    Q_ROWS = 32,   /* rows of x in one pass */
+    Q_ROWS = 32, /* rows of x in one pass */
     Q_FEW_ROWS = Q_MANY_ROWS > 1 ? Q_MANY_ROWS - 1 : 1,
     Q_TILES = 24,   /* tiles of one pass over K: they stay in the second cache */
     Q_FAR = 4096,   /* bytes of a tile's codes between fetching into the second cache and use */
