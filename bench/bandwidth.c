@@ -68,7 +68,7 @@ static float *block(size_t bytes, int huge)
     return p;
 }
 
-/* The pages of a file, read once so that they are there. */
+/* A file as the library maps it. */
 static float *file_pages(const char *path, size_t *bytes)
 {
     struct stat st;
