@@ -154,6 +154,7 @@ static int read_file(reader *r, int n, const char *path, const char *way, speed 
         r[i].data = data + (size_t)i * each;
         r[i].n = each;
     }
+    /* once, so that all pages are there */
     peak_of(rmr_kernels_pick(NULL)->name)
         .read[0](data, bytes / sizeof(float) / PEAK_BLOCK * PEAK_BLOCK);
     return all_ways(r, n, "file", way, best);
