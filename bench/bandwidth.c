@@ -141,6 +141,7 @@ static int all_ways(reader *r, int n, const char *pages, const char *way, speed 
     return 1;
 }
 
+/* What the first pass does to bring the pages in, the median of all passes does not see. */
 static int read_file(reader *r, int n, const char *path, const char *way, speed *best)
 {
     size_t bytes;
@@ -154,9 +155,6 @@ static int read_file(reader *r, int n, const char *path, const char *way, speed 
         r[i].data = data + (size_t)i * each;
         r[i].n = each;
     }
-    /* once, so that all pages are there */
-    peak_of(rmr_kernels_pick(NULL)->name)
-        .read[0](data, bytes / sizeof(float) / PEAK_BLOCK * PEAK_BLOCK);
     return all_ways(r, n, "file", way, best);
 }
 

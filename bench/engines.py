@@ -84,7 +84,7 @@ class Busy:
 class Read:
     """Bandwidth of reading the pages of a model's file, of the median pass: they may be slower than other memory. The best way
     of reading is found once for each (threads, file), beside the same ways in memory of the reader's own.
-    above[threads, file]: how many times that the fastest pass was."""
+    above["threads, file"]: how many times that the fastest pass was."""
 
     def __init__(self, build):
         self.program, self.best, self.all, self.above = f"{build}/bench/bandwidth", {}, {}, {}

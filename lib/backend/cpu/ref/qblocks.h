@@ -9,15 +9,16 @@
  * and how much to take at a time: Q_ONE_TILES tiles with a single row of x, 8 vectors of codes
  * each; with several rows Q_MANY_TILES tiles by Q_MANY_ROWS rows side by side (if it is not 1,
  * iv_dot is good for a single group). Q_NIBBLES, where codes of all eight bits are good for iv_dot:
- * q_nibbles(p, q, start) = start + the products of a run of plain nibbles, from its vector at p.
+ * q_nibbles(type, p, q, start) = start + the products of a run of plain nibbles, whose vector is at
+ * p.
  *
  * A run of weights is unpacked once for all rows of x in a pass. Blocking never changes the order
  * of any output's chain. */
 
-/* Lines of x in one pass over K. 32 KiB: more passes would cost more than what comes from the
- * second cache. */
+/* Lines of x in one pass over K: 16 KiB stay in any first cache. A set where it was measured that
+ * twice as many passes cost more than lines from the second cache has its own. */
 #ifndef Q_LINES
-#define Q_LINES 512
+#define Q_LINES 256
 #endif
 
 enum {
@@ -414,7 +415,8 @@ FORCE vec q_one_run(const rmr_elem type, vec acc, const uint8_t *run, const int 
     ivec code[8];
 #ifdef Q_NIBBLES
     if (type == RMR_ELEM_Q4_K || type == RMR_ELEM_Q4_0 || type == RMR_ELEM_I4) {
-        const ivec dot = q_nibbles(run + (size_t)v * (64 / NV), x->q, q_start(type, x->start, 0));
+        const ivec dot =
+            q_nibbles(type, run + (size_t)v * (64 / NV), x->q, q_start(type, x->start, 0));
         return q_add(type, acc, dot, x, s, less, 0);
     }
 #endif

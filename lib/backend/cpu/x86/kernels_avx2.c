@@ -18,7 +18,6 @@
 #define iv_sra16 _mm256_srai_epi16
 
 #include "maddubs.h"
-#define Q_LINES 256 /* with 512, 8 rows of Q4_K are slower by a tenth */
 #include "qblocks.h"
 
 #include "cache8.h"

@@ -27,6 +27,7 @@ static inline ivec iv_signed_pairs(ivec code, ivec q)
 #define iv_sra16 _mm512_srai_epi16
 
 #include "maddubs.h"
+#define Q_LINES 512
 #include "qblocks.h"
 
 #include "cache8.h"

@@ -1,17 +1,19 @@
 /* What the two sets with VNNI do with products of bytes, after iv_dot. */
 
+#define Q_LINES 512
+
 /* One row by nibbles as they lie: the high ones count 16 times, which takes one shift at the end
  * instead of four. Two chains, because one would wait for itself. */
 #define Q_NIBBLES
-FORCE ivec q_nibbles(const uint8_t *p, const int8_t *q, ivec start)
+FORCE ivec q_nibbles(const rmr_elem type, const uint8_t *p, const int8_t *q, ivec start)
 {
     const ivec low = iv_set1(0x0f), high = iv_set1((char)0xf0);
     ivec sixteen = iv_zero();
     UNROLL for (int g = 0; g < 4; g++)
     {
         const ivec a = iv_load(p + (size_t)64 * g), l = iv_and(a, low), h = iv_and(a, high);
-        start = iv_dot(RMR_ELEM_Q4_K, &l, 1, q + (size_t)4 * g, start);
-        sixteen = iv_dot(RMR_ELEM_Q4_K, &h, 1, q + (size_t)4 * (g + 4), sixteen);
+        start = iv_dot(type, &l, 1, q + (size_t)4 * g, start);
+        sixteen = iv_dot(type, &h, 1, q + (size_t)4 * (g + 4), sixteen);
     }
     return iv_add32(start, iv_sar32(sixteen, 4));
 }
