@@ -1,6 +1,7 @@
 /* Mixtures of experts with integer weights wider than what is done at a time: a row has the same
  * result alone and beside any number of others, whatever the number of threads. Blocks of tiles
  * that did not begin with whole runs of 32 would quantise what lies between wrongly. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,15 +40,15 @@ static void rig_free(rig *r)
     bed_free(&r->bed);
 }
 
-/* Rows [first, first + n) of the output, which begins as the input. */
-static void run(rig *r, uint32_t first, uint32_t n, float (*out)[HIDDEN])
+/* Rows [first, first + n) of the output, which begins as the input, by a step made for max_rows. */
+static void run(rig *r, uint32_t first, uint32_t n, uint32_t max_rows, float (*out)[HIDDEN])
 {
     rmr_slot slots[BED_MOE_SLOTS];
     rmr_op list[1 + BED_MOE_OPS] = {
         {.kind = RMR_OP_EMBED, .out = {BED_OUT, 0}, .w = r->m.table, .n = HIDDEN}};
     bed_moe_plan(&r->m, USED, slots, list + 1);
-    const rmr_step_desc d = {list, 1 + BED_MOE_OPS, slots, BED_MOE_SLOTS, MAX_ROWS, 1, 1, {0, 0}};
-    const rmr_inputs in = bed_rows(first, n, MAX_ROWS);
+    const rmr_step_desc d = {list, 1 + BED_MOE_OPS, slots, BED_MOE_SLOTS, max_rows, 1, 1, {0, 0}};
+    const rmr_inputs in = bed_rows(first, n, max_rows);
     rmr_step *s = bed_step(&r->bed, &d, &in);
     bed_read(&r->bed, s, BED_OUT, n, out);
     bed_end(&r->bed, s);
@@ -60,10 +61,10 @@ static void rows_beside_each_other(void **state)
     for (uint32_t threads = 1; threads <= 3; threads++) {
         rig r;
         rig_init(&r, threads);
-        for (uint32_t i = 0; threads == 1 && i < MAX_ROWS; i++) run(&r, i, 1, alone + i);
+        for (uint32_t i = 0; threads == 1 && i < MAX_ROWS; i++) run(&r, i, 1, 1, alone + i);
         for (uint32_t n = 1; n <= MAX_ROWS; n++) {
             const uint32_t first = MAX_ROWS - n;
-            run(&r, first, n, beside);
+            run(&r, first, n, MAX_ROWS, beside);
             if (memcmp(beside, alone + first, n * sizeof *beside) != 0)
                 fail_msg("%u threads, %u rows: other bits", threads, n);
         }
@@ -71,8 +72,27 @@ static void rows_beside_each_other(void **state)
     }
 }
 
+/* Scores that are no numbers make a row choose one expert several times. */
+static void no_numbers(void **state)
+{
+    static float logits[MAX_ROWS][EXPERTS], out[MAX_ROWS][HIDDEN];
+    rig r;
+    (void)state;
+    rig_init(&r, 2);
+    for (uint32_t i = 0; i < MAX_ROWS * EXPERTS; i++) logits[i / EXPERTS][i % EXPERTS] = NAN;
+    const rmr_weight_desc d = r.m.logits->desc;
+    r.bed.be->ops->weight_free(r.bed.be, r.m.logits);
+    r.m.logits = bed_weight_of(&r.bed, d, logits);
+    for (uint32_t n = 1; n <= 3; n++) {
+        run(&r, 0, n, n, out);
+        for (uint32_t i = 0; i < n * HIDDEN; i++) assert_true(isnan(out[i / HIDDEN][i % HIDDEN]));
+    }
+    rig_free(&r);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_beside_each_other)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_beside_each_other),
+                                       cmocka_unit_test(no_numbers)};
     return cmocka_run_group_tests_name("experts", tests, NULL, NULL);
 }

@@ -13,14 +13,16 @@
 typedef struct experts {
     rmr_step *s;
     const rmr_op *op;
-    uint32_t n_lists; /* experts with rows, in ascending order; the shared one last */
-    uint32_t *first;  /* [n_lists + 1] index of the first entry of a list */
-    uint32_t *expert; /* [n_lists] */
-    uint32_t *row;    /* [entries] */
-    float *weight;    /* [entries] */
-    rmr_operand x;    /* [entries] gathered inputs, in the forms that the weights take */
-    rmr_operand ff;   /* [entries] between gate and up and down */
-    unsigned char *q; /* the inputs quantised, by row; NULL: no weight takes them */
+    uint32_t n_lists;     /* experts with rows, in ascending order; the shared one last */
+    uint32_t *first;      /* [n_lists + 1] index of the first entry of a list */
+    uint32_t *expert;     /* [n_lists] */
+    uint32_t *step;       /* [n_lists] from one row to the next, or GATHERED */
+    uint32_t *at;         /* [n_lists] of the gathered rows the first */
+    uint32_t *row;        /* [entries] */
+    float *weight;        /* [entries] */
+    rmr_operand in;       /* the inputs by row, in the forms that the weights take */
+    rmr_operand gathered; /* those of lists whose rows are not evenly apart */
+    rmr_operand ff; /* [entries] between gate and up and down; no floats where none are read */
     uint32_t routed_tiles, shared_tiles, unit;
     uint32_t out_tiles, out_unit;
 } experts;
@@ -47,36 +49,46 @@ static int input_takes(int integer, const rmr_op *op)
     return takes(integer, op->w, op->s1) || takes(integer, op->w2, op->s2);
 }
 
+/* Whether what lies between is read as floats. */
+static int ff_floats(const rmr_op *op)
+{
+    return takes(0, op->w3, op->s3) || op->sums.buffer != NULL;
+}
+
 /* Lay the lists out in the step's shared scratch; with base NULL only the size. A single row is
  * read where it lies. */
 static uint64_t carve(experts *e, unsigned char *base, const rmr_op *op, const rmr_step_desc *d)
 {
     const uint64_t lists = (uint64_t)op->moe->n_experts + 1, entries = max_entries(op->moe, d);
-    const uint64_t gathered = d->max_rows > 1 ? entries : 0;
+    const uint64_t gathered = d->max_rows > 1 ? (uint64_t)d->max_rows * op->moe->n_used : 0;
     const uint32_t width = ff_width(op->moe);
     const size_t ldq = rmr_q_stride(op->n), ldq_ff = rmr_q_stride(width);
     const uint64_t bytes[] = {(lists + 1) * 4,
+                              lists * 4,
+                              lists * 4,
                               lists * 4,
                               entries * 4,
                               entries * 4,
                               input_takes(0, op) ? gathered * op->n * 4 : 0,
                               input_takes(1, op) ? gathered * ldq : 0,
-                              entries * width * 4,
+                              ff_floats(op) ? entries * width * 4 : 0,
                               takes(1, op->w3, op->s3) ? entries * ldq_ff : 0};
     enum { PARTS = sizeof bytes / sizeof *bytes };
     unsigned char *part[PARTS];
     uint64_t at = 0;
     for (int i = 0; i < PARTS; i++) {
-        part[i] = base != NULL ? base + at : NULL;
+        part[i] = base != NULL && bytes[i] > 0 ? base + at : NULL;
         at += rmr_round_up(bytes[i], RMR_ALIGN);
     }
     if (base != NULL) {
         e->first = (uint32_t *)(void *)part[0];
         e->expert = (uint32_t *)(void *)part[1];
-        e->row = (uint32_t *)(void *)part[2];
-        e->weight = (float *)(void *)part[3];
-        e->x = (rmr_operand){(float *)(void *)part[4], op->n, part[5], ldq};
-        e->ff = (rmr_operand){(float *)(void *)part[6], width, part[7], ldq_ff};
+        e->step = (uint32_t *)(void *)part[2];
+        e->at = (uint32_t *)(void *)part[3];
+        e->row = (uint32_t *)(void *)part[4];
+        e->weight = (float *)(void *)part[5];
+        e->gathered = (rmr_operand){(float *)(void *)part[6], op->n, part[7], ldq};
+        e->ff = (rmr_operand){(float *)(void *)part[8], width, part[9], ldq_ff};
     }
     return at;
 }
@@ -137,48 +149,94 @@ static int is_shared(const experts *e, uint32_t list)
     return e->expert[list] == e->op->moe->n_experts;
 }
 
-/* ---- regions ---- */
-
-enum { ENTRIES = 16 }; /* of one chunk */
-
-static uint32_t entries_end(const experts *e, uint32_t chunk)
+static uint32_t rows_of(const experts *e, uint32_t list)
 {
-    const uint32_t n = e->first[e->n_lists];
-    return n - chunk * ENTRIES < ENTRIES ? n : (chunk + 1) * ENTRIES;
+    return e->first[list + 1] - e->first[list];
 }
 
-static void gather_chunk(void *arg, uint32_t chunk, uint32_t worker)
+/* ---- inputs ---- */
+
+static const uint32_t GATHERED = UINT32_MAX;
+
+/* From one row of a list to the next, if that is always the same: 0 where scores that are no
+ * numbers made a row choose one expert several times. */
+static uint32_t even_step(const experts *e, uint32_t list)
+{
+    const uint32_t *const row = e->row + e->first[list], n = rows_of(e, list);
+    const uint32_t step = n > 1 ? row[1] - row[0] : 1;
+    for (uint32_t i = 2; i < n; i++)
+        if (row[i] - row[i - 1] != step) return GATHERED;
+    return step;
+}
+
+/* How the rows of each list are read; how many are gathered. */
+static uint32_t place_rows(experts *e)
+{
+    uint32_t n = 0;
+    for (uint32_t list = 0; list < e->n_lists; list++) {
+        e->step[list] = even_step(e, list);
+        e->at[list] = n;
+        if (e->step[list] == GATHERED) n += rows_of(e, list);
+    }
+    return n;
+}
+
+static void gather_range(void *arg, uint32_t list, uint32_t n, uint32_t worker)
 {
     const experts *e = arg;
-    const int floats = input_takes(0, e->op);
+    const uint32_t end = list + n, k = e->op->n;
     (void)worker;
-    for (uint32_t i = chunk * ENTRIES; i < entries_end(e, chunk); i++) {
-        const float *row = rmr_row(e->s, e->op->in, e->row[i]);
-        if (floats) memcpy((float *)e->x.x + (size_t)i * e->op->n, row, (size_t)e->op->n * 4);
-        if (e->q != NULL)
-            memcpy(e->x.q + i * e->x.ldq, e->q + e->row[i] * e->x.ldq, rmr_qrow_bytes(e->op->n));
-    }
+    for (; list < end; list++)
+        for (uint32_t i = 0; e->step[list] == GATHERED && i < rows_of(e, list); i++) {
+            const size_t to = e->at[list] + i, from = e->row[e->first[list] + i];
+            if (e->gathered.x != NULL)
+                memcpy((float *)e->gathered.x + to * k, e->in.x + from * e->in.ldx, (size_t)k * 4);
+            if (e->gathered.q != NULL)
+                memcpy(e->gathered.q + to * e->in.ldq, e->in.q + from * e->in.ldq,
+                       rmr_qrow_bytes(k));
+        }
 }
 
-/* The inputs, by entry. With a single row all entries are that row. */
-static void gather(experts *e)
+static void prepare_inputs(experts *e)
 {
-    const uint32_t n = e->first[e->n_lists];
-    if (input_takes(1, e->op)) e->q = rmr_cpu_quantized(e->s, e->op->in, e->s->in.n_rows, e->op->n);
-    if (e->s->in.n_rows > 1) {
-        rmr_pool_run(e->s->cpu->ctx->pool, (n + ENTRIES - 1) / ENTRIES, gather_chunk, e);
-        return;
-    }
-    e->x.x = rmr_row(e->s, e->op->in, 0);
-    e->x.q = e->q;
+    const rmr_op *op = e->op;
+    e->in =
+        (rmr_operand){rmr_row(e->s, op->in, 0), rmr_width(e->s, op->in), NULL, rmr_q_stride(op->n)};
+    if (input_takes(1, op)) e->in.q = rmr_cpu_quantized(e->s, op->in, e->s->in.n_rows, op->n);
+    if (place_rows(e) > 0)
+        rmr_pool_run_ranges(e->s->cpu->ctx->pool, e->n_lists, RMR_LIN_RANGE, gather_range, e, NULL);
 }
 
-/* What lies between for rows [i, i + m), columns [col, col + n): whole runs. */
-static void quantize_ff(const experts *e, uint32_t i, uint32_t m, uint32_t col, uint32_t n)
+/* The rows of a list, from the i-th on. */
+static rmr_operand inputs_of(const experts *e, uint32_t list, uint32_t i)
 {
-    for (uint32_t end = i + m; i < end; i++)
-        e->s->cpu->k->quantize(e->ff.q + i * e->ff.ldq + rmr_qrow_bytes(col),
-                               e->ff.x + i * e->ff.ldx + col, n);
+    const int gathered = e->step[list] == GATHERED;
+    const size_t step = gathered ? 1 : e->step[list];
+    const size_t at = gathered ? e->at[list] + i : e->row[e->first[list]] + i * step;
+    rmr_operand x = gathered ? e->gathered : e->in;
+    if (x.x != NULL) x.x += at * x.ldx;
+    if (x.q != NULL) x.q += at * x.ldq;
+    x.ldx *= step;
+    x.ldq *= step;
+    return x;
+}
+
+/* ---- regions ---- */
+
+/* What entry i passes on to the down projection d, columns [col, col + n): whole runs. */
+static void pass_on(const experts *e, const rmr_weight *d, uint32_t i, uint32_t col, uint32_t n,
+                    const float *gate, const float *up)
+{
+    enum { BLOCK = 512 };
+    const rmr_kernels *k = e->s->cpu->k;
+    float block[BLOCK];
+    for (uint32_t at = 0; at < n; at += BLOCK) {
+        const uint32_t m = n - at < BLOCK ? n - at : BLOCK;
+        float *const y = e->ff.x != NULL ? (float *)e->ff.x + i * e->ff.ldx + col + at : block;
+        k->silu_mul(y, gate + at, up + at, m);
+        if (rmr_is_integer(d))
+            k->quantize(e->ff.q + i * e->ff.ldq + rmr_qrow_bytes(col + at), y, m);
+    }
 }
 
 /* Tiles [t0, t0 + n) of gate and up of one list, into ff; `next` are the weights after them. */
@@ -191,24 +249,16 @@ static void gate_up(const experts *e, uint32_t list, uint32_t t0, uint32_t n, co
     const uint32_t index = shared ? 0 : e->expert[list], col0 = t0 * RMR_TILE;
     const uint32_t left = g->desc.rows - col0, cols = left < n * RMR_TILE ? left : n * RMR_TILE;
     const size_t ld = (size_t)n * RMR_TILE;
-    const int single = e->s->in.n_rows == 1;
     float tmp[RMR_LIN_TMP], tmp2[RMR_LIN_TMP];
     for (uint32_t i = e->first[list]; i < e->first[list + 1]; i += RMR_LIN_ROWS) {
         const uint32_t m =
             e->first[list + 1] - i < RMR_LIN_ROWS ? e->first[list + 1] - i : RMR_LIN_ROWS;
-        const uint32_t from = single ? 0 : i;
-        rmr_cpu_product(c, g, index, t0, n, &e->x, from, m, tmp, ld, rmr_tile_at(u, index, t0));
-        rmr_cpu_product(c, u, index, t0, n, &e->x, from, m, tmp2, ld, next);
+        const rmr_operand x = inputs_of(e, list, i - e->first[list]);
+        rmr_cpu_product(c, g, index, t0, n, &x, 0, m, tmp, ld, rmr_tile_at(u, index, t0));
+        rmr_cpu_product(c, u, index, t0, n, &x, 0, m, tmp2, ld, next);
         for (uint32_t r = 0; r < m; r++)
-            c->k->silu_mul((float *)e->ff.x + (i + r) * e->ff.ldx + col0, tmp + r * ld,
-                           tmp2 + r * ld, cols);
-        if (rmr_is_integer(d)) quantize_ff(e, i, m, col0, cols);
+            pass_on(e, d, i + r, col0, cols, tmp + r * ld, tmp2 + r * ld);
     }
-}
-
-static uint32_t rows_of(const experts *e, uint32_t list)
-{
-    return e->first[list + 1] - e->first[list];
 }
 
 static uint32_t chunks_of(const experts *e, uint32_t list)
@@ -317,7 +367,7 @@ void rmr_cpu_experts(rmr_step *s, const rmr_op *op)
     uint32_t chunks = 0;
     carve(&e, s->shared, op, &s->desc);
     sort_rows(&e);
-    gather(&e);
+    prepare_inputs(&e);
     e.routed_tiles = rmr_tiles(op->moe->inner);
     e.shared_tiles = rmr_tiles(op->moe->shared_inner);
     e.out_tiles = rmr_tiles(op->w3->desc.rows);
