@@ -204,11 +204,11 @@ static const char *case_qmatmul(const rmr_kernels *set)
             c = (mm){(rmr_elem)t, i * step, 1 + i * 7 % 5, 1 + i * 5 % 7, i % 3, 0, i % 4 == 3};
             bad = qmatmul_one(set, &c);
         }
-        for (c.n_x = 1; c.n_x <= 70 && !bad; c.n_x += 1 + c.n_x / 18 * 7) {
-            c.k = step * (1 + 32 / step * (c.n_x % 3));
-            c.n_tiles = 1 + c.n_x % 4;
-            bad = qmatmul_one(set, &c);
-        }
+        for (c.n_x = 1; c.n_x <= 70 && !bad; c.n_x += 1 + c.n_x / 18 * 7)
+            for (c.n_tiles = 1; c.n_tiles <= 4 && !bad; c.n_tiles++) {
+                c.k = step * (1 + 32 / step * (c.n_x % 3));
+                bad = qmatmul_one(set, &c);
+            }
         /* more than the blocks of the kernels hold */
         c = (mm){(rmr_elem)t, 9216, 1, 2, 0, 0, 0};
         if (!bad) bad = qmatmul_one(set, &c);

@@ -11,8 +11,7 @@ typedef float32x4_t vec;
 #define SCORE_K 2
 #define WSUM_Q 4
 #define WSUM_C 1
-#define Q_ONE_TILES 1
-#define Q_MANY_TILES 1
+#define Q_STREAMS 1
 #define Q_MANY_ROWS 1
 #define vec_zero() vdupq_n_f32(0.0f)
 #define vec_set1 vdupq_n_f32

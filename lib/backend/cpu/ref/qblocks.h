@@ -6,9 +6,10 @@
  * CODES_SIGNED(type): whether codes come as the signed values themselves; else they come with an
  * offset that makes them unsigned; and iv_dot(type, code, n, q, start) = start + the products of n
  * groups with q[4 n], exact; and of VEC_LANES bytes vec_int8(p), and vec_e8m0(p) = 2^(p[i] - 128);
- * and how much to take at a time: Q_ONE_TILES tiles with a single row of x, 8 vectors of codes
- * each; with several rows Q_MANY_TILES tiles by Q_MANY_ROWS rows side by side (if it is not 1,
- * iv_dot is good for a single group). Q_NIBBLES, where codes of all eight bits are good for iv_dot:
+ * and how much to take at a time: Q_STREAMS tiles; with several rows of x Q_MANY_ROWS of them side
+ * by side (if it is not 1, iv_dot is good for a single group), and just Q_SIDE_ROWS of them all at
+ * once, if the set says so: as many as it has registers for their products, whose codes are then
+ * unpacked on the way. Q_NIBBLES, where codes of all eight bits are good for iv_dot:
  * q_nibbles(type, p, q, start) = start + the products of a run of plain nibbles, whose vector is at
  * p.
  *
@@ -21,14 +22,24 @@
 #define Q_LINES 256
 #endif
 
+#ifndef Q_SIDE_ROWS
+#define Q_SIDE_ROWS Q_MANY_ROWS
+#endif
+
 enum {
-    Q_ROWS = 32, /* rows of x in one pass */
-    Q_FEW_ROWS = Q_MANY_ROWS > 1 ? Q_MANY_ROWS - 1 : 1,
+    Q_ROWS = 32,    /* rows of x in one pass */
     Q_TILES = 24,   /* tiles of one pass over K: they stay in the second cache */
     Q_FAR = 4096,   /* bytes of a tile's codes between fetching into the second cache and use */
     Q_SOON = 1024,  /* and from there into the first, times the tiles that are read at once */
     BLOCK_RUNS = 8, /* of the largest blocks */
     Q_SCALES = 2 * BLOCK_RUNS * RMR_TILE /* of such a block of a tile */
+};
+
+/* How the rows of a pass are done; any other number is that of rows which are all side by side. */
+enum {
+    Q_ONE = 1,        /* a single row */
+    Q_MANY = -1,      /* Q_MANY_ROWS of them side by side, then the next */
+    Q_ROW_BY_ROW = -2 /* several */
 };
 
 /* ---- the types: tile.h ---- */
@@ -119,30 +130,29 @@ FORCE ivec q_bits(ivec a, const int from, const int n, const int to)
     return iv_and(a, mask);
 }
 
-/* Vector v of the eight groups of a run. */
-FORCE void q_unpack(const rmr_elem type, ivec *code, const uint8_t *run, const int v)
+/* Vector v of group g of the eight of a run. */
+FORCE ivec q_code(const rmr_elem type, const uint8_t *run, const int v, const int g)
 {
     const uint8_t *const p = run + (size_t)v * (64 / NV);
-    if (type == RMR_ELEM_Q8_0) {
-        UNROLL for (int g = 0; g < 8; g++) code[g] = iv_load(p + (size_t)64 * g);
-    } else if (type == RMR_ELEM_Q3_K || type == RMR_ELEM_Q2_K) {
-        UNROLL for (int g = 0; g < 8; g++) code[g] =
-            q_bits(iv_load(p + (size_t)64 * (g % 2)), g / 2 * 2, 2, 0);
-    } else {
-        UNROLL for (int g = 0; g < 8; g++) code[g] =
-            q_bits(iv_load(p + (size_t)64 * (g % 4)), g / 4 * 4, 4, 0);
-    }
-    if (type == RMR_ELEM_Q5_K) {
-        UNROLL for (int g = 0; g < 8; g++) code[g] =
-            iv_or(code[g], q_bits(iv_load(p + 256), g, 1, 4));
-    } else if (type == RMR_ELEM_Q3_K) {
-        UNROLL for (int g = 0; g < 8; g++) code[g] =
-            iv_or(code[g], q_bits(iv_load(p + 128), g, 1, 2));
-    } else if (type == RMR_ELEM_Q6_K) {
-        UNROLL for (int g = 0; g < 8; g++) code[g] =
-            iv_or(code[g], q_bits(iv_load(p + 256 + (size_t)64 * (g % 2)), g / 2 * 2, 2, 4));
-    }
-    UNROLL for (int g = 0; g < 8; g++) code[g] = q_finish(type, code[g]);
+    ivec a;
+    if (type == RMR_ELEM_Q8_0)
+        a = iv_load(p + (size_t)64 * g);
+    else if (type == RMR_ELEM_Q3_K || type == RMR_ELEM_Q2_K)
+        a = q_bits(iv_load(p + (size_t)64 * (g % 2)), g / 2 * 2, 2, 0);
+    else
+        a = q_bits(iv_load(p + (size_t)64 * (g % 4)), g / 4 * 4, 4, 0);
+    if (type == RMR_ELEM_Q5_K)
+        a = iv_or(a, q_bits(iv_load(p + 256), g, 1, 4));
+    else if (type == RMR_ELEM_Q3_K)
+        a = iv_or(a, q_bits(iv_load(p + 128), g, 1, 2));
+    else if (type == RMR_ELEM_Q6_K)
+        a = iv_or(a, q_bits(iv_load(p + 256 + (size_t)64 * (g % 2)), g / 2 * 2, 2, 4));
+    return q_finish(type, a);
+}
+
+FORCE void q_unpack(const rmr_elem type, ivec *code, const uint8_t *run, const int v)
+{
+    UNROLL for (int g = 0; g < 8; g++) code[g] = q_code(type, run, v, g);
 }
 
 /* ---- scales ---- */
@@ -350,62 +360,95 @@ FORCE void q_fetch_all(const int T, const q_wanted *wanted, const uint32_t bytes
     }
 }
 
+/* Where the codes of a run of some tiles are: unpacked, or (code NULL) as they are stored. */
+typedef struct q_codes {
+    const ivec *code;   /* [tile][8] */
+    const uint8_t *run; /* of the first tile */
+    size_t stride;
+} q_codes;
+
 /* One run of R rows of x by T tiles, acc[row][tile]. Chains of products side by side: alone each
  * would wait for its own last one. What `wanted` says (unless NULL) is fetched in between. */
-FORCE void q_steps(const rmr_elem type, const int T, const int R, float *acc, const ivec *code,
-                   const rmr_qline *x, size_t ldq, const float *s, const float *less,
+FORCE void q_steps(const rmr_elem type, const int T, const int R, float *acc, const q_codes *codes,
+                   const int v, const rmr_qline *x, size_t ldq, const float *s, const float *less,
                    const q_wanted *wanted)
 {
     const int halves = q_halves(type), n = 8 / halves;
-    vec sum[Q_MANY_ROWS * Q_MANY_TILES];
-    UNROLL for (int i = 0; i < R * T; i++) sum[i] = vec_load(acc + i * RMR_TILE);
     UNROLL for (int h = 0; h < halves; h++)
     {
-        ivec dot[Q_MANY_ROWS * Q_MANY_TILES];
+        ivec dot[Q_SIDE_ROWS * Q_STREAMS];
         UNROLL for (int i = 0; i < R * T; i++) dot[i] =
             q_start(type, q_row(x, ldq, i / T)->start, h);
         UNROLL for (int g = h * n; g < h * n + n; g++)
         {
+            ivec code[Q_STREAMS];
             if (wanted != NULL) q_fetch_part(T, wanted, q_run_bytes(type), g);
-            UNROLL for (int i = 0; i < R * T; i++) dot[i] = iv_dot(
-                type, code + i % T * 8 + g, 1, q_row(x, ldq, i / T)->q + (size_t)4 * g, dot[i]);
+            UNROLL for (int t = 0; t < T; t++) code[t] =
+                codes->code != NULL ? codes->code[8 * t + g]
+                                    : q_code(type, codes->run + (size_t)t * codes->stride, v, g);
+            UNROLL for (int i = 0; i < R * T; i++) dot[i] =
+                iv_dot(type, code + i % T, 1, q_row(x, ldq, i / T)->q + (size_t)4 * g, dot[i]);
         }
-        UNROLL for (int i = 0; i < R * T; i++) sum[i] =
-            q_add(type, sum[i], dot[i], q_row(x, ldq, i / T), s + i % T * Q_SCALES,
-                  less + i % T * Q_SCALES, h);
+        UNROLL for (int i = 0; i < R * T; i++)
+        {
+            float *const sum = acc + i * RMR_TILE;
+            vec_store(sum, q_add(type, vec_load(sum), dot[i], q_row(x, ldq, i / T),
+                                 s + i % T * Q_SCALES, less + i % T * Q_SCALES, h));
+        }
     }
-    UNROLL for (int i = 0; i < R * T; i++) vec_store(acc + i * RMR_TILE, sum[i]);
 }
 
-/* One run of n rows of x by T tiles, R rows at a time and then those that are left; R = 1: row by
- * row, and nothing is fetched, and with less than Q_MANY_ROWS there are no more than R. */
-FORCE void q_rows(const rmr_elem type, const int T, const int R, float *acc, const ivec *code,
-                  const rmr_qline *x, size_t ldq, uint32_t n, const float *s, const float *less,
-                  const q_wanted *wanted)
+/* One run of n rows of x by T tiles, row by row. */
+FORCE void q_row_by_row(const rmr_elem type, const int T, float *acc, const ivec *code,
+                        const rmr_qline *x, size_t ldq, uint32_t n, const float *s,
+                        const float *less)
 {
-    const int all = R * T * RMR_TILE;
-    if (R == 1) {
-        for (; n > 0; n--, x = q_row(x, ldq, 1), acc += all) {
-            vec sum[Q_MANY_TILES];
-            UNROLL for (int t = 0; t < T; t++) sum[t] =
-                q_step(type, vec_load(acc + t * RMR_TILE), code + 8 * t, x, s + t * Q_SCALES,
-                       less + t * Q_SCALES);
-            UNROLL for (int t = 0; t < T; t++) vec_store(acc + t * RMR_TILE, sum[t]);
-        }
+    for (; n > 0; n--, x = q_row(x, ldq, 1), acc += T * RMR_TILE) {
+        vec sum[Q_STREAMS];
+        UNROLL for (int t = 0; t < T; t++) sum[t] =
+            q_step(type, vec_load(acc + t * RMR_TILE), code + 8 * t, x, s + t * Q_SCALES,
+                   less + t * Q_SCALES);
+        UNROLL for (int t = 0; t < T; t++) vec_store(acc + t * RMR_TILE, sum[t]);
+    }
+}
+
+/* Q_MANY_ROWS rows at a time, at least once, and then those that are left. */
+FORCE void q_by_groups(const rmr_elem type, const int T, float *acc, const q_codes *codes,
+                       const int v, const rmr_qline *x, size_t ldq, uint32_t n, const float *s,
+                       const float *less, const q_wanted *wanted)
+{
+    const int all = Q_MANY_ROWS * T * RMR_TILE;
+    /* the first by themselves: a test costs 10 % */
+    q_steps(type, T, Q_MANY_ROWS, acc, codes, v, x, ldq, s, less, wanted);
+    for (n -= Q_MANY_ROWS; n >= Q_MANY_ROWS; n -= Q_MANY_ROWS) {
+        x = q_row(x, ldq, Q_MANY_ROWS);
+        acc += all;
+        q_steps(type, T, Q_MANY_ROWS, acc, codes, v, x, ldq, s, less, NULL);
+    }
+    x = q_row(x, ldq, Q_MANY_ROWS);
+    acc += all;
+    UNROLL for (int r = 1; r < Q_MANY_ROWS; r++) if (n == (uint32_t)r)
+        q_steps(type, T, r, acc, codes, v, x, ldq, s, less, NULL);
+}
+
+/* One run of n rows of x by T tiles in some way. For rows in groups codes are unpacked before, and
+ * else in between. */
+FORCE void q_rows(const rmr_elem type, const int T, const int way, float *acc,
+                  const q_codes *packed, const int v, const rmr_qline *x, size_t ldq, uint32_t n,
+                  const float *s, const float *less, const q_wanted *wanted)
+{
+    ivec code[8 * Q_STREAMS];
+    const q_codes unpacked = {code, NULL, 0};
+    if (way > 0) {
+        q_steps(type, T, way, acc, packed, v, x, ldq, s, less, wanted);
         return;
     }
-    if (R == Q_MANY_ROWS && n >= Q_MANY_ROWS) { /* the first by themselves: a test costs 10 % */
-        q_steps(type, T, R, acc, code, x, ldq, s, less, wanted);
-        for (n -= Q_MANY_ROWS; n >= Q_MANY_ROWS; n -= Q_MANY_ROWS) {
-            x = q_row(x, ldq, R);
-            acc += all;
-            q_steps(type, T, R, acc, code, x, ldq, s, less, NULL);
-        }
-        x = q_row(x, ldq, R);
-        acc += all;
-    }
-    UNROLL for (int r = 1; r < Q_MANY_ROWS; r++) if (n == (uint32_t)r)
-        q_steps(type, T, r, acc, code, x, ldq, s, less, R == Q_MANY_ROWS ? NULL : wanted);
+    UNROLL for (int t = 0; t < T; t++)
+        q_unpack(type, code + 8 * t, packed->run + (size_t)t * packed->stride, v);
+    if (way == Q_MANY)
+        q_by_groups(type, T, acc, &unpacked, v, x, ldq, n, s, less, wanted);
+    else
+        q_row_by_row(type, T, acc, code, x, ldq, n, s, less);
 }
 
 /* Vector v of a run of weights by one row of x. */
@@ -430,8 +473,8 @@ FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x,
 {
     const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type);
     const uint8_t *codes = w->codes, *scales = w->scales;
-    _Alignas(64) float s[Q_ONE_TILES][Q_SCALES], less[Q_ONE_TILES][Q_SCALES];
-    vec acc[Q_ONE_TILES * NV];
+    _Alignas(64) float s[Q_STREAMS][Q_SCALES], less[Q_STREAMS][Q_SCALES];
+    vec acc[Q_STREAMS * NV];
     UNROLL for (int i = 0; i < T * NV; i++) acc[i] =
         accumulate ? vec_load(y + (size_t)i * VEC_LANES) : vec_zero();
     for (uint32_t i = 0; i < n_runs; i++, codes += bytes, x++) {
@@ -453,16 +496,16 @@ FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x,
     UNROLL for (int i = 0; i < T * NV; i++) vec_store(y + (size_t)i * VEC_LANES, acc[i]);
 }
 
-/* T tiles by n_rows rows of x, ldq bytes apart, R at a time, n_runs runs of K. What is loaded of x
- * into all lanes serves all tiles. */
-FORCE void q_many(const rmr_elem type, const int T, const int R, float *y, size_t ldy,
-                  const rmr_qline *x, size_t ldq, uint32_t n_rows, const q_place *w,
-                  uint32_t n_runs, int accumulate)
+/* T tiles by n_rows rows of x, ldq bytes apart, n_runs runs of K. What is loaded of x into all
+ * lanes serves all tiles. */
+FORCE void q_several(const rmr_elem type, const int T, const int way, float *y, size_t ldy,
+                     const rmr_qline *x, size_t ldq, uint32_t n_rows, const q_place *w,
+                     uint32_t n_runs, int accumulate)
 {
     const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type);
     const uint8_t *codes = w->codes, *scales = w->scales;
-    _Alignas(64) float s[Q_MANY_TILES * Q_SCALES], less[Q_MANY_TILES * Q_SCALES];
-    _Alignas(64) float acc[Q_ROWS * Q_MANY_TILES * RMR_TILE];
+    _Alignas(64) float s[Q_STREAMS * Q_SCALES], less[Q_STREAMS * Q_SCALES];
+    _Alignas(64) float acc[Q_ROWS * Q_STREAMS * RMR_TILE];
     for (uint32_t m = 0; m < n_rows; m++)
         UNROLL for (int i = 0; i < T * NV; i++)
             vec_store(acc + ((size_t)m * T * NV + (size_t)i) * VEC_LANES,
@@ -475,14 +518,12 @@ FORCE void q_many(const rmr_elem type, const int T, const int R, float *y, size_
             scales += q_scale_bytes(type);
         }
         const q_wanted wanted = q_wanted_of(T, w, i, n_runs, bytes);
-        if (R == 1) q_fetch_all(T, &wanted, bytes);
+        const q_codes packed = {NULL, codes, w->stride};
+        if (way == Q_ROW_BY_ROW) q_fetch_all(T, &wanted, bytes);
         UNROLL for (int v = 0; v < NV; v++)
         {
-            ivec code[8 * Q_MANY_TILES];
-            UNROLL for (int t = 0; t < T; t++)
-                q_unpack(type, code + 8 * t, codes + (size_t)t * w->stride, v);
             const float *const sv = s + sub + v * VEC_LANES, *const lv = less + sub + v * VEC_LANES;
-            q_rows(type, T, R, acc + v * VEC_LANES, code, x, ldq, n_rows, sv, lv,
+            q_rows(type, T, way, acc + v * VEC_LANES, &packed, v, x, ldq, n_rows, sv, lv,
                    v == 0 ? &wanted : NULL);
         }
     }
@@ -508,11 +549,12 @@ FORCE size_t q_ahead(const q_job *j, uint32_t t, const uint32_t T, uint32_t n_ti
     return j->next != NULL ? (size_t)((uintptr_t)j->next - (uintptr_t)j->tiles) - t * j->stride : 0;
 }
 
-/* n_rows rows of x, R at a time (0: the only one), by T tiles at a time of n_tiles from the t-th
- * on, as many as there are; returns the next. */
-FORCE uint32_t q_tiles(const rmr_elem type, const int R, const int T, const q_job *j,
-                       uint32_t n_rows, uint32_t t, uint32_t n_tiles, uint32_t at, uint32_t n_runs)
+/* n_rows rows of x by T tiles at a time of n_tiles, as many as there are, over runs [at, at +
+ * n_runs); returns the next tile. */
+FORCE uint32_t q_tiles(const rmr_elem type, const int way, const int T, const q_job *j,
+                       uint32_t n_rows, uint32_t n_tiles, uint32_t at, uint32_t n_runs)
 {
+    uint32_t t = 0;
     const uint8_t *const tiles = j->tiles + (size_t)at * q_run_bytes(type),
                          *const scales = j->tiles + (size_t)(j->k / 32) * q_run_bytes(type) +
                                          (size_t)(at / q_block_runs(type)) * q_scale_bytes(type);
@@ -522,21 +564,12 @@ FORCE uint32_t q_tiles(const rmr_elem type, const int R, const int T, const q_jo
         const q_place w = {tiles + off, scales + off, j->stride,
                            q_ahead(j, t, (uint32_t)T, n_tiles)};
         float *const y = j->y + (size_t)t * RMR_TILE;
-        if (R == 0)
+        if (way == Q_ONE)
             q_one(type, T, y, x, &w, n_runs, at > 0);
         else
-            q_many(type, T, R, y, j->ldy, x, j->ldq, n_rows, &w, n_runs, at > 0);
+            q_several(type, T, way, y, j->ldy, x, j->ldq, n_rows, &w, n_runs, at > 0);
     }
     return t;
-}
-
-/* n_rows rows of x by n_tiles tiles over runs [at, at + n_runs): T tiles and, where they are left,
- * one at a time. */
-FORCE void q_span(const rmr_elem type, const int R, const int T, const q_job *j, uint32_t n_rows,
-                  uint32_t n_tiles, uint32_t at, uint32_t n_runs)
-{
-    const uint32_t t = q_tiles(type, R, T, j, n_rows, 0, n_tiles, at, n_runs);
-    if (T > 1) q_tiles(type, R > 1 ? 1 : R, 1, j, n_rows, t, n_tiles, at, n_runs);
 }
 
 /* All passes; `pass` is one of Q_MATMUL's or the including file's own for many rows. */
@@ -547,7 +580,7 @@ static void q_matmul(q_pass_fn *pass, const q_job *all, uint32_t n_x, uint32_t n
 {
     const uint32_t passes = (n_x + Q_ROWS - 1) / Q_ROWS, nb = all->k / 32;
     if (passes == 0) return;
-    const uint32_t most = (n_x + passes - 1) / passes; /* rows of a pass */
+    const uint32_t most = (n_x + passes - 1) / passes; /* rows of a pass; none has two less */
     const uint32_t step = Q_LINES / most & ~(uint32_t)(BLOCK_RUNS - 1);
     const uint32_t group = passes == 1 ? n_tiles : Q_TILES; /* several passes: tiles come again */
     for (uint32_t t = 0; t < n_tiles; t += group) {
@@ -555,20 +588,33 @@ static void q_matmul(q_pass_fn *pass, const q_job *all, uint32_t n_x, uint32_t n
         uint32_t at = 0;
         do { /* once even when k is 0: an empty chain still writes its zero */
             const uint32_t n_runs = nb - at < step ? nb - at : step;
-            for (uint32_t m = 0; m < n_x; m += most) {
+            for (uint32_t m = 0, left = passes; left > 0; left--) {
+                const uint32_t n_rows = (n_x - m + left - 1) / left;
                 q_job j = *all;
                 j.y += m * j.ldy + (size_t)t * RMR_TILE;
                 j.xq += m * j.ldq;
                 j.tiles += t * j.stride;
-                if (at + n_runs < nb || m + most < n_x || t + nt < n_tiles) j.next = j.tiles;
-                pass(&j, n_x - m < most ? n_x - m : most, nt, at, n_runs);
+                if (at + n_runs < nb || left > 1 || t + nt < n_tiles) j.next = j.tiles;
+                pass(&j, n_rows, nt, at, n_runs);
+                m += n_rows;
             }
             at += n_runs;
         } while (at < nb);
     }
 }
 
-/* A pass of one row, of a few and of many. Functions of their own: together in one, compilers keep
+/* What is left when tiles are done several at a time. */
+FORCE void q_rest(q_pass_fn *pass, const q_job *j, uint32_t n_rows, uint32_t t, uint32_t n_tiles,
+                  uint32_t at, uint32_t n_runs)
+{
+    q_job rest = *j;
+    if (t == n_tiles) return;
+    rest.tiles += t * j->stride;
+    rest.y += (size_t)t * RMR_TILE;
+    pass(&rest, n_rows, n_tiles - t, at, n_runs);
+}
+
+/* A pass in some way by T tiles. Each is a function of its own: together in one, compilers keep
  * what their loops need on the stack. */
 #define Q_PASS(pass, body)                                                                         \
     static __attribute__((noinline)) void SET(pass)(                                               \
@@ -576,20 +622,49 @@ static void q_matmul(q_pass_fn *pass, const q_job *all, uint32_t n_x, uint32_t n
     {                                                                                              \
         body;                                                                                      \
     }
+#define Q_SPAN(type, way, T) q_tiles(type, way, T, j, n_rows, n_tiles, at, n_runs)
+
+#if Q_STREAMS > 1
+#define Q_REST(name, type) Q_PASS(q_rest_##name, Q_SPAN(type, Q_ROW_BY_ROW, 1))
+#define Q_WAY(pass, name, type, way)                                                               \
+    Q_PASS(pass, q_rest(SET(q_rest_##name), j, n_rows, Q_SPAN(type, way, Q_STREAMS), n_tiles, at,  \
+                        n_runs))
+#else
+#define Q_REST(name, type)
+#define Q_WAY(pass, name, type, way) Q_PASS(pass, Q_SPAN(type, way, 1))
+#endif
+
+/* The ways that a set has for several rows, and which of them is for n. */
+#if Q_MANY_ROWS == 1
+#define Q_SEVERAL(name, type) Q_WAY(q_rows_##name, name, type, Q_ROW_BY_ROW)
+#define Q_PICK(name, n) SET(q_rows_##name)
+#else
+#if Q_SIDE_ROWS > Q_MANY_ROWS
+#define Q_SIDE(name, type) Q_WAY(q_side_##name, name, type, Q_SIDE_ROWS)
+#define Q_PICK_MANY(name, n) ((n) == Q_SIDE_ROWS ? SET(q_side_##name) : SET(q_many_##name))
+#else
+#define Q_SIDE(name, type)
+#define Q_PICK_MANY(name, n) SET(q_many_##name)
+#endif
+#define Q_SEVERAL(name, type)                                                                      \
+    Q_WAY(q_two_##name, name, type, 2)                                                             \
+    Q_WAY(q_three_##name, name, type, 3)                                                           \
+    Q_SIDE(name, type)                                                                             \
+    Q_WAY(q_many_##name, name, type, Q_MANY)
+#define Q_PICK(name, n)                                                                            \
+    ((n) == 2 ? SET(q_two_##name) : (n) == 3 ? SET(q_three_##name) : Q_PICK_MANY(name, n))
+#endif
 
 #define Q_MATMUL(name, type)                                                                       \
-    Q_PASS(q_one_##name, q_span(type, 0, Q_ONE_TILES, j, n_rows, n_tiles, at, n_runs))             \
-    Q_PASS(q_few_##name, q_span(type, Q_FEW_ROWS, Q_MANY_TILES, j, n_rows, n_tiles, at, n_runs))   \
-    Q_PASS(q_many_##name, q_span(type, Q_MANY_ROWS, Q_MANY_TILES, j, n_rows, n_tiles, at, n_runs)) \
+    Q_REST(name, type)                                                                             \
+    Q_WAY(q_one_##name, name, type, Q_ONE)                                                         \
+    Q_SEVERAL(name, type)                                                                          \
     static void SET(rmr_qmatmul_##name)(float *y, size_t ldy, const void *xq, size_t ldq,          \
                                         uint32_t n_x, const void *tiles, size_t tile_stride,       \
                                         uint32_t n_tiles, uint32_t k, const void *next)            \
     {                                                                                              \
         const q_job all = {y, ldy, xq, ldq, tiles, tile_stride, k, next};                          \
-        q_matmul(n_x == 1            ? SET(q_one_##name)                                           \
-                 : n_x <= Q_FEW_ROWS ? SET(q_few_##name)                                           \
-                                     : SET(q_many_##name),                                         \
-                 &all, n_x, n_tiles);                                                              \
+        q_matmul(n_x == 1 ? SET(q_one_##name) : Q_PICK(name, n_x), &all, n_x, n_tiles);            \
     }
 Q_TYPES(Q_MATMUL)
 #undef Q_MATMUL

@@ -11,8 +11,7 @@ typedef __m256 vec;
 #define SCORE_K 2
 #define WSUM_Q 4
 #define WSUM_C 1
-#define Q_ONE_TILES 1
-#define Q_MANY_TILES 1
+#define Q_STREAMS 1
 #define vec_zero _mm256_setzero_ps
 #define vec_set1 _mm256_set1_ps
 #define vec_load(p) _mm256_loadu_ps(p)

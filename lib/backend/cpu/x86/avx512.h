@@ -11,8 +11,7 @@ typedef __m512 vec;
 #define SCORE_K 4
 #define WSUM_Q 4
 #define WSUM_C 4
-#define Q_ONE_TILES 2
-#define Q_MANY_TILES 2
+#define Q_STREAMS 2
 #define vec_zero _mm512_setzero_ps
 #define vec_set1 _mm512_set1_ps
 #define vec_load(p) _mm512_loadu_ps(p)

@@ -10,6 +10,7 @@
 
 #define CODES_SIGNED(type) 0
 #define Q_MANY_ROWS 4
+#define Q_SIDE_ROWS 8
 
 FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8_t *q, ivec start)
 {
