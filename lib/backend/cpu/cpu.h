@@ -164,7 +164,7 @@ rmr_cpu_scratch rmr_cpu_experts_scratch(const rmr_op *op, const rmr_step_desc *d
 /* Matrix products are regions of chunks of `unit` tiles each, which workers take in ranges of about
  * RMR_LIN_RANGE at most. In a range blocks of tiles times RMR_LIN_ROWS rows, whose results fit
  * RMR_LIN_TMP, are done at a time. */
-enum { RMR_LIN_CHUNK = 64 << 10, RMR_LIN_RANGE = 16, RMR_LIN_ROWS = 32, RMR_LIN_TMP = 8192 };
+enum { RMR_LIN_CHUNK = 64 << 10, RMR_LIN_RANGE = 64, RMR_LIN_ROWS = 32, RMR_LIN_TMP = 8192 };
 
 /* Tiles of a block with that many rows: an even number, so that blocks begin with whole runs of 32.
  */

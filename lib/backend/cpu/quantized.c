@@ -14,7 +14,7 @@ typedef struct quantize_job {
     uint32_t n, k;
 } quantize_job;
 
-enum { QUANT_ROWS = 8 }; /* of one chunk */
+enum { QUANT_ROWS = 2 }; /* of one chunk */
 
 static void quantize_chunk(void *arg, uint32_t chunk, uint32_t worker)
 {
