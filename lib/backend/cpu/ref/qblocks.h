@@ -374,6 +374,12 @@ FORCE void q_steps(const rmr_elem type, const int T, const int R, float *acc, co
                    const q_wanted *wanted)
 {
     const int halves = q_halves(type), n = 8 / halves;
+    const int early =
+        codes->code != NULL; /* with all rows at once registers are short until late */
+    vec sum[Q_SIDE_ROWS * Q_STREAMS];
+    if (early) {
+        UNROLL for (int i = 0; i < R * T; i++) sum[i] = vec_load(acc + i * RMR_TILE);
+    }
     UNROLL for (int h = 0; h < halves; h++)
     {
         ivec dot[Q_SIDE_ROWS * Q_STREAMS];
@@ -391,11 +397,12 @@ FORCE void q_steps(const rmr_elem type, const int T, const int R, float *acc, co
         }
         UNROLL for (int i = 0; i < R * T; i++)
         {
-            float *const sum = acc + i * RMR_TILE;
-            vec_store(sum, q_add(type, vec_load(sum), dot[i], q_row(x, ldq, i / T),
-                                 s + i % T * Q_SCALES, less + i % T * Q_SCALES, h));
+            if (!early && h == 0) sum[i] = vec_load(acc + i * RMR_TILE);
+            sum[i] = q_add(type, sum[i], dot[i], q_row(x, ldq, i / T), s + i % T * Q_SCALES,
+                           less + i % T * Q_SCALES, h);
         }
     }
+    UNROLL for (int i = 0; i < R * T; i++) vec_store(acc + i * RMR_TILE, sum[i]);
 }
 
 /* One run of n rows of x by T tiles, row by row. */
