@@ -6,10 +6,10 @@
  * CODES_SIGNED(type): whether codes come as the signed values themselves; else they come with an
  * offset that makes them unsigned; and iv_dot(type, code, n, q, start) = start + the products of n
  * groups with q[4 n], exact; and of VEC_LANES bytes vec_int8(p), and vec_e8m0(p) = 2^(p[i] - 128);
- * and how much to take at a time: Q_STREAMS tiles; with several rows of x Q_MANY_ROWS of them side
- * by side (if it is not 1, iv_dot is good for a single group), and just Q_SIDE_ROWS of them all at
- * once, if the set says so: as many as it has registers for their products, whose codes are then
- * unpacked on the way. Q_NIBBLES, where codes of all eight bits are good for iv_dot:
+ * and how much to take at a time: Q_STREAMS tiles; with several rows of x one row after the other
+ * (Q_MANY_ROWS 1), or four side by side (Q_MANY_ROWS 4, where iv_dot is good for a single group),
+ * and just two, three or Q_SIDE_ROWS, if the set has registers for so many, all at once: their
+ * codes are unpacked in between. Q_NIBBLES, where codes of all eight bits are good for iv_dot:
  * q_nibbles(type, p, q, start) = start + the products of a run of plain nibbles, whose vector is at
  * p.
  *
