@@ -17,11 +17,10 @@ typedef struct experts {
     uint32_t *first;      /* [n_lists + 1] index of the first entry of a list */
     uint32_t *expert;     /* [n_lists] */
     uint32_t *step;       /* [n_lists] from one row to the next, or GATHERED */
-    uint32_t *at;         /* [n_lists] of the gathered rows the first */
     uint32_t *row;        /* [entries] */
     float *weight;        /* [entries] */
     rmr_operand in;       /* the inputs by row, in the forms that the weights take */
-    rmr_operand gathered; /* those of lists whose rows are not evenly apart */
+    rmr_operand gathered; /* by entry, of lists whose rows are not evenly apart */
     rmr_operand ff; /* [entries] between gate and up and down; no floats where none are read */
     uint32_t routed_tiles, shared_tiles, unit;
     uint32_t out_tiles, out_unit;
@@ -66,7 +65,6 @@ static uint64_t carve(experts *e, unsigned char *base, const rmr_op *op, const r
     const uint64_t bytes[] = {(lists + 1) * 4,
                               lists * 4,
                               lists * 4,
-                              lists * 4,
                               entries * 4,
                               entries * 4,
                               input_takes(0, op) ? gathered * op->n * 4 : 0,
@@ -84,11 +82,10 @@ static uint64_t carve(experts *e, unsigned char *base, const rmr_op *op, const r
         e->first = (uint32_t *)(void *)part[0];
         e->expert = (uint32_t *)(void *)part[1];
         e->step = (uint32_t *)(void *)part[2];
-        e->at = (uint32_t *)(void *)part[3];
-        e->row = (uint32_t *)(void *)part[4];
-        e->weight = (float *)(void *)part[5];
-        e->gathered = (rmr_operand){(float *)(void *)part[6], op->n, part[7], ldq};
-        e->ff = (rmr_operand){(float *)(void *)part[8], width, part[9], ldq_ff};
+        e->row = (uint32_t *)(void *)part[3];
+        e->weight = (float *)(void *)part[4];
+        e->gathered = (rmr_operand){(float *)(void *)part[5], op->n, part[6], ldq};
+        e->ff = (rmr_operand){(float *)(void *)part[7], width, part[8], ldq_ff};
     }
     return at;
 }
@@ -169,32 +166,32 @@ static uint32_t even_step(const experts *e, uint32_t list)
     return step;
 }
 
-/* How the rows of each list are read; how many are gathered. */
-static uint32_t place_rows(experts *e)
+/* How the rows of each list are read; whether any are gathered. */
+static int place_rows(experts *e)
 {
-    uint32_t n = 0;
+    int some = 0;
     for (uint32_t list = 0; list < e->n_lists; list++) {
         e->step[list] = even_step(e, list);
-        e->at[list] = n;
-        if (e->step[list] == GATHERED) n += rows_of(e, list);
+        some |= e->step[list] == GATHERED;
     }
-    return n;
+    return some;
 }
 
 static void gather_range(void *arg, uint32_t list, uint32_t n, uint32_t worker)
 {
     const experts *e = arg;
-    const uint32_t end = list + n, k = e->op->n;
+    const rmr_operand *const in = &e->in, *const to = &e->gathered;
+    const uint32_t k = e->op->n;
     (void)worker;
-    for (; list < end; list++)
-        for (uint32_t i = 0; e->step[list] == GATHERED && i < rows_of(e, list); i++) {
-            const size_t to = e->at[list] + i, from = e->row[e->first[list] + i];
-            if (e->gathered.x != NULL)
-                memcpy((float *)e->gathered.x + to * k, e->in.x + from * e->in.ldx, (size_t)k * 4);
-            if (e->gathered.q != NULL)
-                memcpy(e->gathered.q + to * e->in.ldq, e->in.q + from * e->in.ldq,
-                       rmr_qrow_bytes(k));
+    for (const uint32_t end = list + n; list < end; list++) {
+        if (e->step[list] != GATHERED) continue;
+        for (size_t i = e->first[list]; i < e->first[list + 1]; i++) {
+            if (to->x != NULL)
+                memcpy((float *)to->x + i * to->ldx, in->x + e->row[i] * in->ldx, (size_t)k * 4);
+            if (to->q != NULL)
+                memcpy(to->q + i * to->ldq, in->q + e->row[i] * in->ldq, rmr_qrow_bytes(k));
         }
+    }
 }
 
 static void prepare_inputs(experts *e)
@@ -203,16 +200,15 @@ static void prepare_inputs(experts *e)
     e->in =
         (rmr_operand){rmr_row(e->s, op->in, 0), rmr_width(e->s, op->in), NULL, rmr_q_stride(op->n)};
     if (input_takes(1, op)) e->in.q = rmr_cpu_quantized(e->s, op->in, e->s->in.n_rows, op->n);
-    if (place_rows(e) > 0)
+    if (place_rows(e))
         rmr_pool_run_ranges(e->s->cpu->ctx->pool, e->n_lists, RMR_LIN_RANGE, gather_range, e, NULL);
 }
 
-/* The rows of a list, from the i-th on. */
+/* The rows of a list from entry i on. */
 static rmr_operand inputs_of(const experts *e, uint32_t list, uint32_t i)
 {
     const int gathered = e->step[list] == GATHERED;
-    const size_t step = gathered ? 1 : e->step[list];
-    const size_t at = gathered ? e->at[list] + i : e->row[e->first[list]] + i * step;
+    const size_t step = gathered ? 1 : e->step[list], at = gathered ? i : e->row[i];
     rmr_operand x = gathered ? e->gathered : e->in;
     if (x.x != NULL) x.x += at * x.ldx;
     if (x.q != NULL) x.q += at * x.ldq;
@@ -253,7 +249,7 @@ static void gate_up(const experts *e, uint32_t list, uint32_t t0, uint32_t n, co
     for (uint32_t i = e->first[list]; i < e->first[list + 1]; i += RMR_LIN_ROWS) {
         const uint32_t m =
             e->first[list + 1] - i < RMR_LIN_ROWS ? e->first[list + 1] - i : RMR_LIN_ROWS;
-        const rmr_operand x = inputs_of(e, list, i - e->first[list]);
+        const rmr_operand x = inputs_of(e, list, i);
         rmr_cpu_product(c, g, index, t0, n, &x, 0, m, tmp, ld, rmr_tile_at(u, index, t0));
         rmr_cpu_product(c, u, index, t0, n, &x, 0, m, tmp2, ld, next);
         for (uint32_t r = 0; r < m; r++)

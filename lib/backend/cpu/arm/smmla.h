@@ -50,7 +50,7 @@ FORCE void mm_unpack(const rmr_elem type, mm_weights *w, const uint8_t *run, con
                      const float *less, const int v)
 {
     ivec code[8];
-    q_unpack(type, code, run, v);
+    q_unpack(type, code, run + (size_t)v * (64 / NV));
     UNROLL for (int i = 0; i < 8; i++) w->code[i % 2][i / 2] =
         mm_zip(code[i / 2 * 2], code[i / 2 * 2 + 1], i % 2);
     UNROLL for (int h = 0; h < q_halves(type); h++)

@@ -130,10 +130,9 @@ FORCE ivec q_bits(ivec a, const int from, const int n, const int to)
     return iv_and(a, mask);
 }
 
-/* Vector v of group g of the eight of a run. */
-FORCE ivec q_code(const rmr_elem type, const uint8_t *run, const int v, const int g)
+/* Group g of the eight of a run, whose vector is at p. */
+FORCE ivec q_code(const rmr_elem type, const uint8_t *p, const int g)
 {
-    const uint8_t *const p = run + (size_t)v * (64 / NV);
     ivec a;
     if (type == RMR_ELEM_Q8_0)
         a = iv_load(p + (size_t)64 * g);
@@ -150,9 +149,9 @@ FORCE ivec q_code(const rmr_elem type, const uint8_t *run, const int v, const in
     return q_finish(type, a);
 }
 
-FORCE void q_unpack(const rmr_elem type, ivec *code, const uint8_t *run, const int v)
+FORCE void q_unpack(const rmr_elem type, ivec *code, const uint8_t *p)
 {
-    UNROLL for (int g = 0; g < 8; g++) code[g] = q_code(type, run, v, g);
+    UNROLL for (int g = 0; g < 8; g++) code[g] = q_code(type, p, g);
 }
 
 /* ---- scales ---- */
@@ -360,24 +359,24 @@ FORCE void q_fetch_all(const int T, const q_wanted *wanted, const uint32_t bytes
     }
 }
 
-/* Where the codes of a run of some tiles are: unpacked, or (code NULL) as they are stored. */
+/* Where a vector of the codes of a run of some tiles is: unpacked, or (code NULL) as it is stored.
+ */
 typedef struct q_codes {
-    const ivec *code;   /* [tile][8] */
-    const uint8_t *run; /* of the first tile */
+    const ivec *code; /* [tile][8] */
+    const uint8_t *p; /* of the first tile */
     size_t stride;
 } q_codes;
 
 /* One run of R rows of x by T tiles, acc[row][tile]. Chains of products side by side: alone each
  * would wait for its own last one. What `wanted` says (unless NULL) is fetched in between. */
 FORCE void q_steps(const rmr_elem type, const int T, const int R, float *acc, const q_codes *codes,
-                   const int v, const rmr_qline *x, size_t ldq, const float *s, const float *less,
+                   const rmr_qline *x, size_t ldq, const float *s, const float *less,
                    const q_wanted *wanted)
 {
-    const int halves = q_halves(type), n = 8 / halves;
-    const int early =
-        codes->code != NULL; /* with all rows at once registers are short until late */
+    const int halves = q_halves(type), n = 8 / halves, unpacked = codes->code != NULL;
     vec sum[Q_SIDE_ROWS * Q_STREAMS];
-    if (early) {
+    if (unpacked) { /* else all rows are here, and registers are short until the products are done
+                     */
         UNROLL for (int i = 0; i < R * T; i++) sum[i] = vec_load(acc + i * RMR_TILE);
     }
     UNROLL for (int h = 0; h < halves; h++)
@@ -390,14 +389,14 @@ FORCE void q_steps(const rmr_elem type, const int T, const int R, float *acc, co
             ivec code[Q_STREAMS];
             if (wanted != NULL) q_fetch_part(T, wanted, q_run_bytes(type), g);
             UNROLL for (int t = 0; t < T; t++) code[t] =
-                codes->code != NULL ? codes->code[8 * t + g]
-                                    : q_code(type, codes->run + (size_t)t * codes->stride, v, g);
+                unpacked ? codes->code[8 * t + g]
+                         : q_code(type, codes->p + (size_t)t * codes->stride, g);
             UNROLL for (int i = 0; i < R * T; i++) dot[i] =
                 iv_dot(type, code + i % T, 1, q_row(x, ldq, i / T)->q + (size_t)4 * g, dot[i]);
         }
         UNROLL for (int i = 0; i < R * T; i++)
         {
-            if (!early && h == 0) sum[i] = vec_load(acc + i * RMR_TILE);
+            if (!unpacked && h == 0) sum[i] = vec_load(acc + i * RMR_TILE);
             sum[i] = q_add(type, sum[i], dot[i], q_row(x, ldq, i / T), s + i % T * Q_SCALES,
                            less + i % T * Q_SCALES, h);
         }
@@ -421,56 +420,55 @@ FORCE void q_row_by_row(const rmr_elem type, const int T, float *acc, const ivec
 
 /* Q_MANY_ROWS rows at a time, at least once, and then those that are left. */
 FORCE void q_by_groups(const rmr_elem type, const int T, float *acc, const q_codes *codes,
-                       const int v, const rmr_qline *x, size_t ldq, uint32_t n, const float *s,
+                       const rmr_qline *x, size_t ldq, uint32_t n, const float *s,
                        const float *less, const q_wanted *wanted)
 {
     const int all = Q_MANY_ROWS * T * RMR_TILE;
     /* the first by themselves: a test costs 10 % */
-    q_steps(type, T, Q_MANY_ROWS, acc, codes, v, x, ldq, s, less, wanted);
+    q_steps(type, T, Q_MANY_ROWS, acc, codes, x, ldq, s, less, wanted);
     for (n -= Q_MANY_ROWS; n >= Q_MANY_ROWS; n -= Q_MANY_ROWS) {
         x = q_row(x, ldq, Q_MANY_ROWS);
         acc += all;
-        q_steps(type, T, Q_MANY_ROWS, acc, codes, v, x, ldq, s, less, NULL);
+        q_steps(type, T, Q_MANY_ROWS, acc, codes, x, ldq, s, less, NULL);
     }
     x = q_row(x, ldq, Q_MANY_ROWS);
     acc += all;
     UNROLL for (int r = 1; r < Q_MANY_ROWS; r++) if (n == (uint32_t)r)
-        q_steps(type, T, r, acc, codes, v, x, ldq, s, less, NULL);
+        q_steps(type, T, r, acc, codes, x, ldq, s, less, NULL);
 }
 
 /* One run of n rows of x by T tiles in some way. For rows in groups codes are unpacked before, and
  * else in between. */
 FORCE void q_rows(const rmr_elem type, const int T, const int way, float *acc,
-                  const q_codes *packed, const int v, const rmr_qline *x, size_t ldq, uint32_t n,
-                  const float *s, const float *less, const q_wanted *wanted)
+                  const q_codes *packed, const rmr_qline *x, size_t ldq, uint32_t n, const float *s,
+                  const float *less, const q_wanted *wanted)
 {
-    ivec code[8 * Q_STREAMS];
-    const q_codes unpacked = {code, NULL, 0};
     if (way > 0) {
-        q_steps(type, T, way, acc, packed, v, x, ldq, s, less, wanted);
+        q_steps(type, T, way, acc, packed, x, ldq, s, less, wanted);
         return;
     }
+    ivec code[8 * Q_STREAMS];
+    const q_codes unpacked = {code, NULL, 0};
     UNROLL for (int t = 0; t < T; t++)
-        q_unpack(type, code + 8 * t, packed->run + (size_t)t * packed->stride, v);
+        q_unpack(type, code + 8 * t, packed->p + (size_t)t * packed->stride);
     if (way == Q_MANY)
-        q_by_groups(type, T, acc, &unpacked, v, x, ldq, n, s, less, wanted);
+        q_by_groups(type, T, acc, &unpacked, x, ldq, n, s, less, wanted);
     else
         q_row_by_row(type, T, acc, code, x, ldq, n, s, less);
 }
 
-/* Vector v of a run of weights by one row of x. */
-FORCE vec q_one_run(const rmr_elem type, vec acc, const uint8_t *run, const int v,
-                    const rmr_qline *x, const float *s, const float *less)
+/* A run of weights, whose vector is at p, by one row of x. */
+FORCE vec q_one_run(const rmr_elem type, vec acc, const uint8_t *p, const rmr_qline *x,
+                    const float *s, const float *less)
 {
     ivec code[8];
 #ifdef Q_NIBBLES
     if (type == RMR_ELEM_Q4_K || type == RMR_ELEM_Q4_0 || type == RMR_ELEM_I4) {
-        const ivec dot =
-            q_nibbles(type, run + (size_t)v * (64 / NV), x->q, q_start(type, x->start, 0));
+        const ivec dot = q_nibbles(type, p, x->q, q_start(type, x->start, 0));
         return q_add(type, acc, dot, x, s, less, 0);
     }
 #endif
-    q_unpack(type, code, run, v);
+    q_unpack(type, code, p);
     return q_step(type, acc, code, x, s, less);
 }
 
@@ -496,8 +494,8 @@ FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x,
         {
             const uint8_t *const from = codes + (size_t)t * w->stride;
             UNROLL for (int v = 0; v < NV; v++) acc[t * NV + v] =
-                q_one_run(type, acc[t * NV + v], from, v, x, s[t] + sub + v * VEC_LANES,
-                          less[t] + sub + v * VEC_LANES);
+                q_one_run(type, acc[t * NV + v], from + (size_t)v * (64 / NV), x,
+                          s[t] + sub + v * VEC_LANES, less[t] + sub + v * VEC_LANES);
         }
     }
     UNROLL for (int i = 0; i < T * NV; i++) vec_store(y + (size_t)i * VEC_LANES, acc[i]);
@@ -525,12 +523,12 @@ FORCE void q_several(const rmr_elem type, const int T, const int way, float *y, 
             scales += q_scale_bytes(type);
         }
         const q_wanted wanted = q_wanted_of(T, w, i, n_runs, bytes);
-        const q_codes packed = {NULL, codes, w->stride};
         if (way == Q_ROW_BY_ROW) q_fetch_all(T, &wanted, bytes);
         UNROLL for (int v = 0; v < NV; v++)
         {
             const float *const sv = s + sub + v * VEC_LANES, *const lv = less + sub + v * VEC_LANES;
-            q_rows(type, T, way, acc + v * VEC_LANES, &packed, v, x, ldq, n_rows, sv, lv,
+            const q_codes packed = {NULL, codes + (size_t)v * (64 / NV), w->stride};
+            q_rows(type, T, way, acc + v * VEC_LANES, &packed, x, ldq, n_rows, sv, lv,
                    v == 0 ? &wanted : NULL);
         }
     }
@@ -587,7 +585,7 @@ static void q_matmul(q_pass_fn *pass, const q_job *all, uint32_t n_x, uint32_t n
 {
     const uint32_t passes = (n_x + Q_ROWS - 1) / Q_ROWS, nb = all->k / 32;
     if (passes == 0) return;
-    const uint32_t most = (n_x + passes - 1) / passes; /* rows of a pass; none has two less */
+    const uint32_t most = (n_x + passes - 1) / passes; /* rows of the largest pass */
     const uint32_t step = Q_LINES / most & ~(uint32_t)(BLOCK_RUNS - 1);
     const uint32_t group = passes == 1 ? n_tiles : Q_TILES; /* several passes: tiles come again */
     for (uint32_t t = 0; t < n_tiles; t += group) {

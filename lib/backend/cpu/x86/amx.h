@@ -88,7 +88,7 @@ FORCE void amx_unpack(const rmr_elem type, amx_weights *w, const uint8_t *codes,
             q_scales(type, w->s[i], w->less[i], block);
         }
         q_fetch(codes + (size_t)i * q_run_bytes(type) + ahead, q_run_bytes(type));
-        q_unpack(type, code, codes + (size_t)i * q_run_bytes(type), 0);
+        q_unpack(type, code, codes + (size_t)i * q_run_bytes(type));
         UNROLL for (int g = 0; g < 8; g++)
             _mm512_store_si512(w->code[i][g], iv_sub(code[g], iv_set1((char)q_offset(type))));
     }
