@@ -64,16 +64,28 @@ static void do_quantize(const job *j)
     j->set->quantize(j->xq, j->x, j->k);
 }
 
+enum { ATT_PAGES = RMR_KV8_SEG / RMR_KV8_TOKENS };
+
+static void att_pages(const job *j, const void **pages)
+{
+    for (size_t i = 0; i <= ATT_PAGES; i++)
+        pages[i] = j->mem + i * RMR_KV8_TOKENS * j->k * (j->type ? 4 : 2);
+}
+
 static void do_scores(const job *j)
 {
-    (j->type ? j->set->scores_f32 : j->set->scores_bf16)(j->y, j->tiles, j->x, j->k, j->n_x, j->mem,
-                                                         j->k, j->tiles, j->k, 0.1f, j->mem);
+    const void *pages[ATT_PAGES + 1];
+    att_pages(j, pages);
+    (j->type ? j->set->scores_f32 : j->set->scores_bf16)(j->y, j->x, j->k, j->n_x, pages, j->k,
+                                                         j->tiles, j->k, 0.1f);
 }
 
 static void do_wsum(const job *j)
 {
-    (j->type ? j->set->wsum_f32 : j->set->wsum_bf16)(j->y, j->k, j->x, j->tiles, j->n_x, j->mem,
-                                                     j->k, j->tiles, j->k);
+    const void *pages[ATT_PAGES + 1];
+    att_pages(j, pages);
+    (j->type ? j->set->wsum_f32 : j->set->wsum_bf16)(j->y, j->k, j->x, j->n_x, pages, j->k,
+                                                     j->tiles, j->k);
 }
 
 static void do_norm(const job *j)
@@ -240,11 +252,11 @@ static const line lines[] = {
     EXPERTS_DOWN("mxfp4", RMR_ELEM_MXFP4, 17, 32),
     EXPERTS("iq4_xs", RMR_ELEM_IQ4_XS, 136, 256),
     EXPERTS_DOWN("q8_0", RMR_ELEM_Q8_0, 34, 32),
-    ATT("scores bf16", do_scores, 0, 2, 576, 16, 64),
+    ATT("scores bf16", do_scores, 0, 2, 576, 16, 256),
     ATT("scores bf16", do_scores, 0, 2, 192, 64, 64),
     ATT("scores bf16", do_scores, 0, 2, 576, 1, 64),
     ATT("scores f32", do_scores, 1, 4, 192, 64, 64),
-    ATT("wsum bf16", do_wsum, 0, 2, 512, 16, 64),
+    ATT("wsum bf16", do_wsum, 0, 2, 512, 16, 256),
     ATT("wsum bf16", do_wsum, 0, 2, 128, 64, 64),
     ATT("wsum bf16", do_wsum, 0, 2, 512, 1, 64),
     ATT("wsum f32", do_wsum, 1, 4, 128, 64, 64),

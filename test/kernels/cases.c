@@ -263,21 +263,33 @@ static void *att_rows(rng *r, const att *c)
     return rows;
 }
 
+/* The pages of a segment's rows, the first two exchanged where there are two, and one behind. */
+static const void *const *att_pages(const void *rows, size_t row_bytes, uint32_t n_rows)
+{
+    static const void *pages[RMR_KV8_SEG / RMR_KV8_TOKENS + 1];
+    const int exchange = n_rows >= 2 * RMR_KV8_TOKENS;
+    uint32_t n = 0;
+    for (; n * RMR_KV8_TOKENS < n_rows; n++)
+        pages[n] =
+            (const uint8_t *)rows + (n < 2 && exchange ? 1 - n : n) * RMR_KV8_TOKENS * row_bytes;
+    pages[n] = rows;
+    return pages;
+}
+
 static const char *scores_one(const rmr_kernels *set, const att *c)
 {
     rng r = {c->n_q * 31u + c->n_rows * 7u + c->width};
-    const size_t ld = c->width + c->gap, ld_out = c->n_rows + c->gap;
-    const size_t n_in = (c->n_q - 1) * ld + c->width, n_out = (c->n_q - 1) * ld_out + c->n_rows;
+    const size_t ld = c->width + c->gap, n_in = (c->n_q - 1) * ld + c->width,
+                 n_out = (c->n_q - 1) * RMR_KV8_SEG + c->n_rows;
     float *const q = guarded(0, n_in * 4);
     fill_f32(&r, q, n_in);
     if (c->special) sprinkle(&r, q, n_in);
-    const void *const rows = att_rows(&r, c);
+    const void *const *const pages = att_pages(att_rows(&r, c), ld * (c->bf16 ? 2 : 4), c->n_rows);
     out_reset(&r, n_out);
     (c->bf16 ? rmr_kernels_ref.scores_bf16 : rmr_kernels_ref.scores_f32)(
-        out_of(0), ld_out, q, ld, c->n_q, rows, ld, c->n_rows, c->width, 0.37f, rows);
-    (c->bf16 ? set->scores_bf16 : set->scores_f32)(out_of(1), ld_out, q, ld, c->n_q, rows, ld,
-                                                   c->n_rows, c->width, 0.37f,
-                                                   (const uint8_t *)rows + 64);
+        out_of(0), q, ld, c->n_q, pages, ld, c->n_rows, c->width, 0.37f);
+    (c->bf16 ? set->scores_bf16 : set->scores_f32)(out_of(1), q, ld, c->n_q, pages, ld, c->n_rows,
+                                                   c->width, 0.37f);
     char what[96];
     snprintf(what, sizeof what, "scores bf16=%d n_q=%u keys=%u width=%u special=%d", c->bf16,
              c->n_q, c->n_rows, c->width, c->special);
@@ -287,21 +299,36 @@ static const char *scores_one(const rmr_kernels *set, const att *c)
 static const char *wsum_one(const rmr_kernels *set, const att *c)
 {
     rng r = {c->n_q * 37u + c->n_rows * 5u + c->width};
-    const size_t ld = c->width + c->gap, ld_p = c->n_rows + c->gap;
-    const size_t n_in = (c->n_q - 1) * ld_p + c->n_rows, n_out = (c->n_q - 1) * ld + c->width;
+    const size_t ld = c->width + c->gap, n_in = (c->n_q - 1) * RMR_KV8_SEG + c->n_rows,
+                 n_out = (c->n_q - 1) * ld + c->width;
     float *const p = guarded(0, n_in * 4);
     fill_f32(&r, p, n_in);
     if (c->special) sprinkle(&r, p, n_in);
-    const void *const rows = att_rows(&r, c);
+    const void *const *const pages = att_pages(att_rows(&r, c), ld * (c->bf16 ? 2 : 4), c->n_rows);
     out_reset(&r, n_out);
-    (c->bf16 ? rmr_kernels_ref.wsum_bf16 : rmr_kernels_ref.wsum_f32)(out_of(0), ld, p, ld_p, c->n_q,
-                                                                     rows, ld, c->n_rows, c->width);
-    (c->bf16 ? set->wsum_bf16 : set->wsum_f32)(out_of(1), ld, p, ld_p, c->n_q, rows, ld, c->n_rows,
+    (c->bf16 ? rmr_kernels_ref.wsum_bf16
+             : rmr_kernels_ref.wsum_f32)(out_of(0), ld, p, c->n_q, pages, ld, c->n_rows, c->width);
+    (c->bf16 ? set->wsum_bf16 : set->wsum_f32)(out_of(1), ld, p, c->n_q, pages, ld, c->n_rows,
                                                c->width);
     char what[96];
     snprintf(what, sizeof what, "wsum bf16=%d n_q=%u vals=%u width=%u special=%d", c->bf16, c->n_q,
              c->n_rows, c->width, c->special);
     return out_compare(what, n_out);
+}
+
+/* All pages of a segment, and blocks of all sizes. */
+static const char *att_pages_all(const rmr_kernels *set,
+                                 const char *(*one)(const rmr_kernels *set, const att *c))
+{
+    static const uint32_t rows[] = {32, 33, 63, 64, 97, 127, 128, 129, 160, 255, 256},
+                          widths[] = {16, 32, 80, 576};
+    const char *bad = NULL;
+    for (uint32_t i = 0; i < sizeof rows / sizeof *rows && !bad; i++)
+        for (uint32_t n_q = 1; n_q <= 17 && !bad; n_q++) {
+            const att c = {n_q, rows[i], widths[(i + n_q) % 4], n_q % 3 * 8, (int)i % 2, 0};
+            bad = one(set, &c);
+        }
+    return bad;
 }
 
 static const char *attention(const rmr_kernels *set,
@@ -329,7 +356,7 @@ static const char *attention(const rmr_kernels *set,
                 bad = one(set, &c);
             }
     }
-    return bad;
+    return bad ? bad : att_pages_all(set, one);
 }
 
 static const char *case_scores(const rmr_kernels *set)
@@ -516,6 +543,7 @@ static void empty_quantised(const rmr_kernels *k, float *y, int way)
 static const char *case_empty(const rmr_kernels *set)
 {
     static const float in[64] = {1, 2, 3};
+    static const void *const pages[] = {in, in};
     const char *bad = NULL;
     for (int way = 0; way < 7 && !bad; way++) {
         rng r = {(uint64_t)way};
@@ -531,9 +559,9 @@ static const char *case_empty(const rmr_kernels *set)
                              in, 0, way == 2 ? 0 : 3, 0, way == 3, NULL);
             if (way < 3) empty_quantised(k, y, way);
             k->quantize(y, in, 0);
-            if (way == 4) k->scores_f32(y, 5, in, 0, 3, in, 0, 5, 0, 2.0f, in);
-            if (way == 5) k->scores_bf16(y, 5, in, 8, 0, in, 8, 5, 8, 2.0f, in);
-            if (way == 6) k->wsum_f32(y, 32, in, 4, 6, in, 8, 0, 32);
+            if (way == 4) k->scores_f32(y, in, 0, 3, pages, 0, 5, 0, 2.0f);
+            if (way == 5) k->scores_bf16(y, in, 8, 0, pages, 8, 5, 8, 2.0f);
+            if (way == 6) k->wsum_f32(y, 32, in, 6, pages, 8, 0, 32);
             for (int op = 0; op < OP_COUNT; op++)
                 if (op != OP_MAX && op != OP_MERGE && op != OP_EXP_SUM) op_run(k, op, y, in, in, 0);
         }
@@ -605,9 +633,10 @@ uint64_t cases_digest(const rmr_kernels *set)
     fill_weights(&r, w, RMR_ELEM_BF16, sizeof w / 2);
     for (int bf16 = 0; bf16 < 2; bf16++) {
         const void *const rows = bf16 ? (const void *)w : (const void *)b;
-        (bf16 ? set->scores_bf16 : set->scores_f32)(y, 14, x, K, 9, rows, K, 14, K, 0.0721f, rows);
-        h = fnv(h, y, 9 * 14 * 4);
-        (bf16 ? set->wsum_bf16 : set->wsum_f32)(x, K, y, 14, 9, rows, K, 14, K - 1);
+        const void *const pages[] = {rows, rows};
+        (bf16 ? set->scores_bf16 : set->scores_f32)(y, x, K, 9, pages, K, 14, K, 0.0721f);
+        for (int i = 0; i < 9; i++) h = fnv(h, y + (ptrdiff_t)i * RMR_KV8_SEG, 14 * 4);
+        (bf16 ? set->wsum_bf16 : set->wsum_f32)(x, K, y, 9, pages, K, 14, K - 1);
         h = fnv(h, x, 9 * K * 4);
     }
     for (int op = 0; op < OP_COUNT; op++)

@@ -62,13 +62,15 @@ static const char *truth_matmul(const rmr_kernels *set)
 static const char *truth_attention(const rmr_kernels *set)
 {
     enum { Q = 3, N = 21, W = 77 };
-    float out[Q * N], z[Q * W] = {0};
+    static float out[Q * RMR_KV8_SEG];
+    float z[Q * W] = {0};
     rng r = {4};
     float *const q = guarded(0, sizeof(float) * Q * W);
     float *const rows = guarded(1, sizeof(float) * N * W);
+    const void *const pages[] = {rows, rows};
     fill_f32(&r, q, Q * W);
     fill_f32(&r, rows, N * W);
-    set->scores_f32(out, N, q, W, Q, rows, W, N, W, 0.25f, rows);
+    set->scores_f32(out, q, W, Q, pages, W, N, W, 0.25f);
     for (int i = 0; i < Q * N; i++) {
         double sum = 0, size = 0;
         for (int k = 0; k < W; k++) {
@@ -76,13 +78,14 @@ static const char *truth_attention(const rmr_kernels *set)
             sum += p;
             size += fabs(p);
         }
-        if (!(fabs(sum - (double)out[i]) <= 2 * W * 0x1p-24 * size)) return "scores are wrong";
+        if (!(fabs(sum - (double)out[i / N * RMR_KV8_SEG + i % N]) <= 2 * W * 0x1p-24 * size))
+            return "scores are wrong";
     }
-    set->wsum_f32(z, W, out, N, Q, rows, W, N, W);
+    set->wsum_f32(z, W, out, Q, pages, W, N, W);
     for (int i = 0; i < Q * W; i++) {
         double sum = 0, size = 0;
         for (int j = 0; j < N; j++) {
-            const double p = (double)out[i / W * N + j] * (double)rows[j * W + i % W];
+            const double p = (double)out[i / W * RMR_KV8_SEG + j] * (double)rows[j * W + i % W];
             sum += p;
             size += fabs(p);
         }

@@ -76,16 +76,20 @@ typedef void rmr_qmatmul_fn(float *y, size_t ldy, const void *xq, size_t ldq, ui
                             const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
                             const void *next);
 
-/* out[i*ld_out + j] = dot16(q + i*ld_q, key j, width) * scale. Keys are rows of bf16 or f32, ld_key
- * elements apart. `next`: as many keys that will be asked for soon, or `keys`: a hint. */
-typedef void rmr_scores_fn(float *out, size_t ld_out, const float *q, size_t ld_q, uint32_t n_q,
-                           const void *keys, size_t ld_key, uint32_t n_keys, uint32_t width,
-                           float scale, const void *next);
+/* Attention over positions of one segment in a cache of bf16 or f32. Position j is row
+ * j % RMR_KV8_TOKENS of pages[j / RMR_KV8_TOKENS], rows are ld elements apart; what belongs to
+ * positions, out and p, has a row of RMR_KV8_SEG floats for each query.
+ *
+ * out[i][j] = dot16(q + i*ld_q, key j, width) * scale. Behind the pages comes one that will be read
+ * soon, or any of them: a hint. */
+typedef void rmr_scores_fn(float *out, const float *q, size_t ld_q, uint32_t n_q,
+                           const void *const *pages, size_t ld_key, uint32_t n_keys, uint32_t width,
+                           float scale);
 
-/* z[i*ld_z + d] = fmaf(p[i*ld_p + j], value[j][d], z[i*ld_z + d]) for j = 0, 1, ... n_vals-1 in
+/* z[i*ld_z + d] = fmaf(p[i][j], value[j][d], z[i*ld_z + d]) for j = 0, 1, ... n_vals-1 in
  * order. */
-typedef void rmr_wsum_fn(float *z, size_t ld_z, const float *p, size_t ld_p, uint32_t n_q,
-                         const void *vals, size_t ld_val, uint32_t n_vals, uint32_t width);
+typedef void rmr_wsum_fn(float *z, size_t ld_z, const float *p, uint32_t n_q,
+                         const void *const *pages, size_t ld_val, uint32_t n_vals, uint32_t width);
 
 /* The 8-bit latent cache (kv8.h), for absorbed attention; a layer's part of a page is 64-byte
  * aligned. The scale and integer of what is quantised are those of activations above, with 127
@@ -180,9 +184,15 @@ extern const rmr_kernels rmr_kernels_ref, rmr_kernels_avx2, rmr_kernels_avxvnni,
     rmr_kernels_avx512vnni, rmr_kernels_amx, rmr_kernels_neon, rmr_kernels_neon_dotprod,
     rmr_kernels_neon_i8mm;
 
-/* Products that several sets share: those of the one that they are built on. */
-rmr_matmul_fn rmr_matmul_bf16_avx2, rmr_matmul_f16_avx2, rmr_matmul_f32_avx2, rmr_matmul_f8_avx2,
-    rmr_matmul_bf16_avx512, rmr_matmul_f16_avx512, rmr_matmul_f32_avx512, rmr_matmul_f8_avx512,
-    rmr_matmul_bf16_neon, rmr_matmul_f16_neon, rmr_matmul_f32_neon, rmr_matmul_f8_neon;
+/* Floating point kernels that several sets share: those of the one that they are built on. */
+#define RMR_SHARED_KERNELS(set)                                                                    \
+    extern rmr_matmul_fn rmr_matmul_bf16_##set, rmr_matmul_f16_##set, rmr_matmul_f32_##set,        \
+        rmr_matmul_f8_##set;                                                                       \
+    extern rmr_scores_fn rmr_scores_bf16_##set, rmr_scores_f32_##set;                              \
+    extern rmr_wsum_fn rmr_wsum_bf16_##set, rmr_wsum_f32_##set;
+
+RMR_SHARED_KERNELS(avx2)
+RMR_SHARED_KERNELS(avx512)
+RMR_SHARED_KERNELS(neon)
 
 #endif

@@ -115,19 +115,13 @@ static void segment_plain(const latent_job *j, const unit *u, const void *const 
     rmr_scores_fn *const score = bf16 ? k->scores_bf16 : k->scores_f32;
     rmr_wsum_fn *const wsum = bf16 ? k->wsum_bf16 : k->wsum_f32;
     float *const max = result + (size_t)GROUP * a->rank, *const sum = max + GROUP;
-    for (uint32_t i = 0; i < n; i += RMR_PAGE_TOKENS) {
-        const uint32_t page = i / RMR_PAGE_TOKENS;
-        score(scores + i, RMR_SEG_TOKENS, query_of(j, u), width, u->nh, pages[page], width,
-              n - i < RMR_PAGE_TOKENS ? n - i : RMR_PAGE_TOKENS, width, a->scale, pages[page + 1]);
-    }
+    score(scores, query_of(j, u), width, u->nh, pages, width, n, width, a->scale);
     for (uint32_t h = 0; h < u->nh; h++) {
         max[h] = k->max(scores + (size_t)h * RMR_SEG_TOKENS, n);
         sum[h] = k->exp_sum(scores + (size_t)h * RMR_SEG_TOKENS, n, max[h]);
     }
     memset(result, 0, (size_t)u->nh * a->rank * 4);
-    for (uint32_t i = 0; i < n; i += RMR_PAGE_TOKENS)
-        wsum(result, a->rank, scores + i, RMR_SEG_TOKENS, u->nh, pages[i / RMR_PAGE_TOKENS], width,
-             n - i < RMR_PAGE_TOKENS ? n - i : RMR_PAGE_TOKENS, a->rank);
+    wsum(result, a->rank, scores, u->nh, pages, width, n, a->rank);
 }
 
 static uint32_t positions_of(const unit *u, uint32_t seg)

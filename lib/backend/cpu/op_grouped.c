@@ -61,14 +61,15 @@ static void product(const grouped *g, uint32_t i, uint32_t m, uint32_t p0, uint3
     const int bf16 = g->run->kv == RMR_KV_BF16;
     const uint32_t width = j->s->desc.kv.width, dim = a->head_dim, first = i * g->nh;
     const size_t col = (size_t)(values ? a->kv_heads + g->kv : g->kv) * dim;
-    const unsigned char *rows = rmr_cache_row(j->s, g->run, j->op, p0 + at) + col * (bf16 ? 2 : 4);
+    const void *const rows = rmr_cache_row(j->s, g->run, j->op, p0 + at) + col * (bf16 ? 2 : 4);
+    const void *const pages[] = {rows, rows};
     float *p = g->scores + (size_t)first * RMR_SEG_TOKENS + at;
     if (values)
-        (bf16 ? k->wsum_bf16 : k->wsum_f32)(g->part + (size_t)first * dim, dim, p, RMR_SEG_TOKENS,
-                                            m * g->nh, rows, width, n, dim);
+        (bf16 ? k->wsum_bf16 : k->wsum_f32)(g->part + (size_t)first * dim, dim, p, m * g->nh, pages,
+                                            width, n, dim);
     else
-        (bf16 ? k->scores_bf16 : k->scores_f32)(p, RMR_SEG_TOKENS, g->q + (size_t)first * dim, dim,
-                                                m * g->nh, rows, width, n, dim, a->scale, rows);
+        (bf16 ? k->scores_bf16 : k->scores_f32)(p, g->q + (size_t)first * dim, dim, m * g->nh,
+                                                pages, width, n, dim, a->scale);
 }
 
 /* One page for all rows: together where all see all of it, else each with its own positions. */

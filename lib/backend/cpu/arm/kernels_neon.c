@@ -2,10 +2,11 @@
 #include "kernels.h"
 
 #define SET(name) name##_neon
-#define MATMUL(name) name##_neon
+#define SHARED(name) name##_neon
 #include "elementwise.h"
 
 #include "neon.h"
+#include "attend.h"
 #include "matmul.h"
 
 /* Groups whose products, at most 127 times the largest value each, add up in 16 bits. */

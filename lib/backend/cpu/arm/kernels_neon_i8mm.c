@@ -3,7 +3,7 @@
 #include "kernels.h"
 
 #define SET(name) name##_neon_i8mm
-#define MATMUL(name) name##_neon
+#define SHARED(name) name##_neon
 #include "elementwise.h"
 
 #include "neon.h"

@@ -10,7 +10,8 @@ typedef float32x4_t vec;
 #define SCORE_Q 2
 #define SCORE_K 2
 #define WSUM_Q 4
-#define WSUM_C 1
+#define WSUM_PAIRS 2
+#define WSUM_VECS 16
 #define Q_STREAMS 1
 #define Q_MANY_ROWS 1
 #define vec_zero() vdupq_n_f32(0.0f)
@@ -22,6 +23,10 @@ typedef float32x4_t vec;
 #define vec_fma(a, b, c) vfmaq_f32(c, a, b)
 #define vec_dup_even(a) vtrn1q_f32(a, a)
 #define vec_dup_odd(a) vtrn2q_f32(a, a)
+#define vec_unzip_even vuzp1q_f32
+#define vec_unzip_odd vuzp2q_f32
+#define vec_zip_low vzip1q_f32
+#define vec_zip_high vzip2q_f32
 
 /* Not vmaxq: it returns NaN, and orders the zeros. */
 static inline vec vec_max(vec a, vec b)

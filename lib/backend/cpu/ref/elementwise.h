@@ -198,14 +198,14 @@ static void SET(rmr_quantize_f32)(void *xq, const float *x, uint32_t k)
 #define KERNEL_TABLE(set_name)                                                                     \
     {                                                                                              \
         .name = set_name,                                                                          \
-        .matmul = {[RMR_ELEM_BF16] = MATMUL(rmr_matmul_bf16),                                      \
-                   [RMR_ELEM_F16] = MATMUL(rmr_matmul_f16),                                        \
-                   [RMR_ELEM_F32] = MATMUL(rmr_matmul_f32),                                        \
-                   [RMR_ELEM_F8] = MATMUL(rmr_matmul_f8)},                                         \
+        .matmul = {[RMR_ELEM_BF16] = SHARED(rmr_matmul_bf16),                                      \
+                   [RMR_ELEM_F16] = SHARED(rmr_matmul_f16),                                        \
+                   [RMR_ELEM_F32] = SHARED(rmr_matmul_f32),                                        \
+                   [RMR_ELEM_F8] = SHARED(rmr_matmul_f8)},                                         \
         .qmatmul = {Q_TYPES(Q_ENTRY)}, .quantize = SET(rmr_quantize_f32),                          \
-        .scores_bf16 = SET(rmr_scores_bf16), .scores_f32 = SET(rmr_scores_f32),                    \
-        .wsum_bf16 = SET(rmr_wsum_bf16), .wsum_f32 = SET(rmr_wsum_f32), .norm = SET(rmr_norm_f32), \
-        .rope = SET(rmr_rope_f32), .rope_half = SET(rmr_rope_half_f32),                            \
+        .scores_bf16 = SHARED(rmr_scores_bf16), .scores_f32 = SHARED(rmr_scores_f32),              \
+        .wsum_bf16 = SHARED(rmr_wsum_bf16), .wsum_f32 = SHARED(rmr_wsum_f32),                      \
+        .norm = SET(rmr_norm_f32), .rope = SET(rmr_rope_f32), .rope_half = SET(rmr_rope_half_f32), \
         .silu_mul = SET(rmr_silu_mul_f32), .sigmoid = SET(rmr_sigmoid_f32),                        \
         .max = SET(rmr_max_f32), .exp_sum = SET(rmr_exp_sum_f32), .scale = SET(rmr_scale_f32),     \
         .add = SET(rmr_add_f32), .madd = SET(rmr_madd_f32), .merge = SET(rmr_merge_f32),           \

@@ -3,7 +3,7 @@
 #include "kernels.h"
 
 #define SET(name) name##_ref
-#define MATMUL SET
+#define SHARED SET
 #include "elementwise.h"
 
 /* Weight (row, k) of a tile; see rmr_tile_bytes. */
@@ -69,58 +69,64 @@ static inline float row_at(int is_bf16, const void *rows, size_t i)
     return is_bf16 ? rmr_bf16_to_f32(((const uint16_t *)rows)[i]) : ((const float *)rows)[i];
 }
 
-static inline void scores(int is_bf16, float *out, size_t ld_out, const float *q, size_t ld_q,
-                          uint32_t n_q, const void *keys, size_t ld_key, uint32_t n_keys,
-                          uint32_t width, float scale)
+/* Element k of row j. */
+static inline float element(int is_bf16, const void *const *pages, size_t ld, uint32_t j,
+                            uint32_t k)
+{
+    return row_at(is_bf16, pages[j / RMR_KV8_TOKENS], j % RMR_KV8_TOKENS * ld + k);
+}
+
+static inline void scores(int is_bf16, float *out, const float *q, size_t ld_q, uint32_t n_q,
+                          const void *const *pages, size_t ld_key, uint32_t n_keys, uint32_t width,
+                          float scale)
 {
     for (uint32_t i = 0; i < n_q; i++) {
         for (uint32_t j = 0; j < n_keys; j++) {
             float lane[LANES] = {0};
             for (uint32_t k = 0; k < width; k++)
-                lane[k % LANES] = rmr_fmaf(q[i * ld_q + k], row_at(is_bf16, keys, j * ld_key + k),
+                lane[k % LANES] = rmr_fmaf(q[i * ld_q + k], element(is_bf16, pages, ld_key, j, k),
                                            lane[k % LANES]);
-            out[i * ld_out + j] = lanes_sum(lane) * scale;
+            out[i * RMR_KV8_SEG + j] = lanes_sum(lane) * scale;
         }
     }
 }
 
-static void rmr_scores_bf16_ref(float *out, size_t ld_out, const float *q, size_t ld_q,
-                                uint32_t n_q, const void *keys, size_t ld_key, uint32_t n_keys,
-                                uint32_t width, float scale, const void *next)
+static void rmr_scores_bf16_ref(float *out, const float *q, size_t ld_q, uint32_t n_q,
+                                const void *const *pages, size_t ld_key, uint32_t n_keys,
+                                uint32_t width, float scale)
 {
-    (void)next;
-    scores(1, out, ld_out, q, ld_q, n_q, keys, ld_key, n_keys, width, scale);
+    scores(1, out, q, ld_q, n_q, pages, ld_key, n_keys, width, scale);
 }
 
-static void rmr_scores_f32_ref(float *out, size_t ld_out, const float *q, size_t ld_q, uint32_t n_q,
-                               const void *keys, size_t ld_key, uint32_t n_keys, uint32_t width,
-                               float scale, const void *next)
+static void rmr_scores_f32_ref(float *out, const float *q, size_t ld_q, uint32_t n_q,
+                               const void *const *pages, size_t ld_key, uint32_t n_keys,
+                               uint32_t width, float scale)
 {
-    (void)next;
-    scores(0, out, ld_out, q, ld_q, n_q, keys, ld_key, n_keys, width, scale);
+    scores(0, out, q, ld_q, n_q, pages, ld_key, n_keys, width, scale);
 }
 
-static inline void wsum(int is_bf16, float *z, size_t ld_z, const float *p, size_t ld_p,
-                        uint32_t n_q, const void *vals, size_t ld_val, uint32_t n_vals,
-                        uint32_t width)
+static inline void wsum(int is_bf16, float *z, size_t ld_z, const float *p, uint32_t n_q,
+                        const void *const *pages, size_t ld_val, uint32_t n_vals, uint32_t width)
 {
     for (uint32_t i = 0; i < n_q; i++)
         for (uint32_t j = 0; j < n_vals; j++)
             for (uint32_t d = 0; d < width; d++)
-                z[i * ld_z + d] = rmr_fmaf(p[i * ld_p + j], row_at(is_bf16, vals, j * ld_val + d),
-                                           z[i * ld_z + d]);
+                z[i * ld_z + d] = rmr_fmaf(p[i * RMR_KV8_SEG + j],
+                                           element(is_bf16, pages, ld_val, j, d), z[i * ld_z + d]);
 }
 
-static void rmr_wsum_bf16_ref(float *z, size_t ld_z, const float *p, size_t ld_p, uint32_t n_q,
-                              const void *vals, size_t ld_val, uint32_t n_vals, uint32_t width)
+static void rmr_wsum_bf16_ref(float *z, size_t ld_z, const float *p, uint32_t n_q,
+                              const void *const *pages, size_t ld_val, uint32_t n_vals,
+                              uint32_t width)
 {
-    wsum(1, z, ld_z, p, ld_p, n_q, vals, ld_val, n_vals, width);
+    wsum(1, z, ld_z, p, n_q, pages, ld_val, n_vals, width);
 }
 
-static void rmr_wsum_f32_ref(float *z, size_t ld_z, const float *p, size_t ld_p, uint32_t n_q,
-                             const void *vals, size_t ld_val, uint32_t n_vals, uint32_t width)
+static void rmr_wsum_f32_ref(float *z, size_t ld_z, const float *p, uint32_t n_q,
+                             const void *const *pages, size_t ld_val, uint32_t n_vals,
+                             uint32_t width)
 {
-    wsum(0, z, ld_z, p, ld_p, n_q, vals, ld_val, n_vals, width);
+    wsum(0, z, ld_z, p, n_q, pages, ld_val, n_vals, width);
 }
 
 static void rmr_rope_f32_ref(float *x, const float *cs, uint32_t n_pairs)

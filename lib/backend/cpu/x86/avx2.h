@@ -10,7 +10,8 @@ typedef __m256 vec;
 #define SCORE_Q 2
 #define SCORE_K 2
 #define WSUM_Q 4
-#define WSUM_C 1
+#define WSUM_PAIRS 1
+#define WSUM_VECS 8
 #define Q_STREAMS 1
 #define vec_zero _mm256_setzero_ps
 #define vec_set1 _mm256_set1_ps
@@ -44,6 +45,28 @@ static inline vec vec_bf16(const void *p)
 {
     const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+static inline vec vec_unzip_even(vec a, vec b)
+{
+    return _mm256_shuffle_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31),
+                             0x88);
+}
+
+static inline vec vec_unzip_odd(vec a, vec b)
+{
+    return _mm256_shuffle_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31),
+                             0xdd);
+}
+
+static inline vec vec_zip_low(vec a, vec b)
+{
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20);
+}
+
+static inline vec vec_zip_high(vec a, vec b)
+{
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
 }
 
 static inline vec vec_f16(const void *p)

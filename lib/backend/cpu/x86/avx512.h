@@ -9,8 +9,9 @@ typedef __m512 vec;
 #define MM_AT(rows) ((rows) <= 6 ? 4 : 2)
 #define SCORE_Q 4
 #define SCORE_K 4
-#define WSUM_Q 4
-#define WSUM_C 4
+#define WSUM_Q 8
+#define WSUM_PAIRS 1
+#define WSUM_VECS 16
 #define Q_STREAMS 2
 #define vec_zero _mm512_setzero_ps
 #define vec_set1 _mm512_set1_ps
@@ -44,6 +45,31 @@ static inline vec vec_bf16(const void *p)
 {
     const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
+static inline vec vec_unzip_even(vec a, vec b)
+{
+    const __m512i at = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return _mm512_permutex2var_ps(a, at, b);
+}
+
+static inline vec vec_unzip_odd(vec a, vec b)
+{
+    const __m512i at = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    return _mm512_permutex2var_ps(a, at, b);
+}
+
+static inline vec vec_zip_low(vec a, vec b)
+{
+    const __m512i at = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    return _mm512_permutex2var_ps(a, at, b);
+}
+
+static inline vec vec_zip_high(vec a, vec b)
+{
+    const __m512i at =
+        _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    return _mm512_permutex2var_ps(a, at, b);
 }
 
 static inline vec vec_f16(const void *p)

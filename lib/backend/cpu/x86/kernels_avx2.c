@@ -2,10 +2,11 @@
 #include "kernels.h"
 
 #define SET(name) name##_avx2
-#define MATMUL(name) name##_avx2
+#define SHARED(name) name##_avx2
 #include "elementwise.h"
 
 #include "avx2.h"
+#include "attend.h"
 #include "matmul.h"
 
 #define iv_pairs _mm256_maddubs_epi16

@@ -2,10 +2,11 @@
 #include "kernels.h"
 
 #define SET(name) name##_avx512
-#define MATMUL(name) name##_avx512
+#define SHARED(name) name##_avx512
 #include "elementwise.h"
 
 #include "avx512.h"
+#include "attend.h"
 #include "matmul.h"
 
 static inline ivec iv_pairs(ivec code, ivec q)

@@ -3,7 +3,7 @@
 #include "kernels.h"
 
 #define SET(name) name##_avx512vnni
-#define MATMUL(name) name##_avx512
+#define SHARED(name) name##_avx512
 #include "elementwise.h"
 
 #include "avx512.h"

@@ -3,7 +3,7 @@
 #include "kernels.h"
 
 #define SET(name) name##_avxvnni
-#define MATMUL(name) name##_avx2
+#define SHARED(name) name##_avx2
 #include "elementwise.h"
 
 #include "avx2.h"
