@@ -318,14 +318,14 @@ static const char *wsum_one(const rmr_kernels *set, const att *c)
 
 /* All pages of a segment, and blocks of all sizes. */
 static const char *att_pages_all(const rmr_kernels *set,
-                                 const char *(*one)(const rmr_kernels *set, const att *c))
+                                 const char *(*one)(const rmr_kernels *set, const att *c), int bf16)
 {
     static const uint32_t rows[] = {32, 33, 63, 64, 97, 127, 128, 129, 160, 255, 256},
                           widths[] = {16, 32, 80, 576};
     const char *bad = NULL;
     for (uint32_t i = 0; i < sizeof rows / sizeof *rows && !bad; i++)
         for (uint32_t n_q = 1; n_q <= 17 && !bad; n_q++) {
-            const att c = {n_q, rows[i], widths[(i + n_q) % 4], n_q % 3 * 8, (int)i % 2, 0};
+            const att c = {n_q, rows[i], widths[(i + n_q) % 4], n_q % 3 * 8, bf16, 0};
             bad = one(set, &c);
         }
     return bad;
@@ -355,8 +355,9 @@ static const char *attention(const rmr_kernels *set,
                 c.special = 0;
                 bad = one(set, &c);
             }
+        if (!bad) bad = att_pages_all(set, one, bf16);
     }
-    return bad ? bad : att_pages_all(set, one);
+    return bad;
 }
 
 static const char *case_scores(const rmr_kernels *set)

@@ -11,7 +11,6 @@ typedef float32x4_t vec;
 #define SCORE_K 2
 #define WSUM_Q 4
 #define WSUM_PAIRS 2
-#define WSUM_VECS 16
 #define Q_STREAMS 1
 #define Q_MANY_ROWS 1
 #define vec_zero() vdupq_n_f32(0.0f)

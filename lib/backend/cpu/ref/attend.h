@@ -7,10 +7,16 @@
  * much as ten multiply-adds and is guessed wrong. */
 
 enum {
-    WSUM_VALS = 128,     /* so many positions, 64 bytes of each, stay in the first cache */
-    WIDE_COLS = 640,     /* as floats, SCORE_K keys of so many columns stay in the first cache */
-    PAIR = 2 * VEC_LANES /* columns */
+    WSUM_VALS = 128,      /* so many positions, 64 bytes of each, stay in the first cache */
+    WIDE_COLS = 640,      /* as floats, SCORE_K keys of so many columns stay in the first cache */
+    PAIR = 2 * VEC_LANES, /* columns */
+    WSUM_VECS = 2 * WSUM_Q * WSUM_PAIRS
 };
+
+FORCE size_t elem_bytes(const int is_bf16)
+{
+    return is_bf16 ? 2 : 4;
+}
 
 /* VEC_LANES values at element i of a row of bf16 or float. */
 FORCE vec row_load(const int is_bf16, const void *row, size_t i)
@@ -40,6 +46,13 @@ typedef struct score_job {
 FORCE const uint8_t *key_row(const score_job *s, uint32_t j)
 {
     return s->keys + (j < s->n_keys ? j : s->n_keys - 1) * s->row_bytes;
+}
+
+/* One of the next keys, line by line, while its column k is asked for. */
+FORCE void fetch_key(const int is_bf16, const uint8_t *key, size_t k)
+{
+    const size_t at = k * elem_bytes(is_bf16);
+    if (at % 64 == 0) __builtin_prefetch(key + at, 0, 2);
 }
 
 /* Lanes 0 .. width % 16 - 1 take one more step. Rare: model widths are multiples of 16. */
@@ -78,18 +91,20 @@ FORCE void scores_store(const int NQ, const int NK, const score_job *s, uint32_t
     float *to = s->out + i * RMR_KV8_SEG + j;
     sum_dots(acc, sum);
     UNROLL for (int n = 0; n < NQ * NK; n++) sum[n] *= s->scale;
-    UNROLL for (int n = 0; n < NQ; n++, to += RMR_KV8_SEG) if (s->n_keys - j >= (uint32_t)NK)
-        memcpy(to, sum + (ptrdiff_t)n * NK, (size_t)NK * sizeof *to);
-    else memcpy(to, sum + (ptrdiff_t)n * NK, (s->n_keys - j) * sizeof *to);
+    UNROLL for (int n = 0; n < NQ; n++, to += RMR_KV8_SEG)
+    {
+        if (s->n_keys - j >= (uint32_t)NK) /* a few stores */
+            memcpy(to, sum + (ptrdiff_t)n * NK, (size_t)NK * sizeof *to);
+        else
+            memcpy(to, sum + (ptrdiff_t)n * NK, (s->n_keys - j) * sizeof *to);
+    }
 }
 
-/* NQ queries from i on by all keys, NK at a time. The first queries fetch the keys of the next
- * page.
+/* NQ queries from i on by all keys, NK at a time. The first queries fetch those of the next page.
  */
 FORCE void scores_rows(const int is_bf16, const int NQ, const int NK, const score_job *s,
                        uint32_t i)
 {
-    const size_t elem = is_bf16 ? 2 : 4;
     const float *const q = s->q + i * s->ld_q;
     const uint32_t whole = s->width & ~(uint32_t)(RMR_TILE - 1), fetch = i == 0 ? (uint32_t)NK : 0;
     for (uint32_t j = 0; j < s->n_keys; j += (uint32_t)NK) {
@@ -98,8 +113,7 @@ FORCE void scores_rows(const int is_bf16, const int NQ, const int NK, const scor
         UNROLL for (uint32_t n = 0; n < (uint32_t)NK; n++) key[n] = key_row(s, j + n);
         UNROLL for (int n = 0; n < NQ * NK * NV; n++) acc[n] = vec_zero();
         for (size_t k = 0; k < whole; k += RMR_TILE) {
-            for (uint32_t n = 0; n < fetch; n++)
-                __builtin_prefetch(next + n * s->row_bytes + k * elem, 0, 2);
+            for (uint32_t n = 0; n < fetch; n++) fetch_key(is_bf16, next + n * s->row_bytes, k);
             dots_step(is_bf16, NQ, NK, q, s->ld_q, key, k, acc);
         }
         for (int n = 0; whole < s->width && n < NQ * NK; n++)
@@ -120,7 +134,7 @@ FORCE void scores_wide_block(const score_job *s, uint32_t i, uint32_t j, const f
     UNROLL for (int n = 0; n < SCORE_K; n++) key[n] = (const uint8_t *)(wide + n * WIDE_COLS);
     UNROLL for (int n = 0; n < SCORE_Q * SCORE_K * NV; n++) acc[n] = vec_zero();
     for (size_t k = 0, width = s->width; k < width; k += RMR_TILE) {
-        if (k % 32 == 0) __builtin_prefetch(next + 2 * k, 0, 2); /* a line of bf16 */
+        fetch_key(1, next, k);
         dots_step(0, SCORE_Q, SCORE_K, q, s->ld_q, key, k, acc);
     }
     scores_store(SCORE_Q, SCORE_K, s, i, j, acc);
@@ -150,7 +164,7 @@ FORCE void scores(const int is_bf16, float *out, const float *q, size_t ld_q, ui
 {
     const int wide = is_bf16 && n_q >= 2 * SCORE_Q && width <= WIDE_COLS && width % RMR_TILE == 0;
     score_job s = {.q = q, .ld_q = ld_q, .width = width, .scale = scale};
-    s.row_bytes = ld_key * (is_bf16 ? 2 : 4);
+    s.row_bytes = ld_key * elem_bytes(is_bf16);
     for (uint32_t at = 0; at < n_keys; at += RMR_KV8_TOKENS, pages++) {
         s.out = out + at;
         s.keys = pages[0];
@@ -182,7 +196,7 @@ typedef struct wsum_job {
     float *z;
     size_t ld_z;
     const float *p;
-    const uint8_t *row[WSUM_VALS];
+    const uint8_t *const *row;
     uint32_t n_vals;
 } wsum_job;
 
@@ -210,10 +224,10 @@ FORCE void wsum_block(const int is_bf16, const int Q, const int P, const wsum_jo
     }
     const float *p = s->p + i * RMR_KV8_SEG;
     for (size_t j = 0, n = s->n_vals; j < n; j++, p++) {
-        const uint8_t *const val = s->row[j] + d * (is_bf16 ? 2 : 4);
+        const uint8_t *const val = s->row[j] + d * elem_bytes(is_bf16);
         vec v[WSUM_VECS];
         UNROLL for (int c = 0; c < P; c++)
-            pair_load(is_bf16, v + 2 * c, val + (size_t)c * PAIR * (is_bf16 ? 2 : 4));
+            pair_load(is_bf16, v + 2 * c, val + (size_t)c * PAIR * elem_bytes(is_bf16));
         UNROLL for (int m = 0; m < Q; m++)
         {
             const vec pv = vec_set1(p[m * RMR_KV8_SEG]);
@@ -258,12 +272,13 @@ FORCE uint32_t wsum_rows(const int is_bf16, const int Q, const int P, const wsum
 FORCE void wsum(const int is_bf16, float *z, size_t ld_z, const float *p, uint32_t n_q,
                 const void *const *pages, size_t ld_val, uint32_t n_vals, uint32_t width)
 {
-    const size_t row_bytes = ld_val * (is_bf16 ? 2 : 4);
+    const size_t row_bytes = ld_val * elem_bytes(is_bf16);
+    const uint8_t *row[WSUM_VALS];
     for (uint32_t at = 0; at < n_vals; at += WSUM_VALS) {
-        wsum_job s = {.z = z, .ld_z = ld_z, .p = p + at};
-        s.n_vals = n_vals - at < WSUM_VALS ? n_vals - at : WSUM_VALS;
-        for (uint32_t j = 0; j < s.n_vals; j++)
-            s.row[j] =
+        const uint32_t n = n_vals - at < WSUM_VALS ? n_vals - at : WSUM_VALS;
+        const wsum_job s = {z, ld_z, p + at, row, n};
+        for (uint32_t j = 0; j < n; j++)
+            row[j] =
                 (const uint8_t *)pages[(at + j) / RMR_KV8_TOKENS] + j % RMR_KV8_TOKENS * row_bytes;
         uint32_t i = wsum_rows(is_bf16, WSUM_Q, WSUM_PAIRS, &s, 0, n_q, width);
         i = wsum_rows(is_bf16, WSUM_Q / 2, 2 * WSUM_PAIRS, &s, i, n_q, width);

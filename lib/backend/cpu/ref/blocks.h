@@ -7,8 +7,8 @@
  * f8_halves(to, p): 2 VEC_LANES codes of F8 as the halves of kernels.h, sum_dots(lanes, out): the
  * tree of kernels.h over SCORE_Q * SCORE_K dot products, and how much to keep in registers: MM_ROWS
  * rows of x at most, of m rows MM_AT(m) tiles, MM_TILES at most, SCORE_Q by SCORE_K dot products,
- * WSUM_Q queries by WSUM_PAIRS pairs of vectors of value sums (and half and one query by two and
- * four times as many), WSUM_VECS vectors in all. Block sizes are constants after inlining, so the
+ * WSUM_Q (4 or more) queries by WSUM_PAIRS pairs of vectors of value sums, and half as many and one
+ * query by two and four times as many pairs. Block sizes are constants after inlining, so the
  * arrays of accumulators become registers. Blocking never changes the order of any output's chain.
  */
 #define FORCE static inline __attribute__((always_inline))

@@ -11,7 +11,6 @@ typedef __m256 vec;
 #define SCORE_K 2
 #define WSUM_Q 4
 #define WSUM_PAIRS 1
-#define WSUM_VECS 8
 #define Q_STREAMS 1
 #define vec_zero _mm256_setzero_ps
 #define vec_set1 _mm256_set1_ps

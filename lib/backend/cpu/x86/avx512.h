@@ -11,7 +11,6 @@ typedef __m512 vec;
 #define SCORE_K 4
 #define WSUM_Q 8
 #define WSUM_PAIRS 1
-#define WSUM_VECS 16
 #define Q_STREAMS 2
 #define vec_zero _mm512_setzero_ps
 #define vec_set1 _mm512_set1_ps
