@@ -51,7 +51,7 @@ static uint32_t seen_of(const grouped *g, uint32_t i, uint32_t p0)
 }
 
 /* Scores, or with `values` value sums, of the rows [i, i + m) of the chunk over the positions
- * [p0 + at, p0 + at + n) of one page. */
+ * [p0 + at, p0 + at + n) of one segment, from the beginning of a page on. */
 static void product(const grouped *g, uint32_t i, uint32_t m, uint32_t p0, uint32_t at, uint32_t n,
                     int values)
 {
@@ -61,9 +61,13 @@ static void product(const grouped *g, uint32_t i, uint32_t m, uint32_t p0, uint3
     const int bf16 = g->run->kv == RMR_KV_BF16;
     const uint32_t width = j->s->desc.kv.width, dim = a->head_dim, first = i * g->nh;
     const size_t col = (size_t)(values ? a->kv_heads + g->kv : g->kv) * dim;
-    const void *const rows = rmr_cache_row(j->s, g->run, j->op, p0 + at) + col * (bf16 ? 2 : 4);
-    const void *const pages[] = {rows, rows};
+    const void *pages[RMR_SEG_TOKENS / RMR_PAGE_TOKENS + 1];
     float *p = g->scores + (size_t)first * RMR_SEG_TOKENS + at;
+    uint32_t page = 0;
+    for (; page * RMR_PAGE_TOKENS < n; page++)
+        pages[page] = rmr_cache_row(j->s, g->run, j->op, p0 + at + page * RMR_PAGE_TOKENS) +
+                      col * (bf16 ? 2 : 4);
+    pages[page] = pages[0];
     if (values)
         (bf16 ? k->wsum_bf16 : k->wsum_f32)(g->part + (size_t)first * dim, dim, p, m * g->nh, pages,
                                             width, n, dim);
@@ -72,25 +76,23 @@ static void product(const grouped *g, uint32_t i, uint32_t m, uint32_t p0, uint3
                                                 pages, width, n, dim, a->scale);
 }
 
-/* One page for all rows: together where all see all of it, else each with its own positions. */
-static void page(const grouped *g, uint32_t p0, uint32_t at, int values)
+/* All rows: together over the pages that the first sees to their ends, for the others see more, and
+ * then each over its own positions. */
+static void products(const grouped *g, uint32_t p0, int values)
 {
-    if (seen_of(g, 0, p0) >= at + RMR_PAGE_TOKENS) {
-        product(g, 0, g->nr, p0, at, RMR_PAGE_TOKENS, values);
-        return;
-    }
+    const uint32_t all = seen_of(g, 0, p0) / RMR_PAGE_TOKENS * RMR_PAGE_TOKENS;
+    if (all > 0) product(g, 0, g->nr, p0, 0, all, values);
     for (uint32_t i = 0; i < g->nr; i++) {
         const uint32_t seen = seen_of(g, i, p0);
-        if (seen <= at) continue;
-        product(g, i, 1, p0, at, seen - at < RMR_PAGE_TOKENS ? seen - at : RMR_PAGE_TOKENS, values);
+        if (seen > all) product(g, i, 1, p0, all, seen - all, values);
     }
 }
 
-static void segment(grouped *g, uint32_t p0, uint32_t n)
+static void segment(grouped *g, uint32_t p0)
 {
     const rmr_kernels *k = g->j->s->cpu->k;
     const uint32_t dim = g->j->op->gqa->head_dim;
-    for (uint32_t at = 0; at < n; at += RMR_PAGE_TOKENS) page(g, p0, at, 0);
+    products(g, p0, 0);
     for (uint32_t i = 0; i < g->nr * g->nh; i++) {
         const uint32_t seen = seen_of(g, i / g->nh, p0);
         if (seen == 0) continue;
@@ -98,7 +100,7 @@ static void segment(grouped *g, uint32_t p0, uint32_t n)
         g->sum[i] = k->exp_sum(g->scores + (size_t)i * RMR_SEG_TOKENS, seen, g->max[i]);
     }
     memset(g->part, 0, (size_t)g->nr * g->nh * dim * 4);
-    for (uint32_t at = 0; at < n; at += RMR_PAGE_TOKENS) page(g, p0, at, 1);
+    products(g, p0, 1);
 }
 
 static float *out_of(const grouped *g, uint32_t i)
@@ -118,7 +120,7 @@ static void attend(grouped *g)
                rmr_row(g->j->s, g->j->op->in, g->row0 + i) + (size_t)g->h0 * dim,
                (size_t)g->nh * dim * 4);
     for (uint32_t p0 = 0; p0 < end; p0 += RMR_SEG_TOKENS) {
-        segment(g, p0, end - p0 < RMR_SEG_TOKENS ? end - p0 : RMR_SEG_TOKENS);
+        segment(g, p0);
         for (uint32_t i = 0; i < n_queries; i++)
             if (seen_of(g, i / g->nh, p0) > 0)
                 rmr_softmax_merge(k, &g->state[i], p0 == 0, out_of(g, i), g->part + (size_t)i * dim,
