@@ -279,7 +279,8 @@ static const void *const *att_pages(const void *rows, size_t row_bytes, uint32_t
 static const char *scores_one(const rmr_kernels *set, const att *c)
 {
     rng r = {c->n_q * 31u + c->n_rows * 7u + c->width};
-    const size_t ld = c->width + c->gap, n_in = (c->n_q - 1) * ld + c->width,
+    const size_t width = c->bf16 ? (c->width + RMR_PAIRS - 1) / RMR_PAIRS * RMR_PAIRS : c->width,
+                 ld = c->width + c->gap, ld_q = width + c->gap, n_in = (c->n_q - 1) * ld_q + width,
                  n_out = (c->n_q - 1) * RMR_KV8_SEG + c->n_rows;
     float *const q = guarded(0, n_in * 4);
     fill_f32(&r, q, n_in);
@@ -287,8 +288,8 @@ static const char *scores_one(const rmr_kernels *set, const att *c)
     const void *const *const pages = att_pages(att_rows(&r, c), ld * (c->bf16 ? 2 : 4), c->n_rows);
     out_reset(&r, n_out);
     (c->bf16 ? rmr_kernels_ref.scores_bf16 : rmr_kernels_ref.scores_f32)(
-        out_of(0), q, ld, c->n_q, pages, ld, c->n_rows, c->width, 0.37f);
-    (c->bf16 ? set->scores_bf16 : set->scores_f32)(out_of(1), q, ld, c->n_q, pages, ld, c->n_rows,
+        out_of(0), q, ld_q, c->n_q, pages, ld, c->n_rows, c->width, 0.37f);
+    (c->bf16 ? set->scores_bf16 : set->scores_f32)(out_of(1), q, ld_q, c->n_q, pages, ld, c->n_rows,
                                                    c->width, 0.37f);
     char what[96];
     snprintf(what, sizeof what, "scores bf16=%d n_q=%u keys=%u width=%u special=%d", c->bf16,
@@ -561,7 +562,7 @@ static const char *case_empty(const rmr_kernels *set)
             if (way < 3) empty_quantised(k, y, way);
             k->quantize(y, in, 0);
             if (way == 4) k->scores_f32(y, in, 0, 3, pages, 0, 5, 0, 2.0f);
-            if (way == 5) k->scores_bf16(y, in, 8, 0, pages, 8, 5, 8, 2.0f);
+            if (way == 5) k->scores_bf16(y, in, 32, 0, pages, 8, 5, 8, 2.0f);
             if (way == 6) k->wsum_f32(y, 32, in, 6, pages, 8, 0, 32);
             for (int op = 0; op < OP_COUNT; op++)
                 if (op != OP_MAX && op != OP_MERGE && op != OP_EXP_SUM) op_run(k, op, y, in, in, 0);
@@ -635,7 +636,7 @@ uint64_t cases_digest(const rmr_kernels *set)
     for (int bf16 = 0; bf16 < 2; bf16++) {
         const void *const rows = bf16 ? (const void *)w : (const void *)b;
         const void *const pages[] = {rows, rows};
-        (bf16 ? set->scores_bf16 : set->scores_f32)(y, x, K, 9, pages, K, 14, K, 0.0721f);
+        (bf16 ? set->scores_bf16 : set->scores_f32)(y, x, K + bf16, 9, pages, K, 14, K, 0.0721f);
         for (int i = 0; i < 9; i++) h = fnv(h, y + (ptrdiff_t)i * RMR_KV8_SEG, 14 * 4);
         (bf16 ? set->wsum_bf16 : set->wsum_f32)(x, K, y, 9, pages, K, 14, K - 1);
         h = fnv(h, x, 9 * K * 4);

@@ -59,39 +59,54 @@ static const char *truth_matmul(const rmr_kernels *set)
     return NULL;
 }
 
-static const char *truth_attention(const rmr_kernels *set)
+/* With an odd width, so that the last pairs are not whole. */
+static const char *truth_attention_of(const rmr_kernels *set, int bf16)
 {
-    enum { Q = 3, N = 21, W = 77 };
-    static float out[Q * RMR_KV8_SEG];
+    enum { Q = 3, N = 21, W = 77, LD = 96 };
+    static float out[Q * RMR_KV8_SEG], value[N * W], paired[Q * LD];
     float z[Q * W] = {0};
     rng r = {4};
     float *const q = guarded(0, sizeof(float) * Q * W);
-    float *const rows = guarded(1, sizeof(float) * N * W);
+    void *const rows = guarded(1, (bf16 ? 2u : 4u) * N * W);
     const void *const pages[] = {rows, rows};
     fill_f32(&r, q, Q * W);
-    fill_f32(&r, rows, N * W);
-    set->scores_f32(out, q, W, Q, pages, W, N, W, 0.25f);
+    fill_f32(&r, value, N * W);
+    if (bf16) {
+        rmr_kernels_ref.to_bf16(rows, value, N * W);
+        rmr_kernels_ref.from_bf16(value, rows, N * W);
+        for (int i = 0; i < Q; i++) set->pairs(paired + (ptrdiff_t)i * LD, q + (ptrdiff_t)i * W, W);
+        set->scores_bf16(out, paired, LD, Q, pages, W, N, W, 0.25f);
+    } else {
+        memcpy(rows, value, sizeof value);
+        set->scores_f32(out, q, W, Q, pages, W, N, W, 0.25f);
+    }
     for (int i = 0; i < Q * N; i++) {
         double sum = 0, size = 0;
         for (int k = 0; k < W; k++) {
-            const double p = (double)q[i / N * W + k] * (double)rows[i % N * W + k] * 0.25;
+            const double p = (double)q[i / N * W + k] * (double)value[i % N * W + k] * 0.25;
             sum += p;
             size += fabs(p);
         }
         if (!(fabs(sum - (double)out[i / N * RMR_KV8_SEG + i % N]) <= 2 * W * 0x1p-24 * size))
             return "scores are wrong";
     }
-    set->wsum_f32(z, W, out, Q, pages, W, N, W);
+    (bf16 ? set->wsum_bf16 : set->wsum_f32)(z, W, out, Q, pages, W, N, W);
     for (int i = 0; i < Q * W; i++) {
         double sum = 0, size = 0;
         for (int j = 0; j < N; j++) {
-            const double p = (double)out[i / W * RMR_KV8_SEG + j] * (double)rows[j * W + i % W];
+            const double p = (double)out[i / W * RMR_KV8_SEG + j] * (double)value[j * W + i % W];
             sum += p;
             size += fabs(p);
         }
         if (!(fabs(sum - (double)z[i]) <= 2 * N * 0x1p-24 * size)) return "weighted sums are wrong";
     }
     return NULL;
+}
+
+static const char *truth_attention(const rmr_kernels *set)
+{
+    const char *const bad = truth_attention_of(set, 0);
+    return bad != NULL ? bad : truth_attention_of(set, 1);
 }
 
 static double ulps(float got, double want)

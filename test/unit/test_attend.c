@@ -1,6 +1,6 @@
 /* Latent attention over long caches. A row's result has the same bits alone and beside any others,
- * whatever the number of threads: then it is cut into stretches of segments, the last of them into
- * segments, and many rows are not cut at all. And it is what softmax says. */
+ * whatever the number of threads: then it is cut into pieces of many sizes, and many rows are not
+ * cut at all. And it is what softmax says. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,10 +18,10 @@ enum { HEADS = 18, RANK = 24, ROPE = 8, WIDTH = RANK + ROPE, ROWS = 12, DEEP = 7
 enum { PAGES = (DEEP + RMR_PAGE_TOKENS - 1) / RMR_PAGE_TOKENS };
 enum { IN, OUT, SLOTS };
 
-/* Positions that a row sees: the borders of segments (256) and of stretches (1024), and what stays
- * whole or is cut with 2 to 7 threads. */
-static const uint32_t seen[ROWS] = {1,    255,  256,  257,  1024, 1025,
-                                    1300, 2048, 2500, 4097, 9000, DEEP};
+/* Positions that a row sees: the borders of segments (256) and of stretches (4096), trees with all
+ * and with some of their leaves, in pieces of all sizes with 2 to 7 threads. */
+static const uint32_t seen[ROWS] = {1,    255,  256,  257,  1025, 1300,
+                                    1792, 2500, 3333, 4097, 9000, DEEP};
 
 typedef struct rig {
     bed bed;

@@ -76,12 +76,16 @@ typedef void rmr_qmatmul_fn(float *y, size_t ldy, const void *xq, size_t ldq, ui
                             const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
                             const void *next);
 
+enum { RMR_PAIRS = 2 * RMR_TILE };
+
 /* Attention over positions of one segment in a cache of bf16 or f32. Position j is row
  * j % RMR_KV8_TOKENS of pages[j / RMR_KV8_TOKENS], rows are ld elements apart; what belongs to
  * positions, out and p, has a row of RMR_KV8_SEG floats for each query.
  *
- * out[i][j] = dot16(q + i*ld_q, key j, width) * scale. Behind the pages comes one that will be read
- * soon, or any of them: a hint. */
+ * out[i][j] = dot16(q + i*ld_q, key j, width) * scale. With bf16 the lanes are others, because its
+ * even and its odd columns are what is cheap to widen: lane l takes k = 2 l, 2 l + 1, 32 + 2 l, ...
+ * and rows of q are as `pairs` makes them. Behind the pages comes one that will be read soon, or
+ * any of them: a hint. */
 typedef void rmr_scores_fn(float *out, const float *q, size_t ld_q, uint32_t n_q,
                            const void *const *pages, size_t ld_key, uint32_t n_keys, uint32_t width,
                            float scale);
@@ -133,6 +137,9 @@ typedef struct rmr_kernels {
     rmr_qmatmul_fn *qmatmul[RMR_ELEM_COUNT];
     void (*quantize)(void *xq, const float *x, uint32_t k); /* x[k] to one quantised row */
     rmr_scores_fn *scores_bf16, *scores_f32;
+    /* Of each RMR_PAIRS of the n columns of x first the even ones, then the odd ones. `to` has room
+     * for whole RMR_PAIRS; a last part of them has its odd columns as far behind, and gaps. */
+    void (*pairs)(float *to, const float *x, uint32_t n);
     rmr_wsum_fn *wsum_bf16, *wsum_f32;
 
     /* RMSNorm: r = 1 / sqrtf(dot16(x, x) / n + eps); y[i] = (x[i] * r) * w[i]. y may be x. */

@@ -28,18 +28,23 @@ typedef struct grouped {
     const grouped_job *j;
     const rmr_run *run;
     uint32_t row0, nr, h0, nh, kv;
-    float *q;      /* [QUERIES][head_dim], rows side by side */
+    float *q;      /* [QUERIES][query_width], rows side by side */
     float *scores; /* [QUERIES][SEG] */
     float *part;   /* [QUERIES][head_dim] */
     float max[QUERIES], sum[QUERIES];
     rmr_softmax_state state[QUERIES];
 } grouped;
 
+static uint32_t query_width(const rmr_op *op)
+{
+    return rmr_units(op->gqa->head_dim, RMR_PAIRS) * RMR_PAIRS;
+}
+
 rmr_cpu_scratch rmr_cpu_grouped_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
     (void)d;
-    return (rmr_cpu_scratch){.worker =
-                                 (uint64_t)QUERIES * (RMR_SEG_TOKENS + 2 * op->gqa->head_dim) * 4};
+    return (rmr_cpu_scratch){.worker = (uint64_t)QUERIES *
+                                       (RMR_SEG_TOKENS + op->gqa->head_dim + query_width(op)) * 4};
 }
 
 /* How many positions of the segment at p0 the i-th row of the chunk sees. */
@@ -60,6 +65,7 @@ static void product(const grouped *g, uint32_t i, uint32_t m, uint32_t p0, uint3
     const rmr_kernels *k = j->s->cpu->k;
     const int bf16 = g->run->kv == RMR_KV_BF16;
     const uint32_t width = j->s->desc.kv.width, dim = a->head_dim, first = i * g->nh;
+    const size_t ld_q = query_width(j->op);
     const size_t col = (size_t)(values ? a->kv_heads + g->kv : g->kv) * dim;
     const void *pages[RMR_SEG_TOKENS / RMR_PAGE_TOKENS + 1];
     float *p = g->scores + (size_t)first * RMR_SEG_TOKENS + at;
@@ -72,7 +78,7 @@ static void product(const grouped *g, uint32_t i, uint32_t m, uint32_t p0, uint3
         (bf16 ? k->wsum_bf16 : k->wsum_f32)(g->part + (size_t)first * dim, dim, p, m * g->nh, pages,
                                             width, n, dim);
     else
-        (bf16 ? k->scores_bf16 : k->scores_f32)(p, g->q + (size_t)first * dim, dim, m * g->nh,
+        (bf16 ? k->scores_bf16 : k->scores_f32)(p, g->q + (size_t)first * ld_q, ld_q, m * g->nh,
                                                 pages, width, n, dim, a->scale);
 }
 
@@ -110,15 +116,28 @@ static float *out_of(const grouped *g, uint32_t i)
            (size_t)(g->h0 + i % g->nh) * op->gqa->head_dim;
 }
 
+/* The queries in the order of columns that scores of the cache's type take. */
+static void place_queries(grouped *g)
+{
+    const rmr_op *op = g->j->op;
+    const uint32_t dim = op->gqa->head_dim;
+    for (uint32_t i = 0; i < g->nr * g->nh; i++) {
+        const float *const from =
+            rmr_row(g->j->s, op->in, g->row0 + i / g->nh) + (size_t)(g->h0 + i % g->nh) * dim;
+        float *const to = g->q + (size_t)i * query_width(op);
+        if (g->run->kv == RMR_KV_BF16)
+            g->j->s->cpu->k->pairs(to, from, dim);
+        else
+            memcpy(to, from, (size_t)dim * 4);
+    }
+}
+
 static void attend(grouped *g)
 {
     const rmr_kernels *k = g->j->s->cpu->k;
     const uint32_t dim = g->j->op->gqa->head_dim, n_queries = g->nr * g->nh;
     const uint32_t end = g->j->s->in.pos[g->row0 + g->nr - 1] + 1;
-    for (uint32_t i = 0; i < g->nr; i++)
-        memcpy(g->q + (size_t)i * g->nh * dim,
-               rmr_row(g->j->s, g->j->op->in, g->row0 + i) + (size_t)g->h0 * dim,
-               (size_t)g->nh * dim * 4);
+    place_queries(g);
     for (uint32_t p0 = 0; p0 < end; p0 += RMR_SEG_TOKENS) {
         segment(g, p0);
         for (uint32_t i = 0; i < n_queries; i++)

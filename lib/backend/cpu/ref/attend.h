@@ -1,6 +1,8 @@
 /* Attention over a cache of bf16 or floats, written once over the vectors of blocks.h, which is
  * included before; sets share it like matmul.h.
  *
+ * A line of bf16 is widened by one instruction for its even and one for its odd columns.
+ *
  * Scores are dot products of their own: SCORE_Q queries by SCORE_K keys at a time have their sums
  * in registers. Value sums are chains over the positions: WSUM_Q queries by WSUM_PAIRS pairs of
  * vectors of columns stay in registers. Loops are few and long, because the end of each costs as
@@ -16,12 +18,6 @@ enum {
 FORCE size_t elem_bytes(const int is_bf16)
 {
     return is_bf16 ? 2 : 4;
-}
-
-/* VEC_LANES values at element i of a row of bf16 or float. */
-FORCE vec row_load(const int is_bf16, const void *row, size_t i)
-{
-    return is_bf16 ? vec_bf16((const uint16_t *)row + i) : vec_load((const float *)row + i);
 }
 
 FORCE float row_value(const int is_bf16, const void *row, size_t i)
@@ -48,37 +44,51 @@ FORCE const uint8_t *key_row(const score_job *s, uint32_t j)
     return s->keys + (j < s->n_keys ? j : s->n_keys - 1) * s->row_bytes;
 }
 
-/* One of the next keys, line by line, while its column k is asked for. */
-FORCE void fetch_key(const int is_bf16, const uint8_t *key, size_t k)
+/* So many columns are 64 bytes of a key. */
+FORCE uint32_t step_of(const int is_bf16)
 {
-    const size_t at = k * elem_bytes(is_bf16);
-    if (at % 64 == 0) __builtin_prefetch(key + at, 0, 2);
+    return is_bf16 ? RMR_PAIRS : RMR_TILE;
 }
 
-/* Lanes 0 .. width % 16 - 1 take one more step. Rare: model widths are multiples of 16. */
+/* Columns from `at` on, fewer than a step. Rare: model widths are multiples of it. */
 static __attribute__((noinline)) void dot_tail(const int is_bf16, vec *acc, const float *q,
                                                const void *key, uint32_t at, uint32_t width)
 {
     float lane[RMR_TILE];
     for (int v = 0; v < NV; v++) vec_store(lane + v * VEC_LANES, acc[v]);
-    for (uint32_t k = at; k < width; k++)
-        lane[k - at] = rmr_fmaf(q[k], row_value(is_bf16, key, k), lane[k - at]);
+    for (uint32_t k = at; k < width; k++) {
+        const uint32_t l = is_bf16 ? (k - at) / 2 : k - at, odd = is_bf16 ? k % 2 : 0;
+        lane[l] = rmr_fmaf(q[at + odd * RMR_TILE + l], row_value(is_bf16, key, k), lane[l]);
+    }
     for (int v = 0; v < NV; v++) acc[v] = vec_load(lane + v * VEC_LANES);
 }
 
-/* 16 columns, from k on, of NQ by NK dot products. */
-FORCE void dots_step(const int is_bf16, const int NQ, const int NK, const float *q, size_t ld_q,
-                     const uint8_t *const *key, size_t k, vec *acc)
+/* Vector n of a step of a key from column k on: of floats as they are, of bf16 first the even
+ * columns, then the odd ones. */
+FORCE vec key_load(const int is_bf16, const uint8_t *key, size_t k, const int n)
 {
-    UNROLL for (uint32_t v = 0; v < NV; v++)
+    const uint8_t *const line = key + k * elem_bytes(is_bf16);
+    if (!is_bf16) return vec_load((const float *)(const void *)line + n * VEC_LANES);
+    const uint8_t *const from = line + (size_t)(n % NV) * VEC_LANES * 4;
+    return n < NV ? vec_even(from) : vec_odd(from);
+}
+
+/* `vecs` vectors of columns, from k on, of NQ by NK dot products; keys are kept in `wide` as they
+ * are used (unless NULL). */
+FORCE void dots_step(const int is_bf16, const int vecs, const int NQ, const int NK, const float *q,
+                     size_t ld_q, const uint8_t *const *key, size_t k, vec *acc, float *wide)
+{
+    UNROLL for (int n = 0; n < vecs; n++)
     {
         vec kv[SCORE_Q * SCORE_K];
-        UNROLL for (int j = 0; j < NK; j++) kv[j] = row_load(is_bf16, key[j], k + v * VEC_LANES);
+        UNROLL for (int j = 0; j < NK; j++) kv[j] = key_load(is_bf16, key[j], k, n);
+        UNROLL for (int j = 0; wide != NULL && j < NK; j++)
+            vec_store(wide + (size_t)j * WIDE_COLS + k + n * VEC_LANES, kv[j]);
         UNROLL for (int i = 0; i < NQ; i++)
         {
-            const vec qv = vec_load(q + (size_t)i * ld_q + k + v * VEC_LANES);
-            UNROLL for (int j = 0; j < NK; j++) acc[(i * NK + j) * NV + (int)v] =
-                vec_fma(qv, kv[j], acc[(i * NK + j) * NV + (int)v]);
+            const vec qv = vec_load(q + (size_t)i * ld_q + k + n * VEC_LANES);
+            UNROLL for (int j = 0; j < NK; j++) acc[(i * NK + j) * NV + n % NV] =
+                vec_fma(qv, kv[j], acc[(i * NK + j) * NV + n % NV]);
         }
     }
 }
@@ -106,15 +116,17 @@ FORCE void scores_rows(const int is_bf16, const int NQ, const int NK, const scor
                        uint32_t i)
 {
     const float *const q = s->q + i * s->ld_q;
-    const uint32_t whole = s->width & ~(uint32_t)(RMR_TILE - 1), fetch = i == 0 ? (uint32_t)NK : 0;
+    const uint32_t step = step_of(is_bf16), whole = s->width / step * step;
+    const uint32_t fetch = i == 0 ? (uint32_t)NK : 0;
     for (uint32_t j = 0; j < s->n_keys; j += (uint32_t)NK) {
         const uint8_t *key[SCORE_Q * SCORE_K], *const next = s->next + j * s->row_bytes;
         vec acc[SCORE_Q * SCORE_K * NV];
         UNROLL for (uint32_t n = 0; n < (uint32_t)NK; n++) key[n] = key_row(s, j + n);
         UNROLL for (int n = 0; n < NQ * NK * NV; n++) acc[n] = vec_zero();
-        for (size_t k = 0; k < whole; k += RMR_TILE) {
-            for (uint32_t n = 0; n < fetch; n++) fetch_key(is_bf16, next + n * s->row_bytes, k);
-            dots_step(is_bf16, NQ, NK, q, s->ld_q, key, k, acc);
+        for (size_t k = 0; k < whole; k += step) {
+            for (uint32_t n = 0; n < fetch; n++)
+                __builtin_prefetch(next + n * s->row_bytes + k * elem_bytes(is_bf16), 0, 2);
+            dots_step(is_bf16, (int)step / VEC_LANES, NQ, NK, q, s->ld_q, key, k, acc, NULL);
         }
         for (int n = 0; whole < s->width && n < NQ * NK; n++)
             dot_tail(is_bf16, acc + (ptrdiff_t)n * NV, q + (size_t)(n / NK) * s->ld_q, key[n % NK],
@@ -123,19 +135,21 @@ FORCE void scores_rows(const int is_bf16, const int NQ, const int NK, const scor
     }
 }
 
-/* SCORE_Q queries from i on by the SCORE_K keys from j on, which lie in `wide` as floats. Fetches
- * one of the next keys. */
-FORCE void scores_wide_block(const score_job *s, uint32_t i, uint32_t j, const float *wide)
+/* SCORE_Q queries from i on by the SCORE_K keys of bf16 from j on: the first queries put these into
+ * `wide` as floats, the others find them there. Fetches one of the next keys. */
+FORCE void scores_wide_block(const int first, const score_job *s, uint32_t i, uint32_t j,
+                             float *wide)
 {
     const float *const q = s->q + i * s->ld_q;
     const uint8_t *const next = s->next + (j + i / SCORE_Q % SCORE_K) * s->row_bytes;
     const uint8_t *key[SCORE_K];
     vec acc[SCORE_Q * SCORE_K * NV];
-    UNROLL for (int n = 0; n < SCORE_K; n++) key[n] = (const uint8_t *)(wide + n * WIDE_COLS);
+    UNROLL for (int n = 0; n < SCORE_K; n++) key[n] =
+        first ? key_row(s, j + (uint32_t)n) : (const uint8_t *)(wide + (size_t)n * WIDE_COLS);
     UNROLL for (int n = 0; n < SCORE_Q * SCORE_K * NV; n++) acc[n] = vec_zero();
-    for (size_t k = 0, width = s->width; k < width; k += RMR_TILE) {
-        fetch_key(1, next, k);
-        dots_step(0, SCORE_Q, SCORE_K, q, s->ld_q, key, k, acc);
+    for (size_t k = 0, width = s->width; k < width; k += RMR_PAIRS) {
+        __builtin_prefetch(next + 2 * k, 0, 2);
+        dots_step(first, 2 * NV, SCORE_Q, SCORE_K, q, s->ld_q, key, k, acc, first ? wide : NULL);
     }
     scores_store(SCORE_Q, SCORE_K, s, i, j, acc);
 }
@@ -145,15 +159,10 @@ FORCE void scores_wide_block(const score_job *s, uint32_t i, uint32_t j, const f
 static uint32_t scores_wide(const score_job *s, uint32_t n_q)
 {
     _Alignas(64) float wide[SCORE_K * WIDE_COLS];
-    const size_t width = s->width;
     uint32_t i = 0;
     for (uint32_t j = 0; j < s->n_keys; j += SCORE_K) {
-        const uint8_t *key[SCORE_K];
-        UNROLL for (uint32_t n = 0; n < SCORE_K; n++) key[n] = key_row(s, j + n);
-        for (size_t k = 0; k < width; k += VEC_LANES)
-            UNROLL for (int n = 0; n < SCORE_K; n++)
-                vec_store(wide + n * WIDE_COLS + k, vec_bf16(key[n] + 2 * k));
-        for (i = 0; i + SCORE_Q <= n_q; i += SCORE_Q) scores_wide_block(s, i, j, wide);
+        scores_wide_block(1, s, 0, j, wide);
+        for (i = SCORE_Q; i + SCORE_Q <= n_q; i += SCORE_Q) scores_wide_block(0, s, i, j, wide);
     }
     return i;
 }
@@ -162,7 +171,7 @@ FORCE void scores(const int is_bf16, float *out, const float *q, size_t ld_q, ui
                   const void *const *pages, size_t ld_key, uint32_t n_keys, uint32_t width,
                   float scale)
 {
-    const int wide = is_bf16 && n_q >= 2 * SCORE_Q && width <= WIDE_COLS && width % RMR_TILE == 0;
+    const int wide = is_bf16 && n_q >= 2 * SCORE_Q && width <= WIDE_COLS && width % RMR_PAIRS == 0;
     score_job s = {.q = q, .ld_q = ld_q, .width = width, .scale = scale};
     s.row_bytes = ld_key * elem_bytes(is_bf16);
     for (uint32_t at = 0; at < n_keys; at += RMR_KV8_TOKENS, pages++) {

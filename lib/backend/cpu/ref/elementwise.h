@@ -179,6 +179,16 @@ static void SET(rmr_quantize_f32)(void *xq, const float *x, uint32_t k)
     }
 }
 
+static void SET(rmr_pairs_f32)(float *to, const float *x, uint32_t n)
+{
+    for (; n >= RMR_PAIRS; n -= RMR_PAIRS, to += RMR_PAIRS, x += RMR_PAIRS)
+        for (int i = 0; i < RMR_TILE; i++) {
+            to[i] = x[2 * i];
+            to[RMR_TILE + i] = x[2 * i + 1];
+        }
+    for (uint32_t k = 0; k < n; k++) to[k % 2 * RMR_TILE + k / 2] = x[k];
+}
+
 /* The integer types: name in functions, element type. */
 #define Q_TYPES(X)                                                                                 \
     X(q8_0, RMR_ELEM_Q8_0)                                                                         \
@@ -204,13 +214,13 @@ static void SET(rmr_quantize_f32)(void *xq, const float *x, uint32_t k)
                    [RMR_ELEM_F8] = SHARED(rmr_matmul_f8)},                                         \
         .qmatmul = {Q_TYPES(Q_ENTRY)}, .quantize = SET(rmr_quantize_f32),                          \
         .scores_bf16 = SHARED(rmr_scores_bf16), .scores_f32 = SHARED(rmr_scores_f32),              \
-        .wsum_bf16 = SHARED(rmr_wsum_bf16), .wsum_f32 = SHARED(rmr_wsum_f32),                      \
-        .norm = SET(rmr_norm_f32), .rope = SET(rmr_rope_f32), .rope_half = SET(rmr_rope_half_f32), \
-        .silu_mul = SET(rmr_silu_mul_f32), .sigmoid = SET(rmr_sigmoid_f32),                        \
-        .max = SET(rmr_max_f32), .exp_sum = SET(rmr_exp_sum_f32), .scale = SET(rmr_scale_f32),     \
-        .add = SET(rmr_add_f32), .madd = SET(rmr_madd_f32), .merge = SET(rmr_merge_f32),           \
-        .to_bf16 = SET(rmr_to_bf16_f32), .from_bf16 = SET(rmr_from_bf16_f32),                      \
-        .from_f16 = SET(rmr_from_f16_f32), .kv8_put = SET(rmr_kv8_put),                            \
-        .kv8_get = SET(rmr_kv8_get), .kv8_query = SET(rmr_kv8_query),                              \
+        .pairs = SET(rmr_pairs_f32), .wsum_bf16 = SHARED(rmr_wsum_bf16),                           \
+        .wsum_f32 = SHARED(rmr_wsum_f32), .norm = SET(rmr_norm_f32), .rope = SET(rmr_rope_f32),    \
+        .rope_half = SET(rmr_rope_half_f32), .silu_mul = SET(rmr_silu_mul_f32),                    \
+        .sigmoid = SET(rmr_sigmoid_f32), .max = SET(rmr_max_f32), .exp_sum = SET(rmr_exp_sum_f32), \
+        .scale = SET(rmr_scale_f32), .add = SET(rmr_add_f32), .madd = SET(rmr_madd_f32),           \
+        .merge = SET(rmr_merge_f32), .to_bf16 = SET(rmr_to_bf16_f32),                              \
+        .from_bf16 = SET(rmr_from_bf16_f32), .from_f16 = SET(rmr_from_f16_f32),                    \
+        .kv8_put = SET(rmr_kv8_put), .kv8_get = SET(rmr_kv8_get), .kv8_query = SET(rmr_kv8_query), \
         .kv8_attend = SET(rmr_kv8_attend),                                                         \
     }

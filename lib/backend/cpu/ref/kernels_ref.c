@@ -76,6 +76,12 @@ static inline float element(int is_bf16, const void *const *pages, size_t ld, ui
     return row_at(is_bf16, pages[j / RMR_KV8_TOKENS], j % RMR_KV8_TOKENS * ld + k);
 }
 
+/* Where column k of a query is, and the lane that takes it. */
+static inline uint32_t place_of(int is_bf16, uint32_t k)
+{
+    return is_bf16 ? k / RMR_PAIRS * RMR_PAIRS + k % 2 * LANES + k % RMR_PAIRS / 2 : k;
+}
+
 static inline void scores(int is_bf16, float *out, const float *q, size_t ld_q, uint32_t n_q,
                           const void *const *pages, size_t ld_key, uint32_t n_keys, uint32_t width,
                           float scale)
@@ -83,9 +89,11 @@ static inline void scores(int is_bf16, float *out, const float *q, size_t ld_q, 
     for (uint32_t i = 0; i < n_q; i++) {
         for (uint32_t j = 0; j < n_keys; j++) {
             float lane[LANES] = {0};
-            for (uint32_t k = 0; k < width; k++)
-                lane[k % LANES] = rmr_fmaf(q[i * ld_q + k], element(is_bf16, pages, ld_key, j, k),
-                                           lane[k % LANES]);
+            for (uint32_t k = 0; k < width; k++) {
+                const uint32_t at = place_of(is_bf16, k);
+                lane[at % LANES] = rmr_fmaf(q[i * ld_q + at], element(is_bf16, pages, ld_key, j, k),
+                                            lane[at % LANES]);
+            }
             out[i * RMR_KV8_SEG + j] = lanes_sum(lane) * scale;
         }
     }
