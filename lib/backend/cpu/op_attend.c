@@ -9,9 +9,9 @@
  *
  * A unit is one row and one group of heads that share a pass over the cache. Many units are the
  * chunks of one region; where a row sees a single segment, the groups are small enough for all
- * workers to have one. With few of them (decoding) units are cut into pieces: subtrees, as large as
- * they may be for all workers to have as many of them, and then smaller ones. Whoever computes a
- * piece merges it in its own cache; between workers one result of it is passed. */
+ * workers to have one. With few of them (decoding) units are cut into pieces: subtrees, large ones
+ * and then smaller ones. Whoever computes a piece merges it in its own cache; between workers one
+ * result of it is passed. */
 #include "cpu.h"
 
 #include <string.h>
@@ -321,8 +321,9 @@ static void merge_chunk(void *arg, uint32_t chunk, uint32_t worker)
     }
 }
 
-/* Cut n segments into pieces, larger ones first: of each size as many as all workers get the same
- * number of, of the least size what is left. */
+/* Cut n segments into pieces, larger ones first: of each size half of what is left, as far as all
+ * workers get the same number, of the least size the rest. Threads are not equally fast, and who is
+ * done first takes the small ones. */
 static void plan(latent_job *j, uint32_t n, uint32_t least)
 {
     const uint32_t width = rmr_pool_width(j->s->cpu->ctx->pool);
@@ -331,7 +332,7 @@ static void plan(latent_job *j, uint32_t n, uint32_t least)
     memset(j->count, 0, sizeof j->count);
     j->pieces = 0;
     for (uint32_t l = 0, size = STRETCH; n > 0; l++, size /= 2) {
-        j->count[l] = size > least ? n / size / even * even : rmr_units(n, size);
+        j->count[l] = size > least ? n / 2 / size / even * even : rmr_units(n, size);
         j->pieces += j->count[l];
         n = size > least ? n - j->count[l] * size : 0;
     }
