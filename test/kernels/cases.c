@@ -279,8 +279,8 @@ static const void *const *att_pages(const void *rows, size_t row_bytes, uint32_t
 static const char *scores_one(const rmr_kernels *set, const att *c)
 {
     rng r = {c->n_q * 31u + c->n_rows * 7u + c->width};
-    const size_t width = c->bf16 ? (c->width + RMR_PAIRS - 1) / RMR_PAIRS * RMR_PAIRS : c->width,
-                 ld = c->width + c->gap, ld_q = width + c->gap, n_in = (c->n_q - 1) * ld_q + width,
+    const size_t width = c->bf16 ? rmr_pairs_room(c->width) : c->width, ld = c->width + c->gap,
+                 ld_q = width + c->gap, n_in = (c->n_q - 1) * ld_q + width,
                  n_out = (c->n_q - 1) * RMR_KV8_SEG + c->n_rows;
     float *const q = guarded(0, n_in * 4);
     fill_f32(&r, q, n_in);

@@ -2,6 +2,8 @@
 #ifndef RMR_CPU_H
 #define RMR_CPU_H
 
+#include <string.h>
+
 #include "backend.h"
 #include "kernels.h"
 
@@ -236,6 +238,17 @@ uint32_t rmr_cpu_unit(const rmr_cpu *c, uint32_t n_tiles, uint64_t bytes);
 static inline uint32_t rmr_units(uint32_t n, uint32_t unit)
 {
     return (n + unit - 1) / unit;
+}
+
+/* A query of n columns as scores over a cache of a plain type take it; `to` has rmr_pairs_room(n).
+ */
+static inline void rmr_cpu_place_query(const rmr_kernels *k, rmr_kv_type kv, float *to,
+                                       const float *q, uint32_t n)
+{
+    if (kv == RMR_KV_BF16)
+        k->pairs(to, q, n);
+    else
+        memcpy(to, q, (size_t)n * sizeof *to);
 }
 
 /* What the pool is told of a region before it begins: products with matrix `index` of w in chunks

@@ -76,7 +76,13 @@ typedef void rmr_qmatmul_fn(float *y, size_t ldy, const void *xq, size_t ldq, ui
                             const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
                             const void *next);
 
+/* Columns that `pairs` (below) puts in another order, and the room that a row of n takes then. */
 enum { RMR_PAIRS = 2 * RMR_TILE };
+
+static inline uint32_t rmr_pairs_room(uint32_t n)
+{
+    return (n + RMR_PAIRS - 1) / RMR_PAIRS * RMR_PAIRS;
+}
 
 /* Attention over positions of one segment in a cache of bf16 or f32. Position j is row
  * j % RMR_KV8_TOKENS of pages[j / RMR_KV8_TOKENS], rows are ld elements apart; what belongs to
@@ -137,8 +143,8 @@ typedef struct rmr_kernels {
     rmr_qmatmul_fn *qmatmul[RMR_ELEM_COUNT];
     void (*quantize)(void *xq, const float *x, uint32_t k); /* x[k] to one quantised row */
     rmr_scores_fn *scores_bf16, *scores_f32;
-    /* Of each RMR_PAIRS of the n columns of x first the even ones, then the odd ones. `to` has room
-     * for whole RMR_PAIRS; a last part of them has its odd columns as far behind, and gaps. */
+    /* Of each RMR_PAIRS of the n columns of x first the even ones, then the odd ones. `to` has
+     * rmr_pairs_room(n); a last part of RMR_PAIRS has its odd columns as far behind, and gaps. */
     void (*pairs)(float *to, const float *x, uint32_t n);
     rmr_wsum_fn *wsum_bf16, *wsum_f32;
 

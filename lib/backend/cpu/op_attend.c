@@ -21,8 +21,8 @@
 enum {
     GROUP = RMR_KV8_HEADS, /* heads of a unit at most */
     LEAST_HEADS = 4,
-    STRETCH = 16,
-    LEVELS = 5,     /* of the tree of a stretch: so many results wait to be merged at most */
+    LEVELS = 5, /* of the tree of a stretch: so many results wait to be merged at most */
+    STRETCH = 1 << (LEVELS - 1),
     CUT_UNITS = 32, /* at most so many units are cut */
     CUT_PIECES = 64 /* into so many pieces at a time, all together */
 };
@@ -58,21 +58,20 @@ typedef struct desk {
     float *spare;  /* results [LEVELS] */
 } desk;
 
+static uint32_t min_u32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 /* The result of a piece: value sums [GROUP][rank], maxima and sums [GROUP]. */
 static size_t result_floats(const rmr_mla *a)
 {
     return (size_t)GROUP * (a->rank + 2);
 }
 
-/* Of a query of the plain types, in floats. */
-static uint32_t query_width(const rmr_mla *a)
-{
-    return rmr_units(a->rank + a->rope, RMR_PAIRS) * RMR_PAIRS;
-}
-
 static size_t query_bytes(const rmr_mla *a)
 {
-    const size_t plain = (size_t)GROUP * query_width(a) * 4,
+    const size_t plain = (size_t)GROUP * rmr_pairs_room(a->rank + a->rope) * 4,
                  kv8 = rmr_kv8_query_bytes(a->rank, a->rope);
     return (size_t)rmr_round_up(plain > kv8 ? plain : kv8, RMR_ALIGN);
 }
@@ -108,8 +107,7 @@ static unit unit_of(const latent_job *j, uint32_t i)
         at -= run->n_rows;
     }
     const uint32_t row = run->row0 + at;
-    return (unit){
-        run, i, row, h0, heads - h0 < j->group ? heads - h0 : j->group, j->s->in.pos[row] + 1};
+    return (unit){run, i, row, h0, min_u32(heads - h0, j->group), j->s->in.pos[row] + 1};
 }
 
 /* The query of a unit in the form that its cache takes, unless it is there. */
@@ -125,13 +123,9 @@ static void place_query(const latent_job *j, const unit *u, const desk *d)
         k->kv8_query(d->query, q, width, u->nh, a->rank, a->rope, a->scale);
         return;
     }
-    for (uint32_t h = 0; h < u->nh; h++) {
-        float *const to = (float *)d->query + (size_t)h * query_width(a);
-        if (u->run->kv == RMR_KV_BF16)
-            k->pairs(to, q + (size_t)h * width, width);
-        else
-            memcpy(to, q + (size_t)h * width, (size_t)width * 4);
-    }
+    for (size_t h = 0; h < u->nh; h++)
+        rmr_cpu_place_query(k, u->run->kv, (float *)d->query + h * rmr_pairs_room(width),
+                            q + h * width, width);
 }
 
 /* The n positions of one segment, plain types; behind its pages comes one that will be read soon.
@@ -146,18 +140,13 @@ static void segment_plain(const latent_job *j, const unit *u, const void *const 
     rmr_scores_fn *const score = bf16 ? k->scores_bf16 : k->scores_f32;
     rmr_wsum_fn *const wsum = bf16 ? k->wsum_bf16 : k->wsum_f32;
     float *const max = result + (size_t)GROUP * a->rank, *const sum = max + GROUP;
-    score(d->scores, d->query, query_width(a), u->nh, pages, width, n, width, a->scale);
+    score(d->scores, d->query, rmr_pairs_room(width), u->nh, pages, width, n, width, a->scale);
     for (uint32_t h = 0; h < u->nh; h++) {
         max[h] = k->max(d->scores + (size_t)h * RMR_SEG_TOKENS, n);
         sum[h] = k->exp_sum(d->scores + (size_t)h * RMR_SEG_TOKENS, n, max[h]);
     }
     memset(result, 0, (size_t)u->nh * a->rank * 4);
     wsum(result, a->rank, d->scores, u->nh, pages, width, n, a->rank);
-}
-
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
 }
 
 static uint32_t positions_of(const unit *u, uint32_t seg)
@@ -305,12 +294,11 @@ static void merge_chunk(void *arg, uint32_t chunk, uint32_t worker)
     const uint32_t h = chunk % GROUP;
     float *waiting[LEVELS];
     uint32_t size[LEVELS], top = 0;
-    piece p, after;
+    piece p;
     (void)worker;
     if (h >= u.nh) return;
     for (uint32_t at = 0; at < j->pieces && piece_of(j, &u, at, &p); at++) {
-        const int last =
-            at + 1 == j->pieces || !piece_of(j, &u, at + 1, &after) || after.seg % STRETCH == 0;
+        const int last = p.end == segments_of(&u) || p.end % STRETCH == 0; /* of its stretch */
         waiting[top] = result_of(j, &u, at);
         size[top++] = p.size;
         for (; top > 1 && (size[top - 1] == size[top - 2] || last); top--) {
@@ -327,15 +315,18 @@ static void merge_chunk(void *arg, uint32_t chunk, uint32_t worker)
 static void plan(latent_job *j, uint32_t n, uint32_t least)
 {
     const uint32_t width = rmr_pool_width(j->s->cpu->ctx->pool);
+    uint32_t l = 0, size = STRETCH;
     uint32_t even = 1; /* pieces of each unit that make it even */
     while (even * j->units % width != 0) even++;
     memset(j->count, 0, sizeof j->count);
     j->pieces = 0;
-    for (uint32_t l = 0, size = STRETCH; n > 0; l++, size /= 2) {
-        j->count[l] = size > least ? n / 2 / size / even * even : rmr_units(n, size);
+    for (; size > least; l++, size /= 2) {
+        j->count[l] = n / 2 / size / even * even;
         j->pieces += j->count[l];
-        n = size > least ? n - j->count[l] * size : 0;
+        n -= j->count[l] * size;
     }
+    j->count[l] = rmr_units(n, size);
+    j->pieces += j->count[l];
 }
 
 static void attend_cut(latent_job *j, uint32_t segs)
@@ -348,11 +339,8 @@ static void attend_cut(latent_job *j, uint32_t segs)
     j->state = (rmr_softmax_state *)(void *)(j->result + CUT_PIECES * result_floats(j->op->mla));
     for (uint32_t n; j->seg < segs; j->seg += n) {
         n = segs - j->seg;
-        plan(j, n, least);
-        while (j->pieces > most) { /* whole stretches, the first of which fits */
-            n = (n - 1) / STRETCH * STRETCH;
-            plan(j, n, least);
-        }
+        for (plan(j, n, least); j->pieces > most; plan(j, n, least))
+            n = (n - 1) / STRETCH * STRETCH; /* whole stretches, the first of which fits */
         rmr_pool_run(pool, j->units * j->pieces, piece_chunk, j);
         rmr_pool_run(pool, j->units * GROUP, merge_chunk, j);
     }

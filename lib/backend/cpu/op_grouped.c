@@ -28,23 +28,19 @@ typedef struct grouped {
     const grouped_job *j;
     const rmr_run *run;
     uint32_t row0, nr, h0, nh, kv;
-    float *q;      /* [QUERIES][query_width], rows side by side */
+    float *q;      /* [QUERIES][room of head_dim], rows side by side */
     float *scores; /* [QUERIES][SEG] */
     float *part;   /* [QUERIES][head_dim] */
     float max[QUERIES], sum[QUERIES];
     rmr_softmax_state state[QUERIES];
 } grouped;
 
-static uint32_t query_width(const rmr_op *op)
-{
-    return rmr_units(op->gqa->head_dim, RMR_PAIRS) * RMR_PAIRS;
-}
-
 rmr_cpu_scratch rmr_cpu_grouped_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
+    const uint32_t dim = op->gqa->head_dim;
     (void)d;
     return (rmr_cpu_scratch){.worker = (uint64_t)QUERIES *
-                                       (RMR_SEG_TOKENS + op->gqa->head_dim + query_width(op)) * 4};
+                                       (RMR_SEG_TOKENS + dim + rmr_pairs_room(dim)) * 4};
 }
 
 /* How many positions of the segment at p0 the i-th row of the chunk sees. */
@@ -65,7 +61,7 @@ static void product(const grouped *g, uint32_t i, uint32_t m, uint32_t p0, uint3
     const rmr_kernels *k = j->s->cpu->k;
     const int bf16 = g->run->kv == RMR_KV_BF16;
     const uint32_t width = j->s->desc.kv.width, dim = a->head_dim, first = i * g->nh;
-    const size_t ld_q = query_width(j->op);
+    const size_t ld_q = rmr_pairs_room(dim);
     const size_t col = (size_t)(values ? a->kv_heads + g->kv : g->kv) * dim;
     const void *pages[RMR_SEG_TOKENS / RMR_PAGE_TOKENS + 1];
     float *p = g->scores + (size_t)first * RMR_SEG_TOKENS + at;
@@ -116,7 +112,6 @@ static float *out_of(const grouped *g, uint32_t i)
            (size_t)(g->h0 + i % g->nh) * op->gqa->head_dim;
 }
 
-/* The queries in the order of columns that scores of the cache's type take. */
 static void place_queries(grouped *g)
 {
     const rmr_op *op = g->j->op;
@@ -124,11 +119,8 @@ static void place_queries(grouped *g)
     for (uint32_t i = 0; i < g->nr * g->nh; i++) {
         const float *const from =
             rmr_row(g->j->s, op->in, g->row0 + i / g->nh) + (size_t)(g->h0 + i % g->nh) * dim;
-        float *const to = g->q + (size_t)i * query_width(op);
-        if (g->run->kv == RMR_KV_BF16)
-            g->j->s->cpu->k->pairs(to, from, dim);
-        else
-            memcpy(to, from, (size_t)dim * 4);
+        rmr_cpu_place_query(g->j->s->cpu->k, g->run->kv, g->q + (size_t)i * rmr_pairs_room(dim),
+                            from, dim);
     }
 }
 
@@ -148,23 +140,18 @@ static void attend(grouped *g)
     for (uint32_t i = 0; i < n_queries; i++) k->scale(out_of(g, i), dim, 1.0f / g->state[i].sum);
 }
 
-static uint32_t ceil_div(uint32_t a, uint32_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Chunks are numbered run by run, block of rows by block of rows, block of heads by block of heads.
  */
 static void grouped_chunk(void *arg, uint32_t chunk, uint32_t worker)
 {
     const grouped_job *j = arg;
-    const uint32_t block = chunk % j->blocks, per_group = ceil_div(j->group, j->nh);
+    const uint32_t block = chunk % j->blocks, per_group = rmr_units(j->group, j->nh);
     const uint32_t first = block % per_group * j->nh;
     uint32_t at = chunk / j->blocks;
     grouped g = {.j = j, .run = j->s->in.run, .kv = block / per_group};
     g.h0 = g.kv * j->group + first;
     g.nh = j->group - first < j->nh ? j->group - first : j->nh;
-    while (at >= ceil_div(g.run->n_rows, j->nr)) at -= ceil_div(g.run++->n_rows, j->nr);
+    while (at >= rmr_units(g.run->n_rows, j->nr)) at -= rmr_units(g.run++->n_rows, j->nr);
     g.row0 = g.run->row0 + at * j->nr;
     g.nr = g.run->n_rows - at * j->nr < j->nr ? g.run->n_rows - at * j->nr : j->nr;
     g.scores = (float *)(void *)(j->s->worker + worker * j->s->worker_bytes);
@@ -179,8 +166,8 @@ static uint32_t cut(grouped_job *j, uint32_t nh)
     uint32_t n = 0;
     j->nh = nh;
     j->nr = QUERIES / nh;
-    j->blocks = j->op->gqa->kv_heads * ceil_div(j->group, nh);
-    for (uint32_t i = 0; i < j->s->in.n_runs; i++) n += ceil_div(j->s->in.run[i].n_rows, j->nr);
+    j->blocks = j->op->gqa->kv_heads * rmr_units(j->group, nh);
+    for (uint32_t i = 0; i < j->s->in.n_runs; i++) n += rmr_units(j->s->in.run[i].n_rows, j->nr);
     return n * j->blocks;
 }
 
