@@ -47,7 +47,7 @@ static int run(tool_host *h)
     tool_printf("checksums: ok\nself-test: %s\n", r.self_test == REMORA_E_NOT_FOUND
                                                       ? "the pack has none"
                                                   : r.exact ? "ok, to the bit"
-                                                            : "ok, within 1e-3");
+                                                            : "ok, but not to the bit");
     return TOOL_OK;
 }
 

@@ -511,8 +511,9 @@ typedef struct remora_verify_report {
     uint32_t struct_size;
     int32_t  checksums; /* REMORA_OK, or E_FORMAT: the file is damaged */
     int32_t  self_test; /* REMORA_OK; E_NOT_FOUND: the pack has none; E_MISMATCH: another answer */
-    int32_t  exact;     /* 1: the self-test's logits are the stored ones to the bit; 0: their
-                           largest agree within 1e-3, as they may with another release */
+    int32_t  exact;     /* 1: the self-test's logits are the stored ones to the bit; 0: the stored
+                           largest agree within 1e-3 or, if the pack was made by a release whose
+                           numbers are rounded elsewhere, half a standard deviation of all */
 } remora_verify_report;
 
 /* Is a pack what it was when it was made, and does this build compute with it what it should?

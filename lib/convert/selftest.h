@@ -7,26 +7,34 @@
 
 #include "session.h"
 
-enum { RMR_SELFTEST_TOP = 5 };
+enum {
+    RMR_SELFTEST_TOP = 5,
+    RMR_NUMERICS = 2 /* version of docs/numerics.md: raised when the bits of a result change */
+};
 
 typedef struct rmr_selftest {
+    uint32_t numerics;                  /* by which it was made */
     remora_token top[RMR_SELFTEST_TOP]; /* ids of the largest logits of the last position */
     float logit[RMR_SELFTEST_TOP];
-    uint8_t sha256[32]; /* of all of them, f32 little-endian */
+    float deviation; /* the standard deviation of all logits; not stored */
+    char sha256[65]; /* of all of them, f32 little-endian */
 } rmr_selftest;
 
 /* Run it: a prompt in the expanded form and single tokens in the absorbed form; fewer where the
- * model's context is shorter. `cancel` may be NULL. */
-remora_status rmr_selftest_run(remora_model *m, const int32_t *cancel, rmr_selftest *out,
-                               remora_error *err);
+ * model's context is shorter. With `stored` the logits of its ids instead of the largest. `cancel`
+ * and `stored` may be NULL. */
+remora_status rmr_selftest_run(remora_model *m, const rmr_selftest *stored, const int32_t *cancel,
+                               rmr_selftest *out, remora_error *err);
 
-/* As an entry of a manifest. NULL: no memory. */
+/* As an entry of a manifest (NULL: no memory), and back (E_FORMAT: it is not one). */
 json_t *rmr_selftest_json(const rmr_selftest *t);
+remora_status rmr_selftest_parse(const json_t *entry, rmr_selftest *out, remora_error *err);
 
-/* OK when the stored answer is the same to the bit or, where `exact` is set to 0, its largest
- * logits are the same ids and within 1e-3; E_MISMATCH says what differs; E_FORMAT: it is not one.
- */
-remora_status rmr_selftest_compare(const json_t *stored, const rmr_selftest *now, int *exact,
+/* OK when the stored answer is the same to the bit or, where `exact` is set to 0, its logits are
+ * near: within 1e-3, or of other numerics within half a standard deviation of all logits, for what
+ * rounds 8-bit activations and picks experts makes much of a last bit. E_MISMATCH says what
+ * differs. `now` was run with `stored`. */
+remora_status rmr_selftest_compare(const rmr_selftest *stored, const rmr_selftest *now, int *exact,
                                    remora_error *err);
 
 #endif

@@ -34,12 +34,13 @@ static remora_status run_answer(remora_runtime *rt, const remora_source *src,
 {
     const remora_model_opts opts = {.struct_size = sizeof opts, .cancel = o->cancel};
     remora_model *m = NULL;
-    rmr_selftest now;
+    rmr_selftest stored, now;
     int exact = 0;
-    remora_status st = rmr_model_open(rt, src, &opts, &m, err);
+    remora_status st = rmr_selftest_parse(answer, &stored, err);
+    if (st >= 0) st = rmr_model_open(rt, src, &opts, &m, err);
     if (st >= 0) st = rmr_exec_attach(m, err);
-    if (st >= 0) st = rmr_selftest_run(m, o->cancel, &now, err);
-    if (st >= 0) st = rmr_selftest_compare(answer, &now, &exact, err);
+    if (st >= 0) st = rmr_selftest_run(m, &stored, o->cancel, &now, err);
+    if (st >= 0) st = rmr_selftest_compare(&stored, &now, &exact, err);
     rmr_model_unref(m);
     out->self_test = st;
     out->exact = exact;

@@ -177,10 +177,10 @@ static const char *qmatmul_one(const rmr_kernels *set, const mm *c)
             rmr_qline *const line = (rmr_qline *)(void *)xq;
             memset(line->q, c->special ? 0x7f : 0x81, sizeof line->q);
             for (int i = 0; i < 4; i++)
-                line->start[i] = (i == 0   ? -128 * 32
-                                  : i == 1 ? -8 * 32
-                                           : -32 * 16) *
-                                 (c->special ? 127 : -127);
+                line->start[i] = RMR_QMAGIC_BITS + (i == 0   ? -128 * 32
+                                                    : i == 1 ? -8 * 32
+                                                             : -32 * 16) *
+                                                       (c->special ? 127 : -127);
         }
     }
     fill_tiles(&r, w, c->type, c->n_tiles, c->k, stride);

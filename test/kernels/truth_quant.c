@@ -182,10 +182,10 @@ static const char *check_sums(const rmr_qline *s)
         if (isnan(s->scale) ? !isnan(s->sum[i]) : s->sum[i] != s->scale * (float)sum[i])
             return "quantize: sum";
     }
-    return s->start[0] == -128 * sum[0] && s->start[1] == -8 * sum[0] &&
-                   s->start[2] == -32 * sum[1] && s->start[3] == -32 * sum[2]
-               ? NULL
-               : "quantize: start";
+    const int32_t start[4] = {-128 * sum[0], -8 * sum[0], -32 * sum[1], -32 * sum[2]};
+    for (int i = 0; i < 4; i++)
+        if (s->start[i] != RMR_QMAGIC_BITS + start[i]) return "quantize: start";
+    return NULL;
 }
 
 /* One run: q is near x, or zero where the definition says so; then the sums. */
@@ -198,7 +198,7 @@ static const char *check_run(const float *x, const rmr_qline *s)
         most = fabs((double)x[i]) > most ? fabs((double)x[i]) : most;
         finite = finite && isfinite(x[i]);
     }
-    const int zero = !finite || most < 0x1p-100;
+    const int zero = !finite || most < (double)RMR_LEAST;
     if (!finite && !isnan(s->scale)) return "quantize: scale of what is not finite";
     if (finite && !(fabs((double)s->scale - (zero ? 0 : most / 127)) <= most * 0x1p-30))
         return "quantize: scale";
@@ -216,7 +216,7 @@ const char *truth_quantize(const rmr_kernels *set)
 {
     static float x[K];
     static rmr_qline xq[K / 32];
-    static const float least[] = {0x1p-100f, 0x1.fffffep-101f, 0x1p-149f, 3.4e38f, 0.0f};
+    static const float least[] = {RMR_LEAST, 0x1.fffffep-91f, 0x1p-149f, 3.4e38f, 0.0f};
     const char *bad = NULL;
     for (uint32_t i = 0; i < 200 && !bad; i++) {
         rng r = {i + 1};

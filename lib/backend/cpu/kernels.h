@@ -42,19 +42,29 @@ typedef void rmr_matmul_fn(float *y, size_t ldy, const float *x, size_t ldx, uin
  * scale * 256, acc). It is a rmr_matmul_fn with `accumulate` 0, and its k is the whole K of the
  * tile, for that says where the scales lie. */
 
+/* What is smaller than this is quantised to 0. No scale of weights in f16 makes a product with the
+ * scale of what is larger that is finer than the finest float, so a chain of such products is never
+ * -0, and it does not matter what sign a sub-block of 0 has. */
+#define RMR_LEAST 0x1p-90f
+
 /* Integer products. Activations are quantised by runs of 32: with amax the largest |x| of a run,
  * scale = amax / 127 and q = x * (127 / amax) rounded to nearest even: two divisions, a product and
- * a rounding to an integer, each a float operation. When amax is below 2^-100, scale and all q are
- * 0; when the run holds a NaN or an infinity, all q are 0 and scale is NaN, so that every output is
- * NaN, as it would be (or infinite) in exact arithmetic. A quantised row of k values (a multiple of
- * 32) is k / 32 lines, 64-byte aligned, each with all that a product with a run needs. */
+ * a rounding to an integer, each a float operation. When amax is below RMR_LEAST, scale and all q
+ * are 0; when the run holds a NaN or an infinity, all q are 0 and scale is NaN, so that every
+ * output is NaN, as it would be (or infinite) in exact arithmetic. A quantised row of k values (a
+ * multiple of 32) is k / 32 lines, 64-byte aligned, each with all that a product with a run needs.
+ */
 typedef struct rmr_qline {
     _Alignas(64) int8_t q[32];
     float scale;
     float sum[3];     /* scale * (float)(sum of q): of the run, of its halves */
-    int32_t start[4]; /* what codes with an offset add too much: -128 and -8 times the sum of q of
-                         the run, -32 times those of its halves */
+    int32_t start[4]; /* RMR_QMAGIC_BITS, and taken from it what codes with an offset add too much:
+                         128 and 8 times the sum of q of the run, 32 times those of its halves */
 } rmr_qline;
+
+/* As a float's bits, RMR_QMAGIC_BITS + I are RMR_QMAGIC + I, exactly, as long as |I| < 2^22. */
+#define RMR_QMAGIC 0x1.8p23f
+enum { RMR_QMAGIC_BITS = 0x4b400000 };
 
 static inline size_t rmr_qrow_bytes(size_t k)
 {
@@ -65,7 +75,7 @@ static inline size_t rmr_qrow_bytes(size_t k)
  * sub-block is a run of 32 columns, or a half of one for Q6_K, Q3_K and Q2_K. With v the integer
  * values of the codes (Q4_0, I4: code - 8; IQ4_NL, IQ4_XS: the code book; MXFP4: twice E2M1; Q6_K:
  * code - 32; Q3_K: code - 4; else the code) and I = sum of v q, exact in int32, a sub-block is
- *   acc = fmaf((float)I, s * scale, acc)
+ *   acc = fmaf(s * (float)I, scale, acc)
  * and for Q4_K, Q5_K and Q2_K then
  *   acc = fmaf(-(dmin * mn), sum[of the sub-block], acc)
  * where s is d, d * sc, d * (ls - 32), or 2^(e - 128), all exact in f32. Scales are what
@@ -104,7 +114,7 @@ typedef void rmr_wsum_fn(float *z, size_t ld_z, const float *p, uint32_t n_q,
 /* The 8-bit latent cache (kv8.h), for absorbed attention; a layer's part of a page is 64-byte
  * aligned. The scale and integer of what is quantised are those of activations above, with 127
  * replaced by `most`: scale = amax / most, q = x * (most / amax) rounded to nearest even, 0 below
- * 2^-100; of values that are not finite all q are 0 and scale is NaN.
+ * RMR_LEAST; of values that are not finite all q are 0 and scale is NaN.
  *
  * put: token t (< 32) of a page from the floats x[rank + rope]. Each block of the latent with most
  * = 127. The rope key with most = 127 * 128: q = 128 h + l with l in [-64, 63], as two blocks: h

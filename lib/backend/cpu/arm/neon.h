@@ -124,9 +124,11 @@ static inline vec vec_e8m0(const void *p)
 #define iv_flip(a) veorq_s8(a, vdupq_n_s8(-128))
 #define iv_lookup(book, a) vqtbl1q_s8(vld1q_s8((const int8_t *)(book)), vreinterpretq_u8_s8(a))
 #define iv_zero() vdupq_n_s8(0)
-#define iv_start(p) bytes_of(vdupq_n_s32(*(p)))
+#define iv_start(n) bytes_of(vdupq_n_s32(n))
+#define iv_add32(a, b) bytes_of(vaddq_s32(vreinterpretq_s32_s8(a), vreinterpretq_s32_s8(b)))
 #define iv_shl32(a, n) bytes_of(vshlq_n_s32(vreinterpretq_s32_s8(a), n))
 #define iv_sar32(a, n) bytes_of(vshrq_n_s32(vreinterpretq_s32_s8(a), n))
+#define iv_bits vreinterpretq_f32_s8
 #define iv_float(a) vcvtq_f32_s32(vreinterpretq_s32_s8(a))
 
 #define CODES_SIGNED(type) 1

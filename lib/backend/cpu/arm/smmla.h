@@ -47,7 +47,7 @@ FORCE ivec mm_zip(ivec a, ivec b, const int high)
 }
 
 FORCE void mm_unpack(const rmr_elem type, mm_weights *w, const uint8_t *run, const float *s,
-                     const float *less, const int v)
+                     const int v)
 {
     ivec code[8];
     q_unpack(type, code, run + (size_t)v * (64 / NV));
@@ -55,7 +55,7 @@ FORCE void mm_unpack(const rmr_elem type, mm_weights *w, const uint8_t *run, con
         mm_zip(code[i / 2 * 2], code[i / 2 * 2 + 1], i % 2);
     UNROLL for (int h = 0; h < q_halves(type); h++)
     {
-        const vec sv = vec_load(s + h * RMR_TILE), lv = vec_load(less + h * RMR_TILE);
+        const vec sv = vec_load(s + h * RMR_TILE), lv = vec_load(s + Q_LESS + h * RMR_TILE);
         w->s[h][0] = vzip1q_f32(sv, sv);
         w->s[h][1] = vzip2q_f32(sv, sv);
         w->less[h][0] = vzip1q_f32(lv, lv);
@@ -75,7 +75,7 @@ FORCE void mm_step(const rmr_elem type, float *acc, const mm_weights *w, const m
             int32x4_t dot = vdupq_n_s32(0);
             UNROLL for (int p = h * n; p < h * n + n; p++) dot =
                 vmmlaq_s32(dot, w->code[r][p], iv_load(x->q[p]));
-            a[r] = vec_fma(vcvtq_f32_s32(dot), vec_mul(w->s[h][r], vec_load(x->scale)), a[r]);
+            a[r] = vec_fma(vec_mul(w->s[h][r], vcvtq_f32_s32(dot)), vec_load(x->scale), a[r]);
             if (q_has_min(type)) a[r] = vec_fma(w->less[h][r], vec_load(x->sum[h]), a[r]);
         }
     }
@@ -107,7 +107,7 @@ FORCE void mm_tile(const rmr_elem type, float *y, size_t ldy, const mm_line *x, 
                    const uint8_t *codes, const uint8_t *scales, uint32_t n_runs, int accumulate)
 {
     const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type), pairs = (n_rows + 1) / 2;
-    float s[Q_SCALES], less[Q_SCALES], acc[MM_PAIRS][2 * RMR_TILE];
+    float s[Q_SCALES], acc[MM_PAIRS][2 * RMR_TILE];
     for (uint32_t m = 0; m < pairs; m++) {
         if (accumulate)
             mm_chains_load(acc[m], y + (size_t)2 * m * ldy, ldy, 2 * m + 1 < n_rows);
@@ -117,13 +117,13 @@ FORCE void mm_tile(const rmr_elem type, float *y, size_t ldy, const mm_line *x, 
     for (uint32_t i = 0; i < n_runs; i++, codes += bytes, x += pairs) {
         const uint32_t sub = i % runs * (uint32_t)q_halves(type) * RMR_TILE;
         if (i % runs == 0) {
-            q_scales(type, s, less, scales);
+            q_scales(type, s, scales);
             scales += q_scale_bytes(type);
         }
         for (int v = 0; v < NV; v++) {
             mm_weights w;
             const uint32_t lane = sub + (uint32_t)(v * VEC_LANES);
-            mm_unpack(type, &w, codes, s + lane, less + lane, v);
+            mm_unpack(type, &w, codes, s + lane, v);
             for (uint32_t m = 0; m < pairs; m++) mm_step(type, acc[m] + 8 * v, &w, x + m);
         }
     }

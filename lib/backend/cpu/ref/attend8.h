@@ -56,7 +56,7 @@ FORCE void kv8_scores_rows(float *out, const kv8_segment *s, const uint8_t *laye
         int32_t start[KV8_ROWS];
         if (!CODES_SIGNED(RMR_ELEM_Q8_0)) kv8_starts(start, rmr_kv8_sum(g, layer, b) + t0);
         UNROLL for (int t = 0; t < KV8_ROWS; t++) sum[t] =
-            CODES_SIGNED(RMR_ELEM_Q8_0) ? iv_zero() : iv_start(start + t);
+            CODES_SIGNED(RMR_ELEM_Q8_0) ? iv_zero() : iv_start(start[t]);
         for (uint32_t c = 0; c < n; c += 16, k += 16 * KV8_PAGE) {
             kv8_fetch(ahead);
             for (const uint8_t *four = k; four < k + 64; four += 16, q += 64) {

@@ -206,7 +206,7 @@ static void kv8_weights(uint8_t *p, float *unit, float (*e)[KV8_HEADS], const fl
             top[h] = u[0] > top[h] ? u[0] : top[h];
         }
     for (uint32_t h = 0; h < KV8_HEADS; h++) { /* quantum_of, so that it vectorises */
-        const float amax = rmr_float_of(top[h]), least = 0x1p-100f;
+        const float amax = rmr_float_of(top[h]), least = RMR_LEAST;
         const uint32_t finite = top[h] < 0x7f800000;
         const float small = finite ? 0.0f : rmr_float_of(0x7fc00000);
         unit[h] = (finite & (amax >= least)) ? amax / 255.0f : small;

@@ -124,7 +124,7 @@ typedef struct quantum {
 static inline quantum quantum_of(uint32_t top, float most)
 {
     const float amax = rmr_float_of(top);
-    const int finite = top < 0x7f800000, some = finite && amax >= 0x1p-100f;
+    const int finite = top < 0x7f800000, some = finite && amax >= RMR_LEAST;
     return (quantum){some     ? amax / most
                      : finite ? 0.0f
                               : rmr_float_of(0x7fc00000),
@@ -157,10 +157,10 @@ static inline void part_end(rmr_qline *line, const q_part *run)
 {
     line->scale = run->u.scale;
     for (int i = 0; i < 3; i++) line->sum[i] = run->u.scale * (float)run->sum[i];
-    line->start[0] = -128 * run->sum[0];
-    line->start[1] = -8 * run->sum[0];
-    line->start[2] = -32 * run->sum[1];
-    line->start[3] = -32 * run->sum[2];
+    line->start[0] = RMR_QMAGIC_BITS - 128 * run->sum[0];
+    line->start[1] = RMR_QMAGIC_BITS - 8 * run->sum[0];
+    line->start[2] = RMR_QMAGIC_BITS - 32 * run->sum[1];
+    line->start[3] = RMR_QMAGIC_BITS - 32 * run->sum[2];
 }
 
 /* Activations to 8 bits (kernels.h). Step by step for some runs: all steps of one after the other

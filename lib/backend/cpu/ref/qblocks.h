@@ -2,7 +2,8 @@
  * set) includes blocks.h and defines: ivec, 64 / NV bytes (one of the NV vectors of a group, and of
  * VEC_LANES int32), iv_load(p), iv_set1(byte), iv_and, iv_or, iv_shr(a, n), iv_shl(a, n) (of 16-bit
  * lanes), iv_lookup(book, a): of 16 bytes, iv_flip(a) = a ^ 0x80, iv_sub(a, b) of bytes, iv_zero(),
- * iv_start(p): an int32 in all lanes, iv_shl32(a, n), iv_sar32(a, n): shifted, iv_float(a);
+ * iv_start(n): an int32 in all lanes, iv_shl32(a, n), iv_sar32(a, n): shifted, iv_add32(a, b),
+ * iv_float(a): converted, iv_bits(a): taken as floats;
  * CODES_SIGNED(type): whether codes come as the signed values themselves; else they come with an
  * offset that makes them unsigned; and iv_dot(type, code, n, q, start) = start + the products of n
  * groups with q[4 n], exact; and of VEC_LANES bytes vec_int8(p), and vec_e8m0(p) = 2^(p[i] - 128);
@@ -11,7 +12,8 @@
  * and just two, three or Q_SIDE_ROWS, if the set has registers for so many, all at once: their
  * codes are unpacked in between. Q_NIBBLES, where codes of all eight bits are good for iv_dot:
  * q_nibbles(type, p, q, start) = start + the products of a run of plain nibbles, whose vector is at
- * p.
+ * p. Q_FUSED(type): whether the sums of several rows are scaled without making floats of them first
+ * (q_scaled); 0 unless defined.
  *
  * A run of weights is unpacked once for all rows of x in a pass. Blocking never changes the order
  * of any output's chain. */
@@ -20,6 +22,10 @@
  * twice as many passes cost more than lines from the second cache has its own. */
 #ifndef Q_LINES
 #define Q_LINES 256
+#endif
+
+#ifndef Q_FUSED
+#define Q_FUSED(type) 0
 #endif
 
 #ifndef Q_SIDE_ROWS
@@ -32,7 +38,10 @@ enum {
     Q_FAR = 4096,   /* bytes of a tile's codes between fetching into the second cache and use */
     Q_SOON = 1024,  /* and from there into the first, times the tiles that are read at once */
     BLOCK_RUNS = 8, /* of the largest blocks */
-    Q_SCALES = 2 * BLOCK_RUNS * RMR_TILE /* of such a block of a tile */
+    /* Floats of such a block of a tile: scales, what takes RMR_QMAGIC back, minima. */
+    Q_BACK = 2 * BLOCK_RUNS * RMR_TILE,
+    Q_LESS = 2 * Q_BACK,
+    Q_SCALES = 3 * Q_BACK
 };
 
 /* How the rows of a pass are done; any other number is that of rows which are all side by side. */
@@ -202,10 +211,10 @@ FORCE void q_subs(float *to, const float *d, const uint8_t *a, const int n, cons
         q_times(to + (size_t)j * RMR_TILE, d, field + (size_t)j * RMR_TILE);
 }
 
-/* s[sub][16] and less[sub][16] = -(dmin * mn) of a block. */
-FORCE void q_scales(const rmr_elem type, float *s, float *less, const uint8_t *a)
+/* s[sub][16] of a block, and s[Q_LESS...] = -(dmin * mn). */
+FORCE void q_scales(const rmr_elem type, float *s, const uint8_t *a)
 {
-    float d[RMR_TILE], dmin[RMR_TILE];
+    float d[RMR_TILE], dmin[RMR_TILE], *const less = s + Q_LESS;
     if (type == RMR_ELEM_MXFP4) {
         UNROLL for (int v = 0; v < NV; v++)
             vec_store(s + v * VEC_LANES, vec_e8m0(a + (size_t)v * VEC_LANES));
@@ -239,42 +248,67 @@ FORCE void q_scales(const rmr_elem type, float *s, float *less, const uint8_t *a
     }
 }
 
+/* s[Q_BACK...]: what takes RMR_QMAGIC times s back. */
+FORCE void q_backs(const rmr_elem type, float *s)
+{
+    const int n = (int)q_block_runs(type) * q_halves(type) * RMR_TILE;
+    UNROLL for (int i = 0; i < n; i += VEC_LANES)
+        vec_store(s + Q_BACK + i, vec_mul(vec_load(s + i), vec_set1(-RMR_QMAGIC)));
+}
+
 /* ---- products ---- */
 
-/* What the offset of the codes of half h adds too much, negative. */
-FORCE ivec q_start(const rmr_elem type, const int32_t *start, const int h)
+/* Whether sums of products begin at RMR_QMAGIC_BITS: where codes have an offset, what takes it back
+ * is stored so. */
+FORCE int q_magic(const rmr_elem type, const int fused)
+{
+    return fused || q_offset(type) != 0;
+}
+
+/* Where the sum of products of half h begins: what the offset of the codes adds too much, negative.
+ */
+FORCE ivec q_start(const rmr_elem type, const int fused, const int32_t *start, const int h)
 {
     switch (q_offset(type)) {
-    case 128: return iv_start(start);
-    case 8: return iv_start(start + 1);
-    case 16: return iv_shl32(iv_start(start + 1), 1);
-    case 32: return iv_start(start + 2 + h);
-    case 4: return iv_sar32(iv_start(start + 2 + h), 3);
-    default: return iv_zero();
+    case 128: return iv_start(start[0]);
+    case 8: return iv_start(start[1]);
+    case 16: return iv_add32(iv_shl32(iv_start(start[1]), 1), iv_start(-RMR_QMAGIC_BITS));
+    case 32: return iv_start(start[2 + h]);
+    case 4: return iv_add32(iv_sar32(iv_start(start[2 + h]), 3), iv_start(RMR_QMAGIC_BITS / 8 * 7));
+    default: return fused ? iv_start(RMR_QMAGIC_BITS) : iv_zero();
     }
 }
 
+/* The sum of products times the scale of the weights, rounded once. Fused, from what RMR_QMAGIC +
+ * the sum is, one instruction does it instead of two: with scales of f16 both products with
+ * RMR_QMAGIC are exact. A 0 may have the other sign then (RMR_LEAST). */
+FORCE vec q_scaled(const rmr_elem type, const int fused, ivec dot, const float *s)
+{
+    if (fused) return vec_fma(vec_load(s), iv_bits(dot), vec_load(s + Q_BACK));
+    return vec_mul(vec_load(s), q_magic(type, fused) ? vec_add(iv_bits(dot), vec_set1(-RMR_QMAGIC))
+                                                     : iv_float(dot));
+}
+
 /* The products of half h of a run and a row of x are added to what was before. */
-FORCE vec q_add(const rmr_elem type, vec acc, ivec dot, const rmr_qline *x, const float *s,
-                const float *less, const int h)
+FORCE vec q_add(const rmr_elem type, const int fused, vec acc, ivec dot, const rmr_qline *x,
+                const float *s, const int h)
 {
     const int sub = q_halves(type) == 1 ? 0 : 1 + h; /* of the sums */
-    const vec scale = vec_mul(vec_load(s + h * RMR_TILE), vec_set1(x->scale));
-    acc = vec_fma(iv_float(dot), scale, acc);
-    if (q_has_min(type)) acc = vec_fma(vec_load(less + h * RMR_TILE), vec_set1(x->sum[sub]), acc);
+    s += h * RMR_TILE;
+    acc = vec_fma(q_scaled(type, fused, dot, s), vec_set1(x->scale), acc);
+    if (q_has_min(type)) acc = vec_fma(vec_load(s + Q_LESS), vec_set1(x->sum[sub]), acc);
     return acc;
 }
 
 /* One run of one row of x, in vector v of the tile's rows. */
-FORCE vec q_step(const rmr_elem type, vec acc, const ivec *code, const rmr_qline *x, const float *s,
-                 const float *less)
+FORCE vec q_step(const rmr_elem type, vec acc, const ivec *code, const rmr_qline *x, const float *s)
 {
     const int halves = q_halves(type), n = 8 / halves;
     UNROLL for (int h = 0; h < halves; h++)
     {
         const ivec dot =
-            iv_dot(type, code + h * n, n, x->q + (size_t)4 * n * h, q_start(type, x->start, h));
-        acc = q_add(type, acc, dot, x, s, less, h);
+            iv_dot(type, code + h * n, n, x->q + (size_t)4 * n * h, q_start(type, 0, x->start, h));
+        acc = q_add(type, 0, acc, dot, x, s, h);
     }
     return acc;
 }
@@ -305,12 +339,12 @@ typedef struct q_place {
 } q_place;
 
 /* The scales of a block of the t-th tile. */
-FORCE void q_block(const rmr_elem type, float *s, float *less, const uint8_t *scales, const int t,
+FORCE void q_block(const rmr_elem type, float *s, const uint8_t *scales, const int t,
                    const q_place *w)
 {
     const uint8_t *const from = scales + (size_t)t * w->stride;
     q_fetch(from + w->ahead, q_scale_bytes(type));
-    q_scales(type, s, less, from);
+    q_scales(type, s, from);
 }
 
 /* The codes that T tiles read `later` runs after run i, in the order of use: at the end of these
@@ -370,10 +404,10 @@ typedef struct q_codes {
 /* One run of R rows of x by T tiles, acc[row][tile]. Chains of products side by side: alone each
  * would wait for its own last one. What `wanted` says (unless NULL) is fetched in between. */
 FORCE void q_steps(const rmr_elem type, const int T, const int R, float *acc, const q_codes *codes,
-                   const rmr_qline *x, size_t ldq, const float *s, const float *less,
-                   const q_wanted *wanted)
+                   const rmr_qline *x, size_t ldq, const float *s, const q_wanted *wanted)
 {
-    const int halves = q_halves(type), n = 8 / halves, unpacked = codes->code != NULL;
+    const int halves = q_halves(type), n = 8 / halves, unpacked = codes->code != NULL,
+              fused = Q_FUSED(type);
     vec sum[Q_SIDE_ROWS * Q_STREAMS];
     if (unpacked) { /* else all rows are here, and registers are short until the products are done
                      */
@@ -383,7 +417,7 @@ FORCE void q_steps(const rmr_elem type, const int T, const int R, float *acc, co
     {
         ivec dot[Q_SIDE_ROWS * Q_STREAMS];
         UNROLL for (int i = 0; i < R * T; i++) dot[i] =
-            q_start(type, q_row(x, ldq, i / T)->start, h);
+            q_start(type, fused, q_row(x, ldq, i / T)->start, h);
         UNROLL for (int g = h * n; g < h * n + n; g++)
         {
             ivec code[Q_STREAMS];
@@ -397,8 +431,8 @@ FORCE void q_steps(const rmr_elem type, const int T, const int R, float *acc, co
         UNROLL for (int i = 0; i < R * T; i++)
         {
             if (!unpacked && h == 0) sum[i] = vec_load(acc + i * RMR_TILE);
-            sum[i] = q_add(type, sum[i], dot[i], q_row(x, ldq, i / T), s + i % T * Q_SCALES,
-                           less + i % T * Q_SCALES, h);
+            sum[i] =
+                q_add(type, fused, sum[i], dot[i], q_row(x, ldq, i / T), s + i % T * Q_SCALES, h);
         }
     }
     UNROLL for (int i = 0; i < R * T; i++) vec_store(acc + i * RMR_TILE, sum[i]);
@@ -406,14 +440,12 @@ FORCE void q_steps(const rmr_elem type, const int T, const int R, float *acc, co
 
 /* One run of n rows of x by T tiles, row by row. */
 FORCE void q_row_by_row(const rmr_elem type, const int T, float *acc, const ivec *code,
-                        const rmr_qline *x, size_t ldq, uint32_t n, const float *s,
-                        const float *less)
+                        const rmr_qline *x, size_t ldq, uint32_t n, const float *s)
 {
     for (; n > 0; n--, x = q_row(x, ldq, 1), acc += T * RMR_TILE) {
         vec sum[Q_STREAMS];
         UNROLL for (int t = 0; t < T; t++) sum[t] =
-            q_step(type, vec_load(acc + t * RMR_TILE), code + 8 * t, x, s + t * Q_SCALES,
-                   less + t * Q_SCALES);
+            q_step(type, vec_load(acc + t * RMR_TILE), code + 8 * t, x, s + t * Q_SCALES);
         UNROLL for (int t = 0; t < T; t++) vec_store(acc + t * RMR_TILE, sum[t]);
     }
 }
@@ -421,30 +453,30 @@ FORCE void q_row_by_row(const rmr_elem type, const int T, float *acc, const ivec
 /* Q_MANY_ROWS rows at a time, at least once, and then those that are left. */
 FORCE void q_by_groups(const rmr_elem type, const int T, float *acc, const q_codes *codes,
                        const rmr_qline *x, size_t ldq, uint32_t n, const float *s,
-                       const float *less, const q_wanted *wanted)
+                       const q_wanted *wanted)
 {
     const int all = Q_MANY_ROWS * T * RMR_TILE;
     /* the first by themselves: a test costs 10 % */
-    q_steps(type, T, Q_MANY_ROWS, acc, codes, x, ldq, s, less, wanted);
+    q_steps(type, T, Q_MANY_ROWS, acc, codes, x, ldq, s, wanted);
     for (n -= Q_MANY_ROWS; n >= Q_MANY_ROWS; n -= Q_MANY_ROWS) {
         x = q_row(x, ldq, Q_MANY_ROWS);
         acc += all;
-        q_steps(type, T, Q_MANY_ROWS, acc, codes, x, ldq, s, less, NULL);
+        q_steps(type, T, Q_MANY_ROWS, acc, codes, x, ldq, s, NULL);
     }
     x = q_row(x, ldq, Q_MANY_ROWS);
     acc += all;
     UNROLL for (int r = 1; r < Q_MANY_ROWS; r++) if (n == (uint32_t)r)
-        q_steps(type, T, r, acc, codes, x, ldq, s, less, NULL);
+        q_steps(type, T, r, acc, codes, x, ldq, s, NULL);
 }
 
 /* One run of n rows of x by T tiles in some way. For rows in groups codes are unpacked before, and
  * else in between. */
 FORCE void q_rows(const rmr_elem type, const int T, const int way, float *acc,
                   const q_codes *packed, const rmr_qline *x, size_t ldq, uint32_t n, const float *s,
-                  const float *less, const q_wanted *wanted)
+                  const q_wanted *wanted)
 {
     if (way > 0) {
-        q_steps(type, T, way, acc, packed, x, ldq, s, less, wanted);
+        q_steps(type, T, way, acc, packed, x, ldq, s, wanted);
         return;
     }
     ivec code[8 * Q_STREAMS];
@@ -452,24 +484,24 @@ FORCE void q_rows(const rmr_elem type, const int T, const int way, float *acc,
     UNROLL for (int t = 0; t < T; t++)
         q_unpack(type, code + 8 * t, packed->p + (size_t)t * packed->stride);
     if (way == Q_MANY)
-        q_by_groups(type, T, acc, &unpacked, x, ldq, n, s, less, wanted);
+        q_by_groups(type, T, acc, &unpacked, x, ldq, n, s, wanted);
     else
-        q_row_by_row(type, T, acc, code, x, ldq, n, s, less);
+        q_row_by_row(type, T, acc, code, x, ldq, n, s);
 }
 
 /* A run of weights, whose vector is at p, by one row of x. */
 FORCE vec q_one_run(const rmr_elem type, vec acc, const uint8_t *p, const rmr_qline *x,
-                    const float *s, const float *less)
+                    const float *s)
 {
     ivec code[8];
 #ifdef Q_NIBBLES
     if (type == RMR_ELEM_Q4_K || type == RMR_ELEM_Q4_0 || type == RMR_ELEM_I4) {
-        const ivec dot = q_nibbles(type, p, x->q, q_start(type, x->start, 0));
-        return q_add(type, acc, dot, x, s, less, 0);
+        const ivec dot = q_nibbles(type, p, x->q, q_start(type, 0, x->start, 0));
+        return q_add(type, 0, acc, dot, x, s, 0);
     }
 #endif
     q_unpack(type, code, p);
-    return q_step(type, acc, code, x, s, less);
+    return q_step(type, acc, code, x, s);
 }
 
 /* T tiles by one row of x, n_runs runs of K: decoding. Several tiles are as many streams. */
@@ -478,14 +510,14 @@ FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x,
 {
     const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type);
     const uint8_t *codes = w->codes, *scales = w->scales;
-    _Alignas(64) float s[Q_STREAMS][Q_SCALES], less[Q_STREAMS][Q_SCALES];
+    _Alignas(64) float s[Q_STREAMS][Q_SCALES];
     vec acc[Q_STREAMS * NV];
     UNROLL for (int i = 0; i < T * NV; i++) acc[i] =
         accumulate ? vec_load(y + (size_t)i * VEC_LANES) : vec_zero();
     for (uint32_t i = 0; i < n_runs; i++, codes += bytes, x++) {
         const uint32_t sub = i % runs * (uint32_t)q_halves(type) * RMR_TILE;
         if (i % runs == 0) {
-            UNROLL for (int t = 0; t < T; t++) q_block(type, s[t], less[t], scales, t, w);
+            UNROLL for (int t = 0; t < T; t++) q_block(type, s[t], scales, t, w);
             scales += q_scale_bytes(type);
         }
         const q_wanted wanted = q_wanted_of(T, w, i, n_runs, bytes);
@@ -493,9 +525,8 @@ FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x,
         UNROLL for (int t = 0; t < T; t++)
         {
             const uint8_t *const from = codes + (size_t)t * w->stride;
-            UNROLL for (int v = 0; v < NV; v++) acc[t * NV + v] =
-                q_one_run(type, acc[t * NV + v], from + (size_t)v * (64 / NV), x,
-                          s[t] + sub + v * VEC_LANES, less[t] + sub + v * VEC_LANES);
+            UNROLL for (int v = 0; v < NV; v++) acc[t * NV + v] = q_one_run(
+                type, acc[t * NV + v], from + (size_t)v * (64 / NV), x, s[t] + sub + v * VEC_LANES);
         }
     }
     UNROLL for (int i = 0; i < T * NV; i++) vec_store(y + (size_t)i * VEC_LANES, acc[i]);
@@ -509,7 +540,7 @@ FORCE void q_several(const rmr_elem type, const int T, const int way, float *y, 
 {
     const uint32_t runs = q_block_runs(type), bytes = q_run_bytes(type);
     const uint8_t *codes = w->codes, *scales = w->scales;
-    _Alignas(64) float s[Q_STREAMS * Q_SCALES], less[Q_STREAMS * Q_SCALES];
+    _Alignas(64) float s[Q_STREAMS * Q_SCALES];
     _Alignas(64) float acc[Q_ROWS * Q_STREAMS * RMR_TILE];
     for (uint32_t m = 0; m < n_rows; m++)
         UNROLL for (int i = 0; i < T * NV; i++)
@@ -519,16 +550,19 @@ FORCE void q_several(const rmr_elem type, const int T, const int way, float *y, 
         const uint32_t sub = i % runs * (uint32_t)q_halves(type) * RMR_TILE;
         if (i % runs == 0) {
             UNROLL for (int t = 0; t < T; t++)
-                q_block(type, s + t * Q_SCALES, less + t * Q_SCALES, scales, t, w);
+            {
+                q_block(type, s + t * Q_SCALES, scales, t, w);
+                if (way != Q_ROW_BY_ROW && Q_FUSED(type)) q_backs(type, s + t * Q_SCALES);
+            }
             scales += q_scale_bytes(type);
         }
         const q_wanted wanted = q_wanted_of(T, w, i, n_runs, bytes);
         if (way == Q_ROW_BY_ROW) q_fetch_all(T, &wanted, bytes);
         UNROLL for (int v = 0; v < NV; v++)
         {
-            const float *const sv = s + sub + v * VEC_LANES, *const lv = less + sub + v * VEC_LANES;
+            const float *const sv = s + sub + v * VEC_LANES;
             const q_codes packed = {NULL, codes + (size_t)v * (64 / NV), w->stride};
-            q_rows(type, T, way, acc + v * VEC_LANES, &packed, x, ldq, n_rows, sv, lv,
+            q_rows(type, T, way, acc + v * VEC_LANES, &packed, x, ldq, n_rows, sv,
                    v == 0 ? &wanted : NULL);
         }
     }

@@ -99,7 +99,7 @@ static inline void q_step(float *y, const int8_t *v, const int8_t *q, uint32_t w
     for (uint32_t r = 0; r < RMR_TILE; r++) {
         int32_t dot = 0;
         for (uint32_t c = 0; c < width; c++) dot += v[c * RMR_TILE + r] * q[c];
-        y[r] = rmr_fmaf((float)dot, s[r] * scale, y[r]);
+        y[r] = rmr_fmaf(s[r] * (float)dot, scale, y[r]);
         if (mins) y[r] = rmr_fmaf(-mins[r], sum, y[r]);
     }
 }

@@ -20,7 +20,7 @@ typedef struct amx_run {
 /* Up to a block of runs of a tile, its codes as signed values. */
 typedef struct amx_weights {
     _Alignas(64) int8_t code[BLOCK_RUNS][8][64];
-    float s[2 * BLOCK_RUNS][RMR_TILE], less[2 * BLOCK_RUNS][RMR_TILE];
+    float s[Q_SCALES];
 } amx_weights;
 
 typedef struct amx_config {
@@ -85,7 +85,7 @@ FORCE void amx_unpack(const rmr_elem type, amx_weights *w, const uint8_t *codes,
         if (i % runs == 0) {
             const uint8_t *const block = scales + i / runs * q_scale_bytes(type);
             q_fetch(block + ahead, q_scale_bytes(type));
-            q_scales(type, w->s[i], w->less[i], block);
+            q_scales(type, w->s + i * (uint32_t)q_halves(type) * RMR_TILE, block);
         }
         q_fetch(codes + (size_t)i * q_run_bytes(type) + ahead, q_run_bytes(type));
         q_unpack(type, code, codes + (size_t)i * q_run_bytes(type));
@@ -111,11 +111,12 @@ FORCE void amx_block(const rmr_elem type, float *y, size_t ldy, const amx_run *x
     for (uint32_t i = 0; i < n_runs; i++) UNROLL for (uint32_t h = 0; h < halves; h++)
         {
             const uint32_t sub = i * halves + h;
-            const vec s = vec_load(w->s[sub]), less = vec_load(w->less[sub]);
+            const float *const s = w->s + sub * RMR_TILE;
+            const vec by = vec_load(s), less = vec_load(s + Q_LESS);
             UNROLL for (int m = 0; m < AMX_ROWS; m++)
             {
                 const vec dot = iv_float(_mm512_load_si512(sum[sub][m]));
-                acc[m] = vec_fma(dot, vec_mul(s, vec_set1(x[i].scale[m])), acc[m]);
+                acc[m] = vec_fma(vec_mul(by, dot), vec_set1(x[i].scale[m]), acc[m]);
                 if (q_has_min(type)) acc[m] = vec_fma(less, vec_set1(x[i].sum[h][m]), acc[m]);
             }
         }

@@ -109,11 +109,9 @@ typedef __m256i ivec;
 #define iv_shl32(a, n) _mm256_slli_epi32(a, n)
 #define iv_sar32(a, n) _mm256_srai_epi32(a, n)
 #define iv_zero _mm256_setzero_si256
+#define iv_start _mm256_set1_epi32
 #define iv_float _mm256_cvtepi32_ps
-static inline ivec iv_start(const int32_t *p)
-{
-    return _mm256_set1_epi32(*p);
-}
+#define iv_bits _mm256_castsi256_ps
 
 static inline vec vec_int8(const void *p)
 {

@@ -119,12 +119,9 @@ typedef __m512i ivec;
 #define iv_shl32(a, n) _mm512_slli_epi32(a, (unsigned)(n))
 #define iv_sar32(a, n) _mm512_srai_epi32(a, (unsigned)(n))
 #define iv_zero _mm512_setzero_si512
+#define iv_start _mm512_set1_epi32
 #define iv_float _mm512_cvtepi32_ps
-
-static inline ivec iv_start(const int32_t *p)
-{
-    return _mm512_set1_epi32(*p);
-}
+#define iv_bits _mm512_castsi512_ps
 
 static inline vec vec_int8(const void *p)
 {

@@ -11,6 +11,7 @@
 #define CODES_SIGNED(type) 0
 #define Q_MANY_ROWS 4
 #define Q_SIDE_ROWS 8
+#define Q_FUSED(type) ((type) != RMR_ELEM_I4 && (type) != RMR_ELEM_MXFP4)
 
 FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8_t *q, ivec start)
 {
