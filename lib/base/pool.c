@@ -127,22 +127,16 @@ typedef struct ahead {
     uintptr_t at, end;
 } ahead;
 
-const void *rmr_pool_ahead(const rmr_pool *p, const rmr_next_region *next, uint32_t worker,
-                           size_t *bytes)
+/* The range that a worker takes first, if they come in order. */
+static void look_ahead(const rmr_pool *p, ahead *a, const rmr_next_region *next, uint32_t worker)
 {
     uint32_t at = 0, range = range_of(next->n, next->most, p->width);
     for (; worker > 0 && at < next->n; worker--) {
         at += range;
         range = range_of(next->n - at, next->most, p->width);
     }
-    *bytes = at < next->n ? range * next->bytes : 0;
-    return (const void *)((uintptr_t)next->first + at * next->bytes);
-}
-
-static void look_ahead(const rmr_pool *p, ahead *a, const rmr_next_region *next, uint32_t worker)
-{
-    size_t size;
-    a->at = (uintptr_t)rmr_pool_ahead(p, next, worker, &size);
+    const size_t size = at < next->n ? range * next->bytes : 0;
+    a->at = (uintptr_t)next->first + at * next->bytes;
     a->end = a->at + (size < AHEAD_MOST ? size : AHEAD_MOST);
 }
 

@@ -54,9 +54,4 @@ typedef struct rmr_next_region {
 void rmr_pool_run_ranges(rmr_pool *pool, uint32_t n, uint32_t most, rmr_range_fn *fn, void *arg,
                          const rmr_next_region *next);
 
-/* Where the range begins that a worker takes first of such a region if they come in order, and how
- * many bytes it reads: 0 where there is none. */
-const void *rmr_pool_ahead(const rmr_pool *pool, const rmr_next_region *next, uint32_t worker,
-                           size_t *bytes);
-
 #endif

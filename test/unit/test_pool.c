@@ -147,30 +147,6 @@ static void ranges(void **state)
     }
 }
 
-/* What workers will take first lies one behind the other, and nothing behind the end. */
-static void ahead(void **state)
-{
-    fixture f;
-    (void)state;
-    for (uint32_t threads = 1; threads <= WIDTH; threads++) {
-        make(&f, threads, NULL, NULL);
-        for (uint32_t n = 0; n <= CHUNKS; n++) {
-            const rmr_next_region next = {(const void *)(uintptr_t)4096, 100, n, 3};
-            uintptr_t end = 4096;
-            for (uint32_t worker = 0; worker < threads; worker++) {
-                size_t bytes;
-                const void *const at = rmr_pool_ahead(f.job.pool, &next, worker, &bytes);
-                const uint32_t left = (uint32_t)(4096 + (uintptr_t)n * 100 - end) / 100;
-                const uint32_t half = left / (2 * threads), most = half < 3 ? half : 3;
-                assert_int_equal(bytes, left == 0 ? 0 : 100 * (most < 1 ? 1 : most));
-                if (bytes > 0) assert_true((uintptr_t)at == end);
-                end += bytes;
-            }
-        }
-        drop(&f);
-    }
-}
-
 /* Cores are given up inside every chunk, so that threads come and go in every order. */
 static void yields(void **state)
 {
@@ -297,10 +273,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes),         cmocka_unit_test(ranges),
-        cmocka_unit_test(ahead),         cmocka_unit_test(yields),
-        cmocka_unit_test(helpers_sleep), cmocka_unit_test(caller_sleeps),
-        cmocka_unit_test(many_callers),  cmocka_unit_test(short_lives),
-        cmocka_unit_test(by_host),
+        cmocka_unit_test(yields),        cmocka_unit_test(helpers_sleep),
+        cmocka_unit_test(caller_sleeps), cmocka_unit_test(many_callers),
+        cmocka_unit_test(short_lives),   cmocka_unit_test(by_host),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }

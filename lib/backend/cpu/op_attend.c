@@ -37,7 +37,6 @@ typedef struct latent_job {
     /* in the operation's scratch, where units are cut */
     float *result;            /* [units][pieces] */
     rmr_softmax_state *state; /* [units][GROUP] */
-    rmr_next_region next;     /* weights */
 } latent_job;
 
 typedef struct unit {
@@ -57,9 +56,6 @@ typedef struct desk {
     void *query;
     float *scores; /* [GROUP][SEG], plain types */
     float *spare;  /* results [LEVELS] */
-    /* The weights that the worker will most likely read first after attention. */
-    const unsigned char *ahead;
-    size_t ahead_bytes;
 } desk;
 
 static uint32_t min_u32(uint32_t a, uint32_t b)
@@ -94,10 +90,8 @@ static desk desk_of(const latent_job *j, uint32_t worker)
 {
     unsigned char *const at = j->s->worker + worker * j->s->worker_bytes;
     unsigned char *const scores = at + RMR_ALIGN + query_bytes(j->op->mla);
-    desk d = {
-        .unit = (uint32_t *)(void *)at, .query = at + RMR_ALIGN, .scores = (float *)(void *)scores};
+    desk d = {(uint32_t *)(void *)at, at + RMR_ALIGN, (float *)(void *)scores, NULL};
     d.spare = d.scores + (size_t)GROUP * RMR_SEG_TOKENS;
-    d.ahead = rmr_pool_ahead(j->s->cpu->ctx->pool, &j->next, worker, &d.ahead_bytes);
     return d;
 }
 
@@ -171,16 +165,8 @@ static uint32_t pages_of(const latent_job *j, const unit *u, uint32_t seg, uint3
     return i;
 }
 
-/* Places of the size of pages in the weights that come after attention, as many as there are. */
-static void pages_ahead(const latent_job *j, const unit *u, const desk *d, uint32_t n,
-                        const void **pages)
-{
-    const size_t size = (size_t)rmr_layer_bytes(j->s->desc.kv, u->run->kv);
-    for (uint32_t i = 0; i < n && i * size < d->ahead_bytes; i++) pages[i] = d->ahead + i * size;
-}
-
-/* One segment. The worker will most likely go on with segment `seg2` of unit u2, or (NULL) is done
- * with attention: while it computes, what it needs next is fetched. */
+/* One segment. The worker will most likely go on with segment `seg2` of unit u2, or (NULL) with
+ * something else. */
 static void segment(const latent_job *j, const unit *u, uint32_t seg, const desk *d, float *result,
                     const unit *u2, uint32_t seg2)
 {
@@ -189,10 +175,7 @@ static void segment(const latent_job *j, const unit *u, uint32_t seg, const desk
     const void *pages[2 * PAGES];
     const uint32_t n = positions_of(u, seg), n_pages = pages_of(j, u, seg, PAGES, pages);
     memcpy(pages + n_pages, pages, n_pages * sizeof *pages);
-    if (u2 != NULL)
-        pages_of(j, u2, seg2, n_pages, pages + n_pages);
-    else
-        pages_ahead(j, u, d, n_pages, pages + n_pages);
+    if (u2 != NULL) pages_of(j, u2, seg2, n_pages, pages + n_pages);
     if (u->run->kv != RMR_KV_INT8) {
         segment_plain(j, u, pages, n, d, result);
         return;
@@ -372,7 +355,7 @@ static void set_group(latent_job *j, uint32_t group, uint32_t rows)
 
 void rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
 {
-    latent_job j = {.s = s, .op = op, .next = rmr_cpu_next_op(s, op)};
+    latent_job j = {.s = s, .op = op};
     const uint32_t width = rmr_pool_width(s->cpu->ctx->pool);
     uint32_t rows = 0, most = 0; /* positions that a row sees */
     for (uint32_t i = 0; i < s->in.n_runs; i++) {
