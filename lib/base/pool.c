@@ -1,7 +1,8 @@
 /* The thread pool. A region lies in one of the pool's slots while it runs; joining it, taking a
- * range of chunks and leaving are one atomic operation each on one word, and no lock is held
- * anywhere. Helpers look for regions for a short bounded time after the last one, because decoding
- * is hundreds of short regions in a row, and then sleep: idle costs no CPU (P7). */
+ * number of chunks and leaving are one atomic operation each on one word, and which chunks they are
+ * one more on another; no lock is held anywhere. Helpers look for regions for a short bounded time
+ * after the last one, because decoding is hundreds of short regions in a row, and then sleep: idle
+ * costs no CPU (P7). */
 #define _GNU_SOURCE
 #include "pool.h"
 
@@ -49,25 +50,40 @@ typedef struct region {
     _Alignas(LINE) _Atomic uint64_t state;
     _Alignas(LINE) rmr_range_fn *fn;
     void *arg;
-    uint32_t n;            /* chunks */
     _Atomic uint32_t most; /* of a range */
     rmr_next_region next;
+    int in_order;           /* all chunks are one share, the first one, for everybody */
+    _Atomic uint64_t *span; /* [width] which chunks are left of each share */
     _Atomic uint32_t taken; /* a caller has this slot */
     rmr_event done;         /* the last helper has left a region whose caller sleeps */
 } region;
+
+/* A thread of ours; its share of a region is the one with number `home`, the caller's is 0. */
+typedef struct helper {
+    rmr_pool *pool;
+    uint32_t home;
+    pthread_t thread;
+} helper;
 
 struct rmr_pool {
     rmr_mem *mem;
     rmr_host_run_fn run;
     void *run_user;
     uint32_t width;
-    uint32_t n_threads; /* threads started by us */
-    pthread_t *threads;
+    uint32_t n_threads;      /* threads started by us */
+    helper *helpers;         /* [width - 1] */
+    _Atomic uint64_t *spans; /* those of all regions */
     _Alignas(LINE) _Atomic uint32_t sleepers;
     _Atomic uint32_t stop;
     rmr_event work; /* there may be chunks for sleepers, or stop */
     region slot[SLOTS];
 };
+
+/* The spans of a region, in lines of their own. */
+static size_t span_bytes(const rmr_pool *p)
+{
+    return ((size_t)p->width * sizeof *p->spans + LINE - 1) / LINE * LINE;
+}
 
 static void cpu_relax(void)
 {
@@ -87,6 +103,72 @@ static int spin_on(uint64_t *start)
 }
 
 /* ---- regions ---- */
+
+/* Where a thread's share of n chunks begins: neighbours in a row, from whose beginning it takes
+ * ranges, so that what it reads and writes from region to region is mostly its own. Who has none
+ * left takes ranges from the end of the longest other one. */
+static uint32_t share_of(uint32_t n, uint32_t home, uint32_t width)
+{
+    return (uint32_t)((uint64_t)n * home / width);
+}
+
+static uint64_t span_of(uint32_t at, uint32_t end)
+{
+    return (uint64_t)end << 32 | at;
+}
+
+static uint32_t span_end(uint64_t span)
+{
+    return (uint32_t)(span >> 32);
+}
+
+static uint32_t span_left(uint64_t span)
+{
+    return span_end(span) - (uint32_t)span;
+}
+
+/* Up to *n chunks from the beginning or the end of a span; returns the first, and in *n how many
+ * they are. */
+static uint32_t take_from(_Atomic uint64_t *span, int end, uint32_t *n)
+{
+    uint64_t v = atomic_load_explicit(span, memory_order_relaxed);
+    uint32_t k;
+    do {
+        k = span_left(v) < *n ? span_left(v) : *n;
+    } while (k > 0 &&
+             !atomic_compare_exchange_weak_explicit(span, &v, end ? v - span_of(0, k) : v + k,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    *n = k;
+    return end ? span_end(v) - k : (uint32_t)v;
+}
+
+static _Atomic uint64_t *longest_span(const rmr_pool *p, const region *r)
+{
+    uint32_t best = 0, most = 0;
+    for (uint32_t w = 0; w < p->width; w++) {
+        const uint32_t n = span_left(atomic_load_explicit(&r->span[w], memory_order_relaxed));
+        if (n > most) {
+            most = n;
+            best = w;
+        }
+    }
+    return &r->span[best];
+}
+
+/* Do n chunks that were taken off the state: so many are left in all spans at least. */
+static void run_chunks(const rmr_pool *p, const region *r, uint32_t n, uint32_t home,
+                       uint32_t worker)
+{
+    while (n > 0) {
+        uint32_t k = n, at = take_from(&r->span[r->in_order ? 0 : home], 0, &k);
+        if (k == 0) {
+            k = n;
+            at = take_from(longest_span(p, r), 1, &k);
+        }
+        if (k > 0) r->fn(r->arg, at, k, worker);
+        n -= k;
+    }
+}
 
 /* How many of the chunks that are left a worker takes at a time: half of its share. */
 static uint32_t range_of(uint32_t chunks, uint32_t most, uint32_t width)
@@ -127,15 +209,12 @@ typedef struct ahead {
     uintptr_t at, end;
 } ahead;
 
-/* The range that a worker takes first, if they come in order. */
-static void look_ahead(const rmr_pool *p, ahead *a, const rmr_next_region *next, uint32_t worker)
+/* The beginning of a thread's share. */
+static void look_ahead(const rmr_pool *p, ahead *a, const rmr_next_region *next, uint32_t home)
 {
-    uint32_t at = 0, range = range_of(next->n, next->most, p->width);
-    for (; worker > 0 && at < next->n; worker--) {
-        at += range;
-        range = range_of(next->n - at, next->most, p->width);
-    }
-    const size_t size = at < next->n ? range * next->bytes : 0;
+    const uint32_t at = share_of(next->n, home, p->width),
+                   end = share_of(next->n, home + 1, p->width);
+    const size_t size = (end - at) * next->bytes;
     a->at = (uintptr_t)next->first + at * next->bytes;
     a->end = a->at + (size < AHEAD_MOST ? size : AHEAD_MOST);
 }
@@ -150,7 +229,7 @@ static void fetch_ahead(ahead *a)
 
 /* Join any region and work on it to its end; the next time the look-out begins behind its slot, so
  * that regions of several callers are helped in turn. */
-static int help(rmr_pool *p, uint32_t *first, ahead *a)
+static int help(rmr_pool *p, uint32_t home, uint32_t *first, ahead *a)
 {
     for (uint32_t i = 0; i < SLOTS; i++) {
         region *r = &p->slot[(*first + i) % SLOTS];
@@ -159,12 +238,10 @@ static int help(rmr_pool *p, uint32_t *first, ahead *a)
         while (left(v) > 0 && !take_range(p, r, &v, INSIDE + JOINED, &taken)) taken = 0;
         if (taken == 0) continue;
         *first += i + 1;
-        const uint32_t worker = joined(v), n = r->n;
-        rmr_range_fn *const fn = r->fn;
-        void *const arg = r->arg;
-        if (r->next.first != NULL) look_ahead(p, a, &r->next, worker);
+        const uint32_t worker = joined(v);
+        if (r->next.first != NULL) look_ahead(p, a, &r->next, home);
         do {
-            fn(arg, n - left(v), taken, worker);
+            run_chunks(p, r, taken, home, worker);
             taken = next_range(p, r, INSIDE, &v);
         } while (taken > 0);
         if ((v & SLEEPS) && inside(v) == 1) rmr_event_signal(&r->done, 1);
@@ -179,12 +256,12 @@ static int stopped(rmr_pool *p)
 }
 
 /* Look for work until there was some or the time is over. */
-static int spin(rmr_pool *p, uint32_t *first, ahead *a)
+static int spin(rmr_pool *p, uint32_t home, uint32_t *first, ahead *a)
 {
     uint64_t start = 0;
     do {
         for (int i = 0; i < SPIN_BATCH; i++) {
-            if (help(p, first, a)) return 1;
+            if (help(p, home, first, a)) return 1;
             fetch_ahead(a);
             cpu_relax();
         }
@@ -211,12 +288,13 @@ static void doze(rmr_pool *p)
 
 static void *thread_main(void *arg)
 {
-    rmr_pool *p = arg;
+    const helper *const me = arg;
+    rmr_pool *const p = me->pool;
     uint32_t first = 0;
     ahead a = {0};
     rmr_fpenv_enter();
     while (!stopped(p))
-        if (!spin(p, &first, &a)) doze(p);
+        if (!spin(p, me->home, &first, &a)) doze(p);
     return NULL;
 }
 
@@ -252,21 +330,40 @@ static void wait_helpers(rmr_pool *p, region *r)
     }
 }
 
-static void run_region(rmr_pool *p, region *r, uint32_t n, uint32_t most, rmr_range_fn *fn,
-                       void *arg, const rmr_next_region *next)
+/* What is to be run, as rmr_pool_run_ranges takes it. */
+typedef struct order {
+    uint32_t n, most;
+    rmr_range_fn *fn;
+    void *arg;
+    const rmr_next_region *next;
+    int in_order;
+} order;
+
+static void set_spans(const rmr_pool *p, region *r, uint32_t n)
 {
+    for (uint32_t w = 0; w < p->width; w++) {
+        const uint32_t at = share_of(n, w, p->width), end = share_of(n, w + 1, p->width);
+        const uint64_t span = !r->in_order ? span_of(at, end) : w == 0 ? span_of(0, n) : 0;
+        atomic_store_explicit(&r->span[w], span, memory_order_relaxed);
+    }
+}
+
+static void run_region(rmr_pool *p, region *r, const order *o)
+{
+    const uint32_t n = o->n, most = o->most;
     uint64_t v = n * CHUNK + JOINED;
     uint32_t taken = range_of(n, most, p->width);
-    r->fn = fn;
-    r->arg = arg;
-    r->n = n;
-    r->next = next != NULL ? *next : (rmr_next_region){0};
+    r->fn = o->fn;
+    r->arg = o->arg;
+    r->in_order = o->in_order;
+    set_spans(p, r, n);
+    r->next = o->next != NULL ? *o->next : (rmr_next_region){0};
     atomic_store_explicit(&r->most, most, memory_order_relaxed);
     atomic_store(&r->state, v - taken * CHUNK);
     const uint32_t sleepers = atomic_load(&p->sleepers);
     if (sleepers > 0) rmr_event_signal(&p->work, n - 1 < sleepers ? n - 1 : sleepers);
     do {
-        fn(arg, n - left(v), taken, 0);
+        run_chunks(p, r, taken, 0, 0);
         taken = next_range(p, r, 0, &v);
     } while (taken > 0);
     if (inside(v) > 0) wait_helpers(p, r);
@@ -305,24 +402,29 @@ static void REMORA_CALL host_part(void *arg, uint32_t i)
 }
 
 /* Ranges of one size: an eighth of a worker's share. */
-static void run_by_host(rmr_pool *p, uint32_t n, uint32_t most, rmr_range_fn *fn, void *arg)
+static void run_by_host(rmr_pool *p, const order *o)
 {
-    host_region r = {.fn = fn, .arg = arg, .n = n, .width = p->width};
-    r.range = range_of(n / 4, most, p->width);
-    p->run(p->run_user, n < p->width ? n : p->width, host_part, &r);
+    host_region r = {.fn = o->fn, .arg = o->arg, .n = o->n, .width = p->width};
+    r.range = range_of(o->n / 4, o->most, p->width);
+    p->run(p->run_user, o->n < p->width ? o->n : p->width, host_part, &r);
     host_work(&r, 0); /* a host that ran fewer parts than asked leaves nothing undone */
+}
+
+static void run_order(rmr_pool *p, const order *o)
+{
+    region *r;
+    if (o->n > 1 && p->width > 1 && p->run != NULL)
+        run_by_host(p, o);
+    else if (o->n > 1 && p->n_threads > 0 && (r = take_slot(p)) != NULL)
+        run_region(p, r, o);
+    else if (o->n > 0)
+        o->fn(o->arg, 0, o->n, 0);
 }
 
 void rmr_pool_run_ranges(rmr_pool *p, uint32_t n, uint32_t most, rmr_range_fn *fn, void *arg,
                          const rmr_next_region *next)
 {
-    region *r;
-    if (n > 1 && p->width > 1 && p->run != NULL)
-        run_by_host(p, n, most, fn, arg);
-    else if (n > 1 && p->n_threads > 0 && (r = take_slot(p)) != NULL)
-        run_region(p, r, n, most, fn, arg, next);
-    else if (n > 0)
-        fn(arg, 0, n, 0);
+    run_order(p, &(order){n, most, fn, arg, next, 0});
 }
 
 typedef struct chunks {
@@ -339,7 +441,7 @@ static void one_by_one(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 void rmr_pool_run(rmr_pool *p, uint32_t n, rmr_chunk_fn *fn, void *arg)
 {
     chunks c = {fn, arg};
-    rmr_pool_run_ranges(p, n, 1, one_by_one, &c, NULL);
+    run_order(p, &(order){n, 1, one_by_one, &c, NULL, 1});
 }
 
 static uint32_t usable_cores(void)
@@ -354,12 +456,12 @@ static uint32_t usable_cores(void)
 }
 
 /* The host's signals are for the host's threads: ours start with all of them blocked. */
-static int start_thread(rmr_pool *p, pthread_t *thread)
+static int start_thread(helper *h)
 {
     sigset_t all, before;
     sigfillset(&all);
     if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return EAGAIN;
-    const int e = pthread_create(thread, NULL, thread_main, p);
+    const int e = pthread_create(&h->thread, NULL, thread_main, h);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return e;
 }
@@ -368,10 +470,14 @@ static remora_status start_threads(rmr_pool *p, remora_error *err)
 {
     const uint32_t n = p->width - 1;
     if (p->run != NULL || n == 0) return REMORA_OK;
-    p->threads = rmr_calloc(p->mem, n, sizeof *p->threads);
-    if (p->threads == NULL) return rmr_error_nomem(err, "thread pool", n * sizeof *p->threads);
+    p->helpers = rmr_calloc(p->mem, n, sizeof *p->helpers);
+    if (p->helpers == NULL) return rmr_error_nomem(err, "thread pool", n * sizeof *p->helpers);
+    p->spans = rmr_calloc(p->mem, SLOTS, span_bytes(p));
+    if (p->spans == NULL) return rmr_error_nomem(err, "thread pool", SLOTS * span_bytes(p));
+    for (uint32_t i = 0; i < SLOTS; i++) p->slot[i].span = p->spans + i * span_bytes(p) / 8;
     for (uint32_t i = 0; i < n; i++) {
-        const int e = start_thread(p, &p->threads[i]);
+        p->helpers[i] = (helper){.pool = p, .home = i + 1};
+        const int e = start_thread(&p->helpers[i]);
         if (e != 0)
             return rmr_error_set(err, REMORA_E_NOMEM, e, "cannot start worker thread %u of %u",
                                  i + 1, n);
@@ -409,8 +515,9 @@ void rmr_pool_free(rmr_pool *p)
     if (p == NULL) return;
     atomic_store(&p->stop, 1);
     rmr_event_signal(&p->work, MAX_THREADS);
-    for (uint32_t i = 0; i < p->n_threads; i++) pthread_join(p->threads[i], NULL);
-    if (p->threads != NULL) rmr_free(p->mem, p->threads, (p->width - 1) * sizeof *p->threads);
+    for (uint32_t i = 0; i < p->n_threads; i++) pthread_join(p->helpers[i].thread, NULL);
+    if (p->helpers != NULL) rmr_free(p->mem, p->helpers, (p->width - 1) * sizeof *p->helpers);
+    if (p->spans != NULL) rmr_free(p->mem, p->spans, SLOTS * span_bytes(p));
     for (uint32_t i = 0; i < SLOTS; i++) rmr_event_destroy(&p->slot[i].done);
     rmr_event_destroy(&p->work);
     rmr_free(p->mem, p, sizeof *p);
@@ -423,5 +530,6 @@ uint32_t rmr_pool_width(const rmr_pool *p)
 
 uint64_t rmr_pool_bytes(const rmr_pool *p)
 {
-    return sizeof *p + (p->threads != NULL ? (p->width - 1) * sizeof *p->threads : 0);
+    return sizeof *p + (p->helpers != NULL ? (p->width - 1) * sizeof *p->helpers : 0) +
+           (p->spans != NULL ? SLOTS * span_bytes(p) : 0);
 }

@@ -31,18 +31,20 @@ rmr_pool_width(const rmr_pool *pool); /* most threads inside one region, the cal
 
 uint64_t rmr_pool_bytes(const rmr_pool *pool); /* what it has allocated */
 
-/* Run fn for every chunk in [0, n); returns when all are done. Never fails and never allocates. On
- * threads other than the caller's the chunks run in the library's floating-point mode; on the
- * caller's in the one it has. */
+/* Run fn for every chunk in [0, n), begun in order; returns when all are done. Never fails and
+ * never allocates. On threads other than the caller's the chunks run in the library's
+ * floating-point mode; on the caller's in the one it has. */
 void rmr_pool_run(rmr_pool *pool, uint32_t n, rmr_chunk_fn *fn, void *arg);
 
-/* The same for chunks that are small and gain from being done in a row: a worker takes a range of
+/* The same for chunks that are small and gain from being done in a row: a worker takes ranges of
  * them, half its share of what is left and about `most` at most, so ranges become shorter towards
- * the end and all workers finish together.
+ * the end and all workers finish together. Every thread has a share of neighbours that it begins
+ * with, the same part of every region, and goes through it in order; then it takes what others have
+ * left of theirs, from the end.
  *
  * `next` (NULL: nothing is known): such a region that will be run soon, whose chunk i reads `bytes`
- * from `first` + i * bytes on. Threads that have to wait meanwhile fetch what they will most likely
- * take of it into their caches. It is advice: nothing is read, and `first` may be gone by then. */
+ * from `first` + i * bytes on. Threads that have to wait meanwhile fetch the beginning of their
+ * share of it into their caches. It is advice: nothing is read, and `first` may be gone by then. */
 typedef void rmr_range_fn(void *arg, uint32_t first, uint32_t n, uint32_t worker);
 
 typedef struct rmr_next_region {

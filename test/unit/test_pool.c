@@ -32,6 +32,7 @@ typedef struct job {
     uint32_t nest; /* chunks of a region inside each chunk */
     uint32_t most; /* > 0: chunks come in ranges of so many at most */
     _Atomic uint32_t ranges, longest;
+    uint32_t begins[WIDTH]; /* of a worker's first range, + 1 */
     int yields;
     void(REMORA_CALL *part)(void *, uint32_t); /* a part that the host runs within each chunk */
     void *part_arg;
@@ -76,6 +77,7 @@ static void range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
     while (n > longest && !atomic_compare_exchange_weak(&j->longest, &longest, n)) {
     }
     atomic_fetch_add(&j->ranges, 1);
+    if (worker < WIDTH && j->begins[worker] == 0) j->begins[worker] = first + 1;
     work(j, first, n, worker);
 }
 
@@ -84,6 +86,7 @@ static int region(job *j, uint32_t n)
 {
     const rmr_next_region next = {(const void *)(uintptr_t)(n % 2 * 4096), (size_t)1 << 40, n, 3};
     memset(j->hits, 0, sizeof j->hits);
+    memset(j->begins, 0, sizeof j->begins);
     if (j->most > 0)
         rmr_pool_run_ranges(j->pool, n, j->most, range, j, n % 3 ? &next : NULL);
     else
@@ -140,11 +143,28 @@ static void ranges(void **state)
                 assert_true(region(&f.job, n));
                 const uint32_t half = n / (2 * threads), longest = atomic_load(&f.job.longest);
                 if (threads == 1 || n < 2) continue;
-                assert_int_equal(longest, half < 1 ? 1 : half < f.job.most ? half : f.job.most);
+                assert_true(longest <= (half < 1 ? 1 : half < f.job.most ? half : f.job.most));
                 assert_true(atomic_load(&f.job.ranges) >= (n < 2 * threads ? n : 2 * threads));
             }
         drop(&f);
     }
+}
+
+/* Each of two threads begins with its own half, as a rule. */
+static void shares(void **state)
+{
+    fixture f;
+    uint32_t own = 0;
+    (void)state;
+    make(&f, 2, NULL, NULL);
+    f.job.most = CHUNKS;
+    f.job.nap_caller = f.job.nap_helper = 100;
+    for (uint32_t i = 0; i < ROUNDS && own < 3; i++) {
+        assert_true(region(&f.job, CHUNKS));
+        own += f.job.begins[0] == 1 && f.job.begins[1] == CHUNKS / 2 + 1;
+    }
+    assert_true(own == 3);
+    drop(&f);
 }
 
 /* Cores are given up inside every chunk, so that threads come and go in every order. */
@@ -273,9 +293,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes),         cmocka_unit_test(ranges),
-        cmocka_unit_test(yields),        cmocka_unit_test(helpers_sleep),
-        cmocka_unit_test(caller_sleeps), cmocka_unit_test(many_callers),
-        cmocka_unit_test(short_lives),   cmocka_unit_test(by_host),
+        cmocka_unit_test(shares),        cmocka_unit_test(yields),
+        cmocka_unit_test(helpers_sleep), cmocka_unit_test(caller_sleeps),
+        cmocka_unit_test(many_callers),  cmocka_unit_test(short_lives),
+        cmocka_unit_test(by_host),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }

@@ -30,7 +30,7 @@ enum {
 typedef struct latent_job {
     rmr_step *s;
     const rmr_op *op;
-    uint32_t group, groups, units; /* heads of a group, groups of a row, units */
+    uint32_t group, rows, units; /* heads of a group, rows, units */
     /* Where units are cut: the pieces under way of every unit begin with segment `seg`, count[l] of
      * them have STRETCH >> l segments, `pieces` in all. */
     uint32_t seg, count[LEVELS], pieces;
@@ -95,11 +95,13 @@ static desk desk_of(const latent_job *j, uint32_t worker)
     return d;
 }
 
-/* Units are numbered run by run, row by row, head group by head group. */
+/* Units are numbered head group by head group, run by run, row by row: a thread that begins with
+ * its share of them has the heads that it had in the products before and will have in those after.
+ */
 static unit unit_of(const latent_job *j, uint32_t i)
 {
-    const uint32_t heads = j->op->mla->heads, h0 = i % j->groups * j->group;
-    uint32_t at = i / j->groups;
+    const uint32_t heads = j->op->mla->heads, h0 = i / j->rows * j->group;
+    uint32_t at = i % j->rows;
     const rmr_run *run = j->s->in.run;
     for (;; run++) {
         if (run->form != RMR_FORM_ABSORBED) continue;
@@ -231,9 +233,8 @@ static void merge(const latent_job *j, const unit *u, uint32_t h, uint32_t seg, 
     if (seg + STRETCH >= segments_of(u)) k->scale(z, a->rank, 1.0f / state->sum);
 }
 
-static void whole_chunk(void *arg, uint32_t i, uint32_t worker)
+static void whole_unit(const latent_job *j, uint32_t i, uint32_t worker)
 {
-    const latent_job *j = arg;
     const unit u = unit_of(j, i);
     const desk d = desk_of(j, worker);
     const uint32_t segs = segments_of(&u);
@@ -243,6 +244,11 @@ static void whole_chunk(void *arg, uint32_t i, uint32_t worker)
         attend_piece(j, &u, &p, &d, d.spare, p.end < segs ? &u : NULL, p.end);
         for (uint32_t h = 0; h < u.nh; h++) merge(j, &u, h, p.seg, d.spare, &state[h]);
     }
+}
+
+static void whole_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
+{
+    for (uint32_t i = first; i < first + n; i++) whole_unit(arg, i, worker);
 }
 
 /* ---- units cut into pieces ---- */
@@ -349,8 +355,8 @@ static void attend_cut(latent_job *j, uint32_t segs)
 static void set_group(latent_job *j, uint32_t group, uint32_t rows)
 {
     j->group = group;
-    j->groups = rmr_units(j->op->mla->heads, group);
-    j->units = rows * j->groups;
+    j->rows = rows;
+    j->units = rows * rmr_units(j->op->mla->heads, group);
 }
 
 void rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
@@ -372,5 +378,6 @@ void rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
     }
     while (most <= RMR_SEG_TOKENS && j.units < width && j.group > LEAST_HEADS)
         set_group(&j, j.group / 2, rows);
-    rmr_pool_run(s->cpu->ctx->pool, j.units, whole_chunk, &j);
+    const rmr_next_region next = rmr_cpu_next_op(s, op);
+    rmr_pool_run_ranges(s->cpu->ctx->pool, j.units, 1, whole_range, &j, &next);
 }

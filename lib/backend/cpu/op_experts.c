@@ -292,7 +292,8 @@ static void gate_up_range(void *arg, uint32_t first, uint32_t n, uint32_t worker
             const uint32_t end = (first + here) * e->unit;
             n -= here;
             gate_up_list(e, list, first * e->unit, end < tiles ? end : tiles,
-                         n > 0 ? gate_at(e, (list + 1) % e->n_lists, 0) : NULL);
+                         end < tiles ? gate_at(e, list, end)
+                                     : gate_at(e, (list + 1) % e->n_lists, 0));
             first += here;
         }
         first -= chunks;
@@ -331,12 +332,13 @@ static void down_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
     const experts *e = arg;
     const uint32_t t0 = first * e->out_unit, all = (first + n) * e->out_unit;
     const uint32_t end = all < e->out_tiles ? all : e->out_tiles;
+    const void *const after = end < e->out_tiles ? down_at(e, 0, end) : NULL;
     (void)worker;
     for (uint32_t list = 0; list < e->n_lists; list++) {
         const uint32_t most = rmr_lin_tiles(rows_of(e, list));
         uint32_t t = t0;
         for (; end - t > most; t += most) down(e, list, t, most, down_at(e, list, t + most));
-        down(e, list, t, end - t, list + 1 < e->n_lists ? down_at(e, list + 1, t0) : NULL);
+        down(e, list, t, end - t, list + 1 < e->n_lists ? down_at(e, list + 1, t0) : after);
     }
 }
 
