@@ -258,15 +258,8 @@ FORCE void q_backs(const rmr_elem type, float *s)
 
 /* ---- products ---- */
 
-/* Whether sums of products begin at RMR_QMAGIC_BITS: where codes have an offset, what takes it back
- * is stored so. */
-FORCE int q_magic(const rmr_elem type, const int fused)
-{
-    return fused || q_offset(type) != 0;
-}
-
-/* Where the sum of products of half h begins: what the offset of the codes adds too much, negative.
- */
+/* Where the sum of products of half h begins: what the offset of the codes adds too much, negative;
+ * fused, and where there is an offset, from RMR_QMAGIC_BITS on. */
 FORCE ivec q_start(const rmr_elem type, const int fused, const int32_t *start, const int h)
 {
     switch (q_offset(type)) {
@@ -285,8 +278,8 @@ FORCE ivec q_start(const rmr_elem type, const int fused, const int32_t *start, c
 FORCE vec q_scaled(const rmr_elem type, const int fused, ivec dot, const float *s)
 {
     if (fused) return vec_fma(vec_load(s), iv_bits(dot), vec_load(s + Q_BACK));
-    return vec_mul(vec_load(s), q_magic(type, fused) ? vec_add(iv_bits(dot), vec_set1(-RMR_QMAGIC))
-                                                     : iv_float(dot));
+    return vec_mul(vec_load(s), q_offset(type) != 0 ? vec_add(iv_bits(dot), vec_set1(-RMR_QMAGIC))
+                                                    : iv_float(dot));
 }
 
 /* The products of half h of a run and a row of x are added to what was before. */
