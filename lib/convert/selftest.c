@@ -46,6 +46,18 @@ static void checksum(const float *logits, uint32_t n, char *to)
     rmr_pack_hex(digest, to);
 }
 
+/* The largest logit of an id that is not in `top`. */
+static float largest_other(const float *logits, uint32_t n, const remora_token *top)
+{
+    float most = -INFINITY;
+    for (uint32_t i = 0; i < n; i++) {
+        int is_top = 0;
+        for (int t = 0; t < RMR_SELFTEST_TOP; t++) is_top |= top[t] == (remora_token)i;
+        if (!is_top && logits[i] > most) most = logits[i];
+    }
+    return most;
+}
+
 static void read_answer(const float *logits, uint32_t n, const rmr_selftest *stored,
                         rmr_selftest *out)
 {
@@ -60,6 +72,7 @@ static void read_answer(const float *logits, uint32_t n, const rmr_selftest *sto
                                      : REMORA_TOKEN_NONE;
         if (out->top[t] >= 0 && (uint32_t)out->top[t] < n) out->logit[t] = logits[out->top[t]];
     }
+    out->other = largest_other(logits, n, out->top);
 }
 
 static remora_status feed(remora_session *s, const remora_token *ids, uint32_t n,
@@ -129,6 +142,7 @@ remora_status rmr_selftest_compare(const rmr_selftest *stored, const rmr_selftes
 {
     const int same = stored->numerics == now->numerics;
     const float limit = same || now->deviation < 2e-3f ? 1e-3f : now->deviation / 2;
+    const float least = stored->logit[RMR_SELFTEST_TOP - 1];
     *exact = strcmp(stored->sha256, now->sha256) == 0;
     for (size_t i = 0; i < RMR_SELFTEST_TOP && !*exact; i++)
         if (!(fabsf(stored->logit[i] - now->logit[i]) <= limit))
@@ -136,5 +150,10 @@ remora_status rmr_selftest_compare(const rmr_selftest *stored, const rmr_selftes
                      "self-test: the logit of token %d is %.6g, the pack says %.6g, more than %.2g "
                      "apart",
                      now->top[i], (double)now->logit[i], (double)stored->logit[i], (double)limit);
+    if (!*exact && now->other > least + limit)
+        RMR_FAIL(err, REMORA_E_MISMATCH,
+                 "self-test: a token that the pack does not name has a logit of %.6g, the least of "
+                 "those it names has %.6g",
+                 (double)now->other, (double)least);
     return REMORA_OK;
 }

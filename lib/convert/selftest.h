@@ -16,6 +16,7 @@ typedef struct rmr_selftest {
     uint32_t numerics;                  /* by which it was made */
     remora_token top[RMR_SELFTEST_TOP]; /* ids of the largest logits of the last position */
     float logit[RMR_SELFTEST_TOP];
+    float other;     /* the largest logit of another id; not stored */
     float deviation; /* the standard deviation of all logits; not stored */
     char sha256[65]; /* of all of them, f32 little-endian */
 } rmr_selftest;
@@ -31,9 +32,9 @@ json_t *rmr_selftest_json(const rmr_selftest *t);
 remora_status rmr_selftest_parse(const json_t *entry, rmr_selftest *out, remora_error *err);
 
 /* OK when the stored answer is the same to the bit or, where `exact` is set to 0, its logits are
- * near: within 1e-3, or of other numerics within half a standard deviation of all logits, for what
- * rounds 8-bit activations and picks experts makes much of a last bit. E_MISMATCH says what
- * differs. `now` was run with `stored`. */
+ * near and still the largest: within 1e-3, or of other numerics within half a standard deviation of
+ * all logits, for what rounds 8-bit activations and picks experts makes much of a last bit.
+ * E_MISMATCH says what differs. `now` was run with `stored`. */
 remora_status rmr_selftest_compare(const rmr_selftest *stored, const rmr_selftest *now, int *exact,
                                    remora_error *err);
 

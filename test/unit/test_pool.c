@@ -33,6 +33,8 @@ typedef struct job {
     uint32_t most; /* > 0: chunks come in ranges of so many at most */
     _Atomic uint32_t ranges, longest;
     uint32_t begins[WIDTH]; /* of a worker's first range, + 1 */
+    int caller_first;       /* helpers begin their ranges when the caller has begun one */
+    _Atomic int caller_began;
     int yields;
     void(REMORA_CALL *part)(void *, uint32_t); /* a part that the host runs within each chunk */
     void *part_arg;
@@ -78,6 +80,8 @@ static void range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
     }
     atomic_fetch_add(&j->ranges, 1);
     if (worker < WIDTH && j->begins[worker] == 0) j->begins[worker] = first + 1;
+    if (worker == 0) atomic_store(&j->caller_began, 1);
+    while (j->caller_first && !atomic_load(&j->caller_began)) sched_yield();
     work(j, first, n, worker);
 }
 
@@ -87,6 +91,7 @@ static int region(job *j, uint32_t n)
     const rmr_next_region next = {(const void *)(uintptr_t)(n % 2 * 4096), (size_t)1 << 40, n, 3};
     memset(j->hits, 0, sizeof j->hits);
     memset(j->begins, 0, sizeof j->begins);
+    atomic_store(&j->caller_began, 0);
     if (j->most > 0)
         rmr_pool_run_ranges(j->pool, n, j->most, range, j, n % 3 ? &next : NULL);
     else
@@ -128,22 +133,25 @@ static void sizes(void **state)
     }
 }
 
-/* Ranges are at most as long as asked for, and the last ones single chunks; one thread alone takes
- * everything at once. */
+/* The first range is half a share, or as long as asked for at most, and the last ones are single
+ * chunks; one thread alone takes everything at once. The caller's first range is whole where nobody
+ * takes from its share before. */
 static void ranges(void **state)
 {
     fixture f;
     (void)state;
     for (uint32_t threads = 1; threads <= WIDTH; threads++) {
         make(&f, threads, NULL, NULL);
+        f.job.caller_first = 1;
         for (f.job.most = 1; f.job.most < 2 * CHUNKS; f.job.most *= 3)
             for (uint32_t n = 0; n <= CHUNKS; n++) {
                 atomic_store(&f.job.longest, 0);
                 atomic_store(&f.job.ranges, 0);
                 assert_true(region(&f.job, n));
                 const uint32_t half = n / (2 * threads), longest = atomic_load(&f.job.longest);
+                if (threads == 1) assert_int_equal(longest, n);
                 if (threads == 1 || n < 2) continue;
-                assert_true(longest <= (half < 1 ? 1 : half < f.job.most ? half : f.job.most));
+                assert_int_equal(longest, half < 1 ? 1 : half < f.job.most ? half : f.job.most);
                 assert_true(atomic_load(&f.job.ranges) >= (n < 2 * threads ? n : 2 * threads));
             }
         drop(&f);

@@ -1,4 +1,5 @@
-/* The stored answer of a pack: written and read back, and how far another one may be from it. */
+/* The stored answer of a pack: given by a model, written and read back, and how far another one may
+ * be from it. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,13 +9,16 @@
 
 #include <cmocka.h>
 
+#include "host.h"
 #include "selftest.h"
+#include "tiny.h"
 
 #define SUM "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 static const rmr_selftest answer = {.numerics = RMR_NUMERICS,
-                                    .top = {7, 3, 2000, 0, REMORA_TOKEN_NONE},
-                                    .logit = {9.5f, 9.25f, -1.0f, -8.0f, 0.0f},
+                                    .top = {7, 3, 2000, 0, 11},
+                                    .logit = {9.5f, 9.25f, -1.0f, -1.25f, -2.0f},
+                                    .other = -3.0f,
                                     .deviation = 4.0f,
                                     .sha256 = SUM};
 
@@ -86,9 +90,71 @@ static void how_far(void **state)
     assert_int_equal(compare(older, NAN, other, &exact), REMORA_E_MISMATCH);
 }
 
+/* A token that the pack does not name may come as near to those it does as they may move. */
+static remora_status with_other(uint32_t numerics, float other)
+{
+    remora_error err = {.struct_size = sizeof err};
+    rmr_selftest stored = answer, now = answer;
+    int exact;
+    stored.numerics = numerics;
+    now.other = other;
+    now.sha256[0] = '0';
+    const remora_status st = rmr_selftest_compare(&stored, &now, &exact, &err);
+    if (st < 0) assert_non_null(strstr(err.message, "does not name"));
+    return st;
+}
+
+static void still_the_largest(void **state)
+{
+    const uint32_t older = RMR_NUMERICS - 1;
+    (void)state;
+    assert_int_equal(with_other(RMR_NUMERICS, -2.0f + 0.9e-3f), REMORA_OK);
+    assert_int_equal(with_other(RMR_NUMERICS, -2.0f + 1.1e-3f), REMORA_E_MISMATCH);
+    assert_int_equal(with_other(older, -2.0f + 1.9f), REMORA_OK);
+    assert_int_equal(with_other(older, -2.0f + 2.1f), REMORA_E_MISMATCH);
+}
+
+static rmr_selftest run(remora_model *m, const rmr_selftest *stored)
+{
+    rmr_selftest out;
+    remora_error err = HOST_ERROR;
+    REQUIRE_OK(rmr_selftest_run(m, stored, NULL, &out, &err), &err);
+    return out;
+}
+
+/* An answer that names another token in place of the fifth is found out by that one. */
+static void of_a_model(void **state)
+{
+    tiny t;
+    int exact;
+    (void)state;
+    tiny_make(&t, NULL);
+    remora_runtime *rt = host_runtime(NULL, 2, NULL);
+    remora_model *m = host_open(rt, &t.source);
+    const rmr_selftest right = run(m, NULL), again = run(m, &right);
+    for (int i = 1; i < RMR_SELFTEST_TOP; i++) assert_true(right.logit[i - 1] >= right.logit[i]);
+    assert_true(right.other <= right.logit[RMR_SELFTEST_TOP - 1] && again.other == right.other);
+    assert_int_equal(rmr_selftest_compare(&right, &again, &exact, NULL), REMORA_OK);
+    assert_int_equal(exact, 1);
+    rmr_selftest wrong = right;
+    wrong.sha256[0] ^= 1;
+    assert_int_equal(rmr_selftest_compare(&wrong, &again, &exact, NULL), REMORA_OK);
+    assert_int_equal(exact, 0);
+    wrong.top[RMR_SELFTEST_TOP - 1] = right.top[0] == 0 ? 1 : 0;
+    const rmr_selftest now = run(m, &wrong);
+    assert_true(now.other == right.logit[RMR_SELFTEST_TOP - 1]);
+    wrong.logit[RMR_SELFTEST_TOP - 1] = now.logit[RMR_SELFTEST_TOP - 1];
+    assert_int_equal(rmr_selftest_compare(&wrong, &now, &exact, NULL), REMORA_E_MISMATCH);
+    remora_model_free(m);
+    remora_runtime_free(rt);
+    tiny_free(&t);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(written_and_read),
-                                       cmocka_unit_test(what_is_none), cmocka_unit_test(how_far)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(of_a_model),
+                                       cmocka_unit_test(written_and_read),
+                                       cmocka_unit_test(what_is_none), cmocka_unit_test(how_far),
+                                       cmocka_unit_test(still_the_largest)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
