@@ -235,6 +235,11 @@ void rmr_cpu_sums_add(const rmr_cpu *c, const rmr_sums *to, uint32_t index, cons
  * products take two at a time and experts pass on whole runs of 32. And the number of chunks. */
 uint32_t rmr_cpu_unit(const rmr_cpu *c, uint32_t n_tiles, uint64_t bytes);
 
+static inline uint32_t rmr_min_u32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 static inline uint32_t rmr_units(uint32_t n, uint32_t unit)
 {
     return (n + unit - 1) / unit;

@@ -9,34 +9,33 @@
  *
  * A unit is one row and one group of heads that share a pass over the cache. Many units are the
  * chunks of one region; where a row sees a single segment, the groups are small enough for all
- * workers to have one. With few of them (decoding) units are cut into pieces: subtrees, large ones
- * and then smaller ones. Whoever computes a piece merges it in its own cache; between workers one
- * result of it is passed. */
+ * workers to have one. With few of them (decoding) units are cut into pieces: subtrees, the share
+ * of each worker into large ones and then smaller ones. What a worker computes it merges in its own
+ * cache as far as the tree allows; only the rest passes between workers. */
 #include "cpu.h"
 
 #include <string.h>
 
+#include "cut.h"
 #include "softmax.h"
 
 enum {
     GROUP = RMR_KV8_HEADS, /* heads of a unit at most */
     LEAST_HEADS = 4,
     LEVELS = 5, /* of the tree of a stretch: so many results wait to be merged at most */
-    STRETCH = 1 << (LEVELS - 1),
-    CUT_UNITS = 32, /* at most so many units are cut */
-    CUT_PIECES = 64 /* into so many pieces at a time, all together */
+    STRETCH = RMR_STRETCH
 };
+_Static_assert(STRETCH == 1 << (LEVELS - 1), "a tree's leaves");
 
 typedef struct latent_job {
     rmr_step *s;
     const rmr_op *op;
     uint32_t group, rows, units; /* heads of a group, rows, units */
-    /* Where units are cut: the pieces under way of every unit begin with segment `seg`, count[l] of
-     * them have STRETCH >> l segments, `pieces` in all. */
-    uint32_t seg, count[LEVELS], pieces;
-    /* in the operation's scratch, where units are cut */
-    float *result;            /* [units][pieces] */
-    rmr_softmax_state *state; /* [units][GROUP] */
+    /* where units are cut: */
+    rmr_cut cut;                     /* the pieces under way */
+    uint32_t covers[RMR_CUT_PIECES]; /* segments in a result; 0: it is in one before it by now */
+    float *result;                   /* of each piece, in the operation's scratch */
+    rmr_softmax_state *state;        /* [units][GROUP], too */
 } latent_job;
 
 typedef struct unit {
@@ -45,23 +44,21 @@ typedef struct unit {
     uint32_t n; /* positions it sees: causal, its own and all before */
 } unit;
 
-/* A subtree of `size` segments from `seg` on, or as many of these as there are: to `end`. */
-typedef struct piece {
-    uint32_t seg, size, end;
-} piece;
+/* What a worker remembers from one piece to the next. */
+typedef struct notes {
+    uint32_t unit; /* whose query is there: its number + 1 */
+    uint32_t n;    /* its last pieces, which follow each other */
+    uint32_t at[2 * LEVELS];
+} notes;
+_Static_assert(sizeof(notes) <= RMR_ALIGN, "room for them");
 
 /* A worker's scratch. */
 typedef struct desk {
-    uint32_t *unit; /* whose query is there: its number + 1 */
+    notes *notes;
     void *query;
     float *scores; /* [GROUP][SEG], plain types */
     float *spare;  /* results [LEVELS] */
 } desk;
-
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
 
 /* The result of a piece: value sums [GROUP][rank], maxima and sums [GROUP]. */
 static size_t result_floats(const rmr_mla *a)
@@ -82,7 +79,7 @@ rmr_cpu_scratch rmr_cpu_latent_scratch(const rmr_op *op, const rmr_step_desc *d)
     rmr_cpu_scratch need = {.worker = RMR_ALIGN + query_bytes(op->mla) +
                                       (uint64_t)GROUP * RMR_SEG_TOKENS * 4 + LEVELS * result};
     if ((uint64_t)d->max_pages * RMR_PAGE_TOKENS > RMR_SEG_TOKENS)
-        need.shared = CUT_PIECES * result + CUT_UNITS * GROUP * sizeof(rmr_softmax_state);
+        need.shared = RMR_CUT_PIECES * result + RMR_CUT_UNITS * GROUP * sizeof(rmr_softmax_state);
     return need;
 }
 
@@ -90,9 +87,15 @@ static desk desk_of(const latent_job *j, uint32_t worker)
 {
     unsigned char *const at = j->s->worker + worker * j->s->worker_bytes;
     unsigned char *const scores = at + RMR_ALIGN + query_bytes(j->op->mla);
-    desk d = {(uint32_t *)(void *)at, at + RMR_ALIGN, (float *)(void *)scores, NULL};
+    desk d = {(notes *)(void *)at, at + RMR_ALIGN, (float *)(void *)scores, NULL};
     d.spare = d.scores + (size_t)GROUP * RMR_SEG_TOKENS;
     return d;
+}
+
+static void clear_notes(const latent_job *j)
+{
+    const uint32_t width = rmr_pool_width(j->s->cpu->ctx->pool);
+    for (uint32_t w = 0; w < width; w++) *desk_of(j, w).notes = (notes){0};
 }
 
 /* Units are numbered head group by head group, run by run, row by row: a thread that begins with
@@ -109,7 +112,7 @@ static unit unit_of(const latent_job *j, uint32_t i)
         at -= run->n_rows;
     }
     const uint32_t row = run->row0 + at;
-    return (unit){run, i, row, h0, min_u32(heads - h0, j->group), j->s->in.pos[row] + 1};
+    return (unit){run, i, row, h0, rmr_min_u32(heads - h0, j->group), j->s->in.pos[row] + 1};
 }
 
 /* The query of a unit in the form that its cache takes, unless it is there. */
@@ -119,8 +122,8 @@ static void place_query(const latent_job *j, const unit *u, const desk *d)
     const rmr_kernels *k = j->s->cpu->k;
     const uint32_t width = a->rank + a->rope;
     const float *const q = rmr_row(j->s, j->op->in, u->row) + (size_t)u->h0 * width;
-    if (*d->unit == u->number + 1) return;
-    *d->unit = u->number + 1;
+    if (d->notes->unit == u->number + 1) return;
+    d->notes->unit = u->number + 1;
     if (u->run->kv == RMR_KV_INT8) {
         k->kv8_query(d->query, q, width, u->nh, a->rank, a->rope, a->scale);
         return;
@@ -153,7 +156,7 @@ static void segment_plain(const latent_job *j, const unit *u, const void *const 
 
 static uint32_t positions_of(const unit *u, uint32_t seg)
 {
-    return min_u32(u->n - seg * RMR_SEG_TOKENS, RMR_SEG_TOKENS);
+    return rmr_min_u32(u->n - seg * RMR_SEG_TOKENS, RMR_SEG_TOKENS);
 }
 
 /* The pages of a segment, at most `most`; returns how many. */
@@ -206,7 +209,7 @@ static void fold(const latent_job *j, uint32_t h, float *into, const float *from
 }
 
 /* A piece: what is complete is merged at once, as a counter carries. */
-static void attend_piece(const latent_job *j, const unit *u, const piece *p, const desk *d,
+static void attend_piece(const latent_job *j, const unit *u, const rmr_piece *p, const desk *d,
                          float *result, const unit *u2, uint32_t seg2)
 {
     float *waiting[LEVELS] = {result};
@@ -239,8 +242,8 @@ static void whole_unit(const latent_job *j, uint32_t i, uint32_t worker)
     const desk d = desk_of(j, worker);
     const uint32_t segs = segments_of(&u);
     rmr_softmax_state state[GROUP];
-    for (piece p = {0, STRETCH, 0}; p.seg < segs; p.seg = p.end) {
-        p.end = min_u32(segs, p.seg + STRETCH);
+    for (rmr_piece p = {0, STRETCH, 0}; p.seg < segs; p.seg = p.end) {
+        p.end = rmr_min_u32(segs, p.seg + STRETCH);
         attend_piece(j, &u, &p, &d, d.spare, p.end < segs ? &u : NULL, p.end);
         for (uint32_t h = 0; h < u.nh; h++) merge(j, &u, h, p.seg, d.spare, &state[h]);
     }
@@ -253,102 +256,105 @@ static void whole_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 
 /* ---- units cut into pieces ---- */
 
-static float *result_of(const latent_job *j, const unit *u, uint32_t at)
+static float *result_of(const latent_job *j, uint32_t at)
 {
-    return j->result + ((size_t)u->number * j->pieces + at) * result_floats(j->op->mla);
+    return j->result + (size_t)at * result_floats(j->op->mla);
 }
 
-/* The piece with number `at` of a unit; whether it has any segments. */
-static int piece_of(const latent_job *j, const unit *u, uint32_t at, piece *p)
+/* Whether piece `right` is the other half of a node of the tree, and as complete as `left` is. */
+static int are_siblings(const latent_job *j, uint32_t left, uint32_t right)
 {
-    *p = (piece){j->seg, STRETCH, 0};
-    for (int l = 0; at >= j->count[l]; l++) {
-        p->seg += j->count[l] * p->size;
-        at -= j->count[l];
-        p->size /= 2;
+    const uint32_t size = j->covers[left];
+    return size == j->covers[right] && size < STRETCH && j->cut.piece[left].seg % (2 * size) == 0;
+}
+
+static int follows(const latent_job *j, uint32_t at, uint32_t before)
+{
+    return at / j->cut.pieces == before / j->cut.pieces &&
+           j->cut.piece[before].seg + j->covers[before] == j->cut.piece[at].seg;
+}
+
+/* Merge a new piece with those that the worker did just before, as a counter carries. */
+static void carry(latent_job *j, const unit *u, uint32_t at, notes *mine)
+{
+    if (mine->n == 2 * LEVELS || mine->n == 0 || !follows(j, at, mine->at[mine->n - 1]))
+        mine->n = 0;
+    mine->at[mine->n++] = at;
+    for (; mine->n > 1; mine->n--) {
+        const uint32_t left = mine->at[mine->n - 2], right = mine->at[mine->n - 1];
+        if (!are_siblings(j, left, right)) return;
+        for (uint32_t h = 0; h < u->nh; h++) fold(j, h, result_of(j, left), result_of(j, right));
+        j->covers[left] *= 2;
+        j->covers[right] = 0;
     }
-    p->seg += at * p->size;
-    p->end = min_u32(p->seg + p->size, segments_of(u));
-    return p->seg < p->end;
 }
 
-static int chunk_of(const latent_job *j, uint32_t chunk, unit *u, piece *p)
+/* Workers go on with the next piece, as a rule. */
+static void piece_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 {
-    if (chunk >= j->units * j->pieces) return 0;
-    *u = unit_of(j, chunk % j->units);
-    return piece_of(j, u, chunk / j->units, p);
-}
-
-/* Workers take pieces in turn, as a rule. */
-static void piece_chunk(void *arg, uint32_t chunk, uint32_t worker)
-{
-    const latent_job *j = arg;
+    latent_job *j = arg;
     const desk d = desk_of(j, worker);
-    unit u, u2;
-    piece p, p2;
-    if (!chunk_of(j, chunk, &u, &p)) return;
-    const int more = chunk_of(j, chunk + rmr_pool_width(j->s->cpu->ctx->pool), &u2, &p2);
-    attend_piece(j, &u, &p, &d, result_of(j, &u, chunk / j->units), more ? &u2 : NULL,
-                 more ? p2.seg : 0);
+    const rmr_piece *const piece = j->cut.piece;
+    for (uint32_t at = first; at < first + n; at++) {
+        const int more = at + 1 < j->units * j->cut.pieces && piece[at + 1].size > 0;
+        const unit u = unit_of(j, at / j->cut.pieces), u2 = unit_of(j, (at + more) / j->cut.pieces);
+        if (piece[at].size == 0) continue;
+        attend_piece(j, &u, &piece[at], &d, result_of(j, at), more ? &u2 : NULL,
+                     piece[at + more].seg);
+        carry(j, &u, at, d.notes);
+    }
 }
 
 /* One head of a unit: the rest of the trees, again as a counter carries. */
-static void merge_chunk(void *arg, uint32_t chunk, uint32_t worker)
+static void merge_head(const latent_job *j, const unit *u, uint32_t h)
 {
-    const latent_job *j = arg;
-    const unit u = unit_of(j, chunk / GROUP);
-    const uint32_t h = chunk % GROUP;
+    const uint32_t first = u->number * j->cut.pieces;
     float *waiting[LEVELS];
     uint32_t size[LEVELS], top = 0;
-    piece p;
-    (void)worker;
-    if (h >= u.nh) return;
-    for (uint32_t at = 0; at < j->pieces && piece_of(j, &u, at, &p); at++) {
-        const int last = p.end == segments_of(&u) || p.end % STRETCH == 0; /* of its stretch */
-        waiting[top] = result_of(j, &u, at);
-        size[top++] = p.size;
+    for (uint32_t at = first; at < first + j->cut.pieces; at++) {
+        const uint32_t seg = j->cut.piece[at].seg, end = seg + j->covers[at];
+        if (end == seg) continue;
+        const int last = end >= segments_of(u) || end % STRETCH == 0; /* of its stretch */
+        waiting[top] = result_of(j, at);
+        size[top++] = j->covers[at];
         for (; top > 1 && (size[top - 1] == size[top - 2] || last); top--) {
             fold(j, h, waiting[top - 2], waiting[top - 1]);
             size[top - 2] *= 2;
         }
-        if (last) merge(j, &u, h, p.seg / STRETCH * STRETCH, waiting[--top], &j->state[chunk]);
+        if (last)
+            merge(j, u, h, seg / STRETCH * STRETCH, waiting[--top],
+                  &j->state[u->number * GROUP + h]);
     }
 }
 
-/* Cut n segments into pieces, larger ones first: of each size half of what is left, as far as all
- * workers get the same number, of the least size the rest. Threads are not equally fast, and who is
- * done first takes the small ones. */
-static void plan(latent_job *j, uint32_t n, uint32_t least)
+static void merge_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 {
-    const uint32_t width = rmr_pool_width(j->s->cpu->ctx->pool);
-    uint32_t l = 0, size = STRETCH;
-    uint32_t even = 1; /* pieces of each unit that make it even */
-    while (even * j->units % width != 0) even++;
-    memset(j->count, 0, sizeof j->count);
-    j->pieces = 0;
-    for (; size > least; l++, size /= 2) {
-        j->count[l] = n / 2 / size / even * even;
-        j->pieces += j->count[l];
-        n -= j->count[l] * size;
+    const latent_job *j = arg;
+    (void)worker;
+    for (uint32_t i = first; i < first + n; i++) {
+        const unit u = unit_of(j, i / GROUP);
+        if (i % GROUP < u.nh) merge_head(j, &u, i % GROUP);
     }
-    j->count[l] = rmr_units(n, size);
-    j->pieces += j->count[l];
 }
 
 static void attend_cut(latent_job *j, uint32_t segs)
 {
     rmr_pool *pool = j->s->cpu->ctx->pool;
-    const uint32_t most = CUT_PIECES / j->units; /* pieces of each unit at a time */
-    uint32_t least = 1;
-    while (STRETCH / least > most) least *= 2;
+    const rmr_next_region next = rmr_cpu_next_op(j->s, j->op);
+    uint32_t of_unit[RMR_CUT_UNITS];
+    for (uint32_t i = 0; i < j->units; i++) {
+        const unit u = unit_of(j, i);
+        of_unit[i] = segments_of(&u);
+    }
     j->result = (float *)(void *)j->s->shared;
-    j->state = (rmr_softmax_state *)(void *)(j->result + CUT_PIECES * result_floats(j->op->mla));
-    for (uint32_t n; j->seg < segs; j->seg += n) {
-        n = segs - j->seg;
-        for (plan(j, n, least); j->pieces > most; plan(j, n, least))
-            n = (n - 1) / STRETCH * STRETCH; /* whole stretches, the first of which fits */
-        rmr_pool_run(pool, j->units * j->pieces, piece_chunk, j);
-        rmr_pool_run(pool, j->units * GROUP, merge_chunk, j);
+    j->state =
+        (rmr_softmax_state *)(void *)(j->result + RMR_CUT_PIECES * result_floats(j->op->mla));
+    for (uint32_t seg = 0; seg < segs;) {
+        seg += rmr_cut_units(&j->cut, of_unit, j->units, seg, rmr_pool_width(pool));
+        for (uint32_t i = 0; i < RMR_CUT_PIECES; i++) j->covers[i] = j->cut.piece[i].size;
+        clear_notes(j);
+        rmr_pool_run_ranges(pool, j->units * j->cut.pieces, 1, piece_range, j, NULL);
+        rmr_pool_run_ranges(pool, j->units * GROUP, GROUP, merge_range, j, &next);
     }
 }
 
@@ -370,9 +376,9 @@ void rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
         rows += run->n_rows;
         if (run->pos0 + run->n_rows > most) most = run->pos0 + run->n_rows;
     }
-    for (uint32_t w = 0; w < width; w++) *desk_of(&j, w).unit = 0;
+    clear_notes(&j);
     set_group(&j, GROUP, rows);
-    if (width > 1 && j.units <= CUT_UNITS && j.units < 4 * width && most > RMR_SEG_TOKENS) {
+    if (width > 1 && j.units <= RMR_CUT_UNITS && j.units < 4 * width && most > RMR_SEG_TOKENS) {
         attend_cut(&j, rmr_units(most, RMR_SEG_TOKENS));
         return;
     }
