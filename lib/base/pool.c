@@ -474,7 +474,8 @@ static remora_status start_threads(rmr_pool *p, remora_error *err)
     if (p->helpers == NULL) return rmr_error_nomem(err, "thread pool", n * sizeof *p->helpers);
     p->spans = rmr_calloc(p->mem, SLOTS, span_bytes(p));
     if (p->spans == NULL) return rmr_error_nomem(err, "thread pool", SLOTS * span_bytes(p));
-    for (uint32_t i = 0; i < SLOTS; i++) p->slot[i].span = p->spans + i * span_bytes(p) / 8;
+    for (uint32_t i = 0; i < SLOTS; i++)
+        p->slot[i].span = p->spans + i * span_bytes(p) / sizeof *p->spans;
     for (uint32_t i = 0; i < n; i++) {
         p->helpers[i] = (helper){.pool = p, .home = i + 1};
         const int e = start_thread(&p->helpers[i]);

@@ -25,14 +25,16 @@ static const rmr_selftest answer = {.numerics = RMR_NUMERICS,
 static void written_and_read(void **state)
 {
     remora_error err = {.struct_size = sizeof err};
-    json_t *entry = rmr_selftest_json(&answer);
-    rmr_selftest back;
+    rmr_selftest few = answer, back; /* of a vocabulary of four */
+    few.top[RMR_SELFTEST_TOP - 1] = REMORA_TOKEN_NONE;
+    few.logit[RMR_SELFTEST_TOP - 1] = 0.0f;
+    json_t *entry = rmr_selftest_json(&few);
     (void)state;
     assert_non_null(entry);
     assert_int_equal(rmr_selftest_parse(entry, &back, &err), REMORA_OK);
     assert_int_equal(back.numerics, RMR_NUMERICS);
-    assert_memory_equal(back.top, answer.top, sizeof back.top);
-    assert_memory_equal(back.logit, answer.logit, sizeof back.logit);
+    assert_memory_equal(back.top, few.top, sizeof back.top);
+    assert_memory_equal(back.logit, few.logit, sizeof back.logit);
     assert_string_equal(back.sha256, SUM);
     assert_int_equal(json_object_del(entry, "numerics"), 0);
     assert_int_equal(rmr_selftest_parse(entry, &back, &err), REMORA_OK);

@@ -2,7 +2,7 @@
  * width rank + rope against one shared key [latent | rope key], and the value is the latent itself.
  *
  * Attention walks the cache in segments of RMR_SEG_TOKENS positions: each has its own maximum, sum
- * and value sum. STRETCH segments are the leaves of a binary tree, in which the right side is
+ * and value sum. RMR_STRETCH segments are the leaves of a binary tree, in which the right side is
  * merged into the left one (the tree of the last ones lacks those on the right), and then stretches
  * are merged in order. The borders are absolute positions, so the result depends on the cache and
  * the query alone.
@@ -22,10 +22,9 @@
 enum {
     GROUP = RMR_KV8_HEADS, /* heads of a unit at most */
     LEAST_HEADS = 4,
-    LEVELS = 5, /* of the tree of a stretch: so many results wait to be merged at most */
-    STRETCH = RMR_STRETCH
+    LEVELS = 5 /* of the tree of a stretch: so many results wait to be merged at most */
 };
-_Static_assert(STRETCH == 1 << (LEVELS - 1), "a tree's leaves");
+_Static_assert(RMR_STRETCH == 1 << (LEVELS - 1), "a tree's leaves");
 
 typedef struct latent_job {
     rmr_step *s;
@@ -233,7 +232,7 @@ static void merge(const latent_job *j, const unit *u, uint32_t h, uint32_t seg, 
     const float *const max = result + (size_t)GROUP * a->rank, *const sum = max + GROUP;
     float *z = rmr_row(j->s, j->op->out, u->row) + (size_t)(u->h0 + h) * a->rank;
     rmr_softmax_merge(k, state, seg == 0, z, result + (size_t)h * a->rank, a->rank, max[h], sum[h]);
-    if (seg + STRETCH >= segments_of(u)) k->scale(z, a->rank, 1.0f / state->sum);
+    if (seg + RMR_STRETCH >= segments_of(u)) k->scale(z, a->rank, 1.0f / state->sum);
 }
 
 static void whole_unit(const latent_job *j, uint32_t i, uint32_t worker)
@@ -242,8 +241,8 @@ static void whole_unit(const latent_job *j, uint32_t i, uint32_t worker)
     const desk d = desk_of(j, worker);
     const uint32_t segs = segments_of(&u);
     rmr_softmax_state state[GROUP];
-    for (rmr_piece p = {0, STRETCH, 0}; p.seg < segs; p.seg = p.end) {
-        p.end = rmr_min_u32(segs, p.seg + STRETCH);
+    for (rmr_piece p = {0, RMR_STRETCH, 0}; p.seg < segs; p.seg = p.end) {
+        p.end = rmr_min_u32(segs, p.seg + RMR_STRETCH);
         attend_piece(j, &u, &p, &d, d.spare, p.end < segs ? &u : NULL, p.end);
         for (uint32_t h = 0; h < u.nh; h++) merge(j, &u, h, p.seg, d.spare, &state[h]);
     }
@@ -265,7 +264,8 @@ static float *result_of(const latent_job *j, uint32_t at)
 static int are_siblings(const latent_job *j, uint32_t left, uint32_t right)
 {
     const uint32_t size = j->covers[left];
-    return size == j->covers[right] && size < STRETCH && j->cut.piece[left].seg % (2 * size) == 0;
+    return size == j->covers[right] && size < RMR_STRETCH &&
+           j->cut.piece[left].seg % (2 * size) == 0;
 }
 
 static int follows(const latent_job *j, uint32_t at, uint32_t before)
@@ -314,7 +314,7 @@ static void merge_head(const latent_job *j, const unit *u, uint32_t h)
     for (uint32_t at = first; at < first + j->cut.pieces; at++) {
         const uint32_t seg = j->cut.piece[at].seg, end = seg + j->covers[at];
         if (end == seg) continue;
-        const int last = end >= segments_of(u) || end % STRETCH == 0; /* of its stretch */
+        const int last = end >= segments_of(u) || end % RMR_STRETCH == 0; /* of its stretch */
         waiting[top] = result_of(j, at);
         size[top++] = j->covers[at];
         for (; top > 1 && (size[top - 1] == size[top - 2] || last); top--) {
@@ -322,7 +322,7 @@ static void merge_head(const latent_job *j, const unit *u, uint32_t h)
             size[top - 2] *= 2;
         }
         if (last)
-            merge(j, u, h, seg / STRETCH * STRETCH, waiting[--top],
+            merge(j, u, h, seg / RMR_STRETCH * RMR_STRETCH, waiting[--top],
                   &j->state[u->number * GROUP + h]);
     }
 }

@@ -100,7 +100,7 @@ static void linear_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
     const uint32_t most = rmr_lin_tiles(j->n_rows);
     (void)worker;
     for (uint32_t t = first * j->unit; t < end; t += most) {
-        const uint32_t here = end - t < most ? end - t : most;
+        const uint32_t here = rmr_min_u32(end - t, most);
         linear_tiles(j, t, here, t + here < j->n_tiles ? rmr_tile_at(j->op->w, 0, t + here) : NULL);
     }
 }
