@@ -11,11 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-try:
-    import numpy as np
-except ImportError:
-    print("numpy is not there")
-    sys.exit(77)
+import numpy as np
 
 E2M1 = np.array([0, .5, 1, 1.5, 2, 3, 4, 6, 0, -.5, -1, -1.5, -2, -3, -4, -6], dtype=np.float32)
 NAMES = {"BF16": 2, "F32": 4}

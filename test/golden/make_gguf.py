@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Write a Hugging Face folder as a GGUF file, as the usual converters do. Needs numpy and gguf; exits with 77 (which
-meson takes for skipped) where they cannot be imported.
+"""Write a Hugging Face folder as a GGUF file, as the usual converters do. Needs numpy and gguf (test/requirements.txt).
 
     make_gguf.py FOLDER OUT.gguf [--type T] [--layout old|new|flat|both] [--router F32|keep] [--split N] [--mtp]
                                  [--pre NAME] [--vocab-only] [--decoded] [--layers N]
@@ -13,15 +12,10 @@ Layouts of kv_b of MLA models: `old` one tensor; `new` attn_k_b and attn_v_b; `f
 import argparse
 import json
 import pathlib
-import sys
 
-try:
-    import gguf
-    import numpy as np
-    from gguf import GGMLQuantizationType as T
-except ImportError as e:
-    print(f"skipped: {e}", file=sys.stderr)
-    sys.exit(77)
+import gguf
+import numpy as np
+from gguf import GGMLQuantizationType as T
 
 CODES = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.float32)
 
