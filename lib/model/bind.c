@@ -3,185 +3,174 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "names.h"
-
 #define WEIGHT "weight"
 
-enum { MAX_NAME = 160 };
-
-typedef struct binder {
-    const rmr_checkpoint *ck;
-    uint8_t *used;
+/* One weight that is looked for. */
+typedef struct wanted {
+    const rmr_binder *in;
     const char *name;
-    remora_error *err;
-} binder;
+} wanted;
 
 /* "<name>.<tail>", or NULL when there is no such tensor. In GGUF files a weight is one tensor. */
-static const rmr_tensor *look(const binder *b, const char *tail)
+static const rmr_tensor *look(const wanted *w, const char *tail)
 {
-    char full[MAX_NAME];
-    if (rmr_checkpoint_naming(b->ck) == RMR_NAMING_GGUF) {
-        if (strcmp(tail, WEIGHT) != 0) return NULL;
-        rmr_names_gguf(b->name, full, sizeof full);
-    } else {
-        snprintf(full, sizeof full, "%s.%s", b->name, tail);
-    }
-    return rmr_checkpoint_find(b->ck, full);
+    char full[RMR_NAMES_MAX];
+    if (w->in->names.naming == RMR_NAMING_GGUF && strcmp(tail, WEIGHT) != 0) return NULL;
+    rmr_names_full(&w->in->names, w->name, tail, full, sizeof full);
+    return rmr_checkpoint_find(w->in->ck, full);
 }
 
-static void use(const binder *b, const rmr_tensor *t)
+static void use(const wanted *w, const rmr_tensor *t)
 {
-    b->used[rmr_checkpoint_index(b->ck, t)] = 1;
+    w->in->used[rmr_checkpoint_index(w->in->ck, t)] = 1;
 }
 
-static remora_status wrong_shape(const binder *b, const rmr_tensor *t, uint64_t rows, uint64_t cols)
+static remora_status wrong_shape(const wanted *w, const rmr_tensor *t, uint64_t rows, uint64_t cols)
 {
     char have[96] = "";
     size_t at = 0;
     for (uint32_t i = 0; i < t->n_dims && at + 24 < sizeof have; i++)
         at += (size_t)snprintf(have + at, sizeof have - at, "%s%llu", i > 0 ? "," : "",
                                (unsigned long long)t->dims[i]);
-    RMR_FAIL(b->err, REMORA_E_FORMAT, "%s: tensor %s has shape [%s], %s [%llu,%llu]",
+    RMR_FAIL(w->in->err, REMORA_E_FORMAT, "%s: tensor %s has shape [%s], %s [%llu,%llu]",
              rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text, have,
-             rmr_checkpoint_naming(b->ck) == RMR_NAMING_GGUF ? "the file's keys mean"
-                                                             : "config.json means",
+             w->in->names.naming == RMR_NAMING_GGUF ? "the file's keys mean" : "config.json means",
              (unsigned long long)rows, (unsigned long long)cols);
 }
 
 /* The tensor has shape [rows, cols], or [cols] as a vector; then it is used. */
-static remora_status check_shape(const binder *b, const rmr_tensor *t, uint64_t rows, uint64_t cols,
+static remora_status check_shape(const wanted *w, const rmr_tensor *t, uint64_t rows, uint64_t cols,
                                  int vector)
 {
     const int fits = vector ? t->n_dims == 1 && t->dims[0] == cols
                             : t->n_dims == 2 && t->dims[0] == rows && t->dims[1] == cols;
-    use(b, t);
-    return fits ? REMORA_OK : wrong_shape(b, t, rows, cols);
+    use(w, t);
+    return fits ? REMORA_OK : wrong_shape(w, t, rows, cols);
 }
 
-static remora_status wrong_type(const binder *b, const rmr_tensor *t, const char *want)
+static remora_status wrong_type(const wanted *w, const rmr_tensor *t, const char *want)
 {
-    RMR_FAIL(b->err, REMORA_E_UNSUPPORTED, "%s: tensor %s is %s; this build reads %s",
+    RMR_FAIL(w->in->err, REMORA_E_UNSUPPORTED, "%s: tensor %s is %s; this build reads %s",
              rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text,
              rmr_dtype_name(t->dtype), want);
 }
 
-static remora_status missing(const binder *b, const char *tail)
+static remora_status missing(const wanted *w, const char *tail)
 {
-    char full[MAX_NAME];
-    rmr_names_gguf(b->name, full, sizeof full);
-    if (rmr_checkpoint_naming(b->ck) == RMR_NAMING_GGUF)
-        RMR_FAIL(b->err, REMORA_E_FORMAT, "checkpoint: tensor %s is missing", full);
-    RMR_FAIL(b->err, REMORA_E_FORMAT, "checkpoint: tensor %s.%s is missing", b->name, tail);
+    char full[RMR_NAMES_MAX];
+    const size_t n = strlen(w->name);
+    const int is_bias = n > 4 && strcmp(w->name + n - 4, "bias") == 0;
+    rmr_names_full(&w->in->names, w->name, is_bias ? "" : tail, full, sizeof full);
+    RMR_FAIL(w->in->err, REMORA_E_FORMAT, "checkpoint: tensor %s is missing", full);
 }
 
-static remora_status whole_groups(const binder *b, const rmr_tensor *t, uint64_t cols)
+static remora_status whole_groups(const wanted *w, const rmr_tensor *t, uint64_t cols)
 {
     if (cols % 32 == 0) return REMORA_OK;
-    RMR_FAIL(b->err, REMORA_E_FORMAT, "%s: tensor %s has rows of %llu values, not groups of 32",
+    RMR_FAIL(w->in->err, REMORA_E_FORMAT, "%s: tensor %s has rows of %llu values, not groups of 32",
              rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text,
              (unsigned long long)cols);
 }
 
 /* DeepSeek FP8: weight and weight_scale_inv, [ceil(rows / 128), ceil(cols / 128)]. */
-static remora_status bind_f8(const binder *b, const rmr_tensor *t, uint64_t rows, uint64_t cols,
+static remora_status bind_f8(const wanted *w, const rmr_tensor *t, uint64_t rows, uint64_t cols,
                              rmr_bound *out)
 {
     const uint64_t run = RMR_F8_RUN;
-    const rmr_tensor *s = look(b, "weight_scale_inv");
-    if (s == NULL) return missing(b, "weight_scale_inv");
-    RMR_TRY(check_shape(b, t, rows, cols, 0));
-    RMR_TRY(check_shape(b, s, (rows + run - 1) / run, (cols + run - 1) / run, 0));
+    const rmr_tensor *s = look(w, "weight_scale_inv");
+    if (s == NULL) return missing(w, "weight_scale_inv");
+    RMR_TRY(check_shape(w, t, rows, cols, 0));
+    RMR_TRY(check_shape(w, s, (rows + run - 1) / run, (cols + run - 1) / run, 0));
     if (s->dtype != RMR_DTYPE_F32 && s->dtype != RMR_DTYPE_F8_E8M0)
-        return wrong_type(b, s, "F32 and F8_E8M0 scales");
+        return wrong_type(w, s, "F32 and F8_E8M0 scales");
     *out = (rmr_bound){{t, s, 0}, RMR_CODING_F8, RMR_ELEM_F8};
     return REMORA_OK;
 }
 
 /* compressed-tensors pack-quantized, 4 bits in groups of 32: weight_packed [rows, cols / 8] of I32,
  * weight_scale [rows, cols / 32], weight_shape. */
-static remora_status bind_i4(const binder *b, const rmr_tensor *t, uint64_t rows, uint64_t cols,
+static remora_status bind_i4(const wanted *w, const rmr_tensor *t, uint64_t rows, uint64_t cols,
                              rmr_bound *out)
 {
-    const rmr_tensor *s = look(b, "weight_scale"), *shape = look(b, "weight_shape");
-    if (s == NULL) return missing(b, "weight_scale");
-    RMR_TRY(whole_groups(b, t, cols));
-    RMR_TRY(check_shape(b, t, rows, cols / 8, 0));
-    RMR_TRY(check_shape(b, s, rows, cols / 32, 0));
-    if (s->dtype != RMR_DTYPE_BF16) return wrong_type(b, s, "BF16 scales of groups");
-    if (shape != NULL) use(b, shape);
+    const rmr_tensor *s = look(w, "weight_scale"), *shape = look(w, "weight_shape");
+    if (s == NULL) return missing(w, "weight_scale");
+    RMR_TRY(whole_groups(w, t, cols));
+    RMR_TRY(check_shape(w, t, rows, cols / 8, 0));
+    RMR_TRY(check_shape(w, s, rows, cols / 32, 0));
+    if (s->dtype != RMR_DTYPE_BF16) return wrong_type(w, s, "BF16 scales of groups");
+    if (shape != NULL) use(w, shape);
     *out = (rmr_bound){{t, s, 0}, RMR_CODING_I4, RMR_ELEM_I4};
     return REMORA_OK;
 }
 
 /* MXFP4: two codes to a byte [rows, cols / 2], low nibble first, and a scale for 32 columns. */
-static remora_status bind_mxfp4(const binder *b, const rmr_tensor *t, uint64_t rows, uint64_t cols,
+static remora_status bind_mxfp4(const wanted *w, const rmr_tensor *t, uint64_t rows, uint64_t cols,
                                 rmr_bound *out)
 {
-    const rmr_tensor *s = look(b, "weight_scale");
-    if (s == NULL) s = look(b, "scale");
-    if (s == NULL) return missing(b, "weight_scale");
-    RMR_TRY(whole_groups(b, t, cols));
-    RMR_TRY(check_shape(b, t, rows, cols / 2, 0));
-    RMR_TRY(check_shape(b, s, rows, cols / 32, 0));
+    const rmr_tensor *s = look(w, "weight_scale");
+    if (s == NULL) s = look(w, "scale");
+    if (s == NULL) return missing(w, "weight_scale");
+    RMR_TRY(whole_groups(w, t, cols));
+    RMR_TRY(check_shape(w, t, rows, cols / 2, 0));
+    RMR_TRY(check_shape(w, s, rows, cols / 32, 0));
     if (s->dtype != RMR_DTYPE_F8_E8M0 && s->dtype != RMR_DTYPE_U8)
-        return wrong_type(b, s, "F8_E8M0 scales of groups");
+        return wrong_type(w, s, "F8_E8M0 scales of groups");
     *out = (rmr_bound){{t, s, 0}, RMR_CODING_MXFP4, RMR_ELEM_MXFP4};
     return REMORA_OK;
 }
 
 /* Canonical rows as they lie there. Vectors are plain numbers. */
-static remora_status bind_plain(const binder *b, const rmr_tensor *t, int vector, rmr_bound *out)
+static remora_status bind_plain(const wanted *w, const rmr_tensor *t, int vector, rmr_bound *out)
 {
     *out = (rmr_bound){{t, NULL, 0}, RMR_CODING_PLAIN, rmr_dtype_elem(t->dtype)};
     if (out->elem == RMR_ELEM_COUNT || (vector && out->elem >= RMR_ELEM_PLAIN))
-        return wrong_type(b, t, vector ? "BF16, F16 and F32 here" : "what docs/formats.md lists");
+        return wrong_type(w, t, vector ? "BF16, F16 and F32 here" : "what docs/formats.md lists");
     return REMORA_OK;
 }
 
-remora_status rmr_bind(const rmr_checkpoint *ck, uint8_t *used, const char *name, uint64_t rows,
-                       uint64_t cols, int vector, rmr_bound *out, remora_error *err)
+remora_status rmr_bind(const rmr_binder *binder, const char *name, uint64_t rows, uint64_t cols,
+                       int vector, rmr_bound *out)
 {
-    const binder b = {ck, used, name, err};
-    const rmr_tensor *t = look(&b, WEIGHT);
-    if (t == NULL) t = rmr_checkpoint_find(ck, name); /* a name that is whole: a bias */
+    const wanted w = {binder, name};
+    const rmr_tensor *t = look(&w, WEIGHT);
+    if (t == NULL) t = look(&w, ""); /* a name that is whole: a bias */
     if (t == NULL && !vector) {
-        t = look(&b, "weight_packed");
-        if (t != NULL && t->dtype == RMR_DTYPE_I32) return bind_i4(&b, t, rows, cols, out);
+        t = look(&w, "weight_packed");
+        if (t != NULL && t->dtype == RMR_DTYPE_I32) return bind_i4(&w, t, rows, cols, out);
     }
-    if (t == NULL) return missing(&b, WEIGHT);
+    if (t == NULL) return missing(&w, WEIGHT);
     if (!vector) {
-        if (t->dtype == RMR_DTYPE_F8_E4M3) return bind_f8(&b, t, rows, cols, out);
+        if (t->dtype == RMR_DTYPE_F8_E4M3) return bind_f8(&w, t, rows, cols, out);
         if (t->dtype == RMR_DTYPE_U8 || t->dtype == RMR_DTYPE_I8)
-            return bind_mxfp4(&b, t, rows, cols, out);
+            return bind_mxfp4(&w, t, rows, cols, out);
     }
-    RMR_TRY(check_shape(&b, t, rows, cols, vector));
-    return bind_plain(&b, t, vector, out);
+    RMR_TRY(check_shape(&w, t, rows, cols, vector));
+    return bind_plain(&w, t, vector, out);
 }
 
-remora_status rmr_bind_stack(const rmr_checkpoint *ck, uint8_t *used, const char *name,
-                             uint64_t count, uint64_t rows, uint64_t cols, rmr_bound *out,
-                             remora_error *err)
+remora_status rmr_bind_stack(const rmr_binder *binder, const char *name, uint64_t count,
+                             uint64_t rows, uint64_t cols, rmr_bound *out)
 {
-    const binder b = {ck, used, name, err};
-    const rmr_tensor *t = look(&b, WEIGHT);
-    if (t == NULL) return missing(&b, WEIGHT);
-    use(&b, t);
+    const wanted w = {binder, name};
+    const rmr_tensor *t = look(&w, WEIGHT);
+    if (t == NULL) return missing(&w, WEIGHT);
+    use(&w, t);
     const int fits = t->n_dims == 3
                          ? t->dims[0] == count && t->dims[1] == rows && t->dims[2] == cols
                          : t->n_dims == 2 && t->dims[0] == count * rows && t->dims[1] == cols;
-    if (!fits) return wrong_shape(&b, t, count * rows, cols);
-    return bind_plain(&b, t, 0, out);
+    if (!fits) return wrong_shape(&w, t, count * rows, cols);
+    return bind_plain(&w, t, 0, out);
 }
 
-int rmr_bind_has(const rmr_checkpoint *ck, const char *name)
+int rmr_bind_has(const rmr_binder *binder, const char *name)
 {
-    const binder b = {ck, NULL, name, NULL};
-    return look(&b, WEIGHT) != NULL;
+    const wanted w = {binder, name};
+    return look(&w, WEIGHT) != NULL;
 }
 
-void rmr_bind_ignore(const rmr_checkpoint *ck, uint8_t *used, const char *name)
+void rmr_bind_ignore(const rmr_binder *binder, const char *name)
 {
-    const binder b = {ck, used, name, NULL};
-    const rmr_tensor *t = look(&b, WEIGHT);
-    if (t != NULL) use(&b, t);
+    const wanted w = {binder, name};
+    const rmr_tensor *t = look(&w, WEIGHT);
+    if (t != NULL) use(&w, t);
 }

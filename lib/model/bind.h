@@ -3,7 +3,16 @@
 #ifndef RMR_BIND_H
 #define RMR_BIND_H
 
+#include "names.h"
 #include "plan.h"
+
+/* Where to look. */
+typedef struct rmr_binder {
+    const rmr_checkpoint *ck;
+    rmr_names names;
+    uint8_t *used; /* by rmr_checkpoint_index: tensors that were found are marked */
+    remora_error *err;
+} rmr_binder;
 
 /* What a name stands for. */
 typedef struct rmr_bound {
@@ -12,24 +21,21 @@ typedef struct rmr_bound {
     rmr_elem elem; /* of its canonical rows */
 } rmr_bound;
 
-/* The name is that of Hugging Face's checkpoints, whosever the checkpoint has (names.h). */
-
-/* The matrix (or vector, rows = 1) `name`, without ".weight", of this shape; its tensors are marked
- * in `used`. E_FORMAT: missing, another shape, a scale that is missing or of another shape or type.
+/* The matrix (or vector, rows = 1) of this name (names.h) and shape; its tensors are marked as
+ * used. E_FORMAT: missing, another shape, a scale that is missing or of another shape or type.
  * E_UNSUPPORTED: a dtype that is none of ours. */
-remora_status rmr_bind(const rmr_checkpoint *ck, uint8_t *used, const char *name, uint64_t rows,
-                       uint64_t cols, int vector, rmr_bound *out, remora_error *err);
+remora_status rmr_bind(const rmr_binder *b, const char *name, uint64_t rows, uint64_t cols,
+                       int vector, rmr_bound *out);
 
 /* The same for `count` matrices that are one tensor, [count, rows, cols] or [count * rows, cols]:
  * matrix i begins at row i * rows. */
-remora_status rmr_bind_stack(const rmr_checkpoint *ck, uint8_t *used, const char *name,
-                             uint64_t count, uint64_t rows, uint64_t cols, rmr_bound *out,
-                             remora_error *err);
+remora_status rmr_bind_stack(const rmr_binder *b, const char *name, uint64_t count, uint64_t rows,
+                             uint64_t cols, rmr_bound *out);
 
-/* Whether there is a tensor ("<name>.weight", or what GGUF calls it). */
-int rmr_bind_has(const rmr_checkpoint *ck, const char *name);
+/* Whether there is such a weight. */
+int rmr_bind_has(const rmr_binder *b, const char *name);
 
 /* There may be a tensor that says what others say: it is not looked at. */
-void rmr_bind_ignore(const rmr_checkpoint *ck, uint8_t *used, const char *name);
+void rmr_bind_ignore(const rmr_binder *b, const char *name);
 
 #endif

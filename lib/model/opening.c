@@ -1,6 +1,7 @@
 /* Opening a Hugging Face folder, a GGUF file or a pack: config, tokenizer, headers, plan. */
 #include "opening.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "cancel.h"
@@ -8,6 +9,7 @@
 #include "gguf_config.h"
 #include "json.h"
 #include "safetensors.h"
+#include "textconfig.h"
 
 #define CONFIG "config.json"
 
@@ -31,14 +33,18 @@ static remora_status find_gguf(rmr_opening *o)
     return rmr_gguf_open(&o->m->mem, o->src, name, &o->gguf, &o->ck, o->err);
 }
 
-static remora_status parse_config(rmr_opening *o, json_t **root)
+/* The text model's configuration; `where` names it in messages. */
+static remora_status parse_config(rmr_opening *o, json_t **root, char *where, size_t cap)
 {
     rmr_mem *mem = &o->m->mem;
+    const char *key = NULL;
     char *text;
     uint64_t size;
     RMR_TRY(rmr_file_load(o->src, CONFIG, MAX_CONFIG, &text, &size, o->err));
-    const remora_status st = rmr_json_parse(CONFIG, text, (size_t)size, root, o->err);
+    remora_status st = rmr_json_parse(CONFIG, text, (size_t)size, root, o->err);
+    if (st >= 0) st = rmr_textconfig(CONFIG, root, &key, o->err);
     rmr_free(mem, text, (size_t)size + 1);
+    snprintf(where, cap, CONFIG "%s%s", key != NULL ? ": " : "", key != NULL ? key : "");
     return st;
 }
 
@@ -65,12 +71,13 @@ static remora_status read_config(rmr_opening *o)
 {
     rmr_mem *mem = &o->m->mem;
     const rmr_shown pack = rmr_show(o->m->pack != NULL ? rmr_pack_file(o->m->pack) : "");
+    char folder[64];
     const char *file = o->m->pack != NULL ? pack.text
                        : o->gguf != NULL  ? rmr_gguf_name(o->gguf)
-                                          : CONFIG;
+                                          : folder;
     RMR_TRY(o->m->pack != NULL ? packed_config(o, &o->config)
             : o->gguf != NULL  ? rmr_gguf_config(o->gguf, o->ck, &o->config, o->err)
-                               : parse_config(o, &o->config));
+                               : parse_config(o, &o->config, folder, sizeof folder));
     const json_t *root = o->config;
     remora_status st = rmr_shape_read(file, root, &o->m->shape, o->err);
     if (st >= 0) st = rmr_meta_add_json(mem, &o->m->meta, root, o->err);
@@ -150,6 +157,11 @@ static remora_status make_plan(rmr_opening *o)
     if (m->layers == NULL)
         return rmr_error_nomem(o->err, "layers", m->shape.n_layers * sizeof *m->layers);
     RMR_TRY(rmr_plan_make(m, o->ck, &o->plan, o->err));
+    if (o->plan.n_other > 0)
+        rmr_log_write(&o->rt->ctx.log, REMORA_LOG_WARN,
+                      "the model takes text only: %llu tensors of its other parts are passed over "
+                      "(the first is %s)",
+                      (unsigned long long)o->plan.n_other, rmr_show(o->plan.other).text);
     m->n_params = o->plan.n_params;
     m->n_params_active = o->plan.n_params_active;
     if (budget > 0 && o->plan.weight_bytes > budget)

@@ -1,7 +1,6 @@
 /* Tensor names of the V2/V3 line (facts section 2.1) and of dense models with grouped attention
  * (section 11.1) bound to weights. */
 #include "bind.h"
-#include "names.h"
 #include "tile.h"
 
 #include <stdio.h>
@@ -10,7 +9,7 @@
 typedef struct planner {
     remora_model *m;
     rmr_mem *mem;
-    const rmr_checkpoint *ck; /* or: */
+    rmr_binder in; /* the checkpoint, or: */
     const rmr_pack *pack;
     rmr_plan *plan;
     uint32_t layer;
@@ -39,7 +38,7 @@ static remora_status find(planner *p, const char *part, uint64_t rows, uint64_t 
 {
     char name[160];
     full_name(p, name, sizeof name, part);
-    return rmr_bind(p->ck, p->plan->used, name, rows, cols, vector, out, p->err);
+    return rmr_bind(&p->in, name, rows, cols, vector, out);
 }
 
 static remora_status add_piece(planner *p, const rmr_piece *piece)
@@ -174,7 +173,7 @@ static remora_status stacked(planner *p, rmr_weight **w, const char *part, uint3
     char name[160];
     rmr_bound b;
     full_name(p, name, sizeof name, part);
-    RMR_TRY(rmr_bind_stack(p->ck, p->plan->used, name, count, rows, cols, &b, p->err));
+    RMR_TRY(rmr_bind_stack(&p->in, name, count, rows, cols, &b));
     rmr_plan_item it = item_of(p, w, part, &b);
     it.desc = (rmr_weight_desc){RMR_USE_MATRIX, b.elem, count, rows, cols};
     for (uint32_t i = 0; i < count; i++) {
@@ -201,9 +200,9 @@ static remora_status kv_views(planner *p, rmr_layer *l)
         return packed(p, &l->value_up, RMR_USE_MATRIX, KV_B ".value", a->heads, a->v, a->rank);
     }
     full_name(p, name, sizeof name, KV_B ".absorb");
-    if (rmr_checkpoint_naming(p->ck) == RMR_NAMING_GGUF && rmr_bind_has(p->ck, name)) {
+    if (p->in.names.naming == RMR_NAMING_GGUF && rmr_bind_has(&p->in, name)) {
         full_name(p, name, sizeof name, KV_B);
-        rmr_bind_ignore(p->ck, p->plan->used, name);
+        rmr_bind_ignore(&p->in, name);
         RMR_TRY(stacked(p, &l->absorb, KV_B ".absorb", a->heads, a->rank, a->nope, a->heads));
         return stacked(p, &l->value_up, KV_B ".value", a->heads, a->v, a->rank, a->heads);
     }
@@ -273,7 +272,7 @@ static remora_status stack(planner *p, rmr_weight **w, const char *proj, uint32_
         count_params(p, (uint64_t)rows * cols, m->n_experts, m->n_used);
         return packed(p, w, RMR_USE_MATRIX, part, m->n_experts, rows, cols);
     }
-    if (rmr_checkpoint_naming(p->ck) == RMR_NAMING_GGUF) {
+    if (p->in.names.naming == RMR_NAMING_GGUF) {
         snprintf(part, sizeof part, "mlp.experts.%s", proj);
         return stacked(p, w, part, m->n_experts, rows, cols, m->n_used);
     }
@@ -318,38 +317,77 @@ static remora_status feed_forward(planner *p, rmr_layer *l)
     return matrix(p, &l->s_down, "mlp.shared_experts.down_proj", s->n_hidden, m->shared_inner);
 }
 
-/* The rope tables that old checkpoints stored, and GGUF's divisors, which the shape has: not
- * parameters, and not needed. */
-static int is_rope_table(const char *name)
+static int ends_in(const char *name, const char *tail)
 {
-    static const char tail[] = ".self_attn.rotary_emb.inv_freq";
-    const size_t n = strlen(name), t = sizeof tail - 1;
-    return (n > t && strcmp(name + n - t, tail) == 0) || strcmp(name, "rope_freqs.weight") == 0;
+    const size_t n = strlen(name), t = strlen(tail);
+    return n > t && strcmp(name + n - t, tail) == 0;
 }
 
-/* Of the multi-token prediction layers after the last main layer, which are not used yet. */
+/* What checkpoints hold beside weights and nothing here needs: the rope tables that old ones stored
+ * and GGUF's divisors, which the shape has; the scales by which other engines round activations and
+ * caches to 8 bits. */
+static int is_no_weight(const char *name)
+{
+    static const char *const tails[] = {
+        ".rotary_emb.inv_freq",
+        ".input_scale",
+        ".output_scale",
+        ".activation_scale",
+        "_activation_scale",
+        ".k_scale",
+        ".v_scale",
+        ".q_scale",
+        ".kv_scale",
+        ".prob_scale",
+    };
+    for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++)
+        if (ends_in(name, tails[i])) return 1;
+    return strcmp(name, "rope_freqs.weight") == 0;
+}
+
+/* A layer behind the last one predicts further tokens when it has the tensors that only such layers
+ * have; config.json need not count it. Without them it is a layer that the configuration leaves
+ * out. */
+static int is_prediction_layer(const planner *p, unsigned layer)
+{
+    static const char *const only[] = {"eh_proj", "enorm", "hnorm", "shared_head.norm"};
+    for (size_t i = 0; i < sizeof only / sizeof only[0]; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "model.layers.%u.%s", layer, only[i]);
+        if (rmr_bind_has(&p->in, name)) return 1;
+    }
+    return 0;
+}
+
+/* Of the multi-token prediction layers, which are not used yet: layers behind the last one, or
+ * tensors under a name of their own. */
 static int is_mtp(const planner *p, const char *name)
 {
     const rmr_shape *s = &p->m->shape;
+    const char *body = NULL;
     unsigned layer = 0;
     char rest = 0;
-    if (p->ck != NULL && rmr_checkpoint_naming(p->ck) == RMR_NAMING_GGUF) {
+    if (p->in.names.naming == RMR_NAMING_GGUF) {
         const long l = rmr_names_layer(name);
         return l >= (long)s->n_layers && l < (long)s->n_layers + (long)s->n_mtp;
     }
-    if (sscanf(name, "model.layers.%5u%c", &layer, &rest) != 2 || rest != '.') return 0;
-    return layer >= s->n_layers && layer < s->n_layers + s->n_mtp;
+    body = rmr_names_body(&p->in.names, name);
+    if (strncmp(name, "mtp.", 4) == 0 || (body != NULL && strncmp(body, "mtp.", 4) == 0)) return 1;
+    if (body == NULL || sscanf(body, "layers.%5u%c", &layer, &rest) != 2 || rest != '.') return 0;
+    return layer >= s->n_layers && is_prediction_layer(p, layer);
 }
 
 static remora_status refuse_extra_packed(planner *p)
 {
+    const rmr_shape *s = &p->m->shape;
     for (uint32_t i = 0; i < rmr_pack_count(p->pack); i++) {
         const rmr_pack_tensor *t = rmr_pack_at(p->pack, i);
+        unsigned layer = 0;
         if (p->plan->used[rmr_pack_index(p->pack, t)]) continue;
-        if (!is_mtp(p, t->name))
+        if (sscanf(t->name, "model.layers.%5u.", &layer) != 1 || layer < s->n_layers ||
+            layer >= s->n_layers + s->n_mtp)
             RMR_FAIL(p->err, REMORA_E_UNSUPPORTED, "%s: %s is not part of model_type %s",
-                     rmr_show(rmr_pack_file(p->pack)).text, rmr_show(t->name).text,
-                     p->m->shape.family);
+                     rmr_show(rmr_pack_file(p->pack)).text, rmr_show(t->name).text, s->family);
         count_params(p, (uint64_t)t->rows * t->cols, t->count, 0);
     }
     return REMORA_OK;
@@ -358,9 +396,13 @@ static remora_status refuse_extra_packed(planner *p)
 static remora_status refuse_extra(planner *p)
 {
     if (p->pack != NULL) return refuse_extra_packed(p);
-    for (uint64_t i = 0; i < rmr_checkpoint_count(p->ck); i++) {
-        const rmr_tensor *t = rmr_checkpoint_at(p->ck, i);
-        if (p->plan->used[rmr_checkpoint_index(p->ck, t)] || is_rope_table(t->name)) continue;
+    for (uint64_t i = 0; i < rmr_checkpoint_count(p->in.ck); i++) {
+        const rmr_tensor *t = rmr_checkpoint_at(p->in.ck, i);
+        if (p->plan->used[rmr_checkpoint_index(p->in.ck, t)] || is_no_weight(t->name)) continue;
+        if (rmr_names_other_part(&p->in.names, t->name)) {
+            if (p->plan->n_other++ == 0) p->plan->other = t->name;
+            continue;
+        }
         if (!is_mtp(p, t->name))
             RMR_FAIL(p->err, REMORA_E_UNSUPPORTED, "%s: tensor %s is not part of model_type %s",
                      rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text,
@@ -379,7 +421,7 @@ static remora_status outside_layers(planner *p)
     p->plan->n_params_active -= (uint64_t)s->n_vocab * s->n_hidden; /* one row of it is read */
     RMR_TRY(vector(p, &m->norm, "model.norm", s->n_hidden));
     const int has_head = p->pack != NULL ? rmr_pack_find(p->pack, "lm_head", RMR_USE_MATRIX) != NULL
-                                         : rmr_bind_has(p->ck, "lm_head");
+                                         : rmr_bind_has(&p->in, "lm_head");
     if (s->tied && !has_head) {
         RMR_TRY(matrix(p, &m->head, "model.embed_tokens", s->n_vocab, s->n_hidden));
         p->plan->n_params -= (uint64_t)s->n_vocab * s->n_hidden;
@@ -391,13 +433,15 @@ static remora_status outside_layers(planner *p)
 remora_status rmr_plan_make(remora_model *m, const rmr_checkpoint *ck, rmr_plan *plan,
                             remora_error *err)
 {
-    planner p = {m, &m->mem, ck, m->pack, plan, 0, err};
+    planner p = {m, &m->mem, {.ck = ck, .err = err}, m->pack, plan, 0, err};
     const rmr_shape *s = &m->shape;
     *plan = (rmr_plan){0};
     const size_t n = m->pack != NULL ? rmr_pack_count(m->pack) : (size_t)rmr_checkpoint_count(ck);
     plan->used = rmr_calloc(p.mem, n, 1);
     if (plan->used == NULL) return rmr_error_nomem(err, "plan", n);
     plan->n_used = n;
+    p.in.used = plan->used;
+    if (ck != NULL) p.in.names = rmr_names_of(ck);
     for (p.layer = 0; p.layer < s->n_layers; p.layer++) {
         RMR_TRY(attention(&p, &m->layers[p.layer]));
         RMR_TRY(feed_forward(&p, &m->layers[p.layer]));

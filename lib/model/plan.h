@@ -42,6 +42,8 @@ typedef struct rmr_plan {
     uint64_t weight_bytes; /* on the backend */
     uint64_t mapped_bytes; /* adopted */
     uint64_t n_params, n_params_active;
+    uint64_t n_other;  /* tensors of parts of the model that are not for text */
+    const char *other; /* the first of them */
 } rmr_plan;
 
 /* Bind every weight of the shape to tensors of the checkpoint or, when the model has a pack, to

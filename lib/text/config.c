@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "textconfig.h"
 #include "tok.h"
 
 #define TOKENIZER "tokenizer_config.json"
@@ -138,6 +139,7 @@ void rmr_tok_finish(rmr_tok_parts *t)
 remora_status rmr_tok_load_config(rmr_tok_parts *t, rmr_source *src, remora_error *err)
 {
     static const char *const eos_files[] = {"generation_config.json", "config.json"};
+    const char *key = NULL;
     json_t *root;
     remora_status st = REMORA_OK;
     RMR_TRY(load_file(t->mem, src, TOKENIZER, &root, err));
@@ -146,7 +148,8 @@ remora_status rmr_tok_load_config(rmr_tok_parts *t, rmr_source *src, remora_erro
     RMR_TRY(st);
     for (size_t i = 0; i < 2; i++) {
         RMR_TRY(load_file(t->mem, src, eos_files[i], &root, err));
-        if (root != NULL) st = read_eos_ids(t, eos_files[i], root, err);
+        if (root != NULL) st = rmr_textconfig(eos_files[i], &root, &key, err);
+        if (root != NULL && st >= 0) st = read_eos_ids(t, eos_files[i], root, err);
         json_decref(root);
         RMR_TRY(st);
     }

@@ -281,25 +281,191 @@ static void unknown_tensors_are_refused(void **state)
     }
 }
 
-/* Multi-token prediction layers behind the last one, if the config counts them, and stored rope
- * tables. */
+/* Stored rope tables and the scales of activations and caches: no parameters. */
 static void known_extras_are_left_alone(void **state)
 {
+    static const char *const names[] = {
+        "model.layers.0.self_attn.rotary_emb.inv_freq",
+        "model.rotary_emb.inv_freq",
+        "model.layers.0.self_attn.k_scale",
+        "model.layers.0.self_attn.v_scale",
+        "model.layers.0.self_attn.k_proj.k_scale",
+        "model.layers.1.self_attn.attn.q_scale",
+        "model.layers.1.self_attn.kv_scale",
+        "model.layers.1.self_attn.prob_scale",
+        "model.layers.1.self_attn.o_proj.input_scale",
+        "model.layers.1.self_attn.o_proj.output_scale",
+        "model.layers.2.mlp.experts.3.up_proj.input_scale",
+        "model.layers.2.mlp.experts.3.up_proj.activation_scale",
+        "model.layers.2.mlp.experts.gate_up_proj_activation_scale",
+    };
     edit e;
     (void)state;
     edit_begin(&e, &v3);
-    add_tensor(&e, "model.layers.0.self_attn.rotary_emb.inv_freq", "F32", 1, 4, 4);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        add_tensor(&e, names[i], "F32", 1, 4, 4);
     expect(&e, REMORA_OK, "");
-    const uint64_t params = last_n_params;
-    assert_int_equal(params, e.n_data / 2); /* bf16; a rope table is none */
-    add_tensor(&e, "model.layers.3.eh_proj.weight", "BF16", 3, 5, 2);
-    expect(&e, REMORA_E_UNSUPPORTED, "model.layers.3.eh_proj.weight");
-    json_object_set_new(e.config, "num_nextn_predict_layers", json_integer(1));
-    expect(&e, REMORA_OK, "");
-    assert_int_equal(last_n_params, params + 15);
-    add_tensor(&e, "model.layers.4.eh_proj.weight", "BF16", 3, 5, 2);
-    expect(&e, REMORA_E_UNSUPPORTED, "model.layers.4.eh_proj.weight");
+    assert_int_equal(last_n_params, e.n_data / 2); /* bf16 */
     edit_end(&e);
+}
+
+/* Layers behind the last one that have what only prediction layers have, counted by the config or
+ * not; a layer without is one too many, whatever the config counts. */
+static void prediction_layers_are_left_alone(void **state)
+{
+    static const char *const only[] = {"eh_proj", "enorm", "hnorm", "shared_head.norm"};
+    (void)state;
+    for (size_t i = 0; i < sizeof only / sizeof only[0]; i++) {
+        edit e;
+        char name[80];
+        edit_begin(&e, &v3);
+        expect(&e, REMORA_OK, "");
+        const uint64_t params = last_n_params;
+        add_tensor(&e, "model.layers.3.input_layernorm.weight", "BF16", 3, 5, 2);
+        expect(&e, REMORA_E_UNSUPPORTED, "model.layers.3.input_layernorm.weight");
+        json_object_set_new(e.config, "num_nextn_predict_layers", json_integer(1));
+        expect(&e, REMORA_E_UNSUPPORTED, "model.layers.3.input_layernorm.weight");
+        snprintf(name, sizeof name, "model.layers.3.%s.weight", only[i]);
+        add_tensor(&e, name, "BF16", 3, 5, 2);
+        expect(&e, REMORA_OK, "");
+        assert_int_equal(last_n_params, params + 30);
+        json_object_set_new(e.config, "num_nextn_predict_layers", json_integer(0));
+        expect(&e, REMORA_OK, "");
+        json_object_del(e.config, "num_nextn_predict_layers");
+        expect(&e, REMORA_OK, "");
+        snprintf(name, sizeof name, "model.layers.4.%s.weight", only[i]); /* a second one */
+        add_tensor(&e, name, "BF16", 3, 5, 2);
+        add_tensor(&e, "mtp.0.eh_proj.weight", "BF16", 3, 5, 2);
+        add_tensor(&e, "model.mtp.layers.0.eh_proj.weight", "BF16", 3, 5, 2);
+        expect(&e, REMORA_OK, "");
+        assert_int_equal(last_n_params, params + 75);
+        snprintf(name, sizeof name, "model.layers.2.%s.weight", only[i]); /* a main layer's */
+        add_tensor(&e, name, "BF16", 3, 5, 2);
+        expect(&e, REMORA_E_UNSUPPORTED, name);
+        edit_end(&e);
+    }
+}
+
+/* All names as another kind of checkpoint has them. */
+static void respell(edit *e, const char *body, const char *rest)
+{
+    const char *key;
+    json_t *t, *out = json_object();
+    json_object_foreach(e->header, key, t)
+    {
+        char name[256];
+        const int in = strncmp(key, "model.", 6) == 0;
+        snprintf(name, sizeof name, "%s%s", in ? body : rest, in ? key + 6 : key);
+        json_object_set(out, name, t);
+    }
+    json_decref(e->header);
+    e->header = out;
+}
+
+static const struct {
+    const char *body, *rest, *other; /* the last: a tensor for images, where there may be one */
+} spellings[] = {
+    {"", "", NULL},
+    {"language_model.model.", "language_model.", "vision_tower.encoder.blocks.0.wqkv.weight"},
+    {"language_model.model.", "language_model.", "mm_projector.proj.0.weight"},
+    {"model.language_model.", "", "model.visual.blocks.0.attn.qkv.weight"},
+    {"language.model.", "language.", "image_newline"},
+};
+
+static void names_are_spelt_in_several_ways(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < N_KINDS; k++)
+        for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
+            char name[128];
+            edit e;
+            edit_begin(&e, kinds[k]);
+            expect(&e, REMORA_OK, "");
+            const uint64_t params = last_n_params;
+            respell(&e, spellings[i].body, spellings[i].rest);
+            expect(&e, REMORA_OK, "");
+            assert_int_equal(last_n_params, params);
+            /* missing and in excess, by the names that are in the file */
+            snprintf(name, sizeof name, "%snorm.weight", spellings[i].body);
+            rename_tensor(&e, name, "lm_head.other");
+            expect(&e, REMORA_E_FORMAT, name);
+            rename_tensor(&e, "lm_head.other", name);
+            snprintf(name, sizeof name, "%slayers.0.self_attn.x.weight", spellings[i].body);
+            add_tensor(&e, name, "BF16", 3, 5, 2);
+            expect(&e, REMORA_E_UNSUPPORTED, name);
+            json_object_del(e.header, name);
+            e.n_extra = 0;
+            snprintf(name, sizeof name, "%slm_head.bias", spellings[i].rest);
+            add_tensor(&e, name, "BF16", 3, 5, 2);
+            expect(&e, REMORA_E_UNSUPPORTED, name);
+            json_object_del(e.header, name);
+            e.n_extra = 0;
+            snprintf(name, sizeof name, "%slayers.3.eh_proj.weight", spellings[i].body);
+            add_tensor(&e, name, "BF16", 3, 5, 2);
+            expect(&e, REMORA_OK, "");
+            edit_end(&e);
+        }
+}
+
+typedef struct lines {
+    char text[1024];
+} lines;
+
+static void REMORA_CALL add_line(void *user, int32_t level, const char *msg, size_t len)
+{
+    lines *l = user;
+    const size_t n = strlen(l->text);
+    if (level == REMORA_LOG_WARN)
+        snprintf(l->text + n, sizeof l->text - n, "%.*s\n", (int)len, msg);
+}
+
+static void expect_warning(const edit *e, const char *named)
+{
+    lines log = {0};
+    const remora_runtime_opts o = {.struct_size = sizeof o,
+                                   .n_threads = 1,
+                                   .log_user = &log,
+                                   .log = add_line,
+                                   .log_level = REMORA_LOG_INFO};
+    remora_runtime *rt = NULL;
+    remora_error err = HOST_ERROR;
+    REQUIRE_OK(remora_runtime_create(&o, &rt, &err), &err);
+    REQUIRE_OK(open_edited(e, rt, 0, &err), &err);
+    if (strstr(log.text, named) == NULL) fail_msg("%s is not in: %s", named, log.text);
+    remora_runtime_free(rt);
+}
+
+/* A model with images: its text model's configuration is inside of config.json, its other parts'
+ * tensors are passed over, and a warning says so. */
+static void the_text_part_of_a_larger_model(void **state)
+{
+    static const char *const keys[] = {"text_config", "language_config", "llm_config"};
+    (void)state;
+    for (size_t i = 1; i < sizeof spellings / sizeof spellings[0]; i++)
+        for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
+            edit e;
+            edit_begin(&e, &v3);
+            respell(&e, spellings[i].body, spellings[i].rest);
+            json_t *text = e.config;
+            e.config = json_pack("{s:s, s:O, s:{s:s}}", "model_type", "kimi_k25", keys[k], text,
+                                 "vision_config", "model_type", "moonvit");
+            add_tensor(&e, spellings[i].other, "F32", 3, 5, 4);
+            expect(&e, REMORA_OK, "");
+            assert_int_equal(last_n_params, e.n_data / 2);
+            expect_warning(&e, spellings[i].other);
+            /* what is wrong inside is said to be there; what is around it counts */
+            json_t *hidden = json_incref(json_object_get(text, "hidden_size"));
+            json_object_del(text, "hidden_size");
+            expect(&e, REMORA_E_FORMAT, keys[k]);
+            json_object_set_new(text, "hidden_size", hidden);
+            json_object_set_new(e.config, "quantization_config",
+                                json_pack("{s:s}", "quant_method", "awq"));
+            expect(&e, REMORA_E_UNSUPPORTED, "awq");
+            json_object_set_new(e.config, keys[k], json_string("none"));
+            expect(&e, REMORA_E_FORMAT, keys[k]);
+            json_decref(text);
+            edit_end(&e);
+        }
 }
 
 static void types_that_are_read(void **state)
@@ -378,6 +544,9 @@ int main(void)
         cmocka_unit_test(biases_are_as_the_config_says),
         cmocka_unit_test(unknown_tensors_are_refused),
         cmocka_unit_test(known_extras_are_left_alone),
+        cmocka_unit_test(prediction_layers_are_left_alone),
+        cmocka_unit_test(names_are_spelt_in_several_ways),
+        cmocka_unit_test(the_text_part_of_a_larger_model),
         cmocka_unit_test(types_that_are_read),
         cmocka_unit_test(tied_head),
         cmocka_unit_test(huge_counts_cost_nothing),

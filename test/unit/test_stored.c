@@ -81,7 +81,8 @@ static remora_status values(made *m, uint32_t rows, uint32_t cols, int transpose
 {
     rmr_bound b;
     const uint32_t src_rows = transpose ? cols : rows, src_cols = transpose ? rows : cols;
-    RMR_TRY(rmr_bind(m->ck, m->used, "w", src_rows, src_cols, 0, &b, err));
+    const rmr_binder in = {m->ck, rmr_names_of(m->ck), m->used, err};
+    RMR_TRY(rmr_bind(&in, "w", src_rows, src_cols, 0, &b));
     const rmr_elem elem = keep == RMR_ELEM_COUNT ? b.elem : keep;
     const rmr_plan_item it = {.desc = {RMR_USE_MATRIX, elem, 1, rows, cols},
                               .coding = b.coding,

@@ -491,6 +491,18 @@ static void flags_by_configuration(void **state)
     assert_int_equal(rmr_tokenizer_special(w.tok, REMORA_SPECIAL_THINK_OPEN), 301);
     assert_int_equal(rmr_tokenizer_special(w.tok, REMORA_SPECIAL_EOS), 302);
     end(&w);
+    /* the text part of a larger model: its own ids, or those around it */
+    static const char *const around[] = {
+        "{\"text_config\":{\"eos_token_id\":65},\"eos_token_id\":66}",
+        "{\"text_config\":{\"vocab_size\":512},\"eos_token_id\":[65]}"};
+    for (int i = 0; i < 2; i++) {
+        files[3].text = around[i];
+        begin(&w);
+        assert_int_equal(fix_open_files(&w.mem, files, 4, 512, &w.tok, &w.err), REMORA_OK);
+        assert_int_equal(rmr_tokenizer_flags(w.tok, 65), REMORA_TOKEN_END_OF_TURN);
+        assert_int_equal(rmr_tokenizer_flags(w.tok, 66), 0);
+        end(&w);
+    }
     files[2].text = "{\"eos_token_id\":512}";
     begin(&w);
     assert_int_equal(fix_open_files(&w.mem, files, 4, 512, &w.tok, &w.err), REMORA_E_FORMAT);

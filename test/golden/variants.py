@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""A fixture in another form in which such models are published must say the same to the bit. Standard library only.
+
+usage: variants.py TEST MODEL FORM      TEST compares two folders; exit 77: skipped
+"""
+import json
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+
+SIZES = {"BF16": 2, "F16": 2, "F32": 4, "F8_E4M3": 1}
+
+
+class Tensor:
+    def __init__(self, dtype, shape, data):
+        self.dtype, self.shape, self.data = dtype, list(shape), bytes(data)
+
+
+def read(folder):
+    data = (folder / "model.safetensors").read_bytes()
+    at = 8 + struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:at])
+    header.pop("__metadata__", None)
+    return {k: Tensor(t["dtype"], t["shape"], data[at + t["data_offsets"][0]:at + t["data_offsets"][1]])
+            for k, t in header.items()}
+
+
+def write(path, tensors):
+    header, at = {}, 0
+    for name, t in tensors.items():
+        header[name] = {"dtype": t.dtype, "shape": t.shape, "data_offsets": [at, at + len(t.data)]}
+        at += len(t.data)
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(t.data for t in tensors.values()))
+
+
+def folder(path, config, files, index=None):
+    path.mkdir()
+    (path / "config.json").write_text(json.dumps(config))
+    for name, tensors in files.items():
+        write(path / name, tensors)
+    if index is not None:
+        (path / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+
+
+def zeros(*shape):
+    n = 1
+    for d in shape:
+        n *= d
+    return Tensor("BF16", shape, bytes(2 * n))
+
+
+# ---- forms: (config, tensors) to the files of a folder: config, {file: tensors}, index or None
+
+def spelt(config, tensors, body, rest, extra):
+    """All names with other prefixes, the configuration inside of another one, and what is for images."""
+    inside = {k: v for k, v in config.items() if k not in ("architectures", "eos_token_id")}
+    outside = {"architectures": ["KimiK25ForConditionalGeneration"], "model_type": "kimi_k25", "text_config": inside,
+               "vision_config": {"model_type": "moonvit"}, "eos_token_id": config.get("eos_token_id")}
+    named = {(body + k[6:] if k.startswith("model.") else rest + k): t for k, t in tensors.items()}
+    return outside, {"model.safetensors": {**named, **{k: zeros(3, 5) for k in extra}}}, None
+
+
+def kimi(c, t):
+    return spelt(c, t, "language_model.model.", "language_model.",
+                 ["vision_tower.patch_embed.proj.weight", "mm_projector.linear_1.weight"])
+
+
+def visual(c, t):
+    return spelt(c, t, "model.language_model.", "", ["model.visual.patch_embed.proj.weight"])
+
+
+def vl2(c, t):
+    outside, files, index = spelt(c, t, "language.model.", "language.", ["vision.norm.weight", "image_newline"])
+    outside["language_config"] = outside.pop("text_config")
+    return outside, files, index
+
+
+def bare(c, t):
+    return c, {"model.safetensors": {k[6:] if k.startswith("model.") else k: x for k, x in t.items()}}, None
+
+
+def extras(c, t):
+    """A prediction layer that the configuration does not count, rope tables, scales of caches and activations."""
+    n, d = c["num_hidden_layers"], c["hidden_size"]
+    last = {k.replace(f"layers.{n - 1}.", f"layers.{n}."): x for k, x in t.items() if f"layers.{n - 1}." in k}
+    own = {f"model.layers.{n}.eh_proj.weight": zeros(d, 2 * d), f"model.layers.{n}.enorm.weight": zeros(d),
+           f"model.layers.{n}.hnorm.weight": zeros(d), f"model.layers.{n}.shared_head.norm.weight": zeros(d),
+           f"model.layers.{n}.shared_head.head.weight": t["lm_head.weight"],
+           f"model.layers.{n}.embed_tokens.weight": t["model.embed_tokens.weight"]}
+    other = {f"model.layers.0.self_attn.{k}": zeros(1) for k in
+             ("rotary_emb.inv_freq", "k_scale", "v_scale", "o_proj.input_scale")}
+    config = {k: v for k, v in c.items() if k != "num_nextn_predict_layers"}
+    return config, {"model.safetensors": {**t, **last, **own, **other}}, None
+
+
+FORMS = {f.__name__: f for f in (kimi, visual, vl2, bare, extras)}
+
+
+def main():
+    test, model, form = sys.argv[1:]
+    source = pathlib.Path(os.environ.get("REMORA_MODELS", ".")) / model
+    if not source.is_dir():
+        print(f"skipped: REMORA_MODELS has no {model}")
+        return 77
+    config, tensors = json.loads((source / "config.json").read_text()), read(source)
+    with tempfile.TemporaryDirectory() as dir:
+        one, two = pathlib.Path(dir) / "one", pathlib.Path(dir) / "two"
+        made = FORMS[form](config, tensors)
+        if len(made) == 2:  # the twin is another one than the fixture
+            folder(one, *made[0])
+            made = made[1]
+        else:
+            one = source
+        folder(two, *made)
+        return subprocess.run([test, one, two]).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
