@@ -1,7 +1,6 @@
 /* jansson behind statuses, and the walk over members that needs no memory. */
 #include "json.h"
 
-#include <math.h>
 #include <string.h>
 
 /* ---- finding where values end ---- */
@@ -54,7 +53,11 @@ static const char *skip_scalar(const char *p, const char *end)
     return p > from ? p : NULL;
 }
 
-/* ---- whole documents ---- */
+/* ---- numbers that jansson refuses ---- */
+
+/* Stands for a number that a json_t cannot hold. No reader takes a string that begins with NUL. */
+#define ODD "\\u0000number"
+#define ODD_QUOTED "\"" ODD "\""
 
 /* jansson has a code for it and seldom sets it; an error without a text is one too. (Some failures
  * of its lexer look like syntax errors, and we cannot tell.) */
@@ -63,10 +66,90 @@ static int is_out_of_memory(const json_error_t *why)
     return json_error_code(why) == json_error_out_of_memory || why->text[0] == 0;
 }
 
+static int is_word(const char *p, size_t n, const char *word)
+{
+    return n == strlen(word) && memcmp(p, word, n) == 0;
+}
+
+/* NaN and the infinities as Python writes them, integers outside 64 bits, reals outside a double.
+ * jansson itself says which numbers are outside; only long ones and those with an exponent can be.
+ */
+static int is_odd(const char *p, size_t n)
+{
+    json_error_t why;
+    if (*p == 'N' || *p == 'I' || *p == '-')
+        if (is_word(p, n, "NaN") || is_word(p, n, "Infinity") || is_word(p, n, "-Infinity"))
+            return 1;
+    if (*p != '-' && !(*p >= '0' && *p <= '9')) return 0;
+    if (n < 19 && memchr(p, 'e', n) == NULL && memchr(p, 'E', n) == NULL) return 0;
+    json_t *v = json_loadb(p, n, JSON_DECODE_ANY, &why);
+    json_decref(v);
+    return v == NULL && json_error_code(&why) == json_error_numeric_overflow &&
+           (size_t)why.position == n; /* all of it is the number */
+}
+
+/* Hands a text to jansson with ODD in place of such numbers. Writers leave them in fields that
+ * nobody reads (a model_max_length of int(1e30)), and jansson would refuse the whole document. */
+typedef struct feed {
+    const char *at, *end;
+    const char *seen; /* up to here the text is copied as it stands */
+} feed;
+
+/* The end of the string, number or word at p, or of the one byte that is anything else. */
+static const char *token_end(const char *p, const char *end)
+{
+    const char *q = NULL;
+    if (*p == '"')
+        q = skip_string(p, end);
+    else if (strchr("{}[]:, \t\r\n", *p) == NULL)
+        q = skip_scalar(p, end);
+    else
+        return p + 1;
+    return q != NULL ? q : end;
+}
+
+static size_t feed_some(void *buf, size_t room, void *user)
+{
+    feed *f = user;
+    char *out = buf;
+    size_t n = 0;
+    while (n < room && f->at < f->end) {
+        if (f->at == f->seen) {
+            const char *to = token_end(f->at, f->end);
+            if (is_odd(f->at, (size_t)(to - f->at))) {
+                if (room - n < sizeof ODD_QUOTED - 1) break; /* jansson's buffer has 1,024 bytes */
+                memcpy(out + n, ODD_QUOTED, sizeof ODD_QUOTED - 1);
+                n += sizeof ODD_QUOTED - 1;
+                f->at = f->seen = to;
+                continue;
+            }
+            f->seen = to;
+        }
+        const size_t left = (size_t)(f->seen - f->at), k = left < room - n ? left : room - n;
+        memcpy(out + n, f->at, k);
+        n += k;
+        f->at += k;
+    }
+    return n;
+}
+
+static remora_status load(const char *file, const char *text, size_t size, size_t flags,
+                          json_t **out, remora_error *err)
+{
+    json_error_t why;
+    feed f = {text, text + size, text};
+    *out = json_load_callback(feed_some, &f, flags | JSON_REJECT_DUPLICATES, &why);
+    if (*out != NULL) return REMORA_OK;
+    if (is_out_of_memory(&why)) return rmr_error_nomem(err, file, size);
+    RMR_FAIL(err, REMORA_E_FORMAT, "%s: line %d, byte %d: %s", file, why.line, why.position,
+             why.text);
+}
+
+/* ---- whole documents ---- */
+
 remora_status rmr_json_parse(const char *file, const void *data, size_t size, json_t **out,
                              remora_error *err)
 {
-    json_error_t why;
     int too_deep = 0;
     const char *text = data, *end = text + size;
     *out = NULL;
@@ -75,14 +158,28 @@ remora_status rmr_json_parse(const char *file, const void *data, size_t size, js
     (void)skip_nested(p, end, RMR_JSON_DEPTH, &too_deep);
     if (too_deep)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: JSON nested deeper than %d", file, RMR_JSON_DEPTH);
-    json_t *root = json_loadb(data, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
-    if (root == NULL) {
-        if (is_out_of_memory(&why)) return rmr_error_nomem(err, file, size);
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: line %d, byte %d: %s", file, why.line, why.position,
-                 why.text);
-    }
-    *out = root;
-    return REMORA_OK;
+    return load(file, text, size, JSON_ALLOW_NUL, out, err);
+}
+
+static const char *kind_of(const json_t *v)
+{
+    static const char *const kinds[] = {"an object",     "an array", "a string", "an integer",
+                                        "a real number", "true",     "false",    "null"};
+    if (rmr_json_is_odd(v)) return "NaN, infinite or outside 64 bits";
+    return v != NULL && (size_t)json_typeof(v) < sizeof kinds / sizeof *kinds
+               ? kinds[json_typeof(v)]
+               : "missing";
+}
+
+int rmr_json_is_odd(const json_t *v)
+{
+    return json_is_string(v) && json_string_length(v) > 0 && json_string_value(v)[0] == 0;
+}
+
+remora_status rmr_json_wrong(const char *file, const char *key, const json_t *v, const char *want,
+                             remora_error *err)
+{
+    RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is %s, not %s", file, key, kind_of(v), want);
 }
 
 static const json_t *field(const json_t *obj, const char *key)
@@ -97,7 +194,7 @@ remora_status rmr_json_u32(const char *file, const json_t *obj, const char *key,
     const json_t *v = field(obj, key);
     *out = fallback;
     if (v == NULL) return REMORA_OK;
-    if (!json_is_integer(v)) RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is not an integer", file, key);
+    if (!json_is_integer(v)) return rmr_json_wrong(file, key, v, "an integer", err);
     const json_int_t i = json_integer_value(v);
     if (i < (json_int_t)min || i > (json_int_t)max)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is %lld, not in %u..%u", file, key, (long long)i,
@@ -112,9 +209,8 @@ remora_status rmr_json_number(const char *file, const json_t *obj, const char *k
     const json_t *v = field(obj, key);
     *out = fallback;
     if (v == NULL) return REMORA_OK;
-    if (!json_is_number(v)) RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is not a number", file, key);
+    if (!json_is_number(v)) return rmr_json_wrong(file, key, v, "a number", err);
     *out = json_number_value(v);
-    if (!isfinite(*out)) RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is not finite", file, key);
     return REMORA_OK;
 }
 
@@ -124,8 +220,7 @@ remora_status rmr_json_bool(const char *file, const json_t *obj, const char *key
     const json_t *v = field(obj, key);
     *out = fallback;
     if (v == NULL) return REMORA_OK;
-    if (!json_is_boolean(v))
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is not true or false", file, key);
+    if (!json_is_boolean(v)) return rmr_json_wrong(file, key, v, "true or false", err);
     *out = json_is_true(v);
     return REMORA_OK;
 }
@@ -136,7 +231,8 @@ remora_status rmr_json_string(const char *file, const json_t *obj, const char *k
     const json_t *v = field(obj, key);
     *out = NULL;
     if (v == NULL) return REMORA_OK;
-    if (!json_is_string(v)) RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is not a string", file, key);
+    if (!json_is_string(v) || rmr_json_is_odd(v))
+        return rmr_json_wrong(file, key, v, "a string", err);
     if (strlen(json_string_value(v)) != json_string_length(v))
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s has a NUL inside", file, key);
     *out = json_string_value(v);
@@ -247,15 +343,6 @@ static int is_plain(rmr_json_span s)
     return 1;
 }
 
-static remora_status load_any(const char *file, rmr_json_span s, json_t **out, remora_error *err)
-{
-    json_error_t why;
-    *out = json_loadb(s.text, s.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
-    if (*out != NULL) return REMORA_OK;
-    if (is_out_of_memory(&why)) return rmr_error_nomem(err, file, s.size);
-    RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s", file, why.text);
-}
-
 remora_status rmr_json_unquote(const char *file, rmr_json_span s, char *buf, size_t cap, size_t *n,
                                remora_error *err)
 {
@@ -267,7 +354,7 @@ remora_status rmr_json_unquote(const char *file, rmr_json_span s, char *buf, siz
         buf[*n] = 0;
         return REMORA_OK;
     }
-    RMR_TRY(load_any(file, s, &v, err));
+    RMR_TRY(load(file, s.text, s.size, JSON_DECODE_ANY, &v, err));
     remora_status st = REMORA_OK;
     *n = json_string_length(v);
     if (*n >= cap)
@@ -282,7 +369,7 @@ remora_status rmr_json_check(const char *file, rmr_json_span v, remora_error *er
 {
     json_t *tree;
     if (is_plain(v)) return REMORA_OK;
-    RMR_TRY(load_any(file, v, &tree, err));
+    RMR_TRY(load(file, v.text, v.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &tree, err));
     json_decref(tree);
     return REMORA_OK;
 }

@@ -23,8 +23,19 @@ enum {
 
 /* Parse one JSON document (an object). `file` names it in errors. Duplicate keys, depth and
  * encoding are checked. Strings may hold NUL (as \u0000), keys may not. The result is released with
- * json_decref. */
+ * json_decref.
+ *
+ * A number that no json_t can hold (NaN, Infinity, an integer outside 64 bits, a real outside a
+ * double) does not fail the document: it becomes a string that begins with NUL, which no reader of
+ * a field accepts. */
 remora_status rmr_json_parse(const char *file, const void *data, size_t size, json_t **out,
+                             remora_error *err);
+
+/* Such a number. */
+int rmr_json_is_odd(const json_t *v);
+
+/* E_FORMAT: "config.json: vocab_size is a string, not an integer". */
+remora_status rmr_json_wrong(const char *file, const char *key, const json_t *v, const char *want,
                              remora_error *err);
 
 /* Fields of an object. Absent or null gives `fallback`; another type or a value out of range is

@@ -29,7 +29,7 @@ remora_status rmr_meta_add_json(rmr_mem *mem, rmr_meta *meta, const json_t *conf
         char name[128], number[40];
         const char *text = number;
         if ((size_t)snprintf(name, sizeof name, "config.%s", key) >= sizeof name) continue;
-        if (json_is_string(v))
+        if (json_is_string(v) && !rmr_json_is_odd(v))
             text = json_string_value(v);
         else if (json_is_number(v))
             rmr_json_number_text(number, sizeof number, v);

@@ -522,7 +522,8 @@ static void class_6_dtypes(void **state)
         {A("F32 ", "[1]", "[0,4]"), 4, "unknown dtype"},
     };
     const bad_header wrong[] = {
-        {"{\"a\":{\"dtype\":7,\"shape\":[4],\"data_offsets\":[0,4]}}", 4, "dtype is not a string"},
+        {"{\"a\":{\"dtype\":7,\"shape\":[4],\"data_offsets\":[0,4]}}", 4,
+         "dtype is an integer, not a string"},
         {"{\"a\":{\"dtype\":null,\"shape\":[4],\"data_offsets\":[0,4]}}", 4, "no dtype"},
         {"{\"a\":{\"shape\":[4],\"data_offsets\":[0,4]}}", 4, "no dtype"},
         {A("U8\\u0000", "[4]", "[0,4]"), 4, "dtype has a NUL inside"},
