@@ -80,6 +80,11 @@ static remora_status read_config(rmr_opening *o)
                                : parse_config(o, &o->config, folder, sizeof folder));
     const json_t *root = o->config;
     remora_status st = rmr_shape_read(file, root, &o->m->shape, o->err);
+    if (st >= 0 && o->m->shape.rope_dynamic)
+        rmr_log_write(
+            &o->m->rt->ctx.log, REMORA_LOG_WARN,
+            "%s: rope_type dynamic is not done beyond max_position_embeddings: max_context is %u",
+            file, o->m->shape.max_context);
     if (st >= 0) st = rmr_meta_add_json(mem, &o->m->meta, root, o->err);
     if (st >= 0 && o->gguf != NULL) st = rmr_meta_add_gguf(mem, &o->m->meta, o->gguf, o->err);
     if (st >= 0) st = rmr_meta_add(mem, &o->m->meta, "source", rmr_source_where(o->src), o->err);

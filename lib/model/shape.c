@@ -1,37 +1,77 @@
-/* config.json of the MLA + DeepSeekMoE families (facts sections 1.1 and 1.5) and of their dense
- * relatives with grouped attention (section 11). A family is its attention and a set of defaults;
- * everything else is read from the file. */
+/* config.json of the MLA + DeepSeekMoE families and of their dense relatives with grouped
+ * attention. A family is its attention and a set of defaults; everything else is read from the
+ * file. */
 #include "shape.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "json.h"
+#include "relatives.h"
 #include "rope.h"
+#include "source.h"
+
+/* One bit a family, for the tables of fields. */
+enum {
+    V2 = 1,
+    V3 = 2,
+    KIMI = 4,
+    GLM = 8,
+    YOUTU = 16,
+    LLAMA = 32,
+    QWEN2 = 64,
+    QWEN3 = 128,
+    DENSE = LLAMA | QWEN2 | QWEN3, /* grouped attention */
+    MOE = V2 | V3 | KIMI | GLM,
+    ALL = MOE | YOUTU | DENSE
+};
 
 /* What a model_type implies when the file is silent. */
 typedef struct family {
     const char *model_type;
+    unsigned bit;
     const char *topk_method;
     const char *scoring;
     int norm_topk;
-    double scale; /* routed_scaling_factor; 0: the file must say */
-    uint32_t n_group, topk_group, n_dense;
+    double scale;                 /* routed_scaling_factor; 0: the file must say */
+    uint32_t n_group, topk_group; /* 0: the file must say where groups are used */
+    uint32_t n_dense;
     rmr_attention attention;
     uint32_t head_dim; /* GQA: 0: hidden_size / num_attention_heads */
     int qkv_bias;      /* GQA: always; else as attention_bias says, and the output's with it */
     int head_norm;
     int no_window; /* sliding_window means nothing unless use_sliding_window is true */
+    int tied;
+    double eps; /* rms_norm_eps */
 } family;
 
 static const family families[] = {
-    {"deepseek_v2", "greedy", "softmax", 0, 1.0, 1, 1, 0, .attention = RMR_ATTENTION_MLA},
-    {"deepseek_v3", "noaux_tc", "sigmoid", 1, 2.5, 8, 4, 3, .attention = RMR_ATTENTION_MLA},
-    {"kimi_k2", "noaux_tc", "sigmoid", 1, 0, 1, 1, 1, .attention = RMR_ATTENTION_MLA},
-    {"glm4_moe_lite", "noaux_tc", "sigmoid", 1, 1.8, 1, 1, 1, .attention = RMR_ATTENTION_MLA},
-    {"llama", .attention = RMR_ATTENTION_GQA},
-    {"qwen2", .attention = RMR_ATTENTION_GQA, .qkv_bias = 1, .no_window = 1},
-    {"qwen3", .attention = RMR_ATTENTION_GQA, .head_dim = 128, .head_norm = 1, .no_window = 1},
+    {"deepseek_v2", V2, "greedy", "softmax", 0, 1.0, 0, 0, 0, .eps = 1e-6},
+    {"deepseek_v3", V3, "noaux_tc", "sigmoid", 1, 2.5, 8, 4, 3, .eps = 1e-6},
+    {"kimi_k2", KIMI, "noaux_tc", "sigmoid", 1, 0, 1, 1, 1, .eps = 1e-6},
+    {"glm4_moe_lite", GLM, "noaux_tc", "sigmoid", 1, 1.8, 1, 1, 1, .eps = 1e-5},
+    {"youtu", YOUTU, .tied = 1, .eps = 1e-6},
+    {"llama", LLAMA, .attention = RMR_ATTENTION_GQA, .eps = 1e-6},
+    {"qwen2", QWEN2, .attention = RMR_ATTENTION_GQA, .qkv_bias = 1, .no_window = 1, .eps = 1e-6},
+    {"qwen3", QWEN3, .attention = RMR_ATTENTION_GQA, .head_dim = 128, .head_norm = 1,
+     .no_window = 1, .eps = 1e-6},
 };
+
+enum { N_FAMILIES = sizeof families / sizeof families[0] };
+
+static remora_status refuse_family(const char *file, const char *type, remora_error *err)
+{
+    char known[160] = "";
+    const char *needs = rmr_relative(type);
+    for (size_t i = 0, at = 0; i < N_FAMILIES && at < sizeof known; i++)
+        at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", i > 0 ? ", " : "",
+                               families[i].model_type);
+    if (needs != NULL)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: model_type \"%s\" is not done yet (%s); known: %s",
+                 file, type, needs, known);
+    RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: model_type \"%.60s\" is not supported (known: %s)",
+             file, type, known);
+}
 
 static remora_status find_family(const char *file, const json_t *config, const family **out,
                                  remora_error *err)
@@ -39,12 +79,46 @@ static remora_status find_family(const char *file, const json_t *config, const f
     const char *type;
     RMR_TRY(rmr_json_string(file, config, "model_type", &type, err));
     if (type == NULL) RMR_FAIL(err, REMORA_E_FORMAT, "%s: model_type is missing", file);
-    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+    for (size_t i = 0; i < N_FAMILIES; i++) {
         if (strcmp(type, families[i].model_type) != 0) continue;
         *out = &families[i];
         return REMORA_OK;
     }
-    RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: model_type \"%.60s\"", file, type);
+    return refuse_family(file, type, err);
+}
+
+/* A null. In a few fields the model's own class gives it the meaning of an absent field; others of
+ * a class do not read the field. Anywhere else a default would change what is computed without a
+ * word: transformers refuses the value or takes it for false. */
+static remora_status refuse_nulls(const char *file, const json_t *c, const family *f,
+                                  remora_error *err)
+{
+    static const struct null_field {
+        const char *key;
+        unsigned absent; /* families for which null is as good as no such field */
+    } fields[] = {
+        {"rms_norm_eps", 0},
+        {"hidden_act", 0},
+        {"tie_word_embeddings", 0},
+        {"rope_interleave", V2 | DENSE},
+        {"attention_bias", QWEN2},
+        {"mlp_bias", ALL & ~(V2 | LLAMA)},
+        {"use_sliding_window", ALL & ~(QWEN2 | QWEN3)},
+        {"num_key_value_heads", ALL & ~GLM},
+        {"head_dim", ALL & ~QWEN3},
+        {"topk_method", ALL & ~V2},
+        {"n_group", V2 | YOUTU | DENSE},
+        {"topk_group", V2 | YOUTU | DENSE},
+        {"norm_topk_prob", YOUTU | DENSE},
+        {"routed_scaling_factor", YOUTU | DENSE},
+        {"first_k_dense_replace", GLM | YOUTU | DENSE},
+        {"moe_layer_freq", GLM | YOUTU | DENSE},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        if (json_is_null(json_object_get(c, fields[i].key)) && !(fields[i].absent & f->bit))
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is null, which %s does not define", file,
+                     fields[i].key, f->model_type);
+    return REMORA_OK;
 }
 
 /* A required positive integer. */
@@ -61,22 +135,25 @@ static remora_status refuse_if_true(const char *file, const json_t *config, cons
 {
     int on;
     RMR_TRY(rmr_json_bool(file, config, key, 0, &on, err));
-    if (on) RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: %s = true", file, key);
+    if (on)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: %s is true, which is not supported", file, key);
     return REMORA_OK;
 }
 
-static remora_status read_widths(const char *file, const json_t *c, rmr_shape *s, remora_error *err)
+static remora_status read_widths(const char *file, const json_t *c, const family *f, rmr_shape *s,
+                                 remora_error *err)
 {
     double eps;
     RMR_TRY(need(file, c, "num_hidden_layers", RMR_MAX_LAYERS, &s->n_layers, err));
     RMR_TRY(need(file, c, "vocab_size", 1u << 24, &s->n_vocab, err));
     RMR_TRY(need(file, c, "hidden_size", RMR_MAX_WIDTH, &s->n_hidden, err));
     RMR_TRY(need(file, c, "intermediate_size", RMR_MAX_WIDTH, &s->inner, err));
-    RMR_TRY(need(file, c, "max_position_embeddings", 1u << 28, &s->max_context, err));
-    RMR_TRY(rmr_json_number(file, c, "rms_norm_eps", 1e-6, &eps, err));
-    if (!(eps >= 0 && eps < 1)) RMR_FAIL(err, REMORA_E_FORMAT, "%s: rms_norm_eps %g", file, eps);
+    RMR_TRY(need(file, c, "max_position_embeddings", RMR_MAX_CONTEXT, &s->max_context, err));
+    RMR_TRY(rmr_json_number(file, c, "rms_norm_eps", f->eps, &eps, err));
+    if (!(eps >= 0 && eps < 1))
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: rms_norm_eps is %g, not in 0..1", file, eps);
     s->eps = (float)eps;
-    return REMORA_OK;
+    return rmr_json_bool(file, c, "tie_word_embeddings", f->tied, &s->tied, err);
 }
 
 static remora_status read_mla(const char *file, const json_t *c, rmr_shape *s, remora_error *err)
@@ -91,10 +168,12 @@ static remora_status read_mla(const char *file, const json_t *c, rmr_shape *s, r
     RMR_TRY(rmr_json_u32(file, c, "num_key_value_heads", 1, 4096, s->mla.heads, &kv_heads, err));
     RMR_TRY(rmr_json_u32(file, c, "num_nextn_predict_layers", 0, 64, 0, &s->n_mtp, err));
     if (s->mla.rope % 2 != 0)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: qk_rope_head_dim %u is odd", file, s->mla.rope);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: qk_rope_head_dim is %u, which is odd", file,
+                 s->mla.rope);
     if (kv_heads != s->mla.heads)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: num_key_value_heads %u with %u heads", file,
-                 kv_heads, s->mla.heads);
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "%s: num_key_value_heads is %u, not the %u of num_attention_heads", file, kv_heads,
+                 s->mla.heads);
     return REMORA_OK;
 }
 
@@ -107,17 +186,18 @@ static remora_status read_gqa(const char *file, const json_t *c, const family *f
     RMR_TRY(rmr_json_u32(file, c, "head_dim", 1, RMR_MAX_ROPE, f->head_dim, &a->head_dim, err));
     if (a->heads % a->kv_heads != 0)
         RMR_FAIL(err, REMORA_E_FORMAT,
-                 "%s: num_key_value_heads %u does not divide num_attention_heads %u", file,
+                 "%s: num_key_value_heads is %u, which does not divide the %u heads", file,
                  a->kv_heads, a->heads);
     if (a->head_dim == 0) {
         a->head_dim = s->n_hidden / a->heads;
         if (s->n_hidden % a->heads != 0 || a->head_dim > RMR_MAX_ROPE)
             RMR_FAIL(err, REMORA_E_FORMAT,
-                     "%s: no head_dim, and hidden_size %u / num_attention_heads %u is none", file,
-                     s->n_hidden, a->heads);
+                     "%s: head_dim is missing and hidden_size / num_attention_heads is %u / %u, "
+                     "not a whole number up to %d",
+                     file, s->n_hidden, a->heads, RMR_MAX_ROPE);
     }
     if (a->head_dim % 2 != 0)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: head_dim %u is odd", file, a->head_dim);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: head_dim is %u, which is odd", file, a->head_dim);
     s->qkv_bias = f->qkv_bias;
     s->head_norm = f->head_norm;
     if (f->qkv_bias) return REMORA_OK;
@@ -135,9 +215,12 @@ static remora_status refuse_window(const char *file, const json_t *c, const fami
     size_t i;
     int use;
     RMR_TRY(rmr_json_bool(file, c, "use_sliding_window", -1, &use, err));
-    if (use > 0) RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: use_sliding_window = true", file);
+    if (use > 0)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "%s: use_sliding_window is true: sliding windows are not supported", file);
     if (use < 0 && !f->no_window && v != NULL && !json_is_null(v) && !json_is_false(v))
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: sliding_window", file);
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "%s: sliding_window is given: sliding windows are not supported", file);
     if (list == NULL || json_is_null(list)) return REMORA_OK;
     if (!json_is_array(list) || json_array_size(list) != s->n_layers)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: layer_types is not a list of num_hidden_layers names",
@@ -146,7 +229,9 @@ static remora_status refuse_window(const char *file, const json_t *c, const fami
     {
         const char *name = json_string_value(v);
         if (name == NULL || strcmp(name, "full_attention") != 0)
-            RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: layer_types[%zu]", file, i);
+            RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                     "%s: layer_types[%zu] is %s; supported is full_attention", file, i,
+                     rmr_show(name != NULL ? name : "no name").text);
     }
     return REMORA_OK;
 }
@@ -166,11 +251,15 @@ static remora_status read_layer_types(const char *file, const json_t *c, rmr_sha
     {
         const char *name = json_string_value(v);
         if (name == NULL || (strcmp(name, "dense") != 0 && strcmp(name, "sparse") != 0))
-            RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: mlp_layer_types[%zu]", file, i);
+            RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                     "%s: mlp_layer_types[%zu] is %s; supported are dense and sparse", file, i,
+                     rmr_show(name != NULL ? name : "no name").text);
         if (strcmp(name, "dense") != 0) continue;
         if (dense != i)
-            RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: mlp_layer_types[%zu] dense after sparse", file,
-                     i);
+            RMR_FAIL(
+                err, REMORA_E_UNSUPPORTED,
+                "%s: mlp_layer_types[%zu] is dense behind a sparse layer, which is not supported",
+                file, i);
         dense++;
     }
     s->n_dense = dense;
@@ -192,7 +281,9 @@ static remora_status read_gate(const char *file, const json_t *c, const family *
     else if (strcmp(method, "group_limited_greedy") == 0 && strcmp(scoring, "softmax") == 0)
         s->moe.gate = RMR_GATE_SOFTMAX_GROUP;
     else
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: topk_method \"%.40s\" with scoring_func \"%.40s\"",
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "%s: topk_method \"%.40s\" with scoring_func \"%.40s\" is not supported (known: "
+                 "noaux_tc with sigmoid, greedy or group_limited_greedy with softmax)",
                  file, method, scoring);
     s->gate_bias = s->moe.gate == RMR_GATE_SIGMOID;
     return REMORA_OK;
@@ -205,15 +296,19 @@ static remora_status read_groups(const char *file, const json_t *c, const family
     RMR_TRY(rmr_json_u32(file, c, "n_group", 1, 1u << 16, f->n_group, &m->n_group, err));
     RMR_TRY(rmr_json_u32(file, c, "topk_group", 1, 1u << 16, f->topk_group, &m->topk_group, err));
     if (m->gate == RMR_GATE_SOFTMAX) m->n_group = m->topk_group = 1;
+    if (m->n_group == 0 || m->topk_group == 0)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is missing", file,
+                 m->n_group == 0 ? "n_group" : "topk_group");
     if (m->n_experts % m->n_group != 0)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: n_group %u does not divide n_routed_experts %u", file,
-                 m->n_group, m->n_experts);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: n_group is %u, which does not divide the %u experts",
+                 file, m->n_group, m->n_experts);
     if (m->topk_group > m->n_group)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: topk_group %u is above n_group %u", file, m->topk_group,
-                 m->n_group);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: topk_group is %u, above the n_group of %u", file,
+                 m->topk_group, m->n_group);
     if (m->n_used > m->n_experts / m->n_group * m->topk_group)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: num_experts_per_tok %u is more than %u groups hold",
-                 file, m->n_used, m->topk_group);
+        RMR_FAIL(err, REMORA_E_FORMAT,
+                 "%s: num_experts_per_tok is %u, more than topk_group %u groups hold", file,
+                 m->n_used, m->topk_group);
     return REMORA_OK;
 }
 
@@ -240,24 +335,26 @@ static remora_status read_moe(const char *file, const json_t *c, const family *f
     RMR_TRY(read_groups(file, c, f, s, err));
     shared = (uint64_t)s->n_shared * m->inner;
     if (shared > RMR_MAX_WIDTH)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: n_shared_experts x moe_intermediate_size is %llu", file,
-                 (unsigned long long)shared);
+        RMR_FAIL(err, REMORA_E_FORMAT,
+                 "%s: n_shared_experts x moe_intermediate_size is %llu, above %d", file,
+                 (unsigned long long)shared, RMR_MAX_WIDTH);
     if (!(scale > 0 && scale <= 1e6))
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: routed_scaling_factor %g is not in 0..1e6", file,
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: routed_scaling_factor is %g, not in 0..1e6", file,
                  scale);
     m->shared_inner = (uint32_t)shared;
     m->scale = (float)scale;
     return REMORA_OK;
 }
 
-/* quantization_config {fmt e4m3, weight_block_size [128, 128]} (facts 6.1). */
+/* quantization_config {fmt e4m3, weight_block_size [128, 128]}. */
 static remora_status check_fp8(const char *file, const json_t *q, remora_error *err)
 {
     const char *fmt;
     const json_t *size = json_object_get(q, "weight_block_size");
     RMR_TRY(rmr_json_string(file, q, "fmt", &fmt, err));
     if (fmt != NULL && strcmp(fmt, "e4m3") != 0)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: quantization_config fmt \"%.40s\"", file, fmt);
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "%s: quantization_config fmt is \"%.40s\"; supported is e4m3", file, fmt);
     for (size_t i = 0; i < 2; i++)
         if (json_integer_value(json_array_get(size, i)) != RMR_F8_RUN)
             RMR_FAIL(err, REMORA_E_UNSUPPORTED,
@@ -266,15 +363,16 @@ static remora_status check_fp8(const char *file, const json_t *q, remora_error *
     return REMORA_OK;
 }
 
-/* compressed-tensors: every group's weights are symmetric INT4 in groups of 32 (facts 6.3). */
+/* compressed-tensors: every group's weights are symmetric INT4 in groups of 32. */
 static remora_status check_int4(const char *file, const json_t *q, remora_error *err)
 {
     const char *format, *name;
     json_t *group;
     RMR_TRY(rmr_json_string(file, q, "format", &format, err));
     if (format == NULL || strcmp(format, "pack-quantized") != 0)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: compressed-tensors format \"%.40s\"", file,
-                 format != NULL ? format : "?");
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "%s: compressed-tensors format is \"%.40s\"; supported is pack-quantized", file,
+                 format != NULL ? format : "");
     json_object_foreach(json_object_get(q, "config_groups"), name, group)
     {
         const json_t *w = json_object_get(group, "weights");
@@ -295,38 +393,50 @@ static remora_status check_quantization(const char *file, const json_t *q, remor
 {
     const char *method;
     if (q == NULL || json_is_null(q)) return REMORA_OK;
-    if (!json_is_object(q))
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: quantization_config is not an object", file);
+    if (!json_is_object(q)) return rmr_json_wrong(file, "quantization_config", q, "an object", err);
     RMR_TRY(rmr_json_string(file, q, "quant_method", &method, err));
     if (method != NULL && strcmp(method, "fp8") == 0) return check_fp8(file, q, err);
     if (method != NULL && strcmp(method, "compressed-tensors") == 0)
         return check_int4(file, q, err);
     if (method != NULL && strcmp(method, "mxfp4") == 0) return REMORA_OK;
-    RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: quantization_config (quant_method \"%.40s\")", file,
-             method != NULL ? method : "?");
+    RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+             "%s: quantization_config has quant_method \"%.40s\" (known: fp8, compressed-tensors, "
+             "mxfp4)",
+             file, method != NULL ? method : "");
 }
 
 /* Options of the same classes that change the computation and are not done here. */
 static remora_status refuse_unknown(const char *file, const json_t *c, const family *f,
                                     remora_error *err)
 {
+    static const struct option {
+        const char *key;
+        unsigned families; /* the others read it, or ignore it as their class does */
+    } options[] = {
+        {"index_topk", ALL},
+        {"use_mla_scale", ALL},
+        {"mla_scale_q_lora", ALL},
+        {"llama_4_scaling_beta", ALL},
+        {"swiglu_limit", ALL},
+        {"compress_ratios", ALL},
+        {"n_routed_experts", YOUTU | DENSE},
+        {"num_experts", YOUTU | DENSE},
+        {"num_local_experts", YOUTU | DENSE},
+        {"kv_lora_rank", DENSE},
+    };
     const char *act;
     RMR_TRY(rmr_json_string(file, c, "hidden_act", &act, err));
     if (act != NULL && strcmp(act, "silu") != 0)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: hidden_act \"%.40s\"", file, act);
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: hidden_act is \"%.40s\"; supported is silu", file,
+                 act);
     if (f->attention == RMR_ATTENTION_MLA) RMR_TRY(refuse_if_true(file, c, "attention_bias", err));
     RMR_TRY(refuse_if_true(file, c, "mlp_bias", err));
     RMR_TRY(check_quantization(file, json_object_get(c, "quantization_config"), err));
-    /* the last four are of relatives of the dense families; the others know them or ignore them */
-    static const char *const other[] = {
-        "index_topk",        "use_mla_scale",   "mla_scale_q_lora", "llama_4_scaling_beta",
-        "swiglu_limit",      "compress_ratios", "n_routed_experts", "num_experts",
-        "num_local_experts", "kv_lora_rank"};
-    const size_t n = sizeof other / sizeof other[0] - (f->attention == RMR_ATTENTION_MLA ? 4 : 0);
-    for (size_t i = 0; i < n; i++) {
-        const json_t *v = json_object_get(c, other[i]);
-        if (v != NULL && !json_is_null(v) && !json_is_false(v))
-            RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: %s", file, other[i]);
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        const json_t *v = json_object_get(c, options[i].key);
+        if (v != NULL && !json_is_null(v) && !json_is_false(v) && (options[i].families & f->bit))
+            RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: %s is not supported in %s", file,
+                     options[i].key, f->model_type);
     }
     return REMORA_OK;
 }
@@ -340,8 +450,9 @@ remora_status rmr_shape_read(const char *file, const json_t *config, rmr_shape *
     RMR_TRY(find_family(file, config, &f, err));
     strncpy(s->family, f->model_type, sizeof s->family - 1);
     s->attention = f->attention;
+    RMR_TRY(refuse_nulls(file, config, f, err));
     RMR_TRY(refuse_unknown(file, config, f, err));
-    RMR_TRY(read_widths(file, config, s, err));
+    RMR_TRY(read_widths(file, config, f, s, err));
     RMR_TRY(refuse_window(file, config, f, s, err));
     if (f->attention == RMR_ATTENTION_GQA) {
         RMR_TRY(read_gqa(file, config, f, s, err));
@@ -349,6 +460,5 @@ remora_status rmr_shape_read(const char *file, const json_t *config, rmr_shape *
         RMR_TRY(read_mla(file, config, s, err));
         RMR_TRY(read_moe(file, config, f, s, err));
     }
-    RMR_TRY(rmr_json_bool(file, config, "tie_word_embeddings", 0, &s->tied, err));
     return rmr_rope_read(file, config, s, err);
 }

@@ -10,6 +10,7 @@
 enum {
     RMR_MAX_ROPE = 512, /* widest rotary part accepted */
     RMR_MAX_LAYERS = 1024,
+    RMR_MAX_CONTEXT = 1 << 28,
     RMR_MAX_WIDTH = 1 << 20 /* of any one dimension: products of two fit 64 bits with room */
 };
 
@@ -33,10 +34,11 @@ typedef struct rmr_shape {
     int tied;      /* lm_head is the embedding */
     float eps;     /* rms_norm_eps: outer norms */
     float rope_amp;
+    int rope_dynamic; /* rope_type dynamic: plain up to max_context, which ends there */
     float inv_freq[RMR_MAX_ROPE / 2];
 } rmr_shape;
 
-/* The two inner norms of MLA use this epsilon whatever the config says (facts T4). */
+/* The two inner norms of MLA use this epsilon whatever the config says. */
 #define RMR_INNER_EPS 1e-6f
 
 /* Read and check a parsed config.json. An unknown model_type or a field that asks for something

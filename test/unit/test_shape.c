@@ -103,8 +103,16 @@ static void unsupported_options(void **state)
 {
     static const bad cases[] = {
         {"{'model_type':'mistral'}", "mistral"},
-        {"{'model_type':'deepseek_v32'}", "deepseek_v32"},
+        {"{'model_type':'deepseek_v32'}",
+         "model_type \"deepseek_v32\" is not done yet (DeepSeek-V3.2: sparse attention); known: "
+         "deepseek_v2, deepseek_v3, kimi_k2, glm4_moe_lite, youtu, llama, qwen2, qwen3"},
         {"{'model_type':'deepseek_v4'}", "deepseek_v4"},
+        {"{'model_type':'glm_moe_dsa'}", "GLM-5"},
+        {"{'model_type':'longcat_flash'}", "LongCat-Flash"},
+        {"{'model_type':'kimi_linear'}", "Kimi-Linear"},
+        {"{'model_type':'minicpm3'}", "MiniCPM3"},
+        {"{'model_type':'qwen3_moe'}", "Qwen3-MoE"},
+        {"{'model_type':'gpt5'}", "model_type \"gpt5\" is not supported (known: deepseek_v2, "},
         {"{'model_type':'DEEPSEEK_V3'}", "DEEPSEEK_V3"},
         {"{'model_type':''}", "model_type"},
         {"{'hidden_act':'gelu'}", "hidden_act"},
@@ -141,10 +149,21 @@ static void unsupported_options(void **state)
         {"{'mlp_layer_types':['dense','sparse','dense','sparse']}", "mlp_layer_types[2]"},
         {"{'mlp_layer_types':['dense','sparse','other','sparse']}", "mlp_layer_types[2]"},
         {"{'rope_interleave':false}", "rope_interleave"},
-        {"{'rope_scaling':{'type':'linear','factor':2}}", "linear"},
-        {"{'rope_scaling':{'type':'dynamic','factor':2}}", "dynamic"},
+        {"{'rope_scaling':{'type':'su','factor':2}}",
+         "rope_type of rope_scaling is \"su\"; supported are default, linear, dynamic, yarn"},
         {"{'rope_parameters':{'rope_type':'llama3','factor':2}}", "llama3"},
-        {"{'rope_scaling':{'type':'yarn','factor':2,'truncate':false}}", "truncate"},
+        {"{'rope_scaling':{'type':'yarn','factor':2,'extrapolation_factor':0.5}}",
+         "extrapolation_factor"},
+        {"{'rope_scaling':{'type':'yarn','factor':2,'long_factor':[1]}}",
+         "long_factor of rope_scaling is not supported"},
+        {"{'rope_parameters':{'rope_type':'default','mrope_section':[16,24,24]}}",
+         "mrope_section of rope_parameters"},
+        {"{'rope_scaling':{'type':'linear','factor':2,'alpha':1000}}", "alpha"},
+        {"{'rope_parameters':{'rope_type':'default','llama_4_scaling_beta':0.1}}",
+         "llama_4_scaling_beta"},
+        {"{'rope_parameters':{'rope_type':'default','partial_rotary_factor':0.5}}",
+         "partial_rotary_factor"},
+        {"{'model_type':'youtu'}", "n_routed_experts is not supported in youtu"},
     };
     (void)state;
     refused(cases, sizeof cases / sizeof cases[0], REMORA_E_UNSUPPORTED);
@@ -231,7 +250,7 @@ static void inconsistent_or_wrong(void **state)
         {"{'routed_scaling_factor':0}", "routed_scaling_factor"},
         {"{'routed_scaling_factor':-2.5}", "routed_scaling_factor"},
         {"{'routed_scaling_factor':1e39}", "routed_scaling_factor"},
-        {"{'routed_scaling_factor':null,'norm_topk_prob':1}", "norm_topk_prob"},
+        {"{'norm_topk_prob':1}", "norm_topk_prob"},
         {"{'tie_word_embeddings':'no'}", "tie_word_embeddings"},
         {"{'attention_bias':'no'}", "attention_bias"},
         {"{'hidden_act':7}", "hidden_act"},
@@ -246,6 +265,24 @@ static void inconsistent_or_wrong(void **state)
         {"{'rope_theta':1e13}", "rope_theta"},
         {"{'rope_theta':'10000'}", "rope_theta"},
         {"{'rope_parameters':{'rope_theta':0.5}}", "rope_theta"},
+        {"{'rope_theta':null}", "rope_theta is null"},
+        {"{'rope_scaling':{'type':'yarn','factor':40,'rope_theta':null}}", "rope_theta is null"},
+        /* rope_scaling takes the place of all of rope_parameters: transformers would compute with
+         * a rope_theta of 10000 here */
+        {"{'rope_theta':'absent','rope_scaling':{'type':'yarn','factor':4},"
+         "'rope_parameters':{'rope_theta':1000000,'rope_type':'default'}}",
+         "rope_theta is in rope_parameters only"},
+        {"{'rope_scaling':{'factor':40}}", "rope_scaling has factor and no rope_type"},
+        {"{'rope_parameters':{'rope_theta':1e4,'factor':40}}", "rope_parameters has factor"},
+        {"{'rope_scaling':{'low_freq_factor':1}}", "rope_scaling has low_freq_factor"},
+        {"{'rope_scaling':{'type':null,'factor':2}}", "type is null, not a string"},
+        {"{'rope_scaling':{'rope_type':null,'type':'yarn','factor':2}}", "rope_type is null"},
+        {"{'rope_scaling':{'type':'linear'}}", "factor"},
+        {"{'rope_scaling':{'type':'linear','factor':0.5}}", "factor"},
+        {"{'rope_scaling':{'type':'dynamic','factor':null}}", "factor"},
+        {"{'rope_parameters':7}", "rope_parameters is an integer, not an object"},
+        {"{'original_max_position_embeddings':0,'rope_scaling':{'type':'yarn','factor':2}}",
+         "original_max_position_embeddings"},
         {"{'rope_scaling':'yarn'}", "rope_scaling"},
         {"{'rope_scaling':['yarn']}", "rope_scaling"},
         {"{'rope_scaling':{'type':7}}", "type"},
@@ -330,6 +367,8 @@ static void defaults_of_the_families(void **state)
         assert_int_equal(s.moe.norm_topk, 1);
         assert_int_equal(s.gate_bias, 1);
     }
+    good("{'model_type':'youtu','n_routed_experts':null,'tie_word_embeddings':'absent'}", &s);
+    assert_true(s.tied && !rmr_shape_is_moe(&s, 3) && s.moe.n_experts == 0);
     good("{'n_routed_experts':null}", &s); /* a dense model */
     assert_true(!rmr_shape_is_moe(&s, 3));
     good("{'n_shared_experts':null}", &s);
@@ -393,9 +432,15 @@ static void yarn_of_v3(void **state)
         "{'rope_scaling':{'type':'yarn'," YARN_V3 "}",
         "{'rope_scaling':{'rope_type':'yarn'," YARN_V3 "}",
         "{'rope_parameters':{'rope_type':'yarn','rope_theta':10000.0," YARN_V3 "}",
-        /* the new spelling counts where both are there */
-        "{'rope_theta':5,'rope_scaling':{'type':'linear'},'rope_parameters':{'rope_type':'yarn','"
+        /* the old spelling counts where both are there, and the new one where the old is empty */
+        "{'rope_scaling':{'type':'yarn'," YARN_V3
+        ",'rope_parameters':{'rope_type':'linear','factor':2,'rope_theta':5}}",
+        "{'rope_theta':5,'rope_scaling':{},'rope_parameters':{'rope_type':'yarn','"
         "rope_theta':1e4," YARN_V3 "}",
+        /* the first YaRN files, and Phi-3's place for the length before */
+        "{'rope_scaling':{'type':'yarn','finetuned':true,'extrapolation_factor':1.0," YARN_V3 "}",
+        "{'original_max_position_embeddings':4096,'rope_scaling':{'type':'yarn','factor':40,"
+        "'mscale':1.0,'mscale_all_dim':1.0,'original_max_position_embeddings':7}}",
     };
     const double m = 0.1 * log(40) + 1;
     (void)state;
@@ -405,6 +450,7 @@ static void yarn_of_v3(void **state)
         frequencies_are(&s, table, 32);
         is_close(s.rope_amp, 1.0);
         is_close(s.mla.scale, m * m / sqrt(192));
+        assert_int_equal(s.max_context, 163840); /* 40 x 4096, whatever the file says of it */
     }
 }
 
@@ -456,6 +502,86 @@ static void plain_rope(void **state)
     frequencies_are(&s, glm, 3);
     is_close(s.rope_amp, 1.0);
     is_close(s.mla.scale, 1 / sqrt(192));
+}
+
+/* linear divides every frequency; dynamic is plain up to max_position_embeddings. */
+static void linear_and_dynamic(void **state)
+{
+    rmr_shape s;
+    (void)state;
+    good("{'rope_scaling':{'type':'linear','factor':4.0}}", &s);
+    is_close(s.inv_freq[0], 0.25);
+    is_close(s.inv_freq[31], 1.333521432e-04 / 4);
+    is_close(s.rope_amp, 1);
+    is_close(s.mla.scale, 1 / sqrt(192));
+    assert_true(s.max_context == 4096 && !s.rope_dynamic);
+    good("{'rope_parameters':{'rope_type':'dynamic','factor':4.0,'rope_theta':10000}}", &s);
+    is_close(s.inv_freq[0], 1);
+    is_close(s.inv_freq[31], 1.333521432e-04);
+    assert_true(s.max_context == 4096 && s.rope_dynamic);
+}
+
+/* Without truncate the ramp begins and ends between two frequencies: corr(32) = 10.472 and
+ * corr(1) = 22.513 for heads of 64, theta 10000 and 4096 positions. */
+static void yarn_without_truncate(void **state)
+{
+    rmr_shape s;
+    (void)state;
+    good("{'rope_scaling':{'type':'yarn','truncate':false,'factor':40,"
+         "'original_max_position_embeddings':4096}}",
+         &s);
+    const double ramp = (16 - 10.472240810) / (22.513440637 - 10.472240810);
+    is_close(s.inv_freq[10], 5.623413252e-02);
+    is_close(s.inv_freq[16], 0.01 / 40 * ramp + 0.01 * (1 - ramp));
+    is_close(s.inv_freq[23], 1.333521432e-03 / 40);
+}
+
+/* What a null means: nothing, where the class of the model says so; elsewhere it is refused. */
+static void nulls(void **state)
+{
+    static const bad cases[] = {
+        {"{'rms_norm_eps':null}", "rms_norm_eps is null"},
+        {"{'hidden_act':null}", "hidden_act"},
+        {"{'tie_word_embeddings':null}", "tie_word_embeddings"},
+        {"{'attention_bias':null}", "attention_bias"},
+        {"{'norm_topk_prob':null}", "norm_topk_prob is null, which deepseek_v3 does not define"},
+        {"{'routed_scaling_factor':null}", "routed_scaling_factor"},
+        {"{'first_k_dense_replace':null}", "first_k_dense_replace"},
+        {"{'moe_layer_freq':null}", "moe_layer_freq"},
+        {"{'n_group':null}", "n_group"},
+        {"{'topk_group':null}", "topk_group"},
+        {"{'rope_interleave':null}", "rope_interleave"},
+        {"{'model_type':'glm4_moe_lite','num_key_value_heads':null}", "num_key_value_heads"},
+        {"{'model_type':'deepseek_v2','topk_method':null}", "topk_method"},
+        {"{'model_type':'deepseek_v2','mlp_bias':null}", "mlp_bias"},
+        {"{'model_type':'deepseek_v2','topk_method':'group_limited_greedy','scoring_func':null,"
+         "'n_group':null}",
+         "n_group is missing"},
+        {"{'model_type':'deepseek_v2','topk_method':'group_limited_greedy','scoring_func':null,"
+         "'topk_group':'absent'}",
+         "topk_group is missing"},
+        {"{'model_type':'kimi_k2','routed_scaling_factor':'absent'}", "routed_scaling_factor"},
+    };
+    rmr_shape s;
+    (void)state;
+    refused(cases, sizeof cases / sizeof cases[0], REMORA_E_FORMAT);
+    good("{'num_key_value_heads':null,'q_lora_rank':null,'topk_method':null,'scoring_func':null,"
+         "'mlp_bias':null,'rope_parameters':null,'partial_rotary_factor':null,'layer_types':null,"
+         "'mlp_layer_types':null,'sliding_window':null,'use_sliding_window':null,"
+         "'quantization_config':null,'num_nextn_predict_layers':null,'head_dim':null,"
+         "'eos_token_id':null}",
+         &s);
+    assert_true(s.q_rank == 0 && s.n_mtp == 0 && s.moe.gate == RMR_GATE_SIGMOID);
+    good("{'rope_theta':null,'rope_parameters':{'rope_type':'default','rope_theta':1e4}}", &s);
+    is_close(s.inv_freq[31], 1.333521432e-04);
+    good("{'model_type':'deepseek_v2','topk_method':'greedy','scoring_func':null,'n_group':null,"
+         "'topk_group':null,'rope_interleave':null}",
+         &s);
+    assert_int_equal(s.moe.n_group, 1);
+    good("{'model_type':'glm4_moe_lite','first_k_dense_replace':null,'moe_layer_freq':null,"
+         "'rms_norm_eps':'absent'}",
+         &s);
+    assert_true(s.n_dense == 1 && s.eps == 1e-5f);
 }
 
 /* The two amplitude effects do not depend on each other (facts section 3 steps 6 and 7). */
@@ -525,7 +651,6 @@ static void dense_options_unsupported(void **state)
         {"{'partial_rotary_factor':0.5}", "partial_rotary_factor"},
         {"{'rope_parameters':{'rope_type':'default','partial_rotary_factor':0.5}}",
          "partial_rotary_factor"},
-        {"{'rope_scaling':{'type':'linear','factor':2}}", "linear"},
         {"{'rope_scaling':{'rope_type':'longrope','factor':2}}", "longrope"},
     };
     (void)state;
@@ -554,13 +679,16 @@ static void dense_numbers_wrong(void **state)
         {"{'num_key_value_heads':16}", "num_key_value_heads"},
         {"{'head_dim':63}", "head_dim"},
         {"{'head_dim':514}", "head_dim"},
-        {"{'hidden_size':1020}", "hidden_size"},  /* is no multiple of the heads */
-        {"{'hidden_size':8192}", "hidden_size"},  /* heads of 1024 */
-        {"{'hidden_size':1032}", "head_dim 129"}, /* odd */
+        {"{'hidden_size':1020}", "hidden_size"},     /* is no multiple of the heads */
+        {"{'hidden_size':8192}", "hidden_size"},     /* heads of 1024 */
+        {"{'hidden_size':1032}", "head_dim is 129"}, /* odd */
         {"{'model_type':'llama','attention_bias':'no'}", "attention_bias"},
         {"{'use_sliding_window':'no'}", "use_sliding_window"},
         {"{'layer_types':'full_attention'}", "layer_types"},
         {"{'layer_types':['full_attention']}", "layer_types"},
+        {"{'model_type':'qwen3','head_dim':null}", "head_dim is null"},
+        {"{'use_sliding_window':null}", "use_sliding_window is null"},
+        {"{'model_type':'llama','attention_bias':null}", "attention_bias is null"},
         {"{'rope_interleave':1}", "rope_interleave"},
         {"{'partial_rotary_factor':'1'}", "partial_rotary_factor"},
         {"{'rms_norm_eps':-1}", "rms_norm_eps"},
@@ -610,6 +738,8 @@ static void dense_families(void **state)
     good("{'model_type':'qwen2','attention_bias':false,'layer_types':null}",
          &s); /* not its field */
     assert_true(s.qkv_bias && !s.out_bias);
+    good("{'head_dim':null,'num_key_value_heads':null,'attention_bias':null,'n_group':null}", &s);
+    assert_true(s.gqa.head_dim == 128 && s.gqa.kv_heads == 8);
     good("{'model_type':'llama'}", &s);
     assert_true(!s.qkv_bias && !s.out_bias && !s.head_norm);
     good("{'model_type':'llama','attention_bias':true,'rope_interleave':true,'sliding_window':null,"
@@ -663,6 +793,12 @@ static void yarn_of_qwen(void **state)
     const double one = 0.1 * log(4) + 1;
     rmr_shape s;
     (void)state;
+    good("{'max_position_embeddings':40960,'rope_scaling':{" YARN "}}", &s);
+    assert_int_equal(s.max_context, 131072); /* QwQ-32B's recipe */
+    good("{'max_position_embeddings':131072,'rope_scaling':{" YARN "}}", &s);
+    assert_int_equal(s.max_context, 131072);
+    good("{'max_position_embeddings':268435456,'rope_scaling':{'type':'yarn','factor':4.0}}", &s);
+    assert_int_equal(s.max_context, 268435456);
     good("{'rope_scaling':{" YARN "}}", &s);
     is_close(s.rope_amp, one);
     is_close(s.gqa.scale, 1 / sqrt(128));
@@ -689,6 +825,9 @@ int main(void)
         cmocka_unit_test(yarn_of_v3),
         cmocka_unit_test(yarn_of_kimi),
         cmocka_unit_test(plain_rope),
+        cmocka_unit_test(linear_and_dynamic),
+        cmocka_unit_test(yarn_without_truncate),
+        cmocka_unit_test(nulls),
         cmocka_unit_test(yarn_amplitudes),
         cmocka_unit_test_setup_teardown(dense_options_unsupported, use_dense, use_base),
         cmocka_unit_test_setup_teardown(dense_numbers_wrong, use_dense, use_base),
