@@ -18,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 
-TYPES = ["BF16", "F16", "F8_E4M3", "Q8_0", "Q6_K", "Q5_K", "Q4_K", "IQ4_XS", "IQ4_NL", "Q4_0", "I4", "MXFP4", "Q3_K", "Q2_K"]
+TYPES = ["BF16", "F16", "F8_E4M3", "Q8_0", "Q6_K", "Q5_1", "Q5_K", "Q5_0", "Q4_1", "Q4_K", "IQ4_XS", "IQ4_NL", "Q4_0", "I4", "MXFP4",
+         "Q3_K", "Q2_K"]
 WEIGHTED = ["Q6_K", "Q5_K", "Q4_K", "IQ4_XS", "Q3_K", "Q2_K"]
 
 

@@ -15,7 +15,8 @@ static const int8_t rmr_iq4_codes[16] = {-127, -104, -83, -65, -49, -35, -22, -1
 /* MXFP4: twice the value of e2m1. An integer book, so code 8, the minus zero, is plain zero. */
 static const int8_t rmr_e2m1_codes[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-/* Byte offsets of the half-sized scales of a block; no dmin: -1. Types without any have d = -1. */
+/* Byte offsets of the half-sized scales of a block: dmin is also the minimum of Q4_1 and Q5_1,
+ * which is added where the K types subtract theirs. No dmin: -1. Types without any have d = -1. */
 typedef struct rmr_block_scales {
     int d, dmin;
 } rmr_block_scales;
@@ -26,6 +27,7 @@ static const rmr_block_scales rmr_block_scales_at[RMR_ELEM_COUNT] = {
     [RMR_ELEM_I4] = {0, -1},     [RMR_ELEM_IQ4_NL] = {0, -1}, [RMR_ELEM_MXFP4] = {-1, -1},
     [RMR_ELEM_IQ4_XS] = {0, -1}, [RMR_ELEM_Q4_K] = {0, 2},    [RMR_ELEM_Q5_K] = {0, 2},
     [RMR_ELEM_Q6_K] = {208, -1}, [RMR_ELEM_Q3_K] = {108, -1}, [RMR_ELEM_Q2_K] = {80, 82},
+    [RMR_ELEM_Q4_1] = {0, 2},    [RMR_ELEM_Q5_0] = {0, -1},   [RMR_ELEM_Q5_1] = {0, 2},
 };
 
 static inline uint16_t rmr_half_at(const unsigned char *p)

@@ -1,6 +1,6 @@
 /* Exact decoding of rows (facts sections 6 and 9.2). Products of scale, sub-scale and code fit 24
- * bits, so they are exact; a difference with a minimum, and a product with an f32 scale (F8), is
- * rounded once. */
+ * bits, so they are exact; the minimum taken away or added, and a product with an f32 scale (F8),
+ * is rounded once. */
 #include <string.h>
 
 #include "block.h"
@@ -39,6 +39,34 @@ static void block_i4(float *y, const unsigned char *b)
 static void block_iq4_nl(float *y, const unsigned char *b)
 {
     nibbles(y, rmr_f16_to_f32(rmr_half_at(b)), b + 2, rmr_iq4_codes);
+}
+
+/* x = d q + m: one minimum for the block, added and of either sign. */
+static void block_q4_1(float *y, const unsigned char *b)
+{
+    const float d = rmr_f16_to_f32(rmr_half_at(b)), m = rmr_f16_to_f32(rmr_half_at(b + 2));
+    for (int j = 0; j < 16; j++) {
+        y[j] = d * (float)(b[4 + j] & 15) + m;
+        y[j + 16] = d * (float)(b[4 + j] >> 4) + m;
+    }
+}
+
+/* Code n of Q5_0 and Q5_1: the fifth bits are 32 in a row. */
+static int five_bits(const unsigned char *qh, const unsigned char *qs, int n)
+{
+    return (n < 16 ? qs[n] & 15 : qs[n - 16] >> 4) | (qh[n / 8] >> n % 8 & 1) << 4;
+}
+
+static void block_q5_0(float *y, const unsigned char *b)
+{
+    const float d = rmr_f16_to_f32(rmr_half_at(b));
+    for (int n = 0; n < 32; n++) y[n] = d * (float)(five_bits(b + 2, b + 6, n) - 16);
+}
+
+static void block_q5_1(float *y, const unsigned char *b)
+{
+    const float d = rmr_f16_to_f32(rmr_half_at(b)), m = rmr_f16_to_f32(rmr_half_at(b + 2));
+    for (int n = 0; n < 32; n++) y[n] = d * (float)five_bits(b + 4, b + 8, n) + m;
 }
 
 static void block_mxfp4(float *y, const unsigned char *b)
@@ -119,7 +147,8 @@ static block_fn *const blocks[RMR_ELEM_COUNT] = {
     [RMR_ELEM_MXFP4] = block_mxfp4, [RMR_ELEM_IQ4_XS] = block_iq4_xs,
     [RMR_ELEM_Q4_K] = block_q4_k,   [RMR_ELEM_Q5_K] = block_q5_k,
     [RMR_ELEM_Q6_K] = block_q6_k,   [RMR_ELEM_Q3_K] = block_q3_k,
-    [RMR_ELEM_Q2_K] = block_q2_k,
+    [RMR_ELEM_Q2_K] = block_q2_k,   [RMR_ELEM_Q4_1] = block_q4_1,
+    [RMR_ELEM_Q5_0] = block_q5_0,   [RMR_ELEM_Q5_1] = block_q5_1,
 };
 
 /* ---- rows ---- */

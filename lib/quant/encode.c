@@ -127,18 +127,22 @@ static void encode_single(rmr_elem e, unsigned char *out, const rmr_enc_block *b
         d = fit_power(b, c, out);
         at = 1;
     } else {
-        d = rmr_enc_fit(b, b->x, b->w, 32, c, e == RMR_ELEM_Q8_0 ? 0.02f : 0.28f, &qq);
+        const float spread = e == RMR_ELEM_Q8_0 ? 0.02f : e == RMR_ELEM_Q5_0 ? 0.14f : 0.28f;
+        d = rmr_enc_fit(b, b->x, b->w, 32, c, spread, &qq);
         rmr_half_put(out, rmr_enc_half(b, d));
     }
     for (int i = 0; i < 32; i++) {
         v[i] = (int)rmr_enc_value(c, b->x[i], rmr_enc_inverse(d));
         if (e == RMR_ELEM_Q8_0) out[2 + i] = (unsigned char)v[i];
         if (e == RMR_ELEM_Q4_0 || e == RMR_ELEM_I4) v[i] += 8;
+        if (e == RMR_ELEM_Q5_0) v[i] += 16;
         if (e == RMR_ELEM_IQ4_NL) v[i] = index_of(rmr_iq4_codes, v[i]);
         if (e == RMR_ELEM_MXFP4) v[i] = index_of(rmr_e2m1_codes, v[i]);
     }
-    for (int i = 0; i < 16 && e != RMR_ELEM_Q8_0; i++)
-        out[at + i] = (unsigned char)(v[i] | v[i + 16] << 4);
+    if (e == RMR_ELEM_Q5_0)
+        rmr_enc_nibbles(out + at, out + at + 4, v);
+    else if (e != RMR_ELEM_Q8_0)
+        rmr_enc_nibbles(NULL, out + at, v);
 }
 
 /* Nothing but zeros: scales 0, and codes that stand for 0. */
@@ -146,6 +150,7 @@ static void encode_zeros(rmr_elem e, unsigned char *out)
 {
     memset(out, 0, rmr_elem_table[e].bytes);
     if (e == RMR_ELEM_Q4_0 || e == RMR_ELEM_I4) memset(out + 2, 0x88, 16);
+    if (e == RMR_ELEM_Q5_0) memset(out + 2, 0xff, 4);
 }
 
 /* ---- codes ---- */
@@ -169,6 +174,7 @@ static rmr_enc_codes codes_of(rmr_elem e, float table[NEAREST])
 {
     switch (e) {
     case RMR_ELEM_Q8_0: return (rmr_enc_codes){-127, 127, NULL};
+    case RMR_ELEM_Q5_0: return (rmr_enc_codes){-16, 15, NULL};
     case RMR_ELEM_Q6_K: return (rmr_enc_codes){-32, 31, NULL};
     case RMR_ELEM_Q3_K: return (rmr_enc_codes){-4, 3, NULL};
     case RMR_ELEM_MXFP4:
@@ -188,14 +194,17 @@ static void encode_blocks(rmr_elem e, unsigned char *out, const float *x, uint32
     float table[NEAREST];
     const rmr_enc_codes c = codes_of(e, table);
     const uint32_t n = rmr_elem_table[e].values;
+    const int has_min = rmr_block_scales_at[e].dmin >= 0;
     rmr_enc_block b;
     b.bf16 = e == RMR_ELEM_I4;
     for (uint32_t i = 0; i < cols; i += n, out += rmr_elem_table[e].bytes) {
         if (!prepare(&b, x + i, importance != NULL ? importance + i : NULL, n))
             encode_zeros(e, out);
+        else if (n == 32 && has_min)
+            rmr_enc_min32(e, out, &b);
         else if (n == 32)
             encode_single(e, out, &b, &c);
-        else if (rmr_block_scales_at[e].dmin >= 0)
+        else if (has_min)
             rmr_enc_min(e, out, &b);
         else
             rmr_enc_super(e, out, &b, &c);

@@ -84,8 +84,19 @@ void rmr_enc_try_min(rmr_enc_sums *t, const float *x, const float *w, int n, con
 float rmr_enc_fit(const rmr_enc_block *b, const float *x, const float *w, int n,
                   const rmr_enc_codes *c, float spread, float *qq);
 
-/* encode_super.c, encode_min.c: one block that is not all zeros */
+/* encode_super.c, encode_min.c: one block that is not all zeros; min32: of 32 values */
 void rmr_enc_super(rmr_elem e, unsigned char *out, const rmr_enc_block *b, const rmr_enc_codes *c);
 void rmr_enc_min(rmr_elem e, unsigned char *out, const rmr_enc_block *b);
+void rmr_enc_min32(rmr_elem e, unsigned char *out, const rmr_enc_block *b);
+
+/* 32 codes to 16 bytes of nibbles and, unless qh is NULL, 4 bytes of fifth bits. */
+static inline void rmr_enc_nibbles(unsigned char *qh, unsigned char *qs, const int v[32])
+{
+    for (int i = 0; i < 16; i++) qs[i] = (unsigned char)((v[i] & 15) | (v[i + 16] & 15) << 4);
+    for (int i = 0; qh != NULL && i < 4; i++) {
+        qh[i] = 0;
+        for (int k = 0; k < 8; k++) qh[i] |= (unsigned char)((v[8 * i + k] >> 4 & 1) << k);
+    }
+}
 
 #endif

@@ -1,5 +1,6 @@
 /* Blocks of 256 whose sub-blocks have a scale and a minimum each, small integers times the block's
- * two (encode.h): Q4_K, Q5_K, Q2_K. A value is s q - m, m never negative. */
+ * two (encode.h): Q4_K, Q5_K, Q2_K. A value is s q - m, m never negative. And blocks of 32 with one
+ * of each, stored as they are: Q4_1, Q5_1, where m has either sign and the block holds -m. */
 #include <float.h>
 #include <string.h>
 
@@ -9,14 +10,17 @@ typedef struct layout {
     int subs, most; /* sub-blocks; largest sub-scale and sub-minimum */
     float codes;    /* largest code */
     float shrink;   /* how far the first candidates move the ends, in parts of the range */
+    int either;     /* minima have either sign */
 } layout;
 
 static layout layout_of(rmr_elem e)
 {
     switch (e) {
-    case RMR_ELEM_Q4_K: return (layout){8, 63, 15, 0.045f};
-    case RMR_ELEM_Q5_K: return (layout){8, 63, 31, 0.025f};
-    default: return (layout){16, 15, 3, 0.1f};
+    case RMR_ELEM_Q4_1: return (layout){1, 0, 15, 0.045f, 1};
+    case RMR_ELEM_Q5_1: return (layout){1, 0, 31, 0.025f, 1};
+    case RMR_ELEM_Q4_K: return (layout){8, 63, 15, 0.045f, 0};
+    case RMR_ELEM_Q5_K: return (layout){8, 63, 31, 0.025f, 0};
+    default: return (layout){16, 15, 3, 0.1f, 0};
     }
 }
 
@@ -34,13 +38,15 @@ typedef struct scales {
 /* ---- a sub-block alone ---- */
 
 /* Each lane's scale and minimum, fitted to its codes. w, wx: sums of w, w x. */
-static void refit(float s[LANES], float m[LANES], const rmr_enc_sums *t, float w, float wx)
+static void refit(float s[LANES], float m[LANES], const rmr_enc_sums *t, float w, float wx,
+                  int either)
 {
     for (int l = 0; l < LANES; l++) {
         const float det = t->qq[l] * w - t->q[l] * t->q[l], den = det > 0 ? det : 1;
         float fs = (t->qx[l] * w - wx * t->q[l]) / den;
         float fm = (t->q[l] * t->qx[l] - t->qq[l] * wx) / den;
-        if (det <= 0 || fm <= 0) {
+        if (either && det <= 0) continue; /* one code for all: nothing to fit */
+        if (!either && (det <= 0 || fm <= 0)) {
             fm = 0;
             fs = t->qx[l] / (t->qq[l] > 0 ? t->qq[l] : 1);
         }
@@ -49,10 +55,12 @@ static void refit(float s[LANES], float m[LANES], const rmr_enc_sums *t, float w
     }
 }
 
-static want fit_alone(const float *x, const float *w, int n, const layout *p)
+/* b: round both to what can be stored, or NULL. */
+static want fit_alone(const rmr_enc_block *b, const float *x, const float *w, int n,
+                      const layout *p)
 {
     enum { STEPS = 3, SIDE = 4 };
-    float lo = 0, hi = x[0], sum = 0, wx = 0, s[LANES], m[LANES], err = FLT_MAX;
+    float lo = p->either ? x[0] : 0, hi = x[0], sum = 0, wx = 0, s[LANES], m[LANES], err = FLT_MAX;
     want r = {0, 0, 0, 0, 0};
     for (int i = 0; i < n; i++) {
         lo = x[i] < lo ? x[i] : lo;
@@ -62,18 +70,23 @@ static want fit_alone(const float *x, const float *w, int n, const layout *p)
     }
     const float cut = p->shrink * (hi - lo);
     for (int l = 0; l < LANES; l++) { /* each end of the range moved: out, not, in, further in */
-        m[l] = rmr_enc_clamp(-lo - cut * (float)(l % SIDE - 1), 0, -2 * lo);
+        m[l] = -lo - cut * (float)(l % SIDE - 1);
+        if (!p->either) m[l] = rmr_enc_clamp(m[l], 0, -2 * lo);
         s[l] = (hi - cut * (float)(l / SIDE - 1) + m[l]) / p->codes;
     }
     for (int step = 0; step < STEPS; step++) {
         rmr_enc_sums t;
+        for (int l = 0; b != NULL && l < LANES; l++) {
+            s[l] = rmr_enc_stored(b, s[l]);
+            m[l] = rmr_enc_stored(b, m[l]);
+        }
         rmr_enc_try_min(&t, x, w, n, s, m, p->codes);
         for (int l = 0; l < LANES; l++)
             if (t.err[l] < err) {
                 err = t.err[l];
                 r = (want){s[l], m[l], t.q[l], t.qq[l], sum};
             }
-        refit(s, m, &t, sum, wx);
+        refit(s, m, &t, sum, wx, p->either);
     }
     return r;
 }
@@ -178,7 +191,7 @@ static void search(scales *best, const rmr_enc_block *b, const layout *p)
     want f[SUBS_MAX];
     float next[2];
     scales s = {0, 0, 0, {0}, {0}};
-    for (int j = 0; j < p->subs; j++) f[j] = fit_alone(b->x + n * j, b->w + n * j, n, p);
+    for (int j = 0; j < p->subs; j++) f[j] = fit_alone(NULL, b->x + n * j, b->w + n * j, n, p);
     first_scales(&s, b, f, p);
     best->err = FLT_MAX;
     for (int round = 0; round < ROUNDS; round++) {
@@ -233,4 +246,16 @@ void rmr_enc_min(rmr_elem e, unsigned char *out, const rmr_enc_block *b)
     if (e == RMR_ELEM_Q2_K) pack_q2_k(out, v, &s);
     if (e == RMR_ELEM_Q4_K) pack_k45(out, NULL, out + 16, v, &s);
     if (e == RMR_ELEM_Q5_K) pack_k45(out, out + 16, out + 48, v, &s);
+}
+
+void rmr_enc_min32(rmr_elem e, unsigned char *out, const rmr_enc_block *b)
+{
+    const layout p = layout_of(e);
+    const want f = fit_alone(b, b->x, b->w, 32, &p);
+    const float inv = rmr_enc_inverse(f.s);
+    int v[32];
+    for (int i = 0; i < 32; i++) v[i] = (int)rmr_enc_value_min(b->x[i], f.m, inv, p.codes);
+    rmr_half_put(out + rmr_block_scales_at[e].d, rmr_enc_half(b, f.s));
+    rmr_half_put(out + rmr_block_scales_at[e].dmin, rmr_enc_half(b, -f.m));
+    rmr_enc_nibbles(e == RMR_ELEM_Q5_1 ? out + 4 : NULL, out + (e == RMR_ELEM_Q5_1 ? 8 : 4), v);
 }

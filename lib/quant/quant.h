@@ -2,10 +2,11 @@
  * encoding (facts sections 6 and 9.2).
  *
  * A row is a sequence of blocks; a block is some values and the bytes they take. The plain types
- * have blocks of one value. Q8_0 to MXFP4 are GGUF's blocks, byte for byte. I4 is Q4_0 with a bf16
- * scale, the form in which group-quantised INT4 checkpoints (compressed-tensors, group 32) are
- * read. F8 is e4m3fn: `cols` bytes, then one f32 for each started run of 128 columns, the scale of
- * that row and run; all rows of 16 that start at a multiple of 16 have the same scales. */
+ * have blocks of one value. All types from Q8_0 on but I4 are GGUF's blocks, byte for byte. I4 is
+ * Q4_0 with a bf16 scale, the form in which group-quantised INT4 checkpoints (compressed-tensors,
+ * group 32) are read. F8 is e4m3fn: `cols` bytes, then one f32 for each started run of 128 columns,
+ * the scale of that row and run; all rows of 16 that start at a multiple of 16 have the same
+ * scales. */
 #ifndef RMR_QUANT_H
 #define RMR_QUANT_H
 
@@ -28,6 +29,9 @@ typedef enum rmr_elem {
     RMR_ELEM_Q6_K,
     RMR_ELEM_Q3_K,
     RMR_ELEM_Q2_K,
+    RMR_ELEM_Q4_1,
+    RMR_ELEM_Q5_0,
+    RMR_ELEM_Q5_1,
     RMR_ELEM_COUNT,
     RMR_ELEM_PLAIN = RMR_ELEM_F8 /* the types below this are plain */
 } rmr_elem;
@@ -48,7 +52,8 @@ static const rmr_elem_info rmr_elem_table[RMR_ELEM_COUNT] = {
     [RMR_ELEM_MXFP4] = {"MXFP4", 32, 17, 1}, [RMR_ELEM_IQ4_XS] = {"IQ4_XS", 256, 136, 1},
     [RMR_ELEM_Q4_K] = {"Q4_K", 256, 144, 1}, [RMR_ELEM_Q5_K] = {"Q5_K", 256, 176, 1},
     [RMR_ELEM_Q6_K] = {"Q6_K", 256, 210, 1}, [RMR_ELEM_Q3_K] = {"Q3_K", 256, 110, 1},
-    [RMR_ELEM_Q2_K] = {"Q2_K", 256, 84, 1},
+    [RMR_ELEM_Q2_K] = {"Q2_K", 256, 84, 1},  [RMR_ELEM_Q4_1] = {"Q4_1", 32, 20, 1},
+    [RMR_ELEM_Q5_0] = {"Q5_0", 32, 22, 1},   [RMR_ELEM_Q5_1] = {"Q5_1", 32, 24, 1},
 };
 
 enum { RMR_F8_RUN = 128 }; /* columns, and at most rows, that share a scale of F8 */

@@ -91,11 +91,12 @@ typedef struct place {
 
 typedef struct format {
     uint8_t low, high;     /* bits of the two planes of codes */
-    uint8_t halves;        /* d, dmin */
+    uint8_t halves;        /* d; dmin or m */
     uint8_t n_sub;         /* sub-scales */
     uint8_t low_s, high_s; /* bits of their two parts */
     uint8_t mins;          /* there are sub-minima, of the form of the sub-scales */
     uint8_t d;             /* offset of d in the block */
+    uint8_t bits;          /* offset of high bits that are one row of bits; 0: code_place */
 } format;
 
 static const format formats[RMR_ELEM_COUNT] = {
@@ -112,6 +113,9 @@ static const format formats[RMR_ELEM_COUNT] = {
     [RMR_ELEM_Q3_K] =
         {.low = 2, .high = 1, .halves = 1, .n_sub = 16, .low_s = 4, .high_s = 2, .d = 108},
     [RMR_ELEM_Q2_K] = {.low = 2, .halves = 2, .n_sub = 16, .low_s = 4, .mins = 1, .d = 80},
+    [RMR_ELEM_Q4_1] = {.low = 4, .halves = 2},
+    [RMR_ELEM_Q5_0] = {.low = 4, .high = 1, .halves = 1, .bits = 2},
+    [RMR_ELEM_Q5_1] = {.low = 4, .high = 1, .halves = 2, .bits = 4},
 };
 
 /* Of piece p (16 columns) in a block: the place of its first code's low or high bits; the others
@@ -131,6 +135,9 @@ static place code_place(rmr_elem e, int high, uint32_t p)
                     : (place){64 * half + 32 * (k % 2) + l, 4 * (k / 2)};
     case RMR_ELEM_Q3_K: return high ? (place){l, run} : (place){32 + 32 * half + l, 2 * k};
     case RMR_ELEM_Q2_K: return (place){16 + 32 * half + l, 2 * k};
+    case RMR_ELEM_Q4_1: return (place){4, 4 * (p % 2)};
+    case RMR_ELEM_Q5_0: return (place){6, 4 * (p % 2)};
+    case RMR_ELEM_Q5_1: return (place){8, 4 * (p % 2)};
     default: return (place){2, 4 * (p % 2)}; /* Q4_0, I4, IQ4_NL */
     }
 }
@@ -208,10 +215,25 @@ static void words_put(uint8_t *to, const uint8_t *from, uint32_t shift)
     }
 }
 
+/* One bit of each column, eight in a byte. */
+static void row_get(uint8_t *codes, const uint8_t *from, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) codes[i] = from[i / 8] >> i % 8 & 1;
+}
+
+static void row_put(uint8_t *to, const uint8_t *codes, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) to[i / 8] |= (uint8_t)(codes[i] << i % 8);
+}
+
 /* The bits of one plane between a block and codes[] = fields of one byte each. */
 static void plane_get(rmr_elem e, int high, uint8_t *codes, const uint8_t *block)
 {
     const uint32_t bits = high ? formats[e].high : formats[e].low;
+    if (high && formats[e].bits != 0) {
+        row_get(codes, block + formats[e].bits, rmr_elem_table[e].values);
+        return;
+    }
     for (uint32_t p = 0; p < rmr_elem_table[e].values / PIECE; p++) {
         const place at = code_place(e, high, p);
         words_get(codes + (size_t)p * PIECE, block + at.at, at.shift, bits);
@@ -220,6 +242,10 @@ static void plane_get(rmr_elem e, int high, uint8_t *codes, const uint8_t *block
 
 static void plane_put(rmr_elem e, int high, uint8_t *block, const uint8_t *codes)
 {
+    if (high && formats[e].bits != 0) {
+        row_put(block + formats[e].bits, codes, rmr_elem_table[e].values);
+        return;
+    }
     for (uint32_t p = 0; p < rmr_elem_table[e].values / PIECE; p++) {
         const place at = code_place(e, high, p);
         words_put(block + at.at, codes + (size_t)p * PIECE, at.shift);

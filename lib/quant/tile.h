@@ -15,12 +15,12 @@
  * g (64 lanes, 8 groups). Planes of a run, in this order: 8 bits: 8 vectors of 64 bytes, vector g
  * holding group g (Q8_0: signed). 4 bits: 4 vectors; vector v holds group v in the low and group v
  * + 4 in the high nibbles. 2 bits: 2 vectors; vector v holds group v + 2 j in bits 2 j, 2 j + 1. 1
- * bit: 1 vector; group g in bit g. Q8_0: the 8-bit plane. Q4_0, I4, IQ4_NL, MXFP4, IQ4_XS, Q4_K:
- * the 4-bit plane. Q5_K: 4 bits, then the fifth. Q6_K: the low 4, then the high 2. Q3_K: the low 2,
- * then the third. Q2_K: the 2-bit plane.
+ * bit: 1 vector; group g in bit g. Q8_0: the 8-bit plane. Q4_0, Q4_1, I4, IQ4_NL, MXFP4, IQ4_XS,
+ * Q4_K: the 4-bit plane. Q5_0, Q5_1, Q5_K: 4 bits, then the fifth. Q6_K: the low 4, then the high
+ * 2. Q3_K: the low 2, then the third. Q2_K: the 2-bit plane.
  *
  * Scales of a block, for the 16 rows: arrays of 16 halves (f16; I4: bf16) or bytes.
- *   Q8_0, Q4_0, I4, IQ4_NL: d. MXFP4: e (bytes).
+ *   Q8_0, Q4_0, Q5_0, I4, IQ4_NL: d. Q4_1, Q5_1: d; m. MXFP4: e (bytes).
  *   Sub-scales are nibble pairs: array a (16 bytes) holds sub-block a in the low and a + n/2 in the
  *   high nibbles, n the number of sub-blocks; two more bits are arrays that hold sub-blocks a, a +
  *   n/4, a + n/2, a + 3n/4 in bits 0, 2, 4, 6.

@@ -2,6 +2,7 @@
  * Inputs end at a page that cannot be read, outputs stand between canaries. */
 #include "cases.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -597,12 +598,38 @@ static uint64_t fnv(uint64_t h, const void *p, size_t n)
     return h;
 }
 
-uint64_t cases_digest(const rmr_kernels *set)
+#define FNV_START UINT64_C(0xcbf29ce484222325)
+enum { K = 575, M = 14, T = 3 };
+
+/* Products of the quantised types [from, end). */
+static uint64_t digest_quantised(const rmr_kernels *set, uint64_t h, rng *r, const float *x,
+                                 int from, int end)
 {
-    enum { K = 575, M = 14, T = 3, N = 700 };
+    enum { QK = 512 };
+    static float y[M * T * RMR_TILE];
+    static _Alignas(64) uint8_t w[(K + 1) * 64 * T];
+    static rmr_qline xq[M][QK / 32];
+    for (int t = from; t < end; t++) {
+        const uint32_t k = t == RMR_ELEM_F8 ? K : QK;
+        const size_t stride = (size_t)rmr_tile_bytes((rmr_elem)t, k), ldq = sizeof *xq;
+        for (uint32_t m = 0; m < M; m++) set->quantize(xq[m], x + (size_t)m * K, QK);
+        fill_tiles(r, w, (rmr_elem)t, T, k, stride);
+        if (t == RMR_ELEM_F8)
+            set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0, NULL);
+        else
+            set->qmatmul[t](y, T * RMR_TILE, xq, ldq, M, w, stride, T, QK, NULL);
+        h = fnv(h, y, M * T * RMR_TILE * 4);
+        h = fnv(h, xq, sizeof xq);
+    }
+    return h;
+}
+
+static uint64_t digest_first(const rmr_kernels *set)
+{
+    enum { N = 700 };
     static float x[K * M], y[M * 600 + 8], b[K * M];
     static _Alignas(64) uint8_t w[(K + 1) * 64 * T];
-    uint64_t h = 0xcbf29ce484222325u;
+    uint64_t h = FNV_START;
     rng r = {20240229};
     for (int i = 0; i < 4096; i++) {
         float cs[2];
@@ -618,20 +645,7 @@ uint64_t cases_digest(const rmr_kernels *set)
         set->matmul[t](y + 16, T * RMR_TILE, x, K, 1, w, stride, 1, K, 1, NULL);
         h = fnv(h, y, M * T * RMR_TILE * 4);
     }
-    for (int t = RMR_ELEM_F8; t < RMR_ELEM_COUNT; t++) {
-        enum { QK = 512 };
-        static rmr_qline xq[M][QK / 32];
-        const uint32_t k = t == RMR_ELEM_F8 ? K : QK;
-        const size_t stride = (size_t)rmr_tile_bytes((rmr_elem)t, k), ldq = sizeof *xq;
-        for (uint32_t m = 0; m < M; m++) set->quantize(xq[m], x + (size_t)m * K, QK);
-        fill_tiles(&r, w, (rmr_elem)t, T, k, stride);
-        if (t == RMR_ELEM_F8)
-            set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0, NULL);
-        else
-            set->qmatmul[t](y, T * RMR_TILE, xq, ldq, M, w, stride, T, QK, NULL);
-        h = fnv(h, y, M * T * RMR_TILE * 4);
-        h = fnv(h, xq, sizeof xq);
-    }
+    h = digest_quantised(set, h, &r, x, RMR_ELEM_F8, RMR_ELEM_Q4_1);
     fill_weights(&r, w, RMR_ELEM_BF16, sizeof w / 2);
     for (int bf16 = 0; bf16 < 2; bf16++) {
         const void *const rows = bf16 ? (const void *)w : (const void *)b;
@@ -652,4 +666,28 @@ uint64_t cases_digest(const rmr_kernels *set)
             h = fnv(h, y, (n + 1) * 4);
         }
     return kv8_digest(set, fnv, h);
+}
+
+/* Of the types that came later. */
+static uint64_t digest_later(const rmr_kernels *set)
+{
+    static float x[K * M];
+    rng r = {20261201};
+    fill_f32(&r, x, K * M);
+    return digest_quantised(set, FNV_START, &r, x, RMR_ELEM_Q4_1, RMR_ELEM_COUNT);
+}
+
+const char *cases_digest(const rmr_kernels *set, const char *file)
+{
+    const uint64_t got[] = {digest_first(set), digest_later(set)};
+    const char *bad = NULL;
+    FILE *const f = fopen(file, "r");
+    if (f == NULL) return fail("no digest file %s", file);
+    for (size_t i = 0; i < sizeof got / sizeof *got && bad == NULL; i++) {
+        uint64_t want = 0;
+        if (fscanf(f, "%" SCNx64, &want) != 1 || want != got[i])
+            bad = fail("digest %zu is %016" PRIx64 ", not %016" PRIx64, i + 1, got[i], want);
+    }
+    fclose(f);
+    return bad;
 }

@@ -69,6 +69,8 @@ static void fill_block(rng *r, rmr_elem type, uint8_t *block)
         put_half(r, type, block + 80);
         put_half(r, type, block + 82);
         break;
+    case RMR_ELEM_Q4_1:
+    case RMR_ELEM_Q5_1:
     case RMR_ELEM_Q4_K:
     case RMR_ELEM_Q5_K: put_half(r, type, block + 2); /* fall through */
     default: put_half(r, type, block);

@@ -80,6 +80,16 @@ static double value_iq4_xs(const uint8_t *b, uint32_t n)
     return half_at(b) * (ls - 32) * iq4(nibble(b + 8 + 16 * ib, n % 32));
 }
 
+/* Q5_0, and Q5_1 with 16 more to a code and a minimum. */
+static double value_q5(const uint8_t *b, uint32_t n, int has_min)
+{
+    const uint8_t *const high = b + (has_min ? 4 : 2);
+    uint32_t bits;
+    memcpy(&bits, high, 4);
+    const int q = nibble(high + 4, n) + (bits >> n & 1 ? 16 : 0);
+    return has_min ? half_at(b) * q + half_at(b + 2) : half_at(b) * (q - 16);
+}
+
 static double value_f8(const uint8_t *row, uint32_t cols, uint32_t k)
 {
     const int c = row[k], e = c >> 3 & 15, m = c & 7;
@@ -108,6 +118,9 @@ static double row_value(rmr_elem e, const uint8_t *row, uint32_t cols, uint32_t 
     case RMR_ELEM_Q5_K: return value_q4_k(b, n, 1);
     case RMR_ELEM_Q6_K: return value_q6_k(b, n);
     case RMR_ELEM_Q3_K: return value_q3_k(b, n);
+    case RMR_ELEM_Q4_1: return half_at(b) * nibble(b + 4, n) + half_at(b + 2);
+    case RMR_ELEM_Q5_0: return value_q5(b, n, 0);
+    case RMR_ELEM_Q5_1: return value_q5(b, n, 1);
     default: return value_q2_k(b, n);
     }
 }

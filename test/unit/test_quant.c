@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "block.h"
 #include "quant.h"
 
 enum { SUPER = 256, BLOCK_MAX = 4 * SUPER };
@@ -40,6 +41,24 @@ static const vector vectors[] = {
      -1.3125,
      -32.375,
      {{0, -0.1875f}, {1, 0.125f}, {15, -0.5f}, {16, -0.1875f}, {17, -0.0625f}, {31, 0}, {-1, 0}}},
+    {RMR_ELEM_Q4_1,
+     0,
+     2,
+     16.3125,
+     265.4375,
+     {{0, 0.96875f}, {1, 0.28125f}, {15, 0.65625f}, {16, 0.59375f}, {31, 0.78125f}, {-1, 0}}},
+    {RMR_ELEM_Q5_0,
+     0,
+     -1,
+     0.9375,
+     7,
+     {{0, 0.5625f}, {7, -0.25f}, {8, -0.9375f}, {16, 0.875f}, {17, 0}, {31, 0.0625f}, {-1, 0}}},
+    {RMR_ELEM_Q5_1,
+     0,
+     2,
+     32.5625,
+     510.3125,
+     {{0, 1.21875f}, {7, 1.40625f}, {8, 0.71875f}, {16, 1.21875f}, {31, 0.34375f}, {-1, 0}}},
     {RMR_ELEM_Q8_0, 0, -1, -11, -505, {{0, 5.3125f}, {1, 7.625f}, {15, -8}, {31, -3}, {-1, 0}}},
     {RMR_ELEM_IQ4_NL,
      0,
@@ -277,6 +296,47 @@ static void four_bits(void **state)
     assert_true(y[16] == -2);
 }
 
+/* Where the minimum is added: of either sign, minus zero stays one, and scales can be subnormal. */
+static void minima_of_32(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned d, m;
+        float low, high; /* of the codes 1 and 14, 31 */
+    } some[] = {{0x3c00, 0xc800, -7, 6},
+                {0xbc00, 0x4200, 2, -11},
+                {0x0001, 0x0000, 0x1p-24f, 14 * 0x1p-24f},
+                {0x8001, 0x8000, -0x1p-24f, -14 * 0x1p-24f},
+                {0x0000, 0x8000, 0, 0},
+                {0x8000, 0x8000, -0.0f, -0.0f}};
+    float y[32];
+    for (size_t i = 0; i < sizeof some / sizeof some[0]; i++) {
+        unsigned char b[20];
+        memset(b, 0xe1, sizeof b);
+        put16(b, some[i].d);
+        put16(b + 2, some[i].m);
+        rmr_row_decode(RMR_ELEM_Q4_1, y, b, 32);
+        for (int n = 0; n < 16; n++) {
+            assert_memory_equal(&y[n], &some[i].low, 4);
+            assert_memory_equal(&y[n + 16], &some[i].high, 4);
+        }
+    }
+    unsigned char five[24] = {0};
+    put16(five, 0xbc00);
+    put16(five + 2, 0x3800);
+    five[4 + 2] = 0x08; /* the fifth bit of value 19 */
+    five[8 + 3] = 0x70;
+    rmr_row_decode(RMR_ELEM_Q5_1, y, five, 32);
+    for (int n = 0; n < 32; n++) assert_true(y[n] == (n == 19 ? -22.5f : 0.5f));
+    memmove(five + 2, five + 4, 20);
+    rmr_row_decode(RMR_ELEM_Q5_0, y, five, 32);
+    for (int n = 0; n < 32; n++) assert_true(y[n] == (n == 19 ? -7 : 16));
+    five[2 + 2] = 0x0c; /* code 16 times a negative scale */
+    rmr_row_decode(RMR_ELEM_Q5_0, y, five, 32);
+    const float zero = -0.0f;
+    assert_memory_equal(&y[18], &zero, 4);
+}
+
 /* ---- checking ---- */
 
 static void check_codes_of_f8(void **state)
@@ -316,7 +376,9 @@ static void check_scales_of_blocks(void **state)
         {RMR_ELEM_Q5_K, 0, 0x7bff, 0x7c00},   {RMR_ELEM_Q5_K, 2, 0x7bff, 0x7fff},
         {RMR_ELEM_Q6_K, 208, 0x7bff, 0x7c00}, {RMR_ELEM_Q3_K, 108, 0x7bff, 0x7c00},
         {RMR_ELEM_Q2_K, 80, 0x7bff, 0x7c00},  {RMR_ELEM_Q2_K, 82, 0x7bff, 0x7c00},
-        {RMR_ELEM_MXFP4, 0, 0xfffe, 0xffff},
+        {RMR_ELEM_MXFP4, 0, 0xfffe, 0xffff},  {RMR_ELEM_Q4_1, 0, 0xfbff, 0xfc00},
+        {RMR_ELEM_Q4_1, 2, 0x7bff, 0x7e00},   {RMR_ELEM_Q5_0, 0, 0x7bff, 0x7c00},
+        {RMR_ELEM_Q5_1, 0, 0x7bff, 0xffff},   {RMR_ELEM_Q5_1, 2, 0xfbff, 0x7c00},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const rmr_elem e = cases[i].e;
@@ -325,8 +387,7 @@ static void check_scales_of_blocks(void **state)
         memset(row, 0xff, sizeof row); /* codes can be anything */
         for (uint32_t b = 0; b < 3; b++) {
             const int other = e == RMR_ELEM_Q2_K ? 162 - cases[i].at : 2 - cases[i].at;
-            if (e == RMR_ELEM_Q2_K || e == RMR_ELEM_Q4_K || e == RMR_ELEM_Q5_K)
-                put16(row + b * bytes + other, 0x7bff);
+            if (rmr_block_scales_at[e].dmin >= 0) put16(row + b * bytes + other, 0x7bff);
             put16(row + b * bytes + cases[i].at, cases[i].most);
         }
         assert_true(rmr_row_check(e, row, cols) == UINT64_MAX);
@@ -342,9 +403,13 @@ static void check_scales_of_blocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_of_gguf),    cmocka_unit_test(six_bit_scales),
-        cmocka_unit_test(f8_codes),          cmocka_unit_test(four_bits),
-        cmocka_unit_test(check_codes_of_f8), cmocka_unit_test(check_scales_of_blocks),
+        cmocka_unit_test(blocks_of_gguf),
+        cmocka_unit_test(six_bit_scales),
+        cmocka_unit_test(f8_codes),
+        cmocka_unit_test(four_bits),
+        cmocka_unit_test(minima_of_32),
+        cmocka_unit_test(check_codes_of_f8),
+        cmocka_unit_test(check_scales_of_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,6 +105,7 @@ static void test_places(void **state)
     assert_int_equal(rmr_tile_scales(RMR_ELEM_Q3_K, 256), 16 * 96);
     assert_int_equal(rmr_tile_scales(RMR_ELEM_Q2_K, 256), 16 * 64);
     assert_int_equal(rmr_tile_scales(RMR_ELEM_MXFP4, 64), 16 * 32);
+    assert_int_equal(rmr_tile_scales(RMR_ELEM_Q5_1, 64), 16 * 40);
     /* Q8_0: column 7 of run 1, row 3: group 1, lane 15 */
     expect_bit(RMR_ELEM_Q8_0, 3, 34 + 2 + 7, 0x81, 512 + 64 + 15, 0x81);
     /* Q4_0: column 18 is the high nibble of byte 2: group 4, lane 2, high nibble of vector 0 */
@@ -131,6 +132,15 @@ static void test_places(void **state)
     /* Q2_K: minimum of sub-block 8; dmin */
     expect_bit(RMR_ELEM_Q2_K, 15, 8, 0x50, 16 * 64 + 64 + 128 + 15, 0x50);
     expect_bit(RMR_ELEM_Q2_K, 15, 83, 0x3c, 16 * 64 + 32 + 31, 0x3c);
+    /* Q4_1: column 18 of the second block; its minimum */
+    expect_bit(RMR_ELEM_Q4_1, 0, 20 + 4 + 2, 0x90, 256 + 2, 0x90);
+    expect_bit(RMR_ELEM_Q4_1, 3, 20 + 3, 0x42, 16 * 128 + 64 + 32 + 7, 0x42);
+    /* Q5_0, Q5_1: the fifth bit of column 22, which is group 5, lane 2; d, m */
+    expect_bit(RMR_ELEM_Q5_0, 1, 2 + 2, 0x40, 256 + 4 + 2, 0x20);
+    expect_bit(RMR_ELEM_Q5_0, 2, 22 + 1, 0x3f, 16 * 160 + 32 + 5, 0x3f);
+    expect_bit(RMR_ELEM_Q5_1, 1, 24 + 4 + 2, 0x40, 320 + 256 + 4 + 2, 0x20);
+    expect_bit(RMR_ELEM_Q5_1, 15, 8 + 15, 0x0d, 3 * 64 + 60 + 3, 0x0d);
+    expect_bit(RMR_ELEM_Q5_1, 15, 3, 0xbc, 16 * 160 + 32 + 31, 0xbc);
 }
 
 int main(void)

@@ -73,11 +73,14 @@ static inline size_t rmr_qrow_bytes(size_t k)
 
 /* y[m*ldy + 16*t + r] = sum over the sub-blocks of w's row in the order of K, one chain from +0. A
  * sub-block is a run of 32 columns, or a half of one for Q6_K, Q3_K and Q2_K. With v the integer
- * values of the codes (Q4_0, I4: code - 8; IQ4_NL, IQ4_XS: the code book; MXFP4: twice E2M1; Q6_K:
- * code - 32; Q3_K: code - 4; else the code) and I = sum of v q, exact in int32, a sub-block is
+ * values of the codes (Q4_0, I4: code - 8; IQ4_NL, IQ4_XS: the code book; MXFP4: twice E2M1; Q5_0:
+ * code - 16; Q6_K: code - 32; Q3_K: code - 4; else the code) and I = sum of v q, exact in int32, a
+ * sub-block is
  *   acc = fmaf(s * (float)I, scale, acc)
  * and for Q4_K, Q5_K and Q2_K then
  *   acc = fmaf(-(dmin * mn), sum[of the sub-block], acc)
+ * for Q4_1 and Q5_1
+ *   acc = fmaf(m, sum[of the sub-block], acc)
  * where s is d, d * sc, d * (ls - 32), or 2^(e - 128), all exact in f32. Scales are what
  * rmr_row_check lets pass (e = 255 does not matter: it counts as 2^127). xq are quantised rows ldq
  * bytes apart, a multiple of 64. `tiles` is 64-byte aligned, tile_stride a multiple of 64; k is the

@@ -201,7 +201,10 @@ static void SET(rmr_pairs_f32)(float *to, const float *x, uint32_t n)
     X(q5_k, RMR_ELEM_Q5_K)                                                                         \
     X(q6_k, RMR_ELEM_Q6_K)                                                                         \
     X(q3_k, RMR_ELEM_Q3_K)                                                                         \
-    X(q2_k, RMR_ELEM_Q2_K)
+    X(q2_k, RMR_ELEM_Q2_K)                                                                         \
+    X(q4_1, RMR_ELEM_Q4_1)                                                                         \
+    X(q5_0, RMR_ELEM_Q5_0)                                                                         \
+    X(q5_1, RMR_ELEM_Q5_1)
 #define Q_ENTRY(name, type) [type] = SET(rmr_qmatmul_##name),
 
 /* The table of the set; what is not above comes from the including file. */

@@ -66,13 +66,22 @@ FORCE int q_halves(const rmr_elem type)
 
 FORCE int q_has_min(const rmr_elem type)
 {
-    return type == RMR_ELEM_Q4_K || type == RMR_ELEM_Q5_K || type == RMR_ELEM_Q2_K;
+    return type == RMR_ELEM_Q4_K || type == RMR_ELEM_Q5_K || type == RMR_ELEM_Q2_K ||
+           type == RMR_ELEM_Q4_1 || type == RMR_ELEM_Q5_1;
+}
+
+/* Nibbles, and a plane of fifth bits. */
+FORCE int q_has_fifth(const rmr_elem type)
+{
+    return type == RMR_ELEM_Q5_K || type == RMR_ELEM_Q5_0 || type == RMR_ELEM_Q5_1;
 }
 
 FORCE uint32_t q_run_bytes(const rmr_elem type)
 {
     switch (type) {
     case RMR_ELEM_Q8_0: return 512;
+    case RMR_ELEM_Q5_0:
+    case RMR_ELEM_Q5_1:
     case RMR_ELEM_Q5_K: return 320;
     case RMR_ELEM_Q6_K: return 384;
     case RMR_ELEM_Q3_K: return 192;
@@ -104,6 +113,7 @@ FORCE int q_offset(const rmr_elem type)
     case RMR_ELEM_IQ4_XS: return 128;
     case RMR_ELEM_Q4_0:
     case RMR_ELEM_I4: return 8;
+    case RMR_ELEM_Q5_0:
     case RMR_ELEM_MXFP4: return 16;
     case RMR_ELEM_Q6_K: return 32;
     case RMR_ELEM_Q3_K: return 4;
@@ -124,6 +134,7 @@ FORCE ivec q_finish(const rmr_elem type, ivec a)
         return iv_lookup(is_signed ? (const void *)book_mxfp4 : (const void *)book_mxfp4_16, a);
     case RMR_ELEM_Q4_0:
     case RMR_ELEM_I4: return is_signed ? iv_sub(a, iv_set1(8)) : a;
+    case RMR_ELEM_Q5_0: return is_signed ? iv_sub(a, iv_set1(16)) : a;
     case RMR_ELEM_Q6_K: return is_signed ? iv_sub(a, iv_set1(32)) : a;
     case RMR_ELEM_Q3_K: return is_signed ? iv_sub(a, iv_set1(4)) : a;
     default: return a;
@@ -149,7 +160,7 @@ FORCE ivec q_code(const rmr_elem type, const uint8_t *p, const int g)
         a = q_bits(iv_load(p + (size_t)64 * (g % 2)), g / 2 * 2, 2, 0);
     else
         a = q_bits(iv_load(p + (size_t)64 * (g % 4)), g / 4 * 4, 4, 0);
-    if (type == RMR_ELEM_Q5_K)
+    if (q_has_fifth(type))
         a = iv_or(a, q_bits(iv_load(p + 256), g, 1, 4));
     else if (type == RMR_ELEM_Q3_K)
         a = iv_or(a, q_bits(iv_load(p + 128), g, 1, 2));
@@ -211,7 +222,7 @@ FORCE void q_subs(float *to, const float *d, const uint8_t *a, const int n, cons
         q_times(to + (size_t)j * RMR_TILE, d, field + (size_t)j * RMR_TILE);
 }
 
-/* s[sub][16] of a block, and s[Q_LESS...] = -(dmin * mn). */
+/* s[sub][16] of a block, and s[Q_LESS...] = -(dmin * mn), or m. */
 FORCE void q_scales(const rmr_elem type, float *s, const uint8_t *a)
 {
     float d[RMR_TILE], dmin[RMR_TILE], *const less = s + Q_LESS;
@@ -222,6 +233,7 @@ FORCE void q_scales(const rmr_elem type, float *s, const uint8_t *a)
     }
     if (q_block_runs(type) == 1) {
         q_halves_load(type, s, a);
+        if (q_has_min(type)) q_halves_load(type, less, a + 32);
         return;
     }
     q_halves_load(type, d, a);
@@ -482,13 +494,20 @@ FORCE void q_rows(const rmr_elem type, const int T, const int way, float *acc,
         q_row_by_row(type, T, acc, code, x, ldq, n, s);
 }
 
+/* Whether nibbles are the codes as they lie. */
+FORCE int q_plain_nibbles(const rmr_elem type)
+{
+    return type == RMR_ELEM_Q4_K || type == RMR_ELEM_Q4_0 || type == RMR_ELEM_Q4_1 ||
+           type == RMR_ELEM_I4;
+}
+
 /* A run of weights, whose vector is at p, by one row of x. */
 FORCE vec q_one_run(const rmr_elem type, vec acc, const uint8_t *p, const rmr_qline *x,
                     const float *s)
 {
     ivec code[8];
 #ifdef Q_NIBBLES
-    if (type == RMR_ELEM_Q4_K || type == RMR_ELEM_Q4_0 || type == RMR_ELEM_I4) {
+    if (q_plain_nibbles(type)) {
         const ivec dot = q_nibbles(type, p, x->q, q_start(type, 0, x->start, 0));
         return q_add(type, 0, acc, dot, x, s, 0);
     }

@@ -16,6 +16,8 @@ static inline q_layout q_layout_of(rmr_elem e)
     case RMR_ELEM_IQ4_XS:
     case RMR_ELEM_Q4_K: l.subs = 8; break;
     case RMR_ELEM_Q5_K: l = (q_layout){0, 8, 0, 0, 4, 1}; break;
+    case RMR_ELEM_Q5_0:
+    case RMR_ELEM_Q5_1: l.high = 1; break;
     case RMR_ELEM_Q6_K: l = (q_layout){0, 16, 0, 0, 4, 2}; break;
     case RMR_ELEM_Q3_K: l = (q_layout){0, 16, 0, 0, 2, 1}; break;
     case RMR_ELEM_Q2_K: l = (q_layout){0, 16, 0, 0, 2, 0}; break;
@@ -49,6 +51,7 @@ static inline int q_value(rmr_elem e, const q_layout *l, const uint8_t *run, uin
     case RMR_ELEM_IQ4_NL:
     case RMR_ELEM_IQ4_XS: return iq4[code];
     case RMR_ELEM_MXFP4: return mxfp4[code];
+    case RMR_ELEM_Q5_0: return (int)code - 16;
     case RMR_ELEM_Q6_K: return (int)code - 32;
     case RMR_ELEM_Q3_K: return (int)code - 4;
     default: return (int)code;
@@ -71,7 +74,7 @@ static inline uint32_t q_sub(const uint8_t *a, uint32_t n, uint32_t j, int six, 
     return low | ((uint32_t)a[j % (n / 4) * RMR_TILE + r] >> j / (n / 4) * 2 & 3) << 4;
 }
 
-/* s and dmin * mn of sub-block j, row r; a: the scales of the block. */
+/* s and, to be taken away, dmin * mn or -m of sub-block j, row r; a: the scales of the block. */
 static inline float q_scale(rmr_elem e, const uint8_t *a, uint32_t j, uint32_t r)
 {
     switch (e) {
@@ -86,8 +89,15 @@ static inline float q_scale(rmr_elem e, const uint8_t *a, uint32_t j, uint32_t r
     }
 }
 
+static inline int q_has_min(rmr_elem e)
+{
+    return e == RMR_ELEM_Q4_K || e == RMR_ELEM_Q5_K || e == RMR_ELEM_Q2_K || e == RMR_ELEM_Q4_1 ||
+           e == RMR_ELEM_Q5_1;
+}
+
 static inline float q_min(rmr_elem e, const uint8_t *a, uint32_t j, uint32_t r)
 {
+    if (e == RMR_ELEM_Q4_1 || e == RMR_ELEM_Q5_1) return -q_half(e, a + 32, r);
     if (e == RMR_ELEM_Q2_K) return q_half(e, a + 32, r) * (float)q_sub(a + 192, 16, j, 0, r);
     return q_half(e, a + 32, r) * (float)q_sub(a + 160, 8, j, 1, r);
 }
@@ -109,7 +119,7 @@ static inline void q_run(rmr_elem e, const q_layout *l, float *y, size_t ldy, co
                          size_t ldq, uint32_t n_x, const uint8_t *run, const uint8_t *scales,
                          uint32_t at)
 {
-    const int has_min = e == RMR_ELEM_Q4_K || e == RMR_ELEM_Q5_K || e == RMR_ELEM_Q2_K;
+    const int has_min = q_has_min(e);
     const uint32_t subs = l->subs == 16 ? 2 : 1, width = 32 / subs;
     int8_t v[32 * RMR_TILE];
     for (uint32_t c = 0; c < 32; c++)

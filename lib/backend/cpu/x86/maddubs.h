@@ -19,8 +19,10 @@ FORCE int pairs_groups(const rmr_elem type)
     case RMR_ELEM_IQ4_XS: return 1;
     case RMR_ELEM_Q6_K: return 2; /* 63 */
     case RMR_ELEM_MXFP4:          /* 28 */
-    case RMR_ELEM_Q5_K: return 4; /* 31 */
-    default: return 8;            /* 15 and less */
+    case RMR_ELEM_Q5_0:           /* 31 */
+    case RMR_ELEM_Q5_1:
+    case RMR_ELEM_Q5_K: return 4;
+    default: return 8; /* 15 and less */
     }
 }
 
