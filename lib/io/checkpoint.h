@@ -37,6 +37,9 @@ typedef enum rmr_dtype {
     RMR_DTYPE_Q6_K,
     RMR_DTYPE_Q3_K,
     RMR_DTYPE_Q2_K,
+    RMR_DTYPE_Q4_1,
+    RMR_DTYPE_Q5_0,
+    RMR_DTYPE_Q5_1,
     RMR_DTYPE_COUNT
 } rmr_dtype;
 

@@ -36,28 +36,57 @@ static const uint8_t value_size[RMR_GGUF_TYPE_COUNT] = {
 static const char *const type_names[RMR_GGUF_TYPE_COUNT] = {
     "u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array", "u64", "i64", "f64"};
 
-/* Tensor types by number. COUNT: known by name only. */
+/* Tensor types by number. Of those that are known by name only, `instead` is the nearest one to
+ * have the same model in. */
 static const struct tensor_type {
     const char *name;
     rmr_dtype dtype;
-} tensor_types[] = {[0] = {"F32", RMR_DTYPE_F32},        [1] = {"F16", RMR_DTYPE_F16},
-                    [2] = {"Q4_0", RMR_DTYPE_Q4_0},      [3] = {"Q4_1", RMR_DTYPE_COUNT},
-                    [6] = {"Q5_0", RMR_DTYPE_COUNT},     [7] = {"Q5_1", RMR_DTYPE_COUNT},
-                    [8] = {"Q8_0", RMR_DTYPE_Q8_0},      [9] = {"Q8_1", RMR_DTYPE_COUNT},
-                    [10] = {"Q2_K", RMR_DTYPE_Q2_K},     [11] = {"Q3_K", RMR_DTYPE_Q3_K},
-                    [12] = {"Q4_K", RMR_DTYPE_Q4_K},     [13] = {"Q5_K", RMR_DTYPE_Q5_K},
-                    [14] = {"Q6_K", RMR_DTYPE_Q6_K},     [15] = {"Q8_K", RMR_DTYPE_COUNT},
-                    [16] = {"IQ2_XXS", RMR_DTYPE_COUNT}, [17] = {"IQ2_XS", RMR_DTYPE_COUNT},
-                    [18] = {"IQ3_XXS", RMR_DTYPE_COUNT}, [19] = {"IQ1_S", RMR_DTYPE_COUNT},
-                    [20] = {"IQ4_NL", RMR_DTYPE_IQ4_NL}, [21] = {"IQ3_S", RMR_DTYPE_COUNT},
-                    [22] = {"IQ2_S", RMR_DTYPE_COUNT},   [23] = {"IQ4_XS", RMR_DTYPE_IQ4_XS},
-                    [24] = {"I8", RMR_DTYPE_I8},         [25] = {"I16", RMR_DTYPE_I16},
-                    [26] = {"I32", RMR_DTYPE_I32},       [27] = {"I64", RMR_DTYPE_I64},
-                    [28] = {"F64", RMR_DTYPE_F64},       [29] = {"IQ1_M", RMR_DTYPE_COUNT},
-                    [30] = {"BF16", RMR_DTYPE_BF16},     [34] = {"TQ1_0", RMR_DTYPE_COUNT},
-                    [35] = {"TQ2_0", RMR_DTYPE_COUNT},   [39] = {"MXFP4", RMR_DTYPE_MXFP4},
-                    [40] = {"NVFP4", RMR_DTYPE_COUNT},   [41] = {"Q1_0", RMR_DTYPE_COUNT},
-                    [42] = {"Q2_0", RMR_DTYPE_COUNT}};
+    const char *instead;
+} tensor_types[] = {
+    [0] = {"F32", RMR_DTYPE_F32, NULL},
+    [1] = {"F16", RMR_DTYPE_F16, NULL},
+    [2] = {"Q4_0", RMR_DTYPE_Q4_0, NULL},
+    [3] = {"Q4_1", RMR_DTYPE_Q4_1, NULL},
+    [6] = {"Q5_0", RMR_DTYPE_Q5_0, NULL},
+    [7] = {"Q5_1", RMR_DTYPE_Q5_1, NULL},
+    [8] = {"Q8_0", RMR_DTYPE_Q8_0, NULL},
+    [9] = {"Q8_1", RMR_DTYPE_COUNT, "Q8_0"},
+    [10] = {"Q2_K", RMR_DTYPE_Q2_K, NULL},
+    [11] = {"Q3_K", RMR_DTYPE_Q3_K, NULL},
+    [12] = {"Q4_K", RMR_DTYPE_Q4_K, NULL},
+    [13] = {"Q5_K", RMR_DTYPE_Q5_K, NULL},
+    [14] = {"Q6_K", RMR_DTYPE_Q6_K, NULL},
+    [15] = {"Q8_K", RMR_DTYPE_COUNT, "Q8_0"},
+    [16] = {"IQ2_XXS", RMR_DTYPE_COUNT, "Q2_K"},
+    [17] = {"IQ2_XS", RMR_DTYPE_COUNT, "Q2_K"},
+    [18] = {"IQ3_XXS", RMR_DTYPE_COUNT, "Q3_K"},
+    [19] = {"IQ1_S", RMR_DTYPE_COUNT, "Q2_K"},
+    [20] = {"IQ4_NL", RMR_DTYPE_IQ4_NL, NULL},
+    [21] = {"IQ3_S", RMR_DTYPE_COUNT, "Q3_K"},
+    [22] = {"IQ2_S", RMR_DTYPE_COUNT, "Q2_K"},
+    [23] = {"IQ4_XS", RMR_DTYPE_IQ4_XS, NULL},
+    [24] = {"I8", RMR_DTYPE_I8, NULL},
+    [25] = {"I16", RMR_DTYPE_I16, NULL},
+    [26] = {"I32", RMR_DTYPE_I32, NULL},
+    [27] = {"I64", RMR_DTYPE_I64, NULL},
+    [28] = {"F64", RMR_DTYPE_F64, NULL},
+    [29] = {"IQ1_M", RMR_DTYPE_COUNT, "Q2_K"},
+    [30] = {"BF16", RMR_DTYPE_BF16, NULL},
+    [31] = {"Q4_0_4_4", RMR_DTYPE_COUNT, "Q4_0"},
+    [32] = {"Q4_0_4_8", RMR_DTYPE_COUNT, "Q4_0"},
+    [33] = {"Q4_0_8_8", RMR_DTYPE_COUNT, "Q4_0"},
+    [34] = {"TQ1_0", RMR_DTYPE_COUNT, "Q2_K"},
+    [35] = {"TQ2_0", RMR_DTYPE_COUNT, "Q2_K"},
+    [36] = {"IQ4_NL_4_4", RMR_DTYPE_COUNT, "IQ4_NL"},
+    [37] = {"IQ4_NL_4_8", RMR_DTYPE_COUNT, "IQ4_NL"},
+    [38] = {"IQ4_NL_8_8", RMR_DTYPE_COUNT, "IQ4_NL"},
+    [39] = {"MXFP4", RMR_DTYPE_MXFP4, NULL},
+    [40] = {"NVFP4", RMR_DTYPE_COUNT, "Q4_K"},
+    [41] = {"Q1_0", RMR_DTYPE_COUNT, "Q2_K"},
+    [42] = {"Q2_0", RMR_DTYPE_COUNT, "Q2_K"},
+};
+
+enum { TENSOR_TYPES = sizeof tensor_types / sizeof tensor_types[0] };
 
 typedef struct pair {
     rmr_gguf_text key;
@@ -343,18 +372,31 @@ static remora_status header_open(rmr_mem *mem, const rmr_file *f, rmr_gguf **out
 
 /* ---- tensors ---- */
 
+/* The types that weights can have, in one line. */
+static void list_types(char *to, size_t room)
+{
+    size_t at = 0;
+    to[0] = 0;
+    for (uint32_t i = 0; i < TENSOR_TYPES && at < room; i++)
+        if (tensor_types[i].name != NULL && rmr_dtype_elem(tensor_types[i].dtype) != RMR_ELEM_COUNT)
+            at +=
+                (size_t)snprintf(to + at, room - at, at > 0 ? ", %s" : "%s", tensor_types[i].name);
+}
+
 static remora_status set_type(const rmr_gguf *g, uint32_t type, rmr_tensor *t, remora_error *err)
 {
-    const struct tensor_type *known =
-        type < sizeof tensor_types / sizeof tensor_types[0] ? &tensor_types[type] : NULL;
-    if (known == NULL || known->name == NULL)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: tensor %s has the unknown type %u", g->shown.text,
-                 rmr_show(t->name).text, type);
-    if (known->dtype == RMR_DTYPE_COUNT)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: tensor %s is %s, which this build does not read",
-                 g->shown.text, rmr_show(t->name).text, known->name);
+    static const struct tensor_type none = {NULL, RMR_DTYPE_COUNT, NULL};
+    const struct tensor_type *known = type < TENSOR_TYPES ? &tensor_types[type] : &none;
+    char list[160];
     t->dtype = known->dtype;
-    return REMORA_OK;
+    if (known->name != NULL && known->dtype != RMR_DTYPE_COUNT) return REMORA_OK;
+    list_types(list, sizeof list);
+    if (known->name == NULL)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: tensor %s has the unknown type %u (known: %s)",
+                 g->shown.text, rmr_show(t->name).text, type, list);
+    RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+             "%s: tensor %s is %s, which is not supported; take the model as %s (known: %s)",
+             g->shown.text, rmr_show(t->name).text, known->name, known->instead, list);
 }
 
 /* Dims (t->dims has them) and bytes of a tensor whose type is known. */

@@ -5,8 +5,9 @@
                                  [--pre NAME] [--vocab-only] [--decoded] [--layers N]
 
 T is F32, F16, BF16 or a block type; "keep" (the default) leaves matrices as they are stored. Norms, biases and the
-router are F32; rows that the type's blocks do not fit become Q8_0, and if they do not fit that, F16. The block types
-that the gguf package cannot encode are encoded here, for their form and not for their quality.
+router are F32; rows that the type's blocks do not fit get the type that llama.cpp's quantizer gives them (a K-quant of
+a model with rows of 1408 has Q5_0 or Q5_1 in it), and if that does not fit either, F16. The block types that the gguf
+package cannot encode are encoded here, for their form and not for their quality.
 Layouts of kv_b of MLA models: `old` one tensor; `new` attn_k_b and attn_v_b; `flat` these with two dims; `both` all.
 """
 import argparse
@@ -133,6 +134,9 @@ def q6_k(x):
 
 OWN = {T.IQ4_NL: iq4_nl, T.IQ4_XS: iq4_xs, T.Q2_K: q2_k, T.Q3_K: q3_k, T.Q4_K: q4_k, T.Q5_K: q5_k, T.Q6_K: q6_k}
 
+# Where rows are no whole blocks of 256; the others become Q8_0.
+FALLBACK = {T.Q2_K: T.IQ4_NL, T.Q3_K: T.IQ4_NL, T.IQ4_XS: T.IQ4_NL, T.Q4_K: T.Q5_0, T.Q5_K: T.Q5_1}
+
 
 def encode(x, kind):
     """Rows of f32 to rows of bytes."""
@@ -206,7 +210,7 @@ class Converter:
         kind = self.config.get("model_type", "")
         self.arch = kind if kind in ("llama", "qwen2") else "deepseek2"
         self.w = gguf.GGUFWriter(args.out, self.arch, split_max_tensors=args.split)
-        self.blocks = (*OWN, T.Q8_0, T.Q4_0, T.MXFP4)
+        self.blocks = (*OWN, T.Q8_0, T.Q4_0, T.Q4_1, T.Q5_0, T.Q5_1, T.MXFP4)
         self.type = None if args.type == "keep" else T[args.type]
 
     # -- metadata --
@@ -327,7 +331,7 @@ class Converter:
             return
         to = self.type if self.type is not None and kind == "matrix" else T[tensor.dtype]
         x = tensor.f32() if x is None else x
-        for other in (T.Q8_0, T.F16):
+        for other in (FALLBACK.get(to, T.Q8_0), T.F16):
             if x.shape[-1] % gguf.GGML_QUANT_SIZES[to][0]:
                 to = other
         if to in (T.F32, T.F16):

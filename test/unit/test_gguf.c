@@ -374,10 +374,13 @@ static void wrong_tensors(void **state)
     must_fail(x, REMORA_E_FORMAT, "tensor t", "16 bytes at 64");
     put_tensor(x, "t", F32, 2, PAIR(4, 1), UINT64_MAX - 31, 64);
     must_fail(x, REMORA_E_FORMAT, "tensor t", "bytes");
-    put_tensor(x, "t", 3, 2, PAIR(32, 1), 0, 64);
-    must_fail(x, REMORA_E_UNSUPPORTED, "tensor t", "Q4_1");
+    put_tensor(x, "t", 16, 2, PAIR(256, 1), 0, 96);
+    must_fail(x, REMORA_E_UNSUPPORTED, "tensor t is IQ2_XXS",
+              "take the model as Q2_K (known: F32, F16");
+    put_tensor(x, "t", 31, 2, PAIR(32, 4), 0, 96);
+    must_fail(x, REMORA_E_UNSUPPORTED, "tensor t is Q4_0_4_4", "as Q4_0 (");
     put_tensor(x, "t", 5, 2, PAIR(32, 1), 0, 64);
-    must_fail(x, REMORA_E_UNSUPPORTED, "tensor t", "type 5");
+    must_fail(x, REMORA_E_UNSUPPORTED, "tensor t", "type 5 (known: ");
     put_tensor(x, "t", 137, 2, PAIR(32, 1), 0, 64);
     must_fail(x, REMORA_E_UNSUPPORTED, "tensor t", "type 137");
 }

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "bind.h"
+#include "block.h"
 #include "stored.h"
 #include "safetensors.h"
 #include "tmem.h"
@@ -276,11 +277,60 @@ static void mxfp4(void **state)
     unmake(&m);
 }
 
+/* ---- blocks of GGUF: a scale and, where there is one, a minimum that is not finite ---- */
+
+static remora_status read_blocks(made *m, rmr_dtype dtype, uint32_t rows, uint32_t cols,
+                                 remora_error *err)
+{
+    const rmr_elem e = rmr_dtype_elem(dtype);
+    const rmr_plan_item it = {
+        .desc = {RMR_USE_MATRIX, e, 1, rows, cols}, .coding = RMR_CODING_PLAIN, .stored = e};
+    rmr_tensor t = *rmr_checkpoint_find(m->ck, "w.weight");
+    const rmr_piece piece = {&t, NULL, 0};
+    unsigned char *staging = malloc((size_t)rmr_stored_staging(&it, rows));
+    const void *got;
+    t.dtype = dtype;
+    const remora_status st = rmr_stored_read(&it, &piece, 0, rows, staging, &got, err);
+    free(staging);
+    return st;
+}
+
+static void blocks(void **state)
+{
+    enum { ROWS = 3, COLS = 512 };
+    (void)state;
+    for (int d = RMR_DTYPE_BLOCKS; d < RMR_DTYPE_COUNT; d++) {
+        const rmr_elem e = rmr_dtype_elem((rmr_dtype)d);
+        const uint32_t row = (uint32_t)rmr_row_bytes(e, COLS), size = rmr_elem_table[e].bytes;
+        const rmr_block_scales at = rmr_block_scales_at[e];
+        unsigned char *data = malloc((size_t)ROWS * row);
+        for (int which = 0; which < 3; which++) { /* none, the scale, the minimum */
+            const int off = which == 1 ? at.d : which == 2 ? at.dmin : -1;
+            if (which > 0 && off < 0) continue;
+            char word[80];
+            remora_error err = {.struct_size = sizeof err};
+            made m;
+            memset(data, 0x11, (size_t)ROWS * row);
+            if (which > 0) rmr_half_put(data + 2 * row + size + off, 0xfc00);
+            const part p = {"w.weight", "U8", ROWS, row, data, (size_t)ROWS * row};
+            make(&m, &p, 1);
+            const remora_status st = read_blocks(&m, (rmr_dtype)d, ROWS, COLS, &err);
+            snprintf(word, sizeof word, "w.weight: a scale that is not finite in row 2 (byte %u",
+                     size + (uint32_t)off);
+            assert_int_equal(st, which > 0 ? REMORA_E_FORMAT : REMORA_OK);
+            if (which > 0 && strstr(err.message, word) == NULL)
+                fail_msg("%s: no \"%s\" in: %s", rmr_elem_table[e].name, word, err.message);
+            unmake(&m);
+        }
+        free(data);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fp8),  cmocka_unit_test(fp8_ue8m0), cmocka_unit_test(fp8_damaged),
-        cmocka_unit_test(int4), cmocka_unit_test(mxfp4),
+        cmocka_unit_test(int4), cmocka_unit_test(mxfp4),     cmocka_unit_test(blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
