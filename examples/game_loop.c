@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { N_NPC = 4, BUDGET_US = 2000, FRAME_US = 16667, MAX_FRAMES = 100000, SKIPPED = 77 };
+enum { N_NPC = 4, BUDGET_US = 2000, FRAME_US = 16667, MAX_FRAMES = 100000 };
 
 typedef struct npc {
     const char *cue;
@@ -141,5 +141,5 @@ int main(int argc, char **argv)
     }
     remora_session_free(base);
     remora_model_free(m);
-    return st == REMORA_E_NOT_FOUND ? SKIPPED : st < 0;
+    return st < 0;
 }

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { N_WORKERS = 3, SKIPPED = 77 };
+enum { N_WORKERS = 3 };
 
 /* One batch of jobs at a time: n calls of fn, which workers and the caller take one by one. */
 typedef struct jobs {
@@ -120,5 +120,5 @@ int main(int argc, char **argv)
     pthread_cond_broadcast(&j.work);
     pthread_mutex_unlock(&j.lock);
     for (int i = 0; i < started; i++) pthread_join(j.workers[i], NULL);
-    return st == REMORA_E_NOT_FOUND ? SKIPPED : st < 0;
+    return st < 0;
 }

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SKIPPED = 77 }; /* no model there: the test runner's word for "not run" */
-
 int main(int argc, char **argv)
 {
     remora_error err = {.struct_size = sizeof err};
@@ -61,5 +59,5 @@ out:
     remora_sampler_free(sampler);
     remora_session_free(session);
     remora_model_free(model);
-    return st == REMORA_E_NOT_FOUND ? SKIPPED : st < 0;
+    return st < 0;
 }

@@ -28,5 +28,5 @@ done
 for cxx in g++ clang++; do
     for std in c++11 c++17 c++20; do compile $cxx c++ $std "$work/one.c" ""; done
 done
-[ "$runs" -gt 0 ] || { echo "no compiler found"; exit 77; }
+[ "$runs" -gt 0 ] || { echo "no compiler found"; exit 1; }
 echo "$runs compilations clean"

@@ -4,7 +4,6 @@
 #     install.sh BUILD_DIR SOURCE_DIR
 set -eu
 build=$1 source=$2
-command -v pkg-config >/dev/null || exit 77
 dest=$(mktemp -d)
 trap 'rm -rf "$dest"' EXIT
 DESTDIR=$dest meson install -C "$build" --no-rebuild >"$dest/log" 2>&1 || { cat "$dest/log"; exit 1; }
@@ -22,9 +21,6 @@ int main(void)
     return 0;
 }
 C
-# A sanitised library needs its run time in the program too.
-sanitize=$(grep -ao '__asan_init\|__tsan_init' "$(find "$dest" -name 'libremora.so.1.*')" | head -n 1 || true)
-[ -z "$sanitize" ] || { echo "sanitised build"; exit 77; }
 flags=$(pkg-config --define-variable=prefix="$prefix" --cflags --libs remora)
 # shellcheck disable=SC2086
 ${CC:-cc} "$dest/main.c" $flags -o "$dest/shared"

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "groups.h"
 #include "sweep.h"
 
 enum { N = 45, CAP = 128 };
@@ -461,30 +462,24 @@ static void fixtures(void **state)
     static const char *const names[] = {"v2-lite",       "v3",    "v2",    "kimi-k2", "moonlight",
                                         "glm4-moe-lite", "qwen2", "llama3"};
     char folder[1024], name[64];
-    int found = 0;
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         snprintf(name, sizeof name, "fixtures/%s", names[i]);
-        if (!host_folder(folder, sizeof folder, name)) continue;
+        assert_true(host_folder(folder, sizeof folder, name));
         const remora_source src = {
             .struct_size = sizeof src, .kind = REMORA_SOURCE_PATH, .path = folder};
         (void)sweep_open(&src, 0, SWEEP_ONE, i == 0 ? 1 : 11);
         if (i == 0) (void)sweep_open(&src, 0, SWEEP_FROM, 7);
         all_acts(&src, i == 0 ? 1 : 5);
-        found++;
-    }
-    if (found == 0) {
-        print_message("REMORA_MODELS has no fixtures\n");
-        skip();
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(runtime),  cmocka_unit_test(opening), cmocka_unit_test(estimate),
-        cmocka_unit_test(json),     cmocka_unit_test(calls),   cmocka_unit_test(new_sessions),
-        cmocka_unit_test(fixtures),
+        cmocka_unit_test(runtime), cmocka_unit_test(opening), cmocka_unit_test(estimate),
+        cmocka_unit_test(json),    cmocka_unit_test(calls),   cmocka_unit_test(new_sessions),
     };
-    return cmocka_run_group_tests_name("failing allocations", tests, NULL, NULL);
+    const struct CMUnitTest model_tests[] = {cmocka_unit_test(fixtures)};
+    return RUN_GROUPS("failing allocations", tests, model_tests);
 }

@@ -9,13 +9,21 @@ int rig_find(rig *r, const char *name)
     char folder[sizeof r->folder];
     memset(r, 0, sizeof *r);
     if (goldens_folder(name, folder, sizeof folder) == NULL) {
-        fprintf(stderr, "skipped: REMORA_MODELS does not name a folder that has %s\n", name);
+        fprintf(stderr, "REMORA_MODELS does not name a folder that has %s\n", name);
         return 0;
     }
     memcpy(r->folder, folder, sizeof folder);
     if (goldens_open(&r->golden, r->folder) == 0) return 1;
     fprintf(stderr, "%s: golden.safetensors or golden.json cannot be read\n", r->folder);
     return 0;
+}
+
+const char *const rig_sets[RIG_SETS] = {"amx",  "avx512vnni", "avx512",       "avxvnni",
+                                        "avx2", "neon_i8mm",  "neon_dotprod", "neon"};
+
+void rig_ran(const char *isa)
+{
+    printf("ran: %s\n", isa);
 }
 
 remora_runtime *rig_runtime(int threads, const char *isa)

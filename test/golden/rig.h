@@ -13,7 +13,6 @@
 
 #include "goldens.h"
 
-enum { RIG_SKIPPED = 77 }; /* what meson takes for a skipped test */
 
 /* Under a sanitizer the kernels are some thirty times slower: what takes longest is shortened. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -36,9 +35,15 @@ typedef struct rig {
     remora_model_info info;
 } rig;
 
-/* Folder of a model below REMORA_MODELS and its goldens; 0 (with a message) when they are not
+/* Folder of a model below REMORA_MODELS and its goldens; 0, with a message, when they are not
  * there. */
 int rig_find(rig *r, const char *name);
+
+/* The kernel sets but plain C. A test that runs those that this machine has says so for each
+ * (test/not_here.txt). */
+enum { RIG_SETS = 8 };
+extern const char *const rig_sets[RIG_SETS];
+void rig_ran(const char *isa);
 
 /* A runtime with so many threads and a forced kernel set (NULL: the best); the calling test fails
  * when it cannot be made, but a kernel set that this machine lacks gives NULL. */

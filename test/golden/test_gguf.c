@@ -220,7 +220,7 @@ static void failures(void **state)
                          .io_size = io_size,
                          .io_read = io_read};
     const remora_model_opts o = {.struct_size = sizeof o};
-    const int large = blobs[0].size > 1 << 23;
+    const int large = blobs[0].size > 1 << 23; /* they take long; small ones are read alike */
     (void)state;
     remora_runtime *rt = host_runtime(&mem, 1, NULL);
     const long before = atomic_load(&mem.blocks);
@@ -244,7 +244,6 @@ static void failures(void **state)
         free((void *)(uintptr_t)blobs[i].name);
         free((void *)(uintptr_t)blobs[i].data);
     }
-    if (large) skip();
 }
 
 static void metadata(void **state)
@@ -271,7 +270,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(metadata),
     };
     if (argc < 4 || argc > 5) return 2;
-    if (!rig_find(&R, argv[1])) return RIG_SKIPPED;
+    if (!rig_find(&R, argv[1])) return 1;
     path = argv[2];
     limit = atof(argv[3]);
     twin = argc > 4 ? argv[4] : NULL;

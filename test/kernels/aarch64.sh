@@ -1,12 +1,10 @@
 #!/bin/sh
 # The kernel checks on emulated AArch64 processors: each must pick its set, and the same digest proves the same bits.
-# Arguments: the source root and a folder to build in. Exit 77 (skipped) without the cross compiler or the emulator.
+# Arguments: the source root and a folder to build in. Needs the cross compiler and the emulator.
 set -eu
 root=$1
 out=$2
 compiler=aarch64-linux-gnu-gcc
-command -v $compiler >/dev/null || exit 77
-command -v qemu-aarch64 >/dev/null || exit 77
 cpu=$root/lib/backend/cpu
 mkdir -p "$out"
 build() { # object, source, more flags

@@ -1,9 +1,7 @@
 #!/bin/sh
 # The kernel checks on emulated x86-64 processors: one without AVX must pick the reference and meet no instruction it
 # does not know; one with AVX2 and without AVX-512 must pick that. Arguments: the program and the digest file.
-# Exit 77 (skipped) without the emulator.
 set -eu
-command -v qemu-x86_64 >/dev/null || exit 77
 qemu-x86_64 -cpu Conroe "$1" "$2" ref
 qemu-x86_64 -cpu Nehalem "$1" "$2" ref digest
 qemu-x86_64 -cpu SandyBridge "$1" "$2" ref digest 2>/dev/null

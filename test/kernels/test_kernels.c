@@ -100,6 +100,7 @@ int main(int argc, char **argv)
         add(&rmr_kernels_ref, c, run_case, c->name);
     for (uint32_t i = 0; (set = rmr_kernels_at(i, &usable)) != NULL; i++) {
         if (!rmr_kernels_pick(set->name)) continue;
+        printf("ran: %s\n", set->name); /* test/not_here.txt */
         add(set, NULL, run_digest, "digest");
         for (const kernel_case *c = cases_against_ref; i > 0 && c->name; c++)
             add(set, c, run_case, c->name);

@@ -46,7 +46,8 @@ enum { HOST_DIR = 32 };
 void host_dir_make(char dir[HOST_DIR]);
 uint32_t host_dir_count(const char *dir);
 
-/* The path of a folder under REMORA_MODELS ("fixtures/v3", "krill"); 0 when it is not there. */
+/* The path of a folder under REMORA_MODELS ("fixtures/v3", "krill"), which has to be there; 0 when
+ * the variable is not set. */
 int host_folder(char *path, size_t cap, const char *name);
 /* A whole file, terminated by a NUL that *size does not count; the caller frees. NULL: no file. */
 unsigned char *host_file(const char *path, size_t *size);

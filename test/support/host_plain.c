@@ -40,7 +40,8 @@ int host_folder(char *path, size_t cap, const char *name)
     snprintf(path, cap, "%s/%s", root, name);
     snprintf(probe, sizeof probe, "%s/config.json", path);
     FILE *f = fopen(probe, "rb");
-    if (f == NULL) return 0;
+    if (f == NULL) fprintf(stderr, "%s is not there\n", probe);
+    REQUIRE(f != NULL);
     fclose(f);
     return 1;
 }

@@ -1,4 +1,4 @@
-"""Runs the remora command as a person would. command.py REMORA MODELS CASE; exit 77 skips."""
+"""Runs the remora command as a person would. command.py REMORA MODELS CASE"""
 import json
 import os
 import pathlib
@@ -384,7 +384,4 @@ def box():
 
 CASES = {f.__name__: f for f in (tokenize, generate, bench, evaluate, compare, imatrix, inspect, convert, box, errors, interrupt)}
 name = sys.argv[3]
-if name not in ("errors", "box") and not (KRILL / "config.json").exists():
-    print(f"{KRILL} is not there")
-    sys.exit(77)
 CASES[name]()

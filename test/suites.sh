@@ -1,0 +1,97 @@
+# Sourced by ./run-tests: what each suite installs, how it is built, and what it leaves out.
+
+venv=build-test/venv
+setup=() run=() of=() left_out='' because=''
+
+# The Python of the tests: what requirements.txt says, installed anew when that or the Python changed.
+install_python() {
+    local stamp
+    stamp=$(python3 -VV | cat - test/requirements.txt)
+    [ "$(cat "$venv/stamp" 2>/dev/null)" != "$stamp" ] || return 0
+    echo "installing in $venv: $(sed '/^#/d' test/requirements.txt | xargs)"
+    rm -rf "$venv"
+    quietly python3 -m venv "$venv" || return 1
+    quietly "$venv/bin/python" -m pip install --no-deps --only-binary :all: -r test/requirements.txt || return 1
+    echo "$stamp" >"$venv/stamp"
+}
+
+# The run time of clang's sanitizers has clang's version in the name of its package.
+install_clang() {
+    want 'command -v clang' clang
+    install_missing || return 1
+    missing=()
+    want 'echo "int main(void) { return 0; }" | clang -fsanitize=address,fuzzer-no-link -x c -o /dev/null -' \
+        "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
+}
+
+install_for_tests() {
+    if [ -n "$clang" ]; then
+        export CC=clang
+        install_clang || return 1
+    fi
+    want_build
+    want 'pkg-config --exists cmocka' libcmocka-dev
+    want 'command -v c++' g++
+    want 'command -v pmccabe' pmccabe
+    want 'command -v valgrind' valgrind
+    want 'command -v aarch64-linux-gnu-gcc' gcc-aarch64-linux-gnu
+    want '[ -e /usr/aarch64-linux-gnu/lib/libm.so ]' libc6-dev-arm64-cross
+    want 'command -v qemu-aarch64 && command -v qemu-x86_64' qemu-user
+    want 'locale -a | grep -qi "^de_DE.utf" || [ -e /usr/share/i18n/locales/de_DE ]' locales
+    want 'python3 -c "import ensurepip, venv"' python3-venv
+    install_missing && install_python
+}
+
+# setup: options of the build. run: arguments of meson test. of: the suites of meson that it takes (none: all but
+# "long"). left_out: tests of these that it does not run, a regular expression; because: why.
+about_suite() { # suite
+    case $1 in
+    asan)
+        setup=(-Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized)
+        export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+        run=(--timeout-multiplier 10)
+        left_out='krill|krill-guard|one-result-.*|p23'
+        because='an hour; others run the same code'
+        ;;
+    tsan)
+        setup=(-Db_sanitize=thread -Db_lundef=false -Dbuildtype=debugoptimized)
+        export TSAN_OPTIONS=halt_on_error=1
+        run=(--timeout-multiplier 10)
+        of=(unit promise stress examples)
+        left_out='p12'
+        because='counts threads, and the sanitizer has one of its own'
+        ;;
+    valgrind)
+        setup=(-Dbuildtype=debugoptimized)
+        run=(--timeout-multiplier 30 --wrapper
+            'valgrind --quiet --trace-children=no --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect')
+        of=(unit)
+        left_out='chain'
+        because='valgrind does not know flush-to-zero, which a test of it sets'
+        ;;
+    esac
+}
+
+# The tests of the suite into extra, in the words of meson test; says which are left out.
+choose_tests() {
+    local all out
+    mapfile -t all < <(meson test -C "$build" --no-rebuild --list "${of[@]/#/--suite=}" 2>/dev/null | sed -n 's/^remora:.* \/ //p')
+    out=$(printf '%s\n' "${all[@]}" | grep -xE "${left_out:-/}" | xargs)
+    [ -z "$out" ] || echo "left out: $out ($because)"
+    mapfile -t extra < <(printf '%s\n' "${all[@]}" | grep -vxE "${left_out:-/}" | grep -vxFf <(python3 test/results.py left-out))
+}
+
+# Each suite as its own command; the last line is the sum.
+run_all() {
+    local each line sum=(0 0 0) log
+    log=$(mktemp)
+    for each in '' --clang --asan --tsan --valgrind; do
+        echo "== ./run-tests $each"
+        ./run-tests $each ${models:+--models "$models"} | tee "$log" || true
+        line=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' || echo '0 passed, 1 failed, 0 skipped')
+        mapfile -t line < <(grep -oE '[0-9]+' <<<"$line")
+        for i in 0 1 2; do sum[i]=$((sum[i] + line[i])); done
+    done
+    rm -f "$log"
+    finish "${sum[@]}"
+}
