@@ -159,6 +159,19 @@ void rmr_table_by_place(const rmr_tensor **tensors, size_t n)
     rmr_sort((const void **)tensors, n, place_cmp);
 }
 
+remora_status rmr_table_whole(const rmr_tensor *const *tensors, size_t n, const rmr_file *f,
+                              remora_error *err)
+{
+    const uint64_t size = rmr_file_size(f);
+    size_t i = 0;
+    while (i < n && tensors[i]->offset + tensors[i]->bytes <= size) i++;
+    if (i == n) return REMORA_OK;
+    RMR_FAIL(err, REMORA_E_FORMAT, "%s: half-written: %llu of %llu bytes, cut off in tensor %s",
+             rmr_show(rmr_file_name(f)).text, (unsigned long long)size,
+             (unsigned long long)(tensors[n - 1]->offset + tensors[n - 1]->bytes),
+             rmr_show(tensors[i]->name).text);
+}
+
 /* ---- looking ---- */
 
 void rmr_checkpoint_free(rmr_checkpoint *c)

@@ -18,8 +18,8 @@ static int consider(void *user, const char *name)
 {
     choice *c = user;
     if (!has_suffix(c->kind, name) || (c->kind->counts != NULL && !c->kind->counts(name))) return 0;
-    memcpy(c->name, name, strlen(name) + 1);
-    return ++c->n > 1;
+    if (c->n++ == 0 || strcmp(name, c->name) < 0) memcpy(c->name, name, strlen(name) + 1);
+    return 0;
 }
 
 /* Open a file that need not be there: NULL when it is not. */
@@ -68,8 +68,9 @@ remora_status rmr_source_choose(rmr_source *src, const rmr_file_kind *kind,
     if (config != NULL) return REMORA_OK;
     RMR_TRY(rmr_source_list(src, consider, &c, err));
     if (c.n > 1)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: more than one %s model and no config.json: open one",
-                 rmr_show(rmr_source_where(src)).text, kind->what);
+        RMR_FAIL(err, REMORA_E_FORMAT,
+                 "%s: %u %s models (the first is %s) and no config.json: open one by its name",
+                 rmr_show(rmr_source_where(src)).text, c.n, kind->what, rmr_show(c.name).text);
     memcpy(name, c.name, sizeof c.name);
     return REMORA_OK;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "choose.h"
+#include "instead.h"
 #include "le.h"
 #include "sort.h"
 #include "table.h"
@@ -127,7 +128,7 @@ static remora_status need(rmr_gguf *g, uint64_t n, const char *what, remora_erro
     const uint64_t size = rmr_file_size(g->file);
     if (n <= g->have - g->at) return REMORA_OK;
     if (n > size - g->at)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: ends at byte %llu, inside %s at byte %zu",
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: half-written: ends at byte %llu, inside %s at byte %zu",
                  g->shown.text, (unsigned long long)size, what, g->at);
     if (n > RMR_MAX_HEADER - g->at)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: the header is above %d bytes (%s at byte %zu)",
@@ -363,11 +364,12 @@ static remora_status header_open(rmr_mem *mem, const rmr_file *f, rmr_gguf **out
     g->file = f;
     g->shown = rmr_show(rmr_file_name(f));
     const remora_status st = read_header(g, err);
-    if (st < 0)
+    if (st < 0) {
         rmr_gguf_free(g);
-    else
-        *out = g;
-    return st;
+        return rmr_instead_file(f, RMR_EXPECTED_GGUF, st, err);
+    }
+    *out = g;
+    return REMORA_OK;
 }
 
 /* ---- tensors ---- */
@@ -423,19 +425,17 @@ static remora_status measure(const rmr_gguf *g, rmr_tensor *t, remora_error *err
     return REMORA_OK;
 }
 
+/* Whether the file has these bytes is seen once all its tensors are known. */
 static remora_status place(const rmr_gguf *g, uint64_t offset, rmr_tensor *t, remora_error *err)
 {
-    const uint64_t room = rmr_file_size(t->file) - g->data;
+    uint64_t end;
     if (offset % g->align != 0)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s begins at %llu, which is not aligned to %llu",
                  g->shown.text, rmr_show(t->name).text, (unsigned long long)offset,
                  (unsigned long long)g->align);
-    if (offset > room || t->bytes > room - offset)
-        RMR_FAIL(err, REMORA_E_FORMAT,
-                 "%s: tensor %s has %llu bytes at %llu, the file has %llu bytes of tensors",
-                 g->shown.text, rmr_show(t->name).text, (unsigned long long)t->bytes,
-                 (unsigned long long)offset, (unsigned long long)room);
-    t->offset = g->data + offset;
+    if (!rmr_add_ok(g->data, offset, &t->offset) || !rmr_add_ok(t->offset, t->bytes, &end))
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s has %llu bytes at %llu", g->shown.text,
+                 rmr_show(t->name).text, (unsigned long long)t->bytes, (unsigned long long)offset);
     return REMORA_OK;
 }
 
@@ -460,15 +460,16 @@ static remora_status read_info(const rmr_gguf *g, rmr_checkpoint *c, const rmr_f
     return place(g, offset, t, err);
 }
 
-static remora_status check_overlap(const rmr_gguf *g, const rmr_tensor **order, size_t n,
-                                   remora_error *err)
+/* The tensors lie in the file, one behind the other. */
+static remora_status check_places(const rmr_gguf *g, const rmr_file *f, const rmr_tensor **order,
+                                  size_t n, remora_error *err)
 {
     rmr_table_by_place(order, n);
     for (size_t i = 1; i < n; i++)
         if (order[i]->offset - order[i - 1]->offset < order[i - 1]->bytes)
             RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s overlaps tensor %s", g->shown.text,
                      rmr_show(order[i]->name).text, rmr_show(order[i - 1]->name).text);
-    return REMORA_OK;
+    return rmr_table_whole(order, n, f, err);
 }
 
 static remora_status read_infos(const rmr_gguf *g, rmr_checkpoint *c, const rmr_file *f,
@@ -480,7 +481,7 @@ static remora_status read_infos(const rmr_gguf *g, rmr_checkpoint *c, const rmr_
     const rmr_tensor **order = rmr_calloc(c->mem, n, sizeof *order);
     if (order == NULL) return rmr_error_nomem(err, "tensors", n * sizeof *order);
     for (size_t i = 0; i < n; i++) order[i] = &c->tensors[first + i];
-    const remora_status st = check_overlap(g, order, n, err);
+    const remora_status st = check_places(g, f, order, n, err);
     rmr_free(c->mem, order, n * sizeof *order);
     return st;
 }

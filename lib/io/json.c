@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "instead.h"
+
 /* ---- finding where values end ---- */
 
 static const char *skip_space(const char *p, const char *end)
@@ -158,7 +160,8 @@ remora_status rmr_json_parse(const char *file, const void *data, size_t size, js
     (void)skip_nested(p, end, RMR_JSON_DEPTH, &too_deep);
     if (too_deep)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: JSON nested deeper than %d", file, RMR_JSON_DEPTH);
-    return load(file, text, size, JSON_ALLOW_NUL, out, err);
+    const remora_status st = load(file, text, size, JSON_ALLOW_NUL, out, err);
+    return st == REMORA_E_FORMAT ? rmr_instead_json(file, text, size, st, err) : st;
 }
 
 static const char *kind_of(const json_t *v)

@@ -7,6 +7,7 @@
 #include <zstd.h>
 
 #include "choose.h"
+#include "instead.h"
 #include "json.h"
 #include "sha256.h"
 #include "sort.h"
@@ -108,8 +109,9 @@ static remora_status check_front(const rmr_pack *p, const rmr_pack_front *f, rem
                  p->shown.text, (unsigned long long)f->header_bytes,
                  (unsigned long long)f->manifest_bytes);
     if (f->header_bytes > size || f->file_bytes != size)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %llu bytes, the pack says %llu: cut off?",
-                 p->shown.text, (unsigned long long)size, (unsigned long long)f->file_bytes);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s%llu bytes, the pack says %llu", p->shown.text,
+                 f->file_bytes > size ? "half-written: " : "", (unsigned long long)size,
+                 (unsigned long long)f->file_bytes);
     return REMORA_OK;
 }
 
@@ -440,7 +442,8 @@ static remora_status check_needs(const rmr_pack *p, remora_error *err)
 
 static remora_status open_pack(rmr_pack *p, remora_error *err)
 {
-    RMR_TRY(read_header(p, err));
+    const remora_status st = read_header(p, err);
+    if (st < 0) return rmr_instead_file(p->file, RMR_EXPECTED_PACK, st, err);
     RMR_TRY(check_needs(p, err));
     RMR_TRY(read_blobs(p, err));
     RMR_TRY(read_tensors(p, err));

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "instead.h"
 #include "json.h"
 #include "le.h"
 #include "table.h"
@@ -42,10 +43,9 @@ static void header_close(header *h)
     h->text = NULL;
 }
 
-static remora_status header_open(rmr_mem *mem, const rmr_file *f, header *h, remora_error *err)
+static remora_status read_text(const rmr_file *f, header *h, remora_error *err)
 {
     unsigned char head[8];
-    *h = (header){.mem = mem, .shown = rmr_show(rmr_file_name(f))};
     const char *file = h->shown.text;
     const uint64_t size = rmr_file_size(f);
     if (size < sizeof head)
@@ -57,18 +57,25 @@ static remora_status header_open(rmr_mem *mem, const rmr_file *f, header *h, rem
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: header of %llu bytes, at most %d", file,
                  (unsigned long long)n, RMR_MAX_HEADER);
     if (n > size - sizeof head)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: header of %llu bytes in a file of %llu", file,
-                 (unsigned long long)n, (unsigned long long)size);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: half-written: header of %llu bytes in a file of %llu",
+                 file, (unsigned long long)n, (unsigned long long)size);
     h->size = (size_t)n;
     h->data = sizeof head + n;
-    h->text = rmr_alloc(mem, h->size);
+    h->text = rmr_alloc(h->mem, h->size);
     if (h->text == NULL) return rmr_error_nomem(err, file, n);
-    remora_status st = rmr_file_read(f, sizeof head, h->text, n, err);
-    if (st >= 0 && (n == 0 || h->text[0] != '{'))
-        st = rmr_error_set(err, REMORA_E_FORMAT, 0, "%s: the header does not begin with '{'", file);
+    RMR_TRY(rmr_file_read(f, sizeof head, h->text, n, err));
+    if (n == 0 || h->text[0] != '{')
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: the header does not begin with '{'", file);
+    return REMORA_OK;
+}
+
+static remora_status header_open(rmr_mem *mem, const rmr_file *f, header *h, remora_error *err)
+{
+    *h = (header){.mem = mem, .shown = rmr_show(rmr_file_name(f))};
+    const remora_status st = read_text(f, h, err);
     if (st < 0) {
         header_close(h);
-        return st;
+        return rmr_instead_file(f, RMR_EXPECTED_SAFETENSORS, st, err);
     }
     rmr_json_walk_open(&h->walk, h->shown.text, h->text, h->size, HEADER_DEPTH);
     return REMORA_OK;
@@ -167,8 +174,9 @@ static remora_status read_shape(const char *where, const json_t *info, rmr_tenso
     return REMORA_OK;
 }
 
+/* Whether the file has these bytes is seen once all its tensors are known. */
 static remora_status read_offsets(const char *where, const json_t *info, uint64_t data,
-                                  uint64_t file_size, rmr_tensor *t, remora_error *err)
+                                  rmr_tensor *t, remora_error *err)
 {
     const json_t *pair = json_object_get(info, "data_offsets");
     uint64_t begin = 0, end = 0;
@@ -179,9 +187,6 @@ static remora_status read_offsets(const char *where, const json_t *info, uint64_
     if (begin > end)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: begins at %llu and ends at %llu", where,
                  (unsigned long long)begin, (unsigned long long)end);
-    if (end > file_size - data)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: ends at %llu, the file has %llu bytes of tensors",
-                 where, (unsigned long long)end, (unsigned long long)(file_size - data));
     if (end - begin != t->bytes)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: %llu bytes, its dtype and shape need %llu", where,
                  (unsigned long long)(end - begin), (unsigned long long)t->bytes);
@@ -204,7 +209,7 @@ static remora_status read_tensor(const header *h, rmr_json_span value, rmr_tenso
     RMR_TRY(rmr_json_parse(where, value.text, value.size, &info, err));
     remora_status st = read_dtype(where, info, t, err);
     if (st >= 0) st = read_shape(where, info, t, err);
-    if (st >= 0) st = read_offsets(where, info, h->data, rmr_file_size(t->file), t, err);
+    if (st >= 0) st = read_offsets(where, info, h->data, t, err);
     json_decref(info);
     return st;
 }
@@ -285,6 +290,7 @@ static remora_status check_places(const rmr_file *f, const header *h, const rmr_
                      (unsigned long long)order[i]->offset, (unsigned long long)at);
         at += order[i]->bytes;
     }
+    RMR_TRY(rmr_table_whole(order, n, f, err));
     if (at != rmr_file_size(f))
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: the tensors end at byte %llu, the file at %llu",
                  h->shown.text, (unsigned long long)at, (unsigned long long)rmr_file_size(f));
@@ -427,6 +433,7 @@ static remora_status read_index(rmr_checkpoint *c, rmr_source *src, remora_error
     RMR_TRY(rmr_file_load(src, INDEX_FILE, RMR_MAX_HEADER, &text, &size, err));
     rmr_json_walk_open(&w, INDEX_FILE, text, (size_t)size, RMR_JSON_DEPTH);
     remora_status st = find_map(w, &map, err);
+    if (st == REMORA_E_FORMAT) st = rmr_instead_json(INDEX_FILE, text, (size_t)size, st, err);
     if (st >= 0) st = open_shards(c, src, map, &bytes, err);
     if (st >= 0) st = names_from_map(c, map, bytes, err);
     rmr_free(c->mem, text, (size_t)size + 1);
@@ -469,10 +476,10 @@ static remora_status open_file(rmr_checkpoint *c, rmr_source *src, const char *n
 static remora_status open_single(rmr_checkpoint *c, rmr_source *src, remora_error *err)
 {
     const remora_status st = open_file(c, src, SINGLE_FILE, err);
-    if (st == REMORA_E_NOT_FOUND)
-        RMR_FAIL(err, st, "%s: neither " INDEX_FILE " nor " SINGLE_FILE,
-                 rmr_show(rmr_source_where(src)).text);
-    return st;
+    if (st != REMORA_E_NOT_FOUND) return st;
+    (void)rmr_error_set(err, st, 0, "%s: neither " INDEX_FILE " nor " SINGLE_FILE,
+                        rmr_show(rmr_source_where(src)).text);
+    return rmr_instead_source(src, SINGLE_FILE, err);
 }
 
 static remora_status open_any(rmr_checkpoint *c, rmr_source *src, remora_error *err)

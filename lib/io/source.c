@@ -8,11 +8,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "instead.h"
 #include "sort.h"
 
 #define READ_CHUNK ((uint64_t)1 << 30) /* below SSIZE_MAX and Linux's own 2 GiB limit per call */
@@ -295,10 +297,11 @@ const char *rmr_source_file(const rmr_source *src)
     return src->file;
 }
 
-static remora_status list_dir(const rmr_source *src, int (*fn)(void *user, const char *name),
-                              void *user, remora_error *err)
+static remora_status list_dir(const rmr_source *src, const char *folder,
+                              int (*fn)(void *user, const char *name), void *user,
+                              remora_error *err)
 {
-    const int fd = open_at(src->dir, ".", O_DIRECTORY); /* an offset of its own */
+    const int fd = open_at(src->dir, folder, O_DIRECTORY); /* an offset of its own */
     DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
     if (d == NULL) {
         const remora_status st = rmr_fail_errno(err, src->path, "cannot list the directory");
@@ -314,10 +317,29 @@ static remora_status list_dir(const rmr_source *src, int (*fn)(void *user, const
 remora_status rmr_source_list(const rmr_source *src, int (*fn)(void *user, const char *name),
                               void *user, remora_error *err)
 {
-    if (src->kind == REMORA_SOURCE_PATH) return list_dir(src, fn, user, err);
+    if (src->kind == REMORA_SOURCE_PATH) return list_dir(src, ".", fn, user, err);
     for (size_t i = 0; i < src->n_blobs; i++)
         if (fn(user, src->sorted[i]->name)) break;
     return REMORA_OK;
+}
+
+remora_status rmr_source_list_in(const rmr_source *src, const char *folder,
+                                 int (*fn)(void *user, const char *name), void *user,
+                                 remora_error *err)
+{
+    return src->kind == REMORA_SOURCE_PATH ? list_dir(src, folder, fn, user, err) : REMORA_OK;
+}
+
+int rmr_source_can_list(const rmr_source *src)
+{
+    return src->kind != REMORA_SOURCE_IO;
+}
+
+int rmr_source_is_folder(const rmr_source *src, const char *name)
+{
+    struct stat st;
+    return src->kind == REMORA_SOURCE_PATH && fstatat(src->dir, name, &st, 0) == 0 &&
+           S_ISDIR(st.st_mode);
 }
 
 /* ---- opening files ---- */
@@ -332,17 +354,46 @@ static void map_file(rmr_file *f)
     f->mapped = 1;
 }
 
+/* A file that cannot be opened: a link to what is not there is the file of a cache, or of
+ * git-annex, that was not fetched. */
+static remora_status fail_open(const rmr_source *src, const rmr_file *f, remora_error *err)
+{
+    char to[256];
+    const int e = errno;
+    const ssize_t n = e == ENOENT ? readlinkat(src->dir, f->name, to, sizeof to - 1) : -1;
+    errno = e;
+    if (n < 0) return rmr_fail_errno(err, f->shown.text, "cannot open");
+    to[n] = 0;
+    return rmr_error_set(err, REMORA_E_NOT_FOUND, e, "%s: a link to %s, which is not there: %s",
+                         f->shown.text, rmr_show(to).text,
+                         strstr(to, ".git/annex/") != NULL ? "\"git annex get\" fetches it"
+                                                           : "download it again");
+}
+
+/* aria2 makes a file in its full length before it has the bytes, and keeps NAME.aria2 beside it
+ * until it has. */
+static remora_status check_finished(const rmr_source *src, const rmr_file *f, remora_error *err)
+{
+    char beside[RMR_MAX_NAME + 8];
+    struct stat st;
+    snprintf(beside, sizeof beside, "%s.aria2", f->name);
+    if (fstatat(src->dir, beside, &st, 0) != 0) return REMORA_OK;
+    RMR_FAIL(err, REMORA_E_FORMAT,
+             "%s: half-written: %s.aria2 beside it says that the download did not finish",
+             f->shown.text, f->shown.text);
+}
+
 static remora_status open_in_dir(const rmr_source *src, rmr_file *f, remora_error *err)
 {
     struct stat st;
     f->fd = open_at(src->dir, f->name, 0);
-    if (f->fd < 0) return rmr_fail_errno(err, f->shown.text, "cannot open");
+    if (f->fd < 0) return fail_open(src, f, err);
     if (fstat(f->fd, &st) != 0) return rmr_fail_errno(err, f->shown.text, "cannot stat");
     if (!S_ISREG(st.st_mode))
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: not a regular file", f->shown.text);
     f->size = (uint64_t)st.st_size;
     if (src->use_mmap) map_file(f);
-    return REMORA_OK;
+    return check_finished(src, f, err);
 }
 
 static remora_status open_blob(const rmr_source *src, rmr_file *f, remora_error *err)
@@ -493,7 +544,10 @@ static remora_status load(rmr_mem *mem, const rmr_file *f, uint64_t limit, char 
                  (unsigned long long)f->size, (unsigned long long)limit);
     char *p = rmr_alloc(mem, (size_t)f->size + 1);
     if (p == NULL) return rmr_error_nomem(err, f->shown.text, f->size + 1);
-    const remora_status st = rmr_file_read(f, 0, p, f->size, err);
+    remora_status st = rmr_file_read(f, 0, p, f->size, err);
+    if (st >= 0)
+        st = rmr_instead_bytes(f->shown.text, p, (size_t)f->size, f->size, RMR_EXPECTED_TEXT, st,
+                               err);
     if (st < 0) {
         rmr_free(mem, p, (size_t)f->size + 1);
         return st;

@@ -44,6 +44,17 @@ const char *rmr_source_file(const rmr_source *src);
 remora_status rmr_source_list(const rmr_source *src, int (*fn)(void *user, const char *name),
                               void *user, remora_error *err);
 
+/* The same of a folder in the folder of a PATH source; nothing elsewhere. */
+remora_status rmr_source_list_in(const rmr_source *src, const char *folder,
+                                 int (*fn)(void *user, const char *name), void *user,
+                                 remora_error *err);
+
+/* Whether rmr_source_list gives all files there are: not so with hosts' callbacks. */
+int rmr_source_can_list(const rmr_source *src);
+
+/* Whether a name of a PATH source is a folder. */
+int rmr_source_is_folder(const rmr_source *src, const char *name);
+
 /* E_FORMAT unless the n bytes are a plain file name: 1..255 bytes, no '/', '\\', "..", NUL or other
  * control character, and not ".". `where` says in the message who asked; a NUL follows the n bytes.
  */
@@ -74,7 +85,8 @@ remora_status rmr_file_read(const rmr_file *f, uint64_t off, void *buf, uint64_t
                             remora_error *err);
 
 /* Whole small file in memory: *data is NUL-terminated after *size bytes; free with rmr_free(mem,
- * data, size + 1). Files above `limit` bytes are E_FORMAT. */
+ * data, size + 1). Files above `limit` bytes are E_FORMAT, and so is what stands in place of a
+ * file: nothing, a pointer to it, an error page (instead.h). */
 remora_status rmr_file_load(rmr_source *src, const char *name, uint64_t limit, char **data,
                             uint64_t *size, remora_error *err);
 

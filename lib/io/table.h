@@ -42,4 +42,8 @@ size_t rmr_table_find(const rmr_checkpoint *c, const char *name);
  * there. */
 void rmr_table_by_place(const rmr_tensor **tensors, size_t n);
 
+/* E_FORMAT "half-written" when tensors of file f, in that order, go on behind its end. */
+remora_status rmr_table_whole(const rmr_tensor *const *tensors, size_t n, const rmr_file *f,
+                              remora_error *err);
+
 #endif

@@ -7,6 +7,7 @@
 #include "cancel.h"
 #include "fingerprint.h"
 #include "gguf_config.h"
+#include "instead.h"
 #include "json.h"
 #include "safetensors.h"
 #include "textconfig.h"
@@ -40,8 +41,10 @@ static remora_status parse_config(rmr_opening *o, json_t **root, char *where, si
     const char *key = NULL;
     char *text;
     uint64_t size;
-    RMR_TRY(rmr_file_load(o->src, CONFIG, MAX_CONFIG, &text, &size, o->err));
-    remora_status st = rmr_json_parse(CONFIG, text, (size_t)size, root, o->err);
+    remora_status st = rmr_file_load(o->src, CONFIG, MAX_CONFIG, &text, &size, o->err);
+    if (st == REMORA_E_NOT_FOUND) return rmr_instead_source(o->src, CONFIG, o->err);
+    RMR_TRY(st);
+    st = rmr_json_parse(CONFIG, text, (size_t)size, root, o->err);
     if (st >= 0) st = rmr_textconfig(CONFIG, root, &key, o->err);
     rmr_free(mem, text, (size_t)size + 1);
     snprintf(where, cap, CONFIG "%s%s", key != NULL ? ": " : "", key != NULL ? key : "");

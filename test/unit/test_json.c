@@ -34,7 +34,9 @@ static void documents_are_checked(void **state)
                {"  ", "not a JSON object"},
                {"[]", "not a JSON object"},
                {"7", "not a JSON object"},
-               {"{", "f: line 1"},
+               {"{", "f: half-written: ends at byte 1"},
+               {"{\"a\": [1, 2\n", "f: half-written: ends at byte 11"},
+               {"{\"a\": {}, \"b", "f: half-written: ends at byte 12"},
                {"{} {}", "f: line 1"},
                {"{\"a\":1,\n\"a\":2}", "duplicate"},
                {"{\"a\":\"\xFF\"}", "f: line 1"},
@@ -47,7 +49,7 @@ static void documents_are_checked(void **state)
                {"{\"a\":1e999.}", "f: line 1"},
                {"{\"a\":NaN NaN}", "f: line 1"},
                {"{NaN :1}", "f: line 1"},
-               {"{\"a\":1e999", "f: line 1"},
+               {"{\"a\":1e999", "f: half-written"},
                {"{\"a\":1,}", "f: line 1"}};
     json_t *root;
     (void)state;

@@ -573,7 +573,7 @@ static void hostile_fronts(void **state)
     } cases[] = {
         {{1, 4096, 190, 8192}, REMORA_OK, ""},
         {{2, 4096, 190, 8192}, REMORA_E_UNSUPPORTED, "pack version 2"},
-        {{1, 4096, 190, 8191}, REMORA_E_FORMAT, "cut off"},
+        {{1, 4096, 190, 8191}, REMORA_E_FORMAT, "the pack says"},
         {{1, 4096, 185, 8192}, REMORA_E_FORMAT, "a header of"},
         {{1, 4096, 4097, 8192}, REMORA_E_FORMAT, "a header of"},
         {{1, 8192, 190, 8192}, REMORA_OK, ""},

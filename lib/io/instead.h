@@ -1,0 +1,36 @@
+/* What a file or folder is instead of a model's: pointers, error pages and unfinished downloads
+ * come under the right name, and other programs' models lie in folders that look alike. Openers ask
+ * here when they fail, so that the message says what was found and what to do about it. */
+#ifndef RMR_INSTEAD_H
+#define RMR_INSTEAD_H
+
+#include "source.h"
+
+/* What an opener took the file for: that it says itself better. */
+typedef enum rmr_expected {
+    RMR_EXPECTED_TEXT, /* JSON, or another text */
+    RMR_EXPECTED_SAFETENSORS,
+    RMR_EXPECTED_GGUF,
+    RMR_EXPECTED_PACK,
+    RMR_EXPECTED_NOTHING /* a file of none of these kinds */
+} rmr_expected;
+
+/* A file of `size` bytes whose first `have` ones are given: E_FORMAT naming what it is, or `st`
+ * with err untouched when it is nothing of this page. */
+remora_status rmr_instead_bytes(const char *name, const void *head, size_t have, uint64_t size,
+                                rmr_expected expected, remora_status st, remora_error *err);
+
+/* The same of an open file that was refused: only E_FORMAT and E_UNSUPPORTED are looked into. */
+remora_status rmr_instead_file(const rmr_file *f, rmr_expected expected, remora_status st,
+                               remora_error *err);
+
+/* JSON that could not be read: E_FORMAT "half-written" when it ends before its object does, or
+ * `st`. */
+remora_status rmr_instead_json(const char *name, const char *text, size_t size, remora_status st,
+                               remora_error *err);
+
+/* `wanted` ("config.json", "model.safetensors") was not found: E_NOT_FOUND naming what the source
+ * holds instead, or, where nothing is known of it, with err as it was. */
+remora_status rmr_instead_source(rmr_source *src, const char *wanted, remora_error *err);
+
+#endif
