@@ -40,9 +40,13 @@ enum { NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER = 4, UNUSED = 5 };
     "\\x{10400}-\\x{1044f}\\x{104b0}-\\x{104d3}\\x{104d8}-\\x{104fb}\\x{10c80}-\\x{10cb2}"         \
     "\\x{10cc0}-\\x{10cf2}\\x{118a0}-\\x{118df}\\x{1e900}-\\x{1e943}"
 
-/* Kimi: upper- and lower-case letters that are not Han; classes without a class in a class. */
-#define UPPER "(?:(?!\\p{Han})[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}])"
-#define LOWER "(?:(?!\\p{Han})[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}])"
+/* Kimi (pat_str in tokenization_kimi.py of moonshotai/Kimi-K2-Instruct and tokenization_moonshot.py
+ * of moonshotai/Moonlight-16B-A3B): [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]], then the same with
+ * \p{Ll} for \p{Lu}\p{Lt}. PCRE2 has no intersections, so the classes are said by what they leave
+ * out: all the other general categories, and Han. A class, where a look-ahead would serve as well,
+ * because repeats of a class need no memory. */
+#define UPPER "[^\\p{Ll}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}\\p{Han}]"
+#define LOWER "[^\\p{Lu}\\p{Lt}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}\\p{Han}]"
 #define HEAD "[^\\r\\n\\p{L}\\p{N}]?"
 
 static const char *const deepseek_llm[MAX_PATTERNS] = {

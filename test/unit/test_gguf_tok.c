@@ -159,6 +159,26 @@ static void digits(void **state)
     }
 }
 
+/* Classes of letters need no memory for each letter: a run of 2 million is a word like any other.
+ */
+static void long_word_of_kimi(void **state)
+{
+    enum { LETTERS = 2 << 20 };
+    rmr_mem mem = {0};
+    size_t n;
+    char *s = malloc(LETTERS);
+    remora_token *ids = malloc(LETTERS * sizeof *ids);
+    (void)state;
+    assert_true(s != NULL && ids != NULL);
+    memset(s, 'a', LETTERS);
+    rmr_tokenizer *t = must_open(&mem, &(file){.pre = "kimi-k2", .add_bos = -1});
+    assert_int_equal(rmr_tokenizer_encode(t, s, LETTERS, 0, ids, LETTERS, &n, NULL), REMORA_OK);
+    assert_int_equal(n, LETTERS);
+    close_(&mem, t);
+    free(ids);
+    free(s);
+}
+
 static void types_and_special_ids(void **state)
 {
     rmr_mem mem = {0};
@@ -226,11 +246,9 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_pattern),
-        cmocka_unit_test(digits),
-        cmocka_unit_test(types_and_special_ids),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(no_memory),
+        cmocka_unit_test(every_pattern),     cmocka_unit_test(digits),
+        cmocka_unit_test(long_word_of_kimi), cmocka_unit_test(types_and_special_ids),
+        cmocka_unit_test(refused),           cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
