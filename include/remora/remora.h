@@ -315,9 +315,10 @@ typedef struct remora_blob {
 } remora_blob;
 
 /* A Hugging Face folder: config.json, model.safetensors or its index and shards, and, if there
- * are any, tokenizer.json, tokenizer_config.json and generation_config.json. Or a .remora
- * pack, a GGUF file, or all parts of a split one: it is opened where it is named, and where there
- * is no config.json and no other of its kind. Logits do not depend on the way that the bytes come.
+ * are any, tokenizer.json (without it tiktoken.model), tokenizer_config.json and
+ * generation_config.json. Or a .remora pack, a GGUF file, or all parts of a split one: it is opened
+ * where it is named, and where there is no config.json and no other of its kind. Logits do not
+ * depend on the way that the bytes come.
  */
 typedef struct remora_source {
     uint32_t struct_size;

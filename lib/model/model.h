@@ -54,7 +54,7 @@ struct remora_model {
     rmr_weight *embed, *norm, *head, *inv_freq;
     rmr_pack *pack;     /* NULL: from tensors. Weights and tokenizer may lie in its mapping */
     rmr_file *mapped;   /* keeps the mapping under an adopted embedding table */
-    rmr_tokenizer *tok; /* NULL: no tokenizer.json */
+    rmr_tokenizer *tok; /* NULL: token ids only */
     rmr_meta meta;
     rmr_buffer *routing; /* [n_layers][n_experts] u64 */
     atomic_int count_routing;

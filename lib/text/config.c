@@ -9,9 +9,8 @@
 
 enum { CONFIG_LIMIT = 4 << 20 /* bounds jansson's tree */ };
 
-/* The parsed file, or NULL when there is none. */
-static remora_status load_file(rmr_mem *mem, rmr_source *src, const char *name, json_t **out,
-                               remora_error *err)
+remora_status rmr_tok_load_json(rmr_mem *mem, rmr_source *src, const char *name, json_t **out,
+                                remora_error *err)
 {
     char *data = NULL;
     uint64_t size = 0;
@@ -114,12 +113,20 @@ static void find_well_known(rmr_tok_parts *t)
         int which;
         const char *text;
     } known[] = {
-        {REMORA_SPECIAL_USER, "<｜User｜>"},           {REMORA_SPECIAL_USER, "<|user|>"},
-        {REMORA_SPECIAL_ASSISTANT, "<｜Assistant｜>"}, {REMORA_SPECIAL_ASSISTANT, "<|assistant|>"},
-        {REMORA_SPECIAL_THINK_OPEN, "<think>"},        {REMORA_SPECIAL_THINK_CLOSE, "</think>"},
-        {REMORA_SPECIAL_FIM_BEGIN, "<｜fim▁begin｜>"}, {REMORA_SPECIAL_FIM_BEGIN, "<|fim_prefix|>"},
-        {REMORA_SPECIAL_FIM_HOLE, "<｜fim▁hole｜>"},   {REMORA_SPECIAL_FIM_HOLE, "<|fim_suffix|>"},
-        {REMORA_SPECIAL_FIM_END, "<｜fim▁end｜>"},     {REMORA_SPECIAL_FIM_END, "<|fim_middle|>"},
+        {REMORA_SPECIAL_USER, "<｜User｜>"},
+        {REMORA_SPECIAL_USER, "<|user|>"},
+        {REMORA_SPECIAL_USER, "<|im_user|>"},
+        {REMORA_SPECIAL_ASSISTANT, "<｜Assistant｜>"},
+        {REMORA_SPECIAL_ASSISTANT, "<|assistant|>"},
+        {REMORA_SPECIAL_ASSISTANT, "<|im_assistant|>"},
+        {REMORA_SPECIAL_THINK_OPEN, "<think>"},
+        {REMORA_SPECIAL_THINK_CLOSE, "</think>"},
+        {REMORA_SPECIAL_FIM_BEGIN, "<｜fim▁begin｜>"},
+        {REMORA_SPECIAL_FIM_BEGIN, "<|fim_prefix|>"},
+        {REMORA_SPECIAL_FIM_HOLE, "<｜fim▁hole｜>"},
+        {REMORA_SPECIAL_FIM_HOLE, "<|fim_suffix|>"},
+        {REMORA_SPECIAL_FIM_END, "<｜fim▁end｜>"},
+        {REMORA_SPECIAL_FIM_END, "<|fim_middle|>"},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (t->special[known[i].which] == REMORA_TOKEN_NONE)
@@ -142,12 +149,12 @@ remora_status rmr_tok_load_config(rmr_tok_parts *t, rmr_source *src, remora_erro
     const char *key = NULL;
     json_t *root;
     remora_status st = REMORA_OK;
-    RMR_TRY(load_file(t->mem, src, TOKENIZER, &root, err));
+    RMR_TRY(rmr_tok_load_json(t->mem, src, TOKENIZER, &root, err));
     if (root != NULL) st = read_tokenizer_config(t, root, err);
     json_decref(root);
     RMR_TRY(st);
     for (size_t i = 0; i < 2; i++) {
-        RMR_TRY(load_file(t->mem, src, eos_files[i], &root, err));
+        RMR_TRY(rmr_tok_load_json(t->mem, src, eos_files[i], &root, err));
         if (root != NULL) st = rmr_textconfig(eos_files[i], &root, &key, err);
         if (root != NULL && st >= 0) st = read_eos_ids(t, eos_files[i], root, err);
         json_decref(root);

@@ -56,7 +56,7 @@ static remora_status split(encoder *e, size_t step, const char *s, size_t n)
         RMR_TRY(found);
         if (found == REMORA_END) break;
         if (begin > end || begin < done) /* \K or a look-behind of a strange kind */
-            RMR_FAIL(e->err, REMORA_E_UNSUPPORTED, "tokenizer.json: a split goes backwards");
+            RMR_FAIL(e->err, REMORA_E_UNSUPPORTED, "tokenizer: a split goes backwards");
         RMR_TRY(split(e, step + 1, s + done, begin - done));
         RMR_TRY(split(e, step + 1, s + begin, end - begin));
         done = from = end;

@@ -210,13 +210,17 @@ static remora_status find_pre(builder *b)
     return REMORA_OK;
 }
 
-static remora_status add_patterns(builder *b)
+static remora_status add_patterns(rmr_tok_parts *t, const char *field, const char *const *patterns,
+                                  remora_error *err)
 {
-    for (int i = 0; i < MAX_PATTERNS && b->pre->patterns[i] != NULL; i++) {
-        const char *p = b->pre->patterns[i];
-        RMR_TRY(rmr_tok_add_step(b->t, "tokenizer.ggml.pre", p, strlen(p), 0, b->err));
-    }
+    for (int i = 0; i < MAX_PATTERNS && patterns[i] != NULL; i++)
+        RMR_TRY(rmr_tok_add_step(t, field, patterns[i], strlen(patterns[i]), 0, err));
     return REMORA_OK;
+}
+
+remora_status rmr_tok_add_kimi(rmr_tok_parts *t, const char *field, remora_error *err)
+{
+    return add_patterns(t, field, kimi, err);
 }
 
 /* An id that stands in the vocabulary, or NONE. */
@@ -272,7 +276,7 @@ static remora_status build(builder *b)
     RMR_TRY(read_tokens(b));
     RMR_TRY(read_merges(b));
     RMR_TRY(load_vocab(b));
-    RMR_TRY(add_patterns(b));
+    RMR_TRY(add_patterns(b->t, "tokenizer.ggml.pre", b->pre->patterns, b->err));
     return read_specials(b);
 }
 

@@ -37,6 +37,14 @@ typedef struct rmr_tok_added {
     uint32_t first[RMR_ADDED_FIRST];
 } rmr_tok_added;
 
+/* An added token as a file has it. */
+typedef struct rmr_tok_entry {
+    const char *text; /* in the JSON tree it comes from */
+    size_t len;
+    uint32_t id;
+    int special, normalized;
+} rmr_tok_entry;
+
 /* What a source of a tokenizer says, in tables of their own: rmr_tok_compile makes one block of
  * them. */
 typedef struct rmr_tok_parts {
@@ -100,6 +108,33 @@ remora_status rmr_tok_add_step(rmr_tok_parts *t, const char *field, const char *
 
 /* model and added_tokens of tokenizer.json: everything but steps, prefix and special. */
 remora_status rmr_tok_load_vocab(rmr_tok_parts *t, const json_t *root, remora_error *err);
+
+/* tiktoken.model, and its special tokens from tokenizer_config.json: everything but prefix and
+ * special. E_NOT_FOUND when there is no such file. */
+remora_status rmr_tok_load_tiktoken(rmr_tok_parts *t, rmr_source *src, remora_error *err);
+
+/* An object of added_tokens or added_tokens_decoder, but for its id; `where` names it in errors. */
+remora_status rmr_tok_read_entry(const char *file, const char *where, const json_t *v,
+                                 rmr_tok_entry *e, remora_error *err);
+
+/* Once the arena, its offsets and the flags are filled: the sets raw and normalized; REMORA_TOKEN_
+ * PARTIAL; and, for ignore_merges, the set of words that are a token as they stand. Added tokens
+ * are not words: plain text must never become one. */
+remora_status rmr_tok_index_added(rmr_tok_parts *t, const rmr_tok_entry *added, size_t n,
+                                  remora_error *err);
+void rmr_tok_mark_partial(rmr_tok_parts *t);
+remora_status rmr_tok_index_words(rmr_tok_parts *t, remora_error *err);
+
+/* Merge rules for a vocabulary that has none but ranks, which are its ids (ranks.c). The words are
+ * indexed and all different. */
+remora_status rmr_tok_merge_by_rank(rmr_tok_parts *t, remora_error *err);
+
+/* The splits of Moonshot's models. */
+remora_status rmr_tok_add_kimi(rmr_tok_parts *t, const char *field, remora_error *err);
+
+/* A configuration file's tree; NULL when there is no such file. */
+remora_status rmr_tok_load_json(rmr_mem *mem, rmr_source *src, const char *name, json_t **out,
+                                remora_error *err);
 
 /* normalizer, pre_tokenizer, decoder and post_processor. */
 remora_status rmr_tok_load_pipeline(rmr_tok_parts *t, const json_t *root, remora_error *err);

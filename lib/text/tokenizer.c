@@ -29,7 +29,7 @@ static remora_status check_values(const char *data, uint64_t size, uint32_t n_vo
     return REMORA_OK;
 }
 
-static remora_status load(rmr_tok_parts *t, rmr_source *src, remora_error *err)
+static remora_status load_file(rmr_tok_parts *t, rmr_source *src, remora_error *err)
 {
     char *data = NULL;
     uint64_t size = 0;
@@ -41,6 +41,13 @@ static remora_status load(rmr_tok_parts *t, rmr_source *src, remora_error *err)
     if (st >= 0) st = rmr_tok_load_vocab(t, root, err);
     if (st >= 0) st = rmr_tok_load_pipeline(t, root, err);
     json_decref(root);
+    return st;
+}
+
+static remora_status load(rmr_tok_parts *t, rmr_source *src, remora_error *err)
+{
+    remora_status st = load_file(t, src, err);
+    if (st == REMORA_E_NOT_FOUND) st = rmr_tok_load_tiktoken(t, src, err);
     RMR_TRY(st);
     return rmr_tok_load_config(t, src, err);
 }

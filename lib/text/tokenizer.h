@@ -1,8 +1,9 @@
-/* Byte-level BPE as tokenizer.json defines it. Immutable after opening and safe from any thread.
+/* Byte-level BPE as tokenizer.json or tiktoken.model defines it. Immutable after opening and safe
+ * from any thread.
  *
- * Supported: model BPE (with ignore_merges); normalizer none or NFC; pre_tokenizer Split
- * (Isolated), Digits and ByteLevel; decoder ByteLevel; post_processor ByteLevel and
- * TemplateProcessing with tokens in front; added_tokens without lstrip, rstrip and single_word.
+ * Supported of tokenizer.json: model BPE (with ignore_merges); normalizer none or NFC;
+ * pre_tokenizer Split (Isolated), Digits and ByteLevel; decoder ByteLevel; post_processor ByteLevel
+ * and TemplateProcessing with tokens in front; added_tokens without lstrip, rstrip and single_word.
  * `truncation` and `padding` are not the tokenizer's business and ignored. */
 #ifndef RMR_TOKENIZER_H
 #define RMR_TOKENIZER_H
@@ -11,9 +12,10 @@
 
 typedef struct rmr_tokenizer rmr_tokenizer;
 
-/* Read tokenizer.json, tokenizer_config.json (BOS, EOS, PAD, add_bos_token) and
+/* Read tokenizer.json or, where there is none, tiktoken.model (docs/formats.md);
+ * tokenizer_config.json (BOS, EOS, PAD, add_bos_token; the special tokens of tiktoken.model) and
  * generation_config.json / config.json (further end-of-sequence ids) from the source. E_NOT_FOUND
- * when there is no tokenizer.json; E_UNSUPPORTED names the field that asks for something we do not
+ * when there is neither; E_UNSUPPORTED names the field that asks for something we do not
  * do; E_FORMAT says what is wrong. Ids must be below n_vocab, which is at most 2^24; holes are
  * fine. Of two merges of one pair the later counts. `mem` is kept and must be thread-safe. */
 remora_status rmr_tokenizer_open(rmr_mem *mem, rmr_source *src, uint32_t n_vocab,

@@ -2,6 +2,7 @@
  *
  * jansson's own hash table finds tokens by name while we load; what stays is ids only. Tokens are
  * measured first and then written into one arena in order of id. */
+#include <stdio.h>
 #include <string.h>
 
 #include "json.h"
@@ -9,17 +10,10 @@
 #include "tok.h"
 #include "utf8.h"
 
-typedef struct entry { /* of added_tokens */
-    const char *text;
-    size_t len;
-    uint32_t id;
-    int special, normalized;
-} entry;
-
 typedef struct loader {
     rmr_tok_parts *t;
     const json_t *model, *vocab;
-    entry *added;
+    rmr_tok_entry *added;
     size_t n_added;
     char *key; /* NUL-terminated token names to look up */
     size_t key_cap;
@@ -96,45 +90,48 @@ static remora_status read_id(const loader *l, const char *token, const json_t *v
     return REMORA_OK;
 }
 
-static remora_status read_entry(loader *l, size_t index, const json_t *v, entry *e)
+remora_status rmr_tok_read_entry(const char *file, const char *where, const json_t *v,
+                                 rmr_tok_entry *e, remora_error *err)
 {
     static const char *const refused[] = {"lstrip", "rstrip", "single_word"};
     const json_t *content = json_object_get(v, "content");
     int on;
     if (!json_is_string(content) || json_string_length(content) == 0)
-        RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: added_tokens[%zu].content is not a text", l->t->file,
-                 index);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s.content is not a text", file, where);
     e->text = json_string_value(content);
     e->len = json_string_length(content);
     if (e->len > RMR_ADDED_MAX)
-        RMR_FAIL(l->err, REMORA_E_UNSUPPORTED,
-                 "%s: added_tokens[%zu].content has %zu bytes, the limit is %d", l->t->file, index,
-                 e->len, RMR_ADDED_MAX);
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: %s.content has %zu bytes, the limit is %d", file,
+                 where, e->len, RMR_ADDED_MAX);
     if (memchr(e->text, 0, e->len) != NULL)
-        RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, "%s: added_tokens[%zu].content has a NUL",
-                 l->t->file, index);
-    RMR_TRY(read_id(l, e->text, json_object_get(v, "id"), &e->id));
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: %s.content has a NUL", file, where);
     for (size_t i = 0; i < 3; i++) {
-        RMR_TRY(rmr_json_bool(l->t->file, v, refused[i], 0, &on, l->err));
+        RMR_TRY(rmr_json_bool(file, v, refused[i], 0, &on, err));
         if (on)
-            RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, "%s: added_tokens[%zu].%s is not supported (%s)",
-                     l->t->file, index, refused[i], rmr_show(e->text).text);
+            RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: %s.%s is not supported (%s)", file, where,
+                     refused[i], rmr_show(e->text).text);
     }
-    RMR_TRY(rmr_json_bool(l->t->file, v, "special", 0, &e->special, l->err));
-    return rmr_json_bool(l->t->file, v, "normalized", !e->special, &e->normalized, l->err);
+    RMR_TRY(rmr_json_bool(file, v, "special", 0, &e->special, err));
+    return rmr_json_bool(file, v, "normalized", !e->special, &e->normalized, err);
 }
 
 static remora_status read_added(loader *l, const json_t *root)
 {
     const json_t *list = json_object_get(root, "added_tokens");
+    char where[40];
     if (list == NULL || json_is_null(list)) return REMORA_OK;
     if (!json_is_array(list))
         RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: added_tokens is not an array", l->t->file);
     l->n_added = json_array_size(list);
     l->added = rmr_calloc(l->t->mem, l->n_added, sizeof *l->added);
     if (l->added == NULL) return rmr_error_nomem(l->err, "added tokens", l->n_added);
-    for (size_t i = 0; i < l->n_added; i++)
-        RMR_TRY(read_entry(l, i, json_array_get(list, i), &l->added[i]));
+    for (size_t i = 0; i < l->n_added; i++) {
+        const json_t *v = json_array_get(list, i);
+        rmr_tok_entry *e = &l->added[i];
+        snprintf(where, sizeof where, "added_tokens[%zu]", i);
+        RMR_TRY(rmr_tok_read_entry(l->t->file, where, v, e, l->err));
+        RMR_TRY(read_id(l, e->text, json_object_get(v, "id"), &e->id));
+    }
     return REMORA_OK;
 }
 
@@ -166,7 +163,7 @@ static remora_status measure(loader *l)
     const char *token;
     json_t *v;
     for (size_t i = 0; i < l->n_added; i++) {
-        const entry *e = &l->added[i];
+        const rmr_tok_entry *e = &l->added[i];
         const json_t *known = json_object_get(l->vocab, e->text);
         if (known != NULL && json_integer_value(known) != (json_int_t)e->id)
             RMR_FAIL(l->err, REMORA_E_FORMAT,
@@ -212,6 +209,13 @@ static int is_partial(const char *s, size_t n)
     return 0;
 }
 
+void rmr_tok_mark_partial(rmr_tok_parts *t)
+{
+    for (uint32_t i = 0; i < t->n_ids; i++)
+        if (is_partial(t->arena + t->offset[i], t->offset[i + 1] - t->offset[i]))
+            t->flags[i] |= REMORA_TOKEN_PARTIAL;
+}
+
 static remora_status fill(loader *l)
 {
     rmr_tok_parts *t = l->t;
@@ -231,9 +235,7 @@ static remora_status fill(loader *l)
         else
             alphabet_bytes(token, strlen(token), to);
     }
-    for (uint32_t i = 0; i < t->n_ids; i++)
-        if (is_partial(t->arena + t->offset[i], t->offset[i + 1] - t->offset[i]))
-            t->flags[i] |= REMORA_TOKEN_PARTIAL;
+    rmr_tok_mark_partial(t);
     return REMORA_OK;
 }
 
@@ -326,29 +328,35 @@ static remora_status read_bytes(loader *l)
 }
 
 /* The added tokens with `normalized` as asked, as a set. */
-static remora_status index_added(loader *l, int normalized, rmr_tok_added *out)
+static remora_status index_added(rmr_tok_parts *t, const rmr_tok_entry *added, size_t n_added,
+                                 int normalized, rmr_tok_added *out, remora_error *err)
 {
-    rmr_tok_parts *t = l->t;
     uint32_t n = 0, k = 0;
-    for (size_t i = 0; i < l->n_added; i++) n += l->added[i].normalized == normalized;
+    for (size_t i = 0; i < n_added; i++) n += added[i].normalized == normalized;
     if (n == 0) return REMORA_OK;
     rmr_added *items = rmr_calloc(t->mem, n, sizeof *items);
-    if (items == NULL) return rmr_error_nomem(l->err, "added tokens", n * sizeof *items);
+    if (items == NULL) return rmr_error_nomem(err, "added tokens", n * sizeof *items);
     out->items = items;
     out->n = n;
-    for (size_t i = 0; i < l->n_added; i++) {
-        const entry *e = &l->added[i];
+    for (size_t i = 0; i < n_added; i++) {
+        const rmr_tok_entry *e = &added[i];
         if (e->normalized != normalized) continue;
         items[k++] = (rmr_added){t->offset[e->id], (uint32_t)e->len, e->id};
     }
-    RMR_TRY(rmr_added_index(t->mem, t->arena, items, n, out->first, l->err));
+    RMR_TRY(rmr_added_index(t->mem, t->arena, items, n, out->first, err));
     for (uint32_t i = 0; i + 1 < n; i++)
         if (items[i].len == items[i + 1].len &&
             memcmp(t->arena + items[i].text, t->arena + items[i + 1].text, items[i].len) == 0)
-            RMR_FAIL(l->err, REMORA_E_FORMAT,
-                     "%s: added_tokens: ids %u and %u have the same content", l->t->file,
-                     items[i].id, items[i + 1].id);
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: added_tokens: ids %u and %u have the same content",
+                     t->file, items[i].id, items[i + 1].id);
     return REMORA_OK;
+}
+
+remora_status rmr_tok_index_added(rmr_tok_parts *t, const rmr_tok_entry *added, size_t n,
+                                  remora_error *err)
+{
+    RMR_TRY(index_added(t, added, n, 0, &t->raw, err));
+    return index_added(t, added, n, 1, &t->normalized, err);
 }
 
 static int is_word(const rmr_tok_parts *t, uint32_t id)
@@ -357,24 +365,25 @@ static int is_word(const rmr_tok_parts *t, uint32_t id)
            (t->flags[id] & (RMR_TOK_ADDED | RMR_TOK_LITERAL)) == 0;
 }
 
-/* ignore_merges: words that are a token as they stand. Added tokens are not words: plain text must
- * never become one. */
-static remora_status index_words(loader *l)
+remora_status rmr_tok_index_words(rmr_tok_parts *t, remora_error *err)
 {
-    rmr_tok_parts *t = l->t;
-    int on;
     uint32_t n = 0, k = 0;
-    RMR_TRY(rmr_json_bool(l->t->file, l->model, "ignore_merges", 0, &on, l->err));
-    if (!on) return REMORA_OK;
     for (uint32_t i = 0; i < t->n_ids; i++) n += is_word(t, i);
     t->words.items = rmr_calloc(t->mem, n, sizeof *t->words.items);
     if (t->words.items == NULL)
-        return rmr_error_nomem(l->err, "words", (uint64_t)n * sizeof *t->words.items);
+        return rmr_error_nomem(err, "words", (uint64_t)n * sizeof *t->words.items);
     t->words.n = n;
     for (uint32_t i = 0; i < t->n_ids; i++)
         if (is_word(t, i))
             t->words.items[k++] = (rmr_added){t->offset[i], t->offset[i + 1] - t->offset[i], i};
-    return rmr_added_index(t->mem, t->arena, t->words.items, n, t->words.first, l->err);
+    return rmr_added_index(t->mem, t->arena, t->words.items, n, t->words.first, err);
+}
+
+static remora_status read_words(loader *l)
+{
+    int on;
+    RMR_TRY(rmr_json_bool(l->t->file, l->model, "ignore_merges", 0, &on, l->err));
+    return on ? rmr_tok_index_words(l->t, l->err) : REMORA_OK;
 }
 
 static remora_status load(loader *l, const json_t *root)
@@ -386,9 +395,8 @@ static remora_status load(loader *l, const json_t *root)
     RMR_TRY(fill(l));
     RMR_TRY(read_bytes(l));
     RMR_TRY(read_merges(l));
-    RMR_TRY(index_added(l, 0, &l->t->raw));
-    RMR_TRY(index_added(l, 1, &l->t->normalized));
-    return index_words(l);
+    RMR_TRY(rmr_tok_index_added(l->t, l->added, l->n_added, l->err));
+    return read_words(l);
 }
 
 remora_status rmr_tok_load_vocab(rmr_tok_parts *t, const json_t *root, remora_error *err)

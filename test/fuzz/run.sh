@@ -13,7 +13,7 @@ if [ ! -f "$build/build.ninja" ]; then
         -Db_sanitize=address,undefined --buildtype=debugoptimized -Db_ndebug=false \
         -Dc_args='-fsanitize=fuzzer-no-link -fno-sanitize-recover=all'
 fi
-[ $# -gt 0 ] || set -- config detok encode gguf model pack recipe safetensors tokenizer yaml
+[ $# -gt 0 ] || set -- config detok encode gguf model pack recipe safetensors tiktoken tokenizer yaml
 for t in "$@"; do ninja -C "$build" "test/fuzz/fuzz_$t"; done
 for t in "$@"; do
     mkdir -p "$build/corpus/$t" "$build/findings"
