@@ -8,10 +8,11 @@ static rmr_view at(rmr_slot_id slot)
     return (rmr_view){slot, 0};
 }
 
-static rmr_op *add(rmr_list *l, rmr_op op)
+/* Counts the operation, and keeps it once there is room for as many as were counted. */
+static void add(rmr_list *l, rmr_op op)
 {
-    l->ops[l->n_ops] = op;
-    return &l->ops[l->n_ops++];
+    if (l->n_ops < l->cap_ops) l->ops[l->n_ops] = op;
+    l->n_ops++;
 }
 
 /* Where the inputs of products are summed up, known by their weights. */
@@ -149,8 +150,13 @@ static void grouped_attention(rmr_list *l, const remora_model *m, uint32_t layer
                     .in = at(RMR_SLOT_Q),
                     .out = at(RMR_SLOT_O),
                     .gqa = a});
-    linear(l, RMR_SLOT_O, RMR_SLOT_X, w->out, a->heads * a->head_dim, 1);
-    l->ops[l->n_ops - 1].bias = w->out_bias;
+    add(l, (rmr_op){.kind = RMR_OP_LINEAR,
+                    .in = at(RMR_SLOT_O),
+                    .out = at(RMR_SLOT_X),
+                    .w = w->out,
+                    .bias = w->out_bias,
+                    .n = a->heads * a->head_dim,
+                    .add = 1});
 }
 
 static void attention(rmr_list *l, const remora_model *m, uint32_t layer)
@@ -245,18 +251,10 @@ static void slots(rmr_list *l, const rmr_shape *s)
     l->slots[RMR_SLOT_COUNTS].rows = RMR_ROWS_ONE;
 }
 
-remora_status rmr_list_make(const remora_model *m, rmr_mem *mem, rmr_list *l, remora_error *err)
+/* All operations and slices, from the first one on. Called twice: without room it counts. */
+static void build(rmr_list *l, const remora_model *m)
 {
-    enum { OPS_PER_LAYER = 16, OPS_ELSE = 8 };
-    const uint32_t n = m->shape.n_layers;
-    *l = (rmr_list){.cap_ops = n * OPS_PER_LAYER + OPS_ELSE, .n_slices = n};
-    l->ops = rmr_calloc(mem, l->cap_ops, sizeof *l->ops);
-    l->slices = rmr_calloc(mem, n, sizeof *l->slices);
-    if (l->ops == NULL || l->slices == NULL) {
-        rmr_list_free(mem, l);
-        return rmr_error_nomem(err, "operation list", l->cap_ops * sizeof *l->ops);
-    }
-    slots(l, &m->shape);
+    l->n_ops = 0;
     add(l, (rmr_op){
                .kind = RMR_OP_EMBED, .out = at(RMR_SLOT_X), .w = m->embed, .n = m->shape.n_hidden});
     add(l, (rmr_op){.kind = RMR_OP_ROPE_TABLE,
@@ -265,7 +263,7 @@ remora_status rmr_list_make(const remora_model *m, rmr_mem *mem, rmr_list *l, re
                     .amp = m->shape.rope_amp});
     if (m->routing != NULL)
         add(l, (rmr_op){.kind = RMR_OP_COUNTS_CLEAR, .in = at(RMR_SLOT_COUNTS)});
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < l->n_slices; i++) {
         attention(l, m, i);
         feed_forward(l, m, i);
         l->slices[i].first = i == 0 ? 0 : l->slices[i - 1].first + l->slices[i - 1].n;
@@ -279,6 +277,22 @@ remora_status rmr_list_make(const remora_model *m, rmr_mem *mem, rmr_list *l, re
         add(l,
             (rmr_op){.kind = RMR_OP_COUNTS_ADD, .in = at(RMR_SLOT_COUNTS), .counts = m->routing});
     l->finish.n = l->n_ops - l->finish.first;
+}
+
+remora_status rmr_list_make(const remora_model *m, rmr_mem *mem, rmr_list *l, remora_error *err)
+{
+    *l = (rmr_list){.n_slices = m->shape.n_layers};
+    slots(l, &m->shape);
+    l->slices = rmr_calloc(mem, l->n_slices, sizeof *l->slices);
+    if (l->slices == NULL) return rmr_error_nomem(err, "slices", l->n_slices * sizeof *l->slices);
+    build(l, m);
+    l->cap_ops = l->n_ops;
+    l->ops = rmr_calloc(mem, l->cap_ops, sizeof *l->ops);
+    if (l->ops == NULL) {
+        rmr_list_free(mem, l);
+        return rmr_error_nomem(err, "operation list", l->cap_ops * sizeof *l->ops);
+    }
+    build(l, m);
     add_sums(l, m);
     return REMORA_OK;
 }
