@@ -28,13 +28,11 @@ const char *remora_build_info(void)
            ", gcc " __VERSION__
 #endif
 #if defined(__x86_64__)
-           ", x86-64 (ref, avx2, avx512, avx512vnni)"
+           ", x86-64"
 #elif defined(__aarch64__)
-           ", aarch64 (ref, neon)"
-#else
-           ", ref"
+           ", aarch64"
 #endif
-           ", backends: cpu";
+           ", backends: cpu (" RMR_KERNEL_SETS ")";
 }
 
 remora_status remora_abi_check(uint32_t header_version)

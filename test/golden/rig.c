@@ -18,14 +18,6 @@ int rig_find(rig *r, const char *name)
     return 0;
 }
 
-const char *const rig_sets[RIG_SETS] = {"amx",  "avx512vnni", "avx512",       "avxvnni",
-                                        "avx2", "neon_i8mm",  "neon_dotprod", "neon"};
-
-void rig_ran(const char *isa)
-{
-    printf("ran: %s\n", isa);
-}
-
 remora_runtime *rig_runtime(int threads, const char *isa)
 {
     remora_error err = {.struct_size = sizeof err};

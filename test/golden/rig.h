@@ -39,12 +39,6 @@ typedef struct rig {
  * there. */
 int rig_find(rig *r, const char *name);
 
-/* The kernel sets but plain C. A test that runs those that this machine has says so for each
- * (test/not_here.txt). */
-enum { RIG_SETS = 8 };
-extern const char *const rig_sets[RIG_SETS];
-void rig_ran(const char *isa);
-
 /* A runtime with so many threads and a forced kernel set (NULL: the best); the calling test fails
  * when it cannot be made, but a kernel set that this machine lacks gives NULL. */
 remora_runtime *rig_runtime(int threads, const char *isa);

@@ -26,6 +26,26 @@ remora_runtime *host_runtime(tmem *t, int32_t n_threads, const char *isa)
     return rt;
 }
 
+uint32_t host_sets(char names[HOST_SETS][16])
+{
+    const char *at = strrchr(remora_build_info(), '(');
+    uint32_t n = 0;
+    REQUIRE(at != NULL);
+    for (at++; *at != 0; at += strspn(at, ", )")) {
+        const size_t len = strcspn(at, ",)");
+        REQUIRE(n < HOST_SETS && len > 0 && len < sizeof names[0]);
+        memcpy(names[n], at, len);
+        names[n++][len] = 0;
+        at += len;
+    }
+    return n;
+}
+
+void host_ran(const char *set)
+{
+    printf("ran: %s\n", set);
+}
+
 remora_model *host_open(remora_runtime *rt, const remora_source *src)
 {
     remora_error err = HOST_ERROR;

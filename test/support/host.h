@@ -23,6 +23,12 @@ void host_require_ok(remora_status st, const remora_error *err, const char *what
 
 /* t may be NULL (the C library's allocator), isa may be NULL (the best set). */
 remora_runtime *host_runtime(tmem *t, int32_t n_threads, const char *isa);
+/* The kernel sets of this build as remora_build_info names them, slowest first; returns how many.
+ * The machine need not have them: remora_runtime_create then answers E_UNSUPPORTED. */
+enum { HOST_SETS = 8 };
+uint32_t host_sets(char names[HOST_SETS][16]);
+/* A test that runs every set that the machine has says so for each (test/not_here.txt). */
+void host_ran(const char *set);
 remora_model *host_open(remora_runtime *rt, const remora_source *src);
 remora_session *host_session(remora_model *m, uint32_t capacity, int32_t kv_type);
 uint32_t host_vocab(const remora_model *m);

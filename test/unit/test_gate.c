@@ -9,6 +9,8 @@
 #include <math.h>
 
 #include "cpu.h"
+#include "host.h"
+#include "kernels.h"
 
 enum { EXPERTS = 8, USED = 3, SLOT_LOGITS = 0, SLOT_IDS, SLOT_WEIGHTS, SLOT_COUNTS, SLOTS };
 
@@ -120,8 +122,7 @@ static double sigmoid(double x)
 
 static void worked_examples(void **state)
 {
-    static const char *const sets[] = {"ref", "avx2", "avxvnni",      "avx512",   "avx512vnni",
-                                       "amx", "neon", "neon_dotprod", "neon_i8mm"};
+    char sets[HOST_SETS][16];
     static const float low[EXPERTS] = {-2, -2, -2, -2,
                                        -2, -2, -3, -3}; /* groups 1 and 2 are kept */
     const double s2 = sigmoid(2), s3 = sigmoid(0), s4 = sigmoid(1.5), sum = s2 + s4 + s3;
@@ -176,7 +177,7 @@ static void worked_examples(void **state)
          {2 * 0.379000125}},
     };
     (void)state;
-    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+    for (uint32_t i = host_sets(sets); i-- > 0;) {
         bed b;
         bed_init(&b, sets[i]);
         for (size_t k = 0; b.be != NULL && k < sizeof examples / sizeof examples[0]; k++)
@@ -185,8 +186,24 @@ static void worked_examples(void **state)
     }
 }
 
+/* remora_build_info names the sets of the table, in its order. */
+static void sets_of_build_info(void **state)
+{
+    char sets[HOST_SETS][16];
+    const uint32_t n = host_sets(sets);
+    const rmr_kernels *set;
+    int usable;
+    (void)state;
+    for (uint32_t i = 0; i < n; i++) {
+        assert_non_null(set = rmr_kernels_at(i, &usable));
+        assert_string_equal(set->name, sets[i]);
+    }
+    assert_null(rmr_kernels_at(n, &usable));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(worked_examples)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(worked_examples),
+                                       cmocka_unit_test(sets_of_build_info)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
