@@ -210,6 +210,11 @@ static const char *case_qmatmul(const rmr_kernels *set)
                 c.k = step * (1 + 32 / step * (c.n_x % 3));
                 bad = qmatmul_one(set, &c);
             }
+        /* every number of rows of a pass, with more runs than any pass holds */
+        for (c.n_x = 1; c.n_x <= 33 && !bad; c.n_x++) {
+            c = (mm){(rmr_elem)t, 1024 + 256 * (c.n_x % 2), c.n_x, 2, 0, 0, 0};
+            bad = qmatmul_one(set, &c);
+        }
         /* more than the blocks of the kernels hold */
         c = (mm){(rmr_elem)t, 9216, 1, 2, 0, 0, 0};
         if (!bad) bad = qmatmul_one(set, &c);

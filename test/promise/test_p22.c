@@ -98,6 +98,7 @@ static void compare(const remora_source *src, uint32_t n_vocab, int32_t kv_type,
             assert_int_equal(st, REMORA_OK);
             remora_model *m = host_open(rt, src);
             n_sets += k == n_threads - 1;
+            host_ran(sets[i]);
             for (size_t w = 0; w < n_some; w++) {
                 const int first = !have && w == 0;
                 run(m, kv_type, &some[w], first ? expect : got);

@@ -1,15 +1,16 @@
 /* Products of many rows by the tiles of AMX (tdpbssd): 16 rows of x by 16 rows of weights by a
  * sub-block of columns an instruction. A group of codes (tile.h) is a row of the instruction's
  * second operand as it is. The sums are stored and go through the chains of floats as ever. The
- * including file has included qblocks.h, whose products it takes for few rows.
- *
- * The instructions are written out: GCC 12's intrinsics do not say that they touch memory. */
+ * including file has included qblocks.h, whose products it takes for few rows. */
 
 enum {
     AMX_ROWS = 16,
     AMX_LEAST = 12, /* rows from which a tile that is not full pays */
-    AMX_RUNS = Q_LINES / AMX_LEAST
+    /* The runs of a pass in blocks of 16 rows. A pass of m rows has at most Q_LINES / m runs of K
+     * (q_matmul) in m / 16 blocks, rounded up. That is most for one row more than a block. */
+    AMX_RUNS = 2 * Q_LINES / (AMX_ROWS + 1)
 };
+_Static_assert(AMX_RUNS >= Q_LINES / AMX_LEAST, "a pass of one block fits too");
 
 /* One run of 16 rows of x; missing rows are 0. */
 typedef struct amx_run {
@@ -23,38 +24,9 @@ typedef struct amx_weights {
     float s[Q_SCALES];
 } amx_weights;
 
-typedef struct amx_config {
-    _Alignas(64) uint8_t palette;
-    uint8_t zero[15];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-} amx_config;
-
-/* Register 0: sums, 1: x, 2: weights. */
-FORCE void amx_begin(const rmr_elem type)
-{
-    const uint8_t sub = (uint8_t)(32 / q_halves(type)); /* columns of a sub-block */
-    const amx_config c = {
-        .palette = 1, .row_bytes = {64, sub, 64}, .rows = {AMX_ROWS, AMX_ROWS, (uint8_t)(sub / 4)}};
-    __asm__ volatile("ldtilecfg %0" ::"m"(c) : "memory");
-}
-
-/* The sums of a sub-block of 16 rows of x and of weights. */
-FORCE void amx_sum(int32_t sum[AMX_ROWS][RMR_TILE], const int8_t *q, const int8_t *code)
-{
-    __asm__ volatile("tileloadd (%0,%1,1), %%tmm1\n\t"
-                     "tileloadd (%2,%3,1), %%tmm2\n\t"
-                     "tilezero %%tmm0\n\t"
-                     "tdpbssd %%tmm2, %%tmm1, %%tmm0\n\t"
-                     "tilestored %%tmm0, (%4,%3,1)" ::"r"(q),
-                     "r"(32l), "r"(code), "r"(64l), "r"(sum)
-                     : "memory");
-}
-
-FORCE void amx_end(void)
-{
-    __asm__ volatile("tilerelease" ::: "memory");
-}
+#ifndef AMX_EMULATED /* test/kernels/amx_emulated.c has its own tiles */
+#include "amx_tiles.h"
+#endif
 
 /* Runs [at, at + n_runs) of n_rows quantised rows: to[block of 16 rows][run]. */
 FORCE void amx_gather(const rmr_elem type, amx_run *to, const uint8_t *xq, size_t ldq,
