@@ -2,9 +2,10 @@
  * before a tensor is handed out. Memory stays near the header's own size: it is walked member by
  * member, never a tree as a whole.
  *
- * The names come first, from the index or from the single file's header; sorted, they are the table
- * of tensors. Then each file's header fills its slots: a tensor without a slot, a slot of another
- * file, one filled twice or one left empty is an error. */
+ * Each file's header is read into a table of its own. A single file's is the checkpoint. Where
+ * there is an index, it decides: its names, sorted, are the table of tensors, and each is filled
+ * from the file that the index names. A name left empty is an error; what else the files hold
+ * (tensors that the index leaves out or takes from another file) is passed over. */
 #include "safetensors.h"
 
 #include <string.h>
@@ -232,36 +233,16 @@ static remora_status check_metadata(const header *h, rmr_json_span value, remora
     return st < 0 ? st : REMORA_OK;
 }
 
-/* The slot of a tensor that file f's header describes. */
-static remora_status claim_slot(rmr_checkpoint *c, const char *file, const char *name,
-                                const rmr_file *f, rmr_tensor **out, remora_error *err)
-{
-    const size_t i = rmr_table_find(c, name);
-    if (i == SIZE_MAX)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s is not in the index", file,
-                 rmr_show(name).text);
-    rmr_tensor *t = &c->tensors[c->sorted[i] - c->tensors];
-    if (t->file != f)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s belongs to %s by the index", file,
-                 rmr_show(name).text, rmr_show(rmr_file_name(t->file)).text);
-    if (t->dtype != RMR_DTYPE_COUNT)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: two entries for tensor %s", file, rmr_show(name).text);
-    *out = t;
-    return REMORA_OK;
-}
-
-/* Fill the slots; order gets the file's *n tensors. */
-static remora_status read_members(rmr_checkpoint *c, const rmr_file *f, const header *h, char *name,
-                                  const rmr_tensor **order, size_t *n, remora_error *err)
+/* Fill the table of the file's names; order gets its tensors as they stand in the header. */
+static remora_status read_members(rmr_checkpoint *c, const header *h, char *name,
+                                  const rmr_tensor **order, remora_error *err)
 {
     rmr_json_walk w = h->walk;
     rmr_json_span key, value;
     remora_status st;
-    size_t len;
+    size_t len, n = 0;
     int seen_metadata = 0;
-    *n = 0;
     while ((st = rmr_json_walk_next(&w, &key, &value, err)) == REMORA_OK) {
-        rmr_tensor *t = NULL;
         RMR_TRY(rmr_json_unquote(w.file, key, name, RMR_MAX_TENSOR_NAME + 1, &len, err));
         if (strcmp(name, METADATA) == 0) {
             if (seen_metadata++)
@@ -269,9 +250,9 @@ static remora_status read_members(rmr_checkpoint *c, const rmr_file *f, const he
             RMR_TRY(check_metadata(h, value, err));
             continue;
         }
-        RMR_TRY(claim_slot(c, w.file, name, f, &t, err));
+        rmr_tensor *t = &c->tensors[c->sorted[rmr_table_find(c, name)] - c->tensors];
         RMR_TRY(read_tensor(h, value, t, err));
-        order[(*n)++] = t;
+        order[n++] = t;
     }
     return st < 0 ? st : REMORA_OK;
 }
@@ -297,26 +278,6 @@ static remora_status check_places(const rmr_file *f, const header *h, const rmr_
     return REMORA_OK;
 }
 
-static remora_status read_header(rmr_checkpoint *c, const rmr_file *f, const header *h,
-                                 remora_error *err)
-{
-    size_t n, bytes, used = 0;
-    RMR_TRY(count_members(h->walk, &n, &bytes, err));
-    if (n > c->n + 2) /* one "__metadata__", or two to be told so; bounds the order array */
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %zu tensors, %zu in the index", h->shown.text, n, c->n);
-    char *name = rmr_alloc(c->mem, RMR_MAX_TENSOR_NAME + 1);
-    if (name == NULL) return rmr_error_nomem(err, "tensor name", RMR_MAX_TENSOR_NAME + 1);
-    const rmr_tensor **order = rmr_calloc(c->mem, n, sizeof *order);
-    remora_status st = order == NULL ? rmr_error_nomem(err, "tensors", n * sizeof *order)
-                                     : read_members(c, f, h, name, order, &used, err);
-    if (st >= 0) st = check_places(f, h, order, used, err);
-    rmr_free(c->mem, order, n * sizeof *order);
-    rmr_free(c->mem, name, RMR_MAX_TENSOR_NAME + 1);
-    return st;
-}
-
-/* ---- one file or many ---- */
-
 static remora_status names_from_header(rmr_checkpoint *c, const header *h, const rmr_file *f,
                                        remora_error *err)
 {
@@ -332,6 +293,24 @@ static remora_status names_from_header(rmr_checkpoint *c, const header *h, const
     RMR_TRY(st);
     return rmr_table_sort(c, w.file, err);
 }
+
+/* All tensors of file f into the empty table c. */
+static remora_status read_header(rmr_checkpoint *c, const rmr_file *f, const header *h,
+                                 remora_error *err)
+{
+    RMR_TRY(names_from_header(c, h, f, err));
+    char *name = rmr_alloc(c->mem, RMR_MAX_TENSOR_NAME + 1);
+    if (name == NULL) return rmr_error_nomem(err, "tensor name", RMR_MAX_TENSOR_NAME + 1);
+    const rmr_tensor **order = rmr_calloc(c->mem, c->n, sizeof *order);
+    remora_status st = order == NULL ? rmr_error_nomem(err, "tensors", c->n * sizeof *order)
+                                     : read_members(c, h, name, order, err);
+    if (st >= 0) st = check_places(f, h, order, c->n, err);
+    rmr_free(c->mem, order, c->n * sizeof *order);
+    rmr_free(c->mem, name, RMR_MAX_TENSOR_NAME + 1);
+    return st;
+}
+
+/* ---- one file or many ---- */
 
 /* Where a file is in the list, or would be. */
 static size_t file_place(const rmr_checkpoint *c, const char *name, int *found)
@@ -440,12 +419,29 @@ static remora_status read_index(rmr_checkpoint *c, rmr_source *src, remora_error
     return st;
 }
 
+/* What the index takes from this file. */
+static void take_listed(rmr_checkpoint *c, const rmr_checkpoint *shard, const rmr_file *f)
+{
+    for (size_t i = 0; i < shard->n; i++) {
+        const size_t at = rmr_table_find(c, shard->tensors[i].name);
+        rmr_tensor *t = at == SIZE_MAX ? NULL : &c->tensors[c->sorted[at] - c->tensors];
+        if (t == NULL || t->file != f) continue;
+        const char *name = t->name;
+        *t = shard->tensors[i];
+        t->name = name;
+    }
+}
+
 static remora_status read_shard(rmr_checkpoint *c, const rmr_file *f, remora_error *err)
 {
     header h;
-    RMR_TRY(header_open(c->mem, f, &h, err));
-    const remora_status st = read_header(c, f, &h, err);
+    rmr_checkpoint *shard = rmr_table_create(c->mem);
+    if (shard == NULL) return rmr_error_nomem(err, "checkpoint", sizeof *shard);
+    remora_status st = header_open(c->mem, f, &h, err);
+    if (st >= 0) st = read_header(shard, f, &h, err);
+    if (st >= 0) take_listed(c, shard, f);
     header_close(&h);
+    rmr_checkpoint_free(shard);
     return st;
 }
 
@@ -467,8 +463,7 @@ static remora_status open_file(rmr_checkpoint *c, rmr_source *src, const char *n
     header h;
     RMR_TRY(rmr_table_add_file(c, src, name, name, 0, err));
     RMR_TRY(header_open(c->mem, c->files[0], &h, err));
-    remora_status st = names_from_header(c, &h, c->files[0], err);
-    if (st >= 0) st = read_header(c, c->files[0], &h, err);
+    const remora_status st = read_header(c, c->files[0], &h, err);
     header_close(&h);
     return st;
 }

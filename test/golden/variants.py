@@ -97,7 +97,16 @@ def extras(c, t):
     return config, {"model.safetensors": {**t, **last, **own, **other}}, None
 
 
-FORMS = {f.__name__: f for f in (kimi, visual, vl2, bare, extras)}
+def overlay(c, t):
+    """Every other tensor in a second file that the index names; the first file has older copies and more than is listed."""
+    new = list(t)[::2]
+    old = {k: Tensor(x.dtype, x.shape, bytes(len(x.data))) for k, x in t.items() if k in new}
+    base = {**t, **old, "model.layers.0.self_attn.unlisted.weight": zeros(2, 2)}
+    index = {k: "overlay.safetensors" if k in new else "base.safetensors" for k in t}
+    return c, {"base.safetensors": base, "overlay.safetensors": {k: t[k] for k in new}}, index
+
+
+FORMS = {f.__name__: f for f in (kimi, visual, vl2, bare, extras, overlay)}
 
 
 def main():
