@@ -418,9 +418,10 @@ typedef struct remora_session_opts remora_session_opts;
 /* Open a model. rt may be NULL: the model then has a runtime of its own with default options. opts
  * may be NULL. Computes with all threads of the runtime; between tensors cancel is read.
  * E_ARG, E_STRUCT, E_NOT_FOUND (no config.json or weights), E_FORMAT (a file breaks its format's
- * rules; a tensor is missing or has a wrong shape), E_UNSUPPORTED (the family, an option of
- * config.json or a data type that this build does not do: the message names the field; unknown
- * device or extra key), E_IO, E_CALLBACK, E_NOMEM, E_CANCELLED. */
+ * rules; a tensor is missing, has a wrong shape or holds a value that is not finite),
+ * E_UNSUPPORTED (the family, an option of config.json or a data type that this build does not do:
+ * the message names the field; unknown device or extra key), E_IO, E_CALLBACK, E_NOMEM,
+ * E_CANCELLED. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
 remora_model_open(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts,
                   remora_model **out, remora_error *err);
@@ -489,8 +490,8 @@ typedef struct remora_convert_opts {
  *
  * What remora_model_open() returns, and: E_NOT_FOUND (no such recipe: the message lists them; no
  * folder for `path`, no file of importance), E_FORMAT (a recipe is wrong: line and column; a weight
- * is not finite), E_MISMATCH (the file of importance is of another model), E_IO (writing failed:
- * os_code has errno), E_CANCELLED. */
+ * is not finite, or a logit of the answer), E_MISMATCH (the file of importance is of another
+ * model), E_IO (writing failed: os_code has errno), E_CANCELLED. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
 remora_convert(remora_runtime *rt, const remora_source *src, const char *path,
                const remora_convert_opts *opts, remora_error *err);
@@ -510,8 +511,9 @@ typedef struct remora_verify_opts {
 
 typedef struct remora_verify_report {
     uint32_t struct_size;
-    int32_t  checksums; /* REMORA_OK, or E_FORMAT: the file is damaged */
-    int32_t  self_test; /* REMORA_OK; E_NOT_FOUND: the pack has none; E_MISMATCH: another answer */
+    int32_t  checksums; /* REMORA_OK, or E_FORMAT: the file is damaged, or a weight not finite */
+    int32_t  self_test; /* REMORA_OK; E_NOT_FOUND: the pack has none; E_MISMATCH: another answer;
+                           E_FORMAT: a logit that is not finite */
     int32_t  exact;     /* 1: the self-test's logits are the stored ones to the bit; 0: the stored
                            largest agree within 1e-3 or, if the pack was made by a release whose
                            numbers are rounded elsewhere, half a standard deviation of all */

@@ -58,6 +58,16 @@ static float largest_other(const float *logits, uint32_t n, const remora_token *
     return most;
 }
 
+/* A value too large for f32, or NaN, that a step has made of finite weights. */
+static remora_status check_finite(const float *logits, uint32_t n, remora_error *err)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (!isfinite(logits[i]))
+            RMR_FAIL(err, REMORA_E_FORMAT, "self-test: the logit of token %u is %g, not finite", i,
+                     (double)logits[i]);
+    return REMORA_OK;
+}
+
 static void read_answer(const float *logits, uint32_t n, const rmr_selftest *stored,
                         rmr_selftest *out)
 {
@@ -96,6 +106,7 @@ remora_status rmr_selftest_run(remora_model *m, const rmr_selftest *stored, cons
     RMR_TRY(rmr_session_create(m, &opts, &s, err));
     remora_status st = feed(s, ids, prompt, cancel, err);
     for (uint32_t i = prompt; i < n && st >= 0; i++) st = feed(s, ids + i, 1, cancel, err);
+    if (st >= 0) st = check_finite(s->rows.logits, m->shape.n_vocab, err);
     if (st >= 0) read_answer(s->rows.logits, m->shape.n_vocab, stored, out);
     rmr_session_free(s);
     return st;
@@ -105,11 +116,9 @@ json_t *rmr_selftest_json(const rmr_selftest *t)
 {
     json_t *top = json_array(), *root = NULL;
     int bad = top == NULL;
-    for (int i = 0; i < RMR_SELFTEST_TOP && !bad; i++) { /* JSON knows finite numbers only */
-        json_t *logit = isfinite(t->logit[i]) ? json_real((double)t->logit[i]) : json_null();
-        bad = json_array_append_new(
-                  top, json_pack("{s:i, s:o}", "token", (int)t->top[i], "logit", logit)) != 0;
-    }
+    for (int i = 0; i < RMR_SELFTEST_TOP && !bad; i++)
+        bad = json_array_append_new(top, json_pack("{s:i, s:f}", "token", (int)t->top[i], "logit",
+                                                   (double)t->logit[i])) != 0;
     if (!bad)
         root = json_pack("{s:i, s:s, s:O}", "numerics", (int)t->numerics, "logits_sha256",
                          t->sha256, "top", top);

@@ -23,7 +23,7 @@ typedef struct rmr_selftest {
 
 /* Run it: a prompt in the expanded form and single tokens in the absorbed form; fewer where the
  * model's context is shorter. With `stored` the logits of its ids instead of the largest. `cancel`
- * and `stored` may be NULL. */
+ * and `stored` may be NULL. E_FORMAT: a logit is not finite. */
 remora_status rmr_selftest_run(remora_model *m, const rmr_selftest *stored, const int32_t *cancel,
                                rmr_selftest *out, remora_error *err);
 

@@ -683,8 +683,11 @@ typedef struct verifier {
     rmr_job job;
 } verifier;
 
+/* Packs that early releases made may hold values that are not finite. `plain` is the type of the
+ * tensor's values, COUNT for what has scales: those were looked at when the pack was made. */
 static remora_status hash_tensor(verifier *v, rmr_pack_reader *r, const rmr_pack_tensor *t,
-                                 unsigned char *buf, uint8_t out[32], remora_error *err)
+                                 rmr_elem plain, unsigned char *buf, uint8_t out[32],
+                                 remora_error *err)
 {
     rmr_sha256 h;
     rmr_sha256_init(&h);
@@ -692,6 +695,10 @@ static remora_status hash_tensor(verifier *v, rmr_pack_reader *r, const rmr_pack
         const uint32_t n = rmr_pack_chunk_bytes(t, c);
         RMR_TRY(rmr_pack_read_chunk(r, t, c, buf, err));
         rmr_sha256_add(&h, buf, n);
+        if (plain < RMR_ELEM_PLAIN &&
+            rmr_plain_check(plain, buf, n / rmr_elem_size(plain)) != UINT64_MAX)
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s has a value that is not finite",
+                     v->p->shown.text, rmr_show(t->name).text);
         RMR_TRY(rmr_job_step(&v->job, n));
     }
     rmr_sha256_end(&h, out);
@@ -709,8 +716,9 @@ static remora_status verify_item(verifier *v, uint32_t i, rmr_pack_reader *r, un
                                        .offset = is_blob ? b->offset : 0,
                                        .bytes = is_blob ? b->bytes : 0};
     const rmr_pack_tensor *t = is_blob ? &as_tensor : &p->tensors[i];
+    const rmr_elem plain = is_blob ? RMR_ELEM_COUNT : t->elem;
     uint8_t sha[32];
-    RMR_TRY(hash_tensor(v, r, t, buf, sha, err));
+    RMR_TRY(hash_tensor(v, r, t, plain, buf, sha, err));
     if (memcmp(sha, is_blob ? b->sha256 : t->sha256, sizeof sha) != 0)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s %s is damaged: its checksum differs", p->shown.text,
                  is_blob ? "blob" : "tensor", rmr_show(t->name).text);

@@ -78,7 +78,6 @@ static remora_status cut(walker *l, uint64_t *total, remora_error *err)
     for (size_t i = 0; i < plan->n; i++) {
         const rmr_plan_item *it = &plan->items[i];
         l->first[i] = blocks;
-        if (it->adopt) continue;
         blocks += block_count(it);
         *total += it->desc.count * matrix_bytes(&it->desc);
         const uint64_t staging = rmr_stored_staging(it, block_rows(it));

@@ -22,8 +22,8 @@ typedef struct rmr_walk {
     rmr_job_host host; /* progress is in bytes of rows */
 } rmr_walk;
 
-/* Every item that is not `adopt`. The first failure of a block ends it; E_CANCELLED by the cancel
- * word or progress. */
+/* Every item, an adopted one too: it is read to be checked. The first failure of a block ends it;
+ * E_CANCELLED by the cancel word or progress. */
 remora_status rmr_walk_rows(const rmr_walk *w, remora_error *err);
 
 #endif

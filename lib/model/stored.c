@@ -123,21 +123,22 @@ static remora_status read_coded(const rmr_plan_item *it, const rmr_piece *p, uin
     return REMORA_OK;
 }
 
-/* NaN codes and scales that are not finite. */
+/* Values, codes and scales that are not finite. */
 static remora_status check_rows(const rmr_plan_item *it, const rmr_piece *p, uint64_t row0,
                                 uint32_t n, uint32_t cols, const unsigned char *rows,
                                 remora_error *err)
 {
     const uint64_t row_bytes = rmr_row_bytes(it->stored, cols);
-    if (it->stored < RMR_ELEM_PLAIN) return REMORA_OK;
     for (uint32_t r = 0; r < n; r++) {
         const uint64_t at = rmr_row_check(it->stored, rows + r * row_bytes, cols);
         if (at == UINT64_MAX) continue;
         const int is_code = it->stored == RMR_ELEM_F8 && at < cols;
         const rmr_tensor *t = is_code || p->scale == NULL ? p->data : p->scale;
+        const char *what = is_code                       ? "a NaN code"
+                           : it->stored < RMR_ELEM_PLAIN ? "a value that is not finite"
+                                                         : "a scale that is not finite";
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s: %s in row %llu (byte %llu of it)",
-                 rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text,
-                 is_code ? "a NaN code" : "a scale that is not finite",
+                 rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text, what,
                  (unsigned long long)(row0 + r), (unsigned long long)at);
     }
     return REMORA_OK;

@@ -84,9 +84,12 @@ static inline uint64_t rmr_row_bytes(rmr_elem e, uint64_t cols)
  * `row`. */
 void rmr_row_decode(rmr_elem e, float *out, const void *row, uint32_t cols);
 
-/* The offset in the row of the first byte that cannot be: a NaN code, a scale that is not finite.
- * UINT64_MAX when there is none. Plain types: never (what they hold is the model's business). */
+/* The offset in the row of the first byte that cannot be: a value, for F8 a code, that is NaN or an
+ * infinity, a scale that is not finite. UINT64_MAX when there is none. */
 uint64_t rmr_row_check(rmr_elem e, const void *row, uint32_t cols);
+
+/* The same for n values of a plain type, in whatever order. */
+uint64_t rmr_plain_check(rmr_elem e, const void *values, uint64_t n);
 
 /* n rows of finite f32 to e. `importance` (NULL: all equal) weighs the squared error of each
  * column: finite, not negative. n is 1 or, for F8, the whole of a run of 128 rows or the last rows

@@ -216,6 +216,33 @@ static unsigned char *load(const char *path, size_t *n)
     return p;
 }
 
+/* A pack of plain types, one value of which is none: bf16 in a table and a matrix, f32 in a vector.
+ */
+static remora_status make_bad(world *w, uint32_t bad)
+{
+    static const unsigned char nan[2][4] = {{0xc0, 0x7f, 0, 0}, {0, 0, 0x80, 0x7f}};
+    rmr_packw *out;
+    uint32_t index;
+    RMR_TRY(rmr_packw_begin(&w->mem, w->path, &out, &err));
+    remora_status st = REMORA_OK;
+    for (uint32_t i = 0; i < 3 && st >= 0; i++)
+        st = rmr_packw_add(out, shapes[i].name, (rmr_weight_use)i,
+                           i < 2 ? RMR_ELEM_BF16 : RMR_ELEM_F32, 1, i < 2 ? 24 : 1, 40, &index,
+                           &err);
+    if (st >= 0) st = rmr_packw_lay_out(out, 200, &err);
+    for (uint32_t i = 0; i < 3 && st >= 0; i++) {
+        const uint64_t n = rmr_packw_at(out, i)->bytes;
+        unsigned char *all = calloc(1, n);
+        if (i == bad) memcpy(all + 68, nan[rmr_packw_at(out, i)->use == RMR_USE_VECTOR], 4);
+        st = rmr_packw_write(out, i, 0, all, n, &err);
+        free(all);
+    }
+    if (st >= 0) st = rmr_packw_seal(out, 0, &w->host, &err);
+    if (st >= 0) st = rmr_packw_publish(out, &err);
+    rmr_packw_free(out);
+    return st;
+}
+
 /* ---- sources ---- */
 
 typedef struct host_file {
@@ -865,6 +892,27 @@ static void every_allocation_fails_once(void **state)
     }
 }
 
+/* Checksums that are right, and a value that is not finite. */
+static void verify_finds_what_is_not_finite(void **state)
+{
+    world *w = *state;
+    for (uint32_t bad = 0; bad <= 3; bad++) {
+        size_t n;
+        rmr_pack *p;
+        assert_int_equal(make_bad(w, bad), REMORA_OK);
+        unsigned char *all = load(w->path, &n);
+        assert_int_equal(open_memory(&w->mem, all, n, &p), REMORA_OK);
+        assert_int_equal(rmr_pack_verify(p, &w->host, &err), bad < 3 ? REMORA_E_FORMAT : REMORA_OK);
+        if (bad < 3) {
+            assert_non_null(strstr(err.message, shapes[bad].name));
+            assert_non_null(strstr(err.message, "not finite"));
+        }
+        rmr_pack_free(p);
+        free(all);
+        remove(w->path);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -874,6 +922,7 @@ int main(void)
         TEST(cut_anywhere_is_a_status),
         TEST(every_header_flip_is_a_status),
         TEST(damage_is_found_by_name),
+        TEST(verify_finds_what_is_not_finite),
         TEST(hostile_frames),
         TEST(hostile_manifests),
         TEST(hostile_fronts),

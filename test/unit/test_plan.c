@@ -513,6 +513,42 @@ static void tied_head(void **state)
     edit_end(&e);
 }
 
+/* A value that is not finite, in each tensor in turn, by every way in: named when the model is
+ * opened and when it is converted, also where the tensor would be used as it lies in memory. */
+static void weights_that_are_not_finite(void **state)
+{
+    static const uint16_t bad[] = {0x7fc0, 0x7f80, 0xff80}; /* bf16: NaN and the infinities */
+    (void)state;
+    for (size_t k = 0; k < N_KINDS; k++) {
+        edit e;
+        size_t n = 0;
+        const char *key;
+        json_t *t;
+        edit_begin(&e, kinds[k]);
+        json_object_foreach(e.header, key, t)
+        {
+            const json_int_t end =
+                json_integer_value(json_array_get(json_object_get(t, "data_offsets"), 1));
+            uint16_t *last = (uint16_t *)(uintptr_t)(e.data + end - 2), was;
+            memcpy(&was, last, 2);
+            memcpy(last, &bad[n++ % 3], 2);
+            for (uint32_t flags = 0; flags <= REMORA_MODEL_NO_MMAP; flags += REMORA_MODEL_NO_MMAP) {
+                remora_error err = HOST_ERROR;
+                assert_int_equal(open_edited(&e, NULL, flags, &err), REMORA_E_FORMAT);
+                if (strstr(err.message, key) == NULL) fail_msg("no %s in: %s", key, err.message);
+            }
+            remora_error err = HOST_ERROR;
+            assert_int_equal(
+                remora_convert(NULL, &e.made.source, "/tmp/remora-not-finite.remora", NULL, &err),
+                REMORA_E_FORMAT);
+            if (strstr(err.message, key) == NULL) fail_msg("no %s in: %s", key, err.message);
+            memcpy(last, &was, 2);
+        }
+        expect(&e, REMORA_OK, "");
+        edit_end(&e);
+    }
+}
+
 /* Numbers that ask for tables of more tensors than the file has must not size anything. */
 static void huge_counts_cost_nothing(void **state)
 {
@@ -549,6 +585,7 @@ int main(void)
         cmocka_unit_test(the_text_part_of_a_larger_model),
         cmocka_unit_test(types_that_are_read),
         cmocka_unit_test(tied_head),
+        cmocka_unit_test(weights_that_are_not_finite),
         cmocka_unit_test(huge_counts_cost_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

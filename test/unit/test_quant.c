@@ -396,8 +396,38 @@ static void check_scales_of_blocks(void **state)
         put16(row + cases[i].at, cases[i].bad);
         assert_int_equal(rmr_row_check(e, row, cols), cases[i].at);
     }
-    const uint16_t nan = 0x7fff;
-    assert_true(rmr_row_check(RMR_ELEM_BF16, &nan, 1) == UINT64_MAX);
+}
+
+/* The last value, and then one in front of it, is none; its neighbours are as large as can be. */
+static void check_plain_values(void **state)
+{
+    (void)state;
+    enum { COLS = 700 };
+    static const struct {
+        rmr_elem e;
+        uint32_t most, bad;
+    } cases[] = {
+        {RMR_ELEM_BF16, 0x7f7f, 0x7f80},        {RMR_ELEM_BF16, 0xff7f, 0xff81},
+        {RMR_ELEM_BF16, 0x8000, 0x7fff},        {RMR_ELEM_F16, 0x7bff, 0x7c00},
+        {RMR_ELEM_F16, 0xfbff, 0xfc00},         {RMR_ELEM_F16, 0x03ff, 0xfe00},
+        {RMR_ELEM_F32, 0x7f7fffff, 0x7f800000}, {RMR_ELEM_F32, 0xff7fffff, 0xff800000},
+        {RMR_ELEM_F32, 0x007fffff, 0xffc00000}, {RMR_ELEM_F32, 0x7f7fffff, 0x7f800001},
+    };
+    unsigned char bytes[COLS * 4 + 1], *row = bytes + 1; /* at an odd address */
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const uint32_t size = rmr_elem_size(cases[i].e);
+        for (uint32_t c = 0; c < COLS; c++) memcpy(row + c * size, &cases[i].most, size);
+        for (uint32_t cols = 1; cols <= COLS; cols += cols < 300 ? 1 : 133) {
+            unsigned char *last = row + (cols - 1) * size, *mid = row + cols / 2 * size;
+            assert_true(rmr_row_check(cases[i].e, row, cols) == UINT64_MAX);
+            memcpy(last, &cases[i].bad, size);
+            assert_int_equal(rmr_row_check(cases[i].e, row, cols), last - row);
+            memcpy(mid, &cases[i].bad, size);
+            assert_int_equal(rmr_row_check(cases[i].e, row, cols), mid - row);
+            memcpy(last, &cases[i].most, size);
+            memcpy(mid, &cases[i].most, size);
+        }
+    }
 }
 
 int main(void)
@@ -410,6 +440,7 @@ int main(void)
         cmocka_unit_test(minima_of_32),
         cmocka_unit_test(check_codes_of_f8),
         cmocka_unit_test(check_scales_of_blocks),
+        cmocka_unit_test(check_plain_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -152,11 +153,46 @@ static void of_a_model(void **state)
     tiny_free(&t);
 }
 
+/* Weights that are finite, and logits that are not. */
+static void not_finite(void **state)
+{
+    const tiny_opts o = {.dtype = "F32", .no_tokenizer = 1};
+    const float huge = 3e38f;
+    remora_error err = HOST_ERROR;
+    rmr_selftest out;
+    tiny t;
+    (void)state;
+    tiny_make(&t, &o);
+    const remora_blob *w = tiny_blob(&t, "model.safetensors"); /* ends in the head's last row */
+    unsigned char *end = (unsigned char *)(uintptr_t)w->data + w->size;
+    for (int i = 1; i <= 40; i++) memcpy(end - 4 * i, &huge, 4);
+    remora_runtime *rt = host_runtime(NULL, 2, NULL);
+    remora_model *m = host_open(rt, &t.source);
+    assert_int_equal(rmr_selftest_run(m, NULL, NULL, &out, &err), REMORA_E_FORMAT);
+    assert_non_null(strstr(err.message, "the logit of token 271 is "));
+    remora_model_free(m);
+    char dir[HOST_DIR], path[64];
+    host_dir_make(dir);
+    snprintf(path, sizeof path, "%s/m.remora", dir);
+    assert_int_equal(remora_convert(rt, &t.source, path, NULL, &err), REMORA_E_FORMAT);
+    assert_non_null(strstr(err.message, "the logit of token 271 is "));
+    assert_int_equal(host_dir_count(dir), 0);
+    /* a pack whose answer another build has stored */
+    const remora_convert_opts none = {.struct_size = sizeof none,
+                                      .flags = REMORA_CONVERT_NO_SELF_TEST};
+    REQUIRE_OK(remora_convert(rt, &t.source, path, &none, &err), &err);
+    assert_int_equal(host_dir_count(dir), 1);
+    remove(path);
+    remove(dir);
+    remora_runtime_free(rt);
+    tiny_free(&t);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(of_a_model),
-                                       cmocka_unit_test(written_and_read),
-                                       cmocka_unit_test(what_is_none), cmocka_unit_test(how_far),
-                                       cmocka_unit_test(still_the_largest)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(of_a_model),       cmocka_unit_test(not_finite),
+        cmocka_unit_test(written_and_read), cmocka_unit_test(what_is_none),
+        cmocka_unit_test(how_far),          cmocka_unit_test(still_the_largest)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
