@@ -189,6 +189,7 @@ LAYER = {
     "self_attn.kv_b_proj.weight": "attn_kv_b.weight",
     "mlp.gate.weight": "ffn_gate_inp.weight", "mlp.gate.e_score_correction_bias": "exp_probs_b.bias",
     "eh_proj.weight": "nextn.eh_proj.weight", "enorm.weight": "nextn.enorm.weight",
+    "self_attn.q_norm.weight": "attn_q_norm.weight", "self_attn.k_norm.weight": "attn_k_norm.weight",
     "hnorm.weight": "nextn.hnorm.weight", "shared_head.norm.weight": "nextn.shared_head_norm.weight",
 }
 for _p in "qkv":
@@ -208,7 +209,7 @@ class Converter:
         if args.layers:
             self.config["num_hidden_layers"] = args.layers
         kind = self.config.get("model_type", "")
-        self.arch = kind if kind in ("llama", "qwen2") else "deepseek2"
+        self.arch = kind if kind in ("llama", "qwen2", "qwen3") else "deepseek2"
         self.w = gguf.GGUFWriter(args.out, self.arch, split_max_tensors=args.split)
         self.blocks = (*OWN, T.Q8_0, T.Q4_0, T.Q4_1, T.Q5_0, T.Q5_1, T.MXFP4)
         self.type = None if args.type == "keep" else T[args.type]
@@ -236,7 +237,7 @@ class Converter:
         self.u32("attention.head_count", c["num_attention_heads"])
         self.u32("vocab_size", c["vocab_size"] if self.arch != "qwen2" else None)
         self.f32("attention.layer_norm_rms_epsilon", c["rms_norm_eps"])
-        rope = c.get("rope_parameters") or c.get("rope_scaling") or {}
+        rope = c.get("rope_scaling") or c.get("rope_parameters") or {}
         self.f32("rope.freq_base", rope.get("rope_theta", c.get("rope_theta", 10000.0)))
         if rope.get("rope_type", rope.get("type")) == "yarn":
             self.w.add_string(f"{self.arch}.rope.scaling.type", "yarn")
@@ -244,7 +245,9 @@ class Converter:
             self.u32("rope.scaling.original_context_length", rope["original_max_position_embeddings"])
             self.f32("rope.scaling.yarn_beta_fast", rope.get("beta_fast"))
             self.f32("rope.scaling.yarn_beta_slow", rope.get("beta_slow"))
-            self.f32("rope.scaling.yarn_log_multiplier", 0.1 * rope.get("mscale_all_dim", 0))
+            if "mscale_all_dim" in rope:
+                self.f32("rope.scaling.yarn_log_multiplier", 0.1 * rope["mscale_all_dim"])
+            self.f32("rope.scaling.yarn_attn_factor", rope.get("attention_factor", rope.get("attn_factor")))
         if self.arch == "deepseek2":
             self.mla_metadata()
         else:
@@ -262,6 +265,11 @@ class Converter:
         self.u32("attention.key_length_mla", n + p if new else None)
         self.u32("attention.value_length_mla", v if new else None)
         self.u32("rope.dimension_count", p)
+        if "n_routed_experts" not in c:  # a dense model: what the usual converter writes of it
+            self.u32("leading_dense_block_count", c["num_hidden_layers"])
+            self.u32("expert_feed_forward_length", c["intermediate_size"])
+            self.u32("expert_shared_count", 0)
+            return
         sigmoid = c.get("scoring_func", "softmax") == "sigmoid" or c["model_type"] != "deepseek_v2"
         self.u32("expert_count", c["n_routed_experts"])
         self.u32("expert_used_count", c["num_experts_per_tok"])

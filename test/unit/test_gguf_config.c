@@ -30,8 +30,9 @@ typedef struct file {
     change changes[MAX_CHANGES];
     const char *rope; /* rope.scaling.type */
     float log_multiplier, freq_factors;
-    int norm;         /* 1: expert_weights_norm true */
-    int output, bias; /* tensors */
+    int output, bias;                         /* tensors */
+    const char *tensors[4];                   /* more of them, empty but for their names */
+    void (*more)(ggufw *w, const char *arch); /* keys */
 } file;
 
 typedef struct world {
@@ -114,8 +115,7 @@ static void write_file(ggufw *w, const file *f)
         key(f->arch, "rope.scaling.yarn_log_multiplier", buf);
         if (f->log_multiplier != 0) ggufw_f32(w, buf, f->log_multiplier);
     }
-    key(f->arch, "expert_weights_norm", buf);
-    if (f->norm) ggufw_bool(w, buf, 1);
+    if (f->more != NULL) f->more(w, f->arch);
     ggufw_key(w, "general.most", 10); /* U64 */
     ggufw_int(w, UINT64_MAX, 8);
     ggufw_key(w, "general.odd", 10);
@@ -126,8 +126,10 @@ static void write_file(ggufw *w, const file *f)
     if (f->output) ggufw_tensor(w, "output.weight", 0, 2, embed, 1280);
     if (f->bias) ggufw_tensor(w, "blk.0.attn_q.bias", 0, 1, embed, 2560);
     if (f->freq_factors != 0) ggufw_tensor(w, "rope_freqs.weight", 0, 1, eight, 2688);
+    for (uint64_t i = 0; i < 4 && f->tensors[i] != NULL; i++)
+        ggufw_tensor(w, f->tensors[i], 0, 1, eight, 2720 + 32 * i);
     ggufw_align(w, 32);
-    for (int i = 0; i < 680; i++) {
+    for (int i = 0; i < 720; i++) {
         uint32_t bits;
         memcpy(&bits, &f->freq_factors, 4);
         ggufw_int(w, bits, 4);
@@ -313,6 +315,242 @@ static void yarn(void **state)
     }
 }
 
+/* ---- layers that predict further tokens ---- */
+
+/* What block_count and nextn_predict_layers count differs; tensors say what there is. */
+static void prediction_layers(void **state)
+{
+    static const struct {
+        uint32_t blocks, next;
+        const char *tensors[4];
+        double layers, predicting;
+    } cases[] = {/* counted and there; counted and left out of the file */
+                 {3, 1, {"blk.1.a", "blk.2.a", "blk.2.nextn.eh_proj.weight"}, 2, 1},
+                 {3, 1, {"blk.1.a"}, 2, 0},
+                 /* not counted: left out, or behind the last block */
+                 {3, 1, {"blk.1.a", "blk.2.a"}, 3, 0},
+                 {3, 1, {"blk.2.a", "blk.3.nextn.enorm.weight"}, 3, 1},
+                 /* there and never named; a name that only begins alike */
+                 {3, ABSENT, {"blk.1.a", "blk.2.nextn.enorm.weight"}, 2, 1},
+                 {3, ABSENT, {"blk.20.nextn.a", "blk.2.nextnorm", "blk.2.a"}, 3, 0},
+                 {3, 2, {"blk.0.a", "blk.1.nextn.a", "blk.2.nextn.a"}, 1, 2}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        world x;
+        file f = {
+            .arch = "deepseek2",
+            .changes = {{"block_count", cases[i].blocks}, {"nextn_predict_layers", cases[i].next}}};
+        memcpy(f.tensors, cases[i].tensors, sizeof f.tensors);
+        begin(&x, &f);
+        const rmr_shape s = shape_of(&x);
+        if (s.n_layers != cases[i].layers || s.n_mtp != cases[i].predicting)
+            fail_msg("case %zu: %u layers, %u predicting", i, s.n_layers, s.n_mtp);
+        end(&x);
+    }
+}
+
+/* A file that does not name its gate and has a bias for the choice of experts. */
+static void gate_by_bias(void **state)
+{
+    world x;
+    (void)state;
+    begin(&x, &(file){.arch = "deepseek2",
+                      .changes = {{"expert_gating_func", ABSENT}},
+                      .tensors = {"blk.1.exp_probs_b.bias"}});
+    assert_string_equal(text(&x, "scoring_func"), "sigmoid");
+    end(&x);
+}
+
+/* Youtu: no experts, and the keys that the converter writes nevertheless. */
+static void dense_mla(void **state)
+{
+    world x;
+    (void)state;
+    begin(&x, &(file){.arch = "deepseek2",
+                      .changes = {{"expert_count", ABSENT},
+                                  {"expert_used_count", ABSENT},
+                                  {"expert_shared_count", 0},
+                                  {"leading_dense_block_count", 3},
+                                  {"expert_gating_func", ABSENT},
+                                  {"expert_group_count", ABSENT}}});
+    const rmr_shape s = shape_of(&x);
+    assert_true(s.moe.n_experts == 0 && !rmr_shape_is_moe(&s, 2) && s.tied);
+    end(&x);
+}
+
+/* ---- scaling of grouped models ---- */
+
+static void add_f32(ggufw *w, const char *arch, const char *name, float v)
+{
+    char buf[96];
+    key(arch, name, buf);
+    ggufw_f32(w, buf, v);
+}
+
+static void attn_factor(ggufw *w, const char *arch)
+{
+    add_f32(w, arch, "rope.scaling.attn_factor", 0.5f);
+}
+
+/* 1 / (1 + 0.1 ln 40) and 1 + 0.1 ln 40 */
+static void yarn_attn_back(ggufw *w, const char *arch)
+{
+    add_f32(w, arch, "rope.scaling.yarn_attn_factor", 0.73051998f);
+}
+
+static void yarn_attn_usual(ggufw *w, const char *arch)
+{
+    add_f32(w, arch, "rope.scaling.yarn_attn_factor", 1.3688879f);
+}
+
+static void yarn_attn_either(ggufw *w, const char *arch)
+{
+    add_f32(w, arch, "rope.scaling.yarn_attn_factor", 1.2f);
+}
+
+static void log_multiplier(ggufw *w, const char *arch)
+{
+    add_f32(w, arch, "rope.scaling.yarn_log_multiplier", 0.1f);
+}
+
+static void factor_4(ggufw *w, const char *arch)
+{
+    add_f32(w, arch, "rope.scaling.factor", 4);
+}
+
+static void old_factor_4(ggufw *w, const char *arch)
+{
+    add_f32(w, arch, "rope.scale_linear", 4);
+}
+
+static void amplitudes(void **state)
+{
+    const float usual = 1.3688879f;
+    const struct {
+        void (*more)(ggufw *w, const char *arch);
+        float amp;
+    } cases[] = {
+        {NULL, usual}, {attn_factor, usual / 2}, {yarn_attn_back, 1}, {yarn_attn_usual, usual}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        world x;
+        begin(&x, &(file){.arch = "qwen3", .rope = "yarn", .more = cases[i].more});
+        const rmr_shape s = shape_of(&x);
+        const float d = s.rope_amp - cases[i].amp;
+        if (!(d < 1e-6f && d > -1e-6f)) fail_msg("case %zu: amplitude %.9g", i, s.rope_amp);
+        assert_true(s.max_context == 40 * 2048); /* no original_context_length: that of the file */
+        end(&x);
+    }
+    must_fail(&(file){.arch = "qwen2", .rope = "yarn", .more = yarn_attn_either},
+              REMORA_E_UNSUPPORTED, "rope.scaling.yarn_attn_factor is 1.2");
+    must_fail(&(file){.arch = "qwen2", .rope = "yarn", .more = log_multiplier},
+              REMORA_E_UNSUPPORTED, "yarn_log_multiplier is 0.1");
+    must_fail(&(file){.arch = "deepseek2", .rope = "yarn", .more = attn_factor},
+              REMORA_E_UNSUPPORTED, "attn_factor");
+    must_fail(&(file){.arch = "llama", .more = attn_factor}, REMORA_E_UNSUPPORTED,
+              "rope.scaling.attn_factor is 0.5");
+    must_fail(&(file){.arch = "llama", .more = yarn_attn_back}, REMORA_E_UNSUPPORTED,
+              "rope.scaling.yarn_attn_factor");
+}
+
+/* A factor without a type is linear scaling, as in all files before YaRN; none is none. */
+static void linear(void **state)
+{
+    static const file cases[] = {{.arch = "llama", .more = factor_4},
+                                 {.arch = "llama", .more = old_factor_4},
+                                 {.arch = "deepseek2", .more = factor_4}};
+    world x;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        begin(&x, &cases[i]);
+        const rmr_shape s = shape_of(&x);
+        assert_true(s.inv_freq[0] == 0.25f && s.max_context == 2048);
+        end(&x);
+    }
+    begin(&x, &(file){.arch = "qwen2", .rope = "linear"});
+    assert_true(shape_of(&x).inv_freq[0] == 0.025f);
+    end(&x);
+    begin(&x, &(file){.arch = "qwen2", .rope = "none"});
+    assert_true(shape_of(&x).inv_freq[0] == 1);
+    end(&x);
+}
+
+/* ---- every key ---- */
+
+static void harmless_keys(ggufw *w, const char *arch)
+{
+    char buf[96];
+    add_f32(w, arch, "rope.scaling.yarn_ext_factor", -1);
+    add_f32(w, arch, "residual_scale", 1);
+    key(arch, "attention.causal", buf);
+    ggufw_bool(w, buf, 1);
+    key(arch, "rope.scaling.finetuned", buf);
+    ggufw_bool(w, buf, 1);
+    key(arch, "tensor_data_layout", buf);
+    ggufw_string(w, buf, "Meta AI original pth");
+    key(arch, "expert_used_count", buf);
+    ggufw_u32(w, buf, 0);
+    ggufw_u32(w, "other.attention.scale", 7); /* of no matter here */
+    ggufw_u32(w, "llama2.new", 7);
+}
+
+static void not_causal(ggufw *w, const char *arch)
+{
+    char buf[96];
+    key(arch, "attention.causal", buf);
+    ggufw_bool(w, buf, 0);
+}
+
+static void soft_cap(ggufw *w, const char *arch)
+{
+    add_f32(w, arch, "attn_logit_softcapping", 50);
+}
+
+static void ext_factor(ggufw *w, const char *arch)
+{
+    add_f32(w, arch, "rope.scaling.yarn_ext_factor", 0);
+}
+
+static void unknown_key(ggufw *w, const char *arch)
+{
+    add_f32(w, arch, "attention.new_option", 0);
+}
+
+static void clamps(ggufw *w, const char *arch)
+{
+    char buf[96];
+    key(arch, "swiglu_clamp_exp", buf);
+    ggufw_array(w, buf, 6, 1);
+    ggufw_int(w, 0, 4);
+}
+
+static void experts_of_others(ggufw *w, const char *arch)
+{
+    char buf[96];
+    key(arch, "expert_used_count", buf);
+    ggufw_u32(w, buf, 2);
+}
+
+static void keys(void **state)
+{
+    static const struct {
+        void (*more)(ggufw *w, const char *arch);
+        const char *named;
+    } cases[] = {{not_causal, "attention.causal is 0; supported is 1"},
+                 {soft_cap, "attn_logit_softcapping is 50"},
+                 {ext_factor, "yarn_ext_factor is 0"},
+                 {unknown_key, "key llama.attention.new_option is not supported"},
+                 {clamps, "key llama.swiglu_clamp_exp"},
+                 {experts_of_others, "key llama.expert_used_count"}};
+    world x;
+    (void)state;
+    begin(&x, &(file){.arch = "llama", .more = harmless_keys});
+    end(&x);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        must_fail(&(file){.arch = "llama", .more = cases[i].more}, REMORA_E_UNSUPPORTED,
+                  cases[i].named);
+}
+
 static void grouped(void **state)
 {
     world x;
@@ -333,12 +571,28 @@ static void grouped(void **state)
     s = shape_of(&x);
     assert_true(s.qkv_bias && s.inv_freq[0] == 1.0f);
     end(&x);
+    /* a width of heads that is not given is that of the other architectures, not qwen3's 128 */
+    begin(&x, &(file){.arch = "qwen3"});
+    s = shape_of(&x);
+    assert_true(s.gqa.head_dim == 8 && s.rope_pairs == RMR_ROPE_HALVES && s.head_norm);
+    assert_true(!s.qkv_bias && !s.out_bias);
+    end(&x);
+    begin(&x, &(file){.arch = "qwen3",
+                      .changes = {{"attention.key_length", 16},
+                                  {"attention.value_length", 16},
+                                  {"rope.dimension_count", 16}}});
+    assert_true(shape_of(&x).gqa.head_dim == 16);
+    end(&x);
 }
 
 static void refused(void **state)
 {
     (void)state;
-    must_fail(&(file){.arch = "gemma"}, REMORA_E_UNSUPPORTED, "general.architecture \"gemma\"");
+    must_fail(&(file){.arch = "gemma"}, REMORA_E_UNSUPPORTED,
+              "general.architecture \"gemma\" is not supported (known: deepseek2, llama, qwen2, "
+              "qwen3)");
+    must_fail(&(file){.arch = "deepseek32"}, REMORA_E_UNSUPPORTED,
+              "general.architecture \"deepseek32\" is not done yet (DeepSeek-V3.2: sparse");
     for (size_t i = 0; i < 5; i++)
         must_fail(&(file){.arch = "deepseek2", .changes = {{mla_keys[i].key, ABSENT}}},
                   REMORA_E_FORMAT, mla_keys[i].key);
@@ -350,7 +604,8 @@ static void refused(void **state)
               REMORA_E_UNSUPPORTED, "expert_gating_func");
     must_fail(&(file){.arch = "deepseek2", .changes = {{"nextn_predict_layers", 3}}},
               REMORA_E_FORMAT, "block_count");
-    must_fail(&(file){.arch = "deepseek2", .rope = "linear"}, REMORA_E_UNSUPPORTED, "linear");
+    must_fail(&(file){.arch = "deepseek2", .rope = "longrope"}, REMORA_E_UNSUPPORTED,
+              "rope.scaling.type is \"longrope\"; supported are none, linear and yarn");
     must_fail(&(file){.arch = "llama", .rope = "yarn", .freq_factors = 1}, REMORA_E_UNSUPPORTED,
               "rope_freqs");
     must_fail(&(file){.arch = "llama", .freq_factors = -1}, REMORA_E_FORMAT, "rope_freqs");
@@ -368,12 +623,12 @@ static void shown(void **state)
     static const char *const want[][2] = {
         {"gguf.general.most", "18446744073709551615"},  {"gguf.general.odd", "9007199254740993"},
         {"gguf.general.least", "-9223372036854775808"}, {"gguf.llama.block_count", "3"},
-        {"gguf.llama.rope.freq_base", "50000.0"},       {"gguf.llama.expert_weights_norm", "true"},
+        {"gguf.llama.rope.freq_base", "50000.0"},       {"gguf.llama.attention.causal", "true"},
         {"gguf.general.architecture", "llama"}};
     world x;
     rmr_meta meta = {0};
     (void)state;
-    begin(&x, &(file){.arch = "llama", .norm = 1});
+    begin(&x, &(file){.arch = "llama", .more = harmless_keys});
     assert_int_equal(rmr_meta_add_gguf(&x.mem, &meta, x.g, &x.err), REMORA_OK);
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         const char *v = rmr_meta_find(&meta, want[i][0]);
@@ -387,10 +642,20 @@ static void shown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(new_layout),    cmocka_unit_test(old_layout),
-        cmocka_unit_test(gate_by_depth), cmocka_unit_test(groups_of_known_shapes),
-        cmocka_unit_test(yarn),          cmocka_unit_test(grouped),
-        cmocka_unit_test(refused),       cmocka_unit_test(shown),
+        cmocka_unit_test(new_layout),
+        cmocka_unit_test(old_layout),
+        cmocka_unit_test(gate_by_depth),
+        cmocka_unit_test(groups_of_known_shapes),
+        cmocka_unit_test(prediction_layers),
+        cmocka_unit_test(gate_by_bias),
+        cmocka_unit_test(dense_mla),
+        cmocka_unit_test(amplitudes),
+        cmocka_unit_test(linear),
+        cmocka_unit_test(keys),
+        cmocka_unit_test(yarn),
+        cmocka_unit_test(grouped),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
