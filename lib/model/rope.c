@@ -180,37 +180,46 @@ static remora_status scaling_object(const char *file, const json_t *config, cons
     return REMORA_OK;
 }
 
-/* A key that nobody here reads may change what is computed. "finetuned" of the first YaRN files
- * does not. */
-static remora_status refuse_other_keys(const char *file, const scaling *sc, remora_error *err)
+/* A key that nobody here reads may change what is computed; "finetuned" of the first YaRN files
+ * does not. A null is an absent key only where transformers takes it so. */
+static remora_status check_keys(const char *file, const scaling *sc, remora_error *err)
 {
-    static const char *const known[] = {"rope_type",
-                                        "type",
-                                        "rope_theta",
-                                        "partial_rotary_factor",
-                                        "factor",
-                                        "original_max_position_embeddings",
-                                        "beta_fast",
-                                        "beta_slow",
-                                        "mscale",
-                                        "mscale_all_dim",
-                                        "attention_factor",
-                                        "attn_factor",
-                                        "extrapolation_factor",
-                                        "truncate",
-                                        "low_freq_factor",
-                                        "high_freq_factor",
-                                        "factors",
-                                        "finetuned"};
+    static const struct known {
+        const char *key;
+        int null_is_absent;
+    } known[] = {
+        {"rope_type", 0},
+        {"type", 0},
+        {"rope_theta", 0},
+        {"partial_rotary_factor", 0},
+        {"factor", 0},
+        {"original_max_position_embeddings", 0},
+        {"beta_fast", 1},
+        {"beta_slow", 1},
+        {"mscale", 1},
+        {"mscale_all_dim", 1},
+        {"attention_factor", 1},
+        {"attn_factor", 0},
+        {"extrapolation_factor", 0},
+        {"truncate", 0},
+        {"low_freq_factor", 0},
+        {"high_freq_factor", 0},
+        {"factors", 0},
+        {"finetuned", 1},
+    };
+    enum { N_KNOWN = sizeof known / sizeof *known };
     const char *key;
     json_t *v;
     json_object_foreach((json_t *)(uintptr_t)sc->r, key, v)
     {
         size_t i = 0;
-        while (i < sizeof known / sizeof *known && strcmp(key, known[i]) != 0) i++;
-        if (i == sizeof known / sizeof *known)
+        while (i < N_KNOWN && strcmp(key, known[i].key) != 0) i++;
+        if (i == N_KNOWN)
             RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: %s of %s is not supported", file,
                      rmr_show(key).text, sc->name);
+        if (json_is_null(v) && !known[i].null_is_absent)
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s of %s is null, which has no meaning there", file,
+                     key, sc->name);
     }
     return REMORA_OK;
 }
@@ -347,5 +356,5 @@ remora_status rmr_rope_read(const char *file, const json_t *config, rmr_shape *s
         RMR_TRY(refuse_partial(file, sc.r, err));
     }
     RMR_TRY(read_scaling(file, config, &sc, theta, s, err));
-    return sc.r != NULL ? refuse_other_keys(file, &sc, err) : REMORA_OK;
+    return sc.r != NULL ? check_keys(file, &sc, err) : REMORA_OK;
 }

@@ -561,6 +561,12 @@ static void nulls(void **state)
          "'topk_group':'absent'}",
          "topk_group is missing"},
         {"{'model_type':'kimi_k2','routed_scaling_factor':'absent'}", "routed_scaling_factor"},
+        {"{'rope_scaling':{'type':'yarn','factor':2,'truncate':null}}",
+         "truncate of rope_scaling is null"},
+        {"{'rope_scaling':{'type':'yarn','factor':2,'original_max_position_embeddings':null}}",
+         "original_max_position_embeddings of rope_scaling is null"},
+        {"{'rope_parameters':{'rope_type':'default','partial_rotary_factor':null}}",
+         "partial_rotary_factor of rope_parameters is null"},
     };
     rmr_shape s;
     (void)state;
@@ -572,6 +578,10 @@ static void nulls(void **state)
          "'eos_token_id':null}",
          &s);
     assert_true(s.q_rank == 0 && s.n_mtp == 0 && s.moe.gate == RMR_GATE_SIGMOID);
+    good("{'rope_scaling':{'type':'yarn','factor':2,'mscale':null,'mscale_all_dim':null,"
+         "'attention_factor':null,'beta_fast':null,'beta_slow':null}}",
+         &s);
+    is_close(s.rope_amp, 0.1 * log(2) + 1);
     good("{'rope_theta':null,'rope_parameters':{'rope_type':'default','rope_theta':1e4}}", &s);
     is_close(s.inv_freq[31], 1.333521432e-04);
     good("{'model_type':'deepseek_v2','topk_method':'greedy','scoring_func':null,'n_group':null,"
