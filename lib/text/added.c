@@ -6,14 +6,24 @@
 #include "sort.h"
 
 typedef struct sortable {
-    rmr_added item;
+    uint64_t key; /* the first bytes as a number, zeros behind the end: most pairs differ in it, and
+                     the texts of a large vocabulary are not in the cache */
     const char *text;
+    rmr_added item;
 } sortable;
+
+static uint64_t first_bytes(const char *s, uint32_t n)
+{
+    uint64_t key = 0;
+    for (uint32_t i = 0; i < 8; i++) key = key << 8 | (i < n ? (unsigned char)s[i] : 0u);
+    return key;
+}
 
 static int compare(const void *pa, const void *pb)
 {
     const sortable *a = pa, *b = pb;
     const uint32_t n = a->item.len < b->item.len ? a->item.len : b->item.len;
+    if (a->key != b->key) return a->key < b->key ? -1 : 1;
     const int c = memcmp(a->text, b->text, n);
     if (c != 0) return c;
     if (a->item.len != b->item.len) return a->item.len < b->item.len ? -1 : 1;
@@ -23,17 +33,18 @@ static int compare(const void *pa, const void *pb)
 remora_status rmr_added_index(rmr_mem *mem, const char *arena, rmr_added *items, uint32_t n,
                               uint32_t *first, remora_error *err)
 {
-    const size_t scratch_bytes = (size_t)n * (sizeof(void *) + sizeof(sortable));
-    const void **order = rmr_alloc(mem, scratch_bytes);
-    if (order == NULL) return rmr_error_nomem(err, "added tokens", scratch_bytes);
-    sortable *copy = (sortable *)(void *)(order + n);
+    const size_t scratch_bytes = (size_t)n * (sizeof(sortable) + sizeof(void *));
+    sortable *copy = rmr_alloc(mem, scratch_bytes);
+    if (copy == NULL) return rmr_error_nomem(err, "added tokens", scratch_bytes);
+    const void **order = (const void **)(void *)(copy + n);
     for (uint32_t i = 0; i < n; i++) {
-        copy[i] = (sortable){items[i], arena + items[i].text};
+        const char *text = arena + items[i].text;
+        copy[i] = (sortable){first_bytes(text, items[i].len), text, items[i]};
         order[i] = &copy[i];
     }
     rmr_sort(order, n, compare);
     for (uint32_t i = 0; i < n; i++) items[i] = ((const sortable *)order[i])->item;
-    rmr_free(mem, order, scratch_bytes);
+    rmr_free(mem, copy, scratch_bytes);
     for (uint32_t b = 0, i = 0; b < RMR_ADDED_FIRST; b++) {
         while (i < n && (unsigned char)arena[items[i].text] < b) i++;
         first[b] = i;
