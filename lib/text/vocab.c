@@ -347,8 +347,9 @@ static remora_status index_added(rmr_tok_parts *t, const rmr_tok_entry *added, s
     for (uint32_t i = 0; i + 1 < n; i++)
         if (items[i].len == items[i + 1].len &&
             memcmp(t->arena + items[i].text, t->arena + items[i + 1].text, items[i].len) == 0)
-            RMR_FAIL(err, REMORA_E_FORMAT, "%s: added_tokens: ids %u and %u have the same content",
-                     t->file, items[i].id, items[i + 1].id);
+            RMR_FAIL(err, REMORA_E_FORMAT,
+                     "%s: the added tokens with ids %u and %u have the same content", t->file,
+                     items[i].id, items[i + 1].id);
     return REMORA_OK;
 }
 
