@@ -381,7 +381,8 @@ typedef struct remora_model_info {
     uint32_t n_shared_experts; /* used by every token */
     uint32_t n_dense_layers;   /* the first layers, which have no experts */
     uint32_t max_context;      /* tokens */
-    uint32_t has_tokenizer;    /* 0: the text functions answer E_UNSUPPORTED */
+    uint32_t has_tokenizer;    /* 0: the text functions answer E_UNSUPPORTED. There is none, or one
+                                  that is not supported, and a warning in the log says why */
     uint32_t reserved;
     uint64_t n_params;         /* all parameters of the checkpoint */
     uint64_t n_params_active;  /* those that take part in one token */
@@ -533,7 +534,10 @@ remora_verify(remora_runtime *rt, const remora_source *src, const remora_verify_
 
 enum { /* remora_tokenize flags */
     REMORA_TEXT_SPECIAL = 1, /* markup written out in the text ("<|User|>") becomes those tokens.
-                                Never set it for text that users typed: they could forge a turn */
+                                Never set it for text that users typed: they could forge a turn.
+                                Markup is every control token, and every added token that is a
+                                name in angles, brackets, braces or bars. Other added tokens are
+                                words, which are found in every text */
     REMORA_TEXT_BOS     = 2  /* begin with what the tokenizer's configuration puts before a text,
                                 most often the begin-of-sequence token; never twice */
 };
@@ -560,9 +564,11 @@ typedef struct remora_detok {
     uint64_t opaque[4];
 } remora_detok;
 
-/* Text to tokens. Any bytes are legal, invalid UTF-8 and NUL included, and come back byte for byte.
- * At most 2^31 - 1 bytes; text may be NULL when len is 0. E_ARG, E_BUFFER, E_NOMEM, E_UNSUPPORTED
- * (also a text on which the model's own pattern would search without end). */
+/* Text to tokens. Any bytes are legal, invalid UTF-8 and NUL included, and come back byte for byte,
+ * with one exception: a byte that has no token is left out. Many tokenizers have none for the 13
+ * bytes that UTF-8 never uses, some lack rare control characters too. At most 2^31 - 1 bytes; text
+ * may be NULL when len is 0. E_ARG, E_BUFFER, E_NOMEM, E_UNSUPPORTED (also a text on which the
+ * model's own pattern would search without end). */
 REMORA_API remora_status REMORA_CALL remora_tokenize(const remora_model *m, const char *text,
                                                      size_t len, uint32_t flags, remora_token *out,
                                                      size_t cap, size_t *n);
@@ -851,7 +857,8 @@ typedef struct remora_gen_opts {
     uint32_t flags;          /* 0 */
     int64_t  budget_us;      /* of this call, in microseconds; 0: none */
     uint64_t max_tokens;     /* of the whole generation, over all its calls; 0: no limit */
-    const char *const *stop; /* n_stop strings in UTF-8: generation ends when its text has one */
+    const char *const *stop; /* n_stop strings in UTF-8: generation ends when its text has one, the
+                                names of control tokens counted as text or left out */
     uint64_t n_stop;         /* at most 1024, each of 1 to 4096 bytes */
     const int32_t *cancel;   /* may be NULL */
 } remora_gen_opts;

@@ -73,14 +73,22 @@ static uint32_t lower(const rmr_added_set *set, uint32_t lo, uint32_t hi, size_t
     return lo;
 }
 
-static const rmr_added *longest_at(const rmr_added_set *set, const char *s, size_t n)
+static int is_wanted(const rmr_added_set *set, const rmr_added *a, uint8_t mask)
+{
+    return mask == 0 || (a->id < set->n_ids && (set->flags[a->id] & mask) != 0);
+}
+
+static const rmr_added *longest_at(const rmr_added_set *set, uint8_t mask, const char *s, size_t n)
 {
     const rmr_added *best = NULL;
     const unsigned b = (unsigned char)s[0];
     uint32_t lo = set->first[b], hi = set->first[b + 1];
     if (hi > set->n) hi = set->n;
     for (size_t d = 1; lo < hi; d++) { /* items[lo..hi) begin with s[0..d) */
-        if (set->items[lo].len == d) best = &set->items[lo++];
+        if (set->items[lo].len == d) {
+            if (is_wanted(set, &set->items[lo], mask)) best = &set->items[lo];
+            lo++;
+        }
         if (d == n) break;
         const unsigned c = (unsigned char)s[d];
         lo = lower(set, lo, hi, d, c);
@@ -89,14 +97,14 @@ static const rmr_added *longest_at(const rmr_added_set *set, const char *s, size
     return best;
 }
 
-const rmr_added *rmr_added_find(const rmr_added_set *set, const char *s, size_t n, size_t from,
-                                size_t *at)
+const rmr_added *rmr_added_find(const rmr_added_set *set, uint8_t mask, const char *s, size_t n,
+                                size_t from, size_t *at)
 {
     if (set->n == 0) return NULL;
     for (size_t i = from; i < n; i++) {
         const unsigned b = (unsigned char)s[i];
         if (set->first[b] == set->first[b + 1]) continue;
-        const rmr_added *hit = longest_at(set, s + i, n - i);
+        const rmr_added *hit = longest_at(set, mask, s + i, n - i);
         if (hit == NULL) continue;
         *at = i;
         return hit;
@@ -107,6 +115,6 @@ const rmr_added *rmr_added_find(const rmr_added_set *set, const char *s, size_t 
 const rmr_added *rmr_added_get(const rmr_added_set *set, const char *s, size_t n)
 {
     if (set->n == 0 || n == 0) return NULL;
-    const rmr_added *hit = longest_at(set, s, n);
+    const rmr_added *hit = longest_at(set, 0, s, n);
     return hit != NULL && hit->len == n ? hit : NULL;
 }

@@ -21,6 +21,8 @@ typedef struct rmr_added_set {
     uint32_t arena_size, n;
     const rmr_added *items; /* sorted by text, which is unique and not empty */
     const uint32_t *first;  /* items that begin with byte b: first[b] .. first[b + 1] */
+    const uint8_t *flags;   /* by id, n_ids of them */
+    uint32_t n_ids;
 } rmr_added_set;
 
 /* Sorts items[0..n), whose texts lie in the arena and are not empty, and fills
@@ -28,9 +30,10 @@ typedef struct rmr_added_set {
 remora_status rmr_added_index(rmr_mem *mem, const char *arena, rmr_added *items, uint32_t n,
                               uint32_t *first, remora_error *err);
 
-/* The first added token at or after `from`, *at its place; NULL when there is none. */
-const rmr_added *rmr_added_find(const rmr_added_set *set, const char *s, size_t n, size_t from,
-                                size_t *at);
+/* The first added token at or after `from`, *at its place; NULL when there is none. Only those that
+ * have a flag of `mask`; 0: all. */
+const rmr_added *rmr_added_find(const rmr_added_set *set, uint8_t mask, const char *s, size_t n,
+                                size_t from, size_t *at);
 
 /* The token with exactly this text, or NULL. */
 const rmr_added *rmr_added_get(const rmr_added_set *set, const char *s, size_t n);

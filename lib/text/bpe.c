@@ -114,10 +114,22 @@ static void look_up(const rmr_bpe *bpe, node *left, uint32_t right)
     left->merged = bpe->rules[lo].merged;
 }
 
+/* A node for each byte that has a token; how many they are. */
+static size_t take_bytes(const rmr_bpe *bpe, const unsigned char *s, size_t n, node *w)
+{
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t id = bpe->byte_id[s[i]];
+        if (id != RMR_BPE_NO_TOKEN) w[k++].id = id;
+    }
+    return k;
+}
+
 static size_t merge_short(const rmr_bpe *bpe, const unsigned char *s, size_t n, int32_t *out)
 {
     node w[SHORT_WORD];
-    for (size_t i = 0; i < n; i++) w[i].id = bpe->byte_id[s[i]];
+    n = take_bytes(bpe, s, n, w);
+    if (n == 0) return 0;
     for (size_t i = 0; i + 1 < n; i++) look_up(bpe, &w[i], w[i + 1].id);
     w[n - 1].rank = NONE;
     for (;;) {
@@ -170,8 +182,9 @@ static size_t merge_long(const rmr_bpe *bpe, node *w, uint64_t *heap, const unsi
                          uint32_t n, int32_t *out)
 {
     size_t n_heap = 0, k = 0;
+    n = (uint32_t)take_bytes(bpe, s, n, w);
+    if (n == 0) return 0;
     for (uint32_t i = 0; i < n; i++) {
-        w[i].id = bpe->byte_id[s[i]];
         w[i].prev = i == 0 ? NONE : i - 1;
         w[i].next = i + 1 == n ? NONE : i + 1;
         w[i].rank = NONE;

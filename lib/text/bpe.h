@@ -5,6 +5,8 @@
 
 #include "mem.h"
 
+#define RMR_BPE_NO_TOKEN UINT32_MAX /* in byte_id: no token is this byte */
+
 typedef struct rmr_bpe_merge { /* in order of rank */
     uint32_t left, right, merged;
 } rmr_bpe_merge;
@@ -44,8 +46,9 @@ remora_status rmr_bpe_build(rmr_mem *mem, const rmr_bpe_merge *merges, uint32_t 
                             rmr_bpe_tables *out, remora_error *err);
 void rmr_bpe_free(rmr_mem *mem, rmr_bpe_tables *bpe);
 
-/* Tokens of s[0..n) into out, which has room for n; *n_out of them, all below n_ids. O(n log n).
- * E_FORMAT: the tables are damaged. */
+/* Tokens of s[0..n) into out, which has room for n; *n_out of them, all below n_ids. Bytes without
+ * a token are dropped first, so that what stood around them can merge. O(n log n). E_FORMAT: the
+ * tables are damaged. */
 remora_status rmr_bpe_word(rmr_mem *mem, const rmr_bpe *bpe, rmr_bpe_scratch *scratch,
                            const unsigned char *s, size_t n, int32_t *out, size_t *n_out,
                            remora_error *err);

@@ -14,6 +14,9 @@ enum {
     MAX_SPECIAL = 32, /* room for more of them */
     SETS = 3,         /* raw, normalized, words */
     FLAG_NFC = 1,
+    FLAG_PLAIN = 2,   /* some added tokens are RMR_TOK_PLAIN */
+    FLAG_MISSING = 4, /* some bytes have no token */
+    FLAGS = FLAG_NFC | FLAG_PLAIN | FLAG_MISSING,
 };
 
 static const char magic[8] = {'r', 'm', 'r', '-', 't', 'o', 'k', 0};
@@ -105,7 +108,7 @@ void rmr_tok_drop(rmr_tok_parts *t)
 
 rmr_added_set rmr_tok_set(const rmr_tok_parts *t, const rmr_tok_added *a)
 {
-    return (rmr_added_set){t->arena, t->arena_size, a->n, a->items, a->first};
+    return (rmr_added_set){t->arena, t->arena_size, a->n, a->items, a->first, t->flags, t->n_ids};
 }
 
 /* ---- writing ---- */
@@ -135,13 +138,25 @@ static void write_steps(const rmr_tok_parts *t, unsigned char *to)
     }
 }
 
+/* What readers must know: one that does not know a flag refuses the tokenizer, where it would give
+ * wrong ids without a word. */
+static uint32_t flags_of(const rmr_tok_parts *t)
+{
+    uint32_t flags = t->nfc ? FLAG_NFC : 0;
+    for (uint32_t i = 0; i < t->n_ids; i++)
+        if (t->flags[i] & RMR_TOK_PLAIN) flags |= FLAG_PLAIN;
+    for (int b = 0; b < 256; b++)
+        if (t->bpe.byte_id[b] == RMR_BPE_NO_TOKEN) flags |= FLAG_MISSING;
+    return flags;
+}
+
 static remora_status fill_head(const rmr_tok_parts *t, head *h, layout *l, remora_error *err)
 {
     const rmr_tok_added *const sets[SETS] = {&t->raw, &t->normalized, &t->words};
     uint64_t steps = 0;
     memcpy(h->magic, magic, sizeof magic);
     h->version = VERSION;
-    h->flags = t->nfc ? FLAG_NFC : 0;
+    h->flags = flags_of(t);
     h->n_ids = t->n_ids;
     h->arena_size = t->arena_size;
     h->n_rules = t->bpe.n_rules;
@@ -257,9 +272,14 @@ static void bind(rmr_tokenizer *t, const head *h, const layout *l)
     t->bpe.n_ids = h->n_ids;
     t->bpe.n_rules = h->n_rules;
     for (int i = 0; i < SETS; i++)
-        *sets[i] = (rmr_added_set){t->arena, t->arena_size, h->n_items[i],
+        *sets[i] = (rmr_added_set){t->arena,
+                                   t->arena_size,
+                                   h->n_items[i],
                                    (const rmr_added *)(const void *)(b + l->set_items[i]),
-                                   words_at(b, l->set_first[i])};
+                                   words_at(b, l->set_first[i]),
+                                   t->flags,
+                                   t->n_ids};
+    t->any_plain = (h->flags & FLAG_PLAIN) != 0;
     t->nfc = (h->flags & FLAG_NFC) != 0;
     t->n_prefix = h->n_prefix;
     memcpy(t->prefix, h->prefix, sizeof t->prefix);
@@ -274,7 +294,7 @@ static remora_status open_blob(rmr_tokenizer *t, remora_error *err)
         RMR_FAIL(err, REMORA_E_FORMAT, "tokenizer: %zu bytes that are no compiled tokenizer",
                  t->blob_size);
     memcpy(&h, t->blob, sizeof h);
-    if (h.version != VERSION || (h.flags & ~(uint32_t)FLAG_NFC) != 0)
+    if (h.version != VERSION || (h.flags & ~(uint32_t)FLAGS) != 0)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED,
                  "tokenizer: version %u with flags 0x%x; this build reads version %d", h.version,
                  h.flags, VERSION);

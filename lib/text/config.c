@@ -133,6 +133,52 @@ static void find_well_known(rmr_tok_parts *t)
             t->special[known[i].which] = rmr_tok_find(t, known[i].text, strlen(known[i].text));
 }
 
+enum { AT_BEGIN, AT_END, ANYWHERE };
+
+/* Does s have one of the texts there? */
+static int has_one(const char *s, size_t n, int where, const char *const *texts)
+{
+    for (size_t k = 0; texts[k] != NULL; k++) {
+        const size_t len = strlen(texts[k]);
+        if (n < len) continue;
+        const size_t from = where == AT_END ? n - len : 0, to = where == AT_BEGIN ? 0 : n - len;
+        for (size_t i = from; i <= to; i++)
+            if (memcmp(s + i, texts[k], len) == 0) return 1;
+    }
+    return 0;
+}
+
+/* Is the text of an added token markup? Chat formats write their names with angles or in brackets,
+ * braces or bars, ASCII or fullwidth: <think>, [INST], <|im_start|>, <｜User｜>, ｜DSML｜. Such
+ * signs without a name ("[]", "->") are text, and so are all other words. */
+static int is_markup(const char *s, size_t n)
+{
+    static const char *const less[] = {"<", "＜", NULL}, *const greater[] = {">", "＞", NULL};
+    static const char *const open[] = {"[", "{", "|", "｜", "【", "［", NULL};
+    static const char *const close[] = {"]", "}", "|", "｜", "】", "］", NULL};
+    static const char *const bars[] = {"<|", "|>", "<｜", "｜>", NULL};
+    int named = 0;
+    while (n > 0 && strchr(" \t\r\n", s[0]) != NULL) s++, n--;
+    while (n > 0 && strchr(" \t\r\n", s[n - 1]) != NULL) n--;
+    for (size_t i = 0; i < n; i++)
+        named |= (unsigned char)s[i] >= 0x80 || (s[i] >= '0' && s[i] <= '9') ||
+                 ((s[i] | 0x20) >= 'a' && (s[i] | 0x20) <= 'z');
+    if (!named) return 0;
+    return has_one(s, n, AT_BEGIN, less) || has_one(s, n, AT_END, greater) ||
+           has_one(s, n, ANYWHERE, bars) ||
+           (n > 2 && has_one(s, n, AT_BEGIN, open) && has_one(s, n, AT_END, close));
+}
+
+static void find_plain(rmr_tok_parts *t, const rmr_tok_added *set)
+{
+    for (uint32_t i = 0; i < set->n; i++) {
+        const rmr_added *a = &set->items[i];
+        if ((t->flags[a->id] & (REMORA_TOKEN_CONTROL | REMORA_TOKEN_END_OF_TURN)) == 0 &&
+            !is_markup(t->arena + a->text, a->len))
+            t->flags[a->id] |= RMR_TOK_PLAIN;
+    }
+}
+
 void rmr_tok_finish(rmr_tok_parts *t)
 {
     for (int which = REMORA_SPECIAL_BOS; which <= REMORA_SPECIAL_PAD; which++)
@@ -141,6 +187,11 @@ void rmr_tok_finish(rmr_tok_parts *t)
     if (t->special[REMORA_SPECIAL_EOS] != REMORA_TOKEN_NONE)
         t->flags[t->special[REMORA_SPECIAL_EOS]] |= REMORA_TOKEN_END_OF_TURN;
     find_well_known(t);
+    find_plain(t, &t->raw);
+    find_plain(t, &t->normalized);
+    for (int which = 0; which < RMR_TOK_N_SPECIAL; which++)
+        if (t->special[which] != REMORA_TOKEN_NONE)
+            t->flags[t->special[which]] &= (uint8_t)~RMR_TOK_PLAIN;
 }
 
 remora_status rmr_tok_load_config(rmr_tok_parts *t, rmr_source *src, remora_error *err)

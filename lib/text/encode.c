@@ -71,13 +71,15 @@ static remora_status split(encoder *e, size_t step, const char *s, size_t n)
 
 typedef remora_status piece_fn(encoder *e, const char *s, size_t n);
 
-/* Added tokens of the set become ids; what lies between goes to fn. */
+/* Added tokens of the set become ids: all of them, or without REMORA_TEXT_SPECIAL the plain ones.
+ * What lies between goes to fn. */
 static remora_status cut_added(encoder *e, const rmr_added_set *set, const char *s, size_t n,
                                piece_fn *fn)
 {
+    const uint8_t mask = (e->flags & REMORA_TEXT_SPECIAL) ? 0 : RMR_TOK_PLAIN;
     size_t done = 0, at;
-    while (e->flags & REMORA_TEXT_SPECIAL) {
-        const rmr_added *hit = rmr_added_find(set, s, n, done, &at);
+    while (e->t->any_plain || mask == 0) {
+        const rmr_added *hit = rmr_added_find(set, mask, s, n, done, &at);
         if (hit == NULL) break;
         RMR_TRY(fn(e, s + done, at - done));
         RMR_TRY(add(e, (remora_token)hit->id));

@@ -16,6 +16,7 @@ enum {
     RMR_TOK_MAX_FIELD = 64,
     RMR_TOK_N_SPECIAL = REMORA_SPECIAL_FIM_END + 1,
     /* Inner flags, beside REMORA_TOKEN_*: */
+    RMR_TOK_PLAIN = 0x10,   /* an added token that is text: found in every text */
     RMR_TOK_ADDED = 0x20,   /* one of added_tokens: its bytes are its text */
     RMR_TOK_LITERAL = 0x40, /* in the vocabulary, but not in the byte alphabet: never encoded to */
     RMR_TOK_USED = 0x80,    /* the id means something */
@@ -80,6 +81,7 @@ struct rmr_tokenizer {
     const uint8_t *flags;   /* [n_ids] */
     rmr_bpe bpe;
     rmr_added_set raw, normalized, words;
+    int any_plain; /* an added token is RMR_TOK_PLAIN */
     int nfc;
     rmr_regex *steps[RMR_TOK_MAX_STEPS];
     size_t n_steps;
@@ -119,7 +121,7 @@ remora_status rmr_tok_read_entry(const char *file, const char *where, const json
 
 /* Once the arena, its offsets and the flags are filled: the sets raw and normalized; REMORA_TOKEN_
  * PARTIAL; and, for ignore_merges, the set of words that are a token as they stand. Added tokens
- * are not words: plain text must never become one. */
+ * are not words: those that are text are found before, and text must never become markup. */
 remora_status rmr_tok_index_added(rmr_tok_parts *t, const rmr_tok_entry *added, size_t n,
                                   remora_error *err);
 void rmr_tok_mark_partial(rmr_tok_parts *t);
@@ -142,7 +144,8 @@ remora_status rmr_tok_load_pipeline(rmr_tok_parts *t, const json_t *root, remora
 /* tokenizer_config.json, generation_config.json and config.json; then the well-known tokens. */
 remora_status rmr_tok_load_config(rmr_tok_parts *t, rmr_source *src, remora_error *err);
 
-/* Once special is set: its tokens are control tokens, and the well-known ones are found. */
+/* Once special and all flags are set: its tokens are control tokens, the well-known ones are found,
+ * and of the added tokens those that are plain text are told from markup. */
 void rmr_tok_finish(rmr_tok_parts *t);
 
 /* The id of a token by its text, or REMORA_TOKEN_NONE. Added tokens only. */

@@ -26,6 +26,10 @@ remora_status rmr_tokenizer_open(rmr_mem *mem, rmr_source *src, uint32_t n_vocab
  * "<｜User｜>" as control make it make no text. */
 remora_status rmr_tokenizer_open_gguf(rmr_mem *mem, const rmr_gguf *g, uint32_t n_vocab,
                                       rmr_tokenizer **out, remora_error *err);
+
+/* Does the GGUF file not say how its model splits text? Such files are split as other engines do.
+ */
+int rmr_tokenizer_gguf_guess(const rmr_gguf *g);
 void rmr_tokenizer_free(rmr_tokenizer *t);
 
 /* The tokenizer as one block without pointers, the same on every machine, which opens without work
@@ -42,11 +46,13 @@ remora_status rmr_tokenizer_open_compiled(rmr_mem *mem, const void *blob, size_t
 
 /* Text to ids. Two-call convention: *n is always the count; with cap too small E_BUFFER and out
  * untouched. Any bytes are legal, NUL and invalid UTF-8 included, and come back byte for byte
- * (under an NFC normalizer: their normal form; invalid bytes stay). At most 2^31 - 1 bytes.
+ * (under an NFC normalizer: their normal form; invalid bytes stay). A byte that has no token
+ * becomes model.unk_token, or is dropped when there is none. At most 2^31 - 1 bytes.
  *
- * REMORA_TEXT_SPECIAL: the text of added tokens becomes those tokens. Without it none is
+ * REMORA_TEXT_SPECIAL: the text of added tokens becomes those tokens. Without it no markup is
  * recognised, special or not: `<｜User｜>` is not "special" in DeepSeek-V3's files, and a user who
- * can write it can forge a turn. With it the ids equal Hugging Face's.
+ * can write it can forge a turn. Added tokens that are plain text (config.c says which) are
+ * recognised in every text. With it the ids equal Hugging Face's.
  * REMORA_TEXT_BOS: put in front what the configuration asks for: the post-processor's template,
  * and BOS when tokenizer_config.json has add_bos_token true (false takes it away again). Nothing
  * is put before a text that begins with that token itself, so there are never two.

@@ -310,20 +310,46 @@ static remora_status read_merges(loader *l)
     return st;
 }
 
-/* Every byte needs a token: any text must be encodable. */
+/* The token that stands for a byte without one: none in most models, which leaves such bytes out;
+ * model.unk_token where it is given. */
+static remora_status read_unknown(const loader *l, uint32_t *id)
+{
+    const char *name;
+    int fuse;
+    *id = RMR_BPE_NO_TOKEN;
+    RMR_TRY(rmr_json_string(l->t->file, l->model, "unk_token", &name, l->err));
+    if (name == NULL) return REMORA_OK;
+    RMR_TRY(rmr_json_bool(l->t->file, l->model, "fuse_unk", 0, &fuse, l->err));
+    if (fuse)
+        RMR_FAIL(l->err, REMORA_E_UNSUPPORTED, "%s: model.fuse_unk with bytes that have no token",
+                 l->t->file);
+    const json_t *v = json_object_get(l->vocab, name);
+    if (v == NULL)
+        RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: model.unk_token %s is not in the vocabulary",
+                 l->t->file, rmr_show(name).text);
+    *id = (uint32_t)json_integer_value(v);
+    return REMORA_OK;
+}
+
+/* The token of each byte. Some have none: UTF-8 never uses C0, C1 and F5 to FF, and a vocabulary
+ * made from text lacks what the text lacked. */
 static remora_status read_bytes(loader *l)
 {
+    uint32_t *byte_id = l->t->bpe.byte_id, unknown;
+    size_t missing = 0;
     char name[5];
     for (uint32_t cp = 0; cp <= 0x143; cp++) {
         const int b = alphabet_byte(cp);
         if (b < 0) continue;
         name[rmr_utf8_put(cp, (unsigned char *)name)] = 0;
         const json_t *v = json_object_get(l->vocab, name);
-        if (v == NULL)
-            RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: model.vocab has no token for byte 0x%02X (%s)",
-                     l->t->file, (unsigned)b, name);
-        l->t->bpe.byte_id[b] = (uint32_t)json_integer_value(v);
+        byte_id[b] = v != NULL ? (uint32_t)json_integer_value(v) : RMR_BPE_NO_TOKEN;
+        missing += v == NULL;
     }
+    if (missing == 0) return REMORA_OK;
+    RMR_TRY(read_unknown(l, &unknown));
+    for (int b = 0; b < 256; b++)
+        if (byte_id[b] == RMR_BPE_NO_TOKEN) byte_id[b] = unknown;
     return REMORA_OK;
 }
 

@@ -23,12 +23,14 @@ enum { ROOM = 4096, N_VOCAB = 512, HEAD = 1280 };
 static const char text[] = "<s>ab abab \xC3\xA9t\xC3\xA9 <t>123456 \xFF the end<s> aaaaaaaaaaaaaaaa"
                            "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbab";
 
-/* Everything there is: merges, words, both kinds of added tokens, NFC, a pattern and a string. */
+/* Everything there is: merges, words, all kinds of added tokens, NFC, a pattern and a string. */
 static const fix rich = {
     .vocab = ",\"ab\":256,\"\\u0120a\":257,\"\\u0120ab\":258,\"aa\":259,\"bb\":260",
     .merges = "\"a b\",\"\\u0120 a\",\"\\u0120a b\",\"a a\",\"b b\"",
-    .added = "{\"id\":300,\"content\":\"<s>\",\"special\":true},"
-             "{\"id\":301,\"content\":\"<t>\",\"normalized\":true}",
+    .added =
+        "{\"id\":300,\"content\":\"<s>\",\"special\":true},"
+        "{\"id\":301,\"content\":\"<t>\",\"normalized\":true},"
+        "{\"id\":302,\"content\":\"end\"},{\"id\":303,\"content\":\"123\",\"normalized\":false}",
     .normalizer = "{\"type\":\"NFC\"}",
     .pre = "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":"
            "\"\\\\p{N}{1,3}| ?\\\\p{L}+\"},\"behavior\":\"Isolated\"},{\"type\":\"Split\","
@@ -115,6 +117,45 @@ static void same_where_it_lies(void **state)
     assert_true(w.t.blocks > blocks);
     same_ids(w.tok, again);
     rmr_tokenizer_free(again);
+    end(&w);
+}
+
+static uint32_t word_at(const unsigned char *p, size_t at)
+{
+    uint32_t v;
+    memcpy(&v, p + at, 4);
+    return v;
+}
+
+/* What a reader must know stands in the head, and only then: older ones refuse what they do not. */
+static void flags_of_the_head(void **state)
+{
+    static const struct {
+        fix f;
+        uint32_t flags;
+    } cases[] = {{{.added = "{\"id\":300,\"content\":\"<s>\"},{\"id\":301,\"content\":\"s\\u00e4\","
+                            "\"special\":true}"},
+                  0},
+                 {{.normalizer = "{\"type\":\"NFC\"}"}, 1},
+                 {{.added = "{\"id\":300,\"content\":\"s\\u00e4\"}"}, 2}};
+    world w;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        begin(&w);
+        assert_int_equal(fix_open(&w.mem, &cases[i].f, &w.tok, &w.err), REMORA_OK);
+        take_blob(&w);
+        assert_int_equal(word_at(w.blob, 16), cases[i].flags);
+        end(&w);
+    }
+    begin(&w);
+    const fix_file file = {"tokenizer.json",
+                           "{\"pre_tokenizer\":" FIX_BYTE_LEVEL ",\"decoder\":{\"type\":"
+                           "\"ByteLevel\"},\"model\":{\"vocab\":{\"a\":0},\"merges\":[]}}"};
+    assert_int_equal(fix_open_files(&w.mem, &file, 1, N_VOCAB, &w.tok, &w.err), REMORA_OK);
+    take_blob(&w);
+    assert_int_equal(word_at(w.blob, 16), 4);
+    assert_int_equal(word_at(w.blob, 256 + 4 * 'a'), 0);
+    assert_int_equal(word_at(w.blob, 256 + 4 * 'b'), UINT32_MAX);
     end(&w);
 }
 
@@ -236,13 +277,6 @@ static void hostile_flips(void **state)
     end(&w);
 }
 
-static uint32_t word_at(const unsigned char *p, size_t at)
-{
-    uint32_t v;
-    memcpy(&v, p + at, 4);
-    return v;
-}
-
 /* Opening touches the head and the patterns, not the tables: their pages cannot be read here. */
 static void opening_reads_no_table(void **state)
 {
@@ -300,10 +334,10 @@ static void every_allocation_fails_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_where_it_lies),          cmocka_unit_test(odd_addresses_are_copied),
-        cmocka_unit_test(owned_blocks_are_freed),      cmocka_unit_test(every_cut_is_a_status),
-        cmocka_unit_test(heads_are_checked),           cmocka_unit_test(hostile_flips),
-        cmocka_unit_test(every_allocation_fails_once),
+        cmocka_unit_test(same_where_it_lies),     cmocka_unit_test(odd_addresses_are_copied),
+        cmocka_unit_test(owned_blocks_are_freed), cmocka_unit_test(every_cut_is_a_status),
+        cmocka_unit_test(heads_are_checked),      cmocka_unit_test(hostile_flips),
+        cmocka_unit_test(flags_of_the_head),      cmocka_unit_test(every_allocation_fails_once),
     };
     const struct CMUnitTest model_tests[] = {cmocka_unit_test(opening_reads_no_table)};
     return RUN_GROUPS("compiled", tests, model_tests);

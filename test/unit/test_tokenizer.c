@@ -276,7 +276,7 @@ static void ignore_merges(void **state)
     begin_fix(&w, &(fix){.vocab = ABC,
                          .merges = "\"a b\"",
                          .model = ",\"ignore_merges\":true",
-                         .added = "{\"id\":258,\"content\":\"abc\"}",
+                         .added = "{\"id\":258,\"content\":\"abc\",\"special\":true}",
                          .pre = FIX_SPLIT(" ")});
     CHECK(&w, "bc", 0, 257); /* whole, though no rule makes it */
     CHECK(&w, "aaaa", 0, 260);
@@ -381,7 +381,7 @@ static void nfc_normalizer(void **state)
     (void)state;
     begin_fix(&w,
               &(fix){.normalizer = "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"}]}",
-                     .added = "{\"id\":300,\"content\":\"e\\u0301\",\"normalized\":false},"
+                     .added = "{\"id\":300,\"content\":\"e\\u0301\",\"special\":true},"
                               "{\"id\":301,\"content\":\"\\u00e9!\",\"normalized\":true}"});
     CHECK(&w, "e\xCC\x81", 0, 0xC3, 0xA9);
     CHECK(&w, "e", 0, 'e');
@@ -418,6 +418,110 @@ static void added_longest_leftmost(void **state)
     CHECK(&w, "<<<a<", REMORA_TEXT_SPECIAL, 303, 300, '<');
     CHECK(&w, "<a>", 0, '<', 'a', '>');
     end(&w);
+}
+
+/* Without REMORA_TEXT_SPECIAL: which added tokens are text, and the longest of those that are. */
+static void added_words(void **state)
+{
+    static const struct {
+        const char *text; /* as JSON has it */
+        int word;
+    } cases[] = {
+        {"über", 1},
+        {"Größe", 1},
+        {"    ", 1},
+        {"\\t\\t", 1},
+        {"->", 1},
+        {"[]", 1},
+        {"<<", 1},
+        {"|=", 1},
+        {"||", 1},
+        {"C++", 1},
+        {"a[0]", 1},
+        {"x|y", 1},
+        {"[x", 1},
+        {"あい", 1},
+        {"<s>", 0},
+        {"</s>", 0},
+        {"<|im_start|>", 0},
+        {"<think>", 0},
+        {"<｜User｜>", 0},
+        {"｜DSML｜", 0},
+        {"</｜DSML｜", 0},
+        {"<｜tool▁sep｜>", 0},
+        {"[INST]", 0},
+        {"[/INST]", 0},
+        {"[gMASK]", 0},
+        {" <s> ", 0},
+        {"\\n<|user|>\\n", 0},
+        {"{tool}", 0},
+        {"＜s＞", 0},
+        {"【x】", 0},
+        {"<|end", 0},
+        {"end|>", 0},
+        {"<0", 0},
+        {"a>", 0},
+        {"|x|", 0},
+        {"User<|x|>:", 0},
+        {"[1]", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char added[200];
+        const char *bytes;
+        size_t len, n;
+        remora_token ids[64];
+        world w;
+        snprintf(added, sizeof added, "{\"id\":300,\"content\":\"%s\"}", cases[i].text);
+        begin_fix(&w, &(fix){.added = added});
+        assert_int_equal(rmr_tokenizer_bytes(w.tok, 300, &bytes, &len), REMORA_OK);
+        assert_int_equal(rmr_tokenizer_encode(w.tok, bytes, len, 0, ids, 64, &n, NULL), REMORA_OK);
+        if ((n == 1 && ids[0] == 300) != cases[i].word)
+            fail_msg("%s: %zu tokens", cases[i].text, n);
+        check_n(&w, bytes, len, REMORA_TEXT_SPECIAL, (const remora_token[]){300, -1});
+        round_trip(w.tok, bytes, len, 0);
+        end(&w);
+    }
+    world w;
+    begin_fix(
+        &w,
+        &(fix){
+            .added =
+                "{\"id\":300,\"content\":\"ab\"},{\"id\":301,\"content\":\"cd\",\"special\":true},"
+                "{\"id\":302,\"content\":\"bx\",\"normalized\":false}"});
+    CHECK(&w, "abxcd", 0, 'a', 302, 'c', 'd'); /* tokens that are not normalized come first */
+    CHECK(&w, "abxcd", REMORA_TEXT_SPECIAL, 'a', 302, 301);
+    CHECK(&w, "abab", 0, 300, 300);
+    end(&w);
+    begin_fix(&w,
+              &(fix){.added = "{\"id\":300,\"content\":\"ab\"},{\"id\":301,\"content\":\"abc>\"},"
+                              "{\"id\":302,\"content\":\"bc\"}"});
+    CHECK(&w, "abc>", 0, 300, 'c', '>');
+    CHECK(&w, "abc>", REMORA_TEXT_SPECIAL, 301);
+    CHECK(&w,
+          "bcab\xFF"
+          "ab",
+          0, 302, 300, 0xFF, 300);
+    end(&w);
+}
+
+/* A token that the configuration names is markup, whatever it looks like. */
+static void added_words_with_a_role(void **state)
+{
+    world w;
+    (void)state;
+    char *json = fix_json(&(fix){.added = "{\"id\":300,\"content\":\"stop\"},{\"id\":301,"
+                                          "\"content\":\"over\"},{\"id\":302,\"content\":\"go\"}"});
+    const fix_file files[] = {{"tokenizer.json", json},
+                              {"tokenizer_config.json", "{\"eos_token\":\"stop\"}"},
+                              {"generation_config.json", "{\"eos_token_id\":[300,301]}"}};
+    begin(&w);
+    assert_int_equal(fix_open_files(&w.mem, files, 3, 512, &w.tok, &w.err), REMORA_OK);
+    CHECK(&w, "stop", 0, 's', 't', 'o', 'p');
+    CHECK(&w, "over", 0, 'o', 'v', 'e', 'r');
+    CHECK(&w, "go", 0, 302);
+    end(&w);
+    free(json);
 }
 
 static void bos_by_configuration(void **state)
@@ -621,7 +725,6 @@ static void hostile_13_json(void **state)
         "{\"model\":{}}",
         "{\"model\":{\"vocab\":[]}}",
         "{\"model\":{\"vocab\":{}}}",
-        "{\"model\":{\"vocab\":{},\"merges\":[]}}",
         "{\"added_tokens\":{},\"model\":{\"vocab\":{}}}",
         "{\"model\":{\"vocab\":{\"a\":{}}}}",
         "{\"model\":{\"type\":7,\"vocab\":{}}}",
@@ -805,7 +908,7 @@ static void hostile_14_small_buffer(void **state)
     end(&w);
 }
 
-/* `<0x..>` is text like any other here; a byte without a token is an error that names it. */
+/* `<0x..>` is text like any other here. */
 static void hostile_15_byte_tokens(void **state)
 {
     world w;
@@ -813,23 +916,72 @@ static void hostile_15_byte_tokens(void **state)
     begin_fix(&w, &(fix){.vocab = ",\"<0x-1>\":256,\"<0xZZ>\":257,\"<0x\":258,\"\":259"});
     CHECK(&w, "<0x", 0, '<', '0', 'x');
     end(&w);
+}
+
+/* The fixture, whose byte b has no token: its letter is spelled "zz". */
+static remora_status open_without(world *w, const fix *f, unsigned b)
+{
+    char *json = fix_json(f), name[16];
+    const size_t len = rmr_utf8_put(fix_alphabet(b), (unsigned char *)name);
+    snprintf(name + len, sizeof name - len, "\":%u", b);
+    char *at = strstr(json, name);
+    assert_non_null(at);
+    char *changed = malloc(strlen(json) + 8);
+    sprintf(changed, "%.*szz%s", (int)(at - json), json, at);
+    const fix_file file = {"tokenizer.json", changed};
+    begin(w);
+    const remora_status st = fix_open_files(&w->mem, &file, 1, 512, &w->tok, &w->err);
+    free(changed);
+    free(json);
+    return st;
+}
+
+/* A byte without a token is left out, and what stood around it merges; other bytes come back. */
+static void bytes_without_a_token(void **state)
+{
+    const fix f = {.vocab = ",\"aa\":300", .merges = "\"a a\""};
+    (void)state;
     for (unsigned b = 0; b < 256; b += 15) {
-        begin(&w);
-        char *json = fix_json(&(fix){0}), name[16], message[64];
-        const size_t len = rmr_utf8_put(fix_alphabet(b), (unsigned char *)name);
-        snprintf(name + len, sizeof name - len, "\":%u", b);
-        char *at = strstr(json, name);
-        assert_non_null(at);
-        char *changed = malloc(strlen(json) + 8);
-        sprintf(changed, "%.*szz%s", (int)(at - json), json, at);
-        const fix_file file = {"tokenizer.json", changed};
-        assert_int_equal(fix_open_files(&w.mem, &file, 1, 512, &w.tok, &w.err), REMORA_E_FORMAT);
-        snprintf(message, sizeof message, "no token for byte 0x%02X", b);
-        assert_non_null(strstr(w.err.message, message));
-        free(changed);
-        free(json);
+        world w;
+        char text[64];
+        assert_int_equal(open_without(&w, &f, b), REMORA_OK);
+        snprintf(text, sizeof text, "za?ay");
+        text[2] = (char)b;
+        if (b < 0x80)
+            check_n(&w, text, 5, 0, (const remora_token[]){'z', 300, 'y', -1});
+        else /* no UTF-8: a word of its own */
+            check_n(&w, text, 5, 0, (const remora_token[]){'z', 'a', 'a', 'y', -1});
+        check_n(&w, text + 2, 1, 0, (const remora_token[]){-1});
+        memset(text, (int)b, sizeof text); /* a long word */
+        check_n(&w, text, sizeof text, 0, (const remora_token[]){-1});
+        if (b < 0x80) text[0] = text[63] = 'a';
+        if (b < 0x80) check_n(&w, text, sizeof text, 0, (const remora_token[]){300, -1});
         end(&w);
     }
+}
+
+/* model.unk_token stands for it where there is one. */
+static void unknown_token(void **state)
+{
+    const fix f = {
+        .vocab = ",\"aa\":300,\"?!\":301", .merges = "\"a a\"", .model = ",\"unk_token\":\"?!\""};
+    world w;
+    (void)state;
+    assert_int_equal(open_without(&w, &f, 4), REMORA_OK);
+    CHECK(&w,
+          "a\x04\x04"
+          "aa",
+          0, 'a', 301, 301, 300);
+    end(&w);
+    const fix bad = {.model = ",\"unk_token\":\"?!\""};
+    assert_int_equal(open_without(&w, &bad, 4), REMORA_E_FORMAT);
+    assert_non_null(strstr(w.err.message, "unk_token ?! is not in the vocabulary"));
+    end(&w);
+    const fix fused = {.vocab = ",\"?!\":301", .model = ",\"unk_token\":\"?!\",\"fuse_unk\":true"};
+    assert_int_equal(open_without(&w, &fused, 4), REMORA_E_UNSUPPORTED);
+    assert_non_null(strstr(w.err.message, "fuse_unk"));
+    end(&w);
+    expect_open(&fused, REMORA_OK, NULL); /* every byte has a token: nothing is unknown */
 }
 
 static void hostile_16_special_in_user_text(void **state)
@@ -1035,6 +1187,8 @@ int main(void)
         cmocka_unit_test(pattern_dialect),
         cmocka_unit_test(nfc_normalizer),
         cmocka_unit_test(added_longest_leftmost),
+        cmocka_unit_test(added_words),
+        cmocka_unit_test(added_words_with_a_role),
         cmocka_unit_test(bos_by_configuration),
         cmocka_unit_test(flags_by_configuration),
         cmocka_unit_test(unknown_fields_are_named),
@@ -1047,6 +1201,8 @@ int main(void)
         cmocka_unit_test(hostile_13_bad_utf8),
         cmocka_unit_test(hostile_14_small_buffer),
         cmocka_unit_test(hostile_15_byte_tokens),
+        cmocka_unit_test(bytes_without_a_token),
+        cmocka_unit_test(unknown_token),
         cmocka_unit_test(hostile_17_backtracking),
         cmocka_unit_test(hostile_17_space_before_line_end),
         cmocka_unit_test(every_allocation_fails_once),
