@@ -1,7 +1,7 @@
 /* Generation: evaluate, sample, append, until an end-of-sequence token, a stop string or the token
  * limit. The state that must survive a MORE (tokens so far, text that may be the start of a stop
- * string) is in the session and ends with the generation, or when the host changes the timeline
- * itself. */
+ * string, once as it is and once with the names of control tokens in it) is in the session and ends
+ * with the generation, or when the host changes the timeline itself. */
 #include <string.h>
 
 #include "clock.h"
@@ -11,7 +11,8 @@ enum { MAX_STOP = 1024, MAX_STOP_BYTES = 4096 };
 
 void rmr_gen_end(remora_session *s)
 {
-    rmr_free(s->mem, s->gen.tail, s->gen.tail_cap);
+    for (int i = 0; i < RMR_GEN_TAILS; i++)
+        rmr_free(s->mem, s->gen.tails[i].text, s->gen.tails[i].cap);
     s->gen = (rmr_gen){0};
 }
 
@@ -37,28 +38,48 @@ static remora_status begin(remora_session *s, const remora_gen_opts *o, remora_e
 {
     size_t longest;
     RMR_TRY(check_stops(s, o, &longest, err));
-    if (s->gen.active && s->gen.tail_cap >= longest) return REMORA_OK;
+    if (s->gen.active && s->gen.tails[RMR_GEN_TEXT].cap >= longest) return REMORA_OK;
     if (s->n_tokens == 0) RMR_FAIL(err, REMORA_E_ARG, "nothing to go on from: append tokens first");
     rmr_gen_end(s);
-    if (longest > 0) {
-        s->gen.tail = rmr_alloc(s->mem, longest);
-        if (s->gen.tail == NULL) return rmr_error_nomem(err, "stop strings", longest);
-        s->gen.tail_cap = longest;
+    for (int i = 0; longest > 0 && i < RMR_GEN_TAILS; i++) {
+        rmr_gen_tail *tail = &s->gen.tails[i];
+        tail->text = rmr_alloc(s->mem, longest);
+        if (tail->text == NULL) return rmr_error_nomem(err, "stop strings", longest);
+        tail->cap = longest;
     }
     s->gen.active = 1;
     return REMORA_OK;
 }
 
 /* Does the text so far end with a stop string, now that `c` came? */
-static int stop_at(rmr_gen *g, const remora_gen_opts *o, char c)
+static int stop_at(rmr_gen_tail *t, const remora_gen_opts *o, char c)
 {
-    if (g->tail_n == g->tail_cap) memmove(g->tail, g->tail + 1, --g->tail_n);
-    g->tail[g->tail_n++] = c;
+    if (t->n == t->cap) memmove(t->text, t->text + 1, --t->n);
+    t->text[t->n++] = c;
     for (uint64_t i = 0; i < o->n_stop; i++) {
         const size_t n = strlen(o->stop[i]);
-        if (n <= g->tail_n && memcmp(g->tail + g->tail_n - n, o->stop[i], n) == 0) return 1;
+        if (n <= t->n && memcmp(t->text + t->n - n, o->stop[i], n) == 0) return 1;
     }
     return 0;
+}
+
+/* Do the n bytes that came complete a stop string? */
+static int stop_in(rmr_gen_tail *t, const remora_gen_opts *o, const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (stop_at(t, o, s[i])) return 1;
+    return 0;
+}
+
+/* A control token makes no text, but a stop string may have its name. */
+static remora_status control_token(remora_session *s, const remora_gen_opts *o, remora_token t,
+                                   int *hit)
+{
+    const char *name;
+    size_t n;
+    RMR_TRY(rmr_tokenizer_bytes(s->model->tok, t, &name, &n));
+    *hit = stop_in(&s->gen.tails[RMR_GEN_NAMED], o, name, n);
+    return REMORA_OK;
 }
 
 static remora_status hits_stop(remora_session *s, const remora_gen_opts *o, remora_token t,
@@ -69,6 +90,8 @@ static remora_status hits_stop(remora_session *s, const remora_gen_opts *o, remo
     remora_detok next = s->gen.detok;
     *hit = 0;
     if (o->n_stop == 0) return REMORA_OK;
+    if (rmr_tokenizer_flags(s->model->tok, t) & REMORA_TOKEN_CONTROL)
+        return control_token(s, o, t, hit);
     remora_status st = rmr_detok_push(s->model->tok, &next, &t, 1, text, sizeof text, &n);
     if (st == REMORA_E_BUFFER) {
         room = n;
@@ -78,7 +101,8 @@ static remora_status hits_stop(remora_session *s, const remora_gen_opts *o, remo
                             &n); /* the first try left the state as it was */
     }
     if (st >= 0) s->gen.detok = next;
-    for (size_t i = 0; st >= 0 && i < n && !*hit; i++) *hit = stop_at(&s->gen, o, p[i]);
+    for (int i = 0; st >= 0 && i < RMR_GEN_TAILS && !*hit; i++)
+        *hit = stop_in(&s->gen.tails[i], o, p, n);
     if (p != text) rmr_free(s->mem, p, room);
     return st < 0 ? st : REMORA_OK;
 }

@@ -40,13 +40,24 @@ typedef struct rmr_flight {
     int prefill;
 } rmr_flight;
 
+/* The last bytes that were generated, for stop strings. */
+typedef struct rmr_gen_tail {
+    char *text;
+    size_t cap, n;
+} rmr_gen_tail;
+
+enum { /* of a generation: its text; the same with the names of control tokens */
+       RMR_GEN_TEXT,
+       RMR_GEN_NAMED,
+       RMR_GEN_TAILS
+};
+
 /* State of a generation over several generate calls. */
 typedef struct rmr_gen {
     int active;
     uint64_t n_tokens;
     remora_detok detok;
-    char *tail; /* last bytes of text, for stop strings */
-    size_t tail_cap, tail_n;
+    rmr_gen_tail tails[RMR_GEN_TAILS];
 } rmr_gen;
 
 struct remora_session {
