@@ -99,7 +99,7 @@ static remora_status read_config(rmr_opening *o)
 }
 
 /* The compiled tokenizer, where it lies or read. */
-static remora_status packed_tokenizer(rmr_opening *o)
+static remora_status packed_tokenizer(rmr_opening *o, remora_error *err)
 {
     remora_model *m = o->m;
     const rmr_pack_blob *b = rmr_pack_find_blob(m->pack, "tokenizer");
@@ -107,13 +107,13 @@ static remora_status packed_tokenizer(rmr_opening *o)
     const void *data = rmr_pack_blob_data(m->pack, b);
     const int owned = data == NULL;
     if (b->bytes > UINT32_MAX)
-        RMR_FAIL(o->err, REMORA_E_FORMAT, "%s: a tokenizer of %llu bytes",
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: a tokenizer of %llu bytes",
                  rmr_show(rmr_pack_file(m->pack)).text, (unsigned long long)b->bytes);
-    RMR_TRY(rmr_pack_check(m->pack, o->err));
+    RMR_TRY(rmr_pack_check(m->pack, err));
     if (owned) {
         void *copy = rmr_alloc(&m->mem, (size_t)b->bytes);
-        if (copy == NULL) return rmr_error_nomem(o->err, "tokenizer", b->bytes);
-        const remora_status st = rmr_pack_read_blob(m->pack, b, copy, o->err);
+        if (copy == NULL) return rmr_error_nomem(err, "tokenizer", b->bytes);
+        const remora_status st = rmr_pack_read_blob(m->pack, b, copy, err);
         if (st < 0) {
             rmr_free(&m->mem, copy, (size_t)b->bytes);
             return st;
@@ -121,21 +121,40 @@ static remora_status packed_tokenizer(rmr_opening *o)
         data = copy;
     }
     return rmr_tokenizer_open_compiled(&m->mem, data, (size_t)b->bytes, owned, m->shape.n_vocab,
-                                       &m->tok, o->err);
+                                       &m->tok, err);
 }
 
+static remora_status open_tokenizer(rmr_opening *o, remora_error *err)
+{
+    remora_model *m = o->m;
+    const uint32_t n = m->shape.n_vocab;
+    if (m->pack != NULL) return packed_tokenizer(o, err);
+    if (o->gguf == NULL) return rmr_tokenizer_open(&m->mem, o->src, n, &m->tok, err);
+    RMR_TRY(rmr_tokenizer_open_gguf(&m->mem, o->gguf, n, &m->tok, err));
+    if (rmr_tokenizer_gguf_guess(o->gguf))
+        rmr_log_write(&m->rt->ctx.log, REMORA_LOG_WARN,
+                      "%s: tokenizer.ggml.pre does not say how the model splits text: ids may "
+                      "differ from those it was trained with",
+                      rmr_gguf_name(o->gguf));
+    return REMORA_OK;
+}
+
+/* A tokenizer of a kind that we do not do leaves the model its token ids; a damaged one is an
+ * error. */
 static remora_status read_tokenizer(rmr_opening *o)
 {
-    rmr_mem *mem = &o->m->mem;
-    const uint32_t n = o->m->shape.n_vocab;
-    const remora_status st = o->m->pack != NULL ? packed_tokenizer(o)
-                             : o->gguf != NULL
-                                 ? rmr_tokenizer_open_gguf(mem, o->gguf, n, &o->m->tok, o->err)
-                                 : rmr_tokenizer_open(mem, o->src, n, &o->m->tok, o->err);
-    if (st != REMORA_E_NOT_FOUND) return st;
-    rmr_log_write(&o->m->rt->ctx.log, REMORA_LOG_INFO,
-                  "no tokenizer: the model takes token ids only");
-    return REMORA_OK;
+    const rmr_log *log = &o->m->rt->ctx.log;
+    remora_error why = {.struct_size = sizeof why};
+    const remora_status st = open_tokenizer(o, &why);
+    switch (st) {
+    case REMORA_E_NOT_FOUND:
+        rmr_log_write(log, REMORA_LOG_INFO, "no tokenizer: the model takes token ids only");
+        return REMORA_OK;
+    case REMORA_E_UNSUPPORTED:
+        rmr_log_write(log, REMORA_LOG_WARN, "%s: the model takes token ids only", why.message);
+        return REMORA_OK;
+    default: return st < 0 ? rmr_error_set(o->err, st, why.os_code, "%s", why.message) : st;
+    }
 }
 
 static remora_status cancelled(const rmr_opening *o)

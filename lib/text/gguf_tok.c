@@ -1,97 +1,19 @@
-/* A tokenizer from the keys of a GGUF file (facts sections 9.5 and 8.2): its arrays become what
- * tokenizer.json would say, so that one loader checks both. The patterns of the pre-tokenizer are
- * not in the file, only a name for them: the names we know are here, with the patterns of the
- * models' own tokenizer.json, which GGUF engines follow more or less. */
+/* A tokenizer from the keys of a GGUF file: its arrays become what tokenizer.json would say, so
+ * that one loader checks both. The patterns of the pre-tokenizer are not in the file, only a name
+ * for them: pre.c has those we know. */
 #include <string.h>
 
 #include "json.h"
 #include "tok.h"
 #include "utf8.h"
 
-enum { MAX_PATTERNS = 6 };
-
 /* token_type */
 enum { NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER = 4, UNUSED = 5 };
-
-#define BLANKS "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define SUFFIXES "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define GPT4(digits)                                                                               \
-    SUFFIXES "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" BLANKS
-#define CJK "[\\x{4e00}-\\x{9fa5}\\x{800}-\\x{4e00}\\x{ac00}-\\x{d7ff}]+"
-
-/* Cased letters. */
-#define CASED                                                                                      \
-    "A-Za-z\\x{b5}\\x{c0}-\\x{d6}\\x{d8}-\\x{f6}\\x{f8}-\\x{1ba}\\x{1bc}-\\x{1bf}"                 \
-    "\\x{1c4}-\\x{293}\\x{295}-\\x{2af}\\x{370}-\\x{373}\\x{376}\\x{377}\\x{37b}-\\x{37d}"         \
-    "\\x{37f}\\x{386}\\x{388}-\\x{38a}\\x{38c}\\x{38e}-\\x{3a1}\\x{3a3}-\\x{3f5}"                  \
-    "\\x{3f7}-\\x{481}\\x{48a}-\\x{52f}\\x{531}-\\x{556}\\x{10a0}-\\x{10c5}"                       \
-    "\\x{13a0}-\\x{13f5}\\x{13f8}-\\x{13fd}\\x{1c90}-\\x{1cba}\\x{1cbd}-\\x{1cbf}"                 \
-    "\\x{1d00}-\\x{1d2b}\\x{1d6b}-\\x{1d77}\\x{1d79}-\\x{1d9a}\\x{1e00}-\\x{1f15}"                 \
-    "\\x{1f18}-\\x{1f1d}\\x{1f20}-\\x{1f45}\\x{1f48}-\\x{1f4d}\\x{1f50}-\\x{1f57}"                 \
-    "\\x{1f59}\\x{1f5b}\\x{1f5d}\\x{1f5f}-\\x{1f7d}\\x{1f80}-\\x{1fb4}\\x{1fb6}-\\x{1fbc}"         \
-    "\\x{1fbe}\\x{1fc2}-\\x{1fc4}\\x{1fc6}-\\x{1fcc}\\x{1fd0}-\\x{1fd3}"                           \
-    "\\x{1fd6}-\\x{1fdb}\\x{1fe0}-\\x{1fec}\\x{1ff2}-\\x{1ff4}\\x{1ff6}-\\x{1ffc}"                 \
-    "\\x{2102}\\x{2107}\\x{210a}-\\x{2113}\\x{2115}\\x{2119}-\\x{211d}\\x{2124}\\x{2126}"          \
-    "\\x{2128}\\x{212a}-\\x{212d}\\x{212f}-\\x{2134}\\x{2139}\\x{213c}-\\x{213f}"                  \
-    "\\x{2145}-\\x{2149}\\x{214e}\\x{2183}\\x{2184}\\x{2c00}-\\x{2c7b}\\x{2c7e}-\\x{2ce4}"         \
-    "\\x{2ceb}-\\x{2cee}\\x{2cf2}\\x{2cf3}\\x{a640}-\\x{a66d}\\x{a680}-\\x{a69b}"                  \
-    "\\x{a722}-\\x{a76f}\\x{a771}-\\x{a787}\\x{a78b}-\\x{a78e}\\x{ab70}-\\x{abbf}"                 \
-    "\\x{fb00}-\\x{fb06}\\x{fb13}-\\x{fb17}\\x{ff21}-\\x{ff3a}\\x{ff41}-\\x{ff5a}"                 \
-    "\\x{10400}-\\x{1044f}\\x{104b0}-\\x{104d3}\\x{104d8}-\\x{104fb}\\x{10c80}-\\x{10cb2}"         \
-    "\\x{10cc0}-\\x{10cf2}\\x{118a0}-\\x{118df}\\x{1e900}-\\x{1e943}"
-
-/* Kimi (pat_str in tokenization_kimi.py of moonshotai/Kimi-K2-Instruct and tokenization_moonshot.py
- * of moonshotai/Moonlight-16B-A3B): [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]], then the same with
- * \p{Ll} for \p{Lu}\p{Lt}. PCRE2 has no intersections, so the classes are said by what they leave
- * out: all the other general categories, and Han. A class, where a look-ahead would serve as well,
- * because repeats of a class need no memory. */
-#define UPPER "[^\\p{Ll}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}\\p{Han}]"
-#define LOWER "[^\\p{Lu}\\p{Lt}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}\\p{Han}]"
-#define HEAD "[^\\r\\n\\p{L}\\p{N}]?"
-
-static const char *const deepseek_llm[MAX_PATTERNS] = {
-    "[\\r\\n]",
-    "\\s?[" CASED "]+",
-    "\\s?[!-/:-~\\x{ff01}-\\x{ff0f}\\x{ff1a}-\\x{ff5e}\\x{2018}-\\x{201f}\\x{3000}-\\x{3002}]+",
-    "\\s+$",
-    CJK,
-    "\\p{N}"};
-static const char *const deepseek_coder[MAX_PATTERNS] = {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+",
-                                                         CJK, "\\p{N}"};
-static const char *const deepseek_v3[MAX_PATTERNS] = {
-    "\\p{N}{1,3}", "[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{309f}\\x{30a0}-\\x{30ff}]+",
-    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?"
-    "[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|" BLANKS};
-static const char *const qwen2[MAX_PATTERNS] = {GPT4("\\p{N}")};
-static const char *const llama3[MAX_PATTERNS] = {GPT4("\\p{N}{1,3}")};
-static const char *const kimi[MAX_PATTERNS] = {
-    "[\\p{Han}]+|" HEAD UPPER "*" LOWER "+" SUFFIXES "?|" HEAD UPPER "+" LOWER "*" SUFFIXES
-    "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" BLANKS};
-
-/* tokenizer.ggml.pre */
-static const struct pre {
-    const char *name;
-    const char *const *patterns;
-    int nfc;   /* the normalizer */
-    int whole; /* ignore_merges */
-    int bos;   /* goes in front when add_bos_token is silent */
-} pres[] = {
-    {"deepseek-llm", deepseek_llm, 0, 0, 0},
-    {"deepseek-coder", deepseek_coder, 0, 0, 0},
-    {"deepseek-v3", deepseek_v3, 0, 0, 0},
-    {"joyai-llm", deepseek_v3, 0, 0, 0},
-    {"kimi-k2", kimi, 0, 1, 0},
-    {"glm4", llama3, 0, 0, 0},
-    {"chatglm-bpe", llama3, 0, 0, 0},
-    {"qwen2", qwen2, 1, 0, 0},
-    {"deepseek-r1-qwen", qwen2, 1, 0, 0},
-    {"llama-bpe", llama3, 0, 1, 1},
-};
 
 typedef struct builder {
     rmr_tok_parts *t;
     const rmr_gguf *g;
-    const struct pre *pre;
+    const rmr_pre *pre;
     json_t *vocab, *merges, *added;
     char *key; /* a token, NUL-terminated */
     size_t key_cap;
@@ -131,10 +53,20 @@ static remora_status add_special(builder *b, rmr_gguf_text s, uint32_t id, int s
     return REMORA_OK;
 }
 
+/* Is s one of the letters that stand in the byte alphabet for C0, C1 and F5 to FF? */
+static int is_unused_byte(rmr_gguf_text s)
+{
+    const unsigned char *p = (const unsigned char *)s.text;
+    return s.size == 2 && p[0] == 0xC3 && (p[1] == 0x80 || p[1] == 0x81 || p[1] >= 0xB5);
+}
+
 static remora_status add_token(builder *b, rmr_gguf_text s, uint32_t id, int64_t type)
 {
     if (type == UNUSED) return REMORA_OK; /* rows that pad the table */
     RMR_TRY(check_text(b, "tokens", id, s));
+    /* DeepSeek-LLM and -Coder have these letters as words, beside a vocabulary that lacks the bytes
+     */
+    if (type == USER && is_unused_byte(s)) return add_special(b, s, id, 0);
     RMR_TRY(rmr_grow(b->t->mem, &b->key, &b->key_cap, s.size + 1, 1, b->err));
     memcpy(b->key, s.text, s.size);
     b->key[s.size] = 0;
@@ -201,26 +133,21 @@ static remora_status find_pre(builder *b)
     char name[48] = {0};
     RMR_TRY(rmr_gguf_string(b->g, "tokenizer.ggml.pre", &s, b->err));
     memcpy(name, s.text, s.size < sizeof name ? s.size : sizeof name - 1);
-    for (size_t i = 0; i < sizeof pres / sizeof pres[0]; i++)
-        if (s.size == strlen(pres[i].name) && strcmp(name, pres[i].name) == 0) b->pre = &pres[i];
+    b->pre = rmr_pre_find(s.text, s.size);
     if (b->pre == NULL)
-        RMR_FAIL(b->err, REMORA_E_UNSUPPORTED, "%s: tokenizer.ggml.pre \"%s\"", b->t->file,
-                 rmr_show(name).text);
+        RMR_FAIL(b->err, REMORA_E_UNSUPPORTED,
+                 "%s: tokenizer.ggml.pre \"%s\" is not supported (docs/formats.md has the list)",
+                 b->t->file, rmr_show(name).text);
     b->t->nfc = b->pre->nfc;
     return REMORA_OK;
 }
 
-static remora_status add_patterns(rmr_tok_parts *t, const char *field, const char *const *patterns,
-                                  remora_error *err)
+int rmr_tokenizer_gguf_guess(const rmr_gguf *g)
 {
-    for (int i = 0; i < MAX_PATTERNS && patterns[i] != NULL; i++)
-        RMR_TRY(rmr_tok_add_step(t, field, patterns[i], strlen(patterns[i]), 0, err));
-    return REMORA_OK;
-}
-
-remora_status rmr_tok_add_kimi(rmr_tok_parts *t, const char *field, remora_error *err)
-{
-    return add_patterns(t, field, kimi, err);
+    rmr_gguf_text s;
+    if (rmr_gguf_string(g, "tokenizer.ggml.pre", &s, NULL) < 0) return 0;
+    const rmr_pre *pre = rmr_pre_find(s.text, s.size);
+    return pre != NULL && rmr_pre_is_guess(pre);
 }
 
 /* An id that stands in the vocabulary, or NONE. */
@@ -276,7 +203,7 @@ static remora_status build(builder *b)
     RMR_TRY(read_tokens(b));
     RMR_TRY(read_merges(b));
     RMR_TRY(load_vocab(b));
-    RMR_TRY(add_patterns(b->t, "tokenizer.ggml.pre", b->pre->patterns, b->err));
+    RMR_TRY(rmr_tok_add_pre(b->t, "tokenizer.ggml.pre", b->pre, b->err));
     return read_specials(b);
 }
 
@@ -290,7 +217,8 @@ static remora_status check_kind(const rmr_gguf *g, remora_error *err)
     if (s.size == 0 || strcmp(model, "no_vocab") == 0 || strcmp(model, "none") == 0)
         return REMORA_E_NOT_FOUND;
     if (strcmp(model, "gpt2") != 0)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: tokenizer.ggml.model \"%s\"", rmr_gguf_name(g),
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "%s: tokenizer.ggml.model \"%s\" is not supported (known: gpt2)", rmr_gguf_name(g),
                  rmr_show(model).text);
     return REMORA_OK;
 }

@@ -8,8 +8,6 @@
 #include "tok.h"
 
 #define FILE_NAME "tokenizer.json"
-#define GPT2_PATTERN                                                                               \
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
 enum { MAX_DEPTH = 4, PATH = 96 };
 
@@ -114,7 +112,7 @@ static remora_status pre_tokenizer(reader *r, const char *path, const char *type
     RMR_TRY(rmr_json_bool(FILE_NAME, v, "add_prefix_space", 0, &on, r->err));
     if (on) return unsupported(r, path, "add_prefix_space", "true");
     RMR_TRY(rmr_json_bool(FILE_NAME, v, "use_regex", 1, &on, r->err));
-    if (on) RMR_TRY(add_step(r, path, GPT2_PATTERN, strlen(GPT2_PATTERN), 0));
+    if (on) RMR_TRY(add_step(r, path, RMR_PRE_GPT2, strlen(RMR_PRE_GPT2), 0));
     r->byte_level = 1;
     return REMORA_OK;
 }

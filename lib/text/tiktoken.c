@@ -260,7 +260,7 @@ static remora_status load(reader *r)
     RMR_TRY(check_words(r));
     RMR_TRY(rmr_tok_merge_by_rank(r->t, r->err));
     RMR_TRY(rmr_tok_index_added(r->t, r->added, r->n_added, r->err));
-    return rmr_tok_add_kimi(r->t, "pattern", r->err);
+    return rmr_tok_add_pre(r->t, "pattern", rmr_pre_find("kimi-k2", 7), r->err);
 }
 
 remora_status rmr_tok_load_tiktoken(rmr_tok_parts *t, rmr_source *src, remora_error *err)

@@ -6,6 +6,7 @@
 
 #include "added.h"
 #include "bpe.h"
+#include "pre.h"
 #include "regex.h"
 #include "tokenizer.h"
 
@@ -131,8 +132,9 @@ remora_status rmr_tok_index_words(rmr_tok_parts *t, remora_error *err);
  * indexed and all different. */
 remora_status rmr_tok_merge_by_rank(rmr_tok_parts *t, remora_error *err);
 
-/* The splits of Moonshot's models. */
-remora_status rmr_tok_add_kimi(rmr_tok_parts *t, const char *field, remora_error *err);
+/* The splits of a pre-tokenizer that has a name. */
+remora_status rmr_tok_add_pre(rmr_tok_parts *t, const char *field, const rmr_pre *pre,
+                              remora_error *err);
 
 /* A configuration file's tree; NULL when there is no such file. */
 remora_status rmr_tok_load_json(rmr_mem *mem, rmr_source *src, const char *name, json_t **out,

@@ -2,7 +2,7 @@
 """Write a Hugging Face folder as a GGUF file, as the usual converters do. Needs numpy and gguf (test/requirements.txt).
 
     make_gguf.py FOLDER OUT.gguf [--type T] [--layout old|new|flat|both] [--router F32|keep] [--split N] [--mtp]
-                                 [--pre NAME] [--vocab-only] [--decoded] [--layers N]
+                                 [--pre NAME] [--tokenizer-model NAME] [--vocab-only] [--decoded] [--layers N]
 
 T is F32, F16, BF16 or a block type; "keep" (the default) leaves matrices as they are stored. Norms, biases and the
 router are F32; rows that the type's blocks do not fit get the type that llama.cpp's quantizer gives them (a K-quant of
@@ -313,7 +313,7 @@ class Converter:
             e = added.get(i)
             tokens.append(e["content"] if e else by_id.get(i, f"[PAD{i}]"))
             types.append((3 if e["special"] else 4) if e else 1 if i in by_id else 5)
-        self.w.add_tokenizer_model("gpt2")
+        self.w.add_tokenizer_model(self.args.tokenizer_model)
         self.w.add_tokenizer_pre(self.args.pre)
         self.w.add_token_list(tokens)
         self.w.add_token_types(types)
@@ -424,6 +424,7 @@ def main():
     p.add_argument("--split", type=int, default=0, metavar="N", help="at most N tensors a file")
     p.add_argument("--mtp", action="store_true", help="keep the prediction layers")
     p.add_argument("--pre", default="deepseek-v3")
+    p.add_argument("--tokenizer-model", default="gpt2")
     p.add_argument("--vocab-only", action="store_true")
     p.add_argument("--decoded", action="store_true", help="write as F32 what the blocks of the type hold")
     p.add_argument("--layers", type=int, help="only the first N")

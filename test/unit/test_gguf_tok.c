@@ -120,6 +120,10 @@ static void every_pattern(void **state)
                  {"qwen2", "ab ab12", 5},
                  {"deepseek-r1-qwen", "ab ab12", 5},
                  {"llama-bpe", "ab ab12", 5},
+                 {"smollm", "ab ab12", 5},
+                 {"gpt-2", "ab ab12", 5},
+                 {"default", "ab ab12", 5},
+                 {"", "ab ab12", 5},
                  {"kimi-k2",
                   "aB\xE4\xB8\x80"
                   "ab",
@@ -144,8 +148,17 @@ static void digits(void **state)
     static const struct {
         const char *pre;
         size_t n;
-    } cases[] = {{"deepseek-llm", 2}, {"deepseek-coder", 2}, {"deepseek-v3", 1}, {"qwen2", 2},
-                 {"llama-bpe", 1},    {"glm4", 1},           {"kimi-k2", 1}};
+    } cases[] = {{"deepseek-llm", 2},
+                 {"deepseek-coder", 2},
+                 {"deepseek-v3", 1},
+                 {"qwen2", 2},
+                 {"llama-bpe", 1},
+                 {"glm4", 1},
+                 {"kimi-k2", 1},
+                 {"smollm", 2},
+                 {"gpt-2", 1},
+                 {"default", 1},
+                 {"", 1}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rmr_mem mem = {0};
@@ -210,8 +223,10 @@ static void types_and_special_ids(void **state)
 static void refused(void **state)
 {
     (void)state;
-    must_fail(&(file){.pre = "gpt-2"}, REMORA_E_UNSUPPORTED, "tokenizer.ggml.pre \"gpt-2\"");
-    must_fail(&(file){.model = "llama"}, REMORA_E_UNSUPPORTED, "tokenizer.ggml.model \"llama\"");
+    must_fail(&(file){.pre = "gpt-2b"}, REMORA_E_UNSUPPORTED, "tokenizer.ggml.pre \"gpt-2b\"");
+    must_fail(&(file){.pre = "gpt-"}, REMORA_E_UNSUPPORTED, "tokenizer.ggml.pre \"gpt-\"");
+    must_fail(&(file){.model = "llama"}, REMORA_E_UNSUPPORTED,
+              "\"llama\" is not supported (known: gpt2)");
     must_fail(&(file){.model = "no_vocab"}, REMORA_E_NOT_FOUND, "");
     must_fail(&(file){.last = "ab"}, REMORA_E_FORMAT, "occurs twice");
     must_fail(&(file){.last = "\xff"}, REMORA_E_FORMAT, "tokens[259]");
