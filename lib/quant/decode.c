@@ -51,22 +51,28 @@ static void block_q4_1(float *y, const unsigned char *b)
     }
 }
 
-/* Code n of Q5_0 and Q5_1: the fifth bits are 32 in a row. */
-static int five_bits(const unsigned char *qh, const unsigned char *qs, int n)
+/* The codes of Q5_0 and Q5_1, whose fifth bits are 32 in a row. */
+static void five_bits(float *y, const unsigned char *qh, const unsigned char *qs)
 {
-    return (n < 16 ? qs[n] & 15 : qs[n - 16] >> 4) | (qh[n / 8] >> n % 8 & 1) << 4;
+    const uint32_t low = rmr_half_at(qh), high = rmr_half_at(qh + 2);
+    for (int j = 0; j < 16; j++) {
+        y[j] = (float)(int)((qs[j] & 15u) | (low >> j & 1) << 4);
+        y[j + 16] = (float)(int)(qs[j] >> 4 | (high >> j & 1) << 4);
+    }
 }
 
 static void block_q5_0(float *y, const unsigned char *b)
 {
     const float d = rmr_f16_to_f32(rmr_half_at(b));
-    for (int n = 0; n < 32; n++) y[n] = d * (float)(five_bits(b + 2, b + 6, n) - 16);
+    five_bits(y, b + 2, b + 6);
+    for (int n = 0; n < 32; n++) y[n] = d * (y[n] - 16);
 }
 
 static void block_q5_1(float *y, const unsigned char *b)
 {
     const float d = rmr_f16_to_f32(rmr_half_at(b)), m = rmr_f16_to_f32(rmr_half_at(b + 2));
-    for (int n = 0; n < 32; n++) y[n] = d * (float)five_bits(b + 4, b + 8, n) + m;
+    five_bits(y, b + 4, b + 8);
+    for (int n = 0; n < 32; n++) y[n] = d * y[n] + m;
 }
 
 static void block_mxfp4(float *y, const unsigned char *b)

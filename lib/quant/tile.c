@@ -215,15 +215,25 @@ static void words_put(uint8_t *to, const uint8_t *from, uint32_t shift)
     }
 }
 
-/* One bit of each column, eight in a byte. */
+/* One bit of each column, eight in a byte, the lowest first: to bytes of their own, where each byte
+ * of the word keeps another bit, and back, where a product moves all eight to the top. */
 static void row_get(uint8_t *codes, const uint8_t *from, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++) codes[i] = from[i / 8] >> i % 8 & 1;
+    const uint64_t ones = 0x0101010101010101u;
+    for (uint32_t i = 0; i < n; i += 8) {
+        const uint64_t apart = from[i / 8] * ones & 0x8040201008040201u;
+        const uint64_t w = (apart + 0x7f * ones) >> 7 & ones;
+        memcpy(codes + i, &w, 8);
+    }
 }
 
 static void row_put(uint8_t *to, const uint8_t *codes, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++) to[i / 8] |= (uint8_t)(codes[i] << i % 8);
+    for (uint32_t i = 0; i < n; i += 8) {
+        uint64_t w;
+        memcpy(&w, codes + i, 8);
+        to[i / 8] |= (uint8_t)(w * 0x0102040810204080u >> 56);
+    }
 }
 
 /* The bits of one plane between a block and codes[] = fields of one byte each. */
