@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034,SC2154,SC2054
 # Sourced by ./run-tests: what each suite installs, how it is built, and what it leaves out.
 
 venv=build-test/venv
@@ -24,11 +25,14 @@ install_clang() {
         "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
 }
 
-install_for_tests() {
-    if [ -n "$clang" ]; then
-        export CC=clang
-        install_clang || return 1
+install_for() { # suite
+    if [ "$1" = fresh ]; then
+        want 'command -v debootstrap' debootstrap
+        install_missing
+        return
     fi
+    if [ -n "$clang" ]; then export CC=clang; fi
+    if [ -n "$clang" ] || [ "$1" = fuzz ]; then install_clang || return 1; fi
     want_build
     want 'pkg-config --exists cmocka' libcmocka-dev
     want 'command -v c++' g++
@@ -81,11 +85,23 @@ choose_tests() {
     mapfile -t extra < <(printf '%s\n' "${all[@]}" | grep -vxE "${left_out:-/}" | grep -vxFf <(python3 test/results.py left-out))
 }
 
+run_script() { # script arguments...: one that ends with the line of numbers itself
+    local status=0
+    "$@" || status=$?
+    exit $status
+}
+
+run_real() {
+    local goldens=${models:-none}/real
+    [ -d "$goldens" ] || { echo "no $goldens: nothing to compare with"; finish 0 0 0; }
+    run_script test/real/run.sh "$build" "$venv/bin/python" "$(realpath "$goldens")"
+}
+
 # Each suite as its own command; the last line is the sum.
 run_all() {
     local each line sum=(0 0 0) log
     log=$(mktemp)
-    for each in '' --clang --asan --tsan --valgrind; do
+    for each in '' --clang --asan --tsan --valgrind --fuzz --real --fresh; do
         echo "== ./run-tests $each"
         ./run-tests $each ${models:+--models "$models"} | tee "$log" || true
         line=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' || echo '0 passed, 1 failed, 0 skipped')

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Released models, fetched, against goldens of a reference implementation (REAL_GOLDENS: NAME.json and NAME.safetensors):
+# a table for each model, and as the last line "N passed, N failed, N skipped".
+#
+#     test/real/run.sh BUILD PYTHON REAL_GOLDENS       ./run-tests --real does it all
+#
+# The models are kept in BUILD/real; the Python has test/requirements.txt. Each is computed twice: with its weights decoded
+# to F32, which has to be what the reference computes, and as it is stored (check.c).
+set -euo pipefail
+build=$1 python=$2 goldens=$3
+here=$(dirname "$0")
+passed=0 failed=0
+
+check() { # model's file
+    local name folder=$build/real/check
+    name=$(basename "$1" .gguf)
+    echo "== $name"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    ln -s "$goldens/$name.json" "$folder/golden.json"
+    ln -s "$goldens/$name.safetensors" "$folder/golden.safetensors"
+    "$python" "$here/decode.py" "$1" "$folder/decoded.gguf" &&
+        "$build/test/real/real_check" "$folder" "$1" "$folder/decoded.gguf"
+}
+
+models=$("$python" "$here/fetch.py" "$build/real") || failed=1
+for model in $models; do
+    if check "$model"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+done
+rm -rf "$build/real/check" # gigabytes
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" -eq 0 ]
