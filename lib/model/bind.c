@@ -20,6 +20,13 @@ static const rmr_tensor *look(const wanted *w, const char *tail)
     return rmr_checkpoint_find(w->in->ck, full);
 }
 
+/* "<name>.weight", or a name that is whole: a bias, a stack of experts. */
+static const rmr_tensor *look_weight(const wanted *w)
+{
+    const rmr_tensor *t = look(w, WEIGHT);
+    return t != NULL ? t : look(w, "");
+}
+
 static void use(const wanted *w, const rmr_tensor *t)
 {
     w->in->used[rmr_checkpoint_index(w->in->ck, t)] = 1;
@@ -72,18 +79,49 @@ static remora_status whole_groups(const wanted *w, const rmr_tensor *t, uint64_t
              (unsigned long long)cols);
 }
 
-/* DeepSeek FP8: weight and weight_scale_inv, [ceil(rows / 128), ceil(cols / 128)]. */
+static remora_status check_scale_type(const wanted *w, const rmr_tensor *s)
+{
+    if (s->dtype == RMR_DTYPE_F32 || s->dtype == RMR_DTYPE_BF16 || s->dtype == RMR_DTYPE_F16 ||
+        s->dtype == RMR_DTYPE_F8_E8M0)
+        return REMORA_OK;
+    return wrong_type(w, s, "F32, BF16, F16 and F8_E8M0 scales");
+}
+
+/* The scales of FP8 multiply, whatever they are called. */
+static const rmr_tensor *look_f8_scale(const wanted *w)
+{
+    static const char *const tails[] = {"weight_scale_inv", "weight_scale", "scale"};
+    const rmr_tensor *s = NULL;
+    for (size_t i = 0; i < sizeof tails / sizeof tails[0] && s == NULL; i++) s = look(w, tails[i]);
+    return s;
+}
+
+static uint64_t runs(uint64_t n)
+{
+    return (n + RMR_F8_RUN - 1) / RMR_F8_RUN;
+}
+
+/* FP8 and its scales: one for each block of 128 x 128 (DeepSeek), for each row, or for all. Kernels
+ * take 16 rows with one scale at a time, so the second kind is decoded. */
 static remora_status bind_f8(const wanted *w, const rmr_tensor *t, uint64_t rows, uint64_t cols,
                              rmr_bound *out)
 {
-    const uint64_t run = RMR_F8_RUN;
-    const rmr_tensor *s = look(w, "weight_scale_inv");
+    const rmr_tensor *s = look_f8_scale(w);
     if (s == NULL) return missing(w, "weight_scale_inv");
     RMR_TRY(check_shape(w, t, rows, cols, 0));
-    RMR_TRY(check_shape(w, s, (rows + run - 1) / run, (cols + run - 1) / run, 0));
-    if (s->dtype != RMR_DTYPE_F32 && s->dtype != RMR_DTYPE_F8_E8M0)
-        return wrong_type(w, s, "F32 and F8_E8M0 scales");
-    *out = (rmr_bound){{t, s, 0}, RMR_CODING_F8, RMR_ELEM_F8};
+    RMR_TRY(check_scale_type(w, s));
+    const uint64_t n = rmr_tensor_values(s);
+    const int column = s->n_dims == 1 || (s->n_dims == 2 && s->dims[1] == 1);
+    *out = (rmr_bound){{t, s, 0}, RMR_CODING_F8, RMR_ELEM_F8, RMR_ELEM_F8};
+    if (n == 1 && s->n_dims <= 2) {
+        out->coding = RMR_CODING_F8_ONE;
+    } else if (n == rows && column) {
+        out->coding = RMR_CODING_F8_ROWS;
+        out->keep = RMR_ELEM_F32;
+    } else {
+        return check_shape(w, s, runs(rows), runs(cols), 0);
+    }
+    use(w, s);
     return REMORA_OK;
 }
 
@@ -99,7 +137,7 @@ static remora_status bind_i4(const wanted *w, const rmr_tensor *t, uint64_t rows
     RMR_TRY(check_shape(w, s, rows, cols / 32, 0));
     if (s->dtype != RMR_DTYPE_BF16) return wrong_type(w, s, "BF16 scales of groups");
     if (shape != NULL) use(w, shape);
-    *out = (rmr_bound){{t, s, 0}, RMR_CODING_I4, RMR_ELEM_I4};
+    *out = (rmr_bound){{t, s, 0}, RMR_CODING_I4, RMR_ELEM_I4, RMR_ELEM_I4};
     return REMORA_OK;
 }
 
@@ -110,20 +148,22 @@ static remora_status bind_mxfp4(const wanted *w, const rmr_tensor *t, uint64_t r
     const rmr_tensor *s = look(w, "weight_scale");
     if (s == NULL) s = look(w, "scale");
     if (s == NULL) return missing(w, "weight_scale");
+    if (s->dtype == RMR_DTYPE_F8_E4M3) return wrong_type(w, s, "MXFP4 (F8_E8M0), not NVFP4");
     RMR_TRY(whole_groups(w, t, cols));
     RMR_TRY(check_shape(w, t, rows, cols / 2, 0));
     RMR_TRY(check_shape(w, s, rows, cols / 32, 0));
     if (s->dtype != RMR_DTYPE_F8_E8M0 && s->dtype != RMR_DTYPE_U8)
         return wrong_type(w, s, "F8_E8M0 scales of groups");
-    *out = (rmr_bound){{t, s, 0}, RMR_CODING_MXFP4, RMR_ELEM_MXFP4};
+    *out = (rmr_bound){{t, s, 0}, RMR_CODING_MXFP4, RMR_ELEM_MXFP4, RMR_ELEM_MXFP4};
     return REMORA_OK;
 }
 
 /* Canonical rows as they lie there. Vectors are plain numbers. */
 static remora_status bind_plain(const wanted *w, const rmr_tensor *t, int vector, rmr_bound *out)
 {
-    *out = (rmr_bound){{t, NULL, 0}, RMR_CODING_PLAIN, rmr_dtype_elem(t->dtype)};
-    if (out->elem == RMR_ELEM_COUNT || (vector && out->elem >= RMR_ELEM_PLAIN))
+    const rmr_elem e = rmr_dtype_elem(t->dtype);
+    *out = (rmr_bound){{t, NULL, 0}, RMR_CODING_PLAIN, e, e};
+    if (e == RMR_ELEM_COUNT || (vector && e >= RMR_ELEM_PLAIN))
         return wrong_type(w, t, vector ? "BF16, F16 and F32 here" : "what docs/formats.md lists");
     return REMORA_OK;
 }
@@ -132,8 +172,7 @@ remora_status rmr_bind(const rmr_binder *binder, const char *name, uint64_t rows
                        int vector, rmr_bound *out)
 {
     const wanted w = {binder, name};
-    const rmr_tensor *t = look(&w, WEIGHT);
-    if (t == NULL) t = look(&w, ""); /* a name that is whole: a bias */
+    const rmr_tensor *t = look_weight(&w);
     if (t == NULL && !vector) {
         t = look(&w, "weight_packed");
         if (t != NULL && t->dtype == RMR_DTYPE_I32) return bind_i4(&w, t, rows, cols, out);
@@ -148,29 +187,56 @@ remora_status rmr_bind(const rmr_binder *binder, const char *name, uint64_t rows
     return bind_plain(&w, t, vector, out);
 }
 
+/* FP8 matrices that are one tensor, [count, rows, cols]; their scales are "<name>_scale_inv",
+ * [count, blocks of rows, blocks of cols]. Each begins with a block of its own when its rows are
+ * whole blocks. */
+static remora_status bind_f8_stack(const wanted *w, const rmr_tensor *t, uint64_t count,
+                                   uint64_t rows, uint64_t cols, uint64_t part_rows, rmr_bound *out)
+{
+    char name[RMR_NAMES_MAX];
+    snprintf(name, sizeof name, "%s_scale_inv", w->name);
+    const wanted scale = {w->in, name};
+    const rmr_tensor *s = look(&scale, "");
+    if (s == NULL) return missing(&scale, "");
+    use(w, s);
+    RMR_TRY(check_scale_type(w, s));
+    if (s->n_dims != 3 || s->dims[0] != count || s->dims[1] != runs(rows) ||
+        s->dims[2] != runs(cols))
+        return wrong_shape(w, s, count * runs(rows), runs(cols));
+    if (part_rows % RMR_F8_RUN != 0)
+        RMR_FAIL(w->in->err, REMORA_E_UNSUPPORTED,
+                 "%s: tensor %s is FP8 in matrices of %llu rows; supported are multiples of %d",
+                 rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text,
+                 (unsigned long long)part_rows, RMR_F8_RUN);
+    *out = (rmr_bound){{t, s, 0}, RMR_CODING_F8, RMR_ELEM_F8, RMR_ELEM_F8};
+    return REMORA_OK;
+}
+
 remora_status rmr_bind_stack(const rmr_binder *binder, const char *name, uint64_t count,
-                             uint64_t rows, uint64_t cols, rmr_bound *out)
+                             uint64_t parts, uint64_t rows, uint64_t cols, rmr_bound *out)
 {
     const wanted w = {binder, name};
-    const rmr_tensor *t = look(&w, WEIGHT);
+    const rmr_tensor *t = look_weight(&w);
+    const uint64_t all = parts * rows;
     if (t == NULL) return missing(&w, WEIGHT);
     use(&w, t);
     const int fits = t->n_dims == 3
-                         ? t->dims[0] == count && t->dims[1] == rows && t->dims[2] == cols
-                         : t->n_dims == 2 && t->dims[0] == count * rows && t->dims[1] == cols;
-    if (!fits) return wrong_shape(&w, t, count * rows, cols);
+                         ? t->dims[0] == count && t->dims[1] == all && t->dims[2] == cols
+                         : t->n_dims == 2 && t->dims[0] == count * all && t->dims[1] == cols;
+    if (!fits) return wrong_shape(&w, t, count * all, cols);
+    if (t->dtype == RMR_DTYPE_F8_E4M3) return bind_f8_stack(&w, t, count, all, cols, rows, out);
     return bind_plain(&w, t, 0, out);
 }
 
 int rmr_bind_has(const rmr_binder *binder, const char *name)
 {
     const wanted w = {binder, name};
-    return look(&w, WEIGHT) != NULL;
+    return look_weight(&w) != NULL;
 }
 
 void rmr_bind_ignore(const rmr_binder *binder, const char *name)
 {
     const wanted w = {binder, name};
-    const rmr_tensor *t = look(&w, WEIGHT);
+    const rmr_tensor *t = look_weight(&w);
     if (t != NULL) use(&w, t);
 }

@@ -19,6 +19,7 @@ typedef struct rmr_bound {
     rmr_piece piece;
     rmr_coding coding;
     rmr_elem elem; /* of its canonical rows */
+    rmr_elem keep; /* in which they are computed: F32 where kernels cannot take them so */
 } rmr_bound;
 
 /* The matrix (or vector, rows = 1) of this name (names.h) and shape; its tensors are marked as
@@ -27,10 +28,10 @@ typedef struct rmr_bound {
 remora_status rmr_bind(const rmr_binder *b, const char *name, uint64_t rows, uint64_t cols,
                        int vector, rmr_bound *out);
 
-/* The same for `count` matrices that are one tensor, [count, rows, cols] or [count * rows, cols]:
- * matrix i begins at row i * rows. */
-remora_status rmr_bind_stack(const rmr_binder *b, const char *name, uint64_t count, uint64_t rows,
-                             uint64_t cols, rmr_bound *out);
+/* The same for count x parts matrices that are one tensor, [count, parts * rows, cols] or [count *
+ * parts * rows, cols]: matrix i begins at row i * rows. The scales of FP8 are for blocks. */
+remora_status rmr_bind_stack(const rmr_binder *b, const char *name, uint64_t count, uint64_t parts,
+                             uint64_t rows, uint64_t cols, rmr_bound *out);
 
 /* Whether there is such a weight. */
 int rmr_bind_has(const rmr_binder *b, const char *name);

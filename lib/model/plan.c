@@ -63,11 +63,8 @@ static remora_status add_item(planner *p, const rmr_plan_item *item)
 
 static rmr_plan_item item_of(const planner *p, rmr_weight **w, const char *part, const rmr_bound *b)
 {
-    rmr_plan_item it = {.weight = w,
-                        .coding = b->coding,
-                        .stored = b->elem,
-                        .desc = {RMR_USE_MATRIX, b->elem, 1, 0, 0},
-                        .piece = p->plan->n_pieces};
+    rmr_plan_item it = {
+        .weight = w, .coding = b->coding, .stored = b->elem, .piece = p->plan->n_pieces};
     full_name(p, it.name, sizeof it.name, part);
     return it;
 }
@@ -121,7 +118,7 @@ static remora_status whole(planner *p, rmr_weight **w, rmr_weight_use use, const
     }
     RMR_TRY(find(p, part, rows, cols, use == RMR_USE_VECTOR, &b));
     rmr_plan_item it = item_of(p, w, part, &b);
-    it.desc = (rmr_weight_desc){use, b.elem, 1, (uint32_t)rows, (uint32_t)cols};
+    it.desc = (rmr_weight_desc){use, b.keep, 1, (uint32_t)rows, (uint32_t)cols};
     count_params(p, rows * cols, 1, 1);
     if (use == RMR_USE_TABLE) adopt_if_possible(p, &it, b.piece.data);
     RMR_TRY(add_piece(p, &b.piece));
@@ -145,7 +142,7 @@ static rmr_elem view_elem(const rmr_bound *b, const rmr_mla *a, int transpose)
 {
     const uint64_t head = (uint64_t)a->nope + a->v;
     if (b->elem < RMR_ELEM_PLAIN) return b->elem;
-    if (b->elem != RMR_ELEM_F8) return transpose ? RMR_ELEM_F32 : b->elem;
+    if (b->keep != RMR_ELEM_F8) return transpose ? RMR_ELEM_F32 : b->keep;
     if (transpose) return head % RMR_F8_RUN == 0 ? RMR_ELEM_F8 : RMR_ELEM_F32;
     return head % RMR_TILE == 0 && a->nope % RMR_TILE == 0 ? RMR_ELEM_F8 : RMR_ELEM_F32;
 }
@@ -166,19 +163,25 @@ static remora_status kv_view(planner *p, rmr_weight **w, const char *name, const
     return add_item(p, &it);
 }
 
-/* `count` matrices that are one tensor. */
-static remora_status stacked(planner *p, rmr_weight **w, const char *part, uint32_t count,
-                             uint32_t rows, uint32_t cols, uint32_t used)
+/* A tensor that holds matrices: `parts` for each of a weight's, whose own are number `part`. */
+typedef struct stack_place {
+    const char *tensor;
+    uint32_t parts, part;
+} stack_place;
+
+/* `count` matrices in one tensor. */
+static remora_status stacked(planner *p, rmr_weight **w, const char *part, stack_place at,
+                             uint32_t count, uint32_t rows, uint32_t cols, uint32_t used)
 {
     char name[160];
     rmr_bound b;
-    full_name(p, name, sizeof name, part);
-    RMR_TRY(rmr_bind_stack(&p->in, name, count, rows, cols, &b));
+    full_name(p, name, sizeof name, at.tensor);
+    RMR_TRY(rmr_bind_stack(&p->in, name, count, at.parts, rows, cols, &b));
     rmr_plan_item it = item_of(p, w, part, &b);
-    it.desc = (rmr_weight_desc){RMR_USE_MATRIX, b.elem, count, rows, cols};
+    it.desc = (rmr_weight_desc){RMR_USE_MATRIX, b.keep, count, rows, cols};
     for (uint32_t i = 0; i < count; i++) {
+        b.piece.row0 = ((uint64_t)i * at.parts + at.part) * rows;
         RMR_TRY(add_piece(p, &b.piece));
-        b.piece.row0 += rows;
     }
     count_params(p, (uint64_t)rows * cols, count, used);
     return add_item(p, &it);
@@ -203,8 +206,9 @@ static remora_status kv_views(planner *p, rmr_layer *l)
     if (p->in.names.naming == RMR_NAMING_GGUF && rmr_bind_has(&p->in, name)) {
         full_name(p, name, sizeof name, KV_B);
         rmr_bind_ignore(&p->in, name);
-        RMR_TRY(stacked(p, &l->absorb, KV_B ".absorb", a->heads, a->rank, a->nope, a->heads));
-        return stacked(p, &l->value_up, KV_B ".value", a->heads, a->v, a->rank, a->heads);
+        const stack_place k = {KV_B ".absorb", 1, 0}, v = {KV_B ".value", 1, 0};
+        RMR_TRY(stacked(p, &l->absorb, k.tensor, k, a->heads, a->rank, a->nope, a->heads));
+        return stacked(p, &l->value_up, v.tensor, v, a->heads, a->v, a->rank, a->heads);
     }
     RMR_TRY(find(p, KV_B, rows, a->rank, 0, &b));
     count_params(p, rows * a->rank, 1, 1);
@@ -260,30 +264,42 @@ static remora_status attention(planner *p, rmr_layer *l)
     return vector(p, &l->ffn_norm, "post_attention_layernorm", s->n_hidden);
 }
 
-/* The experts' tensors of one projection, stacked; all of one type. GGUF files have one tensor. */
+/* Where all experts' matrices of a projection lie in one tensor: GGUF files have one for each,
+ * transformers 5 has gate_proj and up_proj behind one another for each expert. 0: in none. */
+static int find_stack(const planner *p, const char *proj, const char *part, stack_place *out)
+{
+    char name[160];
+    *out = (stack_place){part, 1, 0};
+    if (p->in.names.naming == RMR_NAMING_GGUF) return 1;
+    full_name(p, name, sizeof name, "mlp.experts.gate_up_proj");
+    if (!rmr_bind_has(&p->in, name)) return 0;
+    if (strcmp(proj, "down_proj") != 0)
+        *out = (stack_place){"mlp.experts.gate_up_proj", 2, strcmp(proj, "up_proj") == 0};
+    return 1;
+}
+
+/* The experts' matrices of one projection; all of one type. */
 static remora_status stack(planner *p, rmr_weight **w, const char *proj, uint32_t rows,
                            uint32_t cols)
 {
     const rmr_moe *m = &p->m->shape.moe;
-    char part[64];
+    char part[64], all[64];
+    stack_place at;
     rmr_plan_item it = {0};
+    snprintf(all, sizeof all, "mlp.experts.%s", proj);
     if (p->pack != NULL) {
-        snprintf(part, sizeof part, "mlp.experts.%s", proj);
         count_params(p, (uint64_t)rows * cols, m->n_experts, m->n_used);
-        return packed(p, w, RMR_USE_MATRIX, part, m->n_experts, rows, cols);
+        return packed(p, w, RMR_USE_MATRIX, all, m->n_experts, rows, cols);
     }
-    if (p->in.names.naming == RMR_NAMING_GGUF) {
-        snprintf(part, sizeof part, "mlp.experts.%s", proj);
-        return stacked(p, w, part, m->n_experts, rows, cols, m->n_used);
-    }
+    if (find_stack(p, proj, all, &at))
+        return stacked(p, w, all, at, m->n_experts, rows, cols, m->n_used);
     for (uint32_t e = 0; e < m->n_experts; e++) {
         rmr_bound b;
         snprintf(part, sizeof part, "mlp.experts.%u.%s", e, proj);
         RMR_TRY(find(p, part, rows, cols, 0, &b));
         if (e == 0) {
-            snprintf(part, sizeof part, "mlp.experts.%s", proj);
-            it = item_of(p, w, part, &b);
-            it.desc = (rmr_weight_desc){RMR_USE_MATRIX, b.elem, m->n_experts, rows, cols};
+            it = item_of(p, w, all, &b);
+            it.desc = (rmr_weight_desc){RMR_USE_MATRIX, b.keep, m->n_experts, rows, cols};
         }
         if (b.coding != it.coding || b.elem != it.stored)
             RMR_FAIL(p->err, REMORA_E_UNSUPPORTED,
@@ -426,6 +442,14 @@ static remora_status outside_layers(planner *p)
         RMR_TRY(matrix(p, &m->head, "model.embed_tokens", s->n_vocab, s->n_hidden));
         p->plan->n_params -= (uint64_t)s->n_vocab * s->n_hidden;
         return REMORA_OK;
+    }
+    if (!has_head && p->pack == NULL) {
+        char name[RMR_NAMES_MAX];
+        rmr_names_full(&p->in.names, "lm_head", "weight", name, sizeof name);
+        RMR_FAIL(p->err, REMORA_E_FORMAT,
+                 "checkpoint: tensor %s is missing, and tie_word_embeddings is false: a base model "
+                 "without its head gives no logits",
+                 name);
     }
     return matrix(p, &m->head, "lm_head", s->n_vocab, s->n_hidden);
 }

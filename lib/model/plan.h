@@ -7,10 +7,12 @@
 
 /* How the rows of a matrix lie in the checkpoint. */
 typedef enum rmr_coding {
-    RMR_CODING_PLAIN, /* canonical rows (quant.h), one after another */
-    RMR_CODING_F8,    /* e4m3 codes; `scale` has one value for each 128 x 128 block */
-    RMR_CODING_I4,    /* compressed-tensors: 8 codes to an I32; `scale` [rows, cols / 32] */
-    RMR_CODING_MXFP4  /* two E2M1 codes to a byte; `scale` [rows, cols / 32] of E8M0 */
+    RMR_CODING_PLAIN,   /* canonical rows (quant.h), one after another */
+    RMR_CODING_F8,      /* e4m3 codes; `scale` has one value for each 128 x 128 block */
+    RMR_CODING_F8_ONE,  /* the same with one value */
+    RMR_CODING_F8_ROWS, /* the same with one value for each row */
+    RMR_CODING_I4,      /* compressed-tensors: 8 codes to an I32; `scale` [rows, cols / 32] */
+    RMR_CODING_MXFP4    /* two E2M1 codes to a byte; `scale` [rows, cols / 32] of E8M0 */
 } rmr_coding;
 
 /* One matrix: rows of a tensor from row0 on. */

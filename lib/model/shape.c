@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "quantconfig.h"
 #include "relatives.h"
 #include "rope.h"
 #include "source.h"
@@ -346,65 +347,6 @@ static remora_status read_moe(const char *file, const json_t *c, const family *f
     return REMORA_OK;
 }
 
-/* quantization_config {fmt e4m3, weight_block_size [128, 128]}. */
-static remora_status check_fp8(const char *file, const json_t *q, remora_error *err)
-{
-    const char *fmt;
-    const json_t *size = json_object_get(q, "weight_block_size");
-    RMR_TRY(rmr_json_string(file, q, "fmt", &fmt, err));
-    if (fmt != NULL && strcmp(fmt, "e4m3") != 0)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
-                 "%s: quantization_config fmt is \"%.40s\"; supported is e4m3", file, fmt);
-    for (size_t i = 0; i < 2; i++)
-        if (json_integer_value(json_array_get(size, i)) != RMR_F8_RUN)
-            RMR_FAIL(err, REMORA_E_UNSUPPORTED,
-                     "%s: quantization_config weight_block_size is not [%d, %d]", file, RMR_F8_RUN,
-                     RMR_F8_RUN);
-    return REMORA_OK;
-}
-
-/* compressed-tensors: every group's weights are symmetric INT4 in groups of 32. */
-static remora_status check_int4(const char *file, const json_t *q, remora_error *err)
-{
-    const char *format, *name;
-    json_t *group;
-    RMR_TRY(rmr_json_string(file, q, "format", &format, err));
-    if (format == NULL || strcmp(format, "pack-quantized") != 0)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
-                 "%s: compressed-tensors format is \"%.40s\"; supported is pack-quantized", file,
-                 format != NULL ? format : "");
-    json_object_foreach(json_object_get(q, "config_groups"), name, group)
-    {
-        const json_t *w = json_object_get(group, "weights");
-        const char *type = json_string_value(json_object_get(w, "type"));
-        if (json_integer_value(json_object_get(w, "num_bits")) != 4 ||
-            json_integer_value(json_object_get(w, "group_size")) != 32 || type == NULL ||
-            strcmp(type, "int") != 0 || !json_is_true(json_object_get(w, "symmetric")))
-            RMR_FAIL(err, REMORA_E_UNSUPPORTED,
-                     "%s: compressed-tensors %.40s is not symmetric INT4 in groups of 32", file,
-                     name);
-    }
-    return REMORA_OK;
-}
-
-/* Which tensors are quantised is seen from the tensors (bind.c); here only that it is a way this
- * build knows. */
-static remora_status check_quantization(const char *file, const json_t *q, remora_error *err)
-{
-    const char *method;
-    if (q == NULL || json_is_null(q)) return REMORA_OK;
-    if (!json_is_object(q)) return rmr_json_wrong(file, "quantization_config", q, "an object", err);
-    RMR_TRY(rmr_json_string(file, q, "quant_method", &method, err));
-    if (method != NULL && strcmp(method, "fp8") == 0) return check_fp8(file, q, err);
-    if (method != NULL && strcmp(method, "compressed-tensors") == 0)
-        return check_int4(file, q, err);
-    if (method != NULL && strcmp(method, "mxfp4") == 0) return REMORA_OK;
-    RMR_FAIL(err, REMORA_E_UNSUPPORTED,
-             "%s: quantization_config has quant_method \"%.40s\" (known: fp8, compressed-tensors, "
-             "mxfp4)",
-             file, method != NULL ? method : "");
-}
-
 /* Options of the same classes that change the computation and are not done here. */
 static remora_status refuse_unknown(const char *file, const json_t *c, const family *f,
                                     remora_error *err)
@@ -431,7 +373,7 @@ static remora_status refuse_unknown(const char *file, const json_t *c, const fam
                  act);
     if (f->attention == RMR_ATTENTION_MLA) RMR_TRY(refuse_if_true(file, c, "attention_bias", err));
     RMR_TRY(refuse_if_true(file, c, "mlp_bias", err));
-    RMR_TRY(check_quantization(file, json_object_get(c, "quantization_config"), err));
+    RMR_TRY(rmr_quantconfig_check(file, c, err));
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         const json_t *v = json_object_get(c, options[i].key);
         if (v != NULL && !json_is_null(v) && !json_is_false(v) && (options[i].families & f->bit))

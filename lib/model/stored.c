@@ -21,22 +21,30 @@ static matrix stored_shape(const rmr_plan_item *it)
 static uint64_t coded_row(rmr_coding coding, rmr_elem e, uint32_t cols)
 {
     switch (coding) {
-    case RMR_CODING_F8: return cols;
+    case RMR_CODING_F8:
+    case RMR_CODING_F8_ONE:
+    case RMR_CODING_F8_ROWS: return cols;
     case RMR_CODING_I4:
     case RMR_CODING_MXFP4: return cols / 2;
     default: return rmr_row_bytes(e, cols);
     }
 }
 
-static uint32_t scale_size(const rmr_tensor *t)
-{
-    return t->dtype == RMR_DTYPE_F32 ? 4 : t->dtype == RMR_DTYPE_BF16 ? 2 : 1;
-}
-
 /* Scale values of one row of the scale tensor. */
 static uint32_t scale_cols(rmr_coding coding, uint32_t cols)
 {
-    return coding == RMR_CODING_F8 ? (cols + RMR_F8_RUN - 1) / RMR_F8_RUN : cols / GROUP;
+    switch (coding) {
+    case RMR_CODING_F8: return (cols + RMR_F8_RUN - 1) / RMR_F8_RUN;
+    case RMR_CODING_F8_ONE:
+    case RMR_CODING_F8_ROWS: return 1;
+    default: return cols / GROUP;
+    }
+}
+
+/* Rows of the matrix that share a row of the scale tensor. */
+static uint64_t scale_rows(rmr_coding coding)
+{
+    return coding == RMR_CODING_F8 ? RMR_F8_RUN : coding == RMR_CODING_F8_ONE ? UINT64_MAX : 1;
 }
 
 /* Staging: [canonical rows][codes as read][scales as read], then, in place of the last two,
@@ -59,21 +67,23 @@ uint64_t rmr_stored_staging(const rmr_plan_item *it, uint32_t n)
 static float scale_value(const rmr_tensor *t, const unsigned char *p)
 {
     float f;
-    if (t->dtype == RMR_DTYPE_F32) {
-        memcpy(&f, p, 4);
-        return f;
+    switch (t->dtype) {
+    case RMR_DTYPE_F32: memcpy(&f, p, 4); return f;
+    case RMR_DTYPE_BF16: return rmr_bf16_to_f32(rmr_half_at(p));
+    case RMR_DTYPE_F16: return rmr_f16_to_f32(rmr_half_at(p));
+    default: return *p == 255 ? NAN : 2 * rmr_e8m0_half(*p); /* 2^(e - 127), exact */
     }
-    return *p == 255 ? NAN : 2 * rmr_e8m0_half(*p); /* 2^(e - 127), exact */
 }
 
 /* ---- one row: codes and scales to the canonical form ---- */
 
+/* `step` is how far the next run's scale is, 0 where they have one. */
 static void join_f8(unsigned char *row, const unsigned char *codes, const rmr_tensor *scale,
-                    const unsigned char *scales, uint32_t cols)
+                    const unsigned char *scales, uint32_t step, uint32_t cols)
 {
     memcpy(row, codes, cols);
     for (uint32_t i = 0; i < scale_cols(RMR_CODING_F8, cols); i++) {
-        const float f = scale_value(scale, scales + (size_t)i * scale_size(scale));
+        const float f = scale_value(scale, scales + (size_t)i * step);
         memcpy(row + cols + 4 * (size_t)i, &f, 4);
     }
 }
@@ -106,8 +116,10 @@ static remora_status read_coded(const rmr_plan_item *it, const rmr_piece *p, uin
 {
     const uint64_t coded = coded_row(it->coding, it->stored, cols);
     const uint64_t row_bytes = rmr_row_bytes(it->stored, cols);
-    const uint32_t per = it->coding == RMR_CODING_F8 ? RMR_F8_RUN : 1; /* rows of a scale row */
-    const uint64_t scale_row = (uint64_t)scale_cols(it->coding, cols) * scale_size(p->scale);
+    const uint64_t per = scale_rows(it->coding);
+    const uint32_t step = it->coding == RMR_CODING_F8 ? rmr_dtype_size(p->scale->dtype) : 0;
+    const uint64_t scale_row =
+        (uint64_t)scale_cols(it->coding, cols) * rmr_dtype_size(p->scale->dtype);
     const uint64_t s0 = row0 / per, s1 = (row0 + n - 1) / per + 1;
     unsigned char *scales = parts + rmr_round_up(n * coded, 8);
     RMR_TRY(rmr_file_read(p->data->file, p->data->offset + row0 * coded, parts, n * coded, err));
@@ -115,10 +127,11 @@ static remora_status read_coded(const rmr_plan_item *it, const rmr_piece *p, uin
                           (s1 - s0) * scale_row, err));
     for (uint32_t r = 0; r < n; r++) {
         const unsigned char *s = scales + ((row0 + r) / per - s0) * scale_row;
-        if (it->coding == RMR_CODING_F8)
-            join_f8(rows + r * row_bytes, parts + r * coded, p->scale, s, cols);
+        if (it->stored == RMR_ELEM_F8)
+            join_f8(rows + r * row_bytes, parts + r * coded, p->scale, s, step, cols);
         else
-            join_groups(rows + r * row_bytes, parts + r * coded, s, scale_size(p->scale), cols);
+            join_groups(rows + r * row_bytes, parts + r * coded, s, rmr_dtype_size(p->scale->dtype),
+                        cols);
     }
     return REMORA_OK;
 }

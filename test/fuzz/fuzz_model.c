@@ -148,7 +148,8 @@ static void *bounded_resize(void *user, void *p, size_t old, size_t size, size_t
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static tiny t[4];
+    enum { N_BASES = 7 };
+    static tiny t[N_BASES];
     file files[4];
     remora_blob blobs[4];
     tmem mem = {0};
@@ -161,8 +162,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         tiny_make(&t[1], &(tiny_opts){.layers = 2, .context = 64, .v2 = 1});
         tiny_make(&t[2], &(tiny_opts){.layers = 2, .context = 64, .dense = "llama"});
         tiny_make(&t[3], &(tiny_opts){.layers = 2, .context = 64, .dense = "qwen3"});
+        tiny_make(&t[4], &(tiny_opts){.layers = 2, .context = 64, .form = TINY_BARE});
+        tiny_make(&t[5], &(tiny_opts){.layers = 2, .context = 64, .form = TINY_SEES});
+        tiny_make(&t[6], &(tiny_opts){.layers = 2, .context = 64, .form = TINY_FUSED});
     }
-    const tiny *base = &t[data[0] & 3];
+    const tiny *base = &t[data[0] % N_BASES];
     for (int i = 0; i < 4; i++) {
         files[i] = (file){malloc(base->blobs[i].size + 1), base->blobs[i].size};
         REQUIRE(files[i].data != NULL);

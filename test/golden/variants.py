@@ -106,7 +106,89 @@ def overlay(c, t):
     return c, {"base.safetensors": base, "overlay.safetensors": {k: t[k] for k in new}}, index
 
 
-FORMS = {f.__name__: f for f in (kimi, visual, vl2, bare, extras, overlay)}
+def fused(c, t):
+    """All experts of a layer in two tensors: gate_proj and up_proj behind one another, and down_proj."""
+    out = {}
+    for k, x in t.items():
+        at, _, rest = k.partition(".mlp.experts.")
+        if not rest:
+            out[k] = x
+        elif at + ".mlp.experts.down_proj" not in out:
+            def each(name):
+                return [t[f"{at}.mlp.experts.{e}.{name}.weight"] for e in range(c["n_routed_experts"])]
+            gate, up, down = each("gate_proj"), each("up_proj"), each("down_proj")
+            n, (m, d) = len(gate), gate[0].shape
+            out[at + ".mlp.experts.gate_up_proj"] = Tensor(
+                gate[0].dtype, [n, 2 * m, d], b"".join(g.data + u.data for g, u in zip(gate, up)))
+            out[at + ".mlp.experts.down_proj"] = Tensor(
+                down[0].dtype, [n, d, m], b"".join(x.data for x in down))
+    return c, {"model.safetensors": out}, None
+
+
+INV = "_scale_inv"
+
+
+def scales(t, change, name=INV):
+    """The tensors with each tensor of scales changed, under another name."""
+    return {k.replace(INV, name) if k.endswith(INV) else k: change(k, x) if k.endswith(INV) else x for k, x in t.items()}
+
+
+def renamed(c, t):
+    return c, {"model.safetensors": scales(t, lambda k, x: x, "_scale")}, None
+
+
+def bf16_scales(c, t):
+    """Scales in BF16; the twin has the same values in F32."""
+    def cut(k, x):
+        return Tensor("F32", x.shape, b"".join(b"\0\0" + x.data[i + 2:i + 4] for i in range(0, len(x.data), 4)))
+
+    def halve(k, x):
+        return Tensor("BF16", x.shape, b"".join(x.data[i + 2:i + 4] for i in range(0, len(x.data), 4)))
+    twin, made = scales(t, cut), scales(t, halve, "_scale")
+    return (c, {"model.safetensors": twin}), (c, {"model.safetensors": made}, None)
+
+
+def unblocked(c):
+    """The configuration without the size of blocks."""
+    q = {k: v for k, v in c["quantization_config"].items() if k != "weight_block_size"}
+    return {**c, "quantization_config": q}
+
+
+def one_scale(c, t):
+    """One scale for a matrix; the twin has it for each block."""
+    made = scales(t, lambda k, x: Tensor("F32", [], x.data[:4]), "_scale")
+    twin = scales(t, lambda k, x: Tensor("F32", x.shape, x.data[:4] * (len(x.data) // 4)))
+    return (c, {"model.safetensors": twin}), (unblocked(c), {"model.safetensors": made}, None)
+
+
+def e4m3(code):
+    e, m = code >> 3 & 15, code & 7
+    v = m / 512 if e == 0 else (8 + m) * 2.0 ** (e - 10)
+    return -v if code & 128 else v
+
+
+def row_scales(c, t):
+    """A scale for each row; the twin has the values, in F32."""
+    table = [e4m3(i) for i in range(256)]
+    made, twin = {}, {}
+    for k, x in t.items():
+        if k.endswith(INV):
+            continue
+        made[k] = twin[k] = x
+        if x.dtype != "F8_E4M3":
+            continue
+        rows, cols = x.shape
+        first = struct.unpack("<f", t[k + INV].data[:4])[0]
+        each = struct.unpack(f"<{rows}f", struct.pack(f"<{rows}f", *(first * (1 + r % 7 / 8) for r in range(rows))))
+        values = (table[x.data[r * cols + i]] * each[r] for r in range(rows) for i in range(cols))
+        made[k + "_scale"] = Tensor("F32", [rows, 1], struct.pack(f"<{rows}f", *each))
+        twin[k] = Tensor("F32", x.shape, struct.pack(f"<{rows * cols}f", *values))
+    plain = {k: v for k, v in c.items() if k != "quantization_config"}
+    return (plain, {"model.safetensors": twin}), (unblocked(c), {"model.safetensors": made}, None)
+
+
+FORMS = {f.__name__: f for f in (kimi, visual, vl2, bare, extras, overlay, fused, renamed, bf16_scales, one_scale,
+                                   row_scales)}
 
 
 def main():

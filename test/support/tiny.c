@@ -127,6 +127,7 @@ typedef struct writer {
     text data;
     const char *dtype;
     uint64_t seed;
+    tiny_form form;
 } writer;
 
 static void room(text *t, size_t n)
@@ -162,19 +163,24 @@ static void put_number(writer *w, float x)
 static void tensor(writer *w, uint32_t rows, uint32_t cols, float mean, float spread,
                    const char *fmt, ...)
 {
-    char name[128];
+    static const char model[] = "model.";
+    char full[128];
+    const char *name = full, *prefix = "";
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(name, sizeof name, fmt, ap);
+    vsnprintf(full, sizeof full, fmt, ap);
     va_end(ap);
+    if (w->form == TINY_BARE && strncmp(full, model, sizeof model - 1) == 0)
+        name += sizeof model - 1;
+    if (w->form == TINY_SEES && strncmp(full, "vision", 6) != 0) prefix = "language_model.";
     const size_t from = w->data.n;
     const size_t n = (size_t)(rows > 0 ? rows : 1) * cols;
     for (size_t i = 0; i < n; i++) {
         const float u = (float)(host_random(&w->seed) >> 8) / (float)(1 << 22) - 1.0f;
         put_number(w, mean + spread * u);
     }
-    put(&w->header, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", w->header.n > 1 ? "," : "", name,
-        w->dtype);
+    put(&w->header, "%s\"%s%s\":{\"dtype\":\"%s\",\"shape\":[", w->header.n > 1 ? "," : "", prefix,
+        name, w->dtype);
     if (rows > 0) put(&w->header, "%u,", rows);
     put(&w->header, "%u],\"data_offsets\":[%zu,%zu]}", cols, from, w->data.n);
 }
@@ -240,7 +246,11 @@ static void feed_forward(writer *w, const sizes *z, uint32_t l)
     }
     tensor(w, z->experts, z->hidden, 0, 0.3f, "%s.gate.weight", path);
     if (z->q_rank > 0) tensor(w, 0, z->experts, 0, 0.2f, "%s.gate.e_score_correction_bias", path);
-    for (uint32_t e = 0; e < z->experts; e++) {
+    if (w->form == TINY_FUSED) {
+        tensor(w, z->experts * 2 * z->inner, z->hidden, 0, 0.3f, "%s.experts.gate_up_proj", path);
+        tensor(w, z->experts * z->hidden, z->inner, 0, 0.3f, "%s.experts.down_proj", path);
+    }
+    for (uint32_t e = 0; e < z->experts && w->form != TINY_FUSED; e++) {
         snprintf(path, sizeof path, "model.layers.%u.mlp.experts.%u", l, e);
         mlp(w, z, z->inner, path);
     }
@@ -250,7 +260,7 @@ static void feed_forward(writer *w, const sizes *z, uint32_t l)
 
 static text weights(const tiny_opts *o, const sizes *z)
 {
-    writer w = {.dtype = o->dtype != NULL ? o->dtype : "BF16", .seed = 7};
+    writer w = {.dtype = o->dtype != NULL ? o->dtype : "BF16", .seed = 7, .form = o->form};
     text file = {0};
     put(&w.header, "{");
     tensor(&w, z->vocab, z->hidden, 0, 1, "model.embed_tokens.weight");
@@ -260,6 +270,7 @@ static text weights(const tiny_opts *o, const sizes *z)
     }
     tensor(&w, 0, z->hidden, 1, 0.3f, "model.norm.weight");
     if (!z->tied) tensor(&w, z->vocab, z->hidden, 0, 0.5f, "lm_head.weight");
+    if (o->form == TINY_SEES) tensor(&w, 3, 5, 0, 1, "vision_tower.patch_embed.weight");
     put(&w.header, "}");
     while (w.header.n % 8 != 0) put(&w.header, " ");
     const uint64_t n = w.header.n;
@@ -332,7 +343,19 @@ void tiny_make(tiny *t, const tiny_opts *o)
     const sizes z = sizes_of(o);
     text more = {0};
     memset(t, 0, sizeof *t);
-    add(t, "config.json", config(o, &z));
+    text c = config(o, &z);
+    if (o->form == TINY_SEES) {
+        text outside = {0};
+        put(&outside,
+            "{\"model_type\":\"kimi_k25\",\"eos_token_id\":%d,\"text_config\":", TINY_EOS);
+        room(&outside, c.n + 1024);
+        memcpy(outside.s + outside.n, c.s, c.n);
+        outside.n += c.n;
+        free(c.s);
+        put(&outside, "}");
+        c = outside;
+    }
+    add(t, "config.json", c);
     add(t, "model.safetensors", weights(o, &z));
     if (!o->no_tokenizer) {
         add(t, "tokenizer.json", tokenizer());

@@ -7,6 +7,14 @@
 #include <remora/remora.h>
 #include <stddef.h>
 
+/* In which form the model is published. */
+typedef enum tiny_form {
+    TINY_PLAIN,
+    TINY_BARE, /* names without "model." */
+    TINY_SEES, /* the text part of a model with images, as Kimi-K2.5 */
+    TINY_FUSED /* the experts of a layer in two tensors */
+} tiny_form;
+
 /* The zero value is a V3: query bottleneck, groups of experts by sigmoid with bias, YaRN. */
 typedef struct tiny_opts {
     int v2;            /* V2-Lite instead: no query bottleneck, softmax greedy, plain rope */
@@ -20,6 +28,7 @@ typedef struct tiny_opts {
     uint32_t vocab;    /* rows of embedding and head, at least TINY_TEXT_VOCAB; 0: that */
     uint32_t width;    /* hidden size, 0: 40 */
     int no_tokenizer;
+    tiny_form form;
 } tiny_opts;
 
 enum {

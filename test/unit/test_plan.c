@@ -121,10 +121,13 @@ enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
 
 static void unedited_models_open(void **state)
 {
+    static const tiny_opts forms[] = {{.no_tokenizer = 1, .form = TINY_BARE},
+                                      {.no_tokenizer = 1, .form = TINY_SEES},
+                                      {.no_tokenizer = 1, .form = TINY_FUSED}};
     (void)state;
-    for (size_t i = 0; i < N_KINDS; i++) {
+    for (size_t i = 0; i < N_KINDS + sizeof forms / sizeof forms[0]; i++) {
         edit e;
-        edit_begin(&e, kinds[i]);
+        edit_begin(&e, i < N_KINDS ? kinds[i] : &forms[i - N_KINDS]);
         expect(&e, REMORA_OK, "");
         edit_end(&e);
     }
@@ -498,6 +501,42 @@ static void types_that_are_read(void **state)
     edit_end(&e);
 }
 
+/* Experts of one layer in two tensors, as transformers 5 has them. */
+static void fused_experts(void **state)
+{
+    const size_t experts = 6, inner = 16, hidden = 40;
+    static const char gate_up[] = "model.layers.1.mlp.experts.gate_up_proj",
+                      down[] = "model.layers.1.mlp.experts.down_proj";
+    static const char *const projections[] = {"gate_proj", "up_proj", "down_proj"};
+    edit e;
+    (void)state;
+    edit_begin(&e, &v3);
+    expect(&e, REMORA_OK, "");
+    const uint64_t params = last_n_params;
+    for (size_t i = 0; i < 3 * experts; i++) { /* what they replace lies somewhere */
+        char from[80], to[80];
+        snprintf(from, sizeof from, "model.layers.1.mlp.experts.%zu.%s.weight", i / 3,
+                 projections[i % 3]);
+        snprintf(to, sizeof to, "mtp.%zu.%s.weight", i / 3, projections[i % 3]);
+        rename_tensor(&e, from, to);
+    }
+    add_tensor(&e, gate_up, "BF16", experts * 2 * inner, hidden, 2);
+    expect(&e, REMORA_E_FORMAT, down);
+    add_tensor(&e, down, "BF16", experts * hidden, inner, 2);
+    expect(&e, REMORA_OK, "");
+    assert_int_equal(last_n_params, params + experts * 3 * inner * hidden);
+    json_t *shape = json_object_get(json_object_get(e.header, gate_up), "shape");
+    json_array_clear(shape);
+    json_array_append_new(shape, json_integer((json_int_t)experts));
+    json_array_append_new(shape, json_integer((json_int_t)(2 * inner)));
+    json_array_append_new(shape, json_integer((json_int_t)hidden));
+    expect(&e, REMORA_OK, "");
+    json_array_set_new(shape, 1, json_integer((json_int_t)hidden)); /* transposed, as others do */
+    json_array_set_new(shape, 2, json_integer((json_int_t)(2 * inner)));
+    expect(&e, REMORA_E_FORMAT, gate_up);
+    edit_end(&e);
+}
+
 /* A tied head is the embedding; one that is stored all the same is used. */
 static void tied_head(void **state)
 {
@@ -584,6 +623,7 @@ int main(void)
         cmocka_unit_test(names_are_spelt_in_several_ways),
         cmocka_unit_test(the_text_part_of_a_larger_model),
         cmocka_unit_test(types_that_are_read),
+        cmocka_unit_test(fused_experts),
         cmocka_unit_test(tied_head),
         cmocka_unit_test(weights_that_are_not_finite),
         cmocka_unit_test(huge_counts_cost_nothing),

@@ -120,7 +120,21 @@ static void unsupported_options(void **state)
         {"{'mlp_bias':true}", "mlp_bias"},
         {"{'quantization_config':{'quant_method':'awq'}}", "quantization_config"},
         {"{'quantization_config':{'quant_method':'awq'}}", "awq"},
-        {"{'quantization_config':{'quant_method':'fp8'}}", "weight_block_size"},
+        {"{'compression_config':{'quant_method':'gptq'}}", "gptq"},
+        {"{'quantization_config':{'quant_method':'modelopt','quant_algo':'NVFP4'}}", "NVFP4"},
+        {"{'quantization_config':{'quant_method':'modelopt'}}", "quant_algo"},
+        {"{'quantization_config':{'quant_method':'compressed-tensors','format':'float-quantized',"
+         "'config_groups':{'group_0':{'weights':{'num_bits':8,'strategy':'group','type':'float'}}}}"
+         "}",
+         "group_0"},
+        {"{'quantization_config':{'quant_method':'compressed-tensors','format':'naive-quantized',"
+         "'config_groups':{'group_0':{'weights':{'num_bits':8,'strategy':'channel','type':'int'}}}}"
+         "}",
+         "group_0"},
+        {"{'quantization_config':{'quant_method':'compressed-tensors','format':'float-quantized',"
+         "'config_groups':{'group_0':{'weights':{'num_bits':8,'strategy':'block','type':'float',"
+         "'block_structure':[64,128]}}}}}",
+         "block_structure"},
         {"{'quantization_config':{'quant_method':'fp8','weight_block_size':[128,64]}}",
          "weight_block_size"},
         {"{'quantization_config':{'quant_method':'fp8','fmt':'e5m2','weight_block_size':[128,128]}"
@@ -386,6 +400,15 @@ static void defaults_of_the_families(void **state)
     good("{'quantization_config':{'quant_method':'compressed-tensors','format':'pack-quantized',"
          "'config_groups':{'group_0':{'weights':{'num_bits':4,'group_size':32,'type':'int',"
          "'symmetric':true}}},'ignore':['lm_head']}}",
+         &s);
+    good("{'quantization_config':{'quant_method':'fp8','activation_scheme':'static'}}", &s);
+    good("{'quantization_config':{'quant_method':'fp8','weight_block_size':null}}", &s);
+    good("{'quantization_config':{'quant_method':'fbgemm_fp8'}}", &s);
+    good("{'quantization_config':{'quant_method':'modelopt','quant_algo':'FP8'}}", &s);
+    good("{'compression_config':{'quant_method':'compressed-tensors','format':'float-quantized',"
+         "'config_groups':{'group_0':{'weights':{'num_bits':8,'strategy':'channel',"
+         "'type':'float'}},'group_1':{'weights':{'num_bits':8,'strategy':'block','type':'float',"
+         "'block_structure':[128,128]}}}}}",
          &s);
     good("{'index_topk':null,'sliding_window':null,'use_mla_scale':false,'quantization_config':"
          "null}",

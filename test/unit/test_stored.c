@@ -44,10 +44,12 @@ static void make(made *m, const part *p, size_t n)
     rmr_mem_init(&m->mem);
     for (size_t i = 0; i < n; i++) {
         at = strlen(header);
+        char shape[32] = ""; /* of as many dims as are not 0 */
+        if (p[i].rows > 0) snprintf(shape, sizeof shape, "%u", p[i].rows);
+        if (p[i].cols > 0) snprintf(shape, sizeof shape, "%u,%u", p[i].rows, p[i].cols);
         snprintf(header + at, sizeof header - at,
-                 "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%u,%u],\"data_offsets\":[%zu,%zu]}",
-                 i > 0 ? "," : "", p[i].name, p[i].dtype, p[i].rows, p[i].cols, total,
-                 total + p[i].bytes);
+                 "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}",
+                 i > 0 ? "," : "", p[i].name, p[i].dtype, shape, total, total + p[i].bytes);
         total += p[i].bytes;
     }
     strcat(header, "}");
@@ -184,6 +186,131 @@ static void fp8_ue8m0(void **state)
     expect(&m, R, C, 0, RMR_ELEM_COUNT, want);
     unmake(&m);
     free(want);
+}
+
+/* The names of scales, and the types that are not F32; all of them multiply. */
+static void fp8_scales_of_other_types(void **state)
+{
+    static const char *const names[] = {"w.weight_scale_inv", "w.weight_scale", "w.scale"};
+    static const uint16_t bf16[BR * BC] = {0x3f80, 0x3b03, 0xbe20, 0x4049, 0x0080, 0x3f01};
+    static const uint16_t f16[BR * BC] = {0x3c00, 0x1403, 0xb820, 0x4249, 0x0001, 0x3801};
+    float want[2][BR * BC], *all = malloc(sizeof f8_want);
+    (void)state;
+    fill_f8();
+    for (int i = 0; i < BR * BC; i++) {
+        const uint32_t u = (uint32_t)bf16[i] << 16;
+        memcpy(&want[0][i], &u, 4);
+        const int e = f16[i] >> 10 & 31, m = f16[i] & 1023;
+        want[1][i] = (f16[i] >> 15 ? -1.0f : 1.0f) *
+                     (e == 0 ? ldexpf((float)m, -24) : ldexpf((float)(1024 + m), e - 25));
+    }
+    for (size_t k = 0; k < 2; k++)
+        for (size_t n = 0; n < 3; n++) {
+            made m;
+            const part p[] = {
+                {"w.weight", "F8_E4M3", R, C, codes, sizeof codes},
+                {names[n], k == 0 ? "BF16" : "F16", BR, BC, k == 0 ? bf16 : f16, sizeof bf16}};
+            for (int i = 0; i < R * C; i++)
+                all[i] = e4m3(codes[i]) * want[k][i / C / 128 * BC + i % C / 128];
+            make(&m, p, 2);
+            expect(&m, R, C, 0, RMR_ELEM_COUNT, all);
+            expect(&m, C, R, 1, RMR_ELEM_F32, all);
+            unmake(&m);
+        }
+    free(all);
+}
+
+/* One scale for a matrix, and one for each row: the second is kept decoded. */
+static void fp8_one_scale_and_rows(void **state)
+{
+    static const struct {
+        uint32_t rows, cols;
+        rmr_elem keep;
+    } shapes[] = {{1, 1, RMR_ELEM_F8},
+                  {1, 0, RMR_ELEM_F8},
+                  {0, 0, RMR_ELEM_F8},
+                  {R, 1, RMR_ELEM_F32},
+                  {R, 0, RMR_ELEM_F32}};
+    float each[R], *want = malloc(sizeof f8_want);
+    (void)state;
+    fill_f8();
+    for (int r = 0; r < R; r++) each[r] = 0.25f + 0.003f * (float)r;
+    for (size_t k = 0; k < sizeof shapes / sizeof shapes[0]; k++) {
+        made m;
+        const size_t bytes = (shapes[k].rows > 0 ? shapes[k].rows : 1) * sizeof each[0];
+        const part p[] = {{"w.weight", "F8_E4M3", R, C, codes, sizeof codes},
+                          {"w.weight_scale", "F32", shapes[k].rows, shapes[k].cols, each, bytes}};
+        for (int i = 0; i < R * C; i++)
+            want[i] = e4m3(codes[i]) * each[shapes[k].rows < 2 ? 0 : i / C];
+        make(&m, p, 2);
+        const rmr_binder in = {m.ck, rmr_names_of(m.ck), m.used, NULL};
+        rmr_bound b;
+        assert_int_equal(rmr_bind(&in, "w", R, C, 0, &b), REMORA_OK);
+        assert_int_equal(b.keep, shapes[k].keep);
+        assert_int_equal(m.used[0] + m.used[1], 2);
+        expect(&m, R, C, 0, shapes[k].keep, want);
+        expect(&m, C, R, 1, RMR_ELEM_F32, want);
+        unmake(&m);
+    }
+    made m;
+    const part few[] = {{"w.weight", "F8_E4M3", R, C, codes, sizeof codes},
+                        {"w.weight_scale", "F32", R - 1, 1, each, (R - 1) * sizeof each[0]}};
+    make(&m, few, 2);
+    refuse(&m, R, C, "w.weight_scale has shape [149,1]");
+    unmake(&m);
+    each[77] = NAN;
+    const part nan[] = {few[0], {"w.weight_scale", "F32", R, 1, each, sizeof each}};
+    make(&m, nan, 2);
+    refuse(&m, R, C, "w.weight_scale: a scale that is not finite in row 77");
+    unmake(&m);
+    free(want);
+}
+
+/* Two experts in one tensor, each of a gate and an up matrix of 128 rows, with scales for blocks.
+ */
+static void fp8_stack(void **state)
+{
+    enum { E = 2, ROWS = 128, COLS = 260, SC = 3 };
+    static uint8_t c[E * 2 * ROWS * COLS];
+    static float s[E * 2 * SC], got[ROWS * COLS];
+    const part p[] = {{"e.gate_up_proj", "F8_E4M3", E, 2 * ROWS * COLS, c, sizeof c},
+                      {"e.gate_up_proj_scale_inv", "F32", E, 2 * SC, s, sizeof s}};
+    made m;
+    rmr_bound b;
+    remora_error e = {.struct_size = sizeof e};
+    (void)state;
+    for (size_t i = 0; i < sizeof c; i++) c[i] = (uint8_t)(i * 37 % 127);
+    for (int i = 0; i < E * 2 * SC; i++) s[i] = 0.5f + (float)i;
+    make(&m, p, 2);
+    rmr_tensor *codes3 = (rmr_tensor *)(uintptr_t)rmr_checkpoint_find(m.ck, p[0].name),
+               *scale3 = (rmr_tensor *)(uintptr_t)rmr_checkpoint_find(m.ck, p[1].name);
+    *codes3 = (rmr_tensor){codes3->name,   codes3->dtype, 3,           {E, 2 * ROWS, COLS},
+                           codes3->offset, codes3->bytes, codes3->file};
+    *scale3 = (rmr_tensor){scale3->name,   scale3->dtype, 3,           {E, 2, SC},
+                           scale3->offset, scale3->bytes, scale3->file};
+    const rmr_binder in = {m.ck, rmr_names_of(m.ck), m.used, &e};
+    if (rmr_bind_stack(&in, "e.gate_up_proj", E, 2, ROWS, COLS, &b) < 0) fail_msg("%s", e.message);
+    const rmr_plan_item it = {
+        .desc = {RMR_USE_MATRIX, b.keep, E, ROWS, COLS}, .coding = b.coding, .stored = b.elem};
+    unsigned char *staging = malloc((size_t)rmr_stored_staging(&it, ROWS));
+    for (int k = 0; k < 2 * E; k++) {
+        const void *rows;
+        b.piece.row0 = (uint64_t)k * ROWS;
+        assert_int_equal(rmr_stored_read(&it, &b.piece, 0, ROWS, staging, &rows, &e), REMORA_OK);
+        for (int r = 0; r < ROWS; r++)
+            rmr_row_decode(RMR_ELEM_F8, got + r * COLS,
+                           (const char *)rows + r * rmr_row_bytes(RMR_ELEM_F8, COLS), COLS);
+        for (int i = 0; i < ROWS * COLS; i++) {
+            const float want = e4m3(c[k * ROWS * COLS + i]) * s[k * SC + i % COLS / 128];
+            if (got[i] != want) fail_msg("matrix %d, %d: %g, not %g", k, i, got[i], want);
+        }
+    }
+    free(staging);
+    assert_int_equal(rmr_bind_stack(&in, "e.gate_up_proj", E, 1, 2 * ROWS, COLS, &b), REMORA_OK);
+    assert_int_equal(rmr_bind_stack(&in, "e.gate_up_proj", E, 4, ROWS / 2, COLS, &b),
+                     REMORA_E_UNSUPPORTED);
+    assert_non_null(strstr(e.message, "FP8 in matrices of 64 rows"));
+    unmake(&m);
 }
 
 static void fp8_damaged(void **state)
@@ -329,8 +456,15 @@ static void blocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fp8),  cmocka_unit_test(fp8_ue8m0), cmocka_unit_test(fp8_damaged),
-        cmocka_unit_test(int4), cmocka_unit_test(mxfp4),     cmocka_unit_test(blocks),
+        cmocka_unit_test(fp8),
+        cmocka_unit_test(fp8_ue8m0),
+        cmocka_unit_test(fp8_damaged),
+        cmocka_unit_test(fp8_scales_of_other_types),
+        cmocka_unit_test(fp8_one_scale_and_rows),
+        cmocka_unit_test(fp8_stack),
+        cmocka_unit_test(int4),
+        cmocka_unit_test(mxfp4),
+        cmocka_unit_test(blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
