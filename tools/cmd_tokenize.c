@@ -182,6 +182,7 @@ static int work(tokenize *z)
     int st, code;
     z->host.threads = 1; /* nothing is computed */
     code = tool_open(&z->host, REMORA_MODEL_NO_WEIGHTS);
+    if (code == TOOL_GO && tool_need_text(z->host.model) < 0) return TOOL_FAILED;
     if (code == TOOL_GO) code = read_input(z);
     if (code != TOOL_GO) return code;
     if (z->decode)

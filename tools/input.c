@@ -124,6 +124,15 @@ int tool_unpack_ids(const char *bytes, size_t len, remora_token **out, size_t *n
     return 0;
 }
 
+int tool_need_text(const remora_model *m)
+{
+    remora_model_info info = {.struct_size = sizeof info};
+    if (remora_model_get_info(m, &info) == REMORA_OK && info.has_tokenizer) return 0;
+    fprintf(stderr,
+            "remora: the model has no tokenizer that can be used: it takes token ids only\n");
+    return -1;
+}
+
 int tool_tokenize(const remora_model *m, const char *text, size_t len, uint32_t flags,
                   remora_token **out, size_t *n)
 {
@@ -139,7 +148,7 @@ int tool_tokenize(const remora_model *m, const char *text, size_t len, uint32_t 
         }
         free(ids);
         if (st != REMORA_E_BUFFER) {
-            tool_fail(st, "tokenize", NULL);
+            if (tool_need_text(m) == 0) tool_fail(st, "tokenize", NULL); /* else it says so */
             return -1;
         }
         cap = *n;

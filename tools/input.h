@@ -14,6 +14,9 @@ int tool_parse_ids(const char *text, size_t len, remora_token **out, size_t *n);
 /* Ids as a file of little-endian int32. */
 int tool_unpack_ids(const char *bytes, size_t len, remora_token **out, size_t *n);
 
+/* 0, or -1 after saying on stderr that the model has no tokenizer. */
+int tool_need_text(const remora_model *m);
+
 /* remora_tokenize into memory from malloc. */
 int tool_tokenize(const remora_model *m, const char *text, size_t len, uint32_t flags,
                   remora_token **out, size_t *n);

@@ -61,6 +61,9 @@ def tokenize():
     equal(run("tokenize", "-m", KRILL, "-d", "--special", "0", "5598").stdout.decode()[-4:], "Once")
     run("tokenize", "-m", KRILL, "-d", "12x", code=1)
     run("tokenize", "-m", KRILL, "-d", "8192", code=1)
+    bare = KRILL.parent / "fixtures/qwen2"
+    for args in (["tokenize", "-m", bare, "Once"], ["tokenize", "-m", bare, "-d", "1"], ["generate", "-m", bare, "-p", "Once"]):
+        assert b"takes token ids only" in run(*args, code=1).stderr, args
 
 
 def generate():
