@@ -138,8 +138,8 @@ static void write_steps(const rmr_tok_parts *t, unsigned char *to)
     }
 }
 
-/* What readers must know: one that does not know a flag refuses the tokenizer, where it would give
- * wrong ids without a word. */
+/* The flags of the head. A reader that does not know one of them refuses the tokenizer, instead of
+ * giving wrong ids. */
 static uint32_t flags_of(const rmr_tok_parts *t)
 {
     uint32_t flags = t->nfc ? FLAG_NFC : 0;

@@ -310,8 +310,8 @@ static remora_status read_merges(loader *l)
     return st;
 }
 
-/* The token that stands for a byte without one: none in most models, which leaves such bytes out;
- * model.unk_token where it is given. */
+/* The token of bytes that have none of their own: model.unk_token. Most models do not give one, and
+ * such bytes are left out. */
 static remora_status read_unknown(const loader *l, uint32_t *id)
 {
     const char *name;

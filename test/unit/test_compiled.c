@@ -127,7 +127,7 @@ static uint32_t word_at(const unsigned char *p, size_t at)
     return v;
 }
 
-/* What a reader must know stands in the head, and only then: older ones refuse what they do not. */
+/* A flag is set where the tokenizer needs it and nowhere else: older readers refuse flags. */
 static void flags_of_the_head(void **state)
 {
     static const struct {

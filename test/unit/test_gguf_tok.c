@@ -23,7 +23,16 @@ typedef struct file {
     const char *merge;           /* a second merge */
     int64_t bos, eot;            /* ids; 0: not said */
     int add_bos, add_eos, types; /* types: 1 for one too few */
+    int missing;                 /* this byte has no token (its token is unused); 0: all have */
+    int user;                    /* the type of token 259 is user-defined */
 } file;
+
+static int type_of(const file *f, int i)
+{
+    if (i == CONTROL) return 3;
+    if (i == USER || (i == UNUSED && f->user)) return 4;
+    return (i == UNUSED && f->last == NULL) || (i > 0 && i == f->missing) ? 5 : 1;
+}
 
 static void write_file(ggufw *w, const file *f)
 {
@@ -43,8 +52,7 @@ static void write_file(ggufw *w, const file *f)
     ggufw_text(w, "<u>");
     ggufw_text(w, f->last != NULL ? f->last : "[PAD]");
     ggufw_array(w, "tokenizer.ggml.token_type", 5, N_TOKENS - (uint64_t)f->types);
-    for (int i = 0; i < N_TOKENS - f->types; i++)
-        ggufw_int(w, i == CONTROL ? 3 : i == USER ? 4 : i == UNUSED && f->last == NULL ? 5 : 1, 4);
+    for (int i = 0; i < N_TOKENS - f->types; i++) ggufw_int(w, type_of(f, i), 4);
     ggufw_array(w, "tokenizer.ggml.merges", 8, f->merge != NULL ? 2 : 1);
     ggufw_text(w, "a b");
     if (f->merge != NULL) ggufw_text(w, f->merge);
@@ -220,6 +228,29 @@ static void types_and_special_ids(void **state)
     close_(&mem, t);
 }
 
+/* Letters that stand for bytes which UTF-8 never uses: a user-defined one is the letter, in every
+ * text, and its byte has no token; any other is the byte. */
+static void letters_of_unused_bytes(void **state)
+{
+    static const char *const letters[] = {"\xC3\x80", "\xC3\x81", "\xC3\xB5", "\xC3\xBF",
+                                          "\xC3\xA9"};
+    static const int bytes[] = {0xC0, 0xC1, 0xF5, 0xFF, 0xE9};
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        rmr_mem mem = {0};
+        remora_token ids[4];
+        size_t n;
+        const char byte = (char)bytes[i];
+        const file f = {.last = letters[i], .missing = bytes[i], .user = 1};
+        rmr_tokenizer *t = must_open(&mem, &f);
+        assert_int_equal(rmr_tokenizer_encode(t, letters[i], 2, 0, ids, 4, &n, NULL), REMORA_OK);
+        assert_true(n == 1 && ids[0] == UNUSED);
+        assert_int_equal(rmr_tokenizer_encode(t, &byte, 1, 0, ids, 4, &n, NULL), REMORA_OK);
+        assert_int_equal(n, bytes[i] == 0xE9); /* which UTF-8 uses: the token is the byte too */
+        close_(&mem, t);
+    }
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -253,7 +284,7 @@ static int32_t open_once(void *arg, tmem *m)
 static void no_memory(void **state)
 {
     tmem m = {0};
-    file f = {.pre = "llama-bpe", .bos = CONTROL};
+    file f = {.pre = "llama-bpe", .bos = CONTROL, .last = "\xC3\xBF", .missing = 0xFF, .user = 1};
     (void)state;
     assert_true(tmem_sweep(&m, open_once, &f) > 20);
 }
@@ -261,9 +292,13 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_pattern),     cmocka_unit_test(digits),
-        cmocka_unit_test(long_word_of_kimi), cmocka_unit_test(types_and_special_ids),
-        cmocka_unit_test(refused),           cmocka_unit_test(no_memory),
+        cmocka_unit_test(every_pattern),
+        cmocka_unit_test(digits),
+        cmocka_unit_test(long_word_of_kimi),
+        cmocka_unit_test(types_and_special_ids),
+        cmocka_unit_test(letters_of_unused_bytes),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
