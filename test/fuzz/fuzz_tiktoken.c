@@ -90,12 +90,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rmr_mem_init(&mem);
     if (n_lines < 4 || memcmp(lines, "AA==", 4) != 0) tik_bytes(&f);
     tik_raw(&f, lines, n_lines);
-    char *config = malloc(n_table + 80);
+    char *config = malloc(n_table + 96);
     require(config != NULL);
-    if (n_table > 0 && table[0] == '{')
-        snprintf(config, n_table + 80, "%.*s", (int)n_table, table);
+    const int is_table = n_table > 0 && table[0] == '{';
+    if (is_table)
+        snprintf(config, n_table + 96, "%.*s", (int)n_table, table);
     else
-        snprintf(config, n_table + 80, "{\"added_tokens_decoder\":{\"%u\":{\"content\":\"%.*s\"}}}",
+        snprintf(config, n_table + 96,
+                 "{\"added_tokens_decoder\":{\"%u\":{\"content\":\"%.*s\",\"special\":true}}}",
                  count_lines(&f) + 7, (int)n_table, n_table > 0 ? table : "");
     const remora_status st = tik_open(&mem, &f, config, NULL, N_VOCAB, &t, &err);
     require(st == REMORA_OK || st == REMORA_E_FORMAT || st == REMORA_E_UNSUPPORTED);
@@ -104,7 +106,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const void *blob = rmr_tokenizer_compiled(t, &n_blob);
         require(rmr_tokenizer_open_compiled(&mem, blob, n_blob, 0, N_VOCAB, &again, &err) == 0);
         for (uint32_t flags = 0; flags < 4; flags++) check_text(t, again, text, n_text, flags);
-        check_word(t, count_lines(&f), text, n_text);
+        if (!is_table) /* one may have special tokens that are words */
+            check_word(t, count_lines(&f), text, n_text);
     }
     rmr_tokenizer_free(again);
     rmr_tokenizer_free(t);
