@@ -263,9 +263,12 @@ typedef struct rmr_backend_ops {
 
     remora_status (*weight_create)(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
                                    remora_error *err);
-    /* Use memory as it lies, borrowed: tables as canonical rows (quant.h), matrices and vectors in
-     * the layout of packs (layout.h), aligned to RMR_ALIGN. E_UNSUPPORTED when the backend cannot.
-     * data NULL: a weight without content, for asking what a step with it would take. */
+    /* Can the backend use this memory as it lies, borrowed? Tables are canonical rows (quant.h),
+     * matrices and vectors have the layout of packs (layout.h). Asked once for each weight, when
+     * it is planned. */
+    int (*weight_adopts)(rmr_backend *be, const rmr_weight_desc *d, const void *data);
+    /* Memory that weight_adopts said yes to, or NULL: a weight without content, for asking what a
+     * step with it would take. */
     remora_status (*weight_adopt)(rmr_backend *be, const rmr_weight_desc *d, const void *data,
                                   rmr_weight **out, remora_error *err);
     /* Rows [row0, row0 + n) of matrix `index`, row-major, any alignment. Disjoint rows from several

@@ -11,18 +11,14 @@ static remora_status adopt_table(remora_model *m, rmr_source *src, rmr_plan_item
     RMR_TRY(rmr_file_open(src, rmr_file_name(t->file), &m->mapped, err));
     RMR_TRY(rmr_file_check(m->mapped, err));
     const unsigned char *data = rmr_file_data(m->mapped);
-    remora_status st = REMORA_E_UNSUPPORTED;
-    if (data != NULL && rmr_file_size(m->mapped) >= t->offset + t->bytes)
-        st = m->be->ops->weight_adopt(m->be, &it->desc, data + t->offset, it->weight, err);
-    if (st == REMORA_OK) {
-        m->mapped_bytes = t->bytes;
-        return REMORA_OK;
+    if (data == NULL || rmr_file_size(m->mapped) < t->offset + t->bytes) {
+        rmr_file_close(m->mapped); /* it could be mapped when it was planned: now it is read */
+        m->mapped = NULL;
+        it->adopt = 0;
+        return m->be->ops->weight_create(m->be, &it->desc, it->weight, err);
     }
-    rmr_file_close(m->mapped);
-    m->mapped = NULL;
-    it->adopt = 0;
-    return st == REMORA_E_UNSUPPORTED ? m->be->ops->weight_create(m->be, &it->desc, it->weight, err)
-                                      : st;
+    m->mapped_bytes = t->bytes;
+    return m->be->ops->weight_adopt(m->be, &it->desc, data + t->offset, it->weight, err);
 }
 
 static remora_status create_weights(remora_model *m, rmr_source *src, rmr_plan *plan,

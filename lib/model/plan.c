@@ -69,20 +69,27 @@ static rmr_plan_item item_of(const planner *p, rmr_weight **w, const char *part,
     return it;
 }
 
-/* A table in mapped or borrowed memory, aligned for its elements, is used where it lies. */
-static void adopt_if_possible(planner *p, rmr_plan_item *it, const rmr_tensor *t)
+/* An item whose bytes lie at `data` (NULL: they have to be read) is used there if the backend can.
+ */
+static void adopt_if_possible(planner *p, rmr_plan_item *it, const void *data, uint64_t bytes)
 {
+    rmr_backend *be = p->m->be;
+    it->adopt = data != NULL && be->ops->weight_adopts(be, &it->desc, data);
+    if (it->adopt) p->plan->mapped_bytes += bytes;
+}
+
+static const void *table_data(const rmr_bound *b)
+{
+    const rmr_tensor *t = b->piece.data;
     const unsigned char *data = rmr_file_data(t->file);
-    it->adopt = data != NULL && it->coding == RMR_CODING_PLAIN && it->stored < RMR_ELEM_PLAIN &&
-                (uintptr_t)(data + t->offset) % rmr_elem_size(it->stored) == 0;
-    if (it->adopt) p->plan->mapped_bytes += t->bytes;
+    return data != NULL && b->coding == RMR_CODING_PLAIN ? data + t->offset : NULL;
 }
 
 /* A weight of the pack: in its memory, or to be read. */
 static remora_status packed(planner *p, rmr_weight **w, rmr_weight_use use, const char *part,
                             uint32_t count, uint64_t rows, uint64_t cols)
 {
-    rmr_backend *be = p->m->be;
+    const rmr_backend_ops *ops = p->m->be->ops;
     rmr_plan_item it = {.weight = w};
     full_name(p, it.name, sizeof it.name, part);
     const rmr_pack_tensor *t = rmr_pack_find(p->pack, it.name, use);
@@ -95,16 +102,12 @@ static remora_status packed(planner *p, rmr_weight **w, rmr_weight_use use, cons
         RMR_FAIL(p->err, REMORA_E_FORMAT, "%s: %s is %u of [%u,%u], config means %u of [%llu,%llu]",
                  file, it.name, t->count, t->rows, t->cols, count, (unsigned long long)rows,
                  (unsigned long long)cols);
-    const void *data = rmr_pack_data(p->pack, t);
     p->plan->used[rmr_pack_index(p->pack, t)] = 1;
     it.packed = t;
     it.stored = t->elem;
     it.desc = (rmr_weight_desc){use, t->elem, t->count, t->rows, t->cols};
-    it.adopt = data != NULL && (uintptr_t)data % RMR_ALIGN == 0;
-    if (it.adopt) {
-        p->plan->mapped_bytes += t->bytes;
-        p->plan->weight_bytes += be->ops->weight_bytes(be, &it.desc) - t->bytes;
-    }
+    adopt_if_possible(p, &it, rmr_pack_data(p->pack, t), t->bytes);
+    if (it.adopt) p->plan->weight_bytes += ops->weight_bytes(p->m->be, &it.desc) - t->bytes;
     return add_item(p, &it);
 }
 
@@ -120,7 +123,7 @@ static remora_status whole(planner *p, rmr_weight **w, rmr_weight_use use, const
     rmr_plan_item it = item_of(p, w, part, &b);
     it.desc = (rmr_weight_desc){use, b.keep, 1, (uint32_t)rows, (uint32_t)cols};
     count_params(p, rows * cols, 1, 1);
-    if (use == RMR_USE_TABLE) adopt_if_possible(p, &it, b.piece.data);
+    if (use == RMR_USE_TABLE) adopt_if_possible(p, &it, table_data(&b), b.piece.data->bytes);
     RMR_TRY(add_piece(p, &b.piece));
     return add_item(p, &it);
 }

@@ -3,11 +3,13 @@
 #include "rig.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "guard_backend.h"
+#include "host.h"
 #include "list.h"
 
 typedef struct bed {
@@ -114,11 +116,38 @@ static void results_before_wait_are_stale(void **state)
     ops->weight_free(be, w);
 }
 
-int main(void)
+/* Nothing of a pack is used where it lies, and its logits are those of the CPU. */
+static const char *pack;
+
+static void a_pack_is_filled(void **state)
+{
+    const bed *b = *state;
+    const remora_source src = host_path_source(pack);
+    remora_token ids[20];
+    remora_model *there = host_open(b->rt, &src), *here = host_open(NULL, &src);
+    remora_memory mem = {.struct_size = sizeof mem};
+    host_ids(ids, 20, host_vocab(here), 1);
+    float *got = host_logits(there, ids, 20), *expect = host_logits(here, ids, 20);
+    assert_memory_equal(got, expect, 20 * host_vocab(here) * sizeof *got);
+    assert_int_equal(remora_model_get_memory(there, &mem), REMORA_OK);
+    assert_int_equal(mem.host_mapped, 0);
+    assert_int_equal(remora_model_get_memory(here, &mem), REMORA_OK);
+    assert_true(mem.host_mapped > 0);
+    assert_int_equal(guard_get_stats(b->rt).violations, 0);
+    free(got);
+    free(expect);
+    remora_model_free(there);
+    remora_model_free(here);
+}
+
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_pack_is_filled, make_bed, unmake_bed),
         cmocka_unit_test_setup_teardown(device_addresses_are_deadly, make_bed, unmake_bed),
         cmocka_unit_test_setup_teardown(results_before_wait_are_stale, make_bed, unmake_bed),
     };
+    if (argc != 2) return 2;
+    pack = argv[1];
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -297,9 +297,17 @@ static remora_status weight_create(rmr_backend *be, const rmr_weight_desc *d, rm
     return st;
 }
 
+/* Memory of the host is on the other side of the bus. */
+static int weight_adopts(rmr_backend *be, const rmr_weight_desc *d, const void *data)
+{
+    (void)be, (void)d, (void)data;
+    return 0;
+}
+
 static remora_status weight_adopt(rmr_backend *be, const rmr_weight_desc *d, const void *data,
                                   rmr_weight **out, remora_error *err)
 {
+    if (data != NULL) violation(of(be));
     return of(be)->inner->ops->weight_adopt(of(be)->inner, d, data, out, err);
 }
 
@@ -418,6 +426,7 @@ static const rmr_backend_ops guard_ops = {
     .step_bytes = step_bytes,
     .buffer_bytes = buffer_bytes,
     .weight_create = weight_create,
+    .weight_adopts = weight_adopts,
     .weight_adopt = weight_adopt,
     .weight_upload = weight_upload,
     .weight_fill = weight_fill,

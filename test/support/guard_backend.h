@@ -1,5 +1,6 @@
 /* A backend that behaves like a device on the other side of a bus, around the CPU backend:
  *
+ * - It adopts no memory of the host: all weights are created and filled.
  * - Weights, cache pages, activations and every other block of device memory lie in one arena that
  * is PROT_NONE unless a thread is inside one of the backend's functions. Whatever above the
  * boundary follows a device address dies of SIGSEGV.

@@ -123,6 +123,7 @@ static const rmr_backend_ops cpu_ops = {
     .weight_bytes = rmr_cpu_weight_bytes,
     .step_bytes = rmr_cpu_step_bytes,
     .weight_create = rmr_cpu_weight_create,
+    .weight_adopts = rmr_cpu_weight_adopts,
     .weight_adopt = rmr_cpu_weight_adopt,
     .weight_upload = rmr_cpu_weight_upload,
     .weight_fill = rmr_cpu_weight_fill,

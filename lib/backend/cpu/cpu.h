@@ -94,6 +94,7 @@ static inline const float *rmr_vector(const rmr_weight *w)
 uint64_t rmr_cpu_weight_bytes(rmr_backend *be, const rmr_weight_desc *d);
 remora_status rmr_cpu_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
                                     remora_error *err);
+int rmr_cpu_weight_adopts(rmr_backend *be, const rmr_weight_desc *d, const void *data);
 remora_status rmr_cpu_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, const void *data,
                                    rmr_weight **out, remora_error *err);
 remora_status rmr_cpu_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,

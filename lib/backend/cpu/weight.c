@@ -43,9 +43,10 @@ remora_status rmr_cpu_weight_create(rmr_backend *be, const rmr_weight_desc *d, r
 }
 
 /* Rows of blocks are looked up byte by byte, plain ones by their values. */
-static int lies_right(const rmr_weight_desc *d, const void *data)
+int rmr_cpu_weight_adopts(rmr_backend *be, const rmr_weight_desc *d, const void *data)
 {
     const uintptr_t at = (uintptr_t)data;
+    (void)be;
     if (d->use == RMR_USE_TABLE)
         return d->elem >= RMR_ELEM_PLAIN || at % rmr_elem_size(d->elem) == 0;
     return at % RMR_ALIGN == 0 && (d->use != RMR_USE_VECTOR || d->elem == RMR_ELEM_F32);
@@ -56,7 +57,8 @@ remora_status rmr_cpu_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, co
 {
     rmr_cpu *c = (rmr_cpu *)be;
     *out = NULL;
-    if (data != NULL && !lies_right(d, data)) return REMORA_E_UNSUPPORTED;
+    if (data != NULL && !rmr_cpu_weight_adopts(be, d, data))
+        RMR_FAIL(err, REMORA_E_INTERNAL, "a weight lies where the CPU cannot use it");
     rmr_weight *w = rmr_alloc(&c->ctx->mem, sizeof *w);
     if (w == NULL) return rmr_error_nomem(err, "weight", sizeof *w);
     if (!lay_out(d, w)) {
