@@ -53,17 +53,18 @@ def count(path):
     for test in hardware.left_out():
         print(f"not here: the test {test} (no {', '.join(hardware.lacks[hardware.one_set[test]])})")
     for name, result, said in read(path):
-        skipped = re.findall(r"^\[  SKIPPED \] (\w+)\r?$", said, re.M)
-        counts["passed" if result in GOOD else "skipped" if result == "SKIP" else "failed"] += 1
-        counts["skipped"] += len(skipped)
-        for what in [name] * (result == "SKIP") + [f"{name}: {case}" for case in skipped]:
-            print(f"skipped: {what}")
+        missed = []
         if result in GOOD and hardware.runs_every_set(name):
             ran = set(re.findall(r"^ran: (\w+)\r?$", said, re.M))
             not_here.update(s for s, lacks in hardware.lacks.items() if lacks)
-            for missed in [s for s, lacks in hardware.lacks.items() if not lacks and s not in ran]:
-                print(f"failed: {name} did not run on {missed}, which this machine has")
-                counts["failed"] += 1
+            missed = [s for s, lacks in hardware.lacks.items() if not lacks and s not in ran]
+            for s in missed:
+                print(f"failed: {name} did not run on {s}, which this machine has")
+        counts["skipped" if result == "SKIP" else "failed" if missed or result not in GOOD else "passed"] += 1
+        skipped = re.findall(r"^\[  SKIPPED \] (\w+)\r?$", said, re.M)
+        counts["skipped"] += len(skipped)
+        for what in [name] * (result == "SKIP") + [f"{name}: {case}" for case in skipped]:
+            print(f"skipped: {what}")
     for name in sorted(not_here):
         print(f"not here: {name} (no {', '.join(hardware.lacks[name])})")
     print(f"not here: {len(not_here) + len(hardware.left_out())}")
