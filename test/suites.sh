@@ -78,11 +78,13 @@ about_suite() { # suite
 
 # The tests of the suite into extra, in the words of meson test; says which are left out.
 choose_tests() {
-    local all out
+    local all out test
     mapfile -t all < <(meson test -C "$build" --no-rebuild --list "${of[@]/#/--suite=}" 2>/dev/null | sed -n 's/^remora:.* \/ //p')
-    out=$(printf '%s\n' "${all[@]}" | grep -xE "${left_out:-/}" | xargs)
-    [ -z "$out" ] || echo "left out: $out ($because)"
-    mapfile -t extra < <(printf '%s\n' "${all[@]}" | grep -vxE "${left_out:-/}" | grep -vxFf <(python3 test/results.py left-out))
+    for test in "${all[@]}"; do
+        if [[ $test =~ ^($left_out)$ ]]; then out+=" $test"; else extra+=("$test"); fi
+    done
+    [ -z "${out:-}" ] || echo "left out:$out ($because)"
+    mapfile -t extra < <(printf '%s\n' "${extra[@]}" | grep -vxFf <(python3 test/results.py left-out))
 }
 
 run_script() { # script arguments...: one that ends with the line of numbers itself

@@ -1,6 +1,6 @@
 /* A released model against transformers, as test/real/run.sh runs it:
  *
- *     check GOLDENS FILE DECODED
+ *     check GOLDENS FILE DECODED NEAR_TIE
  *
  * FILE is the GGUF file, DECODED the same with every weight in F32, GOLDENS the folder with
  * golden.safetensors and golden.json. For each text the token ids are the reference's. With DECODED
@@ -19,8 +19,8 @@
  * measured, of likelihoods 5e-5, relative to those above 1. */
 #define EXACT 1e-4
 #define EXACT_NLL 5e-4
-#define NEAR_TIE 0.2
-/* 8-bit activations: 1e-3 was measured; one nibble in sixteen at a wrong place gives 0.2. */
+/* 8-bit activations: 1e-3 and 3e-3 were measured, with Q8_0 weights in place of Q4_1 too; one
+ * nibble in sixteen at a wrong place gives 0.2. */
 #define MAX_KL 0.01
 
 enum { ROOM = 256, GREEDY = 48 };
@@ -40,6 +40,7 @@ typedef struct result {
 } result;
 
 static goldens G;
+static double near_tie;
 
 static const float *golden_f32(const char *what, const char *name, size_t n)
 {
@@ -128,7 +129,7 @@ static void continue_text(remora_session *s, text *t, size_t width, int exact, r
     for (int i = 0; i < GREEDY; i++) {
         double margin;
         remora_error err = HOST_ERROR;
-        if (!exact && t->margin[i] < NEAR_TIE) return;
+        if (!exact && t->margin[i] < near_tie) return;
         const float *row = row_at(s, 0, width);
         const remora_token got = (remora_token)best(row, width, &margin);
         if (exact) t->margin[i] = margin;
@@ -174,7 +175,8 @@ int main(int argc, char **argv)
     result exact[N];
     int ids[N], bad = 0;
     size_t n;
-    if (argc != 4 || goldens_open(&G, argv[1]) != 0) return 2;
+    if (argc != 5 || goldens_open(&G, argv[1]) != 0) return 2;
+    near_tie = atof(argv[4]);
     remora_runtime *rt = host_runtime(NULL, 0, NULL);
     remora_source src = host_path_source(argv[3]);
     remora_model *m = host_open(rt, &src);

@@ -11,6 +11,10 @@ build=$1 python=$2 goldens=$3
 here=$(dirname "$0")
 passed=0 failed=0
 
+# Continuations of the file as stored are judged up to the first token whose margin to the next best is below this.
+# SmolLM2's logits move by 0.3 with 8-bit activations, whatever the type of its weights.
+declare -A near_tie=([smollm2-135m-instruct-q4_1]=0.3 [qwen2.5-coder-0.5b-instruct-q4_k_m]=0.2)
+
 check() { # model's file
     local name folder=$build/real/check
     name=$(basename "$1" .gguf)
@@ -20,7 +24,7 @@ check() { # model's file
     ln -s "$goldens/$name.json" "$folder/golden.json"
     ln -s "$goldens/$name.safetensors" "$folder/golden.safetensors"
     "$python" "$here/decode.py" "$1" "$folder/decoded.gguf" &&
-        "$build/test/real/real_check" "$folder" "$1" "$folder/decoded.gguf"
+        "$build/test/real/real_check" "$folder" "$1" "$folder/decoded.gguf" "${near_tie[$name]}"
 }
 
 models=$("$python" "$here/fetch.py" "$build/real") || failed=1
