@@ -339,7 +339,7 @@ static remora_status feed_forward(planner *p, rmr_layer *l)
 static int ends_in(const char *name, const char *tail)
 {
     const size_t n = strlen(name), t = strlen(tail);
-    return n > t && strcmp(name + n - t, tail) == 0;
+    return n >= t && strcmp(name + n - t, tail) == 0;
 }
 
 /* What checkpoints hold beside weights and nothing here needs: the rope tables that old ones stored
@@ -348,7 +348,7 @@ static int ends_in(const char *name, const char *tail)
 static int is_no_weight(const char *name)
 {
     static const char *const tails[] = {
-        ".rotary_emb.inv_freq",
+        "rotary_emb.inv_freq",
         ".input_scale",
         ".output_scale",
         ".activation_scale",

@@ -150,7 +150,7 @@ static void json(void **state)
     tmem mem = {0};
     long k = 1, n_nomem = 0;
     (void)state;
-    tiny_make(&t, NULL);
+    tiny_make(&t, &(tiny_opts){.form = TINY_SEES}); /* a configuration inside of another */
     remora_runtime *rt = host_runtime(&mem, 1, NULL);
     const long before = atomic_load(&mem.blocks);
     json_set_alloc_funcs(json_alloc, json_release);

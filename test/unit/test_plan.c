@@ -290,6 +290,7 @@ static void known_extras_are_left_alone(void **state)
     static const char *const names[] = {
         "model.layers.0.self_attn.rotary_emb.inv_freq",
         "model.rotary_emb.inv_freq",
+        "rotary_emb.inv_freq",
         "model.layers.0.self_attn.k_scale",
         "model.layers.0.self_attn.v_scale",
         "model.layers.0.self_attn.k_proj.k_scale",
