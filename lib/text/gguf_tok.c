@@ -64,8 +64,7 @@ static remora_status add_token(builder *b, rmr_gguf_text s, uint32_t id, int64_t
 {
     if (type == UNUSED) return REMORA_OK; /* rows that pad the table */
     RMR_TRY(check_text(b, "tokens", id, s));
-    /* DeepSeek-LLM and -Coder have these letters as words, beside a vocabulary that lacks the bytes
-     */
+    /* in DeepSeek-LLM and -Coder they are words, and the bytes have no token */
     if (type == USER && is_unused_byte(s)) return add_special(b, s, id, 0);
     RMR_TRY(rmr_grow(b->t->mem, &b->key, &b->key_cap, s.size + 1, 1, b->err));
     memcpy(b->key, s.text, s.size);
