@@ -80,11 +80,10 @@ static int parse(bench *b, int argc, char **argv)
     };
     const tool_spec spec = {
         .usage = "remora bench -m MODEL [options]",
-        .about =
-            "Measures tokens per second: pp512 is a prompt of 512 tokens, tg32 are 32 tokens\n"
-            "one after the other; \"@ d4096\": with 4096 tokens in the context before. Every\n"
-            "combination of the lists is measured; with a batch the tokens of all its\n"
-            "sessions count (\"x 8\"). csv and json have llama-bench's keys.",
+        .about = "Measures tokens per second: pp512 is a prompt of 512 tokens, tg32 are 32 tokens\n"
+                 "one after the other; \"@ d4096\": with 4096 tokens in the context before. Every\n"
+                 "combination of the lists is measured; with a batch the tokens of all its\n"
+                 "sessions count (\"x 8\"). csv and json have llama-bench's keys.",
         .more =
             "example:\n  remora bench -m models/krill -p 128,512 -n 32 -d 0,1024 -t 1,2 -o json",
         .options = options,

@@ -14,7 +14,7 @@ typedef struct inspect {
     tool_list contexts, sessions;
     int show_tensors, format;
     tool_census census;
-    tool_table info, meta, tensors, types, classes, memory;
+    tool_table info, missing, meta, tensors, types, classes, memory;
 } inspect;
 
 static int parse(inspect *x, int argc, char **argv)
@@ -36,7 +36,8 @@ static int parse(inspect *x, int argc, char **argv)
         .usage = "remora inspect -m MODEL [options]",
         .about = "Shows the shape of a model, the metadata of its configuration, what its tensors\n"
                  "take by type and by part of the model, and how much memory sessions of a given\n"
-                 "length would take, without reading its weights.",
+                 "length would take, without reading its weights. Of a model that cannot run it\n"
+                 "shows what can be read and all that is missing, and fails.",
         .more = "example:\n  remora inspect -m models/krill --ctx 1024,2048 --sessions 1,16",
         .options = options,
         .n_options = sizeof options / sizeof options[0]};
@@ -109,14 +110,24 @@ static remora_status get_meta(const remora_model *m, uint32_t i, const char *key
     }
 }
 
-/* "tensor.NAME" with the value "TYPE [SHAPE]" into the table of tensors and the census, other keys
- * into meta. */
+static int starts_with(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* "tensor.NAME" with the value "TYPE [SHAPE]" into the table of tensors and the census,
+ * "missing.N" with "STATUS: REASON" into that of what is missing, other keys into meta. */
 static void add_pair(inspect *x, const char *key, const char *value)
 {
     static const char prefix[] = "tensor.";
     const char *name = key + sizeof prefix - 1, *space = strchr(value, ' ');
     char type[16];
-    if (strncmp(key, prefix, sizeof prefix - 1) != 0 || !space) {
+    if (starts_with(key, "missing.") && space) {
+        tool_table_add(&x->missing, "%.*s", (int)(space - value) - 1, value);
+        tool_table_add(&x->missing, "%s", space + 1);
+        return;
+    }
+    if (!starts_with(key, prefix) || !space) {
         add_text(&x->meta, key, value);
         return;
     }
@@ -254,18 +265,32 @@ static int print_part(const inspect *x, const char *name, const tool_table *t, i
 
 static int print_all(inspect *x)
 {
+    const int runs = x->missing.n_cells == 0;
     const int failed =
-        print_part(x, "model", &x->info, 1) < 0 || print_part(x, "metadata", &x->meta, 0) < 0 ||
+        print_part(x, "model", &x->info, 1) < 0 ||
+        ((!runs || x->format == TOOL_JSON) && print_part(x, "missing", &x->missing, 0) < 0) ||
+        print_part(x, "metadata", &x->meta, 0) < 0 ||
         (x->show_tensors && print_part(x, "tensors", &x->tensors, 0) < 0) ||
         print_part(x, "types", &x->types, 0) < 0 || print_part(x, "classes", &x->classes, 0) < 0 ||
-        print_part(x, "memory", &x->memory, 0) < 0;
+        (runs && print_part(x, "memory", &x->memory, 0) < 0);
     if (x->format == TOOL_JSON && !failed) tool_printf("}\n");
     return failed ? TOOL_FAILED : TOOL_OK;
 }
 
+/* What was read is shown; the exit code is that of the refusal, as opening the model has it. */
+static int refused(const inspect *x)
+{
+    char **const cells = x->missing.cells;
+    const size_t reasons = x->missing.n_cells / 2;
+    fprintf(stderr, "remora: %s: %s: %s", x->host.path, cells[0], cells[1]);
+    if (reasons > 1) fprintf(stderr, " (and %zu more)", reasons - 1);
+    fputs("\n", stderr);
+    return TOOL_FAILED;
+}
+
 static int work(inspect *x)
 {
-    int code = tool_open(&x->host, REMORA_MODEL_NO_WEIGHTS);
+    int code = tool_open(&x->host, REMORA_MODEL_NO_WEIGHTS | REMORA_MODEL_ANYWAY);
     if (code != TOOL_GO) return code;
     if (x->contexts.n == 0) {
         const uint32_t most = x->host.info.max_context;
@@ -274,6 +299,10 @@ static int work(inspect *x)
     add_info(&x->info, &x->host.info);
     code = add_metadata(x);
     if (code == TOOL_GO) add_sizes(x);
+    if (x->missing.n_cells > 0) {
+        if (code == TOOL_GO) code = print_all(x);
+        return code == TOOL_OK ? refused(x) : code;
+    }
     if (code == TOOL_GO) code = add_estimates(x, &x->memory);
     return code == TOOL_GO ? print_all(x) : code;
 }
@@ -281,6 +310,7 @@ static int work(inspect *x)
 int tool_inspect(int argc, char **argv)
 {
     static const tool_column pairs[] = {{"field", TOOL_CELL_TEXT}, {"value", TOOL_CELL_TEXT}};
+    static const tool_column missing[] = {{"status", TOOL_CELL_TEXT}, {"missing", TOOL_CELL_TEXT}};
     static const tool_column tensors[] = {
         {"tensor", TOOL_CELL_TEXT}, {"type", TOOL_CELL_TEXT}, {"shape", TOOL_CELL_TEXT}};
     static const tool_column types[] = {{"type", TOOL_CELL_TEXT},
@@ -302,6 +332,7 @@ int tool_inspect(int argc, char **argv)
         {"allocated", TOOL_CELL_NUMBER}};
     inspect x = {.sessions = {.v = {1}, .n = 1},
                  .info = {.columns = pairs, .n_columns = 2},
+                 .missing = {.columns = missing, .n_columns = 2},
                  .meta = {.columns = pairs, .n_columns = 2},
                  .tensors = {.columns = tensors, .n_columns = 3},
                  .types = {.columns = types, .n_columns = 5},
@@ -311,6 +342,7 @@ int tool_inspect(int argc, char **argv)
     if (code == TOOL_GO) code = work(&x);
     tool_close(&x.host);
     tool_table_free(&x.info);
+    tool_table_free(&x.missing);
     tool_table_free(&x.meta);
     tool_table_free(&x.tensors);
     tool_table_free(&x.types);

@@ -348,7 +348,10 @@ typedef struct remora_source {
 enum { /* remora_model_opts.flags */
     REMORA_MODEL_NO_WEIGHTS = 1, /* config, tokenizer and tensor list only: no sessions */
     REMORA_MODEL_NO_MMAP    = 2, /* read files, never map them */
-    REMORA_MODEL_IMPORTANCE = 4  /* sum up the inputs of weights: remora_importance_read() */
+    REMORA_MODEL_IMPORTANCE = 4, /* sum up the inputs of weights: remora_importance_read() */
+    REMORA_MODEL_ANYWAY     = 8  /* with NO_WEIGHTS: open what can be read of a model that cannot
+                                    run. The reasons are metadata, "missing.0" and on; what is not
+                                    known is 0 in remora_model_info */
 };
 
 typedef struct remora_model_opts {
@@ -418,8 +421,9 @@ typedef struct remora_session_opts remora_session_opts;
 
 /* Open a model. rt may be NULL: the model then has a runtime of its own with default options. opts
  * may be NULL. Computes with all threads of the runtime; between tensors cancel is read.
- * E_ARG, E_STRUCT, E_NOT_FOUND (no config.json or weights), E_FORMAT (a file breaks its format's
- * rules; a tensor is missing, has a wrong shape or holds a value that is not finite),
+ * E_ARG (also ANYWAY without NO_WEIGHTS), E_STRUCT, E_NOT_FOUND (no config.json or weights; the
+ * message names what is there instead), E_FORMAT (a file breaks its format's rules, is half-written
+ * or something else; a tensor is missing, has a wrong shape or holds a value that is not finite),
  * E_UNSUPPORTED (the family, an option of config.json or a data type that this build does not do:
  * the message names the field; unknown device or extra key), E_IO, E_CALLBACK, E_NOMEM,
  * E_CANCELLED. */
@@ -449,8 +453,11 @@ REMORA_API remora_status REMORA_CALL remora_model_get_memory(const remora_model 
 /* Metadata as text: "config.<field>" for every number, boolean and string at the top of
  * config.json, or of what it would be; "gguf.<key>" for those of a GGUF file; "source", where the
  * model came from, and, when it was opened with NO_WEIGHTS, "tensor.<name>" for every tensor of the
- * checkpoint ("BF16 [512, 256]"). The text is terminated: *n (may be NULL) is its length, and cap
- * must be at least *n + 1. E_NOT_FOUND (no such key), E_BUFFER, E_ARG. */
+ * checkpoint ("BF16 [512, 256]"). With ANYWAY "missing.0", "missing.1", .. are the reasons why the
+ * model cannot run, as opening it would say them ("E_UNSUPPORTED: config.json: model_type .."), and
+ * there are none when it can; the type of a tensor may then be one that this build only knows by
+ * name, and is "?" where its file is not there. The text is terminated: *n (may be NULL) is its
+ * length, and cap must be at least *n + 1. E_NOT_FOUND (no such key), E_BUFFER, E_ARG. */
 REMORA_API remora_status REMORA_CALL remora_model_meta(const remora_model *m, const char *key,
                                                        char *buf, size_t cap, size_t *n);
 

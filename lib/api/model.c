@@ -16,9 +16,11 @@ remora_status rmr_api_runtime(remora_runtime *given, remora_runtime **out, remor
 
 static remora_status check_opts(const remora_model_opts *o, remora_error *err)
 {
-    if (o->flags &
-        ~(uint32_t)(REMORA_MODEL_NO_WEIGHTS | REMORA_MODEL_NO_MMAP | REMORA_MODEL_IMPORTANCE))
+    if (o->flags & ~(uint32_t)(REMORA_MODEL_NO_WEIGHTS | REMORA_MODEL_NO_MMAP |
+                               REMORA_MODEL_IMPORTANCE | REMORA_MODEL_ANYWAY))
         RMR_FAIL(err, REMORA_E_STRUCT, "unknown model flags 0x%x", o->flags);
+    if ((o->flags & REMORA_MODEL_ANYWAY) && !(o->flags & REMORA_MODEL_NO_WEIGHTS))
+        RMR_FAIL(err, REMORA_E_ARG, "REMORA_MODEL_ANYWAY without REMORA_MODEL_NO_WEIGHTS");
     if (o->device != NULL && strcmp(o->device, "cpu") != 0)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "device \"%.40s\": this build has \"cpu\"", o->device);
     if (o->n_extra > 0)
@@ -35,7 +37,7 @@ static remora_status open_model(remora_runtime *rt, const remora_source *src,
     RMR_TRY(rmr_api_runtime(rt, &own, err));
     const rmr_fpenv saved = rmr_fpenv_enter(); /* rope frequencies and scales are computed here */
     remora_status st = rmr_model_open(own, src, o, &m, err);
-    if (st >= 0) {
+    if (st >= 0 && !m->refused) {
         st = rmr_exec_attach(m, err);
         if (st < 0) rmr_model_unref(m);
     }
@@ -77,6 +79,7 @@ remora_status remora_model_estimate(remora_runtime *rt, const remora_source *src
     RMR_IN(remora_session_opts, so, sopts, err);
     RMR_TRY(check_opts(&o, err));
     o.flags |= REMORA_MODEL_NO_WEIGHTS | RMR_MODEL_NO_TENSORS;
+    o.flags &= ~(uint32_t)REMORA_MODEL_ANYWAY; /* what cannot run has no sessions */
     o.host_budget = 0;
     o.cancel = NULL;
     o.progress = NULL;
@@ -163,7 +166,7 @@ remora_status remora_routing_read(remora_model *m, uint32_t layer, int32_t reset
                                   size_t cap, size_t *n)
 {
     if (m == NULL || n == NULL) return REMORA_E_ARG;
-    if (layer >= m->shape.n_layers || !rmr_shape_is_moe(&m->shape, layer))
+    if (m->refused || layer >= m->shape.n_layers || !rmr_shape_is_moe(&m->shape, layer))
         return REMORA_E_NOT_FOUND;
     const uint32_t experts = m->shape.moe.n_experts;
     const uint64_t off = (uint64_t)layer * experts * sizeof *counts;

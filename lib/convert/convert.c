@@ -69,8 +69,8 @@ static remora_status open_importance(conversion *c)
     RMR_TRY(rmr_source_open(mem_of(c), &src, 0, &c->importance_src, c->err));
     const char *slash = strrchr(c->opts->importance, '/');
     return rmr_safetensors_open(mem_of(c), c->importance_src,
-                                slash != NULL ? slash + 1 : c->opts->importance, &c->importance,
-                                c->err);
+                                slash != NULL ? slash + 1 : c->opts->importance, NULL,
+                                &c->importance, c->err);
 }
 
 /* The importance of the columns of an item; left out when it was not collected. */

@@ -23,7 +23,7 @@ static const dtype_info plain[RMR_DTYPE_BLOCKS] = {
     [RMR_DTYPE_F8_E8M0] = {"F8_E8M0", 1},
 };
 
-static const rmr_elem blocks[RMR_DTYPE_COUNT - RMR_DTYPE_BLOCKS] = {
+static const rmr_elem blocks[RMR_DTYPE_UNREAD - RMR_DTYPE_BLOCKS] = {
     [RMR_DTYPE_Q8_0 - RMR_DTYPE_BLOCKS] = RMR_ELEM_Q8_0,
     [RMR_DTYPE_Q4_0 - RMR_DTYPE_BLOCKS] = RMR_ELEM_Q4_0,
     [RMR_DTYPE_IQ4_NL - RMR_DTYPE_BLOCKS] = RMR_ELEM_IQ4_NL,
@@ -39,6 +39,37 @@ static const rmr_elem blocks[RMR_DTYPE_COUNT - RMR_DTYPE_BLOCKS] = {
     [RMR_DTYPE_Q5_1 - RMR_DTYPE_BLOCKS] = RMR_ELEM_Q5_1,
 };
 
+/* Values and bytes of a block. */
+static const struct unread {
+    const char *name;
+    uint32_t values, bytes;
+} unread[RMR_DTYPE_COUNT - RMR_DTYPE_UNREAD] = {
+    [RMR_DTYPE_F4 - RMR_DTYPE_UNREAD] = {"F4", 2, 1},
+    [RMR_DTYPE_F6_E2M3 - RMR_DTYPE_UNREAD] = {"F6_E2M3", 4, 3},
+    [RMR_DTYPE_F6_E3M2 - RMR_DTYPE_UNREAD] = {"F6_E3M2", 4, 3},
+    [RMR_DTYPE_F8_E4M3FNUZ - RMR_DTYPE_UNREAD] = {"F8_E4M3FNUZ", 1, 1},
+    [RMR_DTYPE_F8_E5M2FNUZ - RMR_DTYPE_UNREAD] = {"F8_E5M2FNUZ", 1, 1},
+    [RMR_DTYPE_Q8_1 - RMR_DTYPE_UNREAD] = {"Q8_1", 32, 36},
+    [RMR_DTYPE_Q8_K - RMR_DTYPE_UNREAD] = {"Q8_K", 256, 292},
+    [RMR_DTYPE_IQ2_XXS - RMR_DTYPE_UNREAD] = {"IQ2_XXS", 256, 66},
+    [RMR_DTYPE_IQ2_XS - RMR_DTYPE_UNREAD] = {"IQ2_XS", 256, 74},
+    [RMR_DTYPE_IQ3_XXS - RMR_DTYPE_UNREAD] = {"IQ3_XXS", 256, 98},
+    [RMR_DTYPE_IQ1_S - RMR_DTYPE_UNREAD] = {"IQ1_S", 256, 50},
+    [RMR_DTYPE_IQ3_S - RMR_DTYPE_UNREAD] = {"IQ3_S", 256, 110},
+    [RMR_DTYPE_IQ2_S - RMR_DTYPE_UNREAD] = {"IQ2_S", 256, 82},
+    [RMR_DTYPE_IQ1_M - RMR_DTYPE_UNREAD] = {"IQ1_M", 256, 56},
+    [RMR_DTYPE_Q4_0_4_4 - RMR_DTYPE_UNREAD] = {"Q4_0_4_4", 32, 18},
+    [RMR_DTYPE_Q4_0_4_8 - RMR_DTYPE_UNREAD] = {"Q4_0_4_8", 32, 18},
+    [RMR_DTYPE_Q4_0_8_8 - RMR_DTYPE_UNREAD] = {"Q4_0_8_8", 32, 18},
+    [RMR_DTYPE_TQ1_0 - RMR_DTYPE_UNREAD] = {"TQ1_0", 256, 54},
+    [RMR_DTYPE_TQ2_0 - RMR_DTYPE_UNREAD] = {"TQ2_0", 256, 66},
+    [RMR_DTYPE_IQ4_NL_4_4 - RMR_DTYPE_UNREAD] = {"IQ4_NL_4_4", 32, 18},
+    [RMR_DTYPE_IQ4_NL_4_8 - RMR_DTYPE_UNREAD] = {"IQ4_NL_4_8", 32, 18},
+    [RMR_DTYPE_IQ4_NL_8_8 - RMR_DTYPE_UNREAD] = {"IQ4_NL_8_8", 32, 18},
+    [RMR_DTYPE_NVFP4 - RMR_DTYPE_UNREAD] = {"NVFP4", 64, 36},
+    [RMR_DTYPE_Q1_0 - RMR_DTYPE_UNREAD] = {"Q1_0", 128, 18},
+};
+
 rmr_elem rmr_dtype_elem(rmr_dtype t)
 {
     switch (t) {
@@ -46,27 +77,30 @@ rmr_elem rmr_dtype_elem(rmr_dtype t)
     case RMR_DTYPE_F16: return RMR_ELEM_F16;
     case RMR_DTYPE_F32: return RMR_ELEM_F32;
     default:
-        return t >= RMR_DTYPE_BLOCKS && t < RMR_DTYPE_COUNT ? blocks[t - RMR_DTYPE_BLOCKS]
-                                                            : RMR_ELEM_COUNT;
+        return t >= RMR_DTYPE_BLOCKS && t < RMR_DTYPE_UNREAD ? blocks[t - RMR_DTYPE_BLOCKS]
+                                                             : RMR_ELEM_COUNT;
     }
 }
 
 const char *rmr_dtype_name(rmr_dtype t)
 {
     if ((unsigned)t >= RMR_DTYPE_COUNT) return "?";
+    if (t >= RMR_DTYPE_UNREAD) return unread[t - RMR_DTYPE_UNREAD].name;
     return t < RMR_DTYPE_BLOCKS ? plain[t].name : rmr_elem_table[rmr_dtype_elem(t)].name;
 }
 
 uint32_t rmr_dtype_size(rmr_dtype t)
 {
     if ((unsigned)t >= RMR_DTYPE_COUNT) return 0;
+    if (t >= RMR_DTYPE_UNREAD) return unread[t - RMR_DTYPE_UNREAD].bytes;
     return t < RMR_DTYPE_BLOCKS ? plain[t].size : rmr_elem_table[rmr_dtype_elem(t)].bytes;
 }
 
 uint32_t rmr_dtype_values(rmr_dtype t)
 {
-    return t < RMR_DTYPE_BLOCKS || t >= RMR_DTYPE_COUNT ? 1
-                                                        : rmr_elem_table[rmr_dtype_elem(t)].values;
+    if (t < RMR_DTYPE_BLOCKS || t >= RMR_DTYPE_COUNT) return 1;
+    if (t >= RMR_DTYPE_UNREAD) return unread[t - RMR_DTYPE_UNREAD].values;
+    return rmr_elem_table[rmr_dtype_elem(t)].values;
 }
 
 /* ---- filling ---- */
@@ -84,8 +118,18 @@ remora_status rmr_table_add_file(rmr_checkpoint *c, rmr_source *src, const char 
     rmr_file *f;
     if (c->n_files >= RMR_MAX_SHARDS)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: more than %d shards", what, RMR_MAX_SHARDS);
-    RMR_TRY(rmr_grow(c->mem, &c->files, &c->files_cap, c->n_files + 1, sizeof *c->files, err));
     RMR_TRY(rmr_file_open(src, name, &f, err));
+    return rmr_table_put_file(c, f, i, err);
+}
+
+remora_status rmr_table_put_file(rmr_checkpoint *c, rmr_file *f, size_t i, remora_error *err)
+{
+    const remora_status st =
+        rmr_grow(c->mem, &c->files, &c->files_cap, c->n_files + 1, sizeof *c->files, err);
+    if (st < 0) {
+        rmr_file_close(f);
+        return st;
+    }
     memmove(c->files + i + 1, c->files + i, (c->n_files - i) * sizeof *c->files);
     c->files[i] = f;
     c->n_files++;

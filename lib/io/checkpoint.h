@@ -5,6 +5,7 @@
 #define RMR_CHECKPOINT_H
 
 #include "quant.h"
+#include "refusals.h"
 #include "source.h"
 
 /* Element types as files name them. */
@@ -40,6 +41,31 @@ typedef enum rmr_dtype {
     RMR_DTYPE_Q4_1,
     RMR_DTYPE_Q5_0,
     RMR_DTYPE_Q5_1,
+    RMR_DTYPE_UNREAD, /* from here on: known by name and size, for what is listed and not opened */
+    RMR_DTYPE_F4 = RMR_DTYPE_UNREAD, /* to F8_E5M2FNUZ: of safetensors */
+    RMR_DTYPE_F6_E2M3,
+    RMR_DTYPE_F6_E3M2,
+    RMR_DTYPE_F8_E4M3FNUZ,
+    RMR_DTYPE_F8_E5M2FNUZ,
+    RMR_DTYPE_Q8_1, /* of GGUF */
+    RMR_DTYPE_Q8_K,
+    RMR_DTYPE_IQ2_XXS,
+    RMR_DTYPE_IQ2_XS,
+    RMR_DTYPE_IQ3_XXS,
+    RMR_DTYPE_IQ1_S,
+    RMR_DTYPE_IQ3_S,
+    RMR_DTYPE_IQ2_S,
+    RMR_DTYPE_IQ1_M,
+    RMR_DTYPE_Q4_0_4_4,
+    RMR_DTYPE_Q4_0_4_8,
+    RMR_DTYPE_Q4_0_8_8,
+    RMR_DTYPE_TQ1_0,
+    RMR_DTYPE_TQ2_0,
+    RMR_DTYPE_IQ4_NL_4_4,
+    RMR_DTYPE_IQ4_NL_4_8,
+    RMR_DTYPE_IQ4_NL_8_8,
+    RMR_DTYPE_NVFP4,
+    RMR_DTYPE_Q1_0,
     RMR_DTYPE_COUNT
 } rmr_dtype;
 

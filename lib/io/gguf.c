@@ -37,8 +37,8 @@ static const uint8_t value_size[RMR_GGUF_TYPE_COUNT] = {
 static const char *const type_names[RMR_GGUF_TYPE_COUNT] = {
     "u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array", "u64", "i64", "f64"};
 
-/* Tensor types by number. Of those that are known by name only, `instead` is the nearest one to
- * have the same model in. */
+/* Tensor types by number. Of those that are not read, `instead` is the nearest one to have the same
+ * model in; of Q2_0 no more than the name is known. */
 static const struct tensor_type {
     const char *name;
     rmr_dtype dtype;
@@ -51,39 +51,39 @@ static const struct tensor_type {
     [6] = {"Q5_0", RMR_DTYPE_Q5_0, NULL},
     [7] = {"Q5_1", RMR_DTYPE_Q5_1, NULL},
     [8] = {"Q8_0", RMR_DTYPE_Q8_0, NULL},
-    [9] = {"Q8_1", RMR_DTYPE_COUNT, "Q8_0"},
+    [9] = {"Q8_1", RMR_DTYPE_Q8_1, "Q8_0"},
     [10] = {"Q2_K", RMR_DTYPE_Q2_K, NULL},
     [11] = {"Q3_K", RMR_DTYPE_Q3_K, NULL},
     [12] = {"Q4_K", RMR_DTYPE_Q4_K, NULL},
     [13] = {"Q5_K", RMR_DTYPE_Q5_K, NULL},
     [14] = {"Q6_K", RMR_DTYPE_Q6_K, NULL},
-    [15] = {"Q8_K", RMR_DTYPE_COUNT, "Q8_0"},
-    [16] = {"IQ2_XXS", RMR_DTYPE_COUNT, "Q2_K"},
-    [17] = {"IQ2_XS", RMR_DTYPE_COUNT, "Q2_K"},
-    [18] = {"IQ3_XXS", RMR_DTYPE_COUNT, "Q3_K"},
-    [19] = {"IQ1_S", RMR_DTYPE_COUNT, "Q2_K"},
+    [15] = {"Q8_K", RMR_DTYPE_Q8_K, "Q8_0"},
+    [16] = {"IQ2_XXS", RMR_DTYPE_IQ2_XXS, "Q2_K"},
+    [17] = {"IQ2_XS", RMR_DTYPE_IQ2_XS, "Q2_K"},
+    [18] = {"IQ3_XXS", RMR_DTYPE_IQ3_XXS, "Q3_K"},
+    [19] = {"IQ1_S", RMR_DTYPE_IQ1_S, "Q2_K"},
     [20] = {"IQ4_NL", RMR_DTYPE_IQ4_NL, NULL},
-    [21] = {"IQ3_S", RMR_DTYPE_COUNT, "Q3_K"},
-    [22] = {"IQ2_S", RMR_DTYPE_COUNT, "Q2_K"},
+    [21] = {"IQ3_S", RMR_DTYPE_IQ3_S, "Q3_K"},
+    [22] = {"IQ2_S", RMR_DTYPE_IQ2_S, "Q2_K"},
     [23] = {"IQ4_XS", RMR_DTYPE_IQ4_XS, NULL},
     [24] = {"I8", RMR_DTYPE_I8, NULL},
     [25] = {"I16", RMR_DTYPE_I16, NULL},
     [26] = {"I32", RMR_DTYPE_I32, NULL},
     [27] = {"I64", RMR_DTYPE_I64, NULL},
     [28] = {"F64", RMR_DTYPE_F64, NULL},
-    [29] = {"IQ1_M", RMR_DTYPE_COUNT, "Q2_K"},
+    [29] = {"IQ1_M", RMR_DTYPE_IQ1_M, "Q2_K"},
     [30] = {"BF16", RMR_DTYPE_BF16, NULL},
-    [31] = {"Q4_0_4_4", RMR_DTYPE_COUNT, "Q4_0"},
-    [32] = {"Q4_0_4_8", RMR_DTYPE_COUNT, "Q4_0"},
-    [33] = {"Q4_0_8_8", RMR_DTYPE_COUNT, "Q4_0"},
-    [34] = {"TQ1_0", RMR_DTYPE_COUNT, "Q2_K"},
-    [35] = {"TQ2_0", RMR_DTYPE_COUNT, "Q2_K"},
-    [36] = {"IQ4_NL_4_4", RMR_DTYPE_COUNT, "IQ4_NL"},
-    [37] = {"IQ4_NL_4_8", RMR_DTYPE_COUNT, "IQ4_NL"},
-    [38] = {"IQ4_NL_8_8", RMR_DTYPE_COUNT, "IQ4_NL"},
+    [31] = {"Q4_0_4_4", RMR_DTYPE_Q4_0_4_4, "Q4_0"},
+    [32] = {"Q4_0_4_8", RMR_DTYPE_Q4_0_4_8, "Q4_0"},
+    [33] = {"Q4_0_8_8", RMR_DTYPE_Q4_0_8_8, "Q4_0"},
+    [34] = {"TQ1_0", RMR_DTYPE_TQ1_0, "Q2_K"},
+    [35] = {"TQ2_0", RMR_DTYPE_TQ2_0, "Q2_K"},
+    [36] = {"IQ4_NL_4_4", RMR_DTYPE_IQ4_NL_4_4, "IQ4_NL"},
+    [37] = {"IQ4_NL_4_8", RMR_DTYPE_IQ4_NL_4_8, "IQ4_NL"},
+    [38] = {"IQ4_NL_8_8", RMR_DTYPE_IQ4_NL_8_8, "IQ4_NL"},
     [39] = {"MXFP4", RMR_DTYPE_MXFP4, NULL},
-    [40] = {"NVFP4", RMR_DTYPE_COUNT, "Q4_K"},
-    [41] = {"Q1_0", RMR_DTYPE_COUNT, "Q2_K"},
+    [40] = {"NVFP4", RMR_DTYPE_NVFP4, "Q4_K"},
+    [41] = {"Q1_0", RMR_DTYPE_Q1_0, "Q2_K"},
     [42] = {"Q2_0", RMR_DTYPE_COUNT, "Q2_K"},
 };
 
@@ -388,10 +388,11 @@ static void list_types(char *to, size_t room)
 static remora_status set_type(const rmr_gguf *g, uint32_t type, rmr_tensor *t, remora_error *err)
 {
     static const struct tensor_type none = {NULL, RMR_DTYPE_COUNT, NULL};
-    const struct tensor_type *known = type < TENSOR_TYPES ? &tensor_types[type] : &none;
+    const struct tensor_type *known =
+        type < TENSOR_TYPES && tensor_types[type].name != NULL ? &tensor_types[type] : &none;
     char list[160];
     t->dtype = known->dtype;
-    if (known->name != NULL && known->dtype != RMR_DTYPE_COUNT) return REMORA_OK;
+    if (known->dtype < RMR_DTYPE_UNREAD) return REMORA_OK;
     list_types(list, sizeof list);
     if (known->name == NULL)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: tensor %s has the unknown type %u (known: %s)",
@@ -439,9 +440,24 @@ static remora_status place(const rmr_gguf *g, uint64_t offset, rmr_tensor *t, re
     return REMORA_OK;
 }
 
+/* Where reasons are kept, those about types once for each. */
+typedef struct types {
+    rmr_refusals *keep; /* or NULL */
+    uint64_t seen[4];   /* types below 256 that are kept, as bits */
+} types;
+
+static remora_status keep_type(types *y, uint32_t type, remora_status st, remora_error *err)
+{
+    const uint64_t bit = (uint64_t)1 << type % 64;
+    if (y->keep == NULL || st >= 0 || type >= 256) return rmr_refusals_keep(y->keep, st, err);
+    if (y->seen[type / 64] & bit) return REMORA_OK;
+    y->seen[type / 64] |= bit;
+    return rmr_refusals_keep(y->keep, st, err);
+}
+
 /* The entry at p, whose form is known to be right; p moves behind it. */
 static remora_status read_info(const rmr_gguf *g, rmr_checkpoint *c, const rmr_file *f,
-                               const unsigned char **p, remora_error *err)
+                               const unsigned char **p, types *y, remora_error *err)
 {
     const size_t n = (size_t)rmr_le64(*p);
     char *name = c->names + c->names_used;
@@ -455,8 +471,8 @@ static remora_status read_info(const rmr_gguf *g, rmr_checkpoint *c, const rmr_f
     const uint32_t type = rmr_le32(*p);
     const uint64_t offset = rmr_le64(*p + 4);
     *p += 12;
-    RMR_TRY(set_type(g, type, t, err));
-    RMR_TRY(measure(g, t, err));
+    RMR_TRY(keep_type(y, type, set_type(g, type, t, err), err));
+    if (t->dtype != RMR_DTYPE_COUNT) RMR_TRY(measure(g, t, err));
     return place(g, offset, t, err);
 }
 
@@ -472,12 +488,12 @@ static remora_status check_places(const rmr_gguf *g, const rmr_file *f, const rm
     return rmr_table_whole(order, n, f, err);
 }
 
-static remora_status read_infos(const rmr_gguf *g, rmr_checkpoint *c, const rmr_file *f,
+static remora_status read_infos(const rmr_gguf *g, rmr_checkpoint *c, const rmr_file *f, types *y,
                                 remora_error *err)
 {
     const size_t first = c->n, n = (size_t)g->n_tensors;
     const unsigned char *p = g->text + g->infos;
-    for (size_t i = 0; i < n; i++) RMR_TRY(read_info(g, c, f, &p, err));
+    for (size_t i = 0; i < n; i++) RMR_TRY(read_info(g, c, f, &p, y, err));
     const rmr_tensor **order = rmr_calloc(c->mem, n, sizeof *order);
     if (order == NULL) return rmr_error_nomem(err, "tensors", n * sizeof *order);
     for (size_t i = 0; i < n; i++) order[i] = &c->tensors[first + i];
@@ -525,18 +541,10 @@ typedef struct opening {
     rmr_checkpoint *c;
     rmr_gguf **parts;
     size_t n_parts, cap_parts;
+    int lost; /* a part could not be opened, which is kept */
+    rmr_refusals *keep;
     remora_error *err;
 } opening;
-
-static remora_status open_part(opening *o, const char *name)
-{
-    const size_t i = o->n_parts;
-    RMR_TRY(rmr_grow(o->mem, &o->parts, &o->cap_parts, i + 1, sizeof *o->parts, o->err));
-    RMR_TRY(rmr_table_add_file(o->c, o->src, name, name, i, o->err));
-    RMR_TRY(header_open(o->mem, o->c->files[i], &o->parts[i], o->err));
-    o->n_parts++;
-    return REMORA_OK;
-}
 
 /* The part is number i of n by its own keys. */
 static remora_status check_part(const rmr_gguf *g, uint32_t i, uint32_t n, remora_error *err)
@@ -551,21 +559,32 @@ static remora_status check_part(const rmr_gguf *g, uint32_t i, uint32_t n, remor
     return REMORA_OK;
 }
 
+static remora_status open_part(opening *o, const char *name, uint32_t number, uint32_t count)
+{
+    const size_t i = o->n_parts;
+    RMR_TRY(rmr_grow(o->mem, &o->parts, &o->cap_parts, i + 1, sizeof *o->parts, o->err));
+    RMR_TRY(rmr_table_add_file(o->c, o->src, name, name, i, o->err));
+    RMR_TRY(header_open(o->mem, o->c->files[i], &o->parts[i], o->err));
+    o->n_parts++;
+    return check_part(o->parts[i], number, count, o->err);
+}
+
 static remora_status open_parts(opening *o, const char *name)
 {
     const split_name s = parse_split(name);
-    if (s.prefix == 0) {
-        RMR_TRY(open_part(o, name));
-        return check_part(o->parts[0], 0, 1, o->err);
-    }
-    for (uint32_t i = 0; i < s.count; i++) {
+    const uint32_t n = s.prefix > 0 ? s.count : 1;
+    for (uint32_t i = 0; i < n; i++) {
         char part[RMR_MAX_NAME + 1];
-        snprintf(part, sizeof part, "%.*s-%05u-of-%05u" SUFFIX, (int)s.prefix, name, i + 1,
-                 s.count);
-        RMR_TRY(open_part(o, part));
-        RMR_TRY(check_part(o->parts[i], i, s.count, o->err));
+        snprintf(part, sizeof part, "%.*s-%05u-of-%05u" SUFFIX, (int)s.prefix, name, i + 1, n);
+        const remora_status st = open_part(o, s.prefix > 0 ? part : name, i, n);
+        if (st >= 0) continue;
+        if (n == 1 && o->n_parts == 0) return st;
+        RMR_TRY(rmr_refusals_keep(o->keep, st, o->err));
+        o->lost = 1;
     }
-    return REMORA_OK;
+    if (o->n_parts > 0) return REMORA_OK;
+    RMR_FAIL(o->err, REMORA_E_NOT_FOUND, "%s: none of the %u parts can be read",
+             rmr_show(name).text, n);
 }
 
 static remora_status fill_table(opening *o)
@@ -573,6 +592,7 @@ static remora_status fill_table(opening *o)
     rmr_gguf *first = o->parts[0];
     uint64_t n = 0, names = 0;
     uint32_t total;
+    types y = {.keep = o->keep};
     for (size_t i = 0; i < o->n_parts; i++) {
         n += o->parts[i]->n_tensors;
         names += o->parts[i]->name_bytes;
@@ -581,19 +601,22 @@ static remora_status fill_table(opening *o)
         RMR_FAIL(o->err, REMORA_E_FORMAT, "%s: %llu tensors, at most %d", first->shown.text,
                  (unsigned long long)n, RMR_MAX_TENSORS);
     RMR_TRY(rmr_gguf_u32(first, "split.tensors.count", 0, UINT32_MAX, (uint32_t)n, &total, o->err));
-    if (total != n)
+    if (total != n && !o->lost)
         RMR_FAIL(o->err, REMORA_E_FORMAT, "%s: split.tensors.count is %u, the files have %llu",
                  first->shown.text, total, (unsigned long long)n);
     RMR_TRY(rmr_table_room(o->c, (size_t)n, (size_t)names, o->err));
-    for (size_t i = 0; i < o->n_parts; i++)
-        RMR_TRY(read_infos(o->parts[i], o->c, o->c->files[i], o->err));
-    return rmr_table_sort(o->c, first->shown.text, o->err);
+    for (size_t i = 0; i < o->n_parts; i++) {
+        const remora_status st = read_infos(o->parts[i], o->c, o->c->files[i], &y, o->err);
+        RMR_TRY(rmr_refusals_keep(o->keep, st, o->err));
+    }
+    const remora_status st = rmr_table_sort(o->c, first->shown.text, o->err);
+    return rmr_refusals_keep(o->keep, st, o->err);
 }
 
-remora_status rmr_gguf_open(rmr_mem *mem, rmr_source *src, const char *name, rmr_gguf **out,
-                            rmr_checkpoint **tensors, remora_error *err)
+remora_status rmr_gguf_open(rmr_mem *mem, rmr_source *src, const char *name, rmr_refusals *keep,
+                            rmr_gguf **out, rmr_checkpoint **tensors, remora_error *err)
 {
-    opening o = {.mem = mem, .src = src, .c = rmr_table_create(mem), .err = err};
+    opening o = {.mem = mem, .src = src, .c = rmr_table_create(mem), .keep = keep, .err = err};
     *out = NULL;
     *tensors = NULL;
     if (o.c == NULL) return rmr_error_nomem(err, "checkpoint", sizeof *o.c);

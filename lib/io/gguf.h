@@ -46,9 +46,11 @@ typedef struct rmr_gguf_list {
 remora_status rmr_gguf_choose(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err);
 
 /* Open a file and, when it is one of "-00001-of-0000N.gguf", all of them. The checkpoint keeps the
- * files open; neither result needs the other or `src`. */
-remora_status rmr_gguf_open(rmr_mem *mem, rmr_source *src, const char *name, rmr_gguf **out,
-                            rmr_checkpoint **tensors, remora_error *err);
+ * files open; neither result needs the other or `src`. With `keep` (else NULL) parts that are not
+ * there, types that are not read and tensors behind the end of a file are kept, and the rest is
+ * given: for listing alone. */
+remora_status rmr_gguf_open(rmr_mem *mem, rmr_source *src, const char *name, rmr_refusals *keep,
+                            rmr_gguf **out, rmr_checkpoint **tensors, remora_error *err);
 void rmr_gguf_free(rmr_gguf *g);
 
 /* The first file's name, fit for messages. */

@@ -316,29 +316,30 @@ static remora_status say_folders(const rmr_source *src, const char *wanted, cons
              where.text, wanted, rmr_show(l->folder).text, l->folders > 1 ? ", .." : "");
 }
 
-/* The file that the source was opened on, by its bytes and then by its name; 0: nothing known. */
-static int named_file(rmr_source *src, const char *wanted, const char *name, remora_error *err)
+/* The file that the source was opened on, by its bytes and then by its name. REMORA_OK: nothing is
+ * known of it. */
+static remora_status named_file(rmr_source *src, const char *wanted, const char *name,
+                                remora_error *err)
 {
     remora_error why = {.struct_size = sizeof why};
     rmr_file *f;
-    if (rmr_file_open(src, name, &f, NULL) >= 0) {
+    const remora_status st = rmr_file_open(src, name, &f, &why);
+    if (st == REMORA_E_NOMEM) RMR_FAIL(err, st, "%s", why.message);
+    if (st >= 0) {
         (void)rmr_instead_file(f, RMR_EXPECTED_NOTHING, REMORA_E_FORMAT, &why);
         rmr_file_close(f);
-    }
-    if (why.code < 0) {
-        (void)rmr_error_set(err, REMORA_E_NOT_FOUND, 0, "no %s: %s", wanted, why.message);
-        return 1;
+        if (why.code < 0) RMR_FAIL(err, REMORA_E_NOT_FOUND, "no %s: %s", wanted, why.message);
     }
     for (size_t row = 0; row < N_SIGNS; row++)
-        if (matches(&signs[row], name)) return say(src, wanted, row, name, err) < 0;
-    return 0;
+        if (matches(&signs[row], name)) return say(src, wanted, row, name, err);
+    return REMORA_OK;
 }
 
 remora_status rmr_instead_source(rmr_source *src, const char *wanted, remora_error *err)
 {
     const char *file = rmr_source_file(src);
     look l = {.src = src, .row = N_SIGNS};
-    if (file != NULL && named_file(src, wanted, file, err)) return REMORA_E_NOT_FOUND;
+    if (file != NULL) RMR_TRY(named_file(src, wanted, file, err));
     if (rmr_source_list(src, look_at, &l, NULL) < 0) return REMORA_E_NOT_FOUND;
     if (l.row < N_SIGNS) return say(src, wanted, l.row, l.name, err);
     if (l.files == 0 && l.folders > 0) return say_folders(src, wanted, &l, err);

@@ -30,7 +30,7 @@ remora_status rmr_instead_json(const char *name, const char *text, size_t size, 
                                remora_error *err);
 
 /* `wanted` ("config.json", "model.safetensors") was not found: E_NOT_FOUND naming what the source
- * holds instead, or, where nothing is known of it, with err as it was. */
+ * holds instead, or, where nothing is known of it, with err as it was. E_NOMEM. */
 remora_status rmr_instead_source(rmr_source *src, const char *wanted, remora_error *err);
 
 #endif

@@ -131,12 +131,13 @@ static remora_status read_dtype(const char *where, const json_t *info, rmr_tenso
     const char *name;
     RMR_TRY(rmr_json_string(where, info, "dtype", &name, err));
     if (name == NULL) RMR_FAIL(err, REMORA_E_FORMAT, "%s: no dtype", where);
-    for (int i = 0; i < RMR_DTYPE_BLOCKS; i++)
-        if (strcmp(rmr_dtype_name((rmr_dtype)i), name) == 0) {
-            t->dtype = (rmr_dtype)i;
-            return REMORA_OK;
-        }
-    RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: unknown dtype %s", where, rmr_show(name).text);
+    for (int i = 0; i <= RMR_DTYPE_F8_E5M2FNUZ; i++) {
+        if (i == RMR_DTYPE_BLOCKS) i = RMR_DTYPE_F4; /* what is between them is GGUF's */
+        if (strcmp(rmr_dtype_name((rmr_dtype)i), name) == 0) t->dtype = (rmr_dtype)i;
+    }
+    if (t->dtype < RMR_DTYPE_UNREAD) return REMORA_OK;
+    RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: %s dtype %s", where,
+             t->dtype == RMR_DTYPE_COUNT ? "unknown" : "unsupported", rmr_show(name).text);
 }
 
 static remora_status read_u64(const char *where, const char *what, const json_t *v, uint64_t *out,
@@ -157,6 +158,7 @@ static remora_status read_shape(const char *where, const json_t *info, rmr_tenso
     const json_t *shape = json_object_get(info, "shape");
     if (!json_is_array(shape)) RMR_FAIL(err, REMORA_E_FORMAT, "%s: shape is not an array", where);
     const size_t n = json_array_size(shape);
+    const uint32_t per = rmr_dtype_values(t->dtype);
     uint64_t product = rmr_dtype_size(t->dtype);
     int empty = 0;
     if (n > RMR_MAX_DIMS)
@@ -171,7 +173,10 @@ static remora_status read_shape(const char *where, const json_t *info, rmr_tenso
         t->dims[i] = dim;
     }
     t->n_dims = (uint32_t)n;
-    t->bytes = empty ? 0 : product;
+    if (!empty && product % per != 0)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: shape is no whole bytes of %s", where,
+                 rmr_dtype_name(t->dtype));
+    t->bytes = empty ? 0 : product / per;
     return REMORA_OK;
 }
 
@@ -188,6 +193,7 @@ static remora_status read_offsets(const char *where, const json_t *info, uint64_
     if (begin > end)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: begins at %llu and ends at %llu", where,
                  (unsigned long long)begin, (unsigned long long)end);
+    if (t->dtype == RMR_DTYPE_COUNT) t->bytes = end - begin;
     if (end - begin != t->bytes)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: %llu bytes, its dtype and shape need %llu", where,
                  (unsigned long long)(end - begin), (unsigned long long)t->bytes);
@@ -195,8 +201,18 @@ static remora_status read_offsets(const char *where, const json_t *info, uint64_
     return REMORA_OK;
 }
 
-static remora_status read_tensor(const header *h, rmr_json_span value, rmr_tensor *t,
-                                 remora_error *err)
+/* The same dtype in many layers is one reason. */
+static remora_status keep_dtype(rmr_refusals *keep, remora_status st, remora_error *err)
+{
+    if (keep == NULL || st >= 0) return st;
+    keep->by_layer = 1;
+    st = rmr_refusals_keep(keep, st, err);
+    keep->by_layer = 0;
+    return st;
+}
+
+static remora_status read_tensor(const header *h, rmr_refusals *keep, rmr_json_span value,
+                                 rmr_tensor *t, remora_error *err)
 {
     char where[2 * sizeof(rmr_shown) + 16];
     json_t *info;
@@ -208,7 +224,7 @@ static remora_status read_tensor(const header *h, rmr_json_span value, rmr_tenso
     if (value.size > MAX_VALUE)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: an entry of %zu bytes", where, value.size);
     RMR_TRY(rmr_json_parse(where, value.text, value.size, &info, err));
-    remora_status st = read_dtype(where, info, t, err);
+    remora_status st = keep_dtype(keep, read_dtype(where, info, t, err), err);
     if (st >= 0) st = read_shape(where, info, t, err);
     if (st >= 0) st = read_offsets(where, info, h->data, t, err);
     json_decref(info);
@@ -251,7 +267,7 @@ static remora_status read_members(rmr_checkpoint *c, const header *h, char *name
             continue;
         }
         rmr_tensor *t = &c->tensors[c->sorted[rmr_table_find(c, name)] - c->tensors];
-        RMR_TRY(read_tensor(h, value, t, err));
+        RMR_TRY(read_tensor(h, c->keep, value, t, err));
         order[n++] = t;
     }
     return st < 0 ? st : REMORA_OK;
@@ -342,6 +358,15 @@ static remora_status shard_name(const char *file, rmr_json_span key, rmr_json_sp
     return rmr_name_check(file, name, n, err);
 }
 
+/* In the place of a shard that is not there, so that the tensors which the index has in it are
+ * listed. */
+static remora_status add_absent(rmr_checkpoint *c, const char *name, size_t i, remora_error *err)
+{
+    rmr_file *f = rmr_file_absent(c->mem, name);
+    if (f == NULL) return rmr_error_nomem(err, "file", strlen(name) + 1);
+    return rmr_table_put_file(c, f, i, err);
+}
+
 /* Open every file that the map names; *bytes is their size together. */
 static remora_status open_shards(rmr_checkpoint *c, rmr_source *src, rmr_json_walk w,
                                  uint64_t *bytes, remora_error *err)
@@ -355,7 +380,14 @@ static remora_status open_shards(rmr_checkpoint *c, rmr_source *src, rmr_json_wa
         RMR_TRY(shard_name(w.file, key, value, name, err));
         const size_t i = file_place(c, name, &found);
         if (found) continue;
-        RMR_TRY(rmr_table_add_file(c, src, INDEX_FILE, name, i, err));
+        const remora_status opened = rmr_table_add_file(c, src, INDEX_FILE, name, i, err);
+        if (opened < 0) {
+            if (c->n_files >= RMR_MAX_SHARDS) return opened;
+            RMR_TRY(rmr_refusals_keep(c->keep, opened, err));
+            RMR_TRY(add_absent(c, name, i, err));
+            *bytes = UINT64_MAX; /* nobody knows */
+            continue;
+        }
         if (!rmr_add_ok(*bytes, rmr_file_size(c->files[i]), bytes)) *bytes = UINT64_MAX;
     }
     return st < 0 ? st : REMORA_OK;
@@ -437,9 +469,10 @@ static remora_status read_shard(rmr_checkpoint *c, const rmr_file *f, remora_err
     header h;
     rmr_checkpoint *shard = rmr_table_create(c->mem);
     if (shard == NULL) return rmr_error_nomem(err, "checkpoint", sizeof *shard);
+    shard->keep = c->keep;
     remora_status st = header_open(c->mem, f, &h, err);
     if (st >= 0) st = read_header(shard, f, &h, err);
-    if (st >= 0) take_listed(c, shard, f);
+    if (st >= 0 || c->keep != NULL) take_listed(c, shard, f);
     header_close(&h);
     rmr_checkpoint_free(shard);
     return st;
@@ -447,8 +480,13 @@ static remora_status read_shard(rmr_checkpoint *c, const rmr_file *f, remora_err
 
 static remora_status open_sharded(rmr_checkpoint *c, rmr_source *src, remora_error *err)
 {
+    const uint64_t before = c->keep != NULL ? c->keep->total : 0;
     RMR_TRY(read_index(c, src, err));
-    for (size_t i = 0; i < c->n_files; i++) RMR_TRY(read_shard(c, c->files[i], err));
+    for (size_t i = 0; i < c->n_files; i++) {
+        if (rmr_file_is_absent(c->files[i])) continue;
+        RMR_TRY(rmr_refusals_keep(c->keep, read_shard(c, c->files[i], err), err));
+    }
+    if (c->keep != NULL && c->keep->total != before) return REMORA_OK;
     for (size_t i = 0; i < c->n; i++)
         if (c->sorted[i]->dtype == RMR_DTYPE_COUNT)
             RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s is not in %s", INDEX_FILE,
@@ -463,7 +501,7 @@ static remora_status open_file(rmr_checkpoint *c, rmr_source *src, const char *n
     header h;
     RMR_TRY(rmr_table_add_file(c, src, name, name, 0, err));
     RMR_TRY(header_open(c->mem, c->files[0], &h, err));
-    const remora_status st = read_header(c, c->files[0], &h, err);
+    const remora_status st = rmr_refusals_keep(c->keep, read_header(c, c->files[0], &h, err), err);
     header_close(&h);
     return st;
 }
@@ -490,16 +528,19 @@ static remora_status open_any(rmr_checkpoint *c, rmr_source *src, remora_error *
 }
 
 remora_status rmr_safetensors_open(rmr_mem *mem, rmr_source *src, const char *name,
-                                   rmr_checkpoint **out, remora_error *err)
+                                   rmr_refusals *keep, rmr_checkpoint **out, remora_error *err)
 {
     *out = NULL;
     rmr_checkpoint *c = rmr_table_create(mem);
     if (c == NULL) return rmr_error_nomem(err, "checkpoint", sizeof *c);
+    c->keep = keep;
     const remora_status st = name != NULL ? open_file(c, src, name, err) : open_any(c, src, err);
     if (st < 0) {
         rmr_checkpoint_free(c);
         return st;
     }
+    if (keep != NULL) (void)rmr_table_sort(c, "", NULL); /* a header may have ended before that */
+    c->keep = NULL;
     *out = c;
     return REMORA_OK;
 }

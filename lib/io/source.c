@@ -44,6 +44,7 @@ struct rmr_file {
     rmr_shown shown; /* the name, for messages */
     uint64_t size;
     int fd;           /* PATH, else -1 */
+    int absent;       /* there is no such file */
     int mapped;       /* data is a mapping of fd */
     const void *data; /* mapping or blob */
     remora_source io; /* IO */
@@ -426,18 +427,39 @@ static remora_status open_host(const rmr_source *src, rmr_file *f, remora_error 
     return REMORA_OK;
 }
 
+/* A file with a name, not opened yet. */
+static rmr_file *file_new(rmr_mem *mem, const char *name)
+{
+    rmr_file *f = rmr_calloc(mem, 1, sizeof *f);
+    if (f == NULL) return NULL;
+    f->mem = mem;
+    f->fd = -1;
+    f->shown = rmr_show(name);
+    f->name = rmr_strdup(mem, name);
+    if (f->name != NULL) return f;
+    rmr_free(mem, f, sizeof *f);
+    return NULL;
+}
+
+rmr_file *rmr_file_absent(rmr_mem *mem, const char *name)
+{
+    rmr_file *f = file_new(mem, name);
+    if (f != NULL) f->absent = 1;
+    return f;
+}
+
+int rmr_file_is_absent(const rmr_file *f)
+{
+    return f->absent;
+}
+
 remora_status rmr_file_open(rmr_source *src, const char *name, rmr_file **out, remora_error *err)
 {
     *out = NULL;
     RMR_TRY(rmr_name_check(rmr_show(rmr_source_where(src)).text, name, strlen(name), err));
-    rmr_file *f = rmr_calloc(src->mem, 1, sizeof *f);
-    if (f == NULL) return rmr_error_nomem(err, "file", sizeof *f);
-    f->mem = src->mem;
-    f->fd = -1;
-    f->shown = rmr_show(name);
-    f->name = rmr_strdup(src->mem, name);
-    const remora_status st = f->name == NULL ? rmr_error_nomem(err, "file name", strlen(name) + 1)
-                             : src->kind == REMORA_SOURCE_PATH   ? open_in_dir(src, f, err)
+    rmr_file *f = file_new(src->mem, name);
+    if (f == NULL) return rmr_error_nomem(err, "file", sizeof *f + strlen(name) + 1);
+    const remora_status st = src->kind == REMORA_SOURCE_PATH     ? open_in_dir(src, f, err)
                              : src->kind == REMORA_SOURCE_MEMORY ? open_blob(src, f, err)
                                                                  : open_host(src, f, err);
     if (st < 0) {

@@ -66,6 +66,11 @@ remora_status rmr_name_check(const char *where, const char *name, size_t n, remo
  * closed. */
 remora_status rmr_file_open(rmr_source *src, const char *name, rmr_file **out, remora_error *err);
 void rmr_file_close(rmr_file *f);
+
+/* Stands for a file that is not there: a name and no bytes. NULL: no memory. */
+rmr_file *rmr_file_absent(rmr_mem *mem, const char *name);
+int rmr_file_is_absent(const rmr_file *f);
+
 const char *rmr_file_name(const rmr_file *f);
 uint64_t rmr_file_size(const rmr_file *f); /* when it was opened */
 

@@ -7,6 +7,7 @@
 
 struct rmr_checkpoint {
     rmr_mem *mem;
+    rmr_refusals *keep; /* while it is read: where reasons are kept that it cannot be, or NULL */
     rmr_naming naming;
     rmr_file **files; /* in the reader's order */
     size_t n_files, files_cap;
@@ -24,6 +25,9 @@ rmr_checkpoint *rmr_table_create(rmr_mem *mem);
  * that has too many. */
 remora_status rmr_table_add_file(rmr_checkpoint *c, rmr_source *src, const char *what,
                                  const char *name, size_t i, remora_error *err);
+
+/* Put a file at place i of the list; it is closed when there is no memory. */
+remora_status rmr_table_put_file(rmr_checkpoint *c, rmr_file *f, size_t i, remora_error *err);
 
 /* Room for n tensors whose names take so many bytes with their NULs; once. */
 remora_status rmr_table_room(rmr_checkpoint *c, size_t n, size_t name_bytes, remora_error *err);

@@ -32,7 +32,7 @@ enum {
     MAX_KEY = 96
 };
 
-enum { MAX_ROPE_FACTORS = 1024, MAX_PREDICTING = 64 };
+enum { MAX_ROPE_FACTORS = 1024, MAX_PREDICTING = 64, MAX_ARCH = 40 };
 
 static const struct arch {
     const char *name;
@@ -614,7 +614,7 @@ static remora_status refuse_arch(const translator *t, const char *text)
 static remora_status find_arch(translator *t)
 {
     rmr_gguf_text s;
-    char text[40] = {0};
+    char text[MAX_ARCH] = {0};
     RMR_TRY(rmr_gguf_string(t->g, "general.architecture", &s, t->err));
     if (s.size == 0)
         RMR_FAIL(t->err, REMORA_E_FORMAT, "%s: general.architecture is missing",
@@ -647,6 +647,38 @@ remora_status rmr_gguf_config(const rmr_gguf *g, const rmr_checkpoint *ck, json_
     *out = NULL;
     if (t.config == NULL) return rmr_error_nomem(err, "configuration", 0);
     const remora_status st = translate(&t);
+    if (st < 0)
+        json_decref(t.config);
+    else
+        *out = t.config;
+    return st;
+}
+
+/* What does not fit a field is left out. */
+static remora_status known(const translator *t)
+{
+    char buf[MAX_KEY];
+    remora_status st = name(t);
+    if (st >= 0) st = set_text(t, "model_type", t->arch->name);
+    for (size_t i = 0; i < sizeof same / sizeof same[0] && st != REMORA_E_NOMEM; i++)
+        if (rmr_gguf_has(t->g, full(t, buf, same[i].key))) st = copy_same(t, &same[i]);
+    if (st != REMORA_E_NOMEM) st = layers(t);
+    if (st != REMORA_E_NOMEM) st = vocabulary(t);
+    return st == REMORA_E_NOMEM ? st : REMORA_OK;
+}
+
+remora_status rmr_gguf_known(const rmr_gguf *g, const rmr_checkpoint *ck, json_t **out,
+                             remora_error *err)
+{
+    rmr_gguf_text s;
+    char text[MAX_ARCH] = {0};
+    const struct arch arch = {text, ALL};
+    translator t = {.g = g, .ck = ck, .arch = &arch, .config = json_object(), .err = err};
+    *out = NULL;
+    if (t.config == NULL) return rmr_error_nomem(err, "configuration", 0);
+    if (rmr_gguf_string(g, "general.architecture", &s, err) >= 0)
+        memcpy(text, s.text, s.size < sizeof text ? s.size : sizeof text - 1);
+    const remora_status st = known(&t);
     if (st < 0)
         json_decref(t.config);
     else

@@ -12,4 +12,9 @@
 remora_status rmr_gguf_config(const rmr_gguf *g, const rmr_checkpoint *ck, json_t **out,
                               remora_error *err);
 
+/* What is known of a file whose configuration is refused: its architecture as model_type, and the
+ * fields whose keys it has. */
+remora_status rmr_gguf_known(const rmr_gguf *g, const rmr_checkpoint *ck, json_t **out,
+                             remora_error *err);
+
 #endif

@@ -1,22 +1,34 @@
 /* A model: from files to weights, and to its end. */
 #include "model.h"
 
+#include "anyway.h"
 #include "cancel.h"
 #include "importance.h"
 #include "load.h"
 #include "opening.h"
 #include "packed.h"
 
+static remora_status add_tensors(rmr_opening *o)
+{
+    remora_model *m = o->m;
+    if (m->pack != NULL) return rmr_meta_add_packed(&m->mem, &m->meta, m->pack, o->err);
+    return o->ck != NULL ? rmr_meta_add_tensors(&m->mem, &m->meta, o->ck, o->err) : REMORA_OK;
+}
+
 static remora_status make_weights(rmr_opening *o)
 {
     remora_model *m = o->m;
+    if (o->refusals.total > 0) {
+        m->refused = 1;
+        RMR_TRY(rmr_anyway_missing(o));
+        return add_tensors(o);
+    }
     if (o->opts->flags & REMORA_MODEL_NO_WEIGHTS) {
         m->weight_bytes = o->plan.weight_bytes;
         m->mapped_bytes = o->plan.mapped_bytes;
         RMR_TRY(rmr_load_nothing(m, &o->plan, o->err));
         if (o->opts->flags & RMR_MODEL_NO_TENSORS) return REMORA_OK;
-        return m->pack != NULL ? rmr_meta_add_packed(&m->mem, &m->meta, m->pack, o->err)
-                               : rmr_meta_add_tensors(&m->mem, &m->meta, o->ck, o->err);
+        return add_tensors(o);
     }
     RMR_TRY(m->pack != NULL ? rmr_packed_load(m, &o->plan, o->opts, o->err)
                             : rmr_load_weights(m, o->src, &o->plan, o->opts, o->err));
@@ -27,20 +39,23 @@ static remora_status make_weights(rmr_opening *o)
 /* After the weights, so that it is known whether there are any. */
 static remora_status make_importance(rmr_opening *o)
 {
-    if (!(o->opts->flags & REMORA_MODEL_IMPORTANCE)) return REMORA_OK;
+    if (!(o->opts->flags & REMORA_MODEL_IMPORTANCE) || o->m->refused) return REMORA_OK;
     return rmr_importance_make(o->m, &o->plan, o->err);
 }
 
 remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
                              const remora_model_opts *opts, remora_model **out, remora_error *err)
 {
-    rmr_opening o = {.rt = rt, .desc = src, .opts = opts, .err = err};
+    remora_error why = {.struct_size = sizeof why}; /* refusals are kept from whole messages */
+    const int anyway = (opts->flags & REMORA_MODEL_ANYWAY) != 0;
+    rmr_opening o = {.rt = rt, .desc = src, .opts = opts, .err = anyway ? &why : err};
     *out = NULL;
     remora_status st = rmr_opening_begin(&o);
     if (st >= 0) st = make_weights(&o);
     if (st >= 0) st = make_importance(&o);
     rmr_opening_end(&o, st >= 0);
     if (st >= 0) *out = o.m;
+    if (st < 0 && anyway) (void)rmr_error_set(err, st, why.os_code, "%s", why.message);
     return st;
 }
 

@@ -61,6 +61,7 @@ struct remora_model {
     rmr_importance importance;
     atomic_uint_least64_t serial; /* sessions made so far */
     int has_weights;
+    int refused; /* opened anyway: no layers, no constants, and a shape of which 0 is not known */
     uint64_t weight_bytes, mapped_bytes, n_params, n_params_active;
     uint8_t fingerprint[32];
     char name[96];

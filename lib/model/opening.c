@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "anyway.h"
 #include "cancel.h"
 #include "fingerprint.h"
 #include "gguf_config.h"
@@ -31,7 +32,7 @@ static remora_status find_gguf(rmr_opening *o)
     if (o->m->pack != NULL) return REMORA_OK;
     RMR_TRY(rmr_gguf_choose(o->src, name, o->err));
     if (name[0] == 0) return REMORA_OK;
-    return rmr_gguf_open(&o->m->mem, o->src, name, &o->gguf, &o->ck, o->err);
+    return rmr_gguf_open(&o->m->mem, o->src, name, o->keep, &o->gguf, &o->ck, o->err);
 }
 
 /* The text model's configuration; `where` names it in messages. */
@@ -78,17 +79,17 @@ static remora_status read_config(rmr_opening *o)
     const char *file = o->m->pack != NULL ? pack.text
                        : o->gguf != NULL  ? rmr_gguf_name(o->gguf)
                                           : folder;
-    RMR_TRY(o->m->pack != NULL ? packed_config(o, &o->config)
-            : o->gguf != NULL  ? rmr_gguf_config(o->gguf, o->ck, &o->config, o->err)
-                               : parse_config(o, &o->config, folder, sizeof folder));
-    const json_t *root = o->config;
-    remora_status st = rmr_shape_read(file, root, &o->m->shape, o->err);
+    remora_status st = o->m->pack != NULL ? packed_config(o, &o->config)
+                       : o->gguf != NULL  ? rmr_gguf_config(o->gguf, o->ck, &o->config, o->err)
+                                          : parse_config(o, &o->config, folder, sizeof folder);
+    if (st >= 0) st = rmr_shape_read(file, o->config, &o->m->shape, o->err);
+    if (st < 0) st = rmr_anyway_config(o, file, st);
     if (st >= 0 && o->m->shape.rope_dynamic)
         rmr_log_write(
             &o->m->rt->ctx.log, REMORA_LOG_WARN,
             "%s: rope_type dynamic is not done beyond max_position_embeddings: max_context is %u",
             file, o->m->shape.max_context);
-    if (st >= 0) st = rmr_meta_add_json(mem, &o->m->meta, root, o->err);
+    if (st >= 0) st = rmr_meta_add_json(mem, &o->m->meta, o->config, o->err);
     if (st >= 0 && o->gguf != NULL) st = rmr_meta_add_gguf(mem, &o->m->meta, o->gguf, o->err);
     if (st >= 0) st = rmr_meta_add(mem, &o->m->meta, "source", rmr_source_where(o->src), o->err);
     if (st >= 0) {
@@ -127,7 +128,7 @@ static remora_status packed_tokenizer(rmr_opening *o, remora_error *err)
 static remora_status open_tokenizer(rmr_opening *o, remora_error *err)
 {
     remora_model *m = o->m;
-    const uint32_t n = m->shape.n_vocab;
+    const uint32_t n = m->shape.n_vocab > 0 ? m->shape.n_vocab : RMR_ANYWAY_VOCAB;
     if (m->pack != NULL) return packed_tokenizer(o, err);
     if (o->gguf == NULL) return rmr_tokenizer_open(&m->mem, o->src, n, &m->tok, err);
     RMR_TRY(rmr_tokenizer_open_gguf(&m->mem, o->gguf, n, &m->tok, err));
@@ -183,7 +184,7 @@ static remora_status make_plan(rmr_opening *o)
     m->layers = rmr_calloc(&m->mem, m->shape.n_layers, sizeof *m->layers);
     if (m->layers == NULL)
         return rmr_error_nomem(o->err, "layers", m->shape.n_layers * sizeof *m->layers);
-    RMR_TRY(rmr_plan_make(m, o->ck, &o->plan, o->err));
+    RMR_TRY(rmr_plan_make(m, o->ck, o->keep, &o->plan, o->err));
     if (o->plan.n_other > 0)
         rmr_log_write(&o->rt->ctx.log, REMORA_LOG_WARN,
                       "the model takes text only: %llu tensors of its other parts are passed over "
@@ -200,7 +201,7 @@ static remora_status make_plan(rmr_opening *o)
 static remora_status open_checkpoint(rmr_opening *o)
 {
     if (o->gguf != NULL || o->m->pack != NULL) return REMORA_OK;
-    return rmr_safetensors_open(&o->m->mem, o->src, NULL, &o->ck, o->err);
+    return rmr_safetensors_open(&o->m->mem, o->src, NULL, o->keep, &o->ck, o->err);
 }
 
 static remora_status make_fingerprint(rmr_opening *o)
@@ -210,15 +211,32 @@ static remora_status make_fingerprint(rmr_opening *o)
     return REMORA_OK;
 }
 
-/* In this order; the cancel word is read before each. */
+/* In this order; the cancel word is read before each. A step is left out when something that it
+ * needs was refused. It is refused itself when it fails, or when it goes on over refusals. */
+enum { FILES = 1, SHAPE = 2, TENSORS = 4, TEXT = 8, PLAN = 16, ALL = 31 };
+
 static remora_status steps_of(rmr_opening *o)
 {
-    static remora_status (*const steps[])(rmr_opening * o) = {
-        find_pack,       find_gguf, read_config,      read_tokenizer,
-        open_checkpoint, make_plan, make_fingerprint, make_constants};
+    static const struct step {
+        remora_status (*run)(rmr_opening *o);
+        unsigned needs, fails, /* what is refused when it fails, */ goes_on;
+    } steps[] = {{find_pack, 0, FILES, FILES},
+                 {find_gguf, FILES, FILES, TENSORS},
+                 {read_config, FILES, SHAPE, SHAPE},
+                 {read_tokenizer, FILES, TEXT, TEXT},
+                 {open_checkpoint, FILES, TENSORS, TENSORS},
+                 {make_plan, FILES | SHAPE | TENSORS, PLAN, PLAN},
+                 {make_fingerprint, ALL, PLAN, PLAN},
+                 {make_constants, ALL, PLAN, PLAN}};
+    unsigned refused = 0;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        const struct step *s = &steps[i];
+        const uint64_t before = o->refusals.total;
         RMR_TRY(cancelled(o));
-        RMR_TRY(steps[i](o));
+        if (s->needs & refused) continue;
+        const remora_status st = s->run(o);
+        RMR_TRY(rmr_refusals_keep(o->keep, st, o->err));
+        if (o->refusals.total != before) refused |= st < 0 ? s->fails : s->goes_on;
     }
     return REMORA_OK;
 }
@@ -236,6 +254,8 @@ remora_status rmr_opening_begin(rmr_opening *o)
     rmr_mem_share(&m->mem, &rt->ctx.mem);
     rmr_mem_share(&m->session_mem, &rt->ctx.mem);
     rmr_pages_init(&m->pages, &m->session_mem, m->be);
+    o->refusals.mem = &m->mem;
+    if (o->opts->flags & REMORA_MODEL_ANYWAY) o->keep = &o->refusals;
     RMR_TRY(rmr_source_open(&m->mem, o->desc, !(o->opts->flags & REMORA_MODEL_NO_MMAP), &o->src,
                             o->err));
     return steps_of(o);
@@ -244,6 +264,7 @@ remora_status rmr_opening_begin(rmr_opening *o)
 void rmr_opening_end(rmr_opening *o, int keep)
 {
     if (o->m != NULL) rmr_plan_free(&o->m->mem, &o->plan);
+    if (o->m != NULL) rmr_refusals_free(&o->refusals);
     rmr_checkpoint_free(o->ck);
     if (o->m != NULL && o->m->pack != NULL) rmr_pack_drop_manifest(o->m->pack);
     rmr_gguf_free(o->gguf);

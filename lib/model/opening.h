@@ -21,9 +21,13 @@ typedef struct rmr_opening {
     rmr_gguf *gguf; /* NULL: a Hugging Face folder */
     rmr_checkpoint *ck;
     rmr_plan plan;
+    rmr_refusals refusals;
+    rmr_refusals *keep; /* these, or NULL: the first refusal ends the opening */
 } rmr_opening;
 
-/* Everything before the first byte of a weight. On failure too rmr_opening_end is needed. */
+/* Everything before the first byte of a weight. On failure too rmr_opening_end is needed. With
+ * REMORA_MODEL_ANYWAY refusals are no failure: they are in o->refusals, and what depends on what
+ * was refused is not there. */
 remora_status rmr_opening_begin(rmr_opening *o);
 
 /* Frees all but the model when `keep`. */

@@ -13,8 +13,18 @@ typedef struct planner {
     const rmr_pack *pack;
     rmr_plan *plan;
     uint32_t layer;
+    rmr_refusals *keep;
     remora_error *err;
 } planner;
+
+/* Reasons enough: a config.json may mean more tensors than anybody has. */
+enum { ENOUGH = 1 << 17 };
+
+static remora_status kept(const planner *p, remora_status st)
+{
+    return p->keep != NULL && p->keep->total >= ENOUGH ? st
+                                                       : rmr_refusals_keep(p->keep, st, p->err);
+}
 
 /* "model.layers.<layer>.<part>", or the name itself outside the layers. */
 static void full_name(const planner *p, char *buf, size_t cap, const char *part)
@@ -117,9 +127,10 @@ static remora_status whole(planner *p, rmr_weight **w, rmr_weight_use use, const
     rmr_bound b;
     if (p->pack != NULL) {
         count_params(p, rows * cols, 1, 1);
-        return packed(p, w, use, part, 1, rows, cols);
+        return kept(p, packed(p, w, use, part, 1, rows, cols));
     }
-    RMR_TRY(find(p, part, rows, cols, use == RMR_USE_VECTOR, &b));
+    const remora_status st = find(p, part, rows, cols, use == RMR_USE_VECTOR, &b);
+    if (st < 0) return kept(p, st);
     rmr_plan_item it = item_of(p, w, part, &b);
     it.desc = (rmr_weight_desc){use, b.keep, 1, (uint32_t)rows, (uint32_t)cols};
     count_params(p, rows * cols, 1, 1);
@@ -179,7 +190,8 @@ static remora_status stacked(planner *p, rmr_weight **w, const char *part, stack
     char name[160];
     rmr_bound b;
     full_name(p, name, sizeof name, at.tensor);
-    RMR_TRY(rmr_bind_stack(&p->in, name, count, at.parts, rows, cols, &b));
+    const remora_status st = rmr_bind_stack(&p->in, name, count, at.parts, rows, cols, &b);
+    if (st < 0) return kept(p, st);
     rmr_plan_item it = item_of(p, w, part, &b);
     it.desc = (rmr_weight_desc){RMR_USE_MATRIX, b.keep, count, rows, cols};
     for (uint32_t i = 0; i < count; i++) {
@@ -202,8 +214,10 @@ static remora_status kv_views(planner *p, rmr_layer *l)
     rmr_bound b;
     if (p->pack != NULL) {
         count_params(p, rows * a->rank, 1, 1);
-        RMR_TRY(packed(p, &l->absorb, RMR_USE_MATRIX, KV_B ".absorb", a->heads, a->rank, a->nope));
-        return packed(p, &l->value_up, RMR_USE_MATRIX, KV_B ".value", a->heads, a->v, a->rank);
+        RMR_TRY(kept(
+            p, packed(p, &l->absorb, RMR_USE_MATRIX, KV_B ".absorb", a->heads, a->rank, a->nope)));
+        return kept(
+            p, packed(p, &l->value_up, RMR_USE_MATRIX, KV_B ".value", a->heads, a->v, a->rank));
     }
     full_name(p, name, sizeof name, KV_B ".absorb");
     if (p->in.names.naming == RMR_NAMING_GGUF && rmr_bind_has(&p->in, name)) {
@@ -213,7 +227,8 @@ static remora_status kv_views(planner *p, rmr_layer *l)
         RMR_TRY(stacked(p, &l->absorb, k.tensor, k, a->heads, a->rank, a->nope, a->heads));
         return stacked(p, &l->value_up, v.tensor, v, a->heads, a->v, a->rank, a->heads);
     }
-    RMR_TRY(find(p, KV_B, rows, a->rank, 0, &b));
+    const remora_status st = find(p, KV_B, rows, a->rank, 0, &b);
+    if (st < 0) return kept(p, st);
     count_params(p, rows * a->rank, 1, 1);
     RMR_TRY(kv_view(p, &l->absorb, KV_B ".absorb", &b, 1));
     return kv_view(p, &l->value_up, KV_B ".value", &b, 0);
@@ -292,25 +307,30 @@ static remora_status stack(planner *p, rmr_weight **w, const char *proj, uint32_
     snprintf(all, sizeof all, "mlp.experts.%s", proj);
     if (p->pack != NULL) {
         count_params(p, (uint64_t)rows * cols, m->n_experts, m->n_used);
-        return packed(p, w, RMR_USE_MATRIX, all, m->n_experts, rows, cols);
+        return kept(p, packed(p, w, RMR_USE_MATRIX, all, m->n_experts, rows, cols));
     }
     if (find_stack(p, proj, all, &at))
         return stacked(p, w, all, at, m->n_experts, rows, cols, m->n_used);
     for (uint32_t e = 0; e < m->n_experts; e++) {
         rmr_bound b;
         snprintf(part, sizeof part, "mlp.experts.%u.%s", e, proj);
-        RMR_TRY(find(p, part, rows, cols, 0, &b));
-        if (e == 0) {
+        const remora_status st = find(p, part, rows, cols, 0, &b);
+        if (st < 0) {
+            RMR_TRY(kept(p, st));
+            continue;
+        }
+        if (it.weight == NULL) {
             it = item_of(p, w, all, &b);
             it.desc = (rmr_weight_desc){RMR_USE_MATRIX, b.keep, m->n_experts, rows, cols};
         }
         if (b.coding != it.coding || b.elem != it.stored)
-            RMR_FAIL(p->err, REMORA_E_UNSUPPORTED,
-                     "%s: tensor %s has another dtype than expert 0's",
-                     rmr_show(rmr_file_name(b.piece.data->file)).text,
-                     rmr_show(b.piece.data->name).text);
+            RMR_TRY(kept(p, rmr_error_set(p->err, REMORA_E_UNSUPPORTED, 0,
+                                          "%s: tensor %s has another dtype than expert 0's",
+                                          rmr_show(rmr_file_name(b.piece.data->file)).text,
+                                          rmr_show(b.piece.data->name).text)));
         RMR_TRY(add_piece(p, &b.piece));
     }
+    if (it.weight == NULL) return REMORA_OK; /* none was found, which is kept */
     count_params(p, (uint64_t)rows * cols, m->n_experts, m->n_used);
     return add_item(p, &it);
 }
@@ -348,16 +368,9 @@ static int ends_in(const char *name, const char *tail)
 static int is_no_weight(const char *name)
 {
     static const char *const tails[] = {
-        "rotary_emb.inv_freq",
-        ".input_scale",
-        ".output_scale",
-        ".activation_scale",
-        "_activation_scale",
-        ".k_scale",
-        ".v_scale",
-        ".q_scale",
-        ".kv_scale",
-        ".prob_scale",
+        "rotary_emb.inv_freq", ".input_scale", ".output_scale", ".activation_scale",
+        "_activation_scale",   ".k_scale",     ".v_scale",      ".q_scale",
+        ".kv_scale",           ".prob_scale",
     };
     for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++)
         if (ends_in(name, tails[i])) return 1;
@@ -396,6 +409,13 @@ static int is_mtp(const planner *p, const char *name)
     return layer >= s->n_layers && is_prediction_layer(p, layer);
 }
 
+static remora_status no_part(const planner *p, const char *file, const char *name)
+{
+    return kept(p, rmr_error_set(p->err, REMORA_E_UNSUPPORTED, 0,
+                                 "%s: tensor %s is not part of model_type %s", rmr_show(file).text,
+                                 rmr_show(name).text, p->m->shape.family));
+}
+
 static remora_status refuse_extra_packed(planner *p)
 {
     const rmr_shape *s = &p->m->shape;
@@ -405,8 +425,7 @@ static remora_status refuse_extra_packed(planner *p)
         if (p->plan->used[rmr_pack_index(p->pack, t)]) continue;
         if (sscanf(t->name, "model.layers.%5u.", &layer) != 1 || layer < s->n_layers ||
             layer >= s->n_layers + s->n_mtp)
-            RMR_FAIL(p->err, REMORA_E_UNSUPPORTED, "%s: %s is not part of model_type %s",
-                     rmr_show(rmr_pack_file(p->pack)).text, rmr_show(t->name).text, s->family);
+            RMR_TRY(no_part(p, rmr_pack_file(p->pack), t->name));
         count_params(p, (uint64_t)t->rows * t->cols, t->count, 0);
     }
     return REMORA_OK;
@@ -422,10 +441,7 @@ static remora_status refuse_extra(planner *p)
             if (p->plan->n_other++ == 0) p->plan->other = t->name;
             continue;
         }
-        if (!is_mtp(p, t->name))
-            RMR_FAIL(p->err, REMORA_E_UNSUPPORTED, "%s: tensor %s is not part of model_type %s",
-                     rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text,
-                     p->m->shape.family);
+        if (!is_mtp(p, t->name)) RMR_TRY(no_part(p, rmr_file_name(t->file), t->name));
         count_params(p, rmr_tensor_values(t), 1, 0);
     }
     return REMORA_OK;
@@ -449,19 +465,29 @@ static remora_status outside_layers(planner *p)
     if (!has_head && p->pack == NULL) {
         char name[RMR_NAMES_MAX];
         rmr_names_full(&p->in.names, "lm_head", "weight", name, sizeof name);
-        RMR_FAIL(p->err, REMORA_E_FORMAT,
-                 "checkpoint: tensor %s is missing, and tie_word_embeddings is false: a base model "
-                 "without its head gives no logits",
-                 name);
+        return kept(p, rmr_error_set(p->err, REMORA_E_FORMAT, 0,
+                                     "checkpoint: tensor %s is missing, and tie_word_embeddings is "
+                                     "false: a base model without its head gives no logits",
+                                     name));
     }
     return matrix(p, &m->head, "lm_head", s->n_vocab, s->n_hidden);
 }
 
-remora_status rmr_plan_make(remora_model *m, const rmr_checkpoint *ck, rmr_plan *plan,
-                            remora_error *err)
+static remora_status make(planner *p)
 {
-    planner p = {m, &m->mem, {.ck = ck, .err = err}, m->pack, plan, 0, err};
-    const rmr_shape *s = &m->shape;
+    const rmr_shape *s = &p->m->shape;
+    for (p->layer = 0; p->layer < s->n_layers; p->layer++) {
+        RMR_TRY(attention(p, &p->m->layers[p->layer]));
+        RMR_TRY(feed_forward(p, &p->m->layers[p->layer]));
+    }
+    RMR_TRY(outside_layers(p));
+    return refuse_extra(p);
+}
+
+remora_status rmr_plan_make(remora_model *m, const rmr_checkpoint *ck, rmr_refusals *keep,
+                            rmr_plan *plan, remora_error *err)
+{
+    planner p = {m, &m->mem, {.ck = ck, .err = err}, m->pack, plan, 0, keep, err};
     *plan = (rmr_plan){0};
     const size_t n = m->pack != NULL ? rmr_pack_count(m->pack) : (size_t)rmr_checkpoint_count(ck);
     plan->used = rmr_calloc(p.mem, n, 1);
@@ -469,12 +495,10 @@ remora_status rmr_plan_make(remora_model *m, const rmr_checkpoint *ck, rmr_plan 
     plan->n_used = n;
     p.in.used = plan->used;
     if (ck != NULL) p.in.names = rmr_names_of(ck);
-    for (p.layer = 0; p.layer < s->n_layers; p.layer++) {
-        RMR_TRY(attention(&p, &m->layers[p.layer]));
-        RMR_TRY(feed_forward(&p, &m->layers[p.layer]));
-    }
-    RMR_TRY(outside_layers(&p));
-    return refuse_extra(&p);
+    if (keep != NULL) keep->by_layer = 1;
+    const remora_status st = make(&p);
+    if (keep != NULL) keep->by_layer = 0;
+    return st;
 }
 
 void rmr_plan_free(rmr_mem *mem, rmr_plan *plan)

@@ -51,9 +51,10 @@ typedef struct rmr_plan {
 /* Bind every weight of the shape to tensors of the checkpoint or, when the model has a pack, to
  * those of the pack (ck is NULL then): E_FORMAT names a missing tensor or a wrong shape,
  * E_UNSUPPORTED a dtype or a tensor this build knows nothing of. The model's layers must be
- * allocated: items point into them. */
-remora_status rmr_plan_make(remora_model *m, const rmr_checkpoint *ck, rmr_plan *plan,
-                            remora_error *err);
+ * allocated: items point into them. With `keep` (else NULL) what is missing or wrong is kept and
+ * the rest looked at; the plan is then of no other use. */
+remora_status rmr_plan_make(remora_model *m, const rmr_checkpoint *ck, rmr_refusals *keep,
+                            rmr_plan *plan, remora_error *err);
 void rmr_plan_free(rmr_mem *mem, rmr_plan *plan);
 
 #endif

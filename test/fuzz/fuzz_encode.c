@@ -11,19 +11,17 @@ enum { MAX_TEXT = 8192, N_VOCAB = 300 };
     "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" regex                                          \
     "\"},\"behavior\":\"Isolated\",\"invert\":false}"
 
-static const char
-    v3_split
-        [] =
-            "{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT("\\\\p{N}{1,3}") "," SPLIT(
-                "[\\u4e00-"
-                "\\u9fa5\\u30"
-                "40-"
-                "\\u309f\\u30"
-                "a0-\\u30ff]"
-                "+") "," SPLIT("[!\\\"#$%&'()*+,\\\\-./:;<=>?@\\\\[\\\\\\\\\\\\]^_`{|}~][A-Za-z]+|"
-                               "[^\\r\\n\\\\p{L}\\\\p{P}\\\\p{S}]?[\\\\p{L}\\\\p{M}]+|"
-                               " ?[\\\\p{P}\\\\p{S}]+[\\r\\n]*|\\\\s*[\\r\\n]+|\\\\s+(?!\\\\S)|"
-                               "\\\\s+") "," FIX_BYTE_LEVEL "]}";
+static const char v3_split[] =
+    "{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT("\\\\p{N}{1,3}") "," SPLIT(
+        "[\\u4e00-"
+        "\\u9fa5\\u30"
+        "40-"
+        "\\u309f\\u30"
+        "a0-\\u30ff]"
+        "+") "," SPLIT("[!\\\"#$%&'()*+,\\\\-./:;<=>?@\\\\[\\\\\\\\\\\\]^_`{|}~][A-Za-z]+|"
+                       "[^\\r\\n\\\\p{L}\\\\p{P}\\\\p{S}]?[\\\\p{L}\\\\p{M}]+|"
+                       " ?[\\\\p{P}\\\\p{S}]+[\\r\\n]*|\\\\s*[\\r\\n]+|\\\\s+(?!\\\\S)|"
+                       "\\\\s+") "," FIX_BYTE_LEVEL "]}";
 
 static void require(int ok)
 {

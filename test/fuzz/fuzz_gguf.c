@@ -68,6 +68,29 @@ static void use(rmr_mem *mem, const rmr_gguf *g, const rmr_checkpoint *c)
     rmr_tokenizer_free(t);
 }
 
+/* As listing does, which stops at nothing that one part has wrong. */
+static void list(rmr_mem *mem, rmr_source *src, const char *name, int opens)
+{
+    remora_error err = {.struct_size = sizeof err};
+    rmr_refusals r = {.mem = mem};
+    rmr_gguf *g;
+    rmr_checkpoint *c;
+    json_t *known = NULL;
+    const remora_status st = rmr_gguf_open(mem, src, name, &r, &g, &c, &err);
+    require(!opens || (st == REMORA_OK && r.total == 0));
+    require((st == REMORA_OK) == (c != NULL) && (st == REMORA_OK) == (g != NULL));
+    for (uint64_t i = 0; c != NULL && i < rmr_checkpoint_count(c); i++)
+        require(rmr_checkpoint_at(c, i)->dtype <= RMR_DTYPE_COUNT);
+    if (g != NULL) {
+        check_items(g);
+        require(rmr_gguf_known(g, c, &known, &err) == REMORA_OK);
+        json_decref(known);
+    }
+    rmr_refusals_free(&r);
+    rmr_gguf_free(g);
+    rmr_checkpoint_free(c);
+}
+
 static void open_blobs(const remora_blob *blobs, uint64_t n)
 {
     const remora_source desc = {
@@ -79,7 +102,7 @@ static void open_blobs(const remora_blob *blobs, uint64_t n)
     rmr_checkpoint *c;
     rmr_mem_init(&mem);
     require(rmr_source_open(&mem, &desc, 0, &src, &err) == REMORA_OK);
-    const remora_status st = rmr_gguf_open(&mem, src, blobs[0].name, &g, &c, &err);
+    const remora_status st = rmr_gguf_open(&mem, src, blobs[0].name, NULL, &g, &c, &err);
     expect(st);
     require((st == REMORA_OK) == (c != NULL) && (st == REMORA_OK) == (g != NULL));
     if (st == REMORA_OK) {
@@ -90,6 +113,7 @@ static void open_blobs(const remora_blob *blobs, uint64_t n)
     }
     rmr_gguf_free(g);
     rmr_checkpoint_free(c);
+    list(&mem, src, blobs[0].name, st == REMORA_OK);
     rmr_source_free(src);
     require(atomic_load(&mem.bytes) == 0);
 }

@@ -1,6 +1,8 @@
 /* A whole small model with edits: the input is a list of changes to its files. Whatever opens must
  * evaluate three tokens and take a text, and the end must find every byte returned.
  *
+ * With the first byte's highest bit it is opened for inspection instead, whatever is wrong with it.
+ *
  * An edit is six bytes: file (mod 5; the fifth means the first 4 kB of the weights, their header),
  * what to do, and where (three bytes), with what. So a mutation of the input is a small mutation of
  * the model, and most inputs pass the first checks. */
@@ -131,6 +133,23 @@ static void use(remora_model *m)
     remora_session_free(s);
 }
 
+/* What inspection asks: every key with its value, and "missing.0" if that is why. */
+static void inspect(remora_model *m)
+{
+    static char key[8192], value[8192];
+    remora_model_info info = {.struct_size = sizeof info};
+    remora_session *s = NULL;
+    size_t n;
+    REQUIRE(remora_model_get_info(m, &info) == REMORA_OK);
+    for (uint32_t i = 0; remora_model_meta_key(m, i, key, sizeof key, &n) == REMORA_OK; i++) {
+        const remora_status st = remora_model_meta(m, key, value, sizeof value, &n);
+        REQUIRE(st == REMORA_OK || st == REMORA_E_BUFFER);
+        if (strncmp(key, "missing.", 8) == 0) REQUIRE(strncmp(value, "E_", 2) == 0);
+    }
+    REQUIRE(remora_session_create(m, NULL, &s, NULL) < 0 && s == NULL);
+    use(m);
+}
+
 /* A hostile number must not become an allocation: more than this at once is a finding. */
 enum { MOST = 64 << 20 };
 
@@ -185,11 +204,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                    .release = tmem_release,
                                    .n_threads = 1};
     REQUIRE(remora_runtime_create(&o, &rt, &err) == REMORA_OK);
-    const remora_status st = remora_model_open(rt, &src, NULL, &m, &err);
+    const int anyway = (data[0] & 0x80) != 0;
+    const remora_model_opts mo = {.struct_size = sizeof mo,
+                                  .flags =
+                                      anyway ? REMORA_MODEL_NO_WEIGHTS | REMORA_MODEL_ANYWAY : 0};
+    const remora_status st = remora_model_open(rt, &src, &mo, &m, &err);
     REQUIRE((st >= 0) == (m != NULL));
+    REQUIRE(st == REMORA_OK || !anyway);
     REQUIRE(st == REMORA_OK || st == REMORA_E_FORMAT || st == REMORA_E_UNSUPPORTED);
     if (st < 0) REQUIRE(err.code == st && err.message[0] != 0);
-    if (m != NULL) use(m);
+    if (m != NULL && anyway)
+        inspect(m);
+    else if (m != NULL)
+        use(m);
     remora_model_free(m);
     remora_runtime_free(rt);
     REQUIRE(atomic_load(&mem.bytes) == 0 && atomic_load(&mem.damage) == 0);

@@ -24,6 +24,20 @@ static void check_tensor(const rmr_checkpoint *c, const rmr_tensor *t)
     require(rmr_checkpoint_find(c, t->name) == t);
 }
 
+/* As listing does, which stops at nothing that one shard has wrong. */
+static void list(rmr_mem *mem, rmr_source *src, int opens)
+{
+    remora_error err = {.struct_size = sizeof err};
+    rmr_refusals r = {.mem = mem};
+    rmr_checkpoint *c;
+    const remora_status st = rmr_safetensors_open(mem, src, NULL, &r, &c, &err);
+    require(!opens || (st == REMORA_OK && r.total == 0));
+    for (uint64_t i = 0; c != NULL && i < rmr_checkpoint_count(c); i++)
+        require(rmr_checkpoint_at(c, i)->dtype <= RMR_DTYPE_COUNT);
+    rmr_refusals_free(&r);
+    rmr_checkpoint_free(c);
+}
+
 static void open_blobs(const remora_blob *blobs, uint64_t n)
 {
     const remora_source desc = {
@@ -34,13 +48,14 @@ static void open_blobs(const remora_blob *blobs, uint64_t n)
     rmr_checkpoint *c;
     rmr_mem_init(&mem);
     require(rmr_source_open(&mem, &desc, 0, &src, &err) == REMORA_OK);
-    const remora_status st = rmr_safetensors_open(&mem, src, NULL, &c, &err);
+    const remora_status st = rmr_safetensors_open(&mem, src, NULL, NULL, &c, &err);
     require(st == REMORA_OK || st == REMORA_E_FORMAT || st == REMORA_E_UNSUPPORTED ||
             st == REMORA_E_NOT_FOUND);
     require((st == REMORA_OK) == (c != NULL));
     for (uint64_t i = 0; c != NULL && i < rmr_checkpoint_count(c); i++)
         check_tensor(c, rmr_checkpoint_at(c, i));
     rmr_checkpoint_free(c);
+    list(&mem, src, st == REMORA_OK);
     rmr_source_free(src);
     require(atomic_load(&mem.bytes) == 0);
 }

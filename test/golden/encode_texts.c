@@ -17,7 +17,7 @@ static remora_status open_gguf(rmr_mem *mem, rmr_source *src, const char *name, 
 {
     rmr_gguf *g = NULL;
     rmr_checkpoint *c = NULL;
-    remora_status st = rmr_gguf_open(mem, src, name, &g, &c, err);
+    remora_status st = rmr_gguf_open(mem, src, name, NULL, &g, &c, err);
     if (st >= 0) st = rmr_tokenizer_open_gguf(mem, g, n_vocab, out, err);
     rmr_gguf_free(g);
     rmr_checkpoint_free(c);

@@ -1,4 +1,6 @@
-/* A file or a folder that is refused says in one line what it is, what was found and what to do. */
+/* A file or a folder that is refused says in one line what it is, what was found and what to do.
+ * And what can be read of a model that cannot run is shown (REMORA_MODEL_ANYWAY), with all reasons.
+ */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -316,9 +318,231 @@ static void weights_that_are_not_there(void **state)
     tiny_free(&t);
 }
 
+/* ---- opened anyway ---- */
+
+enum { ANYWAY = REMORA_MODEL_NO_WEIGHTS | REMORA_MODEL_ANYWAY };
+
+static remora_model *open_anyway(const files *f, remora_model_info *info)
+{
+    remora_error err = HOST_ERROR;
+    remora_model *m = NULL;
+    const remora_source src = {.struct_size = sizeof src,
+                               .kind = REMORA_SOURCE_MEMORY,
+                               .blobs = f->blobs,
+                               .n_blobs = f->n};
+    const remora_model_opts o = {.struct_size = sizeof o, .flags = ANYWAY};
+    REQUIRE_OK(remora_model_open(NULL, &src, &o, &m, &err), &err);
+    assert_int_equal(err.code, 0); /* the reasons are no errors */
+    *info = (remora_model_info){.struct_size = sizeof *info};
+    assert_int_equal(remora_model_get_info(m, info), REMORA_OK);
+    return m;
+}
+
+/* The i-th reason begins so and has these words; NULL: there is none. */
+static void is_missing(const remora_model *m, int i, const char *begins, const char *says)
+{
+    char key[32], text[512] = "";
+    snprintf(key, sizeof key, "missing.%d", i);
+    const remora_status st = remora_model_meta(m, key, text, sizeof text, NULL);
+    if (begins == NULL) {
+        if (st != REMORA_E_NOT_FOUND) fail_msg("%s: %s", key, text);
+        return;
+    }
+    if (st != REMORA_OK || strncmp(text, begins, strlen(begins)) != 0 || !strstr(text, says))
+        fail_msg("%s: \"%s\" does not begin with \"%s\" and say \"%s\"", key, text, begins, says);
+}
+
+static int has(const remora_model *m, const char *key, const char *value)
+{
+    char text[512];
+    return remora_model_meta(m, key, text, sizeof text, NULL) == REMORA_OK &&
+           strcmp(text, value) == 0;
+}
+
+static uint32_t count_keys(const remora_model *m)
+{
+    char key[512];
+    uint32_t n = 0;
+    while (remora_model_meta_key(m, n, key, sizeof key, NULL) == REMORA_OK) n++;
+    return n;
+}
+
+/* A copy of a blob in which every `from` is a `to` of the same length. */
+static char *replaced(const remora_blob *b, const char *from, const char *to)
+{
+    char *copy = malloc(b->size);
+    const size_t n = strlen(from);
+    size_t found = 0;
+    assert_non_null(copy);
+    assert_int_equal(strlen(to), n);
+    memcpy(copy, b->data, b->size);
+    for (size_t i = 0; i + n <= b->size; i++) {
+        if (memcmp(copy + i, from, n) != 0) continue;
+        memcpy(copy + i, to, n);
+        found++;
+    }
+    assert_true(found > 0);
+    return copy;
+}
+
+/* Nothing changes for a model that runs, and what cannot run has no sessions. */
+static void anyway_is_for_inspection(void **state)
+{
+    tiny t;
+    remora_model_info plain = {.struct_size = sizeof plain}, info;
+    remora_model *m = NULL;
+    remora_session *s = NULL;
+    remora_error err = HOST_ERROR;
+    uint64_t counts[64];
+    size_t n;
+    (void)state;
+    tiny_make(&t, NULL);
+    remora_model_opts o = {.struct_size = sizeof o, .flags = REMORA_MODEL_ANYWAY};
+    assert_int_equal(remora_model_open(NULL, &t.source, &o, &m, &err), REMORA_E_ARG);
+    assert_non_null(strstr(err.message, "NO_WEIGHTS"));
+    remora_memory mem = {.struct_size = sizeof mem};
+    o.flags = ANYWAY;
+    REQUIRE_OK(remora_model_estimate(NULL, &t.source, &o, NULL, 1, &mem, &err), &err);
+    o.flags = REMORA_MODEL_NO_WEIGHTS;
+    REQUIRE_OK(remora_model_open(NULL, &t.source, &o, &m, &err), &err);
+    assert_int_equal(remora_model_get_info(m, &plain), REMORA_OK);
+    const uint32_t keys = count_keys(m);
+    remora_model_free(m);
+    files f = whole(&t);
+    m = open_anyway(&f, &info);
+    assert_memory_equal(&info, &plain, sizeof info);
+    assert_int_equal(count_keys(m), keys);
+    is_missing(m, 0, NULL, NULL);
+    remora_model_free(m);
+    put(&f, CONFIG, BYTES("{\"model_type\":\"x\",\"num_hidden_layers\":2,\"n_routed_experts\":4}"));
+    m = open_anyway(&f, &info);
+    assert_int_equal(remora_session_create(m, NULL, &s, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_routing_read(m, 1, 0, counts, 64, &n), REMORA_E_NOT_FOUND);
+    remora_model_free(m);
+    const remora_source src = {
+        .struct_size = sizeof src, .kind = REMORA_SOURCE_MEMORY, .blobs = f.blobs, .n_blobs = f.n};
+    assert_int_equal(remora_model_estimate(NULL, &src, &o, NULL, 1, &mem, &err),
+                     REMORA_E_UNSUPPORTED);
+    tiny_free(&t);
+}
+
+static void reasons_of_the_configuration(void **state)
+{
+    static const char config[] =
+        "{\"model_type\":\"qwen3\",\"num_hidden_layers\":2,\"hidden_size\":40,\"vocab_size\":272,"
+        "\"intermediate_size\":64,\"max_position_embeddings\":512,\"num_attention_heads\":4,"
+        "\"num_key_value_heads\":2,\"head_dim\":16,\"hidden_act\":\"gelu\",\"mlp_bias\":true,"
+        "\"use_sliding_window\":true,\"rope_scaling\":{\"rope_type\":\"longrope\",\"factor\":2}}";
+    tiny t;
+    remora_model_info info;
+    (void)state;
+    tiny_make(&t, NULL);
+    files f = whole(&t);
+    put(&f, CONFIG, config, sizeof config - 1);
+    remora_model *m = open_anyway(&f, &info);
+    is_missing(m, 0, "E_UNSUPPORTED: config.json: ", "hidden_act");
+    is_missing(m, 1, "E_UNSUPPORTED: config.json: ", "mlp_bias");
+    is_missing(m, 2, "E_UNSUPPORTED: config.json: ", "use_sliding_window");
+    is_missing(m, 3, "E_UNSUPPORTED: config.json: ", "longrope");
+    is_missing(m, 4, NULL, NULL);
+    assert_string_equal(info.family, "qwen3");
+    assert_int_equal(info.n_layers, 2);
+    assert_int_equal(info.n_hidden, 40);
+    assert_int_equal(info.n_heads, 4);
+    assert_int_equal(info.n_kv_heads, 2);
+    assert_int_equal(info.head_dim, 16);
+    assert_int_equal(info.n_params, 0);
+    assert_int_equal(info.has_tokenizer, 1);
+    assert_true(has(m, "config.hidden_act", "gelu"));
+    assert_true(has(m, "tensor.model.norm.weight", "BF16 [40]"));
+    remora_model_free(m);
+    put(&f, CONFIG, BYTES("Entry not found")); /* nothing of it is known; the rest still is */
+    m = open_anyway(&f, &info);
+    is_missing(m, 0, "E_FORMAT: config.json: ", "a server's answer");
+    is_missing(m, 1, NULL, NULL);
+    assert_int_equal(info.n_layers + info.n_vocab + info.max_context, 0);
+    assert_int_equal(info.has_tokenizer, 0); /* which has tokens from config.json */
+    assert_true(has(m, "tensor.model.norm.weight", "BF16 [40]"));
+    remora_model_free(m);
+    tiny_free(&t);
+}
+
+static void reasons_of_all_files(void **state)
+{
+    tiny t;
+    remora_model_info info;
+    (void)state;
+    tiny_make(&t, NULL);
+    const remora_blob *w = tiny_blob(&t, WEIGHTS);
+    files f = whole(&t);
+    put(&f, CONFIG, BYTES("{\"model_type\":\"deepseek_v9\",\"vocab_size\":272}"));
+    put(&f, TOKENIZER, BYTES(LFS));
+    put(&f, WEIGHTS, w->data, w->size - 1);
+    remora_model *m = open_anyway(&f, &info);
+    is_missing(m, 0, "E_UNSUPPORTED: config.json: ", "deepseek_v9");
+    is_missing(m, 1, "E_FORMAT: tokenizer.json: ", "a Git LFS pointer");
+    is_missing(m, 2, "E_FORMAT: model.safetensors: ", "half-written");
+    is_missing(m, 3, NULL, NULL);
+    assert_string_equal(info.family, "deepseek_v9");
+    assert_int_equal(info.n_vocab, 272);
+    assert_int_equal(info.has_tokenizer, 0);
+    assert_true(has(m, "config.model_type", "deepseek_v9"));
+    assert_true(has(m, "tensor.model.norm.weight", "BF16 [40]"));
+    remora_model_free(m);
+    const files nothing = {0};
+    m = open_anyway(&nothing, &info);
+    is_missing(m, 0, "E_NOT_FOUND: ", "no config.json");
+    is_missing(m, 1, "E_NOT_FOUND: ", "no model.safetensors");
+    assert_true(has(m, "source", "memory"));
+    remora_model_free(m);
+    tiny_free(&t);
+}
+
+/* Tensors that are missing or too many: one line for all layers. */
+static void reasons_of_the_tensors(void **state)
+{
+    tiny t;
+    remora_model_info info;
+    (void)state;
+    tiny_make(&t, NULL);
+    const remora_blob *w = tiny_blob(&t, WEIGHTS);
+    files f = whole(&t);
+    char *renamed = replaced(w, "self_attn.o_proj", "self_attn.x_proj");
+    put(&f, WEIGHTS, renamed, w->size);
+    remora_model *m = open_anyway(&f, &info);
+    is_missing(m, 0,
+               "E_FORMAT: checkpoint: tensor model.layers.0.self_attn.o_proj.weight is missing",
+               " (and 2 more like it)");
+    is_missing(m, 1, "E_UNSUPPORTED: model.safetensors: tensor model.layers.0.self_attn.x_proj",
+               " (and 2 more like it)");
+    is_missing(m, 2, NULL, NULL);
+    assert_int_equal(info.n_layers, 3);
+    assert_string_equal(info.family, "deepseek_v3");
+    remora_model_free(m);
+    free(renamed);
+    char *retyped = replaced(w, "\"BF16\"", "\"F9_9\"");
+    put(&f, WEIGHTS, retyped, w->size);
+    m = open_anyway(&f, &info);
+    is_missing(m, 0, "E_UNSUPPORTED: model.safetensors: tensor ", "unknown dtype F9_9");
+    assert_true(has(m, "tensor.model.norm.weight", "? [40]"));
+    remora_model_free(m);
+    free(retyped);
+    static const char map[] = "{\"weight_map\":{\"model.a.weight\":\"s-1\",\"model.b\":\"s-2\"}}";
+    put(&f, INDEX, map, sizeof map - 1);
+    m = open_anyway(&f, &info);
+    is_missing(m, 0, "E_NOT_FOUND: s-1: ", "");
+    is_missing(m, 1, "E_NOT_FOUND: s-2: ", "");
+    is_missing(m, 2, NULL, NULL);
+    assert_true(has(m, "tensor.model.a.weight", "? []"));
+    remora_model_free(m);
+    tiny_free(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(anyway_is_for_inspection),  cmocka_unit_test(reasons_of_the_configuration),
+        cmocka_unit_test(reasons_of_all_files),      cmocka_unit_test(reasons_of_the_tensors),
         cmocka_unit_test(what_stands_for_a_file),    cmocka_unit_test(other_formats),
         cmocka_unit_test(half_written_files),        cmocka_unit_test(what_a_folder_is),
         cmocka_unit_test(several_gguf_files),        cmocka_unit_test(folders_of_folders),

@@ -293,6 +293,119 @@ def inspect():
     equal(report["memory"][0]["kv_per_token"], 2 * 2 * 16 * 3 * 2)
 
 
+def gguf(path, keys, tensors, size=0):
+    """A small GGUF file: keys are texts or u32, tensors name, type number and dims (columns first)."""
+    def text(t):
+        return struct.pack("<Q", len(t)) + t.encode()
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
+    for key, value in keys.items():
+        head += text(key)
+        head += struct.pack("<I", 8) + text(value) if isinstance(value, str) else struct.pack("<II", 4, value)
+    for i, (tensor_name, kind, dims) in enumerate(tensors):
+        head += text(tensor_name) + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, kind, 4096 * i)
+    head += bytes(-len(head) % 32)
+    path.write_bytes(head + bytes(size or 4096 * len(tensors)))
+
+
+def report_of(path, code):
+    """What inspect says in JSON, its model and metadata as dicts; and the message."""
+    done = run("inspect", "-m", path, "--tensors", "-o", "json", code=code)
+    report = json.loads(done.stdout)
+    for part in "model", "metadata":
+        report[part] = {row["field"]: row["value"] for row in report[part]}
+    return report, done.stderr.decode()
+
+
+def inspect_refused():
+    """What cannot run is shown as far as it can be read, with all that is missing, and fails."""
+    report, _ = report_of(KRILL, 0)
+    equal(report["missing"], [], "missing")
+    folders = ("v32b", "v32-fp8", "glm5", "glm52", "v4", "v4-mx", "longcat-flash", "mistral4", "minicpm3", "kimi-linear",
+               "ling3")
+    for name in folders:
+        folder = MODELS / "fixtures" / name
+        config = json.loads((folder / "config.json").read_text())
+        data = (folder / "model.safetensors").read_bytes()
+        header = json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]])
+        header.pop("__metadata__", None)
+        report, message = report_of(folder, 1)
+        model, meta = report["model"], report["metadata"]
+        equal(model["family"], config["model_type"])
+        equal([int(model[key]) for key in ("n_hidden", "n_vocab", "n_heads")],
+              [config[key] for key in ("hidden_size", "vocab_size", "num_attention_heads")], name)
+        for key, value in config.items():
+            if isinstance(value, (str, int)) and not isinstance(value, bool):
+                equal(meta["config." + key], str(value), name)
+        equal({row["tensor"]: (row["type"], row["shape"]) for row in report["tensors"]},
+              {key: (row["dtype"], str(row["shape"])) for key, row in header.items()}, name)
+        types = {row["type"]: row for row in report["types"]}
+        equal(types["all"]["size"], sum(b - a for a, b in (row["data_offsets"] for row in header.values())), name)
+        assert "memory" not in report
+        equal([row["status"] for row in report["missing"]], ["E_UNSUPPORTED"], name)
+        reason = report["missing"][0]["missing"]
+        assert f'model_type "{config["model_type"]}"' in reason and "qwen3" in reason, reason
+        assert message.startswith(f"remora: {folder}: E_UNSUPPORTED: {reason}"), message
+        shown = run("inspect", "-m", folder, code=1).stdout.decode()
+        assert reason in shown and "kv_per_token" not in shown, shown
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        # a GGUF file of an architecture and with types that are not done
+        keys = {"general.architecture": "starfish", "general.name": "A Star", "starfish.block_count": 7,
+                "starfish.embedding_length": 512, "starfish.attention.head_count": 8, "tokenizer.ggml.model": "wordpiece"}
+        tensors = [("token_embd.weight", 0, (256, 4)), ("blk.0.attn_q.weight", 17, (512, 4)),
+                   ("blk.0.ffn_up.weight", 34, (256, 8)), ("blk.1.ffn_up.weight", 34, (256, 8)),
+                   ("blk.0.ffn_down.weight", 99, (256, 8))]
+        gguf(work / "m.gguf", keys, tensors)
+        report, message = report_of(work / "m.gguf", 1)
+        equal([report["model"][key] for key in ("name", "family", "n_layers", "n_hidden", "n_heads", "n_vocab")],
+              ["A Star", "starfish", "7", "512", "8", "4"], "GGUF")
+        for key, value in keys.items():
+            equal(report["metadata"]["gguf." + key], str(value), key)
+        equal({row["tensor"]: (row["type"], row["shape"]) for row in report["tensors"]},
+              {"token_embd.weight": ("F32", "[4, 256]"), "blk.0.attn_q.weight": ("IQ2_XS", "[4, 512]"),
+               "blk.0.ffn_up.weight": ("TQ1_0", "[8, 256]"), "blk.1.ffn_up.weight": ("TQ1_0", "[8, 256]"),
+               "blk.0.ffn_down.weight": ("?", "[8, 256]")}, "tensors")
+        types = {row["type"]: row["size"] for row in report["types"]}
+        equal([types["IQ2_XS"], types["TQ1_0"]], [4 * 512 // 256 * 74, 2 * 8 * 54], "sizes")
+        reasons = [row["missing"] for row in report["missing"]]
+        for i, words in enumerate((("blk.0.attn_q.weight", "IQ2_XS"), ("ffn_up", "TQ1_0"), ("ffn_down", "type 99"),
+                                   ("general.architecture", "starfish"))):
+            assert all(word in reasons[i] for word in words), reasons
+        assert "unknown type" in message, message  # of tensors that are not in the sizes
+        # a part of three, and a half-written one
+        for part in (1, 2):
+            gguf(work / f"s-0000{part}-of-00003.gguf", dict(keys, **{"split.no": part - 1, "split.count": 3}),
+                 [(f"blk.{part}.x.weight", 0, (64, 4))], 900 if part == 2 else 0)
+        report, _ = report_of(work / "s-00001-of-00003.gguf", 1)
+        equal(len(report["tensors"]), 2)
+        reasons = [row["missing"] for row in report["missing"]]
+        assert "s-00003-of-00003.gguf" in reasons[0] and "half-written" in reasons[1], reasons
+        # an index whose shards are not all there
+        folder = work / "folder"
+        folder.mkdir()
+        for path in (MODELS / "fixtures" / "v3").iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+        data = (folder / "model.safetensors").read_bytes()
+        header = json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]])
+        header.pop("__metadata__", None)
+        files = dict.fromkeys(header, "model.safetensors")
+        files |= {f"gone.{i}": f"model-0000{i}-of-00003.safetensors" for i in (2, 3)}
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": files}))
+        report, _ = report_of(folder, 1)
+        equal([row["status"] for row in report["missing"]], ["E_NOT_FOUND"] * 2)
+        for i, row in zip((2, 3), report["missing"]):
+            assert f"model-0000{i}-of-00003.safetensors" in row["missing"], row
+        equal(len(report["tensors"]), len(header) + 2)
+        # weights of another program
+        (folder / "model.safetensors.index.json").unlink()
+        (folder / "model.safetensors").unlink()
+        (folder / "pytorch_model.bin").write_bytes(b"PK\3\4")
+        report, message = report_of(folder, 1)
+        assert "PyTorch pickles (pytorch_model.bin)" in message, message
+        equal(report["model"]["family"], "deepseek_v3")
+        equal(report["model"]["n_layers"], "3")
+
+
 def errors():
     """Needs no model."""
     for command in ("generate", "tokenize", "inspect", "bench", "eval"):
@@ -385,6 +498,6 @@ def box():
     assert len(set(same)) == 1, same
 
 
-CASES = {f.__name__: f for f in (tokenize, generate, bench, evaluate, compare, imatrix, inspect, convert, box, errors, interrupt)}
+CASES = {f.__name__: f for f in (tokenize, generate, bench, evaluate, compare, imatrix, inspect, inspect_refused, convert, box, errors, interrupt)}
 name = sys.argv[3]
 CASES[name]()

@@ -98,7 +98,7 @@ static remora_status open_file(fixture *x, const char *name)
     rmr_source *src;
     remora_status st = rmr_source_open(&x->mem, &desc, 0, &src, &x->err);
     if (st < 0) return st;
-    st = rmr_gguf_open(&x->mem, src, name, &x->g, &x->c, &x->err);
+    st = rmr_gguf_open(&x->mem, src, name, NULL, &x->g, &x->c, &x->err);
     rmr_source_free(src);
     assert_true((st == REMORA_OK) == (x->g != NULL) && (st == REMORA_OK) == (x->c != NULL));
     return st;
@@ -506,6 +506,123 @@ static void wrong_splits(void **state)
     must_fail(x, REMORA_E_FORMAT, "part 1 of 2 by its keys", "");
 }
 
+/* ---- listing what cannot be opened ---- */
+
+/* Opens what it can; the reasons are in *r. */
+static void open_keeping(fixture *x, const char *name, rmr_refusals *r)
+{
+    const remora_source desc = source_of(x);
+    rmr_source *src;
+    *r = (rmr_refusals){.mem = &x->mem};
+    assert_int_equal(rmr_source_open(&x->mem, &desc, 0, &src, &x->err), REMORA_OK);
+    const remora_status st = rmr_gguf_open(&x->mem, src, name, r, &x->g, &x->c, &x->err);
+    rmr_source_free(src);
+    if (st < 0) fail_msg("%s", x->err.message);
+}
+
+static void is_reason(const rmr_refusals *r, size_t i, remora_status st, const char *a,
+                      const char *b)
+{
+    assert_true(i < r->n);
+    const rmr_refusal *it = &r->items[i];
+    if (it->status != st || strstr(it->text, a) == NULL || strstr(it->text, b) == NULL)
+        fail_msg("reason %zu is \"%s\" (want %s, %s)", i, it->text, a, b);
+}
+
+/* Every type by its name and size, those that are not read once each among the reasons. */
+static void types_are_listed(void **state)
+{
+    /* number, name, values and bytes of a block, as the gguf package 0.19 has them (but Q8_1, which
+     * it pads) */
+    static const struct {
+        uint32_t type;
+        const char *name;
+        uint32_t values, bytes;
+    } all[] = {{8, "Q8_0", 32, 34},      {9, "Q8_1", 32, 36},     {15, "Q8_K", 256, 292},
+               {16, "IQ2_XXS", 256, 66}, {17, "IQ2_XS", 256, 74}, {18, "IQ3_XXS", 256, 98},
+               {19, "IQ1_S", 256, 50},   {21, "IQ3_S", 256, 110}, {22, "IQ2_S", 256, 82},
+               {29, "IQ1_M", 256, 56},   {34, "TQ1_0", 256, 54},  {35, "TQ2_0", 256, 66},
+               {40, "NVFP4", 64, 36},    {41, "Q1_0", 128, 18},   {42, "?", 1, 0},
+               {5, "?", 1, 0},           {137, "?", 1, 0},        {1000000, "?", 1, 0}};
+    enum { N = sizeof all / sizeof all[0], PLACE = 1 << 12 };
+    fixture *x = *state;
+    char name[16];
+    ggufw w;
+    rmr_refusals r;
+    begin(&w);
+    for (size_t i = 0; i < 2 * N; i++) {
+        snprintf(name, sizeof name, "t%zu", i);
+        ggufw_tensor(&w, name, all[i / 2].type, 2, PAIR(1024, 2), i * PLACE);
+    }
+    ggufw_align(&w, 32);
+    for (size_t i = 0; i < 2 * N * PLACE / 8; i++) ggufw_int(&w, 0, 8);
+    put(x, NAME, &w);
+    open_keeping(x, NAME, &r);
+    assert_int_equal(rmr_checkpoint_count(x->c), 2 * N);
+    for (size_t i = 0; i < 2 * N; i++) {
+        snprintf(name, sizeof name, "t%zu", i);
+        const rmr_tensor *t = rmr_checkpoint_find(x->c, name);
+        assert_string_equal(rmr_dtype_name(t->dtype), all[i / 2].name);
+        assert_int_equal(t->dims[1], 1024);
+        assert_int_equal(t->bytes, 2048 / all[i / 2].values * all[i / 2].bytes);
+    }
+    assert_int_equal(r.n, N); /* Q8_0 has none, the last type one for each of its two tensors */
+    is_reason(&r, 0, REMORA_E_UNSUPPORTED, "tensor t2 is Q8_1", "take the model as Q8_0");
+    is_reason(&r, 3, REMORA_E_UNSUPPORTED, "tensor t8 is IQ2_XS", "take the model as Q2_K");
+    is_reason(&r, 14, REMORA_E_UNSUPPORTED, "tensor t30", "unknown type 5");
+    rmr_refusals_free(&r);
+    drop(x);
+}
+
+static void parts_are_listed(void **state)
+{
+    fixture *x = *state;
+    rmr_refusals r;
+    put_part(x, PART1, 0, 2, 2, "b");
+    open_keeping(x, PART1, &r);
+    assert_int_equal(rmr_checkpoint_count(x->c), 1);
+    assert_non_null(rmr_checkpoint_find(x->c, "b"));
+    assert_int_equal(r.n, 1);
+    is_reason(&r, 0, REMORA_E_NOT_FOUND, PART2, "no such");
+    rmr_refusals_free(&r);
+    drop(x);
+    put_part(x, PART2, 1, 2, 2, "a"); /* keys are in the first part */
+    open_keeping(x, PART2, &r);
+    assert_non_null(rmr_checkpoint_find(x->c, "a"));
+    assert_false(rmr_gguf_has(x->g, "general.architecture"));
+    is_reason(&r, 0, REMORA_E_NOT_FOUND, PART1, "no such");
+    rmr_refusals_free(&r);
+    drop(x);
+    put_part(x, PART1, 0, 2, 2, "a");
+    put_part(x, PART2, 1, 2, 2, "a");
+    open_keeping(x, PART1, &r);
+    assert_int_equal(r.n, 1);
+    is_reason(&r, 0, REMORA_E_FORMAT, "two entries", "a");
+    rmr_refusals_free(&r);
+    drop(x);
+}
+
+static void a_cut_file_is_listed(void **state)
+{
+    fixture *x = *state;
+    rmr_refusals r;
+    ggufw w;
+    begin(&w);
+    ggufw_string(&w, "general.architecture", "llama");
+    ggufw_tensor(&w, "a", F32, 1, PAIR(8, 0), 0);
+    ggufw_tensor(&w, "b", F32, 1, PAIR(8, 0), 32);
+    ggufw_align(&w, 32);
+    for (int i = 0; i < 8; i++) ggufw_int(&w, 0, 8);
+    put_cut(x, NAME, &w, w.n - 20);
+    ggufw_free(&w);
+    open_keeping(x, NAME, &r);
+    assert_int_equal(rmr_checkpoint_count(x->c), 2);
+    assert_int_equal(r.n, 1);
+    is_reason(&r, 0, REMORA_E_FORMAT, "half-written: ", "cut off in tensor b");
+    rmr_refusals_free(&r);
+    drop(x);
+}
+
 /* ---- which file is meant ---- */
 
 static void put_text(fixture *x, const char *name, const char *text)
@@ -590,7 +707,7 @@ static int32_t open_once(void *arg, tmem *t)
     rmr_mem_init(&mem);
     remora_status st = rmr_source_open(&mem, &desc, 0, &src, NULL);
     if (st < 0) return st;
-    st = rmr_gguf_open(&mem, src, PART1, &g, &c, NULL);
+    st = rmr_gguf_open(&mem, src, PART1, NULL, &g, &c, NULL);
     rmr_gguf_free(g);
     rmr_checkpoint_free(c);
     rmr_source_free(src);
@@ -648,7 +765,7 @@ static void failing_reads(void **state)
         rmr_source *src;
         uint32_t last = 0;
         assert_int_equal(rmr_source_open(&x->mem, &desc, 0, &src, &x->err), REMORA_OK);
-        const remora_status st = rmr_gguf_open(&x->mem, src, NAME, &x->g, &x->c, &x->err);
+        const remora_status st = rmr_gguf_open(&x->mem, src, NAME, NULL, &x->g, &x->c, &x->err);
         rmr_source_free(src);
         assert_int_equal(st, r.left < 0 ? REMORA_E_CALLBACK : REMORA_OK);
         if (st < 0) continue;
@@ -665,10 +782,15 @@ static void failing_reads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(values_and_tensors),  TEST(every_cut),   TEST(versions),      TEST(counts),
-        TEST(wrong_keys),          TEST(lengths),     TEST(wrong_tensors), TEST(tensors_apart),
-        TEST(alignment),           TEST(split_files), TEST(wrong_splits),  TEST(choosing),
-        TEST(choosing_in_folders), TEST(no_memory),   TEST(failing_reads),
+        TEST(values_and_tensors), TEST(every_cut),
+        TEST(versions),           TEST(counts),
+        TEST(wrong_keys),         TEST(lengths),
+        TEST(wrong_tensors),      TEST(tensors_apart),
+        TEST(alignment),          TEST(split_files),
+        TEST(wrong_splits),       TEST(types_are_listed),
+        TEST(parts_are_listed),   TEST(a_cut_file_is_listed),
+        TEST(choosing),           TEST(choosing_in_folders),
+        TEST(no_memory),          TEST(failing_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

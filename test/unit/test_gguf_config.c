@@ -149,7 +149,7 @@ static remora_status translate(world *x, const file *f)
     const remora_source desc = {
         .struct_size = sizeof desc, .kind = REMORA_SOURCE_MEMORY, .blobs = &blob, .n_blobs = 1};
     assert_int_equal(rmr_source_open(&x->mem, &desc, 0, &src, &x->err), REMORA_OK);
-    if (rmr_gguf_open(&x->mem, src, NAME, &x->g, &x->c, &x->err) < 0)
+    if (rmr_gguf_open(&x->mem, src, NAME, NULL, &x->g, &x->c, &x->err) < 0)
         fail_msg("%s", x->err.message);
     rmr_source_free(src);
     return rmr_gguf_config(x->g, x->c, &x->config, &x->err);

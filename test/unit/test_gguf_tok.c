@@ -75,7 +75,7 @@ static remora_status open_file(rmr_mem *mem, const file *f, rmr_tokenizer **out,
     *out = NULL;
     remora_status st = rmr_source_open(mem, &desc, 0, &src, err);
     if (st >= 0) {
-        st = rmr_gguf_open(mem, src, "m.gguf", &g, &c, err);
+        st = rmr_gguf_open(mem, src, "m.gguf", NULL, &g, &c, err);
         if (st >= 0) st = rmr_tokenizer_open_gguf(mem, g, N_VOCAB, out, err);
         rmr_gguf_free(g);
         rmr_checkpoint_free(c);

@@ -105,7 +105,7 @@ static remora_status open_source(fixture *x, const remora_source *desc, rmr_chec
     rmr_source *src;
     *out = NULL;
     RMR_TRY(rmr_source_open(&x->mem, desc, 1, &src, &x->err));
-    const remora_status st = rmr_safetensors_open(&x->mem, src, NULL, out, &x->err);
+    const remora_status st = rmr_safetensors_open(&x->mem, src, NULL, NULL, out, &x->err);
     rmr_source_free(src);
     return st;
 }
@@ -514,10 +514,10 @@ static void class_6_dtypes(void **state)
 {
     fixture *x = *state;
     const bad_header unknown[] = {
-        {A("F4", "[2]", "[0,1]"), 1, MODEL ": tensor a: unknown dtype F4"},
-        {A("F4", "[3]", "[0,2]"), 2, "unknown dtype F4"},
-        {A("F6_E2M3", "[4]", "[0,3]"), 3, "unknown dtype F6_E2M3"},
-        {A("F8_E4M3FNUZ", "[4]", "[0,4]"), 4, "unknown dtype F8_E4M3FNUZ"},
+        {A("F4", "[2]", "[0,1]"), 1, MODEL ": tensor a: unsupported dtype F4"},
+        {A("F4", "[3]", "[0,2]"), 2, "unsupported dtype F4"},
+        {A("F6_E2M3", "[4]", "[0,3]"), 3, "unsupported dtype F6_E2M3"},
+        {A("F8_E4M3FNUZ", "[4]", "[0,4]"), 4, "unsupported dtype F8_E4M3FNUZ"},
         {A("", "[4]", "[0,4]"), 4, "unknown dtype"},
         {A("f32", "[1]", "[0,4]"), 4, "unknown dtype f32"},
         {A("F32 ", "[1]", "[0,4]"), 4, "unknown dtype"},
@@ -629,6 +629,102 @@ static void class_11_long_shard_names_and_many_tensors(void **state)
     atomic_store(&x->t.peak, 0);
     refused(x, REMORA_E_FORMAT, "cannot describe");
     assert_in_range(atomic_load(&x->t.peak), 0, BIG + 8192);
+}
+
+/* ---- listing what cannot be opened ---- */
+
+static rmr_checkpoint *open_keeping(fixture *x, rmr_refusals *r)
+{
+    const remora_source desc = source_of(x);
+    rmr_source *src;
+    rmr_checkpoint *c;
+    *r = (rmr_refusals){.mem = &x->mem};
+    assert_int_equal(rmr_source_open(&x->mem, &desc, 1, &src, &x->err), REMORA_OK);
+    const remora_status st = rmr_safetensors_open(&x->mem, src, NULL, r, &c, &x->err);
+    rmr_source_free(src);
+    if (st < 0) fail_msg("%s", x->err.message);
+    drop_files(x);
+    return c;
+}
+
+static void is_reason(const rmr_refusals *r, size_t i, remora_status st, const char *text,
+                      uint64_t alike)
+{
+    assert_true(i < r->n);
+    assert_string_equal(r->items[i].text, text);
+    assert_int_equal(r->items[i].status, st);
+    assert_int_equal(r->items[i].alike, alike);
+}
+
+/* Bits of the dtypes that the format has and nothing here reads: safetensors 0.6. */
+static void dtypes_are_listed(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t bits;
+    } all[] = {{"F4", 4}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}};
+    fixture *x = *state;
+    rmr_refusals r;
+    rmr_checkpoint *c;
+    char header[256], says[128];
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        const int bytes = (int)(8 * all[i].bits / 8);
+        snprintf(header, sizeof header, A("%s", "[2,4]", "[0,%d]"), all[i].name, bytes);
+        put(x, MODEL, header, (size_t)bytes);
+        c = open_keeping(x, &r);
+        const rmr_tensor *t = rmr_checkpoint_find(c, "a");
+        assert_string_equal(rmr_dtype_name(t->dtype), all[i].name);
+        assert_int_equal(t->bytes, bytes);
+        snprintf(says, sizeof says, MODEL ": tensor a: unsupported dtype %s", all[i].name);
+        assert_int_equal(r.n, 1);
+        is_reason(&r, 0, REMORA_E_UNSUPPORTED, says, 0);
+        rmr_refusals_free(&r);
+        rmr_checkpoint_free(c);
+    }
+    put(x, MODEL, A("F4", "[3]", "[0,2]"), 2); /* no whole bytes */
+    c = open_keeping(x, &r);
+    assert_int_equal(r.n, 2);
+    is_reason(&r, 1, REMORA_E_FORMAT, MODEL ": tensor a: shape is no whole bytes of F4", 0);
+    rmr_refusals_free(&r);
+    rmr_checkpoint_free(c);
+#define F3(name, begin, end)                                                                       \
+    "\"" name "\":{\"dtype\":\"F3\",\"shape\":[5],\"data_offsets\":[" begin "," end "]}"
+    put(x, MODEL, "{" F3("l.1.q", "0", "3") "," F3("l.12.q", "3", "6") "}",
+        6); /* not known at all */
+    c = open_keeping(x, &r);
+    const rmr_tensor *t = rmr_checkpoint_find(c, "l.12.q");
+    assert_int_equal(t->dtype, RMR_DTYPE_COUNT);
+    assert_int_equal(t->dims[0], 5);
+    assert_int_equal(t->bytes, 3);
+    assert_int_equal(r.n, 1);
+    is_reason(&r, 0, REMORA_E_UNSUPPORTED, MODEL ": tensor l.1.q: unknown dtype F3", 1);
+    rmr_refusals_free(&r);
+    rmr_checkpoint_free(c);
+}
+
+static void shards_are_listed(void **state)
+{
+    fixture *x = *state;
+    rmr_refusals r;
+    static const char map[] =
+        MAP("\"a\":\"s-1\",\"b\":\"s-2\",\"c\":\"s-2\",\"d\":\"s-3\",\"e\":\"s-4\",\"f\":\"s-5\"");
+    put_bytes(x, INDEX, map, sizeof map - 1);
+    put(x, "s-1", ONE, 4);
+    put_bytes(x, "s-3", "<!doctype html>", 15);
+    put(x, "s-5", "{" T("f", "4", "0", "4") "}", 3);
+    rmr_checkpoint *c = open_keeping(x, &r);
+    assert_int_equal(rmr_checkpoint_count(c), 6);
+    assert_int_equal(rmr_checkpoint_find(c, "a")->dtype, RMR_DTYPE_U8);
+    assert_int_equal(rmr_checkpoint_find(c, "b")->dtype, RMR_DTYPE_COUNT);
+    assert_int_equal(rmr_checkpoint_find(c, "d")->dtype, RMR_DTYPE_COUNT);
+    assert_int_equal(rmr_checkpoint_find(c, "f")->dtype, RMR_DTYPE_U8);
+    assert_int_equal(r.n, 4); /* each shard that is not there, by its name */
+    is_reason(&r, 0, REMORA_E_NOT_FOUND, "s-2: no such blob", 0);
+    is_reason(&r, 1, REMORA_E_NOT_FOUND, "s-4: no such blob", 0);
+    assert_non_null(strstr(r.items[2].text, "s-3: an HTML page"));
+    assert_non_null(strstr(r.items[3].text, "s-5: half-written: "));
+    rmr_refusals_free(&r);
+    rmr_checkpoint_free(c);
 }
 
 /* No single changed byte may do more than give a status: the sanitizers look at the rest. */
@@ -789,6 +885,8 @@ int main(void)
         TEST(class_11_index),
         TEST(the_index_decides),
         TEST(class_11_long_shard_names_and_many_tensors),
+        TEST(dtypes_are_listed),
+        TEST(shards_are_listed),
         TEST(every_byte_changed_gives_a_status),
         TEST(every_allocation_may_fail),
         TEST(every_host_call_may_fail),

@@ -67,7 +67,7 @@ static void make(made *m, const part *p, size_t n)
         .struct_size = sizeof desc, .kind = REMORA_SOURCE_MEMORY, .blobs = &m->blob, .n_blobs = 1};
     remora_error e = {.struct_size = sizeof e};
     assert_int_equal(rmr_source_open(&m->mem, &desc, 1, &m->src, &e), REMORA_OK);
-    if (rmr_safetensors_open(&m->mem, m->src, NULL, &m->ck, &e) != REMORA_OK)
+    if (rmr_safetensors_open(&m->mem, m->src, NULL, NULL, &m->ck, &e) != REMORA_OK)
         fail_msg("%s", e.message);
 }
 
@@ -426,7 +426,7 @@ static void blocks(void **state)
 {
     enum { ROWS = 3, COLS = 512 };
     (void)state;
-    for (int d = RMR_DTYPE_BLOCKS; d < RMR_DTYPE_COUNT; d++) {
+    for (int d = RMR_DTYPE_BLOCKS; d < RMR_DTYPE_UNREAD; d++) {
         const rmr_elem e = rmr_dtype_elem((rmr_dtype)d);
         const uint32_t row = (uint32_t)rmr_row_bytes(e, COLS), size = rmr_elem_table[e].bytes;
         const rmr_block_scales at = rmr_block_scales_at[e];

@@ -1,0 +1,33 @@
+/* Why a model cannot run, all reasons that are found. Opening stops at the first refusal; asked to
+ * open what it can of a model all the same (REMORA_MODEL_ANYWAY) it keeps the message here and goes
+ * on with what does not depend on the refused part. */
+#ifndef RMR_REFUSALS_H
+#define RMR_REFUSALS_H
+
+#include "mem.h"
+
+enum { RMR_MAX_REFUSALS = 64 /* reasons kept; further ones are counted */ };
+
+typedef struct rmr_refusal {
+    remora_status status;
+    char *text;
+    uint64_t alike; /* further reasons that differ in a layer's or an expert's number only */
+} rmr_refusal;
+
+typedef struct rmr_refusals {
+    rmr_mem *mem;
+    rmr_refusal *items;
+    size_t n, cap;
+    uint64_t total;   /* reasons so far, whether kept, counted as alike or dropped */
+    uint64_t dropped; /* beyond RMR_MAX_REFUSALS */
+    int by_layer;     /* now: reasons of many layers become one */
+} rmr_refusals;
+
+/* A status that says something about the model (E_FORMAT, E_UNSUPPORTED, E_NOT_FOUND) is kept with
+ * err's message and becomes REMORA_OK; others are returned: no memory, a failed read. r NULL: all
+ * are returned. */
+remora_status rmr_refusals_keep(rmr_refusals *r, remora_status st, remora_error *err);
+
+void rmr_refusals_free(rmr_refusals *r);
+
+#endif
