@@ -73,6 +73,7 @@ about_suite() { # suite
         left_out='chain'
         because='valgrind does not know flush-to-zero, which a test of it sets'
         ;;
+    long) extra=(--setup everything --suite long "${extra[@]}") ;;
     esac
 }
 
@@ -103,7 +104,7 @@ run_real() {
 run_all() {
     local each line sum=(0 0 0) log
     log=$(mktemp)
-    for each in '' --clang --asan --tsan --valgrind --fuzz --real --fresh; do
+    for each in '' --clang --asan --tsan --valgrind --fuzz --long --real --fresh; do
         echo "== ./run-tests $each"
         ./run-tests $each ${models:+--models "$models"} | tee "$log" || true
         line=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' || echo '0 passed, 1 failed, 0 skipped')
