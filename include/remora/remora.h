@@ -390,7 +390,8 @@ typedef struct remora_model_info {
     uint64_t n_params;         /* all parameters of the checkpoint */
     uint64_t n_params_active;  /* those that take part in one token */
     uint64_t weight_bytes;     /* of the weights in compute layout */
-    uint8_t  fingerprint[32];  /* the same for the same checkpoint, however it is stored */
+    uint8_t  fingerprint[32];  /* the same for the same configuration and weights, however they are
+                                  stored; a weight of another type is another weight */
     char     family[32];       /* model_type of config.json: "deepseek_v3" */
     char     name[96];         /* for people */
     uint32_t n_kv_heads;       /* grouped attention: 2 * n_kv_heads * head_dim numbers are cached a

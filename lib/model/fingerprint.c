@@ -2,9 +2,12 @@
 
 #include <string.h>
 
+#include "layout.h"
 #include "sha256.h"
+#include "stored.h"
+#include "tile.h"
 
-enum { SAMPLED = 64, SAMPLE = 256 }; /* tensors, and bytes at the start, middle and end of each */
+enum { SAMPLED = 64 }; /* weights of which rows are read */
 
 static void add_u64(rmr_sha256 *h, uint64_t v)
 {
@@ -29,7 +32,7 @@ static void add_shape(rmr_sha256 *h, const rmr_shape *s)
                           a->heads,    a->nope,       a->rope,      a->v,
                           a->rank,     m->gate,       m->n_experts, m->n_used,
                           m->n_group,  m->topk_group, m->inner,     (uint64_t)m->norm_topk};
-    rmr_sha256_add(h, s->family, strlen(s->family) + 1);
+    add_u64(h, s->attention);
     for (size_t i = 0; i < sizeof n / sizeof n[0]; i++) add_u64(h, n[i]);
     add_f32(h, s->eps);
     add_f32(h, s->rope_amp);
@@ -45,50 +48,153 @@ static void add_shape(rmr_sha256 *h, const rmr_shape *s)
     for (uint32_t i = 0; i < rmr_shape_rope(s) / 2; i++) add_f32(h, s->inv_freq[i]);
 }
 
-static remora_status add_samples(rmr_sha256 *h, const rmr_tensor *t, remora_error *err)
+/* Where rows are read: one of the two. */
+typedef struct reading {
+    rmr_sha256 h;
+    rmr_mem *mem;
+    const rmr_plan *plan; /* of a checkpoint */
+    const rmr_pack *pack; /* or of a pack, compressed or not: */
+    rmr_pack_reader *reader;
+    unsigned char *chunk;
+    remora_error *err;
+} reading;
+
+/* What reading chunks takes: of tensors that are compressed or not mapped. */
+static remora_status prepare(reading *r)
 {
-    uint8_t buf[SAMPLE];
-    const uint64_t n = t->bytes < SAMPLE ? t->bytes : SAMPLE;
-    const uint64_t at[] = {0, (t->bytes - n) / 2, t->bytes - n};
-    for (int i = 0; i < 3; i++) {
-        RMR_TRY(rmr_file_read(t->file, t->offset + at[i], buf, n, err));
-        rmr_sha256_add(h, buf, (size_t)n);
+    if (r->reader != NULL) return REMORA_OK;
+    if (r->chunk == NULL) r->chunk = rmr_alloc(r->mem, RMR_PACK_CHUNK);
+    if (r->chunk == NULL) return rmr_error_nomem(r->err, "fingerprint", RMR_PACK_CHUNK);
+    return rmr_pack_reader_create(r->pack, r->mem, &r->reader, r->err);
+}
+
+/* n bytes of a pack's tensor from `at` on. */
+static remora_status read_packed(reading *r, const rmr_pack_tensor *t, uint64_t at, uint64_t n,
+                                 unsigned char *to)
+{
+    const unsigned char *data = rmr_pack_data(r->pack, t);
+    if (data != NULL) {
+        memcpy(to, data + at, (size_t)n);
+        return REMORA_OK;
+    }
+    RMR_TRY(prepare(r));
+    while (n > 0) {
+        const uint64_t chunk = at / RMR_PACK_CHUNK, off = at % RMR_PACK_CHUNK;
+        const uint64_t have = rmr_pack_chunk_bytes(t, chunk) - off, some = n < have ? n : have;
+        RMR_TRY(rmr_pack_read_chunk(r->reader, t, chunk, r->chunk, r->err));
+        memcpy(to, r->chunk + off, (size_t)some);
+        to += some;
+        at += some;
+        n -= some;
     }
     return REMORA_OK;
 }
 
-remora_status rmr_fingerprint(const rmr_shape *s, const rmr_checkpoint *ck, uint8_t out[32],
-                              remora_error *err)
+/* Room for what is read of one row, and the row in it. */
+static uint64_t room_for(const reading *r, const rmr_plan_item *it)
 {
-    rmr_sha256 h;
-    const uint64_t n = rmr_checkpoint_count(ck), step = n / SAMPLED + 1;
-    rmr_sha256_init(&h);
-    add_shape(&h, s);
-    for (uint64_t i = 0; i < n; i++) {
-        const rmr_tensor *t = rmr_checkpoint_at(ck, i);
-        rmr_sha256_add(&h, t->name, strlen(t->name) + 1);
-        rmr_sha256_add(&h, rmr_dtype_name(t->dtype), strlen(rmr_dtype_name(t->dtype)) + 1);
-        for (uint32_t d = 0; d < t->n_dims; d++) add_u64(&h, t->dims[d]);
-        if (i % step == 0) RMR_TRY(add_samples(&h, t, err));
-    }
-    rmr_sha256_end(&h, out);
+    const rmr_weight_desc *d = &it->desc;
+    const uint64_t row = rmr_row_bytes(d->elem, d->cols) + RMR_ALIGN;
+    if (r->pack == NULL) return rmr_stored_staging(it, it->transpose ? d->rows : 1);
+    return row + (d->use == RMR_USE_MATRIX ? rmr_tile_bytes(d->elem, d->cols) : 4ull * d->cols);
+}
+
+/* A row of a pack, whose matrices lie in tiles and whose vectors are F32. */
+static remora_status packed_row(reading *r, const rmr_plan_item *it, uint32_t index, uint32_t row,
+                                unsigned char *room, const void **out)
+{
+    const rmr_weight_desc *d = &it->desc;
+    const uint64_t bytes = rmr_row_bytes(d->elem, d->cols);
+    unsigned char *const made = room + rmr_round_up(bytes, RMR_ALIGN);
+    rmr_layout l;
+    if (!rmr_lay_out(d->use, d->elem, d->count, d->rows, d->cols, &l)) return REMORA_E_INTERNAL;
+    *out = room;
+    if (d->use == RMR_USE_VECTOR)
+        return read_packed(r, it->packed, index * l.stride, 4ull * d->cols, room);
+    if (d->use == RMR_USE_TABLE)
+        return read_packed(r, it->packed, index * l.stride + row * bytes, bytes, room);
+    RMR_TRY(read_packed(r, it->packed, index * l.stride + row / RMR_TILE * l.tile, l.tile, made));
+    rmr_tile_unpack(d->elem, room, made, 1, d->cols);
     return REMORA_OK;
 }
 
-void rmr_fingerprint_pack(const rmr_shape *s, const rmr_pack *p, uint8_t out[32])
+static remora_status stored_row(reading *r, const rmr_plan_item *it, uint32_t index, uint32_t row,
+                                unsigned char *room, const void **out)
 {
-    rmr_sha256 h;
-    rmr_sha256_init(&h);
-    add_shape(&h, s);
-    for (uint32_t i = 0; i < rmr_pack_count(p); i++) {
-        const rmr_pack_tensor *t = rmr_pack_at(p, i);
-        rmr_sha256_add(&h, t->name, strlen(t->name) + 1);
-        add_u64(&h, t->use);
-        rmr_sha256_add(&h, rmr_elem_table[t->elem].name, strlen(rmr_elem_table[t->elem].name) + 1);
-        add_u64(&h, t->count);
-        add_u64(&h, t->rows);
-        add_u64(&h, t->cols);
-        rmr_sha256_add(&h, t->sha256, sizeof t->sha256);
+    const rmr_weight_desc *d = &it->desc;
+    const rmr_piece *piece = &r->plan->pieces[it->piece + index];
+    if (!it->transpose) return rmr_stored_read(it, piece, row, 1, room, out, r->err);
+    RMR_TRY(rmr_stored_read(it, piece, 0, d->rows, room, out, r->err));
+    *out = (const unsigned char *)*out + row * rmr_row_bytes(d->elem, d->cols);
+    return REMORA_OK;
+}
+
+/* The values of a vector, which is F32 in packs whatever it was; else the row's bytes. */
+static void add_row(reading *r, const rmr_plan_item *it, const void *row)
+{
+    const rmr_weight_desc *d = &it->desc;
+    float value;
+    if (d->use != RMR_USE_VECTOR) {
+        rmr_sha256_add(&r->h, row, (size_t)rmr_row_bytes(d->elem, d->cols));
+        return;
     }
-    rmr_sha256_end(&h, out);
+    for (uint32_t i = 0; i < d->cols; i++) {
+        if (r->pack != NULL)
+            memcpy(&value, (const unsigned char *)row + 4ull * i, 4);
+        else
+            rmr_row_decode(d->elem, &value,
+                           (const unsigned char *)row + i * rmr_row_bytes(d->elem, 1), 1);
+        add_f32(&r->h, value);
+    }
+}
+
+/* The first row of the first matrix and one near the end of the last; rows of F8 are read from
+ * multiples of RMR_F8_RUN on. */
+static remora_status add_samples(reading *r, const rmr_plan_item *it)
+{
+    const rmr_weight_desc *d = &it->desc;
+    const uint32_t index[2] = {0, d->count - 1},
+                   row[2] = {0, (d->rows - 1) / RMR_F8_RUN * RMR_F8_RUN};
+    const uint64_t bytes = room_for(r, it);
+    unsigned char *room = rmr_alloc(r->mem, (size_t)bytes);
+    remora_status st = REMORA_OK;
+    if (room == NULL) return rmr_error_nomem(r->err, "fingerprint", bytes);
+    for (int i = 0; i < 2 && st >= 0; i++) {
+        const void *at = NULL;
+        st = r->pack != NULL ? packed_row(r, it, index[i], row[i], room, &at)
+                             : stored_row(r, it, index[i], row[i], room, &at);
+        if (st >= 0) add_row(r, it, at);
+    }
+    rmr_free(r->mem, room, (size_t)bytes);
+    return st;
+}
+
+static remora_status add_weights(reading *r)
+{
+    const size_t step = r->plan->n / SAMPLED + 1;
+    for (size_t i = 0; i < r->plan->n; i++) {
+        const rmr_plan_item *it = &r->plan->items[i];
+        const rmr_weight_desc *d = &it->desc;
+        const char *type = d->use == RMR_USE_VECTOR ? "" : rmr_elem_table[d->elem].name;
+        const uint64_t n[] = {d->use, d->count, d->rows, d->cols};
+        rmr_sha256_add(&r->h, it->name, strlen(it->name) + 1);
+        rmr_sha256_add(&r->h, type, strlen(type) + 1);
+        for (size_t k = 0; k < sizeof n / sizeof n[0]; k++) add_u64(&r->h, n[k]);
+        if (i % step == 0) RMR_TRY(add_samples(r, it));
+    }
+    return REMORA_OK;
+}
+
+remora_status rmr_fingerprint(rmr_mem *mem, const rmr_shape *s, const rmr_plan *plan,
+                              const rmr_pack *pack, uint8_t out[32], remora_error *err)
+{
+    reading r = {.mem = mem, .plan = plan, .pack = pack, .err = err};
+    rmr_sha256_init(&r.h);
+    add_shape(&r.h, s);
+    remora_status st = pack != NULL ? rmr_pack_check(pack, err) : REMORA_OK;
+    if (st >= 0) st = add_weights(&r);
+    rmr_sha256_end(&r.h, out);
+    rmr_pack_reader_free(r.reader);
+    rmr_free(mem, r.chunk, RMR_PACK_CHUNK);
+    return st;
 }

@@ -1,16 +1,15 @@
-/* What tells models apart: the numbers of the shape, the shape of every tensor, and samples of
- * tensor bytes, whatever the sharding. No proof against a forger. */
+/* What tells models apart: the numbers of the shape, the types and sizes of all weights, and rows
+ * of some of them in canonical form (quant.h). Files, their format, and what else is in them do not
+ * count, so a pack that keeps every weight has the fingerprint of its source. No proof against a
+ * forger. */
 #ifndef RMR_FINGERPRINT_H
 #define RMR_FINGERPRINT_H
 
-#include "checkpoint.h"
-#include "pack.h"
-#include "shape.h"
+#include "plan.h"
 
-/* Of a pack: the shape, and the checksums of all tensors. */
-void rmr_fingerprint_pack(const rmr_shape *s, const rmr_pack *p, uint8_t out[32]);
-
-remora_status rmr_fingerprint(const rmr_shape *s, const rmr_checkpoint *ck, uint8_t out[32],
-                              remora_error *err);
+/* `pack` is NULL where the plan is of a checkpoint. Reads a row or two of up to 64 weights: what
+ * rmr_stored_read and reading a pack return. */
+remora_status rmr_fingerprint(rmr_mem *mem, const rmr_shape *s, const rmr_plan *plan,
+                              const rmr_pack *pack, uint8_t out[32], remora_error *err);
 
 #endif

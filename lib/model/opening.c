@@ -177,6 +177,14 @@ static remora_status make_constants(rmr_opening *o)
     return m->be->ops->buffer_zero(m->be, m->routing, 0, counters, o->err);
 }
 
+/* All parameters of the checkpoint that a pack was made from, of what was left out too. */
+static uint64_t packed_params(const rmr_pack *p, uint64_t planned)
+{
+    const json_t *provenance = json_object_get(rmr_pack_manifest(p), "provenance");
+    const json_int_t n = json_integer_value(json_object_get(provenance, "params"));
+    return n > 0 ? (uint64_t)n : planned;
+}
+
 static remora_status make_plan(rmr_opening *o)
 {
     remora_model *m = o->m;
@@ -190,7 +198,7 @@ static remora_status make_plan(rmr_opening *o)
                       "the model takes text only: %llu tensors of its other parts are passed over "
                       "(the first is %s)",
                       (unsigned long long)o->plan.n_other, rmr_show(o->plan.other).text);
-    m->n_params = o->plan.n_params;
+    m->n_params = m->pack != NULL ? packed_params(m->pack, o->plan.n_params) : o->plan.n_params;
     m->n_params_active = o->plan.n_params_active;
     if (budget > 0 && o->plan.weight_bytes > budget)
         RMR_FAIL(o->err, REMORA_E_NOMEM, "weights take %llu bytes, host_budget is %llu",
@@ -206,9 +214,8 @@ static remora_status open_checkpoint(rmr_opening *o)
 
 static remora_status make_fingerprint(rmr_opening *o)
 {
-    if (o->m->pack == NULL) return rmr_fingerprint(&o->m->shape, o->ck, o->m->fingerprint, o->err);
-    rmr_fingerprint_pack(&o->m->shape, o->m->pack, o->m->fingerprint);
-    return REMORA_OK;
+    remora_model *m = o->m;
+    return rmr_fingerprint(&m->mem, &m->shape, &o->plan, m->pack, m->fingerprint, o->err);
 }
 
 /* In this order; the cancel word is read before each. A step is left out when something that it

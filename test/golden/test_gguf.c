@@ -83,6 +83,7 @@ static void same_shape(void **state)
     assert_true(a->n_dense_layers == b->n_dense_layers && a->max_context == b->max_context);
     assert_int_equal(a->n_params_active, b->n_params_active);
     assert_int_equal(a->has_tokenizer, b->has_tokenizer);
+    if (limit == 0) assert_memory_equal(a->fingerprint, b->fingerprint, sizeof a->fingerprint);
     remora_model_free(g.model);
 }
 

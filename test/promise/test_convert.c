@@ -47,6 +47,15 @@ static double distance(const float *a, const float *b, size_t n)
     return d / all;
 }
 
+/* A pack says how many parameters its source has, and has its fingerprint if it has its weights. */
+static void same_identity(const remora_model *a, const remora_model *b, int same_weights)
+{
+    remora_model_info x = {.struct_size = sizeof x}, y = {.struct_size = sizeof y};
+    REQUIRE(remora_model_get_info(a, &x) == REMORA_OK && remora_model_get_info(b, &y) == REMORA_OK);
+    REQUIRE(x.n_params == y.n_params && x.n_params_active == y.n_params_active);
+    REQUIRE((memcmp(x.fingerprint, y.fingerprint, sizeof x.fingerprint) == 0) == same_weights);
+}
+
 /* How far the pack's logits are from its source's; -1: equal to the bit. */
 static double compare(remora_runtime *rt, const remora_source *src, const char *recipe, int zstd)
 {
@@ -60,6 +69,7 @@ static double compare(remora_runtime *rt, const remora_source *src, const char *
     host_ids(ids, N_IDS, host_vocab(a), 7);
     float *x = host_logits(a, ids, N_IDS), *y = host_logits(b, ids, N_IDS);
     const double d = memcmp(x, y, n * sizeof *x) == 0 ? -1 : distance(x, y, n);
+    same_identity(a, b, d == -1);
     free(x);
     free(y);
     remora_model_free(a);
