@@ -230,15 +230,14 @@ static const struct sign {
     {".h5", SUFFIX, "%s is of Keras, which is not read: take safetensors or GGUF"},
     {".msgpack", SUFFIX, "%s is of Flax, which is not read: take safetensors or GGUF"},
     {".tflite", SUFFIX, "%s is of TensorFlow Lite, which is not read: take safetensors or GGUF"},
-    {".mlpackage", SUFFIX, "%s is of Core ML, which is not read: take safetensors or GGUF"},
     {".engine", SUFFIX, "%s is of TensorRT, which is not read: take safetensors or GGUF"},
-    {".safetensors", SUFFIX, "%s alone is no model: take all files of its folder"},
     {".incomplete", SUFFIX, UNFINISHED},
     {".part", SUFFIX, UNFINISHED},
     {".partial", SUFFIX, UNFINISHED},
     {".aria2", SUFFIX, UNFINISHED},
     {".crdownload", SUFFIX, UNFINISHED},
     {".download", SUFFIX, UNFINISHED},
+    {".safetensors", SUFFIX, "%s alone is no model: take all files of its folder"},
 };
 enum { N_SIGNS = sizeof signs / sizeof signs[0] };
 
@@ -284,9 +283,17 @@ static int look_at(void *user, const char *name)
     return 0;
 }
 
-static int first_folder(void *user, const char *name)
+typedef struct snapshots {
+    char name[RMR_MAX_NAME + 1]; /* the first by name */
+    size_t n;
+} snapshots;
+
+static int add_snapshot(void *user, const char *name)
 {
-    if (name[0] != '.') keep_first(user, name);
+    snapshots *s = user;
+    if (name[0] == '.') return 0;
+    keep_first(s->name, name);
+    s->n++;
     return 0;
 }
 
@@ -306,12 +313,13 @@ static remora_status say_folders(const rmr_source *src, const char *wanted, cons
                                  remora_error *err)
 {
     const rmr_shown where = rmr_show(rmr_source_where(src));
-    char snapshot[RMR_MAX_NAME + 1] = "";
-    if (rmr_source_is_folder(src, "snapshots") &&
-        rmr_source_list_in(src, "snapshots", first_folder, snapshot, NULL) >= 0 && snapshot[0] != 0)
+    snapshots s = {.n = 0};
+    if (rmr_source_is_folder(src, "snapshots"))
+        (void)rmr_source_list_in(src, "snapshots", add_snapshot, &s, NULL);
+    if (s.n > 0)
         RMR_FAIL(err, REMORA_E_NOT_FOUND,
-                 "%s: no %s: a cache of Hugging Face: open its folder snapshots/%s", where.text,
-                 wanted, rmr_show(snapshot).text);
+                 "%s: no %s: a cache of Hugging Face: open its folder snapshots/%s%s", where.text,
+                 wanted, rmr_show(s.name).text, s.n > 1 ? ", or another one there" : "");
     RMR_FAIL(err, REMORA_E_NOT_FOUND, "%s: no %s: only folders (%s%s): open one of them",
              where.text, wanted, rmr_show(l->folder).text, l->folders > 1 ? ", .." : "");
 }

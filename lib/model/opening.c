@@ -75,7 +75,7 @@ static remora_status read_config(rmr_opening *o)
 {
     rmr_mem *mem = &o->m->mem;
     const rmr_shown pack = rmr_show(o->m->pack != NULL ? rmr_pack_file(o->m->pack) : "");
-    char folder[64];
+    char folder[64] = CONFIG;
     const char *file = o->m->pack != NULL ? pack.text
                        : o->gguf != NULL  ? rmr_gguf_name(o->gguf)
                                           : folder;
@@ -100,7 +100,7 @@ static remora_status read_config(rmr_opening *o)
 }
 
 /* The compiled tokenizer, where it lies or read. */
-static remora_status packed_tokenizer(rmr_opening *o, remora_error *err)
+static remora_status packed_tokenizer(rmr_opening *o, uint32_t n_vocab, remora_error *err)
 {
     remora_model *m = o->m;
     const rmr_pack_blob *b = rmr_pack_find_blob(m->pack, "tokenizer");
@@ -121,15 +121,15 @@ static remora_status packed_tokenizer(rmr_opening *o, remora_error *err)
         }
         data = copy;
     }
-    return rmr_tokenizer_open_compiled(&m->mem, data, (size_t)b->bytes, owned, m->shape.n_vocab,
-                                       &m->tok, err);
+    return rmr_tokenizer_open_compiled(&m->mem, data, (size_t)b->bytes, owned, n_vocab, &m->tok,
+                                       err);
 }
 
 static remora_status open_tokenizer(rmr_opening *o, remora_error *err)
 {
     remora_model *m = o->m;
     const uint32_t n = m->shape.n_vocab > 0 ? m->shape.n_vocab : RMR_ANYWAY_VOCAB;
-    if (m->pack != NULL) return packed_tokenizer(o, err);
+    if (m->pack != NULL) return packed_tokenizer(o, n, err);
     if (o->gguf == NULL) return rmr_tokenizer_open(&m->mem, o->src, n, &m->tok, err);
     RMR_TRY(rmr_tokenizer_open_gguf(&m->mem, o->gguf, n, &m->tok, err));
     if (rmr_tokenizer_gguf_guess(o->gguf))
@@ -153,7 +153,7 @@ static remora_status read_tokenizer(rmr_opening *o)
         return REMORA_OK;
     case REMORA_E_UNSUPPORTED:
         rmr_log_write(log, REMORA_LOG_WARN, "%s: the model takes token ids only", why.message);
-        return REMORA_OK;
+        return rmr_meta_add(&o->m->mem, &o->m->meta, "tokenizer", why.message, o->err);
     default: return st < 0 ? rmr_error_set(o->err, st, why.os_code, "%s", why.message) : st;
     }
 }

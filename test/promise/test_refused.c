@@ -227,6 +227,8 @@ static void what_a_folder_is(void **state)
         {{WEIGHTS}, "model.safetensors alone is no model"},
         {{"model.safetensors.incomplete"}, "a download that did not finish"},
         {{"model.gguf.part"}, "a download that did not finish"},
+        {{"model-00002-of-00002.safetensors.incomplete", "model-00001-of-00002.safetensors"},
+         "model-00002-of-00002.safetensors.incomplete is a download that did not finish"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -270,6 +272,10 @@ static void folders_of_folders(void **state)
                 "only folders (8afb486c1db2): open one of them");
     expect_path(&d, "snapshots/8afb486c1db2", REMORA_E_NOT_FOUND, "no config.json",
                 "an empty folder");
+    assert_int_equal(mkdir(in(&d, "snapshots/9"), 0700), 0);
+    expect_path(&d, "", REMORA_E_NOT_FOUND, "no config.json",
+                "open its folder snapshots/8afb486c1db2, or another one there");
+    assert_int_equal(rmdir(in(&d, "snapshots/9")), 0);
     for (size_t i = 4; i-- > 0;) assert_int_equal(rmdir(in(&d, made[i])), 0);
     assert_int_equal(rmdir(d.path), 0);
 }
@@ -498,6 +504,29 @@ static void reasons_of_all_files(void **state)
     tiny_free(&t);
 }
 
+/* A tokenizer that we do not do refuses text, and not the model. */
+static void a_tokenizer_of_another_kind(void **state)
+{
+    tiny t;
+    remora_model_info info;
+    char text[512] = "";
+    (void)state;
+    tiny_make(&t, NULL);
+    const remora_blob *b = tiny_blob(&t, TOKENIZER);
+    char *other = replaced(b, "\"type\":\"BPE\"", "\"type\":\"XYZ\"");
+    files f = whole(&t);
+    put(&f, TOKENIZER, other, b->size);
+    remora_model *m = open_anyway(&f, &info);
+    is_missing(m, 0, NULL, NULL);
+    assert_int_equal(info.has_tokenizer, 0);
+    assert_int_equal(remora_model_meta(m, "tokenizer", text, sizeof text, NULL), REMORA_OK);
+    assert_non_null(strstr(text, "tokenizer.json: "));
+    assert_non_null(strstr(text, "XYZ"));
+    remora_model_free(m);
+    free(other);
+    tiny_free(&t);
+}
+
 /* Tensors that are missing or too many: one line for all layers. */
 static void reasons_of_the_tensors(void **state)
 {
@@ -540,12 +569,17 @@ static void reasons_of_the_tensors(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(anyway_is_for_inspection),  cmocka_unit_test(reasons_of_the_configuration),
-        cmocka_unit_test(reasons_of_all_files),      cmocka_unit_test(reasons_of_the_tensors),
-        cmocka_unit_test(what_stands_for_a_file),    cmocka_unit_test(other_formats),
-        cmocka_unit_test(half_written_files),        cmocka_unit_test(what_a_folder_is),
-        cmocka_unit_test(several_gguf_files),        cmocka_unit_test(folders_of_folders),
-        cmocka_unit_test(weights_that_are_not_there)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(anyway_is_for_inspection),
+                                       cmocka_unit_test(reasons_of_the_configuration),
+                                       cmocka_unit_test(reasons_of_all_files),
+                                       cmocka_unit_test(a_tokenizer_of_another_kind),
+                                       cmocka_unit_test(reasons_of_the_tensors),
+                                       cmocka_unit_test(what_stands_for_a_file),
+                                       cmocka_unit_test(other_formats),
+                                       cmocka_unit_test(half_written_files),
+                                       cmocka_unit_test(what_a_folder_is),
+                                       cmocka_unit_test(several_gguf_files),
+                                       cmocka_unit_test(folders_of_folders),
+                                       cmocka_unit_test(weights_that_are_not_there)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
