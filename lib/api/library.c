@@ -53,7 +53,7 @@ remora_status remora_runtime_create(const remora_runtime_opts *opts, remora_runt
     RMR_NEED(out != NULL, err, "out is NULL");
     *out = NULL;
     RMR_IN(remora_runtime_opts, o, opts, err);
-    if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "unknown runtime flags 0x%x", o.flags);
+    if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "runtime flags 0x%x are not known", o.flags);
     const int hooks = (o.alloc != NULL) + (o.resize != NULL) + (o.release != NULL);
     RMR_NEED(hooks == 0 || hooks == 3, err, "alloc, resize and release: all three or none");
     RMR_NEED(o.n_threads >= 0, err, "n_threads is negative");

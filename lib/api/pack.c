@@ -14,7 +14,7 @@ remora_status remora_convert(remora_runtime *rt, const remora_source *src, const
     RMR_IN(remora_source, s, src, err);
     RMR_IN(remora_convert_opts, o, opts, err);
     if (o.flags & ~(uint32_t)REMORA_CONVERT_NO_SELF_TEST)
-        RMR_FAIL(err, REMORA_E_STRUCT, "unknown convert flags 0x%x", o.flags);
+        RMR_FAIL(err, REMORA_E_STRUCT, "convert flags 0x%x are not known", o.flags);
     RMR_NEED(o.zstd_level >= 0 && o.zstd_level <= 22, err, "zstd_level is not in 0..22");
     RMR_TRY(rmr_api_runtime(rt, &own, err));
     const rmr_fpenv saved = rmr_fpenv_enter();
@@ -42,7 +42,7 @@ remora_status remora_verify(remora_runtime *rt, const remora_source *src,
     RMR_NEED(src != NULL, err, "source is NULL");
     RMR_IN(remora_source, s, src, err);
     RMR_IN(remora_verify_opts, o, opts, err);
-    if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "unknown verify flags 0x%x", o.flags);
+    if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "verify flags 0x%x are not known", o.flags);
     RMR_TRY(rmr_api_runtime(rt, &own, err));
     const rmr_fpenv saved = rmr_fpenv_enter();
     const remora_status st = rmr_verify(own, &s, &o, &report, err);

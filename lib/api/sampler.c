@@ -93,7 +93,7 @@ remora_status remora_generate(remora_session *s, remora_sampler *p, const remora
     *n = 0;
     RMR_NEED(out != NULL && cap > 0, err, "out has no room");
     RMR_IN(remora_gen_opts, o, opts, err);
-    if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "unknown generate flags 0x%x", o.flags);
+    if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "generate flags 0x%x are not known", o.flags);
     RMR_NEED(o.budget_us >= 0, err, "budget_us is negative");
     if (p->model->shape.n_vocab != s->model->shape.n_vocab)
         RMR_FAIL(err, REMORA_E_MISMATCH,

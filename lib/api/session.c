@@ -113,7 +113,7 @@ remora_status remora_eval(remora_session *const *s, size_t n, const remora_eval_
     size_t entered = 0;
     RMR_NEED(s != NULL || n == 0, err, "sessions is NULL");
     RMR_IN(remora_eval_opts, o, opts, err);
-    if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "unknown eval flags 0x%x", o.flags);
+    if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "eval flags 0x%x are not known", o.flags);
     RMR_NEED(o.budget_us >= 0, err, "budget_us is negative");
     RMR_TRY(check_batch(s, n, err));
     if (n == 0) return REMORA_OK;

@@ -38,7 +38,7 @@ remora_status rmr_error_set(remora_error *err, remora_status status, int os_code
 
 remora_status rmr_error_nomem(remora_error *err, const char *what, uint64_t bytes)
 {
-    RMR_FAIL(err, REMORA_E_NOMEM, "out of memory: %s (%llu bytes)", what,
+    RMR_FAIL(err, REMORA_E_NOMEM, "out of memory: %s needs %llu bytes", what,
              (unsigned long long)bytes);
 }
 

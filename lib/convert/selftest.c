@@ -133,7 +133,7 @@ remora_status rmr_selftest_parse(const json_t *entry, rmr_selftest *out, remora_
     const char *const sum = json_string_value(json_object_get(entry, "logits_sha256"));
     if (sum == NULL || strlen(sum) >= sizeof out->sha256 ||
         json_array_size(top) != RMR_SELFTEST_TOP)
-        RMR_FAIL(err, REMORA_E_FORMAT, "self_test: not the answer of a self-test");
+        RMR_FAIL(err, REMORA_E_FORMAT, "self_test is not the answer of a self-test");
     *out =
         (rmr_selftest){.numerics = numerics == NULL ? 1 : (uint32_t)json_integer_value(numerics)};
     memcpy(out->sha256, sum, strlen(sum));

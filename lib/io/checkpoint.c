@@ -117,7 +117,7 @@ remora_status rmr_table_add_file(rmr_checkpoint *c, rmr_source *src, const char 
 {
     rmr_file *f;
     if (c->n_files >= RMR_MAX_SHARDS)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: more than %d shards", what, RMR_MAX_SHARDS);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: there are more than %d shards", what, RMR_MAX_SHARDS);
     RMR_TRY(rmr_file_open(src, name, &f, err));
     return rmr_table_put_file(c, f, i, err);
 }
@@ -170,7 +170,7 @@ remora_status rmr_table_sort(rmr_checkpoint *c, const char *file, remora_error *
     rmr_sort((const void **)c->sorted, c->n, name_cmp);
     for (size_t i = 1; i < c->n; i++)
         if (name_cmp(c->sorted[i - 1], c->sorted[i]) == 0)
-            RMR_FAIL(err, REMORA_E_FORMAT, "%s: two entries for tensor %s", file,
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s has two entries", file,
                      rmr_show(c->sorted[i]->name).text);
     return REMORA_OK;
 }
@@ -210,7 +210,7 @@ remora_status rmr_table_whole(const rmr_tensor *const *tensors, size_t n, const 
     size_t i = 0;
     while (i < n && tensors[i]->offset + tensors[i]->bytes <= size) i++;
     if (i == n) return REMORA_OK;
-    RMR_FAIL(err, REMORA_E_FORMAT, "%s: half-written: %llu of %llu bytes, cut off in tensor %s",
+    RMR_FAIL(err, REMORA_E_FORMAT, "%s: half-written: has %llu of %llu bytes, cut off in tensor %s",
              rmr_show(rmr_file_name(f)).text, (unsigned long long)size,
              (unsigned long long)(tensors[n - 1]->offset + tensors[n - 1]->bytes),
              rmr_show(tensors[i]->name).text);

@@ -250,7 +250,7 @@ static remora_status sort_pairs(rmr_gguf *g, remora_error *err)
     rmr_sort((const void **)g->sorted, g->n_pairs, pair_cmp);
     for (size_t i = 1; i < g->n_pairs; i++)
         if (pair_cmp(g->sorted[i - 1], g->sorted[i]) == 0)
-            RMR_FAIL(err, REMORA_E_FORMAT, "%s: two entries for key %s", g->shown.text,
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: key %s has two entries", g->shown.text,
                      show_text(g->text + g->sorted[i]->key_at, g->sorted[i]->key.size).text);
     return REMORA_OK;
 }
@@ -277,17 +277,18 @@ static remora_status read_version(rmr_gguf *g, remora_error *err)
 {
     uint64_t v;
     if (rmr_file_size(g->file) < 24)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %llu bytes, too short for a GGUF file", g->shown.text,
-                 (unsigned long long)rmr_file_size(g->file));
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %llu bytes are too short for a GGUF file",
+                 g->shown.text, (unsigned long long)rmr_file_size(g->file));
     RMR_TRY(need(g, 24, "the beginning", err));
     if (memcmp(g->text, MAGIC, 4) != 0)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: does not begin with " MAGIC, g->shown.text);
     g->at = 4;
     RMR_TRY(take(g, 4, "the version", &v, err));
     if (v != 0 && v % 65536 == 0)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: a big-endian GGUF file", g->shown.text);
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "%s: is a big-endian GGUF file; supported is little-endian", g->shown.text);
     if (v != 2 && v != 3)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: GGUF version %llu; this build reads 2 and 3",
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: is of GGUF version %llu; this build reads 2 and 3",
                  g->shown.text, (unsigned long long)v);
     return REMORA_OK;
 }
@@ -298,11 +299,11 @@ static remora_status read_counts(rmr_gguf *g, uint64_t *n_keys, remora_error *er
     RMR_TRY(take(g, 8, "the number of keys", n_keys, err));
     const uint64_t left = rmr_file_size(g->file) - g->at;
     if (g->n_tensors > RMR_MAX_TENSORS || g->n_tensors > left / MIN_INFO)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %llu tensors, at most %d in a file of this size",
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: has %llu tensors, at most %d in a file of this size",
                  g->shown.text, (unsigned long long)g->n_tensors,
                  (int)(left / MIN_INFO < RMR_MAX_TENSORS ? left / MIN_INFO : RMR_MAX_TENSORS));
     if (*n_keys > MAX_KEYS || *n_keys > left / MIN_PAIR)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %llu keys, at most %d in a file of this size",
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: has %llu keys, at most %d in a file of this size",
                  g->shown.text, (unsigned long long)*n_keys,
                  (int)(left / MIN_PAIR < MAX_KEYS ? left / MIN_PAIR : MAX_KEYS));
     return REMORA_OK;
@@ -554,7 +555,7 @@ static remora_status check_part(const rmr_gguf *g, uint32_t i, uint32_t n, remor
     RMR_TRY(rmr_gguf_u32(g, "split.count", 0, RMR_MAX_SHARDS, 1, &count, err));
     if (count == 0) count = 1;
     if (no != i || count != n)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: part %u of %u by its keys, %u of %u by its name",
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: is part %u of %u by its keys, %u of %u by its name",
                  g->shown.text, no + 1, count, i + 1, n);
     return REMORA_OK;
 }
@@ -598,7 +599,7 @@ static remora_status fill_table(opening *o)
         names += o->parts[i]->name_bytes;
     }
     if (n > RMR_MAX_TENSORS)
-        RMR_FAIL(o->err, REMORA_E_FORMAT, "%s: %llu tensors, at most %d", first->shown.text,
+        RMR_FAIL(o->err, REMORA_E_FORMAT, "%s: has %llu tensors, at most %d", first->shown.text,
                  (unsigned long long)n, RMR_MAX_TENSORS);
     RMR_TRY(rmr_gguf_u32(first, "split.tensors.count", 0, UINT32_MAX, (uint32_t)n, &total, o->err));
     if (total != n && !o->lost)

@@ -110,11 +110,11 @@ static remora_status lfs_pointer(const char *name, const char *p, size_t n, remo
     const char *size = strstr(s, "\nsize ");
     if (size != NULL && sscanf(size, "\nsize %19llu", &bytes) == 1)
         RMR_FAIL(err, REMORA_E_FORMAT,
-                 "%s: a Git LFS pointer, not the file of %llu bytes itself: \"git lfs pull\" "
+                 "%s: is a Git LFS pointer, not the file of %llu bytes itself: \"git lfs pull\" "
                  "fetches it",
                  name, bytes);
     RMR_FAIL(err, REMORA_E_FORMAT,
-             "%s: a Git LFS pointer, not the file itself: \"git lfs pull\" fetches it", name);
+             "%s: is a Git LFS pointer, not the file itself: \"git lfs pull\" fetches it", name);
 }
 
 static int is_printable(const char *p, size_t n)
@@ -141,10 +141,10 @@ static remora_status text_instead(const char *name, const char *p, size_t n, int
             RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s", name, texts[i].what);
     if (begins(p, n, lfs)) return lfs_pointer(name, p, n, err);
     if (is_answer(p + at, n - at))
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: a server's answer in place of the file (%s): " AGAIN,
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: is a server's answer in place of the file (%s): " AGAIN,
                  name, quote(p + at, n - at).text);
     if (binary && is_printable(p, n < QUOTE ? n : QUOTE))
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: a text (%s) in place of weights: " AGAIN, name,
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: is a text (%s) in place of weights: " AGAIN, name,
                  quote(p + at, n - at).text);
     return st;
 }
@@ -154,7 +154,7 @@ remora_status rmr_instead_bytes(const char *name, const void *head, size_t have,
 {
     const char *p = head;
     const size_t n = have < HEAD ? have : HEAD;
-    if (size == 0) RMR_FAIL(err, REMORA_E_FORMAT, "%s: empty (0 bytes): " AGAIN, name);
+    if (size == 0) RMR_FAIL(err, REMORA_E_FORMAT, "%s: is empty (0 bytes): " AGAIN, name);
     if (is_zero(p, n))
         RMR_FAIL(err, REMORA_E_FORMAT,
                  "%s: begins with %zu zero bytes, as a download does that did not finish: " AGAIN,
@@ -189,7 +189,7 @@ remora_status rmr_instead_json(const char *name, const char *text, size_t size, 
     size_t end = zero != NULL ? (size_t)(zero - text) : size;
     const size_t start = skip_blank(text, end);
     if (zero != NULL && end > 0 && is_zero(zero, size - end))
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: half-written: %zu of %zu bytes, then zeros: " AGAIN,
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: half-written: has %zu of %zu bytes, then zeros: " AGAIN,
                  name, end, size);
     while (end > start && skip_blank(&text[end - 1], 1) == 1) end--;
     if (zero != NULL || start == end || text[start] != '{' || text[end - 1] == '}') return st;
@@ -304,8 +304,8 @@ static remora_status say(const rmr_source *src, const char *wanted, size_t row, 
     char what[256];
     const char *form = signs[row].what, *at = strstr(form, "%s");
     snprintf(what, sizeof what, "%.*s%s%s", (int)(at - form), form, rmr_show(name).text, at + 2);
-    RMR_FAIL(err, REMORA_E_NOT_FOUND, "%s: no %s: %s", rmr_show(rmr_source_where(src)).text, wanted,
-             what);
+    RMR_FAIL(err, REMORA_E_NOT_FOUND, "%s: has no %s: %s", rmr_show(rmr_source_where(src)).text,
+             wanted, what);
 }
 
 /* A folder of folders: a cache of huggingface_hub, or a folder that models lie in. */
@@ -318,9 +318,10 @@ static remora_status say_folders(const rmr_source *src, const char *wanted, cons
         (void)rmr_source_list_in(src, "snapshots", add_snapshot, &s, NULL);
     if (s.n > 0)
         RMR_FAIL(err, REMORA_E_NOT_FOUND,
-                 "%s: no %s: a cache of Hugging Face: open its folder snapshots/%s%s", where.text,
-                 wanted, rmr_show(s.name).text, s.n > 1 ? ", or another one there" : "");
-    RMR_FAIL(err, REMORA_E_NOT_FOUND, "%s: no %s: only folders (%s%s): open one of them",
+                 "%s: has no %s: a cache of Hugging Face: open its folder snapshots/%s%s",
+                 where.text, wanted, rmr_show(s.name).text,
+                 s.n > 1 ? ", or another one there" : "");
+    RMR_FAIL(err, REMORA_E_NOT_FOUND, "%s: has no %s: only folders (%s%s): open one of them",
              where.text, wanted, rmr_show(l->folder).text, l->folders > 1 ? ", .." : "");
 }
 
@@ -336,7 +337,8 @@ static remora_status named_file(rmr_source *src, const char *wanted, const char 
     if (st >= 0) {
         (void)rmr_instead_file(f, RMR_EXPECTED_NOTHING, REMORA_E_FORMAT, &why);
         rmr_file_close(f);
-        if (why.code < 0) RMR_FAIL(err, REMORA_E_NOT_FOUND, "no %s: %s", wanted, why.message);
+        if (why.code < 0)
+            RMR_FAIL(err, REMORA_E_NOT_FOUND, "there is no %s: %s", wanted, why.message);
     }
     for (size_t row = 0; row < N_SIGNS; row++)
         if (matches(&signs[row], name)) return say(src, wanted, row, name, err);
@@ -352,7 +354,7 @@ remora_status rmr_instead_source(rmr_source *src, const char *wanted, remora_err
     if (l.row < N_SIGNS) return say(src, wanted, l.row, l.name, err);
     if (l.files == 0 && l.folders > 0) return say_folders(src, wanted, &l, err);
     if (l.files == 0 && rmr_source_can_list(src))
-        RMR_FAIL(err, REMORA_E_NOT_FOUND, "%s: no %s: an empty folder",
+        RMR_FAIL(err, REMORA_E_NOT_FOUND, "%s: has no %s: an empty folder",
                  rmr_show(rmr_source_where(src)).text, wanted);
     return REMORA_E_NOT_FOUND;
 }

@@ -156,10 +156,10 @@ remora_status rmr_json_parse(const char *file, const void *data, size_t size, js
     const char *text = data, *end = text + size;
     *out = NULL;
     const char *p = skip_space(text, end);
-    if (p == end || *p != '{') RMR_FAIL(err, REMORA_E_FORMAT, "%s: not a JSON object", file);
+    if (p == end || *p != '{') RMR_FAIL(err, REMORA_E_FORMAT, "%s: is not a JSON object", file);
     (void)skip_nested(p, end, RMR_JSON_DEPTH, &too_deep);
     if (too_deep)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: JSON nested deeper than %d", file, RMR_JSON_DEPTH);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: is JSON nested deeper than %d", file, RMR_JSON_DEPTH);
     const remora_status st = load(file, text, size, JSON_ALLOW_NUL, out, err);
     return st == REMORA_E_FORMAT ? rmr_instead_json(file, text, size, st, err) : st;
 }
@@ -350,7 +350,8 @@ remora_status rmr_json_unquote(const char *file, rmr_json_span s, char *buf, siz
                                remora_error *err)
 {
     json_t *v;
-    if (s.size < 2 || s.text[0] != '"') RMR_FAIL(err, REMORA_E_FORMAT, "%s: not a string", file);
+    if (s.size < 2 || s.text[0] != '"')
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: a string is expected", file);
     if (s.size - 1 <= cap && is_plain(s)) {
         *n = s.size - 2;
         memcpy(buf, s.text + 1, *n);
@@ -361,7 +362,8 @@ remora_status rmr_json_unquote(const char *file, rmr_json_span s, char *buf, siz
     remora_status st = REMORA_OK;
     *n = json_string_length(v);
     if (*n >= cap)
-        st = rmr_error_set(err, REMORA_E_FORMAT, 0, "%s: string of %zu bytes", file, *n);
+        st = rmr_error_set(err, REMORA_E_FORMAT, 0,
+                           "%s: a string has %zu bytes, more than fit there", file, *n);
     else
         memcpy(buf, json_string_value(v), *n + 1);
     json_decref(v);

@@ -105,7 +105,7 @@ static remora_status check_front(const rmr_pack *p, const rmr_pack_front *f, rem
     if (f->header_bytes % RMR_PACK_PAGE != 0 || f->header_bytes == 0 ||
         f->header_bytes > RMR_PACK_MAX_HEADER || f->manifest_bytes > f->header_bytes ||
         f->manifest_bytes < RMR_PACK_FRONT)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: a header of %llu bytes with a manifest of %llu",
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: its header has %llu bytes with a manifest of %llu",
                  p->shown.text, (unsigned long long)f->header_bytes,
                  (unsigned long long)f->manifest_bytes);
     if (f->header_bytes > size || f->file_bytes != size)
@@ -128,7 +128,7 @@ static remora_status check_header(const rmr_pack *p, const unsigned char *h,
             RMR_FAIL(err, REMORA_E_FORMAT, "%s: byte %llu behind the manifest is not 0",
                      p->shown.text, (unsigned long long)i);
     if (f->version != RMR_PACK_VERSION)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: pack version %llu; this build reads %d",
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: is of pack version %llu; this build reads %d",
                  p->shown.text, (unsigned long long)f->version, RMR_PACK_VERSION);
     return REMORA_OK;
 }
@@ -367,7 +367,7 @@ static remora_status read_blobs(rmr_pack *p, remora_error *err)
     const json_t *list;
     uint32_t n;
     RMR_TRY(table_of(p, "blobs", &n, &list, err));
-    if (n > 1024) RMR_FAIL(err, REMORA_E_FORMAT, "%s: %u blobs", p->shown.text, n);
+    if (n > 1024) RMR_FAIL(err, REMORA_E_FORMAT, "%s: has %u blobs", p->shown.text, n);
     p->blobs = rmr_calloc(p->mem, n, sizeof *p->blobs);
     p->n_blobs = n;
     if (p->blobs == NULL) return rmr_error_nomem(err, "pack", n * sizeof *p->blobs);

@@ -182,7 +182,7 @@ static remora_status begin(rmr_packw *w, const char *path, remora_error *err)
     const char *slash = strrchr(w->path, '/');
     w->last = slash != NULL ? slash + 1 : w->path;
     if (rmr_name_check("pack", w->last, strlen(w->last), NULL) < 0)
-        RMR_FAIL(err, REMORA_E_ARG, "%s: not a name for a file", rmr_show(path).text);
+        RMR_FAIL(err, REMORA_E_ARG, "%s: is not a name for a file", rmr_show(path).text);
     RMR_TRY(open_folder(w, err));
     RMR_TRY(make_part(w, &w->part, err));
     return name_part(w, err);
@@ -229,7 +229,7 @@ static remora_status check_name(const rmr_packw *w, const char *name, remora_err
     if (w->laid_out)
         RMR_FAIL(err, REMORA_E_INTERNAL, "pack: %s comes too late", rmr_show(name).text);
     if (n == 0 || n > RMR_PACK_MAX_NAME)
-        RMR_FAIL(err, REMORA_E_ARG, "pack: a name of %zu bytes", n);
+        RMR_FAIL(err, REMORA_E_ARG, "pack: a name has %zu bytes", n);
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)name[i] < 0x20 || name[i] == 0x7F)
             RMR_FAIL(err, REMORA_E_ARG, "pack: %s has a control character", rmr_show(name).text);
@@ -411,15 +411,16 @@ remora_status rmr_packw_lay_out(rmr_packw *w, uint64_t spare, remora_error *err)
     char *text;
     size_t n;
     uint64_t total = 0;
-    if (w->laid_out) RMR_FAIL(err, REMORA_E_INTERNAL, "pack: laid out already");
+    if (w->laid_out) RMR_FAIL(err, REMORA_E_INTERNAL, "pack: it is laid out already");
     for (size_t i = 0; i < w->n_tensors; i++) total += w->tensors[i].bytes / RMR_PACK_PAGE + 1;
-    if (total > INT64_MAX / RMR_PACK_PAGE / 2) RMR_FAIL(err, REMORA_E_ARG, "pack: too large");
+    if (total > INT64_MAX / RMR_PACK_PAGE / 2) RMR_FAIL(err, REMORA_E_ARG, "pack: it is too large");
     RMR_TRY(manifest_text(w, 0, &text, &n, err));
     rmr_free(w->mem, text, n + 1);
     if (n > RMR_PACK_MAX_HEADER || spare > RMR_PACK_MAX_HEADER ||
         to_page(RMR_PACK_FRONT + n + spare) > RMR_PACK_MAX_HEADER)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: a manifest of %zu bytes and %llu to spare",
-                 rmr_show(w->path).text, n, (unsigned long long)spare);
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "%s: its manifest would have %zu bytes and %llu to spare", rmr_show(w->path).text,
+                 n, (unsigned long long)spare);
     w->written = rmr_calloc(w->mem, w->n_tensors, sizeof *w->written);
     if (w->written == NULL) return rmr_error_nomem(err, "pack", w->n_tensors);
     w->laid_out = 1;
@@ -441,7 +442,7 @@ remora_status rmr_packw_write(rmr_packw *w, uint32_t index, uint64_t offset, con
                               uint64_t n, remora_error *err)
 {
     if (!w->laid_out || w->hashed || index >= w->n_tensors)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "pack: not the time to write tensor %u", index);
+        RMR_FAIL(err, REMORA_E_INTERNAL, "pack: tensor %u cannot be written at this time", index);
     const rmr_pack_tensor *t = &w->tensors[index];
     if (offset > t->bytes || n > t->bytes - offset)
         RMR_FAIL(err, REMORA_E_INTERNAL, "pack: tensor %s has %llu bytes", t->name,
@@ -720,7 +721,7 @@ static remora_status write_header(rmr_packw *w, remora_error *err)
 remora_status rmr_packw_seal(rmr_packw *w, int level, const rmr_job_host *host, remora_error *err)
 {
     if (!w->laid_out || w->published)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "pack: not the time to seal");
+        RMR_FAIL(err, REMORA_E_INTERNAL, "pack: it cannot be sealed at this time");
     if (level < 0 || level > 22) RMR_FAIL(err, REMORA_E_ARG, "pack: zstd has no level %d", level);
     if (!w->hashed) RMR_TRY(checksums(w, level, host, err));
     RMR_TRY(write_header(w, err));
@@ -741,7 +742,7 @@ const char *rmr_packw_path(const rmr_packw *w)
 
 remora_status rmr_packw_publish(rmr_packw *w, remora_error *err)
 {
-    if (!w->sealed || w->published) RMR_FAIL(err, REMORA_E_INTERNAL, "pack: not sealed");
+    if (!w->sealed || w->published) RMR_FAIL(err, REMORA_E_INTERNAL, "pack: it is not sealed");
     if (renameat(w->dir, w->part.name, w->dir, w->last) != 0)
         return rmr_fail_errno(err, w->path, "cannot be given its name");
     w->published = 1;

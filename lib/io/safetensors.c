@@ -50,15 +50,15 @@ static remora_status read_text(const rmr_file *f, header *h, remora_error *err)
     const char *file = h->shown.text;
     const uint64_t size = rmr_file_size(f);
     if (size < sizeof head)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %llu bytes, too short for a safetensors file", file,
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %llu bytes are too short for a safetensors file", file,
                  (unsigned long long)size);
     RMR_TRY(rmr_file_read(f, 0, head, sizeof head, err));
     const uint64_t n = rmr_le64(head);
     if (n > RMR_MAX_HEADER)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: header of %llu bytes, at most %d", file,
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: its header has %llu bytes, at most %d", file,
                  (unsigned long long)n, RMR_MAX_HEADER);
     if (n > size - sizeof head)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: half-written: header of %llu bytes in a file of %llu",
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: half-written: its header has %llu bytes, the file %llu",
                  file, (unsigned long long)n, (unsigned long long)size);
     h->size = (size_t)n;
     h->data = sizeof head + n;
@@ -105,7 +105,8 @@ static remora_status alloc_names(rmr_checkpoint *c, rmr_json_walk w, uint64_t te
     size_t n, bytes;
     RMR_TRY(count_members(w, &n, &bytes, err));
     if (n > RMR_MAX_TENSORS)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %zu tensors, at most %d", w.file, n, RMR_MAX_TENSORS);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: has %zu tensors, at most %d", w.file, n,
+                 RMR_MAX_TENSORS);
     if (n > text / MIN_ENTRY + 2)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: %zu tensors, which %llu bytes cannot describe", w.file,
                  n, (unsigned long long)text);
@@ -119,7 +120,7 @@ static remora_status place_name(rmr_checkpoint *c, const char *file, rmr_json_sp
     RMR_TRY(rmr_json_unquote(file, key, c->names + c->names_used, c->names_size - c->names_used, n,
                              err));
     if (*n > RMR_MAX_TENSOR_NAME)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: a tensor name of %zu bytes", file, *n);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: a tensor name has %zu bytes", file, *n);
     return REMORA_OK;
 }
 
@@ -130,14 +131,14 @@ static remora_status read_dtype(const char *where, const json_t *info, rmr_tenso
 {
     const char *name;
     RMR_TRY(rmr_json_string(where, info, "dtype", &name, err));
-    if (name == NULL) RMR_FAIL(err, REMORA_E_FORMAT, "%s: no dtype", where);
+    if (name == NULL) RMR_FAIL(err, REMORA_E_FORMAT, "%s: dtype is missing", where);
     for (int i = 0; i <= RMR_DTYPE_F8_E5M2FNUZ; i++) {
         if (i == RMR_DTYPE_BLOCKS) i = RMR_DTYPE_F4; /* what is between them is GGUF's */
         if (strcmp(rmr_dtype_name((rmr_dtype)i), name) == 0) t->dtype = (rmr_dtype)i;
     }
     if (t->dtype < RMR_DTYPE_UNREAD) return REMORA_OK;
-    RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: %s dtype %s", where,
-             t->dtype == RMR_DTYPE_COUNT ? "unknown" : "unsupported", rmr_show(name).text);
+    RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: dtype %s is not %s", where, rmr_show(name).text,
+             t->dtype == RMR_DTYPE_COUNT ? "known" : "supported");
 }
 
 static remora_status read_u64(const char *where, const char *what, const json_t *v, uint64_t *out,
@@ -162,7 +163,7 @@ static remora_status read_shape(const char *where, const json_t *info, rmr_tenso
     uint64_t product = rmr_dtype_size(t->dtype);
     int empty = 0;
     if (n > RMR_MAX_DIMS)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %zu dims, at most %d", where, n, RMR_MAX_DIMS);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: has %zu dims, at most %d", where, n, RMR_MAX_DIMS);
     for (size_t i = 0; i < n; i++) {
         uint64_t dim = 0;
         RMR_TRY(read_u64(where, "shape", json_array_get(shape, i), &dim, err));
@@ -222,7 +223,7 @@ static remora_status read_tensor(const header *h, rmr_refusals *keep, rmr_json_s
     memcpy(where + nf, ": tensor ", 9);
     memcpy(where + nf + 9, name.text, nt + 1);
     if (value.size > MAX_VALUE)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: an entry of %zu bytes", where, value.size);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: its entry has %zu bytes", where, value.size);
     RMR_TRY(rmr_json_parse(where, value.text, value.size, &info, err));
     remora_status st = keep_dtype(keep, read_dtype(where, info, t, err), err);
     if (st >= 0) st = read_shape(where, info, t, err);
@@ -262,7 +263,7 @@ static remora_status read_members(rmr_checkpoint *c, const header *h, char *name
         RMR_TRY(rmr_json_unquote(w.file, key, name, RMR_MAX_TENSOR_NAME + 1, &len, err));
         if (strcmp(name, METADATA) == 0) {
             if (seen_metadata++)
-                RMR_FAIL(err, REMORA_E_FORMAT, "%s: two entries for " METADATA, w.file);
+                RMR_FAIL(err, REMORA_E_FORMAT, "%s: there are two " METADATA, w.file);
             RMR_TRY(check_metadata(h, value, err));
             continue;
         }
@@ -421,18 +422,18 @@ static remora_status find_map(rmr_json_walk w, rmr_json_walk *map, remora_error 
     int found = 0;
     while ((st = rmr_json_walk_next(&w, &key, &value, err)) == REMORA_OK) {
         if (key.size == 12 && memcmp(key.text, "\"weight_map\"", 12) == 0) {
-            if (found++) RMR_FAIL(err, REMORA_E_FORMAT, "%s: two weight_map", w.file);
+            if (found++) RMR_FAIL(err, REMORA_E_FORMAT, "%s: there are two weight_map", w.file);
             rmr_json_walk_into(map, &w, value);
             continue;
         }
         if (value.size > MAX_VALUE)
-            RMR_FAIL(err, REMORA_E_FORMAT, "%s: an entry of %zu bytes beside weight_map", w.file,
+            RMR_FAIL(err, REMORA_E_FORMAT, "%s: an entry beside weight_map has %zu bytes", w.file,
                      value.size);
         RMR_TRY(rmr_json_check(w.file, key, err));
         RMR_TRY(rmr_json_check(w.file, value, err));
     }
     RMR_TRY(st);
-    if (!found) RMR_FAIL(err, REMORA_E_FORMAT, "%s: no weight_map", w.file);
+    if (!found) RMR_FAIL(err, REMORA_E_FORMAT, "%s: weight_map is missing", w.file);
     return REMORA_OK;
 }
 
@@ -510,7 +511,7 @@ static remora_status open_single(rmr_checkpoint *c, rmr_source *src, remora_erro
 {
     const remora_status st = open_file(c, src, SINGLE_FILE, err);
     if (st != REMORA_E_NOT_FOUND) return st;
-    (void)rmr_error_set(err, st, 0, "%s: neither " INDEX_FILE " nor " SINGLE_FILE,
+    (void)rmr_error_set(err, st, 0, "%s: has neither " INDEX_FILE " nor " SINGLE_FILE,
                         rmr_show(rmr_source_where(src)).text);
     return rmr_instead_source(src, SINGLE_FILE, err);
 }

@@ -101,9 +101,9 @@ remora_status rmr_fail_errno(remora_error *err, const char *name, const char *wh
 
 remora_status rmr_name_check(const char *where, const char *name, size_t n, remora_error *err)
 {
-    if (n == 0) RMR_FAIL(err, REMORA_E_FORMAT, "%s: empty file name", where);
-    if (n > RMR_MAX_NAME) RMR_FAIL(err, REMORA_E_FORMAT, "%s: a file name of %zu bytes", where, n);
-    if (n == 1 && name[0] == '.') RMR_FAIL(err, REMORA_E_FORMAT, "%s: file name \".\"", where);
+    if (n == 0) RMR_FAIL(err, REMORA_E_FORMAT, "%s: a file name is empty", where);
+    if (n > RMR_MAX_NAME) RMR_FAIL(err, REMORA_E_FORMAT, "%s: a file name has %zu bytes", where, n);
+    if (n == 1 && name[0] == '.') RMR_FAIL(err, REMORA_E_FORMAT, "%s: a file name is \".\"", where);
     for (size_t i = 0; i < n; i++) {
         const unsigned char c = (unsigned char)name[i];
         const char *bad = c < 0x20 || c == 0x7F                         ? "a control character"
@@ -171,7 +171,8 @@ static remora_status open_name(rmr_source *src, const remora_source *desc, remor
 static remora_status open_path(rmr_source *src, const remora_source *desc, remora_error *err)
 {
     struct stat st;
-    if (desc->path == NULL || desc->path[0] == 0) RMR_FAIL(err, REMORA_E_ARG, "source: no path");
+    if (desc->path == NULL || desc->path[0] == 0)
+        RMR_FAIL(err, REMORA_E_ARG, "source: it has no path");
     RMR_TRY(copy_path(src, desc, err));
     if (stat(src->path, &st) != 0) return rmr_fail_errno(err, src->path, "cannot open");
     if (S_ISDIR(st.st_mode))
@@ -181,7 +182,7 @@ static remora_status open_path(rmr_source *src, const remora_source *desc, remor
         src->file = slash != NULL ? slash + 1 : src->path;
         src->dir = open_parent(src->mem, src->path);
     } else
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: neither a directory nor a regular file",
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: is neither a directory nor a regular file",
                  rmr_show(src->path).text);
     if (src->dir < 0) return rmr_fail_errno(err, src->path, "cannot open the directory");
     return REMORA_OK;
@@ -220,10 +221,10 @@ static remora_status copy_blobs(rmr_source *src, const remora_source *desc, remo
 static remora_status open_memory(rmr_source *src, const remora_source *desc, remora_error *err)
 {
     if (desc->n_blobs > RMR_MAX_BLOBS)
-        RMR_FAIL(err, REMORA_E_ARG, "source: %llu blobs, at most %d",
+        RMR_FAIL(err, REMORA_E_ARG, "source: it has %llu blobs, at most %d",
                  (unsigned long long)desc->n_blobs, RMR_MAX_BLOBS);
     if (desc->n_blobs > 0 && desc->blobs == NULL)
-        RMR_FAIL(err, REMORA_E_ARG, "source: n_blobs without blobs");
+        RMR_FAIL(err, REMORA_E_ARG, "source: it has n_blobs without blobs");
     const size_t n = (size_t)desc->n_blobs;
     src->blobs = rmr_calloc(src->mem, n, sizeof *src->blobs);
     if (src->blobs == NULL) return rmr_error_nomem(err, "blobs", n * sizeof *src->blobs);
@@ -234,7 +235,7 @@ static remora_status open_memory(rmr_source *src, const remora_source *desc, rem
     rmr_sort((const void **)src->sorted, n, blob_cmp);
     for (size_t i = 1; i < n; i++)
         if (strcmp(src->sorted[i - 1]->name, src->sorted[i]->name) == 0)
-            RMR_FAIL(err, REMORA_E_ARG, "source: two blobs named %s",
+            RMR_FAIL(err, REMORA_E_ARG, "source: two blobs are named %s",
                      rmr_show(src->sorted[i]->name).text);
     return REMORA_OK;
 }
@@ -251,7 +252,7 @@ static remora_status open_kind(rmr_source *src, const remora_source *desc, remor
             RMR_FAIL(err, REMORA_E_ARG, "source: io_size and io_read are both needed");
         src->io = *desc;
         return open_name(src, desc, err);
-    default: RMR_FAIL(err, REMORA_E_ARG, "source: unknown kind %d", (int)desc->kind);
+    default: RMR_FAIL(err, REMORA_E_ARG, "source: kind %d is not known", (int)desc->kind);
     }
 }
 
@@ -391,7 +392,7 @@ static remora_status open_in_dir(const rmr_source *src, rmr_file *f, remora_erro
     if (f->fd < 0) return fail_open(src, f, err);
     if (fstat(f->fd, &st) != 0) return rmr_fail_errno(err, f->shown.text, "cannot stat");
     if (!S_ISREG(st.st_mode))
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: not a regular file", f->shown.text);
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: is not a regular file", f->shown.text);
     f->size = (uint64_t)st.st_size;
     if (src->use_mmap) map_file(f);
     return check_finished(src, f, err);
@@ -413,7 +414,7 @@ static remora_status open_blob(const rmr_source *src, rmr_file *f, remora_error 
         else
             hi = mid;
     }
-    RMR_FAIL(err, REMORA_E_NOT_FOUND, "%s: no such blob", f->shown.text);
+    RMR_FAIL(err, REMORA_E_NOT_FOUND, "%s: there is no such blob", f->shown.text);
 }
 
 static remora_status open_host(const rmr_source *src, rmr_file *f, remora_error *err)
@@ -527,8 +528,9 @@ static remora_status read_fd(const rmr_file *f, uint64_t off, char *buf, uint64_
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) {
             const int e = errno;
-            return rmr_error_set(err, REMORA_E_IO, e, "%s: read at byte %llu: %s (errno %d)",
-                                 f->shown.text, (unsigned long long)off, errno_text(e), e);
+            return rmr_error_set(err, REMORA_E_IO, e,
+                                 "%s: a read at byte %llu has failed: %s (errno %d)", f->shown.text,
+                                 (unsigned long long)off, errno_text(e), e);
         }
         if (got == 0) return fail_shrank(f, off, err);
         buf += got;
@@ -562,7 +564,7 @@ static remora_status load(rmr_mem *mem, const rmr_file *f, uint64_t limit, char 
                           remora_error *err)
 {
     if (f->size > limit || f->size >= PTRDIFF_MAX)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %llu bytes, at most %llu", f->shown.text,
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: has %llu bytes, at most %llu", f->shown.text,
                  (unsigned long long)f->size, (unsigned long long)limit);
     char *p = rmr_alloc(mem, (size_t)f->size + 1);
     if (p == NULL) return rmr_error_nomem(err, f->shown.text, f->size + 1);

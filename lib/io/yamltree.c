@@ -372,7 +372,7 @@ static remora_status emit(writer *w, yaml_event_t *ev, int made)
 static remora_status emit_scalar(writer *w, const char *s, size_t n, yaml_scalar_style_t style)
 {
     yaml_event_t ev;
-    if (n > INT32_MAX) RMR_FAIL(w->err, REMORA_E_UNSUPPORTED, "YAML: a text of %zu bytes", n);
+    if (n > INT32_MAX) RMR_FAIL(w->err, REMORA_E_UNSUPPORTED, "YAML: a text has %zu bytes", n);
     return emit(
         w, &ev,
         yaml_scalar_event_initialize(&ev, NULL, NULL, (const yaml_char_t *)s, (int)n, 1, 1, style));
@@ -478,7 +478,8 @@ static remora_status write_object(writer *w, const json_t *v, int in_array, int 
 
 static remora_status write_value(writer *w, const json_t *v, int in_array, int depth)
 {
-    if (depth > RMR_YAML_DEPTH) RMR_FAIL(w->err, REMORA_E_UNSUPPORTED, "YAML: nested too deep");
+    if (depth > RMR_YAML_DEPTH)
+        RMR_FAIL(w->err, REMORA_E_UNSUPPORTED, "YAML: it is nested too deep");
     switch (json_typeof(v)) {
     case JSON_OBJECT: return write_object(w, v, in_array, depth);
     case JSON_ARRAY: return write_array(w, v, depth);

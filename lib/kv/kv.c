@@ -58,7 +58,8 @@ static remora_status unshare(rmr_kv *kv, uint64_t from, uint64_t to, remora_erro
 remora_status rmr_kv_reserve(rmr_kv *kv, uint64_t from, uint64_t to, remora_error *err)
 {
     const size_t before = kv->n;
-    if (rmr_kv_pages(to) > kv->max) RMR_FAIL(err, REMORA_E_FULL, "cache capacity reached");
+    if (rmr_kv_pages(to) > kv->max)
+        RMR_FAIL(err, REMORA_E_FULL, "the capacity of the cache is reached");
     while (kv->n < rmr_kv_pages(to)) {
         const rmr_page *last = kv->n > 0 ? kv->pages[kv->n - 1] : NULL;
         kv->pages[kv->n++] = rmr_page_take(kv->pool, kv->type, last);

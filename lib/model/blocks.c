@@ -86,7 +86,7 @@ static remora_status cut(walker *l, uint64_t *total, remora_error *err)
     l->first[plan->n] = blocks;
     l->staging_bytes = rmr_round_up(l->staging_bytes, RMR_ALIGN);
     if (blocks > UINT32_MAX)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "checkpoint: too many blocks to load");
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "checkpoint: it has too many blocks to load");
     return REMORA_OK;
 }
 

@@ -56,7 +56,7 @@ static remora_status packed_config(const rmr_opening *o, json_t **root)
 {
     json_t *config = json_object_get(rmr_pack_manifest(o->m->pack), "config");
     if (!json_is_object(config))
-        RMR_FAIL(o->err, REMORA_E_FORMAT, "%s: no config",
+        RMR_FAIL(o->err, REMORA_E_FORMAT, "%s: config is missing",
                  rmr_show(rmr_pack_file(o->m->pack)).text);
     *root = json_incref(config);
     return REMORA_OK;
@@ -108,7 +108,7 @@ static remora_status packed_tokenizer(rmr_opening *o, uint32_t n_vocab, remora_e
     const void *data = rmr_pack_blob_data(m->pack, b);
     const int owned = data == NULL;
     if (b->bytes > UINT32_MAX)
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: a tokenizer of %llu bytes",
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: its tokenizer has %llu bytes, above 4 GiB",
                  rmr_show(rmr_pack_file(m->pack)).text, (unsigned long long)b->bytes);
     RMR_TRY(rmr_pack_check(m->pack, err));
     if (owned) {

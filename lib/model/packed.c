@@ -76,7 +76,8 @@ static remora_status make(filler *f, uint64_t *bytes, remora_error *err)
         *bytes += it->packed->bytes;
     }
     f->first[f->plan->n] = chunks;
-    if (chunks > UINT32_MAX) RMR_FAIL(err, REMORA_E_UNSUPPORTED, "pack: too many chunks to load");
+    if (chunks > UINT32_MAX)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "pack: it has too many chunks to load");
     return REMORA_OK;
 }
 

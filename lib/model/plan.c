@@ -109,8 +109,9 @@ static remora_status packed(planner *p, rmr_weight **w, rmr_weight_use use, cons
         RMR_FAIL(p->err, REMORA_E_FORMAT, "%s: %s %s is missing", file, rmr_pack_use_name(use),
                  it.name);
     if (t->count != count || t->rows != rows || t->cols != cols)
-        RMR_FAIL(p->err, REMORA_E_FORMAT, "%s: %s is %u of [%u,%u], config means %u of [%llu,%llu]",
-                 file, it.name, t->count, t->rows, t->cols, count, (unsigned long long)rows,
+        RMR_FAIL(p->err, REMORA_E_FORMAT,
+                 "%s: %s is %u of [%u,%u], its config needs %u of [%llu,%llu]", file, it.name,
+                 t->count, t->rows, t->cols, count, (unsigned long long)rows,
                  (unsigned long long)cols);
     p->plan->used[rmr_pack_index(p->pack, t)] = 1;
     it.packed = t;

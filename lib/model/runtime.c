@@ -13,7 +13,8 @@ static remora_status read_extra(const remora_runtime_opts *o, const char **isa, 
             RMR_FAIL(err, REMORA_E_ARG, "extra[%llu] has a NULL key or value",
                      (unsigned long long)i);
         if (strcmp(o->extra[i].key, "x-isa") != 0)
-            RMR_FAIL(err, REMORA_E_UNSUPPORTED, "unknown extra option \"%.60s\"", o->extra[i].key);
+            RMR_FAIL(err, REMORA_E_UNSUPPORTED, "extra option \"%.60s\" is not known",
+                     o->extra[i].key);
         *isa = o->extra[i].value;
     }
     return REMORA_OK;

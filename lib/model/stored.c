@@ -150,7 +150,7 @@ static remora_status check_rows(const rmr_plan_item *it, const rmr_piece *p, uin
         const char *what = is_code                       ? "a NaN code"
                            : it->stored < RMR_ELEM_PLAIN ? "a value that is not finite"
                                                          : "a scale that is not finite";
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s: %s in row %llu (byte %llu of it)",
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s has %s in row %llu (byte %llu of it)",
                  rmr_show(rmr_file_name(t->file)).text, rmr_show(t->name).text, what,
                  (unsigned long long)(row0 + r), (unsigned long long)at);
     }

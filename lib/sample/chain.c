@@ -63,7 +63,8 @@ remora_status rmr_chain_create(rmr_mem *mem, uint32_t n_vocab, uint64_t seed, rm
 {
     *out = NULL;
     if (n_vocab == 0 || n_vocab > (uint32_t)INT32_MAX)
-        RMR_FAIL(err, REMORA_E_ARG, "sampler: a vocabulary of %u tokens", n_vocab);
+        RMR_FAIL(err, REMORA_E_ARG, "sampler: a vocabulary has %u tokens, not 1 to 2^31 - 1",
+                 n_vocab);
     rmr_chain *c = make(mem, n_vocab, RMR_CHAIN_HISTORY, err);
     if (c == NULL) return REMORA_E_NOMEM;
     rmr_rng_seed(&c->rng, seed);

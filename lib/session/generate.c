@@ -23,7 +23,7 @@ static remora_status check_stops(const remora_session *s, const remora_gen_opts 
     if (o->n_stop == 0) return REMORA_OK;
     if (s->model->tok == NULL) RMR_FAIL(err, REMORA_E_UNSUPPORTED, "stop strings need a tokenizer");
     if (o->stop == NULL || o->n_stop > MAX_STOP)
-        RMR_FAIL(err, REMORA_E_ARG, "more than %d stop strings", MAX_STOP);
+        RMR_FAIL(err, REMORA_E_ARG, "there are more than %d stop strings", MAX_STOP);
     for (uint64_t i = 0; i < o->n_stop; i++) {
         const size_t n = o->stop[i] != NULL ? strlen(o->stop[i]) : 0;
         if (n == 0 || n > MAX_STOP_BYTES)
@@ -39,7 +39,8 @@ static remora_status begin(remora_session *s, const remora_gen_opts *o, remora_e
     size_t longest;
     RMR_TRY(check_stops(s, o, &longest, err));
     if (s->gen.active && s->gen.tails[RMR_GEN_TEXT].cap >= longest) return REMORA_OK;
-    if (s->n_tokens == 0) RMR_FAIL(err, REMORA_E_ARG, "nothing to go on from: append tokens first");
+    if (s->n_tokens == 0)
+        RMR_FAIL(err, REMORA_E_ARG, "there is there is nothing to go on from: append tokens first");
     rmr_gen_end(s);
     for (int i = 0; longest > 0 && i < RMR_GEN_TAILS; i++) {
         rmr_gen_tail *tail = &s->gen.tails[i];
@@ -133,7 +134,7 @@ static remora_status next_token(remora_session *s, rmr_chain *chain, remora_toke
     const uint64_t t0 = rmr_clock_us();
     const float *row = s->rows.logits + (size_t)(s->rows.n_ready - 1) * n_vocab;
     const remora_status st = rmr_chain_pick(chain, row, n_vocab, out);
-    if (st < 0) return rmr_error_set(err, st, 0, "sampling failed: %s", rmr_status_name(st));
+    if (st < 0) return rmr_error_set(err, st, 0, "sampling has failed: %s", rmr_status_name(st));
     RMR_TRY(rmr_session_append(s, out, 1, REMORA_WANT_LAST, err));
     RMR_TRY(rmr_chain_accept(chain, *out));
     s->stats.sample_us += rmr_clock_us() - t0;

@@ -46,13 +46,13 @@ static remora_status check_opts(const remora_model *m, const remora_session_opts
                                 remora_error *err)
 {
     if (o->flags != 0 || o->reserved != 0)
-        RMR_FAIL(err, REMORA_E_STRUCT, "unknown session flags 0x%x, reserved %u", o->flags,
+        RMR_FAIL(err, REMORA_E_STRUCT, "session flags 0x%x or reserved %u are not known", o->flags,
                  o->reserved);
     if (o->n_extra > 0)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "unknown extra option \"%.60s\"",
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "extra option \"%.60s\" is not known",
                  o->extra != NULL && o->extra[0].key != NULL ? o->extra[0].key : "");
     if (o->kv_type < 0 || o->kv_type > REMORA_KV_F32)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "kv_type %d", o->kv_type);
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "kv_type %d is not known", o->kv_type);
     if (o->kv_type == REMORA_KV_INT8 && m->shape.attention == RMR_ATTENTION_GQA)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "kv_type INT8 is for models with latent attention");
     if (o->capacity > m->shape.max_context)
@@ -188,7 +188,7 @@ static remora_status check_append(const remora_session *s, const remora_token *t
                                   uint32_t want, remora_error *err)
 {
     if (want & ~(uint32_t)(REMORA_WANT_LAST | REMORA_WANT_ALL | REMORA_WANT_HIDDEN))
-        RMR_FAIL(err, REMORA_E_ARG, "want 0x%x", want);
+        RMR_FAIL(err, REMORA_E_ARG, "want 0x%x is not known", want);
     if (n > s->capacity - s->n_tokens)
         RMR_FAIL(err, REMORA_E_FULL, "%llu tokens and %zu more exceed the capacity %u",
                  (unsigned long long)s->n_tokens, n, s->capacity);

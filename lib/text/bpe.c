@@ -222,8 +222,8 @@ static remora_status check_ids(const rmr_bpe *bpe, const int32_t *ids, size_t n,
 {
     for (size_t i = 0; i < n; i++)
         if ((uint32_t)ids[i] >= bpe->n_ids)
-            RMR_FAIL(err, REMORA_E_FORMAT, "tokenizer: damaged: token %u of %u", (uint32_t)ids[i],
-                     bpe->n_ids);
+            RMR_FAIL(err, REMORA_E_FORMAT, "tokenizer: is damaged: token %u of %u",
+                     (uint32_t)ids[i], bpe->n_ids);
     return REMORA_OK;
 }
 

@@ -82,7 +82,7 @@ remora_status rmr_tok_add_step(rmr_tok_parts *t, const char *field, const char *
 {
     rmr_tok_step *step = &t->steps[t->n_steps];
     if (t->n_steps == RMR_TOK_MAX_STEPS)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: %s: above %d steps", t->file, field,
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: %s has more than %d steps", t->file, field,
                  RMR_TOK_MAX_STEPS);
     snprintf(step->field, sizeof step->field, "%.40s: %s", t->file, field);
     step->pattern = rmr_strndup(t->mem, pattern, n);
@@ -215,7 +215,7 @@ static remora_status check_head(const head *h, const layout *l, size_t n, uint32
                  n_vocab);
     if (h->n_steps > RMR_TOK_MAX_STEPS || h->n_prefix > RMR_TOK_MAX_PREFIX ||
         h->steps_bytes % 4 != 0)
-        RMR_FAIL(err, REMORA_E_FORMAT, "tokenizer: damaged head");
+        RMR_FAIL(err, REMORA_E_FORMAT, "tokenizer: its head is damaged");
     for (uint32_t i = 0; i < h->n_prefix; i++) {
         low = h->prefix[i] < low ? h->prefix[i] : low;
         high = h->prefix[i] > high ? h->prefix[i] : high;
@@ -296,8 +296,8 @@ static remora_status open_blob(rmr_tokenizer *t, remora_error *err)
     memcpy(&h, t->blob, sizeof h);
     if (h.version != VERSION || (h.flags & ~(uint32_t)FLAGS) != 0)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED,
-                 "tokenizer: version %u with flags 0x%x; this build reads version %d", h.version,
-                 h.flags, VERSION);
+                 "tokenizer: is of version %u with flags 0x%x; this build reads version %d",
+                 h.version, h.flags, VERSION);
     lay_out(&h, &l);
     RMR_TRY(check_head(&h, &l, t->blob_size, t->n_vocab, err));
     bind(t, &h, &l);

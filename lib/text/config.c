@@ -59,14 +59,15 @@ static remora_status apply_add_bos(rmr_tok_parts *t, const json_t *root, remora_
     const int there = t->n_prefix > 0 && t->prefix[0] == bos;
     if (on == there || (!on && bos == REMORA_TOKEN_NONE)) return REMORA_OK;
     if (bos == REMORA_TOKEN_NONE)
-        RMR_FAIL(err, REMORA_E_FORMAT, TOKENIZER ": add_bos_token without bos_token");
+        RMR_FAIL(err, REMORA_E_FORMAT, TOKENIZER ": add_bos_token is true without bos_token");
     if (!on) {
         t->n_prefix--;
         memmove(t->prefix, t->prefix + 1, t->n_prefix * sizeof t->prefix[0]);
         return REMORA_OK;
     }
     if (t->n_prefix == RMR_TOK_MAX_PREFIX)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, TOKENIZER ": above %d tokens in front of the text",
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 TOKENIZER ": there are more than %d tokens in front of the text",
                  RMR_TOK_MAX_PREFIX);
     memmove(t->prefix + 1, t->prefix, t->n_prefix * sizeof t->prefix[0]);
     t->prefix[0] = bos;

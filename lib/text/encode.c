@@ -25,7 +25,7 @@ typedef struct encoder {
 static remora_status add(encoder *e, remora_token id)
 {
     if ((uint32_t)id >= e->t->n_ids)
-        RMR_FAIL(e->err, REMORA_E_FORMAT, "tokenizer: damaged: token %u of %u", (uint32_t)id,
+        RMR_FAIL(e->err, REMORA_E_FORMAT, "tokenizer: is damaged: token %u of %u", (uint32_t)id,
                  e->t->n_ids);
     RMR_TRY(rmr_grow(e->mem, &e->ids, &e->cap, e->n + 1, sizeof *e->ids, e->err));
     e->ids[e->n++] = id;
@@ -154,7 +154,7 @@ remora_status rmr_tokenizer_encode(const rmr_tokenizer *t, const char *text, siz
     encoder e = {.t = t, .mem = t->mem, .flags = flags, .err = err};
     *n = 0;
     if (flags & ~(uint32_t)(REMORA_TEXT_SPECIAL | REMORA_TEXT_BOS))
-        RMR_FAIL(err, REMORA_E_ARG, "unknown text flags 0x%x", flags);
+        RMR_FAIL(err, REMORA_E_ARG, "text flags 0x%x are not known", flags);
     if (len > INT32_MAX || (text == NULL && len > 0))
         RMR_FAIL(err, REMORA_E_ARG, "a text of %zu bytes: the limit is %d", len, INT32_MAX);
     remora_status st =
@@ -163,7 +163,8 @@ remora_status rmr_tokenizer_encode(const rmr_tokenizer *t, const char *text, siz
     if (st >= 0) {
         *n = e.n;
         if (e.n > cap)
-            st = rmr_error_set(err, REMORA_E_BUFFER, 0, "%zu tokens, room for %zu", e.n, cap);
+            st = rmr_error_set(err, REMORA_E_BUFFER, 0, "%zu tokens do not fit %zu places", e.n,
+                               cap);
         else if (e.n > 0)
             memcpy(out, e.ids, e.n * sizeof *out);
     }

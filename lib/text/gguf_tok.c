@@ -102,7 +102,7 @@ static remora_status read_merges(builder *b)
     RMR_TRY(rmr_gguf_array(b->g, "tokenizer.ggml.merges", RMR_GGUF_STRING, &l, b->err));
     if (l.left > 8 * (uint64_t)b->t->n_vocab + 65536) /* before a tree is made of them */
         RMR_FAIL(b->err, REMORA_E_FORMAT,
-                 "%s: %llu tokenizer.ggml.merges, far too many for %u tokens", b->t->file,
+                 "%s: %llu tokenizer.ggml.merges are far too many for %u tokens", b->t->file,
                  (unsigned long long)l.left, b->t->n_vocab);
     for (uint64_t i = 0; l.left > 0; i++) {
         const rmr_gguf_text s = rmr_gguf_next_text(&l);
@@ -188,8 +188,8 @@ static remora_status read_specials(builder *b)
     if (eos)
         RMR_FAIL(b->err, REMORA_E_UNSUPPORTED, "%s: tokenizer.ggml.add_eos_token is true", t->file);
     if (bos && t->special[REMORA_SPECIAL_BOS] == REMORA_TOKEN_NONE)
-        RMR_FAIL(b->err, REMORA_E_FORMAT, "%s: tokenizer.ggml.add_bos_token without bos_token_id",
-                 t->file);
+        RMR_FAIL(b->err, REMORA_E_FORMAT,
+                 "%s: tokenizer.ggml.add_bos_token is true without bos_token_id", t->file);
     if (bos) t->prefix[t->n_prefix++] = t->special[REMORA_SPECIAL_BOS];
     rmr_tok_finish(t);
     return REMORA_OK;

@@ -33,7 +33,7 @@ static remora_status walk(reader *r, const char *path, const char *list, const j
     const char *type;
     if (v == NULL || json_is_null(v)) return REMORA_OK;
     if (!json_is_object(v))
-        RMR_FAIL(r->err, REMORA_E_FORMAT, FILE_NAME ": %s: not an object", path);
+        RMR_FAIL(r->err, REMORA_E_FORMAT, FILE_NAME ": %s is not an object", path);
     RMR_TRY(rmr_json_string(FILE_NAME, v, "type", &type, r->err));
     if (type == NULL) RMR_FAIL(r->err, REMORA_E_FORMAT, FILE_NAME ": %s.type is missing", path);
     if (strcmp(type, "Sequence") != 0) return fn(r, path, type, v);
@@ -41,7 +41,7 @@ static remora_status walk(reader *r, const char *path, const char *list, const j
     if (!json_is_array(parts))
         RMR_FAIL(r->err, REMORA_E_FORMAT, FILE_NAME ": %s.%s is not an array", path, list);
     if (depth == MAX_DEPTH)
-        RMR_FAIL(r->err, REMORA_E_UNSUPPORTED, FILE_NAME ": %s: too many sequences", path);
+        RMR_FAIL(r->err, REMORA_E_UNSUPPORTED, FILE_NAME ": %s has too many sequences", path);
     for (size_t i = 0; i < json_array_size(parts); i++) {
         char inner[PATH];
         snprintf(inner, sizeof inner, "%.40s.%s[%zu]", path, list, i);
@@ -177,7 +177,7 @@ static remora_status post_processor(reader *r, const char *path, const char *typ
 static remora_status need_byte_level(reader *r, const char *path)
 {
     if (!r->byte_level)
-        RMR_FAIL(r->err, REMORA_E_UNSUPPORTED, FILE_NAME ": %s: not ByteLevel", path);
+        RMR_FAIL(r->err, REMORA_E_UNSUPPORTED, FILE_NAME ": %s is not ByteLevel", path);
     r->byte_level = 0;
     return REMORA_OK;
 }

@@ -115,7 +115,7 @@ static remora_status read_lines(reader *r)
         (void)next_line(r, &at, &n);
         r->n_words += n > 0;
     }
-    if (r->n_words == 0) RMR_FAIL(r->err, REMORA_E_FORMAT, FILE_NAME ": no tokens");
+    if (r->n_words == 0) RMR_FAIL(r->err, REMORA_E_FORMAT, FILE_NAME ": has no tokens");
     if (r->n_words > r->t->n_vocab)
         RMR_FAIL(r->err, REMORA_E_FORMAT, FILE_NAME ": %u tokens, the model has %u rows",
                  r->n_words, r->t->n_vocab);
@@ -244,7 +244,7 @@ static remora_status check_words(const reader *r)
     for (unsigned b = 0; b < 256; b++) {
         const rmr_added *a = &t->words.items[t->words.first[b]]; /* the shortest that begins so */
         if (t->words.first[b] == t->words.first[b + 1] || a->len != 1)
-            RMR_FAIL(r->err, REMORA_E_FORMAT, FILE_NAME ": no token for byte 0x%02X", b);
+            RMR_FAIL(r->err, REMORA_E_FORMAT, FILE_NAME ": has no token for byte 0x%02X", b);
         t->bpe.byte_id[b] = a->id;
     }
     return REMORA_OK;

@@ -24,7 +24,7 @@ static remora_status check_values(const char *data, uint64_t size, uint32_t n_vo
     }
     if (values > limit)
         RMR_FAIL(err, REMORA_E_FORMAT,
-                 FILE_NAME ": %llu values, far too many for a vocabulary of %u",
+                 FILE_NAME ": has %llu values, far too many for a vocabulary of %u",
                  (unsigned long long)values, n_vocab);
     return REMORA_OK;
 }

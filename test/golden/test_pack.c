@@ -349,10 +349,10 @@ static void weights_must_fit_the_config(void **state)
     } edits[] = {
         {"{name: model.norm,", "{name: model.born,", "m.remora: vector model.norm is missing"},
         {"hidden_size: 40", "hidden_size: 80",
-         "m.remora: model.layers.0.input_layernorm is 1 of [1,40], config means 1 of [1,80]"},
+         "m.remora: model.layers.0.input_layernorm is 1 of [1,40], its config needs 1 of [1,80]"},
         {"vocab_size: 272", "vocab_size: 264", ""},
         {"num_hidden_layers: 3", "num_hidden_layers: 2", "is not part of model_type"},
-        {"\nconfig:", "\nbonfig:", "no config"},
+        {"\nconfig:", "\nbonfig:", "config is missing"},
         {"model_type: ", "nodel_type: ", ""},
     };
     world w;

@@ -371,7 +371,7 @@ static void wrong_tensors(void **state)
     put_tensor(x, "t", F32, 2, PAIR(4, 1), 8, 64);
     must_fail(x, REMORA_E_FORMAT, "tensor t", "not aligned");
     put_tensor(x, "t", F32, 2, PAIR(4, 1), 64, 64);
-    must_fail(x, REMORA_E_FORMAT, "tensor t", "half-written: 160 of 176 bytes");
+    must_fail(x, REMORA_E_FORMAT, "tensor t", "half-written: has 160 of 176 bytes");
     put_tensor(x, "t", F32, 2, PAIR(4, 1), UINT64_MAX - 31, 64);
     must_fail(x, REMORA_E_FORMAT, "tensor t", "bytes");
     put_tensor(x, "t", 16, 2, PAIR(256, 1), 0, 96);
@@ -392,7 +392,7 @@ static void tensors_apart(void **state)
         const char *second;
         uint64_t offset;
         const char *word;
-    } cases[] = {{"a", 64, "two entries for tensor a"}, {"b", 32, "overlaps"}, {"b", 64, NULL}};
+    } cases[] = {{"a", 64, "tensor a has two entries"}, {"b", 32, "overlaps"}, {"b", 64, NULL}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         ggufw w;
         begin(&w);

@@ -601,10 +601,10 @@ static void hostile_fronts(void **state)
         {{1, 4096, 190, 8192}, REMORA_OK, ""},
         {{2, 4096, 190, 8192}, REMORA_E_UNSUPPORTED, "pack version 2"},
         {{1, 4096, 190, 8191}, REMORA_E_FORMAT, "the pack says"},
-        {{1, 4096, 185, 8192}, REMORA_E_FORMAT, "a header of"},
-        {{1, 4096, 4097, 8192}, REMORA_E_FORMAT, "a header of"},
+        {{1, 4096, 185, 8192}, REMORA_E_FORMAT, "its header has"},
+        {{1, 4096, 4097, 8192}, REMORA_E_FORMAT, "its header has"},
         {{1, 8192, 190, 8192}, REMORA_OK, ""},
-        {{1, 5000, 190, 8192}, REMORA_E_FORMAT, "a header of"},
+        {{1, 5000, 190, 8192}, REMORA_E_FORMAT, "its header has"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rmr_pack *p;

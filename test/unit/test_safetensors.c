@@ -283,7 +283,7 @@ static void without_files_it_is_not_found(void **state)
 {
     fixture *x = *state;
     put_bytes(x, "config.json", "{}", 2);
-    refused(x, REMORA_E_NOT_FOUND, "memory: neither " INDEX " nor " MODEL);
+    refused(x, REMORA_E_NOT_FOUND, "memory: has neither " INDEX " nor " MODEL);
 }
 
 /* ---- hostile classes, by number ---- */
@@ -300,8 +300,8 @@ static void class_1_header_length(void **state)
                {n - 1, "is not closed"},
                {n + 1, "after the end"},
                {n + 4, "after the end"},
-               {n + 5, "in a file of"},
-               {100000000, "in a file of"},
+               {n + 5, "its header has"},
+               {100000000, "its header has"},
                {100000001, "at most 100000000"},
                {(uint64_t)1 << 63, "at most 100000000"},
                {UINT64_MAX, "at most 100000000"},
@@ -355,9 +355,9 @@ static void class_2_header_text(void **state)
         {"{}{}", 0, "after the end"},
         {"{\"a\":{\"dtype\":}}", 0, "tensor a"},
         {"{\"a\":{]}}", 0, "after the end"},
-        {"{\"a\":[]}", 0, "tensor a: not a JSON object"},
-        {"{\"a\":7}", 0, "tensor a: not a JSON object"},
-        {"{\"a\":null}", 0, "tensor a: not a JSON object"},
+        {"{\"a\":[]}", 0, "tensor a: is not a JSON object"},
+        {"{\"a\":7}", 0, "tensor a: is not a JSON object"},
+        {"{\"a\":null}", 0, "tensor a: is not a JSON object"},
         {"{" T("a\\u0000b", "0", "0", "0") "}", 0, MODEL},
         {"{" T("a\xFF", "0", "0", "0") "}", 0, "decode"},
         {"{" T("\xC0\x80", "0", "0", "0") "}", 0, "decode"},
@@ -368,9 +368,9 @@ static void class_2_header_text(void **state)
         {"{\"__metadata__\":{\"a\":\"\xFF\"}}", 0, MODEL},
         {"{\"__metadata__\":[]}", 0, "an object expected"},
         {"{\"__metadata__\":\"pt\"}", 0, "an object expected"},
-        {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "two entries for __metadata__"},
-        {"{\"__metadata__\":{},\"__metadat\\u0061__\":{}}", 0, "two entries for __metadata__"},
-        {"{" T("a", "4", "0", "4") "," T("a", "4", "0", "4") "}", 4, "two entries for tensor a"},
+        {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "there are two __metadata__"},
+        {"{\"__metadata__\":{},\"__metadat\\u0061__\":{}}", 0, "there are two __metadata__"},
+        {"{" T("a", "4", "0", "4") "," T("a", "4", "0", "4") "}", 4, "tensor a has two entries"},
         {"{" T("a", "4", "0", "4") "," T("\\u0061", "4", "4", "8") "}", 8, "tensor a"},
         {"{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]}}", 1,
          "duplicate"},
@@ -427,13 +427,13 @@ static void class_2_long_names_and_entries(void **state)
             rmr_checkpoint_free(must_open(x));
             drop_files(x);
         } else
-            refused(x, REMORA_E_FORMAT, "a tensor name of 4097 bytes");
+            refused(x, REMORA_E_FORMAT, "a tensor name has 4097 bytes");
     }
     size_t n = (size_t)sprintf(x->big, "{\"a\":{\"x\":[");
     for (int i = 0; i < 40000; i++) n += (size_t)sprintf(x->big + n, "1,");
     sprintf(x->big + n, "1]}}");
     put(x, MODEL, x->big, 0);
-    refused(x, REMORA_E_FORMAT, "tensor a: an entry of");
+    refused(x, REMORA_E_FORMAT, "tensor a: its entry has");
 }
 
 static void class_3_offsets(void **state)
@@ -444,7 +444,7 @@ static void class_3_offsets(void **state)
         {A("U8", "[4]", "[0,5]"), 5, "need 4"},
         {A("U16", "[4]", "[0,4]"), 4, "need 8"},
         {A("U8", "[4]", "[4,0]"), 4, "begins at 4 and ends at 0"},
-        {A("U8", "[4]", "[0,4]"), 3, "half-written: 64 of 65 bytes, cut off in tensor a"},
+        {A("U8", "[4]", "[0,4]"), 3, "half-written: has 64 of 65 bytes, cut off in tensor a"},
         {A("U8", "[4]", "[0,4]"), 5, "the tensors end at byte"},
         {A("U8", "[4]", "[1,5]"), 5, "a follows a hole"},
         {A("U8", "[4]", "[-4,0]"), 4, "data_offsets is negative"},
@@ -514,19 +514,19 @@ static void class_6_dtypes(void **state)
 {
     fixture *x = *state;
     const bad_header unknown[] = {
-        {A("F4", "[2]", "[0,1]"), 1, MODEL ": tensor a: unsupported dtype F4"},
-        {A("F4", "[3]", "[0,2]"), 2, "unsupported dtype F4"},
-        {A("F6_E2M3", "[4]", "[0,3]"), 3, "unsupported dtype F6_E2M3"},
-        {A("F8_E4M3FNUZ", "[4]", "[0,4]"), 4, "unsupported dtype F8_E4M3FNUZ"},
-        {A("", "[4]", "[0,4]"), 4, "unknown dtype"},
-        {A("f32", "[1]", "[0,4]"), 4, "unknown dtype f32"},
-        {A("F32 ", "[1]", "[0,4]"), 4, "unknown dtype"},
+        {A("F4", "[2]", "[0,1]"), 1, MODEL ": tensor a: dtype F4 is not supported"},
+        {A("F4", "[3]", "[0,2]"), 2, "dtype F4 is not supported"},
+        {A("F6_E2M3", "[4]", "[0,3]"), 3, "dtype F6_E2M3 is not supported"},
+        {A("F8_E4M3FNUZ", "[4]", "[0,4]"), 4, "dtype F8_E4M3FNUZ is not supported"},
+        {A("", "[4]", "[0,4]"), 4, "is not known"},
+        {A("f32", "[1]", "[0,4]"), 4, "dtype f32 is not known"},
+        {A("F32 ", "[1]", "[0,4]"), 4, "is not known"},
     };
     const bad_header wrong[] = {
         {"{\"a\":{\"dtype\":7,\"shape\":[4],\"data_offsets\":[0,4]}}", 4,
          "dtype is an integer, not a string"},
-        {"{\"a\":{\"dtype\":null,\"shape\":[4],\"data_offsets\":[0,4]}}", 4, "no dtype"},
-        {"{\"a\":{\"shape\":[4],\"data_offsets\":[0,4]}}", 4, "no dtype"},
+        {"{\"a\":{\"dtype\":null,\"shape\":[4],\"data_offsets\":[0,4]}}", 4, "dtype is missing"},
+        {"{\"a\":{\"shape\":[4],\"data_offsets\":[0,4]}}", 4, "dtype is missing"},
         {A("U8\\u0000", "[4]", "[0,4]"), 4, "dtype has a NUL inside"},
     };
     ALL_REFUSED(x, unknown, REMORA_E_UNSUPPORTED);
@@ -548,12 +548,12 @@ static void class_11_index(void **state)
         {MAP("\"a\":\"..\\\\s\""), REMORA_E_FORMAT, INDEX ": file name ..\\s has"},
         {MAP("\"a\":\"..\""), REMORA_E_FORMAT, "\"..\""},
         {MAP("\"a\":\".\""), REMORA_E_FORMAT, "\".\""},
-        {MAP("\"a\":\"\""), REMORA_E_FORMAT, "empty file name"},
+        {MAP("\"a\":\"\""), REMORA_E_FORMAT, "a file name is empty"},
         {MAP("\"a\":\"s\\u0000\""), REMORA_E_FORMAT, INDEX},
         {MAP("\"a\":\"s\\n\""), REMORA_E_FORMAT, "control character"},
         {MAP("\"a\":1"), REMORA_E_FORMAT, "the file of tensor \"a\" is not a string"},
         {MAP("\"a\":[]"), REMORA_E_FORMAT, "is not a string"},
-        {MAP("\"a\":\"s\",\"a\":\"s\""), REMORA_E_FORMAT, "two entries for tensor a"},
+        {MAP("\"a\":\"s\",\"a\":\"s\""), REMORA_E_FORMAT, "tensor a has two entries"},
         {MAP("\"a\":\"s\",\"b\":\"s\""), REMORA_E_FORMAT, INDEX ": tensor b is not in s"},
         {MAP("\"b\":\"s\""), REMORA_E_FORMAT, "tensor b is not in s"},
         {MAP("\"a\":\"s2\",\"c\":\"s\""), REMORA_E_FORMAT, "tensor c is not in s"},
@@ -562,7 +562,7 @@ static void class_11_index(void **state)
         {"{\"weight_map\":[]}", REMORA_E_FORMAT, "an object expected"},
         {"{\"weight_map\":\"s\"}", REMORA_E_FORMAT, "an object expected"},
         {"{\"weight_map\":{\"a\":\"s\"},\"weight_map\":{}}", REMORA_E_FORMAT, "two weight_map"},
-        {"{}", REMORA_E_FORMAT, "no weight_map"},
+        {"{}", REMORA_E_FORMAT, "weight_map is missing"},
         {"", REMORA_E_FORMAT, "empty (0 bytes)"},
         {"[]", REMORA_E_FORMAT, "an object expected"},
         {"{\"metadata\":{\"x\":tru},\"weight_map\":{\"a\":\"s\"}}", REMORA_E_FORMAT, INDEX},
@@ -588,7 +588,7 @@ static void the_index_decides(void **state)
         {"{" T("b", "4", "0", "4") "," T("more", "4", "0", "4") "}", 4, "overlaps another"},
         {"{" T("b", "4", "0", "4") "," T("a", "3", "4", "8") "}", 8, "s: tensor a: 4 bytes"},
         {"{" T("b", "4", "0", "4") "," T("more", "0", "4", "4") "," T("more", "0", "4", "4") "}", 4,
-         "s: two entries for tensor more"},
+         "s: tensor more has two entries"},
         {"{" T("a", "4", "0", "4") "}", 4, INDEX ": tensor b is not in s"},
     };
     put_bytes(x, INDEX, both, strlen(both));
@@ -620,7 +620,7 @@ static void class_11_long_shard_names_and_many_tensors(void **state)
     memset(x->big + n, 's', 100000);
     sprintf(x->big + n + 100000, "\"}}");
     put_bytes(x, INDEX, x->big, strlen(x->big));
-    refused(x, REMORA_E_FORMAT, "string of 100000 bytes");
+    refused(x, REMORA_E_FORMAT, "a string has 100000 bytes");
     n = (size_t)sprintf(x->big, "{\"weight_map\":{\"a\":\"s\"");
     for (unsigned k = 0; n < BIG - 100; k++) n += (size_t)sprintf(x->big + n, ",\"%x\":\"s\"", k);
     sprintf(x->big + n, "}}");
@@ -675,7 +675,7 @@ static void dtypes_are_listed(void **state)
         const rmr_tensor *t = rmr_checkpoint_find(c, "a");
         assert_string_equal(rmr_dtype_name(t->dtype), all[i].name);
         assert_int_equal(t->bytes, bytes);
-        snprintf(says, sizeof says, MODEL ": tensor a: unsupported dtype %s", all[i].name);
+        snprintf(says, sizeof says, MODEL ": tensor a: dtype %s is not supported", all[i].name);
         assert_int_equal(r.n, 1);
         is_reason(&r, 0, REMORA_E_UNSUPPORTED, says, 0);
         rmr_refusals_free(&r);
@@ -697,7 +697,7 @@ static void dtypes_are_listed(void **state)
     assert_int_equal(t->dims[0], 5);
     assert_int_equal(t->bytes, 3);
     assert_int_equal(r.n, 1);
-    is_reason(&r, 0, REMORA_E_UNSUPPORTED, MODEL ": tensor l.1.q: unknown dtype F3", 1);
+    is_reason(&r, 0, REMORA_E_UNSUPPORTED, MODEL ": tensor l.1.q: dtype F3 is not known", 1);
     rmr_refusals_free(&r);
     rmr_checkpoint_free(c);
 }
@@ -719,8 +719,8 @@ static void shards_are_listed(void **state)
     assert_int_equal(rmr_checkpoint_find(c, "d")->dtype, RMR_DTYPE_COUNT);
     assert_int_equal(rmr_checkpoint_find(c, "f")->dtype, RMR_DTYPE_U8);
     assert_int_equal(r.n, 4); /* each shard that is not there, by its name */
-    is_reason(&r, 0, REMORA_E_NOT_FOUND, "s-2: no such blob", 0);
-    is_reason(&r, 1, REMORA_E_NOT_FOUND, "s-4: no such blob", 0);
+    is_reason(&r, 0, REMORA_E_NOT_FOUND, "s-2: there is no such blob", 0);
+    is_reason(&r, 1, REMORA_E_NOT_FOUND, "s-4: there is no such blob", 0);
     assert_non_null(strstr(r.items[2].text, "s-3: an HTML page"));
     assert_non_null(strstr(r.items[3].text, "s-5: half-written: "));
     rmr_refusals_free(&r);

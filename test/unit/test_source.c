@@ -342,8 +342,8 @@ static void only_regular_files_are_read_and_none_blocks(void **state)
     refused(x, path_source(in_dir(x, "fifo")), REMORA_E_FORMAT, "neither a directory");
     refused(x, path_source("/dev/null"), REMORA_E_FORMAT, "neither a directory");
     rmr_source *src = must_open(x, path_source(x->dir), 1);
-    file_refused(x, src, "fifo", REMORA_E_FORMAT, "fifo: not a regular file");
-    file_refused(x, src, "sub", REMORA_E_FORMAT, "sub: not a regular file");
+    file_refused(x, src, "fifo", REMORA_E_FORMAT, "fifo: is not a regular file");
+    file_refused(x, src, "sub", REMORA_E_FORMAT, "sub: is not a regular file");
     file_refused(x, src, "loop", REMORA_E_IO, "symbolic links");
     assert_int_equal(x->err.os_code, ELOOP);
     rmr_source_free(src);
@@ -401,7 +401,7 @@ static void short_and_interrupted_reads_go_on(void **state)
     faults.fail_at = 3;
     assert_int_equal(rmr_file_read(f, 0, buf, TEXT, &x->err), REMORA_E_IO);
     assert_int_equal(x->err.os_code, EIO);
-    says(x, "config.json: read at byte 10");
+    says(x, "config.json: a read at byte 10");
     rmr_file_close(f);
     rmr_source_free(src);
 }
@@ -412,7 +412,7 @@ static void blobs_are_checked(void **state)
     const remora_blob twice[] = {{"b", "1", 1}, {"a", "2", 1}, {"b", "3", 1}};
     const remora_blob no_name[] = {{NULL, "1", 1}}, bad_name[] = {{"../a", "1", 1}};
     const remora_blob no_data[] = {{"a", NULL, 1}}, huge[] = {{"a", "1", UINT64_MAX}};
-    refused(x, blob_source(twice, 3), REMORA_E_ARG, "two blobs named b");
+    refused(x, blob_source(twice, 3), REMORA_E_ARG, "two blobs are named b");
     refused(x, blob_source(no_name, 1), REMORA_E_ARG, "no name");
     refused(x, blob_source(bad_name, 1), REMORA_E_ARG, "../a");
     refused(x, blob_source(no_data, 1), REMORA_E_ARG, "no data");
@@ -421,7 +421,7 @@ static void blobs_are_checked(void **state)
     refused(x, blob_source(twice, (uint64_t)1 << 60), REMORA_E_ARG, "blobs, at most");
     rmr_source *src = must_open(x, blob_source(NULL, 0), 0);
     assert_string_equal(rmr_source_where(src), "memory");
-    file_refused(x, src, "a", REMORA_E_NOT_FOUND, "a: no such blob");
+    file_refused(x, src, "a", REMORA_E_NOT_FOUND, "a: there is no such blob");
     rmr_source_free(src);
 }
 
@@ -488,10 +488,10 @@ static void load_gives_the_whole_file_up_to_its_limit(void **state)
     rmr_free(&x->mem, data, (size_t)n + 1);
     assert_int_equal(rmr_file_load(src, "config.json", TEXT - 1, &data, &n, &x->err),
                      REMORA_E_FORMAT);
-    says(x, "config.json: 36 bytes, at most 35");
+    says(x, "config.json: has 36 bytes, at most 35");
     assert_null(data);
     assert_int_equal(rmr_file_load(src, "empty", 0, &data, &n, &x->err), REMORA_E_FORMAT);
-    says(x, "empty: empty (0 bytes)");
+    says(x, "empty: is empty (0 bytes)");
     assert_null(data);
     assert_int_equal(rmr_file_load(src, "nope", 10, &data, &n, &x->err), REMORA_E_NOT_FOUND);
     rmr_source_free(src);
@@ -512,7 +512,7 @@ static void bad_descriptions_are_arguments(void **state)
     refused(x, path_source(NULL), REMORA_E_ARG, "no path");
     refused(x, path_source(""), REMORA_E_ARG, "no path");
     refused(x, (remora_source){.struct_size = sizeof(remora_source), .kind = 77}, REMORA_E_ARG,
-            "unknown kind 77");
+            "kind 77 is not known");
     rmr_source_free(NULL);
     rmr_file_close(NULL);
 }

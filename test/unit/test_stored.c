@@ -261,7 +261,7 @@ static void fp8_one_scale_and_rows(void **state)
     each[77] = NAN;
     const part nan[] = {few[0], {"w.weight_scale", "F32", R, 1, each, sizeof each}};
     make(&m, nan, 2);
-    refuse(&m, R, C, "w.weight_scale: a scale that is not finite in row 77");
+    refuse(&m, R, C, "w.weight_scale has a scale that is not finite in row 77");
     unmake(&m);
     free(want);
 }
@@ -323,7 +323,7 @@ static void fp8_damaged(void **state)
     fill_f8();
     codes[77 * C + 5] = 0x7f;
     make(&m, p, 2);
-    refuse(&m, R, C, "w.weight: a NaN code in row 77 (byte 5 ");
+    refuse(&m, R, C, "w.weight has a NaN code in row 77 (byte 5 ");
     unmake(&m);
     fill_f8();
     scales[4] = INFINITY;
@@ -366,7 +366,7 @@ static void int4(void **state)
     const uint16_t bad[] = {0x3f80, 0x4000, 0x7f80, 0xbf00};
     const part q[] = {p[0], {"w.weight_scale", "BF16", 2, 2, bad, sizeof bad}};
     make(&m, q, 2);
-    refuse(&m, 2, 64, "w.weight_scale: a scale that is not finite in row 1");
+    refuse(&m, 2, 64, "w.weight_scale has a scale that is not finite in row 1");
     unmake(&m);
     make(&m, p, 1);
     refuse(&m, 2, 64, "w.weight_scale is missing");
@@ -400,7 +400,7 @@ static void mxfp4(void **state)
                       {"w.scale", "F8_E8M0", 2, 2, e, sizeof e}};
     e[3] = 255;
     make(&m, p, 2);
-    refuse(&m, 2, 64, "w.scale: a scale that is not finite in row 1");
+    refuse(&m, 2, 64, "w.scale has a scale that is not finite in row 1");
     unmake(&m);
 }
 
@@ -442,7 +442,7 @@ static void blocks(void **state)
             const part p = {"w.weight", "U8", ROWS, row, data, (size_t)ROWS * row};
             make(&m, &p, 1);
             const remora_status st = read_blocks(&m, (rmr_dtype)d, ROWS, COLS, &err);
-            snprintf(word, sizeof word, "w.weight: a scale that is not finite in row 2 (byte %u",
+            snprintf(word, sizeof word, "w.weight has a scale that is not finite in row 2 (byte %u",
                      size + (uint32_t)off);
             assert_int_equal(st, which > 0 ? REMORA_E_FORMAT : REMORA_OK);
             if (which > 0 && strstr(err.message, word) == NULL)

@@ -290,13 +290,13 @@ static void bad_files(void **state)
     world w;
     (void)state;
     begin(&w);
-    must_fail(&w, config, N_VOCAB, REMORA_E_FORMAT, "tiktoken.model: empty");
+    must_fail(&w, config, N_VOCAB, REMORA_E_FORMAT, "tiktoken.model: is empty");
     begin(&w);
     tik_raw(&w.file, pointer, sizeof pointer - 1);
-    must_fail(&w, config, N_VOCAB, REMORA_E_FORMAT, "tiktoken.model: a Git LFS pointer");
+    must_fail(&w, config, N_VOCAB, REMORA_E_FORMAT, "tiktoken.model: is a Git LFS pointer");
     begin(&w);
     tik_raw(&w.file, "\n\r\n", 3);
-    must_fail(&w, config, N_VOCAB, REMORA_E_FORMAT, "no tokens");
+    must_fail(&w, config, N_VOCAB, REMORA_E_FORMAT, "has no tokens");
     begin(&w);
     tik_word(&w.file, "a");
     must_fail(&w, CONFIG("", ENTRY(1, "<s>")), N_VOCAB, REMORA_E_FORMAT, "no token for byte 0x00");

@@ -632,8 +632,8 @@ static void unknown_fields_are_named(void **state)
     expect_open(&(fix){.model = ",\"dropout\":0.5"}, REMORA_E_UNSUPPORTED, "model.dropout");
     expect_open(&(fix){.model = ",\"end_of_word_suffix\":\"</w>\""}, REMORA_E_UNSUPPORTED,
                 "model.end_of_word_suffix");
-    expect_open(&(fix){.pre = "null"}, REMORA_E_UNSUPPORTED, "pre_tokenizer: not ByteLevel");
-    expect_open(&(fix){.decoder = "null"}, REMORA_E_UNSUPPORTED, "decoder: not ByteLevel");
+    expect_open(&(fix){.pre = "null"}, REMORA_E_UNSUPPORTED, "pre_tokenizer is not ByteLevel");
+    expect_open(&(fix){.decoder = "null"}, REMORA_E_UNSUPPORTED, "decoder is not ByteLevel");
     expect_open(&(fix){.decoder = "{\"type\":\"WordPiece\"}"}, REMORA_E_UNSUPPORTED,
                 "decoder.type WordPiece");
     expect_open(&(fix){.pre = "{\"type\":\"Metaspace\"}"}, REMORA_E_UNSUPPORTED,

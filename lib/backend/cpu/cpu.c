@@ -79,7 +79,8 @@ static remora_status buffer_read(rmr_backend *be, const rmr_buffer *b, uint64_t 
                                  uint64_t n, remora_error *err)
 {
     (void)be;
-    if (!in_range(b, off, n)) RMR_FAIL(err, REMORA_E_INTERNAL, "buffer read out of range");
+    if (!in_range(b, off, n))
+        RMR_FAIL(err, REMORA_E_INTERNAL, "a read is out of the range of its buffer");
     memcpy(dst, b->data + off, (size_t)n);
     return REMORA_OK;
 }
@@ -88,7 +89,8 @@ static remora_status buffer_zero(rmr_backend *be, rmr_buffer *b, uint64_t off, u
                                  remora_error *err)
 {
     (void)be;
-    if (!in_range(b, off, n)) RMR_FAIL(err, REMORA_E_INTERNAL, "buffer zero out of range");
+    if (!in_range(b, off, n))
+        RMR_FAIL(err, REMORA_E_INTERNAL, "zeros are out of the range of their buffer");
     memset(b->data + off, 0, (size_t)n);
     return REMORA_OK;
 }
@@ -98,7 +100,7 @@ static remora_status counters_read(rmr_backend *be, rmr_buffer *b, uint64_t off,
 {
     (void)be;
     if (!in_range(b, off, n * sizeof *dst))
-        RMR_FAIL(err, REMORA_E_INTERNAL, "counters out of range");
+        RMR_FAIL(err, REMORA_E_INTERNAL, "counters are out of the range of their buffer");
     _Atomic uint64_t *c = (_Atomic uint64_t *)(void *)(b->data + off);
     for (uint32_t i = 0; i < n; i++)
         dst[i] = reset ? atomic_exchange_explicit(&c[i], 0, memory_order_relaxed)
@@ -112,7 +114,7 @@ static remora_status buffer_copy(rmr_backend *be, rmr_buffer *dst, uint64_t dst_
 {
     (void)be;
     if (!in_range(dst, dst_off, n) || !in_range(src, src_off, n))
-        RMR_FAIL(err, REMORA_E_INTERNAL, "buffer copy out of range");
+        RMR_FAIL(err, REMORA_E_INTERNAL, "a copy is out of the range of its buffers");
     memcpy(dst->data + dst_off, src->data + src_off, (size_t)n);
     return REMORA_OK;
 }

@@ -162,7 +162,7 @@ remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice 
     if (slice->first > d->n_ops || slice->n > d->n_ops - slice->first ||
         slice->n_want > d->max_out || slice->want0 > s->in.n_want ||
         slice->n_want > s->in.n_want - slice->want0)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "step slice out of range");
+        RMR_FAIL(err, REMORA_E_INTERNAL, "a slice is out of the range of its step");
     s->want0 = slice->want0;
     s->n_want = slice->n_want;
     const rmr_fpenv saved = rmr_fpenv_enter(); /* we run on the host's thread */
@@ -189,7 +189,7 @@ remora_status rmr_cpu_step_read(rmr_backend *be, rmr_step *s, uint32_t slot, uin
     (void)be;
     if (slot >= s->desc.n_slots || row0 > slot_rows(&s->desc, slot) ||
         n > slot_rows(&s->desc, slot) - row0)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "slot read out of range");
+        RMR_FAIL(err, REMORA_E_INTERNAL, "a read is out of the range of its slot");
     const size_t width = s->desc.slots[slot].width;
     memcpy(dst, s->slot[slot] + row0 * width, n * width * 4);
     return REMORA_OK;

@@ -84,7 +84,7 @@ remora_status rmr_cpu_weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offse
 {
     (void)be;
     if (offset > w->bytes || n > w->bytes - offset || w->adopted)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "weight fill out of range");
+        RMR_FAIL(err, REMORA_E_INTERNAL, "bytes are out of the range of their weight");
     memcpy(w->data + offset, bytes, (size_t)n);
     return REMORA_OK;
 }
@@ -98,7 +98,7 @@ remora_status rmr_cpu_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t ind
     (void)be;
     if (index >= d->count || row0 > d->rows || n > d->rows - row0 || row0 % RMR_ROW_GRANULE != 0 ||
         w->adopted)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "weight upload out of range");
+        RMR_FAIL(err, REMORA_E_INTERNAL, "rows are out of the range of their weight");
     if (d->use == RMR_USE_VECTOR) {
         rmr_row_decode(d->elem, (float *)(void *)w->data, rows, d->cols);
     } else if (d->use == RMR_USE_TABLE) {
