@@ -658,8 +658,9 @@ remora_status rmr_gguf_config(const rmr_gguf *g, const rmr_checkpoint *ck, json_
 static remora_status known(const translator *t)
 {
     char buf[MAX_KEY];
-    remora_status st = name(t);
-    if (st >= 0) st = set_text(t, "model_type", t->arch->name);
+    json_t *type = json_string(t->arch->name); /* NULL: not UTF-8 */
+    remora_status st = type != NULL ? set(t, t->config, "model_type", type) : REMORA_OK;
+    if (st != REMORA_E_NOMEM) st = name(t);
     for (size_t i = 0; i < sizeof same / sizeof same[0] && st != REMORA_E_NOMEM; i++)
         if (rmr_gguf_has(t->g, full(t, buf, same[i].key))) st = copy_same(t, &same[i]);
     if (st != REMORA_E_NOMEM) st = layers(t);

@@ -362,8 +362,10 @@ static void model_options(void **state)
     static const remora_kv kv = {"x-none", "1"};
     remora_model_opts o = {.struct_size = sizeof o};
     hostile_in(open_opts, &c, &o, sizeof o);
-    o.flags = 8;
+    o.flags = 16; /* the first bit without a meaning */
     assert_int_equal(open_opts(&c, &o), REMORA_E_STRUCT);
+    o.flags = REMORA_MODEL_ANYWAY; /* without NO_WEIGHTS */
+    assert_int_equal(open_opts(&c, &o), REMORA_E_ARG);
     o.flags = UINT32_MAX;
     assert_int_equal(open_opts(&c, &o), REMORA_E_STRUCT);
     o.flags = 0;
