@@ -1,4 +1,4 @@
-/* All that the rest of the library knows of a device (architecture section 10).
+/* All that the rest of the library knows of a device.
  *
  * A backend holds weights in its own layout, holds buffers that only it can read, and runs steps. A
  * step is a list of the model's own operations over named activation slots. The list is prepared
@@ -153,13 +153,14 @@ typedef enum rmr_row_set {
     RMR_ROWS_ONE
 } rmr_row_set; /* which count bounds an operation's or a slot's rows */
 
-/* MLA dimensions (facts section 2): all per head but rank. */
+/* The dimensions of latent attention (docs/models.md, "Latent attention"): all per head but rank.
+ */
 typedef struct rmr_mla {
     uint32_t heads, nope, rope, v, rank;
     float scale; /* softmax scale, yarn's included */
 } rmr_mla;
 
-/* Grouped-query attention (facts section 11): query head h reads kv head h / (heads / kv_heads). */
+/* Grouped-query attention: query head h reads kv head h / (heads / kv_heads). */
 typedef struct rmr_gqa {
     uint32_t heads, kv_heads, head_dim;
     float scale; /* softmax scale */

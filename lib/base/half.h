@@ -1,4 +1,4 @@
-/* bf16 and IEEE half conversions, exact (facts section 6.6). */
+/* Conversions between float and bf16 or IEEE half: exact, or rounded to nearest, ties to even. */
 #ifndef RMR_HALF_H
 #define RMR_HALF_H
 

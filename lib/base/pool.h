@@ -1,5 +1,4 @@
-/* Parallel regions over one pool of threads per runtime, or over the host's job system
- * (architecture section 9).
+/* Parallel regions over one pool of threads per runtime, or over the host's job system.
  *
  * A region is n chunks that idle workers take one by one, so a worker that the system deschedules
  * costs its own chunk and not the region. The calling thread always works too; several host threads

@@ -1,4 +1,5 @@
-/* The layer sequence (facts section 2.2): h += attention(norm(h)); h += feed_forward(norm(h)). */
+/* The layer sequence (docs/models.md, "A layer"): h += attention(norm(h)); h +=
+ * feed_forward(norm(h)). */
 #include "list.h"
 
 #include "importance.h"

@@ -1,4 +1,4 @@
-/* GGUF files (facts section 9), version 2 and 3, little endian, split over several files or not.
+/* GGUF files, version 2 and 3, little endian, split over several files or not.
  * Opening reads and checks everything in front of the tensors' bytes: what is said here about types
  * and sizes holds, whoever wrote the file. The rules are listed in docs/formats.md. */
 #ifndef RMR_GGUF_H

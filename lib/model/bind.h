@@ -1,5 +1,5 @@
 /* Finding a matrix in a checkpoint: its tensor, the tensor of its scales, and the form they are in
- * (facts section 6). */
+ * (docs/formats.md, "How weights may be stored"). */
 #ifndef RMR_BIND_H
 #define RMR_BIND_H
 

@@ -1,5 +1,4 @@
-/* Tensor names of the V2/V3 line (facts section 2.1) and of dense models with grouped attention
- * (section 11.1) bound to weights. */
+/* The tensors of a model, by name and shape (docs/models.md, "Tensors"), bound to its weights. */
 #include "bind.h"
 #include "tile.h"
 
@@ -205,8 +204,8 @@ static remora_status stacked(planner *p, rmr_weight **w, const char *part, stack
 
 #define KV_B "self_attn.kv_b_proj"
 
-/* Two views of kv_b_proj (facts section 2.5): W_UK transposed, and W_UV. New GGUF files have them
- * as tensors, some beside the old one. */
+/* Two views of kv_b_proj: W_UK transposed, and W_UV. New GGUF files have them as tensors, some
+ * beside the old one (docs/models.md T20). */
 static remora_status kv_views(planner *p, rmr_layer *l)
 {
     const rmr_mla *a = &p->m->shape.mla;
@@ -253,7 +252,7 @@ static remora_status latent_attention(planner *p, rmr_layer *l)
     return matrix(p, &l->out, "self_attn.o_proj", s->n_hidden, (uint64_t)a->heads * a->v);
 }
 
-/* Grouped attention (facts section 11.1). */
+/* The weights of grouped attention. */
 static remora_status grouped_attention(planner *p, rmr_layer *l)
 {
     const rmr_shape *s = &p->m->shape;

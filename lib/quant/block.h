@@ -1,5 +1,6 @@
-/* Inside a block of the quantised types (facts section 9.2): code books, the places of the scales,
- * the packing of sub-scales. Shared by what reads and what writes blocks. */
+/* Inside a block of the quantised types (docs/models.md, "GGUF blocks"): code books, the places of
+ * the scales, the packing of sub-scales. Shared by the code that reads blocks and the code that
+ * writes them. */
 #ifndef RMR_BLOCK_H
 #define RMR_BLOCK_H
 

@@ -1,6 +1,6 @@
-/* Exact decoding of rows (facts sections 6 and 9.2). Products of scale, sub-scale and code fit 24
- * bits, so they are exact; a sum or difference with a minimum, and a product with an f32 scale
- * (F8), is rounded once. */
+/* Exact decoding of rows (docs/models.md, "Stored types" and "GGUF blocks"). Products of scale,
+ * sub-scale and code fit 24 bits, so they are exact; a sum or difference with a minimum, and a
+ * product with an f32 scale (F8), is rounded once. */
 #include <string.h>
 
 #include "block.h"

@@ -1,5 +1,5 @@
 /* Element types of stored weights: what a row of them looks like, exact decoding, checking and
- * encoding (facts sections 6 and 9.2).
+ * encoding (docs/models.md, "Stored types" and "GGUF blocks").
  *
  * A row is a sequence of blocks; a block is some values and the bytes they take. The plain types
  * have blocks of one value. All types from Q8_0 on but I4 are GGUF's blocks, byte for byte. I4 is

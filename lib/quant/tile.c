@@ -1,5 +1,5 @@
 /* Rows to tiles and back (tile.h). Of the integer types both sides are lists of bit fields, and
- * each field has one place in the row's block (facts section 9.2) and one in the tile, so that
+ * each field has one place in the row's block and one in the tile, so that
  * packing and unpacking are the same walk in two directions. */
 #include "tile.h"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Size limits of the code (architecture section 3): functions of at most 120 lines and complexity 25, files of at
+"""Size limits of the code: functions of at most 120 lines and complexity 25, files of at
 most 1,500 lines, lines of at most 100 columns. Tables are exempt from nothing: none is that long.
 
     limits.py SOURCE_ROOT

@@ -1,11 +1,11 @@
 /* Dense models with grouped attention against a forward pass in double precision, written down from
- * facts section 11.1 and independent of the library but for the format of its inputs. On models
- * made up on the spot, so that it has what no fixture has: norms over heads (Qwen3), YaRN without
- * an effect on the softmax scale, a bias of the output projection, interleaved rope, and more
- * tokens than a segment of attention.
+ * docs/models.md, "Grouped attention", and independent of the library but for the format of its
+ * inputs. On models made up on the spot, so that it has what no fixture has: norms over heads
+ * (Qwen3), YaRN without an effect on the softmax scale, a bias of the output projection,
+ * interleaved rope, and more tokens than a segment of attention.
  *
  * The limit: float32 against double is some 1e-6 here, and what a test must find above 1e-3. Angles
- * are products in float32 on both sides (facts section 3), which is part of the definition. */
+ * are products in float32 on both sides, which is part of the definition. */
 #include "rig.h"
 
 #include <jansson.h>

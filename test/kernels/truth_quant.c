@@ -1,5 +1,5 @@
 /* Products with quantised weights against double precision: rows are decoded here one value at a
- * time as facts section 9.2 writes the formulas, independently of tiles and kernels. */
+ * time by the formulas of docs/models.md, "GGUF blocks", independently of tiles and kernels. */
 #include "cases.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* The expert gate of the CPU backend on worked examples (facts section 12, A to D, in double
- * precision). */
+/* The expert gate of the CPU backend on worked examples in double precision, A to D of
+ * docs/models.md, "Gate". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* config.json: what is refused and how it is named, both spellings of the rope parameters, and the
- * YaRN tables of released models, computed independently (facts sections 3.1 and 2.4). */
+ * frequencies, amplitudes and softmax scales of released models, computed independently in double
+ * precision. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -617,7 +618,7 @@ static void nulls(void **state)
     assert_true(s.n_dense == 1 && s.eps == 1e-5f);
 }
 
-/* The two amplitude effects do not depend on each other (facts section 3 steps 6 and 7). */
+/* The two amplitudes of YaRN do not depend on each other (docs/models.md T1). */
 static void yarn_amplitudes(void **state)
 {
 #define SCALED(more)                                                                               \
@@ -793,7 +794,8 @@ static void dense_families(void **state)
     is_close(s.gqa.scale, 1.0 / 8);
 }
 
-/* Facts section 11.3: theta 500000, heads of 128, 8 / 1 / 4 / 8192. */
+/* Frequencies of Llama-3.1, computed independently in double precision: theta 500000, heads of 128,
+ * 8 / 1 / 4 / 8192. */
 static void llama3_scaling(void **state)
 {
     static const freq table[] = {{0, 1},
@@ -819,7 +821,7 @@ static void llama3_scaling(void **state)
     is_close(s.gqa.scale, 1 / sqrt(128));
 }
 
-/* Cos and sin grow, the softmax scale does not (facts section 11.2). */
+/* Cos and sin grow, the softmax scale does not (docs/models.md T14). */
 static void yarn_of_qwen(void **state)
 {
 #define YARN "'type':'yarn','factor':4.0,'original_max_position_embeddings':32768"

@@ -1,5 +1,5 @@
-/* Weights whose scales lie in another tensor: the forms of released checkpoints (facts section 6)
- * become canonical rows with the right values, transposed or not, and what cannot be is named. */
+/* Weights whose scales lie in another tensor: the forms of released checkpoints become canonical
+ * rows with the right values, transposed or not, and what cannot be is named. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -341,7 +341,7 @@ static void fp8_damaged(void **state)
 
 /* ---- groups of 32 ---- */
 
-/* Facts 12.P: this word is -8 -1 0 7 3 -4 1 2. */
+/* This word is -8 -1 0 7 3 -4 1 2 (docs/models.md, "Stored types"). */
 static void int4(void **state)
 {
     static const float eight[] = {-8, -1, 0, 7, 3, -4, 1, 2};
@@ -383,7 +383,7 @@ static void mxfp4(void **state)
     float want[2 * 64];
     (void)state;
     for (int i = 0; i < 64; i++) c[i] = (uint8_t)(i * 37 + 11);
-    c[0] = 0x2b; /* facts 12.P: with 2^1 it is -3, 2 */
+    c[0] = 0x2b; /* with 2^1 it is -3, 2 */
     for (int i = 0; i < 128; i++)
         want[i] = e2m1[c[i / 2] >> i % 2 * 4 & 15] * ldexpf(1, e[i / 32] - 127);
     assert_true(want[0] == -3 && want[1] == 2);

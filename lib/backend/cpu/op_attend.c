@@ -1,5 +1,6 @@
-/* Multi-head latent attention in the absorbed form (facts section 2.5): every head is a query of
- * width rank + rope against one shared key [latent | rope key], and the value is the latent itself.
+/* Multi-head latent attention in the absorbed form (docs/models.md, "Latent attention"): every head
+ * is a query of width rank + rope against one shared key [latent | rope key], and the value is the
+ * latent itself.
  *
  * Attention walks the cache in segments of RMR_SEG_TOKENS positions: each has its own maximum, sum
  * and value sum. RMR_STRETCH segments are the leaves of a binary tree, in which the right side is

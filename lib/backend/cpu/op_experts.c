@@ -1,5 +1,5 @@
-/* DeepSeekMoE (facts section 4): out += sum of the chosen experts' SwiGLUs by weight, then the
- * shared experts.
+/* DeepSeekMoE (docs/models.md, "Gate"): out += sum of the chosen experts' SwiGLUs by weight, then
+ * the shared experts.
  *
  * Rows are sorted by expert (the shared experts are one more expert that takes every row with
  * weight 1). Two regions: gate and up projections, a chunk being some tiles of one expert, the

@@ -1,6 +1,6 @@
-/* The expert gate (facts section 4): scores, group limit, top-k, weights. Ties go to the lower
- * index. The router logits come from a linear operation in float32; everything here is float32 in
- * one fixed order. */
+/* The expert gate (docs/models.md, "Gate"): scores, group limit, top-k, weights. Ties go to the
+ * lower index. The router logits come from a linear operation in float32; everything here is
+ * float32 in one fixed order. */
 #include "cpu.h"
 
 #include <math.h>
@@ -44,7 +44,8 @@ static float group_score(const float *pick, uint32_t size, rmr_gate_kind kind)
     return kind == RMR_GATE_SIGMOID ? (size > 1 ? first + second : first) : first;
 }
 
-/* Experts outside the topk_group best groups can not be chosen (facts T6: -inf, not 0). */
+/* Experts outside the topk_group best groups cannot be chosen: -inf, not 0, because scores with
+ * their bias may be negative (docs/models.md T6). */
 static void limit_groups(const rmr_moe *m, float *pick, float *group)
 {
     const uint32_t size = m->n_experts / m->n_group;
@@ -66,7 +67,8 @@ static void choose(const rmr_moe *m, const float *score, float *pick, uint32_t *
         weights[i] = score[ids[i]];
         sum += weights[i];
     }
-    /* V3 normalises and then scales; V2 scales only when it does not normalise (facts T7). */
+    /* V3 normalises and then scales; V2 scales only when it does not normalise
+     * (docs/models.md T7). */
     const int normalise = m->norm_topk && m->n_used > 1;
     for (uint32_t i = 0; i < m->n_used; i++) {
         if (normalise) weights[i] = weights[i] / (sum + 1e-20f);

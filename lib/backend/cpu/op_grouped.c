@@ -1,5 +1,6 @@
-/* Grouped-query attention (facts section 11.1): the query heads of a group share one key head and
- * one value head, which lie in the cache as [keys of all heads | values of all heads].
+/* Grouped-query attention (docs/models.md, "Grouped attention"): the query heads of a group share
+ * one key head and one value head, which lie in the cache as [keys of all heads | values of all
+ * heads].
  *
  * Segments, softmax and merging are those of op_attend.c; a score is dot16 over a head, a value sum
  * one chain over the positions in order. A result depends on its query and on the cache alone, so

@@ -1,5 +1,5 @@
-/* Into and out of latent space: products with W_UK and W_UV, one head a chunk (facts section 2.5).
- */
+/* Into and out of latent space: products with W_UK and W_UV, one head a chunk (docs/models.md,
+ * "Latent attention"). */
 #include "cpu.h"
 
 #include <string.h>

@@ -50,8 +50,8 @@ void rmr_cpu_embed(rmr_step *s, const rmr_op *op)
     rmr_cpu_for_rows(s, op, embed_row);
 }
 
-/* Angles are the product in float32, as the reference implementations compute them (facts section
- * 3). */
+/* Angles are products in float32, as the reference implementations compute them: a product in
+ * double would be another angle at long positions. */
 static void rope_table_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
 {
     (void)worker;
