@@ -4,9 +4,9 @@
 static const char *const keys[] = {"text_config", "language_config", "llm_config"};
 
 /* Fields of the text model that some files have outside of its configuration. */
-static const char *const around[] = {"quantization_config", "compression_config",
-                                     "tie_word_embeddings", "bos_token_id",
-                                     "eos_token_id",        "pad_token_id"};
+static const char *const around[] = {"quantization_config", "compression_config", "quantization",
+                                     "tie_word_embeddings", "bos_token_id",       "eos_token_id",
+                                     "pad_token_id"};
 
 /* 0, or -1 where memory runs out. */
 static int take(json_t *to, const json_t *from, const char *name)

@@ -115,6 +115,12 @@ remora_status rmr_quantconfig_check(const char *file, const json_t *config, remo
                  {"modelopt", check_modelopt},
                  {"mxfp4", check_nothing}};
     const char *key = "quantization_config", *method;
+    /* MLX says it here too, and gives no quant_method */
+    if (json_is_integer(json_object_get(json_object_get(config, "quantization"), "bits")))
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "%s: quantization is MLX's, which is not read: take the model as it was released, "
+                 "or as GGUF",
+                 file);
     const json_t *q = json_object_get(config, key);
     if (q == NULL) q = json_object_get(config, key = "compression_config"); /* its older name */
     if (q == NULL || json_is_null(q)) return REMORA_OK;

@@ -371,7 +371,15 @@ static remora_status refuse_unknown(const char *file, const json_t *c, const fam
     if (act != NULL && strcmp(act, "silu") != 0)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: hidden_act is \"%.40s\"; supported is silu", file,
                  act);
-    if (f->attention == RMR_ATTENTION_MLA) RMR_TRY(refuse_if_true(file, c, "attention_bias", err));
+    if (f->attention == RMR_ATTENTION_MLA) {
+        int latent;
+        RMR_TRY(refuse_if_true(file, c, "attention_bias", err));
+        RMR_TRY(rmr_json_bool(file, c, "use_mla", 1, &latent, err));
+        if (!latent) /* DeepSeek-VL2-Tiny, DeepSeek-OCR */
+            RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                     "%s: use_mla is false: %s without latent attention is not supported", file,
+                     f->model_type);
+    }
     RMR_TRY(refuse_if_true(file, c, "mlp_bias", err));
     RMR_TRY(rmr_quantconfig_check(file, c, err));
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {

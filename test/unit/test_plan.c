@@ -465,6 +465,8 @@ static void the_text_part_of_a_larger_model(void **state)
             json_object_set_new(e.config, "quantization_config",
                                 json_pack("{s:s}", "quant_method", "awq"));
             expect(&e, REMORA_E_UNSUPPORTED, "awq");
+            json_object_set_new(e.config, "quantization", json_pack("{s:i}", "bits", 4));
+            expect(&e, REMORA_E_UNSUPPORTED, "MLX");
             json_object_set_new(e.config, keys[k], json_string("none"));
             expect(&e, REMORA_E_FORMAT, keys[k]);
             json_decref(text);

@@ -122,6 +122,9 @@ static void unsupported_options(void **state)
         {"{'quantization_config':{'quant_method':'awq'}}", "quantization_config"},
         {"{'quantization_config':{'quant_method':'awq'}}", "awq"},
         {"{'compression_config':{'quant_method':'gptq'}}", "gptq"},
+        {"{'quantization':{'group_size':64,'bits':4}}", "MLX"},
+        {"{'quantization':{'bits':4},'quantization_config':{'bits':4}}", "MLX"},
+        {"{'use_mla':false,'kv_lora_rank':null}", "use_mla"},
         {"{'quantization_config':{'quant_method':'modelopt','quant_algo':'NVFP4'}}", "NVFP4"},
         {"{'quantization_config':{'quant_method':'modelopt'}}", "quant_algo"},
         {"{'quantization_config':{'quant_method':'compressed-tensors','format':'float-quantized',"
@@ -268,6 +271,7 @@ static void inconsistent_or_wrong(void **state)
         {"{'norm_topk_prob':1}", "norm_topk_prob"},
         {"{'tie_word_embeddings':'no'}", "tie_word_embeddings"},
         {"{'attention_bias':'no'}", "attention_bias"},
+        {"{'use_mla':'no'}", "use_mla"},
         {"{'hidden_act':7}", "hidden_act"},
         {"{'quantization_config':7}", "quantization_config"},
         {"{'quantization_config':{'quant_method':8}}", "quant_method"},
@@ -405,6 +409,7 @@ static void defaults_of_the_families(void **state)
     good("{'quantization_config':{'quant_method':'fp8','activation_scheme':'static'}}", &s);
     good("{'quantization_config':{'quant_method':'fp8','weight_block_size':null}}", &s);
     good("{'quantization_config':{'quant_method':'fbgemm_fp8'}}", &s);
+    good("{'quantization':null,'use_mla':true}", &s);
     good("{'quantization_config':{'quant_method':'modelopt','quant_algo':'FP8'}}", &s);
     good("{'compression_config':{'quant_method':'compressed-tensors','format':'float-quantized',"
          "'config_groups':{'group_0':{'weights':{'num_bits':8,'strategy':'channel',"
