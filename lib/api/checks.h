@@ -4,7 +4,7 @@
 
 #include "structs.h"
 
-/* The caller's runtime counted once more, or a private one with defaults. */
+/* The caller's runtime with its count raised, or a private one with defaults. */
 remora_status rmr_api_runtime(remora_runtime *given, remora_runtime **out, remora_error *err);
 
 /* A full copy of the caller's struct as a local: IN(remora_eval_opts, o, given). Returns on

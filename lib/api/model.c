@@ -65,8 +65,8 @@ void remora_model_free(remora_model *m)
     rmr_model_unref(m);
 }
 
-/* The plan of open without its weights, and the sizes that sessions would take: the same code as
- * the real thing. */
+/* Estimate by the code of opening: the plan without its weights, and the sizes that sessions would
+ * take. */
 remora_status remora_model_estimate(remora_runtime *rt, const remora_source *src,
                                     const remora_model_opts *opts, const remora_session_opts *sopts,
                                     uint32_t n_sessions, remora_memory *out, remora_error *err)
@@ -79,7 +79,7 @@ remora_status remora_model_estimate(remora_runtime *rt, const remora_source *src
     RMR_IN(remora_session_opts, so, sopts, err);
     RMR_TRY(check_opts(&o, err));
     o.flags |= REMORA_MODEL_NO_WEIGHTS | RMR_MODEL_NO_TENSORS;
-    o.flags &= ~(uint32_t)REMORA_MODEL_ANYWAY; /* what cannot run has no sessions */
+    o.flags &= ~(uint32_t)REMORA_MODEL_ANYWAY; /* a model that cannot run has no sessions */
     o.host_budget = 0;
     o.cancel = NULL;
     o.progress = NULL;

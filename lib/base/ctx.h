@@ -1,5 +1,5 @@
-/* What every module needs from its runtime: memory, log, threads. Passed by pointer, never global
- * (P9). */
+/* The services of a runtime that every module needs: memory, log, threads. Passed by pointer, never
+ * global (P9). */
 #ifndef RMR_CTX_H
 #define RMR_CTX_H
 

@@ -1,5 +1,5 @@
-/* A word that threads sleep on until it changes. Telling sleepers is the changer's part: it changes
- * the word first and then wakes. */
+/* A word that threads sleep on until it changes. The thread that changes it also wakes the
+ * sleepers: first the change, then the wake. */
 #ifndef RMR_EVENT_H
 #define RMR_EVENT_H
 

@@ -29,14 +29,16 @@ typedef struct rmr_job {
 void rmr_job_begin(rmr_job *j, const rmr_job_host *host, const char *what, uint64_t total,
                    remora_error *err);
 
-/* From any thread, before a piece of work: E_CANCELLED when the host said stop, the status of the
- * first failure when there was one. `done` is what the thread has finished since it last asked. */
+/* Called by any thread before a piece of work: E_CANCELLED when the host said stop, the status of
+ * the first failure when there was one. `done` is the work that the thread has finished since its
+ * last call. */
 remora_status rmr_job_step(rmr_job *j, uint64_t done);
 
-/* From any thread: e->message (e->code 0: none yet) is the job's if this is the first failure. */
+/* Called by any thread for a failure: the first one gives the job its status, and its message from
+ * e (e->code 0: no message yet). */
 void rmr_job_fail(rmr_job *j, remora_status st, const remora_error *e);
 
-/* After the regions: the job's status, a last look at the host included; err is filled. */
+/* Called after the regions: asks the host once more, returns the job's status and fills err. */
 remora_status rmr_job_end(rmr_job *j);
 
 #endif

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Blocks of weights and cache: worth huge pages, which a Linux kernel gives to those who ask. */
+/* Large blocks hold weights or cache, which are read from end to end and gain from huge pages: a
+ * Linux kernel gives those to callers that ask. */
 enum { HUGE_PAGE = 2 << 20, HUGE_BLOCK = 4 * HUGE_PAGE };
 
 void rmr_wish_huge(void *p, size_t size)

@@ -17,7 +17,7 @@ typedef struct rmr_mem {
     void *(REMORA_CALL *alloc)(void *user, size_t size, size_t align);
     void *(REMORA_CALL *resize)(void *user, void *p, size_t old_size, size_t size, size_t align);
     void(REMORA_CALL *release)(void *user, void *p, size_t size, size_t align);
-    atomic_uint_least64_t bytes; /* live now */
+    atomic_uint_least64_t bytes; /* bytes of the blocks in use */
 } rmr_mem;
 
 /* Use the C library's allocator when all hooks are NULL. */
@@ -26,8 +26,8 @@ void rmr_mem_init(rmr_mem *mem);
 /* Another count over the same hooks: a block is freed through the rmr_mem it came from. */
 void rmr_mem_share(rmr_mem *dst, const rmr_mem *src);
 
-/* All return NULL when the host has no memory (or n * size overflows); size 0 gives a valid block
- * of 1 byte. */
+/* The allocating functions return NULL when the host has no memory (or n * size overflows); size 0
+ * gives a valid block of 1 byte. */
 void *rmr_alloc(rmr_mem *mem, size_t size);
 void *rmr_calloc(rmr_mem *mem, size_t n, size_t size); /* zeroed */
 void *rmr_resize(rmr_mem *mem, void *p, size_t old_size,
@@ -42,7 +42,8 @@ char *rmr_strdup(rmr_mem *mem, const char *s);
 char *rmr_strndup(rmr_mem *mem, const char *s, size_t n);
 void rmr_strfree(rmr_mem *mem, const char *s);
 
-/* For libraries that free without a size: each block carries its own. `mem` is a rmr_mem. */
+/* Allocation for libraries that free without a size: each block carries its own. `mem` is a
+ * rmr_mem. */
 void *rmr_sized_alloc(void *mem, size_t size);
 void rmr_sized_free(void *mem, void *p);
 

@@ -1,8 +1,8 @@
-/* The thread pool. A region lies in one of the pool's slots while it runs; joining it, taking a
- * number of chunks and leaving are one atomic operation each on one word, and which chunks they are
- * one more on another; no lock is held anywhere. Helpers look for regions for a short bounded time
- * after the last one, because decoding is hundreds of short regions in a row, and then sleep: idle
- * costs no CPU (P7). */
+/* The thread pool. A region lies in one of the pool's slots while it runs. Joining it, taking a
+ * number of chunks and leaving are one atomic operation each, on the word `state`; choosing which
+ * chunks they are is one more, on the word of a share (`span`). No lock is held anywhere. Helpers
+ * look for regions for a short bounded time after the last one, because decoding is hundreds of
+ * short regions in a row, and then sleep: idle costs no CPU (P7). */
 #define _GNU_SOURCE
 #include "pool.h"
 
@@ -20,11 +20,12 @@
 enum { SPIN_US = 40, SPIN_BATCH = 32, MAX_THREADS = 1024, SLOTS = 16, LINE = 64 };
 enum { AHEAD_LINES = 8, AHEAD_MOST = 192 << 10 }; /* fetched at a time, and bytes in all */
 
-/* The state of a region in one word, so that what threads do to it are single atomic operations:
- * chunks nobody has taken yet, whether the caller sleeps, helpers inside, workers that have joined
- * (the caller is one). Only a region with chunks left can be joined, and joining takes some: when
- * none is left and nobody is inside, nobody will touch the region again. A helper stays until none
- * is left, so it joins a region once and worker numbers stay below the width. */
+/* The state of a region, one word, so that every change is a single atomic operation: the number of
+ * chunks that nobody has taken yet, whether the caller sleeps, the number of helpers inside, the
+ * number of workers that have joined (the caller is one). Only a region with chunks left can be
+ * joined, and joining takes some: when none is left and nobody is inside, nobody will touch the
+ * region again. A helper stays until none is left, so it joins a region once and worker numbers
+ * stay below the width. */
 #define CHUNK ((uint64_t)1 << 32)
 #define SLEEPS ((uint64_t)1 << 31)
 #define INSIDE ((uint64_t)1 << 16)
@@ -45,20 +46,22 @@ static uint32_t joined(uint64_t state)
     return (uint32_t)state & 0xffff;
 }
 
-/* What a region is lies in one line, which changes once a region, what becomes of it in another. */
+/* The state, which every worker changes, has a cache line of its own; the fields behind it change
+ * once a region. */
 typedef struct region {
     _Alignas(LINE) _Atomic uint64_t state;
     _Alignas(LINE) rmr_range_fn *fn;
     void *arg;
-    _Atomic uint32_t most; /* of a range */
+    _Atomic uint32_t most; /* the length of a range, at most */
     rmr_next_region next;
     int in_order;           /* all chunks are one share, the first one, for everybody */
-    _Atomic uint64_t *span; /* [width] which chunks are left of each share */
+    _Atomic uint64_t *span; /* [width] the chunks that are left of each share */
     _Atomic uint32_t taken; /* a caller has this slot */
     rmr_event done;         /* the last helper has left a region whose caller sleeps */
 } region;
 
-/* A thread of ours; its share of a region is the one with number `home`, the caller's is 0. */
+/* A thread that the pool started; its share of a region is number `home`, the caller's is number 0.
+ */
 typedef struct helper {
     rmr_pool *pool;
     uint32_t home;
@@ -72,7 +75,7 @@ struct rmr_pool {
     uint32_t width;
     uint32_t n_threads;      /* threads started by us */
     helper *helpers;         /* [width - 1] */
-    _Atomic uint64_t *spans; /* those of all regions */
+    _Atomic uint64_t *spans; /* the spans of all regions */
     _Alignas(LINE) _Atomic uint32_t sleepers;
     _Atomic uint32_t stop;
     rmr_event work; /* there may be chunks for sleepers, or stop */
@@ -94,7 +97,7 @@ static void cpu_relax(void)
 #endif
 }
 
-/* Whether the time to spin goes on; *start is 0 before the first call. */
+/* Returns 1 while the thread may go on spinning; *start is 0 before the first call. */
 static int spin_on(uint64_t *start)
 {
     const uint64_t now = rmr_clock_us();
@@ -104,9 +107,9 @@ static int spin_on(uint64_t *start)
 
 /* ---- regions ---- */
 
-/* Where a thread's share of n chunks begins: neighbours in a row, from whose beginning it takes
- * ranges, so that what it reads and writes from region to region is mostly its own. Who has none
- * left takes ranges from the end of the longest other one. */
+/* The first chunk of a thread's share of n. A share is neighbouring chunks, and its thread takes
+ * ranges from its beginning, so the thread mostly sees its own data from region to region. A thread
+ * whose share is empty takes ranges from the end of the longest other one. */
 static uint32_t share_of(uint32_t n, uint32_t home, uint32_t width)
 {
     return (uint32_t)((uint64_t)n * home / width);
@@ -155,7 +158,7 @@ static _Atomic uint64_t *longest_span(const rmr_pool *p, const region *r)
     return &r->span[best];
 }
 
-/* Do n chunks that were taken off the state: so many are left in all spans at least. */
+/* Run n chunks that were taken off the state; at least n are left in all spans together. */
 static void run_chunks(const rmr_pool *p, const region *r, uint32_t n, uint32_t home,
                        uint32_t worker)
 {
@@ -170,16 +173,16 @@ static void run_chunks(const rmr_pool *p, const region *r, uint32_t n, uint32_t 
     }
 }
 
-/* How many of the chunks that are left a worker takes at a time: half of its share. */
+/* Length of the next range: half of a worker's share of the chunks that are left. */
 static uint32_t range_of(uint32_t chunks, uint32_t most, uint32_t width)
 {
     const uint32_t n = chunks / (2 * width);
     return n < 1 ? 1 : n < most ? n : most;
 }
 
-/* Take a range of the chunks that are left, and `add` to the state. `most` is read before the
- * region is known to be the one of that state, so it may be another one's: the range is good all
- * the same, only not as long as was meant. */
+/* Take a range of the chunks that are left, and `add` to the state. `most` is read before the state
+ * is known to belong to the same region, so it may be another region's: then the range is valid but
+ * of another length than was meant. */
 static int take_range(rmr_pool *p, region *r, uint64_t *v, uint64_t add, uint32_t *n)
 {
     const uint32_t most = atomic_load_explicit(&r->most, memory_order_relaxed);
@@ -188,8 +191,8 @@ static int take_range(rmr_pool *p, region *r, uint64_t *v, uint64_t add, uint32_
                                                  memory_order_acq_rel, memory_order_relaxed);
 }
 
-/* The next range of a thread that is in the region; where none is left, takes `leave` off the state
- * and returns 0. *v is the state before that. */
+/* The next range of a thread that is in the region. When no chunk is left it subtracts `leave` from
+ * the state and returns 0. *v is the state before that. */
 static uint32_t next_range(rmr_pool *p, region *r, uint64_t leave, uint64_t *v)
 {
     uint32_t n;
@@ -204,12 +207,12 @@ static uint32_t next_range(rmr_pool *p, region *r, uint64_t leave, uint64_t *v)
 
 /* ---- what will be read next ---- */
 
-/* What a waiting thread has still to fetch. */
+/* The bytes that a waiting thread has still to fetch into its cache. */
 typedef struct ahead {
     uintptr_t at, end;
 } ahead;
 
-/* The beginning of a thread's share. */
+/* Set *a to the beginning of a thread's share of the next region's data. */
 static void look_ahead(const rmr_pool *p, ahead *a, const rmr_next_region *next, uint32_t home)
 {
     const uint32_t at = share_of(next->n, home, p->width),
@@ -227,8 +230,8 @@ static void fetch_ahead(ahead *a)
 
 /* ---- helpers ---- */
 
-/* Join any region and work on it to its end; the next time the look-out begins behind its slot, so
- * that regions of several callers are helped in turn. */
+/* Join any region and work on it to its end. The next search begins behind its slot, so that
+ * regions of several callers are helped in turn. */
 static int help(rmr_pool *p, uint32_t home, uint32_t *first, ahead *a)
 {
     for (uint32_t i = 0; i < SLOTS; i++) {
@@ -255,7 +258,7 @@ static int stopped(rmr_pool *p)
     return atomic_load_explicit(&p->stop, memory_order_relaxed) != 0;
 }
 
-/* Look for work until there was some or the time is over. */
+/* Look for work until a region was helped or the time is over. */
 static int spin(rmr_pool *p, uint32_t home, uint32_t *first, ahead *a)
 {
     uint64_t start = 0;
@@ -276,8 +279,8 @@ static int work_waits(rmr_pool *p)
     return 0;
 }
 
-/* Whoever opens a region looks at the sleepers after it, and we at the regions after we count as
- * one: one of the two sees the other. */
+/* A caller opens a region and then looks at the number of sleepers; this thread adds itself to the
+ * sleepers and then looks at the regions. So one of the two sees the other. */
 static void doze(rmr_pool *p)
 {
     atomic_fetch_add(&p->sleepers, 1);
@@ -330,7 +333,7 @@ static void wait_helpers(rmr_pool *p, region *r)
     }
 }
 
-/* What is to be run, as rmr_pool_run_ranges takes it. */
+/* The arguments of rmr_pool_run_ranges. */
 typedef struct order {
     uint32_t n, most;
     rmr_range_fn *fn;
@@ -395,7 +398,7 @@ static void REMORA_CALL host_part(void *arg, uint32_t i)
     host_region *r = arg;
     const uint32_t worker = atomic_fetch_add_explicit(&r->joined, 1, memory_order_relaxed);
     (void)i;
-    if (worker >= r->width) return; /* a host that runs parts twice: no scratch for this one */
+    if (worker >= r->width) return; /* the host ran a part twice: no scratch is left for it */
     const rmr_fpenv saved = rmr_fpenv_enter();
     host_work(r, worker);
     rmr_fpenv_leave(saved);
@@ -407,7 +410,7 @@ static void run_by_host(rmr_pool *p, const order *o)
     host_region r = {.fn = o->fn, .arg = o->arg, .n = o->n, .width = p->width};
     r.range = range_of(o->n / 4, o->most, p->width);
     p->run(p->run_user, o->n < p->width ? o->n : p->width, host_part, &r);
-    host_work(&r, 0); /* a host that ran fewer parts than asked leaves nothing undone */
+    host_work(&r, 0); /* the host may run fewer parts than asked: take the chunks that are left */
 }
 
 static void run_order(rmr_pool *p, const order *o)
@@ -455,7 +458,7 @@ static uint32_t usable_cores(void)
     return n > 0 ? (uint32_t)n : 1;
 }
 
-/* The host's signals are for the host's threads: ours start with all of them blocked. */
+/* Signals are for the host's own threads: the pool's threads start with all of them blocked. */
 static int start_thread(helper *h)
 {
     sigset_t all, before;

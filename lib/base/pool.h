@@ -28,22 +28,23 @@ void rmr_pool_free(rmr_pool *pool);
 uint32_t
 rmr_pool_width(const rmr_pool *pool); /* most threads inside one region, the caller included */
 
-uint64_t rmr_pool_bytes(const rmr_pool *pool); /* what it has allocated */
+uint64_t rmr_pool_bytes(const rmr_pool *pool); /* bytes that the pool has allocated */
 
 /* Run fn for every chunk in [0, n), begun in order; returns when all are done. Never fails and
- * never allocates. On threads other than the caller's the chunks run in the library's
- * floating-point mode; on the caller's in the one it has. */
+ * never allocates. Chunks run in the library's floating-point mode on the pool's threads, and in
+ * the caller's own mode on its thread. */
 void rmr_pool_run(rmr_pool *pool, uint32_t n, rmr_chunk_fn *fn, void *arg);
 
-/* The same for chunks that are small and gain from being done in a row: a worker takes ranges of
- * them, half its share of what is left and about `most` at most, so ranges become shorter towards
- * the end and all workers finish together. Every thread has a share of neighbours that it begins
- * with, the same part of every region, and goes through it in order; then it takes what others have
- * left of theirs, from the end.
+/* Run small chunks in ranges of neighbours. Thread t of T starts with its share of every region,
+ * the chunks [n * t / T, n * (t + 1) / T), so its data stays in its cache. It takes ranges from the
+ * beginning of that share, then steals ranges from the end of the longest remaining share. A range
+ * is half of a thread's part of all the chunks left, and `most` at most: ranges become shorter
+ * towards the end and all threads finish together.
  *
- * `next` (NULL: nothing is known): such a region that will be run soon, whose chunk i reads `bytes`
- * from `first` + i * bytes on. Threads that have to wait meanwhile fetch the beginning of their
- * share of it into their caches. It is advice: nothing is read, and `first` may be gone by then. */
+ * `next` (NULL: nothing is known) describes a region that will be run soon, whose chunk i reads
+ * `bytes` from `first` + i * bytes on. Threads that have to wait meanwhile fetch the beginning of
+ * their share of it into their caches. It is advice: nothing is read, and `first` may be gone by
+ * then. */
 typedef void rmr_range_fn(void *arg, uint32_t first, uint32_t n, uint32_t worker);
 
 typedef struct rmr_next_region {

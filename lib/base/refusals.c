@@ -7,7 +7,8 @@ static int is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Equal but for whole numbers behind '.' (model.layers.3) or '-' (model-00003-of-00007). */
+/* Compare two messages; whole numbers behind '.' (model.layers.3) or '-' (model-00003-of-00007)
+ * count as equal. */
 static int is_alike(const char *a, const char *b)
 {
     char before = 0;
@@ -43,7 +44,8 @@ remora_status rmr_refusals_keep(rmr_refusals *r, remora_status st, remora_error 
     r->total++;
     rmr_refusal *same = find_alike(r, st, err->message);
     if (same != NULL) {
-        same->alike += r->by_layer != 0; /* else two readers of one file say the same */
+        /* without by_layer another reader of the file has given the same reason */
+        same->alike += r->by_layer != 0;
         return REMORA_OK;
     }
     if (r->n == RMR_MAX_REFUSALS) {

@@ -11,16 +11,16 @@ enum { RMR_MAX_REFUSALS = 64 /* reasons kept; further ones are counted */ };
 typedef struct rmr_refusal {
     remora_status status;
     char *text;
-    uint64_t alike; /* further reasons that differ in a layer's or an expert's number only */
+    uint64_t alike; /* further reasons, other only in a layer's or an expert's number */
 } rmr_refusal;
 
 typedef struct rmr_refusals {
     rmr_mem *mem;
     rmr_refusal *items;
     size_t n, cap;
-    uint64_t total;   /* reasons so far, whether kept, counted as alike or dropped */
-    uint64_t dropped; /* beyond RMR_MAX_REFUSALS */
-    int by_layer;     /* now: reasons of many layers become one */
+    uint64_t total;   /* all reasons, whether kept, counted as alike or dropped */
+    uint64_t dropped; /* reasons beyond RMR_MAX_REFUSALS */
+    int by_layer;     /* 1: reasons that differ in a layer's number are one */
 } rmr_refusals;
 
 /* A status that says something about the model (E_FORMAT, E_UNSUPPORTED, E_NOT_FOUND) is kept with

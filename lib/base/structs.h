@@ -1,8 +1,8 @@
 /* Sized structs: every struct that crosses the ABI starts with its size as the caller knew it.
  *
  * In: the known part is copied, the rest zeroed; a caller newer than this library may only leave
- * its further fields zero. Out: what the caller has room for is written, and what only the caller
- * knows is zeroed. */
+ * its further fields zero. Out: the fields that fit the caller's size are written, and fields that
+ * only the caller knows are zeroed. */
 #ifndef RMR_STRUCTS_H
 #define RMR_STRUCTS_H
 

@@ -9,8 +9,8 @@
 #define RMR_UTF8_BAD UINT32_MAX         /* not UTF-8 */
 #define RMR_UTF8_SHORT (UINT32_MAX - 1) /* well-formed so far, but the bytes end */
 
-/* What stands at p (n >= 1): returns its length and stores the code point, BAD (length 1..3) or
- * SHORT (length n, at most 3). */
+/* Decode the sequence at p (n >= 1 bytes): returns its length and stores the code point, BAD
+ * (length 1..3) or SHORT (length n, at most 3). */
 static inline size_t rmr_utf8_step(const unsigned char *p, size_t n, uint32_t *cp)
 {
     const unsigned b = p[0];

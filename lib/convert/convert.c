@@ -23,7 +23,7 @@ typedef struct conversion {
     rmr_recipe recipe;
     rmr_source *importance_src;
     rmr_checkpoint *importance;
-    rmr_target *targets; /* one for each item of the plan */
+    rmr_target *targets; /* [n_targets], one for each item of the plan */
     size_t n_targets;
     rmr_packw *out;
     rmr_encoder *encoder;
@@ -126,7 +126,7 @@ static remora_status section(conversion *c, const char *key, json_t *value)
     return rmr_packw_section(c->out, key, value, c->err);
 }
 
-/* Which way to write a conversation the tokens are made for. */
+/* The chat format that the special tokens are made for. */
 static const char *chat_family(const rmr_tokenizer *t)
 {
     const char *user = NULL;
@@ -192,8 +192,8 @@ static remora_status seal(conversion *c, int told)
     return rmr_packw_seal(c->out, c->opts->zstd_level, &host, c->err);
 }
 
-/* Open what was written and ask it; the answer goes into the manifest. A model that is too large to
- * be opened here gets none. */
+/* Open the new pack and run the self-test; the answer goes into the manifest. A model that is too
+ * large to be opened here gets none. */
 static remora_status self_test(conversion *c)
 {
     remora_runtime *rt = c->open.m->rt;

@@ -5,7 +5,7 @@
 
 #include "tile.h"
 
-enum { ROWS = RMR_F8_RUN }; /* that are encoded at once */
+enum { ROWS = RMR_F8_RUN }; /* rows that are encoded at once */
 
 struct rmr_encoder {
     rmr_mem *mem;

@@ -5,15 +5,17 @@
 
 #include "plan.h"
 
-/* What becomes of one item of a plan. */
+/* The target of one item of a plan: its type and place in the pack, and the importance of its
+ * columns. */
 typedef struct rmr_target {
     rmr_elem elem;
     uint32_t tensor;              /* the writer's number of it */
     const rmr_tensor *importance; /* [cols] or [count, cols] of F32; NULL: all columns alike */
-    const rmr_tensor *tokens;     /* [count] of I64: what the importance is a mean of; or NULL */
+    const rmr_tensor *tokens; /* [count] of I64: tokens that the importance is a mean of; or NULL */
 } rmr_target;
 
-/* Where the bytes go: `n` bytes at `off` of a tensor in its compute layout. From any worker. */
+/* Takes encoded bytes: `n` bytes at `off` of a tensor in its compute layout. Called by any worker.
+ */
 typedef remora_status rmr_put_fn(void *user, uint32_t tensor, uint64_t off, const void *data,
                                  size_t n, remora_error *err);
 

@@ -12,7 +12,8 @@ typedef struct builtin {
 } builtin;
 
 #define EXPERTS(type) "  - {match: '*.mlp.experts.*', type: " type "}\n"
-/* Small, read by both forms of attention, and sensitive: below 8 bits they are not worth it. */
+/* kv_b_proj is small, read by both forms of attention, and sensitive: fewer than 8 bits save little
+ * and cost much. */
 #define KV "  - {match: '*.kv_b_proj.*', type: q8}\n"
 #define REST(type) "  - {match: '*', type: " type "}\n"
 #define RECIPE(name, rules)                                                                        \
@@ -71,7 +72,7 @@ static int find_type(const char *name)
     return e != RMR_ELEM_COUNT ? (int)e : -1;
 }
 
-/* What a type becomes where its blocks do not fit the width: never fewer bits. */
+/* The type in place of one whose blocks do not fit the width: never of fewer bits. */
 static rmr_elem wider(rmr_elem e)
 {
     switch (e) {

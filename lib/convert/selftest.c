@@ -9,7 +9,7 @@
 
 enum { PROMPT = 40, SINGLE = 8, N_TOKENS = PROMPT + SINGLE };
 
-/* Ids that reach all over the vocabulary; the same for every vocabulary of one size. */
+/* Make ids that reach all over the vocabulary; the same ids for every vocabulary of one size. */
 static void make_tokens(remora_token *ids, uint32_t n_vocab)
 {
     uint64_t state = 1;

@@ -3,7 +3,7 @@
 #include "pack.h"
 #include "selftest.h"
 
-/* The checksums; and the stored answer, NULL when there is none. */
+/* Verify the checksums, and read the stored answer: NULL when there is none. */
 static remora_status check_file(remora_runtime *rt, rmr_mem *mem, const remora_source *src,
                                 const remora_verify_opts *o, remora_verify_report *out,
                                 json_t **answer, remora_error *err)

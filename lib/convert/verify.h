@@ -1,4 +1,5 @@
-/* Is a pack what it was, and does this build compute with it what it should? */
+/* Verifying a pack: its bytes are those that were written, and this build computes with it the
+ * answer that it should. */
 #ifndef RMR_VERIFY_H
 #define RMR_VERIFY_H
 

@@ -14,22 +14,22 @@ enum {
     RMR_MIN_PAGES = 16384 /* page table entries that every context has room for */
 };
 
-/* One session's part of a step: for lib/session, which finds it in the context. */
+/* One session's part of a step. Only lib/session reads it; it travels in the context. */
 typedef struct rmr_part {
     remora_session *session;
     uint64_t serial, epoch; /* to recognise that it is still the same, untouched, session */
     uint32_t row0, n_rows;
     uint32_t n_out;    /* output rows delivered so far */
-    uint64_t last_out; /* position of the last of them */
+    uint64_t last_out; /* position of the last row delivered */
 } rmr_part;
 
 typedef struct rmr_context {
-    struct rmr_context *next; /* of all contexts of the model */
+    struct rmr_context *next; /* in the list of all contexts of the model */
     int taken;
     rmr_step *step;
     rmr_inputs in;   /* filled by the caller */
     rmr_part *parts; /* [max_rows], the caller's */
-    uint64_t mark;   /* of the last slice submitted */
+    uint64_t mark;   /* the mark of the last slice submitted */
     uint32_t max_rows, max_pages;
 } rmr_context;
 
@@ -45,10 +45,10 @@ remora_status rmr_exec_take(remora_model *m, uint32_t max_rows, uint32_t max_pag
                             rmr_context **out, remora_error *err);
 void rmr_exec_give(remora_model *m, rmr_context *c);
 
-/* Bytes of all contexts there are. */
+/* Bytes of all contexts of the model. */
 uint64_t rmr_exec_bytes(const remora_model *m);
 
-/* Bytes of one context, exactly: what the estimate adds. */
+/* Bytes of one context, exactly: the memory estimate adds them. */
 uint64_t rmr_exec_context_bytes(const remora_model *m, uint32_t max_rows, uint32_t max_pages);
 
 /* A step: inputs, slices 0 .. count-1 in order, head passes over the wanted rows, finish. A slice
@@ -65,7 +65,7 @@ remora_status rmr_exec_head(remora_model *m, rmr_context *c, uint32_t first, uin
 remora_status rmr_exec_read(remora_model *m, rmr_context *c, uint32_t i, uint32_t n, float *logits,
                             float *hidden, remora_error *err);
 
-/* The step is complete: what it counted becomes visible. */
+/* Finish a complete step: its counts become visible. */
 remora_status rmr_exec_finish(remora_model *m, rmr_context *c, remora_error *err);
 
 #endif

@@ -16,7 +16,7 @@ static void add(rmr_list *l, rmr_op op)
     l->n_ops++;
 }
 
-/* Where the inputs of products are summed up, known by their weights. */
+/* Set the places where the inputs of products are summed up, found by the products' weights. */
 static void add_sums(rmr_list *l, const remora_model *m)
 {
     for (uint32_t i = 0; m->importance.buffer != NULL && i < l->n_ops; i++) {
@@ -229,7 +229,7 @@ static void head(rmr_list *l, const remora_model *m)
 
 static void slots(rmr_list *l, const rmr_shape *s)
 {
-    const rmr_mla *a = &s->mla; /* all zero where attention is grouped, and the other way round */
+    const rmr_mla *a = &s->mla; /* mla is all zero in grouped attention, gqa in latent attention */
     const uint32_t grouped = s->gqa.heads * s->gqa.head_dim;
     const uint32_t width[RMR_SLOT_COUNT] = {[RMR_SLOT_X] = s->n_hidden,
                                             [RMR_SLOT_H] = s->n_hidden,
@@ -252,7 +252,8 @@ static void slots(rmr_list *l, const rmr_shape *s)
     l->slots[RMR_SLOT_COUNTS].rows = RMR_ROWS_ONE;
 }
 
-/* All operations and slices, from the first one on. Called twice: without room it counts. */
+/* Make all operations and slices, from the first one on. Called twice: without room it only counts.
+ */
 static void build(rmr_list *l, const remora_model *m)
 {
     l->n_ops = 0;

@@ -1,6 +1,6 @@
-/* The tensors of a model: a table of names, element types, shapes and places in files. What fills
- * it is a reader of one file format (safetensors.h, gguf.h); what looks things up in it does not
- * see which. Tensor bytes are read by their user. */
+/* The tensors of a model: a table of names, element types, shapes and places in files. A reader of
+ * one file format (safetensors.h, gguf.h) fills it; code that looks tensors up does not see which
+ * format it was. Tensor bytes are read by their user. */
 #ifndef RMR_CHECKPOINT_H
 #define RMR_CHECKPOINT_H
 
@@ -41,7 +41,7 @@ typedef enum rmr_dtype {
     RMR_DTYPE_Q4_1,
     RMR_DTYPE_Q5_0,
     RMR_DTYPE_Q5_1,
-    RMR_DTYPE_UNREAD, /* from here on: known by name and size, for what is listed and not opened */
+    RMR_DTYPE_UNREAD,                /* types known by name and size only, for listing */
     RMR_DTYPE_F4 = RMR_DTYPE_UNREAD, /* to F8_E5M2FNUZ: of safetensors */
     RMR_DTYPE_F6_E2M3,
     RMR_DTYPE_F6_E3M2,
@@ -71,16 +71,16 @@ typedef enum rmr_dtype {
 
 const char *rmr_dtype_name(rmr_dtype t); /* "BF16" */
 uint32_t rmr_dtype_size(rmr_dtype t);    /* bytes of a block, which is one value below BLOCKS */
-uint32_t rmr_dtype_values(rmr_dtype t);  /* of a block */
+uint32_t rmr_dtype_values(rmr_dtype t);  /* values of a block */
 
-/* The compute type of weights stored so, or RMR_ELEM_COUNT where there is none or, F8, where it
- * takes a second tensor. */
+/* The compute type of weights of this dtype. RMR_ELEM_COUNT: there is none, or (F8) it takes a
+ * second tensor with the scales. */
 rmr_elem rmr_dtype_elem(rmr_dtype t);
 
 enum {
     RMR_MAX_DIMS = 8,
     RMR_MAX_SHARDS = 10000,
-    RMR_MAX_TENSORS = 1 << 20,  /* of a checkpoint; DeepSeek V3 has 91,991 */
+    RMR_MAX_TENSORS = 1 << 20,  /* tensors of a checkpoint; DeepSeek V3 has 91,991 */
     RMR_MAX_TENSOR_NAME = 4096, /* bytes */
     RMR_MAX_HEADER = 100000000, /* bytes of a header, and of an index */
 };
@@ -93,7 +93,7 @@ typedef struct rmr_tensor {
     rmr_dtype dtype;
     uint32_t n_dims;             /* 0: a scalar */
     uint64_t dims[RMR_MAX_DIMS]; /* the last runs fastest */
-    uint64_t offset; /* of the first byte in its file; offset + bytes <= rmr_file_size */
+    uint64_t offset; /* place of the first byte in its file; offset + bytes <= rmr_file_size */
     uint64_t bytes;
     const rmr_file *file;
 } rmr_tensor;
@@ -106,10 +106,10 @@ static inline uint64_t rmr_tensor_values(const rmr_tensor *t)
 
 typedef struct rmr_checkpoint rmr_checkpoint;
 
-/* Whose names the tensors have. */
+/* The naming scheme of the tensors: Hugging Face's or llama.cpp's. */
 typedef enum rmr_naming { RMR_NAMING_HF, RMR_NAMING_GGUF } rmr_naming;
 
-/* Closes its files, too. */
+/* Free the checkpoint and close its files. */
 void rmr_checkpoint_free(rmr_checkpoint *c);
 
 rmr_naming rmr_checkpoint_naming(const rmr_checkpoint *c);

@@ -32,7 +32,8 @@ static remora_status open_if_there(rmr_source *src, const char *name, rmr_file *
     return rmr_error_set(err, st, why.os_code, "%s", why.message);
 }
 
-/* Whether the file that the source names is one: by its name, or by how it begins. */
+/* *yes = 1 when the file that the source names is of this kind, by its suffix or by its first
+ * bytes. */
 static remora_status is_one(rmr_source *src, const rmr_file_kind *kind, const char *name, int *yes,
                             remora_error *err)
 {
@@ -61,7 +62,7 @@ remora_status rmr_source_choose(rmr_source *src, const rmr_file_kind *kind,
     if (file != NULL) {
         RMR_TRY(is_one(src, kind, file, &yes, err));
         if (yes) memcpy(name, file, strlen(file) + 1);
-        return REMORA_OK; /* another's file: never its neighbour instead */
+        return REMORA_OK; /* a file of another kind: its neighbours do not replace it */
     }
     RMR_TRY(open_if_there(src, "config.json", &config, err));
     rmr_file_close(config);

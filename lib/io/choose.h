@@ -1,4 +1,5 @@
-/* Which file of a source is meant, where a model can be one file of a kind (GGUF, pack). */
+/* Choosing the file of a source that is the model, for the kinds where a model can be one file
+ * (GGUF, pack). */
 #ifndef RMR_CHOOSE_H
 #define RMR_CHOOSE_H
 
@@ -9,9 +10,9 @@ enum { RMR_CHOOSE_MAGIC = 16 };
 typedef struct rmr_file_kind {
     const char *what;   /* for messages: "GGUF" */
     const char *suffix; /* ".gguf" */
-    const char *magic;  /* how such files begin; at most RMR_CHOOSE_MAGIC bytes */
+    const char *magic;  /* the first bytes of such files; at most RMR_CHOOSE_MAGIC */
     size_t n_magic;
-    int (*counts)(const char *name); /* whether a file of a folder is a model; NULL: all are */
+    int (*counts)(const char *name); /* 1 when the file of that name is a model; NULL: all are */
 } rmr_file_kind;
 
 /* The name of the file of that kind that the source means, or "" when it means none: the file it

@@ -1,7 +1,7 @@
 /* Opening GGUF files. Headers are input nobody has checked, and their length is written nowhere:
  * each is read once from front to back into a growing block, every count and length compared with
- * the bytes that the file has left before anything is sized by it. What proves well-formed is then
- * walked again without checks. */
+ * the bytes that the file has left before anything is sized by it. After this pass the header is
+ * known to be well-formed and is walked again without checks. */
 #include "gguf.h"
 
 #include <stdio.h>
@@ -20,7 +20,7 @@ enum {
     FIRST_READ = 64 << 10, /* bytes of a header to begin with */
     DEFAULT_ALIGNMENT = 32,
     MAX_ALIGNMENT = 1 << 30,
-    MAX_KEYS = 65536, /* a file has some 50 */
+    MAX_KEYS = 65536, /* keys of a file; real ones have some 50 */
     MAX_DIMS = 4,     /* of the format */
     MIN_PAIR = 14,    /* bytes of the shortest key with its value */
     MIN_INFO = 33,    /* bytes of the shortest tensor's entry */
@@ -28,7 +28,7 @@ enum {
     SPLIT_TAIL = 2 * SPLIT_DIGITS + 5 + (sizeof SUFFIX - 1)
 };
 
-/* Of one value type; 0: of any size. */
+/* Bytes of a value of each type; 0: a type whose values differ in size. */
 static const uint8_t value_size[RMR_GGUF_TYPE_COUNT] = {
     [RMR_GGUF_U8] = 1,  [RMR_GGUF_I8] = 1,  [RMR_GGUF_U16] = 2, [RMR_GGUF_I16] = 2,
     [RMR_GGUF_U32] = 4, [RMR_GGUF_I32] = 4, [RMR_GGUF_F32] = 4, [RMR_GGUF_BOOL] = 1,
@@ -37,8 +37,8 @@ static const uint8_t value_size[RMR_GGUF_TYPE_COUNT] = {
 static const char *const type_names[RMR_GGUF_TYPE_COUNT] = {
     "u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array", "u64", "i64", "f64"};
 
-/* Tensor types by number. Of those that are not read, `instead` is the nearest one to have the same
- * model in; of Q2_0 no more than the name is known. */
+/* Tensor types by number. `instead`: for a type that is not read, the nearest type to have the same
+ * model in. Of Q2_0 only the name is known. */
 static const struct tensor_type {
     const char *name;
     rmr_dtype dtype;
@@ -106,14 +106,14 @@ struct rmr_gguf {
     size_t n_pairs, cap_pairs;
     const pair **sorted; /* by key */
     uint64_t n_tensors, name_bytes;
-    size_t infos;   /* where the tensors' entries begin */
+    size_t infos;   /* offset at which the tensors' entries begin */
     uint64_t align; /* of tensors */
-    uint64_t data;  /* where their bytes begin */
+    uint64_t data;  /* offset at which the tensors' bytes begin */
 };
 
 static rmr_shown show_text(const unsigned char *p, size_t n)
 {
-    char s[sizeof(rmr_shown) + 1]; /* one byte more, so that what is cut is cut by rmr_show */
+    char s[sizeof(rmr_shown) + 1]; /* one byte more: rmr_show does the cutting */
     if (n > sizeof s - 1) n = sizeof s - 1;
     memcpy(s, p, n);
     s[n] = 0;
@@ -255,7 +255,7 @@ static remora_status sort_pairs(rmr_gguf *g, remora_error *err)
     return REMORA_OK;
 }
 
-/* Step over a tensor's entry; what it says is looked at later. */
+/* Step over a tensor's entry; its contents are read later. */
 static remora_status skip_info(rmr_gguf *g, remora_error *err)
 {
     uint64_t n, dims;
@@ -375,7 +375,7 @@ static remora_status header_open(rmr_mem *mem, const rmr_file *f, rmr_gguf **out
 
 /* ---- tensors ---- */
 
-/* The types that weights can have, in one line. */
+/* List the tensor types that weights can have, separated by commas. */
 static void list_types(char *to, size_t room)
 {
     size_t at = 0;
@@ -427,7 +427,7 @@ static remora_status measure(const rmr_gguf *g, rmr_tensor *t, remora_error *err
     return REMORA_OK;
 }
 
-/* Whether the file has these bytes is seen once all its tensors are known. */
+/* Set the tensor's place. The end of the file is checked later, once all tensors are known. */
 static remora_status place(const rmr_gguf *g, uint64_t offset, rmr_tensor *t, remora_error *err)
 {
     uint64_t end;
@@ -441,7 +441,7 @@ static remora_status place(const rmr_gguf *g, uint64_t offset, rmr_tensor *t, re
     return REMORA_OK;
 }
 
-/* Where reasons are kept, those about types once for each. */
+/* The list of reasons, in which each unknown type is kept once. */
 typedef struct types {
     rmr_refusals *keep; /* or NULL */
     uint64_t seen[4];   /* types below 256 that are kept, as bits */
@@ -505,7 +505,7 @@ static remora_status read_infos(const rmr_gguf *g, rmr_checkpoint *c, const rmr_
 
 /* ---- one file or many ---- */
 
-/* What "prefix-00002-of-00003.gguf" says. */
+/* The parts of a name like "prefix-00002-of-00003.gguf". */
 typedef struct split_name {
     size_t prefix; /* bytes; 0: no such name */
     uint32_t part, count;
@@ -638,7 +638,7 @@ remora_status rmr_gguf_open(rmr_mem *mem, rmr_source *src, const char *name, rmr
 
 /* ---- which file ---- */
 
-/* Of a split model the first part. */
+/* Says which file names stand for a model: of a split one only the first part. */
 static int is_model(const char *name)
 {
     const split_name s = parse_split(name);
@@ -704,7 +704,7 @@ static uint64_t integer(rmr_gguf_type t, const unsigned char *p)
     return rmr_gguf_is_signed(t) && (v & sign) ? v | ~(sign - 1) : v;
 }
 
-/* What a number is, as a double. */
+/* The value of a number of any type, as a double. */
 static double number(rmr_gguf_type t, const unsigned char *p)
 {
     if (t == RMR_GGUF_F32) {

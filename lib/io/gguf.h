@@ -1,6 +1,6 @@
-/* GGUF files, version 2 and 3, little endian, split over several files or not.
- * Opening reads and checks everything in front of the tensors' bytes: what is said here about types
- * and sizes holds, whoever wrote the file. The rules are listed in docs/formats.md. */
+/* GGUF files, version 2 and 3, little endian, split over several files or not. Opening reads and
+ * checks everything in front of the tensors' bytes: types and sizes that this interface gives are
+ * true of any file, whoever wrote it. The rules are listed in docs/formats.md. */
 #ifndef RMR_GGUF_H
 #define RMR_GGUF_H
 
@@ -80,11 +80,11 @@ typedef struct rmr_gguf_item {
     rmr_gguf_text key;
     rmr_gguf_type type;
     rmr_gguf_text text; /* STRING */
-    double number;      /* what is no string, rounded; 0 for arrays */
-    uint64_t integer;   /* of integers the bits, sign extended */
+    double number;      /* the value of other types, rounded; 0 for arrays */
+    uint64_t integer;   /* the bits of an integer, sign extended */
 } rmr_gguf_item;
 
-/* Whether integers of that type have a sign. */
+/* 1 for integer types that have a sign. */
 int rmr_gguf_is_signed(rmr_gguf_type t);
 
 size_t rmr_gguf_count(const rmr_gguf *g);

@@ -12,7 +12,7 @@ enum { HEAD = 512 /* bytes that tell */, QUOTE = 60 /* bytes of a text that is s
 
 /* ---- one file, by its first bytes ---- */
 
-/* How a file begins that is not text. */
+/* The first bytes of files that are not text. */
 static const struct magic {
     const char *bytes;
     uint8_t at, n;
@@ -42,7 +42,8 @@ static const struct magic {
     {"7z\xbc\xaf\x27\x1c", 0, 6, RMR_EXPECTED_NOTHING, "a 7z archive: unpack it"},
 };
 
-/* How texts begin, after a byte order mark and white space, in any case of letters. */
+/* The first characters of texts, behind a byte order mark and white space, in any case of letters.
+ */
 static const struct opening_text {
     const char *begins;
     const char *what;
@@ -54,14 +55,14 @@ static const struct opening_text {
     {"/annex/objects/", "a git-annex pointer, not the file itself: \"git annex get\" fetches it"},
 };
 
-/* What servers answer when there is no file, under its name. */
+/* Texts that servers send in place of a file that is not there. */
 static const char *const answers[] = {
     "entry not found",  "repository not found", "revision not found",  "invalid credentials",
     "invalid username", "access to model",      "access to this repo", "not found",
     "404: not found",   "404 not found",        "unauthorized",        "forbidden",
     "too many requests"};
 
-/* The same as a JSON object: its first key. */
+/* First keys of the JSON objects that servers send in place of a file. */
 static const char *const error_keys[] = {"\"error\"",  "\"errors\"",     "\"message\"",
                                          "\"detail\"", "\"statuscode\"", "\"code\""};
 

@@ -1,12 +1,14 @@
-/* What a file or folder is instead of a model's: pointers, error pages and unfinished downloads
- * come under the right name, and other programs' models lie in folders that look alike. Openers ask
- * here when they fail, so that the message says what was found and what to do about it. */
+/* Recognising a file or folder that is not the model it was taken for: pointers, error pages and
+ * unfinished downloads come under the right name, and other programs' models lie in folders that
+ * look alike. Openers ask here when they fail, so that the message says what was found and what to
+ * do about it. */
 #ifndef RMR_INSTEAD_H
 #define RMR_INSTEAD_H
 
 #include "source.h"
 
-/* What an opener took the file for: that it says itself better. */
+/* The kind of file that the opener expected: about a file of that kind the opener's own message is
+ * the better one. */
 typedef enum rmr_expected {
     RMR_EXPECTED_TEXT, /* JSON, or another text */
     RMR_EXPECTED_SAFETENSORS,
@@ -15,12 +17,13 @@ typedef enum rmr_expected {
     RMR_EXPECTED_NOTHING /* a file of none of these kinds */
 } rmr_expected;
 
-/* A file of `size` bytes whose first `have` ones are given: E_FORMAT naming what it is, or `st`
- * with err untouched when it is nothing of this page. */
+/* E_FORMAT naming the kind of a file of `size` bytes whose first `have` ones are given; `st`, with
+ * err untouched, when it is of no kind known here. */
 remora_status rmr_instead_bytes(const char *name, const void *head, size_t have, uint64_t size,
                                 rmr_expected expected, remora_status st, remora_error *err);
 
-/* The same of an open file that was refused: only E_FORMAT and E_UNSUPPORTED are looked into. */
+/* As rmr_instead_bytes, for an open file that was refused with E_FORMAT or E_UNSUPPORTED; another
+ * status is returned as it is. */
 remora_status rmr_instead_file(const rmr_file *f, rmr_expected expected, remora_status st,
                                remora_error *err);
 

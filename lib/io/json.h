@@ -31,7 +31,7 @@ enum {
 remora_status rmr_json_parse(const char *file, const void *data, size_t size, json_t **out,
                              remora_error *err);
 
-/* Such a number. */
+/* 1 for the string that stands for a number which no json_t can hold (rmr_json_parse). */
 int rmr_json_is_odd(const json_t *v);
 
 /* E_FORMAT: "config.json: vocab_size is a string, not an integer". */

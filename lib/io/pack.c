@@ -14,7 +14,7 @@
 #include "yamltree.h"
 
 enum {
-    SHA_AT = 31, /* of the 64 digits in the header */
+    SHA_AT = 31, /* place of the 64 digits in the header */
     MAX_NODES = 1 << 19,
 };
 
@@ -37,7 +37,7 @@ void rmr_pack_hex(const uint8_t sha256[32], char out[65])
     for (int i = 0; i < 32; i++) snprintf(out + 2 * i, 3, "%02x", sha256[i]);
 }
 
-/* Of the header with zeros in the digits' place. */
+/* SHA-256 of the header, in digits, with zeros in place of these digits themselves. */
 static void header_digits(const unsigned char *header, uint64_t n, char out[65])
 {
     char zeros[64];
@@ -162,7 +162,7 @@ static remora_status read_header(rmr_pack *p, remora_error *err)
 
 /* ---- the tables ---- */
 
-typedef struct entry { /* of a table, and who is asked about it */
+typedef struct entry { /* an entry of a table, with the names for messages about it */
     const rmr_pack *p;
     const json_t *v;
     const char *table;
@@ -287,7 +287,7 @@ static remora_status read_shape(const entry *e, rmr_pack_tensor *t)
     return REMORA_OK;
 }
 
-/* Compressed or not: how many bytes in the file. */
+/* Read the entry's stored bytes: how many they are, and whether they are compressed. */
 static remora_status read_codec(const entry *e, rmr_pack_tensor *t)
 {
     const char *codec = text_of(e, "codec");
@@ -393,7 +393,7 @@ static int compare_extents(const void *pa, const void *pb)
     return a->end < b->end ? -1 : a->end > b->end;
 }
 
-/* No two of them share a byte, and none lies in the header. */
+/* E_FORMAT when two tensors or blobs share a byte, or one lies in the header. */
 static remora_status check_overlaps(rmr_pack *p, uint64_t header, remora_error *err)
 {
     const size_t n = (size_t)p->n_tensors + p->n_blobs,
@@ -625,8 +625,8 @@ static remora_status damaged(const rmr_pack_reader *r, const rmr_pack_tensor *t,
              rmr_show(t->name).text, (unsigned long long)chunk, what);
 }
 
-/* Where the frame lies: the table at the start has the end of each chunk, from the table's start.
- */
+/* Find the frame of a chunk: the table at the start holds the end of each frame, counted from the
+ * table's start. */
 static remora_status find_frame(const rmr_pack_reader *r, const rmr_pack_tensor *t, uint64_t chunk,
                                 uint64_t *begin, uint64_t *n, remora_error *err)
 {
@@ -684,7 +684,7 @@ typedef struct verifier {
 } verifier;
 
 /* Packs that early releases made may hold values that are not finite. `plain` is the type of the
- * tensor's values, COUNT for what has scales: those were looked at when the pack was made. */
+ * tensor's values; COUNT for types with scales, which were checked when the pack was made. */
 static remora_status hash_tensor(verifier *v, rmr_pack_reader *r, const rmr_pack_tensor *t,
                                  rmr_elem plain, unsigned char *buf, uint8_t out[32],
                                  remora_error *err)

@@ -2,8 +2,8 @@
  * blobs, and weights in compute layout at page-aligned offsets.
  *
  * Opening reads the header alone: its checksum, every field of the manifest, every size and place.
- * Nothing it does grows with the weights or the tokenizer. What is in blobs and tensors is checked
- * by rmr_pack_verify, and on the way by who uses it. */
+ * Nothing it does grows with the weights or the tokenizer. The contents of blobs and tensors are
+ * checked by rmr_pack_verify, and on the way by the code that uses them. */
 #ifndef RMR_PACK_H
 #define RMR_PACK_H
 
@@ -29,7 +29,7 @@ typedef struct rmr_pack_tensor {
     rmr_elem elem;
     uint32_t count, rows, cols; /* none is 0; they fit the type and the use */
     uint64_t bytes;             /* in compute layout */
-    uint64_t offset, stored;    /* where in the file, and how many bytes there */
+    uint64_t offset, stored;    /* place and size in the file */
     int zstd;                   /* stored in chunks, else as it is: stored = bytes */
     uint8_t sha256[32];         /* of the bytes in compute layout */
 } rmr_pack_tensor;

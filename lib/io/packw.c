@@ -41,7 +41,7 @@ struct rmr_packw {
     const char *last; /* its last part */
     int dir;
     part part;
-    char *part_path; /* of the part, for others to open */
+    char *part_path; /* path of the part, for others to open */
     uint64_t file_limit;
     rmr_pack_tensor *tensors;
     _Atomic uint64_t *written; /* [n_tensors], from lay_out on */
@@ -51,7 +51,7 @@ struct rmr_packw {
     json_t *sections;
     uint64_t spare, header_bytes, file_bytes;
     int laid_out, hashed, sealed, published;
-    remora_error *err; /* of the call under way, where no thread but the caller's reports */
+    remora_error *err; /* of the call under way; only the calling thread may set it */
 };
 
 /* ---- files ---- */
@@ -162,7 +162,7 @@ static remora_status open_folder(rmr_packw *w, remora_error *err)
     return REMORA_OK;
 }
 
-/* Where the part can be opened from outside. */
+/* Set the path by which others can open the part. */
 static remora_status name_part(rmr_packw *w, remora_error *err)
 {
     const size_t folder = (size_t)(w->last - w->path), n = folder + strlen(w->part.name);
@@ -510,7 +510,7 @@ static void hash_blobs(rmr_packw *w)
 
 /* ---- compression ---- */
 
-/* One chunk of the round under way. */
+/* A chunk that a worker compresses in the round under way. */
 typedef struct slot {
     ZSTD_CCtx *zstd;
     unsigned char *plain, *frame;
@@ -553,7 +553,7 @@ static void put_u64(unsigned char *p, uint64_t v)
     for (int i = 0; i < 8; i++) p[i] = (unsigned char)(v >> (8 * i));
 }
 
-/* The tensor as it is, in place of frames that were not smaller. */
+/* Copy the tensor uncompressed, in place of frames that were not smaller. */
 static remora_status copy_plain(round_of *r, int fd, const rmr_pack_tensor *from,
                                 rmr_pack_tensor *to, remora_error *err)
 {
@@ -629,7 +629,7 @@ static void free_slots(round_of *r)
     rmr_free(mem, r->slots, r->n_slots * sizeof *r->slots);
 }
 
-/* All tensors into a part of its own, which then takes the first one's place. */
+/* Write all tensors, compressed, into a second part, which then takes the first one's place. */
 static remora_status compress_all(sealer *s, remora_error *err)
 {
     rmr_packw *w = s->w;
@@ -726,8 +726,9 @@ remora_status rmr_packw_seal(rmr_packw *w, int level, const rmr_job_host *host, 
     if (!w->hashed) RMR_TRY(checksums(w, level, host, err));
     RMR_TRY(write_header(w, err));
     RMR_TRY(sync_fd(w, w->part.fd, err));
-    /* What was written in pieces lies in the system's cache in small pages. Let go and read again,
-     * it comes in large ones, which a mapped pack is computed from faster (docs/performance.md). */
+    /* Bytes that were written in pieces lie in the system's cache in small pages. Dropped and read
+     * again they lie in large pages, from which a mapped pack is computed faster
+     * (docs/performance.md). */
 #if defined(POSIX_FADV_DONTNEED)
     (void)posix_fadvise(w->part.fd, 0, 0, POSIX_FADV_DONTNEED);
 #endif

@@ -13,33 +13,33 @@
 
 typedef struct rmr_packw rmr_packw;
 
-/* `path`: the final name, in a folder that exists. What has that name is replaced by publish. E_IO
+/* `path`: the final name, in a folder that exists. A file of that name is replaced by publish. E_IO
  * with errno, E_NOT_FOUND (no such folder). */
 remora_status rmr_packw_begin(rmr_mem *mem, const char *path, rmr_packw **out, remora_error *err);
 
-/* Bytes that are borrowed until the end. Once for each name; none are compressed. */
+/* Add a blob, whose bytes are borrowed until the end. Each name once; blobs are not compressed. */
 remora_status rmr_packw_blob(rmr_packw *w, const char *name, const void *data, uint64_t n,
                              remora_error *err);
 
-/* A weight to be written; *index names it from now on. E_ARG: dimensions that do not fit the type
- * or the use (rmr_pack_tensor), a name that is there already. */
+/* Add a weight; *index names it from now on. E_ARG: dimensions that do not fit the type or the use
+ * (rmr_pack_tensor), a name that is there already. */
 remora_status rmr_packw_add(rmr_packw *w, const char *name, rmr_weight_use use, rmr_elem elem,
                             uint32_t count, uint32_t rows, uint32_t cols, uint32_t *index,
                             remora_error *err);
 
-/* A top-level entry of the manifest, in the order of first setting; takes `value` over, also when
- * it fails. E_ARG: a key that is the format's own. */
+/* Set a top-level entry of the manifest; entries stand in the order of first setting. `value` is
+ * taken over, also on failure. E_ARG: a key that is the format's own. */
 remora_status rmr_packw_section(rmr_packw *w, const char *key, json_t *value, remora_error *err);
 
 /* Fix every place. `spare`: bytes that sections set later may add to the manifest. E_IO when the
  * file would be larger than the system lets this process write. */
 remora_status rmr_packw_lay_out(rmr_packw *w, uint64_t spare, remora_error *err);
 
-/* Of an entry, after lay_out: its dimensions and bytes in compute layout. */
+/* Dimensions and bytes of an entry in compute layout; valid after lay_out. */
 const rmr_pack_tensor *rmr_packw_at(const rmr_packw *w, uint32_t index);
 
-/* n bytes at `offset` of an entry in compute layout; each byte once. From any thread. E_IO with
- * errno: no space, for example. */
+/* Write n bytes at `offset` of an entry in compute layout; each byte once, from any thread. E_IO
+ * with errno: no space, for example. */
 remora_status rmr_packw_write(rmr_packw *w, uint32_t index, uint64_t offset, const void *data,
                               uint64_t n, remora_error *err);
 
@@ -54,7 +54,7 @@ const char *rmr_packw_path(const rmr_packw *w);
 /* Give the sealed file its name. */
 remora_status rmr_packw_publish(rmr_packw *w, remora_error *err);
 
-/* Always the end. What was not published is removed. w may be NULL. */
+/* End the writing, always. A file that was not published is removed. w may be NULL. */
 void rmr_packw_free(rmr_packw *w);
 
 #endif

@@ -4,8 +4,8 @@
  *
  * Each file's header is read into a table of its own. A single file's is the checkpoint. Where
  * there is an index, it decides: its names, sorted, are the table of tensors, and each is filled
- * from the file that the index names. A name left empty is an error; what else the files hold
- * (tensors that the index leaves out or takes from another file) is passed over. */
+ * from the file that the index names. A name left empty is an error; other tensors of the files
+ * (left out of the index, or taken from another file) are passed over. */
 #include "safetensors.h"
 
 #include <string.h>
@@ -21,7 +21,7 @@
 
 enum {
     MIN_ENTRY = 48,       /* bytes of the shortest tensor's entry in a header, and less */
-    HEADER_DEPTH = 2,     /* of values in a header: a tensor's object and its arrays */
+    HEADER_DEPTH = 2,     /* nesting of values in a header: a tensor's object and its arrays */
     MAX_VALUE = 64 << 10, /* bytes of one value parsed as a tree */
     MAX_SHARD_TEXT = 6 * RMR_MAX_NAME + 2 /* a file name written all in \u0000 escapes */
 };
@@ -31,7 +31,7 @@ typedef struct header {
     rmr_mem *mem;
     char *text;
     size_t size;
-    uint64_t data;      /* where the tensors' bytes begin in the file */
+    uint64_t data;      /* offset in the file at which the tensors' bytes begin */
     rmr_shown shown;    /* the file's name */
     rmr_json_walk walk; /* at its beginning */
 } header;
@@ -84,7 +84,7 @@ static remora_status header_open(rmr_mem *mem, const rmr_file *f, header *h, rem
 
 /* ---- the table of names ---- */
 
-/* How many members an object has, and bytes enough for all their keys. */
+/* Count an object's members, and bytes enough for all their decoded keys. */
 static remora_status count_members(rmr_json_walk w, size_t *n, size_t *bytes, remora_error *err)
 {
     rmr_json_span key, value;
@@ -181,7 +181,7 @@ static remora_status read_shape(const char *where, const json_t *info, rmr_tenso
     return REMORA_OK;
 }
 
-/* Whether the file has these bytes is seen once all its tensors are known. */
+/* Read the tensor's place. The end of the file is checked later, once all tensors are known. */
 static remora_status read_offsets(const char *where, const json_t *info, uint64_t data,
                                   rmr_tensor *t, remora_error *err)
 {
@@ -202,7 +202,7 @@ static remora_status read_offsets(const char *where, const json_t *info, uint64_
     return REMORA_OK;
 }
 
-/* The same dtype in many layers is one reason. */
+/* Keep a refused dtype as one reason, however many layers have it. */
 static remora_status keep_dtype(rmr_refusals *keep, remora_status st, remora_error *err)
 {
     if (keep == NULL || st >= 0) return st;
@@ -274,7 +274,7 @@ static remora_status read_members(rmr_checkpoint *c, const header *h, char *name
     return st < 0 ? st : REMORA_OK;
 }
 
-/* Every byte behind the header belongs to exactly one tensor. */
+/* E_FORMAT unless every byte behind the header belongs to exactly one tensor. */
 static remora_status check_places(const rmr_file *f, const header *h, const rmr_tensor **order,
                                   size_t n, remora_error *err)
 {
@@ -311,7 +311,7 @@ static remora_status names_from_header(rmr_checkpoint *c, const header *h, const
     return rmr_table_sort(c, w.file, err);
 }
 
-/* All tensors of file f into the empty table c. */
+/* Read all tensors of file f into the empty table c. */
 static remora_status read_header(rmr_checkpoint *c, const rmr_file *f, const header *h,
                                  remora_error *err)
 {
@@ -329,7 +329,7 @@ static remora_status read_header(rmr_checkpoint *c, const rmr_file *f, const hea
 
 /* ---- one file or many ---- */
 
-/* Where a file is in the list, or would be. */
+/* The place of a file in the list, or the place at which it would be inserted. */
 static size_t file_place(const rmr_checkpoint *c, const char *name, int *found)
 {
     size_t lo = 0, hi = c->n_files;
@@ -359,8 +359,8 @@ static remora_status shard_name(const char *file, rmr_json_span key, rmr_json_sp
     return rmr_name_check(file, name, n, err);
 }
 
-/* In the place of a shard that is not there, so that the tensors which the index has in it are
- * listed. */
+/* Put a file without bytes in place of a shard that is not there, so that the tensors which the
+ * index has in it are listed. */
 static remora_status add_absent(rmr_checkpoint *c, const char *name, size_t i, remora_error *err)
 {
     rmr_file *f = rmr_file_absent(c->mem, name);
@@ -452,7 +452,7 @@ static remora_status read_index(rmr_checkpoint *c, rmr_source *src, remora_error
     return st;
 }
 
-/* What the index takes from this file. */
+/* Fill in the tensors that the index has in this file. */
 static void take_listed(rmr_checkpoint *c, const rmr_checkpoint *shard, const rmr_file *f)
 {
     for (size_t i = 0; i < shard->n; i++) {

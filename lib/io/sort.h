@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-/* Sort n pointers by cmp. Not stable: let cmp decide every tie. */
+/* Sort n pointers by cmp. Not stable: cmp has to decide every tie. */
 void rmr_sort(const void **items, size_t n, int (*cmp)(const void *a, const void *b));
 
 #endif

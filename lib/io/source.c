@@ -66,7 +66,8 @@ rmr_shown rmr_show(const char *s)
     return out;
 }
 
-/* What errno says, in English: strerror answers in the host's locale. Those that files give. */
+/* The text of an errno in English, because strerror answers in the host's locale: the ones that
+ * files can give. */
 static const char *errno_text(int e)
 {
     switch (e) {
@@ -356,8 +357,8 @@ static void map_file(rmr_file *f)
     f->mapped = 1;
 }
 
-/* A file that cannot be opened: a link to what is not there is the file of a cache, or of
- * git-annex, that was not fetched. */
+/* The message for a file that cannot be opened: a link that leads nowhere is a file of a cache, or
+ * of git-annex, that was not fetched. */
 static remora_status fail_open(const rmr_source *src, const rmr_file *f, remora_error *err)
 {
     char to[256];

@@ -32,7 +32,7 @@ remora_status rmr_source_open(rmr_mem *mem, const remora_source *desc, int use_m
                               rmr_source **out, remora_error *err);
 void rmr_source_free(rmr_source *src);
 
-/* Where the files are, for messages: the path, "memory" or "host". */
+/* The place of the files, for messages: the path, "memory" or "host". */
 const char *rmr_source_where(const rmr_source *src);
 
 /* The name of the file that was meant when the source was opened, or NULL: the whole folder. */
@@ -44,15 +44,16 @@ const char *rmr_source_file(const rmr_source *src);
 remora_status rmr_source_list(const rmr_source *src, int (*fn)(void *user, const char *name),
                               void *user, remora_error *err);
 
-/* The same of a folder in the folder of a PATH source; nothing elsewhere. */
+/* As rmr_source_list, for a folder inside the folder of a PATH source; other sources list nothing.
+ */
 remora_status rmr_source_list_in(const rmr_source *src, const char *folder,
                                  int (*fn)(void *user, const char *name), void *user,
                                  remora_error *err);
 
-/* Whether rmr_source_list gives all files there are: not so with hosts' callbacks. */
+/* 1 when rmr_source_list gives all files there are; 0 for hosts' callbacks. */
 int rmr_source_can_list(const rmr_source *src);
 
-/* Whether a name of a PATH source is a folder. */
+/* 1 when a name of a PATH source is a folder. */
 int rmr_source_is_folder(const rmr_source *src, const char *name);
 
 /* E_FORMAT unless the n bytes are a plain file name: 1..255 bytes, no '/', '\\', "..", NUL or other
@@ -67,7 +68,7 @@ remora_status rmr_name_check(const char *where, const char *name, size_t n, remo
 remora_status rmr_file_open(rmr_source *src, const char *name, rmr_file **out, remora_error *err);
 void rmr_file_close(rmr_file *f);
 
-/* Stands for a file that is not there: a name and no bytes. NULL: no memory. */
+/* A file that stands for one that is not there: it has a name and no bytes. NULL: no memory. */
 rmr_file *rmr_file_absent(rmr_mem *mem, const char *name);
 int rmr_file_is_absent(const rmr_file *f);
 
@@ -89,9 +90,9 @@ remora_status rmr_file_check(const rmr_file *f, remora_error *err);
 remora_status rmr_file_read(const rmr_file *f, uint64_t off, void *buf, uint64_t n,
                             remora_error *err);
 
-/* Whole small file in memory: *data is NUL-terminated after *size bytes; free with rmr_free(mem,
- * data, size + 1). Files above `limit` bytes are E_FORMAT, and so is what stands in place of a
- * file: nothing, a pointer to it, an error page (instead.h). */
+/* Read a whole small file into memory: *data is NUL-terminated after *size bytes; free with
+ * rmr_free(mem, data, size + 1). E_FORMAT: a file above `limit` bytes, an empty one, a pointer to
+ * the file or an error page in its place (instead.h). */
 remora_status rmr_file_load(rmr_source *src, const char *name, uint64_t limit, char **data,
                             uint64_t *size, remora_error *err);
 

@@ -7,7 +7,7 @@
 
 struct rmr_checkpoint {
     rmr_mem *mem;
-    rmr_refusals *keep; /* while it is read: where reasons are kept that it cannot be, or NULL */
+    rmr_refusals *keep; /* while the checkpoint is read: the list of reasons against it, or NULL */
     rmr_naming naming;
     rmr_file **files; /* in the reader's order */
     size_t n_files, files_cap;
@@ -21,8 +21,8 @@ struct rmr_checkpoint {
 /* An empty checkpoint; NULL when there is no memory. */
 rmr_checkpoint *rmr_table_create(rmr_mem *mem);
 
-/* Open a file of the source and put it at place i of the list; `what` names in messages what it is
- * that has too many. */
+/* Open a file of the source and put it at place i of the list; `what` names the thing in the
+ * message that has too many files. */
 remora_status rmr_table_add_file(rmr_checkpoint *c, rmr_source *src, const char *what,
                                  const char *name, size_t i, remora_error *err);
 
@@ -32,18 +32,18 @@ remora_status rmr_table_put_file(rmr_checkpoint *c, rmr_file *f, size_t i, remor
 /* Room for n tensors whose names take so many bytes with their NULs; once. */
 remora_status rmr_table_room(rmr_checkpoint *c, size_t n, size_t name_bytes, remora_error *err);
 
-/* The next tensor, named by what was written (n bytes and a NUL) at names + names_used. Its dtype
- * is COUNT: nothing is known of it yet. There must be room. */
+/* Add a tensor, named by the n bytes and the NUL that the caller wrote at names + names_used. Its
+ * dtype is COUNT: nothing is known of it yet. There must be room. */
 rmr_tensor *rmr_table_add(rmr_checkpoint *c, size_t n, const rmr_file *f);
 
-/* Once all are there; E_FORMAT for a name that occurs twice. */
+/* Sort the names, once all are there; E_FORMAT for a name that occurs twice. */
 remora_status rmr_table_sort(rmr_checkpoint *c, const char *file, remora_error *err);
 
-/* The place by name, or SIZE_MAX. */
+/* The place of a tensor in the order of names, or SIZE_MAX. */
 size_t rmr_table_find(const rmr_checkpoint *c, const char *name);
 
-/* Put tensors of one file in the order of their places in it; empty ones come before what begins
- * there. */
+/* Put tensors of one file in the order of their places in it; an empty tensor comes before one with
+ * bytes at the same place. */
 void rmr_table_by_place(const rmr_tensor **tensors, size_t n);
 
 /* E_FORMAT "half-written" when tensors of file f, in that order, go on behind its end. */

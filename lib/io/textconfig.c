@@ -1,6 +1,7 @@
 #include "textconfig.h"
 
-/* Kimi-K2.5, Llava and most others; DeepSeek-VL2; InternVL. */
+/* Keys of the text model's object: of Kimi-K2.5, Llava and most others; of DeepSeek-VL2; of
+ * InternVL. */
 static const char *const keys[] = {"text_config", "language_config", "llm_config"};
 
 /* Fields of the text model that some files have outside of its configuration. */
@@ -8,7 +9,7 @@ static const char *const around[] = {"quantization_config", "compression_config"
                                      "tie_word_embeddings", "bos_token_id",       "eos_token_id",
                                      "pad_token_id"};
 
-/* 0, or -1 where memory runs out. */
+/* Copy a field that is there. 0, or -1 where memory runs out. */
 static int take(json_t *to, const json_t *from, const char *name)
 {
     json_t *v = json_object_get(from, name);
@@ -34,7 +35,7 @@ remora_status rmr_textconfig(const char *file, json_t **config, const char **key
         const json_t *own = json_object_get(out, around[i]);
         if (own == NULL || json_is_null(own)) failed |= take(out, *config, around[i]);
     }
-    failed |= take(out, *config, "_name_or_path"); /* inside it names what the text model was */
+    failed |= take(out, *config, "_name_or_path"); /* the inner one is the text model's ancestor */
     json_decref(*config);
     *config = out;
     return failed ? rmr_error_nomem(err, file, 0) : REMORA_OK;

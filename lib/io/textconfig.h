@@ -5,9 +5,9 @@
 
 #include "json.h"
 
-/* *config = that object, with what only stands around it (how weights are quantised, the ends of a
- * text, the name), released with json_decref; as it is where there is none. *key is the object's
- * key, NULL where there is none. */
+/* *config = the text model's object, with the fields that only stand around it (how weights are
+ * quantised, the ends of a text, the name), released with json_decref; unchanged where there is
+ * none. *key is the object's key, NULL where there is none. */
 remora_status rmr_textconfig(const char *file, json_t **config, const char **key,
                              remora_error *err);
 

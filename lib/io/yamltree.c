@@ -358,7 +358,7 @@ static int take(void *data, unsigned char *bytes, size_t size)
     return 1;
 }
 
-/* Takes the event over; `made`: what its initialisation returned. */
+/* Takes the event over; `made` is the result of its initialisation. */
 static remora_status emit(writer *w, yaml_event_t *ev, int made)
 {
     if (!made) return rmr_error_nomem(w->err, "YAML", w->n);
@@ -422,7 +422,7 @@ static int is_scalar(const json_t *v)
     return !json_is_object(v) && !json_is_array(v);
 }
 
-/* One line: short arrays of scalars, and arrays of numbers. */
+/* 1 when an array is written in one line: a short one of scalars, or one of numbers. */
 static int array_in_line(const json_t *v)
 {
     const size_t n = json_array_size(v);

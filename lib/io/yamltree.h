@@ -25,9 +25,9 @@ enum { RMR_YAML_DEPTH = 80 /* nesting; above what JSON documents may have (json.
 remora_status rmr_yaml_parse(const char *file, const void *data, size_t size, size_t max_nodes,
                              json_t **out, remora_error *err);
 
-/* The tree as a document, ended by "...": keys in the order they were set, one line for each
- * object in an array and for each array of numbers. What rmr_yaml_parse makes of it is equal.
- * *text is NUL-terminated after *n bytes; free with rmr_free(mem, *text, *n + 1). */
+/* Write the tree as a document, ended by "...": keys in the order they were set, one line for each
+ * object in an array and for each array of numbers. rmr_yaml_parse makes an equal tree of it. *text
+ * is NUL-terminated after *n bytes; free with rmr_free(mem, *text, *n + 1). */
 remora_status rmr_yaml_write(rmr_mem *mem, const json_t *doc, char **text, size_t *n,
                              remora_error *err);
 

@@ -1,7 +1,7 @@
 #include "kv.h"
 
-/* A new page; with the contents of another when any of its first n tokens are to be kept. Rows of
- * one layer lie together, so one copy of the whole page is cheaper than one for each layer. */
+/* Take a new page, with the contents of another when any of its first n tokens are to be kept. Rows
+ * of one layer lie together, so one copy of the whole page is cheaper than one for each layer. */
 static remora_status page_copy(rmr_kv *kv, const rmr_page *from, uint32_t n, rmr_page **out,
                                remora_error *err)
 {

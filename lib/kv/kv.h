@@ -11,24 +11,24 @@
 
 enum {
     RMR_KV_SPARE = 1
-}; /* pages that a table holds for a moment beyond its capacity: a copy
-       and what it was copied from */
+}; /* pages that a table holds for a moment beyond its capacity: a copy of a page, and the page it
+      was copied from */
 
 typedef struct rmr_kv {
     rmr_pages *pool;
     rmr_kv_type type;
     uint64_t page_bytes;
     rmr_page **pages; /* [n] */
-    size_t n, max; /* max: room in pages, for the session's capacity, which the pool has promised */
+    size_t n, max;    /* max: the session's capacity in pages, promised by the pool */
 } rmr_kv;
 
 remora_status rmr_kv_init(rmr_kv *kv, rmr_pages *pool, uint64_t page_bytes, rmr_kv_type type,
                           uint32_t capacity, remora_error *err);
 void rmr_kv_free(rmr_kv *kv);
 
-/* Pages for positions [0, to) exist, and those holding [from, to) belong to this table alone. Never
- * allocates; fails only above the capacity (E_FULL) or when the backend cannot copy, and then the
- * table is as before. */
+/* Make pages for positions [0, to) exist, and those holding [from, to) belong to this table alone.
+ * Never allocates; fails only above the capacity (E_FULL) or when the backend cannot copy, and then
+ * the table is as before. */
 remora_status rmr_kv_reserve(rmr_kv *kv, uint64_t from, uint64_t to, remora_error *err);
 
 /* Drop the pages that hold no position below `keep`. */
@@ -41,7 +41,7 @@ remora_status rmr_kv_fork(rmr_kv *dst, const rmr_kv *src, uint64_t n, remora_err
 void rmr_kv_addresses(const rmr_kv *kv, uint64_t n, uint64_t *out);
 
 uint64_t rmr_kv_bytes(const rmr_kv *kv);        /* all pages of this table */
-uint64_t rmr_kv_shared_bytes(const rmr_kv *kv); /* those in other tables too */
+uint64_t rmr_kv_shared_bytes(const rmr_kv *kv); /* pages that are in other tables, too */
 
 static inline uint64_t rmr_kv_pages(uint64_t tokens)
 {

@@ -2,7 +2,7 @@
 
 struct rmr_page {
     atomic_uint refs;
-    uint32_t next; /* of the free ones; the block's n: none */
+    uint32_t next; /* index of the next free page; n of the block: none */
     rmr_page_block *block;
 };
 
@@ -57,7 +57,8 @@ static remora_status block_new(rmr_pages *p, rmr_page_pool *pool, uint64_t n, rm
     return REMORA_OK;
 }
 
-/* Allocating under the lock: else a page of a block to come could be taken before it is there. */
+/* The block is allocated under the lock: otherwise a page could be promised and taken before its
+ * block is there. */
 remora_status rmr_pages_promise(rmr_pages *p, rmr_kv_type type, uint64_t page_bytes, uint64_t n,
                                 remora_error *err)
 {
@@ -118,10 +119,9 @@ void rmr_pages_give_up(rmr_pages *p, rmr_kv_type type, uint64_t n)
     free_blocks(p, gone);
 }
 
-/* Under the lock: the smallest block with a free page, of which there is one. What a table holds
- * keeps whole blocks from being given back, so a small one must not lie in the block of a large
- * one.
- */
+/* Under the lock: the smallest block with a free page; there is one, by the invariant in pages.h. A
+ * page that is held keeps its whole block from being given back, so a small table must not take its
+ * pages from a large block. */
 static rmr_page_block *smallest(const rmr_page_pool *pool)
 {
     rmr_page_block *best = NULL;

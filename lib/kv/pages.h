@@ -1,8 +1,9 @@
-/* The cache pages of a model's sessions. Every table promises itself as many pages as it may ever
- * hold when it is made; the pool then has that many in all, in one block a promise, so that taking
- * a page never allocates and never fails. Pages are refcounted and may be in several tables: there
- * are at most as many different ones as promised, so one is always free for who keeps to its
- * promise. A block is given back once it is empty and the promises that are left fit the others. */
+/* The cache pages of a model's sessions. When a table is made it promises itself as many pages as
+ * it may ever hold; the pool then has that many in all, in one block a promise, so that taking a
+ * page never allocates and never fails. Pages are refcounted and may be in several tables: there
+ * are at most as many different ones as promised. The invariant: sum(promised) <= n_pages and, for
+ * every table, pages taken <= pages promised; so a table that may take a page finds n_free > 0. A
+ * block is given back once it is empty and the promises that are left fit the others. */
 #ifndef RMR_PAGES_H
 #define RMR_PAGES_H
 
@@ -13,7 +14,7 @@
 typedef struct rmr_page rmr_page;
 typedef struct rmr_page_block rmr_page_block;
 
-/* The pages of one size: those of caches of one type. */
+/* The pages of one size: the pages of all caches of one type. */
 typedef struct rmr_page_pool {
     uint64_t page_bytes;
     uint64_t n_pages, n_free, promised;
@@ -30,14 +31,15 @@ typedef struct rmr_pages {
 void rmr_pages_init(rmr_pages *p, rmr_mem *mem, rmr_backend *be);
 void rmr_pages_end(rmr_pages *p); /* all promises are given back */
 
-/* n pages of this many bytes can be taken from now on, until they are given up again; page_bytes is
- * always the same for one type. */
+/* Promise n pages of this many bytes: they can be taken from now on, until they are given up again.
+ * page_bytes is always the same for one type. */
 remora_status rmr_pages_promise(rmr_pages *p, rmr_kv_type type, uint64_t page_bytes, uint64_t n,
                                 remora_error *err);
 void rmr_pages_give_up(rmr_pages *p, rmr_kv_type type, uint64_t n);
 
-/* One reference each; take is for who holds fewer pages than were promised to it. `near`, NULL or
- * one it holds: pages of one table are best kept in one block. */
+/* Each call takes one reference. Only a table that holds fewer pages than were promised to it may
+ * take one. `near` is NULL or a page of the same table: pages of one table are best kept in one
+ * block. */
 rmr_page *rmr_page_take(rmr_pages *p, rmr_kv_type type, const rmr_page *near);
 void rmr_page_ref(rmr_page *page);
 void rmr_page_unref(rmr_pages *p, rmr_page *page);
@@ -49,7 +51,7 @@ remora_status rmr_page_copy(rmr_pages *p, rmr_page *dst, const rmr_page *src, re
 /* Bytes of all pages, taken or free. */
 uint64_t rmr_pages_bytes(rmr_pages *p);
 
-/* What a promise of n pages costs in all: for the memory estimate. */
+/* All bytes that a promise of n pages takes: for the memory estimate. */
 uint64_t rmr_pages_cost(rmr_backend *be, uint64_t page_bytes, uint64_t n);
 
 #endif

@@ -153,7 +153,7 @@ static float row_max(const float *logits, size_t n)
     return max;
 }
 
-/* log of the sum of weights, in the order rmr_cands_weigh has; needs max > -infinity. */
+/* log of the sum of weights, added in the order of rmr_cands_weigh; needs max > -infinity. */
 static double row_log_total(const float *logits, size_t n, float max)
 {
     double total = 0.0;

@@ -23,8 +23,8 @@ typedef struct rmr_cands {
 typedef struct rmr_history {
     remora_token *ring;
     size_t cap;
-    size_t n;    /* remembered, <= cap */
-    size_t next; /* where the next one goes */
+    size_t n;    /* tokens remembered, <= cap */
+    size_t next; /* index at which the next token goes */
 } rmr_history;
 
 /* -- cands.c -- */

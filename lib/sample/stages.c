@@ -1,4 +1,4 @@
-/* What each stage does to the candidates. The definitions are the public header's. */
+/* The stages' effects on the candidates. The definitions are the public header's. */
 #include "cands.h"
 
 #include <float.h>
@@ -87,9 +87,9 @@ static void keep_best(rmr_cands *l)
     l->n = 1;
 }
 
-/* Softmax does not change under a shift, so where the best logit would leave the range of float
- * (tiny temperatures) it is first moved to 0: the limit is then greedy instead of a row of equal
- * infinities. */
+/* A shift of all logits does not change softmax. When the best logit would leave the range of float
+ * (tiny temperatures), all are first moved so that it is 0: the limit is then greedy instead of a
+ * row of equal infinities. */
 static void temperature(rmr_cands *l, double t)
 {
     const float max = rmr_cands_max(l);
@@ -110,8 +110,8 @@ static void top_k(rmr_cands *l, int64_t k)
     l->by_id = 0;
 }
 
-/* How far below the best, in RMR_CANDS_BUCKETS steps over `range`; never falls when the logit
- * falls. */
+/* Bucket of a logit: its distance below the best, in RMR_CANDS_BUCKETS steps over `range`. A lower
+ * logit never has a lower bucket. */
 static size_t bucket_of(float logit, float max, double range)
 {
     const double below = logit == max ? 0.0 : (double)max - (double)logit;
@@ -119,8 +119,7 @@ static size_t bucket_of(float logit, float max, double range)
     return (size_t)(below / range * (RMR_CANDS_BUCKETS - 1));
 }
 
-/* Spread of the logits, but no more than 40: what lies lower than that weighs nothing beside the
- * best. */
+/* Spread of the logits, but no more than 40: lower logits weigh nothing beside the best. */
 static double spread(const rmr_cands *l, float max)
 {
     float min = max;
@@ -148,8 +147,9 @@ static size_t split_at(rmr_cands *l, size_t edge, float max, double range)
     return m;
 }
 
-/* No full sort: weights are summed by bucket, and only the bucket in which the sum reaches p is
- * ranked, a few at first and then four times as many each time. */
+/* Keep the best candidates whose weights sum to p, without a full sort: weights are summed by
+ * bucket, and only the bucket in which the sum reaches p is ranked, a few candidates at first and
+ * then four times as many each time. */
 static void top_p(rmr_cands *l, double p)
 {
     if (p >= 1.0) return;
@@ -239,7 +239,7 @@ static void bias(rmr_cands *l, remora_token t, double value)
     }
 }
 
-/* The host's code runs in the host's floating-point mode, and what it leaves behind is checked. */
+/* A host's stage runs in the host's floating-point mode, and its results are checked. */
 static remora_status callback(const remora_stage *s, rmr_cands *l, uint32_t n_vocab)
 {
     size_t n = l->n;

@@ -30,8 +30,8 @@ void rmr_flight_drop(remora_session *lead)
     lead->flight.n_parts = 0;
 }
 
-/* Is the step that the first session holds made of untouched sessions of this call, and within its
- * limit? */
+/* 1 when the step that the first session holds is made of untouched sessions of this call, and is
+ * within its limit. */
 static int flight_fits(const evaluation *e)
 {
     const rmr_flight *f = &e->s[0]->flight;
@@ -152,8 +152,8 @@ static remora_status deliver(const evaluation *e, rmr_part *p, uint32_t i, uint3
                          hidden ? s->rows.hidden + row * shape->n_hidden : NULL, e->err);
 }
 
-/* One pass of the head over the next wanted rows of all sessions. The rows count as ready when the
- * step is committed. */
+/* Run one pass of the head over the next wanted rows of all sessions. The rows count as ready when
+ * the step is committed. */
 static remora_status head_pass(const evaluation *e)
 {
     rmr_flight *f = &e->s[0]->flight;

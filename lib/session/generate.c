@@ -52,7 +52,7 @@ static remora_status begin(remora_session *s, const remora_gen_opts *o, remora_e
     return REMORA_OK;
 }
 
-/* Does the text so far end with a stop string, now that `c` came? */
+/* Append `c` to the text; 1 when it now ends with a stop string. */
 static int stop_at(rmr_gen_tail *t, const remora_gen_opts *o, char c)
 {
     if (t->n == t->cap) memmove(t->text, t->text + 1, --t->n);
@@ -64,7 +64,7 @@ static int stop_at(rmr_gen_tail *t, const remora_gen_opts *o, char c)
     return 0;
 }
 
-/* Do the n bytes that came complete a stop string? */
+/* Append n bytes; 1 when they complete a stop string. */
 static int stop_in(rmr_gen_tail *t, const remora_gen_opts *o, const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -108,7 +108,7 @@ static remora_status hits_stop(remora_session *s, const remora_gen_opts *o, remo
     return st < 0 ? st : REMORA_OK;
 }
 
-/* The row to sample from: evaluate what is pending. */
+/* Get the row to sample from: evaluate pending tokens. */
 static remora_status last_row(remora_session *s, const remora_gen_opts *o, uint64_t start_us,
                               remora_error *err)
 {
@@ -141,7 +141,7 @@ static remora_status next_token(remora_session *s, rmr_chain *chain, remora_toke
     return REMORA_OK;
 }
 
-/* Has the generation ended with this token? */
+/* *end = 1 when the generation ends with this token. */
 static remora_status after_token(remora_session *s, const remora_gen_opts *o, remora_token t,
                                  int *end, remora_error *err)
 {

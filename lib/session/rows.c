@@ -9,7 +9,7 @@ void rmr_rows_clear(rmr_rows *r)
     r->n_ready = 0;
 }
 
-enum { MANY = 8 }; /* room for this many times the rows in use is given back */
+enum { MANY = 8 }; /* room for this many times the rows in use, or more, is given back */
 
 /* Resize one array of `width` floats a row to n rows. */
 static remora_status resize(remora_session *s, float **rows, size_t *cap, size_t n, size_t width,
@@ -25,7 +25,7 @@ static remora_status resize(remora_session *s, float **rows, size_t *cap, size_t
     return REMORA_OK;
 }
 
-/* By half, so that wanting rows one by one is linear. */
+/* Grow by half, so that wanting rows one by one takes linear time. */
 static remora_status grow(remora_session *s, float **rows, size_t *cap, size_t need, size_t width,
                           remora_error *err)
 {

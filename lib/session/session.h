@@ -17,7 +17,7 @@ enum {
     RMR_MAX_CHUNK = 1 << 16
 };
 
-/* Per token of the timeline. */
+/* Flags of a token of the timeline. */
 enum { RMR_TOKEN_EXPANDED = 1, RMR_TOKEN_WANT = 2, RMR_TOKEN_WANT_HIDDEN = 4 };
 
 /* Output rows: room is made when tokens are appended, so that eval never allocates. */
@@ -46,7 +46,7 @@ typedef struct rmr_gen_tail {
     size_t cap, n;
 } rmr_gen_tail;
 
-enum { /* of a generation: its text; the same with the names of control tokens */
+enum { /* tails of a generation: its text; the text with the names of control tokens in it */
        RMR_GEN_TEXT,
        RMR_GEN_NAMED,
        RMR_GEN_TAILS
@@ -67,7 +67,7 @@ struct remora_session {
     uint64_t serial;
     uint64_t epoch; /* counts changes that invalidate a step under way */
     uint32_t capacity, chunk;
-    int chunk_open; /* chunk was left to us */
+    int chunk_open; /* the caller did not set chunk */
     rmr_kv kv;
     remora_token *tokens; /* [capacity] */
     uint8_t *flags;       /* [capacity] */
@@ -93,9 +93,9 @@ remora_status rmr_session_sync(remora_session *s, const remora_token *t, size_t 
                                size_t *reused, remora_error *err);
 remora_status rmr_session_trim(remora_session *s, uint64_t keep);
 
-/* What n sessions of these options would take when full, one evaluated at a time and one row
- * wanted; what the model and its sessions take now. Both from the numbers that the allocations use
- * (P23). */
+/* Estimate the memory that n sessions of these options take when full, one evaluated at a time and
+ * one row wanted; and give the memory that the model and its sessions take now. Both are made of
+ * the numbers that the allocations use (P23). */
 remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o, uint32_t n,
                                    remora_memory *out, remora_error *err);
 void rmr_session_memory(remora_model *m, remora_memory *out);
@@ -108,7 +108,7 @@ remora_status rmr_session_want_last(remora_session *s, int hidden, remora_error 
 /* rows.c */
 remora_status rmr_rows_make_room(remora_session *s, uint32_t n_more, int hidden, remora_error *err);
 void rmr_rows_clear(rmr_rows *r);
-/* Room that one great prompt left behind; cannot fail. */
+/* Give back room that one great prompt left behind; cannot fail. */
 void rmr_rows_give_back(remora_session *s);
 void rmr_rows_free(remora_session *s);
 remora_status rmr_rows_copy(remora_session *dst, const remora_session *src, remora_error *err);

@@ -52,7 +52,7 @@ remora_status rmr_added_index(rmr_mem *mem, const char *arena, rmr_added *items,
     return REMORA_OK;
 }
 
-/* Byte d of an item; where there is none, 256, which is above every byte. */
+/* Byte d of an item; behind its end 256, which is above every byte. */
 static unsigned byte_at(const rmr_added_set *set, uint32_t i, size_t d)
 {
     const rmr_added *a = &set->items[i];

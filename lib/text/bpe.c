@@ -114,7 +114,7 @@ static void look_up(const rmr_bpe *bpe, node *left, uint32_t right)
     left->merged = bpe->rules[lo].merged;
 }
 
-/* A node for each byte that has a token; how many they are. */
+/* Make a node for each byte that has a token; returns their number. */
 static size_t take_bytes(const rmr_bpe *bpe, const unsigned char *s, size_t n, node *w)
 {
     size_t k = 0;
@@ -176,8 +176,8 @@ static void push(uint64_t *heap, size_t *n, const node *w, uint32_t at)
     sift_up(heap, (*n)++);
 }
 
-/* Every merge takes one entry out and puts at most two in, so 2n is room enough. An entry is stale
- * when its node has another rule by now or was swallowed (rank NONE). */
+/* Room for 2n entries is enough, because every merge takes one entry out and puts at most two in.
+ * An entry is stale when its node has another rule by now or was swallowed (rank NONE). */
 static size_t merge_long(const rmr_bpe *bpe, node *w, uint64_t *heap, const unsigned char *s,
                          uint32_t n, int32_t *out)
 {

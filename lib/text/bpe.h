@@ -25,7 +25,7 @@ typedef struct rmr_bpe {
     uint32_t n_ids, n_rules;
 } rmr_bpe;
 
-/* The same while it is built. */
+/* The tables of rmr_bpe while they are built. */
 typedef struct rmr_bpe_tables {
     uint32_t byte_id[256];
     uint32_t *first;
@@ -40,8 +40,8 @@ typedef struct rmr_bpe_scratch {
     size_t n_nodes, n_heap;
 } rmr_bpe_scratch;
 
-/* All ids are below n_ids. Of two merges of the same pair the later one counts. byte_id is the
- * caller's to fill. */
+/* Build the tables from merges, whose ids are below n_ids. Of two merges of the same pair the later
+ * one counts. byte_id is the caller's to fill. */
 remora_status rmr_bpe_build(rmr_mem *mem, const rmr_bpe_merge *merges, uint32_t n, uint32_t n_ids,
                             rmr_bpe_tables *out, remora_error *err);
 void rmr_bpe_free(rmr_mem *mem, rmr_bpe_tables *bpe);

@@ -2,8 +2,8 @@
  * pointers, used where it lies (docs/pack.md has the layout for other implementations).
  *
  * Opening looks at the head and compiles the patterns, so a vocabulary of any size opens in the
- * same time. That leaves the tables unchecked: who reads them checks (added.c, bpe.c, tokenizer.c).
- */
+ * same time. The tables stay unchecked: the code that reads them checks (added.c, bpe.c,
+ * tokenizer.c). */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 
 enum {
     VERSION = 1,
-    MAX_SPECIAL = 32, /* room for more of them */
+    MAX_SPECIAL = 32, /* places for special tokens, more than there are kinds today */
     SETS = 3,         /* raw, normalized, words */
     FLAG_NFC = 1,
     FLAG_PLAIN = 2,   /* some added tokens are RMR_TOK_PLAIN */
@@ -40,7 +40,7 @@ _Static_assert(sizeof(head) == 1280, "the layout in docs/pack.md");
 _Static_assert(sizeof(rmr_added) == 12 && sizeof(rmr_bpe_rule) == 12, "the layout in docs/pack.md");
 _Static_assert((int)RMR_TOK_N_SPECIAL <= MAX_SPECIAL, "room for every special token");
 
-/* Where the tables begin. */
+/* Offsets of the tables in the block. */
 typedef struct layout {
     uint64_t offset, first, rules, set_first[SETS], set_items[SETS], steps, flags, arena, bytes;
 } layout;

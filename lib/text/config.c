@@ -1,4 +1,5 @@
-/* Which tokens begin, end and pad: tokenizer_config.json, generation_config.json, config.json. */
+/* Reading which tokens begin, end and pad a text: tokenizer_config.json, generation_config.json,
+ * config.json. */
 #include <string.h>
 
 #include "json.h"
@@ -136,7 +137,7 @@ static void find_well_known(rmr_tok_parts *t)
 
 enum { AT_BEGIN, AT_END, ANYWHERE };
 
-/* Does s have one of the texts there? */
+/* 1 when s has one of the texts at that place. */
 static int has_one(const char *s, size_t n, int where, const char *const *texts)
 {
     for (size_t k = 0; texts[k] != NULL; k++) {
@@ -149,9 +150,9 @@ static int has_one(const char *s, size_t n, int where, const char *const *texts)
     return 0;
 }
 
-/* Is the text of an added token markup? Chat formats write their names with angles or in brackets,
- * braces or bars, ASCII or fullwidth: <think>, [INST], <|im_start|>, <｜User｜>, ｜DSML｜. Such
- * signs without a name ("[]", "->") are text, and so are all other words. */
+/* 1 when the text of an added token is markup. Chat formats write their names with angles or in
+ * brackets, braces or bars, ASCII or fullwidth: <think>, [INST], <|im_start|>, <｜User｜>,
+ * ｜DSML｜. Such signs without a name ("[]", "->") are text, and so are all other words. */
 static int is_markup(const char *s, size_t n)
 {
     static const char *const less[] = {"<", "＜", NULL}, *const greater[] = {">", "＞", NULL};

@@ -1,5 +1,6 @@
-/* Ids to text as they come. The state is up to three bytes that may become a character; whatever
- * cannot is U+FFFD, so that the pieces joined equal one lossy decoding of all bytes. */
+/* Ids to text as they come. The state is up to three bytes that may become a character. Bytes that
+ * cannot become one any more are U+FFFD, so that the pieces joined equal one lossy decoding of all
+ * bytes. */
 #include <string.h>
 
 #include "tok.h"
@@ -21,7 +22,7 @@ static void put(sink *out, const void *s, size_t n)
     out->n += n;
 }
 
-/* Everything of p[0..n) but an unfinished end goes to out; returns the length of that end. */
+/* Put out all of p[0..n) but an unfinished end; returns the length of that end. */
 static size_t emit(sink *out, const unsigned char *p, size_t n)
 {
     for (size_t i = 0; i < n;) {

@@ -72,7 +72,7 @@ static remora_status split(encoder *e, size_t step, const char *s, size_t n)
 typedef remora_status piece_fn(encoder *e, const char *s, size_t n);
 
 /* Added tokens of the set become ids: all of them, or without REMORA_TEXT_SPECIAL the plain ones.
- * What lies between goes to fn. */
+ * The text between them goes to fn. */
 static remora_status cut_added(encoder *e, const rmr_added_set *set, const char *s, size_t n,
                                piece_fn *fn)
 {
@@ -105,7 +105,7 @@ static remora_status normalized(encoder *e, const char *s, size_t n)
     return st;
 }
 
-/* The length of the run at s that is UTF-8, or, if that is 0, of the run that is not. */
+/* The length of the run at s that is UTF-8; if that is 0, of the run that is not. */
 static size_t run(const char *s, size_t n, int *valid)
 {
     *valid = 1;
@@ -132,7 +132,7 @@ static remora_status gap(encoder *e, const char *s, size_t n)
     return REMORA_OK;
 }
 
-/* The prefix, unless the text itself already begins with its first token. */
+/* Put the prefix in front, unless the text itself already begins with its first token. */
 static remora_status encode(encoder *e, const char *text, size_t len)
 {
     const rmr_tokenizer *t = e->t;

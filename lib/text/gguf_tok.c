@@ -1,6 +1,6 @@
-/* A tokenizer from the keys of a GGUF file: its arrays become what tokenizer.json would say, so
+/* A tokenizer from the keys of a GGUF file: its arrays become the fields of a tokenizer.json, so
  * that one loader checks both. The patterns of the pre-tokenizer are not in the file, only a name
- * for them: pre.c has those we know. */
+ * for them: pre.c has the known ones. */
 #include <string.h>
 
 #include "json.h"
@@ -53,7 +53,7 @@ static remora_status add_special(builder *b, rmr_gguf_text s, uint32_t id, int s
     return REMORA_OK;
 }
 
-/* Is s one of the letters that stand in the byte alphabet for C0, C1 and F5 to FF? */
+/* 1 when s is one of the letters that stand in the byte alphabet for C0, C1 and F5 to FF. */
 static int is_unused_byte(rmr_gguf_text s)
 {
     const unsigned char *p = (const unsigned char *)s.text;
@@ -64,7 +64,7 @@ static remora_status add_token(builder *b, rmr_gguf_text s, uint32_t id, int64_t
 {
     if (type == UNUSED) return REMORA_OK; /* rows that pad the table */
     RMR_TRY(check_text(b, "tokens", id, s));
-    /* in DeepSeek-LLM and -Coder they are words, and the bytes have no token */
+    /* in DeepSeek-LLM and -Coder these letters are words, and the bytes have no token */
     if (type == USER && is_unused_byte(s)) return add_special(b, s, id, 0);
     RMR_TRY(rmr_grow(b->t->mem, &b->key, &b->key_cap, s.size + 1, 1, b->err));
     memcpy(b->key, s.text, s.size);
@@ -206,7 +206,7 @@ static remora_status build(builder *b)
     return read_specials(b);
 }
 
-/* What there is: nothing (E_NOT_FOUND), byte-level BPE, or something we do not do. */
+/* Check the kind of tokenizer: none (E_NOT_FOUND), byte-level BPE, or one that is not supported. */
 static remora_status check_kind(const rmr_gguf *g, remora_error *err)
 {
     rmr_gguf_text s;

@@ -11,7 +11,7 @@ enum { MOST = 32 /* code points that one decomposes to */ };
 
 static const utf8proc_option_t options = (utf8proc_option_t)(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
 
-/* Below U+0300 nothing composes or reorders. */
+/* 1 when all code points are below U+0300, where nothing composes or reorders. */
 static int is_plain(const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++)

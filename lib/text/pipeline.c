@@ -1,5 +1,5 @@
-/* normalizer, pre_tokenizer, decoder and post_processor of tokenizer.json. What we do not do is
- * refused by name: a tokenizer that is almost right gives wrong ids without a word. */
+/* normalizer, pre_tokenizer, decoder and post_processor of tokenizer.json. A part that is not
+ * supported is refused by name: a tokenizer that is almost right gives wrong ids without a word. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,7 +14,7 @@ enum { MAX_DEPTH = 4, PATH = 96 };
 typedef struct reader {
     rmr_tok_parts *t;
     remora_error *err;
-    int byte_level; /* the part seen ends in bytes: nothing may follow */
+    int byte_level; /* a ByteLevel part was read, which makes bytes: no part may follow */
 } reader;
 
 typedef remora_status part_fn(reader *r, const char *path, const char *type, const json_t *v);
@@ -125,7 +125,7 @@ static remora_status decoder(reader *r, const char *path, const char *type, cons
     return REMORA_OK;
 }
 
-/* One SpecialToken of a template: its ids, by the template's own table. */
+/* Read one SpecialToken of a template: its ids, by the template's own table. */
 static remora_status template_token(reader *r, const char *path, const json_t *tokens,
                                     const json_t *item)
 {
@@ -149,7 +149,7 @@ static remora_status template_token(reader *r, const char *path, const json_t *t
     return REMORA_OK;
 }
 
-/* Special tokens in front of the text, nothing behind it. */
+/* Read a template: special tokens in front of the text, nothing behind it. */
 static remora_status post_processor(reader *r, const char *path, const char *type, const json_t *v)
 {
     int text_seen = 0;

@@ -4,9 +4,9 @@
  * SmolLM; pat_str in tokenization_kimi.py of Kimi-K2 and tokenization_moonshot.py of Moonlight;
  * GPT-2's encoder.py; o200k_base in OpenAI's tiktoken; tekken.json in Mistral's mistral-common. For
  * Youtu-LLM and Seed-Coder: the patterns that llama.cpp (src/llama-vocab.cpp) quotes from their
- * tokenizer.json. Which other names have which of these patterns is what that file says. Names of
- * models that we cannot open are not here, nor those whose pattern there is known to be another one
- * than the model's. */
+ * tokenizer.json. That file is also the source of the other names under which a pattern is known.
+ * Left out are names of models that cannot be opened, and names for which llama.cpp is known to
+ * have another pattern than the model. */
 #include "pre.h"
 
 #include <string.h>
@@ -55,7 +55,7 @@
 #define NO_HAN_LOWER "[^\\p{Lu}\\p{Lt}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}\\p{Han}]"
 
 static const char *const gpt2[] = {RMR_PRE_GPT2, NULL};
-/* Digits first, one by one. */
+/* Digits are split off first, one by one. */
 static const char *const starcoder[] = {"\\p{N}", RMR_PRE_GPT2, NULL};
 static const char *const deepseek_llm[] = {
     "[\\r\\n]",
@@ -89,7 +89,7 @@ static const char *const youtu[] = {
     "[\\x{ff01}\\x{2026}\\x{201c}\\x{201d}\\x{2018}\\x{2019}\\x{2014}\\x{ff1a}\\x{ff1b}\\x{ff0c}"
     "\\x{3001}-\\x{303f}\\x{fe30}-\\x{fe4f}]+|[\\x{3105}-\\x{312f}]+|[" KANA "]+",
     CASES(UPPER, LOWER, SUFFIXES "?") "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" BLANKS, NULL};
-/* No model's: llama.cpp splits so where it is not told how. */
+/* Not the pattern of any model: llama.cpp splits so when the file does not name one. */
 static const char *const unknown[] = {"[\\p{P}\\$\\+<=>\\^~\\|]+", RMR_PRE_GPT2, "\\p{N}+",
                                       "[0-9][0-9][0-9]", NULL};
 

@@ -1,4 +1,5 @@
-/* How pre-tokenizers split text, by the names that GGUF files have for them. */
+/* The patterns by which pre-tokenizers split text, under the names that GGUF files have for them.
+ */
 #ifndef RMR_PRE_H
 #define RMR_PRE_H
 
@@ -13,13 +14,13 @@ typedef struct rmr_pre {
     const char *const *patterns; /* each splits the pieces of the one before; then NULL */
     int nfc;                     /* the normalizer */
     int whole;                   /* ignore_merges */
-    int bos;                     /* goes in front when add_bos_token is silent */
+    int bos;                     /* BOS goes in front when add_bos_token is absent */
 } rmr_pre;
 
-/* NULL: not known. An empty name is "default". */
+/* Find the patterns of a name. NULL: not known. An empty name is "default". */
 const rmr_pre *rmr_pre_find(const char *name, size_t n);
 
-/* Is it the one for files that do not say how their model splits text? */
+/* 1 for the patterns of files that do not say how their model splits text. */
 int rmr_pre_is_guess(const rmr_pre *pre);
 
 #endif

@@ -23,7 +23,7 @@ typedef struct cutter {
     rmr_tok_parts *t;
     uint32_t n;
     uint32_t *prefix, *suffix; /* [n] the longest other token that token i begins or ends with */
-    uint32_t *tails;           /* those that one token ends with, the longest first */
+    uint32_t *tails;           /* the tokens that one token ends with, the longest first */
     size_t tails_cap;
     rmr_bpe_merge *merges;
     size_t n_merges, merges_cap;
@@ -35,8 +35,9 @@ static uint32_t length(const rmr_tok_parts *t, uint32_t id)
     return t->offset[id + 1] - t->offset[id];
 }
 
-/* `items` are sorted by their texts in `arena`, which all differ. What an item begins with comes
- * before it, and everything between the two begins with it as well. */
+/* Set prefix[i] for every token. `items` are sorted by their texts in `arena`, which all differ. A
+ * token that an item begins with comes before it, and everything between the two begins with that
+ * token as well. */
 static void link_prefixes(const rmr_tok_parts *t, const char *arena, const rmr_added *items,
                           uint32_t n, uint32_t *prefix)
 {
@@ -52,7 +53,7 @@ static void link_prefixes(const rmr_tok_parts *t, const char *arena, const rmr_a
     }
 }
 
-/* The same from the end: with the bytes of every token turned round. */
+/* Set suffix[i] for every token: the prefixes of the tokens with their bytes turned round. */
 static remora_status link_suffixes(cutter *c)
 {
     const rmr_tok_parts *t = c->t;

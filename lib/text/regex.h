@@ -1,5 +1,6 @@
 /* Pre-tokenizer patterns: the Oniguruma dialect of tokenizer.json, run by PCRE2 within a budget of
- * work. Whatever would mean something else in PCRE2 is translated or refused, never passed on. */
+ * work. A construct that PCRE2 would read in another way is translated or refused, never passed on.
+ */
 #ifndef RMR_REGEX_H
 #define RMR_REGEX_H
 

@@ -30,7 +30,7 @@ typedef struct reader {
     word *words;
     uint32_t n_words;
     json_t *config;
-    rmr_tok_entry added[N_SPECIAL]; /* text NULL: a reserved one */
+    rmr_tok_entry added[N_SPECIAL]; /* text NULL: a reserved token */
     uint32_t n_added;
     remora_error *err;
 } reader;
@@ -107,7 +107,7 @@ static remora_status read_line(reader *r, uint32_t line, char *s, size_t n)
     return REMORA_OK;
 }
 
-/* As many different ranks as lines, all below their number: there are no holes. */
+/* Read all lines. Their ranks differ and are below the number of lines, so there are no holes. */
 static remora_status read_lines(reader *r)
 {
     size_t n;
@@ -132,7 +132,7 @@ static remora_status read_lines(reader *r)
 
 /* ---- special tokens ---- */
 
-/* Another class may split text by another pattern. */
+/* Refuse another tokenizer class: it may split text by another pattern. */
 static remora_status check_class(const reader *r)
 {
     const char *name;
@@ -231,7 +231,7 @@ static remora_status fill(reader *r)
     return REMORA_OK;
 }
 
-/* The words, which are sorted, are all different, and every byte is one. */
+/* Check that the words, which are sorted, are all different, and that each byte is one of them. */
 static remora_status check_words(const reader *r)
 {
     rmr_tok_parts *t = r->t;

@@ -20,7 +20,7 @@ enum {
     RMR_TOK_PLAIN = 0x10,   /* an added token that is text: found in every text */
     RMR_TOK_ADDED = 0x20,   /* one of added_tokens: its bytes are its text */
     RMR_TOK_LITERAL = 0x40, /* in the vocabulary, but not in the byte alphabet: never encoded to */
-    RMR_TOK_USED = 0x80,    /* the id means something */
+    RMR_TOK_USED = 0x80,    /* the id has a token */
     RMR_TOK_PUBLIC = 0x07,
 };
 
@@ -47,11 +47,11 @@ typedef struct rmr_tok_entry {
     int special, normalized;
 } rmr_tok_entry;
 
-/* What a source of a tokenizer says, in tables of their own: rmr_tok_compile makes one block of
- * them. */
+/* The contents of a tokenizer as its files give them, in tables of their own: rmr_tok_compile makes
+ * one block of them. */
 typedef struct rmr_tok_parts {
     rmr_mem *mem;
-    const char *file; /* what messages about the vocabulary call its source */
+    const char *file; /* name of the vocabulary's source in messages */
     uint32_t n_vocab; /* ids are below this */
     uint32_t n_ids;   /* the highest id in use + 1 */
     char *arena;      /* bytes of token i: arena[offset[i]] .. arena[offset[i + 1]] */
@@ -65,12 +65,12 @@ typedef struct rmr_tok_parts {
     int nfc;
     rmr_tok_step steps[RMR_TOK_MAX_STEPS]; /* each splits the pieces of the one before */
     size_t n_steps;
-    remora_token prefix[RMR_TOK_MAX_PREFIX]; /* what REMORA_TEXT_BOS puts in front */
+    remora_token prefix[RMR_TOK_MAX_PREFIX]; /* the tokens that REMORA_TEXT_BOS puts in front */
     size_t n_prefix;
     remora_token special[RMR_TOK_N_SPECIAL]; /* by REMORA_SPECIAL_* */
 } rmr_tok_parts;
 
-/* The tables lie in the blob. */
+/* An open tokenizer, whose tables lie in the blob. */
 struct rmr_tokenizer {
     rmr_mem *mem;
     const unsigned char *blob;
@@ -94,7 +94,7 @@ struct rmr_tokenizer {
 /* E_UNSUPPORTED for a vocabulary of too many. */
 remora_status rmr_tok_check_size(uint32_t n_vocab, remora_error *err);
 
-/* No tables yet; special all NONE. */
+/* Begin with empty tables; special tokens are all NONE. */
 void rmr_tok_begin(rmr_tok_parts *t, rmr_mem *mem, const char *file, uint32_t n_vocab);
 void rmr_tok_drop(rmr_tok_parts *t);
 
@@ -105,34 +105,36 @@ remora_status rmr_tok_compile(const rmr_tok_parts *t, rmr_tokenizer **out, remor
 /* An added-token set over the parts' own tables. */
 rmr_added_set rmr_tok_set(const rmr_tok_parts *t, const rmr_tok_added *a);
 
-/* One more pattern, copied. `field` names it in errors. */
+/* Add a pattern, which is copied. `field` names it in errors. */
 remora_status rmr_tok_add_step(rmr_tok_parts *t, const char *field, const char *pattern, size_t n,
                                int literal, remora_error *err);
 
-/* model and added_tokens of tokenizer.json: everything but steps, prefix and special. */
+/* Read model and added_tokens of tokenizer.json: everything but steps, prefix and special. */
 remora_status rmr_tok_load_vocab(rmr_tok_parts *t, const json_t *root, remora_error *err);
 
-/* tiktoken.model, and its special tokens from tokenizer_config.json: everything but prefix and
+/* Read tiktoken.model, and its special tokens from tokenizer_config.json: everything but prefix and
  * special. E_NOT_FOUND when there is no such file. */
 remora_status rmr_tok_load_tiktoken(rmr_tok_parts *t, rmr_source *src, remora_error *err);
 
-/* An object of added_tokens or added_tokens_decoder, but for its id; `where` names it in errors. */
+/* Read an object of added_tokens or added_tokens_decoder, but for its id; `where` names it in
+ * errors. */
 remora_status rmr_tok_read_entry(const char *file, const char *where, const json_t *v,
                                  rmr_tok_entry *e, remora_error *err);
 
-/* Once the arena, its offsets and the flags are filled: the sets raw and normalized; REMORA_TOKEN_
- * PARTIAL; and, for ignore_merges, the set of words that are a token as they stand. Added tokens
- * are not words: those that are text are found before, and text must never become markup. */
+/* Call once the arena, its offsets and the flags are filled. Makes the sets raw and normalized;
+ * REMORA_TOKEN_PARTIAL; and, for ignore_merges, the set of words that are a token as they stand.
+ * Added tokens are not words: text tokens among them are found before, and text must never become
+ * markup. */
 remora_status rmr_tok_index_added(rmr_tok_parts *t, const rmr_tok_entry *added, size_t n,
                                   remora_error *err);
 void rmr_tok_mark_partial(rmr_tok_parts *t);
 remora_status rmr_tok_index_words(rmr_tok_parts *t, remora_error *err);
 
-/* Merge rules for a vocabulary that has none but ranks, which are its ids (ranks.c). The words are
+/* Make merge rules for a vocabulary that has only ranks, which are its ids (ranks.c). The words are
  * indexed and all different. */
 remora_status rmr_tok_merge_by_rank(rmr_tok_parts *t, remora_error *err);
 
-/* The splits of a pre-tokenizer that has a name. */
+/* Add the splits of a pre-tokenizer that has a name. */
 remora_status rmr_tok_add_pre(rmr_tok_parts *t, const char *field, const rmr_pre *pre,
                               remora_error *err);
 
@@ -140,14 +142,15 @@ remora_status rmr_tok_add_pre(rmr_tok_parts *t, const char *field, const rmr_pre
 remora_status rmr_tok_load_json(rmr_mem *mem, rmr_source *src, const char *name, json_t **out,
                                 remora_error *err);
 
-/* normalizer, pre_tokenizer, decoder and post_processor. */
+/* Read normalizer, pre_tokenizer, decoder and post_processor. */
 remora_status rmr_tok_load_pipeline(rmr_tok_parts *t, const json_t *root, remora_error *err);
 
-/* tokenizer_config.json, generation_config.json and config.json; then the well-known tokens. */
+/* Read tokenizer_config.json, generation_config.json and config.json; then find the well-known
+ * tokens. */
 remora_status rmr_tok_load_config(rmr_tok_parts *t, rmr_source *src, remora_error *err);
 
-/* Once special and all flags are set: its tokens are control tokens, the well-known ones are found,
- * and of the added tokens those that are plain text are told from markup. */
+/* Call once special and all flags are set: special tokens become control tokens, the well-known
+ * ones are found, and plain text among the added tokens is told from markup. */
 void rmr_tok_finish(rmr_tok_parts *t);
 
 /* The id of a token by its text, or REMORA_TOKEN_NONE. Added tokens only. */

@@ -21,14 +21,14 @@ typedef struct rmr_tokenizer rmr_tokenizer;
 remora_status rmr_tokenizer_open(rmr_mem *mem, rmr_source *src, uint32_t n_vocab,
                                  rmr_tokenizer **out, remora_error *err);
 
-/* The same from a GGUF file's keys; E_NOT_FOUND when it has no vocabulary. Tokens of the types
- * control and user-defined are what added_tokens are in tokenizer.json; converters that mark
- * "<｜User｜>" as control make it make no text. */
+/* Read the tokenizer from a GGUF file's keys; E_NOT_FOUND when it has no vocabulary. Tokens of the
+ * types control and user-defined are treated as added_tokens of tokenizer.json; converters that
+ * mark "<｜User｜>" as control make it make no text. */
 remora_status rmr_tokenizer_open_gguf(rmr_mem *mem, const rmr_gguf *g, uint32_t n_vocab,
                                       rmr_tokenizer **out, remora_error *err);
 
-/* Does the GGUF file not say how its model splits text? Such files are split as other engines do.
- */
+/* 1 when the GGUF file does not say how its model splits text. Such files are split as other
+ * engines do. */
 int rmr_tokenizer_gguf_guess(const rmr_gguf *g);
 void rmr_tokenizer_free(rmr_tokenizer *t);
 
@@ -69,7 +69,7 @@ remora_status rmr_tokenizer_bytes(const rmr_tokenizer *t, remora_token id, const
                                   size_t *n);
 
 /* REMORA_TOKEN_*. CONTROL: special added tokens, BOS, EOS, PAD. END_OF_TURN: EOS and every
- * eos_token_id. PARTIAL: the bytes alone are not whole UTF-8. 0 for what is no id. */
+ * eos_token_id. PARTIAL: the bytes alone are not whole UTF-8. 0 for a number that is no id. */
 uint32_t rmr_tokenizer_flags(const rmr_tokenizer *t, remora_token id);
 
 /* REMORA_SPECIAL_*, found among the added tokens; REMORA_TOKEN_NONE when absent. */

@@ -1,4 +1,4 @@
-/* From the Oniguruma dialect of tokenizer.json to PCRE2's. */
+/* Translation from the Oniguruma dialect of tokenizer.json to PCRE2's. */
 #ifndef RMR_TRANSLATE_H
 #define RMR_TRANSLATE_H
 

@@ -310,8 +310,8 @@ static remora_status read_merges(loader *l)
     return st;
 }
 
-/* The token of bytes that have none of their own: model.unk_token. Most models do not give one, and
- * such bytes are left out. */
+/* Read the token of bytes that have none of their own: model.unk_token. Most models do not give
+ * one, and such bytes are left out. */
 static remora_status read_unknown(const loader *l, uint32_t *id)
 {
     const char *name;
