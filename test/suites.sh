@@ -55,7 +55,7 @@ about_suite() { # suite
         export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
         run=(--timeout-multiplier 10)
         left_out='krill|krill-guard|one-result-.*|p23'
-        because='an hour; others run the same code'
+        because='they take an hour under the sanitizer, and others run the same code'
         ;;
     tsan)
         setup=(-Db_sanitize=thread -Db_lundef=false -Dbuildtype=debugoptimized)
