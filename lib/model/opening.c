@@ -131,13 +131,24 @@ static remora_status open_tokenizer(rmr_opening *o, remora_error *err)
     const uint32_t n = m->shape.n_vocab > 0 ? m->shape.n_vocab : RMR_ANYWAY_VOCAB;
     if (m->pack != NULL) return packed_tokenizer(o, n, err);
     if (o->gguf == NULL) return rmr_tokenizer_open(&m->mem, o->src, n, &m->tok, err);
-    RMR_TRY(rmr_tokenizer_open_gguf(&m->mem, o->gguf, n, &m->tok, err));
-    if (rmr_tokenizer_gguf_guess(o->gguf))
-        rmr_log_write(&m->rt->ctx.log, REMORA_LOG_WARN,
+    return rmr_tokenizer_open_gguf(&m->mem, o->gguf, n, &m->tok, err);
+}
+
+/* What of its text the model may see otherwise than in training. */
+static void warn_of_tokenizer(const rmr_opening *o)
+{
+    const rmr_log *log = &o->m->rt->ctx.log;
+    const uint32_t rowless = rmr_tokenizer_rowless(o->m->tok);
+    if (o->gguf != NULL && rmr_tokenizer_gguf_guess(o->gguf))
+        rmr_log_write(log, REMORA_LOG_WARN,
                       "%s: tokenizer.ggml.pre does not say how the model splits text: ids may "
                       "differ from those it was trained with",
                       rmr_gguf_name(o->gguf));
-    return REMORA_OK;
+    if (rowless > 0)
+        rmr_log_write(log, REMORA_LOG_WARN,
+                      "the tokenizer has %u added tokens with ids that the model has no rows for "
+                      "(%u rows): they are left out, and their names in a text are plain text",
+                      rowless, o->m->shape.n_vocab);
 }
 
 /* A tokenizer of a kind that we do not do leaves the model its token ids; a damaged one is an
@@ -154,8 +165,11 @@ static remora_status read_tokenizer(rmr_opening *o)
     case REMORA_E_UNSUPPORTED:
         rmr_log_write(log, REMORA_LOG_WARN, "%s: the model takes token ids only", why.message);
         return rmr_meta_add(&o->m->mem, &o->m->meta, "tokenizer", why.message, o->err);
-    default: return st < 0 ? rmr_error_set(o->err, st, why.os_code, "%s", why.message) : st;
+    default: break;
     }
+    if (st < 0) return rmr_error_set(o->err, st, why.os_code, "%s", why.message);
+    warn_of_tokenizer(o);
+    return st;
 }
 
 static remora_status cancelled(const rmr_opening *o)

@@ -198,7 +198,9 @@ remora_status rmr_tok_compile(const rmr_tok_parts *t, rmr_tokenizer **out, remor
     write_steps(t, b + l.steps);
     put(b + l.flags, t->flags, t->n_ids);
     put(b + l.arena, t->arena, t->arena_size);
-    return rmr_tokenizer_open_compiled(t->mem, b, (size_t)l.bytes, 1, t->n_vocab, out, err);
+    RMR_TRY(rmr_tokenizer_open_compiled(t->mem, b, (size_t)l.bytes, 1, t->n_vocab, out, err));
+    (*out)->n_rowless = t->n_rowless;
+    return REMORA_OK;
 }
 
 /* ---- opening ---- */

@@ -32,7 +32,8 @@ remora_token rmr_tok_find(const rmr_tok_parts *t, const char *text, size_t n)
     return a != NULL ? (remora_token)a->id : REMORA_TOKEN_NONE;
 }
 
-/* "bos_token": "text" or {"content": "text"}. */
+/* "bos_token": "text" or {"content": "text"}. Padding may be a token that there is not: training
+ * scripts name one of their own, which no text and no answer has. */
 static remora_status read_token(rmr_tok_parts *t, const json_t *root, const char *key, int which,
                                 remora_error *err)
 {
@@ -42,8 +43,9 @@ static remora_status read_token(rmr_tok_parts *t, const json_t *root, const char
     if (!json_is_string(v)) RMR_FAIL(err, REMORA_E_FORMAT, TOKENIZER ": %s is not a text", key);
     if (json_string_length(v) == 0) return REMORA_OK;
     const remora_token id = rmr_tok_find(t, json_string_value(v), json_string_length(v));
-    if (id == REMORA_TOKEN_NONE)
-        RMR_FAIL(err, REMORA_E_FORMAT, TOKENIZER ": %s %s is not an added token", key,
+    if (id == REMORA_TOKEN_NONE && which != REMORA_SPECIAL_PAD)
+        RMR_FAIL(err, REMORA_E_FORMAT,
+                 TOKENIZER ": %s %s is not an added token with a row in the model", key,
                  rmr_show(json_string_value(v)).text);
     t->special[which] = id;
     return REMORA_OK;

@@ -79,20 +79,32 @@ static remora_status add_token(builder *b, rmr_gguf_text s, uint32_t id, int64_t
     return REMORA_OK;
 }
 
+/* A token whose id has no row in the model: left out when it is no word. */
+static remora_status add_rowless(builder *b, uint64_t index, int64_t type)
+{
+    if (type == NORMAL)
+        RMR_FAIL(b->err, REMORA_E_FORMAT,
+                 "%s: tokenizer.ggml.tokens[%llu] is a word, the model has %u rows", b->t->file,
+                 (unsigned long long)index, b->t->n_vocab);
+    b->t->n_rowless += type != UNUSED;
+    return REMORA_OK;
+}
+
 static remora_status read_tokens(builder *b)
 {
     rmr_gguf_list tokens, types;
     RMR_TRY(rmr_gguf_array(b->g, "tokenizer.ggml.tokens", RMR_GGUF_STRING, &tokens, b->err));
     RMR_TRY(rmr_gguf_array(b->g, "tokenizer.ggml.token_type", RMR_GGUF_I32, &types, b->err));
     const int typed = rmr_gguf_has(b->g, "tokenizer.ggml.token_type");
-    if (tokens.left > b->t->n_vocab || (typed && types.left != tokens.left))
-        RMR_FAIL(b->err, REMORA_E_FORMAT,
-                 "%s: %llu tokenizer.ggml.tokens, %llu token_type, the model has %u rows",
-                 b->t->file, (unsigned long long)tokens.left, (unsigned long long)types.left,
-                 b->t->n_vocab);
-    for (uint32_t id = 0; tokens.left > 0; id++)
-        RMR_TRY(add_token(b, rmr_gguf_next_text(&tokens), id,
-                          typed ? rmr_gguf_next_int(&types) : NORMAL));
+    if (typed && types.left != tokens.left)
+        RMR_FAIL(b->err, REMORA_E_FORMAT, "%s: has %llu tokenizer.ggml.tokens and %llu token_type",
+                 b->t->file, (unsigned long long)tokens.left, (unsigned long long)types.left);
+    for (uint64_t id = 0; tokens.left > 0; id++) {
+        const rmr_gguf_text s = rmr_gguf_next_text(&tokens);
+        const int64_t type = typed ? rmr_gguf_next_int(&types) : NORMAL;
+        RMR_TRY(id < b->t->n_vocab ? add_token(b, s, (uint32_t)id, type)
+                                   : add_rowless(b, id, type));
+    }
     return REMORA_OK;
 }
 

@@ -149,11 +149,15 @@ static remora_status read_special(reader *r, const char *key, const json_t *v)
 {
     char where[80];
     uint32_t id;
-    if (!number(key, strlen(key), &id) || id < r->n_words || id - r->n_words >= r->n_added)
+    if (!number(key, strlen(key), &id) || id < r->n_words || id - r->n_words >= N_SPECIAL)
         RMR_FAIL(r->err, REMORA_E_FORMAT,
                  CONFIG ": " TABLE ": id %s; " FILE_NAME
                         " has %u tokens, so special ones have ids from there to below %u",
-                 rmr_show(key).text, r->n_words, r->n_words + r->n_added);
+                 rmr_show(key).text, r->n_words, r->n_words + N_SPECIAL);
+    if (id >= r->t->n_vocab) {
+        r->t->n_rowless++;
+        return REMORA_OK;
+    }
     rmr_tok_entry *e = &r->added[id - r->n_words];
     snprintf(where, sizeof where, TABLE ".%u", id);
     if (e->text != NULL) RMR_FAIL(r->err, REMORA_E_FORMAT, CONFIG ": %s is there twice", where);

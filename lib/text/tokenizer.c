@@ -93,6 +93,11 @@ uint32_t rmr_tokenizer_flags(const rmr_tokenizer *t, remora_token id)
     return t->flags[id] & RMR_TOK_PUBLIC;
 }
 
+uint32_t rmr_tokenizer_rowless(const rmr_tokenizer *t)
+{
+    return t->n_rowless;
+}
+
 remora_token rmr_tokenizer_special(const rmr_tokenizer *t, int32_t which)
 {
     if (which < REMORA_SPECIAL_BOS || which >= RMR_TOK_N_SPECIAL) return REMORA_TOKEN_NONE;

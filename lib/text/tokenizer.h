@@ -16,8 +16,9 @@ typedef struct rmr_tokenizer rmr_tokenizer;
  * tokenizer_config.json (BOS, EOS, PAD, add_bos_token; the special tokens of tiktoken.model) and
  * generation_config.json / config.json (further end-of-sequence ids) from the source. E_NOT_FOUND
  * when there is neither; E_UNSUPPORTED names the field that asks for something we do not
- * do; E_FORMAT says what is wrong. Ids must be below n_vocab, which is at most 2^24; holes are
- * fine. Of two merges of one pair the later counts. `mem` is kept and must be thread-safe. */
+ * do; E_FORMAT says what is wrong. Ids must be below n_vocab, which is at most 2^24, and holes are
+ * fine. An added token with a higher id is left out: its text is text. Of two merges of one pair
+ * the later counts. `mem` is kept and must be thread-safe. */
 remora_status rmr_tokenizer_open(rmr_mem *mem, rmr_source *src, uint32_t n_vocab,
                                  rmr_tokenizer **out, remora_error *err);
 
@@ -30,6 +31,9 @@ remora_status rmr_tokenizer_open_gguf(rmr_mem *mem, const rmr_gguf *g, uint32_t 
 /* 1 when the GGUF file does not say how its model splits text. Such files are split as other
  * engines do. */
 int rmr_tokenizer_gguf_guess(const rmr_gguf *g);
+
+/* How many added tokens of the source were left out, because the model has no row for their ids. */
+uint32_t rmr_tokenizer_rowless(const rmr_tokenizer *t);
 void rmr_tokenizer_free(rmr_tokenizer *t);
 
 /* The tokenizer as one block without pointers, the same on every machine, which opens without work

@@ -12,9 +12,10 @@
 
 typedef struct loader {
     rmr_tok_parts *t;
-    const json_t *model, *vocab;
+    const json_t *model;
+    json_t *vocab;
     rmr_tok_entry *added;
-    size_t n_added;
+    size_t n_added, added_cap;
     char *key; /* NUL-terminated token names to look up */
     size_t key_cap;
     remora_error *err;
@@ -115,6 +116,19 @@ remora_status rmr_tok_read_entry(const char *file, const char *where, const json
     return rmr_json_bool(file, v, "normalized", !e->special, &e->normalized, err);
 }
 
+/* Fine-tunes add a token behind the last row and leave the embedding as it was. The model can
+ * neither take such a token nor choose it. It may stand in the vocabulary, too: it is taken out. */
+static int leave_out(loader *l, const json_t *entry)
+{
+    const json_t *id = json_object_get(entry, "id");
+    const char *text = json_string_value(json_object_get(entry, "content"));
+    if (!json_is_integer(id) || json_integer_value(id) < (json_int_t)l->t->n_vocab) return 0;
+    if (text != NULL && json_equal(json_object_get(l->vocab, text), id))
+        json_object_del(l->vocab, text);
+    l->t->n_rowless++;
+    return 1;
+}
+
 static remora_status read_added(loader *l, const json_t *root)
 {
     const json_t *list = json_object_get(root, "added_tokens");
@@ -122,15 +136,17 @@ static remora_status read_added(loader *l, const json_t *root)
     if (list == NULL || json_is_null(list)) return REMORA_OK;
     if (!json_is_array(list))
         RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: added_tokens is not an array", l->t->file);
-    l->n_added = json_array_size(list);
-    l->added = rmr_calloc(l->t->mem, l->n_added, sizeof *l->added);
-    if (l->added == NULL) return rmr_error_nomem(l->err, "added tokens", l->n_added);
-    for (size_t i = 0; i < l->n_added; i++) {
+    l->added_cap = json_array_size(list);
+    l->added = rmr_calloc(l->t->mem, l->added_cap, sizeof *l->added);
+    if (l->added == NULL) return rmr_error_nomem(l->err, "added tokens", l->added_cap);
+    for (size_t i = 0; i < l->added_cap; i++) {
         const json_t *v = json_array_get(list, i);
-        rmr_tok_entry *e = &l->added[i];
+        rmr_tok_entry *e = &l->added[l->n_added];
+        if (leave_out(l, v)) continue;
         snprintf(where, sizeof where, "added_tokens[%zu]", i);
         RMR_TRY(rmr_tok_read_entry(l->t->file, where, v, e, l->err));
         RMR_TRY(read_id(l, e->text, json_object_get(v, "id"), &e->id));
+        l->n_added++;
     }
     return REMORA_OK;
 }
@@ -140,7 +156,7 @@ static remora_status count_ids(loader *l)
     const char *token;
     json_t *v;
     uint32_t id, top = 0;
-    json_object_foreach((json_t *)l->vocab, token, v)
+    json_object_foreach(l->vocab, token, v)
     {
         RMR_TRY(read_id(l, token, v, &id));
         if (id >= top) top = id + 1;
@@ -167,16 +183,16 @@ static remora_status measure(loader *l)
         const json_t *known = json_object_get(l->vocab, e->text);
         if (known != NULL && json_integer_value(known) != (json_int_t)e->id)
             RMR_FAIL(l->err, REMORA_E_FORMAT,
-                     "%s: added_tokens[%zu] %s has id %u, the vocabulary says %lld", l->t->file, i,
+                     "%s: added_tokens: %s has id %u, the vocabulary says %lld", l->t->file,
                      rmr_show(e->text).text, e->id, (long long)json_integer_value(known));
         if (t->flags[e->id] & RMR_TOK_ADDED)
-            RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: added_tokens[%zu]: id %u occurs twice",
-                     l->t->file, i, e->id);
+            RMR_FAIL(l->err, REMORA_E_FORMAT, "%s: added_tokens: id %u occurs twice (%s)",
+                     l->t->file, e->id, rmr_show(e->text).text);
         t->flags[e->id] = (uint8_t)(RMR_TOK_ADDED | (e->special ? REMORA_TOKEN_CONTROL : 0) |
                                     (known == NULL ? RMR_TOK_USED : 0));
         t->offset[e->id + 1] = (uint32_t)e->len;
     }
-    json_object_foreach((json_t *)l->vocab, token, v)
+    json_object_foreach(l->vocab, token, v)
     {
         const size_t len = strlen(token), id = (size_t)json_integer_value(v);
         const size_t bytes = alphabet_bytes(token, len, NULL);
@@ -225,7 +241,7 @@ static remora_status fill(loader *l)
     if (t->arena == NULL) return rmr_error_nomem(l->err, "token texts", t->arena_size);
     for (size_t i = 0; i < l->n_added; i++)
         memcpy(t->arena + t->offset[l->added[i].id], l->added[i].text, l->added[i].len);
-    json_object_foreach((json_t *)l->vocab, token, v)
+    json_object_foreach(l->vocab, token, v)
     {
         const size_t id = (size_t)json_integer_value(v);
         char *to = t->arena + t->offset[id];
@@ -431,6 +447,6 @@ remora_status rmr_tok_load_vocab(rmr_tok_parts *t, const json_t *root, remora_er
     loader l = {.t = t, .err = err};
     const remora_status st = load(&l, root);
     rmr_free(t->mem, l.key, l.key_cap);
-    rmr_free(t->mem, l.added, l.n_added * sizeof *l.added);
+    rmr_free(t->mem, l.added, l.added_cap * sizeof *l.added);
     return st;
 }

@@ -109,6 +109,32 @@ static void kinds_that_refuse_text(void **state)
     tiny_free(&t);
 }
 
+/* The text of such a token is text. */
+static void added_tokens_without_rows(void **state)
+{
+    tiny t;
+    warning w;
+    remora_blob blobs[4];
+    remora_token ids[8];
+    size_t n;
+    (void)state;
+    tiny_make(&t, NULL);
+    remora_source src = t.source;
+    remora_runtime *rt = runtime(&w);
+    char *text = changed(&t, "\"added_tokens\":[",
+                         "\"added_tokens\":[{\"id\":272,\"content\":\"<pad>\"},", blobs);
+    src.blobs = blobs;
+    remora_model *m = host_open(rt, &src);
+    assert_int_equal(has_tokenizer(m), 1);
+    assert_true(w.count == 1 && strstr(w.text, "1 added tokens with ids that the model has no"));
+    assert_int_equal(remora_tokenize(m, "<pad>", 5, REMORA_TEXT_SPECIAL, ids, 8, &n), REMORA_OK);
+    for (size_t i = 0; i < n; i++) assert_true(ids[i] < TINY_TEXT_VOCAB);
+    remora_model_free(m);
+    remora_runtime_free(rt);
+    free(text);
+    tiny_free(&t);
+}
+
 static void damaged_ones_refuse_the_model(void **state)
 {
     static const char *const damage[] = {"7", "\"BPE", "\"BPE\",\"ignore_merges\":7"};
@@ -244,6 +270,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kinds_that_refuse_text),
+        cmocka_unit_test(added_tokens_without_rows),
         cmocka_unit_test(damaged_ones_refuse_the_model),
         cmocka_unit_test(stop_at_a_control_token),
     };

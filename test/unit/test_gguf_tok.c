@@ -25,6 +25,7 @@ typedef struct file {
     int add_bos, add_eos, types; /* types: 1 for one too few */
     int missing;                 /* this byte has no token (its token is unused); 0: all have */
     int user;                    /* the type of token 259 is user-defined */
+    uint32_t rows;               /* of the model; 0: N_VOCAB */
 } file;
 
 static int type_of(const file *f, int i)
@@ -76,7 +77,8 @@ static remora_status open_file(rmr_mem *mem, const file *f, rmr_tokenizer **out,
     remora_status st = rmr_source_open(mem, &desc, 0, &src, err);
     if (st >= 0) {
         st = rmr_gguf_open(mem, src, "m.gguf", NULL, &g, &c, err);
-        if (st >= 0) st = rmr_tokenizer_open_gguf(mem, g, N_VOCAB, out, err);
+        if (st >= 0)
+            st = rmr_tokenizer_open_gguf(mem, g, f->rows != 0 ? f->rows : N_VOCAB, out, err);
         rmr_gguf_free(g);
         rmr_checkpoint_free(c);
         rmr_source_free(src);
@@ -251,6 +253,22 @@ static void letters_of_unused_bytes(void **state)
     }
 }
 
+/* Tokens behind the last row: a word there is damage, any other token is left out. */
+static void tokens_without_rows(void **state)
+{
+    rmr_mem mem = {0};
+    remora_token ids[16];
+    size_t n;
+    (void)state;
+    rmr_tokenizer *t = must_open(&mem, &(file){.rows = CONTROL, .bos = CONTROL});
+    assert_int_equal(rmr_tokenizer_rowless(t), 2); /* the unused one is none */
+    assert_int_equal(rmr_tokenizer_special(t, REMORA_SPECIAL_BOS), REMORA_TOKEN_NONE);
+    assert_int_equal(rmr_tokenizer_encode(t, "<s>ab", 5, 1, ids, 16, &n, NULL), REMORA_OK);
+    assert_true(n == 4 && ids[0] == '<' && ids[3] == AB);
+    close_(&mem, t);
+    must_fail(&(file){.rows = AB}, REMORA_E_FORMAT, "tokens[256] is a word");
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -297,6 +315,7 @@ int main(void)
         cmocka_unit_test(long_word_of_kimi),
         cmocka_unit_test(types_and_special_ids),
         cmocka_unit_test(letters_of_unused_bytes),
+        cmocka_unit_test(tokens_without_rows),
         cmocka_unit_test(refused),
         cmocka_unit_test(no_memory),
     };

@@ -187,10 +187,12 @@ static void as_many_as_rows(void **state)
     (void)state;
     begin(&w);
     tik_bytes(&w.file);
-    must_open(&w, CONFIG("", ENTRY(257, "<s>")), 258);
+    must_open(&w, CONFIG("", ENTRY(257, "<s>") "," ENTRY(258, "<t>")), 258);
+    assert_int_equal(rmr_tokenizer_rowless(w.tok), 1);
     assert_int_equal(rmr_tokenizer_bytes(w.tok, 257, &bytes, &n), REMORA_OK);
     assert_int_equal(n, 3);
     CHECK(&w, "<|reserved_token_256|><s>", REMORA_TEXT_SPECIAL, 256, 257);
+    CHECK(&w, "<t>", REMORA_TEXT_SPECIAL, '<', 't', '>');
     end(&w);
 }
 

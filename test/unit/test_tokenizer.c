@@ -683,6 +683,55 @@ static void hostile_13_merges(void **state)
     end(&w);
 }
 
+/* A fine-tune added tokens and left the embedding as it was: they are left out, also where the
+ * vocabulary has them. */
+static void added_tokens_without_rows(void **state)
+{
+    world w;
+    (void)state;
+    char *json = fix_json(&(fix){.vocab = ",\"<a>\":512",
+                                 .added = "{\"id\":512,\"content\":\"<a>\",\"lstrip\":true},"
+                                          "{\"id\":300,\"content\":\"<s>\"},"
+                                          "{\"id\":1513,\"content\":\"<pad>\"}"});
+    fix_file files[] = {
+        {"tokenizer.json", json},
+        {"tokenizer_config.json", "{\"bos_token\":\"<s>\",\"pad_token\":\"<pad>\"}"}};
+    begin(&w);
+    assert_int_equal(fix_open_files(&w.mem, files, 2, 512, &w.tok, &w.err), REMORA_OK);
+    assert_int_equal(rmr_tokenizer_rowless(w.tok), 2);
+    assert_int_equal(rmr_tokenizer_special(w.tok, REMORA_SPECIAL_PAD), REMORA_TOKEN_NONE);
+    CHECK(&w, "<a><s>", REMORA_TEXT_SPECIAL, '<', 'a', '>', 300);
+    end(&w);
+    files[1].text = "{\"eos_token\":\"<a>\"}"; /* an end that never comes */
+    begin(&w);
+    assert_int_equal(fix_open_files(&w.mem, files, 2, 512, &w.tok, &w.err), REMORA_E_FORMAT);
+    assert_non_null(strstr(w.err.message, "eos_token <a>"));
+    end(&w);
+    free(json);
+    /* the vocabulary has another id for it, or a word is made of it */
+    expect_open(&(fix){.vocab = ",\"<a>\":4097", .added = "{\"id\":4096,\"content\":\"<a>\"}"},
+                REMORA_E_FORMAT, "<a> has id 4097");
+    expect_open(&(fix){.vocab = ",\"ab\":4096",
+                       .added = "{\"id\":4096,\"content\":\"ab\"}",
+                       .merges = "\"a b\""},
+                REMORA_E_FORMAT, "merges[0]: ab is not in the vocabulary");
+}
+
+/* A pad_token that is no token at all. */
+static void padding_that_is_no_token(void **state)
+{
+    world w;
+    (void)state;
+    char *json = fix_json(&(fix){0});
+    const fix_file files[] = {{"tokenizer.json", json},
+                              {"tokenizer_config.json", "{\"pad_token\":\"<pad>\"}"}};
+    begin(&w);
+    assert_int_equal(fix_open_files(&w.mem, files, 2, 512, &w.tok, &w.err), REMORA_OK);
+    assert_int_equal(rmr_tokenizer_special(w.tok, REMORA_SPECIAL_PAD), REMORA_TOKEN_NONE);
+    end(&w);
+    free(json);
+}
+
 static void hostile_13_ids(void **state)
 {
     (void)state;
@@ -1193,6 +1242,8 @@ int main(void)
         cmocka_unit_test(flags_by_configuration),
         cmocka_unit_test(unknown_fields_are_named),
         cmocka_unit_test(hostile_13_merges),
+        cmocka_unit_test(added_tokens_without_rows),
+        cmocka_unit_test(padding_that_is_no_token),
         cmocka_unit_test(hostile_13_ids),
         cmocka_unit_test(hostile_13_json),
         cmocka_unit_test(hostile_13_million_byte_word),
