@@ -16,7 +16,8 @@ enum {
     FLAG_NFC = 1,
     FLAG_PLAIN = 2,   /* some added tokens are RMR_TOK_PLAIN */
     FLAG_MISSING = 4, /* some bytes have no token */
-    FLAGS = FLAG_NFC | FLAG_PLAIN | FLAG_MISSING,
+    FLAG_MATCHES = 8, /* some steps are RMR_STEP_MATCHES */
+    FLAGS = FLAG_NFC | FLAG_PLAIN | FLAG_MISSING | FLAG_MATCHES,
 };
 
 static const char magic[8] = {'r', 'm', 'r', '-', 't', 'o', 'k', 0};
@@ -78,7 +79,7 @@ void rmr_tok_begin(rmr_tok_parts *t, rmr_mem *mem, const char *file, uint32_t n_
 }
 
 remora_status rmr_tok_add_step(rmr_tok_parts *t, const char *field, const char *pattern, size_t n,
-                               int literal, remora_error *err)
+                               uint32_t how, remora_error *err)
 {
     rmr_tok_step *step = &t->steps[t->n_steps];
     if (t->n_steps == RMR_TOK_MAX_STEPS)
@@ -88,7 +89,7 @@ remora_status rmr_tok_add_step(rmr_tok_parts *t, const char *field, const char *
     step->pattern = rmr_strndup(t->mem, pattern, n);
     if (step->pattern == NULL) return rmr_error_nomem(err, step->field, n);
     step->n = n;
-    step->literal = literal;
+    step->how = how;
     t->n_steps++;
     return REMORA_OK;
 }
@@ -123,14 +124,14 @@ static void put(unsigned char *to, const void *from, size_t n)
     if (n > 0) memcpy(to, from, n);
 }
 
-/* A step: 1 for a plain string, length of the field, length of the pattern, both, zeros to a
+/* A step: how it splits (RMR_STEP_*), length of the field, length of the pattern, both, zeros to a
  * multiple of 4. */
 static void write_steps(const rmr_tok_parts *t, unsigned char *to)
 {
     for (size_t i = 0; i < t->n_steps; i++) {
         const rmr_tok_step *s = &t->steps[i];
         const uint32_t field = (uint32_t)strlen(s->field);
-        const uint32_t words[3] = {s->literal != 0, field, (uint32_t)s->n};
+        const uint32_t words[3] = {s->how, field, (uint32_t)s->n};
         memcpy(to, words, sizeof words);
         put(to + 12, s->field, field);
         put(to + 12 + field, s->pattern, s->n);
@@ -147,6 +148,8 @@ static uint32_t flags_of(const rmr_tok_parts *t)
         if (t->flags[i] & RMR_TOK_PLAIN) flags |= FLAG_PLAIN;
     for (int b = 0; b < 256; b++)
         if (t->bpe.byte_id[b] == RMR_BPE_NO_TOKEN) flags |= FLAG_MISSING;
+    for (size_t i = 0; i < t->n_steps; i++)
+        if (t->steps[i].how & RMR_STEP_MATCHES) flags |= FLAG_MATCHES;
     return flags;
 }
 
@@ -243,10 +246,13 @@ static remora_status open_steps(rmr_tokenizer *t, const unsigned char *p, uint64
         const uint64_t bytes = 12 + rmr_round_up((uint64_t)words[1] + words[2], 4);
         if (words[1] >= sizeof field || bytes > n)
             RMR_FAIL(err, REMORA_E_FORMAT, "tokenizer: split %u is cut off", i);
+        if ((words[0] & ~(uint32_t)RMR_STEP_HOW) != 0)
+            RMR_FAIL(err, REMORA_E_FORMAT, "tokenizer: split %u is of kind %u", i, words[0]);
         memcpy(field, p + 12, words[1]);
         field[words[1]] = 0;
         RMR_TRY(rmr_regex_compile(t->mem, rmr_show(field).text, (const char *)p + 12 + words[1],
-                                  words[2], words[0] != 0, &t->steps[i], err));
+                                  words[2], (words[0] & RMR_STEP_LITERAL) != 0, &t->steps[i], err));
+        if (words[0] & RMR_STEP_MATCHES) t->matches_only |= (uint32_t)1 << i;
         t->n_steps++;
         p += bytes;
         n -= bytes;

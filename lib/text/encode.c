@@ -44,12 +44,14 @@ static remora_status word(encoder *e, const char *s, size_t n)
     return REMORA_OK;
 }
 
-/* Cut s by split number `step`; matches and gaps go to the next one. */
+/* Cut s by split number `step`; its matches go to the next one, and so do the gaps between them
+ * unless it drops them. */
 static remora_status split(encoder *e, size_t step, const char *s, size_t n)
 {
     size_t done = 0, from = 0, begin, end;
     if (n == 0) return REMORA_OK;
     if (step == e->t->n_steps) return word(e, s, n);
+    const int gaps = (e->t->matches_only >> step & 1) == 0;
     while (from <= n) {
         const remora_status found =
             rmr_regex_find(e->t->steps[step], e->matcher, s, n, from, &begin, &end, e->err);
@@ -57,7 +59,7 @@ static remora_status split(encoder *e, size_t step, const char *s, size_t n)
         if (found == REMORA_END) break;
         if (begin > end || begin < done) /* \K or a look-behind of a strange kind */
             RMR_FAIL(e->err, REMORA_E_UNSUPPORTED, "tokenizer: a split goes backwards");
-        RMR_TRY(split(e, step + 1, s + done, begin - done));
+        if (gaps) RMR_TRY(split(e, step + 1, s + done, begin - done));
         RMR_TRY(split(e, step + 1, s + begin, end - begin));
         done = from = end;
         if (begin == end) { /* an empty match cuts here; the search goes on behind the next one */
@@ -66,7 +68,7 @@ static remora_status split(encoder *e, size_t step, const char *s, size_t n)
             from += rmr_utf8_step((const unsigned char *)s + from, n - from, &cp);
         }
     }
-    return split(e, step + 1, s + done, n - done);
+    return gaps ? split(e, step + 1, s + done, n - done) : REMORA_OK;
 }
 
 typedef remora_status piece_fn(encoder *e, const char *s, size_t n);

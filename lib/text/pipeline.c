@@ -76,18 +76,23 @@ static remora_status check_normal(reader *r)
 }
 
 static remora_status add_step(reader *r, const char *path, const char *pattern, size_t n,
-                              int literal)
+                              uint32_t how)
 {
-    return rmr_tok_add_step(r->t, path, pattern, n, literal, r->err);
+    return rmr_tok_add_step(r->t, path, pattern, n, how, r->err);
 }
 
-/* Isolated pieces: `invert` changes nothing, since matches and gaps both become pieces. */
+/* Isolated: matches and gaps both become pieces, and `invert` changes nothing. Removed takes the
+ * matches away; with `invert` it takes the gaps away. Patterns of GPT-4's kind are often written in
+ * that form; they leave no gaps. */
 static remora_status split(reader *r, const char *path, const json_t *v)
 {
     const char *behavior;
     const json_t *pattern = json_object_get(v, "pattern");
+    int invert;
     RMR_TRY(rmr_json_string(FILE_NAME, v, "behavior", &behavior, r->err));
-    if (behavior == NULL || strcmp(behavior, "Isolated") != 0)
+    RMR_TRY(rmr_json_bool(FILE_NAME, v, "invert", 0, &invert, r->err));
+    const int matches = behavior != NULL && invert && strcmp(behavior, "Removed") == 0;
+    if (behavior == NULL || (!matches && strcmp(behavior, "Isolated") != 0))
         return unsupported(r, path, "behavior", behavior != NULL ? behavior : "(none)");
     const json_t *regex = json_object_get(pattern, "Regex");
     const json_t *string = json_object_get(pattern, "String");
@@ -95,7 +100,8 @@ static remora_status split(reader *r, const char *path, const json_t *v)
     if (!json_is_string(text))
         RMR_FAIL(r->err, REMORA_E_FORMAT, FILE_NAME ": %s.pattern is neither Regex nor String",
                  path);
-    return add_step(r, path, json_string_value(text), json_string_length(text), regex == NULL);
+    return add_step(r, path, json_string_value(text), json_string_length(text),
+                    (regex == NULL ? RMR_STEP_LITERAL : 0) | (matches ? RMR_STEP_MATCHES : 0));
 }
 
 static remora_status pre_tokenizer(reader *r, const char *path, const char *type, const json_t *v)

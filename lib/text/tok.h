@@ -24,12 +24,19 @@ enum {
     RMR_TOK_PUBLIC = 0x07,
 };
 
+/* How a pattern splits text. The numbers are those of compiled tokenizers. */
+enum {
+    RMR_STEP_LITERAL = 1, /* the pattern is a plain string */
+    RMR_STEP_MATCHES = 2, /* only its matches are pieces: text between them is dropped */
+    RMR_STEP_HOW = RMR_STEP_LITERAL | RMR_STEP_MATCHES,
+};
+
 /* A pattern that splits text. */
 typedef struct rmr_tok_step {
     char field[RMR_TOK_MAX_FIELD]; /* where it came from, for errors */
     char *pattern;
     size_t n;
-    int literal;
+    uint32_t how; /* RMR_STEP_* */
 } rmr_tok_step;
 
 /* Added tokens, their texts in the arena. */
@@ -87,6 +94,7 @@ struct rmr_tokenizer {
     int any_plain; /* an added token is RMR_TOK_PLAIN */
     int nfc;
     rmr_regex *steps[RMR_TOK_MAX_STEPS];
+    uint32_t matches_only; /* bit i: step i is RMR_STEP_MATCHES */
     size_t n_steps;
     remora_token prefix[RMR_TOK_MAX_PREFIX];
     size_t n_prefix;
@@ -107,9 +115,9 @@ remora_status rmr_tok_compile(const rmr_tok_parts *t, rmr_tokenizer **out, remor
 /* An added-token set over the parts' own tables. */
 rmr_added_set rmr_tok_set(const rmr_tok_parts *t, const rmr_tok_added *a);
 
-/* Add a pattern, which is copied. `field` names it in errors. */
+/* Add a pattern, which is copied. `field` names it in errors; `how`: RMR_STEP_*. */
 remora_status rmr_tok_add_step(rmr_tok_parts *t, const char *field, const char *pattern, size_t n,
-                               int literal, remora_error *err);
+                               uint32_t how, remora_error *err);
 
 /* Read model and added_tokens of tokenizer.json: everything but steps, prefix and special. */
 remora_status rmr_tok_load_vocab(rmr_tok_parts *t, const json_t *root, remora_error *err);

@@ -2,9 +2,10 @@
  * from any thread.
  *
  * Supported of tokenizer.json: model BPE (with ignore_merges); normalizer none or NFC;
- * pre_tokenizer Split (Isolated), Digits and ByteLevel; decoder ByteLevel; post_processor ByteLevel
- * and TemplateProcessing with tokens in front; added_tokens without lstrip, rstrip and single_word.
- * `truncation` and `padding` are not the tokenizer's business and ignored. */
+ * pre_tokenizer Split (Isolated, or Removed and inverted), Digits and ByteLevel; decoder ByteLevel;
+ * post_processor ByteLevel and TemplateProcessing with tokens in front; added_tokens without
+ * lstrip, rstrip and single_word. `truncation` and `padding` are not the tokenizer's business and
+ * ignored. */
 #ifndef RMR_TOKENIZER_H
 #define RMR_TOKENIZER_H
 
@@ -50,8 +51,9 @@ remora_status rmr_tokenizer_open_compiled(rmr_mem *mem, const void *blob, size_t
 
 /* Text to ids. Two-call convention: *n is always the count; with cap too small E_BUFFER and out
  * untouched. Any bytes are legal, NUL and invalid UTF-8 included, and come back byte for byte
- * (under an NFC normalizer: their normal form; invalid bytes stay). A byte that has no token
- * becomes model.unk_token, or is dropped when there is none. At most 2^31 - 1 bytes.
+ * (under an NFC normalizer: their normal form; invalid bytes stay), but for text that a Split
+ * removes. A byte that has no token becomes model.unk_token, or is dropped when there is none. At
+ * most 2^31 - 1 bytes.
  *
  * REMORA_TEXT_SPECIAL: the text of added tokens becomes those tokens. Without it no markup is
  * recognised, special or not: `<｜User｜>` is not "special" in DeepSeek-V3's files, and a user who

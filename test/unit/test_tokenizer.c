@@ -321,6 +321,34 @@ static void splits_in_sequence(void **state)
     end(&w);
 }
 
+/* Removed and inverted: pieces are what the tokenizers library gives, ab 1 2 cd ef. */
+static void splits_that_drop_gaps(void **state)
+{
+    static const char pre[] =
+        "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{%s},"
+        "\"behavior\":\"Removed\",\"invert\":true}," FIX_BYTE_LEVEL "]}";
+    world w;
+    char text[512];
+    rmr_tokenizer *again;
+    size_t n;
+    (void)state;
+    snprintf(text, sizeof text, pre, "\"Regex\":\"[a-z]+|\\\\d\"");
+    begin_fix(&w, &(fix){.pre = text});
+    CHECK(&w, "ab 12!cd  ef", 0, 'a', 'b', '1', '2', 'c', 'd', 'e', 'f');
+    const void *blob = rmr_tokenizer_compiled(w.tok, &n);
+    assert_int_equal(rmr_tokenizer_open_compiled(&w.mem, blob, n, 0, 4096, &again, &w.err),
+                     REMORA_OK);
+    rmr_tokenizer *first = w.tok;
+    w.tok = again;
+    CHECK(&w, "!ab 12", 0, 'a', 'b', '1', '2');
+    rmr_tokenizer_free(first);
+    end(&w);
+    snprintf(text, sizeof text, pre, "\"String\":\"12\"");
+    begin_fix(&w, &(fix){.pre = text});
+    CHECK(&w, "ab 12 3", 0, '1', '2');
+    end(&w);
+}
+
 /* What PCRE2 would read in another way than Oniguruma. */
 static void pattern_dialect(void **state)
 {
@@ -1233,6 +1261,7 @@ int main(void)
         cmocka_unit_test(long_words_equal_short_words),
         cmocka_unit_test(ignore_merges),
         cmocka_unit_test(splits_in_sequence),
+        cmocka_unit_test(splits_that_drop_gaps),
         cmocka_unit_test(pattern_dialect),
         cmocka_unit_test(nfc_normalizer),
         cmocka_unit_test(added_longest_leftmost),
