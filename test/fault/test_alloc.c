@@ -230,6 +230,16 @@ static void json(void **state)
     tiny_free(&t);
 }
 
+static void opening_tiktoken(void **state)
+{
+    tiny t;
+    (void)state;
+    tiny_make(&t, &(tiny_opts){.tiktoken = 1});
+    for (int how = SWEEP_ONE; how <= SWEEP_FROM; how++)
+        assert_true(sweep_open(&t.source, REMORA_MODEL_NO_WEIGHTS, how, 1) > 50);
+    tiny_free(&t);
+}
+
 /* ---- living handles ---- */
 
 typedef struct world {
@@ -529,8 +539,13 @@ static void fixtures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(runtime),      cmocka_unit_test(opening), cmocka_unit_test(opening_anyway),
-        cmocka_unit_test(estimate),     cmocka_unit_test(json),    cmocka_unit_test(calls),
+        cmocka_unit_test(runtime),
+        cmocka_unit_test(opening),
+        cmocka_unit_test(opening_anyway),
+        cmocka_unit_test(estimate),
+        cmocka_unit_test(opening_tiktoken),
+        cmocka_unit_test(json),
+        cmocka_unit_test(calls),
         cmocka_unit_test(new_sessions),
     };
     const struct CMUnitTest model_tests[] = {cmocka_unit_test(fixtures)};

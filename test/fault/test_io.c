@@ -78,8 +78,12 @@ static const remora_status failures[] = {
 static void made_up(void **state)
 {
     (void)state;
-    static const tiny_opts kinds[] = {
-        {0}, {.v2 = 1}, {.dense = "qwen2"}, {.form = TINY_SEES}, {.form = TINY_FUSED}};
+    static const tiny_opts kinds[] = {{0},
+                                      {.v2 = 1},
+                                      {.dense = "qwen2"},
+                                      {.form = TINY_SEES},
+                                      {.form = TINY_FUSED},
+                                      {.tiktoken = 1}};
     for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
         tiny t;
         tiny_make(&t, &kinds[kind]);

@@ -18,7 +18,18 @@ typedef struct expected {
     remora_token ids[N];
     float *logits;
     remora_model_info info;
+    remora_token words[N]; /* of `sentence` */
+    size_t n_words;
 } expected;
+
+static const char sentence[] = "the other <c2> ran 12 \xff";
+
+static size_t words_of(const remora_model *m, remora_token *out)
+{
+    size_t n = 0;
+    (void)remora_tokenize(m, sentence, sizeof sentence - 1, REMORA_TEXT_SPECIAL, out, N, &n);
+    return n; /* 0: no tokenizer */
+}
 
 static remora_model *open_with(tmem *mem, const remora_source *src, uint32_t flags)
 {
@@ -38,6 +49,7 @@ static void expect_from(expected *e, const remora_source *src)
     assert_int_equal(remora_model_get_info(m, &e->info), REMORA_OK);
     host_ids(e->ids, N, e->info.n_vocab, 12);
     e->logits = host_logits(m, e->ids, N);
+    e->n_words = words_of(m, e->words);
     remora_model_free(m);
 }
 
@@ -52,6 +64,9 @@ static void same(const expected *e, const remora_source *src, uint32_t flags)
     float *got = host_logits(m, e->ids, N);
     assert_memory_equal(got, e->logits, (size_t)N * i.n_vocab * sizeof *got);
     free(got);
+    remora_token words[N];
+    assert_int_equal(words_of(m, words), e->n_words);
+    assert_memory_equal(words, e->words, e->n_words * sizeof *words);
     remora_model_free(m);
     assert_int_equal(atomic_load(&mem.bytes), 0);
 }
@@ -97,6 +112,15 @@ static void made_up(void **state)
             three_ways(&t);
             tiny_free(&t);
         }
+}
+
+static void tiktoken(void **state)
+{
+    tiny t;
+    (void)state;
+    tiny_make(&t, &(tiny_opts){.tiktoken = 1});
+    three_ways(&t);
+    tiny_free(&t);
 }
 
 /* Blobs that lie at any address, aligned or not, in any order. */
@@ -222,6 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(made_up),
+        cmocka_unit_test(tiktoken),
         cmocka_unit_test(any_alignment),
         cmocka_unit_test(shards),
     };

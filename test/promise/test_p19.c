@@ -22,15 +22,26 @@ typedef struct fixture {
     long opened, refused;
 } fixture;
 
-static int setup(void **state)
+static fixture *make(int tiktoken)
 {
     fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
-    tiny_make(&f->t, &(tiny_opts){.layers = 2, .context = 96});
+    tiny_make(&f->t, &(tiny_opts){.layers = 2, .context = 96, .tiktoken = tiktoken});
     f->rt = host_runtime(&f->mem, 1, NULL);
     f->bound = 16 << 20;
     for (uint64_t i = 0; i < f->t.n; i++) f->bound += 2 * (long long)f->t.blobs[i].size;
-    *state = f;
+    return f;
+}
+
+static int setup(void **state)
+{
+    *state = make(0);
+    return 0;
+}
+
+static int setup_tiktoken(void **state)
+{
+    *state = make(1);
     return 0;
 }
 
@@ -252,6 +263,35 @@ static void tokenizer(void **state)
     assert_int_equal(f->opened, 0);
 }
 
+/* Bytes, ranks and every length. A file that ends behind one of its last words, with the newline or
+ * without, is one of fewer words: nothing in it says how many there are. */
+static void tiktoken_model(void **state)
+{
+    static const char *const with[] = {"0", "263", "264", "4294967296", "-1", "", "1 1"};
+    fixture *f = *state;
+    const size_t k = index_of(f, "tiktoken.model");
+    const remora_blob *b = &f->t.blobs[k];
+    const char *s = b->data;
+    char *copy = malloc(b->size + 64);
+    assert_non_null(copy);
+    flip(f, k, b->size);
+    for (size_t i = 1; i < b->size; i++) {
+        if (s[i - 1] != ' ') continue;
+        const size_t end = i + strcspn(s + i, "\n");
+        for (size_t w = 0; w < sizeof with / sizeof with[0]; w++) {
+            const size_t len = strlen(with[w]);
+            memcpy(copy, s, i);
+            memcpy(copy + i, with[w], len);
+            memcpy(copy + i + len, s + end, b->size - end);
+            (void)try_open(f, k, copy, b->size - (end - i) + len);
+        }
+    }
+    free(copy);
+    f->opened = 0;
+    truncate_all(f, k, b->size - 1); /* without its last newline it is whole */
+    assert_int_equal(f->opened, 2 * 8);
+}
+
 static void tokenizer_config(void **state)
 {
     fixture *f = *state;
@@ -268,5 +308,8 @@ int main(void)
         cmocka_unit_test(config),  cmocka_unit_test(header),    cmocka_unit_test(header_numbers),
         cmocka_unit_test(weights), cmocka_unit_test(tokenizer), cmocka_unit_test(tokenizer_config),
     };
-    return cmocka_run_group_tests_name("P19", tests, setup, teardown);
+    const struct CMUnitTest with_tiktoken[] = {cmocka_unit_test(tiktoken_model),
+                                               cmocka_unit_test(tokenizer_config)};
+    return cmocka_run_group_tests_name("P19", tests, setup, teardown) +
+           cmocka_run_group_tests_name("P19", with_tiktoken, setup_tiktoken, teardown);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "tikw.h"
 
 /* ---- text that grows ---- */
 
@@ -284,7 +285,12 @@ static text weights(const tiny_opts *o, const sizes *z)
     return file;
 }
 
-/* ---- tokenizer.json ---- */
+/* ---- the tokenizer ---- */
+
+static const char *const pairs[][2] = {{"t", "h"},  {"th", "e"}, {"i", "n"}, {"a", "n"},
+                                       {"an", "d"}, {"e", "r"},  {"o", "u"}, {"r", "e"}};
+static const char *const control[] = {"<bos>", "<eos>", "<c2>", "<c3>",
+                                      "<c4>",  "<c5>",  "<c6>", "<c7>"};
 
 /* The character of byte b in the byte-level alphabet, as UTF-8 inside a JSON string. */
 static void put_byte(text *t, unsigned b)
@@ -302,10 +308,6 @@ static void put_byte(text *t, unsigned b)
 
 static text tokenizer(void)
 {
-    static const char *const pairs[][2] = {{"t", "h"},  {"th", "e"}, {"i", "n"}, {"a", "n"},
-                                           {"an", "d"}, {"e", "r"},  {"o", "u"}, {"r", "e"}};
-    static const char *const control[] = {"<bos>", "<eos>", "<c2>", "<c3>",
-                                          "<c4>",  "<c5>",  "<c6>", "<c7>"};
     text t = {0};
     put(&t, "{\"added_tokens\":[");
     for (int i = 0; i < 8; i++)
@@ -329,6 +331,30 @@ static text tokenizer(void)
     return t;
 }
 
+static text tiktoken(void)
+{
+    tik f = {0};
+    tik_bytes(&f);
+    for (int i = 0; i < 8; i++) {
+        char word[8];
+        snprintf(word, sizeof word, "%s%s", pairs[i][0], pairs[i][1]);
+        tik_word(&f, word);
+    }
+    return (text){f.text, f.n, f.cap};
+}
+
+static text tokenizer_config(const tiny_opts *o)
+{
+    text t = {0};
+    put(&t, "{\"bos_token\":\"<bos>\",\"eos_token\":\"<eos>\",\"add_bos_token\":true");
+    for (int i = 0; i < 8 && o->tiktoken; i++)
+        put(&t, "%s\"%d\":{\"content\":\"%s\",\"special\":true}%s",
+            i == 0 ? ",\"added_tokens_decoder\":{" : ",", TINY_BOS + i, control[i],
+            i == 7 ? "}" : "");
+    put(&t, "}");
+    return t;
+}
+
 /* ---- all of it ---- */
 
 static void add(tiny *t, const char *name, text x)
@@ -341,7 +367,6 @@ void tiny_make(tiny *t, const tiny_opts *o)
     const tiny_opts none = {0};
     if (o == NULL) o = &none;
     const sizes z = sizes_of(o);
-    text more = {0};
     memset(t, 0, sizeof *t);
     text c = config(o, &z);
     if (o->form == TINY_SEES) {
@@ -358,9 +383,11 @@ void tiny_make(tiny *t, const tiny_opts *o)
     add(t, "config.json", c);
     add(t, "model.safetensors", weights(o, &z));
     if (!o->no_tokenizer) {
-        add(t, "tokenizer.json", tokenizer());
-        put(&more, "{\"bos_token\":\"<bos>\",\"eos_token\":\"<eos>\",\"add_bos_token\":true}");
-        add(t, "tokenizer_config.json", more);
+        if (o->tiktoken)
+            add(t, "tiktoken.model", tiktoken());
+        else
+            add(t, "tokenizer.json", tokenizer());
+        add(t, "tokenizer_config.json", tokenizer_config(o));
     }
     t->source = (remora_source){.struct_size = sizeof t->source,
                                 .kind = REMORA_SOURCE_MEMORY,

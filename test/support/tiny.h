@@ -28,6 +28,7 @@ typedef struct tiny_opts {
     uint32_t vocab;    /* rows of embedding and head, at least TINY_TEXT_VOCAB; 0: that */
     uint32_t width;    /* hidden size, 0: 40 */
     int no_tokenizer;
+    int tiktoken; /* tiktoken.model in place of tokenizer.json: the same tokens, Kimi's pattern */
     tiny_form form;
 } tiny_opts;
 
@@ -39,7 +40,7 @@ enum {
 };
 
 typedef struct tiny {
-    remora_blob blobs[4]; /* config.json, model.safetensors, tokenizer.json, its config */
+    remora_blob blobs[4]; /* config.json, model.safetensors, the tokenizer, its config */
     uint64_t n;
     remora_source source; /* of kind MEMORY, over the blobs */
 } tiny;
