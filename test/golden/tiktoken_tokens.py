@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """A folder with tiktoken.model in place of tokenizer.json gives the ids that the tiktoken library gives.
 
-    tiktoken_tokens.py TEST REMORA MODEL trained|shuffled [--pack]
+    tiktoken_tokens.py ENCODE_TEXTS REMORA MODEL trained|shuffled [--pack]
 
 The vocabulary has the tokens of MODEL's tokenizer.json. `trained`: in their order, as byte pair encoding made them.
-`shuffled`: a part of them and parts of the texts, in any order, so that many tokens cannot be reached by merging. TEST
-(test_tiktoken.c) compares the tokenizer; with --pack the remora command converts the whole model, and folder and pack must
-give these ids, too.
+`shuffled`: a part of them and parts of the texts, in any order, so that many tokens cannot be reached by merging.
+With --pack the remora command converts the whole model, and folder and pack must give these ids, too.
 """
 import argparse
 import base64
@@ -14,7 +13,6 @@ import json
 import os
 import pathlib
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,17 +21,8 @@ import unicodedata
 import tiktoken
 import tiktoken.load
 
-# pat_str of tokenization_kimi.py in moonshotai/Kimi-K2-Instruct
-PATTERN = "|".join([
-    r"""[\p{Han}]+""",
-    r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
-    r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
-    r"""\p{N}{1,3}""",
-    r""" ?[^\s\p{L}\p{N}]+[\r\n]*""",
-    r"""\s*[\r\n]+""",
-    r"""\s+(?!\S)""",
-    r"""\s+""",
-])
+from token_ids import KIMI, LETTERS, SPECIAL as WITH_SPECIAL, ask
+
 # by their distance from the first special id, as Kimi-K2 has them
 SPECIAL = {0: "[BOS]", 1: "[EOS]", 2: "<|im_end|>", 3: "<|im_user|>", 4: "<|im_assistant|>", 10: "<|im_system|>",
            11: "<|tool_calls_section_begin|>", 17: "<|im_middle|>", 22: "<think>", 254: "[UNK]", 255: "[PAD]"}
@@ -51,16 +40,9 @@ TEXTS = [
 ]
 
 
-def byte_alphabet():
-    """What tokenizer.json writes for each byte."""
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    rest = [b for b in range(256) if b not in plain]
-    return {**{chr(b): b for b in plain}, **{chr(256 + i): b for i, b in enumerate(rest)}}
-
-
 def vocabulary(folder, order, rng):
     data = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    byte, added = byte_alphabet(), {t["content"] for t in data["added_tokens"]}
+    byte, added = {c: b for b, c in enumerate(LETTERS)}, {t["content"] for t in data["added_tokens"]}
     words = sorted((i, w) for w, i in data["model"]["vocab"].items() if w not in added)
     words = [bytes(byte[c] for c in w) for _, w in words]
     if order == "shuffled":
@@ -105,6 +87,14 @@ def write_folder(folder, words, model):
     return {SPECIAL.get(i, f"<|reserved_token_{len(words) + i}|>"): len(words) + i for i in range(256)}
 
 
+def check_ids(encode, folder, size, cases):
+    for flags, key in (0, "ids"), (WITH_SPECIAL, "ids_special"):
+        got, why = ask(encode, folder, size, [(c["text"].encode(), flags) for c in cases])
+        if got is None: sys.exit(why)
+        for case, ids in zip(cases, got, strict=True):
+            if ids != [str(i) for i in case[key]]: sys.exit(f"flags {flags}: {case['text']!r}: {ids}, not {case[key]}")
+
+
 def check_command(remora, folder, cases):
     """`remora tokenize` of the folder and of a pack made from it."""
     def run(*args, text=b""):
@@ -124,7 +114,7 @@ def check_command(remora, folder, cases):
 
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument("test")
+    p.add_argument("encode")
     p.add_argument("remora")
     p.add_argument("model")
     p.add_argument("order", choices=["trained", "shuffled"])
@@ -140,13 +130,11 @@ def main():
         special = write_folder(folder, words, model)
         ranks = tiktoken.load.load_tiktoken_bpe(str(folder / "tiktoken.model"))
         assert len(ranks) == len(words)
-        encoding = tiktoken.Encoding("kimi", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens=special)
+        encoding = tiktoken.Encoding("kimi", pat_str=KIMI, mergeable_ranks=ranks, special_tokens=special)
         with (model / "tokens.jsonl").open(encoding="utf-8") as f: texts = [json.loads(line)["text"] for line in f]
         cases = [{"text": t, "ids": encoding.encode_ordinary(t), "ids_special": encoding.encode(t, allowed_special="all")}
                  for t in (*TEXTS, *texts, *random_texts(rng))]
-        (folder / "cases.jsonl").write_text("".join(json.dumps(c) + "\n" for c in cases))
-        done = subprocess.run([a.test, folder, str(len(words) + 256)])
-        if done.returncode: return done.returncode
+        check_ids(a.encode, folder, len(words) + 256, cases)
         if a.pack: check_command(a.remora, folder, cases[:len(TEXTS)])
     return 0
 

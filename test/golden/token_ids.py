@@ -152,6 +152,15 @@ def make(vocab, merges, splits, *kinds, unk=None, added=()):
     return t
 
 
+def ask(encode, path, size, requests):
+    """The ids of texts, by encode_texts.c; or None and why. A request is (bytes, flags)."""
+    data = b"".join(b"%d %d\n" % (flags, len(text)) + text for text, flags in requests)
+    p = subprocess.run([encode, path, str(size)], input=data, capture_output=True)
+    if p.returncode != 0:
+        return None, p.stderr.decode()
+    return [line.split() for line in p.stdout.decode().split("\n")[:-1]], ""
+
+
 class Check:
     def __init__(self, encode, make_gguf):
         self.encode, self.make_gguf, self.failed, self.count = encode, make_gguf, 0, 0
@@ -160,14 +169,6 @@ class Check:
         self.failed += 1
         if self.failed <= 20:
             print(message)
-
-    def ids(self, path, size, requests):
-        """What the library under test says, or None and why."""
-        data = b"".join(b"%d %d\n" % (flags, len(text)) + text for text, flags in requests)
-        p = subprocess.run([self.encode, path, str(size)], input=data, capture_output=True)
-        if p.returncode != 0:
-            return None, p.stderr.decode()
-        return [line.split() for line in p.stdout.decode().split("\n")[:-1]], ""
 
     def forms(self, t, pre, folder):
         """The tokenizer as tokenizer.json and as GGUF."""
@@ -187,7 +188,7 @@ class Check:
             for form, path in self.forms(t, pre, pathlib.Path(d)).items():
                 if form in skip:
                     continue
-                got, why = self.ids(path, t.get_vocab_size() + 64, [r[:2] for r in requests])
+                got, why = ask(self.encode, path, t.get_vocab_size() + 64, [r[:2] for r in requests])
                 if got is None:
                     self.fail(f"{name} as {form}: {why}")
                     continue
@@ -258,10 +259,19 @@ def words(check, vocab, merges):
         check.compare("markup", t, "megrez", [(text.encode(), 0, bare.encode(text, add_special_tokens=False).ids)])
 
 
+def removed(check, vocab, merges):
+    """Splits whose behavior is Removed, inverted: text between the matches is dropped. GGUF has no such thing."""
+    for pattern in (LLAMA3, r"[a-z]+|\p{N}{1,3}| \p{Lu}+", r"\p{L}*"):
+        t = make(vocab, merges, [])
+        drop = pre_tokenizers.Split(tokenizers.Regex(pattern), "removed", invert=True)
+        t.pre_tokenizer = pre_tokenizers.Sequence([drop, split(r"[aeiou]"), byte_level()])
+        check.compare("removed", t, "gpt-2", utf8(TEXTS), skip=["gguf"])
+
+
 def main():
     check = Check(*sys.argv[1:3])
     vocab, merges = train()
-    for kind in (patterns, v2_family, rare_bytes, unknown, words):
+    for kind in (patterns, v2_family, rare_bytes, unknown, words, removed):
         kind(check, vocab, merges)
     print(f"{check.count} texts, {check.failed} failures")
     return check.failed > 0
