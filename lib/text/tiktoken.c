@@ -101,8 +101,8 @@ static remora_status read_line(reader *r, uint32_t line, char *s, size_t n)
                  line, rank, r->n_words);
     word *w = &r->words[rank];
     if (w->line != 0)
-        RMR_FAIL(r->err, REMORA_E_FORMAT, FILE_NAME ": line %u: rank %u is that of line %u too",
-                 line, rank, w->line);
+        RMR_FAIL(r->err, REMORA_E_FORMAT, FILE_NAME ": line %u: rank %u is in line %u, too", line,
+                 rank, w->line);
     *w = (word){(uint32_t)(s - r->text), (uint32_t)len, line};
     return REMORA_OK;
 }

@@ -1,47 +1,14 @@
 /* Streaming detokenizer: any cut of the tokens gives the text that one call gives (P21), in whole
  * characters, and a failed call changes nothing. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <jansson.h>
 
 #include "groups.h"
-#include "tok_fixture.h"
+#include "tok_world.h"
 
-enum { ROOM = 4096, CONTROL = 300, LITERAL = 301 };
+enum { CONTROL = 300, LITERAL = 301 };
 
-typedef struct world {
-    tmem t;
-    rmr_mem mem;
-    rmr_tokenizer *tok;
-    remora_error err;
-} world;
-
-static void begin(world *w)
-{
-    memset(w, 0, sizeof *w);
-    w->mem = fix_mem(&w->t);
-    w->err.struct_size = sizeof w->err;
-}
-
-static void begin_fix(world *w)
-{
-    const fix f = {.added = "{\"id\":300,\"content\":\"<end>\",\"special\":true},"
-                            "{\"id\":301,\"content\":\"<｜User｜>\"}"};
-    begin(w);
-    assert_int_equal(fix_open(&w->mem, &f, &w->tok, &w->err), REMORA_OK);
-}
-
-static void end(world *w)
-{
-    rmr_tokenizer_free(w->tok);
-    assert_int_equal(w->t.blocks, 0);
-    assert_int_equal(w->t.damage, 0);
-}
+static const fix two = {.added = "{\"id\":300,\"content\":\"<end>\",\"special\":true},"
+                                 "{\"id\":301,\"content\":\"<｜User｜>\"}"};
 
 static int is_utf8(const char *s, size_t n)
 {
@@ -144,7 +111,7 @@ static void ill_formed_text(void **state)
     };
     world w;
     (void)state;
-    begin_fix(&w);
+    begin_fix(&w, &two);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         remora_token ids[32];
         char text[200];
@@ -167,7 +134,7 @@ static void control_and_added_tokens(void **state)
     char text[200];
     world w;
     (void)state;
-    begin_fix(&w);
+    begin_fix(&w, &two);
     const size_t n = bulk(w.tok, ids, sizeof ids / sizeof ids[0], text);
     assert_int_equal(n, sizeof want - 1);
     assert_memory_equal(text, want, n);
@@ -182,7 +149,7 @@ static void random_tokens_p21(void **state)
     uint64_t seed = 3;
     world w;
     (void)state;
-    begin_fix(&w);
+    begin_fix(&w, &two);
     for (int round = 0; round < 20000; round++) {
         remora_token ids[12];
         const size_t n = fix_random(&seed) % 12;
@@ -203,7 +170,7 @@ static void bad_arguments(void **state)
     char out[16];
     size_t n;
     (void)state;
-    begin_fix(&w);
+    begin_fix(&w, &two);
     push(w.tok, &st, &half, 1, out);
     const remora_detok before = st;
     assert_int_equal(rmr_detok_push(w.tok, &st, wrong, 2, out, 16, &n), REMORA_E_ARG);

@@ -1,18 +1,9 @@
 /* Tokenizer: the golden cases of two real vocabularies, the rules of tokenizer.json one by one,
  * hostile classes 13 to 17 by name, and every allocation failing once. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <jansson.h>
 
 #include "groups.h"
-#include "tok_fixture.h"
-
-enum { ROOM = 4096 };
+#include "tok_world.h"
 
 #define ERROR_INIT                                                                                 \
     {                                                                                              \
@@ -21,62 +12,12 @@ enum { ROOM = 4096 };
 
 /* ---- helpers ---- */
 
-typedef struct world {
-    tmem t;
-    rmr_mem mem;
-    rmr_tokenizer *tok;
-    remora_error err;
-} world;
-
-static void begin(world *w)
-{
-    memset(w, 0, sizeof *w);
-    w->mem = fix_mem(&w->t);
-    w->err.struct_size = sizeof w->err;
-}
-
-static void end(world *w)
-{
-    rmr_tokenizer_free(w->tok);
-    assert_int_equal(w->t.blocks, 0);
-    assert_int_equal(w->t.damage, 0);
-    assert_int_equal(w->mem.bytes, 0);
-}
-
-static void begin_fix(world *w, const fix *f)
-{
-    begin(w);
-    const remora_status st = fix_open(&w->mem, f, &w->tok, &w->err);
-    if (st < 0) print_error("%s\n", w->err.message);
-    assert_int_equal(st, REMORA_OK);
-}
-
 static void expect_open(const fix *f, remora_status want, const char *text)
 {
     world w;
     begin(&w);
-    const remora_status st = fix_open(&w.mem, f, &w.tok, &w.err);
-    if (st != want || (text != NULL && strstr(w.err.message, text) == NULL))
-        print_error("status %d, message: %s\n", st, w.err.message);
-    assert_int_equal(st, want);
-    if (text != NULL) assert_non_null(strstr(w.err.message, text));
-    end(&w);
+    refused(&w, fix_open(&w.mem, f, &w.tok, &w.err), want, text);
 }
-
-/* Encode s and compare with the -1 terminated ids. */
-static void check_n(world *w, const char *s, size_t len, uint32_t flags, const remora_token *want)
-{
-    remora_token got[ROOM];
-    size_t n = 0, n_want = 0;
-    while (want[n_want] >= 0) n_want++;
-    assert_int_equal(rmr_tokenizer_encode(w->tok, s, len, flags, got, ROOM, &n, &w->err),
-                     REMORA_OK);
-    assert_int_equal(n, n_want);
-    assert_memory_equal(got, want, n * sizeof *want);
-}
-
-#define CHECK(w, s, flags, ...)                                                                    \
-    check_n((w), (s), sizeof(s) - 1, (flags), (const remora_token[]){__VA_ARGS__, -1})
 
 /* Bytes of all tokens joined must be s. */
 static void round_trip(const rmr_tokenizer *tok, const char *s, size_t len, uint32_t flags)
