@@ -574,10 +574,12 @@ typedef struct remora_detok {
 } remora_detok;
 
 /* Text to tokens. Any bytes are legal, invalid UTF-8 and NUL included, and come back byte for byte,
- * with one exception: a byte that has no token is left out. Many tokenizers have none for the 13
- * bytes that UTF-8 never uses, some lack rare control characters too. At most 2^31 - 1 bytes; text
- * may be NULL when len is 0. E_ARG, E_BUFFER, E_NOMEM, E_UNSUPPORTED (also a text on which the
- * model's own pattern would search without end). */
+ * but for what the model's own tokenizer changes: a byte that has no token is left out (many have
+ * none for the 13 bytes that UTF-8 never uses, some lack rare control characters too) or becomes
+ * the unknown token; Qwen's text is brought into Unicode's form NFC; a pattern may drop the text
+ * that it does not match. At most 2^31 - 1 bytes; text may be NULL when len is 0. E_ARG, E_BUFFER,
+ * E_NOMEM, E_UNSUPPORTED (also a text on which the model's own pattern would search without end).
+ */
 REMORA_API remora_status REMORA_CALL remora_tokenize(const remora_model *m, const char *text,
                                                      size_t len, uint32_t flags, remora_token *out,
                                                      size_t cap, size_t *n);
