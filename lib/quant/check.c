@@ -1,4 +1,4 @@
-/* Whether stored bytes can be weights: runs over a whole model at load, so the types in which every
+/* Can stored bytes be weights? This runs over a whole model at load, so the types in which every
  * value can be bad (the plain ones, and the codes of F8) are looked through without a branch. */
 #include <string.h>
 
@@ -6,8 +6,8 @@
 
 enum { CHUNK = 256 };
 
-/* Whether one of n halves has all of these exponent bits: adding the lowest of them carries into
- * the sign's place, which was cleared. */
+/* Is one of n halves not finite? Then all its exponent bits are set, and adding the lowest of them
+ * carries into the sign's place, which was cleared. */
 static int any_half(const unsigned char *b, uint32_t n, unsigned exponent)
 {
     const uint16_t lowest = (uint16_t)(0x8000 - exponent);

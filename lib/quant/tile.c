@@ -215,8 +215,9 @@ static void words_put(uint8_t *to, const uint8_t *from, uint32_t shift)
     }
 }
 
-/* One bit of each column, eight in a byte, the lowest first: to bytes of their own, where each byte
- * of the word keeps another bit, and back, where a product moves all eight to the top. */
+/* Bits of columns, eight in a byte, the lowest first. Apart: the byte is copied eight times, byte k
+ * of the word keeps bit k, and 0x7f carries it to the byte's top. Together: the product moves the
+ * eight bits, which do not meet, into the highest byte. */
 static void row_get(uint8_t *codes, const uint8_t *from, uint32_t n)
 {
     const uint64_t ones = 0x0101010101010101u;

@@ -255,7 +255,7 @@ static remora_status fill(loader *l)
     return REMORA_OK;
 }
 
-/* The vocabulary's id of a followed by b; `what` and index name the asker in errors. */
+/* The vocabulary's id of a followed by b; `index` is that merge's, for errors. */
 static remora_status find_id(loader *l, size_t index, const char *a, size_t a_len, const char *b,
                              size_t b_len, uint32_t *id)
 {
@@ -348,7 +348,7 @@ static remora_status read_unknown(const loader *l, uint32_t *id)
 }
 
 /* The token of each byte. Some have none: UTF-8 never uses C0, C1 and F5 to FF, and a vocabulary
- * made from text lacks what the text lacked. */
+ * that was trained on a text may lack bytes that did not occur there. */
 static remora_status read_bytes(loader *l)
 {
     uint32_t *byte_id = l->t->bpe.byte_id, unknown;

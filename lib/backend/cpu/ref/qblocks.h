@@ -494,7 +494,7 @@ FORCE void q_rows(const rmr_elem type, const int T, const int way, float *acc,
         q_row_by_row(type, T, acc, code, x, ldq, n, s);
 }
 
-/* Whether nibbles are the codes as they lie. */
+/* Are nibbles the codes as they lie? */
 FORCE int q_plain_nibbles(const rmr_elem type)
 {
     return type == RMR_ELEM_Q4_K || type == RMR_ELEM_Q4_0 || type == RMR_ELEM_Q4_1 ||
