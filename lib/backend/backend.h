@@ -14,6 +14,7 @@
 #include "ctx.h"
 #include "kv8.h"
 #include "layout.h"
+#include "ops.h"
 
 /* ---- weights ---- */
 /* `count` matrices [rows, cols] of one shape (experts, heads), row-major in the source. */
@@ -62,8 +63,6 @@ static inline uint64_t rmr_page_bytes(uint32_t n_layers, rmr_kv_shape shape, rmr
 }
 
 /* ---- steps ---- */
-typedef struct rmr_weight rmr_weight;
-typedef struct rmr_buffer rmr_buffer;
 typedef struct rmr_step rmr_step;
 typedef struct rmr_backend rmr_backend;
 
@@ -115,124 +114,6 @@ static inline uint64_t rmr_inputs_used(const rmr_inputs *in)
 {
     return (uint64_t)((unsigned char *)(void *)(in->page + in->n_pages) - in->block);
 }
-
-/* Part of the rows of an activation slot, from column `col`. */
-typedef struct rmr_view {
-    uint32_t slot;
-    uint32_t col;
-} rmr_view;
-
-typedef enum rmr_op_kind {
-    RMR_OP_EMBED,       /* out = table w [token] */
-    RMR_OP_ROPE_TABLE,  /* out = cos, sin of pos * w[pair], times `amp` */
-    RMR_OP_NORM,        /* out = RMSNorm(in, n; w, eps), of each of `parts` parts of n */
-    RMR_OP_LINEAR,      /* out = w in (+ bias), or out += that (add) */
-    RMR_OP_SWIGLU,      /* out = silu(w in) * (w2 in) */
-    RMR_OP_ROPE,        /* rotate the rotary part of every head of in, in place; in2 = rope table */
-    RMR_OP_CACHE_WRITE, /* in = [latent | rope key]: norm by w, rotate (in2), store at pos. With
-                           gqa: store in = [keys | values] as it is */
-    RMR_OP_ABSORB,      /* absorbed rows: out[h] = [w[h] q_nope | q_rope] */
-    RMR_OP_ATTEND_LATENT,   /* absorbed rows: out[h] = softmax(in[h] . cache) latent */
-    RMR_OP_UNABSORB,        /* absorbed rows: out[h] = w[h] in[h] */
-    RMR_OP_ATTEND_EXPANDED, /* expanded rows: keys w[h] and values w2[h] rebuilt from the cache,
-                               out[h]; w as in ABSORB: transposed */
-    RMR_OP_ATTEND_GROUPED,  /* all rows: out[h] = softmax(in[h] . keys) values, of the kv head that
-                               the group of h shares */
-    RMR_OP_GATE,    /* in = router logits: out = expert ids, out2 = weights; w = bias or NULL; with
-                       count_routing the chosen experts are counted in in2 */
-    RMR_OP_EXPERTS, /* out += routed experts (in2 = ids, in3 = weights) and shared experts of in */
-    RMR_OP_PICK_ROWS,    /* out[i] = in[want[want0 + i]] for i < n_want of the slice */
-    RMR_OP_COUNTS_CLEAR, /* in = routing counts of this step: 0 */
-    RMR_OP_COUNTS_ADD,   /* the model's counters (counts) += in; once, when the step is complete */
-    RMR_OP_COUNT
-} rmr_op_kind;
-
-typedef enum rmr_row_set {
-    RMR_ROWS_ALL,
-    RMR_ROWS_OUT, /* the wanted rows of the slice under way */
-    RMR_ROWS_ONE
-} rmr_row_set; /* which count bounds an operation's or a slot's rows */
-
-/* The dimensions of latent attention (docs/models.md, "Latent attention"): all per head but rank.
- */
-typedef struct rmr_mla {
-    uint32_t heads, nope, rope, v, rank;
-    float scale; /* softmax scale, yarn's included */
-} rmr_mla;
-
-/* Grouped-query attention: query head h reads kv head h / (heads / kv_heads). */
-typedef struct rmr_gqa {
-    uint32_t heads, kv_heads, head_dim;
-    float scale; /* softmax scale */
-} rmr_gqa;
-
-typedef enum rmr_rope_pairs {
-    RMR_ROPE_INTERLEAVED, /* (x[2i], x[2i+1]) */
-    RMR_ROPE_HALVES       /* (x[i], x[i + width/2]) */
-} rmr_rope_pairs;
-
-/* The rotary parts of a row: `width` numbers from `first` of each of `heads` heads, `stride` apart.
- */
-typedef struct rmr_rotary {
-    uint32_t heads, stride, first, width;
-    rmr_rope_pairs pairs;
-} rmr_rotary;
-
-typedef enum rmr_gate_kind {
-    RMR_GATE_SOFTMAX,       /* V2-Lite: softmax, greedy */
-    RMR_GATE_SOFTMAX_GROUP, /* V2: softmax, group_limited_greedy (group score = max) */
-    RMR_GATE_SIGMOID        /* V3: sigmoid, noaux_tc with bias (group score = sum of the top two) */
-} rmr_gate_kind;
-
-typedef struct rmr_moe {
-    rmr_gate_kind gate;
-    uint32_t n_experts, n_used, n_group, topk_group;
-    int norm_topk;
-    float scale;    /* routed_scaling_factor */
-    uint32_t inner; /* width of one routed expert */
-    uint32_t shared_inner;
-} rmr_moe;
-
-/* Where the squares of a product's inputs are summed up (importance for quantisation): from byte
- * `at` of the buffer an f64 for each of `count` matrices and each column, then for each matrix the
- * u64 number of rows. A weak compare-and-exchange of 8 bytes must be possible there, and
- * counters_read() reads both. Rows of a step that is dropped stay in. */
-typedef struct rmr_sums {
-    rmr_buffer *buffer; /* NULL: nothing is summed up */
-    uint64_t at;
-    uint32_t count, cols;
-} rmr_sums;
-
-static inline uint64_t rmr_sums_bytes(uint32_t count, uint32_t cols)
-{
-    return ((uint64_t)cols + 1) * count * 8;
-}
-
-typedef struct rmr_op {
-    rmr_op_kind kind;
-    rmr_row_set rows;
-    uint32_t layer;
-    uint32_t n;     /* input width */
-    uint32_t parts; /* NORM: 0 is one */
-    int add;
-    float eps, amp;
-    rmr_view in, in2, in3, out, out2;
-    const rmr_weight *w, *w2, *w3;  /* EXPERTS: gate, up, down */
-    const rmr_weight *bias;         /* LINEAR; NULL: none */
-    const rmr_weight *s1, *s2, *s3; /* EXPERTS: shared gate, up, down (NULL: none) */
-    const rmr_mla *mla;
-    const rmr_gqa *gqa;
-    const rmr_moe *moe;
-    rmr_rotary rotary;  /* ROPE */
-    rmr_buffer *counts; /* COUNTS_ADD: u64 for each value of in */
-    rmr_sums sums;      /* LINEAR, SWIGLU: of in; EXPERTS: of the routed experts' input */
-    rmr_sums down_sums, shared_sums, shared_down_sums; /* EXPERTS: of the other inputs */
-} rmr_op;
-
-typedef struct rmr_slot {
-    uint32_t width; /* 4-byte values per row */
-    rmr_row_set rows;
-} rmr_slot;
 
 /* ops and slots are borrowed for the life of the step. */
 typedef struct rmr_step_desc {

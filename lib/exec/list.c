@@ -193,7 +193,7 @@ static void feed_forward(rmr_list *l, const remora_model *m, uint32_t layer)
                     .out2 = at(RMR_SLOT_WEIGHTS),
                     .w = w->router_bias,
                     .moe = &s->moe,
-                    .in2 = {RMR_SLOT_COUNTS, layer * s->moe.n_experts}});
+                    .counts = {RMR_SLOT_COUNTS, layer * s->moe.n_experts}});
     add(l, (rmr_op){.kind = RMR_OP_EXPERTS,
                     .layer = layer,
                     .in = at(RMR_SLOT_H),
@@ -264,7 +264,7 @@ static void build(rmr_list *l, const remora_model *m)
                     .w = m->inv_freq,
                     .amp = m->shape.rope_amp});
     if (m->routing != NULL)
-        add(l, (rmr_op){.kind = RMR_OP_COUNTS_CLEAR, .in = at(RMR_SLOT_COUNTS)});
+        add(l, (rmr_op){.kind = RMR_OP_COUNTS_CLEAR, .counts = at(RMR_SLOT_COUNTS)});
     for (uint32_t i = 0; i < l->n_slices; i++) {
         attention(l, m, i);
         feed_forward(l, m, i);
@@ -276,8 +276,9 @@ static void build(rmr_list *l, const remora_model *m)
     l->head.n = l->n_ops - l->head.first;
     l->finish.first = l->n_ops;
     if (m->routing != NULL)
-        add(l,
-            (rmr_op){.kind = RMR_OP_COUNTS_ADD, .in = at(RMR_SLOT_COUNTS), .counts = m->routing});
+        add(l, (rmr_op){.kind = RMR_OP_COUNTS_ADD,
+                        .counts = at(RMR_SLOT_COUNTS),
+                        .counters = m->routing});
     l->finish.n = l->n_ops - l->finish.first;
 }
 

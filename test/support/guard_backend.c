@@ -150,6 +150,8 @@ static remora_status step_create(rmr_backend *be, const rmr_step_desc *d, rmr_st
                                  remora_error *err)
 {
     guard *g = of(be);
+    *out = NULL;
+    RMR_TRY(rmr_ops_check(d->ops, d->n_ops, d->slots, d->n_slots, err));
     enter(g);
     const remora_status st = g->inner->ops->step_create(g->inner, d, out, err);
     leave(g);

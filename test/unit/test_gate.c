@@ -74,15 +74,15 @@ static void run(rmr_backend *be, const example *e)
     assert_int_equal(ops->buffer_zero(be, counts, 0, sizeof counted, NULL), REMORA_OK);
     const rmr_op list[4] = {
         {.kind = RMR_OP_EMBED, .out = {SLOT_LOGITS, 0}, .w = table, .n = EXPERTS},
-        {.kind = RMR_OP_COUNTS_CLEAR, .in = {SLOT_COUNTS, 0}},
+        {.kind = RMR_OP_COUNTS_CLEAR, .counts = {SLOT_COUNTS, 0}},
         {.kind = RMR_OP_GATE,
          .in = {SLOT_LOGITS, 0},
-         .in2 = {SLOT_COUNTS, 0},
+         .counts = {SLOT_COUNTS, 0},
          .out = {SLOT_IDS, 0},
          .out2 = {SLOT_WEIGHTS, 0},
          .w = bias,
          .moe = &e->moe},
-        {.kind = RMR_OP_COUNTS_ADD, .in = {SLOT_COUNTS, 0}, .counts = counts}};
+        {.kind = RMR_OP_COUNTS_ADD, .counts = {SLOT_COUNTS, 0}, .counters = counts}};
     const rmr_step_desc d = {list, 4, slots, SLOTS, ROWS, 1, 1, {0, 0}};
     uint64_t mark;
     static _Alignas(RMR_ALIGN) unsigned char block[1024];

@@ -97,7 +97,7 @@ void rmr_cpu_gate(rmr_step *s, const rmr_op *op)
 {
     rmr_cpu_for_rows(s, op, gate_row);
     if (!s->in.count_routing) return;
-    uint32_t *counts = (uint32_t *)(void *)rmr_row(s, op->in2, 0);
+    uint32_t *counts = (uint32_t *)(void *)rmr_row(s, op->counts, 0);
     for (uint32_t r = 0; r < s->in.n_rows; r++) {
         const uint32_t *ids = (const uint32_t *)(const void *)rmr_row(s, op->out, r);
         for (uint32_t i = 0; i < op->moe->n_used; i++) counts[ids[i]]++;
@@ -109,15 +109,15 @@ void rmr_cpu_gate(rmr_step *s, const rmr_op *op)
 
 void rmr_cpu_counts_clear(rmr_step *s, const rmr_op *op)
 {
-    if (s->in.count_routing) memset(rmr_row(s, op->in, 0), 0, rmr_width(s, op->in) * 4);
+    if (s->in.count_routing) memset(rmr_row(s, op->counts, 0), 0, rmr_width(s, op->counts) * 4);
 }
 
 void rmr_cpu_counts_add(rmr_step *s, const rmr_op *op)
 {
-    const uint32_t *counts = (const uint32_t *)(const void *)rmr_row(s, op->in, 0);
+    const uint32_t *counts = (const uint32_t *)(const void *)rmr_row(s, op->counts, 0);
     _Atomic uint64_t *total =
-        (_Atomic uint64_t *)(void *)op->counts->data; /* steps run side by side */
+        (_Atomic uint64_t *)(void *)op->counters->data; /* steps run side by side */
     if (!s->in.count_routing) return;
-    for (size_t i = 0; i < rmr_width(s, op->in); i++)
+    for (size_t i = 0; i < rmr_width(s, op->counts); i++)
         if (counts[i] > 0) atomic_fetch_add_explicit(&total[i], counts[i], memory_order_relaxed);
 }

@@ -37,12 +37,7 @@ unsigned char *rmr_cpu_quantized(rmr_step *s, rmr_view view, uint32_t n, uint32_
     return s->q_rows;
 }
 
-/* Operations write out and out2, and two of them what they read; the slot of routing counts, which
- * others write too, is never quantised. */
 void rmr_cpu_quantized_after(rmr_step *s, const rmr_op *op)
 {
-    const uint32_t slot = s->q_view.slot;
-    const int in_place = op->kind == RMR_OP_ROPE || op->kind == RMR_OP_CACHE_WRITE;
-    if (op->out.slot == slot || op->out2.slot == slot || (in_place && op->in.slot == slot))
-        s->q_n = 0;
+    if (s->q_n > 0 && rmr_op_writes_slot(op, s->q_view.slot)) s->q_n = 0;
 }

@@ -1,0 +1,183 @@
+#include "ops.h"
+
+enum {
+    IN = RMR_VIEW_IN,
+    IN2 = RMR_VIEW_IN2,
+    IN3 = RMR_VIEW_IN3,
+    OUT = RMR_VIEW_OUT,
+    OUT2 = RMR_VIEW_OUT2,
+    COUNTS = RMR_VIEW_COUNTS
+};
+enum { MLA = RMR_DIMS_MLA, GQA = RMR_DIMS_GQA, MOE = RMR_DIMS_MOE };
+
+/* Parallel to rmr_op_kind. */
+const rmr_op_info rmr_op_infos[RMR_OP_COUNT] = {
+    [RMR_OP_EMBED] = {"embed", 0, OUT, 1, 0},
+    [RMR_OP_ROPE_TABLE] = {"rope-table", 0, OUT, 1, 0},
+    [RMR_OP_NORM] = {"norm", IN, OUT, 1, 0},
+    [RMR_OP_LINEAR] = {"linear", IN, OUT, 1, 0},
+    [RMR_OP_SWIGLU] = {"swiglu", IN, OUT, 2, 0},
+    [RMR_OP_ROPE] = {"rope", IN | IN2, IN, 0, 0},
+    [RMR_OP_CACHE_WRITE] = {"cache-write", IN | IN2, IN, 0, MLA | GQA},
+    [RMR_OP_ABSORB] = {"absorb", IN, OUT, 1, MLA},
+    [RMR_OP_ATTEND_LATENT] = {"attend-latent", IN, OUT, 0, MLA},
+    [RMR_OP_UNABSORB] = {"unabsorb", IN, OUT, 1, MLA},
+    [RMR_OP_ATTEND_EXPANDED] = {"attend-expanded", IN, OUT, 2, MLA},
+    [RMR_OP_ATTEND_GROUPED] = {"attend-grouped", IN, OUT, 0, GQA},
+    [RMR_OP_GATE] = {"gate", IN | COUNTS, OUT | OUT2 | COUNTS, 0, MOE},
+    [RMR_OP_EXPERTS] = {"experts", IN | IN2 | IN3 | OUT, OUT, 3, MOE},
+    [RMR_OP_PICK_ROWS] = {"pick-rows", IN, OUT, 0, 0},
+    [RMR_OP_COUNTS_CLEAR] = {"counts-clear", 0, COUNTS, 0, 0},
+    [RMR_OP_COUNTS_ADD] = {"counts-add", COUNTS, 0, 0, 0},
+};
+
+rmr_view rmr_op_view(const rmr_op *op, uint32_t which)
+{
+    switch (which) {
+    case IN: return op->in;
+    case IN2: return op->in2;
+    case IN3: return op->in3;
+    case OUT: return op->out;
+    case OUT2: return op->out2;
+    default: return op->counts;
+    }
+}
+
+uint32_t rmr_op_reads(const rmr_op *op)
+{
+    const rmr_op_info *i = &rmr_op_infos[op->kind];
+    return i->reads | (op->add ? i->writes : 0u);
+}
+
+int rmr_op_writes_slot(const rmr_op *op, uint32_t slot)
+{
+    const uint32_t writes = rmr_op_infos[op->kind].writes;
+    for (uint32_t v = 1; v <= RMR_VIEW_ALL; v <<= 1)
+        if ((writes & v) && rmr_op_view(op, v).slot == slot) return 1;
+    return 0;
+}
+
+/* Columns of a head's query, of its absorbed query and so on, times the heads. */
+static uint64_t attention_width(const rmr_op *op, uint32_t which)
+{
+    const rmr_mla *a = op->mla;
+    const int in = which == IN;
+    if (op->kind == RMR_OP_ATTEND_GROUPED) return (uint64_t)op->gqa->heads * op->gqa->head_dim;
+    const uint64_t query = (uint64_t)a->heads * (a->nope + a->rope),
+                   absorbed = (uint64_t)a->heads * (a->rank + a->rope),
+                   latent = (uint64_t)a->heads * a->rank, value = (uint64_t)a->heads * a->v;
+    switch (op->kind) {
+    case RMR_OP_ABSORB: return in ? query : absorbed;
+    case RMR_OP_ATTEND_LATENT: return in ? absorbed : latent;
+    case RMR_OP_UNABSORB: return in ? latent : value;
+    default: return in ? query : value;
+    }
+}
+
+static uint64_t cache_width(const rmr_op *op, uint32_t which)
+{
+    if (op->gqa != NULL) return which == IN ? 2ull * op->gqa->kv_heads * op->gqa->head_dim : 0;
+    return which == IN ? (uint64_t)op->mla->rank + op->mla->rope : op->mla->rope;
+}
+
+uint64_t rmr_op_width(const rmr_op *op, uint32_t which)
+{
+    const rmr_rotary *r = &op->rotary;
+    switch (op->kind) {
+    case RMR_OP_EMBED:
+    case RMR_OP_PICK_ROWS: return op->n;
+    case RMR_OP_NORM: return (uint64_t)op->n * (op->parts > 0 ? op->parts : 1);
+    case RMR_OP_LINEAR:
+    case RMR_OP_SWIGLU: return which == IN ? op->n : 0;
+    case RMR_OP_ROPE:
+        return which == IN ? (uint64_t)(r->heads - 1) * r->stride + r->first + r->width : r->width;
+    case RMR_OP_CACHE_WRITE: return cache_width(op, which);
+    case RMR_OP_ABSORB:
+    case RMR_OP_ATTEND_LATENT:
+    case RMR_OP_UNABSORB:
+    case RMR_OP_ATTEND_EXPANDED:
+    case RMR_OP_ATTEND_GROUPED: return attention_width(op, which);
+    case RMR_OP_GATE: return which & (IN | COUNTS) ? op->moe->n_experts : op->moe->n_used;
+    case RMR_OP_EXPERTS: return which & (IN | OUT) ? op->n : op->moe->n_used;
+    default: return 0;
+    }
+}
+
+/* ---- the validator ---- */
+
+typedef struct checking {
+    const rmr_op *op;
+    uint32_t index;
+    const rmr_slot *slots;
+    uint32_t n_slots;
+    uint64_t written; /* slots, one bit each */
+    remora_error *err;
+} checking;
+
+static const char *name_of(const checking *c)
+{
+    return rmr_op_infos[c->op->kind].name;
+}
+
+/* Rows of what is not the operation's own: PICK_ROWS takes some of all, and counts are one row. */
+static rmr_row_set rows_of(const rmr_op *op, uint32_t which)
+{
+    if (which == COUNTS) return RMR_ROWS_ONE;
+    return op->kind == RMR_OP_PICK_ROWS && which == IN ? RMR_ROWS_ALL : op->rows;
+}
+
+static remora_status check_view(const checking *c, uint32_t which)
+{
+    const rmr_view v = rmr_op_view(c->op, which);
+    const uint64_t width = rmr_op_width(c->op, which);
+    if (v.slot >= c->n_slots)
+        RMR_FAIL(c->err, REMORA_E_INTERNAL, "operation %u (%s) has slot %u, of %u", c->index,
+                 name_of(c), v.slot, c->n_slots);
+    const rmr_slot *s = &c->slots[v.slot];
+    if (v.col + width > s->width)
+        RMR_FAIL(c->err, REMORA_E_INTERNAL,
+                 "operation %u (%s) uses columns %u to %llu of slot %u, which has %u", c->index,
+                 name_of(c), v.col, (unsigned long long)(v.col + width), v.slot, s->width);
+    if (s->rows != rows_of(c->op, which))
+        RMR_FAIL(c->err, REMORA_E_INTERNAL, "operation %u (%s) has other rows than slot %u",
+                 c->index, name_of(c), v.slot);
+    if ((rmr_op_reads(c->op) & which) && !(c->written >> v.slot & 1))
+        RMR_FAIL(c->err, REMORA_E_INTERNAL,
+                 "operation %u (%s) reads slot %u, which nothing has written", c->index, name_of(c),
+                 v.slot);
+    return REMORA_OK;
+}
+
+static remora_status check_parts(const checking *c)
+{
+    const rmr_op *op = c->op;
+    const rmr_op_info *i = &rmr_op_infos[op->kind];
+    const rmr_weight *const w[] = {op->w, op->w2, op->w3};
+    const uint32_t dims =
+        (op->mla != NULL ? MLA : 0) | (op->gqa != NULL ? GQA : 0) | (op->moe != NULL ? MOE : 0);
+    for (uint32_t k = 0; k < i->weights; k++)
+        if (w[k] == NULL)
+            RMR_FAIL(c->err, REMORA_E_INTERNAL, "operation %u (%s) has no weight %u, of %u",
+                     c->index, i->name, k, i->weights);
+    if (i->dims != 0 && !(i->dims & dims))
+        RMR_FAIL(c->err, REMORA_E_INTERNAL, "operation %u (%s) has no dimensions", c->index,
+                 i->name);
+    return REMORA_OK;
+}
+
+remora_status rmr_ops_check(const rmr_op *ops, uint32_t n_ops, const rmr_slot *slots,
+                            uint32_t n_slots, remora_error *err)
+{
+    checking c = {.slots = slots, .n_slots = n_slots, .err = err};
+    if (n_slots > 64) RMR_FAIL(err, REMORA_E_INTERNAL, "%u slots are more than 64", n_slots);
+    for (c.index = 0; c.index < n_ops; c.index++) {
+        c.op = &ops[c.index];
+        const uint32_t writes = rmr_op_infos[c.op->kind].writes, reads = rmr_op_reads(c.op);
+        RMR_TRY(check_parts(&c));
+        for (uint32_t v = 1; v <= RMR_VIEW_ALL; v <<= 1)
+            if ((reads | writes) & v) RMR_TRY(check_view(&c, v));
+        for (uint32_t v = 1; v <= RMR_VIEW_ALL; v <<= 1)
+            if (writes & v) c.written |= 1ull << rmr_op_view(c.op, v).slot;
+    }
+    return REMORA_OK;
+}

@@ -1,0 +1,172 @@
+/* The operations of a step, as data: what each computes, reads and writes. A program is a list of
+ * them over activation slots; backends prepare it once (backend.h). */
+#ifndef RMR_OPS_H
+#define RMR_OPS_H
+
+#include "error.h"
+#include "layout.h"
+
+typedef struct rmr_weight rmr_weight;
+typedef struct rmr_buffer rmr_buffer;
+
+/* Part of the rows of an activation slot, from column `col`. */
+typedef struct rmr_view {
+    uint32_t slot;
+    uint32_t col;
+} rmr_view;
+
+/* out = f(in) reads and writes the views of those names; += adds to what is there. "each head" are
+ * the heads of mla or gqa. ops.c has the same as a table, for those who go over operations without
+ * knowing them. */
+typedef enum rmr_op_kind {
+    RMR_OP_EMBED,      /* out = row token of the table w */
+    RMR_OP_ROPE_TABLE, /* out = cos, sin of pos * w[pair], times amp */
+    RMR_OP_NORM,   /* out = RMSNorm(in; w, eps) of n numbers, or of each of `parts` parts of n */
+    RMR_OP_LINEAR, /* out = w in (+ bias); with `add` out += */
+    RMR_OP_SWIGLU, /* out = silu(w in) * (w2 in) */
+    RMR_OP_ROPE,   /* in = in, the rotary part of every head rotated by the table in2 */
+    RMR_OP_CACHE_WRITE,   /* mla: in = [latent normed by w | rope key rotated by in2], cache[pos] =
+                             in.   gqa: cache[pos] = in, [keys | values] */
+    RMR_OP_ABSORB,        /* absorbed rows, each head: out = [w q_nope | q_rope], in = queries */
+    RMR_OP_ATTEND_LATENT, /* absorbed rows, each head: out = softmax(in . cache) latents */
+    RMR_OP_UNABSORB,      /* absorbed rows, each head: out = w in */
+    RMR_OP_ATTEND_EXPANDED, /* expanded rows, each head: out = softmax(in . keys) values, which are
+                               rebuilt from the cache by w (transposed, as ABSORB's) and w2 */
+    RMR_OP_ATTEND_GROUPED,  /* all rows, each head: out = softmax(in . keys) values of its group */
+    RMR_OP_GATE,      /* out, out2 = ids and weights of the experts chosen by the router logits
+                         in (w: correction bias or NULL); with count_routing counts += them */
+    RMR_OP_EXPERTS,   /* out += experts in2, weighted by in3, and shared experts s1 to s3, of in */
+    RMR_OP_PICK_ROWS, /* out[i] = in[want[want0 + i]] for i < n_want of the slice */
+    RMR_OP_COUNTS_CLEAR, /* counts = 0 */
+    RMR_OP_COUNTS_ADD,   /* the model's counters += counts; once, when the step is complete */
+    RMR_OP_COUNT
+} rmr_op_kind;
+
+typedef enum rmr_row_set {
+    RMR_ROWS_ALL,
+    RMR_ROWS_OUT, /* the wanted rows of the slice under way */
+    RMR_ROWS_ONE
+} rmr_row_set; /* which count bounds an operation's or a slot's rows */
+
+/* The dimensions of latent attention (docs/models.md, "Latent attention"): all per head but rank.
+ */
+typedef struct rmr_mla {
+    uint32_t heads, nope, rope, v, rank;
+    float scale; /* softmax scale, yarn's included */
+} rmr_mla;
+
+/* Grouped-query attention: query head h reads kv head h / (heads / kv_heads). */
+typedef struct rmr_gqa {
+    uint32_t heads, kv_heads, head_dim;
+    float scale; /* softmax scale */
+} rmr_gqa;
+
+typedef enum rmr_rope_pairs {
+    RMR_ROPE_INTERLEAVED, /* (x[2i], x[2i+1]) */
+    RMR_ROPE_HALVES       /* (x[i], x[i + width/2]) */
+} rmr_rope_pairs;
+
+/* The rotary parts of a row: `width` numbers from `first` of each of `heads` heads, `stride` apart.
+ */
+typedef struct rmr_rotary {
+    uint32_t heads, stride, first, width;
+    rmr_rope_pairs pairs;
+} rmr_rotary;
+
+typedef enum rmr_gate_kind {
+    RMR_GATE_SOFTMAX,       /* V2-Lite: softmax, greedy */
+    RMR_GATE_SOFTMAX_GROUP, /* V2: softmax, group_limited_greedy (group score = max) */
+    RMR_GATE_SIGMOID        /* V3: sigmoid, noaux_tc with bias (group score = sum of the top two) */
+} rmr_gate_kind;
+
+typedef struct rmr_moe {
+    rmr_gate_kind gate;
+    uint32_t n_experts, n_used, n_group, topk_group;
+    int norm_topk;
+    float scale;    /* routed_scaling_factor */
+    uint32_t inner; /* width of one routed expert */
+    uint32_t shared_inner;
+} rmr_moe;
+
+/* Where the squares of a product's inputs are summed up (importance for quantisation): from byte
+ * `at` of the buffer an f64 for each of `count` matrices and each column, then for each matrix the
+ * u64 number of rows. A weak compare-and-exchange of 8 bytes must be possible there, and
+ * counters_read() reads both. Rows of a step that is dropped stay in. */
+typedef struct rmr_sums {
+    rmr_buffer *buffer; /* NULL: nothing is summed up */
+    uint64_t at;
+    uint32_t count, cols;
+} rmr_sums;
+
+static inline uint64_t rmr_sums_bytes(uint32_t count, uint32_t cols)
+{
+    return ((uint64_t)cols + 1) * count * 8;
+}
+
+typedef struct rmr_op {
+    rmr_op_kind kind;
+    rmr_row_set rows;
+    uint32_t layer;
+    uint32_t n;     /* input width */
+    uint32_t parts; /* NORM: 0 is one */
+    int add;
+    float eps, amp;
+    rmr_view in, in2, in3, out, out2;
+    rmr_view counts; /* of chosen experts in this step; those of a layer begin at its column */
+    const rmr_weight *w, *w2, *w3;  /* EXPERTS: gate, up, down */
+    const rmr_weight *bias;         /* LINEAR; NULL: none */
+    const rmr_weight *s1, *s2, *s3; /* EXPERTS: shared gate, up, down (NULL: none) */
+    const rmr_mla *mla;
+    const rmr_gqa *gqa;
+    const rmr_moe *moe;
+    rmr_rotary rotary;    /* ROPE */
+    rmr_buffer *counters; /* COUNTS_ADD: u64 for each value of counts */
+    rmr_sums sums;        /* LINEAR, SWIGLU: of in; EXPERTS: of the routed experts' input */
+    rmr_sums down_sums, shared_sums, shared_down_sums; /* EXPERTS: of the other inputs */
+} rmr_op;
+
+typedef struct rmr_slot {
+    uint32_t width; /* 4-byte values per row */
+    rmr_row_set rows;
+} rmr_slot;
+
+/* The views of an operation, one bit each. */
+enum {
+    RMR_VIEW_IN = 1,
+    RMR_VIEW_IN2 = 2,
+    RMR_VIEW_IN3 = 4,
+    RMR_VIEW_OUT = 8,
+    RMR_VIEW_OUT2 = 16,
+    RMR_VIEW_COUNTS = 32,
+    RMR_VIEW_ALL = 63
+};
+
+/* Which dimensions an operation needs, one bit each: one of them has to be there. */
+enum { RMR_DIMS_MLA = 1, RMR_DIMS_GQA = 2, RMR_DIMS_MOE = 4 };
+
+typedef struct rmr_op_info {
+    const char *name;      /* for people: "gate" */
+    uint8_t reads, writes; /* views; with `add` an operation also reads what it writes */
+    uint8_t weights;       /* of w, w2 and w3 the first so many must be there */
+    uint8_t dims;
+} rmr_op_info;
+
+extern const rmr_op_info rmr_op_infos[RMR_OP_COUNT];
+
+rmr_view rmr_op_view(const rmr_op *op, uint32_t which);
+uint32_t rmr_op_reads(const rmr_op *op);
+/* Does the operation write into that slot? */
+int rmr_op_writes_slot(const rmr_op *op, uint32_t slot);
+
+/* The columns that an operation uses of a view, as far as its own numbers tell; 0 when only the
+ * backend knows (the rows of a weight). */
+uint64_t rmr_op_width(const rmr_op *op, uint32_t which);
+
+/* Is the list one that a backend can run: slots that are there and wide enough, with as many rows
+ * as the operation has; nothing read that nothing has written; weights and dimensions where they
+ * are needed. E_INTERNAL names the operation. Programs come from this library, so this is for tests
+ * and for those who write new ones. */
+remora_status rmr_ops_check(const rmr_op *ops, uint32_t n_ops, const rmr_slot *slots,
+                            uint32_t n_slots, remora_error *err);
+
+#endif
