@@ -1,5 +1,5 @@
-/* The plan of opening, walked row by row into a pack: what is opened is what is converted, so a
- * pack can hold every model that opens, and memory is bounded by the blocks of rows under way. */
+/* The plan of opening, walked row by row into a pack. Every model that opens can be converted,
+ * because the same plan is used, and memory is bounded by the blocks of rows under way. */
 #include "convert.h"
 
 #include <stdio.h>
@@ -137,7 +137,7 @@ static const char *chat_family(const rmr_tokenizer *t)
     return n > 2 && user[1] == '|' ? "glm" : "deepseek";
 }
 
-/* The name that the configuration gives, else that of the folder or file. */
+/* The name that the configuration gives, or the name of the folder or file. */
 static json_t *pack_name(const conversion *c)
 {
     const remora_model *m = c->open.m;

@@ -115,8 +115,8 @@ static remora_status read_importance(const rmr_target *t, const rmr_weight_desc 
     return REMORA_OK;
 }
 
-/* n (at most ROWS) canonical rows of the item's type to those of the target's; `work` begins with
- * the importance of the columns, when `weighted`. */
+/* Encode n (at most ROWS) canonical rows of the item's type as rows of the target's type; `work`
+ * begins with the importance of the columns, when `weighted`. */
 static remora_status recode(rmr_encoder *e, const rmr_plan_item *it, const rmr_target *t,
                             uint32_t index, const unsigned char *rows, uint32_t n, int weighted,
                             unsigned char *work, remora_error *err)

@@ -9,7 +9,8 @@ static rmr_view at(rmr_slot_id slot)
     return (rmr_view){slot, 0};
 }
 
-/* Counts the operation, and keeps it once there is room for as many as were counted. */
+/* Count the operation, and keep it when there is room: room is made for as many as were counted
+ * before. */
 static void add(rmr_list *l, rmr_op op)
 {
     if (l->n_ops < l->cap_ops) l->ops[l->n_ops] = op;

@@ -85,7 +85,7 @@ enum {
     RMR_MAX_HEADER = 100000000, /* bytes of a header, and of an index */
 };
 
-/* One tensor. The product of its nonzero dims fits uint64_t, and bytes is that of all dims times
+/* One tensor. The product of its nonzero dims fits uint64_t. bytes is the product of all dims times
  * the element size; the last dim is whole blocks. The offset may have any alignment: old writers do
  * not align. */
 typedef struct rmr_tensor {

@@ -325,7 +325,7 @@ static remora_status find_data(rmr_gguf *g, remora_error *err)
     return REMORA_OK;
 }
 
-/* Give back what was read past the header. */
+/* Give back the bytes read past the header. */
 static remora_status shrink(rmr_gguf *g, remora_error *err)
 {
     unsigned char *text = rmr_resize(g->mem, g->text, g->cap, g->at);

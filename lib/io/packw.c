@@ -221,7 +221,7 @@ void rmr_packw_free(rmr_packw *w)
     rmr_free(mem, w, sizeof *w);
 }
 
-/* ---- what is in it ---- */
+/* ---- contents ---- */
 
 static remora_status check_name(const rmr_packw *w, const char *name, remora_error *err)
 {

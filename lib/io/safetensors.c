@@ -133,7 +133,7 @@ static remora_status read_dtype(const char *where, const json_t *info, rmr_tenso
     RMR_TRY(rmr_json_string(where, info, "dtype", &name, err));
     if (name == NULL) RMR_FAIL(err, REMORA_E_FORMAT, "%s: dtype is missing", where);
     for (int i = 0; i <= RMR_DTYPE_F8_E5M2FNUZ; i++) {
-        if (i == RMR_DTYPE_BLOCKS) i = RMR_DTYPE_F4; /* what is between them is GGUF's */
+        if (i == RMR_DTYPE_BLOCKS) i = RMR_DTYPE_F4; /* the types between them are GGUF's */
         if (strcmp(rmr_dtype_name((rmr_dtype)i), name) == 0) t->dtype = (rmr_dtype)i;
     }
     if (t->dtype < RMR_DTYPE_UNREAD) return REMORA_OK;
@@ -234,7 +234,7 @@ static remora_status read_tensor(const header *h, rmr_refusals *keep, rmr_json_s
 
 /* ---- one file ---- */
 
-/* "__metadata__" is not used, but has to be what the format says: an object of strings. */
+/* "__metadata__" is not used, but has to have the form of the format: an object of strings. */
 static remora_status check_metadata(const header *h, rmr_json_span value, remora_error *err)
 {
     rmr_json_walk w;

@@ -73,7 +73,8 @@ static uint64_t check_f8(const unsigned char *row, uint32_t cols)
     return UINT64_MAX;
 }
 
-/* One half-sized scale in each block of n; `exponent` is all ones where a value is not finite. */
+/* The first bad half-sized scale of n blocks; all bits of `exponent` are set in a value that is not
+ * finite. */
 static uint64_t check_scales(const unsigned char *b, uint64_t n, uint32_t stride, int at,
                              unsigned exponent)
 {

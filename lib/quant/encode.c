@@ -63,8 +63,8 @@ static void encode_f8(unsigned char *rows, const float *x, uint32_t n, uint32_t 
 
 /* ---- blocks ---- */
 
-/* To the block's own unit; 0 if there is nothing but zeros. A column of no importance still counts
- * a little, so that it gets the best of what the others leave. */
+/* Scale the values to the block's own unit; 0 if all are zero. A column of no importance still
+ * counts a little, so that it gets the best code that the others leave open. */
 static int prepare(rmr_enc_block *b, const float *x, const float *importance, uint32_t n)
 {
     float most = 0, heaviest = 0, squares = 0, sum = 0;
@@ -145,7 +145,7 @@ static void encode_single(rmr_elem e, unsigned char *out, const rmr_enc_block *b
         rmr_enc_nibbles(NULL, out + at, v);
 }
 
-/* Nothing but zeros: scales 0, and codes that stand for 0. */
+/* A block of zeros: scales 0, and codes that stand for 0. */
 static void encode_zeros(rmr_elem e, unsigned char *out)
 {
     memset(out, 0, rmr_elem_table[e].bytes);

@@ -1,14 +1,15 @@
-/* Inside the encoder: what its files share. Plain C whose every operation rounds once, sums in one
- * order, no function of the C library whose result a machine may choose: the same bytes anywhere.
+/* Inside the encoder: the parts that its files share. Plain C whose every operation rounds once,
+ * sums in one order, no function of the C library whose result a machine may choose: the same bytes
+ * anywhere.
  *
- * The goal is the least sum of w (x - y)^2 over a block, y being what the decoder will give. w is
- * the importance of the column times (a typical |x| of the block + |x|): that gives up 0.5 to 2 %
- * of plain error, yet the KL divergence of a small real model was no larger with it at any of Q4_K,
+ * The goal is the least sum of w (x - y)^2 over a block, y being the decoder's value. w is the
+ * importance of the column times (a typical |x| of the block + |x|): that gives up 0.5 to 2 % of
+ * plain error, yet the KL divergence of a small real model was no larger with it at any of Q4_K,
  * Q3_K, Q2_K, and 4 % smaller at Q2_K. Codes given a scale are simple (the nearest); a scale given
  * the codes is a linear least-squares problem; each is a step of descent, and the two alternate.
  * The descent finds the nearest of many minima, so it starts from LANES scales at once, which is
- * also what a compiler can vectorise: one candidate per lane, values in order, no sum across lanes.
- * A block with sub-scales then looks for the super-scale that fits them best, tries for each
+ * also a form that compilers vectorise: one candidate per lane, values in order, no sum across
+ * lanes. A block with sub-scales then looks for the super-scale that fits them best, tries for each
  * sub-block the integers around the fit with its codes rounded anew, fits the super-scale to the
  * codes, and does that again. */
 #ifndef RMR_ENCODE_H
@@ -25,15 +26,15 @@ typedef struct rmr_enc_block {
     int bf16;                         /* the scale is a bf16, not a half */
 } rmr_enc_block;
 
-/* The values a code can stand for: the integers lo..hi, or those of a book. */
+/* The values that codes can stand for: the integers lo..hi, or the entries of a book. */
 typedef struct rmr_enc_codes {
     float lo, hi;
     const float *nearest; /* NULL: integers; or book value nearest to v at [2 v + 256] */
 } rmr_enc_codes;
 
-/* For each lane's scale: the error, and the sums that fit a scale to these codes. */
+/* For each lane's scale, its error and the sums by which a scale is fitted to its codes. */
 typedef struct rmr_enc_sums {
-    float err[LANES], q[LANES], qq[LANES], qx[LANES]; /* of w (..)^2, w q, w q q, w q x */
+    float err[LANES], q[LANES], qq[LANES], qx[LANES]; /* sums of w (..)^2, w q, w q q, w q x */
 } rmr_enc_sums;
 
 /* Nearest integer, ties to even; |v| < 2^22. */
@@ -42,7 +43,7 @@ static inline float rmr_enc_round(float v)
     return (v + 0x1.8p23f) - 0x1.8p23f;
 }
 
-/* What divides by a scale; a scale too small to divide by makes all codes 0. */
+/* The factor that divides by a scale; a scale too small to divide by makes all codes 0. */
 static inline float rmr_enc_inverse(float d)
 {
     return d > 1e-30f || d < -1e-30f ? 1 / d : 0;
@@ -68,7 +69,7 @@ static inline float rmr_enc_value_min(float x, float m, float inv, float hi)
 
 /* encode_fit.c */
 
-/* The stored scale next to d, never beyond the largest finite one; and what it is in units. */
+/* The stored scale next to d, never beyond the largest finite one; and its value in units. */
 uint16_t rmr_enc_half(const rmr_enc_block *b, float d);
 float rmr_enc_stored(const rmr_enc_block *b, float d);
 
@@ -78,9 +79,9 @@ void rmr_enc_try(rmr_enc_sums *t, const float *x, const float *w, int n, const f
 void rmr_enc_try_min(rmr_enc_sums *t, const float *x, const float *w, int n, const float s[LANES],
                      const float m[LANES], float hi);
 
-/* Best scale for n values alone. `spread`: how far the first candidates lie from the scale that
- * makes the largest value the largest code. b: round it to what can be stored, or NULL. *qq: the
- * second derivative there. */
+/* Best scale for n values alone. `spread`: the distance of the first candidates from the scale that
+ * makes the largest value the largest code. b: the block, to round the scale to one that can be
+ * stored; or NULL. *qq: the second derivative there. */
 float rmr_enc_fit(const rmr_enc_block *b, const float *x, const float *w, int n,
                   const rmr_enc_codes *c, float spread, float *qq);
 

@@ -9,7 +9,7 @@
 typedef struct layout {
     int subs, most; /* sub-blocks; largest sub-scale and sub-minimum */
     float codes;    /* largest code */
-    float shrink;   /* how far the first candidates move the ends, in parts of the range */
+    float shrink;   /* step by which the first candidates move the ends, in parts of the range */
     int either;     /* minima have either sign */
 } layout;
 
@@ -24,7 +24,7 @@ static layout layout_of(rmr_elem e)
     }
 }
 
-/* What a sub-block wants, as if alone: scale and minimum, and the error around them. */
+/* The scale and minimum that a sub-block alone would have, and the error around them. */
 typedef struct want {
     float s, m, q, qq, w; /* sums of w q, w q q, w at these codes */
 } want;
@@ -55,7 +55,7 @@ static void refit(float s[LANES], float m[LANES], const rmr_enc_sums *t, float w
     }
 }
 
-/* b: round both to what can be stored, or NULL. */
+/* b: the block, to round both to scales that can be stored; or NULL. */
 static want fit_alone(const rmr_enc_block *b, const float *x, const float *w, int n,
                       const layout *p)
 {
@@ -105,7 +105,7 @@ static void rounded_errors(float err[LANES], const want *f, const layout *p, flo
     }
     for (int j = 0; j < p->subs; j++) {
         const float ds = d * rmr_enc_round(rmr_enc_clamp(f[j].s * dinv, 0, most)) - f[j].s;
-        const float m = f[j].m + (f[j].w > 0 ? f[j].q / f[j].w * ds : 0); /* best beside that */
+        const float m = f[j].m + (f[j].w > 0 ? f[j].q / f[j].w * ds : 0); /* its best minimum */
         for (int l = 0; l < LANES; l++) {
             const float dm = dmin[l] * rmr_enc_round(rmr_enc_clamp(m * minv[l], 0, most)) - f[j].m;
             err[l] += f[j].qq * ds * ds - 2 * f[j].q * ds * dm + f[j].w * dm * dm;
@@ -113,7 +113,8 @@ static void rounded_errors(float err[LANES], const want *f, const layout *p, flo
     }
 }
 
-/* The pair whose multiples lie nearest to what the sub-blocks want. */
+/* The pair whose multiples lie nearest to the scales and minima that the sub-blocks alone would
+ * have. */
 static void first_scales(scales *r, const rmr_enc_block *b, const want *f, const layout *p)
 {
     float s = 0, m = 0, dmin[LANES], err[LANES], least = FLT_MAX;
@@ -145,8 +146,8 @@ static int within(int v, int most)
     return v < 0 ? 0 : v > most ? most : v;
 }
 
-/* Given d and dmin, the best pair of integers for each sub-block among those around what it wants;
- * next[2]: the d and dmin that fit the codes of all. */
+/* Given d and dmin, the best pair of integers for each sub-block among the ones around its own
+ * scale and minimum; next[2]: the d and dmin that fit the codes of all. */
 static void choose(scales *r, float next[2], const rmr_enc_block *b, const want *f, const layout *p)
 {
     const int n = RMR_SUPER / p->subs;

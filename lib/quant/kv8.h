@@ -49,8 +49,8 @@ static inline uint32_t rmr_kv8_start(const rmr_kv8 *g, uint32_t i)
     return i * RMR_KV8_BLOCK;
 }
 
-/* Where in the codes that of token t, column c, lies; 4 columns from a multiple of 4 on are next to
- * each other. */
+/* Place in the codes of token t, column c; 4 columns from a multiple of 4 on are next to each
+ * other. */
 static inline size_t rmr_kv8_at(uint32_t t, uint32_t c)
 {
     return (size_t)(c / 16) * (16 * RMR_KV8_TOKENS) + t / 4 * 64 + c % 16 / 4 * 16 + t % 4 * 4 +

@@ -1,6 +1,6 @@
-/* How a weight lies in memory for computing, the same on every machine and in packs (docs/pack.md):
- * the matrices of a stack one after another; a matrix in tiles (tile.h), a table as canonical rows
- * (quant.h), a vector as f32. */
+/* The layout of a weight in memory for computing, the same on every machine and in packs
+ * (docs/pack.md): the matrices of a stack one after another; a matrix in tiles (tile.h), a table as
+ * canonical rows (quant.h), a vector as f32. */
 #ifndef RMR_LAYOUT_H
 #define RMR_LAYOUT_H
 
@@ -13,12 +13,12 @@ typedef enum rmr_weight_use {
 } rmr_weight_use;
 
 typedef struct rmr_layout {
-    uint64_t tile;   /* bytes of a tile, of matrices only */
+    uint64_t tile;   /* bytes of a tile; 0 for tables and vectors */
     uint64_t stride; /* bytes of one matrix of the stack */
-    uint64_t bytes;  /* of all */
+    uint64_t bytes;  /* bytes of all matrices of the stack */
 } rmr_layout;
 
-/* 0 when a size does not fit. `elem` of vectors is that of the source. */
+/* Fill in the sizes; 0 when one does not fit. `elem` of a vector is the type of its source. */
 static inline int rmr_lay_out(rmr_weight_use use, rmr_elem elem, uint32_t count, uint32_t rows,
                               uint32_t cols, rmr_layout *out)
 {

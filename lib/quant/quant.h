@@ -38,12 +38,12 @@ typedef enum rmr_elem {
 
 typedef struct rmr_elem_info {
     const char *name; /* as GGUF spells it: "Q4_K" */
-    uint32_t values;  /* of a block: the columns of a matrix are a multiple of it */
-    uint32_t bytes;   /* of a block */
+    uint32_t values;  /* values of a block; the columns of a matrix are a multiple of it */
+    uint32_t bytes;   /* bytes of a block */
     int integer;      /* products take activations quantised to 8 bits (kernels.h) */
 } rmr_elem_info;
 
-/* Here, so that it folds to constants in the kernels. */
+/* In the header, so that it folds to constants in the kernels. */
 static const rmr_elem_info rmr_elem_table[RMR_ELEM_COUNT] = {
     [RMR_ELEM_BF16] = {"BF16", 1, 2, 0},     [RMR_ELEM_F16] = {"F16", 1, 2, 0},
     [RMR_ELEM_F32] = {"F32", 1, 4, 0},       [RMR_ELEM_F8] = {"F8_E4M3", 1, 1, 0},
@@ -58,7 +58,7 @@ static const rmr_elem_info rmr_elem_table[RMR_ELEM_COUNT] = {
 
 enum { RMR_F8_RUN = 128 }; /* columns, and at most rows, that share a scale of F8 */
 
-/* Of the plain types only: bytes of one value. */
+/* Bytes of one value of a plain type. */
 static inline uint32_t rmr_elem_size(rmr_elem e)
 {
     return rmr_elem_table[e].bytes;
@@ -67,7 +67,7 @@ static inline uint32_t rmr_elem_size(rmr_elem e)
 /* The type of that name, or RMR_ELEM_COUNT. */
 rmr_elem rmr_elem_find(const char *name);
 
-/* Whether a row can have this many columns. */
+/* 1 when a row can have this many columns. */
 static inline int rmr_elem_fits(rmr_elem e, uint64_t cols)
 {
     return cols % rmr_elem_table[e].values == 0;
@@ -84,16 +84,16 @@ static inline uint64_t rmr_row_bytes(rmr_elem e, uint64_t cols)
  * `row`. */
 void rmr_row_decode(rmr_elem e, float *out, const void *row, uint32_t cols);
 
-/* The offset in the row of the first byte that cannot be: a value, for F8 a code, that is NaN or an
- * infinity, a scale that is not finite. UINT64_MAX when there is none. */
+/* The offset in the row of the first byte that no weight can have: a value (of F8 a code) that is
+ * NaN or an infinity, or a scale that is not finite. UINT64_MAX when there is none. */
 uint64_t rmr_row_check(rmr_elem e, const void *row, uint32_t cols);
 
-/* The same for n values of a plain type, in whatever order. */
+/* As rmr_row_check, for n values of a plain type in any order. */
 uint64_t rmr_plain_check(rmr_elem e, const void *values, uint64_t n);
 
-/* n rows of finite f32 to e. `importance` (NULL: all equal) weighs the squared error of each
- * column: finite, not negative. n is 1 or, for F8, the whole of a run of 128 rows or the last rows
- * of a matrix. The same input gives the same bytes on every machine. */
+/* Encode n rows of finite f32 as type e. `importance` (NULL: all equal) weighs the squared error of
+ * each column: finite, not negative. n is 1 or, for F8, the whole of a run of 128 rows or the last
+ * rows of a matrix. The same input gives the same bytes on every machine. */
 void rmr_rows_encode(rmr_elem e, void *rows, const float *x, uint32_t n, uint32_t cols,
                      const float *importance);
 

@@ -7,7 +7,7 @@
 
 /* ---- plain types and F8 ---- */
 
-/* Where (row r, column k) of a bf16 tile lies. */
+/* Place of (row r, column k) in a bf16 tile. */
 static size_t bf16_at(uint32_t r, uint32_t k)
 {
     return ((size_t)(k / 2) * 32 + 2 * r + k % 2) * 2;
@@ -118,8 +118,8 @@ static const format formats[RMR_ELEM_COUNT] = {
     [RMR_ELEM_Q5_1] = {.low = 4, .high = 1, .halves = 2, .bits = 4},
 };
 
-/* Of piece p (16 columns) in a block: the place of its first code's low or high bits; the others
- * follow byte by byte. */
+/* Place in a block of the low or high bits of the first code of piece p (16 columns); the other
+ * codes follow byte by byte. */
 static place code_place(rmr_elem e, int high, uint32_t p)
 {
     const uint32_t run = p / 2, l = p % 2 * PIECE, half = run / 4, k = run % 4;
@@ -151,7 +151,7 @@ static place k_place(int high, int min, uint32_t j)
     return (place){s + j + 4, min ? 4 : 0};
 }
 
-/* In a block: the low or high bits of sub-scale or sub-minimum j. */
+/* Place in a block of the low or high bits of sub-scale or sub-minimum j. */
 static place sub_place(rmr_elem e, int high, int min, uint32_t j)
 {
     switch (e) {
@@ -167,7 +167,7 @@ static place sub_place(rmr_elem e, int high, int min, uint32_t j)
     }
 }
 
-/* In arrays of 16 bytes: field j of n that are `bits` wide; `at` counts arrays. */
+/* Place in arrays of 16 bytes of field j of n that are `bits` wide; `at` counts arrays. */
 static place array_place(uint32_t bits, uint32_t n, uint32_t j)
 {
     const uint32_t arrays = n * bits / 8;
@@ -291,7 +291,7 @@ static void run_unpack(uint8_t *codes, uint32_t stride, const uint8_t *plane, ui
         }
 }
 
-/* Both planes of a block of 16 rows, MAX_BLOCK apart, of which n are there. */
+/* Pack both planes of a block of 16 rows, MAX_BLOCK apart, of which n are there. */
 static void codes_pack(rmr_elem e, uint8_t *to, const uint8_t *block, uint32_t n)
 {
     const format *const f = &formats[e];
@@ -328,8 +328,8 @@ static void codes_unpack(rmr_elem e, uint8_t *block, const uint8_t *from, uint32
 
 enum { PACK, UNPACK };
 
-/* One field of n rows, whose blocks are MAX_BLOCK apart and whose bytes in the tile `step`. What is
- * written has been zero before. */
+/* Move one field of n rows, whose blocks are MAX_BLOCK apart and whose bytes in the tile are `step`
+ * apart. The target's bits are zero before. */
 static inline void field_move(int way, uint8_t *block, place in_block, uint8_t *tile, place in_tile,
                               uint32_t step, uint32_t mask, uint32_t n)
 {
@@ -342,7 +342,7 @@ static inline void field_move(int way, uint8_t *block, place in_block, uint8_t *
             *block |= (uint8_t)(((uint32_t)*tile >> in_tile.shift & mask) << in_block.shift);
 }
 
-/* The scales of one block of n rows. */
+/* Move the scales of one block of n rows. */
 static inline void scales_move(rmr_elem e, int way, uint8_t *tile, uint8_t *block, uint32_t n)
 {
     const format *const f = &formats[e];

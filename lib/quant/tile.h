@@ -47,7 +47,8 @@ static inline uint64_t rmr_tile_bytes(rmr_elem e, uint64_t cols)
 /* Offset of the scales in a tile of an integer type or F8. */
 uint64_t rmr_tile_scales(rmr_elem e, uint64_t cols);
 
-/* n (1..16) canonical rows (quant.h) next to each other, any alignment, to a tile and back. */
+/* Pack n (1..16) canonical rows (quant.h) that lie next to each other, any alignment, into a tile;
+ * and back. */
 void rmr_tile_pack(rmr_elem e, void *tile, const void *rows, uint32_t n, uint32_t cols);
 void rmr_tile_unpack(rmr_elem e, void *rows, const void *tile, uint32_t n, uint32_t cols);
 

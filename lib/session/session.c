@@ -276,7 +276,7 @@ remora_status rmr_session_sync(remora_session *s, const remora_token *t, size_t 
     size_t keep = 0;
     while (keep < n && keep < s->n_tokens && s->tokens[keep] == t[keep]) keep++;
     const uint64_t had = s->n_tokens;
-    s->n_tokens = keep; /* what the checks of append will see */
+    s->n_tokens = keep; /* the state that append will check */
     const remora_status st = check_append(s, t + keep, n - keep, want, err);
     s->n_tokens = had;
     RMR_TRY(st);

@@ -68,7 +68,7 @@ typedef struct rmr_tok_parts {
     uint8_t *flags;
     rmr_bpe_tables bpe;
     rmr_tok_added raw;        /* added tokens looked for in the text as given */
-    rmr_tok_added normalized; /* ... and in what the normalizer makes of the rest */
+    rmr_tok_added normalized; /* ... and in the normalizer's text of the rest */
     rmr_tok_added words;      /* ignore_merges: the vocabulary, else empty */
     int nfc;
     rmr_tok_step steps[RMR_TOK_MAX_STEPS]; /* each splits the pieces of the one before */
