@@ -60,16 +60,18 @@ static void rotate(rmr_list *l, rmr_slot_id slot, rmr_rotary rotary)
 static void latent_attention(rmr_list *l, const remora_model *m, uint32_t layer)
 {
     const rmr_shape *s = &m->shape;
-    const rmr_layer *w = &m->layers[layer];
+    rmr_weight *const *w = m->layers[layer].w;
     const rmr_mla *a = &s->mla;
     if (s->q_rank > 0) {
-        linear(l, RMR_SLOT_H, RMR_SLOT_QA, w->q_a, s->n_hidden, 0);
-        linear(l, RMR_SLOT_H, RMR_SLOT_KV, w->kv_a, s->n_hidden, 0); /* while H is quantised */
-        norm(l, RMR_SLOT_QA, RMR_SLOT_QA, w->q_a_norm, s->q_rank, RMR_INNER_EPS, RMR_ROWS_ALL);
-        linear(l, RMR_SLOT_QA, RMR_SLOT_Q, w->q, s->q_rank, 0);
+        linear(l, RMR_SLOT_H, RMR_SLOT_QA, w[RMR_W_Q_A], s->n_hidden, 0);
+        linear(l, RMR_SLOT_H, RMR_SLOT_KV, w[RMR_W_KV_A], s->n_hidden,
+               0); /* while H is quantised */
+        norm(l, RMR_SLOT_QA, RMR_SLOT_QA, w[RMR_W_Q_A_NORM], s->q_rank, RMR_INNER_EPS,
+             RMR_ROWS_ALL);
+        linear(l, RMR_SLOT_QA, RMR_SLOT_Q, w[RMR_W_Q_B], s->q_rank, 0);
     } else {
-        linear(l, RMR_SLOT_H, RMR_SLOT_Q, w->q, s->n_hidden, 0);
-        linear(l, RMR_SLOT_H, RMR_SLOT_KV, w->kv_a, s->n_hidden, 0);
+        linear(l, RMR_SLOT_H, RMR_SLOT_Q, w[RMR_W_Q], s->n_hidden, 0);
+        linear(l, RMR_SLOT_H, RMR_SLOT_KV, w[RMR_W_KV_A], s->n_hidden, 0);
     }
     rotate(l, RMR_SLOT_Q,
            (rmr_rotary){.heads = a->heads,
@@ -81,14 +83,14 @@ static void latent_attention(rmr_list *l, const remora_model *m, uint32_t layer)
                     .layer = layer,
                     .in = at(RMR_SLOT_KV),
                     .in2 = at(RMR_SLOT_ROPE),
-                    .w = w->kv_norm,
+                    .w = w[RMR_W_KV_NORM],
                     .eps = RMR_INNER_EPS,
                     .mla = a});
     add(l, (rmr_op){.kind = RMR_OP_ABSORB,
                     .layer = layer,
                     .in = at(RMR_SLOT_Q),
                     .out = at(RMR_SLOT_QL),
-                    .w = w->absorb,
+                    .w = w[RMR_W_ABSORB],
                     .mla = a});
     add(l, (rmr_op){.kind = RMR_OP_ATTEND_LATENT,
                     .layer = layer,
@@ -99,16 +101,16 @@ static void latent_attention(rmr_list *l, const remora_model *m, uint32_t layer)
                     .layer = layer,
                     .in = at(RMR_SLOT_Z),
                     .out = at(RMR_SLOT_O),
-                    .w = w->value_up,
+                    .w = w[RMR_W_VALUE_UP],
                     .mla = a});
     add(l, (rmr_op){.kind = RMR_OP_ATTEND_EXPANDED,
                     .layer = layer,
                     .in = at(RMR_SLOT_Q),
                     .out = at(RMR_SLOT_O),
-                    .w = w->absorb,
-                    .w2 = w->value_up,
+                    .w = w[RMR_W_ABSORB],
+                    .w2 = w[RMR_W_VALUE_UP],
                     .mla = a});
-    linear(l, RMR_SLOT_O, RMR_SLOT_X, w->out, a->heads * a->v, 1);
+    linear(l, RMR_SLOT_O, RMR_SLOT_X, w[RMR_W_OUT], a->heads * a->v, 1);
 }
 
 /* A projection with its bias, and for queries and keys of Qwen3 the norm over each head. */
@@ -135,13 +137,13 @@ static void heads_of(rmr_list *l, const remora_model *m, rmr_view out, const rmr
 static void grouped_attention(rmr_list *l, const remora_model *m, uint32_t layer)
 {
     const rmr_shape *s = &m->shape;
-    const rmr_layer *w = &m->layers[layer];
+    rmr_weight *const *w = m->layers[layer].w;
     const rmr_gqa *a = &s->gqa;
     const uint32_t kv = a->kv_heads * a->head_dim;
     rmr_rotary rotary = {.stride = a->head_dim, .width = a->head_dim, .pairs = s->rope_pairs};
-    heads_of(l, m, at(RMR_SLOT_Q), w->q, w->q_bias, w->q_norm, a->heads);
-    heads_of(l, m, at(RMR_SLOT_KV), w->k, w->k_bias, w->k_norm, a->kv_heads);
-    heads_of(l, m, (rmr_view){RMR_SLOT_KV, kv}, w->v, w->v_bias, NULL, 0);
+    heads_of(l, m, at(RMR_SLOT_Q), w[RMR_W_Q], w[RMR_W_Q_BIAS], w[RMR_W_Q_NORM], a->heads);
+    heads_of(l, m, at(RMR_SLOT_KV), w[RMR_W_K], w[RMR_W_K_BIAS], w[RMR_W_K_NORM], a->kv_heads);
+    heads_of(l, m, (rmr_view){RMR_SLOT_KV, kv}, w[RMR_W_V], w[RMR_W_V_BIAS], NULL, 0);
     rotary.heads = a->heads;
     rotate(l, RMR_SLOT_Q, rotary);
     rotary.heads = a->kv_heads;
@@ -155,8 +157,8 @@ static void grouped_attention(rmr_list *l, const remora_model *m, uint32_t layer
     add(l, (rmr_op){.kind = RMR_OP_LINEAR,
                     .in = at(RMR_SLOT_O),
                     .out = at(RMR_SLOT_X),
-                    .w = w->out,
-                    .bias = w->out_bias,
+                    .w = w[RMR_W_OUT],
+                    .bias = w[RMR_W_OUT_BIAS],
                     .n = a->heads * a->head_dim,
                     .add = 1});
 }
@@ -164,7 +166,8 @@ static void grouped_attention(rmr_list *l, const remora_model *m, uint32_t layer
 static void attention(rmr_list *l, const remora_model *m, uint32_t layer)
 {
     const rmr_shape *s = &m->shape;
-    norm(l, RMR_SLOT_X, RMR_SLOT_H, m->layers[layer].attn_norm, s->n_hidden, s->eps, RMR_ROWS_ALL);
+    norm(l, RMR_SLOT_X, RMR_SLOT_H, m->layers[layer].w[RMR_W_ATTN_NORM], s->n_hidden, s->eps,
+         RMR_ROWS_ALL);
     if (s->attention == RMR_ATTENTION_GQA)
         grouped_attention(l, m, layer);
     else
@@ -174,25 +177,25 @@ static void attention(rmr_list *l, const remora_model *m, uint32_t layer)
 static void feed_forward(rmr_list *l, const remora_model *m, uint32_t layer)
 {
     const rmr_shape *s = &m->shape;
-    const rmr_layer *w = &m->layers[layer];
-    norm(l, RMR_SLOT_X, RMR_SLOT_H, w->ffn_norm, s->n_hidden, s->eps, RMR_ROWS_ALL);
+    rmr_weight *const *w = m->layers[layer].w;
+    norm(l, RMR_SLOT_X, RMR_SLOT_H, w[RMR_W_FFN_NORM], s->n_hidden, s->eps, RMR_ROWS_ALL);
     if (!rmr_shape_is_moe(s, layer)) {
         add(l, (rmr_op){.kind = RMR_OP_SWIGLU,
                         .in = at(RMR_SLOT_H),
                         .out = at(RMR_SLOT_FF),
-                        .w = w->gate,
-                        .w2 = w->up,
+                        .w = w[RMR_W_GATE],
+                        .w2 = w[RMR_W_UP],
                         .n = s->n_hidden});
-        linear(l, RMR_SLOT_FF, RMR_SLOT_X, w->down, s->inner, 1);
+        linear(l, RMR_SLOT_FF, RMR_SLOT_X, w[RMR_W_DOWN], s->inner, 1);
         return;
     }
-    linear(l, RMR_SLOT_H, RMR_SLOT_ROUTER, w->router, s->n_hidden, 0);
+    linear(l, RMR_SLOT_H, RMR_SLOT_ROUTER, w[RMR_W_ROUTER], s->n_hidden, 0);
     add(l, (rmr_op){.kind = RMR_OP_GATE,
                     .layer = layer,
                     .in = at(RMR_SLOT_ROUTER),
                     .out = at(RMR_SLOT_IDS),
                     .out2 = at(RMR_SLOT_WEIGHTS),
-                    .w = w->router_bias,
+                    .w = w[RMR_W_ROUTER_BIAS],
                     .moe = &s->moe,
                     .counts = {RMR_SLOT_COUNTS, layer * s->moe.n_experts}});
     add(l, (rmr_op){.kind = RMR_OP_EXPERTS,
@@ -201,12 +204,12 @@ static void feed_forward(rmr_list *l, const remora_model *m, uint32_t layer)
                     .in2 = at(RMR_SLOT_IDS),
                     .in3 = at(RMR_SLOT_WEIGHTS),
                     .out = at(RMR_SLOT_X),
-                    .w = w->gate,
-                    .w2 = w->up,
-                    .w3 = w->down,
-                    .s1 = w->s_gate,
-                    .s2 = w->s_up,
-                    .s3 = w->s_down,
+                    .w = w[RMR_W_E_GATE],
+                    .w2 = w[RMR_W_E_UP],
+                    .w3 = w[RMR_W_E_DOWN],
+                    .s1 = w[RMR_W_S_GATE],
+                    .s2 = w[RMR_W_S_UP],
+                    .s3 = w[RMR_W_S_DOWN],
                     .moe = &s->moe,
                     .n = s->n_hidden});
 }

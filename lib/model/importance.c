@@ -29,25 +29,16 @@ static remora_status add(remora_model *m, const rmr_plan *plan, rmr_weight *cons
     return REMORA_OK;
 }
 
-/* A projection to a gate, then the one beside it. */
-static remora_status add_pair(remora_model *m, const rmr_plan *plan, rmr_weight *const *gate,
-                              rmr_weight *const *up, remora_error *err)
-{
-    const uint32_t like = (uint32_t)m->importance.n;
-    RMR_TRY(add(m, plan, gate, UINT32_MAX, err));
-    return add(m, plan, up, like, err);
-}
-
 static remora_status add_layer(remora_model *m, const rmr_plan *plan, const rmr_layer *l,
                                remora_error *err)
 {
-    rmr_weight *const *const attention[] = {&l->q_a, &l->q, &l->kv_a, &l->k, &l->v, &l->out};
-    for (size_t i = 0; i < sizeof attention / sizeof attention[0]; i++)
-        RMR_TRY(add(m, plan, attention[i], UINT32_MAX, err));
-    RMR_TRY(add_pair(m, plan, &l->gate, &l->up, err));
-    RMR_TRY(add(m, plan, &l->down, UINT32_MAX, err));
-    RMR_TRY(add_pair(m, plan, &l->s_gate, &l->s_up, err));
-    return add(m, plan, &l->s_down, UINT32_MAX, err);
+    for (int id = 0; id < RMR_W_COUNT; id++) {
+        const rmr_weight_sums sums = rmr_weight_infos[id].sums;
+        if (sums == RMR_SUMS_NONE) continue;
+        const uint32_t before = (uint32_t)m->importance.n - 1; /* of the weight before it */
+        RMR_TRY(add(m, plan, &l->w[id], sums == RMR_SUMS_BEFORE ? before : UINT32_MAX, err));
+    }
+    return REMORA_OK;
 }
 
 remora_status rmr_importance_make(remora_model *m, const rmr_plan *plan, remora_error *err)

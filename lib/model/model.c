@@ -66,12 +66,7 @@ void rmr_model_ref(remora_model *m)
 
 static void free_layer(rmr_backend *be, rmr_layer *l)
 {
-    rmr_weight *const all[] = {
-        l->attn_norm, l->q_a,    l->q_a_norm, l->q,           l->kv_a,  l->kv_norm, l->absorb,
-        l->value_up,  l->out,    l->ffn_norm, l->gate,        l->up,    l->down,    l->s_gate,
-        l->s_up,      l->s_down, l->router,   l->router_bias, l->k,     l->v,       l->q_bias,
-        l->k_bias,    l->v_bias, l->out_bias, l->q_norm,      l->k_norm};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) be->ops->weight_free(be, all[i]);
+    for (int id = 0; id < RMR_W_COUNT; id++) be->ops->weight_free(be, l->w[id]);
 }
 
 void rmr_model_unref(remora_model *m)

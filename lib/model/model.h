@@ -9,23 +9,8 @@
 #include "pages.h"
 #include "runtime.h"
 #include "checkpoint.h"
-#include "shape.h"
 #include "tokenizer.h"
-
-typedef struct rmr_layer {
-    rmr_weight *attn_norm, *q_a, *q_a_norm, *q, *kv_a,
-        *kv_norm;         /* q: q_b_proj, or q_proj without q_a */
-    rmr_weight *absorb;   /* heads x [rank, nope]: W_UK transposed */
-    rmr_weight *value_up; /* heads x [v, rank]: W_UV */
-    rmr_weight *k, *v;    /* grouped attention, with q */
-    rmr_weight *q_bias, *k_bias, *v_bias, *out_bias;
-    rmr_weight *q_norm, *k_norm; /* over each head */
-    rmr_weight *out;
-    rmr_weight *ffn_norm;
-    rmr_weight *gate, *up, *down;       /* dense SwiGLU, or the routed experts stacked */
-    rmr_weight *s_gate, *s_up, *s_down; /* shared experts */
-    rmr_weight *router, *router_bias;
-} rmr_layer;
+#include "weight_table.h"
 
 /* What importance.h keeps of one weight. */
 typedef struct rmr_importance_item {

@@ -214,72 +214,24 @@ static remora_status kv_views(planner *p, rmr_layer *l)
     rmr_bound b;
     if (p->pack != NULL) {
         count_params(p, rows * a->rank, 1, 1);
-        RMR_TRY(kept(
-            p, packed(p, &l->absorb, RMR_USE_MATRIX, KV_B ".absorb", a->heads, a->rank, a->nope)));
-        return kept(
-            p, packed(p, &l->value_up, RMR_USE_MATRIX, KV_B ".value", a->heads, a->v, a->rank));
+        RMR_TRY(kept(p, packed(p, &l->w[RMR_W_ABSORB], RMR_USE_MATRIX, KV_B ".absorb", a->heads,
+                               a->rank, a->nope)));
+        return kept(p, packed(p, &l->w[RMR_W_VALUE_UP], RMR_USE_MATRIX, KV_B ".value", a->heads,
+                              a->v, a->rank));
     }
     full_name(p, name, sizeof name, KV_B ".absorb");
     if (p->in.names.naming == RMR_NAMING_GGUF && rmr_bind_has(&p->in, name)) {
         full_name(p, name, sizeof name, KV_B);
         rmr_bind_ignore(&p->in, name);
         const stack_place k = {KV_B ".absorb", 1, 0}, v = {KV_B ".value", 1, 0};
-        RMR_TRY(stacked(p, &l->absorb, k.tensor, k, a->heads, a->rank, a->nope, a->heads));
-        return stacked(p, &l->value_up, v.tensor, v, a->heads, a->v, a->rank, a->heads);
+        RMR_TRY(stacked(p, &l->w[RMR_W_ABSORB], k.tensor, k, a->heads, a->rank, a->nope, a->heads));
+        return stacked(p, &l->w[RMR_W_VALUE_UP], v.tensor, v, a->heads, a->v, a->rank, a->heads);
     }
     const remora_status st = find(p, KV_B, rows, a->rank, 0, &b);
     if (st < 0) return kept(p, st);
     count_params(p, rows * a->rank, 1, 1);
-    RMR_TRY(kv_view(p, &l->absorb, KV_B ".absorb", &b, 1));
-    return kv_view(p, &l->value_up, KV_B ".value", &b, 0);
-}
-
-static remora_status latent_attention(planner *p, rmr_layer *l)
-{
-    const rmr_shape *s = &p->m->shape;
-    const rmr_mla *a = &s->mla;
-    const uint64_t q_rows = (uint64_t)a->heads * (a->nope + a->rope);
-    if (s->q_rank > 0) {
-        RMR_TRY(matrix(p, &l->q_a, "self_attn.q_a_proj", s->q_rank, s->n_hidden));
-        RMR_TRY(vector(p, &l->q_a_norm, "self_attn.q_a_layernorm", s->q_rank));
-        RMR_TRY(matrix(p, &l->q, "self_attn.q_b_proj", q_rows, s->q_rank));
-    } else {
-        RMR_TRY(matrix(p, &l->q, "self_attn.q_proj", q_rows, s->n_hidden));
-    }
-    RMR_TRY(matrix(p, &l->kv_a, "self_attn.kv_a_proj_with_mqa", a->rank + a->rope, s->n_hidden));
-    RMR_TRY(vector(p, &l->kv_norm, "self_attn.kv_a_layernorm", a->rank));
-    RMR_TRY(kv_views(p, l));
-    return matrix(p, &l->out, "self_attn.o_proj", s->n_hidden, (uint64_t)a->heads * a->v);
-}
-
-/* The weights of grouped attention. */
-static remora_status grouped_attention(planner *p, rmr_layer *l)
-{
-    const rmr_shape *s = &p->m->shape;
-    const rmr_gqa *a = &s->gqa;
-    const uint64_t q = (uint64_t)a->heads * a->head_dim, kv = (uint64_t)a->kv_heads * a->head_dim;
-    RMR_TRY(matrix(p, &l->q, "self_attn.q_proj", q, s->n_hidden));
-    RMR_TRY(matrix(p, &l->k, "self_attn.k_proj", kv, s->n_hidden));
-    RMR_TRY(matrix(p, &l->v, "self_attn.v_proj", kv, s->n_hidden));
-    if (s->qkv_bias) {
-        RMR_TRY(vector(p, &l->q_bias, "self_attn.q_proj.bias", q));
-        RMR_TRY(vector(p, &l->k_bias, "self_attn.k_proj.bias", kv));
-        RMR_TRY(vector(p, &l->v_bias, "self_attn.v_proj.bias", kv));
-    }
-    if (s->head_norm) {
-        RMR_TRY(vector(p, &l->q_norm, "self_attn.q_norm", a->head_dim));
-        RMR_TRY(vector(p, &l->k_norm, "self_attn.k_norm", a->head_dim));
-    }
-    if (s->out_bias) RMR_TRY(vector(p, &l->out_bias, "self_attn.o_proj.bias", s->n_hidden));
-    return matrix(p, &l->out, "self_attn.o_proj", s->n_hidden, q);
-}
-
-static remora_status attention(planner *p, rmr_layer *l)
-{
-    const rmr_shape *s = &p->m->shape;
-    RMR_TRY(vector(p, &l->attn_norm, "input_layernorm", s->n_hidden));
-    RMR_TRY(s->attention == RMR_ATTENTION_GQA ? grouped_attention(p, l) : latent_attention(p, l));
-    return vector(p, &l->ffn_norm, "post_attention_layernorm", s->n_hidden);
+    RMR_TRY(kv_view(p, &l->w[RMR_W_ABSORB], KV_B ".absorb", &b, 1));
+    return kv_view(p, &l->w[RMR_W_VALUE_UP], KV_B ".value", &b, 0);
 }
 
 /* Where all experts' matrices of a projection lie in one tensor: GGUF files have one for each,
@@ -296,15 +248,17 @@ static int find_stack(const planner *p, const char *proj, const char *part, stac
     return 1;
 }
 
-/* The experts' matrices of one projection; all of one type. */
-static remora_status stack(planner *p, rmr_weight **w, const char *proj, uint32_t rows,
+#define EXPERTS "mlp.experts."
+
+/* The experts' matrices of one projection ("mlp.experts.up_proj"); all of one type. */
+static remora_status stack(planner *p, rmr_weight **w, const char *all, uint32_t rows,
                            uint32_t cols)
 {
+    const char *const proj = all + sizeof EXPERTS - 1;
     const rmr_moe *m = &p->m->shape.moe;
-    char part[64], all[64];
+    char part[64];
     stack_place at;
     rmr_plan_item it = {0};
-    snprintf(all, sizeof all, "mlp.experts.%s", proj);
     if (p->pack != NULL) {
         count_params(p, (uint64_t)rows * cols, m->n_experts, m->n_used);
         return kept(p, packed(p, w, RMR_USE_MATRIX, all, m->n_experts, rows, cols));
@@ -313,7 +267,7 @@ static remora_status stack(planner *p, rmr_weight **w, const char *proj, uint32_
         return stacked(p, w, all, at, m->n_experts, rows, cols, m->n_used);
     for (uint32_t e = 0; e < m->n_experts; e++) {
         rmr_bound b;
-        snprintf(part, sizeof part, "mlp.experts.%u.%s", e, proj);
+        snprintf(part, sizeof part, EXPERTS "%u.%s", e, proj);
         const remora_status st = find(p, part, rows, cols, 0, &b);
         if (st < 0) {
             RMR_TRY(kept(p, st));
@@ -335,25 +289,27 @@ static remora_status stack(planner *p, rmr_weight **w, const char *proj, uint32_
     return add_item(p, &it);
 }
 
-static remora_status feed_forward(planner *p, rmr_layer *l)
+/* One of the layer's weights. VALUE_UP is planned with ABSORB, for they are of one tensor. */
+static remora_status weight(planner *p, rmr_layer *l, rmr_weight_id id)
 {
-    const rmr_shape *s = &p->m->shape;
-    const rmr_moe *m = &s->moe;
-    if (!rmr_shape_is_moe(s, p->layer)) {
-        RMR_TRY(matrix(p, &l->gate, "mlp.gate_proj", s->inner, s->n_hidden));
-        RMR_TRY(matrix(p, &l->up, "mlp.up_proj", s->inner, s->n_hidden));
-        return matrix(p, &l->down, "mlp.down_proj", s->n_hidden, s->inner);
+    const rmr_weight_info *i = &rmr_weight_infos[id];
+    const rmr_weight_size n = rmr_weight_size_of(&p->m->shape, id);
+    switch (i->form) {
+    case RMR_WEIGHT_VECTOR: return vector(p, &l->w[id], i->name, n.cols);
+    case RMR_WEIGHT_EXPERTS:
+        return stack(p, &l->w[id], i->name, (uint32_t)n.rows, (uint32_t)n.cols);
+    case RMR_WEIGHT_KV_ABSORB: return kv_views(p, l);
+    case RMR_WEIGHT_KV_VALUE: return REMORA_OK;
+    default: return matrix(p, &l->w[id], i->name, n.rows, n.cols);
     }
-    RMR_TRY(matrix(p, &l->router, "mlp.gate", m->n_experts, s->n_hidden));
-    if (s->gate_bias)
-        RMR_TRY(vector(p, &l->router_bias, "mlp.gate.e_score_correction_bias", m->n_experts));
-    RMR_TRY(stack(p, &l->gate, "gate_proj", m->inner, s->n_hidden));
-    RMR_TRY(stack(p, &l->up, "up_proj", m->inner, s->n_hidden));
-    RMR_TRY(stack(p, &l->down, "down_proj", s->n_hidden, m->inner));
-    if (m->shared_inner == 0) return REMORA_OK;
-    RMR_TRY(matrix(p, &l->s_gate, "mlp.shared_experts.gate_proj", m->shared_inner, s->n_hidden));
-    RMR_TRY(matrix(p, &l->s_up, "mlp.shared_experts.up_proj", m->shared_inner, s->n_hidden));
-    return matrix(p, &l->s_down, "mlp.shared_experts.down_proj", s->n_hidden, m->shared_inner);
+}
+
+static remora_status plan_layer(planner *p, rmr_layer *l)
+{
+    for (int id = 0; id < RMR_W_COUNT; id++)
+        if (rmr_weight_present(&p->m->shape, p->layer, (rmr_weight_id)id))
+            RMR_TRY(weight(p, l, (rmr_weight_id)id));
+    return REMORA_OK;
 }
 
 static int ends_in(const char *name, const char *tail)
@@ -476,10 +432,8 @@ static remora_status outside_layers(planner *p)
 static remora_status make(planner *p)
 {
     const rmr_shape *s = &p->m->shape;
-    for (p->layer = 0; p->layer < s->n_layers; p->layer++) {
-        RMR_TRY(attention(p, &p->m->layers[p->layer]));
-        RMR_TRY(feed_forward(p, &p->m->layers[p->layer]));
-    }
+    for (p->layer = 0; p->layer < s->n_layers; p->layer++)
+        RMR_TRY(plan_layer(p, &p->m->layers[p->layer]));
     RMR_TRY(outside_layers(p));
     return refuse_extra(p);
 }
