@@ -336,6 +336,11 @@ static remora_status read_scaling(const char *file, const json_t *config, const 
                 "%s: rope_type of %s is \"%s\"; supported are default, linear, dynamic, yarn%s",
                 file, sc->name, rmr_show(sc->type).text,
                 s->attention == RMR_ATTENTION_GQA ? ", llama3" : "");
+        /* transformers would scale the softmax by it, which no released model asks for */
+        if (json_number_value(json_object_get(sc->r, "mscale_all_dim")) != 0)
+            RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                     "%s: mscale_all_dim of %s is not supported with type %s, only with yarn", file,
+                     sc->name, sc->type);
         RMR_TRY(read_factor(file, sc->r, &factor, err));
     }
     plain_frequencies(s, theta, s->rope_dynamic ? 1 : factor);

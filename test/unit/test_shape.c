@@ -177,6 +177,8 @@ static void unsupported_options(void **state)
         {"{'rope_parameters':{'rope_type':'default','mrope_section':[16,24,24]}}",
          "mrope_section of rope_parameters"},
         {"{'rope_scaling':{'type':'linear','factor':2,'alpha':1000}}", "alpha"},
+        {"{'rope_scaling':{'type':'linear','factor':2,'mscale_all_dim':1}}", "mscale_all_dim"},
+        {"{'rope_scaling':{'type':'dynamic','factor':2,'mscale_all_dim':1}}", "mscale_all_dim"},
         {"{'rope_parameters':{'rope_type':'default','llama_4_scaling_beta':0.1}}",
          "llama_4_scaling_beta"},
         {"{'rope_parameters':{'rope_type':'default','partial_rotary_factor':0.5}}",
