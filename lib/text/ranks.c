@@ -8,16 +8,24 @@
  *
  * Cuts are found without a hash table, in time that grows with the bytes of all tokens: the tokens
  * that a token begins with are a chain from one to the next shorter one, and so are those that it
- * ends with; a cut is one of each whose lengths add up. */
+ * ends with; a cut is one of each whose lengths add up.
+ *
+ * They are found twice, to be counted and then to be put where the counts say. Nothing that a file
+ * can make large is allocated before the count is known to be one of a vocabulary. */
 #include <string.h>
 
 #include "tok.h"
 
 #define NONE UINT32_MAX
 
-/* Real vocabularies have about 3 rules a token. Long runs of tokens that differ by one byte have
- * many more; a vocabulary made of nothing else is no vocabulary. */
-enum { MAX_CUTS_PER_TOKEN = 16, MAX_CUTS_MORE = 65536 };
+/* Real vocabularies have 2 or 3 rules a token. Long runs of tokens that differ by one byte, and all
+ * words over two letters, have many more; a vocabulary made of nothing else is no vocabulary, and
+ * its rules would take many times the memory of its file. */
+enum { MAX_CUTS_PER_TOKEN = 6, MAX_CUTS_MORE = 65536 };
+
+typedef struct half { /* a cut but for its right token */
+    uint32_t left, rank, merged;
+} half;
 
 typedef struct cutter {
     rmr_tok_parts *t;
@@ -25,10 +33,13 @@ typedef struct cutter {
     uint32_t *prefix, *suffix; /* [n] the longest other token that token i begins or ends with */
     uint32_t *tails;           /* the tokens that one token ends with, the longest first */
     size_t tails_cap;
-    rmr_bpe_merge *merges;
-    size_t n_merges, merges_cap;
+    uint32_t *by_right; /* [n + 1] where in `cuts` those with right token i begin */
+    half *cuts;         /* as many as there are rules */
+    uint32_t n_cuts;
     remora_error *err;
 } cutter;
+
+typedef void see_cut(cutter *c, uint32_t left, uint32_t right, uint32_t id);
 
 static uint32_t length(const rmr_tok_parts *t, uint32_t id)
 {
@@ -78,20 +89,8 @@ out:
     return st;
 }
 
-static remora_status add_cut(cutter *c, uint32_t left, uint32_t right, uint32_t id)
-{
-    const uint64_t limit = (uint64_t)c->n * MAX_CUTS_PER_TOKEN + MAX_CUTS_MORE;
-    if (c->n_merges == limit)
-        RMR_FAIL(c->err, REMORA_E_FORMAT,
-                 "%s: its tokens are made of each other in above %llu ways, far too many for %u",
-                 c->t->file, (unsigned long long)limit, c->n);
-    RMR_TRY(rmr_grow(c->t->mem, &c->merges, &c->merges_cap, c->n_merges + 1, sizeof *c->merges,
-                     c->err));
-    c->merges[c->n_merges++] = (rmr_bpe_merge){left, right, id};
-    return REMORA_OK;
-}
-
-static remora_status cut(cutter *c, uint32_t id)
+/* Call `see` for every cut of a token. */
+static remora_status cut(cutter *c, uint32_t id, see_cut *see)
 {
     const rmr_tok_parts *t = c->t;
     size_t n = 0;
@@ -102,9 +101,78 @@ static remora_status cut(cutter *c, uint32_t id)
     for (uint32_t p = c->prefix[id]; p != NONE; p = c->prefix[p]) {
         const uint32_t rest = length(t, id) - length(t, p);
         while (n > 0 && length(t, c->tails[n - 1]) < rest) n--;
-        if (n > 0 && length(t, c->tails[n - 1]) == rest)
-            RMR_TRY(add_cut(c, p, c->tails[n - 1], id));
+        if (n > 0 && length(t, c->tails[n - 1]) == rest) see(c, p, c->tails[n - 1], id);
     }
+    return REMORA_OK;
+}
+
+static void count(cutter *c, uint32_t left, uint32_t right, uint32_t id)
+{
+    (void)id;
+    c->t->bpe.first[left]++;
+    c->by_right[right]++;
+    c->n_cuts++;
+}
+
+/* Count the cuts of each left and each right token, and let every count become the end of its
+ * token's place. */
+static remora_status count_all(cutter *c)
+{
+    rmr_bpe_tables *bpe = &c->t->bpe;
+    const uint32_t limit = c->n * MAX_CUTS_PER_TOKEN + MAX_CUTS_MORE; /* n is at most 2^24 */
+    for (uint32_t id = 0; id < c->n; id++) {
+        RMR_TRY(cut(c, id, count));
+        if (c->n_cuts > limit)
+            RMR_FAIL(c->err, REMORA_E_FORMAT,
+                     "%s: its %u tokens are made of each other in above %u ways, far too many "
+                     "(real files have 2 or 3 for each)",
+                     c->t->file, c->n, limit);
+    }
+    for (uint32_t i = 0; i < c->n; i++) c->by_right[i + 1] += c->by_right[i];
+    for (uint32_t i = 0; i < bpe->n_ids; i++) bpe->first[i + 1] += bpe->first[i];
+    bpe->n_rules = c->n_cuts;
+    return REMORA_OK;
+}
+
+static void place(cutter *c, uint32_t left, uint32_t right, uint32_t id)
+{
+    c->cuts[--c->by_right[right]] = (half){left, c->n_cuts++, id};
+}
+
+/* Sort the cuts by their right tokens. */
+static remora_status place_all(cutter *c)
+{
+    const uint32_t n = c->t->bpe.n_rules;
+    c->cuts = rmr_calloc(c->t->mem, n, sizeof *c->cuts);
+    if (c->cuts == NULL) return rmr_error_nomem(c->err, "merges", (uint64_t)n * sizeof *c->cuts);
+    c->n_cuts = 0;
+    for (uint32_t id = 0; id < c->n; id++) RMR_TRY(cut(c, id, place));
+    return REMORA_OK;
+}
+
+static void drop_chains(cutter *c)
+{
+    rmr_mem *mem = c->t->mem;
+    rmr_free(mem, c->prefix, c->n * sizeof *c->prefix);
+    rmr_free(mem, c->suffix, c->n * sizeof *c->suffix);
+    rmr_free(mem, c->tails, c->tails_cap * sizeof *c->tails);
+    c->prefix = c->suffix = c->tails = NULL;
+    c->tails_cap = 0;
+}
+
+/* Make rules of the cuts: from the last right token to the first, each is put at the end of what is
+ * still free of its left token's place. */
+static remora_status make_rules(cutter *c)
+{
+    rmr_bpe_tables *bpe = &c->t->bpe;
+    bpe->rules = rmr_calloc(c->t->mem, bpe->n_rules, sizeof *bpe->rules);
+    if (bpe->rules == NULL)
+        return rmr_error_nomem(c->err, "merges", (uint64_t)bpe->n_rules * sizeof *bpe->rules);
+    for (uint32_t right = c->n; right-- > 0;)
+        for (uint32_t i = c->by_right[right]; i < c->by_right[right + 1]; i++) {
+            const half *h = &c->cuts[i];
+            bpe->rules[--bpe->first[h->left]] = (rmr_bpe_rule){right, h->rank, h->merged};
+        }
     return REMORA_OK;
 }
 
@@ -113,21 +181,25 @@ static remora_status make_merges(cutter *c)
     rmr_tok_parts *t = c->t;
     c->prefix = rmr_calloc(t->mem, c->n, sizeof *c->prefix);
     c->suffix = rmr_calloc(t->mem, c->n, sizeof *c->suffix);
-    if (c->prefix == NULL || c->suffix == NULL)
-        return rmr_error_nomem(c->err, "merges", (uint64_t)c->n * 8);
+    c->by_right = rmr_calloc(t->mem, (size_t)c->n + 1, sizeof *c->by_right);
+    t->bpe.n_ids = t->n_ids;
+    t->bpe.first = rmr_calloc(t->mem, (size_t)t->n_ids + 1, sizeof *t->bpe.first);
+    if (c->prefix == NULL || c->suffix == NULL || c->by_right == NULL || t->bpe.first == NULL)
+        return rmr_error_nomem(c->err, "merges", (uint64_t)c->n * 12 + (uint64_t)t->n_ids * 4);
     link_prefixes(t, t->arena, t->words.items, c->n, c->prefix);
     RMR_TRY(link_suffixes(c));
-    for (uint32_t id = 0; id < c->n; id++) RMR_TRY(cut(c, id));
-    return rmr_bpe_build(t->mem, c->merges, (uint32_t)c->n_merges, t->n_ids, &t->bpe, c->err);
+    RMR_TRY(count_all(c));
+    RMR_TRY(place_all(c));
+    drop_chains(c);
+    return make_rules(c);
 }
 
 remora_status rmr_tok_merge_by_rank(rmr_tok_parts *t, remora_error *err)
 {
     cutter c = {.t = t, .n = t->words.n, .err = err};
     const remora_status st = make_merges(&c);
-    rmr_free(t->mem, c.prefix, c.n * sizeof *c.prefix);
-    rmr_free(t->mem, c.suffix, c.n * sizeof *c.suffix);
-    rmr_free(t->mem, c.tails, c.tails_cap * sizeof *c.tails);
-    rmr_free(t->mem, c.merges, c.merges_cap * sizeof *c.merges);
+    drop_chains(&c);
+    rmr_free(t->mem, c.by_right, ((size_t)c.n + 1) * sizeof *c.by_right);
+    rmr_free(t->mem, c.cuts, t->bpe.n_rules * sizeof *c.cuts);
     return st;
 }

@@ -35,6 +35,12 @@ typedef struct reader {
     remora_error *err;
 } reader;
 
+static void drop_text(reader *r)
+{
+    rmr_free(r->t->mem, r->text, r->size + 1);
+    r->text = NULL;
+}
+
 /* ---- lines ---- */
 
 /* The line that begins at *at, without its end; *at moves to the next one. */
@@ -232,6 +238,7 @@ static remora_status fill(reader *r)
             (uint8_t)(RMR_TOK_ADDED | RMR_TOK_USED | (e->special ? REMORA_TOKEN_CONTROL : 0));
     }
     rmr_tok_mark_partial(t);
+    drop_text(r);
     return REMORA_OK;
 }
 
@@ -275,7 +282,7 @@ remora_status rmr_tok_load_tiktoken(rmr_tok_parts *t, rmr_source *src, remora_er
     RMR_TRY(rmr_file_load(src, FILE_NAME, FILE_LIMIT, &r.text, &size, err));
     r.size = (size_t)size;
     const remora_status st = load(&r);
-    rmr_free(t->mem, r.text, r.size + 1);
+    drop_text(&r);
     rmr_free(t->mem, r.words, r.n_words * sizeof *r.words);
     json_decref(r.config);
     return st;

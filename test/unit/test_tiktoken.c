@@ -319,6 +319,54 @@ static void long_tokens(void **state)
     must_fail(&w, CONFIG("", ENTRY(700, "<s>")), N_VOCAB, REMORA_E_FORMAT, "far too many");
 }
 
+/* All words of 2 to `longest` letters, of the first `letters` ones. */
+static void all_words(char letters, size_t longest)
+{
+    char s[16];
+    for (size_t n = 2; n <= longest; n++) {
+        size_t k = 0;
+        memset(s, 'a', sizeof s);
+        while (k < n) {
+            tik_line(&file, s, n, "\n");
+            for (k = 0; k < n && ++s[k] == 'a' + letters; k++) s[k] = 'a';
+        }
+    }
+}
+
+/* What P19 promises of any file: at most twice its size and 16 MB. The first file has 14 ways to
+ * make a token of two others and is refused, the second has 5.8 and opens. */
+static void memory_of_many_cuts(void **state)
+{
+    static const struct {
+        char letters;
+        size_t longest;
+        uint32_t words;
+        const char *config;
+        remora_status want;
+    } cases[] = {
+        {2, 16, 131324, CONFIG("", ENTRY(131324, "<s>")), REMORA_E_FORMAT},
+        {5, 7, 97906, CONFIG("", ENTRY(97906, "<s>")), REMORA_OK},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        world w;
+        begin_file(&w);
+        tik_bytes(&file);
+        all_words(cases[i].letters, cases[i].longest);
+        assert_int_equal(file.rank, cases[i].words);
+        const remora_status st =
+            tik_open(&w.mem, &file, cases[i].config, NULL, 1 << 18, &w.tok, &w.err);
+        const long long peak = atomic_load(&w.t.peak), bound = 2 * (long long)file.n + (16 << 20);
+        if (peak > bound) fail_msg("case %zu: %lld bytes, above %lld", i, peak, bound);
+        assert_int_equal(st, cases[i].want);
+        if (cases[i].want < 0)
+            assert_non_null(strstr(w.err.message, "far too many"));
+        else
+            compare_word(&w, "abcdeabbecabdde", 15);
+        end_file(&w);
+    }
+}
+
 static void bad_special_tokens(void **state)
 {
     static const struct {
@@ -395,6 +443,7 @@ int main(void)
         cmocka_unit_test(bad_lines),
         cmocka_unit_test(bad_files),
         cmocka_unit_test(long_tokens),
+        cmocka_unit_test(memory_of_many_cuts),
         cmocka_unit_test(bad_special_tokens),
         cmocka_unit_test(no_memory),
     };
