@@ -139,6 +139,7 @@ static void warn_of_tokenizer(const rmr_opening *o)
 {
     const rmr_log *log = &o->m->rt->ctx.log;
     const uint32_t rowless = rmr_tokenizer_rowless(o->m->tok);
+    const uint32_t nameless = rmr_tokenizer_nameless(o->m->tok);
     if (o->gguf != NULL && rmr_tokenizer_gguf_guess(o->gguf))
         rmr_log_write(log, REMORA_LOG_WARN,
                       "%s: tokenizer.ggml.pre does not say how the model splits text: ids may "
@@ -149,6 +150,11 @@ static void warn_of_tokenizer(const rmr_opening *o)
                       "the tokenizer has %u added tokens with ids that the model has no rows for "
                       "(%u rows): they are left out, and their names in a text are plain text",
                       rowless, o->m->shape.n_vocab);
+    if (nameless > 0)
+        rmr_log_write(log, REMORA_LOG_WARN,
+                      "tiktoken.model ends %u ids before the first special token that "
+                      "tokenizer_config.json names: it may have lost its last lines",
+                      nameless);
 }
 
 /* A tokenizer of a kind that we do not do leaves the model its token ids; a damaged one is an

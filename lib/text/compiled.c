@@ -203,6 +203,7 @@ remora_status rmr_tok_compile(const rmr_tok_parts *t, rmr_tokenizer **out, remor
     put(b + l.arena, t->arena, t->arena_size);
     RMR_TRY(rmr_tokenizer_open_compiled(t->mem, b, (size_t)l.bytes, 1, t->n_vocab, out, err));
     (*out)->n_rowless = t->n_rowless;
+    (*out)->n_nameless = t->n_nameless;
     return REMORA_OK;
 }
 

@@ -151,6 +151,25 @@ static remora_status check_class(const reader *r)
     return REMORA_OK;
 }
 
+/* The table of names. A file that was not downloaded is no damage, and nor is a table that is not
+ * in it: they leave the model its token ids. */
+static remora_status find_table(const reader *r, json_t **table)
+{
+    if (r->config == NULL)
+        RMR_FAIL(r->err, REMORA_E_UNSUPPORTED,
+                 CONFIG " is missing: it names the special tokens of " FILE_NAME);
+    *table = json_object_get(r->config, TABLE);
+    if (*table == NULL || json_is_null(*table))
+        RMR_FAIL(r->err, REMORA_E_UNSUPPORTED,
+                 CONFIG ": " TABLE " is missing: it names the special tokens of " FILE_NAME);
+    if (!json_is_object(*table))
+        RMR_FAIL(r->err, REMORA_E_FORMAT, CONFIG ": " TABLE " is not an object");
+    if (json_object_size(*table) == 0)
+        RMR_FAIL(r->err, REMORA_E_UNSUPPORTED,
+                 CONFIG ": " TABLE " is empty: it names the special tokens of " FILE_NAME);
+    return REMORA_OK;
+}
+
 static remora_status read_special(reader *r, const char *key, const json_t *v)
 {
     char where[80];
@@ -160,6 +179,7 @@ static remora_status read_special(reader *r, const char *key, const json_t *v)
                  CONFIG ": " TABLE ": id %s; " FILE_NAME
                         " has %u tokens, so special ones have ids from there to below %u",
                  rmr_show(key).text, r->n_words, r->n_words + N_SPECIAL);
+    if (id - r->n_words < r->t->n_nameless) r->t->n_nameless = id - r->n_words;
     if (id >= r->t->n_vocab) {
         r->t->n_rowless++;
         return REMORA_OK;
@@ -183,14 +203,12 @@ static remora_status read_specials(reader *r)
     const char *key;
     json_t *v;
     RMR_TRY(rmr_tok_load_json(r->t->mem, r->src, CONFIG, &r->config, r->err));
-    json_t *table = json_object_get(r->config, TABLE);
-    if (!json_is_object(table) || json_object_size(table) == 0)
-        RMR_FAIL(r->err, REMORA_E_FORMAT,
-                 FILE_NAME ": the names of its special tokens are missing (" TABLE " in " CONFIG
-                           ")");
     RMR_TRY(check_class(r));
+    json_t *table;
+    RMR_TRY(find_table(r, &table));
     const uint32_t room = r->t->n_vocab - r->n_words;
     r->n_added = room < N_SPECIAL ? room : N_SPECIAL;
+    r->t->n_nameless = N_SPECIAL;
     json_object_foreach(table, key, v) RMR_TRY(read_special(r, key, v));
     for (uint32_t i = 0; i < r->n_added; i++) {
         rmr_tok_entry *e = &r->added[i];

@@ -58,11 +58,12 @@ typedef struct rmr_tok_entry {
  * one block of them. */
 typedef struct rmr_tok_parts {
     rmr_mem *mem;
-    const char *file;   /* name of the vocabulary's source in messages */
-    uint32_t n_vocab;   /* ids are below this */
-    uint32_t n_ids;     /* the highest id in use + 1 */
-    uint32_t n_rowless; /* added tokens that were left out: their ids are not below n_vocab */
-    char *arena;        /* bytes of token i: arena[offset[i]] .. arena[offset[i + 1]] */
+    const char *file;    /* name of the vocabulary's source in messages */
+    uint32_t n_vocab;    /* ids are below this */
+    uint32_t n_ids;      /* the highest id in use + 1 */
+    uint32_t n_rowless;  /* added tokens that were left out: their ids are not below n_vocab */
+    uint32_t n_nameless; /* tiktoken.model: ids between its words and the first that has a name */
+    char *arena;         /* bytes of token i: arena[offset[i]] .. arena[offset[i + 1]] */
     uint32_t *offset;
     uint32_t arena_size;
     uint8_t *flags;
@@ -85,7 +86,7 @@ struct rmr_tokenizer {
     size_t blob_size;
     int owned;
     uint32_t n_vocab, n_ids, arena_size;
-    uint32_t n_rowless; /* 0 in one that was compiled before */
+    uint32_t n_rowless, n_nameless; /* 0 in one that was compiled before */
     const char *arena;
     const uint32_t *offset; /* [n_ids + 1] */
     const uint8_t *flags;   /* [n_ids] */

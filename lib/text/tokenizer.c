@@ -98,6 +98,11 @@ uint32_t rmr_tokenizer_rowless(const rmr_tokenizer *t)
     return t->n_rowless;
 }
 
+uint32_t rmr_tokenizer_nameless(const rmr_tokenizer *t)
+{
+    return t->n_nameless;
+}
+
 remora_token rmr_tokenizer_special(const rmr_tokenizer *t, int32_t which)
 {
     if (which < REMORA_SPECIAL_BOS || which >= RMR_TOK_N_SPECIAL) return REMORA_TOKEN_NONE;

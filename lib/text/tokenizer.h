@@ -35,6 +35,10 @@ int rmr_tokenizer_gguf_guess(const rmr_gguf *g);
 
 /* How many added tokens of the source were left out, because the model has no row for their ids. */
 uint32_t rmr_tokenizer_rowless(const rmr_tokenizer *t);
+
+/* How many ids lie between the words of tiktoken.model and the first special token that has a name.
+ * Kimi's and Moonlight's files have none: one that was cut off at the end of a line has. */
+uint32_t rmr_tokenizer_nameless(const rmr_tokenizer *t);
 void rmr_tokenizer_free(rmr_tokenizer *t);
 
 /* The tokenizer as one block without pointers, the same on every machine, which opens without work

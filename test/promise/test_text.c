@@ -135,6 +135,52 @@ static void added_tokens_without_rows(void **state)
     tiny_free(&t);
 }
 
+/* tiktoken.model cut off behind a line, and without what tokenizer_config.json says of it: files
+ * that are incomplete, but not damaged. */
+static void incomplete_tiktoken(void **state)
+{
+    static const struct {
+        const char *config; /* NULL: as it was; "": none */
+        size_t cut;         /* bytes that tiktoken.model lost at its end */
+        int has_tokenizer;
+        const char *word; /* of the warning; NULL: none */
+    } cases[] = {
+        {NULL, 0, 1, NULL},
+        {NULL, sizeof "b3U= 262\ncmU= 263\n" - 1, 1,
+         "tiktoken.model ends 2 ids before the first special token"},
+        {"", 0, 0, "tokenizer_config.json is missing"},
+        {"{}", 0, 0, "tokenizer_config.json: added_tokens_decoder is missing"},
+    };
+    tiny t;
+    (void)state;
+    tiny_make(&t, &(tiny_opts){.tiktoken = 1});
+    assert_string_equal(t.blobs[t.n - 2].name, "tiktoken.model");
+    assert_string_equal(t.blobs[t.n - 1].name, "tokenizer_config.json");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        warning w;
+        remora_blob blobs[4];
+        remora_source src = t.source;
+        remora_runtime *rt = runtime(&w);
+        memcpy(blobs, t.blobs, sizeof blobs);
+        src.blobs = blobs;
+        blobs[t.n - 2].size -= cases[i].cut;
+        if (cases[i].config != NULL) {
+            blobs[t.n - 1].data = cases[i].config;
+            blobs[t.n - 1].size = strlen(cases[i].config);
+            src.n_blobs -= blobs[t.n - 1].size == 0;
+        }
+        remora_model *m = host_open(rt, &src);
+        assert_int_equal(has_tokenizer(m), cases[i].has_tokenizer);
+        if (!cases[i].has_tokenizer) takes_ids_only(m);
+        if (w.count != (cases[i].word != NULL) ||
+            (cases[i].word != NULL && strstr(w.text, cases[i].word) == NULL))
+            fail_msg("case %zu: %u warnings: %s", i, w.count, w.text);
+        remora_model_free(m);
+        remora_runtime_free(rt);
+    }
+    tiny_free(&t);
+}
+
 static void damaged_ones_refuse_the_model(void **state)
 {
     static const char *const damage[] = {"7", "\"BPE", "\"BPE\",\"ignore_merges\":7"};
@@ -269,9 +315,8 @@ static void gguf_file(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kinds_that_refuse_text),
-        cmocka_unit_test(added_tokens_without_rows),
-        cmocka_unit_test(damaged_ones_refuse_the_model),
+        cmocka_unit_test(kinds_that_refuse_text),  cmocka_unit_test(added_tokens_without_rows),
+        cmocka_unit_test(incomplete_tiktoken),     cmocka_unit_test(damaged_ones_refuse_the_model),
         cmocka_unit_test(stop_at_a_control_token),
     };
     const struct CMUnitTest file[] = {cmocka_unit_test(gguf_file)};

@@ -367,6 +367,23 @@ static void memory_of_many_cuts(void **state)
     }
 }
 
+/* A file that lost its last lines. */
+static void nameless_ids(void **state)
+{
+    world w;
+    (void)state;
+    begin_file(&w);
+    tik_bytes(&file);
+    must_open(&w, CONFIG("", ENTRY(300, "<s>") "," ENTRY(256, "<t>")), N_VOCAB);
+    assert_int_equal(rmr_tokenizer_nameless(w.tok), 0);
+    end_file(&w);
+    begin_file(&w);
+    tik_bytes(&file);
+    must_open(&w, CONFIG("", ENTRY(300, "<s>") "," ENTRY(258, "<t>")), 257);
+    assert_int_equal(rmr_tokenizer_nameless(w.tok), 2);
+    end_file(&w);
+}
+
 static void bad_special_tokens(void **state)
 {
     static const struct {
@@ -374,10 +391,13 @@ static void bad_special_tokens(void **state)
         remora_status st;
         const char *word;
     } cases[] = {
-        {NULL, REMORA_E_FORMAT, "names of its special tokens are missing"},
-        {"{}", REMORA_E_FORMAT, "names of its special tokens are missing"},
-        {"{\"added_tokens_decoder\":[]}", REMORA_E_FORMAT, "missing"},
-        {CONFIG("", ""), REMORA_E_FORMAT, "missing"},
+        {NULL, REMORA_E_UNSUPPORTED, "tokenizer_config.json is missing"},
+        {"{}", REMORA_E_UNSUPPORTED, "tokenizer_config.json: added_tokens_decoder is missing"},
+        {"{\"added_tokens_decoder\":null}", REMORA_E_UNSUPPORTED, "is missing"},
+        {CONFIG("", ""), REMORA_E_UNSUPPORTED, "added_tokens_decoder is empty"},
+        {"{\"added_tokens_decoder\":[]}", REMORA_E_FORMAT, "is not an object"},
+        {"{\"added_tokens_decoder\":{", REMORA_E_FORMAT, "tokenizer_config.json"},
+        {"", REMORA_E_FORMAT, "tokenizer_config.json: is empty"},
         {CONFIG("", ENTRY(255, "x")), REMORA_E_FORMAT, "id 255; tiktoken.model has 256 tokens"},
         {CONFIG("", ENTRY(512, "x")), REMORA_E_FORMAT, "from there to below 512"},
         {CONFIG("", ENTRY(x, "x")), REMORA_E_FORMAT, "id x"},
@@ -444,6 +464,7 @@ int main(void)
         cmocka_unit_test(bad_files),
         cmocka_unit_test(long_tokens),
         cmocka_unit_test(memory_of_many_cuts),
+        cmocka_unit_test(nameless_ids),
         cmocka_unit_test(bad_special_tokens),
         cmocka_unit_test(no_memory),
     };
