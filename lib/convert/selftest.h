@@ -5,12 +5,10 @@
 
 #include <jansson.h>
 
+#include "numerics.h"
 #include "session.h"
 
-enum {
-    RMR_SELFTEST_TOP = 5,
-    RMR_NUMERICS = 2 /* version of docs/numerics.md: raised when the bits of a result change */
-};
+enum { RMR_SELFTEST_TOP = 5 };
 
 typedef struct rmr_selftest {
     uint32_t numerics;                  /* RMR_NUMERICS of the build that made it */
