@@ -289,7 +289,8 @@ static int block_has(const translator *t, uint32_t block, const char *part)
 
 /* block_count counts the layers that predict further tokens or does not, and they are in the file
  * or were left out: only those with nextn tensors are such layers, and those that are counted and
- * have no tensors at all. */
+ * have no tensors at all. Both counts are the file's word: no more than MAX_PREDICTING are tried.
+ */
 static remora_status layers(const translator *t)
 {
     uint32_t blocks, next, predicting = 0;
@@ -297,8 +298,9 @@ static remora_status layers(const translator *t)
     RMR_TRY(get_u32(t, "block_count", 0, &blocks));
     RMR_TRY(get_u32(t, "nextn_predict_layers", 0, &next));
     uint32_t main = blocks;
-    while (main > 0 && (block_has(t, main - 1, "nextn.") ||
-                        (blocks - main < next && !block_has(t, main - 1, ""))))
+    while (
+        main > 0 && blocks - main < MAX_PREDICTING &&
+        (block_has(t, main - 1, "nextn.") || (blocks - main < next && !block_has(t, main - 1, ""))))
         main--;
     if (main == 0)
         RMR_FAIL(t->err, REMORA_E_FORMAT,
