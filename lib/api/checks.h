@@ -2,7 +2,7 @@
 #ifndef RMR_CHECKS_H
 #define RMR_CHECKS_H
 
-#include "structs.h"
+#include "sized_struct.h"
 
 /* The caller's runtime with its count raised, or a private one with defaults. */
 remora_status rmr_api_runtime(remora_runtime *given, remora_runtime **out, remora_error *err);

@@ -142,7 +142,7 @@ remora_status remora_model_meta(const remora_model *m, const char *key, char *bu
                                 size_t *n)
 {
     if (m == NULL || key == NULL) return REMORA_E_ARG;
-    const char *value = rmr_meta_find(&m->meta, key);
+    const char *value = rmr_metadata_find(&m->meta, key);
     if (value != NULL) return give_text(value, buf, cap, n);
     return REMORA_E_NOT_FOUND;
 }

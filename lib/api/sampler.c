@@ -4,16 +4,16 @@
 
 struct remora_sampler {
     remora_model *model; /* counted */
-    rmr_chain *chain;
+    rmr_sampler *chain;
 };
 
 /* Takes over `chain`, whatever happens. */
-static remora_status wrap(remora_model *m, rmr_chain *chain, remora_sampler **out,
+static remora_status wrap(remora_model *m, rmr_sampler *chain, remora_sampler **out,
                           remora_error *err)
 {
     remora_sampler *p = rmr_alloc(&m->session_mem, sizeof *p);
     if (p == NULL) {
-        rmr_chain_free(chain);
+        rmr_sampler_free(chain);
         return rmr_error_nomem(err, "sampler", sizeof *p);
     }
     *p = (remora_sampler){m, chain};
@@ -25,11 +25,11 @@ static remora_status wrap(remora_model *m, rmr_chain *chain, remora_sampler **ou
 remora_status remora_sampler_create(remora_model *m, uint64_t seed, remora_sampler **out,
                                     remora_error *err)
 {
-    rmr_chain *chain;
+    rmr_sampler *chain;
     RMR_NEED(out != NULL, err, "out is NULL");
     *out = NULL;
     RMR_NEED(m != NULL, err, "model is NULL");
-    RMR_TRY(rmr_chain_create(&m->session_mem, m->shape.n_vocab, seed, &chain, err));
+    RMR_TRY(rmr_sampler_create(&m->session_mem, m->shape.n_vocab, seed, &chain, err));
     return wrap(m, chain, out, err);
 }
 
@@ -37,27 +37,27 @@ remora_status remora_sampler_add(remora_sampler *p, const remora_stage *stage, r
 {
     RMR_NEED(p != NULL && stage != NULL, err, "sampler or stage is NULL");
     RMR_IN(remora_stage, st, stage, err);
-    return rmr_chain_add(p->chain, &st, err);
+    return rmr_sampler_add(p->chain, &st, err);
 }
 
 remora_status remora_sampler_clone(const remora_sampler *p, remora_sampler **out)
 {
-    rmr_chain *chain;
+    rmr_sampler *chain;
     if (out == NULL) return REMORA_E_ARG;
     *out = NULL;
     if (p == NULL) return REMORA_E_ARG;
-    RMR_TRY(rmr_chain_clone(p->chain, &chain));
+    RMR_TRY(rmr_sampler_clone(p->chain, &chain));
     return wrap(p->model, chain, out, NULL);
 }
 
 void remora_sampler_reset(remora_sampler *p, uint64_t seed)
 {
-    if (p != NULL) rmr_chain_reset(p->chain, seed);
+    if (p != NULL) rmr_sampler_reset(p->chain, seed);
 }
 
 remora_status remora_sampler_accept(remora_sampler *p, remora_token t)
 {
-    return p != NULL ? rmr_chain_accept(p->chain, t) : REMORA_E_ARG;
+    return p != NULL ? rmr_sampler_accept(p->chain, t) : REMORA_E_ARG;
 }
 
 remora_status remora_sampler_pick(remora_sampler *p, remora_session *s, uint32_t row,
@@ -66,22 +66,22 @@ remora_status remora_sampler_pick(remora_sampler *p, remora_session *s, uint32_t
     if (p == NULL || s == NULL || out == NULL) return REMORA_E_ARG;
     if (p->model->shape.n_vocab != s->model->shape.n_vocab) return REMORA_E_MISMATCH;
     if (row >= s->rows.n_ready) return REMORA_E_NOT_FOUND;
-    return rmr_chain_pick(p->chain, s->rows.logits + (size_t)row * s->model->shape.n_vocab,
-                          s->model->shape.n_vocab, out);
+    return rmr_sampler_pick(p->chain, s->rows.logits + (size_t)row * s->model->shape.n_vocab,
+                            s->model->shape.n_vocab, out);
 }
 
 remora_status remora_sampler_pick_from(remora_sampler *p, const float *logits, size_t n,
                                        remora_token *out)
 {
     if (p == NULL || logits == NULL || out == NULL) return REMORA_E_ARG;
-    return rmr_chain_pick(p->chain, logits, n, out);
+    return rmr_sampler_pick(p->chain, logits, n, out);
 }
 
 void remora_sampler_free(remora_sampler *p)
 {
     if (p == NULL) return;
     remora_model *m = p->model;
-    rmr_chain_free(p->chain);
+    rmr_sampler_free(p->chain);
     rmr_free(&m->session_mem, p, sizeof *p);
     rmr_model_unref(m);
 }

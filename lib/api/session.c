@@ -40,7 +40,7 @@ remora_status remora_session_get_info(const remora_session *s, remora_session_in
                              .kv_bytes = rmr_kv_bytes(&s->kv),
                              .kv_bytes_shared = rmr_kv_shared_bytes(&s->kv),
                              .n_rows = s->rows.n_ready,
-                             .state = s->flight.ctx != NULL ? REMORA_MORE : REMORA_OK};
+                             .state = s->in_progress.ctx != NULL ? REMORA_MORE : REMORA_OK};
     return rmr_struct_out(out, &i, sizeof i, sizeof i);
 }
 

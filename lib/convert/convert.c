@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "blocks.h"
+#include "walk_rows.h"
 #include "cancel.h"
-#include "encode.h"
-#include "opening.h"
-#include "packw.h"
+#include "encode_blocks.h"
+#include "open_model.h"
+#include "pack_writer.h"
 #include "recipe.h"
 #include "safetensors.h"
 #include "selftest.h"
@@ -25,7 +25,7 @@ typedef struct conversion {
     rmr_checkpoint *importance;
     rmr_target *targets; /* [n_targets], one for each item of the plan */
     size_t n_targets;
-    rmr_packw *out;
+    rmr_pack_writer *out;
     rmr_encoder *encoder;
     uint64_t walked, sealed; /* bytes of the two long parts of the work */
     remora_error *err;
@@ -74,7 +74,8 @@ static remora_status open_importance(conversion *c)
 }
 
 /* The importance of the columns of an item; left out when it was not collected. */
-static remora_status find_importance(const conversion *c, const rmr_plan_item *it, rmr_target *t)
+static remora_status find_importance(const conversion *c, const rmr_weight_plan_item *it,
+                                     rmr_target *t)
 {
     char name[128];
     const rmr_weight_desc *d = &it->desc;
@@ -99,21 +100,21 @@ static remora_status find_importance(const conversion *c, const rmr_plan_item *i
 
 static remora_status add_targets(conversion *c)
 {
-    const rmr_plan *plan = &c->open.plan;
+    const rmr_weight_plan *plan = &c->open.plan;
     c->targets = rmr_calloc(mem_of(c), plan->n, sizeof *c->targets);
     if (c->targets == NULL)
         return rmr_error_nomem(c->err, "conversion", plan->n * sizeof *c->targets);
     c->n_targets = plan->n;
     for (size_t i = 0; i < plan->n; i++) {
-        rmr_plan_item *it = &c->open.plan.items[i];
+        rmr_weight_plan_item *it = &c->open.plan.items[i];
         const rmr_weight_desc *d = &it->desc;
         rmr_target *t = &c->targets[i];
         t->elem = rmr_recipe_elem(&c->recipe, it);
         it->adopt = 0; /* everything is read */
         RMR_TRY(find_importance(c, it, t));
-        RMR_TRY(rmr_packw_add(c->out, it->name, d->use, t->elem, d->count, d->rows, d->cols,
-                              &t->tensor, c->err));
-        c->sealed += rmr_packw_at(c->out, t->tensor)->bytes;
+        RMR_TRY(rmr_pack_writer_add(c->out, it->name, d->use, t->elem, d->count, d->rows, d->cols,
+                                    &t->tensor, c->err));
+        c->sealed += rmr_pack_writer_at(c->out, t->tensor)->bytes;
     }
     return REMORA_OK;
 }
@@ -123,7 +124,7 @@ static remora_status add_targets(conversion *c)
 static remora_status section(conversion *c, const char *key, json_t *value)
 {
     if (value == NULL) return rmr_error_nomem(c->err, "manifest", 0);
-    return rmr_packw_section(c->out, key, value, c->err);
+    return rmr_pack_writer_section(c->out, key, value, c->err);
 }
 
 /* The chat format that the special tokens are made for. */
@@ -165,7 +166,7 @@ static remora_status describe(conversion *c)
     RMR_TRY(section(c, "recipe", json_incref(c->recipe.root)));
     if (m->tok == NULL) return REMORA_OK;
     const void *blob = rmr_tokenizer_compiled(m->tok, &n);
-    return rmr_packw_blob(c->out, "tokenizer", blob, n, c->err);
+    return rmr_pack_writer_blob(c->out, "tokenizer", blob, n, c->err);
 }
 
 /* ---- the work ---- */
@@ -173,7 +174,7 @@ static remora_status describe(conversion *c)
 static remora_status put(void *user, uint32_t tensor, uint64_t off, const void *data, size_t n,
                          remora_error *err)
 {
-    return rmr_packw_write(user, tensor, off, data, n, err);
+    return rmr_pack_writer_write(user, tensor, off, data, n, err);
 }
 
 static remora_status write_weights(conversion *c)
@@ -189,7 +190,7 @@ static remora_status write_weights(conversion *c)
 static remora_status seal(conversion *c, int told)
 {
     const rmr_job_host host = host_of(c, told ? seal_progress : NULL);
-    return rmr_packw_seal(c->out, c->opts->zstd_level, &host, c->err);
+    return rmr_pack_writer_seal(c->out, c->opts->zstd_level, &host, c->err);
 }
 
 /* Open the new pack and run the self-test; the answer goes into the manifest. A model that is too
@@ -197,8 +198,9 @@ static remora_status seal(conversion *c, int told)
 static remora_status self_test(conversion *c)
 {
     remora_runtime *rt = c->open.m->rt;
-    const remora_source src = {
-        .struct_size = sizeof src, .kind = REMORA_SOURCE_PATH, .path = rmr_packw_path(c->out)};
+    const remora_source src = {.struct_size = sizeof src,
+                               .kind = REMORA_SOURCE_PATH,
+                               .path = rmr_pack_writer_path(c->out)};
     const remora_model_opts opts = {.struct_size = sizeof opts, .cancel = c->opts->cancel};
     remora_error why = {.struct_size = sizeof why};
     remora_model *m = NULL;
@@ -224,16 +226,16 @@ static remora_status work(conversion *c)
         rmr_recipe_open(c->opts->recipe != NULL ? c->opts->recipe : "keep", &c->recipe, c->err));
     RMR_TRY(rmr_opening_begin(&c->open));
     RMR_TRY(open_importance(c));
-    RMR_TRY(rmr_packw_begin(mem_of(c), c->path, &c->out, c->err));
+    RMR_TRY(rmr_pack_writer_begin(mem_of(c), c->path, &c->out, c->err));
     RMR_TRY(describe(c));
     RMR_TRY(add_targets(c));
-    RMR_TRY(rmr_packw_lay_out(c->out, SPARE, c->err));
+    RMR_TRY(rmr_pack_writer_lay_out(c->out, SPARE, c->err));
     RMR_TRY(write_weights(c));
     RMR_TRY(seal(c, 1));
     RMR_TRY(self_test(c));
     if (rmr_cancelled(c->opts->cancel))
         RMR_FAIL(c->err, REMORA_E_CANCELLED, "converting was cancelled");
-    return rmr_packw_publish(c->out, c->err);
+    return rmr_pack_writer_publish(c->out, c->err);
 }
 
 remora_status rmr_convert(remora_runtime *rt, const remora_source *src, const char *path,
@@ -249,7 +251,7 @@ remora_status rmr_convert(remora_runtime *rt, const remora_source *src, const ch
                     .err = err};
     const remora_status st = work(&c);
     rmr_encoder_free(c.encoder);
-    rmr_packw_free(c.out);
+    rmr_pack_writer_free(c.out);
     rmr_checkpoint_free(c.importance);
     rmr_source_free(c.importance_src);
     if (c.open.m != NULL) rmr_free(mem_of(&c), c.targets, c.n_targets * sizeof *c.targets);

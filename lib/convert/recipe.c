@@ -176,7 +176,7 @@ static int is_router(const char *name)
     return n >= 9 && strcmp(name + n - 9, ".mlp.gate") == 0;
 }
 
-rmr_elem rmr_recipe_elem(const rmr_recipe *r, const rmr_plan_item *it)
+rmr_elem rmr_recipe_elem(const rmr_recipe *r, const rmr_weight_plan_item *it)
 {
     const rmr_weight_desc *d = &it->desc;
     size_t i;

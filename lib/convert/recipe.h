@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "plan.h"
+#include "weight_plan.h"
 
 /* An ordered list of patterns on weight names; the first that matches decides. */
 typedef struct rmr_recipe {
@@ -19,7 +19,7 @@ void rmr_recipe_free(rmr_recipe *r);
 
 /* The type that the item gets: the rule's where the weight can have it, else the nearest above that
  * it can have. Norms and biases become F32; the router keeps its type. */
-rmr_elem rmr_recipe_elem(const rmr_recipe *r, const rmr_plan_item *it);
+rmr_elem rmr_recipe_elem(const rmr_recipe *r, const rmr_weight_plan_item *it);
 
 /* The i-th built-in recipe's name and text; NULL past the end. */
 const char *rmr_recipe_builtin(uint32_t i, const char **text);

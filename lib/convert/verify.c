@@ -13,7 +13,7 @@ static remora_status check_file(remora_runtime *rt, rmr_mem *mem, const remora_s
     rmr_source *files = NULL;
     rmr_pack *pack = NULL;
     remora_status st = rmr_source_open(mem, src, 0, &files, err);
-    if (st >= 0) st = rmr_pack_choose(files, name, err);
+    if (st >= 0) st = rmr_find_pack_file(files, name, err);
     if (st >= 0 && name[0] == 0)
         st = rmr_error_set(err, REMORA_E_UNSUPPORTED, 0, "%s is no pack: it has no checksums",
                            rmr_show(rmr_source_where(files)).text);

@@ -1,10 +1,10 @@
 #include "exec.h"
 
-#include "list.h"
+#include "program.h"
 
 typedef struct rmr_exec {
     remora_model *m;
-    rmr_list list;
+    rmr_program list;
     pthread_mutex_t lock;
     rmr_context *all; /* under the lock */
 } rmr_exec;
@@ -237,7 +237,7 @@ static void exec_free(void *exec)
         x->all = c->next;
         context_free(x->m, c);
     }
-    rmr_list_free(mem, &x->list);
+    rmr_program_free(mem, &x->list);
     pthread_mutex_destroy(&x->lock);
     rmr_free(mem, x, sizeof *x);
 }
@@ -248,7 +248,7 @@ remora_status rmr_exec_attach(remora_model *m, remora_error *err)
     rmr_exec *x = rmr_calloc(mem, 1, sizeof *x);
     if (x == NULL) return rmr_error_nomem(err, "exec", sizeof *x);
     x->m = m;
-    const remora_status st = rmr_list_make(m, mem, &x->list, err);
+    const remora_status st = rmr_program_make(m, mem, &x->list, err);
     if (st < 0) {
         rmr_free(mem, x, sizeof *x);
         return st;

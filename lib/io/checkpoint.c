@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "sort.h"
-#include "table.h"
+#include "checkpoint_build.h"
 
 typedef struct dtype_info {
     const char *name;
@@ -105,24 +105,24 @@ uint32_t rmr_dtype_values(rmr_dtype t)
 
 /* ---- filling ---- */
 
-rmr_checkpoint *rmr_table_create(rmr_mem *mem)
+rmr_checkpoint *rmr_build_create(rmr_mem *mem)
 {
     rmr_checkpoint *c = rmr_calloc(mem, 1, sizeof *c);
     if (c != NULL) c->mem = mem;
     return c;
 }
 
-remora_status rmr_table_add_file(rmr_checkpoint *c, rmr_source *src, const char *what,
+remora_status rmr_build_add_file(rmr_checkpoint *c, rmr_source *src, const char *what,
                                  const char *name, size_t i, remora_error *err)
 {
     rmr_file *f;
     if (c->n_files >= RMR_MAX_SHARDS)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: there are more than %d shards", what, RMR_MAX_SHARDS);
     RMR_TRY(rmr_file_open(src, name, &f, err));
-    return rmr_table_put_file(c, f, i, err);
+    return rmr_build_put_file(c, f, i, err);
 }
 
-remora_status rmr_table_put_file(rmr_checkpoint *c, rmr_file *f, size_t i, remora_error *err)
+remora_status rmr_build_put_file(rmr_checkpoint *c, rmr_file *f, size_t i, remora_error *err)
 {
     const remora_status st =
         rmr_grow(c->mem, &c->files, &c->files_cap, c->n_files + 1, sizeof *c->files, err);
@@ -136,7 +136,7 @@ remora_status rmr_table_put_file(rmr_checkpoint *c, rmr_file *f, size_t i, remor
     return REMORA_OK;
 }
 
-remora_status rmr_table_room(rmr_checkpoint *c, size_t n, size_t name_bytes, remora_error *err)
+remora_status rmr_build_room(rmr_checkpoint *c, size_t n, size_t name_bytes, remora_error *err)
 {
     c->names = rmr_alloc(c->mem, name_bytes);
     if (c->names == NULL) return rmr_error_nomem(err, "tensor names", name_bytes);
@@ -149,7 +149,7 @@ remora_status rmr_table_room(rmr_checkpoint *c, size_t n, size_t name_bytes, rem
     return REMORA_OK;
 }
 
-rmr_tensor *rmr_table_add(rmr_checkpoint *c, size_t n, const rmr_file *f)
+rmr_tensor *rmr_build_add(rmr_checkpoint *c, size_t n, const rmr_file *f)
 {
     rmr_tensor *t = &c->tensors[c->n];
     t->name = c->names + c->names_used;
@@ -165,7 +165,7 @@ static int name_cmp(const void *a, const void *b)
     return strcmp(((const rmr_tensor *)a)->name, ((const rmr_tensor *)b)->name);
 }
 
-remora_status rmr_table_sort(rmr_checkpoint *c, const char *file, remora_error *err)
+remora_status rmr_build_sort(rmr_checkpoint *c, const char *file, remora_error *err)
 {
     rmr_sort((const void **)c->sorted, c->n, name_cmp);
     for (size_t i = 1; i < c->n; i++)
@@ -175,7 +175,7 @@ remora_status rmr_table_sort(rmr_checkpoint *c, const char *file, remora_error *
     return REMORA_OK;
 }
 
-size_t rmr_table_find(const rmr_checkpoint *c, const char *name)
+size_t rmr_build_find(const rmr_checkpoint *c, const char *name)
 {
     size_t lo = 0, hi = c->n;
     while (lo < hi) {
@@ -198,12 +198,12 @@ static int place_cmp(const void *a, const void *b)
     return 0;
 }
 
-void rmr_table_by_place(const rmr_tensor **tensors, size_t n)
+void rmr_build_by_place(const rmr_tensor **tensors, size_t n)
 {
     rmr_sort((const void **)tensors, n, place_cmp);
 }
 
-remora_status rmr_table_whole(const rmr_tensor *const *tensors, size_t n, const rmr_file *f,
+remora_status rmr_build_whole(const rmr_tensor *const *tensors, size_t n, const rmr_file *f,
                               remora_error *err)
 {
     const uint64_t size = rmr_file_size(f);
@@ -252,6 +252,6 @@ uint64_t rmr_checkpoint_index(const rmr_checkpoint *c, const rmr_tensor *t)
 
 const rmr_tensor *rmr_checkpoint_find(const rmr_checkpoint *c, const char *name)
 {
-    const size_t i = rmr_table_find(c, name);
+    const size_t i = rmr_build_find(c, name);
     return i == SIZE_MAX ? NULL : c->sorted[i];
 }

@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "choose.h"
+#include "find_model_file.h"
 #include "instead.h"
 #include "le.h"
 #include "sort.h"
-#include "table.h"
+#include "checkpoint_build.h"
 
 #define MAGIC "GGUF"
 #define SUFFIX ".gguf"
@@ -465,7 +465,7 @@ static remora_status read_info(const rmr_gguf *g, rmr_checkpoint *c, const rmr_f
     memcpy(name, *p + 8, n);
     name[n] = 0;
     *p += 8 + n;
-    rmr_tensor *t = rmr_table_add(c, n, f);
+    rmr_tensor *t = rmr_build_add(c, n, f);
     t->n_dims = rmr_le32(*p);
     *p += 4;
     for (uint32_t i = t->n_dims; i-- > 0; *p += 8) t->dims[i] = rmr_le64(*p);
@@ -481,12 +481,12 @@ static remora_status read_info(const rmr_gguf *g, rmr_checkpoint *c, const rmr_f
 static remora_status check_places(const rmr_gguf *g, const rmr_file *f, const rmr_tensor **order,
                                   size_t n, remora_error *err)
 {
-    rmr_table_by_place(order, n);
+    rmr_build_by_place(order, n);
     for (size_t i = 1; i < n; i++)
         if (order[i]->offset - order[i - 1]->offset < order[i - 1]->bytes)
             RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s overlaps tensor %s", g->shown.text,
                      rmr_show(order[i]->name).text, rmr_show(order[i - 1]->name).text);
-    return rmr_table_whole(order, n, f, err);
+    return rmr_build_whole(order, n, f, err);
 }
 
 static remora_status read_infos(const rmr_gguf *g, rmr_checkpoint *c, const rmr_file *f, types *y,
@@ -564,7 +564,7 @@ static remora_status open_part(opening *o, const char *name, uint32_t number, ui
 {
     const size_t i = o->n_parts;
     RMR_TRY(rmr_grow(o->mem, &o->parts, &o->cap_parts, i + 1, sizeof *o->parts, o->err));
-    RMR_TRY(rmr_table_add_file(o->c, o->src, name, name, i, o->err));
+    RMR_TRY(rmr_build_add_file(o->c, o->src, name, name, i, o->err));
     RMR_TRY(header_open(o->mem, o->c->files[i], &o->parts[i], o->err));
     o->n_parts++;
     return check_part(o->parts[i], number, count, o->err);
@@ -605,19 +605,19 @@ static remora_status fill_table(opening *o)
     if (total != n && !o->lost)
         RMR_FAIL(o->err, REMORA_E_FORMAT, "%s: split.tensors.count is %u, the files have %llu",
                  first->shown.text, total, (unsigned long long)n);
-    RMR_TRY(rmr_table_room(o->c, (size_t)n, (size_t)names, o->err));
+    RMR_TRY(rmr_build_room(o->c, (size_t)n, (size_t)names, o->err));
     for (size_t i = 0; i < o->n_parts; i++) {
         const remora_status st = read_infos(o->parts[i], o->c, o->c->files[i], &y, o->err);
         RMR_TRY(rmr_refusals_keep(o->keep, st, o->err));
     }
-    const remora_status st = rmr_table_sort(o->c, first->shown.text, o->err);
+    const remora_status st = rmr_build_sort(o->c, first->shown.text, o->err);
     return rmr_refusals_keep(o->keep, st, o->err);
 }
 
 remora_status rmr_gguf_open(rmr_mem *mem, rmr_source *src, const char *name, rmr_refusals *keep,
                             rmr_gguf **out, rmr_checkpoint **tensors, remora_error *err)
 {
-    opening o = {.mem = mem, .src = src, .c = rmr_table_create(mem), .keep = keep, .err = err};
+    opening o = {.mem = mem, .src = src, .c = rmr_build_create(mem), .keep = keep, .err = err};
     *out = NULL;
     *tensors = NULL;
     if (o.c == NULL) return rmr_error_nomem(err, "checkpoint", sizeof *o.c);
@@ -645,10 +645,10 @@ static int is_model(const char *name)
     return s.prefix == 0 || s.part == 1;
 }
 
-remora_status rmr_gguf_choose(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err)
+remora_status rmr_find_gguf_file(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err)
 {
     static const rmr_file_kind kind = {"GGUF", SUFFIX, MAGIC, 4, is_model};
-    return rmr_source_choose(src, &kind, name, err);
+    return rmr_find_model_file(src, &kind, name, err);
 }
 
 /* ---- looking things up ---- */

@@ -43,7 +43,7 @@ typedef struct rmr_gguf_list {
 /* The GGUF file that the source means, into name, or "" when it means none: the file it was opened
  * on if that begins like one or is called .gguf; in a folder without config.json, the only model
  * there (parts of a split one count once). E_FORMAT when there are several. */
-remora_status rmr_gguf_choose(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err);
+remora_status rmr_find_gguf_file(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err);
 
 /* Open a file and, when it is one of "-00001-of-0000N.gguf", all of them. The checkpoint keeps the
  * files open; neither result needs the other or `src`. With `keep` (else NULL) parts that are not

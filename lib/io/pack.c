@@ -6,7 +6,7 @@
 #include <string.h>
 #include <zstd.h>
 
-#include "choose.h"
+#include "find_model_file.h"
 #include "instead.h"
 #include "json.h"
 #include "sha256.h"
@@ -483,11 +483,11 @@ void rmr_pack_free(rmr_pack *p)
     rmr_free(p->mem, p, sizeof *p);
 }
 
-remora_status rmr_pack_choose(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err)
+remora_status rmr_find_pack_file(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err)
 {
     static const rmr_file_kind kind = {"pack", ".remora", RMR_PACK_MAGIC, sizeof RMR_PACK_MAGIC - 1,
                                        NULL};
-    return rmr_source_choose(src, &kind, name, err);
+    return rmr_find_model_file(src, &kind, name, err);
 }
 
 /* ---- asking ---- */

@@ -42,9 +42,9 @@ typedef struct rmr_pack_blob {
 
 typedef struct rmr_pack rmr_pack;
 
-/* The pack that the source means, into name, or "" when it means none (choose.h): a file that
- * begins like one or is called .remora. */
-remora_status rmr_pack_choose(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err);
+/* The pack that the source means, into name, or "" when it means none (find_model_file.h): a file
+ * that begins like one or is called .remora. */
+remora_status rmr_find_pack_file(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err);
 
 /* E_FORMAT: not a pack, cut off or damaged in the header; E_UNSUPPORTED: a newer version or an
  * element type that this build does not know. `src` may be freed afterwards. */

@@ -13,7 +13,7 @@
 #include "instead.h"
 #include "json.h"
 #include "le.h"
-#include "table.h"
+#include "checkpoint_build.h"
 
 #define INDEX_FILE "model.safetensors.index.json"
 #define SINGLE_FILE "model.safetensors"
@@ -110,10 +110,10 @@ static remora_status alloc_names(rmr_checkpoint *c, rmr_json_walk w, uint64_t te
     if (n > text / MIN_ENTRY + 2)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: %zu tensors, which %llu bytes cannot describe", w.file,
                  n, (unsigned long long)text);
-    return rmr_table_room(c, n, bytes, err);
+    return rmr_build_room(c, n, bytes, err);
 }
 
-/* The decoded key, placed where the next name goes; rmr_table_add keeps it. */
+/* The decoded key, placed where the next name goes; rmr_build_add keeps it. */
 static remora_status place_name(rmr_checkpoint *c, const char *file, rmr_json_span key, size_t *n,
                                 remora_error *err)
 {
@@ -267,7 +267,7 @@ static remora_status read_members(rmr_checkpoint *c, const header *h, char *name
             RMR_TRY(check_metadata(h, value, err));
             continue;
         }
-        rmr_tensor *t = &c->tensors[c->sorted[rmr_table_find(c, name)] - c->tensors];
+        rmr_tensor *t = &c->tensors[c->sorted[rmr_build_find(c, name)] - c->tensors];
         RMR_TRY(read_tensor(h, c->keep, value, t, err));
         order[n++] = t;
     }
@@ -279,7 +279,7 @@ static remora_status check_places(const rmr_file *f, const header *h, const rmr_
                                   size_t n, remora_error *err)
 {
     uint64_t at = h->data;
-    rmr_table_by_place(order, n);
+    rmr_build_by_place(order, n);
     for (size_t i = 0; i < n; i++) {
         if (order[i]->offset != at)
             RMR_FAIL(err, REMORA_E_FORMAT, "%s: tensor %s %s at byte %llu, not %llu", h->shown.text,
@@ -288,7 +288,7 @@ static remora_status check_places(const rmr_file *f, const header *h, const rmr_
                      (unsigned long long)order[i]->offset, (unsigned long long)at);
         at += order[i]->bytes;
     }
-    RMR_TRY(rmr_table_whole(order, n, f, err));
+    RMR_TRY(rmr_build_whole(order, n, f, err));
     if (at != rmr_file_size(f))
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: the tensors end at byte %llu, the file at %llu",
                  h->shown.text, (unsigned long long)at, (unsigned long long)rmr_file_size(f));
@@ -305,10 +305,10 @@ static remora_status names_from_header(rmr_checkpoint *c, const header *h, const
     RMR_TRY(alloc_names(c, w, h->size, err));
     while ((st = rmr_json_walk_next(&w, &key, &value, err)) == REMORA_OK) {
         RMR_TRY(place_name(c, w.file, key, &n, err));
-        if (strcmp(c->names + c->names_used, METADATA) != 0) rmr_table_add(c, n, f);
+        if (strcmp(c->names + c->names_used, METADATA) != 0) rmr_build_add(c, n, f);
     }
     RMR_TRY(st);
-    return rmr_table_sort(c, w.file, err);
+    return rmr_build_sort(c, w.file, err);
 }
 
 /* Read all tensors of file f into the empty table c. */
@@ -365,7 +365,7 @@ static remora_status add_absent(rmr_checkpoint *c, const char *name, size_t i, r
 {
     rmr_file *f = rmr_file_absent(c->mem, name);
     if (f == NULL) return rmr_error_nomem(err, "file", strlen(name) + 1);
-    return rmr_table_put_file(c, f, i, err);
+    return rmr_build_put_file(c, f, i, err);
 }
 
 /* Open every file that the map names; *bytes is their size together. */
@@ -381,7 +381,7 @@ static remora_status open_shards(rmr_checkpoint *c, rmr_source *src, rmr_json_wa
         RMR_TRY(shard_name(w.file, key, value, name, err));
         const size_t i = file_place(c, name, &found);
         if (found) continue;
-        const remora_status opened = rmr_table_add_file(c, src, INDEX_FILE, name, i, err);
+        const remora_status opened = rmr_build_add_file(c, src, INDEX_FILE, name, i, err);
         if (opened < 0) {
             if (c->n_files >= RMR_MAX_SHARDS) return opened;
             RMR_TRY(rmr_refusals_keep(c->keep, opened, err));
@@ -407,10 +407,10 @@ static remora_status names_from_map(rmr_checkpoint *c, rmr_json_walk w, uint64_t
         RMR_TRY(place_name(c, w.file, key, &n, err));
         RMR_TRY(shard_name(w.file, key, value, shard, err));
         const size_t i = file_place(c, shard, &found); /* opened from the same text */
-        rmr_table_add(c, n, c->files[i]);
+        rmr_build_add(c, n, c->files[i]);
     }
     RMR_TRY(st);
-    return rmr_table_sort(c, w.file, err);
+    return rmr_build_sort(c, w.file, err);
 }
 
 /* Find "weight_map" in the index. The rest ("metadata" with a total_size that is wrong in some
@@ -456,7 +456,7 @@ static remora_status read_index(rmr_checkpoint *c, rmr_source *src, remora_error
 static void take_listed(rmr_checkpoint *c, const rmr_checkpoint *shard, const rmr_file *f)
 {
     for (size_t i = 0; i < shard->n; i++) {
-        const size_t at = rmr_table_find(c, shard->tensors[i].name);
+        const size_t at = rmr_build_find(c, shard->tensors[i].name);
         rmr_tensor *t = at == SIZE_MAX ? NULL : &c->tensors[c->sorted[at] - c->tensors];
         if (t == NULL || t->file != f) continue;
         const char *name = t->name;
@@ -468,7 +468,7 @@ static void take_listed(rmr_checkpoint *c, const rmr_checkpoint *shard, const rm
 static remora_status read_shard(rmr_checkpoint *c, const rmr_file *f, remora_error *err)
 {
     header h;
-    rmr_checkpoint *shard = rmr_table_create(c->mem);
+    rmr_checkpoint *shard = rmr_build_create(c->mem);
     if (shard == NULL) return rmr_error_nomem(err, "checkpoint", sizeof *shard);
     shard->keep = c->keep;
     remora_status st = header_open(c->mem, f, &h, err);
@@ -500,7 +500,7 @@ static remora_status open_file(rmr_checkpoint *c, rmr_source *src, const char *n
                                remora_error *err)
 {
     header h;
-    RMR_TRY(rmr_table_add_file(c, src, name, name, 0, err));
+    RMR_TRY(rmr_build_add_file(c, src, name, name, 0, err));
     RMR_TRY(header_open(c->mem, c->files[0], &h, err));
     const remora_status st = rmr_refusals_keep(c->keep, read_header(c, c->files[0], &h, err), err);
     header_close(&h);
@@ -532,7 +532,7 @@ remora_status rmr_safetensors_open(rmr_mem *mem, rmr_source *src, const char *na
                                    rmr_refusals *keep, rmr_checkpoint **out, remora_error *err)
 {
     *out = NULL;
-    rmr_checkpoint *c = rmr_table_create(mem);
+    rmr_checkpoint *c = rmr_build_create(mem);
     if (c == NULL) return rmr_error_nomem(err, "checkpoint", sizeof *c);
     c->keep = keep;
     const remora_status st = name != NULL ? open_file(c, src, name, err) : open_any(c, src, err);
@@ -540,7 +540,7 @@ remora_status rmr_safetensors_open(rmr_mem *mem, rmr_source *src, const char *na
         rmr_checkpoint_free(c);
         return st;
     }
-    if (keep != NULL) (void)rmr_table_sort(c, "", NULL); /* a header may have ended before that */
+    if (keep != NULL) (void)rmr_build_sort(c, "", NULL); /* a header may have ended before that */
     c->keep = NULL;
     *out = c;
     return REMORA_OK;

@@ -123,11 +123,11 @@ remora_status rmr_anyway_missing(rmr_opening *o)
             snprintf(value + n, sizeof value - (size_t)n, " (and %llu more like it)",
                      (unsigned long long)it->alike);
         snprintf(key, sizeof key, "missing.%zu", i);
-        RMR_TRY(rmr_meta_add(&o->m->mem, &o->m->meta, key, value, o->err));
+        RMR_TRY(rmr_metadata_add(&o->m->mem, &o->m->meta, key, value, o->err));
     }
     if (r->dropped == 0) return REMORA_OK;
     snprintf(key, sizeof key, "missing.%zu", r->n);
     snprintf(value, sizeof value, "%s: and %llu more reasons",
              rmr_status_name(r->items[r->n - 1].status), (unsigned long long)r->dropped);
-    return rmr_meta_add(&o->m->mem, &o->m->meta, key, value, o->err);
+    return rmr_metadata_add(&o->m->mem, &o->m->meta, key, value, o->err);
 }

@@ -2,7 +2,7 @@
 #ifndef RMR_ANYWAY_H
 #define RMR_ANYWAY_H
 
-#include "opening.h"
+#include "open_model.h"
 
 enum { RMR_ANYWAY_VOCAB = 1 << 20 /* where no vocab_size is known; above any that there is */ };
 

@@ -4,7 +4,7 @@
 
 #include "layout.h"
 #include "sha256.h"
-#include "stored.h"
+#include "read_rows.h"
 #include "tile.h"
 
 enum { SAMPLED = 64 }; /* weights of which rows are read */
@@ -52,8 +52,8 @@ static void add_shape(rmr_sha256 *h, const rmr_shape *s)
 typedef struct reading {
     rmr_sha256 h;
     rmr_mem *mem;
-    const rmr_plan *plan; /* of a checkpoint */
-    const rmr_pack *pack; /* or of a pack, compressed or not: */
+    const rmr_weight_plan *plan; /* of a checkpoint */
+    const rmr_pack *pack;        /* or of a pack, compressed or not: */
     rmr_pack_reader *reader;
     unsigned char *chunk;
     remora_error *err;
@@ -91,17 +91,17 @@ static remora_status read_packed(reading *r, const rmr_pack_tensor *t, uint64_t 
 }
 
 /* Room for what is read of one row, and the row in it. */
-static uint64_t room_for(const reading *r, const rmr_plan_item *it)
+static uint64_t room_for(const reading *r, const rmr_weight_plan_item *it)
 {
     const rmr_weight_desc *d = &it->desc;
     const uint64_t row = rmr_row_bytes(d->elem, d->cols) + RMR_ALIGN;
-    if (r->pack == NULL) return rmr_stored_staging(it, it->transpose ? d->rows : 1);
+    if (r->pack == NULL) return rmr_read_rows_staging(it, it->transpose ? d->rows : 1);
     return row + (d->use == RMR_USE_MATRIX ? rmr_tile_bytes(d->elem, d->cols) : 4ull * d->cols);
 }
 
 /* A row of a pack, whose matrices lie in tiles and whose vectors are F32. */
-static remora_status packed_row(reading *r, const rmr_plan_item *it, uint32_t index, uint32_t row,
-                                unsigned char *room, const void **out)
+static remora_status packed_row(reading *r, const rmr_weight_plan_item *it, uint32_t index,
+                                uint32_t row, unsigned char *room, const void **out)
 {
     const rmr_weight_desc *d = &it->desc;
     const uint64_t bytes = rmr_row_bytes(d->elem, d->cols);
@@ -118,19 +118,19 @@ static remora_status packed_row(reading *r, const rmr_plan_item *it, uint32_t in
     return REMORA_OK;
 }
 
-static remora_status stored_row(reading *r, const rmr_plan_item *it, uint32_t index, uint32_t row,
-                                unsigned char *room, const void **out)
+static remora_status stored_row(reading *r, const rmr_weight_plan_item *it, uint32_t index,
+                                uint32_t row, unsigned char *room, const void **out)
 {
     const rmr_weight_desc *d = &it->desc;
     const rmr_piece *piece = &r->plan->pieces[it->piece + index];
-    if (!it->transpose) return rmr_stored_read(it, piece, row, 1, room, out, r->err);
-    RMR_TRY(rmr_stored_read(it, piece, 0, d->rows, room, out, r->err));
+    if (!it->transpose) return rmr_read_rows(it, piece, row, 1, room, out, r->err);
+    RMR_TRY(rmr_read_rows(it, piece, 0, d->rows, room, out, r->err));
     *out = (const unsigned char *)*out + row * rmr_row_bytes(d->elem, d->cols);
     return REMORA_OK;
 }
 
 /* The values of a vector, which is F32 in packs whatever it was; else the row's bytes. */
-static void add_row(reading *r, const rmr_plan_item *it, const void *row)
+static void add_row(reading *r, const rmr_weight_plan_item *it, const void *row)
 {
     const rmr_weight_desc *d = &it->desc;
     float value;
@@ -150,7 +150,7 @@ static void add_row(reading *r, const rmr_plan_item *it, const void *row)
 
 /* The first row of the first matrix and one near the end of the last; rows of F8 are read from
  * multiples of RMR_F8_RUN on. */
-static remora_status add_samples(reading *r, const rmr_plan_item *it)
+static remora_status add_samples(reading *r, const rmr_weight_plan_item *it)
 {
     const rmr_weight_desc *d = &it->desc;
     const uint32_t index[2] = {0, d->count - 1},
@@ -173,7 +173,7 @@ static remora_status add_weights(reading *r)
 {
     const size_t step = r->plan->n / SAMPLED + 1;
     for (size_t i = 0; i < r->plan->n; i++) {
-        const rmr_plan_item *it = &r->plan->items[i];
+        const rmr_weight_plan_item *it = &r->plan->items[i];
         const rmr_weight_desc *d = &it->desc;
         const char *type = d->use == RMR_USE_VECTOR ? "" : rmr_elem_table[d->elem].name;
         const uint64_t n[] = {d->use, d->count, d->rows, d->cols};
@@ -185,7 +185,7 @@ static remora_status add_weights(reading *r)
     return REMORA_OK;
 }
 
-remora_status rmr_fingerprint(rmr_mem *mem, const rmr_shape *s, const rmr_plan *plan,
+remora_status rmr_fingerprint(rmr_mem *mem, const rmr_shape *s, const rmr_weight_plan *plan,
                               const rmr_pack *pack, uint8_t out[32], remora_error *err)
 {
     reading r = {.mem = mem, .plan = plan, .pack = pack, .err = err};

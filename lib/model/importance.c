@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static const rmr_plan_item *planned(const rmr_plan *plan, rmr_weight *const *weight)
+static const rmr_weight_plan_item *planned(const rmr_weight_plan *plan, rmr_weight *const *weight)
 {
     for (size_t i = 0; i < plan->n; i++)
         if (plan->items[i].weight == weight) return &plan->items[i];
@@ -11,11 +11,11 @@ static const rmr_plan_item *planned(const rmr_plan *plan, rmr_weight *const *wei
 
 /* `like`: the item whose sums it shares, or UINT32_MAX. Weights that this model lacks are not
  * planned. */
-static remora_status add(remora_model *m, const rmr_plan *plan, rmr_weight *const *weight,
+static remora_status add(remora_model *m, const rmr_weight_plan *plan, rmr_weight *const *weight,
                          uint32_t like, remora_error *err)
 {
     rmr_importance *x = &m->importance;
-    const rmr_plan_item *p = planned(plan, weight);
+    const rmr_weight_plan_item *p = planned(plan, weight);
     if (p == NULL) return REMORA_OK;
     RMR_TRY(rmr_grow(&m->mem, &x->items, &x->cap, x->n + 1, sizeof *x->items, err));
     rmr_importance_item *it = &x->items[x->n++];
@@ -29,7 +29,7 @@ static remora_status add(remora_model *m, const rmr_plan *plan, rmr_weight *cons
     return REMORA_OK;
 }
 
-static remora_status add_layer(remora_model *m, const rmr_plan *plan, const rmr_layer *l,
+static remora_status add_layer(remora_model *m, const rmr_weight_plan *plan, const rmr_layer *l,
                                remora_error *err)
 {
     for (int id = 0; id < RMR_W_COUNT; id++) {
@@ -41,7 +41,7 @@ static remora_status add_layer(remora_model *m, const rmr_plan *plan, const rmr_
     return REMORA_OK;
 }
 
-remora_status rmr_importance_make(remora_model *m, const rmr_plan *plan, remora_error *err)
+remora_status rmr_importance_make(remora_model *m, const rmr_weight_plan *plan, remora_error *err)
 {
     rmr_importance *x = &m->importance;
     for (uint32_t i = 0; i < m->shape.n_layers; i++)

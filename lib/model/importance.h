@@ -4,11 +4,11 @@
 #ifndef RMR_IMPORTANCE_H
 #define RMR_IMPORTANCE_H
 
-#include "plan.h"
+#include "weight_plan.h"
 
 /* List what is kept, in the order of the layers, and, unless the model has no weights, make the
  * buffer. The plan's weights need not exist yet. */
-remora_status rmr_importance_make(remora_model *m, const rmr_plan *plan, remora_error *err);
+remora_status rmr_importance_make(remora_model *m, const rmr_weight_plan *plan, remora_error *err);
 void rmr_importance_free(remora_model *m);
 
 /* Bytes of the buffer, whether it exists or not; the list is in the model's own memory. */

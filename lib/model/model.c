@@ -4,15 +4,15 @@
 #include "anyway.h"
 #include "cancel.h"
 #include "importance.h"
-#include "load.h"
-#include "opening.h"
-#include "packed.h"
+#include "load_weights.h"
+#include "open_model.h"
+#include "load_pack.h"
 
 static remora_status add_tensors(rmr_opening *o)
 {
     remora_model *m = o->m;
-    if (m->pack != NULL) return rmr_meta_add_packed(&m->mem, &m->meta, m->pack, o->err);
-    return o->ck != NULL ? rmr_meta_add_tensors(&m->mem, &m->meta, o->ck, o->err) : REMORA_OK;
+    if (m->pack != NULL) return rmr_metadata_add_packed(&m->mem, &m->meta, m->pack, o->err);
+    return o->ck != NULL ? rmr_metadata_add_tensors(&m->mem, &m->meta, o->ck, o->err) : REMORA_OK;
 }
 
 static remora_status make_weights(rmr_opening *o)
@@ -30,7 +30,7 @@ static remora_status make_weights(rmr_opening *o)
         if (o->opts->flags & RMR_MODEL_NO_TENSORS) return REMORA_OK;
         return add_tensors(o);
     }
-    RMR_TRY(m->pack != NULL ? rmr_packed_load(m, &o->plan, o->opts, o->err)
+    RMR_TRY(m->pack != NULL ? rmr_load_pack(m, &o->plan, o->opts, o->err)
                             : rmr_load_weights(m, o->src, &o->plan, o->opts, o->err));
     m->has_weights = 1;
     return REMORA_OK;
@@ -87,7 +87,7 @@ void rmr_model_unref(remora_model *m)
     rmr_file_close(m->mapped);
     rmr_tokenizer_free(m->tok);
     rmr_pack_free(m->pack);
-    rmr_meta_free(mem, &m->meta);
+    rmr_metadata_free(mem, &m->meta);
     rmr_pages_end(&m->pages);
     rmr_free(&rt->ctx.mem, m, sizeof *m);
     rmr_runtime_unref(rt);

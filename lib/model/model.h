@@ -4,7 +4,7 @@
 #ifndef RMR_MODEL_H
 #define RMR_MODEL_H
 
-#include "meta.h"
+#include "metadata.h"
 #include "pack.h"
 #include "pages.h"
 #include "runtime.h"
@@ -40,7 +40,7 @@ struct remora_model {
     rmr_pack *pack;     /* NULL: from tensors. Weights and tokenizer may lie in its mapping */
     rmr_file *mapped;   /* keeps the mapping under an adopted embedding table */
     rmr_tokenizer *tok; /* NULL: token ids only */
-    rmr_meta meta;
+    rmr_metadata meta;
     rmr_buffer *routing; /* [n_layers][n_experts] u64 */
     atomic_int count_routing;
     rmr_importance importance;

@@ -6,7 +6,7 @@
 
 /* E_UNSUPPORTED names a way of quantising that this build does not read; E_FORMAT a field of the
  * wrong type. Which tensors are quantised, and how their scales lie, is seen from the tensors
- * (bind.h). */
+ * (find_tensor.h). */
 remora_status rmr_quantconfig_check(const char *file, const json_t *config, remora_error *err);
 
 #endif

@@ -1,10 +1,10 @@
 /* The stages' effects on the candidates. The definitions are the public header's. */
-#include "cands.h"
+#include "candidates.h"
 
 #include <float.h>
 #include <math.h>
 
-#include "chain.h"
+#include "sampler.h"
 #include "dexp.h"
 
 /* A logit computed in double, back as a float. Finite results stay finite: only BIAS with -infinity
@@ -81,18 +81,18 @@ remora_status rmr_stage_check(const remora_stage *s, uint32_t n_vocab, remora_er
 
 /* -- stages that rank or cut: on a compact, non-empty list -- */
 
-static void keep_best(rmr_cands *l)
+static void keep_best(rmr_candidates *l)
 {
-    rmr_cands_rank(l->c, l->n, 1);
+    rmr_candidates_rank(l->c, l->n, 1);
     l->n = 1;
 }
 
 /* A shift of all logits does not change softmax. When the best logit would leave the range of float
  * (tiny temperatures), all are first moved so that it is 0: the limit is then greedy instead of a
  * row of equal infinities. */
-static void temperature(rmr_cands *l, double t)
+static void temperature(rmr_candidates *l, double t)
 {
-    const float max = rmr_cands_max(l);
+    const float max = rmr_candidates_max(l);
     if (t == 0.0) {
         keep_best(l);
         return;
@@ -102,10 +102,10 @@ static void temperature(rmr_cands *l, double t)
     for (size_t i = 0; i < l->n; i++) l->c[i].logit = to_logit(((double)l->c[i].logit - shift) / t);
 }
 
-static void top_k(rmr_cands *l, int64_t k)
+static void top_k(rmr_candidates *l, int64_t k)
 {
     if ((uint64_t)k >= l->n) return;
-    rmr_cands_rank(l->c, l->n, (size_t)k);
+    rmr_candidates_rank(l->c, l->n, (size_t)k);
     l->n = (size_t)k;
     l->by_id = 0;
 }
@@ -120,7 +120,7 @@ static size_t bucket_of(float logit, float max, double range)
 }
 
 /* Spread of the logits, but no more than 40: lower logits weigh nothing beside the best. */
-static double spread(const rmr_cands *l, float max)
+static double spread(const rmr_candidates *l, float max)
 {
     float min = max;
     for (size_t i = 0; i < l->n; i++)
@@ -131,7 +131,7 @@ static double spread(const rmr_cands *l, float max)
 
 /* Candidates of buckets below `edge` first, those of `edge` behind them, the others dropped.
  * Returns the number of the first kind. */
-static size_t split_at(rmr_cands *l, size_t edge, float max, double range)
+static size_t split_at(rmr_candidates *l, size_t edge, float max, double range)
 {
     size_t n = 0, m = 0;
     for (size_t i = 0; i < l->n; i++) {
@@ -150,33 +150,35 @@ static size_t split_at(rmr_cands *l, size_t edge, float max, double range)
 /* Keep the best candidates whose weights sum to p, without a full sort: weights are summed by
  * bucket, and only the bucket in which the sum reaches p is ranked, a few candidates at first and
  * then four times as many each time. */
-static void top_p(rmr_cands *l, double p)
+static void top_p(rmr_candidates *l, double p)
 {
     if (p >= 1.0) return;
-    const float max = rmr_cands_max(l);
+    const float max = rmr_candidates_max(l);
     const double range = spread(l, max);
     double total = 0.0, sum = 0.0;
     size_t edge = 0;
     for (size_t b = 0; b < RMR_CANDS_BUCKETS; b++) l->buckets[b] = 0.0;
     for (size_t i = 0; i < l->n; i++)
-        l->buckets[bucket_of(l->c[i].logit, max, range)] += rmr_cands_weight(l->c[i].logit, max);
+        l->buckets[bucket_of(l->c[i].logit, max, range)] +=
+            rmr_candidates_weight(l->c[i].logit, max);
     for (size_t b = 0; b < RMR_CANDS_BUCKETS; b++) total += l->buckets[b];
     while (edge < RMR_CANDS_BUCKETS - 1 && sum + l->buckets[edge] < p * total)
         sum += l->buckets[edge++];
     size_t kept = split_at(l, edge, max, range), ranked = kept;
     for (size_t step = 64; ranked < l->n && sum < p * total; step *= 4) {
         const size_t more = l->n - ranked < step ? l->n - ranked : step;
-        rmr_cands_rank(l->c + ranked, l->n - ranked, more);
+        rmr_candidates_rank(l->c + ranked, l->n - ranked, more);
         ranked += more;
-        while (kept < ranked && sum < p * total) sum += rmr_cands_weight(l->c[kept++].logit, max);
+        while (kept < ranked && sum < p * total)
+            sum += rmr_candidates_weight(l->c[kept++].logit, max);
     }
     l->n = kept;
     l->by_id = 0;
 }
 
-static void min_p(rmr_cands *l, double p)
+static void min_p(rmr_candidates *l, double p)
 {
-    const float max = rmr_cands_max(l);
+    const float max = rmr_candidates_max(l);
     const double least = rmr_dlog(p);
     size_t m = 0;
     for (size_t i = 0; i < l->n; i++) {
@@ -198,7 +200,8 @@ static float penalised(const remora_stage *s, float logit, uint32_t times)
     }
 }
 
-static void penalty(const remora_stage *s, rmr_cands *l, const rmr_history *h, uint32_t *counts)
+static void penalty(const remora_stage *s, rmr_candidates *l, const rmr_history *h,
+                    uint32_t *counts)
 {
     const size_t want = s->count > 0 ? (size_t)s->count : (size_t)RMR_CHAIN_HISTORY;
     const size_t window = want < h->n ? want : h->n;
@@ -213,7 +216,7 @@ static void penalty(const remora_stage *s, rmr_cands *l, const rmr_history *h, u
     for (size_t i = 0; i < window; i++) counts[h->ring[(first + i) % h->cap]] = 0;
 }
 
-static size_t find_sorted(const rmr_cands *l, remora_token t)
+static size_t find_sorted(const rmr_candidates *l, remora_token t)
 {
     size_t lo = 0, hi = l->n;
     while (lo < hi) {
@@ -226,7 +229,7 @@ static size_t find_sorted(const rmr_cands *l, remora_token t)
     return lo;
 }
 
-static void bias(rmr_cands *l, remora_token t, double value)
+static void bias(rmr_candidates *l, remora_token t, double value)
 {
     size_t i = l->by_id ? find_sorted(l, t) : 0;
     while (i < l->n && l->c[i].token != t) i = l->by_id ? l->n : i + 1;
@@ -240,10 +243,10 @@ static void bias(rmr_cands *l, remora_token t, double value)
 }
 
 /* A host's stage runs in the host's floating-point mode, and its results are checked. */
-static remora_status callback(const remora_stage *s, rmr_cands *l, uint32_t n_vocab)
+static remora_status callback(const remora_stage *s, rmr_candidates *l, uint32_t n_vocab)
 {
     size_t n = l->n;
-    rmr_cands_logprobs(l);
+    rmr_candidates_logprobs(l);
     rmr_fpenv_leave(l->host);
     const remora_status st = s->fn(s->user, l->c, &n);
     rmr_fpenv_enter();
@@ -261,11 +264,11 @@ static int changes_single_logits(int32_t kind)
     return rmr_stage_is_penalty(kind) || kind == REMORA_STAGE_BIAS;
 }
 
-remora_status rmr_stage_run(const remora_stage *s, rmr_cands *l, const rmr_history *h,
+remora_status rmr_stage_run(const remora_stage *s, rmr_candidates *l, const rmr_history *h,
                             uint32_t *counts, uint32_t n_vocab)
 {
     if (!changes_single_logits(s->kind)) {
-        rmr_cands_compact(l);
+        rmr_candidates_compact(l);
         if (l->n == 0) return REMORA_E_NO_TOKEN;
     }
     switch (s->kind) {

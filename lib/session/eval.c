@@ -22,19 +22,19 @@ typedef struct evaluation {
     remora_error *err;
 } evaluation;
 
-void rmr_flight_drop(remora_session *lead)
+void rmr_step_in_progress_drop(remora_session *lead)
 {
-    if (lead->flight.ctx == NULL) return;
-    rmr_exec_give(lead->model, lead->flight.ctx);
-    lead->flight.ctx = NULL;
-    lead->flight.n_parts = 0;
+    if (lead->in_progress.ctx == NULL) return;
+    rmr_exec_give(lead->model, lead->in_progress.ctx);
+    lead->in_progress.ctx = NULL;
+    lead->in_progress.n_parts = 0;
 }
 
 /* 1 when the step that the first session holds is made of untouched sessions of this call, and is
  * within its limit. */
-static int flight_fits(const evaluation *e)
+static int step_fits(const evaluation *e)
 {
-    const rmr_flight *f = &e->s[0]->flight;
+    const rmr_step_in_progress *f = &e->s[0]->in_progress;
     for (size_t i = 0; i < f->n_parts; i++) {
         size_t k = 0;
         while (k < e->n && e->s[k] != f->ctx->parts[i].session) k++;
@@ -62,7 +62,7 @@ static void add_run(rmr_inputs *in, const remora_session *s, uint32_t row, uint3
 }
 
 /* Put up to `room` pending tokens of one session into the step. */
-static void add_part(rmr_flight *f, remora_session *s, uint32_t room)
+static void add_part(rmr_step_in_progress *f, remora_session *s, uint32_t room)
 {
     rmr_context *c = f->ctx;
     rmr_inputs *in = &c->in;
@@ -102,7 +102,7 @@ static int any_pending(const evaluation *e)
 static remora_status form_step(const evaluation *e)
 {
     remora_session *lead = e->s[0];
-    rmr_flight *f = &lead->flight;
+    rmr_step_in_progress *f = &lead->in_progress;
     const uint32_t rows = step_rows(e);
     uint32_t max_pages = 0;
     for (size_t i = 0; i < e->n; i++)
@@ -120,13 +120,13 @@ static remora_status form_step(const evaluation *e)
         add_part(f, s, rows - in->n_rows);
     }
     const remora_status st = rmr_exec_begin(lead->model, f->ctx, e->err);
-    if (st < 0) rmr_flight_drop(lead);
+    if (st < 0) rmr_step_in_progress_drop(lead);
     return st;
 }
 
 /* ---- running it ---- */
 
-static rmr_part *part_of(rmr_flight *f, uint32_t row)
+static rmr_part *part_of(rmr_step_in_progress *f, uint32_t row)
 {
     rmr_part *p = f->ctx->parts;
     while (row >= p->row0 + p->n_rows) p++;
@@ -136,7 +136,7 @@ static rmr_part *part_of(rmr_flight *f, uint32_t row)
 /* Copy the rows [i, i + n) of a head pass, all of one session, to its output. */
 static remora_status deliver(const evaluation *e, rmr_part *p, uint32_t i, uint32_t n)
 {
-    const rmr_flight *f = &e->s[0]->flight;
+    const rmr_step_in_progress *f = &e->s[0]->in_progress;
     remora_session *s = p->session;
     const rmr_shape *shape = &s->model->shape;
     const size_t row = s->rows.n_ready + p->n_out;
@@ -156,7 +156,7 @@ static remora_status deliver(const evaluation *e, rmr_part *p, uint32_t i, uint3
  * the step is committed. */
 static remora_status head_pass(const evaluation *e)
 {
-    rmr_flight *f = &e->s[0]->flight;
+    rmr_step_in_progress *f = &e->s[0]->in_progress;
     const uint32_t *want = f->ctx->in.want + f->next_want;
     const uint32_t left = f->ctx->in.n_want - f->next_want;
     const uint32_t n = left < RMR_HEAD_ROWS ? left : RMR_HEAD_ROWS;
@@ -186,7 +186,7 @@ static void count(remora_session *s, uint32_t rows, int prefill, uint64_t us)
 static void commit(evaluation *e)
 {
     remora_session *lead = e->s[0];
-    rmr_flight *f = &lead->flight;
+    rmr_step_in_progress *f = &lead->in_progress;
     for (size_t i = 0; i < f->n_parts; i++) {
         remora_session *s = f->ctx->parts[i].session;
         s->committed += f->ctx->parts[i].n_rows;
@@ -197,13 +197,13 @@ static void commit(evaluation *e)
         e->rows_left -=
             e->rows_left < f->ctx->parts[i].n_rows ? e->rows_left : f->ctx->parts[i].n_rows;
     }
-    rmr_flight_drop(lead);
+    rmr_step_in_progress_drop(lead);
 }
 
 static remora_status next_slice(evaluation *e)
 {
     remora_session *lead = e->s[0];
-    rmr_flight *f = &lead->flight;
+    rmr_step_in_progress *f = &lead->in_progress;
     const uint64_t t0 = rmr_clock_us();
     remora_status st;
     if (f->next_slice < rmr_exec_slices(lead->model))
@@ -220,23 +220,23 @@ static remora_status next_slice(evaluation *e)
     return st;
 }
 
-static int flight_done(const remora_session *lead)
+static int step_done(const remora_session *lead)
 {
-    return lead->flight.next_slice == rmr_exec_slices(lead->model) &&
-           lead->flight.next_want == lead->flight.ctx->in.n_want;
+    return lead->in_progress.next_slice == rmr_exec_slices(lead->model) &&
+           lead->in_progress.next_want == lead->in_progress.ctx->in.n_want;
 }
 
 static remora_status give_up(evaluation *e, remora_status st, const char *why)
 {
-    rmr_flight_drop(e->s[0]);
+    rmr_step_in_progress_drop(e->s[0]);
     return why != NULL ? rmr_error_set(e->err, st, 0, "%s", why) : st;
 }
 
 /* Run the step to its end, or until the budget is used up (MORE). */
-static remora_status fly(evaluation *e)
+static remora_status run_step(evaluation *e)
 {
     remora_session *lead = e->s[0];
-    while (!flight_done(lead)) {
+    while (!step_done(lead)) {
         if (rmr_cancelled(e->o->cancel))
             return give_up(e, REMORA_E_CANCELLED, "evaluation was cancelled");
         if (e->ran && e->o->budget_us > 0 &&
@@ -245,7 +245,7 @@ static remora_status fly(evaluation *e)
         const remora_status st = next_slice(e);
         if (st < 0) return give_up(e, st, NULL);
     }
-    const remora_status st = rmr_exec_finish(lead->model, lead->flight.ctx, e->err);
+    const remora_status st = rmr_exec_finish(lead->model, lead->in_progress.ctx, e->err);
     if (st < 0) return give_up(e, st, NULL);
     commit(e);
     return REMORA_OK;
@@ -257,13 +257,13 @@ remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opt
     evaluation e = {s, n,  o, rmr_clock_us(), o->max_tokens > 0 ? o->max_tokens : UINT64_MAX,
                     0, err};
     for (size_t i = 0; i < n; i++)
-        if (i > 0 || !flight_fits(&e)) rmr_flight_drop(s[i]);
-    while (s[0]->flight.ctx != NULL || any_pending(&e)) {
-        if (s[0]->flight.ctx == NULL) {
+        if (i > 0 || !step_fits(&e)) rmr_step_in_progress_drop(s[i]);
+    while (s[0]->in_progress.ctx != NULL || any_pending(&e)) {
+        if (s[0]->in_progress.ctx == NULL) {
             if (e.rows_left == 0) return REMORA_MORE;
             RMR_TRY(form_step(&e));
         }
-        const remora_status st = fly(&e);
+        const remora_status st = run_step(&e);
         if (st != REMORA_OK) return st;
     }
     return REMORA_OK;

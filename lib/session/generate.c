@@ -124,7 +124,7 @@ static remora_status last_row(remora_session *s, const remora_gen_opts *o, uint6
 
 /* Sample one token and append it. Everything that can fail for lack of room fails before the draw.
  */
-static remora_status next_token(remora_session *s, rmr_chain *chain, remora_token *out,
+static remora_status next_token(remora_session *s, rmr_sampler *chain, remora_token *out,
                                 remora_error *err)
 {
     const size_t n_vocab = s->model->shape.n_vocab;
@@ -133,10 +133,10 @@ static remora_status next_token(remora_session *s, rmr_chain *chain, remora_toke
     RMR_TRY(rmr_kv_reserve(&s->kv, s->n_tokens, s->n_tokens + 1, err));
     const uint64_t t0 = rmr_clock_us();
     const float *row = s->rows.logits + (size_t)(s->rows.n_ready - 1) * n_vocab;
-    const remora_status st = rmr_chain_pick(chain, row, n_vocab, out);
+    const remora_status st = rmr_sampler_pick(chain, row, n_vocab, out);
     if (st < 0) return rmr_error_set(err, st, 0, "sampling has failed: %s", rmr_status_name(st));
     RMR_TRY(rmr_session_append(s, out, 1, REMORA_WANT_LAST, err));
-    RMR_TRY(rmr_chain_accept(chain, *out));
+    RMR_TRY(rmr_sampler_accept(chain, *out));
     s->stats.sample_us += rmr_clock_us() - t0;
     return REMORA_OK;
 }
@@ -154,7 +154,7 @@ static remora_status after_token(remora_session *s, const remora_gen_opts *o, re
     return REMORA_OK;
 }
 
-remora_status rmr_generate(remora_session *s, rmr_chain *chain, const remora_gen_opts *o,
+remora_status rmr_generate(remora_session *s, rmr_sampler *chain, const remora_gen_opts *o,
                            remora_token *out, size_t cap, size_t *n, remora_error *err)
 {
     const uint64_t start_us = rmr_clock_us();

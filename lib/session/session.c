@@ -84,7 +84,7 @@ static remora_status make(remora_model *m, uint32_t capacity, uint32_t chunk, in
     if (s->tokens == NULL || s->flags == NULL)
         st = rmr_error_nomem(err, "timeline", (uint64_t)capacity * 5);
     if (st >= 0) st = rmr_kv_init(&s->kv, &m->pages, page_bytes(m, type), type, capacity, err);
-    if (st >= 0) st = rmr_rows_make_room(s, 1, 0, err);
+    if (st >= 0) st = rmr_output_rows_make_room(s, 1, 0, err);
     if (st >= 0) st = rmr_exec_reserve(m, chunk, (uint32_t)s->kv.max, err);
     if (st < 0) {
         rmr_session_free(s);
@@ -110,7 +110,7 @@ remora_status rmr_session_fork(remora_session *s, remora_session **out, remora_e
     RMR_TRY(make(s->model, s->capacity, s->chunk, s->chunk_open, s->kv.type, &f, err));
     remora_status st = rmr_kv_fork(&f->kv, &s->kv, s->committed, err);
     if (st >= 0) st = rmr_kv_reserve(&f->kv, s->committed, s->n_tokens, err);
-    if (st >= 0) st = rmr_rows_copy(f, s, err);
+    if (st >= 0) st = rmr_output_rows_copy(f, s, err);
     if (st < 0) {
         rmr_session_free(f);
         return st;
@@ -127,9 +127,9 @@ void rmr_session_free(remora_session *s)
 {
     if (s == NULL) return;
     remora_model *m = s->model;
-    rmr_flight_drop(s);
+    rmr_step_in_progress_drop(s);
     rmr_gen_end(s);
-    rmr_rows_free(s);
+    rmr_output_rows_free(s);
     rmr_kv_free(&s->kv);
     rmr_free(s->mem, s->tokens, s->capacity * sizeof *s->tokens);
     rmr_free(s->mem, s->flags, s->capacity * sizeof *s->flags);
@@ -205,9 +205,10 @@ remora_status rmr_session_append(remora_session *s, const remora_token *t, size_
     RMR_TRY(check_append(s, t, n, want, err));
     if (n == 0) return REMORA_OK;
     const uint32_t n_rows = want & REMORA_WANT_ALL ? (uint32_t)n : want != 0;
-    const rmr_rows before = s->rows;
-    if (s->n_tokens == s->committed) rmr_rows_clear(&s->rows); /* all evaluated: the old rows go */
-    remora_status st = rmr_rows_make_room(s, n_rows, (want & REMORA_WANT_HIDDEN) != 0, err);
+    const rmr_output_rows before = s->rows;
+    if (s->n_tokens == s->committed)
+        rmr_output_rows_clear(&s->rows); /* all evaluated: the old rows go */
+    remora_status st = rmr_output_rows_make_room(s, n_rows, (want & REMORA_WANT_HIDDEN) != 0, err);
     if (st >= 0) st = rmr_kv_reserve(&s->kv, s->n_tokens, s->n_tokens + n, err);
     if (st < 0) {
         s->rows.n_wanted = before.n_wanted;
@@ -224,16 +225,16 @@ remora_status rmr_session_append(remora_session *s, const remora_token *t, size_
     }
     s->n_tokens += n;
     s->rows.n_wanted += n_rows;
-    rmr_rows_give_back(s);
+    rmr_output_rows_give_back(s);
     return REMORA_OK;
 }
 
 remora_status rmr_session_trim(remora_session *s, uint64_t keep)
 {
     if (keep > s->n_tokens) return REMORA_E_ARG;
-    rmr_flight_drop(s);
+    rmr_step_in_progress_drop(s);
     s->epoch++;
-    rmr_rows_clear(&s->rows);
+    rmr_output_rows_clear(&s->rows);
     s->n_tokens = keep;
     if (s->committed > keep) s->committed = keep;
     for (uint64_t i = s->committed; i < keep; i++)
@@ -252,17 +253,17 @@ remora_status rmr_session_want_last(remora_session *s, int hidden, remora_error 
     if (!pending && s->rows.n_ready > 0 && s->rows.last == last &&
         (!hidden || s->rows.has_hidden[s->rows.n_ready - 1]))
         return REMORA_OK;
-    const rmr_rows before = s->rows;
-    if (!pending) rmr_rows_clear(&s->rows);
+    const rmr_output_rows before = s->rows;
+    if (!pending) rmr_output_rows_clear(&s->rows);
     const int counted = pending && (s->flags[last] & RMR_TOKEN_WANT);
-    remora_status st = rmr_rows_make_room(s, counted ? 0 : 1, hidden, err);
+    remora_status st = rmr_output_rows_make_room(s, counted ? 0 : 1, hidden, err);
     if (st >= 0) st = rmr_kv_reserve(&s->kv, last, s->n_tokens, err);
     if (st < 0) {
         s->rows.n_wanted = before.n_wanted;
         s->rows.n_ready = before.n_ready;
         return st;
     }
-    rmr_flight_drop(s);
+    rmr_step_in_progress_drop(s);
     s->epoch++;
     s->rows.n_wanted += counted ? 0 : 1;
     s->flags[last] = (uint8_t)((s->flags[last] & RMR_TOKEN_EXPANDED) | want);

@@ -3,7 +3,7 @@
 #ifndef RMR_SESSION_H
 #define RMR_SESSION_H
 
-#include "chain.h"
+#include "sampler.h"
 #include "exec.h"
 #include "kv.h"
 
@@ -21,24 +21,24 @@ enum {
 enum { RMR_TOKEN_EXPANDED = 1, RMR_TOKEN_WANT = 2, RMR_TOKEN_WANT_HIDDEN = 4 };
 
 /* Output rows: room is made when tokens are appended, so that eval never allocates. */
-typedef struct rmr_rows {
+typedef struct rmr_output_rows {
     float *logits;       /* [cap][n_vocab] */
     float *hidden;       /* [cap][n_hidden], or NULL */
     uint8_t *has_hidden; /* [flags_cap] */
     size_t cap, hidden_cap, flags_cap;
     uint32_t n_wanted, n_ready;
     uint64_t last; /* position of row n_ready - 1 */
-} rmr_rows;
+} rmr_output_rows;
 
 /* A step under way. Kept by the first session of the batch between evals that ran out of budget. */
-typedef struct rmr_flight {
+typedef struct rmr_step_in_progress {
     rmr_context *ctx; /* NULL: none. Has the parts */
     size_t n_parts;
     uint32_t next_slice;
     uint32_t next_want; /* rows of the head already delivered */
     uint64_t us;        /* time spent */
     int prefill;
-} rmr_flight;
+} rmr_step_in_progress;
 
 /* The last bytes that were generated, for stop strings. */
 typedef struct rmr_gen_tail {
@@ -72,8 +72,8 @@ struct remora_session {
     remora_token *tokens; /* [capacity] */
     uint8_t *flags;       /* [capacity] */
     uint64_t n_tokens, committed;
-    rmr_rows rows;
-    rmr_flight flight;
+    rmr_output_rows rows;
+    rmr_step_in_progress in_progress;
     rmr_gen gen;
     remora_stats stats;
 };
@@ -106,20 +106,22 @@ void rmr_session_memory(remora_model *m, remora_memory *out);
 remora_status rmr_session_want_last(remora_session *s, int hidden, remora_error *err);
 
 /* rows.c */
-remora_status rmr_rows_make_room(remora_session *s, uint32_t n_more, int hidden, remora_error *err);
-void rmr_rows_clear(rmr_rows *r);
+remora_status rmr_output_rows_make_room(remora_session *s, uint32_t n_more, int hidden,
+                                        remora_error *err);
+void rmr_output_rows_clear(rmr_output_rows *r);
 /* Give back room that one great prompt left behind; cannot fail. */
-void rmr_rows_give_back(remora_session *s);
-void rmr_rows_free(remora_session *s);
-remora_status rmr_rows_copy(remora_session *dst, const remora_session *src, remora_error *err);
+void rmr_output_rows_give_back(remora_session *s);
+void rmr_output_rows_free(remora_session *s);
+remora_status rmr_output_rows_copy(remora_session *dst, const remora_session *src,
+                                   remora_error *err);
 
 /* eval.c: evaluate everything pending in n distinct sessions of one model, all entered. */
 remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opts *o,
                        remora_error *err);
-void rmr_flight_drop(remora_session *lead);
+void rmr_step_in_progress_drop(remora_session *lead);
 
 /* generate.c */
-remora_status rmr_generate(remora_session *s, rmr_chain *chain, const remora_gen_opts *o,
+remora_status rmr_generate(remora_session *s, rmr_sampler *chain, const remora_gen_opts *o,
                            remora_token *out, size_t cap, size_t *n, remora_error *err);
 void rmr_gen_end(remora_session *s);
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "json.h"
-#include "meta.h"
+#include "metadata.h"
 #include "shape.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     remora_error err = {.struct_size = sizeof err};
     json_t *root = NULL;
     static rmr_shape shape;
-    rmr_meta meta = {0};
+    rmr_metadata meta = {0};
     rmr_mem_init(&mem);
     remora_status st = rmr_json_parse("config.json", data, size, &root, &err);
     require(st == REMORA_OK || st == REMORA_E_FORMAT);
@@ -63,10 +63,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         st = rmr_shape_read("config.json", root, &shape, &err);
         require(st == REMORA_OK || st == REMORA_E_FORMAT || st == REMORA_E_UNSUPPORTED);
         if (st == REMORA_OK) check_shape(&shape);
-        require(rmr_meta_add_json(&mem, &meta, root, &err) == REMORA_OK);
+        require(rmr_metadata_add_json(&mem, &meta, root, &err) == REMORA_OK);
         for (size_t i = 0; i < meta.n; i++)
             require(strncmp(meta.items[i].key, "config.", 7) == 0 && meta.items[i].value != NULL);
-        rmr_meta_free(&mem, &meta);
+        rmr_metadata_free(&mem, &meta);
     }
     if (st < 0) require(err.code == st && memchr(err.message, 0, sizeof err.message) != NULL);
     json_decref(root);

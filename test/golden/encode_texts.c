@@ -33,7 +33,7 @@ static remora_status open_path(rmr_mem *mem, const char *path, uint32_t n_vocab,
     rmr_source *src;
     remora_status st = rmr_source_open(mem, &desc, 1, &src, err);
     if (st < 0) return st;
-    st = rmr_gguf_choose(src, name, err);
+    st = rmr_find_gguf_file(src, name, err);
     if (st >= 0)
         st = name[0] != 0 ? open_gguf(mem, src, name, n_vocab, out, err)
                           : rmr_tokenizer_open(mem, src, n_vocab, out, err);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "guard_backend.h"
-#include "list.h"
+#include "program.h"
 #include "session.h"
 #include "tiny.h"
 

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "guard_backend.h"
-#include "list.h"
+#include "program.h"
 
 static const double limit = 1e-4, nll_limit = 5e-4, nll_share = 0.99;
 enum { N_A = 37, N_LONG = 700, N_GREEDY = 24 };

@@ -44,7 +44,7 @@ static int open_both(void **state)
     if (rmr_tokenizer_open(&mem, src, n_vocab, &from_folder, &err) < 0) fail_msg("%s", err.message);
     rmr_source_free(src);
     src = open_source(file);
-    if (rmr_gguf_choose(src, name, &err) < 0 ||
+    if (rmr_find_gguf_file(src, name, &err) < 0 ||
         rmr_gguf_open(&mem, src, name, NULL, &g, &c, &err) < 0 ||
         rmr_tokenizer_open_gguf(&mem, g, n_vocab, &from_file, &err) < 0)
         fail_msg("%s", err.message);

@@ -10,7 +10,7 @@
 
 #include "guard_backend.h"
 #include "host.h"
-#include "list.h"
+#include "program.h"
 
 typedef struct bed {
     remora_runtime *rt;

@@ -638,7 +638,7 @@ static const char *chosen(fixture *x, const char *path, char name[RMR_MAX_NAME +
     rmr_source *src;
     desc.path = path;
     assert_int_equal(rmr_source_open(&x->mem, &desc, 0, &src, &x->err), REMORA_OK);
-    const remora_status st = rmr_gguf_choose(src, name, &x->err);
+    const remora_status st = rmr_find_gguf_file(src, name, &x->err);
     rmr_source_free(src);
     return st < 0 ? x->err.message : name;
 }
@@ -686,7 +686,7 @@ static void choosing_in_folders(void **state)
             .struct_size = sizeof desc, .kind = REMORA_SOURCE_PATH, .path = paths[i]};
         rmr_source *src;
         assert_int_equal(rmr_source_open(&x->mem, &desc, 0, &src, &x->err), REMORA_OK);
-        assert_int_equal(rmr_gguf_choose(src, name, &x->err), REMORA_OK);
+        assert_int_equal(rmr_find_gguf_file(src, name, &x->err), REMORA_OK);
         assert_string_equal(name, "m.gguf");
         rmr_source_free(src);
     }

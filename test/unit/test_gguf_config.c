@@ -10,7 +10,7 @@
 
 #include "ggufw.h"
 #include "gguf_config.h"
-#include "meta.h"
+#include "metadata.h"
 #include "shape.h"
 
 #define NAME "m.gguf"
@@ -626,16 +626,16 @@ static void shown(void **state)
         {"gguf.llama.rope.freq_base", "50000.0"},       {"gguf.llama.attention.causal", "true"},
         {"gguf.general.architecture", "llama"}};
     world x;
-    rmr_meta meta = {0};
+    rmr_metadata meta = {0};
     (void)state;
     begin(&x, &(file){.arch = "llama", .more = harmless_keys});
-    assert_int_equal(rmr_meta_add_gguf(&x.mem, &meta, x.g, &x.err), REMORA_OK);
+    assert_int_equal(rmr_metadata_add_gguf(&x.mem, &meta, x.g, &x.err), REMORA_OK);
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
-        const char *v = rmr_meta_find(&meta, want[i][0]);
+        const char *v = rmr_metadata_find(&meta, want[i][0]);
         if (v == NULL || strcmp(v, want[i][1]) != 0)
             fail_msg("%s: %s", want[i][0], v != NULL ? v : "is not there");
     }
-    rmr_meta_free(&x.mem, &meta);
+    rmr_metadata_free(&x.mem, &meta);
     end(&x);
 }
 

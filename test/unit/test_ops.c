@@ -9,18 +9,18 @@
 #include <cmocka.h>
 
 #include "host.h"
-#include "list.h"
+#include "program.h"
 #include "tiny.h"
 
 static const tiny_opts kinds[] = {
     {0}, {.v2 = 1}, {.dense = "llama"}, {.dense = "qwen2"}, {.dense = "qwen3"}};
 
-static remora_status check(const rmr_list *l, remora_error *err)
+static remora_status check(const rmr_program *l, remora_error *err)
 {
     return rmr_ops_check(l->ops, l->n_ops, l->slots, RMR_SLOT_COUNT, err);
 }
 
-static void refused(const rmr_list *l, const char *says)
+static void refused(const rmr_program *l, const char *says)
 {
     remora_error err = HOST_ERROR;
     assert_int_equal(check(l, &err), REMORA_E_INTERNAL);
@@ -40,7 +40,7 @@ static rmr_view *view_of(rmr_op *op, uint32_t which)
 }
 
 /* Every view of every operation with another slot or column. */
-static void wrong_views(rmr_list *l)
+static void wrong_views(rmr_program *l)
 {
     for (uint32_t i = 0; i < l->n_ops; i++) {
         rmr_op *const op = &l->ops[i];
@@ -60,10 +60,10 @@ static void wrong_views(rmr_list *l)
 }
 
 /* Without the operation that makes it, a slot is read before anything has written it. */
-static void left_out(const rmr_list *l)
+static void left_out(const rmr_program *l)
 {
     rmr_op *const ops = malloc(l->n_ops * sizeof *ops);
-    rmr_list less = *l;
+    rmr_program less = *l;
     assert_non_null(ops);
     less.ops = ops;
     less.n_ops = l->n_ops - 1;
@@ -75,7 +75,7 @@ static void left_out(const rmr_list *l)
     free(ops);
 }
 
-static void wrong_parts(rmr_list *l)
+static void wrong_parts(rmr_program *l)
 {
     for (uint32_t i = 0; i < l->n_ops; i++) {
         const rmr_op was = l->ops[i];
@@ -103,18 +103,18 @@ static void programs(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         tiny t;
-        rmr_list l;
+        rmr_program l;
         remora_error err = HOST_ERROR;
         tiny_make(&t, &kinds[i]);
         remora_model *m = host_open(NULL, &t.source);
-        REQUIRE_OK(rmr_list_make(m, &m->mem, &l, &err), &err);
+        REQUIRE_OK(rmr_program_make(m, &m->mem, &l, &err), &err);
         REQUIRE_OK(check(&l, &err), &err);
         assert_int_equal(l.n_ops, l.cap_ops);
         wrong_views(&l);
         left_out(&l);
         wrong_parts(&l);
         REQUIRE_OK(check(&l, &err), &err);
-        rmr_list_free(&m->mem, &l);
+        rmr_program_free(&m->mem, &l);
         remora_model_free(m);
         tiny_free(&t);
     }

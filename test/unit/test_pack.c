@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "packw.h"
+#include "pack_writer.h"
 #include "tmem.h"
 
 static remora_error err = {.struct_size = sizeof(remora_error)};
@@ -160,46 +160,46 @@ static unsigned char content(uint32_t t, uint64_t i)
                       : (unsigned char)(i / 512 + t);
 }
 
-static remora_status write_tensor(rmr_packw *w, uint32_t index)
+static remora_status write_tensor(rmr_pack_writer *w, uint32_t index)
 {
-    const uint64_t n = rmr_packw_at(w, index)->bytes;
+    const uint64_t n = rmr_pack_writer_at(w, index)->bytes;
     unsigned char *all = malloc(n);
     for (uint64_t i = 0; i < n; i++) all[i] = content(index, i);
     const uint64_t cut = n / 3;
-    remora_status st = rmr_packw_write(w, index, cut, all + cut, n - cut, &err);
-    if (st >= 0) st = rmr_packw_write(w, index, 0, all, cut, &err);
+    remora_status st = rmr_pack_writer_write(w, index, cut, all + cut, n - cut, &err);
+    if (st >= 0) st = rmr_pack_writer_write(w, index, 0, all, cut, &err);
     free(all);
     return st;
 }
 
-static remora_status write_all(rmr_packw *w, uint32_t n, int level, const rmr_job_host *host)
+static remora_status write_all(rmr_pack_writer *w, uint32_t n, int level, const rmr_job_host *host)
 {
     uint32_t index;
-    RMR_TRY(rmr_packw_section(w, "name", json_string("made up"), &err));
-    RMR_TRY(rmr_packw_section(w, "config",
-                              json_pack("{s:s,s:i,s:f}", "model_type", "deepseek_v3", "vocab_size",
-                                        24, "rms_norm_eps", 1e-6),
-                              &err));
-    RMR_TRY(rmr_packw_blob(w, "tokenizer", tokenizer, sizeof tokenizer, &err));
+    RMR_TRY(rmr_pack_writer_section(w, "name", json_string("made up"), &err));
+    RMR_TRY(rmr_pack_writer_section(w, "config",
+                                    json_pack("{s:s,s:i,s:f}", "model_type", "deepseek_v3",
+                                              "vocab_size", 24, "rms_norm_eps", 1e-6),
+                                    &err));
+    RMR_TRY(rmr_pack_writer_blob(w, "tokenizer", tokenizer, sizeof tokenizer, &err));
     for (uint32_t i = 0; i < n; i++) {
-        RMR_TRY(rmr_packw_add(w, shapes[i].name, shapes[i].use, shapes[i].elem, shapes[i].count,
-                              shapes[i].rows, shapes[i].cols, &index, &err));
+        RMR_TRY(rmr_pack_writer_add(w, shapes[i].name, shapes[i].use, shapes[i].elem,
+                                    shapes[i].count, shapes[i].rows, shapes[i].cols, &index, &err));
         if (index != i) return REMORA_E_INTERNAL;
     }
-    RMR_TRY(rmr_packw_lay_out(w, 200, &err));
+    RMR_TRY(rmr_pack_writer_lay_out(w, 200, &err));
     for (uint32_t i = 0; i < n; i++) RMR_TRY(write_tensor(w, i));
-    RMR_TRY(rmr_packw_seal(w, level, host, &err));
-    RMR_TRY(rmr_packw_section(w, "self_test", json_pack("{s:[i,i]}", "ids", 1, 2), &err));
-    RMR_TRY(rmr_packw_seal(w, level, host, &err));
-    return rmr_packw_publish(w, &err);
+    RMR_TRY(rmr_pack_writer_seal(w, level, host, &err));
+    RMR_TRY(rmr_pack_writer_section(w, "self_test", json_pack("{s:[i,i]}", "ids", 1, 2), &err));
+    RMR_TRY(rmr_pack_writer_seal(w, level, host, &err));
+    return rmr_pack_writer_publish(w, &err);
 }
 
 static remora_status make(world *w, rmr_mem *mem, int level)
 {
-    rmr_packw *out;
-    RMR_TRY(rmr_packw_begin(mem, w->path, &out, &err));
+    rmr_pack_writer *out;
+    RMR_TRY(rmr_pack_writer_begin(mem, w->path, &out, &err));
     const remora_status st = write_all(out, w->small ? LARGE : N_TENSORS, level, &w->host);
-    rmr_packw_free(out);
+    rmr_pack_writer_free(out);
     return st;
 }
 
@@ -221,25 +221,25 @@ static unsigned char *load(const char *path, size_t *n)
 static remora_status make_bad(world *w, uint32_t bad)
 {
     static const unsigned char nan[2][4] = {{0xc0, 0x7f, 0, 0}, {0, 0, 0x80, 0x7f}};
-    rmr_packw *out;
+    rmr_pack_writer *out;
     uint32_t index;
-    RMR_TRY(rmr_packw_begin(&w->mem, w->path, &out, &err));
+    RMR_TRY(rmr_pack_writer_begin(&w->mem, w->path, &out, &err));
     remora_status st = REMORA_OK;
     for (uint32_t i = 0; i < 3 && st >= 0; i++)
-        st = rmr_packw_add(out, shapes[i].name, (rmr_weight_use)i,
-                           i < 2 ? RMR_ELEM_BF16 : RMR_ELEM_F32, 1, i < 2 ? 24 : 1, 40, &index,
-                           &err);
-    if (st >= 0) st = rmr_packw_lay_out(out, 200, &err);
+        st = rmr_pack_writer_add(out, shapes[i].name, (rmr_weight_use)i,
+                                 i < 2 ? RMR_ELEM_BF16 : RMR_ELEM_F32, 1, i < 2 ? 24 : 1, 40,
+                                 &index, &err);
+    if (st >= 0) st = rmr_pack_writer_lay_out(out, 200, &err);
     for (uint32_t i = 0; i < 3 && st >= 0; i++) {
-        const uint64_t n = rmr_packw_at(out, i)->bytes;
+        const uint64_t n = rmr_pack_writer_at(out, i)->bytes;
         unsigned char *all = calloc(1, n);
-        if (i == bad) memcpy(all + 68, nan[rmr_packw_at(out, i)->use == RMR_USE_VECTOR], 4);
-        st = rmr_packw_write(out, i, 0, all, n, &err);
+        if (i == bad) memcpy(all + 68, nan[rmr_pack_writer_at(out, i)->use == RMR_USE_VECTOR], 4);
+        st = rmr_pack_writer_write(out, i, 0, all, n, &err);
         free(all);
     }
-    if (st >= 0) st = rmr_packw_seal(out, 0, &w->host, &err);
-    if (st >= 0) st = rmr_packw_publish(out, &err);
-    rmr_packw_free(out);
+    if (st >= 0) st = rmr_pack_writer_seal(out, 0, &w->host, &err);
+    if (st >= 0) st = rmr_pack_writer_publish(out, &err);
+    rmr_pack_writer_free(out);
     return st;
 }
 
@@ -702,17 +702,18 @@ static void short_writes_go_on(void **state)
     broken.name = "short";
     const remora_blob blob = {"m.remora", a, n};
     (void)blob;
-    rmr_packw *out;
+    rmr_pack_writer *out;
     uint32_t index;
     unsigned char x[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
-    assert_int_equal(rmr_packw_begin(&w->mem, w->path, &out, &err), REMORA_OK);
-    assert_int_equal(rmr_packw_add(out, "v", RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, 4, &index, &err),
-                     REMORA_OK);
-    assert_int_equal(rmr_packw_lay_out(out, 0, &err), REMORA_OK);
-    assert_int_equal(rmr_packw_write(out, index, 0, x, 16, &err), REMORA_OK);
-    assert_int_equal(rmr_packw_seal(out, 0, &w->host, &err), REMORA_OK);
-    assert_int_equal(rmr_packw_publish(out, &err), REMORA_OK);
-    rmr_packw_free(out);
+    assert_int_equal(rmr_pack_writer_begin(&w->mem, w->path, &out, &err), REMORA_OK);
+    assert_int_equal(
+        rmr_pack_writer_add(out, "v", RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, 4, &index, &err),
+        REMORA_OK);
+    assert_int_equal(rmr_pack_writer_lay_out(out, 0, &err), REMORA_OK);
+    assert_int_equal(rmr_pack_writer_write(out, index, 0, x, 16, &err), REMORA_OK);
+    assert_int_equal(rmr_pack_writer_seal(out, 0, &w->host, &err), REMORA_OK);
+    assert_int_equal(rmr_pack_writer_publish(out, &err), REMORA_OK);
+    rmr_pack_writer_free(out);
     free(a);
     a = load(w->path, &m);
     assert_int_equal(m, 4096 + 16);
@@ -784,39 +785,42 @@ static void cancelled_at_every_step(void **state)
 static void unfinished_packs_have_no_name(void **state)
 {
     world *w = *state;
-    rmr_packw *out;
+    rmr_pack_writer *out;
     struct stat st;
     uint32_t index;
-    assert_int_equal(rmr_packw_begin(&w->mem, w->path, &out, &err), REMORA_OK);
+    assert_int_equal(rmr_pack_writer_begin(&w->mem, w->path, &out, &err), REMORA_OK);
     assert_int_equal(files_in(w->dir), 1);
-    assert_int_equal(stat(rmr_packw_path(out), &st), 0);
-    assert_non_null(strstr(rmr_packw_path(out), ".remora-part"));
-    assert_int_equal(rmr_packw_add(out, "v", RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, 4, &index, &err),
-                     REMORA_OK);
-    assert_int_equal(rmr_packw_add(out, "v", RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, 4, &index, &err),
-                     REMORA_E_ARG);
-    assert_int_equal(rmr_packw_add(out, "w", RMR_USE_MATRIX, RMR_ELEM_Q4_K, 1, 1, 4, &index, &err),
-                     REMORA_E_ARG);
-    assert_int_equal(rmr_packw_section(out, "tensors", json_array(), &err), REMORA_E_ARG);
-    assert_int_equal(rmr_packw_lay_out(out, 0, &err), REMORA_OK);
-    assert_int_equal(rmr_packw_seal(out, 0, &w->host, &err), REMORA_E_INTERNAL);
+    assert_int_equal(stat(rmr_pack_writer_path(out), &st), 0);
+    assert_non_null(strstr(rmr_pack_writer_path(out), ".remora-part"));
+    assert_int_equal(
+        rmr_pack_writer_add(out, "v", RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, 4, &index, &err),
+        REMORA_OK);
+    assert_int_equal(
+        rmr_pack_writer_add(out, "v", RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, 4, &index, &err),
+        REMORA_E_ARG);
+    assert_int_equal(
+        rmr_pack_writer_add(out, "w", RMR_USE_MATRIX, RMR_ELEM_Q4_K, 1, 1, 4, &index, &err),
+        REMORA_E_ARG);
+    assert_int_equal(rmr_pack_writer_section(out, "tensors", json_array(), &err), REMORA_E_ARG);
+    assert_int_equal(rmr_pack_writer_lay_out(out, 0, &err), REMORA_OK);
+    assert_int_equal(rmr_pack_writer_seal(out, 0, &w->host, &err), REMORA_E_INTERNAL);
     assert_non_null(strstr(err.message, "tensor v: 0 of 16 bytes"));
-    assert_int_equal(rmr_packw_publish(out, &err), REMORA_E_INTERNAL);
+    assert_int_equal(rmr_pack_writer_publish(out, &err), REMORA_E_INTERNAL);
     assert_int_not_equal(stat(w->path, &st), 0);
-    rmr_packw_free(out);
+    rmr_pack_writer_free(out);
     assert_int_equal(files_in(w->dir), 0);
 }
 
 static void names_that_cannot_be(void **state)
 {
     world *w = *state;
-    rmr_packw *out;
+    rmr_pack_writer *out;
     char path[256];
     snprintf(path, sizeof path, "%s/none/x.remora", w->dir);
-    assert_int_equal(rmr_packw_begin(&w->mem, path, &out, &err), REMORA_E_NOT_FOUND);
-    assert_int_equal(rmr_packw_begin(&w->mem, "/tmp", &out, &err), REMORA_E_ARG);
-    assert_int_equal(rmr_packw_begin(&w->mem, "/tmp/", &out, &err), REMORA_E_ARG);
-    assert_int_equal(rmr_packw_begin(&w->mem, "", &out, &err), REMORA_E_ARG);
+    assert_int_equal(rmr_pack_writer_begin(&w->mem, path, &out, &err), REMORA_E_NOT_FOUND);
+    assert_int_equal(rmr_pack_writer_begin(&w->mem, "/tmp", &out, &err), REMORA_E_ARG);
+    assert_int_equal(rmr_pack_writer_begin(&w->mem, "/tmp/", &out, &err), REMORA_E_ARG);
+    assert_int_equal(rmr_pack_writer_begin(&w->mem, "", &out, &err), REMORA_E_ARG);
     assert_null(out);
 }
 
@@ -824,14 +828,14 @@ static void names_that_cannot_be(void **state)
 static void manifest_outgrows_its_room(void **state)
 {
     world *w = *state;
-    rmr_packw *out;
+    rmr_pack_writer *out;
     char *big = calloc(1, 9000);
     memset(big, 'x', 8999);
-    assert_int_equal(rmr_packw_begin(&w->mem, w->path, &out, &err), REMORA_OK);
-    assert_int_equal(rmr_packw_lay_out(out, 0, &err), REMORA_OK);
-    assert_int_equal(rmr_packw_section(out, "big", json_string(big), &err), REMORA_OK);
-    assert_int_equal(rmr_packw_seal(out, 0, &w->host, &err), REMORA_E_ARG);
-    rmr_packw_free(out);
+    assert_int_equal(rmr_pack_writer_begin(&w->mem, w->path, &out, &err), REMORA_OK);
+    assert_int_equal(rmr_pack_writer_lay_out(out, 0, &err), REMORA_OK);
+    assert_int_equal(rmr_pack_writer_section(out, "big", json_string(big), &err), REMORA_OK);
+    assert_int_equal(rmr_pack_writer_seal(out, 0, &w->host, &err), REMORA_E_ARG);
+    rmr_pack_writer_free(out);
     free(big);
 }
 

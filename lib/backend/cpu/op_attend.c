@@ -17,7 +17,7 @@
 
 #include <string.h>
 
-#include "cut.h"
+#include "split_segments.h"
 #include "softmax.h"
 
 enum {
@@ -32,7 +32,7 @@ typedef struct latent_job {
     const rmr_op *op;
     uint32_t group, rows, units; /* heads of a group, rows, units */
     /* where units are cut: */
-    rmr_cut cut;                     /* the pieces under way */
+    rmr_split cut;                   /* the pieces under way */
     uint32_t covers[RMR_CUT_PIECES]; /* segments in a result; 0: it is in one before it by now */
     float *result;                   /* of each piece, in the operation's scratch */
     rmr_softmax_state *state;        /* [units][GROUP], too */
@@ -45,20 +45,20 @@ typedef struct unit {
 } unit;
 
 /* What a worker remembers from one piece to the next. */
-typedef struct notes {
+typedef struct last_pieces {
     uint32_t unit; /* whose query is there: its number + 1 */
     uint32_t n;    /* its last pieces, which follow each other */
     uint32_t at[2 * LEVELS];
-} notes;
-_Static_assert(sizeof(notes) <= RMR_ALIGN, "room for them");
+} last_pieces;
+_Static_assert(sizeof(last_pieces) <= RMR_ALIGN, "room for them");
 
 /* A worker's scratch. */
-typedef struct desk {
-    notes *notes;
+typedef struct worker_scratch {
+    last_pieces *last_pieces;
     void *query;
     float *scores; /* [GROUP][SEG], plain types */
     float *spare;  /* results [LEVELS] */
-} desk;
+} worker_scratch;
 
 /* The result of a piece: value sums [GROUP][rank], maxima and sums [GROUP]. */
 static size_t result_floats(const rmr_mla *a)
@@ -83,19 +83,19 @@ rmr_cpu_scratch rmr_cpu_latent_scratch(const rmr_op *op, const rmr_step_desc *d)
     return need;
 }
 
-static desk desk_of(const latent_job *j, uint32_t worker)
+static worker_scratch scratch_of(const latent_job *j, uint32_t worker)
 {
     unsigned char *const at = j->s->worker + worker * j->s->worker_bytes;
     unsigned char *const scores = at + RMR_ALIGN + query_bytes(j->op->mla);
-    desk d = {(notes *)(void *)at, at + RMR_ALIGN, (float *)(void *)scores, NULL};
+    worker_scratch d = {(last_pieces *)(void *)at, at + RMR_ALIGN, (float *)(void *)scores, NULL};
     d.spare = d.scores + (size_t)GROUP * RMR_SEG_TOKENS;
     return d;
 }
 
-static void clear_notes(const latent_job *j)
+static void clear_last_pieces(const latent_job *j)
 {
     const uint32_t width = rmr_pool_width(j->s->cpu->ctx->pool);
-    for (uint32_t w = 0; w < width; w++) *desk_of(j, w).notes = (notes){0};
+    for (uint32_t w = 0; w < width; w++) *scratch_of(j, w).last_pieces = (last_pieces){0};
 }
 
 /* Units are numbered head group by head group, run by run, row by row: a thread that begins with
@@ -116,14 +116,14 @@ static unit unit_of(const latent_job *j, uint32_t i)
 }
 
 /* The query of a unit in the form that its cache takes, unless it is there. */
-static void place_query(const latent_job *j, const unit *u, const desk *d)
+static void place_query(const latent_job *j, const unit *u, const worker_scratch *d)
 {
     const rmr_mla *a = j->op->mla;
     const rmr_kernels *k = j->s->cpu->k;
     const uint32_t width = a->rank + a->rope;
     const float *const q = rmr_row(j->s, j->op->in, u->row) + (size_t)u->h0 * width;
-    if (d->notes->unit == u->number + 1) return;
-    d->notes->unit = u->number + 1;
+    if (d->last_pieces->unit == u->number + 1) return;
+    d->last_pieces->unit = u->number + 1;
     if (u->run->kv == RMR_KV_INT8) {
         k->kv8_query(d->query, q, width, u->nh, a->rank, a->rope, a->scale);
         return;
@@ -136,7 +136,7 @@ static void place_query(const latent_job *j, const unit *u, const desk *d)
 /* The n positions of one segment, plain types; behind its pages comes one that will be read soon.
  */
 static void segment_plain(const latent_job *j, const unit *u, const void *const *pages, uint32_t n,
-                          const desk *d, float *result)
+                          const worker_scratch *d, float *result)
 {
     const rmr_mla *a = j->op->mla;
     const rmr_kernels *k = j->s->cpu->k;
@@ -172,8 +172,8 @@ static uint32_t pages_of(const latent_job *j, const unit *u, uint32_t seg, uint3
 
 /* One segment. The worker will most likely go on with segment `seg2` of unit u2, or (NULL) with
  * something else. */
-static void segment(const latent_job *j, const unit *u, uint32_t seg, const desk *d, float *result,
-                    const unit *u2, uint32_t seg2)
+static void segment(const latent_job *j, const unit *u, uint32_t seg, const worker_scratch *d,
+                    float *result, const unit *u2, uint32_t seg2)
 {
     enum { PAGES = RMR_SEG_TOKENS / RMR_PAGE_TOKENS };
     const rmr_mla *a = j->op->mla;
@@ -209,8 +209,8 @@ static void fold(const latent_job *j, uint32_t h, float *into, const float *from
 }
 
 /* A piece: what is complete is merged at once, as a counter carries. */
-static void attend_piece(const latent_job *j, const unit *u, const rmr_piece *p, const desk *d,
-                         float *result, const unit *u2, uint32_t seg2)
+static void attend_piece(const latent_job *j, const unit *u, const rmr_piece *p,
+                         const worker_scratch *d, float *result, const unit *u2, uint32_t seg2)
 {
     float *waiting[LEVELS] = {result};
     uint32_t top = 0;
@@ -239,7 +239,7 @@ static void merge(const latent_job *j, const unit *u, uint32_t h, uint32_t seg, 
 static void whole_unit(const latent_job *j, uint32_t i, uint32_t worker)
 {
     const unit u = unit_of(j, i);
-    const desk d = desk_of(j, worker);
+    const worker_scratch d = scratch_of(j, worker);
     const uint32_t segs = segments_of(&u);
     rmr_softmax_state state[GROUP];
     for (rmr_piece p = {0, RMR_STRETCH, 0}; p.seg < segs; p.seg = p.end) {
@@ -276,7 +276,7 @@ static int follows(const latent_job *j, uint32_t at, uint32_t before)
 }
 
 /* Merge a new piece with those that the worker did just before, as a counter carries. */
-static void carry(latent_job *j, const unit *u, uint32_t at, notes *mine)
+static void carry(latent_job *j, const unit *u, uint32_t at, last_pieces *mine)
 {
     if (mine->n == 2 * LEVELS || mine->n == 0 || !follows(j, at, mine->at[mine->n - 1]))
         mine->n = 0;
@@ -294,7 +294,7 @@ static void carry(latent_job *j, const unit *u, uint32_t at, notes *mine)
 static void piece_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 {
     latent_job *j = arg;
-    const desk d = desk_of(j, worker);
+    const worker_scratch d = scratch_of(j, worker);
     const rmr_piece *const piece = j->cut.piece;
     for (uint32_t at = first; at < first + n; at++) {
         const int more = at + 1 < j->units * j->cut.pieces && piece[at + 1].size > 0;
@@ -302,7 +302,7 @@ static void piece_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
         if (piece[at].size == 0) continue;
         attend_piece(j, &u, &piece[at], &d, result_of(j, at), more ? &u2 : NULL,
                      piece[at + more].seg);
-        carry(j, &u, at, d.notes);
+        carry(j, &u, at, d.last_pieces);
     }
 }
 
@@ -351,9 +351,9 @@ static void attend_cut(latent_job *j, uint32_t segs)
     j->state =
         (rmr_softmax_state *)(void *)(j->result + RMR_CUT_PIECES * result_floats(j->op->mla));
     for (uint32_t seg = 0; seg < segs;) {
-        seg += rmr_cut_units(&j->cut, of_unit, j->units, seg, rmr_pool_width(pool));
+        seg += rmr_split_units(&j->cut, of_unit, j->units, seg, rmr_pool_width(pool));
         for (uint32_t i = 0; i < RMR_CUT_PIECES; i++) j->covers[i] = j->cut.piece[i].size;
-        clear_notes(j);
+        clear_last_pieces(j);
         rmr_pool_run_ranges(pool, j->units * j->cut.pieces, 1, piece_range, j, NULL);
         rmr_pool_run_ranges(pool, j->units * GROUP, GROUP, merge_range, j, &next);
     }
@@ -377,7 +377,7 @@ void rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
         rows += run->n_rows;
         if (run->pos0 + run->n_rows > most) most = run->pos0 + run->n_rows;
     }
-    clear_notes(&j);
+    clear_last_pieces(&j);
     set_group(&j, GROUP, rows);
     if (width > 1 && j.units <= RMR_CUT_UNITS && j.units < 4 * width && most > RMR_SEG_TOKENS) {
         attend_cut(&j, rmr_units(most, RMR_SEG_TOKENS));

@@ -37,8 +37,8 @@ FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8
 
 #include "qblocks.h"
 
-#include "cache8.h"
+#include "kv8_cache.h"
 
-#include "attend8.h"
+#include "kv8_attend.h"
 
 const rmr_kernels rmr_kernels_neon = KERNEL_TABLE("neon");

@@ -10,8 +10,8 @@
 #include "sdot.h"
 #include "qblocks.h"
 
-#include "cache8.h"
+#include "kv8_cache.h"
 
-#include "attend8.h"
+#include "kv8_attend.h"
 
 const rmr_kernels rmr_kernels_neon_dotprod = KERNEL_TABLE("neon_dotprod");

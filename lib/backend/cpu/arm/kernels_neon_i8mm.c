@@ -10,9 +10,9 @@
 #include "sdot.h"
 #include "qblocks.h"
 
-#include "cache8.h"
+#include "kv8_cache.h"
 
-#include "attend8.h"
+#include "kv8_attend.h"
 #include "smmla.h"
 
 #undef Q_ENTRY

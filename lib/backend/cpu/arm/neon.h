@@ -135,7 +135,7 @@ static inline vec vec_e8m0(const void *p)
 
 #include "blocks.h"
 
-/* ---- the 8-bit cache (attend8.h) ---- */
+/* ---- the 8-bit cache (kv8_attend.h) ---- */
 
 #define KV8_ROWS 4
 #define KV8_COLS 8

@@ -159,8 +159,8 @@ static void rmr_from_f16_f32_ref(float *y, const uint16_t *x, uint32_t n)
 
 #include "qplain.h"
 
-#include "cache8.h"
+#include "kv8_cache.h"
 
-#include "attend8_plain.h"
+#include "kv8_attend_plain.h"
 
 const rmr_kernels rmr_kernels_ref = KERNEL_TABLE("ref");

@@ -21,8 +21,8 @@
 #include "maddubs.h"
 #include "qblocks.h"
 
-#include "cache8.h"
+#include "kv8_cache.h"
 
-#include "attend8.h"
+#include "kv8_attend.h"
 
 const rmr_kernels rmr_kernels_avx2 = KERNEL_TABLE("avx2");

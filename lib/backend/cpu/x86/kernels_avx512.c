@@ -31,8 +31,8 @@ static inline ivec iv_signed_pairs(ivec code, ivec q)
 #define Q_LINES 512
 #include "qblocks.h"
 
-#include "cache8.h"
+#include "kv8_cache.h"
 
-#include "attend8.h"
+#include "kv8_attend.h"
 
 const rmr_kernels rmr_kernels_avx512 = KERNEL_TABLE("avx512");

@@ -43,9 +43,9 @@ FORCE ivec kv8_dot(ivec sum, ivec code, const int8_t *p)
 
 #include "qblocks.h"
 
-#include "cache8.h"
+#include "kv8_cache.h"
 
-#include "attend8.h"
+#include "kv8_attend.h"
 
 const rmr_kernels rmr_kernels_avx512vnni = KERNEL_TABLE("avx512vnni");
 

@@ -28,8 +28,8 @@ FORCE ivec kv8_add(ivec sum, kv8_by by, kv8_val val)
 
 #include "qblocks.h"
 
-#include "cache8.h"
+#include "kv8_cache.h"
 
-#include "attend8.h"
+#include "kv8_attend.h"
 
 const rmr_kernels rmr_kernels_avxvnni = KERNEL_TABLE("avxvnni");

@@ -1,0 +1,35 @@
+#include "sized_struct.h"
+
+#include <string.h>
+
+remora_status rmr_struct_in(void *known, uint32_t size, uint32_t first, const void *given,
+                            const char *what, remora_error *err)
+{
+    uint32_t n;
+    memset(known, 0, size);
+    if (given == NULL) {
+        memcpy(known, &size, sizeof size);
+        return REMORA_OK;
+    }
+    memcpy(&n, given, sizeof n);
+    if (n < first)
+        RMR_FAIL(err, REMORA_E_STRUCT, "%s: struct_size is %u, release 1.0 has %u", what, n, first);
+    memcpy(known, given, n < size ? n : size);
+    for (uint32_t i = size; i < n; i++)
+        if (((const unsigned char *)given)[i] != 0)
+            RMR_FAIL(err, REMORA_E_STRUCT, "%s: byte %u is set, this library knows %u bytes", what,
+                     i, size);
+    memcpy(known, &size, sizeof size);
+    return REMORA_OK;
+}
+
+remora_status rmr_struct_out(void *out, const void *known, uint32_t size, uint32_t first)
+{
+    uint32_t n;
+    memcpy(&n, out, sizeof n);
+    if (n < first) return REMORA_E_STRUCT;
+    memcpy(out, known, n < size ? n : size);
+    if (n > size) memset((unsigned char *)out + size, 0, n - size);
+    memcpy(out, &n, sizeof n);
+    return REMORA_OK;
+}

@@ -1,0 +1,314 @@
+/* The layer sequence (docs/models.md, "A layer"): h += attention(norm(h)); h +=
+ * feed_forward(norm(h)). */
+#include "program.h"
+
+#include "importance.h"
+
+static rmr_view at(rmr_slot_id slot)
+{
+    return (rmr_view){slot, 0};
+}
+
+/* Count the operation, and keep it when there is room: room is made for as many as were counted
+ * before. */
+static void add(rmr_program *l, rmr_op op)
+{
+    if (l->n_ops < l->cap_ops) l->ops[l->n_ops] = op;
+    l->n_ops++;
+}
+
+/* Set the places where the inputs of products are summed up, found by the products' weights. */
+static void add_sums(rmr_program *l, const remora_model *m)
+{
+    for (uint32_t i = 0; m->importance.buffer != NULL && i < l->n_ops; i++) {
+        rmr_op *op = &l->ops[i];
+        if (op->kind != RMR_OP_LINEAR && op->kind != RMR_OP_SWIGLU && op->kind != RMR_OP_EXPERTS)
+            continue;
+        op->sums = rmr_importance_of(m, op->w);
+        if (op->kind != RMR_OP_EXPERTS) continue;
+        op->down_sums = rmr_importance_of(m, op->w3);
+        op->shared_sums = rmr_importance_of(m, op->s1);
+        op->shared_down_sums = rmr_importance_of(m, op->s3);
+    }
+}
+
+static void norm(rmr_program *l, rmr_slot_id in, rmr_slot_id out, const rmr_weight *w, uint32_t n,
+                 float eps, rmr_row_set rows)
+{
+    add(l, (rmr_op){.kind = RMR_OP_NORM,
+                    .rows = rows,
+                    .in = at(in),
+                    .out = at(out),
+                    .w = w,
+                    .n = n,
+                    .eps = eps});
+}
+
+static void linear(rmr_program *l, rmr_slot_id in, rmr_slot_id out, const rmr_weight *w, uint32_t n,
+                   int add_to)
+{
+    add(l, (rmr_op){
+               .kind = RMR_OP_LINEAR, .in = at(in), .out = at(out), .w = w, .n = n, .add = add_to});
+}
+
+static void rotate(rmr_program *l, rmr_slot_id slot, rmr_rotary rotary)
+{
+    add(l,
+        (rmr_op){.kind = RMR_OP_ROPE, .in = at(slot), .in2 = at(RMR_SLOT_ROPE), .rotary = rotary});
+}
+
+static void latent_attention(rmr_program *l, const remora_model *m, uint32_t layer)
+{
+    const rmr_shape *s = &m->shape;
+    rmr_weight *const *w = m->layers[layer].w;
+    const rmr_mla *a = &s->mla;
+    if (s->q_rank > 0) {
+        linear(l, RMR_SLOT_H, RMR_SLOT_QA, w[RMR_W_Q_A], s->n_hidden, 0);
+        linear(l, RMR_SLOT_H, RMR_SLOT_KV, w[RMR_W_KV_A], s->n_hidden,
+               0); /* while H is quantised */
+        norm(l, RMR_SLOT_QA, RMR_SLOT_QA, w[RMR_W_Q_A_NORM], s->q_rank, RMR_INNER_EPS,
+             RMR_ROWS_ALL);
+        linear(l, RMR_SLOT_QA, RMR_SLOT_Q, w[RMR_W_Q_B], s->q_rank, 0);
+    } else {
+        linear(l, RMR_SLOT_H, RMR_SLOT_Q, w[RMR_W_Q], s->n_hidden, 0);
+        linear(l, RMR_SLOT_H, RMR_SLOT_KV, w[RMR_W_KV_A], s->n_hidden, 0);
+    }
+    rotate(l, RMR_SLOT_Q,
+           (rmr_rotary){.heads = a->heads,
+                        .stride = a->nope + a->rope,
+                        .first = a->nope,
+                        .width = a->rope,
+                        .pairs = RMR_ROPE_INTERLEAVED});
+    add(l, (rmr_op){.kind = RMR_OP_CACHE_WRITE,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_KV),
+                    .in2 = at(RMR_SLOT_ROPE),
+                    .w = w[RMR_W_KV_NORM],
+                    .eps = RMR_INNER_EPS,
+                    .mla = a});
+    add(l, (rmr_op){.kind = RMR_OP_ABSORB,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_Q),
+                    .out = at(RMR_SLOT_QL),
+                    .w = w[RMR_W_ABSORB],
+                    .mla = a});
+    add(l, (rmr_op){.kind = RMR_OP_ATTEND_LATENT,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_QL),
+                    .out = at(RMR_SLOT_Z),
+                    .mla = a});
+    add(l, (rmr_op){.kind = RMR_OP_UNABSORB,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_Z),
+                    .out = at(RMR_SLOT_O),
+                    .w = w[RMR_W_VALUE_UP],
+                    .mla = a});
+    add(l, (rmr_op){.kind = RMR_OP_ATTEND_EXPANDED,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_Q),
+                    .out = at(RMR_SLOT_O),
+                    .w = w[RMR_W_ABSORB],
+                    .w2 = w[RMR_W_VALUE_UP],
+                    .mla = a});
+    linear(l, RMR_SLOT_O, RMR_SLOT_X, w[RMR_W_OUT], a->heads * a->v, 1);
+}
+
+/* A projection with its bias, and for queries and keys of Qwen3 the norm over each head. */
+static void heads_of(rmr_program *l, const remora_model *m, rmr_view out, const rmr_weight *w,
+                     const rmr_weight *bias, const rmr_weight *head_norm, uint32_t heads)
+{
+    const rmr_shape *s = &m->shape;
+    add(l, (rmr_op){.kind = RMR_OP_LINEAR,
+                    .in = at(RMR_SLOT_H),
+                    .out = out,
+                    .w = w,
+                    .bias = bias,
+                    .n = s->n_hidden});
+    if (head_norm != NULL)
+        add(l, (rmr_op){.kind = RMR_OP_NORM,
+                        .in = out,
+                        .out = out,
+                        .w = head_norm,
+                        .n = s->gqa.head_dim,
+                        .parts = heads,
+                        .eps = s->eps});
+}
+
+static void grouped_attention(rmr_program *l, const remora_model *m, uint32_t layer)
+{
+    const rmr_shape *s = &m->shape;
+    rmr_weight *const *w = m->layers[layer].w;
+    const rmr_gqa *a = &s->gqa;
+    const uint32_t kv = a->kv_heads * a->head_dim;
+    rmr_rotary rotary = {.stride = a->head_dim, .width = a->head_dim, .pairs = s->rope_pairs};
+    heads_of(l, m, at(RMR_SLOT_Q), w[RMR_W_Q], w[RMR_W_Q_BIAS], w[RMR_W_Q_NORM], a->heads);
+    heads_of(l, m, at(RMR_SLOT_KV), w[RMR_W_K], w[RMR_W_K_BIAS], w[RMR_W_K_NORM], a->kv_heads);
+    heads_of(l, m, (rmr_view){RMR_SLOT_KV, kv}, w[RMR_W_V], w[RMR_W_V_BIAS], NULL, 0);
+    rotary.heads = a->heads;
+    rotate(l, RMR_SLOT_Q, rotary);
+    rotary.heads = a->kv_heads;
+    rotate(l, RMR_SLOT_KV, rotary);
+    add(l, (rmr_op){.kind = RMR_OP_CACHE_WRITE, .layer = layer, .in = at(RMR_SLOT_KV), .gqa = a});
+    add(l, (rmr_op){.kind = RMR_OP_ATTEND_GROUPED,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_Q),
+                    .out = at(RMR_SLOT_O),
+                    .gqa = a});
+    add(l, (rmr_op){.kind = RMR_OP_LINEAR,
+                    .in = at(RMR_SLOT_O),
+                    .out = at(RMR_SLOT_X),
+                    .w = w[RMR_W_OUT],
+                    .bias = w[RMR_W_OUT_BIAS],
+                    .n = a->heads * a->head_dim,
+                    .add = 1});
+}
+
+static void attention(rmr_program *l, const remora_model *m, uint32_t layer)
+{
+    const rmr_shape *s = &m->shape;
+    norm(l, RMR_SLOT_X, RMR_SLOT_H, m->layers[layer].w[RMR_W_ATTN_NORM], s->n_hidden, s->eps,
+         RMR_ROWS_ALL);
+    if (s->attention == RMR_ATTENTION_GQA)
+        grouped_attention(l, m, layer);
+    else
+        latent_attention(l, m, layer);
+}
+
+static void feed_forward(rmr_program *l, const remora_model *m, uint32_t layer)
+{
+    const rmr_shape *s = &m->shape;
+    rmr_weight *const *w = m->layers[layer].w;
+    norm(l, RMR_SLOT_X, RMR_SLOT_H, w[RMR_W_FFN_NORM], s->n_hidden, s->eps, RMR_ROWS_ALL);
+    if (!rmr_shape_is_moe(s, layer)) {
+        add(l, (rmr_op){.kind = RMR_OP_SWIGLU,
+                        .in = at(RMR_SLOT_H),
+                        .out = at(RMR_SLOT_FF),
+                        .w = w[RMR_W_GATE],
+                        .w2 = w[RMR_W_UP],
+                        .n = s->n_hidden});
+        linear(l, RMR_SLOT_FF, RMR_SLOT_X, w[RMR_W_DOWN], s->inner, 1);
+        return;
+    }
+    linear(l, RMR_SLOT_H, RMR_SLOT_ROUTER, w[RMR_W_ROUTER], s->n_hidden, 0);
+    add(l, (rmr_op){.kind = RMR_OP_GATE,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_ROUTER),
+                    .out = at(RMR_SLOT_IDS),
+                    .out2 = at(RMR_SLOT_WEIGHTS),
+                    .w = w[RMR_W_ROUTER_BIAS],
+                    .moe = &s->moe,
+                    .counts = {RMR_SLOT_COUNTS, layer * s->moe.n_experts}});
+    add(l, (rmr_op){.kind = RMR_OP_EXPERTS,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_H),
+                    .in2 = at(RMR_SLOT_IDS),
+                    .in3 = at(RMR_SLOT_WEIGHTS),
+                    .out = at(RMR_SLOT_X),
+                    .w = w[RMR_W_E_GATE],
+                    .w2 = w[RMR_W_E_UP],
+                    .w3 = w[RMR_W_E_DOWN],
+                    .s1 = w[RMR_W_S_GATE],
+                    .s2 = w[RMR_W_S_UP],
+                    .s3 = w[RMR_W_S_DOWN],
+                    .moe = &s->moe,
+                    .n = s->n_hidden});
+}
+
+static void head(rmr_program *l, const remora_model *m)
+{
+    const uint32_t n = m->shape.n_hidden;
+    add(l, (rmr_op){.kind = RMR_OP_PICK_ROWS,
+                    .rows = RMR_ROWS_OUT,
+                    .in = at(RMR_SLOT_X),
+                    .out = at(RMR_SLOT_OUT),
+                    .n = n});
+    norm(l, RMR_SLOT_OUT, RMR_SLOT_OUT, m->norm, n, m->shape.eps, RMR_ROWS_OUT);
+    add(l, (rmr_op){.kind = RMR_OP_LINEAR,
+                    .rows = RMR_ROWS_OUT,
+                    .in = at(RMR_SLOT_OUT),
+                    .out = at(RMR_SLOT_LOGITS),
+                    .w = m->head,
+                    .n = n});
+}
+
+static void slots(rmr_program *l, const rmr_shape *s)
+{
+    const rmr_mla *a = &s->mla; /* mla is all zero in grouped attention, gqa in latent attention */
+    const uint32_t grouped = s->gqa.heads * s->gqa.head_dim;
+    const uint32_t width[RMR_SLOT_COUNT] = {[RMR_SLOT_X] = s->n_hidden,
+                                            [RMR_SLOT_H] = s->n_hidden,
+                                            [RMR_SLOT_QA] = s->q_rank,
+                                            [RMR_SLOT_Q] = a->heads * (a->nope + a->rope) + grouped,
+                                            [RMR_SLOT_KV] = rmr_shape_kv(s).width,
+                                            [RMR_SLOT_QL] = a->heads * (a->rank + a->rope),
+                                            [RMR_SLOT_Z] = a->heads * a->rank,
+                                            [RMR_SLOT_O] = a->heads * a->v + grouped,
+                                            [RMR_SLOT_FF] = s->inner,
+                                            [RMR_SLOT_ROUTER] = s->moe.n_experts,
+                                            [RMR_SLOT_IDS] = s->moe.n_used,
+                                            [RMR_SLOT_WEIGHTS] = s->moe.n_used,
+                                            [RMR_SLOT_ROPE] = rmr_shape_rope(s),
+                                            [RMR_SLOT_OUT] = s->n_hidden,
+                                            [RMR_SLOT_LOGITS] = s->n_vocab,
+                                            [RMR_SLOT_COUNTS] = s->n_layers * s->moe.n_experts};
+    for (int i = 0; i < RMR_SLOT_COUNT; i++) l->slots[i] = (rmr_slot){width[i], RMR_ROWS_ALL};
+    l->slots[RMR_SLOT_OUT].rows = l->slots[RMR_SLOT_LOGITS].rows = RMR_ROWS_OUT;
+    l->slots[RMR_SLOT_COUNTS].rows = RMR_ROWS_ONE;
+}
+
+/* Make all operations and slices, from the first one on. Called twice: without room it only counts.
+ */
+static void build(rmr_program *l, const remora_model *m)
+{
+    l->n_ops = 0;
+    add(l, (rmr_op){
+               .kind = RMR_OP_EMBED, .out = at(RMR_SLOT_X), .w = m->embed, .n = m->shape.n_hidden});
+    add(l, (rmr_op){.kind = RMR_OP_ROPE_TABLE,
+                    .out = at(RMR_SLOT_ROPE),
+                    .w = m->inv_freq,
+                    .amp = m->shape.rope_amp});
+    if (m->routing != NULL)
+        add(l, (rmr_op){.kind = RMR_OP_COUNTS_CLEAR, .counts = at(RMR_SLOT_COUNTS)});
+    for (uint32_t i = 0; i < l->n_slices; i++) {
+        attention(l, m, i);
+        feed_forward(l, m, i);
+        l->slices[i].first = i == 0 ? 0 : l->slices[i - 1].first + l->slices[i - 1].n;
+        l->slices[i].n = l->n_ops - l->slices[i].first;
+    }
+    l->head.first = l->n_ops;
+    head(l, m);
+    l->head.n = l->n_ops - l->head.first;
+    l->finish.first = l->n_ops;
+    if (m->routing != NULL)
+        add(l, (rmr_op){.kind = RMR_OP_COUNTS_ADD,
+                        .counts = at(RMR_SLOT_COUNTS),
+                        .counters = m->routing});
+    l->finish.n = l->n_ops - l->finish.first;
+}
+
+remora_status rmr_program_make(const remora_model *m, rmr_mem *mem, rmr_program *l,
+                               remora_error *err)
+{
+    *l = (rmr_program){.n_slices = m->shape.n_layers};
+    slots(l, &m->shape);
+    l->slices = rmr_calloc(mem, l->n_slices, sizeof *l->slices);
+    if (l->slices == NULL) return rmr_error_nomem(err, "slices", l->n_slices * sizeof *l->slices);
+    build(l, m);
+    l->cap_ops = l->n_ops;
+    l->ops = rmr_calloc(mem, l->cap_ops, sizeof *l->ops);
+    if (l->ops == NULL) {
+        rmr_program_free(mem, l);
+        return rmr_error_nomem(err, "operation list", l->cap_ops * sizeof *l->ops);
+    }
+    build(l, m);
+    add_sums(l, m);
+    return REMORA_OK;
+}
+
+void rmr_program_free(rmr_mem *mem, rmr_program *l)
+{
+    rmr_free(mem, l->ops, l->cap_ops * sizeof *l->ops);
+    rmr_free(mem, l->slices, l->n_slices * sizeof *l->slices);
+    l->ops = NULL;
+    l->slices = NULL;
+}

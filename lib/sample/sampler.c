@@ -1,0 +1,190 @@
+/* The chain object: stages, history, generator and the buffers of a pick. */
+#include "sampler.h"
+
+#include <string.h>
+
+#include "candidates.h"
+#include "fpenv.h"
+#include "rng.h"
+
+struct rmr_sampler {
+    rmr_mem *mem;
+    uint32_t n_vocab;
+    rmr_rng rng;
+    remora_stage *stages;
+    size_t n_stages, cap_stages;
+    rmr_history hist;
+    uint32_t *counts; /* n_vocab zeros between picks, there from the first penalty on */
+    rmr_candidates list;
+};
+
+/* Bytes of the sums: one a block of candidates, and the buckets behind them. */
+static size_t sums_bytes(uint32_t n_vocab)
+{
+    const size_t n_blocks = ((size_t)n_vocab + RMR_SOFTMAX_BLOCK - 1) / RMR_SOFTMAX_BLOCK;
+    return (n_blocks + RMR_CANDS_BUCKETS) * sizeof(double);
+}
+
+static remora_status alloc_buffers(rmr_sampler *c, size_t n_history, remora_error *err)
+{
+    const size_t n_list = (size_t)c->n_vocab * sizeof *c->list.c;
+    const size_t n_sums = sums_bytes(c->n_vocab);
+    const size_t n_ring = n_history * sizeof *c->hist.ring;
+    if ((c->list.c = rmr_alloc(c->mem, n_list)) == NULL)
+        return rmr_error_nomem(err, "sampler candidates", n_list);
+    if ((c->list.blocks = rmr_alloc(c->mem, n_sums)) == NULL)
+        return rmr_error_nomem(err, "sampler sums", n_sums);
+    c->list.buckets = c->list.blocks + n_sums / sizeof(double) - RMR_CANDS_BUCKETS;
+    if ((c->hist.ring = rmr_alloc(c->mem, n_ring)) == NULL)
+        return rmr_error_nomem(err, "sampler history", n_ring);
+    c->hist.cap = n_history;
+    return REMORA_OK;
+}
+
+/* A chain with its buffers and nothing in them; NULL when memory is out. */
+static rmr_sampler *make(rmr_mem *mem, uint32_t n_vocab, size_t n_history, remora_error *err)
+{
+    rmr_sampler *c = rmr_calloc(mem, 1, sizeof *c);
+    if (c == NULL) {
+        rmr_error_nomem(err, "sampler", sizeof *c);
+        return NULL;
+    }
+    c->mem = mem;
+    c->n_vocab = n_vocab;
+    if (alloc_buffers(c, n_history, err) < 0) {
+        rmr_sampler_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+remora_status rmr_sampler_create(rmr_mem *mem, uint32_t n_vocab, uint64_t seed, rmr_sampler **out,
+                                 remora_error *err)
+{
+    *out = NULL;
+    if (n_vocab == 0 || n_vocab > (uint32_t)INT32_MAX)
+        RMR_FAIL(err, REMORA_E_ARG, "sampler: a vocabulary has %u tokens, not 1 to 2^31 - 1",
+                 n_vocab);
+    rmr_sampler *c = make(mem, n_vocab, RMR_CHAIN_HISTORY, err);
+    if (c == NULL) return REMORA_E_NOMEM;
+    rmr_rng_seed(&c->rng, seed);
+    *out = c;
+    return REMORA_OK;
+}
+
+void rmr_sampler_free(rmr_sampler *c)
+{
+    if (c == NULL) return;
+    rmr_free(c->mem, c->list.c, (size_t)c->n_vocab * sizeof *c->list.c);
+    rmr_free(c->mem, c->list.blocks, sums_bytes(c->n_vocab));
+    rmr_free(c->mem, c->hist.ring, c->hist.cap * sizeof *c->hist.ring);
+    rmr_free(c->mem, c->counts, (size_t)c->n_vocab * sizeof *c->counts);
+    rmr_free(c->mem, c->stages, c->cap_stages * sizeof *c->stages);
+    rmr_free(c->mem, c, sizeof *c);
+}
+
+/* Copy the remembered tokens, oldest first, to the start of a ring that has room. */
+static void copy_history(rmr_history *to, const rmr_history *from)
+{
+    const size_t first = (from->next + from->cap - from->n) % from->cap;
+    for (size_t i = 0; i < from->n; i++) to->ring[i] = from->ring[(first + i) % from->cap];
+    to->n = from->n;
+    to->next = from->n % to->cap;
+}
+
+static remora_status grow_history(rmr_sampler *c, size_t window, remora_error *err)
+{
+    rmr_history grown = {.cap = window};
+    if (window <= c->hist.cap) return REMORA_OK;
+    grown.ring = rmr_alloc(c->mem, window * sizeof *grown.ring);
+    if (grown.ring == NULL)
+        return rmr_error_nomem(err, "sampler history", window * sizeof *grown.ring);
+    copy_history(&grown, &c->hist);
+    rmr_free(c->mem, c->hist.ring, c->hist.cap * sizeof *c->hist.ring);
+    c->hist = grown;
+    return REMORA_OK;
+}
+
+static remora_status need_counts(rmr_sampler *c, remora_error *err)
+{
+    if (c->counts != NULL) return REMORA_OK;
+    c->counts = rmr_calloc(c->mem, c->n_vocab, sizeof *c->counts);
+    if (c->counts == NULL)
+        return rmr_error_nomem(err, "sampler counts", (uint64_t)c->n_vocab * sizeof *c->counts);
+    return REMORA_OK;
+}
+
+remora_status rmr_sampler_add(rmr_sampler *c, const remora_stage *stage, remora_error *err)
+{
+    if (c == NULL || stage == NULL) RMR_FAIL(err, REMORA_E_ARG, "sampler or stage is NULL");
+    RMR_TRY(rmr_stage_check(stage, c->n_vocab, err));
+    if (rmr_stage_is_penalty(stage->kind)) {
+        RMR_TRY(need_counts(c, err));
+        RMR_TRY(grow_history(c, (size_t)stage->count, err));
+    }
+    RMR_TRY(rmr_grow(c->mem, &c->stages, &c->cap_stages, c->n_stages + 1, sizeof *c->stages, err));
+    c->stages[c->n_stages++] = *stage;
+    return REMORA_OK;
+}
+
+static remora_status copy_stages(rmr_sampler *to, const rmr_sampler *from)
+{
+    RMR_TRY(
+        rmr_grow(to->mem, &to->stages, &to->cap_stages, from->n_stages, sizeof *to->stages, NULL));
+    if (from->n_stages > 0) memcpy(to->stages, from->stages, from->n_stages * sizeof *from->stages);
+    to->n_stages = from->n_stages;
+    return from->counts != NULL ? need_counts(to, NULL) : REMORA_OK;
+}
+
+remora_status rmr_sampler_clone(const rmr_sampler *c, rmr_sampler **out)
+{
+    if (out == NULL) return REMORA_E_ARG;
+    *out = NULL;
+    if (c == NULL) return REMORA_E_ARG;
+    rmr_sampler *copy = make(c->mem, c->n_vocab, c->hist.cap, NULL);
+    if (copy == NULL) return REMORA_E_NOMEM;
+    if (copy_stages(copy, c) < 0) {
+        rmr_sampler_free(copy);
+        return REMORA_E_NOMEM;
+    }
+    copy_history(&copy->hist, &c->hist);
+    copy->rng = c->rng;
+    *out = copy;
+    return REMORA_OK;
+}
+
+void rmr_sampler_reset(rmr_sampler *c, uint64_t seed)
+{
+    if (c == NULL) return;
+    c->hist.n = c->hist.next = 0;
+    rmr_rng_seed(&c->rng, seed);
+}
+
+remora_status rmr_sampler_accept(rmr_sampler *c, remora_token t)
+{
+    if (c == NULL || t < 0 || (uint32_t)t >= c->n_vocab) return REMORA_E_ARG;
+    c->hist.ring[c->hist.next] = t;
+    c->hist.next = (c->hist.next + 1) % c->hist.cap;
+    if (c->hist.n < c->hist.cap) c->hist.n++;
+    return REMORA_OK;
+}
+
+static remora_status pick(rmr_sampler *c, const float *logits, size_t n, remora_token *out)
+{
+    rmr_candidates_load(&c->list, logits, n);
+    for (size_t i = 0; i < c->n_stages; i++)
+        RMR_TRY(rmr_stage_run(&c->stages[i], &c->list, &c->hist, c->counts, c->n_vocab));
+    rmr_candidates_compact(&c->list);
+    if (c->list.n == 0) return REMORA_E_NO_TOKEN;
+    *out = rmr_candidates_draw(&c->list, rmr_rng_double(&c->rng));
+    return REMORA_OK;
+}
+
+remora_status rmr_sampler_pick(rmr_sampler *c, const float *logits, size_t n, remora_token *out)
+{
+    if (c == NULL || logits == NULL || out == NULL || n == 0 || n > c->n_vocab) return REMORA_E_ARG;
+    c->list.host = rmr_fpenv_enter();
+    const remora_status st = pick(c, logits, n, out);
+    rmr_fpenv_leave(c->list.host);
+    return st;
+}

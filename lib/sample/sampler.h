@@ -1,0 +1,50 @@
+/* The sampler's stages over one row of logits. Knows nothing of models or sessions.
+ *
+ * A pick loads the row as candidates (NaN and -infinity are no candidates), runs the stages in the
+ * order they were added, takes the softmax of what is left in double precision and draws one
+ * candidate by inverse CDF. Temperature is 1 unless a TEMPERATURE stage says otherwise, so an empty
+ * chain samples from the full distribution.
+ *
+ * The same seed, stages, history and logits give the same token on every machine: the arithmetic is
+ * ours (dexp.h), in one order, in our own floating-point mode. Every successful pick takes exactly
+ * one number from the generator; a failed one takes none and changes nothing, so the chain stays
+ * usable (P3). A pick does not enter the token into the history: accept does. One thread at a time.
+ */
+#ifndef RMR_SAMPLER_H
+#define RMR_SAMPLER_H
+
+#include "mem.h"
+
+typedef struct rmr_sampler rmr_sampler;
+
+/* Accepted tokens that every chain remembers, and so the window of a penalty whose count is 0; a
+ * longer window asked for by a stage makes the memory longer, up to the maximum. */
+enum { RMR_CHAIN_HISTORY = 16384, RMR_CHAIN_HISTORY_MAX = 1 << 20 };
+
+/* `mem` must outlive the chain. All buffers of pick are allocated here (12 bytes a token of the
+ * vocabulary). */
+remora_status rmr_sampler_create(rmr_mem *mem, uint32_t n_vocab, uint64_t seed, rmr_sampler **out,
+                                 remora_error *err);
+
+/* A full, copied struct. E_ARG for a value outside the stage's range, E_UNSUPPORTED for an unknown
+ * kind, E_NOMEM. */
+remora_status rmr_sampler_add(rmr_sampler *c, const remora_stage *stage, remora_error *err);
+remora_status rmr_sampler_clone(const rmr_sampler *c, rmr_sampler **out); /* state and all */
+void rmr_sampler_reset(rmr_sampler *c, uint64_t seed);            /* history and generator */
+remora_status rmr_sampler_accept(rmr_sampler *c, remora_token t); /* into the history */
+
+/* 1 <= n <= n_vocab logits of the tokens 0 .. n - 1. No allocation. E_ARG, E_NO_TOKEN, E_CALLBACK;
+ * *out is written on success only. */
+remora_status rmr_sampler_pick(rmr_sampler *c, const float *logits, size_t n, remora_token *out);
+void rmr_sampler_free(rmr_sampler *c);
+
+/* The n best of a row, best first (ties: lower id first), with natural-log probabilities under
+ * plain softmax in double precision. Writes min(cap, n) entries. NaN counts as -infinity. No
+ * allocation. */
+void rmr_top(const float *logits, size_t n, remora_token_prob *out, size_t cap, size_t *got);
+
+/* log softmax(logits)[t], in double precision, one fixed order. -infinity for a token outside the
+ * row. */
+float rmr_logprob(const float *logits, size_t n, remora_token t);
+
+#endif
