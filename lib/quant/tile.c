@@ -411,7 +411,8 @@ void rmr_tile_pack(rmr_elem e, void *tile, const void *rows, uint32_t n, uint32_
         memset(to + RMR_TILE * row, 0, (size_t)(bytes - RMR_TILE * row));
         return;
     }
-    if (n < RMR_TILE || RMR_TILE * row != bytes) memset(tile, 0, (size_t)bytes);
+    /* rows that are missing, columns that fill up a group, and what is behind F8's scales */
+    if (n < RMR_TILE || e == RMR_ELEM_F8 || RMR_TILE * row != bytes) memset(tile, 0, (size_t)bytes);
     pack_plain(e, tile, rows, row, n, cols);
     if (e == RMR_ELEM_F8 && cols > 0)
         memcpy(to + rmr_tile_scales(e, cols), (const unsigned char *)rows + cols,

@@ -13,7 +13,7 @@
 enum { MAX_COLS = 1024, MAX_BYTES = RMR_TILE * MAX_COLS * 4 + 64, CANARY = 64 };
 
 static uint8_t rows[MAX_BYTES + 1], back[MAX_BYTES + CANARY];
-static _Alignas(64) uint8_t tile[MAX_BYTES + CANARY];
+static _Alignas(64) uint8_t tile[MAX_BYTES + CANARY], again[MAX_BYTES];
 
 static uint32_t seed = 7;
 
@@ -41,6 +41,11 @@ static void there_and_back(rmr_elem e, uint32_t n, uint32_t cols)
     memset(tile, 0xa5, sizeof tile);
     memset(back, 0x5a, sizeof back);
     rmr_tile_pack(e, tile, from, n, cols);
+    memset(again, 0x3c, bytes);
+    rmr_tile_pack(e, again, from, n, cols);
+    if (memcmp(again, tile, bytes) != 0)
+        fail_msg("%s: %u rows of %u columns leave some of the tile as it was",
+                 rmr_elem_table[e].name, n, cols);
     for (size_t i = bytes; i < bytes + CANARY; i++) assert_int_equal(tile[i], 0xa5);
     rmr_tile_unpack(e, back, tile, n, cols);
     for (size_t i = n * row; i < n * row + CANARY; i++) assert_int_equal(back[i], 0x5a);
@@ -55,6 +60,9 @@ static void test_round_trip(void **state)
         const uint32_t step = rmr_elem_table[e].values;
         for (uint32_t n = 1; n <= RMR_TILE; n++)
             for (uint32_t i = 0; i <= 3; i++) there_and_back((rmr_elem)e, n, i * step);
+        if (step == 1)
+            for (uint32_t cols = 4; cols <= 260; cols += 4)
+                there_and_back((rmr_elem)e, RMR_TILE, cols);
         if (step == 1)
             for (uint32_t cols = 1; cols <= 400; cols += 7)
                 there_and_back((rmr_elem)e, 1 + cols % RMR_TILE, cols);
