@@ -470,8 +470,8 @@ static void yarn_of_v3(void **state)
         "rope_theta':1e4," YARN_V3 "}",
         /* the first YaRN files, and Phi-3's place for the length before */
         "{'rope_scaling':{'type':'yarn','finetuned':true,'extrapolation_factor':1.0," YARN_V3 "}",
-        "{'original_max_position_embeddings':4096,'rope_scaling':{'type':'yarn','factor':40,"
-        "'mscale':1.0,'mscale_all_dim':1.0,'original_max_position_embeddings':7}}",
+        ("{'original_max_position_embeddings':4096,'rope_scaling':{'type':'yarn','factor':40,"
+         "'mscale':1.0,'mscale_all_dim':1.0,'original_max_position_embeddings':7}}"),
     };
     const double m = 0.1 * log(40) + 1;
     (void)state;
