@@ -141,7 +141,7 @@ enum {
     RMR_VIEW_ALL = 63
 };
 
-/* Which dimensions an operation needs, one bit each: one of them has to be there. */
+/* The kinds of dimensions that an operation can take, one bit each. One of them has to be there. */
 enum { RMR_DIMS_MLA = 1, RMR_DIMS_GQA = 2, RMR_DIMS_MOE = 4 };
 
 typedef struct rmr_op_info {

@@ -12,7 +12,7 @@ static int is_name(char c)
     return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* Whether a message has the field's name as a word. */
+/* Does the message have the field's name as a word? */
 static int says(const char *message, const char *field)
 {
     const size_t n = strlen(field);
@@ -66,7 +66,7 @@ static uint32_t number(const json_t *config, const char *field, uint32_t max)
     return n > 0 && n <= (json_int_t)max ? (uint32_t)n : 0;
 }
 
-/* What a configuration of any family says under the names that all of them use. */
+/* The shape, as far as a configuration gives it under names that all families use. */
 static void known_shape(const json_t *config, rmr_shape *s)
 {
     static const char *const experts[] = {"n_routed_experts", "num_experts", "num_local_experts"};

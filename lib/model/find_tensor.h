@@ -14,7 +14,7 @@ typedef struct rmr_tensor_finder {
     remora_error *err;
 } rmr_tensor_finder;
 
-/* What a name stands for. */
+/* The tensors that a name stands for. */
 typedef struct rmr_found_tensor {
     rmr_piece piece;
     rmr_coding coding;
@@ -34,7 +34,7 @@ remora_status rmr_find_tensor_stack(const rmr_tensor_finder *b, const char *name
                                     uint64_t parts, uint64_t rows, uint64_t cols,
                                     rmr_found_tensor *out);
 
-/* Whether there is such a weight. */
+/* Is there such a weight? */
 int rmr_find_tensor_has(const rmr_tensor_finder *b, const char *name);
 
 /* There may be a tensor that says what others say: it is not looked at. */

@@ -59,7 +59,7 @@ typedef struct reading {
     remora_error *err;
 } reading;
 
-/* What reading chunks takes: of tensors that are compressed or not mapped. */
+/* Makes the reader and the room for a chunk, for tensors that are compressed or not mapped. */
 static remora_status prepare(reading *r)
 {
     if (r->reader != NULL) return REMORA_OK;
@@ -133,17 +133,14 @@ static remora_status stored_row(reading *r, const rmr_weight_plan_item *it, uint
 static void add_row(reading *r, const rmr_weight_plan_item *it, const void *row)
 {
     const rmr_weight_desc *d = &it->desc;
+    const rmr_elem e = r->pack != NULL ? RMR_ELEM_F32 : d->elem;
     float value;
     if (d->use != RMR_USE_VECTOR) {
         rmr_sha256_add(&r->h, row, (size_t)rmr_row_bytes(d->elem, d->cols));
         return;
     }
     for (uint32_t i = 0; i < d->cols; i++) {
-        if (r->pack != NULL)
-            memcpy(&value, (const unsigned char *)row + 4ull * i, 4);
-        else
-            rmr_row_decode(d->elem, &value,
-                           (const unsigned char *)row + i * rmr_row_bytes(d->elem, 1), 1);
+        rmr_row_decode(e, &value, (const unsigned char *)row + i * rmr_row_bytes(e, 1), 1);
         add_f32(&r->h, value);
     }
 }

@@ -222,7 +222,7 @@ static int is_key(const rmr_gguf_text *s, const char *key)
     return strlen(key) == s->size && memcmp(key, s->text, s->size) == 0;
 }
 
-/* Which architectures have a key that is read or says nothing; 0: unknown. */
+/* The architectures that have a key which is read, or which changes nothing; 0: unknown. */
 static unsigned archs_of(const rmr_gguf_text *key)
 {
     unsigned found = 0;
@@ -270,7 +270,7 @@ static remora_status check_keys(const translator *t)
 
 /* ---- what every architecture has ---- */
 
-/* Whether a tensor's name begins with "blk.<block>.<part>". Tensors are sorted by name. */
+/* Does the name of a tensor begin with "blk.<block>.<part>"? Tensors are sorted by name. */
 static int block_has(const translator *t, uint32_t block, const char *part)
 {
     char name[48];
@@ -656,7 +656,7 @@ remora_status rmr_gguf_config(const rmr_gguf *g, const rmr_checkpoint *ck, json_
     return st;
 }
 
-/* What does not fit a field is left out. */
+/* A value that does not fit its field is left out. */
 static remora_status known(const translator *t)
 {
     char buf[MAX_KEY];

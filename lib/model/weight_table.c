@@ -42,7 +42,7 @@ const rmr_weight_info rmr_weight_infos[RMR_W_COUNT] = {
     [RMR_W_S_DOWN] = {"mlp.shared_experts.down_proj", "ffn_down_shexp.weight", MATRIX, OWN},
 };
 
-/* What a layer is, one bit each. */
+/* The properties of a layer, one bit each. */
 enum {
     MLA = 1,
     GQA = 2,
