@@ -58,7 +58,7 @@ static void add_run(rmr_inputs *in, const remora_session *s, uint32_t row, uint3
         last->n_rows++;
         return;
     }
-    in->run[in->n_runs++] = (rmr_run){row, 1, pos, page0, form, s->kv.type};
+    in->run[in->n_runs++] = (rmr_run){row, 1, pos, page0, form, s->cache.type};
 }
 
 /* Put up to `room` pending tokens of one session into the step. */
@@ -70,8 +70,8 @@ static void add_part(rmr_step_in_progress *f, remora_session *s, uint32_t room)
     const uint32_t n = pending < room ? (uint32_t)pending : room, page0 = in->n_pages;
     const uint64_t end = s->committed + n;
     f->ctx->parts[f->n_parts++] = (rmr_part){s, s->serial, s->epoch, in->n_rows, n, 0, 0};
-    rmr_kv_addresses(&s->kv, end, in->page + page0);
-    in->n_pages += (uint32_t)rmr_kv_pages(end);
+    rmr_page_table_addresses(&s->cache, end, in->page + page0);
+    in->n_pages += (uint32_t)rmr_pages_for(end);
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t pos = (uint32_t)s->committed + i;
         in->token[in->n_rows] = s->tokens[pos];
@@ -106,7 +106,7 @@ static remora_status form_step(const evaluation *e)
     const uint32_t rows = step_rows(e);
     uint32_t max_pages = 0;
     for (size_t i = 0; i < e->n; i++)
-        if (e->s[i]->kv.max > max_pages) max_pages = (uint32_t)e->s[i]->kv.max;
+        if (e->s[i]->cache.max > max_pages) max_pages = (uint32_t)e->s[i]->cache.max;
     RMR_TRY(rmr_exec_take(lead->model, lead->chunk, max_pages, &f->ctx, e->err));
     rmr_inputs *in = &f->ctx->in;
     in->n_rows = in->n_runs = in->n_pages = in->n_want = 0;
@@ -116,7 +116,7 @@ static remora_status form_step(const evaluation *e)
     f->prefill = 0;
     for (size_t i = 0; i < e->n && in->n_rows < rows; i++) {
         remora_session *s = e->s[i];
-        if (s->n_tokens == s->committed || s->kv.n > f->ctx->max_pages - in->n_pages) continue;
+        if (s->n_tokens == s->committed || s->cache.n > f->ctx->max_pages - in->n_pages) continue;
         add_part(f, s, rows - in->n_rows);
     }
     const remora_status st = rmr_exec_begin(lead->model, f->ctx, e->err);

@@ -130,7 +130,7 @@ static remora_status next_token(remora_session *s, rmr_sampler *chain, remora_to
     const size_t n_vocab = s->model->shape.n_vocab;
     if (s->n_tokens == s->capacity)
         RMR_FAIL(err, REMORA_E_FULL, "the capacity of %u tokens is reached", s->capacity);
-    RMR_TRY(rmr_kv_reserve(&s->kv, s->n_tokens, s->n_tokens + 1, err));
+    RMR_TRY(rmr_page_table_reserve(&s->cache, s->n_tokens, s->n_tokens + 1, err));
     const uint64_t t0 = rmr_clock_us();
     const float *row = s->rows.logits + (size_t)(s->rows.n_ready - 1) * n_vocab;
     const remora_status st = rmr_sampler_pick(chain, row, n_vocab, out);

@@ -83,9 +83,10 @@ static remora_status make(remora_model *m, uint32_t capacity, uint32_t chunk, in
     remora_status st = REMORA_OK;
     if (s->tokens == NULL || s->flags == NULL)
         st = rmr_error_nomem(err, "timeline", (uint64_t)capacity * 5);
-    if (st >= 0) st = rmr_kv_init(&s->kv, &m->pages, page_bytes(m, type), type, capacity, err);
+    if (st >= 0)
+        st = rmr_page_table_init(&s->cache, &m->pages, page_bytes(m, type), type, capacity, err);
     if (st >= 0) st = rmr_output_rows_make_room(s, 1, 0, err);
-    if (st >= 0) st = rmr_exec_reserve(m, chunk, (uint32_t)s->kv.max, err);
+    if (st >= 0) st = rmr_exec_reserve(m, chunk, (uint32_t)s->cache.max, err);
     if (st < 0) {
         rmr_session_free(s);
         return st;
@@ -107,9 +108,9 @@ remora_status rmr_session_fork(remora_session *s, remora_session **out, remora_e
 {
     remora_session *f;
     *out = NULL;
-    RMR_TRY(make(s->model, s->capacity, s->chunk, s->chunk_open, s->kv.type, &f, err));
-    remora_status st = rmr_kv_fork(&f->kv, &s->kv, s->committed, err);
-    if (st >= 0) st = rmr_kv_reserve(&f->kv, s->committed, s->n_tokens, err);
+    RMR_TRY(make(s->model, s->capacity, s->chunk, s->chunk_open, s->cache.type, &f, err));
+    remora_status st = rmr_page_table_fork(&f->cache, &s->cache, s->committed, err);
+    if (st >= 0) st = rmr_page_table_reserve(&f->cache, s->committed, s->n_tokens, err);
     if (st >= 0) st = rmr_output_rows_copy(f, s, err);
     if (st < 0) {
         rmr_session_free(f);
@@ -130,7 +131,7 @@ void rmr_session_free(remora_session *s)
     rmr_step_in_progress_drop(s);
     rmr_gen_end(s);
     rmr_output_rows_free(s);
-    rmr_kv_free(&s->kv);
+    rmr_page_table_free(&s->cache);
     rmr_free(s->mem, s->tokens, s->capacity * sizeof *s->tokens);
     rmr_free(s->mem, s->flags, s->capacity * sizeof *s->flags);
     rmr_free(s->mem, s, sizeof *s);
@@ -142,11 +143,11 @@ remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o
 {
     RMR_TRY(check_opts(m, o, err));
     const uint64_t capacity = capacity_of(m, o), bytes = page_bytes(m, type_of(o)),
-                   pages = rmr_kv_pages(capacity);
+                   pages = rmr_pages_for(capacity);
     const uint64_t session = sizeof(remora_session) + capacity * (sizeof(remora_token) + 1) +
                              pages * sizeof(rmr_page *) + m->shape.n_vocab * sizeof(float) + 1;
     rmr_session_memory(m, out);
-    if (!rmr_mul_ok(rmr_pages_cost(m->be, bytes, pages + RMR_KV_SPARE), n, &out->host_kv) ||
+    if (!rmr_mul_ok(rmr_pages_cost(m->be, bytes, pages + RMR_PAGE_SPARE), n, &out->host_kv) ||
         !rmr_mul_ok(session, n, &out->host_scratch) || out->host_kv > INT64_MAX ||
         out->host_scratch > INT64_MAX)
         RMR_FAIL(err, REMORA_E_ARG, "%u sessions of %llu tokens take more than 2^63 bytes", n,
@@ -209,7 +210,7 @@ remora_status rmr_session_append(remora_session *s, const remora_token *t, size_
     if (s->n_tokens == s->committed)
         rmr_output_rows_clear(&s->rows); /* all evaluated: the old rows go */
     remora_status st = rmr_output_rows_make_room(s, n_rows, (want & REMORA_WANT_HIDDEN) != 0, err);
-    if (st >= 0) st = rmr_kv_reserve(&s->kv, s->n_tokens, s->n_tokens + n, err);
+    if (st >= 0) st = rmr_page_table_reserve(&s->cache, s->n_tokens, s->n_tokens + n, err);
     if (st < 0) {
         s->rows.n_wanted = before.n_wanted;
         s->rows.n_ready = before.n_ready;
@@ -240,7 +241,7 @@ remora_status rmr_session_trim(remora_session *s, uint64_t keep)
     for (uint64_t i = s->committed; i < keep; i++)
         if (s->flags[i] & RMR_TOKEN_WANT)
             s->rows.n_wanted++; /* still pending: their rows are still to come */
-    rmr_kv_trim(&s->kv, keep);
+    rmr_page_table_trim(&s->cache, keep);
     return REMORA_OK;
 }
 
@@ -257,7 +258,7 @@ remora_status rmr_session_want_last(remora_session *s, int hidden, remora_error 
     if (!pending) rmr_output_rows_clear(&s->rows);
     const int counted = pending && (s->flags[last] & RMR_TOKEN_WANT);
     remora_status st = rmr_output_rows_make_room(s, counted ? 0 : 1, hidden, err);
-    if (st >= 0) st = rmr_kv_reserve(&s->kv, last, s->n_tokens, err);
+    if (st >= 0) st = rmr_page_table_reserve(&s->cache, last, s->n_tokens, err);
     if (st < 0) {
         s->rows.n_wanted = before.n_wanted;
         s->rows.n_ready = before.n_ready;

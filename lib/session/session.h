@@ -5,7 +5,7 @@
 
 #include "sampler.h"
 #include "exec.h"
-#include "kv.h"
+#include "page_table.h"
 
 enum {
     RMR_PROMPT_TOKENS = 32, /* an append of at least this many takes the expanded attention form
@@ -68,7 +68,7 @@ struct remora_session {
     uint64_t epoch; /* counts changes that invalidate a step under way */
     uint32_t capacity, chunk;
     int chunk_open; /* the caller did not set chunk */
-    rmr_kv kv;
+    rmr_page_table cache;
     remora_token *tokens; /* [capacity] */
     uint8_t *flags;       /* [capacity] */
     uint64_t n_tokens, committed;

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "kv.h"
+#include "page_table.h"
 #include "tmem.h"
 
 enum { LAYERS = 2, WIDTH = 3, CAPACITY = 320, PAGE = LAYERS * RMR_PAGE_TOKENS * WIDTH * 4 };
@@ -101,9 +101,9 @@ static void bed_init(bed *b)
     rmr_pages_init(&b->pool, &b->mem, &b->be.base);
 }
 
-static remora_status open_kv(bed *b, rmr_kv *kv)
+static remora_status open_table(bed *b, rmr_page_table *table)
 {
-    return rmr_kv_init(kv, &b->pool, PAGE, RMR_KV_F32, CAPACITY, NULL);
+    return rmr_page_table_init(table, &b->pool, PAGE, RMR_KV_F32, CAPACITY, NULL);
 }
 
 /* Different pages that tables hold. */
@@ -132,36 +132,36 @@ static int teardown(void **state)
 }
 
 /* What a backend would do at a position: every layer's row of it. */
-static uint32_t *row(const rmr_kv *kv, uint64_t pos, uint32_t layer)
+static uint32_t *row(const rmr_page_table *table, uint64_t pos, uint32_t layer)
 {
     uint64_t pages[CAPACITY / RMR_PAGE_TOKENS];
-    rmr_kv_addresses(kv, pos + 1, pages);
+    rmr_page_table_addresses(table, pos + 1, pages);
     uint32_t *page = (uint32_t *)(uintptr_t)pages[pos / RMR_PAGE_TOKENS];
     return page + ((size_t)layer * RMR_PAGE_TOKENS + pos % RMR_PAGE_TOKENS) * WIDTH;
 }
 
-static void write_rows(const rmr_kv *kv, uint64_t from, uint64_t to, uint32_t mark)
+static void write_rows(const rmr_page_table *table, uint64_t from, uint64_t to, uint32_t mark)
 {
     for (uint64_t pos = from; pos < to; pos++)
         for (uint32_t l = 0; l < LAYERS; l++)
             for (uint32_t i = 0; i < WIDTH; i++)
-                row(kv, pos, l)[i] = mark * 100000 + (uint32_t)pos * 100 + l * 10 + i;
+                row(table, pos, l)[i] = mark * 100000 + (uint32_t)pos * 100 + l * 10 + i;
 }
 
-static int rows_are(const rmr_kv *kv, uint64_t from, uint64_t to, uint32_t mark)
+static int rows_are(const rmr_page_table *table, uint64_t from, uint64_t to, uint32_t mark)
 {
     for (uint64_t pos = from; pos < to; pos++)
         for (uint32_t l = 0; l < LAYERS; l++)
             for (uint32_t i = 0; i < WIDTH; i++)
-                if (row(kv, pos, l)[i] != mark * 100000 + (uint32_t)pos * 100 + l * 10 + i)
+                if (row(table, pos, l)[i] != mark * 100000 + (uint32_t)pos * 100 + l * 10 + i)
                     return 0;
     return 1;
 }
 
-static void extend(rmr_kv *kv, uint64_t from, uint64_t to, uint32_t mark)
+static void extend(rmr_page_table *table, uint64_t from, uint64_t to, uint32_t mark)
 {
-    assert_int_equal(rmr_kv_reserve(kv, from, to, NULL), REMORA_OK);
-    write_rows(kv, from, to, mark);
+    assert_int_equal(rmr_page_table_reserve(table, from, to, NULL), REMORA_OK);
+    write_rows(table, from, to, mark);
 }
 
 /* ---- tests ---- */
@@ -173,64 +173,64 @@ static void pages_are_of_32_tokens(void **state)
         size_t pages;
     } cases[] = {{1, 1}, {2, 1}, {31, 1}, {32, 1}, {33, 2}, {64, 2}, {65, 3}, {CAPACITY, 10}};
     bed *b = *state;
-    rmr_kv kv;
+    rmr_page_table table;
     uint64_t at = 0;
     const rmr_kv_shape shape = {WIDTH, 0}, latent = {512 + 64, 64};
     assert_int_equal(rmr_page_bytes(LAYERS, shape, RMR_KV_F32), PAGE);
     assert_int_equal(rmr_page_bytes(LAYERS, shape, RMR_KV_BF16), PAGE / 2);
     /* the rope key twice; four blocks, each with a scale and a sum */
     assert_int_equal(rmr_page_bytes(LAYERS, latent, RMR_KV_INT8), LAYERS * 32 * (576 + 64 + 4 * 8));
-    assert_int_equal(open_kv(b, &kv), REMORA_OK);
-    assert_int_equal(rmr_kv_bytes(&kv), 0);
+    assert_int_equal(open_table(b, &table), REMORA_OK);
+    assert_int_equal(rmr_page_table_bytes(&table), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        extend(&kv, at, cases[i].to, 1);
+        extend(&table, at, cases[i].to, 1);
         at = cases[i].to;
-        assert_int_equal(rmr_kv_pages(at), cases[i].pages);
-        assert_int_equal(rmr_kv_bytes(&kv), cases[i].pages * PAGE);
-        assert_int_equal(rmr_kv_shared_bytes(&kv), 0);
+        assert_int_equal(rmr_pages_for(at), cases[i].pages);
+        assert_int_equal(rmr_page_table_bytes(&table), cases[i].pages * PAGE);
+        assert_int_equal(rmr_page_table_shared_bytes(&table), 0);
         assert_int_equal(held(b), cases[i].pages);
     }
-    assert_true(rows_are(&kv, 0, CAPACITY, 1));
-    rmr_kv_free(&kv);
-    rmr_kv_free(&kv); /* and once more: nothing is left */
+    assert_true(rows_are(&table, 0, CAPACITY, 1));
+    rmr_page_table_free(&table);
+    rmr_page_table_free(&table); /* and once more: nothing is left */
 }
 
 static void capacity_is_the_limit(void **state)
 {
     bed *b = *state;
     remora_error err = {.struct_size = sizeof err};
-    rmr_kv kv;
-    assert_int_equal(open_kv(b, &kv), REMORA_OK);
-    extend(&kv, 0, 40, 1);
-    assert_int_equal(rmr_kv_reserve(&kv, 40, CAPACITY + 1, &err), REMORA_E_FULL);
-    assert_int_equal(rmr_kv_bytes(&kv), 2 * PAGE);
-    assert_true(rows_are(&kv, 0, 40, 1));
-    extend(&kv, 40, CAPACITY, 1);
-    rmr_kv_free(&kv);
+    rmr_page_table table;
+    assert_int_equal(open_table(b, &table), REMORA_OK);
+    extend(&table, 0, 40, 1);
+    assert_int_equal(rmr_page_table_reserve(&table, 40, CAPACITY + 1, &err), REMORA_E_FULL);
+    assert_int_equal(rmr_page_table_bytes(&table), 2 * PAGE);
+    assert_true(rows_are(&table, 0, 40, 1));
+    extend(&table, 40, CAPACITY, 1);
+    rmr_page_table_free(&table);
 }
 
 static void trim_drops_whole_pages(void **state)
 {
     bed *b = *state;
-    rmr_kv kv;
-    assert_int_equal(open_kv(b, &kv), REMORA_OK);
-    extend(&kv, 0, 100, 1);
-    rmr_kv_trim(&kv, 100);
-    assert_int_equal(rmr_kv_bytes(&kv), 4 * PAGE);
-    rmr_kv_trim(&kv, 65);
-    assert_int_equal(rmr_kv_bytes(&kv), 3 * PAGE);
-    rmr_kv_trim(&kv, 64);
-    assert_int_equal(rmr_kv_bytes(&kv), 2 * PAGE);
-    rmr_kv_trim(&kv, 33);
+    rmr_page_table table;
+    assert_int_equal(open_table(b, &table), REMORA_OK);
+    extend(&table, 0, 100, 1);
+    rmr_page_table_trim(&table, 100);
+    assert_int_equal(rmr_page_table_bytes(&table), 4 * PAGE);
+    rmr_page_table_trim(&table, 65);
+    assert_int_equal(rmr_page_table_bytes(&table), 3 * PAGE);
+    rmr_page_table_trim(&table, 64);
+    assert_int_equal(rmr_page_table_bytes(&table), 2 * PAGE);
+    rmr_page_table_trim(&table, 33);
     assert_int_equal(held(b), 2);
-    rmr_kv_trim(&kv, 200); /* more than there is */
+    rmr_page_table_trim(&table, 200); /* more than there is */
     assert_int_equal(held(b), 2);
-    assert_true(rows_are(&kv, 0, 64, 1));
-    rmr_kv_trim(&kv, 0);
+    assert_true(rows_are(&table, 0, 64, 1));
+    rmr_page_table_trim(&table, 0);
     assert_int_equal(held(b), 0);
-    extend(&kv, 0, 5, 2);
-    assert_true(rows_are(&kv, 0, 5, 2));
-    rmr_kv_free(&kv);
+    extend(&table, 0, 5, 2);
+    assert_true(rows_are(&table, 0, 5, 2));
+    rmr_page_table_free(&table);
 }
 
 static void fork_shares_full_pages(void **state)
@@ -240,14 +240,14 @@ static void fork_shares_full_pages(void **state)
     for (size_t i = 0; i < sizeof at / sizeof at[0]; i++) {
         const size_t full = (size_t)(at[i] / RMR_PAGE_TOKENS),
                      partial = at[i] % RMR_PAGE_TOKENS != 0;
-        rmr_kv a, f;
-        assert_int_equal(open_kv(b, &a), REMORA_OK);
-        assert_int_equal(open_kv(b, &f), REMORA_OK);
+        rmr_page_table a, f;
+        assert_int_equal(open_table(b, &a), REMORA_OK);
+        assert_int_equal(open_table(b, &f), REMORA_OK);
         extend(&a, 0, 96, 1);
-        assert_int_equal(rmr_kv_fork(&f, &a, at[i], NULL), REMORA_OK);
-        assert_int_equal(rmr_kv_bytes(&f), (full + partial) * PAGE);
-        assert_int_equal(rmr_kv_shared_bytes(&f), full * PAGE);
-        assert_int_equal(rmr_kv_shared_bytes(&a), full * PAGE);
+        assert_int_equal(rmr_page_table_fork(&f, &a, at[i], NULL), REMORA_OK);
+        assert_int_equal(rmr_page_table_bytes(&f), (full + partial) * PAGE);
+        assert_int_equal(rmr_page_table_shared_bytes(&f), full * PAGE);
+        assert_int_equal(rmr_page_table_shared_bytes(&a), full * PAGE);
         assert_int_equal(held(b), 3 + partial); /* shared pages count once */
         assert_true(rows_are(&f, 0, at[i], 1));
         /* both go on: the fork's page is its own */
@@ -255,11 +255,11 @@ static void fork_shares_full_pages(void **state)
         assert_true(rows_are(&a, 0, 96, 1));
         extend(&a, 96, 110, 3);
         assert_true(rows_are(&f, 0, at[i], 1) && rows_are(&f, at[i], at[i] + 10, 2));
-        rmr_kv_free(i % 2 == 0 ? &a : &f); /* either may go first */
-        rmr_kv *left = i % 2 == 0 ? &f : &a;
-        assert_int_equal(rmr_kv_shared_bytes(left), 0);
+        rmr_page_table_free(i % 2 == 0 ? &a : &f); /* either may go first */
+        rmr_page_table *left = i % 2 == 0 ? &f : &a;
+        assert_int_equal(rmr_page_table_shared_bytes(left), 0);
         assert_true(rows_are(left, 0, at[i], 1));
-        rmr_kv_free(left);
+        rmr_page_table_free(left);
         assert_int_equal(b->be.live, 0);
     }
 }
@@ -269,19 +269,19 @@ static void writing_into_shared_history_copies(void **state)
     static const uint64_t keep[] = {0, 1, 20, 31, 32, 33, 50, 63, 64};
     bed *b = *state;
     for (size_t i = 0; i < sizeof keep / sizeof keep[0]; i++) {
-        rmr_kv a, f;
-        assert_int_equal(open_kv(b, &a), REMORA_OK);
-        assert_int_equal(open_kv(b, &f), REMORA_OK);
+        rmr_page_table a, f;
+        assert_int_equal(open_table(b, &a), REMORA_OK);
+        assert_int_equal(open_table(b, &f), REMORA_OK);
         extend(&a, 0, 96, 1);
-        assert_int_equal(rmr_kv_fork(&f, &a, 96, NULL), REMORA_OK);
-        rmr_kv_trim(&a, keep[i]);
+        assert_int_equal(rmr_page_table_fork(&f, &a, 96, NULL), REMORA_OK);
+        rmr_page_table_trim(&a, keep[i]);
         extend(&a, keep[i], 90, 2);
         assert_true(rows_are(&f, 0, 96, 1));
         assert_true(rows_are(&a, 0, keep[i], 1) && rows_are(&a, keep[i], 90, 2));
-        assert_int_equal(rmr_kv_shared_bytes(&a), keep[i] / RMR_PAGE_TOKENS * PAGE);
-        rmr_kv_free(&f);
+        assert_int_equal(rmr_page_table_shared_bytes(&a), keep[i] / RMR_PAGE_TOKENS * PAGE);
+        rmr_page_table_free(&f);
         assert_true(rows_are(&a, 0, keep[i], 1) && rows_are(&a, keep[i], 90, 2));
-        rmr_kv_free(&a);
+        rmr_page_table_free(&a);
     }
 }
 
@@ -289,117 +289,117 @@ static void writing_into_shared_history_copies(void **state)
 static void rewriting_one_row_copies(void **state)
 {
     bed *b = *state;
-    rmr_kv a, f;
-    assert_int_equal(open_kv(b, &a), REMORA_OK);
-    assert_int_equal(open_kv(b, &f), REMORA_OK);
+    rmr_page_table a, f;
+    assert_int_equal(open_table(b, &a), REMORA_OK);
+    assert_int_equal(open_table(b, &f), REMORA_OK);
     extend(&a, 0, 64, 1);
-    assert_int_equal(rmr_kv_fork(&f, &a, 64, NULL), REMORA_OK);
+    assert_int_equal(rmr_page_table_fork(&f, &a, 64, NULL), REMORA_OK);
     extend(&f, 63, 64, 2);
     assert_true(rows_are(&a, 0, 64, 1));
     assert_true(rows_are(&f, 0, 63, 1) && rows_are(&f, 63, 64, 2));
-    assert_int_equal(rmr_kv_shared_bytes(&f), PAGE);
-    rmr_kv_free(&a);
-    rmr_kv_free(&f);
+    assert_int_equal(rmr_page_table_shared_bytes(&f), PAGE);
+    rmr_page_table_free(&a);
+    rmr_page_table_free(&f);
 }
 
 static void failures_leave_the_table(void **state)
 {
     bed *b = *state;
     remora_error err = {.struct_size = sizeof err};
-    rmr_kv a, f, none;
-    assert_int_equal(open_kv(b, &a), REMORA_OK);
-    assert_int_equal(open_kv(b, &f), REMORA_OK);
+    rmr_page_table a, f, none;
+    assert_int_equal(open_table(b, &a), REMORA_OK);
+    assert_int_equal(open_table(b, &f), REMORA_OK);
     extend(&a, 0, 70, 1);
     b->be.create_fails = REMORA_E_DEVICE_MEM;
-    assert_int_equal(rmr_kv_init(&none, &b->pool, PAGE, RMR_KV_F32, CAPACITY, &err),
+    assert_int_equal(rmr_page_table_init(&none, &b->pool, PAGE, RMR_KV_F32, CAPACITY, &err),
                      REMORA_E_DEVICE_MEM);
     assert_int_equal(err.code, REMORA_E_DEVICE_MEM);
-    rmr_kv_free(&none);
+    rmr_page_table_free(&none);
     b->be.create_fails = REMORA_OK;
     b->be.copy_fails = REMORA_E_DEVICE;
-    assert_int_equal(rmr_kv_fork(&f, &a, 70, &err), REMORA_E_DEVICE);
-    rmr_kv_trim(&f, 0); /* a fork that failed is freed by its caller */
+    assert_int_equal(rmr_page_table_fork(&f, &a, 70, &err), REMORA_E_DEVICE);
+    rmr_page_table_trim(&f, 0); /* a fork that failed is freed by its caller */
     b->be.copy_fails = REMORA_OK;
-    assert_int_equal(rmr_kv_fork(&f, &a, 64, NULL), REMORA_OK);
+    assert_int_equal(rmr_page_table_fork(&f, &a, 64, NULL), REMORA_OK);
     b->be.copy_fails = REMORA_E_DEVICE;
-    rmr_kv_trim(&a, 40);
-    assert_int_equal(rmr_kv_reserve(&a, 40, 200, &err), REMORA_E_DEVICE);
+    rmr_page_table_trim(&a, 40);
+    assert_int_equal(rmr_page_table_reserve(&a, 40, 200, &err), REMORA_E_DEVICE);
     assert_int_equal(err.code, REMORA_E_DEVICE);
-    assert_int_equal(rmr_kv_bytes(&a), 2 * PAGE);
+    assert_int_equal(rmr_page_table_bytes(&a), 2 * PAGE);
     assert_int_equal(held(b), 2);
     b->be.copy_fails = REMORA_OK;
     assert_true(rows_are(&a, 0, 40, 1) && rows_are(&f, 0, 64, 1));
     extend(&a, 40, 200, 2);
     assert_true(rows_are(&f, 0, 64, 1));
-    rmr_kv_free(&a);
-    rmr_kv_free(&f);
+    rmr_page_table_free(&a);
+    rmr_page_table_free(&f);
 }
 
 /* Two tables that hold all they may, with a page in common: one more is there for the copy. */
 static void full_tables_can_still_copy(void **state)
 {
     bed *b = *state;
-    rmr_kv a, f;
-    assert_int_equal(open_kv(b, &a), REMORA_OK);
-    assert_int_equal(open_kv(b, &f), REMORA_OK);
+    rmr_page_table a, f;
+    assert_int_equal(open_table(b, &a), REMORA_OK);
+    assert_int_equal(open_table(b, &f), REMORA_OK);
     extend(&a, 0, CAPACITY, 1);
-    assert_int_equal(rmr_kv_fork(&f, &a, CAPACITY, NULL), REMORA_OK);
+    assert_int_equal(rmr_page_table_fork(&f, &a, CAPACITY, NULL), REMORA_OK);
     extend(&f, 0, CAPACITY, 2);
-    assert_int_equal(rmr_kv_shared_bytes(&a), 0);
+    assert_int_equal(rmr_page_table_shared_bytes(&a), 0);
     assert_true(rows_are(&a, 0, CAPACITY, 1) && rows_are(&f, 0, CAPACITY, 2));
-    rmr_kv_free(&a);
-    rmr_kv_free(&f);
+    rmr_page_table_free(&a);
+    rmr_page_table_free(&f);
 }
 
 /* The memory of a table that is gone serves the next one, or goes back: never more than promised
  * and what a fork still holds. */
 static void blocks_come_and_go(void **state)
 {
-    enum { ALL = CAPACITY / RMR_PAGE_TOKENS + RMR_KV_SPARE };
+    enum { ALL = CAPACITY / RMR_PAGE_TOKENS + RMR_PAGE_SPARE };
     bed *b = *state;
-    rmr_kv a, f, g;
-    assert_int_equal(open_kv(b, &a), REMORA_OK);
+    rmr_page_table a, f, g;
+    assert_int_equal(open_table(b, &a), REMORA_OK);
     assert_int_equal(rmr_pages_bytes(&b->pool), (uint64_t)ALL * PAGE);
     assert_int_equal(b->be.live, 1);
-    assert_int_equal(open_kv(b, &f), REMORA_OK);
+    assert_int_equal(open_table(b, &f), REMORA_OK);
     assert_int_equal(b->be.live, 2);
     extend(&a, 0, 64, 1);
-    assert_int_equal(rmr_kv_fork(&f, &a, 64, NULL), REMORA_OK);
-    rmr_kv_free(&a); /* f's pages lie in its block: the other one goes */
+    assert_int_equal(rmr_page_table_fork(&f, &a, 64, NULL), REMORA_OK);
+    rmr_page_table_free(&a); /* f's pages lie in its block: the other one goes */
     assert_int_equal(b->be.live, 1);
     assert_int_equal(rmr_pages_bytes(&b->pool), (uint64_t)ALL * PAGE);
     extend(&f, 64, CAPACITY, 2);
-    assert_int_equal(open_kv(b, &g), REMORA_OK);
+    assert_int_equal(open_table(b, &g), REMORA_OK);
     extend(&g, 0, CAPACITY, 3);
     assert_int_equal(b->be.live, 2);
     assert_true(rows_are(&f, 0, 64, 1) && rows_are(&f, 64, CAPACITY, 2));
-    rmr_kv_trim(&f, 0);
+    rmr_page_table_trim(&f, 0);
     assert_int_equal(b->be.live, 2); /* it may come back */
     extend(&f, 0, CAPACITY, 4);
-    rmr_kv_free(&f);
+    rmr_page_table_free(&f);
     assert_int_equal(b->be.live, 1);
     assert_true(rows_are(&g, 0, CAPACITY, 3));
-    rmr_kv_free(&g);
+    rmr_page_table_free(&g);
     assert_int_equal(b->be.live, 0);
 }
 
 /* ---- every allocation fails once ---- */
 
-static remora_status some_work(bed *b, rmr_kv *a, rmr_kv *f)
+static remora_status some_work(bed *b, rmr_page_table *a, rmr_page_table *f)
 {
-    RMR_TRY(open_kv(b, a));
-    RMR_TRY(open_kv(b, f));
+    RMR_TRY(open_table(b, a));
+    RMR_TRY(open_table(b, f));
     const size_t none = a->n;
-    remora_status st = rmr_kv_reserve(a, 0, 100, NULL);
+    remora_status st = rmr_page_table_reserve(a, 0, 100, NULL);
     if (st < 0) {
         assert_int_equal(a->n, none);
         return st;
     }
     write_rows(a, 0, 100, 1);
-    RMR_TRY(rmr_kv_fork(f, a, 80, NULL));
-    rmr_kv_trim(a, 20);
+    RMR_TRY(rmr_page_table_fork(f, a, 80, NULL));
+    rmr_page_table_trim(a, 20);
     const size_t before = a->n;
-    st = rmr_kv_reserve(a, 20, 150, NULL);
+    st = rmr_page_table_reserve(a, 20, 150, NULL);
     assert_true(rows_are(f, 0, 80, 1) && rows_are(a, 0, 20, 1));
     if (st < 0) assert_int_equal(a->n, before);
     return st;
@@ -408,11 +408,11 @@ static remora_status some_work(bed *b, rmr_kv *a, rmr_kv *f)
 static int32_t sweep_body(void *arg, tmem *t)
 {
     bed *b = arg;
-    rmr_kv a = {0}, f = {0};
+    rmr_page_table a = {0}, f = {0};
     (void)t;
     const remora_status st = some_work(b, &a, &f);
-    rmr_kv_free(&a);
-    rmr_kv_free(&f);
+    rmr_page_table_free(&a);
+    rmr_page_table_free(&f);
     if (rmr_pages_bytes(&b->pool) != 0 || b->be.live != 0) return -1000;
     return st;
 }
@@ -427,7 +427,7 @@ static void every_allocation_fails_once(void **state)
 
 /* What a table must hold: who wrote each position. */
 typedef struct shadow {
-    rmr_kv kv;
+    rmr_page_table table;
     int open;
     uint32_t mark[CAPACITY];
     uint64_t n;
@@ -445,14 +445,14 @@ static void check_all(const shadow *all, size_t n, const bed *b)
     for (size_t i = 0; i < n; i++) {
         if (!all[i].open) continue;
         for (uint64_t pos = 0; pos < all[i].n; pos++)
-            assert_true(rows_are(&all[i].kv, pos, pos + 1, all[i].mark[pos]));
-        assert_int_equal(rmr_kv_bytes(&all[i].kv), rmr_kv_pages(all[i].n) * PAGE);
-        pages += all[i].kv.n;
+            assert_true(rows_are(&all[i].table, pos, pos + 1, all[i].mark[pos]));
+        assert_int_equal(rmr_page_table_bytes(&all[i].table), rmr_pages_for(all[i].n) * PAGE);
+        pages += all[i].table.n;
         open++;
     }
     assert_true(held(b) <= pages);
     assert_int_equal(b->pool.pool[RMR_KV_F32].promised,
-                     open * (CAPACITY / RMR_PAGE_TOKENS + RMR_KV_SPARE));
+                     open * (CAPACITY / RMR_PAGE_TOKENS + RMR_PAGE_SPARE));
 }
 
 static void random_work_keeps_every_table(void **state)
@@ -467,31 +467,33 @@ static void random_work_keeps_every_table(void **state)
         shadow *s = &all[next(&seed, TABLES)], *from = &all[next(&seed, TABLES)];
         const uint32_t what = next(&seed, 8);
         if (!s->open) {
-            assert_int_equal(open_kv(b, &s->kv), REMORA_OK);
+            assert_int_equal(open_table(b, &s->table), REMORA_OK);
             s->open = 1;
             s->n = from != s && from->open ? next(&seed, (uint32_t)from->n + 1) : 0;
             const long calls = atomic_load(&b->t.calls);
-            if (s->n > 0) assert_int_equal(rmr_kv_fork(&s->kv, &from->kv, s->n, NULL), REMORA_OK);
+            if (s->n > 0)
+                assert_int_equal(rmr_page_table_fork(&s->table, &from->table, s->n, NULL),
+                                 REMORA_OK);
             assert_int_equal(atomic_load(&b->t.calls), calls);
             memcpy(s->mark, from->mark, sizeof s->mark);
         } else if (what == 0) {
-            rmr_kv_free(&s->kv);
+            rmr_page_table_free(&s->table);
             s->open = 0;
         } else if (what < 4) {
             s->n = next(&seed, (uint32_t)s->n + 1);
-            rmr_kv_trim(&s->kv, s->n);
+            rmr_page_table_trim(&s->table, s->n);
         } else {
             const uint64_t room = CAPACITY - s->n,
                            more = room > 0 ? next(&seed, (uint32_t)room + 1) % 50 : 0;
             const long calls = atomic_load(&b->t.calls);
-            extend(&s->kv, s->n, s->n + more, ++writer);
+            extend(&s->table, s->n, s->n + more, ++writer);
             assert_int_equal(atomic_load(&b->t.calls), calls); /* pages come from the pool */
             for (uint64_t i = 0; i < more; i++) s->mark[s->n++] = writer;
         }
         if (step % 10 == 0) check_all(all, TABLES, b);
     }
     for (size_t i = 0; i < TABLES; i++)
-        if (all[i].open) rmr_kv_free(&all[i].kv);
+        if (all[i].open) rmr_page_table_free(&all[i].table);
 }
 
 int main(void)

@@ -4,46 +4,50 @@
  * one table alone: fork shares the full pages and copies the partial one, and reserve() replaces a
  * shared page before it is written (which only a trim into shared history can make necessary). So
  * pages in several tables are read-only. */
-#ifndef RMR_KV_H
-#define RMR_KV_H
+#ifndef RMR_PAGE_TABLE_H
+#define RMR_PAGE_TABLE_H
 
 #include "pages.h"
 
 enum {
-    RMR_KV_SPARE = 1
+    RMR_PAGE_SPARE = 1
 }; /* pages that a table holds for a moment beyond its capacity: a copy of a page, and the page it
       was copied from */
 
-typedef struct rmr_kv {
+typedef struct rmr_page_table {
     rmr_pages *pool;
     rmr_kv_type type;
     uint64_t page_bytes;
     rmr_page **pages; /* [n] */
     size_t n, max;    /* max: the session's capacity in pages, promised by the pool */
-} rmr_kv;
+} rmr_page_table;
 
-remora_status rmr_kv_init(rmr_kv *kv, rmr_pages *pool, uint64_t page_bytes, rmr_kv_type type,
-                          uint32_t capacity, remora_error *err);
-void rmr_kv_free(rmr_kv *kv);
+remora_status rmr_page_table_init(rmr_page_table *t, rmr_pages *pool, uint64_t page_bytes,
+                                  rmr_kv_type type, uint32_t capacity, remora_error *err);
+void rmr_page_table_free(rmr_page_table *t);
 
 /* Make pages for positions [0, to) exist, and those holding [from, to) belong to this table alone.
  * Never allocates; fails only above the capacity (E_FULL) or when the backend cannot copy, and then
  * the table is as before. */
-remora_status rmr_kv_reserve(rmr_kv *kv, uint64_t from, uint64_t to, remora_error *err);
+remora_status rmr_page_table_reserve(rmr_page_table *t, uint64_t from, uint64_t to,
+                                     remora_error *err);
 
 /* Drop the pages that hold no position below `keep`. */
-void rmr_kv_trim(rmr_kv *kv, uint64_t keep);
+void rmr_page_table_trim(rmr_page_table *t, uint64_t keep);
 
 /* dst (just initialised, empty) gets the positions [0, n) of src. */
-remora_status rmr_kv_fork(rmr_kv *dst, const rmr_kv *src, uint64_t n, remora_error *err);
+remora_status rmr_page_table_fork(rmr_page_table *dst, const rmr_page_table *src, uint64_t n,
+                                  remora_error *err);
 
 /* Device addresses of the pages holding [0, n): ceil(n / RMR_PAGE_TOKENS) entries. */
-void rmr_kv_addresses(const rmr_kv *kv, uint64_t n, uint64_t *out);
+void rmr_page_table_addresses(const rmr_page_table *t, uint64_t n, uint64_t *out);
 
-uint64_t rmr_kv_bytes(const rmr_kv *kv);        /* all pages of this table */
-uint64_t rmr_kv_shared_bytes(const rmr_kv *kv); /* pages that are in other tables, too */
+/* Bytes of all pages of the table, and of those that are in other tables too. */
+uint64_t rmr_page_table_bytes(const rmr_page_table *t);
+uint64_t rmr_page_table_shared_bytes(const rmr_page_table *t);
 
-static inline uint64_t rmr_kv_pages(uint64_t tokens)
+/* Pages that hold so many tokens. */
+static inline uint64_t rmr_pages_for(uint64_t tokens)
 {
     return (tokens + RMR_PAGE_TOKENS - 1) / RMR_PAGE_TOKENS;
 }
