@@ -3,7 +3,6 @@
 
 #include "checks.h"
 #include "fpenv.h"
-#include "importance.h"
 #include "session.h"
 
 remora_status rmr_api_runtime(remora_runtime *given, remora_runtime **out, remora_error *err)
@@ -111,7 +110,7 @@ remora_status remora_model_get_info(const remora_model *m, remora_model_info *ou
                            .has_tokenizer = m->tok != NULL,
                            .n_params = m->n_params,
                            .n_params_active = m->n_params_active,
-                           .weight_bytes = m->weight_bytes + m->mapped_bytes,
+                           .weight_bytes = m->weights.weight_bytes + m->weights.mapped_bytes,
                            .n_kv_heads = s->gqa.kv_heads,
                            .head_dim = s->gqa.head_dim};
     memcpy(i.fingerprint, m->fingerprint, sizeof i.fingerprint);
@@ -178,7 +177,7 @@ remora_status remora_routing_read(remora_model *m, uint32_t layer, int32_t reset
 remora_status remora_importance_get(const remora_model *m, uint32_t i, remora_importance *out)
 {
     if (m == NULL || out == NULL) return REMORA_E_ARG;
-    const rmr_importance_item *it = rmr_importance_at(m, i);
+    const rmr_importance_item *it = rmr_importance_at(&m->importance, i);
     if (it == NULL) return REMORA_E_NOT_FOUND;
     remora_importance x = {.struct_size = sizeof x, .n_matrices = it->count, .n_cols = it->cols};
     memcpy(x.name, it->name, sizeof x.name);
@@ -189,7 +188,7 @@ remora_status remora_importance_read(const remora_model *m, uint32_t i, uint32_t
                                      uint64_t *count, double *sums, size_t cap, size_t *n)
 {
     if (m == NULL || count == NULL || n == NULL) return REMORA_E_ARG;
-    const rmr_importance_item *it = rmr_importance_at(m, i);
+    const rmr_importance_item *it = rmr_importance_at(&m->importance, i);
     if (it == NULL) return REMORA_E_NOT_FOUND;
     if (matrix >= it->count) return REMORA_E_ARG;
     *n = it->cols;

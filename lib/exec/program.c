@@ -2,8 +2,6 @@
  * feed_forward(norm(h)). */
 #include "program.h"
 
-#include "importance.h"
-
 static rmr_view at(rmr_slot_id slot)
 {
     return (rmr_view){slot, 0};
@@ -24,11 +22,11 @@ static void add_sums(rmr_program *l, const remora_model *m)
         rmr_op *op = &l->ops[i];
         if (op->kind != RMR_OP_LINEAR && op->kind != RMR_OP_SWIGLU && op->kind != RMR_OP_EXPERTS)
             continue;
-        op->sums = rmr_importance_of(m, op->w);
+        op->sums = rmr_importance_of(&m->importance, op->w);
         if (op->kind != RMR_OP_EXPERTS) continue;
-        op->down_sums = rmr_importance_of(m, op->w3);
-        op->shared_sums = rmr_importance_of(m, op->s1);
-        op->shared_down_sums = rmr_importance_of(m, op->s3);
+        op->down_sums = rmr_importance_of(&m->importance, op->w3);
+        op->shared_sums = rmr_importance_of(&m->importance, op->s1);
+        op->shared_down_sums = rmr_importance_of(&m->importance, op->s3);
     }
 }
 
@@ -60,7 +58,7 @@ static void rotate(rmr_program *l, rmr_slot_id slot, rmr_rotary rotary)
 static void latent_attention(rmr_program *l, const remora_model *m, uint32_t layer)
 {
     const rmr_shape *s = &m->shape;
-    rmr_weight *const *w = m->layers[layer].w;
+    rmr_weight *const *w = m->weights.layers[layer].w;
     const rmr_mla *a = &s->mla;
     if (s->q_rank > 0) {
         linear(l, RMR_SLOT_H, RMR_SLOT_QA, w[RMR_W_Q_A], s->n_hidden, 0);
@@ -137,7 +135,7 @@ static void heads_of(rmr_program *l, const remora_model *m, rmr_view out, const 
 static void grouped_attention(rmr_program *l, const remora_model *m, uint32_t layer)
 {
     const rmr_shape *s = &m->shape;
-    rmr_weight *const *w = m->layers[layer].w;
+    rmr_weight *const *w = m->weights.layers[layer].w;
     const rmr_gqa *a = &s->gqa;
     const uint32_t kv = a->kv_heads * a->head_dim;
     rmr_rotary rotary = {.stride = a->head_dim, .width = a->head_dim, .pairs = s->rope_pairs};
@@ -166,8 +164,8 @@ static void grouped_attention(rmr_program *l, const remora_model *m, uint32_t la
 static void attention(rmr_program *l, const remora_model *m, uint32_t layer)
 {
     const rmr_shape *s = &m->shape;
-    norm(l, RMR_SLOT_X, RMR_SLOT_H, m->layers[layer].w[RMR_W_ATTN_NORM], s->n_hidden, s->eps,
-         RMR_ROWS_ALL);
+    norm(l, RMR_SLOT_X, RMR_SLOT_H, m->weights.layers[layer].w[RMR_W_ATTN_NORM], s->n_hidden,
+         s->eps, RMR_ROWS_ALL);
     if (s->attention == RMR_ATTENTION_GQA)
         grouped_attention(l, m, layer);
     else
@@ -177,7 +175,7 @@ static void attention(rmr_program *l, const remora_model *m, uint32_t layer)
 static void feed_forward(rmr_program *l, const remora_model *m, uint32_t layer)
 {
     const rmr_shape *s = &m->shape;
-    rmr_weight *const *w = m->layers[layer].w;
+    rmr_weight *const *w = m->weights.layers[layer].w;
     norm(l, RMR_SLOT_X, RMR_SLOT_H, w[RMR_W_FFN_NORM], s->n_hidden, s->eps, RMR_ROWS_ALL);
     if (!rmr_shape_is_moe(s, layer)) {
         add(l, (rmr_op){.kind = RMR_OP_SWIGLU,
@@ -222,12 +220,12 @@ static void head(rmr_program *l, const remora_model *m)
                     .in = at(RMR_SLOT_X),
                     .out = at(RMR_SLOT_OUT),
                     .n = n});
-    norm(l, RMR_SLOT_OUT, RMR_SLOT_OUT, m->norm, n, m->shape.eps, RMR_ROWS_OUT);
+    norm(l, RMR_SLOT_OUT, RMR_SLOT_OUT, m->weights.norm, n, m->shape.eps, RMR_ROWS_OUT);
     add(l, (rmr_op){.kind = RMR_OP_LINEAR,
                     .rows = RMR_ROWS_OUT,
                     .in = at(RMR_SLOT_OUT),
                     .out = at(RMR_SLOT_LOGITS),
-                    .w = m->head,
+                    .w = m->weights.head,
                     .n = n});
 }
 
@@ -261,11 +259,13 @@ static void slots(rmr_program *l, const rmr_shape *s)
 static void build(rmr_program *l, const remora_model *m)
 {
     l->n_ops = 0;
-    add(l, (rmr_op){
-               .kind = RMR_OP_EMBED, .out = at(RMR_SLOT_X), .w = m->embed, .n = m->shape.n_hidden});
+    add(l, (rmr_op){.kind = RMR_OP_EMBED,
+                    .out = at(RMR_SLOT_X),
+                    .w = m->weights.embed,
+                    .n = m->shape.n_hidden});
     add(l, (rmr_op){.kind = RMR_OP_ROPE_TABLE,
                     .out = at(RMR_SLOT_ROPE),
-                    .w = m->inv_freq,
+                    .w = m->weights.inv_freq,
                     .amp = m->shape.rope_amp});
     if (m->routing != NULL)
         add(l, (rmr_op){.kind = RMR_OP_COUNTS_CLEAR, .counts = at(RMR_SLOT_COUNTS)});

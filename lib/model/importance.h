@@ -6,19 +6,37 @@
 
 #include "weight_plan.h"
 
-/* List what is kept, in the order of the layers, and, unless the model has no weights, make the
- * buffer. The plan's weights need not exist yet. */
-remora_status rmr_importance_make(remora_model *m, const rmr_weight_plan *plan, remora_error *err);
-void rmr_importance_free(remora_model *m);
+/* What is kept of one weight. */
+typedef struct rmr_importance_item {
+    char name[96]; /* as in the plan: "model.layers.3.mlp.experts.gate_proj" */
+    rmr_weight *const *weight;
+    uint32_t count, cols; /* of the weight */
+    uint64_t at;          /* in the buffer */
+} rmr_importance_item;
 
-/* Bytes of the buffer, whether it exists or not; the list is in the model's own memory. */
-uint64_t rmr_importance_bytes(const remora_model *m);
+typedef struct rmr_importance {
+    rmr_backend *be; /* NULL: nothing is collected */
+    rmr_mem *mem;    /* of the list */
+    rmr_importance_item *items;
+    size_t n, cap;
+    uint64_t bytes;     /* that the buffer has or would have */
+    rmr_buffer *buffer; /* rmr_sums, one after another; NULL: the weights have no content */
+} rmr_importance;
+
+/* List what is kept, in the order of the layers, and make the buffer when the weights are filled.
+ * They are remembered by their places in w. */
+remora_status rmr_importance_make(rmr_importance *x, const rmr_weights *w,
+                                  const rmr_weight_plan *plan, int filled, remora_error *err);
+void rmr_importance_free(rmr_importance *x); /* of a zeroed struct too */
+
+/* Bytes of the buffer, whether it exists or not; without the list. */
+uint64_t rmr_importance_bytes(const rmr_importance *x);
 
 /* Where the inputs of a weight of the model are summed up: for its operation. Nowhere when the
  * weight is NULL or nothing is kept. */
-rmr_sums rmr_importance_of(const remora_model *m, const rmr_weight *w);
+rmr_sums rmr_importance_of(const rmr_importance *x, const rmr_weight *w);
 
 /* Item i, or NULL: behind the last one, or nothing is kept. */
-const rmr_importance_item *rmr_importance_at(const remora_model *m, uint32_t i);
+const rmr_importance_item *rmr_importance_at(const rmr_importance *x, uint32_t i);
 
 #endif

@@ -10,7 +10,8 @@ typedef struct worker {
 } worker;
 
 typedef struct filler {
-    remora_model *m;
+    rmr_weights *w;
+    const rmr_pack *pack;
     const rmr_weight_plan *plan;
     uint64_t *first; /* [n items + 1] first chunk of an item */
     worker *workers;
@@ -20,18 +21,18 @@ typedef struct filler {
 
 static remora_status prepare(const filler *f, worker *w, remora_error *err)
 {
-    rmr_mem *mem = &f->m->mem;
+    rmr_mem *mem = f->w->mem;
     if (w->chunk == NULL) {
         w->chunk = rmr_alloc(mem, RMR_PACK_CHUNK);
         if (w->chunk == NULL) return rmr_error_nomem(err, "load staging", RMR_PACK_CHUNK);
     }
-    return w->reader != NULL ? REMORA_OK : rmr_pack_reader_create(f->m->pack, mem, &w->reader, err);
+    return w->reader != NULL ? REMORA_OK : rmr_pack_reader_create(f->pack, mem, &w->reader, err);
 }
 
 static remora_status fill(filler *f, const rmr_weight_plan_item *it, uint64_t chunk, worker *w,
                           remora_error *err)
 {
-    rmr_backend *be = f->m->be;
+    rmr_backend *be = f->w->be;
     const uint32_t n = rmr_pack_chunk_bytes(it->packed, chunk);
     RMR_TRY(prepare(f, w, err));
     RMR_TRY(rmr_pack_read_chunk(w->reader, it->packed, chunk, w->chunk, err));
@@ -60,14 +61,14 @@ static void fill_chunk(void *arg, uint32_t chunk, uint32_t index)
 /* Adopts or creates every weight, and counts the chunks to be filled. */
 static remora_status make(filler *f, uint64_t *bytes, remora_error *err)
 {
-    rmr_backend *be = f->m->be;
+    rmr_backend *be = f->w->be;
     uint64_t chunks = 0;
     *bytes = 0;
     for (size_t i = 0; i < f->plan->n; i++) {
         const rmr_weight_plan_item *it = &f->plan->items[i];
         f->first[i] = chunks;
         if (it->adopt) {
-            RMR_TRY(be->ops->weight_adopt(be, &it->desc, rmr_pack_data(f->m->pack, it->packed),
+            RMR_TRY(be->ops->weight_adopt(be, &it->desc, rmr_pack_data(f->pack, it->packed),
                                           it->weight, err));
             continue;
         }
@@ -81,36 +82,34 @@ static remora_status make(filler *f, uint64_t *bytes, remora_error *err)
     return REMORA_OK;
 }
 
-static remora_status load(filler *f, const remora_model_opts *opts, remora_error *err)
+static remora_status load(filler *f, const rmr_job_host *host, remora_error *err)
 {
-    const rmr_job_host host = {f->m->rt->ctx.pool, opts->cancel, opts->progress_user,
-                               opts->progress};
     uint64_t bytes;
-    RMR_TRY(rmr_pack_check(f->m->pack, err));
+    RMR_TRY(rmr_pack_check(f->pack, err));
     RMR_TRY(make(f, &bytes, err));
-    rmr_job_begin(&f->job, &host, "opening", bytes, err);
-    rmr_pool_run(host.pool, (uint32_t)f->first[f->plan->n], fill_chunk, f);
+    rmr_job_begin(&f->job, host, "opening", bytes, err);
+    rmr_pool_run(host->pool, (uint32_t)f->first[f->plan->n], fill_chunk, f);
     return rmr_job_end(&f->job);
 }
 
-remora_status rmr_load_pack(remora_model *m, const rmr_weight_plan *plan,
-                            const remora_model_opts *opts, remora_error *err)
+remora_status rmr_load_pack(rmr_weights *w, const rmr_pack *pack, const rmr_weight_plan *plan,
+                            const rmr_job_host *host, remora_error *err)
 {
-    rmr_mem *mem = &m->mem;
-    filler f = {.m = m, .plan = plan, .n_workers = rmr_pool_width(m->rt->ctx.pool)};
+    rmr_mem *mem = w->mem;
+    filler f = {.w = w, .pack = pack, .plan = plan, .n_workers = rmr_pool_width(host->pool)};
     const size_t first_bytes = (plan->n + 1) * sizeof *f.first;
     remora_status st = REMORA_OK;
     f.first = rmr_alloc(mem, first_bytes);
     f.workers = rmr_calloc(mem, f.n_workers, sizeof *f.workers);
     if (f.first == NULL || f.workers == NULL) st = rmr_error_nomem(err, "load table", first_bytes);
-    if (st >= 0) st = load(&f, opts, err);
+    if (st >= 0) st = load(&f, host, err);
     for (uint32_t i = 0; f.workers != NULL && i < f.n_workers; i++) {
         rmr_pack_reader_free(f.workers[i].reader);
         rmr_free(mem, f.workers[i].chunk, RMR_PACK_CHUNK);
     }
     rmr_free(mem, f.workers, f.n_workers * sizeof *f.workers);
     rmr_free(mem, f.first, first_bytes);
-    m->weight_bytes = plan->weight_bytes;
-    m->mapped_bytes = plan->mapped_bytes;
+    w->weight_bytes = plan->weight_bytes;
+    w->mapped_bytes = plan->mapped_bytes;
     return st;
 }

@@ -3,11 +3,12 @@
 #ifndef RMR_LOAD_PACK_H
 #define RMR_LOAD_PACK_H
 
+#include "job.h"
 #include "weight_plan.h"
 
-/* Make and fill the weights of a plan over m->pack. On failure the weights made so far stay in the
- * model, to be freed with it. */
-remora_status rmr_load_pack(remora_model *m, const rmr_weight_plan *plan,
-                            const remora_model_opts *opts, remora_error *err);
+/* Make and fill the weights of a plan over the pack. On failure the weights made so far stay in w,
+ * to be freed with it. */
+remora_status rmr_load_pack(rmr_weights *w, const rmr_pack *pack, const rmr_weight_plan *plan,
+                            const rmr_job_host *host, remora_error *err);
 
 #endif

@@ -2,16 +2,16 @@
 #ifndef RMR_LOAD_WEIGHTS_H
 #define RMR_LOAD_WEIGHTS_H
 
+#include "job.h"
 #include "weight_plan.h"
 
-/* Create and fill every weight of the plan. On failure the weights made so far stay in the model,
- * to be freed with it; the plan's `adopt` says where they are. The embedding table is used where it
- * lies when the source has it in memory.
- */
-remora_status rmr_load_weights(remora_model *m, rmr_source *src, rmr_weight_plan *plan,
-                               const remora_model_opts *opts, remora_error *err);
+/* Create and fill every weight of the plan. On failure the weights made so far stay in w, to be
+ * freed with it; the plan's `adopt` says where they are. The embedding table is used where it lies
+ * when the source has it in memory. */
+remora_status rmr_load_weights(rmr_weights *w, rmr_source *src, rmr_weight_plan *plan,
+                               const rmr_job_host *host, remora_error *err);
 
 /* Every weight without content: a model that is only asked about. */
-remora_status rmr_load_nothing(remora_model *m, const rmr_weight_plan *plan, remora_error *err);
+remora_status rmr_load_nothing(rmr_weights *w, const rmr_weight_plan *plan, remora_error *err);
 
 #endif

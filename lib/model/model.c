@@ -3,7 +3,6 @@
 
 #include "anyway.h"
 #include "cancel.h"
-#include "importance.h"
 #include "load_weights.h"
 #include "open_model.h"
 #include "load_pack.h"
@@ -24,14 +23,14 @@ static remora_status make_weights(rmr_opening *o)
         return add_tensors(o);
     }
     if (o->opts->flags & REMORA_MODEL_NO_WEIGHTS) {
-        m->weight_bytes = o->plan.weight_bytes;
-        m->mapped_bytes = o->plan.mapped_bytes;
-        RMR_TRY(rmr_load_nothing(m, &o->plan, o->err));
+        RMR_TRY(rmr_load_nothing(&m->weights, &o->plan, o->err));
         if (o->opts->flags & RMR_MODEL_NO_TENSORS) return REMORA_OK;
         return add_tensors(o);
     }
-    RMR_TRY(m->pack != NULL ? rmr_load_pack(m, &o->plan, o->opts, o->err)
-                            : rmr_load_weights(m, o->src, &o->plan, o->opts, o->err));
+    const rmr_job_host host = {m->rt->ctx.pool, o->opts->cancel, o->opts->progress_user,
+                               o->opts->progress};
+    RMR_TRY(m->pack != NULL ? rmr_load_pack(&m->weights, m->pack, &o->plan, &host, o->err)
+                            : rmr_load_weights(&m->weights, o->src, &o->plan, &host, o->err));
     m->has_weights = 1;
     return REMORA_OK;
 }
@@ -40,7 +39,8 @@ static remora_status make_weights(rmr_opening *o)
 static remora_status make_importance(rmr_opening *o)
 {
     if (!(o->opts->flags & REMORA_MODEL_IMPORTANCE) || o->m->refused) return REMORA_OK;
-    return rmr_importance_make(o->m, &o->plan, o->err);
+    return rmr_importance_make(&o->m->importance, &o->m->weights, &o->plan, o->m->has_weights,
+                               o->err);
 }
 
 remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
@@ -64,27 +64,15 @@ void rmr_model_ref(remora_model *m)
     atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
 }
 
-static void free_layer(rmr_backend *be, rmr_layer *l)
-{
-    for (int id = 0; id < RMR_W_COUNT; id++) be->ops->weight_free(be, l->w[id]);
-}
-
 void rmr_model_unref(remora_model *m)
 {
     if (m == NULL || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1) return;
     remora_runtime *rt = m->rt;
     rmr_mem *mem = &m->mem;
     if (m->exec_free != NULL) m->exec_free(m->exec);
-    for (uint32_t i = 0; m->layers != NULL && i < m->shape.n_layers; i++)
-        free_layer(m->be, &m->layers[i]);
-    rmr_free(mem, m->layers, m->shape.n_layers * sizeof *m->layers);
-    m->be->ops->weight_free(m->be, m->embed);
-    m->be->ops->weight_free(m->be, m->norm);
-    m->be->ops->weight_free(m->be, m->head);
-    m->be->ops->weight_free(m->be, m->inv_freq);
     m->be->ops->buffer_free(m->be, m->routing);
-    rmr_importance_free(m);
-    rmr_file_close(m->mapped);
+    rmr_importance_free(&m->importance);
+    rmr_weights_free(&m->weights);
     rmr_tokenizer_free(m->tok);
     rmr_pack_free(m->pack);
     rmr_metadata_free(mem, &m->meta);

@@ -4,28 +4,11 @@
 #ifndef RMR_MODEL_H
 #define RMR_MODEL_H
 
+#include "importance.h"
 #include "metadata.h"
-#include "pack.h"
 #include "pages.h"
 #include "runtime.h"
-#include "checkpoint.h"
 #include "tokenizer.h"
-#include "weight_table.h"
-
-/* What importance.h keeps of one weight. */
-typedef struct rmr_importance_item {
-    char name[96]; /* as in the plan: "model.layers.3.mlp.experts.gate_proj" */
-    rmr_weight *const *weight;
-    uint32_t count, cols; /* of the weight */
-    uint64_t at;          /* in the buffer */
-} rmr_importance_item;
-
-typedef struct rmr_importance {
-    rmr_importance_item *items;
-    size_t n, cap;
-    uint64_t bytes;     /* that the buffer has or would have */
-    rmr_buffer *buffer; /* rmr_sums, one after another; NULL: nothing is collected */
-} rmr_importance;
 
 struct remora_model {
     remora_runtime *rt;
@@ -35,19 +18,18 @@ struct remora_model {
     rmr_mem session_mem; /* its sessions' structures and rows */
     rmr_pages pages;     /* of the caches of all sessions */
     rmr_shape shape;
-    rmr_layer *layers; /* [n_layers] */
-    rmr_weight *embed, *norm, *head, *inv_freq;
+    rmr_weights weights;
     rmr_pack *pack;     /* NULL: from tensors. Weights and tokenizer may lie in its mapping */
-    rmr_file *mapped;   /* keeps the mapping under an adopted embedding table */
     rmr_tokenizer *tok; /* NULL: token ids only */
     rmr_metadata meta;
-    rmr_buffer *routing; /* [n_layers][n_experts] u64 */
+    rmr_buffer *routing; /* [n_layers][n_experts] u64; NULL: no layer has experts */
+    uint64_t routing_bytes;
     atomic_int count_routing;
     rmr_importance importance;
     atomic_uint_least64_t serial; /* sessions made so far */
     int has_weights;
     int refused; /* opened anyway: no layers, no constants, and a shape of which 0 is not known */
-    uint64_t weight_bytes, mapped_bytes, n_params, n_params_active;
+    uint64_t n_params, n_params_active;
     uint8_t fingerprint[32];
     char name[96];
     void *exec; /* lib/exec's shared part (rmr_exec), made after loading and freed through exec_free

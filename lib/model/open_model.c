@@ -187,15 +187,17 @@ static remora_status cancelled(const rmr_opening *o)
 
 static remora_status make_constants(rmr_opening *o)
 {
+    return rmr_weights_add_constants(&o->m->weights, &o->m->shape, o->err);
+}
+
+static remora_status make_routing(rmr_opening *o)
+{
     remora_model *m = o->m;
-    const rmr_weight_desc d = {RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, rmr_shape_rope(&m->shape) / 2};
-    RMR_TRY(m->be->ops->weight_create(m->be, &d, &m->inv_freq, o->err));
-    RMR_TRY(m->be->ops->weight_upload(m->be, m->inv_freq, 0, 0, 1, m->shape.inv_freq, o->err));
-    const uint64_t counters =
-        (uint64_t)m->shape.n_layers * m->shape.moe.n_experts * sizeof(uint64_t);
-    if (counters == 0) return REMORA_OK;
-    RMR_TRY(m->be->ops->buffer_create(m->be, counters, &m->routing, o->err));
-    return m->be->ops->buffer_zero(m->be, m->routing, 0, counters, o->err);
+    const uint64_t bytes = (uint64_t)m->shape.n_layers * m->shape.moe.n_experts * sizeof(uint64_t);
+    if (bytes == 0) return REMORA_OK;
+    RMR_TRY(m->be->ops->buffer_create(m->be, bytes, &m->routing, o->err));
+    m->routing_bytes = m->be->ops->buffer_bytes(m->be, bytes);
+    return m->be->ops->buffer_zero(m->be, m->routing, 0, bytes, o->err);
 }
 
 /* All parameters of the checkpoint that a pack was made from, of what was left out too. */
@@ -210,10 +212,9 @@ static remora_status make_plan(rmr_opening *o)
 {
     remora_model *m = o->m;
     const uint64_t budget = o->opts->host_budget;
-    m->layers = rmr_calloc(&m->mem, m->shape.n_layers, sizeof *m->layers);
-    if (m->layers == NULL)
-        return rmr_error_nomem(o->err, "layers", m->shape.n_layers * sizeof *m->layers);
-    RMR_TRY(rmr_weight_plan_make(m, o->ck, o->keep, &o->plan, o->err));
+    RMR_TRY(rmr_weights_make(&m->weights, m->be, &m->mem, m->shape.n_layers, o->err));
+    RMR_TRY(
+        rmr_weight_plan_make(&m->weights, &m->shape, o->ck, m->pack, o->keep, &o->plan, o->err));
     if (o->plan.n_other > 0)
         rmr_log_write(&o->rt->ctx.log, REMORA_LOG_WARN,
                       "the model takes text only: %llu tensors of its other parts are passed over "
@@ -255,7 +256,8 @@ static remora_status steps_of(rmr_opening *o)
                  {open_checkpoint, FILES, TENSORS, TENSORS},
                  {make_plan, FILES | SHAPE | TENSORS, PLAN, PLAN},
                  {make_fingerprint, ALL, PLAN, PLAN},
-                 {make_constants, ALL, PLAN, PLAN}};
+                 {make_constants, ALL, PLAN, PLAN},
+                 {make_routing, ALL, PLAN, PLAN}};
     unsigned refused = 0;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         const struct step *s = &steps[i];

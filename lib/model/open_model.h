@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 #include "gguf.h"
-#include "weight_plan.h"
+#include "model.h"
 
 typedef struct rmr_opening {
     /* given */

@@ -6,7 +6,9 @@
 #include <string.h>
 
 typedef struct planner {
-    remora_model *m;
+    rmr_weights *to; /* items point into it */
+    const rmr_shape *shape;
+    rmr_backend *be;
     rmr_mem *mem;
     rmr_tensor_finder in; /* the checkpoint, or: */
     const rmr_pack *pack;
@@ -62,7 +64,7 @@ static remora_status add_piece(planner *p, const rmr_piece *piece)
 /* The item's pieces are in place. */
 static remora_status add_item(planner *p, const rmr_weight_plan_item *item)
 {
-    const uint64_t bytes = item->adopt ? 0 : p->m->be->ops->weight_bytes(p->m->be, &item->desc);
+    const uint64_t bytes = item->adopt ? 0 : p->be->ops->weight_bytes(p->be, &item->desc);
     RMR_TRY(rmr_grow(p->mem, &p->plan->items, &p->plan->cap, p->plan->n + 1, sizeof *item, p->err));
     if (!rmr_add_ok(p->plan->weight_bytes, bytes, &p->plan->weight_bytes))
         RMR_FAIL(p->err, REMORA_E_FORMAT, "checkpoint: the sizes of all weights overflow");
@@ -84,8 +86,7 @@ static rmr_weight_plan_item item_of(const planner *p, rmr_weight **w, const char
 static void adopt_if_possible(planner *p, rmr_weight_plan_item *it, const void *data,
                               uint64_t bytes)
 {
-    rmr_backend *be = p->m->be;
-    it->adopt = data != NULL && be->ops->weight_adopts(be, &it->desc, data);
+    it->adopt = data != NULL && p->be->ops->weight_adopts(p->be, &it->desc, data);
     if (it->adopt) p->plan->mapped_bytes += bytes;
 }
 
@@ -100,7 +101,7 @@ static const void *table_data(const rmr_found_tensor *b)
 static remora_status packed(planner *p, rmr_weight **w, rmr_weight_use use, const char *part,
                             uint32_t count, uint64_t rows, uint64_t cols)
 {
-    const rmr_backend_ops *ops = p->m->be->ops;
+    const rmr_backend_ops *ops = p->be->ops;
     rmr_weight_plan_item it = {.weight = w};
     full_name(p, it.name, sizeof it.name, part);
     const rmr_pack_tensor *t = rmr_pack_find(p->pack, it.name, use);
@@ -119,7 +120,7 @@ static remora_status packed(planner *p, rmr_weight **w, rmr_weight_use use, cons
     it.stored = t->elem;
     it.desc = (rmr_weight_desc){use, t->elem, t->count, t->rows, t->cols};
     adopt_if_possible(p, &it, rmr_pack_data(p->pack, t), t->bytes);
-    if (it.adopt) p->plan->weight_bytes += ops->weight_bytes(p->m->be, &it.desc) - t->bytes;
+    if (it.adopt) p->plan->weight_bytes += ops->weight_bytes(p->be, &it.desc) - t->bytes;
     return add_item(p, &it);
 }
 
@@ -166,7 +167,7 @@ static rmr_elem view_elem(const rmr_found_tensor *b, const rmr_mla *a, int trans
 static remora_status kv_view(planner *p, rmr_weight **w, const char *name,
                              const rmr_found_tensor *b, int transpose)
 {
-    const rmr_mla *a = &p->m->shape.mla;
+    const rmr_mla *a = &p->shape->mla;
     rmr_weight_plan_item it = item_of(p, w, name, b);
     it.transpose = transpose;
     it.desc = (rmr_weight_desc){RMR_USE_MATRIX, view_elem(b, a, transpose), a->heads,
@@ -210,7 +211,7 @@ static remora_status stacked(planner *p, rmr_weight **w, const char *part, stack
  * beside the old one (docs/models.md T20). */
 static remora_status kv_views(planner *p, rmr_layer *l)
 {
-    const rmr_mla *a = &p->m->shape.mla;
+    const rmr_mla *a = &p->shape->mla;
     const uint64_t rows = (uint64_t)a->heads * (a->nope + a->v);
     char name[160];
     rmr_found_tensor b;
@@ -257,7 +258,7 @@ static remora_status stack(planner *p, rmr_weight **w, const char *all, uint32_t
                            uint32_t cols)
 {
     const char *const proj = all + sizeof EXPERTS - 1;
-    const rmr_moe *m = &p->m->shape.moe;
+    const rmr_moe *m = &p->shape->moe;
     char part[64];
     stack_place at;
     rmr_weight_plan_item it = {0};
@@ -295,7 +296,7 @@ static remora_status stack(planner *p, rmr_weight **w, const char *all, uint32_t
 static remora_status weight(planner *p, rmr_layer *l, rmr_weight_id id)
 {
     const rmr_weight_info *i = &rmr_weight_infos[id];
-    const rmr_weight_size n = rmr_weight_size_of(&p->m->shape, id);
+    const rmr_weight_size n = rmr_weight_size_of(p->shape, id);
     switch (i->form) {
     case RMR_WEIGHT_VECTOR: return vector(p, &l->w[id], i->name, n.cols);
     case RMR_WEIGHT_EXPERTS:
@@ -309,7 +310,7 @@ static remora_status weight(planner *p, rmr_layer *l, rmr_weight_id id)
 static remora_status plan_layer(planner *p, rmr_layer *l)
 {
     for (int id = 0; id < RMR_W_COUNT; id++)
-        if (rmr_weight_present(&p->m->shape, p->layer, (rmr_weight_id)id))
+        if (rmr_weight_present(p->shape, p->layer, (rmr_weight_id)id))
             RMR_TRY(weight(p, l, (rmr_weight_id)id));
     return REMORA_OK;
 }
@@ -353,7 +354,7 @@ static int is_prediction_layer(const planner *p, unsigned layer)
  * tensors under a name of their own. */
 static int is_mtp(const planner *p, const char *name)
 {
-    const rmr_shape *s = &p->m->shape;
+    const rmr_shape *s = p->shape;
     const char *body = NULL;
     unsigned layer = 0;
     char rest = 0;
@@ -371,12 +372,12 @@ static remora_status no_part(const planner *p, const char *file, const char *nam
 {
     return kept(p, rmr_error_set(p->err, REMORA_E_UNSUPPORTED, 0,
                                  "%s: tensor %s is not part of model_type %s", rmr_show(file).text,
-                                 rmr_show(name).text, p->m->shape.family));
+                                 rmr_show(name).text, p->shape->family));
 }
 
 static remora_status refuse_extra_packed(planner *p)
 {
-    const rmr_shape *s = &p->m->shape;
+    const rmr_shape *s = p->shape;
     for (uint32_t i = 0; i < rmr_pack_count(p->pack); i++) {
         const rmr_pack_tensor *t = rmr_pack_at(p->pack, i);
         unsigned layer = 0;
@@ -407,16 +408,16 @@ static remora_status refuse_extra(planner *p)
 
 static remora_status outside_layers(planner *p)
 {
-    remora_model *m = p->m;
-    const rmr_shape *s = &m->shape;
+    rmr_weights *w = p->to;
+    const rmr_shape *s = p->shape;
     p->layer = UINT32_MAX;
-    RMR_TRY(whole(p, &m->embed, RMR_USE_TABLE, "model.embed_tokens", s->n_vocab, s->n_hidden));
+    RMR_TRY(whole(p, &w->embed, RMR_USE_TABLE, "model.embed_tokens", s->n_vocab, s->n_hidden));
     p->plan->n_params_active -= (uint64_t)s->n_vocab * s->n_hidden; /* one row of it is read */
-    RMR_TRY(vector(p, &m->norm, "model.norm", s->n_hidden));
+    RMR_TRY(vector(p, &w->norm, "model.norm", s->n_hidden));
     const int has_head = p->pack != NULL ? rmr_pack_find(p->pack, "lm_head", RMR_USE_MATRIX) != NULL
                                          : rmr_find_tensor_has(&p->in, "lm_head");
     if (s->tied && !has_head) {
-        RMR_TRY(matrix(p, &m->head, "model.embed_tokens", s->n_vocab, s->n_hidden));
+        RMR_TRY(matrix(p, &w->head, "model.embed_tokens", s->n_vocab, s->n_hidden));
         p->plan->n_params -= (uint64_t)s->n_vocab * s->n_hidden;
         return REMORA_OK;
     }
@@ -428,24 +429,33 @@ static remora_status outside_layers(planner *p)
                                      "false: a base model without its head gives no logits",
                                      name));
     }
-    return matrix(p, &m->head, "lm_head", s->n_vocab, s->n_hidden);
+    return matrix(p, &w->head, "lm_head", s->n_vocab, s->n_hidden);
 }
 
 static remora_status make(planner *p)
 {
-    const rmr_shape *s = &p->m->shape;
+    const rmr_shape *s = p->shape;
     for (p->layer = 0; p->layer < s->n_layers; p->layer++)
-        RMR_TRY(plan_layer(p, &p->m->layers[p->layer]));
+        RMR_TRY(plan_layer(p, &p->to->layers[p->layer]));
     RMR_TRY(outside_layers(p));
     return refuse_extra(p);
 }
 
-remora_status rmr_weight_plan_make(remora_model *m, const rmr_checkpoint *ck, rmr_refusals *keep,
-                                   rmr_weight_plan *plan, remora_error *err)
+remora_status rmr_weight_plan_make(rmr_weights *w, const rmr_shape *s, const rmr_checkpoint *ck,
+                                   const rmr_pack *pack, rmr_refusals *keep, rmr_weight_plan *plan,
+                                   remora_error *err)
 {
-    planner p = {m, &m->mem, {.ck = ck, .err = err}, m->pack, plan, 0, keep, err};
+    planner p = {.to = w,
+                 .shape = s,
+                 .be = w->be,
+                 .mem = w->mem,
+                 .in = {.ck = ck, .err = err},
+                 .pack = pack,
+                 .plan = plan,
+                 .keep = keep,
+                 .err = err};
     *plan = (rmr_weight_plan){0};
-    const size_t n = m->pack != NULL ? rmr_pack_count(m->pack) : (size_t)rmr_checkpoint_count(ck);
+    const size_t n = pack != NULL ? rmr_pack_count(pack) : (size_t)rmr_checkpoint_count(ck);
     plan->used = rmr_calloc(p.mem, n, 1);
     if (plan->used == NULL) return rmr_error_nomem(err, "plan", n);
     plan->n_used = n;

@@ -3,7 +3,9 @@
 #ifndef RMR_WEIGHT_PLAN_H
 #define RMR_WEIGHT_PLAN_H
 
-#include "model.h"
+#include "checkpoint.h"
+#include "pack.h"
+#include "weights.h"
 
 /* How the rows of a matrix lie in the checkpoint. */
 typedef enum rmr_coding {
@@ -48,13 +50,14 @@ typedef struct rmr_weight_plan {
     const char *other; /* the first of them */
 } rmr_weight_plan;
 
-/* Bind every weight of the shape to tensors of the checkpoint or, when the model has a pack, to
- * those of the pack (ck is NULL then): E_FORMAT names a missing tensor or a wrong shape,
- * E_UNSUPPORTED a dtype or a tensor this build knows nothing of. The model's layers must be
- * allocated: items point into them. With `keep` (else NULL) what is missing or wrong is kept and
- * the rest looked at; the plan is then of no other use. */
-remora_status rmr_weight_plan_make(remora_model *m, const rmr_checkpoint *ck, rmr_refusals *keep,
-                                   rmr_weight_plan *plan, remora_error *err);
+/* Bind every weight of the shape to tensors of the checkpoint or of the pack, whichever is not
+ * NULL. E_FORMAT names a missing tensor or a wrong shape, E_UNSUPPORTED a dtype or a tensor this
+ * build knows nothing of. Items point into w, which rmr_weights_make() has made. With `keep` (else
+ * NULL) what is missing or wrong is kept and the rest looked at; the plan is then of no other use.
+ */
+remora_status rmr_weight_plan_make(rmr_weights *w, const rmr_shape *s, const rmr_checkpoint *ck,
+                                   const rmr_pack *pack, rmr_refusals *keep, rmr_weight_plan *plan,
+                                   remora_error *err);
 void rmr_weight_plan_free(rmr_mem *mem, rmr_weight_plan *plan);
 
 #endif

@@ -1,7 +1,5 @@
 #include "session.h"
 
-#include "importance.h"
-
 #include <string.h>
 
 enum { RUNTIME_BYTES = 4096 }; /* structs of the runtime, the backend and its buffers: about */
@@ -159,21 +157,16 @@ remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o
 
 void rmr_session_memory(remora_model *m, remora_memory *out)
 {
-    const rmr_weight_desc freq = {RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1,
-                                  rmr_shape_rope(&m->shape) / 2};
-    const uint64_t counters =
-        (uint64_t)m->shape.n_layers * m->shape.moe.n_experts * sizeof(uint64_t);
     *out = (remora_memory){.struct_size = sizeof *out,
-                           .host_weights = m->weight_bytes,
-                           .host_mapped = m->mapped_bytes};
+                           .host_weights = m->weights.weight_bytes,
+                           .host_mapped = m->weights.mapped_bytes};
     out->host_kv = rmr_pages_bytes(&m->pages);
     out->host_scratch =
         atomic_load_explicit(&m->session_mem.bytes, memory_order_relaxed) + rmr_exec_bytes(m);
     out->host_other = atomic_load_explicit(&m->mem.bytes, memory_order_relaxed) + sizeof *m +
-                      m->be->ops->weight_bytes(m->be, &freq) +
-                      (counters > 0 ? m->be->ops->buffer_bytes(m->be, counters) : 0) +
-                      rmr_importance_bytes(m) + sizeof *m->rt + rmr_pool_bytes(m->rt->ctx.pool) +
-                      RUNTIME_BYTES;
+                      m->weights.constant_bytes + m->routing_bytes +
+                      rmr_importance_bytes(&m->importance) + sizeof *m->rt +
+                      rmr_pool_bytes(m->rt->ctx.pool) + RUNTIME_BYTES;
     out->kv_bytes_per_token = page_bytes(m, RMR_KV_BF16) / RMR_PAGE_TOKENS;
 }
 
