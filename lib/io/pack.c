@@ -597,6 +597,8 @@ struct rmr_pack_reader {
     ZSTD_DCtx *zstd;      /* made when first needed */
     unsigned char *frame; /* room for a compressed chunk */
     size_t frame_bytes;
+    unsigned char
+        *chunk; /* room for a chunk of which a part is asked for; made when first needed */
 };
 
 remora_status rmr_pack_reader_create(const rmr_pack *p, rmr_mem *mem, rmr_pack_reader **out,
@@ -615,6 +617,7 @@ void rmr_pack_reader_free(rmr_pack_reader *r)
     if (r == NULL) return;
     ZSTD_freeDCtx(r->zstd);
     rmr_free(r->mem, r->frame, r->frame_bytes);
+    rmr_free(r->mem, r->chunk, RMR_PACK_CHUNK);
     rmr_free(r->mem, r, sizeof *r);
 }
 
@@ -673,6 +676,25 @@ remora_status rmr_pack_read_chunk(rmr_pack_reader *r, const rmr_pack_tensor *t, 
     const size_t got = ZSTD_decompressDCtx(r->zstd, dst, bytes, r->frame, (size_t)n);
     if (ZSTD_isError(got)) return damaged(r, t, chunk, ZSTD_getErrorName(got), err);
     if (got != bytes) return damaged(r, t, chunk, "not as long as it should be", err);
+    return REMORA_OK;
+}
+
+remora_status rmr_pack_read(rmr_pack_reader *r, const rmr_pack_tensor *t, uint64_t at, uint64_t n,
+                            void *dst, remora_error *err)
+{
+    unsigned char *to = dst;
+    if (!t->zstd) return rmr_file_read(r->p->file, t->offset + at, dst, n, err);
+    if (r->chunk == NULL) r->chunk = rmr_alloc(r->mem, RMR_PACK_CHUNK);
+    if (r->chunk == NULL) return rmr_error_nomem(err, "pack reader", RMR_PACK_CHUNK);
+    while (n > 0) {
+        const uint64_t chunk = at / RMR_PACK_CHUNK, off = at % RMR_PACK_CHUNK;
+        const uint64_t have = rmr_pack_chunk_bytes(t, chunk) - off, some = n < have ? n : have;
+        RMR_TRY(rmr_pack_read_chunk(r, t, chunk, r->chunk, err));
+        memcpy(to, r->chunk + off, (size_t)some);
+        to += some;
+        at += some;
+        n -= some;
+    }
     return REMORA_OK;
 }
 

@@ -88,6 +88,10 @@ void rmr_pack_reader_free(rmr_pack_reader *r);
 /* E_FORMAT names the tensor whose compressed bytes are damaged. */
 remora_status rmr_pack_read_chunk(rmr_pack_reader *r, const rmr_pack_tensor *t, uint64_t chunk,
                                   void *dst, remora_error *err);
+/* n bytes of the tensor from `at` on, which it has. Of a compressed tensor whole chunks are read.
+ */
+remora_status rmr_pack_read(rmr_pack_reader *r, const rmr_pack_tensor *t, uint64_t at, uint64_t n,
+                            void *dst, remora_error *err);
 
 /* Compare every tensor and blob with its checksum: E_FORMAT names one that differs. */
 remora_status rmr_pack_verify(const rmr_pack *p, const rmr_job_host *host, remora_error *err);

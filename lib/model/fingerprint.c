@@ -54,40 +54,16 @@ typedef struct reading {
     rmr_mem *mem;
     const rmr_weight_plan *plan; /* of a checkpoint */
     const rmr_pack *pack;        /* or of a pack, compressed or not: */
-    rmr_pack_reader *reader;
-    unsigned char *chunk;
+    rmr_pack_reader *reader;     /* made when first needed */
     remora_error *err;
 } reading;
-
-/* Makes the reader and the room for a chunk, for tensors that are compressed or not mapped. */
-static remora_status prepare(reading *r)
-{
-    if (r->reader != NULL) return REMORA_OK;
-    if (r->chunk == NULL) r->chunk = rmr_alloc(r->mem, RMR_PACK_CHUNK);
-    if (r->chunk == NULL) return rmr_error_nomem(r->err, "fingerprint", RMR_PACK_CHUNK);
-    return rmr_pack_reader_create(r->pack, r->mem, &r->reader, r->err);
-}
 
 /* n bytes of a pack's tensor from `at` on. */
 static remora_status read_packed(reading *r, const rmr_pack_tensor *t, uint64_t at, uint64_t n,
                                  unsigned char *to)
 {
-    const unsigned char *data = rmr_pack_data(r->pack, t);
-    if (data != NULL) {
-        memcpy(to, data + at, (size_t)n);
-        return REMORA_OK;
-    }
-    RMR_TRY(prepare(r));
-    while (n > 0) {
-        const uint64_t chunk = at / RMR_PACK_CHUNK, off = at % RMR_PACK_CHUNK;
-        const uint64_t have = rmr_pack_chunk_bytes(t, chunk) - off, some = n < have ? n : have;
-        RMR_TRY(rmr_pack_read_chunk(r->reader, t, chunk, r->chunk, r->err));
-        memcpy(to, r->chunk + off, (size_t)some);
-        to += some;
-        at += some;
-        n -= some;
-    }
-    return REMORA_OK;
+    if (r->reader == NULL) RMR_TRY(rmr_pack_reader_create(r->pack, r->mem, &r->reader, r->err));
+    return rmr_pack_read(r->reader, t, at, n, to, r->err);
 }
 
 /* Room for what is read of one row, and the row in it. */
@@ -188,10 +164,8 @@ remora_status rmr_fingerprint(rmr_mem *mem, const rmr_shape *s, const rmr_weight
     reading r = {.mem = mem, .plan = plan, .pack = pack, .err = err};
     rmr_sha256_init(&r.h);
     add_shape(&r.h, s);
-    remora_status st = pack != NULL ? rmr_pack_check(pack, err) : REMORA_OK;
-    if (st >= 0) st = add_weights(&r);
+    const remora_status st = add_weights(&r);
     rmr_sha256_end(&r.h, out);
     rmr_pack_reader_free(r.reader);
-    rmr_free(mem, r.chunk, RMR_PACK_CHUNK);
     return st;
 }

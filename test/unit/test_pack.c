@@ -286,6 +286,27 @@ static remora_status open_memory(rmr_mem *mem, const void *p, size_t n, rmr_pack
 
 /* ---- reading back ---- */
 
+/* A few bytes from everywhere: also over the end of a chunk, and the last ones. */
+static void check_parts(rmr_pack_reader *r, const rmr_pack_tensor *t, uint32_t i,
+                        unsigned char *room)
+{
+    const uint64_t at[] = {0,
+                           5,
+                           RMR_PACK_CHUNK - 7,
+                           RMR_PACK_CHUNK,
+                           2 * RMR_PACK_CHUNK - 1,
+                           t->bytes > 9 ? t->bytes - 9 : 0};
+    for (size_t k = 0; k < sizeof at / sizeof at[0]; k++) {
+        if (at[k] >= t->bytes) continue;
+        const uint64_t left = t->bytes - at[k], n = left < 64 ? left : 64;
+        memset(room, 0, 64);
+        assert_int_equal(rmr_pack_read(r, t, at[k], n, room, &err), REMORA_OK);
+        for (uint64_t b = 0; b < n; b++)
+            if (room[b] != content(i, at[k] + b))
+                fail_msg("tensor %u byte %llu", i, (unsigned long long)(at[k] + b));
+    }
+}
+
 static void check_tensor(const rmr_pack *p, rmr_pack_reader *r, uint32_t i, int mapped, int level)
 {
     const rmr_pack_tensor *t = rmr_pack_find(p, shapes[i].name, shapes[i].use);
@@ -304,6 +325,7 @@ static void check_tensor(const rmr_pack *p, rmr_pack_reader *r, uint32_t i, int 
         for (uint32_t k = 0; k < n; k++)
             if (chunk[k] != content(i, c * RMR_PACK_CHUNK + k)) fail_msg("tensor %u byte %u", i, k);
     }
+    check_parts(r, t, i, chunk);
     const unsigned char *data = rmr_pack_data(p, t);
     assert_int_equal(data != NULL, mapped && !t->zstd);
     if (data != NULL) {
