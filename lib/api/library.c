@@ -3,11 +3,7 @@
 
 #include "checks.h"
 #include "runtime.h"
-
-#define STR2(x) #x
-#define STR(x) STR2(x)
-#define VERSION                                                                                    \
-    STR(REMORA_VERSION_MAJOR) "." STR(REMORA_VERSION_MINOR) "." STR(REMORA_VERSION_PATCH)
+#include "version.h"
 
 uint32_t remora_version(void)
 {
@@ -16,12 +12,12 @@ uint32_t remora_version(void)
 
 const char *remora_version_string(void)
 {
-    return VERSION;
+    return RMR_VERSION;
 }
 
 const char *remora_build_info(void)
 {
-    return "remora " VERSION
+    return "remora " RMR_VERSION
 #if defined(__clang__)
            ", clang " __clang_version__
 #elif defined(__GNUC__)

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "walk_rows.h"
 #include "cancel.h"
 #include "encode_blocks.h"
 #include "open_model.h"
@@ -13,6 +12,8 @@
 #include "recipe.h"
 #include "safetensors.h"
 #include "selftest.h"
+#include "version.h"
+#include "walk_rows.h"
 
 enum { SPARE = 4096 /* bytes that the self-test may add to the manifest */ };
 
@@ -159,7 +160,7 @@ static remora_status describe(conversion *c)
     RMR_TRY(section(c, "config", json_incref(c->open.config)));
     RMR_TRY(section(c, "chat", json_pack("{s:s}", "family", chat_family(m->tok))));
     RMR_TRY(section(c, "provenance",
-                    json_pack("{s:s, s:s, s:I, s:I, s:s?}", "converter", remora_version_string(),
+                    json_pack("{s:s, s:s, s:I, s:I, s:s?}", "converter", RMR_VERSION,
                               "source_fingerprint", fingerprint, "params", (json_int_t)m->n_params,
                               "params_active", (json_int_t)m->n_params_active, "importance",
                               c->importance != NULL ? "yes" : NULL)));
