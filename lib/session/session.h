@@ -4,7 +4,7 @@
 #define RMR_SESSION_H
 
 #include "sampler.h"
-#include "exec.h"
+#include "contexts.h"
 #include "page_table.h"
 
 enum {

@@ -1,4 +1,4 @@
-#include "exec.h"
+#include "contexts.h"
 
 #include "program.h"
 

@@ -32,7 +32,8 @@ struct remora_model {
     uint64_t n_params, n_params_active;
     uint8_t fingerprint[32];
     char name[96];
-    void *exec; /* lib/exec's shared part (rmr_exec), made after loading and freed through exec_free
+    void *exec; /* the shared part of contexts (rmr_exec), made after loading and freed through
+                 * exec_free
                  */
     void (*exec_free)(void *exec);
 };
