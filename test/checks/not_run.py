@@ -24,7 +24,7 @@ def ways(root):
 
 
 def sets(root):
-    picked = set(re.findall(r"\{&rmr_kernels_(\w+),", (root / "lib/backend/cpu/kernels_pick.c").read_text())) - {"ref"}
+    picked = set(re.findall(r"\{&rmr_kernels_(\w+),", (root / "lib/backend/cpu/kernels/kernels_pick.c").read_text())) - {"ref"}
     listed = set(re.findall(r"^set (\w+)", (root / "test/not_here.txt").read_text(), re.M))
     if listed != picked:
         yield f"test/not_here.txt and kernels_pick.c differ in {sorted(listed ^ picked)}"

@@ -5,20 +5,20 @@ set -eu
 root=$1
 out=$2
 compiler=aarch64-linux-gnu-gcc
-cpu=$root/lib/backend/cpu
+kernels=$root/lib/backend/cpu/kernels
 mkdir -p "$out"
 build() { # object, source, more flags
     object=$out/$1.o source=$2
     shift 2
     $compiler -std=c11 -O3 -Wall -Wextra -Werror -ffp-contract=off -fno-math-errno -fno-trapping-math \
-        -I"$cpu" -I"$cpu/ref" -I"$root/lib/base" -I"$root/lib/quant" -I"$root/test/kernels" \
+        -I"$kernels" -I"$kernels/ref" -I"$kernels/tmpl" -I"$root/lib/base" -I"$root/lib/quant" -I"$root/test/kernels" \
         "$@" -c "$source" -o "$object"
 }
-build ref "$cpu/ref/kernels_ref.c"
-build neon "$cpu/arm/kernels_neon.c"
-build neon_dotprod "$cpu/arm/kernels_neon_dotprod.c" -march=armv8.2-a+dotprod
-build neon_i8mm "$cpu/arm/kernels_neon_i8mm.c" -march=armv8.2-a+dotprod+i8mm
-build pick "$cpu/kernels_pick.c" -DRMR_NEON_DOTPROD -DRMR_NEON_I8MM
+build ref "$kernels/ref/kernels_ref.c"
+build neon "$kernels/arm/kernels_neon.c"
+build neon_dotprod "$kernels/arm/kernels_neon_dotprod.c" -march=armv8.2-a+dotprod
+build neon_i8mm "$kernels/arm/kernels_neon_i8mm.c" -march=armv8.2-a+dotprod+i8mm
+build pick "$kernels/kernels_pick.c" -DRMR_NEON_DOTPROD -DRMR_NEON_I8MM
 build sincos "$root/lib/base/sincos.c"
 build tile "$root/lib/quant/tile.c"
 for name in plain cases cases_kv8 truth truth_quant truth_kv8 inputs; do

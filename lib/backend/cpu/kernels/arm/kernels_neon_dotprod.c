@@ -8,10 +8,10 @@
 
 #include "neon.h"
 #include "sdot.h"
-#include "qblocks.h"
+#include "qmatmul_tmpl.h"
 
 #include "kv8_cache.h"
 
-#include "kv8_attend.h"
+#include "kv8_attend_tmpl.h"
 
 const rmr_kernels rmr_kernels_neon_dotprod = KERNEL_TABLE("neon_dotprod");

@@ -6,8 +6,8 @@
 #include "elementwise.h"
 
 #include "neon.h"
-#include "attend.h"
-#include "matmul.h"
+#include "attend_tmpl.h"
+#include "matmul_tmpl.h"
 
 /* Groups whose products, at most 127 times the largest value each, add up in 16 bits. */
 FORCE int fit_groups(const rmr_elem type)
@@ -35,10 +35,10 @@ FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8
     return bytes_of(sum);
 }
 
-#include "qblocks.h"
+#include "qmatmul_tmpl.h"
 
 #include "kv8_cache.h"
 
-#include "kv8_attend.h"
+#include "kv8_attend_tmpl.h"
 
 const rmr_kernels rmr_kernels_neon = KERNEL_TABLE("neon");

@@ -133,9 +133,9 @@ static inline vec vec_e8m0(const void *p)
 
 #define CODES_SIGNED(type) 1
 
-#include "blocks.h"
+#include "elementwise_tmpl.h"
 
-/* ---- the 8-bit cache (kv8_attend.h) ---- */
+/* ---- the 8-bit cache (kv8_attend_tmpl.h) ---- */
 
 #define KV8_ROWS 4
 #define KV8_COLS 8

@@ -1,6 +1,6 @@
-/* Products of floating point weights, written once over the vectors of blocks.h, which is included
- * before. Sets that differ in their integer products alone share these: the one that they are built
- * on includes this file, and all define SHARED(name) as the names there (kernels.h). */
+/* Products of floating point weights, written once over the vectors of elementwise_tmpl.h, which is
+ * included before. Sets that differ in their integer products alone share these: the one that they
+ * are built on includes this file, and all define SHARED(name) as the names there (kernels.h). */
 
 enum {
     FETCH_FAR = 8192,  /* bytes of weights between fetching into the second cache and use */

@@ -1,19 +1,19 @@
 /* Integer products, written once over vectors of codes. The including file (one per instruction
- * set) includes blocks.h and defines: ivec, 64 / NV bytes (one of the NV vectors of a group, and of
- * VEC_LANES int32), iv_load(p), iv_set1(byte), iv_and, iv_or, iv_shr(a, n), iv_shl(a, n) (of 16-bit
- * lanes), iv_lookup(book, a): of 16 bytes, iv_flip(a) = a ^ 0x80, iv_sub(a, b) of bytes, iv_zero(),
- * iv_start(n): an int32 in all lanes, iv_shl32(a, n), iv_sar32(a, n): shifted, iv_add32(a, b),
- * iv_float(a): converted, iv_bits(a): taken as floats;
- * CODES_SIGNED(type): whether codes come as the signed values themselves; else they come with an
- * offset that makes them unsigned; and iv_dot(type, code, n, q, start) = start + the products of n
- * groups with q[4 n], exact; and of VEC_LANES bytes vec_int8(p), and vec_e8m0(p) = 2^(p[i] - 128);
- * and how much to take at a time: Q_STREAMS tiles; with several rows of x one row after the other
- * (Q_MANY_ROWS 1), or four side by side (Q_MANY_ROWS 4, where iv_dot is good for a single group),
- * and just two, three or Q_SIDE_ROWS, if the set has registers for so many, all at once: their
- * codes are unpacked in between. Q_NIBBLES, where codes of all eight bits are good for iv_dot:
- * q_nibbles(type, p, q, start) = start + the products of a run of plain nibbles, whose vector is at
- * p. Q_FUSED(type): whether the sums of several rows are scaled without making floats of them first
- * (q_scaled); 0 unless defined.
+ * set) includes elementwise_tmpl.h and defines: ivec, 64 / NV bytes (one of the NV vectors of a
+ * group, and of VEC_LANES int32), iv_load(p), iv_set1(byte), iv_and, iv_or, iv_shr(a, n), iv_shl(a,
+ * n) (of 16-bit lanes), iv_lookup(book, a): of 16 bytes, iv_flip(a) = a ^ 0x80, iv_sub(a, b) of
+ * bytes, iv_zero(), iv_start(n): an int32 in all lanes, iv_shl32(a, n), iv_sar32(a, n): shifted,
+ * iv_add32(a, b), iv_float(a): converted, iv_bits(a): taken as floats; CODES_SIGNED(type): whether
+ * codes come as the signed values themselves; else they come with an offset that makes them
+ * unsigned; and iv_dot(type, code, n, q, start) = start + the products of n groups with q[4 n],
+ * exact; and of VEC_LANES bytes vec_int8(p), and vec_e8m0(p) = 2^(p[i] - 128); and how much to take
+ * at a time: Q_STREAMS tiles; with several rows of x one row after the other (Q_MANY_ROWS 1), or
+ * four side by side (Q_MANY_ROWS 4, where iv_dot is good for a single group), and just two, three
+ * or Q_SIDE_ROWS, if the set has registers for so many, all at once: their codes are unpacked in
+ * between. Q_NIBBLES, where codes of all eight bits are good for iv_dot: q_nibbles(type, p, q,
+ * start) = start + the products of a run of plain nibbles, whose vector is at p. Q_FUSED(type):
+ * whether the sums of several rows are scaled without making floats of them first (q_scaled); 0
+ * unless defined.
  *
  * A run of weights is unpacked once for all rows of x in a pass. Blocking never changes the order
  * of any output's chain. */

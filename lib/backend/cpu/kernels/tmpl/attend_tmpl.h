@@ -1,5 +1,5 @@
-/* Attention over a cache of bf16 or floats, written once over the vectors of blocks.h, which is
- * included before; sets share it like matmul.h.
+/* Attention over a cache of bf16 or floats, written once over the vectors of elementwise_tmpl.h,
+ * which is included before; sets share it like matmul_tmpl.h.
  *
  * A line of bf16 is widened by one instruction for its even and one for its odd columns.
  *

@@ -1,5 +1,6 @@
-/* The integer products of the 8-bit cache over vectors. The including file has included blocks.h
- * and what its integer products are made of (qblocks.h says what), and defines
+/* The integer products of the 8-bit cache over vectors. The including file has included
+ * elementwise_tmpl.h and what its integer products are made of (qmatmul_tmpl.h says what), and
+ * defines
  * - KV8_ROWS, the tokens whose scores stay in registers;
  * - KV8_COLS and KV8_VECS (1 or 2), the heads and vectors of columns whose value sums do;
  * - kv8_val, kv8_value(p): 4 tokens' codes of 64 / NV / 4 columns; kv8_by, kv8_weight(p): 4 weights

@@ -2,8 +2,8 @@
  * saturation must never happen: |q| is at most 127, so as many groups are added in 16 bits as their
  * largest code allows. The including file defines iv_pairs(code, q), iv_signed_pairs(code, q) (of
  * signed codes: |code| times q with its sign), iv_add16, iv_fold(a): pairs of 16 bits to 32. For
- * the 8-bit cache (kv8_attend.h): iv_transpose(a), iv_mul16(a, b): products of 16 bits added in
- * pairs to 32, iv_sra16(a, n). */
+ * the 8-bit cache (kv8_attend_tmpl.h): iv_transpose(a), iv_mul16(a, b): products of 16 bits added
+ * in pairs to 32, iv_sra16(a, n). */
 
 /* Codes that go through all of -128 to 127 cannot have an offset: 255 * 127 * 2 is too much. */
 #define CODES_SIGNED(type)                                                                         \

@@ -1,6 +1,7 @@
 /* Products of many rows by matrices of 2 x 8 bytes (smmla): two rows of weights by two rows of x by
- * 8 columns an instruction. The including file has included qblocks.h, whose products it takes for
- * few rows. Sums and chains lie in lanes (w0 x0, w0 x1, w1 x0, w1 x1) until they are finished. */
+ * 8 columns an instruction. The including file has included qmatmul_tmpl.h, whose products it takes
+ * for few rows. Sums and chains lie in lanes (w0 x0, w0 x1, w1 x0, w1 x1) until they are finished.
+ */
 
 enum {
     MM_LEAST = 4, /* rows from which the rearranged codes pay */

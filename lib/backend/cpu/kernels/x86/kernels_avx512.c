@@ -6,8 +6,8 @@
 #include "elementwise.h"
 
 #include "avx512.h"
-#include "attend.h"
-#include "matmul.h"
+#include "attend_tmpl.h"
+#include "matmul_tmpl.h"
 
 static inline ivec iv_pairs(ivec code, ivec q)
 {
@@ -29,10 +29,10 @@ static inline ivec iv_signed_pairs(ivec code, ivec q)
 
 #include "maddubs.h"
 #define Q_LINES 512
-#include "qblocks.h"
+#include "qmatmul_tmpl.h"
 
 #include "kv8_cache.h"
 
-#include "kv8_attend.h"
+#include "kv8_attend_tmpl.h"
 
 const rmr_kernels rmr_kernels_avx512 = KERNEL_TABLE("avx512");

@@ -158,4 +158,4 @@ static inline ivec iv_transpose(ivec a)
 #define KV8_COLS 8
 #define KV8_VECS 2
 
-#include "blocks.h"
+#include "elementwise_tmpl.h"

@@ -41,11 +41,11 @@ FORCE ivec kv8_dot(ivec sum, ivec code, const int8_t *p)
     return sum;
 }
 
-#include "qblocks.h"
+#include "qmatmul_tmpl.h"
 
 #include "kv8_cache.h"
 
-#include "kv8_attend.h"
+#include "kv8_attend_tmpl.h"
 
 const rmr_kernels rmr_kernels_avx512vnni = KERNEL_TABLE("avx512vnni");
 

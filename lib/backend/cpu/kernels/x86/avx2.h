@@ -148,4 +148,4 @@ static inline ivec iv_transpose(ivec a)
 #define KV8_COLS 4
 #define KV8_VECS 2
 
-#include "blocks.h"
+#include "elementwise_tmpl.h"

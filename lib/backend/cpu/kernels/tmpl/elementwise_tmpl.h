@@ -1,15 +1,16 @@
-/* Small kernels, written once over a vector type, and what attend.h, matmul.h and qblocks.h need
- * too. The including file (one per instruction set) defines SET(name), vec, VEC_LANES (a divisor of
- * 16), vec_zero(), vec_set1(f), vec_load(p), vec_store(p, v), vec_add(a, b), vec_fma(a, b, c) = a *
- * b + c, vec_even(p), vec_odd(p): of VEC_LANES pairs of bf16, the first and the second values,
- * vec_unzip_even(a, b), vec_unzip_odd(a, b): the same of pairs of floats in a and then b,
- * vec_zip_low(a, b), vec_zip_high(a, b): back, vec_bf16(p), vec_f16(p): VEC_LANES halves widened,
- * f8_halves(to, p): 2 VEC_LANES codes of F8 as the halves of kernels.h, sum_dots(lanes, out): the
- * tree of kernels.h over SCORE_Q * SCORE_K dot products, and how much to keep in registers: MM_ROWS
- * rows of x at most, of m rows MM_AT(m) tiles, MM_TILES at most, SCORE_Q by SCORE_K dot products,
- * WSUM_Q (4 or more) queries by WSUM_PAIRS pairs of vectors of value sums, and half as many and one
- * query by two and four times as many pairs. Block sizes are constants after inlining, so the
- * arrays of accumulators become registers. Blocking never changes the order of any output's chain.
+/* Small kernels, written once over a vector type, and what attend_tmpl.h, matmul_tmpl.h and
+ * qmatmul_tmpl.h need too. The including file (one per instruction set) defines SET(name), vec,
+ * VEC_LANES (a divisor of 16), vec_zero(), vec_set1(f), vec_load(p), vec_store(p, v), vec_add(a,
+ * b), vec_fma(a, b, c) = a * b + c, vec_even(p), vec_odd(p): of VEC_LANES pairs of bf16, the first
+ * and the second values, vec_unzip_even(a, b), vec_unzip_odd(a, b): the same of pairs of floats in
+ * a and then b, vec_zip_low(a, b), vec_zip_high(a, b): back, vec_bf16(p), vec_f16(p): VEC_LANES
+ * halves widened, f8_halves(to, p): 2 VEC_LANES codes of F8 as the halves of kernels.h,
+ * sum_dots(lanes, out): the tree of kernels.h over SCORE_Q * SCORE_K dot products, and how much to
+ * keep in registers: MM_ROWS rows of x at most, of m rows MM_AT(m) tiles, MM_TILES at most, SCORE_Q
+ * by SCORE_K dot products, WSUM_Q (4 or more) queries by WSUM_PAIRS pairs of vectors of value sums,
+ * and half as many and one query by two and four times as many pairs. Block sizes are constants
+ * after inlining, so the arrays of accumulators become registers. Blocking never changes the order
+ * of any output's chain.
  */
 #define FORCE static inline __attribute__((always_inline))
 #ifdef __clang__

@@ -26,10 +26,10 @@ FORCE ivec kv8_add(ivec sum, kv8_by by, kv8_val val)
     return _mm256_dpbusd_avx_epi32(sum, by, val);
 }
 
-#include "qblocks.h"
+#include "qmatmul_tmpl.h"
 
 #include "kv8_cache.h"
 
-#include "kv8_attend.h"
+#include "kv8_attend_tmpl.h"
 
 const rmr_kernels rmr_kernels_avxvnni = KERNEL_TABLE("avxvnni");

@@ -1,7 +1,7 @@
 /* Products of many rows by the tiles of AMX (tdpbssd): 16 rows of x by 16 rows of weights by a
  * sub-block of columns an instruction. A group of codes (tile.h) is a row of the instruction's
  * second operand as it is. The sums are stored and go through the chains of floats as ever. The
- * including file has included qblocks.h, whose products it takes for few rows. */
+ * including file has included qmatmul_tmpl.h, whose products it takes for few rows. */
 
 enum {
     AMX_ROWS = 16,

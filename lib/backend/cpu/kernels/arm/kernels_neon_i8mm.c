@@ -8,11 +8,11 @@
 
 #include "neon.h"
 #include "sdot.h"
-#include "qblocks.h"
+#include "qmatmul_tmpl.h"
 
 #include "kv8_cache.h"
 
-#include "kv8_attend.h"
+#include "kv8_attend_tmpl.h"
 #include "smmla.h"
 
 #undef Q_ENTRY

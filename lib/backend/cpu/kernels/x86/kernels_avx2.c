@@ -6,8 +6,8 @@
 #include "elementwise.h"
 
 #include "avx2.h"
-#include "attend.h"
-#include "matmul.h"
+#include "attend_tmpl.h"
+#include "matmul_tmpl.h"
 
 #define iv_pairs _mm256_maddubs_epi16
 #define iv_signed_pairs(code, q)                                                                   \
@@ -19,10 +19,10 @@
 #define iv_sra16 _mm256_srai_epi16
 
 #include "maddubs.h"
-#include "qblocks.h"
+#include "qmatmul_tmpl.h"
 
 #include "kv8_cache.h"
 
-#include "kv8_attend.h"
+#include "kv8_attend_tmpl.h"
 
 const rmr_kernels rmr_kernels_avx2 = KERNEL_TABLE("avx2");

@@ -18,7 +18,7 @@ FORCE ivec q_nibbles(const rmr_elem type, const uint8_t *p, const int8_t *q, ive
     return iv_add32(start, iv_sar32(sixteen, 4));
 }
 
-/* Codes and weights of the 8-bit cache (kv8_attend.h). */
+/* Codes and weights of the 8-bit cache (kv8_attend_tmpl.h). */
 typedef ivec kv8_val, kv8_by;
 
 FORCE kv8_val kv8_value(const uint8_t *p)
