@@ -126,7 +126,8 @@ typedef struct rmr_step_desc {
 } rmr_step_desc;
 
 /* What is submitted at once: operations [first, first + n), their RMR_ROWS_OUT ones over the wanted
- * rows [want0, want0 + n_want), n_want <= max_out. */
+ * rows [want0, want0 + n_want), n_want <= max_out. Of what operations leave in slots a backend may
+ * keep back what only the next operation of the same slice reads. */
 typedef struct rmr_slice {
     uint32_t first, n;
     uint32_t want0, n_want;

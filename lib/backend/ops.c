@@ -25,7 +25,8 @@ const rmr_op_info rmr_op_infos[RMR_OP_COUNT] = {
     [RMR_OP_ATTEND_EXPANDED] = {"attend-expanded", IN, OUT, 2, MLA},
     [RMR_OP_ATTEND_GROUPED] = {"attend-grouped", IN, OUT, 0, GQA},
     [RMR_OP_GATE] = {"gate", IN | COUNTS, OUT | OUT2 | COUNTS, 0, MOE},
-    [RMR_OP_EXPERTS] = {"experts", IN | IN2 | IN3 | OUT, OUT, 3, MOE},
+    [RMR_OP_EXPERTS_SWIGLU] = {"experts-swiglu", IN | IN2, OUT | OUT2, 2, MOE},
+    [RMR_OP_EXPERTS_DOWN] = {"experts-down", IN | IN2 | IN3 | OUT, OUT, 1, MOE},
     [RMR_OP_PICK_ROWS] = {"pick-rows", IN, OUT, 0, 0},
     [RMR_OP_COUNTS_CLEAR] = {"counts-clear", 0, COUNTS, 0, 0},
     [RMR_OP_COUNTS_ADD] = {"counts-add", COUNTS, 0, 0, 0},
@@ -80,6 +81,15 @@ static uint64_t cache_width(const rmr_op *op, uint32_t which)
     return which == IN ? (uint64_t)op->mla->rank + op->mla->rope : op->mla->rope;
 }
 
+static uint64_t experts_width(const rmr_op *op, uint32_t which)
+{
+    const rmr_moe *m = op->moe;
+    const uint64_t routed = (uint64_t)m->n_used * m->inner;
+    if (which & (IN2 | IN3)) return m->n_used;
+    if (op->kind == RMR_OP_EXPERTS_DOWN) return which == IN ? routed + m->shared_inner : 0;
+    return which == IN ? op->n : which == OUT ? routed : m->shared_inner;
+}
+
 uint64_t rmr_op_width(const rmr_op *op, uint32_t which)
 {
     const rmr_rotary *r = &op->rotary;
@@ -98,7 +108,8 @@ uint64_t rmr_op_width(const rmr_op *op, uint32_t which)
     case RMR_OP_ATTEND_EXPANDED:
     case RMR_OP_ATTEND_GROUPED: return attention_width(op, which);
     case RMR_OP_GATE: return which & (IN | COUNTS) ? op->moe->n_experts : op->moe->n_used;
-    case RMR_OP_EXPERTS: return which & (IN | OUT) ? op->n : op->moe->n_used;
+    case RMR_OP_EXPERTS_SWIGLU:
+    case RMR_OP_EXPERTS_DOWN: return experts_width(op, which);
     default: return 0;
     }
 }
@@ -152,7 +163,7 @@ static remora_status check_parts(const checking *c)
 {
     const rmr_op *op = c->op;
     const rmr_op_info *i = &rmr_op_infos[op->kind];
-    const rmr_weight *const w[] = {op->w, op->w2, op->w3};
+    const rmr_weight *const w[] = {op->w, op->w2};
     const uint32_t dims =
         (op->mla != NULL ? MLA : 0) | (op->gqa != NULL ? GQA : 0) | (op->moe != NULL ? MOE : 0);
     for (uint32_t k = 0; k < i->weights; k++)

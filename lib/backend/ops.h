@@ -33,10 +33,13 @@ typedef enum rmr_op_kind {
     RMR_OP_ATTEND_EXPANDED, /* expanded rows, each head: out = softmax(in . keys) values, which are
                                rebuilt from the cache by w (transposed, as ABSORB's) and w2 */
     RMR_OP_ATTEND_GROUPED,  /* all rows, each head: out = softmax(in . keys) values of its group */
-    RMR_OP_GATE,      /* out, out2 = ids and weights of the experts chosen by the router logits
-                         in (w: correction bias or NULL); with count_routing counts += them */
-    RMR_OP_EXPERTS,   /* out += experts in2, weighted by in3, and shared experts s1 to s3, of in */
-    RMR_OP_PICK_ROWS, /* out[i] = in[want[want0 + i]] for i < n_want of the slice */
+    RMR_OP_GATE,           /* out, out2 = ids and weights of the experts chosen by the router logits
+                              in (w: correction bias or NULL); with count_routing counts += them */
+    RMR_OP_EXPERTS_SWIGLU, /* out = silu(w in) * (w2 in) of each expert of in2, one after another;
+                              out2 = the same of the shared experts s1, s2 */
+    RMR_OP_EXPERTS_DOWN, /* in = [out | out2] of EXPERTS_SWIGLU: out += w in of each expert of in2,
+                            weighted by in3; then += s1 in of the shared experts */
+    RMR_OP_PICK_ROWS,    /* out[i] = in[want[want0 + i]] for i < n_want of the slice */
     RMR_OP_COUNTS_CLEAR, /* counts = 0 */
     RMR_OP_COUNTS_ADD,   /* the model's counters += counts; once, when the step is complete */
     RMR_OP_COUNT
@@ -113,16 +116,16 @@ typedef struct rmr_op {
     float eps, amp;
     rmr_view in, in2, in3, out, out2;
     rmr_view counts; /* of chosen experts in this step; those of a layer begin at its column */
-    const rmr_weight *w, *w2, *w3;  /* EXPERTS: gate, up, down */
-    const rmr_weight *bias;         /* LINEAR; NULL: none */
-    const rmr_weight *s1, *s2, *s3; /* EXPERTS: shared gate, up, down (NULL: none) */
+    const rmr_weight *w, *w2;  /* SWIGLU: gate, up */
+    const rmr_weight *bias;    /* LINEAR; NULL: none */
+    const rmr_weight *s1, *s2; /* of the shared experts (NULL: none) */
     const rmr_mla *mla;
     const rmr_gqa *gqa;
     const rmr_moe *moe;
     rmr_rotary rotary;    /* ROPE */
     rmr_buffer *counters; /* COUNTS_ADD: u64 for each value of counts */
-    rmr_sums sums;        /* LINEAR, SWIGLU: of in; EXPERTS: of the routed experts' input */
-    rmr_sums down_sums, shared_sums, shared_down_sums; /* EXPERTS: of the other inputs */
+    rmr_sums sums;        /* of in: LINEAR, SWIGLU, and of the routed experts */
+    rmr_sums shared_sums; /* of in, of the shared experts */
 } rmr_op;
 
 typedef struct rmr_slot {
@@ -147,7 +150,7 @@ enum { RMR_DIMS_MLA = 1, RMR_DIMS_GQA = 2, RMR_DIMS_MOE = 4 };
 typedef struct rmr_op_info {
     const char *name;      /* for people: "gate" */
     uint8_t reads, writes; /* views; with `add` an operation also reads what it writes */
-    uint8_t weights;       /* of w, w2 and w3 the first so many must be there */
+    uint8_t weights;       /* of w and w2 the first so many must be there */
     uint8_t dims;
 } rmr_op_info;
 

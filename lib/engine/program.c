@@ -20,13 +20,11 @@ static void add_sums(rmr_program *l, const remora_model *m)
 {
     for (uint32_t i = 0; m->importance.buffer != NULL && i < l->n_ops; i++) {
         rmr_op *op = &l->ops[i];
-        if (op->kind != RMR_OP_LINEAR && op->kind != RMR_OP_SWIGLU && op->kind != RMR_OP_EXPERTS)
+        if (op->kind != RMR_OP_LINEAR && op->kind != RMR_OP_SWIGLU &&
+            op->kind != RMR_OP_EXPERTS_SWIGLU && op->kind != RMR_OP_EXPERTS_DOWN)
             continue;
         op->sums = rmr_importance_of(&m->importance, op->w);
-        if (op->kind != RMR_OP_EXPERTS) continue;
-        op->down_sums = rmr_importance_of(&m->importance, op->w3);
         op->shared_sums = rmr_importance_of(&m->importance, op->s1);
-        op->shared_down_sums = rmr_importance_of(&m->importance, op->s3);
     }
 }
 
@@ -196,20 +194,28 @@ static void feed_forward(rmr_program *l, const remora_model *m, uint32_t layer)
                     .w = w[RMR_W_ROUTER_BIAS],
                     .moe = &s->moe,
                     .counts = {RMR_SLOT_COUNTS, layer * s->moe.n_experts}});
-    add(l, (rmr_op){.kind = RMR_OP_EXPERTS,
+    add(l, (rmr_op){.kind = RMR_OP_EXPERTS_SWIGLU,
                     .layer = layer,
                     .in = at(RMR_SLOT_H),
                     .in2 = at(RMR_SLOT_IDS),
-                    .in3 = at(RMR_SLOT_WEIGHTS),
-                    .out = at(RMR_SLOT_X),
+                    .out = at(RMR_SLOT_FF),
+                    .out2 = {RMR_SLOT_FF, s->moe.n_used * s->moe.inner},
                     .w = w[RMR_W_E_GATE],
                     .w2 = w[RMR_W_E_UP],
-                    .w3 = w[RMR_W_E_DOWN],
                     .s1 = w[RMR_W_S_GATE],
                     .s2 = w[RMR_W_S_UP],
-                    .s3 = w[RMR_W_S_DOWN],
                     .moe = &s->moe,
                     .n = s->n_hidden});
+    add(l, (rmr_op){.kind = RMR_OP_EXPERTS_DOWN,
+                    .layer = layer,
+                    .in = at(RMR_SLOT_FF),
+                    .in2 = at(RMR_SLOT_IDS),
+                    .in3 = at(RMR_SLOT_WEIGHTS),
+                    .out = at(RMR_SLOT_X),
+                    .w = w[RMR_W_E_DOWN],
+                    .s1 = w[RMR_W_S_DOWN],
+                    .moe = &s->moe,
+                    .n = s->moe.inner});
 }
 
 static void head(rmr_program *l, const remora_model *m)
@@ -233,6 +239,7 @@ static void slots(rmr_program *l, const rmr_shape *s)
 {
     const rmr_mla *a = &s->mla; /* mla is all zero in grouped attention, gqa in latent attention */
     const uint32_t grouped = s->gqa.heads * s->gqa.head_dim;
+    const uint32_t experts = s->moe.n_used * s->moe.inner + s->moe.shared_inner;
     const uint32_t width[RMR_SLOT_COUNT] = {[RMR_SLOT_X] = s->n_hidden,
                                             [RMR_SLOT_H] = s->n_hidden,
                                             [RMR_SLOT_QA] = s->q_rank,
@@ -241,7 +248,7 @@ static void slots(rmr_program *l, const rmr_shape *s)
                                             [RMR_SLOT_QL] = a->heads * (a->rank + a->rope),
                                             [RMR_SLOT_Z] = a->heads * a->rank,
                                             [RMR_SLOT_O] = a->heads * a->v + grouped,
-                                            [RMR_SLOT_FF] = s->inner,
+                                            [RMR_SLOT_FF] = s->inner > experts ? s->inner : experts,
                                             [RMR_SLOT_ROUTER] = s->moe.n_experts,
                                             [RMR_SLOT_IDS] = s->moe.n_used,
                                             [RMR_SLOT_WEIGHTS] = s->moe.n_used,

@@ -14,7 +14,7 @@ typedef enum rmr_slot_id {
     RMR_SLOT_QL,     /* absorbed queries [heads][rank + rope] */
     RMR_SLOT_Z,      /* attention over latents [heads][rank] */
     RMR_SLOT_O,      /* attention output [heads][v], or [heads][head_dim] */
-    RMR_SLOT_FF,     /* dense SwiGLU [inner] */
+    RMR_SLOT_FF,     /* SwiGLU: dense [inner], or [used experts][inner] and [shared inner] */
     RMR_SLOT_ROUTER, /* router logits [experts] */
     RMR_SLOT_IDS,    /* chosen experts [used] */
     RMR_SLOT_WEIGHTS,

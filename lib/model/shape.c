@@ -339,6 +339,12 @@ static remora_status read_moe(const char *file, const json_t *c, const family *f
         RMR_FAIL(err, REMORA_E_FORMAT,
                  "%s: n_shared_experts x moe_intermediate_size is %llu, above %d", file,
                  (unsigned long long)shared, RMR_MAX_WIDTH);
+    const uint64_t chosen = (uint64_t)m->n_used * m->inner + shared;
+    if (chosen > RMR_MAX_CHOSEN)
+        RMR_FAIL(err, REMORA_E_FORMAT,
+                 "%s: (num_experts_per_tok + n_shared_experts) x moe_intermediate_size is %llu, "
+                 "above %d",
+                 file, (unsigned long long)chosen, RMR_MAX_CHOSEN);
     if (!(scale > 0 && scale <= 1e6))
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: routed_scaling_factor is %g, not in 0..1e6", file,
                  scale);

@@ -11,7 +11,8 @@ enum {
     RMR_MAX_ROPE = 512, /* widest rotary part accepted */
     RMR_MAX_LAYERS = 1024,
     RMR_MAX_CONTEXT = 1 << 28,
-    RMR_MAX_WIDTH = 1 << 20 /* of any one dimension: products of two fit 64 bits with room */
+    RMR_MAX_WIDTH = 1 << 20, /* of any one dimension: products of two fit 64 bits with room */
+    RMR_MAX_CHOSEN = 1 << 28 /* numbers that lie between gate and down of all experts of a token */
 };
 
 typedef enum rmr_attention { RMR_ATTENTION_MLA, RMR_ATTENTION_GQA } rmr_attention;

@@ -45,6 +45,7 @@ static void check_shape(const rmr_shape *s)
     require(m->topk_group >= 1 && m->topk_group <= m->n_group);
     require((uint64_t)m->n_experts / m->n_group * m->topk_group >= m->n_used);
     require(s->moe_freq >= 1 && s->n_dense <= s->n_layers && m->shared_inner <= RMR_MAX_WIDTH);
+    require((uint64_t)m->n_used * m->inner + m->shared_inner <= RMR_MAX_CHOSEN);
     require(isfinite(m->scale));
 }
 

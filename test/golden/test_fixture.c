@@ -171,7 +171,7 @@ static void look(void *user, const guard_seen *seen)
     if (op->kind == RMR_OP_EMBED)
         state = 0;
     else if (op->out.slot == RMR_SLOT_X && op->in.slot != RMR_SLOT_O &&
-             (op->kind == RMR_OP_LINEAR || op->kind == RMR_OP_EXPERTS))
+             (op->kind == RMR_OP_LINEAR || op->kind == RMR_OP_EXPERTS_DOWN))
         state = c->layer + 1;
     else
         return;

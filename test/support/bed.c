@@ -53,10 +53,12 @@ rmr_step *bed_step(bed *b, const rmr_step_desc *d, const rmr_inputs *in)
 {
     const rmr_backend_ops *ops = b->be->ops;
     rmr_step *s = NULL;
-    uint64_t mark;
+    rmr_slice slice = {0, b->apart ? 1 : d->n_ops, 0, 0};
+    uint64_t mark = 0;
     REQUIRE(ops->step_create(b->be, d, &s, NULL) == REMORA_OK);
     REQUIRE(ops->step_inputs(b->be, s, in, NULL) == REMORA_OK);
-    REQUIRE(ops->step_submit(b->be, s, &(rmr_slice){0, d->n_ops, 0, 0}, &mark, NULL) == REMORA_OK);
+    for (; slice.first < d->n_ops; slice.first += slice.n)
+        REQUIRE(ops->step_submit(b->be, s, &slice, &mark, NULL) == REMORA_OK);
     REQUIRE(ops->step_wait(b->be, s, mark, NULL) == REMORA_OK);
     return s;
 }
@@ -87,7 +89,9 @@ rmr_inputs bed_rows(uint32_t first, uint32_t n, uint32_t max_rows)
 void bed_moe_plan(bed_moe *m, uint32_t n_used, rmr_slot *slots, rmr_op *ops)
 {
     const uint32_t hidden = m->table->desc.cols, experts = m->logits->desc.cols;
-    const uint32_t widths[BED_MOE_SLOTS] = {hidden, experts, n_used, n_used, hidden};
+    const uint32_t routed = n_used * m->w[0]->desc.rows;
+    const uint32_t widths[BED_MOE_SLOTS] = {
+        hidden, experts, n_used, n_used, routed + m->s[0]->desc.rows, hidden};
     m->moe = (rmr_moe){.gate = RMR_GATE_SOFTMAX,
                        .n_experts = experts,
                        .n_used = n_used,
@@ -104,19 +108,26 @@ void bed_moe_plan(bed_moe *m, uint32_t n_used, rmr_slot *slots, rmr_op *ops)
                       .out = {BED_IDS, 0},
                       .out2 = {BED_WEIGHTS, 0},
                       .moe = &m->moe};
-    ops[BED_EXPERTS] = (rmr_op){.kind = RMR_OP_EXPERTS,
-                                .in = {BED_IN, 0},
-                                .in2 = {BED_IDS, 0},
-                                .in3 = {BED_WEIGHTS, 0},
-                                .out = {BED_OUT, 0},
-                                .w = m->w[0],
-                                .w2 = m->w[1],
-                                .w3 = m->w[2],
-                                .s1 = m->s[0],
-                                .s2 = m->s[1],
-                                .s3 = m->s[2],
-                                .moe = &m->moe,
-                                .n = hidden};
+    ops[BED_SWIGLU] = (rmr_op){.kind = RMR_OP_EXPERTS_SWIGLU,
+                               .in = {BED_IN, 0},
+                               .in2 = {BED_IDS, 0},
+                               .out = {BED_FF, 0},
+                               .out2 = {BED_FF, routed},
+                               .w = m->w[0],
+                               .w2 = m->w[1],
+                               .s1 = m->s[0],
+                               .s2 = m->s[1],
+                               .moe = &m->moe,
+                               .n = hidden};
+    ops[BED_DOWN] = (rmr_op){.kind = RMR_OP_EXPERTS_DOWN,
+                             .in = {BED_FF, 0},
+                             .in2 = {BED_IDS, 0},
+                             .in3 = {BED_WEIGHTS, 0},
+                             .out = {BED_OUT, 0},
+                             .w = m->w[2],
+                             .s1 = m->s[2],
+                             .moe = &m->moe,
+                             .n = m->moe.inner};
 }
 
 void bed_moe_free(bed *b, bed_moe *m)

@@ -9,6 +9,7 @@ typedef struct bed {
     rmr_ctx ctx;
     rmr_backend *be;
     uint64_t seed;
+    int apart; /* each operation is a slice */
 } bed;
 
 void bed_init(bed *b, uint32_t threads, uint64_t seed);
@@ -32,8 +33,9 @@ rmr_inputs bed_rows(uint32_t first, uint32_t n, uint32_t max_rows);
 
 /* ---- a mixture of experts on rows of a table ---- */
 
-enum { BED_IN, BED_ROUTER, BED_IDS, BED_WEIGHTS, BED_OUT, BED_MOE_SLOTS };
-enum { BED_MOE_OPS = 4, BED_EXPERTS = BED_MOE_OPS - 1 /* index of the experts' operation */ };
+enum { BED_IN, BED_ROUTER, BED_IDS, BED_WEIGHTS, BED_FF, BED_OUT, BED_MOE_SLOTS };
+/* and where among the operations those of the experts are */
+enum { BED_MOE_OPS = 5, BED_DOWN = BED_MOE_OPS - 1, BED_SWIGLU = BED_DOWN - 1 };
 
 typedef struct bed_moe {
     rmr_weight *w[3], *s[3], *table, *logits; /* gate, up, down; shared; inputs and router's */

@@ -1,6 +1,7 @@
 /* Mixtures of experts with integer weights wider than what is done at a time: a row has the same
- * result alone and beside any number of others, whatever the number of threads. Blocks of tiles
- * that did not begin with whole runs of 32 would quantise what lies between wrongly. */
+ * result alone and beside any number of others, whatever the number of threads, and whether gate
+ * and down are of one slice or not. Blocks of tiles that did not begin with whole runs of 32 would
+ * quantise what lies between wrongly. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,6 +65,7 @@ static void rows_beside_each_other(void **state)
         for (uint32_t i = 0; threads == 1 && i < MAX_ROWS; i++) run(&r, i, 1, 1, alone + i);
         for (uint32_t n = 1; n <= MAX_ROWS; n++) {
             const uint32_t first = MAX_ROWS - n;
+            r.bed.apart = n % 3 == 0;
             run(&r, first, n, MAX_ROWS, beside);
             if (memcmp(beside, alone + first, n * sizeof *beside) != 0)
                 fail_msg("%u threads, %u rows: other bits", threads, n);
@@ -83,7 +85,8 @@ static void no_numbers(void **state)
     const rmr_weight_desc d = r.m.logits->desc;
     r.bed.be->ops->weight_free(r.bed.be, r.m.logits);
     r.m.logits = bed_weight_of(&r.bed, d, logits);
-    for (uint32_t n = 1; n <= 3; n++) {
+    for (uint32_t n = 1; n <= 6; n++) {
+        r.bed.apart = n > 3;
         run(&r, 0, n, n, out);
         for (uint32_t i = 0; i < n * HIDDEN; i++) assert_true(isnan(out[i / HIDDEN][i % HIDDEN]));
     }

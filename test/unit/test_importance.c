@@ -91,10 +91,10 @@ static void run(rig *r, uint32_t first, uint32_t n, const rmr_sums sums[4], resu
     rmr_slot slots[SLOTS];
     rmr_op list[BED_MOE_OPS + 1 + EXPERTS];
     bed_moe_plan(&r->m, USED, slots, list);
-    list[BED_EXPERTS].sums = sums[0];
-    list[BED_EXPERTS].down_sums = sums[1];
-    list[BED_EXPERTS].shared_sums = sums[2];
-    list[BED_EXPERTS].shared_down_sums = sums[3];
+    list[BED_SWIGLU].sums = sums[0];
+    list[BED_DOWN].sums = sums[1];
+    list[BED_SWIGLU].shared_sums = sums[2];
+    list[BED_DOWN].shared_sums = sums[3];
     for (uint32_t e = 0; e <= EXPERTS; e++) { /* the last are the shared ones */
         const int shared = e == EXPERTS;
         slots[FF0 + e] = (rmr_slot){shared ? SHARED : INNER, RMR_ROWS_ALL};
@@ -157,6 +157,7 @@ static void operations(void **state)
             rig r;
             rig_init(&r, threads);
             rmr_backend *const be = r.bed.be;
+            r.bed.apart = threads == 2;
             rmr_sums s[4] = {{NULL, 8, EXPERTS, HIDDEN},
                              {NULL, 0, EXPERTS, INNER},
                              {NULL, 0, 1, HIDDEN},

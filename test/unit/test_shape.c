@@ -264,6 +264,9 @@ static void inconsistent_or_wrong(void **state)
         {"{'moe_layer_freq':0}", "moe_layer_freq"},
         {"{'num_hidden_layers':1025}", "num_hidden_layers"},
         {"{'n_shared_experts':1024,'moe_intermediate_size':1048576}", "n_shared_experts"},
+        {"{'n_routed_experts':4096,'num_experts_per_tok':2048,'n_group':1,'topk_group':1,"
+         "'moe_intermediate_size':1048576}",
+         "(num_experts_per_tok + n_shared_experts) x moe_intermediate_size is 2148532224"},
         {"{'rms_norm_eps':-1e-6}", "rms_norm_eps"},
         {"{'rms_norm_eps':1}", "rms_norm_eps"},
         {"{'rms_norm_eps':'1e-6'}", "rms_norm_eps"},

@@ -53,7 +53,9 @@ struct rmr_step {
     rmr_view q_view;       /* whose rows they are */
     uint32_t q_n, q_k;     /* how many (0: none), and their values */
     rmr_inputs in;         /* pointers into the arena */
-    uint32_t want0, n_want; /* of the slice under way */
+    uint32_t want0, n_want;  /* of the slice under way, */
+    const rmr_op *slice_end; /* and where it ends */
+    const rmr_op *passed_on; /* the operation whose inputs lie in `shared` in its own form */
     uint64_t mark;
     rmr_row_span *span; /* [n_spans] maximal ranges of absorbed rows; room for max_rows */
     uint32_t n_spans;
@@ -149,7 +151,7 @@ rmr_cpu_op_fn rmr_cpu_attend_latent;                                  /* op_atte
 rmr_cpu_op_fn rmr_cpu_attend_grouped;                                 /* op_grouped.c */
 rmr_cpu_op_fn rmr_cpu_attend_expanded;                                /* op_expanded.c */
 rmr_cpu_op_fn rmr_cpu_gate, rmr_cpu_counts_clear, rmr_cpu_counts_add; /* op_gate.c */
-rmr_cpu_op_fn rmr_cpu_experts;                                        /* op_experts.c */
+rmr_cpu_op_fn rmr_cpu_experts_swiglu, rmr_cpu_experts_down;           /* op_experts.c */
 
 /* Scratch that an operation needs: per worker, and once. */
 typedef struct rmr_cpu_scratch {

@@ -1,11 +1,14 @@
 /* DeepSeekMoE (docs/models.md, "Gate"): out += sum of the chosen experts' SwiGLUs by weight, then
- * the shared experts.
+ * the shared experts. Two operations, with the SwiGLUs of each row in a slot between them.
  *
  * Rows are sorted by expert (the shared experts are one more expert that takes every row with
- * weight 1). Two regions: gate and up projections, a chunk being some tiles of one expert, the
- * shared ones first, for they are known before the others are chosen; then down projections, a
+ * weight 1). Gate and up projections are one region, a chunk being some tiles of one expert, the
+ * shared ones first, for they are known before the others are chosen; so are down projections, a
  * chunk being some output tiles of ALL experts in ascending order, which makes the order of
- * additions to an output element fixed. */
+ * additions to an output element fixed.
+ *
+ * Where EXPERTS_DOWN comes next in the slice it finds the lists, and the SwiGLUs in the order and
+ * the form that it takes, in the scratch of both; the slot stays as it is then. */
 #include "cpu.h"
 
 #include <string.h>
@@ -13,30 +16,25 @@
 typedef struct experts {
     rmr_step *s;
     const rmr_op *op;
-    uint32_t n_lists;     /* experts with rows, in ascending order; the shared one last */
-    uint32_t *first;      /* [n_lists + 1] index of the first entry of a list */
-    uint32_t *expert;     /* [n_lists] */
+    uint32_t n_lists;  /* experts with rows, in ascending order; the shared one last */
+    uint32_t n_routed; /* entries of lists but the shared one */
+    uint32_t *first;   /* [n_lists + 1] index of the first entry of a list */
+    uint32_t *expert;  /* [n_lists] */
+    uint32_t *row;     /* [entries] */
+    uint32_t *choice;  /* [entries] which of its row's experts it is; n_used: the shared ones */
+    float *weight;     /* [entries] */
+    rmr_operand ff;    /* [entries] the input of down; no floats where none are read */
+    /* of gate and up: */
     uint32_t *step;       /* [n_lists] from one row to the next, or GATHERED */
-    uint32_t *row;        /* [entries] */
-    float *weight;        /* [entries] */
     rmr_operand in;       /* the inputs by row, in the forms that the weights take */
     rmr_operand gathered; /* by entry, of lists whose rows are not evenly apart */
-    rmr_operand ff; /* [entries] between gate and up and down; no floats where none are read */
+    const rmr_op *down;   /* to which ff is passed on; NULL: the SwiGLUs go to the slot */
     uint32_t routed_tiles, shared_tiles, unit;
-    uint32_t out_tiles, out_unit;
 } experts;
 
-static uint64_t max_entries(const rmr_moe *m, const rmr_step_desc *d)
-{
-    return (uint64_t)d->max_rows * (m->n_used + (m->shared_inner > 0));
-}
+static const uint32_t GATHERED = UINT32_MAX;
 
-static uint32_t ff_width(const rmr_moe *m)
-{
-    return m->inner > m->shared_inner ? m->inner : m->shared_inner;
-}
-
-/* Whether a weight of a pair (routed, shared) takes floats, or quantised rows. */
+/* Whether the weights of a pair (routed, shared) take floats, or quantised rows. */
 static int takes(int integer, const rmr_weight *a, const rmr_weight *b)
 {
     return rmr_is_integer(a) == integer || (b != NULL && rmr_is_integer(b) == integer);
@@ -45,32 +43,49 @@ static int takes(int integer, const rmr_weight *a, const rmr_weight *b)
 /* Gate and up of one kind may differ in type as well. */
 static int input_takes(int integer, const rmr_op *op)
 {
-    return takes(integer, op->w, op->s1) || takes(integer, op->w2, op->s2);
+    return takes(integer, op->w, op->s1) ||
+           (op->kind == RMR_OP_EXPERTS_SWIGLU && takes(integer, op->w2, op->s2));
 }
 
 /* Whether what lies between is read as floats. */
-static int ff_floats(const rmr_op *op)
+static int ff_floats(const rmr_op *down)
 {
-    return takes(0, op->w3, op->s3) || op->sums.buffer != NULL;
+    return takes(0, down->w, down->s1) || down->sums.buffer != NULL ||
+           down->shared_sums.buffer != NULL;
 }
 
-/* Lay the lists out in the step's shared scratch; with base NULL only the size. A single row is
- * read where it lies. */
+/* The EXPERTS_DOWN that reads what op writes, if it is op itself or comes next; else NULL. */
+static const rmr_op *down_of(const rmr_op *op, const rmr_op *end)
+{
+    const rmr_view out = op->out;
+    if (op->kind == RMR_OP_EXPERTS_DOWN) return op;
+    if (++op == end || op->kind != RMR_OP_EXPERTS_DOWN) return NULL;
+    return op->in.slot == out.slot && op->in.col == out.col ? op : NULL;
+}
+
+/* Lay the lists out in the step's shared scratch, at the same places for both operations; with base
+ * NULL only the size. A single row is read where it lies. */
 static uint64_t carve(experts *e, unsigned char *base, const rmr_op *op, const rmr_step_desc *d)
 {
-    const uint64_t lists = (uint64_t)op->moe->n_experts + 1, entries = max_entries(op->moe, d);
-    const uint64_t gathered = d->max_rows > 1 ? (uint64_t)d->max_rows * op->moe->n_used : 0;
-    const uint32_t width = ff_width(op->moe);
+    const rmr_moe *m = op->moe;
+    const rmr_op *const down = down_of(op, d->ops + d->n_ops);
+    const int up = op->kind == RMR_OP_EXPERTS_SWIGLU;
+    const uint32_t width = m->inner > m->shared_inner ? m->inner : m->shared_inner;
+    const uint64_t lists = (uint64_t)m->n_experts + 1,
+                   entries = (uint64_t)d->max_rows * (m->n_used + (m->shared_inner > 0)),
+                   gathered = up && d->max_rows > 1 ? (uint64_t)d->max_rows * m->n_used : 0;
     const size_t ldq = rmr_q_stride(op->n), ldq_ff = rmr_q_stride(width);
-    const uint64_t bytes[] = {(lists + 1) * 4,
-                              lists * 4,
+    const uint64_t bytes[] = {sizeof *e,
+                              (lists + 1) * 4,
                               lists * 4,
                               entries * 4,
                               entries * 4,
+                              entries * 4,
+                              down != NULL && ff_floats(down) ? entries * width * 4 : 0,
+                              down != NULL && takes(1, down->w, down->s1) ? entries * ldq_ff : 0,
+                              up ? lists * 4 : 0,
                               input_takes(0, op) ? gathered * op->n * 4 : 0,
-                              input_takes(1, op) ? gathered * ldq : 0,
-                              ff_floats(op) ? entries * width * 4 : 0,
-                              takes(1, op->w3, op->s3) ? entries * ldq_ff : 0};
+                              input_takes(1, op) ? gathered * ldq : 0};
     enum { PARTS = sizeof bytes / sizeof *bytes };
     unsigned char *part[PARTS];
     uint64_t at = 0;
@@ -79,46 +94,68 @@ static uint64_t carve(experts *e, unsigned char *base, const rmr_op *op, const r
         at += rmr_round_up(bytes[i], RMR_ALIGN);
     }
     if (base != NULL) {
-        e->first = (uint32_t *)(void *)part[0];
-        e->expert = (uint32_t *)(void *)part[1];
-        e->step = (uint32_t *)(void *)part[2];
+        e->first = (uint32_t *)(void *)part[1];
+        e->expert = (uint32_t *)(void *)part[2];
         e->row = (uint32_t *)(void *)part[3];
-        e->weight = (float *)(void *)part[4];
-        e->gathered = (rmr_operand){(float *)(void *)part[5], op->n, part[6], ldq};
-        e->ff = (rmr_operand){(float *)(void *)part[7], width, part[8], ldq_ff};
+        e->choice = (uint32_t *)(void *)part[4];
+        e->weight = (float *)(void *)part[5];
+        e->ff = (rmr_operand){(float *)(void *)part[6], width, part[7], ldq_ff};
+        e->step = (uint32_t *)(void *)part[8];
+        e->gathered = (rmr_operand){(float *)(void *)part[9], op->n, part[10], ldq};
     }
     return at;
 }
 
 rmr_cpu_scratch rmr_cpu_experts_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
+    const int by_row = op->kind == RMR_OP_EXPERTS_SWIGLU && input_takes(1, op);
     return (rmr_cpu_scratch){.shared = carve(NULL, NULL, op, d),
-                             .q_rows = input_takes(1, op) ? d->max_rows * rmr_q_stride(op->n) : 0};
+                             .q_rows = by_row ? d->max_rows * rmr_q_stride(op->n) : 0};
 }
 
-/* Counting sort of (row, slot) by expert: within an expert by row. */
+/* ---- rows by expert ---- */
+
+static const uint32_t *ids_of(const experts *e, uint32_t row)
+{
+    return (const uint32_t *)(const void *)rmr_row(e->s, e->op->in2, row);
+}
+
+/* One more list: the shared experts take every row. */
+static void add_shared(experts *e)
+{
+    const uint32_t n = e->s->in.n_rows;
+    for (uint32_t r = 0; r < n; r++) {
+        e->row[e->n_routed + r] = r;
+        e->choice[e->n_routed + r] = e->op->moe->n_used;
+        e->weight[e->n_routed + r] = 1.0f;
+    }
+    e->expert[e->n_lists++] = e->op->moe->n_experts;
+    e->first[e->n_lists] = e->n_routed + n;
+}
+
+/* Counting sort of (row, choice) by expert: within an expert by row. */
 static void sort_rows(experts *e)
 {
     const rmr_moe *m = e->op->moe;
     const uint32_t n_rows = e->s->in.n_rows;
+    const rmr_op *const down = down_of(e->op, e->s->slice_end);
     uint32_t *count = e->first, at = 0, n = 0;
     memset(count, 0, ((size_t)m->n_experts + 2) * 4);
-    for (uint32_t r = 0; r < n_rows; r++) {
-        const uint32_t *ids = (const uint32_t *)(const void *)rmr_row(e->s, e->op->in2, r);
-        for (uint32_t i = 0; i < m->n_used; i++) count[ids[i]]++;
-    }
+    for (uint32_t r = 0; r < n_rows; r++)
+        for (uint32_t i = 0; i < m->n_used; i++) count[ids_of(e, r)[i]]++;
     for (uint32_t x = 0; x < m->n_experts; x++) {
         const uint32_t c = count[x];
         count[x] = at;
         at += c;
     }
     for (uint32_t r = 0; r < n_rows; r++) {
-        const uint32_t *ids = (const uint32_t *)(const void *)rmr_row(e->s, e->op->in2, r);
-        const float *w = rmr_row(e->s, e->op->in3, r);
+        const uint32_t *ids = ids_of(e, r);
+        const float *w = down != NULL ? rmr_row(e->s, down->in3, r) : NULL;
         for (uint32_t i = 0; i < m->n_used; i++) {
             const uint32_t to = count[ids[i]]++;
             e->row[to] = r;
-            e->weight[to] = w[i];
+            e->choice[to] = i;
+            if (w != NULL) e->weight[to] = w[i];
         }
     }
     /* count[x] is now the end of expert x: keep the experts that have rows */
@@ -130,15 +167,9 @@ static void sort_rows(experts *e)
         start = end;
     }
     e->first[n] = at;
-    if (e->op->s1 != NULL) {
-        for (uint32_t r = 0; r < n_rows; r++) {
-            e->row[at + r] = r;
-            e->weight[at + r] = 1.0f;
-        }
-        e->expert[n++] = m->n_experts;
-        e->first[n] = at + n_rows;
-    }
     e->n_lists = n;
+    e->n_routed = at;
+    if (e->op->s1 != NULL) add_shared(e);
 }
 
 static int is_shared(const experts *e, uint32_t list)
@@ -151,9 +182,45 @@ static uint32_t rows_of(const experts *e, uint32_t list)
     return e->first[list + 1] - e->first[list];
 }
 
-/* ---- inputs ---- */
+/* The first weight (gate, down) of a list, and its matrix. */
+static const rmr_weight *weight_of(const experts *e, uint32_t list)
+{
+    return is_shared(e, list) ? e->op->s1 : e->op->w;
+}
 
-static const uint32_t GATHERED = UINT32_MAX;
+static uint32_t index_of(const experts *e, uint32_t list)
+{
+    return is_shared(e, list) ? 0 : e->expert[list];
+}
+
+/* From tile t of it on. */
+static const void *tiles_at(const experts *e, uint32_t list, uint32_t t)
+{
+    return rmr_tile_at(weight_of(e, list), index_of(e, list), t);
+}
+
+static int has_sums(const rmr_op *op)
+{
+    return op->sums.buffer != NULL || op->shared_sums.buffer != NULL;
+}
+
+static void set_tiles(experts *e, const rmr_op *op)
+{
+    e->routed_tiles = rmr_tiles(op->w->desc.rows);
+    e->shared_tiles = op->s1 != NULL ? rmr_tiles(op->s1->desc.rows) : 0;
+}
+
+static experts begin(rmr_step *s, const rmr_op *op)
+{
+    experts e = {.s = s, .op = op};
+    carve(&e, s->shared, op, &s->desc);
+    sort_rows(&e);
+    e.in = (rmr_operand){rmr_row(s, op->in, 0), rmr_width(s, op->in), NULL, rmr_q_stride(op->n)};
+    set_tiles(&e, op);
+    return e;
+}
+
+/* ---- gate and up ---- */
 
 /* From one row of a list to the next, if that is always the same: 0 where scores that are no
  * numbers made a row choose one expert several times. */
@@ -194,11 +261,9 @@ static void gather_range(void *arg, uint32_t list, uint32_t n, uint32_t worker)
     }
 }
 
-static void prepare_inputs(experts *e)
+static void gather_rows(experts *e)
 {
     const rmr_op *op = e->op;
-    e->in =
-        (rmr_operand){rmr_row(e->s, op->in, 0), rmr_width(e->s, op->in), NULL, rmr_q_stride(op->n)};
     if (input_takes(1, op)) e->in.q = rmr_cpu_quantized(e->s, op->in, e->s->in.n_rows, op->n);
     if (place_rows(e))
         rmr_pool_run_ranges(e->s->cpu->ctx->pool, e->n_lists, RMR_LIN_RANGE, gather_range, e, NULL);
@@ -217,14 +282,24 @@ static rmr_operand inputs_of(const experts *e, uint32_t list, uint32_t i)
     return x;
 }
 
-/* ---- regions ---- */
+/* The SwiGLU of entry i, columns [col, col + n), into the slot. */
+static void put(const experts *e, uint32_t i, uint32_t col, uint32_t n, const float *gate,
+                const float *up)
+{
+    const rmr_op *op = e->op;
+    const int shared = i >= e->n_routed;
+    const size_t expert = shared ? 0 : (size_t)e->choice[i] * op->moe->inner;
+    float *const y = rmr_row(e->s, shared ? op->out2 : op->out, e->row[i]);
+    e->s->cpu->k->silu_mul(y + expert + col, gate, up, n);
+}
 
-/* What entry i passes on to the down projection d, columns [col, col + n): whole runs. */
-static void pass_on(const experts *e, const rmr_weight *d, uint32_t i, uint32_t col, uint32_t n,
-                    const float *gate, const float *up)
+/* The same to the down projection: whole runs. */
+static void pass_on(const experts *e, uint32_t i, uint32_t col, uint32_t n, const float *gate,
+                    const float *up)
 {
     enum { BLOCK = 512 };
     const rmr_kernels *k = e->s->cpu->k;
+    const rmr_weight *d = i >= e->n_routed ? e->down->s1 : e->down->w;
     float block[BLOCK];
     for (uint32_t at = 0; at < n; at += BLOCK) {
         const uint32_t m = n - at < BLOCK ? n - at : BLOCK;
@@ -235,38 +310,33 @@ static void pass_on(const experts *e, const rmr_weight *d, uint32_t i, uint32_t 
     }
 }
 
-/* Tiles [t0, t0 + n) of gate and up of one list, into ff; `next` are the weights after them. */
+/* Tiles [t0, t0 + n) of gate and up of one list; `next` are the weights after them. */
 static void gate_up(const experts *e, uint32_t list, uint32_t t0, uint32_t n, const void *next)
 {
-    const int shared = is_shared(e, list);
     const rmr_cpu *c = e->s->cpu;
-    const rmr_weight *g = shared ? e->op->s1 : e->op->w, *u = shared ? e->op->s2 : e->op->w2,
-                     *d = shared ? e->op->s3 : e->op->w3;
-    const uint32_t index = shared ? 0 : e->expert[list], col0 = t0 * RMR_TILE;
+    const rmr_weight *g = weight_of(e, list), *u = is_shared(e, list) ? e->op->s2 : e->op->w2;
+    const uint32_t index = index_of(e, list), col0 = t0 * RMR_TILE;
     const uint32_t left = g->desc.rows - col0, cols = left < n * RMR_TILE ? left : n * RMR_TILE;
     const size_t ld = (size_t)n * RMR_TILE;
     float tmp[RMR_LIN_TMP], tmp2[RMR_LIN_TMP];
     for (uint32_t i = e->first[list]; i < e->first[list + 1]; i += RMR_LIN_ROWS) {
-        const uint32_t m =
-            e->first[list + 1] - i < RMR_LIN_ROWS ? e->first[list + 1] - i : RMR_LIN_ROWS;
+        const uint32_t m = rmr_min_u32(e->first[list + 1] - i, RMR_LIN_ROWS);
         const rmr_operand x = inputs_of(e, list, i);
         rmr_cpu_product(c, g, index, t0, n, &x, 0, m, tmp, ld, rmr_tile_at(u, index, t0));
         rmr_cpu_product(c, u, index, t0, n, &x, 0, m, tmp2, ld, next);
         for (uint32_t r = 0; r < m; r++)
-            pass_on(e, d, i + r, col0, cols, tmp + r * ld, tmp2 + r * ld);
+            (e->down != NULL ? pass_on : put)(e, i + r, col0, cols, tmp + r * ld, tmp2 + r * ld);
     }
+}
+
+static uint32_t tiles_of(const experts *e, uint32_t list)
+{
+    return is_shared(e, list) ? e->shared_tiles : e->routed_tiles;
 }
 
 static uint32_t chunks_of(const experts *e, uint32_t list)
 {
-    return rmr_units(is_shared(e, list) ? e->shared_tiles : e->routed_tiles, e->unit);
-}
-
-/* From tile t on, the gate of a list. */
-static const void *gate_at(const experts *e, uint32_t list, uint32_t t)
-{
-    return is_shared(e, list) ? rmr_tile_at(e->op->s1, 0, t)
-                              : rmr_tile_at(e->op->w, e->expert[list], t);
+    return rmr_units(tiles_of(e, list), e->unit);
 }
 
 /* Tiles [t, end) of one list; `next` are the weights after them. */
@@ -274,7 +344,7 @@ static void gate_up_list(const experts *e, uint32_t list, uint32_t t, uint32_t e
                          const void *next)
 {
     const uint32_t most = rmr_lin_tiles(rows_of(e, list));
-    for (; end - t > most; t += most) gate_up(e, list, t, most, gate_at(e, list, t + most));
+    for (; end - t > most; t += most) gate_up(e, list, t, most, tiles_at(e, list, t + most));
     gate_up(e, list, t, end - t, next);
 }
 
@@ -288,39 +358,83 @@ static void gate_up_range(void *arg, uint32_t first, uint32_t n, uint32_t worker
         const uint32_t list = (i + turn) % e->n_lists, chunks = chunks_of(e, list);
         if (first < chunks) {
             const uint32_t here = chunks - first < n ? chunks - first : n;
-            const uint32_t tiles = is_shared(e, list) ? e->shared_tiles : e->routed_tiles;
-            const uint32_t end = (first + here) * e->unit;
+            const uint32_t tiles = tiles_of(e, list), end = (first + here) * e->unit;
             n -= here;
             gate_up_list(e, list, first * e->unit, end < tiles ? end : tiles,
-                         end < tiles ? gate_at(e, list, end)
-                                     : gate_at(e, (list + 1) % e->n_lists, 0));
+                         end < tiles ? tiles_at(e, list, end)
+                                     : tiles_at(e, (list + 1) % e->n_lists, 0));
             first += here;
         }
         first -= chunks;
     }
 }
 
-/* From tile t on, the down projection of a list. */
-static const void *down_at(const experts *e, uint32_t list, uint32_t t)
+static void sum_inputs(const experts *e)
 {
-    return is_shared(e, list) ? rmr_tile_at(e->op->s3, 0, t)
-                              : rmr_tile_at(e->op->w3, e->expert[list], t);
+    const rmr_op *op = e->op;
+    for (uint32_t list = 0; list < e->n_lists; list++)
+        rmr_cpu_sums_add(e->s->cpu, is_shared(e, list) ? &op->shared_sums : &op->sums,
+                         index_of(e, list), e->in.x, e->in.ldx, e->row + e->first[list],
+                         rows_of(e, list));
+}
+
+static uint32_t down_unit(const rmr_cpu *c, const rmr_op *down, uint32_t n_lists)
+{
+    return rmr_cpu_unit(c, rmr_tiles(down->w->desc.rows), n_lists * down->w->tile_stride);
+}
+
+/* What EXPERTS_DOWN begins with, where it comes next. */
+static rmr_next_region next_down(const experts *e)
+{
+    const rmr_op *const down = e->down;
+    if (down == NULL) return rmr_cpu_next_op(e->s, e->op);
+    return rmr_cpu_next(is_shared(e, 0) ? down->s1 : down->w, index_of(e, 0),
+                        down_unit(e->s->cpu, down, e->n_lists));
+}
+
+void rmr_cpu_experts_swiglu(rmr_step *s, const rmr_op *op)
+{
+    experts e = begin(s, op);
+    uint32_t chunks = 0;
+    e.down = s->passed_on = down_of(op, s->slice_end);
+    gather_rows(&e);
+    if (has_sums(op)) sum_inputs(&e);
+    e.unit = rmr_cpu_unit(s->cpu, e.routed_tiles * e.n_lists, 2 * op->w->tile_stride);
+    for (uint32_t l = 0; l < e.n_lists; l++) chunks += chunks_of(&e, l);
+    const rmr_next_region next = next_down(&e);
+    rmr_pool_run_ranges(s->cpu->ctx->pool, chunks, RMR_LIN_RANGE, gate_up_range, &e, &next);
+    memcpy(s->shared, &e, sizeof e);
+}
+
+/* ---- down ---- */
+
+static void place_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
+{
+    const experts *e = arg;
+    const rmr_operand *const ff = &e->ff;
+    (void)worker;
+    for (uint32_t i = first; i < first + n; i++) {
+        const rmr_weight *w = i >= e->n_routed ? e->op->s1 : e->op->w;
+        const float *const x =
+            e->in.x + e->row[i] * e->in.ldx + (size_t)e->choice[i] * e->op->moe->inner;
+        if (ff->x != NULL)
+            memcpy((float *)ff->x + i * ff->ldx, x, (size_t)w->desc.cols * sizeof *x);
+        if (rmr_is_integer(w)) e->s->cpu->k->quantize(ff->q + i * ff->ldq, x, w->desc.cols);
+    }
 }
 
 /* Tiles [t0, t0 + n) of the output from one list; `next` are the weights after them. */
 static void down(const experts *e, uint32_t list, uint32_t t0, uint32_t n, const void *next)
 {
     const rmr_cpu *c = e->s->cpu;
-    const int shared = is_shared(e, list);
-    const rmr_weight *w = shared ? e->op->s3 : e->op->w3;
-    const uint32_t left = w->desc.rows - t0 * RMR_TILE;
+    const rmr_weight *w = weight_of(e, list);
+    const uint32_t left = w->desc.rows - t0 * RMR_TILE, end = e->first[list + 1];
     const uint32_t cols = left < n * RMR_TILE ? left : n * RMR_TILE;
     const size_t ld = (size_t)n * RMR_TILE;
     float tmp[RMR_LIN_TMP];
-    for (uint32_t i = e->first[list]; i < e->first[list + 1]; i += RMR_LIN_ROWS) {
-        const uint32_t m =
-            e->first[list + 1] - i < RMR_LIN_ROWS ? e->first[list + 1] - i : RMR_LIN_ROWS;
-        rmr_cpu_product(c, w, shared ? 0 : e->expert[list], t0, n, &e->ff, i, m, tmp, ld, next);
+    for (uint32_t i = e->first[list]; i < end; i += RMR_LIN_ROWS) {
+        const uint32_t m = rmr_min_u32(end - i, RMR_LIN_ROWS);
+        rmr_cpu_product(c, w, index_of(e, list), t0, n, &e->ff, i, m, tmp, ld, next);
         for (uint32_t r = 0; r < m; r++)
             c->k->madd(rmr_row(e->s, e->op->out, e->row[i + r]) + (size_t)t0 * RMR_TILE,
                        tmp + r * ld, cols, e->weight[i + r]);
@@ -330,54 +444,51 @@ static void down(const experts *e, uint32_t list, uint32_t t0, uint32_t n, const
 static void down_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 {
     const experts *e = arg;
-    const uint32_t t0 = first * e->out_unit, all = (first + n) * e->out_unit;
-    const uint32_t end = all < e->out_tiles ? all : e->out_tiles;
-    const void *const after = end < e->out_tiles ? down_at(e, 0, end) : NULL;
+    const uint32_t t0 = first * e->unit, all = (first + n) * e->unit;
+    const uint32_t end = all < e->routed_tiles ? all : e->routed_tiles;
+    const void *const after = end < e->routed_tiles ? tiles_at(e, 0, end) : NULL;
     (void)worker;
     for (uint32_t list = 0; list < e->n_lists; list++) {
         const uint32_t most = rmr_lin_tiles(rows_of(e, list));
         uint32_t t = t0;
-        for (; end - t > most; t += most) down(e, list, t, most, down_at(e, list, t + most));
-        down(e, list, t, end - t, list + 1 < e->n_lists ? down_at(e, list + 1, t0) : after);
+        for (; end - t > most; t += most) down(e, list, t, most, tiles_at(e, list, t + most));
+        down(e, list, t, end - t, list + 1 < e->n_lists ? tiles_at(e, list + 1, t0) : after);
     }
 }
 
-/* The inputs of all four products into their sums; what lies between is in ff by now. */
-static void sum_inputs(const experts *e)
+static void sum_down_inputs(const experts *e)
 {
     const rmr_op *op = e->op;
-    const rmr_cpu *c = e->s->cpu;
-    for (uint32_t list = 0; list < e->n_lists; list++) {
-        const int shared = is_shared(e, list);
-        const uint32_t index = shared ? 0 : e->expert[list], i = e->first[list];
-        const uint32_t n = e->first[list + 1] - i;
-        rmr_cpu_sums_add(c, shared ? &op->shared_sums : &op->sums, index, rmr_row(e->s, op->in, 0),
-                         rmr_width(e->s, op->in), e->row + i, n);
-        rmr_cpu_sums_add(c, shared ? &op->shared_down_sums : &op->down_sums, index,
-                         e->ff.x + (size_t)i * e->ff.ldx, e->ff.ldx, NULL, n);
-    }
+    for (uint32_t list = 0; list < e->n_lists; list++)
+        rmr_cpu_sums_add(e->s->cpu, is_shared(e, list) ? &op->shared_sums : &op->sums,
+                         index_of(e, list), e->ff.x + (size_t)e->first[list] * e->ff.ldx, e->ff.ldx,
+                         NULL, rows_of(e, list));
 }
 
-void rmr_cpu_experts(rmr_step *s, const rmr_op *op)
+/* The inputs in the order of the lists: those that EXPERTS_SWIGLU passed on, or those of the slot.
+ */
+static experts take_inputs(rmr_step *s, const rmr_op *op)
 {
-    experts e = {.s = s, .op = op};
-    rmr_pool *pool = s->cpu->ctx->pool;
-    uint32_t chunks = 0;
-    carve(&e, s->shared, op, &s->desc);
-    sort_rows(&e);
-    prepare_inputs(&e);
-    e.routed_tiles = rmr_tiles(op->moe->inner);
-    e.shared_tiles = rmr_tiles(op->moe->shared_inner);
-    e.out_tiles = rmr_tiles(op->w3->desc.rows);
-    e.unit = rmr_cpu_unit(s->cpu, e.routed_tiles * e.n_lists, 2 * op->w->tile_stride);
-    e.out_unit = rmr_cpu_unit(s->cpu, e.out_tiles, e.n_lists * op->w3->tile_stride);
-    for (uint32_t l = 0; l < e.n_lists; l++) chunks += chunks_of(&e, l);
-    const rmr_next_region first_down = is_shared(&e, 0)
-                                           ? rmr_cpu_next(op->s3, 0, e.out_unit)
-                                           : rmr_cpu_next(op->w3, e.expert[0], e.out_unit);
-    rmr_pool_run_ranges(pool, chunks, RMR_LIN_RANGE, gate_up_range, &e, &first_down);
-    if (op->sums.buffer != NULL) sum_inputs(&e);
+    experts e;
+    if (s->passed_on != op) {
+        e = begin(s, op);
+        rmr_pool_run_ranges(s->cpu->ctx->pool, e.first[e.n_lists], RMR_LIN_RANGE, place_range, &e,
+                            NULL);
+        return e;
+    }
+    memcpy(&e, s->shared, sizeof e);
+    e.op = op;
+    set_tiles(&e, op);
+    s->passed_on = NULL;
+    return e;
+}
+
+void rmr_cpu_experts_down(rmr_step *s, const rmr_op *op)
+{
+    experts e = take_inputs(s, op);
+    if (has_sums(op)) sum_down_inputs(&e);
+    e.unit = down_unit(s->cpu, op, e.n_lists);
     const rmr_next_region next = rmr_cpu_next_op(s, op);
-    rmr_pool_run_ranges(pool, rmr_units(e.out_tiles, e.out_unit), RMR_LIN_RANGE, down_range, &e,
-                        &next);
+    rmr_pool_run_ranges(s->cpu->ctx->pool, rmr_units(e.routed_tiles, e.unit), RMR_LIN_RANGE,
+                        down_range, &e, &next);
 }

@@ -27,7 +27,7 @@ static const rmr_weight *first_weight(const rmr_op *op)
     case RMR_OP_SWIGLU:
     case RMR_OP_ABSORB:
     case RMR_OP_UNABSORB: return op->w;
-    case RMR_OP_EXPERTS: return op->s1;
+    case RMR_OP_EXPERTS_SWIGLU: return op->s1;
     default: return NULL;
     }
 }

@@ -25,7 +25,8 @@ static const op_entry table[RMR_OP_COUNT] = {
     [RMR_OP_ATTEND_EXPANDED] = {rmr_cpu_attend_expanded, rmr_cpu_expanded_scratch},
     [RMR_OP_ATTEND_GROUPED] = {rmr_cpu_attend_grouped, rmr_cpu_grouped_scratch},
     [RMR_OP_GATE] = {rmr_cpu_gate, rmr_cpu_gate_scratch},
-    [RMR_OP_EXPERTS] = {rmr_cpu_experts, rmr_cpu_experts_scratch},
+    [RMR_OP_EXPERTS_SWIGLU] = {rmr_cpu_experts_swiglu, rmr_cpu_experts_scratch},
+    [RMR_OP_EXPERTS_DOWN] = {rmr_cpu_experts_down, rmr_cpu_experts_scratch},
     [RMR_OP_PICK_ROWS] = {rmr_cpu_pick_rows, NULL},
     [RMR_OP_COUNTS_CLEAR] = {rmr_cpu_counts_clear, NULL},
     [RMR_OP_COUNTS_ADD] = {rmr_cpu_counts_add, NULL},
@@ -165,6 +166,7 @@ remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice 
         RMR_FAIL(err, REMORA_E_INTERNAL, "a slice is out of the range of its step");
     s->want0 = slice->want0;
     s->n_want = slice->n_want;
+    s->slice_end = d->ops + slice->first + slice->n;
     const rmr_fpenv saved = rmr_fpenv_enter(); /* we run on the host's thread */
     for (uint32_t i = 0; i < slice->n; i++) {
         const rmr_op *op = &d->ops[slice->first + i];
