@@ -65,14 +65,13 @@ void remora_runtime_free(remora_runtime *rt)
 
 uint32_t remora_device_count(const remora_runtime *rt)
 {
-    return rt != NULL ? 1 : 0;
+    return rt != NULL ? rt->n_devices : 0;
 }
 
 remora_status remora_device_get(const remora_runtime *rt, uint32_t i, remora_device *out)
 {
-    remora_device d = {.struct_size = sizeof d};
     if (rt == NULL || out == NULL) return REMORA_E_ARG;
     if (i >= remora_device_count(rt)) return REMORA_E_NOT_FOUND;
-    rt->cpu->ops->describe(rt->cpu, &d);
+    const remora_device d = rmr_runtime_device(rt, i);
     return rmr_struct_out(out, &d, sizeof d, sizeof d);
 }

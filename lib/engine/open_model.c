@@ -274,16 +274,18 @@ static remora_status steps_of(rmr_opening *o)
 remora_status rmr_opening_begin(rmr_opening *o)
 {
     remora_runtime *rt = o->rt;
+    rmr_backend *be;
+    RMR_TRY(rmr_runtime_backend(rt, o->opts->device, &be, o->err));
     remora_model *m = rmr_calloc(&rt->ctx.mem, 1, sizeof *m);
     if (m == NULL) return rmr_error_nomem(o->err, "model", sizeof *m);
     m->rt = rt;
-    m->be = rt->cpu;
+    m->be = be;
     atomic_init(&m->refs, 1);
     rmr_runtime_ref(rt);
     o->m = m;
     rmr_mem_share(&m->mem, &rt->ctx.mem);
     rmr_mem_share(&m->session_mem, &rt->ctx.mem);
-    rmr_pages_init(&m->pages, &m->session_mem, m->be);
+    rmr_pages_init(&m->pages, &m->session_mem, be);
     o->refusals.mem = &m->mem;
     if (o->opts->flags & REMORA_MODEL_ANYWAY) o->keep = &o->refusals;
     RMR_TRY(rmr_source_open(&m->mem, o->desc, !(o->opts->flags & REMORA_MODEL_NO_MMAP), &o->src,

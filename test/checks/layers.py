@@ -11,18 +11,17 @@ import sys
 
 ROOT, *ARCHIVES = map(pathlib.Path, sys.argv[1:])
 LIB = ROOT / "lib"
-# Files that are no part of the module in whose folder they lie: the module that they may use besides.
-BESIDES = {"lib/model/runtime.c": "cpu", "librmr_runtime.a": "cpu"}  # the one file that names the backends there are
-ROW = re.compile(r"^  \['(\w+)', '([\w/]+)', \[([^\]]*)\], \[[^\]]*\]\],$", re.M)
+ROW = re.compile(r"^  \['(\w+)', '([\w/]+)', \[([^\]]*)\], \[[^\]]*\](?:, \[([^\]]*)\])?\],$", re.M)
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)
 
 
 def table():
     """Folder of each module, and the modules that it sees."""
-    folder, sees = {}, {}
-    for name, where, below in ROW.findall((LIB / "meson.build").read_text(encoding="utf-8")):
+    folder, shows, sees = {}, {}, {}
+    for name, where, below, alone in ROW.findall((LIB / "meson.build").read_text(encoding="utf-8")):
         folder[name], direct = where, re.findall(r"\w+", below)
-        sees[name] = {name}.union(*(sees[b] for b in direct))
+        shows[name] = {name}.union(*(shows[b] for b in direct))
+        sees[name] = shows[name].union(re.findall(r"\w+", alone))
     return folder, sees
 
 
@@ -36,10 +35,6 @@ def module_of_archive(path, folder):
     """The module that an archive is named after, or in whose folder it is made."""
     name = path.stem.removeprefix("librmr_")
     return name if name in folder else module_of(path.relative_to("lib"), folder)
-
-
-def besides(file):
-    return {BESIDES.get(str(file))}
 
 
 def includes(folder, sees):
@@ -57,7 +52,7 @@ def includes(folder, sees):
             other = headers.get(pathlib.PurePath(name).name)
             if other is None:
                 yield f"{path}: there is no {name} in lib"
-            elif module_of(other.relative_to(LIB), folder) not in sees[me] | besides(path.relative_to(ROOT)):
+            elif module_of(other.relative_to(LIB), folder) not in sees[me]:
                 yield f"{path}: includes {name} of {module_of(other.relative_to(LIB), folder)}, which is not below {me}"
 
 
@@ -75,7 +70,7 @@ def references(folder, sees):
         for name in sorted(used):
             if name not in home:
                 yield f"{path}: {name} is defined nowhere"
-            elif home[name] not in sees[me] | besides(path.name):
+            elif home[name] not in sees[me]:
                 yield f"{path}: refers to {name} of {home[name]}, which is not below {me}"
     if not any(name.startswith("remora_") for name in home):
         yield f"no public function was found in {ARCHIVES}"

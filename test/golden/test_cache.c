@@ -301,7 +301,7 @@ static void routing_counters(void **state)
         chosen c;
         bed b;
         memset(&c, 0, sizeof c);
-        assert_int_equal(guard_runtime_create(&o, NULL, &rt, NULL), REMORA_OK);
+        assert_int_equal(guard_runtime_create(&o, &rt, NULL), REMORA_OK);
         open_bed(&b, &kinds[i], rt);
         count_all_kinds(&b, &c);
         assert_int_equal(guard_get_stats(rt).violations, 0);

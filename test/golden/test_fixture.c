@@ -39,7 +39,7 @@ static int open_model(void **state)
     (void)state;
     const remora_runtime_opts o = {.struct_size = sizeof o, .n_threads = 2};
     if (guarded)
-        assert_int_equal(guard_runtime_create(&o, NULL, &rt, NULL), REMORA_OK);
+        assert_int_equal(guard_runtime_create(&o, &rt, NULL), REMORA_OK);
     else
         rt = rig_runtime(2, NULL);
     rig_open(&R, rt);

@@ -22,8 +22,8 @@ static int make_bed(void **state)
 {
     static bed b;
     const remora_runtime_opts o = {.struct_size = sizeof o, .n_threads = 1};
-    assert_int_equal(guard_runtime_create(&o, NULL, &b.rt, NULL), REMORA_OK);
-    b.be = b.rt->cpu;
+    assert_int_equal(guard_runtime_create(&o, &b.rt, NULL), REMORA_OK);
+    b.be = b.rt->backends[0];
     assert_int_equal(b.be->ops->buffer_create(b.be, 4096, &b.buffer, NULL), REMORA_OK);
     *state = &b;
     return 0;

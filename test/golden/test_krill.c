@@ -37,7 +37,7 @@ static int open_model(void **state)
     remora_runtime *rt = NULL;
     (void)state;
     if (guarded)
-        assert_int_equal(guard_runtime_create(&o, NULL, &rt, NULL), REMORA_OK);
+        assert_int_equal(guard_runtime_create(&o, &rt, NULL), REMORA_OK);
     else
         rt = rig_runtime(2, NULL);
     rig_open(&R, rt);

@@ -448,9 +448,10 @@ static const rmr_backend_ops guard_ops = {
     .step_read = step_read,
 };
 
-static remora_status guard_create(rmr_ctx *ctx, const char *isa, rmr_backend **out,
+static remora_status guard_create(void *user, rmr_ctx *ctx, const char *isa, rmr_backend **out,
                                   remora_error *err)
 {
+    (void)user;
     guard *g = calloc(1, sizeof *g);
     if (g == NULL) return rmr_error_nomem(err, "guard", sizeof *g);
     g->base.ops = &guard_ops;
@@ -480,22 +481,16 @@ static remora_status guard_create(rmr_ctx *ctx, const char *isa, rmr_backend **o
     return REMORA_OK;
 }
 
-remora_status guard_runtime_create(const remora_runtime_opts *opts, const char *isa,
-                                   remora_runtime **out, remora_error *err)
+remora_status guard_runtime_create(const remora_runtime_opts *opts, remora_runtime **out,
+                                   remora_error *err)
 {
-    RMR_TRY(remora_runtime_create(opts, out, err));
-    (*out)->cpu->ops->free((*out)->cpu);
-    (*out)->cpu = NULL;
-    const remora_status st = guard_create(&(*out)->ctx, isa, &(*out)->cpu, err);
-    if (st >= 0) return st;
-    remora_runtime_free(*out);
-    *out = NULL;
-    return st;
+    const rmr_device_maker maker = {guard_create, NULL};
+    return rmr_runtime_create_with(opts, &maker, 1, out, err);
 }
 
 guard_stats guard_get_stats(remora_runtime *rt)
 {
-    guard *g = of(rt->cpu);
+    guard *g = of(rt->backends[0]);
     pthread_mutex_lock(&g->lock);
     const guard_stats s = g->stats;
     pthread_mutex_unlock(&g->lock);
@@ -504,6 +499,6 @@ guard_stats guard_get_stats(remora_runtime *rt)
 
 void guard_set_tap(remora_runtime *rt, guard_tap *tap, void *user)
 {
-    of(rt->cpu)->tap = tap;
-    of(rt->cpu)->tap_user = user;
+    of(rt->backends[0])->tap = tap;
+    of(rt->backends[0])->tap_user = user;
 }

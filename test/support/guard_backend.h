@@ -31,10 +31,10 @@ typedef struct guard_seen {
 } guard_seen;
 typedef void guard_tap(void *user, const guard_seen *seen);
 
-/* A runtime whose CPU is the guard. opts as for remora_runtime_create. The arena is address space
- * only until used. */
-remora_status guard_runtime_create(const remora_runtime_opts *opts, const char *isa,
-                                   remora_runtime **out, remora_error *err);
+/* A runtime whose one device is the guard. opts: a full struct. The arena is address space only
+ * until used. */
+remora_status guard_runtime_create(const remora_runtime_opts *opts, remora_runtime **out,
+                                   remora_error *err);
 
 /* On such a runtime. */
 guard_stats guard_get_stats(remora_runtime *rt);

@@ -1,0 +1,135 @@
+/* The runtime and its list of devices. */
+#include "runtime.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cpu.h"
+
+/* The unstable keys of remora_runtime_opts.extra. */
+static remora_status read_extra(const remora_runtime_opts *o, const char **isa, remora_error *err)
+{
+    *isa = NULL;
+    for (uint64_t i = 0; i < o->n_extra; i++) {
+        if (o->extra[i].key == NULL || o->extra[i].value == NULL)
+            RMR_FAIL(err, REMORA_E_ARG, "extra[%llu] has a NULL key or value",
+                     (unsigned long long)i);
+        if (strcmp(o->extra[i].key, "x-isa") != 0)
+            RMR_FAIL(err, REMORA_E_UNSUPPORTED, "extra option \"%.60s\" is not known",
+                     o->extra[i].key);
+        *isa = o->extra[i].value;
+    }
+    return REMORA_OK;
+}
+
+static remora_status add_device(remora_runtime *rt, const rmr_device_maker *maker, const char *isa,
+                                remora_error *err)
+{
+    if (rt->n_devices == RMR_MAX_DEVICES)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "the machine has more than %d devices",
+                 RMR_MAX_DEVICES);
+    RMR_TRY(maker->make(maker->user, &rt->ctx, isa, &rt->backends[rt->n_devices], err));
+    rt->n_devices++;
+    return REMORA_OK;
+}
+
+remora_status rmr_runtime_create_with(const remora_runtime_opts *o, const rmr_device_maker *makers,
+                                      uint32_t n, remora_runtime **out, remora_error *err)
+{
+    const char *isa;
+    rmr_mem mem = {
+        .user = o->alloc_user, .alloc = o->alloc, .resize = o->resize, .release = o->release};
+    *out = NULL;
+    RMR_TRY(read_extra(o, &isa, err));
+    rmr_mem_init(&mem);
+    remora_runtime *rt = rmr_calloc(&mem, 1, sizeof *rt);
+    if (rt == NULL) return rmr_error_nomem(err, "runtime", sizeof *rt);
+    rmr_mem_share(&rt->ctx.mem, &mem);
+    rt->ctx.log = (rmr_log){o->log_user, o->log, o->log_level > 0 ? o->log_level : REMORA_LOG_INFO};
+    atomic_init(&rt->refs, 1);
+    remora_status st = rmr_pool_create(&rt->ctx.mem, (uint32_t)o->n_threads, o->run, o->run_user,
+                                       &rt->ctx.pool, err);
+    for (uint32_t i = 0; i < n && st >= 0; i++) st = add_device(rt, &makers[i], isa, err);
+    if (st < 0) {
+        rmr_runtime_unref(rt);
+        return st;
+    }
+    *out = rt;
+    return REMORA_OK;
+}
+
+static remora_status make_cpu(void *user, rmr_ctx *ctx, const char *isa, rmr_backend **out,
+                              remora_error *err)
+{
+    (void)user;
+    return rmr_cpu_create(ctx, isa, NULL, out, err);
+}
+
+remora_status rmr_runtime_create(const remora_runtime_opts *o, remora_runtime **out,
+                                 remora_error *err)
+{
+    const rmr_device_maker cpu = {make_cpu, NULL};
+    return rmr_runtime_create_with(o, &cpu, 1, out, err);
+}
+
+void rmr_runtime_ref(remora_runtime *rt)
+{
+    atomic_fetch_add_explicit(&rt->refs, 1, memory_order_relaxed);
+}
+
+void rmr_runtime_unref(remora_runtime *rt)
+{
+    if (rt == NULL || atomic_fetch_sub_explicit(&rt->refs, 1, memory_order_acq_rel) != 1) return;
+    while (rt->n_devices > 0) {
+        rmr_backend *be = rt->backends[--rt->n_devices];
+        be->ops->free(be);
+    }
+    rmr_pool_free(rt->ctx.pool);
+    /* The runtime's own block is released through a copy of the hooks it contains. */
+    rmr_mem mem;
+    rmr_mem_share(&mem, &rt->ctx.mem);
+    rmr_free(&mem, rt, sizeof *rt);
+}
+
+/* ---- devices ---- */
+
+remora_device rmr_runtime_device(const remora_runtime *rt, uint32_t i)
+{
+    remora_device d = {.struct_size = sizeof d};
+    rt->backends[i]->ops->describe(rt->backends[i], &d);
+    return d;
+}
+
+/* "cuda" names "cuda:0", and "cuda:0" too. */
+static int is_named(const remora_device *d, const char *id)
+{
+    const size_t n = strlen(id);
+    return n > 0 && strncmp(d->id, id, n) == 0 && (d->id[n] == 0 || d->id[n] == ':');
+}
+
+static remora_status unknown(const remora_runtime *rt, const char *id, remora_error *err)
+{
+    char known[RMR_MAX_DEVICES * (sizeof(((remora_device *)0)->id) + 4)];
+    size_t n = 0;
+    known[0] = 0;
+    for (uint32_t i = 0; i < rt->n_devices; i++) {
+        const remora_device d = rmr_runtime_device(rt, i);
+        n += (size_t)snprintf(known + n, sizeof known - n, "%s\"%s\"", i > 0 ? ", " : "", d.id);
+    }
+    RMR_FAIL(err, REMORA_E_UNSUPPORTED, "device \"%.40s\" is not there; there are %s", id, known);
+}
+
+remora_status rmr_runtime_backend(const remora_runtime *rt, const char *id, rmr_backend **out,
+                                  remora_error *err)
+{
+    *out = NULL;
+    for (uint32_t i = 0; i < rt->n_devices; i++) {
+        const remora_device d = rmr_runtime_device(rt, i);
+        if (id != NULL && !is_named(&d, id)) continue;
+        if (d.usable < 0)
+            RMR_FAIL(err, d.usable, "device \"%s\" (%s) cannot be used", d.id, d.name);
+        *out = rt->backends[i];
+        return REMORA_OK;
+    }
+    return unknown(rt, id != NULL ? id : "", err);
+}

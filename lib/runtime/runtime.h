@@ -1,0 +1,43 @@
+/* The runtime object: memory, log, threads and the devices of one host. Counted: models keep it
+ * alive. Of the modules of the library only this one names the backends there are. */
+#ifndef RMR_RUNTIME_H
+#define RMR_RUNTIME_H
+
+#include "backend.h"
+
+enum { RMR_MAX_DEVICES = 16 };
+
+/* Makes the backend of one device. `isa` is the value of the option "x-isa", or NULL. */
+typedef struct rmr_device_maker {
+    remora_status (*make)(void *user, rmr_ctx *ctx, const char *isa, rmr_backend **out,
+                          remora_error *err);
+    void *user;
+} rmr_device_maker;
+
+struct remora_runtime {
+    rmr_ctx ctx;
+    atomic_uint refs;
+    uint32_t n_devices;
+    rmr_backend *backends[RMR_MAX_DEVICES]; /* the first is what a model gets that names none */
+};
+
+/* `opts` is a full struct of this version. */
+remora_status rmr_runtime_create(const remora_runtime_opts *opts, remora_runtime **out,
+                                 remora_error *err);
+/* The same with other devices than those of this build: for tests. */
+remora_status rmr_runtime_create_with(const remora_runtime_opts *opts,
+                                      const rmr_device_maker *makers, uint32_t n,
+                                      remora_runtime **out, remora_error *err);
+void rmr_runtime_ref(remora_runtime *rt);
+void rmr_runtime_unref(remora_runtime *rt);
+
+/* Device i < n_devices. */
+remora_device rmr_runtime_device(const remora_runtime *rt, uint32_t i);
+
+/* The backend of a device: NULL is the first one; "cuda" without a number is the first device of
+ * that kind. E_UNSUPPORTED names the devices there are; a device that cannot be used gives the
+ * status that says so. */
+remora_status rmr_runtime_backend(const remora_runtime *rt, const char *id, rmr_backend **out,
+                                  remora_error *err);
+
+#endif
