@@ -28,6 +28,9 @@ const char *remora_build_info(void)
 #elif defined(__aarch64__)
            ", aarch64"
 #endif
+#ifdef RMR_DEBUG
+           ", asserts"
+#endif
            ", backends: cpu (" RMR_KERNEL_SETS ")";
 }
 

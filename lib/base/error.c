@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The functions are defined here: their callers are the places of statuses. */
+#undef rmr_error_set
+#undef rmr_error_nomem
+
 /* Cut a string that snprintf truncated so that no UTF-8 sequence is left half. */
 static void trim_partial_utf8(char *s, size_t len)
 {

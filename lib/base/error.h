@@ -6,14 +6,14 @@
 #ifndef RMR_ERROR_H
 #define RMR_ERROR_H
 
-#include <remora/remora.h>
+#include "debug.h"
 
 /* Return at once when `call` is an error (< 0). Conditions (> 0) pass through as success: compare
  * yourself. */
 #define RMR_TRY(call)                                                                              \
     do {                                                                                           \
         const remora_status try_status_ = (call);                                                  \
-        if (try_status_ < 0) return try_status_;                                                   \
+        if (try_status_ < 0) return RMR_PASSED_ON(try_status_);                                    \
     } while (0)
 
 /* Record the text in err (nullable) and return the status. */
@@ -29,5 +29,16 @@ rmr_error_set(remora_error *err, remora_status status, int os_code, const char *
 remora_status rmr_error_nomem(remora_error *err, const char *what, uint64_t bytes);
 
 const char *rmr_status_name(remora_status s);
+
+/* The places of a status (debug.h). A name in parentheses is the function itself. */
+#ifdef RMR_DEBUG
+#define RMR_PASSED_ON(st) rmr_status_passed_on(__FILE__, __LINE__, __func__, (st))
+#define rmr_error_set(err, ...)                                                                    \
+    rmr_status_born(__FILE__, __LINE__, __func__, (rmr_error_set)((err), __VA_ARGS__), (err))
+#define rmr_error_nomem(err, what, bytes)                                                          \
+    rmr_status_born(__FILE__, __LINE__, __func__, (rmr_error_nomem)((err), (what), (bytes)), (err))
+#else
+#define RMR_PASSED_ON(st) (st)
+#endif
 
 #endif

@@ -134,6 +134,7 @@ rmr_page *rmr_page_take(rmr_pages *p, rmr_kv_type type, const rmr_page *near)
 {
     rmr_page_pool *pool = &p->pool[type];
     pthread_mutex_lock(&p->lock);
+    RMR_ASSERT(pool->n_free > 0);
     rmr_page_block *b = near != NULL && near->block->n_free > 0 ? near->block : smallest(pool);
     rmr_page *page = &b->page[b->free];
     b->free = page->next;
