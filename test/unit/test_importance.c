@@ -15,6 +15,7 @@
 
 #include "bed.h"
 #include "host.h"
+#include "product.h"
 #include "tiny.h"
 
 /* ---- operations ---- */

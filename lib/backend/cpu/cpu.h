@@ -1,4 +1,5 @@
-/* The CPU backend's own structures. */
+/* The CPU backend's objects: the backend, weights, buffers, steps; and the functions that fill its
+ * table and run its operations. */
 #ifndef RMR_CPU_H
 #define RMR_CPU_H
 
@@ -24,11 +25,8 @@ struct rmr_weight {
     uint64_t tile_stride; /* bytes */
     uint64_t stride;      /* bytes of one matrix of the stack */
     uint64_t bytes;
-    int adopted;
-    union {
-        unsigned char *data;
-        const unsigned char *adopted_data;
-    };
+    const unsigned char *const_data; /* where it is read: our memory, or what was adopted */
+    unsigned char *data;             /* the same where it is ours, to be filled; NULL: adopted */
 };
 
 struct rmr_buffer {
@@ -78,7 +76,7 @@ static inline uint32_t rmr_op_rows(const rmr_step *s, const rmr_op *op)
 
 static inline const unsigned char *rmr_weight_at(const rmr_weight *w, uint32_t index)
 {
-    return w->data + index * w->stride;
+    return w->const_data + index * w->stride;
 }
 
 /* From tile t on. */
@@ -89,7 +87,7 @@ static inline const unsigned char *rmr_tile_at(const rmr_weight *w, uint32_t ind
 
 static inline const float *rmr_vector(const rmr_weight *w)
 {
-    return (const float *)(const void *)w->data;
+    return (const float *)(const void *)w->const_data;
 }
 
 /* weight.c */
@@ -166,88 +164,6 @@ rmr_cpu_scratch rmr_cpu_grouped_scratch(const rmr_op *op, const rmr_step_desc *d
 rmr_cpu_scratch rmr_cpu_gate_scratch(const rmr_op *op, const rmr_step_desc *d);
 rmr_cpu_scratch rmr_cpu_experts_scratch(const rmr_op *op, const rmr_step_desc *d);
 
-/* Matrix products are regions of chunks of `unit` tiles each, which workers take in ranges of about
- * RMR_LIN_RANGE at most. In a range blocks of tiles times RMR_LIN_ROWS rows, whose results fit
- * RMR_LIN_TMP, are done at a time. */
-enum { RMR_LIN_CHUNK = 64 << 10, RMR_LIN_RANGE = 64, RMR_LIN_ROWS = 32, RMR_LIN_TMP = 8192 };
-
-/* Tiles of a block with that many rows: an even number, so that blocks begin with whole runs of 32.
- */
-static inline uint32_t rmr_lin_tiles(uint32_t n_rows)
-{
-    const uint32_t rows = n_rows < RMR_LIN_ROWS ? n_rows : RMR_LIN_ROWS;
-    return RMR_LIN_TMP / (RMR_TILE * (rows > 0 ? rows : 1)) & ~1u;
-}
-
-static inline uint32_t rmr_tiles(uint32_t rows)
-{
-    return (rows + RMR_TILE - 1) / RMR_TILE;
-}
-
-/* Rows of activations as matrix products take them: floats, and the quantised form where the
- * weights are of an integer type. */
-typedef struct rmr_operand {
-    const float *x;
-    size_t ldx;
-    unsigned char *q; /* rows ldq bytes apart; NULL: no weight needs it */
-    size_t ldq;
-} rmr_operand;
-
-static inline int rmr_is_integer(const rmr_weight *w)
-{
-    return rmr_elem_table[w->desc.elem].integer;
-}
-
-/* Bytes from one quantised row of k values to the next: an odd multiple of the lines that a product
- * takes of each row at a time, so that rows spread over the sets of a cache. And room for n of
- * them: none where w takes floats. */
-static inline size_t rmr_q_stride(uint32_t k)
-{
-    const uint64_t eight = 8 * sizeof(rmr_qline);
-    return (size_t)(rmr_round_up(rmr_qrow_bytes(k), eight) | eight);
-}
-
-static inline uint64_t rmr_q_room(const rmr_weight *w, uint64_t n)
-{
-    return w != NULL && rmr_is_integer(w) ? n * rmr_q_stride(w->desc.cols) : 0;
-}
-
-/* y = tiles [t0, t0 + n) of matrix `index` of w times rows [r0, r0 + m) of x (op_linear.c). `next`:
- * the weights that the caller reads after them, which are fetched, or NULL. */
-void rmr_cpu_product(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint32_t t0, uint32_t n,
-                     const rmr_operand *x, uint32_t r0, uint32_t m, float *y, size_t ldy,
-                     const void *next);
-
-/* Quantised rows [0, n) of k values of a view, rmr_q_stride(k) apart: made by the first operation
- * that asks, and valid until one writes the slot. The step has room for what scratch functions say.
- */
-unsigned char *rmr_cpu_quantized(rmr_step *s, rmr_view view, uint32_t n, uint32_t k);
-void rmr_cpu_quantized_after(rmr_step *s, const rmr_op *op); /* op has run */
-
-/* Fill x->q from x->x, rows [r0, end) of k values. */
-void rmr_cpu_quantize_rows(const rmr_cpu *c, const rmr_operand *x, uint32_t r0, uint32_t end,
-                           uint32_t k);
-
-/* Add rows of an input, those that `row` lists or (NULL) the first n_rows, to the sums of matrix
- * `index`; nothing where there are none (op_sums.c). */
-void rmr_cpu_sums_add(const rmr_cpu *c, const rmr_sums *to, uint32_t index, const float *x,
-                      size_t ldx, const uint32_t *row, uint32_t n_rows);
-
-/* Tiles of a chunk, for n_tiles of `bytes` each, all matrices together that a chunk reads: about
- * RMR_LIN_CHUNK bytes, and so few that every worker has some chunks; an even number, because
- * products take two at a time and experts pass on whole runs of 32. And the number of chunks. */
-uint32_t rmr_cpu_unit(const rmr_cpu *c, uint32_t n_tiles, uint64_t bytes);
-
-static inline uint32_t rmr_min_u32(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
-static inline uint32_t rmr_units(uint32_t n, uint32_t unit)
-{
-    return (n + unit - 1) / unit;
-}
-
 /* A query of n columns as scores over a cache of a plain type take it; `to` has rmr_pairs_room(n).
  */
 static inline void rmr_cpu_place_query(const rmr_kernels *k, rmr_kv_type kv, float *to,
@@ -258,10 +174,5 @@ static inline void rmr_cpu_place_query(const rmr_kernels *k, rmr_kv_type kv, flo
     else
         memcpy(to, q, (size_t)n * sizeof *to);
 }
-
-/* What the pool is told of a region before it begins: products with matrix `index` of w in chunks
- * of `unit` tiles; or with what the operations behind op begin, where that is known. */
-rmr_next_region rmr_cpu_next(const rmr_weight *w, uint32_t index, uint32_t unit);
-rmr_next_region rmr_cpu_next_op(const rmr_step *s, const rmr_op *op);
 
 #endif

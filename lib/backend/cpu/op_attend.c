@@ -17,8 +17,9 @@
 
 #include <string.h>
 
-#include "split_segments.h"
 #include "softmax.h"
+#include "split.h"
+#include "split_segments.h"
 
 enum {
     GROUP = RMR_KV8_HEADS, /* heads of a unit at most */

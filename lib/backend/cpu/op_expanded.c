@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "softmax.h"
+#include "split.h"
 
 enum { ROWS = 48, SEG = RMR_SEG_TOKENS, SEG_TILES = SEG / RMR_TILE };
 

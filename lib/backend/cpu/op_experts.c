@@ -13,6 +13,9 @@
 
 #include <string.h>
 
+#include "product.h"
+#include "split.h"
+
 typedef struct experts {
     rmr_step *s;
     const rmr_op *op;

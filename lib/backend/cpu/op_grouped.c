@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "softmax.h"
+#include "split.h"
 
 enum { QUERIES = 32 }; /* rows times heads of a chunk, at most */
 

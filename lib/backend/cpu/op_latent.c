@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include "product.h"
+#include "split.h"
+
 /* y[row] = w[head] x[row] for rows [row0, row0 + m). */
 static void head_rows(rmr_step *s, const rmr_op *op, uint32_t head, const rmr_operand *x,
                       uint32_t row0, uint32_t m, size_t out_col)

@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+#include "product.h"
+#include "split.h"
+
 uint32_t rmr_cpu_unit(const rmr_cpu *c, uint32_t n_tiles, uint64_t bytes)
 {
     const uint64_t by_bytes = RMR_LIN_CHUNK / (bytes > 0 ? bytes : 1);
@@ -39,7 +42,8 @@ rmr_next_region rmr_cpu_next_op(const rmr_step *s, const rmr_op *op)
     while (w == NULL && ++op < end) w = first_weight(op);
     if (w == NULL) return (rmr_next_region){0};
     if (op->kind == RMR_OP_ABSORB || op->kind == RMR_OP_UNABSORB) /* a head is a chunk */
-        return (rmr_next_region){w->data, (size_t)w->stride, w->desc.count, RMR_LIN_RANGE};
+        return (rmr_next_region){rmr_weight_at(w, 0), (size_t)w->stride, w->desc.count,
+                                 RMR_LIN_RANGE};
     return rmr_cpu_next(w, 0, rmr_cpu_unit(s->cpu, rmr_tiles(w->desc.rows), w->tile_stride));
 }
 

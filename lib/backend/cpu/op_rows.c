@@ -34,8 +34,8 @@ static void embed_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t work
     const rmr_weight *w = op->w;
     const rmr_kernels *k = s->cpu->k;
     const uint32_t n = w->desc.cols;
-    const void *src = (w->adopted ? w->adopted_data : w->data) +
-                      (size_t)s->in.token[row] * rmr_row_bytes(w->desc.elem, n);
+    const void *src =
+        rmr_weight_at(w, 0) + (size_t)s->in.token[row] * rmr_row_bytes(w->desc.elem, n);
     float *dst = rmr_row(s, op->out, row);
     if (w->desc.elem == RMR_ELEM_BF16)
         k->from_bf16(dst, src, n);

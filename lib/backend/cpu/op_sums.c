@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "product.h"
+
 enum { COLUMNS = 256 }; /* of one chunk */
 
 typedef struct sums_job {

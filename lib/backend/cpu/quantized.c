@@ -2,6 +2,8 @@
  * them. */
 #include "cpu.h"
 
+#include "product.h"
+
 void rmr_cpu_quantize_rows(const rmr_cpu *c, const rmr_operand *x, uint32_t r0, uint32_t end,
                            uint32_t k)
 {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cpu.h"
+#include "split.h"
 
 /* Segments [seg, end) into pieces: of what is left half at most, `least` at least, for threads are
  * not equally fast, and who is done first takes those at the ends of others' shares. Returns how

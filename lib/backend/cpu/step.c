@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fpenv.h"
+#include "product.h"
 
 typedef struct op_entry {
     rmr_cpu_op_fn *run;

@@ -33,6 +33,7 @@ remora_status rmr_cpu_weight_create(rmr_backend *be, const rmr_weight_desc *d, r
     *out = NULL;
     if (w == NULL) return rmr_error_nomem(err, "weight", sizeof *w);
     w->data = lay_out(d, w) ? rmr_alloc(c->mem, (size_t)w->bytes) : NULL;
+    w->const_data = w->data;
     if (w->data == NULL) {
         const uint64_t bytes = w->bytes;
         rmr_free(&c->ctx->mem, w, sizeof *w);
@@ -65,8 +66,7 @@ remora_status rmr_cpu_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, co
         rmr_free(&c->ctx->mem, w, sizeof *w);
         RMR_FAIL(err, REMORA_E_FORMAT, "the size of a weight overflows");
     }
-    w->adopted = 1;
-    w->adopted_data = data;
+    w->const_data = data;
     *out = w;
     return REMORA_OK;
 }
@@ -75,7 +75,7 @@ void rmr_cpu_weight_free(rmr_backend *be, rmr_weight *w)
 {
     rmr_cpu *c = (rmr_cpu *)be;
     if (w == NULL) return;
-    if (!w->adopted) rmr_free(c->mem, w->data, (size_t)w->bytes);
+    if (w->data != NULL) rmr_free(c->mem, w->data, (size_t)w->bytes);
     rmr_free(&c->ctx->mem, w, sizeof *w);
 }
 
@@ -83,7 +83,7 @@ remora_status rmr_cpu_weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offse
                                   const void *bytes, remora_error *err)
 {
     (void)be;
-    if (offset > w->bytes || n > w->bytes - offset || w->adopted)
+    if (offset > w->bytes || n > w->bytes - offset || w->data == NULL)
         RMR_FAIL(err, REMORA_E_INTERNAL, "bytes are out of the range of their weight");
     memcpy(w->data + offset, bytes, (size_t)n);
     return REMORA_OK;
@@ -97,7 +97,7 @@ remora_status rmr_cpu_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t ind
     const unsigned char *src = rows;
     (void)be;
     if (index >= d->count || row0 > d->rows || n > d->rows - row0 || row0 % RMR_ROW_GRANULE != 0 ||
-        w->adopted)
+        w->data == NULL)
         RMR_FAIL(err, REMORA_E_INTERNAL, "rows are out of the range of their weight");
     if (d->use == RMR_USE_VECTOR) {
         rmr_row_decode(d->elem, (float *)(void *)w->data, rows, d->cols);

@@ -1,0 +1,46 @@
+/* How work is split for the threads of the pool: rows into tiles, tiles into chunks, and what the
+ * pool is told of the region that comes next (op_linear.c). */
+#ifndef RMR_CPU_SPLIT_H
+#define RMR_CPU_SPLIT_H
+
+#include "cpu.h"
+
+/* Matrix products are regions of chunks of `unit` tiles each, which workers take in ranges of about
+ * RMR_LIN_RANGE at most. In a range blocks of tiles times RMR_LIN_ROWS rows, whose results fit
+ * RMR_LIN_TMP, are done at a time. */
+enum { RMR_LIN_CHUNK = 64 << 10, RMR_LIN_RANGE = 64, RMR_LIN_ROWS = 32, RMR_LIN_TMP = 8192 };
+
+/* Tiles of a block with that many rows: an even number, so that blocks begin with whole runs of 32.
+ */
+static inline uint32_t rmr_lin_tiles(uint32_t n_rows)
+{
+    const uint32_t rows = n_rows < RMR_LIN_ROWS ? n_rows : RMR_LIN_ROWS;
+    return RMR_LIN_TMP / (RMR_TILE * (rows > 0 ? rows : 1)) & ~1u;
+}
+
+static inline uint32_t rmr_tiles(uint32_t rows)
+{
+    return (rows + RMR_TILE - 1) / RMR_TILE;
+}
+
+static inline uint32_t rmr_min_u32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Tiles of a chunk, for n_tiles of `bytes` each, all matrices together that a chunk reads: about
+ * RMR_LIN_CHUNK bytes, and so few that every worker has some chunks; an even number, because
+ * products take two at a time and experts pass on whole runs of 32. And the number of chunks. */
+uint32_t rmr_cpu_unit(const rmr_cpu *c, uint32_t n_tiles, uint64_t bytes);
+
+static inline uint32_t rmr_units(uint32_t n, uint32_t unit)
+{
+    return (n + unit - 1) / unit;
+}
+
+/* What the pool is told of a region before it begins: products with matrix `index` of w in chunks
+ * of `unit` tiles; or with what the operations behind op begin, where that is known. */
+rmr_next_region rmr_cpu_next(const rmr_weight *w, uint32_t index, uint32_t unit);
+rmr_next_region rmr_cpu_next_op(const rmr_step *s, const rmr_op *op);
+
+#endif
