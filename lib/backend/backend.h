@@ -11,8 +11,8 @@
 #ifndef RMR_BACKEND_H
 #define RMR_BACKEND_H
 
+#include "cache_layout.h"
 #include "ctx.h"
-#include "kv8.h"
 #include "layout.h"
 #include "ops.h"
 
@@ -27,40 +27,6 @@ typedef struct rmr_weight_desc {
 } rmr_weight_desc;
 
 enum { RMR_ROW_GRANULE = 16 }; /* uploads start at a multiple of this many rows */
-
-/* ---- cache geometry ---- */
-enum {
-    RMR_PAGE_TOKENS = RMR_KV8_TOKENS, /* tokens of one cache page, all layers */
-    RMR_SEG_TOKENS = RMR_KV8_SEG /* attention accumulates over segments of this many positions, in
-                            order (docs/numerics.md) */
-};
-
-typedef enum rmr_kv_type {
-    RMR_KV_BF16,
-    RMR_KV_F32,
-    RMR_KV_INT8, /* latent attention only */
-    RMR_KV_TYPES
-} rmr_kv_type;
-
-/* What a token has in the cache of a layer: `width` numbers, [normalised latent | rotated rope key]
- * with `rope` numbers of the latter, or [rotated keys of all heads | values of all heads] (rope 0).
- */
-typedef struct rmr_kv_shape {
-    uint32_t width, rope;
-} rmr_kv_shape;
-
-/* One layer's part of a page: RMR_PAGE_TOKENS rows, or 8 bits as kv8.h has them. */
-static inline uint64_t rmr_layer_bytes(rmr_kv_shape shape, rmr_kv_type type)
-{
-    const rmr_kv8 g = rmr_kv8_of(shape.width - shape.rope, shape.rope);
-    if (type == RMR_KV_INT8) return rmr_kv8_bytes(&g);
-    return (uint64_t)RMR_PAGE_TOKENS * shape.width * (type == RMR_KV_BF16 ? 2 : 4);
-}
-
-static inline uint64_t rmr_page_bytes(uint32_t n_layers, rmr_kv_shape shape, rmr_kv_type type)
-{
-    return n_layers * rmr_layer_bytes(shape, type);
-}
 
 /* ---- steps ---- */
 typedef struct rmr_step rmr_step;
@@ -115,14 +81,14 @@ static inline uint64_t rmr_inputs_used(const rmr_inputs *in)
     return (uint64_t)((unsigned char *)(void *)(in->page + in->n_pages) - in->block);
 }
 
-/* ops and slots are borrowed for the life of the step. */
+/* ops, slots and the layout of the cache are borrowed for the life of the step. */
 typedef struct rmr_step_desc {
     const rmr_op *ops;
     uint32_t n_ops;
     const rmr_slot *slots;
     uint32_t n_slots;
     uint32_t max_rows, max_pages, max_out; /* runs and wanted rows: at most max_rows */
-    rmr_kv_shape kv;
+    const rmr_cache_layout *cache;         /* NULL: no operation uses the cache */
 } rmr_step_desc;
 
 /* What is submitted at once: operations [first, first + n), their RMR_ROWS_OUT ones over the wanted

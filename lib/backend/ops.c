@@ -12,24 +12,24 @@ enum { MLA = RMR_DIMS_MLA, GQA = RMR_DIMS_GQA, MOE = RMR_DIMS_MOE };
 
 /* Parallel to rmr_op_kind. */
 const rmr_op_info rmr_op_infos[RMR_OP_COUNT] = {
-    [RMR_OP_EMBED] = {"embed", 0, OUT, 1, 0},
-    [RMR_OP_ROPE_TABLE] = {"rope-table", 0, OUT, 1, 0},
-    [RMR_OP_NORM] = {"norm", IN, OUT, 1, 0},
-    [RMR_OP_LINEAR] = {"linear", IN, OUT, 1, 0},
-    [RMR_OP_SWIGLU] = {"swiglu", IN, OUT, 2, 0},
-    [RMR_OP_ROPE] = {"rope", IN | IN2, IN, 0, 0},
-    [RMR_OP_CACHE_WRITE] = {"cache-write", IN | IN2, IN, 0, MLA | GQA},
-    [RMR_OP_ABSORB] = {"absorb", IN, OUT, 1, MLA},
-    [RMR_OP_ATTEND_LATENT] = {"attend-latent", IN, OUT, 0, MLA},
-    [RMR_OP_UNABSORB] = {"unabsorb", IN, OUT, 1, MLA},
-    [RMR_OP_ATTEND_EXPANDED] = {"attend-expanded", IN, OUT, 2, MLA},
-    [RMR_OP_ATTEND_GROUPED] = {"attend-grouped", IN, OUT, 0, GQA},
-    [RMR_OP_GATE] = {"gate", IN | COUNTS, OUT | OUT2 | COUNTS, 0, MOE},
-    [RMR_OP_EXPERTS_SWIGLU] = {"experts-swiglu", IN | IN2, OUT | OUT2, 2, MOE},
-    [RMR_OP_EXPERTS_DOWN] = {"experts-down", IN | IN2 | IN3 | OUT, OUT, 1, MOE},
-    [RMR_OP_PICK_ROWS] = {"pick-rows", IN, OUT, 0, 0},
-    [RMR_OP_COUNTS_CLEAR] = {"counts-clear", 0, COUNTS, 0, 0},
-    [RMR_OP_COUNTS_ADD] = {"counts-add", COUNTS, 0, 0, 0},
+    [RMR_OP_EMBED] = {"embed", 0, OUT, 1, 0, 0},
+    [RMR_OP_ROPE_TABLE] = {"rope-table", 0, OUT, 1, 0, 0},
+    [RMR_OP_NORM] = {"norm", IN, OUT, 1, 0, 0},
+    [RMR_OP_LINEAR] = {"linear", IN, OUT, 1, 0, 0},
+    [RMR_OP_SWIGLU] = {"swiglu", IN, OUT, 2, 0, 0},
+    [RMR_OP_ROPE] = {"rope", IN | IN2, IN, 0, 0, 0},
+    [RMR_OP_CACHE_WRITE] = {"cache-write", IN | IN2, IN, 0, MLA | GQA, RMR_CACHE_WRITES},
+    [RMR_OP_ABSORB] = {"absorb", IN, OUT, 1, MLA, 0},
+    [RMR_OP_ATTEND_LATENT] = {"attend-latent", IN, OUT, 0, MLA, RMR_CACHE_READS},
+    [RMR_OP_UNABSORB] = {"unabsorb", IN, OUT, 1, MLA, 0},
+    [RMR_OP_ATTEND_EXPANDED] = {"attend-expanded", IN, OUT, 2, MLA, RMR_CACHE_READS},
+    [RMR_OP_ATTEND_GROUPED] = {"attend-grouped", IN, OUT, 0, GQA, RMR_CACHE_READS},
+    [RMR_OP_GATE] = {"gate", IN | COUNTS, OUT | OUT2 | COUNTS, 0, MOE, 0},
+    [RMR_OP_EXPERTS_SWIGLU] = {"experts-swiglu", IN | IN2, OUT | OUT2, 2, MOE, 0},
+    [RMR_OP_EXPERTS_DOWN] = {"experts-down", IN | IN2 | IN3 | OUT, OUT, 1, MOE, 0},
+    [RMR_OP_PICK_ROWS] = {"pick-rows", IN, OUT, 0, 0, 0},
+    [RMR_OP_COUNTS_CLEAR] = {"counts-clear", 0, COUNTS, 0, 0, 0},
+    [RMR_OP_COUNTS_ADD] = {"counts-add", COUNTS, 0, 0, 0, 0},
 };
 
 rmr_view rmr_op_view(const rmr_op *op, uint32_t which)
@@ -75,10 +75,20 @@ static uint64_t attention_width(const rmr_op *op, uint32_t which)
     }
 }
 
+/* The row that an operation has in its stream. */
+static rmr_cache_stream row_of(const rmr_op *op)
+{
+    if (op->gqa != NULL)
+        return (rmr_cache_stream){.rows = RMR_CACHE_KEYS_VALUES,
+                                  .width = 2 * op->gqa->kv_heads * op->gqa->head_dim};
+    return (rmr_cache_stream){
+        .rows = RMR_CACHE_LATENT, .width = op->mla->rank + op->mla->rope, .rope = op->mla->rope};
+}
+
 static uint64_t cache_width(const rmr_op *op, uint32_t which)
 {
-    if (op->gqa != NULL) return which == IN ? 2ull * op->gqa->kv_heads * op->gqa->head_dim : 0;
-    return which == IN ? (uint64_t)op->mla->rank + op->mla->rope : op->mla->rope;
+    const rmr_cache_stream row = row_of(op);
+    return which == IN ? row.width : row.rope;
 }
 
 static uint64_t experts_width(const rmr_op *op, uint32_t which)
@@ -117,10 +127,11 @@ uint64_t rmr_op_width(const rmr_op *op, uint32_t which)
 /* ---- the validator ---- */
 
 typedef struct checking {
-    const rmr_op *op;
+    const rmr_op *ops, *op;
     uint32_t index;
     const rmr_slot *slots;
     uint32_t n_slots;
+    const rmr_cache_layout *cache;
     uint64_t written; /* slots, one bit each */
     remora_error *err;
 } checking;
@@ -176,15 +187,49 @@ static remora_status check_parts(const checking *c)
     return REMORA_OK;
 }
 
-remora_status rmr_ops_check(const rmr_op *ops, uint32_t n_ops, const rmr_slot *slots,
-                            uint32_t n_slots, remora_error *err)
+/* Does an operation before this one write the stream? */
+static int stream_is_written(const checking *c)
 {
-    checking c = {.slots = slots, .n_slots = n_slots, .err = err};
+    for (uint32_t i = 0; i < c->index; i++)
+        if ((rmr_op_infos[c->ops[i].kind].cache & RMR_CACHE_WRITES) &&
+            c->ops[i].stream == c->op->stream)
+            return 1;
+    return 0;
+}
+
+static remora_status check_stream(const checking *c)
+{
+    const uint32_t n = c->cache != NULL ? c->cache->n_streams : 0,
+                   uses = rmr_op_infos[c->op->kind].cache;
+    if (uses == 0) return REMORA_OK;
+    if (c->op->stream >= n)
+        RMR_FAIL(c->err, REMORA_E_INTERNAL, "operation %u (%s) has stream %u, of %u", c->index,
+                 name_of(c), c->op->stream, n);
+    const rmr_cache_stream *s = &c->cache->streams[c->op->stream], row = row_of(c->op);
+    if (s->rows != row.rows || s->width != row.width || s->rope != row.rope)
+        RMR_FAIL(
+            c->err, REMORA_E_INTERNAL,
+            "operation %u (%s) has rows of %u numbers, %u of them rotated, for stream %u (%s of "
+            "layer %u), which has rows of %u and %u",
+            c->index, name_of(c), row.width, row.rope, c->op->stream, s->name, s->layer, s->width,
+            s->rope);
+    if (uses == RMR_CACHE_READS && !stream_is_written(c))
+        RMR_FAIL(c->err, REMORA_E_INTERNAL,
+                 "operation %u (%s) reads stream %u (%s of layer %u), which nothing has written",
+                 c->index, name_of(c), c->op->stream, s->name, s->layer);
+    return REMORA_OK;
+}
+
+remora_status rmr_ops_check(const rmr_op *ops, uint32_t n_ops, const rmr_slot *slots,
+                            uint32_t n_slots, const rmr_cache_layout *cache, remora_error *err)
+{
+    checking c = {.ops = ops, .slots = slots, .n_slots = n_slots, .cache = cache, .err = err};
     if (n_slots > 64) RMR_FAIL(err, REMORA_E_INTERNAL, "%u slots are more than 64", n_slots);
     for (c.index = 0; c.index < n_ops; c.index++) {
         c.op = &ops[c.index];
         const uint32_t writes = rmr_op_infos[c.op->kind].writes, reads = rmr_op_reads(c.op);
         RMR_TRY(check_parts(&c));
+        RMR_TRY(check_stream(&c));
         for (uint32_t v = 1; v <= RMR_VIEW_ALL; v <<= 1)
             if ((reads | writes) & v) RMR_TRY(check_view(&c, v));
         for (uint32_t v = 1; v <= RMR_VIEW_ALL; v <<= 1)

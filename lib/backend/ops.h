@@ -3,6 +3,7 @@
 #ifndef RMR_OPS_H
 #define RMR_OPS_H
 
+#include "cache_layout.h"
 #include "error.h"
 #include "layout.h"
 
@@ -25,13 +26,13 @@ typedef enum rmr_op_kind {
     RMR_OP_LINEAR, /* out = w in (+ bias); with `add` out += */
     RMR_OP_SWIGLU, /* out = silu(w in) * (w2 in) */
     RMR_OP_ROPE,   /* in = in, the rotary part of every head rotated by the table in2 */
-    RMR_OP_CACHE_WRITE,   /* mla: in = [latent normed by w | rope key rotated by in2], cache[pos] =
-                             in.   gqa: cache[pos] = in, [keys | values] */
-    RMR_OP_ABSORB,        /* absorbed rows, each head: out = [w q_nope | q_rope], in = queries */
-    RMR_OP_ATTEND_LATENT, /* absorbed rows, each head: out = softmax(in . cache) latents */
-    RMR_OP_UNABSORB,      /* absorbed rows, each head: out = w in */
+    RMR_OP_CACHE_WRITE,     /* mla: in = [latent normed by w | rope key rotated by in2], stream[pos]
+                               = in.   gqa: stream[pos] = in, [keys | values] */
+    RMR_OP_ABSORB,          /* absorbed rows, each head: out = [w q_nope | q_rope], in = queries */
+    RMR_OP_ATTEND_LATENT,   /* absorbed rows, each head: out = softmax(in . stream) latents */
+    RMR_OP_UNABSORB,        /* absorbed rows, each head: out = w in */
     RMR_OP_ATTEND_EXPANDED, /* expanded rows, each head: out = softmax(in . keys) values, which are
-                               rebuilt from the cache by w (transposed, as ABSORB's) and w2 */
+                               rebuilt from the stream by w (transposed, as ABSORB's) and w2 */
     RMR_OP_ATTEND_GROUPED,  /* all rows, each head: out = softmax(in . keys) values of its group */
     RMR_OP_GATE,           /* out, out2 = ids and weights of the experts chosen by the router logits
                               in (w: correction bias or NULL); with count_routing counts += them */
@@ -110,8 +111,9 @@ typedef struct rmr_op {
     rmr_op_kind kind;
     rmr_row_set rows;
     uint32_t layer;
-    uint32_t n;     /* input width */
-    uint32_t parts; /* NORM: 0 is one */
+    uint32_t stream; /* of the cache, by its number in the layout */
+    uint32_t n;      /* input width */
+    uint32_t parts;  /* NORM: 0 is one */
     int add;
     float eps, amp;
     rmr_view in, in2, in3, out, out2;
@@ -147,11 +149,15 @@ enum {
 /* The kinds of dimensions that an operation can take, one bit each. One of them has to be there. */
 enum { RMR_DIMS_MLA = 1, RMR_DIMS_GQA = 2, RMR_DIMS_MOE = 4 };
 
+/* What an operation does with the rows of its stream. */
+enum { RMR_CACHE_READS = 1, RMR_CACHE_WRITES = 2 };
+
 typedef struct rmr_op_info {
     const char *name;      /* for people: "gate" */
     uint8_t reads, writes; /* views; with `add` an operation also reads what it writes */
     uint8_t weights;       /* of w and w2 the first so many must be there */
     uint8_t dims;
+    uint8_t cache; /* RMR_CACHE_READS, RMR_CACHE_WRITES; 0: it has no stream */
 } rmr_op_info;
 
 extern const rmr_op_info rmr_op_infos[RMR_OP_COUNT];
@@ -166,10 +172,11 @@ int rmr_op_writes_slot(const rmr_op *op, uint32_t slot);
 uint64_t rmr_op_width(const rmr_op *op, uint32_t which);
 
 /* Is the list one that a backend can run: slots that are there and wide enough, with as many rows
- * as the operation has; nothing read that nothing has written; weights and dimensions where they
- * are needed. E_INTERNAL names the operation. Programs come from this library, so this is for tests
- * and for those who write new ones. */
+ * as the operation has; streams whose rows are those of the operation; nothing read that nothing
+ * has written; weights and dimensions where they are needed. `cache` is NULL where no operation
+ * has a stream. E_INTERNAL names the operation. Programs come from this library, so this is for
+ * tests and for those who write new ones. */
 remora_status rmr_ops_check(const rmr_op *ops, uint32_t n_ops, const rmr_slot *slots,
-                            uint32_t n_slots, remora_error *err);
+                            uint32_t n_slots, const rmr_cache_layout *cache, remora_error *err);
 
 #endif

@@ -1,9 +1,11 @@
 #include "contexts.h"
 
+#include "cache_streams.h"
 #include "program.h"
 
 typedef struct rmr_exec {
     remora_model *m;
+    rmr_cache_layout cache;
     rmr_program list;
     pthread_mutex_t lock;
     rmr_context *all; /* under the lock */
@@ -23,7 +25,13 @@ static rmr_step_desc describe(const rmr_exec *x, uint32_t max_rows, uint32_t max
                            .max_rows = max_rows,
                            .max_pages = max_pages,
                            .max_out = RMR_HEAD_ROWS,
-                           .kv = rmr_shape_kv(&x->m->shape)};
+                           .cache = &x->cache};
+}
+
+const rmr_cache_layout *rmr_exec_cache(const remora_model *m)
+{
+    static const rmr_cache_layout none; /* a model that was opened anyway has no layers */
+    return exec_of(m) != NULL ? &exec_of(m)->cache : &none;
 }
 
 /* ---- contexts ---- */
@@ -57,6 +65,7 @@ uint64_t rmr_exec_bytes(const remora_model *m)
 {
     rmr_exec *x = exec_of(m);
     uint64_t bytes = 0;
+    if (x == NULL) return 0; /* opened anyway */
     pthread_mutex_lock(&x->lock);
     for (const rmr_context *c = x->all; c != NULL; c = c->next)
         bytes += rmr_exec_context_bytes(m, c->max_rows, c->max_pages);
@@ -238,6 +247,7 @@ static void exec_free(void *exec)
         context_free(x->m, c);
     }
     rmr_program_free(mem, &x->list);
+    rmr_cache_streams_free(mem, &x->cache);
     pthread_mutex_destroy(&x->lock);
     rmr_free(mem, x, sizeof *x);
 }
@@ -248,8 +258,10 @@ remora_status rmr_exec_attach(remora_model *m, remora_error *err)
     rmr_exec *x = rmr_calloc(mem, 1, sizeof *x);
     if (x == NULL) return rmr_error_nomem(err, "exec", sizeof *x);
     x->m = m;
-    const remora_status st = rmr_program_make(m, mem, &x->list, err);
+    remora_status st = rmr_cache_streams_make(mem, &m->shape, &x->cache, err);
+    if (st >= 0) st = rmr_program_make(m, &x->cache, mem, &x->list, err);
     if (st < 0) {
+        rmr_cache_streams_free(mem, &x->cache);
         rmr_free(mem, x, sizeof *x);
         return st;
     }

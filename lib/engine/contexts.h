@@ -36,6 +36,9 @@ typedef struct rmr_context {
 /* Build the list and hang it on the model. */
 remora_status rmr_exec_attach(remora_model *m, remora_error *err);
 
+/* What a page of the model's cache holds. */
+const rmr_cache_layout *rmr_exec_cache(const remora_model *m);
+
 /* Make sure that there is a context of at least these maxima, in use or not. */
 remora_status rmr_exec_reserve(remora_model *m, uint32_t max_rows, uint32_t max_pages,
                                remora_error *err);

@@ -53,11 +53,18 @@ static void rotate(rmr_program *l, rmr_slot_id slot, rmr_rotary rotary)
         (rmr_op){.kind = RMR_OP_ROPE, .in = at(slot), .in2 = at(RMR_SLOT_ROPE), .rotary = rotary});
 }
 
+/* The number of a stream of this layer. */
+static uint32_t stream(const rmr_program *l, uint32_t layer, const char *name)
+{
+    return rmr_cache_find(l->cache, layer, name);
+}
+
 static void latent_attention(rmr_program *l, const remora_model *m, uint32_t layer)
 {
     const rmr_shape *s = &m->shape;
     rmr_weight *const *w = m->weights.layers[layer].w;
     const rmr_mla *a = &s->mla;
+    const uint32_t latent = stream(l, layer, RMR_STREAM_LATENT);
     if (s->q_rank > 0) {
         linear(l, RMR_SLOT_H, RMR_SLOT_QA, w[RMR_W_Q_A], s->n_hidden, 0);
         linear(l, RMR_SLOT_H, RMR_SLOT_KV, w[RMR_W_KV_A], s->n_hidden,
@@ -77,6 +84,7 @@ static void latent_attention(rmr_program *l, const remora_model *m, uint32_t lay
                         .pairs = RMR_ROPE_INTERLEAVED});
     add(l, (rmr_op){.kind = RMR_OP_CACHE_WRITE,
                     .layer = layer,
+                    .stream = latent,
                     .in = at(RMR_SLOT_KV),
                     .in2 = at(RMR_SLOT_ROPE),
                     .w = w[RMR_W_KV_NORM],
@@ -90,6 +98,7 @@ static void latent_attention(rmr_program *l, const remora_model *m, uint32_t lay
                     .mla = a});
     add(l, (rmr_op){.kind = RMR_OP_ATTEND_LATENT,
                     .layer = layer,
+                    .stream = latent,
                     .in = at(RMR_SLOT_QL),
                     .out = at(RMR_SLOT_Z),
                     .mla = a});
@@ -101,6 +110,7 @@ static void latent_attention(rmr_program *l, const remora_model *m, uint32_t lay
                     .mla = a});
     add(l, (rmr_op){.kind = RMR_OP_ATTEND_EXPANDED,
                     .layer = layer,
+                    .stream = latent,
                     .in = at(RMR_SLOT_Q),
                     .out = at(RMR_SLOT_O),
                     .w = w[RMR_W_ABSORB],
@@ -136,6 +146,7 @@ static void grouped_attention(rmr_program *l, const remora_model *m, uint32_t la
     rmr_weight *const *w = m->weights.layers[layer].w;
     const rmr_gqa *a = &s->gqa;
     const uint32_t kv = a->kv_heads * a->head_dim;
+    const uint32_t keys_values = stream(l, layer, RMR_STREAM_KEYS_VALUES);
     rmr_rotary rotary = {.stride = a->head_dim, .width = a->head_dim, .pairs = s->rope_pairs};
     heads_of(l, m, at(RMR_SLOT_Q), w[RMR_W_Q], w[RMR_W_Q_BIAS], w[RMR_W_Q_NORM], a->heads);
     heads_of(l, m, at(RMR_SLOT_KV), w[RMR_W_K], w[RMR_W_K_BIAS], w[RMR_W_K_NORM], a->kv_heads);
@@ -144,9 +155,14 @@ static void grouped_attention(rmr_program *l, const remora_model *m, uint32_t la
     rotate(l, RMR_SLOT_Q, rotary);
     rotary.heads = a->kv_heads;
     rotate(l, RMR_SLOT_KV, rotary);
-    add(l, (rmr_op){.kind = RMR_OP_CACHE_WRITE, .layer = layer, .in = at(RMR_SLOT_KV), .gqa = a});
+    add(l, (rmr_op){.kind = RMR_OP_CACHE_WRITE,
+                    .layer = layer,
+                    .stream = keys_values,
+                    .in = at(RMR_SLOT_KV),
+                    .gqa = a});
     add(l, (rmr_op){.kind = RMR_OP_ATTEND_GROUPED,
                     .layer = layer,
+                    .stream = keys_values,
                     .in = at(RMR_SLOT_Q),
                     .out = at(RMR_SLOT_O),
                     .gqa = a});
@@ -235,6 +251,15 @@ static void head(rmr_program *l, const remora_model *m)
                     .n = n});
 }
 
+/* Room for a row of any stream. */
+static uint32_t widest(const rmr_cache_layout *cache)
+{
+    uint32_t width = 0;
+    for (uint32_t i = 0; i < cache->n_streams; i++)
+        if (cache->streams[i].width > width) width = cache->streams[i].width;
+    return width;
+}
+
 static void slots(rmr_program *l, const rmr_shape *s)
 {
     const rmr_mla *a = &s->mla; /* mla is all zero in grouped attention, gqa in latent attention */
@@ -244,7 +269,7 @@ static void slots(rmr_program *l, const rmr_shape *s)
                                             [RMR_SLOT_H] = s->n_hidden,
                                             [RMR_SLOT_QA] = s->q_rank,
                                             [RMR_SLOT_Q] = a->heads * (a->nope + a->rope) + grouped,
-                                            [RMR_SLOT_KV] = rmr_shape_kv(s).width,
+                                            [RMR_SLOT_KV] = widest(l->cache),
                                             [RMR_SLOT_QL] = a->heads * (a->rank + a->rope),
                                             [RMR_SLOT_Z] = a->heads * a->rank,
                                             [RMR_SLOT_O] = a->heads * a->v + grouped,
@@ -293,10 +318,10 @@ static void build(rmr_program *l, const remora_model *m)
     l->finish.n = l->n_ops - l->finish.first;
 }
 
-remora_status rmr_program_make(const remora_model *m, rmr_mem *mem, rmr_program *l,
-                               remora_error *err)
+remora_status rmr_program_make(const remora_model *m, const rmr_cache_layout *cache, rmr_mem *mem,
+                               rmr_program *l, remora_error *err)
 {
-    *l = (rmr_program){.n_slices = m->shape.n_layers};
+    *l = (rmr_program){.n_slices = m->shape.n_layers, .cache = cache};
     slots(l, &m->shape);
     l->slices = rmr_calloc(mem, l->n_slices, sizeof *l->slices);
     if (l->slices == NULL) return rmr_error_nomem(err, "slices", l->n_slices * sizeof *l->slices);

@@ -33,10 +33,12 @@ typedef struct rmr_program {
     rmr_slice head;
     rmr_slice finish; /* when the step is complete */
     rmr_slot slots[RMR_SLOT_COUNT];
+    const rmr_cache_layout *cache; /* whose streams the operations name */
 } rmr_program;
 
-remora_status rmr_program_make(const remora_model *m, rmr_mem *mem, rmr_program *out,
-                               remora_error *err);
+/* The layout of the cache is borrowed. */
+remora_status rmr_program_make(const remora_model *m, const rmr_cache_layout *cache, rmr_mem *mem,
+                               rmr_program *out, remora_error *err);
 void rmr_program_free(rmr_mem *mem, rmr_program *l);
 
 #endif

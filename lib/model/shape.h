@@ -53,13 +53,6 @@ static inline int rmr_shape_is_moe(const rmr_shape *s, uint32_t layer)
     return s->moe.n_experts > 0 && layer >= s->n_dense && layer % s->moe_freq == 0;
 }
 
-static inline rmr_kv_shape rmr_shape_kv(const rmr_shape *s)
-{
-    if (s->attention == RMR_ATTENTION_GQA)
-        return (rmr_kv_shape){2 * s->gqa.kv_heads * s->gqa.head_dim, 0};
-    return (rmr_kv_shape){s->mla.rank + s->mla.rope, s->mla.rope};
-}
-
 /* Width of the rotary part of a head. */
 static inline uint32_t rmr_shape_rope(const rmr_shape *s)
 {

@@ -37,7 +37,7 @@ static rmr_kv_type type_of(const remora_session_opts *o)
 
 static uint64_t page_bytes(const remora_model *m, rmr_kv_type type)
 {
-    return rmr_page_bytes(m->shape.n_layers, rmr_shape_kv(&m->shape), type);
+    return rmr_cache_page_bytes(rmr_exec_cache(m), type);
 }
 
 static remora_status check_opts(const remora_model *m, const remora_session_opts *o,
@@ -51,7 +51,7 @@ static remora_status check_opts(const remora_model *m, const remora_session_opts
                  o->extra != NULL && o->extra[0].key != NULL ? o->extra[0].key : "");
     if (o->kv_type < 0 || o->kv_type > REMORA_KV_F32)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "kv_type %d is not known", o->kv_type);
-    if (o->kv_type == REMORA_KV_INT8 && m->shape.attention == RMR_ATTENTION_GQA)
+    if (!rmr_cache_stores(rmr_exec_cache(m), type_of(o)))
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "kv_type INT8 is for models with latent attention");
     if (o->capacity > m->shape.max_context)
         RMR_FAIL(err, REMORA_E_ARG, "capacity %u is above the model's max_context %u", o->capacity,

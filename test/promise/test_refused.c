@@ -424,6 +424,8 @@ static void anyway_is_for_inspection(void **state)
     m = open_anyway(&f, &info);
     assert_int_equal(remora_session_create(m, NULL, &s, NULL), REMORA_E_ARG);
     assert_int_equal(remora_routing_read(m, 1, 0, counts, 64, &n), REMORA_E_NOT_FOUND);
+    assert_int_equal(remora_model_get_memory(m, &mem), REMORA_OK);
+    assert_true(mem.host_kv == 0 && mem.kv_bytes_per_token == 0);
     remora_model_free(m);
     const remora_source src = {
         .struct_size = sizeof src, .kind = REMORA_SOURCE_MEMORY, .blobs = f.blobs, .n_blobs = f.n};

@@ -151,7 +151,7 @@ static remora_status step_create(rmr_backend *be, const rmr_step_desc *d, rmr_st
 {
     guard *g = of(be);
     *out = NULL;
-    RMR_TRY(rmr_ops_check(d->ops, d->n_ops, d->slots, d->n_slots, err));
+    RMR_TRY(rmr_ops_check(d->ops, d->n_ops, d->slots, d->n_slots, d->cache, err));
     enter(g);
     const remora_status st = g->inner->ops->step_create(g->inner, d, out, err);
     leave(g);

@@ -31,9 +31,11 @@ typedef struct rig {
     float *rows; /* [DEEP][WIDTH], as the cache has them */
 } rig;
 
+static const rmr_cache_stream latent = {RMR_STREAM_LATENT, 0, RMR_CACHE_LATENT, WIDTH, ROPE};
+
 static uint64_t page_bytes(rmr_kv_type kv)
 {
-    return rmr_layer_bytes((rmr_kv_shape){WIDTH, ROPE}, kv);
+    return rmr_cache_part_bytes(&latent, kv);
 }
 
 static void put(rig *r, uint32_t pos, const float *x)
@@ -90,7 +92,8 @@ static void run(rig *r, uint32_t first, uint32_t n, float (*out)[HEADS * RANK], 
         {.kind = RMR_OP_EMBED, .out = {IN, 0}, .w = r->queries, .n = HEADS * WIDTH},
         {.kind = RMR_OP_ATTEND_LATENT, .in = {IN, 0}, .out = {OUT, 0}, .mla = &mla},
     };
-    const rmr_step_desc d = {list, 2, slots, SLOTS, ROWS, PAGES, 1, {WIDTH, ROPE}};
+    const rmr_cache_layout cache = rmr_cache_layout_of(&latent, 1);
+    const rmr_step_desc d = {list, 2, slots, SLOTS, ROWS, PAGES, 1, &cache};
     rmr_inputs in = {.n_rows = n, .n_runs = n, .n_pages = PAGES};
     assert_true(rmr_inputs_place(&in, block, ROWS, PAGES) <= sizeof block);
     for (uint32_t i = 0; i < n; i++) {

@@ -48,7 +48,7 @@ static void run(rig *r, uint32_t first, uint32_t n, uint32_t max_rows, float (*o
     rmr_op list[1 + BED_MOE_OPS] = {
         {.kind = RMR_OP_EMBED, .out = {BED_OUT, 0}, .w = r->m.table, .n = HIDDEN}};
     bed_moe_plan(&r->m, USED, slots, list + 1);
-    const rmr_step_desc d = {list, 1 + BED_MOE_OPS, slots, BED_MOE_SLOTS, max_rows, 1, 1, {0, 0}};
+    const rmr_step_desc d = {list, 1 + BED_MOE_OPS, slots, BED_MOE_SLOTS, max_rows, 1, 1, NULL};
     const rmr_inputs in = bed_rows(first, n, max_rows);
     rmr_step *s = bed_step(&r->bed, &d, &in);
     bed_read(&r->bed, s, BED_OUT, n, out);

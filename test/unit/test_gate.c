@@ -83,7 +83,7 @@ static void run(rmr_backend *be, const example *e)
          .w = bias,
          .moe = &e->moe},
         {.kind = RMR_OP_COUNTS_ADD, .counts = {SLOT_COUNTS, 0}, .counters = counts}};
-    const rmr_step_desc d = {list, 4, slots, SLOTS, ROWS, 1, 1, {0, 0}};
+    const rmr_step_desc d = {list, 4, slots, SLOTS, ROWS, 1, 1, NULL};
     uint64_t mark;
     static _Alignas(RMR_ALIGN) unsigned char block[1024];
     rmr_inputs in = {.n_rows = ROWS, .n_runs = 1, .count_routing = 1};

@@ -106,7 +106,7 @@ static void run(rig *r, uint32_t first, uint32_t n, const rmr_sums sums[4], resu
                                          .w2 = shared ? r->m.s[1] : r->one[e][1],
                                          .n = HIDDEN};
     }
-    const rmr_step_desc d = {list, BED_MOE_OPS + 1 + EXPERTS, slots, SLOTS, MAX_ROWS, 1, 1, {0, 0}};
+    const rmr_step_desc d = {list, BED_MOE_OPS + 1 + EXPERTS, slots, SLOTS, MAX_ROWS, 1, 1, NULL};
     const rmr_inputs in = bed_rows(first, n, MAX_ROWS);
     rmr_step *s = bed_step(b, &d, &in);
     bed_read(b, s, BED_IN, n, out->in[first]);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "host.h"
+#include "contexts.h"
 #include "program.h"
 #include "tiny.h"
 
@@ -17,7 +18,7 @@ static const tiny_opts kinds[] = {
 
 static remora_status check(const rmr_program *l, remora_error *err)
 {
-    return rmr_ops_check(l->ops, l->n_ops, l->slots, RMR_SLOT_COUNT, err);
+    return rmr_ops_check(l->ops, l->n_ops, l->slots, RMR_SLOT_COUNT, l->cache, err);
 }
 
 static void refused(const rmr_program *l, const char *says)
@@ -98,6 +99,29 @@ static void wrong_parts(rmr_program *l)
     }
 }
 
+/* A stream that is not there, one that nothing has written, and one with other rows. */
+static void wrong_streams(rmr_program *l)
+{
+    for (uint32_t i = 0; i < l->n_ops; i++) {
+        rmr_op *const op = &l->ops[i];
+        const uint32_t uses = rmr_op_infos[op->kind].cache, was = op->stream;
+        rmr_cache_stream other[8];
+        const rmr_cache_layout cache = {.n_streams = l->cache->n_streams, .streams = other};
+        rmr_program wider = *l;
+        if (uses == 0) continue;
+        op->stream = l->cache->n_streams;
+        refused(l, "stream");
+        op->stream = l->cache->n_streams - 1;
+        if (uses == RMR_CACHE_READS && was != op->stream) refused(l, "nothing has written");
+        op->stream = was;
+        assert_true(cache.n_streams <= 8);
+        memcpy(other, l->cache->streams, cache.n_streams * sizeof *other);
+        other[was].width++;
+        wider.cache = &cache;
+        refused(&wider, "rows of");
+    }
+}
+
 static void programs(void **state)
 {
     (void)state;
@@ -107,12 +131,13 @@ static void programs(void **state)
         remora_error err = HOST_ERROR;
         tiny_make(&t, &kinds[i]);
         remora_model *m = host_open(NULL, &t.source);
-        REQUIRE_OK(rmr_program_make(m, &m->mem, &l, &err), &err);
+        REQUIRE_OK(rmr_program_make(m, rmr_exec_cache(m), &m->mem, &l, &err), &err);
         REQUIRE_OK(check(&l, &err), &err);
         assert_int_equal(l.n_ops, l.cap_ops);
         wrong_views(&l);
         left_out(&l);
         wrong_parts(&l);
+        wrong_streams(&l);
         REQUIRE_OK(check(&l, &err), &err);
         rmr_program_free(&m->mem, &l);
         remora_model_free(m);

@@ -13,7 +13,12 @@
 #include "page_table.h"
 #include "tmem.h"
 
-enum { LAYERS = 2, WIDTH = 3, CAPACITY = 320, PAGE = LAYERS * RMR_PAGE_TOKENS * WIDTH * 4 };
+enum { CAPACITY = 320, STREAMS = 3, PAGE = (3 + 2 + 7) * RMR_PAGE_TOKENS * 4 };
+
+/* Two streams in the first layer, and one of another width in the second. */
+static const rmr_cache_stream streams[STREAMS] = {{"latent", 0, RMR_CACHE_LATENT, 3, 0},
+                                                  {"other", 0, RMR_CACHE_KEYS_VALUES, 2, 0},
+                                                  {"latent", 1, RMR_CACHE_LATENT, 7, 0}};
 
 /* ---- a backend of buffers ---- */
 
@@ -131,28 +136,31 @@ static int teardown(void **state)
     return clean ? 0 : -1;
 }
 
-/* What a backend would do at a position: every layer's row of it. */
-static uint32_t *row(const rmr_page_table *table, uint64_t pos, uint32_t layer)
+/* What a backend would do at a position: every stream's row of it. */
+static uint32_t *row(const rmr_page_table *table, uint64_t pos, uint32_t stream)
 {
+    const rmr_cache_layout layout = {.n_streams = STREAMS, .streams = streams};
+    uint64_t at[STREAMS];
     uint64_t pages[CAPACITY / RMR_PAGE_TOKENS];
     rmr_page_table_addresses(table, pos + 1, pages);
     uint32_t *page = (uint32_t *)(uintptr_t)pages[pos / RMR_PAGE_TOKENS];
-    return page + ((size_t)layer * RMR_PAGE_TOKENS + pos % RMR_PAGE_TOKENS) * WIDTH;
+    assert_int_equal(rmr_cache_offsets(&layout, RMR_KV_F32, at), PAGE);
+    return page + at[stream] / 4 + pos % RMR_PAGE_TOKENS * streams[stream].width;
 }
 
 static void write_rows(const rmr_page_table *table, uint64_t from, uint64_t to, uint32_t mark)
 {
     for (uint64_t pos = from; pos < to; pos++)
-        for (uint32_t l = 0; l < LAYERS; l++)
-            for (uint32_t i = 0; i < WIDTH; i++)
+        for (uint32_t l = 0; l < STREAMS; l++)
+            for (uint32_t i = 0; i < streams[l].width; i++)
                 row(table, pos, l)[i] = mark * 100000 + (uint32_t)pos * 100 + l * 10 + i;
 }
 
 static int rows_are(const rmr_page_table *table, uint64_t from, uint64_t to, uint32_t mark)
 {
     for (uint64_t pos = from; pos < to; pos++)
-        for (uint32_t l = 0; l < LAYERS; l++)
-            for (uint32_t i = 0; i < WIDTH; i++)
+        for (uint32_t l = 0; l < STREAMS; l++)
+            for (uint32_t i = 0; i < streams[l].width; i++)
                 if (row(table, pos, l)[i] != mark * 100000 + (uint32_t)pos * 100 + l * 10 + i)
                     return 0;
     return 1;
@@ -175,11 +183,6 @@ static void pages_are_of_32_tokens(void **state)
     bed *b = *state;
     rmr_page_table table;
     uint64_t at = 0;
-    const rmr_kv_shape shape = {WIDTH, 0}, latent = {512 + 64, 64};
-    assert_int_equal(rmr_page_bytes(LAYERS, shape, RMR_KV_F32), PAGE);
-    assert_int_equal(rmr_page_bytes(LAYERS, shape, RMR_KV_BF16), PAGE / 2);
-    /* the rope key twice; four blocks, each with a scale and a sum */
-    assert_int_equal(rmr_page_bytes(LAYERS, latent, RMR_KV_INT8), LAYERS * 32 * (576 + 64 + 4 * 8));
     assert_int_equal(open_table(b, &table), REMORA_OK);
     assert_int_equal(rmr_page_table_bytes(&table), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

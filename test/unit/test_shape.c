@@ -360,7 +360,7 @@ static void the_base_is_read(void **state)
     assert_int_equal(s.moe.shared_inner, 32);
     assert_true(s.moe.scale == 2.5f && s.eps == 1e-6f && s.rope_amp == 1.0f);
     assert_true(s.gate_bias && !s.tied);
-    assert_int_equal(rmr_shape_kv(&s).width, 576);
+    assert_int_equal(s.mla.rank + s.mla.rope, 576);
     assert_true(!rmr_shape_is_moe(&s, 0) && rmr_shape_is_moe(&s, 1) && rmr_shape_is_moe(&s, 3));
 }
 
@@ -773,7 +773,6 @@ static void dense_families(void **state)
     assert_int_equal(s.gqa.head_dim, 128);
     assert_int_equal(rmr_shape_heads(&s), 8);
     assert_int_equal(rmr_shape_rope(&s), 128);
-    assert_int_equal(rmr_shape_kv(&s).width, 512);
     assert_int_equal(s.mla.heads, 0);
     assert_true(s.qkv_bias && !s.out_bias && !s.head_norm && !s.tied);
     assert_int_equal(s.rope_pairs, RMR_ROPE_HALVES);

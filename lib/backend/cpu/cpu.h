@@ -50,6 +50,7 @@ struct rmr_step {
     unsigned char *q_rows; /* quantised rows of a view of a slot, for all operations that read it */
     rmr_view q_view;       /* whose rows they are */
     uint32_t q_n, q_k;     /* how many (0: none), and their values */
+    uint64_t *part;        /* [RMR_KV_TYPES][n_streams] where a stream begins in a page */
     rmr_inputs in;         /* pointers into the arena */
     uint32_t want0, n_want;  /* of the slice under way, */
     const rmr_op *slice_end; /* and where it ends */
@@ -120,22 +121,27 @@ remora_status rmr_cpu_step_read(rmr_backend *be, rmr_step *s, uint32_t slot, uin
 typedef void rmr_cpu_row_fn(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker);
 void rmr_cpu_for_rows(rmr_step *s, const rmr_op *op, rmr_cpu_row_fn *row);
 
-/* The operation's layer in the page that holds a position. Only backends turn an address into a
- * pointer. */
-static inline unsigned char *rmr_cache_layer(const rmr_step *s, const rmr_run *r, const rmr_op *op,
-                                             uint32_t pos)
+/* The part of the operation's stream in the page that holds a position. Only backends turn an
+ * address into a pointer. */
+static inline unsigned char *rmr_cache_part(const rmr_step *s, const rmr_run *r, const rmr_op *op,
+                                            uint32_t pos)
 {
     const uint64_t page = s->in.page[r->page0 + pos / RMR_PAGE_TOKENS];
     return (unsigned char *)(uintptr_t)page +
-           (size_t)op->layer * (size_t)rmr_layer_bytes(s->desc.kv, r->kv);
+           (size_t)s->part[(size_t)r->kv * s->desc.cache->n_streams + op->stream];
+}
+
+static inline uint32_t rmr_cache_width(const rmr_step *s, const rmr_op *op)
+{
+    return s->desc.cache->streams[op->stream].width;
 }
 
 /* The row of a position in there, of the plain types. */
 static inline unsigned char *rmr_cache_row(const rmr_step *s, const rmr_run *r, const rmr_op *op,
                                            uint32_t pos)
 {
-    const size_t row = (size_t)s->desc.kv.width * (r->kv == RMR_KV_BF16 ? 2 : 4);
-    return rmr_cache_layer(s, r, op, pos) + pos % RMR_PAGE_TOKENS * row;
+    const size_t row = (size_t)rmr_cache_width(s, op) * rmr_kv_bytes_of(r->kv);
+    return rmr_cache_part(s, r, op, pos) + pos % RMR_PAGE_TOKENS * row;
 }
 
 /* One function per operation (op_*.c): runs it for the step's current inputs. Operations cannot

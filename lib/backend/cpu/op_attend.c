@@ -167,7 +167,7 @@ static uint32_t pages_of(const latent_job *j, const unit *u, uint32_t seg, uint3
     const uint32_t n = positions_of(u, seg);
     uint32_t i = 0;
     for (; i < most && i * RMR_PAGE_TOKENS < n; i++)
-        pages[i] = rmr_cache_layer(j->s, u->run, j->op, seg * RMR_SEG_TOKENS + i * RMR_PAGE_TOKENS);
+        pages[i] = rmr_cache_part(j->s, u->run, j->op, seg * RMR_SEG_TOKENS + i * RMR_PAGE_TOKENS);
     return i;
 }
 

@@ -35,7 +35,7 @@ static void write_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t work
     (void)worker;
     const rmr_mla *a = op->mla;
     const rmr_kernels *k = s->cpu->k;
-    const uint32_t width = s->desc.kv.width, pos = s->in.pos[row];
+    const uint32_t width = rmr_cache_width(s, op), pos = s->in.pos[row];
     const rmr_run *run = run_of(s, row);
     float *x = rmr_row(s, op->in, row);
     if (a != NULL) {
@@ -43,7 +43,7 @@ static void write_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t work
         k->rope(x + a->rank, rmr_row(s, op->in2, row), a->rope / 2);
     }
     if (run->kv == RMR_KV_INT8)
-        k->kv8_put(rmr_cache_layer(s, run, op, pos), pos % RMR_PAGE_TOKENS, x, a->rank, a->rope);
+        k->kv8_put(rmr_cache_part(s, run, op, pos), pos % RMR_PAGE_TOKENS, x, a->rank, a->rope);
     else if (run->kv == RMR_KV_BF16)
         k->to_bf16((uint16_t *)(void *)rmr_cache_row(s, run, op, pos), x, width);
     else

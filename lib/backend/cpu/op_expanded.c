@@ -120,7 +120,7 @@ static void rebuild_page(const expanded *e, uint32_t p0, uint32_t n, uint32_t at
         is_plain(uv) ? (size_t)uv->tile_stride : (size_t)a->rank * RMR_TILE * sizeof(float);
     const uint32_t width = a->rank + a->rope, dim = a->nope + a->rope;
     const size_t ld = (size_t)rmr_tiles(a->nope) * RMR_TILE;
-    const unsigned char *cache = rmr_cache_layer(e->s, e->run, e->op, p0);
+    const unsigned char *cache = rmr_cache_part(e->s, e->run, e->op, p0);
     if (e->run->kv == RMR_KV_INT8)
         k->kv8_get(e->latent, width, cache, n, a->rank, a->rope);
     else if (e->run->kv == RMR_KV_BF16)

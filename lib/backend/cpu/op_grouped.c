@@ -62,7 +62,7 @@ static void product(const grouped *g, uint32_t i, uint32_t m, uint32_t p0, uint3
     const rmr_gqa *a = j->op->gqa;
     const rmr_kernels *k = j->s->cpu->k;
     const int bf16 = g->run->kv == RMR_KV_BF16;
-    const uint32_t width = j->s->desc.kv.width, dim = a->head_dim, first = i * g->nh;
+    const uint32_t width = rmr_cache_width(j->s, j->op), dim = a->head_dim, first = i * g->nh;
     const size_t ld_q = rmr_pairs_room(dim);
     const size_t col = (size_t)(values ? a->kv_heads + g->kv : g->kv) * dim;
     const void *pages[RMR_SEG_TOKENS / RMR_PAGE_TOKENS + 1];

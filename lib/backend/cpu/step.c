@@ -35,7 +35,7 @@ static const op_entry table[RMR_OP_COUNT] = {
 
 /* Offsets of everything in the arena. */
 typedef struct layout {
-    uint64_t slots, inputs, span, worker, shared, q_rows, total;
+    uint64_t slots, parts, inputs, span, worker, shared, q_rows, total;
     uint64_t worker_bytes;
 } layout;
 
@@ -50,6 +50,19 @@ static uint32_t slot_rows(const rmr_step_desc *d, uint32_t slot)
 {
     const rmr_row_set rows = d->slots[slot].rows;
     return rows == RMR_ROWS_ONE ? 1 : rows == RMR_ROWS_OUT ? d->max_out : d->max_rows;
+}
+
+static uint64_t streams_of(const rmr_step_desc *d)
+{
+    return d->cache != NULL ? d->cache->n_streams : 0;
+}
+
+/* Where parts begin is computed here once, for pages of every type. */
+static void place_parts(const rmr_step *s)
+{
+    const rmr_cache_layout *l = s->desc.cache;
+    for (int type = 0; l != NULL && type < RMR_KV_TYPES; type++)
+        rmr_cache_offsets(l, (rmr_kv_type)type, s->part + (size_t)type * l->n_streams);
 }
 
 static layout lay_out(const rmr_cpu *c, const rmr_step_desc *d)
@@ -67,6 +80,7 @@ static layout lay_out(const rmr_cpu *c, const rmr_step_desc *d)
     l.slots = take(&l, 0);
     for (uint32_t i = 0; i < d->n_slots; i++)
         take(&l, (uint64_t)slot_rows(d, i) * d->slots[i].width * 4);
+    l.parts = take(&l, RMR_KV_TYPES * streams_of(d) * sizeof(uint64_t));
     l.inputs = take(&l, rmr_inputs_place(NULL, NULL, d->max_rows, d->max_pages));
     l.span = take(&l, d->max_rows * sizeof(rmr_row_span));
     l.worker = take(&l, l.worker_bytes * rmr_pool_width(c->ctx->pool));
@@ -103,6 +117,8 @@ remora_status rmr_cpu_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_s
         at += rmr_round_up((uint64_t)slot_rows(d, i) * d->slots[i].width * 4, RMR_ALIGN);
     }
     rmr_inputs_place(&s->in, s->arena + l.inputs, d->max_rows, d->max_pages);
+    s->part = (uint64_t *)(void *)(s->arena + l.parts);
+    place_parts(s);
     s->span = (rmr_row_span *)(void *)(s->arena + l.span);
     s->worker = s->arena + l.worker;
     s->worker_bytes = l.worker_bytes;
