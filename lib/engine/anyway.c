@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gguf_config.h"
-
 enum { MAX_FIELD = 64, MAX_FIELDS = 32 };
 
 static int is_name(char c)
@@ -101,13 +99,14 @@ static void known_shape(const json_t *config, rmr_shape *s)
     s->n_dense = number(config, "first_k_dense_replace", RMR_MAX_LAYERS);
 }
 
-remora_status rmr_anyway_config(rmr_opening *o, const char *file, remora_status st)
+remora_status rmr_anyway_config(rmr_opening *o, remora_status st)
 {
+    rmr_origin *from = o->m->origin;
     RMR_TRY(rmr_refusals_keep(o->keep, st, o->err));
     if (o->config != NULL)
-        RMR_TRY(other_fields(o, file));
-    else if (o->gguf != NULL)
-        RMR_TRY(rmr_gguf_known(o->gguf, o->ck, &o->config, o->err));
+        RMR_TRY(other_fields(o, from->file));
+    else if (from->format->known_config != NULL)
+        RMR_TRY(from->format->known_config(from, &o->config, o->err));
     known_shape(o->config, &o->m->shape);
     return REMORA_OK;
 }

@@ -8,7 +8,7 @@ enum { RMR_ANYWAY_VOCAB = 1 << 20 /* where no vocab_size is known; above any tha
 
 /* The configuration was refused with st: keep that, and the refusals of its other fields, and put
  * what it says plainly into the model's shape. Without o->keep, st. */
-remora_status rmr_anyway_config(rmr_opening *o, const char *file, remora_status st);
+remora_status rmr_anyway_config(rmr_opening *o, remora_status st);
 
 /* "missing.0", "missing.1", ... into the metadata. */
 remora_status rmr_anyway_missing(rmr_opening *o);

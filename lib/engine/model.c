@@ -7,11 +7,12 @@
 #include "open_model.h"
 #include "load_pack.h"
 
+/* Files that could not be opened have no tensors to be listed. */
 static remora_status add_tensors(rmr_opening *o)
 {
     remora_model *m = o->m;
-    if (m->pack != NULL) return rmr_metadata_add_packed(&m->mem, &m->meta, m->pack, o->err);
-    return o->ck != NULL ? rmr_metadata_add_tensors(&m->mem, &m->meta, o->ck, o->err) : REMORA_OK;
+    if (m->origin == NULL) return REMORA_OK;
+    return m->origin->format->list_tensors(m->origin, &m->meta, o->err);
 }
 
 static remora_status make_weights(rmr_opening *o)
@@ -29,8 +30,9 @@ static remora_status make_weights(rmr_opening *o)
     }
     const rmr_job_host host = {m->rt->ctx.pool, o->opts->cancel, o->opts->progress_user,
                                o->opts->progress};
-    RMR_TRY(m->pack != NULL ? rmr_load_pack(&m->weights, m->pack, &o->plan, &host, o->err)
-                            : rmr_load_weights(&m->weights, o->src, &o->plan, &host, o->err));
+    RMR_TRY(m->origin->pack != NULL
+                ? rmr_load_pack(&m->weights, m->origin->pack, &o->plan, &host, o->err)
+                : rmr_load_weights(&m->weights, o->src, &o->plan, &host, o->err));
     m->has_weights = 1;
     return REMORA_OK;
 }
@@ -74,7 +76,7 @@ void rmr_model_unref(remora_model *m)
     rmr_importance_free(&m->importance);
     rmr_weights_free(&m->weights);
     rmr_tokenizer_free(m->tok);
-    rmr_pack_free(m->pack);
+    rmr_origin_free(m->origin);
     rmr_metadata_free(mem, &m->meta);
     rmr_pages_end(&m->pages);
     rmr_free(&rt->ctx.mem, m, sizeof *m);

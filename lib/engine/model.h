@@ -4,11 +4,10 @@
 #ifndef RMR_MODEL_H
 #define RMR_MODEL_H
 
+#include "format.h"
 #include "importance.h"
-#include "metadata.h"
 #include "pages.h"
 #include "runtime.h"
-#include "tokenizer.h"
 
 struct remora_model {
     remora_runtime *rt;
@@ -19,7 +18,7 @@ struct remora_model {
     rmr_pages pages;     /* of the caches of all sessions */
     rmr_shape shape;
     rmr_weights weights;
-    rmr_pack *pack;     /* NULL: from tensors. Weights and tokenizer may lie in its mapping */
+    rmr_origin *origin; /* weights and tokenizer may lie in its files */
     rmr_tokenizer *tok; /* NULL: token ids only */
     rmr_metadata meta;
     rmr_buffer *routing; /* [n_layers][n_experts] u64; NULL: no layer has experts */

@@ -17,9 +17,7 @@ typedef struct rmr_opening {
     /* found */
     remora_model *m; /* with everything but weights */
     rmr_source *src;
-    json_t *config; /* as config.json has it, whatever the source */
-    rmr_gguf *gguf; /* NULL: a Hugging Face folder */
-    rmr_checkpoint *ck;
+    json_t *config; /* as config.json has it, whatever the format */
     rmr_weight_plan plan;
     rmr_refusals refusals;
     rmr_refusals *keep; /* these, or NULL: the first refusal ends the opening */

@@ -1,0 +1,47 @@
+#include "format.h"
+
+const rmr_format *const rmr_formats[] = {&rmr_format_pack, &rmr_format_gguf, &rmr_format_hf, NULL};
+
+static remora_status open_in(const rmr_format *f, const char *name, rmr_origin *given,
+                             rmr_origin **out, remora_error *err)
+{
+    rmr_origin *o = rmr_calloc(given->mem, 1, f->bytes);
+    if (o == NULL) return rmr_error_nomem(err, "files of the model", f->bytes);
+    *o = *given;
+    o->format = f;
+    const remora_status st = f->open(o, name, err);
+    if (st >= 0)
+        *out = o;
+    else
+        rmr_origin_free(o);
+    return st;
+}
+
+remora_status rmr_origin_open(const rmr_format *const *formats, rmr_mem *mem, rmr_source *src,
+                              rmr_refusals *keep, rmr_origin **out, remora_error *err)
+{
+    rmr_origin given = {.mem = mem, .src = src, .keep = keep};
+    *out = NULL;
+    for (; *formats != NULL; formats++) {
+        char name[RMR_MAX_NAME + 1] = "";
+        RMR_TRY((*formats)->probe(src, name, err));
+        if (name[0] != 0) return open_in(*formats, name, &given, out, err);
+    }
+    RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s: is of no format that is read here",
+             rmr_show(rmr_source_where(src)).text);
+}
+
+void rmr_origin_settle(rmr_origin *o)
+{
+    o->format->settle(o);
+    o->src = NULL;
+    o->keep = NULL;
+    o->name = NULL;
+}
+
+void rmr_origin_free(rmr_origin *o)
+{
+    if (o == NULL) return;
+    o->format->free(o);
+    rmr_free(o->mem, o, o->format->bytes);
+}

@@ -1,0 +1,70 @@
+/* Hugging Face's folders: config.json, safetensors files, and files of the tokenizer. A source that
+ * is of no other format is taken for one, so that the message says what a model needs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "checkpoint_origin.h"
+#include "instead.h"
+#include "json.h"
+#include "safetensors.h"
+#include "textconfig.h"
+
+#define CONFIG "config.json"
+
+enum { MAX_CONFIG = 64 << 20 };
+
+static remora_status probe(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err)
+{
+    (void)src, (void)err;
+    memcpy(name, CONFIG, sizeof CONFIG);
+    return REMORA_OK;
+}
+
+/* Files are opened where they are needed. */
+static remora_status open_folder(rmr_origin *o, const char *name, remora_error *err)
+{
+    (void)err;
+    snprintf(o->file, sizeof o->file, "%s", name);
+    return REMORA_OK;
+}
+
+/* The text model's configuration, whose object is then named in messages. */
+static remora_status config(rmr_origin *o, json_t **out, remora_error *err)
+{
+    const char *key = NULL;
+    char *text;
+    uint64_t size;
+    remora_status st = rmr_file_load(o->src, CONFIG, MAX_CONFIG, &text, &size, err);
+    if (st == REMORA_E_NOT_FOUND) return rmr_instead_source(o->src, CONFIG, err);
+    RMR_TRY(st);
+    st = rmr_json_parse(CONFIG, text, (size_t)size, out, err);
+    if (st >= 0) st = rmr_textconfig(CONFIG, out, &key, err);
+    rmr_free(o->mem, text, (size_t)size + 1);
+    if (key != NULL) snprintf(o->file, sizeof o->file, CONFIG ": %s", key);
+    return st;
+}
+
+static remora_status tokenizer(rmr_origin *o, uint32_t n_vocab, rmr_tokenizer **out,
+                               remora_error *err)
+{
+    return rmr_tokenizer_open(o->mem, o->src, n_vocab, out, err);
+}
+
+static remora_status open_tensors(rmr_origin *o, remora_error *err)
+{
+    rmr_checkpoint_origin *c = (rmr_checkpoint_origin *)o;
+    const remora_status st = rmr_safetensors_open(o->mem, o->src, NULL, o->keep, &c->ck, err);
+    o->ck = c->ck;
+    return st;
+}
+
+const rmr_format rmr_format_hf = {.name = "folder of safetensors",
+                                  .bytes = sizeof(rmr_checkpoint_origin),
+                                  .probe = probe,
+                                  .open = open_folder,
+                                  .free = rmr_checkpoint_origin_free,
+                                  .config = config,
+                                  .tokenizer = tokenizer,
+                                  .open_tensors = open_tensors,
+                                  .list_tensors = rmr_checkpoint_origin_list,
+                                  .settle = rmr_checkpoint_origin_settle};
