@@ -13,6 +13,7 @@
 
 #include "cache_layout.h"
 #include "ctx.h"
+#include "inputs.h"
 #include "layout.h"
 #include "ops.h"
 
@@ -31,55 +32,6 @@ enum { RMR_ROW_GRANULE = 16 }; /* uploads start at a multiple of this many rows 
 /* ---- steps ---- */
 typedef struct rmr_step rmr_step;
 typedef struct rmr_backend rmr_backend;
-
-typedef enum rmr_form { RMR_FORM_ABSORBED, RMR_FORM_EXPANDED } rmr_form;
-
-/* Consecutive rows of one session at consecutive positions with one attention form. */
-typedef struct rmr_run {
-    uint32_t row0, n_rows;
-    uint32_t pos0;
-    uint32_t page0; /* index into pages of the page that holds position 0 */
-    rmr_form form;
-    rmr_kv_type kv;
-} rmr_run;
-
-/* What changes from step to step, in one block that is filled on the host and copied once: the
- * arrays lie in `block` at offsets that only the step's maxima decide, the page tables last, so
- * that a copy may stop after the used part. */
-typedef struct rmr_inputs {
-    uint32_t n_rows, n_runs, n_pages, n_want;
-    uint32_t count_routing; /* count the chosen experts */
-    int32_t *token;         /* [n_rows] */
-    uint32_t *pos;          /* [n_rows] */
-    uint32_t *want;         /* [n_want] rows whose logits are wanted, ascending */
-    rmr_run *run;           /* [n_runs], ordered, covering all rows */
-    uint64_t *page;         /* [n_pages] page tables, addresses from buffer_address */
-    unsigned char *block;
-} rmr_inputs;
-
-/* Place the arrays in a block (NULL: nothing is placed); returns the block's size. Runs are at most
- * rows. */
-static inline uint64_t rmr_inputs_place(rmr_inputs *in, unsigned char *block, uint32_t max_rows,
-                                        uint32_t max_pages)
-{
-    const uint64_t row = rmr_round_up((uint64_t)max_rows * 4, RMR_ALIGN);
-    const uint64_t run = 3 * row, page = run + rmr_round_up(max_rows * sizeof(rmr_run), RMR_ALIGN);
-    if (block != NULL) {
-        in->block = block;
-        in->token = (int32_t *)(void *)block;
-        in->pos = (uint32_t *)(void *)(block + row);
-        in->want = (uint32_t *)(void *)(block + 2 * row);
-        in->run = (rmr_run *)(void *)(block + run);
-        in->page = (uint64_t *)(void *)(block + page);
-    }
-    return page + rmr_round_up((uint64_t)max_pages * 8, RMR_ALIGN);
-}
-
-/* Bytes of the block that are in use. */
-static inline uint64_t rmr_inputs_used(const rmr_inputs *in)
-{
-    return (uint64_t)((unsigned char *)(void *)(in->page + in->n_pages) - in->block);
-}
 
 /* ops, slots and the layout of the cache are borrowed for the life of the step. */
 typedef struct rmr_step_desc {

@@ -1,0 +1,43 @@
+/* The inputs of a step: what changes from step to step while its operations do not. */
+#ifndef RMR_INPUTS_H
+#define RMR_INPUTS_H
+
+#include "cache_layout.h"
+
+typedef enum rmr_form { RMR_FORM_ABSORBED, RMR_FORM_EXPANDED } rmr_form;
+
+/* Consecutive rows of one session at consecutive positions with one attention form. */
+typedef struct rmr_run {
+    uint32_t row0, n_rows;
+    uint32_t pos0;
+    uint32_t page0; /* index into pages of the page that holds position 0 */
+    rmr_form form;
+    rmr_kv_type kv;
+} rmr_run;
+
+/* What changes from step to step, in one block that is filled on the host and copied once: the
+ * arrays lie in `block` at offsets that only the step's maxima decide, the page tables last, so
+ * that a copy may stop after the used part. */
+typedef struct rmr_inputs {
+    uint32_t n_rows, n_runs, n_pages, n_want;
+    uint32_t count_routing; /* count the chosen experts */
+    int32_t *token;         /* [n_rows] */
+    uint32_t *pos;          /* [n_rows] */
+    uint32_t *want;         /* [n_want] rows whose logits are wanted, ascending */
+    rmr_run *run;           /* [n_runs], ordered, covering all rows */
+    uint64_t *page;         /* [n_pages] page tables, addresses from buffer_address */
+    unsigned char *block;
+} rmr_inputs;
+
+/* Place the arrays in a block (NULL: nothing is placed, nor is `in` looked at); returns the block's
+ * size. Runs are at most rows. The memory of the block is not touched. */
+uint64_t rmr_inputs_place(rmr_inputs *in, unsigned char *block, uint32_t max_rows,
+                          uint32_t max_pages);
+
+/* Bytes of the block that are in use. */
+static inline uint64_t rmr_inputs_used(const rmr_inputs *in)
+{
+    return (uint64_t)((unsigned char *)(void *)(in->page + in->n_pages) - in->block);
+}
+
+#endif
