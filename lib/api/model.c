@@ -33,11 +33,7 @@ static remora_status open_model(remora_runtime *rt, const remora_source *src,
     remora_runtime *own;
     RMR_TRY(rmr_api_runtime(rt, &own, err));
     const rmr_fpenv saved = rmr_fpenv_enter(); /* rope frequencies and scales are computed here */
-    remora_status st = rmr_model_open(own, src, o, &m, err);
-    if (st >= 0 && !m->refused) {
-        st = rmr_exec_attach(m, err);
-        if (st < 0) rmr_model_unref(m);
-    }
+    const remora_status st = rmr_model_open(own, src, o, &m, err);
     rmr_fpenv_leave(saved);
     rmr_runtime_unref(own); /* the model holds its own count */
     if (st >= 0) *out = m;
@@ -121,7 +117,7 @@ remora_status remora_model_get_memory(const remora_model *m, remora_memory *out)
 {
     remora_memory e;
     if (m == NULL || out == NULL) return REMORA_E_ARG;
-    rmr_session_memory((remora_model *)(uintptr_t)m, &e);
+    rmr_model_memory((remora_model *)(uintptr_t)m, &e);
     return rmr_struct_out(out, &e, sizeof e, sizeof e);
 }
 

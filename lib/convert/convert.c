@@ -208,7 +208,6 @@ static remora_status self_test(conversion *c)
     rmr_selftest answer;
     if (c->opts->flags & REMORA_CONVERT_NO_SELF_TEST) return REMORA_OK;
     remora_status st = rmr_model_open(rt, &src, &opts, &m, &why);
-    if (st >= 0) st = rmr_exec_attach(m, &why);
     if (st >= 0) st = rmr_selftest_run(m, NULL, c->opts->cancel, &answer, &why);
     rmr_model_unref(m);
     if (st == REMORA_E_NOMEM) {

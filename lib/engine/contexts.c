@@ -1,129 +1,107 @@
 #include "contexts.h"
 
-#include "cache_streams.h"
-#include "program.h"
+#include "model.h"
 
-typedef struct rmr_exec {
-    remora_model *m;
-    rmr_cache_layout cache;
-    rmr_program list;
-    pthread_mutex_t lock;
-    rmr_context *all; /* under the lock */
-} rmr_exec;
-
-static rmr_exec *exec_of(const remora_model *m)
+static rmr_step_desc describe(const remora_model *m, const rmr_context_size *size)
 {
-    return m->exec;
-}
-
-static rmr_step_desc describe(const rmr_exec *x, uint32_t max_rows, uint32_t max_pages)
-{
-    return (rmr_step_desc){.ops = x->list.ops,
-                           .n_ops = x->list.n_ops,
-                           .slots = x->list.slots,
+    return (rmr_step_desc){.ops = m->programs.ops,
+                           .n_ops = m->programs.n_ops,
+                           .slots = m->programs.slots,
                            .n_slots = RMR_SLOT_COUNT,
-                           .max_rows = max_rows,
-                           .max_pages = max_pages,
+                           .max_rows = size->rows,
+                           .max_pages = size->pages,
                            .max_out = RMR_HEAD_ROWS,
-                           .cache = &x->cache};
+                           .cache = &m->cache};
 }
 
-const rmr_cache_layout *rmr_exec_cache(const remora_model *m)
+static rmr_context_size round_pages(rmr_context_size size)
 {
-    static const rmr_cache_layout none; /* a model that was opened anyway has no layers */
-    return exec_of(m) != NULL ? &exec_of(m)->cache : &none;
+    if (size.pages < RMR_MIN_PAGES) size.pages = RMR_MIN_PAGES;
+    return size;
 }
 
-/* ---- contexts ---- */
-
-static uint32_t round_pages(uint32_t max_pages)
+static size_t block_bytes(const rmr_context_size *size)
 {
-    return max_pages > RMR_MIN_PAGES ? max_pages : RMR_MIN_PAGES;
-}
-
-static size_t block_bytes(uint32_t max_rows, uint32_t max_pages)
-{
-    return (size_t)rmr_inputs_place(NULL, NULL, max_rows, max_pages);
+    return (size_t)rmr_inputs_place(NULL, NULL, size->rows, size->pages);
 }
 
 static void context_free(remora_model *m, rmr_context *c)
 {
+    rmr_mem *mem = &m->rt->ctx.mem;
     m->be->ops->step_free(m->be, c->step);
-    rmr_free(&m->rt->ctx.mem, c->in.block, block_bytes(c->max_rows, c->max_pages));
-    rmr_free(&m->rt->ctx.mem, c->parts, c->max_rows * sizeof *c->parts);
-    rmr_free(&m->rt->ctx.mem, c, sizeof *c);
+    rmr_free(mem, c->in.block, block_bytes(&c->size));
+    rmr_free(mem, c->user, c->size.user_bytes);
+    rmr_free(mem, c, sizeof *c);
 }
 
-uint64_t rmr_exec_context_bytes(const remora_model *m, uint32_t max_rows, uint32_t max_pages)
+uint64_t rmr_context_bytes(const remora_model *m, rmr_context_size size)
 {
-    const rmr_step_desc d = describe(exec_of(m), max_rows, round_pages(max_pages));
-    return sizeof(rmr_context) + d.max_rows * sizeof(rmr_part) +
-           block_bytes(d.max_rows, d.max_pages) + m->be->ops->step_bytes(m->be, &d);
+    const rmr_context_size all = round_pages(size);
+    const rmr_step_desc d = describe(m, &all);
+    return sizeof(rmr_context) + all.user_bytes + block_bytes(&all) +
+           m->be->ops->step_bytes(m->be, &d);
 }
 
-uint64_t rmr_exec_bytes(const remora_model *m)
+uint64_t rmr_contexts_bytes(remora_model *m)
 {
-    rmr_exec *x = exec_of(m);
     uint64_t bytes = 0;
-    if (x == NULL) return 0; /* opened anyway */
-    pthread_mutex_lock(&x->lock);
-    for (const rmr_context *c = x->all; c != NULL; c = c->next)
-        bytes += rmr_exec_context_bytes(m, c->max_rows, c->max_pages);
-    pthread_mutex_unlock(&x->lock);
+    pthread_mutex_lock(&m->contexts.lock);
+    for (const rmr_context *c = m->contexts.all; c != NULL; c = c->next)
+        bytes += rmr_context_bytes(m, c->size);
+    pthread_mutex_unlock(&m->contexts.lock);
     return bytes;
 }
 
-static remora_status context_new(rmr_exec *x, uint32_t max_rows, uint32_t max_pages,
-                                 rmr_context **out, remora_error *err)
+static remora_status context_new(remora_model *m, rmr_context_size size, rmr_context **out,
+                                 remora_error *err)
 {
-    rmr_mem *mem = &x->m->rt->ctx.mem;
-    const rmr_step_desc d = describe(x, max_rows, max_pages);
-    const size_t bytes = block_bytes(max_rows, max_pages);
+    rmr_mem *mem = &m->rt->ctx.mem;
+    const rmr_step_desc d = describe(m, &size);
+    const size_t bytes = block_bytes(&size);
     rmr_context *c = rmr_calloc(mem, 1, sizeof *c);
     unsigned char *block = rmr_calloc(mem, 1, bytes);
-    rmr_part *parts = rmr_calloc(mem, max_rows, sizeof *parts);
-    if (c == NULL || block == NULL || parts == NULL) {
-        rmr_free(mem, parts, max_rows * sizeof *parts);
+    void *user = rmr_calloc(mem, 1, size.user_bytes);
+    if (c == NULL || block == NULL || user == NULL) {
+        rmr_free(mem, user, size.user_bytes);
         rmr_free(mem, block, bytes);
         rmr_free(mem, c, sizeof *c);
         return rmr_error_nomem(err, "step inputs", bytes);
     }
-    c->max_rows = max_rows;
-    c->max_pages = max_pages;
-    c->parts = parts;
-    rmr_inputs_place(&c->in, block, max_rows, max_pages);
-    const remora_status st = x->m->be->ops->step_create(x->m->be, &d, &c->step, err);
+    c->size = size;
+    c->user = user;
+    rmr_inputs_place(&c->in, block, size.rows, size.pages);
+    const remora_status st = m->be->ops->step_create(m->be, &d, &c->step, err);
     if (st < 0) {
-        context_free(x->m, c);
+        context_free(m, c);
         return st;
     }
     *out = c;
     return REMORA_OK;
 }
 
-static int fits(const rmr_context *c, uint32_t max_rows, uint32_t max_pages)
+static int fits(const rmr_context *c, const rmr_context_size *size)
 {
-    return c->max_rows >= max_rows && c->max_pages >= max_pages;
+    return c->size.rows >= size->rows && c->size.pages >= size->pages &&
+           c->size.user_bytes >= size->user_bytes;
 }
 
 /* Under the lock: the smallest context that fits; only free ones unless `any`. */
-static rmr_context *find(rmr_exec *x, uint32_t max_rows, uint32_t max_pages, int any)
+static rmr_context *find(const rmr_contexts *x, const rmr_context_size *size, int any)
 {
     rmr_context *best = NULL;
     for (rmr_context *c = x->all; c != NULL; c = c->next)
-        if ((any || !c->taken) && fits(c, max_rows, max_pages) &&
-            (best == NULL || c->max_rows < best->max_rows))
+        if ((any || !c->taken) && fits(c, size) && (best == NULL || c->size.rows < best->size.rows))
             best = c;
     return best;
 }
 
 /* Under the lock: unlink the free contexts that `larger` makes superfluous, as a list. */
-static rmr_context *unlink_smaller(rmr_exec *x, const rmr_context *larger)
+static rmr_context *unlink_smaller(rmr_contexts *x, const rmr_context *larger)
 {
     rmr_context *gone = NULL;
     for (rmr_context **at = &x->all; *at != NULL;) {
         rmr_context *c = *at;
-        if (c == larger || c->taken || !fits(larger, c->max_rows, c->max_pages)) {
+        if (c == larger || c->taken || !fits(larger, &c->size)) {
             at = &c->next;
             continue;
         }
@@ -135,18 +113,18 @@ static rmr_context *unlink_smaller(rmr_exec *x, const rmr_context *larger)
 }
 
 /* Find or make a context. A new one replaces the free ones it covers, once it exists. */
-static remora_status obtain(remora_model *m, uint32_t max_rows, uint32_t max_pages, int take,
-                            rmr_context **out, remora_error *err)
+static remora_status obtain(remora_model *m, rmr_context_size size, int take, rmr_context **out,
+                            remora_error *err)
 {
-    rmr_exec *x = exec_of(m);
-    max_pages = round_pages(max_pages);
+    rmr_contexts *x = &m->contexts;
+    const rmr_context_size rounded = round_pages(size);
     pthread_mutex_lock(&x->lock);
-    rmr_context *c = find(x, max_rows, max_pages, !take);
+    rmr_context *c = find(x, &rounded, !take);
     if (c != NULL && take) c->taken = 1;
     pthread_mutex_unlock(&x->lock);
     *out = c;
     if (c != NULL) return REMORA_OK;
-    RMR_TRY(context_new(x, max_rows, max_pages, &c, err));
+    RMR_TRY(context_new(m, rounded, &c, err));
     pthread_mutex_lock(&x->lock);
     c->taken = take;
     c->next = x->all;
@@ -162,111 +140,76 @@ static remora_status obtain(remora_model *m, uint32_t max_rows, uint32_t max_pag
     return REMORA_OK;
 }
 
-remora_status rmr_exec_take(remora_model *m, uint32_t max_rows, uint32_t max_pages,
-                            rmr_context **out, remora_error *err)
-{
-    return obtain(m, max_rows, max_pages, 1, out, err);
-}
-
-void rmr_exec_give(remora_model *m, rmr_context *c)
-{
-    rmr_exec *x = exec_of(m);
-    if (c == NULL) return;
-    (void)m->be->ops->step_wait(m->be, c->step, c->mark, NULL); /* nothing may run on it any more */
-    pthread_mutex_lock(&x->lock);
-    c->taken = 0;
-    pthread_mutex_unlock(&x->lock);
-}
-
-remora_status rmr_exec_reserve(remora_model *m, uint32_t max_rows, uint32_t max_pages,
+remora_status rmr_context_take(remora_model *m, rmr_context_size size, rmr_context **out,
                                remora_error *err)
 {
+    return obtain(m, size, 1, out, err);
+}
+
+void rmr_context_give(remora_model *m, rmr_context *c)
+{
+    if (c == NULL) return;
+    (void)m->be->ops->step_wait(m->be, c->step, c->mark, NULL); /* nothing may run on it any more */
+    pthread_mutex_lock(&m->contexts.lock);
+    c->taken = 0;
+    pthread_mutex_unlock(&m->contexts.lock);
+}
+
+remora_status rmr_contexts_reserve(remora_model *m, rmr_context_size size, remora_error *err)
+{
     rmr_context *c;
-    return obtain(m, max_rows, max_pages, 0, &c, err);
+    return obtain(m, size, 0, &c, err);
 }
 
 /* ---- steps ---- */
 
-uint32_t rmr_exec_slices(const remora_model *m)
-{
-    return exec_of(m)->list.n_slices;
-}
-
-remora_status rmr_exec_begin(remora_model *m, rmr_context *c, remora_error *err)
+remora_status rmr_context_begin(remora_model *m, rmr_context *c, remora_error *err)
 {
     c->in.count_routing = (uint32_t)atomic_load_explicit(&m->count_routing, memory_order_relaxed);
     return m->be->ops->step_inputs(m->be, c->step, &c->in, err);
 }
 
-static remora_status run(remora_model *m, rmr_context *c, rmr_slice s, uint32_t ahead,
-                         remora_error *err)
+remora_status rmr_context_run(remora_model *m, rmr_context *c, const rmr_program_slice *slice,
+                              uint32_t want0, uint32_t n_want, remora_error *err)
 {
-    if (s.n == 0) return REMORA_OK;
+    const rmr_slice s = {slice->first, slice->n, want0, n_want};
+    const uint32_t ahead = slice->kind == RMR_SLICE_LAYER ? m->be->ahead : 0;
     RMR_TRY(m->be->ops->step_submit(m->be, c->step, &s, &c->mark, err));
     if (c->mark <= ahead) return REMORA_OK;
     return m->be->ops->step_wait(m->be, c->step, c->mark - ahead, err);
 }
 
-remora_status rmr_exec_slice(remora_model *m, rmr_context *c, uint32_t slice, remora_error *err)
+remora_status rmr_context_finish(remora_model *m, rmr_context *c, const rmr_program *p,
+                                 remora_error *err)
 {
-    return run(m, c, exec_of(m)->list.slices[slice], m->be->ahead, err);
+    for (uint32_t i = 0; i < p->n_slices; i++)
+        if (p->slices[i].kind == RMR_SLICE_FINISH)
+            RMR_TRY(rmr_context_run(m, c, &p->slices[i], 0, 0, err));
+    return m->be->ops->step_wait(m->be, c->step, c->mark, err);
 }
 
-remora_status rmr_exec_head(remora_model *m, rmr_context *c, uint32_t first, uint32_t n,
-                            remora_error *err)
-{
-    rmr_slice s = exec_of(m)->list.head;
-    s.want0 = first;
-    s.n_want = n;
-    return run(m, c, s, 0, err);
-}
-
-remora_status rmr_exec_read(remora_model *m, rmr_context *c, uint32_t i, uint32_t n, float *logits,
-                            float *hidden, remora_error *err)
+remora_status rmr_context_read(remora_model *m, rmr_context *c, uint32_t i, uint32_t n,
+                               float *logits, float *hidden, remora_error *err)
 {
     if (hidden != NULL)
         RMR_TRY(m->be->ops->step_read(m->be, c->step, RMR_SLOT_OUT, i, n, hidden, err));
     return m->be->ops->step_read(m->be, c->step, RMR_SLOT_LOGITS, i, n, logits, err);
 }
 
-remora_status rmr_exec_finish(remora_model *m, rmr_context *c, remora_error *err)
-{
-    RMR_TRY(run(m, c, exec_of(m)->list.finish, 0, err));
-    return m->be->ops->step_wait(m->be, c->step, c->mark, err);
-}
-
 /* ---- life ---- */
 
-static void exec_free(void *exec)
+void rmr_contexts_init(rmr_contexts *x)
 {
-    rmr_exec *x = exec;
-    rmr_mem *mem = &x->m->mem;
-    while (x->all != NULL) {
-        rmr_context *c = x->all;
-        x->all = c->next;
-        context_free(x->m, c);
-    }
-    rmr_program_free(mem, &x->list);
-    rmr_cache_streams_free(mem, &x->cache);
-    pthread_mutex_destroy(&x->lock);
-    rmr_free(mem, x, sizeof *x);
+    x->all = NULL;
+    pthread_mutex_init(&x->lock, NULL);
 }
 
-remora_status rmr_exec_attach(remora_model *m, remora_error *err)
+void rmr_contexts_end(remora_model *m)
 {
-    rmr_mem *mem = &m->mem;
-    rmr_exec *x = rmr_calloc(mem, 1, sizeof *x);
-    if (x == NULL) return rmr_error_nomem(err, "exec", sizeof *x);
-    x->m = m;
-    remora_status st = rmr_cache_streams_make(mem, &m->shape, &x->cache, err);
-    if (st >= 0) st = rmr_program_make(m, &x->cache, mem, &x->list, err);
-    if (st < 0) {
-        rmr_cache_streams_free(mem, &x->cache);
-        rmr_free(mem, x, sizeof *x);
-        return st;
+    while (m->contexts.all != NULL) {
+        rmr_context *c = m->contexts.all;
+        m->contexts.all = c->next;
+        context_free(m, c);
     }
-    pthread_mutex_init(&x->lock, NULL);
-    m->exec = x;
-    m->exec_free = exec_free;
-    return REMORA_OK;
+    pthread_mutex_destroy(&m->contexts.lock);
 }

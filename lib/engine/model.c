@@ -2,10 +2,13 @@
 #include "model.h"
 
 #include "anyway.h"
+#include "cache_streams.h"
 #include "cancel.h"
 #include "load_weights.h"
 #include "open_model.h"
 #include "load_pack.h"
+
+enum { RUNTIME_BYTES = 4096 }; /* structs of the runtime, the backend and its buffers: about */
 
 /* Files that could not be opened have no tensors to be listed. */
 static remora_status add_tensors(rmr_opening *o)
@@ -45,6 +48,15 @@ static remora_status make_importance(rmr_opening *o)
                                o->err);
 }
 
+/* After the weights, the counters and the sums, for operations point to them. */
+static remora_status make_programs(rmr_opening *o)
+{
+    remora_model *m = o->m;
+    if (m->refused) return REMORA_OK;
+    RMR_TRY(rmr_cache_streams_make(&m->mem, &m->shape, &m->cache, o->err));
+    return rmr_programs_make(m, &m->mem, &m->programs, o->err);
+}
+
 remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
                              const remora_model_opts *opts, remora_model **out, remora_error *err)
 {
@@ -55,6 +67,7 @@ remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
     remora_status st = rmr_opening_begin(&o);
     if (st >= 0) st = make_weights(&o);
     if (st >= 0) st = make_importance(&o);
+    if (st >= 0) st = make_programs(&o);
     rmr_opening_end(&o, st >= 0);
     if (st >= 0) *out = o.m;
     if (st < 0 && anyway) (void)rmr_error_set(err, st, why.os_code, "%s", why.message);
@@ -71,7 +84,9 @@ void rmr_model_unref(remora_model *m)
     if (m == NULL || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1) return;
     remora_runtime *rt = m->rt;
     rmr_mem *mem = &m->mem;
-    if (m->exec_free != NULL) m->exec_free(m->exec);
+    rmr_contexts_end(m);
+    rmr_programs_free(mem, &m->programs);
+    rmr_cache_streams_free(mem, &m->cache);
     m->be->ops->buffer_free(m->be, m->routing);
     rmr_importance_free(&m->importance);
     rmr_weights_free(&m->weights);
@@ -81,4 +96,19 @@ void rmr_model_unref(remora_model *m)
     rmr_pages_end(&m->pages);
     rmr_free(&rt->ctx.mem, m, sizeof *m);
     rmr_runtime_unref(rt);
+}
+
+void rmr_model_memory(remora_model *m, remora_memory *out)
+{
+    *out = (remora_memory){.struct_size = sizeof *out,
+                           .host_weights = m->weights.weight_bytes,
+                           .host_mapped = m->weights.mapped_bytes};
+    out->host_kv = rmr_pages_bytes(&m->pages);
+    out->host_scratch =
+        atomic_load_explicit(&m->session_mem.bytes, memory_order_relaxed) + rmr_contexts_bytes(m);
+    out->host_other = atomic_load_explicit(&m->mem.bytes, memory_order_relaxed) + sizeof *m +
+                      m->weights.constant_bytes + m->routing_bytes +
+                      rmr_importance_bytes(&m->importance) + sizeof *m->rt +
+                      rmr_pool_bytes(m->rt->ctx.pool) + RUNTIME_BYTES;
+    out->kv_bytes_per_token = rmr_cache_page_bytes(&m->cache, RMR_KV_BF16) / RMR_PAGE_TOKENS;
 }

@@ -1,12 +1,14 @@
-/* A loaded model: shape, weights on a backend, tokenizer. Immutable after opening but for the
- * routing counters and what sessions share, steps and cache pages; any number of sessions may use
- * it at once. */
+/* A loaded model, which the public handle points to: shape, weights on a backend, tokenizer, the
+ * programs over them, and what its sessions share: cache pages and prepared steps. Immutable after
+ * opening but for the counters and what is shared; any number of sessions may use it at once. */
 #ifndef RMR_MODEL_H
 #define RMR_MODEL_H
 
+#include "contexts.h"
 #include "format.h"
 #include "importance.h"
 #include "pages.h"
+#include "program.h"
 #include "runtime.h"
 
 struct remora_model {
@@ -31,20 +33,24 @@ struct remora_model {
     uint64_t n_params, n_params_active;
     uint8_t fingerprint[32];
     char name[96];
-    void *exec; /* the shared part of contexts (rmr_exec), made after loading and freed through
-                 * exec_free
-                 */
-    void (*exec_free)(void *exec);
+    rmr_cache_layout cache; /* what a page holds; empty when refused */
+    rmr_programs programs;  /* the same */
+    rmr_contexts contexts;
 };
 
 /* Internal flag of remora_model_opts: with NO_WEIGHTS, leave the tensors out of the metadata (the
  * estimate counts what a model keeps, and a model with weights does not keep their names). */
 #define RMR_MODEL_NO_TENSORS 0x80000000u
 
-/* `src` and `opts` are full structs of this version. */
+/* Everything: from files to a model that sessions can be made of. `src` and `opts` are full structs
+ * of this version. */
 remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
                              const remora_model_opts *opts, remora_model **out, remora_error *err);
 void rmr_model_ref(remora_model *m);
 void rmr_model_unref(remora_model *m);
+
+/* The memory that the model and its sessions take now. It is made of the numbers that the
+ * allocations use (P23). */
+void rmr_model_memory(remora_model *m, remora_memory *out);
 
 #endif

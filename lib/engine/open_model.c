@@ -187,6 +187,7 @@ remora_status rmr_opening_begin(rmr_opening *o)
     rmr_mem_share(&m->mem, &rt->ctx.mem);
     rmr_mem_share(&m->session_mem, &rt->ctx.mem);
     rmr_pages_init(&m->pages, &m->session_mem, be);
+    rmr_contexts_init(&m->contexts);
     o->refusals.mem = &m->mem;
     if (o->opts->flags & REMORA_MODEL_ANYWAY) o->keep = &o->refusals;
     RMR_TRY(rmr_source_open(&m->mem, o->desc, !(o->opts->flags & REMORA_MODEL_NO_MMAP), &o->src,

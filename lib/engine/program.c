@@ -2,6 +2,8 @@
  * feed_forward(norm(h)). */
 #include "program.h"
 
+#include "model.h"
+
 static rmr_view at(rmr_slot_id slot)
 {
     return (rmr_view){slot, 0};
@@ -9,14 +11,14 @@ static rmr_view at(rmr_slot_id slot)
 
 /* Count the operation, and keep it when there is room: room is made for as many as were counted
  * before. */
-static void add(rmr_program *l, rmr_op op)
+static void add(rmr_programs *l, rmr_op op)
 {
     if (l->n_ops < l->cap_ops) l->ops[l->n_ops] = op;
     l->n_ops++;
 }
 
 /* Set the places where the inputs of products are summed up, found by the products' weights. */
-static void add_sums(rmr_program *l, const remora_model *m)
+static void add_sums(rmr_programs *l, const remora_model *m)
 {
     for (uint32_t i = 0; m->importance.buffer != NULL && i < l->n_ops; i++) {
         rmr_op *op = &l->ops[i];
@@ -28,7 +30,7 @@ static void add_sums(rmr_program *l, const remora_model *m)
     }
 }
 
-static void norm(rmr_program *l, rmr_slot_id in, rmr_slot_id out, const rmr_weight *w, uint32_t n,
+static void norm(rmr_programs *l, rmr_slot_id in, rmr_slot_id out, const rmr_weight *w, uint32_t n,
                  float eps, rmr_row_set rows)
 {
     add(l, (rmr_op){.kind = RMR_OP_NORM,
@@ -40,26 +42,26 @@ static void norm(rmr_program *l, rmr_slot_id in, rmr_slot_id out, const rmr_weig
                     .eps = eps});
 }
 
-static void linear(rmr_program *l, rmr_slot_id in, rmr_slot_id out, const rmr_weight *w, uint32_t n,
-                   int add_to)
+static void linear(rmr_programs *l, rmr_slot_id in, rmr_slot_id out, const rmr_weight *w,
+                   uint32_t n, int add_to)
 {
     add(l, (rmr_op){
                .kind = RMR_OP_LINEAR, .in = at(in), .out = at(out), .w = w, .n = n, .add = add_to});
 }
 
-static void rotate(rmr_program *l, rmr_slot_id slot, rmr_rotary rotary)
+static void rotate(rmr_programs *l, rmr_slot_id slot, rmr_rotary rotary)
 {
     add(l,
         (rmr_op){.kind = RMR_OP_ROPE, .in = at(slot), .in2 = at(RMR_SLOT_ROPE), .rotary = rotary});
 }
 
 /* The number of a stream of this layer. */
-static uint32_t stream(const rmr_program *l, uint32_t layer, const char *name)
+static uint32_t stream(const rmr_programs *l, uint32_t layer, const char *name)
 {
     return rmr_cache_find(l->cache, layer, name);
 }
 
-static void latent_attention(rmr_program *l, const remora_model *m, uint32_t layer)
+static void latent_attention(rmr_programs *l, const remora_model *m, uint32_t layer)
 {
     const rmr_shape *s = &m->shape;
     rmr_weight *const *w = m->weights.layers[layer].w;
@@ -120,7 +122,7 @@ static void latent_attention(rmr_program *l, const remora_model *m, uint32_t lay
 }
 
 /* A projection with its bias, and for queries and keys of Qwen3 the norm over each head. */
-static void heads_of(rmr_program *l, const remora_model *m, rmr_view out, const rmr_weight *w,
+static void heads_of(rmr_programs *l, const remora_model *m, rmr_view out, const rmr_weight *w,
                      const rmr_weight *bias, const rmr_weight *head_norm, uint32_t heads)
 {
     const rmr_shape *s = &m->shape;
@@ -140,7 +142,7 @@ static void heads_of(rmr_program *l, const remora_model *m, rmr_view out, const 
                         .eps = s->eps});
 }
 
-static void grouped_attention(rmr_program *l, const remora_model *m, uint32_t layer)
+static void grouped_attention(rmr_programs *l, const remora_model *m, uint32_t layer)
 {
     const rmr_shape *s = &m->shape;
     rmr_weight *const *w = m->weights.layers[layer].w;
@@ -175,7 +177,7 @@ static void grouped_attention(rmr_program *l, const remora_model *m, uint32_t la
                     .add = 1});
 }
 
-static void attention(rmr_program *l, const remora_model *m, uint32_t layer)
+static void attention(rmr_programs *l, const remora_model *m, uint32_t layer)
 {
     const rmr_shape *s = &m->shape;
     norm(l, RMR_SLOT_X, RMR_SLOT_H, m->weights.layers[layer].w[RMR_W_ATTN_NORM], s->n_hidden,
@@ -186,7 +188,7 @@ static void attention(rmr_program *l, const remora_model *m, uint32_t layer)
         latent_attention(l, m, layer);
 }
 
-static void feed_forward(rmr_program *l, const remora_model *m, uint32_t layer)
+static void feed_forward(rmr_programs *l, const remora_model *m, uint32_t layer)
 {
     const rmr_shape *s = &m->shape;
     rmr_weight *const *w = m->weights.layers[layer].w;
@@ -234,7 +236,7 @@ static void feed_forward(rmr_program *l, const remora_model *m, uint32_t layer)
                     .n = s->moe.inner});
 }
 
-static void head(rmr_program *l, const remora_model *m)
+static void head(rmr_programs *l, const remora_model *m)
 {
     const uint32_t n = m->shape.n_hidden;
     add(l, (rmr_op){.kind = RMR_OP_PICK_ROWS,
@@ -260,7 +262,7 @@ static uint32_t widest(const rmr_cache_layout *cache)
     return width;
 }
 
-static void slots(rmr_program *l, const rmr_shape *s)
+static void slots(rmr_programs *l, const rmr_shape *s)
 {
     const rmr_mla *a = &s->mla; /* mla is all zero in grouped attention, gqa in latent attention */
     const uint32_t grouped = s->gqa.heads * s->gqa.head_dim;
@@ -286,11 +288,19 @@ static void slots(rmr_program *l, const rmr_shape *s)
     l->slots[RMR_SLOT_COUNTS].rows = RMR_ROWS_ONE;
 }
 
-/* Make all operations and slices, from the first one on. Called twice: without room it only counts.
- */
-static void build(rmr_program *l, const remora_model *m)
+/* End a slice of what was added since the last one. */
+static void end_slice(rmr_programs *l, rmr_slice_kind kind, uint32_t layer)
 {
-    l->n_ops = 0;
+    static const rmr_program_slice none;
+    const uint32_t at = l->n_slices++;
+    if (l->slices == NULL) return; /* counting */
+    const rmr_program_slice *before = at > 0 ? &l->slices[at - 1] : &none;
+    const uint32_t first = before->first + before->n;
+    l->slices[at] = (rmr_program_slice){kind, layer, first, l->n_ops - first};
+}
+
+static void begin_step(rmr_programs *l, const remora_model *m)
+{
     add(l, (rmr_op){.kind = RMR_OP_EMBED,
                     .out = at(RMR_SLOT_X),
                     .w = m->weights.embed,
@@ -301,46 +311,59 @@ static void build(rmr_program *l, const remora_model *m)
                     .amp = m->shape.rope_amp});
     if (m->routing != NULL)
         add(l, (rmr_op){.kind = RMR_OP_COUNTS_CLEAR, .counts = at(RMR_SLOT_COUNTS)});
-    for (uint32_t i = 0; i < l->n_slices; i++) {
+}
+
+static void main_program(rmr_programs *l, const remora_model *m)
+{
+    const uint32_t first = l->n_slices;
+    begin_step(l, m);
+    for (uint32_t i = 0; i < m->shape.n_layers; i++) {
         attention(l, m, i);
         feed_forward(l, m, i);
-        l->slices[i].first = i == 0 ? 0 : l->slices[i - 1].first + l->slices[i - 1].n;
-        l->slices[i].n = l->n_ops - l->slices[i].first;
+        end_slice(l, RMR_SLICE_LAYER, i);
     }
-    l->head.first = l->n_ops;
     head(l, m);
-    l->head.n = l->n_ops - l->head.first;
-    l->finish.first = l->n_ops;
-    if (m->routing != NULL)
+    end_slice(l, RMR_SLICE_HEAD, 0);
+    if (m->routing != NULL) {
         add(l, (rmr_op){.kind = RMR_OP_COUNTS_ADD,
                         .counts = at(RMR_SLOT_COUNTS),
                         .counters = m->routing});
-    l->finish.n = l->n_ops - l->finish.first;
+        end_slice(l, RMR_SLICE_FINISH, 0);
+    }
+    if (l->slices != NULL)
+        l->program[RMR_PROGRAM_MAIN] = (rmr_program){l->slices + first, l->n_slices - first};
 }
 
-remora_status rmr_program_make(const remora_model *m, const rmr_cache_layout *cache, rmr_mem *mem,
-                               rmr_program *l, remora_error *err)
+/* All programs, from the first operation on. Called twice: without room it only counts. */
+static void build(rmr_programs *l, const remora_model *m)
 {
-    *l = (rmr_program){.n_slices = m->shape.n_layers, .cache = cache};
+    l->n_ops = l->n_slices = 0;
+    main_program(l, m);
+}
+
+remora_status rmr_programs_make(const remora_model *m, rmr_mem *mem, rmr_programs *l,
+                                remora_error *err)
+{
+    *l = (rmr_programs){.cache = &m->cache};
     slots(l, &m->shape);
-    l->slices = rmr_calloc(mem, l->n_slices, sizeof *l->slices);
-    if (l->slices == NULL) return rmr_error_nomem(err, "slices", l->n_slices * sizeof *l->slices);
     build(l, m);
     l->cap_ops = l->n_ops;
+    l->cap_slices = l->n_slices;
     l->ops = rmr_calloc(mem, l->cap_ops, sizeof *l->ops);
-    if (l->ops == NULL) {
-        rmr_program_free(mem, l);
-        return rmr_error_nomem(err, "operation list", l->cap_ops * sizeof *l->ops);
+    l->slices = rmr_calloc(mem, l->cap_slices, sizeof *l->slices);
+    if (l->ops == NULL || l->slices == NULL) {
+        const uint64_t bytes = l->cap_ops * sizeof *l->ops;
+        rmr_programs_free(mem, l);
+        return rmr_error_nomem(err, "operation list", bytes);
     }
     build(l, m);
     add_sums(l, m);
     return REMORA_OK;
 }
 
-void rmr_program_free(rmr_mem *mem, rmr_program *l)
+void rmr_programs_free(rmr_mem *mem, rmr_programs *l)
 {
     rmr_free(mem, l->ops, l->cap_ops * sizeof *l->ops);
-    rmr_free(mem, l->slices, l->n_slices * sizeof *l->slices);
-    l->ops = NULL;
-    l->slices = NULL;
+    rmr_free(mem, l->slices, l->cap_slices * sizeof *l->slices);
+    *l = (rmr_programs){0};
 }

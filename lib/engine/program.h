@@ -1,8 +1,9 @@
-/* The operation list of a model. */
+/* What a model computes, as data: operations, the slots they work on, and programs made of slices
+ * of them. */
 #ifndef RMR_PROGRAM_H
 #define RMR_PROGRAM_H
 
-#include "model.h"
+#include "backend.h"
 
 /* Activation slots, in floats a row. */
 typedef enum rmr_slot_id {
@@ -25,20 +26,47 @@ typedef enum rmr_slot_id {
     RMR_SLOT_COUNT
 } rmr_slot_id;
 
+/* What a slice works on, and so how often it runs. */
+typedef enum rmr_slice_kind {
+    RMR_SLICE_LAYER, /* all rows of the step: once */
+    RMR_SLICE_HEAD,  /* wanted rows: RMR_HEAD_ROWS at a time, until all are done */
+    RMR_SLICE_FINISH /* once, when the step is complete: nothing can stop it any more */
+} rmr_slice_kind;
+
+/* A piece of the list that is submitted at once. The host may look between slices (cancel, budget,
+ * results), and only there: to let it look inside a layer is to end a slice there. */
+typedef struct rmr_program_slice {
+    rmr_slice_kind kind;
+    uint32_t layer;    /* LAYER: a part of which layer */
+    uint32_t first, n; /* operations */
+} rmr_program_slice;
+
+typedef enum rmr_program_id {
+    RMR_PROGRAM_MAIN, /* the next token's logits: all layers, the head, finishing */
+    RMR_PROGRAM_COUNT
+} rmr_program_id;
+
+/* What one kind of evaluation runs, in this order. */
 typedef struct rmr_program {
-    rmr_op *ops;
-    uint32_t n_ops, cap_ops;
-    rmr_slice *slices; /* one for each layer */
+    const rmr_program_slice *slices;
     uint32_t n_slices;
-    rmr_slice head;
-    rmr_slice finish; /* when the step is complete */
-    rmr_slot slots[RMR_SLOT_COUNT];
-    const rmr_cache_layout *cache; /* whose streams the operations name */
 } rmr_program;
 
-/* The layout of the cache is borrowed. */
-remora_status rmr_program_make(const remora_model *m, const rmr_cache_layout *cache, rmr_mem *mem,
-                               rmr_program *out, remora_error *err);
-void rmr_program_free(rmr_mem *mem, rmr_program *l);
+/* The operations of all programs of a model in one list over one set of slots, so that a context is
+ * prepared for all of them and one program finds what another has left in a slot. */
+typedef struct rmr_programs {
+    rmr_op *ops;
+    uint32_t n_ops, cap_ops;
+    rmr_program_slice *slices; /* of all programs */
+    uint32_t n_slices, cap_slices;
+    rmr_slot slots[RMR_SLOT_COUNT];
+    const rmr_cache_layout *cache; /* whose streams the operations name */
+    rmr_program program[RMR_PROGRAM_COUNT];
+} rmr_programs;
+
+/* Build them from the shape, the cache, the weights, and what counts, of a model. */
+remora_status rmr_programs_make(const remora_model *m, rmr_mem *mem, rmr_programs *out,
+                                remora_error *err);
+void rmr_programs_free(rmr_mem *mem, rmr_programs *p); /* a zeroed struct is fine too */
 
 #endif

@@ -25,8 +25,9 @@ typedef struct evaluation {
 void rmr_step_in_progress_drop(remora_session *lead)
 {
     if (lead->in_progress.ctx == NULL) return;
-    rmr_exec_give(lead->model, lead->in_progress.ctx);
+    rmr_context_give(lead->model, lead->in_progress.ctx);
     lead->in_progress.ctx = NULL;
+    lead->in_progress.parts = NULL;
     lead->in_progress.n_parts = 0;
 }
 
@@ -37,9 +38,9 @@ static int step_fits(const evaluation *e)
     const rmr_step_in_progress *f = &e->s[0]->in_progress;
     for (size_t i = 0; i < f->n_parts; i++) {
         size_t k = 0;
-        while (k < e->n && e->s[k] != f->ctx->parts[i].session) k++;
-        if (k == e->n || e->s[k]->serial != f->ctx->parts[i].serial ||
-            e->s[k]->epoch != f->ctx->parts[i].epoch)
+        while (k < e->n && e->s[k] != f->parts[i].session) k++;
+        if (k == e->n || e->s[k]->serial != f->parts[i].serial ||
+            e->s[k]->epoch != f->parts[i].epoch)
             return 0;
     }
     return f->ctx != NULL && f->ctx->in.n_rows <= e->rows_left;
@@ -69,7 +70,7 @@ static void add_part(rmr_step_in_progress *f, remora_session *s, uint32_t room)
     const uint64_t pending = s->n_tokens - s->committed;
     const uint32_t n = pending < room ? (uint32_t)pending : room, page0 = in->n_pages;
     const uint64_t end = s->committed + n;
-    f->ctx->parts[f->n_parts++] = (rmr_part){s, s->serial, s->epoch, in->n_rows, n, 0, 0};
+    f->parts[f->n_parts++] = (rmr_part){s, s->serial, s->epoch, in->n_rows, n, 0, 0};
     rmr_page_table_addresses(&s->cache, end, in->page + page0);
     in->n_pages += (uint32_t)rmr_pages_for(end);
     for (uint32_t i = 0; i < n; i++) {
@@ -104,22 +105,25 @@ static remora_status form_step(const evaluation *e)
     remora_session *lead = e->s[0];
     rmr_step_in_progress *f = &lead->in_progress;
     const uint32_t rows = step_rows(e);
-    uint32_t max_pages = 0;
+    size_t max_pages = 0;
     for (size_t i = 0; i < e->n; i++)
-        if (e->s[i]->cache.max > max_pages) max_pages = (uint32_t)e->s[i]->cache.max;
-    RMR_TRY(rmr_exec_take(lead->model, lead->chunk, max_pages, &f->ctx, e->err));
+        if (e->s[i]->cache.max > max_pages) max_pages = e->s[i]->cache.max;
+    RMR_TRY(rmr_context_take(lead->model, rmr_session_context_size(lead->chunk, max_pages), &f->ctx,
+                             e->err));
     rmr_inputs *in = &f->ctx->in;
     in->n_rows = in->n_runs = in->n_pages = in->n_want = 0;
+    f->parts = f->ctx->user;
     f->n_parts = 0;
+    f->program = &lead->model->programs.program[RMR_PROGRAM_MAIN];
     f->next_slice = f->next_want = 0;
     f->us = 0;
     f->prefill = 0;
     for (size_t i = 0; i < e->n && in->n_rows < rows; i++) {
         remora_session *s = e->s[i];
-        if (s->n_tokens == s->committed || s->cache.n > f->ctx->max_pages - in->n_pages) continue;
+        if (s->n_tokens == s->committed || s->cache.n > f->ctx->size.pages - in->n_pages) continue;
         add_part(f, s, rows - in->n_rows);
     }
-    const remora_status st = rmr_exec_begin(lead->model, f->ctx, e->err);
+    const remora_status st = rmr_context_begin(lead->model, f->ctx, e->err);
     if (st < 0) rmr_step_in_progress_drop(lead);
     return st;
 }
@@ -128,7 +132,7 @@ static remora_status form_step(const evaluation *e)
 
 static rmr_part *part_of(rmr_step_in_progress *f, uint32_t row)
 {
-    rmr_part *p = f->ctx->parts;
+    rmr_part *p = f->parts;
     while (row >= p->row0 + p->n_rows) p++;
     return p;
 }
@@ -148,19 +152,19 @@ static remora_status deliver(const evaluation *e, rmr_part *p, uint32_t i, uint3
         hidden |= s->rows.has_hidden[row + k];
     }
     p->n_out += n;
-    return rmr_exec_read(s->model, f->ctx, i, n, s->rows.logits + row * shape->n_vocab,
-                         hidden ? s->rows.hidden + row * shape->n_hidden : NULL, e->err);
+    return rmr_context_read(s->model, f->ctx, i, n, s->rows.logits + row * shape->n_vocab,
+                            hidden ? s->rows.hidden + row * shape->n_hidden : NULL, e->err);
 }
 
 /* Run one pass of the head over the next wanted rows of all sessions. The rows count as ready when
  * the step is committed. */
-static remora_status head_pass(const evaluation *e)
+static remora_status head_pass(const evaluation *e, const rmr_program_slice *slice)
 {
     rmr_step_in_progress *f = &e->s[0]->in_progress;
     const uint32_t *want = f->ctx->in.want + f->next_want;
     const uint32_t left = f->ctx->in.n_want - f->next_want;
     const uint32_t n = left < RMR_HEAD_ROWS ? left : RMR_HEAD_ROWS;
-    RMR_TRY(rmr_exec_head(e->s[0]->model, f->ctx, f->next_want, n, e->err));
+    RMR_TRY(rmr_context_run(e->s[0]->model, f->ctx, slice, f->next_want, n, e->err));
     for (uint32_t i = 0; i < n;) {
         rmr_part *p = part_of(f, want[i]);
         uint32_t k = 1;
@@ -188,42 +192,49 @@ static void commit(evaluation *e)
     remora_session *lead = e->s[0];
     rmr_step_in_progress *f = &lead->in_progress;
     for (size_t i = 0; i < f->n_parts; i++) {
-        remora_session *s = f->ctx->parts[i].session;
-        s->committed += f->ctx->parts[i].n_rows;
-        s->rows.n_ready += f->ctx->parts[i].n_out;
-        if (f->ctx->parts[i].n_out > 0) s->rows.last = f->ctx->parts[i].last_out;
+        remora_session *s = f->parts[i].session;
+        s->committed += f->parts[i].n_rows;
+        s->rows.n_ready += f->parts[i].n_out;
+        if (f->parts[i].n_out > 0) s->rows.last = f->parts[i].last_out;
         s->epoch++;
-        count(s, f->ctx->parts[i].n_rows, f->prefill, f->us);
-        e->rows_left -=
-            e->rows_left < f->ctx->parts[i].n_rows ? e->rows_left : f->ctx->parts[i].n_rows;
+        count(s, f->parts[i].n_rows, f->prefill, f->us);
+        e->rows_left -= e->rows_left < f->parts[i].n_rows ? e->rows_left : f->parts[i].n_rows;
     }
     rmr_step_in_progress_drop(lead);
 }
 
-static remora_status next_slice(evaluation *e)
+/* The slice to run next; NULL when only finishing is left. A head is run until there are no more
+ * wanted rows. */
+static const rmr_program_slice *next_slice(rmr_step_in_progress *f)
+{
+    for (; f->next_slice < f->program->n_slices; f->next_slice++) {
+        const rmr_program_slice *s = &f->program->slices[f->next_slice];
+        if (s->kind == RMR_SLICE_LAYER) return s;
+        if (s->kind == RMR_SLICE_HEAD && f->next_want < f->ctx->in.n_want) return s;
+    }
+    return NULL;
+}
+
+static remora_status run_slice(evaluation *e, const rmr_program_slice *slice)
 {
     remora_session *lead = e->s[0];
     rmr_step_in_progress *f = &lead->in_progress;
     const uint64_t t0 = rmr_clock_us();
     remora_status st;
-    if (f->next_slice < rmr_exec_slices(lead->model))
-        st = rmr_exec_slice(lead->model, f->ctx, f->next_slice++, e->err);
-    else
-        st = head_pass(e);
+    if (slice->kind == RMR_SLICE_HEAD) {
+        st = head_pass(e, slice);
+    } else {
+        st = rmr_context_run(lead->model, f->ctx, slice, 0, 0, e->err);
+        f->next_slice++;
+    }
     const uint64_t us = rmr_clock_us() - t0;
     f->us += us;
     for (size_t i = 0; i < f->n_parts; i++) {
-        remora_session *s = f->ctx->parts[i].session;
+        remora_session *s = f->parts[i].session;
         if (us > s->stats.longest_slice_us) s->stats.longest_slice_us = us;
     }
     e->ran = 1;
     return st;
-}
-
-static int step_done(const remora_session *lead)
-{
-    return lead->in_progress.next_slice == rmr_exec_slices(lead->model) &&
-           lead->in_progress.next_want == lead->in_progress.ctx->in.n_want;
 }
 
 static remora_status give_up(evaluation *e, remora_status st, const char *why)
@@ -236,16 +247,17 @@ static remora_status give_up(evaluation *e, remora_status st, const char *why)
 static remora_status run_step(evaluation *e)
 {
     remora_session *lead = e->s[0];
-    while (!step_done(lead)) {
+    rmr_step_in_progress *f = &lead->in_progress;
+    for (const rmr_program_slice *s; (s = next_slice(f)) != NULL;) {
         if (rmr_cancelled(e->o->cancel))
             return give_up(e, REMORA_E_CANCELLED, "evaluation was cancelled");
         if (e->ran && e->o->budget_us > 0 &&
             rmr_clock_us() - e->start_us >= (uint64_t)e->o->budget_us)
             return REMORA_MORE;
-        const remora_status st = next_slice(e);
+        const remora_status st = run_slice(e, s);
         if (st < 0) return give_up(e, st, NULL);
     }
-    const remora_status st = rmr_exec_finish(lead->model, lead->in_progress.ctx, e->err);
+    const remora_status st = rmr_context_finish(lead->model, f->ctx, f->program, e->err);
     if (st < 0) return give_up(e, st, NULL);
     commit(e);
     return REMORA_OK;

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-enum { RUNTIME_BYTES = 4096 }; /* structs of the runtime, the backend and its buffers: about */
-
 remora_status rmr_session_enter(remora_session *s)
 {
     return atomic_exchange_explicit(&s->busy, 1, memory_order_acquire) != 0 ? REMORA_E_BUSY
@@ -35,9 +33,10 @@ static rmr_kv_type type_of(const remora_session_opts *o)
     return o->kv_type == REMORA_KV_F32 ? RMR_KV_F32 : RMR_KV_BF16;
 }
 
-static uint64_t page_bytes(const remora_model *m, rmr_kv_type type)
+rmr_context_size rmr_session_context_size(uint32_t chunk, uint64_t pages)
 {
-    return rmr_cache_page_bytes(rmr_exec_cache(m), type);
+    return (rmr_context_size){
+        .rows = chunk, .pages = (uint32_t)pages, .user_bytes = chunk * sizeof(rmr_part)};
 }
 
 static remora_status check_opts(const remora_model *m, const remora_session_opts *o,
@@ -51,7 +50,7 @@ static remora_status check_opts(const remora_model *m, const remora_session_opts
                  o->extra != NULL && o->extra[0].key != NULL ? o->extra[0].key : "");
     if (o->kv_type < 0 || o->kv_type > REMORA_KV_F32)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "kv_type %d is not known", o->kv_type);
-    if (!rmr_cache_stores(rmr_exec_cache(m), type_of(o)))
+    if (!rmr_cache_stores(&m->cache, type_of(o)))
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "kv_type INT8 is for models with latent attention");
     if (o->capacity > m->shape.max_context)
         RMR_FAIL(err, REMORA_E_ARG, "capacity %u is above the model's max_context %u", o->capacity,
@@ -82,9 +81,10 @@ static remora_status make(remora_model *m, uint32_t capacity, uint32_t chunk, in
     if (s->tokens == NULL || s->flags == NULL)
         st = rmr_error_nomem(err, "timeline", (uint64_t)capacity * 5);
     if (st >= 0)
-        st = rmr_page_table_init(&s->cache, &m->pages, page_bytes(m, type), type, capacity, err);
+        st = rmr_page_table_init(&s->cache, &m->pages, rmr_cache_page_bytes(&m->cache, type), type,
+                                 capacity, err);
     if (st >= 0) st = rmr_output_rows_make_room(s, 1, 0, err);
-    if (st >= 0) st = rmr_exec_reserve(m, chunk, (uint32_t)s->cache.max, err);
+    if (st >= 0) st = rmr_contexts_reserve(m, rmr_session_context_size(chunk, s->cache.max), err);
     if (st < 0) {
         rmr_session_free(s);
         return st;
@@ -140,34 +140,21 @@ remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o
                                    remora_memory *out, remora_error *err)
 {
     RMR_TRY(check_opts(m, o, err));
-    const uint64_t capacity = capacity_of(m, o), bytes = page_bytes(m, type_of(o)),
+    const uint64_t capacity = capacity_of(m, o),
+                   bytes = rmr_cache_page_bytes(&m->cache, type_of(o)),
                    pages = rmr_pages_for(capacity);
     const uint64_t session = sizeof(remora_session) + capacity * (sizeof(remora_token) + 1) +
                              pages * sizeof(rmr_page *) + m->shape.n_vocab * sizeof(float) + 1;
-    rmr_session_memory(m, out);
+    rmr_model_memory(m, out);
     if (!rmr_mul_ok(rmr_pages_cost(m->be, bytes, pages + RMR_PAGE_SPARE), n, &out->host_kv) ||
         !rmr_mul_ok(session, n, &out->host_scratch) || out->host_kv > INT64_MAX ||
         out->host_scratch > INT64_MAX)
         RMR_FAIL(err, REMORA_E_ARG, "%u sessions of %llu tokens take more than 2^63 bytes", n,
                  (unsigned long long)capacity);
-    if (n > 0) out->host_scratch += rmr_exec_context_bytes(m, chunk_of(m, o), (uint32_t)pages);
+    if (n > 0)
+        out->host_scratch += rmr_context_bytes(m, rmr_session_context_size(chunk_of(m, o), pages));
     out->kv_bytes_per_token = bytes / RMR_PAGE_TOKENS;
     return REMORA_OK;
-}
-
-void rmr_session_memory(remora_model *m, remora_memory *out)
-{
-    *out = (remora_memory){.struct_size = sizeof *out,
-                           .host_weights = m->weights.weight_bytes,
-                           .host_mapped = m->weights.mapped_bytes};
-    out->host_kv = rmr_pages_bytes(&m->pages);
-    out->host_scratch =
-        atomic_load_explicit(&m->session_mem.bytes, memory_order_relaxed) + rmr_exec_bytes(m);
-    out->host_other = atomic_load_explicit(&m->mem.bytes, memory_order_relaxed) + sizeof *m +
-                      m->weights.constant_bytes + m->routing_bytes +
-                      rmr_importance_bytes(&m->importance) + sizeof *m->rt +
-                      rmr_pool_bytes(m->rt->ctx.pool) + RUNTIME_BYTES;
-    out->kv_bytes_per_token = page_bytes(m, RMR_KV_BF16) / RMR_PAGE_TOKENS;
 }
 
 /* ---- the timeline ---- */

@@ -4,7 +4,7 @@
 #define RMR_SESSION_H
 
 #include "sampler.h"
-#include "contexts.h"
+#include "model.h"
 #include "page_table.h"
 
 enum {
@@ -30,13 +30,24 @@ typedef struct rmr_output_rows {
     uint64_t last; /* position of row n_ready - 1 */
 } rmr_output_rows;
 
+/* One session's part of a step. */
+typedef struct rmr_part {
+    remora_session *session;
+    uint64_t serial, epoch; /* to recognise that it is still the same, untouched, session */
+    uint32_t row0, n_rows;
+    uint32_t n_out;    /* output rows delivered so far */
+    uint64_t last_out; /* position of the last row delivered */
+} rmr_part;
+
 /* A step under way. Kept by the first session of the batch between evals that ran out of budget. */
 typedef struct rmr_step_in_progress {
-    rmr_context *ctx; /* NULL: none. Has the parts */
+    rmr_context *ctx; /* NULL: none */
+    rmr_part *parts;  /* [n_parts], in the context's memory */
     size_t n_parts;
-    uint32_t next_slice;
-    uint32_t next_want; /* rows of the head already delivered */
-    uint64_t us;        /* time spent */
+    const rmr_program *program;
+    uint32_t next_slice; /* of the program */
+    uint32_t next_want;  /* rows of the head already delivered */
+    uint64_t us;         /* time spent */
     int prefill;
 } rmr_step_in_progress;
 
@@ -93,12 +104,14 @@ remora_status rmr_session_sync(remora_session *s, const remora_token *t, size_t 
                                size_t *reused, remora_error *err);
 remora_status rmr_session_trim(remora_session *s, uint64_t keep);
 
+/* A context for steps of up to `chunk` rows. */
+rmr_context_size rmr_session_context_size(uint32_t chunk, uint64_t pages);
+
 /* Estimate the memory that n sessions of these options take when full, one evaluated at a time and
- * one row wanted; and give the memory that the model and its sessions take now. Both are made of
- * the numbers that the allocations use (P23). */
+ * one row wanted, with the model's own. It is made of the numbers that the allocations use (P23).
+ */
 remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o, uint32_t n,
                                    remora_memory *out, remora_error *err);
-void rmr_session_memory(remora_model *m, remora_memory *out);
 
 /* See to it that the last token has an output row, or will have one after the next eval, its hidden
  * state too when `hidden`: a token that was evaluated without is evaluated again, in the form it

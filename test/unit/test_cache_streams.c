@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "bed.h"
-#include "contexts.h"
+#include "model.h"
 #include "host.h"
 #include "page_table.h"
 #include "tiny.h"
@@ -79,7 +79,7 @@ static void streams_of_models(void **state)
         tiny t;
         tiny_make(&t, &kinds[k].o);
         remora_model *m = host_open(NULL, &t.source);
-        const rmr_cache_layout *l = rmr_exec_cache(m);
+        const rmr_cache_layout *l = &m->cache;
         const uint32_t heads = 2 * m->shape.gqa.kv_heads * m->shape.gqa.head_dim;
         assert_int_equal(l->n_layers, m->shape.n_layers);
         assert_int_equal(l->n_streams, m->shape.n_layers);

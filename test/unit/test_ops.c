@@ -9,19 +9,18 @@
 #include <cmocka.h>
 
 #include "host.h"
-#include "contexts.h"
-#include "program.h"
+#include "model.h"
 #include "tiny.h"
 
 static const tiny_opts kinds[] = {
     {0}, {.v2 = 1}, {.dense = "llama"}, {.dense = "qwen2"}, {.dense = "qwen3"}};
 
-static remora_status check(const rmr_program *l, remora_error *err)
+static remora_status check(const rmr_programs *l, remora_error *err)
 {
     return rmr_ops_check(l->ops, l->n_ops, l->slots, RMR_SLOT_COUNT, l->cache, err);
 }
 
-static void refused(const rmr_program *l, const char *says)
+static void refused(const rmr_programs *l, const char *says)
 {
     remora_error err = HOST_ERROR;
     assert_int_equal(check(l, &err), REMORA_E_INTERNAL);
@@ -41,7 +40,7 @@ static rmr_view *view_of(rmr_op *op, uint32_t which)
 }
 
 /* Every view of every operation with another slot or column. */
-static void wrong_views(rmr_program *l)
+static void wrong_views(rmr_programs *l)
 {
     for (uint32_t i = 0; i < l->n_ops; i++) {
         rmr_op *const op = &l->ops[i];
@@ -61,10 +60,10 @@ static void wrong_views(rmr_program *l)
 }
 
 /* Without the operation that makes it, a slot is read before anything has written it. */
-static void left_out(const rmr_program *l)
+static void left_out(const rmr_programs *l)
 {
     rmr_op *const ops = malloc(l->n_ops * sizeof *ops);
-    rmr_program less = *l;
+    rmr_programs less = *l;
     assert_non_null(ops);
     less.ops = ops;
     less.n_ops = l->n_ops - 1;
@@ -76,7 +75,7 @@ static void left_out(const rmr_program *l)
     free(ops);
 }
 
-static void wrong_parts(rmr_program *l)
+static void wrong_parts(rmr_programs *l)
 {
     for (uint32_t i = 0; i < l->n_ops; i++) {
         const rmr_op was = l->ops[i];
@@ -100,14 +99,14 @@ static void wrong_parts(rmr_program *l)
 }
 
 /* A stream that is not there, one that nothing has written, and one with other rows. */
-static void wrong_streams(rmr_program *l)
+static void wrong_streams(rmr_programs *l)
 {
     for (uint32_t i = 0; i < l->n_ops; i++) {
         rmr_op *const op = &l->ops[i];
         const uint32_t uses = rmr_op_infos[op->kind].cache, was = op->stream;
         rmr_cache_stream other[8];
         const rmr_cache_layout cache = {.n_streams = l->cache->n_streams, .streams = other};
-        rmr_program wider = *l;
+        rmr_programs wider = *l;
         if (uses == 0) continue;
         op->stream = l->cache->n_streams;
         refused(l, "stream");
@@ -127,11 +126,11 @@ static void programs(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         tiny t;
-        rmr_program l;
+        rmr_programs l;
         remora_error err = HOST_ERROR;
         tiny_make(&t, &kinds[i]);
         remora_model *m = host_open(NULL, &t.source);
-        REQUIRE_OK(rmr_program_make(m, rmr_exec_cache(m), &m->mem, &l, &err), &err);
+        REQUIRE_OK(rmr_programs_make(m, &m->mem, &l, &err), &err);
         REQUIRE_OK(check(&l, &err), &err);
         assert_int_equal(l.n_ops, l.cap_ops);
         wrong_views(&l);
@@ -139,7 +138,7 @@ static void programs(void **state)
         wrong_parts(&l);
         wrong_streams(&l);
         REQUIRE_OK(check(&l, &err), &err);
-        rmr_program_free(&m->mem, &l);
+        rmr_programs_free(&m->mem, &l);
         remora_model_free(m);
         tiny_free(&t);
     }
