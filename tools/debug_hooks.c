@@ -2,8 +2,8 @@
  * assert that fails goes to stderr, and with REMORA_TRACE in the environment so does the path of
  * each error status:
  *
- *     lib/model/shape.c:47: shape_read: E_UNSUPPORTED: config.json: ...
- *     lib/model/open_model.c:120: read_config: E_UNSUPPORTED passed on
+ *     lib/config/shape.c:47: shape_read: E_UNSUPPORTED: config.json: ...
+ *     lib/engine/open_model.c:120: read_config: E_UNSUPPORTED passed on
  */
 #include <stdio.h>
 #include <stdlib.h>

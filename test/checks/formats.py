@@ -29,9 +29,9 @@ def listed(kind, end):
     return set(re.findall(r"\w+", README.split(f"of the {kind} ")[1].split(end)[0])) - {"and"}
 
 
-families = code("model/shape.c", r'^    \{"(\w+)", [A-Z0-9]+,')
-archs = re.findall(r'"(\w+)"', code("model/gguf_config.c", r" archs\[\] = (.+);")[0])
-relatives = [name for row in code("model/relatives.c", r'^    \{"([\w-]+)", (?:"([\w-]+)"|NULL)') for name in row if name]
+families = code("config/shape.c", r'^    \{"(\w+)", [A-Z0-9]+,')
+archs = re.findall(r'"(\w+)"', code("config/gguf_config.c", r" archs\[\] = (.+);")[0])
+relatives = [name for row in code("config/relatives.c", r'^    \{"([\w-]+)", (?:"([\w-]+)"|NULL)') for name in row if name]
 types = {(name, row[3].strip() if row[2] == " no " else "") for row in rows("form") for name in re.findall(r"\w+", row[1])[1:]
          if row[1].startswith(" GGUF ")}
 PAIRS = {
