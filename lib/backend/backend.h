@@ -18,6 +18,20 @@
 #include "ops.h"
 
 /* ---- weights ---- */
+/* What several devices that work on the same rows of activations each hold of a weight
+ * (docs/architecture.md, "Several devices"): a range of rows with all of their columns, of each of
+ * its matrices, or a range of matrices. A backend that is one device does not look at it. */
+typedef enum rmr_share_kind {
+    RMR_SHARE_NONE,    /* every device has the whole weight */
+    RMR_SHARE_ROWS,    /* of a vector: of its values, which belong to rows of a matrix */
+    RMR_SHARE_MATRICES /* a matrix for each head */
+} rmr_share_kind;
+
+typedef struct rmr_share {
+    rmr_share_kind kind;
+    uint32_t unit; /* rows that stay together; of matrices one */
+} rmr_share;
+
 /* `count` matrices [rows, cols] of one shape (experts, heads), row-major in the source. */
 typedef struct rmr_weight_desc {
     rmr_weight_use use;
@@ -25,6 +39,7 @@ typedef struct rmr_weight_desc {
     uint32_t count;
     uint32_t rows;
     uint32_t cols;
+    rmr_share share;
 } rmr_weight_desc;
 
 enum { RMR_ROW_GRANULE = 16 }; /* uploads start at a multiple of this many rows */
@@ -50,6 +65,12 @@ typedef struct rmr_slice {
     uint32_t first, n;
     uint32_t want0, n_want;
 } rmr_slice;
+
+/* Numbers of a slot: columns [col, col + n_cols) of rows [row0, row0 + n_rows). On the host they
+ * lie row by row without gaps. */
+typedef struct rmr_area {
+    uint32_t slot, col, n_cols, row0, n_rows;
+} rmr_area;
 
 /* Every function that takes `err` may return E_NOMEM, E_DEVICE_MEM or E_DEVICE besides what it
  * says. */
@@ -111,9 +132,12 @@ typedef struct rmr_backend_ops {
                                  uint64_t *mark, remora_error *err);
     /* Wait until the slice of that mark, and so all before it, is done. */
     remora_status (*step_wait)(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);
-    /* Rows [row0, row0 + n) of a slot, after waiting for the last mark; dst is [n, width]. */
-    remora_status (*step_read)(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0,
-                               uint32_t n, void *dst, remora_error *err);
+    /* Read numbers of a slot, after waiting for the last mark; or write them, as if an operation
+     * had (what several devices have computed of a slot is put together so). */
+    remora_status (*step_read)(rmr_backend *be, rmr_step *s, const rmr_area *a, void *dst,
+                               remora_error *err);
+    remora_status (*step_write)(rmr_backend *be, rmr_step *s, const rmr_area *a, const void *src,
+                                remora_error *err);
 } rmr_backend_ops;
 
 struct rmr_backend {

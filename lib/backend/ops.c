@@ -58,12 +58,20 @@ int rmr_op_writes_slot(const rmr_op *op, uint32_t slot)
     return 0;
 }
 
+uint32_t rmr_op_kv_heads(const rmr_op *op)
+{
+    return op->kv_n > 0 ? op->kv_n : op->gqa->kv_heads;
+}
+
 /* Columns of a head's query, of its absorbed query and so on, times the heads. */
 static uint64_t attention_width(const rmr_op *op, uint32_t which)
 {
     const rmr_mla *a = op->mla;
     const int in = which == IN;
-    if (op->kind == RMR_OP_ATTEND_GROUPED) return (uint64_t)op->gqa->heads * op->gqa->head_dim;
+    if (op->kind == RMR_OP_ATTEND_GROUPED) {
+        const rmr_gqa *g = op->gqa;
+        return (uint64_t)(g->heads / g->kv_heads) * rmr_op_kv_heads(op) * g->head_dim;
+    }
     const uint64_t query = (uint64_t)a->heads * (a->nope + a->rope),
                    absorbed = (uint64_t)a->heads * (a->rank + a->rope),
                    latent = (uint64_t)a->heads * a->rank, value = (uint64_t)a->heads * a->v;

@@ -124,10 +124,12 @@ typedef struct rmr_op {
     const rmr_mla *mla;
     const rmr_gqa *gqa;
     const rmr_moe *moe;
-    rmr_rotary rotary;    /* ROPE */
-    rmr_buffer *counters; /* COUNTS_ADD: u64 for each value of counts */
-    rmr_sums sums;        /* of in: LINEAR, SWIGLU, and of the routed experts */
-    rmr_sums shared_sums; /* of in, of the shared experts */
+    uint32_t kv_first, kv_n; /* ATTEND_GROUPED: with kv_n the operation has the query heads of so
+                                many kv heads of the cache, from kv_first on; else all */
+    rmr_rotary rotary;       /* ROPE */
+    rmr_buffer *counters;    /* COUNTS_ADD: u64 for each value of counts */
+    rmr_sums sums;           /* of in: LINEAR, SWIGLU, and of the routed experts */
+    rmr_sums shared_sums;    /* of in, of the shared experts */
 } rmr_op;
 
 typedef struct rmr_slot {
@@ -166,6 +168,9 @@ rmr_view rmr_op_view(const rmr_op *op, uint32_t which);
 uint32_t rmr_op_reads(const rmr_op *op);
 /* Does the operation write into that slot? */
 int rmr_op_writes_slot(const rmr_op *op, uint32_t slot);
+
+/* The kv heads of an ATTEND_GROUPED. */
+uint32_t rmr_op_kv_heads(const rmr_op *op);
 
 /* The columns that an operation uses of a view, as far as its own numbers tell; 0 when only the
  * backend knows (the rows of a weight). */

@@ -7,39 +7,45 @@
 #define NONE RMR_SUMS_NONE
 #define OWN RMR_SUMS_OWN
 #define BEFORE RMR_SUMS_BEFORE
+#define WHOLE RMR_SHARED_NOT
+#define ROWS RMR_SHARED_BY_ROWS
+#define HEADS RMR_SHARED_BY_HEADS
 
 /* Parallel to rmr_weight_id. */
 const rmr_weight_info rmr_weight_infos[RMR_W_COUNT] = {
-    [RMR_W_ATTN_NORM] = {"input_layernorm", "attn_norm.weight", VECTOR, NONE},
-    [RMR_W_Q_A] = {"self_attn.q_a_proj", "attn_q_a.weight", MATRIX, OWN},
-    [RMR_W_Q_A_NORM] = {"self_attn.q_a_layernorm", "attn_q_a_norm.weight", VECTOR, NONE},
-    [RMR_W_Q_B] = {"self_attn.q_b_proj", "attn_q_b.weight", MATRIX, OWN},
-    [RMR_W_Q] = {"self_attn.q_proj", "attn_q.weight", MATRIX, OWN},
-    [RMR_W_KV_A] = {"self_attn.kv_a_proj_with_mqa", "attn_kv_a_mqa.weight", MATRIX, OWN},
-    [RMR_W_KV_NORM] = {"self_attn.kv_a_layernorm", "attn_kv_a_norm.weight", VECTOR, NONE},
-    [RMR_W_ABSORB] = {"self_attn.kv_b_proj.absorb", "attn_k_b.weight", RMR_WEIGHT_KV_ABSORB, NONE},
-    [RMR_W_VALUE_UP] = {"self_attn.kv_b_proj.value", "attn_v_b.weight", RMR_WEIGHT_KV_VALUE, NONE},
-    [RMR_W_K] = {"self_attn.k_proj", "attn_k.weight", MATRIX, OWN},
-    [RMR_W_V] = {"self_attn.v_proj", "attn_v.weight", MATRIX, OWN},
-    [RMR_W_Q_BIAS] = {"self_attn.q_proj.bias", "attn_q.bias", VECTOR, NONE},
-    [RMR_W_K_BIAS] = {"self_attn.k_proj.bias", "attn_k.bias", VECTOR, NONE},
-    [RMR_W_V_BIAS] = {"self_attn.v_proj.bias", "attn_v.bias", VECTOR, NONE},
-    [RMR_W_Q_NORM] = {"self_attn.q_norm", "attn_q_norm.weight", VECTOR, NONE},
-    [RMR_W_K_NORM] = {"self_attn.k_norm", "attn_k_norm.weight", VECTOR, NONE},
-    [RMR_W_OUT_BIAS] = {"self_attn.o_proj.bias", "attn_output.bias", VECTOR, NONE},
-    [RMR_W_OUT] = {"self_attn.o_proj", "attn_output.weight", MATRIX, OWN},
-    [RMR_W_FFN_NORM] = {"post_attention_layernorm", "ffn_norm.weight", VECTOR, NONE},
-    [RMR_W_GATE] = {"mlp.gate_proj", "ffn_gate.weight", MATRIX, OWN},
-    [RMR_W_UP] = {"mlp.up_proj", "ffn_up.weight", MATRIX, BEFORE},
-    [RMR_W_DOWN] = {"mlp.down_proj", "ffn_down.weight", MATRIX, OWN},
-    [RMR_W_ROUTER] = {"mlp.gate", "ffn_gate_inp.weight", MATRIX, NONE},
-    [RMR_W_ROUTER_BIAS] = {"mlp.gate.e_score_correction_bias", "exp_probs_b.bias", VECTOR, NONE},
-    [RMR_W_E_GATE] = {"mlp.experts.gate_proj", "ffn_gate_exps.weight", EXPERTS, OWN},
-    [RMR_W_E_UP] = {"mlp.experts.up_proj", "ffn_up_exps.weight", EXPERTS, BEFORE},
-    [RMR_W_E_DOWN] = {"mlp.experts.down_proj", "ffn_down_exps.weight", EXPERTS, OWN},
-    [RMR_W_S_GATE] = {"mlp.shared_experts.gate_proj", "ffn_gate_shexp.weight", MATRIX, OWN},
-    [RMR_W_S_UP] = {"mlp.shared_experts.up_proj", "ffn_up_shexp.weight", MATRIX, BEFORE},
-    [RMR_W_S_DOWN] = {"mlp.shared_experts.down_proj", "ffn_down_shexp.weight", MATRIX, OWN},
+    [RMR_W_ATTN_NORM] = {"input_layernorm", "attn_norm.weight", VECTOR, NONE, WHOLE},
+    [RMR_W_Q_A] = {"self_attn.q_a_proj", "attn_q_a.weight", MATRIX, OWN, WHOLE},
+    [RMR_W_Q_A_NORM] = {"self_attn.q_a_layernorm", "attn_q_a_norm.weight", VECTOR, NONE, WHOLE},
+    [RMR_W_Q_B] = {"self_attn.q_b_proj", "attn_q_b.weight", MATRIX, OWN, HEADS},
+    [RMR_W_Q] = {"self_attn.q_proj", "attn_q.weight", MATRIX, OWN, HEADS},
+    [RMR_W_KV_A] = {"self_attn.kv_a_proj_with_mqa", "attn_kv_a_mqa.weight", MATRIX, OWN, WHOLE},
+    [RMR_W_KV_NORM] = {"self_attn.kv_a_layernorm", "attn_kv_a_norm.weight", VECTOR, NONE, WHOLE},
+    [RMR_W_ABSORB] = {"self_attn.kv_b_proj.absorb", "attn_k_b.weight", RMR_WEIGHT_KV_ABSORB, NONE,
+                      HEADS},
+    [RMR_W_VALUE_UP] = {"self_attn.kv_b_proj.value", "attn_v_b.weight", RMR_WEIGHT_KV_VALUE, NONE,
+                        HEADS},
+    [RMR_W_K] = {"self_attn.k_proj", "attn_k.weight", MATRIX, OWN, HEADS},
+    [RMR_W_V] = {"self_attn.v_proj", "attn_v.weight", MATRIX, OWN, HEADS},
+    [RMR_W_Q_BIAS] = {"self_attn.q_proj.bias", "attn_q.bias", VECTOR, NONE, HEADS},
+    [RMR_W_K_BIAS] = {"self_attn.k_proj.bias", "attn_k.bias", VECTOR, NONE, HEADS},
+    [RMR_W_V_BIAS] = {"self_attn.v_proj.bias", "attn_v.bias", VECTOR, NONE, HEADS},
+    [RMR_W_Q_NORM] = {"self_attn.q_norm", "attn_q_norm.weight", VECTOR, NONE, WHOLE},
+    [RMR_W_K_NORM] = {"self_attn.k_norm", "attn_k_norm.weight", VECTOR, NONE, WHOLE},
+    [RMR_W_OUT_BIAS] = {"self_attn.o_proj.bias", "attn_output.bias", VECTOR, NONE, ROWS},
+    [RMR_W_OUT] = {"self_attn.o_proj", "attn_output.weight", MATRIX, OWN, ROWS},
+    [RMR_W_FFN_NORM] = {"post_attention_layernorm", "ffn_norm.weight", VECTOR, NONE, WHOLE},
+    [RMR_W_GATE] = {"mlp.gate_proj", "ffn_gate.weight", MATRIX, OWN, ROWS},
+    [RMR_W_UP] = {"mlp.up_proj", "ffn_up.weight", MATRIX, BEFORE, ROWS},
+    [RMR_W_DOWN] = {"mlp.down_proj", "ffn_down.weight", MATRIX, OWN, ROWS},
+    [RMR_W_ROUTER] = {"mlp.gate", "ffn_gate_inp.weight", MATRIX, NONE, WHOLE},
+    [RMR_W_ROUTER_BIAS] = {"mlp.gate.e_score_correction_bias", "exp_probs_b.bias", VECTOR, NONE,
+                           WHOLE},
+    [RMR_W_E_GATE] = {"mlp.experts.gate_proj", "ffn_gate_exps.weight", EXPERTS, OWN, ROWS},
+    [RMR_W_E_UP] = {"mlp.experts.up_proj", "ffn_up_exps.weight", EXPERTS, BEFORE, ROWS},
+    [RMR_W_E_DOWN] = {"mlp.experts.down_proj", "ffn_down_exps.weight", EXPERTS, OWN, ROWS},
+    [RMR_W_S_GATE] = {"mlp.shared_experts.gate_proj", "ffn_gate_shexp.weight", MATRIX, OWN, ROWS},
+    [RMR_W_S_UP] = {"mlp.shared_experts.up_proj", "ffn_up_shexp.weight", MATRIX, BEFORE, ROWS},
+    [RMR_W_S_DOWN] = {"mlp.shared_experts.down_proj", "ffn_down_shexp.weight", MATRIX, OWN, ROWS},
 };
 
 /* The properties of a layer, one bit each. */
@@ -143,4 +149,22 @@ rmr_weight_size rmr_weight_size_of(const rmr_shape *s, rmr_weight_id id)
     case RMR_W_S_DOWN: return (rmr_weight_size){hidden, s->moe.shared_inner};
     default: return attention_size(s, id);
     }
+}
+
+/* Rows of a head in a product that has heads; of queries those that share a kv head. */
+static uint32_t head_rows(const rmr_shape *s, rmr_weight_id id)
+{
+    const rmr_gqa *g = &s->gqa;
+    if (s->attention == RMR_ATTENTION_MLA) return s->mla.nope + s->mla.rope;
+    const int queries = id == RMR_W_Q || id == RMR_W_Q_BIAS;
+    return g->head_dim * (queries ? g->heads / g->kv_heads : 1);
+}
+
+rmr_share rmr_weight_share_of(const rmr_shape *s, rmr_weight_id id)
+{
+    const rmr_weight_info *i = &rmr_weight_infos[id];
+    if (i->shared == WHOLE) return (rmr_share){RMR_SHARE_NONE, 0};
+    if (i->form == RMR_WEIGHT_KV_ABSORB || i->form == RMR_WEIGHT_KV_VALUE)
+        return (rmr_share){RMR_SHARE_MATRICES, 1};
+    return (rmr_share){RMR_SHARE_ROWS, i->shared == HEADS ? head_rows(s, id) : 1};
 }

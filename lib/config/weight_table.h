@@ -60,11 +60,20 @@ typedef enum rmr_weight_sums {
     RMR_SUMS_BEFORE /* it reads the same as the weight before it, and shares its sums */
 } rmr_weight_sums;
 
+/* How devices share it. Whole are what is small: a share of it would not be worth the exchange of
+ * its results. */
+typedef enum rmr_weight_shared {
+    RMR_SHARED_NOT,
+    RMR_SHARED_BY_ROWS,
+    RMR_SHARED_BY_HEADS /* so that a head's way through attention stays on one device */
+} rmr_weight_shared;
+
 typedef struct rmr_weight_info {
     const char *name; /* behind "model.layers.N.", without ".weight" */
     const char *gguf; /* behind "blk.N." */
     rmr_weight_form form;
     rmr_weight_sums sums;
+    rmr_weight_shared shared;
 } rmr_weight_info;
 
 extern const rmr_weight_info rmr_weight_infos[RMR_W_COUNT];
@@ -78,5 +87,6 @@ typedef struct rmr_weight_size {
 } rmr_weight_size;
 
 rmr_weight_size rmr_weight_size_of(const rmr_shape *s, rmr_weight_id id);
+rmr_share rmr_weight_share_of(const rmr_shape *s, rmr_weight_id id);
 
 #endif

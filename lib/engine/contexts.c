@@ -191,9 +191,10 @@ remora_status rmr_context_finish(remora_model *m, rmr_context *c, const rmr_prog
 remora_status rmr_context_read(remora_model *m, rmr_context *c, uint32_t i, uint32_t n,
                                float *logits, float *hidden, remora_error *err)
 {
-    if (hidden != NULL)
-        RMR_TRY(m->be->ops->step_read(m->be, c->step, RMR_SLOT_OUT, i, n, hidden, err));
-    return m->be->ops->step_read(m->be, c->step, RMR_SLOT_LOGITS, i, n, logits, err);
+    const rmr_area h = {RMR_SLOT_OUT, 0, m->shape.n_hidden, i, n},
+                   l = {RMR_SLOT_LOGITS, 0, m->shape.n_vocab, i, n};
+    if (hidden != NULL) RMR_TRY(m->be->ops->step_read(m->be, c->step, &h, hidden, err));
+    return m->be->ops->step_read(m->be, c->step, &l, logits, err);
 }
 
 /* ---- life ---- */

@@ -14,6 +14,7 @@ typedef struct planner {
     const rmr_pack *pack;
     rmr_weight_plan *plan;
     uint32_t layer;
+    rmr_share share; /* of the weight that is being planned */
     rmr_refusals *keep;
     remora_error *err;
 } planner;
@@ -72,6 +73,12 @@ static remora_status add_item(planner *p, const rmr_weight_plan_item *item)
     return REMORA_OK;
 }
 
+static rmr_weight_desc desc_of(const planner *p, rmr_weight_use use, rmr_elem elem, uint32_t count,
+                               uint64_t rows, uint64_t cols)
+{
+    return (rmr_weight_desc){use, elem, count, (uint32_t)rows, (uint32_t)cols, p->share};
+}
+
 static rmr_weight_plan_item item_of(const planner *p, rmr_weight **w, const char *part,
                                     const rmr_found_tensor *b)
 {
@@ -118,7 +125,7 @@ static remora_status packed(planner *p, rmr_weight **w, rmr_weight_use use, cons
     p->plan->used[rmr_pack_index(p->pack, t)] = 1;
     it.packed = t;
     it.stored = t->elem;
-    it.desc = (rmr_weight_desc){use, t->elem, t->count, t->rows, t->cols};
+    it.desc = desc_of(p, use, t->elem, t->count, t->rows, t->cols);
     adopt_if_possible(p, &it, rmr_pack_data(p->pack, t), t->bytes);
     if (it.adopt) p->plan->weight_bytes += ops->weight_bytes(p->be, &it.desc) - t->bytes;
     return add_item(p, &it);
@@ -135,7 +142,7 @@ static remora_status whole(planner *p, rmr_weight **w, rmr_weight_use use, const
     const remora_status st = find(p, part, rows, cols, use == RMR_USE_VECTOR, &b);
     if (st < 0) return kept(p, st);
     rmr_weight_plan_item it = item_of(p, w, part, &b);
-    it.desc = (rmr_weight_desc){use, b.keep, 1, (uint32_t)rows, (uint32_t)cols};
+    it.desc = desc_of(p, use, b.keep, 1, rows, cols);
     count_params(p, rows * cols, 1, 1);
     if (use == RMR_USE_TABLE) adopt_if_possible(p, &it, table_data(&b), b.piece.data->bytes);
     RMR_TRY(add_piece(p, &b.piece));
@@ -170,8 +177,8 @@ static remora_status kv_view(planner *p, rmr_weight **w, const char *name,
     const rmr_mla *a = &p->shape->mla;
     rmr_weight_plan_item it = item_of(p, w, name, b);
     it.transpose = transpose;
-    it.desc = (rmr_weight_desc){RMR_USE_MATRIX, view_elem(b, a, transpose), a->heads,
-                                transpose ? a->rank : a->v, transpose ? a->nope : a->rank};
+    it.desc = desc_of(p, RMR_USE_MATRIX, view_elem(b, a, transpose), a->heads,
+                      transpose ? a->rank : a->v, transpose ? a->nope : a->rank);
     for (uint32_t h = 0; h < a->heads; h++) {
         rmr_piece piece = b->piece;
         piece.row0 = (uint64_t)h * (a->nope + a->v) + (transpose ? 0 : a->nope);
@@ -196,7 +203,7 @@ static remora_status stacked(planner *p, rmr_weight **w, const char *part, stack
     const remora_status st = rmr_find_tensor_stack(&p->in, name, count, at.parts, rows, cols, &b);
     if (st < 0) return kept(p, st);
     rmr_weight_plan_item it = item_of(p, w, part, &b);
-    it.desc = (rmr_weight_desc){RMR_USE_MATRIX, b.keep, count, rows, cols};
+    it.desc = desc_of(p, RMR_USE_MATRIX, b.keep, count, rows, cols);
     for (uint32_t i = 0; i < count; i++) {
         b.piece.row0 = ((uint64_t)i * at.parts + at.part) * rows;
         RMR_TRY(add_piece(p, &b.piece));
@@ -278,7 +285,7 @@ static remora_status stack(planner *p, rmr_weight **w, const char *all, uint32_t
         }
         if (it.weight == NULL) {
             it = item_of(p, w, all, &b);
-            it.desc = (rmr_weight_desc){RMR_USE_MATRIX, b.keep, m->n_experts, rows, cols};
+            it.desc = desc_of(p, RMR_USE_MATRIX, b.keep, m->n_experts, rows, cols);
         }
         if (b.coding != it.coding || b.elem != it.stored)
             RMR_TRY(kept(p, rmr_error_set(p->err, REMORA_E_UNSUPPORTED, 0,
@@ -297,6 +304,7 @@ static remora_status weight(planner *p, rmr_layer *l, rmr_weight_id id)
 {
     const rmr_weight_info *i = &rmr_weight_infos[id];
     const rmr_weight_size n = rmr_weight_size_of(p->shape, id);
+    p->share = rmr_weight_share_of(p->shape, id);
     switch (i->form) {
     case RMR_WEIGHT_VECTOR: return vector(p, &l->w[id], i->name, n.cols);
     case RMR_WEIGHT_EXPERTS:
@@ -411,9 +419,11 @@ static remora_status outside_layers(planner *p)
     rmr_weights *w = p->to;
     const rmr_shape *s = p->shape;
     p->layer = UINT32_MAX;
+    p->share = (rmr_share){RMR_SHARE_NONE, 0};
     RMR_TRY(whole(p, &w->embed, RMR_USE_TABLE, "model.embed_tokens", s->n_vocab, s->n_hidden));
     p->plan->n_params_active -= (uint64_t)s->n_vocab * s->n_hidden; /* one row of it is read */
     RMR_TRY(vector(p, &w->norm, "model.norm", s->n_hidden));
+    p->share = (rmr_share){RMR_SHARE_ROWS, 1};
     const int has_head = p->pack != NULL ? rmr_pack_find(p->pack, "lm_head", RMR_USE_MATRIX) != NULL
                                          : rmr_find_tensor_has(&p->in, "lm_head");
     if (s->tied && !has_head) {

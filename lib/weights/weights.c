@@ -12,7 +12,7 @@ remora_status rmr_weights_make(rmr_weights *w, rmr_backend *be, rmr_mem *mem, ui
 remora_status rmr_weights_add_constants(rmr_weights *w, const rmr_shape *s, remora_error *err)
 {
     const rmr_backend_ops *ops = w->be->ops;
-    const rmr_weight_desc d = {RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, rmr_shape_rope(s) / 2};
+    const rmr_weight_desc d = {RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, rmr_shape_rope(s) / 2, {0}};
     RMR_TRY(ops->weight_create(w->be, &d, &w->inv_freq, err));
     w->constant_bytes = ops->weight_bytes(w->be, &d);
     return ops->weight_upload(w->be, w->inv_freq, 0, 0, 1, s->inv_freq, err);

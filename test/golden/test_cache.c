@@ -211,8 +211,8 @@ static void count_ids(void *user, const guard_seen *seen)
     if (seen->op->kind != RMR_OP_GATE) return;
     const uint32_t n = seen->n_rows * seen->op->moe->n_used;
     assert_true(n <= MAX_IDS);
-    assert_int_equal(seen->inner->ops->step_read(seen->inner, seen->step, RMR_SLOT_IDS, 0,
-                                                 seen->n_rows, ids, NULL),
+    const rmr_area all = {RMR_SLOT_IDS, 0, seen->op->moe->n_used, 0, seen->n_rows};
+    assert_int_equal(seen->inner->ops->step_read(seen->inner, seen->step, &all, ids, NULL),
                      REMORA_OK);
     for (uint32_t i = 0; i < n; i++) c->n[seen->op->layer][ids[i]]++;
 }

@@ -177,8 +177,8 @@ static void look(void *user, const guard_seen *seen)
         return;
     if (state == R.info.n_layers) return;
     c->seen++;
-    assert_int_equal(seen->inner->ops->step_read(seen->inner, seen->step, RMR_SLOT_X, 0,
-                                                 seen->n_rows, c->got, NULL),
+    const rmr_area x = {RMR_SLOT_X, 0, (uint32_t)width, 0, seen->n_rows};
+    assert_int_equal(seen->inner->ops->step_read(seen->inner, seen->step, &x, c->got, NULL),
                      REMORA_OK);
     for (uint32_t i = 0; i < seen->n_rows; i++) {
         const uint32_t pos = seen->pos[i];

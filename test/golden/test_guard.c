@@ -86,9 +86,10 @@ static void results_before_wait_are_stale(void **state)
     const bed *b = *state;
     rmr_backend *be = b->be;
     const rmr_backend_ops *ops = be->ops;
-    static const rmr_weight_desc table = {RMR_USE_TABLE, RMR_ELEM_F32, 1, 2, 2};
+    static const rmr_weight_desc table = {RMR_USE_TABLE, RMR_ELEM_F32, 1, 2, 2, {0}};
     static const float rows[4] = {1, 2, 3, 4};
     static const rmr_slot slots[1] = {{2, RMR_ROWS_ALL}};
+    static const rmr_area area = {0, 0, 2, 0, 1};
     rmr_weight *w = NULL;
     rmr_step *s = NULL;
     float got[2] = {0, 0};
@@ -105,11 +106,11 @@ static void results_before_wait_are_stale(void **state)
     in.run[0] = (rmr_run){0, 1, 0, 0, RMR_FORM_ABSORBED, RMR_KV_F32};
     assert_int_equal(ops->step_inputs(be, s, &in, NULL), REMORA_OK);
     assert_int_equal(ops->step_submit(be, s, &(rmr_slice){0, 1, 0, 0}, &mark, NULL), REMORA_OK);
-    assert_int_equal(ops->step_read(be, s, 0, 0, 1, got, NULL), REMORA_OK);
+    assert_int_equal(ops->step_read(be, s, &area, got, NULL), REMORA_OK);
     assert_true(got[0] != 3 || got[1] != 4);
     assert_int_equal(guard_get_stats(b->rt).violations, 1);
     assert_int_equal(ops->step_wait(be, s, mark, NULL), REMORA_OK);
-    assert_int_equal(ops->step_read(be, s, 0, 0, 1, got, NULL), REMORA_OK);
+    assert_int_equal(ops->step_read(be, s, &area, got, NULL), REMORA_OK);
     assert_true(got[0] == 3 && got[1] == 4);
     assert_int_equal(guard_get_stats(b->rt).violations, 1);
     ops->step_free(be, s);

@@ -65,7 +65,8 @@ rmr_step *bed_step(bed *b, const rmr_step_desc *d, const rmr_inputs *in)
 
 void bed_read(bed *b, rmr_step *s, uint32_t slot, uint32_t n, void *out)
 {
-    REQUIRE(b->be->ops->step_read(b->be, s, slot, 0, n, out, NULL) == REMORA_OK);
+    const rmr_area a = {slot, 0, s->desc.slots[slot].width, 0, n};
+    REQUIRE(b->be->ops->step_read(b->be, s, &a, out, NULL) == REMORA_OK);
 }
 
 void bed_end(bed *b, rmr_step *s)

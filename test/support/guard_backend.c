@@ -256,13 +256,24 @@ static void drain(guard *g)
             if (run_slice(g, &g->steps[i], NULL) < 0) violation(g);
 }
 
-static remora_status step_read(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0,
-                               uint32_t n, void *dst, remora_error *err)
+static remora_status step_read(rmr_backend *be, rmr_step *s, const rmr_area *a, void *dst,
+                               remora_error *err)
 {
     guard *g = of(be);
     if (find_step(g, s)->queued > 0) violation(g);
     enter(g);
-    const remora_status st = g->inner->ops->step_read(g->inner, s, slot, row0, n, dst, err);
+    const remora_status st = g->inner->ops->step_read(g->inner, s, a, dst, err);
+    leave(g);
+    return st;
+}
+
+static remora_status step_write(rmr_backend *be, rmr_step *s, const rmr_area *a, const void *src,
+                                remora_error *err)
+{
+    guard *g = of(be);
+    if (find_step(g, s)->queued > 0) violation(g);
+    enter(g);
+    const remora_status st = g->inner->ops->step_write(g->inner, s, a, src, err);
     leave(g);
     return st;
 }
@@ -446,6 +457,7 @@ static const rmr_backend_ops guard_ops = {
     .step_submit = step_submit,
     .step_wait = step_wait,
     .step_read = step_read,
+    .step_write = step_write,
 };
 
 static remora_status guard_create(void *user, rmr_ctx *ctx, const char *isa, rmr_backend **out,

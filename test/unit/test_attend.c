@@ -60,8 +60,8 @@ static void rig_init(rig *r, rmr_kv_type kv, uint32_t threads)
 {
     r->kv = kv;
     bed_init(&r->bed, threads, 5);
-    r->queries =
-        bed_weight(&r->bed, (rmr_weight_desc){RMR_USE_TABLE, RMR_ELEM_F32, 1, ROWS, HEADS * WIDTH});
+    r->queries = bed_weight(
+        &r->bed, (rmr_weight_desc){RMR_USE_TABLE, RMR_ELEM_F32, 1, ROWS, HEADS * WIDTH, {0}});
     r->pages = aligned_alloc(RMR_ALIGN, PAGES * page_bytes(kv));
     r->rows = malloc((size_t)DEEP * WIDTH * 4);
     assert_true(r->pages != NULL && r->rows != NULL);

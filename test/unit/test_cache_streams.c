@@ -144,12 +144,13 @@ static void add(world *w, rmr_op op)
 
 static rmr_weight *vector(world *w, uint32_t n)
 {
-    return bed_weight(&w->bed, (rmr_weight_desc){RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, n});
+    return bed_weight(&w->bed, (rmr_weight_desc){RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, n, {0}});
 }
 
 static rmr_weight *rows_of(world *w, uint32_t width)
 {
-    return bed_weight(&w->bed, (rmr_weight_desc){RMR_USE_TABLE, RMR_ELEM_F32, 1, TOKENS, width});
+    return bed_weight(&w->bed,
+                      (rmr_weight_desc){RMR_USE_TABLE, RMR_ELEM_F32, 1, TOKENS, width, {0}});
 }
 
 static void add_stream(world *w, uint32_t i)

@@ -26,13 +26,15 @@ static void rig_init(rig *r, uint32_t threads)
     const rmr_weight_use mat = RMR_USE_MATRIX;
     bed_init(b, threads, 11);
     for (int i = 0; i < 2; i++) {
-        m->w[i] = bed_weight(b, (rmr_weight_desc){mat, RMR_ELEM_Q8_0, EXPERTS, INNER, HIDDEN});
-        m->s[i] = bed_weight(b, (rmr_weight_desc){mat, RMR_ELEM_Q8_0, 1, SHARED, HIDDEN});
+        m->w[i] = bed_weight(b, (rmr_weight_desc){mat, RMR_ELEM_Q8_0, EXPERTS, INNER, HIDDEN, {0}});
+        m->s[i] = bed_weight(b, (rmr_weight_desc){mat, RMR_ELEM_Q8_0, 1, SHARED, HIDDEN, {0}});
     }
-    m->w[2] = bed_weight(b, (rmr_weight_desc){mat, RMR_ELEM_Q8_0, EXPERTS, HIDDEN, INNER});
-    m->s[2] = bed_weight(b, (rmr_weight_desc){mat, RMR_ELEM_Q8_0, 1, HIDDEN, SHARED});
-    m->table = bed_weight(b, (rmr_weight_desc){RMR_USE_TABLE, RMR_ELEM_F32, 1, MAX_ROWS, HIDDEN});
-    m->logits = bed_weight(b, (rmr_weight_desc){RMR_USE_TABLE, RMR_ELEM_F32, 1, MAX_ROWS, EXPERTS});
+    m->w[2] = bed_weight(b, (rmr_weight_desc){mat, RMR_ELEM_Q8_0, EXPERTS, HIDDEN, INNER, {0}});
+    m->s[2] = bed_weight(b, (rmr_weight_desc){mat, RMR_ELEM_Q8_0, 1, HIDDEN, SHARED, {0}});
+    m->table =
+        bed_weight(b, (rmr_weight_desc){RMR_USE_TABLE, RMR_ELEM_F32, 1, MAX_ROWS, HIDDEN, {0}});
+    m->logits =
+        bed_weight(b, (rmr_weight_desc){RMR_USE_TABLE, RMR_ELEM_F32, 1, MAX_ROWS, EXPERTS, {0}});
 }
 
 static void rig_free(rig *r)

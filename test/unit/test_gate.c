@@ -47,7 +47,7 @@ static void bed_free(bed *b)
 
 static rmr_weight *weight(rmr_backend *be, rmr_weight_use use, uint32_t rows, const float *data)
 {
-    const rmr_weight_desc d = {use, RMR_ELEM_F32, 1, rows, EXPERTS};
+    const rmr_weight_desc d = {use, RMR_ELEM_F32, 1, rows, EXPERTS, {0}};
     rmr_weight *w = NULL;
     assert_int_equal(be->ops->weight_create(be, &d, &w, NULL), REMORA_OK);
     assert_int_equal(be->ops->weight_upload(be, w, 0, 0, rows, data, NULL), REMORA_OK);
@@ -97,8 +97,10 @@ static void run(rmr_backend *be, const example *e)
     assert_int_equal(ops->step_inputs(be, s, &in, NULL), REMORA_OK);
     assert_int_equal(ops->step_submit(be, s, &(rmr_slice){0, 4, 0, 0}, &mark, NULL), REMORA_OK);
     assert_int_equal(ops->step_wait(be, s, mark, NULL), REMORA_OK);
-    assert_int_equal(ops->step_read(be, s, SLOT_IDS, 0, ROWS, ids, NULL), REMORA_OK);
-    assert_int_equal(ops->step_read(be, s, SLOT_WEIGHTS, 0, ROWS, weights, NULL), REMORA_OK);
+    const rmr_area id = {SLOT_IDS, 0, slots[SLOT_IDS].width, 0, ROWS},
+                   weight = {SLOT_WEIGHTS, 0, slots[SLOT_WEIGHTS].width, 0, ROWS};
+    assert_int_equal(ops->step_read(be, s, &id, ids, NULL), REMORA_OK);
+    assert_int_equal(ops->step_read(be, s, &weight, weights, NULL), REMORA_OK);
     assert_int_equal(ops->buffer_read(be, counts, 0, counted, sizeof counted, NULL), REMORA_OK);
     const uint32_t used = e->moe.n_used;
     for (uint32_t i = 0; i < ROWS * used; i++) {

@@ -33,7 +33,8 @@ typedef struct rig {
 static rmr_weight *weight(rig *r, rmr_weight_use use, uint32_t count, uint32_t rows, uint32_t cols,
                           const float *data)
 {
-    return bed_weight_of(&r->bed, (rmr_weight_desc){use, RMR_ELEM_F32, count, rows, cols}, data);
+    return bed_weight_of(&r->bed, (rmr_weight_desc){use, RMR_ELEM_F32, count, rows, cols, {0}},
+                         data);
 }
 
 static float *fill(rig *r, size_t n)

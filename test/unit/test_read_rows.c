@@ -87,7 +87,7 @@ static remora_status values(made *m, uint32_t rows, uint32_t cols, int transpose
     const rmr_tensor_finder in = {m->ck, rmr_names_of(m->ck), m->used, err};
     RMR_TRY(rmr_find_tensor(&in, "w", src_rows, src_cols, 0, &b));
     const rmr_elem elem = keep == RMR_ELEM_COUNT ? b.elem : keep;
-    const rmr_weight_plan_item it = {.desc = {RMR_USE_MATRIX, elem, 1, rows, cols},
+    const rmr_weight_plan_item it = {.desc = {RMR_USE_MATRIX, elem, 1, rows, cols, {0}},
                                      .coding = b.coding,
                                      .stored = b.elem,
                                      .transpose = transpose};
@@ -292,7 +292,7 @@ static void fp8_stack(void **state)
     if (rmr_find_tensor_stack(&in, "e.gate_up_proj", E, 2, ROWS, COLS, &b) < 0)
         fail_msg("%s", e.message);
     const rmr_weight_plan_item it = {
-        .desc = {RMR_USE_MATRIX, b.keep, E, ROWS, COLS}, .coding = b.coding, .stored = b.elem};
+        .desc = {RMR_USE_MATRIX, b.keep, E, ROWS, COLS, {0}}, .coding = b.coding, .stored = b.elem};
     unsigned char *staging = malloc((size_t)rmr_read_rows_staging(&it, ROWS));
     for (int k = 0; k < 2 * E; k++) {
         const void *rows;
@@ -413,7 +413,7 @@ static remora_status read_blocks(made *m, rmr_dtype dtype, uint32_t rows, uint32
 {
     const rmr_elem e = rmr_dtype_elem(dtype);
     const rmr_weight_plan_item it = {
-        .desc = {RMR_USE_MATRIX, e, 1, rows, cols}, .coding = RMR_CODING_PLAIN, .stored = e};
+        .desc = {RMR_USE_MATRIX, e, 1, rows, cols, {0}}, .coding = RMR_CODING_PLAIN, .stored = e};
     rmr_tensor t = *rmr_checkpoint_find(m->ck, "w.weight");
     const rmr_piece piece = {&t, NULL, 0};
     unsigned char *staging = malloc((size_t)rmr_read_rows_staging(&it, rows));

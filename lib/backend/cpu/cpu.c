@@ -144,6 +144,7 @@ static const rmr_backend_ops cpu_ops = {
     .step_submit = rmr_cpu_step_submit,
     .step_wait = rmr_cpu_step_wait,
     .step_read = rmr_cpu_step_read,
+    .step_write = rmr_cpu_step_write,
 };
 
 remora_status rmr_cpu_create(rmr_ctx *ctx, const char *isa, rmr_mem *device_mem, rmr_backend **out,

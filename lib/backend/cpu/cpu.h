@@ -114,8 +114,10 @@ remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs
 remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
                                   uint64_t *mark, remora_error *err);
 remora_status rmr_cpu_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);
-remora_status rmr_cpu_step_read(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0,
-                                uint32_t n, void *dst, remora_error *err);
+remora_status rmr_cpu_step_read(rmr_backend *be, rmr_step *s, const rmr_area *a, void *dst,
+                                remora_error *err);
+remora_status rmr_cpu_step_write(rmr_backend *be, rmr_step *s, const rmr_area *a, const void *src,
+                                 remora_error *err);
 
 /* Call row() for every row of the operation, a few rows a chunk (op_rows.c). */
 typedef void rmr_cpu_row_fn(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker);

@@ -25,7 +25,8 @@ typedef struct grouped_job {
     uint32_t blocks; /* of heads, all groups together */
 } grouped_job;
 
-/* One chunk: rows [row0, row0 + nr) of a run, heads [h0, h0 + nh) of kv head `kv`. */
+/* One chunk: rows [row0, row0 + nr) of a run, heads [h0, h0 + nh) of kv head `kv`, all counted from
+ * the operation's first. */
 typedef struct grouped {
     const grouped_job *j;
     const rmr_run *run;
@@ -64,7 +65,7 @@ static void product(const grouped *g, uint32_t i, uint32_t m, uint32_t p0, uint3
     const int bf16 = g->run->kv == RMR_KV_BF16;
     const uint32_t width = rmr_cache_width(j->s, j->op), dim = a->head_dim, first = i * g->nh;
     const size_t ld_q = rmr_pairs_room(dim);
-    const size_t col = (size_t)(values ? a->kv_heads + g->kv : g->kv) * dim;
+    const size_t col = ((size_t)(values ? a->kv_heads : 0) + j->op->kv_first + g->kv) * dim;
     const void *pages[RMR_SEG_TOKENS / RMR_PAGE_TOKENS + 1];
     float *p = g->scores + (size_t)first * RMR_SEG_TOKENS + at;
     uint32_t page = 0;
@@ -168,7 +169,7 @@ static uint32_t cut(grouped_job *j, uint32_t nh)
     uint32_t n = 0;
     j->nh = nh;
     j->nr = QUERIES / nh;
-    j->blocks = j->op->gqa->kv_heads * rmr_units(j->group, nh);
+    j->blocks = rmr_op_kv_heads(j->op) * rmr_units(j->group, nh);
     for (uint32_t i = 0; i < j->s->in.n_runs; i++) n += rmr_units(j->s->in.run[i].n_rows, j->nr);
     return n * j->blocks;
 }

@@ -44,6 +44,7 @@ void rmr_cpu_product(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint
  */
 unsigned char *rmr_cpu_quantized(rmr_step *s, rmr_view view, uint32_t n, uint32_t k);
 void rmr_cpu_quantized_after(rmr_step *s, const rmr_op *op); /* op has run */
+void rmr_cpu_quantized_forget(rmr_step *s, uint32_t slot);   /* it is written */
 
 /* Fill x->q from x->x, rows [r0, end) of k values. */
 void rmr_cpu_quantize_rows(const rmr_cpu *c, const rmr_operand *x, uint32_t r0, uint32_t end,

@@ -43,3 +43,8 @@ void rmr_cpu_quantized_after(rmr_step *s, const rmr_op *op)
 {
     if (s->q_n > 0 && rmr_op_writes_slot(op, s->q_view.slot)) s->q_n = 0;
 }
+
+void rmr_cpu_quantized_forget(rmr_step *s, uint32_t slot)
+{
+    if (s->q_view.slot == slot) s->q_n = 0;
+}

@@ -202,14 +202,39 @@ remora_status rmr_cpu_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, rem
     return REMORA_OK;
 }
 
-remora_status rmr_cpu_step_read(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0,
-                                uint32_t n, void *dst, remora_error *err)
+static int has_area(const rmr_step *s, const rmr_area *a)
 {
+    if (a->slot >= s->desc.n_slots) return 0;
+    const uint32_t rows = slot_rows(&s->desc, a->slot), width = s->desc.slots[a->slot].width;
+    return a->row0 <= rows && a->n_rows <= rows - a->row0 && a->col <= width &&
+           a->n_cols <= width - a->col;
+}
+
+static float *area_row(const rmr_step *s, const rmr_area *a, uint32_t row)
+{
+    return rmr_row(s, (rmr_view){a->slot, a->col}, a->row0 + row);
+}
+
+remora_status rmr_cpu_step_read(rmr_backend *be, rmr_step *s, const rmr_area *a, void *dst,
+                                remora_error *err)
+{
+    const size_t n = a->n_cols * sizeof(float);
     (void)be;
-    if (slot >= s->desc.n_slots || row0 > slot_rows(&s->desc, slot) ||
-        n > slot_rows(&s->desc, slot) - row0)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "a read is out of the range of its slot");
-    const size_t width = s->desc.slots[slot].width;
-    memcpy(dst, s->slot[slot] + row0 * width, n * width * 4);
+    if (!has_area(s, a)) RMR_FAIL(err, REMORA_E_INTERNAL, "a read is out of the range of its slot");
+    for (uint32_t r = 0; r < a->n_rows; r++)
+        memcpy((unsigned char *)dst + r * n, area_row(s, a, r), n);
+    return REMORA_OK;
+}
+
+remora_status rmr_cpu_step_write(rmr_backend *be, rmr_step *s, const rmr_area *a, const void *src,
+                                 remora_error *err)
+{
+    const size_t n = a->n_cols * sizeof(float);
+    (void)be;
+    if (!has_area(s, a))
+        RMR_FAIL(err, REMORA_E_INTERNAL, "a write is out of the range of its slot");
+    for (uint32_t r = 0; r < a->n_rows; r++)
+        memcpy(area_row(s, a, r), (const unsigned char *)src + r * n, n);
+    rmr_cpu_quantized_forget(s, a->slot);
     return REMORA_OK;
 }
