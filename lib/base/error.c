@@ -25,6 +25,7 @@ remora_status rmr_error_set(remora_error *err, remora_status status, int os_code
                             ...)
 {
     const size_t head = offsetof(remora_error, message);
+    RMR_ASSERT(status < 0);
     if (err == NULL || err->struct_size < offsetof(remora_error, reserved)) return status;
     err->code = status;
     err->os_code = os_code;

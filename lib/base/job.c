@@ -26,6 +26,7 @@ remora_status rmr_job_step(rmr_job *j, uint64_t done)
 {
     const uint64_t now = atomic_fetch_add_explicit(&j->done, done, memory_order_relaxed) + done;
     const int st = atomic_load_explicit(&j->status, memory_order_relaxed);
+    RMR_ASSERT(now <= j->total);
     if (st != 0) return st;
     if (!wants_stop(j, now)) return REMORA_OK;
     remora_error e = {.struct_size = sizeof e};
@@ -37,6 +38,7 @@ remora_status rmr_job_step(rmr_job *j, uint64_t done)
 void rmr_job_fail(rmr_job *j, remora_status st, const remora_error *e)
 {
     int none = 0;
+    RMR_ASSERT(st < 0);
     if (!atomic_compare_exchange_strong(&j->status, &none, st)) return;
     if (j->err != NULL && e->code != 0) rmr_error_set(j->err, st, e->os_code, "%s", e->message);
 }

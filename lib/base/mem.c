@@ -86,6 +86,7 @@ void *rmr_resize(rmr_mem *mem, void *p, size_t old_size, size_t size)
 {
     if (p == NULL) return rmr_alloc(mem, size);
     if (old_size == 0) old_size = 1;
+    RMR_ASSERT(atomic_load(&mem->bytes) >= old_size); /* the size that it was allocated with */
     if (size == 0) size = 1;
     if (size > PTRDIFF_MAX) return NULL;
     void *q = mem->resize(mem->user, p, old_size, size, RMR_ALIGN);
@@ -99,6 +100,7 @@ void rmr_free(rmr_mem *mem, void *p, size_t size)
 {
     if (p == NULL) return;
     if (size == 0) size = 1;
+    RMR_ASSERT(atomic_load(&mem->bytes) >= size);
     mem->release(mem->user, p, size, RMR_ALIGN);
     atomic_fetch_sub_explicit(&mem->bytes, size, memory_order_relaxed);
 }
@@ -142,6 +144,7 @@ void rmr_sized_free(void *mem, void *p)
 {
     if (p == NULL) return;
     head *h = (head *)p - 1;
+    RMR_ASSERT(h->size >= sizeof *h);
     rmr_free(mem, h, h->size);
 }
 
@@ -155,6 +158,7 @@ remora_status rmr_grow(rmr_mem *mem, void *items, size_t *cap, size_t need, size
     if (n < need) n = need;
     if (!rmr_mul_ok(n, size, &bytes)) return rmr_error_nomem(err, "array", UINT64_MAX);
     memcpy(&old, items, sizeof old);
+    RMR_ASSERT((old != NULL) == (*cap > 0));
     grown = rmr_resize(mem, old, *cap * size, (size_t)bytes);
     if (grown == NULL) return rmr_error_nomem(err, "array", bytes);
     memcpy(items, &grown, sizeof grown);

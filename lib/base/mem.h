@@ -64,6 +64,7 @@ static inline int rmr_add_ok(uint64_t a, uint64_t b, uint64_t *out)
 
 static inline uint64_t rmr_round_up(uint64_t n, uint64_t to)
 {
+    RMR_ASSERT(to > 0 && n <= UINT64_MAX - to);
     return (n + to - 1) / to * to;
 }
 

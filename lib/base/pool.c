@@ -112,11 +112,13 @@ static int spin_on(uint64_t *start)
  * whose share is empty takes ranges from the end of the longest other one. */
 static uint32_t share_of(uint32_t n, uint32_t home, uint32_t width)
 {
+    RMR_ASSERT(home <= width);
     return (uint32_t)((uint64_t)n * home / width);
 }
 
 static uint64_t span_of(uint32_t at, uint32_t end)
 {
+    RMR_ASSERT(at <= end);
     return (uint64_t)end << 32 | at;
 }
 
@@ -187,6 +189,7 @@ static int take_range(rmr_pool *p, region *r, uint64_t *v, uint64_t add, uint32_
 {
     const uint32_t most = atomic_load_explicit(&r->most, memory_order_relaxed);
     *n = range_of(left(*v), most, p->width);
+    RMR_ASSERT(*n > 0 && *n <= left(*v));
     return atomic_compare_exchange_weak_explicit(&r->state, v, *v - *n * CHUNK + add,
                                                  memory_order_acq_rel, memory_order_relaxed);
 }
@@ -199,6 +202,7 @@ static uint32_t next_range(rmr_pool *p, region *r, uint64_t leave, uint64_t *v)
     *v = atomic_load_explicit(&r->state, memory_order_relaxed);
     while (left(*v) > 0)
         if (take_range(p, r, v, 0, &n)) return n;
+    RMR_ASSERT(leave == 0 || inside(*v) > 0);
     while (!atomic_compare_exchange_weak_explicit(&r->state, v, *v - leave, memory_order_acq_rel,
                                                   memory_order_relaxed)) {
     }
@@ -242,6 +246,7 @@ static int help(rmr_pool *p, uint32_t home, uint32_t *first, ahead *a)
         if (taken == 0) continue;
         *first += i + 1;
         const uint32_t worker = joined(v);
+        RMR_ASSERT(worker < p->width);
         if (r->next.first != NULL) look_ahead(p, a, &r->next, home);
         do {
             run_chunks(p, r, taken, home, worker);
@@ -351,10 +356,20 @@ static void set_spans(const rmr_pool *p, region *r, uint32_t n)
     }
 }
 
+/* Every chunk of the region has run, and nobody is inside any more. */
+static int is_over(const rmr_pool *p, const region *r)
+{
+    const uint64_t v = atomic_load(&r->state);
+    for (uint32_t w = 0; w < p->width; w++)
+        if (span_left(atomic_load(&r->span[w])) > 0) return 0;
+    return left(v) == 0 && inside(v) == 0 && joined(v) <= p->width;
+}
+
 static void run_region(rmr_pool *p, region *r, const order *o)
 {
     const uint32_t n = o->n, most = o->most;
     uint64_t v = n * CHUNK + JOINED;
+    RMR_ASSERT(left(atomic_load(&r->state)) == 0 && inside(atomic_load(&r->state)) == 0);
     uint32_t taken = range_of(n, most, p->width);
     r->fn = o->fn;
     r->arg = o->arg;
@@ -370,6 +385,7 @@ static void run_region(rmr_pool *p, region *r, const order *o)
         taken = next_range(p, r, 0, &v);
     } while (taken > 0);
     if (inside(v) > 0) wait_helpers(p, r);
+    RMR_ASSERT(is_over(p, r));
     atomic_store_explicit(&r->taken, 0, memory_order_release);
 }
 
@@ -416,6 +432,7 @@ static void run_by_host(rmr_pool *p, const order *o)
 static void run_order(rmr_pool *p, const order *o)
 {
     region *r;
+    RMR_ASSERT(o->most > 0 && p->width > 0);
     if (o->n > 1 && p->width > 1 && p->run != NULL)
         run_by_host(p, o);
     else if (o->n > 1 && p->n_threads > 0 && (r = take_slot(p)) != NULL)
@@ -517,6 +534,7 @@ remora_status rmr_pool_create(rmr_mem *mem, uint32_t n_threads, rmr_host_run_fn 
 void rmr_pool_free(rmr_pool *p)
 {
     if (p == NULL) return;
+    for (uint32_t i = 0; i < SLOTS; i++) RMR_ASSERT(atomic_load(&p->slot[i].taken) == 0);
     atomic_store(&p->stop, 1);
     rmr_event_signal(&p->work, MAX_THREADS);
     for (uint32_t i = 0; i < p->n_threads; i++) pthread_join(p->helpers[i].thread, NULL);

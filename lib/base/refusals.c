@@ -41,6 +41,7 @@ remora_status rmr_refusals_keep(rmr_refusals *r, remora_status st, remora_error 
     if (r == NULL ||
         (st != REMORA_E_FORMAT && st != REMORA_E_UNSUPPORTED && st != REMORA_E_NOT_FOUND))
         return st;
+    RMR_ASSERT(err != NULL && r->n <= RMR_MAX_REFUSALS);
     r->total++;
     rmr_refusal *same = find_alike(r, st, err->message);
     if (same != NULL) {

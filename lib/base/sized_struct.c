@@ -6,6 +6,7 @@ remora_status rmr_struct_in(void *known, uint32_t size, uint32_t first, const vo
                             const char *what, remora_error *err)
 {
     uint32_t n;
+    RMR_ASSERT(first >= sizeof n && first <= size);
     memset(known, 0, size);
     if (given == NULL) {
         memcpy(known, &size, sizeof size);
@@ -26,6 +27,7 @@ remora_status rmr_struct_in(void *known, uint32_t size, uint32_t first, const vo
 remora_status rmr_struct_out(void *out, const void *known, uint32_t size, uint32_t first)
 {
     uint32_t n;
+    RMR_ASSERT(first >= sizeof n && first <= size);
     memcpy(&n, out, sizeof n);
     if (n < first) return REMORA_E_STRUCT;
     memcpy(out, known, n < size ? n : size);

@@ -59,10 +59,12 @@ remora_status rmr_page_table_reserve(rmr_page_table *t, uint64_t from, uint64_t 
                                      remora_error *err)
 {
     const size_t before = t->n;
+    RMR_ASSERT(from <= to && from <= (uint64_t)t->n * RMR_PAGE_TOKENS);
     if (rmr_pages_for(to) > t->max)
         RMR_FAIL(err, REMORA_E_FULL, "the capacity of the cache is reached");
     while (t->n < rmr_pages_for(to)) {
         const rmr_page *last = t->n > 0 ? t->pages[t->n - 1] : NULL;
+        RMR_ASSERT(t->n < t->max);
         t->pages[t->n++] = rmr_page_take(t->pool, t->type, last);
     }
     const remora_status st = unshare(t, from, to, err);
@@ -80,6 +82,8 @@ remora_status rmr_page_table_fork(rmr_page_table *dst, const rmr_page_table *src
 {
     const size_t full = (size_t)(n / RMR_PAGE_TOKENS);
     const uint32_t rest = (uint32_t)(n % RMR_PAGE_TOKENS);
+    RMR_ASSERT(dst->n == 0 && dst->type == src->type && dst->pool == src->pool);
+    RMR_ASSERT(rmr_pages_for(n) <= src->n && rmr_pages_for(n) <= dst->max);
     for (size_t i = 0; i < full; i++) {
         rmr_page_ref(src->pages[i]);
         dst->pages[dst->n++] = src->pages[i];
@@ -93,6 +97,7 @@ remora_status rmr_page_table_fork(rmr_page_table *dst, const rmr_page_table *src
 
 void rmr_page_table_addresses(const rmr_page_table *t, uint64_t n, uint64_t *out)
 {
+    RMR_ASSERT(rmr_pages_for(n) <= t->n);
     for (size_t i = 0; i < rmr_pages_for(n); i++) out[i] = rmr_page_address(t->pool, t->pages[i]);
 }
 

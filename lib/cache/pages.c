@@ -32,6 +32,8 @@ void rmr_pages_init(rmr_pages *p, rmr_mem *mem, rmr_backend *be)
 
 void rmr_pages_end(rmr_pages *p)
 {
+    for (int i = 0; i < RMR_KV_TYPES; i++)
+        RMR_ASSERT(p->pool[i].promised == 0 && p->pool[i].blocks == NULL);
     pthread_mutex_destroy(&p->lock);
 }
 
@@ -57,6 +59,18 @@ static remora_status block_new(rmr_pages *p, rmr_page_pool *pool, uint64_t n, rm
     return REMORA_OK;
 }
 
+/* Under the lock: the invariant of pages.h as far as the pool knows it, and counts that agree. */
+static int is_sound(const rmr_page_pool *pool)
+{
+    uint64_t n = 0, n_free = 0;
+    for (const rmr_page_block *b = pool->blocks; b != NULL; b = b->next) {
+        if (b->n_free > b->n || (b->n_free > 0) != (b->free < b->n)) return 0;
+        n += b->n;
+        n_free += b->n_free;
+    }
+    return n == pool->n_pages && n_free == pool->n_free && pool->promised <= pool->n_pages;
+}
+
 /* The block is allocated under the lock: otherwise a page could be promised and taken before its
  * block is there. */
 remora_status rmr_pages_promise(rmr_pages *p, rmr_kv_type type, uint64_t page_bytes, uint64_t n,
@@ -77,6 +91,7 @@ remora_status rmr_pages_promise(rmr_pages *p, rmr_kv_type type, uint64_t page_by
         }
     }
     if (st >= 0) pool->promised += n;
+    RMR_ASSERT(is_sound(pool) && pool->page_bytes == page_bytes);
     pthread_mutex_unlock(&p->lock);
     return st;
 }
@@ -113,8 +128,10 @@ static void free_blocks(rmr_pages *p, rmr_page_block *b)
 void rmr_pages_give_up(rmr_pages *p, rmr_kv_type type, uint64_t n)
 {
     pthread_mutex_lock(&p->lock);
+    RMR_ASSERT(p->pool[type].promised >= n);
     p->pool[type].promised -= n;
     rmr_page_block *gone = unlink_spare(&p->pool[type]);
+    RMR_ASSERT(is_sound(&p->pool[type]));
     pthread_mutex_unlock(&p->lock);
     free_blocks(p, gone);
 }
@@ -134,9 +151,11 @@ rmr_page *rmr_page_take(rmr_pages *p, rmr_kv_type type, const rmr_page *near)
 {
     rmr_page_pool *pool = &p->pool[type];
     pthread_mutex_lock(&p->lock);
-    RMR_ASSERT(pool->n_free > 0);
+    RMR_ASSERT(is_sound(pool) && pool->n_free > 0);
+    RMR_ASSERT(near == NULL || near->block->pool == pool);
     rmr_page_block *b = near != NULL && near->block->n_free > 0 ? near->block : smallest(pool);
     rmr_page *page = &b->page[b->free];
+    RMR_ASSERT(b->free < b->n && atomic_load(&page->refs) == 0);
     b->free = page->next;
     b->n_free--;
     pool->n_free--;
@@ -147,14 +166,17 @@ rmr_page *rmr_page_take(rmr_pages *p, rmr_kv_type type, const rmr_page *near)
 
 void rmr_page_ref(rmr_page *page)
 {
+    RMR_ASSERT(atomic_load(&page->refs) > 0);
     atomic_fetch_add_explicit(&page->refs, 1, memory_order_relaxed);
 }
 
 void rmr_page_unref(rmr_pages *p, rmr_page *page)
 {
     rmr_page_block *b = page->block;
+    RMR_ASSERT(atomic_load(&page->refs) > 0);
     if (atomic_fetch_sub_explicit(&page->refs, 1, memory_order_acq_rel) != 1) return;
     pthread_mutex_lock(&p->lock);
+    RMR_ASSERT(b->n_free < b->n);
     page->next = b->free;
     b->free = (uint32_t)(page - b->page);
     b->n_free++;
@@ -171,6 +193,7 @@ int rmr_page_shared(const rmr_page *page)
 
 static uint64_t offset(const rmr_page *page)
 {
+    RMR_ASSERT(page >= page->block->page && page < page->block->page + page->block->n);
     return (uint64_t)(page - page->block->page) * page->block->pool->page_bytes;
 }
 
@@ -181,6 +204,7 @@ uint64_t rmr_page_address(const rmr_pages *p, const rmr_page *page)
 
 remora_status rmr_page_copy(rmr_pages *p, rmr_page *dst, const rmr_page *src, remora_error *err)
 {
+    RMR_ASSERT(dst != src && dst->block->pool == src->block->pool && !rmr_page_shared(dst));
     return p->be->ops->buffer_copy(p->be, dst->block->buffer, offset(dst), src->block->buffer,
                                    offset(src), dst->block->pool->page_bytes, err);
 }

@@ -67,6 +67,7 @@ static remora_status context_new(remora_model *m, rmr_context_size size, rmr_con
         rmr_free(mem, c, sizeof *c);
         return rmr_error_nomem(err, "step inputs", bytes);
     }
+    RMR_ASSERT(size.rows > 0 && size.pages > 0);
     c->size = size;
     c->user = user;
     rmr_inputs_place(&c->in, block, size.rows, size.pages);
@@ -151,6 +152,7 @@ void rmr_context_give(remora_model *m, rmr_context *c)
     if (c == NULL) return;
     (void)m->be->ops->step_wait(m->be, c->step, c->mark, NULL); /* nothing may run on it any more */
     pthread_mutex_lock(&m->contexts.lock);
+    RMR_ASSERT(c->taken);
     c->taken = 0;
     pthread_mutex_unlock(&m->contexts.lock);
 }
@@ -172,9 +174,12 @@ remora_status rmr_context_begin(remora_model *m, rmr_context *c, remora_error *e
 remora_status rmr_context_run(remora_model *m, rmr_context *c, const rmr_program_slice *slice,
                               uint32_t want0, uint32_t n_want, remora_error *err)
 {
+    const uint64_t before = c->mark;
     const rmr_slice s = {slice->first, slice->n, want0, n_want};
+    RMR_ASSERT(c->taken && n_want <= RMR_HEAD_ROWS && want0 + n_want <= c->in.n_want);
     const uint32_t ahead = slice->kind == RMR_SLICE_LAYER ? m->be->ahead : 0;
     RMR_TRY(m->be->ops->step_submit(m->be, c->step, &s, &c->mark, err));
+    RMR_ASSERT(c->mark == before + 1);
     if (c->mark <= ahead) return REMORA_OK;
     return m->be->ops->step_wait(m->be, c->step, c->mark - ahead, err);
 }
@@ -210,6 +215,7 @@ void rmr_contexts_end(remora_model *m)
     while (m->contexts.all != NULL) {
         rmr_context *c = m->contexts.all;
         m->contexts.all = c->next;
+        RMR_ASSERT(!c->taken);
         context_free(m, c);
     }
     pthread_mutex_destroy(&m->contexts.lock);

@@ -76,6 +76,7 @@ remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
 
 void rmr_model_ref(remora_model *m)
 {
+    RMR_ASSERT(atomic_load(&m->refs) > 0);
     atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
 }
 
@@ -94,6 +95,7 @@ void rmr_model_unref(remora_model *m)
     rmr_origin_free(m->origin);
     rmr_metadata_free(mem, &m->meta);
     rmr_pages_end(&m->pages);
+    RMR_ASSERT(atomic_load(&m->session_mem.bytes) == 0 && atomic_load(&mem->bytes) == 0);
     rmr_free(&rt->ctx.mem, m, sizeof *m);
     rmr_runtime_unref(rt);
 }

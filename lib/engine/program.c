@@ -357,6 +357,9 @@ remora_status rmr_programs_make(const remora_model *m, rmr_mem *mem, rmr_program
         return rmr_error_nomem(err, "operation list", bytes);
     }
     build(l, m);
+    RMR_ASSERT(l->n_ops == l->cap_ops && l->n_slices == l->cap_slices);
+    RMR_ASSERT(rmr_ops_check(l->ops, l->n_ops, l->slots, RMR_SLOT_COUNT, l->cache, NULL) ==
+               REMORA_OK);
     add_sums(l, m);
     return REMORA_OK;
 }

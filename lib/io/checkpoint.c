@@ -130,6 +130,7 @@ remora_status rmr_build_put_file(rmr_checkpoint *c, rmr_file *f, size_t i, remor
         rmr_file_close(f);
         return st;
     }
+    RMR_ASSERT(i <= c->n_files);
     memmove(c->files + i + 1, c->files + i, (c->n_files - i) * sizeof *c->files);
     c->files[i] = f;
     c->n_files++;
@@ -152,6 +153,7 @@ remora_status rmr_build_room(rmr_checkpoint *c, size_t n, size_t name_bytes, rem
 rmr_tensor *rmr_build_add(rmr_checkpoint *c, size_t n, const rmr_file *f)
 {
     rmr_tensor *t = &c->tensors[c->n];
+    RMR_ASSERT(c->n < c->cap && n < c->names_size - c->names_used);
     t->name = c->names + c->names_used;
     t->dtype = RMR_DTYPE_COUNT;
     t->file = f;
@@ -208,6 +210,7 @@ remora_status rmr_build_whole(const rmr_tensor *const *tensors, size_t n, const 
 {
     const uint64_t size = rmr_file_size(f);
     size_t i = 0;
+    RMR_ASSERT(n == 0 || tensors[0]->offset <= tensors[n - 1]->offset); /* by place */
     while (i < n && tensors[i]->offset + tensors[i]->bytes <= size) i++;
     if (i == n) return REMORA_OK;
     RMR_FAIL(err, REMORA_E_FORMAT, "%s: half-written: has %llu of %llu bytes, cut off in tensor %s",
@@ -242,11 +245,13 @@ uint64_t rmr_checkpoint_count(const rmr_checkpoint *c)
 
 const rmr_tensor *rmr_checkpoint_at(const rmr_checkpoint *c, uint64_t i)
 {
+    RMR_ASSERT(i < c->n);
     return c->sorted[i];
 }
 
 uint64_t rmr_checkpoint_index(const rmr_checkpoint *c, const rmr_tensor *t)
 {
+    RMR_ASSERT(t >= c->tensors && t < c->tensors + c->n);
     return (uint64_t)(t - c->tensors);
 }
 

@@ -101,6 +101,7 @@ typedef struct feed {
 static const char *token_end(const char *p, const char *end)
 {
     const char *q = NULL;
+    RMR_ASSERT(p < end);
     if (*p == '"')
         q = skip_string(p, end);
     else if (strchr("{}[]:, \t\r\n", *p) == NULL)
@@ -281,6 +282,7 @@ void rmr_json_walk_into(rmr_json_walk *w, const rmr_json_walk *outer, rmr_json_s
 static remora_status walk_key(rmr_json_walk *w, rmr_json_span *key, remora_error *err)
 {
     const char *p = w->text;
+    RMR_ASSERT(p >= w->origin && p <= w->end);
     if (p == w->end || *p != '"') return fail_at(w, p, "a key expected", err);
     const char *q = skip_string(p, w->end);
     if (q == NULL) return fail_at(w, p, "string not closed", err);

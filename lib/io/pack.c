@@ -520,11 +520,13 @@ uint32_t rmr_pack_count(const rmr_pack *p)
 
 const rmr_pack_tensor *rmr_pack_at(const rmr_pack *p, uint32_t i)
 {
+    RMR_ASSERT(i < p->n_tensors);
     return p->by_name[i];
 }
 
 uint32_t rmr_pack_index(const rmr_pack *p, const rmr_pack_tensor *t)
 {
+    RMR_ASSERT(t >= p->tensors && t < p->tensors + p->n_tensors);
     return (uint32_t)(t - p->tensors);
 }
 
@@ -556,6 +558,7 @@ const rmr_pack_blob *rmr_pack_find_blob(const rmr_pack *p, const char *name)
 static const void *data_at(const rmr_pack *p, uint64_t offset)
 {
     const unsigned char *data = rmr_file_data(p->file);
+    RMR_ASSERT(offset <= rmr_file_size(p->file));
     return data != NULL ? data + offset : NULL;
 }
 
@@ -587,6 +590,7 @@ uint64_t rmr_pack_chunks(const rmr_pack_tensor *t)
 
 uint32_t rmr_pack_chunk_bytes(const rmr_pack_tensor *t, uint64_t chunk)
 {
+    RMR_ASSERT(chunk < rmr_pack_chunks(t));
     const uint64_t left = t->bytes - chunk * RMR_PACK_CHUNK;
     return left < RMR_PACK_CHUNK ? (uint32_t)left : RMR_PACK_CHUNK;
 }

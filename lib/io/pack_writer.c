@@ -90,6 +90,7 @@ static remora_status write_at(const rmr_pack_writer *w, int fd, uint64_t off, co
                               uint64_t n, remora_error *err)
 {
     const char *p = data;
+    RMR_ASSERT(fd >= 0);
     RMR_TRY(check_limit(w, off + n, err));
     while (n > 0) {
         const ssize_t put = pwrite(fd, p, (size_t)(n < LARGEST ? n : LARGEST), (off_t)off);
@@ -388,6 +389,7 @@ static uint64_t to_page(uint64_t n)
 static void place(rmr_pack_writer *w)
 {
     uint64_t at = w->header_bytes;
+    RMR_ASSERT(at > 0 && at % RMR_PACK_PAGE == 0);
     w->file_bytes = at;
     for (size_t i = 0; i < w->n_blobs; i++) {
         w->blobs[i].b.offset = at;
@@ -437,6 +439,7 @@ remora_status rmr_pack_writer_lay_out(rmr_pack_writer *w, uint64_t spare, remora
 
 const rmr_pack_tensor *rmr_pack_writer_at(const rmr_pack_writer *w, uint32_t index)
 {
+    RMR_ASSERT(index < w->n_tensors);
     return &w->tensors[index];
 }
 
@@ -579,6 +582,7 @@ static remora_status compress_tensor(round_of *r, int fd, const rmr_pack_tensor 
     const rmr_pack_writer *w = r->s->w;
     const uint64_t n = rmr_pack_chunks(from);
     uint64_t end = n * 8;
+    RMR_ASSERT(!from->zstd && from->stored == from->bytes);
     r->t = from;
     for (r->first = 0; r->first < n; r->first += r->n_slots) {
         const uint64_t left = n - r->first;
@@ -654,6 +658,8 @@ static remora_status compress_all(sealer *s, remora_error *err)
     if (st >= 0) {
         memcpy(w->tensors, made, bytes);
         place(w);
+        RMR_ASSERT(w->n_tensors == 0 ||
+                   w->tensors[w->n_tensors - 1].offset == made[w->n_tensors - 1].offset);
         /* frames that were given up may reach beyond the end of their plain bytes' file */
         if (ftruncate(next.fd, (off_t)w->file_bytes) != 0)
             st = rmr_fail_errno(err, w->path, "cannot write");

@@ -549,6 +549,7 @@ remora_status rmr_file_read(const rmr_file *f, uint64_t off, void *buf, uint64_t
                  f->shown.text, (unsigned long long)n, (unsigned long long)off,
                  (unsigned long long)f->size);
     if (n == 0) return REMORA_OK;
+    RMR_ASSERT(!f->absent);
     if (f->fd >= 0) return read_fd(f, off, buf, n, err);
     if (f->data != NULL) {
         memcpy(buf, (const char *)f->data + off, (size_t)n);
@@ -598,6 +599,7 @@ remora_status rmr_file_load(rmr_source *src, const char *name, uint64_t limit, c
 void rmr_file_done_with(const rmr_file *f, uint64_t off, uint64_t n)
 {
     if (!f->mapped || off > f->size || n > f->size - off) return;
+    RMR_ASSERT(f->data != NULL);
     const long page_size = sysconf(_SC_PAGESIZE);
     if (page_size <= 0) return;
     const uint64_t page = (uint64_t)page_size;

@@ -74,6 +74,7 @@ remora_status rmr_runtime_create(const remora_runtime_opts *o, remora_runtime **
 
 void rmr_runtime_ref(remora_runtime *rt)
 {
+    RMR_ASSERT(atomic_load(&rt->refs) > 0);
     atomic_fetch_add_explicit(&rt->refs, 1, memory_order_relaxed);
 }
 
@@ -85,9 +86,12 @@ void rmr_runtime_unref(remora_runtime *rt)
         be->ops->free(be);
     }
     rmr_pool_free(rt->ctx.pool);
-    /* The runtime's own block is released through a copy of the hooks it contains. */
+    /* The runtime's own block is released through a copy of the hooks it contains. It was counted
+     * by another count than theirs, which is 0 by now. */
     rmr_mem mem;
+    RMR_ASSERT(atomic_load(&rt->ctx.mem.bytes) == 0);
     rmr_mem_share(&mem, &rt->ctx.mem);
+    atomic_store(&mem.bytes, sizeof *rt);
     rmr_free(&mem, rt, sizeof *rt);
 }
 
@@ -96,6 +100,7 @@ void rmr_runtime_unref(remora_runtime *rt)
 remora_device rmr_runtime_device(const remora_runtime *rt, uint32_t i)
 {
     remora_device d = {.struct_size = sizeof d};
+    RMR_ASSERT(i < rt->n_devices);
     rt->backends[i]->ops->describe(rt->backends[i], &d);
     return d;
 }

@@ -71,6 +71,7 @@ static float log_prob(float logit, float max, double log_total)
 void rmr_candidates_logprobs(rmr_candidates *l)
 {
     const float max = rmr_candidates_max(l);
+    RMR_ASSERT(l->n > 0 && !l->holes);
     const double log_total = rmr_dlog(rmr_candidates_weigh(l, max));
     for (size_t i = 0; i < l->n; i++) l->c[i].logprob = log_prob(l->c[i].logit, max, log_total);
 }
@@ -80,6 +81,7 @@ remora_token rmr_candidates_draw(rmr_candidates *l, double u)
     const float max = rmr_candidates_max(l);
     double left = u * rmr_candidates_weigh(l, max), sum = 0.0;
     size_t b = 0, pick = 0;
+    RMR_ASSERT(l->n > 0 && !l->holes && u >= 0.0 && u < 1.0);
     const size_t last = (l->n - 1) / RMR_SOFTMAX_BLOCK;
     while (b < last && left >= l->blocks[b]) left -= l->blocks[b++];
     /* Rounding may leave `left` at or above the sum of the last block: then its last possible
@@ -91,6 +93,7 @@ remora_token rmr_candidates_draw(rmr_candidates *l, double u)
         sum += w;
         if (sum > left) break;
     }
+    RMR_ASSERT(l->c[pick].logit > -INFINITY);
     return l->c[pick].token;
 }
 
@@ -104,6 +107,7 @@ static int better(const remora_token_prob *a, const remora_token_prob *b)
 /* Put x into the hole at i of heap h[0 .. n), whose subtrees are heaps. */
 static void sift(remora_token_prob *h, size_t n, size_t i, remora_token_prob x)
 {
+    RMR_ASSERT(i < n);
     for (;;) {
         size_t kid = 2 * i + 1;
         if (kid >= n) break;
@@ -196,6 +200,7 @@ float rmr_logprob(const float *logits, size_t n, remora_token t)
 {
     if (t < 0 || (size_t)t >= n) return -INFINITY;
     const rmr_fpenv saved = rmr_fpenv_enter();
+    RMR_ASSERT(n > 0);
     const float max = row_max(logits, n), logit = clean(logits[t]);
     const float out =
         max > -INFINITY ? log_prob(logit, max, row_log_total(logits, n, max)) : -INFINITY;

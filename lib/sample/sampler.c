@@ -87,6 +87,7 @@ void rmr_sampler_free(rmr_sampler *c)
 static void copy_history(rmr_history *to, const rmr_history *from)
 {
     const size_t first = (from->next + from->cap - from->n) % from->cap;
+    RMR_ASSERT(from->n <= from->cap && from->n <= to->cap && from->next < from->cap);
     for (size_t i = 0; i < from->n; i++) to->ring[i] = from->ring[(first + i) % from->cap];
     to->n = from->n;
     to->next = from->n % to->cap;
@@ -163,6 +164,7 @@ void rmr_sampler_reset(rmr_sampler *c, uint64_t seed)
 remora_status rmr_sampler_accept(rmr_sampler *c, remora_token t)
 {
     if (c == NULL || t < 0 || (uint32_t)t >= c->n_vocab) return REMORA_E_ARG;
+    RMR_ASSERT(c->hist.next < c->hist.cap && c->hist.n <= c->hist.cap);
     c->hist.ring[c->hist.next] = t;
     c->hist.next = (c->hist.next + 1) % c->hist.cap;
     if (c->hist.n < c->hist.cap) c->hist.n++;
@@ -177,6 +179,7 @@ static remora_status pick(rmr_sampler *c, const float *logits, size_t n, remora_
     rmr_candidates_compact(&c->list);
     if (c->list.n == 0) return REMORA_E_NO_TOKEN;
     *out = rmr_candidates_draw(&c->list, rmr_rng_double(&c->rng));
+    RMR_ASSERT(*out >= 0 && (uint32_t)*out < c->n_vocab);
     return REMORA_OK;
 }
 

@@ -153,6 +153,7 @@ static size_t split_at(rmr_candidates *l, size_t edge, float max, double range)
 static void top_p(rmr_candidates *l, double p)
 {
     if (p >= 1.0) return;
+    RMR_ASSERT(l->n > 0 && !l->holes);
     const float max = rmr_candidates_max(l);
     const double range = spread(l, max);
     double total = 0.0, sum = 0.0;
@@ -164,6 +165,7 @@ static void top_p(rmr_candidates *l, double p)
     for (size_t b = 0; b < RMR_CANDS_BUCKETS; b++) total += l->buckets[b];
     while (edge < RMR_CANDS_BUCKETS - 1 && sum + l->buckets[edge] < p * total)
         sum += l->buckets[edge++];
+    RMR_ASSERT(edge < RMR_CANDS_BUCKETS);
     size_t kept = split_at(l, edge, max, range), ranked = kept;
     for (size_t step = 64; ranked < l->n && sum < p * total; step *= 4) {
         const size_t more = l->n - ranked < step ? l->n - ranked : step;
@@ -172,6 +174,7 @@ static void top_p(rmr_candidates *l, double p)
         while (kept < ranked && sum < p * total)
             sum += rmr_candidates_weight(l->c[kept++].logit, max);
     }
+    RMR_ASSERT(kept > 0 && kept <= l->n);
     l->n = kept;
     l->by_id = 0;
 }
@@ -206,6 +209,7 @@ static void penalty(const remora_stage *s, rmr_candidates *l, const rmr_history 
     const size_t want = s->count > 0 ? (size_t)s->count : (size_t)RMR_CHAIN_HISTORY;
     const size_t window = want < h->n ? want : h->n;
     const size_t first = (h->next + h->cap - window) % h->cap;
+    RMR_ASSERT(counts != NULL && want <= h->cap);
     if (window == 0) return;
     for (size_t i = 0; i < window; i++) counts[h->ring[(first + i) % h->cap]]++;
     for (size_t i = 0; i < l->n; i++) {

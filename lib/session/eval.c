@@ -59,6 +59,7 @@ static void add_run(rmr_inputs *in, const remora_session *s, uint32_t row, uint3
         last->n_rows++;
         return;
     }
+    RMR_ASSERT(in->n_runs <= in->n_rows);
     in->run[in->n_runs++] = (rmr_run){row, 1, pos, page0, form, s->cache.type};
 }
 
@@ -70,6 +71,8 @@ static void add_part(rmr_step_in_progress *f, remora_session *s, uint32_t room)
     const uint64_t pending = s->n_tokens - s->committed;
     const uint32_t n = pending < room ? (uint32_t)pending : room, page0 = in->n_pages;
     const uint64_t end = s->committed + n;
+    RMR_ASSERT(n > 0 && in->n_rows + n <= c->size.rows && f->n_parts < c->size.rows);
+    RMR_ASSERT(rmr_pages_for(end) <= c->size.pages - page0);
     f->parts[f->n_parts++] = (rmr_part){s, s->serial, s->epoch, in->n_rows, n, 0, 0};
     rmr_page_table_addresses(&s->cache, end, in->page + page0);
     in->n_pages += (uint32_t)rmr_pages_for(end);
@@ -123,6 +126,7 @@ static remora_status form_step(const evaluation *e)
         if (s->n_tokens == s->committed || s->cache.n > f->ctx->size.pages - in->n_pages) continue;
         add_part(f, s, rows - in->n_rows);
     }
+    RMR_ASSERT(f->n_parts > 0 && in->n_rows > 0 && in->n_rows <= rows);
     const remora_status st = rmr_context_begin(lead->model, f->ctx, e->err);
     if (st < 0) rmr_step_in_progress_drop(lead);
     return st;
@@ -134,6 +138,7 @@ static rmr_part *part_of(rmr_step_in_progress *f, uint32_t row)
 {
     rmr_part *p = f->parts;
     while (row >= p->row0 + p->n_rows) p++;
+    RMR_ASSERT(p < f->parts + f->n_parts && row >= p->row0);
     return p;
 }
 
@@ -145,10 +150,12 @@ static remora_status deliver(const evaluation *e, rmr_part *p, uint32_t i, uint3
     const rmr_shape *shape = &s->model->shape;
     const size_t row = s->rows.n_ready + p->n_out;
     int hidden = 0;
+    RMR_ASSERT(row + n <= s->rows.n_wanted && s->rows.n_wanted <= s->rows.cap);
     for (uint32_t k = 0; k < n; k++) {
         p->last_out = s->committed + f->ctx->in.want[f->next_want + i + k] - p->row0;
         s->rows.has_hidden[row + k] =
             s->rows.hidden != NULL && (s->flags[p->last_out] & RMR_TOKEN_WANT_HIDDEN) != 0;
+        RMR_ASSERT(p->last_out < s->n_tokens && (s->flags[p->last_out] & RMR_TOKEN_WANT));
         hidden |= s->rows.has_hidden[row + k];
     }
     p->n_out += n;
@@ -164,6 +171,7 @@ static remora_status head_pass(const evaluation *e, const rmr_program_slice *sli
     const uint32_t *want = f->ctx->in.want + f->next_want;
     const uint32_t left = f->ctx->in.n_want - f->next_want;
     const uint32_t n = left < RMR_HEAD_ROWS ? left : RMR_HEAD_ROWS;
+    RMR_ASSERT(n > 0 && f->next_want <= f->ctx->in.n_want);
     RMR_TRY(rmr_context_run(e->s[0]->model, f->ctx, slice, f->next_want, n, e->err));
     for (uint32_t i = 0; i < n;) {
         rmr_part *p = part_of(f, want[i]);
@@ -197,6 +205,7 @@ static void commit(evaluation *e)
         s->rows.n_ready += f->parts[i].n_out;
         if (f->parts[i].n_out > 0) s->rows.last = f->parts[i].last_out;
         s->epoch++;
+        RMR_ASSERT(s->committed <= s->n_tokens && s->rows.n_ready <= s->rows.n_wanted);
         count(s, f->parts[i].n_rows, f->prefill, f->us);
         e->rows_left -= e->rows_left < f->parts[i].n_rows ? e->rows_left : f->parts[i].n_rows;
     }
@@ -240,6 +249,7 @@ static remora_status run_slice(evaluation *e, const rmr_program_slice *slice)
 static remora_status give_up(evaluation *e, remora_status st, const char *why)
 {
     rmr_step_in_progress_drop(e->s[0]);
+    RMR_ASSERT(st < 0);
     return why != NULL ? rmr_error_set(e->err, st, 0, "%s", why) : st;
 }
 

@@ -55,6 +55,7 @@ static remora_status begin(remora_session *s, const remora_gen_opts *o, remora_e
 /* Append `c` to the text; 1 when it now ends with a stop string. */
 static int stop_at(rmr_gen_tail *t, const remora_gen_opts *o, char c)
 {
+    RMR_ASSERT(t->cap > 0 && t->n <= t->cap);
     if (t->n == t->cap) memmove(t->text, t->text + 1, --t->n);
     t->text[t->n++] = c;
     for (uint64_t i = 0; i < o->n_stop; i++) {
@@ -132,6 +133,7 @@ static remora_status next_token(remora_session *s, rmr_sampler *chain, remora_to
         RMR_FAIL(err, REMORA_E_FULL, "the capacity of %u tokens is reached", s->capacity);
     RMR_TRY(rmr_page_table_reserve(&s->cache, s->n_tokens, s->n_tokens + 1, err));
     const uint64_t t0 = rmr_clock_us();
+    RMR_ASSERT(s->rows.n_ready > 0 && s->rows.last == s->n_tokens - 1);
     const float *row = s->rows.logits + (size_t)(s->rows.n_ready - 1) * n_vocab;
     const remora_status st = rmr_sampler_pick(chain, row, n_vocab, out);
     if (st < 0) return rmr_error_set(err, st, 0, "sampling has failed: %s", rmr_status_name(st));

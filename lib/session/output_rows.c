@@ -16,6 +16,7 @@ static remora_status resize(remora_session *s, float **rows, size_t *cap, size_t
                             remora_error *err)
 {
     uint64_t bytes;
+    RMR_ASSERT(n >= s->rows.n_ready && width > 0);
     if (!rmr_mul_ok(n, width * sizeof(float), &bytes))
         return rmr_error_nomem(err, "output rows", UINT64_MAX);
     float *p = rmr_resize(s->mem, *rows, *cap * width * sizeof(float), (size_t)bytes);

@@ -8,8 +8,18 @@ remora_status rmr_session_enter(remora_session *s)
                                                                             : REMORA_OK;
 }
 
+/* What holds between any two calls. */
+static int is_sound(const remora_session *s)
+{
+    const rmr_output_rows *r = &s->rows;
+    return s->committed <= s->n_tokens && s->n_tokens <= s->capacity &&
+           rmr_pages_for(s->n_tokens) <= s->cache.n && s->cache.n <= s->cache.max &&
+           r->n_ready <= r->n_wanted && r->n_wanted <= r->cap && r->n_wanted <= r->flags_cap;
+}
+
 void rmr_session_leave(remora_session *s)
 {
+    RMR_ASSERT(atomic_load(&s->busy) == 1 && is_sound(s));
     atomic_store_explicit(&s->busy, 0, memory_order_release);
 }
 
@@ -227,6 +237,7 @@ remora_status rmr_session_trim(remora_session *s, uint64_t keep)
 
 remora_status rmr_session_want_last(remora_session *s, int hidden, remora_error *err)
 {
+    RMR_ASSERT(s->n_tokens > 0);
     const uint64_t last = s->n_tokens - 1;
     const uint8_t want = (uint8_t)(RMR_TOKEN_WANT | (hidden ? RMR_TOKEN_WANT_HIDDEN : 0));
     const int pending = s->n_tokens > s->committed;
@@ -262,6 +273,7 @@ remora_status rmr_session_sync(remora_session *s, const remora_token *t, size_t 
     const remora_status st = check_append(s, t + keep, n - keep, want, err);
     s->n_tokens = had;
     RMR_TRY(st);
+    RMR_ASSERT(keep <= n && keep <= s->n_tokens);
     if (keep < s->n_tokens) RMR_TRY(rmr_session_trim(s, keep));
     const uint64_t kept = s->committed;
     if (keep < n)

@@ -82,6 +82,7 @@ static const rmr_added *longest_at(const rmr_added_set *set, uint8_t mask, const
 {
     const rmr_added *best = NULL;
     const unsigned b = (unsigned char)s[0];
+    RMR_ASSERT(n > 0);
     uint32_t lo = set->first[b], hi = set->first[b + 1];
     if (hi > set->n) hi = set->n;
     for (size_t d = 1; lo < hi; d++) { /* items[lo..hi) begin with s[0..d) */

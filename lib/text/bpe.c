@@ -40,6 +40,7 @@ static void fill(rmr_bpe_tables *bpe, const rmr_bpe_merge *merges, const uint32_
         for (; left <= m->left; left++) bpe->first[left] = k;
         bpe->rules[k++] = (rmr_bpe_rule){m->right, order[i], m->merged};
     }
+    RMR_ASSERT(k == bpe->n_rules);
     for (; left <= bpe->n_ids; left++) bpe->first[left] = k;
 }
 
@@ -128,6 +129,7 @@ static size_t take_bytes(const rmr_bpe *bpe, const unsigned char *s, size_t n, n
 static size_t merge_short(const rmr_bpe *bpe, const unsigned char *s, size_t n, int32_t *out)
 {
     node w[SHORT_WORD];
+    RMR_ASSERT(n <= SHORT_WORD);
     n = take_bytes(bpe, s, n, w);
     if (n == 0) return 0;
     for (size_t i = 0; i + 1 < n; i++) look_up(bpe, &w[i], w[i + 1].id);
@@ -137,6 +139,7 @@ static size_t merge_short(const rmr_bpe *bpe, const unsigned char *s, size_t n, 
         for (size_t i = 1; i < n; i++)
             if (w[i].rank < w[best].rank) best = i;
         if (w[best].rank == NONE) break;
+        RMR_ASSERT(best + 1 < n);
         w[best].id = w[best].merged;
         n--;
         memmove(&w[best + 1], &w[best + 2], (n - best - 1) * sizeof w[0]);
@@ -172,6 +175,7 @@ static void sift_up(uint64_t *heap, size_t i)
 static void push(uint64_t *heap, size_t *n, const node *w, uint32_t at)
 {
     if (w[at].rank == NONE) return;
+    RMR_ASSERT(at < NONE);
     heap[*n] = (uint64_t)w[at].rank << 32 | at;
     sift_up(heap, (*n)++);
 }
@@ -200,6 +204,7 @@ static size_t merge_long(const rmr_bpe *bpe, node *w, uint64_t *heap, const unsi
         if (n_heap > 0) sift_down(heap, n_heap, 0);
         if (w[at].rank != rank) continue;
         const uint32_t gone = w[at].next;
+        RMR_ASSERT(gone < n && w[gone].prev == at && n_heap < 2 * (size_t)n);
         w[at].id = w[at].merged;
         w[at].next = w[gone].next;
         w[gone].rank = NONE;

@@ -130,6 +130,7 @@ static void write_steps(const rmr_tok_parts *t, unsigned char *to)
 {
     for (size_t i = 0; i < t->n_steps; i++) {
         const rmr_tok_step *s = &t->steps[i];
+        RMR_ASSERT(s->n <= UINT32_MAX && strlen(s->field) < sizeof s->field);
         const uint32_t field = (uint32_t)strlen(s->field);
         const uint32_t words[3] = {s->how, field, (uint32_t)s->n};
         memcpy(to, words, sizeof words);
@@ -201,6 +202,7 @@ remora_status rmr_tok_compile(const rmr_tok_parts *t, rmr_tokenizer **out, remor
     write_steps(t, b + l.steps);
     put(b + l.flags, t->flags, t->n_ids);
     put(b + l.arena, t->arena, t->arena_size);
+    RMR_ASSERT(l.arena + t->arena_size == l.bytes && t->offset[t->n_ids] <= t->arena_size);
     RMR_TRY(rmr_tokenizer_open_compiled(t->mem, b, (size_t)l.bytes, 1, t->n_vocab, out, err));
     (*out)->n_rowless = t->n_rowless;
     (*out)->n_nameless = t->n_nameless;

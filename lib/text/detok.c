@@ -42,6 +42,7 @@ static size_t emit(sink *out, const unsigned char *p, size_t n)
 static void push_bytes(state *st, sink *out, const unsigned char *p, size_t n)
 {
     while (st->n > 0 && n > 0) {
+        RMR_ASSERT(st->n < sizeof st->pending);
         st->pending[st->n++] = *p++;
         n--;
         const size_t left = emit(out, st->pending, st->n);
@@ -49,6 +50,7 @@ static void push_bytes(state *st, sink *out, const unsigned char *p, size_t n)
         st->n = (uint32_t)left;
     }
     const size_t left = emit(out, p, n);
+    RMR_ASSERT(left < sizeof st->pending && (left == 0 || st->n == 0));
     if (left == 0) return;
     memcpy(st->pending, p + n - left, left);
     st->n = (uint32_t)left;

@@ -40,6 +40,7 @@ static remora_status word(encoder *e, const char *s, size_t n)
     RMR_TRY(rmr_grow(e->mem, &e->ids, &e->cap, e->n + n, sizeof *e->ids, e->err));
     RMR_TRY(rmr_bpe_word(e->mem, &e->t->bpe, &e->scratch, (const unsigned char *)s, n,
                          e->ids + e->n, &made, e->err));
+    RMR_ASSERT(made <= n);
     e->n += made;
     return REMORA_OK;
 }
@@ -51,6 +52,7 @@ static remora_status split(encoder *e, size_t step, const char *s, size_t n)
     size_t done = 0, from = 0, begin, end;
     if (n == 0) return REMORA_OK;
     if (step == e->t->n_steps) return word(e, s, n);
+    RMR_ASSERT(step < e->t->n_steps);
     const int gaps = (e->t->matches_only >> step & 1) == 0;
     while (from <= n) {
         const remora_status found =
@@ -83,6 +85,7 @@ static remora_status cut_added(encoder *e, const rmr_added_set *set, const char 
     while (e->t->any_plain || mask == 0) {
         const rmr_added *hit = rmr_added_find(set, mask, s, n, done, &at);
         if (hit == NULL) break;
+        RMR_ASSERT(at >= done && hit->len > 0 && hit->len <= n - at);
         RMR_TRY(fn(e, s + done, at - done));
         RMR_TRY(add(e, (remora_token)hit->id));
         done = at + hit->len;
@@ -128,6 +131,7 @@ static remora_status gap(encoder *e, const char *s, size_t n)
     for (size_t i = 0; i < n;) {
         int valid;
         const size_t len = run(s + i, n - i, &valid);
+        RMR_ASSERT(len > 0 && len <= n - i);
         RMR_TRY(valid ? normalized(e, s + i, len) : word(e, s + i, len));
         i += len;
     }

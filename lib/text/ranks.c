@@ -136,6 +136,7 @@ static remora_status count_all(cutter *c)
 
 static void place(cutter *c, uint32_t left, uint32_t right, uint32_t id)
 {
+    RMR_ASSERT(c->by_right[right] > 0 && c->n_cuts < c->t->bpe.n_rules);
     c->cuts[--c->by_right[right]] = (half){left, c->n_cuts++, id};
 }
 
@@ -171,6 +172,7 @@ static remora_status make_rules(cutter *c)
     for (uint32_t right = c->n; right-- > 0;)
         for (uint32_t i = c->by_right[right]; i < c->by_right[right + 1]; i++) {
             const half *h = &c->cuts[i];
+            RMR_ASSERT(bpe->first[h->left] > 0 && bpe->first[h->left] <= bpe->n_rules);
             bpe->rules[--bpe->first[h->left]] = (rmr_bpe_rule){right, h->rank, h->merged};
         }
     return REMORA_OK;
@@ -197,6 +199,7 @@ static remora_status make_merges(cutter *c)
 remora_status rmr_tok_merge_by_rank(rmr_tok_parts *t, remora_error *err)
 {
     cutter c = {.t = t, .n = t->words.n, .err = err};
+    RMR_ASSERT(c.n <= t->n_ids && c.n <= RMR_TOK_MAX_IDS);
     const remora_status st = make_merges(&c);
     drop_chains(&c);
     rmr_free(t->mem, c.by_right, ((size_t)c.n + 1) * sizeof *c.by_right);

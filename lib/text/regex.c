@@ -196,6 +196,7 @@ remora_status rmr_regex_find(const rmr_regex *re, rmr_matcher *m, const char *s,
         pcre2_match(re->code, (PCRE2_SPTR)s, n, from, PCRE2_NO_UTF_CHECK, m->data, m->context);
     if (rc >= 0) {
         const PCRE2_SIZE *span = pcre2_get_ovector_pointer(m->data);
+        RMR_ASSERT(span[0] <= n && span[1] <= n);
         *begin = span[0];
         *end = span[1];
         return REMORA_OK;

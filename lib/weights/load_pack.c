@@ -33,6 +33,7 @@ static remora_status fill(filler *f, const rmr_weight_plan_item *it, uint64_t ch
                           remora_error *err)
 {
     rmr_backend *be = f->w->be;
+    RMR_ASSERT(!it->adopt);
     const uint32_t n = rmr_pack_chunk_bytes(it->packed, chunk);
     RMR_TRY(prepare(f, w, err));
     RMR_TRY(rmr_pack_read_chunk(w->reader, it->packed, chunk, w->chunk, err));
@@ -53,6 +54,7 @@ static void fill_chunk(void *arg, uint32_t chunk, uint32_t index)
         else
             hi = mid;
     }
+    RMR_ASSERT(f->first[lo] <= chunk && chunk < f->first[lo + 1]);
     const remora_status st =
         fill(f, &f->plan->items[lo], chunk - f->first[lo], &f->workers[index], &e);
     if (st < 0) rmr_job_fail(&f->job, st, &e);

@@ -121,6 +121,7 @@ static remora_status read_coded(const rmr_weight_plan_item *it, const rmr_piece 
     const uint64_t scale_row =
         (uint64_t)scale_cols(it->coding, cols) * rmr_dtype_size(p->scale->dtype);
     const uint64_t s0 = row0 / per, s1 = (row0 + n - 1) / per + 1;
+    RMR_ASSERT(n > 0 && p->scale != NULL);
     unsigned char *scales = parts + rmr_round_up(n * coded, 8);
     RMR_TRY(rmr_file_read(p->data->file, p->data->offset + row0 * coded, parts, n * coded, err));
     RMR_TRY(rmr_file_read(p->scale->file, p->scale->offset + s0 * scale_row, scales,
@@ -200,6 +201,7 @@ remora_status rmr_read_rows(const rmr_weight_plan_item *it, const rmr_piece *pie
     const uint64_t from = piece->row0 + (it->transpose ? 0 : row0);
     const uint64_t row_bytes = rmr_row_bytes(it->stored, s.cols);
     unsigned char *second = staging + rmr_round_up(m * row_bytes, RMR_ALIGN);
+    RMR_ASSERT(n > 0 && row0 + n <= it->desc.rows && (!it->transpose || n == it->desc.rows));
     *rows = staging;
     if (it->coding == RMR_CODING_PLAIN)
         RMR_TRY(rmr_file_read(piece->data->file, piece->data->offset + from * row_bytes, staging,

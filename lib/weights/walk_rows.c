@@ -45,6 +45,7 @@ static remora_status one_block(walker *l, const rmr_weight_plan_item *it, uint64
     const uint32_t index = (uint32_t)(block / per_matrix),
                    row0 = (uint32_t)(block % per_matrix) * per;
     const uint32_t n = d->rows - row0 < per ? d->rows - row0 : per;
+    RMR_ASSERT(index < d->count && it->piece + index < l->w->plan->n_pieces);
     const rmr_piece *piece = &l->w->plan->pieces[it->piece + index];
     const void *rows;
     RMR_TRY(rmr_read_rows(it, piece, row0, n, l->staging + worker * l->staging_bytes, &rows, err));
@@ -66,6 +67,7 @@ static void walk_chunk(void *arg, uint32_t chunk, uint32_t worker)
         else
             hi = mid;
     }
+    RMR_ASSERT(l->first[lo] <= chunk && chunk < l->first[lo + 1]);
     const remora_status st = one_block(l, &l->w->plan->items[lo], chunk - l->first[lo], worker, &e);
     if (st < 0) rmr_job_fail(&l->job, st, &e);
 }

@@ -66,6 +66,8 @@ static remora_status add_piece(planner *p, const rmr_piece *piece)
 static remora_status add_item(planner *p, const rmr_weight_plan_item *item)
 {
     const uint64_t bytes = item->adopt ? 0 : p->be->ops->weight_bytes(p->be, &item->desc);
+    RMR_ASSERT(item->weight != NULL && item->desc.count > 0 && item->desc.elem < RMR_ELEM_COUNT);
+    RMR_ASSERT(p->pack != NULL || item->piece + item->desc.count == p->plan->n_pieces);
     RMR_TRY(rmr_grow(p->mem, &p->plan->items, &p->plan->cap, p->plan->n + 1, sizeof *item, p->err));
     if (!rmr_add_ok(p->plan->weight_bytes, bytes, &p->plan->weight_bytes))
         RMR_FAIL(p->err, REMORA_E_FORMAT, "checkpoint: the sizes of all weights overflow");

@@ -62,6 +62,7 @@ struct rmr_step {
 
 static inline float *rmr_row(const rmr_step *s, rmr_view v, uint32_t row)
 {
+    RMR_ASSERT(v.slot < s->desc.n_slots && v.col < s->desc.slots[v.slot].width);
     return s->slot[v.slot] + (size_t)row * s->desc.slots[v.slot].width + v.col;
 }
 
@@ -77,6 +78,7 @@ static inline uint32_t rmr_op_rows(const rmr_step *s, const rmr_op *op)
 
 static inline const unsigned char *rmr_weight_at(const rmr_weight *w, uint32_t index)
 {
+    RMR_ASSERT(index < w->desc.count);
     return w->const_data + index * w->stride;
 }
 
@@ -88,6 +90,7 @@ static inline const unsigned char *rmr_tile_at(const rmr_weight *w, uint32_t ind
 
 static inline const float *rmr_vector(const rmr_weight *w)
 {
+    RMR_ASSERT(w->desc.use == RMR_USE_VECTOR);
     return (const float *)(const void *)w->const_data;
 }
 
@@ -128,6 +131,7 @@ void rmr_cpu_for_rows(rmr_step *s, const rmr_op *op, rmr_cpu_row_fn *row);
 static inline unsigned char *rmr_cache_part(const rmr_step *s, const rmr_run *r, const rmr_op *op,
                                             uint32_t pos)
 {
+    RMR_ASSERT(r->page0 + pos / RMR_PAGE_TOKENS < s->in.n_pages);
     const uint64_t page = s->in.page[r->page0 + pos / RMR_PAGE_TOKENS];
     return (unsigned char *)(uintptr_t)page +
            (size_t)s->part[(size_t)r->kv * s->desc.cache->n_streams + op->stream];
@@ -135,6 +139,7 @@ static inline unsigned char *rmr_cache_part(const rmr_step *s, const rmr_run *r,
 
 static inline uint32_t rmr_cache_width(const rmr_step *s, const rmr_op *op)
 {
+    RMR_ASSERT(op->stream < s->desc.cache->n_streams);
     return s->desc.cache->streams[op->stream].width;
 }
 
@@ -142,6 +147,7 @@ static inline uint32_t rmr_cache_width(const rmr_step *s, const rmr_op *op)
 static inline unsigned char *rmr_cache_row(const rmr_step *s, const rmr_run *r, const rmr_op *op,
                                            uint32_t pos)
 {
+    RMR_ASSERT(r->kv != RMR_KV_INT8);
     const size_t row = (size_t)rmr_cache_width(s, op) * rmr_kv_bytes_of(r->kv);
     return rmr_cache_part(s, r, op, pos) + pos % RMR_PAGE_TOKENS * row;
 }

@@ -109,9 +109,11 @@ static unit unit_of(const latent_job *j, uint32_t i)
     const rmr_run *run = j->s->in.run;
     for (;; run++) {
         if (run->form != RMR_FORM_ABSORBED) continue;
+        RMR_ASSERT(run < j->s->in.run + j->s->in.n_runs);
         if (at < run->n_rows) break;
         at -= run->n_rows;
     }
+    RMR_ASSERT(h0 < heads);
     const uint32_t row = run->row0 + at;
     return (unit){run, i, row, h0, rmr_min_u32(heads - h0, j->group), j->s->in.pos[row] + 1};
 }
@@ -166,6 +168,7 @@ static uint32_t pages_of(const latent_job *j, const unit *u, uint32_t seg, uint3
 {
     const uint32_t n = positions_of(u, seg);
     uint32_t i = 0;
+    RMR_ASSERT(seg * RMR_SEG_TOKENS < u->n);
     for (; i < most && i * RMR_PAGE_TOKENS < n; i++)
         pages[i] = rmr_cache_part(j->s, u->run, j->op, seg * RMR_SEG_TOKENS + i * RMR_PAGE_TOKENS);
     return i;
@@ -216,9 +219,11 @@ static void attend_piece(const latent_job *j, const unit *u, const rmr_piece *p,
     float *waiting[LEVELS] = {result};
     uint32_t top = 0;
     place_query(j, u, d);
+    RMR_ASSERT(p->seg < p->end && p->end - p->seg <= RMR_STRETCH);
     for (int l = 1; l < LEVELS; l++) waiting[l] = d->spare + (size_t)l * result_floats(j->op->mla);
     for (uint32_t seg = p->seg; seg < p->end; seg++) {
         const int last = seg + 1 == p->end;
+        RMR_ASSERT(top < LEVELS);
         segment(j, u, seg, d, waiting[top++], last ? u2 : u, last ? seg2 : seg + 1);
         for (uint32_t n = seg + 1 - p->seg; top > 1 && (n % 2 == 0 || last); n /= 2, top--)
             for (uint32_t h = 0; h < u->nh; h++) fold(j, h, waiting[top - 2], waiting[top - 1]);
@@ -259,6 +264,7 @@ static void whole_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 
 static float *result_of(const latent_job *j, uint32_t at)
 {
+    RMR_ASSERT(at < RMR_CUT_PIECES);
     return j->result + (size_t)at * result_floats(j->op->mla);
 }
 
@@ -317,6 +323,7 @@ static void merge_head(const latent_job *j, const unit *u, uint32_t h)
         const uint32_t seg = j->cut.piece[at].seg, end = seg + j->covers[at];
         if (end == seg) continue;
         const int last = end >= segments_of(u) || end % RMR_STRETCH == 0; /* of its stretch */
+        RMR_ASSERT(top < LEVELS);
         waiting[top] = result_of(j, at);
         size[top++] = j->covers[at];
         for (; top > 1 && (size[top - 1] == size[top - 2] || last); top--) {

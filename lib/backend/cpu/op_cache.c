@@ -27,6 +27,7 @@ static const rmr_run *run_of(const rmr_step *s, uint32_t row)
 {
     const rmr_run *r = s->in.run;
     while (row >= r->row0 + r->n_rows) r++;
+    RMR_ASSERT(r < s->in.run + s->in.n_runs && row >= r->row0);
     return r;
 }
 

@@ -120,6 +120,7 @@ static void rebuild_page(const expanded *e, uint32_t p0, uint32_t n, uint32_t at
         is_plain(uv) ? (size_t)uv->tile_stride : (size_t)a->rank * RMR_TILE * sizeof(float);
     const uint32_t width = a->rank + a->rope, dim = a->nope + a->rope;
     const size_t ld = (size_t)rmr_tiles(a->nope) * RMR_TILE;
+    RMR_ASSERT(p0 % RMR_PAGE_TOKENS == 0 && n <= RMR_PAGE_TOKENS && at + n <= SEG);
     const unsigned char *cache = rmr_cache_part(e->s, e->run, e->op, p0);
     if (e->run->kv == RMR_KV_INT8)
         k->kv8_get(e->latent, width, cache, n, a->rank, a->rope);
@@ -145,6 +146,7 @@ static void rebuild_page(const expanded *e, uint32_t p0, uint32_t n, uint32_t at
 /* How many of the n positions of the segment at p0 row r of the run sees. */
 static uint32_t seen_of(const expanded *e, uint32_t r, uint32_t p0, uint32_t n)
 {
+    RMR_ASSERT(e->run->pos0 + r >= p0);
     const uint32_t seen = e->run->pos0 + r + 1 - p0;
     return seen < n ? seen : n;
 }
@@ -232,6 +234,7 @@ static void expanded_chunk(void *arg, uint32_t chunk, uint32_t worker)
     for (uint32_t i = 0; i < j->s->in.n_runs; i++) {
         if (j->s->in.run[i].form != RMR_FORM_EXPANDED || at-- > 0) continue;
         e.run = &j->s->in.run[i];
+        RMR_ASSERT(carve(&e, NULL, j->op, e.run->n_rows) <= j->s->worker_bytes);
         carve(&e, j->s->worker + worker * j->s->worker_bytes, j->op, 0);
         attend_run(&e);
         return;

@@ -127,6 +127,7 @@ static const uint32_t *ids_of(const experts *e, uint32_t row)
 static void add_shared(experts *e)
 {
     const uint32_t n = e->s->in.n_rows;
+    RMR_ASSERT(e->op->moe->shared_inner > 0);
     for (uint32_t r = 0; r < n; r++) {
         e->row[e->n_routed + r] = r;
         e->choice[e->n_routed + r] = e->op->moe->n_used;
@@ -145,7 +146,10 @@ static void sort_rows(experts *e)
     uint32_t *count = e->first, at = 0, n = 0;
     memset(count, 0, ((size_t)m->n_experts + 2) * 4);
     for (uint32_t r = 0; r < n_rows; r++)
-        for (uint32_t i = 0; i < m->n_used; i++) count[ids_of(e, r)[i]]++;
+        for (uint32_t i = 0; i < m->n_used; i++) {
+            RMR_ASSERT(ids_of(e, r)[i] < m->n_experts);
+            count[ids_of(e, r)[i]]++;
+        }
     for (uint32_t x = 0; x < m->n_experts; x++) {
         const uint32_t c = count[x];
         count[x] = at;
@@ -169,6 +173,7 @@ static void sort_rows(experts *e)
         e->first[n++] = start; /* n <= x: never ahead of what is still to be read */
         start = end;
     }
+    RMR_ASSERT(at == n_rows * m->n_used);
     e->first[n] = at;
     e->n_lists = n;
     e->n_routed = at;
@@ -188,6 +193,7 @@ static uint32_t rows_of(const experts *e, uint32_t list)
 /* The first weight (gate, down) of a list, and its matrix. */
 static const rmr_weight *weight_of(const experts *e, uint32_t list)
 {
+    RMR_ASSERT(list < e->n_lists);
     return is_shared(e, list) ? e->op->s1 : e->op->w;
 }
 
@@ -304,6 +310,7 @@ static void pass_on(const experts *e, uint32_t i, uint32_t col, uint32_t n, cons
     const rmr_kernels *k = e->s->cpu->k;
     const rmr_weight *d = i >= e->n_routed ? e->down->s1 : e->down->w;
     float block[BLOCK];
+    RMR_ASSERT(i < e->first[e->n_lists] && col + n <= e->ff.ldx);
     for (uint32_t at = 0; at < n; at += BLOCK) {
         const uint32_t m = n - at < BLOCK ? n - at : BLOCK;
         float *const y = e->ff.x != NULL ? (float *)e->ff.x + i * e->ff.ldx + col + at : block;

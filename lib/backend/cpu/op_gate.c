@@ -49,6 +49,7 @@ static float group_score(const float *pick, uint32_t size, rmr_gate_kind kind)
 static void limit_groups(const rmr_moe *m, float *pick, float *group)
 {
     const uint32_t size = m->n_experts / m->n_group;
+    RMR_ASSERT(size * m->n_group == m->n_experts && m->topk_group <= m->n_group);
     for (uint32_t g = 0; g < m->n_group; g++)
         group[g] = group_score(pick + (size_t)g * size, size, m->gate);
     for (uint32_t kept = 0; kept < m->topk_group; kept++) group[best(group, m->n_group)] = NAN;
@@ -100,7 +101,10 @@ void rmr_cpu_gate(rmr_step *s, const rmr_op *op)
     uint32_t *counts = (uint32_t *)(void *)rmr_row(s, op->counts, 0);
     for (uint32_t r = 0; r < s->in.n_rows; r++) {
         const uint32_t *ids = (const uint32_t *)(const void *)rmr_row(s, op->out, r);
-        for (uint32_t i = 0; i < op->moe->n_used; i++) counts[ids[i]]++;
+        for (uint32_t i = 0; i < op->moe->n_used; i++) {
+            RMR_ASSERT(op->counts.col + ids[i] < rmr_width(s, op->counts));
+            counts[ids[i]]++;
+        }
     }
 }
 
@@ -118,6 +122,7 @@ void rmr_cpu_counts_add(rmr_step *s, const rmr_op *op)
     _Atomic uint64_t *total =
         (_Atomic uint64_t *)(void *)op->counters->data; /* steps run side by side */
     if (!s->in.count_routing) return;
+    RMR_ASSERT(op->counters->bytes == rmr_width(s, op->counts) * sizeof *total);
     for (size_t i = 0; i < rmr_width(s, op->counts); i++)
         if (counts[i] > 0) atomic_fetch_add_explicit(&total[i], counts[i], memory_order_relaxed);
 }

@@ -155,11 +155,13 @@ static void grouped_chunk(void *arg, uint32_t chunk, uint32_t worker)
     g.h0 = g.kv * j->group + first;
     g.nh = j->group - first < j->nh ? j->group - first : j->nh;
     while (at >= rmr_units(g.run->n_rows, j->nr)) at -= rmr_units(g.run++->n_rows, j->nr);
+    RMR_ASSERT(g.run < j->s->in.run + j->s->in.n_runs);
     g.row0 = g.run->row0 + at * j->nr;
     g.nr = g.run->n_rows - at * j->nr < j->nr ? g.run->n_rows - at * j->nr : j->nr;
     g.scores = (float *)(void *)(j->s->worker + worker * j->s->worker_bytes);
     g.part = g.scores + (size_t)QUERIES * RMR_SEG_TOKENS;
     g.q = g.part + (size_t)QUERIES * j->op->gqa->head_dim;
+    RMR_ASSERT(g.nr > 0 && g.nh > 0 && g.nr * g.nh <= QUERIES && g.kv < j->op->gqa->kv_heads);
     attend(&g);
 }
 

@@ -19,6 +19,7 @@ static void head_rows(rmr_step *s, const rmr_op *op, uint32_t head, const rmr_op
         const uint32_t n = n_tiles - t < most ? n_tiles - t : most;
         const uint32_t left = w->desc.rows - t * RMR_TILE;
         const uint32_t cols = left < n * RMR_TILE ? left : n * RMR_TILE;
+        RMR_ASSERT(out_col + t * RMR_TILE + cols <= rmr_width(s, op->out));
         float *const y = rmr_row(s, op->out, row0) + out_col + (size_t)t * RMR_TILE;
         const int whole = cols == n * RMR_TILE; /* else the last tile goes beyond the row */
         const size_t ldy = whole ? rmr_width(s, op->out) : (size_t)n * RMR_TILE;
@@ -61,6 +62,7 @@ typedef struct head_job {
 
 static void run_heads(head_job *j, rmr_range_fn *heads)
 {
+    RMR_ASSERT(j->op->w->desc.count == j->op->mla->heads);
     if (j->s->n_spans == 0) return;
     const rmr_next_region next = rmr_cpu_next_op(j->s, j->op);
     rmr_pool_run_ranges(j->s->cpu->ctx->pool, j->op->mla->heads, RMR_LIN_RANGE, heads, j, &next);

@@ -13,6 +13,7 @@ uint32_t rmr_cpu_unit(const rmr_cpu *c, uint32_t n_tiles, uint64_t bytes)
     const uint64_t by_bytes = RMR_LIN_CHUNK / (bytes > 0 ? bytes : 1);
     const uint32_t by_count = n_tiles / (4 * rmr_pool_width(c->ctx->pool));
     const uint32_t n = by_bytes < by_count ? (uint32_t)by_bytes : by_count;
+    RMR_ASSERT(n_tiles > 0);
     return n > 0 ? (n + 1) & ~1u : 2;
 }
 
@@ -53,6 +54,8 @@ void rmr_cpu_product(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint
 {
     const unsigned char *tiles = rmr_tile_at(w, index, t0);
     const uint32_t k = w->desc.cols;
+    RMR_ASSERT(n > 0 && m > 0 && t0 + n <= rmr_tiles(w->desc.rows) && ldy >= n * RMR_TILE);
+    RMR_ASSERT(rmr_is_integer(w) ? x->q != NULL : x->x != NULL);
     if (rmr_is_integer(w))
         c->k->qmatmul[w->desc.elem](y, ldy, x->q + r0 * x->ldq, x->ldq, m, tiles,
                                     (size_t)w->tile_stride, n, k, next);
@@ -79,6 +82,8 @@ static void linear_tiles(const linear_job *j, uint32_t t0, uint32_t n, const voi
     const uint32_t cols = left < n * RMR_TILE ? left : n * RMR_TILE;
     const size_t ld = (size_t)n * RMR_TILE;
     float tmp[RMR_LIN_TMP], tmp2[RMR_LIN_TMP];
+    RMR_ASSERT(rmr_min_u32(j->n_rows, RMR_LIN_ROWS) * ld <= RMR_LIN_TMP);
+    RMR_ASSERT(j->op->out.col + col0 + cols <= rmr_width(j->s, j->op->out));
     for (uint32_t r0 = 0; r0 < j->n_rows; r0 += RMR_LIN_ROWS) {
         const uint32_t m = j->n_rows - r0 < RMR_LIN_ROWS ? j->n_rows - r0 : RMR_LIN_ROWS;
         const void *const first = w2 != NULL ? rmr_tile_at(w2, 0, t0) : next;
@@ -125,6 +130,8 @@ rmr_cpu_scratch rmr_cpu_linear_scratch(const rmr_op *op, const rmr_step_desc *d)
 void rmr_cpu_linear(rmr_step *s, const rmr_op *op)
 {
     const uint32_t k = op->w->desc.cols;
+    RMR_ASSERT(op->n == k && (op->bias == NULL || op->bias->desc.cols == op->w->desc.rows));
+    RMR_ASSERT(op->kind != RMR_OP_SWIGLU || op->w2->desc.rows == op->w->desc.rows);
     linear_job j = {s,
                     op,
                     {rmr_row(s, op->in, 0), rmr_width(s, op->in), NULL, rmr_q_stride(k)},

@@ -34,6 +34,8 @@ static void embed_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t work
     const rmr_weight *w = op->w;
     const rmr_kernels *k = s->cpu->k;
     const uint32_t n = w->desc.cols;
+    RMR_ASSERT(w->desc.use == RMR_USE_TABLE && s->in.token[row] >= 0 &&
+               (uint32_t)s->in.token[row] < w->desc.rows);
     const void *src =
         rmr_weight_at(w, 0) + (size_t)s->in.token[row] * rmr_row_bytes(w->desc.elem, n);
     float *dst = rmr_row(s, op->out, row);
@@ -56,6 +58,7 @@ static void rope_table_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t
 {
     (void)worker;
     const float *inv_freq = rmr_vector(op->w);
+    RMR_ASSERT(op->out.col + 2 * op->w->desc.cols <= rmr_width(s, op->out));
     float *cs = rmr_row(s, op->out, row);
     for (uint32_t i = 0; i < op->w->desc.cols; i++) {
         const float angle = (float)s->in.pos[row] * inv_freq[i];
@@ -90,6 +93,7 @@ void rmr_cpu_norm(rmr_step *s, const rmr_op *op)
 static void pick_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
 {
     (void)worker;
+    RMR_ASSERT(s->want0 + row < s->in.n_want);
     memcpy(rmr_row(s, op->out, row), rmr_row(s, op->in, s->in.want[s->want0 + row]),
            (size_t)op->n * 4);
 }

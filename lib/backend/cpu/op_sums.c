@@ -69,6 +69,8 @@ void rmr_cpu_sums_add(const rmr_cpu *c, const rmr_sums *to, uint32_t index, cons
                       size_t ldx, const uint32_t *row, uint32_t n_rows)
 {
     if (to->buffer == NULL || n_rows == 0) return;
+    RMR_ASSERT(index < to->count &&
+               to->at + rmr_sums_bytes(to->count, to->cols) <= to->buffer->bytes);
     _Atomic uint64_t *base = (_Atomic uint64_t *)(void *)(to->buffer->data + to->at);
     sums_job j = {x, ldx, row, n_rows, to->cols, base + (size_t)index * to->cols};
     rmr_pool_run(c->ctx->pool, (to->cols + COLUMNS - 1) / COLUMNS, sums_chunk, &j);

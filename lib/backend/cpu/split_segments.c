@@ -66,6 +66,7 @@ uint32_t rmr_split_units(rmr_split *c, const uint32_t *segs, uint32_t n_units, u
                          uint32_t width)
 {
     uint32_t n = 0, least = 1;
+    RMR_ASSERT(n_units > 0 && n_units <= RMR_CUT_UNITS && width > 0);
     for (uint32_t u = 0; u < n_units; u++)
         if (segs[u] > seg + n) n = segs[u] - seg;
     c->units = n_units;
@@ -75,5 +76,6 @@ uint32_t rmr_split_units(rmr_split *c, const uint32_t *segs, uint32_t n_units, u
             n = (n - 1) / RMR_STRETCH * RMR_STRETCH;
         else
             least *= 2;
+    RMR_ASSERT(n > 0 && c->units * c->pieces <= RMR_CUT_PIECES);
     return n;
 }

@@ -124,6 +124,7 @@ remora_status rmr_cpu_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_s
     s->worker_bytes = l.worker_bytes;
     s->shared = s->arena + l.shared;
     s->q_rows = s->arena + l.q_rows;
+    RMR_ASSERT(at == l.parts && l.q_rows <= l.total);
     *out = s;
     return REMORA_OK;
 }
@@ -135,6 +136,28 @@ void rmr_cpu_step_free(rmr_backend *be, rmr_step *s)
     if (s->arena != NULL) rmr_free(c->mem, s->arena, (size_t)s->arena_bytes);
     if (s->slot != NULL) rmr_free(&c->ctx->mem, s->slot, s->desc.n_slots * sizeof *s->slot);
     rmr_free(&c->ctx->mem, s, sizeof *s);
+}
+
+/* The positions of a run follow each other, and have pages. */
+static int run_is_sound(const rmr_inputs *in, const rmr_run *r)
+{
+    if (r->page0 + (r->pos0 + r->n_rows - 1) / RMR_PAGE_TOKENS >= in->n_pages) return 0;
+    for (uint32_t k = 0; k < r->n_rows; k++)
+        if (in->pos[r->row0 + k] != r->pos0 + k) return 0;
+    return 1;
+}
+
+/* The runs cover the rows in order, and wanted rows ascend. Steps without a cache have no pages. */
+static int inputs_are_sound(const rmr_inputs *in)
+{
+    uint32_t row = 0;
+    for (uint32_t i = 0; i < in->n_runs; row += in->run[i++].n_rows)
+        if (in->run[i].n_rows == 0 || in->run[i].row0 != row ||
+            (in->n_pages > 0 && !run_is_sound(in, &in->run[i])))
+            return 0;
+    for (uint32_t i = 0; i < in->n_want; i++)
+        if (in->want[i] >= in->n_rows || (i > 0 && in->want[i] <= in->want[i - 1])) return 0;
+    return row == in->n_rows;
 }
 
 /* Absorbed runs next to each other form one span, so that matrices are read once for all of them.
@@ -161,6 +184,7 @@ remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs
     if (in->n_rows > d->max_rows || in->n_runs > d->max_rows || in->n_pages > d->max_pages ||
         in->n_want > d->max_rows)
         RMR_FAIL(err, REMORA_E_INTERNAL, "step inputs exceed the prepared maxima");
+    RMR_ASSERT(inputs_are_sound(in));
     memcpy(s->in.block, in->block, (size_t)rmr_inputs_used(in));
     s->in.n_rows = in->n_rows;
     s->in.n_runs = in->n_runs;
@@ -187,6 +211,7 @@ remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice 
     const rmr_fpenv saved = rmr_fpenv_enter(); /* we run on the host's thread */
     for (uint32_t i = 0; i < slice->n; i++) {
         const rmr_op *op = &d->ops[slice->first + i];
+        RMR_ASSERT(op->kind < RMR_OP_COUNT && table[op->kind].run != NULL);
         table[op->kind].run(s, op);
         rmr_cpu_quantized_after(s, op);
     }
