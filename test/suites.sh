@@ -79,8 +79,13 @@ about_suite() { # suite
 
 # The tests of the suite into extra, in the words of meson test; says which are left out.
 choose_tests() {
-    local all out test
+    local all out test twice
     mapfile -t all < <(meson test -C "$build" --no-rebuild --list "${of[@]/#/--suite=}" 2>/dev/null | sed -n 's/^remora:.* \/ //p')
+    twice=$(printf '%s\n' "${all[@]}" | sort | uniq -d)
+    if [ -n "$twice" ]; then # meson would run both in every suite that has one of them
+        echo "tests with the same name:" $twice
+        finish 0 1 0
+    fi
     for test in "${all[@]}"; do
         if [[ $test =~ ^($left_out)$ ]]; then out+=" $test"; else extra+=("$test"); fi
     done
