@@ -54,16 +54,15 @@ typedef struct rmr_step_desc {
     uint32_t n_ops;
     const rmr_slot *slots;
     uint32_t n_slots;
-    uint32_t max_rows, max_pages, max_out; /* runs and wanted rows: at most max_rows */
-    const rmr_cache_layout *cache;         /* NULL: no operation uses the cache */
+    uint32_t max_rows, max_pages,
+        max_out;                   /* runs: at most max_rows; max_out: of one pass of the head */
+    const rmr_cache_layout *cache; /* NULL: no operation uses the cache */
 } rmr_step_desc;
 
-/* What is submitted at once: operations [first, first + n), their RMR_ROWS_OUT ones over the wanted
- * rows [want0, want0 + n_want), n_want <= max_out. Of what operations leave in slots a backend may
- * keep back what only the next operation of the same slice reads. */
+/* What is submitted at once: operations [first, first + n). Of what operations leave in slots a
+ * backend may keep back what only the next operation of the same slice reads. */
 typedef struct rmr_slice {
     uint32_t first, n;
-    uint32_t want0, n_want;
 } rmr_slice;
 
 /* Numbers of a slot: columns [col, col + n_cols) of rows [row0, row0 + n_rows). On the host they
@@ -126,6 +125,11 @@ typedef struct rmr_backend_ops {
      * step's maxima (E_INTERNAL otherwise). */
     remora_status (*step_inputs)(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
                                  remora_error *err);
+    /* Copy in the rows that the RMR_ROWS_OUT operations are for, n <= max_out, each below n_rows
+     * (E_INTERNAL otherwise); none after step_inputs. Ordered like a slice: slices submitted before
+     * keep the rows they had. */
+    remora_status (*step_want)(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
+                               remora_error *err);
     /* Start a slice; returns before it is done. Slices of a step run in order; each gets a mark,
      * counting up by one from the step's creation. */
     remora_status (*step_submit)(rmr_backend *be, rmr_step *s, const rmr_slice *slice,

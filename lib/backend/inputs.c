@@ -12,7 +12,6 @@ uint64_t rmr_inputs_place(rmr_inputs *in, unsigned char *block, uint32_t max_row
     in->block = block;
     in->token = rmr_arena_take(&a, max_rows, sizeof *in->token);
     in->pos = rmr_arena_take(&a, max_rows, sizeof *in->pos);
-    in->want = rmr_arena_take(&a, max_rows, sizeof *in->want);
     in->run = rmr_arena_take(&a, max_rows, sizeof *in->run);
     in->page = rmr_arena_take(&a, max_pages, sizeof *in->page); /* the last one: see rmr_inputs */
     return a.used;

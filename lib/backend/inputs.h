@@ -17,13 +17,13 @@ typedef struct rmr_run {
 
 /* What changes from step to step, in one block that is filled on the host and copied once: the
  * arrays lie in `block` at offsets that only the step's maxima decide, the page tables last, so
- * that a copy may stop after the used part. */
+ * that a copy may stop after the used part. The rows of a head pass are not among them, for a step
+ * has as many passes as its wanted rows need: step_want() copies them in before each. */
 typedef struct rmr_inputs {
-    uint32_t n_rows, n_runs, n_pages, n_want;
+    uint32_t n_rows, n_runs, n_pages;
     uint32_t count_routing; /* count the chosen experts */
     int32_t *token;         /* [n_rows] */
     uint32_t *pos;          /* [n_rows] */
-    uint32_t *want;         /* [n_want] rows whose logits are wanted, ascending */
     rmr_run *run;           /* [n_runs], ordered, covering all rows */
     uint64_t *page;         /* [n_pages] page tables, addresses from buffer_address */
     unsigned char *block;

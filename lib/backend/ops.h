@@ -40,7 +40,7 @@ typedef enum rmr_op_kind {
                               out2 = the same of the shared experts s1, s2 */
     RMR_OP_EXPERTS_DOWN, /* in = [out | out2] of EXPERTS_SWIGLU: out += w in of each expert of in2,
                             weighted by in3; then += s1 in of the shared experts */
-    RMR_OP_PICK_ROWS,    /* out[i] = in[want[want0 + i]] for i < n_want of the slice */
+    RMR_OP_PICK_ROWS,    /* out[i] = in[want[i]], the rows that step_want() gave */
     RMR_OP_COUNTS_CLEAR, /* counts = 0 */
     RMR_OP_COUNTS_ADD,   /* the model's counters += counts; once, when the step is complete */
     RMR_OP_COUNT
@@ -48,7 +48,7 @@ typedef enum rmr_op_kind {
 
 typedef enum rmr_row_set {
     RMR_ROWS_ALL,
-    RMR_ROWS_OUT, /* the wanted rows of the slice under way */
+    RMR_ROWS_OUT, /* the rows that step_want() gave */
     RMR_ROWS_ONE
 } rmr_row_set; /* which count bounds an operation's or a slot's rows */
 

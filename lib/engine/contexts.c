@@ -171,12 +171,19 @@ remora_status rmr_context_begin(remora_model *m, rmr_context *c, remora_error *e
     return m->be->ops->step_inputs(m->be, c->step, &c->in, err);
 }
 
+remora_status rmr_context_want(remora_model *m, rmr_context *c, const uint32_t *rows, uint32_t n,
+                               remora_error *err)
+{
+    RMR_ASSERT(c->taken && n <= RMR_HEAD_ROWS);
+    return m->be->ops->step_want(m->be, c->step, rows, n, err);
+}
+
 remora_status rmr_context_run(remora_model *m, rmr_context *c, const rmr_program_slice *slice,
-                              uint32_t want0, uint32_t n_want, remora_error *err)
+                              remora_error *err)
 {
     const uint64_t before = c->mark;
-    const rmr_slice s = {slice->first, slice->n, want0, n_want};
-    RMR_ASSERT(c->taken && n_want <= RMR_HEAD_ROWS && want0 + n_want <= c->in.n_want);
+    const rmr_slice s = {slice->first, slice->n};
+    RMR_ASSERT(c->taken);
     const uint32_t ahead = slice->kind == RMR_SLICE_LAYER ? m->be->ahead : 0;
     RMR_TRY(m->be->ops->step_submit(m->be, c->step, &s, &c->mark, err));
     RMR_ASSERT(c->mark == before + 1);
@@ -189,7 +196,7 @@ remora_status rmr_context_finish(remora_model *m, rmr_context *c, const rmr_prog
 {
     for (uint32_t i = 0; i < p->n_slices; i++)
         if (p->slices[i].kind == RMR_SLICE_FINISH)
-            RMR_TRY(rmr_context_run(m, c, &p->slices[i], 0, 0, err));
+            RMR_TRY(rmr_context_run(m, c, &p->slices[i], err));
     return m->be->ops->step_wait(m->be, c->step, c->mark, err);
 }
 

@@ -49,13 +49,15 @@ remora_status rmr_context_take(remora_model *m, rmr_context_size size, rmr_conte
                                remora_error *err);
 void rmr_context_give(remora_model *m, rmr_context *c);
 
-/* A step: its inputs; then the slices of one program in order, a head over the wanted rows [want0,
- * want0 + n_want), n_want <= RMR_HEAD_ROWS, as often as there are rows; then finishing, which runs
- * the slices that are for that and waits for everything. A layer's slice is done when this returns,
+/* A step: its inputs; then the slices of one program in order, a head as often as there are wanted
+ * rows, after telling at most RMR_HEAD_ROWS of them; then finishing, which runs the slices that are
+ * for that and waits for everything. A layer's slice is done when this returns,
  * but for the few that the backend may run ahead; a head is done. */
 remora_status rmr_context_begin(remora_model *m, rmr_context *c, remora_error *err);
+remora_status rmr_context_want(remora_model *m, rmr_context *c, const uint32_t *rows, uint32_t n,
+                               remora_error *err);
 remora_status rmr_context_run(remora_model *m, rmr_context *c, const rmr_program_slice *slice,
-                              uint32_t want0, uint32_t n_want, remora_error *err);
+                              remora_error *err);
 remora_status rmr_context_finish(remora_model *m, rmr_context *c, const rmr_program *p,
                                  remora_error *err);
 

@@ -8,6 +8,7 @@
  * moves only when its step is complete. */
 #include <string.h>
 
+#include "arena.h"
 #include "cancel.h"
 #include "clock.h"
 #include "session.h"
@@ -48,6 +49,23 @@ static int step_fits(const evaluation *e)
 
 /* ---- forming a step ---- */
 
+/* What the step keeps in its context's memory. A part has
+ * at least one row. */
+static void lay_out(rmr_step_in_progress *f, rmr_arena *a, uint32_t rows)
+{
+    f->parts = rmr_arena_take(a, rows, sizeof *f->parts);
+    f->want = rmr_arena_take(a, rows, sizeof *f->want);
+}
+
+rmr_context_size rmr_session_context_size(uint32_t chunk, uint64_t pages)
+{
+    rmr_step_in_progress f;
+    rmr_arena a = {.dense = 1};
+    lay_out(&f, &a, chunk);
+    return (rmr_context_size){
+        .rows = chunk, .pages = (uint32_t)pages, .user_bytes = (size_t)a.used};
+}
+
 static void add_run(rmr_inputs *in, const remora_session *s, uint32_t row, uint32_t pos,
                     uint32_t page0)
 {
@@ -81,7 +99,7 @@ static void add_part(rmr_step_in_progress *f, remora_session *s, uint32_t room)
         in->token[in->n_rows] = s->tokens[pos];
         in->pos[in->n_rows] = pos;
         add_run(in, s, in->n_rows, pos, page0);
-        if (s->flags[pos] & RMR_TOKEN_WANT) in->want[in->n_want++] = in->n_rows;
+        if (s->flags[pos] & RMR_TOKEN_WANT) f->want[f->n_want++] = in->n_rows;
         if (s->flags[pos] & RMR_TOKEN_EXPANDED) f->prefill = 1;
         in->n_rows++;
     }
@@ -114,9 +132,10 @@ static remora_status form_step(const evaluation *e)
     RMR_TRY(rmr_context_take(lead->model, rmr_session_context_size(lead->chunk, max_pages), &f->ctx,
                              e->err));
     rmr_inputs *in = &f->ctx->in;
-    in->n_rows = in->n_runs = in->n_pages = in->n_want = 0;
-    f->parts = f->ctx->user;
-    f->n_parts = 0;
+    rmr_arena a = {.base = f->ctx->user, .size = f->ctx->size.user_bytes, .dense = 1};
+    lay_out(f, &a, lead->chunk);
+    in->n_rows = in->n_runs = in->n_pages = 0;
+    f->n_parts = f->n_want = 0;
     f->program = &lead->model->programs.program[RMR_PROGRAM_MAIN];
     f->next_slice = f->next_want = 0;
     f->us = 0;
@@ -152,7 +171,7 @@ static remora_status deliver(const evaluation *e, rmr_part *p, uint32_t i, uint3
     int hidden = 0;
     RMR_ASSERT(row + n <= s->rows.n_wanted && s->rows.n_wanted <= s->rows.cap);
     for (uint32_t k = 0; k < n; k++) {
-        p->last_out = s->committed + f->ctx->in.want[f->next_want + i + k] - p->row0;
+        p->last_out = s->committed + f->want[f->next_want + i + k] - p->row0;
         s->rows.has_hidden[row + k] =
             s->rows.hidden != NULL && (s->flags[p->last_out] & RMR_TOKEN_WANT_HIDDEN) != 0;
         RMR_ASSERT(p->last_out < s->n_tokens && (s->flags[p->last_out] & RMR_TOKEN_WANT));
@@ -168,11 +187,12 @@ static remora_status deliver(const evaluation *e, rmr_part *p, uint32_t i, uint3
 static remora_status head_pass(const evaluation *e, const rmr_program_slice *slice)
 {
     rmr_step_in_progress *f = &e->s[0]->in_progress;
-    const uint32_t *want = f->ctx->in.want + f->next_want;
-    const uint32_t left = f->ctx->in.n_want - f->next_want;
+    const uint32_t *want = f->want + f->next_want;
+    const uint32_t left = f->n_want - f->next_want;
     const uint32_t n = left < RMR_HEAD_ROWS ? left : RMR_HEAD_ROWS;
-    RMR_ASSERT(n > 0 && f->next_want <= f->ctx->in.n_want);
-    RMR_TRY(rmr_context_run(e->s[0]->model, f->ctx, slice, f->next_want, n, e->err));
+    RMR_ASSERT(n > 0 && f->next_want <= f->n_want);
+    RMR_TRY(rmr_context_want(e->s[0]->model, f->ctx, want, n, e->err));
+    RMR_TRY(rmr_context_run(e->s[0]->model, f->ctx, slice, e->err));
     for (uint32_t i = 0; i < n;) {
         rmr_part *p = part_of(f, want[i]);
         uint32_t k = 1;
@@ -219,7 +239,7 @@ static const rmr_program_slice *next_slice(rmr_step_in_progress *f)
     for (; f->next_slice < f->program->n_slices; f->next_slice++) {
         const rmr_program_slice *s = &f->program->slices[f->next_slice];
         if (s->kind == RMR_SLICE_LAYER) return s;
-        if (s->kind == RMR_SLICE_HEAD && f->next_want < f->ctx->in.n_want) return s;
+        if (s->kind == RMR_SLICE_HEAD && f->next_want < f->n_want) return s;
     }
     return NULL;
 }
@@ -233,7 +253,7 @@ static remora_status run_slice(evaluation *e, const rmr_program_slice *slice)
     if (slice->kind == RMR_SLICE_HEAD) {
         st = head_pass(e, slice);
     } else {
-        st = rmr_context_run(lead->model, f->ctx, slice, 0, 0, e->err);
+        st = rmr_context_run(lead->model, f->ctx, slice, e->err);
         f->next_slice++;
     }
     const uint64_t us = rmr_clock_us() - t0;

@@ -43,12 +43,6 @@ static rmr_kv_type type_of(const remora_session_opts *o)
     return o->kv_type == REMORA_KV_F32 ? RMR_KV_F32 : RMR_KV_BF16;
 }
 
-rmr_context_size rmr_session_context_size(uint32_t chunk, uint64_t pages)
-{
-    return (rmr_context_size){
-        .rows = chunk, .pages = (uint32_t)pages, .user_bytes = chunk * sizeof(rmr_part)};
-}
-
 static remora_status check_opts(const remora_model *m, const remora_session_opts *o,
                                 remora_error *err)
 {

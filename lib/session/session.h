@@ -43,7 +43,9 @@ typedef struct rmr_part {
 typedef struct rmr_step_in_progress {
     rmr_context *ctx; /* NULL: none */
     rmr_part *parts;  /* [n_parts], in the context's memory */
+    uint32_t *want;   /* [n_want] rows whose logits are wanted, ascending, there too */
     size_t n_parts;
+    uint32_t n_want;
     const rmr_program *program;
     uint32_t next_slice; /* of the program */
     uint32_t next_want;  /* rows of the head already delivered */
@@ -104,9 +106,6 @@ remora_status rmr_session_sync(remora_session *s, const remora_token *t, size_t 
                                size_t *reused, remora_error *err);
 remora_status rmr_session_trim(remora_session *s, uint64_t keep);
 
-/* A context for steps of up to `chunk` rows. */
-rmr_context_size rmr_session_context_size(uint32_t chunk, uint64_t pages);
-
 /* Estimate the memory that n sessions of these options take when full, one evaluated at a time and
  * one row wanted, with the model's own. It is made of the numbers that the allocations use (P23).
  */
@@ -132,6 +131,9 @@ remora_status rmr_output_rows_copy(remora_session *dst, const remora_session *sr
 remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opts *o,
                        remora_error *err);
 void rmr_step_in_progress_drop(remora_session *lead);
+
+/* A context for steps of up to `chunk` rows. */
+rmr_context_size rmr_session_context_size(uint32_t chunk, uint64_t pages);
 
 /* generate.c */
 remora_status rmr_generate(remora_session *s, rmr_sampler *chain, const remora_gen_opts *o,

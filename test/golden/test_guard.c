@@ -105,7 +105,7 @@ static void results_before_wait_are_stale(void **state)
     in.token[0] = 1;
     in.run[0] = (rmr_run){0, 1, 0, 0, RMR_FORM_ABSORBED, RMR_KV_F32};
     assert_int_equal(ops->step_inputs(be, s, &in, NULL), REMORA_OK);
-    assert_int_equal(ops->step_submit(be, s, &(rmr_slice){0, 1, 0, 0}, &mark, NULL), REMORA_OK);
+    assert_int_equal(ops->step_submit(be, s, &(rmr_slice){0, 1}, &mark, NULL), REMORA_OK);
     assert_int_equal(ops->step_read(be, s, &area, got, NULL), REMORA_OK);
     assert_true(got[0] != 3 || got[1] != 4);
     assert_int_equal(guard_get_stats(b->rt).violations, 1);
@@ -115,6 +115,60 @@ static void results_before_wait_are_stale(void **state)
     assert_int_equal(guard_get_stats(b->rt).violations, 1);
     ops->step_free(be, s);
     ops->weight_free(be, w);
+}
+
+/* Two passes over different rows, both waiting when the first begins; the host's array is used
+ * again at once. */
+static void wanted_rows_of(rmr_backend *be)
+{
+    const rmr_backend_ops *ops = be->ops;
+    static const rmr_weight_desc table = {RMR_USE_TABLE, RMR_ELEM_F32, 1, 3, 1, {0}};
+    static const float rows[3] = {1, 2, 3};
+    static const rmr_slot slots[3] = {{1, RMR_ROWS_ALL}, {1, RMR_ROWS_OUT}, {1, RMR_ROWS_OUT}};
+    static _Alignas(RMR_ALIGN) unsigned char block[1024];
+    rmr_weight *w = NULL;
+    rmr_step *s = NULL;
+    float first[2] = {0, 0}, second[2] = {0, 0};
+    uint64_t mark;
+    uint32_t want[3] = {2, 0, 1};
+    assert_int_equal(ops->weight_create(be, &table, &w, NULL), REMORA_OK);
+    assert_int_equal(ops->weight_upload(be, w, 0, 0, 3, rows, NULL), REMORA_OK);
+    const rmr_op list[] = {
+        {.kind = RMR_OP_EMBED, .w = w, .n = 1},
+        {.kind = RMR_OP_PICK_ROWS, .rows = RMR_ROWS_OUT, .in = {0, 0}, .out = {1, 0}, .n = 1},
+        {.kind = RMR_OP_PICK_ROWS, .rows = RMR_ROWS_OUT, .in = {0, 0}, .out = {2, 0}, .n = 1}};
+    const rmr_step_desc d = {list, 3, slots, 3, 3, 1, 2, NULL};
+    rmr_inputs in = {.n_rows = 3, .n_runs = 1};
+    assert_true(rmr_inputs_place(&in, block, 3, 1) <= sizeof block);
+    for (int i = 0; i < 3; i++) in.token[i] = i;
+    in.run[0] = (rmr_run){0, 3, 0, 0, RMR_FORM_ABSORBED, RMR_KV_F32};
+    assert_int_equal(ops->step_create(be, &d, &s, NULL), REMORA_OK);
+    assert_int_equal(ops->step_inputs(be, s, &in, NULL), REMORA_OK);
+    assert_int_equal(ops->step_want(be, s, want, 3, NULL), REMORA_E_INTERNAL);
+    assert_int_equal(ops->step_want(be, s, (uint32_t[]){3}, 1, NULL), REMORA_E_INTERNAL);
+    assert_int_equal(ops->step_submit(be, s, &(rmr_slice){0, 1}, &mark, NULL), REMORA_OK);
+    assert_int_equal(ops->step_want(be, s, want, 2, NULL), REMORA_OK);
+    assert_int_equal(ops->step_submit(be, s, &(rmr_slice){1, 1}, &mark, NULL), REMORA_OK);
+    want[0] = 1;
+    assert_int_equal(ops->step_want(be, s, want, 1, NULL), REMORA_OK);
+    want[0] = 0;
+    assert_int_equal(ops->step_submit(be, s, &(rmr_slice){2, 1}, &mark, NULL), REMORA_OK);
+    assert_int_equal(ops->step_wait(be, s, mark, NULL), REMORA_OK);
+    assert_int_equal(ops->step_read(be, s, &(rmr_area){1, 0, 1, 0, 2}, first, NULL), REMORA_OK);
+    assert_int_equal(ops->step_read(be, s, &(rmr_area){2, 0, 1, 0, 1}, second, NULL), REMORA_OK);
+    assert_true(first[0] == 3 && first[1] == 1 && second[0] == 2);
+    ops->step_free(be, s);
+    ops->weight_free(be, w);
+}
+
+static void wanted_rows_are_ordered(void **state)
+{
+    const bed *b = *state;
+    remora_runtime *rt = host_runtime(NULL, 1, NULL);
+    wanted_rows_of(rt->backends[0]);
+    wanted_rows_of(b->be);
+    assert_int_equal(guard_get_stats(b->rt).violations, 0);
+    remora_runtime_free(rt);
 }
 
 /* Nothing of a pack is used where it lies, and its logits are those of the CPU. */
@@ -147,6 +201,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_pack_is_filled, make_bed, unmake_bed),
         cmocka_unit_test_setup_teardown(device_addresses_are_deadly, make_bed, unmake_bed),
         cmocka_unit_test_setup_teardown(results_before_wait_are_stale, make_bed, unmake_bed),
+        cmocka_unit_test_setup_teardown(wanted_rows_are_ordered, make_bed, unmake_bed),
     };
     if (argc != 2) return 2;
     pack = argv[1];

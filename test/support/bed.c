@@ -53,7 +53,7 @@ rmr_step *bed_step(bed *b, const rmr_step_desc *d, const rmr_inputs *in)
 {
     const rmr_backend_ops *ops = b->be->ops;
     rmr_step *s = NULL;
-    rmr_slice slice = {0, b->apart ? 1 : d->n_ops, 0, 0};
+    rmr_slice slice = {0, b->apart ? 1 : d->n_ops};
     uint64_t mark = 0;
     REQUIRE(ops->step_create(b->be, d, &s, NULL) == REMORA_OK);
     REQUIRE(ops->step_inputs(b->be, s, in, NULL) == REMORA_OK);

@@ -8,7 +8,14 @@
 
 #include "cpu.h"
 
-enum { MAX_BLOCKS = 1 << 16, MAX_STEPS = 256, MAX_QUEUE = 16, PAGE = 4096, HUGE_PAGE = 2 << 20 };
+enum {
+    MAX_BLOCKS = 1 << 16,
+    MAX_STEPS = 256,
+    MAX_QUEUE = 16,
+    MAX_WANT = 64,
+    PAGE = 4096,
+    HUGE_PAGE = 2 << 20
+};
 
 static const size_t arena_bytes = (size_t)8 << 30;
 
@@ -17,12 +24,23 @@ typedef struct block {
     int used;
 } block;
 
+/* The rows that a slice is for, and a slice that waits with them. */
+typedef struct rows_wanted {
+    uint32_t n, row[MAX_WANT];
+} rows_wanted;
+
+typedef struct waiting {
+    rmr_slice slice;
+    rows_wanted want;
+} waiting;
+
 /* A step of the inner backend: what is submitted and not yet waited for, and the positions of its
  * rows. */
 typedef struct stepping {
     rmr_step *step; /* NULL: free entry */
     rmr_step_desc desc;
-    rmr_slice queue[MAX_QUEUE];
+    waiting queue[MAX_QUEUE];
+    rows_wanted want; /* for the slices to come */
     uint32_t queued;
     uint64_t mark; /* of the last slice queued */
     uint32_t *pos, n_rows;
@@ -193,8 +211,24 @@ static remora_status step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs 
     const remora_status st = g->inner->ops->step_inputs(g->inner, s, in, err);
     leave(g);
     if (st < 0) return st;
+    q->want.n = 0;
     memcpy(q->pos, in->pos, in->n_rows * sizeof *in->pos);
     q->n_rows = in->n_rows;
+    return REMORA_OK;
+}
+
+/* Behind what is queued: kept until the slices to come are run. */
+static remora_status step_want(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
+                               remora_error *err)
+{
+    stepping *q = find_step(of(be), s);
+    if (n > MAX_WANT || n > q->desc.max_out)
+        RMR_FAIL(err, REMORA_E_INTERNAL, "%u wanted rows are too many", n);
+    for (uint32_t i = 0; i < n; i++)
+        if (rows[i] >= q->n_rows)
+            RMR_FAIL(err, REMORA_E_INTERNAL, "wanted row %u is not one of the step's", rows[i]);
+    q->want.n = n;
+    memcpy(q->want.row, rows, n * sizeof *rows);
     return REMORA_OK;
 }
 
@@ -205,7 +239,7 @@ static remora_status step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *
     if (slice->first > q->desc.n_ops || slice->n > q->desc.n_ops - slice->first ||
         q->queued == MAX_QUEUE)
         RMR_FAIL(err, REMORA_E_INTERNAL, "step slice out of range, or too many");
-    q->queue[q->queued++] = *slice;
+    q->queue[q->queued++] = (waiting){*slice, q->want};
     *mark = ++q->mark;
     return REMORA_OK;
 }
@@ -228,10 +262,12 @@ static remora_status run_one(guard *g, const stepping *q, rmr_slice slice, remor
 /* Run the oldest slice of the queue, one operation at a time. */
 static remora_status run_slice(guard *g, stepping *q, remora_error *err)
 {
-    rmr_slice one = q->queue[0];
+    const rows_wanted want = q->queue[0].want;
+    rmr_slice one = q->queue[0].slice;
     const uint32_t n = one.n;
     memmove(q->queue, q->queue + 1, --q->queued * sizeof *q->queue);
     one.n = 1;
+    RMR_TRY(g->inner->ops->step_want(g->inner, q->step, want.row, want.n, err));
     for (uint32_t i = 0; i < n; i++, one.first++) RMR_TRY(run_one(g, q, one, err));
     return REMORA_OK;
 }
@@ -454,6 +490,7 @@ static const rmr_backend_ops guard_ops = {
     .step_create = step_create,
     .step_free = step_free,
     .step_inputs = step_inputs,
+    .step_want = step_want,
     .step_submit = step_submit,
     .step_wait = step_wait,
     .step_read = step_read,

@@ -141,6 +141,7 @@ static const rmr_backend_ops cpu_ops = {
     .step_create = rmr_cpu_step_create,
     .step_free = rmr_cpu_step_free,
     .step_inputs = rmr_cpu_step_inputs,
+    .step_want = rmr_cpu_step_want,
     .step_submit = rmr_cpu_step_submit,
     .step_wait = rmr_cpu_step_wait,
     .step_read = rmr_cpu_step_read,

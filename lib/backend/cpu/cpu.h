@@ -52,8 +52,8 @@ struct rmr_step {
     uint32_t q_n, q_k;     /* how many (0: none), and their values */
     uint64_t *part;        /* [RMR_KV_TYPES][n_streams] where a stream begins in a page */
     rmr_inputs in;         /* pointers into the arena */
-    uint32_t want0, n_want;  /* of the slice under way, */
-    const rmr_op *slice_end; /* and where it ends */
+    uint32_t *want, n_want;  /* [max_out] rows of the head's pass */
+    const rmr_op *slice_end; /* of the slice under way */
     const rmr_op *passed_on; /* the operation whose inputs lie in `shared` in its own form */
     uint64_t mark;
     rmr_row_span *span; /* [n_spans] maximal ranges of absorbed rows; room for max_rows */
@@ -114,6 +114,8 @@ remora_status rmr_cpu_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_s
 void rmr_cpu_step_free(rmr_backend *be, rmr_step *s);
 remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
                                   remora_error *err);
+remora_status rmr_cpu_step_want(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
+                                remora_error *err);
 remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
                                   uint64_t *mark, remora_error *err);
 remora_status rmr_cpu_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);

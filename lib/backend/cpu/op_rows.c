@@ -93,9 +93,8 @@ void rmr_cpu_norm(rmr_step *s, const rmr_op *op)
 static void pick_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
 {
     (void)worker;
-    RMR_ASSERT(s->want0 + row < s->in.n_want);
-    memcpy(rmr_row(s, op->out, row), rmr_row(s, op->in, s->in.want[s->want0 + row]),
-           (size_t)op->n * 4);
+    RMR_ASSERT(row < s->n_want && s->want[row] < s->in.n_rows);
+    memcpy(rmr_row(s, op->out, row), rmr_row(s, op->in, s->want[row]), (size_t)op->n * 4);
 }
 
 void rmr_cpu_pick_rows(rmr_step *s, const rmr_op *op)

@@ -35,7 +35,7 @@ static const op_entry table[RMR_OP_COUNT] = {
 
 /* Offsets of everything in the arena. */
 typedef struct layout {
-    uint64_t slots, parts, inputs, span, worker, shared, q_rows, total;
+    uint64_t slots, parts, inputs, want, span, worker, shared, q_rows, total;
     uint64_t worker_bytes;
 } layout;
 
@@ -82,6 +82,7 @@ static layout lay_out(const rmr_cpu *c, const rmr_step_desc *d)
         take(&l, (uint64_t)slot_rows(d, i) * d->slots[i].width * 4);
     l.parts = take(&l, RMR_KV_TYPES * streams_of(d) * sizeof(uint64_t));
     l.inputs = take(&l, rmr_inputs_place(NULL, NULL, d->max_rows, d->max_pages));
+    l.want = take(&l, d->max_out * sizeof(uint32_t));
     l.span = take(&l, d->max_rows * sizeof(rmr_row_span));
     l.worker = take(&l, l.worker_bytes * rmr_pool_width(c->ctx->pool));
     l.shared = take(&l, shared);
@@ -119,6 +120,7 @@ remora_status rmr_cpu_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_s
     rmr_inputs_place(&s->in, s->arena + l.inputs, d->max_rows, d->max_pages);
     s->part = (uint64_t *)(void *)(s->arena + l.parts);
     place_parts(s);
+    s->want = (uint32_t *)(void *)(s->arena + l.want);
     s->span = (rmr_row_span *)(void *)(s->arena + l.span);
     s->worker = s->arena + l.worker;
     s->worker_bytes = l.worker_bytes;
@@ -147,7 +149,7 @@ static int run_is_sound(const rmr_inputs *in, const rmr_run *r)
     return 1;
 }
 
-/* The runs cover the rows in order, and wanted rows ascend. Steps without a cache have no pages. */
+/* The runs cover the rows in order. Steps without a cache have no pages. */
 static int inputs_are_sound(const rmr_inputs *in)
 {
     uint32_t row = 0;
@@ -155,8 +157,6 @@ static int inputs_are_sound(const rmr_inputs *in)
         if (in->run[i].n_rows == 0 || in->run[i].row0 != row ||
             (in->n_pages > 0 && !run_is_sound(in, &in->run[i])))
             return 0;
-    for (uint32_t i = 0; i < in->n_want; i++)
-        if (in->want[i] >= in->n_rows || (i > 0 && in->want[i] <= in->want[i - 1])) return 0;
     return row == in->n_rows;
 }
 
@@ -181,18 +181,33 @@ remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs
 {
     const rmr_step_desc *d = &s->desc;
     (void)be;
-    if (in->n_rows > d->max_rows || in->n_runs > d->max_rows || in->n_pages > d->max_pages ||
-        in->n_want > d->max_rows)
+    if (in->n_rows > d->max_rows || in->n_runs > d->max_rows || in->n_pages > d->max_pages)
         RMR_FAIL(err, REMORA_E_INTERNAL, "step inputs exceed the prepared maxima");
     RMR_ASSERT(inputs_are_sound(in));
     memcpy(s->in.block, in->block, (size_t)rmr_inputs_used(in));
     s->in.n_rows = in->n_rows;
     s->in.n_runs = in->n_runs;
     s->in.n_pages = in->n_pages;
-    s->in.n_want = in->n_want;
+    s->n_want = 0;
     s->in.count_routing = in->count_routing;
     s->q_n = 0;
     find_spans(s);
+    return REMORA_OK;
+}
+
+remora_status rmr_cpu_step_want(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
+                                remora_error *err)
+{
+    (void)be;
+    if (n > s->desc.max_out)
+        RMR_FAIL(err, REMORA_E_INTERNAL, "%u wanted rows are more than the prepared %u", n,
+                 s->desc.max_out);
+    for (uint32_t i = 0; i < n; i++)
+        if (rows[i] >= s->in.n_rows)
+            RMR_FAIL(err, REMORA_E_INTERNAL, "wanted row %u is not one of the step's %u", rows[i],
+                     s->in.n_rows);
+    memcpy(s->want, rows, n * sizeof *rows);
+    s->n_want = n;
     return REMORA_OK;
 }
 
@@ -201,12 +216,8 @@ remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice 
 {
     const rmr_step_desc *d = &s->desc;
     (void)be;
-    if (slice->first > d->n_ops || slice->n > d->n_ops - slice->first ||
-        slice->n_want > d->max_out || slice->want0 > s->in.n_want ||
-        slice->n_want > s->in.n_want - slice->want0)
+    if (slice->first > d->n_ops || slice->n > d->n_ops - slice->first)
         RMR_FAIL(err, REMORA_E_INTERNAL, "a slice is out of the range of its step");
-    s->want0 = slice->want0;
-    s->n_want = slice->n_want;
     s->slice_end = d->ops + slice->first + slice->n;
     const rmr_fpenv saved = rmr_fpenv_enter(); /* we run on the host's thread */
     for (uint32_t i = 0; i < slice->n; i++) {
