@@ -104,7 +104,8 @@ remora_status remora_model_get_info(const remora_model *m, remora_model_info *ou
                            .has_tokenizer = m->tok != NULL,
                            .n_params = m->n_params,
                            .n_params_active = m->n_params_active,
-                           .weight_bytes = m->weights.weight_bytes + m->weights.mapped_bytes,
+                           .weight_bytes = m->weights.weight_bytes.host +
+                                           m->weights.weight_bytes.device + m->weights.mapped_bytes,
                            .n_kv_heads = s->gqa.kv_heads,
                            .head_dim = s->gqa.head_dim};
     memcpy(i.fingerprint, m->fingerprint, sizeof i.fingerprint);

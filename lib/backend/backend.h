@@ -1,4 +1,5 @@
-/* All that the rest of the library knows of a device.
+/* All that the rest of the library knows of a device. docs/architecture.md, "The backend boundary",
+ * has the order of calls as a picture; CONTRIBUTING.md, "A backend", how to write one.
  *
  * A backend holds weights in its own layout, holds buffers that only it can read, and runs steps. A
  * step is a list of the model's own operations over named activation slots. The list is prepared
@@ -44,6 +45,22 @@ typedef struct rmr_weight_desc {
 
 enum { RMR_ROW_GRANULE = 16 }; /* uploads start at a multiple of this many rows */
 
+/* Bytes that something takes in the memory of the host and in that of the device. */
+typedef struct rmr_bytes {
+    uint64_t host, device;
+} rmr_bytes;
+
+static inline rmr_bytes rmr_bytes_host(uint64_t n)
+{
+    return (rmr_bytes){n, 0};
+}
+
+/* 0 when a sum overflows. */
+static inline int rmr_bytes_add(rmr_bytes *to, rmr_bytes b)
+{
+    return rmr_add_ok(to->host, b.host, &to->host) && rmr_add_ok(to->device, b.device, &to->device);
+}
+
 /* ---- steps ---- */
 typedef struct rmr_step rmr_step;
 typedef struct rmr_backend rmr_backend;
@@ -71,17 +88,31 @@ typedef struct rmr_area {
     uint32_t slot, col, n_cols, row0, n_rows;
 } rmr_area;
 
-/* Every function that takes `err` may return E_NOMEM, E_DEVICE_MEM or E_DEVICE besides what it
- * says. */
+/* The functions of a backend. Any thread may call any of them at any time; functions of one step,
+ * and those that make or end one object, are called one after another. Every function that takes
+ * `err` may return E_NOMEM, E_DEVICE_MEM or E_DEVICE besides what it says.
+ *
+ * The order of what runs. Slices of a step run in the order in which they were submitted; steps
+ * have no order among themselves. A step uses the buffers that page addresses of its inputs lie in,
+ * and the buffers that its operations name. The functions on buffers (read, write, zero, copy) find
+ * in a buffer what the slices before them have left there, those submitted before the call whose
+ * steps use it, and leave what slices submitted after the call find; functions on one buffer keep
+ * their order, and a copy is a function on both of its buffers. Nothing more is promised, and a
+ * backend should not wait for more: a fork copies a page while steps of other sessions run. */
+enum { RMR_BACKEND_VERSION = 1 }; /* of what backends and the library share */
+
 typedef struct rmr_backend_ops {
+    uint32_t size, version; /* of this struct; RMR_BACKEND_VERSION */
     void (*free)(rmr_backend *be);
     void (*describe)(rmr_backend *be, remora_device *out);
 
-    /* Bytes a weight, step or buffer will take, exactly, bookkeeping included. */
-    uint64_t (*weight_bytes)(rmr_backend *be, const rmr_weight_desc *d);
-    uint64_t (*step_bytes)(rmr_backend *be, const rmr_step_desc *d);
-    uint64_t (*buffer_bytes)(rmr_backend *be, uint64_t bytes);
+    /* Bytes a weight, step or buffer will take, exactly, bookkeeping included: of an adopted weight
+     * that alone. A size that overflows is UINT64_MAX. */
+    rmr_bytes (*weight_bytes)(rmr_backend *be, const rmr_weight_desc *d, int adopted);
+    rmr_bytes (*step_bytes)(rmr_backend *be, const rmr_step_desc *d);
+    rmr_bytes (*buffer_bytes)(rmr_backend *be, uint64_t bytes);
 
+    /* A weight is created, filled by uploads or by fills, and done; or it is adopted. */
     remora_status (*weight_create)(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
                                    remora_error *err);
     /* Can the backend use this memory as it lies, borrowed? Tables are canonical rows (quant.h),
@@ -100,29 +131,45 @@ typedef struct rmr_backend_ops {
      * threads. */
     remora_status (*weight_fill)(rmr_backend *be, rmr_weight *w, uint64_t offset, uint64_t n,
                                  const void *bytes, remora_error *err);
+    /* All rows, or all bytes, of a created weight are there: once, before a step with it is made.
+     * Until then a backend may keep them as they came, and give them its own layout here. It comes
+     * soon after the last of them, so that little is kept at a time. */
+    remora_status (*weight_done)(rmr_backend *be, rmr_weight *w, remora_error *err);
     void (*weight_free)(rmr_backend *be, rmr_weight *w);
 
     remora_status (*buffer_create)(rmr_backend *be, uint64_t bytes, rmr_buffer **out,
                                    remora_error *err);
+    /* No step that is under way uses it. */
     void (*buffer_free)(rmr_backend *be, rmr_buffer *b);
     uint64_t (*buffer_address)(const rmr_buffer *b);
+    /* In the order said above. read returns when dst is filled, write when src may change again;
+     * zero and copy may return before they are done, and what fails then is a failure of what comes
+     * after them: a wait, a read. The ranges of a copy do not overlap. */
     remora_status (*buffer_read)(rmr_backend *be, const rmr_buffer *b, uint64_t off, void *dst,
                                  uint64_t n, remora_error *err);
+    remora_status (*buffer_write)(rmr_backend *be, rmr_buffer *b, uint64_t off, const void *src,
+                                  uint64_t n, remora_error *err);
     remora_status (*buffer_zero)(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t n,
                                  remora_error *err);
-    /* Read u64 counters; with `reset` they are 0 afterwards and no count is lost, whatever runs. */
-    remora_status (*counters_read)(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t *dst,
-                                   uint32_t n, int reset, remora_error *err);
-    /* Buffer functions are ordered after everything submitted before the call. */
     remora_status (*buffer_copy)(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off,
                                  const rmr_buffer *src, uint64_t src_off, uint64_t n,
                                  remora_error *err);
+    /* Read u64 counters, in no order: what slices that were waited for have counted is in them.
+     * With `reset` they are 0 afterwards and no count is lost, whatever runs. */
+    remora_status (*counters_read)(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t *dst,
+                                   uint32_t n, int reset, remora_error *err);
 
+    /* Memory of the host for what step_read gives: a block of `mem`, pinned where that makes a
+     * device faster. NULL: no memory. */
+    void *(*host_alloc)(rmr_backend *be, rmr_mem *mem, size_t size);
+    void (*host_free)(rmr_backend *be, rmr_mem *mem, void *p, size_t size); /* p may be NULL */
+
+    /* The weights of its operations are done, or without content: then nothing is submitted. */
     remora_status (*step_create)(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
                                  remora_error *err);
     void (*step_free)(rmr_backend *be, rmr_step *s);
-    /* Copy the inputs in, after everything submitted before is done. Counts must be within the
-     * step's maxima (E_INTERNAL otherwise). */
+    /* Copy the inputs in; everything that was submitted of this step has been waited for. Counts
+     * must be within the step's maxima (E_INTERNAL otherwise). */
     remora_status (*step_inputs)(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
                                  remora_error *err);
     /* Copy in the rows that the RMR_ROWS_OUT operations are for, n <= max_out, each below n_rows
@@ -143,6 +190,9 @@ typedef struct rmr_backend_ops {
     remora_status (*step_write)(rmr_backend *be, rmr_step *s, const rmr_area *a, const void *src,
                                 remora_error *err);
 } rmr_backend_ops;
+
+/* What every table of functions begins with. */
+#define RMR_BACKEND_HEAD .size = sizeof(rmr_backend_ops), .version = RMR_BACKEND_VERSION
 
 struct rmr_backend {
     const rmr_backend_ops *ops;

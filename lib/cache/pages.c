@@ -19,9 +19,11 @@ static uint64_t block_bytes(uint64_t n)
     return sizeof(rmr_page_block) + n * sizeof(rmr_page);
 }
 
-uint64_t rmr_pages_cost(rmr_backend *be, uint64_t page_bytes, uint64_t n)
+rmr_bytes rmr_pages_cost(rmr_backend *be, uint64_t page_bytes, uint64_t n)
 {
-    return be->ops->buffer_bytes(be, n * page_bytes) + block_bytes(n);
+    rmr_bytes bytes = be->ops->buffer_bytes(be, n * page_bytes);
+    bytes.host += block_bytes(n);
+    return bytes;
 }
 
 void rmr_pages_init(rmr_pages *p, rmr_mem *mem, rmr_backend *be)
@@ -209,11 +211,14 @@ remora_status rmr_page_copy(rmr_pages *p, rmr_page *dst, const rmr_page *src, re
                                    offset(src), dst->block->pool->page_bytes, err);
 }
 
-uint64_t rmr_pages_bytes(rmr_pages *p)
+rmr_bytes rmr_pages_bytes(rmr_pages *p)
 {
-    uint64_t bytes = 0;
+    rmr_bytes bytes = {0};
     pthread_mutex_lock(&p->lock);
-    for (int i = 0; i < RMR_KV_TYPES; i++) bytes += p->pool[i].n_pages * p->pool[i].page_bytes;
+    for (int i = 0; i < RMR_KV_TYPES; i++)
+        for (const rmr_page_block *b = p->pool[i].blocks; b != NULL; b = b->next)
+            (void)rmr_bytes_add(&bytes,
+                                p->be->ops->buffer_bytes(p->be, b->n * p->pool[i].page_bytes));
     pthread_mutex_unlock(&p->lock);
     return bytes;
 }

@@ -49,9 +49,9 @@ uint64_t rmr_page_address(const rmr_pages *p, const rmr_page *page);
 remora_status rmr_page_copy(rmr_pages *p, rmr_page *dst, const rmr_page *src, remora_error *err);
 
 /* Bytes of all pages, taken or free. */
-uint64_t rmr_pages_bytes(rmr_pages *p);
+rmr_bytes rmr_pages_bytes(rmr_pages *p);
 
 /* All bytes that a promise of n pages takes: for the memory estimate. */
-uint64_t rmr_pages_cost(rmr_backend *be, uint64_t page_bytes, uint64_t n);
+rmr_bytes rmr_pages_cost(rmr_backend *be, uint64_t page_bytes, uint64_t n);
 
 #endif

@@ -183,8 +183,12 @@ static remora_status write_weights(conversion *c)
     RMR_TRY(rmr_encoder_create(mem_of(c), &c->open.plan, c->targets,
                                rmr_pool_width(c->open.m->rt->ctx.pool), put, c->out, &c->encoder,
                                c->err));
-    const rmr_walk w = {mem_of(c),  &c->open.plan, rmr_encode_block,
-                        c->encoder, "converting",  host_of(c, walk_progress)};
+    const rmr_walk w = {.mem = mem_of(c),
+                        .plan = &c->open.plan,
+                        .block = rmr_encode_block,
+                        .user = c->encoder,
+                        .what = "converting",
+                        .host = host_of(c, walk_progress)};
     return rmr_walk_rows(&w, c->err);
 }
 

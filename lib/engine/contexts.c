@@ -34,20 +34,21 @@ static void context_free(remora_model *m, rmr_context *c)
     rmr_free(mem, c, sizeof *c);
 }
 
-uint64_t rmr_context_bytes(const remora_model *m, rmr_context_size size)
+rmr_bytes rmr_context_bytes(const remora_model *m, rmr_context_size size)
 {
     const rmr_context_size all = round_pages(size);
     const rmr_step_desc d = describe(m, &all);
-    return sizeof(rmr_context) + all.user_bytes + block_bytes(&all) +
-           m->be->ops->step_bytes(m->be, &d);
+    rmr_bytes bytes = m->be->ops->step_bytes(m->be, &d);
+    bytes.host += sizeof(rmr_context) + all.user_bytes + block_bytes(&all);
+    return bytes;
 }
 
-uint64_t rmr_contexts_bytes(remora_model *m)
+rmr_bytes rmr_contexts_bytes(remora_model *m)
 {
-    uint64_t bytes = 0;
+    rmr_bytes bytes = {0};
     pthread_mutex_lock(&m->contexts.lock);
     for (const rmr_context *c = m->contexts.all; c != NULL; c = c->next)
-        bytes += rmr_context_bytes(m, c->size);
+        (void)rmr_bytes_add(&bytes, rmr_context_bytes(m, c->size));
     pthread_mutex_unlock(&m->contexts.lock);
     return bytes;
 }

@@ -41,8 +41,8 @@ void rmr_contexts_end(remora_model *m); /* none is taken */
 remora_status rmr_contexts_reserve(remora_model *m, rmr_context_size size, remora_error *err);
 
 /* Bytes of all contexts of the model; and of one, exactly: the memory estimate adds them. */
-uint64_t rmr_contexts_bytes(remora_model *m);
-uint64_t rmr_context_bytes(const remora_model *m, rmr_context_size size);
+rmr_bytes rmr_contexts_bytes(remora_model *m);
+rmr_bytes rmr_context_bytes(const remora_model *m, rmr_context_size size);
 
 /* Take a context of at least this size, making one when all are in use. */
 remora_status rmr_context_take(remora_model *m, rmr_context_size size, rmr_context **out,

@@ -100,17 +100,18 @@ void rmr_model_unref(remora_model *m)
     rmr_runtime_unref(rt);
 }
 
+/* What devices take in their own memory has no field in remora_memory. */
 void rmr_model_memory(remora_model *m, remora_memory *out)
 {
     *out = (remora_memory){.struct_size = sizeof *out,
-                           .host_weights = m->weights.weight_bytes,
+                           .host_weights = m->weights.weight_bytes.host,
                            .host_mapped = m->weights.mapped_bytes};
-    out->host_kv = rmr_pages_bytes(&m->pages);
-    out->host_scratch =
-        atomic_load_explicit(&m->session_mem.bytes, memory_order_relaxed) + rmr_contexts_bytes(m);
+    out->host_kv = rmr_pages_bytes(&m->pages).host;
+    out->host_scratch = atomic_load_explicit(&m->session_mem.bytes, memory_order_relaxed) +
+                        rmr_contexts_bytes(m).host;
     out->host_other = atomic_load_explicit(&m->mem.bytes, memory_order_relaxed) + sizeof *m +
-                      m->weights.constant_bytes + m->routing_bytes +
-                      rmr_importance_bytes(&m->importance) + sizeof *m->rt +
+                      m->weights.constant_bytes.host + m->routing_bytes.host +
+                      rmr_importance_bytes(&m->importance).host + sizeof *m->rt +
                       rmr_pool_bytes(m->rt->ctx.pool) + RUNTIME_BYTES;
     out->kv_bytes_per_token = rmr_cache_page_bytes(&m->cache, RMR_KV_BF16) / RMR_PAGE_TOKENS;
 }

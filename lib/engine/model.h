@@ -24,7 +24,7 @@ struct remora_model {
     rmr_tokenizer *tok; /* NULL: token ids only */
     rmr_metadata meta;
     rmr_buffer *routing; /* [n_layers][n_experts] u64; NULL: no layer has experts */
-    uint64_t routing_bytes;
+    rmr_bytes routing_bytes;
     atomic_int count_routing;
     rmr_importance importance;
     atomic_uint_least64_t serial; /* sessions made so far */

@@ -125,9 +125,9 @@ static remora_status make_plan(rmr_opening *o)
                       (unsigned long long)o->plan.n_other, rmr_show(o->plan.other).text);
     m->n_params = m->origin->n_params > 0 ? m->origin->n_params : o->plan.n_params;
     m->n_params_active = o->plan.n_params_active;
-    if (budget > 0 && o->plan.weight_bytes > budget)
+    if (budget > 0 && o->plan.weight_bytes.host > budget)
         RMR_FAIL(o->err, REMORA_E_NOMEM, "weights take %llu bytes, host_budget is %llu",
-                 (unsigned long long)o->plan.weight_bytes, (unsigned long long)budget);
+                 (unsigned long long)o->plan.weight_bytes.host, (unsigned long long)budget);
     return REMORA_OK;
 }
 

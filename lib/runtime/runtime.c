@@ -28,8 +28,15 @@ static remora_status add_device(remora_runtime *rt, const rmr_device_maker *make
     if (rt->n_devices == RMR_MAX_DEVICES)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "the machine has more than %d devices",
                  RMR_MAX_DEVICES);
-    RMR_TRY(maker->make(maker->user, &rt->ctx, isa, &rt->backends[rt->n_devices], err));
-    rt->n_devices++;
+    rmr_backend *be;
+    RMR_TRY(maker->make(maker->user, &rt->ctx, isa, &be, err));
+    rt->backends[rt->n_devices++] = be;
+    if (be->ops->size != sizeof *be->ops || be->ops->version != RMR_BACKEND_VERSION)
+        RMR_FAIL(
+            err, REMORA_E_UNSUPPORTED,
+            "a backend has version %u of the boundary, with %u bytes of functions; the library "
+            "has version %d with %zu",
+            be->ops->version, be->ops->size, RMR_BACKEND_VERSION, sizeof *be->ops);
     return REMORA_OK;
 }
 

@@ -11,7 +11,7 @@ void rmr_output_rows_clear(rmr_output_rows *r)
 
 enum { MANY = 8 }; /* room for this many times the rows in use, or more, is given back */
 
-/* Resize one array of `width` floats a row to n rows. */
+/* Resize one array of `width` floats a row to n rows. The memory is what the device reads into. */
 static remora_status resize(remora_session *s, float **rows, size_t *cap, size_t n, size_t width,
                             remora_error *err)
 {
@@ -19,8 +19,12 @@ static remora_status resize(remora_session *s, float **rows, size_t *cap, size_t
     RMR_ASSERT(n >= s->rows.n_ready && width > 0);
     if (!rmr_mul_ok(n, width * sizeof(float), &bytes))
         return rmr_error_nomem(err, "output rows", UINT64_MAX);
-    float *p = rmr_resize(s->mem, *rows, *cap * width * sizeof(float), (size_t)bytes);
+    rmr_backend *be = s->model->be;
+    float *p = be->ops->host_alloc(be, s->mem, (size_t)bytes);
     if (p == NULL) return rmr_error_nomem(err, "output rows", bytes);
+    const size_t had = *cap * width * sizeof(float);
+    if (*rows != NULL) memcpy(p, *rows, had < bytes ? had : (size_t)bytes);
+    be->ops->host_free(be, s->mem, *rows, had);
     *rows = p;
     *cap = n;
     return REMORA_OK;
@@ -59,9 +63,11 @@ remora_status rmr_output_rows_make_room(remora_session *s, uint32_t n_more, int 
 void rmr_output_rows_free(remora_session *s)
 {
     rmr_output_rows *r = &s->rows;
-    rmr_free(s->mem, r->logits, r->cap * s->model->shape.n_vocab * sizeof(float));
+    rmr_backend *be = s->model->be;
+    be->ops->host_free(be, s->mem, r->logits, r->cap * s->model->shape.n_vocab * sizeof(float));
     rmr_free(s->mem, r->has_hidden, r->flags_cap);
-    rmr_free(s->mem, r->hidden, r->hidden_cap * s->model->shape.n_hidden * sizeof(float));
+    be->ops->host_free(be, s->mem, r->hidden,
+                       r->hidden_cap * s->model->shape.n_hidden * sizeof(float));
     *r = (rmr_output_rows){0};
 }
 

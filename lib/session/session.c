@@ -150,13 +150,14 @@ remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o
     const uint64_t session = sizeof(remora_session) + capacity * (sizeof(remora_token) + 1) +
                              pages * sizeof(rmr_page *) + m->shape.n_vocab * sizeof(float) + 1;
     rmr_model_memory(m, out);
-    if (!rmr_mul_ok(rmr_pages_cost(m->be, bytes, pages + RMR_PAGE_SPARE), n, &out->host_kv) ||
+    if (!rmr_mul_ok(rmr_pages_cost(m->be, bytes, pages + RMR_PAGE_SPARE).host, n, &out->host_kv) ||
         !rmr_mul_ok(session, n, &out->host_scratch) || out->host_kv > INT64_MAX ||
         out->host_scratch > INT64_MAX)
         RMR_FAIL(err, REMORA_E_ARG, "%u sessions of %llu tokens take more than 2^63 bytes", n,
                  (unsigned long long)capacity);
     if (n > 0)
-        out->host_scratch += rmr_context_bytes(m, rmr_session_context_size(chunk_of(m, o), pages));
+        out->host_scratch +=
+            rmr_context_bytes(m, rmr_session_context_size(chunk_of(m, o), pages)).host;
     out->kv_bytes_per_token = bytes / RMR_PAGE_TOKENS;
     return REMORA_OK;
 }

@@ -59,9 +59,9 @@ void rmr_importance_free(rmr_importance *x)
     *x = (rmr_importance){0};
 }
 
-uint64_t rmr_importance_bytes(const rmr_importance *x)
+rmr_bytes rmr_importance_bytes(const rmr_importance *x)
 {
-    return x->n > 0 ? x->be->ops->buffer_bytes(x->be, x->bytes) : 0;
+    return x->n > 0 ? x->be->ops->buffer_bytes(x->be, x->bytes) : (rmr_bytes){0};
 }
 
 rmr_sums rmr_importance_of(const rmr_importance *x, const rmr_weight *w)

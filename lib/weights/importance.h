@@ -30,7 +30,7 @@ remora_status rmr_importance_make(rmr_importance *x, const rmr_weights *w,
 void rmr_importance_free(rmr_importance *x); /* of a zeroed struct too */
 
 /* Bytes of the buffer, whether it exists or not; without the list. */
-uint64_t rmr_importance_bytes(const rmr_importance *x);
+rmr_bytes rmr_importance_bytes(const rmr_importance *x);
 
 /* Where the inputs of a weight of the model are summed up: for its operation. Nowhere when the
  * weight is NULL or nothing is kept. */

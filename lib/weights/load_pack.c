@@ -13,7 +13,8 @@ typedef struct filler {
     rmr_weights *w;
     const rmr_pack *pack;
     const rmr_weight_plan *plan;
-    uint64_t *first; /* [n items + 1] first chunk of an item */
+    uint64_t *first;   /* [n items + 1] first chunk of an item */
+    atomic_uint *left; /* [n items] chunks of an item that are still to come */
     worker *workers;
     uint32_t n_workers;
     rmr_job job;
@@ -29,15 +30,17 @@ static remora_status prepare(const filler *f, worker *w, remora_error *err)
     return w->reader != NULL ? REMORA_OK : rmr_pack_reader_create(f->pack, mem, &w->reader, err);
 }
 
-static remora_status fill(filler *f, const rmr_weight_plan_item *it, uint64_t chunk, worker *w,
-                          remora_error *err)
+static remora_status fill(filler *f, size_t item, uint64_t chunk, worker *w, remora_error *err)
 {
     rmr_backend *be = f->w->be;
+    const rmr_weight_plan_item *it = &f->plan->items[item];
     RMR_ASSERT(!it->adopt);
     const uint32_t n = rmr_pack_chunk_bytes(it->packed, chunk);
     RMR_TRY(prepare(f, w, err));
     RMR_TRY(rmr_pack_read_chunk(w->reader, it->packed, chunk, w->chunk, err));
     RMR_TRY(be->ops->weight_fill(be, *it->weight, chunk * RMR_PACK_CHUNK, n, w->chunk, err));
+    if (atomic_fetch_sub_explicit(&f->left[item], 1, memory_order_acq_rel) == 1)
+        RMR_TRY(be->ops->weight_done(be, *it->weight, err));
     return rmr_job_step(&f->job, n);
 }
 
@@ -55,8 +58,7 @@ static void fill_chunk(void *arg, uint32_t chunk, uint32_t index)
             hi = mid;
     }
     RMR_ASSERT(f->first[lo] <= chunk && chunk < f->first[lo + 1]);
-    const remora_status st =
-        fill(f, &f->plan->items[lo], chunk - f->first[lo], &f->workers[index], &e);
+    const remora_status st = fill(f, lo, chunk - f->first[lo], &f->workers[index], &e);
     if (st < 0) rmr_job_fail(&f->job, st, &e);
 }
 
@@ -76,6 +78,7 @@ static remora_status make(filler *f, uint64_t *bytes, remora_error *err)
         }
         RMR_TRY(be->ops->weight_create(be, &it->desc, it->weight, err));
         chunks += rmr_pack_chunks(it->packed);
+        atomic_init(&f->left[i], (unsigned)rmr_pack_chunks(it->packed)); /* or it fails below */
         *bytes += it->packed->bytes;
     }
     f->first[f->plan->n] = chunks;
@@ -99,17 +102,21 @@ remora_status rmr_load_pack(rmr_weights *w, const rmr_pack *pack, const rmr_weig
 {
     rmr_mem *mem = w->mem;
     filler f = {.w = w, .pack = pack, .plan = plan, .n_workers = rmr_pool_width(host->pool)};
-    const size_t first_bytes = (plan->n + 1) * sizeof *f.first;
+    const size_t first_bytes = (plan->n + 1) * sizeof *f.first,
+                 left_bytes = plan->n * sizeof *f.left;
     remora_status st = REMORA_OK;
     f.first = rmr_alloc(mem, first_bytes);
+    f.left = rmr_alloc(mem, left_bytes);
     f.workers = rmr_calloc(mem, f.n_workers, sizeof *f.workers);
-    if (f.first == NULL || f.workers == NULL) st = rmr_error_nomem(err, "load table", first_bytes);
+    if (f.first == NULL || f.left == NULL || f.workers == NULL)
+        st = rmr_error_nomem(err, "load table", first_bytes);
     if (st >= 0) st = load(&f, host, err);
     for (uint32_t i = 0; f.workers != NULL && i < f.n_workers; i++) {
         rmr_pack_reader_free(f.workers[i].reader);
         rmr_free(mem, f.workers[i].chunk, RMR_PACK_CHUNK);
     }
     rmr_free(mem, f.workers, f.n_workers * sizeof *f.workers);
+    rmr_free(mem, f.left, left_bytes);
     rmr_free(mem, f.first, first_bytes);
     w->weight_bytes = plan->weight_bytes;
     w->mapped_bytes = plan->mapped_bytes;

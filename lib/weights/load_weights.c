@@ -30,7 +30,8 @@ static remora_status create_weights(rmr_weights *w, rmr_source *src, rmr_weight_
             RMR_TRY(adopt_table(w, src, it, plan->pieces[it->piece].data, err));
         else
             RMR_TRY(w->be->ops->weight_create(w->be, &it->desc, it->weight, err));
-        if (!it->adopt) w->weight_bytes += w->be->ops->weight_bytes(w->be, &it->desc);
+        (void)rmr_bytes_add(&w->weight_bytes, /* the plan's sum did not overflow */
+                            w->be->ops->weight_bytes(w->be, &it->desc, it->adopt));
     }
     return REMORA_OK;
 }
@@ -45,10 +46,16 @@ static remora_status upload(void *user, const rmr_weight_plan_item *it, uint32_t
     return be->ops->weight_upload(be, *it->weight, index, row0, n, rows, err);
 }
 
+static remora_status done(void *user, const rmr_weight_plan_item *it, remora_error *err)
+{
+    rmr_backend *be = ((rmr_weights *)user)->be;
+    return it->adopt ? REMORA_OK : be->ops->weight_done(be, *it->weight, err);
+}
+
 remora_status rmr_load_weights(rmr_weights *w, rmr_source *src, rmr_weight_plan *plan,
                                const rmr_job_host *host, remora_error *err)
 {
-    const rmr_walk walk = {w->mem, plan, upload, w, "opening", *host};
+    const rmr_walk walk = {w->mem, plan, upload, done, w, "opening", *host};
     RMR_TRY(create_weights(w, src, plan, err));
     return rmr_walk_rows(&walk, err);
 }

@@ -9,7 +9,8 @@ enum {
 
 typedef struct walker {
     const rmr_walk *w;
-    uint64_t *first; /* [n items + 1] first block of an item */
+    uint64_t *first;   /* [n items + 1] first block of an item */
+    atomic_uint *left; /* [n items] blocks of an item that are still to come */
     unsigned char *staging;
     uint64_t staging_bytes; /* of one worker */
     rmr_job job;
@@ -37,9 +38,10 @@ static uint64_t block_count(const rmr_weight_plan_item *it)
     return (uint64_t)it->desc.count * ((it->desc.rows + n - 1) / n);
 }
 
-static remora_status one_block(walker *l, const rmr_weight_plan_item *it, uint64_t block,
-                               uint32_t worker, remora_error *err)
+static remora_status one_block(walker *l, size_t item, uint64_t block, uint32_t worker,
+                               remora_error *err)
 {
+    const rmr_weight_plan_item *it = &l->w->plan->items[item];
     const rmr_weight_desc *d = &it->desc;
     const uint32_t per = block_rows(it), per_matrix = (d->rows + per - 1) / per;
     const uint32_t index = (uint32_t)(block / per_matrix),
@@ -50,6 +52,9 @@ static remora_status one_block(walker *l, const rmr_weight_plan_item *it, uint64
     const void *rows;
     RMR_TRY(rmr_read_rows(it, piece, row0, n, l->staging + worker * l->staging_bytes, &rows, err));
     RMR_TRY(l->w->block(l->w->user, it, index, row0, n, rows, worker, err));
+    if (atomic_fetch_sub_explicit(&l->left[item], 1, memory_order_acq_rel) == 1 &&
+        l->w->done != NULL)
+        RMR_TRY(l->w->done(l->w->user, it, err));
     (void)rmr_job_step(&l->job, n * rmr_row_bytes(d->elem, d->cols)); /* its failure is the job's */
     return REMORA_OK;
 }
@@ -68,7 +73,7 @@ static void walk_chunk(void *arg, uint32_t chunk, uint32_t worker)
             hi = mid;
     }
     RMR_ASSERT(l->first[lo] <= chunk && chunk < l->first[lo + 1]);
-    const remora_status st = one_block(l, &l->w->plan->items[lo], chunk - l->first[lo], worker, &e);
+    const remora_status st = one_block(l, lo, chunk - l->first[lo], worker, &e);
     if (st < 0) rmr_job_fail(&l->job, st, &e);
 }
 
@@ -80,6 +85,7 @@ static remora_status cut(walker *l, uint64_t *total, remora_error *err)
         const rmr_weight_plan_item *it = &plan->items[i];
         l->first[i] = blocks;
         blocks += block_count(it);
+        atomic_init(&l->left[i], (unsigned)block_count(it)); /* all together fit 32 bits, or fail */
         *total += it->desc.count * matrix_bytes(&it->desc);
         const uint64_t staging = rmr_read_rows_staging(it, block_rows(it));
         if (staging > l->staging_bytes) l->staging_bytes = staging;
@@ -99,11 +105,14 @@ remora_status rmr_walk_rows(const rmr_walk *w, remora_error *err)
     rmr_pool *pool = w->host.pool;
     walker l = {.w = w};
     uint64_t total = 0;
-    const size_t first_bytes = (w->plan->n + 1) * sizeof *l.first;
+    const size_t first_bytes = (w->plan->n + 1) * sizeof *l.first,
+                 left_bytes = w->plan->n * sizeof *l.left;
     uint64_t staging_total = 0;
+    remora_status st = REMORA_OK;
     l.first = rmr_alloc(w->mem, first_bytes);
-    if (l.first == NULL) return rmr_error_nomem(err, "load table", first_bytes);
-    remora_status st = cut(&l, &total, err);
+    l.left = rmr_alloc(w->mem, left_bytes);
+    if (l.first == NULL || l.left == NULL) st = rmr_error_nomem(err, "load table", first_bytes);
+    if (st >= 0) st = cut(&l, &total, err);
     if (st < 0) goto out;
     staging_total = l.staging_bytes * rmr_pool_width(pool);
     l.staging = rmr_alloc(w->mem, (size_t)staging_total);
@@ -116,6 +125,7 @@ remora_status rmr_walk_rows(const rmr_walk *w, remora_error *err)
     st = rmr_job_end(&l.job);
 out:
     rmr_free(w->mem, l.staging, (size_t)staging_total);
+    rmr_free(w->mem, l.left, left_bytes);
     rmr_free(w->mem, l.first, first_bytes);
     return st;
 }

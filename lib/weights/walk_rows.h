@@ -13,10 +13,14 @@ typedef remora_status rmr_block_fn(void *user, const rmr_weight_plan_item *it, u
                                    uint32_t row0, uint32_t n, const void *rows, uint32_t worker,
                                    remora_error *err);
 
+/* All rows of an item were given to the function above. From any worker; once for each item. */
+typedef remora_status rmr_item_fn(void *user, const rmr_weight_plan_item *it, remora_error *err);
+
 typedef struct rmr_walk {
     rmr_mem *mem;
     const rmr_weight_plan *plan;
     rmr_block_fn *block;
+    rmr_item_fn *done; /* or NULL */
     void *user;
     const char *what;  /* for messages: "opening" */
     rmr_job_host host; /* progress is in bytes of rows */

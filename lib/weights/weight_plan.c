@@ -65,11 +65,11 @@ static remora_status add_piece(planner *p, const rmr_piece *piece)
 /* The item's pieces are in place. */
 static remora_status add_item(planner *p, const rmr_weight_plan_item *item)
 {
-    const uint64_t bytes = item->adopt ? 0 : p->be->ops->weight_bytes(p->be, &item->desc);
+    const rmr_bytes bytes = p->be->ops->weight_bytes(p->be, &item->desc, item->adopt);
     RMR_ASSERT(item->weight != NULL && item->desc.count > 0 && item->desc.elem < RMR_ELEM_COUNT);
     RMR_ASSERT(p->pack != NULL || item->piece + item->desc.count == p->plan->n_pieces);
     RMR_TRY(rmr_grow(p->mem, &p->plan->items, &p->plan->cap, p->plan->n + 1, sizeof *item, p->err));
-    if (!rmr_add_ok(p->plan->weight_bytes, bytes, &p->plan->weight_bytes))
+    if (!rmr_bytes_add(&p->plan->weight_bytes, bytes))
         RMR_FAIL(p->err, REMORA_E_FORMAT, "checkpoint: the sizes of all weights overflow");
     p->plan->items[p->plan->n++] = *item;
     return REMORA_OK;
@@ -110,7 +110,6 @@ static const void *table_data(const rmr_found_tensor *b)
 static remora_status packed(planner *p, rmr_weight **w, rmr_weight_use use, const char *part,
                             uint32_t count, uint64_t rows, uint64_t cols)
 {
-    const rmr_backend_ops *ops = p->be->ops;
     rmr_weight_plan_item it = {.weight = w};
     full_name(p, it.name, sizeof it.name, part);
     const rmr_pack_tensor *t = rmr_pack_find(p->pack, it.name, use);
@@ -129,7 +128,6 @@ static remora_status packed(planner *p, rmr_weight **w, rmr_weight_use use, cons
     it.stored = t->elem;
     it.desc = desc_of(p, use, t->elem, t->count, t->rows, t->cols);
     adopt_if_possible(p, &it, rmr_pack_data(p->pack, t), t->bytes);
-    if (it.adopt) p->plan->weight_bytes += ops->weight_bytes(p->be, &it.desc) - t->bytes;
     return add_item(p, &it);
 }
 

@@ -43,8 +43,8 @@ typedef struct rmr_weight_plan {
     size_t n_pieces, cap_pieces;
     uint8_t *used; /* one for each tensor of the checkpoint or pack */
     size_t n_used;
-    uint64_t weight_bytes; /* on the backend */
-    uint64_t mapped_bytes; /* adopted */
+    rmr_bytes weight_bytes; /* of the backend's, bookkeeping of the adopted ones too */
+    uint64_t mapped_bytes;  /* adopted */
     uint64_t n_params, n_params_active;
     uint64_t n_other;  /* tensors of parts of the model that are not for text */
     const char *other; /* the first of them */

@@ -14,8 +14,9 @@ remora_status rmr_weights_add_constants(rmr_weights *w, const rmr_shape *s, remo
     const rmr_backend_ops *ops = w->be->ops;
     const rmr_weight_desc d = {RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, rmr_shape_rope(s) / 2, {0}};
     RMR_TRY(ops->weight_create(w->be, &d, &w->inv_freq, err));
-    w->constant_bytes = ops->weight_bytes(w->be, &d);
-    return ops->weight_upload(w->be, w->inv_freq, 0, 0, 1, s->inv_freq, err);
+    w->constant_bytes = ops->weight_bytes(w->be, &d, 0);
+    RMR_TRY(ops->weight_upload(w->be, w->inv_freq, 0, 0, 1, s->inv_freq, err));
+    return ops->weight_done(w->be, w->inv_freq, err);
 }
 
 void rmr_weights_free(rmr_weights *w)

@@ -13,11 +13,11 @@ typedef struct rmr_weights {
     uint32_t n_layers;
     rmr_layer *layers; /* [n_layers], or NULL: nothing is planned */
     rmr_weight *embed, *norm, *head;
-    rmr_weight *inv_freq;    /* the frequencies of the rotary embedding, one for each pair */
-    rmr_file *mapped;        /* keeps the mapping under an adopted embedding table */
-    uint64_t weight_bytes;   /* of the planned weights on the backend */
-    uint64_t mapped_bytes;   /* of those used where they lie in the source */
-    uint64_t constant_bytes; /* of inv_freq */
+    rmr_weight *inv_freq;     /* the frequencies of the rotary embedding, one for each pair */
+    rmr_file *mapped;         /* keeps the mapping under an adopted embedding table */
+    rmr_bytes weight_bytes;   /* of the planned weights on the backend */
+    uint64_t mapped_bytes;    /* of those used where they lie in the source */
+    rmr_bytes constant_bytes; /* of inv_freq */
 } rmr_weights;
 
 /* Empty layers, for the plan to point into. */

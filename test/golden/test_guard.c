@@ -95,6 +95,7 @@ static void results_before_wait_are_stale(void **state)
     float got[2] = {0, 0};
     assert_int_equal(ops->weight_create(be, &table, &w, NULL), REMORA_OK);
     assert_int_equal(ops->weight_upload(be, w, 0, 0, 2, rows, NULL), REMORA_OK);
+    assert_int_equal(ops->weight_done(be, w, NULL), REMORA_OK);
     const rmr_op op = {.kind = RMR_OP_EMBED, .w = w, .n = 2};
     const rmr_step_desc d = {&op, 1, slots, 1, 1, 1, 1, NULL};
     assert_int_equal(ops->step_create(be, &d, &s, NULL), REMORA_OK);

@@ -33,6 +33,7 @@ rmr_weight *bed_weight_of(bed *b, rmr_weight_desc d, const void *rows)
         REQUIRE(b->be->ops->weight_upload(b->be, w, i, 0, d.rows,
                                           (const unsigned char *)rows + i * bytes,
                                           NULL) == REMORA_OK);
+    REQUIRE(b->be->ops->weight_done(b->be, w, NULL) == REMORA_OK);
     return w;
 }
 

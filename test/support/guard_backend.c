@@ -321,17 +321,17 @@ static void guard_describe(rmr_backend *be, remora_device *out)
     of(be)->inner->ops->describe(of(be)->inner, out);
 }
 
-static uint64_t weight_bytes(rmr_backend *be, const rmr_weight_desc *d)
+static rmr_bytes weight_bytes(rmr_backend *be, const rmr_weight_desc *d, int adopted)
 {
-    return of(be)->inner->ops->weight_bytes(of(be)->inner, d);
+    return of(be)->inner->ops->weight_bytes(of(be)->inner, d, adopted);
 }
 
-static uint64_t step_bytes(rmr_backend *be, const rmr_step_desc *d)
+static rmr_bytes step_bytes(rmr_backend *be, const rmr_step_desc *d)
 {
     return of(be)->inner->ops->step_bytes(of(be)->inner, d);
 }
 
-static uint64_t buffer_bytes(rmr_backend *be, uint64_t bytes)
+static rmr_bytes buffer_bytes(rmr_backend *be, uint64_t bytes)
 {
     return of(be)->inner->ops->buffer_bytes(of(be)->inner, bytes);
 }
@@ -380,6 +380,15 @@ static remora_status weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offset
     return st;
 }
 
+static remora_status weight_done(rmr_backend *be, rmr_weight *w, remora_error *err)
+{
+    guard *g = of(be);
+    enter(g);
+    const remora_status st = g->inner->ops->weight_done(g->inner, w, err);
+    leave(g);
+    return st;
+}
+
 static void weight_free(rmr_backend *be, rmr_weight *w)
 {
     guard *g = of(be);
@@ -423,6 +432,17 @@ static remora_status buffer_read(rmr_backend *be, const rmr_buffer *b, uint64_t 
     return st;
 }
 
+static remora_status buffer_write(rmr_backend *be, rmr_buffer *b, uint64_t off, const void *src,
+                                  uint64_t n, remora_error *err)
+{
+    guard *g = of(be);
+    enter(g);
+    drain(g);
+    const remora_status st = g->inner->ops->buffer_write(g->inner, b, off, src, n, err);
+    leave(g);
+    return st;
+}
+
 static remora_status buffer_zero(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t n,
                                  remora_error *err)
 {
@@ -458,6 +478,16 @@ static remora_status counters_read(rmr_backend *be, rmr_buffer *b, uint64_t off,
     return st;
 }
 
+static void *host_alloc(rmr_backend *be, rmr_mem *mem, size_t size)
+{
+    return of(be)->inner->ops->host_alloc(of(be)->inner, mem, size);
+}
+
+static void host_free(rmr_backend *be, rmr_mem *mem, void *p, size_t size)
+{
+    of(be)->inner->ops->host_free(of(be)->inner, mem, p, size);
+}
+
 static void guard_free(rmr_backend *be)
 {
     guard *g = of(be);
@@ -469,6 +499,7 @@ static void guard_free(rmr_backend *be)
 }
 
 static const rmr_backend_ops guard_ops = {
+    RMR_BACKEND_HEAD,
     .free = guard_free,
     .describe = guard_describe,
     .weight_bytes = weight_bytes,
@@ -479,14 +510,18 @@ static const rmr_backend_ops guard_ops = {
     .weight_adopt = weight_adopt,
     .weight_upload = weight_upload,
     .weight_fill = weight_fill,
+    .weight_done = weight_done,
     .weight_free = weight_free,
     .buffer_create = buffer_create,
     .buffer_free = buffer_free,
     .buffer_address = buffer_address,
     .buffer_read = buffer_read,
+    .buffer_write = buffer_write,
     .buffer_zero = buffer_zero,
     .buffer_copy = buffer_copy,
     .counters_read = counters_read,
+    .host_alloc = host_alloc,
+    .host_free = host_free,
     .step_create = step_create,
     .step_free = step_free,
     .step_inputs = step_inputs,

@@ -211,7 +211,7 @@ static void world_free(world *w)
     ops->weight_free(w->bed.be, w->freq[0]);
     ops->weight_free(w->bed.be, w->freq[1]);
     ops->weight_free(w->bed.be, w->queries);
-    assert_int_equal(rmr_pages_bytes(&w->pages), 0);
+    assert_int_equal(rmr_pages_bytes(&w->pages).host, 0);
     rmr_pages_end(&w->pages);
     bed_free(&w->bed);
 }

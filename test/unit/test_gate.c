@@ -51,6 +51,7 @@ static rmr_weight *weight(rmr_backend *be, rmr_weight_use use, uint32_t rows, co
     rmr_weight *w = NULL;
     assert_int_equal(be->ops->weight_create(be, &d, &w, NULL), REMORA_OK);
     assert_int_equal(be->ops->weight_upload(be, w, 0, 0, rows, data, NULL), REMORA_OK);
+    assert_int_equal(be->ops->weight_done(be, w, NULL), REMORA_OK);
     return w;
 }
 

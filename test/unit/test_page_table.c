@@ -64,10 +64,10 @@ static uint64_t buffer_address(const rmr_buffer *p)
     return (uint64_t)(uintptr_t)p->data;
 }
 
-static uint64_t buffer_bytes(rmr_backend *be, uint64_t bytes)
+static rmr_bytes buffer_bytes(rmr_backend *be, uint64_t bytes)
 {
     (void)be;
-    return bytes + sizeof(rmr_buffer);
+    return (rmr_bytes){sizeof(rmr_buffer), bytes};
 }
 
 static remora_status buffer_copy(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off,
@@ -130,7 +130,7 @@ static int teardown(void **state)
 {
     bed *b = *state;
     const int clean = atomic_load(&b->t.blocks) == 0 && atomic_load(&b->t.damage) == 0 &&
-                      b->be.live == 0 && rmr_pages_bytes(&b->pool) == 0;
+                      b->be.live == 0 && rmr_pages_bytes(&b->pool).device == 0;
     rmr_pages_end(&b->pool);
     free(b);
     return clean ? 0 : -1;
@@ -362,7 +362,7 @@ static void blocks_come_and_go(void **state)
     bed *b = *state;
     rmr_page_table a, f, g;
     assert_int_equal(open_table(b, &a), REMORA_OK);
-    assert_int_equal(rmr_pages_bytes(&b->pool), (uint64_t)ALL * PAGE);
+    assert_int_equal(rmr_pages_bytes(&b->pool).device, (uint64_t)ALL * PAGE);
     assert_int_equal(b->be.live, 1);
     assert_int_equal(open_table(b, &f), REMORA_OK);
     assert_int_equal(b->be.live, 2);
@@ -370,7 +370,7 @@ static void blocks_come_and_go(void **state)
     assert_int_equal(rmr_page_table_fork(&f, &a, 64, NULL), REMORA_OK);
     rmr_page_table_free(&a); /* f's pages lie in its block: the other one goes */
     assert_int_equal(b->be.live, 1);
-    assert_int_equal(rmr_pages_bytes(&b->pool), (uint64_t)ALL * PAGE);
+    assert_int_equal(rmr_pages_bytes(&b->pool).device, (uint64_t)ALL * PAGE);
     extend(&f, 64, CAPACITY, 2);
     assert_int_equal(open_table(b, &g), REMORA_OK);
     extend(&g, 0, CAPACITY, 3);
@@ -416,7 +416,7 @@ static int32_t sweep_body(void *arg, tmem *t)
     const remora_status st = some_work(b, &a, &f);
     rmr_page_table_free(&a);
     rmr_page_table_free(&f);
-    if (rmr_pages_bytes(&b->pool) != 0 || b->be.live != 0) return -1000;
+    if (rmr_pages_bytes(&b->pool).device != 0 || b->be.live != 0) return -1000;
     return st;
 }
 

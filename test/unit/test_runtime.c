@@ -35,7 +35,8 @@ static void fake_describe(rmr_backend *be, remora_device *out)
     out->usable = f->usable;
 }
 
-static const rmr_backend_ops fake_ops = {.free = fake_free, .describe = fake_describe};
+static const rmr_backend_ops fake_ops = {RMR_BACKEND_HEAD, .free = fake_free,
+                                         .describe = fake_describe};
 
 static remora_status make_fake(void *user, rmr_ctx *ctx, const char *isa, rmr_backend **out,
                                remora_error *err)

@@ -51,10 +51,10 @@ static remora_status buffer_create(rmr_backend *be, uint64_t bytes, rmr_buffer *
     return REMORA_OK;
 }
 
-static uint64_t buffer_bytes(rmr_backend *be, uint64_t bytes)
+static rmr_bytes buffer_bytes(rmr_backend *be, uint64_t bytes)
 {
     (void)be;
-    return bytes + sizeof(rmr_buffer);
+    return rmr_bytes_host(bytes + sizeof(rmr_buffer));
 }
 
 static void buffer_free(rmr_backend *be, rmr_buffer *b)
@@ -82,6 +82,16 @@ static remora_status buffer_read(rmr_backend *be, const rmr_buffer *b, uint64_t 
     if (!in_range(b, off, n))
         RMR_FAIL(err, REMORA_E_INTERNAL, "a read is out of the range of its buffer");
     memcpy(dst, b->data + off, (size_t)n);
+    return REMORA_OK;
+}
+
+static remora_status buffer_write(rmr_backend *be, rmr_buffer *b, uint64_t off, const void *src,
+                                  uint64_t n, remora_error *err)
+{
+    (void)be;
+    if (!in_range(b, off, n))
+        RMR_FAIL(err, REMORA_E_INTERNAL, "a write is out of the range of its buffer");
+    memcpy(b->data + off, src, (size_t)n);
     return REMORA_OK;
 }
 
@@ -119,7 +129,21 @@ static remora_status buffer_copy(rmr_backend *be, rmr_buffer *dst, uint64_t dst_
     return REMORA_OK;
 }
 
+/* What submitting computes goes into memory that the host can read: any will do. */
+static void *host_alloc(rmr_backend *be, rmr_mem *mem, size_t size)
+{
+    (void)be;
+    return rmr_alloc(mem, size);
+}
+
+static void host_free(rmr_backend *be, rmr_mem *mem, void *p, size_t size)
+{
+    (void)be;
+    rmr_free(mem, p, size);
+}
+
 static const rmr_backend_ops cpu_ops = {
+    RMR_BACKEND_HEAD,
     .free = cpu_free,
     .describe = cpu_describe,
     .weight_bytes = rmr_cpu_weight_bytes,
@@ -129,15 +153,19 @@ static const rmr_backend_ops cpu_ops = {
     .weight_adopt = rmr_cpu_weight_adopt,
     .weight_upload = rmr_cpu_weight_upload,
     .weight_fill = rmr_cpu_weight_fill,
+    .weight_done = rmr_cpu_weight_done,
     .weight_free = rmr_cpu_weight_free,
     .buffer_bytes = buffer_bytes,
     .buffer_create = buffer_create,
     .buffer_free = buffer_free,
     .buffer_address = buffer_address,
     .buffer_read = buffer_read,
+    .buffer_write = buffer_write,
     .buffer_zero = buffer_zero,
-    .counters_read = counters_read,
     .buffer_copy = buffer_copy,
+    .counters_read = counters_read,
+    .host_alloc = host_alloc,
+    .host_free = host_free,
     .step_create = rmr_cpu_step_create,
     .step_free = rmr_cpu_step_free,
     .step_inputs = rmr_cpu_step_inputs,

@@ -95,7 +95,7 @@ static inline const float *rmr_vector(const rmr_weight *w)
 }
 
 /* weight.c */
-uint64_t rmr_cpu_weight_bytes(rmr_backend *be, const rmr_weight_desc *d);
+rmr_bytes rmr_cpu_weight_bytes(rmr_backend *be, const rmr_weight_desc *d, int adopted);
 remora_status rmr_cpu_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
                                     remora_error *err);
 int rmr_cpu_weight_adopts(rmr_backend *be, const rmr_weight_desc *d, const void *data);
@@ -105,10 +105,11 @@ remora_status rmr_cpu_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t ind
                                     uint32_t n, const void *rows, remora_error *err);
 remora_status rmr_cpu_weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offset, uint64_t n,
                                   const void *bytes, remora_error *err);
+remora_status rmr_cpu_weight_done(rmr_backend *be, rmr_weight *w, remora_error *err);
 void rmr_cpu_weight_free(rmr_backend *be, rmr_weight *w);
 
 /* step.c */
-uint64_t rmr_cpu_step_bytes(rmr_backend *be, const rmr_step_desc *d);
+rmr_bytes rmr_cpu_step_bytes(rmr_backend *be, const rmr_step_desc *d);
 remora_status rmr_cpu_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
                                   remora_error *err);
 void rmr_cpu_step_free(rmr_backend *be, rmr_step *s);

@@ -90,9 +90,10 @@ static layout lay_out(const rmr_cpu *c, const rmr_step_desc *d)
     return l;
 }
 
-uint64_t rmr_cpu_step_bytes(rmr_backend *be, const rmr_step_desc *d)
+rmr_bytes rmr_cpu_step_bytes(rmr_backend *be, const rmr_step_desc *d)
 {
-    return lay_out((rmr_cpu *)be, d).total + sizeof(rmr_step) + d->n_slots * sizeof(float *);
+    return rmr_bytes_host(lay_out((rmr_cpu *)be, d).total + sizeof(rmr_step) +
+                          d->n_slots * sizeof(float *));
 }
 
 remora_status rmr_cpu_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,

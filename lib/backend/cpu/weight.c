@@ -18,11 +18,12 @@ static int lay_out(const rmr_weight_desc *d, rmr_weight *w)
     return 1;
 }
 
-uint64_t rmr_cpu_weight_bytes(rmr_backend *be, const rmr_weight_desc *d)
+rmr_bytes rmr_cpu_weight_bytes(rmr_backend *be, const rmr_weight_desc *d, int adopted)
 {
     rmr_weight w;
     (void)be;
-    return lay_out(d, &w) ? w.bytes + sizeof w : UINT64_MAX;
+    if (!lay_out(d, &w)) return rmr_bytes_host(UINT64_MAX);
+    return rmr_bytes_host(sizeof w + (adopted ? 0 : w.bytes));
 }
 
 remora_status rmr_cpu_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
@@ -68,6 +69,13 @@ remora_status rmr_cpu_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, co
     }
     w->const_data = data;
     *out = w;
+    return REMORA_OK;
+}
+
+/* Rows were put into their tiles as they came. */
+remora_status rmr_cpu_weight_done(rmr_backend *be, rmr_weight *w, remora_error *err)
+{
+    (void)be, (void)w, (void)err;
     return REMORA_OK;
 }
 
