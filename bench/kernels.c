@@ -45,23 +45,23 @@ static void do_matmul(const job *j)
 {
     const size_t ldy = (size_t)j->tiles * RMR_TILE;
     for (uint32_t t = 0; t < j->tiles; t += 64)
-        j->set->matmul[j->type](j->y + (size_t)t * RMR_TILE, ldy, j->x, j->k, j->n_x,
-                                j->mem + t * tile_step(j), tile_step(j),
-                                j->tiles - t < 64 ? j->tiles - t : 64, j->k, 0, NULL);
+        j->set->product->matmul[j->type](j->y + (size_t)t * RMR_TILE, ldy, j->x, j->k, j->n_x,
+                                         j->mem + t * tile_step(j), tile_step(j),
+                                         j->tiles - t < 64 ? j->tiles - t : 64, j->k, 0, NULL);
 }
 
 static void do_qmatmul(const job *j)
 {
     const size_t ldy = (size_t)j->tiles * RMR_TILE, ldq = rmr_qrow_bytes(j->k);
     for (uint32_t t = 0; t < j->tiles; t += 64)
-        j->set->qmatmul[j->type](j->y + (size_t)t * RMR_TILE, ldy, j->xq, ldq, j->n_x,
-                                 j->mem + t * tile_step(j), tile_step(j),
-                                 j->tiles - t < 64 ? j->tiles - t : 64, j->k, NULL);
+        j->set->integer->matmul[j->type](j->y + (size_t)t * RMR_TILE, ldy, j->xq, ldq, j->n_x,
+                                         j->mem + t * tile_step(j), tile_step(j),
+                                         j->tiles - t < 64 ? j->tiles - t : 64, j->k, NULL);
 }
 
 static void do_quantize(const job *j)
 {
-    j->set->quantize(j->xq, j->x, j->k);
+    j->set->integer->quantize(j->xq, j->x, j->k);
 }
 
 enum { ATT_PAGES = RMR_KV8_SEG / RMR_KV8_TOKENS };
@@ -76,77 +76,77 @@ static void do_scores(const job *j)
 {
     const void *pages[ATT_PAGES + 1];
     att_pages(j, pages);
-    (j->type ? j->set->scores_f32 : j->set->scores_bf16)(j->y, j->x, j->k, j->n_x, pages, j->k,
-                                                         j->tiles, j->k, 0.1f);
+    (j->type ? j->set->attention->scores_f32 : j->set->attention->scores_bf16)(
+        j->y, j->x, j->k, j->n_x, pages, j->k, j->tiles, j->k, 0.1f);
 }
 
 static void do_wsum(const job *j)
 {
     const void *pages[ATT_PAGES + 1];
     att_pages(j, pages);
-    (j->type ? j->set->wsum_f32 : j->set->wsum_bf16)(j->y, j->k, j->x, j->n_x, pages, j->k,
-                                                     j->tiles, j->k);
+    (j->type ? j->set->attention->wsum_f32
+             : j->set->attention->wsum_bf16)(j->y, j->k, j->x, j->n_x, pages, j->k, j->tiles, j->k);
 }
 
 static void do_norm(const job *j)
 {
-    j->set->norm(j->y, j->x, j->x, j->k, 1e-6f);
+    j->set->elementwise->norm(j->y, j->x, j->x, j->k, 1e-6f);
 }
 
 static void do_rope(const job *j)
 {
-    j->set->rope(j->y, j->x, j->k / 2);
+    j->set->elementwise->rope(j->y, j->x, j->k / 2);
 }
 
 static void do_rope_half(const job *j)
 {
-    j->set->rope_half(j->y, j->x, j->k / 2);
+    j->set->elementwise->rope_half(j->y, j->x, j->k / 2);
 }
 
 static void do_silu(const job *j)
 {
-    j->set->silu_mul(j->y, j->x, j->x, j->k);
+    j->set->elementwise->silu_mul(j->y, j->x, j->x, j->k);
 }
 
 static void do_sigmoid(const job *j)
 {
-    j->set->sigmoid(j->y, j->x, j->k);
+    j->set->elementwise->sigmoid(j->y, j->x, j->k);
 }
 
 static void do_max(const job *j)
 {
-    j->y[0] = j->set->max(j->x, j->k);
+    j->y[0] = j->set->elementwise->max(j->x, j->k);
 }
 
 static void do_exp_sum(const job *j)
 {
     memcpy(j->y, j->x, j->k * sizeof(float));
-    j->y[j->k] = j->set->exp_sum(j->y, j->k, 1.0f);
+    j->y[j->k] = j->set->elementwise->exp_sum(j->y, j->k, 1.0f);
 }
 
 static void do_madd(const job *j)
 {
-    j->set->madd(j->y, j->x, j->k, 0.5f);
+    j->set->elementwise->madd(j->y, j->x, j->k, 0.5f);
 }
 
 static void do_merge(const job *j)
 {
-    j->set->merge(j->y, j->x, j->k, 0.5f, 0.25f);
+    j->set->elementwise->merge(j->y, j->x, j->k, 0.5f, 0.25f);
 }
 
 static void do_to_bf16(const job *j)
 {
-    j->set->to_bf16((uint16_t *)j->y, j->x, j->k);
+    j->set->elementwise->to_bf16((uint16_t *)j->y, j->x, j->k);
 }
 
 static void do_from_bf16(const job *j)
 {
-    j->set->from_bf16(j->y, (const uint16_t *)j->x, j->k);
+    j->set->elementwise->from_bf16(j->y, (const uint16_t *)j->x, j->k);
 }
 
 static void do_from_f16(const job *j)
 {
-    j->set->from_f16(j->y, (const uint16_t *)j->x, j->k);
+    j->set->elementwise->from_f16(j->y, (const uint16_t *)j->x, j->k);
 }
 
 /* Best seconds of one call over several tries of at least 60 ms. `step`: how far the weights move
@@ -323,7 +323,7 @@ static void show(const line *l, const job *base, const ceilings *c)
     j.type = l->type;
     const int integers = l->fn == do_qmatmul, matrix = integers || l->fn == do_matmul;
     for (uint32_t m = 0; integers && m < j.n_x; m++)
-        j.set->quantize(j.xq + m * rmr_qrow_bytes(j.k), j.x + (size_t)m * j.k, j.k);
+        j.set->integer->quantize(j.xq + m * rmr_qrow_bytes(j.k), j.x + (size_t)m * j.k, j.k);
     const double t = measure(l->fn, &j, matrix ? tile_step(&j) * j.tiles : 0);
     const double bytes = l->bytes / c->read, ops = l->flop / (integers ? c->dot : c->fma);
     char shape[48];

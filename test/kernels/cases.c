@@ -85,10 +85,10 @@ static const char *matmul_one(const rmr_kernels *set, const mm *c)
         fill_weights(&r, w, c->type, n_w);
     if (c->special) sprinkle(&r, x, (c->n_x - 1) * ldx + c->k);
     out_reset(&r, n_y);
-    rmr_kernels_ref.matmul[c->type](out_of(0), ldy, x, ldx, c->n_x, w, stride, c->n_tiles, c->k,
-                                    c->accumulate, NULL);
-    set->matmul[c->type](out_of(1), ldy, x, ldx, c->n_x, w, stride, c->n_tiles, c->k, c->accumulate,
-                         NULL);
+    rmr_kernels_ref.product->matmul[c->type](out_of(0), ldy, x, ldx, c->n_x, w, stride, c->n_tiles,
+                                             c->k, c->accumulate, NULL);
+    set->product->matmul[c->type](out_of(1), ldy, x, ldx, c->n_x, w, stride, c->n_tiles, c->k,
+                                  c->accumulate, NULL);
     char what[96];
     snprintf(what, sizeof what, "matmul %s k=%u n_x=%u tiles=%u gap=%u acc=%d special=%d",
              rmr_elem_table[c->type].name, c->k, c->n_x, c->n_tiles, (unsigned)c->gap,
@@ -147,11 +147,11 @@ static const char *case_k_blocks(const rmr_kernels *set)
         fill_f32(&r, x, K * M);
         fill_weights(&r, w, (rmr_elem)t, stride * T);
         out_reset(&r, M * T * RMR_TILE);
-        set->matmul[t](out_of(0), T * RMR_TILE, x, K, M, w, stride, T, K, 0, NULL);
+        set->product->matmul[t](out_of(0), T * RMR_TILE, x, K, M, w, stride, T, K, 0, NULL);
         for (size_t i = 0; i + 1 < sizeof cuts / sizeof *cuts; i++)
-            set->matmul[t](out_of(1), T * RMR_TILE, x + cuts[i], K, M,
-                           w + rmr_tile_bytes((rmr_elem)t, cuts[i]), stride, T,
-                           cuts[i + 1] - cuts[i], i > 0, NULL);
+            set->product->matmul[t](out_of(1), T * RMR_TILE, x + cuts[i], K, M,
+                                    w + rmr_tile_bytes((rmr_elem)t, cuts[i]), stride, T,
+                                    cuts[i + 1] - cuts[i], i > 0, NULL);
         const char *const bad = out_compare("matmul in blocks of K", M * T * RMR_TILE);
         if (bad) return bad;
     }
@@ -173,7 +173,7 @@ static const char *qmatmul_one(const rmr_kernels *set, const mm *c)
     for (uint32_t m = 0; m < c->n_x; m++) {
         fill_f32(&r, x, c->k);
         if (c->special) sprinkle(&r, x + (m * 32) % c->k, 32);
-        rmr_kernels_ref.quantize(xq + m * ldq, x, c->k);
+        rmr_kernels_ref.integer->quantize(xq + m * ldq, x, c->k);
         if (m == 0 && c->k > 32) { /* the largest sums */
             rmr_qline *const line = (rmr_qline *)(void *)xq;
             memset(line->q, c->special ? 0x7f : 0x81, sizeof line->q);
@@ -186,9 +186,10 @@ static const char *qmatmul_one(const rmr_kernels *set, const mm *c)
     }
     fill_tiles(&r, w, c->type, c->n_tiles, c->k, stride);
     out_reset(&r, n_y);
-    rmr_kernels_ref.qmatmul[c->type](out_of(0), ldy, xq, ldq, c->n_x, w, stride, c->n_tiles, c->k,
-                                     NULL);
-    set->qmatmul[c->type](out_of(1), ldy, xq, ldq, c->n_x, w, stride, c->n_tiles, c->k, NULL);
+    rmr_kernels_ref.integer->matmul[c->type](out_of(0), ldy, xq, ldq, c->n_x, w, stride, c->n_tiles,
+                                             c->k, NULL);
+    set->integer->matmul[c->type](out_of(1), ldy, xq, ldq, c->n_x, w, stride, c->n_tiles, c->k,
+                                  NULL);
     char what[96];
     snprintf(what, sizeof what, "qmatmul %s k=%u n_x=%u tiles=%u gap=%u special=%d",
              rmr_elem_table[c->type].name, c->k, c->n_x, c->n_tiles, (unsigned)c->gap, c->special);
@@ -240,8 +241,8 @@ static const char *case_quantize(const rmr_kernels *set)
         float *const in = guarded(0, k * 4);
         memcpy(in, x, k * 4);
         out_reset(&r, rmr_qrow_bytes(k) / 4);
-        rmr_kernels_ref.quantize(out_of(0), in, k);
-        set->quantize(out_of(1), in, k);
+        rmr_kernels_ref.integer->quantize(out_of(0), in, k);
+        set->integer->quantize(out_of(1), in, k);
         if (memcmp(out_of(0), out_of(1), rmr_qrow_bytes(k)) != 0)
             return fail("quantize k=%u case %u", k, i);
         const char *const bad = out_compare("quantize", rmr_qrow_bytes(k) / 4);
@@ -293,10 +294,10 @@ static const char *scores_one(const rmr_kernels *set, const att *c)
     if (c->special) sprinkle(&r, q, n_in);
     const void *const *const pages = att_pages(att_rows(&r, c), ld * (c->bf16 ? 2 : 4), c->n_rows);
     out_reset(&r, n_out);
-    (c->bf16 ? rmr_kernels_ref.scores_bf16 : rmr_kernels_ref.scores_f32)(
+    (c->bf16 ? rmr_kernels_ref.attention->scores_bf16 : rmr_kernels_ref.attention->scores_f32)(
         out_of(0), q, ld_q, c->n_q, pages, ld, c->n_rows, c->width, 0.37f);
-    (c->bf16 ? set->scores_bf16 : set->scores_f32)(out_of(1), q, ld_q, c->n_q, pages, ld, c->n_rows,
-                                                   c->width, 0.37f);
+    (c->bf16 ? set->attention->scores_bf16 : set->attention->scores_f32)(
+        out_of(1), q, ld_q, c->n_q, pages, ld, c->n_rows, c->width, 0.37f);
     char what[96];
     snprintf(what, sizeof what, "scores bf16=%d n_q=%u keys=%u width=%u special=%d", c->bf16,
              c->n_q, c->n_rows, c->width, c->special);
@@ -313,10 +314,10 @@ static const char *wsum_one(const rmr_kernels *set, const att *c)
     if (c->special) sprinkle(&r, p, n_in);
     const void *const *const pages = att_pages(att_rows(&r, c), ld * (c->bf16 ? 2 : 4), c->n_rows);
     out_reset(&r, n_out);
-    (c->bf16 ? rmr_kernels_ref.wsum_bf16
-             : rmr_kernels_ref.wsum_f32)(out_of(0), ld, p, c->n_q, pages, ld, c->n_rows, c->width);
-    (c->bf16 ? set->wsum_bf16 : set->wsum_f32)(out_of(1), ld, p, c->n_q, pages, ld, c->n_rows,
-                                               c->width);
+    (c->bf16 ? rmr_kernels_ref.attention->wsum_bf16 : rmr_kernels_ref.attention->wsum_f32)(
+        out_of(0), ld, p, c->n_q, pages, ld, c->n_rows, c->width);
+    (c->bf16 ? set->attention->wsum_bf16
+             : set->attention->wsum_f32)(out_of(1), ld, p, c->n_q, pages, ld, c->n_rows, c->width);
     char what[96];
     snprintf(what, sizeof what, "wsum bf16=%d n_q=%u vals=%u width=%u special=%d", c->bf16, c->n_q,
              c->n_rows, c->width, c->special);
@@ -406,20 +407,20 @@ static void op_run(const rmr_kernels *set, int op, float *y, const float *a, con
                    uint32_t n)
 {
     switch (op) {
-    case OP_NORM: set->norm(y, a, b, n, 1e-6f); break;
-    case OP_ROPE: set->rope(y, a, n / 2); break;
-    case OP_SILU: set->silu_mul(y, a, b, n); break;
-    case OP_SIGMOID: set->sigmoid(y, a, n); break;
-    case OP_MAX: y[0] = set->max(a, n); break;
-    case OP_EXP_SUM: y[n] = set->exp_sum(y, n, a[0]); break;
-    case OP_SCALE: set->scale(y, n, a[0]); break;
-    case OP_ADD: set->add(y, a, n); break;
-    case OP_MADD: set->madd(y, a, n, b[0]); break;
-    case OP_MERGE: set->merge(y, a, n, b[0], b[n - 1]); break;
-    case OP_TO_BF16: set->to_bf16((uint16_t *)y, a, n); break;
-    case OP_FROM_BF16: set->from_bf16(y, (const uint16_t *)a, n); break;
-    case OP_FROM_F16: set->from_f16(y, (const uint16_t *)a, n); break;
-    default: set->rope_half(y, a, n / 2); break;
+    case OP_NORM: set->elementwise->norm(y, a, b, n, 1e-6f); break;
+    case OP_ROPE: set->elementwise->rope(y, a, n / 2); break;
+    case OP_SILU: set->elementwise->silu_mul(y, a, b, n); break;
+    case OP_SIGMOID: set->elementwise->sigmoid(y, a, n); break;
+    case OP_MAX: y[0] = set->elementwise->max(a, n); break;
+    case OP_EXP_SUM: y[n] = set->elementwise->exp_sum(y, n, a[0]); break;
+    case OP_SCALE: set->elementwise->scale(y, n, a[0]); break;
+    case OP_ADD: set->elementwise->add(y, a, n); break;
+    case OP_MADD: set->elementwise->madd(y, a, n, b[0]); break;
+    case OP_MERGE: set->elementwise->merge(y, a, n, b[0], b[n - 1]); break;
+    case OP_TO_BF16: set->elementwise->to_bf16((uint16_t *)y, a, n); break;
+    case OP_FROM_BF16: set->elementwise->from_bf16(y, (const uint16_t *)a, n); break;
+    case OP_FROM_F16: set->elementwise->from_f16(y, (const uint16_t *)a, n); break;
+    default: set->elementwise->rope_half(y, a, n / 2); break;
     }
 }
 
@@ -483,14 +484,14 @@ static const char *case_aliases(const rmr_kernels *set)
         out_reset(&r, N);
         memcpy(a, out_of(0), N * 4);
         if (way == 0) {
-            rmr_kernels_ref.norm(out_of(0), a, b, N, 1e-6f);
-            set->norm(out_of(1), out_of(1), b, N, 1e-6f);
+            rmr_kernels_ref.elementwise->norm(out_of(0), a, b, N, 1e-6f);
+            set->elementwise->norm(out_of(1), out_of(1), b, N, 1e-6f);
         } else if (way == 1) {
-            rmr_kernels_ref.silu_mul(out_of(0), a, b, N);
-            set->silu_mul(out_of(1), out_of(1), b, N);
+            rmr_kernels_ref.elementwise->silu_mul(out_of(0), a, b, N);
+            set->elementwise->silu_mul(out_of(1), out_of(1), b, N);
         } else {
-            rmr_kernels_ref.silu_mul(out_of(0), b, a, N);
-            set->silu_mul(out_of(1), b, out_of(1), N);
+            rmr_kernels_ref.elementwise->silu_mul(out_of(0), b, a, N);
+            set->elementwise->silu_mul(out_of(1), b, out_of(1), N);
         }
         bad = out_compare(way == 0 ? "norm in place" : "silu_mul in place", N);
     }
@@ -522,14 +523,14 @@ static const char *case_sweep(const rmr_kernels *set)
         out_reset(&r, N + 1);
         for (int i = 0; i < 2; i++) {
             const rmr_kernels *const k = i ? set : &rmr_kernels_ref;
-            k->to_bf16((uint16_t *)out_of(i), in, N);
-            k->sigmoid(out_of(i) + N / 2, in, N / 2);
+            k->elementwise->to_bf16((uint16_t *)out_of(i), in, N);
+            k->elementwise->sigmoid(out_of(i) + N / 2, in, N / 2);
         }
         bad = out_compare("to_bf16 and sigmoid of many floats", N + 1);
         if (bad) break;
         for (int i = 0; i < 2; i++) {
             memcpy(out_of(i), in, N * 4);
-            out_of(i)[N] = (i ? set : &rmr_kernels_ref)->exp_sum(out_of(i), N, 0.0f);
+            out_of(i)[N] = (i ? set : &rmr_kernels_ref)->elementwise->exp_sum(out_of(i), N, 0.0f);
         }
         bad = out_compare("exp of many floats", N + 1);
     }
@@ -541,9 +542,9 @@ static void empty_quantised(const rmr_kernels *k, float *y, int way)
     static const float x[1] = {1};
     static const _Alignas(64) uint8_t tile[64];
     const uint32_t n_x = way == 0 ? 0 : 14, n_tiles = way == 2 ? 0 : 3;
-    k->matmul[RMR_ELEM_F8](y, 48, x, 0, n_x, tile, 0, n_tiles, 0, 0, NULL);
+    k->product->matmul[RMR_ELEM_F8](y, 48, x, 0, n_x, tile, 0, n_tiles, 0, 0, NULL);
     for (int t = RMR_ELEM_F8 + 1; t < RMR_ELEM_COUNT; t++)
-        k->qmatmul[t](y, 48, x, 0, n_x, tile, 0, n_tiles, 0, NULL);
+        k->integer->matmul[t](y, 48, x, 0, n_x, tile, 0, n_tiles, 0, NULL);
 }
 
 /* Counts of zero: nothing is written, but an empty chain is +0 (or y) and an empty dot product 0.
@@ -560,16 +561,16 @@ static const char *case_empty(const rmr_kernels *set)
             const rmr_kernels *const k = i ? set : &rmr_kernels_ref;
             float *const y = out_of(i);
             for (int t = 0; t < RMR_ELEM_PLAIN; t++)
-                k->matmul[t](y, 48, in, 0,
-                             way == 0   ? 0
-                             : way == 1 ? 14
-                                        : 2,
-                             in, 0, way == 2 ? 0 : 3, 0, way == 3, NULL);
+                k->product->matmul[t](y, 48, in, 0,
+                                      way == 0   ? 0
+                                      : way == 1 ? 14
+                                                 : 2,
+                                      in, 0, way == 2 ? 0 : 3, 0, way == 3, NULL);
             if (way < 3) empty_quantised(k, y, way);
-            k->quantize(y, in, 0);
-            if (way == 4) k->scores_f32(y, in, 0, 3, pages, 0, 5, 0, 2.0f);
-            if (way == 5) k->scores_bf16(y, in, 32, 0, pages, 8, 5, 8, 2.0f);
-            if (way == 6) k->wsum_f32(y, 32, in, 6, pages, 8, 0, 32);
+            k->integer->quantize(y, in, 0);
+            if (way == 4) k->attention->scores_f32(y, in, 0, 3, pages, 0, 5, 0, 2.0f);
+            if (way == 5) k->attention->scores_bf16(y, in, 32, 0, pages, 8, 5, 8, 2.0f);
+            if (way == 6) k->attention->wsum_f32(y, 32, in, 6, pages, 8, 0, 32);
             for (int op = 0; op < OP_COUNT; op++)
                 if (op != OP_MAX && op != OP_MERGE && op != OP_EXP_SUM) op_run(k, op, y, in, in, 0);
         }
@@ -617,12 +618,12 @@ static uint64_t digest_quantised(const rmr_kernels *set, uint64_t h, rng *r, con
     for (int t = from; t < end; t++) {
         const uint32_t k = t == RMR_ELEM_F8 ? K : QK;
         const size_t stride = (size_t)rmr_tile_bytes((rmr_elem)t, k), ldq = sizeof *xq;
-        for (uint32_t m = 0; m < M; m++) set->quantize(xq[m], x + (size_t)m * K, QK);
+        for (uint32_t m = 0; m < M; m++) set->integer->quantize(xq[m], x + (size_t)m * K, QK);
         fill_tiles(r, w, (rmr_elem)t, T, k, stride);
         if (t == RMR_ELEM_F8)
-            set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0, NULL);
+            set->product->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0, NULL);
         else
-            set->qmatmul[t](y, T * RMR_TILE, xq, ldq, M, w, stride, T, QK, NULL);
+            set->integer->matmul[t](y, T * RMR_TILE, xq, ldq, M, w, stride, T, QK, NULL);
         h = fnv(h, y, M * T * RMR_TILE * 4);
         h = fnv(h, xq, sizeof xq);
     }
@@ -646,8 +647,8 @@ static uint64_t digest_first(const rmr_kernels *set)
     for (int t = 0; t < RMR_ELEM_PLAIN; t++) {
         const size_t stride = (rmr_tile_bytes((rmr_elem)t, K) + 63) & ~(size_t)63;
         fill_weights(&r, w, (rmr_elem)t, stride * T);
-        set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0, NULL);
-        set->matmul[t](y + 16, T * RMR_TILE, x, K, 1, w, stride, 1, K, 1, NULL);
+        set->product->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0, NULL);
+        set->product->matmul[t](y + 16, T * RMR_TILE, x, K, 1, w, stride, 1, K, 1, NULL);
         h = fnv(h, y, M * T * RMR_TILE * 4);
     }
     h = digest_quantised(set, h, &r, x, RMR_ELEM_F8, RMR_ELEM_Q4_1);
@@ -655,9 +656,11 @@ static uint64_t digest_first(const rmr_kernels *set)
     for (int bf16 = 0; bf16 < 2; bf16++) {
         const void *const rows = bf16 ? (const void *)w : (const void *)b;
         const void *const pages[] = {rows, rows};
-        (bf16 ? set->scores_bf16 : set->scores_f32)(y, x, K + bf16, 9, pages, K, 14, K, 0.0721f);
+        (bf16 ? set->attention->scores_bf16 : set->attention->scores_f32)(y, x, K + bf16, 9, pages,
+                                                                          K, 14, K, 0.0721f);
         for (int i = 0; i < 9; i++) h = fnv(h, y + (ptrdiff_t)i * RMR_KV8_SEG, 14 * 4);
-        (bf16 ? set->wsum_bf16 : set->wsum_f32)(x, K, y, 9, pages, K, 14, K - 1);
+        (bf16 ? set->attention->wsum_bf16 : set->attention->wsum_f32)(x, K, y, 9, pages, K, 14,
+                                                                      K - 1);
         h = fnv(h, x, 9 * K * 4);
     }
     for (int op = 0; op < OP_COUNT; op++)

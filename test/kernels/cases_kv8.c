@@ -60,8 +60,8 @@ static void fill_pages(const rmr_kernels *set, const kv8_case *c)
     for (uint32_t t = 0; t < c->n; t++) {
         row_of(&r, x, c->rank + c->rope, t, c->special == 2);
         const uint32_t i = t / RMR_KV8_TOKENS, at = t % RMR_KV8_TOKENS;
-        rmr_kernels_ref.kv8_put(page[0][i], at, x, c->rank, c->rope);
-        set->kv8_put(page[1][i], at, x, c->rank, c->rope);
+        rmr_kernels_ref.kv8->put(page[0][i], at, x, c->rank, c->rope);
+        set->kv8->put(page[1][i], at, x, c->rank, c->rope);
     }
 }
 
@@ -75,7 +75,7 @@ static void fill_query(const rmr_kernels *set, const kv8_case *c)
     memset(query, 0x55, sizeof query);
     for (int i = 0; i < 2; i++)
         (i ? set : &rmr_kernels_ref)
-            ->kv8_query(query[i], q, (size_t)width + 3, c->heads, c->rank, c->rope, 0.11f);
+            ->kv8->query(query[i], q, (size_t)width + 3, c->heads, c->rank, c->rope, 0.11f);
 }
 
 static void attend(const rmr_kernels *set, const kv8_case *c, int i)
@@ -87,8 +87,8 @@ static void attend(const rmr_kernels *set, const kv8_case *c, int i)
         pages[n + p] = (const void *)(uintptr_t)4096; /* a hint: never read */
     }
     memset(z[i], 0, sizeof z[i]);
-    set->kv8_attend(z[i], (size_t)c->rank + 3, max[i], sum[i], query[i], c->heads, pages, c->n,
-                    c->rank, c->rope);
+    set->kv8->attend(z[i], (size_t)c->rank + 3, max[i], sum[i], query[i], c->heads, pages, c->n,
+                     c->rank, c->rope);
 }
 
 static const char *one(const rmr_kernels *set, const kv8_case *c)
@@ -105,8 +105,8 @@ static const char *one(const rmr_kernels *set, const kv8_case *c)
     if (!same(max[0], max[1], c->heads) || !same(sum[0], sum[1], c->heads))
         return fail(c, "maximum or sum");
     if (!same(z[0], z[1], sizeof z[0] / sizeof z[0][0])) return fail(c, "value sums");
-    rmr_kernels_ref.kv8_get(row[0], (size_t)width + 2, page[0][0], n, c->rank, c->rope);
-    set->kv8_get(row[1], (size_t)width + 2, page[1][0], n, c->rank, c->rope);
+    rmr_kernels_ref.kv8->get(row[0], (size_t)width + 2, page[0][0], n, c->rank, c->rope);
+    set->kv8->get(row[1], (size_t)width + 2, page[1][0], n, c->rank, c->rope);
     if (!same(row[0], row[1], sizeof row[0] / sizeof row[0][0])) return fail(c, "get");
     return NULL;
 }
@@ -132,10 +132,10 @@ const char *case_kv8_ends(const rmr_kernels *set)
         for (uint32_t i = 0; i < c.rank + c.rope; i++) x[i] = sign & 1 ? -2.0f : 2.0f;
         for (uint32_t t = 0; t < c.n; t++)
             for (int i = 0; i < 2; i++)
-                rmr_kernels_ref.kv8_put(page[i][t / 32], t % 32, x, c.rank, c.rope);
+                rmr_kernels_ref.kv8->put(page[i][t / 32], t % 32, x, c.rank, c.rope);
         for (uint32_t i = 0; i < c.rank + c.rope; i++) x[i] = sign & 2 ? -0.01f : 0.01f;
         for (int i = 0; i < 2; i++)
-            rmr_kernels_ref.kv8_query(query[i], x, 0, c.heads, c.rank, c.rope, 1.0f);
+            rmr_kernels_ref.kv8->query(query[i], x, 0, c.heads, c.rank, c.rope, 1.0f);
         attend(&rmr_kernels_ref, &c, 0);
         attend(set, &c, 1);
         if (!same(z[0], z[1], sizeof z[0] / sizeof z[0][0]) || !same(sum[0], sum[1], c.heads))
@@ -152,7 +152,7 @@ uint64_t kv8_digest(const rmr_kernels *set, uint64_t (*fnv)(uint64_t, const void
     fill_pages(set, &c);
     fill_query(set, &c);
     attend(set, &c, 1);
-    set->kv8_get(row, 0, page[1][1], 1, c.rank, c.rope);
+    set->kv8->get(row, 0, page[1][1], 1, c.rank, c.rope);
     h = fnv(h, page[1], sizeof page[1]);
     h = fnv(h, query[1], sizeof query[1]);
     h = fnv(h, z[1], sizeof z[1]);

@@ -52,22 +52,69 @@ static void run_pick(void **state)
     assert_null(rmr_kernels_pick("avx"));
 }
 
-/* No entry of any table may be missing, usable here or not; integer products are there for the
- * integer types and only for them. */
+/* ---- every entry of every family is there, by name ---- */
+
+typedef struct entry {
+    const char *name;
+    size_t at; /* of the pointer in its family */
+} entry;
+
+#define ENTRY(family, member)                                                                      \
+    {                                                                                              \
+#family "." #member, offsetof(rmr_##family##_kernels, member)                              \
+    }
+
+static const entry attention[] = {ENTRY(attention, pairs), ENTRY(attention, scores_bf16),
+                                  ENTRY(attention, scores_f32), ENTRY(attention, wsum_bf16),
+                                  ENTRY(attention, wsum_f32)};
+static const entry kv8[] = {ENTRY(kv8, put), ENTRY(kv8, get), ENTRY(kv8, query),
+                            ENTRY(kv8, attend)};
+static const entry elementwise[] = {
+    ENTRY(elementwise, norm),      ENTRY(elementwise, rope),    ENTRY(elementwise, rope_half),
+    ENTRY(elementwise, silu_mul),  ENTRY(elementwise, sigmoid), ENTRY(elementwise, max),
+    ENTRY(elementwise, exp_sum),   ENTRY(elementwise, scale),   ENTRY(elementwise, add),
+    ENTRY(elementwise, madd),      ENTRY(elementwise, merge),   ENTRY(elementwise, to_bf16),
+    ENTRY(elementwise, from_bf16), ENTRY(elementwise, from_f16)};
+
+/* `bytes` of a family: it has no entry that is not listed. */
+static void check_family(const rmr_kernels *set, const void *family, size_t bytes,
+                         const entry *entries, size_t n)
+{
+    assert_int_equal(bytes, n * sizeof(void (*)(void)));
+    for (size_t i = 0; i < n; i++) {
+        void (*fn)(void);
+        memcpy(&fn, (const char *)family + entries[i].at, sizeof fn);
+        if (fn == NULL) fail_msg("%s has no %s", set->name, entries[i].name);
+    }
+}
+
+#define CHECK_FAMILY(set, family)                                                                  \
+    check_family(set, (set)->family, sizeof *(set)->family, family, sizeof family / sizeof *family)
+
+/* Products are there for the types of their family and only for them. */
+static void check_products(const rmr_kernels *set)
+{
+    for (int e = 0; e < RMR_ELEM_COUNT; e++) {
+        const int integer = rmr_elem_table[e].integer;
+        if (e <= RMR_ELEM_F8 ? set->product->matmul[e] == NULL || integer
+                             : (set->integer->matmul[e] != NULL) != integer)
+            fail_msg("%s: product of %s", set->name, rmr_elem_table[e].name);
+    }
+    for (int e = 0; e <= RMR_ELEM_F8; e++) assert_null(set->integer->matmul[e]);
+    assert_non_null(set->integer->quantize);
+}
+
+/* Of all sets, usable here or not. */
 static void run_complete(void **state)
 {
     const rmr_kernels *set;
     int usable;
     (void)state;
     for (uint32_t i = 0; (set = rmr_kernels_at(i, &usable)) != NULL; i++) {
-        const void *word[sizeof *set / sizeof(void *)];
-        rmr_kernels all = *set;
-        for (int e = 0; e < RMR_ELEM_COUNT; e++) {
-            assert_int_equal(all.qmatmul[e] != NULL, rmr_elem_table[e].integer);
-            if (all.qmatmul[e] == NULL) all.qmatmul[e] = set->qmatmul[RMR_ELEM_Q8_0];
-        }
-        memcpy(word, &all, sizeof word);
-        for (size_t n = 0; n < sizeof word / sizeof *word; n++) assert_non_null(word[n]);
+        check_products(set);
+        CHECK_FAMILY(set, attention);
+        CHECK_FAMILY(set, kv8);
+        CHECK_FAMILY(set, elementwise);
     }
 }
 

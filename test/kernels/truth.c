@@ -38,7 +38,7 @@ static const char *truth_matmul(const rmr_kernels *set)
         uint8_t *const w = guarded(1, stride * T);
         fill_f32(&r, x, M * K);
         fill_weights(&r, w, (rmr_elem)t, stride * T);
-        set->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0, NULL);
+        set->product->matmul[t](y, T * RMR_TILE, x, K, M, w, stride, T, K, 0, NULL);
         for (uint32_t i = 0; i < M * T * RMR_TILE; i++) {
             const uint32_t m = i / (T * RMR_TILE), row = i % (T * RMR_TILE);
             double sum = 0, size = 0;
@@ -72,13 +72,14 @@ static const char *truth_attention_of(const rmr_kernels *set, int bf16)
     fill_f32(&r, q, Q * W);
     fill_f32(&r, value, N * W);
     if (bf16) {
-        rmr_kernels_ref.to_bf16(rows, value, N * W);
-        rmr_kernels_ref.from_bf16(value, rows, N * W);
-        for (int i = 0; i < Q; i++) set->pairs(paired + (ptrdiff_t)i * LD, q + (ptrdiff_t)i * W, W);
-        set->scores_bf16(out, paired, LD, Q, pages, W, N, W, 0.25f);
+        rmr_kernels_ref.elementwise->to_bf16(rows, value, N * W);
+        rmr_kernels_ref.elementwise->from_bf16(value, rows, N * W);
+        for (int i = 0; i < Q; i++)
+            set->attention->pairs(paired + (ptrdiff_t)i * LD, q + (ptrdiff_t)i * W, W);
+        set->attention->scores_bf16(out, paired, LD, Q, pages, W, N, W, 0.25f);
     } else {
         memcpy(rows, value, sizeof value);
-        set->scores_f32(out, q, W, Q, pages, W, N, W, 0.25f);
+        set->attention->scores_f32(out, q, W, Q, pages, W, N, W, 0.25f);
     }
     for (int i = 0; i < Q * N; i++) {
         double sum = 0, size = 0;
@@ -90,7 +91,7 @@ static const char *truth_attention_of(const rmr_kernels *set, int bf16)
         if (!(fabs(sum - (double)out[i / N * RMR_KV8_SEG + i % N]) <= 2 * W * 0x1p-24 * size))
             return "scores are wrong";
     }
-    (bf16 ? set->wsum_bf16 : set->wsum_f32)(z, W, out, Q, pages, W, N, W);
+    (bf16 ? set->attention->wsum_bf16 : set->attention->wsum_f32)(z, W, out, Q, pages, W, N, W);
     for (int i = 0; i < Q * W; i++) {
         double sum = 0, size = 0;
         for (int j = 0; j < N; j++) {
@@ -127,7 +128,7 @@ static const char *truth_exp(const rmr_kernels *set)
         for (uint32_t u = last; u <= last; u -= u > 4001 ? 4001 : u + 1) {
             const float x = rmr_float_of(u | sign << 31);
             float y = x;
-            set->exp_sum(&y, 1, 0.0f);
+            set->elementwise->exp_sum(&y, 1, 0.0f);
             const double err = ulps(y, exp((double)x));
             if (err > worst) worst = err;
         }
@@ -153,10 +154,10 @@ static const char *truth_functions(const rmr_kernels *set)
     fill_f32(&r, x, N);
     fill_f32(&r, w, N);
     for (int i = 0; i < N; i++) x[i] *= 8.0f;
-    set->sigmoid(y, x, N);
+    set->elementwise->sigmoid(y, x, N);
     for (int i = 0; i < N; i++)
         if (ulps(y[i], 1 / (1 + exp(-(double)x[i]))) > 3) return "sigmoid";
-    set->silu_mul(y, x, w, N);
+    set->elementwise->silu_mul(y, x, w, N);
     for (int i = 0; i < N; i++) {
         const double want = (double)x[i] / (1 + exp(-(double)x[i])) * (double)w[i];
         if (want != 0 && ulps(y[i], want) > 4) return "silu_mul";
@@ -164,14 +165,14 @@ static const char *truth_functions(const rmr_kernels *set)
     double square = 0;
     for (int i = 0; i < N; i++) square += (double)x[i] * (double)x[i];
     const double scale = 1 / sqrt(square / N + (double)1e-6f);
-    set->norm(y, x, w, N, 1e-6f);
+    set->elementwise->norm(y, x, w, N, 1e-6f);
     for (int i = 0; i < N; i++)
         if (fabs((double)y[i] - (double)x[i] * scale * (double)w[i]) >
             20 * 0x1p-24 * fabs((double)y[i]))
             return "norm";
     float most = x[0];
     for (int i = 1; i < N; i++) most = x[i] > most ? x[i] : most;
-    return set->max(x, N) == most ? NULL : "max";
+    return set->elementwise->max(x, N) == most ? NULL : "max";
 }
 
 /* Rotation by 30 and 60 degrees keeps lengths; cheaper to believe: compare with doubles. */
@@ -187,8 +188,8 @@ static const char *truth_rope(const rmr_kernels *set)
         z[i] = x[2 * i];
         z[PAIRS + i] = x[2 * i + 1];
     }
-    set->rope(y, cs, PAIRS);
-    set->rope_half(z, cs, PAIRS);
+    set->elementwise->rope(y, cs, PAIRS);
+    set->elementwise->rope_half(z, cs, PAIRS);
     for (int i = 0; i < PAIRS; i++) {
         const double u = (double)x[2 * i], v = (double)x[2 * i + 1];
         const double c = cos(0.7 * i), s = sin(0.7 * i), bound = 4 * 0x1p-24 * (fabs(u) + fabs(v));

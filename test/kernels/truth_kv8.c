@@ -25,10 +25,10 @@ static double largest(const float *v, uint32_t n)
 /* The stored rows: half a unit of their block's largest value. Leaves them in x. */
 static const char *check_stored(const rmr_kernels *set)
 {
-    for (uint32_t t = 0; t < N; t++) set->kv8_put(page[t / 32], t % 32, x[t], RANK, ROPE);
+    for (uint32_t t = 0; t < N; t++) set->kv8->put(page[t / 32], t % 32, x[t], RANK, ROPE);
     for (uint32_t t = 0; t < N; t++) {
         if (t % 32 == 0)
-            set->kv8_get(row[0], WIDTH, page[t / 32], N - t < 32 ? N - t : 32, RANK, ROPE);
+            set->kv8->get(row[0], WIDTH, page[t / 32], N - t < 32 ? N - t : 32, RANK, ROPE);
         for (uint32_t c = 0; c < WIDTH; c++) {
             const uint32_t from = c < 256 ? 0 : c < RANK ? 256 : RANK;
             const uint32_t n = c < 256 ? 256 : c < RANK ? RANK - 256 : ROPE;
@@ -42,7 +42,7 @@ static const char *check_stored(const rmr_kernels *set)
     }
     for (uint32_t t = 0; t < N; t++) { /* what is stored, from here on */
         if (t % 32 == 0)
-            set->kv8_get(row[0], WIDTH, page[t / 32], N - t < 32 ? N - t : 32, RANK, ROPE);
+            set->kv8->get(row[0], WIDTH, page[t / 32], N - t < 32 ? N - t : 32, RANK, ROPE);
         memcpy(x[t], row[t % 32], sizeof x[t]);
     }
     return NULL;
@@ -92,8 +92,8 @@ const char *truth_kv8(const rmr_kernels *set)
     fill_f32(&r, q[0], HEADS * WIDTH);
     memset(page, 0xff, sizeof page);
     bad = check_stored(set);
-    set->kv8_query(query, q[0], WIDTH, HEADS, RANK, ROPE, 0.01f);
-    set->kv8_attend(z[0], RANK, max, sum, query, HEADS, pages, N, RANK, ROPE);
+    set->kv8->query(query, q[0], WIDTH, HEADS, RANK, ROPE, 0.01f);
+    set->kv8->attend(z[0], RANK, max, sum, query, HEADS, pages, N, RANK, ROPE);
     for (uint32_t h = 0; h < HEADS && !bad; h++) bad = check_head(h, (double)0.01f);
     return bad;
 }

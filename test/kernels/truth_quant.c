@@ -170,7 +170,7 @@ const char *truth_qmatmul(const rmr_kernels *set)
         rmr_tile_pack(e, tiles + stride, rows + RMR_TILE * rmr_row_bytes(e, cols), ROWS - RMR_TILE,
                       cols);
         for (uint32_t m = 0; m < M; m++) {
-            set->quantize(xq[m], x + (size_t)m * K, K);
+            set->integer->quantize(xq[m], x + (size_t)m * K, K);
             for (uint32_t k = 0; k < K; k++) {
                 const rmr_qline *const line = &xq[m][k / 32];
                 xd[m * K + k] =
@@ -178,9 +178,9 @@ const char *truth_qmatmul(const rmr_kernels *set)
             }
         }
         if (t == RMR_ELEM_F8)
-            set->matmul[t](y, 2 * RMR_TILE, x, K, M, tiles, stride, 2, cols, 0, NULL);
+            set->product->matmul[t](y, 2 * RMR_TILE, x, K, M, tiles, stride, 2, cols, 0, NULL);
         else
-            set->qmatmul[t](y, 2 * RMR_TILE, xq, ldq, M, tiles, stride, 2, cols, NULL);
+            set->integer->matmul[t](y, 2 * RMR_TILE, xq, ldq, M, tiles, stride, 2, cols, NULL);
         bad = check(e, y, 2 * RMR_TILE, xd, rows, cols);
     }
     return bad;
@@ -239,7 +239,7 @@ const char *truth_quantize(const rmr_kernels *set)
             for (uint32_t j = 0; j < 32; j++) x[64 + n * 32 + j] = 0;
             x[64 + n * 32 + i % 32] = i & 1 ? least[n] : -least[n];
         }
-        set->quantize(xq, x, K);
+        set->integer->quantize(xq, x, K);
         for (uint32_t b = 0; b < K / 32 && !bad; b++) bad = check_run(x + (size_t)b * 32, &xq[b]);
     }
     return bad;

@@ -46,11 +46,11 @@ static void put(rig *r, uint32_t pos, const float *x)
     float *const back = r->rows + (size_t)pos * WIDTH;
     memcpy(back, x, WIDTH * sizeof *x);
     if (r->kv == RMR_KV_INT8) {
-        k->kv8_put(page, t, x, RANK, ROPE);
+        k->kv8->put(page, t, x, RANK, ROPE);
     } else if (r->kv == RMR_KV_BF16) {
         uint16_t *const to = (uint16_t *)(void *)page + (size_t)t * WIDTH;
-        k->to_bf16(to, x, WIDTH);
-        k->from_bf16(back, to, WIDTH);
+        k->elementwise->to_bf16(to, x, WIDTH);
+        k->elementwise->from_bf16(back, to, WIDTH);
     } else {
         memcpy(page + (size_t)t * WIDTH * 4, x, WIDTH * 4);
     }

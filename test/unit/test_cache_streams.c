@@ -288,11 +288,11 @@ static void stored(const world *w, uint32_t stream, const float *x, float *out)
     const rmr_cache_stream *s = &streams[stream];
     memcpy(out, x, s->width * sizeof *x);
     if (w->type == RMR_KV_INT8) {
-        k->kv8_put(part, 0, x, s->width - s->rope, s->rope);
-        k->kv8_get(out, s->width, part, 1, s->width - s->rope, s->rope);
+        k->kv8->put(part, 0, x, s->width - s->rope, s->rope);
+        k->kv8->get(out, s->width, part, 1, s->width - s->rope, s->rope);
     } else if (w->type == RMR_KV_BF16) {
-        k->to_bf16(half, x, s->width);
-        k->from_bf16(out, half, s->width);
+        k->elementwise->to_bf16(half, x, s->width);
+        k->elementwise->from_bf16(out, half, s->width);
     }
 }
 
@@ -305,9 +305,10 @@ static void page_rows(const world *w, uint64_t page, uint32_t stream, float *out
     rmr_cache_offsets(&w->layout, w->type, at);
     const unsigned char *part = (const unsigned char *)(uintptr_t)page + at[stream];
     if (w->type == RMR_KV_INT8)
-        k->kv8_get(out, s->width, part, RMR_PAGE_TOKENS, s->width - s->rope, s->rope);
+        k->kv8->get(out, s->width, part, RMR_PAGE_TOKENS, s->width - s->rope, s->rope);
     else if (w->type == RMR_KV_BF16)
-        k->from_bf16(out, (const uint16_t *)(const void *)part, RMR_PAGE_TOKENS * s->width);
+        k->elementwise->from_bf16(out, (const uint16_t *)(const void *)part,
+                                  RMR_PAGE_TOKENS * s->width);
     else
         memcpy(out, part, RMR_PAGE_TOKENS * s->width * sizeof *out);
 }

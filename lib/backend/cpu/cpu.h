@@ -187,7 +187,7 @@ static inline void rmr_cpu_place_query(const rmr_kernels *k, rmr_kv_type kv, flo
                                        const float *q, uint32_t n)
 {
     if (kv == RMR_KV_BF16)
-        k->pairs(to, q, n);
+        k->attention->pairs(to, q, n);
     else
         memcpy(to, q, (size_t)n * sizeof *to);
 }

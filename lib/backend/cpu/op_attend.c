@@ -128,7 +128,7 @@ static void place_query(const latent_job *j, const unit *u, const worker_scratch
     if (d->last_pieces->unit == u->number + 1) return;
     d->last_pieces->unit = u->number + 1;
     if (u->run->kv == RMR_KV_INT8) {
-        k->kv8_query(d->query, q, width, u->nh, a->rank, a->rope, a->scale);
+        k->kv8->query(d->query, q, width, u->nh, a->rank, a->rope, a->scale);
         return;
     }
     for (size_t h = 0; h < u->nh; h++)
@@ -145,13 +145,13 @@ static void segment_plain(const latent_job *j, const unit *u, const void *const 
     const rmr_kernels *k = j->s->cpu->k;
     const uint32_t width = a->rank + a->rope;
     const int bf16 = u->run->kv == RMR_KV_BF16;
-    rmr_scores_fn *const score = bf16 ? k->scores_bf16 : k->scores_f32;
-    rmr_wsum_fn *const wsum = bf16 ? k->wsum_bf16 : k->wsum_f32;
+    rmr_scores_fn *const score = bf16 ? k->attention->scores_bf16 : k->attention->scores_f32;
+    rmr_wsum_fn *const wsum = bf16 ? k->attention->wsum_bf16 : k->attention->wsum_f32;
     float *const max = result + (size_t)GROUP * a->rank, *const sum = max + GROUP;
     score(d->scores, d->query, rmr_pairs_room(width), u->nh, pages, width, n, width, a->scale);
     for (uint32_t h = 0; h < u->nh; h++) {
-        max[h] = k->max(d->scores + (size_t)h * RMR_SEG_TOKENS, n);
-        sum[h] = k->exp_sum(d->scores + (size_t)h * RMR_SEG_TOKENS, n, max[h]);
+        max[h] = k->elementwise->max(d->scores + (size_t)h * RMR_SEG_TOKENS, n);
+        sum[h] = k->elementwise->exp_sum(d->scores + (size_t)h * RMR_SEG_TOKENS, n, max[h]);
     }
     memset(result, 0, (size_t)u->nh * a->rank * 4);
     wsum(result, a->rank, d->scores, u->nh, pages, width, n, a->rank);
@@ -190,8 +190,8 @@ static void segment(const latent_job *j, const unit *u, uint32_t seg, const work
         return;
     }
     float *const max = result + (size_t)GROUP * a->rank;
-    j->s->cpu->k->kv8_attend(result, a->rank, max, max + GROUP, d->query, u->nh, pages, n, a->rank,
-                             a->rope);
+    j->s->cpu->k->kv8->attend(result, a->rank, max, max + GROUP, d->query, u->nh, pages, n, a->rank,
+                              a->rope);
 }
 
 static uint32_t segments_of(const unit *u)
@@ -239,7 +239,7 @@ static void merge(const latent_job *j, const unit *u, uint32_t h, uint32_t seg, 
     const float *const max = result + (size_t)GROUP * a->rank, *const sum = max + GROUP;
     float *z = rmr_row(j->s, j->op->out, u->row) + (size_t)(u->h0 + h) * a->rank;
     rmr_softmax_merge(k, state, seg == 0, z, result + (size_t)h * a->rank, a->rank, max[h], sum[h]);
-    if (seg + RMR_STRETCH >= segments_of(u)) k->scale(z, a->rank, 1.0f / state->sum);
+    if (seg + RMR_STRETCH >= segments_of(u)) k->elementwise->scale(z, a->rank, 1.0f / state->sum);
 }
 
 static void whole_unit(const latent_job *j, uint32_t i, uint32_t worker)

@@ -13,9 +13,9 @@ static void rope_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worke
     const float *cs = rmr_row(s, op->in2, row);
     for (uint32_t h = 0; h < r->heads; h++, x += r->stride)
         if (r->pairs == RMR_ROPE_HALVES)
-            k->rope_half(x, cs, r->width / 2);
+            k->elementwise->rope_half(x, cs, r->width / 2);
         else
-            k->rope(x, cs, r->width / 2);
+            k->elementwise->rope(x, cs, r->width / 2);
 }
 
 void rmr_cpu_rope(rmr_step *s, const rmr_op *op)
@@ -40,13 +40,13 @@ static void write_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t work
     const rmr_run *run = run_of(s, row);
     float *x = rmr_row(s, op->in, row);
     if (a != NULL) {
-        k->norm(x, x, rmr_vector(op->w), a->rank, op->eps);
-        k->rope(x + a->rank, rmr_row(s, op->in2, row), a->rope / 2);
+        k->elementwise->norm(x, x, rmr_vector(op->w), a->rank, op->eps);
+        k->elementwise->rope(x + a->rank, rmr_row(s, op->in2, row), a->rope / 2);
     }
     if (run->kv == RMR_KV_INT8)
-        k->kv8_put(rmr_cache_part(s, run, op, pos), pos % RMR_PAGE_TOKENS, x, a->rank, a->rope);
+        k->kv8->put(rmr_cache_part(s, run, op, pos), pos % RMR_PAGE_TOKENS, x, a->rank, a->rope);
     else if (run->kv == RMR_KV_BF16)
-        k->to_bf16((uint16_t *)(void *)rmr_cache_row(s, run, op, pos), x, width);
+        k->elementwise->to_bf16((uint16_t *)(void *)rmr_cache_row(s, run, op, pos), x, width);
     else
         memcpy(rmr_cache_row(s, run, op, pos), x, (size_t)width * 4);
 }

@@ -123,17 +123,18 @@ static void rebuild_page(const expanded *e, uint32_t p0, uint32_t n, uint32_t at
     RMR_ASSERT(p0 % RMR_PAGE_TOKENS == 0 && n <= RMR_PAGE_TOKENS && at + n <= SEG);
     const unsigned char *cache = rmr_cache_part(e->s, e->run, e->op, p0);
     if (e->run->kv == RMR_KV_INT8)
-        k->kv8_get(e->latent, width, cache, n, a->rank, a->rope);
+        k->kv8->get(e->latent, width, cache, n, a->rank, a->rope);
     else if (e->run->kv == RMR_KV_BF16)
-        k->from_bf16(e->latent, (const uint16_t *)(const void *)cache, n * width);
+        k->elementwise->from_bf16(e->latent, (const uint16_t *)(const void *)cache, n * width);
     else
         memcpy(e->latent, cache, (size_t)n * width * 4);
-    k->matmul[RMR_ELEM_F32](e->nope, ld, e->latent, width, n, e->uk,
-                            (size_t)a->rank * RMR_TILE * sizeof(float), rmr_tiles(a->nope), a->rank,
-                            0, NULL);
+    k->product->matmul[RMR_ELEM_F32](e->nope, ld, e->latent, width, n, e->uk,
+                                     (size_t)a->rank * RMR_TILE * sizeof(float), rmr_tiles(a->nope),
+                                     a->rank, 0, NULL);
     for (uint32_t t = 0; t < rmr_tiles(a->v); t++)
-        k->matmul[uv_elem](e->vals + ((size_t)t * SEG + at) * RMR_TILE, RMR_TILE, e->latent, width,
-                           n, uv_tiles + t * uv_stride, uv_stride, 1, a->rank, 0, NULL);
+        k->product->matmul[uv_elem](e->vals + ((size_t)t * SEG + at) * RMR_TILE, RMR_TILE,
+                                    e->latent, width, n, uv_tiles + t * uv_stride, uv_stride, 1,
+                                    a->rank, 0, NULL);
     for (uint32_t i = 0; i < n; i++) {
         float *tile =
             e->keys + (size_t)((at + i) / RMR_TILE) * dim * RMR_TILE + (at + i) % RMR_TILE;
@@ -159,13 +160,14 @@ static void sum_values(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0, 
     const uint32_t v_tiles = rmr_tiles(e->op->mla->v), seen = seen_of(e, r0, p0, n);
     const uint32_t all = seen == seen_of(e, r0 + m - 1, p0, n) ? seen : seen & ~1u;
     const size_t ld = (size_t)v_tiles * RMR_TILE, stride = (size_t)SEG * RMR_TILE * sizeof(float);
-    k->matmul[RMR_ELEM_F32](e->part, ld, e->scores, SEG, m, e->vals, stride, v_tiles, all, 0, NULL);
+    k->product->matmul[RMR_ELEM_F32](e->part, ld, e->scores, SEG, m, e->vals, stride, v_tiles, all,
+                                     0, NULL);
     for (uint32_t i = 0; i < m; i++) {
         const uint32_t rest = seen_of(e, r0 + i, p0, n) - all;
         if (rest > 0)
-            k->matmul[RMR_ELEM_F32](e->part + i * ld, ld, e->scores + (size_t)i * SEG + all, SEG, 1,
-                                    e->vals + (size_t)all * RMR_TILE, stride, v_tiles, rest, 1,
-                                    NULL);
+            k->product->matmul[RMR_ELEM_F32](
+                e->part + i * ld, ld, e->scores + (size_t)i * SEG + all, SEG, 1,
+                e->vals + (size_t)all * RMR_TILE, stride, v_tiles, rest, 1, NULL);
     }
 }
 
@@ -178,15 +180,16 @@ static void attend_rows(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0,
     const uint32_t dim = a->nope + a->rope, row0 = e->run->row0 + r0;
     const size_t ld = (size_t)rmr_tiles(a->v) * RMR_TILE;
     float max[ROWS], sum[ROWS];
-    k->matmul[RMR_ELEM_F32](e->scores, SEG, rmr_row(e->s, e->op->in, row0) + (size_t)e->head * dim,
-                            rmr_width(e->s, e->op->in), m, e->keys, (size_t)dim * RMR_TILE * 4,
-                            rmr_tiles(seen_of(e, r0 + m - 1, p0, n)), dim, 0, NULL);
+    k->product->matmul[RMR_ELEM_F32](
+        e->scores, SEG, rmr_row(e->s, e->op->in, row0) + (size_t)e->head * dim,
+        rmr_width(e->s, e->op->in), m, e->keys, (size_t)dim * RMR_TILE * 4,
+        rmr_tiles(seen_of(e, r0 + m - 1, p0, n)), dim, 0, NULL);
     for (uint32_t i = 0; i < m; i++) {
         const uint32_t seen = seen_of(e, r0 + i, p0, n);
         float *p = e->scores + (size_t)i * SEG;
-        k->scale(p, seen, a->scale);
-        max[i] = k->max(p, seen);
-        sum[i] = k->exp_sum(p, seen, max[i]);
+        k->elementwise->scale(p, seen, a->scale);
+        max[i] = k->elementwise->max(p, seen);
+        sum[i] = k->elementwise->exp_sum(p, seen, max[i]);
     }
     sum_values(e, r0, m, p0, n);
     for (uint32_t i = 0; i < m; i++)
@@ -214,9 +217,9 @@ static void attend_run(const expanded *e)
             attend_rows(e, r, e->run->n_rows - r < ROWS ? e->run->n_rows - r : ROWS, p0, n);
     }
     for (uint32_t r = 0; r < e->run->n_rows; r++)
-        e->s->cpu->k->scale(rmr_row(e->s, e->op->out, e->run->row0 + r) +
-                                (size_t)e->head * e->op->mla->v,
-                            e->op->mla->v, 1.0f / e->state[r].sum);
+        e->s->cpu->k->elementwise->scale(rmr_row(e->s, e->op->out, e->run->row0 + r) +
+                                             (size_t)e->head * e->op->mla->v,
+                                         e->op->mla->v, 1.0f / e->state[r].sum);
 }
 
 typedef struct expanded_job {

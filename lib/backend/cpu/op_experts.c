@@ -299,7 +299,7 @@ static void put(const experts *e, uint32_t i, uint32_t col, uint32_t n, const fl
     const int shared = i >= e->n_routed;
     const size_t expert = shared ? 0 : (size_t)e->choice[i] * op->moe->inner;
     float *const y = rmr_row(e->s, shared ? op->out2 : op->out, e->row[i]);
-    e->s->cpu->k->silu_mul(y + expert + col, gate, up, n);
+    e->s->cpu->k->elementwise->silu_mul(y + expert + col, gate, up, n);
 }
 
 /* The same to the down projection: whole runs. */
@@ -314,9 +314,9 @@ static void pass_on(const experts *e, uint32_t i, uint32_t col, uint32_t n, cons
     for (uint32_t at = 0; at < n; at += BLOCK) {
         const uint32_t m = n - at < BLOCK ? n - at : BLOCK;
         float *const y = e->ff.x != NULL ? (float *)e->ff.x + i * e->ff.ldx + col + at : block;
-        k->silu_mul(y, gate + at, up + at, m);
+        k->elementwise->silu_mul(y, gate + at, up + at, m);
         if (rmr_is_integer(d))
-            k->quantize(e->ff.q + i * e->ff.ldq + rmr_qrow_bytes(col + at), y, m);
+            k->integer->quantize(e->ff.q + i * e->ff.ldq + rmr_qrow_bytes(col + at), y, m);
     }
 }
 
@@ -429,7 +429,8 @@ static void place_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
             e->in.x + e->row[i] * e->in.ldx + (size_t)e->choice[i] * e->op->moe->inner;
         if (ff->x != NULL)
             memcpy((float *)ff->x + i * ff->ldx, x, (size_t)w->desc.cols * sizeof *x);
-        if (rmr_is_integer(w)) e->s->cpu->k->quantize(ff->q + i * ff->ldq, x, w->desc.cols);
+        if (rmr_is_integer(w))
+            e->s->cpu->k->integer->quantize(ff->q + i * ff->ldq, x, w->desc.cols);
     }
 }
 
@@ -446,8 +447,9 @@ static void down(const experts *e, uint32_t list, uint32_t t0, uint32_t n, const
         const uint32_t m = rmr_min_u32(end - i, RMR_LIN_ROWS);
         rmr_cpu_product(c, w, index_of(e, list), t0, n, &e->ff, i, m, tmp, ld, next);
         for (uint32_t r = 0; r < m; r++)
-            c->k->madd(rmr_row(e->s, e->op->out, e->row[i + r]) + (size_t)t0 * RMR_TILE,
-                       tmp + r * ld, cols, e->weight[i + r]);
+            c->k->elementwise->madd(rmr_row(e->s, e->op->out, e->row[i + r]) +
+                                        (size_t)t0 * RMR_TILE,
+                                    tmp + r * ld, cols, e->weight[i + r]);
     }
 }
 

@@ -16,7 +16,7 @@ rmr_cpu_scratch rmr_cpu_gate_scratch(const rmr_op *op, const rmr_step_desc *d)
 static void softmax_row(const rmr_kernels *k, float *score, const float *logit, uint32_t n)
 {
     memcpy(score, logit, (size_t)n * 4);
-    const float sum = k->exp_sum(score, n, k->max(score, n));
+    const float sum = k->elementwise->exp_sum(score, n, k->elementwise->max(score, n));
     for (uint32_t i = 0; i < n; i++) score[i] = score[i] / sum;
 }
 
@@ -85,11 +85,11 @@ static void gate_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worke
     float *score = (float *)(void *)(s->worker + worker * s->worker_bytes);
     float *pick = score + m->n_experts, *group = pick + m->n_experts;
     if (m->gate == RMR_GATE_SIGMOID)
-        k->sigmoid(score, logit, m->n_experts);
+        k->elementwise->sigmoid(score, logit, m->n_experts);
     else
         softmax_row(k, score, logit, m->n_experts);
     memcpy(pick, score, (size_t)m->n_experts * 4);
-    if (op->w != NULL) k->add(pick, rmr_vector(op->w), m->n_experts);
+    if (op->w != NULL) k->elementwise->add(pick, rmr_vector(op->w), m->n_experts);
     if (m->gate != RMR_GATE_SOFTMAX && m->n_group > 1) limit_groups(m, pick, group);
     choose(m, score, pick, (uint32_t *)(void *)rmr_row(s, op->out, row), rmr_row(s, op->out2, row));
 }

@@ -74,11 +74,11 @@ static void product(const grouped *g, uint32_t i, uint32_t m, uint32_t p0, uint3
                       col * (bf16 ? 2 : 4);
     pages[page] = pages[0];
     if (values)
-        (bf16 ? k->wsum_bf16 : k->wsum_f32)(g->part + (size_t)first * dim, dim, p, m * g->nh, pages,
-                                            width, n, dim);
+        (bf16 ? k->attention->wsum_bf16 : k->attention->wsum_f32)(
+            g->part + (size_t)first * dim, dim, p, m * g->nh, pages, width, n, dim);
     else
-        (bf16 ? k->scores_bf16 : k->scores_f32)(p, g->q + (size_t)first * ld_q, ld_q, m * g->nh,
-                                                pages, width, n, dim, a->scale);
+        (bf16 ? k->attention->scores_bf16 : k->attention->scores_f32)(
+            p, g->q + (size_t)first * ld_q, ld_q, m * g->nh, pages, width, n, dim, a->scale);
 }
 
 /* All rows: together over the pages that the first sees to their ends, for the others see more, and
@@ -101,8 +101,9 @@ static void segment(grouped *g, uint32_t p0)
     for (uint32_t i = 0; i < g->nr * g->nh; i++) {
         const uint32_t seen = seen_of(g, i / g->nh, p0);
         if (seen == 0) continue;
-        g->max[i] = k->max(g->scores + (size_t)i * RMR_SEG_TOKENS, seen);
-        g->sum[i] = k->exp_sum(g->scores + (size_t)i * RMR_SEG_TOKENS, seen, g->max[i]);
+        g->max[i] = k->elementwise->max(g->scores + (size_t)i * RMR_SEG_TOKENS, seen);
+        g->sum[i] =
+            k->elementwise->exp_sum(g->scores + (size_t)i * RMR_SEG_TOKENS, seen, g->max[i]);
     }
     memset(g->part, 0, (size_t)g->nr * g->nh * dim * 4);
     products(g, p0, 1);
@@ -140,7 +141,8 @@ static void attend(grouped *g)
                 rmr_softmax_merge(k, &g->state[i], p0 == 0, out_of(g, i), g->part + (size_t)i * dim,
                                   dim, g->max[i], g->sum[i]);
     }
-    for (uint32_t i = 0; i < n_queries; i++) k->scale(out_of(g, i), dim, 1.0f / g->state[i].sum);
+    for (uint32_t i = 0; i < n_queries; i++)
+        k->elementwise->scale(out_of(g, i), dim, 1.0f / g->state[i].sum);
 }
 
 /* Chunks are numbered run by run, block of rows by block of rows, block of heads by block of heads.

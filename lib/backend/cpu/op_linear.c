@@ -57,11 +57,11 @@ void rmr_cpu_product(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint
     RMR_ASSERT(n > 0 && m > 0 && t0 + n <= rmr_tiles(w->desc.rows) && ldy >= n * RMR_TILE);
     RMR_ASSERT(rmr_is_integer(w) ? x->q != NULL : x->x != NULL);
     if (rmr_is_integer(w))
-        c->k->qmatmul[w->desc.elem](y, ldy, x->q + r0 * x->ldq, x->ldq, m, tiles,
-                                    (size_t)w->tile_stride, n, k, next);
+        c->k->integer->matmul[w->desc.elem](y, ldy, x->q + r0 * x->ldq, x->ldq, m, tiles,
+                                            (size_t)w->tile_stride, n, k, next);
     else
-        c->k->matmul[w->desc.elem](y, ldy, x->x + r0 * x->ldx, x->ldx, m, tiles,
-                                   (size_t)w->tile_stride, n, k, 0, next);
+        c->k->product->matmul[w->desc.elem](y, ldy, x->x + r0 * x->ldx, x->ldx, m, tiles,
+                                            (size_t)w->tile_stride, n, k, 0, next);
 }
 
 /* ---- y = W x ---- */
@@ -91,11 +91,12 @@ static void linear_tiles(const linear_job *j, uint32_t t0, uint32_t n, const voi
         if (w2 != NULL) rmr_cpu_product(c, w2, 0, t0, n, &j->x, r0, m, tmp2, ld, next);
         for (uint32_t r = 0; r < m; r++) {
             float *y = rmr_row(j->s, j->op->out, r0 + r) + col0;
-            if (j->op->bias != NULL) c->k->add(tmp + r * ld, rmr_vector(j->op->bias) + col0, cols);
+            if (j->op->bias != NULL)
+                c->k->elementwise->add(tmp + r * ld, rmr_vector(j->op->bias) + col0, cols);
             if (w2 != NULL)
-                c->k->silu_mul(y, tmp + r * ld, tmp2 + r * ld, cols);
+                c->k->elementwise->silu_mul(y, tmp + r * ld, tmp2 + r * ld, cols);
             else if (j->op->add)
-                c->k->add(y, tmp + r * ld, cols);
+                c->k->elementwise->add(y, tmp + r * ld, cols);
             else
                 memcpy(y, tmp + r * ld, (size_t)cols * 4);
         }

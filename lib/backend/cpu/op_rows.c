@@ -40,9 +40,9 @@ static void embed_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t work
         rmr_weight_at(w, 0) + (size_t)s->in.token[row] * rmr_row_bytes(w->desc.elem, n);
     float *dst = rmr_row(s, op->out, row);
     if (w->desc.elem == RMR_ELEM_BF16)
-        k->from_bf16(dst, src, n);
+        k->elementwise->from_bf16(dst, src, n);
     else if (w->desc.elem == RMR_ELEM_F16)
-        k->from_f16(dst, src, n);
+        k->elementwise->from_f16(dst, src, n);
     else
         rmr_row_decode(w->desc.elem, dst, src, n);
 }
@@ -80,8 +80,8 @@ static void norm_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worke
     float *y = rmr_row(s, op->out, row);
     uint32_t i = 0;
     do {
-        s->cpu->k->norm(y + (size_t)i * op->n, x + (size_t)i * op->n, rmr_vector(op->w), op->n,
-                        op->eps);
+        s->cpu->k->elementwise->norm(y + (size_t)i * op->n, x + (size_t)i * op->n,
+                                     rmr_vector(op->w), op->n, op->eps);
     } while (++i < op->parts);
 }
 

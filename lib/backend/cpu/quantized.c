@@ -7,7 +7,7 @@
 void rmr_cpu_quantize_rows(const rmr_cpu *c, const rmr_operand *x, uint32_t r0, uint32_t end,
                            uint32_t k)
 {
-    for (; r0 < end; r0++) c->k->quantize(x->q + r0 * x->ldq, x->x + r0 * x->ldx, k);
+    for (; r0 < end; r0++) c->k->integer->quantize(x->q + r0 * x->ldq, x->x + r0 * x->ldx, k);
 }
 
 typedef struct quantize_job {

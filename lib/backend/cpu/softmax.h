@@ -23,10 +23,10 @@ static inline void rmr_softmax_merge(const rmr_kernels *k, rmr_softmax_state *st
     }
     const float m = st->max > max ? st->max : max;
     float a = st->max, b = max;
-    k->exp_sum(&a, 1, m);
-    k->exp_sum(&b, 1, m);
-    k->merge(z, part, n, a, b);
-    k->merge(&st->sum, &sum, 1, a, b);
+    k->elementwise->exp_sum(&a, 1, m);
+    k->elementwise->exp_sum(&b, 1, m);
+    k->elementwise->merge(z, part, n, a, b);
+    k->elementwise->merge(&st->sum, &sum, 1, a, b);
     st->max = m;
 }
 

@@ -1,8 +1,7 @@
-/* The CPU kernel table: one struct of function pointers per instruction set, filled C first and
- * overridden upward.
+/* The CPU kernels: what each computes, and the tables of functions of each instruction set.
  *
- * THE DEFINITION (P22). The plain C file ref/kernels_ref.c defines every result to the bit; all
- * other sets must agree with it under memcmp. What makes that cheap:
+ * THE DEFINITION (P22). Plain C in ref/ defines every result to the bit; all other sets must agree
+ * with it under memcmp. What makes that cheap:
  *
  * - a matmul output is one chain of fused multiply-adds in the order of K, in one lane, whatever
  *   the vector width;
@@ -15,10 +14,13 @@
  *
  * A result that is NaN is NaN in every set, but its sign and payload are the processor's
  * (conversions excepted). The floating-point mode is that of fpenv.h. No function allocates, and
- * any n may be 0 unless said otherwise. Files built with wide instruction flags include only this
- * header, the headers in ref/ and beside the file, cpu_math.h, half.h and intrinsics, and every
- * function in those is static or has the name of its set: nothing wide can be linked into the
- * baseline. */
+ * any n may be 0 unless said otherwise.
+ *
+ * Kernels come in families, one struct each. A set has a table of every family, or points to the
+ * table of the set that it is built on. Files built with wide instruction flags include only this
+ * header, the headers in ref/, in tmpl/ and beside the file, cpu_math.h, half.h and intrinsics, and
+ * every function in those is static: nothing wide can be linked into the baseline. docs/kernels.md
+ * says how a kernel, a type and a set are added. */
 #ifndef RMR_KERNELS_H
 #define RMR_KERNELS_H
 
@@ -42,9 +44,9 @@ typedef void rmr_matmul_fn(float *y, size_t ldy, const float *x, size_t ldx, uin
  * scale * 256, acc). It is a rmr_matmul_fn with `accumulate` 0, and its k is the whole K of the
  * tile, for that says where the scales lie. */
 
-/* What is smaller than this is quantised to 0. No scale of weights in f16 makes a product with the
- * scale of what is larger that is finer than the finest float, so a chain of such products is never
- * -0, and it does not matter what sign a sub-block of 0 has. */
+/* Activations whose largest is below this become 0. Then every product of two scales that is not 0
+ * is a normal float, so an accumulator never becomes -0, and the sign of the 0 that an all-zero
+ * sub-block adds cannot show. */
 #define RMR_LEAST 0x1p-90f
 
 /* Integer products. Activations are quantised by runs of 32: with amax the largest |x| of a run,
@@ -147,20 +149,41 @@ static inline size_t rmr_kv8_query_bytes(uint32_t rank, uint32_t rope)
     return RMR_KV8_HEADS * (rmr_kv8_query_cols(&g) + ((size_t)g.latent_blocks + 1) * 4);
 }
 
-typedef struct rmr_kernels {
-    const char *name; /* "ref", "avx2", ...: kernels_pick.c has them all */
+/* ---- the families ---- */
 
-    /* A type has a product in one of the two tables: the plain types and F8 in the first, the
-     * integer types (rmr_elem_table[e].integer) in the second, whose other entries are NULL. */
+/* Products with weights of the plain types and F8. */
+typedef struct rmr_product_kernels {
     rmr_matmul_fn *matmul[RMR_ELEM_F8 + 1];
-    rmr_qmatmul_fn *qmatmul[RMR_ELEM_COUNT];
+} rmr_product_kernels;
+
+/* Products with weights of the integer types (rmr_elem_table[e].integer); for the other types
+ * `matmul` has NULL. */
+typedef struct rmr_integer_kernels {
     void (*quantize)(void *xq, const float *x, uint32_t k); /* x[k] to one quantised row */
-    rmr_scores_fn *scores_bf16, *scores_f32;
+    rmr_qmatmul_fn *matmul[RMR_ELEM_COUNT];
+} rmr_integer_kernels;
+
+/* Attention over a cache of bf16 or floats. */
+typedef struct rmr_attention_kernels {
     /* Of each RMR_PAIRS of the n columns of x first the even ones, then the odd ones. `to` has
      * rmr_pairs_room(n); a last part of RMR_PAIRS has its odd columns as far behind, and gaps. */
     void (*pairs)(float *to, const float *x, uint32_t n);
+    rmr_scores_fn *scores_bf16, *scores_f32;
     rmr_wsum_fn *wsum_bf16, *wsum_f32;
+} rmr_attention_kernels;
 
+/* The 8-bit latent cache, and attention over it. */
+typedef struct rmr_kv8_kernels {
+    void (*put)(void *layer, uint32_t t, const float *x, uint32_t rank, uint32_t rope);
+    void (*get)(float *out, size_t ld, const void *layer, uint32_t n, uint32_t rank, uint32_t rope);
+    void (*query)(void *to, const float *q, size_t ld, uint32_t n_heads, uint32_t rank,
+                  uint32_t rope, float scale);
+    void (*attend)(float *z, size_t ld, float *max, float *sum, const void *query, uint32_t n_heads,
+                   const void *const *pages, uint32_t n, uint32_t rank, uint32_t rope);
+} rmr_kv8_kernels;
+
+/* What goes over the elements of a row. */
+typedef struct rmr_elementwise_kernels {
     /* RMSNorm: r = 1 / sqrtf(dot16(x, x) / n + eps); y[i] = (x[i] * r) * w[i]. y may be x. */
     void (*norm)(float *y, const float *x, const float *w, uint32_t n, float eps);
     /* Interleaved rope in place: (u, v) = (x[2i], x[2i+1]), (c, s) = (cs[2i], cs[2i+1]):
@@ -184,15 +207,17 @@ typedef struct rmr_kernels {
     void (*to_bf16)(uint16_t *y, const float *x, uint32_t n); /* nearest even, NaN quiet (half.h) */
     void (*from_bf16)(float *y, const uint16_t *x, uint32_t n);
     void (*from_f16)(float *y, const uint16_t *x, uint32_t n);
+} rmr_elementwise_kernels;
 
-    void (*kv8_put)(void *layer, uint32_t t, const float *x, uint32_t rank, uint32_t rope);
-    void (*kv8_get)(float *out, size_t ld, const void *layer, uint32_t n, uint32_t rank,
-                    uint32_t rope);
-    void (*kv8_query)(void *to, const float *q, size_t ld, uint32_t n_heads, uint32_t rank,
-                      uint32_t rope, float scale);
-    void (*kv8_attend)(float *z, size_t ld, float *max, float *sum, const void *query,
-                       uint32_t n_heads, const void *const *pages, uint32_t n, uint32_t rank,
-                       uint32_t rope);
+/* ---- sets ---- */
+
+typedef struct rmr_kernels {
+    const char *name; /* "ref", "avx2", ...: kernels_pick.c has them all */
+    const rmr_product_kernels *product;
+    const rmr_integer_kernels *integer;
+    const rmr_attention_kernels *attention;
+    const rmr_kv8_kernels *kv8;
+    const rmr_elementwise_kernels *elementwise;
 } rmr_kernels;
 
 /* The best set this processor can run, or the one named by `force` (NULL: best). NULL when it is
@@ -210,15 +235,10 @@ extern const rmr_kernels rmr_kernels_ref, rmr_kernels_avx2, rmr_kernels_avxvnni,
     rmr_kernels_avx512vnni, rmr_kernels_amx, rmr_kernels_neon, rmr_kernels_neon_dotprod,
     rmr_kernels_neon_i8mm;
 
-/* Floating point kernels that several sets share: those of the one that they are built on. */
-#define RMR_SHARED_KERNELS(set)                                                                    \
-    extern rmr_matmul_fn rmr_matmul_bf16_##set, rmr_matmul_f16_##set, rmr_matmul_f32_##set,        \
-        rmr_matmul_f8_##set;                                                                       \
-    extern rmr_scores_fn rmr_scores_bf16_##set, rmr_scores_f32_##set;                              \
-    extern rmr_wsum_fn rmr_wsum_bf16_##set, rmr_wsum_f32_##set;
-
-RMR_SHARED_KERNELS(avx2)
-RMR_SHARED_KERNELS(avx512)
-RMR_SHARED_KERNELS(neon)
+/* Families that sets share with those that are built on them: all but the integer products. */
+extern const rmr_product_kernels rmr_product_avx2, rmr_product_avx512, rmr_product_neon;
+extern const rmr_attention_kernels rmr_attention_avx2, rmr_attention_avx512, rmr_attention_neon;
+extern const rmr_elementwise_kernels rmr_elementwise_avx2, rmr_elementwise_avx512,
+    rmr_elementwise_neon;
 
 #endif

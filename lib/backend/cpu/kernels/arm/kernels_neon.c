@@ -1,13 +1,7 @@
 /* The NEON set: every AArch64 processor has it. */
 #include "kernels.h"
 
-#define SET(name) name##_neon
-#define SHARED(name) name##_neon
-#include "elementwise.h"
-
 #include "neon.h"
-#include "attend_tmpl.h"
-#include "matmul_tmpl.h"
 
 /* Groups whose products, at most 127 times the largest value each, add up in 16 bits. */
 FORCE int fit_groups(const rmr_elem type)
@@ -35,10 +29,24 @@ FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8
     return bytes_of(sum);
 }
 
+#include "elementwise_tmpl.h"
+#include "attend_tmpl.h"
+#include "matmul_tmpl.h"
 #include "qmatmul_tmpl.h"
-
-#include "kv8_cache.h"
-
 #include "kv8_attend_tmpl.h"
+#include "tables.h"
 
-const rmr_kernels rmr_kernels_neon = KERNEL_TABLE("neon");
+const rmr_product_kernels rmr_product_neon = PRODUCT_KERNELS;
+const rmr_attention_kernels rmr_attention_neon = ATTENTION_KERNELS;
+const rmr_elementwise_kernels rmr_elementwise_neon = ELEMENTWISE_KERNELS;
+static const rmr_integer_kernels integer = INTEGER_KERNELS(Q_ENTRY);
+static const rmr_kv8_kernels kv8 = KV8_KERNELS;
+
+const rmr_kernels rmr_kernels_neon = {
+    .name = "neon",
+    .product = &rmr_product_neon,
+    .integer = &integer,
+    .attention = &rmr_attention_neon,
+    .kv8 = &kv8,
+    .elementwise = &rmr_elementwise_neon,
+};

@@ -2,16 +2,21 @@
  * instruction, the activations taken from a lane of 16 bytes. */
 #include "kernels.h"
 
-#define SET(name) name##_neon_dotprod
-#define SHARED(name) name##_neon
-#include "elementwise.h"
-
 #include "neon.h"
 #include "sdot.h"
+
 #include "qmatmul_tmpl.h"
-
-#include "kv8_cache.h"
-
 #include "kv8_attend_tmpl.h"
+#include "tables.h"
 
-const rmr_kernels rmr_kernels_neon_dotprod = KERNEL_TABLE("neon_dotprod");
+static const rmr_integer_kernels integer = INTEGER_KERNELS(Q_ENTRY);
+static const rmr_kv8_kernels kv8 = KV8_KERNELS;
+
+const rmr_kernels rmr_kernels_neon_dotprod = {
+    .name = "neon_dotprod",
+    .product = &rmr_product_neon,
+    .integer = &integer,
+    .attention = &rmr_attention_neon,
+    .kv8 = &kv8,
+    .elementwise = &rmr_elementwise_neon,
+};

@@ -2,20 +2,23 @@
  * Armv8.6). */
 #include "kernels.h"
 
-#define SET(name) name##_neon_i8mm
-#define SHARED(name) name##_neon
-#include "elementwise.h"
-
 #include "neon.h"
 #include "sdot.h"
+
 #include "qmatmul_tmpl.h"
-
-#include "kv8_cache.h"
-
 #include "kv8_attend_tmpl.h"
 #include "smmla.h"
+#include "tables.h"
 
-#undef Q_ENTRY
-#define Q_ENTRY(name, type) [type] = SET(rmr_qmatmul_mm_##name),
+#define MM_ENTRY(name, type) [type] = qmatmul_mm_##name,
+static const rmr_integer_kernels integer = INTEGER_KERNELS(MM_ENTRY);
+static const rmr_kv8_kernels kv8 = KV8_KERNELS;
 
-const rmr_kernels rmr_kernels_neon_i8mm = KERNEL_TABLE("neon_i8mm");
+const rmr_kernels rmr_kernels_neon_i8mm = {
+    .name = "neon_i8mm",
+    .product = &rmr_product_neon,
+    .integer = &integer,
+    .attention = &rmr_attention_neon,
+    .kv8 = &kv8,
+    .elementwise = &rmr_elementwise_neon,
+};

@@ -1,6 +1,8 @@
-/* The vectors of the AArch64 sets: 16 lanes are four registers. The including file has included
- * elementwise.h. */
+/* The vectors of the AArch64 sets: 16 lanes are four registers. */
 #include <arm_neon.h>
+#include <string.h>
+
+#include "unroll.h"
 
 typedef float32x4_t vec;
 #define VEC_LANES 4
@@ -132,8 +134,6 @@ static inline vec vec_e8m0(const void *p)
 #define iv_float(a) vcvtq_f32_s32(vreinterpretq_s32_s8(a))
 
 #define CODES_SIGNED(type) 1
-
-#include "elementwise_tmpl.h"
 
 /* ---- the 8-bit cache (kv8_attend_tmpl.h) ---- */
 

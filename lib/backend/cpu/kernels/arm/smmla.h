@@ -147,15 +147,15 @@ FORCE void mm_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32_
 
 #define MM_MATMUL(name, type)                                                                      \
     Q_PASS(q_mm_##name, mm_pass(type, j, n_rows, n_tiles, at, n_runs))                             \
-    static void SET(rmr_qmatmul_mm_##name)(float *y, size_t ldy, const void *xq, size_t ldq,       \
-                                           uint32_t n_x, const void *tiles, size_t tile_stride,    \
-                                           uint32_t n_tiles, uint32_t k, const void *next)         \
+    static void qmatmul_mm_##name(float *y, size_t ldy, const void *xq, size_t ldq, uint32_t n_x,  \
+                                  const void *tiles, size_t tile_stride, uint32_t n_tiles,         \
+                                  uint32_t k, const void *next)                                    \
     {                                                                                              \
         const q_job all = {y, ldy, xq, ldq, tiles, tile_stride, k, next};                          \
         if (n_x < MM_LEAST)                                                                        \
-            SET(rmr_qmatmul_##name)(y, ldy, xq, ldq, n_x, tiles, tile_stride, n_tiles, k, next);   \
+            qmatmul_##name(y, ldy, xq, ldq, n_x, tiles, tile_stride, n_tiles, k, next);            \
         else                                                                                       \
-            q_matmul(SET(q_mm_##name), &all, n_x, n_tiles);                                        \
+            q_matmul(q_mm_##name, &all, n_x, n_tiles);                                             \
     }
 Q_TYPES(MM_MATMUL)
 #undef MM_MATMUL

@@ -2,9 +2,9 @@
  * processor. */
 #include "kernels.h"
 
-#define SET(name) name##_ref
-#define SHARED SET
 #include "elementwise.h"
+#include "quantize.h"
+#include "tables.h"
 
 /* Weight (row, k) of a tile; see rmr_tile_bytes. */
 static float weight_at(rmr_elem type, const uint8_t *tile, uint32_t row, uint32_t k)
@@ -40,25 +40,25 @@ static inline void matmul(rmr_elem type, float *y, size_t ldy, const float *x, s
     }
 }
 
-static void rmr_matmul_bf16_ref(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
-                                const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                                int accumulate, const void *next)
+static void matmul_bf16(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
+                        const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                        int accumulate, const void *next)
 {
     (void)next;
     matmul(RMR_ELEM_BF16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
 }
 
-static void rmr_matmul_f16_ref(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
-                               const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                               int accumulate, const void *next)
+static void matmul_f16(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
+                       const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                       int accumulate, const void *next)
 {
     (void)next;
     matmul(RMR_ELEM_F16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
 }
 
-static void rmr_matmul_f32_ref(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
-                               const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                               int accumulate, const void *next)
+static void matmul_f32(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
+                       const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                       int accumulate, const void *next)
 {
     (void)next;
     matmul(RMR_ELEM_F32, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate);
@@ -99,16 +99,16 @@ static inline void scores(int is_bf16, float *out, const float *q, size_t ld_q, 
     }
 }
 
-static void rmr_scores_bf16_ref(float *out, const float *q, size_t ld_q, uint32_t n_q,
-                                const void *const *pages, size_t ld_key, uint32_t n_keys,
-                                uint32_t width, float scale)
+static void scores_bf16(float *out, const float *q, size_t ld_q, uint32_t n_q,
+                        const void *const *pages, size_t ld_key, uint32_t n_keys, uint32_t width,
+                        float scale)
 {
     scores(1, out, q, ld_q, n_q, pages, ld_key, n_keys, width, scale);
 }
 
-static void rmr_scores_f32_ref(float *out, const float *q, size_t ld_q, uint32_t n_q,
-                               const void *const *pages, size_t ld_key, uint32_t n_keys,
-                               uint32_t width, float scale)
+static void scores_f32(float *out, const float *q, size_t ld_q, uint32_t n_q,
+                       const void *const *pages, size_t ld_key, uint32_t n_keys, uint32_t width,
+                       float scale)
 {
     scores(0, out, q, ld_q, n_q, pages, ld_key, n_keys, width, scale);
 }
@@ -123,26 +123,24 @@ static inline void wsum(int is_bf16, float *z, size_t ld_z, const float *p, uint
                                            element(is_bf16, pages, ld_val, j, d), z[i * ld_z + d]);
 }
 
-static void rmr_wsum_bf16_ref(float *z, size_t ld_z, const float *p, uint32_t n_q,
-                              const void *const *pages, size_t ld_val, uint32_t n_vals,
-                              uint32_t width)
+static void wsum_bf16(float *z, size_t ld_z, const float *p, uint32_t n_q, const void *const *pages,
+                      size_t ld_val, uint32_t n_vals, uint32_t width)
 {
     wsum(1, z, ld_z, p, n_q, pages, ld_val, n_vals, width);
 }
 
-static void rmr_wsum_f32_ref(float *z, size_t ld_z, const float *p, uint32_t n_q,
-                             const void *const *pages, size_t ld_val, uint32_t n_vals,
-                             uint32_t width)
+static void wsum_f32(float *z, size_t ld_z, const float *p, uint32_t n_q, const void *const *pages,
+                     size_t ld_val, uint32_t n_vals, uint32_t width)
 {
     wsum(0, z, ld_z, p, n_q, pages, ld_val, n_vals, width);
 }
 
-static void rmr_rope_f32_ref(float *x, const float *cs, uint32_t n_pairs)
+static void rope_f32(float *x, const float *cs, uint32_t n_pairs)
 {
     rope_pairs(x, cs, n_pairs);
 }
 
-static float rmr_max_f32_ref(const float *x, uint32_t n)
+static float max_f32(const float *x, uint32_t n)
 {
     float lane[LANES];
     uint32_t i = 0;
@@ -152,15 +150,25 @@ static float rmr_max_f32_ref(const float *x, uint32_t n)
     return max_lanes(lane, x + i, n - i);
 }
 
-static void rmr_from_f16_f32_ref(float *y, const uint16_t *x, uint32_t n)
+static void from_f16(float *y, const uint16_t *x, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) y[i] = rmr_f16_to_f32(x[i]);
 }
 
+#include "kv8_attend_plain.h"
 #include "qplain.h"
 
-#include "kv8_cache.h"
+static const rmr_product_kernels product = PRODUCT_KERNELS;
+static const rmr_integer_kernels integer = INTEGER_KERNELS(Q_ENTRY);
+static const rmr_attention_kernels attention = ATTENTION_KERNELS;
+static const rmr_kv8_kernels kv8 = KV8_KERNELS;
+static const rmr_elementwise_kernels elementwise = ELEMENTWISE_KERNELS;
 
-#include "kv8_attend_plain.h"
-
-const rmr_kernels rmr_kernels_ref = KERNEL_TABLE("ref");
+const rmr_kernels rmr_kernels_ref = {
+    .name = "ref",
+    .product = &product,
+    .integer = &integer,
+    .attention = &attention,
+    .kv8 = &kv8,
+    .elementwise = &elementwise,
+};

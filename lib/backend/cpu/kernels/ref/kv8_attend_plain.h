@@ -1,4 +1,5 @@
 /* The integer products of the 8-bit cache by definition: plain C. */
+#include "kv8_cache.h"
 
 static void kv8_scores(float *out, const kv8_segment *s, uint32_t i)
 {

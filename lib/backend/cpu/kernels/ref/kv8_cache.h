@@ -1,6 +1,7 @@
-/* The 8-bit latent cache (kernels.h, kv8.h): everything but the integer products, written once like
- * elementwise.h, which is included before. The including file defines after it, or includes a file
- * that does: kv8_scores and kv8_mix. */
+/* The 8-bit latent cache (kernels.h, kv8.h): everything but the integer products. It is the
+ * definition, which sets compile with their own instruction flags. The including file defines
+ * kv8_scores and kv8_mix. */
+#include "quantize.h"
 
 enum {
     KV8_HEADS = RMR_KV8_HEADS,
@@ -33,7 +34,7 @@ static void kv8_mix(kv8_tile *tile, const kv8_segment *s, uint32_t heads, const 
                     const float *scale);
 
 /* n (1 to CHUNK) values to integers, padded with zeros to a multiple of 16, whose number is
- * returned. The magic addend leaves the rounded integer in the low bits (elementwise.h). */
+ * returned. The magic addend leaves the rounded integer in the low bits (quantize.h). */
 static inline uint32_t kv8_round(int16_t *to, const float *x, uint32_t n, const quantum *u)
 {
     const uint32_t keep = u->finite ? 0xffff : 0, padded = (n + 15) / 16 * 16;
@@ -53,7 +54,7 @@ static inline int32_t kv8_store(uint8_t *layer, uint32_t t, uint32_t c, const in
     return sum;
 }
 
-static void SET(rmr_kv8_put)(void *to, uint32_t t, const float *x, uint32_t rank, uint32_t rope)
+static void kv8_put(void *to, uint32_t t, const float *x, uint32_t rank, uint32_t rope)
 {
     const rmr_kv8 g = rmr_kv8_of(rank, rope);
     uint8_t *const layer = to;
@@ -89,8 +90,8 @@ static void SET(rmr_kv8_put)(void *to, uint32_t t, const float *x, uint32_t rank
     for (uint32_t i = 0; i < 2; i++) sum[(size_t)(high + i) * KV8_PAGE] = total[i];
 }
 
-static void SET(rmr_kv8_get)(float *out, size_t ld, const void *from, uint32_t n, uint32_t rank,
-                             uint32_t rope)
+static void kv8_get(float *out, size_t ld, const void *from, uint32_t n, uint32_t rank,
+                    uint32_t rope)
 {
     const rmr_kv8 g = rmr_kv8_of(rank, rope);
     const uint8_t *const layer = from;
@@ -129,8 +130,8 @@ static inline void kv8_query_part(int8_t *to, float *to_scale, const float *q, u
     *to_scale = u.scale * scale;
 }
 
-static void SET(rmr_kv8_query)(void *to, const float *q, size_t ld, uint32_t n_heads, uint32_t rank,
-                               uint32_t rope, float scale)
+static void kv8_query(void *to, const float *q, size_t ld, uint32_t n_heads, uint32_t rank,
+                      uint32_t rope, float scale)
 {
     const rmr_kv8 g = rmr_kv8_of(rank, rope);
     int8_t *const code = to;
@@ -226,9 +227,9 @@ static void kv8_weights(uint8_t *p, float *unit, float (*e)[KV8_HEADS], const fl
     }
 }
 
-static void SET(rmr_kv8_attend)(float *z, size_t ld, float *max, float *sum, const void *query,
-                                uint32_t n_heads, const void *const *pages, uint32_t n,
-                                uint32_t rank, uint32_t rope)
+static void kv8_attend(float *z, size_t ld, float *max, float *sum, const void *query,
+                       uint32_t n_heads, const void *const *pages, uint32_t n, uint32_t rank,
+                       uint32_t rope)
 {
     _Alignas(64) float e[KV8_SEG][KV8_HEADS];
     _Alignas(64) uint8_t p[KV8_SEG * KV8_HEADS];

@@ -1,5 +1,6 @@
 /* Products with quantised weights by definition (kernels.h, tile.h): plain C, one value after the
- * other. The including file defines SET(name) and includes elementwise.h. */
+ * other. */
+#include "tables.h"
 
 /* Where the codes and the scales of a type lie in a tile. */
 typedef struct q_layout {
@@ -155,9 +156,9 @@ static inline void q_matmul(rmr_elem e, float *y, size_t ldy, const void *xq, si
 }
 
 #define Q_MATMUL(name, type)                                                                       \
-    static void SET(rmr_qmatmul_##name)(float *y, size_t ldy, const void *xq, size_t ldq,          \
-                                        uint32_t n_x, const void *tiles, size_t tile_stride,       \
-                                        uint32_t n_tiles, uint32_t k, const void *next)            \
+    static void qmatmul_##name(float *y, size_t ldy, const void *xq, size_t ldq, uint32_t n_x,     \
+                               const void *tiles, size_t tile_stride, uint32_t n_tiles,            \
+                               uint32_t k, const void *next)                                       \
     {                                                                                              \
         (void)next;                                                                                \
         q_matmul(type, y, ldy, xq, ldq, n_x, tiles, tile_stride, n_tiles, k);                      \
@@ -165,9 +166,9 @@ static inline void q_matmul(rmr_elem e, float *y, size_t ldy, const void *xq, si
 Q_TYPES(Q_MATMUL)
 #undef Q_MATMUL
 
-static void SET(rmr_matmul_f8)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
-                               const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                               int accumulate, const void *next)
+static void matmul_f8(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
+                      const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                      int accumulate, const void *next)
 {
     (void)accumulate;
     (void)next;

@@ -1,5 +1,4 @@
-/* Attention over a cache of bf16 or floats, written once over the vectors of elementwise_tmpl.h,
- * which is included before; sets share it like matmul_tmpl.h.
+/* Attention over a cache of bf16 or floats, over vectors.
  *
  * A line of bf16 is widened by one instruction for its even and one for its odd columns.
  *
@@ -7,6 +6,7 @@
  * in registers. Value sums are chains over the positions: WSUM_Q queries by WSUM_PAIRS pairs of
  * vectors of columns stay in registers. Loops are few and long, because the end of each costs as
  * much as ten multiply-adds and is guessed wrong. */
+#include "vec.h"
 
 enum {
     WSUM_VALS = 128,      /* so many positions, 64 bytes of each, stay in the first cache */
@@ -185,16 +185,16 @@ FORCE void scores(const int is_bf16, float *out, const float *q, size_t ld_q, ui
     }
 }
 
-void SHARED(rmr_scores_bf16)(float *out, const float *q, size_t ld_q, uint32_t n_q,
-                             const void *const *pages, size_t ld_key, uint32_t n_keys,
-                             uint32_t width, float scale)
+static void scores_bf16(float *out, const float *q, size_t ld_q, uint32_t n_q,
+                        const void *const *pages, size_t ld_key, uint32_t n_keys, uint32_t width,
+                        float scale)
 {
     scores(1, out, q, ld_q, n_q, pages, ld_key, n_keys, width, scale);
 }
 
-void SHARED(rmr_scores_f32)(float *out, const float *q, size_t ld_q, uint32_t n_q,
-                            const void *const *pages, size_t ld_key, uint32_t n_keys,
-                            uint32_t width, float scale)
+static void scores_f32(float *out, const float *q, size_t ld_q, uint32_t n_q,
+                       const void *const *pages, size_t ld_key, uint32_t n_keys, uint32_t width,
+                       float scale)
 {
     scores(0, out, q, ld_q, n_q, pages, ld_key, n_keys, width, scale);
 }
@@ -295,14 +295,14 @@ FORCE void wsum(const int is_bf16, float *z, size_t ld_z, const float *p, uint32
     }
 }
 
-void SHARED(rmr_wsum_bf16)(float *z, size_t ld_z, const float *p, uint32_t n_q,
-                           const void *const *pages, size_t ld_val, uint32_t n_vals, uint32_t width)
+static void wsum_bf16(float *z, size_t ld_z, const float *p, uint32_t n_q, const void *const *pages,
+                      size_t ld_val, uint32_t n_vals, uint32_t width)
 {
     wsum(1, z, ld_z, p, n_q, pages, ld_val, n_vals, width);
 }
 
-void SHARED(rmr_wsum_f32)(float *z, size_t ld_z, const float *p, uint32_t n_q,
-                          const void *const *pages, size_t ld_val, uint32_t n_vals, uint32_t width)
+static void wsum_f32(float *z, size_t ld_z, const float *p, uint32_t n_q, const void *const *pages,
+                     size_t ld_val, uint32_t n_vals, uint32_t width)
 {
     wsum(0, z, ld_z, p, n_q, pages, ld_val, n_vals, width);
 }

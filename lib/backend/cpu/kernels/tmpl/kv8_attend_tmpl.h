@@ -1,17 +1,12 @@
-/* The integer products of the 8-bit cache over vectors. The including file has included
- * elementwise_tmpl.h and what its integer products are made of (qmatmul_tmpl.h says what), and
- * defines
- * - KV8_ROWS, the tokens whose scores stay in registers;
- * - KV8_COLS and KV8_VECS (1 or 2), the heads and vectors of columns whose value sums do;
- * - kv8_val, kv8_value(p): 4 tokens' codes of 64 / NV / 4 columns; kv8_by, kv8_weight(p): 4 weights
- *   of 0..255 for all columns; kv8_add(sum, weight, value): sum (int32, a lane for each column) +
- *   their products, exact.
+/* The integer products of the 8-bit cache, over vectors.
  *
  * Scores: the lanes are heads and 4 codes of a token are spread over all of them, so the cache is
  * read once for all heads. Value sums: the lanes are columns and 4 weights of a head are spread.
  *
  * The pages to come are fetched evenly over the work, a line at a time: the latent with the value
  * sums, the rest with the scores. */
+#include "kv8_cache.h"
+#include "vec.h"
 
 #ifndef KV8_DOT
 FORCE ivec kv8_dot(ivec sum, ivec code, const int8_t *p)
@@ -23,8 +18,8 @@ FORCE ivec kv8_dot(ivec sum, ivec code, const int8_t *p)
 FORCE const int32_t *kv8_starts(int32_t *to, const int32_t *sum)
 {
     for (int t = 0; t < KV8_ROWS; t++)
-        to[t] = (int32_t)(-128u * (uint32_t)sum[t]); /* rows
-              that are not there yet hold anything */
+        to[t] = (int32_t)(-128u * (uint32_t)sum[t]); /* unsigned: tokens that are not there yet
+                                                        have any sum */
     return to;
 }
 

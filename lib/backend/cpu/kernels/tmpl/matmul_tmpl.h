@@ -1,6 +1,5 @@
-/* Products of floating point weights, written once over the vectors of elementwise_tmpl.h, which is
- * included before. Sets that differ in their integer products alone share these: the one that they
- * are built on includes this file, and all define SHARED(name) as the names there (kernels.h). */
+/* Products with weights of the plain types and F8, over vectors. */
+#include "vec.h"
 
 enum {
     FETCH_FAR = 8192,  /* bytes of weights between fetching into the second cache and use */
@@ -267,30 +266,30 @@ FORCE void matmul(const rmr_elem type, float *y, size_t ldy, const float *x, siz
     }
 }
 
-void SHARED(rmr_matmul_bf16)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
-                             const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                             int accumulate, const void *next)
+static void matmul_bf16(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
+                        const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                        int accumulate, const void *next)
 {
     matmul(RMR_ELEM_BF16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate, next);
 }
 
-void SHARED(rmr_matmul_f16)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
-                            const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                            int accumulate, const void *next)
+static void matmul_f16(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
+                       const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                       int accumulate, const void *next)
 {
     matmul(RMR_ELEM_F16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate, next);
 }
 
-void SHARED(rmr_matmul_f32)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
-                            const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                            int accumulate, const void *next)
+static void matmul_f32(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
+                       const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                       int accumulate, const void *next)
 {
     matmul(RMR_ELEM_F32, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate, next);
 }
 
-void SHARED(rmr_matmul_f8)(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
-                           const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                           int accumulate, const void *next)
+static void matmul_f8(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
+                      const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
+                      int accumulate, const void *next)
 {
     (void)accumulate;
     for (uint32_t m = 0; k == 0 && m < n_x; m++)

@@ -1,36 +1,13 @@
-/* Integer products, written once over vectors of codes. The including file (one per instruction
- * set) includes elementwise_tmpl.h and defines: ivec, 64 / NV bytes (one of the NV vectors of a
- * group, and of VEC_LANES int32), iv_load(p), iv_set1(byte), iv_and, iv_or, iv_shr(a, n), iv_shl(a,
- * n) (of 16-bit lanes), iv_lookup(book, a): of 16 bytes, iv_flip(a) = a ^ 0x80, iv_sub(a, b) of
- * bytes, iv_zero(), iv_start(n): an int32 in all lanes, iv_shl32(a, n), iv_sar32(a, n): shifted,
- * iv_add32(a, b), iv_float(a): converted, iv_bits(a): taken as floats; CODES_SIGNED(type): whether
- * codes come as the signed values themselves; else they come with an offset that makes them
- * unsigned; and iv_dot(type, code, n, q, start) = start + the products of n groups with q[4 n],
- * exact; and of VEC_LANES bytes vec_int8(p), and vec_e8m0(p) = 2^(p[i] - 128); and how much to take
- * at a time: Q_STREAMS tiles; with several rows of x one row after the other (Q_MANY_ROWS 1), or
- * four side by side (Q_MANY_ROWS 4, where iv_dot is good for a single group), and just two, three
- * or Q_SIDE_ROWS, if the set has registers for so many, all at once: their codes are unpacked in
- * between. Q_NIBBLES, where codes of all eight bits are good for iv_dot: q_nibbles(type, p, q,
- * start) = start + the products of a run of plain nibbles, whose vector is at p. Q_FUSED(type):
- * whether the sums of several rows are scaled without making floats of them first (q_scaled); 0
- * unless defined.
+/* Integer products, over vectors of codes.
  *
- * A run of weights is unpacked once for all rows of x in a pass. Blocking never changes the order
- * of any output's chain. */
-
-/* Lines of x in one pass over K: 16 KiB stay in any first cache. A set where it was measured that
- * twice as many passes cost more than lines from the second cache has its own. */
-#ifndef Q_LINES
-#define Q_LINES 256
-#endif
-
-#ifndef Q_FUSED
-#define Q_FUSED(type) 0
-#endif
-
-#ifndef Q_SIDE_ROWS
-#define Q_SIDE_ROWS Q_MANY_ROWS
-#endif
+ * A run of weights is unpacked once for all rows of x in a pass. How many tiles and rows are taken
+ * at a time is the instruction set's choice: Q_STREAMS tiles; of several rows of x one after the
+ * other (Q_MANY_ROWS 1) or four side by side (Q_MANY_ROWS 4), and just two, three or Q_SIDE_ROWS of
+ * them all at once, with their codes unpacked in between. docs/kernels.md has a drawing of the
+ * passes. */
+#include "quantize.h"
+#include "tables.h"
+#include "vec.h"
 
 enum {
     Q_ROWS = 32,    /* rows of x in one pass */
@@ -668,8 +645,8 @@ FORCE void q_rest(q_pass_fn *pass, const q_job *j, uint32_t n_rows, uint32_t t, 
 /* A pass in some way by T tiles. Each is a function of its own: together in one, compilers keep
  * what their loops need on the stack. */
 #define Q_PASS(pass, body)                                                                         \
-    static __attribute__((noinline)) void SET(pass)(                                               \
-        const q_job *j, uint32_t n_rows, uint32_t n_tiles, uint32_t at, uint32_t n_runs)           \
+    static __attribute__((noinline)) void pass(const q_job *j, uint32_t n_rows, uint32_t n_tiles,  \
+                                               uint32_t at, uint32_t n_runs)                       \
     {                                                                                              \
         body;                                                                                      \
     }
@@ -678,8 +655,8 @@ FORCE void q_rest(q_pass_fn *pass, const q_job *j, uint32_t n_rows, uint32_t t, 
 #if Q_STREAMS > 1
 #define Q_REST(name, type) Q_PASS(q_rest_##name, Q_SPAN(type, Q_ROW_BY_ROW, 1))
 #define Q_WAY(pass, name, type, way)                                                               \
-    Q_PASS(pass, q_rest(SET(q_rest_##name), j, n_rows, Q_SPAN(type, way, Q_STREAMS), n_tiles, at,  \
-                        n_runs))
+    Q_PASS(pass,                                                                                   \
+           q_rest(q_rest_##name, j, n_rows, Q_SPAN(type, way, Q_STREAMS), n_tiles, at, n_runs))
 #else
 #define Q_REST(name, type)
 #define Q_WAY(pass, name, type, way) Q_PASS(pass, Q_SPAN(type, way, 1))
@@ -688,34 +665,33 @@ FORCE void q_rest(q_pass_fn *pass, const q_job *j, uint32_t n_rows, uint32_t t, 
 /* The ways that a set has for several rows, and which of them is for n. */
 #if Q_MANY_ROWS == 1
 #define Q_SEVERAL(name, type) Q_WAY(q_rows_##name, name, type, Q_ROW_BY_ROW)
-#define Q_PICK(name, n) SET(q_rows_##name)
+#define Q_PICK(name, n) q_rows_##name
 #else
 #if Q_SIDE_ROWS > Q_MANY_ROWS
 #define Q_SIDE(name, type) Q_WAY(q_side_##name, name, type, Q_SIDE_ROWS)
-#define Q_PICK_MANY(name, n) ((n) == Q_SIDE_ROWS ? SET(q_side_##name) : SET(q_many_##name))
+#define Q_PICK_MANY(name, n) ((n) == Q_SIDE_ROWS ? q_side_##name : q_many_##name)
 #else
 #define Q_SIDE(name, type)
-#define Q_PICK_MANY(name, n) SET(q_many_##name)
+#define Q_PICK_MANY(name, n) q_many_##name
 #endif
 #define Q_SEVERAL(name, type)                                                                      \
     Q_WAY(q_two_##name, name, type, 2)                                                             \
     Q_WAY(q_three_##name, name, type, 3)                                                           \
     Q_SIDE(name, type)                                                                             \
     Q_WAY(q_many_##name, name, type, Q_MANY)
-#define Q_PICK(name, n)                                                                            \
-    ((n) == 2 ? SET(q_two_##name) : (n) == 3 ? SET(q_three_##name) : Q_PICK_MANY(name, n))
+#define Q_PICK(name, n) ((n) == 2 ? q_two_##name : (n) == 3 ? q_three_##name : Q_PICK_MANY(name, n))
 #endif
 
 #define Q_MATMUL(name, type)                                                                       \
     Q_REST(name, type)                                                                             \
     Q_WAY(q_one_##name, name, type, Q_ONE)                                                         \
     Q_SEVERAL(name, type)                                                                          \
-    static void SET(rmr_qmatmul_##name)(float *y, size_t ldy, const void *xq, size_t ldq,          \
-                                        uint32_t n_x, const void *tiles, size_t tile_stride,       \
-                                        uint32_t n_tiles, uint32_t k, const void *next)            \
+    static void qmatmul_##name(float *y, size_t ldy, const void *xq, size_t ldq, uint32_t n_x,     \
+                               const void *tiles, size_t tile_stride, uint32_t n_tiles,            \
+                               uint32_t k, const void *next)                                       \
     {                                                                                              \
         const q_job all = {y, ldy, xq, ldq, tiles, tile_stride, k, next};                          \
-        q_matmul(n_x == 1 ? SET(q_one_##name) : Q_PICK(name, n_x), &all, n_x, n_tiles);            \
+        q_matmul(n_x == 1 ? q_one_##name : Q_PICK(name, n_x), &all, n_x, n_tiles);                 \
     }
 Q_TYPES(Q_MATMUL)
 #undef Q_MATMUL

@@ -1,6 +1,8 @@
-/* The vectors of the two 256-bit sets (AVX2 with FMA and F16C): 16 lanes are two registers. The
- * including file has included elementwise.h. */
+/* The vectors of the two 256-bit sets (AVX2 with FMA and F16C): 16 lanes are two registers. */
 #include <immintrin.h>
+#include <string.h>
+
+#include "unroll.h"
 
 typedef __m256 vec;
 #define VEC_LANES 8
@@ -147,5 +149,3 @@ static inline ivec iv_transpose(ivec a)
 #define KV8_ROWS 4
 #define KV8_COLS 4
 #define KV8_VECS 2
-
-#include "elementwise_tmpl.h"

@@ -1,6 +1,9 @@
-/* The vectors of the two AVX-512 sets: 16 lanes are one register. The including file has included
- * elementwise.h. vdpbf16ps is not used, its rounding is its own. */
+/* The vectors of the two AVX-512 sets: 16 lanes are one register. vdpbf16ps is not used, its
+ * rounding is its own. */
 #include <immintrin.h>
+#include <string.h>
+
+#include "unroll.h"
 
 typedef __m512 vec;
 #define VEC_LANES 16
@@ -157,5 +160,3 @@ static inline ivec iv_transpose(ivec a)
 #define KV8_ROWS 16
 #define KV8_COLS 8
 #define KV8_VECS 2
-
-#include "elementwise_tmpl.h"

@@ -1,13 +1,7 @@
 /* The AVX2 set (with FMA and F16C). */
 #include "kernels.h"
 
-#define SET(name) name##_avx2
-#define SHARED(name) name##_avx2
-#include "elementwise.h"
-
 #include "avx2.h"
-#include "attend_tmpl.h"
-#include "matmul_tmpl.h"
 
 #define iv_pairs _mm256_maddubs_epi16
 #define iv_signed_pairs(code, q)                                                                   \
@@ -19,10 +13,25 @@
 #define iv_sra16 _mm256_srai_epi16
 
 #include "maddubs.h"
+
+#include "elementwise_tmpl.h"
+#include "attend_tmpl.h"
+#include "matmul_tmpl.h"
 #include "qmatmul_tmpl.h"
-
-#include "kv8_cache.h"
-
 #include "kv8_attend_tmpl.h"
+#include "tables.h"
 
-const rmr_kernels rmr_kernels_avx2 = KERNEL_TABLE("avx2");
+const rmr_product_kernels rmr_product_avx2 = PRODUCT_KERNELS;
+const rmr_attention_kernels rmr_attention_avx2 = ATTENTION_KERNELS;
+const rmr_elementwise_kernels rmr_elementwise_avx2 = ELEMENTWISE_KERNELS;
+static const rmr_integer_kernels integer = INTEGER_KERNELS(Q_ENTRY);
+static const rmr_kv8_kernels kv8 = KV8_KERNELS;
+
+const rmr_kernels rmr_kernels_avx2 = {
+    .name = "avx2",
+    .product = &rmr_product_avx2,
+    .integer = &integer,
+    .attention = &rmr_attention_avx2,
+    .kv8 = &kv8,
+    .elementwise = &rmr_elementwise_avx2,
+};

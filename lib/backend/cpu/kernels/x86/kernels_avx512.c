@@ -1,13 +1,7 @@
 /* The AVX-512 set (F, BW, VL, DQ with AVX2, FMA and F16C), for processors without VNNI. */
 #include "kernels.h"
 
-#define SET(name) name##_avx512
-#define SHARED(name) name##_avx512
-#include "elementwise.h"
-
 #include "avx512.h"
-#include "attend_tmpl.h"
-#include "matmul_tmpl.h"
 
 static inline ivec iv_pairs(ivec code, ivec q)
 {
@@ -29,10 +23,25 @@ static inline ivec iv_signed_pairs(ivec code, ivec q)
 
 #include "maddubs.h"
 #define Q_LINES 512
+
+#include "elementwise_tmpl.h"
+#include "attend_tmpl.h"
+#include "matmul_tmpl.h"
 #include "qmatmul_tmpl.h"
-
-#include "kv8_cache.h"
-
 #include "kv8_attend_tmpl.h"
+#include "tables.h"
 
-const rmr_kernels rmr_kernels_avx512 = KERNEL_TABLE("avx512");
+const rmr_product_kernels rmr_product_avx512 = PRODUCT_KERNELS;
+const rmr_attention_kernels rmr_attention_avx512 = ATTENTION_KERNELS;
+const rmr_elementwise_kernels rmr_elementwise_avx512 = ELEMENTWISE_KERNELS;
+static const rmr_integer_kernels integer = INTEGER_KERNELS(Q_ENTRY);
+static const rmr_kv8_kernels kv8 = KV8_KERNELS;
+
+const rmr_kernels rmr_kernels_avx512 = {
+    .name = "avx512",
+    .product = &rmr_product_avx512,
+    .integer = &integer,
+    .attention = &rmr_attention_avx512,
+    .kv8 = &kv8,
+    .elementwise = &rmr_elementwise_avx512,
+};

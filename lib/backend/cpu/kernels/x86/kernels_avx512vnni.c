@@ -2,10 +2,6 @@
  * a lane and instruction, added up in 32 bits. */
 #include "kernels.h"
 
-#define SET(name) name##_avx512vnni
-#define SHARED(name) name##_avx512
-#include "elementwise.h"
-
 #include "avx512.h"
 
 #define CODES_SIGNED(type) 0
@@ -42,19 +38,34 @@ FORCE ivec kv8_dot(ivec sum, ivec code, const int8_t *p)
 }
 
 #include "qmatmul_tmpl.h"
-
-#include "kv8_cache.h"
-
 #include "kv8_attend_tmpl.h"
+#include "tables.h"
 
-const rmr_kernels rmr_kernels_avx512vnni = KERNEL_TABLE("avx512vnni");
+static const rmr_integer_kernels integer = INTEGER_KERNELS(Q_ENTRY);
+static const rmr_kv8_kernels kv8 = KV8_KERNELS;
+
+const rmr_kernels rmr_kernels_avx512vnni = {
+    .name = "avx512vnni",
+    .product = &rmr_product_avx512,
+    .integer = &integer,
+    .attention = &rmr_attention_avx512,
+    .kv8 = &kv8,
+    .elementwise = &rmr_elementwise_avx512,
+};
 
 #ifdef RMR_AMX
 /* The same set with AMX for products of many rows. */
 #include "amx.h"
 
-#undef Q_ENTRY
-#define Q_ENTRY(name, type) [type] = SET(rmr_qmatmul_amx_##name),
+#define AMX_ENTRY(name, type) [type] = qmatmul_amx_##name,
+static const rmr_integer_kernels integer_amx = INTEGER_KERNELS(AMX_ENTRY);
 
-const rmr_kernels rmr_kernels_amx = KERNEL_TABLE("amx");
+const rmr_kernels rmr_kernels_amx = {
+    .name = "amx",
+    .product = &rmr_product_avx512,
+    .integer = &integer_amx,
+    .attention = &rmr_attention_avx512,
+    .kv8 = &kv8,
+    .elementwise = &rmr_elementwise_avx512,
+};
 #endif

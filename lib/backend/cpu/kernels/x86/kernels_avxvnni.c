@@ -2,10 +2,6 @@
  * activations, four products a lane and instruction, added up in 32 bits. */
 #include "kernels.h"
 
-#define SET(name) name##_avxvnni
-#define SHARED(name) name##_avx2
-#include "elementwise.h"
-
 #include "avx2.h"
 
 #define CODES_SIGNED(type) 0
@@ -27,9 +23,17 @@ FORCE ivec kv8_add(ivec sum, kv8_by by, kv8_val val)
 }
 
 #include "qmatmul_tmpl.h"
-
-#include "kv8_cache.h"
-
 #include "kv8_attend_tmpl.h"
+#include "tables.h"
 
-const rmr_kernels rmr_kernels_avxvnni = KERNEL_TABLE("avxvnni");
+static const rmr_integer_kernels integer = INTEGER_KERNELS(Q_ENTRY);
+static const rmr_kv8_kernels kv8 = KV8_KERNELS;
+
+const rmr_kernels rmr_kernels_avxvnni = {
+    .name = "avxvnni",
+    .product = &rmr_product_avx2,
+    .integer = &integer,
+    .attention = &rmr_attention_avx2,
+    .kv8 = &kv8,
+    .elementwise = &rmr_elementwise_avx2,
+};

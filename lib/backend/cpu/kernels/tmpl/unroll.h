@@ -1,0 +1,13 @@
+/* How templates are inlined and unrolled: block sizes are constants after inlining, so arrays of
+ * accumulators become registers. */
+#ifndef RMR_UNROLL_H
+#define RMR_UNROLL_H
+
+#define FORCE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
+
+#endif
