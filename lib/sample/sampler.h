@@ -8,7 +8,7 @@
  * The same seed, stages, history and logits give the same token on every machine: the arithmetic is
  * ours (dexp.h), in one order, in our own floating-point mode. Every successful pick takes exactly
  * one number from the generator; a failed one takes none and changes nothing, so the chain stays
- * usable (P3). A pick does not enter the token into the history: accept does. One thread at a time.
+ * usable. A pick does not enter the token into the history: accept does. One thread at a time.
  */
 #ifndef RMR_SAMPLER_H
 #define RMR_SAMPLER_H

@@ -117,7 +117,7 @@ remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o
  * had. Nothing is lost on failure. */
 remora_status rmr_session_want_last(remora_session *s, int hidden, remora_error *err);
 
-/* rows.c */
+/* output_rows.c */
 remora_status rmr_output_rows_make_room(remora_session *s, uint32_t n_more, int hidden,
                                         remora_error *err);
 void rmr_output_rows_clear(rmr_output_rows *r);
