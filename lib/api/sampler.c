@@ -4,19 +4,19 @@
 
 struct remora_sampler {
     remora_model *model; /* counted */
-    rmr_sampler *chain;
+    rmr_sampler *sampler;
 };
 
-/* Takes over `chain`, whatever happens. */
-static remora_status wrap(remora_model *m, rmr_sampler *chain, remora_sampler **out,
+/* Takes over `sampler`, whatever happens. */
+static remora_status wrap(remora_model *m, rmr_sampler *sampler, remora_sampler **out,
                           remora_error *err)
 {
     remora_sampler *p = rmr_alloc(&m->session_mem, sizeof *p);
     if (p == NULL) {
-        rmr_sampler_free(chain);
+        rmr_sampler_free(sampler);
         return rmr_error_nomem(err, "sampler", sizeof *p);
     }
-    *p = (remora_sampler){m, chain};
+    *p = (remora_sampler){m, sampler};
     rmr_model_ref(m);
     *out = p;
     return REMORA_OK;
@@ -25,39 +25,39 @@ static remora_status wrap(remora_model *m, rmr_sampler *chain, remora_sampler **
 remora_status remora_sampler_create(remora_model *m, uint64_t seed, remora_sampler **out,
                                     remora_error *err)
 {
-    rmr_sampler *chain;
+    rmr_sampler *sampler;
     RMR_NEED(out != NULL, err, "out is NULL");
     *out = NULL;
     RMR_NEED(m != NULL, err, "model is NULL");
-    RMR_TRY(rmr_sampler_create(&m->session_mem, m->shape.n_vocab, seed, &chain, err));
-    return wrap(m, chain, out, err);
+    RMR_TRY(rmr_sampler_create(&m->session_mem, m->shape.n_vocab, seed, &sampler, err));
+    return wrap(m, sampler, out, err);
 }
 
 remora_status remora_sampler_add(remora_sampler *p, const remora_stage *stage, remora_error *err)
 {
     RMR_NEED(p != NULL && stage != NULL, err, "sampler or stage is NULL");
     RMR_IN(remora_stage, st, stage, err);
-    return rmr_sampler_add(p->chain, &st, err);
+    return rmr_sampler_add(p->sampler, &st, err);
 }
 
 remora_status remora_sampler_clone(const remora_sampler *p, remora_sampler **out)
 {
-    rmr_sampler *chain;
+    rmr_sampler *sampler;
     if (out == NULL) return REMORA_E_ARG;
     *out = NULL;
     if (p == NULL) return REMORA_E_ARG;
-    RMR_TRY(rmr_sampler_clone(p->chain, &chain));
-    return wrap(p->model, chain, out, NULL);
+    RMR_TRY(rmr_sampler_clone(p->sampler, &sampler));
+    return wrap(p->model, sampler, out, NULL);
 }
 
 void remora_sampler_reset(remora_sampler *p, uint64_t seed)
 {
-    if (p != NULL) rmr_sampler_reset(p->chain, seed);
+    if (p != NULL) rmr_sampler_reset(p->sampler, seed);
 }
 
 remora_status remora_sampler_accept(remora_sampler *p, remora_token t)
 {
-    return p != NULL ? rmr_sampler_accept(p->chain, t) : REMORA_E_ARG;
+    return p != NULL ? rmr_sampler_accept(p->sampler, t) : REMORA_E_ARG;
 }
 
 remora_status remora_sampler_pick(remora_sampler *p, remora_session *s, uint32_t row,
@@ -66,7 +66,7 @@ remora_status remora_sampler_pick(remora_sampler *p, remora_session *s, uint32_t
     if (p == NULL || s == NULL || out == NULL) return REMORA_E_ARG;
     if (p->model->shape.n_vocab != s->model->shape.n_vocab) return REMORA_E_MISMATCH;
     if (row >= s->rows.n_ready) return REMORA_E_NOT_FOUND;
-    return rmr_sampler_pick(p->chain, s->rows.logits + (size_t)row * s->model->shape.n_vocab,
+    return rmr_sampler_pick(p->sampler, s->rows.logits + (size_t)row * s->model->shape.n_vocab,
                             s->model->shape.n_vocab, out);
 }
 
@@ -74,14 +74,14 @@ remora_status remora_sampler_pick_from(remora_sampler *p, const float *logits, s
                                        remora_token *out)
 {
     if (p == NULL || logits == NULL || out == NULL) return REMORA_E_ARG;
-    return rmr_sampler_pick(p->chain, logits, n, out);
+    return rmr_sampler_pick(p->sampler, logits, n, out);
 }
 
 void remora_sampler_free(remora_sampler *p)
 {
     if (p == NULL) return;
     remora_model *m = p->model;
-    rmr_sampler_free(p->chain);
+    rmr_sampler_free(p->sampler);
     rmr_free(&m->session_mem, p, sizeof *p);
     rmr_model_unref(m);
 }
@@ -101,7 +101,7 @@ remora_status remora_generate(remora_session *s, remora_sampler *p, const remora
                  p->model->shape.n_vocab, s->model->shape.n_vocab);
     const remora_status st = rmr_session_enter(s);
     if (st < 0) RMR_FAIL(err, st, "the session is in use");
-    const remora_status done = rmr_generate(s, p->chain, &o, out, cap, n, err);
+    const remora_status done = rmr_generate(s, p->sampler, &o, out, cap, n, err);
     rmr_session_leave(s);
     return done;
 }

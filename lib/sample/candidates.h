@@ -7,13 +7,13 @@
 
 /* Weights are summed in blocks of this many, then block by block: one fixed order, good accuracy,
  * and a draw needs the exponentials of one block a second time only. */
-enum { RMR_SOFTMAX_BLOCK = 256, RMR_CANDS_BUCKETS = 1024 };
+enum { RMR_SOFTMAX_BLOCK = 256, RMR_CANDIDATE_BUCKETS = 1024 };
 
 typedef struct rmr_candidates {
     remora_token_prob *c;
     size_t n;
     double *blocks;  /* room for the block sums of n_vocab candidates */
-    double *buckets; /* RMR_CANDS_BUCKETS, for top-p */
+    double *buckets; /* RMR_CANDIDATE_BUCKETS, for top-p */
     rmr_fpenv host;  /* the caller's floating-point mode, for callbacks */
     int by_id;       /* ascending token order, no duplicates */
     int holes;       /* some logits are -infinity: compact before counting or ranking */

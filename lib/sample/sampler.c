@@ -1,4 +1,4 @@
-/* The chain object: stages, history, generator and the buffers of a pick. */
+/* The sampler: stages, history, generator and the buffers of a pick. */
 #include "sampler.h"
 
 #include <string.h>
@@ -22,7 +22,7 @@ struct rmr_sampler {
 static size_t sums_bytes(uint32_t n_vocab)
 {
     const size_t n_blocks = ((size_t)n_vocab + RMR_SOFTMAX_BLOCK - 1) / RMR_SOFTMAX_BLOCK;
-    return (n_blocks + RMR_CANDS_BUCKETS) * sizeof(double);
+    return (n_blocks + RMR_CANDIDATE_BUCKETS) * sizeof(double);
 }
 
 static remora_status alloc_buffers(rmr_sampler *c, size_t n_history, remora_error *err)
@@ -34,14 +34,14 @@ static remora_status alloc_buffers(rmr_sampler *c, size_t n_history, remora_erro
         return rmr_error_nomem(err, "sampler candidates", n_list);
     if ((c->list.blocks = rmr_alloc(c->mem, n_sums)) == NULL)
         return rmr_error_nomem(err, "sampler sums", n_sums);
-    c->list.buckets = c->list.blocks + n_sums / sizeof(double) - RMR_CANDS_BUCKETS;
+    c->list.buckets = c->list.blocks + n_sums / sizeof(double) - RMR_CANDIDATE_BUCKETS;
     if ((c->hist.ring = rmr_alloc(c->mem, n_ring)) == NULL)
         return rmr_error_nomem(err, "sampler history", n_ring);
     c->hist.cap = n_history;
     return REMORA_OK;
 }
 
-/* A chain with its buffers and nothing in them; NULL when memory is out. */
+/* A sampler with its buffers and nothing in them; NULL when memory is out. */
 static rmr_sampler *make(rmr_mem *mem, uint32_t n_vocab, size_t n_history, remora_error *err)
 {
     rmr_sampler *c = rmr_calloc(mem, 1, sizeof *c);
@@ -65,7 +65,7 @@ remora_status rmr_sampler_create(rmr_mem *mem, uint32_t n_vocab, uint64_t seed, 
     if (n_vocab == 0 || n_vocab > (uint32_t)INT32_MAX)
         RMR_FAIL(err, REMORA_E_ARG, "sampler: a vocabulary has %u tokens, not 1 to 2^31 - 1",
                  n_vocab);
-    rmr_sampler *c = make(mem, n_vocab, RMR_CHAIN_HISTORY, err);
+    rmr_sampler *c = make(mem, n_vocab, RMR_SAMPLER_HISTORY, err);
     if (c == NULL) return REMORA_E_NOMEM;
     rmr_rng_seed(&c->rng, seed);
     *out = c;

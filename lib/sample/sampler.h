@@ -2,13 +2,14 @@
  *
  * A pick loads the row as candidates (NaN and -infinity are no candidates), runs the stages in the
  * order they were added, takes the softmax of what is left in double precision and draws one
- * candidate by inverse CDF. Temperature is 1 unless a TEMPERATURE stage says otherwise, so an empty
- * chain samples from the full distribution.
+ * candidate by inverse CDF. Temperature is 1 unless a TEMPERATURE stage says otherwise, so a
+ * sampler without stages samples from the full distribution.
  *
  * The same seed, stages, history and logits give the same token on every machine: the arithmetic is
  * ours (dexp.h), in one order, in our own floating-point mode. Every successful pick takes exactly
- * one number from the generator; a failed one takes none and changes nothing, so the chain stays
- * usable. A pick does not enter the token into the history: accept does. One thread at a time.
+ * one number from the generator; a failed one takes none and changes nothing, so the sampler
+ * stays usable. A pick does not enter the token into the history: accept does. One thread at a
+ * time.
  */
 #ifndef RMR_SAMPLER_H
 #define RMR_SAMPLER_H
@@ -17,11 +18,11 @@
 
 typedef struct rmr_sampler rmr_sampler;
 
-/* Accepted tokens that every chain remembers, and so the window of a penalty whose count is 0; a
+/* Accepted tokens that every sampler remembers, and so the window of a penalty whose count is 0; a
  * longer window asked for by a stage makes the memory longer, up to the maximum. */
-enum { RMR_CHAIN_HISTORY = 16384, RMR_CHAIN_HISTORY_MAX = 1 << 20 };
+enum { RMR_SAMPLER_HISTORY = 16384, RMR_SAMPLER_HISTORY_MAX = 1 << 20 };
 
-/* `mem` must outlive the chain. All buffers of pick are allocated here (12 bytes a token of the
+/* `mem` must outlive the sampler. All buffers of pick are allocated here (12 bytes a token of the
  * vocabulary). */
 remora_status rmr_sampler_create(rmr_mem *mem, uint32_t n_vocab, uint64_t seed, rmr_sampler **out,
                                  remora_error *err);

@@ -27,9 +27,9 @@ int rmr_stage_is_penalty(int32_t kind)
 
 static remora_status check_penalty(const remora_stage *s, remora_error *err)
 {
-    if (s->count < 0 || s->count > RMR_CHAIN_HISTORY_MAX)
+    if (s->count < 0 || s->count > RMR_SAMPLER_HISTORY_MAX)
         RMR_FAIL(err, REMORA_E_ARG, "penalty stage: window %lld is not in 0 .. %d",
-                 (long long)s->count, RMR_CHAIN_HISTORY_MAX);
+                 (long long)s->count, RMR_SAMPLER_HISTORY_MAX);
     if (s->kind == REMORA_STAGE_REPEAT && !(s->value > 0.0))
         RMR_FAIL(err, REMORA_E_ARG, "repeat stage: penalty %g is not above 0", s->value);
     if (!isfinite(s->value))
@@ -110,13 +110,13 @@ static void top_k(rmr_candidates *l, int64_t k)
     l->by_id = 0;
 }
 
-/* Bucket of a logit: its distance below the best, in RMR_CANDS_BUCKETS steps over `range`. A lower
- * logit never has a lower bucket. */
+/* Bucket of a logit: its distance below the best, in RMR_CANDIDATE_BUCKETS steps over `range`. A
+ * lower logit never has a lower bucket. */
 static size_t bucket_of(float logit, float max, double range)
 {
     const double below = logit == max ? 0.0 : (double)max - (double)logit;
-    if (!(below < range)) return range > 0.0 ? RMR_CANDS_BUCKETS - 1 : 0;
-    return (size_t)(below / range * (RMR_CANDS_BUCKETS - 1));
+    if (!(below < range)) return range > 0.0 ? RMR_CANDIDATE_BUCKETS - 1 : 0;
+    return (size_t)(below / range * (RMR_CANDIDATE_BUCKETS - 1));
 }
 
 /* Spread of the logits, but no more than 40: lower logits weigh nothing beside the best. */
@@ -158,14 +158,14 @@ static void top_p(rmr_candidates *l, double p)
     const double range = spread(l, max);
     double total = 0.0, sum = 0.0;
     size_t edge = 0;
-    for (size_t b = 0; b < RMR_CANDS_BUCKETS; b++) l->buckets[b] = 0.0;
+    for (size_t b = 0; b < RMR_CANDIDATE_BUCKETS; b++) l->buckets[b] = 0.0;
     for (size_t i = 0; i < l->n; i++)
         l->buckets[bucket_of(l->c[i].logit, max, range)] +=
             rmr_candidates_weight(l->c[i].logit, max);
-    for (size_t b = 0; b < RMR_CANDS_BUCKETS; b++) total += l->buckets[b];
-    while (edge < RMR_CANDS_BUCKETS - 1 && sum + l->buckets[edge] < p * total)
+    for (size_t b = 0; b < RMR_CANDIDATE_BUCKETS; b++) total += l->buckets[b];
+    while (edge < RMR_CANDIDATE_BUCKETS - 1 && sum + l->buckets[edge] < p * total)
         sum += l->buckets[edge++];
-    RMR_ASSERT(edge < RMR_CANDS_BUCKETS);
+    RMR_ASSERT(edge < RMR_CANDIDATE_BUCKETS);
     size_t kept = split_at(l, edge, max, range), ranked = kept;
     for (size_t step = 64; ranked < l->n && sum < p * total; step *= 4) {
         const size_t more = l->n - ranked < step ? l->n - ranked : step;
@@ -206,7 +206,7 @@ static float penalised(const remora_stage *s, float logit, uint32_t times)
 static void penalty(const remora_stage *s, rmr_candidates *l, const rmr_history *h,
                     uint32_t *counts)
 {
-    const size_t want = s->count > 0 ? (size_t)s->count : (size_t)RMR_CHAIN_HISTORY;
+    const size_t want = s->count > 0 ? (size_t)s->count : (size_t)RMR_SAMPLER_HISTORY;
     const size_t window = want < h->n ? want : h->n;
     const size_t first = (h->next + h->cap - window) % h->cap;
     RMR_ASSERT(counts != NULL && want <= h->cap);

@@ -125,7 +125,7 @@ static remora_status last_row(remora_session *s, const remora_gen_opts *o, uint6
 
 /* Sample one token and append it. Everything that can fail for lack of room fails before the draw.
  */
-static remora_status next_token(remora_session *s, rmr_sampler *chain, remora_token *out,
+static remora_status next_token(remora_session *s, rmr_sampler *sampler, remora_token *out,
                                 remora_error *err)
 {
     const size_t n_vocab = s->model->shape.n_vocab;
@@ -135,10 +135,10 @@ static remora_status next_token(remora_session *s, rmr_sampler *chain, remora_to
     const uint64_t t0 = rmr_clock_us();
     RMR_ASSERT(s->rows.n_ready > 0 && s->rows.last == s->n_tokens - 1);
     const float *row = s->rows.logits + (size_t)(s->rows.n_ready - 1) * n_vocab;
-    const remora_status st = rmr_sampler_pick(chain, row, n_vocab, out);
+    const remora_status st = rmr_sampler_pick(sampler, row, n_vocab, out);
     if (st < 0) return rmr_error_set(err, st, 0, "sampling has failed: %s", rmr_status_name(st));
     RMR_TRY(rmr_session_append(s, out, 1, REMORA_WANT_LAST, err));
-    RMR_TRY(rmr_sampler_accept(chain, *out));
+    RMR_TRY(rmr_sampler_accept(sampler, *out));
     s->stats.sample_us += rmr_clock_us() - t0;
     return REMORA_OK;
 }
@@ -156,7 +156,7 @@ static remora_status after_token(remora_session *s, const remora_gen_opts *o, re
     return REMORA_OK;
 }
 
-remora_status rmr_generate(remora_session *s, rmr_sampler *chain, const remora_gen_opts *o,
+remora_status rmr_generate(remora_session *s, rmr_sampler *sampler, const remora_gen_opts *o,
                            remora_token *out, size_t cap, size_t *n, remora_error *err)
 {
     const uint64_t start_us = rmr_clock_us();
@@ -168,7 +168,7 @@ remora_status rmr_generate(remora_session *s, rmr_sampler *chain, const remora_g
         if (*n > 0 && o->budget_us > 0 && rmr_clock_us() - start_us >= (uint64_t)o->budget_us)
             return REMORA_MORE;
         st = last_row(s, o, start_us, err);
-        if (st == REMORA_OK) st = next_token(s, chain, &out[*n], err);
+        if (st == REMORA_OK) st = next_token(s, sampler, &out[*n], err);
         if (st == REMORA_OK) st = after_token(s, o, out[(*n)++], &end, err);
     }
     if (st == REMORA_MORE) return st;

@@ -136,7 +136,7 @@ void rmr_step_in_progress_drop(remora_session *lead);
 rmr_context_size rmr_session_context_size(uint32_t chunk, uint64_t pages);
 
 /* generate.c */
-remora_status rmr_generate(remora_session *s, rmr_sampler *chain, const remora_gen_opts *o,
+remora_status rmr_generate(remora_session *s, rmr_sampler *sampler, const remora_gen_opts *o,
                            remora_token *out, size_t cap, size_t *n, remora_error *err);
 void rmr_gen_end(remora_session *s);
 

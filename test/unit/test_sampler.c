@@ -463,7 +463,7 @@ static void test_window_and_ring(void **state)
     rmr_sampler *c = make(state, 64, 1);
     must_add(c, REMORA_STAGE_PRESENCE, 1000.0, 3);
     must_add(c, REMORA_STAGE_TEMPERATURE, 0.0, 0);
-    for (int i = 0; i < 3 * RMR_CHAIN_HISTORY; i++) {
+    for (int i = 0; i < 3 * RMR_SAMPLER_HISTORY; i++) {
         const remora_token t = must_pick(c, x, 64);
         assert_int_equal(t, i % 4);
         assert_int_equal(rmr_sampler_accept(c, t), REMORA_OK);
@@ -481,7 +481,7 @@ static void test_count_zero_is_the_whole_history(void **state)
     must_add(c, REMORA_STAGE_PRESENCE, 1000.0, 0);
     must_add(c, REMORA_STAGE_TEMPERATURE, 0.0, 0);
     assert_int_equal(rmr_sampler_accept(c, 0), REMORA_OK);
-    for (int i = 1; i < RMR_CHAIN_HISTORY; i++)
+    for (int i = 1; i < RMR_SAMPLER_HISTORY; i++)
         assert_int_equal(rmr_sampler_accept(c, 1), REMORA_OK);
     assert_int_equal(must_pick(c, x, 4), 2);
     assert_int_equal(rmr_sampler_accept(c, 1), REMORA_OK); /* token 0 falls out */
@@ -494,9 +494,9 @@ static void test_longer_window_keeps_what_was_accepted(void **state)
     static float x[4] = {3, 2, 1, 0};
     rmr_sampler *c = make(state, 4, 1);
     assert_int_equal(rmr_sampler_accept(c, 0), REMORA_OK);
-    must_add(c, REMORA_STAGE_PRESENCE, 1000.0, RMR_CHAIN_HISTORY + 10);
+    must_add(c, REMORA_STAGE_PRESENCE, 1000.0, RMR_SAMPLER_HISTORY + 10);
     must_add(c, REMORA_STAGE_TEMPERATURE, 0.0, 0);
-    for (int i = 1; i < RMR_CHAIN_HISTORY + 10; i++)
+    for (int i = 1; i < RMR_SAMPLER_HISTORY + 10; i++)
         assert_int_equal(rmr_sampler_accept(c, 1), REMORA_OK);
     assert_int_equal(must_pick(c, x, 4), 2);
     assert_int_equal(rmr_sampler_accept(c, 1), REMORA_OK);
@@ -807,7 +807,7 @@ static void test_bad_stages(void **state)
         {REMORA_STAGE_REPEAT, INFINITY, 0, REMORA_E_ARG},
         {REMORA_STAGE_REPEAT, NAN, 0, REMORA_E_ARG},
         {REMORA_STAGE_REPEAT, 1.1, -1, REMORA_E_ARG},
-        {REMORA_STAGE_REPEAT, 1.1, RMR_CHAIN_HISTORY_MAX + 1, REMORA_E_ARG},
+        {REMORA_STAGE_REPEAT, 1.1, RMR_SAMPLER_HISTORY_MAX + 1, REMORA_E_ARG},
         {REMORA_STAGE_FREQUENCY, NAN, 0, REMORA_E_ARG},
         {REMORA_STAGE_FREQUENCY, 1.0, INT64_MAX, REMORA_E_ARG},
         {REMORA_STAGE_PRESENCE, -INFINITY, 0, REMORA_E_ARG},
@@ -903,7 +903,7 @@ static remora_status use_all(rmr_mem *mem, rmr_sampler **c, rmr_sampler **k)
     remora_token t;
     RMR_TRY(rmr_sampler_create(mem, 10, 1, c, NULL));
     for (int i = 0; i < 12; i++) {
-        const remora_stage s = stage(kinds[i % 3], 1.5, i == 11 ? RMR_CHAIN_HISTORY + 1 : 1 + i);
+        const remora_stage s = stage(kinds[i % 3], 1.5, i == 11 ? RMR_SAMPLER_HISTORY + 1 : 1 + i);
         const remora_status st = rmr_sampler_add(*c, &s, NULL);
         RMR_TRY(rmr_sampler_pick(*c, x, 10, &t));
         RMR_TRY(rmr_sampler_accept(*c, t));

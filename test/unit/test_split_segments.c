@@ -32,7 +32,7 @@ static void cut_all(const uint32_t *segs, uint32_t units, uint32_t width)
         const uint32_t n = rmr_split_units(&c, segs, units, seg, width);
         assert_true(n > 0 && (n == most - seg || n % RMR_STRETCH == 0));
         assert_int_equal(c.units, units);
-        assert_true(units * c.pieces <= RMR_CUT_PIECES && c.pieces % c.shares == 0);
+        assert_true(units * c.pieces <= RMR_SPLIT_PIECES && c.pieces % c.shares == 0);
         for (uint32_t u = 0; u < units; u++)
             is_whole(&c, u, segs[u] < seg ? segs[u] : seg, segs[u] < seg + n ? segs[u] : seg + n,
                      segs[u]);
@@ -42,13 +42,13 @@ static void cut_all(const uint32_t *segs, uint32_t units, uint32_t width)
 
 static void every_segment_once(void **state)
 {
-    static const uint32_t units[] = {1, 2, 3, 5, 16, 31, RMR_CUT_UNITS};
+    static const uint32_t units[] = {1, 2, 3, 5, 16, 31, RMR_SPLIT_UNITS};
     static const uint32_t width[] = {1, 2, 3, 4, 7, 8, 16, 63, 64, 65, 1024};
     (void)state;
     for (size_t u = 0; u < sizeof units / sizeof *units; u++)
         for (size_t w = 0; w < sizeof width / sizeof *width; w++)
             for (uint32_t n = 1; n < 1000; n += n < 70 ? 1 : 129) {
-                uint32_t segs[RMR_CUT_UNITS];
+                uint32_t segs[RMR_SPLIT_UNITS];
                 for (uint32_t i = 0; i < units[u]; i++) segs[i] = n;
                 cut_all(segs, units[u], width[w]);
                 for (uint32_t i = 0; i < units[u]; i++) segs[i] = 1 + i * 7919 % n;

@@ -33,10 +33,10 @@ typedef struct latent_job {
     const rmr_op *op;
     uint32_t group, rows, units; /* heads of a group, rows, units */
     /* where units are cut: */
-    rmr_split cut;                   /* the pieces under way */
-    uint32_t covers[RMR_CUT_PIECES]; /* segments in a result; 0: it is in one before it by now */
-    float *result;                   /* of each piece, in the operation's scratch */
-    rmr_softmax_state *state;        /* [units][GROUP], too */
+    rmr_split cut;                     /* the pieces under way */
+    uint32_t covers[RMR_SPLIT_PIECES]; /* segments in a result; 0: it is in one before it by now */
+    float *result;                     /* of each piece, in the operation's scratch */
+    rmr_softmax_state *state;          /* [units][GROUP], too */
 } latent_job;
 
 typedef struct unit {
@@ -80,7 +80,8 @@ rmr_cpu_scratch rmr_cpu_latent_scratch(const rmr_op *op, const rmr_step_desc *d)
     rmr_cpu_scratch need = {.worker = RMR_ALIGN + query_bytes(op->mla) +
                                       (uint64_t)GROUP * RMR_SEG_TOKENS * 4 + LEVELS * result};
     if ((uint64_t)d->max_pages * RMR_PAGE_TOKENS > RMR_SEG_TOKENS)
-        need.shared = RMR_CUT_PIECES * result + RMR_CUT_UNITS * GROUP * sizeof(rmr_softmax_state);
+        need.shared =
+            RMR_SPLIT_PIECES * result + RMR_SPLIT_UNITS * GROUP * sizeof(rmr_softmax_state);
     return need;
 }
 
@@ -264,7 +265,7 @@ static void whole_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 
 static float *result_of(const latent_job *j, uint32_t at)
 {
-    RMR_ASSERT(at < RMR_CUT_PIECES);
+    RMR_ASSERT(at < RMR_SPLIT_PIECES);
     return j->result + (size_t)at * result_floats(j->op->mla);
 }
 
@@ -350,17 +351,17 @@ static void attend_cut(latent_job *j, uint32_t segs)
 {
     rmr_pool *pool = j->s->cpu->ctx->pool;
     const rmr_next_region next = rmr_cpu_next_op(j->s, j->op);
-    uint32_t of_unit[RMR_CUT_UNITS];
+    uint32_t of_unit[RMR_SPLIT_UNITS];
     for (uint32_t i = 0; i < j->units; i++) {
         const unit u = unit_of(j, i);
         of_unit[i] = segments_of(&u);
     }
     j->result = (float *)(void *)j->s->shared;
     j->state =
-        (rmr_softmax_state *)(void *)(j->result + RMR_CUT_PIECES * result_floats(j->op->mla));
+        (rmr_softmax_state *)(void *)(j->result + RMR_SPLIT_PIECES * result_floats(j->op->mla));
     for (uint32_t seg = 0; seg < segs;) {
         seg += rmr_split_units(&j->cut, of_unit, j->units, seg, rmr_pool_width(pool));
-        for (uint32_t i = 0; i < RMR_CUT_PIECES; i++) j->covers[i] = j->cut.piece[i].size;
+        for (uint32_t i = 0; i < RMR_SPLIT_PIECES; i++) j->covers[i] = j->cut.piece[i].size;
         clear_last_pieces(j);
         rmr_pool_run_ranges(pool, j->units * j->cut.pieces, 1, piece_range, j, NULL);
         rmr_pool_run_ranges(pool, j->units * GROUP, GROUP, merge_range, j, &next);
@@ -387,7 +388,7 @@ void rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
     }
     clear_last_pieces(&j);
     set_group(&j, GROUP, rows);
-    if (width > 1 && j.units <= RMR_CUT_UNITS && j.units < 4 * width && most > RMR_SEG_TOKENS) {
+    if (width > 1 && j.units <= RMR_SPLIT_UNITS && j.units < 4 * width && most > RMR_SEG_TOKENS) {
         attend_cut(&j, rmr_units(most, RMR_SEG_TOKENS));
         return;
     }

@@ -40,14 +40,14 @@ static uint32_t cut_unit(uint32_t seg, uint32_t n, uint32_t shares, uint32_t lea
 /* Cut n segments of every unit; whether they fit into the pieces there are. */
 static int cut(rmr_split *c, const uint32_t *segs, uint32_t seg, uint32_t n, uint32_t least)
 {
-    uint32_t most = 0, left[RMR_CUT_UNITS];
+    uint32_t most = 0, left[RMR_SPLIT_UNITS];
     for (uint32_t u = 0; u < c->units; u++) {
         left[u] = segs[u] > seg ? rmr_min_u32(segs[u] - seg, n) : 0;
         const uint32_t pieces = cut_unit(seg, left[u], c->shares, least, NULL, 0);
         if (pieces > most) most = pieces;
     }
     c->pieces = c->shares * most;
-    if (c->units * c->pieces > RMR_CUT_PIECES) return 0;
+    if (c->units * c->pieces > RMR_SPLIT_PIECES) return 0;
     memset(c->piece, 0, sizeof c->piece);
     for (uint32_t u = 0; u < c->units; u++)
         cut_unit(seg, left[u], c->shares, least, &c->piece[u * c->pieces], most);
@@ -59,14 +59,14 @@ static uint32_t shares_of(uint32_t n_units, uint32_t width)
 {
     uint32_t n = 1;
     while (n * n_units % width != 0) n++;
-    return rmr_min_u32(n, RMR_CUT_PIECES / n_units);
+    return rmr_min_u32(n, RMR_SPLIT_PIECES / n_units);
 }
 
 uint32_t rmr_split_units(rmr_split *c, const uint32_t *segs, uint32_t n_units, uint32_t seg,
                          uint32_t width)
 {
     uint32_t n = 0, least = 1;
-    RMR_ASSERT(n_units > 0 && n_units <= RMR_CUT_UNITS && width > 0);
+    RMR_ASSERT(n_units > 0 && n_units <= RMR_SPLIT_UNITS && width > 0);
     for (uint32_t u = 0; u < n_units; u++)
         if (segs[u] > seg + n) n = segs[u] - seg;
     c->units = n_units;
@@ -76,6 +76,6 @@ uint32_t rmr_split_units(rmr_split *c, const uint32_t *segs, uint32_t n_units, u
             n = (n - 1) / RMR_STRETCH * RMR_STRETCH;
         else
             least *= 2;
-    RMR_ASSERT(n > 0 && c->units * c->pieces <= RMR_CUT_PIECES);
+    RMR_ASSERT(n > 0 && c->units * c->pieces <= RMR_SPLIT_PIECES);
     return n;
 }

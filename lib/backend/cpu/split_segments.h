@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 enum {
-    RMR_STRETCH = 16,   /* leaves of a tree; trees begin at its multiples */
-    RMR_CUT_UNITS = 32, /* at most so many units are cut */
-    RMR_CUT_PIECES = 64 /* into so many pieces, all together */
+    RMR_STRETCH = 16,     /* leaves of a tree; trees begin at its multiples */
+    RMR_SPLIT_UNITS = 32, /* at most so many units are cut */
+    RMR_SPLIT_PIECES = 64 /* into so many pieces, all together */
 };
 
 /* A subtree of `size` segments from `seg` on, or as many of these as there are: to `end`. One of
@@ -19,11 +19,11 @@ typedef struct rmr_piece {
 typedef struct rmr_split {
     uint32_t units, shares; /* of each unit */
     uint32_t pieces;        /* of each unit, in all its shares */
-    rmr_piece piece[RMR_CUT_PIECES];
+    rmr_piece piece[RMR_SPLIT_PIECES];
 } rmr_split;
 
 /* Cut the segments from `seg`, a multiple of RMR_STRETCH, on, for `width` threads: unit u has
- * segs[u] of them, n_units <= RMR_CUT_UNITS. Pieces are sorted by unit and segment; a thread's
+ * segs[u] of them, n_units <= RMR_SPLIT_UNITS. Pieces are sorted by unit and segment; a thread's
  * share of them, by number, is large pieces and then smaller ones, and as many segments as any
  * other's as far as it goes. Returns how many segments of each unit were cut at most: all that are
  * left, or whole stretches. */
