@@ -1,6 +1,6 @@
 /* THE CONTRACT: every name that an instruction set defines before it includes this file, and after
  * it the templates (*_tmpl.h). A name that is missing is an error of the compiler in this file,
- * beside the meaning of the name. skeleton.h is a set of arrays to copy from.
+ * beside the meaning of the name.
  *
  * An instruction set never decides an order of additions: it says how vectors are computed with and
  * how much fits its registers. Blocking never changes the order of any output's chain. */
