@@ -1,5 +1,7 @@
 #include "ops.h"
 
+#include "inputs.h"
+
 enum {
     IN = RMR_VIEW_IN,
     IN2 = RMR_VIEW_IN2,
@@ -8,28 +10,33 @@ enum {
     OUT2 = RMR_VIEW_OUT2,
     COUNTS = RMR_VIEW_COUNTS
 };
+enum {
+    ABSORBED = 1 << RMR_FORM_ABSORBED,
+    EXPANDED = 1 << RMR_FORM_EXPANDED,
+    ALL = ABSORBED | EXPANDED
+};
 enum { MLA = RMR_DIMS_MLA, GQA = RMR_DIMS_GQA, MOE = RMR_DIMS_MOE };
 
 /* Parallel to rmr_op_kind. */
 const rmr_op_info rmr_op_infos[RMR_OP_COUNT] = {
-    [RMR_OP_EMBED] = {"embed", 0, OUT, 1, 0, 0},
-    [RMR_OP_ROPE_TABLE] = {"rope-table", 0, OUT, 1, 0, 0},
-    [RMR_OP_NORM] = {"norm", IN, OUT, 1, 0, 0},
-    [RMR_OP_LINEAR] = {"linear", IN, OUT, 1, 0, 0},
-    [RMR_OP_SWIGLU] = {"swiglu", IN, OUT, 2, 0, 0},
-    [RMR_OP_ROPE] = {"rope", IN | IN2, IN, 0, 0, 0},
-    [RMR_OP_CACHE_WRITE] = {"cache-write", IN | IN2, IN, 0, MLA | GQA, RMR_CACHE_WRITES},
-    [RMR_OP_ABSORB] = {"absorb", IN, OUT, 1, MLA, 0},
-    [RMR_OP_ATTEND_LATENT] = {"attend-latent", IN, OUT, 0, MLA, RMR_CACHE_READS},
-    [RMR_OP_UNABSORB] = {"unabsorb", IN, OUT, 1, MLA, 0},
-    [RMR_OP_ATTEND_EXPANDED] = {"attend-expanded", IN, OUT, 2, MLA, RMR_CACHE_READS},
-    [RMR_OP_ATTEND_GROUPED] = {"attend-grouped", IN, OUT, 0, GQA, RMR_CACHE_READS},
-    [RMR_OP_GATE] = {"gate", IN | COUNTS, OUT | OUT2 | COUNTS, 0, MOE, 0},
-    [RMR_OP_EXPERTS_SWIGLU] = {"experts-swiglu", IN | IN2, OUT | OUT2, 2, MOE, 0},
-    [RMR_OP_EXPERTS_DOWN] = {"experts-down", IN | IN2 | IN3 | OUT, OUT, 1, MOE, 0},
-    [RMR_OP_PICK_ROWS] = {"pick-rows", IN, OUT, 0, 0, 0},
-    [RMR_OP_COUNTS_CLEAR] = {"counts-clear", 0, COUNTS, 0, 0, 0},
-    [RMR_OP_COUNTS_ADD] = {"counts-add", COUNTS, 0, 0, 0, 0},
+    [RMR_OP_EMBED] = {"embed", 0, OUT, 1, 0, 0, ALL},
+    [RMR_OP_ROPE_TABLE] = {"rope-table", 0, OUT, 1, 0, 0, ALL},
+    [RMR_OP_NORM] = {"norm", IN, OUT, 1, 0, 0, ALL},
+    [RMR_OP_LINEAR] = {"linear", IN, OUT, 1, 0, 0, ALL},
+    [RMR_OP_SWIGLU] = {"swiglu", IN, OUT, 2, 0, 0, ALL},
+    [RMR_OP_ROPE] = {"rope", IN | IN2, IN, 0, 0, 0, ALL},
+    [RMR_OP_CACHE_WRITE] = {"cache-write", IN | IN2, IN, 0, MLA | GQA, RMR_CACHE_WRITES, ALL},
+    [RMR_OP_ABSORB] = {"absorb", IN, OUT, 1, MLA, 0, ABSORBED},
+    [RMR_OP_ATTEND_LATENT] = {"attend-latent", IN, OUT, 0, MLA, RMR_CACHE_READS, ABSORBED},
+    [RMR_OP_UNABSORB] = {"unabsorb", IN, OUT, 1, MLA, 0, ABSORBED},
+    [RMR_OP_ATTEND_EXPANDED] = {"attend-expanded", IN, OUT, 2, MLA, RMR_CACHE_READS, EXPANDED},
+    [RMR_OP_ATTEND_GROUPED] = {"attend-grouped", IN, OUT, 0, GQA, RMR_CACHE_READS, ALL},
+    [RMR_OP_GATE] = {"gate", IN | COUNTS, OUT | OUT2 | COUNTS, 0, MOE, 0, ALL},
+    [RMR_OP_EXPERTS_SWIGLU] = {"experts-swiglu", IN | IN2, OUT | OUT2, 2, MOE, 0, ALL},
+    [RMR_OP_EXPERTS_DOWN] = {"experts-down", IN | IN2 | IN3 | OUT, OUT, 1, MOE, 0, ALL},
+    [RMR_OP_PICK_ROWS] = {"pick-rows", IN, OUT, 0, 0, 0, ALL},
+    [RMR_OP_COUNTS_CLEAR] = {"counts-clear", 0, COUNTS, 0, 0, 0, ALL},
+    [RMR_OP_COUNTS_ADD] = {"counts-add", COUNTS, 0, 0, 0, 0, ALL},
 };
 
 rmr_view rmr_op_view(const rmr_op *op, uint32_t which)
@@ -104,7 +111,7 @@ static uint64_t experts_width(const rmr_op *op, uint32_t which)
     const rmr_moe *m = op->moe;
     const uint64_t routed = (uint64_t)m->n_used * m->inner;
     if (which & (IN2 | IN3)) return m->n_used;
-    if (op->kind == RMR_OP_EXPERTS_DOWN) return which == IN ? routed + m->shared_inner : 0;
+    if (op->kind == RMR_OP_EXPERTS_DOWN) return which == IN ? routed + m->shared_inner : op->n_out;
     return which == IN ? op->n : which == OUT ? routed : m->shared_inner;
 }
 
@@ -115,8 +122,9 @@ uint64_t rmr_op_width(const rmr_op *op, uint32_t which)
     case RMR_OP_EMBED:
     case RMR_OP_PICK_ROWS: return op->n;
     case RMR_OP_NORM: return (uint64_t)op->n * (op->parts > 0 ? op->parts : 1);
+    case RMR_OP_ROPE_TABLE:
     case RMR_OP_LINEAR:
-    case RMR_OP_SWIGLU: return which == IN ? op->n : 0;
+    case RMR_OP_SWIGLU: return which == IN ? op->n : op->n_out;
     case RMR_OP_ROPE:
         return which == IN ? (uint64_t)(r->heads - 1) * r->stride + r->first + r->width : r->width;
     case RMR_OP_CACHE_WRITE: return cache_width(op, which);

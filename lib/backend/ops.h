@@ -113,6 +113,7 @@ typedef struct rmr_op {
     uint32_t layer;
     uint32_t stream; /* of the cache, by its number in the layout */
     uint32_t n;      /* input width */
+    uint32_t n_out;  /* output width: ROPE_TABLE, LINEAR, SWIGLU, EXPERTS_DOWN; 0: not said */
     uint32_t parts;  /* NORM: 0 is one */
     int add;
     float eps, amp;
@@ -160,6 +161,7 @@ typedef struct rmr_op_info {
     uint8_t weights;       /* of w and w2 the first so many must be there */
     uint8_t dims;
     uint8_t cache; /* RMR_CACHE_READS, RMR_CACHE_WRITES; 0: it has no stream */
+    uint8_t forms; /* it works on rows of these forms of attention, 1 << rmr_form each */
 } rmr_op_info;
 
 extern const rmr_op_info rmr_op_infos[RMR_OP_COUNT];
@@ -172,8 +174,8 @@ int rmr_op_writes_slot(const rmr_op *op, uint32_t slot);
 /* The kv heads of an ATTEND_GROUPED. */
 uint32_t rmr_op_kv_heads(const rmr_op *op);
 
-/* The columns that an operation uses of a view, as far as its own numbers tell; 0 when only the
- * backend knows (the rows of a weight). */
+/* The columns that an operation uses of a view, as far as its own numbers tell; 0 when they do not.
+ */
 uint64_t rmr_op_width(const rmr_op *op, uint32_t which);
 
 /* Is the list one that a backend can run: slots that are there and wide enough, with as many rows

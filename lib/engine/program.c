@@ -4,6 +4,26 @@
 
 #include "model.h"
 
+/* Parallel to rmr_slot_id. */
+const rmr_slot_info rmr_slot_infos[RMR_SLOT_COUNT] = {
+    [RMR_SLOT_X] = {"x", RMR_ROWS_ALL, 0},
+    [RMR_SLOT_H] = {"h", RMR_ROWS_ALL, 0},
+    [RMR_SLOT_QA] = {"qa", RMR_ROWS_ALL, 0},
+    [RMR_SLOT_Q] = {"q", RMR_ROWS_ALL, 0},
+    [RMR_SLOT_KV] = {"kv", RMR_ROWS_ALL, 0},
+    [RMR_SLOT_QL] = {"ql", RMR_ROWS_ALL, 0},
+    [RMR_SLOT_Z] = {"z", RMR_ROWS_ALL, 0},
+    [RMR_SLOT_O] = {"o", RMR_ROWS_ALL, 0},
+    [RMR_SLOT_FF] = {"ff", RMR_ROWS_ALL, 0},
+    [RMR_SLOT_ROUTER] = {"router", RMR_ROWS_ALL, 0},
+    [RMR_SLOT_IDS] = {"ids", RMR_ROWS_ALL, 1},
+    [RMR_SLOT_WEIGHTS] = {"weights", RMR_ROWS_ALL, 0},
+    [RMR_SLOT_COUNTS] = {"counts", RMR_ROWS_ONE, 1},
+    [RMR_SLOT_ROPE] = {"rope", RMR_ROWS_ALL, 0},
+    [RMR_SLOT_OUT] = {"out", RMR_ROWS_OUT, 0},
+    [RMR_SLOT_LOGITS] = {"logits", RMR_ROWS_OUT, 0},
+};
+
 static rmr_view at(rmr_slot_id slot)
 {
     return (rmr_view){slot, 0};
@@ -42,11 +62,18 @@ static void norm(rmr_programs *l, rmr_slot_id in, rmr_slot_id out, const rmr_wei
                     .eps = eps});
 }
 
-static void linear(rmr_programs *l, rmr_slot_id in, rmr_slot_id out, const rmr_weight *w,
-                   uint32_t n, int add_to)
+/* A product with a weight of the layer, whose widths the table of weights has. */
+static void linear(rmr_programs *l, const remora_model *m, uint32_t layer, rmr_weight_id id,
+                   rmr_slot_id in, rmr_slot_id out, int add_to)
 {
-    add(l, (rmr_op){
-               .kind = RMR_OP_LINEAR, .in = at(in), .out = at(out), .w = w, .n = n, .add = add_to});
+    const rmr_weight_size size = rmr_weight_size_of(&m->shape, id);
+    add(l, (rmr_op){.kind = RMR_OP_LINEAR,
+                    .in = at(in),
+                    .out = at(out),
+                    .w = m->weights.layers[layer].w[id],
+                    .n = (uint32_t)size.cols,
+                    .n_out = (uint32_t)size.rows,
+                    .add = add_to});
 }
 
 static void rotate(rmr_programs *l, rmr_slot_id slot, rmr_rotary rotary)
@@ -68,15 +95,14 @@ static void latent_attention(rmr_programs *l, const remora_model *m, uint32_t la
     const rmr_mla *a = &s->mla;
     const uint32_t latent = stream(l, layer, RMR_STREAM_LATENT);
     if (s->q_rank > 0) {
-        linear(l, RMR_SLOT_H, RMR_SLOT_QA, w[RMR_W_Q_A], s->n_hidden, 0);
-        linear(l, RMR_SLOT_H, RMR_SLOT_KV, w[RMR_W_KV_A], s->n_hidden,
-               0); /* while H is quantised */
+        linear(l, m, layer, RMR_W_Q_A, RMR_SLOT_H, RMR_SLOT_QA, 0);
+        linear(l, m, layer, RMR_W_KV_A, RMR_SLOT_H, RMR_SLOT_KV, 0); /* while H is quantised */
         norm(l, RMR_SLOT_QA, RMR_SLOT_QA, w[RMR_W_Q_A_NORM], s->q_rank, RMR_INNER_EPS,
              RMR_ROWS_ALL);
-        linear(l, RMR_SLOT_QA, RMR_SLOT_Q, w[RMR_W_Q_B], s->q_rank, 0);
+        linear(l, m, layer, RMR_W_Q_B, RMR_SLOT_QA, RMR_SLOT_Q, 0);
     } else {
-        linear(l, RMR_SLOT_H, RMR_SLOT_Q, w[RMR_W_Q], s->n_hidden, 0);
-        linear(l, RMR_SLOT_H, RMR_SLOT_KV, w[RMR_W_KV_A], s->n_hidden, 0);
+        linear(l, m, layer, RMR_W_Q, RMR_SLOT_H, RMR_SLOT_Q, 0);
+        linear(l, m, layer, RMR_W_KV_A, RMR_SLOT_H, RMR_SLOT_KV, 0);
     }
     rotate(l, RMR_SLOT_Q,
            (rmr_rotary){.heads = a->heads,
@@ -118,10 +144,11 @@ static void latent_attention(rmr_programs *l, const remora_model *m, uint32_t la
                     .w = w[RMR_W_ABSORB],
                     .w2 = w[RMR_W_VALUE_UP],
                     .mla = a});
-    linear(l, RMR_SLOT_O, RMR_SLOT_X, w[RMR_W_OUT], a->heads * a->v, 1);
+    linear(l, m, layer, RMR_W_OUT, RMR_SLOT_O, RMR_SLOT_X, 1);
 }
 
-/* A projection with its bias, and for queries and keys of Qwen3 the norm over each head. */
+/* A projection to some heads with its bias, and for queries and keys of Qwen3 the norm over each
+ * head. */
 static void heads_of(rmr_programs *l, const remora_model *m, rmr_view out, const rmr_weight *w,
                      const rmr_weight *bias, const rmr_weight *head_norm, uint32_t heads)
 {
@@ -131,7 +158,8 @@ static void heads_of(rmr_programs *l, const remora_model *m, rmr_view out, const
                     .out = out,
                     .w = w,
                     .bias = bias,
-                    .n = s->n_hidden});
+                    .n = s->n_hidden,
+                    .n_out = heads * s->gqa.head_dim});
     if (head_norm != NULL)
         add(l, (rmr_op){.kind = RMR_OP_NORM,
                         .in = out,
@@ -152,7 +180,7 @@ static void grouped_attention(rmr_programs *l, const remora_model *m, uint32_t l
     rmr_rotary rotary = {.stride = a->head_dim, .width = a->head_dim, .pairs = s->rope_pairs};
     heads_of(l, m, at(RMR_SLOT_Q), w[RMR_W_Q], w[RMR_W_Q_BIAS], w[RMR_W_Q_NORM], a->heads);
     heads_of(l, m, at(RMR_SLOT_KV), w[RMR_W_K], w[RMR_W_K_BIAS], w[RMR_W_K_NORM], a->kv_heads);
-    heads_of(l, m, (rmr_view){RMR_SLOT_KV, kv}, w[RMR_W_V], w[RMR_W_V_BIAS], NULL, 0);
+    heads_of(l, m, (rmr_view){RMR_SLOT_KV, kv}, w[RMR_W_V], w[RMR_W_V_BIAS], NULL, a->kv_heads);
     rotary.heads = a->heads;
     rotate(l, RMR_SLOT_Q, rotary);
     rotary.heads = a->kv_heads;
@@ -174,6 +202,7 @@ static void grouped_attention(rmr_programs *l, const remora_model *m, uint32_t l
                     .w = w[RMR_W_OUT],
                     .bias = w[RMR_W_OUT_BIAS],
                     .n = a->heads * a->head_dim,
+                    .n_out = s->n_hidden,
                     .add = 1});
 }
 
@@ -199,11 +228,12 @@ static void feed_forward(rmr_programs *l, const remora_model *m, uint32_t layer)
                         .out = at(RMR_SLOT_FF),
                         .w = w[RMR_W_GATE],
                         .w2 = w[RMR_W_UP],
-                        .n = s->n_hidden});
-        linear(l, RMR_SLOT_FF, RMR_SLOT_X, w[RMR_W_DOWN], s->inner, 1);
+                        .n = s->n_hidden,
+                        .n_out = s->inner});
+        linear(l, m, layer, RMR_W_DOWN, RMR_SLOT_FF, RMR_SLOT_X, 1);
         return;
     }
-    linear(l, RMR_SLOT_H, RMR_SLOT_ROUTER, w[RMR_W_ROUTER], s->n_hidden, 0);
+    linear(l, m, layer, RMR_W_ROUTER, RMR_SLOT_H, RMR_SLOT_ROUTER, 0);
     add(l, (rmr_op){.kind = RMR_OP_GATE,
                     .layer = layer,
                     .in = at(RMR_SLOT_ROUTER),
@@ -233,7 +263,8 @@ static void feed_forward(rmr_programs *l, const remora_model *m, uint32_t layer)
                     .w = w[RMR_W_E_DOWN],
                     .s1 = w[RMR_W_S_DOWN],
                     .moe = &s->moe,
-                    .n = s->moe.inner});
+                    .n = s->moe.inner,
+                    .n_out = s->n_hidden});
 }
 
 static void head(rmr_programs *l, const remora_model *m)
@@ -250,7 +281,8 @@ static void head(rmr_programs *l, const remora_model *m)
                     .in = at(RMR_SLOT_OUT),
                     .out = at(RMR_SLOT_LOGITS),
                     .w = m->weights.head,
-                    .n = n});
+                    .n = n,
+                    .n_out = m->shape.n_vocab});
 }
 
 /* Room for a row of any stream. */
@@ -283,9 +315,8 @@ static void slots(rmr_programs *l, const rmr_shape *s)
                                             [RMR_SLOT_OUT] = s->n_hidden,
                                             [RMR_SLOT_LOGITS] = s->n_vocab,
                                             [RMR_SLOT_COUNTS] = s->n_layers * s->moe.n_experts};
-    for (int i = 0; i < RMR_SLOT_COUNT; i++) l->slots[i] = (rmr_slot){width[i], RMR_ROWS_ALL};
-    l->slots[RMR_SLOT_OUT].rows = l->slots[RMR_SLOT_LOGITS].rows = RMR_ROWS_OUT;
-    l->slots[RMR_SLOT_COUNTS].rows = RMR_ROWS_ONE;
+    for (int i = 0; i < RMR_SLOT_COUNT; i++)
+        l->slots[i] = (rmr_slot){width[i], rmr_slot_infos[i].rows};
 }
 
 /* End a slice of what was added since the last one. */
@@ -308,6 +339,7 @@ static void begin_step(rmr_programs *l, const remora_model *m)
     add(l, (rmr_op){.kind = RMR_OP_ROPE_TABLE,
                     .out = at(RMR_SLOT_ROPE),
                     .w = m->weights.inv_freq,
+                    .n_out = rmr_shape_rope(&m->shape),
                     .amp = m->shape.rope_amp});
     if (m->routing != NULL)
         add(l, (rmr_op){.kind = RMR_OP_COUNTS_CLEAR, .counts = at(RMR_SLOT_COUNTS)});

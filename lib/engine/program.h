@@ -26,6 +26,14 @@ typedef enum rmr_slot_id {
     RMR_SLOT_COUNT
 } rmr_slot_id;
 
+typedef struct rmr_slot_info {
+    const char *name; /* for people: "router" */
+    rmr_row_set rows;
+    int integers; /* it holds int32, not floats */
+} rmr_slot_info;
+
+extern const rmr_slot_info rmr_slot_infos[RMR_SLOT_COUNT];
+
 /* What a slice works on, and so how often it runs. */
 typedef enum rmr_slice_kind {
     RMR_SLICE_LAYER, /* all rows of the step: once */

@@ -51,7 +51,10 @@ static void wrong_views(rmr_programs *l)
             view->slot = RMR_SLOT_COUNT;
             refused(l, rmr_op_infos[op->kind].name);
             *view = was;
-            if (rmr_op_width(op, v) == 0) continue;
+            if (rmr_op_width(op, v) == 0) { /* a view that this operation does without, or all */
+                assert_true(v != RMR_VIEW_OUT);
+                continue;
+            }
             view->col = l->slots[was.slot].width;
             refused(l, "columns");
             *view = was;
