@@ -68,6 +68,7 @@ static int parse(eval *e, int argc, char **argv)
         TOOL_SESSION_OPTIONS(e->session),
         TOOL_THREADS_OPTION(e->host),
         TOOL_ISA_OPTION(e->host),
+        TOOL_EXTRA_OPTION(e->host),
         TOOL_HOST_OPTIONS(e->host),
     };
     const tool_spec spec = {

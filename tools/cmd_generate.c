@@ -71,6 +71,7 @@ static int parse(generate *g, int argc, char **argv)
         TOOL_SESSION_OPTIONS(g->session),
         TOOL_THREADS_OPTION(g->host),
         TOOL_ISA_OPTION(g->host),
+        TOOL_EXTRA_OPTION(g->host),
         TOOL_HOST_OPTIONS(g->host),
     };
     const tool_spec spec = {

@@ -90,17 +90,38 @@ void tool_source(const tool_host *h, remora_source *out)
     *out = (remora_source){.struct_size = sizeof *out, .kind = REMORA_SOURCE_PATH, .path = h->path};
 }
 
+enum { KEY = 32 }; /* bytes of the longest key of an extra option */
+
+/* Take "key=value" apart. */
+static int split_extra(const tool_texts *texts, char (*keys)[KEY], remora_kv *out)
+{
+    for (size_t i = 0; i < texts->n; i++) {
+        const char *const equals = strchr(texts->v[i], '=');
+        const size_t n = equals ? (size_t)(equals - texts->v[i]) : 0;
+        if (n == 0 || n >= KEY) return tool_usage("--x %s: KEY=VALUE is needed", texts->v[i]);
+        memcpy(keys[i], texts->v[i], n);
+        keys[i][n] = 0;
+        out[i] = (remora_kv){keys[i], equals + 1};
+    }
+    return TOOL_GO;
+}
+
 int tool_open(tool_host *h, uint32_t flags)
 {
     remora_error err = {.struct_size = sizeof err};
-    remora_model_opts opts = {.struct_size = sizeof opts,
-                              .flags = flags | (h->no_mmap ? REMORA_MODEL_NO_MMAP : 0),
-                              .cancel = tool_cancel(),
-                              .progress = h->quiet ? NULL : on_progress};
+    char keys[sizeof h->extra.v / sizeof h->extra.v[0]][KEY];
+    remora_kv extra[sizeof h->extra.v / sizeof h->extra.v[0]];
+    const remora_model_opts opts = {.struct_size = sizeof opts,
+                                    .flags = flags | (h->no_mmap ? REMORA_MODEL_NO_MMAP : 0),
+                                    .cancel = tool_cancel(),
+                                    .progress = h->quiet ? NULL : on_progress,
+                                    .extra = extra,
+                                    .n_extra = h->extra.n};
     remora_source src;
     const double start = tool_seconds();
     if (!h->path) return tool_usage("no model: -m PATH is needed");
-    const int code = tool_runtime(h);
+    int code = split_extra(&h->extra, keys, extra);
+    if (code == TOOL_GO) code = tool_runtime(h);
     if (code != TOOL_GO) return code;
     tool_source(h, &src);
     const remora_status st = remora_model_open(h->rt, &src, &opts, &h->model, &err);

@@ -10,6 +10,7 @@
 typedef struct tool_host {
     const char *path;
     const char *isa;
+    tool_texts extra; /* "key=value" */
     uint32_t threads;
     int no_mmap;
     int quiet;
@@ -36,6 +37,11 @@ typedef struct tool_host {
             "force a kernel set: ref, avx2, avxvnni, avx512,\navx512vnni, amx, neon, "             \
             "neon_dotprod, neon_i8mm;\nresults are the same",                                      \
             0, 0                                                                                   \
+    }
+#define TOOL_EXTRA_OPTION(h)                                                                       \
+    {                                                                                              \
+        0, "x", TOOL_TEXTS, &(h).extra, "KEY=VALUE",                                               \
+            "an extra option of the model: x-dump, x-dump-only;\nmay be repeated", 0, 0            \
     }
 #define TOOL_THREADS_OPTION(h)                                                                     \
     {                                                                                              \

@@ -366,7 +366,11 @@ typedef struct remora_model_opts {
      * on the opening thread. May be NULL. */
     void *progress_user;
     int32_t (REMORA_CALL *progress)(void *user, uint64_t done, uint64_t total);
-    const remora_kv *extra; /* no keys yet */
+
+    /* "x-dump": the path of a file that gets the rows of activations after each operation, as text;
+     * "x-dump-only": of which ones, "layer 3 op attend-latent" (CONTRIBUTING.md, "A wrong logit").
+     * Results are the same; evaluating is slow. */
+    const remora_kv *extra;
     uint64_t n_extra;
 } remora_model_opts;
 

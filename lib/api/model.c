@@ -20,9 +20,6 @@ static remora_status check_opts(const remora_model_opts *o, remora_error *err)
         RMR_FAIL(err, REMORA_E_STRUCT, "model flags 0x%x are not known", o->flags);
     if ((o->flags & REMORA_MODEL_ANYWAY) && !(o->flags & REMORA_MODEL_NO_WEIGHTS))
         RMR_FAIL(err, REMORA_E_ARG, "REMORA_MODEL_ANYWAY needs REMORA_MODEL_NO_WEIGHTS beside it");
-    if (o->n_extra > 0)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "extra option \"%.60s\" is not known",
-                 o->extra != NULL && o->extra[0].key != NULL ? o->extra[0].key : "");
     return REMORA_OK;
 }
 

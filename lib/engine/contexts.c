@@ -168,6 +168,8 @@ remora_status rmr_contexts_reserve(remora_model *m, rmr_context_size size, remor
 
 remora_status rmr_context_begin(remora_model *m, rmr_context *c, remora_error *err)
 {
+    if (m->dump != NULL) c->number = rmr_dump_step(m->dump);
+    c->n_wanted = 0;
     c->in.count_routing = (uint32_t)atomic_load_explicit(&m->count_routing, memory_order_relaxed);
     return m->be->ops->step_inputs(m->be, c->step, &c->in, err);
 }
@@ -176,12 +178,15 @@ remora_status rmr_context_want(remora_model *m, rmr_context *c, const uint32_t *
                                remora_error *err)
 {
     RMR_ASSERT(c->taken && n <= RMR_HEAD_ROWS);
+    c->wanted = rows;
+    c->n_wanted = n;
     return m->be->ops->step_want(m->be, c->step, rows, n, err);
 }
 
 remora_status rmr_context_run(remora_model *m, rmr_context *c, const rmr_program_slice *slice,
                               remora_error *err)
 {
+    if (m->dump != NULL) return rmr_dump_run(m->dump, m, c, slice, err);
     const uint64_t before = c->mark;
     const rmr_slice s = {slice->first, slice->n};
     RMR_ASSERT(c->taken);

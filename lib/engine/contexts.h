@@ -26,6 +26,9 @@ typedef struct rmr_context {
     rmr_inputs in; /* filled by the caller */
     void *user;    /* [size.user_bytes], zeroed when it is made; only the caller knows what it is */
     uint64_t mark; /* the mark of the last slice submitted */
+    const uint32_t *wanted; /* [n_wanted] what rmr_context_want() told last, the caller's */
+    uint32_t n_wanted;
+    uint64_t number; /* of its step, where the model has a dump */
     rmr_context_size size;
 } rmr_context;
 
@@ -51,8 +54,8 @@ void rmr_context_give(remora_model *m, rmr_context *c);
 
 /* A step: its inputs; then the slices of one program in order, a head as often as there are wanted
  * rows, after telling at most RMR_HEAD_ROWS of them; then finishing, which runs the slices that are
- * for that and waits for everything. A layer's slice is done when this returns,
- * but for the few that the backend may run ahead; a head is done. */
+ * for that and waits for everything. A layer's slice is done when this returns, but for the few
+ * that the backend may run ahead; a head is done. The rows told stay where they are until it is. */
 remora_status rmr_context_begin(remora_model *m, rmr_context *c, remora_error *err);
 remora_status rmr_context_want(remora_model *m, rmr_context *c, const uint32_t *rows, uint32_t n,
                                remora_error *err);

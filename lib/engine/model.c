@@ -57,17 +57,28 @@ static remora_status make_programs(rmr_opening *o)
     return rmr_programs_make(m, &m->mem, &m->programs, o->err);
 }
 
+/* A model without weights has no steps to show. */
+static remora_status make_dump(rmr_opening *o, const rmr_dump_spec *spec)
+{
+    remora_model *m = o->m;
+    if (spec->path == NULL || !m->has_weights) return REMORA_OK;
+    return rmr_dump_create(&m->mem, spec, m->programs.slots, &m->dump, o->err);
+}
+
 remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
                              const remora_model_opts *opts, remora_model **out, remora_error *err)
 {
     remora_error why = {.struct_size = sizeof why}; /* refusals are kept from whole messages */
     const int anyway = (opts->flags & REMORA_MODEL_ANYWAY) != 0;
     rmr_opening o = {.rt = rt, .desc = src, .opts = opts, .err = anyway ? &why : err};
+    rmr_dump_spec dump;
     *out = NULL;
+    RMR_TRY(rmr_dump_spec_read(opts, &dump, err));
     remora_status st = rmr_opening_begin(&o);
     if (st >= 0) st = make_weights(&o);
     if (st >= 0) st = make_importance(&o);
     if (st >= 0) st = make_programs(&o);
+    if (st >= 0) st = make_dump(&o, &dump);
     rmr_opening_end(&o, st >= 0);
     if (st >= 0) *out = o.m;
     if (st < 0 && anyway) (void)rmr_error_set(err, st, why.os_code, "%s", why.message);
@@ -86,6 +97,7 @@ void rmr_model_unref(remora_model *m)
     remora_runtime *rt = m->rt;
     rmr_mem *mem = &m->mem;
     rmr_contexts_end(m);
+    rmr_dump_free(m->dump);
     rmr_programs_free(mem, &m->programs);
     rmr_cache_streams_free(mem, &m->cache);
     m->be->ops->buffer_free(m->be, m->routing);

@@ -5,6 +5,7 @@
 #define RMR_MODEL_H
 
 #include "contexts.h"
+#include "dump.h"
 #include "format.h"
 #include "importance.h"
 #include "pages.h"
@@ -36,6 +37,7 @@ struct remora_model {
     rmr_cache_layout cache; /* what a page holds; empty when refused */
     rmr_programs programs;  /* the same */
     rmr_contexts contexts;
+    rmr_dump *dump; /* NULL: none is asked for */
 };
 
 /* Internal flag of remora_model_opts: with NO_WEIGHTS, leave the tensors out of the metadata (the

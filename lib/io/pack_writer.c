@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -16,6 +15,7 @@
 #include "clock.h"
 #include "rng.h"
 #include "sha256.h"
+#include "write_file.h"
 #include "yamltree.h"
 
 enum {
@@ -78,32 +78,17 @@ static void drop_part(const rmr_pack_writer *w, part *p)
     p->fd = -1;
 }
 
-/* The kernel would send SIGXFSZ, which ends a process that does not expect it. */
-static remora_status check_limit(const rmr_pack_writer *w, uint64_t end, remora_error *err)
+static rmr_write_file to_file(const rmr_pack_writer *w, int fd)
 {
-    if (end <= w->file_limit) return REMORA_OK;
-    errno = EFBIG;
-    return rmr_fail_errno(err, w->path, "cannot write");
+    return (rmr_write_file){fd, w->path, w->file_limit};
 }
 
 static remora_status write_at(const rmr_pack_writer *w, int fd, uint64_t off, const void *data,
                               uint64_t n, remora_error *err)
 {
-    const char *p = data;
     RMR_ASSERT(fd >= 0);
-    RMR_TRY(check_limit(w, off + n, err));
-    while (n > 0) {
-        const ssize_t put = pwrite(fd, p, (size_t)(n < LARGEST ? n : LARGEST), (off_t)off);
-        if (put < 0 && errno == EINTR) continue;
-        if (put <= 0) {
-            if (put == 0) errno = ENOSPC;
-            return rmr_fail_errno(err, w->path, "cannot write");
-        }
-        p += put;
-        off += (uint64_t)put;
-        n -= (uint64_t)put;
-    }
-    return REMORA_OK;
+    const rmr_write_file f = to_file(w, fd);
+    return rmr_write_file_at(&f, off, data, n, err);
 }
 
 static remora_status read_at(const rmr_pack_writer *w, int fd, uint64_t off, void *data, uint64_t n,
@@ -148,7 +133,6 @@ static char *folder_of(const rmr_pack_writer *w)
 static remora_status open_folder(rmr_pack_writer *w, remora_error *err)
 {
     struct stat st;
-    struct rlimit limit;
     char *folder = folder_of(w);
     if (folder == NULL) return rmr_error_nomem(err, "pack", strlen(w->path));
     do w->dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -157,9 +141,7 @@ static remora_status open_folder(rmr_pack_writer *w, remora_error *err)
     if (w->dir < 0) return rmr_fail_errno(err, w->path, "cannot open its folder");
     if (fstatat(w->dir, w->last, &st, 0) == 0 && !S_ISREG(st.st_mode))
         RMR_FAIL(err, REMORA_E_ARG, "%s: is there and not a file", rmr_show(w->path).text);
-    w->file_limit = INT64_MAX;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-        w->file_limit = limit.rlim_cur;
+    w->file_limit = rmr_write_file_of(-1, w->path).limit;
     return REMORA_OK;
 }
 
@@ -431,7 +413,8 @@ remora_status rmr_pack_writer_lay_out(rmr_pack_writer *w, uint64_t spare, remora
     w->spare = spare;
     w->header_bytes = to_page(RMR_PACK_FRONT + n + spare);
     place(w);
-    RMR_TRY(check_limit(w, w->file_bytes, err));
+    const rmr_write_file out = to_file(w, w->part.fd);
+    RMR_TRY(rmr_write_file_may(&out, w->file_bytes, err));
     if (ftruncate(w->part.fd, (off_t)w->file_bytes) != 0)
         return rmr_fail_errno(err, w->path, "cannot write");
     return write_blobs(w, w->part.fd, err);

@@ -66,6 +66,31 @@ def tokenize():
         assert b"takes token ids only" in run(*args, code=1).stderr, args
 
 
+def wrong_logit():
+    """The hunt of CONTRIBUTING.md: against a reference's hidden states, and between two runs."""
+    fixture = MODELS / "fixtures/v3"
+    compare = pathlib.Path(__file__).resolve().parents[1] / "golden/compare_dumps.py"
+    with tempfile.TemporaryDirectory() as folder:
+        ids, ours, theirs = (pathlib.Path(folder) / n for n in ("ids.txt", "ours.txt", "theirs.txt"))
+        ids.write_text(" ".join(map(str, tensor(fixture / "golden.safetensors", "ids_a")[0])))
+        evaluate_ids = ["eval", "-m", fixture, "--ids", ids, "-q", "--kv"]
+        part = lambda *args: subprocess.run([sys.executable, compare, *map(str, args)], capture_output=True, text=True)
+        run(*evaluate_ids, "f32", "--x", f"x-dump={ours}", "--x", "x-dump-only=slot x")
+        done = part(ours, fixture / "golden.safetensors")
+        assert done.returncode == 0 and "none farther" in done.stdout, done
+        done = part(ours, fixture / "golden.safetensors", 1e-9)
+        assert done.returncode == 1 and "layer 0" in done.stderr, done
+        # the first thing that a cache of 8 bits changes is the attention of the first layer
+        run(*evaluate_ids, "f32", "--x", f"x-dump={ours}")
+        run(*evaluate_ids, "int8", "--x", f"x-dump={theirs}")
+        done = part(ours, theirs)
+        assert done.returncode == 1 and "layer 0 attend-expanded o is" in done.stderr, done
+        equal(part(ours, ours).returncode, 0, "the same")
+        for wrong in ("x-dump", "=x", "k" * 40 + "=x"):
+            run(*evaluate_ids, "f32", "--x", wrong, code=2)
+        assert b"x-dumb" in run(*evaluate_ids, "f32", "--x", "x-dumb=1", code=1).stderr
+
+
 def generate():
     want = json.loads((KRILL / "golden.json").read_text())["prompts"][0]
     args = ["generate", "-m", KRILL, "-n", 48, "--temp", 0, "--kv", "f32"]
@@ -498,6 +523,7 @@ def box():
     assert len(set(same)) == 1, same
 
 
-CASES = {f.__name__: f for f in (tokenize, generate, bench, evaluate, compare, imatrix, inspect, inspect_refused, convert, box, errors, interrupt)}
+CASES = {f.__name__: f for f in (tokenize, generate, bench, evaluate, compare, imatrix, inspect, inspect_refused, convert, box, errors, interrupt,
+                                wrong_logit)}
 name = sys.argv[3]
 CASES[name]()
