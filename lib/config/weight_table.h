@@ -78,6 +78,11 @@ typedef struct rmr_weight_info {
 
 extern const rmr_weight_info rmr_weight_infos[RMR_W_COUNT];
 
+/* The matrix of which KV_ABSORB and KV_VALUE are the halves, by head: [heads * (cols of the first +
+ * rows of the second), rank]. It is no weight; formats have it, or the halves. */
+#define RMR_KV_B "self_attn.kv_b_proj"
+#define RMR_KV_B_GGUF "attn_kv_b.weight"
+
 /* Does a layer have the weight? */
 int rmr_weight_present(const rmr_shape *s, uint32_t layer, rmr_weight_id id);
 

@@ -116,8 +116,7 @@ static remora_status make_plan(rmr_opening *o)
     remora_model *m = o->m;
     const uint64_t budget = o->opts->host_budget;
     RMR_TRY(rmr_weights_make(&m->weights, m->be, &m->mem, m->shape.n_layers, o->err));
-    RMR_TRY(rmr_weight_plan_make(&m->weights, &m->shape, m->origin->ck, m->origin->pack, o->keep,
-                                 &o->plan, o->err));
+    RMR_TRY(rmr_weight_plan_make(&m->weights, &m->shape, m->origin, o->keep, &o->plan, o->err));
     if (o->plan.n_other > 0)
         rmr_log_write(&o->rt->ctx.log, REMORA_LOG_WARN,
                       "the model takes text only: %llu tensors of its other parts are passed over "

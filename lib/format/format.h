@@ -6,6 +6,7 @@
 
 #include "metadata.h"
 #include "refusals.h"
+#include "shape.h"
 #include "tokenizer.h"
 
 typedef struct rmr_format rmr_format;
@@ -20,15 +21,71 @@ typedef struct rmr_origin {
     const char *name;   /* that the model is given, or NULL; valid while the model is opened */
     const char *doubt;  /* why ids may differ from those of training, or NULL */
     uint64_t n_params;  /* of the model that this one was made from; 0: as many as are planned */
-    /* until the plan goes by the format: one of the two, once the tensors are open */
-    rmr_checkpoint *ck;
+    /* until reading goes by the format: the pack, or NULL */
     rmr_pack *pack;
 } rmr_origin;
 
+/* ---- weights ---- */
+
+/* How the rows of a matrix lie in a checkpoint. */
+typedef enum rmr_coding {
+    RMR_CODING_PLAIN,   /* canonical rows (quant.h), one after another */
+    RMR_CODING_F8,      /* e4m3 codes; `scale` has one value for each 128 x 128 block */
+    RMR_CODING_F8_ONE,  /* the same with one value */
+    RMR_CODING_F8_ROWS, /* the same with one value for each row */
+    RMR_CODING_I4,      /* compressed-tensors: 8 codes to an I32; `scale` [rows, cols / 32] */
+    RMR_CODING_MXFP4    /* two E2M1 codes to a byte; `scale` [rows, cols / 32] of E8M0 */
+} rmr_coding;
+
+/* One matrix of a checkpoint: rows of a tensor from row0 on. */
+typedef struct rmr_piece {
+    const rmr_tensor *data;
+    const rmr_tensor *scale; /* NULL for plain rows */
+    uint64_t row0;
+} rmr_piece;
+
+/* A weight: what the backend is to hold, and where its format found it. */
+typedef struct rmr_weight_plan_item {
+    char name[96];       /* as Hugging Face names it in a text model, without ".weight" */
+    rmr_weight **weight; /* where the loaded weight goes */
+    rmr_weight_desc desc;
+    int adopt;       /* it is used where it lies in the source's memory */
+    rmr_elem stored; /* of the canonical rows; desc.elem is F32 where they are decoded */
+    rmr_coding coding;
+    int transpose;   /* the pieces are [cols, rows] */
+    rmr_piece piece; /* the first matrix; the next ones begin `step` rows further each */
+    uint64_t step;
+    rmr_piece *each;   /* [desc.count], where each matrix is a tensor of its own; else NULL */
+    const void *place; /* for formats without pieces: their own word for where it lies */
+} rmr_weight_plan_item;
+
+static inline rmr_piece rmr_piece_of(const rmr_weight_plan_item *it, uint32_t index)
+{
+    rmr_piece p = it->each != NULL ? it->each[index] : it->piece;
+    if (it->each == NULL) p.row0 += index * it->step;
+    return p;
+}
+
+/* What a tensor is to the model, once all weights have been looked for. */
+typedef enum rmr_tensor_role {
+    RMR_TENSOR_USED,       /* of a weight, or known to hold nothing that is needed */
+    RMR_TENSOR_OTHER_PART, /* of a part of the model that is not for text */
+    RMR_TENSOR_PREDICTION, /* of a layer that predicts further tokens */
+    RMR_TENSOR_EXTRA       /* of nothing that is known */
+} rmr_tensor_role;
+
+typedef struct rmr_listed_tensor {
+    rmr_tensor_role role;
+    const char *name, *file;
+    uint64_t n_params;
+} rmr_listed_tensor;
+
+/* ---- formats ---- */
+
 /* Functions whose comment does not say otherwise are there in every format. */
 struct rmr_format {
-    const char *name;
-    size_t bytes; /* of its origins */
+    const char *name; /* "GGUF file" */
+    size_t bytes;     /* of its origins */
 
     /* The name of the file that the source means in this format, or "" when it means none. */
     remora_status (*probe)(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err);
@@ -51,10 +108,29 @@ struct rmr_format {
     remora_status (*tokenizer)(rmr_origin *o, uint32_t n_vocab, rmr_tokenizer **out,
                                remora_error *err);
 
-    /* Read and check the table of tensors. */
+    /* Read and check the table of tensors; the functions from here on need it. */
     remora_status (*open_tensors)(rmr_origin *o, remora_error *err);
-    /* Every tensor of the table, if there is one, into the metadata. */
+    /* Every tensor into the metadata; none where the table could not be read. */
     remora_status (*list_tensors)(rmr_origin *o, rmr_metadata *meta, remora_error *err);
+
+    /* Is there a matrix of that name? */
+    int (*has)(rmr_origin *o, const char *name);
+    /* Are the two halves of a kv_b_proj (weight_table.h) weights of their own, or rows of one
+     * matrix? `name` is the matrix's. */
+    int (*has_halves)(rmr_origin *o, const char *name);
+    /* Find the weight of it->name with the use, the rows and the columns of it->desc, whose count
+     * is 1; fill in the types and where it lies. E_FORMAT: it is missing or of another shape;
+     * E_UNSUPPORTED: it is of a type that is not read. */
+    remora_status (*find)(rmr_origin *o, rmr_weight_plan_item *it, remora_error *err);
+    /* The same for it->desc.count matrices that lie together. E_NOT_FOUND: they do not; each is a
+     * weight of its own, with its number in front of the last part of the name. */
+    remora_status (*find_stack)(rmr_origin *o, rmr_weight_plan_item *it, remora_error *err);
+    /* Tensor i of the table; 0: there are not so many. */
+    int (*tensor)(rmr_origin *o, const rmr_shape *s, uint64_t i, rmr_listed_tensor *out);
+
+    /* The bytes of a weight in memory, as the backend's weight_adopts wants them, or NULL: they
+     * have to be read. */
+    const void *(*data)(rmr_origin *o, const rmr_weight_plan_item *it);
 
     /* The model is open: free what neither its weights nor its tokenizer lie in. */
     void (*settle)(rmr_origin *o);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "checkpoint_origin.h"
+#include "hf.h"
 #include "instead.h"
 #include "json.h"
 #include "safetensors.h"
@@ -25,6 +25,7 @@ static remora_status open_folder(rmr_origin *o, const char *name, remora_error *
 {
     (void)err;
     snprintf(o->file, sizeof o->file, "%s", name);
+    ((rmr_hf_origin *)o)->tensors.means = CONFIG " means";
     return REMORA_OK;
 }
 
@@ -52,14 +53,14 @@ static remora_status tokenizer(rmr_origin *o, uint32_t n_vocab, rmr_tokenizer **
 
 static remora_status open_tensors(rmr_origin *o, remora_error *err)
 {
-    rmr_checkpoint_origin *c = (rmr_checkpoint_origin *)o;
-    const remora_status st = rmr_safetensors_open(o->mem, o->src, NULL, o->keep, &c->ck, err);
-    o->ck = c->ck;
-    return st;
+    rmr_hf_origin *h = (rmr_hf_origin *)o;
+    RMR_TRY(rmr_safetensors_open(o->mem, o->src, NULL, o->keep, &h->tensors.ck, err));
+    h->names = rmr_hf_names_of(h->tensors.ck);
+    return rmr_checkpoint_origin_begin(&h->tensors, err);
 }
 
-const rmr_format rmr_format_hf = {.name = "folder of safetensors",
-                                  .bytes = sizeof(rmr_checkpoint_origin),
+const rmr_format rmr_format_hf = {.name = "folder",
+                                  .bytes = sizeof(rmr_hf_origin),
                                   .probe = probe,
                                   .open = open_folder,
                                   .free = rmr_checkpoint_origin_free,
@@ -67,4 +68,9 @@ const rmr_format rmr_format_hf = {.name = "folder of safetensors",
                                   .tokenizer = tokenizer,
                                   .open_tensors = open_tensors,
                                   .list_tensors = rmr_checkpoint_origin_list,
+                                  .has = rmr_hf_has,
+                                  .find = rmr_hf_find,
+                                  .find_stack = rmr_hf_find_stack,
+                                  .tensor = rmr_hf_tensor,
+                                  .data = rmr_checkpoint_origin_data,
                                   .settle = rmr_checkpoint_origin_settle};

@@ -1,5 +1,6 @@
 /* Our own format (pack.h): weights and tokenizer are used where they lie, so the pack stays open as
  * long as the model. */
+#include <stdio.h>
 #include <string.h>
 
 #include "format.h"
@@ -8,6 +9,8 @@
 typedef struct pack_origin {
     rmr_origin origin;
     rmr_pack *pack;
+    uint8_t *used; /* [n_used], by rmr_pack_index: tensors that are weights */
+    size_t n_used;
 } pack_origin;
 
 static rmr_pack *pack_of(const rmr_origin *o)
@@ -30,8 +33,17 @@ static remora_status open_pack(rmr_origin *o, const char *name, remora_error *er
     return REMORA_OK;
 }
 
+static void free_used(rmr_origin *o)
+{
+    pack_origin *p = (pack_origin *)o;
+    rmr_free(o->mem, p->used, p->n_used);
+    p->used = NULL;
+    p->n_used = 0;
+}
+
 static void free_pack(rmr_origin *o)
 {
+    free_used(o);
     rmr_pack_free(pack_of(o));
 }
 
@@ -75,8 +87,10 @@ static remora_status tokenizer(rmr_origin *o, uint32_t n_vocab, rmr_tokenizer **
 /* The header, which is read already, has the table. */
 static remora_status open_tensors(rmr_origin *o, remora_error *err)
 {
-    (void)o, (void)err;
-    return REMORA_OK;
+    pack_origin *p = (pack_origin *)o;
+    p->n_used = rmr_pack_count(p->pack);
+    p->used = rmr_calloc(o->mem, p->n_used, 1);
+    return p->used != NULL ? REMORA_OK : rmr_error_nomem(err, "tensors", p->n_used);
 }
 
 static remora_status list_tensors(rmr_origin *o, rmr_metadata *meta, remora_error *err)
@@ -84,8 +98,60 @@ static remora_status list_tensors(rmr_origin *o, rmr_metadata *meta, remora_erro
     return rmr_metadata_add_packed(o->mem, meta, pack_of(o), err);
 }
 
+static int has(rmr_origin *o, const char *name)
+{
+    return rmr_pack_find(pack_of(o), name, RMR_USE_MATRIX) != NULL;
+}
+
+static int has_halves(rmr_origin *o, const char *name)
+{
+    (void)o, (void)name; /* the converter has cut it */
+    return 1;
+}
+
+/* A weight is one tensor, alone or a stack. */
+static remora_status find(rmr_origin *o, rmr_weight_plan_item *it, remora_error *err)
+{
+    const pack_origin *p = (const pack_origin *)o;
+    rmr_weight_desc *d = &it->desc;
+    const rmr_pack_tensor *t = rmr_pack_find(p->pack, it->name, d->use);
+    if (t == NULL)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s %s is missing", o->file, rmr_pack_use_name(d->use),
+                 it->name);
+    if (t->count != d->count || t->rows != d->rows || t->cols != d->cols)
+        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s is %u of [%u,%u], its config needs %u of [%u,%u]",
+                 o->file, it->name, t->count, t->rows, t->cols, d->count, d->rows, d->cols);
+    p->used[rmr_pack_index(p->pack, t)] = 1;
+    it->stored = d->elem = t->elem;
+    it->place = t;
+    return REMORA_OK;
+}
+
+static int tensor(rmr_origin *o, const rmr_shape *s, uint64_t i, rmr_listed_tensor *out)
+{
+    const pack_origin *p = (const pack_origin *)o;
+    unsigned layer = 0;
+    if (i >= rmr_pack_count(p->pack)) return 0;
+    const rmr_pack_tensor *t = rmr_pack_at(p->pack, (uint32_t)i);
+    const int in_layer = sscanf(t->name, "model.layers.%5u.", &layer) == 1;
+    rmr_tensor_role role = RMR_TENSOR_EXTRA;
+    if (p->used[rmr_pack_index(p->pack, t)])
+        role = RMR_TENSOR_USED;
+    else if (in_layer && layer >= s->n_layers && layer < s->n_layers + s->n_mtp)
+        role = RMR_TENSOR_PREDICTION;
+    *out = (rmr_listed_tensor){role, t->name, rmr_pack_file(p->pack),
+                               (uint64_t)t->rows * t->cols * t->count};
+    return 1;
+}
+
+static const void *data(rmr_origin *o, const rmr_weight_plan_item *it)
+{
+    return rmr_pack_data(pack_of(o), it->place);
+}
+
 static void settle(rmr_origin *o)
 {
+    free_used(o);
     rmr_pack_drop_manifest(pack_of(o));
 }
 
@@ -98,4 +164,10 @@ const rmr_format rmr_format_pack = {.name = "pack",
                                     .tokenizer = tokenizer,
                                     .open_tensors = open_tensors,
                                     .list_tensors = list_tensors,
+                                    .has = has,
+                                    .has_halves = has_halves,
+                                    .find = find,
+                                    .find_stack = find,
+                                    .tensor = tensor,
+                                    .data = data,
                                     .settle = settle};

@@ -86,10 +86,10 @@ static remora_status packed_row(reading *r, const rmr_weight_plan_item *it, uint
     if (!rmr_lay_out(d->use, d->elem, d->count, d->rows, d->cols, &l)) return REMORA_E_INTERNAL;
     *out = room;
     if (d->use == RMR_USE_VECTOR)
-        return read_packed(r, it->packed, index * l.stride, 4ull * d->cols, room);
+        return read_packed(r, it->place, index * l.stride, 4ull * d->cols, room);
     if (d->use == RMR_USE_TABLE)
-        return read_packed(r, it->packed, index * l.stride + row * bytes, bytes, room);
-    RMR_TRY(read_packed(r, it->packed, index * l.stride + row / RMR_TILE * l.tile, l.tile, made));
+        return read_packed(r, it->place, index * l.stride + row * bytes, bytes, room);
+    RMR_TRY(read_packed(r, it->place, index * l.stride + row / RMR_TILE * l.tile, l.tile, made));
     rmr_tile_unpack(d->elem, room, made, 1, d->cols);
     return REMORA_OK;
 }
@@ -98,9 +98,8 @@ static remora_status stored_row(reading *r, const rmr_weight_plan_item *it, uint
                                 uint32_t row, unsigned char *room, const void **out)
 {
     const rmr_weight_desc *d = &it->desc;
-    const rmr_piece *piece = &r->plan->pieces[it->piece + index];
-    if (!it->transpose) return rmr_read_rows(it, piece, row, 1, room, out, r->err);
-    RMR_TRY(rmr_read_rows(it, piece, 0, d->rows, room, out, r->err));
+    if (!it->transpose) return rmr_read_rows(it, index, row, 1, room, out, r->err);
+    RMR_TRY(rmr_read_rows(it, index, 0, d->rows, room, out, r->err));
     *out = (const unsigned char *)*out + row * rmr_row_bytes(d->elem, d->cols);
     return REMORA_OK;
 }

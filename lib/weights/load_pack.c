@@ -35,9 +35,9 @@ static remora_status fill(filler *f, size_t item, uint64_t chunk, worker *w, rem
     rmr_backend *be = f->w->be;
     const rmr_weight_plan_item *it = &f->plan->items[item];
     RMR_ASSERT(!it->adopt);
-    const uint32_t n = rmr_pack_chunk_bytes(it->packed, chunk);
+    const uint32_t n = rmr_pack_chunk_bytes(it->place, chunk);
     RMR_TRY(prepare(f, w, err));
-    RMR_TRY(rmr_pack_read_chunk(w->reader, it->packed, chunk, w->chunk, err));
+    RMR_TRY(rmr_pack_read_chunk(w->reader, it->place, chunk, w->chunk, err));
     RMR_TRY(be->ops->weight_fill(be, *it->weight, chunk * RMR_PACK_CHUNK, n, w->chunk, err));
     if (atomic_fetch_sub_explicit(&f->left[item], 1, memory_order_acq_rel) == 1)
         RMR_TRY(be->ops->weight_done(be, *it->weight, err));
@@ -72,14 +72,14 @@ static remora_status make(filler *f, uint64_t *bytes, remora_error *err)
         const rmr_weight_plan_item *it = &f->plan->items[i];
         f->first[i] = chunks;
         if (it->adopt) {
-            RMR_TRY(be->ops->weight_adopt(be, &it->desc, rmr_pack_data(f->pack, it->packed),
+            RMR_TRY(be->ops->weight_adopt(be, &it->desc, rmr_pack_data(f->pack, it->place),
                                           it->weight, err));
             continue;
         }
         RMR_TRY(be->ops->weight_create(be, &it->desc, it->weight, err));
-        chunks += rmr_pack_chunks(it->packed);
-        atomic_init(&f->left[i], (unsigned)rmr_pack_chunks(it->packed)); /* or it fails below */
-        *bytes += it->packed->bytes;
+        chunks += rmr_pack_chunks(it->place);
+        atomic_init(&f->left[i], (unsigned)rmr_pack_chunks(it->place)); /* or it fails below */
+        *bytes += ((const rmr_pack_tensor *)it->place)->bytes;
     }
     f->first[f->plan->n] = chunks;
     if (chunks > UINT32_MAX)

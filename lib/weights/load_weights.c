@@ -27,7 +27,7 @@ static remora_status create_weights(rmr_weights *w, rmr_source *src, rmr_weight_
     for (size_t i = 0; i < plan->n; i++) {
         rmr_weight_plan_item *it = &plan->items[i];
         if (it->adopt)
-            RMR_TRY(adopt_table(w, src, it, plan->pieces[it->piece].data, err));
+            RMR_TRY(adopt_table(w, src, it, it->piece.data, err));
         else
             RMR_TRY(w->be->ops->weight_create(w->be, &it->desc, it->weight, err));
         (void)rmr_bytes_add(&w->weight_bytes, /* the plan's sum did not overflow */

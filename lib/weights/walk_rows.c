@@ -47,10 +47,9 @@ static remora_status one_block(walker *l, size_t item, uint64_t block, uint32_t 
     const uint32_t index = (uint32_t)(block / per_matrix),
                    row0 = (uint32_t)(block % per_matrix) * per;
     const uint32_t n = d->rows - row0 < per ? d->rows - row0 : per;
-    RMR_ASSERT(index < d->count && it->piece + index < l->w->plan->n_pieces);
-    const rmr_piece *piece = &l->w->plan->pieces[it->piece + index];
+    RMR_ASSERT(index < d->count);
     const void *rows;
-    RMR_TRY(rmr_read_rows(it, piece, row0, n, l->staging + worker * l->staging_bytes, &rows, err));
+    RMR_TRY(rmr_read_rows(it, index, row0, n, l->staging + worker * l->staging_bytes, &rows, err));
     RMR_TRY(l->w->block(l->w->user, it, index, row0, n, rows, worker, err));
     if (atomic_fetch_sub_explicit(&l->left[item], 1, memory_order_acq_rel) == 1 &&
         l->w->done != NULL)
@@ -99,7 +98,7 @@ static remora_status cut(walker *l, uint64_t *total, remora_error *err)
 
 remora_status rmr_walk_rows(const rmr_walk *w, remora_error *err)
 {
-    if (w->plan->n_pieces == 0 && w->plan->n > 0)
+    if (w->plan->n > 0 && w->plan->items[0].place != NULL)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED,
                  "%s: a pack has no rows of tensors: start from its source", w->what);
     rmr_pool *pool = w->host.pool;

@@ -11,13 +11,10 @@
 
 #include <cmocka.h>
 
-#include "find_tensor.h"
 #include "block.h"
+#include "hf.h"
 #include "read_rows.h"
-#include "safetensors.h"
 #include "tmem.h"
-
-enum { MAX_PARTS = 4 };
 
 typedef struct part {
     const char *name, *dtype;
@@ -26,14 +23,15 @@ typedef struct part {
     size_t bytes;
 } part;
 
-/* A checkpoint in memory of a few tensors. */
+/* A folder in memory with a few tensors. */
 typedef struct made {
     rmr_mem mem;
     char *file;
     remora_blob blob;
     rmr_source *src;
-    rmr_checkpoint *ck;
-    uint8_t used[MAX_PARTS + 1];
+    rmr_origin *origin;
+    rmr_checkpoint *ck;  /* of the origin */
+    const uint8_t *used; /* of the origin */
 } made;
 
 static void make(made *m, const part *p, size_t n)
@@ -67,37 +65,43 @@ static void make(made *m, const part *p, size_t n)
         .struct_size = sizeof desc, .kind = REMORA_SOURCE_MEMORY, .blobs = &m->blob, .n_blobs = 1};
     remora_error e = {.struct_size = sizeof e};
     assert_int_equal(rmr_source_open(&m->mem, &desc, 1, &m->src, &e), REMORA_OK);
-    if (rmr_safetensors_open(&m->mem, m->src, NULL, NULL, &m->ck, &e) != REMORA_OK)
+    if (rmr_origin_open(rmr_formats, &m->mem, m->src, NULL, &m->origin, &e) != REMORA_OK ||
+        m->origin->format->open_tensors(m->origin, &e) != REMORA_OK)
         fail_msg("%s", e.message);
+    m->ck = ((rmr_checkpoint_origin *)m->origin)->ck;
+    m->used = ((rmr_checkpoint_origin *)m->origin)->used;
 }
 
 static void unmake(made *m)
 {
-    rmr_checkpoint_free(m->ck);
+    rmr_origin_free(m->origin);
     rmr_source_free(m->src);
     free(m->file);
+}
+
+static rmr_weight_plan_item wanted(const char *name, uint32_t count, uint32_t rows, uint32_t cols)
+{
+    rmr_weight_plan_item it = {.desc = {RMR_USE_MATRIX, RMR_ELEM_COUNT, count, rows, cols, {0}}};
+    snprintf(it.name, sizeof it.name, "%s", name);
+    return it;
 }
 
 /* The values of a weight of [rows, cols], taken in two cuts where it is not transposed. */
 static remora_status values(made *m, uint32_t rows, uint32_t cols, int transpose, rmr_elem keep,
                             float *out, remora_error *err)
 {
-    rmr_found_tensor b;
-    const uint32_t src_rows = transpose ? cols : rows, src_cols = transpose ? rows : cols;
-    const rmr_tensor_finder in = {m->ck, rmr_names_of(m->ck), m->used, err};
-    RMR_TRY(rmr_find_tensor(&in, "w", src_rows, src_cols, 0, &b));
-    const rmr_elem elem = keep == RMR_ELEM_COUNT ? b.elem : keep;
-    const rmr_weight_plan_item it = {.desc = {RMR_USE_MATRIX, elem, 1, rows, cols, {0}},
-                                     .coding = b.coding,
-                                     .stored = b.elem,
-                                     .transpose = transpose};
+    rmr_weight_plan_item it = wanted("w", 1, transpose ? cols : rows, transpose ? rows : cols);
+    RMR_TRY(rmr_hf_find(m->origin, &it, err));
+    const rmr_elem elem = keep == RMR_ELEM_COUNT ? it.stored : keep;
+    it.desc = (rmr_weight_desc){RMR_USE_MATRIX, elem, 1, rows, cols, {0}};
+    it.transpose = transpose;
     unsigned char *staging = malloc((size_t)rmr_read_rows_staging(&it, rows));
     const uint32_t cut = transpose || rows < 7 ? rows : rows - rows / 7;
     remora_status st = REMORA_OK;
     for (uint32_t r0 = 0; r0 < rows && st >= 0; r0 += cut) {
         const uint32_t n = rows - r0 < cut ? rows - r0 : cut;
         const void *got;
-        st = rmr_read_rows(&it, &b.piece, r0, n, staging, &got, err);
+        st = rmr_read_rows(&it, 0, r0, n, staging, &got, err);
         for (uint32_t r = 0; r < n && st >= 0; r++)
             rmr_row_decode(elem, out + (size_t)(r0 + r) * cols,
                            (const char *)got + r * rmr_row_bytes(elem, cols), cols);
@@ -243,10 +247,9 @@ static void fp8_one_scale_and_rows(void **state)
         for (int i = 0; i < R * C; i++)
             want[i] = e4m3(codes[i]) * each[shapes[k].rows < 2 ? 0 : i / C];
         make(&m, p, 2);
-        const rmr_tensor_finder in = {m.ck, rmr_names_of(m.ck), m.used, NULL};
-        rmr_found_tensor b;
-        assert_int_equal(rmr_find_tensor(&in, "w", R, C, 0, &b), REMORA_OK);
-        assert_int_equal(b.keep, shapes[k].keep);
+        rmr_weight_plan_item it = wanted("w", 1, R, C);
+        assert_int_equal(rmr_hf_find(m.origin, &it, NULL), REMORA_OK);
+        assert_int_equal(it.desc.elem, shapes[k].keep);
         assert_int_equal(m.used[0] + m.used[1], 2);
         expect(&m, R, C, 0, shapes[k].keep, want);
         expect(&m, C, R, 1, RMR_ELEM_F32, want);
@@ -266,38 +269,43 @@ static void fp8_one_scale_and_rows(void **state)
     free(want);
 }
 
-/* Two experts in one tensor, each of a gate and an up matrix of 128 rows, with scales for blocks.
- */
+/* Give tensor `name` three dimensions. */
+static void reshape(made *m, const char *name, uint64_t a, uint64_t b, uint64_t c)
+{
+    rmr_tensor *t = (rmr_tensor *)(uintptr_t)rmr_checkpoint_find(m->ck, name);
+    *t = (rmr_tensor){t->name, t->dtype, 3, {a, b, c}, t->offset, t->bytes, t->file};
+}
+
+/* The matrices of two experts in one tensor of each kind, with scales for blocks: 128 rows each of
+ * gate and up, or of down. */
 static void fp8_stack(void **state)
 {
     enum { E = 2, ROWS = 128, COLS = 260, SC = 3 };
+    static const char *const names[] = {"e.gate_proj", "e.up_proj"};
     static uint8_t c[E * 2 * ROWS * COLS];
     static float s[E * 2 * SC], got[ROWS * COLS];
     const part p[] = {{"e.gate_up_proj", "F8_E4M3", E, 2 * ROWS * COLS, c, sizeof c},
-                      {"e.gate_up_proj_scale_inv", "F32", E, 2 * SC, s, sizeof s}};
+                      {"e.gate_up_proj_scale_inv", "F32", E, 2 * SC, s, sizeof s},
+                      {"e.down_proj", "F8_E4M3", E, 2 * ROWS * COLS, c, sizeof c},
+                      {"e.down_proj_scale_inv", "F32", E, 2 * SC, s, sizeof s}};
     made m;
-    rmr_found_tensor b;
     remora_error e = {.struct_size = sizeof e};
     (void)state;
     for (size_t i = 0; i < sizeof c; i++) c[i] = (uint8_t)(i * 37 % 127);
     for (int i = 0; i < E * 2 * SC; i++) s[i] = 0.5f + (float)i;
-    make(&m, p, 2);
-    rmr_tensor *codes3 = (rmr_tensor *)(uintptr_t)rmr_checkpoint_find(m.ck, p[0].name),
-               *scale3 = (rmr_tensor *)(uintptr_t)rmr_checkpoint_find(m.ck, p[1].name);
-    *codes3 = (rmr_tensor){codes3->name,   codes3->dtype, 3,           {E, 2 * ROWS, COLS},
-                           codes3->offset, codes3->bytes, codes3->file};
-    *scale3 = (rmr_tensor){scale3->name,   scale3->dtype, 3,           {E, 2, SC},
-                           scale3->offset, scale3->bytes, scale3->file};
-    const rmr_tensor_finder in = {m.ck, rmr_names_of(m.ck), m.used, &e};
-    if (rmr_find_tensor_stack(&in, "e.gate_up_proj", E, 2, ROWS, COLS, &b) < 0)
-        fail_msg("%s", e.message);
-    const rmr_weight_plan_item it = {
-        .desc = {RMR_USE_MATRIX, b.keep, E, ROWS, COLS, {0}}, .coding = b.coding, .stored = b.elem};
-    unsigned char *staging = malloc((size_t)rmr_read_rows_staging(&it, ROWS));
+    make(&m, p, 4);
+    for (int i = 0; i < 4; i += 2) {
+        reshape(&m, p[i].name, E, 2 * ROWS, COLS);
+        reshape(&m, p[i + 1].name, E, 2, SC);
+    }
+    unsigned char *staging = NULL;
     for (int k = 0; k < 2 * E; k++) {
         const void *rows;
-        b.piece.row0 = (uint64_t)k * ROWS;
-        assert_int_equal(rmr_read_rows(&it, &b.piece, 0, ROWS, staging, &rows, &e), REMORA_OK);
+        rmr_weight_plan_item it = wanted(names[k % 2], E, ROWS, COLS);
+        if (rmr_hf_find_stack(m.origin, &it, &e) < 0) fail_msg("%s", e.message);
+        if (staging == NULL) staging = malloc((size_t)rmr_read_rows_staging(&it, ROWS));
+        assert_int_equal(rmr_read_rows(&it, (uint32_t)k / 2, 0, ROWS, staging, &rows, &e),
+                         REMORA_OK);
         for (int r = 0; r < ROWS; r++)
             rmr_row_decode(RMR_ELEM_F8, got + r * COLS,
                            (const char *)rows + r * rmr_row_bytes(RMR_ELEM_F8, COLS), COLS);
@@ -307,10 +315,12 @@ static void fp8_stack(void **state)
         }
     }
     free(staging);
-    assert_int_equal(rmr_find_tensor_stack(&in, "e.gate_up_proj", E, 1, 2 * ROWS, COLS, &b),
-                     REMORA_OK);
-    assert_int_equal(rmr_find_tensor_stack(&in, "e.gate_up_proj", E, 4, ROWS / 2, COLS, &b),
-                     REMORA_E_UNSUPPORTED);
+    rmr_weight_plan_item down = wanted("e.down_proj", E, 2 * ROWS, COLS);
+    assert_int_equal(rmr_hf_find_stack(m.origin, &down, &e), REMORA_OK);
+    reshape(&m, p[0].name, 2 * E, ROWS, COLS);
+    reshape(&m, p[1].name, 2 * E, 1, SC);
+    rmr_weight_plan_item narrow = wanted("e.up_proj", 2 * E, ROWS / 2, COLS);
+    assert_int_equal(rmr_hf_find_stack(m.origin, &narrow, &e), REMORA_E_UNSUPPORTED);
     assert_non_null(strstr(e.message, "FP8 in matrices of 64 rows"));
     unmake(&m);
 }
@@ -412,14 +422,15 @@ static remora_status read_blocks(made *m, rmr_dtype dtype, uint32_t rows, uint32
                                  remora_error *err)
 {
     const rmr_elem e = rmr_dtype_elem(dtype);
-    const rmr_weight_plan_item it = {
-        .desc = {RMR_USE_MATRIX, e, 1, rows, cols, {0}}, .coding = RMR_CODING_PLAIN, .stored = e};
     rmr_tensor t = *rmr_checkpoint_find(m->ck, "w.weight");
-    const rmr_piece piece = {&t, NULL, 0};
+    const rmr_weight_plan_item it = {.desc = {RMR_USE_MATRIX, e, 1, rows, cols, {0}},
+                                     .coding = RMR_CODING_PLAIN,
+                                     .stored = e,
+                                     .piece = {&t, NULL, 0}};
     unsigned char *staging = malloc((size_t)rmr_read_rows_staging(&it, rows));
     const void *got;
     t.dtype = dtype;
-    const remora_status st = rmr_read_rows(&it, &piece, 0, rows, staging, &got, err);
+    const remora_status st = rmr_read_rows(&it, 0, 0, rows, staging, &got, err);
     free(staging);
     return st;
 }

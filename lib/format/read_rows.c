@@ -192,23 +192,24 @@ static void decode(const rmr_weight_plan_item *it, float *out, float *line,
     }
 }
 
-remora_status rmr_read_rows(const rmr_weight_plan_item *it, const rmr_piece *piece, uint32_t row0,
+remora_status rmr_read_rows(const rmr_weight_plan_item *it, uint32_t index, uint32_t row0,
                             uint32_t n, unsigned char *staging, const void **rows,
                             remora_error *err)
 {
+    const rmr_piece piece = rmr_piece_of(it, index);
     const matrix s = stored_shape(it);
     const uint32_t m = it->transpose ? s.rows : n;
-    const uint64_t from = piece->row0 + (it->transpose ? 0 : row0);
+    const uint64_t from = piece.row0 + (it->transpose ? 0 : row0);
     const uint64_t row_bytes = rmr_row_bytes(it->stored, s.cols);
     unsigned char *second = staging + rmr_round_up(m * row_bytes, RMR_ALIGN);
     RMR_ASSERT(n > 0 && row0 + n <= it->desc.rows && (!it->transpose || n == it->desc.rows));
     *rows = staging;
     if (it->coding == RMR_CODING_PLAIN)
-        RMR_TRY(rmr_file_read(piece->data->file, piece->data->offset + from * row_bytes, staging,
+        RMR_TRY(rmr_file_read(piece.data->file, piece.data->offset + from * row_bytes, staging,
                               m * row_bytes, err));
     else
-        RMR_TRY(read_coded(it, piece, from, m, s.cols, staging, second, err));
-    RMR_TRY(check_rows(it, piece, from, m, s.cols, staging, err));
+        RMR_TRY(read_coded(it, &piece, from, m, s.cols, staging, second, err));
+    RMR_TRY(check_rows(it, &piece, from, m, s.cols, staging, err));
     if (it->desc.elem != it->stored) {
         float *line = (float *)(void *)second;
         decode(it, line + s.cols, line, staging, m, s.cols);
