@@ -24,7 +24,7 @@ enum {
 /* How the numbers of a session's cache are stored. */
 typedef enum rmr_kv_type { RMR_KV_BF16, RMR_KV_F32, RMR_KV_INT8, RMR_KV_TYPES } rmr_kv_type;
 
-/* What a row of a stream is. */
+/* The contents of a stream's rows. */
 typedef enum rmr_cache_rows {
     RMR_CACHE_LATENT,      /* [normalised latent | rotated rope key] */
     RMR_CACHE_KEYS_VALUES, /* [rotated keys of all heads | values of all heads]; not INT8 */
@@ -40,7 +40,7 @@ typedef struct rmr_cache_stream {
     uint32_t layer;   /* of the cache */
     rmr_cache_rows rows;
     uint32_t width; /* numbers of a row */
-    uint32_t rope;  /* of them, at its end, those of the rope key (LATENT) */
+    uint32_t rope;  /* LATENT: how many numbers at its end are the rope key */
 } rmr_cache_stream;
 
 /* Raised when the bytes of a part mean something else than before, for the same stream and type. */

@@ -27,7 +27,7 @@ static void allow(const void *p, uint64_t n)
 }
 #endif
 
-/* Bytes of a part and of what keeps it from the next one; 0 when they do not fit. */
+/* The bytes of a part with its padding and red zone; 0 when they overflow. */
 static int part_bytes(const rmr_arena *a, uint64_t bytes, uint64_t *whole)
 {
     const uint64_t more = RMR_ALIGN - 1 + (a->dense ? 0 : RED_ZONE);

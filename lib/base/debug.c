@@ -1,5 +1,5 @@
-/* What builds with asserts call. Weak functions stand in for the hooks of a program that has none.
- */
+/* The functions that builds with asserts call. Weak functions stand in for the hooks of a program
+ * that has none. */
 #include <stddef.h>
 
 #include "error.h"

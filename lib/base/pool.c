@@ -209,7 +209,7 @@ static uint32_t next_range(rmr_pool *p, region *r, uint64_t leave, uint64_t *v)
     return 0;
 }
 
-/* ---- what will be read next ---- */
+/* ---- fetching the next region's data ---- */
 
 /* The bytes that a waiting thread has still to fetch into its cache. */
 typedef struct ahead {

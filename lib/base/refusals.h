@@ -1,6 +1,6 @@
-/* Why a model cannot run, all reasons that are found. Opening stops at the first refusal; asked to
- * open what it can of a model all the same (REMORA_MODEL_ANYWAY) it keeps the message here and goes
- * on with what does not depend on the refused part. */
+/* The reasons why a model cannot run, all that are found. Opening stops at the first refusal.
+ * Opening with REMORA_MODEL_ANYWAY keeps the message here instead, and goes on with the steps that
+ * do not depend on the refused part. */
 #ifndef RMR_REFUSALS_H
 #define RMR_REFUSALS_H
 

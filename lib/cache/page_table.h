@@ -42,7 +42,7 @@ remora_status rmr_page_table_fork(rmr_page_table *dst, const rmr_page_table *src
 /* Device addresses of the pages holding [0, n): ceil(n / RMR_PAGE_TOKENS) entries. */
 void rmr_page_table_addresses(const rmr_page_table *t, uint64_t n, uint64_t *out);
 
-/* Bytes of all pages of the table, and of those that are in other tables too. */
+/* The bytes of all pages of the table, and of its pages that are in other tables too. */
 uint64_t rmr_page_table_bytes(const rmr_page_table *t);
 uint64_t rmr_page_table_shared_bytes(const rmr_page_table *t);
 

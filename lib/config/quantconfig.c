@@ -4,7 +4,7 @@
 
 #include "quant.h"
 
-/* A pair of sizes that must be that of F8's blocks, when it is there. */
+/* Check a pair of sizes that must be the size of F8's blocks when it is there. */
 static remora_status check_block(const char *file, const char *key, const json_t *size,
                                  remora_error *err)
 {

@@ -3,8 +3,8 @@
 #ifndef RMR_RELATIVES_H
 #define RMR_RELATIVES_H
 
-/* What a model_type or a GGUF architecture would need ("DeepSeek-V3.2: sparse attention"), or NULL
- * where the name is not known at all. */
+/* The feature that a model_type or a GGUF architecture would need ("DeepSeek-V3.2: sparse
+ * attention"), or NULL where the name is not known at all. */
 const char *rmr_relative(const char *name);
 
 #endif

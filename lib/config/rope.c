@@ -144,7 +144,7 @@ static remora_status llama3_frequencies(const char *file, const json_t *config, 
     return REMORA_OK;
 }
 
-/* What a GGUF file has in place of Llama-3's scaling: a divisor for each frequency. */
+/* GGUF's form of Llama-3's scaling: a divisor for each frequency. */
 static remora_status divided_frequencies(const char *file, const json_t *r, rmr_shape *s,
                                          double theta, remora_error *err)
 {

@@ -27,7 +27,7 @@ enum {
     ALL = MOE | YOUTU | DENSE
 };
 
-/* What a model_type implies when the file is silent. */
+/* The values that a model_type implies when the file is silent. */
 typedef struct family {
     const char *model_type;
     unsigned bit;

@@ -149,7 +149,8 @@ rmr_weight_size rmr_weight_size_of(const rmr_shape *s, rmr_weight_id id)
     }
 }
 
-/* Rows of a head in a product that has heads; of queries those that share a kv head. */
+/* The rows of one head, in a product that has heads. For queries they are the rows of all heads
+ * that share a kv head. */
 static uint32_t head_rows(const rmr_shape *s, rmr_weight_id id)
 {
     const rmr_gqa *g = &s->gqa;

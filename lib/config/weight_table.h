@@ -6,7 +6,7 @@
 
 #include "shape.h"
 
-/* In the order in which weights are planned, which is that of packs. */
+/* In the order in which weights are planned, which is also the order of weights in packs. */
 typedef enum rmr_weight_id {
     RMR_W_ATTN_NORM,
     RMR_W_Q_A, /* latent attention with a query bottleneck: the way down, its norm, the way up */

@@ -27,7 +27,7 @@ static uint64_t most(uint64_t a, uint64_t b)
 static uint64_t laid_bytes(const rmr_weight_desc *d, rmr_elem e, uint32_t n)
 {
     rmr_layout l;
-    rmr_lay_out(d->use, e, 1, n, d->cols, &l); /* part of what the plan has sized */
+    rmr_lay_out(d->use, e, 1, n, d->cols, &l); /* the plan has sized it */
     return l.stride;
 }
 

@@ -13,7 +13,7 @@ enum {
     RMR_MIN_PAGES = 16384 /* page table entries that every context has room for */
 };
 
-/* What a context has room for. */
+/* The room of a context. */
 typedef struct rmr_context_size {
     uint32_t rows, pages;
     size_t user_bytes; /* the caller's own */
@@ -24,7 +24,7 @@ typedef struct rmr_context {
     int taken;
     rmr_step *step;
     rmr_inputs in; /* filled by the caller */
-    void *user;    /* [size.user_bytes], zeroed when it is made; only the caller knows what it is */
+    void *user; /* [size.user_bytes], zeroed when it is made; only the caller knows its contents */
     uint64_t mark; /* the mark of the last slice submitted */
     const uint32_t *wanted; /* [n_wanted] what rmr_context_want() told last, the caller's */
     uint32_t n_wanted;

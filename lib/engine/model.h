@@ -16,7 +16,7 @@ struct remora_model {
     remora_runtime *rt;
     rmr_backend *be;
     atomic_uint refs;
-    rmr_mem mem; /* what belongs to the model besides weights: counted apart for the estimate */
+    rmr_mem mem; /* the model's own memory besides weights: counted apart for the estimate */
     rmr_mem session_mem; /* its sessions' structures and rows */
     rmr_pages pages;     /* of the caches of all sessions */
     rmr_shape shape;
@@ -34,7 +34,7 @@ struct remora_model {
     uint64_t n_params, n_params_active;
     uint8_t fingerprint[32];
     char name[96];
-    rmr_cache_layout cache; /* what a page holds; empty when refused */
+    rmr_cache_layout cache; /* the streams of a page; empty when refused */
     rmr_programs programs;  /* the same */
     rmr_contexts contexts;
     rmr_dump *dump; /* NULL: none is asked for */

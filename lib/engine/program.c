@@ -319,7 +319,7 @@ static void slots(rmr_programs *l, const rmr_shape *s)
         l->slots[i] = (rmr_slot){width[i], rmr_slot_infos[i].rows};
 }
 
-/* End a slice of what was added since the last one. */
+/* End a slice: it has the operations that were added since the last one. */
 static void end_slice(rmr_programs *l, rmr_slice_kind kind, uint32_t layer)
 {
     static const rmr_program_slice none;

@@ -34,7 +34,7 @@ typedef struct rmr_slot_info {
 
 extern const rmr_slot_info rmr_slot_infos[RMR_SLOT_COUNT];
 
-/* What a slice works on, and so how often it runs. */
+/* The rows that a slice works on, and so how often it runs. */
 typedef enum rmr_slice_kind {
     RMR_SLICE_LAYER, /* all rows of the step: once */
     RMR_SLICE_HEAD,  /* wanted rows: RMR_HEAD_ROWS at a time, until all are done */
@@ -54,7 +54,7 @@ typedef enum rmr_program_id {
     RMR_PROGRAM_COUNT
 } rmr_program_id;
 
-/* What one kind of evaluation runs, in this order. */
+/* The slices that one kind of evaluation runs, in this order. */
 typedef struct rmr_program {
     const rmr_program_slice *slices;
     uint32_t n_slices;
@@ -72,7 +72,7 @@ typedef struct rmr_programs {
     rmr_program program[RMR_PROGRAM_COUNT];
 } rmr_programs;
 
-/* Build them from the shape, the cache, the weights, and what counts, of a model. */
+/* Build the programs from the model's shape, cache, weights and counters. */
 remora_status rmr_programs_make(const remora_model *m, rmr_mem *mem, rmr_programs *out,
                                 remora_error *err);
 void rmr_programs_free(rmr_mem *mem, rmr_programs *p); /* a zeroed struct is fine too */

@@ -93,7 +93,7 @@ typedef struct pair {
     rmr_gguf_text key;
     rmr_gguf_type type;
     const unsigned char *data; /* of the value */
-    size_t key_at, data_at;    /* the same while the header is read and may move */
+    size_t key_at, data_at;    /* their offsets, for the time in which the header may move */
 } pair;
 
 struct rmr_gguf {

@@ -254,7 +254,7 @@ static int matches(const struct sign *s, const char *name)
 typedef struct look {
     const rmr_source *src;
     size_t row;                  /* best so far; N_SIGNS: none */
-    char name[RMR_MAX_NAME + 1]; /* of it; of several the first by name */
+    char name[RMR_MAX_NAME + 1]; /* the file that matches it; the first by name of several */
     size_t files, folders;
     char folder[RMR_MAX_NAME + 1]; /* the first by name */
 } look;

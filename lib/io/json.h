@@ -66,7 +66,7 @@ typedef struct rmr_json_walk {
     const char *file;   /* for messages */
     const char *origin; /* byte 0 of messages */
     const char *text, *end;
-    uint32_t depth; /* how deep values may nest: 0 scalars only, 1 with [] or {} */
+    uint32_t depth; /* nesting allowed below this object: 0 scalars only, 1 with [] or {} */
     int begun;
 } rmr_json_walk;
 

@@ -425,7 +425,7 @@ static remora_status check_overlaps(rmr_pack *p, uint64_t header, remora_error *
     return st;
 }
 
-/* `needs` names what a reader must know to make sense of the rest. */
+/* Each entry of `needs` names a feature that a reader must know to make sense of the rest. */
 static remora_status check_needs(const rmr_pack *p, remora_error *err)
 {
     const json_t *needs = json_object_get(p->manifest, "needs");

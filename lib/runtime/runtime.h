@@ -18,13 +18,13 @@ struct remora_runtime {
     rmr_ctx ctx;
     atomic_uint refs;
     uint32_t n_devices;
-    rmr_backend *backends[RMR_MAX_DEVICES]; /* the first is what a model gets that names none */
+    rmr_backend *backends[RMR_MAX_DEVICES]; /* a model that names none gets the first */
 };
 
 /* `opts` is a full struct of this version. */
 remora_status rmr_runtime_create(const remora_runtime_opts *opts, remora_runtime **out,
                                  remora_error *err);
-/* The same with other devices than those of this build: for tests. */
+/* As rmr_runtime_create, with other devices than those of this build: for tests. */
 remora_status rmr_runtime_create_with(const remora_runtime_opts *opts,
                                       const rmr_device_maker *makers, uint32_t n,
                                       remora_runtime **out, remora_error *err);

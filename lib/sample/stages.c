@@ -129,8 +129,8 @@ static double spread(const rmr_candidates *l, float max)
     return range < 40.0 ? range : 40.0;
 }
 
-/* Candidates of buckets below `edge` first, those of `edge` behind them, the others dropped.
- * Returns the number of the first kind. */
+/* Put the candidates of buckets below `edge` first and those of `edge` behind them, and drop the
+ * others. Returns the number of candidates below `edge`. */
 static size_t split_at(rmr_candidates *l, size_t edge, float max, double range)
 {
     size_t n = 0, m = 0;

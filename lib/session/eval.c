@@ -49,8 +49,8 @@ static int step_fits(const evaluation *e)
 
 /* ---- forming a step ---- */
 
-/* What the step keeps in its context's memory. A part has
- * at least one row. */
+/* A session's part of a step, kept in the memory of the step's context. A part has at least one
+ * row. */
 static void lay_out(rmr_step_in_progress *f, rmr_arena *a, uint32_t rows)
 {
     f->parts = rmr_arena_take(a, rows, sizeof *f->parts);

@@ -8,7 +8,7 @@ remora_status rmr_session_enter(remora_session *s)
                                                                             : REMORA_OK;
 }
 
-/* What holds between any two calls. */
+/* The invariants of a session between any two calls. */
 static int is_sound(const remora_session *s)
 {
     const rmr_output_rows *r = &s->rows;

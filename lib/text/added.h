@@ -30,8 +30,8 @@ typedef struct rmr_added_set {
 remora_status rmr_added_index(rmr_mem *mem, const char *arena, rmr_added *items, uint32_t n,
                               uint32_t *first, remora_error *err);
 
-/* The first added token at or after `from`, *at its place; NULL when there is none. Only those that
- * have a flag of `mask`; 0: all. */
+/* The first added token at or after `from`; *at is its place. NULL when there is none. With a
+ * `mask` only tokens that have a flag of it count; 0: all. */
 const rmr_added *rmr_added_find(const rmr_added_set *set, uint8_t mask, const char *s, size_t n,
                                 size_t from, size_t *at);
 

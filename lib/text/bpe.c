@@ -27,7 +27,7 @@ static void sort_by(const rmr_bpe_merge *merges, int by_left, const uint32_t *in
     }
 }
 
-/* Fill rules and first from the sorted merge numbers, dropping all but the last of equal pairs. */
+/* Fill rules and first from the sorted merge numbers. Of equal pairs only the last is kept. */
 static void fill(rmr_bpe_tables *bpe, const rmr_bpe_merge *merges, const uint32_t *order,
                  uint32_t n)
 {

@@ -11,7 +11,7 @@ typedef struct state { /* lies in remora_detok.opaque[0] */
     uint32_t n;
 } state;
 
-typedef struct sink { /* counts everything, writes what fits */
+typedef struct sink { /* counts every byte, writes the bytes that fit */
     char *buf;
     size_t cap, n;
 } sink;

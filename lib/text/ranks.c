@@ -34,7 +34,7 @@ typedef struct cutter {
     uint32_t *tails;           /* the tokens that one token ends with, the longest first */
     size_t tails_cap;
     uint32_t *by_right; /* [n + 1] where in `cuts` those with right token i begin */
-    half *cuts;         /* as many as there are rules */
+    half *cuts;         /* [bpe.n_rules] */
     uint32_t n_cuts;
     remora_error *err;
 } cutter;
@@ -161,8 +161,8 @@ static void drop_chains(cutter *c)
     c->tails_cap = 0;
 }
 
-/* Make rules of the cuts: from the last right token to the first, each is put at the end of what is
- * still free of its left token's place. */
+/* Make a rule of each cut. Going from the last right token to the first, each rule is put at the
+ * end of the free part of its left token's place. */
 static remora_status make_rules(cutter *c)
 {
     rmr_bpe_tables *bpe = &c->t->bpe;

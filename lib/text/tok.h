@@ -33,7 +33,7 @@ enum {
 
 /* A pattern that splits text. */
 typedef struct rmr_tok_step {
-    char field[RMR_TOK_MAX_FIELD]; /* where it came from, for errors */
+    char field[RMR_TOK_MAX_FIELD]; /* the pattern's place in its file, for errors */
     char *pattern;
     size_t n;
     uint32_t how; /* RMR_STEP_* */

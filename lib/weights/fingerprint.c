@@ -48,7 +48,7 @@ static void add_shape(rmr_sha256 *h, const rmr_shape *s)
     for (uint32_t i = 0; i < rmr_shape_rope(s) / 2; i++) add_f32(h, s->inv_freq[i]);
 }
 
-/* Where rows are read: one of the two. */
+/* The source of rows: one of the two is not NULL. */
 typedef struct reading {
     rmr_sha256 h;
     rmr_mem *mem;
@@ -66,7 +66,7 @@ static remora_status read_packed(reading *r, const rmr_pack_tensor *t, uint64_t 
     return rmr_pack_read(r->reader, t, at, n, to, r->err);
 }
 
-/* Room for what is read of one row, and the row in it. */
+/* Room for the bytes that are read for one row, and the place of the row in it. */
 static uint64_t room_for(const reading *r, const rmr_weight_plan_item *it)
 {
     const rmr_weight_desc *d = &it->desc;

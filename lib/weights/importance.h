@@ -6,7 +6,7 @@
 
 #include "weight_plan.h"
 
-/* What is kept of one weight. */
+/* The sums of one weight. */
 typedef struct rmr_importance_item {
     char name[96]; /* as in the plan: "model.layers.3.mlp.experts.gate_proj" */
     rmr_weight *const *weight;

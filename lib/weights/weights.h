@@ -16,7 +16,7 @@ typedef struct rmr_weights {
     rmr_weight *inv_freq;     /* the frequencies of the rotary embedding, one for each pair */
     rmr_file *mapped;         /* keeps the mapping under an adopted embedding table */
     rmr_bytes weight_bytes;   /* of the planned weights on the backend */
-    uint64_t mapped_bytes;    /* of those used where they lie in the source */
+    uint64_t mapped_bytes;    /* bytes of the weights that are used where they lie in the source */
     rmr_bytes constant_bytes; /* of inv_freq */
 } rmr_weights;
 

@@ -25,8 +25,8 @@ struct rmr_weight {
     uint64_t tile_stride; /* bytes */
     uint64_t stride;      /* bytes of one matrix of the stack */
     uint64_t bytes;
-    const unsigned char *const_data; /* where it is read: our memory, or what was adopted */
-    unsigned char *data;             /* the same where it is ours, to be filled; NULL: adopted */
+    const unsigned char *const_data; /* the bytes as they are read: our memory, or adopted memory */
+    unsigned char *data; /* the bytes when the memory is ours and can be filled; NULL: adopted */
 };
 
 struct rmr_buffer {
@@ -49,7 +49,7 @@ struct rmr_step {
     unsigned char *shared; /* scratch of one operation */
     unsigned char *q_rows; /* quantised rows of a view of a slot, for all operations that read it */
     rmr_view q_view;       /* whose rows they are */
-    uint32_t q_n, q_k;     /* how many (0: none), and their values */
+    uint32_t q_n, q_k;     /* the number of quantised rows (0: none), and of values in each */
     uint64_t *part;        /* [RMR_KV_TYPES][n_streams] where a stream begins in a page */
     rmr_inputs in;         /* pointers into the arena */
     uint32_t *want, n_want;  /* [max_out] rows of the head's pass */

@@ -32,11 +32,12 @@ typedef struct latent_job {
     rmr_step *s;
     const rmr_op *op;
     uint32_t group, rows, units; /* heads of a group, rows, units */
-    /* where units are cut: */
+    /* Only where units are cut into pieces: */
     rmr_split cut;                     /* the pieces under way */
-    uint32_t covers[RMR_SPLIT_PIECES]; /* segments in a result; 0: it is in one before it by now */
-    float *result;                     /* of each piece, in the operation's scratch */
-    rmr_softmax_state *state;          /* [units][GROUP], too */
+    uint32_t covers[RMR_SPLIT_PIECES]; /* segments that a piece's result covers; 0: it was merged
+                                          into an earlier piece */
+    float *result;                     /* the result of each piece, in the operation's scratch */
+    rmr_softmax_state *state;          /* [units][GROUP], in the operation's scratch too */
 } latent_job;
 
 typedef struct unit {
@@ -45,7 +46,7 @@ typedef struct unit {
     uint32_t n; /* positions it sees: causal, its own and all before */
 } unit;
 
-/* What a worker remembers from one piece to the next. */
+/* A worker's memory of its last pieces. */
 typedef struct last_pieces {
     uint32_t unit; /* whose query is there: its number + 1 */
     uint32_t n;    /* its last pieces, which follow each other */
@@ -200,7 +201,7 @@ static uint32_t segments_of(const unit *u)
     return rmr_units(u->n, RMR_SEG_TOKENS);
 }
 
-/* Head h of a result into that of another. */
+/* Merge head h of one result into head h of another. */
 static void fold(const latent_job *j, uint32_t h, float *into, const float *from)
 {
     const uint32_t rank = j->op->mla->rank;
@@ -213,7 +214,8 @@ static void fold(const latent_job *j, uint32_t h, float *into, const float *from
     *sum = st.sum;
 }
 
-/* A piece: what is complete is merged at once, as a counter carries. */
+/* Compute a piece. As soon as two subtrees of equal size are complete they are merged, as a binary
+ * counter carries. */
 static void attend_piece(const latent_job *j, const unit *u, const rmr_piece *p,
                          const worker_scratch *d, float *result, const unit *u2, uint32_t seg2)
 {
@@ -269,7 +271,8 @@ static float *result_of(const latent_job *j, uint32_t at)
     return j->result + (size_t)at * result_floats(j->op->mla);
 }
 
-/* Whether piece `right` is the other half of a node of the tree, and as complete as `left` is. */
+/* 1 when pieces `left` and `right` are the two halves of a node of the tree, and cover as many
+ * segments each. */
 static int are_siblings(const latent_job *j, uint32_t left, uint32_t right)
 {
     const uint32_t size = j->covers[left];
@@ -283,7 +286,8 @@ static int follows(const latent_job *j, uint32_t at, uint32_t before)
            j->cut.piece[before].seg + j->covers[before] == j->cut.piece[at].seg;
 }
 
-/* Merge a new piece with those that the worker did just before, as a counter carries. */
+/* Merge a new piece with the pieces that the worker did just before, as a binary counter carries.
+ */
 static void carry(latent_job *j, const unit *u, uint32_t at, last_pieces *mine)
 {
     if (mine->n == 2 * LEVELS || mine->n == 0 || !follows(j, at, mine->at[mine->n - 1]))
@@ -314,7 +318,8 @@ static void piece_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
     }
 }
 
-/* One head of a unit: the rest of the trees, again as a counter carries. */
+/* Merge one head of a unit over the pieces of all workers: the upper levels of its trees, again as
+ * a binary counter carries. */
 static void merge_head(const latent_job *j, const unit *u, uint32_t h)
 {
     const uint32_t first = u->number * j->cut.pieces;

@@ -144,7 +144,7 @@ static void rebuild_page(const expanded *e, uint32_t p0, uint32_t n, uint32_t at
     }
 }
 
-/* How many of the n positions of the segment at p0 row r of the run sees. */
+/* The number of positions that row r of the run sees, of the n positions of the segment at p0. */
 static uint32_t seen_of(const expanded *e, uint32_t r, uint32_t p0, uint32_t n)
 {
     RMR_ASSERT(e->run->pos0 + r >= p0);
@@ -152,8 +152,9 @@ static uint32_t seen_of(const expanded *e, uint32_t r, uint32_t p0, uint32_t n)
     return seen < n ? seen : n;
 }
 
-/* Value sums of rows [r0, r0 + m): together over what all of them see, then each over the rest of
- * its own, which goes on with its chain. */
+/* Compute the value sums of rows [r0, r0 + m). The positions that all of the rows see are summed
+ * for the rows together; then each row goes on with its own chain over the rest of its positions.
+ */
 static void sum_values(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0, uint32_t n)
 {
     const rmr_kernels *k = e->s->cpu->k;

@@ -37,7 +37,8 @@ typedef struct experts {
 
 static const uint32_t GATHERED = UINT32_MAX;
 
-/* Whether the weights of a pair (routed, shared) take floats, or quantised rows. */
+/* 1 when a weight of the pair (routed, shared) takes quantised rows (`integer` 1) or floats
+ * (`integer` 0). */
 static int takes(int integer, const rmr_weight *a, const rmr_weight *b)
 {
     return rmr_is_integer(a) == integer || (b != NULL && rmr_is_integer(b) == integer);
@@ -50,14 +51,14 @@ static int input_takes(int integer, const rmr_op *op)
            (op->kind == RMR_OP_EXPERTS_SWIGLU && takes(integer, op->w2, op->s2));
 }
 
-/* Whether what lies between is read as floats. */
+/* 1 when the down projection, or the importance sums, read the SwiGLU output as floats. */
 static int ff_floats(const rmr_op *down)
 {
     return takes(0, down->w, down->s1) || down->sums.buffer != NULL ||
            down->shared_sums.buffer != NULL;
 }
 
-/* The EXPERTS_DOWN that reads what op writes, if it is op itself or comes next; else NULL. */
+/* The EXPERTS_DOWN that reads the output of op: op itself, or the next operation; else NULL. */
 static const rmr_op *down_of(const rmr_op *op, const rmr_op *end)
 {
     const rmr_view out = op->out;
@@ -123,7 +124,7 @@ static const uint32_t *ids_of(const experts *e, uint32_t row)
     return (const uint32_t *)(const void *)rmr_row(e->s, e->op->in2, row);
 }
 
-/* One more list: the shared experts take every row. */
+/* Add the list of the shared experts, which take every row. */
 static void add_shared(experts *e)
 {
     const uint32_t n = e->s->in.n_rows;
@@ -170,7 +171,7 @@ static void sort_rows(experts *e)
         const uint32_t end = count[x];
         if (end == start) continue;
         e->expert[n] = x;
-        e->first[n++] = start; /* n <= x: never ahead of what is still to be read */
+        e->first[n++] = start; /* n <= x, so the entry was read before */
         start = end;
     }
     RMR_ASSERT(at == n_rows * m->n_used);
@@ -242,7 +243,7 @@ static uint32_t even_step(const experts *e, uint32_t list)
     return step;
 }
 
-/* How the rows of each list are read; whether any are gathered. */
+/* Choose how the rows of each list are read. Returns 1 when the rows of some list are gathered. */
 static int place_rows(experts *e)
 {
     int some = 0;
@@ -302,7 +303,8 @@ static void put(const experts *e, uint32_t i, uint32_t col, uint32_t n, const fl
     e->s->cpu->k->elementwise->silu_mul(y + expert + col, gate, up, n);
 }
 
-/* The same to the down projection: whole runs. */
+/* Hand the SwiGLU of entry i, columns [col, col + n), which are whole runs, to the down projection.
+ */
 static void pass_on(const experts *e, uint32_t i, uint32_t col, uint32_t n, const float *gate,
                     const float *up)
 {
@@ -393,7 +395,7 @@ static uint32_t down_unit(const rmr_cpu *c, const rmr_op *down, uint32_t n_lists
     return rmr_cpu_unit(c, rmr_tiles(down->w->desc.rows), n_lists * down->w->tile_stride);
 }
 
-/* What EXPERTS_DOWN begins with, where it comes next. */
+/* Leave the lists and the SwiGLU outputs to EXPERTS_DOWN, which comes next. */
 static rmr_next_region next_down(const experts *e)
 {
     const rmr_op *const down = e->down;

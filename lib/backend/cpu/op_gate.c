@@ -20,7 +20,7 @@ static void softmax_row(const rmr_kernels *k, float *score, const float *logit, 
     for (uint32_t i = 0; i < n; i++) score[i] = score[i] / sum;
 }
 
-/* Index of the largest value, NaN below everything: it marks what is taken. */
+/* The index of the largest value. NaN is below everything: it marks values that are taken. */
 static uint32_t best(const float *x, uint32_t n)
 {
     uint32_t at = 0;

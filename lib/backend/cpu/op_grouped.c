@@ -16,7 +16,7 @@
 
 enum { QUERIES = 32 }; /* rows times heads of a chunk, at most */
 
-/* How a region is cut. */
+/* The sizes of a region's chunks. */
 typedef struct grouped_job {
     rmr_step *s;
     const rmr_op *op;
@@ -46,7 +46,7 @@ rmr_cpu_scratch rmr_cpu_grouped_scratch(const rmr_op *op, const rmr_step_desc *d
                                        (RMR_SEG_TOKENS + dim + rmr_pairs_room(dim)) * 4};
 }
 
-/* How many positions of the segment at p0 the i-th row of the chunk sees. */
+/* The number of positions that the i-th row of the chunk sees in the segment at p0. */
 static uint32_t seen_of(const grouped *g, uint32_t i, uint32_t p0)
 {
     const uint32_t end = g->j->s->in.pos[g->row0 + i] + 1; /* causal: itself and all before */

@@ -23,7 +23,8 @@ rmr_next_region rmr_cpu_next(const rmr_weight *w, uint32_t index, uint32_t unit)
                              rmr_units(rmr_tiles(w->desc.rows), unit), RMR_LIN_RANGE};
 }
 
-/* Which experts will be chosen is not known, but that the shared ones are read first. */
+/* The weight that an operation reads first. The experts that will be chosen are not known, but the
+ * shared ones are read first. */
 static const rmr_weight *first_weight(const rmr_op *op)
 {
     switch (op->kind) {

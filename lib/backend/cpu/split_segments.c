@@ -5,9 +5,9 @@
 #include "cpu.h"
 #include "split.h"
 
-/* Segments [seg, end) into pieces: of what is left half at most, `least` at least, for threads are
- * not equally fast, and who is done first takes those at the ends of others' shares. Returns how
- * many; `to` may be NULL. */
+/* Cut the segments [seg, end) into pieces. A piece is at most half of the segments that are left,
+ * and at least `least`: threads are not equally fast, and one that is done early takes the small
+ * pieces at the ends of others' shares. Returns the number of pieces; `to` may be NULL. */
 static uint32_t cut_share(uint32_t seg, uint32_t end, uint32_t least, rmr_piece *to)
 {
     uint32_t n = 0;
@@ -19,8 +19,8 @@ static uint32_t cut_share(uint32_t seg, uint32_t end, uint32_t least, rmr_piece 
     return n;
 }
 
-/* Segments [seg, seg + n) into shares, which begin where large pieces can. Returns the most pieces
- * of a share; `to` [shares][room] may be NULL. */
+/* Cut the segments [seg, seg + n) into shares, which begin where large pieces can. Returns the most
+ * pieces of a share; `to` [shares][room] may be NULL. */
 static uint32_t cut_unit(uint32_t seg, uint32_t n, uint32_t shares, uint32_t least, rmr_piece *to,
                          uint32_t room)
 {
@@ -37,7 +37,7 @@ static uint32_t cut_unit(uint32_t seg, uint32_t n, uint32_t shares, uint32_t lea
     return most;
 }
 
-/* Cut n segments of every unit; whether they fit into the pieces there are. */
+/* Cut n segments of every unit. Returns 1 when the pieces fit. */
 static int cut(rmr_split *c, const uint32_t *segs, uint32_t seg, uint32_t n, uint32_t least)
 {
     uint32_t most = 0, left[RMR_SPLIT_UNITS];
@@ -54,7 +54,8 @@ static int cut(rmr_split *c, const uint32_t *segs, uint32_t seg, uint32_t n, uin
     return 1;
 }
 
-/* So many shares of each unit that threads have equally many, if there may be so many. */
+/* The number of shares of each unit with which all threads have equally many, if there may be so
+ * many. */
 static uint32_t shares_of(uint32_t n_units, uint32_t width)
 {
     uint32_t n = 1;

@@ -57,7 +57,7 @@ static uint64_t streams_of(const rmr_step_desc *d)
     return d->cache != NULL ? d->cache->n_streams : 0;
 }
 
-/* Where parts begin is computed here once, for pages of every type. */
+/* Compute where each stream's part of a page begins, once, for pages of every type. */
 static void place_parts(const rmr_step *s)
 {
     const rmr_cache_layout *l = s->desc.cache;
