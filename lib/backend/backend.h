@@ -178,7 +178,9 @@ typedef struct rmr_backend_ops {
     remora_status (*step_want)(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
                                remora_error *err);
     /* Start a slice; returns before it is done. Slices of a step run in order; each gets a mark,
-     * counting up by one from the step's creation. */
+     * counting up by one from the step's creation, also when this fails. A slice with an operation
+     * that fails ends the step: slices behind it do nothing, and until the next inputs every wait
+     * and submission gives its status. Where submitting computes, submitting says so first. */
     remora_status (*step_submit)(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
                                  uint64_t *mark, remora_error *err);
     /* Wait until the slice of that mark, and so all before it, is done. */

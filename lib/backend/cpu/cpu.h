@@ -25,8 +25,11 @@ struct rmr_weight {
     uint64_t tile_stride; /* bytes */
     uint64_t stride;      /* bytes of one matrix of the stack */
     uint64_t bytes;
-    const unsigned char *const_data; /* the bytes as they are read: our memory, or adopted memory */
-    unsigned char *data; /* the bytes when the memory is ours and can be filled; NULL: adopted */
+    unsigned char
+        *data; /* all matrices, when the memory is ours and can be filled; NULL: adopted */
+    /* [desc.count] where each matrix is read, in our memory or in adopted memory. Only filling
+     * knows that they lie at one stride. */
+    const unsigned char *at[];
 };
 
 struct rmr_buffer {
@@ -56,7 +59,9 @@ struct rmr_step {
     const rmr_op *slice_end; /* of the slice under way */
     const rmr_op *passed_on; /* the operation whose inputs lie in `shared` in its own form */
     uint64_t mark;
-    rmr_row_span *span; /* [n_spans] maximal ranges of absorbed rows; room for max_rows */
+    remora_status failed; /* of a slice since the inputs came; those after it do nothing */
+    remora_error *err;    /* for the slice under way */
+    rmr_row_span *span;   /* [n_spans] maximal ranges of absorbed rows; room for max_rows */
     uint32_t n_spans;
 };
 
@@ -79,7 +84,7 @@ static inline uint32_t rmr_op_rows(const rmr_step *s, const rmr_op *op)
 static inline const unsigned char *rmr_weight_at(const rmr_weight *w, uint32_t index)
 {
     RMR_ASSERT(index < w->desc.count);
-    return w->const_data + index * w->stride;
+    return w->at[index];
 }
 
 /* From tile t on. */
@@ -91,7 +96,7 @@ static inline const unsigned char *rmr_tile_at(const rmr_weight *w, uint32_t ind
 static inline const float *rmr_vector(const rmr_weight *w)
 {
     RMR_ASSERT(w->desc.use == RMR_USE_VECTOR);
-    return (const float *)(const void *)w->const_data;
+    return (const float *)(const void *)w->at[0];
 }
 
 /* weight.c */
@@ -155,9 +160,9 @@ static inline unsigned char *rmr_cache_row(const rmr_step *s, const rmr_run *r, 
     return rmr_cache_part(s, r, op, pos) + pos % RMR_PAGE_TOKENS * row;
 }
 
-/* One function per operation (op_*.c): runs it for the step's current inputs. Operations cannot
- * fail. */
-typedef void rmr_cpu_op_fn(rmr_step *s, const rmr_op *op);
+/* One function per operation (op_*.c): runs it for the step's current inputs. The text of a failure
+ * goes to s->err. */
+typedef remora_status rmr_cpu_op_fn(rmr_step *s, const rmr_op *op);
 rmr_cpu_op_fn rmr_cpu_embed, rmr_cpu_rope_table, rmr_cpu_norm, rmr_cpu_pick_rows; /* op_rows.c */
 rmr_cpu_op_fn rmr_cpu_linear;                                         /* op_linear.c: SWIGLU too */
 rmr_cpu_op_fn rmr_cpu_rope, rmr_cpu_cache_write;                      /* op_cache.c */

@@ -380,7 +380,7 @@ static void set_group(latent_job *j, uint32_t group, uint32_t rows)
     j->units = rows * rmr_units(j->op->mla->heads, group);
 }
 
-void rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
+remora_status rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
 {
     latent_job j = {.s = s, .op = op};
     const uint32_t width = rmr_pool_width(s->cpu->ctx->pool);
@@ -395,10 +395,11 @@ void rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
     set_group(&j, GROUP, rows);
     if (width > 1 && j.units <= RMR_SPLIT_UNITS && j.units < 4 * width && most > RMR_SEG_TOKENS) {
         attend_cut(&j, rmr_units(most, RMR_SEG_TOKENS));
-        return;
+        return REMORA_OK;
     }
     while (most <= RMR_SEG_TOKENS && j.units < width && j.group > LEAST_HEADS)
         set_group(&j, j.group / 2, rows);
     const rmr_next_region next = rmr_cpu_next_op(s, op);
     rmr_pool_run_ranges(s->cpu->ctx->pool, j.units, 1, whole_range, &j, &next);
+    return REMORA_OK;
 }

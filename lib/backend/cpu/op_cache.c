@@ -18,9 +18,10 @@ static void rope_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worke
             k->elementwise->rope(x, cs, r->width / 2);
 }
 
-void rmr_cpu_rope(rmr_step *s, const rmr_op *op)
+remora_status rmr_cpu_rope(rmr_step *s, const rmr_op *op)
 {
     rmr_cpu_for_rows(s, op, rope_row);
+    return REMORA_OK;
 }
 
 static const rmr_run *run_of(const rmr_step *s, uint32_t row)
@@ -51,7 +52,8 @@ static void write_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t work
         memcpy(rmr_cache_row(s, run, op, pos), x, (size_t)width * 4);
 }
 
-void rmr_cpu_cache_write(rmr_step *s, const rmr_op *op)
+remora_status rmr_cpu_cache_write(rmr_step *s, const rmr_op *op)
 {
     rmr_cpu_for_rows(s, op, write_row);
+    return REMORA_OK;
 }

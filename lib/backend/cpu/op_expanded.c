@@ -245,10 +245,11 @@ static void expanded_chunk(void *arg, uint32_t chunk, uint32_t worker)
     }
 }
 
-void rmr_cpu_attend_expanded(rmr_step *s, const rmr_op *op)
+remora_status rmr_cpu_attend_expanded(rmr_step *s, const rmr_op *op)
 {
     expanded_job j = {s, op};
     uint32_t runs = 0;
     for (uint32_t i = 0; i < s->in.n_runs; i++) runs += s->in.run[i].form == RMR_FORM_EXPANDED;
     rmr_pool_run(s->cpu->ctx->pool, runs * op->mla->heads, expanded_chunk, &j);
+    return REMORA_OK;
 }

@@ -404,7 +404,7 @@ static rmr_next_region next_down(const experts *e)
                         down_unit(e->s->cpu, down, e->n_lists));
 }
 
-void rmr_cpu_experts_swiglu(rmr_step *s, const rmr_op *op)
+remora_status rmr_cpu_experts_swiglu(rmr_step *s, const rmr_op *op)
 {
     experts e = begin(s, op);
     uint32_t chunks = 0;
@@ -416,6 +416,7 @@ void rmr_cpu_experts_swiglu(rmr_step *s, const rmr_op *op)
     const rmr_next_region next = next_down(&e);
     rmr_pool_run_ranges(s->cpu->ctx->pool, chunks, RMR_LIN_RANGE, gate_up_range, &e, &next);
     memcpy(s->shared, &e, sizeof e);
+    return REMORA_OK;
 }
 
 /* ---- down ---- */
@@ -497,7 +498,7 @@ static experts take_inputs(rmr_step *s, const rmr_op *op)
     return e;
 }
 
-void rmr_cpu_experts_down(rmr_step *s, const rmr_op *op)
+remora_status rmr_cpu_experts_down(rmr_step *s, const rmr_op *op)
 {
     experts e = take_inputs(s, op);
     if (has_sums(op)) sum_down_inputs(&e);
@@ -505,4 +506,5 @@ void rmr_cpu_experts_down(rmr_step *s, const rmr_op *op)
     const rmr_next_region next = rmr_cpu_next_op(s, op);
     rmr_pool_run_ranges(s->cpu->ctx->pool, rmr_units(e.routed_tiles, e.unit), RMR_LIN_RANGE,
                         down_range, &e, &next);
+    return REMORA_OK;
 }

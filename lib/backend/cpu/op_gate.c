@@ -94,10 +94,10 @@ static void gate_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worke
     choose(m, score, pick, (uint32_t *)(void *)rmr_row(s, op->out, row), rmr_row(s, op->out2, row));
 }
 
-void rmr_cpu_gate(rmr_step *s, const rmr_op *op)
+remora_status rmr_cpu_gate(rmr_step *s, const rmr_op *op)
 {
     rmr_cpu_for_rows(s, op, gate_row);
-    if (!s->in.count_routing) return;
+    if (!s->in.count_routing) return REMORA_OK;
     uint32_t *counts = (uint32_t *)(void *)rmr_row(s, op->counts, 0);
     for (uint32_t r = 0; r < s->in.n_rows; r++) {
         const uint32_t *ids = (const uint32_t *)(const void *)rmr_row(s, op->out, r);
@@ -106,23 +106,26 @@ void rmr_cpu_gate(rmr_step *s, const rmr_op *op)
             counts[ids[i]]++;
         }
     }
+    return REMORA_OK;
 }
 
 /* ---- routing counters: a step counts for itself, so that one which is dropped leaves no trace
  * ---- */
 
-void rmr_cpu_counts_clear(rmr_step *s, const rmr_op *op)
+remora_status rmr_cpu_counts_clear(rmr_step *s, const rmr_op *op)
 {
     if (s->in.count_routing) memset(rmr_row(s, op->counts, 0), 0, rmr_width(s, op->counts) * 4);
+    return REMORA_OK;
 }
 
-void rmr_cpu_counts_add(rmr_step *s, const rmr_op *op)
+remora_status rmr_cpu_counts_add(rmr_step *s, const rmr_op *op)
 {
     const uint32_t *counts = (const uint32_t *)(const void *)rmr_row(s, op->counts, 0);
     _Atomic uint64_t *total =
         (_Atomic uint64_t *)(void *)op->counters->data; /* steps run side by side */
-    if (!s->in.count_routing) return;
+    if (!s->in.count_routing) return REMORA_OK;
     RMR_ASSERT(op->counters->bytes == rmr_width(s, op->counts) * sizeof *total);
     for (size_t i = 0; i < rmr_width(s, op->counts); i++)
         if (counts[i] > 0) atomic_fetch_add_explicit(&total[i], counts[i], memory_order_relaxed);
+    return REMORA_OK;
 }

@@ -87,10 +87,11 @@ static void absorb_heads(void *arg, uint32_t first, uint32_t n, uint32_t worker)
     for (uint32_t i = first; i < first + n; i++) absorb_head(arg, i, worker);
 }
 
-void rmr_cpu_absorb(rmr_step *s, const rmr_op *op)
+remora_status rmr_cpu_absorb(rmr_step *s, const rmr_op *op)
 {
     head_job j = {s, op};
     run_heads(&j, absorb_heads);
+    return REMORA_OK;
 }
 
 static void unabsorb_heads(void *arg, uint32_t first, uint32_t n, uint32_t worker)
@@ -101,8 +102,9 @@ static void unabsorb_heads(void *arg, uint32_t first, uint32_t n, uint32_t worke
         head_product(j->s, j->op, i, (size_t)i * a->rank, (size_t)i * a->v, worker);
 }
 
-void rmr_cpu_unabsorb(rmr_step *s, const rmr_op *op)
+remora_status rmr_cpu_unabsorb(rmr_step *s, const rmr_op *op)
 {
     head_job j = {s, op};
     run_heads(&j, unabsorb_heads);
+    return REMORA_OK;
 }

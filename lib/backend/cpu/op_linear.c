@@ -37,6 +37,15 @@ static const rmr_weight *first_weight(const rmr_op *op)
     }
 }
 
+/* The pool knows regions at one stride: where matrices lie in another way nothing is fetched. */
+static rmr_next_region next_heads(const rmr_weight *w)
+{
+    const uint32_t last = w->desc.count - 1;
+    if (rmr_weight_at(w, last) != rmr_weight_at(w, 0) + last * w->stride)
+        return (rmr_next_region){0};
+    return (rmr_next_region){rmr_weight_at(w, 0), (size_t)w->stride, last + 1, RMR_LIN_RANGE};
+}
+
 rmr_next_region rmr_cpu_next_op(const rmr_step *s, const rmr_op *op)
 {
     const rmr_op *const end = s->desc.ops + s->desc.n_ops;
@@ -44,8 +53,7 @@ rmr_next_region rmr_cpu_next_op(const rmr_step *s, const rmr_op *op)
     while (w == NULL && ++op < end) w = first_weight(op);
     if (w == NULL) return (rmr_next_region){0};
     if (op->kind == RMR_OP_ABSORB || op->kind == RMR_OP_UNABSORB) /* a head is a chunk */
-        return (rmr_next_region){rmr_weight_at(w, 0), (size_t)w->stride, w->desc.count,
-                                 RMR_LIN_RANGE};
+        return next_heads(w);
     return rmr_cpu_next(w, 0, rmr_cpu_unit(s->cpu, rmr_tiles(w->desc.rows), w->tile_stride));
 }
 
@@ -129,7 +137,7 @@ rmr_cpu_scratch rmr_cpu_linear_scratch(const rmr_op *op, const rmr_step_desc *d)
         .q_rows = linear_room(op, op->rows == RMR_ROWS_OUT ? d->max_out : d->max_rows)};
 }
 
-void rmr_cpu_linear(rmr_step *s, const rmr_op *op)
+remora_status rmr_cpu_linear(rmr_step *s, const rmr_op *op)
 {
     const uint32_t k = op->w->desc.cols;
     RMR_ASSERT(op->n == k && (op->bias == NULL || op->bias->desc.cols == op->w->desc.rows));
@@ -140,11 +148,12 @@ void rmr_cpu_linear(rmr_step *s, const rmr_op *op)
                     rmr_op_rows(s, op),
                     rmr_tiles(op->w->desc.rows),
                     0};
-    if (j.n_rows == 0) return;
+    if (j.n_rows == 0) return REMORA_OK;
     rmr_cpu_sums_add(s->cpu, &op->sums, 0, j.x.x, j.x.ldx, NULL, j.n_rows);
     if (linear_room(op, 1) > 0) j.x.q = rmr_cpu_quantized(s, op->in, j.n_rows, k);
     j.unit = rmr_cpu_unit(s->cpu, j.n_tiles, op->w->tile_stride);
     const rmr_next_region next = rmr_cpu_next_op(s, op);
     rmr_pool_run_ranges(s->cpu->ctx->pool, rmr_units(j.n_tiles, j.unit), RMR_LIN_RANGE,
                         linear_range, &j, &next);
+    return REMORA_OK;
 }

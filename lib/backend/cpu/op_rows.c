@@ -47,9 +47,14 @@ static void embed_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t work
         rmr_row_decode(w->desc.elem, dst, src, n);
 }
 
-void rmr_cpu_embed(rmr_step *s, const rmr_op *op)
+remora_status rmr_cpu_embed(rmr_step *s, const rmr_op *op)
 {
+    for (uint32_t i = 0; i < rmr_op_rows(s, op); i++)
+        if ((uint32_t)s->in.token[i] >= op->w->desc.rows)
+            RMR_FAIL(s->err, REMORA_E_INTERNAL, "token %d is not a row of the table, which has %u",
+                     s->in.token[i], op->w->desc.rows);
     rmr_cpu_for_rows(s, op, embed_row);
+    return REMORA_OK;
 }
 
 /* Angles are products in float32, as the reference implementations compute them: a product in
@@ -68,9 +73,10 @@ static void rope_table_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t
     }
 }
 
-void rmr_cpu_rope_table(rmr_step *s, const rmr_op *op)
+remora_status rmr_cpu_rope_table(rmr_step *s, const rmr_op *op)
 {
     rmr_cpu_for_rows(s, op, rope_table_row);
+    return REMORA_OK;
 }
 
 static void norm_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
@@ -85,9 +91,10 @@ static void norm_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worke
     } while (++i < op->parts);
 }
 
-void rmr_cpu_norm(rmr_step *s, const rmr_op *op)
+remora_status rmr_cpu_norm(rmr_step *s, const rmr_op *op)
 {
     rmr_cpu_for_rows(s, op, norm_row);
+    return REMORA_OK;
 }
 
 static void pick_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
@@ -97,7 +104,8 @@ static void pick_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worke
     memcpy(rmr_row(s, op->out, row), rmr_row(s, op->in, s->want[row]), (size_t)op->n * 4);
 }
 
-void rmr_cpu_pick_rows(rmr_step *s, const rmr_op *op)
+remora_status rmr_cpu_pick_rows(rmr_step *s, const rmr_op *op)
 {
     rmr_cpu_for_rows(s, op, pick_row);
+    return REMORA_OK;
 }

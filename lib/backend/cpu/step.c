@@ -192,6 +192,8 @@ remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs
     s->n_want = 0;
     s->in.count_routing = in->count_routing;
     s->q_n = 0;
+    s->passed_on = NULL;
+    s->failed = REMORA_OK;
     find_spans(s);
     return REMORA_OK;
 }
@@ -212,6 +214,22 @@ remora_status rmr_cpu_step_want(rmr_backend *be, rmr_step *s, const uint32_t *ro
     return REMORA_OK;
 }
 
+static remora_status failed_before(const rmr_step *s, remora_error *err)
+{
+    RMR_FAIL(err, s->failed, "a slice before it has failed");
+}
+
+/* The operations of the slice under way, from op on. */
+static remora_status run(rmr_step *s, const rmr_op *op)
+{
+    for (; op < s->slice_end; op++) {
+        RMR_ASSERT(op->kind < RMR_OP_COUNT && table[op->kind].run != NULL);
+        RMR_TRY(table[op->kind].run(s, op));
+        rmr_cpu_quantized_after(s, op);
+    }
+    return REMORA_OK;
+}
+
 remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
                                   uint64_t *mark, remora_error *err)
 {
@@ -219,24 +237,22 @@ remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice 
     (void)be;
     if (slice->first > d->n_ops || slice->n > d->n_ops - slice->first)
         RMR_FAIL(err, REMORA_E_INTERNAL, "a slice is out of the range of its step");
-    s->slice_end = d->ops + slice->first + slice->n;
-    const rmr_fpenv saved = rmr_fpenv_enter(); /* we run on the host's thread */
-    for (uint32_t i = 0; i < slice->n; i++) {
-        const rmr_op *op = &d->ops[slice->first + i];
-        RMR_ASSERT(op->kind < RMR_OP_COUNT && table[op->kind].run != NULL);
-        table[op->kind].run(s, op);
-        rmr_cpu_quantized_after(s, op);
-    }
-    rmr_fpenv_leave(saved);
     *mark = ++s->mark;
-    return REMORA_OK;
+    if (s->failed < 0) return failed_before(s, err);
+    s->slice_end = d->ops + slice->first + slice->n;
+    s->err = err;
+    const rmr_fpenv saved = rmr_fpenv_enter(); /* we run on the host's thread */
+    s->failed = run(s, d->ops + slice->first);
+    rmr_fpenv_leave(saved);
+    s->err = NULL;
+    return s->failed;
 }
 
 remora_status rmr_cpu_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err)
 {
     (void)be;
     if (mark > s->mark) RMR_FAIL(err, REMORA_E_INTERNAL, "wait for a slice that was not submitted");
-    return REMORA_OK;
+    return s->failed < 0 ? failed_before(s, err) : REMORA_OK;
 }
 
 static int has_area(const rmr_step *s, const rmr_area *a)

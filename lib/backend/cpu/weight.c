@@ -5,43 +5,60 @@
 
 #include <string.h>
 
-/* Fill the layout fields of a weight; 0 when a size overflows. */
-static int lay_out(const rmr_weight_desc *d, rmr_weight *w)
+/* The size of the struct with its table of matrices. */
+static size_t struct_bytes(const rmr_weight_desc *d)
+{
+    return sizeof(rmr_weight) + (size_t)d->count * sizeof(unsigned char *);
+}
+
+/* A weight whose matrices lie nowhere yet. */
+static remora_status make(rmr_cpu *c, const rmr_weight_desc *d, rmr_weight **out, remora_error *err)
 {
     rmr_layout l;
-    memset(w, 0, sizeof *w);
+    *out = NULL;
+    if (!rmr_lay_out(d->use, d->elem, d->count, d->rows, d->cols, &l))
+        RMR_FAIL(err, REMORA_E_FORMAT, "the size of a weight overflows");
+    rmr_weight *w = rmr_calloc(&c->ctx->mem, 1, struct_bytes(d));
+    if (w == NULL) return rmr_error_nomem(err, "weight", struct_bytes(d));
     w->desc = *d;
-    if (!rmr_lay_out(d->use, d->elem, d->count, d->rows, d->cols, &l)) return 0;
     w->tile_stride = l.tile;
     w->stride = l.stride;
     w->bytes = l.bytes;
-    return 1;
+    *out = w;
+    return REMORA_OK;
+}
+
+/* The matrices lie one after another. */
+static void place(rmr_weight *w, const unsigned char *data)
+{
+    for (uint32_t i = 0; i < w->desc.count; i++) w->at[i] = data + i * w->stride;
 }
 
 rmr_bytes rmr_cpu_weight_bytes(rmr_backend *be, const rmr_weight_desc *d, int adopted)
 {
-    rmr_weight w;
+    rmr_layout l;
     (void)be;
-    if (!lay_out(d, &w)) return rmr_bytes_host(UINT64_MAX);
-    return rmr_bytes_host(sizeof w + (adopted ? 0 : w.bytes));
+    if (!rmr_lay_out(d->use, d->elem, d->count, d->rows, d->cols, &l))
+        return rmr_bytes_host(UINT64_MAX);
+    return rmr_bytes_host(struct_bytes(d) + (adopted ? 0 : l.bytes));
 }
 
 remora_status rmr_cpu_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
                                     remora_error *err)
 {
     rmr_cpu *c = (rmr_cpu *)be;
-    rmr_weight *w = rmr_alloc(&c->ctx->mem, sizeof *w);
-    *out = NULL;
-    if (w == NULL) return rmr_error_nomem(err, "weight", sizeof *w);
-    w->data = lay_out(d, w) ? rmr_alloc(c->mem, (size_t)w->bytes) : NULL;
-    w->const_data = w->data;
-    if (w->data == NULL) {
-        const uint64_t bytes = w->bytes;
-        rmr_free(&c->ctx->mem, w, sizeof *w);
-        return rmr_error_nomem(err, "weights", bytes);
+    rmr_weight *w;
+    RMR_TRY(make(c, d, out, err));
+    w = *out;
+    w->data = rmr_alloc(c->mem, (size_t)w->bytes);
+    if (w->data != NULL) {
+        place(w, w->data);
+        return REMORA_OK;
     }
-    *out = w;
-    return REMORA_OK;
+    const uint64_t bytes = w->bytes;
+    rmr_cpu_weight_free(be, w);
+    *out = NULL;
+    return rmr_error_nomem(err, "weights", bytes);
 }
 
 /* Rows of blocks are looked up byte by byte, plain ones by their values. */
@@ -57,18 +74,11 @@ int rmr_cpu_weight_adopts(rmr_backend *be, const rmr_weight_desc *d, const void 
 remora_status rmr_cpu_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, const void *data,
                                    rmr_weight **out, remora_error *err)
 {
-    rmr_cpu *c = (rmr_cpu *)be;
     *out = NULL;
     if (data != NULL && !rmr_cpu_weight_adopts(be, d, data))
         RMR_FAIL(err, REMORA_E_INTERNAL, "a weight lies where the CPU cannot use it");
-    rmr_weight *w = rmr_alloc(&c->ctx->mem, sizeof *w);
-    if (w == NULL) return rmr_error_nomem(err, "weight", sizeof *w);
-    if (!lay_out(d, w)) {
-        rmr_free(&c->ctx->mem, w, sizeof *w);
-        RMR_FAIL(err, REMORA_E_FORMAT, "the size of a weight overflows");
-    }
-    w->const_data = data;
-    *out = w;
+    RMR_TRY(make((rmr_cpu *)be, d, out, err));
+    if (data != NULL) place(*out, data);
     return REMORA_OK;
 }
 
@@ -84,7 +94,7 @@ void rmr_cpu_weight_free(rmr_backend *be, rmr_weight *w)
     rmr_cpu *c = (rmr_cpu *)be;
     if (w == NULL) return;
     if (w->data != NULL) rmr_free(c->mem, w->data, (size_t)w->bytes);
-    rmr_free(&c->ctx->mem, w, sizeof *w);
+    rmr_free(&c->ctx->mem, w, struct_bytes(&w->desc));
 }
 
 remora_status rmr_cpu_weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offset, uint64_t n,
