@@ -1,5 +1,7 @@
 #include "ops.h"
 
+#include <string.h>
+
 #include "inputs.h"
 
 enum {
@@ -17,77 +19,40 @@ enum {
 };
 enum { MLA = RMR_DIMS_MLA, GQA = RMR_DIMS_GQA, MOE = RMR_DIMS_MOE };
 
-/* Parallel to rmr_op_kind. */
-const rmr_op_info rmr_op_infos[RMR_OP_COUNT] = {
-    [RMR_OP_EMBED] = {"embed", 0, OUT, 1, 0, 0, ALL},
-    [RMR_OP_ROPE_TABLE] = {"rope-table", 0, OUT, 1, 0, 0, ALL},
-    [RMR_OP_NORM] = {"norm", IN, OUT, 1, 0, 0, ALL},
-    [RMR_OP_LINEAR] = {"linear", IN, OUT, 1, 0, 0, ALL},
-    [RMR_OP_SWIGLU] = {"swiglu", IN, OUT, 2, 0, 0, ALL},
-    [RMR_OP_ROPE] = {"rope", IN | IN2, IN, 0, 0, 0, ALL},
-    [RMR_OP_CACHE_WRITE] = {"cache-write", IN | IN2, IN, 0, MLA | GQA, RMR_CACHE_WRITES, ALL},
-    [RMR_OP_ABSORB] = {"absorb", IN, OUT, 1, MLA, 0, ABSORBED},
-    [RMR_OP_ATTEND_LATENT] = {"attend-latent", IN, OUT, 0, MLA, RMR_CACHE_READS, ABSORBED},
-    [RMR_OP_UNABSORB] = {"unabsorb", IN, OUT, 1, MLA, 0, ABSORBED},
-    [RMR_OP_ATTEND_EXPANDED] = {"attend-expanded", IN, OUT, 2, MLA, RMR_CACHE_READS, EXPANDED},
-    [RMR_OP_ATTEND_GROUPED] = {"attend-grouped", IN, OUT, 0, GQA, RMR_CACHE_READS, ALL},
-    [RMR_OP_GATE] = {"gate", IN | COUNTS, OUT | OUT2 | COUNTS, 0, MOE, 0, ALL},
-    [RMR_OP_EXPERTS_SWIGLU] = {"experts-swiglu", IN | IN2, OUT | OUT2, 2, MOE, 0, ALL},
-    [RMR_OP_EXPERTS_DOWN] = {"experts-down", IN | IN2 | IN3 | OUT, OUT, 1, MOE, 0, ALL},
-    [RMR_OP_PICK_ROWS] = {"pick-rows", IN, OUT, 0, 0, 0, ALL},
-    [RMR_OP_COUNTS_CLEAR] = {"counts-clear", 0, COUNTS, 0, 0, 0, ALL},
-    [RMR_OP_COUNTS_ADD] = {"counts-add", COUNTS, 0, 0, 0, 0, ALL},
-};
-
-rmr_view rmr_op_view(const rmr_op *op, uint32_t which)
-{
-    switch (which) {
-    case IN: return op->in;
-    case IN2: return op->in2;
-    case IN3: return op->in3;
-    case OUT: return op->out;
-    case OUT2: return op->out2;
-    default: return op->counts;
-    }
-}
-
-uint32_t rmr_op_reads(const rmr_op *op)
-{
-    const rmr_op_info *i = &rmr_op_infos[op->kind];
-    return i->reads | (op->add ? i->writes : 0u);
-}
-
-int rmr_op_writes_slot(const rmr_op *op, uint32_t slot)
-{
-    const uint32_t writes = rmr_op_infos[op->kind].writes;
-    for (uint32_t v = 1; v <= RMR_VIEW_ALL; v <<= 1)
-        if ((writes & v) && rmr_op_view(op, v).slot == slot) return 1;
-    return 0;
-}
-
 uint32_t rmr_op_kv_heads(const rmr_op *op)
 {
     return op->kv_n > 0 ? op->kv_n : op->gqa->kv_heads;
 }
 
-/* Columns of a head's query, of its absorbed query and so on, times the heads. */
-static uint64_t attention_width(const rmr_op *op, uint32_t which)
+/* ---- rules of ops_list.h: the columns that an operation uses of a view ---- */
+
+static uint64_t no_width(const rmr_op *op, uint32_t which)
 {
-    const rmr_mla *a = op->mla;
-    const int in = which == IN;
-    if (op->kind == RMR_OP_ATTEND_GROUPED) {
-        const rmr_gqa *g = op->gqa;
-        return (uint64_t)(g->heads / g->kv_heads) * rmr_op_kv_heads(op) * g->head_dim;
-    }
-    const uint64_t query = (uint64_t)a->heads * (a->nope + a->rope),
-                   absorbed = (uint64_t)a->heads * (a->rank + a->rope),
-                   latent = (uint64_t)a->heads * a->rank, value = (uint64_t)a->heads * a->v;
-    switch (op->kind) {
-    case RMR_OP_ABSORB: return in ? query : absorbed;
-    case RMR_OP_ATTEND_LATENT: return in ? absorbed : latent;
-    case RMR_OP_UNABSORB: return in ? latent : value;
-    default: return in ? query : value;
-    }
+    (void)op, (void)which;
+    return 0;
+}
+
+static uint64_t plain_width(const rmr_op *op, uint32_t which)
+{
+    (void)which;
+    return op->n;
+}
+
+static uint64_t norm_width(const rmr_op *op, uint32_t which)
+{
+    (void)which;
+    return (uint64_t)op->n * (op->parts > 0 ? op->parts : 1);
+}
+
+static uint64_t product_width(const rmr_op *op, uint32_t which)
+{
+    return which == IN ? op->n : op->n_out;
+}
+
+static uint64_t rope_width(const rmr_op *op, uint32_t which)
+{
+    const rmr_rotary *r = &op->rotary;
+    return which == IN ? (uint64_t)(r->heads - 1) * r->stride + r->first + r->width : r->width;
 }
 
 /* The row that an operation has in its stream. */
@@ -106,6 +71,59 @@ static uint64_t cache_width(const rmr_op *op, uint32_t which)
     return which == IN ? row.width : row.rope;
 }
 
+/* Columns of a latent model's queries, absorbed queries, latents and values of all heads. */
+static uint64_t queries(const rmr_mla *a)
+{
+    return (uint64_t)a->heads * (a->nope + a->rope);
+}
+
+static uint64_t absorbed_queries(const rmr_mla *a)
+{
+    return (uint64_t)a->heads * (a->rank + a->rope);
+}
+
+static uint64_t latents(const rmr_mla *a)
+{
+    return (uint64_t)a->heads * a->rank;
+}
+
+static uint64_t values(const rmr_mla *a)
+{
+    return (uint64_t)a->heads * a->v;
+}
+
+static uint64_t absorb_width(const rmr_op *op, uint32_t which)
+{
+    return which == IN ? queries(op->mla) : absorbed_queries(op->mla);
+}
+
+static uint64_t latent_width(const rmr_op *op, uint32_t which)
+{
+    return which == IN ? absorbed_queries(op->mla) : latents(op->mla);
+}
+
+static uint64_t unabsorb_width(const rmr_op *op, uint32_t which)
+{
+    return which == IN ? latents(op->mla) : values(op->mla);
+}
+
+static uint64_t expanded_width(const rmr_op *op, uint32_t which)
+{
+    return which == IN ? queries(op->mla) : values(op->mla);
+}
+
+static uint64_t grouped_width(const rmr_op *op, uint32_t which)
+{
+    const rmr_gqa *g = op->gqa;
+    (void)which;
+    return (uint64_t)(g->heads / g->kv_heads) * rmr_op_kv_heads(op) * g->head_dim;
+}
+
+static uint64_t gate_width(const rmr_op *op, uint32_t which)
+{
+    return which & (IN | COUNTS) ? op->moe->n_experts : op->moe->n_used;
+}
+
 static uint64_t experts_width(const rmr_op *op, uint32_t which)
 {
     const rmr_moe *m = op->moe;
@@ -115,29 +133,51 @@ static uint64_t experts_width(const rmr_op *op, uint32_t which)
     return which == IN ? op->n : which == OUT ? routed : m->shared_inner;
 }
 
+/* ---- the table ---- */
+
+const rmr_op_info rmr_op_infos[RMR_OP_COUNT] = {
+#define RMR_OP(kind, name, function, reads, writes, weights, dims, cache, forms, width)            \
+    [RMR_OP_##kind] = {name, reads, writes, weights, dims, cache, forms, width},
+#include "ops_list.h"
+#undef RMR_OP
+};
+
 uint64_t rmr_op_width(const rmr_op *op, uint32_t which)
 {
-    const rmr_rotary *r = &op->rotary;
-    switch (op->kind) {
-    case RMR_OP_EMBED:
-    case RMR_OP_PICK_ROWS: return op->n;
-    case RMR_OP_NORM: return (uint64_t)op->n * (op->parts > 0 ? op->parts : 1);
-    case RMR_OP_ROPE_TABLE:
-    case RMR_OP_LINEAR:
-    case RMR_OP_SWIGLU: return which == IN ? op->n : op->n_out;
-    case RMR_OP_ROPE:
-        return which == IN ? (uint64_t)(r->heads - 1) * r->stride + r->first + r->width : r->width;
-    case RMR_OP_CACHE_WRITE: return cache_width(op, which);
-    case RMR_OP_ABSORB:
-    case RMR_OP_ATTEND_LATENT:
-    case RMR_OP_UNABSORB:
-    case RMR_OP_ATTEND_EXPANDED:
-    case RMR_OP_ATTEND_GROUPED: return attention_width(op, which);
-    case RMR_OP_GATE: return which & (IN | COUNTS) ? op->moe->n_experts : op->moe->n_used;
-    case RMR_OP_EXPERTS_SWIGLU:
-    case RMR_OP_EXPERTS_DOWN: return experts_width(op, which);
-    default: return 0;
+    return rmr_op_infos[op->kind].width(op, which);
+}
+
+size_t rmr_op_view_at(uint32_t which)
+{
+    switch (which) {
+    case IN: return offsetof(rmr_op, in);
+    case IN2: return offsetof(rmr_op, in2);
+    case IN3: return offsetof(rmr_op, in3);
+    case OUT: return offsetof(rmr_op, out);
+    case OUT2: return offsetof(rmr_op, out2);
+    default: return offsetof(rmr_op, counts);
     }
+}
+
+rmr_view rmr_op_view(const rmr_op *op, uint32_t which)
+{
+    rmr_view v;
+    memcpy(&v, (const char *)op + rmr_op_view_at(which), sizeof v);
+    return v;
+}
+
+uint32_t rmr_op_reads(const rmr_op *op)
+{
+    const rmr_op_info *i = &rmr_op_infos[op->kind];
+    return i->reads | (op->add ? i->writes : 0u);
+}
+
+int rmr_op_writes_slot(const rmr_op *op, uint32_t slot)
+{
+    const uint32_t writes = rmr_op_infos[op->kind].writes;
+    for (uint32_t v = 1; v <= RMR_VIEW_ALL; v <<= 1)
+        if ((writes & v) && rmr_op_view(op, v).slot == slot) return 1;
+    return 0;
 }
 
 /* ---- the validator ---- */

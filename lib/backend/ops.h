@@ -16,33 +16,11 @@ typedef struct rmr_view {
     uint32_t col;
 } rmr_view;
 
-/* out = f(in) reads and writes the views of those names; += adds to what is there. "each head" are
- * the heads of mla or gqa. ops.c has the same as a table, for those who go over operations without
- * knowing them. */
+/* ops_list.h has them, and what each computes, reads and writes. */
 typedef enum rmr_op_kind {
-    RMR_OP_EMBED,      /* out = row token of the table w */
-    RMR_OP_ROPE_TABLE, /* out = cos, sin of pos * w[pair], times amp */
-    RMR_OP_NORM,   /* out = RMSNorm(in; w, eps) of n numbers, or of each of `parts` parts of n */
-    RMR_OP_LINEAR, /* out = w in (+ bias); with `add` out += */
-    RMR_OP_SWIGLU, /* out = silu(w in) * (w2 in) */
-    RMR_OP_ROPE,   /* in = in, the rotary part of every head rotated by the table in2 */
-    RMR_OP_CACHE_WRITE,     /* mla: in = [latent normed by w | rope key rotated by in2], stream[pos]
-                               = in.   gqa: stream[pos] = in, [keys | values] */
-    RMR_OP_ABSORB,          /* absorbed rows, each head: out = [w q_nope | q_rope], in = queries */
-    RMR_OP_ATTEND_LATENT,   /* absorbed rows, each head: out = softmax(in . stream) latents */
-    RMR_OP_UNABSORB,        /* absorbed rows, each head: out = w in */
-    RMR_OP_ATTEND_EXPANDED, /* expanded rows, each head: out = softmax(in . keys) values, which are
-                               rebuilt from the stream by w (transposed, as ABSORB's) and w2 */
-    RMR_OP_ATTEND_GROUPED,  /* all rows, each head: out = softmax(in . keys) values of its group */
-    RMR_OP_GATE,           /* out, out2 = ids and weights of the experts chosen by the router logits
-                              in (w: correction bias or NULL); with count_routing counts += them */
-    RMR_OP_EXPERTS_SWIGLU, /* out = silu(w in) * (w2 in) of each expert of in2, one after another;
-                              out2 = the same of the shared experts s1, s2 */
-    RMR_OP_EXPERTS_DOWN, /* in = [out | out2] of EXPERTS_SWIGLU: out += w in of each expert of in2,
-                            weighted by in3; then += s1 in of the shared experts */
-    RMR_OP_PICK_ROWS,    /* out[i] = in[want[i]], the rows that step_want() gave */
-    RMR_OP_COUNTS_CLEAR, /* counts = 0 */
-    RMR_OP_COUNTS_ADD,   /* the model's counters += counts; once, when the step is complete */
+#define RMR_OP(kind, ...) RMR_OP_##kind,
+#include "ops_list.h"
+#undef RMR_OP
     RMR_OP_COUNT
 } rmr_op_kind;
 
@@ -162,11 +140,14 @@ typedef struct rmr_op_info {
     uint8_t dims;
     uint8_t cache; /* RMR_CACHE_READS, RMR_CACHE_WRITES; 0: it has no stream */
     uint8_t forms; /* it works on rows of these forms of attention, 1 << rmr_form each */
+    uint64_t (*width)(const rmr_op *op, uint32_t which); /* rmr_op_width */
 } rmr_op_info;
 
 extern const rmr_op_info rmr_op_infos[RMR_OP_COUNT];
 
+/* A view of the operation, and where it lies in the struct. */
 rmr_view rmr_op_view(const rmr_op *op, uint32_t which);
+size_t rmr_op_view_at(uint32_t which);
 uint32_t rmr_op_reads(const rmr_op *op);
 /* Does the operation write into that slot? */
 int rmr_op_writes_slot(const rmr_op *op, uint32_t slot);

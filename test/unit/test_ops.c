@@ -29,14 +29,7 @@ static void refused(const rmr_programs *l, const char *says)
 
 static rmr_view *view_of(rmr_op *op, uint32_t which)
 {
-    switch (which) {
-    case RMR_VIEW_IN: return &op->in;
-    case RMR_VIEW_IN2: return &op->in2;
-    case RMR_VIEW_IN3: return &op->in3;
-    case RMR_VIEW_OUT: return &op->out;
-    case RMR_VIEW_OUT2: return &op->out2;
-    default: return &op->counts;
-    }
+    return (rmr_view *)(void *)((char *)op + rmr_op_view_at(which));
 }
 
 /* Every view of every operation with another slot or column. */

@@ -160,18 +160,12 @@ static inline unsigned char *rmr_cache_row(const rmr_step *s, const rmr_run *r, 
     return rmr_cache_part(s, r, op, pos) + pos % RMR_PAGE_TOKENS * row;
 }
 
-/* One function per operation (op_*.c): runs it for the step's current inputs. The text of a failure
- * goes to s->err. */
+/* One function for each operation, rmr_cpu_embed to rmr_cpu_counts_add (op_*.c): runs it for the
+ * step's current inputs. The text of a failure goes to s->err. */
 typedef remora_status rmr_cpu_op_fn(rmr_step *s, const rmr_op *op);
-rmr_cpu_op_fn rmr_cpu_embed, rmr_cpu_rope_table, rmr_cpu_norm, rmr_cpu_pick_rows; /* op_rows.c */
-rmr_cpu_op_fn rmr_cpu_linear;                                         /* op_linear.c: SWIGLU too */
-rmr_cpu_op_fn rmr_cpu_rope, rmr_cpu_cache_write;                      /* op_cache.c */
-rmr_cpu_op_fn rmr_cpu_absorb, rmr_cpu_unabsorb;                       /* op_latent.c */
-rmr_cpu_op_fn rmr_cpu_attend_latent;                                  /* op_attend.c */
-rmr_cpu_op_fn rmr_cpu_attend_grouped;                                 /* op_grouped.c */
-rmr_cpu_op_fn rmr_cpu_attend_expanded;                                /* op_expanded.c */
-rmr_cpu_op_fn rmr_cpu_gate, rmr_cpu_counts_clear, rmr_cpu_counts_add; /* op_gate.c */
-rmr_cpu_op_fn rmr_cpu_experts_swiglu, rmr_cpu_experts_down;           /* op_experts.c */
+#define RMR_OP(kind, name, function, ...) rmr_cpu_op_fn rmr_cpu_##function;
+#include "ops_list.h"
+#undef RMR_OP
 
 /* Scratch that an operation needs: per worker, and once. */
 typedef struct rmr_cpu_scratch {

@@ -157,3 +157,8 @@ remora_status rmr_cpu_linear(rmr_step *s, const rmr_op *op)
                         linear_range, &j, &next);
     return REMORA_OK;
 }
+
+remora_status rmr_cpu_swiglu(rmr_step *s, const rmr_op *op)
+{
+    return rmr_cpu_linear(s, op);
+}

@@ -7,31 +7,28 @@
 #include "fpenv.h"
 #include "product.h"
 
-typedef struct op_entry {
-    rmr_cpu_op_fn *run;
-    rmr_cpu_scratch (*scratch)(const rmr_op *op, const rmr_step_desc *d);
-} op_entry;
-
-static const op_entry table[RMR_OP_COUNT] = {
-    [RMR_OP_EMBED] = {rmr_cpu_embed, NULL},
-    [RMR_OP_ROPE_TABLE] = {rmr_cpu_rope_table, NULL},
-    [RMR_OP_NORM] = {rmr_cpu_norm, NULL},
-    [RMR_OP_LINEAR] = {rmr_cpu_linear, rmr_cpu_linear_scratch},
-    [RMR_OP_SWIGLU] = {rmr_cpu_linear, rmr_cpu_linear_scratch},
-    [RMR_OP_ROPE] = {rmr_cpu_rope, NULL},
-    [RMR_OP_CACHE_WRITE] = {rmr_cpu_cache_write, NULL},
-    [RMR_OP_ABSORB] = {rmr_cpu_absorb, rmr_cpu_head_scratch},
-    [RMR_OP_ATTEND_LATENT] = {rmr_cpu_attend_latent, rmr_cpu_latent_scratch},
-    [RMR_OP_UNABSORB] = {rmr_cpu_unabsorb, rmr_cpu_head_scratch},
-    [RMR_OP_ATTEND_EXPANDED] = {rmr_cpu_attend_expanded, rmr_cpu_expanded_scratch},
-    [RMR_OP_ATTEND_GROUPED] = {rmr_cpu_attend_grouped, rmr_cpu_grouped_scratch},
-    [RMR_OP_GATE] = {rmr_cpu_gate, rmr_cpu_gate_scratch},
-    [RMR_OP_EXPERTS_SWIGLU] = {rmr_cpu_experts_swiglu, rmr_cpu_experts_scratch},
-    [RMR_OP_EXPERTS_DOWN] = {rmr_cpu_experts_down, rmr_cpu_experts_scratch},
-    [RMR_OP_PICK_ROWS] = {rmr_cpu_pick_rows, NULL},
-    [RMR_OP_COUNTS_CLEAR] = {rmr_cpu_counts_clear, NULL},
-    [RMR_OP_COUNTS_ADD] = {rmr_cpu_counts_add, NULL},
+static rmr_cpu_op_fn *const functions[RMR_OP_COUNT] = {
+#define RMR_OP(kind, name, function, ...) [RMR_OP_##kind] = rmr_cpu_##function,
+#include "ops_list.h"
+#undef RMR_OP
 };
+
+static rmr_cpu_scratch scratch_of(const rmr_op *op, const rmr_step_desc *d)
+{
+    switch (op->kind) {
+    case RMR_OP_LINEAR:
+    case RMR_OP_SWIGLU: return rmr_cpu_linear_scratch(op, d);
+    case RMR_OP_ABSORB:
+    case RMR_OP_UNABSORB: return rmr_cpu_head_scratch(op, d);
+    case RMR_OP_ATTEND_LATENT: return rmr_cpu_latent_scratch(op, d);
+    case RMR_OP_ATTEND_EXPANDED: return rmr_cpu_expanded_scratch(op, d);
+    case RMR_OP_ATTEND_GROUPED: return rmr_cpu_grouped_scratch(op, d);
+    case RMR_OP_GATE: return rmr_cpu_gate_scratch(op, d);
+    case RMR_OP_EXPERTS_SWIGLU:
+    case RMR_OP_EXPERTS_DOWN: return rmr_cpu_experts_scratch(op, d);
+    default: return (rmr_cpu_scratch){0};
+    }
+}
 
 /* Offsets of everything in the arena. */
 typedef struct layout {
@@ -70,8 +67,7 @@ static layout lay_out(const rmr_cpu *c, const rmr_step_desc *d)
     layout l = {0};
     uint64_t worker = 0, shared = 0, q_rows = 0;
     for (uint32_t i = 0; i < d->n_ops; i++) {
-        if (table[d->ops[i].kind].scratch == NULL) continue;
-        const rmr_cpu_scratch need = table[d->ops[i].kind].scratch(&d->ops[i], d);
+        const rmr_cpu_scratch need = scratch_of(&d->ops[i], d);
         if (need.worker > worker) worker = need.worker;
         if (need.shared > shared) shared = need.shared;
         if (need.q_rows > q_rows) q_rows = need.q_rows;
@@ -223,8 +219,8 @@ static remora_status failed_before(const rmr_step *s, remora_error *err)
 static remora_status run(rmr_step *s, const rmr_op *op)
 {
     for (; op < s->slice_end; op++) {
-        RMR_ASSERT(op->kind < RMR_OP_COUNT && table[op->kind].run != NULL);
-        RMR_TRY(table[op->kind].run(s, op));
+        RMR_ASSERT(op->kind < RMR_OP_COUNT);
+        RMR_TRY(functions[op->kind](s, op));
         rmr_cpu_quantized_after(s, op);
     }
     return REMORA_OK;
