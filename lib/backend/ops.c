@@ -130,7 +130,7 @@ static uint64_t experts_width(const rmr_op *op, uint32_t which)
     const uint64_t routed = (uint64_t)m->n_used * m->inner;
     if (which & (IN2 | IN3)) return m->n_used;
     if (op->kind == RMR_OP_EXPERTS_DOWN) return which == IN ? routed + m->shared_inner : op->n_out;
-    return which == IN ? op->n : which == OUT ? routed : m->shared_inner;
+    return which == IN ? op->n : which == OUT ? routed - m->inner + op->n_out : op->n_out2;
 }
 
 /* ---- the table ---- */

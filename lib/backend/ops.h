@@ -91,7 +91,9 @@ typedef struct rmr_op {
     uint32_t layer;
     uint32_t stream; /* of the cache, by its number in the layout */
     uint32_t n;      /* input width */
-    uint32_t n_out;  /* output width: ROPE_TABLE, LINEAR, SWIGLU, EXPERTS_DOWN; 0: not said */
+    uint32_t n_out;  /* output width: ROPE_TABLE, LINEAR, SWIGLU, EXPERTS_DOWN, and of each expert
+                        EXPERTS_SWIGLU; 0: not said */
+    uint32_t n_out2; /* EXPERTS_SWIGLU: width of out2 */
     uint32_t parts;  /* NORM: 0 is one */
     int add;
     float eps, amp;

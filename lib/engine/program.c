@@ -253,7 +253,9 @@ static void feed_forward(rmr_programs *l, const remora_model *m, uint32_t layer)
                     .s1 = w[RMR_W_S_GATE],
                     .s2 = w[RMR_W_S_UP],
                     .moe = &s->moe,
-                    .n = s->n_hidden});
+                    .n = s->n_hidden,
+                    .n_out = s->moe.inner,
+                    .n_out2 = s->moe.shared_inner});
     add(l, (rmr_op){.kind = RMR_OP_EXPERTS_DOWN,
                     .layer = layer,
                     .in = at(RMR_SLOT_FF),

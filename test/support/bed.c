@@ -120,7 +120,9 @@ void bed_moe_plan(bed_moe *m, uint32_t n_used, rmr_slot *slots, rmr_op *ops)
                                .s1 = m->s[0],
                                .s2 = m->s[1],
                                .moe = &m->moe,
-                               .n = hidden};
+                               .n = hidden,
+                               .n_out = m->moe.inner,
+                               .n_out2 = m->moe.shared_inner};
     ops[BED_DOWN] = (rmr_op){.kind = RMR_OP_EXPERTS_DOWN,
                              .in = {BED_FF, 0},
                              .in2 = {BED_IDS, 0},

@@ -532,8 +532,8 @@ static const rmr_backend_ops guard_ops = {
     .step_write = step_write,
 };
 
-static remora_status guard_create(void *user, rmr_ctx *ctx, const char *isa, rmr_backend **out,
-                                  remora_error *err)
+remora_status guard_make(void *user, rmr_ctx *ctx, const char *isa, rmr_backend **out,
+                         remora_error *err)
 {
     (void)user;
     guard *g = calloc(1, sizeof *g);
@@ -568,13 +568,18 @@ static remora_status guard_create(void *user, rmr_ctx *ctx, const char *isa, rmr
 remora_status guard_runtime_create(const remora_runtime_opts *opts, remora_runtime **out,
                                    remora_error *err)
 {
-    const rmr_device_maker maker = {guard_create, NULL};
+    const rmr_device_maker maker = {guard_make, NULL};
     return rmr_runtime_create_with(opts, &maker, 1, out, err);
 }
 
 guard_stats guard_get_stats(remora_runtime *rt)
 {
-    guard *g = of(rt->backends[0]);
+    return guard_stats_of(rt->backends[0]);
+}
+
+guard_stats guard_stats_of(rmr_backend *be)
+{
+    guard *g = of(be);
     pthread_mutex_lock(&g->lock);
     const guard_stats s = g->stats;
     pthread_mutex_unlock(&g->lock);

@@ -36,6 +36,11 @@ typedef void guard_tap(void *user, const guard_seen *seen);
 remora_status guard_runtime_create(const remora_runtime_opts *opts, remora_runtime **out,
                                    remora_error *err);
 
+/* Makes one, for a rmr_device_maker; and what it has done. */
+remora_status guard_make(void *user, rmr_ctx *ctx, const char *isa, rmr_backend **out,
+                         remora_error *err);
+guard_stats guard_stats_of(rmr_backend *be);
+
 /* On such a runtime. */
 guard_stats guard_get_stats(remora_runtime *rt);
 void guard_set_tap(remora_runtime *rt, guard_tap *tap, void *user);
