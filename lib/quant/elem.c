@@ -1,3 +1,4 @@
+/* Element types by their names. */
 #include <string.h>
 
 #include "quant.h"

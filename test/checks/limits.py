@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Size limits of the code: functions of at most 120 lines and complexity 25, files of at
 most 1,500 lines, lines of at most 100 columns. Tables are exempt from nothing: none is that long.
+And a file of lib, or the header of its name, begins with a statement of its purpose.
 
     limits.py SOURCE_ROOT
 """
@@ -27,6 +28,11 @@ def check_lines(path):
             yield f"{path}:{number}: {len(line)} columns"
 
 
+def says_its_purpose(path):
+    text = path.read_text(encoding="utf-8").removeprefix("/* SPDX-License-Identifier: Apache-2.0 */\n")
+    return text.startswith("/* ") or (path.suffix == ".c" and path.with_suffix(".h").exists())
+
+
 def check_functions(paths):
     out = subprocess.run(["pmccabe", *map(str, paths)], capture_output=True, text=True, check=True)
     for row in out.stdout.splitlines():
@@ -40,6 +46,7 @@ def check_functions(paths):
 def main():
     paths = list(sources(pathlib.Path(sys.argv[1])))
     problems = [p for path in paths for p in check_lines(path)] + list(check_functions(paths))
+    problems += [f"{p}: begins with no statement of its purpose" for p in paths if "lib" in p.parts and not says_its_purpose(p)]
     print("\n".join(problems))
     return 1 if problems or not paths else 0
 
