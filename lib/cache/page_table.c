@@ -15,16 +15,22 @@ static remora_status page_copy(rmr_page_table *t, const rmr_page *from, uint32_t
     return REMORA_OK;
 }
 
+uint64_t rmr_page_table_own_bytes(uint32_t capacity)
+{
+    return rmr_pages_for(capacity) * sizeof(rmr_page *);
+}
+
 remora_status rmr_page_table_init(rmr_page_table *t, rmr_pages *pool, uint64_t page_bytes,
                                   rmr_kv_type type, uint32_t capacity, remora_error *err)
 {
     *t = (rmr_page_table){.pool = pool, .page_bytes = page_bytes, .type = type};
-    const size_t max = (size_t)rmr_pages_for(capacity);
-    rmr_page **pages = rmr_calloc(pool->mem, max, sizeof *pages);
-    if (pages == NULL) return rmr_error_nomem(err, "page table", max * sizeof *pages);
+    const size_t max = (size_t)rmr_pages_for(capacity),
+                 bytes = (size_t)rmr_page_table_own_bytes(capacity);
+    rmr_page **pages = rmr_calloc(pool->mem, 1, bytes);
+    if (pages == NULL) return rmr_error_nomem(err, "page table", bytes);
     const remora_status st = rmr_pages_promise(pool, type, page_bytes, max + RMR_PAGE_SPARE, err);
     if (st < 0) {
-        rmr_free(pool->mem, pages, max * sizeof *pages);
+        rmr_free(pool->mem, pages, bytes);
         return st;
     }
     t->pages = pages;

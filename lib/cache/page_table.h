@@ -26,6 +26,9 @@ remora_status rmr_page_table_init(rmr_page_table *t, rmr_pages *pool, uint64_t p
                                   rmr_kv_type type, uint32_t capacity, remora_error *err);
 void rmr_page_table_free(rmr_page_table *t);
 
+/* Bytes that a table of that capacity takes itself, without its pages. */
+uint64_t rmr_page_table_own_bytes(uint32_t capacity);
+
 /* Make pages for positions [0, to) exist, and those holding [from, to) belong to this table alone.
  * Never allocates; fails only above the capacity (E_FULL) or when the backend cannot copy, and then
  * the table is as before. */

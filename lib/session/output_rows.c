@@ -60,6 +60,11 @@ remora_status rmr_output_rows_make_room(remora_session *s, uint32_t n_more, int 
     return grow(s, &r->hidden, &r->hidden_cap, need, s->model->shape.n_hidden, err);
 }
 
+uint64_t rmr_output_rows_bytes(const remora_model *m)
+{
+    return m->shape.n_vocab * sizeof(float) + 1;
+}
+
 void rmr_output_rows_free(remora_session *s)
 {
     rmr_output_rows *r = &s->rows;

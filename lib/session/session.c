@@ -64,29 +64,36 @@ static remora_status check_opts(const remora_model *m, const remora_session_opts
     return REMORA_OK;
 }
 
+/* The struct and the timeline, in one block. NULL when counting. */
+static remora_session *lay_out(rmr_arena *a, uint32_t capacity)
+{
+    remora_session *s = rmr_arena_take(a, 1, sizeof *s);
+    remora_token *tokens = rmr_arena_take(a, capacity, sizeof *tokens);
+    uint8_t *flags = rmr_arena_take(a, capacity, sizeof *flags);
+    if (s == NULL) return NULL;
+    *s = (remora_session){.tokens = tokens, .flags = flags, .capacity = capacity};
+    return s;
+}
+
 /* Everything but the cache contents. */
 static remora_status make(remora_model *m, uint32_t capacity, uint32_t chunk, int chunk_open,
                           rmr_kv_type type, remora_session **out, remora_error *err)
 {
     rmr_mem *mem = &m->session_mem;
-    remora_session *s = rmr_calloc(mem, 1, sizeof *s);
-    if (s == NULL) return rmr_error_nomem(err, "session", sizeof *s);
+    rmr_arena a = {0};
+    lay_out(&a, capacity);
+    RMR_TRY(rmr_arena_make(&a, mem, "session", err));
+    remora_session *s = lay_out(&a, capacity);
+    s->block_bytes = a.size;
     s->model = m;
     s->mem = mem;
     s->serial = atomic_fetch_add_explicit(&m->serial, 1, memory_order_relaxed);
-    s->capacity = capacity;
     s->chunk = chunk;
     s->chunk_open = chunk_open;
     atomic_init(&s->busy, 0);
     rmr_model_ref(m);
-    s->tokens = rmr_calloc(mem, capacity, sizeof *s->tokens);
-    s->flags = rmr_calloc(mem, capacity, sizeof *s->flags);
-    remora_status st = REMORA_OK;
-    if (s->tokens == NULL || s->flags == NULL)
-        st = rmr_error_nomem(err, "timeline", (uint64_t)capacity * 5);
-    if (st >= 0)
-        st = rmr_page_table_init(&s->cache, &m->pages, rmr_cache_page_bytes(&m->cache, type), type,
-                                 capacity, err);
+    remora_status st = rmr_page_table_init(
+        &s->cache, &m->pages, rmr_cache_page_bytes(&m->cache, type), type, capacity, err);
     if (st >= 0) st = rmr_output_rows_make_room(s, 1, 0, err);
     if (st >= 0) st = rmr_contexts_reserve(m, rmr_session_context_size(chunk, s->cache.max), err);
     if (st < 0) {
@@ -134,9 +141,7 @@ void rmr_session_free(remora_session *s)
     rmr_gen_end(s);
     rmr_output_rows_free(s);
     rmr_page_table_free(&s->cache);
-    rmr_free(s->mem, s->tokens, s->capacity * sizeof *s->tokens);
-    rmr_free(s->mem, s->flags, s->capacity * sizeof *s->flags);
-    rmr_free(s->mem, s, sizeof *s);
+    rmr_arena_free(s->mem, s, s->block_bytes);
     rmr_model_unref(m);
 }
 
@@ -144,17 +149,18 @@ remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o
                                    remora_memory *out, remora_error *err)
 {
     RMR_TRY(check_opts(m, o, err));
-    const uint64_t capacity = capacity_of(m, o),
-                   bytes = rmr_cache_page_bytes(&m->cache, type_of(o)),
+    const uint32_t capacity = capacity_of(m, o);
+    const uint64_t bytes = rmr_cache_page_bytes(&m->cache, type_of(o)),
                    pages = rmr_pages_for(capacity);
-    const uint64_t session = sizeof(remora_session) + capacity * (sizeof(remora_token) + 1) +
-                             pages * sizeof(rmr_page *) + m->shape.n_vocab * sizeof(float) + 1;
+    rmr_arena a = {0};
+    lay_out(&a, capacity);
+    const uint64_t session = a.used + rmr_page_table_own_bytes(capacity) + rmr_output_rows_bytes(m);
     rmr_model_memory(m, out);
     if (!rmr_mul_ok(rmr_pages_cost(m->be, bytes, pages + RMR_PAGE_SPARE).host, n, &out->host_kv) ||
         !rmr_mul_ok(session, n, &out->host_scratch) || out->host_kv > INT64_MAX ||
         out->host_scratch > INT64_MAX)
-        RMR_FAIL(err, REMORA_E_ARG, "%u sessions of %llu tokens take more than 2^63 bytes", n,
-                 (unsigned long long)capacity);
+        RMR_FAIL(err, REMORA_E_ARG, "%u sessions of %u tokens take more than 2^63 bytes", n,
+                 capacity);
     if (n > 0)
         out->host_scratch +=
             rmr_context_bytes(m, rmr_session_context_size(chunk_of(m, o), pages)).host;

@@ -4,6 +4,7 @@
 #define RMR_SESSION_H
 
 #include "sampler.h"
+#include "arena.h"
 #include "model.h"
 #include "page_table.h"
 
@@ -82,8 +83,9 @@ struct remora_session {
     uint32_t capacity, chunk;
     int chunk_open; /* the caller did not set chunk */
     rmr_page_table cache;
-    remora_token *tokens; /* [capacity] */
-    uint8_t *flags;       /* [capacity] */
+    remora_token *tokens; /* [capacity], behind the struct in its block */
+    uint8_t *flags;       /* [capacity], the same */
+    uint64_t block_bytes;
     uint64_t n_tokens, committed;
     rmr_output_rows rows;
     rmr_step_in_progress in_progress;
@@ -118,6 +120,8 @@ remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o
 remora_status rmr_session_want_last(remora_session *s, int hidden, remora_error *err);
 
 /* output_rows.c */
+/* Bytes of room for one row of logits. */
+uint64_t rmr_output_rows_bytes(const remora_model *m);
 remora_status rmr_output_rows_make_room(remora_session *s, uint32_t n_more, int hidden,
                                         remora_error *err);
 void rmr_output_rows_clear(rmr_output_rows *r);
