@@ -45,7 +45,7 @@ typedef struct rmr_weight_desc {
 
 enum { RMR_ROW_GRANULE = 16 }; /* uploads start at a multiple of this many rows */
 
-/* Bytes that something takes in the memory of the host and in that of the device. */
+/* The bytes that an object takes in the host's memory and in the device's. */
 typedef struct rmr_bytes {
     uint64_t host, device;
 } rmr_bytes;
@@ -99,7 +99,7 @@ typedef struct rmr_area {
  * steps use it, and leave what slices submitted after the call find; functions on one buffer keep
  * their order, and a copy is a function on both of its buffers. Nothing more is promised, and a
  * backend should not wait for more: a fork copies a page while steps of other sessions run. */
-enum { RMR_BACKEND_VERSION = 1 }; /* of what backends and the library share */
+enum { RMR_BACKEND_VERSION = 1 }; /* the version of all that backends and the library share */
 
 typedef struct rmr_backend_ops {
     uint32_t size, version; /* of this struct; RMR_BACKEND_VERSION */
@@ -193,7 +193,7 @@ typedef struct rmr_backend_ops {
                                 remora_error *err);
 } rmr_backend_ops;
 
-/* What every table of functions begins with. */
+/* The first fields of every table of functions. */
 #define RMR_BACKEND_HEAD .size = sizeof(rmr_backend_ops), .version = RMR_BACKEND_VERSION
 
 struct rmr_backend {

@@ -21,7 +21,7 @@ enum {
                                          in order (docs/numerics.md) */
 };
 
-/* How the numbers of a session's cache are stored. */
+/* The form in which the numbers of a session's cache are stored. */
 typedef enum rmr_kv_type { RMR_KV_BF16, RMR_KV_F32, RMR_KV_INT8, RMR_KV_TYPES } rmr_kv_type;
 
 /* The contents of a stream's rows. */
@@ -67,7 +67,8 @@ int rmr_cache_stores(const rmr_cache_layout *l, rmr_kv_type type);
 /* Bytes of a stream's part of a page: a multiple of 64. */
 uint64_t rmr_cache_part_bytes(const rmr_cache_stream *s, rmr_kv_type type);
 
-/* Where each part begins in a page, for each stream (or NULL); the bytes of a page. */
+/* Put the offset at which each stream's part of a page begins into `at` (or NULL). Returns the
+ * bytes of a page. */
 uint64_t rmr_cache_offsets(const rmr_cache_layout *l, rmr_kv_type type, uint64_t *at);
 
 static inline uint64_t rmr_cache_page_bytes(const rmr_cache_layout *l, rmr_kv_type type)

@@ -1,4 +1,4 @@
-/* The inputs of a step: what changes from step to step while its operations do not. */
+/* The inputs of a step: the numbers that change from step to step, while its operations do not. */
 #ifndef RMR_INPUTS_H
 #define RMR_INPUTS_H
 

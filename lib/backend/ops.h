@@ -28,7 +28,7 @@ typedef enum rmr_row_set {
     RMR_ROWS_ALL,
     RMR_ROWS_OUT, /* the rows that step_want() gave */
     RMR_ROWS_ONE
-} rmr_row_set; /* which count bounds an operation's or a slot's rows */
+} rmr_row_set; /* the count that bounds an operation's or a slot's rows */
 
 /* The dimensions of latent attention (docs/models.md, "Latent attention"): all per head but rank.
  */
@@ -70,10 +70,10 @@ typedef struct rmr_moe {
     uint32_t shared_inner;
 } rmr_moe;
 
-/* Where the squares of a product's inputs are summed up (importance for quantisation): from byte
- * `at` of the buffer an f64 for each of `count` matrices and each column, then for each matrix the
- * u64 number of rows. A weak compare-and-exchange of 8 bytes must be possible there, and
- * counters_read() reads both. Rows of a step that is dropped stay in. */
+/* The place at which the squares of a product's inputs are summed up (importance for quantisation).
+ * From byte `at` of the buffer there is an f64 for each of `count` matrices and each column, then
+ * for each matrix the u64 number of rows. A weak compare-and-exchange of 8 bytes must be possible
+ * there, and counters_read() reads both. Rows of a step that is dropped stay in. */
 typedef struct rmr_sums {
     rmr_buffer *buffer; /* NULL: nothing is summed up */
     uint64_t at;
@@ -98,7 +98,8 @@ typedef struct rmr_op {
     int add;
     float eps, amp;
     rmr_view in, in2, in3, out, out2;
-    rmr_view counts; /* of chosen experts in this step; those of a layer begin at its column */
+    rmr_view counts; /* counters of chosen experts in this step; a layer's counters begin at its
+                        column */
     const rmr_weight *w, *w2;  /* SWIGLU: gate, up */
     const rmr_weight *bias;    /* LINEAR; NULL: none */
     const rmr_weight *s1, *s2; /* of the shared experts (NULL: none) */
@@ -132,7 +133,7 @@ enum {
 /* The kinds of dimensions that an operation can take, one bit each. One of them has to be there. */
 enum { RMR_DIMS_MLA = 1, RMR_DIMS_GQA = 2, RMR_DIMS_MOE = 4 };
 
-/* What an operation does with the rows of its stream. */
+/* The way in which an operation uses the rows of its stream. */
 enum { RMR_CACHE_READS = 1, RMR_CACHE_WRITES = 2 };
 
 typedef struct rmr_op_info {

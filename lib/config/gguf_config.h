@@ -12,8 +12,8 @@
 remora_status rmr_gguf_config(const rmr_gguf *g, const rmr_checkpoint *ck, json_t **out,
                               remora_error *err);
 
-/* What is known of a file whose configuration is refused: its architecture as model_type, and the
- * fields whose keys it has. */
+/* The known part of a configuration that is refused: its architecture as model_type, and the fields
+ * whose keys it has. */
 remora_status rmr_gguf_known(const rmr_gguf *g, const rmr_checkpoint *ck, json_t **out,
                              remora_error *err);
 

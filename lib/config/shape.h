@@ -20,7 +20,7 @@ typedef enum rmr_attention { RMR_ATTENTION_MLA, RMR_ATTENTION_GQA } rmr_attentio
 typedef struct rmr_shape {
     char family[32]; /* model_type */
     uint32_t n_layers, n_vocab, n_hidden, max_context, n_mtp;
-    rmr_attention attention; /* whose dimensions are known; those of the other are all zero */
+    rmr_attention attention; /* mla or gqa has the dimensions; the other is all zero */
     rmr_mla mla;
     rmr_gqa gqa;
     int qkv_bias, out_bias;    /* GQA: biases of q, k and v, and of the output projection */

@@ -4,7 +4,8 @@
 
 #include "open_model.h"
 
-enum { RMR_ANYWAY_VOCAB = 1 << 20 /* where no vocab_size is known; above any that there is */ };
+/* The vocabulary where no vocab_size is known, which is above any that there is. */
+enum { RMR_ANYWAY_VOCAB = 1 << 20 };
 
 /* The configuration was refused with st: keep that, and the refusals of its other fields, and put
  * what it says plainly into the model's shape. Without o->keep, st. */

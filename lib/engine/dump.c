@@ -219,8 +219,8 @@ static remora_status put_slot(rmr_dump *d, const moment *t, const shown *s)
     return REMORA_OK;
 }
 
-/* All that the operation writes; or, of both an operation and a slot are named, that slot, whether
- * or not it does. */
+/* The views that are dumped: all views that the operation writes; or the named slot, written or
+ * not, where both an operation and a slot are named. */
 static remora_status put_op(rmr_dump *d, const moment *t)
 {
     const rmr_op *op = op_of(t);

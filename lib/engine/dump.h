@@ -10,7 +10,7 @@
 
 typedef struct rmr_dump rmr_dump;
 
-/* What the options say. Of the numbers, -1 means all. */
+/* The options of a dump. */
 typedef struct rmr_dump_spec {
     const char *path; /* NULL: no dump */
     int64_t step, layer, position, op, slot;

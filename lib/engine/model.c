@@ -112,7 +112,7 @@ void rmr_model_unref(remora_model *m)
     rmr_runtime_unref(rt);
 }
 
-/* What devices take in their own memory has no field in remora_memory. */
+/* The bytes that devices take in their own memory have no field in remora_memory. */
 void rmr_model_memory(remora_model *m, remora_memory *out)
 {
     *out = (remora_memory){.struct_size = sizeof *out,

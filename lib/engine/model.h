@@ -35,7 +35,7 @@ struct remora_model {
     uint8_t fingerprint[32];
     char name[96];
     rmr_cache_layout cache; /* the streams of a page; empty when refused */
-    rmr_programs programs;  /* the same */
+    rmr_programs programs;  /* empty when refused */
     rmr_contexts contexts;
     rmr_dump *dump; /* NULL: none is asked for */
 };

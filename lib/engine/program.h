@@ -1,5 +1,5 @@
-/* What a model computes, as data: operations, the slots they work on, and programs made of slices
- * of them. */
+/* A model's computation as data: operations, the slots they work on, and programs made of slices of
+ * them. */
 #ifndef RMR_PROGRAM_H
 #define RMR_PROGRAM_H
 

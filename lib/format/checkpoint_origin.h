@@ -1,4 +1,4 @@
-/* Origins whose tensors are a checkpoint: what their formats have in common. */
+/* Origins whose tensors are a checkpoint: the part that their formats have in common. */
 #ifndef RMR_CHECKPOINT_ORIGIN_H
 #define RMR_CHECKPOINT_ORIGIN_H
 

@@ -16,10 +16,10 @@ typedef struct rmr_origin {
     const rmr_format *format;
     rmr_mem *mem;
     rmr_source *src;    /* borrowed while the model is opened */
-    rmr_refusals *keep; /* not NULL: refusals are kept there, and what is left is given */
+    rmr_refusals *keep; /* not NULL: takes refusals, and what can be read is given */
     char file[96];      /* for messages about the configuration: the file it is read from */
     const char *name;   /* that the model is given, or NULL; valid while the model is opened */
-    const char *doubt;  /* why ids may differ from those of training, or NULL */
+    const char *doubt;  /* the reason why ids may differ from those of training, or NULL */
     uint64_t n_params;  /* of the model that this one was made from; 0: as many as are planned */
     /* until reading goes by the format: the pack, or NULL */
     rmr_pack *pack;
@@ -27,12 +27,12 @@ typedef struct rmr_origin {
 
 /* ---- weights ---- */
 
-/* How the rows of a matrix lie in a checkpoint. */
+/* The form in which the rows of a matrix lie in a checkpoint. */
 typedef enum rmr_coding {
     RMR_CODING_PLAIN,   /* canonical rows (quant.h), one after another */
     RMR_CODING_F8,      /* e4m3 codes; `scale` has one value for each 128 x 128 block */
-    RMR_CODING_F8_ONE,  /* the same with one value */
-    RMR_CODING_F8_ROWS, /* the same with one value for each row */
+    RMR_CODING_F8_ONE,  /* e4m3 codes; `scale` has one value */
+    RMR_CODING_F8_ROWS, /* e4m3 codes; `scale` has one value for each row */
     RMR_CODING_I4,      /* compressed-tensors: 8 codes to an I32; `scale` [rows, cols / 32] */
     RMR_CODING_MXFP4    /* two E2M1 codes to a byte; `scale` [rows, cols / 32] of E8M0 */
 } rmr_coding;
@@ -47,7 +47,7 @@ typedef struct rmr_piece {
 /* A weight: what the backend is to hold, and where its format found it. */
 typedef struct rmr_weight_plan_item {
     char name[96];       /* as Hugging Face names it in a text model, without ".weight" */
-    rmr_weight **weight; /* where the loaded weight goes */
+    rmr_weight **weight; /* the place of the loaded weight */
     rmr_weight_desc desc;
     int adopt;       /* it is used where it lies in the source's memory */
     rmr_elem stored; /* of the canonical rows; desc.elem is F32 where they are decoded */
@@ -66,7 +66,7 @@ static inline rmr_piece rmr_piece_of(const rmr_weight_plan_item *it, uint32_t in
     return p;
 }
 
-/* What a tensor is to the model, once all weights have been looked for. */
+/* The use of a tensor to the model, known once all weights have been looked for. */
 typedef enum rmr_tensor_role {
     RMR_TENSOR_USED,       /* of a weight, or known to hold nothing that is needed */
     RMR_TENSOR_OTHER_PART, /* of a part of the model that is not for text */
@@ -99,9 +99,9 @@ struct rmr_format {
     /* The model's configuration, with the fields of config.json (shape.h); released with
      * json_decref. On failure *out is NULL or what was read. */
     remora_status (*config)(rmr_origin *o, json_t **out, remora_error *err);
-    /* What is known of a configuration that is refused. NULL: nothing that config does not give. */
+    /* The known part of a configuration that is refused. NULL: the fields that config gives. */
     remora_status (*known_config)(rmr_origin *o, json_t **out, remora_error *err);
-    /* What there is to say beside the configuration. NULL: nothing. */
+    /* Metadata beside the configuration. NULL: none. */
     remora_status (*metadata)(rmr_origin *o, rmr_metadata *meta, remora_error *err);
 
     /* E_NOT_FOUND: there is none; E_UNSUPPORTED: one of a kind that is not done. */
@@ -122,8 +122,9 @@ struct rmr_format {
      * is 1; fill in the types and where it lies. E_FORMAT: it is missing or of another shape;
      * E_UNSUPPORTED: it is of a type that is not read. */
     remora_status (*find)(rmr_origin *o, rmr_weight_plan_item *it, remora_error *err);
-    /* The same for it->desc.count matrices that lie together. E_NOT_FOUND: they do not; each is a
-     * weight of its own, with its number in front of the last part of the name. */
+    /* As find, for it->desc.count matrices that lie together. E_NOT_FOUND: they do not lie
+     * together; each is a weight of its own, with its number in front of the last part of the name.
+     */
     remora_status (*find_stack)(rmr_origin *o, rmr_weight_plan_item *it, remora_error *err);
     /* Tensor i of the table; 0: there are not so many. */
     int (*tensor)(rmr_origin *o, const rmr_shape *s, uint64_t i, rmr_listed_tensor *out);
@@ -138,7 +139,7 @@ struct rmr_format {
 
 extern const rmr_format rmr_format_pack, rmr_format_gguf, rmr_format_hf;
 
-/* Those of the library, in the order in which they are asked, and NULL. */
+/* The library's formats, in the order in which they are asked, and NULL. */
 extern const rmr_format *const rmr_formats[];
 
 /* Open the source in the first format of the list that it means. src is borrowed until

@@ -34,7 +34,7 @@ void rmr_hf_names_full(const rmr_hf_names *n, const char *name, const char *tail
              in_body ? name + sizeof MODEL - 1 : name, tail[0] != 0 ? "." : "", tail);
 }
 
-/* What stands behind "model." in a tensor's name, or NULL where that is not in it. */
+/* The part of a tensor's name behind "model.", or NULL where "model." is not in it. */
 static const char *body_of(const rmr_hf_names *n, const char *full)
 {
     const size_t len = strlen(n->body);

@@ -1,7 +1,7 @@
-/* What tells models apart: the numbers of the shape, the types and sizes of all weights, and rows
- * of some of them in canonical form (quant.h). Files, their format, and what else is in them do not
- * count, so a pack that keeps every weight has the fingerprint of its source. No proof against a
- * forger. */
+/* The fingerprint tells models apart. It is of the numbers of the shape, the types and sizes of all
+ * weights, and rows of some of them in canonical form (quant.h). Files, their format, and what else
+ * is in them do not count, so a pack that keeps every weight has the fingerprint of its source. It
+ * is no proof against a forger. */
 #ifndef RMR_FINGERPRINT_H
 #define RMR_FINGERPRINT_H
 

@@ -32,8 +32,8 @@ void rmr_importance_free(rmr_importance *x); /* of a zeroed struct too */
 /* Bytes of the buffer, whether it exists or not; without the list. */
 rmr_bytes rmr_importance_bytes(const rmr_importance *x);
 
-/* Where the inputs of a weight of the model are summed up: for its operation. Nowhere when the
- * weight is NULL or nothing is kept. */
+/* The place at which the inputs of a weight are summed up, for the weight's operation. It has no
+ * buffer when the weight is NULL or nothing is kept. */
 rmr_sums rmr_importance_of(const rmr_importance *x, const rmr_weight *w);
 
 /* Item i, or NULL: behind the last one, or nothing is kept. */

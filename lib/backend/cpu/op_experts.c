@@ -480,8 +480,7 @@ static void sum_down_inputs(const experts *e)
                          NULL, rows_of(e, list));
 }
 
-/* The inputs in the order of the lists: those that EXPERTS_SWIGLU passed on, or those of the slot.
- */
+/* The inputs in the order of the lists: the rows that EXPERTS_SWIGLU passed on, or the slot's. */
 static experts take_inputs(rmr_step *s, const rmr_op *op)
 {
     experts e;

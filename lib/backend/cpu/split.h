@@ -38,8 +38,8 @@ static inline uint32_t rmr_units(uint32_t n, uint32_t unit)
     return (n + unit - 1) / unit;
 }
 
-/* What the pool is told of a region before it begins: products with matrix `index` of w in chunks
- * of `unit` tiles; or with what the operations behind op begin, where that is known. */
+/* Describe a region to the pool before it begins: products with matrix `index` of w in chunks of
+ * `unit` tiles; or the first region of the operations behind op, where that is known. */
 rmr_next_region rmr_cpu_next(const rmr_weight *w, uint32_t index, uint32_t unit);
 rmr_next_region rmr_cpu_next_op(const rmr_step *s, const rmr_op *op);
 
