@@ -1,0 +1,258 @@
+/* What host and device agree on: the argument of every kernel (a kernel takes one struct), how K is
+ * cut, and the forms in which products take activations. Read by C and by CUDA. */
+#ifndef RMR_CUDA_ARGS_H
+#define RMR_CUDA_ARGS_H
+
+#include "backend.h"
+
+enum {
+    RMR_GPU_WARPS = 8,    /* of a product's block: each multiplies one slice of K */
+    RMR_GPU_UNIT = 32,    /* rows of a weight that a block multiplies: two tiles */
+    RMR_GPU_COLUMNS = 8,  /* columns of activations that a matrix instruction takes */
+    RMR_GPU_WIDE = 4,     /* so many times those columns in the wide form of a product */
+    RMR_GPU_RUN16 = 128,  /* columns that share a scale of activations in half precision */
+    RMR_GPU_UNITS = 128,  /* of positions that a row is cut into at most, up to a unit of 64 */
+    RMR_GPU_HEADS = 16,   /* heads that share a pass over the latent cache */
+    RMR_GPU_LEAST = 64    /* positions of the smallest unit */
+};
+
+/* A form of activations (prepare.cuh): BF16: pairs of columns in the order of the matrix
+ * instruction; as `parts` rows that add up to the value. HALF: likewise in f16, after division by a
+ * power of two for each run of RMR_GPU_RUN16 columns. QUADS: HALF with four columns next to each
+ * other, for 8-bit floats. INT8: kernels.h, "Integer products". FLOAT: as the slot has it. */
+typedef enum rmr_gpu_form {
+    RMR_GPU_BF16,
+    RMR_GPU_HALF,
+    RMR_GPU_QUADS,
+    RMR_GPU_INT8,
+    RMR_GPU_FLOAT
+} rmr_gpu_form;
+
+/* Columns that a slice of K is a multiple of. */
+static inline uint32_t rmr_gpu_granule(rmr_gpu_form form)
+{
+    return form == RMR_GPU_INT8 ? 32 : form == RMR_GPU_BF16 ? 64 : RMR_GPU_RUN16;
+}
+
+static inline rmr_gpu_form rmr_gpu_form_of(rmr_elem e)
+{
+    if (e > RMR_ELEM_F8) return RMR_GPU_INT8;
+    return e == RMR_ELEM_BF16  ? RMR_GPU_BF16
+           : e == RMR_ELEM_F16 ? RMR_GPU_HALF
+           : e == RMR_ELEM_F8  ? RMR_GPU_QUADS
+                               : RMR_GPU_FLOAT;
+}
+
+/* Positions of a unit of a row that sees n positions: a function of the row alone, so that a
+ * result does not depend on what else a step has. */
+static inline uint32_t rmr_gpu_unit(uint32_t n)
+{
+    uint32_t unit = RMR_GPU_LEAST;
+    while ((uint64_t)unit * RMR_GPU_UNITS < n) unit *= 2;
+    return unit;
+}
+
+/* The inputs of a step in device memory. */
+typedef struct rmr_gpu_counts {
+    uint32_t n_rows, n_runs, n_pages, n_want, count_routing;
+} rmr_gpu_counts;
+
+typedef struct rmr_gpu_inputs {
+    const rmr_gpu_counts *counts;
+    const int32_t *token;
+    const uint32_t *pos, *want;
+    const rmr_run *run;
+    const uint64_t *page;
+    const uint32_t *run_of; /* [n_rows] */
+} rmr_gpu_inputs;
+
+/* The rows of an operation: all of the step, or n wanted ones from want0 on. */
+typedef struct rmr_gpu_rows {
+    uint32_t out, want0, n;
+} rmr_gpu_rows;
+
+/* A view of a slot: rows `ld` floats apart. */
+typedef struct rmr_gpu_view {
+    float *at;
+    uint64_t ld;
+} rmr_gpu_view;
+
+typedef struct rmr_gpu_weight {
+    const uint8_t *at;
+    uint64_t stride; /* from one matrix to the next */
+    uint32_t tile;   /* bytes; of a table: bytes of a row */
+    uint32_t count, rows, cols;
+} rmr_gpu_weight;
+
+/* Rows by expert: list l has entries [first[l], first[l + 1]). */
+typedef struct rmr_gpu_lists {
+    uint32_t *n, *first, *expert; /* [1], [n + 1], [n] */
+    uint32_t *row;                /* [entries] */
+    uint32_t *entry;              /* [rows][n_used]: its entries in ascending order of experts */
+    float *weight;                /* [entries] */
+} rmr_gpu_lists;
+
+typedef struct rmr_gpu_embed {
+    rmr_gpu_inputs in;
+    rmr_gpu_rows rows;
+    rmr_gpu_weight w;
+    rmr_elem elem;
+    uint32_t values, bytes; /* of a block */
+    rmr_gpu_view y;
+} rmr_gpu_embed;
+
+typedef struct rmr_gpu_rope_table {
+    rmr_gpu_inputs in;
+    rmr_gpu_rows rows;
+    const float *inv_freq;
+    uint32_t n;
+    float amp;
+    rmr_gpu_view y;
+} rmr_gpu_rope_table;
+
+typedef struct rmr_gpu_norm {
+    rmr_gpu_inputs in;
+    rmr_gpu_rows rows;
+    rmr_gpu_view x, y;
+    const float *w;
+    uint32_t n, parts;
+    float eps;
+} rmr_gpu_norm;
+
+typedef struct rmr_gpu_pick {
+    rmr_gpu_inputs in;
+    rmr_gpu_rows rows;
+    rmr_gpu_view x, y;
+    uint32_t n;
+} rmr_gpu_pick;
+
+/* x[row][i * step ..] of n columns, for i < per_row, to `parts` rows of the form from row (row *
+ * per_row + i) * parts on. */
+typedef struct rmr_gpu_prepare {
+    rmr_gpu_inputs in;
+    rmr_gpu_rows rows;
+    rmr_gpu_view x;
+    uint32_t n, per_row, step;
+    rmr_gpu_form form;
+    uint32_t parts;
+    uint8_t *to; /* rows ld bytes apart */
+    uint64_t ld;
+    float *scales; /* [rows][scale_ld] */
+    uint64_t scale_ld;
+} rmr_gpu_prepare;
+
+/* y = w x, or silu(w x) * (w2 x). Jobs (grid y): one; or a head each, which takes matrix and rows of
+ * its own; or a list each. */
+typedef struct rmr_gpu_product {
+    rmr_gpu_inputs in;
+    rmr_gpu_rows rows;
+    rmr_gpu_weight w, w2; /* w2.at NULL: no second one */
+    const uint8_t *x;     /* the prepared form */
+    uint64_t ldx;
+    const float *scales;
+    uint64_t scale_ld;
+    uint32_t parts;
+    uint32_t per_row; /* prepared rows of a row: job j takes the j-th */
+    rmr_gpu_view y;
+    uint32_t y_step; /* columns of y from one job to the next */
+    int add;
+    int only; /* only rows of this form of attention are stored; -1: all */
+    const float *bias;
+    rmr_gpu_lists lists; /* n NULL: none */
+    int gather;          /* x has rows, not entries */
+} rmr_gpu_product;
+
+typedef struct rmr_gpu_rope {
+    rmr_gpu_inputs in;
+    rmr_gpu_view x, cs;
+    rmr_rotary rotary;
+} rmr_gpu_rope;
+
+typedef struct rmr_gpu_cache_write {
+    rmr_gpu_inputs in;
+    rmr_gpu_view x, cs;
+    const float *w;
+    float eps;
+    uint32_t layer;
+    rmr_kv_shape shape;
+    uint32_t rank; /* 0: grouped, x is stored as it is */
+} rmr_gpu_cache_write;
+
+/* The rope part of queries, behind their absorbed part. */
+typedef struct rmr_gpu_query_rope {
+    rmr_gpu_inputs in;
+    rmr_gpu_view x, y;
+    rmr_mla mla;
+    int only;
+} rmr_gpu_query_rope;
+
+/* Attention of rows [row0, row0 + n_rows), cut into units of positions (grid x); results of a unit
+ * are [width of a value] sums, maximum, sum. */
+typedef struct rmr_gpu_attend {
+    rmr_gpu_inputs in;
+    rmr_gpu_view q, out;
+    rmr_kv_shape shape;
+    uint32_t layer, row0, n_rows;
+    uint32_t heads, group; /* group: query heads of a key head */
+    uint32_t key, value;   /* columns */
+    uint32_t key_step, value0, value_step; /* columns of the cache from one key head to the next */
+    uint32_t most_units;
+    float scale;
+    int only;
+    rmr_kv_type kv; /* only rows of this type of cache */
+    float *part; /* [n_rows][heads][most_units][value + 2] */
+} rmr_gpu_attend;
+
+typedef struct rmr_gpu_gate {
+    rmr_gpu_inputs in;
+    rmr_gpu_view x, ids, weights;
+    const float *bias;
+    rmr_moe moe;
+    uint32_t *counts;
+} rmr_gpu_gate;
+
+typedef struct rmr_gpu_sort {
+    rmr_gpu_inputs in;
+    rmr_gpu_view ids, weights;
+    uint32_t n_experts, n_used;
+    rmr_gpu_lists lists;
+} rmr_gpu_sort;
+
+/* out += the entries of a row by weight, then the shared experts. */
+typedef struct rmr_gpu_combine {
+    rmr_gpu_inputs in;
+    rmr_gpu_view out;
+    const float *routed, *shared; /* [entries][n], [rows][n] or NULL */
+    uint32_t n, n_used;
+    rmr_gpu_lists lists;
+} rmr_gpu_combine;
+
+typedef struct rmr_gpu_counters {
+    rmr_gpu_inputs in;
+    uint32_t *counts;
+    uint64_t *total; /* NULL: counts = 0 */
+    uint32_t n;
+} rmr_gpu_counters;
+
+/* Sums of squares of columns (rmr_sums). */
+typedef struct rmr_gpu_square_sums {
+    rmr_gpu_inputs in;
+    rmr_gpu_rows rows;
+    const float *x;
+    uint64_t ldx;
+    double *sum; /* [matrices][cols] */
+    uint64_t *n; /* [matrices] */
+    uint32_t cols;
+    rmr_gpu_lists lists; /* n NULL: all rows, matrix 0 */
+    int gather;
+} rmr_gpu_square_sums;
+
+/* Tiles to the device's own order of values, in place (layout.cuh). */
+typedef struct rmr_gpu_finish {
+    uint8_t *at;
+    uint64_t stride, tile;
+    uint32_t count, tiles, cols;
+    rmr_elem elem;
+} rmr_gpu_finish;
+
+#endif

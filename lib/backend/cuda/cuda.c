@@ -1,0 +1,383 @@
+/* The CUDA backend: creation, the context around every call, buffers, and the table of its
+ * functions. Whatever error the driver keeps for good poisons the backend: from then on every call
+ * fails with it and the driver is left alone. */
+#include "cuda.h"
+
+#include <sched.h>
+#include <string.h>
+
+#include "clock.h"
+
+static rmr_cuda *cuda_of(rmr_backend *be)
+{
+    return (rmr_cuda *)be;
+}
+
+/* Errors after which the driver refuses everything (cuda.h of CUDA 13). */
+static int is_sticky(rmr_cu_result r)
+{
+    return r == 46 || r == 100 || r == 214 || r == 220 || r == 226 || (r >= 700 && r <= 719 && r != 701) ||
+           r == 999;
+}
+
+remora_status rmr_cuda_check(rmr_cuda *c, rmr_cu_result r, const char *what, remora_error *err)
+{
+    const char *text = NULL;
+    if (r == RMR_CU_SUCCESS) return REMORA_OK;
+    if (r == RMR_CU_NO_MEMORY)
+        return rmr_error_set(err, REMORA_E_DEVICE_MEM, r, "%s: the device has no memory left",
+                             what);
+    if (is_sticky(r)) c->poisoned = r;
+    if (c->d.error_string(r, &text) != RMR_CU_SUCCESS || text == NULL) text = "unknown";
+    return rmr_error_set(err, REMORA_E_DEVICE, r, "%s: CUDA error %d (%s)", what, r, text);
+}
+
+remora_status rmr_cuda_enter(rmr_cuda *c, remora_error *err)
+{
+    const int code = c->poisoned;
+    if (code != 0)
+        return rmr_error_set(err, REMORA_E_DEVICE, code,
+                             "the device cannot be used after CUDA error %d", code);
+    return rmr_cuda_check(c, c->d.context_push(c->context), "making the context current", err);
+}
+
+void rmr_cuda_leave(rmr_cuda *c)
+{
+    rmr_cu_context old;
+    (void)c->d.context_pop(&old);
+}
+
+/* A hung device must not hang the host. */
+enum { DEADLINE_MS = 60000, SPIN_MS = 5 };
+
+remora_status rmr_cuda_wait(rmr_cuda *c, rmr_cu_event event, remora_error *err)
+{
+    const uint64_t begin = rmr_clock_us();
+    for (;;) {
+        const rmr_cu_result r = c->d.event_query(event);
+        if (r != RMR_CU_NOT_READY) return rmr_cuda_check(c, r, "waiting for the device", err);
+        const uint64_t ms = (rmr_clock_us() - begin) / 1000;
+        if (ms > SPIN_MS) sched_yield();
+        if (ms > DEADLINE_MS) {
+            c->poisoned = RMR_CU_NOT_READY;
+            RMR_FAIL(err, REMORA_E_DEVICE, "the device did not finish within %d seconds",
+                     DEADLINE_MS / 1000);
+        }
+    }
+}
+
+remora_status rmr_cuda_begin(rmr_cuda *c, remora_error *err)
+{
+    pthread_mutex_lock(&c->order);
+    for (rmr_step *s = c->steps; s != NULL; s = s->next) {
+        if (s->mark == 0) continue;
+        const remora_status st = rmr_cuda_check(
+            c, c->d.stream_wait(c->stream, s->event[s->mark % RMR_CUDA_EVENTS], 0), "ordering", err);
+        if (st >= 0) continue;
+        pthread_mutex_unlock(&c->order);
+        return st;
+    }
+    return REMORA_OK;
+}
+
+remora_status rmr_cuda_end(rmr_cuda *c, remora_error *err)
+{
+    const remora_status s =
+        rmr_cuda_check(c, c->d.event_record(c->changed, c->stream), "ordering", err);
+    pthread_mutex_unlock(&c->order);
+    return s;
+}
+
+remora_status rmr_cuda_launch(rmr_cuda *c, rmr_cu_stream stream, rmr_cuda_kernel k,
+                              const uint32_t grid[3], uint32_t threads, uint32_t shared, void *args,
+                              remora_error *err)
+{
+    void *params[] = {args};
+    if (grid[0] == 0 || grid[1] == 0 || grid[2] == 0) return REMORA_OK;
+    return rmr_cuda_check(c,
+                          c->d.launch(c->kernel[k], grid[0], grid[1], grid[2], threads, 1, 1,
+                                      shared, stream, params, NULL),
+                          "starting a kernel", err);
+}
+
+/* ---- creation ---- */
+
+static const char *const kernel_names[RMR_K_COUNT] = {
+#define X(name, elem)                                                                              \
+    [RMR_K_product_##name] = "rmr_product_" #name,                                                 \
+    [RMR_K_product_##name##_wide] = "rmr_product_" #name "_wide",
+    RMR_CUDA_PRODUCTS(X)
+#undef X
+#define X(name) [RMR_K_##name] = "rmr_" #name,
+        RMR_CUDA_KERNELS(X)
+#undef X
+};
+
+enum { STAGING = 4 << 20 };
+
+static remora_status find_kernels(rmr_cuda *c, remora_error *err)
+{
+    for (int i = 0; i < RMR_K_COUNT; i++) {
+        RMR_TRY(rmr_cuda_check(c, c->d.module_function(&c->kernel[i], c->module, kernel_names[i]),
+                               kernel_names[i], err));
+        RMR_TRY(rmr_cuda_check(c,
+                               c->d.function_attribute(c->kernel[i], RMR_CU_FUNC_MAX_SHARED,
+                                                       (int)c->shared - 1024),
+                               kernel_names[i], err));
+    }
+    return REMORA_OK;
+}
+
+static remora_status open_device(rmr_cuda *c, int device, remora_error *err)
+{
+    int shared = 0;
+    RMR_TRY(rmr_cuda_check(c, c->d.device_get(&c->device, device), "cuDeviceGet", err));
+    (void)c->d.device_attribute(&c->sms, RMR_CU_ATTR_SMS, c->device);
+    (void)c->d.device_attribute(&c->major, RMR_CU_ATTR_MAJOR, c->device);
+    (void)c->d.device_attribute(&c->minor, RMR_CU_ATTR_MINOR, c->device);
+    (void)c->d.device_attribute(&shared, RMR_CU_ATTR_SHARED, c->device);
+    c->shared = (uint32_t)shared;
+    if (c->major < 8)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "the GPU has compute capability %d.%d; supported is 8.0 and later", c->major,
+                 c->minor);
+    return rmr_cuda_check(c, c->d.context_retain(&c->context, c->device), "opening the context",
+                          err);
+}
+
+static remora_status load(rmr_cuda *c, const void *image, remora_error *err)
+{
+    void *staging = NULL;
+    RMR_TRY(rmr_cuda_check(c, c->d.module_load(&c->module, image), "loading the kernels", err));
+    RMR_TRY(find_kernels(c, err));
+    RMR_TRY(rmr_cuda_check(c, c->d.stream_create(&c->stream, RMR_CU_STREAM_NON_BLOCKING, 0),
+                           "making a stream", err));
+    RMR_TRY(rmr_cuda_check(c, c->d.event_create(&c->staged, RMR_CU_EVENT_DISABLE_TIMING),
+                           "making an event", err));
+    RMR_TRY(rmr_cuda_check(c, c->d.event_create(&c->changed, RMR_CU_EVENT_DISABLE_TIMING),
+                           "making an event", err));
+    RMR_TRY(rmr_cuda_check(c, c->d.host_alloc(&staging, STAGING, 0), "pinned memory", err));
+    c->staging = staging;
+    return REMORA_OK;
+}
+
+static void cuda_free(rmr_backend *be)
+{
+    rmr_cuda *c = cuda_of(be);
+    if (c->context != NULL && rmr_cuda_enter(c, NULL) >= 0) {
+        if (c->staging != NULL) (void)c->d.host_free(c->staging);
+        if (c->staged != NULL) (void)c->d.event_destroy(c->staged);
+        if (c->changed != NULL) (void)c->d.event_destroy(c->changed);
+        if (c->stream != NULL) (void)c->d.stream_destroy(c->stream);
+        if (c->module != NULL) (void)c->d.module_unload(c->module);
+        rmr_cuda_leave(c);
+        (void)c->d.context_release(c->device);
+    }
+    if (c->d.library != NULL) rmr_cu_driver_close(&c->d);
+    pthread_mutex_destroy(&c->upload);
+    pthread_mutex_destroy(&c->order);
+    rmr_free(&c->ctx->mem, c, sizeof *c);
+}
+
+static void cuda_describe(rmr_backend *be, remora_device *out)
+{
+    rmr_cuda *c = cuda_of(be);
+    size_t free_bytes = 0, total = 0;
+    out->usable = REMORA_OK;
+    if (rmr_cuda_enter(c, NULL) < 0) return;
+    (void)c->d.memory_info(&free_bytes, &total);
+    rmr_cuda_leave(c);
+    out->mem_total = total;
+    out->mem_free = free_bytes;
+    strncpy(out->id, "cuda", sizeof out->id - 1);
+    (void)c->d.device_name(out->name, (int)sizeof out->name, c->device);
+}
+
+/* ---- buffers ---- */
+
+static uint64_t buffer_bytes(rmr_backend *be, uint64_t bytes)
+{
+    (void)be;
+    return bytes + sizeof(rmr_buffer);
+}
+
+static remora_status buffer_create(rmr_backend *be, uint64_t bytes, rmr_buffer **out,
+                                   remora_error *err)
+{
+    rmr_cuda *c = cuda_of(be);
+    *out = NULL;
+    rmr_buffer *b = rmr_calloc(&c->ctx->mem, 1, sizeof *b);
+    if (b == NULL) return rmr_error_nomem(err, "buffer", sizeof *b);
+    b->bytes = bytes;
+    remora_status s = rmr_cuda_enter(c, err);
+    if (s >= 0) {
+        s = rmr_cuda_check(c, c->d.memory_alloc(&b->at, bytes > 0 ? bytes : 1), "buffer", err);
+        rmr_cuda_leave(c);
+    }
+    if (s < 0) {
+        rmr_free(&c->ctx->mem, b, sizeof *b);
+        return s;
+    }
+    *out = b;
+    return REMORA_OK;
+}
+
+static void buffer_free(rmr_backend *be, rmr_buffer *b)
+{
+    rmr_cuda *c = cuda_of(be);
+    if (b == NULL) return;
+    if (rmr_cuda_enter(c, NULL) >= 0) {
+        (void)c->d.memory_free(b->at);
+        rmr_cuda_leave(c);
+    }
+    rmr_free(&c->ctx->mem, b, sizeof *b);
+}
+
+static uint64_t buffer_address(const rmr_buffer *b)
+{
+    return b->at;
+}
+
+static remora_status check_range(const rmr_buffer *b, uint64_t off, uint64_t n, remora_error *err)
+{
+    if (off > b->bytes || n > b->bytes - off)
+        RMR_FAIL(err, REMORA_E_INTERNAL, "bytes are out of the range of their buffer");
+    return REMORA_OK;
+}
+
+static remora_status wait_changed(rmr_cuda *c, remora_error *err)
+{
+    return rmr_cuda_wait(c, c->changed, err);
+}
+
+/* One piece of work in the backend's stream. */
+static remora_status ordered(rmr_cuda *c, rmr_cu_result (*work)(rmr_cuda *, const void *),
+                             const void *arg, const char *what, int wait, remora_error *err)
+{
+    RMR_TRY(rmr_cuda_enter(c, err));
+    remora_status s = rmr_cuda_begin(c, err);
+    if (s >= 0) {
+        s = rmr_cuda_check(c, work(c, arg), what, err);
+        const remora_status end = rmr_cuda_end(c, s < 0 ? NULL : err);
+        if (s >= 0) s = end;
+    }
+    if (s >= 0 && wait) s = wait_changed(c, err);
+    rmr_cuda_leave(c);
+    return s;
+}
+
+typedef struct movement {
+    void *host;
+    rmr_cu_address to, from;
+    uint64_t n;
+} movement;
+
+static rmr_cu_result do_read(rmr_cuda *c, const void *arg)
+{
+    const movement *m = arg;
+    return c->d.copy_out(m->host, m->from, m->n, c->stream);
+}
+
+static rmr_cu_result do_zero(rmr_cuda *c, const void *arg)
+{
+    const movement *m = arg;
+    return c->d.set_bytes(m->to, 0, m->n, c->stream);
+}
+
+static rmr_cu_result do_copy(rmr_cuda *c, const void *arg)
+{
+    const movement *m = arg;
+    return c->d.copy_within(m->to, m->from, m->n, c->stream);
+}
+
+static remora_status buffer_read(rmr_backend *be, const rmr_buffer *b, uint64_t off, void *dst,
+                                 uint64_t n, remora_error *err)
+{
+    RMR_TRY(check_range(b, off, n, err));
+    return ordered(cuda_of(be), do_read, &(movement){dst, 0, b->at + off, n}, "reading a buffer", 1,
+                   err);
+}
+
+static remora_status buffer_zero(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t n,
+                                 remora_error *err)
+{
+    RMR_TRY(check_range(b, off, n, err));
+    return ordered(cuda_of(be), do_zero, &(movement){NULL, b->at + off, 0, n}, "zeroing a buffer", 0,
+                   err);
+}
+
+static remora_status counters_read(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t *dst,
+                                   uint32_t n, int reset, remora_error *err)
+{
+    RMR_TRY(buffer_read(be, b, off, dst, n * sizeof *dst, err));
+    return reset ? buffer_zero(be, b, off, n * sizeof *dst, err) : REMORA_OK;
+}
+
+static remora_status buffer_copy(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off,
+                                 const rmr_buffer *src, uint64_t src_off, uint64_t n,
+                                 remora_error *err)
+{
+    RMR_TRY(check_range(dst, dst_off, n, err));
+    RMR_TRY(check_range(src, src_off, n, err));
+    return ordered(cuda_of(be), do_copy,
+                   &(movement){NULL, dst->at + dst_off, src->at + src_off, n}, "copying", 0, err);
+}
+
+static const rmr_backend_ops cuda_ops = {
+    .free = cuda_free,
+    .describe = cuda_describe,
+    .weight_bytes = rmr_cuda_weight_bytes,
+    .step_bytes = rmr_cuda_step_bytes,
+    .weight_create = rmr_cuda_weight_create,
+    .weight_adopts = rmr_cuda_weight_adopts,
+    .weight_adopt = rmr_cuda_weight_adopt,
+    .weight_upload = rmr_cuda_weight_upload,
+    .weight_fill = rmr_cuda_weight_fill,
+    .weight_free = rmr_cuda_weight_free,
+    .buffer_bytes = buffer_bytes,
+    .buffer_create = buffer_create,
+    .buffer_free = buffer_free,
+    .buffer_address = buffer_address,
+    .buffer_read = buffer_read,
+    .buffer_zero = buffer_zero,
+    .counters_read = counters_read,
+    .buffer_copy = buffer_copy,
+    .step_create = rmr_cuda_step_create,
+    .step_free = rmr_cuda_step_free,
+    .step_inputs = rmr_cuda_step_inputs,
+    .step_submit = rmr_cuda_step_submit,
+    .step_wait = rmr_cuda_step_wait,
+    .step_read = rmr_cuda_step_read,
+};
+
+remora_status rmr_cuda_create(rmr_ctx *ctx, const rmr_cuda_options *options, rmr_backend **out,
+                              remora_error *err)
+{
+    *out = NULL;
+    rmr_cuda *c = rmr_calloc(&ctx->mem, 1, sizeof *c);
+    if (c == NULL) return rmr_error_nomem(err, "CUDA backend", sizeof *c);
+    c->base.ops = &cuda_ops;
+    c->base.ahead = 2;
+    c->ctx = ctx;
+    c->exact = options->exact;
+    c->graphs = options->graphs;
+    pthread_mutex_init(&c->upload, NULL);
+    pthread_mutex_init(&c->order, NULL);
+    remora_status s = REMORA_OK;
+    if (options->driver != NULL)
+        c->d = *options->driver;
+    else
+        s = rmr_cu_driver_open(&c->d, err);
+    if (s >= 0) s = open_device(c, options->device, err);
+    if (s >= 0) s = rmr_cuda_enter(c, err);
+    if (s >= 0) {
+        s = load(c, options->image, err);
+        rmr_cuda_leave(c);
+    }
+    if (s < 0) {
+        cuda_free(&c->base);
+        return s;
+    }
+    *out = &c->base;
+    return REMORA_OK;
+}

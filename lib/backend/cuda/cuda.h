@@ -1,0 +1,175 @@
+/* The CUDA backend's own structures. */
+#ifndef RMR_CUDA_H
+#define RMR_CUDA_H
+
+#include <pthread.h>
+
+#include "args.h"
+#include "backend.h"
+#include "create.h"
+
+/* The kernels by name; products come first, two for each element type but F32. */
+#define RMR_CUDA_PRODUCTS(X)                                                                       \
+    X(bf16, BF16) X(f16, F16) X(f8, F8) X(q8_0, Q8_0) X(q4_0, Q4_0) X(i4, I4) X(iq4_nl, IQ4_NL)    \
+    X(mxfp4, MXFP4) X(iq4_xs, IQ4_XS) X(q4_k, Q4_K) X(q5_k, Q5_K) X(q6_k, Q6_K) X(q3_k, Q3_K)      \
+    X(q2_k, Q2_K) X(q4_1, Q4_1) X(q5_0, Q5_0) X(q5_1, Q5_1)
+#define RMR_CUDA_KERNELS(X)                                                                        \
+    X(product_f32) X(finish) X(prepare) X(embed) X(rope_table) X(norm) X(pick_rows) X(rope)        \
+    X(cache_write) X(query_rope) X(attend_any) X(attend_latent_bf16) X(attend_merge) X(gate)       \
+    X(sort_rows) X(combine) X(counters) X(square_sums)
+
+typedef enum rmr_cuda_kernel {
+#define X(name, elem) RMR_K_product_##name, RMR_K_product_##name##_wide,
+    RMR_CUDA_PRODUCTS(X)
+#undef X
+#define X(name) RMR_K_##name,
+        RMR_CUDA_KERNELS(X)
+#undef X
+            RMR_K_COUNT
+} rmr_cuda_kernel;
+
+typedef struct rmr_cuda {
+    rmr_backend base;
+    rmr_ctx *ctx;
+    rmr_cu_driver d;
+    rmr_cu_device device;
+    rmr_cu_context context;
+    rmr_cu_module module;
+    rmr_cu_stream stream; /* of weights and buffers */
+    rmr_cu_function kernel[RMR_K_COUNT];
+    int sms, major, minor;
+    uint32_t shared;      /* bytes that a block can have at most */
+    int exact;            /* products of activations in all their bits */
+    int graphs;           /* slices are recorded */
+    _Atomic int poisoned; /* the driver's code after which nothing can be done any more */
+    pthread_mutex_t upload;
+    unsigned char *staging; /* pinned, under `upload` */
+    rmr_cu_event staged;    /* when it can be written again */
+    pthread_mutex_t order;  /* of what follows */
+    rmr_cu_event changed;   /* the last work in `stream` */
+    rmr_step *steps;        /* all of them */
+} rmr_cuda;
+
+struct rmr_weight {
+    rmr_weight_desc desc;
+    rmr_layout layout;
+    rmr_cu_address at;
+    int finished;
+};
+
+struct rmr_buffer {
+    uint64_t bytes;
+    rmr_cu_address at;
+};
+
+/* Activations in the form of products, made by the first operation that asks. */
+typedef struct rmr_cuda_prepared {
+    rmr_cu_address at, scales; /* 0: no operation needs it */
+    uint64_t bytes, scale_bytes;
+    rmr_view view; /* of what it is; n 0: of nothing */
+    uint32_t n, k, per_row, step;
+} rmr_cuda_prepared;
+
+enum { RMR_CUDA_FORMS = RMR_GPU_FLOAT + 1, RMR_CUDA_EVENTS = 16, RMR_CUDA_GRAPHS = 64 };
+
+/* All that the kernels of a slice depend on but for the contents of device memory. */
+typedef struct rmr_cuda_key {
+    rmr_slice slice;
+    uint32_t n_rows, forms, kinds, unit, most_units;
+    uint32_t prepared[RMR_CUDA_FORMS][2]; /* what is there already */
+} rmr_cuda_key;
+
+/* A slice that was recorded; it is the second time that one is asked for, or `graph` is NULL. */
+typedef struct rmr_cuda_graph {
+    rmr_cuda_key key;
+    uint64_t used; /* when */
+    rmr_cu_graph_exec graph;
+    rmr_cuda_prepared after[RMR_CUDA_FORMS][2];
+} rmr_cuda_graph;
+
+/* Offsets in a step's memory. */
+typedef struct rmr_cuda_layout {
+    uint64_t slot[64];
+    uint64_t inputs, counts, run_of;
+    uint64_t prepared[RMR_CUDA_FORMS][2], scales[RMR_CUDA_FORMS][2];
+    uint64_t lists, ff, shared_ff, routed, shared, parts, part_bytes;
+    uint64_t prepared_bytes[RMR_CUDA_FORMS][2], scale_bytes[RMR_CUDA_FORMS][2];
+    uint64_t total;
+} rmr_cuda_layout;
+
+struct rmr_step {
+    rmr_cuda *c;
+    rmr_step_desc desc;
+    rmr_cuda_layout l;
+    rmr_cu_address memory;
+    rmr_inputs in;         /* a copy in pinned memory */
+    unsigned char *pinned; /* inputs, counts, run_of */
+    uint64_t pinned_bytes;
+    rmr_gpu_inputs gpu;
+    uint32_t want0, n_want;
+    uint32_t forms;                                /* of attention that rows have, bits */
+    uint32_t kinds;                                /* types of cache, bits */
+    uint32_t unit, most_units; /* of positions: of the row that sees most; rounded up */
+    rmr_cuda_prepared prepared[RMR_CUDA_FORMS][2]; /* [1]: for the router, with all bits */
+    rmr_cu_stream stream;
+    rmr_cu_event event[RMR_CUDA_EVENTS];
+    uint64_t mark;
+    rmr_cuda_graph graph[RMR_CUDA_GRAPHS];
+    uint64_t graph_clock;
+    rmr_step *next;
+};
+
+/* A status for a result of the driver; `what` was done. */
+remora_status rmr_cuda_check(rmr_cuda *c, rmr_cu_result r, const char *what, remora_error *err);
+
+/* Every entry makes the context current, and undoes that. */
+remora_status rmr_cuda_enter(rmr_cuda *c, remora_error *err);
+void rmr_cuda_leave(rmr_cuda *c);
+remora_status rmr_cuda_wait(rmr_cuda *c, rmr_cu_event event, remora_error *err);
+/* Work in the backend's own stream: after all that was submitted to steps before, and before all
+ * that will be. */
+remora_status rmr_cuda_begin(rmr_cuda *c, remora_error *err);
+remora_status rmr_cuda_end(rmr_cuda *c, remora_error *err);
+remora_status rmr_cuda_launch(rmr_cuda *c, rmr_cu_stream stream, rmr_cuda_kernel k, const uint32_t grid[3],
+                              uint32_t threads, uint32_t shared, void *args, remora_error *err);
+
+/* weight.c */
+uint64_t rmr_cuda_weight_bytes(rmr_backend *be, const rmr_weight_desc *d);
+remora_status rmr_cuda_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
+                                     remora_error *err);
+int rmr_cuda_weight_adopts(rmr_backend *be, const rmr_weight_desc *d, const void *data);
+remora_status rmr_cuda_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, const void *data,
+                                    rmr_weight **out, remora_error *err);
+remora_status rmr_cuda_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,
+                                     uint32_t n, const void *rows, remora_error *err);
+remora_status rmr_cuda_weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offset, uint64_t n,
+                                   const void *bytes, remora_error *err);
+remora_status rmr_cuda_weight_finish(rmr_cuda *c, rmr_weight *w, remora_error *err);
+void rmr_cuda_weight_free(rmr_backend *be, rmr_weight *w);
+
+/* step.c */
+uint64_t rmr_cuda_step_bytes(rmr_backend *be, const rmr_step_desc *d);
+remora_status rmr_cuda_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
+                                   remora_error *err);
+void rmr_cuda_step_free(rmr_backend *be, rmr_step *s);
+remora_status rmr_cuda_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
+                                   remora_error *err);
+remora_status rmr_cuda_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
+                                   uint64_t *mark, remora_error *err);
+remora_status rmr_cuda_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);
+remora_status rmr_cuda_step_read(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0,
+                                 uint32_t n, void *dst, remora_error *err);
+
+/* Is the operation a product whose result a gate reads? Its activations keep all their bits, so
+ * that rounding does not choose experts. */
+int rmr_cuda_is_router(const rmr_step_desc *d, const rmr_op *op);
+uint32_t rmr_cuda_parts(const rmr_cuda *c, rmr_gpu_form form, int router);
+
+/* Bytes of a prepared row of k columns, and floats of its scales. */
+uint64_t rmr_cuda_row_bytes(rmr_gpu_form form, uint32_t k);
+uint32_t rmr_cuda_row_scales(rmr_gpu_form form, uint32_t k);
+
+/* launch.c: submit one operation. */
+remora_status rmr_cuda_run_op(rmr_step *s, const rmr_op *op, remora_error *err);
+
+#endif

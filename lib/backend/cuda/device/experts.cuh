@@ -1,0 +1,188 @@
+/* The gate, the sorting of rows by expert, and the sum over a row's experts (docs/models.md,
+ * "Gate"). The sums of the gate have the order of lib/backend/cpu/op_gate.c, so that equal router
+ * logits choose equal experts. */
+#ifndef RMR_CUDA_EXPERTS_CUH
+#define RMR_CUDA_EXPERTS_CUH
+
+#include "prelude.cuh"
+
+/* Of all lanes the largest value that is a number, and the lowest index that has it; index n - 1
+ * where nothing is a number. */
+DEV uint32_t best_of(const float *x, uint32_t n)
+{
+    float value = 0;
+    uint32_t at = ~0u;
+    for (uint32_t i = lane_of(); i < n; i += 32)
+        if (x[i] == x[i] && (at == ~0u || x[i] > value)) {
+            value = x[i];
+            at = i;
+        }
+    for (int o = 16; o > 0; o /= 2) {
+        const float v = __shfl_xor_sync(~0u, value, o);
+        const uint32_t i = __shfl_xor_sync(~0u, at, o);
+        if (i != ~0u && (at == ~0u || v > value || (v == value && i < at))) {
+            value = v;
+            at = i;
+        }
+    }
+    return at == ~0u ? n - 1 : at;
+}
+
+DEV void softmax_scores(float *score, const float *logit, uint32_t n)
+{
+    float most = -INFINITY, sum = 0;
+    for (uint32_t i = lane_of(); i < n; i += 32) most = logit[i] > most ? logit[i] : most;
+    most = warp_max(most);
+    if (lane_of() < 16) /* sum16 of kernels.h */
+        for (uint32_t i = lane_of(); i < n; i += 16) {
+            score[i] = rmr_expf(logit[i] - most);
+            sum += score[i];
+        }
+    for (int o = 8; o > 0; o /= 2) sum += __shfl_down_sync(~0u, sum, o, 32);
+    sum = __shfl_sync(~0u, sum, 0);
+    __syncwarp();
+    for (uint32_t i = lane_of(); i < n; i += 32) score[i] = score[i] / sum;
+    __syncwarp();
+}
+
+/* Score of one group: the maximum, or the sum of the two largest. */
+DEV float group_score(const float *pick, uint32_t size, rmr_gate_kind kind)
+{
+    float first = -INFINITY, second = -INFINITY;
+    for (uint32_t i = 0; i < size; i++) {
+        if (pick[i] > first) {
+            second = first;
+            first = pick[i];
+        } else if (pick[i] > second) {
+            second = pick[i];
+        }
+    }
+    return kind == RMR_GATE_SIGMOID && size > 1 ? first + second : first;
+}
+
+DEV void limit_groups(const rmr_moe &m, float *pick, float *group)
+{
+    const uint32_t size = m.n_experts / m.n_group;
+    for (uint32_t g = lane_of(); g < m.n_group; g += 32)
+        group[g] = group_score(pick + (size_t)g * size, size, m.gate);
+    __syncwarp();
+    for (uint32_t kept = 0; kept < m.topk_group; kept++) {
+        const uint32_t g = best_of(group, m.n_group);
+        __syncwarp();
+        if (lane_of() == 0) group[g] = NAN;
+        __syncwarp();
+    }
+    for (uint32_t i = lane_of(); i < m.n_group * size; i += 32)
+        if (group[i / size] == group[i / size]) pick[i] = -INFINITY;
+    __syncwarp();
+}
+
+DEV void choose(const rmr_moe &m, const float *score, float *pick, uint32_t *ids, float *weights)
+{
+    float sum = 0.0f;
+    for (uint32_t i = 0; i < m.n_used; i++) {
+        const uint32_t at = best_of(pick, m.n_experts);
+        __syncwarp();
+        if (lane_of() == 0) {
+            ids[i] = at;
+            weights[i] = score[at];
+            pick[at] = NAN;
+        }
+        sum += score[at];
+        __syncwarp();
+    }
+    const bool normalise = m.norm_topk && m.n_used > 1;
+    for (uint32_t i = lane_of(); i < m.n_used; i += 32) {
+        float w = weights[i];
+        if (normalise) w = w / (sum + 1e-20f);
+        if (!normalise || m.gate == RMR_GATE_SIGMOID) w = w * m.scale;
+        weights[i] = w;
+    }
+    __syncwarp();
+}
+
+/* A warp has a row; shared: scores, picks, groups of each warp. */
+KERNEL(gate, rmr_gpu_gate, 128, 1)
+{
+    const rmr_moe &m = a.moe;
+    float *const score =
+        (float *)(void *)shared_memory() + warp_of() * (2 * m.n_experts + m.n_group);
+    float *const pick = score + m.n_experts, *const group = pick + m.n_experts;
+    for (uint32_t r = blockIdx.x * 4 + warp_of(); r < a.in.counts->n_rows; r += gridDim.x * 4) {
+        const float *const logit = a.x.at + r * a.x.ld;
+        uint32_t *const ids = (uint32_t *)(void *)(a.ids.at + r * a.ids.ld);
+        if (m.gate == RMR_GATE_SIGMOID)
+            for (uint32_t i = lane_of(); i < m.n_experts; i += 32)
+                score[i] = rmr_sigmoidf(logit[i]);
+        else
+            softmax_scores(score, logit, m.n_experts);
+        __syncwarp();
+        for (uint32_t i = lane_of(); i < m.n_experts; i += 32)
+            pick[i] = a.bias != NULL ? score[i] + a.bias[i] : score[i];
+        __syncwarp();
+        if (m.gate != RMR_GATE_SOFTMAX && m.n_group > 1) limit_groups(m, pick, group);
+        choose(m, score, pick, ids, a.weights.at + r * a.weights.ld);
+        if (a.in.counts->count_routing)
+            for (uint32_t i = lane_of(); i < m.n_used; i += 32) atomicAdd(&a.counts[ids[i]], 1u);
+    }
+}
+
+/* One block. Entry numbers go by expert, then by row, then by place. Shared: a count for each
+ * expert. */
+KERNEL(sort_rows, rmr_gpu_sort, 256, 1)
+{
+    uint32_t *const at = (uint32_t *)(void *)shared_memory(); /* [n_experts + 1] */
+    const uint32_t n = a.in.counts->n_rows, used = a.n_used;
+    for (uint32_t x = thread_of(); x < a.n_experts; x += 256) {
+        uint32_t count = 0;
+        for (uint32_t i = 0; i < n * used; i++)
+            count += ((const uint32_t *)(const void *)(a.ids.at + i / used * a.ids.ld))[i % used] == x;
+        at[x] = count;
+    }
+    __syncthreads();
+    if (thread_of() == 0) {
+        uint32_t sum = 0, lists = 0;
+        for (uint32_t x = 0; x < a.n_experts; x++) {
+            const uint32_t count = at[x];
+            if (count > 0) {
+                a.lists.expert[lists] = x;
+                a.lists.first[lists++] = sum;
+            }
+            at[x] = sum;
+            sum += count;
+        }
+        a.lists.first[lists] = sum;
+        *a.lists.n = lists;
+    }
+    __syncthreads();
+    for (uint32_t x = thread_of(); x < a.n_experts; x += 256) {
+        uint32_t to = at[x];
+        for (uint32_t i = 0; i < n * used; i++) {
+            const uint32_t r = i / used;
+            const uint32_t *const ids = (const uint32_t *)(const void *)(a.ids.at + r * a.ids.ld);
+            if (ids[i % used] != x) continue;
+            uint32_t place = 0; /* among the row's experts, in ascending order */
+            for (uint32_t k = 0; k < used; k++)
+                place += ids[k] < x || (ids[k] == x && k < i % used);
+            a.lists.row[to] = r;
+            a.lists.weight[to] = a.weights.at[r * a.weights.ld + i % used];
+            a.lists.entry[r * used + place] = to++;
+        }
+    }
+}
+
+KERNEL(combine, rmr_gpu_combine, 256, 1)
+{
+    for (uint32_t r = blockIdx.y; r < a.in.counts->n_rows; r += gridDim.y)
+        for (uint32_t c = blockIdx.x * 256 + thread_of(); c < a.n; c += gridDim.x * 256) {
+            float y = a.out.at[r * a.out.ld + c];
+            for (uint32_t k = 0; k < a.n_used; k++) {
+                const uint32_t e = a.lists.entry[r * a.n_used + k];
+                y = fmaf(a.lists.weight[e], a.routed[(size_t)e * a.n + c], y);
+            }
+            if (a.shared != NULL) y = y + a.shared[(size_t)r * a.n + c];
+            a.out.at[r * a.out.ld + c] = y;
+        }
+}
+
+#endif

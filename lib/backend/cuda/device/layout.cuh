@@ -1,0 +1,67 @@
+/* Where a lane finds its part of a weight. Tiles are those of tile.h, and their order is what the
+ * matrix instruction wants: 64 bytes are four bytes of each of 16 rows, so 16 bytes are four rows of
+ * one *unit* of columns (2 of 16 bits, 4 of 8 bits). Only F16 and F8, whose tiles have one column
+ * after the other, are put into that order when they are complete (`finish`); columns that do not
+ * fill a unit stay as they are.
+ *
+ * A warp multiplies 32 rows, tiles A and B. In the instruction's terms (rows g and g + 8 of lane 4 g
+ * + t) lane group g is rows 4 (g % 4) .. + 3 of tile A for g < 4, else of B: the first two are
+ * rows g and g + 8 of one instruction, the others of a second one. */
+#ifndef RMR_CUDA_LAYOUT_CUH
+#define RMR_CUDA_LAYOUT_CUH
+
+#include "prelude.cuh"
+
+template <int E> DEV constexpr uint32_t unit_columns()
+{
+    return E == RMR_ELEM_BF16 || E == RMR_ELEM_F16 ? 2 : 4;
+}
+
+/* Four rows from row 4 q on of the last columns of a tile, which do not fill a unit. */
+template <int E> DEV word4 rest_of_unit(const uint8_t *at, uint32_t q, uint32_t columns)
+{
+    const uint32_t size = E == RMR_ELEM_F16 ? 2 : 1;
+    word4 v = {{0, 0, 0, 0}};
+    for (uint32_t c = 0; c < columns; c++)
+        for (uint32_t r = 0; r < 4; r++)
+            for (uint32_t b = 0; b < size; b++)
+                v.w[r] |= (uint32_t)at[(c * 16 + 4 * q + r) * size + b] << 8 * (c * size + b);
+    return v;
+}
+
+/* Four rows of unit u, zero behind the last column; tile may be NULL, which is zero. Of BF16, F16
+ * and F8. */
+template <int E> DEV word4 load_unit(const uint8_t *tile, uint32_t u, uint32_t q, uint32_t cols)
+{
+    const uint32_t n = unit_columns<E>(), whole = (E == RMR_ELEM_BF16 ? cols + 1 : cols) / n;
+    if (tile != NULL && u < whole) return load_weights(tile + (size_t)u * 64 + q * 16);
+    if (E != RMR_ELEM_BF16 && tile != NULL && u * n < cols)
+        return rest_of_unit<E>(tile + (size_t)u * 64, q, cols - u * n);
+    return word4{{0, 0, 0, 0}};
+}
+
+/* 64 bytes at a time: from columns of 16 values to rows of a unit. */
+KERNEL(finish, rmr_gpu_finish, 256, 1)
+{
+    const uint32_t size = a.elem == RMR_ELEM_F16 ? 2 : 1, n = 4 / size;
+    const uint64_t units = a.cols / n, all = units * a.tiles * a.count;
+    for (uint64_t i = blockIdx.x * 256ull + thread_of(); i < all; i += gridDim.x * 256ull) {
+        const uint64_t u = i % units, t = i / units % a.tiles, m = i / units / a.tiles;
+        uint8_t *const at = a.at + m * a.stride + t * a.tile + u * 64;
+        uint8_t from[64];
+        uint32_t to[16];
+        for (uint32_t k = 0; k < 16; k++) {
+            to[k] = ((const uint32_t *)(const void *)at)[k];
+            for (uint32_t b = 0; b < 4; b++) from[4 * k + b] = (uint8_t)(to[k] >> 8 * b);
+        }
+        for (uint32_t r = 0; r < 16; r++) {
+            uint32_t w = 0;
+            for (uint32_t c = 0; c < n; c++)
+                for (uint32_t b = 0; b < size; b++)
+                    w |= (uint32_t)from[(c * 16 + r) * size + b] << 8 * (c * size + b);
+            ((uint32_t *)(void *)at)[r] = w;
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,82 @@
+/* What every kernel begins with. Compiled by nvcc this is CUDA; compiled by a C++ compiler
+ * (RMR_EMULATED, test/cuda) a kernel is a function that fibres run, and what has no counterpart in
+ * C++ has a twin. No contraction: nvcc gets -fmad=false, a fused multiply-add is where fmaf stands. */
+#ifndef RMR_CUDA_PRELUDE_CUH
+#define RMR_CUDA_PRELUDE_CUH
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __CUDACC__
+#define DEV static __device__ __forceinline__
+/* A kernel of one argument, blocks of `threads`, at least `blocks` of them on a multiprocessor. */
+#define KERNEL(name, type, threads, blocks)                                                        \
+    extern "C" __global__ void __launch_bounds__(threads, blocks)                                  \
+        rmr_##name(const __grid_constant__ type a)
+#ifndef __FP_FAST_FMAF
+#define __FP_FAST_FMAF 1
+#endif
+#define inline __host__ __device__ inline
+#else
+#include "emulate.h"
+#define DEV static inline
+#endif
+
+typedef uint_least64_t atomic_uint_least64_t; /* of a header that only hosts use */
+#include "args.h"
+#include "cpu_math.h"
+#include "half.h"
+#include "kv8.h"
+#include "sincos_poly.h"
+
+#ifdef __CUDACC__
+#undef inline
+#endif
+
+#include "machine.cuh"
+
+DEV uint32_t thread_of()
+{
+    return threadIdx.x;
+}
+
+DEV uint32_t warp_of()
+{
+    return threadIdx.x / 32;
+}
+
+DEV uint32_t lane_of()
+{
+    return threadIdx.x % 32;
+}
+
+DEV uint32_t rows_of(const rmr_gpu_inputs &in, const rmr_gpu_rows &rows)
+{
+    return rows.out ? rows.n : in.counts->n_rows;
+}
+
+DEV const rmr_run *run_of(const rmr_gpu_inputs &in, uint32_t row)
+{
+    return in.run + in.run_of[row];
+}
+
+/* Is the row one that an operation for this form of attention (-1: any) has? */
+DEV bool row_is(const rmr_gpu_inputs &in, uint32_t row, int form)
+{
+    return form < 0 || (int)run_of(in, row)->form == form;
+}
+
+/* The layer's part of the page that holds a position of a run; NULL where the run has no page. */
+DEV uint8_t *cache_layer(const rmr_gpu_inputs &in, const rmr_run *run, uint32_t layer,
+                         rmr_kv_shape shape, uint32_t pos)
+{
+    const uint32_t page = run->page0 + pos / RMR_PAGE_TOKENS;
+    if (page >= in.counts->n_pages) return NULL;
+    const uint64_t at = in.page[page];
+    if (at == 0) return NULL;
+    return (uint8_t *)(uintptr_t)at + (size_t)layer * rmr_layer_bytes(shape, run->kv);
+}
+
+#endif

@@ -1,0 +1,357 @@
+/* y = W x for every element type, any number of rows, as prepared by prepare.cuh.
+ *
+ * The order of K, the same for every number of rows: K is cut into RMR_GPU_WARPS slices at
+ * multiples of the form's granule; a slice is one chain, warp w has slice w; the slices are added
+ * as a tree; parts of an activation are added last, the smallest first. Inside of a chain: BF16 one
+ * matrix instruction for each 16 columns; F16 and F8 the same within each run of 128 columns, and
+ * the runs by a fused multiply-add with their scales; the integer types as kernels.h has it, exact
+ * sums of 32 or 16 columns and two or three float operations. */
+#ifndef RMR_CUDA_PRODUCT_CUH
+#define RMR_CUDA_PRODUCT_CUH
+
+#include "codes.cuh"
+#include "layout.cuh"
+
+/* The columns of activations of one pass: column n of the instruction's N tiles is prepared row
+ * at[n]; -1: none, which is zero. */
+template <int NT> struct operand {
+    const uint8_t *x;
+    uint64_t ld;
+    const float *scales;
+    uint64_t scale_ld;
+    int32_t row[NT];    /* of column 8 i + g, whose values this lane multiplies */
+    int32_t sum[NT][2]; /* of columns 8 i + 2 t and the next, whose sums this lane has; in rows of
+                           scales */
+};
+
+template <int NT> DEV void load_columns(word2 *b, const operand<NT> &x, uint32_t step)
+{
+#pragma unroll
+    for (int i = 0; i < NT; i++) {
+        b[i] = word2{{0, 0}};
+        if (x.row[i] >= 0)
+            b[i] = load_pair(x.x + (uint64_t)x.row[i] * x.ld + (uint64_t)step * 32 +
+                             lane_of() % 4 * 8);
+    }
+}
+
+template <int NT> DEV float scale_of(const operand<NT> &x, int i, int j, uint32_t at)
+{
+    return x.sum[i][j] < 0 ? 0.0f : x.scales[(uint64_t)x.sum[i][j] * x.scale_ld + at];
+}
+
+/* ---- 16-bit products ---- */
+
+template <int E, int NT>
+DEV void step16(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, uint32_t step,
+                uint32_t cols)
+{
+    const uint32_t t = lane_of() % 4, q = lane_of() / 4 % 4;
+    word2 b[NT];
+    uint32_t first[4], second[4];
+    if (E == RMR_ELEM_F8) {
+        const word4 v = load_unit<E>(tile, step * 4 + t, q, cols);
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
+            first[r] = f8_pair(v.w[r]);
+            first[r + 2] = f8_pair(v.w[r] >> 16);
+            second[r] = f8_pair(v.w[r + 2]);
+            second[r + 2] = f8_pair(v.w[r + 2] >> 16);
+        }
+    } else {
+        const word4 low = load_unit<E>(tile, step * 8 + t, q, cols),
+                    high = load_unit<E>(tile, step * 8 + t + 4, q, cols);
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
+            first[r] = low.w[r];
+            first[r + 2] = high.w[r];
+            second[r] = low.w[r + 2];
+            second[r + 2] = high.w[r + 2];
+        }
+    }
+    load_columns<NT>(b, x, step);
+#pragma unroll
+    for (int i = 0; i < NT; i++) {
+        if (E == RMR_ELEM_BF16) {
+            mma_bf16(acc[0][i], first, b[i].w);
+            mma_bf16(acc[1][i], second, b[i].w);
+        } else {
+            mma_f16(acc[0][i], first, b[i].w);
+            mma_f16(acc[1][i], second, b[i].w);
+        }
+    }
+}
+
+template <int NT>
+DEV void slice_bf16(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, uint32_t cols,
+                    uint32_t first, uint32_t end)
+{
+#pragma unroll 4
+    for (uint32_t s = first * 4; s < end * 4; s++) step16<RMR_ELEM_BF16, NT>(acc, tile, x, s, cols);
+}
+
+/* Runs of 128 columns with scales of activations, and of F8 weights. */
+template <int E, int NT>
+DEV void slice_runs(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, uint32_t cols,
+                    uint32_t first, uint32_t end)
+{
+    for (uint32_t run = first; run < end; run++) {
+        float part[2][NT][4] = {};
+        float w = 1.0f;
+        if (E == RMR_ELEM_F8)
+            w = tile == NULL ? 0.0f
+                             : ((const float *)(const void *)(tile + (size_t)16 * cols))[run] *
+                                   F8_FACTOR;
+#pragma unroll
+        for (uint32_t s = 0; s < 8; s++) step16<E, NT>(part, tile, x, run * 8 + s, cols);
+#pragma unroll
+        for (int i = 0; i < NT; i++)
+#pragma unroll
+            for (int j = 0; j < 2; j++) {
+                const float by = w * scale_of<NT>(x, i, j, run);
+#pragma unroll
+                for (int m = 0; m < 2; m++)
+#pragma unroll
+                    for (int k = j; k < 4; k += 2)
+                        acc[m][i][k] = fmaf(part[m][i][k], by, acc[m][i][k]);
+            }
+    }
+}
+
+/* ---- integer products ---- */
+
+/* The sums of a sub-block into the chains: acc[k] has row k / 2 of the instruction's two. */
+template <int E>
+DEV void add_sums(float *acc, const int32_t *sum, const float *s, const float *min, float scale0,
+                  float scale1, float sum0, float sum1)
+{
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+        acc[k] = fmaf(s[k / 2] * (float)sum[k], k % 2 ? scale1 : scale0, acc[k]);
+        if (has_min<E>()) acc[k] = fmaf(-min[k / 2], k % 2 ? sum1 : sum0, acc[k]);
+    }
+}
+
+template <int E, int NT>
+DEV void run_int(float (*acc)[NT][4], const run_codes &c, const run_scales &w,
+                 const operand<NT> &x, uint32_t run)
+{
+    word2 b[NT];
+    load_columns<NT>(b, x, run);
+#pragma unroll
+    for (int i = 0; i < NT; i++) {
+        float scale[2], sums[2][3] = {};
+#pragma unroll
+        for (int j = 0; j < 2; j++) {
+            scale[j] = scale_of<NT>(x, i, j, 4 * run);
+            if (has_min<E>() && !has_halves<E>()) sums[j][0] = scale_of<NT>(x, i, j, 4 * run + 1);
+            if (has_min<E>() && has_halves<E>()) {
+                sums[j][1] = scale_of<NT>(x, i, j, 4 * run + 2);
+                sums[j][2] = scale_of<NT>(x, i, j, 4 * run + 3);
+            }
+        }
+#pragma unroll
+        for (int m = 0; m < 2; m++) {
+            const uint32_t v[4] = {c.low.w[2 * m], c.low.w[2 * m + 1], c.high.w[2 * m],
+                                   c.high.w[2 * m + 1]};
+            if (has_halves<E>()) {
+                int32_t low[4] = {}, high[4] = {};
+                mma_s8_half(low, v, b[i].w[0]);
+                mma_s8_half(high, v + 2, b[i].w[1]);
+                add_sums<E>(acc[m][i], low, w.s[0] + 2 * m, w.min[0] + 2 * m, scale[0], scale[1],
+                            sums[0][1], sums[1][1]);
+                add_sums<E>(acc[m][i], high, w.s[1] + 2 * m, w.min[1] + 2 * m, scale[0], scale[1],
+                            sums[0][2], sums[1][2]);
+            } else {
+                int32_t sum[4] = {};
+                mma_s8(sum, v, b[i].w);
+                add_sums<E>(acc[m][i], sum, w.s[0] + 2 * m, w.min[0] + 2 * m, scale[0], scale[1],
+                            sums[0][0], sums[1][0]);
+            }
+        }
+    }
+}
+
+template <int E, int NT>
+DEV void slice_int(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, uint32_t cols,
+                   uint32_t first, uint32_t end)
+{
+    const uint32_t t = lane_of() % 4, q = lane_of() / 4 % 4;
+    const uint8_t *const scales = tile + (size_t)(cols / 32) * run_bytes<E>();
+#pragma unroll 2
+    for (uint32_t run = first; run < end; run++) {
+        run_words v = {{{0, 0, 0, 0}}, {{0, 0, 0, 0}}};
+        run_scales w = {};
+        if (tile != NULL) {
+            v = load_run<E>(tile + (size_t)run * run_bytes<E>(), q, t);
+            load_scales<E>(&w, scales, run, q);
+        }
+        run_int<E, NT>(acc, unpack_run<E>(v, t), w, x, run);
+    }
+}
+
+template <int E, int NT>
+DEV void slice(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, uint32_t cols,
+               uint32_t first, uint32_t end)
+{
+    if constexpr (E == RMR_ELEM_BF16)
+        slice_bf16<NT>(acc, tile, x, cols, first, end);
+    else if constexpr (E == RMR_ELEM_F16 || E == RMR_ELEM_F8)
+        slice_runs<E, NT>(acc, tile, x, cols, first, end);
+    else
+        slice_int<E, NT>(acc, tile, x, cols, first, end);
+}
+
+/* ---- jobs: which matrix, which rows ---- */
+
+typedef struct product_job {
+    uint32_t matrix; /* of the stack */
+    uint32_t first;  /* entry, with lists */
+    uint32_t n;      /* rows */
+} product_job;
+
+DEV product_job job_of(const rmr_gpu_product &a)
+{
+    product_job j = {blockIdx.y, 0, rows_of(a.in, a.rows)};
+    if (a.lists.n == NULL) {
+        if (a.per_row == 1) j.matrix = 0;
+        return j;
+    }
+    if (blockIdx.y >= *a.lists.n) return product_job{0, 0, 0};
+    j.matrix = a.lists.expert[blockIdx.y];
+    j.first = a.lists.first[blockIdx.y];
+    j.n = a.lists.first[blockIdx.y + 1] - j.first;
+    if (j.matrix >= a.w.count) j.n = 0;
+    return j;
+}
+
+/* The prepared row of the job's row i, without its parts. */
+DEV uint32_t source_of(const rmr_gpu_product &a, const product_job &j, uint32_t i)
+{
+    if (a.lists.n != NULL) return a.gather ? a.lists.row[j.first + i] : j.first + i;
+    return a.per_row == 1 ? i : i * a.per_row + blockIdx.y;
+}
+
+template <int NT>
+DEV void place_columns(operand<NT> *x, const rmr_gpu_product &a, const product_job &j, uint32_t i0)
+{
+    const uint32_t g = lane_of() / 4, t = lane_of() % 4, most = NT * 8 / a.parts;
+#pragma unroll
+    for (int i = 0; i < NT; i++) {
+        const uint32_t c = 8 * (uint32_t)i + g, r = c / a.parts;
+        x->row[i] = r < most && i0 + r < j.n
+                        ? (int32_t)(source_of(a, j, i0 + r) * a.parts + c % a.parts)
+                        : -1;
+#pragma unroll
+        for (uint32_t k = 0; k < 2; k++) {
+            const uint32_t rs = (8 * (uint32_t)i + 2 * t + k) / a.parts;
+            x->sum[i][k] = rs < most && i0 + rs < j.n ? (int32_t)source_of(a, j, i0 + rs) : -1;
+        }
+    }
+}
+
+/* The tile of this lane's rows; NULL behind the last one. */
+DEV const uint8_t *tile_of(const rmr_gpu_product &a, const product_job &j)
+{
+    const uint32_t second = lane_of() / 16;
+    const rmr_gpu_weight &w = a.w2.at != NULL && second ? a.w2 : a.w;
+    const uint32_t t = a.w2.at != NULL ? blockIdx.x : blockIdx.x * 2 + second;
+    if (t * 16 >= w.rows) return NULL;
+    return w.at + (size_t)j.matrix * w.stride + (size_t)t * w.tile;
+}
+
+/* ---- the end of a product ---- */
+
+enum { REDUCE_LD = RMR_GPU_UNIT + 1 };
+
+/* Sums of this warp's slice: to[column][row]. */
+template <int NT> DEV void leave_sums(float *to, const float (*acc)[NT][4])
+{
+    const uint32_t g = lane_of() / 4, t = lane_of() % 4, row = g / 4 * 16 + g % 4 * 4;
+#pragma unroll
+    for (int m = 0; m < 2; m++)
+#pragma unroll
+        for (int i = 0; i < NT; i++)
+#pragma unroll
+            for (int k = 0; k < 4; k++)
+                to[(8 * (uint32_t)i + 2 * t + k % 2) * REDUCE_LD + row + 2 * m + k / 2] =
+                    acc[m][i][k];
+}
+
+/* The slices of a column and row together. */
+template <int NT> DEV float sum_slices(const float *at, uint32_t column, uint32_t row)
+{
+    float v[RMR_GPU_WARPS];
+    for (int w = 0; w < RMR_GPU_WARPS; w++)
+        v[w] = at[(size_t)w * NT * 8 * REDUCE_LD + column * REDUCE_LD + row];
+    return ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
+}
+
+template <int NT>
+DEV float sum_parts(const float *at, uint32_t i, uint32_t parts, uint32_t row)
+{
+    float v = sum_slices<NT>(at, (i + 1) * parts - 1, row);
+    for (uint32_t p = parts - 1; p > 0; p--) v += sum_slices<NT>(at, i * parts + p - 1, row);
+    return v;
+}
+
+DEV void store(const rmr_gpu_product &a, const product_job &j, uint32_t i, uint32_t row, float v)
+{
+    float *const y = a.y.at + (size_t)(a.lists.n != NULL ? j.first + i : i) * a.y.ld +
+                     (a.lists.n != NULL ? 0 : (size_t)blockIdx.y * a.y_step) + row;
+    if (a.bias != NULL) v += a.bias[row];
+    if (a.add) v = *y + v;
+    *y = v;
+}
+
+template <int NT>
+DEV void store_all(const rmr_gpu_product &a, const product_job &j, const float *sums, uint32_t i0)
+{
+    const uint32_t most = NT * 8 / a.parts, n = j.n - i0 < most ? j.n - i0 : most;
+    const bool pair = a.w2.at != NULL;
+    const uint32_t rows = pair ? 16 : RMR_GPU_UNIT, row0 = blockIdx.x * rows;
+    for (uint32_t k = thread_of(); k < n * rows; k += RMR_GPU_WARPS * 32) {
+        const uint32_t i = k / rows, r = k % rows;
+        if (row0 + r >= a.w.rows) continue;
+        if (a.lists.n == NULL && !row_is(a.in, i0 + i, a.only)) continue;
+        float v = sum_parts<NT>(sums, i, a.parts, r);
+        if (pair) {
+            const float up = sum_parts<NT>(sums, i, a.parts, 16 + r);
+            v = (v / (1.0f + rmr_expf(-v))) * up;
+        }
+        store(a, j, i0 + i, row0 + r, v);
+    }
+}
+
+template <int E, int NT> DEV void product(const rmr_gpu_product &a)
+{
+    const product_job j = job_of(a);
+    const uint32_t granule = rmr_gpu_granule(rmr_gpu_form_of((rmr_elem)E)), w = warp_of();
+    const uint32_t granules = (a.w.cols + granule - 1) / granule;
+    const uint32_t first = granules * w / RMR_GPU_WARPS, end = granules * (w + 1) / RMR_GPU_WARPS;
+    const uint8_t *const tile = tile_of(a, j);
+    float *const sums = (float *)(void *)shared_memory();
+    operand<NT> x = {a.x, a.ldx, a.scales, a.scale_ld, {}, {}};
+    for (uint32_t i0 = blockIdx.z * (NT * 8 / a.parts); i0 < j.n;
+         i0 += gridDim.z * (NT * 8 / a.parts)) {
+        float acc[2][NT][4] = {};
+        place_columns<NT>(&x, a, j, i0);
+        slice<E, NT>(acc, tile, x, a.w.cols, first, end);
+        leave_sums<NT>(sums + (size_t)w * NT * 8 * REDUCE_LD, acc);
+        __syncthreads();
+        store_all<NT>(a, j, sums, i0);
+        __syncthreads();
+    }
+}
+
+#define PRODUCT(name, elem)                                                                        \
+    KERNEL(product_##name, rmr_gpu_product, RMR_GPU_WARPS * 32, 2)                                 \
+    {                                                                                              \
+        product<elem, 1>(a);                                                                       \
+    }                                                                                              \
+    KERNEL(product_##name##_wide, rmr_gpu_product, RMR_GPU_WARPS * 32, 1)                          \
+    {                                                                                              \
+        product<elem, RMR_GPU_WIDE>(a);                                                            \
+    }
+
+#endif

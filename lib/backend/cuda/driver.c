@@ -1,0 +1,42 @@
+#include "driver.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+static int find(void *library, const char *symbol, void *to)
+{
+    void *const at = dlsym(library, symbol);
+    memcpy(to, &at, sizeof at);
+    return at != NULL;
+}
+
+remora_status rmr_cu_driver_open(rmr_cu_driver *d, remora_error *err)
+{
+    const char *missing = NULL;
+    memset(d, 0, sizeof *d);
+    d->library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (d->library == NULL)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "libcuda.so.1 of NVIDIA's driver was not found");
+#define X(name, symbol, parameters)                                                                \
+    if (!find(d->library, #symbol, &d->name)) missing = #symbol;
+    RMR_CU_FUNCTIONS(X)
+#undef X
+    if (missing != NULL) {
+        rmr_cu_driver_close(d);
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "libcuda.so.1 has no %s: the driver is too old",
+                 missing);
+    }
+    const rmr_cu_result r = d->init(0);
+    if (r != RMR_CU_SUCCESS) {
+        rmr_cu_driver_close(d);
+        return rmr_error_set(err, REMORA_E_UNSUPPORTED, r, "NVIDIA's driver cannot start: cuInit gives %d",
+                             r);
+    }
+    return REMORA_OK;
+}
+
+void rmr_cu_driver_close(rmr_cu_driver *d)
+{
+    if (d->library != NULL) dlclose(d->library);
+    memset(d, 0, sizeof *d);
+}

@@ -1,0 +1,559 @@
+/* Operations as kernels. */
+#include "cuda.h"
+
+#include <string.h>
+
+/* ---- views and shapes ---- */
+
+static rmr_gpu_view view(const rmr_step *s, rmr_view v)
+{
+    return (rmr_gpu_view){
+        (float *)(void *)(uintptr_t)(s->memory + s->l.slot[v.slot]) + v.col,
+        s->desc.slots[v.slot].width};
+}
+
+static rmr_gpu_view memory(uint64_t at, uint64_t ld)
+{
+    return (rmr_gpu_view){(float *)(void *)(uintptr_t)at, ld};
+}
+
+static rmr_gpu_rows rows(const rmr_step *s, const rmr_op *op)
+{
+    if (op->rows == RMR_ROWS_OUT) return (rmr_gpu_rows){1, s->want0, s->n_want};
+    return (rmr_gpu_rows){0, 0, s->in.n_rows};
+}
+
+static rmr_gpu_weight weight(const rmr_weight *w)
+{
+    if (w == NULL) return (rmr_gpu_weight){0};
+    const uint32_t tile = w->desc.use == RMR_USE_TABLE
+                              ? (uint32_t)rmr_row_bytes(w->desc.elem, w->desc.cols)
+                              : (uint32_t)w->layout.tile;
+    return (rmr_gpu_weight){(const uint8_t *)(uintptr_t)w->at,
+                            w->layout.stride,
+                            tile,
+                            w->desc.count,
+                            w->desc.rows,
+                            w->desc.cols};
+}
+
+static const float *vector(const rmr_weight *w)
+{
+    return w == NULL ? NULL : (const float *)(const void *)(uintptr_t)w->at;
+}
+
+static uint32_t units(uint64_t n, uint32_t unit)
+{
+    return (uint32_t)((n + unit - 1) / unit);
+}
+
+static uint32_t at_most(uint64_t n, uint32_t most)
+{
+    return n < most ? (uint32_t)n : most;
+}
+
+static remora_status run(rmr_step *s, rmr_cuda_kernel k, uint32_t x, uint32_t y, uint32_t z,
+                         uint32_t threads, uint32_t shared, void *args, remora_error *err)
+{
+    const uint32_t grid[3] = {x, y, z};
+    return rmr_cuda_launch(s->c, s->stream, k, grid, threads, shared, args, err);
+}
+
+/* ---- activations in the form of a product ---- */
+
+/* What a product takes: rows of a view, of each row per_row parts of k columns, `step` apart. */
+typedef struct operand {
+    rmr_gpu_view x;
+    rmr_view view; /* whose slot it is; slot UINT32_MAX: of none */
+    rmr_gpu_rows rows;
+    uint32_t per_row, step;
+} operand;
+
+static int is_there(const rmr_cuda_prepared *p, const operand *o, uint32_t k)
+{
+    return p->n == o->rows.n && p->k == k && p->per_row == o->per_row && p->step == o->step &&
+           p->view.slot == o->view.slot && p->view.col == o->view.col &&
+           o->view.slot != UINT32_MAX;
+}
+
+static remora_status prepare(rmr_step *s, const operand *o, const rmr_weight *w, int router,
+                             remora_error *err)
+{
+    const rmr_gpu_form form = rmr_gpu_form_of(w->desc.elem);
+    rmr_cuda_prepared *const p = &s->prepared[form][router];
+    const uint32_t k = w->desc.cols;
+    if (is_there(p, o, k)) return REMORA_OK;
+    rmr_gpu_prepare a = {s->gpu,
+                         o->rows,
+                         o->x,
+                         k,
+                         o->per_row,
+                         o->step,
+                         form,
+                         rmr_cuda_parts(s->c, form, router),
+                         (uint8_t *)(uintptr_t)p->at,
+                         rmr_cuda_row_bytes(form, k),
+                         (float *)(void *)(uintptr_t)p->scales,
+                         rmr_cuda_row_scales(form, k)};
+    const uint64_t warps = (uint64_t)o->rows.n * o->per_row * units(rmr_round_up(k, rmr_gpu_granule(form)), 128);
+    *p = (rmr_cuda_prepared){p->at,        p->scales, p->bytes, p->scale_bytes, o->view,
+                             o->rows.n, k,         o->per_row, o->step};
+    return run(s, RMR_K_prepare, at_most(units(warps, 4), 65535), 1, 1, 128, 0, &a, err);
+}
+
+static void forget(rmr_step *s, uint32_t slot)
+{
+    for (int f = 0; f < RMR_CUDA_FORMS; f++)
+        for (int r = 0; r < 2; r++)
+            if (s->prepared[f][r].view.slot == slot) s->prepared[f][r].n = 0;
+}
+
+/* ---- products ---- */
+
+static rmr_cuda_kernel product_kernel(rmr_elem e, int wide)
+{
+    switch (e) {
+#define X(name, elem)                                                                              \
+    case RMR_ELEM_##elem: return wide ? RMR_K_product_##name##_wide : RMR_K_product_##name;
+        RMR_CUDA_PRODUCTS(X)
+#undef X
+    default: return RMR_K_product_f32;
+    }
+}
+
+/* A product in preparation: y = w x for the rows of o. */
+typedef struct product {
+    const rmr_weight *w, *w2;
+    const operand *o;
+    rmr_gpu_view y;
+    uint32_t y_step;
+    int add, only, router;
+    const float *bias;
+    const rmr_gpu_lists *lists;
+    int gather;
+    uint32_t most_lists; /* that there can be */
+} product;
+
+static remora_status multiply(rmr_step *s, const product *p, remora_error *err)
+{
+    const rmr_gpu_form form = rmr_gpu_form_of(p->w->desc.elem);
+    const rmr_cuda_prepared *const x = &s->prepared[form][p->router];
+    const uint32_t k = p->w->desc.cols, parts = rmr_cuda_parts(s->c, form, p->router);
+    RMR_TRY(prepare(s, p->o, p->w, p->router, err));
+    rmr_gpu_product a = {.in = s->gpu,
+                         .rows = p->o->rows,
+                         .w = weight(p->w),
+                         .w2 = weight(p->w2),
+                         .x = (const uint8_t *)(uintptr_t)x->at,
+                         .ldx = rmr_cuda_row_bytes(form, k),
+                         .scales = (const float *)(const void *)(uintptr_t)x->scales,
+                         .scale_ld = rmr_cuda_row_scales(form, k),
+                         .parts = parts,
+                         .per_row = p->o->per_row,
+                         .y = p->y,
+                         .y_step = p->y_step,
+                         .add = p->add,
+                         .only = p->only,
+                         .bias = p->bias,
+                         .gather = p->gather};
+    uint64_t columns = (uint64_t)p->o->rows.n * parts; /* of a job */
+    uint32_t jobs = p->o->per_row;
+    if (p->lists != NULL) {
+        a.lists = *p->lists;
+        jobs = p->most_lists;
+        columns = units(columns * p->o->per_row, p->w->desc.count);
+    }
+    const int wide = columns > RMR_GPU_COLUMNS && form != RMR_GPU_FLOAT;
+    const uint32_t pass = RMR_GPU_COLUMNS * (wide ? RMR_GPU_WIDE : 1) / parts * parts;
+    return run(s, product_kernel(p->w->desc.elem, wide),
+               units(p->w->desc.rows, p->w2 != NULL ? 16 : RMR_GPU_UNIT), jobs,
+               p->lists != NULL ? 1 : at_most(units(columns, pass), 65535), RMR_GPU_WARPS * 32,
+               RMR_GPU_WARPS * RMR_GPU_COLUMNS * (wide ? RMR_GPU_WIDE : 1) * (RMR_GPU_UNIT + 1) * 4, &a,
+               err);
+}
+
+static operand all_of(const rmr_step *s, const rmr_op *op, rmr_view v)
+{
+    return (operand){view(s, v), v, rows(s, op), 1, 0};
+}
+
+static remora_status square_sums(rmr_step *s, const rmr_op *op, const rmr_sums *to,
+                                 const rmr_gpu_view *x, const rmr_gpu_lists *lists, int gather,
+                                 remora_error *err)
+{
+    if (to->buffer == NULL) return REMORA_OK;
+    const uint64_t at = to->buffer->at + to->at;
+    rmr_gpu_square_sums a = {s->gpu,
+                             rows(s, op),
+                             x->at,
+                             x->ld,
+                             (double *)(void *)(uintptr_t)at,
+                             (uint64_t *)(void *)(uintptr_t)(at + (uint64_t)to->count * to->cols * 8),
+                             to->cols,
+                             {0},
+                             gather};
+    if (lists != NULL) a.lists = *lists;
+    return run(s, RMR_K_square_sums, units(to->cols, 256),
+               lists != NULL ? at_most((uint64_t)s->in.n_rows * op->moe->n_used, op->moe->n_experts) : 1, 1, 256, 0, &a, err);
+}
+
+static remora_status linear(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    const operand o = all_of(s, op, op->in);
+    RMR_TRY(square_sums(s, op, &op->sums, &o.x, NULL, 0, err));
+    return multiply(s,
+                    &(product){.w = op->w,
+                               .o = &o,
+                               .y = view(s, op->out),
+                               .add = op->add,
+                               .only = -1,
+                               .router = rmr_cuda_is_router(&s->desc, op),
+                               .bias = vector(op->bias)},
+                    err);
+}
+
+/* Two matrices of one type are multiplied together; of two types one after the other. */
+static remora_status pair(rmr_step *s, const product *p, const rmr_weight *w2, remora_error *err)
+{
+    product both = *p;
+    if (w2->desc.elem != p->w->desc.elem)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "gate and up projections of different types (%s, %s) are not supported on a GPU",
+                 rmr_elem_table[p->w->desc.elem].name, rmr_elem_table[w2->desc.elem].name);
+    both.w2 = w2;
+    return multiply(s, &both, err);
+}
+
+static remora_status swiglu(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    const operand o = all_of(s, op, op->in);
+    RMR_TRY(square_sums(s, op, &op->sums, &o.x, NULL, 0, err));
+    return pair(s, &(product){.w = op->w, .o = &o, .y = view(s, op->out), .only = -1}, op->w2, err);
+}
+
+/* ---- experts ---- */
+
+static rmr_gpu_lists lists_of(const rmr_step *s, const rmr_op *op)
+{
+    uint32_t *const at = (uint32_t *)(void *)(uintptr_t)(s->memory + s->l.lists);
+    const uint32_t n = op->moe->n_experts;
+    const size_t entries = (size_t)s->desc.max_rows * op->moe->n_used;
+    rmr_gpu_lists l = {at, at + 1, at + n + 2, at + 2 * n + 2, NULL, NULL};
+    l.entry = l.row + entries;
+    l.weight = (float *)(void *)(l.entry + entries);
+    return l;
+}
+
+static remora_status routed(rmr_step *s, const rmr_op *op, const rmr_gpu_lists *lists,
+                            remora_error *err)
+{
+    const rmr_moe *m = op->moe;
+    const uint32_t inner = op->w->desc.rows,
+                   most = at_most((uint64_t)s->in.n_rows * m->n_used, m->n_experts);
+    const operand in = all_of(s, op, op->in);
+    const operand ff = {memory(s->memory + s->l.ff, (uint64_t)m->n_used * inner),
+                        {UINT32_MAX, 0},
+                        in.rows,
+                        m->n_used,
+                        inner};
+    const rmr_gpu_view ff_rows = {ff.x.at, inner};
+    rmr_gpu_sort a = {s->gpu,        view(s, op->in2), view(s, op->in3),
+                      m->n_experts, m->n_used,        *lists};
+    RMR_TRY(run(s, RMR_K_sort_rows, 1, 1, 1, 256, (m->n_experts + 1) * 4, &a, err));
+    RMR_TRY(square_sums(s, op, &op->sums, &in.x, lists, 1, err));
+    RMR_TRY(pair(s,
+                 &(product){.w = op->w,
+                            .o = &in,
+                            .y = ff_rows,
+                            .only = -1,
+                            .lists = lists,
+                            .gather = 1,
+                            .most_lists = most},
+                 op->w2, err));
+    RMR_TRY(square_sums(s, op, &op->down_sums, &ff_rows, lists, 0, err));
+    return multiply(s,
+                    &(product){.w = op->w3,
+                               .o = &ff,
+                               .y = memory(s->memory + s->l.routed, op->n),
+                               .only = -1,
+                               .lists = lists,
+                               .most_lists = most},
+                    err);
+}
+
+static remora_status shared(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    const operand in = all_of(s, op, op->in);
+    const rmr_gpu_view y = memory(s->memory + s->l.shared_ff, op->s1->desc.rows);
+    const operand ff = {y, {UINT32_MAX, 0}, in.rows, 1, 0};
+    RMR_TRY(square_sums(s, op, &op->shared_sums, &in.x, NULL, 0, err));
+    RMR_TRY(pair(s, &(product){.w = op->s1, .o = &in, .y = y, .only = -1}, op->s2, err));
+    RMR_TRY(square_sums(s, op, &op->shared_down_sums, &y, NULL, 0, err));
+    return multiply(s,
+                    &(product){.w = op->s3,
+                               .o = &ff,
+                               .y = memory(s->memory + s->l.shared, op->n),
+                               .only = -1},
+                    err);
+}
+
+static remora_status experts(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    const rmr_gpu_lists lists = lists_of(s, op);
+    RMR_TRY(routed(s, op, &lists, err));
+    if (op->s1 != NULL) RMR_TRY(shared(s, op, err));
+    rmr_gpu_combine a = {
+        s->gpu,
+        view(s, op->out),
+        (const float *)(const void *)(uintptr_t)(s->memory + s->l.routed),
+        op->s1 != NULL ? (const float *)(const void *)(uintptr_t)(s->memory + s->l.shared) : NULL,
+        op->n,
+        op->moe->n_used,
+        lists};
+    return run(s, RMR_K_combine, units(op->n, 256), at_most(s->in.n_rows, 65535), 1, 256, 0, &a,
+               err);
+}
+
+/* ---- attention ---- */
+
+static remora_status by_head(rmr_step *s, const rmr_weight *w, const rmr_mla *m, operand o,
+                             rmr_gpu_view y, uint32_t y_step, int form, remora_error *err)
+{
+    o.per_row = m->heads;
+    return multiply(s, &(product){.w = w, .o = &o, .y = y, .y_step = y_step, .only = form}, err);
+}
+
+static remora_status absorb(rmr_step *s, const rmr_op *op, const rmr_weight *w, rmr_gpu_view to,
+                            int form, remora_error *err)
+{
+    const rmr_mla *m = op->mla;
+    operand o = all_of(s, op, op->in);
+    o.step = m->nope + m->rope;
+    RMR_TRY(by_head(s, w, m, o, to, m->rank + m->rope, form, err));
+    rmr_gpu_query_rope a = {s->gpu, o.x, to, *m, form};
+    return run(s, RMR_K_query_rope,
+               at_most(units((uint64_t)s->in.n_rows * m->heads * m->rope, 128), 65535), 1, 1, 128,
+               0, &a, err);
+}
+
+static remora_status unabsorb(rmr_step *s, const rmr_op *op, const rmr_weight *w, operand o,
+                              int form, remora_error *err)
+{
+    o.step = op->mla->rank;
+    return by_head(s, w, op->mla, o, view(s, op->out), op->mla->v, form, err);
+}
+
+/* Bytes of shared memory of attend_latent_bf16 (device/attend_latent.cuh). */
+enum { LATENT_SHARED = 16 * 584 * 2 + 2 * 64 * 584 * 2 + 16 * 68 * 4 + 16 * 72 * 2 + 3 * 16 * 4 };
+
+static int fits_latent(const rmr_step *s, const rmr_gpu_attend *a)
+{
+    return a->kv == RMR_KV_BF16 && a->value == 512 && a->key == 576 && a->group == a->heads &&
+           !s->c->exact && s->c->shared > LATENT_SHARED + 1024;
+}
+
+/* Rows [row0, row0 + n_rows) of one type of cache. */
+static remora_status attend_rows(rmr_step *s, rmr_gpu_attend *a, remora_error *err)
+{
+    const uint32_t unit = s->unit, z = at_most(a->n_rows, 65535);
+    if (fits_latent(s, a))
+        return run(s, RMR_K_attend_latent_bf16, a->most_units, units(a->heads, RMR_GPU_HEADS), z,
+                   256, LATENT_SHARED, a, err);
+    return run(s, RMR_K_attend_any, a->most_units, a->heads, z, 256, (8 + a->key + unit) * 4, a,
+               err);
+}
+
+static remora_status attend(rmr_step *s, rmr_gpu_attend *a, remora_error *err)
+{
+    a->most_units = s->most_units;
+    const uint64_t row = (uint64_t)a->heads * a->most_units * (a->value + 2) * 4;
+    const uint32_t most = at_most(s->l.part_bytes / row, s->in.n_rows);
+    for (a->row0 = 0; a->row0 < s->in.n_rows; a->row0 += most) {
+        a->n_rows = at_most(s->in.n_rows - a->row0, most);
+        for (int kv = 0; kv < RMR_KV_TYPES; kv++) {
+            a->kv = (rmr_kv_type)kv;
+            if (s->kinds >> kv & 1) RMR_TRY(attend_rows(s, a, err));
+        }
+        RMR_TRY(run(s, RMR_K_attend_merge, units(a->value, 128), a->heads,
+                    at_most(a->n_rows, 65535), 128, 0, a, err));
+    }
+    return REMORA_OK;
+}
+
+static remora_status attend_latent(rmr_step *s, const rmr_op *op, rmr_gpu_view q, rmr_gpu_view out,
+                                   int form, remora_error *err)
+{
+    const rmr_mla *m = op->mla;
+    rmr_gpu_attend a = {.in = s->gpu,
+                        .q = q,
+                        .out = out,
+                        .shape = s->desc.kv,
+                        .layer = op->layer,
+                        .heads = m->heads,
+                        .group = m->heads,
+                        .key = m->rank + m->rope,
+                        .value = m->rank,
+                        .scale = m->scale,
+                        .only = form,
+                        .part = (float *)(void *)(uintptr_t)(s->memory + s->l.parts)};
+    return attend(s, &a, err);
+}
+
+static remora_status attend_grouped(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    const rmr_gqa *g = op->gqa;
+    rmr_gpu_attend a = {.in = s->gpu,
+                        .q = view(s, op->in),
+                        .out = view(s, op->out),
+                        .shape = s->desc.kv,
+                        .layer = op->layer,
+                        .heads = g->heads,
+                        .group = g->heads / g->kv_heads,
+                        .key = g->head_dim,
+                        .value = g->head_dim,
+                        .key_step = g->head_dim,
+                        .value0 = g->kv_heads * g->head_dim,
+                        .value_step = g->head_dim,
+                        .scale = g->scale,
+                        .only = -1,
+                        .part = (float *)(void *)(uintptr_t)(s->memory + s->l.parts)};
+    return attend(s, &a, err);
+}
+
+/* Rows of the expanded form, in the absorbed one: equal in exact arithmetic. */
+static remora_status attend_expanded(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    const rmr_mla *m = op->mla;
+    const rmr_gpu_view q = memory(s->memory + s->l.ff, (uint64_t)m->heads * (m->rank + m->rope)),
+                       z = memory(s->memory + s->l.routed, (uint64_t)m->heads * m->rank);
+    operand o = {z, {UINT32_MAX, 0}, rows(s, op), 1, 0};
+    RMR_TRY(absorb(s, op, op->w, q, RMR_FORM_EXPANDED, err));
+    RMR_TRY(attend_latent(s, op, q, z, RMR_FORM_EXPANDED, err));
+    return unabsorb(s, op, op->w2, o, RMR_FORM_EXPANDED, err);
+}
+
+/* ---- rows ---- */
+
+static remora_status embed(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    const rmr_elem e = op->w->desc.elem;
+    rmr_gpu_embed a = {s->gpu,
+                       rows(s, op),
+                       weight(op->w),
+                       e,
+                       rmr_elem_table[e].values,
+                       rmr_elem_table[e].bytes,
+                       view(s, op->out)};
+    return run(s, RMR_K_embed, units(op->w->desc.cols, 256), at_most(a.rows.n, 65535), 1, 256, 0, &a, err);
+}
+
+static remora_status rope_table(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    rmr_gpu_rope_table a = {s->gpu,   rows(s, op), vector(op->w), op->w->desc.cols,
+                            op->amp, view(s, op->out)};
+    return run(s, RMR_K_rope_table, at_most(units((uint64_t)a.rows.n * a.n, 128), 65535), 1, 1, 128, 0, &a, err);
+}
+
+static remora_status norm(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    rmr_gpu_norm a = {s->gpu,        rows(s, op), view(s, op->in), view(s, op->out),
+                      vector(op->w), op->n,       op->parts > 0 ? op->parts : 1, op->eps};
+    return run(s, RMR_K_norm, at_most((uint64_t)a.rows.n * a.parts, 65535), 1, 1, 256, 64, &a, err);
+}
+
+static remora_status rope(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    rmr_gpu_rope a = {s->gpu, view(s, op->in), view(s, op->in2), op->rotary};
+    return run(s, RMR_K_rope,
+               at_most(units((uint64_t)s->in.n_rows * op->rotary.heads * (op->rotary.width / 2), 128), 65535),
+               1, 1, 128, 0, &a, err);
+}
+
+static remora_status cache_write(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    rmr_gpu_cache_write a = {s->gpu,
+                             view(s, op->in),
+                             op->mla != NULL ? view(s, op->in2) : view(s, op->in),
+                             vector(op->w),
+                             op->eps,
+                             op->layer,
+                             s->desc.kv,
+                             op->mla != NULL ? op->mla->rank : 0};
+    return run(s, RMR_K_cache_write, at_most(s->in.n_rows, 65535), 1, 1, 256, 64, &a, err);
+}
+
+static remora_status gate(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    rmr_gpu_gate a = {s->gpu,
+                      view(s, op->in),
+                      view(s, op->out),
+                      view(s, op->out2),
+                      vector(op->w),
+                      *op->moe,
+                      (uint32_t *)(void *)view(s, op->counts).at};
+    return run(s, RMR_K_gate, at_most(units(s->in.n_rows, 4), 65535), 1, 1, 128,
+               4 * (2 * op->moe->n_experts + op->moe->n_group) * 4, &a, err);
+}
+
+static remora_status pick_rows(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    rmr_gpu_pick a = {s->gpu, rows(s, op), view(s, op->in), view(s, op->out), op->n};
+    return run(s, RMR_K_pick_rows, units(op->n, 256), at_most(a.rows.n, 65535), 1, 256, 0, &a, err);
+}
+
+static remora_status counters(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    const uint64_t total = op->kind == RMR_OP_COUNTS_ADD ? op->counters->at : 0;
+    rmr_gpu_counters a = {s->gpu, (uint32_t *)(void *)view(s, op->counts).at,
+                          (uint64_t *)(void *)(uintptr_t)total,
+                          s->desc.slots[op->counts.slot].width};
+    return run(s, RMR_K_counters, units(a.n, 256), 1, 1, 256, 0, &a, err);
+}
+
+/* ---- all of them ---- */
+
+static remora_status run_attention(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    const int has = op->kind == RMR_OP_ATTEND_EXPANDED ? RMR_FORM_EXPANDED : RMR_FORM_ABSORBED;
+    if (!(s->forms >> has & 1)) return REMORA_OK;
+    switch (op->kind) {
+    case RMR_OP_ABSORB: return absorb(s, op, op->w, view(s, op->out), has, err);
+    case RMR_OP_ATTEND_LATENT:
+        return attend_latent(s, op, view(s, op->in), view(s, op->out), has, err);
+    case RMR_OP_UNABSORB: return unabsorb(s, op, op->w, all_of(s, op, op->in), has, err);
+    default: return attend_expanded(s, op, err);
+    }
+}
+
+static remora_status run_kind(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    switch (op->kind) {
+    case RMR_OP_EMBED: return embed(s, op, err);
+    case RMR_OP_ROPE_TABLE: return rope_table(s, op, err);
+    case RMR_OP_NORM: return norm(s, op, err);
+    case RMR_OP_LINEAR: return linear(s, op, err);
+    case RMR_OP_SWIGLU: return swiglu(s, op, err);
+    case RMR_OP_ROPE: return rope(s, op, err);
+    case RMR_OP_CACHE_WRITE: return cache_write(s, op, err);
+    case RMR_OP_ABSORB:
+    case RMR_OP_ATTEND_LATENT:
+    case RMR_OP_UNABSORB:
+    case RMR_OP_ATTEND_EXPANDED: return run_attention(s, op, err);
+    case RMR_OP_ATTEND_GROUPED: return attend_grouped(s, op, err);
+    case RMR_OP_GATE: return gate(s, op, err);
+    case RMR_OP_EXPERTS: return experts(s, op, err);
+    case RMR_OP_PICK_ROWS: return pick_rows(s, op, err);
+    case RMR_OP_COUNTS_CLEAR:
+    case RMR_OP_COUNTS_ADD: return counters(s, op, err);
+    default: RMR_FAIL(err, REMORA_E_INTERNAL, "operation %d is not known", (int)op->kind);
+    }
+}
+
+remora_status rmr_cuda_run_op(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    const rmr_gpu_rows r = rows(s, op);
+    if (r.n > 0 || op->kind == RMR_OP_COUNTS_CLEAR) RMR_TRY(run_kind(s, op, err));
+    for (uint32_t i = 0; i < s->desc.n_slots; i++)
+        if (rmr_op_writes_slot(op, i)) forget(s, i);
+    return REMORA_OK;
+}

@@ -1,0 +1,533 @@
+/* A prepared step: one block of device memory with activations, inputs and scratch, one of pinned
+ * memory through which inputs travel. Running it never allocates. */
+#include "cuda.h"
+
+#include <string.h>
+
+enum { PART_BYTES = 64 << 20 /* partial results of attention: rows beyond it take turns */ };
+
+/* ---- what operations need ---- */
+
+int rmr_cuda_is_router(const rmr_step_desc *d, const rmr_op *op)
+{
+    for (uint32_t i = 0; i < d->n_ops; i++)
+        if (d->ops[i].kind == RMR_OP_GATE && d->ops[i].in.slot == op->out.slot)
+            return op->kind == RMR_OP_LINEAR;
+    return 0;
+}
+
+uint32_t rmr_cuda_parts(const rmr_cuda *c, rmr_gpu_form form, int router)
+{
+    const int all_bits = c->exact || router;
+    if (form == RMR_GPU_BF16) return all_bits ? 3 : 1;
+    return (form == RMR_GPU_HALF || form == RMR_GPU_QUADS) && all_bits ? 2 : 1;
+}
+
+static uint32_t padded(rmr_gpu_form form, uint32_t k)
+{
+    return (uint32_t)rmr_round_up(k, rmr_gpu_granule(form));
+}
+
+uint64_t rmr_cuda_row_bytes(rmr_gpu_form form, uint32_t k)
+{
+    return (uint64_t)padded(form, k) * (form == RMR_GPU_FLOAT ? 4 : form == RMR_GPU_INT8 ? 1 : 2);
+}
+
+uint32_t rmr_cuda_row_scales(rmr_gpu_form form, uint32_t k)
+{
+    if (form == RMR_GPU_INT8) return padded(form, k) / 32 * 4;
+    return form == RMR_GPU_HALF || form == RMR_GPU_QUADS ? padded(form, k) / RMR_GPU_RUN16 : 0;
+}
+
+typedef struct needs {
+    const rmr_cuda *c;
+    const rmr_step_desc *d;
+    rmr_cuda_layout *l;
+} needs;
+
+static void more(uint64_t *a, uint64_t b)
+{
+    if (b > *a) *a = b;
+}
+
+/* A product with w takes `rows` prepared rows. */
+static void need_rows(const needs *n, const rmr_weight *w, uint64_t rows, int router)
+{
+    if (w == NULL) return;
+    const rmr_gpu_form form = rmr_gpu_form_of(w->desc.elem);
+    const uint32_t k = w->desc.cols;
+    more(&n->l->prepared_bytes[form][router],
+         rows * rmr_cuda_parts(n->c, form, router) * rmr_cuda_row_bytes(form, k));
+    more(&n->l->scale_bytes[form][router], rows * rmr_cuda_row_scales(form, k) * 4);
+}
+
+typedef struct scratch {
+    uint64_t lists, ff, shared_ff, routed, shared;
+} scratch;
+
+static void need_experts(const needs *n, const rmr_op *op, scratch *s)
+{
+    const rmr_moe *m = op->moe;
+    const uint64_t rows = n->d->max_rows, entries = rows * m->n_used;
+    need_rows(n, op->w, rows, 0);
+    need_rows(n, op->w2, rows, 0);
+    need_rows(n, op->w3, entries, 0);
+    need_rows(n, op->s1, rows, 0);
+    need_rows(n, op->s2, rows, 0);
+    need_rows(n, op->s3, rows, 0);
+    more(&s->lists, (2 + 2 * ((uint64_t)m->n_experts + 1) + 3 * entries) * 4 + 5 * RMR_ALIGN);
+    more(&s->ff, entries * op->w->desc.rows * 4);
+    more(&s->routed, entries * op->n * 4);
+    if (op->s1 == NULL) return;
+    more(&s->shared_ff, rows * op->s1->desc.rows * 4);
+    more(&s->shared, rows * op->n * 4);
+}
+
+/* Partial results of one row. */
+static uint64_t part_row(const rmr_op *op)
+{
+    const uint64_t heads = op->mla != NULL ? op->mla->heads : op->gqa->heads,
+                   value = op->mla != NULL ? op->mla->rank : op->gqa->head_dim;
+    return heads * RMR_GPU_UNITS * (value + 2) * 4;
+}
+
+static void need_parts(const needs *n, const rmr_op *op)
+{
+    const uint64_t row = part_row(op), all = row * n->d->max_rows;
+    more(&n->l->part_bytes, all < PART_BYTES ? all : row < PART_BYTES ? PART_BYTES : row);
+}
+
+static void need_op(const needs *n, const rmr_op *op, scratch *s)
+{
+    const uint64_t rows = op->rows == RMR_ROWS_OUT ? n->d->max_out : n->d->max_rows;
+    switch (op->kind) {
+    case RMR_OP_LINEAR: need_rows(n, op->w, rows, rmr_cuda_is_router(n->d, op)); break;
+    case RMR_OP_SWIGLU:
+        need_rows(n, op->w, rows, 0);
+        need_rows(n, op->w2, rows, 0);
+        more(&s->ff, rows * op->w->desc.rows * 8);
+        break;
+    case RMR_OP_ABSORB:
+    case RMR_OP_UNABSORB: need_rows(n, op->w, rows * op->mla->heads, 0); break;
+    case RMR_OP_ATTEND_EXPANDED:
+        need_rows(n, op->w, rows * op->mla->heads, 0);
+        need_rows(n, op->w2, rows * op->mla->heads, 0);
+        more(&s->ff, rows * op->mla->heads * (op->mla->rank + op->mla->rope) * 4);
+        more(&s->routed, rows * op->mla->heads * op->mla->rank * 4);
+        need_parts(n, op);
+        break;
+    case RMR_OP_ATTEND_LATENT:
+    case RMR_OP_ATTEND_GROUPED: need_parts(n, op); break;
+    case RMR_OP_EXPERTS: need_experts(n, op, s); break;
+    default: break;
+    }
+}
+
+static uint32_t slot_rows(const rmr_step_desc *d, uint32_t slot)
+{
+    const rmr_row_set rows = d->slots[slot].rows;
+    return rows == RMR_ROWS_ONE ? 1 : rows == RMR_ROWS_OUT ? d->max_out : d->max_rows;
+}
+
+static uint64_t take(rmr_cuda_layout *l, uint64_t bytes)
+{
+    const uint64_t at = l->total;
+    l->total += rmr_round_up(bytes, 256);
+    return at;
+}
+
+static rmr_cuda_layout lay_out(const rmr_cuda *c, const rmr_step_desc *d)
+{
+    rmr_cuda_layout l;
+    scratch s = {0};
+    memset(&l, 0, sizeof l);
+    const needs n = {c, d, &l};
+    for (uint32_t i = 0; i < d->n_ops; i++) need_op(&n, &d->ops[i], &s);
+    for (uint32_t i = 0; i < d->n_slots; i++)
+        l.slot[i] = take(&l, (uint64_t)slot_rows(d, i) * d->slots[i].width * 4);
+    l.inputs = take(&l, rmr_inputs_place(NULL, NULL, d->max_rows, d->max_pages));
+    l.counts = take(&l, sizeof(rmr_gpu_counts));
+    l.run_of = take(&l, (uint64_t)d->max_rows * 4);
+    for (int f = 0; f < RMR_CUDA_FORMS; f++)
+        for (int r = 0; r < 2; r++) {
+            l.prepared[f][r] = take(&l, l.prepared_bytes[f][r]);
+            l.scales[f][r] = take(&l, l.scale_bytes[f][r]);
+        }
+    l.lists = take(&l, s.lists);
+    l.ff = take(&l, s.ff);
+    l.shared_ff = take(&l, s.shared_ff);
+    l.routed = take(&l, s.routed);
+    l.shared = take(&l, s.shared);
+    l.parts = take(&l, l.part_bytes);
+    return l;
+}
+
+uint64_t rmr_cuda_step_bytes(rmr_backend *be, const rmr_step_desc *d)
+{
+    return lay_out((rmr_cuda *)be, d).total + sizeof(rmr_step);
+}
+
+/* ---- creation ---- */
+
+/* In pinned memory: the inputs' block, counts, the run of each row. */
+static uint64_t pinned_size(const rmr_step_desc *d)
+{
+    return rmr_inputs_place(NULL, NULL, d->max_rows, d->max_pages) +
+           rmr_round_up(sizeof(rmr_gpu_counts), RMR_ALIGN) + (uint64_t)d->max_rows * 4;
+}
+
+static void place_gpu_inputs(rmr_step *s)
+{
+    rmr_inputs in = {0};
+    unsigned char *const block = (unsigned char *)(uintptr_t)(s->memory + s->l.inputs);
+    rmr_inputs_place(&in, block, s->desc.max_rows, s->desc.max_pages);
+    s->gpu = (rmr_gpu_inputs){
+        (const rmr_gpu_counts *)(const void *)(uintptr_t)(s->memory + s->l.counts),
+        in.token,
+        in.pos,
+        in.want,
+        in.run,
+        in.page,
+        (const uint32_t *)(const void *)(uintptr_t)(s->memory + s->l.run_of)};
+}
+
+static remora_status finish_weights(rmr_cuda *c, const rmr_step_desc *d, remora_error *err)
+{
+    for (uint32_t i = 0; i < d->n_ops; i++) {
+        const rmr_op *op = &d->ops[i];
+        const rmr_weight *const all[] = {op->w, op->w2, op->w3, op->s1, op->s2, op->s3};
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+            if (all[k] != NULL)
+                RMR_TRY(rmr_cuda_weight_finish(c, (rmr_weight *)(uintptr_t)all[k], err));
+    }
+    return REMORA_OK;
+}
+
+static remora_status create(rmr_cuda *c, rmr_step *s, remora_error *err)
+{
+    void *pinned = NULL;
+    RMR_TRY(rmr_cuda_check(c, c->d.memory_alloc(&s->memory, s->l.total), "activations and scratch",
+                           err));
+    RMR_TRY(rmr_cuda_check(c, c->d.host_alloc(&pinned, s->pinned_bytes, 0), "pinned memory", err));
+    s->pinned = pinned;
+    RMR_TRY(rmr_cuda_check(c, c->d.stream_create(&s->stream, RMR_CU_STREAM_NON_BLOCKING, 0),
+                           "making a stream", err));
+    for (int i = 0; i < RMR_CUDA_EVENTS; i++)
+        RMR_TRY(rmr_cuda_check(c, c->d.event_create(&s->event[i], RMR_CU_EVENT_DISABLE_TIMING),
+                               "making an event", err));
+    return finish_weights(c, &s->desc, err);
+}
+
+remora_status rmr_cuda_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
+                                   remora_error *err)
+{
+    rmr_cuda *c = (rmr_cuda *)be;
+    *out = NULL;
+    if (d->n_slots > 64) RMR_FAIL(err, REMORA_E_INTERNAL, "%u slots are more than 64", d->n_slots);
+    rmr_step *s = rmr_calloc(&c->ctx->mem, 1, sizeof *s);
+    if (s == NULL) return rmr_error_nomem(err, "step", sizeof *s);
+    s->c = c;
+    s->desc = *d;
+    s->l = lay_out(c, d);
+    s->pinned_bytes = pinned_size(d);
+    remora_status st = rmr_cuda_enter(c, err);
+    if (st >= 0) {
+        st = create(c, s, err);
+        rmr_cuda_leave(c);
+    }
+    if (st < 0) {
+        rmr_cuda_step_free(be, s);
+        return st;
+    }
+    rmr_inputs_place(&s->in, s->pinned, d->max_rows, d->max_pages);
+    place_gpu_inputs(s);
+    for (int f = 0; f < RMR_CUDA_FORMS; f++)
+        for (int r = 0; r < 2; r++) {
+            s->prepared[f][r].at = s->memory + s->l.prepared[f][r];
+            s->prepared[f][r].scales = s->memory + s->l.scales[f][r];
+        }
+    pthread_mutex_lock(&c->order);
+    s->next = c->steps;
+    c->steps = s;
+    pthread_mutex_unlock(&c->order);
+    *out = s;
+    return REMORA_OK;
+}
+
+static void forget_step(rmr_cuda *c, const rmr_step *s)
+{
+    pthread_mutex_lock(&c->order);
+    for (rmr_step **at = &c->steps; *at != NULL; at = &(*at)->next)
+        if (*at == s) {
+            *at = s->next;
+            break;
+        }
+    pthread_mutex_unlock(&c->order);
+}
+
+void rmr_cuda_step_free(rmr_backend *be, rmr_step *s)
+{
+    rmr_cuda *c = (rmr_cuda *)be;
+    if (s == NULL) return;
+    forget_step(c, s);
+    if (s->mark > 0) (void)rmr_cuda_step_wait(be, s, s->mark, NULL);
+    if (rmr_cuda_enter(c, NULL) >= 0) {
+        if (s->memory != 0) (void)c->d.memory_free(s->memory);
+        if (s->pinned != NULL) (void)c->d.host_free(s->pinned);
+        for (int i = 0; i < RMR_CUDA_EVENTS; i++)
+            if (s->event[i] != NULL) (void)c->d.event_destroy(s->event[i]);
+        for (int i = 0; i < RMR_CUDA_GRAPHS; i++)
+            if (s->graph[i].graph != NULL) (void)c->d.graph_exec_destroy(s->graph[i].graph);
+        if (s->stream != NULL) (void)c->d.stream_destroy(s->stream);
+        rmr_cuda_leave(c);
+    }
+    rmr_free(&c->ctx->mem, s, sizeof *s);
+}
+
+/* ---- inputs ---- */
+
+/* Does the step read or write caches? Without them runs need no pages. */
+static int has_cache(const rmr_step_desc *d)
+{
+    for (uint32_t i = 0; i < d->n_ops; i++)
+        if (d->ops[i].kind == RMR_OP_CACHE_WRITE || d->ops[i].kind == RMR_OP_ATTEND_LATENT ||
+            d->ops[i].kind == RMR_OP_ATTEND_EXPANDED || d->ops[i].kind == RMR_OP_ATTEND_GROUPED)
+            return 1;
+    return 0;
+}
+
+static remora_status check_inputs(const rmr_step_desc *d, const rmr_inputs *in, remora_error *err)
+{
+    const int cache = has_cache(d);
+    uint32_t row = 0;
+    if (in->n_rows > d->max_rows || in->n_runs > d->max_rows || in->n_pages > d->max_pages ||
+        in->n_want > d->max_rows)
+        RMR_FAIL(err, REMORA_E_INTERNAL, "step inputs exceed the prepared maxima");
+    for (uint32_t i = 0; i < in->n_runs; i++) {
+        const rmr_run *r = &in->run[i];
+        const uint64_t end = (uint64_t)r->pos0 + r->n_rows;
+        const uint64_t pages = cache ? (end + RMR_PAGE_TOKENS - 1) / RMR_PAGE_TOKENS : 0;
+        if (r->row0 != row || r->n_rows > in->n_rows - row || r->page0 + pages > in->n_pages ||
+            (uint32_t)r->kv >= RMR_KV_TYPES)
+            RMR_FAIL(err, REMORA_E_INTERNAL, "run %u of a step is out of its range", i);
+        for (uint32_t k = 0; k < r->n_rows; k++)
+            if (in->pos[row + k] != r->pos0 + k)
+                RMR_FAIL(err, REMORA_E_INTERNAL, "a row of run %u has another position", i);
+        row += r->n_rows;
+    }
+    if (row != in->n_rows) RMR_FAIL(err, REMORA_E_INTERNAL, "runs do not cover the rows");
+    for (uint32_t i = 0; i < in->n_want; i++)
+        if (in->want[i] >= in->n_rows)
+            RMR_FAIL(err, REMORA_E_INTERNAL, "wanted row %u is not there", in->want[i]);
+    return REMORA_OK;
+}
+
+static void look_at_runs(rmr_step *s, uint32_t *run_of)
+{
+    uint32_t most = 1;
+    s->forms = s->kinds = 0;
+    for (uint32_t i = 0; i < s->in.n_runs; i++) {
+        const rmr_run *r = &s->in.run[i];
+        s->forms |= 1u << r->form;
+        s->kinds |= 1u << r->kv;
+        if (r->pos0 + r->n_rows > most) most = r->pos0 + r->n_rows;
+        for (uint32_t k = 0; k < r->n_rows; k++) run_of[r->row0 + k] = i;
+    }
+    /* shorter rows may have more units, of the smallest size; rounded up, so that a graph serves
+     * many positions */
+    const uint32_t n = (most + RMR_GPU_LEAST - 1) / RMR_GPU_LEAST;
+    s->unit = rmr_gpu_unit(most);
+    for (s->most_units = 1; s->most_units < n && s->most_units < RMR_GPU_UNITS;) s->most_units *= 2;
+}
+
+/* Copy the parts of the inputs that are in use. */
+static remora_status send_inputs(rmr_step *s, const rmr_gpu_counts *counts, const uint32_t *run_of,
+                                 remora_error *err)
+{
+    rmr_cuda *c = s->c;
+    const char *what = "copying inputs";
+    RMR_TRY(rmr_cuda_check(c,
+                           c->d.copy_in(s->memory + s->l.inputs, s->in.block,
+                                        rmr_inputs_used(&s->in), s->stream),
+                           what, err));
+    RMR_TRY(rmr_cuda_check(
+        c, c->d.copy_in(s->memory + s->l.counts, counts, sizeof *counts, s->stream), what, err));
+    if (s->in.n_rows == 0) return REMORA_OK;
+    return rmr_cuda_check(
+        c, c->d.copy_in(s->memory + s->l.run_of, run_of, (uint64_t)s->in.n_rows * 4, s->stream),
+        what, err);
+}
+
+remora_status rmr_cuda_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
+                                   remora_error *err)
+{
+    const rmr_step_desc *d = &s->desc;
+    unsigned char *const behind =
+        s->pinned + rmr_inputs_place(NULL, NULL, d->max_rows, d->max_pages);
+    rmr_gpu_counts *const counts = (rmr_gpu_counts *)(void *)behind;
+    uint32_t *const run_of =
+        (uint32_t *)(void *)(behind + rmr_round_up(sizeof *counts, RMR_ALIGN));
+    RMR_TRY(check_inputs(d, in, err));
+    if (s->mark > 0) RMR_TRY(rmr_cuda_step_wait(be, s, s->mark, err)); /* pinned memory is free */
+    memcpy(s->in.block, in->block, (size_t)rmr_inputs_used(in));
+    s->in.n_rows = in->n_rows;
+    s->in.n_runs = in->n_runs;
+    s->in.n_pages = in->n_pages;
+    s->in.n_want = in->n_want;
+    s->in.count_routing = in->count_routing;
+    look_at_runs(s, run_of);
+    *counts = (rmr_gpu_counts){in->n_rows, in->n_runs, in->n_pages, in->n_want, in->count_routing};
+    for (int f = 0; f < RMR_CUDA_FORMS; f++) s->prepared[f][0].n = s->prepared[f][1].n = 0;
+    RMR_TRY(rmr_cuda_enter(s->c, err));
+    pthread_mutex_lock(&s->c->order);
+    remora_status st =
+        rmr_cuda_check(s->c, s->c->d.stream_wait(s->stream, s->c->changed, 0), "ordering", err);
+    pthread_mutex_unlock(&s->c->order);
+    if (st >= 0) st = send_inputs(s, counts, run_of, err);
+    if (st >= 0) {
+        s->mark++; /* so that the next inputs wait for this copy */
+        st = rmr_cuda_check(s->c,
+                            s->c->d.event_record(s->event[s->mark % RMR_CUDA_EVENTS], s->stream),
+                            "event", err);
+    }
+    rmr_cuda_leave(s->c);
+    return st;
+}
+
+/* ---- running ---- */
+
+static remora_status run_ops(rmr_step *s, const rmr_slice *slice, remora_error *err)
+{
+    for (uint32_t i = 0; i < slice->n; i++)
+        RMR_TRY(rmr_cuda_run_op(s, &s->desc.ops[slice->first + i], err));
+    return REMORA_OK;
+}
+
+static rmr_cuda_key key_of(const rmr_step *s, const rmr_slice *slice)
+{
+    rmr_cuda_key k;
+    memset(&k, 0, sizeof k); /* compared byte by byte */
+    k.slice = *slice;
+    k.n_rows = s->in.n_rows;
+    k.forms = s->forms;
+    k.kinds = s->kinds;
+    k.unit = s->unit;
+    k.most_units = s->most_units;
+    for (int f = 0; f < RMR_CUDA_FORMS; f++)
+        for (int r = 0; r < 2; r++)
+            k.prepared[f][r] = s->prepared[f][r].n > 0 ? s->prepared[f][r].view.slot + 1 : 0;
+    return k;
+}
+
+/* The place of that key, or the one that was not used for the longest time, with the new key. */
+static rmr_cuda_graph *find_graph(rmr_step *s, const rmr_cuda_key *key, int *known)
+{
+    rmr_cuda_graph *oldest = &s->graph[0];
+    *known = 0;
+    for (rmr_cuda_graph *g = s->graph; g < s->graph + RMR_CUDA_GRAPHS; g++) {
+        if (g->used < oldest->used) oldest = g;
+        if (g->used == 0 || memcmp(&g->key, key, sizeof *key) != 0) continue;
+        *known = 1;
+        oldest = g;
+        break;
+    }
+    if (!*known) {
+        if (oldest->graph != NULL) (void)s->c->d.graph_exec_destroy(oldest->graph);
+        memset(oldest, 0, sizeof *oldest);
+        oldest->key = *key;
+    }
+    oldest->used = ++s->graph_clock;
+    return oldest;
+}
+
+static remora_status record(rmr_step *s, const rmr_slice *slice, rmr_cuda_graph *g,
+                            remora_error *err)
+{
+    const rmr_cu_driver *const d = &s->c->d;
+    rmr_cu_graph graph = NULL;
+    RMR_TRY(rmr_cuda_check(s->c, d->capture_begin(s->stream, RMR_CU_CAPTURE_THREAD_LOCAL),
+                           "recording a slice", err));
+    remora_status st = run_ops(s, slice, err);
+    const rmr_cu_result r = d->capture_end(s->stream, &graph);
+    if (st >= 0) st = rmr_cuda_check(s->c, r, "recording a slice", err);
+    if (st >= 0)
+        st = rmr_cuda_check(s->c, d->graph_instantiate(&g->graph, graph, 0), "recording a slice",
+                            err);
+    if (graph != NULL) (void)d->graph_destroy(graph);
+    memcpy(g->after, s->prepared, sizeof g->after);
+    return st;
+}
+
+enum { GRAPH_ROWS = 64 }; /* with more rows kernels take longer than it takes to start them */
+
+static remora_status run_slice(rmr_step *s, const rmr_slice *slice, remora_error *err)
+{
+    int known;
+    if (s->in.n_rows > GRAPH_ROWS || !s->c->graphs) return run_ops(s, slice, err);
+    const rmr_cuda_key key = key_of(s, slice);
+    rmr_cuda_graph *const g = find_graph(s, &key, &known);
+    if (!known) return run_ops(s, slice, err);
+    if (g->graph == NULL) RMR_TRY(record(s, slice, g, err));
+    memcpy(s->prepared, g->after, sizeof g->after);
+    return rmr_cuda_check(s->c, s->c->d.graph_launch(g->graph, s->stream), "starting a slice", err);
+}
+
+static remora_status submit(rmr_step *s, const rmr_slice *slice, remora_error *err)
+{
+    RMR_TRY(run_slice(s, slice, err));
+    s->mark++;
+    return rmr_cuda_check(
+        s->c, s->c->d.event_record(s->event[s->mark % RMR_CUDA_EVENTS], s->stream), "event", err);
+}
+
+remora_status rmr_cuda_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
+                                   uint64_t *mark, remora_error *err)
+{
+    const rmr_step_desc *d = &s->desc;
+    (void)be;
+    if (slice->first > d->n_ops || slice->n > d->n_ops - slice->first ||
+        slice->n_want > d->max_out || slice->want0 > s->in.n_want ||
+        slice->n_want > s->in.n_want - slice->want0)
+        RMR_FAIL(err, REMORA_E_INTERNAL, "a slice is out of the range of its step");
+    s->want0 = slice->want0;
+    s->n_want = slice->n_want;
+    RMR_TRY(rmr_cuda_enter(s->c, err));
+    const remora_status st = submit(s, slice, err);
+    rmr_cuda_leave(s->c);
+    *mark = s->mark;
+    return st;
+}
+
+remora_status rmr_cuda_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err)
+{
+    (void)be;
+    if (mark > s->mark) RMR_FAIL(err, REMORA_E_INTERNAL, "wait for a slice that was not submitted");
+    /* an event that was used again is a later one */
+    if (mark + RMR_CUDA_EVENTS <= s->mark) mark = s->mark - RMR_CUDA_EVENTS + 1;
+    RMR_TRY(rmr_cuda_enter(s->c, err));
+    const remora_status st = rmr_cuda_wait(s->c, s->event[mark % RMR_CUDA_EVENTS], err);
+    rmr_cuda_leave(s->c);
+    return st;
+}
+
+remora_status rmr_cuda_step_read(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0,
+                                 uint32_t n, void *dst, remora_error *err)
+{
+    if (slot >= s->desc.n_slots || row0 > slot_rows(&s->desc, slot) ||
+        n > slot_rows(&s->desc, slot) - row0)
+        RMR_FAIL(err, REMORA_E_INTERNAL, "a read is out of the range of its slot");
+    const uint64_t row = (uint64_t)s->desc.slots[slot].width * 4;
+    RMR_TRY(rmr_cuda_step_wait(be, s, s->mark, err));
+    RMR_TRY(rmr_cuda_enter(s->c, err));
+    remora_status st = rmr_cuda_check(
+        s->c, s->c->d.copy_out(dst, s->memory + s->l.slot[slot] + row0 * row, n * row, s->stream),
+        "reading activations", err);
+    if (st >= 0) {
+        s->mark++;
+        st = rmr_cuda_check(
+            s->c, s->c->d.event_record(s->event[s->mark % RMR_CUDA_EVENTS], s->stream), "event",
+            err);
+    }
+    rmr_cuda_leave(s->c);
+    return st < 0 ? st : rmr_cuda_step_wait(be, s, s->mark, err);
+}

@@ -1,0 +1,208 @@
+/* Weights: the layout of packs (layout.h) in device memory, copied through pinned memory. F16 and F8
+ * get the device's order when they are complete (device/layout.cuh). */
+#include "cuda.h"
+
+#include <string.h>
+
+enum { STAGING = 4 << 20 };
+
+static int lay_out(const rmr_weight_desc *d, rmr_layout *l)
+{
+    return rmr_lay_out(d->use, d->elem, d->count, d->rows, d->cols, l);
+}
+
+uint64_t rmr_cuda_weight_bytes(rmr_backend *be, const rmr_weight_desc *d)
+{
+    rmr_layout l;
+    (void)be;
+    return lay_out(d, &l) ? l.bytes + sizeof(rmr_weight) : UINT64_MAX;
+}
+
+remora_status rmr_cuda_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
+                                     remora_error *err)
+{
+    rmr_cuda *c = (rmr_cuda *)be;
+    *out = NULL;
+    rmr_weight *w = rmr_calloc(&c->ctx->mem, 1, sizeof *w);
+    if (w == NULL) return rmr_error_nomem(err, "weight", sizeof *w);
+    w->desc = *d;
+    remora_status s = REMORA_OK;
+    if (!lay_out(d, &w->layout))
+        s = rmr_error_set(err, REMORA_E_FORMAT, 0, "the size of a weight overflows");
+    if (s >= 0) s = rmr_cuda_enter(c, err);
+    if (s >= 0) {
+        s = rmr_cuda_check(c, c->d.memory_alloc(&w->at, w->layout.bytes > 0 ? w->layout.bytes : 1),
+                           "weight", err);
+        rmr_cuda_leave(c);
+    }
+    if (s < 0) {
+        rmr_free(&c->ctx->mem, w, sizeof *w);
+        return s;
+    }
+    *out = w;
+    return REMORA_OK;
+}
+
+/* Device memory is another memory. */
+int rmr_cuda_weight_adopts(rmr_backend *be, const rmr_weight_desc *d, const void *data)
+{
+    (void)be;
+    (void)d;
+    (void)data;
+    return 0;
+}
+
+remora_status rmr_cuda_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, const void *data,
+                                    rmr_weight **out, remora_error *err)
+{
+    rmr_cuda *c = (rmr_cuda *)be;
+    *out = NULL;
+    if (data != NULL) RMR_FAIL(err, REMORA_E_INTERNAL, "a GPU adopts no memory of the host");
+    rmr_weight *w = rmr_calloc(&c->ctx->mem, 1, sizeof *w);
+    if (w == NULL) return rmr_error_nomem(err, "weight", sizeof *w);
+    w->desc = *d;
+    if (!lay_out(d, &w->layout)) {
+        rmr_free(&c->ctx->mem, w, sizeof *w);
+        RMR_FAIL(err, REMORA_E_FORMAT, "the size of a weight overflows");
+    }
+    *out = w;
+    return REMORA_OK;
+}
+
+void rmr_cuda_weight_free(rmr_backend *be, rmr_weight *w)
+{
+    rmr_cuda *c = (rmr_cuda *)be;
+    if (w == NULL) return;
+    if (w->at != 0 && rmr_cuda_enter(c, NULL) >= 0) {
+        (void)c->d.memory_free(w->at);
+        rmr_cuda_leave(c);
+    }
+    rmr_free(&c->ctx->mem, w, sizeof *w);
+}
+
+/* n bytes, at most STAGING, that fill() writes to pinned memory, to an address. */
+typedef void fill_fn(void *arg, unsigned char *to, uint64_t at, uint64_t n);
+
+static remora_status send(rmr_cuda *c, rmr_cu_address to, uint64_t at, uint64_t n, fill_fn *fill,
+                          void *arg, remora_error *err)
+{
+    pthread_mutex_lock(&c->upload);
+    remora_status s = rmr_cuda_wait(c, c->staged, err);
+    if (s >= 0) {
+        fill(arg, c->staging, at, n);
+        s = rmr_cuda_check(c, c->d.copy_in(to, c->staging, n, c->stream), "copying a weight", err);
+    }
+    if (s >= 0) s = rmr_cuda_check(c, c->d.event_record(c->staged, c->stream), "event", err);
+    if (s >= 0) s = rmr_cuda_check(c, c->d.event_record(c->changed, c->stream), "event", err);
+    pthread_mutex_unlock(&c->upload);
+    return s;
+}
+
+static void copy_bytes(void *arg, unsigned char *to, uint64_t at, uint64_t n)
+{
+    memcpy(to, (const unsigned char *)arg + at, (size_t)n);
+}
+
+static remora_status send_bytes(rmr_cuda *c, rmr_cu_address to, const void *bytes, uint64_t n,
+                                remora_error *err)
+{
+    void *const from = (void *)(uintptr_t)bytes; /* only read */
+    for (uint64_t at = 0; at < n; at += STAGING)
+        RMR_TRY(send(c, to + at, at, n - at < STAGING ? n - at : STAGING, copy_bytes, from, err));
+    return REMORA_OK;
+}
+
+remora_status rmr_cuda_weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offset, uint64_t n,
+                                   const void *bytes, remora_error *err)
+{
+    rmr_cuda *c = (rmr_cuda *)be;
+    if (offset > w->layout.bytes || n > w->layout.bytes - offset || w->at == 0 || w->finished)
+        RMR_FAIL(err, REMORA_E_INTERNAL, "bytes are out of the range of their weight");
+    RMR_TRY(rmr_cuda_enter(c, err));
+    const remora_status s = send_bytes(c, w->at + offset, bytes, n, err);
+    rmr_cuda_leave(c);
+    return s;
+}
+
+typedef struct tiles {
+    const rmr_weight *w;
+    const unsigned char *rows;
+    uint32_t n;
+} tiles;
+
+/* Tiles [at / tile, (at + n) / tile) of the rows. */
+static void pack_tiles(void *arg, unsigned char *to, uint64_t at, uint64_t n)
+{
+    const tiles *const j = arg;
+    const rmr_weight_desc *d = &j->w->desc;
+    const uint64_t tile = j->w->layout.tile, row = rmr_row_bytes(d->elem, d->cols);
+    for (uint64_t t = at / tile; t < (at + n) / tile; t++, to += tile) {
+        const uint32_t r = (uint32_t)t * RMR_TILE, left = j->n - r;
+        rmr_tile_pack(d->elem, to, j->rows + r * row, left < RMR_TILE ? left : RMR_TILE, d->cols);
+    }
+}
+
+static remora_status send_tiles(rmr_cuda *c, rmr_weight *w, rmr_cu_address to, uint32_t n,
+                                const void *rows, remora_error *err)
+{
+    tiles j = {w, rows, n};
+    const uint64_t tile = w->layout.tile, all = (n + RMR_TILE - 1) / RMR_TILE * tile;
+    const uint64_t most = STAGING / tile * tile;
+    if (most == 0) RMR_FAIL(err, REMORA_E_UNSUPPORTED, "rows of %u columns are too long", w->desc.cols);
+    for (uint64_t at = 0; at < all; at += most)
+        RMR_TRY(send(c, to + at, at, all - at < most ? all - at : most, pack_tiles, &j, err));
+    return REMORA_OK;
+}
+
+static void decode_vector(void *arg, unsigned char *to, uint64_t at, uint64_t n)
+{
+    const tiles *const j = arg;
+    (void)at;
+    (void)n;
+    rmr_row_decode(j->w->desc.elem, (float *)(void *)to, j->rows, j->w->desc.cols);
+}
+
+static remora_status upload(rmr_cuda *c, rmr_weight *w, uint32_t index, uint32_t row0, uint32_t n,
+                            const void *rows, remora_error *err)
+{
+    const rmr_weight_desc *d = &w->desc;
+    const uint64_t row = rmr_row_bytes(d->elem, d->cols);
+    rmr_cu_address to = w->at + index * w->layout.stride;
+    tiles j = {w, rows, n};
+    if (d->use == RMR_USE_VECTOR) return send(c, to, 0, (uint64_t)d->cols * 4, decode_vector, &j, err);
+    if (d->use == RMR_USE_TABLE) return send_bytes(c, to + row0 * row, rows, n * row, err);
+    return send_tiles(c, w, to + row0 / RMR_TILE * w->layout.tile, n, rows, err);
+}
+
+remora_status rmr_cuda_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,
+                                     uint32_t n, const void *rows, remora_error *err)
+{
+    rmr_cuda *c = (rmr_cuda *)be;
+    const rmr_weight_desc *d = &w->desc;
+    if (index >= d->count || row0 > d->rows || n > d->rows - row0 || row0 % RMR_ROW_GRANULE != 0 ||
+        w->at == 0 || w->finished)
+        RMR_FAIL(err, REMORA_E_INTERNAL, "rows are out of the range of their weight");
+    RMR_TRY(rmr_cuda_enter(c, err));
+    const remora_status s = upload(c, w, index, row0, n, rows, err);
+    rmr_cuda_leave(c);
+    return s;
+}
+
+remora_status rmr_cuda_weight_finish(rmr_cuda *c, rmr_weight *w, remora_error *err)
+{
+    const rmr_weight_desc *d = &w->desc;
+    if (w->finished || w->at == 0) return REMORA_OK;
+    w->finished = 1;
+    if (d->use != RMR_USE_MATRIX || (d->elem != RMR_ELEM_F16 && d->elem != RMR_ELEM_F8))
+        return REMORA_OK;
+    rmr_gpu_finish a = {(uint8_t *)(uintptr_t)w->at,
+                        w->layout.stride,
+                        w->layout.tile,
+                        d->count,
+                        (d->rows + RMR_TILE - 1) / RMR_TILE,
+                        d->cols,
+                        d->elem};
+    const uint32_t grid[3] = {(uint32_t)c->sms * 4, 1, 1};
+    RMR_TRY(rmr_cuda_launch(c, c->stream, RMR_K_finish, grid, 256, 0, &a, err));
+    return rmr_cuda_check(c, c->d.event_record(c->changed, c->stream), "event", err);
+}

@@ -1,0 +1,423 @@
+/* Times of operations on a GPU beside the time in which it can read their bytes. Weights are random
+ * bytes that no type has an infinity for; there are so many of them that caches do not help. */
+#include "bench_gpu.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "cuda.h"
+
+enum { MAX_OPS = 1024, REPEATS = 15, MAX_PAGES = 1 << 16 };
+
+static rmr_cuda *c;
+static rmr_cu_module module;
+static double roof; /* bytes a microsecond */
+
+#define MUST(call)                                                                                 \
+    do {                                                                                           \
+        remora_error e_ = {.struct_size = sizeof e_};                                              \
+        remora_error *const err = &e_;                                                             \
+        if ((call) < 0) {                                                                          \
+            printf("FAILED %s:%d %s: %s\n", __FILE__, __LINE__, #call, e_.message);                \
+            exit(2);                                                                               \
+        }                                                                                          \
+    } while (0)
+#define DRIVER(call) MUST(rmr_cuda_check(c, (call), #call, err))
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *v, int n)
+{
+    qsort(v, (size_t)n, sizeof *v, by_value);
+    return v[n / 2];
+}
+
+static void wait_stream(rmr_cu_stream s)
+{
+    DRIVER(c->d.event_record(c->changed, s));
+    MUST(rmr_cuda_wait(c, c->changed, err));
+}
+
+static void launch(const char *name, uint32_t grid, uint32_t threads, void **params)
+{
+    rmr_cu_function f;
+    DRIVER(c->d.module_function(&f, module, name));
+    DRIVER(c->d.launch(f, grid, 1, 1, threads, 1, 1, 0, c->stream, params, NULL));
+}
+
+static void fill(rmr_cu_address at, uint64_t bytes, uint32_t mask)
+{
+    static uint32_t seed = 77;
+    uint64_t n = bytes / 4;
+    seed = seed * 1664525 + 1013904223;
+    launch("bench_fill", (uint32_t)c->sms * 8, 256, (void *[]){&at, &n, &seed, &mask});
+}
+
+static void measure_roof(void)
+{
+    const uint64_t bytes = 4ull << 30;
+    uint64_t n = bytes / 16;
+    double us[9];
+    rmr_cu_address at;
+    DRIVER(c->d.memory_alloc(&at, bytes + 16));
+    fill(at, bytes, 0x37373737);
+    wait_stream(c->stream);
+    rmr_cu_address out = at + bytes;
+    for (int i = 0; i < 9; i++) {
+        const uint64_t begin = rmr_clock_us();
+        launch("bench_read", (uint32_t)c->sms * 2, 512, (void *[]){&at, &n, &out});
+        wait_stream(c->stream);
+        us[i] = (double)(rmr_clock_us() - begin);
+    }
+    roof = (double)bytes / median(us, 9);
+    printf("read roof %.0f GB/s\n", roof / 1e3);
+    DRIVER(c->d.memory_free(at));
+}
+
+/* Do wgmma's chains have mma's bits? */
+static void ask_chains(void)
+{
+    typedef struct chain_args {
+        rmr_cu_address a, b, d;
+        uint32_t n, k, how, lbo, sbo;
+    } chain_args;
+    enum { N = 64, K = 2048 };
+    static const char *const how[] = {"bench_chain", "bench_chain_wgmma8", "bench_chain_wgmma64"};
+    static float d[3][64 * N];
+    chain_args x = {.n = N, .k = K};
+    DRIVER(c->d.memory_alloc(&x.a, 64 * K * 2));
+    DRIVER(c->d.memory_alloc(&x.b, N * K * 2));
+    DRIVER(c->d.memory_alloc(&x.d, sizeof d[0]));
+    fill(x.a, 64 * K * 2, 0xbfffbfff);
+    fill(x.b, N * K * 2, 0xbfffbfff);
+    for (int turn = 0; turn < 2; turn++)
+        for (int i = 0; i < 3; i++) {
+            x.lbo = turn ? 16 : 8;
+            x.sbo = turn ? 8 : 16;
+            launch(how[i], 1, 128, (void *[]){&x});
+            DRIVER(c->d.copy_out(d[i], x.d, sizeof d[i], c->stream));
+            wait_stream(c->stream);
+            double far = 0, all = 0;
+            int same = 0;
+            for (int k = 0; k < 64 * N; k++) {
+                same += memcmp(&d[i][k], &d[0][k], 4) == 0;
+                far += fabs((double)d[i][k] - (double)d[0][k]);
+                all += fabs((double)d[0][k]);
+            }
+            printf("%s, offsets %u/%u: %d of %d results have mma's bits, mean difference %.1e of the mean\n",
+                   how[i], x.lbo, x.sbo, same, 64 * N, far / all);
+        }
+    DRIVER(c->d.memory_free(x.a));
+    DRIVER(c->d.memory_free(x.b));
+    DRIVER(c->d.memory_free(x.d));
+}
+
+/* ---- weights and steps ---- */
+
+static rmr_weight *made[4096];
+static uint32_t n_made;
+
+static rmr_weight *random_weight(rmr_weight_use use, rmr_elem e, uint32_t count, uint32_t rows,
+                                 uint32_t cols)
+{
+    const rmr_weight_desc d = {use, e, count, rows, cols};
+    rmr_weight *w;
+    MUST(rmr_cuda_weight_create(&c->base, &d, &w, err));
+    fill(w->at, w->layout.bytes, use == RMR_USE_VECTOR || e == RMR_ELEM_F32 ? 0x3f7fffff : 0x37373737);
+    w->finished = 1; /* random bytes have no order */
+    return made[n_made++] = w;
+}
+
+static void free_weights(void)
+{
+    while (n_made > 0) rmr_cuda_weight_free(&c->base, made[--n_made]);
+}
+
+typedef struct program {
+    rmr_op op[MAX_OPS];
+    uint32_t n;
+    rmr_slot slot[20];
+    uint32_t n_slots;
+    rmr_kv_shape kv;
+    uint32_t layers;
+    double bytes; /* of weights and caches that a step reads */
+} program;
+
+static program p;
+
+static void add(rmr_op op)
+{
+    p.op[p.n++] = op;
+}
+
+/* The median time of a step of n rows, each a session of its own with n_seen positions. */
+static double time_step(uint32_t n, uint32_t n_seen, rmr_kv_type kv)
+{
+    const uint32_t pages = (n_seen + 31) / 32;
+    const rmr_step_desc d = {p.op, p.n, p.slot, p.n_slots, n, n * pages, n, p.kv};
+    rmr_step *s;
+    rmr_inputs in = {.n_rows = n, .n_runs = n, .n_pages = n * pages, .n_want = n};
+    rmr_cu_address cache = 0;
+    double us[REPEATS];
+    uint64_t mark;
+    unsigned char *const block = aligned_alloc(64, (size_t)rmr_inputs_place(&in, NULL, n, n * pages));
+    if (p.kv.width > 0) {
+        const uint64_t bytes = n * (uint64_t)pages * rmr_page_bytes(p.layers, p.kv, kv);
+        DRIVER(c->d.memory_alloc(&cache, bytes));
+        fill(cache, bytes, 0x37373737);
+        wait_stream(c->stream);
+    }
+    MUST(rmr_cuda_step_create(&c->base, &d, &s, err));
+    for (uint32_t i = 0; i < d.n_slots; i++)
+        fill(s->memory + s->l.slot[i], (uint64_t)n * d.slots[i].width * 4, 0x3f7fffff);
+    rmr_inputs_place(&in, block, n, n * pages);
+    for (uint32_t i = 0; i < n; i++) {
+        in.token[i] = (int32_t)i;
+        in.pos[i] = n_seen - 1;
+        in.want[i] = i;
+        in.run[i] = (rmr_run){i, 1, n_seen - 1, i * pages, RMR_FORM_ABSORBED, kv};
+        for (uint32_t k = 0; k < pages; k++)
+            in.page[i * pages + k] = cache + (i * pages + k) * rmr_page_bytes(p.layers, p.kv, kv);
+    }
+    wait_stream(c->stream);
+    for (int i = -3; i < REPEATS; i++) {
+        MUST(rmr_cuda_step_inputs(&c->base, s, &in, err));
+        MUST(rmr_cuda_step_wait(&c->base, s, s->mark, err));
+        const uint64_t begin = rmr_clock_us();
+        MUST(rmr_cuda_step_submit(&c->base, s, &(rmr_slice){0, p.n, 0, n}, &mark, err));
+        MUST(rmr_cuda_step_wait(&c->base, s, mark, err));
+        if (i >= 0) us[i] = (double)(rmr_clock_us() - begin);
+    }
+    rmr_cuda_step_free(&c->base, s);
+    if (cache != 0) DRIVER(c->d.memory_free(cache));
+    free(block);
+    return median(us, REPEATS);
+}
+
+static void line(const char *name, double us, double bytes)
+{
+    printf("%-52s %9.1f us %7.0f GB/s %5.1f %%\n", name, us, bytes / us / 1e3,
+           100 * bytes / us / roof);
+    fflush(stdout);
+}
+
+/* `copies` products one after the other. */
+static void bench_linear(rmr_elem e, uint32_t rows, uint32_t cols, uint32_t copies)
+{
+    static const uint32_t counts[] = {1, 8, 32};
+    char name[128];
+    memset(&p, 0, sizeof p);
+    p.n_slots = 2;
+    p.slot[0] = (rmr_slot){cols, RMR_ROWS_ALL};
+    p.slot[1] = (rmr_slot){rows, RMR_ROWS_ALL};
+    for (uint32_t i = 0; i < copies; i++) {
+        add((rmr_op){.kind = RMR_OP_LINEAR, .in = {0, 0}, .out = {1, 0}, .n = cols});
+        p.op[i].w = random_weight(RMR_USE_MATRIX, e, 1, rows, cols);
+    }
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        const double us = time_step(counts[i], 1, RMR_KV_BF16) / copies;
+        snprintf(name, sizeof name, "%s [%u, %u], %u rows", rmr_elem_table[e].name, rows, cols, counts[i]);
+        line(name, us, (double)made[0]->layout.bytes);
+    }
+    free_weights();
+}
+
+/* 30 layers of experts of V2-Lite's shape. */
+static void bench_experts(rmr_elem e, uint32_t n)
+{
+    enum { H = 2048, INNER = 1408, LAYERS = 8 };
+    static const rmr_moe m = {RMR_GATE_SOFTMAX, 64, 6, 1, 1, 0, 1, INNER, 2 * INNER};
+    char name[128];
+    memset(&p, 0, sizeof p);
+    const uint32_t width[] = {H, 64, 6, 6, H, 64};
+    p.n_slots = 6;
+    for (int i = 0; i < 6; i++) p.slot[i] = (rmr_slot){width[i], i == 5 ? RMR_ROWS_ONE : RMR_ROWS_ALL};
+    double bytes = 0;
+    for (int i = 0; i < LAYERS; i++) {
+        rmr_op o = {.kind = RMR_OP_GATE, .in = {1, 0}, .out = {2, 0}, .out2 = {3, 0}, .counts = {5, 0}, .moe = &m};
+        add(o);
+        o = (rmr_op){.kind = RMR_OP_EXPERTS, .in = {0, 0}, .in2 = {2, 0}, .in3 = {3, 0}, .out = {4, 0}, .n = H, .moe = &m};
+        o.w = random_weight(RMR_USE_MATRIX, e, 64, INNER, H);
+        o.w2 = random_weight(RMR_USE_MATRIX, e, 64, INNER, H);
+        o.w3 = random_weight(RMR_USE_MATRIX, e, 64, H, INNER);
+        o.s1 = random_weight(RMR_USE_MATRIX, e, 1, 2 * INNER, H);
+        o.s2 = random_weight(RMR_USE_MATRIX, e, 1, 2 * INNER, H);
+        o.s3 = random_weight(RMR_USE_MATRIX, e, 1, H, 2 * INNER);
+        add(o);
+        bytes += (double)(o.s1->layout.bytes + o.s2->layout.bytes + o.s3->layout.bytes);
+        /* of random rows each expert is chosen with the same chance */
+        const double part = 1 - pow(1 - 6.0 / 64, n);
+        bytes += part * (double)(o.w->layout.bytes + o.w2->layout.bytes + o.w3->layout.bytes);
+    }
+    const double us = time_step(n, 1, RMR_KV_BF16) / LAYERS;
+    snprintf(name, sizeof name, "gate, experts %s, V2-Lite, %u rows", rmr_elem_table[e].name, n);
+    line(name, us, bytes / LAYERS);
+    free_weights();
+}
+
+static void bench_latent(rmr_kv_type kv, uint32_t heads, uint32_t n, uint32_t seen)
+{
+    enum { LAYERS = 8 };
+    const rmr_mla m = {heads, 128, 64, 128, 512, 0.07f};
+    char name[128];
+    memset(&p, 0, sizeof p);
+    p.kv = (rmr_kv_shape){576, 64};
+    p.layers = LAYERS;
+    p.n_slots = 2;
+    p.slot[0] = (rmr_slot){heads * 576, RMR_ROWS_ALL};
+    p.slot[1] = (rmr_slot){heads * 512, RMR_ROWS_ALL};
+    for (uint32_t i = 0; i < LAYERS; i++)
+        add((rmr_op){.kind = RMR_OP_ATTEND_LATENT, .layer = i, .in = {0, 0}, .out = {1, 0}, .mla = &m});
+    const double us = time_step(n, seen, kv) / LAYERS;
+    snprintf(name, sizeof name, "latent attention and merge, %u heads, %s, %u x %u", heads, kv == RMR_KV_BF16 ? "bf16" : "int8", n, seen);
+    line(name, us, (double)n * seen / 32 * (double)rmr_layer_bytes(p.kv, kv));
+}
+
+/* ---- a token of V2-Lite ---- */
+
+enum { X, HN, Q, KV, QL, Z, O, FF, ROUTER, IDS, WEIGHTS, CS, OUT, LOGITS, COUNTS, LITE_SLOTS };
+
+static void lite_layer(uint32_t layer, rmr_elem e, const rmr_mla *m, const rmr_moe *moe)
+{
+    enum { D = 2048 };
+    rmr_op norm = {.kind = RMR_OP_NORM, .in = {X, 0}, .out = {HN, 0}, .n = D, .eps = 1e-6f};
+    norm.w = random_weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, D);
+    add(norm);
+    rmr_op lin = {.kind = RMR_OP_LINEAR, .in = {HN, 0}, .out = {Q, 0}, .n = D};
+    lin.w = random_weight(RMR_USE_MATRIX, e, 1, 16 * 192, D);
+    add(lin);
+    lin.out.slot = KV;
+    lin.w = random_weight(RMR_USE_MATRIX, e, 1, 576, D);
+    add(lin);
+    add((rmr_op){.kind = RMR_OP_ROPE, .in = {Q, 0}, .in2 = {CS, 0}, .rotary = {16, 192, 128, 64, RMR_ROPE_INTERLEAVED}});
+    rmr_op cw = {.kind = RMR_OP_CACHE_WRITE, .layer = layer, .in = {KV, 0}, .in2 = {CS, 0}, .eps = 1e-6f, .mla = m};
+    cw.w = random_weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, 512);
+    add(cw);
+    rmr_op a = {.kind = RMR_OP_ABSORB, .layer = layer, .in = {Q, 0}, .out = {QL, 0}, .mla = m};
+    a.w = random_weight(RMR_USE_MATRIX, e > RMR_ELEM_F8 && rmr_elem_table[e].values > 128 ? RMR_ELEM_Q8_0 : e, 16, 512, 128);
+    add(a);
+    add((rmr_op){.kind = RMR_OP_ATTEND_LATENT, .layer = layer, .in = {QL, 0}, .out = {Z, 0}, .mla = m});
+    a = (rmr_op){.kind = RMR_OP_UNABSORB, .layer = layer, .in = {Z, 0}, .out = {O, 0}, .mla = m};
+    a.w = random_weight(RMR_USE_MATRIX, e, 16, 128, 512);
+    add(a);
+    lin = (rmr_op){.kind = RMR_OP_LINEAR, .in = {O, 0}, .out = {X, 0}, .n = D, .add = 1};
+    lin.w = random_weight(RMR_USE_MATRIX, e, 1, D, D);
+    add(lin);
+    norm.w = random_weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, D);
+    add(norm);
+    if (layer == 0) {
+        rmr_op sw = {.kind = RMR_OP_SWIGLU, .in = {HN, 0}, .out = {FF, 0}, .n = D};
+        sw.w = random_weight(RMR_USE_MATRIX, e, 1, 10944, D);
+        sw.w2 = random_weight(RMR_USE_MATRIX, e, 1, 10944, D);
+        add(sw);
+        lin = (rmr_op){.kind = RMR_OP_LINEAR, .in = {FF, 0}, .out = {X, 0}, .n = 10944, .add = 1};
+        lin.w = random_weight(RMR_USE_MATRIX, rmr_elem_table[e].values > 128 ? RMR_ELEM_Q4_0 : e, 1, D, 10944);
+        add(lin);
+        return;
+    }
+    lin = (rmr_op){.kind = RMR_OP_LINEAR, .in = {HN, 0}, .out = {ROUTER, 0}, .n = D};
+    lin.w = random_weight(RMR_USE_MATRIX, RMR_ELEM_BF16, 1, 64, D);
+    add(lin);
+    add((rmr_op){.kind = RMR_OP_GATE, .in = {ROUTER, 0}, .out = {IDS, 0}, .out2 = {WEIGHTS, 0}, .counts = {COUNTS, 0}, .moe = moe});
+    rmr_op x = {.kind = RMR_OP_EXPERTS, .in = {HN, 0}, .in2 = {IDS, 0}, .in3 = {WEIGHTS, 0}, .out = {X, 0}, .n = D, .moe = moe};
+    const rmr_elem down = rmr_elem_table[e].values > 128 ? RMR_ELEM_Q4_0 : e;
+    x.w = random_weight(RMR_USE_MATRIX, e, 64, 1408, D);
+    x.w2 = random_weight(RMR_USE_MATRIX, e, 64, 1408, D);
+    x.w3 = random_weight(RMR_USE_MATRIX, down, 64, D, 1408);
+    x.s1 = random_weight(RMR_USE_MATRIX, e, 1, 2816, D);
+    x.s2 = random_weight(RMR_USE_MATRIX, e, 1, 2816, D);
+    x.s3 = random_weight(RMR_USE_MATRIX, e, 1, D, 2816);
+    add(x);
+}
+
+/* Bytes that a step of n rows reads of the weights. */
+static double lite_bytes(uint32_t n)
+{
+    const double part = 1 - pow(1 - 6.0 / 64, n);
+    double all = 0;
+    for (uint32_t i = 0; i < n_made; i++)
+        if (made[i]->desc.use == RMR_USE_MATRIX)
+            all += (made[i]->desc.count == 64 ? part : 1) * (double)made[i]->layout.bytes;
+    return all;
+}
+
+static void bench_lite(rmr_elem e, rmr_elem head, int long_ones)
+{
+    static const rmr_mla m = {16, 128, 64, 128, 512, 0.1147f};
+    static const rmr_moe moe = {RMR_GATE_SOFTMAX, 64, 6, 1, 1, 0, 1, 1408, 2816};
+    const uint32_t width[LITE_SLOTS] = {2048, 2048, 3072, 576, 16 * 576, 8192, 2048, 10944, 64, 6, 6, 64, 2048, 102400, 64};
+    char name[128];
+    memset(&p, 0, sizeof p);
+    p.kv = (rmr_kv_shape){576, 64};
+    p.layers = 27;
+    p.n_slots = LITE_SLOTS;
+    for (int i = 0; i < LITE_SLOTS; i++)
+        p.slot[i] = (rmr_slot){width[i], i == COUNTS ? RMR_ROWS_ONE : i == OUT || i == LOGITS ? RMR_ROWS_OUT : RMR_ROWS_ALL};
+    rmr_op em = {.kind = RMR_OP_EMBED, .out = {X, 0}, .n = 2048};
+    em.w = random_weight(RMR_USE_TABLE, RMR_ELEM_BF16, 1, 102400, 2048);
+    add(em);
+    rmr_op rt = {.kind = RMR_OP_ROPE_TABLE, .out = {CS, 0}, .amp = 1};
+    rt.w = random_weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, 32);
+    add(rt);
+    for (uint32_t i = 0; i < 27; i++) lite_layer(i, e, &m, &moe);
+    add((rmr_op){.kind = RMR_OP_PICK_ROWS, .rows = RMR_ROWS_OUT, .in = {X, 0}, .out = {OUT, 0}, .n = 2048});
+    rmr_op nm = {.kind = RMR_OP_NORM, .rows = RMR_ROWS_OUT, .in = {OUT, 0}, .out = {OUT, 0}, .n = 2048, .eps = 1e-6f};
+    nm.w = random_weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, 2048);
+    add(nm);
+    rmr_op lo = {.kind = RMR_OP_LINEAR, .rows = RMR_ROWS_OUT, .in = {OUT, 0}, .out = {LOGITS, 0}, .n = 2048};
+    lo.w = random_weight(RMR_USE_MATRIX, head, 1, 102400, 2048);
+    add(lo);
+    const struct { uint32_t n, seen; } cases[] = {{1, 64}, {8, 64}, {64, 64}, {1, 4096}, {1, 32768}};
+    for (int i = 0; i < (long_ones ? 5 : 2); i++) {
+        const double us = time_step(cases[i].n, cases[i].seen, RMR_KV_BF16);
+        const double bytes = lite_bytes(cases[i].n) + 27.0 * cases[i].n * cases[i].seen * 1152;
+        snprintf(name, sizeof name, "V2-Lite %s, %u x %u: %.0f tokens/s", rmr_elem_table[e].name, cases[i].n, cases[i].seen, cases[i].n * 1e6 / us);
+        line(name, us, bytes);
+    }
+    free_weights();
+}
+
+void bench_gpu(rmr_backend *be, const void *image, int what)
+{
+    c = (rmr_cuda *)be;
+    MUST(rmr_cuda_enter(c, err));
+    DRIVER(c->d.module_load(&module, image));
+    if (what == 0) {
+        ask_chains();
+        measure_roof();
+        static const rmr_elem elems[] = {RMR_ELEM_BF16, RMR_ELEM_F8, RMR_ELEM_Q8_0, RMR_ELEM_Q4_K, RMR_ELEM_Q6_K, RMR_ELEM_Q5_K, RMR_ELEM_Q4_0, RMR_ELEM_MXFP4};
+        for (size_t i = 0; i < sizeof elems / sizeof *elems; i++) {
+            bench_linear(elems[i], 2048, 2048, 32);
+            if (i < 5) bench_linear(elems[i], 102400, 2048, 2);
+        }
+        bench_linear(RMR_ELEM_BF16, 2048, 10944, 8);
+        for (int i = 0; i < 3; i++) bench_experts(i == 0 ? RMR_ELEM_BF16 : i == 1 ? RMR_ELEM_F8 : RMR_ELEM_Q4_0, 1);
+        bench_experts(RMR_ELEM_BF16, 8);
+        bench_experts(RMR_ELEM_BF16, 64);
+        bench_latent(RMR_KV_BF16, 16, 1, 4096);
+        bench_latent(RMR_KV_BF16, 16, 1, 32768);
+        bench_latent(RMR_KV_BF16, 16, 1, 131072);
+        bench_latent(RMR_KV_BF16, 16, 8, 32768);
+        bench_latent(RMR_KV_BF16, 128, 1, 4096);
+        bench_latent(RMR_KV_INT8, 16, 1, 4096);
+        bench_lite(RMR_ELEM_BF16, RMR_ELEM_BF16, 1);
+        bench_lite(RMR_ELEM_F8, RMR_ELEM_BF16, 0);
+        bench_lite(RMR_ELEM_Q4_K, RMR_ELEM_Q6_K, 0);
+    } else { /* a few kernels once, for a profiler */
+        c->graphs = 0;
+        roof = 4.5e6;
+        bench_linear(RMR_ELEM_BF16, 2048, 2048, 2);
+        bench_linear(RMR_ELEM_Q4_K, 2048, 2048, 2);
+        bench_linear(RMR_ELEM_F8, 2048, 2048, 2);
+        bench_latent(RMR_KV_BF16, 16, 1, 32768);
+    }
+    (void)c->d.module_unload(module);
+    rmr_cuda_leave(c);
+}

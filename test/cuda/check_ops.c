@@ -1,0 +1,668 @@
+/* Every operation on the CUDA backend against the same operation on the CPU backend: random weights
+ * and inputs, device memory poisoned before (emulated_driver.c) or by the caller. And the same bits
+ * for a row alone and among others. With the emulated driver in the test suite, with a GPU's in
+ * test/cuda/run.sh. */
+#include "check_ops.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+
+rmr_backend *check_cpu, *check_gpu;
+int check_bad, check_done, check_loud;
+static uint64_t seed = 88172645463325252ull;
+
+double check_random(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (double)(seed >> 11) * 0x1p-53 * 2 - 1;
+}
+
+#define MUST(call)                                                                                 \
+    do {                                                                                           \
+        remora_error e_ = {.struct_size = sizeof e_};                                                                     \
+        remora_error *const err = &e_;                                                             \
+        if ((call) < 0) {                                                                          \
+            printf("FAILED %s:%d %s: %s\n", __FILE__, __LINE__, #call, e_.message);                \
+            exit(2);                                                                               \
+        }                                                                                          \
+    } while (0)
+
+/* ---- weights, twice ---- */
+
+enum { MAX_WEIGHTS = 24 };
+
+typedef struct twice {
+    rmr_weight *cpu, *gpu;
+} twice;
+
+static twice weights[MAX_WEIGHTS];
+static uint32_t n_weights;
+
+static void add_rows(const rmr_weight_desc *d, const unsigned char *rows)
+{
+    twice *const w = &weights[n_weights++];
+    const size_t bytes = (size_t)d->rows * rmr_row_bytes(d->elem, d->cols);
+    MUST(check_cpu->ops->weight_create(check_cpu, d, &w->cpu, err));
+    MUST(check_gpu->ops->weight_create(check_gpu, d, &w->gpu, err));
+    for (uint32_t i = 0; i < d->count; i++) {
+        MUST(check_cpu->ops->weight_upload(check_cpu, w->cpu, i, 0, d->rows, rows + i * bytes, err));
+        MUST(check_gpu->ops->weight_upload(check_gpu, w->gpu, i, 0, d->rows, rows + i * bytes, err));
+    }
+}
+
+/* A weight of random values of that size; its number + 1 stands for it in operations. */
+static const rmr_weight *weight(rmr_weight_use use, rmr_elem e, uint32_t count, uint32_t n,
+                                uint32_t cols, float size)
+{
+    const rmr_weight_desc d = {use, e, count, n, cols};
+    const size_t row = (size_t)rmr_row_bytes(e, cols);
+    unsigned char *const rows = malloc(row * n * count);
+    float *const x = malloc((size_t)128 * cols * 4);
+    for (uint32_t r = 0; r < n * count;) {
+        const uint32_t left = n - r % n, m = e == RMR_ELEM_F8 ? (left < 128 ? left : 128) : 1;
+        for (size_t i = 0; i < (size_t)m * cols; i++) {
+            x[i] = (float)(check_random() + check_random() + check_random()) * size;
+            if (use == RMR_USE_VECTOR) x[i] += 1;
+        }
+        if (e == RMR_ELEM_F32)
+            memcpy(rows + r * row, x, row);
+        else if (e == RMR_ELEM_BF16 || e == RMR_ELEM_F16)
+            for (uint32_t i = 0; i < cols; i++) {
+                const uint16_t h = e == RMR_ELEM_BF16 ? rmr_f32_to_bf16(x[i]) : rmr_f32_to_f16(x[i]);
+                memcpy(rows + r * row + 2 * (size_t)i, &h, 2);
+            }
+        else
+            rmr_rows_encode(e, rows + r * row, x, m, cols, NULL);
+        r += m;
+    }
+    add_rows(&d, rows);
+    free(rows);
+    free(x);
+    return (const rmr_weight *)(uintptr_t)n_weights;
+}
+
+static void free_weights(void)
+{
+    for (uint32_t i = 0; i < n_weights; i++) {
+        check_cpu->ops->weight_free(check_cpu, weights[i].cpu);
+        check_gpu->ops->weight_free(check_gpu, weights[i].gpu);
+    }
+    n_weights = 0;
+}
+
+static const rmr_weight *side_of(const rmr_weight *w, int gpu)
+{
+    if (w == NULL) return NULL;
+    const twice *const t = &weights[(uintptr_t)w - 1];
+    return gpu ? t->gpu : t->cpu;
+}
+
+/* ---- steps, twice ---- */
+
+enum { MAX_OPS = 16, MAX_SLOTS = 16, MAX_ROWS = 96, MAX_PAGES = 4096 };
+
+typedef struct plan {
+    rmr_op op[MAX_OPS];
+    uint32_t n_ops;
+    rmr_slot slot[MAX_SLOTS];
+    uint32_t n_slots;
+    rmr_kv_shape kv;
+    uint32_t layers, max_rows, max_pages, max_out;
+    /* inputs */
+    uint32_t n_rows, n_runs, n_want, count;
+    int32_t token[MAX_ROWS];
+    uint32_t pos[MAX_ROWS], want[MAX_ROWS];
+    rmr_run run[MAX_ROWS];
+    uint32_t n_pages;
+    uint32_t page[MAX_PAGES]; /* numbers */
+    rmr_kv_type kv_type;
+} plan;
+
+typedef struct side {
+    rmr_backend *be;
+    rmr_buffer *cache, *counters;
+    rmr_op op[MAX_OPS];
+    rmr_step *step;
+    rmr_step_desc desc;
+    unsigned char *block;
+} side;
+
+static void side_make(side *s, const plan *p, int gpu, uint32_t cache_pages)
+{
+    memset(s, 0, sizeof *s);
+    s->be = gpu ? check_gpu : check_cpu;
+    for (uint32_t i = 0; i < p->n_ops; i++) {
+        rmr_op *const o = &s->op[i];
+        *o = p->op[i];
+        o->w = side_of(o->w, gpu);
+        o->w2 = side_of(o->w2, gpu);
+        o->w3 = side_of(o->w3, gpu);
+        o->s1 = side_of(o->s1, gpu);
+        o->s2 = side_of(o->s2, gpu);
+        o->s3 = side_of(o->s3, gpu);
+        o->bias = side_of(o->bias, gpu);
+        if (o->kind == RMR_OP_COUNTS_ADD) {
+            const uint64_t n = (uint64_t)p->slot[o->counts.slot].width * 8;
+            MUST(s->be->ops->buffer_create(s->be, n, &s->counters, err));
+            MUST(s->be->ops->buffer_zero(s->be, s->counters, 0, n, err));
+            o->counters = s->counters;
+        }
+    }
+    if (cache_pages > 0) {
+        const uint64_t n = cache_pages * rmr_page_bytes(p->layers, p->kv, p->kv_type);
+        MUST(s->be->ops->buffer_create(s->be, n, &s->cache, err));
+        MUST(s->be->ops->buffer_zero(s->be, s->cache, 0, n, err));
+    }
+    s->desc = (rmr_step_desc){s->op,        p->n_ops,     p->slot,    p->n_slots,
+                              p->max_rows, p->max_pages, p->max_out, p->kv};
+    MUST(s->be->ops->step_create(s->be, &s->desc, &s->step, err));
+    s->block = aligned_alloc(64, (size_t)rmr_inputs_place(&(rmr_inputs){0}, NULL, p->max_rows, p->max_pages));
+}
+
+static void side_free(side *s)
+{
+    s->be->ops->step_free(s->be, s->step);
+    if (s->cache != NULL) s->be->ops->buffer_free(s->be, s->cache);
+    if (s->counters != NULL) s->be->ops->buffer_free(s->be, s->counters);
+    free(s->block);
+}
+
+static void side_run(side *s, const plan *p)
+{
+    rmr_inputs in = {.n_rows = p->n_rows,
+                     .n_runs = p->n_runs,
+                     .n_pages = p->n_pages,
+                     .n_want = p->n_want,
+                     .count_routing = p->count};
+    uint64_t mark;
+    rmr_inputs_place(&in, s->block, p->max_rows, p->max_pages);
+    memcpy(in.token, p->token, p->n_rows * 4);
+    memcpy(in.pos, p->pos, p->n_rows * 4);
+    memcpy(in.want, p->want, p->n_want * 4);
+    memcpy(in.run, p->run, p->n_runs * sizeof *in.run);
+    for (uint32_t i = 0; i < p->n_pages; i++)
+        in.page[i] = s->be->ops->buffer_address(s->cache) +
+                     p->page[i] * rmr_page_bytes(p->layers, p->kv, p->kv_type);
+    MUST(s->be->ops->step_inputs(s->be, s->step, &in, err));
+    const rmr_slice all = {0, p->n_ops, 0, p->n_want};
+    MUST(s->be->ops->step_submit(s->be, s->step, &all, &mark, err));
+    MUST(s->be->ops->step_wait(s->be, s->step, mark, err));
+}
+
+static float *side_slot(side *s, const plan *p, uint32_t slot, uint32_t n)
+{
+    float *const v = malloc((size_t)n * p->slot[slot].width * 4 + 4);
+    MUST(s->be->ops->step_read(s->be, s->step, slot, 0, n, v, err));
+    return v;
+}
+
+static void report(const char *name, int bad, const char *text)
+{
+    check_done++;
+    check_bad += bad;
+    if (bad || check_loud) printf("%-4s %-64s %s\n", bad ? "BAD" : "ok", name, text);
+    fflush(stdout);
+}
+
+static double error_of(const float *a, const float *b, size_t n)
+{
+    double d = 0, s = 0;
+    for (size_t i = 0; i < n; i++) {
+        d += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        s += (double)b[i] * (double)b[i];
+    }
+    return d == 0 ? 0 : sqrt(d / s);
+}
+
+/* Relative L2 error of a slot's rows, over all of them. */
+static void compare(const char *name, side *cpu, side *gpu, const plan *p, uint32_t slot,
+                    double limit)
+{
+    const uint32_t n = p->slot[slot].rows == RMR_ROWS_OUT ? p->n_want : p->n_rows;
+    float *const a = side_slot(gpu, p, slot, n), *const b = side_slot(cpu, p, slot, n);
+    const double e = error_of(a, b, (size_t)n * p->slot[slot].width);
+    char text[64];
+    snprintf(text, sizeof text, "error %.2e, limit %.0e", e, limit);
+    report(name, !(e <= limit), text);
+    free(a);
+    free(b);
+}
+
+/* Tokens first, first + 1, ... at the positions of one run. */
+static void rows_plain(plan *p, uint32_t first, uint32_t n)
+{
+    p->n_rows = n;
+    p->n_runs = 1;
+    p->run[0] = (rmr_run){0, n, 0, 0, RMR_FORM_ABSORBED, p->kv_type};
+    for (uint32_t i = 0; i < n; i++) {
+        p->token[i] = (int32_t)(first + i);
+        p->pos[i] = i;
+    }
+}
+
+/* Rows [0, n) together, then each alone: the same bits? */
+static void same_bits(const char *name, side *gpu, plan *p, uint32_t slot, uint32_t n)
+{
+    char text[256];
+    int bad = 0;
+    rows_plain(p, 0, n);
+    side_run(gpu, p);
+    float *const all = side_slot(gpu, p, slot, n);
+    const uint32_t width = p->slot[slot].width, step = n > 12 ? n / 4 : 1;
+    for (uint32_t i = 0; i < n; i += step) {
+        rows_plain(p, i, 1);
+        side_run(gpu, p);
+        float *const one = side_slot(gpu, p, slot, 1);
+        bad |= memcmp(one, all + (size_t)i * width, (size_t)width * 4) != 0;
+        free(one);
+    }
+    snprintf(text, sizeof text, "%s: same bits", name);
+    report(text, bad, "");
+    free(all);
+}
+
+/* ---- products ---- */
+
+static double limit_of(rmr_elem e)
+{
+    if (check_exact) return e > RMR_ELEM_F8 ? 3e-6 : 2e-6;
+    return e == RMR_ELEM_F32  ? 1e-6
+           : e == RMR_ELEM_BF16 ? 4e-3
+           : e <= RMR_ELEM_F8   ? 6e-4
+                                : 3e-6;
+}
+
+static void check_linear(rmr_elem e, uint32_t rows, uint32_t cols, int swiglu, int add, int bias)
+{
+    static const uint32_t counts[] = {1, 3, 9, 40};
+    plan p = {.n_ops = 2, .n_slots = 2, .max_rows = 40, .max_pages = 1, .max_out = 1};
+    side cpu, gpu;
+    char name[128];
+    p.slot[0] = (rmr_slot){cols, RMR_ROWS_ALL};
+    p.slot[1] = (rmr_slot){rows, RMR_ROWS_ALL};
+    p.op[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {0, 0}, .n = cols};
+    p.op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 40, cols, 1);
+    p.op[1] = (rmr_op){.kind = swiglu ? RMR_OP_SWIGLU : RMR_OP_LINEAR, .in = {0, 0}, .out = {1, 0}, .n = cols};
+    if (add) {
+        p.n_ops = 3;
+        p.op[2] = p.op[1];
+        p.op[1] = (rmr_op){.kind = RMR_OP_EMBED, .out = {1, 0}, .n = rows};
+        p.op[1].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 40, rows, 1);
+        p.op[2].add = 1;
+    }
+    rmr_op *const o = &p.op[p.n_ops - 1];
+    o->w = weight(RMR_USE_MATRIX, e, 1, rows, cols, 0.1f);
+    if (swiglu) o->w2 = weight(RMR_USE_MATRIX, e, 1, rows, cols, 0.1f);
+    if (bias) o->bias = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, rows, 0.1f);
+    side_make(&cpu, &p, 0, 0);
+    side_make(&gpu, &p, 1, 0);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        snprintf(name, sizeof name, "%s%s%s %s [%u, %u], %u rows", swiglu ? "swiglu" : "linear",
+                 add ? " +=" : "", bias ? " + bias" : "", rmr_elem_table[e].name, rows, cols, counts[i]);
+        rows_plain(&p, 0, counts[i]);
+        side_run(&cpu, &p);
+        side_run(&gpu, &p);
+        compare(name, &cpu, &gpu, &p, 1, limit_of(e) * (swiglu ? 3 : 1));
+    }
+    same_bits(name, &gpu, &p, 1, 40);
+    side_free(&cpu);
+    side_free(&gpu);
+    free_weights();
+}
+
+void check_products(int large)
+{
+    for (int e = 0; e < RMR_ELEM_COUNT; e++) {
+        const uint32_t v = rmr_elem_table[e].values;
+        if (large) {
+            check_linear((rmr_elem)e, 320, 2048, 0, 0, 0);
+            check_linear((rmr_elem)e, 48, v == 256 ? 2816 : 1408, 1, 0, 0);
+            continue;
+        }
+        check_linear((rmr_elem)e, 70, v == 256 ? 768 : 352, 0, 0, 0);
+    }
+    check_linear(RMR_ELEM_Q4_K, 48, 256, 1, 0, 0);
+    check_linear(RMR_ELEM_BF16, 33, 37, 0, 1, 1);
+    check_linear(RMR_ELEM_F16, 17, 35, 0, 0, 0);
+    check_linear(RMR_ELEM_F8, 40, 134, 0, 1, 0);
+    check_linear(RMR_ELEM_F32, 40, 31, 1, 0, 0);
+    check_linear(RMR_ELEM_BF16, 64, 24, 1, 0, 0);
+}
+
+/* ---- rows ---- */
+
+void check_embed(void)
+{
+    for (int e = 0; e < RMR_ELEM_COUNT; e++) {
+        const uint32_t cols = rmr_elem_table[e].values == 256 ? 512 : 288;
+        plan p = {.n_ops = 1, .n_slots = 1, .max_rows = 8, .max_pages = 1, .max_out = 1};
+        side cpu, gpu;
+        char name[64];
+        p.slot[0] = (rmr_slot){cols, RMR_ROWS_ALL};
+        p.op[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {0, 0}, .n = cols};
+        p.op[0].w = weight(RMR_USE_TABLE, (rmr_elem)e, 1, 16, cols, 1);
+        side_make(&cpu, &p, 0, 0);
+        side_make(&gpu, &p, 1, 0);
+        rows_plain(&p, 5, 8);
+        side_run(&cpu, &p);
+        side_run(&gpu, &p);
+        snprintf(name, sizeof name, "embed %s", rmr_elem_table[e].name);
+        compare(name, &cpu, &gpu, &p, 0, 0);
+        side_free(&cpu);
+        side_free(&gpu);
+        free_weights();
+    }
+}
+
+void check_rows(void)
+{
+    enum { X, CS, Y, OUT, WIDTH = 4 * 24, HALF = 8 };
+    plan p = {.n_ops = 6, .n_slots = 4, .max_rows = 8, .max_pages = 1, .max_out = 8};
+    side cpu, gpu;
+    p.slot[X] = (rmr_slot){WIDTH, RMR_ROWS_ALL};
+    p.slot[CS] = (rmr_slot){2 * HALF, RMR_ROWS_ALL};
+    p.slot[Y] = (rmr_slot){WIDTH, RMR_ROWS_ALL};
+    p.slot[OUT] = (rmr_slot){WIDTH, RMR_ROWS_OUT};
+    p.op[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {X, 0}, .n = WIDTH};
+    p.op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 8, WIDTH, 1);
+    p.op[1] = (rmr_op){.kind = RMR_OP_ROPE_TABLE, .out = {CS, 0}, .amp = 1.25f};
+    p.op[1].w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, HALF, 0.3f);
+    p.op[2] = (rmr_op){.kind = RMR_OP_NORM, .in = {X, 0}, .out = {Y, 0}, .n = 24, .parts = 4, .eps = 1e-6f};
+    p.op[2].w = weight(RMR_USE_VECTOR, RMR_ELEM_BF16, 1, 1, 24, 0.3f);
+    p.op[3] = (rmr_op){.kind = RMR_OP_ROPE,
+                       .in = {Y, 0},
+                       .in2 = {CS, 0},
+                       .rotary = {4, 24, 8, 16, RMR_ROPE_INTERLEAVED}};
+    p.op[4] = p.op[3];
+    p.op[4].rotary.pairs = RMR_ROPE_HALVES;
+    p.op[4].rotary.first = 3;
+    p.op[5] = (rmr_op){.kind = RMR_OP_PICK_ROWS, .rows = RMR_ROWS_OUT, .in = {Y, 0}, .out = {OUT, 0}, .n = WIDTH};
+    side_make(&cpu, &p, 0, 0);
+    side_make(&gpu, &p, 1, 0);
+    rows_plain(&p, 0, 8);
+    p.run[0].pos0 = 70000;
+    p.max_pages = 1;
+    p.run[0].pos0 = 0;
+    p.n_want = 3;
+    p.want[0] = 1;
+    p.want[1] = 4;
+    p.want[2] = 7;
+    side_run(&cpu, &p);
+    side_run(&gpu, &p);
+    compare("rope table", &cpu, &gpu, &p, CS, 0);
+    compare("norm, rope", &cpu, &gpu, &p, Y, 1e-6);
+    compare("picked rows", &cpu, &gpu, &p, OUT, 1e-6);
+    side_free(&cpu);
+    side_free(&gpu);
+    free_weights();
+}
+
+/* ---- attention ---- */
+
+typedef struct mla_case {
+    uint32_t heads, nope, rope, v, rank, n; /* n: positions of the longest session */
+    rmr_kv_type kv;
+    rmr_form form;
+    rmr_elem elem;
+    double limit;
+} mla_case;
+
+enum { XQ, XKV, ROPE_CS, QL, Z, O, MLA_SLOTS };
+
+/* Sessions of 1 position up to n: the cache is filled by random rows through CACHE_WRITE, in steps
+ * of as many rows as there is room for; then the last rows attend. */
+static void mla_plan(plan *p, const mla_case *c, rmr_mla *m)
+{
+    const uint32_t q = c->heads * (c->nope + c->rope), w = c->rank + c->rope;
+    *m = (rmr_mla){c->heads, c->nope, c->rope, c->v, c->rank, 1.0f / sqrtf((float)(c->nope + c->rope))};
+    *p = (plan){.n_slots = MLA_SLOTS, .max_rows = 64, .max_out = 1, .kv = {w, c->rope}, .layers = 2, .kv_type = c->kv};
+    const uint32_t width[MLA_SLOTS] = {q, w, c->rope, c->heads * w, c->heads * c->rank, c->heads * c->v};
+    for (int i = 0; i < MLA_SLOTS; i++) p->slot[i] = (rmr_slot){width[i], RMR_ROWS_ALL};
+    p->max_pages = (c->n + 95) / 32;
+    p->op[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {XKV, 0}, .n = w};
+    p->op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 97, w, 1);
+    p->op[1] = (rmr_op){.kind = RMR_OP_EMBED, .out = {XQ, 0}, .n = q};
+    p->op[1].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 97, q, 0.7f);
+    p->op[2] = (rmr_op){.kind = RMR_OP_ROPE_TABLE, .out = {ROPE_CS, 0}, .amp = 1};
+    p->op[2].w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, c->rope / 2, 0.3f);
+    p->op[3] = (rmr_op){.kind = RMR_OP_CACHE_WRITE, .layer = 1, .in = {XKV, 0}, .in2 = {ROPE_CS, 0}, .eps = 1e-6f, .mla = m};
+    p->op[3].w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, c->rank, 0.2f);
+    p->op[4] = (rmr_op){.kind = RMR_OP_ABSORB, .layer = 1, .in = {XQ, 0}, .out = {QL, 0}, .mla = m};
+    p->op[4].w = weight(RMR_USE_MATRIX, c->elem, c->heads, c->rank, c->nope, 0.1f);
+    p->op[5] = (rmr_op){.kind = RMR_OP_ATTEND_LATENT, .layer = 1, .in = {QL, 0}, .out = {Z, 0}, .mla = m};
+    p->op[6] = (rmr_op){.kind = RMR_OP_UNABSORB, .layer = 1, .in = {Z, 0}, .out = {O, 0}, .mla = m};
+    p->op[6].w = weight(RMR_USE_MATRIX, c->elem, c->heads, c->v, c->rank, 0.1f);
+    p->op[7] = (rmr_op){.kind = RMR_OP_ATTEND_EXPANDED, .layer = 1, .in = {XQ, 0}, .out = {O, 0}, .mla = m};
+    p->op[7].w = p->op[4].w;
+    p->op[7].w2 = p->op[6].w;
+    p->n_ops = 8;
+}
+
+static void rows_at(plan *p, uint32_t pos0, uint32_t n, rmr_form form)
+{
+    rows_plain(p, 0, n);
+    p->run[0].pos0 = pos0;
+    p->run[0].form = form;
+    for (uint32_t i = 0; i < n; i++) {
+        p->pos[i] = pos0 + i;
+        p->token[i] = (int32_t)((pos0 + i) * 7 % 97);
+    }
+    p->n_pages = (pos0 + n + 31) / 32;
+    for (uint32_t i = 0; i < p->n_pages; i++) p->page[i] = (i * 5 + 3) % p->max_pages;
+}
+
+static int coprime_pages(plan *p)
+{
+    while (p->max_pages % 5 == 0) p->max_pages++;
+    return 0;
+}
+
+static void fill_cache(plan *p, side *cpu, side *gpu, uint32_t n, uint32_t n_ops)
+{
+    const uint32_t all = p->n_ops;
+    p->n_ops = n_ops;
+    for (uint32_t at = 0; at < n; at += p->max_rows) {
+        rows_at(p, at, n - at < p->max_rows ? n - at : p->max_rows, RMR_FORM_ABSORBED);
+        side_run(cpu, p);
+        side_run(gpu, p);
+    }
+    p->n_ops = all;
+}
+
+static void compare_caches(const char *name, side *cpu, side *gpu, const plan *p, double limit)
+{
+    const uint64_t n = p->max_pages * rmr_page_bytes(p->layers, p->kv, p->kv_type);
+    unsigned char *const a = malloc(n), *const b = malloc(n);
+    uint64_t differ = 0;
+    char text[64];
+    MUST(gpu->be->ops->buffer_read(gpu->be, gpu->cache, 0, a, n, err));
+    MUST(cpu->be->ops->buffer_read(cpu->be, cpu->cache, 0, b, n, err));
+    for (uint64_t i = 0; i < n; i++) differ += a[i] != b[i];
+    snprintf(text, sizeof text, "%.4f %% of the bytes differ", 100.0 * (double)differ / (double)n);
+    report(name, p->kv_type != RMR_KV_F32 && (double)differ > limit * (double)n, text);
+    /* both go on from the same cache */
+    free(a);
+    free(b);
+}
+
+static void check_mla(const mla_case *c)
+{
+    static const char *const kv[] = {"bf16", "f32", "int8"};
+    plan p;
+    rmr_mla m;
+    side cpu, gpu;
+    char name[160], text[200];
+    mla_plan(&p, c, &m);
+    coprime_pages(&p);
+    side_make(&cpu, &p, 0, p.max_pages);
+    side_make(&gpu, &p, 1, p.max_pages);
+    snprintf(name, sizeof name, "mla %u heads, %u/%u/%u/%u, %s, %s, %u positions, %s", c->heads,
+             c->nope, c->rope, c->v, c->rank, kv[c->kv], c->form ? "expanded" : "absorbed", c->n,
+             rmr_elem_table[c->elem].name);
+    fill_cache(&p, &cpu, &gpu, c->n, 4);
+    snprintf(text, sizeof text, "%s: cache", name);
+    compare_caches(text, &cpu, &gpu, &p, 0.01);
+    const uint32_t seen[] = {1, 63, 64, 65, c->n / 2, c->n};
+    for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
+        if (seen[i] > c->n) continue;
+        rows_at(&p, seen[i] - 1, 1, c->form);
+        side_run(&cpu, &p);
+        side_run(&gpu, &p);
+        snprintf(text, sizeof text, "%s: row %u", name, seen[i]);
+        compare(text, &cpu, &gpu, &p, O, c->limit);
+    }
+    const uint32_t some = c->n < 20 ? c->n : 20;
+    rows_at(&p, c->n - some, some, c->form);
+    side_run(&cpu, &p);
+    side_run(&gpu, &p);
+    snprintf(text, sizeof text, "%s: %u rows", name, some);
+    compare(text, &cpu, &gpu, &p, O, c->limit);
+    float *const all = side_slot(&gpu, &p, O, some);
+    int bad = 0;
+    for (uint32_t i = 0; i < some; i += 9) {
+        rows_at(&p, c->n - some + i, 1, c->form);
+        side_run(&gpu, &p);
+        float *const one = side_slot(&gpu, &p, O, 1);
+        bad |= memcmp(one, all + (size_t)i * p.slot[O].width, p.slot[O].width * 4) != 0;
+        free(one);
+    }
+    snprintf(text, sizeof text, "%s: same bits", name);
+    report(text, bad, "");
+    free(all);
+    side_free(&cpu);
+    side_free(&gpu);
+    free_weights();
+}
+
+void check_latent(int large)
+{
+    const double bf16 = check_exact ? 1e-4 : 1e-2;
+    const mla_case small[] = {
+        {3, 24, 8, 20, 40, 200, RMR_KV_F32, RMR_FORM_ABSORBED, RMR_ELEM_F32, 1e-5},
+        {3, 24, 8, 20, 40, 150, RMR_KV_F32, RMR_FORM_EXPANDED, RMR_ELEM_F32, 1e-5},
+        {5, 16, 6, 16, 300, 150, RMR_KV_INT8, RMR_FORM_ABSORBED, RMR_ELEM_BF16, 2e-2},
+        {3, 24, 8, 20, 40, 90, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_F8, 1e-2},
+        {2, 32, 8, 32, 64, 90, RMR_KV_INT8, RMR_FORM_EXPANDED, RMR_ELEM_Q8_0, 2e-2},
+        {18, 32, 64, 32, 512, 150, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_BF16, bf16},
+    };
+    const mla_case big[] = {
+        {16, 128, 64, 128, 512, 4500, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_BF16, bf16},
+        {16, 128, 64, 128, 512, 9000, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_BF16, bf16},
+        {128, 128, 64, 128, 512, 700, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_BF16, bf16},
+        {16, 128, 64, 128, 512, 1500, RMR_KV_INT8, RMR_FORM_ABSORBED, RMR_ELEM_BF16, 2e-2},
+        {20, 192, 64, 256, 512, 600, RMR_KV_BF16, RMR_FORM_EXPANDED, RMR_ELEM_Q8_0, 2e-2},
+    };
+    for (size_t i = 0; i < sizeof small / sizeof *small; i++) check_mla(&small[i]);
+    for (size_t i = 0; large && i < sizeof big / sizeof *big; i++) check_mla(&big[i]);
+}
+
+static void check_gqa(uint32_t heads, uint32_t kv_heads, uint32_t dim, rmr_kv_type kv, uint32_t n,
+                      double limit)
+{
+    enum { Q, KV, OUT };
+    const rmr_gqa g = {heads, kv_heads, dim, 1.0f / sqrtf((float)dim)};
+    plan p = {.n_ops = 4, .n_slots = 3, .max_rows = 64, .max_out = 1, .kv = {2 * kv_heads * dim, 0}, .layers = 2, .kv_type = kv};
+    side cpu, gpu;
+    char name[128];
+    p.max_pages = (n + 95) / 32;
+    coprime_pages(&p);
+    p.slot[Q] = p.slot[OUT] = (rmr_slot){heads * dim, RMR_ROWS_ALL};
+    p.slot[KV] = (rmr_slot){2 * kv_heads * dim, RMR_ROWS_ALL};
+    p.op[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {KV, 0}, .n = 2 * kv_heads * dim};
+    p.op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 97, 2 * kv_heads * dim, 1);
+    p.op[1] = (rmr_op){.kind = RMR_OP_EMBED, .out = {Q, 0}, .n = heads * dim};
+    p.op[1].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 97, heads * dim, 1);
+    p.op[2] = (rmr_op){.kind = RMR_OP_CACHE_WRITE, .layer = 1, .in = {KV, 0}, .gqa = &g};
+    p.op[3] = (rmr_op){.kind = RMR_OP_ATTEND_GROUPED, .layer = 1, .in = {Q, 0}, .out = {OUT, 0}, .gqa = &g};
+    side_make(&cpu, &p, 0, p.max_pages);
+    side_make(&gpu, &p, 1, p.max_pages);
+    fill_cache(&p, &cpu, &gpu, n, 3);
+    rows_at(&p, n - 20, 20, RMR_FORM_ABSORBED);
+    side_run(&cpu, &p);
+    side_run(&gpu, &p);
+    snprintf(name, sizeof name, "grouped %u/%u heads of %u, %s, %u positions", heads, kv_heads, dim, kv == RMR_KV_F32 ? "f32" : "bf16", n);
+    compare(name, &cpu, &gpu, &p, OUT, limit);
+    side_free(&cpu);
+    side_free(&gpu);
+    free_weights();
+}
+
+void check_grouped(int large)
+{
+    check_gqa(6, 2, 20, RMR_KV_F32, 150, 1e-5);
+    check_gqa(4, 4, 32, RMR_KV_BF16, 80, 1e-5);
+    if (large) check_gqa(32, 8, 128, RMR_KV_BF16, 1200, 1e-5);
+}
+
+/* ---- experts ---- */
+
+static void check_moe(const rmr_moe *m, uint32_t hidden, rmr_elem e, rmr_elem es, double limit)
+{
+    enum { H, ROUTER, IDS, WEIGHTS, OUT, COUNTS, SLOTS };
+    static const uint32_t counts[] = {1, 2, 13, 60};
+    plan p = {.n_ops = 7, .n_slots = SLOTS, .max_rows = 60, .max_pages = 1, .max_out = 1, .count = 1};
+    side cpu, gpu;
+    char name[128], text[160];
+    const uint32_t width[SLOTS] = {hidden, m->n_experts, m->n_used, m->n_used, hidden, m->n_experts};
+    for (int i = 0; i < SLOTS; i++) p.slot[i] = (rmr_slot){width[i], i == COUNTS ? RMR_ROWS_ONE : RMR_ROWS_ALL};
+    p.op[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {H, 0}, .n = hidden};
+    p.op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 60, hidden, 1);
+    p.op[1] = (rmr_op){.kind = RMR_OP_EMBED, .out = {OUT, 0}, .n = hidden};
+    p.op[1].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 60, hidden, 0.01f);
+    p.op[2] = (rmr_op){.kind = RMR_OP_LINEAR, .in = {H, 0}, .out = {ROUTER, 0}, .n = hidden};
+    p.op[2].w = weight(RMR_USE_MATRIX, RMR_ELEM_BF16, 1, m->n_experts, hidden, 0.1f);
+    p.op[3] = (rmr_op){.kind = RMR_OP_COUNTS_CLEAR, .counts = {COUNTS, 0}};
+    p.op[4] = (rmr_op){.kind = RMR_OP_GATE, .in = {ROUTER, 0}, .out = {IDS, 0}, .out2 = {WEIGHTS, 0}, .counts = {COUNTS, 0}, .moe = m};
+    if (m->gate == RMR_GATE_SIGMOID) p.op[4].w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, m->n_experts, 0.1f);
+    p.op[5] = (rmr_op){.kind = RMR_OP_EXPERTS, .in = {H, 0}, .in2 = {IDS, 0}, .in3 = {WEIGHTS, 0}, .out = {OUT, 0}, .n = hidden, .moe = m};
+    p.op[5].w = weight(RMR_USE_MATRIX, e, m->n_experts, m->inner, hidden, 0.1f);
+    p.op[5].w2 = weight(RMR_USE_MATRIX, e, m->n_experts, m->inner, hidden, 0.1f);
+    p.op[5].w3 = weight(RMR_USE_MATRIX, e, m->n_experts, hidden, m->inner, 0.1f);
+    if (m->shared_inner > 0) {
+        p.op[5].s1 = weight(RMR_USE_MATRIX, es, 1, m->shared_inner, hidden, 0.1f);
+        p.op[5].s2 = weight(RMR_USE_MATRIX, es, 1, m->shared_inner, hidden, 0.1f);
+        p.op[5].s3 = weight(RMR_USE_MATRIX, es, 1, hidden, m->shared_inner, 0.1f);
+    }
+    p.op[6] = (rmr_op){.kind = RMR_OP_COUNTS_ADD, .counts = {COUNTS, 0}};
+    side_make(&cpu, &p, 0, 0);
+    side_make(&gpu, &p, 1, 0);
+    snprintf(name, sizeof name, "experts %s/%s, %u of %u, gate %d", rmr_elem_table[e].name, rmr_elem_table[es].name, m->n_used, m->n_experts, (int)m->gate);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        rows_plain(&p, 0, counts[i]);
+        side_run(&cpu, &p);
+        side_run(&gpu, &p);
+        snprintf(text, sizeof text, "%s, %u rows: chosen", name, counts[i]);
+        compare(text, &cpu, &gpu, &p, IDS, 0);
+        snprintf(text, sizeof text, "%s, %u rows: weights", name, counts[i]);
+        compare(text, &cpu, &gpu, &p, WEIGHTS, 1e-5);
+        snprintf(text, sizeof text, "%s, %u rows", name, counts[i]);
+        compare(text, &cpu, &gpu, &p, OUT, limit);
+    }
+    uint64_t a[512], b[512];
+    MUST(cpu.be->ops->counters_read(cpu.be, cpu.counters, 0, a, m->n_experts, 0, err));
+    MUST(gpu.be->ops->counters_read(gpu.be, gpu.counters, 0, b, m->n_experts, 1, err));
+    snprintf(text, sizeof text, "%s: counters", name);
+    report(text, memcmp(a, b, m->n_experts * 8) != 0, "");
+    same_bits(name, &gpu, &p, OUT, 60);
+    side_free(&cpu);
+    side_free(&gpu);
+    free_weights();
+}
+
+void check_experts(int large)
+{
+    const double bf16 = check_exact ? 1e-5 : 1e-2, f8 = check_exact ? 1e-5 : 2e-3;
+    const rmr_moe softmax = {RMR_GATE_SOFTMAX, 7, 3, 1, 1, 0, 1.5f, 48, 96},
+                  group = {RMR_GATE_SOFTMAX_GROUP, 12, 2, 4, 2, 0, 16, 32, 0},
+                  sigmoid = {RMR_GATE_SIGMOID, 16, 4, 4, 2, 1, 2.5f, 64, 32},
+                  lite = {RMR_GATE_SOFTMAX, 20, 6, 1, 1, 0, 1, 1408, 2816};
+    check_moe(&softmax, 64, RMR_ELEM_BF16, RMR_ELEM_Q8_0, bf16);
+    check_moe(&group, 96, RMR_ELEM_Q4_0, RMR_ELEM_Q4_0, 2e-2);
+    check_moe(&sigmoid, 64, RMR_ELEM_F8, RMR_ELEM_BF16, check_exact ? f8 : bf16);
+    if (large) check_moe(&lite, 2048, RMR_ELEM_BF16, RMR_ELEM_BF16, bf16);
+}

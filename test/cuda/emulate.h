@@ -1,0 +1,184 @@
+/* CUDA for a C++ compiler: every thread of a block is a fibre, barriers and exchanges between lanes
+ * are the places where another one goes on, in an order that a seed decides. What a kernel reads
+ * from shared memory before a barrier that it forgot differs from seed to seed. Blocks run one after
+ * the other, in any order. Asynchronous copies arrive at a random time before they are waited for.
+ */
+#ifndef EMULATE_H
+#define EMULATE_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "half.h"
+
+struct emulated_index {
+    unsigned x, y, z;
+};
+
+extern emulated_index threadIdx, blockIdx, blockDim, gridDim;
+
+struct float4 {
+    float x, y, z, w;
+};
+
+/* ---- of the emulator (emulate.cpp) ---- */
+
+struct emulated_kernel {
+    const char *name;
+    void (*run)(const void *args);
+    emulated_kernel *next;
+    emulated_kernel(const char *name, void (*run)(const void *));
+};
+
+uint8_t *emulated_shared();
+void emulated_block_barrier();
+void emulated_warp_barrier();
+/* 16 words of this lane are put where the others see them; words_of(lane) reads. */
+void emulated_post(const void *words, size_t bytes);
+const uint32_t *emulated_words(unsigned lane);
+void emulated_done(); /* with what was posted */
+void emulated_copy(void *to, const void *from, unsigned n);
+void emulated_commit();
+void emulated_wait(unsigned left);
+
+#define KERNEL(kernel, type, threads, blocks)                                                      \
+    static void rmr_##kernel(const type &a);                                                       \
+    static void kernel##_run(const void *args)                                                     \
+    {                                                                                              \
+        rmr_##kernel(*(const type *)args);                                                         \
+    }                                                                                              \
+    static emulated_kernel kernel##_entry("rmr_" #kernel, kernel##_run);                           \
+    static void rmr_##kernel(const type &a)
+
+/* ---- what kernels call ---- */
+
+static inline uint8_t *shared_memory()
+{
+    return emulated_shared();
+}
+
+static inline void __syncthreads()
+{
+    emulated_block_barrier();
+}
+
+static inline void __syncwarp()
+{
+    emulated_warp_barrier();
+}
+
+template <class T> static inline T exchanged(T v, unsigned lane)
+{
+    T r;
+    emulated_post(&v, sizeof v);
+    memcpy(&r, emulated_words(lane), sizeof r);
+    emulated_done();
+    return r;
+}
+
+template <class T> static inline T __shfl_xor_sync(unsigned, T v, int o)
+{
+    return exchanged(v, (threadIdx.x % 32) ^ (unsigned)o);
+}
+
+template <class T> static inline T __shfl_sync(unsigned, T v, int lane)
+{
+    return exchanged(v, (unsigned)lane % 32);
+}
+
+template <class T> static inline T __shfl_down_sync(unsigned, T v, int o, int)
+{
+    const unsigned lane = threadIdx.x % 32, from = lane + (unsigned)o;
+    return exchanged(v, from < 32 ? from : lane);
+}
+
+template <class T> static inline T atomicAdd(T *p, T v)
+{
+    const T old = *p;
+    *p += v;
+    return old;
+}
+
+/* ---- machine.cuh ---- */
+
+typedef struct word4 {
+    uint32_t w[4];
+} word4;
+
+typedef struct word2 {
+    uint32_t w[2];
+} word2;
+
+static inline word4 load_weights(const void *p)
+{
+    word4 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline word2 load_pair(const void *p)
+{
+    word2 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline float4 load_float4(const float *p)
+{
+    float4 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline float half_float(uint16_t h)
+{
+    return rmr_f16_to_f32(h);
+}
+
+static inline uint16_t float_half(float f)
+{
+    return rmr_f32_to_f16(f);
+}
+
+static inline uint32_t permute_bytes(uint32_t a, uint32_t b, uint32_t selector)
+{
+    const uint64_t v = (uint64_t)b << 32 | a;
+    uint32_t r = 0;
+    for (int i = 0; i < 4; i++) {
+        const uint32_t s = selector >> 4 * i & 15, byte = (uint32_t)(v >> 8 * (s & 7)) & 255;
+        r |= (s & 8 ? (byte & 128 ? 255u : 0u) : byte) << 8 * i;
+    }
+    return r;
+}
+
+#define F8_FACTOR 256.0f
+static inline uint32_t f8_pair(uint32_t v)
+{
+    const uint32_t w = permute_bytes(v, 0, 0x1404);
+    return (w >> 1 & 0x3f803f80u) | (w & 0x80008000u);
+}
+
+void mma_bf16(float *c, const uint32_t *a, const uint32_t *b);
+void mma_f16(float *c, const uint32_t *a, const uint32_t *b);
+void mma_s8(int32_t *c, const uint32_t *a, const uint32_t *b);
+void mma_s8_u8(int32_t *c, const uint32_t *a, const uint32_t *b);
+void mma_s8_half(int32_t *c, const uint32_t *a, uint32_t b);
+word4 load_transposed(const void *row);
+
+static inline void copy_async(void *to, const void *from, uint32_t n)
+{
+    emulated_copy(to, from, n);
+}
+
+static inline void copy_commit()
+{
+    emulated_commit();
+}
+
+template <int N> static inline void copy_wait()
+{
+    emulated_wait(N);
+}
+
+#endif

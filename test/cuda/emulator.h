@@ -1,0 +1,20 @@
+/* Launching kernels that were compiled for the emulator, from C. */
+#ifndef EMULATOR_H
+#define EMULATOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+void *emulator_kernel(const char *name); /* NULL: there is none */
+void emulator_launch(void *kernel, const unsigned *grid, const unsigned *block, size_t shared,
+                     const void *args, uint64_t seed);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,2 @@
+/* The kernels as host code. */
+#include "kernels.cu"
