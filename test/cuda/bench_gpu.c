@@ -97,23 +97,22 @@ static void ask_chains(void)
     DRIVER(c->d.memory_alloc(&x.d, sizeof d[0]));
     fill(x.a, 64 * K * 2, 0xbfffbfff);
     fill(x.b, N * K * 2, 0xbfffbfff);
-    for (int turn = 0; turn < 2; turn++)
-        for (int i = 0; i < 3; i++) {
-            x.lbo = turn ? 16 : 8;
-            x.sbo = turn ? 8 : 16;
-            launch(how[i], 1, 128, (void *[]){&x});
-            DRIVER(c->d.copy_out(d[i], x.d, sizeof d[i], c->stream));
-            wait_stream(c->stream);
-            double far = 0, all = 0;
-            int same = 0;
-            for (int k = 0; k < 64 * N; k++) {
-                same += memcmp(&d[i][k], &d[0][k], 4) == 0;
-                far += fabs((double)d[i][k] - (double)d[0][k]);
-                all += fabs((double)d[0][k]);
-            }
-            printf("%s, offsets %u/%u: %d of %d results have mma's bits, mean difference %.1e of the mean\n",
-                   how[i], x.lbo, x.sbo, same, 64 * N, far / all);
+    /* bytes / 16 from one core matrix to the next along K, and to that of the next 8 columns */
+    x.lbo = 8;
+    x.sbo = 16;
+    for (int i = 0; i < 3; i++) {
+        launch(how[i], 1, 128, (void *[]){&x});
+        DRIVER(c->d.copy_out(d[i], x.d, sizeof d[i], c->stream));
+        wait_stream(c->stream);
+        double far = 0, all = 0;
+        int same = 0;
+        for (int k = 0; k < 64 * N; k++) {
+            same += memcmp(&d[i][k], &d[0][k], 4) == 0;
+            far += fabs((double)d[i][k] - (double)d[0][k]);
+            all += fabs((double)d[0][k]);
         }
+        printf("%s: %d of %d results have mma's bits, mean difference %.1e of the mean\n", how[i], same, 64 * N, far / all);
+    }
     DRIVER(c->d.memory_free(x.a));
     DRIVER(c->d.memory_free(x.b));
     DRIVER(c->d.memory_free(x.d));
@@ -127,7 +126,7 @@ static uint32_t n_made;
 static rmr_weight *random_weight(rmr_weight_use use, rmr_elem e, uint32_t count, uint32_t rows,
                                  uint32_t cols)
 {
-    const rmr_weight_desc d = {use, e, count, rows, cols};
+    const rmr_weight_desc d = {use, e, count, rows, cols, {RMR_SHARE_NONE, 1}};
     rmr_weight *w;
     MUST(rmr_cuda_weight_create(&c->base, &d, &w, err));
     fill(w->at, w->layout.bytes, use == RMR_USE_VECTOR || e == RMR_ELEM_F32 ? 0x3f7fffff : 0x37373737);
@@ -145,8 +144,8 @@ typedef struct program {
     uint32_t n;
     rmr_slot slot[20];
     uint32_t n_slots;
-    rmr_kv_shape kv;
-    uint32_t layers;
+    rmr_cache_stream stream[32]; /* of latents, one a layer */
+    rmr_cache_layout cache;
     double bytes; /* of weights and caches that a step reads */
 } program;
 
@@ -157,19 +156,30 @@ static void add(rmr_op op)
     p.op[p.n++] = op;
 }
 
+/* The cache has that many layers of latents. */
+static void add_cache(uint32_t layers)
+{
+    for (uint32_t i = 0; i < layers; i++)
+        p.stream[i] = (rmr_cache_stream){RMR_STREAM_LATENT, i, RMR_CACHE_LATENT, 576, 64};
+    p.cache = rmr_cache_layout_of(p.stream, layers);
+}
+
 /* The median time of a step of n rows, each a session of its own with n_seen positions. */
 static double time_step(uint32_t n, uint32_t n_seen, rmr_kv_type kv)
 {
     const uint32_t pages = (n_seen + 31) / 32;
-    const rmr_step_desc d = {p.op, p.n, p.slot, p.n_slots, n, n * pages, n, p.kv};
+    const rmr_step_desc d = {p.op, p.n, p.slot, p.n_slots, n, n * pages, n,
+                             p.cache.n_streams > 0 ? &p.cache : NULL};
     rmr_step *s;
-    rmr_inputs in = {.n_rows = n, .n_runs = n, .n_pages = n * pages, .n_want = n};
+    rmr_inputs in = {.n_rows = n, .n_runs = n, .n_pages = n * pages};
     rmr_cu_address cache = 0;
     double us[REPEATS];
     uint64_t mark;
+    static uint32_t want[MAX_PAGES];
     unsigned char *const block = aligned_alloc(64, (size_t)rmr_inputs_place(&in, NULL, n, n * pages));
-    if (p.kv.width > 0) {
-        const uint64_t bytes = n * (uint64_t)pages * rmr_page_bytes(p.layers, p.kv, kv);
+    const uint64_t page = p.cache.n_streams > 0 ? rmr_cache_page_bytes(&p.cache, kv) : 0;
+    if (page > 0) {
+        const uint64_t bytes = n * (uint64_t)pages * page;
         DRIVER(c->d.memory_alloc(&cache, bytes));
         fill(cache, bytes, 0x37373737);
         wait_stream(c->stream);
@@ -181,17 +191,18 @@ static double time_step(uint32_t n, uint32_t n_seen, rmr_kv_type kv)
     for (uint32_t i = 0; i < n; i++) {
         in.token[i] = (int32_t)i;
         in.pos[i] = n_seen - 1;
-        in.want[i] = i;
+        want[i] = i;
         in.run[i] = (rmr_run){i, 1, n_seen - 1, i * pages, RMR_FORM_ABSORBED, kv};
         for (uint32_t k = 0; k < pages; k++)
-            in.page[i * pages + k] = cache + (i * pages + k) * rmr_page_bytes(p.layers, p.kv, kv);
+            in.page[i * pages + k] = cache + (i * pages + k) * page;
     }
     wait_stream(c->stream);
     for (int i = -3; i < REPEATS; i++) {
         MUST(rmr_cuda_step_inputs(&c->base, s, &in, err));
+        MUST(rmr_cuda_step_want(&c->base, s, want, n, err));
         MUST(rmr_cuda_step_wait(&c->base, s, s->mark, err));
         const uint64_t begin = rmr_clock_us();
-        MUST(rmr_cuda_step_submit(&c->base, s, &(rmr_slice){0, p.n, 0, n}, &mark, err));
+        MUST(rmr_cuda_step_submit(&c->base, s, &(rmr_slice){0, p.n}, &mark, err));
         MUST(rmr_cuda_step_wait(&c->base, s, mark, err));
         if (i >= 0) us[i] = (double)(rmr_clock_us() - begin);
     }
@@ -229,6 +240,21 @@ static void bench_linear(rmr_elem e, uint32_t rows, uint32_t cols, uint32_t copi
     free_weights();
 }
 
+/* Both operations of experts; slots: input, ids, weights, between, output. */
+static void add_experts(rmr_elem e, rmr_elem down, uint32_t hidden, const rmr_moe *m, const uint32_t *slot)
+{
+    rmr_op o = {.kind = RMR_OP_EXPERTS_SWIGLU, .in = {slot[0], 0}, .in2 = {slot[1], 0}, .out = {slot[3], 0}, .out2 = {slot[3], m->n_used * m->inner}, .n = hidden, .moe = m};
+    o.w = random_weight(RMR_USE_MATRIX, e, m->n_experts, m->inner, hidden);
+    o.w2 = random_weight(RMR_USE_MATRIX, e, m->n_experts, m->inner, hidden);
+    o.s1 = random_weight(RMR_USE_MATRIX, e, 1, m->shared_inner, hidden);
+    o.s2 = random_weight(RMR_USE_MATRIX, e, 1, m->shared_inner, hidden);
+    add(o);
+    o = (rmr_op){.kind = RMR_OP_EXPERTS_DOWN, .in = {slot[3], 0}, .in2 = {slot[1], 0}, .in3 = {slot[2], 0}, .out = {slot[4], 0}, .n = m->inner, .moe = m};
+    o.w = random_weight(RMR_USE_MATRIX, down, m->n_experts, hidden, m->inner);
+    o.s1 = random_weight(RMR_USE_MATRIX, e, 1, hidden, m->shared_inner);
+    add(o);
+}
+
 /* 30 layers of experts of V2-Lite's shape. */
 static void bench_experts(rmr_elem e, uint32_t n)
 {
@@ -236,25 +262,18 @@ static void bench_experts(rmr_elem e, uint32_t n)
     static const rmr_moe m = {RMR_GATE_SOFTMAX, 64, 6, 1, 1, 0, 1, INNER, 2 * INNER};
     char name[128];
     memset(&p, 0, sizeof p);
-    const uint32_t width[] = {H, 64, 6, 6, H, 64};
-    p.n_slots = 6;
-    for (int i = 0; i < 6; i++) p.slot[i] = (rmr_slot){width[i], i == 5 ? RMR_ROWS_ONE : RMR_ROWS_ALL};
+    const uint32_t width[] = {H, 64, 6, 6, H, 64, 6 * INNER + 2 * INNER};
+    p.n_slots = 7;
+    for (int i = 0; i < 7; i++) p.slot[i] = (rmr_slot){width[i], i == 5 ? RMR_ROWS_ONE : RMR_ROWS_ALL};
     double bytes = 0;
     for (int i = 0; i < LAYERS; i++) {
         rmr_op o = {.kind = RMR_OP_GATE, .in = {1, 0}, .out = {2, 0}, .out2 = {3, 0}, .counts = {5, 0}, .moe = &m};
         add(o);
-        o = (rmr_op){.kind = RMR_OP_EXPERTS, .in = {0, 0}, .in2 = {2, 0}, .in3 = {3, 0}, .out = {4, 0}, .n = H, .moe = &m};
-        o.w = random_weight(RMR_USE_MATRIX, e, 64, INNER, H);
-        o.w2 = random_weight(RMR_USE_MATRIX, e, 64, INNER, H);
-        o.w3 = random_weight(RMR_USE_MATRIX, e, 64, H, INNER);
-        o.s1 = random_weight(RMR_USE_MATRIX, e, 1, 2 * INNER, H);
-        o.s2 = random_weight(RMR_USE_MATRIX, e, 1, 2 * INNER, H);
-        o.s3 = random_weight(RMR_USE_MATRIX, e, 1, H, 2 * INNER);
-        add(o);
-        bytes += (double)(o.s1->layout.bytes + o.s2->layout.bytes + o.s3->layout.bytes);
         /* of random rows each expert is chosen with the same chance */
+        add_experts(e, e, H, &m, (const uint32_t[]){0, 2, 3, 6, 4});
         const double part = 1 - pow(1 - 6.0 / 64, n);
-        bytes += part * (double)(o.w->layout.bytes + o.w2->layout.bytes + o.w3->layout.bytes);
+        for (uint32_t k = n_made - 6; k < n_made; k++)
+            bytes += (made[k]->desc.count == 64 ? part : 1) * (double)made[k]->layout.bytes;
     }
     const double us = time_step(n, 1, RMR_KV_BF16) / LAYERS;
     snprintf(name, sizeof name, "gate, experts %s, V2-Lite, %u rows", rmr_elem_table[e].name, n);
@@ -268,16 +287,15 @@ static void bench_latent(rmr_kv_type kv, uint32_t heads, uint32_t n, uint32_t se
     const rmr_mla m = {heads, 128, 64, 128, 512, 0.07f};
     char name[128];
     memset(&p, 0, sizeof p);
-    p.kv = (rmr_kv_shape){576, 64};
-    p.layers = LAYERS;
+    add_cache(LAYERS);
     p.n_slots = 2;
     p.slot[0] = (rmr_slot){heads * 576, RMR_ROWS_ALL};
     p.slot[1] = (rmr_slot){heads * 512, RMR_ROWS_ALL};
     for (uint32_t i = 0; i < LAYERS; i++)
-        add((rmr_op){.kind = RMR_OP_ATTEND_LATENT, .layer = i, .in = {0, 0}, .out = {1, 0}, .mla = &m});
+        add((rmr_op){.kind = RMR_OP_ATTEND_LATENT, .layer = i, .stream = i, .in = {0, 0}, .out = {1, 0}, .mla = &m});
     const double us = time_step(n, seen, kv) / LAYERS;
     snprintf(name, sizeof name, "latent attention and merge, %u heads, %s, %u x %u", heads, kv == RMR_KV_BF16 ? "bf16" : "int8", n, seen);
-    line(name, us, (double)n * seen / 32 * (double)rmr_layer_bytes(p.kv, kv));
+    line(name, us, (double)n * seen / 32 * (double)rmr_cache_part_bytes(&p.stream[0], kv));
 }
 
 /* ---- a token of V2-Lite ---- */
@@ -297,14 +315,14 @@ static void lite_layer(uint32_t layer, rmr_elem e, const rmr_mla *m, const rmr_m
     lin.w = random_weight(RMR_USE_MATRIX, e, 1, 576, D);
     add(lin);
     add((rmr_op){.kind = RMR_OP_ROPE, .in = {Q, 0}, .in2 = {CS, 0}, .rotary = {16, 192, 128, 64, RMR_ROPE_INTERLEAVED}});
-    rmr_op cw = {.kind = RMR_OP_CACHE_WRITE, .layer = layer, .in = {KV, 0}, .in2 = {CS, 0}, .eps = 1e-6f, .mla = m};
+    rmr_op cw = {.kind = RMR_OP_CACHE_WRITE, .layer = layer, .stream = layer, .in = {KV, 0}, .in2 = {CS, 0}, .eps = 1e-6f, .mla = m};
     cw.w = random_weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, 512);
     add(cw);
-    rmr_op a = {.kind = RMR_OP_ABSORB, .layer = layer, .in = {Q, 0}, .out = {QL, 0}, .mla = m};
+    rmr_op a = {.kind = RMR_OP_ABSORB, .layer = layer, .stream = layer, .in = {Q, 0}, .out = {QL, 0}, .mla = m};
     a.w = random_weight(RMR_USE_MATRIX, e > RMR_ELEM_F8 && rmr_elem_table[e].values > 128 ? RMR_ELEM_Q8_0 : e, 16, 512, 128);
     add(a);
-    add((rmr_op){.kind = RMR_OP_ATTEND_LATENT, .layer = layer, .in = {QL, 0}, .out = {Z, 0}, .mla = m});
-    a = (rmr_op){.kind = RMR_OP_UNABSORB, .layer = layer, .in = {Z, 0}, .out = {O, 0}, .mla = m};
+    add((rmr_op){.kind = RMR_OP_ATTEND_LATENT, .layer = layer, .stream = layer, .in = {QL, 0}, .out = {Z, 0}, .mla = m});
+    a = (rmr_op){.kind = RMR_OP_UNABSORB, .layer = layer, .stream = layer, .in = {Z, 0}, .out = {O, 0}, .mla = m};
     a.w = random_weight(RMR_USE_MATRIX, e, 16, 128, 512);
     add(a);
     lin = (rmr_op){.kind = RMR_OP_LINEAR, .in = {O, 0}, .out = {X, 0}, .n = D, .add = 1};
@@ -326,15 +344,7 @@ static void lite_layer(uint32_t layer, rmr_elem e, const rmr_mla *m, const rmr_m
     lin.w = random_weight(RMR_USE_MATRIX, RMR_ELEM_BF16, 1, 64, D);
     add(lin);
     add((rmr_op){.kind = RMR_OP_GATE, .in = {ROUTER, 0}, .out = {IDS, 0}, .out2 = {WEIGHTS, 0}, .counts = {COUNTS, 0}, .moe = moe});
-    rmr_op x = {.kind = RMR_OP_EXPERTS, .in = {HN, 0}, .in2 = {IDS, 0}, .in3 = {WEIGHTS, 0}, .out = {X, 0}, .n = D, .moe = moe};
-    const rmr_elem down = rmr_elem_table[e].values > 128 ? RMR_ELEM_Q4_0 : e;
-    x.w = random_weight(RMR_USE_MATRIX, e, 64, 1408, D);
-    x.w2 = random_weight(RMR_USE_MATRIX, e, 64, 1408, D);
-    x.w3 = random_weight(RMR_USE_MATRIX, down, 64, D, 1408);
-    x.s1 = random_weight(RMR_USE_MATRIX, e, 1, 2816, D);
-    x.s2 = random_weight(RMR_USE_MATRIX, e, 1, 2816, D);
-    x.s3 = random_weight(RMR_USE_MATRIX, e, 1, D, 2816);
-    add(x);
+    add_experts(e, rmr_elem_table[e].values > 128 ? RMR_ELEM_Q4_0 : e, D, moe, (const uint32_t[]){HN, IDS, WEIGHTS, FF, X});
 }
 
 /* Bytes that a step of n rows reads of the weights. */
@@ -348,15 +358,33 @@ static double lite_bytes(uint32_t n)
     return all;
 }
 
+/* What a token of the program takes less without the operations of one kind. Not of gates, without
+ * which no expert is chosen. */
+static void cost_of_kinds(void)
+{
+    static program all;
+    const double us = time_step(1, 64, RMR_KV_BF16);
+    all = p;
+    for (int kind = 0; kind < RMR_OP_COUNT; kind++) {
+        p.n = 0;
+        for (uint32_t i = 0; i < all.n; i++)
+            if ((int)all.op[i].kind != kind) p.op[p.n++] = all.op[i];
+        const uint32_t n = all.n - p.n;
+        if (n == 0 || kind == RMR_OP_GATE) continue;
+        const double less = us - time_step(1, 64, RMR_KV_BF16);
+        printf("  %3u x %-16s %8.1f us, %6.2f us each\n", n, rmr_op_infos[kind].name, less, less / n);
+    }
+    p = all;
+}
+
 static void bench_lite(rmr_elem e, rmr_elem head, int long_ones)
 {
     static const rmr_mla m = {16, 128, 64, 128, 512, 0.1147f};
     static const rmr_moe moe = {RMR_GATE_SOFTMAX, 64, 6, 1, 1, 0, 1, 1408, 2816};
-    const uint32_t width[LITE_SLOTS] = {2048, 2048, 3072, 576, 16 * 576, 8192, 2048, 10944, 64, 6, 6, 64, 2048, 102400, 64};
+    const uint32_t width[LITE_SLOTS] = {2048, 2048, 3072, 576, 16 * 576, 8192, 2048, 6 * 1408 + 2816, 64, 6, 6, 64, 2048, 102400, 64};
     char name[128];
     memset(&p, 0, sizeof p);
-    p.kv = (rmr_kv_shape){576, 64};
-    p.layers = 27;
+    add_cache(27);
     p.n_slots = LITE_SLOTS;
     for (int i = 0; i < LITE_SLOTS; i++)
         p.slot[i] = (rmr_slot){width[i], i == COUNTS ? RMR_ROWS_ONE : i == OUT || i == LOGITS ? RMR_ROWS_OUT : RMR_ROWS_ALL};
@@ -381,43 +409,69 @@ static void bench_lite(rmr_elem e, rmr_elem head, int long_ones)
         snprintf(name, sizeof name, "V2-Lite %s, %u x %u: %.0f tokens/s", rmr_elem_table[e].name, cases[i].n, cases[i].seen, cases[i].n * 1e6 / us);
         line(name, us, bytes);
     }
+    cost_of_kinds();
     free_weights();
 }
 
-void bench_gpu(rmr_backend *be, const void *image, int what)
+static void bench_linears(rmr_elem e)
+{
+    bench_linear(e, 2048, 2048, 32);
+    bench_linear(e, 102400, 2048, 2);
+    if (e == RMR_ELEM_BF16) bench_linear(e, 2048, 10944, 8);
+}
+
+static void bench_latents(void)
+{
+    bench_latent(RMR_KV_BF16, 16, 1, 4096);
+    bench_latent(RMR_KV_BF16, 16, 1, 32768);
+    bench_latent(RMR_KV_BF16, 16, 1, 131072);
+    bench_latent(RMR_KV_BF16, 16, 8, 32768);
+    bench_latent(RMR_KV_BF16, 128, 1, 4096);
+    bench_latent(RMR_KV_INT8, 16, 1, 4096);
+}
+
+/* A few kernels once, for a profiler. */
+static void profile(void)
+{
+    c->graphs = 0;
+    roof = 4.5e6;
+    bench_linear(RMR_ELEM_BF16, 2048, 2048, 2);
+    bench_linear(RMR_ELEM_Q4_K, 2048, 2048, 2);
+    bench_linear(RMR_ELEM_F8, 2048, 2048, 2);
+    bench_experts(RMR_ELEM_BF16, 1);
+    bench_latent(RMR_KV_BF16, 16, 1, 32768);
+}
+
+static void bench_named(const char *what)
+{
+    if (strcmp(what, "chains") == 0) {
+        ask_chains();
+        return;
+    }
+    if (strcmp(what, "profile") == 0) {
+        profile();
+        return;
+    }
+    measure_roof();
+    if (strcmp(what, "latent") == 0) bench_latents();
+    for (int e = 0; e < RMR_ELEM_COUNT; e++) {
+        const char *const name = strchr(what, '-');
+        if (name == NULL || strcmp(name + 1, rmr_elem_table[e].name) != 0) continue;
+        if (strncmp(what, "linear-", 7) == 0) bench_linears((rmr_elem)e);
+        if (strncmp(what, "experts-", 8) == 0) bench_experts((rmr_elem)e, 1);
+        if (strncmp(what, "experts8-", 9) == 0) bench_experts((rmr_elem)e, 8);
+        if (strncmp(what, "experts64-", 10) == 0) bench_experts((rmr_elem)e, 64);
+        if (strncmp(what, "lite-", 5) == 0)
+            bench_lite((rmr_elem)e, e <= RMR_ELEM_F8 ? RMR_ELEM_BF16 : RMR_ELEM_Q6_K, e == RMR_ELEM_BF16);
+    }
+}
+
+void bench_gpu(rmr_backend *be, const void *image, const char *what)
 {
     c = (rmr_cuda *)be;
     MUST(rmr_cuda_enter(c, err));
     DRIVER(c->d.module_load(&module, image));
-    if (what == 0) {
-        ask_chains();
-        measure_roof();
-        static const rmr_elem elems[] = {RMR_ELEM_BF16, RMR_ELEM_F8, RMR_ELEM_Q8_0, RMR_ELEM_Q4_K, RMR_ELEM_Q6_K, RMR_ELEM_Q5_K, RMR_ELEM_Q4_0, RMR_ELEM_MXFP4};
-        for (size_t i = 0; i < sizeof elems / sizeof *elems; i++) {
-            bench_linear(elems[i], 2048, 2048, 32);
-            if (i < 5) bench_linear(elems[i], 102400, 2048, 2);
-        }
-        bench_linear(RMR_ELEM_BF16, 2048, 10944, 8);
-        for (int i = 0; i < 3; i++) bench_experts(i == 0 ? RMR_ELEM_BF16 : i == 1 ? RMR_ELEM_F8 : RMR_ELEM_Q4_0, 1);
-        bench_experts(RMR_ELEM_BF16, 8);
-        bench_experts(RMR_ELEM_BF16, 64);
-        bench_latent(RMR_KV_BF16, 16, 1, 4096);
-        bench_latent(RMR_KV_BF16, 16, 1, 32768);
-        bench_latent(RMR_KV_BF16, 16, 1, 131072);
-        bench_latent(RMR_KV_BF16, 16, 8, 32768);
-        bench_latent(RMR_KV_BF16, 128, 1, 4096);
-        bench_latent(RMR_KV_INT8, 16, 1, 4096);
-        bench_lite(RMR_ELEM_BF16, RMR_ELEM_BF16, 1);
-        bench_lite(RMR_ELEM_F8, RMR_ELEM_BF16, 0);
-        bench_lite(RMR_ELEM_Q4_K, RMR_ELEM_Q6_K, 0);
-    } else { /* a few kernels once, for a profiler */
-        c->graphs = 0;
-        roof = 4.5e6;
-        bench_linear(RMR_ELEM_BF16, 2048, 2048, 2);
-        bench_linear(RMR_ELEM_Q4_K, 2048, 2048, 2);
-        bench_linear(RMR_ELEM_F8, 2048, 2048, 2);
-        bench_latent(RMR_KV_BF16, 16, 1, 32768);
-    }
+    bench_named(what);
     (void)c->d.module_unload(module);
     rmr_cuda_leave(c);
 }

@@ -4,7 +4,8 @@
 
 #include "backend.h"
 
-/* `image`: the kernels of bench.cu. what 0: all; 1: a few kernels, for a profiler. */
-void bench_gpu(rmr_backend *be, const void *image, int what);
+/* `image`: the kernels of bench.cu. `what`: chains, latent, profile (a few kernels once), or with
+ * the name of an element type: linear-, experts-, experts8-, experts64-, lite-. */
+void bench_gpu(rmr_backend *be, const void *image, const char *what);
 
 #endif

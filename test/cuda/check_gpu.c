@@ -1,11 +1,12 @@
-/* Kernels on a GPU: check_gpu KERNELS BENCH-KERNELS WHAT, WHAT being check, small, bench, profile. */
+/* Kernels on a GPU. check_gpu list: the names of all checks, `small NAME` or `large NAME`;
+ * check_gpu KERNELS check NAME: one of them, in both modes; check_gpu KERNELS bench BENCH-KERNELS
+ * NAME: times of a part (bench_gpu.h). +check and +bench: with kernels that overlap. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench_gpu.h"
 #include "check_ops.h"
-#include "clock.h"
 #include "cpu.h"
 #include "create.h"
 
@@ -24,59 +25,49 @@ static void *read_file(const char *path)
     return data;
 }
 
-static void timed(const char *name, void (*check)(int), int large)
+static void show(void *arg, const char *name, void (*run)(int), int which, int large)
 {
-    const uint64_t begin = rmr_clock_us();
-    check(large);
-    printf("# %s%s: %.1f s\n", name, check_exact ? ", exact" : "",
-           (double)(rmr_clock_us() - begin) * 1e-6);
+    (void)arg;
+    (void)run;
+    (void)which;
+    printf("%s %s\n", large ? "large" : "small", name);
 }
 
-static void rows(int large)
+static void check_one(void *arg, const char *name, void (*run)(int), int which, int large)
 {
     (void)large;
-    check_embed();
-    check_rows();
-}
-
-static void check_all(int large)
-{
-    timed("rows", rows, large);
-    timed("products", check_products, large);
-    if (large) timed("small products", check_products, 0);
-    timed("latent", check_latent, large);
-    timed("grouped", check_grouped, large);
-    timed("experts", check_experts, large);
+    if (strcmp(name, arg) == 0) run(which);
 }
 
 int main(int argc, char **argv)
 {
     rmr_ctx ctx;
     remora_error err = {.struct_size = sizeof err};
+    if (argc == 2 && strcmp(argv[1], "list") == 0) return check_visit_all(show, NULL), 0;
     if (argc < 4) return 2;
-    void *const kernels = read_file(argv[1]), *const bench = read_file(argv[2]);
-    const char *const what = argv[3];
-    const int checks = strcmp(what, "check") == 0 || strcmp(what, "small") == 0;
+    void *const kernels = read_file(argv[1]);
+    const int overlap = argv[2][0] == '+', check = strcmp(argv[2] + overlap, "check") == 0;
     memset(&ctx, 0, sizeof ctx);
     rmr_mem_init(&ctx.mem);
-    check_loud = argc > 4;
-    if (rmr_pool_create(&ctx.mem, 8, NULL, NULL, &ctx.pool, &err) < 0) return 2;
-    for (check_exact = 0; check_exact < (checks ? 2 : 1); check_exact++) {
-        const rmr_cuda_options options = {.exact = check_exact, .graphs = 1, .image = kernels};
+    check_loud = 1;
+    if (rmr_pool_create(&ctx.mem, 2, NULL, NULL, &ctx.pool, &err) < 0) return 2;
+    for (check_exact = 0; check_exact < (check ? 2 : 1); check_exact++) {
+        const rmr_cuda_options options = {.exact = check_exact, .graphs = 1, .overlap = overlap, .image = kernels};
         if (rmr_cpu_create(&ctx, NULL, NULL, &check_cpu, &err) < 0 ||
             rmr_cuda_create(&ctx, &options, &check_gpu, &err) < 0) {
-            printf("%s\n", err.message);
+            printf("FAILED %s\n", err.message);
             return 2;
         }
-        if (checks)
-            check_all(strcmp(what, "check") == 0);
+        if (check)
+            check_visit_all(check_one, argv[3]);
         else
-            bench_gpu(check_gpu, bench, strcmp(what, "profile") == 0);
+            bench_gpu(check_gpu, read_file(argv[3]), argc > 4 ? argv[4] : "");
         check_gpu->ops->free(check_gpu);
         check_cpu->ops->free(check_cpu);
     }
     rmr_pool_free(ctx.pool);
-    printf("%d checks, %d bad, %llu bytes left\n", check_done, check_bad,
-           (unsigned long long)atomic_load(&ctx.mem.bytes));
-    return check_bad > 0;
+    if (check)
+        printf("%s: %d checks, %d bad, %llu bytes left\n", argv[3], check_done, check_bad,
+               (unsigned long long)atomic_load(&ctx.mem.bytes));
+    return check_bad > 0 || (check && check_done == 0);
 }

@@ -59,7 +59,7 @@ static void add_rows(const rmr_weight_desc *d, const unsigned char *rows)
 static const rmr_weight *weight(rmr_weight_use use, rmr_elem e, uint32_t count, uint32_t n,
                                 uint32_t cols, float size)
 {
-    const rmr_weight_desc d = {use, e, count, n, cols};
+    const rmr_weight_desc d = {use, e, count, n, cols, {RMR_SHARE_NONE, 1}};
     const size_t row = (size_t)rmr_row_bytes(e, cols);
     unsigned char *const rows = malloc(row * n * count);
     float *const x = malloc((size_t)128 * cols * 4);
@@ -111,8 +111,9 @@ typedef struct plan {
     uint32_t n_ops;
     rmr_slot slot[MAX_SLOTS];
     uint32_t n_slots;
-    rmr_kv_shape kv;
-    uint32_t layers, max_rows, max_pages, max_out;
+    rmr_cache_rows cached; /* rows of both streams of the cache: */
+    uint32_t width, rope;  /* width 0: there is no cache */
+    uint32_t max_rows, max_pages, max_out;
     /* inputs */
     uint32_t n_rows, n_runs, n_want, count;
     int32_t token[MAX_ROWS];
@@ -129,8 +130,15 @@ typedef struct side {
     rmr_op op[MAX_OPS];
     rmr_step *step;
     rmr_step_desc desc;
+    rmr_cache_stream stream[2];
+    rmr_cache_layout cache_layout;
     unsigned char *block;
 } side;
+
+static uint64_t page_bytes(const side *s, const plan *p)
+{
+    return rmr_cache_page_bytes(&s->cache_layout, p->kv_type);
+}
 
 static void side_make(side *s, const plan *p, int gpu, uint32_t cache_pages)
 {
@@ -141,10 +149,8 @@ static void side_make(side *s, const plan *p, int gpu, uint32_t cache_pages)
         *o = p->op[i];
         o->w = side_of(o->w, gpu);
         o->w2 = side_of(o->w2, gpu);
-        o->w3 = side_of(o->w3, gpu);
         o->s1 = side_of(o->s1, gpu);
         o->s2 = side_of(o->s2, gpu);
-        o->s3 = side_of(o->s3, gpu);
         o->bias = side_of(o->bias, gpu);
         if (o->kind == RMR_OP_COUNTS_ADD) {
             const uint64_t n = (uint64_t)p->slot[o->counts.slot].width * 8;
@@ -153,13 +159,17 @@ static void side_make(side *s, const plan *p, int gpu, uint32_t cache_pages)
             o->counters = s->counters;
         }
     }
+    for (uint32_t i = 0; i < 2; i++)
+        s->stream[i] = (rmr_cache_stream){"rows", i, p->cached, p->width, p->rope};
+    s->cache_layout = rmr_cache_layout_of(s->stream, 2);
     if (cache_pages > 0) {
-        const uint64_t n = cache_pages * rmr_page_bytes(p->layers, p->kv, p->kv_type);
+        const uint64_t n = cache_pages * page_bytes(s, p);
         MUST(s->be->ops->buffer_create(s->be, n, &s->cache, err));
         MUST(s->be->ops->buffer_zero(s->be, s->cache, 0, n, err));
     }
     s->desc = (rmr_step_desc){s->op,        p->n_ops,     p->slot,    p->n_slots,
-                              p->max_rows, p->max_pages, p->max_out, p->kv};
+                              p->max_rows, p->max_pages, p->max_out,
+                              p->width > 0 ? &s->cache_layout : NULL};
     MUST(s->be->ops->step_create(s->be, &s->desc, &s->step, err));
     s->block = aligned_alloc(64, (size_t)rmr_inputs_place(&(rmr_inputs){0}, NULL, p->max_rows, p->max_pages));
 }
@@ -177,19 +187,18 @@ static void side_run(side *s, const plan *p)
     rmr_inputs in = {.n_rows = p->n_rows,
                      .n_runs = p->n_runs,
                      .n_pages = p->n_pages,
-                     .n_want = p->n_want,
                      .count_routing = p->count};
     uint64_t mark;
     rmr_inputs_place(&in, s->block, p->max_rows, p->max_pages);
     memcpy(in.token, p->token, p->n_rows * 4);
     memcpy(in.pos, p->pos, p->n_rows * 4);
-    memcpy(in.want, p->want, p->n_want * 4);
     memcpy(in.run, p->run, p->n_runs * sizeof *in.run);
     for (uint32_t i = 0; i < p->n_pages; i++)
         in.page[i] = s->be->ops->buffer_address(s->cache) +
-                     p->page[i] * rmr_page_bytes(p->layers, p->kv, p->kv_type);
+                     p->page[i] * page_bytes(s, p);
     MUST(s->be->ops->step_inputs(s->be, s->step, &in, err));
-    const rmr_slice all = {0, p->n_ops, 0, p->n_want};
+    MUST(s->be->ops->step_want(s->be, s->step, p->want, p->n_want, err));
+    const rmr_slice all = {0, p->n_ops};
     MUST(s->be->ops->step_submit(s->be, s->step, &all, &mark, err));
     MUST(s->be->ops->step_wait(s->be, s->step, mark, err));
 }
@@ -197,7 +206,7 @@ static void side_run(side *s, const plan *p)
 static float *side_slot(side *s, const plan *p, uint32_t slot, uint32_t n)
 {
     float *const v = malloc((size_t)n * p->slot[slot].width * 4 + 4);
-    MUST(s->be->ops->step_read(s->be, s->step, slot, 0, n, v, err));
+    MUST(s->be->ops->step_read(s->be, s->step, &(rmr_area){slot, 0, p->slot[slot].width, 0, n}, v, err));
     return v;
 }
 
@@ -315,17 +324,20 @@ static void check_linear(rmr_elem e, uint32_t rows, uint32_t cols, int swiglu, i
     free_weights();
 }
 
-void check_products(int large)
+static void check_product(int e)
 {
-    for (int e = 0; e < RMR_ELEM_COUNT; e++) {
-        const uint32_t v = rmr_elem_table[e].values;
-        if (large) {
-            check_linear((rmr_elem)e, 320, 2048, 0, 0, 0);
-            check_linear((rmr_elem)e, 48, v == 256 ? 2816 : 1408, 1, 0, 0);
-            continue;
-        }
-        check_linear((rmr_elem)e, 70, v == 256 ? 768 : 352, 0, 0, 0);
-    }
+    check_linear((rmr_elem)e, 70, rmr_elem_table[e].values == 256 ? 768 : 352, 0, 0, 0);
+}
+
+static void check_long_product(int e)
+{
+    check_linear((rmr_elem)e, 320, 2048, 0, 0, 0);
+    check_linear((rmr_elem)e, 48, rmr_elem_table[e].values == 256 ? 2816 : 1408, 1, 0, 0);
+}
+
+static void check_shapes(int which)
+{
+    (void)which;
     check_linear(RMR_ELEM_Q4_K, 48, 256, 1, 0, 0);
     check_linear(RMR_ELEM_BF16, 33, 37, 0, 1, 1);
     check_linear(RMR_ELEM_F16, 17, 35, 0, 0, 0);
@@ -336,8 +348,9 @@ void check_products(int large)
 
 /* ---- rows ---- */
 
-void check_embed(void)
+static void check_embed(int which)
 {
+    (void)which;
     for (int e = 0; e < RMR_ELEM_COUNT; e++) {
         const uint32_t cols = rmr_elem_table[e].values == 256 ? 512 : 288;
         plan p = {.n_ops = 1, .n_slots = 1, .max_rows = 8, .max_pages = 1, .max_out = 1};
@@ -359,8 +372,9 @@ void check_embed(void)
     }
 }
 
-void check_rows(void)
+static void check_rows(int which)
 {
+    (void)which;
     enum { X, CS, Y, OUT, WIDTH = 4 * 24, HALF = 8 };
     plan p = {.n_ops = 6, .n_slots = 4, .max_rows = 8, .max_pages = 1, .max_out = 8};
     side cpu, gpu;
@@ -420,7 +434,7 @@ static void mla_plan(plan *p, const mla_case *c, rmr_mla *m)
 {
     const uint32_t q = c->heads * (c->nope + c->rope), w = c->rank + c->rope;
     *m = (rmr_mla){c->heads, c->nope, c->rope, c->v, c->rank, 1.0f / sqrtf((float)(c->nope + c->rope))};
-    *p = (plan){.n_slots = MLA_SLOTS, .max_rows = 64, .max_out = 1, .kv = {w, c->rope}, .layers = 2, .kv_type = c->kv};
+    *p = (plan){.n_slots = MLA_SLOTS, .max_rows = 64, .max_out = 1, .cached = RMR_CACHE_LATENT, .width = w, .rope = c->rope, .kv_type = c->kv};
     const uint32_t width[MLA_SLOTS] = {q, w, c->rope, c->heads * w, c->heads * c->rank, c->heads * c->v};
     for (int i = 0; i < MLA_SLOTS; i++) p->slot[i] = (rmr_slot){width[i], RMR_ROWS_ALL};
     p->max_pages = (c->n + 95) / 32;
@@ -430,14 +444,14 @@ static void mla_plan(plan *p, const mla_case *c, rmr_mla *m)
     p->op[1].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 97, q, 0.7f);
     p->op[2] = (rmr_op){.kind = RMR_OP_ROPE_TABLE, .out = {ROPE_CS, 0}, .amp = 1};
     p->op[2].w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, c->rope / 2, 0.3f);
-    p->op[3] = (rmr_op){.kind = RMR_OP_CACHE_WRITE, .layer = 1, .in = {XKV, 0}, .in2 = {ROPE_CS, 0}, .eps = 1e-6f, .mla = m};
+    p->op[3] = (rmr_op){.kind = RMR_OP_CACHE_WRITE, .layer = 1, .stream = 1, .in = {XKV, 0}, .in2 = {ROPE_CS, 0}, .eps = 1e-6f, .mla = m};
     p->op[3].w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, c->rank, 0.2f);
-    p->op[4] = (rmr_op){.kind = RMR_OP_ABSORB, .layer = 1, .in = {XQ, 0}, .out = {QL, 0}, .mla = m};
+    p->op[4] = (rmr_op){.kind = RMR_OP_ABSORB, .layer = 1, .stream = 1, .in = {XQ, 0}, .out = {QL, 0}, .mla = m};
     p->op[4].w = weight(RMR_USE_MATRIX, c->elem, c->heads, c->rank, c->nope, 0.1f);
-    p->op[5] = (rmr_op){.kind = RMR_OP_ATTEND_LATENT, .layer = 1, .in = {QL, 0}, .out = {Z, 0}, .mla = m};
-    p->op[6] = (rmr_op){.kind = RMR_OP_UNABSORB, .layer = 1, .in = {Z, 0}, .out = {O, 0}, .mla = m};
+    p->op[5] = (rmr_op){.kind = RMR_OP_ATTEND_LATENT, .layer = 1, .stream = 1, .in = {QL, 0}, .out = {Z, 0}, .mla = m};
+    p->op[6] = (rmr_op){.kind = RMR_OP_UNABSORB, .layer = 1, .stream = 1, .in = {Z, 0}, .out = {O, 0}, .mla = m};
     p->op[6].w = weight(RMR_USE_MATRIX, c->elem, c->heads, c->v, c->rank, 0.1f);
-    p->op[7] = (rmr_op){.kind = RMR_OP_ATTEND_EXPANDED, .layer = 1, .in = {XQ, 0}, .out = {O, 0}, .mla = m};
+    p->op[7] = (rmr_op){.kind = RMR_OP_ATTEND_EXPANDED, .layer = 1, .stream = 1, .in = {XQ, 0}, .out = {O, 0}, .mla = m};
     p->op[7].w = p->op[4].w;
     p->op[7].w2 = p->op[6].w;
     p->n_ops = 8;
@@ -476,7 +490,7 @@ static void fill_cache(plan *p, side *cpu, side *gpu, uint32_t n, uint32_t n_ops
 
 static void compare_caches(const char *name, side *cpu, side *gpu, const plan *p, double limit)
 {
-    const uint64_t n = p->max_pages * rmr_page_bytes(p->layers, p->kv, p->kv_type);
+    const uint64_t n = p->max_pages * page_bytes(gpu, p);
     unsigned char *const a = malloc(n), *const b = malloc(n);
     uint64_t differ = 0;
     char text[64];
@@ -539,26 +553,25 @@ static void check_mla(const mla_case *c)
     free_weights();
 }
 
-void check_latent(int large)
+enum { LATENT_SMALL = 6, LATENT_ALL = 11 };
+
+static void check_latent(int which)
 {
     const double bf16 = check_exact ? 1e-4 : 1e-2;
-    const mla_case small[] = {
+    const mla_case all[LATENT_ALL] = {
         {3, 24, 8, 20, 40, 200, RMR_KV_F32, RMR_FORM_ABSORBED, RMR_ELEM_F32, 1e-5},
         {3, 24, 8, 20, 40, 150, RMR_KV_F32, RMR_FORM_EXPANDED, RMR_ELEM_F32, 1e-5},
         {5, 16, 6, 16, 300, 150, RMR_KV_INT8, RMR_FORM_ABSORBED, RMR_ELEM_BF16, 2e-2},
         {3, 24, 8, 20, 40, 90, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_F8, 1e-2},
         {2, 32, 8, 32, 64, 90, RMR_KV_INT8, RMR_FORM_EXPANDED, RMR_ELEM_Q8_0, 2e-2},
         {18, 32, 64, 32, 512, 150, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_BF16, bf16},
-    };
-    const mla_case big[] = {
         {16, 128, 64, 128, 512, 4500, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_BF16, bf16},
         {16, 128, 64, 128, 512, 9000, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_BF16, bf16},
         {128, 128, 64, 128, 512, 700, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_BF16, bf16},
         {16, 128, 64, 128, 512, 1500, RMR_KV_INT8, RMR_FORM_ABSORBED, RMR_ELEM_BF16, 2e-2},
         {20, 192, 64, 256, 512, 600, RMR_KV_BF16, RMR_FORM_EXPANDED, RMR_ELEM_Q8_0, 2e-2},
     };
-    for (size_t i = 0; i < sizeof small / sizeof *small; i++) check_mla(&small[i]);
-    for (size_t i = 0; large && i < sizeof big / sizeof *big; i++) check_mla(&big[i]);
+    check_mla(&all[which]);
 }
 
 static void check_gqa(uint32_t heads, uint32_t kv_heads, uint32_t dim, rmr_kv_type kv, uint32_t n,
@@ -566,7 +579,7 @@ static void check_gqa(uint32_t heads, uint32_t kv_heads, uint32_t dim, rmr_kv_ty
 {
     enum { Q, KV, OUT };
     const rmr_gqa g = {heads, kv_heads, dim, 1.0f / sqrtf((float)dim)};
-    plan p = {.n_ops = 4, .n_slots = 3, .max_rows = 64, .max_out = 1, .kv = {2 * kv_heads * dim, 0}, .layers = 2, .kv_type = kv};
+    plan p = {.n_ops = 4, .n_slots = 3, .max_rows = 64, .max_out = 1, .cached = RMR_CACHE_KEYS_VALUES, .width = 2 * kv_heads * dim, .kv_type = kv};
     side cpu, gpu;
     char name[128];
     p.max_pages = (n + 95) / 32;
@@ -577,8 +590,8 @@ static void check_gqa(uint32_t heads, uint32_t kv_heads, uint32_t dim, rmr_kv_ty
     p.op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 97, 2 * kv_heads * dim, 1);
     p.op[1] = (rmr_op){.kind = RMR_OP_EMBED, .out = {Q, 0}, .n = heads * dim};
     p.op[1].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 97, heads * dim, 1);
-    p.op[2] = (rmr_op){.kind = RMR_OP_CACHE_WRITE, .layer = 1, .in = {KV, 0}, .gqa = &g};
-    p.op[3] = (rmr_op){.kind = RMR_OP_ATTEND_GROUPED, .layer = 1, .in = {Q, 0}, .out = {OUT, 0}, .gqa = &g};
+    p.op[2] = (rmr_op){.kind = RMR_OP_CACHE_WRITE, .layer = 1, .stream = 1, .in = {KV, 0}, .gqa = &g};
+    p.op[3] = (rmr_op){.kind = RMR_OP_ATTEND_GROUPED, .layer = 1, .stream = 1, .in = {Q, 0}, .out = {OUT, 0}, .gqa = &g};
     side_make(&cpu, &p, 0, p.max_pages);
     side_make(&gpu, &p, 1, p.max_pages);
     fill_cache(&p, &cpu, &gpu, n, 3);
@@ -592,23 +605,23 @@ static void check_gqa(uint32_t heads, uint32_t kv_heads, uint32_t dim, rmr_kv_ty
     free_weights();
 }
 
-void check_grouped(int large)
+static void check_grouped(int which)
 {
-    check_gqa(6, 2, 20, RMR_KV_F32, 150, 1e-5);
-    check_gqa(4, 4, 32, RMR_KV_BF16, 80, 1e-5);
-    if (large) check_gqa(32, 8, 128, RMR_KV_BF16, 1200, 1e-5);
+    if (which == 0) check_gqa(6, 2, 20, RMR_KV_F32, 150, 1e-5);
+    if (which == 1) check_gqa(4, 4, 32, RMR_KV_BF16, 80, 1e-5);
+    if (which == 2) check_gqa(32, 8, 128, RMR_KV_BF16, 1200, 1e-5);
 }
 
 /* ---- experts ---- */
 
 static void check_moe(const rmr_moe *m, uint32_t hidden, rmr_elem e, rmr_elem es, double limit)
 {
-    enum { H, ROUTER, IDS, WEIGHTS, OUT, COUNTS, SLOTS };
+    enum { H, ROUTER, IDS, WEIGHTS, OUT, COUNTS, FF, SLOTS };
     static const uint32_t counts[] = {1, 2, 13, 60};
-    plan p = {.n_ops = 7, .n_slots = SLOTS, .max_rows = 60, .max_pages = 1, .max_out = 1, .count = 1};
+    plan p = {.n_ops = 8, .n_slots = SLOTS, .max_rows = 60, .max_pages = 1, .max_out = 1, .count = 1};
     side cpu, gpu;
     char name[128], text[160];
-    const uint32_t width[SLOTS] = {hidden, m->n_experts, m->n_used, m->n_used, hidden, m->n_experts};
+    const uint32_t width[SLOTS] = {hidden, m->n_experts, m->n_used, m->n_used, hidden, m->n_experts, m->n_used * m->inner + m->shared_inner};
     for (int i = 0; i < SLOTS; i++) p.slot[i] = (rmr_slot){width[i], i == COUNTS ? RMR_ROWS_ONE : RMR_ROWS_ALL};
     p.op[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {H, 0}, .n = hidden};
     p.op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 60, hidden, 1);
@@ -619,16 +632,17 @@ static void check_moe(const rmr_moe *m, uint32_t hidden, rmr_elem e, rmr_elem es
     p.op[3] = (rmr_op){.kind = RMR_OP_COUNTS_CLEAR, .counts = {COUNTS, 0}};
     p.op[4] = (rmr_op){.kind = RMR_OP_GATE, .in = {ROUTER, 0}, .out = {IDS, 0}, .out2 = {WEIGHTS, 0}, .counts = {COUNTS, 0}, .moe = m};
     if (m->gate == RMR_GATE_SIGMOID) p.op[4].w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, m->n_experts, 0.1f);
-    p.op[5] = (rmr_op){.kind = RMR_OP_EXPERTS, .in = {H, 0}, .in2 = {IDS, 0}, .in3 = {WEIGHTS, 0}, .out = {OUT, 0}, .n = hidden, .moe = m};
+    p.op[5] = (rmr_op){.kind = RMR_OP_EXPERTS_SWIGLU, .in = {H, 0}, .in2 = {IDS, 0}, .out = {FF, 0}, .out2 = {FF, m->n_used * m->inner}, .n = hidden, .moe = m};
+    p.op[6] = (rmr_op){.kind = RMR_OP_EXPERTS_DOWN, .in = {FF, 0}, .in2 = {IDS, 0}, .in3 = {WEIGHTS, 0}, .out = {OUT, 0}, .n = m->inner, .moe = m};
     p.op[5].w = weight(RMR_USE_MATRIX, e, m->n_experts, m->inner, hidden, 0.1f);
     p.op[5].w2 = weight(RMR_USE_MATRIX, e, m->n_experts, m->inner, hidden, 0.1f);
-    p.op[5].w3 = weight(RMR_USE_MATRIX, e, m->n_experts, hidden, m->inner, 0.1f);
+    p.op[6].w = weight(RMR_USE_MATRIX, e, m->n_experts, hidden, m->inner, 0.1f);
     if (m->shared_inner > 0) {
         p.op[5].s1 = weight(RMR_USE_MATRIX, es, 1, m->shared_inner, hidden, 0.1f);
         p.op[5].s2 = weight(RMR_USE_MATRIX, es, 1, m->shared_inner, hidden, 0.1f);
-        p.op[5].s3 = weight(RMR_USE_MATRIX, es, 1, hidden, m->shared_inner, 0.1f);
+        p.op[6].s1 = weight(RMR_USE_MATRIX, es, 1, hidden, m->shared_inner, 0.1f);
     }
-    p.op[6] = (rmr_op){.kind = RMR_OP_COUNTS_ADD, .counts = {COUNTS, 0}};
+    p.op[7] = (rmr_op){.kind = RMR_OP_COUNTS_ADD, .counts = {COUNTS, 0}};
     side_make(&cpu, &p, 0, 0);
     side_make(&gpu, &p, 1, 0);
     snprintf(name, sizeof name, "experts %s/%s, %u of %u, gate %d", rmr_elem_table[e].name, rmr_elem_table[es].name, m->n_used, m->n_experts, (int)m->gate);
@@ -654,15 +668,46 @@ static void check_moe(const rmr_moe *m, uint32_t hidden, rmr_elem e, rmr_elem es
     free_weights();
 }
 
-void check_experts(int large)
+static void check_experts(int which)
 {
     const double bf16 = check_exact ? 1e-5 : 1e-2, f8 = check_exact ? 1e-5 : 2e-3;
     const rmr_moe softmax = {RMR_GATE_SOFTMAX, 7, 3, 1, 1, 0, 1.5f, 48, 96},
                   group = {RMR_GATE_SOFTMAX_GROUP, 12, 2, 4, 2, 0, 16, 32, 0},
                   sigmoid = {RMR_GATE_SIGMOID, 16, 4, 4, 2, 1, 2.5f, 64, 32},
                   lite = {RMR_GATE_SOFTMAX, 20, 6, 1, 1, 0, 1, 1408, 2816};
-    check_moe(&softmax, 64, RMR_ELEM_BF16, RMR_ELEM_Q8_0, bf16);
-    check_moe(&group, 96, RMR_ELEM_Q4_0, RMR_ELEM_Q4_0, 2e-2);
-    check_moe(&sigmoid, 64, RMR_ELEM_F8, RMR_ELEM_BF16, check_exact ? f8 : bf16);
-    if (large) check_moe(&lite, 2048, RMR_ELEM_BF16, RMR_ELEM_BF16, bf16);
+    if (which == 0) check_moe(&softmax, 64, RMR_ELEM_BF16, RMR_ELEM_Q8_0, bf16);
+    if (which == 1) check_moe(&group, 96, RMR_ELEM_Q4_0, RMR_ELEM_Q4_0, 2e-2);
+    if (which == 2) check_moe(&sigmoid, 64, RMR_ELEM_F8, RMR_ELEM_BF16, check_exact ? f8 : bf16);
+    if (which == 3) check_moe(&lite, 2048, RMR_ELEM_BF16, RMR_ELEM_BF16, bf16);
+}
+
+/* ---- all of them, by name ---- */
+
+static void several(check_visit *visit, void *arg, const char *name, void (*run)(int), int first,
+                    int end, int large)
+{
+    for (int i = first; i < end; i++) {
+        char text[64];
+        const char *const of = strchr(name, '%') != NULL ? rmr_elem_table[i].name : "";
+        if (*of != 0)
+            snprintf(text, sizeof text, "%.*s%s", (int)strcspn(name, "%"), name, of);
+        else
+            snprintf(text, sizeof text, "%s%d", name, i);
+        visit(arg, text, run, i, large);
+    }
+}
+
+void check_visit_all(check_visit *visit, void *arg)
+{
+    visit(arg, "embed", check_embed, 0, 0);
+    visit(arg, "rows", check_rows, 0, 0);
+    visit(arg, "shapes", check_shapes, 0, 0);
+    several(visit, arg, "product-%", check_product, 0, RMR_ELEM_COUNT, 0);
+    several(visit, arg, "long-%", check_long_product, 0, RMR_ELEM_COUNT, 1);
+    several(visit, arg, "latent-", check_latent, 0, LATENT_SMALL, 0);
+    several(visit, arg, "latent-", check_latent, LATENT_SMALL, LATENT_ALL, 1);
+    several(visit, arg, "grouped-", check_grouped, 0, 2, 0);
+    several(visit, arg, "grouped-", check_grouped, 2, 3, 1);
+    several(visit, arg, "experts-", check_experts, 0, 3, 0);
+    several(visit, arg, "experts-", check_experts, 3, 4, 1);
 }

@@ -11,11 +11,9 @@ extern int check_bad, check_done, check_loud;
 
 double check_random(void); /* in [-1, 1) */
 
-void check_products(int large);
-void check_embed(void);
-void check_rows(void);
-void check_latent(int large);
-void check_grouped(int large);
-void check_experts(int large);
+/* Every check has a name, by which a process of its own can run it: a fault on a GPU ends CUDA for
+ * the process. Large ones take too long for the emulator. */
+typedef void check_visit(void *arg, const char *name, void (*run)(int), int which, int large);
+void check_visit_all(check_visit *visit, void *arg);
 
 #endif

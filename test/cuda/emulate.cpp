@@ -7,6 +7,7 @@
 #include <ucontext.h>
 
 #include <deque>
+#include <map>
 #include <vector>
 
 #include "emulator.h"
@@ -175,9 +176,33 @@ static std::vector<copy> &open_group()
     return current->groups.back();
 }
 
+static std::map<uintptr_t, size_t> allocated;
+static const char *kernel_name;
+
+void emulator_allocated(void *at, size_t n)
+{
+    allocated[(uintptr_t)at] = n;
+}
+
+void emulator_freed(void *at)
+{
+    allocated.erase((uintptr_t)at);
+}
+
+void emulated_check(const void *p, unsigned n)
+{
+    const uintptr_t at = (uintptr_t)p;
+    auto of = allocated.upper_bound(at);
+    if (at % n == 0 && of != allocated.begin() && (--of, at - of->first + n <= of->second)) return;
+    fprintf(stderr, "emulator: %s, block (%u, %u, %u), thread %u: %u bytes at %p are not of device memory or not aligned\n",
+            kernel_name, blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x, n, p);
+    abort();
+}
+
 void emulated_copy(void *to, const void *from, unsigned n)
 {
     copy c = {to, {0}};
+    emulated_check(from, 16); /* also of what is not read */
     if (n > 0) memcpy(c.data, from, n);
     memset(to, 0xff, 16); /* what is there until it arrives */
     open_group().push_back(c);
@@ -264,6 +289,7 @@ void emulator_launch(void *kernel, const unsigned *grid, const unsigned *blocks,
     const uint64_t n = (uint64_t)grid[0] * grid[1] * grid[2];
     random_state = seed;
     body = k->run;
+    kernel_name = k->name;
     arguments = args;
     gridDim = {grid[0], grid[1], grid[2]};
     blockDim = {blocks[0], blocks[1], blocks[2]};

@@ -38,6 +38,8 @@ void emulated_warp_barrier();
 void emulated_post(const void *words, size_t bytes);
 const uint32_t *emulated_words(unsigned lane);
 void emulated_done(); /* with what was posted */
+/* Of device memory that is allocated, aligned to n; else the process ends with a message. */
+void emulated_check(const void *p, unsigned n);
 void emulated_copy(void *to, const void *from, unsigned n);
 void emulated_commit();
 void emulated_wait(unsigned left);
@@ -113,6 +115,7 @@ typedef struct word2 {
 static inline word4 load_weights(const void *p)
 {
     word4 v;
+    emulated_check(p, sizeof v);
     memcpy(&v, p, sizeof v);
     return v;
 }
@@ -120,6 +123,7 @@ static inline word4 load_weights(const void *p)
 static inline word2 load_pair(const void *p)
 {
     word2 v;
+    emulated_check(p, sizeof v);
     memcpy(&v, p, sizeof v);
     return v;
 }
@@ -127,6 +131,7 @@ static inline word2 load_pair(const void *p)
 static inline float4 load_float4(const float *p)
 {
     float4 v;
+    emulated_check(p, sizeof v);
     memcpy(&v, p, sizeof v);
     return v;
 }

@@ -147,12 +147,14 @@ static rmr_cu_result memory_alloc(rmr_cu_address *at, size_t n)
     if (p == NULL) return RMR_CU_NO_MEMORY;
     memset(p, 0xff, n);
     *at = (rmr_cu_address)(uintptr_t)p;
+    emulator_allocated(p, n);
     emulated_blocks_in_use++;
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result memory_free(rmr_cu_address at)
 {
+    emulator_freed((void *)(uintptr_t)at);
     free((void *)(uintptr_t)at);
     emulated_blocks_in_use--;
     return RMR_CU_SUCCESS;
@@ -268,6 +270,13 @@ static rmr_cu_result launch(rmr_cu_function f, unsigned x, unsigned y, unsigned 
     if (y > 65535 || z > 65535 || shared > 232448) return 1;
     emulator_launch((void *)f, grid, block, shared, params[0], emulated_seed++);
     return RMR_CU_SUCCESS;
+}
+
+static rmr_cu_result launch_with(const rmr_cu_launch_config *l, rmr_cu_function f, void **params,
+                                 void **extra)
+{
+    return launch(f, l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2],
+                  l->shared, l->stream, params, extra);
 }
 
 static rmr_cu_result capture_begin(rmr_cu_stream s, int mode)

@@ -9,6 +9,10 @@
 extern "C" {
 #endif
 
+/* Device memory that kernels may read and write from now on, and no more. */
+void emulator_allocated(void *at, size_t n);
+void emulator_freed(void *at);
+
 void *emulator_kernel(const char *name); /* NULL: there is none */
 void emulator_launch(void *kernel, const unsigned *grid, const unsigned *block, size_t shared,
                      const void *args, uint64_t seed);

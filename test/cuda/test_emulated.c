@@ -10,25 +10,11 @@
 
 int check_exact;
 
-static void check_all(void)
+/* Those whose name begins with `arg`; of large ones those that it names. */
+static void check_one(void *arg, const char *name, void (*run)(int), int which, int large)
 {
-    check_embed();
-    check_rows();
-    check_products(0);
-    check_latent(0);
-    check_grouped(0);
-    check_experts(0);
-}
-
-static int only(const char *what)
-{
-    if (strcmp(what, "products") == 0) return check_products(0), 1;
-    if (strcmp(what, "latent") == 0) return check_latent(0), 1;
-    if (strcmp(what, "large") == 0) return check_latent(1), check_grouped(1), check_products(1), 1;
-    if (strcmp(what, "grouped") == 0) return check_grouped(0), 1;
-    if (strcmp(what, "experts") == 0) return check_experts(0), 1;
-    if (strcmp(what, "rows") == 0) return check_embed(), check_rows(), 1;
-    return 0;
+    const char *const only = arg;
+    if (only != NULL ? strncmp(name, only, strlen(only)) == 0 : !large) run(which);
 }
 
 int main(int argc, char **argv)
@@ -48,7 +34,7 @@ int main(int argc, char **argv)
             printf("%s\n", err.message);
             return 2;
         }
-        if (argc < 2 || !only(argv[1])) check_all();
+        check_visit_all(check_one, argc > 1 ? argv[1] : NULL);
         check_gpu->ops->free(check_gpu);
         check_cpu->ops->free(check_cpu);
     }

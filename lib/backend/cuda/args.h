@@ -13,7 +13,8 @@ enum {
     RMR_GPU_RUN16 = 128,  /* columns that share a scale of activations in half precision */
     RMR_GPU_UNITS = 128,  /* of positions that a row is cut into at most, up to a unit of 64 */
     RMR_GPU_HEADS = 16,   /* heads that share a pass over the latent cache */
-    RMR_GPU_LEAST = 64    /* positions of the smallest unit */
+    RMR_GPU_LEAST = 64,   /* positions of the smallest unit */
+    RMR_GPU_IDS = 512     /* chosen experts that are sorted from shared memory */
 };
 
 /* A form of activations (prepare.cuh): BF16: pairs of columns in the order of the matrix
@@ -54,21 +55,21 @@ static inline uint32_t rmr_gpu_unit(uint32_t n)
 
 /* The inputs of a step in device memory. */
 typedef struct rmr_gpu_counts {
-    uint32_t n_rows, n_runs, n_pages, n_want, count_routing;
+    uint32_t n_rows, n_runs, n_pages, count_routing;
 } rmr_gpu_counts;
 
 typedef struct rmr_gpu_inputs {
     const rmr_gpu_counts *counts;
     const int32_t *token;
-    const uint32_t *pos, *want;
+    const uint32_t *pos, *want; /* want: [max_out], rows of the head pass */
     const rmr_run *run;
     const uint64_t *page;
     const uint32_t *run_of; /* [n_rows] */
 } rmr_gpu_inputs;
 
-/* The rows of an operation: all of the step, or n wanted ones from want0 on. */
+/* The rows of an operation: all of the step, or the n of a head pass. */
 typedef struct rmr_gpu_rows {
-    uint32_t out, want0, n;
+    uint32_t out, n;
 } rmr_gpu_rows;
 
 /* A view of a slot: rows `ld` floats apart. */
@@ -84,13 +85,20 @@ typedef struct rmr_gpu_weight {
     uint32_t count, rows, cols;
 } rmr_gpu_weight;
 
-/* Rows by expert: list l has entries [first[l], first[l + 1]). */
+/* Choices by expert: list l has entries [first[l], first[l + 1]). Choice number c is that of expert
+ * c % n_used of row c / n_used. */
 typedef struct rmr_gpu_lists {
     uint32_t *n, *first, *expert; /* [1], [n + 1], [n] */
-    uint32_t *row;                /* [entries] */
-    uint32_t *entry;              /* [rows][n_used]: its entries in ascending order of experts */
-    float *weight;                /* [entries] */
+    uint32_t *choice;             /* [entries] */
+    uint32_t *order;              /* [rows][n_used]: a row's choices in ascending order of experts */
+    uint32_t n_used;
 } rmr_gpu_lists;
+
+/* A stream of the cache: where its part of a page begins, and its rows. */
+typedef struct rmr_gpu_stream {
+    uint64_t at[RMR_KV_TYPES];
+    uint32_t width, rope;
+} rmr_gpu_stream;
 
 typedef struct rmr_gpu_embed {
     rmr_gpu_inputs in;
@@ -158,8 +166,8 @@ typedef struct rmr_gpu_product {
     int add;
     int only; /* only rows of this form of attention are stored; -1: all */
     const float *bias;
-    rmr_gpu_lists lists; /* n NULL: none */
-    int gather;          /* x has rows, not entries */
+    rmr_gpu_lists lists; /* n NULL: none; else y has choices, in columns y_step apart */
+    int by_choice;       /* so has x; else it has rows */
 } rmr_gpu_product;
 
 typedef struct rmr_gpu_rope {
@@ -173,8 +181,7 @@ typedef struct rmr_gpu_cache_write {
     rmr_gpu_view x, cs;
     const float *w;
     float eps;
-    uint32_t layer;
-    rmr_kv_shape shape;
+    rmr_gpu_stream stream;
     uint32_t rank; /* 0: grouped, x is stored as it is */
 } rmr_gpu_cache_write;
 
@@ -191,11 +198,11 @@ typedef struct rmr_gpu_query_rope {
 typedef struct rmr_gpu_attend {
     rmr_gpu_inputs in;
     rmr_gpu_view q, out;
-    rmr_kv_shape shape;
-    uint32_t layer, row0, n_rows;
+    rmr_gpu_stream stream;
+    uint32_t row0, n_rows;
     uint32_t heads, group; /* group: query heads of a key head */
     uint32_t key, value;   /* columns */
-    uint32_t key_step, value0, value_step; /* columns of the cache from one key head to the next */
+    uint32_t key0, key_step, value0, value_step; /* columns of the cache from one key head to the next */
     uint32_t most_units;
     float scale;
     int only;
@@ -213,17 +220,17 @@ typedef struct rmr_gpu_gate {
 
 typedef struct rmr_gpu_sort {
     rmr_gpu_inputs in;
-    rmr_gpu_view ids, weights;
-    uint32_t n_experts, n_used;
+    rmr_gpu_view ids;
+    uint32_t n_experts;
     rmr_gpu_lists lists;
 } rmr_gpu_sort;
 
-/* out += the entries of a row by weight, then the shared experts. */
+/* out += the choices of a row by weight, then the shared experts. */
 typedef struct rmr_gpu_combine {
     rmr_gpu_inputs in;
-    rmr_gpu_view out;
-    const float *routed, *shared; /* [entries][n], [rows][n] or NULL */
-    uint32_t n, n_used;
+    rmr_gpu_view out, weights;
+    const float *routed, *shared; /* [choices][n], [rows][n] or NULL */
+    uint32_t n;
     rmr_gpu_lists lists;
 } rmr_gpu_combine;
 
@@ -238,13 +245,12 @@ typedef struct rmr_gpu_counters {
 typedef struct rmr_gpu_square_sums {
     rmr_gpu_inputs in;
     rmr_gpu_rows rows;
-    const float *x;
-    uint64_t ldx;
+    rmr_gpu_view x;
+    uint32_t step; /* columns of x from one choice of a row to the next */
     double *sum; /* [matrices][cols] */
     uint64_t *n; /* [matrices] */
     uint32_t cols;
     rmr_gpu_lists lists; /* n NULL: all rows, matrix 0 */
-    int gather;
 } rmr_gpu_square_sums;
 
 /* Tiles to the device's own order of values, in place (layout.cuh). */

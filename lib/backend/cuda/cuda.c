@@ -94,6 +94,13 @@ remora_status rmr_cuda_launch(rmr_cuda *c, rmr_cu_stream stream, rmr_cuda_kernel
 {
     void *params[] = {args};
     if (grid[0] == 0 || grid[1] == 0 || grid[2] == 0) return REMORA_OK;
+    if (c->overlap) {
+        rmr_cu_launch_attribute a = {.id = RMR_CU_LAUNCH_OVERLAP, .u.value = 1};
+        const rmr_cu_launch_config config = {
+            {grid[0], grid[1], grid[2]}, {threads, 1, 1}, shared, stream, &a, 1};
+        return rmr_cuda_check(c, c->d.launch_with(&config, c->kernel[k], params, NULL),
+                              "starting a kernel", err);
+    }
     return rmr_cuda_check(c,
                           c->d.launch(c->kernel[k], grid[0], grid[1], grid[2], threads, 1, 1,
                                       shared, stream, params, NULL),
@@ -141,6 +148,7 @@ static remora_status open_device(rmr_cuda *c, int device, remora_error *err)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED,
                  "the GPU has compute capability %d.%d; supported is 8.0 and later", c->major,
                  c->minor);
+    c->overlap = c->overlap && c->major >= 9;
     return rmr_cuda_check(c, c->d.context_retain(&c->context, c->device), "opening the context",
                           err);
 }
@@ -347,6 +355,8 @@ static const rmr_backend_ops cuda_ops = {
     .step_inputs = rmr_cuda_step_inputs,
     .step_submit = rmr_cuda_step_submit,
     .step_wait = rmr_cuda_step_wait,
+    .step_want = rmr_cuda_step_want,
+    .step_write = rmr_cuda_step_write,
     .step_read = rmr_cuda_step_read,
 };
 
@@ -361,6 +371,7 @@ remora_status rmr_cuda_create(rmr_ctx *ctx, const rmr_cuda_options *options, rmr
     c->ctx = ctx;
     c->exact = options->exact;
     c->graphs = options->graphs;
+    c->overlap = options->overlap;
     pthread_mutex_init(&c->upload, NULL);
     pthread_mutex_init(&c->order, NULL);
     remora_status s = REMORA_OK;

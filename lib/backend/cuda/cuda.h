@@ -41,6 +41,7 @@ typedef struct rmr_cuda {
     uint32_t shared;      /* bytes that a block can have at most */
     int exact;            /* products of activations in all their bits */
     int graphs;           /* slices are recorded */
+    int overlap;          /* a kernel's blocks may start, and wait, before the last one is done */
     _Atomic int poisoned; /* the driver's code after which nothing can be done any more */
     pthread_mutex_t upload;
     unsigned char *staging; /* pinned, under `upload` */
@@ -70,13 +71,19 @@ typedef struct rmr_cuda_prepared {
     uint32_t n, k, per_row, step;
 } rmr_cuda_prepared;
 
+/* The choices that the lists by expert are of; n 0: of none. */
+typedef struct rmr_cuda_sorted {
+    rmr_view ids;
+    uint32_t n;
+} rmr_cuda_sorted;
+
 enum { RMR_CUDA_FORMS = RMR_GPU_FLOAT + 1, RMR_CUDA_EVENTS = 16, RMR_CUDA_GRAPHS = 64 };
 
 /* All that the kernels of a slice depend on but for the contents of device memory. */
 typedef struct rmr_cuda_key {
     rmr_slice slice;
-    uint32_t n_rows, forms, kinds, unit, most_units;
-    uint32_t prepared[RMR_CUDA_FORMS][2]; /* what is there already */
+    uint32_t n_rows, n_want, forms, kinds, unit, most_units;
+    uint32_t prepared[RMR_CUDA_FORMS][2], sorted; /* what is there already */
 } rmr_cuda_key;
 
 /* A slice that was recorded; it is the second time that one is asked for, or `graph` is NULL. */
@@ -85,14 +92,15 @@ typedef struct rmr_cuda_graph {
     uint64_t used; /* when */
     rmr_cu_graph_exec graph;
     rmr_cuda_prepared after[RMR_CUDA_FORMS][2];
+    rmr_cuda_sorted sorted_after;
 } rmr_cuda_graph;
 
 /* Offsets in a step's memory. */
 typedef struct rmr_cuda_layout {
     uint64_t slot[64];
-    uint64_t inputs, counts, run_of;
+    uint64_t inputs, counts, want, run_of;
     uint64_t prepared[RMR_CUDA_FORMS][2], scales[RMR_CUDA_FORMS][2];
-    uint64_t lists, ff, shared_ff, routed, shared, parts, part_bytes;
+    uint64_t lists, queries, routed, shared, parts, part_bytes;
     uint64_t prepared_bytes[RMR_CUDA_FORMS][2], scale_bytes[RMR_CUDA_FORMS][2];
     uint64_t total;
 } rmr_cuda_layout;
@@ -106,11 +114,14 @@ struct rmr_step {
     unsigned char *pinned; /* inputs, counts, run_of */
     uint64_t pinned_bytes;
     rmr_gpu_inputs gpu;
-    uint32_t want0, n_want;
+    uint32_t n_want; /* rows of the head pass */
     uint32_t forms;                                /* of attention that rows have, bits */
     uint32_t kinds;                                /* types of cache, bits */
     uint32_t unit, most_units; /* of positions: of the row that sees most; rounded up */
     rmr_cuda_prepared prepared[RMR_CUDA_FORMS][2]; /* [1]: for the router, with all bits */
+    rmr_cuda_sorted sorted;
+    uint64_t *stream_at; /* [RMR_KV_TYPES][streams]: where their parts of a page begin */
+    uint64_t stream_bytes;
     rmr_cu_stream stream;
     rmr_cu_event event[RMR_CUDA_EVENTS];
     uint64_t mark;
@@ -157,8 +168,12 @@ remora_status rmr_cuda_step_inputs(rmr_backend *be, rmr_step *s, const rmr_input
 remora_status rmr_cuda_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
                                    uint64_t *mark, remora_error *err);
 remora_status rmr_cuda_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);
-remora_status rmr_cuda_step_read(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0,
-                                 uint32_t n, void *dst, remora_error *err);
+remora_status rmr_cuda_step_want(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
+                                 remora_error *err);
+remora_status rmr_cuda_step_read(rmr_backend *be, rmr_step *s, const rmr_area *a, void *dst,
+                                 remora_error *err);
+remora_status rmr_cuda_step_write(rmr_backend *be, rmr_step *s, const rmr_area *a, const void *src,
+                                  remora_error *err);
 
 /* Is the operation a product whose result a gate reads? Its activations keep all their bits, so
  * that rounding does not choose experts. */
@@ -168,6 +183,9 @@ uint32_t rmr_cuda_parts(const rmr_cuda *c, rmr_gpu_form form, int router);
 /* Bytes of a prepared row of k columns, and floats of its scales. */
 uint64_t rmr_cuda_row_bytes(rmr_gpu_form form, uint32_t k);
 uint32_t rmr_cuda_row_scales(rmr_gpu_form form, uint32_t k);
+
+/* launch.c: what was made of a slot is not there any more. */
+void rmr_cuda_forget(rmr_step *s, uint32_t slot);
 
 /* launch.c: submit one operation. */
 remora_status rmr_cuda_run_op(rmr_step *s, const rmr_op *op, remora_error *err);

@@ -27,12 +27,30 @@ enum {
     RMR_CU_STREAM_NON_BLOCKING = 1,
     RMR_CU_EVENT_DISABLE_TIMING = 2,
     RMR_CU_CAPTURE_THREAD_LOCAL = 1,
+    RMR_CU_LAUNCH_OVERLAP = 6, /* CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION */
     RMR_CU_FUNC_MAX_SHARED = 8, /* CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES */
     RMR_CU_ATTR_SMS = 16,
     RMR_CU_ATTR_MAJOR = 75,
     RMR_CU_ATTR_MINOR = 76,
     RMR_CU_ATTR_SHARED = 97 /* MAX_SHARED_MEMORY_PER_BLOCK_OPTIN */
 };
+
+/* CUlaunchAttribute and CUlaunchConfig of cuda.h. */
+typedef struct rmr_cu_launch_attribute {
+    int id;
+    int pad;
+    union {
+        int value;
+        uint64_t bytes[8];
+    } u;
+} rmr_cu_launch_attribute;
+
+typedef struct rmr_cu_launch_config {
+    unsigned grid[3], block[3], shared;
+    rmr_cu_stream stream;
+    rmr_cu_launch_attribute *attributes;
+    unsigned n_attributes;
+} rmr_cu_launch_config;
 
 /* X(name, symbol, parameters) */
 #define RMR_CU_FUNCTIONS(X)                                                                        \
@@ -70,6 +88,8 @@ enum {
     X(launch, cuLaunchKernel,                                                                      \
       (rmr_cu_function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,      \
        rmr_cu_stream, void **, void **))                                                           \
+    X(launch_with, cuLaunchKernelEx,                                                               \
+      (const rmr_cu_launch_config *, rmr_cu_function, void **, void **))                           \
     X(capture_begin, cuStreamBeginCapture_v2, (rmr_cu_stream, int))                                \
     X(capture_end, cuStreamEndCapture, (rmr_cu_stream, rmr_cu_graph *))                            \
     X(graph_instantiate, cuGraphInstantiateWithFlags,                                              \

@@ -19,8 +19,8 @@ static rmr_gpu_view memory(uint64_t at, uint64_t ld)
 
 static rmr_gpu_rows rows(const rmr_step *s, const rmr_op *op)
 {
-    if (op->rows == RMR_ROWS_OUT) return (rmr_gpu_rows){1, s->want0, s->n_want};
-    return (rmr_gpu_rows){0, 0, s->in.n_rows};
+    if (op->rows == RMR_ROWS_OUT) return (rmr_gpu_rows){1, s->n_want};
+    return (rmr_gpu_rows){0, s->in.n_rows};
 }
 
 static rmr_gpu_weight weight(const rmr_weight *w)
@@ -40,6 +40,15 @@ static rmr_gpu_weight weight(const rmr_weight *w)
 static const float *vector(const rmr_weight *w)
 {
     return w == NULL ? NULL : (const float *)(const void *)(uintptr_t)w->at;
+}
+
+static rmr_gpu_stream stream(const rmr_step *s, const rmr_op *op)
+{
+    const rmr_cache_stream *const of = &s->desc.cache->streams[op->stream];
+    rmr_gpu_stream g = {{0}, of->width, of->rope};
+    for (int kv = 0; kv < RMR_KV_TYPES; kv++)
+        g.at[kv] = s->stream_at[(size_t)kv * s->desc.cache->n_streams + op->stream];
+    return g;
 }
 
 static uint32_t units(uint64_t n, uint32_t unit)
@@ -101,11 +110,12 @@ static remora_status prepare(rmr_step *s, const operand *o, const rmr_weight *w,
     return run(s, RMR_K_prepare, at_most(units(warps, 4), 65535), 1, 1, 128, 0, &a, err);
 }
 
-static void forget(rmr_step *s, uint32_t slot)
+void rmr_cuda_forget(rmr_step *s, uint32_t slot)
 {
     for (int f = 0; f < RMR_CUDA_FORMS; f++)
         for (int r = 0; r < 2; r++)
             if (s->prepared[f][r].view.slot == slot) s->prepared[f][r].n = 0;
+    if (s->sorted.ids.slot == slot) s->sorted.n = 0;
 }
 
 /* ---- products ---- */
@@ -130,7 +140,7 @@ typedef struct product {
     int add, only, router;
     const float *bias;
     const rmr_gpu_lists *lists;
-    int gather;
+    int by_choice;
     uint32_t most_lists; /* that there can be */
 } product;
 
@@ -155,13 +165,13 @@ static remora_status multiply(rmr_step *s, const product *p, remora_error *err)
                          .add = p->add,
                          .only = p->only,
                          .bias = p->bias,
-                         .gather = p->gather};
+                         .by_choice = p->by_choice};
     uint64_t columns = (uint64_t)p->o->rows.n * parts; /* of a job */
     uint32_t jobs = p->o->per_row;
     if (p->lists != NULL) {
         a.lists = *p->lists;
         jobs = p->most_lists;
-        columns = units(columns * p->o->per_row, p->w->desc.count);
+        columns = units(columns * p->lists->n_used, p->w->desc.count);
     }
     const int wide = columns > RMR_GPU_COLUMNS && form != RMR_GPU_FLOAT;
     const uint32_t pass = RMR_GPU_COLUMNS * (wide ? RMR_GPU_WIDE : 1) / parts * parts;
@@ -177,21 +187,20 @@ static operand all_of(const rmr_step *s, const rmr_op *op, rmr_view v)
     return (operand){view(s, v), v, rows(s, op), 1, 0};
 }
 
+/* With lists of rows, or of what the operand has per_row of. */
 static remora_status square_sums(rmr_step *s, const rmr_op *op, const rmr_sums *to,
-                                 const rmr_gpu_view *x, const rmr_gpu_lists *lists, int gather,
-                                 remora_error *err)
+                                 const operand *o, const rmr_gpu_lists *lists, remora_error *err)
 {
     if (to->buffer == NULL) return REMORA_OK;
     const uint64_t at = to->buffer->at + to->at;
     rmr_gpu_square_sums a = {s->gpu,
                              rows(s, op),
-                             x->at,
-                             x->ld,
+                             o->x,
+                             o->step,
                              (double *)(void *)(uintptr_t)at,
                              (uint64_t *)(void *)(uintptr_t)(at + (uint64_t)to->count * to->cols * 8),
                              to->cols,
-                             {0},
-                             gather};
+                             {0}};
     if (lists != NULL) a.lists = *lists;
     return run(s, RMR_K_square_sums, units(to->cols, 256),
                lists != NULL ? at_most((uint64_t)s->in.n_rows * op->moe->n_used, op->moe->n_experts) : 1, 1, 256, 0, &a, err);
@@ -200,7 +209,7 @@ static remora_status square_sums(rmr_step *s, const rmr_op *op, const rmr_sums *
 static remora_status linear(rmr_step *s, const rmr_op *op, remora_error *err)
 {
     const operand o = all_of(s, op, op->in);
-    RMR_TRY(square_sums(s, op, &op->sums, &o.x, NULL, 0, err));
+    RMR_TRY(square_sums(s, op, &op->sums, &o, NULL, err));
     return multiply(s,
                     &(product){.w = op->w,
                                .o = &o,
@@ -227,7 +236,7 @@ static remora_status pair(rmr_step *s, const product *p, const rmr_weight *w2, r
 static remora_status swiglu(rmr_step *s, const rmr_op *op, remora_error *err)
 {
     const operand o = all_of(s, op, op->in);
-    RMR_TRY(square_sums(s, op, &op->sums, &o.x, NULL, 0, err));
+    RMR_TRY(square_sums(s, op, &op->sums, &o, NULL, err));
     return pair(s, &(product){.w = op->w, .o = &o, .y = view(s, op->out), .only = -1}, op->w2, err);
 }
 
@@ -237,81 +246,92 @@ static rmr_gpu_lists lists_of(const rmr_step *s, const rmr_op *op)
 {
     uint32_t *const at = (uint32_t *)(void *)(uintptr_t)(s->memory + s->l.lists);
     const uint32_t n = op->moe->n_experts;
-    const size_t entries = (size_t)s->desc.max_rows * op->moe->n_used;
-    rmr_gpu_lists l = {at, at + 1, at + n + 2, at + 2 * n + 2, NULL, NULL};
-    l.entry = l.row + entries;
-    l.weight = (float *)(void *)(l.entry + entries);
-    return l;
+    uint32_t *const choice = at + 2 * n + 2;
+    return (rmr_gpu_lists){at,
+                           at + 1,
+                           at + n + 2,
+                           choice,
+                           choice + (size_t)s->desc.max_rows * op->moe->n_used,
+                           op->moe->n_used};
 }
 
-static remora_status routed(rmr_step *s, const rmr_op *op, const rmr_gpu_lists *lists,
-                            remora_error *err)
+/* The choices sorted by expert, unless they already are. */
+static remora_status sort(rmr_step *s, const rmr_op *op, remora_error *err)
 {
-    const rmr_moe *m = op->moe;
-    const uint32_t inner = op->w->desc.rows,
-                   most = at_most((uint64_t)s->in.n_rows * m->n_used, m->n_experts);
-    const operand in = all_of(s, op, op->in);
-    const operand ff = {memory(s->memory + s->l.ff, (uint64_t)m->n_used * inner),
-                        {UINT32_MAX, 0},
-                        in.rows,
-                        m->n_used,
-                        inner};
-    const rmr_gpu_view ff_rows = {ff.x.at, inner};
-    rmr_gpu_sort a = {s->gpu,        view(s, op->in2), view(s, op->in3),
-                      m->n_experts, m->n_used,        *lists};
-    RMR_TRY(run(s, RMR_K_sort_rows, 1, 1, 1, 256, (m->n_experts + 1) * 4, &a, err));
-    RMR_TRY(square_sums(s, op, &op->sums, &in.x, lists, 1, err));
-    RMR_TRY(pair(s,
-                 &(product){.w = op->w,
-                            .o = &in,
-                            .y = ff_rows,
-                            .only = -1,
-                            .lists = lists,
-                            .gather = 1,
-                            .most_lists = most},
-                 op->w2, err));
-    RMR_TRY(square_sums(s, op, &op->down_sums, &ff_rows, lists, 0, err));
-    return multiply(s,
-                    &(product){.w = op->w3,
-                               .o = &ff,
-                               .y = memory(s->memory + s->l.routed, op->n),
-                               .only = -1,
-                               .lists = lists,
-                               .most_lists = most},
-                    err);
+    rmr_cuda_sorted *const to = &s->sorted;
+    rmr_gpu_sort a = {s->gpu, view(s, op->in2), op->moe->n_experts, lists_of(s, op)};
+    if (to->n == s->in.n_rows && to->ids.slot == op->in2.slot && to->ids.col == op->in2.col)
+        return REMORA_OK;
+    *to = (rmr_cuda_sorted){op->in2, s->in.n_rows};
+    return run(s, RMR_K_sort_rows, 1, 1, 1, 256, (op->moe->n_experts + RMR_GPU_IDS) * 4, &a, err);
 }
 
-static remora_status shared(rmr_step *s, const rmr_op *op, remora_error *err)
+/* What both operations' products over lists have in common. */
+static product over_lists(const rmr_step *s, const rmr_op *op, const operand *o,
+                          const rmr_gpu_lists *lists)
 {
+    return (product){.w = op->w,
+                     .o = o,
+                     .only = -1,
+                     .lists = lists,
+                     .most_lists = at_most((uint64_t)s->in.n_rows * op->moe->n_used,
+                                           op->moe->n_experts)};
+}
+
+static remora_status experts_swiglu(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    const rmr_gpu_lists lists = lists_of(s, op);
     const operand in = all_of(s, op, op->in);
-    const rmr_gpu_view y = memory(s->memory + s->l.shared_ff, op->s1->desc.rows);
-    const operand ff = {y, {UINT32_MAX, 0}, in.rows, 1, 0};
-    RMR_TRY(square_sums(s, op, &op->shared_sums, &in.x, NULL, 0, err));
-    RMR_TRY(pair(s, &(product){.w = op->s1, .o = &in, .y = y, .only = -1}, op->s2, err));
-    RMR_TRY(square_sums(s, op, &op->shared_down_sums, &y, NULL, 0, err));
+    product p = over_lists(s, op, &in, &lists);
+    RMR_TRY(sort(s, op, err));
+    RMR_TRY(square_sums(s, op, &op->sums, &in, &lists, err));
+    p.y = view(s, op->out);
+    p.y_step = op->moe->inner;
+    RMR_TRY(pair(s, &p, op->w2, err));
+    if (op->s1 == NULL) return REMORA_OK;
+    RMR_TRY(square_sums(s, op, &op->shared_sums, &in, NULL, err));
+    return pair(s, &(product){.w = op->s1, .o = &in, .y = view(s, op->out2), .only = -1}, op->s2,
+                err);
+}
+
+static remora_status shared_down(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    rmr_view v = op->in;
+    v.col += op->moe->n_used * op->moe->inner;
+    const operand in = all_of(s, op, v);
+    RMR_TRY(square_sums(s, op, &op->shared_sums, &in, NULL, err));
     return multiply(s,
-                    &(product){.w = op->s3,
-                               .o = &ff,
-                               .y = memory(s->memory + s->l.shared, op->n),
+                    &(product){.w = op->s1,
+                               .o = &in,
+                               .y = memory(s->memory + s->l.shared, op->s1->desc.rows),
                                .only = -1},
                     err);
 }
 
-static remora_status experts(rmr_step *s, const rmr_op *op, remora_error *err)
+static remora_status experts_down(rmr_step *s, const rmr_op *op, remora_error *err)
 {
+    const uint32_t n = op->w->desc.rows, used = op->moe->n_used;
     const rmr_gpu_lists lists = lists_of(s, op);
-    RMR_TRY(routed(s, op, &lists, err));
-    if (op->s1 != NULL) RMR_TRY(shared(s, op, err));
+    operand in = all_of(s, op, op->in);
+    product p = over_lists(s, op, &in, &lists);
+    in.per_row = used;
+    in.step = op->moe->inner;
+    RMR_TRY(sort(s, op, err));
+    RMR_TRY(square_sums(s, op, &op->sums, &in, &lists, err));
+    p.y = memory(s->memory + s->l.routed, (uint64_t)used * n);
+    p.y_step = n;
+    p.by_choice = 1;
+    RMR_TRY(multiply(s, &p, err));
+    if (op->s1 != NULL) RMR_TRY(shared_down(s, op, err));
     rmr_gpu_combine a = {
         s->gpu,
         view(s, op->out),
+        view(s, op->in3),
         (const float *)(const void *)(uintptr_t)(s->memory + s->l.routed),
         op->s1 != NULL ? (const float *)(const void *)(uintptr_t)(s->memory + s->l.shared) : NULL,
-        op->n,
-        op->moe->n_used,
+        n,
         lists};
-    return run(s, RMR_K_combine, units(op->n, 256), at_most(s->in.n_rows, 65535), 1, 256, 0, &a,
-               err);
+    return run(s, RMR_K_combine, units(n, 256), at_most(s->in.n_rows, 65535), 1, 256, 0, &a, err);
 }
 
 /* ---- attention ---- */
@@ -374,8 +394,8 @@ static remora_status attend(rmr_step *s, rmr_gpu_attend *a, remora_error *err)
             a->kv = (rmr_kv_type)kv;
             if (s->kinds >> kv & 1) RMR_TRY(attend_rows(s, a, err));
         }
-        RMR_TRY(run(s, RMR_K_attend_merge, units(a->value, 128), a->heads,
-                    at_most(a->n_rows, 65535), 128, 0, a, err));
+        RMR_TRY(run(s, RMR_K_attend_merge, units(a->value, RMR_GPU_UNITS), a->heads,
+                    at_most(a->n_rows, 65535), RMR_GPU_UNITS, (4 + RMR_GPU_UNITS) * 4, a, err));
     }
     return REMORA_OK;
 }
@@ -387,8 +407,7 @@ static remora_status attend_latent(rmr_step *s, const rmr_op *op, rmr_gpu_view q
     rmr_gpu_attend a = {.in = s->gpu,
                         .q = q,
                         .out = out,
-                        .shape = s->desc.kv,
-                        .layer = op->layer,
+                        .stream = stream(s, op),
                         .heads = m->heads,
                         .group = m->heads,
                         .key = m->rank + m->rope,
@@ -402,17 +421,18 @@ static remora_status attend_latent(rmr_step *s, const rmr_op *op, rmr_gpu_view q
 static remora_status attend_grouped(rmr_step *s, const rmr_op *op, remora_error *err)
 {
     const rmr_gqa *g = op->gqa;
+    const uint32_t group = g->heads / g->kv_heads;
     rmr_gpu_attend a = {.in = s->gpu,
                         .q = view(s, op->in),
                         .out = view(s, op->out),
-                        .shape = s->desc.kv,
-                        .layer = op->layer,
-                        .heads = g->heads,
-                        .group = g->heads / g->kv_heads,
+                        .stream = stream(s, op),
+                        .heads = rmr_op_kv_heads(op) * group,
+                        .group = group,
                         .key = g->head_dim,
                         .value = g->head_dim,
+                        .key0 = op->kv_first * g->head_dim,
                         .key_step = g->head_dim,
-                        .value0 = g->kv_heads * g->head_dim,
+                        .value0 = (g->kv_heads + op->kv_first) * g->head_dim,
                         .value_step = g->head_dim,
                         .scale = g->scale,
                         .only = -1,
@@ -424,7 +444,7 @@ static remora_status attend_grouped(rmr_step *s, const rmr_op *op, remora_error 
 static remora_status attend_expanded(rmr_step *s, const rmr_op *op, remora_error *err)
 {
     const rmr_mla *m = op->mla;
-    const rmr_gpu_view q = memory(s->memory + s->l.ff, (uint64_t)m->heads * (m->rank + m->rope)),
+    const rmr_gpu_view q = memory(s->memory + s->l.queries, (uint64_t)m->heads * (m->rank + m->rope)),
                        z = memory(s->memory + s->l.routed, (uint64_t)m->heads * m->rank);
     operand o = {z, {UINT32_MAX, 0}, rows(s, op), 1, 0};
     RMR_TRY(absorb(s, op, op->w, q, RMR_FORM_EXPANDED, err));
@@ -476,8 +496,7 @@ static remora_status cache_write(rmr_step *s, const rmr_op *op, remora_error *er
                              op->mla != NULL ? view(s, op->in2) : view(s, op->in),
                              vector(op->w),
                              op->eps,
-                             op->layer,
-                             s->desc.kv,
+                             stream(s, op),
                              op->mla != NULL ? op->mla->rank : 0};
     return run(s, RMR_K_cache_write, at_most(s->in.n_rows, 65535), 1, 1, 256, 64, &a, err);
 }
@@ -541,7 +560,8 @@ static remora_status run_kind(rmr_step *s, const rmr_op *op, remora_error *err)
     case RMR_OP_ATTEND_EXPANDED: return run_attention(s, op, err);
     case RMR_OP_ATTEND_GROUPED: return attend_grouped(s, op, err);
     case RMR_OP_GATE: return gate(s, op, err);
-    case RMR_OP_EXPERTS: return experts(s, op, err);
+    case RMR_OP_EXPERTS_SWIGLU: return experts_swiglu(s, op, err);
+    case RMR_OP_EXPERTS_DOWN: return experts_down(s, op, err);
     case RMR_OP_PICK_ROWS: return pick_rows(s, op, err);
     case RMR_OP_COUNTS_CLEAR:
     case RMR_OP_COUNTS_ADD: return counters(s, op, err);
@@ -554,6 +574,6 @@ remora_status rmr_cuda_run_op(rmr_step *s, const rmr_op *op, remora_error *err)
     const rmr_gpu_rows r = rows(s, op);
     if (r.n > 0 || op->kind == RMR_OP_COUNTS_CLEAR) RMR_TRY(run_kind(s, op, err));
     for (uint32_t i = 0; i < s->desc.n_slots; i++)
-        if (rmr_op_writes_slot(op, i)) forget(s, i);
+        if (rmr_op_writes_slot(op, i)) rmr_cuda_forget(s, i);
     return REMORA_OK;
 }

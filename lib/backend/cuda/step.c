@@ -62,25 +62,21 @@ static void need_rows(const needs *n, const rmr_weight *w, uint64_t rows, int ro
 }
 
 typedef struct scratch {
-    uint64_t lists, ff, shared_ff, routed, shared;
+    uint64_t lists, queries, routed, shared;
 } scratch;
 
 static void need_experts(const needs *n, const rmr_op *op, scratch *s)
 {
     const rmr_moe *m = op->moe;
-    const uint64_t rows = n->d->max_rows, entries = rows * m->n_used;
-    need_rows(n, op->w, rows, 0);
+    const uint64_t rows = n->d->max_rows, choices = rows * m->n_used;
+    const int down = op->kind == RMR_OP_EXPERTS_DOWN;
+    need_rows(n, op->w, down ? choices : rows, 0);
     need_rows(n, op->w2, rows, 0);
-    need_rows(n, op->w3, entries, 0);
     need_rows(n, op->s1, rows, 0);
     need_rows(n, op->s2, rows, 0);
-    need_rows(n, op->s3, rows, 0);
-    more(&s->lists, (2 + 2 * ((uint64_t)m->n_experts + 1) + 3 * entries) * 4 + 5 * RMR_ALIGN);
-    more(&s->ff, entries * op->w->desc.rows * 4);
-    more(&s->routed, entries * op->n * 4);
-    if (op->s1 == NULL) return;
-    more(&s->shared_ff, rows * op->s1->desc.rows * 4);
-    more(&s->shared, rows * op->n * 4);
+    more(&s->lists, (2 + 2 * (uint64_t)m->n_experts + 2 * choices) * 4);
+    if (down) more(&s->routed, choices * op->w->desc.rows * 4);
+    if (down && op->s1 != NULL) more(&s->shared, rows * op->s1->desc.rows * 4);
 }
 
 /* Partial results of one row. */
@@ -105,20 +101,20 @@ static void need_op(const needs *n, const rmr_op *op, scratch *s)
     case RMR_OP_SWIGLU:
         need_rows(n, op->w, rows, 0);
         need_rows(n, op->w2, rows, 0);
-        more(&s->ff, rows * op->w->desc.rows * 8);
         break;
     case RMR_OP_ABSORB:
     case RMR_OP_UNABSORB: need_rows(n, op->w, rows * op->mla->heads, 0); break;
     case RMR_OP_ATTEND_EXPANDED:
         need_rows(n, op->w, rows * op->mla->heads, 0);
         need_rows(n, op->w2, rows * op->mla->heads, 0);
-        more(&s->ff, rows * op->mla->heads * (op->mla->rank + op->mla->rope) * 4);
+        more(&s->queries, rows * op->mla->heads * (op->mla->rank + op->mla->rope) * 4);
         more(&s->routed, rows * op->mla->heads * op->mla->rank * 4);
         need_parts(n, op);
         break;
     case RMR_OP_ATTEND_LATENT:
     case RMR_OP_ATTEND_GROUPED: need_parts(n, op); break;
-    case RMR_OP_EXPERTS: need_experts(n, op, s); break;
+    case RMR_OP_EXPERTS_SWIGLU:
+    case RMR_OP_EXPERTS_DOWN: need_experts(n, op, s); break;
     default: break;
     }
 }
@@ -147,6 +143,7 @@ static rmr_cuda_layout lay_out(const rmr_cuda *c, const rmr_step_desc *d)
         l.slot[i] = take(&l, (uint64_t)slot_rows(d, i) * d->slots[i].width * 4);
     l.inputs = take(&l, rmr_inputs_place(NULL, NULL, d->max_rows, d->max_pages));
     l.counts = take(&l, sizeof(rmr_gpu_counts));
+    l.want = take(&l, (uint64_t)d->max_out * 4);
     l.run_of = take(&l, (uint64_t)d->max_rows * 4);
     for (int f = 0; f < RMR_CUDA_FORMS; f++)
         for (int r = 0; r < 2; r++) {
@@ -154,17 +151,21 @@ static rmr_cuda_layout lay_out(const rmr_cuda *c, const rmr_step_desc *d)
             l.scales[f][r] = take(&l, l.scale_bytes[f][r]);
         }
     l.lists = take(&l, s.lists);
-    l.ff = take(&l, s.ff);
-    l.shared_ff = take(&l, s.shared_ff);
+    l.queries = take(&l, s.queries);
     l.routed = take(&l, s.routed);
     l.shared = take(&l, s.shared);
     l.parts = take(&l, l.part_bytes);
     return l;
 }
 
+static uint64_t stream_bytes(const rmr_step_desc *d)
+{
+    return d->cache == NULL ? 0 : (uint64_t)d->cache->n_streams * RMR_KV_TYPES * sizeof(uint64_t);
+}
+
 uint64_t rmr_cuda_step_bytes(rmr_backend *be, const rmr_step_desc *d)
 {
-    return lay_out((rmr_cuda *)be, d).total + sizeof(rmr_step);
+    return lay_out((rmr_cuda *)be, d).total + stream_bytes(d) + sizeof(rmr_step);
 }
 
 /* ---- creation ---- */
@@ -185,7 +186,7 @@ static void place_gpu_inputs(rmr_step *s)
         (const rmr_gpu_counts *)(const void *)(uintptr_t)(s->memory + s->l.counts),
         in.token,
         in.pos,
-        in.want,
+        (const uint32_t *)(const void *)(uintptr_t)(s->memory + s->l.want),
         in.run,
         in.page,
         (const uint32_t *)(const void *)(uintptr_t)(s->memory + s->l.run_of)};
@@ -195,7 +196,7 @@ static remora_status finish_weights(rmr_cuda *c, const rmr_step_desc *d, remora_
 {
     for (uint32_t i = 0; i < d->n_ops; i++) {
         const rmr_op *op = &d->ops[i];
-        const rmr_weight *const all[] = {op->w, op->w2, op->w3, op->s1, op->s2, op->s3};
+        const rmr_weight *const all[] = {op->w, op->w2, op->s1, op->s2};
         for (size_t k = 0; k < sizeof all / sizeof *all; k++)
             if (all[k] != NULL)
                 RMR_TRY(rmr_cuda_weight_finish(c, (rmr_weight *)(uintptr_t)all[k], err));
@@ -203,9 +204,24 @@ static remora_status finish_weights(rmr_cuda *c, const rmr_step_desc *d, remora_
     return REMORA_OK;
 }
 
+static remora_status place_streams(rmr_cuda *c, rmr_step *s, remora_error *err)
+{
+    const rmr_cache_layout *const l = s->desc.cache;
+    const uint64_t bytes = stream_bytes(&s->desc);
+    if (bytes == 0) return REMORA_OK;
+    s->stream_at = rmr_calloc(&c->ctx->mem, 1, (size_t)bytes);
+    if (s->stream_at == NULL) return rmr_error_nomem(err, "streams", bytes);
+    s->stream_bytes = bytes;
+    for (int kv = 0; kv < RMR_KV_TYPES; kv++)
+        if (rmr_cache_stores(l, (rmr_kv_type)kv))
+            rmr_cache_offsets(l, (rmr_kv_type)kv, s->stream_at + (size_t)kv * l->n_streams);
+    return REMORA_OK;
+}
+
 static remora_status create(rmr_cuda *c, rmr_step *s, remora_error *err)
 {
     void *pinned = NULL;
+    RMR_TRY(place_streams(c, s, err));
     RMR_TRY(rmr_cuda_check(c, c->d.memory_alloc(&s->memory, s->l.total), "activations and scratch",
                            err));
     RMR_TRY(rmr_cuda_check(c, c->d.host_alloc(&pinned, s->pinned_bytes, 0), "pinned memory", err));
@@ -281,6 +297,7 @@ void rmr_cuda_step_free(rmr_backend *be, rmr_step *s)
         if (s->stream != NULL) (void)c->d.stream_destroy(s->stream);
         rmr_cuda_leave(c);
     }
+    rmr_free(&c->ctx->mem, s->stream_at, (size_t)s->stream_bytes);
     rmr_free(&c->ctx->mem, s, sizeof *s);
 }
 
@@ -290,9 +307,7 @@ void rmr_cuda_step_free(rmr_backend *be, rmr_step *s)
 static int has_cache(const rmr_step_desc *d)
 {
     for (uint32_t i = 0; i < d->n_ops; i++)
-        if (d->ops[i].kind == RMR_OP_CACHE_WRITE || d->ops[i].kind == RMR_OP_ATTEND_LATENT ||
-            d->ops[i].kind == RMR_OP_ATTEND_EXPANDED || d->ops[i].kind == RMR_OP_ATTEND_GROUPED)
-            return 1;
+        if (rmr_op_infos[d->ops[i].kind].cache != 0) return 1;
     return 0;
 }
 
@@ -300,8 +315,7 @@ static remora_status check_inputs(const rmr_step_desc *d, const rmr_inputs *in, 
 {
     const int cache = has_cache(d);
     uint32_t row = 0;
-    if (in->n_rows > d->max_rows || in->n_runs > d->max_rows || in->n_pages > d->max_pages ||
-        in->n_want > d->max_rows)
+    if (in->n_rows > d->max_rows || in->n_runs > d->max_rows || in->n_pages > d->max_pages)
         RMR_FAIL(err, REMORA_E_INTERNAL, "step inputs exceed the prepared maxima");
     for (uint32_t i = 0; i < in->n_runs; i++) {
         const rmr_run *r = &in->run[i];
@@ -316,9 +330,6 @@ static remora_status check_inputs(const rmr_step_desc *d, const rmr_inputs *in, 
         row += r->n_rows;
     }
     if (row != in->n_rows) RMR_FAIL(err, REMORA_E_INTERNAL, "runs do not cover the rows");
-    for (uint32_t i = 0; i < in->n_want; i++)
-        if (in->want[i] >= in->n_rows)
-            RMR_FAIL(err, REMORA_E_INTERNAL, "wanted row %u is not there", in->want[i]);
     return REMORA_OK;
 }
 
@@ -373,11 +384,12 @@ remora_status rmr_cuda_step_inputs(rmr_backend *be, rmr_step *s, const rmr_input
     s->in.n_rows = in->n_rows;
     s->in.n_runs = in->n_runs;
     s->in.n_pages = in->n_pages;
-    s->in.n_want = in->n_want;
+    s->n_want = 0;
     s->in.count_routing = in->count_routing;
     look_at_runs(s, run_of);
-    *counts = (rmr_gpu_counts){in->n_rows, in->n_runs, in->n_pages, in->n_want, in->count_routing};
+    *counts = (rmr_gpu_counts){in->n_rows, in->n_runs, in->n_pages, in->count_routing};
     for (int f = 0; f < RMR_CUDA_FORMS; f++) s->prepared[f][0].n = s->prepared[f][1].n = 0;
+    s->sorted.n = 0;
     RMR_TRY(rmr_cuda_enter(s->c, err));
     pthread_mutex_lock(&s->c->order);
     remora_status st =
@@ -409,6 +421,7 @@ static rmr_cuda_key key_of(const rmr_step *s, const rmr_slice *slice)
     memset(&k, 0, sizeof k); /* compared byte by byte */
     k.slice = *slice;
     k.n_rows = s->in.n_rows;
+    k.n_want = s->n_want;
     k.forms = s->forms;
     k.kinds = s->kinds;
     k.unit = s->unit;
@@ -416,6 +429,7 @@ static rmr_cuda_key key_of(const rmr_step *s, const rmr_slice *slice)
     for (int f = 0; f < RMR_CUDA_FORMS; f++)
         for (int r = 0; r < 2; r++)
             k.prepared[f][r] = s->prepared[f][r].n > 0 ? s->prepared[f][r].view.slot + 1 : 0;
+    k.sorted = s->sorted.n > 0 ? s->sorted.ids.slot + 1 : 0;
     return k;
 }
 
@@ -455,6 +469,7 @@ static remora_status record(rmr_step *s, const rmr_slice *slice, rmr_cuda_graph 
                             err);
     if (graph != NULL) (void)d->graph_destroy(graph);
     memcpy(g->after, s->prepared, sizeof g->after);
+    g->sorted_after = s->sorted;
     return st;
 }
 
@@ -469,6 +484,7 @@ static remora_status run_slice(rmr_step *s, const rmr_slice *slice, remora_error
     if (!known) return run_ops(s, slice, err);
     if (g->graph == NULL) RMR_TRY(record(s, slice, g, err));
     memcpy(s->prepared, g->after, sizeof g->after);
+    s->sorted = g->sorted_after;
     return rmr_cuda_check(s->c, s->c->d.graph_launch(g->graph, s->stream), "starting a slice", err);
 }
 
@@ -485,12 +501,8 @@ remora_status rmr_cuda_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice
 {
     const rmr_step_desc *d = &s->desc;
     (void)be;
-    if (slice->first > d->n_ops || slice->n > d->n_ops - slice->first ||
-        slice->n_want > d->max_out || slice->want0 > s->in.n_want ||
-        slice->n_want > s->in.n_want - slice->want0)
+    if (slice->first > d->n_ops || slice->n > d->n_ops - slice->first)
         RMR_FAIL(err, REMORA_E_INTERNAL, "a slice is out of the range of its step");
-    s->want0 = slice->want0;
-    s->n_want = slice->n_want;
     RMR_TRY(rmr_cuda_enter(s->c, err));
     const remora_status st = submit(s, slice, err);
     rmr_cuda_leave(s->c);
@@ -510,24 +522,81 @@ remora_status rmr_cuda_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, re
     return st;
 }
 
-remora_status rmr_cuda_step_read(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row0,
-                                 uint32_t n, void *dst, remora_error *err)
+/* ---- copies in the step's stream ---- */
+
+/* After a piece of work that is not a slice: what follows waits for it too. */
+static remora_status mark_work(rmr_step *s, remora_error *err)
 {
-    if (slot >= s->desc.n_slots || row0 > slot_rows(&s->desc, slot) ||
-        n > slot_rows(&s->desc, slot) - row0)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "a read is out of the range of its slot");
-    const uint64_t row = (uint64_t)s->desc.slots[slot].width * 4;
-    RMR_TRY(rmr_cuda_step_wait(be, s, s->mark, err));
-    RMR_TRY(rmr_cuda_enter(s->c, err));
-    remora_status st = rmr_cuda_check(
-        s->c, s->c->d.copy_out(dst, s->memory + s->l.slot[slot] + row0 * row, n * row, s->stream),
-        "reading activations", err);
-    if (st >= 0) {
-        s->mark++;
-        st = rmr_cuda_check(
-            s->c, s->c->d.event_record(s->event[s->mark % RMR_CUDA_EVENTS], s->stream), "event",
-            err);
+    s->mark++;
+    return rmr_cuda_check(
+        s->c, s->c->d.event_record(s->event[s->mark % RMR_CUDA_EVENTS], s->stream), "event", err);
+}
+
+/* From memory that is not pinned: the driver has taken the numbers when the call returns. */
+remora_status rmr_cuda_step_want(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
+                                 remora_error *err)
+{
+    rmr_cuda *const c = (rmr_cuda *)be;
+    if (n > s->desc.max_out)
+        RMR_FAIL(err, REMORA_E_INTERNAL, "%u wanted rows are more than the prepared %u", n,
+                 s->desc.max_out);
+    for (uint32_t i = 0; i < n; i++)
+        if (rows[i] >= s->in.n_rows)
+            RMR_FAIL(err, REMORA_E_INTERNAL, "wanted row %u is not one of the step's %u", rows[i],
+                     s->in.n_rows);
+    s->n_want = n;
+    if (n == 0) return REMORA_OK;
+    RMR_TRY(rmr_cuda_enter(c, err));
+    const remora_status st = rmr_cuda_check(
+        c, c->d.copy_in(s->memory + s->l.want, rows, (uint64_t)n * 4, s->stream), "wanted rows", err);
+    rmr_cuda_leave(c);
+    return st;
+}
+
+/* A copy of an area: row by row, unless its rows are whole ones. */
+static remora_status copy_area(rmr_step *s, const rmr_area *a, void *to, const void *from,
+                               remora_error *err)
+{
+    const rmr_cu_driver *const d = &s->c->d;
+    const uint64_t width = s->desc.slots[a->slot].width;
+    const int whole = a->n_cols == width;
+    const uint64_t bytes = (uint64_t)a->n_cols * 4 * (whole ? a->n_rows : 1);
+    rmr_cu_address at = s->memory + s->l.slot[a->slot] + (a->row0 * width + a->col) * 4;
+    for (uint32_t i = 0; i < (whole ? 1 : a->n_rows); i++, at += width * 4) {
+        const rmr_cu_result r =
+            to != NULL ? d->copy_out((unsigned char *)to + i * bytes, at, bytes, s->stream)
+                       : d->copy_in(at, (const unsigned char *)from + i * bytes, bytes, s->stream);
+        RMR_TRY(rmr_cuda_check(s->c, r, "copying activations", err));
     }
+    return mark_work(s, err);
+}
+
+static remora_status move_area(rmr_step *s, const rmr_area *a, void *to, const void *from,
+                               remora_error *err)
+{
+    if (a->slot >= s->desc.n_slots || a->col > s->desc.slots[a->slot].width ||
+        a->n_cols > s->desc.slots[a->slot].width - a->col ||
+        a->row0 > slot_rows(&s->desc, a->slot) ||
+        a->n_rows > slot_rows(&s->desc, a->slot) - a->row0)
+        RMR_FAIL(err, REMORA_E_INTERNAL, "an area is out of the range of its slot");
+    if (a->n_rows == 0 || a->n_cols == 0) return REMORA_OK;
+    RMR_TRY(rmr_cuda_enter(s->c, err));
+    const remora_status st = copy_area(s, a, to, from, err);
     rmr_cuda_leave(s->c);
-    return st < 0 ? st : rmr_cuda_step_wait(be, s, s->mark, err);
+    return st < 0 ? st : rmr_cuda_step_wait(&s->c->base, s, s->mark, err);
+}
+
+remora_status rmr_cuda_step_read(rmr_backend *be, rmr_step *s, const rmr_area *a, void *dst,
+                                 remora_error *err)
+{
+    RMR_TRY(rmr_cuda_step_wait(be, s, s->mark, err));
+    return move_area(s, a, dst, NULL, err);
+}
+
+remora_status rmr_cuda_step_write(rmr_backend *be, rmr_step *s, const rmr_area *a, const void *src,
+                                  remora_error *err)
+{
+    (void)be;
+    if (a->slot < s->desc.n_slots) rmr_cuda_forget(s, a->slot);
+    return move_area(s, a, NULL, src, err);
 }

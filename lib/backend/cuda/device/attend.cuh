@@ -13,13 +13,13 @@
 #include "rows.cuh"
 
 /* Number of column c of token t, whatever the type of the cache. */
-DEV float cache_value(const uint8_t *layer, rmr_kv_type kv, rmr_kv_shape shape, uint32_t t,
+DEV float cache_value(const uint8_t *layer, rmr_kv_type kv, const rmr_gpu_stream &stream, uint32_t t,
                       uint32_t c)
 {
-    const size_t at = (size_t)t * shape.width + c;
+    const size_t at = (size_t)t * stream.width + c;
     if (kv == RMR_KV_BF16) return rmr_bf16_to_f32(((const uint16_t *)(const void *)layer)[at]);
     if (kv == RMR_KV_F32) return ((const float *)(const void *)layer)[at];
-    const rmr_kv8 g = rmr_kv8_of(shape.width - shape.rope, shape.rope);
+    const rmr_kv8 g = rmr_kv8_of(stream.width - stream.rope, stream.rope);
     if (c < g.rank)
         return (float)(int8_t)layer[rmr_kv8_at(t, c)] *
                rmr_kv8_scale(&g, layer, c / RMR_KV8_BLOCK)[t];
@@ -84,12 +84,12 @@ KERNEL(attend_any, rmr_gpu_attend, 256, 1)
         for (uint32_t k = thread_of(); k < a.key; k += 256) query[k] = q[k];
         __syncthreads();
         for (uint32_t p = thread_of(); p < j.n; p += 256) {
-            const uint8_t *const layer = cache_layer(a.in, run, a.layer, a.shape, j.p0 + p);
+            const uint8_t *const layer = cache_part(a.in, run, a.stream, j.p0 + p);
             float dot = 0;
             for (uint32_t k = 0; layer != NULL && k < a.key; k++)
                 dot = fmaf(query[k],
-                           cache_value(layer, run->kv, a.shape, (j.p0 + p) % RMR_PAGE_TOKENS,
-                                       kv_head * a.key_step + k),
+                           cache_value(layer, run->kv, a.stream, (j.p0 + p) % RMR_PAGE_TOKENS,
+                                       a.key0 + kv_head * a.key_step + k),
                            dot);
             score[p] = dot * a.scale;
         }
@@ -100,10 +100,10 @@ KERNEL(attend_any, rmr_gpu_attend, 256, 1)
         for (uint32_t c = thread_of(); c < a.value; c += 256) {
             float z = 0;
             for (uint32_t p = 0; p < j.n; p++) {
-                const uint8_t *const layer = cache_layer(a.in, run, a.layer, a.shape, j.p0 + p);
+                const uint8_t *const layer = cache_part(a.in, run, a.stream, j.p0 + p);
                 if (layer != NULL)
                     z = fmaf(score[p],
-                             cache_value(layer, run->kv, a.shape, (j.p0 + p) % RMR_PAGE_TOKENS,
+                             cache_value(layer, run->kv, a.stream, (j.p0 + p) % RMR_PAGE_TOKENS,
                                          a.value0 + kv_head * a.value_step + c),
                              z);
             }
@@ -117,28 +117,43 @@ KERNEL(attend_any, rmr_gpu_attend, 256, 1)
     }
 }
 
-/* Grid: blocks of 128 columns, heads, rows. */
-KERNEL(attend_merge, rmr_gpu_attend, 128, 1)
+/* e^(maximum of a unit - largest) of the row's n units, in shared memory behind 4 floats. A thread
+ * has a unit. */
+DEV float *unit_weights(const float *part, uint32_t ld, uint32_t value, uint32_t n)
 {
-    const uint32_t head = blockIdx.y, c = blockIdx.x * 128 + thread_of();
+    float *const shared = (float *)(void *)shared_memory(), *const by = shared + 4;
+    const uint32_t u = thread_of();
+    const float m = u < n ? part[(size_t)u * ld + value] : -INFINITY;
+    const float top = warp_max(m);
+    if (lane_of() == 0) shared[warp_of()] = top;
+    __syncthreads();
+    float most = shared[0];
+    for (int w = 1; w < 4; w++) most = shared[w] > most ? shared[w] : most;
+    by[u] = rmr_expf(m - most);
+    __syncthreads();
+    return by;
+}
+
+/* Grid: blocks of 128 columns, heads, rows. Shared: 4 + RMR_GPU_UNITS floats. */
+KERNEL(attend_merge, rmr_gpu_attend, RMR_GPU_UNITS, 1)
+{
+    const uint32_t head = blockIdx.y, c = blockIdx.x * RMR_GPU_UNITS + thread_of();
     for (uint32_t i = blockIdx.z; i < a.n_rows; i += gridDim.z) {
         const uint32_t row = a.row0 + i;
         if (row >= a.in.counts->n_rows || !row_is(a.in, row, a.only)) continue;
         const uint32_t seen = a.in.pos[row] + 1, size = rmr_gpu_unit(seen);
         const uint32_t all = (seen + size - 1) / size, n = all < a.most_units ? all : a.most_units;
+        const uint32_t ld = a.value + 2, column = c < a.value ? c : 0;
         const float *const part = part_of(a, row, head, 0);
-        const uint32_t ld = a.value + 2;
-        float most = -INFINITY, l = 0, z = 0;
+        const float *const by = unit_weights(part, ld, a.value, n);
+        float l = 0, z = 0;
+#pragma unroll 16
         for (uint32_t u = 0; u < n; u++) {
-            const float m = part[(size_t)u * ld + a.value];
-            most = m > most ? m : most;
-        }
-        for (uint32_t u = 0; u < n; u++) {
-            const float by = rmr_expf(part[(size_t)u * ld + a.value] - most);
-            l = fmaf(part[(size_t)u * ld + a.value + 1], by, l);
-            if (c < a.value) z = fmaf(part[(size_t)u * ld + c], by, z);
+            l = fmaf(part[(size_t)u * ld + a.value + 1], by[u], l);
+            z = fmaf(part[(size_t)u * ld + column], by[u], z);
         }
         if (c < a.value) a.out.at[row * a.out.ld + (size_t)head * a.value + c] = z * (1.0f / l);
+        __syncthreads();
     }
 }
 

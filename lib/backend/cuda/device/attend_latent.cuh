@@ -35,7 +35,7 @@ DEV void fetch_tile(const rmr_gpu_attend &a, const rmr_run *run, uint16_t *to, u
     for (uint32_t i = thread_of(); i < LATENT_TILE * (LATENT_WIDTH / 8); i += 256) {
         const uint32_t t = i / (LATENT_WIDTH / 8), c = i % (LATENT_WIDTH / 8) * 8;
         const uint8_t *const layer =
-            p + t < end ? cache_layer(a.in, run, a.layer, a.shape, p + t) : NULL;
+            p + t < end ? cache_part(a.in, run, a.stream, p + t) : NULL;
         const uint8_t *const from =
             layer + ((size_t)((p + t) % RMR_PAGE_TOKENS) * LATENT_WIDTH + c) * 2;
         copy_async(to + t * LATENT_LD + c, layer != NULL ? from : (const uint8_t *)a.part,

@@ -127,47 +127,73 @@ KERNEL(gate, rmr_gpu_gate, 128, 1)
     }
 }
 
-/* One block. Entry numbers go by expert, then by row, then by place. Shared: a count for each
- * expert. */
+/* The experts of all choices: in shared memory where there is room, else as the slot has them. */
+typedef struct choices {
+    const uint32_t *near;
+    rmr_gpu_view view;
+    uint32_t n, used;
+} choices;
+
+DEV uint32_t chosen(const choices &c, uint32_t i)
+{
+    return c.near != NULL ? c.near[i]
+                          : ((const uint32_t *)(const void *)(c.view.at + i / c.used * c.view.ld))[i % c.used];
+}
+
+DEV choices choices_of(const rmr_gpu_sort &a, uint32_t *near)
+{
+    choices c = {NULL, a.ids, a.in.counts->n_rows * a.lists.n_used, a.lists.n_used};
+    if (c.n > RMR_GPU_IDS) return c;
+    for (uint32_t i = thread_of(); i < c.n; i += 256) near[i] = chosen(c, i);
+    __syncthreads();
+    c.near = near;
+    return c;
+}
+
+/* Lists from the number of choices of each expert; at[x] is then where expert x begins. */
+DEV void make_lists(const rmr_gpu_sort &a, uint32_t *at)
+{
+    uint32_t sum = 0, lists = 0;
+    for (uint32_t x = 0; x < a.n_experts; x++) {
+        const uint32_t count = at[x];
+        if (count > 0) {
+            a.lists.expert[lists] = x;
+            a.lists.first[lists++] = sum;
+        }
+        at[x] = sum;
+        sum += count;
+    }
+    a.lists.first[lists] = sum;
+    *a.lists.n = lists;
+}
+
+/* One block. Entries go by expert, then by row, then by place. Shared: a count for each expert, and
+ * RMR_GPU_IDS experts. */
 KERNEL(sort_rows, rmr_gpu_sort, 256, 1)
 {
-    uint32_t *const at = (uint32_t *)(void *)shared_memory(); /* [n_experts + 1] */
-    const uint32_t n = a.in.counts->n_rows, used = a.n_used;
+    uint32_t *const at = (uint32_t *)(void *)shared_memory(); /* [n_experts] */
+    const choices c = choices_of(a, at + a.n_experts);
     for (uint32_t x = thread_of(); x < a.n_experts; x += 256) {
         uint32_t count = 0;
-        for (uint32_t i = 0; i < n * used; i++)
-            count += ((const uint32_t *)(const void *)(a.ids.at + i / used * a.ids.ld))[i % used] == x;
+        for (uint32_t i = 0; i < c.n; i++) count += chosen(c, i) == x;
         at[x] = count;
     }
     __syncthreads();
-    if (thread_of() == 0) {
-        uint32_t sum = 0, lists = 0;
-        for (uint32_t x = 0; x < a.n_experts; x++) {
-            const uint32_t count = at[x];
-            if (count > 0) {
-                a.lists.expert[lists] = x;
-                a.lists.first[lists++] = sum;
-            }
-            at[x] = sum;
-            sum += count;
-        }
-        a.lists.first[lists] = sum;
-        *a.lists.n = lists;
-    }
+    if (thread_of() == 0) make_lists(a, at);
     __syncthreads();
     for (uint32_t x = thread_of(); x < a.n_experts; x += 256) {
         uint32_t to = at[x];
-        for (uint32_t i = 0; i < n * used; i++) {
-            const uint32_t r = i / used;
-            const uint32_t *const ids = (const uint32_t *)(const void *)(a.ids.at + r * a.ids.ld);
-            if (ids[i % used] != x) continue;
-            uint32_t place = 0; /* among the row's experts, in ascending order */
-            for (uint32_t k = 0; k < used; k++)
-                place += ids[k] < x || (ids[k] == x && k < i % used);
-            a.lists.row[to] = r;
-            a.lists.weight[to] = a.weights.at[r * a.weights.ld + i % used];
-            a.lists.entry[r * used + place] = to++;
+        for (uint32_t i = 0; i < c.n; i++)
+            if (chosen(c, i) == x) a.lists.choice[to++] = i;
+    }
+    for (uint32_t i = thread_of(); i < c.n; i += 256) {
+        const uint32_t r0 = i / c.used * c.used, mine = chosen(c, i);
+        uint32_t place = 0; /* among the row's experts, in ascending order */
+        for (uint32_t k = 0; k < c.used; k++) {
+            const uint32_t x = chosen(c, r0 + k);
+            place += x < mine || (x == mine && r0 + k < i);
         }
+        a.lists.order[r0 + place] = i - r0;
     }
 }
 
@@ -176,9 +202,10 @@ KERNEL(combine, rmr_gpu_combine, 256, 1)
     for (uint32_t r = blockIdx.y; r < a.in.counts->n_rows; r += gridDim.y)
         for (uint32_t c = blockIdx.x * 256 + thread_of(); c < a.n; c += gridDim.x * 256) {
             float y = a.out.at[r * a.out.ld + c];
-            for (uint32_t k = 0; k < a.n_used; k++) {
-                const uint32_t e = a.lists.entry[r * a.n_used + k];
-                y = fmaf(a.lists.weight[e], a.routed[(size_t)e * a.n + c], y);
+            for (uint32_t k = 0; k < a.lists.n_used; k++) {
+                const uint32_t i = a.lists.order[r * a.lists.n_used + k] % a.lists.n_used;
+                y = fmaf(a.weights.at[r * a.weights.ld + i],
+                         a.routed[((size_t)r * a.lists.n_used + i) * a.n + c], y);
             }
             if (a.shared != NULL) y = y + a.shared[(size_t)r * a.n + c];
             a.out.at[r * a.out.ld + c] = y;

@@ -18,11 +18,13 @@ DEV uint8_t *shared_memory()
     return shared_bytes;
 }
 
-/* Weights: read once, so that they do not push out what is read again. 16-byte aligned. */
+/* Weights: read once, so that they do not push out what is read again. 16-byte aligned. Volatile,
+ * for to the compiler an assembly statement that is not may be run where the program would not get
+ * to: a load that a condition protects became an unconditional one. */
 DEV word4 load_weights(const void *p)
 {
     word4 v;
-    asm("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
+    asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
         : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
         : "l"(p));
     return v;

@@ -13,8 +13,23 @@
 #define DEV static __device__ __forceinline__
 /* A kernel of one argument, blocks of `threads`, at least `blocks` of them on a multiprocessor. */
 #define KERNEL(name, type, threads, blocks)                                                        \
+    DEV void name##_body(const type &a);                                                           \
     extern "C" __global__ void __launch_bounds__(threads, blocks)                                  \
-        rmr_##name(const __grid_constant__ type a)
+        rmr_##name(const __grid_constant__ type a)                                                 \
+    {                                                                                              \
+        wait_for_last();                                                                           \
+        name##_body(a);                                                                            \
+    }                                                                                              \
+    DEV void name##_body(const type &a)
+
+/* The next kernel may start now; what the last one wrote is read behind this, and what it reads is
+ * written behind this. */
+DEV void wait_for_last()
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;\ngriddepcontrol.wait;" ::: "memory");
+#endif
+}
 #ifndef __FP_FAST_FMAF
 #define __FP_FAST_FMAF 1
 #endif
@@ -68,15 +83,15 @@ DEV bool row_is(const rmr_gpu_inputs &in, uint32_t row, int form)
     return form < 0 || (int)run_of(in, row)->form == form;
 }
 
-/* The layer's part of the page that holds a position of a run; NULL where the run has no page. */
-DEV uint8_t *cache_layer(const rmr_gpu_inputs &in, const rmr_run *run, uint32_t layer,
-                         rmr_kv_shape shape, uint32_t pos)
+/* The stream's part of the page that holds a position of a run; NULL where the run has no page. */
+DEV uint8_t *cache_part(const rmr_gpu_inputs &in, const rmr_run *run, const rmr_gpu_stream &stream,
+                        uint32_t pos)
 {
     const uint32_t page = run->page0 + pos / RMR_PAGE_TOKENS;
     if (page >= in.counts->n_pages) return NULL;
     const uint64_t at = in.page[page];
     if (at == 0) return NULL;
-    return (uint8_t *)(uintptr_t)at + (size_t)layer * rmr_layer_bytes(shape, run->kv);
+    return (uint8_t *)(uintptr_t)at + stream.at[run->kv];
 }
 
 #endif

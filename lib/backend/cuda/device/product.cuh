@@ -86,7 +86,7 @@ template <int NT>
 DEV void slice_bf16(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, uint32_t cols,
                     uint32_t first, uint32_t end)
 {
-#pragma unroll 4
+#pragma unroll(NT == 1 ? 8 : 4)
     for (uint32_t s = first * 4; s < end * 4; s++) step16<RMR_ELEM_BF16, NT>(acc, tile, x, s, cols);
 }
 
@@ -99,9 +99,7 @@ DEV void slice_runs(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> 
         float part[2][NT][4] = {};
         float w = 1.0f;
         if (E == RMR_ELEM_F8)
-            w = tile == NULL ? 0.0f
-                             : ((const float *)(const void *)(tile + (size_t)16 * cols))[run] *
-                                   F8_FACTOR;
+            w = ((const float *)(const void *)(tile + (size_t)16 * cols))[run] * F8_FACTOR;
 #pragma unroll
         for (uint32_t s = 0; s < 8; s++) step16<E, NT>(part, tile, x, run * 8 + s, cols);
 #pragma unroll
@@ -178,14 +176,11 @@ DEV void slice_int(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &
 {
     const uint32_t t = lane_of() % 4, q = lane_of() / 4 % 4;
     const uint8_t *const scales = tile + (size_t)(cols / 32) * run_bytes<E>();
-#pragma unroll 2
+#pragma unroll(NT == 1 ? 4 : 2)
     for (uint32_t run = first; run < end; run++) {
-        run_words v = {{{0, 0, 0, 0}}, {{0, 0, 0, 0}}};
+        const run_words v = load_run<E>(tile + (size_t)run * run_bytes<E>(), q, t);
         run_scales w = {};
-        if (tile != NULL) {
-            v = load_run<E>(tile + (size_t)run * run_bytes<E>(), q, t);
-            load_scales<E>(&w, scales, run, q);
-        }
+        load_scales<E>(&w, scales, run, q);
         run_int<E, NT>(acc, unpack_run<E>(v, t), w, x, run);
     }
 }
@@ -228,7 +223,10 @@ DEV product_job job_of(const rmr_gpu_product &a)
 /* The prepared row of the job's row i, without its parts. */
 DEV uint32_t source_of(const rmr_gpu_product &a, const product_job &j, uint32_t i)
 {
-    if (a.lists.n != NULL) return a.gather ? a.lists.row[j.first + i] : j.first + i;
+    if (a.lists.n != NULL) {
+        const uint32_t choice = a.lists.choice[j.first + i];
+        return a.by_choice ? choice : choice / a.lists.n_used;
+    }
     return a.per_row == 1 ? i : i * a.per_row + blockIdx.y;
 }
 
@@ -250,14 +248,15 @@ DEV void place_columns(operand<NT> *x, const rmr_gpu_product &a, const product_j
     }
 }
 
-/* The tile of this lane's rows; NULL behind the last one. */
+/* The tile of this lane's rows; behind the last one it is the last one, whose results are not kept:
+ * every address that a lane makes is one of the weight's. */
 DEV const uint8_t *tile_of(const rmr_gpu_product &a, const product_job &j)
 {
     const uint32_t second = lane_of() / 16;
     const rmr_gpu_weight &w = a.w2.at != NULL && second ? a.w2 : a.w;
-    const uint32_t t = a.w2.at != NULL ? blockIdx.x : blockIdx.x * 2 + second;
-    if (t * 16 >= w.rows) return NULL;
-    return w.at + (size_t)j.matrix * w.stride + (size_t)t * w.tile;
+    const uint32_t t = a.w2.at != NULL ? blockIdx.x : blockIdx.x * 2 + second,
+                   last = (w.rows + 15) / 16 - 1;
+    return w.at + (size_t)j.matrix * w.stride + (size_t)(t < last ? t : last) * w.tile;
 }
 
 /* ---- the end of a product ---- */
@@ -297,8 +296,10 @@ DEV float sum_parts(const float *at, uint32_t i, uint32_t parts, uint32_t row)
 
 DEV void store(const rmr_gpu_product &a, const product_job &j, uint32_t i, uint32_t row, float v)
 {
-    float *const y = a.y.at + (size_t)(a.lists.n != NULL ? j.first + i : i) * a.y.ld +
-                     (a.lists.n != NULL ? 0 : (size_t)blockIdx.y * a.y_step) + row;
+    const uint32_t choice = a.lists.n != NULL ? a.lists.choice[j.first + i] : 0,
+                   r = a.lists.n != NULL ? choice / a.lists.n_used : i,
+                   part = a.lists.n != NULL ? choice % a.lists.n_used : blockIdx.y;
+    float *const y = a.y.at + r * a.y.ld + (size_t)part * a.y_step + row;
     if (a.bias != NULL) v += a.bias[row];
     if (a.add) v = *y + v;
     *y = v;

@@ -55,8 +55,8 @@ KERNEL(pick_rows, rmr_gpu_pick, 256, 1)
 {
     const uint32_t n = rows_of(a.in, a.rows);
     for (uint32_t i = blockIdx.y; i < n; i += gridDim.y) {
-        const uint32_t r = a.in.want[a.rows.want0 + i];
-        const bool there = a.rows.want0 + i < a.in.counts->n_want && r < a.in.counts->n_rows;
+        const uint32_t r = a.in.want[i];
+        const bool there = r < a.in.counts->n_rows;
         for (uint32_t c = blockIdx.x * 256 + thread_of(); c < a.n; c += gridDim.x * 256)
             a.y.at[i * a.y.ld + c] = there ? a.x.at[r * a.x.ld + c] : 0.0f;
     }
@@ -176,8 +176,8 @@ DEV void put_kv8(uint8_t *layer, uint32_t t, const float *x, uint32_t rank, uint
 DEV void put_plain(const rmr_gpu_cache_write &a, const rmr_run *run, uint8_t *layer, uint32_t t,
                    const float *x)
 {
-    const size_t row = (size_t)t * a.shape.width;
-    for (uint32_t i = thread_of(); i < a.shape.width; i += 256)
+    const size_t row = (size_t)t * a.stream.width;
+    for (uint32_t i = thread_of(); i < a.stream.width; i += 256)
         if (run->kv == RMR_KV_BF16)
             ((uint16_t *)(void *)layer)[row + i] = rmr_f32_to_bf16(x[i]);
         else
@@ -190,7 +190,7 @@ KERNEL(cache_write, rmr_gpu_cache_write, 256, 1)
     float *const shared = (float *)(void *)shared_memory();
     for (uint32_t r = blockIdx.x; r < a.in.counts->n_rows; r += gridDim.x) {
         float *const x = a.x.at + r * a.x.ld;
-        const uint32_t pos = a.in.pos[r], rope = a.shape.rope;
+        const uint32_t pos = a.in.pos[r], rope = a.stream.rope;
         if (a.rank > 0) {
             const float f = norm_factor(x, a.rank, a.eps, shared);
             for (uint32_t k = thread_of(); k < a.rank; k += 256) x[k] = (x[k] * f) * a.w[k];
@@ -199,12 +199,12 @@ KERNEL(cache_write, rmr_gpu_cache_write, 256, 1)
             __syncthreads();
         }
         const rmr_run *const run = run_of(a.in, r);
-        uint8_t *const layer = cache_layer(a.in, run, a.layer, a.shape, pos);
-        if (layer == NULL) continue;
+        uint8_t *const part = cache_part(a.in, run, a.stream, pos);
+        if (part == NULL) continue;
         if (run->kv != RMR_KV_INT8)
-            put_plain(a, run, layer, pos % RMR_PAGE_TOKENS, x);
+            put_plain(a, run, part, pos % RMR_PAGE_TOKENS, x);
         else if (warp_of() == 0 && a.rank > 0)
-            put_kv8(layer, pos % RMR_PAGE_TOKENS, x, a.rank, rope);
+            put_kv8(part, pos % RMR_PAGE_TOKENS, x, a.rank, rope);
     }
 }
 
@@ -246,8 +246,9 @@ KERNEL(square_sums, rmr_gpu_square_sums, 256, 1)
     if (c >= a.cols) return;
     double sum = a.sum[(size_t)matrix * a.cols + c];
     for (uint32_t i = 0; i < n; i++) {
-        const uint32_t r = lists && a.gather ? a.lists.row[first + i] : first + i;
-        const double x = (double)a.x[r * a.ldx + c];
+        const uint32_t choice = lists ? a.lists.choice[first + i] : i,
+                       used = lists ? a.lists.n_used : 1;
+        const double x = (double)a.x.at[choice / used * a.x.ld + choice % used * a.step + c];
         sum += x * x;
     }
     a.sum[(size_t)matrix * a.cols + c] = sum;
