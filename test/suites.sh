@@ -2,6 +2,7 @@
 # Sourced by ./run-tests: what each suite installs, how it is built, and what it leaves out.
 
 venv=build-test/venv
+gpu_python=python3
 setup=() run=() of=() left_out='' because=''
 
 # The Python of the tests: what requirements.txt says, installed anew when that or the Python changed.
@@ -14,6 +15,20 @@ install_python() {
     quietly python3 -m venv "$venv" || return 1
     quietly "$venv/bin/python" -m pip install --no-deps --only-binary :all: -r test/requirements.txt || return 1
     echo "$stamp" >"$venv/stamp"
+}
+
+# The CUDA compiler of PATH, or a Python that has it as packages; with cuobjdump, which few machines have.
+install_gpu_compiler() {
+    local here=test/cuda/requirements.txt of=build-gpu/venv release
+    release=$(nvcc --version 2>/dev/null | sed -n 's/.*release \([0-9.]*\).*/\1/p')
+    if printf '12.9\n%s\n' "${release:-0}" | sort -CV && command -v cuobjdump >/dev/null; then return 0; fi
+    gpu_python=$PWD/$of/bin/python
+    ! cmp -s "$here" "$of/stamp" || return 0
+    echo "installing in $of: $(sed '/^#/d' "$here" | xargs)"
+    rm -rf "$of"
+    quietly python3 -m venv "$of" || return 1
+    quietly "$of/bin/python" -m pip install --no-deps --only-binary :all: -r "$here" || return 1
+    cp "$here" "$of/stamp"
 }
 
 # The run time of clang's sanitizers has clang's version in the name of its package.
@@ -29,6 +44,12 @@ install_for() { # suite
     if [ "$1" = fresh ]; then
         want 'command -v debootstrap' debootstrap
         install_missing
+        return
+    fi
+    if [ "$1" = gpu-build ]; then
+        want 'command -v c++' g++
+        want 'python3 -c "import ensurepip, venv"' python3-venv
+        install_missing && install_gpu_compiler
         return
     fi
     if [ -n "$clang" ]; then export CC=clang; fi
@@ -109,7 +130,7 @@ run_real() {
 run_all() {
     local each line sum=(0 0 0) log
     log=$(mktemp)
-    for each in '' --clang --asan --tsan --valgrind --fuzz --long --real --fresh; do
+    for each in '' --clang --asan --tsan --valgrind --fuzz --long --real --gpu-build --fresh; do
         echo "== ./run-tests $each"
         ./run-tests $each ${models:+--models "$models"} | tee "$log" || true
         line=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' || echo '0 passed, 1 failed, 0 skipped')

@@ -10,13 +10,13 @@ import subprocess
 import sys
 
 MAX_FUNCTION, MAX_COMPLEXITY, MAX_FILE, MAX_COLUMNS = 120, 25, 1500, 100
+ENDINGS = (".c", ".h", ".cu", ".cuh", ".cpp")
 FOLDERS = ("lib", "include", "tools", "examples", "test", "bench")
 
 
 def sources(root):
     for folder in FOLDERS:
-        for path in sorted((root / folder).rglob("*.[ch]")):
-            yield path
+        yield from sorted(p for p in (root / folder).rglob("*") if p.suffix in ENDINGS)
 
 
 def check_lines(path):

@@ -69,7 +69,6 @@ EXPORT void __launch_bounds__(128) bench_chain(const __grid_constant__ bench_cha
     }
 }
 
-
 template <int N> __device__ __forceinline__ void wgmma(float *d, const uint32_t *a, uint64_t desc);
 
 template <> __device__ __forceinline__ void wgmma<8>(float *d, const uint32_t *a, uint64_t desc)
@@ -108,7 +107,8 @@ template <int N> __device__ __forceinline__ void chain_wgmma(const bench_chain_a
             /* core matrices of 8 columns of D by 8 of K: [n / 8][k / 8][8][8] */
             for (uint32_t i = threadIdx.x; i < N * 16; i += 128) {
                 const uint32_t n = i / 16, c = i % 16;
-                b[(n / 8 * 2 + c / 8) * 64 + n % 8 * 8 + c % 8] = x.b[(size_t)(n0 + n) * x.k + k + c];
+                b[(n / 8 * 2 + c / 8) * 64 + n % 8 * 8 + c % 8] =
+                    x.b[(size_t)(n0 + n) * x.k + k + c];
             }
             asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
             __syncthreads();

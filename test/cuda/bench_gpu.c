@@ -111,7 +111,8 @@ static void ask_chains(void)
             far += fabs((double)d[i][k] - (double)d[0][k]);
             all += fabs((double)d[0][k]);
         }
-        printf("%s: %d of %d results have mma's bits, mean difference %.1e of the mean\n", how[i], same, 64 * N, far / all);
+        printf("%s: %d of %d results have mma's bits, mean difference %.1e of the mean\n", how[i],
+               same, 64 * N, far / all);
     }
     DRIVER(c->d.memory_free(x.a));
     DRIVER(c->d.memory_free(x.b));
@@ -129,7 +130,8 @@ static rmr_weight *random_weight(rmr_weight_use use, rmr_elem e, uint32_t count,
     const rmr_weight_desc d = {use, e, count, rows, cols, {RMR_SHARE_NONE, 1}};
     rmr_weight *w;
     MUST(rmr_cuda_weight_create(&c->base, &d, &w, err));
-    fill(w->at, w->layout.bytes, use == RMR_USE_VECTOR || e == RMR_ELEM_F32 ? 0x3f7fffff : 0x37373737);
+    fill(w->at, w->layout.bytes,
+         use == RMR_USE_VECTOR || e == RMR_ELEM_F32 ? 0x3f7fffff : 0x37373737);
     w->finished = 1; /* random bytes have no order */
     return made[n_made++] = w;
 }
@@ -168,15 +170,16 @@ static void add_cache(uint32_t layers)
 static double time_step(uint32_t n, uint32_t n_seen, rmr_kv_type kv)
 {
     const uint32_t pages = (n_seen + 31) / 32;
-    const rmr_step_desc d = {p.op, p.n, p.slot, p.n_slots, n, n * pages, n,
-                             p.cache.n_streams > 0 ? &p.cache : NULL};
+    const rmr_step_desc d = {p.op, p.n,       p.slot, p.n_slots,
+                             n,    n * pages, n,      p.cache.n_streams > 0 ? &p.cache : NULL};
     rmr_step *s;
     rmr_inputs in = {.n_rows = n, .n_runs = n, .n_pages = n * pages};
     rmr_cu_address cache = 0;
     double us[REPEATS];
     uint64_t mark;
     static uint32_t want[MAX_PAGES];
-    unsigned char *const block = aligned_alloc(64, (size_t)rmr_inputs_place(&in, NULL, n, n * pages));
+    unsigned char *const block =
+        aligned_alloc(64, (size_t)rmr_inputs_place(&in, NULL, n, n * pages));
     const uint64_t page = p.cache.n_streams > 0 ? rmr_cache_page_bytes(&p.cache, kv) : 0;
     if (page > 0) {
         const uint64_t bytes = n * (uint64_t)pages * page;
@@ -234,22 +237,36 @@ static void bench_linear(rmr_elem e, uint32_t rows, uint32_t cols, uint32_t copi
     }
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         const double us = time_step(counts[i], 1, RMR_KV_BF16) / copies;
-        snprintf(name, sizeof name, "%s [%u, %u], %u rows", rmr_elem_table[e].name, rows, cols, counts[i]);
+        snprintf(name, sizeof name, "%s [%u, %u], %u rows", rmr_elem_table[e].name, rows, cols,
+                 counts[i]);
         line(name, us, (double)made[0]->layout.bytes);
     }
     free_weights();
 }
 
 /* Both operations of experts; slots: input, ids, weights, between, output. */
-static void add_experts(rmr_elem e, rmr_elem down, uint32_t hidden, const rmr_moe *m, const uint32_t *slot)
+static void add_experts(rmr_elem e, rmr_elem down, uint32_t hidden, const rmr_moe *m,
+                        const uint32_t *slot)
 {
-    rmr_op o = {.kind = RMR_OP_EXPERTS_SWIGLU, .in = {slot[0], 0}, .in2 = {slot[1], 0}, .out = {slot[3], 0}, .out2 = {slot[3], m->n_used * m->inner}, .n = hidden, .moe = m};
+    rmr_op o = {.kind = RMR_OP_EXPERTS_SWIGLU,
+                .in = {slot[0], 0},
+                .in2 = {slot[1], 0},
+                .out = {slot[3], 0},
+                .out2 = {slot[3], m->n_used * m->inner},
+                .n = hidden,
+                .moe = m};
     o.w = random_weight(RMR_USE_MATRIX, e, m->n_experts, m->inner, hidden);
     o.w2 = random_weight(RMR_USE_MATRIX, e, m->n_experts, m->inner, hidden);
     o.s1 = random_weight(RMR_USE_MATRIX, e, 1, m->shared_inner, hidden);
     o.s2 = random_weight(RMR_USE_MATRIX, e, 1, m->shared_inner, hidden);
     add(o);
-    o = (rmr_op){.kind = RMR_OP_EXPERTS_DOWN, .in = {slot[3], 0}, .in2 = {slot[1], 0}, .in3 = {slot[2], 0}, .out = {slot[4], 0}, .n = m->inner, .moe = m};
+    o = (rmr_op){.kind = RMR_OP_EXPERTS_DOWN,
+                 .in = {slot[3], 0},
+                 .in2 = {slot[1], 0},
+                 .in3 = {slot[2], 0},
+                 .out = {slot[4], 0},
+                 .n = m->inner,
+                 .moe = m};
     o.w = random_weight(RMR_USE_MATRIX, down, m->n_experts, hidden, m->inner);
     o.s1 = random_weight(RMR_USE_MATRIX, e, 1, hidden, m->shared_inner);
     add(o);
@@ -264,10 +281,16 @@ static void bench_experts(rmr_elem e, uint32_t n)
     memset(&p, 0, sizeof p);
     const uint32_t width[] = {H, 64, 6, 6, H, 64, 6 * INNER + 2 * INNER};
     p.n_slots = 7;
-    for (int i = 0; i < 7; i++) p.slot[i] = (rmr_slot){width[i], i == 5 ? RMR_ROWS_ONE : RMR_ROWS_ALL};
+    for (int i = 0; i < 7; i++)
+        p.slot[i] = (rmr_slot){width[i], i == 5 ? RMR_ROWS_ONE : RMR_ROWS_ALL};
     double bytes = 0;
     for (int i = 0; i < LAYERS; i++) {
-        rmr_op o = {.kind = RMR_OP_GATE, .in = {1, 0}, .out = {2, 0}, .out2 = {3, 0}, .counts = {5, 0}, .moe = &m};
+        rmr_op o = {.kind = RMR_OP_GATE,
+                    .in = {1, 0},
+                    .out = {2, 0},
+                    .out2 = {3, 0},
+                    .counts = {5, 0},
+                    .moe = &m};
         add(o);
         /* of random rows each expert is chosen with the same chance */
         add_experts(e, e, H, &m, (const uint32_t[]){0, 2, 3, 6, 4});
@@ -292,9 +315,15 @@ static void bench_latent(rmr_kv_type kv, uint32_t heads, uint32_t n, uint32_t se
     p.slot[0] = (rmr_slot){heads * 576, RMR_ROWS_ALL};
     p.slot[1] = (rmr_slot){heads * 512, RMR_ROWS_ALL};
     for (uint32_t i = 0; i < LAYERS; i++)
-        add((rmr_op){.kind = RMR_OP_ATTEND_LATENT, .layer = i, .stream = i, .in = {0, 0}, .out = {1, 0}, .mla = &m});
+        add((rmr_op){.kind = RMR_OP_ATTEND_LATENT,
+                     .layer = i,
+                     .stream = i,
+                     .in = {0, 0},
+                     .out = {1, 0},
+                     .mla = &m});
     const double us = time_step(n, seen, kv) / LAYERS;
-    snprintf(name, sizeof name, "latent attention and merge, %u heads, %s, %u x %u", heads, kv == RMR_KV_BF16 ? "bf16" : "int8", n, seen);
+    snprintf(name, sizeof name, "latent attention and merge, %u heads, %s, %u x %u", heads,
+             kv == RMR_KV_BF16 ? "bf16" : "int8", n, seen);
     line(name, us, (double)n * seen / 32 * (double)rmr_cache_part_bytes(&p.stream[0], kv));
 }
 
@@ -314,15 +343,41 @@ static void lite_layer(uint32_t layer, rmr_elem e, const rmr_mla *m, const rmr_m
     lin.out.slot = KV;
     lin.w = random_weight(RMR_USE_MATRIX, e, 1, 576, D);
     add(lin);
-    add((rmr_op){.kind = RMR_OP_ROPE, .in = {Q, 0}, .in2 = {CS, 0}, .rotary = {16, 192, 128, 64, RMR_ROPE_INTERLEAVED}});
-    rmr_op cw = {.kind = RMR_OP_CACHE_WRITE, .layer = layer, .stream = layer, .in = {KV, 0}, .in2 = {CS, 0}, .eps = 1e-6f, .mla = m};
+    add((rmr_op){.kind = RMR_OP_ROPE,
+                 .in = {Q, 0},
+                 .in2 = {CS, 0},
+                 .rotary = {16, 192, 128, 64, RMR_ROPE_INTERLEAVED}});
+    rmr_op cw = {.kind = RMR_OP_CACHE_WRITE,
+                 .layer = layer,
+                 .stream = layer,
+                 .in = {KV, 0},
+                 .in2 = {CS, 0},
+                 .eps = 1e-6f,
+                 .mla = m};
     cw.w = random_weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, 512);
     add(cw);
-    rmr_op a = {.kind = RMR_OP_ABSORB, .layer = layer, .stream = layer, .in = {Q, 0}, .out = {QL, 0}, .mla = m};
-    a.w = random_weight(RMR_USE_MATRIX, e > RMR_ELEM_F8 && rmr_elem_table[e].values > 128 ? RMR_ELEM_Q8_0 : e, 16, 512, 128);
+    rmr_op a = {.kind = RMR_OP_ABSORB,
+                .layer = layer,
+                .stream = layer,
+                .in = {Q, 0},
+                .out = {QL, 0},
+                .mla = m};
+    a.w = random_weight(RMR_USE_MATRIX,
+                        e > RMR_ELEM_F8 && rmr_elem_table[e].values > 128 ? RMR_ELEM_Q8_0 : e, 16,
+                        512, 128);
     add(a);
-    add((rmr_op){.kind = RMR_OP_ATTEND_LATENT, .layer = layer, .stream = layer, .in = {QL, 0}, .out = {Z, 0}, .mla = m});
-    a = (rmr_op){.kind = RMR_OP_UNABSORB, .layer = layer, .stream = layer, .in = {Z, 0}, .out = {O, 0}, .mla = m};
+    add((rmr_op){.kind = RMR_OP_ATTEND_LATENT,
+                 .layer = layer,
+                 .stream = layer,
+                 .in = {QL, 0},
+                 .out = {Z, 0},
+                 .mla = m});
+    a = (rmr_op){.kind = RMR_OP_UNABSORB,
+                 .layer = layer,
+                 .stream = layer,
+                 .in = {Z, 0},
+                 .out = {O, 0},
+                 .mla = m};
     a.w = random_weight(RMR_USE_MATRIX, e, 16, 128, 512);
     add(a);
     lin = (rmr_op){.kind = RMR_OP_LINEAR, .in = {O, 0}, .out = {X, 0}, .n = D, .add = 1};
@@ -336,15 +391,22 @@ static void lite_layer(uint32_t layer, rmr_elem e, const rmr_mla *m, const rmr_m
         sw.w2 = random_weight(RMR_USE_MATRIX, e, 1, 10944, D);
         add(sw);
         lin = (rmr_op){.kind = RMR_OP_LINEAR, .in = {FF, 0}, .out = {X, 0}, .n = 10944, .add = 1};
-        lin.w = random_weight(RMR_USE_MATRIX, rmr_elem_table[e].values > 128 ? RMR_ELEM_Q4_0 : e, 1, D, 10944);
+        lin.w = random_weight(RMR_USE_MATRIX, rmr_elem_table[e].values > 128 ? RMR_ELEM_Q4_0 : e, 1,
+                              D, 10944);
         add(lin);
         return;
     }
     lin = (rmr_op){.kind = RMR_OP_LINEAR, .in = {HN, 0}, .out = {ROUTER, 0}, .n = D};
     lin.w = random_weight(RMR_USE_MATRIX, RMR_ELEM_BF16, 1, 64, D);
     add(lin);
-    add((rmr_op){.kind = RMR_OP_GATE, .in = {ROUTER, 0}, .out = {IDS, 0}, .out2 = {WEIGHTS, 0}, .counts = {COUNTS, 0}, .moe = moe});
-    add_experts(e, rmr_elem_table[e].values > 128 ? RMR_ELEM_Q4_0 : e, D, moe, (const uint32_t[]){HN, IDS, WEIGHTS, FF, X});
+    add((rmr_op){.kind = RMR_OP_GATE,
+                 .in = {ROUTER, 0},
+                 .out = {IDS, 0},
+                 .out2 = {WEIGHTS, 0},
+                 .counts = {COUNTS, 0},
+                 .moe = moe});
+    add_experts(e, rmr_elem_table[e].values > 128 ? RMR_ELEM_Q4_0 : e, D, moe,
+                (const uint32_t[]){HN, IDS, WEIGHTS, FF, X});
 }
 
 /* Bytes that a step of n rows reads of the weights. */
@@ -372,7 +434,8 @@ static void cost_of_kinds(void)
         const uint32_t n = all.n - p.n;
         if (n == 0 || kind == RMR_OP_GATE) continue;
         const double less = us - time_step(1, 64, RMR_KV_BF16);
-        printf("  %3u x %-16s %8.1f us, %6.2f us each\n", n, rmr_op_infos[kind].name, less, less / n);
+        printf("  %3u x %-16s %8.1f us, %6.2f us each\n", n, rmr_op_infos[kind].name, less,
+               less / n);
     }
     p = all;
 }
@@ -381,13 +444,17 @@ static void bench_lite(rmr_elem e, rmr_elem head, int long_ones)
 {
     static const rmr_mla m = {16, 128, 64, 128, 512, 0.1147f};
     static const rmr_moe moe = {RMR_GATE_SOFTMAX, 64, 6, 1, 1, 0, 1, 1408, 2816};
-    const uint32_t width[LITE_SLOTS] = {2048, 2048, 3072, 576, 16 * 576, 8192, 2048, 6 * 1408 + 2816, 64, 6, 6, 64, 2048, 102400, 64};
+    const uint32_t width[LITE_SLOTS] = {
+        2048, 2048, 3072, 576, 16 * 576, 8192,   2048, 6 * 1408 + 2816,
+        64,   6,    6,    64,  2048,     102400, 64};
     char name[128];
     memset(&p, 0, sizeof p);
     add_cache(27);
     p.n_slots = LITE_SLOTS;
     for (int i = 0; i < LITE_SLOTS; i++)
-        p.slot[i] = (rmr_slot){width[i], i == COUNTS ? RMR_ROWS_ONE : i == OUT || i == LOGITS ? RMR_ROWS_OUT : RMR_ROWS_ALL};
+        p.slot[i] = (rmr_slot){width[i], i == COUNTS               ? RMR_ROWS_ONE
+                                         : i == OUT || i == LOGITS ? RMR_ROWS_OUT
+                                                                   : RMR_ROWS_ALL};
     rmr_op em = {.kind = RMR_OP_EMBED, .out = {X, 0}, .n = 2048};
     em.w = random_weight(RMR_USE_TABLE, RMR_ELEM_BF16, 1, 102400, 2048);
     add(em);
@@ -395,18 +462,28 @@ static void bench_lite(rmr_elem e, rmr_elem head, int long_ones)
     rt.w = random_weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, 32);
     add(rt);
     for (uint32_t i = 0; i < 27; i++) lite_layer(i, e, &m, &moe);
-    add((rmr_op){.kind = RMR_OP_PICK_ROWS, .rows = RMR_ROWS_OUT, .in = {X, 0}, .out = {OUT, 0}, .n = 2048});
-    rmr_op nm = {.kind = RMR_OP_NORM, .rows = RMR_ROWS_OUT, .in = {OUT, 0}, .out = {OUT, 0}, .n = 2048, .eps = 1e-6f};
+    add((rmr_op){
+        .kind = RMR_OP_PICK_ROWS, .rows = RMR_ROWS_OUT, .in = {X, 0}, .out = {OUT, 0}, .n = 2048});
+    rmr_op nm = {.kind = RMR_OP_NORM,
+                 .rows = RMR_ROWS_OUT,
+                 .in = {OUT, 0},
+                 .out = {OUT, 0},
+                 .n = 2048,
+                 .eps = 1e-6f};
     nm.w = random_weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, 2048);
     add(nm);
-    rmr_op lo = {.kind = RMR_OP_LINEAR, .rows = RMR_ROWS_OUT, .in = {OUT, 0}, .out = {LOGITS, 0}, .n = 2048};
+    rmr_op lo = {
+        .kind = RMR_OP_LINEAR, .rows = RMR_ROWS_OUT, .in = {OUT, 0}, .out = {LOGITS, 0}, .n = 2048};
     lo.w = random_weight(RMR_USE_MATRIX, head, 1, 102400, 2048);
     add(lo);
-    const struct { uint32_t n, seen; } cases[] = {{1, 64}, {8, 64}, {64, 64}, {1, 4096}, {1, 32768}};
+    const struct {
+        uint32_t n, seen;
+    } cases[] = {{1, 64}, {8, 64}, {64, 64}, {1, 4096}, {1, 32768}};
     for (int i = 0; i < (long_ones ? 5 : 2); i++) {
         const double us = time_step(cases[i].n, cases[i].seen, RMR_KV_BF16);
         const double bytes = lite_bytes(cases[i].n) + 27.0 * cases[i].n * cases[i].seen * 1152;
-        snprintf(name, sizeof name, "V2-Lite %s, %u x %u: %.0f tokens/s", rmr_elem_table[e].name, cases[i].n, cases[i].seen, cases[i].n * 1e6 / us);
+        snprintf(name, sizeof name, "V2-Lite %s, %u x %u: %.0f tokens/s", rmr_elem_table[e].name,
+                 cases[i].n, cases[i].seen, cases[i].n * 1e6 / us);
         line(name, us, bytes);
     }
     cost_of_kinds();
@@ -462,7 +539,8 @@ static void bench_named(const char *what)
         if (strncmp(what, "experts8-", 9) == 0) bench_experts((rmr_elem)e, 8);
         if (strncmp(what, "experts64-", 10) == 0) bench_experts((rmr_elem)e, 64);
         if (strncmp(what, "lite-", 5) == 0)
-            bench_lite((rmr_elem)e, e <= RMR_ELEM_F8 ? RMR_ELEM_BF16 : RMR_ELEM_Q6_K, e == RMR_ELEM_BF16);
+            bench_lite((rmr_elem)e, e <= RMR_ELEM_F8 ? RMR_ELEM_BF16 : RMR_ELEM_Q6_K,
+                       e == RMR_ELEM_BF16);
     }
 }
 

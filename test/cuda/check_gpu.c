@@ -52,7 +52,8 @@ int main(int argc, char **argv)
     check_loud = 1;
     if (rmr_pool_create(&ctx.mem, 2, NULL, NULL, &ctx.pool, &err) < 0) return 2;
     for (check_exact = 0; check_exact < (check ? 2 : 1); check_exact++) {
-        const rmr_cuda_options options = {.exact = check_exact, .graphs = 1, .overlap = overlap, .image = kernels};
+        const rmr_cuda_options options = {
+            .exact = check_exact, .graphs = 1, .overlap = overlap, .image = kernels};
         if (rmr_cpu_create(&ctx, NULL, NULL, &check_cpu, &err) < 0 ||
             rmr_cuda_create(&ctx, &options, &check_gpu, &err) < 0) {
             printf("FAILED %s\n", err.message);

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 rmr_backend *check_cpu, *check_gpu;
 int check_bad, check_done, check_loud;
 static uint64_t seed = 88172645463325252ull;
@@ -24,7 +23,7 @@ double check_random(void)
 
 #define MUST(call)                                                                                 \
     do {                                                                                           \
-        remora_error e_ = {.struct_size = sizeof e_};                                                                     \
+        remora_error e_ = {.struct_size = sizeof e_};                                              \
         remora_error *const err = &e_;                                                             \
         if ((call) < 0) {                                                                          \
             printf("FAILED %s:%d %s: %s\n", __FILE__, __LINE__, #call, e_.message);                \
@@ -50,9 +49,13 @@ static void add_rows(const rmr_weight_desc *d, const unsigned char *rows)
     MUST(check_cpu->ops->weight_create(check_cpu, d, &w->cpu, err));
     MUST(check_gpu->ops->weight_create(check_gpu, d, &w->gpu, err));
     for (uint32_t i = 0; i < d->count; i++) {
-        MUST(check_cpu->ops->weight_upload(check_cpu, w->cpu, i, 0, d->rows, rows + i * bytes, err));
-        MUST(check_gpu->ops->weight_upload(check_gpu, w->gpu, i, 0, d->rows, rows + i * bytes, err));
+        MUST(
+            check_cpu->ops->weight_upload(check_cpu, w->cpu, i, 0, d->rows, rows + i * bytes, err));
+        MUST(
+            check_gpu->ops->weight_upload(check_gpu, w->gpu, i, 0, d->rows, rows + i * bytes, err));
     }
+    MUST(check_cpu->ops->weight_done(check_cpu, w->cpu, err));
+    MUST(check_gpu->ops->weight_done(check_gpu, w->gpu, err));
 }
 
 /* A weight of random values of that size; its number + 1 stands for it in operations. */
@@ -73,7 +76,8 @@ static const rmr_weight *weight(rmr_weight_use use, rmr_elem e, uint32_t count, 
             memcpy(rows + r * row, x, row);
         else if (e == RMR_ELEM_BF16 || e == RMR_ELEM_F16)
             for (uint32_t i = 0; i < cols; i++) {
-                const uint16_t h = e == RMR_ELEM_BF16 ? rmr_f32_to_bf16(x[i]) : rmr_f32_to_f16(x[i]);
+                const uint16_t h =
+                    e == RMR_ELEM_BF16 ? rmr_f32_to_bf16(x[i]) : rmr_f32_to_f16(x[i]);
                 memcpy(rows + r * row + 2 * (size_t)i, &h, 2);
             }
         else
@@ -167,11 +171,12 @@ static void side_make(side *s, const plan *p, int gpu, uint32_t cache_pages)
         MUST(s->be->ops->buffer_create(s->be, n, &s->cache, err));
         MUST(s->be->ops->buffer_zero(s->be, s->cache, 0, n, err));
     }
-    s->desc = (rmr_step_desc){s->op,        p->n_ops,     p->slot,    p->n_slots,
-                              p->max_rows, p->max_pages, p->max_out,
-                              p->width > 0 ? &s->cache_layout : NULL};
+    s->desc = (rmr_step_desc){
+        s->op,       p->n_ops,     p->slot,    p->n_slots,
+        p->max_rows, p->max_pages, p->max_out, p->width > 0 ? &s->cache_layout : NULL};
     MUST(s->be->ops->step_create(s->be, &s->desc, &s->step, err));
-    s->block = aligned_alloc(64, (size_t)rmr_inputs_place(&(rmr_inputs){0}, NULL, p->max_rows, p->max_pages));
+    s->block = aligned_alloc(
+        64, (size_t)rmr_inputs_place(&(rmr_inputs){0}, NULL, p->max_rows, p->max_pages));
 }
 
 static void side_free(side *s)
@@ -184,18 +189,15 @@ static void side_free(side *s)
 
 static void side_run(side *s, const plan *p)
 {
-    rmr_inputs in = {.n_rows = p->n_rows,
-                     .n_runs = p->n_runs,
-                     .n_pages = p->n_pages,
-                     .count_routing = p->count};
+    rmr_inputs in = {
+        .n_rows = p->n_rows, .n_runs = p->n_runs, .n_pages = p->n_pages, .count_routing = p->count};
     uint64_t mark;
     rmr_inputs_place(&in, s->block, p->max_rows, p->max_pages);
     memcpy(in.token, p->token, p->n_rows * 4);
     memcpy(in.pos, p->pos, p->n_rows * 4);
     memcpy(in.run, p->run, p->n_runs * sizeof *in.run);
     for (uint32_t i = 0; i < p->n_pages; i++)
-        in.page[i] = s->be->ops->buffer_address(s->cache) +
-                     p->page[i] * page_bytes(s, p);
+        in.page[i] = s->be->ops->buffer_address(s->cache) + p->page[i] * page_bytes(s, p);
     MUST(s->be->ops->step_inputs(s->be, s->step, &in, err));
     MUST(s->be->ops->step_want(s->be, s->step, p->want, p->n_want, err));
     const rmr_slice all = {0, p->n_ops};
@@ -206,7 +208,8 @@ static void side_run(side *s, const plan *p)
 static float *side_slot(side *s, const plan *p, uint32_t slot, uint32_t n)
 {
     float *const v = malloc((size_t)n * p->slot[slot].width * 4 + 4);
-    MUST(s->be->ops->step_read(s->be, s->step, &(rmr_area){slot, 0, p->slot[slot].width, 0, n}, v, err));
+    MUST(s->be->ops->step_read(s->be, s->step, &(rmr_area){slot, 0, p->slot[slot].width, 0, n}, v,
+                               err));
     return v;
 }
 
@@ -280,10 +283,7 @@ static void same_bits(const char *name, side *gpu, plan *p, uint32_t slot, uint3
 static double limit_of(rmr_elem e)
 {
     if (check_exact) return e > RMR_ELEM_F8 ? 3e-6 : 2e-6;
-    return e == RMR_ELEM_F32  ? 1e-6
-           : e == RMR_ELEM_BF16 ? 4e-3
-           : e <= RMR_ELEM_F8   ? 6e-4
-                                : 3e-6;
+    return e == RMR_ELEM_F32 ? 1e-6 : e == RMR_ELEM_BF16 ? 4e-3 : e <= RMR_ELEM_F8 ? 6e-4 : 3e-6;
 }
 
 static void check_linear(rmr_elem e, uint32_t rows, uint32_t cols, int swiglu, int add, int bias)
@@ -296,7 +296,8 @@ static void check_linear(rmr_elem e, uint32_t rows, uint32_t cols, int swiglu, i
     p.slot[1] = (rmr_slot){rows, RMR_ROWS_ALL};
     p.op[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {0, 0}, .n = cols};
     p.op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 40, cols, 1);
-    p.op[1] = (rmr_op){.kind = swiglu ? RMR_OP_SWIGLU : RMR_OP_LINEAR, .in = {0, 0}, .out = {1, 0}, .n = cols};
+    p.op[1] = (rmr_op){
+        .kind = swiglu ? RMR_OP_SWIGLU : RMR_OP_LINEAR, .in = {0, 0}, .out = {1, 0}, .n = cols};
     if (add) {
         p.n_ops = 3;
         p.op[2] = p.op[1];
@@ -312,7 +313,8 @@ static void check_linear(rmr_elem e, uint32_t rows, uint32_t cols, int swiglu, i
     side_make(&gpu, &p, 1, 0);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         snprintf(name, sizeof name, "%s%s%s %s [%u, %u], %u rows", swiglu ? "swiglu" : "linear",
-                 add ? " +=" : "", bias ? " + bias" : "", rmr_elem_table[e].name, rows, cols, counts[i]);
+                 add ? " +=" : "", bias ? " + bias" : "", rmr_elem_table[e].name, rows, cols,
+                 counts[i]);
         rows_plain(&p, 0, counts[i]);
         side_run(&cpu, &p);
         side_run(&gpu, &p);
@@ -386,7 +388,8 @@ static void check_rows(int which)
     p.op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 8, WIDTH, 1);
     p.op[1] = (rmr_op){.kind = RMR_OP_ROPE_TABLE, .out = {CS, 0}, .amp = 1.25f};
     p.op[1].w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, HALF, 0.3f);
-    p.op[2] = (rmr_op){.kind = RMR_OP_NORM, .in = {X, 0}, .out = {Y, 0}, .n = 24, .parts = 4, .eps = 1e-6f};
+    p.op[2] = (rmr_op){
+        .kind = RMR_OP_NORM, .in = {X, 0}, .out = {Y, 0}, .n = 24, .parts = 4, .eps = 1e-6f};
     p.op[2].w = weight(RMR_USE_VECTOR, RMR_ELEM_BF16, 1, 1, 24, 0.3f);
     p.op[3] = (rmr_op){.kind = RMR_OP_ROPE,
                        .in = {Y, 0},
@@ -395,7 +398,8 @@ static void check_rows(int which)
     p.op[4] = p.op[3];
     p.op[4].rotary.pairs = RMR_ROPE_HALVES;
     p.op[4].rotary.first = 3;
-    p.op[5] = (rmr_op){.kind = RMR_OP_PICK_ROWS, .rows = RMR_ROWS_OUT, .in = {Y, 0}, .out = {OUT, 0}, .n = WIDTH};
+    p.op[5] = (rmr_op){
+        .kind = RMR_OP_PICK_ROWS, .rows = RMR_ROWS_OUT, .in = {Y, 0}, .out = {OUT, 0}, .n = WIDTH};
     side_make(&cpu, &p, 0, 0);
     side_make(&gpu, &p, 1, 0);
     rows_plain(&p, 0, 8);
@@ -433,9 +437,17 @@ enum { XQ, XKV, ROPE_CS, QL, Z, O, MLA_SLOTS };
 static void mla_plan(plan *p, const mla_case *c, rmr_mla *m)
 {
     const uint32_t q = c->heads * (c->nope + c->rope), w = c->rank + c->rope;
-    *m = (rmr_mla){c->heads, c->nope, c->rope, c->v, c->rank, 1.0f / sqrtf((float)(c->nope + c->rope))};
-    *p = (plan){.n_slots = MLA_SLOTS, .max_rows = 64, .max_out = 1, .cached = RMR_CACHE_LATENT, .width = w, .rope = c->rope, .kv_type = c->kv};
-    const uint32_t width[MLA_SLOTS] = {q, w, c->rope, c->heads * w, c->heads * c->rank, c->heads * c->v};
+    *m = (rmr_mla){c->heads, c->nope, c->rope,
+                   c->v,     c->rank, 1.0f / sqrtf((float)(c->nope + c->rope))};
+    *p = (plan){.n_slots = MLA_SLOTS,
+                .max_rows = 64,
+                .max_out = 1,
+                .cached = RMR_CACHE_LATENT,
+                .width = w,
+                .rope = c->rope,
+                .kv_type = c->kv};
+    const uint32_t width[MLA_SLOTS] = {
+        q, w, c->rope, c->heads * w, c->heads * c->rank, c->heads * c->v};
     for (int i = 0; i < MLA_SLOTS; i++) p->slot[i] = (rmr_slot){width[i], RMR_ROWS_ALL};
     p->max_pages = (c->n + 95) / 32;
     p->op[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {XKV, 0}, .n = w};
@@ -444,14 +456,32 @@ static void mla_plan(plan *p, const mla_case *c, rmr_mla *m)
     p->op[1].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 97, q, 0.7f);
     p->op[2] = (rmr_op){.kind = RMR_OP_ROPE_TABLE, .out = {ROPE_CS, 0}, .amp = 1};
     p->op[2].w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, c->rope / 2, 0.3f);
-    p->op[3] = (rmr_op){.kind = RMR_OP_CACHE_WRITE, .layer = 1, .stream = 1, .in = {XKV, 0}, .in2 = {ROPE_CS, 0}, .eps = 1e-6f, .mla = m};
+    p->op[3] = (rmr_op){.kind = RMR_OP_CACHE_WRITE,
+                        .layer = 1,
+                        .stream = 1,
+                        .in = {XKV, 0},
+                        .in2 = {ROPE_CS, 0},
+                        .eps = 1e-6f,
+                        .mla = m};
     p->op[3].w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, c->rank, 0.2f);
-    p->op[4] = (rmr_op){.kind = RMR_OP_ABSORB, .layer = 1, .stream = 1, .in = {XQ, 0}, .out = {QL, 0}, .mla = m};
+    p->op[4] = (rmr_op){
+        .kind = RMR_OP_ABSORB, .layer = 1, .stream = 1, .in = {XQ, 0}, .out = {QL, 0}, .mla = m};
     p->op[4].w = weight(RMR_USE_MATRIX, c->elem, c->heads, c->rank, c->nope, 0.1f);
-    p->op[5] = (rmr_op){.kind = RMR_OP_ATTEND_LATENT, .layer = 1, .stream = 1, .in = {QL, 0}, .out = {Z, 0}, .mla = m};
-    p->op[6] = (rmr_op){.kind = RMR_OP_UNABSORB, .layer = 1, .stream = 1, .in = {Z, 0}, .out = {O, 0}, .mla = m};
+    p->op[5] = (rmr_op){.kind = RMR_OP_ATTEND_LATENT,
+                        .layer = 1,
+                        .stream = 1,
+                        .in = {QL, 0},
+                        .out = {Z, 0},
+                        .mla = m};
+    p->op[6] = (rmr_op){
+        .kind = RMR_OP_UNABSORB, .layer = 1, .stream = 1, .in = {Z, 0}, .out = {O, 0}, .mla = m};
     p->op[6].w = weight(RMR_USE_MATRIX, c->elem, c->heads, c->v, c->rank, 0.1f);
-    p->op[7] = (rmr_op){.kind = RMR_OP_ATTEND_EXPANDED, .layer = 1, .stream = 1, .in = {XQ, 0}, .out = {O, 0}, .mla = m};
+    p->op[7] = (rmr_op){.kind = RMR_OP_ATTEND_EXPANDED,
+                        .layer = 1,
+                        .stream = 1,
+                        .in = {XQ, 0},
+                        .out = {O, 0},
+                        .mla = m};
     p->op[7].w = p->op[4].w;
     p->op[7].w2 = p->op[6].w;
     p->n_ops = 8;
@@ -579,7 +609,13 @@ static void check_gqa(uint32_t heads, uint32_t kv_heads, uint32_t dim, rmr_kv_ty
 {
     enum { Q, KV, OUT };
     const rmr_gqa g = {heads, kv_heads, dim, 1.0f / sqrtf((float)dim)};
-    plan p = {.n_ops = 4, .n_slots = 3, .max_rows = 64, .max_out = 1, .cached = RMR_CACHE_KEYS_VALUES, .width = 2 * kv_heads * dim, .kv_type = kv};
+    plan p = {.n_ops = 4,
+              .n_slots = 3,
+              .max_rows = 64,
+              .max_out = 1,
+              .cached = RMR_CACHE_KEYS_VALUES,
+              .width = 2 * kv_heads * dim,
+              .kv_type = kv};
     side cpu, gpu;
     char name[128];
     p.max_pages = (n + 95) / 32;
@@ -590,15 +626,22 @@ static void check_gqa(uint32_t heads, uint32_t kv_heads, uint32_t dim, rmr_kv_ty
     p.op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 97, 2 * kv_heads * dim, 1);
     p.op[1] = (rmr_op){.kind = RMR_OP_EMBED, .out = {Q, 0}, .n = heads * dim};
     p.op[1].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 97, heads * dim, 1);
-    p.op[2] = (rmr_op){.kind = RMR_OP_CACHE_WRITE, .layer = 1, .stream = 1, .in = {KV, 0}, .gqa = &g};
-    p.op[3] = (rmr_op){.kind = RMR_OP_ATTEND_GROUPED, .layer = 1, .stream = 1, .in = {Q, 0}, .out = {OUT, 0}, .gqa = &g};
+    p.op[2] =
+        (rmr_op){.kind = RMR_OP_CACHE_WRITE, .layer = 1, .stream = 1, .in = {KV, 0}, .gqa = &g};
+    p.op[3] = (rmr_op){.kind = RMR_OP_ATTEND_GROUPED,
+                       .layer = 1,
+                       .stream = 1,
+                       .in = {Q, 0},
+                       .out = {OUT, 0},
+                       .gqa = &g};
     side_make(&cpu, &p, 0, p.max_pages);
     side_make(&gpu, &p, 1, p.max_pages);
     fill_cache(&p, &cpu, &gpu, n, 3);
     rows_at(&p, n - 20, 20, RMR_FORM_ABSORBED);
     side_run(&cpu, &p);
     side_run(&gpu, &p);
-    snprintf(name, sizeof name, "grouped %u/%u heads of %u, %s, %u positions", heads, kv_heads, dim, kv == RMR_KV_F32 ? "f32" : "bf16", n);
+    snprintf(name, sizeof name, "grouped %u/%u heads of %u, %s, %u positions", heads, kv_heads, dim,
+             kv == RMR_KV_F32 ? "f32" : "bf16", n);
     compare(name, &cpu, &gpu, &p, OUT, limit);
     side_free(&cpu);
     side_free(&gpu);
@@ -618,11 +661,19 @@ static void check_moe(const rmr_moe *m, uint32_t hidden, rmr_elem e, rmr_elem es
 {
     enum { H, ROUTER, IDS, WEIGHTS, OUT, COUNTS, FF, SLOTS };
     static const uint32_t counts[] = {1, 2, 13, 60};
-    plan p = {.n_ops = 8, .n_slots = SLOTS, .max_rows = 60, .max_pages = 1, .max_out = 1, .count = 1};
+    plan p = {
+        .n_ops = 8, .n_slots = SLOTS, .max_rows = 60, .max_pages = 1, .max_out = 1, .count = 1};
     side cpu, gpu;
     char name[128], text[160];
-    const uint32_t width[SLOTS] = {hidden, m->n_experts, m->n_used, m->n_used, hidden, m->n_experts, m->n_used * m->inner + m->shared_inner};
-    for (int i = 0; i < SLOTS; i++) p.slot[i] = (rmr_slot){width[i], i == COUNTS ? RMR_ROWS_ONE : RMR_ROWS_ALL};
+    const uint32_t width[SLOTS] = {hidden,
+                                   m->n_experts,
+                                   m->n_used,
+                                   m->n_used,
+                                   hidden,
+                                   m->n_experts,
+                                   m->n_used * m->inner + m->shared_inner};
+    for (int i = 0; i < SLOTS; i++)
+        p.slot[i] = (rmr_slot){width[i], i == COUNTS ? RMR_ROWS_ONE : RMR_ROWS_ALL};
     p.op[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {H, 0}, .n = hidden};
     p.op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 60, hidden, 1);
     p.op[1] = (rmr_op){.kind = RMR_OP_EMBED, .out = {OUT, 0}, .n = hidden};
@@ -630,10 +681,28 @@ static void check_moe(const rmr_moe *m, uint32_t hidden, rmr_elem e, rmr_elem es
     p.op[2] = (rmr_op){.kind = RMR_OP_LINEAR, .in = {H, 0}, .out = {ROUTER, 0}, .n = hidden};
     p.op[2].w = weight(RMR_USE_MATRIX, RMR_ELEM_BF16, 1, m->n_experts, hidden, 0.1f);
     p.op[3] = (rmr_op){.kind = RMR_OP_COUNTS_CLEAR, .counts = {COUNTS, 0}};
-    p.op[4] = (rmr_op){.kind = RMR_OP_GATE, .in = {ROUTER, 0}, .out = {IDS, 0}, .out2 = {WEIGHTS, 0}, .counts = {COUNTS, 0}, .moe = m};
-    if (m->gate == RMR_GATE_SIGMOID) p.op[4].w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, m->n_experts, 0.1f);
-    p.op[5] = (rmr_op){.kind = RMR_OP_EXPERTS_SWIGLU, .in = {H, 0}, .in2 = {IDS, 0}, .out = {FF, 0}, .out2 = {FF, m->n_used * m->inner}, .n = hidden, .moe = m};
-    p.op[6] = (rmr_op){.kind = RMR_OP_EXPERTS_DOWN, .in = {FF, 0}, .in2 = {IDS, 0}, .in3 = {WEIGHTS, 0}, .out = {OUT, 0}, .n = m->inner, .moe = m};
+    p.op[4] = (rmr_op){.kind = RMR_OP_GATE,
+                       .in = {ROUTER, 0},
+                       .out = {IDS, 0},
+                       .out2 = {WEIGHTS, 0},
+                       .counts = {COUNTS, 0},
+                       .moe = m};
+    if (m->gate == RMR_GATE_SIGMOID)
+        p.op[4].w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, m->n_experts, 0.1f);
+    p.op[5] = (rmr_op){.kind = RMR_OP_EXPERTS_SWIGLU,
+                       .in = {H, 0},
+                       .in2 = {IDS, 0},
+                       .out = {FF, 0},
+                       .out2 = {FF, m->n_used * m->inner},
+                       .n = hidden,
+                       .moe = m};
+    p.op[6] = (rmr_op){.kind = RMR_OP_EXPERTS_DOWN,
+                       .in = {FF, 0},
+                       .in2 = {IDS, 0},
+                       .in3 = {WEIGHTS, 0},
+                       .out = {OUT, 0},
+                       .n = m->inner,
+                       .moe = m};
     p.op[5].w = weight(RMR_USE_MATRIX, e, m->n_experts, m->inner, hidden, 0.1f);
     p.op[5].w2 = weight(RMR_USE_MATRIX, e, m->n_experts, m->inner, hidden, 0.1f);
     p.op[6].w = weight(RMR_USE_MATRIX, e, m->n_experts, hidden, m->inner, 0.1f);
@@ -645,7 +714,8 @@ static void check_moe(const rmr_moe *m, uint32_t hidden, rmr_elem e, rmr_elem es
     p.op[7] = (rmr_op){.kind = RMR_OP_COUNTS_ADD, .counts = {COUNTS, 0}};
     side_make(&cpu, &p, 0, 0);
     side_make(&gpu, &p, 1, 0);
-    snprintf(name, sizeof name, "experts %s/%s, %u of %u, gate %d", rmr_elem_table[e].name, rmr_elem_table[es].name, m->n_used, m->n_experts, (int)m->gate);
+    snprintf(name, sizeof name, "experts %s/%s, %u of %u, gate %d", rmr_elem_table[e].name,
+             rmr_elem_table[es].name, m->n_used, m->n_experts, (int)m->gate);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         rows_plain(&p, 0, counts[i]);
         side_run(&cpu, &p);

@@ -168,7 +168,8 @@ void emulated_done()
     emulated_warp_barrier();
 }
 
-/* ---- asynchronous copies: the data is taken now, and arrives when it is waited for or sooner ---- */
+/* ---- asynchronous copies: the data is taken now, and arrives when it is waited for or sooner ----
+ */
 
 static std::vector<copy> &open_group()
 {
@@ -194,7 +195,9 @@ void emulated_check(const void *p, unsigned n)
     const uintptr_t at = (uintptr_t)p;
     auto of = allocated.upper_bound(at);
     if (at % n == 0 && of != allocated.begin() && (--of, at - of->first + n <= of->second)) return;
-    fprintf(stderr, "emulator: %s, block (%u, %u, %u), thread %u: %u bytes at %p are not of device memory or not aligned\n",
+    fprintf(stderr,
+            "emulator: %s, block (%u, %u, %u), thread %u: %u bytes at %p are not of device memory "
+            "or not aligned\n",
             kernel_name, blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x, n, p);
     abort();
 }

@@ -1,7 +1,8 @@
 /* CUDA for a C++ compiler: every thread of a block is a fibre, barriers and exchanges between lanes
  * are the places where another one goes on, in an order that a seed decides. What a kernel reads
- * from shared memory before a barrier that it forgot differs from seed to seed. Blocks run one after
- * the other, in any order. Asynchronous copies arrive at a random time before they are waited for.
+ * from shared memory before a barrier that it forgot differs from seed to seed. Blocks run one
+ * after the other, in any order. Asynchronous copies arrive at a random time before they are waited
+ * for.
  */
 #ifndef EMULATE_H
 #define EMULATE_H
@@ -93,6 +94,13 @@ template <class T> static inline T __shfl_down_sync(unsigned, T v, int o, int)
 {
     const unsigned lane = threadIdx.x % 32, from = lane + (unsigned)o;
     return exchanged(v, from < 32 ? from : lane);
+}
+
+template <class T> static inline T atomicExch(T *p, T v)
+{
+    const T old = *p;
+    *p = v;
+    return old;
 }
 
 template <class T> static inline T atomicAdd(T *p, T v)

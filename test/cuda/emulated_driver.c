@@ -70,7 +70,10 @@ static rmr_cu_result device_attribute(int *v, int which, rmr_cu_device d)
 {
     (void)d;
     CALL();
-    *v = which == RMR_CU_ATTR_SMS ? 4 : which == RMR_CU_ATTR_SHARED ? 232448 : which == RMR_CU_ATTR_MAJOR ? 9 : 0;
+    *v = which == RMR_CU_ATTR_SMS      ? 4
+         : which == RMR_CU_ATTR_SHARED ? 232448
+         : which == RMR_CU_ATTR_MAJOR  ? 9
+                                       : 0;
     return RMR_CU_SUCCESS;
 }
 

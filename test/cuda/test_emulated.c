@@ -20,7 +20,7 @@ static void check_one(void *arg, const char *name, void (*run)(int), int which, 
 int main(int argc, char **argv)
 {
     rmr_ctx ctx;
-    remora_error err = {0};
+    remora_error err = {.struct_size = sizeof err};
     const rmr_cu_driver driver = emulated_driver();
     memset(&ctx, 0, sizeof ctx);
     rmr_mem_init(&ctx.mem);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "cases_kv8.h"
-#include "cpu_math.h"
+#include "float_math.h"
 #include "half.h"
 #include "inputs.h"
 #include "sincos.h"

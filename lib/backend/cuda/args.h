@@ -6,15 +6,15 @@
 #include "backend.h"
 
 enum {
-    RMR_GPU_WARPS = 8,    /* of a product's block: each multiplies one slice of K */
-    RMR_GPU_UNIT = 32,    /* rows of a weight that a block multiplies: two tiles */
-    RMR_GPU_COLUMNS = 8,  /* columns of activations that a matrix instruction takes */
-    RMR_GPU_WIDE = 4,     /* so many times those columns in the wide form of a product */
-    RMR_GPU_RUN16 = 128,  /* columns that share a scale of activations in half precision */
-    RMR_GPU_UNITS = 128,  /* of positions that a row is cut into at most, up to a unit of 64 */
-    RMR_GPU_HEADS = 16,   /* heads that share a pass over the latent cache */
-    RMR_GPU_LEAST = 64,   /* positions of the smallest unit */
-    RMR_GPU_IDS = 512     /* chosen experts that are sorted from shared memory */
+    RMR_GPU_WARPS = 8,   /* of a product's block: each multiplies one slice of K */
+    RMR_GPU_UNIT = 32,   /* rows of a weight that a block multiplies: two tiles */
+    RMR_GPU_COLUMNS = 8, /* columns of activations that a matrix instruction takes */
+    RMR_GPU_WIDE = 4,    /* so many times those columns in the wide form of a product */
+    RMR_GPU_RUN16 = 128, /* columns that share a scale of activations in half precision */
+    RMR_GPU_UNITS = 128, /* of positions that a row is cut into at most, up to a unit of 64 */
+    RMR_GPU_HEADS = 16,  /* heads that share a pass over the latent cache */
+    RMR_GPU_LEAST = 64,  /* positions of the smallest unit */
+    RMR_GPU_IDS = 512    /* chosen experts that are sorted from shared memory */
 };
 
 /* A form of activations (prepare.cuh): BF16: pairs of columns in the order of the matrix
@@ -90,7 +90,7 @@ typedef struct rmr_gpu_weight {
 typedef struct rmr_gpu_lists {
     uint32_t *n, *first, *expert; /* [1], [n + 1], [n] */
     uint32_t *choice;             /* [entries] */
-    uint32_t *order;              /* [rows][n_used]: a row's choices in ascending order of experts */
+    uint32_t *order; /* [rows][n_used]: a row's choices in ascending order of experts */
     uint32_t n_used;
 } rmr_gpu_lists;
 
@@ -149,8 +149,8 @@ typedef struct rmr_gpu_prepare {
     uint64_t scale_ld;
 } rmr_gpu_prepare;
 
-/* y = w x, or silu(w x) * (w2 x). Jobs (grid y): one; or a head each, which takes matrix and rows of
- * its own; or a list each. */
+/* y = w x, or silu(w x) * (w2 x). Jobs (grid y): one; or a head each, which takes matrix and rows
+ * of its own; or a list each. */
 typedef struct rmr_gpu_product {
     rmr_gpu_inputs in;
     rmr_gpu_rows rows;
@@ -202,12 +202,13 @@ typedef struct rmr_gpu_attend {
     uint32_t row0, n_rows;
     uint32_t heads, group; /* group: query heads of a key head */
     uint32_t key, value;   /* columns */
-    uint32_t key0, key_step, value0, value_step; /* columns of the cache from one key head to the next */
+    uint32_t key0, key_step, value0,
+        value_step; /* columns of the cache from one key head to the next */
     uint32_t most_units;
     float scale;
     int only;
     rmr_kv_type kv; /* only rows of this type of cache */
-    float *part; /* [n_rows][heads][most_units][value + 2] */
+    float *part;    /* [n_rows][heads][most_units][value + 2] */
 } rmr_gpu_attend;
 
 typedef struct rmr_gpu_gate {
@@ -241,14 +242,20 @@ typedef struct rmr_gpu_counters {
     uint32_t n;
 } rmr_gpu_counters;
 
+/* Counters to `to`, which are 0 then. */
+typedef struct rmr_gpu_take {
+    uint64_t *total, *to;
+    uint32_t n;
+} rmr_gpu_take;
+
 /* Sums of squares of columns (rmr_sums). */
 typedef struct rmr_gpu_square_sums {
     rmr_gpu_inputs in;
     rmr_gpu_rows rows;
     rmr_gpu_view x;
     uint32_t step; /* columns of x from one choice of a row to the next */
-    double *sum; /* [matrices][cols] */
-    uint64_t *n; /* [matrices] */
+    double *sum;   /* [matrices][cols] */
+    uint64_t *n;   /* [matrices] */
     uint32_t cols;
     rmr_gpu_lists lists; /* n NULL: all rows, matrix 0 */
 } rmr_gpu_square_sums;

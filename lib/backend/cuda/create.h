@@ -6,11 +6,11 @@
 #include "driver.h"
 
 typedef struct rmr_cuda_options {
-    int device; /* number */
-    int exact;  /* products of activations in all their bits */
-    int graphs; /* record slices that come again */
-    int overlap; /* let kernels start before the last one is done, to wait on the device */
-    const void *image;           /* the kernels */
+    int device;        /* number */
+    int exact;         /* products of activations in all their bits */
+    int graphs;        /* record slices that come again */
+    int overlap;       /* let kernels start before the last one is done, to wait on the device */
+    const void *image; /* the kernels */
     const rmr_cu_driver *driver; /* NULL: the machine's */
 } rmr_cuda_options;
 

@@ -16,8 +16,8 @@ static rmr_cuda *cuda_of(rmr_backend *be)
 /* Errors after which the driver refuses everything (cuda.h of CUDA 13). */
 static int is_sticky(rmr_cu_result r)
 {
-    return r == 46 || r == 100 || r == 214 || r == 220 || r == 226 || (r >= 700 && r <= 719 && r != 701) ||
-           r == 999;
+    return r == 46 || r == 100 || r == 214 || r == 220 || r == 226 ||
+           (r >= 700 && r <= 719 && r != 701) || r == 999;
 }
 
 remora_status rmr_cuda_check(rmr_cuda *c, rmr_cu_result r, const char *what, remora_error *err)
@@ -29,7 +29,8 @@ remora_status rmr_cuda_check(rmr_cuda *c, rmr_cu_result r, const char *what, rem
                              what);
     if (is_sticky(r)) c->poisoned = r;
     if (c->d.error_string(r, &text) != RMR_CU_SUCCESS || text == NULL) text = "unknown";
-    return rmr_error_set(err, REMORA_E_DEVICE, r, "%s: CUDA error %d (%s)", what, r, text);
+    return rmr_error_set(err, REMORA_E_DEVICE, r, "%s: the driver says CUDA error %d (%s)", what, r,
+                         text);
 }
 
 remora_status rmr_cuda_enter(rmr_cuda *c, remora_error *err)
@@ -60,19 +61,35 @@ remora_status rmr_cuda_wait(rmr_cuda *c, rmr_cu_event event, remora_error *err)
         if (ms > SPIN_MS) sched_yield();
         if (ms > DEADLINE_MS) {
             c->poisoned = RMR_CU_NOT_READY;
-            RMR_FAIL(err, REMORA_E_DEVICE, "the device did not finish within %d seconds",
+            RMR_FAIL(err, REMORA_E_DEVICE, "the device does not finish within %d seconds",
                      DEADLINE_MS / 1000);
         }
     }
+}
+
+/* The last work in the backend's stream is now this; under `order`. */
+static remora_status note_change(rmr_cuda *c, remora_error *err)
+{
+    c->changes++;
+    return rmr_cuda_check(c, c->d.event_record(c->changed, c->stream), "ordering", err);
+}
+
+remora_status rmr_cuda_changed(rmr_cuda *c, remora_error *err)
+{
+    pthread_mutex_lock(&c->order);
+    const remora_status s = note_change(c, err);
+    pthread_mutex_unlock(&c->order);
+    return s;
 }
 
 remora_status rmr_cuda_begin(rmr_cuda *c, remora_error *err)
 {
     pthread_mutex_lock(&c->order);
     for (rmr_step *s = c->steps; s != NULL; s = s->next) {
-        if (s->mark == 0) continue;
-        const remora_status st = rmr_cuda_check(
-            c, c->d.stream_wait(c->stream, s->event[s->mark % RMR_CUDA_EVENTS], 0), "ordering", err);
+        if (s->work == 0) continue;
+        const remora_status st =
+            rmr_cuda_check(c, c->d.stream_wait(c->stream, s->event[s->work % RMR_CUDA_EVENTS], 0),
+                           "ordering", err);
         if (st >= 0) continue;
         pthread_mutex_unlock(&c->order);
         return st;
@@ -82,8 +99,7 @@ remora_status rmr_cuda_begin(rmr_cuda *c, remora_error *err)
 
 remora_status rmr_cuda_end(rmr_cuda *c, remora_error *err)
 {
-    const remora_status s =
-        rmr_cuda_check(c, c->d.event_record(c->changed, c->stream), "ordering", err);
+    const remora_status s = note_change(c, err);
     pthread_mutex_unlock(&c->order);
     return s;
 }
@@ -120,17 +136,14 @@ static const char *const kernel_names[RMR_K_COUNT] = {
 #undef X
 };
 
-enum { STAGING = 4 << 20 };
-
 static remora_status find_kernels(rmr_cuda *c, remora_error *err)
 {
     for (int i = 0; i < RMR_K_COUNT; i++) {
         RMR_TRY(rmr_cuda_check(c, c->d.module_function(&c->kernel[i], c->module, kernel_names[i]),
                                kernel_names[i], err));
-        RMR_TRY(rmr_cuda_check(c,
-                               c->d.function_attribute(c->kernel[i], RMR_CU_FUNC_MAX_SHARED,
-                                                       (int)c->shared - 1024),
-                               kernel_names[i], err));
+        RMR_TRY(rmr_cuda_check(
+            c, c->d.function_attribute(c->kernel[i], RMR_CU_FUNC_MAX_SHARED, (int)c->shared - 1024),
+            kernel_names[i], err));
     }
     return REMORA_OK;
 }
@@ -164,7 +177,8 @@ static remora_status load(rmr_cuda *c, const void *image, remora_error *err)
                            "making an event", err));
     RMR_TRY(rmr_cuda_check(c, c->d.event_create(&c->changed, RMR_CU_EVENT_DISABLE_TIMING),
                            "making an event", err));
-    RMR_TRY(rmr_cuda_check(c, c->d.host_alloc(&staging, STAGING, 0), "pinned memory", err));
+    RMR_TRY(
+        rmr_cuda_check(c, c->d.host_alloc(&staging, RMR_CUDA_STAGING, 0), "pinned memory", err));
     c->staging = staging;
     return REMORA_OK;
 }
@@ -203,10 +217,10 @@ static void cuda_describe(rmr_backend *be, remora_device *out)
 
 /* ---- buffers ---- */
 
-static uint64_t buffer_bytes(rmr_backend *be, uint64_t bytes)
+static rmr_bytes buffer_bytes(rmr_backend *be, uint64_t bytes)
 {
     (void)be;
-    return bytes + sizeof(rmr_buffer);
+    return (rmr_bytes){sizeof(rmr_buffer), bytes};
 }
 
 static remora_status buffer_create(rmr_backend *be, uint64_t bytes, rmr_buffer **out,
@@ -286,6 +300,12 @@ static rmr_cu_result do_read(rmr_cuda *c, const void *arg)
     return c->d.copy_out(m->host, m->from, m->n, c->stream);
 }
 
+static rmr_cu_result do_write(rmr_cuda *c, const void *arg)
+{
+    const movement *m = arg;
+    return c->d.copy_in(m->to, m->host, m->n, c->stream);
+}
+
 static rmr_cu_result do_zero(rmr_cuda *c, const void *arg)
 {
     const movement *m = arg;
@@ -306,19 +326,53 @@ static remora_status buffer_read(rmr_backend *be, const rmr_buffer *b, uint64_t 
                    err);
 }
 
+static remora_status buffer_write(rmr_backend *be, rmr_buffer *b, uint64_t off, const void *src,
+                                  uint64_t n, remora_error *err)
+{
+    void *const from = (void *)(uintptr_t)src; /* only read */
+    RMR_TRY(check_range(b, off, n, err));
+    return ordered(cuda_of(be), do_write, &(movement){from, b->at + off, 0, n}, "writing a buffer",
+                   1, err);
+}
+
 static remora_status buffer_zero(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t n,
                                  remora_error *err)
 {
     RMR_TRY(check_range(b, off, n, err));
-    return ordered(cuda_of(be), do_zero, &(movement){NULL, b->at + off, 0, n}, "zeroing a buffer", 0,
-                   err);
+    return ordered(cuda_of(be), do_zero, &(movement){NULL, b->at + off, 0, n}, "zeroing a buffer",
+                   0, err);
+}
+
+/* Counters to pinned memory, each exchanged for 0 by one instruction: steps go on counting. */
+static remora_status take_counters(rmr_cuda *c, rmr_cu_address from, uint64_t *dst, uint32_t n,
+                                   remora_error *err)
+{
+    rmr_gpu_take a = {(uint64_t *)(uintptr_t)from, (uint64_t *)(void *)c->staging, n};
+    const uint32_t grid[3] = {(n + 255) / 256, 1, 1};
+    RMR_TRY(rmr_cuda_wait(c, c->staged, err));
+    RMR_TRY(rmr_cuda_launch(c, c->stream, RMR_K_counters_take, grid, 256, 0, &a, err));
+    RMR_TRY(rmr_cuda_check(c, c->d.event_record(c->staged, c->stream), "event", err));
+    RMR_TRY(rmr_cuda_wait(c, c->staged, err));
+    memcpy(dst, c->staging, n * sizeof *dst);
+    return REMORA_OK;
 }
 
 static remora_status counters_read(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t *dst,
                                    uint32_t n, int reset, remora_error *err)
 {
-    RMR_TRY(buffer_read(be, b, off, dst, n * sizeof *dst, err));
-    return reset ? buffer_zero(be, b, off, n * sizeof *dst, err) : REMORA_OK;
+    enum { MOST = RMR_CUDA_STAGING / 8 };
+    rmr_cuda *c = cuda_of(be);
+    if (!reset) return buffer_read(be, b, off, dst, n * sizeof *dst, err);
+    RMR_TRY(check_range(b, off, n * sizeof *dst, err));
+    RMR_TRY(rmr_cuda_enter(c, err));
+    remora_status s = REMORA_OK;
+    pthread_mutex_lock(&c->upload);
+    for (uint32_t i = 0; i < n && s >= 0; i += MOST)
+        s = take_counters(c, b->at + off + (uint64_t)i * 8, dst + i, n - i < MOST ? n - i : MOST,
+                          err);
+    pthread_mutex_unlock(&c->upload);
+    rmr_cuda_leave(c);
+    return s;
 }
 
 static remora_status buffer_copy(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off,
@@ -327,11 +381,24 @@ static remora_status buffer_copy(rmr_backend *be, rmr_buffer *dst, uint64_t dst_
 {
     RMR_TRY(check_range(dst, dst_off, n, err));
     RMR_TRY(check_range(src, src_off, n, err));
-    return ordered(cuda_of(be), do_copy,
-                   &(movement){NULL, dst->at + dst_off, src->at + src_off, n}, "copying", 0, err);
+    return ordered(cuda_of(be), do_copy, &(movement){NULL, dst->at + dst_off, src->at + src_off, n},
+                   "copying", 0, err);
+}
+
+static void *host_alloc(rmr_backend *be, rmr_mem *mem, size_t size)
+{
+    (void)be;
+    return rmr_alloc(mem, size);
+}
+
+static void host_free(rmr_backend *be, rmr_mem *mem, void *p, size_t size)
+{
+    (void)be;
+    rmr_free(mem, p, size);
 }
 
 static const rmr_backend_ops cuda_ops = {
+    RMR_BACKEND_HEAD,
     .free = cuda_free,
     .describe = cuda_describe,
     .weight_bytes = rmr_cuda_weight_bytes,
@@ -341,13 +408,17 @@ static const rmr_backend_ops cuda_ops = {
     .weight_adopt = rmr_cuda_weight_adopt,
     .weight_upload = rmr_cuda_weight_upload,
     .weight_fill = rmr_cuda_weight_fill,
+    .weight_done = rmr_cuda_weight_done,
     .weight_free = rmr_cuda_weight_free,
     .buffer_bytes = buffer_bytes,
     .buffer_create = buffer_create,
     .buffer_free = buffer_free,
     .buffer_address = buffer_address,
     .buffer_read = buffer_read,
+    .buffer_write = buffer_write,
     .buffer_zero = buffer_zero,
+    .host_alloc = host_alloc,
+    .host_free = host_free,
     .counters_read = counters_read,
     .buffer_copy = buffer_copy,
     .step_create = rmr_cuda_step_create,

@@ -10,13 +10,15 @@
 
 /* The kernels by name; products come first, two for each element type but F32. */
 #define RMR_CUDA_PRODUCTS(X)                                                                       \
-    X(bf16, BF16) X(f16, F16) X(f8, F8) X(q8_0, Q8_0) X(q4_0, Q4_0) X(i4, I4) X(iq4_nl, IQ4_NL)    \
-    X(mxfp4, MXFP4) X(iq4_xs, IQ4_XS) X(q4_k, Q4_K) X(q5_k, Q5_K) X(q6_k, Q6_K) X(q3_k, Q3_K)      \
-    X(q2_k, Q2_K) X(q4_1, Q4_1) X(q5_0, Q5_0) X(q5_1, Q5_1)
+    X(bf16, BF16)                                                                                  \
+    X(f16, F16) X(f8, F8) X(q8_0, Q8_0) X(q4_0, Q4_0) X(i4, I4) X(iq4_nl, IQ4_NL) X(mxfp4, MXFP4)  \
+        X(iq4_xs, IQ4_XS) X(q4_k, Q4_K) X(q5_k, Q5_K) X(q6_k, Q6_K) X(q3_k, Q3_K) X(q2_k, Q2_K)    \
+            X(q4_1, Q4_1) X(q5_0, Q5_0) X(q5_1, Q5_1)
 #define RMR_CUDA_KERNELS(X)                                                                        \
-    X(product_f32) X(finish) X(prepare) X(embed) X(rope_table) X(norm) X(pick_rows) X(rope)        \
-    X(cache_write) X(query_rope) X(attend_any) X(attend_latent_bf16) X(attend_merge) X(gate)       \
-    X(sort_rows) X(combine) X(counters) X(square_sums)
+    X(product_f32)                                                                                 \
+    X(finish) X(prepare) X(embed) X(rope_table) X(norm) X(pick_rows) X(rope) X(cache_write)        \
+        X(query_rope) X(attend_any) X(attend_latent_bf16) X(attend_merge) X(gate) X(sort_rows)     \
+            X(combine) X(counters) X(counters_take) X(square_sums)
 
 typedef enum rmr_cuda_kernel {
 #define X(name, elem) RMR_K_product_##name, RMR_K_product_##name##_wide,
@@ -48,6 +50,7 @@ typedef struct rmr_cuda {
     rmr_cu_event staged;    /* when it can be written again */
     pthread_mutex_t order;  /* of what follows */
     rmr_cu_event changed;   /* the last work in `stream` */
+    uint64_t changes;       /* how often that was */
     rmr_step *steps;        /* all of them */
 } rmr_cuda;
 
@@ -77,7 +80,12 @@ typedef struct rmr_cuda_sorted {
     uint32_t n;
 } rmr_cuda_sorted;
 
-enum { RMR_CUDA_FORMS = RMR_GPU_FLOAT + 1, RMR_CUDA_EVENTS = 16, RMR_CUDA_GRAPHS = 64 };
+enum {
+    RMR_CUDA_FORMS = RMR_GPU_FLOAT + 1,
+    RMR_CUDA_EVENTS = 16,
+    RMR_CUDA_GRAPHS = 64,
+    RMR_CUDA_STAGING = 4 << 20
+};
 
 /* All that the kernels of a slice depend on but for the contents of device memory. */
 typedef struct rmr_cuda_key {
@@ -114,9 +122,9 @@ struct rmr_step {
     unsigned char *pinned; /* inputs, counts, run_of */
     uint64_t pinned_bytes;
     rmr_gpu_inputs gpu;
-    uint32_t n_want; /* rows of the head pass */
-    uint32_t forms;                                /* of attention that rows have, bits */
-    uint32_t kinds;                                /* types of cache, bits */
+    uint32_t n_want;           /* rows of the head pass */
+    uint32_t forms;            /* of attention that rows have, bits */
+    uint32_t kinds;            /* types of cache, bits */
     uint32_t unit, most_units; /* of positions: of the row that sees most; rounded up */
     rmr_cuda_prepared prepared[RMR_CUDA_FORMS][2]; /* [1]: for the router, with all bits */
     rmr_cuda_sorted sorted;
@@ -124,7 +132,9 @@ struct rmr_step {
     uint64_t stream_bytes;
     rmr_cu_stream stream;
     rmr_cu_event event[RMR_CUDA_EVENTS];
-    uint64_t mark;
+    uint64_t mark, work; /* the last slice; the last piece of work, slices and copies */
+    uint64_t work_of[RMR_CUDA_EVENTS]; /* of slices: which piece of work one is */
+    uint64_t changes;                  /* of the backend's stream that it waits for */
     rmr_cuda_graph graph[RMR_CUDA_GRAPHS];
     uint64_t graph_clock;
     rmr_step *next;
@@ -141,11 +151,14 @@ remora_status rmr_cuda_wait(rmr_cuda *c, rmr_cu_event event, remora_error *err);
  * that will be. */
 remora_status rmr_cuda_begin(rmr_cuda *c, remora_error *err);
 remora_status rmr_cuda_end(rmr_cuda *c, remora_error *err);
-remora_status rmr_cuda_launch(rmr_cuda *c, rmr_cu_stream stream, rmr_cuda_kernel k, const uint32_t grid[3],
-                              uint32_t threads, uint32_t shared, void *args, remora_error *err);
+/* Work in that stream that waits for no step: what is submitted later comes behind it. */
+remora_status rmr_cuda_changed(rmr_cuda *c, remora_error *err);
+remora_status rmr_cuda_launch(rmr_cuda *c, rmr_cu_stream stream, rmr_cuda_kernel k,
+                              const uint32_t grid[3], uint32_t threads, uint32_t shared, void *args,
+                              remora_error *err);
 
 /* weight.c */
-uint64_t rmr_cuda_weight_bytes(rmr_backend *be, const rmr_weight_desc *d);
+rmr_bytes rmr_cuda_weight_bytes(rmr_backend *be, const rmr_weight_desc *d, int adopted);
 remora_status rmr_cuda_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
                                      remora_error *err);
 int rmr_cuda_weight_adopts(rmr_backend *be, const rmr_weight_desc *d, const void *data);
@@ -155,11 +168,11 @@ remora_status rmr_cuda_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t in
                                      uint32_t n, const void *rows, remora_error *err);
 remora_status rmr_cuda_weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offset, uint64_t n,
                                    const void *bytes, remora_error *err);
-remora_status rmr_cuda_weight_finish(rmr_cuda *c, rmr_weight *w, remora_error *err);
+remora_status rmr_cuda_weight_done(rmr_backend *be, rmr_weight *w, remora_error *err);
 void rmr_cuda_weight_free(rmr_backend *be, rmr_weight *w);
 
 /* step.c */
-uint64_t rmr_cuda_step_bytes(rmr_backend *be, const rmr_step_desc *d);
+rmr_bytes rmr_cuda_step_bytes(rmr_backend *be, const rmr_step_desc *d);
 remora_status rmr_cuda_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
                                    remora_error *err);
 void rmr_cuda_step_free(rmr_backend *be, rmr_step *s);

@@ -23,14 +23,15 @@ remora_status rmr_cu_driver_open(rmr_cu_driver *d, remora_error *err)
 #undef X
     if (missing != NULL) {
         rmr_cu_driver_close(d);
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "libcuda.so.1 has no %s: the driver is too old",
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "libcuda.so.1 has no %s: NVIDIA's driver is too old; 12.9 and later are supported",
                  missing);
     }
     const rmr_cu_result r = d->init(0);
     if (r != RMR_CU_SUCCESS) {
         rmr_cu_driver_close(d);
-        return rmr_error_set(err, REMORA_E_UNSUPPORTED, r, "NVIDIA's driver cannot start: cuInit gives %d",
-                             r);
+        return rmr_error_set(err, REMORA_E_UNSUPPORTED, r,
+                             "NVIDIA's driver cannot start: cuInit gives %d", r);
     }
     return REMORA_OK;
 }

@@ -7,9 +7,8 @@
 
 static rmr_gpu_view view(const rmr_step *s, rmr_view v)
 {
-    return (rmr_gpu_view){
-        (float *)(void *)(uintptr_t)(s->memory + s->l.slot[v.slot]) + v.col,
-        s->desc.slots[v.slot].width};
+    return (rmr_gpu_view){(float *)(void *)(uintptr_t)(s->memory + s->l.slot[v.slot]) + v.col,
+                          s->desc.slots[v.slot].width};
 }
 
 static rmr_gpu_view memory(uint64_t at, uint64_t ld)
@@ -81,8 +80,7 @@ typedef struct operand {
 static int is_there(const rmr_cuda_prepared *p, const operand *o, uint32_t k)
 {
     return p->n == o->rows.n && p->k == k && p->per_row == o->per_row && p->step == o->step &&
-           p->view.slot == o->view.slot && p->view.col == o->view.col &&
-           o->view.slot != UINT32_MAX;
+           p->view.slot == o->view.slot && p->view.col == o->view.col && o->view.slot != UINT32_MAX;
 }
 
 static remora_status prepare(rmr_step *s, const operand *o, const rmr_weight *w, int router,
@@ -104,8 +102,9 @@ static remora_status prepare(rmr_step *s, const operand *o, const rmr_weight *w,
                          rmr_cuda_row_bytes(form, k),
                          (float *)(void *)(uintptr_t)p->scales,
                          rmr_cuda_row_scales(form, k)};
-    const uint64_t warps = (uint64_t)o->rows.n * o->per_row * units(rmr_round_up(k, rmr_gpu_granule(form)), 128);
-    *p = (rmr_cuda_prepared){p->at,        p->scales, p->bytes, p->scale_bytes, o->view,
+    const uint64_t warps =
+        (uint64_t)o->rows.n * o->per_row * units(rmr_round_up(k, rmr_gpu_granule(form)), 128);
+    *p = (rmr_cuda_prepared){p->at,     p->scales, p->bytes,   p->scale_bytes, o->view,
                              o->rows.n, k,         o->per_row, o->step};
     return run(s, RMR_K_prepare, at_most(units(warps, 4), 65535), 1, 1, 128, 0, &a, err);
 }
@@ -178,8 +177,8 @@ static remora_status multiply(rmr_step *s, const product *p, remora_error *err)
     return run(s, product_kernel(p->w->desc.elem, wide),
                units(p->w->desc.rows, p->w2 != NULL ? 16 : RMR_GPU_UNIT), jobs,
                p->lists != NULL ? 1 : at_most(units(columns, pass), 65535), RMR_GPU_WARPS * 32,
-               RMR_GPU_WARPS * RMR_GPU_COLUMNS * (wide ? RMR_GPU_WIDE : 1) * (RMR_GPU_UNIT + 1) * 4, &a,
-               err);
+               RMR_GPU_WARPS * RMR_GPU_COLUMNS * (wide ? RMR_GPU_WIDE : 1) * (RMR_GPU_UNIT + 1) * 4,
+               &a, err);
 }
 
 static operand all_of(const rmr_step *s, const rmr_op *op, rmr_view v)
@@ -193,17 +192,20 @@ static remora_status square_sums(rmr_step *s, const rmr_op *op, const rmr_sums *
 {
     if (to->buffer == NULL) return REMORA_OK;
     const uint64_t at = to->buffer->at + to->at;
-    rmr_gpu_square_sums a = {s->gpu,
-                             rows(s, op),
-                             o->x,
-                             o->step,
-                             (double *)(void *)(uintptr_t)at,
-                             (uint64_t *)(void *)(uintptr_t)(at + (uint64_t)to->count * to->cols * 8),
-                             to->cols,
-                             {0}};
+    rmr_gpu_square_sums a = {
+        s->gpu,
+        rows(s, op),
+        o->x,
+        o->step,
+        (double *)(void *)(uintptr_t)at,
+        (uint64_t *)(void *)(uintptr_t)(at + (uint64_t)to->count * to->cols * 8),
+        to->cols,
+        {0}};
     if (lists != NULL) a.lists = *lists;
     return run(s, RMR_K_square_sums, units(to->cols, 256),
-               lists != NULL ? at_most((uint64_t)s->in.n_rows * op->moe->n_used, op->moe->n_experts) : 1, 1, 256, 0, &a, err);
+               lists != NULL ? at_most((uint64_t)s->in.n_rows * op->moe->n_used, op->moe->n_experts)
+                             : 1,
+               1, 256, 0, &a, err);
 }
 
 static remora_status linear(rmr_step *s, const rmr_op *op, remora_error *err)
@@ -274,8 +276,8 @@ static product over_lists(const rmr_step *s, const rmr_op *op, const operand *o,
                      .o = o,
                      .only = -1,
                      .lists = lists,
-                     .most_lists = at_most((uint64_t)s->in.n_rows * op->moe->n_used,
-                                           op->moe->n_experts)};
+                     .most_lists =
+                         at_most((uint64_t)s->in.n_rows * op->moe->n_used, op->moe->n_experts)};
 }
 
 static remora_status experts_swiglu(rmr_step *s, const rmr_op *op, remora_error *err)
@@ -444,7 +446,8 @@ static remora_status attend_grouped(rmr_step *s, const rmr_op *op, remora_error 
 static remora_status attend_expanded(rmr_step *s, const rmr_op *op, remora_error *err)
 {
     const rmr_mla *m = op->mla;
-    const rmr_gpu_view q = memory(s->memory + s->l.queries, (uint64_t)m->heads * (m->rank + m->rope)),
+    const rmr_gpu_view q = memory(s->memory + s->l.queries,
+                                  (uint64_t)m->heads * (m->rank + m->rope)),
                        z = memory(s->memory + s->l.routed, (uint64_t)m->heads * m->rank);
     operand o = {z, {UINT32_MAX, 0}, rows(s, op), 1, 0};
     RMR_TRY(absorb(s, op, op->w, q, RMR_FORM_EXPANDED, err));
@@ -464,29 +467,39 @@ static remora_status embed(rmr_step *s, const rmr_op *op, remora_error *err)
                        rmr_elem_table[e].values,
                        rmr_elem_table[e].bytes,
                        view(s, op->out)};
-    return run(s, RMR_K_embed, units(op->w->desc.cols, 256), at_most(a.rows.n, 65535), 1, 256, 0, &a, err);
+    return run(s, RMR_K_embed, units(op->w->desc.cols, 256), at_most(a.rows.n, 65535), 1, 256, 0,
+               &a, err);
 }
 
 static remora_status rope_table(rmr_step *s, const rmr_op *op, remora_error *err)
 {
-    rmr_gpu_rope_table a = {s->gpu,   rows(s, op), vector(op->w), op->w->desc.cols,
-                            op->amp, view(s, op->out)};
-    return run(s, RMR_K_rope_table, at_most(units((uint64_t)a.rows.n * a.n, 128), 65535), 1, 1, 128, 0, &a, err);
+    rmr_gpu_rope_table a = {s->gpu,           rows(s, op), vector(op->w),
+                            op->w->desc.cols, op->amp,     view(s, op->out)};
+    return run(s, RMR_K_rope_table, at_most(units((uint64_t)a.rows.n * a.n, 128), 65535), 1, 1, 128,
+               0, &a, err);
 }
 
 static remora_status norm(rmr_step *s, const rmr_op *op, remora_error *err)
 {
-    rmr_gpu_norm a = {s->gpu,        rows(s, op), view(s, op->in), view(s, op->out),
-                      vector(op->w), op->n,       op->parts > 0 ? op->parts : 1, op->eps};
+    rmr_gpu_norm a = {s->gpu,
+                      rows(s, op),
+                      view(s, op->in),
+                      view(s, op->out),
+                      vector(op->w),
+                      op->n,
+                      op->parts > 0 ? op->parts : 1,
+                      op->eps};
     return run(s, RMR_K_norm, at_most((uint64_t)a.rows.n * a.parts, 65535), 1, 1, 256, 64, &a, err);
 }
 
 static remora_status rope(rmr_step *s, const rmr_op *op, remora_error *err)
 {
     rmr_gpu_rope a = {s->gpu, view(s, op->in), view(s, op->in2), op->rotary};
-    return run(s, RMR_K_rope,
-               at_most(units((uint64_t)s->in.n_rows * op->rotary.heads * (op->rotary.width / 2), 128), 65535),
-               1, 1, 128, 0, &a, err);
+    return run(
+        s, RMR_K_rope,
+        at_most(units((uint64_t)s->in.n_rows * op->rotary.heads * (op->rotary.width / 2), 128),
+                65535),
+        1, 1, 128, 0, &a, err);
 }
 
 static remora_status cache_write(rmr_step *s, const rmr_op *op, remora_error *err)

@@ -163,13 +163,6 @@ static uint64_t stream_bytes(const rmr_step_desc *d)
     return d->cache == NULL ? 0 : (uint64_t)d->cache->n_streams * RMR_KV_TYPES * sizeof(uint64_t);
 }
 
-uint64_t rmr_cuda_step_bytes(rmr_backend *be, const rmr_step_desc *d)
-{
-    return lay_out((rmr_cuda *)be, d).total + stream_bytes(d) + sizeof(rmr_step);
-}
-
-/* ---- creation ---- */
-
 /* In pinned memory: the inputs' block, counts, the run of each row. */
 static uint64_t pinned_size(const rmr_step_desc *d)
 {
@@ -177,31 +170,66 @@ static uint64_t pinned_size(const rmr_step_desc *d)
            rmr_round_up(sizeof(rmr_gpu_counts), RMR_ALIGN) + (uint64_t)d->max_rows * 4;
 }
 
+rmr_bytes rmr_cuda_step_bytes(rmr_backend *be, const rmr_step_desc *d)
+{
+    return (rmr_bytes){stream_bytes(d) + pinned_size(d) + sizeof(rmr_step),
+                       lay_out((rmr_cuda *)be, d).total};
+}
+
+/* ---- the order of work ---- */
+
+/* After a piece of work: it has an event of its own until RMR_CUDA_EVENTS more have come. */
+static remora_status end_work(rmr_step *s, remora_error *err)
+{
+    s->work++;
+    return rmr_cuda_check(
+        s->c, s->c->d.event_record(s->event[s->work % RMR_CUDA_EVENTS], s->stream), "event", err);
+}
+
+/* An event that was used again is a later one. */
+static remora_status wait_work(rmr_step *s, uint64_t work, remora_error *err)
+{
+    if (work + RMR_CUDA_EVENTS <= s->work) work = s->work - RMR_CUDA_EVENTS + 1;
+    return rmr_cuda_wait(s->c, s->event[work % RMR_CUDA_EVENTS], err);
+}
+
+static remora_status wait_all(rmr_step *s, remora_error *err)
+{
+    if (s->work == 0) return REMORA_OK;
+    RMR_TRY(rmr_cuda_enter(s->c, err));
+    const remora_status st = wait_work(s, s->work, err);
+    rmr_cuda_leave(s->c);
+    return st;
+}
+
+/* What is submitted from now on comes behind what buffer functions have done. */
+static remora_status follow_changes(rmr_step *s, remora_error *err)
+{
+    rmr_cuda *const c = s->c;
+    remora_status st = REMORA_OK;
+    pthread_mutex_lock(&c->order);
+    if (s->changes != c->changes)
+        st = rmr_cuda_check(c, c->d.stream_wait(s->stream, c->changed, 0), "ordering", err);
+    s->changes = c->changes;
+    pthread_mutex_unlock(&c->order);
+    return st;
+}
+
+/* ---- creation ---- */
+
 static void place_gpu_inputs(rmr_step *s)
 {
     rmr_inputs in = {0};
     unsigned char *const block = (unsigned char *)(uintptr_t)(s->memory + s->l.inputs);
     rmr_inputs_place(&in, block, s->desc.max_rows, s->desc.max_pages);
-    s->gpu = (rmr_gpu_inputs){
-        (const rmr_gpu_counts *)(const void *)(uintptr_t)(s->memory + s->l.counts),
-        in.token,
-        in.pos,
-        (const uint32_t *)(const void *)(uintptr_t)(s->memory + s->l.want),
-        in.run,
-        in.page,
-        (const uint32_t *)(const void *)(uintptr_t)(s->memory + s->l.run_of)};
-}
-
-static remora_status finish_weights(rmr_cuda *c, const rmr_step_desc *d, remora_error *err)
-{
-    for (uint32_t i = 0; i < d->n_ops; i++) {
-        const rmr_op *op = &d->ops[i];
-        const rmr_weight *const all[] = {op->w, op->w2, op->s1, op->s2};
-        for (size_t k = 0; k < sizeof all / sizeof *all; k++)
-            if (all[k] != NULL)
-                RMR_TRY(rmr_cuda_weight_finish(c, (rmr_weight *)(uintptr_t)all[k], err));
-    }
-    return REMORA_OK;
+    s->gpu =
+        (rmr_gpu_inputs){(const rmr_gpu_counts *)(const void *)(uintptr_t)(s->memory + s->l.counts),
+                         in.token,
+                         in.pos,
+                         (const uint32_t *)(const void *)(uintptr_t)(s->memory + s->l.want),
+                         in.run,
+                         in.page,
+                         (const uint32_t *)(const void *)(uintptr_t)(s->memory + s->l.run_of)};
 }
 
 static remora_status place_streams(rmr_cuda *c, rmr_step *s, remora_error *err)
@@ -231,7 +259,7 @@ static remora_status create(rmr_cuda *c, rmr_step *s, remora_error *err)
     for (int i = 0; i < RMR_CUDA_EVENTS; i++)
         RMR_TRY(rmr_cuda_check(c, c->d.event_create(&s->event[i], RMR_CU_EVENT_DISABLE_TIMING),
                                "making an event", err));
-    return finish_weights(c, &s->desc, err);
+    return REMORA_OK;
 }
 
 remora_status rmr_cuda_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
@@ -286,8 +314,8 @@ void rmr_cuda_step_free(rmr_backend *be, rmr_step *s)
     rmr_cuda *c = (rmr_cuda *)be;
     if (s == NULL) return;
     forget_step(c, s);
-    if (s->mark > 0) (void)rmr_cuda_step_wait(be, s, s->mark, NULL);
     if (rmr_cuda_enter(c, NULL) >= 0) {
+        if (s->work > 0) (void)wait_work(s, s->work, NULL);
         if (s->memory != 0) (void)c->d.memory_free(s->memory);
         if (s->pinned != NULL) (void)c->d.host_free(s->pinned);
         for (int i = 0; i < RMR_CUDA_EVENTS; i++)
@@ -357,10 +385,9 @@ static remora_status send_inputs(rmr_step *s, const rmr_gpu_counts *counts, cons
 {
     rmr_cuda *c = s->c;
     const char *what = "copying inputs";
-    RMR_TRY(rmr_cuda_check(c,
-                           c->d.copy_in(s->memory + s->l.inputs, s->in.block,
-                                        rmr_inputs_used(&s->in), s->stream),
-                           what, err));
+    RMR_TRY(rmr_cuda_check(
+        c, c->d.copy_in(s->memory + s->l.inputs, s->in.block, rmr_inputs_used(&s->in), s->stream),
+        what, err));
     RMR_TRY(rmr_cuda_check(
         c, c->d.copy_in(s->memory + s->l.counts, counts, sizeof *counts, s->stream), what, err));
     if (s->in.n_rows == 0) return REMORA_OK;
@@ -376,10 +403,10 @@ remora_status rmr_cuda_step_inputs(rmr_backend *be, rmr_step *s, const rmr_input
     unsigned char *const behind =
         s->pinned + rmr_inputs_place(NULL, NULL, d->max_rows, d->max_pages);
     rmr_gpu_counts *const counts = (rmr_gpu_counts *)(void *)behind;
-    uint32_t *const run_of =
-        (uint32_t *)(void *)(behind + rmr_round_up(sizeof *counts, RMR_ALIGN));
+    uint32_t *const run_of = (uint32_t *)(void *)(behind + rmr_round_up(sizeof *counts, RMR_ALIGN));
     RMR_TRY(check_inputs(d, in, err));
-    if (s->mark > 0) RMR_TRY(rmr_cuda_step_wait(be, s, s->mark, err)); /* pinned memory is free */
+    (void)be;
+    RMR_TRY(wait_all(s, err)); /* pinned memory is free */
     memcpy(s->in.block, in->block, (size_t)rmr_inputs_used(in));
     s->in.n_rows = in->n_rows;
     s->in.n_runs = in->n_runs;
@@ -391,17 +418,9 @@ remora_status rmr_cuda_step_inputs(rmr_backend *be, rmr_step *s, const rmr_input
     for (int f = 0; f < RMR_CUDA_FORMS; f++) s->prepared[f][0].n = s->prepared[f][1].n = 0;
     s->sorted.n = 0;
     RMR_TRY(rmr_cuda_enter(s->c, err));
-    pthread_mutex_lock(&s->c->order);
-    remora_status st =
-        rmr_cuda_check(s->c, s->c->d.stream_wait(s->stream, s->c->changed, 0), "ordering", err);
-    pthread_mutex_unlock(&s->c->order);
+    remora_status st = follow_changes(s, err);
     if (st >= 0) st = send_inputs(s, counts, run_of, err);
-    if (st >= 0) {
-        s->mark++; /* so that the next inputs wait for this copy */
-        st = rmr_cuda_check(s->c,
-                            s->c->d.event_record(s->event[s->mark % RMR_CUDA_EVENTS], s->stream),
-                            "event", err);
-    }
+    if (st >= 0) st = end_work(s, err); /* the next inputs wait for this copy */
     rmr_cuda_leave(s->c);
     return st;
 }
@@ -490,10 +509,12 @@ static remora_status run_slice(rmr_step *s, const rmr_slice *slice, remora_error
 
 static remora_status submit(rmr_step *s, const rmr_slice *slice, remora_error *err)
 {
+    RMR_TRY(follow_changes(s, err));
     RMR_TRY(run_slice(s, slice, err));
+    RMR_TRY(end_work(s, err));
     s->mark++;
-    return rmr_cuda_check(
-        s->c, s->c->d.event_record(s->event[s->mark % RMR_CUDA_EVENTS], s->stream), "event", err);
+    s->work_of[s->mark % RMR_CUDA_EVENTS] = s->work;
+    return REMORA_OK;
 }
 
 remora_status rmr_cuda_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
@@ -514,23 +535,14 @@ remora_status rmr_cuda_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, re
 {
     (void)be;
     if (mark > s->mark) RMR_FAIL(err, REMORA_E_INTERNAL, "wait for a slice that was not submitted");
-    /* an event that was used again is a later one */
     if (mark + RMR_CUDA_EVENTS <= s->mark) mark = s->mark - RMR_CUDA_EVENTS + 1;
     RMR_TRY(rmr_cuda_enter(s->c, err));
-    const remora_status st = rmr_cuda_wait(s->c, s->event[mark % RMR_CUDA_EVENTS], err);
+    const remora_status st = wait_work(s, s->work_of[mark % RMR_CUDA_EVENTS], err);
     rmr_cuda_leave(s->c);
     return st;
 }
 
 /* ---- copies in the step's stream ---- */
-
-/* After a piece of work that is not a slice: what follows waits for it too. */
-static remora_status mark_work(rmr_step *s, remora_error *err)
-{
-    s->mark++;
-    return rmr_cuda_check(
-        s->c, s->c->d.event_record(s->event[s->mark % RMR_CUDA_EVENTS], s->stream), "event", err);
-}
 
 /* From memory that is not pinned: the driver has taken the numbers when the call returns. */
 remora_status rmr_cuda_step_want(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
@@ -547,8 +559,9 @@ remora_status rmr_cuda_step_want(rmr_backend *be, rmr_step *s, const uint32_t *r
     s->n_want = n;
     if (n == 0) return REMORA_OK;
     RMR_TRY(rmr_cuda_enter(c, err));
-    const remora_status st = rmr_cuda_check(
-        c, c->d.copy_in(s->memory + s->l.want, rows, (uint64_t)n * 4, s->stream), "wanted rows", err);
+    const remora_status st =
+        rmr_cuda_check(c, c->d.copy_in(s->memory + s->l.want, rows, (uint64_t)n * 4, s->stream),
+                       "wanted rows", err);
     rmr_cuda_leave(c);
     return st;
 }
@@ -568,7 +581,7 @@ static remora_status copy_area(rmr_step *s, const rmr_area *a, void *to, const v
                        : d->copy_in(at, (const unsigned char *)from + i * bytes, bytes, s->stream);
         RMR_TRY(rmr_cuda_check(s->c, r, "copying activations", err));
     }
-    return mark_work(s, err);
+    return end_work(s, err);
 }
 
 static remora_status move_area(rmr_step *s, const rmr_area *a, void *to, const void *from,
@@ -583,13 +596,13 @@ static remora_status move_area(rmr_step *s, const rmr_area *a, void *to, const v
     RMR_TRY(rmr_cuda_enter(s->c, err));
     const remora_status st = copy_area(s, a, to, from, err);
     rmr_cuda_leave(s->c);
-    return st < 0 ? st : rmr_cuda_step_wait(&s->c->base, s, s->mark, err);
+    return st < 0 ? st : wait_all(s, err);
 }
 
 remora_status rmr_cuda_step_read(rmr_backend *be, rmr_step *s, const rmr_area *a, void *dst,
                                  remora_error *err)
 {
-    RMR_TRY(rmr_cuda_step_wait(be, s, s->mark, err));
+    (void)be;
     return move_area(s, a, dst, NULL, err);
 }
 

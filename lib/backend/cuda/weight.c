@@ -1,21 +1,20 @@
-/* Weights: the layout of packs (layout.h) in device memory, copied through pinned memory. F16 and F8
- * get the device's order when they are complete (device/layout.cuh). */
+/* Weights: the layout of packs (layout.h) in device memory, copied through pinned memory. F16 and
+ * F8 get the device's order when they are complete (device/layout.cuh). */
 #include "cuda.h"
 
 #include <string.h>
-
-enum { STAGING = 4 << 20 };
 
 static int lay_out(const rmr_weight_desc *d, rmr_layout *l)
 {
     return rmr_lay_out(d->use, d->elem, d->count, d->rows, d->cols, l);
 }
 
-uint64_t rmr_cuda_weight_bytes(rmr_backend *be, const rmr_weight_desc *d)
+rmr_bytes rmr_cuda_weight_bytes(rmr_backend *be, const rmr_weight_desc *d, int adopted)
 {
     rmr_layout l;
     (void)be;
-    return lay_out(d, &l) ? l.bytes + sizeof(rmr_weight) : UINT64_MAX;
+    if (!lay_out(d, &l)) return (rmr_bytes){sizeof(rmr_weight), UINT64_MAX};
+    return (rmr_bytes){sizeof(rmr_weight), adopted ? 0 : l.bytes};
 }
 
 remora_status rmr_cuda_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
@@ -57,7 +56,8 @@ remora_status rmr_cuda_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, c
 {
     rmr_cuda *c = (rmr_cuda *)be;
     *out = NULL;
-    if (data != NULL) RMR_FAIL(err, REMORA_E_INTERNAL, "a GPU adopts no memory of the host");
+    if (data != NULL)
+        RMR_FAIL(err, REMORA_E_INTERNAL, "memory of the host cannot be adopted by a GPU");
     rmr_weight *w = rmr_calloc(&c->ctx->mem, 1, sizeof *w);
     if (w == NULL) return rmr_error_nomem(err, "weight", sizeof *w);
     w->desc = *d;
@@ -80,7 +80,7 @@ void rmr_cuda_weight_free(rmr_backend *be, rmr_weight *w)
     rmr_free(&c->ctx->mem, w, sizeof *w);
 }
 
-/* n bytes, at most STAGING, that fill() writes to pinned memory, to an address. */
+/* n bytes, at most RMR_CUDA_STAGING, that fill() writes to pinned memory, to an address. */
 typedef void fill_fn(void *arg, unsigned char *to, uint64_t at, uint64_t n);
 
 static remora_status send(rmr_cuda *c, rmr_cu_address to, uint64_t at, uint64_t n, fill_fn *fill,
@@ -93,7 +93,7 @@ static remora_status send(rmr_cuda *c, rmr_cu_address to, uint64_t at, uint64_t 
         s = rmr_cuda_check(c, c->d.copy_in(to, c->staging, n, c->stream), "copying a weight", err);
     }
     if (s >= 0) s = rmr_cuda_check(c, c->d.event_record(c->staged, c->stream), "event", err);
-    if (s >= 0) s = rmr_cuda_check(c, c->d.event_record(c->changed, c->stream), "event", err);
+    if (s >= 0) s = rmr_cuda_changed(c, err);
     pthread_mutex_unlock(&c->upload);
     return s;
 }
@@ -107,8 +107,9 @@ static remora_status send_bytes(rmr_cuda *c, rmr_cu_address to, const void *byte
                                 remora_error *err)
 {
     void *const from = (void *)(uintptr_t)bytes; /* only read */
-    for (uint64_t at = 0; at < n; at += STAGING)
-        RMR_TRY(send(c, to + at, at, n - at < STAGING ? n - at : STAGING, copy_bytes, from, err));
+    for (uint64_t at = 0; at < n; at += RMR_CUDA_STAGING)
+        RMR_TRY(send(c, to + at, at, n - at < RMR_CUDA_STAGING ? n - at : RMR_CUDA_STAGING,
+                     copy_bytes, from, err));
     return REMORA_OK;
 }
 
@@ -147,8 +148,9 @@ static remora_status send_tiles(rmr_cuda *c, rmr_weight *w, rmr_cu_address to, u
 {
     tiles j = {w, rows, n};
     const uint64_t tile = w->layout.tile, all = (n + RMR_TILE - 1) / RMR_TILE * tile;
-    const uint64_t most = STAGING / tile * tile;
-    if (most == 0) RMR_FAIL(err, REMORA_E_UNSUPPORTED, "rows of %u columns are too long", w->desc.cols);
+    const uint64_t most = RMR_CUDA_STAGING / tile * tile;
+    if (most == 0)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "rows of %u columns are too long", w->desc.cols);
     for (uint64_t at = 0; at < all; at += most)
         RMR_TRY(send(c, to + at, at, all - at < most ? all - at : most, pack_tiles, &j, err));
     return REMORA_OK;
@@ -169,7 +171,8 @@ static remora_status upload(rmr_cuda *c, rmr_weight *w, uint32_t index, uint32_t
     const uint64_t row = rmr_row_bytes(d->elem, d->cols);
     rmr_cu_address to = w->at + index * w->layout.stride;
     tiles j = {w, rows, n};
-    if (d->use == RMR_USE_VECTOR) return send(c, to, 0, (uint64_t)d->cols * 4, decode_vector, &j, err);
+    if (d->use == RMR_USE_VECTOR)
+        return send(c, to, 0, (uint64_t)d->cols * 4, decode_vector, &j, err);
     if (d->use == RMR_USE_TABLE) return send_bytes(c, to + row0 * row, rows, n * row, err);
     return send_tiles(c, w, to + row0 / RMR_TILE * w->layout.tile, n, rows, err);
 }
@@ -188,21 +191,28 @@ remora_status rmr_cuda_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t in
     return s;
 }
 
-remora_status rmr_cuda_weight_finish(rmr_cuda *c, rmr_weight *w, remora_error *err)
+/* Give the tiles the device's order. */
+static remora_status reorder(rmr_cuda *c, rmr_weight *w, remora_error *err)
 {
+    const rmr_weight_desc *d = &w->desc;
+    rmr_gpu_finish a = {
+        (uint8_t *)(uintptr_t)w->at,         w->layout.stride, w->layout.tile, d->count,
+        (d->rows + RMR_TILE - 1) / RMR_TILE, d->cols,          d->elem};
+    const uint32_t grid[3] = {(uint32_t)c->sms * 4, 1, 1};
+    RMR_TRY(rmr_cuda_launch(c, c->stream, RMR_K_finish, grid, 256, 0, &a, err));
+    return rmr_cuda_changed(c, err);
+}
+
+remora_status rmr_cuda_weight_done(rmr_backend *be, rmr_weight *w, remora_error *err)
+{
+    rmr_cuda *c = (rmr_cuda *)be;
     const rmr_weight_desc *d = &w->desc;
     if (w->finished || w->at == 0) return REMORA_OK;
     w->finished = 1;
     if (d->use != RMR_USE_MATRIX || (d->elem != RMR_ELEM_F16 && d->elem != RMR_ELEM_F8))
         return REMORA_OK;
-    rmr_gpu_finish a = {(uint8_t *)(uintptr_t)w->at,
-                        w->layout.stride,
-                        w->layout.tile,
-                        d->count,
-                        (d->rows + RMR_TILE - 1) / RMR_TILE,
-                        d->cols,
-                        d->elem};
-    const uint32_t grid[3] = {(uint32_t)c->sms * 4, 1, 1};
-    RMR_TRY(rmr_cuda_launch(c, c->stream, RMR_K_finish, grid, 256, 0, &a, err));
-    return rmr_cuda_check(c, c->d.event_record(c->changed, c->stream), "event", err);
+    RMR_TRY(rmr_cuda_enter(c, err));
+    const remora_status s = reorder(c, w, err);
+    rmr_cuda_leave(c);
+    return s;
 }

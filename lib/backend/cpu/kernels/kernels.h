@@ -9,7 +9,7 @@
  *   tree: for s in 8, 4, 2, 1: lane[i] += lane[i + s] for i < s. A sum ("sum16") is the same with
  *   additions;
  * - exp, sigmoid and silu are one polynomial with a fixed order of fused multiply-adds
- *   (cpu_math.h);
+ *   (float_math.h);
  * - everything else is a sequence of single IEEE operations per element as written here.
  *
  * A result that is NaN is NaN in every set, but its sign and payload are the processor's
@@ -18,9 +18,9 @@
  *
  * Kernels come in families, one struct each. A set has a table of every family, or points to the
  * table of the set that it is built on. Files built with wide instruction flags include only this
- * header, the headers in ref/, in tmpl/ and beside the file, cpu_math.h, half.h and intrinsics, and
- * every function in those is static: nothing wide can be linked into the baseline. docs/kernels.md
- * says how a kernel, a type and a set are added. */
+ * header, the headers in ref/, in tmpl/ and beside the file, float_math.h, half.h and intrinsics,
+ * and every function in those is static: nothing wide can be linked into the baseline.
+ * docs/kernels.md says how a kernel, a type and a set are added. */
 #ifndef RMR_KERNELS_H
 #define RMR_KERNELS_H
 

@@ -2,8 +2,8 @@
  * value is the key's latent part) and grouped. The one kernel that is easy to be sure of; faster
  * ones for common dimensions are beside it.
  *
- * A row that sees n positions is cut into units of rmr_gpu_unit(n), whose borders are absolute, so a
- * result is a function of the query and the cache alone. Each unit has a maximum m, a sum l of
+ * A row that sees n positions is cut into units of rmr_gpu_unit(n), whose borders are absolute, so
+ * a result is a function of the query and the cache alone. Each unit has a maximum m, a sum l of
  * e^(score - m) and value sums z; `merge` takes M, the largest m, and adds z e^(m - M) and l e^(m -
  * M) in the order of positions. */
 #ifndef RMR_CUDA_ATTEND_CUH
@@ -13,8 +13,8 @@
 #include "rows.cuh"
 
 /* Number of column c of token t, whatever the type of the cache. */
-DEV float cache_value(const uint8_t *layer, rmr_kv_type kv, const rmr_gpu_stream &stream, uint32_t t,
-                      uint32_t c)
+DEV float cache_value(const uint8_t *layer, rmr_kv_type kv, const rmr_gpu_stream &stream,
+                      uint32_t t, uint32_t c)
 {
     const size_t at = (size_t)t * stream.width + c;
     if (kv == RMR_KV_BF16) return rmr_bf16_to_f32(((const uint16_t *)(const void *)layer)[at]);
@@ -74,7 +74,7 @@ DEV float exponentials(float *score, uint32_t n, float *shared, float *max)
 KERNEL(attend_any, rmr_gpu_attend, 256, 1)
 {
     float *const shared = (float *)(void *)shared_memory(), *const query = shared + 8,
-                *const score = query + a.key;
+                 *const score = query + a.key;
     const uint32_t head = blockIdx.y, kv_head = head / a.group;
     for (uint32_t i = blockIdx.z; i < a.n_rows; i += gridDim.z) {
         const unit_job j = unit_of(a, blockIdx.x, a.row0 + i);

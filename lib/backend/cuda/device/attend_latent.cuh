@@ -1,6 +1,6 @@
 /* Latent attention over a bf16 cache with a latent of 512 and a rope key of 64 columns, 16 heads a
- * block: units and merging as in attend.cuh. A unit is walked in tiles of 64 positions, which lie in
- * shared memory while both products use them; queries and exponentials are rounded to bf16.
+ * block: units and merging as in attend.cuh. A unit is walked in tiles of 64 positions, which lie
+ * in shared memory while both products use them; queries and exponentials are rounded to bf16.
  *
  * Scores: warp w has positions 8 w .. 8 w + 7 of a tile, one chain of 36 matrix instructions.
  * Values: warp w has columns 64 w .. 64 w + 63, chains over the positions in order, which are
@@ -34,8 +34,7 @@ DEV void fetch_tile(const rmr_gpu_attend &a, const rmr_run *run, uint16_t *to, u
 {
     for (uint32_t i = thread_of(); i < LATENT_TILE * (LATENT_WIDTH / 8); i += 256) {
         const uint32_t t = i / (LATENT_WIDTH / 8), c = i % (LATENT_WIDTH / 8) * 8;
-        const uint8_t *const layer =
-            p + t < end ? cache_part(a.in, run, a.stream, p + t) : NULL;
+        const uint8_t *const layer = p + t < end ? cache_part(a.in, run, a.stream, p + t) : NULL;
         const uint8_t *const from =
             layer + ((size_t)((p + t) % RMR_PAGE_TOKENS) * LATENT_WIDTH + c) * 2;
         copy_async(to + t * LATENT_LD + c, layer != NULL ? from : (const uint8_t *)a.part,
@@ -92,6 +91,7 @@ DEV void tile_weights(latent_shared *s)
         const float sum = warp_sum(rmr_bf16_to_f32(p0) + rmr_bf16_to_f32(p1));
         *(uint32_t *)(void *)(s->weight + h * WEIGHT_LD + 2 * lane_of()) =
             (uint32_t)p0 | (uint32_t)p1 << 16;
+        __syncwarp(); /* all lanes have read the old maximum */
         if (lane_of() == 0) {
             const float by = rmr_expf(old - max);
             s->by[h] = by;
@@ -118,8 +118,8 @@ DEV void tile_values(float (*acc)[4], const latent_shared *s, const uint16_t *ti
         for (uint32_t i = 0; i < 8; i += 2) {
             /* matrices: positions p.. and p + 8.. of columns 8 i.., then of the next 8 */
             const uint32_t m = lane_of() / 8, r = lane_of() % 8;
-            const word4 b = load_transposed(tile + (p + m % 2 * 8 + r) * LATENT_LD + c0 + 8 * i +
-                                            m / 2 * 8);
+            const word4 b =
+                load_transposed(tile + (p + m % 2 * 8 + r) * LATENT_LD + c0 + 8 * i + m / 2 * 8);
             mma_bf16(acc[i], v, b.w);
             mma_bf16(acc[i + 1], v, b.w + 2);
         }
@@ -130,9 +130,8 @@ DEV void place_queries(const rmr_gpu_attend &a, latent_shared *s, uint32_t row, 
 {
     for (uint32_t i = thread_of(); i < RMR_GPU_HEADS * LATENT_WIDTH; i += 256) {
         const uint32_t h = i / LATENT_WIDTH, c = i % LATENT_WIDTH;
-        const float v = h0 + h < a.heads
-                            ? a.q.at[row * a.q.ld + (size_t)(h0 + h) * LATENT_WIDTH + c]
-                            : 0.0f;
+        const float v =
+            h0 + h < a.heads ? a.q.at[row * a.q.ld + (size_t)(h0 + h) * LATENT_WIDTH + c] : 0.0f;
         s->query[h * LATENT_LD + c] = rmr_f32_to_bf16(v);
     }
     if (thread_of() < RMR_GPU_HEADS) {
@@ -151,8 +150,7 @@ DEV void store_unit(const rmr_gpu_attend &a, const latent_shared *s, float (*acc
         float *const part = part_of(a, row, h0 + h, u);
 #pragma unroll
         for (uint32_t i = 0; i < 8; i++)
-            for (uint32_t k = 0; k < 2; k++)
-                part[c0 + 8 * i + 2 * t + k] = acc[i][2 * half + k];
+            for (uint32_t k = 0; k < 2; k++) part[c0 + 8 * i + 2 * t + k] = acc[i][2 * half + k];
         if (warp_of() == 0 && t == 0) {
             part[LATENT] = s->max[h];
             part[LATENT + 1] = s->sum[h];

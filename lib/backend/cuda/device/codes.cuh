@@ -1,6 +1,6 @@
 /* Quantised weights as the integer matrix instruction takes them: of a run of 32 columns the codes
- * of four rows of two units (t and t + 4), as signed bytes, and the scales of those rows. The values
- * are those of lib/backend/cpu/ref/qplain.h; layouts are in tile.h. */
+ * of four rows of two units (t and t + 4), as signed bytes, and the scales of those rows. The
+ * values are those of lib/backend/cpu/kernels/ref/qplain.h; layouts are in tile.h. */
 #ifndef RMR_CUDA_CODES_CUH
 #define RMR_CUDA_CODES_CUH
 
@@ -220,8 +220,7 @@ template <int E> DEV void sub_scales(float *s, float *min, const uint8_t *a, uin
 }
 
 /* Of run i of a row; `scales` are those of all blocks of the tile. */
-template <int E>
-DEV void load_scales(run_scales *to, const uint8_t *scales, uint32_t i, uint32_t q)
+template <int E> DEV void load_scales(run_scales *to, const uint8_t *scales, uint32_t i, uint32_t q)
 {
     const uint8_t *const a = scales + (size_t)(i / runs_of_block<E>()) * block_scale_bytes<E>();
     const uint32_t j = i % runs_of_block<E>();

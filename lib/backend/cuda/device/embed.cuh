@@ -90,7 +90,8 @@ DEV float q2_value(const uint8_t *b, uint32_t n)
 DEV float iq4_xs_value(const uint8_t *b, uint32_t n)
 {
     const uint32_t j = n / 32;
-    const int ls = (int)((b[4 + j / 2] >> 4 * (j % 2) & 15u) | (half_bits(b + 2) >> 2 * j & 3u) << 4);
+    const int ls =
+        (int)((b[4 + j / 2] >> 4 * (j % 2) & 15u) | (half_bits(b + 2) >> 2 * j & 3u) << 4);
     return half_at(b) * (float)(ls - 32) * iq4_value(nibble(b + 8 + 16 * j, n % 32));
 }
 
@@ -129,14 +130,13 @@ DEV float row_value(const rmr_gpu_embed &a, const uint8_t *row, uint32_t c)
     case RMR_ELEM_BF16: return rmr_bf16_to_f32((uint16_t)half_bits(row + 2 * (size_t)c));
     case RMR_ELEM_F16: return half_at(row + 2 * (size_t)c);
     case RMR_ELEM_F32:
-        return rmr_float_of(half_bits(row + 4 * (size_t)c) |
-                            half_bits(row + 4 * (size_t)c + 2) << 16);
+        return rmr_float_of(half_bits(row + 4 * (size_t)c) | half_bits(row + 4 * (size_t)c + 2)
+                                                                 << 16);
     case RMR_ELEM_F8:
         f = rmr_float_of(half_bits(row + cols + c / RMR_F8_RUN * (size_t)4) |
                          half_bits(row + cols + c / RMR_F8_RUN * (size_t)4 + 2) << 16);
         return f8_value(row[c]) * f;
-    default:
-        return block_value(a.elem, row + (size_t)(c / a.values) * a.bytes, c % a.values);
+    default: return block_value(a.elem, row + (size_t)(c / a.values) * a.bytes, c % a.values);
     }
 }
 

@@ -136,8 +136,9 @@ typedef struct choices {
 
 DEV uint32_t chosen(const choices &c, uint32_t i)
 {
-    return c.near != NULL ? c.near[i]
-                          : ((const uint32_t *)(const void *)(c.view.at + i / c.used * c.view.ld))[i % c.used];
+    return c.near != NULL
+               ? c.near[i]
+               : ((const uint32_t *)(const void *)(c.view.at + i / c.used * c.view.ld))[i % c.used];
 }
 
 DEV choices choices_of(const rmr_gpu_sort &a, uint32_t *near)

@@ -1,6 +1,7 @@
 /* What every kernel begins with. Compiled by nvcc this is CUDA; compiled by a C++ compiler
  * (RMR_EMULATED, test/cuda) a kernel is a function that fibres run, and what has no counterpart in
- * C++ has a twin. No contraction: nvcc gets -fmad=false, a fused multiply-add is where fmaf stands. */
+ * C++ has a twin. No contraction: nvcc gets -fmad=false, a fused multiply-add is where fmaf stands.
+ */
 #ifndef RMR_CUDA_PRELUDE_CUH
 #define RMR_CUDA_PRELUDE_CUH
 
@@ -41,7 +42,7 @@ DEV void wait_for_last()
 
 typedef uint_least64_t atomic_uint_least64_t; /* of a header that only hosts use */
 #include "args.h"
-#include "cpu_math.h"
+#include "float_math.h"
 #include "half.h"
 #include "kv8.h"
 #include "sincos_poly.h"

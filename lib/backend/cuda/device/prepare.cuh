@@ -40,7 +40,9 @@ DEV void put_int8(uint8_t *row, float *scales, uint32_t c, const float *x)
     const uint32_t top = top_of(top_bits_of(x), 8);
     const float amax = rmr_float_of(top);
     const bool finite = top < 0x7f800000, some = finite && amax >= 0x1p-90f;
-    const float scale = some ? amax / 127.0f : finite ? 0.0f : rmr_float_of(0x7fc00000),
+    const float scale = some     ? amax / 127.0f
+                        : finite ? 0.0f
+                                 : rmr_float_of(0x7fc00000),
                 inverse = some ? 127.0f / amax : 0.0f;
     uint32_t w = 0;
     int32_t sum = 0;

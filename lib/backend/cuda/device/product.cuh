@@ -131,8 +131,8 @@ DEV void add_sums(float *acc, const int32_t *sum, const float *s, const float *m
 }
 
 template <int E, int NT>
-DEV void run_int(float (*acc)[NT][4], const run_codes &c, const run_scales &w,
-                 const operand<NT> &x, uint32_t run)
+DEV void run_int(float (*acc)[NT][4], const run_codes &c, const run_scales &w, const operand<NT> &x,
+                 uint32_t run)
 {
     word2 b[NT];
     load_columns<NT>(b, x, run);
@@ -286,8 +286,7 @@ template <int NT> DEV float sum_slices(const float *at, uint32_t column, uint32_
     return ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
 }
 
-template <int NT>
-DEV float sum_parts(const float *at, uint32_t i, uint32_t parts, uint32_t row)
+template <int NT> DEV float sum_parts(const float *at, uint32_t i, uint32_t parts, uint32_t row)
 {
     float v = sum_slices<NT>(at, (i + 1) * parts - 1, row);
     for (uint32_t p = parts - 1; p > 0; p--) v += sum_slices<NT>(at, i * parts + p - 1, row);

@@ -122,7 +122,9 @@ DEV quantum quantum_of(const float *x, uint32_t n, float most)
     }
     const float amax = rmr_float_of(top);
     const bool finite = top < 0x7f800000, some = finite && amax >= 0x1p-90f;
-    return quantum{some ? amax / most : finite ? 0.0f : rmr_float_of(0x7fc00000),
+    return quantum{some     ? amax / most
+                   : finite ? 0.0f
+                            : rmr_float_of(0x7fc00000),
                    some ? most / amax : 0.0f, finite};
 }
 
@@ -231,6 +233,12 @@ KERNEL(counters, rmr_gpu_counters, 256, 1)
         else if (a.counts[i] > 0) /* steps run side by side */
             atomicAdd((unsigned long long *)&a.total[i], (unsigned long long)a.counts[i]);
     }
+}
+
+KERNEL(counters_take, rmr_gpu_take, 256, 1)
+{
+    for (uint32_t i = blockIdx.x * 256 + thread_of(); i < a.n; i += gridDim.x * 256)
+        a.to[i] = atomicExch((unsigned long long *)&a.total[i], 0ull);
 }
 
 /* A thread has a column; its sum goes on with the rows in order. */

@@ -2,7 +2,7 @@
 #ifndef RMR_LANES_H
 #define RMR_LANES_H
 
-#include "cpu_math.h"
+#include "float_math.h"
 #include "half.h"
 #include "tile.h"
 

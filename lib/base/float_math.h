@@ -1,8 +1,8 @@
-/* Scalar arithmetic shared by all kernel sets, written so that a loop around it vectorises: no
- * branches, no calls, a fixed order of single IEEE operations. What stands here is part of the
- * definition (kernels.h). */
-#ifndef RMR_CPU_MATH_H
-#define RMR_CPU_MATH_H
+/* Scalar arithmetic shared by all kernel sets and by GPU kernels, written so that a loop around it
+ * vectorises: no branches, no calls, a fixed order of single IEEE operations. What stands here is
+ * part of the definition of kernels. */
+#ifndef RMR_FLOAT_MATH_H
+#define RMR_FLOAT_MATH_H
 
 #include <stdint.h>
 #include <string.h>

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Compiles the kernels of the CUDA backend, and looks at what became of them.
+
+    build.py FOLDER [TARGET...]    kernels.fatbin and bench.fatbin; without targets for all that are supported
+
+nvcc is that of PATH, or of the PyPI packages in requirements.txt. Of every kernel and target: nothing is spilled, little
+lies in local memory, and products have the matrix instruction and the wide loads that they were written for. The last line
+is "N passed, N failed, N skipped"; a test is a target.
+"""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "lib/backend/cuda/device/kernels.cu"
+INCLUDES = ["include", "lib/base", "lib/quant", "lib/backend", "lib/backend/cuda", "lib/backend/cuda/device"]
+CUBINS = ["sm_80", "sm_86", "sm_89", "sm_90a", "sm_100f", "sm_120"]
+PTX = "compute_80"
+MOST_STACK = {"rmr_prepare": 128, "rmr_finish": 128}  # bytes; of others none
+MOST_REGISTERS = 255  # of a thread; a kernel that asks for two blocks on a multiprocessor gets 128
+INSTRUCTION = {"f32": "FFMA", "bf16": "HMMA", "f16": "HMMA", "f8": "HMMA"}  # others: IMMA
+
+
+def tool(name):
+    """A program of the CUDA tools: of PATH, or of the packages beside this Python."""
+    packages = pathlib.Path(sysconfig.get_paths()["purelib"]) / "nvidia"
+    places = [shutil.which(name), *sorted(packages.glob(f"*/bin/{name}")), pathlib.Path("/usr/local/cuda/bin") / name]
+    for place in places:
+        if place and os.access(place, os.X_OK):
+            return str(place)
+    sys.exit(f"there is no {name}: put CUDA 12.9 or later in PATH, or install test/cuda/requirements.txt")
+
+
+def compile_for(target, to):
+    """Machine code for one target; what ptxas says."""
+    number = target.removeprefix("sm_")
+    args = [tool("nvcc"), "-std=c++17", "-O3", "-fmad=false", f"-gencode=arch=compute_{number},code={target}", "-Xptxas=-v",
+            "-lineinfo", "-cubin", f"-o={to}", *(f"-I{ROOT / i}" for i in INCLUDES), SOURCE]
+    return subprocess.run(args, capture_output=True, text=True, check=False)
+
+
+ENTRY = re.compile(r"Compiling entry function '(\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads"
+                   r".*?Used (\d+) registers", re.S)
+
+
+def wrong_with_registers(said):
+    kernels = ENTRY.findall(said)
+    if len(kernels) < 40:
+        yield f"ptxas names {len(kernels)} kernels only"
+    for name, stack, stores, loads, registers in kernels:
+        if int(stores) + int(loads) > 0:
+            yield f"{name} spills {stores} bytes"
+        if int(stack) > MOST_STACK.get(name, 0):
+            yield f"{name} has {stack} bytes of local memory"
+        if int(registers) > MOST_REGISTERS:
+            yield f"{name} has {registers} registers"
+
+
+def wrong_with_code(cubin):
+    """Of products: the matrix instruction, loads of 16 bytes, no local memory."""
+    said = subprocess.run([tool("cuobjdump"), "-sass", cubin], capture_output=True, text=True, check=False)
+    functions = re.split(r"^\s*Function : ", said.stdout, flags=re.M)[1:]
+    if said.returncode != 0 or len(functions) < 40:
+        yield f"cuobjdump shows {len(functions)} kernels only: {said.stderr.strip()}"
+    for text in functions:
+        name = text.split(None, 1)[0]
+        if not name.startswith("rmr_product_"):
+            continue
+        wanted = INSTRUCTION.get(name.removeprefix("rmr_product_").removesuffix("_wide"), "IMMA")
+        if not re.search(rf"\b{wanted}\b", text):
+            yield f"{name} has no {wanted}"
+        if wanted != "FFMA" and not re.search(r"\bLDG\.E\.128\b|\bLDG\.E\.\S*128\b", text):
+            yield f"{name} has no load of 16 bytes"
+        if re.search(r"\b(LDL|STL)\b", text):
+            yield f"{name} uses local memory"
+
+
+def check(target, folder):
+    cubin = folder / f"kernels.{target}.cubin"
+    done = compile_for(target, cubin)
+    said = done.stdout + done.stderr
+    (folder / f"{target}.log").write_text(said, encoding="utf-8")
+    if done.returncode != 0:
+        return [said.strip() or "nvcc fails and says nothing"]
+    return [*wrong_with_registers(said), *wrong_with_code(cubin)]
+
+
+def make_ptx(folder):
+    """For processors that are newer than all targets."""
+    to = folder / "kernels.ptx"
+    args = [tool("nvcc"), "-std=c++17", "-O3", "-fmad=false", f"-arch={PTX}", "-ptx", f"-o={to}",
+            *(f"-I{ROOT / i}" for i in INCLUDES), SOURCE]
+    done = subprocess.run(args, capture_output=True, text=True, check=False)
+    return [] if done.returncode == 0 else [(done.stdout + done.stderr).strip()]
+
+
+def join(folder, cubins, ptx):
+    args = [tool("fatbinary"), f"--create={folder / 'kernels.fatbin'}", "-64", "--compress-mode=size"]
+    args += [f"--image3=kind=elf,sm={t.removeprefix('sm_')},file={folder / f'kernels.{t}.cubin'}" for t in cubins]
+    if ptx:
+        args.append(f"--image3=kind=ptx,sm={PTX.removeprefix('compute_')},file={folder / 'kernels.ptx'}")
+    subprocess.run(args, check=True)
+    bench = [tool("nvcc"), "-std=c++17", "-O3", "-gencode=arch=compute_90a,code=sm_90a", "-fatbin",
+             f"-o={folder / 'bench.fatbin'}", ROOT / "test/cuda/bench.cu"]
+    if "sm_90a" in cubins:
+        subprocess.run(bench, check=True)
+    return (folder / "kernels.fatbin").stat().st_size
+
+
+def main():
+    folder, targets = pathlib.Path(sys.argv[1]), sys.argv[2:]
+    folder.mkdir(parents=True, exist_ok=True)
+    results = {t: check(t, folder) for t in targets or CUBINS}
+    if not targets:
+        results[PTX] = make_ptx(folder)
+    for target, problems in results.items():
+        print(f"{target}: {'ok' if not problems else 'FAILED'}", *problems, sep="\n    ")
+    failed = sum(1 for problems in results.values() if problems)
+    if failed == 0:
+        size = join(folder, targets or CUBINS, not targets)
+        print(f"kernels.fatbin: {size} bytes")
+        if size > 8 << 20:
+            failed += 1
+            print("kernels.fatbin: FAILED\n    it has more than 8 MB")
+    print(f"{len(results) - failed} passed, {failed} failed, 0 skipped")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
