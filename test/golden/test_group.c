@@ -18,6 +18,7 @@
 #include "host.h"
 
 static char path[1024];
+static int is_krill; /* larger than the fixtures */
 
 /* ---- what a model answers, as bytes ---- */
 
@@ -299,6 +300,45 @@ static void guarded_members(void **state)
     remora_runtime_free(rt);
 }
 
+/* ---- what lies between operations ---- */
+
+static unsigned char *dump_of(remora_runtime *rt, const char *file, size_t *size)
+{
+    const remora_kv dump[] = {{"x-dump", file}, {"x-dump-only", is_krill ? "layer 1" : ""}};
+    const remora_model_opts o = {.struct_size = sizeof o, .extra = dump, .n_extra = 2};
+    const remora_source src = host_path_source(path);
+    remora_error err = HOST_ERROR;
+    talk t = {.info = {.struct_size = sizeof t.info}, .seed = 1};
+    REQUIRE_OK(remora_model_open(rt, &src, &o, &t.m, &err), &err);
+    assert_int_equal(remora_model_get_info(t.m, &t.info), REMORA_OK);
+    remora_session *s = session(&t, REMORA_KV_F32);
+    say(&t, s, 33, REMORA_WANT_LAST);
+    say(&t, s, 2, REMORA_WANT_ALL);
+    remora_session_free(s);
+    remora_model_free(t.m);
+    remora_runtime_free(rt);
+    free(t.out.bytes);
+    return host_file(file, size);
+}
+
+/* Every slot behind every operation, wherever its columns are. */
+static void dumps(void **state)
+{
+    char dir[HOST_DIR], file[HOST_DIR + 16];
+    size_t n, n_one;
+    (void)state;
+    host_dir_make(dir);
+    snprintf(file, sizeof file, "%s/dump", dir);
+    unsigned char *one = dump_of(host_runtime(NULL, 2, NULL), file, &n_one);
+    unsigned char *got = dump_of(group_runtime(&(group_opts){.n = 3}), file, &n);
+    assert_true(n_one > 100000);
+    assert_true(n == n_one && memcmp(got, one, n) == 0);
+    remove(file);
+    remove(dir);
+    free(one);
+    free(got);
+}
+
 /* ---- what must not work ---- */
 
 /* Without what is gathered behind one kind of operation. Keys that are missing in a cache are seen
@@ -348,11 +388,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(kernel_sets),
         cmocka_unit_test(guarded_members),
         cmocka_unit_test(caches_of_others),
+        cmocka_unit_test(dumps),
         cmocka_unit_test(no_gather),      /* not krill's folder, whose pack does it */
         cmocka_unit_test(wrong_multiple), /* packs only */
     };
     if (argc != 2) return 2;
-    const size_t left_out = argv[1][0] == '/' ? 0 : strcmp(argv[1], "krill") == 0 ? 2 : 1;
+    is_krill = strstr(argv[1], "krill") != NULL;
+    const size_t left_out = argv[1][0] == '/' ? 0 : is_krill ? 2 : 1;
     if (left_out == 0)
         snprintf(path, sizeof path, "%s", argv[1]);
     else if (!host_folder(path, sizeof path, argv[1]))

@@ -46,6 +46,11 @@ typedef struct group_columns {
     int gather;               /* after the operation every member gets what it lacks */
 } group_columns;
 
+static inline uint32_t group_columns_end(const group_columns *c)
+{
+    return c->col + c->width * c->total + (c->repeat - 1) * c->stride;
+}
+
 typedef struct group_op {
     const rmr_op *op;
     group_range *share;        /* [members] of its rows or heads; unused: each does all */

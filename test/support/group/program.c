@@ -68,11 +68,6 @@ static uint32_t head_columns(const rmr_op *op, uint32_t which)
     return (uint32_t)(rmr_op_width(op, which) / heads_of(op));
 }
 
-static uint32_t columns_end(const group_columns *c)
-{
-    return c->col + c->width * c->total + (c->repeat - 1) * c->stride;
-}
-
 static group_columns *columns_of(const maker *k, const pending *x)
 {
     return &k->p->ops[x->op].out[x->out];
@@ -88,7 +83,7 @@ static int split_as_input(const maker *k, group_op *o)
         const group_columns *c = columns_of(k, &k->list[i]);
         if (c->slot != in.slot || c->col != in.col || c->repeat > 1 ||
             c->width * c->total != width * heads || k->list[i].from != in.col ||
-            k->list[i].to != columns_end(c))
+            k->list[i].to != group_columns_end(c))
             continue;
         for (uint32_t m = 0; m < k->g->n; m++) {
             const uint32_t first = c->share[m].first * c->width, n = c->share[m].n * c->width;
@@ -212,7 +207,7 @@ static void add(maker *k, pending x)
 static void replace(maker *k, uint32_t op, uint32_t out)
 {
     const group_columns *c = &k->p->ops[op].out[out];
-    const uint32_t end = columns_end(c);
+    const uint32_t end = group_columns_end(c);
     for (uint32_t i = k->n; i-- > 0;) {
         const pending x = k->list[i];
         if (columns_of(k, &x)->slot != c->slot || x.to <= c->col || end <= x.from) continue;

@@ -15,6 +15,7 @@ typedef struct group_step {
     uint64_t mark;
     uint32_t n_rows, n_want; /* of the step, and of its slices to come */
     uint32_t done;           /* operations before this one have run last */
+    remora_status failed;    /* of a slice since the last inputs */
 } group_step;
 
 static group_step *step_of(rmr_step *s)
@@ -125,6 +126,7 @@ remora_status group_step_inputs(rmr_backend *be, rmr_step *step, const rmr_input
     s->n_rows = in->n_rows;
     s->n_want = 0;
     s->done = 0;
+    s->failed = REMORA_OK;
     return REMORA_OK;
 }
 
@@ -215,75 +217,101 @@ static remora_status run(group *g, group_step *s, uint32_t first, uint32_t end, 
     return REMORA_OK;
 }
 
-remora_status group_step_submit(rmr_backend *be, rmr_step *step, const rmr_slice *slice,
-                                uint64_t *mark, remora_error *err)
+/* Up to the last operation of the slice, in parts that end where columns are exchanged. */
+static remora_status run_slice(group *g, group_step *s, uint32_t first, uint32_t end,
+                               remora_error *err)
 {
-    group *g = group_of(be);
-    group_step *s = step_of(step);
-    if (slice->first > s->desc.n_ops || slice->n > s->desc.n_ops - slice->first)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "a slice is out of the range of its step");
-    const uint32_t end = slice->first + slice->n;
-    for (uint32_t first = slice->first, i = first; i < end; i++) {
+    for (uint32_t i = first; i < end; i++) {
         if (i + 1 < end && !gathers(&s->program.ops[i])) continue;
         RMR_TRY(run(g, s, first, i + 1, err));
         RMR_TRY(exchange(g, s, i, err));
         first = i + 1;
     }
-    s->done = end;
-    *mark = ++s->mark;
     return REMORA_OK;
+}
+
+static remora_status failed_before(const group_step *s, remora_error *err)
+{
+    RMR_FAIL(err, s->failed, "a slice before it has failed on a member");
+}
+
+remora_status group_step_submit(rmr_backend *be, rmr_step *step, const rmr_slice *slice,
+                                uint64_t *mark, remora_error *err)
+{
+    group_step *s = step_of(step);
+    if (slice->first > s->desc.n_ops || slice->n > s->desc.n_ops - slice->first)
+        RMR_FAIL(err, REMORA_E_INTERNAL, "a slice is out of the range of its step");
+    if (s->failed < 0) return failed_before(s, err);
+    s->failed = run_slice(group_of(be), s, slice->first, slice->first + slice->n, err);
+    s->done = slice->first + slice->n;
+    *mark = ++s->mark;
+    return s->failed;
 }
 
 remora_status group_step_wait(rmr_backend *be, rmr_step *step, uint64_t mark, remora_error *err)
 {
     group_step *s = step_of(step);
     if (mark > s->mark) RMR_FAIL(err, REMORA_E_INTERNAL, "wait for a slice that was not submitted");
-    return wait_all(group_of(be), s, err);
+    if (s->failed < 0) return failed_before(s, err);
+    s->failed = wait_all(group_of(be), s, err);
+    return s->failed;
 }
 
 /* ---- slots, from outside ---- */
 
-/* What a member has of the area of its share's columns `own`, row by row. */
-static remora_status read_share(rmr_backend *be, rmr_step *step, const rmr_area *a,
-                                const rmr_area *own, float *dst, remora_error *err)
+/* Columns [from, to) of the area from one member, row by row. */
+static remora_status read_from(const group *g, const group_step *s, uint32_t m, const rmr_area *a,
+                               uint32_t from, uint32_t to, float *dst, remora_error *err)
 {
-    const uint32_t from = a->col > own->col ? a->col : own->col, end = a->col + a->n_cols,
-                   own_end = own->col + own->n_cols, to = end < own_end ? end : own_end;
+    rmr_backend *be = g->member[m];
     for (uint32_t row = 0; row < a->n_rows && from < to; row++) {
         const rmr_area part = {a->slot, from, to - from, a->row0 + row, 1};
-        RMR_TRY(be->ops->step_read(be, step, &part, dst + (size_t)row * a->n_cols + from - a->col,
-                                   err));
+        RMR_TRY(be->ops->step_read(be, s->member[m], &part,
+                                   dst + (size_t)row * a->n_cols + from - a->col, err));
     }
     return REMORA_OK;
 }
 
+/* The same from those who have written them. */
 static remora_status read_columns(const group *g, const group_step *s, const group_columns *c,
-                                  const rmr_area *a, float *dst, remora_error *err)
+                                  const rmr_area *a, uint32_t from, uint32_t to, float *dst,
+                                  remora_error *err)
 {
+    if (c->share == NULL) return read_from(g, s, 0, a, from, to, dst, err);
     for (uint32_t m = 0; m < g->n; m++)
         for (uint32_t i = 0; i < c->repeat; i++) {
             const rmr_area own = area_of(c, m, i);
-            RMR_TRY(read_share(g->member[m], s->member[m], a, &own, dst, err));
+            const uint32_t end = own.col + own.n_cols;
+            RMR_TRY(read_from(g, s, m, a, from > own.col ? from : own.col, to < end ? to : end, dst,
+                              err));
         }
     return REMORA_OK;
 }
 
-/* A slot as the last operation that wrote it left it: where it is split, from all of them. */
+/* The same as the operations before `i` left them: of each column the last counts. */
+static remora_status read_before(const group *g, const group_step *s, uint32_t i, const rmr_area *a,
+                                 uint32_t from, uint32_t to, float *dst, remora_error *err)
+{
+    while (from < to && i-- > 0) {
+        const group_op *o = &s->program.ops[i];
+        for (uint32_t out = 0; out < o->n_out; out++) {
+            const group_columns *c = &o->out[out];
+            const uint32_t first = from > c->col ? from : c->col, end = group_columns_end(c);
+            const uint32_t last = to < end ? to : end;
+            if (c->slot != a->slot || first >= last) continue;
+            RMR_TRY(read_columns(g, s, c, a, first, last, dst, err));
+            RMR_TRY(read_before(g, s, i + 1, a, from, first, dst, err));
+            from = last;
+        }
+    }
+    return read_from(g, s, 0, a, from, to, dst, err);
+}
+
 remora_status group_step_read(rmr_backend *be, rmr_step *step, const rmr_area *a, void *dst,
                               remora_error *err)
 {
-    const group *g = group_of(be);
     const group_step *s = step_of(step);
-    RMR_TRY(g->member[0]->ops->step_read(g->member[0], s->member[0], a, dst, err));
-    for (uint32_t i = s->done; i-- > 0;) {
-        const group_op *o = &s->program.ops[i];
-        if (!rmr_op_writes_slot(o->op, a->slot)) continue;
-        for (uint32_t out = 0; out < o->n_out; out++)
-            if (o->out[out].slot == a->slot && o->out[out].share != NULL)
-                RMR_TRY(read_columns(g, s, &o->out[out], a, dst, err));
-        break;
-    }
-    return REMORA_OK;
+    return read_before(group_of(be), s, s->done, a, a->col, a->col + a->n_cols, dst, err);
 }
 
 remora_status group_step_write(rmr_backend *be, rmr_step *step, const rmr_area *a, const void *src,
