@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "arena.h"
 #include "backend.h"
 #include "kernels.h"
 
@@ -44,11 +45,11 @@ typedef struct rmr_row_span {
 struct rmr_step {
     rmr_cpu *cpu;
     rmr_step_desc desc;
-    unsigned char *arena;
-    uint64_t arena_bytes;
-    uint64_t worker_bytes; /* scratch of one worker */
+    uint64_t host_bytes;   /* of this struct and what lies behind it */
+    rmr_arena arena;       /* of the device's memory: all that follows but for `slot` and `part` */
+    uint64_t worker_bytes; /* from the scratch of one worker to the next one's */
     float **slot;          /* [n_slots] rows x width */
-    unsigned char *worker; /* worker_bytes for each worker */
+    unsigned char *worker; /* scratch of the first worker */
     unsigned char *shared; /* scratch of one operation */
     unsigned char *q_rows; /* quantised rows of a view of a slot, for all operations that read it */
     rmr_view q_view;       /* whose rows they are */

@@ -40,33 +40,29 @@ static int is_plain(const rmr_weight *w)
     return w->desc.elem < RMR_ELEM_PLAIN;
 }
 
+/* A worker's scratch, which begins at `base`, or with NULL how much it is. */
 static uint64_t carve(expanded *e, unsigned char *base, const rmr_op *op, uint32_t max_rows)
 {
     const rmr_mla *a = op->mla;
-    const uint32_t wide = a->nope > a->rank ? a->nope : a->rank;
+    const uint64_t nope = (uint64_t)rmr_tiles(a->nope) * RMR_TILE,
+                   v = (uint64_t)rmr_tiles(a->v) * RMR_TILE,
+                   uv = is_plain(op->w2) ? 0 : v * a->rank;
     const uint64_t uk_row = rmr_row_bytes(op->w->desc.elem, a->nope);
     const uint64_t uv_row = is_plain(op->w2) ? 0 : rmr_row_bytes(op->w2->desc.elem, a->rank);
-    float *coded = NULL;
-    float **const part[] = {&e->uk,   &e->uv,     &e->rows, &coded,     &e->keys,
-                            &e->vals, &e->latent, &e->nope, &e->scores, &e->part};
-    const uint64_t n[] = {(uint64_t)rmr_tiles(a->nope) * RMR_TILE * a->rank,
-                          is_plain(op->w2) ? 0 : (uint64_t)rmr_tiles(a->v) * RMR_TILE * a->rank,
-                          (uint64_t)RMR_TILE * wide,
-                          ((uk_row > uv_row ? uk_row : uv_row) * RMR_TILE + 3) / 4,
-                          (uint64_t)SEG * (a->nope + a->rope),
-                          (uint64_t)SEG * rmr_tiles(a->v) * RMR_TILE,
-                          (uint64_t)RMR_PAGE_TOKENS * (a->rank + a->rope),
-                          (uint64_t)RMR_PAGE_TOKENS * rmr_tiles(a->nope) * RMR_TILE,
-                          (uint64_t)ROWS * SEG,
-                          (uint64_t)ROWS * rmr_tiles(a->v) * RMR_TILE};
-    uint64_t at = 0;
-    for (size_t i = 0; i < sizeof n / sizeof *n; i++) {
-        if (base != NULL) *part[i] = (float *)(void *)(base + at);
-        at += rmr_round_up(n[i] * 4, RMR_ALIGN);
-    }
-    e->coded = (unsigned char *)coded;
-    if (base != NULL) e->state = (rmr_softmax_state *)(void *)(base + at);
-    return at + max_rows * sizeof(rmr_softmax_state);
+    rmr_arena m = {.base = base, .size = UINT64_MAX, .dense = 1};
+    e->uk = rmr_arena_take(&m, nope * a->rank, sizeof(float));
+    e->uv = rmr_arena_take(&m, uv, sizeof(float));
+    e->rows = rmr_arena_take(&m, RMR_TILE * (uint64_t)(a->nope > a->rank ? a->nope : a->rank),
+                             sizeof(float));
+    e->coded = rmr_arena_take(&m, RMR_TILE, uk_row > uv_row ? uk_row : uv_row);
+    e->keys = rmr_arena_take(&m, SEG * (uint64_t)(a->nope + a->rope), sizeof(float));
+    e->vals = rmr_arena_take(&m, SEG * v, sizeof(float));
+    e->latent = rmr_arena_take(&m, RMR_PAGE_TOKENS * (uint64_t)(a->rank + a->rope), sizeof(float));
+    e->nope = rmr_arena_take(&m, RMR_PAGE_TOKENS * nope, sizeof(float));
+    e->scores = rmr_arena_take(&m, (uint64_t)ROWS * SEG, sizeof(float));
+    e->part = rmr_arena_take(&m, ROWS * v, sizeof(float));
+    e->state = rmr_arena_take(&m, max_rows, sizeof *e->state);
+    return m.used;
 }
 
 rmr_cpu_scratch rmr_cpu_expanded_scratch(const rmr_op *op, const rmr_step_desc *d)

@@ -32,7 +32,7 @@ unsigned char *rmr_cpu_quantized(rmr_step *s, rmr_view view, uint32_t n, uint32_
         return s->q_rows;
     quantize_job j = {
         s->cpu, {rmr_row(s, view, 0), rmr_width(s, view), s->q_rows, rmr_q_stride(k)}, n, k};
-    RMR_ASSERT(s->q_rows + n * rmr_q_stride(k) <= s->arena + s->arena_bytes);
+    RMR_ASSERT(s->q_rows + n * rmr_q_stride(k) <= s->arena.base + s->arena.size);
     rmr_pool_run(s->cpu->ctx->pool, (n + QUANT_ROWS - 1) / QUANT_ROWS, quantize_chunk, &j);
     s->q_view = view;
     s->q_n = n;

@@ -1,5 +1,5 @@
-/* A prepared step: one arena holding activations, inputs and scratch, sized once for the step's
- * maxima, so that running it never allocates. */
+/* A prepared step: an arena of activations, inputs and scratch, sized once for the step's maxima,
+ * so that running it never allocates. */
 #include "cpu.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@ static rmr_cpu_op_fn *const functions[RMR_OP_COUNT] = {
 #undef RMR_OP
 };
 
-static rmr_cpu_scratch scratch_of(const rmr_op *op, const rmr_step_desc *d)
+static rmr_cpu_scratch op_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
     switch (op->kind) {
     case RMR_OP_LINEAR:
@@ -30,101 +30,94 @@ static rmr_cpu_scratch scratch_of(const rmr_op *op, const rmr_step_desc *d)
     }
 }
 
-/* Offsets of everything in the arena. */
-typedef struct layout {
-    uint64_t slots, parts, inputs, want, span, worker, shared, q_rows, total;
-    uint64_t worker_bytes;
-} layout;
-
-static uint64_t take(layout *l, uint64_t bytes)
-{
-    const uint64_t at = l->total;
-    l->total += rmr_round_up(bytes, RMR_ALIGN);
-    return at;
-}
-
 static uint32_t slot_rows(const rmr_step_desc *d, uint32_t slot)
 {
     const rmr_row_set rows = d->slots[slot].rows;
     return rows == RMR_ROWS_ONE ? 1 : rows == RMR_ROWS_OUT ? d->max_out : d->max_rows;
 }
 
-static uint64_t streams_of(const rmr_step_desc *d)
+/* The most that any operation needs of each kind of scratch. */
+static rmr_cpu_scratch scratch_of(const rmr_step_desc *d)
 {
-    return d->cache != NULL ? d->cache->n_streams : 0;
+    rmr_cpu_scratch most = {0};
+    for (uint32_t i = 0; i < d->n_ops; i++) {
+        const rmr_cpu_scratch need = op_scratch(&d->ops[i], d);
+        if (need.worker > most.worker) most.worker = need.worker;
+        if (need.shared > most.shared) most.shared = need.shared;
+        if (need.q_rows > most.q_rows) most.q_rows = need.q_rows;
+    }
+    return most;
+}
+
+/* The scratch of each worker is a part by itself. */
+static void lay_out_scratch(rmr_step *s, rmr_arena *device)
+{
+    const rmr_cpu_scratch need = scratch_of(&s->desc);
+    const uint64_t before = device->used;
+    s->worker = rmr_arena_take(device, need.worker, 1);
+    s->worker_bytes = device->used - before;
+    for (uint32_t i = 1; i < rmr_pool_width(s->cpu->ctx->pool); i++)
+        rmr_arena_take(device, need.worker, 1);
+    s->shared = rmr_arena_take(device, need.shared, 1);
+    s->q_rows = rmr_arena_take(device, need.q_rows, 1);
+}
+
+/* All that a step takes, of the host's memory and of the device's, which are one but in tests. Over
+ * arenas that only count it gives NULL. */
+static rmr_step *lay_out(rmr_cpu *c, const rmr_step_desc *d, rmr_arena *host, rmr_arena *device)
+{
+    const uint32_t n_streams = d->cache != NULL ? d->cache->n_streams : 0;
+    const uint64_t inputs = rmr_inputs_place(NULL, NULL, d->max_rows, d->max_pages);
+    rmr_step *const placed = rmr_arena_take(host, 1, sizeof *placed);
+    rmr_step counted, *const s = placed != NULL ? placed : &counted;
+    *s = (rmr_step){.cpu = c, .desc = *d};
+    s->slot = rmr_arena_take(host, d->n_slots, sizeof *s->slot);
+    s->part = rmr_arena_take(host, (uint64_t)RMR_KV_TYPES * n_streams, sizeof *s->part);
+    for (uint32_t i = 0; i < d->n_slots; i++) {
+        float *rows = rmr_arena_take(device, (uint64_t)slot_rows(d, i) * d->slots[i].width, 4);
+        if (placed != NULL) s->slot[i] = rows;
+    }
+    unsigned char *block = rmr_arena_take(device, inputs, 1);
+    s->want = rmr_arena_take(device, d->max_out, sizeof *s->want);
+    s->span = rmr_arena_take(device, d->max_rows, sizeof *s->span);
+    lay_out_scratch(s, device);
+    s->host_bytes = host->used;
+    s->arena = *device;
+    if (placed != NULL) rmr_inputs_place(&s->in, block, d->max_rows, d->max_pages);
+    return placed;
+}
+
+rmr_bytes rmr_cpu_step_bytes(rmr_backend *be, const rmr_step_desc *d)
+{
+    rmr_arena host = {0}, device = {0};
+    uint64_t bytes;
+    lay_out((rmr_cpu *)be, d, &host, &device);
+    return rmr_bytes_host(rmr_add_ok(host.used, device.used, &bytes) ? bytes : UINT64_MAX);
 }
 
 /* Compute where each stream's part of a page begins, once, for pages of every type. */
-static void place_parts(const rmr_step *s)
+static void find_parts(const rmr_step *s)
 {
     const rmr_cache_layout *l = s->desc.cache;
     for (int type = 0; l != NULL && type < RMR_KV_TYPES; type++)
         rmr_cache_offsets(l, (rmr_kv_type)type, s->part + (size_t)type * l->n_streams);
 }
 
-static layout lay_out(const rmr_cpu *c, const rmr_step_desc *d)
-{
-    layout l = {0};
-    uint64_t worker = 0, shared = 0, q_rows = 0;
-    for (uint32_t i = 0; i < d->n_ops; i++) {
-        const rmr_cpu_scratch need = scratch_of(&d->ops[i], d);
-        if (need.worker > worker) worker = need.worker;
-        if (need.shared > shared) shared = need.shared;
-        if (need.q_rows > q_rows) q_rows = need.q_rows;
-    }
-    l.worker_bytes = rmr_round_up(worker, RMR_ALIGN);
-    l.slots = take(&l, 0);
-    for (uint32_t i = 0; i < d->n_slots; i++)
-        take(&l, (uint64_t)slot_rows(d, i) * d->slots[i].width * 4);
-    l.parts = take(&l, RMR_KV_TYPES * streams_of(d) * sizeof(uint64_t));
-    l.inputs = take(&l, rmr_inputs_place(NULL, NULL, d->max_rows, d->max_pages));
-    l.want = take(&l, d->max_out * sizeof(uint32_t));
-    l.span = take(&l, d->max_rows * sizeof(rmr_row_span));
-    l.worker = take(&l, l.worker_bytes * rmr_pool_width(c->ctx->pool));
-    l.shared = take(&l, shared);
-    l.q_rows = take(&l, q_rows);
-    return l;
-}
-
-rmr_bytes rmr_cpu_step_bytes(rmr_backend *be, const rmr_step_desc *d)
-{
-    return rmr_bytes_host(lay_out((rmr_cpu *)be, d).total + sizeof(rmr_step) +
-                          d->n_slots * sizeof(float *));
-}
-
 remora_status rmr_cpu_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
                                   remora_error *err)
 {
     rmr_cpu *c = (rmr_cpu *)be;
-    const layout l = lay_out(c, d);
-    uint64_t at = l.slots;
+    rmr_arena host = {0}, device = {0};
     *out = NULL;
-    rmr_step *s = rmr_calloc(&c->ctx->mem, 1, sizeof *s);
-    if (s == NULL) return rmr_error_nomem(err, "step", sizeof *s);
-    s->cpu = c;
-    s->desc = *d;
-    s->arena_bytes = l.total;
-    s->slot = rmr_calloc(&c->ctx->mem, d->n_slots, sizeof *s->slot);
-    s->arena = l.total <= PTRDIFF_MAX ? rmr_alloc(c->mem, (size_t)l.total) : NULL;
-    if (s->slot == NULL || s->arena == NULL) {
-        rmr_cpu_step_free(be, s);
-        return rmr_error_nomem(err, "activations and scratch", l.total);
+    lay_out(c, d, &host, &device);
+    RMR_TRY(rmr_arena_make(&host, &c->ctx->mem, "step", err));
+    const remora_status st = rmr_arena_make(&device, c->mem, "activations and scratch", err);
+    if (st < 0) {
+        rmr_arena_free(&c->ctx->mem, host.base, host.size);
+        return st;
     }
-    for (uint32_t i = 0; i < d->n_slots; i++) {
-        s->slot[i] = (float *)(void *)(s->arena + at);
-        at += rmr_round_up((uint64_t)slot_rows(d, i) * d->slots[i].width * 4, RMR_ALIGN);
-    }
-    rmr_inputs_place(&s->in, s->arena + l.inputs, d->max_rows, d->max_pages);
-    s->part = (uint64_t *)(void *)(s->arena + l.parts);
-    place_parts(s);
-    s->want = (uint32_t *)(void *)(s->arena + l.want);
-    s->span = (rmr_row_span *)(void *)(s->arena + l.span);
-    s->worker = s->arena + l.worker;
-    s->worker_bytes = l.worker_bytes;
-    s->shared = s->arena + l.shared;
-    s->q_rows = s->arena + l.q_rows;
-    RMR_ASSERT(at == l.parts && l.q_rows <= l.total);
-    *out = s;
+    *out = lay_out(c, d, &host, &device);
+    find_parts(*out);
     return REMORA_OK;
 }
 
@@ -132,9 +125,8 @@ void rmr_cpu_step_free(rmr_backend *be, rmr_step *s)
 {
     rmr_cpu *c = (rmr_cpu *)be;
     if (s == NULL) return;
-    if (s->arena != NULL) rmr_free(c->mem, s->arena, (size_t)s->arena_bytes);
-    if (s->slot != NULL) rmr_free(&c->ctx->mem, s->slot, s->desc.n_slots * sizeof *s->slot);
-    rmr_free(&c->ctx->mem, s, sizeof *s);
+    rmr_arena_free(c->mem, s->arena.base, s->arena.size);
+    rmr_arena_free(&c->ctx->mem, s, s->host_bytes);
 }
 
 /* The positions of a run follow each other, and have pages. */
