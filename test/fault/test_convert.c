@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "groups.h"
 #include "sweep.h"
 
 static const char before[] = "what was there before";
@@ -398,5 +399,5 @@ int main(void)
         cmocka_unit_test(limits),
         cmocka_unit_test(folder_that_takes_no_files),
     };
-    return cmocka_run_group_tests_name("failing conversions", tests, setup, teardown);
+    return RUN_GROUP("failing conversions", tests, setup, teardown);
 }

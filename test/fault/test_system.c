@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "groups.h"
 #include "sweep.h"
 
 enum { N = 40 };
@@ -328,5 +329,5 @@ int main(void)
         cmocka_unit_test(reads),     cmocka_unit_test(opens),   cmocka_unit_test(maps),
         cmocka_unit_test(shrinking), cmocka_unit_test(threads), cmocka_unit_test(private_runtime),
     };
-    return cmocka_run_group_tests_name("failing system", tests, setup, teardown);
+    return RUN_GROUP("failing system", tests, setup, teardown);
 }

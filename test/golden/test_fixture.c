@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "groups.h"
 #include "guard_backend.h"
 #include "program.h"
 
@@ -243,7 +244,7 @@ int main(int argc, char **argv)
     snprintf(name, sizeof name, "fixtures/%s", argv[1]);
     if (!guarded) n_tests -= 2;
     if (!rig_find(&R, name)) return 1;
-    const int failed = _cmocka_run_group_tests("fixture", tests, n_tests, open_model, close_model);
+    const int failed = run_group("fixture", tests, n_tests, open_model, close_model);
     goldens_close(&R.golden);
     return failed;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "groups.h"
 #include "host.h"
 
 enum { MAX_IDS = 64, MAX_PARTS = 16 };
@@ -275,7 +276,7 @@ int main(int argc, char **argv)
     path = argv[2];
     limit = atof(argv[3]);
     twin = argc > 4 ? argv[4] : NULL;
-    const int failed = cmocka_run_group_tests(tests, open_folder, close_folder);
+    const int failed = RUN_GROUP("gguf", tests, open_folder, close_folder);
     goldens_close(&R.golden);
     return failed;
 }

@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "gguf.h"
+#include "groups.h"
 #include "tokenizer.h"
 
 enum { MAX_IDS = 1 << 16 };
@@ -127,5 +128,5 @@ int main(int argc, char **argv)
     folder = path;
     file = argv[2];
     n_vocab = (uint32_t)atoi(argv[3]);
-    return cmocka_run_group_tests(tests, open_both, close_both);
+    return RUN_GROUP("gguf tokens", tests, open_both, close_both);
 }

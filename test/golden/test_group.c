@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "group/group_backend.h"
+#include "groups.h"
 #include "guard_backend.h"
 #include "host.h"
 
@@ -399,6 +400,6 @@ int main(int argc, char **argv)
         snprintf(path, sizeof path, "%s", argv[1]);
     else if (!host_folder(path, sizeof path, argv[1]))
         return 1;
-    return _cmocka_run_group_tests("group", tests, sizeof tests / sizeof *tests - left_out,
-                                   make_expected, free_expected);
+    return run_group("group", tests, sizeof tests / sizeof *tests - left_out, make_expected,
+                     free_expected);
 }

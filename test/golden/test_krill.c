@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "groups.h"
 #include "guard_backend.h"
 
 static const double limit = 1e-4, nll_limit = 1e-4, limit_bf16 = 2e-2, limit_int8 = 3e-2,
@@ -217,8 +218,8 @@ int main(int argc, char **argv)
     const size_t n_tests = sizeof tests / sizeof *tests;
     guarded = argc > 1 && strcmp(argv[1], "guard") == 0;
     if (!rig_find(&R, "krill")) return 1;
-    const int failed = _cmocka_run_group_tests(
-        "krill", tests + (guarded ? 2 : 0), n_tests - (guarded ? 2 : 1), open_model, close_model);
+    const int failed = run_group("krill", tests + (guarded ? 2 : 0), n_tests - (guarded ? 2 : 1),
+                                 open_model, close_model);
     goldens_close(&R.golden);
     return failed;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "groups.h"
 #include "host.h"
 #include "rig.h"
 
@@ -115,8 +116,8 @@ int main(int argc, char **argv)
     };
     if (argc != 2) return 2;
     if (!rig_find(&R, argv[1])) return 1;
-    const int failed = _cmocka_run_group_tests(
-        "a mixed pack", tests, sizeof tests / sizeof *tests - RIG_SLOW, make_pack, drop_pack);
+    const int failed = run_group("a mixed pack", tests, sizeof tests / sizeof *tests - RIG_SLOW,
+                                 make_pack, drop_pack);
     goldens_close(&R.golden);
     return failed;
 }

@@ -6,6 +6,7 @@
  * both forms crosses the borders of pages (32), of attention segments (256) and of the chunks
  * tried. */
 #define _DEFAULT_SOURCE
+#include "groups.h"
 #include "host.h"
 #include "rig.h"
 
@@ -654,8 +655,8 @@ int main(int argc, char **argv)
     if (!rig_find(&R, argv[1])) return 1;
     ids = goldens_i32(&R.golden, strcmp(argv[1], "krill") == 0 ? "nll_ids" : "ids_long", &n);
     if (ids == NULL || n < N_TOKENS || tokens_of(N_PIECES) != N_TOKENS) return 2;
-    const int failed = _cmocka_run_group_tests(
-        "one result", tests, sizeof tests / sizeof *tests - RIG_SLOW, make_expected, free_expected);
+    const int failed = run_group("one result", tests, sizeof tests / sizeof *tests - RIG_SLOW,
+                                 make_expected, free_expected);
     goldens_close(&R.golden);
     return failed;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "groups.h"
 #include "host.h"
 #include "tiny.h"
 
@@ -939,5 +940,5 @@ int main(void)
         cmocka_unit_test_teardown(sampler, still_works),
         cmocka_unit_test_teardown(generate, still_works),
     };
-    return cmocka_run_group_tests_name("P1", tests, setup, teardown);
+    return RUN_GROUP("P1", tests, setup, teardown);
 }

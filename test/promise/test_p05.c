@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "groups.h"
 #include "host.h"
 #include "tiny.h"
 
@@ -248,5 +249,5 @@ int main(void)
         cmocka_unit_test(open_at_every_progress),
         cmocka_unit_test(generate),
     };
-    return cmocka_run_group_tests_name("P5", tests, setup, teardown);
+    return RUN_GROUP("P5", tests, setup, teardown);
 }

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <cmocka.h>
 
+#include "groups.h"
 #include "host.h"
 #include "tiny.h"
 
@@ -224,5 +225,5 @@ int main(void)
         cmocka_unit_test(batch),      cmocka_unit_test(interleaved),
         cmocka_unit_test(max_tokens), cmocka_unit_test(generate),
     };
-    return cmocka_run_group_tests_name("P6", tests, setup, teardown);
+    return RUN_GROUP("P6", tests, setup, teardown);
 }

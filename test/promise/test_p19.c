@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "groups.h"
 #include "host.h"
 #include "tiny.h"
 
@@ -310,6 +311,6 @@ int main(void)
     };
     const struct CMUnitTest with_tiktoken[] = {cmocka_unit_test(tiktoken_model),
                                                cmocka_unit_test(tokenizer_config)};
-    return cmocka_run_group_tests_name("P19", tests, setup, teardown) +
-           cmocka_run_group_tests_name("P19", with_tiktoken, setup_tiktoken, teardown);
+    return RUN_GROUP("P19", tests, setup, teardown) +
+           RUN_GROUP("P19", with_tiktoken, setup_tiktoken, teardown);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "groups.h"
 #include "host.h"
 #include "tiny.h"
 
@@ -205,5 +206,5 @@ int main(void)
         cmocka_unit_test(corners),
         cmocka_unit_test(forks),
     };
-    return cmocka_run_group_tests_name("P24", tests, setup, teardown);
+    return RUN_GROUP("P24", tests, setup, teardown);
 }
