@@ -49,7 +49,9 @@ void *rmr_arena_take(rmr_arena *a, uint64_t n, uint64_t size)
     a->used = end;
     if (part == NULL) return NULL;
     RMR_ASSERT(a->used <= a->size);
-    if (!a->dense) forbid(part + bytes, whole - bytes);
+    if (a->dense) return part;
+    allow(part, bytes); /* the memory may have been laid out in another way before */
+    forbid(part + bytes, whole - bytes);
     return part;
 }
 

@@ -1,5 +1,8 @@
 #include "contexts.h"
 
+#include <string.h>
+
+#include "arena.h"
 #include "model.h"
 
 static rmr_step_desc describe(const remora_model *m, const rmr_context_size *size)
@@ -20,18 +23,25 @@ static rmr_context_size round_pages(rmr_context_size size)
     return size;
 }
 
-static size_t block_bytes(const rmr_context_size *size)
+/* A context without its step, in one block. NULL when counting. */
+static rmr_context *lay_out(rmr_arena *a, const rmr_context_size *size)
 {
-    return (size_t)rmr_inputs_place(NULL, NULL, size->rows, size->pages);
+    const uint64_t inputs = rmr_inputs_place(NULL, NULL, size->rows, size->pages);
+    rmr_context *c = rmr_arena_take(a, 1, sizeof *c);
+    void *user = rmr_arena_take(a, size->user_bytes, 1);
+    unsigned char *block = rmr_arena_take(a, inputs, 1);
+    if (c == NULL) return NULL;
+    *c = (rmr_context){.user = user, .size = *size, .block_bytes = a->used};
+    memset(user, 0, size->user_bytes);
+    memset(block, 0, (size_t)inputs);
+    rmr_inputs_place(&c->in, block, size->rows, size->pages);
+    return c;
 }
 
 static void context_free(remora_model *m, rmr_context *c)
 {
-    rmr_mem *mem = &m->rt->ctx.mem;
     m->be->ops->step_free(m->be, c->step);
-    rmr_free(mem, c->in.block, block_bytes(&c->size));
-    rmr_free(mem, c->user, c->size.user_bytes);
-    rmr_free(mem, c, sizeof *c);
+    rmr_arena_free(&m->rt->ctx.mem, c, c->block_bytes);
 }
 
 rmr_bytes rmr_context_bytes(const remora_model *m, rmr_context_size size)
@@ -39,7 +49,9 @@ rmr_bytes rmr_context_bytes(const remora_model *m, rmr_context_size size)
     const rmr_context_size all = round_pages(size);
     const rmr_step_desc d = describe(m, &all);
     rmr_bytes bytes = m->be->ops->step_bytes(m->be, &d);
-    bytes.host += sizeof(rmr_context) + all.user_bytes + block_bytes(&all);
+    rmr_arena a = {0};
+    lay_out(&a, &all);
+    if (!rmr_add_ok(bytes.host, a.used, &bytes.host)) bytes.host = UINT64_MAX;
     return bytes;
 }
 
@@ -56,22 +68,12 @@ rmr_bytes rmr_contexts_bytes(remora_model *m)
 static remora_status context_new(remora_model *m, rmr_context_size size, rmr_context **out,
                                  remora_error *err)
 {
-    rmr_mem *mem = &m->rt->ctx.mem;
     const rmr_step_desc d = describe(m, &size);
-    const size_t bytes = block_bytes(&size);
-    rmr_context *c = rmr_calloc(mem, 1, sizeof *c);
-    unsigned char *block = rmr_calloc(mem, 1, bytes);
-    void *user = rmr_calloc(mem, 1, size.user_bytes);
-    if (c == NULL || block == NULL || user == NULL) {
-        rmr_free(mem, user, size.user_bytes);
-        rmr_free(mem, block, bytes);
-        rmr_free(mem, c, sizeof *c);
-        return rmr_error_nomem(err, "step inputs", bytes);
-    }
+    rmr_arena a = {0};
     RMR_ASSERT(size.rows > 0 && size.pages > 0);
-    c->size = size;
-    c->user = user;
-    rmr_inputs_place(&c->in, block, size.rows, size.pages);
+    lay_out(&a, &size);
+    RMR_TRY(rmr_arena_make(&a, &m->rt->ctx.mem, "context", err));
+    rmr_context *c = lay_out(&a, &size);
     const remora_status st = m->be->ops->step_create(m->be, &d, &c->step, err);
     if (st < 0) {
         context_free(m, c);

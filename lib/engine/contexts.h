@@ -25,11 +25,12 @@ typedef struct rmr_context {
     rmr_step *step;
     rmr_inputs in; /* filled by the caller */
     void *user; /* [size.user_bytes], zeroed when it is made; only the caller knows its contents */
-    uint64_t mark; /* the mark of the last slice submitted */
+    uint64_t mark;          /* the mark of the last slice submitted */
     const uint32_t *wanted; /* [n_wanted] what rmr_context_want() told last, the caller's */
     uint32_t n_wanted;
     uint64_t number; /* of its step, where the model has a dump */
     rmr_context_size size;
+    uint64_t block_bytes; /* of this struct and the memory behind it */
 } rmr_context;
 
 typedef struct rmr_contexts {

@@ -60,7 +60,7 @@ static void lay_out(rmr_step_in_progress *f, rmr_arena *a, uint32_t rows)
 rmr_context_size rmr_session_context_size(uint32_t chunk, uint64_t pages)
 {
     rmr_step_in_progress f;
-    rmr_arena a = {.dense = 1};
+    rmr_arena a = {0};
     lay_out(&f, &a, chunk);
     return (rmr_context_size){
         .rows = chunk, .pages = (uint32_t)pages, .user_bytes = (size_t)a.used};
@@ -132,7 +132,7 @@ static remora_status form_step(const evaluation *e)
     RMR_TRY(rmr_context_take(lead->model, rmr_session_context_size(lead->chunk, max_pages), &f->ctx,
                              e->err));
     rmr_inputs *in = &f->ctx->in;
-    rmr_arena a = {.base = f->ctx->user, .size = f->ctx->size.user_bytes, .dense = 1};
+    rmr_arena a = {.base = f->ctx->user, .size = f->ctx->size.user_bytes};
     lay_out(f, &a, lead->chunk);
     in->n_rows = in->n_runs = in->n_pages = 0;
     f->n_parts = f->n_want = 0;

@@ -112,8 +112,13 @@ static void overrun(size_t at)
     thing x;
     rmr_mem_init(&mem);
     lay_out(&x, &a);
+    a.used += 1024;
     if (rmr_arena_make(&a, &mem, "thing", NULL) < 0) _exit(0);
+    rmr_arena_take(&a, 100, 1); /* another layout before, with red zones elsewhere */
+    rmr_arena_take(&a, 100, 1);
+    a.used = 0;
     lay_out(&x, &a);
+    memset(x.b, 1, 100 * sizeof *x.b);
     ((volatile char *)x.b)[at] = 1;
     rmr_arena_free(&mem, a.base, a.size);
     _exit(0);
