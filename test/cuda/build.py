@@ -35,11 +35,11 @@ def tool(name):
     sys.exit(f"there is no {name}: put CUDA 12.9 or later in PATH, or install test/cuda/requirements.txt")
 
 
-def compile_for(target, to):
-    """Machine code for one target; what ptxas says."""
+def compile_for(target, to, lines):
+    """Machine code for one target, with lines of the source for profilers; what ptxas says."""
     number = target.removeprefix("sm_")
     args = [tool("nvcc"), "-std=c++17", "-O3", "-fmad=false", f"-gencode=arch=compute_{number},code={target}", "-Xptxas=-v",
-            "-lineinfo", "-cubin", f"-o={to}", *(f"-I{ROOT / i}" for i in INCLUDES), SOURCE]
+            "-cubin", f"-o={to}", *(f"-I{ROOT / i}" for i in INCLUDES), *(["-lineinfo"] if lines else []), SOURCE]
     return subprocess.run(args, capture_output=True, text=True, check=False)
 
 
@@ -79,9 +79,9 @@ def wrong_with_code(cubin):
             yield f"{name} uses local memory"
 
 
-def check(target, folder):
+def check(target, folder, lines):
     cubin = folder / f"kernels.{target}.cubin"
-    done = compile_for(target, cubin)
+    done = compile_for(target, cubin, lines)
     said = done.stdout + done.stderr
     (folder / f"{target}.log").write_text(said, encoding="utf-8")
     if done.returncode != 0:
@@ -114,7 +114,7 @@ def join(folder, cubins, ptx):
 def main():
     folder, targets = pathlib.Path(sys.argv[1]), sys.argv[2:]
     folder.mkdir(parents=True, exist_ok=True)
-    results = {t: check(t, folder) for t in targets or CUBINS}
+    results = {t: check(t, folder, bool(targets)) for t in targets or CUBINS}
     if not targets:
         results[PTX] = make_ptx(folder)
     for target, problems in results.items():

@@ -45,11 +45,15 @@ void emulated_copy(void *to, const void *from, unsigned n);
 void emulated_commit();
 void emulated_wait(unsigned left);
 
-#define KERNEL(kernel, type, threads, blocks)                                                      \
+#define KERNEL(kernel, type, threads, blocks) KERNEL_BEFORE(kernel, type, threads, blocks, (void)0)
+#define KERNEL_BEFORE(kernel, type, threads, blocks, before)                                       \
     static void rmr_##kernel(const type &a);                                                       \
     static void kernel##_run(const void *args)                                                     \
     {                                                                                              \
-        rmr_##kernel(*(const type *)args);                                                         \
+        const type &a = *(const type *)args;                                                       \
+        (void)a;                                                                                   \
+        before;                                                                                    \
+        rmr_##kernel(a);                                                                           \
     }                                                                                              \
     static emulated_kernel kernel##_entry("rmr_" #kernel, kernel##_run);                           \
     static void rmr_##kernel(const type &a)
@@ -142,6 +146,19 @@ static inline float4 load_float4(const float *p)
     emulated_check(p, sizeof v);
     memcpy(&v, p, sizeof v);
     return v;
+}
+
+/* All bytes are those of memory that is allocated. */
+static inline void prefetch(const void *p, uint32_t n)
+{
+    if (n < 16) return;
+    emulated_check(p, 16);
+    emulated_check((const uint8_t *)p + n - 16, 16);
+}
+
+static inline uint32_t bf16_pair(float low, float high)
+{
+    return rmr_f32_to_bf16(low) | (uint32_t)rmr_f32_to_bf16(high) << 16;
 }
 
 static inline float half_float(uint16_t h)

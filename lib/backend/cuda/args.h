@@ -55,7 +55,7 @@ static inline uint32_t rmr_gpu_unit(uint32_t n)
 
 /* The inputs of a step in device memory. */
 typedef struct rmr_gpu_counts {
-    uint32_t n_rows, n_runs, n_pages, count_routing;
+    uint32_t n_pages, count_routing;
 } rmr_gpu_counts;
 
 typedef struct rmr_gpu_inputs {
@@ -65,6 +65,7 @@ typedef struct rmr_gpu_inputs {
     const rmr_run *run;
     const uint64_t *page;
     const uint32_t *run_of; /* [n_rows] */
+    uint32_t n_rows;        /* that of counts, where no kernel has to wait for it */
 } rmr_gpu_inputs;
 
 /* The rows of an operation: all of the step, or the n of a head pass. */
@@ -155,6 +156,8 @@ typedef struct rmr_gpu_product {
     rmr_gpu_inputs in;
     rmr_gpu_rows rows;
     rmr_gpu_weight w, w2; /* w2.at NULL: no second one */
+    rmr_gpu_view direct;  /* at NULL: x is prepared; else floats that are taken as they are read */
+    uint32_t step;        /* of those, columns from one part of a row to the next */
     const uint8_t *x;     /* the prepared form */
     uint64_t ldx;
     const float *scales;
@@ -225,6 +228,12 @@ typedef struct rmr_gpu_sort {
     uint32_t n_experts;
     rmr_gpu_lists lists;
 } rmr_gpu_sort;
+
+/* Both, of so few rows that one block has them. */
+typedef struct rmr_gpu_gate_sort {
+    rmr_gpu_gate gate;
+    rmr_gpu_sort sort;
+} rmr_gpu_gate_sort;
 
 /* out += the choices of a row by weight, then the shared experts. */
 typedef struct rmr_gpu_combine {

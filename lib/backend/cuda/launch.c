@@ -143,14 +143,28 @@ typedef struct product {
     uint32_t most_lists; /* that there can be */
 } product;
 
+/* Can the kernel read these floats two at a time and round them itself? Worth it where few blocks
+ * would do so. */
+static int takes_floats(const product *p, uint64_t columns)
+{
+    const operand *const o = p->o;
+    return p->w->desc.elem == RMR_ELEM_BF16 && columns <= RMR_GPU_COLUMNS &&
+           p->w->desc.cols % rmr_gpu_granule(RMR_GPU_BF16) == 0 && (uintptr_t)o->x.at % 8 == 0 &&
+           o->x.ld % 2 == 0 && o->step % 2 == 0;
+}
+
 static remora_status multiply(rmr_step *s, const product *p, remora_error *err)
 {
     const rmr_gpu_form form = rmr_gpu_form_of(p->w->desc.elem);
     const rmr_cuda_prepared *const x = &s->prepared[form][p->router];
     const uint32_t k = p->w->desc.cols, parts = rmr_cuda_parts(s->c, form, p->router);
-    RMR_TRY(prepare(s, p->o, p->w, p->router, err));
+    uint64_t columns = (uint64_t)p->o->rows.n * parts; /* of a job */
+    const int direct = takes_floats(p, columns);
+    if (!direct) RMR_TRY(prepare(s, p->o, p->w, p->router, err));
     rmr_gpu_product a = {.in = s->gpu,
                          .rows = p->o->rows,
+                         .direct = direct ? p->o->x : (rmr_gpu_view){0},
+                         .step = p->o->step,
                          .w = weight(p->w),
                          .w2 = weight(p->w2),
                          .x = (const uint8_t *)(uintptr_t)x->at,
@@ -165,7 +179,6 @@ static remora_status multiply(rmr_step *s, const product *p, remora_error *err)
                          .only = p->only,
                          .bias = p->bias,
                          .by_choice = p->by_choice};
-    uint64_t columns = (uint64_t)p->o->rows.n * parts; /* of a job */
     uint32_t jobs = p->o->per_row;
     if (p->lists != NULL) {
         a.lists = *p->lists;
@@ -257,11 +270,16 @@ static rmr_gpu_lists lists_of(const rmr_step *s, const rmr_op *op)
                            op->moe->n_used};
 }
 
+static rmr_gpu_sort sort_args(const rmr_step *s, const rmr_op *op)
+{
+    return (rmr_gpu_sort){s->gpu, view(s, op->in2), op->moe->n_experts, lists_of(s, op)};
+}
+
 /* The choices sorted by expert, unless they already are. */
 static remora_status sort(rmr_step *s, const rmr_op *op, remora_error *err)
 {
     rmr_cuda_sorted *const to = &s->sorted;
-    rmr_gpu_sort a = {s->gpu, view(s, op->in2), op->moe->n_experts, lists_of(s, op)};
+    rmr_gpu_sort a = sort_args(s, op);
     if (to->n == s->in.n_rows && to->ids.slot == op->in2.slot && to->ids.col == op->in2.col)
         return REMORA_OK;
     *to = (rmr_cuda_sorted){op->in2, s->in.n_rows};
@@ -514,17 +532,38 @@ static remora_status cache_write(rmr_step *s, const rmr_op *op, remora_error *er
     return run(s, RMR_K_cache_write, at_most(s->in.n_rows, 65535), 1, 1, 256, 64, &a, err);
 }
 
+enum { GATE_ROWS = 64 }; /* that one block gates and sorts */
+
+/* The operation that takes the choices of this gate, if it is there. */
+static const rmr_op *experts_of(const rmr_step *s, const rmr_op *gate)
+{
+    for (const rmr_op *op = gate + 1; op < s->desc.ops + s->desc.n_ops; op++)
+        if (op->kind == RMR_OP_EXPERTS_SWIGLU)
+            return op->in2.slot == gate->out.slot && op->in2.col == gate->out.col ? op : NULL;
+    return NULL;
+}
+
+static int sorts_too(const rmr_step *s, const rmr_op *op)
+{
+    return op->kind == RMR_OP_GATE && s->in.n_rows <= GATE_ROWS && experts_of(s, op) != NULL;
+}
+
 static remora_status gate(rmr_step *s, const rmr_op *op, remora_error *err)
 {
-    rmr_gpu_gate a = {s->gpu,
-                      view(s, op->in),
-                      view(s, op->out),
-                      view(s, op->out2),
-                      vector(op->w),
-                      *op->moe,
-                      (uint32_t *)(void *)view(s, op->counts).at};
-    return run(s, RMR_K_gate, at_most(units(s->in.n_rows, 4), 65535), 1, 1, 128,
-               4 * (2 * op->moe->n_experts + op->moe->n_group) * 4, &a, err);
+    const rmr_gpu_gate a = {s->gpu,
+                            view(s, op->in),
+                            view(s, op->out),
+                            view(s, op->out2),
+                            vector(op->w),
+                            *op->moe,
+                            (uint32_t *)(void *)view(s, op->counts).at};
+    const uint32_t n = op->moe->n_experts, warp = (2 * n + op->moe->n_group) * 4;
+    rmr_gpu_gate_sort both = {.gate = a};
+    if (!sorts_too(s, op))
+        return run(s, RMR_K_gate, at_most(units(s->in.n_rows, 4), 65535), 1, 1, 128, 4 * warp,
+                   &both, err);
+    both.sort = sort_args(s, experts_of(s, op));
+    return run(s, RMR_K_gate_sort, 1, 1, 1, 256, 8 * warp + (n + RMR_GPU_IDS) * 4, &both, err);
 }
 
 static remora_status pick_rows(rmr_step *s, const rmr_op *op, remora_error *err)
@@ -588,5 +627,6 @@ remora_status rmr_cuda_run_op(rmr_step *s, const rmr_op *op, remora_error *err)
     if (r.n > 0 || op->kind == RMR_OP_COUNTS_CLEAR) RMR_TRY(run_kind(s, op, err));
     for (uint32_t i = 0; i < s->desc.n_slots; i++)
         if (rmr_op_writes_slot(op, i)) rmr_cuda_forget(s, i);
+    if (sorts_too(s, op)) s->sorted = (rmr_cuda_sorted){op->out, s->in.n_rows};
     return REMORA_OK;
 }

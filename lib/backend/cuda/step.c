@@ -229,7 +229,8 @@ static void place_gpu_inputs(rmr_step *s)
                          (const uint32_t *)(const void *)(uintptr_t)(s->memory + s->l.want),
                          in.run,
                          in.page,
-                         (const uint32_t *)(const void *)(uintptr_t)(s->memory + s->l.run_of)};
+                         (const uint32_t *)(const void *)(uintptr_t)(s->memory + s->l.run_of),
+                         0};
 }
 
 static remora_status place_streams(rmr_cuda *c, rmr_step *s, remora_error *err)
@@ -414,7 +415,8 @@ remora_status rmr_cuda_step_inputs(rmr_backend *be, rmr_step *s, const rmr_input
     s->n_want = 0;
     s->in.count_routing = in->count_routing;
     look_at_runs(s, run_of);
-    *counts = (rmr_gpu_counts){in->n_rows, in->n_runs, in->n_pages, in->count_routing};
+    *counts = (rmr_gpu_counts){in->n_pages, in->count_routing};
+    s->gpu.n_rows = in->n_rows;
     for (int f = 0; f < RMR_CUDA_FORMS; f++) s->prepared[f][0].n = s->prepared[f][1].n = 0;
     s->sorted.n = 0;
     RMR_TRY(rmr_cuda_enter(s->c, err));

@@ -37,7 +37,7 @@ typedef struct unit_job {
 DEV unit_job unit_of(const rmr_gpu_attend &a, uint32_t u, uint32_t row)
 {
     unit_job j = {row, 0, 0};
-    if (row >= a.in.counts->n_rows || !row_is(a.in, row, a.only) || run_of(a.in, row)->kv != a.kv)
+    if (row >= a.in.n_rows || !row_is(a.in, row, a.only) || run_of(a.in, row)->kv != a.kv)
         return j;
     const uint32_t seen = a.in.pos[row] + 1, size = rmr_gpu_unit(seen);
     j.p0 = u * size;
@@ -140,7 +140,7 @@ KERNEL(attend_merge, rmr_gpu_attend, RMR_GPU_UNITS, 1)
     const uint32_t head = blockIdx.y, c = blockIdx.x * RMR_GPU_UNITS + thread_of();
     for (uint32_t i = blockIdx.z; i < a.n_rows; i += gridDim.z) {
         const uint32_t row = a.row0 + i;
-        if (row >= a.in.counts->n_rows || !row_is(a.in, row, a.only)) continue;
+        if (row >= a.in.n_rows || !row_is(a.in, row, a.only)) continue;
         const uint32_t seen = a.in.pos[row] + 1, size = rmr_gpu_unit(seen);
         const uint32_t all = (seen + size - 1) / size, n = all < a.most_units ? all : a.most_units;
         const uint32_t ld = a.value + 2, column = c < a.value ? c : 0;

@@ -101,14 +101,12 @@ DEV void choose(const rmr_moe &m, const float *score, float *pick, uint32_t *ids
     __syncwarp();
 }
 
-/* A warp has a row; shared: scores, picks, groups of each warp. */
-KERNEL(gate, rmr_gpu_gate, 128, 1)
+/* Rows from `first` on, `step` apart, a warp each; scratch: scores, picks, groups of this warp. */
+DEV void gate_rows(const rmr_gpu_gate &a, float *score, uint32_t first, uint32_t step)
 {
     const rmr_moe &m = a.moe;
-    float *const score =
-        (float *)(void *)shared_memory() + warp_of() * (2 * m.n_experts + m.n_group);
     float *const pick = score + m.n_experts, *const group = pick + m.n_experts;
-    for (uint32_t r = blockIdx.x * 4 + warp_of(); r < a.in.counts->n_rows; r += gridDim.x * 4) {
+    for (uint32_t r = first; r < a.in.n_rows; r += step) {
         const float *const logit = a.x.at + r * a.x.ld;
         uint32_t *const ids = (uint32_t *)(void *)(a.ids.at + r * a.ids.ld);
         if (m.gate == RMR_GATE_SIGMOID)
@@ -127,6 +125,18 @@ KERNEL(gate, rmr_gpu_gate, 128, 1)
     }
 }
 
+DEV uint32_t gate_floats(const rmr_moe &m)
+{
+    return 2 * m.n_experts + m.n_group;
+}
+
+KERNEL(gate, rmr_gpu_gate, 128, 1)
+{
+    float *const shared = (float *)(void *)shared_memory();
+    gate_rows(a, shared + warp_of() * gate_floats(a.moe), blockIdx.x * 4 + warp_of(),
+              gridDim.x * 4);
+}
+
 /* The experts of all choices: in shared memory where there is room, else as the slot has them. */
 typedef struct choices {
     const uint32_t *near;
@@ -143,7 +153,7 @@ DEV uint32_t chosen(const choices &c, uint32_t i)
 
 DEV choices choices_of(const rmr_gpu_sort &a, uint32_t *near)
 {
-    choices c = {NULL, a.ids, a.in.counts->n_rows * a.lists.n_used, a.lists.n_used};
+    choices c = {NULL, a.ids, a.in.n_rows * a.lists.n_used, a.lists.n_used};
     if (c.n > RMR_GPU_IDS) return c;
     for (uint32_t i = thread_of(); i < c.n; i += 256) near[i] = chosen(c, i);
     __syncthreads();
@@ -151,28 +161,42 @@ DEV choices choices_of(const rmr_gpu_sort &a, uint32_t *near)
     return c;
 }
 
-/* Lists from the number of choices of each expert; at[x] is then where expert x begins. */
-DEV void make_lists(const rmr_gpu_sort &a, uint32_t *at)
+/* The sum of v over the lanes up to this one. */
+DEV uint32_t sum_up_to(uint32_t v)
 {
-    uint32_t sum = 0, lists = 0;
-    for (uint32_t x = 0; x < a.n_experts; x++) {
-        const uint32_t count = at[x];
-        if (count > 0) {
-            a.lists.expert[lists] = x;
-            a.lists.first[lists++] = sum;
-        }
-        at[x] = sum;
-        sum += count;
+    for (uint32_t o = 1; o < 32; o *= 2) {
+        const uint32_t w = __shfl_sync(~0u, v, (int)((lane_of() - o) % 32));
+        if (lane_of() >= o) v += w;
     }
-    a.lists.first[lists] = sum;
-    *a.lists.n = lists;
+    return v;
 }
 
-/* One block. Entries go by expert, then by row, then by place. Shared: a count for each expert, and
- * RMR_GPU_IDS experts. */
-KERNEL(sort_rows, rmr_gpu_sort, 256, 1)
+/* Lists from the number of choices of each expert, by one warp; at[x] is then where expert x
+ * begins. */
+DEV void make_lists(const rmr_gpu_sort &a, uint32_t *at)
 {
-    uint32_t *const at = (uint32_t *)(void *)shared_memory(); /* [n_experts] */
+    uint32_t sum = 0, lists = 0; /* of the experts before */
+    for (uint32_t x0 = 0; x0 < a.n_experts; x0 += 32) {
+        const uint32_t x = x0 + lane_of(), count = x < a.n_experts ? at[x] : 0;
+        const uint32_t some = count > 0, sums = sum_up_to(count), which = sum_up_to(some);
+        if (some) {
+            a.lists.expert[lists + which - 1] = x;
+            a.lists.first[lists + which - 1] = sum + sums - count;
+        }
+        if (x < a.n_experts) at[x] = sum + sums - count;
+        sum += __shfl_sync(~0u, sums, 31);
+        lists += __shfl_sync(~0u, which, 31);
+    }
+    if (lane_of() == 0) {
+        a.lists.first[lists] = sum;
+        *a.lists.n = lists;
+    }
+}
+
+/* By one block of 256 threads. Entries go by expert, then by row, then by place. `at`: a count for
+ * each expert, and RMR_GPU_IDS experts. */
+DEV void sort_choices(const rmr_gpu_sort &a, uint32_t *at)
+{
     const choices c = choices_of(a, at + a.n_experts);
     for (uint32_t x = thread_of(); x < a.n_experts; x += 256) {
         uint32_t count = 0;
@@ -180,7 +204,7 @@ KERNEL(sort_rows, rmr_gpu_sort, 256, 1)
         at[x] = count;
     }
     __syncthreads();
-    if (thread_of() == 0) make_lists(a, at);
+    if (warp_of() == 0) make_lists(a, at);
     __syncthreads();
     for (uint32_t x = thread_of(); x < a.n_experts; x += 256) {
         uint32_t to = at[x];
@@ -198,9 +222,23 @@ KERNEL(sort_rows, rmr_gpu_sort, 256, 1)
     }
 }
 
+KERNEL(sort_rows, rmr_gpu_sort, 256, 1)
+{
+    sort_choices(a, (uint32_t *)(void *)shared_memory());
+}
+
+/* One block. */
+KERNEL(gate_sort, rmr_gpu_gate_sort, 256, 1)
+{
+    float *const shared = (float *)(void *)shared_memory();
+    gate_rows(a.gate, shared + warp_of() * gate_floats(a.gate.moe), warp_of(), 8);
+    __syncthreads();
+    sort_choices(a.sort, (uint32_t *)(void *)(shared + 8 * gate_floats(a.gate.moe)));
+}
+
 KERNEL(combine, rmr_gpu_combine, 256, 1)
 {
-    for (uint32_t r = blockIdx.y; r < a.in.counts->n_rows; r += gridDim.y)
+    for (uint32_t r = blockIdx.y; r < a.in.n_rows; r += gridDim.y)
         for (uint32_t c = blockIdx.x * 256 + thread_of(); c < a.n; c += gridDim.x * 256) {
             float y = a.out.at[r * a.out.ld + c];
             for (uint32_t k = 0; k < a.lists.n_used; k++) {

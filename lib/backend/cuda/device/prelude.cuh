@@ -13,11 +13,14 @@
 #ifdef __CUDACC__
 #define DEV static __device__ __forceinline__
 /* A kernel of one argument, blocks of `threads`, at least `blocks` of them on a multiprocessor. */
-#define KERNEL(name, type, threads, blocks)                                                        \
+#define KERNEL(name, type, threads, blocks) KERNEL_BEFORE(name, type, threads, blocks, (void)0)
+/* `before` is done while the last kernel may still run: it reads nothing that kernels write. */
+#define KERNEL_BEFORE(name, type, threads, blocks, before)                                         \
     DEV void name##_body(const type &a);                                                           \
     extern "C" __global__ void __launch_bounds__(threads, blocks)                                  \
         rmr_##name(const __grid_constant__ type a)                                                 \
     {                                                                                              \
+        before;                                                                                    \
         wait_for_last();                                                                           \
         name##_body(a);                                                                            \
     }                                                                                              \
@@ -70,7 +73,7 @@ DEV uint32_t lane_of()
 
 DEV uint32_t rows_of(const rmr_gpu_inputs &in, const rmr_gpu_rows &rows)
 {
-    return rows.out ? rows.n : in.counts->n_rows;
+    return rows.out ? rows.n : in.n_rows;
 }
 
 DEV const rmr_run *run_of(const rmr_gpu_inputs &in, uint32_t row)

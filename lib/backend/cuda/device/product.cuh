@@ -19,10 +19,26 @@ template <int NT> struct operand {
     uint64_t ld;
     const float *scales;
     uint64_t scale_ld;
-    int32_t row[NT];    /* of column 8 i + g, whose values this lane multiplies */
-    int32_t sum[NT][2]; /* of columns 8 i + 2 t and the next, whose sums this lane has; in rows of
-                           scales */
+    int32_t row[NT];     /* of column 8 i + g, whose values this lane multiplies */
+    int32_t sum[NT][2];  /* of columns 8 i + 2 t and the next, whose sums this lane has; in rows of
+                            scales */
+    const float *direct; /* of column g: floats that are rounded as they are read (only of BF16 and
+                            one tile); NULL: none, which is zero */
+    uint32_t part;       /* which part of them */
 };
+
+/* A part of four floats as bf16 (prepare.cuh, put_bf16). */
+DEV word2 bf16_part(const float *x, uint32_t part)
+{
+    float v[4] = {x[0], x[1], x[8], x[9]};
+    word2 b = word2{{bf16_pair(v[0], v[1]), bf16_pair(v[2], v[3])}};
+    for (; part > 0; part--) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) v[i] -= rmr_bf16_to_f32((uint16_t)(b.w[i / 2] >> i % 2 * 16));
+        b = word2{{bf16_pair(v[0], v[1]), bf16_pair(v[2], v[3])}};
+    }
+    return b;
+}
 
 template <int NT> DEV void load_columns(word2 *b, const operand<NT> &x, uint32_t step)
 {
@@ -42,7 +58,7 @@ template <int NT> DEV float scale_of(const operand<NT> &x, int i, int j, uint32_
 
 /* ---- 16-bit products ---- */
 
-template <int E, int NT>
+template <int E, int NT, bool DIRECT>
 DEV void step16(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, uint32_t step,
                 uint32_t cols)
 {
@@ -69,7 +85,12 @@ DEV void step16(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, 
             second[r + 2] = high.w[r + 2];
         }
     }
-    load_columns<NT>(b, x, step);
+    if (DIRECT) {
+        b[0] = word2{{0, 0}};
+        if (x.direct != NULL) b[0] = bf16_part(x.direct + step * 16 + 2 * t, x.part);
+    } else {
+        load_columns<NT>(b, x, step);
+    }
 #pragma unroll
     for (int i = 0; i < NT; i++) {
         if (E == RMR_ELEM_BF16) {
@@ -82,12 +103,13 @@ DEV void step16(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, 
     }
 }
 
-template <int NT>
+template <int NT, bool DIRECT>
 DEV void slice_bf16(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, uint32_t cols,
                     uint32_t first, uint32_t end)
 {
 #pragma unroll(NT == 1 ? 8 : 4)
-    for (uint32_t s = first * 4; s < end * 4; s++) step16<RMR_ELEM_BF16, NT>(acc, tile, x, s, cols);
+    for (uint32_t s = first * 4; s < end * 4; s++)
+        step16<RMR_ELEM_BF16, NT, DIRECT>(acc, tile, x, s, cols);
 }
 
 /* Runs of 128 columns with scales of activations, and of F8 weights. */
@@ -95,13 +117,14 @@ template <int E, int NT>
 DEV void slice_runs(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, uint32_t cols,
                     uint32_t first, uint32_t end)
 {
+#pragma unroll(NT == 1 ? 2 : 1)
     for (uint32_t run = first; run < end; run++) {
         float part[2][NT][4] = {};
         float w = 1.0f;
         if (E == RMR_ELEM_F8)
             w = ((const float *)(const void *)(tile + (size_t)16 * cols))[run] * F8_FACTOR;
 #pragma unroll
-        for (uint32_t s = 0; s < 8; s++) step16<E, NT>(part, tile, x, run * 8 + s, cols);
+        for (uint32_t s = 0; s < 8; s++) step16<E, NT, false>(part, tile, x, run * 8 + s, cols);
 #pragma unroll
         for (int i = 0; i < NT; i++)
 #pragma unroll
@@ -186,11 +209,16 @@ DEV void slice_int(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &
 }
 
 template <int E, int NT>
-DEV void slice(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, uint32_t cols,
-               uint32_t first, uint32_t end)
+DEV void slice(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, bool direct,
+               uint32_t cols, uint32_t first, uint32_t end)
 {
-    if constexpr (E == RMR_ELEM_BF16)
-        slice_bf16<NT>(acc, tile, x, cols, first, end);
+    if constexpr (E == RMR_ELEM_BF16 && NT == 1) {
+        if (direct)
+            slice_bf16<NT, true>(acc, tile, x, cols, first, end);
+        else
+            slice_bf16<NT, false>(acc, tile, x, cols, first, end);
+    } else if constexpr (E == RMR_ELEM_BF16)
+        slice_bf16<NT, false>(acc, tile, x, cols, first, end);
     else if constexpr (E == RMR_ELEM_F16 || E == RMR_ELEM_F8)
         slice_runs<E, NT>(acc, tile, x, cols, first, end);
     else
@@ -246,6 +274,14 @@ DEV void place_columns(operand<NT> *x, const rmr_gpu_product &a, const product_j
             x->sum[i][k] = rs < most && i0 + rs < j.n ? (int32_t)source_of(a, j, i0 + rs) : -1;
         }
     }
+    if (a.direct.at == NULL) return;
+    const uint32_t r = g / a.parts;
+    x->part = g % a.parts;
+    x->direct = NULL;
+    if (r >= most || i0 + r >= j.n) return;
+    const uint32_t source = source_of(a, j, i0 + r);
+    x->direct =
+        a.direct.at + (source / a.per_row) * a.direct.ld + (size_t)(source % a.per_row) * a.step;
 }
 
 /* The tile of this lane's rows; behind the last one it is the last one, whose results are not kept:
@@ -323,20 +359,47 @@ DEV void store_all(const rmr_gpu_product &a, const product_job &j, const float *
     }
 }
 
+/* Bytes of a granule of K in a tile. */
+template <int E> DEV constexpr uint32_t granule_bytes()
+{
+    return E == RMR_ELEM_BF16 || E == RMR_ELEM_F8 ? 2048
+           : E == RMR_ELEM_F16                    ? 4096
+                                                  : run_bytes<E>();
+}
+
+/* Slice of K of this warp, in granules. */
+template <int E> DEV void slice_of(const rmr_gpu_product &a, uint32_t *first, uint32_t *end)
+{
+    const uint32_t granule = rmr_gpu_granule(rmr_gpu_form_of((rmr_elem)E)), w = warp_of();
+    const uint32_t granules = (a.w.cols + granule - 1) / granule;
+    *first = granules * w / RMR_GPU_WARPS;
+    *end = granules * (w + 1) / RMR_GPU_WARPS;
+}
+
+/* Before the last kernel is done: which weights those of a list are is not known then. */
+template <int E> DEV void prefetch_slice(const rmr_gpu_product &a)
+{
+    uint32_t first, end;
+    if (a.lists.n != NULL || blockIdx.z > 0 || lane_of() % 16 != 0) return;
+    slice_of<E>(a, &first, &end);
+    const uint32_t from = first * granule_bytes<E>(), to = end * granule_bytes<E>();
+    prefetch(tile_of(a, job_of(a)) + from, ((to < a.w.tile ? to : a.w.tile) - from) / 16 * 16);
+}
+
 template <int E, int NT> DEV void product(const rmr_gpu_product &a)
 {
     const product_job j = job_of(a);
-    const uint32_t granule = rmr_gpu_granule(rmr_gpu_form_of((rmr_elem)E)), w = warp_of();
-    const uint32_t granules = (a.w.cols + granule - 1) / granule;
-    const uint32_t first = granules * w / RMR_GPU_WARPS, end = granules * (w + 1) / RMR_GPU_WARPS;
+    const uint32_t w = warp_of();
+    uint32_t first, end;
+    slice_of<E>(a, &first, &end);
     const uint8_t *const tile = tile_of(a, j);
     float *const sums = (float *)(void *)shared_memory();
-    operand<NT> x = {a.x, a.ldx, a.scales, a.scale_ld, {}, {}};
+    operand<NT> x = {a.x, a.ldx, a.scales, a.scale_ld, {}, {}, NULL, 0};
     for (uint32_t i0 = blockIdx.z * (NT * 8 / a.parts); i0 < j.n;
          i0 += gridDim.z * (NT * 8 / a.parts)) {
         float acc[2][NT][4] = {};
         place_columns<NT>(&x, a, j, i0);
-        slice<E, NT>(acc, tile, x, a.w.cols, first, end);
+        slice<E, NT>(acc, tile, x, a.direct.at != NULL, a.w.cols, first, end);
         leave_sums<NT>(sums + (size_t)w * NT * 8 * REDUCE_LD, acc);
         __syncthreads();
         store_all<NT>(a, j, sums, i0);
@@ -345,7 +408,7 @@ template <int E, int NT> DEV void product(const rmr_gpu_product &a)
 }
 
 #define PRODUCT(name, elem)                                                                        \
-    KERNEL(product_##name, rmr_gpu_product, RMR_GPU_WARPS * 32, 2)                                 \
+    KERNEL_BEFORE(product_##name, rmr_gpu_product, RMR_GPU_WARPS * 32, 2, prefetch_slice<elem>(a)) \
     {                                                                                              \
         product<elem, 1>(a);                                                                       \
     }                                                                                              \

@@ -38,6 +38,29 @@ DEV float norm_factor(const float *x, uint32_t n, float eps, float *shared)
     return 1.0f / sqrtf(block_sum(sum, shared) / (float)n + eps);
 }
 
+enum { NORM_NEAR = 16 }; /* values that a thread keeps in registers at most */
+
+/* All is loaded before anything is added; the sums are those of norm_factor. */
+DEV void norm_near(float *y, const float *x, const float *w, uint32_t n, float eps, float *shared)
+{
+    float v[NORM_NEAR], by[NORM_NEAR], sum = 0;
+#pragma unroll
+    for (uint32_t i = 0; i < NORM_NEAR; i++) {
+        const uint32_t k = i * 256 + thread_of();
+        v[i] = k < n ? x[k] : 0.0f;
+        by[i] = k < n ? w[k] : 0.0f;
+    }
+#pragma unroll
+    for (uint32_t i = 0; i < NORM_NEAR; i++)
+        if (i * 256 + thread_of() < n) sum = fmaf(v[i], v[i], sum);
+    const float f = 1.0f / sqrtf(block_sum(sum, shared) / (float)n + eps);
+#pragma unroll
+    for (uint32_t i = 0; i < NORM_NEAR; i++) {
+        const uint32_t k = i * 256 + thread_of();
+        if (k < n) y[k] = (v[i] * f) * by[i];
+    }
+}
+
 KERNEL(norm, rmr_gpu_norm, 256, 1)
 {
     const uint32_t all = rows_of(a.in, a.rows) * a.parts;
@@ -46,8 +69,12 @@ KERNEL(norm, rmr_gpu_norm, 256, 1)
         const uint32_t r = i / a.parts, part = i % a.parts * a.n;
         const float *const x = a.x.at + r * a.x.ld + part;
         float *const y = a.y.at + r * a.y.ld + part;
-        const float f = norm_factor(x, a.n, a.eps, shared);
-        for (uint32_t k = thread_of(); k < a.n; k += 256) y[k] = (x[k] * f) * a.w[k];
+        if (a.n > NORM_NEAR * 256) {
+            const float f = norm_factor(x, a.n, a.eps, shared);
+            for (uint32_t k = thread_of(); k < a.n; k += 256) y[k] = (x[k] * f) * a.w[k];
+        } else {
+            norm_near(y, x, a.w, a.n, a.eps, shared);
+        }
     }
 }
 
@@ -56,7 +83,7 @@ KERNEL(pick_rows, rmr_gpu_pick, 256, 1)
     const uint32_t n = rows_of(a.in, a.rows);
     for (uint32_t i = blockIdx.y; i < n; i += gridDim.y) {
         const uint32_t r = a.in.want[i];
-        const bool there = r < a.in.counts->n_rows;
+        const bool there = r < a.in.n_rows;
         for (uint32_t c = blockIdx.x * 256 + thread_of(); c < a.n; c += gridDim.x * 256)
             a.y.at[i * a.y.ld + c] = there ? a.x.at[r * a.x.ld + c] : 0.0f;
     }
@@ -74,7 +101,7 @@ KERNEL(rope, rmr_gpu_rope, 128, 1)
 {
     const rmr_rotary &o = a.rotary;
     const uint32_t half = o.width / 2, of_row = o.heads * half;
-    const uint32_t all = a.in.counts->n_rows * of_row;
+    const uint32_t all = a.in.n_rows * of_row;
     for (uint32_t i = blockIdx.x * 128 + thread_of(); i < all; i += gridDim.x * 128) {
         const uint32_t r = i / of_row, h = i % of_row / half, k = i % half;
         float *const x = a.x.at + r * a.x.ld + h * o.stride + o.first;
@@ -190,7 +217,7 @@ DEV void put_plain(const rmr_gpu_cache_write &a, const rmr_run *run, uint8_t *la
 KERNEL(cache_write, rmr_gpu_cache_write, 256, 1)
 {
     float *const shared = (float *)(void *)shared_memory();
-    for (uint32_t r = blockIdx.x; r < a.in.counts->n_rows; r += gridDim.x) {
+    for (uint32_t r = blockIdx.x; r < a.in.n_rows; r += gridDim.x) {
         float *const x = a.x.at + r * a.x.ld;
         const uint32_t pos = a.in.pos[r], rope = a.stream.rope;
         if (a.rank > 0) {
@@ -213,7 +240,7 @@ KERNEL(cache_write, rmr_gpu_cache_write, 256, 1)
 KERNEL(query_rope, rmr_gpu_query_rope, 128, 1)
 {
     const rmr_mla &m = a.mla;
-    const uint32_t of_row = m.heads * m.rope, all = a.in.counts->n_rows * of_row;
+    const uint32_t of_row = m.heads * m.rope, all = a.in.n_rows * of_row;
     for (uint32_t i = blockIdx.x * 128 + thread_of(); i < all; i += gridDim.x * 128) {
         const uint32_t r = i / of_row, h = i % of_row / m.rope, k = i % m.rope;
         if (row_is(a.in, r, a.only))
