@@ -150,14 +150,17 @@ typedef struct rmr_gpu_prepare {
     uint64_t scale_ld;
 } rmr_gpu_prepare;
 
-/* y = w x, or silu(w x) * (w2 x). Jobs (grid y): one; or a head each, which takes matrix and rows
+/* y = w x, or silu(w x) * (w2 x). Jobs: one; or a head each, which takes matrix and rows
  * of its own; or a list each. */
 typedef struct rmr_gpu_product {
     rmr_gpu_inputs in;
     rmr_gpu_rows rows;
     rmr_gpu_weight w, w2; /* w2.at NULL: no second one */
-    rmr_gpu_view direct;  /* at NULL: x is prepared; else floats that are taken as they are read */
-    uint32_t step;        /* of those, columns from one part of a row to the next */
+    rmr_gpu_view floats;  /* of which x is the prepared form */
+    uint32_t step;        /* of those, columns from one job to the next */
+    int direct;           /* they are rounded as they are read; there is no prepared form */
+    uint32_t tail;        /* columns behind those of K that are copied behind the results */
+    uint32_t across;      /* blocks of a job */
     const uint8_t *x;     /* the prepared form */
     uint64_t ldx;
     const float *scales;
@@ -173,6 +176,13 @@ typedef struct rmr_gpu_product {
     int by_choice;       /* so has x; else it has rows */
 } rmr_gpu_product;
 
+/* Two products of one element type in one launch, or one: blocks from `blocks` on are those of the
+ * second. Neither reads what the other writes. */
+typedef struct rmr_gpu_products {
+    rmr_gpu_product of[2];
+    uint32_t blocks;
+} rmr_gpu_products;
+
 typedef struct rmr_gpu_rope {
     rmr_gpu_inputs in;
     rmr_gpu_view x, cs;
@@ -187,14 +197,6 @@ typedef struct rmr_gpu_cache_write {
     rmr_gpu_stream stream;
     uint32_t rank; /* 0: grouped, x is stored as it is */
 } rmr_gpu_cache_write;
-
-/* The rope part of queries, behind their absorbed part. */
-typedef struct rmr_gpu_query_rope {
-    rmr_gpu_inputs in;
-    rmr_gpu_view x, y;
-    rmr_mla mla;
-    int only;
-} rmr_gpu_query_rope;
 
 /* Attention of rows [row0, row0 + n_rows), cut into units of positions (grid x); results of a unit
  * are [width of a value] sums, maximum, sum. */

@@ -12,15 +12,17 @@
 #define RMR_CUDA_PRODUCTS(X)                                                                       \
     X(bf16, BF16)                                                                                  \
     X(f16, F16)                                                                                    \
-    X(f8, F8) X(q8_0, Q8_0) X(q4_0, Q4_0) X(i4, I4) X(iq4_nl, IQ4_NL) X(mxfp4, MXFP4)              \
-        X(iq4_xs, IQ4_XS) X(q4_k, Q4_K) X(q5_k, Q5_K) X(q6_k, Q6_K) X(q3_k, Q3_K) X(q2_k, Q2_K)    \
-            X(q4_1, Q4_1) X(q5_0, Q5_0) X(q5_1, Q5_1)
+    X(f8, F8)                                                                                      \
+    X(q8_0, Q8_0) X(q4_0, Q4_0) X(i4, I4) X(iq4_nl, IQ4_NL) X(mxfp4, MXFP4) X(iq4_xs, IQ4_XS)      \
+        X(q4_k, Q4_K) X(q5_k, Q5_K) X(q6_k, Q6_K) X(q3_k, Q3_K) X(q2_k, Q2_K) X(q4_1, Q4_1)        \
+            X(q5_0, Q5_0) X(q5_1, Q5_1)
 #define RMR_CUDA_KERNELS(X)                                                                        \
     X(product_f32)                                                                                 \
     X(finish)                                                                                      \
-    X(prepare) X(embed) X(rope_table) X(norm) X(pick_rows) X(rope) X(cache_write) X(query_rope)    \
-        X(attend_any) X(attend_latent_bf16) X(attend_merge) X(gate) X(gate_sort) X(sort_rows)      \
-            X(combine) X(counters) X(counters_take) X(square_sums)
+    X(prepare)                                                                                     \
+    X(embed) X(rope_table) X(norm) X(pick_rows) X(rope) X(cache_write) X(attend_any)               \
+        X(attend_latent_bf16) X(attend_merge) X(gate) X(gate_sort) X(sort_rows) X(combine)         \
+            X(counters) X(counters_take) X(square_sums)
 
 typedef enum rmr_cuda_kernel {
 #define X(name, elem) RMR_K_product_##name, RMR_K_product_##name##_wide,
@@ -202,7 +204,7 @@ uint32_t rmr_cuda_row_scales(rmr_gpu_form form, uint32_t k);
 /* launch.c: what was made of a slot is not there any more. */
 void rmr_cuda_forget(rmr_step *s, uint32_t slot);
 
-/* launch.c: submit one operation. */
-remora_status rmr_cuda_run_op(rmr_step *s, const rmr_op *op, remora_error *err);
+/* launch.c: submit operations. */
+remora_status rmr_cuda_run_ops(rmr_step *s, const rmr_op *ops, uint32_t n, remora_error *err);
 
 #endif

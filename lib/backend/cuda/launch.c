@@ -141,6 +141,7 @@ typedef struct product {
     const rmr_gpu_lists *lists;
     int by_choice;
     uint32_t most_lists; /* that there can be */
+    uint32_t tail;       /* columns behind the operand's that are copied behind the results */
 } product;
 
 /* Can the kernel read these floats two at a time and round them itself? Worth it where few blocks
@@ -153,18 +154,26 @@ static int takes_floats(const product *p, uint64_t columns)
            o->x.ld % 2 == 0 && o->step % 2 == 0;
 }
 
-static remora_status multiply(rmr_step *s, const product *p, remora_error *err)
+/* A product as its kernel takes it, and how it is launched. */
+typedef struct ready {
+    rmr_gpu_product args;
+    rmr_cuda_kernel kernel;
+    uint32_t blocks, passes, shared;
+} ready;
+
+static ready ready_of(rmr_step *s, const product *p)
 {
     const rmr_gpu_form form = rmr_gpu_form_of(p->w->desc.elem);
     const rmr_cuda_prepared *const x = &s->prepared[form][p->router];
     const uint32_t k = p->w->desc.cols, parts = rmr_cuda_parts(s->c, form, p->router);
     uint64_t columns = (uint64_t)p->o->rows.n * parts; /* of a job */
-    const int direct = takes_floats(p, columns);
-    if (!direct) RMR_TRY(prepare(s, p->o, p->w, p->router, err));
+    uint32_t jobs = p->o->per_row;
     rmr_gpu_product a = {.in = s->gpu,
                          .rows = p->o->rows,
-                         .direct = direct ? p->o->x : (rmr_gpu_view){0},
+                         .floats = p->o->x,
                          .step = p->o->step,
+                         .direct = takes_floats(p, columns),
+                         .tail = p->tail,
                          .w = weight(p->w),
                          .w2 = weight(p->w2),
                          .x = (const uint8_t *)(uintptr_t)x->at,
@@ -179,19 +188,43 @@ static remora_status multiply(rmr_step *s, const product *p, remora_error *err)
                          .only = p->only,
                          .bias = p->bias,
                          .by_choice = p->by_choice};
-    uint32_t jobs = p->o->per_row;
     if (p->lists != NULL) {
         a.lists = *p->lists;
         jobs = p->most_lists;
         columns = units(columns * p->lists->n_used, p->w->desc.count);
     }
+    a.across = units(p->w->desc.rows, p->w2 != NULL ? 16 : RMR_GPU_UNIT);
     const int wide = columns > RMR_GPU_COLUMNS && form != RMR_GPU_FLOAT;
-    const uint32_t pass = RMR_GPU_COLUMNS * (wide ? RMR_GPU_WIDE : 1) / parts * parts;
-    return run(s, product_kernel(p->w->desc.elem, wide),
-               units(p->w->desc.rows, p->w2 != NULL ? 16 : RMR_GPU_UNIT), jobs,
-               p->lists != NULL ? 1 : at_most(units(columns, pass), 65535), RMR_GPU_WARPS * 32,
-               RMR_GPU_WARPS * RMR_GPU_COLUMNS * (wide ? RMR_GPU_WIDE : 1) * (RMR_GPU_UNIT + 1) * 4,
-               &a, err);
+    const uint32_t n = RMR_GPU_COLUMNS * (wide ? RMR_GPU_WIDE : 1);
+    return (ready){a, product_kernel(p->w->desc.elem, wide), a.across * jobs,
+                   p->lists != NULL ? 1 : at_most(units(columns, n / parts * parts), 65535),
+                   RMR_GPU_WARPS * n * (RMR_GPU_UNIT + 1) * 4};
+}
+
+static remora_status multiply(rmr_step *s, const product *p, remora_error *err)
+{
+    const ready r = ready_of(s, p);
+    rmr_gpu_products a = {.of = {r.args}, .blocks = r.blocks};
+    if (!r.args.direct) RMR_TRY(prepare(s, p->o, p->w, p->router, err));
+    return run(s, r.kernel, r.blocks, 1, r.passes, RMR_GPU_WARPS * 32, r.shared, &a, err);
+}
+
+/* Two products of which neither reads what the other writes: in one launch where they have one
+ * kernel, and one prepared form or none. */
+static remora_status multiply_two(rmr_step *s, const product *p, const product *q,
+                                  remora_error *err)
+{
+    const ready r = ready_of(s, p), t = ready_of(s, q);
+    const int direct = r.args.direct && t.args.direct;
+    if (r.kernel != t.kernel ||
+        (!direct && (p->o != q->o || p->router != q->router || r.args.direct || t.args.direct))) {
+        RMR_TRY(multiply(s, p, err));
+        return multiply(s, q, err);
+    }
+    rmr_gpu_products a = {.of = {r.args, t.args}, .blocks = r.blocks};
+    if (!direct) RMR_TRY(prepare(s, p->o, p->w, p->router, err));
+    return run(s, r.kernel, r.blocks + t.blocks, 1, r.passes > t.passes ? r.passes : t.passes,
+               RMR_GPU_WARPS * 32, r.shared, &a, err);
 }
 
 static operand all_of(const rmr_step *s, const rmr_op *op, rmr_view v)
@@ -221,38 +254,52 @@ static remora_status square_sums(rmr_step *s, const rmr_op *op, const rmr_sums *
                1, 256, 0, &a, err);
 }
 
+static product linear_of(const rmr_step *s, const rmr_op *op, const operand *o)
+{
+    return (product){.w = op->w,
+                     .o = o,
+                     .y = view(s, op->out),
+                     .add = op->add,
+                     .only = -1,
+                     .router = rmr_cuda_is_router(&s->desc, op),
+                     .bias = vector(op->bias)};
+}
+
 static remora_status linear(rmr_step *s, const rmr_op *op, remora_error *err)
 {
     const operand o = all_of(s, op, op->in);
+    const product p = linear_of(s, op, &o);
     RMR_TRY(square_sums(s, op, &op->sums, &o, NULL, err));
-    return multiply(s,
-                    &(product){.w = op->w,
-                               .o = &o,
-                               .y = view(s, op->out),
-                               .add = op->add,
-                               .only = -1,
-                               .router = rmr_cuda_is_router(&s->desc, op),
-                               .bias = vector(op->bias)},
-                    err);
+    return multiply(s, &p, err);
 }
 
-/* Two matrices of one type are multiplied together; of two types one after the other. */
-static remora_status pair(rmr_step *s, const product *p, const rmr_weight *w2, remora_error *err)
+/* Two of the same rows, one after the other. */
+static remora_status linear_two(rmr_step *s, const rmr_op *op, const rmr_op *next,
+                                remora_error *err)
 {
-    product both = *p;
-    if (w2->desc.elem != p->w->desc.elem)
+    const operand o = all_of(s, op, op->in);
+    const product p = linear_of(s, op, &o), q = linear_of(s, next, &o);
+    RMR_TRY(square_sums(s, op, &op->sums, &o, NULL, err));
+    RMR_TRY(square_sums(s, next, &next->sums, &o, NULL, err));
+    return multiply_two(s, &p, &q, err);
+}
+
+static remora_status check_pair(const product *p, remora_error *err)
+{
+    if (p->w2->desc.elem != p->w->desc.elem)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED,
                  "gate and up projections of different types (%s, %s) are not supported on a GPU",
-                 rmr_elem_table[p->w->desc.elem].name, rmr_elem_table[w2->desc.elem].name);
-    both.w2 = w2;
-    return multiply(s, &both, err);
+                 rmr_elem_table[p->w->desc.elem].name, rmr_elem_table[p->w2->desc.elem].name);
+    return REMORA_OK;
 }
 
 static remora_status swiglu(rmr_step *s, const rmr_op *op, remora_error *err)
 {
     const operand o = all_of(s, op, op->in);
+    const product p = {.w = op->w, .w2 = op->w2, .o = &o, .y = view(s, op->out), .only = -1};
+    RMR_TRY(check_pair(&p, err));
     RMR_TRY(square_sums(s, op, &op->sums, &o, NULL, err));
-    return pair(s, &(product){.w = op->w, .o = &o, .y = view(s, op->out), .only = -1}, op->w2, err);
+    return multiply(s, &p, err);
 }
 
 /* ---- experts ---- */
@@ -303,29 +350,30 @@ static remora_status experts_swiglu(rmr_step *s, const rmr_op *op, remora_error 
     const rmr_gpu_lists lists = lists_of(s, op);
     const operand in = all_of(s, op, op->in);
     product p = over_lists(s, op, &in, &lists);
-    RMR_TRY(sort(s, op, err));
-    RMR_TRY(square_sums(s, op, &op->sums, &in, &lists, err));
+    p.w2 = op->w2;
     p.y = view(s, op->out);
     p.y_step = op->moe->inner;
-    RMR_TRY(pair(s, &p, op->w2, err));
-    if (op->s1 == NULL) return REMORA_OK;
+    RMR_TRY(check_pair(&p, err));
+    RMR_TRY(sort(s, op, err));
+    RMR_TRY(square_sums(s, op, &op->sums, &in, &lists, err));
+    if (op->s1 == NULL) return multiply(s, &p, err);
+    const product q = {.w = op->s1, .w2 = op->s2, .o = &in, .y = view(s, op->out2), .only = -1};
+    RMR_TRY(check_pair(&q, err));
     RMR_TRY(square_sums(s, op, &op->shared_sums, &in, NULL, err));
-    return pair(s, &(product){.w = op->s1, .o = &in, .y = view(s, op->out2), .only = -1}, op->s2,
-                err);
+    return multiply_two(s, &q, &p, err);
 }
 
-static remora_status shared_down(rmr_step *s, const rmr_op *op, remora_error *err)
+static remora_status products_down(rmr_step *s, const rmr_op *op, const product *p,
+                                   remora_error *err)
 {
     rmr_view v = op->in;
+    if (op->s1 == NULL) return multiply(s, p, err);
     v.col += op->moe->n_used * op->moe->inner;
     const operand in = all_of(s, op, v);
+    const product q = {
+        .w = op->s1, .o = &in, .y = memory(s->memory + s->l.shared, op->s1->desc.rows), .only = -1};
     RMR_TRY(square_sums(s, op, &op->shared_sums, &in, NULL, err));
-    return multiply(s,
-                    &(product){.w = op->s1,
-                               .o = &in,
-                               .y = memory(s->memory + s->l.shared, op->s1->desc.rows),
-                               .only = -1},
-                    err);
+    return multiply_two(s, &q, p, err);
 }
 
 static remora_status experts_down(rmr_step *s, const rmr_op *op, remora_error *err)
@@ -341,8 +389,7 @@ static remora_status experts_down(rmr_step *s, const rmr_op *op, remora_error *e
     p.y = memory(s->memory + s->l.routed, (uint64_t)used * n);
     p.y_step = n;
     p.by_choice = 1;
-    RMR_TRY(multiply(s, &p, err));
-    if (op->s1 != NULL) RMR_TRY(shared_down(s, op, err));
+    RMR_TRY(products_down(s, op, &p, err));
     rmr_gpu_combine a = {
         s->gpu,
         view(s, op->out),
@@ -356,31 +403,29 @@ static remora_status experts_down(rmr_step *s, const rmr_op *op, remora_error *e
 
 /* ---- attention ---- */
 
-static remora_status by_head(rmr_step *s, const rmr_weight *w, const rmr_mla *m, operand o,
-                             rmr_gpu_view y, uint32_t y_step, int form, remora_error *err)
-{
-    o.per_row = m->heads;
-    return multiply(s, &(product){.w = w, .o = &o, .y = y, .y_step = y_step, .only = form}, err);
-}
-
+/* The rope part of queries goes along, behind their absorbed part. */
 static remora_status absorb(rmr_step *s, const rmr_op *op, const rmr_weight *w, rmr_gpu_view to,
                             int form, remora_error *err)
 {
     const rmr_mla *m = op->mla;
     operand o = all_of(s, op, op->in);
+    o.per_row = m->heads;
     o.step = m->nope + m->rope;
-    RMR_TRY(by_head(s, w, m, o, to, m->rank + m->rope, form, err));
-    rmr_gpu_query_rope a = {s->gpu, o.x, to, *m, form};
-    return run(s, RMR_K_query_rope,
-               at_most(units((uint64_t)s->in.n_rows * m->heads * m->rope, 128), 65535), 1, 1, 128,
-               0, &a, err);
+    return multiply(
+        s,
+        &(product){
+            .w = w, .o = &o, .y = to, .y_step = m->rank + m->rope, .only = form, .tail = m->rope},
+        err);
 }
 
 static remora_status unabsorb(rmr_step *s, const rmr_op *op, const rmr_weight *w, operand o,
                               int form, remora_error *err)
 {
+    o.per_row = op->mla->heads;
     o.step = op->mla->rank;
-    return by_head(s, w, op->mla, o, view(s, op->out), op->mla->v, form, err);
+    return multiply(
+        s, &(product){.w = w, .o = &o, .y = view(s, op->out), .y_step = op->mla->v, .only = form},
+        err);
 }
 
 /* Bytes of shared memory of attend_latent_bf16 (device/attend_latent.cuh). */
@@ -621,12 +666,33 @@ static remora_status run_kind(rmr_step *s, const rmr_op *op, remora_error *err)
     }
 }
 
-remora_status rmr_cuda_run_op(rmr_step *s, const rmr_op *op, remora_error *err)
+static void note_writes(rmr_step *s, const rmr_op *op)
 {
-    const rmr_gpu_rows r = rows(s, op);
-    if (r.n > 0 || op->kind == RMR_OP_COUNTS_CLEAR) RMR_TRY(run_kind(s, op, err));
     for (uint32_t i = 0; i < s->desc.n_slots; i++)
         if (rmr_op_writes_slot(op, i)) rmr_cuda_forget(s, i);
     if (sorts_too(s, op)) s->sorted = (rmr_cuda_sorted){op->out, s->in.n_rows};
+}
+
+/* Do they multiply the same activations, and may they do so at once? */
+static int go_together(const rmr_op *op, const rmr_op *next)
+{
+    return op->kind == RMR_OP_LINEAR && next->kind == RMR_OP_LINEAR && op->rows == next->rows &&
+           op->in.slot == next->in.slot && op->in.col == next->in.col &&
+           op->w->desc.cols == next->w->desc.cols && !rmr_op_writes_slot(op, op->in.slot) &&
+           !rmr_op_writes_slot(next, op->in.slot) && op->out.slot != next->out.slot;
+}
+
+remora_status rmr_cuda_run_ops(rmr_step *s, const rmr_op *ops, uint32_t n, remora_error *err)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const rmr_op *const op = &ops[i];
+        const int some = rows(s, op).n > 0, two = i + 1 < n && some && go_together(op, op + 1);
+        if (two)
+            RMR_TRY(linear_two(s, op, op + 1, err));
+        else if (some || op->kind == RMR_OP_COUNTS_CLEAR)
+            RMR_TRY(run_kind(s, op, err));
+        note_writes(s, op);
+        if (two) note_writes(s, &ops[++i]);
+    }
     return REMORA_OK;
 }

@@ -431,9 +431,7 @@ remora_status rmr_cuda_step_inputs(rmr_backend *be, rmr_step *s, const rmr_input
 
 static remora_status run_ops(rmr_step *s, const rmr_slice *slice, remora_error *err)
 {
-    for (uint32_t i = 0; i < slice->n; i++)
-        RMR_TRY(rmr_cuda_run_op(s, &s->desc.ops[slice->first + i], err));
-    return REMORA_OK;
+    return rmr_cuda_run_ops(s, s->desc.ops + slice->first, slice->n, err);
 }
 
 static rmr_cuda_key key_of(const rmr_step *s, const rmr_slice *slice)

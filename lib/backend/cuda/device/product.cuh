@@ -227,24 +227,41 @@ DEV void slice(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, b
 
 /* ---- jobs: which matrix, which rows ---- */
 
+DEV const rmr_gpu_product &product_of(const rmr_gpu_products &both)
+{
+    return both.of[blockIdx.x >= both.blocks];
+}
+
+/* The number of this block among those of its product. */
+DEV uint32_t block_of(const rmr_gpu_products &both)
+{
+    return blockIdx.x >= both.blocks ? blockIdx.x - both.blocks : blockIdx.x;
+}
+
 typedef struct product_job {
+    uint32_t number; /* of the product's jobs */
+    uint32_t x;      /* which of the job's blocks this is */
     uint32_t matrix; /* of the stack */
     uint32_t first;  /* entry, with lists */
     uint32_t n;      /* rows */
 } product_job;
 
-DEV product_job job_of(const rmr_gpu_product &a)
+DEV product_job job_of(const rmr_gpu_product &a, uint32_t block)
 {
-    product_job j = {blockIdx.y, 0, rows_of(a.in, a.rows)};
+    const uint32_t number = block / a.across;
+    product_job j = {number, block % a.across, number, 0, rows_of(a.in, a.rows)};
     if (a.lists.n == NULL) {
         if (a.per_row == 1) j.matrix = 0;
         return j;
     }
-    if (blockIdx.y >= *a.lists.n) return product_job{0, 0, 0};
-    j.matrix = a.lists.expert[blockIdx.y];
-    j.first = a.lists.first[blockIdx.y];
-    j.n = a.lists.first[blockIdx.y + 1] - j.first;
-    if (j.matrix >= a.w.count) j.n = 0;
+    j.matrix = j.n = 0;
+    if (number >= *a.lists.n) return j;
+    j.matrix = a.lists.expert[number];
+    j.first = a.lists.first[number];
+    if (j.matrix >= a.w.count)
+        j.matrix = 0;
+    else
+        j.n = a.lists.first[number + 1] - j.first;
     return j;
 }
 
@@ -255,7 +272,7 @@ DEV uint32_t source_of(const rmr_gpu_product &a, const product_job &j, uint32_t 
         const uint32_t choice = a.lists.choice[j.first + i];
         return a.by_choice ? choice : choice / a.lists.n_used;
     }
-    return a.per_row == 1 ? i : i * a.per_row + blockIdx.y;
+    return a.per_row == 1 ? i : i * a.per_row + j.number;
 }
 
 template <int NT>
@@ -274,14 +291,14 @@ DEV void place_columns(operand<NT> *x, const rmr_gpu_product &a, const product_j
             x->sum[i][k] = rs < most && i0 + rs < j.n ? (int32_t)source_of(a, j, i0 + rs) : -1;
         }
     }
-    if (a.direct.at == NULL) return;
+    if (!a.direct) return;
     const uint32_t r = g / a.parts;
     x->part = g % a.parts;
     x->direct = NULL;
     if (r >= most || i0 + r >= j.n) return;
     const uint32_t source = source_of(a, j, i0 + r);
     x->direct =
-        a.direct.at + (source / a.per_row) * a.direct.ld + (size_t)(source % a.per_row) * a.step;
+        a.floats.at + (source / a.per_row) * a.floats.ld + (size_t)(source % a.per_row) * a.step;
 }
 
 /* The tile of this lane's rows; behind the last one it is the last one, whose results are not kept:
@@ -290,8 +307,7 @@ DEV const uint8_t *tile_of(const rmr_gpu_product &a, const product_job &j)
 {
     const uint32_t second = lane_of() / 16;
     const rmr_gpu_weight &w = a.w2.at != NULL && second ? a.w2 : a.w;
-    const uint32_t t = a.w2.at != NULL ? blockIdx.x : blockIdx.x * 2 + second,
-                   last = (w.rows + 15) / 16 - 1;
+    const uint32_t t = a.w2.at != NULL ? j.x : j.x * 2 + second, last = (w.rows + 15) / 16 - 1;
     return w.at + (size_t)j.matrix * w.stride + (size_t)(t < last ? t : last) * w.tile;
 }
 
@@ -333,7 +349,7 @@ DEV void store(const rmr_gpu_product &a, const product_job &j, uint32_t i, uint3
 {
     const uint32_t choice = a.lists.n != NULL ? a.lists.choice[j.first + i] : 0,
                    r = a.lists.n != NULL ? choice / a.lists.n_used : i,
-                   part = a.lists.n != NULL ? choice % a.lists.n_used : blockIdx.y;
+                   part = a.lists.n != NULL ? choice % a.lists.n_used : j.number;
     float *const y = a.y.at + r * a.y.ld + (size_t)part * a.y_step + row;
     if (a.bias != NULL) v += a.bias[row];
     if (a.add) v = *y + v;
@@ -345,7 +361,7 @@ DEV void store_all(const rmr_gpu_product &a, const product_job &j, const float *
 {
     const uint32_t most = NT * 8 / a.parts, n = j.n - i0 < most ? j.n - i0 : most;
     const bool pair = a.w2.at != NULL;
-    const uint32_t rows = pair ? 16 : RMR_GPU_UNIT, row0 = blockIdx.x * rows;
+    const uint32_t rows = pair ? 16 : RMR_GPU_UNIT, row0 = j.x * rows;
     for (uint32_t k = thread_of(); k < n * rows; k += RMR_GPU_WARPS * 32) {
         const uint32_t i = k / rows, r = k % rows;
         if (row0 + r >= a.w.rows) continue;
@@ -377,18 +393,32 @@ template <int E> DEV void slice_of(const rmr_gpu_product &a, uint32_t *first, ui
 }
 
 /* Before the last kernel is done: which weights those of a list are is not known then. */
-template <int E> DEV void prefetch_slice(const rmr_gpu_product &a)
+template <int E> DEV void prefetch_slice(const rmr_gpu_products &both)
 {
+    const rmr_gpu_product &a = product_of(both);
     uint32_t first, end;
     if (a.lists.n != NULL || blockIdx.z > 0 || lane_of() % 16 != 0) return;
     slice_of<E>(a, &first, &end);
     const uint32_t from = first * granule_bytes<E>(), to = end * granule_bytes<E>();
-    prefetch(tile_of(a, job_of(a)) + from, ((to < a.w.tile ? to : a.w.tile) - from) / 16 * 16);
+    prefetch(tile_of(a, job_of(a, block_of(both))) + from,
+             ((to < a.w.tile ? to : a.w.tile) - from) / 16 * 16);
 }
 
-template <int E, int NT> DEV void product(const rmr_gpu_product &a)
+/* Columns behind those of K, of the rows of this pass. */
+DEV void copy_tail(const rmr_gpu_product &a, const product_job &j, uint32_t i0, uint32_t n)
 {
-    const product_job j = job_of(a);
+    for (uint32_t k = thread_of(); k < n * a.tail; k += RMR_GPU_WARPS * 32) {
+        const uint32_t r = i0 + k / a.tail, c = k % a.tail;
+        if (row_is(a.in, r, a.only))
+            a.y.at[r * a.y.ld + (size_t)j.number * a.y_step + a.w.rows + c] =
+                a.floats.at[r * a.floats.ld + (size_t)j.number * a.step + a.w.cols + c];
+    }
+}
+
+template <int E, int NT> DEV void product(const rmr_gpu_products &both)
+{
+    const rmr_gpu_product &a = product_of(both);
+    const product_job j = job_of(a, block_of(both));
     const uint32_t w = warp_of();
     uint32_t first, end;
     slice_of<E>(a, &first, &end);
@@ -399,20 +429,23 @@ template <int E, int NT> DEV void product(const rmr_gpu_product &a)
          i0 += gridDim.z * (NT * 8 / a.parts)) {
         float acc[2][NT][4] = {};
         place_columns<NT>(&x, a, j, i0);
-        slice<E, NT>(acc, tile, x, a.direct.at != NULL, a.w.cols, first, end);
+        slice<E, NT>(acc, tile, x, a.direct, a.w.cols, first, end);
         leave_sums<NT>(sums + (size_t)w * NT * 8 * REDUCE_LD, acc);
         __syncthreads();
         store_all<NT>(a, j, sums, i0);
+        if (a.tail > 0 && j.x == 0)
+            copy_tail(a, j, i0, j.n - i0 < NT * 8 / a.parts ? j.n - i0 : NT * 8 / a.parts);
         __syncthreads();
     }
 }
 
 #define PRODUCT(name, elem)                                                                        \
-    KERNEL_BEFORE(product_##name, rmr_gpu_product, RMR_GPU_WARPS * 32, 2, prefetch_slice<elem>(a)) \
+    KERNEL_BEFORE(product_##name, rmr_gpu_products, RMR_GPU_WARPS * 32, 2,                         \
+                  prefetch_slice<elem>(a))                                                         \
     {                                                                                              \
         product<elem, 1>(a);                                                                       \
     }                                                                                              \
-    KERNEL(product_##name##_wide, rmr_gpu_product, RMR_GPU_WARPS * 32, 1)                          \
+    KERNEL(product_##name##_wide, rmr_gpu_products, RMR_GPU_WARPS * 32, 1)                         \
     {                                                                                              \
         product<elem, RMR_GPU_WIDE>(a);                                                            \
     }

@@ -24,25 +24,28 @@ DEV void tile_f32(float *sums, const rmr_gpu_product &a, const product_job &j, c
     }
 }
 
-KERNEL(product_f32, rmr_gpu_product, RMR_GPU_WARPS * 32, 2)
+KERNEL(product_f32, rmr_gpu_products, RMR_GPU_WARPS * 32, 2)
 {
-    const product_job j = job_of(a);
-    const uint32_t w = warp_of(), granules = (a.w.cols + 127) / 128;
+    const rmr_gpu_product &p = product_of(a);
+    const product_job j = job_of(p, block_of(a));
+    const uint32_t w = warp_of(), granules = (p.w.cols + 127) / 128;
     const uint32_t first = granules * w / RMR_GPU_WARPS * 128,
                    behind = granules * (w + 1) / RMR_GPU_WARPS * 128,
-                   end = behind < a.w.cols ? behind : a.w.cols;
+                   end = behind < p.w.cols ? behind : p.w.cols;
     float *const sums = (float *)(void *)shared_memory();
     for (uint32_t i0 = blockIdx.z * RMR_GPU_COLUMNS; i0 < j.n; i0 += gridDim.z * RMR_GPU_COLUMNS) {
         for (uint32_t half = 0; half < 2; half++) {
-            const rmr_gpu_weight &m = a.w2.at != NULL && half ? a.w2 : a.w;
-            const uint32_t t = a.w2.at != NULL ? blockIdx.x : blockIdx.x * 2 + half;
+            const rmr_gpu_weight &m = p.w2.at != NULL && half ? p.w2 : p.w;
+            const uint32_t t = p.w2.at != NULL ? j.x : j.x * 2 + half;
             const uint8_t *const tile =
                 t * 16 < m.rows ? m.at + (size_t)j.matrix * m.stride + (size_t)t * m.tile : NULL;
-            tile_f32(sums + (size_t)w * RMR_GPU_COLUMNS * REDUCE_LD + half * 16, a, j, tile, i0,
+            tile_f32(sums + (size_t)w * RMR_GPU_COLUMNS * REDUCE_LD + half * 16, p, j, tile, i0,
                      first, end);
         }
         __syncthreads();
-        store_all<1>(a, j, sums, i0);
+        store_all<1>(p, j, sums, i0);
+        if (p.tail > 0 && j.x == 0)
+            copy_tail(p, j, i0, j.n - i0 < RMR_GPU_COLUMNS ? j.n - i0 : RMR_GPU_COLUMNS);
         __syncthreads();
     }
 }

@@ -237,18 +237,6 @@ KERNEL(cache_write, rmr_gpu_cache_write, 256, 1)
     }
 }
 
-KERNEL(query_rope, rmr_gpu_query_rope, 128, 1)
-{
-    const rmr_mla &m = a.mla;
-    const uint32_t of_row = m.heads * m.rope, all = a.in.n_rows * of_row;
-    for (uint32_t i = blockIdx.x * 128 + thread_of(); i < all; i += gridDim.x * 128) {
-        const uint32_t r = i / of_row, h = i % of_row / m.rope, k = i % m.rope;
-        if (row_is(a.in, r, a.only))
-            a.y.at[r * a.y.ld + h * (m.rank + m.rope) + m.rank + k] =
-                a.x.at[r * a.x.ld + h * (m.nope + m.rope) + m.nope + k];
-    }
-}
-
 /* ---- counters ---- */
 
 KERNEL(counters, rmr_gpu_counters, 256, 1)
