@@ -21,6 +21,7 @@ INCLUDES = ["include", "lib/base", "lib/quant", "lib/backend", "lib/backend/cuda
 CUBINS = ["sm_80", "sm_86", "sm_89", "sm_90a", "sm_100f", "sm_120"]
 PTX = "compute_80"
 MOST_STACK = {"rmr_prepare": 128, "rmr_finish": 128}  # bytes; of others none
+MOST_SPILLED = 32  # bytes, of wide products of K-quants, where a thread has all the registers that it can have
 MOST_REGISTERS = 255  # of a thread; a kernel that asks for two blocks on a multiprocessor gets 128
 INSTRUCTION = {"f32": "FFMA", "bf16": "HMMA", "f16": "HMMA", "f8": "HMMA"}  # others: IMMA
 
@@ -52,9 +53,10 @@ def wrong_with_registers(said):
     if len(kernels) < 40:
         yield f"ptxas names {len(kernels)} kernels only"
     for name, stack, stores, loads, registers in kernels:
-        if int(stores) + int(loads) > 0:
+        spilled = MOST_SPILLED if name.endswith("_k_wide") else 0
+        if int(stores) > spilled or int(loads) > spilled:
             yield f"{name} spills {stores} bytes"
-        if int(stack) > MOST_STACK.get(name, 0):
+        if int(stack) > MOST_STACK.get(name, spilled):
             yield f"{name} has {stack} bytes of local memory"
         if int(registers) > MOST_REGISTERS:
             yield f"{name} has {registers} registers"
@@ -75,7 +77,7 @@ def wrong_with_code(cubin):
             yield f"{name} has no {wanted}"
         if wanted != "FFMA" and not re.search(r"\bLDG\.E\.128\b|\bLDG\.E\.\S*128\b", text):
             yield f"{name} has no load of 16 bytes"
-        if re.search(r"\b(LDL|STL)\b", text):
+        if re.search(r"\b(LDL|STL)\b", text) and not name.endswith("_k_wide"):
             yield f"{name} uses local memory"
 
 

@@ -56,6 +56,13 @@ template <int NT> DEV float scale_of(const operand<NT> &x, int i, int j, uint32_
     return x.sum[i][j] < 0 ? 0.0f : x.scales[(uint64_t)x.sum[i][j] * x.scale_ld + at];
 }
 
+/* Of a run of 32 columns (prepare.cuh, put_int8). */
+template <int NT> DEV float4 scales_of(const operand<NT> &x, int i, int j, uint32_t run)
+{
+    if (x.sum[i][j] < 0) return float4{0, 0, 0, 0};
+    return load_float4(x.scales + (uint64_t)x.sum[i][j] * x.scale_ld + 4 * run);
+}
+
 /* ---- 16-bit products ---- */
 
 template <int E, int NT, bool DIRECT>
@@ -161,16 +168,9 @@ DEV void run_int(float (*acc)[NT][4], const run_codes &c, const run_scales &w, c
     load_columns<NT>(b, x, run);
 #pragma unroll
     for (int i = 0; i < NT; i++) {
-        float scale[2], sums[2][3] = {};
+        float4 of[2]; /* scale, sum of the run, of its halves */
 #pragma unroll
-        for (int j = 0; j < 2; j++) {
-            scale[j] = scale_of<NT>(x, i, j, 4 * run);
-            if (has_min<E>() && !has_halves<E>()) sums[j][0] = scale_of<NT>(x, i, j, 4 * run + 1);
-            if (has_min<E>() && has_halves<E>()) {
-                sums[j][1] = scale_of<NT>(x, i, j, 4 * run + 2);
-                sums[j][2] = scale_of<NT>(x, i, j, 4 * run + 3);
-            }
-        }
+        for (int j = 0; j < 2; j++) of[j] = scales_of<NT>(x, i, j, run);
 #pragma unroll
         for (int m = 0; m < 2; m++) {
             const uint32_t v[4] = {c.low.w[2 * m], c.low.w[2 * m + 1], c.high.w[2 * m],
@@ -179,32 +179,50 @@ DEV void run_int(float (*acc)[NT][4], const run_codes &c, const run_scales &w, c
                 int32_t low[4] = {}, high[4] = {};
                 mma_s8_half(low, v, b[i].w[0]);
                 mma_s8_half(high, v + 2, b[i].w[1]);
-                add_sums<E>(acc[m][i], low, w.s[0] + 2 * m, w.min[0] + 2 * m, scale[0], scale[1],
-                            sums[0][1], sums[1][1]);
-                add_sums<E>(acc[m][i], high, w.s[1] + 2 * m, w.min[1] + 2 * m, scale[0], scale[1],
-                            sums[0][2], sums[1][2]);
+                add_sums<E>(acc[m][i], low, w.s[0] + 2 * m, w.min[0] + 2 * m, of[0].x, of[1].x,
+                            of[0].z, of[1].z);
+                add_sums<E>(acc[m][i], high, w.s[1] + 2 * m, w.min[1] + 2 * m, of[0].x, of[1].x,
+                            of[0].w, of[1].w);
             } else {
                 int32_t sum[4] = {};
                 mma_s8(sum, v, b[i].w);
-                add_sums<E>(acc[m][i], sum, w.s[0] + 2 * m, w.min[0] + 2 * m, scale[0], scale[1],
-                            sums[0][0], sums[1][0]);
+                add_sums<E>(acc[m][i], sum, w.s[0] + 2 * m, w.min[0] + 2 * m, of[0].x, of[1].x,
+                            of[0].y, of[1].y);
             }
         }
     }
 }
 
+/* Those of lane `from`, which has the same rows. */
+template <int E> DEV run_scales scales_from(const run_scales &mine, uint32_t from)
+{
+    run_scales w = {};
+#pragma unroll
+    for (int half = 0; half < (has_halves<E>() ? 2 : 1); half++)
+#pragma unroll
+        for (int r = 0; r < 4; r++) {
+            w.s[half][r] = __shfl_sync(~0u, mine.s[half][r], (int)from);
+            if (has_min<E>()) w.min[half][r] = __shfl_sync(~0u, mine.min[half][r], (int)from);
+        }
+    return w;
+}
+
+/* Of four runs each lane of four, which have the same rows, makes the scales of one. */
 template <int E, int NT>
 DEV void slice_int(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, uint32_t cols,
                    uint32_t first, uint32_t end)
 {
-    const uint32_t t = lane_of() % 4, q = lane_of() / 4 % 4;
+    const uint32_t t = lane_of() % 4, q = lane_of() / 4 % 4, four = lane_of() - t;
     const uint8_t *const scales = tile + (size_t)(cols / 32) * run_bytes<E>();
+    for (uint32_t run0 = first; run0 < end; run0 += 4) {
+        run_scales mine = {};
+        if (run0 + t < end) load_scales<E>(&mine, scales, run0 + t, q);
 #pragma unroll(NT == 1 ? 4 : 2)
-    for (uint32_t run = first; run < end; run++) {
-        const run_words v = load_run<E>(tile + (size_t)run * run_bytes<E>(), q, t);
-        run_scales w = {};
-        load_scales<E>(&w, scales, run, q);
-        run_int<E, NT>(acc, unpack_run<E>(v, t), w, x, run);
+        for (uint32_t i = 0; i < 4; i++) {
+            if (run0 + i >= end) break;
+            const run_words v = load_run<E>(tile + (size_t)(run0 + i) * run_bytes<E>(), q, t);
+            run_int<E, NT>(acc, unpack_run<E>(v, t), scales_from<E>(mine, four + i), x, run0 + i);
+        }
     }
 }
 
