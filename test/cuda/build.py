@@ -20,8 +20,9 @@ SOURCE = ROOT / "lib/backend/cuda/device/kernels.cu"
 INCLUDES = ["include", "lib/base", "lib/quant", "lib/backend", "lib/backend/cuda", "lib/backend/cuda/device"]
 CUBINS = ["sm_80", "sm_86", "sm_89", "sm_90a", "sm_100f", "sm_120"]
 PTX = "compute_80"
-MOST_STACK = {"rmr_prepare": 128, "rmr_finish": 128}  # bytes; of others none
-MOST_SPILLED = 32  # bytes, of wide products of K-quants, where a thread has all the registers that it can have
+MOST_STACK = {"rmr_finish": 128}  # bytes; of others none
+K_QUANT = re.compile(r"rmr_product_q\d_k(_wide)?$")
+MOST_SPILLED = 32  # bytes, of products of K-quants, where a thread has all the registers that it can have
 MOST_REGISTERS = 255  # of a thread; a kernel that asks for two blocks on a multiprocessor gets 128
 INSTRUCTION = {"f32": "FFMA", "bf16": "HMMA", "f16": "HMMA", "f8": "HMMA"}  # others: IMMA
 
@@ -53,7 +54,7 @@ def wrong_with_registers(said):
     if len(kernels) < 40:
         yield f"ptxas names {len(kernels)} kernels only"
     for name, stack, stores, loads, registers in kernels:
-        spilled = MOST_SPILLED if name.endswith("_k_wide") else 0
+        spilled = MOST_SPILLED if K_QUANT.match(name) else 0
         if int(stores) > spilled or int(loads) > spilled:
             yield f"{name} spills {stores} bytes"
         if int(stack) > MOST_STACK.get(name, spilled):
@@ -77,7 +78,7 @@ def wrong_with_code(cubin):
             yield f"{name} has no {wanted}"
         if wanted != "FFMA" and not re.search(r"\bLDG\.E\.128\b|\bLDG\.E\.\S*128\b", text):
             yield f"{name} has no load of 16 bytes"
-        if re.search(r"\b(LDL|STL)\b", text) and not name.endswith("_k_wide"):
+        if re.search(r"\b(LDL|STL)\b", text) and not K_QUANT.match(name):
             yield f"{name} uses local memory"
 
 

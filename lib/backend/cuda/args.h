@@ -14,6 +14,7 @@ enum {
     RMR_GPU_UNITS = 128, /* of positions that a row is cut into at most, up to a unit of 64 */
     RMR_GPU_HEADS = 16,  /* heads that share a pass over the latent cache */
     RMR_GPU_LEAST = 64,  /* positions of the smallest unit */
+    RMR_GPU_OWN = 2,     /* rows that every block may prepare for itself */
     RMR_GPU_IDS = 512    /* chosen experts that are sorted from shared memory */
 };
 
@@ -28,6 +29,19 @@ typedef enum rmr_gpu_form {
     RMR_GPU_INT8,
     RMR_GPU_FLOAT
 } rmr_gpu_form;
+
+/* Bytes and scales of n prepared columns, a multiple of the granule. */
+static inline uint32_t rmr_gpu_form_bytes(rmr_gpu_form form, uint32_t n)
+{
+    return n * (form == RMR_GPU_FLOAT ? 4 : form == RMR_GPU_INT8 ? 1 : 2);
+}
+
+static inline uint32_t rmr_gpu_form_scales(rmr_gpu_form form, uint32_t n)
+{
+    return form == RMR_GPU_INT8                            ? n / 8
+           : form == RMR_GPU_HALF || form == RMR_GPU_QUADS ? n / RMR_GPU_RUN16
+                                                           : 0;
+}
 
 /* Columns that a slice of K is a multiple of. */
 static inline uint32_t rmr_gpu_granule(rmr_gpu_form form)
@@ -159,6 +173,8 @@ typedef struct rmr_gpu_product {
     rmr_gpu_view floats;  /* of which x is the prepared form */
     uint32_t step;        /* of those, columns from one job to the next */
     int direct;           /* they are rounded as they are read; there is no prepared form */
+    uint32_t own;         /* bytes in which each warp prepares its slice of the rows itself; 0: it
+                             does not */
     uint32_t tail;        /* columns behind those of K that are copied behind the results */
     uint32_t across;      /* blocks of a job */
     const uint8_t *x;     /* the prepared form */

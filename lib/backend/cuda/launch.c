@@ -154,6 +154,21 @@ static int takes_floats(const product *p, uint64_t columns)
            o->x.ld % 2 == 0 && o->step % 2 == 0;
 }
 
+/* Bytes in which a warp prepares its slice of the rows itself; 0 where there are too many rows, or
+ * so many blocks that it is better done once. */
+static uint32_t own_bytes(const rmr_step *s, const product *p, uint32_t parts, uint32_t blocks)
+{
+    const rmr_gpu_form form = rmr_gpu_form_of(p->w->desc.elem);
+    const uint32_t granule = rmr_gpu_granule(form), n = p->o->rows.n;
+    if (form == RMR_GPU_BF16 || form == RMR_GPU_FLOAT || n > RMR_GPU_OWN ||
+        n * parts > RMR_GPU_COLUMNS || blocks > 8 * (uint32_t)s->c->sms)
+        return 0;
+    const uint32_t k = units(units(p->w->desc.cols, granule), RMR_GPU_WARPS) * granule;
+    const uint32_t bytes =
+        n * (parts * rmr_gpu_form_bytes(form, k) + 4 * rmr_gpu_form_scales(form, k));
+    return bytes > 4096 ? 0 : (uint32_t)rmr_round_up(bytes, 16);
+}
+
 /* A product as its kernel takes it, and how it is launched. */
 typedef struct ready {
     rmr_gpu_product args;
@@ -194,18 +209,25 @@ static ready ready_of(rmr_step *s, const product *p)
         columns = units(columns * p->lists->n_used, p->w->desc.count);
     }
     a.across = units(p->w->desc.rows, p->w2 != NULL ? 16 : RMR_GPU_UNIT);
+    a.own = own_bytes(s, p, parts, a.across * jobs);
     const int wide = columns > RMR_GPU_COLUMNS && form != RMR_GPU_FLOAT;
     const uint32_t n = RMR_GPU_COLUMNS * (wide ? RMR_GPU_WIDE : 1);
     return (ready){a, product_kernel(p->w->desc.elem, wide), a.across * jobs,
                    p->lists != NULL ? 1 : at_most(units(columns, n / parts * parts), 65535),
-                   RMR_GPU_WARPS * n * (RMR_GPU_UNIT + 1) * 4};
+                   RMR_GPU_WARPS * (n * (RMR_GPU_UNIT + 1) * 4 + a.own)};
+}
+
+/* Does it need no prepared form? */
+static int takes_rows(const ready *r)
+{
+    return r->args.direct || r->args.own > 0;
 }
 
 static remora_status multiply(rmr_step *s, const product *p, remora_error *err)
 {
     const ready r = ready_of(s, p);
     rmr_gpu_products a = {.of = {r.args}, .blocks = r.blocks};
-    if (!r.args.direct) RMR_TRY(prepare(s, p->o, p->w, p->router, err));
+    if (!takes_rows(&r)) RMR_TRY(prepare(s, p->o, p->w, p->router, err));
     return run(s, r.kernel, r.blocks, 1, r.passes, RMR_GPU_WARPS * 32, r.shared, &a, err);
 }
 
@@ -215,16 +237,15 @@ static remora_status multiply_two(rmr_step *s, const product *p, const product *
                                   remora_error *err)
 {
     const ready r = ready_of(s, p), t = ready_of(s, q);
-    const int direct = r.args.direct && t.args.direct;
-    if (r.kernel != t.kernel ||
-        (!direct && (p->o != q->o || p->router != q->router || r.args.direct || t.args.direct))) {
+    const int direct = takes_rows(&r) && takes_rows(&t);
+    if (r.kernel != t.kernel || (!direct && (p->o != q->o || p->router != q->router))) {
         RMR_TRY(multiply(s, p, err));
         return multiply(s, q, err);
     }
     rmr_gpu_products a = {.of = {r.args, t.args}, .blocks = r.blocks};
-    if (!direct) RMR_TRY(prepare(s, p->o, p->w, p->router, err));
+    if (!takes_rows(&r) || !takes_rows(&t)) RMR_TRY(prepare(s, p->o, p->w, p->router, err));
     return run(s, r.kernel, r.blocks + t.blocks, 1, r.passes > t.passes ? r.passes : t.passes,
-               RMR_GPU_WARPS * 32, r.shared, &a, err);
+               RMR_GPU_WARPS * 32, r.shared > t.shared ? r.shared : t.shared, &a, err);
 }
 
 static operand all_of(const rmr_step *s, const rmr_op *op, rmr_view v)

@@ -30,13 +30,12 @@ static uint32_t padded(rmr_gpu_form form, uint32_t k)
 
 uint64_t rmr_cuda_row_bytes(rmr_gpu_form form, uint32_t k)
 {
-    return (uint64_t)padded(form, k) * (form == RMR_GPU_FLOAT ? 4 : form == RMR_GPU_INT8 ? 1 : 2);
+    return rmr_gpu_form_bytes(form, padded(form, k));
 }
 
 uint32_t rmr_cuda_row_scales(rmr_gpu_form form, uint32_t k)
 {
-    if (form == RMR_GPU_INT8) return padded(form, k) / 32 * 4;
-    return form == RMR_GPU_HALF || form == RMR_GPU_QUADS ? padded(form, k) / RMR_GPU_RUN16 : 0;
+    return rmr_gpu_form_scales(form, padded(form, k));
 }
 
 typedef struct needs {

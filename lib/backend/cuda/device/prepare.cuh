@@ -34,8 +34,9 @@ DEV uint32_t top_bits_of(const float *x)
     return top;
 }
 
-/* Four columns to 8 bits: kernels.h, "Integer products". Eight lanes have a run. */
-DEV void put_int8(uint8_t *row, float *scales, uint32_t c, const float *x)
+/* Four columns to 8 bits: kernels.h, "Integer products". Eight lanes have a run; those that keep
+ * nothing take part in the exchange between lanes. */
+DEV void put_int8(uint8_t *row, float *scales, uint32_t c, const float *x, bool keep)
 {
     const uint32_t top = top_of(top_bits_of(x), 8);
     const float amax = rmr_float_of(top);
@@ -52,11 +53,11 @@ DEV void put_int8(uint8_t *row, float *scales, uint32_t c, const float *x)
         w |= (uint32_t)(v & 0xff) << 8 * i;
         sum += v;
     }
-    *(uint32_t *)(void *)(row + form_place(RMR_GPU_INT8, c)) = w;
+    if (keep) *(uint32_t *)(void *)(row + form_place(RMR_GPU_INT8, c)) = w;
     sum += __shfl_xor_sync(~0u, sum, 1);
     sum += __shfl_xor_sync(~0u, sum, 2);
     const int32_t other = __shfl_xor_sync(~0u, sum, 4), all = sum + other;
-    if (c % 32 != 0) return;
+    if (c % 32 != 0 || !keep) return;
     scales[c / 8] = scale;
     scales[c / 8 + 1] = scale * (float)all;
     scales[c / 8 + 2] = scale * (float)sum;
@@ -71,29 +72,54 @@ DEV uint32_t run_exponent(uint32_t top)
     return e < 32 || e == 255 ? 127 : e - 14;
 }
 
+/* Where a row goes: its parts `ld` bytes apart. */
+typedef struct prepared_row {
+    rmr_gpu_form form;
+    uint32_t parts;
+    uint8_t *at;
+    uint64_t ld;
+    float *scales;
+} prepared_row;
+
 /* Four columns as halves. A warp has a run. */
-DEV void put_halves(const rmr_gpu_prepare &a, uint8_t *row, float *scales, uint32_t c, float *x)
+DEV void put_halves(const prepared_row &to, uint32_t c, float *x)
 {
+    uint8_t *row = to.at;
     const uint32_t e = run_exponent(top_of(top_bits_of(x), 32));
     const float inverse = rmr_float_of((254 - e) << 23);
     for (int i = 0; i < 4; i++) x[i] *= inverse;
-    if (c % RMR_GPU_RUN16 == 0) scales[c / RMR_GPU_RUN16] = rmr_float_of(e << 23);
-    for (uint32_t p = 0; p < a.parts; p++, row += a.ld)
+    if (c % RMR_GPU_RUN16 == 0) to.scales[c / RMR_GPU_RUN16] = rmr_float_of(e << 23);
+    for (uint32_t p = 0; p < to.parts; p++, row += to.ld)
         for (uint32_t i = 0; i < 4; i++) {
             const uint16_t h = float_half(x[i]);
-            *(uint16_t *)(void *)(row + form_place(a.form, c + i)) = h;
+            *(uint16_t *)(void *)(row + form_place(to.form, c + i)) = h;
             x[i] -= half_float(h);
         }
 }
 
-DEV void put_bf16(const rmr_gpu_prepare &a, uint8_t *row, uint32_t c, float *x)
+DEV void put_bf16(const prepared_row &to, uint32_t c, float *x)
 {
-    for (uint32_t p = 0; p < a.parts; p++, row += a.ld)
+    uint8_t *row = to.at;
+    for (uint32_t p = 0; p < to.parts; p++, row += to.ld)
         for (uint32_t i = 0; i < 4; i++) {
             const uint16_t h = rmr_f32_to_bf16(x[i]);
             *(uint16_t *)(void *)(row + form_place(RMR_GPU_BF16, c + i)) = h;
             x[i] -= rmr_bf16_to_f32(h);
         }
+}
+
+/* This lane's four of 128 columns; of which those from `end` on, a multiple of 32, are not kept. */
+DEV void put_columns(const prepared_row &to, uint32_t c, uint32_t end, float *x)
+{
+    if (to.form == RMR_GPU_INT8) {
+        put_int8(to.at, to.scales, c, x, c < end);
+    } else if (to.form == RMR_GPU_BF16) {
+        if (c < end) put_bf16(to, c, x);
+    } else if (to.form == RMR_GPU_FLOAT) {
+        for (uint32_t k = 0; k < 4; k++) ((float *)(void *)to.at)[c + k] = x[k];
+    } else {
+        put_halves(to, c, x);
+    }
 }
 
 /* A warp has 128 columns of one prepared row. */
@@ -107,24 +133,11 @@ KERNEL(prepare, rmr_gpu_prepare, 128, 1)
         const uint32_t r = (uint32_t)(i / runs), c = (uint32_t)(i % runs) * 128 + lane_of() * 4;
         const float *const from =
             a.x.at + (r / a.per_row) * a.x.ld + (size_t)(r % a.per_row) * a.step;
-        uint8_t *const row = a.to + (size_t)r * a.parts * a.ld;
         float x[4];
         for (uint32_t k = 0; k < 4; k++) x[k] = c + k < a.n ? from[c + k] : 0.0f;
-        /* what is behind the last granule takes part in the exchange between lanes, no more */
-        if (a.form == RMR_GPU_INT8) {
-            uint8_t none[64];
-            float spare[8];
-            if (c < end)
-                put_int8(row, a.scales + r * a.scale_ld, c, x);
-            else
-                put_int8(none - c / 32 * 32, spare - c / 32 * 4, c, x);
-        } else if (a.form == RMR_GPU_BF16) {
-            if (c < end) put_bf16(a, row, c, x);
-        } else if (a.form == RMR_GPU_FLOAT) {
-            for (uint32_t k = 0; k < 4; k++) ((float *)(void *)row)[c + k] = x[k];
-        } else {
-            put_halves(a, row, a.scales + r * a.scale_ld, c, x);
-        }
+        put_columns(prepared_row{a.form, a.parts, a.to + (size_t)r * a.parts * a.ld, a.ld,
+                                 a.scales + r * a.scale_ld},
+                    c, end, x);
     }
 }
 

@@ -11,6 +11,7 @@
 
 #include "codes.cuh"
 #include "layout.cuh"
+#include "prepare.cuh"
 
 /* The columns of activations of one pass: column n of the instruction's N tiles is prepared row
  * at[n]; -1: none, which is zero. */
@@ -433,6 +434,57 @@ DEV void copy_tail(const rmr_gpu_product &a, const product_job &j, uint32_t i0, 
     }
 }
 
+/* Rows of floats as this warp's slice needs them, in shared memory from `at` on. */
+template <int E>
+DEV void own_columns(operand<1> *x, const rmr_gpu_product &a, const product_job &j, uint32_t first,
+                     uint32_t end, uint8_t *at)
+{
+    const rmr_gpu_form form = rmr_gpu_form_of((rmr_elem)E);
+    const uint32_t c0 = first * rmr_gpu_granule(form), c1 = end * rmr_gpu_granule(form);
+    const uint32_t ld = rmr_gpu_form_bytes(form, c1 - c0),
+                   n_scales = rmr_gpu_form_scales(form, c1 - c0);
+    float *const scales = (float *)(void *)(at + (size_t)j.n * a.parts * ld);
+    for (uint32_t r = 0; r < j.n; r++) {
+        const uint32_t source = source_of(a, j, r);
+        const float *const from = a.floats.at + (source / a.per_row) * a.floats.ld +
+                                  (size_t)(source % a.per_row) * a.step;
+        const prepared_row to = {form, a.parts, at + (size_t)r * a.parts * ld, ld,
+                                 scales + r * n_scales};
+        for (uint32_t c = lane_of() * 4; c < c1 - c0 + lane_of() * 4; c += 128) {
+            float v[4];
+            for (uint32_t k = 0; k < 4; k++) v[k] = c0 + c + k < a.w.cols ? from[c0 + c + k] : 0.0f;
+            put_columns(to, c, c1 - c0, v);
+        }
+    }
+    __syncwarp();
+    const uint32_t g = lane_of() / 4, t = lane_of() % 4;
+    x->x = at - rmr_gpu_form_bytes(form, c0);
+    x->ld = ld;
+    x->scales = scales - rmr_gpu_form_scales(form, c0);
+    x->scale_ld = n_scales;
+    x->row[0] = g < j.n * a.parts ? (int32_t)g : -1;
+    for (uint32_t k = 0; k < 2; k++) {
+        const uint32_t r = (2 * t + k) / a.parts;
+        x->sum[0][k] = r < j.n ? (int32_t)r : -1;
+    }
+}
+
+/* What this lane multiplies with, of the rows from i0 on. */
+template <int E, int NT>
+DEV void place_operand(operand<NT> *x, const rmr_gpu_product &a, const product_job &j, uint32_t i0,
+                       uint32_t first, uint32_t end)
+{
+    if constexpr (NT == 1 && E != RMR_ELEM_BF16) {
+        if (a.own > 0) {
+            uint8_t *const own =
+                shared_memory() + RMR_GPU_WARPS * RMR_GPU_COLUMNS * REDUCE_LD * sizeof(float);
+            own_columns<E>(x, a, j, first, end, own + warp_of() * a.own);
+            return;
+        }
+    }
+    place_columns<NT>(x, a, j, i0);
+}
+
 template <int E, int NT> DEV void product(const rmr_gpu_products &both)
 {
     const rmr_gpu_product &a = product_of(both);
@@ -446,7 +498,7 @@ template <int E, int NT> DEV void product(const rmr_gpu_products &both)
     for (uint32_t i0 = blockIdx.z * (NT * 8 / a.parts); i0 < j.n;
          i0 += gridDim.z * (NT * 8 / a.parts)) {
         float acc[2][NT][4] = {};
-        place_columns<NT>(&x, a, j, i0);
+        place_operand<E, NT>(&x, a, j, i0, first, end);
         slice<E, NT>(acc, tile, x, a.direct, a.w.cols, first, end);
         leave_sums<NT>(sums + (size_t)w * NT * 8 * REDUCE_LD, acc);
         __syncthreads();
