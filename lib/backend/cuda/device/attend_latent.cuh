@@ -28,18 +28,17 @@ typedef struct latent_shared {
     float max[RMR_GPU_HEADS], sum[RMR_GPU_HEADS], by[RMR_GPU_HEADS];
 } latent_shared;
 
-/* Begin to copy positions [p, p + 64) of which those below `end` exist. */
+/* Begin to copy positions [p, p + 64) of which those below `end` exist. Four threads have a
+ * position, so each asks for one page. */
 DEV void fetch_tile(const rmr_gpu_attend &a, const rmr_run *run, uint16_t *to, uint32_t p,
                     uint32_t end)
 {
-    for (uint32_t i = thread_of(); i < LATENT_TILE * (LATENT_WIDTH / 8); i += 256) {
-        const uint32_t t = i / (LATENT_WIDTH / 8), c = i % (LATENT_WIDTH / 8) * 8;
-        const uint8_t *const layer = p + t < end ? cache_part(a.in, run, a.stream, p + t) : NULL;
-        const uint8_t *const from =
-            layer + ((size_t)((p + t) % RMR_PAGE_TOKENS) * LATENT_WIDTH + c) * 2;
-        copy_async(to + t * LATENT_LD + c, layer != NULL ? from : (const uint8_t *)a.part,
-                   layer != NULL ? 16 : 0);
-    }
+    const uint32_t t = thread_of() / 4, c0 = thread_of() % 4 * 8;
+    const uint8_t *const part = p + t < end ? cache_part(a.in, run, a.stream, p + t) : NULL;
+    const uint8_t *const row = part + (size_t)((p + t) % RMR_PAGE_TOKENS) * LATENT_WIDTH * 2;
+    for (uint32_t c = c0; c < LATENT_WIDTH; c += 32)
+        copy_async(to + t * LATENT_LD + c, part != NULL ? row + c * 2 : (const uint8_t *)a.part,
+                   part != NULL ? 16 : 0);
     copy_commit();
 }
 
@@ -64,7 +63,7 @@ DEV void tile_scores(latent_shared *s, const uint16_t *tile, uint32_t n, float s
 {
     const uint32_t g = lane_of() / 4, t = lane_of() % 4, p0 = warp_of() * 8;
     float acc[4] = {};
-#pragma unroll 4
+#pragma unroll 6
     for (uint32_t c = 0; c < LATENT_WIDTH; c += 16) {
         uint32_t v[4], b[2];
         const uint16_t *const key = tile + (p0 + g) * LATENT_LD + c + 2 * t;
@@ -128,11 +127,20 @@ DEV void tile_values(float (*acc)[4], const latent_shared *s, const uint16_t *ti
 
 DEV void place_queries(const rmr_gpu_attend &a, latent_shared *s, uint32_t row, uint32_t h0)
 {
-    for (uint32_t i = thread_of(); i < RMR_GPU_HEADS * LATENT_WIDTH; i += 256) {
-        const uint32_t h = i / LATENT_WIDTH, c = i % LATENT_WIDTH;
-        const float v =
-            h0 + h < a.heads ? a.q.at[row * a.q.ld + (size_t)(h0 + h) * LATENT_WIDTH + c] : 0.0f;
-        s->query[h * LATENT_LD + c] = rmr_f32_to_bf16(v);
+    enum { TURN = 12 }; /* loads under way; three turns are all of them */
+    for (uint32_t i0 = thread_of(); i0 < RMR_GPU_HEADS * LATENT_WIDTH; i0 += TURN * 256) {
+        float v[TURN];
+#pragma unroll
+        for (uint32_t k = 0; k < TURN; k++) {
+            const uint32_t i = i0 + k * 256, h = i / LATENT_WIDTH, c = i % LATENT_WIDTH;
+            v[k] = h0 + h < a.heads ? a.q.at[row * a.q.ld + (size_t)(h0 + h) * LATENT_WIDTH + c]
+                                    : 0.0f;
+        }
+#pragma unroll
+        for (uint32_t k = 0; k < TURN; k++) {
+            const uint32_t i = i0 + k * 256, h = i / LATENT_WIDTH, c = i % LATENT_WIDTH;
+            s->query[h * LATENT_LD + c] = rmr_f32_to_bf16(v[k]);
+        }
     }
     if (thread_of() < RMR_GPU_HEADS) {
         s->max[thread_of()] = -0x1p120f; /* e^(this - a score) is 0, and of itself 1 */
