@@ -6,7 +6,7 @@
 #include "emulator.h"
 
 uint64_t emulated_seed = 1;
-long emulated_fail_after = -1, emulated_calls, emulated_blocks_in_use;
+long emulated_fail_after = -1, emulated_memory_after = -1, emulated_calls, emulated_blocks_in_use;
 
 enum { LAUNCH_FAILED = 719 };
 
@@ -22,6 +22,12 @@ static rmr_cu_result call(void)
         const rmr_cu_result r_ = call();                                                           \
         if (r_ != RMR_CU_SUCCESS) return r_;                                                       \
     } while (0)
+
+static int out_of_memory(void)
+{
+    if (emulated_memory_after < 0) return 0;
+    return emulated_memory_after-- == 0;
+}
 
 static rmr_cu_result init(unsigned flags)
 {
@@ -146,6 +152,7 @@ static rmr_cu_result memory_info(size_t *available, size_t *all)
 static rmr_cu_result memory_alloc(rmr_cu_address *at, size_t n)
 {
     CALL();
+    if (out_of_memory()) return RMR_CU_NO_MEMORY;
     void *const p = aligned_alloc(256, (n + 255) / 256 * 256);
     if (p == NULL) return RMR_CU_NO_MEMORY;
     memset(p, 0xff, n);
@@ -167,6 +174,7 @@ static rmr_cu_result host_alloc(void **at, size_t n, unsigned flags)
 {
     (void)flags;
     CALL();
+    if (out_of_memory()) return RMR_CU_NO_MEMORY;
     *at = aligned_alloc(256, (n + 255) / 256 * 256);
     if (*at == NULL) return RMR_CU_NO_MEMORY;
     emulated_blocks_in_use++;

@@ -1,0 +1,169 @@
+/* The CUDA backend with a driver whose k-th call fails, for all k. After an error that a driver
+ * keeps every later call fails and nothing of the host's memory is lost. Where there is no memory
+ * left everything is given back, and the backend goes on. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "create.h"
+#include "emulated_driver.h"
+#include "half.h"
+
+enum { ROWS = 5, K = 64, N = 20, PAGE = 4096 };
+
+/* All that work makes. */
+typedef struct things {
+    rmr_weight *table, *matrix;
+    rmr_buffer *from, *to;
+    rmr_step *step;
+    unsigned char *block;
+} things;
+
+static remora_status fill_weights(rmr_backend *be, things *t, remora_error *err)
+{
+    static const rmr_weight_desc table = {RMR_USE_TABLE,      RMR_ELEM_F32, 1, ROWS, K,
+                                          {RMR_SHARE_NONE, 1}},
+                                 matrix = {RMR_USE_MATRIX,     RMR_ELEM_F16, 1, N, K,
+                                           {RMR_SHARE_NONE, 1}};
+    static float x[ROWS * K];
+    static uint16_t w[N * K];
+    for (int i = 0; i < ROWS * K; i++) x[i] = (float)(i / K + 1);
+    for (int i = 0; i < N * K; i++) w[i] = rmr_f32_to_f16((float)(i / K) / 64);
+    RMR_TRY(be->ops->weight_create(be, &table, &t->table, err));
+    RMR_TRY(be->ops->weight_upload(be, t->table, 0, 0, ROWS, x, err));
+    RMR_TRY(be->ops->weight_done(be, t->table, err));
+    RMR_TRY(be->ops->weight_create(be, &matrix, &t->matrix, err));
+    RMR_TRY(be->ops->weight_upload(be, t->matrix, 0, 0, N, w, err));
+    return be->ops->weight_done(be, t->matrix, err);
+}
+
+static remora_status use_buffers(rmr_backend *be, things *t, remora_error *err)
+{
+    static unsigned char bytes[PAGE];
+    RMR_TRY(be->ops->buffer_create(be, PAGE, &t->from, err));
+    RMR_TRY(be->ops->buffer_create(be, PAGE, &t->to, err));
+    memset(bytes, 7, sizeof bytes);
+    RMR_TRY(be->ops->buffer_write(be, t->from, 0, bytes, PAGE, err));
+    RMR_TRY(be->ops->buffer_zero(be, t->from, 16, 16, err));
+    RMR_TRY(be->ops->buffer_copy(be, t->to, 0, t->from, 0, PAGE, err));
+    RMR_TRY(be->ops->counters_read(be, t->to, 0, (uint64_t *)(void *)bytes, 4, 1, err));
+    assert_int_equal(bytes[15], 7);
+    assert_int_equal(bytes[16], 0);
+    RMR_TRY(be->ops->buffer_read(be, t->to, 0, bytes, PAGE, err));
+    assert_int_equal(bytes[31], 0);
+    assert_int_equal(bytes[32], 7);
+    return REMORA_OK;
+}
+
+static remora_status run_step(rmr_backend *be, things *t, remora_error *err)
+{
+    const rmr_slot slots[] = {{K, RMR_ROWS_ALL}, {N, RMR_ROWS_ALL}};
+    const rmr_op ops[] = {
+        {.kind = RMR_OP_EMBED, .out = {0, 0}, .n = K, .w = t->table},
+        {.kind = RMR_OP_LINEAR, .in = {0, 0}, .out = {1, 0}, .n = K, .w = t->matrix}};
+    const rmr_step_desc d = {ops, 2, slots, 2, ROWS, 1, 1, NULL};
+    rmr_inputs in = {.n_rows = ROWS, .n_runs = 1};
+    uint64_t mark = 0;
+    float y[ROWS * N];
+    RMR_TRY(be->ops->step_create(be, &d, &t->step, err));
+    t->block = aligned_alloc(64, (size_t)rmr_inputs_place(&in, NULL, ROWS, 1));
+    rmr_inputs_place(&in, t->block, ROWS, 1);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        in.token[i] = (int32_t)i;
+        in.pos[i] = i;
+    }
+    in.run[0] = (rmr_run){0, ROWS, 0, 0, RMR_FORM_ABSORBED, RMR_KV_BF16};
+    RMR_TRY(be->ops->step_inputs(be, t->step, &in, err));
+    RMR_TRY(be->ops->step_submit(be, t->step, &(rmr_slice){0, 2}, &mark, err));
+    assert_int_equal(mark, 1);
+    RMR_TRY(be->ops->step_wait(be, t->step, mark, err));
+    RMR_TRY(be->ops->step_read(be, t->step, &(rmr_area){1, 0, N, 0, ROWS}, y, err));
+    for (int i = 0; i < ROWS * N; i++)
+        assert_true(y[i] == (float)((i / N + 1) * (i % N))); /* all of it is exact */
+    return REMORA_OK;
+}
+
+static remora_status work(rmr_backend *be, remora_error *err)
+{
+    things t = {0};
+    remora_status s = fill_weights(be, &t, err);
+    if (s >= 0) s = use_buffers(be, &t, err);
+    if (s >= 0) s = run_step(be, &t, err);
+    be->ops->step_free(be, t.step);
+    be->ops->buffer_free(be, t.from);
+    be->ops->buffer_free(be, t.to);
+    be->ops->weight_free(be, t.table);
+    be->ops->weight_free(be, t.matrix);
+    free(t.block);
+    return s;
+}
+
+static rmr_ctx ctx;
+
+static remora_status make(rmr_backend **be, remora_error *err)
+{
+    const rmr_cu_driver driver = emulated_driver();
+    const rmr_cuda_options options = {.image = "", .driver = &driver};
+    *err = (remora_error){.struct_size = sizeof *err};
+    return rmr_cuda_create(&ctx, &options, be, err);
+}
+
+static void every_call_fails_once(void **state)
+{
+    long calls = 0;
+    (void)state;
+    for (long k = -1; k < calls || k < 0; k++) {
+        remora_error err;
+        rmr_backend *be;
+        emulated_calls = 0;
+        emulated_fail_after = k;
+        remora_status s = make(&be, &err);
+        if (s >= 0) s = work(be, &err);
+        if (k < 0) calls = emulated_calls;
+        if (be != NULL && s < 0) assert_true(work(be, NULL) < 0);
+        if (be != NULL) be->ops->free(be);
+        if (k < 0) assert_int_equal(emulated_blocks_in_use, 0);
+        emulated_blocks_in_use = 0; /* what a poisoned device has is left to it */
+        assert_int_equal(atomic_load(&ctx.mem.bytes), 0);
+        if (k < 0) assert_int_equal(s, REMORA_OK);
+        if (s < 0) assert_true(s == REMORA_E_DEVICE || s == REMORA_E_UNSUPPORTED);
+        if (s < 0) assert_true(err.message[0] != 0);
+    }
+    emulated_fail_after = -1;
+    assert_true(calls > 100);
+}
+
+static void memory_runs_out(void **state)
+{
+    remora_error err;
+    rmr_backend *be;
+    remora_status s = REMORA_E_DEVICE_MEM;
+    (void)state;
+    for (long k = 0; s < 0; k++) {
+        emulated_memory_after = k;
+        s = make(&be, &err);
+        if (s >= 0) s = work(be, &err);
+        emulated_memory_after = -1;
+        assert_true(s == REMORA_OK || s == REMORA_E_DEVICE_MEM);
+        if (be != NULL) {
+            assert_int_equal(work(be, NULL), REMORA_OK);
+            be->ops->free(be);
+        }
+        assert_int_equal(emulated_blocks_in_use, 0);
+        assert_int_equal(atomic_load(&ctx.mem.bytes), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_call_fails_once),
+        cmocka_unit_test(memory_runs_out),
+    };
+    rmr_mem_init(&ctx.mem);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
