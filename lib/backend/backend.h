@@ -154,8 +154,9 @@ typedef struct rmr_backend_ops {
     remora_status (*buffer_copy)(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off,
                                  const rmr_buffer *src, uint64_t src_off, uint64_t n,
                                  remora_error *err);
-    /* Read u64 counters, in no order: what slices that were waited for have counted is in them.
-     * With `reset` they are 0 afterwards and no count is lost, whatever runs. */
+    /* Read u64 counters, ordered with the functions on the buffer but with no slices: what slices
+     * that were waited for have counted is in them. With `reset` they are 0 afterwards and no count
+     * is lost, whatever runs. */
     remora_status (*counters_read)(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t *dst,
                                    uint32_t n, int reset, remora_error *err);
 

@@ -153,7 +153,7 @@ remora_status rmr_context_take(remora_model *m, rmr_context_size size, rmr_conte
 void rmr_context_give(remora_model *m, rmr_context *c)
 {
     if (c == NULL) return;
-    (void)m->be->ops->step_wait(m->be, c->step, c->mark, NULL); /* nothing may run on it any more */
+    (void)rmr_context_wait(m, c, NULL); /* nothing may run on it any more */
     pthread_mutex_lock(&m->contexts.lock);
     RMR_ASSERT(c->taken);
     c->taken = 0;
@@ -199,13 +199,18 @@ remora_status rmr_context_run(remora_model *m, rmr_context *c, const rmr_program
     return m->be->ops->step_wait(m->be, c->step, c->mark - ahead, err);
 }
 
+remora_status rmr_context_wait(remora_model *m, rmr_context *c, remora_error *err)
+{
+    return m->be->ops->step_wait(m->be, c->step, c->mark, err);
+}
+
 remora_status rmr_context_finish(remora_model *m, rmr_context *c, const rmr_program *p,
                                  remora_error *err)
 {
     for (uint32_t i = 0; i < p->n_slices; i++)
         if (p->slices[i].kind == RMR_SLICE_FINISH)
             RMR_TRY(rmr_context_run(m, c, &p->slices[i], err));
-    return m->be->ops->step_wait(m->be, c->step, c->mark, err);
+    return rmr_context_wait(m, c, err);
 }
 
 remora_status rmr_context_read(remora_model *m, rmr_context *c, uint32_t i, uint32_t n,

@@ -62,6 +62,8 @@ remora_status rmr_context_want(remora_model *m, rmr_context *c, const uint32_t *
                                remora_error *err);
 remora_status rmr_context_run(remora_model *m, rmr_context *c, const rmr_program_slice *slice,
                               remora_error *err);
+/* Everything that was submitted is done. */
+remora_status rmr_context_wait(remora_model *m, rmr_context *c, remora_error *err);
 remora_status rmr_context_finish(remora_model *m, rmr_context *c, const rmr_program *p,
                                  remora_error *err);
 

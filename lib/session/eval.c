@@ -273,6 +273,15 @@ static remora_status give_up(evaluation *e, remora_status st, const char *why)
     return why != NULL ? rmr_error_set(e->err, st, 0, "%s", why) : st;
 }
 
+/* Between evals nothing runs: sessions of the step, or others that get their pages, may be trimmed
+ * and freed, and the step may be held by a session that they do not know. */
+static remora_status pause(evaluation *e)
+{
+    const remora_session *lead = e->s[0];
+    const remora_status st = rmr_context_wait(lead->model, lead->in_progress.ctx, e->err);
+    return st < 0 ? give_up(e, st, NULL) : REMORA_MORE;
+}
+
 /* Run the step to its end, or until the budget is used up (MORE). */
 static remora_status run_step(evaluation *e)
 {
@@ -283,7 +292,7 @@ static remora_status run_step(evaluation *e)
             return give_up(e, REMORA_E_CANCELLED, "evaluation was cancelled");
         if (e->ran && e->o->budget_us > 0 &&
             rmr_clock_us() - e->start_us >= (uint64_t)e->o->budget_us)
-            return REMORA_MORE;
+            return pause(e);
         const remora_status st = run_slice(e, s);
         if (st < 0) return give_up(e, st, NULL);
     }

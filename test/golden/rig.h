@@ -13,7 +13,6 @@
 
 #include "goldens.h"
 
-
 /* Under a sanitizer the kernels are some thirty times slower: what takes longest is shortened. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define RIG_SLOW 1

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "groups.h"
+#include "guard_backend.h"
 #include "host.h"
 
 enum { MAX_IDS = 64, MAX_PARTS = 16 };
@@ -114,6 +115,33 @@ static void same_logits(void **state)
     compare_logits(&g, 0);
     compare_logits(&g, 1);
     remora_model_free(g.model);
+}
+
+/* ---- on a device with a layout of its own ---- */
+
+static void same_bits_on_the_guard(void **state)
+{
+    const remora_runtime_opts o = {.struct_size = sizeof o, .n_threads = 2};
+    const size_t row = R.info.n_vocab * sizeof(float);
+    rig here = open_file(), there = here;
+    (void)state;
+    assert_int_equal(guard_runtime_create(&o, &there.rt, NULL), REMORA_OK);
+    const remora_source src = host_path_source(path);
+    there.model = host_open(there.rt, &src);
+    for (int p = 0; p < 2; p++) {
+        remora_session *a = rig_session(&here, REMORA_KV_BF16, 0),
+                       *b = rig_session(&there, REMORA_KV_BF16, 0);
+        rig_feed(a, ids, n_ids, pieces[p], REMORA_WANT_ALL);
+        rig_feed(b, ids, n_ids, pieces[p], REMORA_WANT_ALL);
+        for (uint32_t i = 0; i < n_ids; i++)
+            assert_memory_equal(rig_row(a, i, R.info.n_vocab), rig_row(b, i, R.info.n_vocab), row);
+        remora_session_free(a);
+        remora_session_free(b);
+    }
+    GUARD_IS_CLEAN(there.rt);
+    remora_model_free(here.model);
+    remora_model_free(there.model);
+    remora_runtime_free(there.rt);
 }
 
 /* ---- other sources ---- */
@@ -267,6 +295,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_shape),
         cmocka_unit_test(same_logits),
+        cmocka_unit_test(same_bits_on_the_guard),
         cmocka_unit_test(memory_and_callbacks),
         cmocka_unit_test(failures),
         cmocka_unit_test(metadata),

@@ -53,8 +53,7 @@ static remora_status buffer_create(rmr_backend *be, uint64_t bytes, rmr_buffer *
 
 static rmr_bytes buffer_bytes(rmr_backend *be, uint64_t bytes)
 {
-    (void)be;
-    return rmr_bytes_host(bytes + sizeof(rmr_buffer));
+    return rmr_cpu_bytes(cpu_of(be), sizeof(rmr_buffer), bytes);
 }
 
 static void buffer_free(rmr_backend *be, rmr_buffer *b)

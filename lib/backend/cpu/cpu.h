@@ -26,8 +26,7 @@ struct rmr_weight {
     uint64_t tile_stride; /* bytes */
     uint64_t stride;      /* bytes of one matrix of the stack */
     uint64_t bytes;
-    unsigned char
-        *data; /* all matrices, when the memory is ours and can be filled; NULL: adopted */
+    unsigned char *data; /* the matrices where they are filled; NULL: they were adopted */
     /* [desc.count] where each matrix is read, in our memory or in adopted memory. Only filling
      * knows that they lie at one stride. */
     const unsigned char *at[];
@@ -98,6 +97,14 @@ static inline const float *rmr_vector(const rmr_weight *w)
 {
     RMR_ASSERT(w->desc.use == RMR_USE_VECTOR);
     return (const float *)(const void *)w->at[0];
+}
+
+/* Bytes in the memory of structures and in that of the device, which are one but in tests. */
+static inline rmr_bytes rmr_cpu_bytes(const rmr_cpu *c, uint64_t host, uint64_t device)
+{
+    uint64_t all;
+    if (c->mem != &c->ctx->mem) return (rmr_bytes){host, device};
+    return rmr_bytes_host(rmr_add_ok(host, device, &all) ? all : UINT64_MAX);
 }
 
 /* weight.c */

@@ -90,9 +90,8 @@ static rmr_step *lay_out(rmr_cpu *c, const rmr_step_desc *d, rmr_arena *host, rm
 rmr_bytes rmr_cpu_step_bytes(rmr_backend *be, const rmr_step_desc *d)
 {
     rmr_arena host = {0}, device = {0};
-    uint64_t bytes;
     lay_out((rmr_cpu *)be, d, &host, &device);
-    return rmr_bytes_host(rmr_add_ok(host.used, device.used, &bytes) ? bytes : UINT64_MAX);
+    return rmr_cpu_bytes((rmr_cpu *)be, host.used, device.used);
 }
 
 /* Compute where each stream's part of a page begins, once, for pages of every type. */

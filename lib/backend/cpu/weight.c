@@ -37,10 +37,9 @@ static void place(rmr_weight *w, const unsigned char *data)
 rmr_bytes rmr_cpu_weight_bytes(rmr_backend *be, const rmr_weight_desc *d, int adopted)
 {
     rmr_layout l;
-    (void)be;
     if (!rmr_lay_out(d->use, d->elem, d->count, d->rows, d->cols, &l))
         return rmr_bytes_host(UINT64_MAX);
-    return rmr_bytes_host(struct_bytes(d) + (adopted ? 0 : l.bytes));
+    return rmr_cpu_bytes((rmr_cpu *)be, struct_bytes(d), adopted ? 0 : l.bytes);
 }
 
 remora_status rmr_cpu_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,

@@ -1,0 +1,168 @@
+/* The parts of the guard backend (guard_backend.h). One thread at a time is inside; it holds the
+ * device's lock. */
+#ifndef GUARD_H
+#define GUARD_H
+
+#include <pthread.h>
+
+#include "cpu.h"
+#include "guard_backend.h"
+
+enum { GUARD_MAX_WANT = 64 };
+
+/* A buffer, a weight and a step are our own structs: whoever takes them for those of the CPU
+ * backend reads nonsense. */
+typedef struct guard_buffer {
+    struct guard_buffer *next;
+    rmr_buffer *inner;
+    uint64_t address, bytes;
+} guard_buffer;
+
+typedef enum guard_way { GUARD_NOTHING, GUARD_ROWS, GUARD_BYTES } guard_way;
+
+typedef struct guard_weight {
+    struct guard_weight *next;
+    rmr_weight_desc desc;
+    rmr_layout layout;
+    int empty, done;      /* without content; packed */
+    guard_way way;        /* how it is filled */
+    unsigned char *came;  /* rows or bytes as they came, on the host, until it is done */
+    uint64_t n_came;      /* rows or bytes */
+    unsigned char *block; /* of device memory: the matrices, the last one first, and red zones */
+    rmr_weight *inner;    /* finds its matrices in there */
+} guard_weight;
+
+typedef struct guard_rows {
+    uint32_t n, row[GUARD_MAX_WANT];
+} guard_rows;
+
+typedef struct guard_step {
+    rmr_step *inner;
+    rmr_step_desc desc; /* with our copy of the operations */
+    rmr_op *ops;        /* with the inner backend's weights and buffers */
+    int empty;          /* a weight has no content: nothing may run */
+    uint32_t *pos, n_rows;
+    guard_rows want;     /* for the slices to come */
+    guard_buffer **uses; /* [n_uses] by its operations, the first n_named, and by its inputs */
+    size_t n_uses, n_named, cap_uses;
+    uint64_t mark; /* of the last slice submitted */
+    remora_status failed;
+    remora_error why;
+} guard_step;
+
+/* What was asked for and is not done: a slice of a step, or a function on buffers. */
+typedef struct guard_item {
+    struct guard_item *next;
+    guard_step *step; /* or NULL */
+    rmr_slice slice;
+    guard_rows want;
+    uint64_t mark;
+    guard_buffer *dst, *src; /* src NULL: zeros */
+    uint64_t dst_off, src_off, n;
+} guard_item;
+
+typedef struct guard_pinned {
+    struct guard_pinned *next;
+    const unsigned char *at;
+    size_t size;
+} guard_pinned;
+
+typedef struct guard_block {
+    size_t at, size;
+    int used;
+} guard_block;
+
+typedef struct guard {
+    rmr_backend base;
+    rmr_backend *inner;
+    pthread_mutex_t device;
+    rmr_mem mem;                /* device memory */
+    unsigned char *map, *arena; /* the arena begins at a huge page inside the map */
+    size_t top;                 /* end of what was ever handed out */
+    guard_block *blocks;
+    size_t n_blocks;
+    guard_buffer *buffers;
+    guard_weight *weights;
+    guard_item *waiting; /* the oldest first */
+    guard_pinned *pinned;
+    guard_stats stats;
+    const char *complaint;   /* the first violation */
+    long fail_call, fail_op; /* the call and the operation that fail, counted down; 0: none */
+    guard_tap *tap;
+    void *tap_user;
+} guard;
+
+static inline guard *guard_of(rmr_backend *be)
+{
+    return (guard *)be;
+}
+
+static inline void guard_violation(guard *g, const char *what)
+{
+    if (g->stats.violations++ == 0) g->complaint = what;
+}
+
+/* guard_memory.c: the arena and its gate. `begin` fails when it was told to; functions that cannot
+ * fail enter. */
+remora_status guard_memory_make(guard *g, remora_error *err);
+void guard_memory_free(guard *g);
+remora_status guard_begin(guard *g, remora_error *err);
+void guard_enter(guard *g);
+void guard_leave(guard *g);
+
+/* guard_weights.c */
+rmr_bytes guard_weight_bytes(rmr_backend *be, const rmr_weight_desc *d, int adopted);
+remora_status guard_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
+                                  remora_error *err);
+int guard_weight_adopts(rmr_backend *be, const rmr_weight_desc *d, const void *data);
+remora_status guard_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, const void *data,
+                                 rmr_weight **out, remora_error *err);
+remora_status guard_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,
+                                  uint32_t n, const void *rows, remora_error *err);
+remora_status guard_weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offset, uint64_t n,
+                                const void *bytes, remora_error *err);
+remora_status guard_weight_done(rmr_backend *be, rmr_weight *w, remora_error *err);
+void guard_weight_free(rmr_backend *be, rmr_weight *w);
+unsigned guard_red_zones_hurt(const guard *g); /* weights of which one was written */
+
+/* guard_order.c: buffers, and what runs when */
+void guard_settle_buffer(guard *g, const guard_buffer *b, int slices_too);
+void guard_settle_step(guard *g, const guard_step *s, uint64_t mark);
+void guard_forget_step(guard *g, const guard_step *s); /* what waits of it is dropped */
+remora_status guard_put(guard *g, const guard_item *item, remora_error *err);
+rmr_bytes guard_buffer_bytes(rmr_backend *be, uint64_t bytes);
+remora_status guard_buffer_create(rmr_backend *be, uint64_t bytes, rmr_buffer **out,
+                                  remora_error *err);
+void guard_buffer_free(rmr_backend *be, rmr_buffer *b);
+uint64_t guard_buffer_address(const rmr_buffer *b);
+remora_status guard_buffer_read(rmr_backend *be, const rmr_buffer *b, uint64_t off, void *dst,
+                                uint64_t n, remora_error *err);
+remora_status guard_buffer_write(rmr_backend *be, rmr_buffer *b, uint64_t off, const void *src,
+                                 uint64_t n, remora_error *err);
+remora_status guard_buffer_zero(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t n,
+                                remora_error *err);
+remora_status guard_buffer_copy(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off,
+                                const rmr_buffer *src, uint64_t src_off, uint64_t n,
+                                remora_error *err);
+remora_status guard_counters_read(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t *dst,
+                                  uint32_t n, int reset, remora_error *err);
+
+/* guard_steps.c */
+void guard_run_slice(guard *g, guard_step *s, const rmr_slice *slice, const guard_rows *want);
+rmr_bytes guard_step_bytes(rmr_backend *be, const rmr_step_desc *d);
+remora_status guard_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
+                                remora_error *err);
+void guard_step_free(rmr_backend *be, rmr_step *s);
+remora_status guard_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
+                                remora_error *err);
+remora_status guard_step_want(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
+                              remora_error *err);
+remora_status guard_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
+                                uint64_t *mark, remora_error *err);
+remora_status guard_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);
+remora_status guard_step_read(rmr_backend *be, rmr_step *s, const rmr_area *a, void *dst,
+                              remora_error *err);
+remora_status guard_step_write(rmr_backend *be, rmr_step *s, const rmr_area *a, const void *src,
+                               remora_error *err);
+
+#endif
