@@ -13,7 +13,6 @@
 #include "safetensors.h"
 #include "selftest.h"
 #include "version.h"
-#include "walk_rows.h"
 
 enum { SPARE = 4096 /* bytes that the self-test may add to the manifest */ };
 
@@ -180,16 +179,21 @@ static remora_status put(void *user, uint32_t tensor, uint64_t off, const void *
 
 static remora_status write_weights(conversion *c)
 {
+    rmr_origin *from = c->open.m->origin;
+    if (from->format->laid_out)
+        RMR_FAIL(c->err, REMORA_E_UNSUPPORTED,
+                 "converting: a %s has no rows of tensors: start from its source",
+                 from->format->name);
     RMR_TRY(rmr_encoder_create(mem_of(c), &c->open.plan, c->targets,
                                rmr_pool_width(c->open.m->rt->ctx.pool), put, c->out, &c->encoder,
                                c->err));
-    const rmr_walk w = {.mem = mem_of(c),
+    const rmr_walk w = {.from = from,
                         .plan = &c->open.plan,
-                        .block = rmr_encode_block,
+                        .portion = rmr_encode_portion,
                         .user = c->encoder,
                         .what = "converting",
                         .host = host_of(c, walk_progress)};
-    return rmr_walk_rows(&w, c->err);
+    return rmr_walk_weights(&w, c->err);
 }
 
 static remora_status seal(conversion *c, int told)

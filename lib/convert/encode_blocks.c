@@ -144,9 +144,8 @@ static void lay_out(const rmr_weight_desc *d, rmr_elem e, unsigned char *to,
         rmr_tile_pack(e, to, rows + r * row, n - r < RMR_TILE ? n - r : RMR_TILE, d->cols);
 }
 
-remora_status rmr_encode_block(void *encoder, const rmr_weight_plan_item *it, uint32_t index,
-                               uint32_t row0, uint32_t n, const void *rows, uint32_t worker,
-                               remora_error *err)
+remora_status rmr_encode_portion(void *encoder, const rmr_weight_plan_item *it,
+                                 const rmr_portion *p, uint32_t worker, remora_error *err)
 {
     rmr_encoder *e = encoder;
     const rmr_weight_desc *d = &it->desc;
@@ -156,14 +155,14 @@ remora_status rmr_encode_block(void *encoder, const rmr_weight_plan_item *it, ui
     float *importance = (float *)(void *)work;
     int weighted = 0;
     if (t->elem != d->elem) /* the rows' place is free as yet */
-        RMR_TRY(read_importance(t, d, index, importance, importance + d->cols, &weighted, err));
-    for (uint32_t r = 0; r < n; r += ROWS) {
-        const uint32_t m = n - r < ROWS ? n - r : ROWS;
-        const unsigned char *src = (const unsigned char *)rows + r * from;
+        RMR_TRY(read_importance(t, d, p->index, importance, importance + d->cols, &weighted, err));
+    for (uint32_t r = 0; r < p->n; r += ROWS) {
+        const uint32_t m = p->n - r < ROWS ? p->n - r : ROWS;
+        const unsigned char *src = (const unsigned char *)p->data + r * from;
         const uint64_t off =
-            index * laid_bytes(d, t->elem, d->rows) + laid_bytes(d, t->elem, row0 + r);
+            p->index * laid_bytes(d, t->elem, d->rows) + laid_bytes(d, t->elem, p->row0 + r);
         if (t->elem != d->elem) {
-            RMR_TRY(recode(e, it, t, index, src, m, weighted, work, err));
+            RMR_TRY(recode(e, it, t, p->index, src, m, weighted, work, err));
             src = work + e->values;
         }
         if (d->use == RMR_USE_MATRIX) {

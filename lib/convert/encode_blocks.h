@@ -3,7 +3,7 @@
 #ifndef RMR_ENCODE_BLOCKS_H
 #define RMR_ENCODE_BLOCKS_H
 
-#include "weight_plan.h"
+#include "walk.h"
 
 /* The target of one item of a plan: its type and place in the pack, and the importance of its
  * columns. */
@@ -27,9 +27,8 @@ remora_status rmr_encoder_create(rmr_mem *mem, const rmr_weight_plan *plan,
                                  void *user, rmr_encoder **out, remora_error *err);
 void rmr_encoder_free(rmr_encoder *e);
 
-/* An rmr_block_fn whose user is the encoder. */
-remora_status rmr_encode_block(void *encoder, const rmr_weight_plan_item *it, uint32_t index,
-                               uint32_t row0, uint32_t n, const void *rows, uint32_t worker,
-                               remora_error *err);
+/* An rmr_portion_fn whose user is the encoder; the portions are rows. */
+remora_status rmr_encode_portion(void *encoder, const rmr_weight_plan_item *it,
+                                 const rmr_portion *p, uint32_t worker, remora_error *err);
 
 #endif

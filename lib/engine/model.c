@@ -6,7 +6,6 @@
 #include "cancel.h"
 #include "load_weights.h"
 #include "open_model.h"
-#include "load_pack.h"
 
 enum { RUNTIME_BYTES = 4096 }; /* structs of the runtime, the backend and its buffers: about */
 
@@ -33,9 +32,7 @@ static remora_status make_weights(rmr_opening *o)
     }
     const rmr_job_host host = {m->rt->ctx.pool, o->opts->cancel, o->opts->progress_user,
                                o->opts->progress};
-    RMR_TRY(m->origin->pack != NULL
-                ? rmr_load_pack(&m->weights, m->origin->pack, &o->plan, &host, o->err)
-                : rmr_load_weights(&m->weights, o->src, &o->plan, &host, o->err));
+    RMR_TRY(rmr_load_weights(&m->weights, m->origin, &o->plan, &host, o->err));
     m->has_weights = 1;
     return REMORA_OK;
 }

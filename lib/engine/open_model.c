@@ -10,7 +10,8 @@
 static remora_status open_files(rmr_opening *o)
 {
     remora_model *m = o->m;
-    return rmr_origin_open(rmr_formats, &m->mem, o->src, o->keep, &m->origin, o->err);
+    const rmr_format *const *formats = m->rt->formats != NULL ? m->rt->formats : rmr_formats;
+    return rmr_origin_open(formats, &m->mem, o->src, o->keep, &m->origin, o->err);
 }
 
 static const char *model_name(const rmr_opening *o)
@@ -138,7 +139,7 @@ static remora_status open_tensors(rmr_opening *o)
 static remora_status make_fingerprint(rmr_opening *o)
 {
     remora_model *m = o->m;
-    return rmr_fingerprint(&m->mem, &m->shape, &o->plan, m->origin->pack, m->fingerprint, o->err);
+    return rmr_fingerprint(m->origin, &m->shape, &o->plan, m->fingerprint, o->err);
 }
 
 /* In this order; the cancel word is read before each. A step is left out when something that it

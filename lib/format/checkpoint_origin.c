@@ -40,9 +40,11 @@ static int is_no_weight(const char *name)
     return strcmp(name, "rope_freqs.weight") == 0;
 }
 
-int rmr_checkpoint_origin_tensor(const rmr_origin *o, uint64_t i, rmr_listed_tensor *out)
+int rmr_checkpoint_origin_tensor(rmr_origin *o, const rmr_shape *s, uint64_t i,
+                                 rmr_listed_tensor *out)
 {
-    const rmr_checkpoint_origin *c = (const rmr_checkpoint_origin *)o;
+    const rmr_checkpoint_origin *c = of(o);
+    (void)s;
     if (i >= rmr_checkpoint_count(c->ck)) return 0;
     const rmr_tensor *t = rmr_checkpoint_at(c->ck, i);
     const int used = c->used[rmr_checkpoint_index(c->ck, t)] || is_no_weight(t->name);
@@ -64,6 +66,7 @@ static void drop(rmr_origin *o)
 void rmr_checkpoint_origin_free(rmr_origin *o)
 {
     drop(o);
+    rmr_file_close(of(o)->held);
 }
 
 remora_status rmr_checkpoint_origin_list(rmr_origin *o, rmr_metadata *meta, remora_error *err)
@@ -75,11 +78,22 @@ remora_status rmr_checkpoint_origin_list(rmr_origin *o, rmr_metadata *meta, remo
 /* Rows of a table are looked up as they are stored; everything else is laid out anew. */
 const void *rmr_checkpoint_origin_data(rmr_origin *o, const rmr_weight_plan_item *it)
 {
-    const rmr_tensor *t = it->piece.data;
-    (void)o;
+    rmr_checkpoint_origin *c = of(o);
+    const rmr_tensor *t = it->first.data;
     if (it->desc.use != RMR_USE_TABLE || it->coding != RMR_CODING_PLAIN) return NULL;
     const unsigned char *data = rmr_file_data(t->file);
-    return data != NULL ? data + t->offset : NULL;
+    if (data == NULL || (c->table != NULL && c->table != t->file)) return NULL;
+    c->table = t->file;
+    return data + t->offset;
+}
+
+/* The other files are closed when the model is open. */
+remora_status rmr_checkpoint_origin_hold(rmr_origin *o, remora_error *err)
+{
+    rmr_checkpoint_origin *c = of(o);
+    RMR_TRY(rmr_file_check(c->table, err));
+    if (c->held == NULL) c->held = rmr_checkpoint_take(c->ck, c->table);
+    return REMORA_OK;
 }
 
 void rmr_checkpoint_origin_settle(rmr_origin *o)

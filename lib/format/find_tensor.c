@@ -48,7 +48,7 @@ void rmr_find_set(rmr_weight_plan_item *it, const rmr_tensor *t, const rmr_tenso
     it->coding = coding;
     it->stored = elem;
     it->desc.elem = keep;
-    it->piece = (rmr_piece){t, s, 0};
+    it->first = (rmr_matrix){t, s, 0};
     it->step = it->desc.rows;
 }
 

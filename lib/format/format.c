@@ -45,3 +45,24 @@ void rmr_origin_free(rmr_origin *o)
     o->format->free(o);
     rmr_free(o->mem, o, o->format->bytes);
 }
+
+remora_status rmr_reader_room(rmr_reader *r, uint64_t n, unsigned char **out, remora_error *err)
+{
+    rmr_mem *mem = r->from->mem;
+    if (r->size < n) {
+        rmr_free(mem, r->room, (size_t)r->size);
+        r->room = rmr_alloc(mem, (size_t)n);
+        r->size = r->room != NULL ? n : 0;
+        if (r->room == NULL) return rmr_error_nomem(err, "load staging", n);
+    }
+    *out = r->room;
+    return REMORA_OK;
+}
+
+void rmr_reader_end(rmr_reader *r)
+{
+    if (r->from == NULL) return;
+    if (r->own != NULL) r->free_own(r->own);
+    rmr_free(r->from->mem, r->room, (size_t)r->size);
+    *r = (rmr_reader){0};
+}

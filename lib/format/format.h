@@ -21,8 +21,6 @@ typedef struct rmr_origin {
     const char *name;   /* that the model is given, or NULL; valid while the model is opened */
     const char *doubt;  /* the reason why ids may differ from those of training, or NULL */
     uint64_t n_params;  /* of the model that this one was made from; 0: as many as are planned */
-    /* until reading goes by the format: the pack, or NULL */
-    rmr_pack *pack;
 } rmr_origin;
 
 /* ---- weights ---- */
@@ -37,12 +35,12 @@ typedef enum rmr_coding {
     RMR_CODING_MXFP4    /* two E2M1 codes to a byte; `scale` [rows, cols / 32] of E8M0 */
 } rmr_coding;
 
-/* One matrix of a checkpoint: rows of a tensor from row0 on. */
-typedef struct rmr_piece {
+/* Where one matrix lies in a checkpoint: rows of a tensor from row0 on. */
+typedef struct rmr_matrix {
     const rmr_tensor *data;
     const rmr_tensor *scale; /* NULL for plain rows */
     uint64_t row0;
-} rmr_piece;
+} rmr_matrix;
 
 /* A weight: what the backend is to hold, and where its format found it. */
 typedef struct rmr_weight_plan_item {
@@ -52,18 +50,18 @@ typedef struct rmr_weight_plan_item {
     int adopt;       /* it is used where it lies in the source's memory */
     rmr_elem stored; /* of the canonical rows; desc.elem is F32 where they are decoded */
     rmr_coding coding;
-    int transpose;   /* the pieces are [cols, rows] */
-    rmr_piece piece; /* the first matrix; the next ones begin `step` rows further each */
+    int transpose;    /* the matrices lie there as [cols, rows] */
+    rmr_matrix first; /* the next ones begin `step` rows further each */
     uint64_t step;
-    rmr_piece *each;   /* [desc.count], where each matrix is a tensor of its own; else NULL */
-    const void *place; /* for formats without pieces: their own word for where it lies */
+    rmr_matrix *each;  /* [desc.count], where each matrix is a tensor of its own; else NULL */
+    const void *place; /* for formats without a checkpoint: their own word for where it lies */
 } rmr_weight_plan_item;
 
-static inline rmr_piece rmr_piece_of(const rmr_weight_plan_item *it, uint32_t index)
+static inline rmr_matrix rmr_matrix_of(const rmr_weight_plan_item *it, uint32_t index)
 {
-    rmr_piece p = it->each != NULL ? it->each[index] : it->piece;
-    if (it->each == NULL) p.row0 += index * it->step;
-    return p;
+    rmr_matrix m = it->each != NULL ? it->each[index] : it->first;
+    if (it->each == NULL) m.row0 += index * it->step;
+    return m;
 }
 
 /* The use of a tensor to the model, known once all weights have been looked for. */
@@ -80,12 +78,41 @@ typedef struct rmr_listed_tensor {
     uint64_t n_params;
 } rmr_listed_tensor;
 
+/* ---- reading ---- */
+
+/* What one thread reads with. */
+typedef struct rmr_reader {
+    rmr_origin *from;
+    unsigned char *room; /* of `size` bytes: for what is read and made of it */
+    uint64_t size;
+    void *own; /* the format's, made when first needed, or NULL */
+    void (*free_own)(void *own);
+} rmr_reader;
+
+/* Room for n bytes; what was in it before is lost. */
+remora_status rmr_reader_room(rmr_reader *r, uint64_t n, unsigned char **out, remora_error *err);
+void rmr_reader_end(rmr_reader *r); /* a zeroed struct is fine too */
+
+/* A weight is read in portions of a few megabytes. */
+typedef struct rmr_span {
+    uint64_t portions, bytes; /* bytes of all portions */
+} rmr_span;
+
+typedef struct rmr_portion {
+    const void *data; /* in the reader's room */
+    uint64_t bytes;
+    uint64_t offset;         /* laid out: in the weight */
+    uint32_t index, row0, n; /* else: rows [row0, row0 + n) of matrix `index`; row0 is a multiple of
+                                128, n too but at the end of a matrix */
+} rmr_portion;
+
 /* ---- formats ---- */
 
 /* Functions whose comment does not say otherwise are there in every format. */
 struct rmr_format {
     const char *name; /* "GGUF file" */
     size_t bytes;     /* of its origins */
+    int laid_out;     /* portions are in the layout of packs (layout.h); else they are rows */
 
     /* The name of the file that the source means in this format, or "" when it means none. */
     remora_status (*probe)(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err);
@@ -115,8 +142,8 @@ struct rmr_format {
 
     /* Is there a matrix of that name? */
     int (*has)(rmr_origin *o, const char *name);
-    /* Are the two halves of a kv_b_proj (weight_table.h) weights of their own, or rows of one
-     * matrix? `name` is the matrix's. */
+    /* Are the two halves of a kv_b_proj (weight_table.h) weights of their own, and not rows of the
+     * matrix `name`? NULL: never. */
     int (*has_halves)(rmr_origin *o, const char *name);
     /* Find the weight of it->name with the use, the rows and the columns of it->desc, whose count
      * is 1; fill in the types and where it lies. E_FORMAT: it is missing or of another shape;
@@ -124,7 +151,7 @@ struct rmr_format {
     remora_status (*find)(rmr_origin *o, rmr_weight_plan_item *it, remora_error *err);
     /* As find, for it->desc.count matrices that lie together. E_NOT_FOUND: they do not lie
      * together; each is a weight of its own, with its number in front of the last part of the name.
-     */
+     * NULL: they never lie together. */
     remora_status (*find_stack)(rmr_origin *o, rmr_weight_plan_item *it, remora_error *err);
     /* Tensor i of the table; 0: there are not so many. */
     int (*tensor)(rmr_origin *o, const rmr_shape *s, uint64_t i, rmr_listed_tensor *out);
@@ -132,6 +159,19 @@ struct rmr_format {
     /* The bytes of a weight in memory, as the backend's weight_adopts wants them, or NULL: they
      * have to be read. */
     const void *(*data)(rmr_origin *o, const rmr_weight_plan_item *it);
+    /* Such bytes are going to be used as long as the origin lives. E_FORMAT: the file that they lie
+     * in has become shorter. */
+    remora_status (*hold)(rmr_origin *o, remora_error *err);
+
+    /* How much of a weight is to be read, and a portion of it. An adopted one has portions if
+     * reading checks what is used. */
+    rmr_span (*span)(const rmr_weight_plan_item *it);
+    remora_status (*read)(rmr_reader *r, const rmr_weight_plan_item *it, uint64_t portion,
+                          rmr_portion *out, remora_error *err);
+    /* *rows = rows [row0, row0 + n) of matrix `index` in canonical form (quant.h), in the reader's
+     * room; row0 is a multiple of RMR_ROW_GRANULE. When the item is transposed, all of them. */
+    remora_status (*read_rows)(rmr_reader *r, const rmr_weight_plan_item *it, uint32_t index,
+                               uint32_t row0, uint32_t n, const void **rows, remora_error *err);
 
     /* The model is open: free what neither its weights nor its tokenizer lie in. */
     void (*settle)(rmr_origin *o);

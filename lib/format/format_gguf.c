@@ -4,6 +4,7 @@
 #include "find_tensor.h"
 #include "gguf_config.h"
 #include "gguf_names.h"
+#include "read_rows.h"
 
 typedef struct gguf_origin {
     rmr_checkpoint_origin tensors;
@@ -110,7 +111,7 @@ static remora_status find_stack(rmr_origin *o, rmr_weight_plan_item *it, remora_
 
 static int tensor(rmr_origin *o, const rmr_shape *s, uint64_t i, rmr_listed_tensor *out)
 {
-    if (!rmr_checkpoint_origin_tensor(o, i, out)) return 0;
+    if (!rmr_checkpoint_origin_tensor(o, s, i, out)) return 0;
     const long layer = rmr_gguf_names_layer(out->name);
     if (out->role == RMR_TENSOR_EXTRA && layer >= (long)s->n_layers &&
         layer < (long)s->n_layers + (long)s->n_mtp)
@@ -142,4 +143,8 @@ const rmr_format rmr_format_gguf = {.name = "GGUF file",
                                     .find_stack = find_stack,
                                     .tensor = tensor,
                                     .data = rmr_checkpoint_origin_data,
+                                    .hold = rmr_checkpoint_origin_hold,
+                                    .span = rmr_read_rows_span,
+                                    .read = rmr_read_rows_portion,
+                                    .read_rows = rmr_read_rows,
                                     .settle = settle};

@@ -6,6 +6,7 @@
 #include "hf.h"
 #include "instead.h"
 #include "json.h"
+#include "read_rows.h"
 #include "safetensors.h"
 #include "textconfig.h"
 
@@ -73,4 +74,8 @@ const rmr_format rmr_format_hf = {.name = "folder",
                                   .find_stack = rmr_hf_find_stack,
                                   .tensor = rmr_hf_tensor,
                                   .data = rmr_checkpoint_origin_data,
+                                  .hold = rmr_checkpoint_origin_hold,
+                                  .span = rmr_read_rows_span,
+                                  .read = rmr_read_rows_portion,
+                                  .read_rows = rmr_read_rows,
                                   .settle = rmr_checkpoint_origin_settle};

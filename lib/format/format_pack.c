@@ -29,7 +29,6 @@ static remora_status open_pack(rmr_origin *o, const char *name, remora_error *er
     memcpy(o->file, shown.text, sizeof o->file);
     o->name = json_string_value(json_object_get(manifest, "name"));
     o->n_params = n > 0 ? (uint64_t)n : 0;
-    o->pack = p->pack;
     return REMORA_OK;
 }
 
@@ -149,6 +148,75 @@ static const void *data(rmr_origin *o, const rmr_weight_plan_item *it)
     return rmr_pack_data(pack_of(o), it->place);
 }
 
+/* Of the one file that everything lies in. */
+static remora_status hold(rmr_origin *o, remora_error *err)
+{
+    return rmr_pack_check(pack_of(o), err);
+}
+
+static void free_reader(void *own)
+{
+    rmr_pack_reader_free(own);
+}
+
+/* The reader's own. */
+static remora_status reader_of(rmr_reader *r, rmr_pack_reader **out, remora_error *err)
+{
+    if (r->own == NULL) {
+        RMR_TRY(rmr_pack_reader_create(pack_of(r->from), r->from->mem, out, err));
+        r->own = *out;
+        r->free_own = free_reader;
+    }
+    *out = r->own;
+    return REMORA_OK;
+}
+
+/* Portions are chunks, which is how weights are compressed. */
+static rmr_span span(const rmr_weight_plan_item *it)
+{
+    const rmr_pack_tensor *t = it->place;
+    if (it->adopt) return (rmr_span){0, 0};
+    return (rmr_span){rmr_pack_chunks(t), t->bytes};
+}
+
+static remora_status read_portion(rmr_reader *r, const rmr_weight_plan_item *it, uint64_t portion,
+                                  rmr_portion *out, remora_error *err)
+{
+    rmr_pack_reader *own;
+    unsigned char *room;
+    RMR_TRY(reader_of(r, &own, err));
+    RMR_TRY(rmr_reader_room(r, RMR_PACK_CHUNK, &room, err));
+    out->data = room;
+    out->offset = portion * RMR_PACK_CHUNK;
+    out->bytes = rmr_pack_chunk_bytes(it->place, portion);
+    return rmr_pack_read_chunk(own, it->place, portion, room, err);
+}
+
+/* Matrices lie in tiles of RMR_TILE rows, and vectors are F32. */
+static remora_status read_rows(rmr_reader *r, const rmr_weight_plan_item *it, uint32_t index,
+                               uint32_t row0, uint32_t n, const void **rows, remora_error *err)
+{
+    const rmr_weight_desc *d = &it->desc;
+    const uint64_t row = rmr_row_bytes(d->elem, d->cols), made = rmr_round_up(n * row, RMR_ALIGN);
+    rmr_pack_reader *own;
+    unsigned char *room;
+    rmr_layout l;
+    RMR_ASSERT(n > 0 && row0 + n <= d->rows && row0 % RMR_TILE == 0);
+    if (!rmr_lay_out(d->use, d->elem, d->count, d->rows, d->cols, &l)) return REMORA_E_INTERNAL;
+    RMR_TRY(reader_of(r, &own, err));
+    RMR_TRY(rmr_reader_room(r, made + l.tile, &room, err));
+    *rows = room;
+    if (d->use != RMR_USE_MATRIX)
+        return rmr_pack_read(own, it->place, index * l.stride + row0 * row, n * row, room, err);
+    for (uint32_t i = 0; i < n; i += RMR_TILE) {
+        const uint64_t at = index * l.stride + (row0 + i) / RMR_TILE * l.tile;
+        RMR_TRY(rmr_pack_read(own, it->place, at, l.tile, room + made, err));
+        rmr_tile_unpack(d->elem, room + i * row, room + made, n - i < RMR_TILE ? n - i : RMR_TILE,
+                        d->cols);
+    }
+    return REMORA_OK;
+}
+
 static void settle(rmr_origin *o)
 {
     free_used(o);
@@ -157,6 +225,7 @@ static void settle(rmr_origin *o)
 
 const rmr_format rmr_format_pack = {.name = "pack",
                                     .bytes = sizeof(pack_origin),
+                                    .laid_out = 1,
                                     .probe = rmr_find_pack_file,
                                     .open = open_pack,
                                     .free = free_pack,
@@ -170,4 +239,8 @@ const rmr_format rmr_format_pack = {.name = "pack",
                                     .find_stack = find,
                                     .tensor = tensor,
                                     .data = data,
+                                    .hold = hold,
+                                    .span = span,
+                                    .read = read_portion,
+                                    .read_rows = read_rows,
                                     .settle = settle};

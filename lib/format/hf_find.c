@@ -196,7 +196,7 @@ static remora_status find_parts(const wanted *w, uint32_t parts, uint32_t part)
         RMR_TRY(find_f8_stack(w, t, rows));
     else
         RMR_TRY(rmr_find_set_plain(t, it, w->err));
-    it->piece.row0 = (uint64_t)part * it->desc.rows;
+    it->first.row0 = (uint64_t)part * it->desc.rows;
     it->step = rows;
     return REMORA_OK;
 }

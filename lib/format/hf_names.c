@@ -77,7 +77,7 @@ static int is_prediction(rmr_origin *o, const rmr_shape *s, const char *name)
 
 int rmr_hf_tensor(rmr_origin *o, const rmr_shape *s, uint64_t i, rmr_listed_tensor *out)
 {
-    if (!rmr_checkpoint_origin_tensor(o, i, out)) return 0;
+    if (!rmr_checkpoint_origin_tensor(o, s, i, out)) return 0;
     if (out->role != RMR_TENSOR_EXTRA) return 1;
     if (is_other_part(&((rmr_hf_origin *)o)->names, out->name))
         out->role = RMR_TENSOR_OTHER_PART;

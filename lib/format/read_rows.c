@@ -5,17 +5,21 @@
 
 #include "block.h"
 
-enum { GROUP = 32 }; /* columns of one scale of I4 and MXFP4 */
+enum {
+    GROUP = 32, /* columns of one scale of I4 and MXFP4 */
+    PORTION_BYTES = 4 << 20,
+    PORTION_ROWS = RMR_F8_RUN /* a portion is a multiple of this, so that runs of rows stay whole */
+};
 
-/* The matrix as it lies in the checkpoint. */
-typedef struct matrix {
+/* The size of a matrix as it lies in the checkpoint. */
+typedef struct extent {
     uint32_t rows, cols;
-} matrix;
+} extent;
 
-static matrix stored_shape(const rmr_weight_plan_item *it)
+static extent stored_extent(const rmr_weight_plan_item *it)
 {
     const rmr_weight_desc *d = &it->desc;
-    return it->transpose ? (matrix){d->cols, d->rows} : (matrix){d->rows, d->cols};
+    return it->transpose ? (extent){d->cols, d->rows} : (extent){d->rows, d->cols};
 }
 
 static uint64_t coded_row(rmr_coding coding, rmr_elem e, uint32_t cols)
@@ -47,11 +51,11 @@ static uint64_t scale_rows(rmr_coding coding)
     return coding == RMR_CODING_F8 ? RMR_F8_RUN : coding == RMR_CODING_F8_ONE ? UINT64_MAX : 1;
 }
 
-/* Staging: [canonical rows][codes as read][scales as read], then, in place of the last two,
- * [what desc wants]. */
-uint64_t rmr_read_rows_staging(const rmr_weight_plan_item *it, uint32_t n)
+/* The room of the reader: [canonical rows][codes as read][scales as read], then, in place of the
+ * last two, [what desc wants]. */
+static uint64_t room_for(const rmr_weight_plan_item *it, uint32_t n)
 {
-    const matrix s = stored_shape(it);
+    const extent s = stored_extent(it);
     const uint64_t m = it->transpose ? s.rows : n;
     const uint64_t rows = rmr_round_up(m * rmr_row_bytes(it->stored, s.cols), RMR_ALIGN);
     uint64_t parts = 0, made = 0;
@@ -110,7 +114,7 @@ static void join_groups(unsigned char *row, const unsigned char *codes, const un
 
 /* ---- reading ---- */
 
-static remora_status read_coded(const rmr_weight_plan_item *it, const rmr_piece *p, uint64_t row0,
+static remora_status read_coded(const rmr_weight_plan_item *it, const rmr_matrix *p, uint64_t row0,
                                 uint32_t n, uint32_t cols, unsigned char *rows,
                                 unsigned char *parts, remora_error *err)
 {
@@ -138,7 +142,7 @@ static remora_status read_coded(const rmr_weight_plan_item *it, const rmr_piece 
 }
 
 /* Values, codes and scales that are not finite. */
-static remora_status check_rows(const rmr_weight_plan_item *it, const rmr_piece *p, uint64_t row0,
+static remora_status check_rows(const rmr_weight_plan_item *it, const rmr_matrix *p, uint64_t row0,
                                 uint32_t n, uint32_t cols, const unsigned char *rows,
                                 remora_error *err)
 {
@@ -192,34 +196,69 @@ static void decode(const rmr_weight_plan_item *it, float *out, float *line,
     }
 }
 
-remora_status rmr_read_rows(const rmr_weight_plan_item *it, uint32_t index, uint32_t row0,
-                            uint32_t n, unsigned char *staging, const void **rows,
-                            remora_error *err)
+remora_status rmr_read_rows(rmr_reader *r, const rmr_weight_plan_item *it, uint32_t index,
+                            uint32_t row0, uint32_t n, const void **rows, remora_error *err)
 {
-    const rmr_piece piece = rmr_piece_of(it, index);
-    const matrix s = stored_shape(it);
+    const rmr_matrix at = rmr_matrix_of(it, index);
+    const extent s = stored_extent(it);
     const uint32_t m = it->transpose ? s.rows : n;
-    const uint64_t from = piece.row0 + (it->transpose ? 0 : row0);
+    const uint64_t from = at.row0 + (it->transpose ? 0 : row0);
     const uint64_t row_bytes = rmr_row_bytes(it->stored, s.cols);
-    unsigned char *second = staging + rmr_round_up(m * row_bytes, RMR_ALIGN);
+    unsigned char *room;
     RMR_ASSERT(n > 0 && row0 + n <= it->desc.rows && (!it->transpose || n == it->desc.rows));
-    *rows = staging;
+    RMR_TRY(rmr_reader_room(r, room_for(it, n), &room, err));
+    unsigned char *second = room + rmr_round_up(m * row_bytes, RMR_ALIGN);
+    *rows = room;
     if (it->coding == RMR_CODING_PLAIN)
-        RMR_TRY(rmr_file_read(piece.data->file, piece.data->offset + from * row_bytes, staging,
+        RMR_TRY(rmr_file_read(at.data->file, at.data->offset + from * row_bytes, room,
                               m * row_bytes, err));
     else
-        RMR_TRY(read_coded(it, &piece, from, m, s.cols, staging, second, err));
-    RMR_TRY(check_rows(it, &piece, from, m, s.cols, staging, err));
+        RMR_TRY(read_coded(it, &at, from, m, s.cols, room, second, err));
+    RMR_TRY(check_rows(it, &at, from, m, s.cols, room, err));
     if (it->desc.elem != it->stored) {
         float *line = (float *)(void *)second;
-        decode(it, line + s.cols, line, staging, m, s.cols);
+        decode(it, line + s.cols, line, room, m, s.cols);
         *rows = line + s.cols;
     } else if (it->transpose) {
         if (it->stored == RMR_ELEM_F8)
-            transpose_f8(second, staging, m, s.cols);
+            transpose_f8(second, room, m, s.cols);
         else
-            transpose(second, staging, m, s.cols, rmr_elem_size(it->stored));
+            transpose(second, room, m, s.cols, rmr_elem_size(it->stored));
         *rows = second;
     }
     return REMORA_OK;
+}
+
+/* ---- portions ---- */
+
+/* Rows of one portion: whole matrices where they are transposed (heads, which are small), else
+ * about PORTION_BYTES. */
+static uint32_t portion_rows(const rmr_weight_plan_item *it)
+{
+    const uint64_t bytes = rmr_row_bytes(it->desc.elem, it->desc.cols);
+    uint64_t n = bytes > 0 ? PORTION_BYTES / bytes / PORTION_ROWS * PORTION_ROWS : it->desc.rows;
+    if (it->transpose) return it->desc.rows;
+    if (n < PORTION_ROWS) n = PORTION_ROWS;
+    return n < it->desc.rows ? (uint32_t)n : it->desc.rows;
+}
+
+rmr_span rmr_read_rows_span(const rmr_weight_plan_item *it)
+{
+    const rmr_weight_desc *d = &it->desc;
+    const uint32_t n = portion_rows(it);
+    return (rmr_span){(uint64_t)d->count * ((d->rows + n - 1) / n),
+                      d->count * (d->rows * rmr_row_bytes(d->elem, d->cols))};
+}
+
+remora_status rmr_read_rows_portion(rmr_reader *r, const rmr_weight_plan_item *it, uint64_t portion,
+                                    rmr_portion *out, remora_error *err)
+{
+    const rmr_weight_desc *d = &it->desc;
+    const uint32_t per = portion_rows(it), per_matrix = (d->rows + per - 1) / per;
+    out->index = (uint32_t)(portion / per_matrix);
+    out->row0 = (uint32_t)(portion % per_matrix) * per;
+    out->n = d->rows - out->row0 < per ? d->rows - out->row0 : per;
+    out->bytes = out->n * rmr_row_bytes(d->elem, d->cols);
+    RMR_ASSERT(out->index < d->count);
+    return rmr_read_rows(r, it, out->index, out->row0, out->n, &out->data, err);
 }

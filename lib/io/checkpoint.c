@@ -233,9 +233,15 @@ void rmr_checkpoint_free(rmr_checkpoint *c)
     rmr_free(mem, c, sizeof *c);
 }
 
-rmr_naming rmr_checkpoint_naming(const rmr_checkpoint *c)
+rmr_file *rmr_checkpoint_take(rmr_checkpoint *c, const rmr_file *f)
 {
-    return c->naming;
+    for (size_t i = 0; i < c->n_files; i++) {
+        rmr_file *found = c->files[i];
+        if (found != f) continue;
+        c->files[i] = NULL;
+        return found;
+    }
+    return NULL;
 }
 
 uint64_t rmr_checkpoint_count(const rmr_checkpoint *c)

@@ -106,13 +106,12 @@ static inline uint64_t rmr_tensor_values(const rmr_tensor *t)
 
 typedef struct rmr_checkpoint rmr_checkpoint;
 
-/* The naming scheme of the tensors: Hugging Face's or llama.cpp's. */
-typedef enum rmr_naming { RMR_NAMING_HF, RMR_NAMING_GGUF } rmr_naming;
-
 /* Free the checkpoint and close its files. */
 void rmr_checkpoint_free(rmr_checkpoint *c);
 
-rmr_naming rmr_checkpoint_naming(const rmr_checkpoint *c);
+/* Take one of its files out of the checkpoint: the caller closes it. */
+rmr_file *rmr_checkpoint_take(rmr_checkpoint *c, const rmr_file *f);
+
 uint64_t rmr_checkpoint_count(const rmr_checkpoint *c);
 const rmr_tensor *rmr_checkpoint_at(const rmr_checkpoint *c,
                                     uint64_t i); /* sorted by name (bytes) */

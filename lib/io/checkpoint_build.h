@@ -8,7 +8,6 @@
 struct rmr_checkpoint {
     rmr_mem *mem;
     rmr_refusals *keep; /* while the checkpoint is read: the list of reasons against it, or NULL */
-    rmr_naming naming;
     rmr_file **files; /* in the reader's order */
     size_t n_files, files_cap;
     char *names; /* all tensor names, each NUL-terminated */

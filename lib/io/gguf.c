@@ -621,7 +621,6 @@ remora_status rmr_gguf_open(rmr_mem *mem, rmr_source *src, const char *name, rmr
     *out = NULL;
     *tensors = NULL;
     if (o.c == NULL) return rmr_error_nomem(err, "checkpoint", sizeof *o.c);
-    o.c->naming = RMR_NAMING_GGUF;
     remora_status st = open_parts(&o, name);
     if (st >= 0) st = fill_table(&o);
     if (st >= 0) {

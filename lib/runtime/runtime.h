@@ -18,7 +18,9 @@ struct remora_runtime {
     rmr_ctx ctx;
     atomic_uint refs;
     uint32_t n_devices;
-    rmr_backend *backends[RMR_MAX_DEVICES]; /* a model that names none gets the first */
+    rmr_backend *backends[RMR_MAX_DEVICES];  /* a model that names none gets the first */
+    const struct rmr_format *const *formats; /* of models (lib/format); NULL: the library's own.
+                                                Tests set others */
 };
 
 /* `opts` is a full struct of this version. */

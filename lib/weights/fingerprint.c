@@ -2,10 +2,7 @@
 
 #include <string.h>
 
-#include "layout.h"
 #include "sha256.h"
-#include "read_rows.h"
-#include "tile.h"
 
 enum { SAMPLED = 64 }; /* weights of which rows are read */
 
@@ -48,123 +45,69 @@ static void add_shape(rmr_sha256 *h, const rmr_shape *s)
     for (uint32_t i = 0; i < rmr_shape_rope(s) / 2; i++) add_f32(h, s->inv_freq[i]);
 }
 
-/* The source of rows: one of the two is not NULL. */
-typedef struct reading {
+typedef struct hashing {
     rmr_sha256 h;
-    rmr_mem *mem;
-    const rmr_weight_plan *plan; /* of a checkpoint */
-    const rmr_pack *pack;        /* or of a pack, compressed or not: */
-    rmr_pack_reader *reader;     /* made when first needed */
+    const rmr_weight_plan *plan;
+    rmr_reader reader;
     remora_error *err;
-} reading;
+} hashing;
 
-/* n bytes of a pack's tensor from `at` on. */
-static remora_status read_packed(reading *r, const rmr_pack_tensor *t, uint64_t at, uint64_t n,
-                                 unsigned char *to)
+/* The values of a vector, whatever their type; else the row's bytes. */
+static void add_row(hashing *f, const rmr_weight_desc *d, const unsigned char *row)
 {
-    if (r->reader == NULL) RMR_TRY(rmr_pack_reader_create(r->pack, r->mem, &r->reader, r->err));
-    return rmr_pack_read(r->reader, t, at, n, to, r->err);
-}
-
-/* Room for the bytes that are read for one row, and the place of the row in it. */
-static uint64_t room_for(const reading *r, const rmr_weight_plan_item *it)
-{
-    const rmr_weight_desc *d = &it->desc;
-    const uint64_t row = rmr_row_bytes(d->elem, d->cols) + RMR_ALIGN;
-    if (r->pack == NULL) return rmr_read_rows_staging(it, it->transpose ? d->rows : 1);
-    return row + (d->use == RMR_USE_MATRIX ? rmr_tile_bytes(d->elem, d->cols) : 4ull * d->cols);
-}
-
-/* A row of a pack, whose matrices lie in tiles and whose vectors are F32. */
-static remora_status packed_row(reading *r, const rmr_weight_plan_item *it, uint32_t index,
-                                uint32_t row, unsigned char *room, const void **out)
-{
-    const rmr_weight_desc *d = &it->desc;
-    const uint64_t bytes = rmr_row_bytes(d->elem, d->cols);
-    unsigned char *const made = room + rmr_round_up(bytes, RMR_ALIGN);
-    rmr_layout l;
-    if (!rmr_lay_out(d->use, d->elem, d->count, d->rows, d->cols, &l)) return REMORA_E_INTERNAL;
-    *out = room;
-    if (d->use == RMR_USE_VECTOR)
-        return read_packed(r, it->place, index * l.stride, 4ull * d->cols, room);
-    if (d->use == RMR_USE_TABLE)
-        return read_packed(r, it->place, index * l.stride + row * bytes, bytes, room);
-    RMR_TRY(read_packed(r, it->place, index * l.stride + row / RMR_TILE * l.tile, l.tile, made));
-    rmr_tile_unpack(d->elem, room, made, 1, d->cols);
-    return REMORA_OK;
-}
-
-static remora_status stored_row(reading *r, const rmr_weight_plan_item *it, uint32_t index,
-                                uint32_t row, unsigned char *room, const void **out)
-{
-    const rmr_weight_desc *d = &it->desc;
-    if (!it->transpose) return rmr_read_rows(it, index, row, 1, room, out, r->err);
-    RMR_TRY(rmr_read_rows(it, index, 0, d->rows, room, out, r->err));
-    *out = (const unsigned char *)*out + row * rmr_row_bytes(d->elem, d->cols);
-    return REMORA_OK;
-}
-
-/* The values of a vector, which is F32 in packs whatever it was; else the row's bytes. */
-static void add_row(reading *r, const rmr_weight_plan_item *it, const void *row)
-{
-    const rmr_weight_desc *d = &it->desc;
-    const rmr_elem e = r->pack != NULL ? RMR_ELEM_F32 : d->elem;
     float value;
     if (d->use != RMR_USE_VECTOR) {
-        rmr_sha256_add(&r->h, row, (size_t)rmr_row_bytes(d->elem, d->cols));
+        rmr_sha256_add(&f->h, row, (size_t)rmr_row_bytes(d->elem, d->cols));
         return;
     }
     for (uint32_t i = 0; i < d->cols; i++) {
-        rmr_row_decode(e, &value, (const unsigned char *)row + i * rmr_row_bytes(e, 1), 1);
-        add_f32(&r->h, value);
+        rmr_row_decode(d->elem, &value, row + i * rmr_row_bytes(d->elem, 1), 1);
+        add_f32(&f->h, value);
     }
 }
 
 /* The first row of the first matrix and one near the end of the last; rows of F8 are read from
  * multiples of RMR_F8_RUN on. */
-static remora_status add_samples(reading *r, const rmr_weight_plan_item *it)
+static remora_status add_samples(hashing *f, const rmr_weight_plan_item *it)
 {
     const rmr_weight_desc *d = &it->desc;
     const uint32_t index[2] = {0, d->count - 1},
                    row[2] = {0, (d->rows - 1) / RMR_F8_RUN * RMR_F8_RUN};
-    const uint64_t bytes = room_for(r, it);
-    unsigned char *room = rmr_alloc(r->mem, (size_t)bytes);
-    remora_status st = REMORA_OK;
-    if (room == NULL) return rmr_error_nomem(r->err, "fingerprint", bytes);
-    for (int i = 0; i < 2 && st >= 0; i++) {
-        const void *at = NULL;
-        st = r->pack != NULL ? packed_row(r, it, index[i], row[i], room, &at)
-                             : stored_row(r, it, index[i], row[i], room, &at);
-        if (st >= 0) add_row(r, it, at);
-    }
-    rmr_free(r->mem, room, (size_t)bytes);
-    return st;
-}
-
-static remora_status add_weights(reading *r)
-{
-    const size_t step = r->plan->n / SAMPLED + 1;
-    for (size_t i = 0; i < r->plan->n; i++) {
-        const rmr_weight_plan_item *it = &r->plan->items[i];
-        const rmr_weight_desc *d = &it->desc;
-        const char *type = d->use == RMR_USE_VECTOR ? "" : rmr_elem_table[d->elem].name;
-        const uint64_t n[] = {d->use, d->count, d->rows, d->cols};
-        rmr_sha256_add(&r->h, it->name, strlen(it->name) + 1);
-        rmr_sha256_add(&r->h, type, strlen(type) + 1);
-        for (size_t k = 0; k < sizeof n / sizeof n[0]; k++) add_u64(&r->h, n[k]);
-        if (i % step == 0) RMR_TRY(add_samples(r, it));
+    for (int i = 0; i < 2; i++) {
+        const uint32_t first = it->transpose ? 0 : row[i], n = it->transpose ? d->rows : 1;
+        const void *rows;
+        RMR_TRY(
+            f->reader.from->format->read_rows(&f->reader, it, index[i], first, n, &rows, f->err));
+        add_row(f, d,
+                (const unsigned char *)rows + (row[i] - first) * rmr_row_bytes(d->elem, d->cols));
     }
     return REMORA_OK;
 }
 
-remora_status rmr_fingerprint(rmr_mem *mem, const rmr_shape *s, const rmr_weight_plan *plan,
-                              const rmr_pack *pack, uint8_t out[32], remora_error *err)
+static remora_status add_weights(hashing *f)
 {
-    reading r = {.mem = mem, .plan = plan, .pack = pack, .err = err};
-    rmr_sha256_init(&r.h);
-    add_shape(&r.h, s);
-    const remora_status st = add_weights(&r);
-    rmr_sha256_end(&r.h, out);
-    rmr_pack_reader_free(r.reader);
+    const size_t step = f->plan->n / SAMPLED + 1;
+    for (size_t i = 0; i < f->plan->n; i++) {
+        const rmr_weight_plan_item *it = &f->plan->items[i];
+        const rmr_weight_desc *d = &it->desc;
+        const char *type = d->use == RMR_USE_VECTOR ? "" : rmr_elem_table[d->elem].name;
+        const uint64_t n[] = {d->use, d->count, d->rows, d->cols};
+        rmr_sha256_add(&f->h, it->name, strlen(it->name) + 1);
+        rmr_sha256_add(&f->h, type, strlen(type) + 1);
+        for (size_t k = 0; k < sizeof n / sizeof n[0]; k++) add_u64(&f->h, n[k]);
+        if (i % step == 0) RMR_TRY(add_samples(f, it));
+    }
+    return REMORA_OK;
+}
+
+remora_status rmr_fingerprint(rmr_origin *from, const rmr_shape *s, const rmr_weight_plan *plan,
+                              uint8_t out[32], remora_error *err)
+{
+    hashing f = {.plan = plan, .reader = {.from = from}, .err = err};
+    rmr_sha256_init(&f.h);
+    add_shape(&f.h, s);
+    const remora_status st = add_weights(&f);
+    rmr_sha256_end(&f.h, out);
+    rmr_reader_end(&f.reader);
     return st;
 }

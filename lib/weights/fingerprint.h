@@ -7,9 +7,8 @@
 
 #include "weight_plan.h"
 
-/* `pack` is NULL where the plan is of a checkpoint. Reads a row or two of up to 64 weights: what
- * rmr_read_rows and reading a pack return. */
-remora_status rmr_fingerprint(rmr_mem *mem, const rmr_shape *s, const rmr_weight_plan *plan,
-                              const rmr_pack *pack, uint8_t out[32], remora_error *err);
+/* Reads a row or two of up to 64 weights: may return what reading them returns. */
+remora_status rmr_fingerprint(rmr_origin *from, const rmr_shape *s, const rmr_weight_plan *plan,
+                              uint8_t out[32], remora_error *err);
 
 #endif

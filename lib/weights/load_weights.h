@@ -5,10 +5,9 @@
 #include "job.h"
 #include "weight_plan.h"
 
-/* Create and fill every weight of the plan. On failure the weights made so far stay in w, to be
- * freed with it; the plan's `adopt` says where they are. The embedding table is used where it lies
- * when the source has it in memory. */
-remora_status rmr_load_weights(rmr_weights *w, rmr_source *src, rmr_weight_plan *plan,
+/* Adopt, or create and fill, every weight of the plan. On failure the weights made so far stay in
+ * w, to be freed with it. Adopted ones lie in the origin's files. */
+remora_status rmr_load_weights(rmr_weights *w, rmr_origin *from, const rmr_weight_plan *plan,
                                const rmr_job_host *host, remora_error *err);
 
 /* Every weight without content: a model that is only asked about. */

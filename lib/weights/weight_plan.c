@@ -128,9 +128,9 @@ static remora_status find_each(planner *p, rmr_weight_plan_item *it, uint32_t *f
         if (one.coding != it->coding || one.stored != it->stored)
             RMR_TRY(kept(p, rmr_error_set(p->err, REMORA_E_UNSUPPORTED, 0,
                                           "%s: tensor %s has another dtype than expert 0's",
-                                          rmr_show(rmr_file_name(one.piece.data->file)).text,
-                                          rmr_show(one.piece.data->name).text)));
-        it->each[i] = one.piece;
+                                          rmr_show(rmr_file_name(one.first.data->file)).text,
+                                          rmr_show(one.first.data->name).text)));
+        it->each[i] = one.first;
     }
     return REMORA_OK;
 }
@@ -201,7 +201,7 @@ static remora_status half(planner *p, rmr_weight **w, rmr_weight_id id,
     it.desc = (rmr_weight_desc){RMR_USE_MATRIX,   half_elem(whole, a, transpose),
                                 a->heads,         (uint32_t)n.rows,
                                 (uint32_t)n.cols, p->share};
-    it.piece.row0 += transpose ? 0 : a->nope;
+    it.first.row0 += transpose ? 0 : a->nope;
     it.step = (uint64_t)a->nope + a->v;
     return add_item(p, &it);
 }

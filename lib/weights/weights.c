@@ -30,6 +30,5 @@ void rmr_weights_free(rmr_weights *w)
     be->ops->weight_free(be, w->norm);
     be->ops->weight_free(be, w->head);
     be->ops->weight_free(be, w->inv_freq);
-    rmr_file_close(w->mapped);
     *w = (rmr_weights){0};
 }

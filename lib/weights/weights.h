@@ -4,7 +4,6 @@
 #ifndef RMR_WEIGHTS_H
 #define RMR_WEIGHTS_H
 
-#include "source.h"
 #include "weight_table.h"
 
 typedef struct rmr_weights {
@@ -14,7 +13,6 @@ typedef struct rmr_weights {
     rmr_layer *layers; /* [n_layers], or NULL: nothing is planned */
     rmr_weight *embed, *norm, *head;
     rmr_weight *inv_freq;     /* the frequencies of the rotary embedding, one for each pair */
-    rmr_file *mapped;         /* keeps the mapping under an adopted embedding table */
     rmr_bytes weight_bytes;   /* of the planned weights on the backend */
     uint64_t mapped_bytes;    /* bytes of the weights that are used where they lie in the source */
     rmr_bytes constant_bytes; /* of inv_freq */

@@ -95,18 +95,18 @@ static remora_status values(made *m, uint32_t rows, uint32_t cols, int transpose
     const rmr_elem elem = keep == RMR_ELEM_COUNT ? it.stored : keep;
     it.desc = (rmr_weight_desc){RMR_USE_MATRIX, elem, 1, rows, cols, {0}};
     it.transpose = transpose;
-    unsigned char *staging = malloc((size_t)rmr_read_rows_staging(&it, rows));
+    rmr_reader reader = {.from = m->origin};
     const uint32_t cut = transpose || rows < 7 ? rows : rows - rows / 7;
     remora_status st = REMORA_OK;
     for (uint32_t r0 = 0; r0 < rows && st >= 0; r0 += cut) {
         const uint32_t n = rows - r0 < cut ? rows - r0 : cut;
         const void *got;
-        st = rmr_read_rows(&it, 0, r0, n, staging, &got, err);
+        st = rmr_read_rows(&reader, &it, 0, r0, n, &got, err);
         for (uint32_t r = 0; r < n && st >= 0; r++)
             rmr_row_decode(elem, out + (size_t)(r0 + r) * cols,
                            (const char *)got + r * rmr_row_bytes(elem, cols), cols);
     }
-    free(staging);
+    rmr_reader_end(&reader);
     return st;
 }
 
@@ -298,13 +298,12 @@ static void fp8_stack(void **state)
         reshape(&m, p[i].name, E, 2 * ROWS, COLS);
         reshape(&m, p[i + 1].name, E, 2, SC);
     }
-    unsigned char *staging = NULL;
+    rmr_reader reader = {.from = m.origin};
     for (int k = 0; k < 2 * E; k++) {
         const void *rows;
         rmr_weight_plan_item it = wanted(names[k % 2], E, ROWS, COLS);
         if (rmr_hf_find_stack(m.origin, &it, &e) < 0) fail_msg("%s", e.message);
-        if (staging == NULL) staging = malloc((size_t)rmr_read_rows_staging(&it, ROWS));
-        assert_int_equal(rmr_read_rows(&it, (uint32_t)k / 2, 0, ROWS, staging, &rows, &e),
+        assert_int_equal(rmr_read_rows(&reader, &it, (uint32_t)k / 2, 0, ROWS, &rows, &e),
                          REMORA_OK);
         for (int r = 0; r < ROWS; r++)
             rmr_row_decode(RMR_ELEM_F8, got + r * COLS,
@@ -314,7 +313,7 @@ static void fp8_stack(void **state)
             if (got[i] != want) fail_msg("matrix %d, %d: %g, not %g", k, i, got[i], want);
         }
     }
-    free(staging);
+    rmr_reader_end(&reader);
     rmr_weight_plan_item down = wanted("e.down_proj", E, 2 * ROWS, COLS);
     assert_int_equal(rmr_hf_find_stack(m.origin, &down, &e), REMORA_OK);
     reshape(&m, p[0].name, 2 * E, ROWS, COLS);
@@ -426,12 +425,12 @@ static remora_status read_blocks(made *m, rmr_dtype dtype, uint32_t rows, uint32
     const rmr_weight_plan_item it = {.desc = {RMR_USE_MATRIX, e, 1, rows, cols, {0}},
                                      .coding = RMR_CODING_PLAIN,
                                      .stored = e,
-                                     .piece = {&t, NULL, 0}};
-    unsigned char *staging = malloc((size_t)rmr_read_rows_staging(&it, rows));
+                                     .first = {&t, NULL, 0}};
+    rmr_reader reader = {.from = m->origin};
     const void *got;
     t.dtype = dtype;
-    const remora_status st = rmr_read_rows(&it, 0, 0, rows, staging, &got, err);
-    free(staging);
+    const remora_status st = rmr_read_rows(&reader, &it, 0, 0, rows, &got, err);
+    rmr_reader_end(&reader);
     return st;
 }
 
