@@ -289,11 +289,12 @@ static double limit_of(rmr_elem e)
 static void check_linear(rmr_elem e, uint32_t rows, uint32_t cols, int swiglu, int add, int bias)
 {
     static const uint32_t counts[] = {1, 3, 9, 40};
-    plan p = {.n_ops = 2, .n_slots = 2, .max_rows = 40, .max_pages = 1, .max_out = 1};
+    plan p = {.n_ops = 2, .n_slots = 3, .max_rows = 40, .max_pages = 1, .max_out = 1};
     side cpu, gpu;
     char name[128];
     p.slot[0] = (rmr_slot){cols, RMR_ROWS_ALL};
     p.slot[1] = (rmr_slot){rows, RMR_ROWS_ALL};
+    p.slot[2] = (rmr_slot){rows / 2 + 1, RMR_ROWS_ALL};
     p.op[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {0, 0}, .n = cols};
     p.op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 40, cols, 1);
     p.op[1] = (rmr_op){
@@ -309,6 +310,10 @@ static void check_linear(rmr_elem e, uint32_t rows, uint32_t cols, int swiglu, i
     o->w = weight(RMR_USE_MATRIX, e, 1, rows, cols, 0.1f);
     if (swiglu) o->w2 = weight(RMR_USE_MATRIX, e, 1, rows, cols, 0.1f);
     if (bias) o->bias = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, rows, 0.1f);
+    /* another of the same rows, which may go along */
+    rmr_op *const next = &p.op[p.n_ops++];
+    *next = (rmr_op){.kind = RMR_OP_LINEAR, .in = {0, 0}, .out = {2, 0}, .n = cols};
+    next->w = weight(RMR_USE_MATRIX, e, 1, rows / 2 + 1, cols, 0.1f);
     side_make(&cpu, &p, 0, 0);
     side_make(&gpu, &p, 1, 0);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
@@ -319,8 +324,10 @@ static void check_linear(rmr_elem e, uint32_t rows, uint32_t cols, int swiglu, i
         side_run(&cpu, &p);
         side_run(&gpu, &p);
         compare(name, &cpu, &gpu, &p, 1, limit_of(e) * (swiglu ? 3 : 1));
+        compare("the next one", &cpu, &gpu, &p, 2, limit_of(e));
     }
     same_bits(name, &gpu, &p, 1, 40);
+    same_bits("the next one", &gpu, &p, 2, 40);
     side_free(&cpu);
     side_free(&gpu);
     free_weights();
@@ -456,35 +463,40 @@ static void mla_plan(plan *p, const mla_case *c, rmr_mla *m)
     p->op[1].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 97, q, 0.7f);
     p->op[2] = (rmr_op){.kind = RMR_OP_ROPE_TABLE, .out = {ROPE_CS, 0}, .amp = 1};
     p->op[2].w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, c->rope / 2, 0.3f);
-    p->op[3] = (rmr_op){.kind = RMR_OP_CACHE_WRITE,
+    p->op[3] =
+        (rmr_op){.kind = RMR_OP_ROPE,
+                 .in = {XQ, 0},
+                 .in2 = {ROPE_CS, 0},
+                 .rotary = {c->heads, c->nope + c->rope, c->nope, c->rope, RMR_ROPE_INTERLEAVED}};
+    p->op[4] = (rmr_op){.kind = RMR_OP_CACHE_WRITE,
                         .layer = 1,
                         .stream = 1,
                         .in = {XKV, 0},
                         .in2 = {ROPE_CS, 0},
                         .eps = 1e-6f,
                         .mla = m};
-    p->op[3].w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, c->rank, 0.2f);
-    p->op[4] = (rmr_op){
+    p->op[4].w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, c->rank, 0.2f);
+    p->op[5] = (rmr_op){
         .kind = RMR_OP_ABSORB, .layer = 1, .stream = 1, .in = {XQ, 0}, .out = {QL, 0}, .mla = m};
-    p->op[4].w = weight(RMR_USE_MATRIX, c->elem, c->heads, c->rank, c->nope, 0.1f);
-    p->op[5] = (rmr_op){.kind = RMR_OP_ATTEND_LATENT,
+    p->op[5].w = weight(RMR_USE_MATRIX, c->elem, c->heads, c->rank, c->nope, 0.1f);
+    p->op[6] = (rmr_op){.kind = RMR_OP_ATTEND_LATENT,
                         .layer = 1,
                         .stream = 1,
                         .in = {QL, 0},
                         .out = {Z, 0},
                         .mla = m};
-    p->op[6] = (rmr_op){
+    p->op[7] = (rmr_op){
         .kind = RMR_OP_UNABSORB, .layer = 1, .stream = 1, .in = {Z, 0}, .out = {O, 0}, .mla = m};
-    p->op[6].w = weight(RMR_USE_MATRIX, c->elem, c->heads, c->v, c->rank, 0.1f);
-    p->op[7] = (rmr_op){.kind = RMR_OP_ATTEND_EXPANDED,
+    p->op[7].w = weight(RMR_USE_MATRIX, c->elem, c->heads, c->v, c->rank, 0.1f);
+    p->op[8] = (rmr_op){.kind = RMR_OP_ATTEND_EXPANDED,
                         .layer = 1,
                         .stream = 1,
                         .in = {XQ, 0},
                         .out = {O, 0},
                         .mla = m};
-    p->op[7].w = p->op[4].w;
-    p->op[7].w2 = p->op[6].w;
-    p->n_ops = 8;
+    p->op[8].w = p->op[5].w;
+    p->op[8].w2 = p->op[7].w;
+    p->n_ops = 9;
 }
 
 static void rows_at(plan *p, uint32_t pos0, uint32_t n, rmr_form form)
@@ -548,7 +560,7 @@ static void check_mla(const mla_case *c)
     snprintf(name, sizeof name, "mla %u heads, %u/%u/%u/%u, %s, %s, %u positions, %s", c->heads,
              c->nope, c->rope, c->v, c->rank, kv[c->kv], c->form ? "expanded" : "absorbed", c->n,
              rmr_elem_table[c->elem].name);
-    fill_cache(&p, &cpu, &gpu, c->n, 4);
+    fill_cache(&p, &cpu, &gpu, c->n, 5);
     snprintf(text, sizeof text, "%s: cache", name);
     compare_caches(text, &cpu, &gpu, &p, 0.01);
     const uint32_t seen[] = {1, 63, 64, 65, c->n / 2, c->n};

@@ -214,6 +214,13 @@ typedef struct rmr_gpu_cache_write {
     uint32_t rank; /* 0: grouped, x is stored as it is */
 } rmr_gpu_cache_write;
 
+/* Queries are turned while keys are turned and written, by `blocks` blocks. */
+typedef struct rmr_gpu_rope_write {
+    rmr_gpu_rope rope;
+    rmr_gpu_cache_write write;
+    uint32_t blocks;
+} rmr_gpu_rope_write;
+
 /* Attention of rows [row0, row0 + n_rows), cut into units of positions (grid x); results of a unit
  * are [width of a value] sums, maximum, sum. */
 typedef struct rmr_gpu_attend {

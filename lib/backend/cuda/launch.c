@@ -576,26 +576,43 @@ static remora_status norm(rmr_step *s, const rmr_op *op, remora_error *err)
     return run(s, RMR_K_norm, at_most((uint64_t)a.rows.n * a.parts, 65535), 1, 1, 256, 64, &a, err);
 }
 
+static rmr_gpu_rope rope_args(const rmr_step *s, const rmr_op *op)
+{
+    return (rmr_gpu_rope){s->gpu, view(s, op->in), view(s, op->in2), op->rotary};
+}
+
+static uint32_t rope_blocks(const rmr_step *s, const rmr_op *op)
+{
+    const rmr_rotary *o = &op->rotary;
+    return at_most(units((uint64_t)s->in.n_rows * o->heads * (o->width / 2), 256), 65535);
+}
+
 static remora_status rope(rmr_step *s, const rmr_op *op, remora_error *err)
 {
-    rmr_gpu_rope a = {s->gpu, view(s, op->in), view(s, op->in2), op->rotary};
-    return run(
-        s, RMR_K_rope,
-        at_most(units((uint64_t)s->in.n_rows * op->rotary.heads * (op->rotary.width / 2), 128),
-                65535),
-        1, 1, 128, 0, &a, err);
+    rmr_gpu_rope a = rope_args(s, op);
+    return run(s, RMR_K_rope, rope_blocks(s, op), 1, 1, 256, 0, &a, err);
+}
+
+static rmr_gpu_cache_write write_args(const rmr_step *s, const rmr_op *op)
+{
+    const int latent = op->mla != NULL;
+    return (rmr_gpu_cache_write){
+        s->gpu,  view(s, op->in), view(s, latent ? op->in2 : op->in), vector(op->w),
+        op->eps, stream(s, op),   latent ? op->mla->rank : 0};
 }
 
 static remora_status cache_write(rmr_step *s, const rmr_op *op, remora_error *err)
 {
-    rmr_gpu_cache_write a = {s->gpu,
-                             view(s, op->in),
-                             op->mla != NULL ? view(s, op->in2) : view(s, op->in),
-                             vector(op->w),
-                             op->eps,
-                             stream(s, op),
-                             op->mla != NULL ? op->mla->rank : 0};
+    rmr_gpu_cache_write a = write_args(s, op);
     return run(s, RMR_K_cache_write, at_most(s->in.n_rows, 65535), 1, 1, 256, 64, &a, err);
+}
+
+static remora_status rope_write(rmr_step *s, const rmr_op *op, const rmr_op *next,
+                                remora_error *err)
+{
+    const uint32_t blocks = at_most(s->in.n_rows, 65535);
+    rmr_gpu_rope_write a = {rope_args(s, op), write_args(s, next), blocks};
+    return run(s, RMR_K_rope_write, blocks + rope_blocks(s, op), 1, 1, 256, 64, &a, err);
 }
 
 enum { GATE_ROWS = 64 }; /* that one block gates and sorts */
@@ -695,7 +712,7 @@ static void note_writes(rmr_step *s, const rmr_op *op)
 }
 
 /* Do they multiply the same activations, and may they do so at once? */
-static int go_together(const rmr_op *op, const rmr_op *next)
+static int multiply_together(const rmr_op *op, const rmr_op *next)
 {
     return op->kind == RMR_OP_LINEAR && next->kind == RMR_OP_LINEAR && op->rows == next->rows &&
            op->in.slot == next->in.slot && op->in.col == next->in.col &&
@@ -703,17 +720,30 @@ static int go_together(const rmr_op *op, const rmr_op *next)
            !rmr_op_writes_slot(next, op->in.slot) && op->out.slot != next->out.slot;
 }
 
+static int turn_together(const rmr_op *op, const rmr_op *next)
+{
+    return op->kind == RMR_OP_ROPE && next->kind == RMR_OP_CACHE_WRITE &&
+           op->in.slot != next->in.slot;
+}
+
+/* The operation, and the next one where both go at once; how many that were. */
+static remora_status run_some(rmr_step *s, const rmr_op *op, int last, uint32_t *n,
+                              remora_error *err)
+{
+    *n = 2;
+    if (!last && multiply_together(op, op + 1)) return linear_two(s, op, op + 1, err);
+    if (!last && turn_together(op, op + 1)) return rope_write(s, op, op + 1, err);
+    *n = 1;
+    return run_kind(s, op, err);
+}
+
 remora_status rmr_cuda_run_ops(rmr_step *s, const rmr_op *ops, uint32_t n, remora_error *err)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        const rmr_op *const op = &ops[i];
-        const int some = rows(s, op).n > 0, two = i + 1 < n && some && go_together(op, op + 1);
-        if (two)
-            RMR_TRY(linear_two(s, op, op + 1, err));
-        else if (some || op->kind == RMR_OP_COUNTS_CLEAR)
-            RMR_TRY(run_kind(s, op, err));
-        note_writes(s, op);
-        if (two) note_writes(s, &ops[++i]);
+    for (uint32_t i = 0, done = 1; i < n; i += done) {
+        done = 1;
+        if (rows(s, &ops[i]).n > 0 || ops[i].kind == RMR_OP_COUNTS_CLEAR)
+            RMR_TRY(run_some(s, &ops[i], i + 1 == n, &done, err));
+        for (uint32_t k = i; k < i + done; k++) note_writes(s, &ops[k]);
     }
     return REMORA_OK;
 }

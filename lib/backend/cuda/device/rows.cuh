@@ -97,12 +97,13 @@ DEV void turn(float *u, float *v, const float *cs)
     *v = fmaf(x, s, y * c);
 }
 
-KERNEL(rope, rmr_gpu_rope, 128, 1)
+/* Pairs from `first` on, `step` apart. */
+DEV void turn_pairs(const rmr_gpu_rope &a, uint32_t first, uint32_t step)
 {
     const rmr_rotary &o = a.rotary;
     const uint32_t half = o.width / 2, of_row = o.heads * half;
     const uint32_t all = a.in.n_rows * of_row;
-    for (uint32_t i = blockIdx.x * 128 + thread_of(); i < all; i += gridDim.x * 128) {
+    for (uint32_t i = first; i < all; i += step) {
         const uint32_t r = i / of_row, h = i % of_row / half, k = i % half;
         float *const x = a.x.at + r * a.x.ld + h * o.stride + o.first;
         const float *const cs = a.cs.at + r * a.cs.ld + 2 * k;
@@ -111,6 +112,11 @@ KERNEL(rope, rmr_gpu_rope, 128, 1)
         else
             turn(x + 2 * k, x + 2 * k + 1, cs);
     }
+}
+
+KERNEL(rope, rmr_gpu_rope, 256, 1)
+{
+    turn_pairs(a, blockIdx.x * 256 + thread_of(), gridDim.x * 256);
 }
 
 /* ---- into the cache ---- */
@@ -213,11 +219,11 @@ DEV void put_plain(const rmr_gpu_cache_write &a, const rmr_run *run, uint8_t *la
             ((float *)(void *)layer)[row + i] = x[i];
 }
 
-/* A block has a row. */
-KERNEL(cache_write, rmr_gpu_cache_write, 256, 1)
+/* Rows from `first` on, `step` apart, by one block. */
+DEV void write_rows(const rmr_gpu_cache_write &a, uint32_t first, uint32_t step)
 {
     float *const shared = (float *)(void *)shared_memory();
-    for (uint32_t r = blockIdx.x; r < a.in.n_rows; r += gridDim.x) {
+    for (uint32_t r = first; r < a.in.n_rows; r += step) {
         float *const x = a.x.at + r * a.x.ld;
         const uint32_t pos = a.in.pos[r], rope = a.stream.rope;
         if (a.rank > 0) {
@@ -235,6 +241,21 @@ KERNEL(cache_write, rmr_gpu_cache_write, 256, 1)
         else if (warp_of() == 0 && a.rank > 0)
             put_kv8(part, pos % RMR_PAGE_TOKENS, x, a.rank, rope);
     }
+}
+
+KERNEL(cache_write, rmr_gpu_cache_write, 256, 1)
+{
+    write_rows(a, blockIdx.x, gridDim.x);
+}
+
+/* Both, where neither touches what the other does. */
+KERNEL(rope_write, rmr_gpu_rope_write, 256, 1)
+{
+    if (blockIdx.x < a.blocks)
+        write_rows(a.write, blockIdx.x, a.blocks);
+    else
+        turn_pairs(a.rope, (blockIdx.x - a.blocks) * 256 + thread_of(),
+                   (gridDim.x - a.blocks) * 256);
 }
 
 /* ---- counters ---- */
