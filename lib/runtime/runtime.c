@@ -22,22 +22,31 @@ static remora_status read_extra(const remora_runtime_opts *o, const char **isa, 
     return REMORA_OK;
 }
 
+/* A backend takes its place in the list, whether it is one of ours or of a module. */
+static remora_status list(remora_runtime *rt, rmr_backend *be, remora_error *err)
+{
+    rt->backends[rt->n_devices++] = be;
+    if (be->ops->size == sizeof *be->ops && be->ops->version == RMR_BACKEND_VERSION)
+        return REMORA_OK;
+    RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+             "a backend has version %u of the boundary, with %u bytes of functions; the library "
+             "has version %d with %zu",
+             be->ops->version, be->ops->size, RMR_BACKEND_VERSION, sizeof *be->ops);
+}
+
+static remora_status check_room(const remora_runtime *rt, uint32_t n, remora_error *err)
+{
+    if (n <= RMR_MAX_DEVICES - rt->n_devices) return REMORA_OK;
+    RMR_FAIL(err, REMORA_E_UNSUPPORTED, "the machine has more than %d devices", RMR_MAX_DEVICES);
+}
+
 static remora_status add_device(remora_runtime *rt, const rmr_device_maker *maker, const char *isa,
                                 remora_error *err)
 {
-    if (rt->n_devices == RMR_MAX_DEVICES)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "the machine has more than %d devices",
-                 RMR_MAX_DEVICES);
     rmr_backend *be;
+    RMR_TRY(check_room(rt, 1, err));
     RMR_TRY(maker->make(maker->user, &rt->ctx, isa, &be, err));
-    rt->backends[rt->n_devices++] = be;
-    if (be->ops->size != sizeof *be->ops || be->ops->version != RMR_BACKEND_VERSION)
-        RMR_FAIL(
-            err, REMORA_E_UNSUPPORTED,
-            "a backend has version %u of the boundary, with %u bytes of functions; the library "
-            "has version %d with %zu",
-            be->ops->version, be->ops->size, RMR_BACKEND_VERSION, sizeof *be->ops);
-    return REMORA_OK;
+    return list(rt, be, err);
 }
 
 remora_status rmr_runtime_create_with(const remora_runtime_opts *o, const rmr_device_maker *makers,
@@ -79,6 +88,37 @@ remora_status rmr_runtime_create(const remora_runtime_opts *o, remora_runtime **
     return rmr_runtime_create_with(o, &cpu, 1, out, err);
 }
 
+static void drop_devices(remora_runtime *rt, uint32_t keep)
+{
+    while (rt->n_devices > keep) {
+        rmr_backend *be = rt->backends[--rt->n_devices];
+        be->ops->free(be);
+    }
+}
+
+remora_status rmr_runtime_add_module(remora_runtime *rt, const char *path, remora_error *err)
+{
+    const uint32_t before = rt->n_devices;
+    rmr_open_module *m = &rt->modules[rt->n_modules];
+    if (rt->n_modules == RMR_MAX_MODULES)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%d modules are open, which is the limit",
+                 RMR_MAX_MODULES);
+    RMR_TRY(rmr_open_module_load(m, &rt->ctx, path, err));
+    remora_status st = check_room(rt, m->module.n_devices, err);
+    for (uint32_t i = 0; i < m->module.n_devices && st >= 0; i++) {
+        rmr_backend *be;
+        st = m->module.make(m->module.user, i, &be, err);
+        if (st >= 0) st = list(rt, be, err);
+    }
+    if (st >= 0) {
+        rt->n_modules++;
+        return REMORA_OK;
+    }
+    drop_devices(rt, before);
+    rmr_open_module_close(m);
+    return st;
+}
+
 void rmr_runtime_ref(remora_runtime *rt)
 {
     RMR_ASSERT(atomic_load(&rt->refs) > 0);
@@ -88,10 +128,8 @@ void rmr_runtime_ref(remora_runtime *rt)
 void rmr_runtime_unref(remora_runtime *rt)
 {
     if (rt == NULL || atomic_fetch_sub_explicit(&rt->refs, 1, memory_order_acq_rel) != 1) return;
-    while (rt->n_devices > 0) {
-        rmr_backend *be = rt->backends[--rt->n_devices];
-        be->ops->free(be);
-    }
+    drop_devices(rt, 0);
+    while (rt->n_modules > 0) rmr_open_module_close(&rt->modules[--rt->n_modules]);
     rmr_pool_free(rt->ctx.pool);
     /* The runtime's own block is released through a copy of the hooks it contains. It was counted
      * by another count than theirs, which is 0 by now. */

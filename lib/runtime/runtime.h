@@ -3,9 +3,9 @@
 #ifndef RMR_RUNTIME_H
 #define RMR_RUNTIME_H
 
-#include "backend.h"
+#include "module.h"
 
-enum { RMR_MAX_DEVICES = 16 };
+enum { RMR_MAX_DEVICES = 16, RMR_MAX_MODULES = 4 };
 
 /* Makes the backend of one device. `isa` is the value of the option "x-isa", or NULL. */
 typedef struct rmr_device_maker {
@@ -17,10 +17,11 @@ typedef struct rmr_device_maker {
 struct remora_runtime {
     rmr_ctx ctx;
     atomic_uint refs;
-    uint32_t n_devices;
-    rmr_backend *backends[RMR_MAX_DEVICES];  /* a model that names none gets the first */
-    const struct rmr_format *const *formats; /* of models (lib/format); NULL: the library's own.
-                                                Tests set others */
+    uint32_t n_devices, n_modules;
+    rmr_open_module modules[RMR_MAX_MODULES]; /* whose devices some of these are: */
+    rmr_backend *backends[RMR_MAX_DEVICES];   /* a model that names none gets the first */
+    const struct rmr_format *const *formats;  /* of models (lib/format); NULL: the library's own.
+                                                 Tests set others */
 };
 
 /* `opts` is a full struct of this version. */
@@ -30,6 +31,9 @@ remora_status rmr_runtime_create(const remora_runtime_opts *opts, remora_runtime
 remora_status rmr_runtime_create_with(const remora_runtime_opts *opts,
                                       const rmr_device_maker *makers, uint32_t n,
                                       remora_runtime **out, remora_error *err);
+/* Open a module and list its devices behind those there are: all of them, or none on failure.
+ * Before the runtime is used from several threads. The path is as for rmr_open_module_load(). */
+remora_status rmr_runtime_add_module(remora_runtime *rt, const char *path, remora_error *err);
 void rmr_runtime_ref(remora_runtime *rt);
 void rmr_runtime_unref(remora_runtime *rt);
 

@@ -1,0 +1,8 @@
+#!/bin/sh
+# A module exports its entry and nothing else, and needs nothing of the library.
+# usage: module_symbols.sh MODULE
+set -u
+names=$(nm -D --defined-only "$1" | awk '$2 != "A" {print $NF}')
+[ "$names" = rmr_module_open ] || { echo "exported: $names"; exit 1; }
+needs=$(nm -D --undefined-only "$1" | awk '{print $NF}' | grep -E '^(rmr|remora)_')
+[ -z "$needs" ] || { echo "undefined: $needs"; exit 1; }
