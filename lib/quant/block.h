@@ -1,35 +1,126 @@
-/* Inside a block of the quantised types (docs/models.md, "GGUF blocks"): code books, the places of
- * the scales, the packing of sub-scales. Shared by the code that reads blocks and the code that
- * writes them. */
+/* Inside a block of the integer types, by the fields of elem_format.h: codes, scales and sub-scales
+ * out of the bytes and into them. For those that read blocks (tiles, decoding) and those that write
+ * them (encoding). */
 #ifndef RMR_BLOCK_H
 #define RMR_BLOCK_H
+
+#include <string.h>
 
 #include "half.h"
 #include "quant.h"
 
-enum { RMR_SUPER = 256 }; /* values of a block of the K types and IQ4_XS */
+/* With a row of the table of types as a constant everything here folds to a few shifts. */
+#define RMR_INLINE static inline __attribute__((always_inline))
 
-/* IQ4_NL and IQ4_XS. */
-static const int8_t rmr_iq4_codes[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                         1,    13,   25,  38,  53,  69,  89,  113};
+enum { RMR_BLOCK_VALUES = 256, RMR_BLOCK_SUBS = 16 }; /* of the largest blocks */
 
-/* MXFP4: twice the value of e2m1. An integer book, so code 8, the minus zero, is plain zero. */
-static const int8_t rmr_e2m1_codes[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+/* A number in byte `at`, `shift` bits up. */
+typedef struct rmr_place {
+    uint32_t at, shift;
+} rmr_place;
 
-/* Byte offsets of the half-sized scales of a block: dmin is also the minimum of Q4_1 and Q5_1,
- * which is added where the K types subtract theirs. No dmin: -1. Types without any have d = -1. */
-typedef struct rmr_block_scales {
-    int d, dmin;
-} rmr_block_scales;
+/* Place of number j of n. */
+RMR_INLINE rmr_place rmr_field_place(const rmr_fields *f, uint32_t n, uint32_t j)
+{
+    const int second = f->at2 != 0 && j >= n / 2;
+    const uint32_t k = second ? j - n / 2 : j;
+    const uint32_t bit = (second ? f->shift2 : f->shift) + k / f->unit * f->bits;
+    return (rmr_place){(second ? f->at2 : f->at) + bit / 8 * f->unit + k % f->unit, bit % 8};
+}
 
-static const rmr_block_scales rmr_block_scales_at[RMR_ELEM_COUNT] = {
-    [RMR_ELEM_BF16] = {-1, -1},  [RMR_ELEM_F16] = {-1, -1},   [RMR_ELEM_F32] = {-1, -1},
-    [RMR_ELEM_F8] = {-1, -1},    [RMR_ELEM_Q8_0] = {0, -1},   [RMR_ELEM_Q4_0] = {0, -1},
-    [RMR_ELEM_I4] = {0, -1},     [RMR_ELEM_IQ4_NL] = {0, -1}, [RMR_ELEM_MXFP4] = {-1, -1},
-    [RMR_ELEM_IQ4_XS] = {0, -1}, [RMR_ELEM_Q4_K] = {0, 2},    [RMR_ELEM_Q5_K] = {0, 2},
-    [RMR_ELEM_Q6_K] = {208, -1}, [RMR_ELEM_Q3_K] = {108, -1}, [RMR_ELEM_Q2_K] = {80, 82},
-    [RMR_ELEM_Q4_1] = {0, 2},    [RMR_ELEM_Q5_0] = {0, -1},   [RMR_ELEM_Q5_1] = {0, 2},
-};
+static inline uint32_t rmr_bit_mask(uint32_t bits)
+{
+    return (1u << bits) - 1;
+}
+
+enum { RMR_PIECE = 16 }; /* numbers in consecutive bytes, equally shifted, where `unit` allows it */
+
+/* Where the next unit lies. */
+RMR_INLINE rmr_place rmr_next_unit(const rmr_fields *f, rmr_place p)
+{
+    p.shift += f->bits;
+    return p.shift < 8 ? p : (rmr_place){p.at + f->unit, 0};
+}
+
+RMR_INLINE void rmr_words_get(uint8_t *to, const uint8_t *from, uint32_t shift, uint32_t bits)
+{
+    const uint64_t mask = rmr_bit_mask(bits) * 0x0101010101010101u;
+    for (uint32_t i = 0; i < RMR_PIECE; i += 8) {
+        uint64_t w;
+        memcpy(&w, from + i, 8);
+        w = w >> shift & mask;
+        memcpy(to + i, &w, 8);
+    }
+}
+
+RMR_INLINE void rmr_pieces_get(const rmr_fields *f, uint32_t n, uint8_t *to,
+                               const unsigned char *block)
+{
+    rmr_place p = {f->at, f->shift};
+    for (uint32_t j = 0; j < n; j += f->unit, p = rmr_next_unit(f, p))
+        for (uint32_t i = 0; i < f->unit; i += RMR_PIECE)
+            rmr_words_get(to + j + i, block + p.at + i, p.shift, f->bits);
+}
+
+/* A row of bits, eight in a byte, the lowest first. The byte is copied eight times, byte k of the
+ * word keeps bit k, and 0x7f carries it to the byte's top. */
+RMR_INLINE void rmr_bits_get(uint8_t *to, const uint8_t *from, uint32_t n)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    for (uint32_t i = 0; i < n; i += 8) {
+        const uint64_t apart = from[i / 8] * ones & 0x8040201008040201u;
+        const uint64_t w = (apart + 0x7f * ones) >> 7 & ones;
+        memcpy(to + i, &w, 8);
+    }
+}
+
+/* n numbers of a list out of a block, a byte each. */
+RMR_INLINE void rmr_fields_get(const rmr_fields *f, uint32_t n, uint8_t *to,
+                               const unsigned char *block)
+{
+    if (f->unit % RMR_PIECE == 0) {
+        rmr_pieces_get(f, n, to, block);
+        return;
+    }
+    if (f->unit == 1 && f->bits == 1) {
+        rmr_bits_get(to, block + f->at, n);
+        return;
+    }
+    for (uint32_t j = 0; j < n; j++) {
+        const rmr_place p = rmr_field_place(f, n, j);
+        to[j] = (uint8_t)((uint32_t)block[p.at] >> p.shift & rmr_bit_mask(f->bits));
+    }
+}
+
+/* The same of numbers in two lists, of low and high bits. */
+RMR_INLINE void rmr_halves_get(const rmr_fields *low, const rmr_fields *high, uint32_t n,
+                               uint8_t *to, const unsigned char *block)
+{
+    uint8_t more[RMR_BLOCK_VALUES];
+    const uint32_t up = low->bits;
+    rmr_fields_get(low, n, to, block);
+    if (high->bits == 0) return;
+    rmr_fields_get(high, n, more, block);
+    for (uint32_t i = 0; i < n; i++) to[i] |= (uint8_t)(more[i] << up);
+}
+
+/* v(code). */
+RMR_INLINE int rmr_code_value(const rmr_elem_format *f, uint8_t code)
+{
+    return f->book != NULL ? f->book[code] : f->low.bits == 8 ? (int8_t)code : code - f->offset;
+}
+
+/* The integer that a sub-scale stands for. */
+RMR_INLINE int rmr_sub_value(const rmr_elem_format *f, uint8_t sub)
+{
+    return f->sub.bits == 8 ? (int8_t)sub : sub - f->sub_offset;
+}
+
+/* Back, from bit `first` of the bytes on, into bits of the block that are 0. */
+void rmr_fields_put(const rmr_fields *f, uint32_t n, unsigned char *block, const uint8_t *from,
+                    uint32_t first);
+void rmr_halves_put(const rmr_fields *low, const rmr_fields *high, uint32_t n, unsigned char *block,
+                    const uint8_t *from);
 
 static inline uint16_t rmr_half_at(const unsigned char *p)
 {
@@ -42,13 +133,29 @@ static inline void rmr_half_put(unsigned char *p, uint16_t h)
     p[1] = (unsigned char)(h >> 8);
 }
 
-/* MXFP4: 2^(e - 128), exact; the two smallest are subnormal. */
+/* 2^(e - 128), exact; the two smallest are subnormal. */
 static inline float rmr_e8m0_half(uint8_t e)
 {
     const uint32_t u = e < 2 ? UINT32_C(0x200000) << e : (uint32_t)(e - 1) << 23;
     float f;
     memcpy(&f, &u, 4);
     return f;
+}
+
+/* Bytes of a scale; and scale i of a block. */
+RMR_INLINE uint32_t rmr_scale_bytes(const rmr_elem_format *f)
+{
+    return f->scale == RMR_SCALE_E8M0 ? 1 : 2;
+}
+
+RMR_INLINE float rmr_scale_at(const rmr_elem_format *f, const unsigned char *block, uint32_t i)
+{
+    const unsigned char *const p = block + f->d + i * rmr_scale_bytes(f);
+    switch (f->scale) {
+    case RMR_SCALE_E8M0: return rmr_e8m0_half(*p);
+    case RMR_SCALE_BF16: return rmr_bf16_to_f32(rmr_half_at(p));
+    default: return rmr_f16_to_f32(rmr_half_at(p));
+    }
 }
 
 /* e4m3fn, exact; 0x7F and 0xFF are NaN. */
@@ -62,33 +169,6 @@ static inline float rmr_e4m3_to_f32(uint8_t b)
     u |= sign;
     memcpy(&f, &u, 4);
     return f;
-}
-
-/* Q4_K, Q5_K: 8 six-bit scales and 8 minima in 12 bytes. */
-static inline void rmr_k4_unpack(uint8_t sc[8], uint8_t mn[8], const unsigned char s[12])
-{
-    for (int j = 0; j < 4; j++) {
-        sc[j] = s[j] & 63;
-        mn[j] = s[j + 4] & 63;
-        sc[j + 4] = (uint8_t)((s[j + 8] & 15) | (s[j] >> 6) << 4);
-        mn[j + 4] = (uint8_t)(s[j + 8] >> 4 | (s[j + 4] >> 6) << 4);
-    }
-}
-
-/* Q3_K: 16 six-bit scales in 12 bytes, stored + 32. */
-static inline void rmr_q3_unpack(int8_t sc[16], const unsigned char s[12])
-{
-    for (int j = 0; j < 16; j++) {
-        const int low = j < 8 ? s[j] & 15 : s[j - 8] >> 4;
-        sc[j] = (int8_t)((low | ((s[8 + j % 4] >> 2 * (j / 4)) & 3) << 4) - 32);
-    }
-}
-
-/* IQ4_XS: 8 six-bit scales, stored + 32: two high bits each in `high`, then 4 bytes of nibbles. */
-static inline void rmr_iq4_xs_unpack(int8_t ls[8], uint16_t high, const unsigned char low[4])
-{
-    for (int j = 0; j < 8; j++)
-        ls[j] = (int8_t)(((low[j / 2] >> 4 * (j % 2) & 15) | (high >> 2 * j & 3) << 4) - 32);
 }
 
 #endif

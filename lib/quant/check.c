@@ -73,33 +73,34 @@ static uint64_t check_f8(const unsigned char *row, uint32_t cols)
     return UINT64_MAX;
 }
 
-/* The first bad half-sized scale of n blocks; all bits of `exponent` are set in a value that is not
- * finite. */
-static uint64_t check_scales(const unsigned char *b, uint64_t n, uint32_t stride, int at,
-                             unsigned exponent)
+/* The bits of a scale that are all set where it is not finite, or (E8M0) NaN. */
+static unsigned bad_bits(rmr_scale_form form)
 {
-    for (uint64_t i = 0; i < n; i++)
-        if ((rmr_half_at(b + i * stride + at) & exponent) == exponent)
-            return i * stride + (unsigned)at;
-    return UINT64_MAX;
+    return form == RMR_SCALE_E8M0 ? 0xff : form == RMR_SCALE_BF16 ? 0x7f80 : 0x7c00;
 }
 
-static uint64_t check_mxfp4(const unsigned char *b, uint64_t n, uint32_t stride)
+/* The first bad scale number `which` of n blocks. */
+static uint64_t check_scales(const rmr_elem_format *f, const unsigned char *b, uint64_t n,
+                             uint32_t which)
 {
-    for (uint64_t i = 0; i < n; i++)
-        if (b[i * stride] == 255) return i * stride;
+    const uint32_t size = rmr_scale_bytes(f), at = f->d + which * size;
+    const unsigned bad = bad_bits(f->scale);
+    for (uint64_t i = 0; i < n; i++) {
+        const unsigned char *const p = b + i * f->bytes + at;
+        if (((size == 1 ? *p : rmr_half_at(p)) & bad) == bad) return i * f->bytes + at;
+    }
     return UINT64_MAX;
 }
 
 uint64_t rmr_row_check(rmr_elem e, const void *row, uint32_t cols)
 {
+    const rmr_elem_format *const f = &rmr_elem_table[e];
+    uint64_t first = UINT64_MAX;
     if (e < RMR_ELEM_PLAIN) return rmr_plain_check(e, row, cols);
     if (e == RMR_ELEM_F8) return check_f8(row, cols);
-    const uint32_t stride = rmr_elem_table[e].bytes;
-    const uint64_t n = cols / rmr_elem_table[e].values;
-    if (e == RMR_ELEM_MXFP4) return check_mxfp4(row, n, stride);
-    const rmr_block_scales at = rmr_block_scales_at[e];
-    const uint64_t d = check_scales(row, n, stride, at.d, e == RMR_ELEM_I4 ? 0x7f80 : 0x7c00);
-    const uint64_t m = at.dmin < 0 ? UINT64_MAX : check_scales(row, n, stride, at.dmin, 0x7c00);
-    return d < m ? d : m;
+    for (uint32_t i = 0; i < f->scales; i++) {
+        const uint64_t at = check_scales(f, row, cols / f->values, i);
+        first = at < first ? at : first;
+    }
+    return first;
 }

@@ -110,47 +110,30 @@ static float fit_power(const rmr_enc_block *b, const rmr_enc_codes *c, uint8_t *
     return d[best];
 }
 
-static int index_of(const int8_t book[16], int v)
-{
-    int i = 0;
-    while (book[i] != v) i++;
-    return i;
-}
-
-/* 32 values and one scale. */
-static void encode_single(rmr_elem e, unsigned char *out, const rmr_enc_block *b,
+/* A block without sub-scales, one scale. */
+static void encode_single(const rmr_elem_format *f, unsigned char *out, const rmr_enc_block *b,
                           const rmr_enc_codes *c)
 {
     float d, qq;
-    int v[32], at = 2;
-    if (e == RMR_ELEM_MXFP4) {
-        d = fit_power(b, c, out);
-        at = 1;
+    int v[RMR_BLOCK_VALUES];
+    memset(out, 0, f->bytes);
+    if (f->scale == RMR_SCALE_E8M0) {
+        d = fit_power(b, c, out + f->d);
     } else {
-        const float spread = e == RMR_ELEM_Q8_0 ? 0.02f : e == RMR_ELEM_Q5_0 ? 0.14f : 0.28f;
-        d = rmr_enc_fit(b, b->x, b->w, 32, c, spread, &qq);
-        rmr_half_put(out, rmr_enc_half(b, d));
+        d = rmr_enc_fit(b, b->x, b->w, (int)f->values, c, rmr_enc_spread(f), &qq);
+        rmr_half_put(out + f->d, rmr_enc_half(b, d));
     }
-    for (int i = 0; i < 32; i++) {
+    for (uint32_t i = 0; i < f->values; i++)
         v[i] = (int)rmr_enc_value(c, b->x[i], rmr_enc_inverse(d));
-        if (e == RMR_ELEM_Q8_0) out[2 + i] = (unsigned char)v[i];
-        if (e == RMR_ELEM_Q4_0 || e == RMR_ELEM_I4) v[i] += 8;
-        if (e == RMR_ELEM_Q5_0) v[i] += 16;
-        if (e == RMR_ELEM_IQ4_NL) v[i] = index_of(rmr_iq4_codes, v[i]);
-        if (e == RMR_ELEM_MXFP4) v[i] = index_of(rmr_e2m1_codes, v[i]);
-    }
-    if (e == RMR_ELEM_Q5_0)
-        rmr_enc_nibbles(out + at, out + at + 4, v);
-    else if (e != RMR_ELEM_Q8_0)
-        rmr_enc_nibbles(NULL, out + at, v);
+    rmr_enc_codes_put(f, out, v);
 }
 
-/* A block of zeros: scales 0, and codes that stand for 0. */
-static void encode_zeros(rmr_elem e, unsigned char *out)
+/* A block of zeros: scales 0 and, where one code stands for 0, that. */
+static void encode_zeros(const rmr_elem_format *f, unsigned char *out)
 {
-    memset(out, 0, rmr_elem_table[e].bytes);
-    if (e == RMR_ELEM_Q4_0 || e == RMR_ELEM_I4) memset(out + 2, 0x88, 16);
-    if (e == RMR_ELEM_Q5_0) memset(out + 2, 0xff, 4);
+    static const int zeros[RMR_BLOCK_VALUES];
+    memset(out, 0, f->bytes);
+    if (f->subs == 0 && f->book == NULL) rmr_enc_codes_put(f, out, zeros);
 }
 
 /* ---- codes ---- */
@@ -170,44 +153,40 @@ static void fill_nearest(float table[NEAREST], const int8_t book[16])
     }
 }
 
-static rmr_enc_codes codes_of(rmr_elem e, float table[NEAREST])
+static rmr_enc_codes codes_of(const rmr_elem_format *f, float table[NEAREST])
 {
-    switch (e) {
-    case RMR_ELEM_Q8_0: return (rmr_enc_codes){-127, 127, NULL};
-    case RMR_ELEM_Q5_0: return (rmr_enc_codes){-16, 15, NULL};
-    case RMR_ELEM_Q6_K: return (rmr_enc_codes){-32, 31, NULL};
-    case RMR_ELEM_Q3_K: return (rmr_enc_codes){-4, 3, NULL};
-    case RMR_ELEM_MXFP4:
-        fill_nearest(table, rmr_e2m1_codes);
-        return (rmr_enc_codes){-12, 12, table};
-    case RMR_ELEM_IQ4_NL:
-    case RMR_ELEM_IQ4_XS:
-        fill_nearest(table, rmr_iq4_codes);
-        return (rmr_enc_codes){-127, 113, table};
-    default: return (rmr_enc_codes){-8, 7, NULL};
+    rmr_enc_codes c = {(float)-f->offset, (float)(rmr_enc_most_code(f) - f->offset), NULL};
+    if (f->book != NULL) {
+        fill_nearest(table, f->book);
+        c = (rmr_enc_codes){f->book[0], f->book[0], table};
+        for (int i = 1; i < 16; i++) {
+            c.lo = f->book[i] < c.lo ? f->book[i] : c.lo;
+            c.hi = f->book[i] > c.hi ? f->book[i] : c.hi;
+        }
+    } else if (f->low.bits == 8) {
+        c.lo = -c.hi; /* without -128 */
     }
+    return c;
 }
 
-static void encode_blocks(rmr_elem e, unsigned char *out, const float *x, uint32_t cols,
-                          const float *importance)
+static void encode_blocks(const rmr_elem_format *f, unsigned char *out, const float *x,
+                          uint32_t cols, const float *importance)
 {
     float table[NEAREST];
-    const rmr_enc_codes c = codes_of(e, table);
-    const uint32_t n = rmr_elem_table[e].values;
-    const int has_min = rmr_block_scales_at[e].dmin >= 0;
+    const rmr_enc_codes c = codes_of(f, table);
     rmr_enc_block b;
-    b.bf16 = e == RMR_ELEM_I4;
-    for (uint32_t i = 0; i < cols; i += n, out += rmr_elem_table[e].bytes) {
-        if (!prepare(&b, x + i, importance != NULL ? importance + i : NULL, n))
-            encode_zeros(e, out);
-        else if (n == 32 && has_min)
-            rmr_enc_min32(e, out, &b);
-        else if (n == 32)
-            encode_single(e, out, &b, &c);
-        else if (has_min)
-            rmr_enc_min(e, out, &b);
+    b.bf16 = f->scale == RMR_SCALE_BF16;
+    for (uint32_t i = 0; i < cols; i += f->values, out += f->bytes) {
+        if (!prepare(&b, x + i, importance != NULL ? importance + i : NULL, f->values))
+            encode_zeros(f, out);
+        else if (f->subs == 0 && f->scales == 2)
+            rmr_enc_min_single(f, out, &b);
+        else if (f->subs == 0)
+            encode_single(f, out, &b, &c);
+        else if (f->scales == 2)
+            rmr_enc_min(f, out, &b);
         else
-            rmr_enc_super(e, out, &b, &c);
+            rmr_enc_super(f, out, &b, &c);
     }
 }
 
@@ -221,7 +200,7 @@ void rmr_rows_encode(rmr_elem e, void *rows, const float *x, uint32_t n, uint32_
         encode_f8(rows, x, n, cols);
     } else {
         for (uint32_t r = 0; r < n; r++)
-            encode_blocks(e, (unsigned char *)rows + r * row, x + (size_t)r * cols, cols,
-                          importance);
+            encode_blocks(&rmr_elem_table[e], (unsigned char *)rows + r * row, x + (size_t)r * cols,
+                          cols, importance);
     }
 }

@@ -17,13 +17,13 @@
 
 #include "block.h"
 
-enum { LANES = 16, SUBS_MAX = 16 };
+enum { LANES = 16 };
 
 /* A block in its own unit, a power of two that brings the largest value to [1, 2). */
 typedef struct rmr_enc_block {
-    float x[RMR_SUPER], w[RMR_SUPER]; /* weights of squared errors, below 10 */
-    float unit, inverse;              /* real value = x * unit; inverse = 1 / unit */
-    int bf16;                         /* the scale is a bf16, not a half */
+    float x[RMR_BLOCK_VALUES], w[RMR_BLOCK_VALUES]; /* weights of squared errors, below 10 */
+    float unit, inverse;                            /* real value = x * unit; inverse = 1 / unit */
+    int bf16;                                       /* the scale is a bf16, not a half */
 } rmr_enc_block;
 
 /* The values that codes can stand for: the integers lo..hi, or the entries of a book. */
@@ -85,19 +85,26 @@ void rmr_enc_try_min(rmr_enc_sums *t, const float *x, const float *w, int n, con
 float rmr_enc_fit(const rmr_enc_block *b, const float *x, const float *w, int n,
                   const rmr_enc_codes *c, float spread, float *qq);
 
-/* encode_super.c, encode_min.c: one block that is not all zeros; min32: of 32 values */
-void rmr_enc_super(rmr_elem e, unsigned char *out, const rmr_enc_block *b, const rmr_enc_codes *c);
-void rmr_enc_min(rmr_elem e, unsigned char *out, const rmr_enc_block *b);
-void rmr_enc_min32(rmr_elem e, unsigned char *out, const rmr_enc_block *b);
-
-/* 32 codes to 16 bytes of nibbles and, unless qh is NULL, 4 bytes of fifth bits. */
-static inline void rmr_enc_nibbles(unsigned char *qh, unsigned char *qs, const int v[32])
+/* The largest code without a sign. */
+static inline int rmr_enc_most_code(const rmr_elem_format *f)
 {
-    for (int i = 0; i < 16; i++) qs[i] = (unsigned char)((v[i] & 15) | (v[i + 16] & 15) << 4);
-    for (int i = 0; qh != NULL && i < 4; i++) {
-        qh[i] = 0;
-        for (int k = 0; k < 8; k++) qh[i] |= (unsigned char)((v[8 * i + k] >> 4 & 1) << k);
-    }
+    return (int)rmr_bit_mask((uint32_t)f->low.bits + f->high.bits);
 }
+
+/* The spread of rmr_enc_fit for codes of so many bits, found by trying. */
+static inline float rmr_enc_spread(const rmr_elem_format *f)
+{
+    static const float spread[] = {[3] = 0.5f, [4] = 0.28f, [5] = 0.14f, [6] = 0.15f, [8] = 0.02f};
+    return spread[f->low.bits + f->high.bits];
+}
+
+/* The codes of all values v of a block, into bits that are 0. */
+void rmr_enc_codes_put(const rmr_elem_format *f, unsigned char *block, const int *v);
+
+/* encode_super.c, encode_min.c: one block that is not all zeros; min_single: without sub-scales */
+void rmr_enc_super(const rmr_elem_format *f, unsigned char *out, const rmr_enc_block *b,
+                   const rmr_enc_codes *c);
+void rmr_enc_min(const rmr_elem_format *f, unsigned char *out, const rmr_enc_block *b);
+void rmr_enc_min_single(const rmr_elem_format *f, unsigned char *out, const rmr_enc_block *b);
 
 #endif

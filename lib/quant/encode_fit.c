@@ -1,4 +1,4 @@
-/* The search for one scale (encode.h). */
+/* The search for one scale, and codes into a block (encode.h). */
 #include "encode.h"
 
 #include <float.h>
@@ -122,4 +122,20 @@ float rmr_enc_fit(const rmr_enc_block *b, const float *x, const float *w, int n,
         }
     }
     return best;
+}
+
+static int index_of(const int8_t book[16], int v)
+{
+    int i = 0;
+    while (book[i] != v) i++;
+    return i;
+}
+
+void rmr_enc_codes_put(const rmr_elem_format *f, unsigned char *block, const int *v)
+{
+    uint8_t code[RMR_BLOCK_VALUES];
+    const int offset = f->low.bits == 8 ? 0 : f->offset;
+    for (uint32_t i = 0; i < f->values; i++)
+        code[i] = (uint8_t)(f->book != NULL ? index_of(f->book, v[i]) : v[i] + offset);
+    rmr_halves_put(&f->low, &f->high, f->values, block, code);
 }

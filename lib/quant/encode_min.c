@@ -13,15 +13,16 @@ typedef struct layout {
     int either;     /* minima have either sign */
 } layout;
 
-static layout layout_of(rmr_elem e)
+static layout layout_of(const rmr_elem_format *f)
 {
-    switch (e) {
-    case RMR_ELEM_Q4_1: return (layout){1, 0, 15, 0.045f, 1};
-    case RMR_ELEM_Q5_1: return (layout){1, 0, 31, 0.025f, 1};
-    case RMR_ELEM_Q4_K: return (layout){8, 63, 15, 0.045f, 0};
-    case RMR_ELEM_Q5_K: return (layout){8, 63, 31, 0.025f, 0};
-    default: return (layout){16, 15, 3, 0.1f, 0};
-    }
+    const int codes = rmr_enc_most_code(f);
+    return (layout){.subs = f->subs,
+                    .most = (int)rmr_bit_mask((uint32_t)f->sub.bits + f->sub_high.bits),
+                    .codes = (float)codes,
+                    .shrink = codes > 15  ? 0.025f
+                              : codes > 3 ? 0.045f
+                                          : 0.1f,
+                    .either = f->subs == 0};
 }
 
 /* The scale and minimum that a sub-block alone would have, and the error around them. */
@@ -32,7 +33,7 @@ typedef struct want {
 /* A way to write the block. */
 typedef struct scales {
     float d, dmin, err;
-    int sc[SUBS_MAX], mn[SUBS_MAX];
+    int sc[RMR_BLOCK_SUBS], mn[RMR_BLOCK_SUBS];
 } scales;
 
 /* ---- a sub-block alone ---- */
@@ -150,7 +151,7 @@ static int within(int v, int most)
  * scale and minimum; next[2]: the d and dmin that fit the codes of all. */
 static void choose(scales *r, float next[2], const rmr_enc_block *b, const want *f, const layout *p)
 {
-    const int n = RMR_SUPER / p->subs;
+    const int n = RMR_BLOCK_VALUES / p->subs;
     const float dinv = rmr_enc_inverse(r->d), minv = rmr_enc_inverse(r->dmin);
     double ss = 0, sm = 0, mm = 0, sx = 0, mx = 0;
     r->err = 0;
@@ -188,8 +189,8 @@ static void choose(scales *r, float next[2], const rmr_enc_block *b, const want 
 static void search(scales *best, const rmr_enc_block *b, const layout *p)
 {
     enum { ROUNDS = 3 };
-    const int n = RMR_SUPER / p->subs;
-    want f[SUBS_MAX];
+    const int n = RMR_BLOCK_VALUES / p->subs;
+    want f[RMR_BLOCK_SUBS];
     float next[2];
     scales s = {0, 0, 0, {0}, {0}};
     for (int j = 0; j < p->subs; j++) f[j] = fit_alone(NULL, b->x + n * j, b->w + n * j, n, p);
@@ -207,56 +208,47 @@ static void search(scales *best, const rmr_enc_block *b, const layout *p)
 
 /* ---- bytes ---- */
 
-static void pack_q2_k(unsigned char *o, const int v[RMR_SUPER], const scales *s)
+static void subs_put(const rmr_fields *low, const rmr_fields *high, int n, unsigned char *out,
+                     const int *sub)
 {
-    for (int n = 0; n < RMR_SUPER; n++)
-        o[16 + 32 * (n / 128) + n % 32] |= (unsigned char)(v[n] << 2 * (n % 128 / 32));
-    for (int j = 0; j < 16; j++) o[j] = (unsigned char)(s->sc[j] | s->mn[j] << 4);
+    uint8_t byte[RMR_BLOCK_SUBS];
+    for (int j = 0; j < n; j++) byte[j] = (uint8_t)sub[j];
+    rmr_halves_put(low, high, (uint32_t)n, out, byte);
 }
 
-/* Q4_K, and Q5_K with a place for the fifth bits. */
-static void pack_k45(unsigned char *o, unsigned char *qh, unsigned char *qs, const int v[RMR_SUPER],
-                     const scales *s)
+static void scales_put(const rmr_elem_format *f, unsigned char *out, const rmr_enc_block *b,
+                       float d, float m)
 {
-    for (int n = 0; n < RMR_SUPER; n++) {
-        const int j = n / 32, l = n % 32;
-        qs[32 * (j / 2) + l] |= (unsigned char)((v[n] & 15) << 4 * (j % 2));
-        if (qh != NULL) qh[l] |= (unsigned char)(v[n] >> 4 << j);
-    }
-    for (int j = 0; j < 4; j++) {
-        o[4 + j] = (unsigned char)(s->sc[j] | s->sc[j + 4] >> 4 << 6);
-        o[8 + j] = (unsigned char)(s->mn[j] | s->mn[j + 4] >> 4 << 6);
-        o[12 + j] = (unsigned char)((s->sc[j + 4] & 15) | (s->mn[j + 4] & 15) << 4);
-    }
+    memset(out, 0, f->bytes);
+    rmr_half_put(out + f->d, rmr_enc_half(b, d));
+    rmr_half_put(out + f->d + 2, rmr_enc_half(b, m));
 }
 
-void rmr_enc_min(rmr_elem e, unsigned char *out, const rmr_enc_block *b)
+void rmr_enc_min(const rmr_elem_format *f, unsigned char *out, const rmr_enc_block *b)
 {
-    const layout p = layout_of(e);
-    scales s;
-    int v[RMR_SUPER];
+    const layout p = layout_of(f);
+    scales s = {0};
+    int v[RMR_BLOCK_VALUES];
     search(&s, b, &p);
-    for (int i = 0; i < RMR_SUPER; i++) {
-        const int j = i * p.subs / RMR_SUPER;
+    for (int i = 0; i < RMR_BLOCK_VALUES; i++) {
+        const int j = i * p.subs / RMR_BLOCK_VALUES;
         const float inv = rmr_enc_inverse(s.d * (float)s.sc[j]);
         v[i] = (int)rmr_enc_value_min(b->x[i], s.dmin * (float)s.mn[j], inv, p.codes);
     }
-    memset(out, 0, rmr_elem_table[e].bytes);
-    rmr_half_put(out + rmr_block_scales_at[e].d, rmr_enc_half(b, s.d));
-    rmr_half_put(out + rmr_block_scales_at[e].dmin, rmr_enc_half(b, s.dmin));
-    if (e == RMR_ELEM_Q2_K) pack_q2_k(out, v, &s);
-    if (e == RMR_ELEM_Q4_K) pack_k45(out, NULL, out + 16, v, &s);
-    if (e == RMR_ELEM_Q5_K) pack_k45(out, out + 16, out + 48, v, &s);
+    scales_put(f, out, b, s.d, s.dmin);
+    rmr_enc_codes_put(f, out, v);
+    subs_put(&f->sub, &f->sub_high, p.subs, out, s.sc);
+    subs_put(&f->min, &f->min_high, p.subs, out, s.mn);
 }
 
-void rmr_enc_min32(rmr_elem e, unsigned char *out, const rmr_enc_block *b)
+void rmr_enc_min_single(const rmr_elem_format *f, unsigned char *out, const rmr_enc_block *b)
 {
-    const layout p = layout_of(e);
-    const want f = fit_alone(b, b->x, b->w, 32, &p);
-    const float inv = rmr_enc_inverse(f.s);
-    int v[32];
-    for (int i = 0; i < 32; i++) v[i] = (int)rmr_enc_value_min(b->x[i], f.m, inv, p.codes);
-    rmr_half_put(out + rmr_block_scales_at[e].d, rmr_enc_half(b, f.s));
-    rmr_half_put(out + rmr_block_scales_at[e].dmin, rmr_enc_half(b, -f.m));
-    rmr_enc_nibbles(e == RMR_ELEM_Q5_1 ? out + 4 : NULL, out + (e == RMR_ELEM_Q5_1 ? 8 : 4), v);
+    const layout p = layout_of(f);
+    const want w = fit_alone(b, b->x, b->w, (int)f->values, &p);
+    const float inv = rmr_enc_inverse(w.s);
+    int v[RMR_BLOCK_VALUES];
+    for (uint32_t i = 0; i < f->values; i++)
+        v[i] = (int)rmr_enc_value_min(b->x[i], w.m, inv, p.codes);
+    scales_put(f, out, b, w.s, -w.m);
+    rmr_enc_codes_put(f, out, v);
 }

@@ -10,24 +10,22 @@ typedef struct layout {
     float spread;
 } layout;
 
-static layout layout_of(rmr_elem e)
+static layout layout_of(const rmr_elem_format *f)
 {
-    switch (e) {
-    case RMR_ELEM_Q6_K: return (layout){16, -128, 127, 0.15f};
-    case RMR_ELEM_Q3_K: return (layout){16, -32, 31, 0.5f};
-    default: return (layout){8, -32, 31, 0.28f};
-    }
+    const int most = (int)rmr_bit_mask((uint32_t)f->sub.bits + f->sub_high.bits);
+    const int lo = f->sub.bits == 8 ? -128 : -f->sub_offset;
+    return (layout){f->subs, lo, most + lo, rmr_enc_spread(f)};
 }
 
 /* A way to write the block. */
 typedef struct scales {
     float d, err;
-    int sub[SUBS_MAX];
+    int sub[RMR_BLOCK_SUBS];
 } scales;
 
 /* The super-scale whose multiples lie nearest to the scales fitted to the sub-blocks alone. */
-static float first_scale(const rmr_enc_block *b, const layout *p, const float fit[SUBS_MAX],
-                         const float qq[SUBS_MAX])
+static float first_scale(const rmr_enc_block *b, const layout *p, const float fit[RMR_BLOCK_SUBS],
+                         const float qq[RMR_BLOCK_SUBS])
 {
     float most = 0, d[LANES], err[LANES], best = 0, least = FLT_MAX;
     for (int j = 0; j < p->subs; j++)
@@ -56,9 +54,9 @@ static float first_scale(const rmr_enc_block *b, const layout *p, const float fi
 /* Given the super-scale, the best integer for each sub-block among those around the fit (or around
  * what it was); *next is the super-scale that fits the codes of all. */
 static void choose(scales *s, float *next, const rmr_enc_block *b, const rmr_enc_codes *c,
-                   const layout *p, const float fit[SUBS_MAX])
+                   const layout *p, const float fit[RMR_BLOCK_SUBS])
 {
-    const int n = RMR_SUPER / p->subs;
+    const int n = RMR_BLOCK_VALUES / p->subs;
     const float inv = rmr_enc_inverse(s->d);
     double num = 0, den = 0;
     s->err = 0;
@@ -86,8 +84,8 @@ static void choose(scales *s, float *next, const rmr_enc_block *b, const rmr_enc
 static void search(scales *best, const rmr_enc_block *b, const rmr_enc_codes *c, const layout *p)
 {
     enum { ROUNDS = 3 };
-    const int n = RMR_SUPER / p->subs;
-    float fit[SUBS_MAX], qq[SUBS_MAX], next;
+    const int n = RMR_BLOCK_VALUES / p->subs;
+    float fit[RMR_BLOCK_SUBS], qq[RMR_BLOCK_SUBS], next;
     for (int j = 0; j < p->subs; j++)
         fit[j] = rmr_enc_fit(NULL, b->x + n * j, b->w + n * j, n, c, p->spread, &qq[j]);
     next = first_scale(b, p, fit, qq);
@@ -100,61 +98,21 @@ static void search(scales *best, const rmr_enc_block *b, const rmr_enc_codes *c,
     }
 }
 
-/* ---- bytes ---- */
-
-static void pack_q6_k(unsigned char *o, const int v[RMR_SUPER], const int sub[SUBS_MAX])
+void rmr_enc_super(const rmr_elem_format *f, unsigned char *out, const rmr_enc_block *b,
+                   const rmr_enc_codes *c)
 {
-    for (int n = 0; n < RMR_SUPER; n++) {
-        const int half = n / 128, k = n % 128 / 32, l = n % 32, q = v[n] + 32;
-        o[64 * half + l + k % 2 * 32] |= (unsigned char)((q & 15) << k / 2 * 4);
-        o[128 + 32 * half + l] |= (unsigned char)(q >> 4 << 2 * k);
-    }
-    for (int j = 0; j < 16; j++) o[192 + j] = (unsigned char)sub[j];
-}
-
-static void pack_q3_k(unsigned char *o, const int v[RMR_SUPER], const int sub[SUBS_MAX])
-{
-    for (int n = 0; n < RMR_SUPER; n++) {
-        const int q = v[n] + 4;
-        o[32 + 32 * (n / 128) + n % 32] |= (unsigned char)((q & 3) << 2 * (n % 128 / 32));
-        o[n % 32] |= (unsigned char)(q >> 2 << n / 32);
-    }
-    for (int j = 0; j < 16; j++) {
-        const int s = sub[j] + 32;
-        o[96 + j % 8] |= (unsigned char)((s & 15) << j / 8 * 4);
-        o[104 + j % 4] |= (unsigned char)(s >> 4 << 2 * (j / 4));
-    }
-}
-
-static void pack_iq4_xs(unsigned char *o, const int v[RMR_SUPER], const int sub[SUBS_MAX])
-{
-    unsigned high = 0;
-    for (int n = 0; n < RMR_SUPER; n++) {
-        int q = 0;
-        while (rmr_iq4_codes[q] != v[n]) q++;
-        o[8 + n / 32 * 16 + n % 16] |= (unsigned char)(q << n % 32 / 16 * 4);
-    }
-    for (int j = 0; j < 8; j++) {
-        const unsigned s = (unsigned)(sub[j] + 32);
-        o[4 + j / 2] |= (unsigned char)((s & 15) << j % 2 * 4);
-        high |= s >> 4 << 2 * j;
-    }
-    rmr_half_put(o + 2, (uint16_t)high);
-}
-
-void rmr_enc_super(rmr_elem e, unsigned char *out, const rmr_enc_block *b, const rmr_enc_codes *c)
-{
-    const layout p = layout_of(e);
-    scales s;
-    int v[RMR_SUPER];
+    const layout p = layout_of(f);
+    scales s = {0};
+    int v[RMR_BLOCK_VALUES];
+    uint8_t sub[RMR_BLOCK_SUBS];
     search(&s, b, c, &p);
-    for (int i = 0; i < RMR_SUPER; i++) {
-        const float d = s.d * (float)s.sub[i * p.subs / RMR_SUPER];
+    for (int i = 0; i < RMR_BLOCK_VALUES; i++) {
+        const float d = s.d * (float)s.sub[i * p.subs / RMR_BLOCK_VALUES];
         v[i] = (int)rmr_enc_value(c, b->x[i], rmr_enc_inverse(d));
     }
-    memset(out, 0, rmr_elem_table[e].bytes);
-    rmr_half_put(out + rmr_block_scales_at[e].d, rmr_enc_half(b, s.d));
-    if (e == RMR_ELEM_Q6_K) pack_q6_k(out, v, s.sub);
-    if (e == RMR_ELEM_Q3_K) pack_q3_k(out, v, s.sub);
-    if (e == RMR_ELEM_IQ4_XS) pack_iq4_xs(out, v, s.sub);
+    for (int j = 0; j < p.subs; j++) sub[j] = (uint8_t)(s.sub[j] + f->sub_offset);
+    memset(out, 0, f->bytes);
+    rmr_half_put(out + f->d, rmr_enc_half(b, s.d));
+    rmr_enc_codes_put(f, out, v);
+    rmr_halves_put(&f->sub, &f->sub_high, f->subs, out, sub);
 }

@@ -13,48 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum rmr_elem {
-    RMR_ELEM_BF16,
-    RMR_ELEM_F16,
-    RMR_ELEM_F32,
-    RMR_ELEM_F8,
-    RMR_ELEM_Q8_0,
-    RMR_ELEM_Q4_0,
-    RMR_ELEM_I4,
-    RMR_ELEM_IQ4_NL,
-    RMR_ELEM_MXFP4,
-    RMR_ELEM_IQ4_XS,
-    RMR_ELEM_Q4_K,
-    RMR_ELEM_Q5_K,
-    RMR_ELEM_Q6_K,
-    RMR_ELEM_Q3_K,
-    RMR_ELEM_Q2_K,
-    RMR_ELEM_Q4_1,
-    RMR_ELEM_Q5_0,
-    RMR_ELEM_Q5_1,
-    RMR_ELEM_COUNT,
-    RMR_ELEM_PLAIN = RMR_ELEM_F8 /* the types below this are plain */
-} rmr_elem;
-
-typedef struct rmr_elem_info {
-    const char *name; /* as GGUF spells it: "Q4_K" */
-    uint32_t values;  /* values of a block; the columns of a matrix are a multiple of it */
-    uint32_t bytes;   /* bytes of a block */
-    int integer;      /* products take activations quantised to 8 bits (kernels.h) */
-} rmr_elem_info;
-
-/* In the header, so that it folds to constants in the kernels. */
-static const rmr_elem_info rmr_elem_table[RMR_ELEM_COUNT] = {
-    [RMR_ELEM_BF16] = {"BF16", 1, 2, 0},     [RMR_ELEM_F16] = {"F16", 1, 2, 0},
-    [RMR_ELEM_F32] = {"F32", 1, 4, 0},       [RMR_ELEM_F8] = {"F8_E4M3", 1, 1, 0},
-    [RMR_ELEM_Q8_0] = {"Q8_0", 32, 34, 1},   [RMR_ELEM_Q4_0] = {"Q4_0", 32, 18, 1},
-    [RMR_ELEM_I4] = {"I4", 32, 18, 1},       [RMR_ELEM_IQ4_NL] = {"IQ4_NL", 32, 18, 1},
-    [RMR_ELEM_MXFP4] = {"MXFP4", 32, 17, 1}, [RMR_ELEM_IQ4_XS] = {"IQ4_XS", 256, 136, 1},
-    [RMR_ELEM_Q4_K] = {"Q4_K", 256, 144, 1}, [RMR_ELEM_Q5_K] = {"Q5_K", 256, 176, 1},
-    [RMR_ELEM_Q6_K] = {"Q6_K", 256, 210, 1}, [RMR_ELEM_Q3_K] = {"Q3_K", 256, 110, 1},
-    [RMR_ELEM_Q2_K] = {"Q2_K", 256, 84, 1},  [RMR_ELEM_Q4_1] = {"Q4_1", 32, 20, 1},
-    [RMR_ELEM_Q5_0] = {"Q5_0", 32, 22, 1},   [RMR_ELEM_Q5_1] = {"Q5_1", 32, 24, 1},
-};
+#include "elem_format.h"
 
 enum { RMR_F8_RUN = 128 }; /* columns, and at most rows, that share a scale of F8 */
 

@@ -1,9 +1,11 @@
 /* Rows to tiles and back (tile.h). Of the integer types both sides are lists of bit fields, and
- * each field has one place in the row's block and one in the tile, so that
- * packing and unpacking are the same walk in two directions. */
+ * each field has one place in the row's block (elem_format.h) and one in the tile, so that packing
+ * and unpacking are the same walk in two directions. */
 #include "tile.h"
 
 #include <string.h>
+
+#include "block.h"
 
 /* ---- plain types and F8 ---- */
 
@@ -79,109 +81,21 @@ static void unpack_plain(rmr_elem e, unsigned char *rows, uint64_t row_bytes,
 
 enum {
     RUN = 32,   /* columns */
-    PIECE = 16, /* columns whose fields lie in consecutive bytes of a block, equally shifted */
     GROUP = 64, /* bytes: four columns of 16 rows */
     MAX_BLOCK = 256
 };
 
-/* A field of n bits in byte `at`, `shift` bits up. */
-typedef struct place {
-    uint32_t at, shift;
-} place;
-
-typedef struct format {
-    uint8_t low, high;     /* bits of the two planes of codes */
-    uint8_t halves;        /* d; dmin or m */
-    uint8_t n_sub;         /* sub-scales */
-    uint8_t low_s, high_s; /* bits of their two parts */
-    uint8_t mins;          /* there are sub-minima, of the form of the sub-scales */
-    uint8_t d;             /* offset of d in the block */
-    uint8_t bits;          /* offset of high bits that are one row of bits; 0: code_place */
-} format;
-
-static const format formats[RMR_ELEM_COUNT] = {
-    [RMR_ELEM_Q8_0] = {.low = 8, .halves = 1},
-    [RMR_ELEM_Q4_0] = {.low = 4, .halves = 1},
-    [RMR_ELEM_I4] = {.low = 4, .halves = 1},
-    [RMR_ELEM_IQ4_NL] = {.low = 4, .halves = 1},
-    [RMR_ELEM_MXFP4] = {.low = 4, .n_sub = 1, .low_s = 8},
-    [RMR_ELEM_IQ4_XS] = {.low = 4, .halves = 1, .n_sub = 8, .low_s = 4, .high_s = 2},
-    [RMR_ELEM_Q4_K] = {.low = 4, .halves = 2, .n_sub = 8, .low_s = 4, .high_s = 2, .mins = 1},
-    [RMR_ELEM_Q5_K] =
-        {.low = 4, .high = 1, .halves = 2, .n_sub = 8, .low_s = 4, .high_s = 2, .mins = 1},
-    [RMR_ELEM_Q6_K] = {.low = 4, .high = 2, .halves = 1, .n_sub = 16, .low_s = 8, .d = 208},
-    [RMR_ELEM_Q3_K] =
-        {.low = 2, .high = 1, .halves = 1, .n_sub = 16, .low_s = 4, .high_s = 2, .d = 108},
-    [RMR_ELEM_Q2_K] = {.low = 2, .halves = 2, .n_sub = 16, .low_s = 4, .mins = 1, .d = 80},
-    [RMR_ELEM_Q4_1] = {.low = 4, .halves = 2},
-    [RMR_ELEM_Q5_0] = {.low = 4, .high = 1, .halves = 1, .bits = 2},
-    [RMR_ELEM_Q5_1] = {.low = 4, .high = 1, .halves = 2, .bits = 4},
-};
-
-/* Place in a block of the low or high bits of the first code of piece p (16 columns); the other
- * codes follow byte by byte. */
-static place code_place(rmr_elem e, int high, uint32_t p)
-{
-    const uint32_t run = p / 2, l = p % 2 * PIECE, half = run / 4, k = run % 4;
-    switch (e) {
-    case RMR_ELEM_Q8_0: return (place){2 + l, 0};
-    case RMR_ELEM_MXFP4: return (place){1, 4 * (p % 2)};
-    case RMR_ELEM_IQ4_XS: return (place){8 + PIECE * run, 4 * (p % 2)};
-    case RMR_ELEM_Q4_K: return (place){16 + 32 * (run / 2) + l, 4 * (run % 2)};
-    case RMR_ELEM_Q5_K:
-        return high ? (place){16 + l, run} : (place){48 + 32 * (run / 2) + l, 4 * (run % 2)};
-    case RMR_ELEM_Q6_K:
-        return high ? (place){128 + 32 * half + l, 2 * k}
-                    : (place){64 * half + 32 * (k % 2) + l, 4 * (k / 2)};
-    case RMR_ELEM_Q3_K: return high ? (place){l, run} : (place){32 + 32 * half + l, 2 * k};
-    case RMR_ELEM_Q2_K: return (place){16 + 32 * half + l, 2 * k};
-    case RMR_ELEM_Q4_1: return (place){4, 4 * (p % 2)};
-    case RMR_ELEM_Q5_0: return (place){6, 4 * (p % 2)};
-    case RMR_ELEM_Q5_1: return (place){8, 4 * (p % 2)};
-    default: return (place){2, 4 * (p % 2)}; /* Q4_0, I4, IQ4_NL */
-    }
-}
-
-/* The six bits of sub-block j of Q4_K and Q5_K, whose 12 bytes start at byte 4. */
-static place k_place(int high, int min, uint32_t j)
-{
-    const uint32_t s = 4;
-    if (j < 4) return (place){s + j + (min ? 4 : 0), high ? 4 : 0};
-    if (high) return (place){s + j - (min ? 0 : 4), 6};
-    return (place){s + j + 4, min ? 4 : 0};
-}
-
-/* Place in a block of the low or high bits of sub-scale or sub-minimum j. */
-static place sub_place(rmr_elem e, int high, int min, uint32_t j)
-{
-    switch (e) {
-    case RMR_ELEM_IQ4_XS:
-        return high ? (place){2 + j / 4, 2 * (j % 4)} : (place){4 + j / 2, 4 * (j % 2)};
-    case RMR_ELEM_Q4_K:
-    case RMR_ELEM_Q5_K: return k_place(high, min, j);
-    case RMR_ELEM_Q6_K: return (place){192 + j, 0};
-    case RMR_ELEM_Q3_K:
-        return high ? (place){104 + j % 4, 2 * (j / 4)} : (place){96 + j % 8, 4 * (j / 8)};
-    case RMR_ELEM_Q2_K: return (place){j, min ? 4 : 0};
-    default: return (place){0, 0}; /* MXFP4 */
-    }
-}
-
 /* Place in arrays of 16 bytes of field j of n that are `bits` wide; `at` counts arrays. */
-static place array_place(uint32_t bits, uint32_t n, uint32_t j)
+static rmr_place array_place(uint32_t bits, uint32_t n, uint32_t j)
 {
     const uint32_t arrays = n * bits / 8;
-    return (place){j % arrays, j / arrays * bits};
+    return (rmr_place){j % arrays, j / arrays * bits};
 }
 
 static uint32_t code_bytes(rmr_elem e)
 {
-    return rmr_elem_table[e].values * (formats[e].low + (uint32_t)formats[e].high) / 8;
-}
-
-static uint32_t mask_of(uint32_t bits)
-{
-    return (1u << bits) - 1;
+    const rmr_elem_format *const f = &rmr_elem_table[e];
+    return f->values * (f->low.bits + (uint32_t)f->high.bits) / 8;
 }
 
 uint64_t rmr_tile_scales(rmr_elem e, uint64_t cols)
@@ -190,78 +104,7 @@ uint64_t rmr_tile_scales(rmr_elem e, uint64_t cols)
     return RMR_TILE * (cols / rmr_elem_table[e].values * code_bytes(e));
 }
 
-/* ---- codes: several bytes at a time in a word; fields never cross their bytes ---- */
-
-/* Bits [shift, shift + bits) of each of 8 bytes moved to the bottom; and back, into zeros. */
-static void words_get(uint8_t *to, const uint8_t *from, uint32_t shift, uint32_t bits)
-{
-    const uint64_t mask = mask_of(bits) * 0x0101010101010101u;
-    for (uint32_t i = 0; i < PIECE; i += 8) {
-        uint64_t w;
-        memcpy(&w, from + i, 8);
-        w = w >> shift & mask;
-        memcpy(to + i, &w, 8);
-    }
-}
-
-static void words_put(uint8_t *to, const uint8_t *from, uint32_t shift)
-{
-    for (uint32_t i = 0; i < PIECE; i += 8) {
-        uint64_t w, old;
-        memcpy(&w, from + i, 8);
-        memcpy(&old, to + i, 8);
-        old |= w << shift;
-        memcpy(to + i, &old, 8);
-    }
-}
-
-/* Bits of columns, eight in a byte, the lowest first. Apart: the byte is copied eight times, byte k
- * of the word keeps bit k, and 0x7f carries it to the byte's top. Together: the product moves the
- * eight bits, which do not meet, into the highest byte. */
-static void row_get(uint8_t *codes, const uint8_t *from, uint32_t n)
-{
-    const uint64_t ones = 0x0101010101010101u;
-    for (uint32_t i = 0; i < n; i += 8) {
-        const uint64_t apart = from[i / 8] * ones & 0x8040201008040201u;
-        const uint64_t w = (apart + 0x7f * ones) >> 7 & ones;
-        memcpy(codes + i, &w, 8);
-    }
-}
-
-static void row_put(uint8_t *to, const uint8_t *codes, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i += 8) {
-        uint64_t w;
-        memcpy(&w, codes + i, 8);
-        to[i / 8] |= (uint8_t)(w * 0x0102040810204080u >> 56);
-    }
-}
-
-/* The bits of one plane between a block and codes[] = fields of one byte each. */
-static void plane_get(rmr_elem e, int high, uint8_t *codes, const uint8_t *block)
-{
-    const uint32_t bits = high ? formats[e].high : formats[e].low;
-    if (high && formats[e].bits != 0) {
-        row_get(codes, block + formats[e].bits, rmr_elem_table[e].values);
-        return;
-    }
-    for (uint32_t p = 0; p < rmr_elem_table[e].values / PIECE; p++) {
-        const place at = code_place(e, high, p);
-        words_get(codes + (size_t)p * PIECE, block + at.at, at.shift, bits);
-    }
-}
-
-static void plane_put(rmr_elem e, int high, uint8_t *block, const uint8_t *codes)
-{
-    if (high && formats[e].bits != 0) {
-        row_put(block + formats[e].bits, codes, rmr_elem_table[e].values);
-        return;
-    }
-    for (uint32_t p = 0; p < rmr_elem_table[e].values / PIECE; p++) {
-        const place at = code_place(e, high, p);
-        words_put(block + at.at, codes + (size_t)p * PIECE, at.shift);
-    }
-}
+/* ---- codes ---- */
 
 /* Codes [16][stride] of a run to its plane of `bits` and back; the plane has as many vectors of 64
  * bytes. */
@@ -281,7 +124,7 @@ static void run_pack(uint8_t *plane, const uint8_t *codes, uint32_t stride, uint
 
 static void run_unpack(uint8_t *codes, uint32_t stride, const uint8_t *plane, uint32_t bits)
 {
-    const uint32_t mask = mask_of(bits) * 0x01010101u;
+    const uint32_t mask = rmr_bit_mask(bits) * 0x01010101u;
     for (uint32_t g = 0; g < RUN / 4; g++)
         for (uint32_t r = 0; r < RMR_TILE; r++) {
             uint32_t w;
@@ -292,35 +135,34 @@ static void run_unpack(uint8_t *codes, uint32_t stride, const uint8_t *plane, ui
 }
 
 /* Pack both planes of a block of 16 rows, MAX_BLOCK apart, of which n are there. */
-static void codes_pack(rmr_elem e, uint8_t *to, const uint8_t *block, uint32_t n)
+static void codes_pack(const rmr_elem_format *f, uint8_t *to, const uint8_t *block, uint32_t n)
 {
-    const format *const f = &formats[e];
-    const uint32_t values = rmr_elem_table[e].values;
-    const size_t run_bytes = (size_t)(f->low + f->high) * GROUP;
+    const size_t run_bytes = (size_t)(f->low.bits + f->high.bits) * GROUP;
     uint8_t codes[RMR_TILE * MAX_BLOCK];
     if (n < RMR_TILE) memset(codes, 0, sizeof codes);
-    for (int high = 0; high < (f->high ? 2 : 1); high++) {
+    for (int high = 0; high < (f->high.bits ? 2 : 1); high++) {
+        const rmr_fields *const plane = high ? &f->high : &f->low;
         for (uint32_t r = 0; r < n; r++)
-            plane_get(e, high, codes + r * values, block + (size_t)r * MAX_BLOCK);
-        for (uint32_t i = 0; i < values / RUN; i++)
-            run_pack(to + i * run_bytes + (high ? (size_t)f->low * GROUP : 0), codes + i * RUN,
-                     values, high ? f->high : f->low);
+            rmr_fields_get(plane, f->values, codes + r * f->values, block + (size_t)r * MAX_BLOCK);
+        for (uint32_t i = 0; i < f->values / RUN; i++)
+            run_pack(to + i * run_bytes + (high ? (size_t)f->low.bits * GROUP : 0), codes + i * RUN,
+                     f->values, plane->bits);
     }
 }
 
-static void codes_unpack(rmr_elem e, uint8_t *block, const uint8_t *from, uint32_t n)
+static void codes_unpack(const rmr_elem_format *f, uint8_t *block, const uint8_t *from, uint32_t n)
 {
-    const format *const f = &formats[e];
-    const uint32_t values = rmr_elem_table[e].values;
-    const size_t run_bytes = (size_t)(f->low + f->high) * GROUP;
+    const size_t run_bytes = (size_t)(f->low.bits + f->high.bits) * GROUP;
     uint8_t codes[RMR_TILE * MAX_BLOCK];
-    for (int high = 0; high < (f->high ? 2 : 1); high++) {
-        for (uint32_t i = 0; i < values / RUN; i++)
-            run_unpack(codes + i * RUN, values,
-                       from + i * run_bytes + (high ? (size_t)f->low * GROUP : 0),
-                       high ? f->high : f->low);
+    for (int high = 0; high < (f->high.bits ? 2 : 1); high++) {
+        const rmr_fields *const plane = high ? &f->high : &f->low;
+        for (uint32_t i = 0; i < f->values / RUN; i++)
+            run_unpack(codes + i * RUN, f->values,
+                       from + i * run_bytes + (high ? (size_t)f->low.bits * GROUP : 0),
+                       plane->bits);
         for (uint32_t r = 0; r < n; r++)
-            plane_put(e, high, block + (size_t)r * MAX_BLOCK, codes + r * values);
+            rmr_fields_put(plane, f->values, block + (size_t)r * MAX_BLOCK, codes + r * f->values,
+                           0);
     }
 }
 
@@ -330,8 +172,8 @@ enum { PACK, UNPACK };
 
 /* Move one field of n rows, whose blocks are MAX_BLOCK apart and whose bytes in the tile are `step`
  * apart. The target's bits are zero before. */
-static inline void field_move(int way, uint8_t *block, place in_block, uint8_t *tile, place in_tile,
-                              uint32_t step, uint32_t mask, uint32_t n)
+static inline void field_move(int way, uint8_t *block, rmr_place in_block, uint8_t *tile,
+                              rmr_place in_tile, uint32_t step, uint32_t mask, uint32_t n)
 {
     block += in_block.at;
     tile += in_tile.at;
@@ -342,63 +184,69 @@ static inline void field_move(int way, uint8_t *block, place in_block, uint8_t *
             *block |= (uint8_t)(((uint32_t)*tile >> in_tile.shift & mask) << in_block.shift);
 }
 
-/* Move the scales of one block of n rows. */
-static inline void scales_move(rmr_elem e, int way, uint8_t *tile, uint8_t *block, uint32_t n)
+/* Move one list of n_fields numbers of n rows; returns how many bytes of the tile it takes. */
+static inline size_t list_move(const rmr_fields *f, uint32_t n_fields, int way, uint8_t *tile,
+                               uint8_t *block, uint32_t n)
 {
-    const format *const f = &formats[e];
-    for (uint32_t i = 0; i < 2u * f->halves; i++)
-        field_move(way, block, (place){f->d + i, 0}, tile, (place){i / 2 * 32 + i % 2, 0}, 2, 0xff,
-                   n);
-    tile += (size_t)32 * f->halves;
-    for (int min = 0; min <= f->mins; min++)
-        for (int high = 0; high < (f->high_s ? 2 : 1); high++) {
-            const uint32_t bits = high ? f->high_s : f->low_s;
-            for (uint32_t j = 0; j < f->n_sub; j++) {
-                place in_tile = array_place(bits, f->n_sub, j);
-                in_tile.at *= RMR_TILE;
-                field_move(way, block, sub_place(e, high, min, j), tile, in_tile, 1, mask_of(bits),
-                           n);
-            }
-            tile += (size_t)f->n_sub * bits / 8 * RMR_TILE;
-        }
+    for (uint32_t j = 0; j < n_fields; j++) {
+        rmr_place in_tile = array_place(f->bits, n_fields, j);
+        in_tile.at *= RMR_TILE;
+        field_move(way, block, rmr_field_place(f, n_fields, j), tile, in_tile, 1,
+                   rmr_bit_mask(f->bits), n);
+    }
+    return (size_t)n_fields * f->bits / 8 * RMR_TILE;
+}
+
+/* Move the scales of one block of n rows. */
+static inline void scales_move(const rmr_elem_format *f, int way, uint8_t *tile, uint8_t *block,
+                               uint32_t n)
+{
+    const uint32_t size = rmr_scale_bytes(f);
+    const rmr_fields *const lists[] = {&f->sub, &f->sub_high, &f->min, &f->min_high};
+    for (uint32_t i = 0; i < size * f->scales; i++)
+        field_move(way, block, (rmr_place){f->d + i, 0}, tile,
+                   (rmr_place){i / size * size * RMR_TILE + i % size, 0}, size, 0xff, n);
+    tile += (size_t)size * f->scales * RMR_TILE;
+    for (int i = 0; i < 4; i++)
+        if (lists[i]->bits != 0) tile += list_move(lists[i], f->subs, way, tile, block, n);
 }
 
 /* ---- tiles ---- */
 
 static void pack_blocks(rmr_elem e, uint8_t *tile, const uint8_t *rows, uint32_t n, uint32_t cols)
 {
-    const rmr_elem_info *const info = &rmr_elem_table[e];
+    const rmr_elem_format *const f = &rmr_elem_table[e];
     const size_t codes = (size_t)RMR_TILE * code_bytes(e),
-                 scales = (size_t)RMR_TILE * info->bytes - codes;
+                 scales = (size_t)RMR_TILE * f->bytes - codes;
     const uint64_t row_bytes = rmr_row_bytes(e, cols);
     uint8_t *const tile_scales = tile + rmr_tile_scales(e, cols);
     uint8_t block[RMR_TILE * MAX_BLOCK];
-    for (uint32_t b = 0; b < cols / info->values; b++) {
+    for (uint32_t b = 0; b < cols / f->values; b++) {
         for (uint32_t r = 0; r < n; r++)
-            memcpy(block + (size_t)r * MAX_BLOCK, rows + r * row_bytes + (size_t)b * info->bytes,
-                   info->bytes);
-        codes_pack(e, tile + b * codes, block, n);
+            memcpy(block + (size_t)r * MAX_BLOCK, rows + r * row_bytes + (size_t)b * f->bytes,
+                   f->bytes);
+        codes_pack(f, tile + b * codes, block, n);
         memset(tile_scales + b * scales, 0, scales);
-        scales_move(e, PACK, tile_scales + b * scales, block, n);
+        scales_move(f, PACK, tile_scales + b * scales, block, n);
     }
 }
 
 static void unpack_blocks(rmr_elem e, uint8_t *rows, const uint8_t *tile, uint32_t n, uint32_t cols)
 {
-    const rmr_elem_info *const info = &rmr_elem_table[e];
+    const rmr_elem_format *const f = &rmr_elem_table[e];
     const size_t codes = (size_t)RMR_TILE * code_bytes(e),
-                 scales = (size_t)RMR_TILE * info->bytes - codes;
+                 scales = (size_t)RMR_TILE * f->bytes - codes;
     const uint64_t row_bytes = rmr_row_bytes(e, cols);
     const uint8_t *const tile_scales = tile + rmr_tile_scales(e, cols);
     uint8_t block[RMR_TILE * MAX_BLOCK], copy[RMR_TILE * MAX_BLOCK];
-    for (uint32_t b = 0; b < cols / info->values; b++) {
+    for (uint32_t b = 0; b < cols / f->values; b++) {
         memset(block, 0, sizeof block);
-        codes_unpack(e, block, tile + b * codes, n);
+        codes_unpack(f, block, tile + b * codes, n);
         memcpy(copy, tile_scales + b * scales, scales);
-        scales_move(e, UNPACK, copy, block, n);
+        scales_move(f, UNPACK, copy, block, n);
         for (uint32_t r = 0; r < n; r++)
-            memcpy(rows + r * row_bytes + (size_t)b * info->bytes, block + (size_t)r * MAX_BLOCK,
-                   info->bytes);
+            memcpy(rows + r * row_bytes + (size_t)b * f->bytes, block + (size_t)r * MAX_BLOCK,
+                   f->bytes);
     }
 }
 

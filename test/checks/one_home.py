@@ -22,17 +22,8 @@ ALLOWED = {
     "lib/engine/program.c": {"ids of weights": "says what each weight is used for"},
     "lib/convert/recipe.c": {"names of weights": "patterns of recipes, as users write them",
                              "element types": "the types that recipes can ask for"},
-    "lib/quant/quant.h": {"element types": "the types, and the size of their blocks"},
-    "lib/quant/tile.c": {"element types": "the table of layouts, and where the bits of a block lie"},
-    "lib/quant/block.h": {"element types": "where the scales of a block lie"},
-    "lib/quant/decode.c": {"element types": "what a row of each means"},
-    "lib/quant/encode.c": {"element types": "which encoder makes each"},
-    "lib/quant/encode_min.c": {"element types": "the encoder of the types with minima"},
+    "lib/quant/elem_rows.h": {"element types": "the rows that say all of a type"},
     "lib/io/checkpoint.c": {"element types": "which type a file's type is"},
-    "lib/backend/cpu/kernels/tables.h": {"element types": "a kernel for each"},
-    "lib/backend/cpu/kernels/ref/qplain.h": {"element types": "the definition of products with each"},
-    "lib/backend/cpu/kernels/tmpl/qmatmul_tmpl.h": {"element types": "codes and scales of each as vectors"},
-    "lib/backend/cpu/kernels/x86/maddubs.h": {"element types": "how many products of each fit 16 bits"},
 }
 
 

@@ -21,12 +21,13 @@ build neon_i8mm "$kernels/arm/kernels_neon_i8mm.c" -march=armv8.2-a+dotprod+i8mm
 build pick "$kernels/kernels_pick.c" -DRMR_NEON_DOTPROD -DRMR_NEON_I8MM
 build sincos "$root/lib/base/sincos.c"
 build tile "$root/lib/quant/tile.c"
+build block "$root/lib/quant/block.c"
 for name in plain cases cases_kv8 truth truth_quant truth_kv8 inputs; do
     build $name "$root/test/kernels/$name.c"
 done
 cd "$out"
-$compiler ref.o neon.o neon_dotprod.o neon_i8mm.o pick.o sincos.o tile.o plain.o cases.o cases_kv8.o truth.o truth_quant.o \
-    truth_kv8.o inputs.o -lm -o kernels_aarch64
+$compiler ref.o neon.o neon_dotprod.o neon_i8mm.o pick.o sincos.o tile.o block.o plain.o cases.o cases_kv8.o truth.o \
+    truth_quant.o truth_kv8.o inputs.o -lm -o kernels_aarch64
 check() { # processor, set, how much
     processor=$1
     shift

@@ -319,7 +319,7 @@ static void zeros_stay(void **state)
 
         /* A zero among others, where the type has a code for it. */
         const int book = e == RMR_ELEM_IQ4_NL || e == RMR_ELEM_IQ4_XS;
-        if (book || rmr_block_scales_at[e].dmin >= 0) continue;
+        if (book || rmr_elem_table[e].scales == 2) continue;
         fill(x, COLS, bell);
         for (int c = 0; c < COLS; c += 3) x[c] = 0;
         rmr_rows_encode((rmr_elem)e, row, x, 1, COLS, NULL);

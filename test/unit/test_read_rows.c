@@ -441,11 +441,11 @@ static void blocks(void **state)
     for (int d = RMR_DTYPE_BLOCKS; d < RMR_DTYPE_UNREAD; d++) {
         const rmr_elem e = rmr_dtype_elem((rmr_dtype)d);
         const uint32_t row = (uint32_t)rmr_row_bytes(e, COLS), size = rmr_elem_table[e].bytes;
-        const rmr_block_scales at = rmr_block_scales_at[e];
+        const rmr_elem_format *const f = &rmr_elem_table[e];
         unsigned char *data = malloc((size_t)ROWS * row);
         for (int which = 0; which < 3; which++) { /* none, the scale, the minimum */
-            const int off = which == 1 ? at.d : which == 2 ? at.dmin : -1;
-            if (which > 0 && off < 0) continue;
+            const int off = f->d + 2 * (which - 1);
+            if (which > f->scales || (which > 0 && f->scale == RMR_SCALE_E8M0)) continue;
             char word[80];
             remora_error err = {.struct_size = sizeof err};
             made m;

@@ -34,29 +34,4 @@
         .from_bf16 = from_bf16, .from_f16 = from_f16,                                              \
     }
 
-/* The integer types: name in functions, element type. */
-#define Q_TYPES(X)                                                                                 \
-    X(q8_0, RMR_ELEM_Q8_0)                                                                         \
-    X(q4_0, RMR_ELEM_Q4_0)                                                                         \
-    X(i4, RMR_ELEM_I4)                                                                             \
-    X(iq4_nl, RMR_ELEM_IQ4_NL)                                                                     \
-    X(mxfp4, RMR_ELEM_MXFP4)                                                                       \
-    X(iq4_xs, RMR_ELEM_IQ4_XS)                                                                     \
-    X(q4_k, RMR_ELEM_Q4_K)                                                                         \
-    X(q5_k, RMR_ELEM_Q5_K)                                                                         \
-    X(q6_k, RMR_ELEM_Q6_K)                                                                         \
-    X(q3_k, RMR_ELEM_Q3_K)                                                                         \
-    X(q2_k, RMR_ELEM_Q2_K)                                                                         \
-    X(q4_1, RMR_ELEM_Q4_1)                                                                         \
-    X(q5_0, RMR_ELEM_Q5_0)                                                                         \
-    X(q5_1, RMR_ELEM_Q5_1)
-
-/* The integer products that are called qmatmul_q8_0 and so on; a set with others gives its own
- * entry to INTEGER_KERNELS. */
-#define Q_ENTRY(name, type) [type] = qmatmul_##name,
-#define INTEGER_KERNELS(entry)                                                                     \
-    {                                                                                              \
-        .quantize = quantize_f32, .matmul = {Q_TYPES(entry)},                                      \
-    }
-
 #endif

@@ -6,7 +6,10 @@
 /* Groups whose products, at most 127 times the largest value each, add up in 16 bits. */
 FORCE int fit_groups(const rmr_elem type)
 {
-    return type == RMR_ELEM_Q8_0 || type == RMR_ELEM_IQ4_NL || type == RMR_ELEM_IQ4_XS ? 2 : 8;
+    const rmr_elem_format *const f = &rmr_elem_table[type];
+    const int most = f->offset != 0 ? f->offset : (1 << (f->low.bits + f->high.bits)) - 1;
+    const int n = 32767 / (127 * most);
+    return n >= 8 ? 8 : n >= 4 ? 4 : n >= 2 ? 2 : 1;
 }
 
 FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8_t *q, ivec start)
@@ -39,13 +42,12 @@ FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8
 const rmr_product_kernels rmr_product_neon = PRODUCT_KERNELS;
 const rmr_attention_kernels rmr_attention_neon = ATTENTION_KERNELS;
 const rmr_elementwise_kernels rmr_elementwise_neon = ELEMENTWISE_KERNELS;
-static const rmr_integer_kernels integer = INTEGER_KERNELS(Q_ENTRY);
 static const rmr_kv8_kernels kv8 = KV8_KERNELS;
 
 const rmr_kernels rmr_kernels_neon = {
     .name = "neon",
     .product = &rmr_product_neon,
-    .integer = &integer,
+    .integer = &integer_kernels,
     .attention = &rmr_attention_neon,
     .kv8 = &kv8,
     .elementwise = &rmr_elementwise_neon,

@@ -9,13 +9,12 @@
 #include "kv8_attend_tmpl.h"
 #include "tables.h"
 
-static const rmr_integer_kernels integer = INTEGER_KERNELS(Q_ENTRY);
 static const rmr_kv8_kernels kv8 = KV8_KERNELS;
 
 const rmr_kernels rmr_kernels_neon_dotprod = {
     .name = "neon_dotprod",
     .product = &rmr_product_neon,
-    .integer = &integer,
+    .integer = &integer_kernels,
     .attention = &rmr_attention_neon,
     .kv8 = &kv8,
     .elementwise = &rmr_elementwise_neon,

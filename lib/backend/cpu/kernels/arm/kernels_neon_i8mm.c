@@ -10,14 +10,12 @@
 #include "smmla.h"
 #include "tables.h"
 
-#define MM_ENTRY(name, type) [type] = qmatmul_mm_##name,
-static const rmr_integer_kernels integer = INTEGER_KERNELS(MM_ENTRY);
 static const rmr_kv8_kernels kv8 = KV8_KERNELS;
 
 const rmr_kernels rmr_kernels_neon_i8mm = {
     .name = "neon_i8mm",
     .product = &rmr_product_neon,
-    .integer = &integer,
+    .integer = &mm_kernels,
     .attention = &rmr_attention_neon,
     .kv8 = &kv8,
     .elementwise = &rmr_elementwise_neon,

@@ -157,5 +157,15 @@ FORCE void mm_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32_
         else                                                                                       \
             q_matmul(q_mm_##name, &all, n_x, n_tiles);                                             \
     }
-Q_TYPES(MM_MATMUL)
+#define BLOCK_TYPE(id, name, ...) MM_MATMUL(name, id)
+#include "elem_rows.h"
 #undef MM_MATMUL
+
+static const rmr_integer_kernels mm_kernels = {
+    .quantize = quantize_f32,
+    .matmul =
+        {
+#define BLOCK_TYPE(id, name, ...) [id] = qmatmul_mm_##name,
+#include "elem_rows.h"
+        },
+};

@@ -159,7 +159,6 @@ static void from_f16(float *y, const uint16_t *x, uint32_t n)
 #include "qplain.h"
 
 static const rmr_product_kernels product = PRODUCT_KERNELS;
-static const rmr_integer_kernels integer = INTEGER_KERNELS(Q_ENTRY);
 static const rmr_attention_kernels attention = ATTENTION_KERNELS;
 static const rmr_kv8_kernels kv8 = KV8_KERNELS;
 static const rmr_elementwise_kernels elementwise = ELEMENTWISE_KERNELS;
@@ -167,7 +166,7 @@ static const rmr_elementwise_kernels elementwise = ELEMENTWISE_KERNELS;
 const rmr_kernels rmr_kernels_ref = {
     .name = "ref",
     .product = &product,
-    .integer = &integer,
+    .integer = &integer_kernels,
     .attention = &attention,
     .kv8 = &kv8,
     .elementwise = &elementwise,

@@ -30,92 +30,51 @@ enum {
 
 /* ---- the types: tile.h ---- */
 
+/* A row of the table of types: all of it is constants, for `type` is one after inlining. */
+#define FORMAT(type) rmr_elem_table[type]
+
 FORCE uint32_t q_block_runs(const rmr_elem type)
 {
-    return rmr_elem_table[type].values / 32;
+    return FORMAT(type).values / 32;
 }
 
 /* Sub-blocks in a run. */
 FORCE int q_halves(const rmr_elem type)
 {
-    return type == RMR_ELEM_Q6_K || type == RMR_ELEM_Q3_K || type == RMR_ELEM_Q2_K ? 2 : 1;
+    return FORMAT(type).subs > q_block_runs(type) ? 2 : 1;
 }
 
 FORCE int q_has_min(const rmr_elem type)
 {
-    return type == RMR_ELEM_Q4_K || type == RMR_ELEM_Q5_K || type == RMR_ELEM_Q2_K ||
-           type == RMR_ELEM_Q4_1 || type == RMR_ELEM_Q5_1;
-}
-
-/* Nibbles, and a plane of fifth bits. */
-FORCE int q_has_fifth(const rmr_elem type)
-{
-    return type == RMR_ELEM_Q5_K || type == RMR_ELEM_Q5_0 || type == RMR_ELEM_Q5_1;
+    return FORMAT(type).scales == 2;
 }
 
 FORCE uint32_t q_run_bytes(const rmr_elem type)
 {
-    switch (type) {
-    case RMR_ELEM_Q8_0: return 512;
-    case RMR_ELEM_Q5_0:
-    case RMR_ELEM_Q5_1:
-    case RMR_ELEM_Q5_K: return 320;
-    case RMR_ELEM_Q6_K: return 384;
-    case RMR_ELEM_Q3_K: return 192;
-    case RMR_ELEM_Q2_K: return 128;
-    default: return 256;
-    }
+    return 64u * (FORMAT(type).low.bits + FORMAT(type).high.bits);
 }
 
 FORCE uint32_t q_scale_bytes(const rmr_elem type)
 {
-    return RMR_TILE * rmr_elem_table[type].bytes - q_block_runs(type) * q_run_bytes(type);
+    return RMR_TILE * FORMAT(type).bytes - q_block_runs(type) * q_run_bytes(type);
 }
 
-static const int8_t book_iq4[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                    1,    13,   25,  38,  53,  69,  89,  113};
-static const uint8_t book_iq4_128[16] = {1,   24,  45,  63,  79,  93,  106, 118,
-                                         129, 141, 153, 166, 181, 197, 217, 241};
-static const int8_t book_mxfp4[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-static const uint8_t book_mxfp4_16[16] = {16, 17, 18, 19, 20, 22, 24, 28,
-                                          16, 15, 14, 13, 12, 10, 8,  4};
-
-/* What a code holds more than the value. */
+/* Bias added to a value to make it a code without a sign. */
 FORCE int q_offset(const rmr_elem type)
 {
-    if (CODES_SIGNED(type)) return 0;
-    switch (type) {
-    case RMR_ELEM_Q8_0:
-    case RMR_ELEM_IQ4_NL:
-    case RMR_ELEM_IQ4_XS: return 128;
-    case RMR_ELEM_Q4_0:
-    case RMR_ELEM_I4: return 8;
-    case RMR_ELEM_Q5_0:
-    case RMR_ELEM_MXFP4: return 16;
-    case RMR_ELEM_Q6_K: return 32;
-    case RMR_ELEM_Q3_K: return 4;
-    default: return 0;
-    }
+    return CODES_SIGNED(type) ? 0 : FORMAT(type).offset;
 }
 
 /* From the bits of a code to what iv_dot takes. */
 FORCE ivec q_finish(const rmr_elem type, ivec a)
 {
     const int is_signed = CODES_SIGNED(type);
-    switch (type) {
-    case RMR_ELEM_Q8_0: return is_signed ? a : iv_flip(a);
-    case RMR_ELEM_IQ4_NL:
-    case RMR_ELEM_IQ4_XS:
-        return iv_lookup(is_signed ? (const void *)book_iq4 : (const void *)book_iq4_128, a);
-    case RMR_ELEM_MXFP4:
-        return iv_lookup(is_signed ? (const void *)book_mxfp4 : (const void *)book_mxfp4_16, a);
-    case RMR_ELEM_Q4_0:
-    case RMR_ELEM_I4: return is_signed ? iv_sub(a, iv_set1(8)) : a;
-    case RMR_ELEM_Q5_0: return is_signed ? iv_sub(a, iv_set1(16)) : a;
-    case RMR_ELEM_Q6_K: return is_signed ? iv_sub(a, iv_set1(32)) : a;
-    case RMR_ELEM_Q3_K: return is_signed ? iv_sub(a, iv_set1(4)) : a;
-    default: return a;
-    }
+    if (FORMAT(type).book != NULL)
+        return iv_lookup(
+            is_signed ? (const void *)FORMAT(type).book : (const void *)FORMAT(type).book_up, a);
+    if (FORMAT(type).low.bits == 8) return is_signed ? a : iv_flip(a);
+    if (FORMAT(type).offset != 0 && is_signed) return iv_sub(a, iv_set1((char)FORMAT(type).offset));
+    return a;
 }
 
 /* Bits [from, from + n) of every byte, moved to bit `to`. */
@@ -127,22 +86,18 @@ FORCE ivec q_bits(ivec a, const int from, const int n, const int to)
     return iv_and(a, mask);
 }
 
-/* Group g of the eight of a run, whose vector is at p. */
+/* Group g of the eight of a run, whose vector is at p: its bits in a plane (tile.h), moved up. */
+FORCE ivec q_plane(const uint8_t *p, const int bits, const int g, const int up)
+{
+    const ivec a = iv_load(p + (size_t)64 * (g % bits));
+    return bits == 8 ? a : q_bits(a, g / bits * bits, bits, up);
+}
+
 FORCE ivec q_code(const rmr_elem type, const uint8_t *p, const int g)
 {
-    ivec a;
-    if (type == RMR_ELEM_Q8_0)
-        a = iv_load(p + (size_t)64 * g);
-    else if (type == RMR_ELEM_Q3_K || type == RMR_ELEM_Q2_K)
-        a = q_bits(iv_load(p + (size_t)64 * (g % 2)), g / 2 * 2, 2, 0);
-    else
-        a = q_bits(iv_load(p + (size_t)64 * (g % 4)), g / 4 * 4, 4, 0);
-    if (q_has_fifth(type))
-        a = iv_or(a, q_bits(iv_load(p + 256), g, 1, 4));
-    else if (type == RMR_ELEM_Q3_K)
-        a = iv_or(a, q_bits(iv_load(p + 128), g, 1, 2));
-    else if (type == RMR_ELEM_Q6_K)
-        a = iv_or(a, q_bits(iv_load(p + 256 + (size_t)64 * (g % 2)), g / 2 * 2, 2, 4));
+    const int low = FORMAT(type).low.bits, high = FORMAT(type).high.bits;
+    ivec a = q_plane(p, low, g, 0);
+    if (high != 0) a = iv_or(a, q_plane(p + (size_t)64 * low, high, g, low));
     return q_finish(type, a);
 }
 
@@ -166,7 +121,8 @@ FORCE void q_halves_load(const rmr_elem type, float *to, const uint8_t *from)
     UNROLL for (int v = 0; v < NV; v++)
     {
         const uint8_t *const p = from + (size_t)v * VEC_LANES * 2;
-        vec_store(to + v * VEC_LANES, type == RMR_ELEM_I4 ? vec_bf16(p) : vec_f16(p));
+        vec_store(to + v * VEC_LANES,
+                  FORMAT(type).scale == RMR_SCALE_BF16 ? vec_bf16(p) : vec_f16(p));
     }
 }
 
@@ -199,16 +155,29 @@ FORCE void q_subs(float *to, const float *d, const uint8_t *a, const int n, cons
         q_times(to + (size_t)j * RMR_TILE, d, field + (size_t)j * RMR_TILE);
 }
 
+/* The sub-scales or sub-minima of a block at a, times d. */
+FORCE void q_sub_scales(const rmr_elem type, float *to, const float *d, const uint8_t *a,
+                        const int offset)
+{
+    const int n = FORMAT(type).subs;
+    if (FORMAT(type).sub.bits == 8) {
+        UNROLL for (int j = 0; j < n; j++)
+            q_times(to + (size_t)j * RMR_TILE, d, (const int8_t *)a + (size_t)j * RMR_TILE);
+        return;
+    }
+    q_subs(to, d, a, n, FORMAT(type).sub_high.bits != 0, offset);
+}
+
 /* s[sub][16] of a block, and s[Q_LESS...] = -(dmin * mn), or m. */
 FORCE void q_scales(const rmr_elem type, float *s, const uint8_t *a)
 {
     float d[RMR_TILE], dmin[RMR_TILE], *const less = s + Q_LESS;
-    if (type == RMR_ELEM_MXFP4) {
+    if (FORMAT(type).scale == RMR_SCALE_E8M0) {
         UNROLL for (int v = 0; v < NV; v++)
             vec_store(s + v * VEC_LANES, vec_e8m0(a + (size_t)v * VEC_LANES));
         return;
     }
-    if (q_block_runs(type) == 1) {
+    if (FORMAT(type).subs == 0) {
         q_halves_load(type, s, a);
         if (q_has_min(type)) q_halves_load(type, less, a + 32);
         return;
@@ -219,25 +188,13 @@ FORCE void q_scales(const rmr_elem type, float *s, const uint8_t *a)
         UNROLL for (int v = 0; v < NV; v++) vec_store(
             dmin + v * VEC_LANES, vec_mul(vec_load(dmin + v * VEC_LANES), vec_set1(-1.0f)));
     }
-    switch (type) {
-    case RMR_ELEM_IQ4_XS: q_subs(s, d, a + 32, 8, 1, 32); break;
-    case RMR_ELEM_Q3_K: q_subs(s, d, a + 32, 16, 1, 32); break;
-    case RMR_ELEM_Q6_K:
-        UNROLL for (int j = 0; j < 16; j++)
-            q_times(s + (size_t)j * RMR_TILE, d, (const int8_t *)a + 32 + (size_t)j * RMR_TILE);
-        break;
-    case RMR_ELEM_Q2_K:
-        q_subs(s, d, a + 64, 16, 0, 0);
-        q_subs(less, dmin, a + 192, 16, 0, 0);
-        break;
-    default: /* Q4_K, Q5_K */
-        q_subs(s, d, a + 64, 8, 1, 0);
-        q_subs(less, dmin, a + 160, 8, 1, 0);
-        break;
-    }
+    a += 32 * FORMAT(type).scales;
+    q_sub_scales(type, s, d, a, FORMAT(type).sub_offset);
+    a += FORMAT(type).subs * (FORMAT(type).sub.bits + FORMAT(type).sub_high.bits) / 8 * RMR_TILE;
+    if (q_has_min(type)) q_sub_scales(type, less, dmin, a, 0);
 }
 
-/* s[Q_BACK...]: what takes RMR_QMAGIC times s back. */
+/* s[Q_BACK...] = -RMR_QMAGIC * s, which cancels the magic offset. */
 FORCE void q_backs(const rmr_elem type, float *s)
 {
     const int n = (int)q_block_runs(type) * q_halves(type) * RMR_TILE;
@@ -474,8 +431,7 @@ FORCE void q_rows(const rmr_elem type, const int T, const int way, float *acc,
 /* Are nibbles the codes as they lie? */
 FORCE int q_plain_nibbles(const rmr_elem type)
 {
-    return type == RMR_ELEM_Q4_K || type == RMR_ELEM_Q4_0 || type == RMR_ELEM_Q4_1 ||
-           type == RMR_ELEM_I4;
+    return q_run_bytes(type) == 256 && FORMAT(type).book == NULL;
 }
 
 /* A run of weights, whose vector is at p, by one row of x. */
@@ -693,5 +649,15 @@ FORCE void q_rest(q_pass_fn *pass, const q_job *j, uint32_t n_rows, uint32_t t, 
         const q_job all = {y, ldy, xq, ldq, tiles, tile_stride, k, next};                          \
         q_matmul(n_x == 1 ? q_one_##name : Q_PICK(name, n_x), &all, n_x, n_tiles);                 \
     }
-Q_TYPES(Q_MATMUL)
+#define BLOCK_TYPE(id, name, ...) Q_MATMUL(name, id)
+#include "elem_rows.h"
 #undef Q_MATMUL
+
+static const rmr_integer_kernels integer_kernels = {
+    .quantize = quantize_f32,
+    .matmul =
+        {
+#define BLOCK_TYPE(id, name, ...) [id] = qmatmul_##name,
+#include "elem_rows.h"
+        },
+};

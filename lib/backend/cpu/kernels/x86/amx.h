@@ -121,8 +121,9 @@ FORCE void amx_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32
     }
 }
 
-/* Sub-blocks of 16 columns fill half a tile, and Q8_0 has nothing to unpack: measured no faster. */
-#define AMX_GAINS(type) (q_halves(type) == 1 && (type) != RMR_ELEM_Q8_0)
+/* Sub-blocks of 16 columns fill half a tile, and codes of 8 bits have nothing to unpack: measured
+ * no faster. */
+#define AMX_GAINS(type) (q_halves(type) == 1 && rmr_elem_table[type].low.bits != 8)
 
 #define AMX_MATMUL(name, type)                                                                     \
     Q_PASS(q_amx_##name, amx_pass(type, j, n_rows, n_tiles, at, n_runs))                           \
@@ -139,5 +140,15 @@ FORCE void amx_pass(const rmr_elem type, const q_job *j, uint32_t n_rows, uint32
         q_matmul(q_amx_##name, &all, n_x, n_tiles);                                                \
         amx_end();                                                                                 \
     }
-Q_TYPES(AMX_MATMUL)
+#define BLOCK_TYPE(id, name, ...) AMX_MATMUL(name, id)
+#include "elem_rows.h"
 #undef AMX_MATMUL
+
+static const rmr_integer_kernels amx_kernels = {
+    .quantize = quantize_f32,
+    .matmul =
+        {
+#define BLOCK_TYPE(id, name, ...) [id] = qmatmul_amx_##name,
+#include "elem_rows.h"
+        },
+};

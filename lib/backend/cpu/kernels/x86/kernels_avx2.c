@@ -24,13 +24,12 @@
 const rmr_product_kernels rmr_product_avx2 = PRODUCT_KERNELS;
 const rmr_attention_kernels rmr_attention_avx2 = ATTENTION_KERNELS;
 const rmr_elementwise_kernels rmr_elementwise_avx2 = ELEMENTWISE_KERNELS;
-static const rmr_integer_kernels integer = INTEGER_KERNELS(Q_ENTRY);
 static const rmr_kv8_kernels kv8 = KV8_KERNELS;
 
 const rmr_kernels rmr_kernels_avx2 = {
     .name = "avx2",
     .product = &rmr_product_avx2,
-    .integer = &integer,
+    .integer = &integer_kernels,
     .attention = &rmr_attention_avx2,
     .kv8 = &kv8,
     .elementwise = &rmr_elementwise_avx2,

@@ -34,13 +34,12 @@ static inline ivec iv_signed_pairs(ivec code, ivec q)
 const rmr_product_kernels rmr_product_avx512 = PRODUCT_KERNELS;
 const rmr_attention_kernels rmr_attention_avx512 = ATTENTION_KERNELS;
 const rmr_elementwise_kernels rmr_elementwise_avx512 = ELEMENTWISE_KERNELS;
-static const rmr_integer_kernels integer = INTEGER_KERNELS(Q_ENTRY);
 static const rmr_kv8_kernels kv8 = KV8_KERNELS;
 
 const rmr_kernels rmr_kernels_avx512 = {
     .name = "avx512",
     .product = &rmr_product_avx512,
-    .integer = &integer,
+    .integer = &integer_kernels,
     .attention = &rmr_attention_avx512,
     .kv8 = &kv8,
     .elementwise = &rmr_elementwise_avx512,

@@ -7,7 +7,7 @@
 #define CODES_SIGNED(type) 0
 #define Q_MANY_ROWS 4
 #define Q_SIDE_ROWS 8
-#define Q_FUSED(type) ((type) != RMR_ELEM_I4 && (type) != RMR_ELEM_MXFP4)
+#define Q_FUSED(type) (rmr_elem_table[type].scale == RMR_SCALE_F16)
 
 FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8_t *q, ivec start)
 {
@@ -41,13 +41,12 @@ FORCE ivec kv8_dot(ivec sum, ivec code, const int8_t *p)
 #include "kv8_attend_tmpl.h"
 #include "tables.h"
 
-static const rmr_integer_kernels integer = INTEGER_KERNELS(Q_ENTRY);
 static const rmr_kv8_kernels kv8 = KV8_KERNELS;
 
 const rmr_kernels rmr_kernels_avx512vnni = {
     .name = "avx512vnni",
     .product = &rmr_product_avx512,
-    .integer = &integer,
+    .integer = &integer_kernels,
     .attention = &rmr_attention_avx512,
     .kv8 = &kv8,
     .elementwise = &rmr_elementwise_avx512,
@@ -57,13 +56,10 @@ const rmr_kernels rmr_kernels_avx512vnni = {
 /* The same set with AMX for products of many rows. */
 #include "amx.h"
 
-#define AMX_ENTRY(name, type) [type] = qmatmul_amx_##name,
-static const rmr_integer_kernels integer_amx = INTEGER_KERNELS(AMX_ENTRY);
-
 const rmr_kernels rmr_kernels_amx = {
     .name = "amx",
     .product = &rmr_product_avx512,
-    .integer = &integer_amx,
+    .integer = &amx_kernels,
     .attention = &rmr_attention_avx512,
     .kv8 = &kv8,
     .elementwise = &rmr_elementwise_avx512,

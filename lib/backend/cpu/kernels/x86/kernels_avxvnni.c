@@ -26,13 +26,12 @@ FORCE ivec kv8_add(ivec sum, kv8_by by, kv8_val val)
 #include "kv8_attend_tmpl.h"
 #include "tables.h"
 
-static const rmr_integer_kernels integer = INTEGER_KERNELS(Q_ENTRY);
 static const rmr_kv8_kernels kv8 = KV8_KERNELS;
 
 const rmr_kernels rmr_kernels_avxvnni = {
     .name = "avxvnni",
     .product = &rmr_product_avx2,
-    .integer = &integer,
+    .integer = &integer_kernels,
     .attention = &rmr_attention_avx2,
     .kv8 = &kv8,
     .elementwise = &rmr_elementwise_avx2,

@@ -5,25 +5,19 @@
  * the 8-bit cache (kv8_attend_tmpl.h): iv_transpose(a), iv_mul16(a, b): products of 16 bits added
  * in pairs to 32, iv_sra16(a, n). */
 
-/* Codes that go through all of -128 to 127 cannot have an offset: 255 * 127 * 2 is too much. */
-#define CODES_SIGNED(type)                                                                         \
-    ((type) == RMR_ELEM_Q8_0 || (type) == RMR_ELEM_IQ4_NL || (type) == RMR_ELEM_IQ4_XS)
+/* Codes with an offset of 128 would be too large: 255 * 127 * 2. */
+#define CODES_SIGNED(type) (rmr_elem_table[type].offset == 128)
 #define Q_MANY_ROWS 1
 
-/* Groups whose sums fit: 32767 / (2 * 127 * largest code). */
+/* Groups whose sums fit: 32767 / (2 * 127 * largest code), a power of two. */
 FORCE int pairs_groups(const rmr_elem type)
 {
-    switch (type) {
-    case RMR_ELEM_Q8_0: /* 128 */
-    case RMR_ELEM_IQ4_NL:
-    case RMR_ELEM_IQ4_XS: return 1;
-    case RMR_ELEM_Q6_K: return 2; /* 63 */
-    case RMR_ELEM_MXFP4:          /* 28 */
-    case RMR_ELEM_Q5_0:           /* 31 */
-    case RMR_ELEM_Q5_1:
-    case RMR_ELEM_Q5_K: return 4;
-    default: return 8; /* 15 and less */
-    }
+    const rmr_elem_format *const f = &rmr_elem_table[type];
+    const int most = f->offset == 0    ? (1 << (f->low.bits + f->high.bits)) - 1
+                     : f->offset < 128 ? 2 * f->offset
+                                       : f->offset;
+    const int n = 32767 / (2 * 127 * most);
+    return n >= 8 ? 8 : n >= 4 ? 4 : n >= 2 ? 2 : 1;
 }
 
 FORCE ivec iv_dot(const rmr_elem type, const ivec *code, const int n, const int8_t *q, ivec start)
