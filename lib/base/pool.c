@@ -549,9 +549,3 @@ uint32_t rmr_pool_width(const rmr_pool *p)
 {
     return p->width;
 }
-
-uint64_t rmr_pool_bytes(const rmr_pool *p)
-{
-    return sizeof *p + (p->helpers != NULL ? (p->width - 1) * sizeof *p->helpers : 0) +
-           (p->spans != NULL ? SLOTS * span_bytes(p) : 0);
-}

@@ -28,7 +28,6 @@ void rmr_pool_free(rmr_pool *pool);
 uint32_t
 rmr_pool_width(const rmr_pool *pool); /* most threads inside one region, the caller included */
 
-uint64_t rmr_pool_bytes(const rmr_pool *pool); /* bytes that the pool has allocated */
 
 /* Run fn for every chunk in [0, n), begun in order; returns when all are done. Never fails and
  * never allocates. Chunks run in the library's floating-point mode on the pool's threads, and in

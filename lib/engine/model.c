@@ -7,8 +7,6 @@
 #include "load_weights.h"
 #include "open_model.h"
 
-enum { RUNTIME_BYTES = 4096 }; /* structs of the runtime, the backend and its buffers: about */
-
 /* Files that could not be opened have no tensors to be listed. */
 static remora_status add_tensors(rmr_opening *o)
 {
@@ -26,7 +24,7 @@ static remora_status make_weights(rmr_opening *o)
         return add_tensors(o);
     }
     if (o->opts->flags & REMORA_MODEL_NO_WEIGHTS) {
-        RMR_TRY(rmr_load_nothing(&m->weights, &o->plan, o->err));
+        RMR_TRY(rmr_load_nothing(&m->weights, m->origin, &o->plan, o->err));
         if (o->opts->flags & RMR_MODEL_NO_TENSORS) return REMORA_OK;
         return add_tensors(o);
     }
@@ -120,7 +118,6 @@ void rmr_model_memory(remora_model *m, remora_memory *out)
                         rmr_contexts_bytes(m).host;
     out->host_other = atomic_load_explicit(&m->mem.bytes, memory_order_relaxed) + sizeof *m +
                       m->weights.constant_bytes.host + m->routing_bytes.host +
-                      rmr_importance_bytes(&m->importance).host + sizeof *m->rt +
-                      rmr_pool_bytes(m->rt->ctx.pool) + RUNTIME_BYTES;
+                      rmr_importance_bytes(&m->importance).host + m->rt->own_bytes;
     out->kv_bytes_per_token = rmr_cache_page_bytes(&m->cache, RMR_KV_BF16) / RMR_PAGE_TOKENS;
 }

@@ -70,6 +70,7 @@ remora_status rmr_runtime_create_with(const remora_runtime_opts *o, const rmr_de
         rmr_runtime_unref(rt);
         return st;
     }
+    rt->own_bytes = sizeof *rt + atomic_load_explicit(&rt->ctx.mem.bytes, memory_order_relaxed);
     *out = rt;
     return REMORA_OK;
 }

@@ -52,10 +52,12 @@ remora_status rmr_load_weights(rmr_weights *w, rmr_origin *from, const rmr_weigh
     return rmr_walk_weights(&walk, err);
 }
 
-remora_status rmr_load_nothing(rmr_weights *w, const rmr_weight_plan *plan, remora_error *err)
+remora_status rmr_load_nothing(rmr_weights *w, rmr_origin *from, const rmr_weight_plan *plan,
+                               remora_error *err)
 {
     w->weight_bytes = plan->weight_bytes;
     w->mapped_bytes = plan->mapped_bytes;
+    if (plan->mapped_bytes > 0) RMR_TRY(from->format->hold(from, err));
     for (size_t i = 0; i < plan->n; i++)
         RMR_TRY(w->be->ops->weight_adopt(w->be, &plan->items[i].desc, NULL, plan->items[i].weight,
                                          err));

@@ -10,7 +10,9 @@
 remora_status rmr_load_weights(rmr_weights *w, rmr_origin *from, const rmr_weight_plan *plan,
                                const rmr_job_host *host, remora_error *err);
 
-/* Every weight without content: a model that is only asked about. */
-remora_status rmr_load_nothing(rmr_weights *w, const rmr_weight_plan *plan, remora_error *err);
+/* Every weight without content: a model that is only asked about, and takes as much beside its
+ * weights as one that has them. */
+remora_status rmr_load_nothing(rmr_weights *w, rmr_origin *from, const rmr_weight_plan *plan,
+                               remora_error *err);
 
 #endif

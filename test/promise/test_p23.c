@@ -2,8 +2,8 @@
  * the host's hooks see after opening the model, filling every session to its capacity with one row
  * wanted at the end, and evaluating.
  *
- * Parts that do not grow with anything (the runtime itself, tables rounded up) are counted as a
- * round number, so for models of a few hundred kilobytes 8 kB more are let through. */
+ * Here the estimate and what the model reports are what is used, to the byte: all three are sums of
+ * what the same code counts and allocates. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #include "host.h"
 #include "tiny.h"
 
-enum { MAX_SESSIONS = 4, SLACK = 8192 };
+enum { MAX_SESSIONS = 4 };
 
 typedef struct load {
     uint32_t capacity, chunk;
@@ -81,8 +81,7 @@ static int check(const char *name, const remora_source *src, const load *l)
     fill(m, l, &so, s);
     const uint64_t used = (uint64_t)atomic_load(&mem.bytes), said = sum(&est);
     assert_int_equal(remora_model_get_memory(m, &now), REMORA_OK);
-    const int ok = said >= used && said <= used + used * 3 / 100 + SLACK && sum(&now) >= used &&
-                   sum(&now) <= used + used * 3 / 100 + SLACK && now.host_mapped == est.host_mapped;
+    const int ok = said == used && sum(&now) == used && now.host_mapped == est.host_mapped;
     if (!ok)
         print_message("%s, capacity %u, chunk %u, kv %d, %u sessions, %d threads: used %llu, "
                       "estimate %llu (%+.2f %%), reported %llu\n",
@@ -140,7 +139,6 @@ static void fixtures(void **state)
     }
 }
 
-/* krill is large enough for the 3 % to mean something without any slack. */
 static void krill(void **state)
 {
     static const load l = {600, 0, REMORA_KV_BF16, 2, 2, 0};

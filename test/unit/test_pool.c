@@ -113,7 +113,6 @@ static void make(fixture *f, uint32_t threads, rmr_host_run_fn run, void *user)
     assert_int_equal(rmr_pool_create(&f->mem, threads, run, user, &f->job.pool, NULL), REMORA_OK);
     assert_int_equal(rmr_pool_width(f->job.pool), threads);
     f->job.width = threads;
-    assert_true(rmr_pool_bytes(f->job.pool) == atomic_load(&f->mem.bytes));
 }
 
 static void drop(fixture *f)
