@@ -20,7 +20,8 @@ static rmr_recipe recipe(const char *text)
 static const char *type(const rmr_recipe *r, const char *name, rmr_weight_use use, rmr_elem stored,
                         uint32_t cols)
 {
-    rmr_weight_plan_item it = {.desc = {.use = use, .elem = stored, .count = 1, .rows = 16, .cols = cols}};
+    rmr_weight_plan_item it = {
+        .desc = {.use = use, .elem = stored, .count = 1, .rows = 16, .cols = cols}};
     strcpy(it.name, name);
     return rmr_elem_table[rmr_recipe_elem(r, &it)].name;
 }
