@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How fast N threads read memory at once: the roof of decoding, measured in the same run.
  *
  *     bandwidth THREADS [MEGABYTES_EACH [huge|4k [plain|prefetch|streams]]]

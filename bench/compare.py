@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Remora beside ik_llama.cpp and beside the memory's read bandwidth, in one run.
 
     bench/compare.py BUILD_DIR MODELS_DIR [--peer LLAMA_BENCH] [--generators DIR] [--rows NAME,..] [--quick]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs of Remora, of a peer's llama-bench and of the read loop for bench/compare.py. Every call is a process of its own;
 files are read once before, so that they are in the page cache whatever the system has reclaimed meanwhile."""
 import json

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How fast the kernels are, next to what this processor reads and multiplies at best in the same
  * run, one thread. Prints a markdown table. Arguments: the set (default: the best), then words that
  * the kernel's name must contain.

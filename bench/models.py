@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Models of DeepSeek-V2-Lite's shape with random weights for bench/compare.py: made once, as large as memory and disk
 allow."""
 import pathlib

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the processor can do at best: reading memory and fused multiply-adds, by hand-written loops
  * per set. */
 #include "peak.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The yardsticks of the kernel benchmark. */
 #ifndef PEAK_H
 #define PEAK_H

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Draws what bench/compare.py measured: decode and prefill speed over depth, and decode speed over threads and neighbours.
 
     bench/plot.py COMPARE_JSON OUT.svg

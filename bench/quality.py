@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """What quantisation costs: size, negative log-likelihood, KL divergence and top-1 agreement of every recipe and type, and of
 the types of cache.
 

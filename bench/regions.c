@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a parallel region costs by itself: regions in a row whose chunks do nothing, or so many
  * multiplications, one after the other; beside the same chunks without a pool's helpers.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A game's frame loop: several characters think at once, and no frame gives them more than 2 ms.
  * The world's description is evaluated once; every character is a fork of it, which shares its
  * cache. One remora_eval() call serves all characters; when the budget ends in the middle of a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A host that has a job system of its own: the runtime gets its `run` hook and creates no thread.
  * The job system here is the least that works; an engine would put its own scheduler behind run().
  *

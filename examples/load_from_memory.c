@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A game with its own archive format: the program has a model's pack in memory and opens it from
  * there. The bytes are borrowed: they must stay until the model is gone. Where they are aligned to
  * 64 bytes, the weights are used where they lie and nothing is copied.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The smallest useful host program: open a model, continue a text, print it as it comes.
  *
  *     minimal_generate MODEL [TEXT]

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """What a run of the tests came to.
 
     results.py left-out          the tests that cannot run on this machine (not_here.txt), one a line

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2034,SC2154,SC2054
 # Sourced by ./run-tests: what each suite installs, how it is built, and what it leaves out.
 

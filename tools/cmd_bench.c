@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* remora bench: speed of prefill and decode at chosen context depths, in the shape of llama.cpp's
  * llama-bench, whose key names the csv and json output uses, so that the same scripts read both. */
 #include "commands.h"

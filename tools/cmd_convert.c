@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* remora convert: a model folder or GGUF file to a .remora pack. */
 #include "commands.h"
 #include "host.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* remora eval: how well a model predicts a text, as mean negative log-likelihood per token over
  * windows that do not overlap, and how far it is from a reference: a second model that runs beside
  * it, or logits that were saved. Rows of logits are taken in pieces, so memory does not grow with

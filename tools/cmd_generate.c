@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* remora generate: continue a text, token by token, to stdout. */
 #include "commands.h"
 #include "host.h"

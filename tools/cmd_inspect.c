@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* remora inspect: what a model is and what it takes, without loading its weights. */
 #include "commands.h"
 #include "host.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* remora tokenize: text to token ids, a table of the pieces, or ids back to bytes. */
 #include "commands.h"
 #include "host.h"

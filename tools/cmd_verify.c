@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* remora verify: whether a pack is whole, and computes here what it did where it was made. */
 #include "commands.h"
 #include "host.h"

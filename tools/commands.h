@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The subcommands: each reads its own options from argv and returns the exit code. */
 #ifndef TOOL_COMMANDS_H
 #define TOOL_COMMANDS_H

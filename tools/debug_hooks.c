@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a program with a library of -Dasserts=on does with what that tells (lib/base/debug.h): an
  * assert that fails goes to stderr, and with REMORA_TRACE in the environment so does the path of
  * each error status:

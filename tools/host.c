@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See host.h. The only state of the program that outlives a function is here: the cancel word. */
 #include "host.h"
 #include "output.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The command as a host of the library: runtime and model from options, log and progress to stderr,
  * Ctrl-C as the cancel word, statuses as messages and exit codes. */
 #ifndef TOOL_HOST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See imatrix.h. A safetensors file is the size of its header (8 bytes), a JSON header, and the
  * tensors one after another. Here all counts (I64) come first, so that everything is aligned. */
 #include "imatrix.h"

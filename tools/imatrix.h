@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The importance matrix of a model (the mean square of the inputs of each weight, column by column)
  * as a safetensors file; docs/command.md says what is in it. */
 #ifndef TOOL_IMATRIX_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Input of the command. */
 #include "input.h"
 #include "host.h"

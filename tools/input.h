@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whole files and lists of token ids. Failures are told on stderr and returned as -1. */
 #ifndef TOOL_INPUT_H
 #define TOOL_INPUT_H

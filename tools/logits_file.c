@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See logits_file.h. All numbers are little-endian, put together byte by byte. */
 #include "logits_file.h"
 

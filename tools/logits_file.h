@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Saved logits: the reference of a later remora eval in one binary file, with the windows they
  * belong to. The format and what it loses are in docs/command.md. A row is kept in 16 bit integers,
  * equal steps down from its best entry: the step is the same for likely and for unlikely tokens,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* remora: the command. It uses the public header alone, so it is also the first host program that
  * the library has to satisfy. */
 #include "commands.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The option parser: long options as --name value and --name=value, short ones as -m value and
  * -mvalue, "--" ends them. Values are read whole or refused, with their range in the message. */
 #include "options.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Command line options as a table: one row names an option, where its value goes and what --help
  * says about it, so that a subcommand's options and their help cannot drift apart. */
 #ifndef TOOL_OPTIONS_H

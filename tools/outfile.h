@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A file that gets its name when it is whole: until then it is PATH.part, which goes when anything
  * fails. Failures are told on stderr and returned as -1. */
 #ifndef TOOL_OUTFILE_H

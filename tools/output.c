@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Output of the command. Errors of stdout stick until tool_output_close() tells of them, so that no
  * caller can lose one: a full disk ends with exit code 1, not with half a file and 0. */
 #include "output.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What goes to stdout, with every write checked, and tables in the three formats that people and
  * programs read; progress bars on stderr, for terminals only. */
 #ifndef TOOL_OUTPUT_H

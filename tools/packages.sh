@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Sourced by ./get-started and ./run-tests: finds out what the build needs and lacks, and installs it
 # with apt-get. Looks for the things themselves, not for packages, so that it also works where they
 # came from somewhere else.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Arithmetic of remora eval: one row of logits against another, and figures of many tokens. All
  * sums are double; a row is measured once and then costs one exponential per entry and comparison.
  */

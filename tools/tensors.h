@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the tensors of a checkpoint are, from their names, types and shapes alone: which part of the
  * model each belongs to, and what it takes. Names are those of Hugging Face folders
  * ("model.layers.3.self_attn.o_proj.weight") or of GGUF files ("blk.3.attn_output.weight"). */

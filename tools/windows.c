@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See windows.h. */
 #include "windows.h"
 #include "input.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The token windows that remora eval works through: each is a timeline of its own, of which all
  * tokens from `first` on are scored given those before them. */
 #ifndef TOOL_WINDOWS_H

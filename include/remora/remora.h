@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* remora.h - DeepSeek-family language models and their dense relatives inside a host program.
  *
  * This header is the manual. It needs C99 or C++11 and nothing but <stddef.h> and <stdint.h>.

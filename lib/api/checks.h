@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Helpers of the argument checks. */
 #ifndef RMR_CHECKS_H
 #define RMR_CHECKS_H

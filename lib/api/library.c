@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Library, runtime and devices. */
 #include <string.h>
 

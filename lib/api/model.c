@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Models: open, estimate, info, metadata, routing counters. */
 #include <string.h>
 

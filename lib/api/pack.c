@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Packs: convert, recipes, verify. */
 #include "checks.h"
 #include "convert.h"

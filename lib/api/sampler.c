@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Samplers and generation. */
 #include "checks.h"
 #include "session.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text: a thin face of lib/text. */
 #include "checks.h"
 #include "model.h"

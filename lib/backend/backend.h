@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* All that the rest of the library knows of a device. docs/architecture.md, "The backend boundary",
  * has the order of calls as a picture; CONTRIBUTING.md, "A backend", how to write one.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a page of the cache holds, as data: a list of streams.
  *
  * A stream is one kind of row that a layer keeps of each token: latents with their rope keys, or

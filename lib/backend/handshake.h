@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How the library and a backend module meet: a backend in a shared object of its own, which the
  * library opens when it is told to, so that what the backend needs (a driver, kernels) is no part
  * of the library.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The inputs of a step: the numbers that change from step to step, while its operations do not. */
 #ifndef RMR_INPUTS_H
 #define RMR_INPUTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The operations of a step, as data: what each computes, reads and writes. A program is a list of
  * them over activation slots; backends prepare it once (backend.h). */
 #ifndef RMR_OPS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The operations, a row each. It is included by those who make a table of them: the enum of ops.h,
  * the table of ops.c, the functions of the CPU. A new operation is a row here and a function in
  * each backend.

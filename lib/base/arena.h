@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One block of memory for parts that live as long as each other.
  *
  * The same code counts the block and places its parts: a function that takes them is called over an

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The host's cancel word: written by any thread or signal handler, only ever read here. */
 #ifndef RMR_CANCEL_H
 #define RMR_CANCEL_H

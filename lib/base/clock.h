@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Monotonic time in microseconds. */
 #ifndef RMR_CLOCK_H
 #define RMR_CLOCK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The services of a runtime that every module needs: memory, log, threads. Passed by pointer, never
  * global (P9). */
 #ifndef RMR_CTX_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The functions that builds with asserts call. Weak functions stand in for the hooks of a program
  * that has none. */
 #include <stddef.h>

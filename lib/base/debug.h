@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Builds with -Dasserts=on (RMR_DEBUG) check the library's own invariants and show the path of an
  * error status: where it was born, and each RMR_TRY that passed it on. Other builds have nothing of
  * either. The library prints nothing: a program defines rmr_on_assert or rmr_on_status in place of

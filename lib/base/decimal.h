@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Floats as text that reads back to the same float, the same whatever the locale. */
 #ifndef RMR_DECIMAL_H
 #define RMR_DECIMAL_H

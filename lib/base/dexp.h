@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* exp and log in double from plain IEEE additions and multiplications in one written order: no fma,
  * no table, no libm, whose last bits differ between machines. The same input gives the same bits
  * everywhere (P22), given round to nearest (fpenv.h) and no contraction (-ffp-contract=off).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Error text: written into the caller's struct, never allocated, truncated on a UTF-8 boundary. */
 #include "error.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Statuses and error text inside the library.
  *
  * Every internal function that can fail returns remora_status and, where there is something to say,

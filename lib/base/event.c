@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Futexes where there are some: a signal that nobody sleeps on costs a system call and no lock. */
 #define _GNU_SOURCE
 #include "event.h"

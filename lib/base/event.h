@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A word that threads sleep on until it changes. The thread that changes it also wakes the
  * sleepers: first the change, then the wake. */
 #ifndef RMR_EVENT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Scalar arithmetic shared by all kernel sets and by GPU kernels, written so that a loop around it
  * vectorises: no branches, no calls, a fixed order of single IEEE operations. What stands here is
  * part of the definition of kernels. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "fpenv.h"
 
 #if defined(__x86_64__) || defined(_M_X64)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The floating-point mode that one CPU result (P22) needs: round to nearest, subnormals kept. Hosts
  * (games, audio) like to set flush-to-zero in their threads; work done on a host thread saves and
  * restores their mode. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Conversions between float and bf16 or IEEE half: exact, or rounded to nearest, ties to even. */
 #ifndef RMR_HALF_H
 #define RMR_HALF_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A long job over the pool, as its host sees it: it can be cancelled, says how far it is, and ends
  * with the first failure. */
 #ifndef RMR_JOB_H

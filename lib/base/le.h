@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Little-endian numbers from bytes of any alignment, whatever the machine's own order. */
 #ifndef RMR_LE_H
 #define RMR_LE_H

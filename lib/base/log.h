@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Log lines go to the host's hook or nowhere (P8). */
 #ifndef RMR_LOG_H
 #define RMR_LOG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Counted allocation through the host's hooks, or the C library's allocator. */
 #define _DEFAULT_SOURCE
 #include "mem.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The host's allocator, counted. All memory of a runtime goes through one rmr_mem, so that the last
  * free is seen to return every byte (P11) and any allocation can be made to fail in tests. Sizes
  * are passed back on free. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The thread pool. A region lies in one of the pool's slots while it runs. Joining it, taking a
  * number of chunks and leaving are one atomic operation each, on the word `state`; choosing which
  * chunks they are is one more, on the word of a share (`span`). No lock is held anywhere. Helpers

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Parallel regions over one pool of threads per runtime, or over the host's job system.
  *
  * A region is n chunks that idle workers take one by one, so a worker that the system deschedules

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The reasons why a model cannot run, all that are found. Opening stops at the first refusal.
  * Opening with REMORA_MODEL_ANYWAY keeps the message here instead, and goes on with the steps that
  * do not depend on the refused part. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The sampler's generator: xoshiro256++ (Blackman and Vigna 2019) seeded through splitmix64, so
  * that any 64-bit seed, 0 included, gives a good state. Integer arithmetic only: the same stream on
  * every machine. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* SHA-256 (FIPS 180-4), for model fingerprints. */
 #ifndef RMR_SHA256_H
 #define RMR_SHA256_H

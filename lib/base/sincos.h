@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Cosine and sine for rotary tables. The C library's differ between versions and processors, which
  * would break the one CPU result; these are plain IEEE double operations in a fixed order, so every
  * machine gets the same bits. */

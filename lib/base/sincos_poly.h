@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Cosine and sine for rotary tables, for every processor: plain IEEE double operations in a fixed
  * order (sincos.h). Cody-Waite reduction to [-pi/4, pi/4] in three parts (the first two have 29
  * bits, so their products with a 24-bit quadrant number are exact), then the Taylor polynomials. No

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sized structs: every struct that crosses the ABI starts with its size as the caller knew it.
  *
  * In: the known part is copied, the rest zeroed; a caller newer than this library may only leave

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* UTF-8, one step at a time. Ill-formed input is cut as the Unicode standard recommends ("maximal
  * subparts"), which is what Python's and Rust's lossy decoders do: one U+FFFD each. */
 #ifndef RMR_UTF8_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The version of this library as text, made of the numbers of the public header. */
 #ifndef RMR_VERSION_H
 #define RMR_VERSION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "page_table.h"
 
 /* Take a new page, with the contents of another when any of its first n tokens are to be kept. Rows

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The cache of one session: a page table over the model's pages (pages.h).
  *
  * A page holds RMR_PAGE_TOKENS tokens of all layers. A page that may still be written belongs to

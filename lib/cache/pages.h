@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The cache pages of a model's sessions. When a table is made it promises itself as many pages as
  * it may ever hold; the pool then has that many in all, in one block a promise, so that taking a
  * page never allocates and never fails. Pages are refcounted and may be in several tables: there

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From GGUF keys to the fields of config.json. Most keys are a field by another
  * name: a table. The rest are the rules for what converters wrote over the years:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A GGUF file's metadata as the config.json that shape.h reads. */
 #ifndef RMR_GGUF_CONFIG_H
 #define RMR_GGUF_CONFIG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The model's metadata as text: the scalar fields of config.json and, for inspection, the tensors.
  */
 #ifndef RMR_METADATA_H

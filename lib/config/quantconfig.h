@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* quantization_config of config.json. */
 #ifndef RMR_QUANTCONFIG_H
 #define RMR_QUANTCONFIG_H

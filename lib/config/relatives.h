@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Models that are known and not done yet: a config.json or a GGUF file that names one is refused
  * with the reason. */
 #ifndef RMR_RELATIVES_H

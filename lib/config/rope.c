@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rotary frequencies, YaRN and Llama-3's scaling. YaRN has two independent amplitude effects, one
  * on cos and sin, one on the softmax scale; the second is DeepSeek's alone. */
 #include "rope.h"

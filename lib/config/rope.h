@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rotary frequencies, YaRN and Llama-3's scaling. */
 #ifndef RMR_ROPE_H
 #define RMR_ROPE_H

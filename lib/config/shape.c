@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* config.json of the MLA + DeepSeekMoE families and of their dense relatives with grouped
  * attention. A family is its attention and a set of defaults; everything else is read from the
  * file. */

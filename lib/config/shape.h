@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The shape of a model: every number its config.json fixes, checked once, so that the rest can rely
  * on it. */
 #ifndef RMR_SHAPE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The weights of a layer, in one table: what each is called, its size, and which layers have it.
  * The plan, the names in GGUF files, importance and freeing follow the table; a new weight is an
  * id, a row and its use in the program. */

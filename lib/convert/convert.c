@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The plan of opening, walked row by row into a pack. Every model that opens can be converted,
  * because the same plan is used, and memory is bounded by the blocks of rows under way. */
 #include "convert.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A model folder or GGUF file to a .remora pack. */
 #ifndef RMR_CONVERT_H
 #define RMR_CONVERT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rows of a checkpoint to the bytes of a pack: decoded, encoded in another type where the recipe
  * says so, and laid out for computing. */
 #ifndef RMR_ENCODE_BLOCKS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Quantisation recipes: which element type each weight of a pack gets (docs/quality.md). */
 #ifndef RMR_RECIPE_H
 #define RMR_RECIPE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A known answer: a model's logits after fixed tokens, stored in its pack by convert and compared
  * by verify, so that a user can tell a damaged download or a wrong build. */
 #ifndef RMR_SELFTEST_H

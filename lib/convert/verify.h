@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Verifying a pack: its bytes are those that were written, and this build computes with it the
  * answer that it should. */
 #ifndef RMR_VERIFY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Opening what can be read of a model that cannot run (REMORA_MODEL_ANYWAY). */
 #ifndef RMR_ANYWAY_H
 #define RMR_ANYWAY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "cache_streams.h"
 
 static rmr_cache_stream stream_of(const rmr_shape *s, uint32_t layer)

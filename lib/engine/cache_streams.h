@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The streams that the layers of a model keep in the cache (docs/models.md). */
 #ifndef RMR_CACHE_STREAMS_H
 #define RMR_CACHE_STREAMS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Contexts: prepared steps of a model, each with its host inputs. They belong to the model and are
  * taken for one step at a time, so sessions own no activations (fork is cheap) and as many evals as
  * there are contexts run side by side. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* x-dump: the rows of slots as text, after each operation of a step or some of them, to find the
  * operation at which a computation goes wrong (CONTRIBUTING.md, "A wrong logit").
  *

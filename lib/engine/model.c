@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A model: from files to weights, and to its end. */
 #include "model.h"
 

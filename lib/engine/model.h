@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A loaded model, which the public handle points to: shape, weights on a backend, tokenizer, the
  * programs over them, and what its sessions share: cache pages and prepared steps. Immutable after
  * opening but for the counters and what is shared; any number of sessions may use it at once. */

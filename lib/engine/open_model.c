@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Opening a model: files, configuration, tokenizer, tensors, plan. */
 #include "open_model.h"
 

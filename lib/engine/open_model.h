@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A model on its way from files to weights: what opening needs and drops again. Converting goes the
  * same way and then to a pack. */
 #ifndef RMR_OPEN_MODEL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The layer sequence (docs/models.md, "A layer"): h += attention(norm(h)); h +=
  * feed_forward(norm(h)). */
 #include "program.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A model's computation as data: operations, the slots they work on, and programs made of slices of
  * them. */
 #ifndef RMR_PROGRAM_H

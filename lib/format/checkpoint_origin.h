@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Origins whose tensors are a checkpoint: the part that their formats have in common. */
 #ifndef RMR_CHECKPOINT_ORIGIN_H
 #define RMR_CHECKPOINT_ORIGIN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "find_tensor.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Finding a weight among the tensors of a checkpoint: what the formats have in common. Tensors that
  * are of a weight are marked as used. */
 #ifndef RMR_FIND_TENSOR_H

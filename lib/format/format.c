@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "format.h"
 
 const rmr_format *const rmr_formats[] = {&rmr_format_pack, &rmr_format_gguf, &rmr_format_hf, NULL};

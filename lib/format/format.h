@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where a model comes from. A format is a way in which models lie in files; an origin is the files
  * of one model, opened in their format. Code above this header never asks which format it is. A new
  * one is a file with one rmr_format (CONTRIBUTING.md, "A source format"). */

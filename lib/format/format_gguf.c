@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* GGUF (gguf.h): one file, or a file in parts, is configuration, tokenizer and checkpoint. */
 #include <stdio.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Hugging Face's folders: config.json, safetensors files, and files of the tokenizer. A source that
  * is of no other format is taken for one, so that the message says what a model needs. */
 #include <stdio.h>

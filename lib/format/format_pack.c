@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Our own format (pack.h): weights and tokenizer are used where they lie, so the pack stays open as
  * long as the model. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* llama.cpp's names of tensors. */
 #ifndef RMR_GGUF_NAMES_H
 #define RMR_GGUF_NAMES_H

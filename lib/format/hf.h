@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Hugging Face's folders, from the inside: how tensors are named, and finding weights among them.
  *
  * In this library a weight has the name that Hugging Face gives it in a text model, without

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Finding a matrix in a folder: its tensor, the tensor of its scales, and the form they are in
  * (docs/formats.md, "How weights may be stored"). */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Names of tensors in folders, and what the tensors are that are no weights. */
 #include <stdio.h>
 #include <string.h>

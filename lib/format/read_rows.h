@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rows of a weight out of a checkpoint, in canonical form (quant.h): scales that lie in another
  * tensor are put beside their codes, and what cannot be (NaN codes, infinite scales) is found.
  * Tensor bytes are read, never looked at through a mapping: a file that shrinks meanwhile is a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The table of tensors: made by a reader, then only looked at. */
 #include "checkpoint.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The tensors of a model: a table of names, element types, shapes and places in files. A reader of
  * one file format (safetensors.h, gguf.h) fills it; code that looks tensors up does not see which
  * format it was. Tensor bytes are read by their user. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The inside of a checkpoint, for the readers that fill it: files are added, room is made once for
  * a counted number of tensors and names, tensors are added, and the names sorted. */
 #ifndef RMR_CHECKPOINT_BUILD_H

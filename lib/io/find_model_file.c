@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "find_model_file.h"
 
 #include <string.h>

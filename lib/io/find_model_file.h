@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Choosing the file of a source that is the model, for the kinds where a model can be one file
  * (GGUF, pack). */
 #ifndef RMR_FIND_MODEL_FILE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Opening GGUF files. Headers are input nobody has checked, and their length is written nowhere:
  * each is read once from front to back into a growing block, every count and length compared with
  * the bytes that the file has left before anything is sized by it. After this pass the header is

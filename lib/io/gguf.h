@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* GGUF files, version 2 and 3, little endian, split over several files or not. Opening reads and
  * checks everything in front of the tensors' bytes: types and sizes that this interface gives are
  * true of any file, whoever wrote it. The rules are listed in docs/formats.md. */

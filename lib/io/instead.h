@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Recognising a file or folder that is not the model it was taken for: pointers, error pages and
  * unfinished downloads come under the right name, and other programs' models lie in folders that
  * look alike. Openers ask here when they fail, so that the message says what was found and what to

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* jansson behind statuses, and the walk over members that needs no memory. */
 #include "json.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Hugging Face JSON. Two ways to read it:
  *
  * - whole (rmr_json_parse): a jansson tree, for configurations. Everything that touches jansson's

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Header and manifest of a pack, checked whole before anything is made of them. */
 #include "pack.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The .remora pack, reading (docs/pack.md is its specification): one file with a YAML manifest,
  * blobs, and weights in compute layout at page-aligned offsets.
  *

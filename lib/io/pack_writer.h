@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The .remora pack, writing. The file is made beside its final name and takes that name only when
  * it is whole and on disk: whatever fails, there is never half a pack under the final name.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Opening safetensors checkpoints. Headers are input nobody has checked: everything is proved here
  * before a tensor is handed out. Memory stays near the header's own size: it is walked member by
  * member, never a tree as a whole.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* safetensors checkpoints: one file, or an index with shards. Opening reads and checks headers
  * only. The rules are listed in docs/formats.md. */
 #ifndef RMR_SAFETENSORS_H

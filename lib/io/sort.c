@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Heap sort over an array of pointers. */
 #include "sort.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sorting without memory: the C library's qsort may allocate with malloc behind the host's
  * allocator and may be quadratic on hostile input. Heap sort is neither. */
 #ifndef RMR_SORT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files of a model from a directory, memory blobs or host callbacks. All system calls on model
  * files are here. */
 #define _DEFAULT_SOURCE /* madvise: posix_madvise(DONTNEED) does nothing on glibc */

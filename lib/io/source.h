@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A model's files behind one interface: a directory or file, memory blobs, or the host's callbacks
  * (P18).
  *

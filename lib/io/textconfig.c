@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "textconfig.h"
 
 /* Keys of the text model's object: of Kimi-K2.5, Llava and most others; of DeepSeek-VL2; of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* config.json of a model that has more parts than text (images, sound): the text model's
  * configuration is an object inside of it. */
 #ifndef RMR_TEXTCONFIG_H

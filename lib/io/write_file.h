@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Writing into a file of the host's: all bytes or a status. Where the process may not make files so
  * large it is a status too, and not the signal that the kernel would send (SIGXFSZ ends a process
  * that does not expect it). */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* libyaml's events to and from a jansson tree. libyaml checks its arguments by assert, so none of
  * them here can be NULL (P1). */
 #include "yamltree.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* (Not yaml.h: that is libyaml's.) YAML that people write and read: pack manifests and quantisation
  * recipes, as jansson trees.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers into blocks (block.h has the way out): several bytes at a time in a word where a list
  * allows it, for numbers never cross their bytes. */
 #include "block.h"

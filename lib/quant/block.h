@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Inside a block of the integer types, by the fields of elem_format.h: codes, scales and sub-scales
  * out of the bytes and into them. For those that read blocks (tiles, decoding) and those that write
  * them (encoding). */

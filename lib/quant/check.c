@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Can stored bytes be weights? This runs over a whole model at load, so the types in which every
  * value can be bad (the plain ones, and the codes of F8) are looked through without a branch. */
 #include <string.h>

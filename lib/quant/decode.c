@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Exact decoding of rows (docs/models.md, "Stored types" and "GGUF blocks"). Products of scale,
  * sub-scale and code fit 24 bits, so they are exact; a sum or difference with a minimum, and a
  * product with an f32 scale (F8), is rounded once. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How an element type codes its values: the fields of a row of elem_rows.h, and the table of them.
  * The table is in the header, so that it folds to constants in the kernels.
  *

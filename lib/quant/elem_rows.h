@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The element types, a row each: the one place that says how the values of a type are coded and
  * where the bits lie in a block (elem_format.h has the fields). Tiles, decoding, checking, encoding
  * and kernels go by these rows; what they mean was written down anew in test/kernels/truth_quant.c.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Encoding of rows (encode.h has the idea). Here: plain types, F8, and blocks with one scale. */
 #include "encode.h"
 

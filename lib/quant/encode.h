@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Inside the encoder: the parts that its files share. Plain C whose every operation rounds once,
  * sums in one order, no function of the C library whose result a machine may choose: the same bytes
  * anywhere.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The search for one scale, and codes into a block (encode.h). */
 #include "encode.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Blocks of 256 whose sub-blocks have a scale and a minimum each, small integers times the block's
  * two (encode.h): Q4_K, Q5_K, Q2_K. A value is s q - m, m never negative. And blocks of 32 with one
  * of each, stored as they are: Q4_1, Q5_1, where m has either sign and the block holds -m. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Blocks of 256 whose sub-blocks have a signed scale each, a small integer times the block's
  * (encode.h): Q6_K, Q3_K, IQ4_XS. */
 #include <float.h>

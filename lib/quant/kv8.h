@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layout of the 8-bit latent cache: one layer's part of a page, 32 tokens.
  *
  * Codes. Columns come in blocks, each with a scale per token: the latent in blocks of 256, then the

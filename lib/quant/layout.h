@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The layout of a weight in memory for computing, the same on every machine and in packs
  * (docs/pack.md): the matrices of a stack one after another; a matrix in tiles (tile.h), a table as
  * canonical rows (quant.h), a vector as f32. */

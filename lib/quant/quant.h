@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Element types of stored weights: what a row of them looks like, exact decoding, checking and
  * encoding (docs/models.md, "Stored types" and "GGUF blocks").
  *

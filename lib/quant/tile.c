@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rows to tiles and back (tile.h). Of the integer types both sides are lists of bit fields, and
  * each field has one place in the row's block (elem_format.h) and one in the tile, so that packing
  * and unpacking are the same walk in two directions. */

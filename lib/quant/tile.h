@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Compute layout of a weight matrix [rows, cols], the same on every machine: ceil(rows / 16) tiles
  * one after another, missing rows zero. In a tile the 16 output rows lie in the lanes of vectors
  * and the columns run (docs/pack.md has it for other implementations). A tile takes what its 16

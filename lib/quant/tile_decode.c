@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tiles to floats: for work that needs the values themselves, such as a transposed matrix. */
 #include <string.h>
 

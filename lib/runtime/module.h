@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Backends in shared objects of their own (handshake.h). */
 #ifndef RMR_MODULE_H
 #define RMR_MODULE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The runtime and its list of devices. */
 #include "runtime.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The runtime object: memory, log, threads and the devices of one host. Counted: models keep it
  * alive. Of the modules of the library only this one names the backends there are. */
 #ifndef RMR_RUNTIME_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Candidates: loading, ranking, and the softmax in double precision in one fixed order. */
 #include "candidates.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The candidate list that stages work on, and the softmax over it. Internal to lib/sample. */
 #ifndef RMR_CANDIDATES_H
 #define RMR_CANDIDATES_H

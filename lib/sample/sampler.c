@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The sampler: stages, history, generator and the buffers of a pick. */
 #include "sampler.h"
 

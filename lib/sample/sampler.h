@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The sampler's stages over one row of logits. Knows nothing of models or sessions.
  *
  * A pick loads the row as candidates (NaN and -infinity are no candidates), runs the stages in the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The stages' effects on the candidates. The definitions are the public header's. */
 #include "candidates.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Evaluation: pending tokens of one or several sessions are cut into steps of at most `chunk` rows,
  * a step runs slice by slice (a layer, or one pass of the head), and between slices the cancel word
  * and the budget are read.

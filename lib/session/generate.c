@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Generation: evaluate, sample, append, until an end-of-sequence token, a stop string or the token
  * limit. The state that must survive a MORE (tokens so far, text that may be the start of a stop
  * string, once as it is and once with the names of control tokens in it) is in the session and ends

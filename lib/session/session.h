@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A session: one timeline of tokens over its own cache, the rows of logits it holds, and the
  * step it may be in the middle of. One thread at a time; `busy` turns misuse into E_BUSY. */
 #ifndef RMR_SESSION_H

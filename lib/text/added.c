@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Search among sorted texts, narrowed byte by byte: no trie to build, nothing to backtrack. */
 #include "added.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Added tokens found in text: leftmost first, the longest of those that start there.
  *
  * A set lies in a compiled tokenizer (compiled.c), whose contents nobody has checked: every place

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Merge rules sorted by pair; short words are merged by search, long ones with a heap. Both take
  * the same merges in the same order. */
 #include "bpe.h"

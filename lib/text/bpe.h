@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Byte pair encoding of one word: the adjacent pair with the lowest rank is merged first, the
  * leftmost of equals, until no pair has a rule. */
 #ifndef RMR_BPE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The compiled tokenizer: every table of rmr_tok_parts in one block, little-endian and without
  * pointers, used where it lies (docs/pack.md has the layout for other implementations).
  *

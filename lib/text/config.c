@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reading which tokens begin, end and pad a text: tokenizer_config.json, generation_config.json,
  * config.json. */
 #include <string.h>

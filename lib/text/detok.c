@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Ids to text as they come. The state is up to three bytes that may become a character. Bytes that
  * cannot become one any more are U+FFFD, so that the pieces joined equal one lossy decoding of all
  * bytes. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text to ids: added tokens, normalizer, splits, merges, in that order. Every stage hands its
  * pieces straight to the next, so only ids are collected. */
 #include <limits.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A tokenizer from the keys of a GGUF file: its arrays become the fields of a tokenizer.json, so
  * that one loader checks both. The patterns of the pre-tokenizer are not in the file, only a name
  * for them: pre.c has the known ones. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* utf8proc's tables and composition around our own buffers and our own ordering of marks: its
  * convenience calls use malloc, and its bubble sort takes quadratic time on a long run of marks. */
 #include "nfc.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Unicode normalization form C. */
 #ifndef RMR_NFC_H
 #define RMR_NFC_H

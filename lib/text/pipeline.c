@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* normalizer, pre_tokenizer, decoder and post_processor of tokenizer.json. A part that is not
  * supported is refused by name: a tokenizer that is almost right gives wrong ids without a word. */
 #include <stdio.h>

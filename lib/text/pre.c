@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The patterns that a GGUF file only names, as they stand in the models' own files.
  *
  * Sources: tokenizer.json of DeepSeek-V3, DeepSeek-V2 and DeepSeek-Coder, Qwen2, Llama-3, GLM-4 and

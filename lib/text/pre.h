@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The patterns by which pre-tokenizers split text, under the names that GGUF files have for them.
  */
 #ifndef RMR_PRE_H

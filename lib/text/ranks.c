@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Merge rules for a vocabulary of ranks, as tiktoken has it: two neighbours are joined when the
  * bytes of both together are a token, the token of the lowest rank first.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Translation of patterns to PCRE2, and searches that cannot run away.
  *
  * PCRE2 limits the backtracking of one attempt, not the sum over all start positions, and a greedy

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Pre-tokenizer patterns: the Oniguruma dialect of tokenizer.json, run by PCRE2 within a budget of
  * work. A construct that PCRE2 would read in another way is translated or refused, never passed on.
  */

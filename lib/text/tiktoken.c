@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tiktoken.model, the vocabulary of Moonlight, Kimi-K2 and their successors: a line for each token,
  * the base64 of its bytes and its rank, which is its id. Nothing else is in it. The pattern of the
  * pre-tokenizer and how special tokens are numbered are in the Python file beside it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The tokenizer's inside, shared by the files that load it and the files that use it. */
 #ifndef RMR_TOK_H
 #define RMR_TOK_H

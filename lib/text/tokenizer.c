@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Opening and looking things up. */
 #include "tokenizer.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Byte-level BPE as tokenizer.json or tiktoken.model defines it. Immutable after opening and safe
  * from any thread.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The dialect's pieces one after the other: escapes, classes, groups, quantifiers.
  *
  * Accepted is what means the same in both engines, or can be said in PCRE2: \s is spelled out as

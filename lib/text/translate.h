@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Translation from the Oniguruma dialect of tokenizer.json to PCRE2's. */
 #ifndef RMR_TRANSLATE_H
 #define RMR_TRANSLATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The model and added_tokens parts of tokenizer.json.
  *
  * jansson's own hash table finds tokens by name while we load; what stays is ids only. Tokens are

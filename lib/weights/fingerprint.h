@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The fingerprint tells models apart. It is of the numbers of the shape, the types and sizes of all
  * weights, and rows of some of them in canonical form (quant.h). Files, their format, and what else
  * is in them do not count, so a pack that keeps every weight has the fingerprint of its source. It

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sums of squared inputs, which a model opened with REMORA_MODEL_IMPORTANCE keeps for each of its
  * weights that quantisation may change, in one buffer of the backend. Weights that share an input
  * (gate and up projections) share their sums. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Bringing the planned weights to the backend. */
 #include "load_weights.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Bringing the planned weights to the backend, in parallel, with progress and cancel. */
 #ifndef RMR_LOAD_WEIGHTS_H
 #define RMR_LOAD_WEIGHTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A walk over all portions of planned weights: they are spread over the threads, need bounded
  * memory, and it can be cancelled soon. */
 #ifndef RMR_WALK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The weights of a model, by name and shape (docs/models.md, "Tensors"), and where they lie. */
 #include "weight_plan.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The plan: which tensors of the checkpoint become which weights, and what that costs. Open and
  * estimate use the same plan, so they cannot drift apart (P23). */
 #ifndef RMR_WEIGHT_PLAN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "weights.h"
 
 remora_status rmr_weights_make(rmr_weights *w, rmr_backend *be, rmr_mem *mem, uint32_t n_layers,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The weights of a model on a backend: those of each layer, those outside the layers, and the
  * constants that programs read as weights. Planning says which there are (weight_plan.h), loading
  * fills them in, and one function frees them, however far opening got. */

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # The public header compiles clean, without implicit padding, in every language version that it promises, under every
 # compiler here; and the program in its first comment compiles.
 # usage: check_header.sh PYTHON HEADER.PY INCLUDE_DIR

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # The layout of every public struct and the value of every constant are those written down; see docs for how they may
 # grow. usage: check_layout.sh PROGRAM LAYOUT.TXT (of a 64-bit machine)
 set -eu

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # The header, symbols.txt and the version script name the same functions.
 # usage: check_lists.sh PYTHON HEADER.PY HEADER SYMBOLS.TXT REMORA.MAP
 set -eu

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # What the libraries show and use: promises P1 (nothing that ends the process), P8 (no output), P9 (no mutable globals,
 # environment, locale), P12 (no constructors), P13 (names), P15 (size), P16 (dependencies), P17 (soname).
 # usage: check_symbols.sh libremora.so libremora.a symbols.txt

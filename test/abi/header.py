@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Reads remora.h: its functions, structs and constants. The header is regular on purpose (no nested structs, one
 declarator a line), and anything that does not fit is an error, so nothing can be missed in silence.
 

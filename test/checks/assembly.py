@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """An assembly statement of the CUDA kernels that has an address is volatile: to the compiler another one is a function
 of its operands, which it may run where the program does not get to, so a load that a condition protects faults.
 

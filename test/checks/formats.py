@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The tables of docs/formats.md, and the README where it lists the same, have what the code has: families,
 architectures, relatives refused by name, GGUF types and what to take in their place, pre-tokenizers.
 

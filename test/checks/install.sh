@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # P17: what `meson install` leaves is enough to build a program with pkg-config, shared and static.
 #
 #     install.sh BUILD_DIR SOURCE_DIR

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """A module of lib uses only modules below it, in the order of the table in lib/meson.build: no header of another is
 included, and no function or table of another is referred to. The public functions are lib/api's, the highest module.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Size limits of the code: functions of at most 120 lines and complexity 25, files of at
 most 1,500 lines, lines of at most 100 columns. Tables are exempt from nothing: none is that long.
 And a file of lib, or the header of its name, begins with a statement of its purpose.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Error texts are sentences (CONTRIBUTING.md, Errors): every format of RMR_FAIL and rmr_error_set in lib has a verb.
 
     messages.py SOURCE_ROOT

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """No test decides for itself not to run: it fails where something is missing, and meson or test/suites.sh leave it out
 where it has no business. cmocka counts no failure in a group's teardown, so groups with one are run by test/support/groups.h.
 And not_here.txt has every kernel set, so that none is missing without being counted.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """One home for each fact: the weights of a layer are listed in one table, the layouts of element types in another. A file
 of lib that names many of them makes a list of its own, and is refused unless it is below with its reason. One that is below
 and names few by now is to be taken off.

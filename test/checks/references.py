@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """References lead somewhere: a page that text or a comment names is in docs/, the titles or trap numbers behind its name
 are in it, a link has its file and anchor, a path or a source file that is named is there, a promise has its row in the
 README, and nothing refers to notes that are not in the repository.

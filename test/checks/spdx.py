@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Every source file says its licence in the first line, or in the second one behind #!.
 
     spdx.py SOURCE_ROOT [--write]

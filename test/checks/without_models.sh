@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # The build is whole where there are no models beside it, as in a checkout of its own: who has them does not notice.
 #
 #     without_models.sh SOURCE_DIR

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Names that docs/words.md retired do not come back in lib: in code, comments and names of files.
 
     words.py SOURCE_ROOT

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the speed of kernels is measured against, and questions to the hardware: the read roof, and
  * whether chains of wgmma give the bits of chains of mma. */
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Times of operations on a GPU beside the time in which it can read their bytes. Weights are random
  * bytes that no type has an infinity for; there are so many of them that caches do not help. */
 #include "bench_gpu.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Times of a CUDA backend's operations (bench_gpu.c). */
 #ifndef BENCH_GPU_H
 #define BENCH_GPU_H

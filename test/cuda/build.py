@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Compiles the kernels of the CUDA backend, and looks at what became of them.
 
     build.py FOLDER [TARGET...]    kernels.fatbin and bench.fatbin; without targets for all that are supported

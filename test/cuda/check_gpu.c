@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Kernels on a GPU. check_gpu list: the names of all checks, `small NAME` or `large NAME`;
  * check_gpu KERNELS check NAME: one of them, in both modes; check_gpu KERNELS bench BENCH-KERNELS
  * NAME: times of a part (bench_gpu.h). +check and +bench: with kernels that overlap. */

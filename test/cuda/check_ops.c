@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every operation on the CUDA backend against the same operation on the CPU backend: random weights
  * and inputs, device memory poisoned before (emulated_driver.c) or by the caller. And the same bits
  * for a row alone and among others. With the emulated driver in the test suite, with a GPU's in

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Operations of the CUDA backend against the CPU's (check_ops.c). */
 #ifndef CHECK_OPS_H
 #define CHECK_OPS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The emulator: fibres with stacks of their own, barriers, exchange between lanes, matrix
  * instructions by their fragment tables (PTX ISA, "Matrix Fragments"). */
 #include "emulate.h"

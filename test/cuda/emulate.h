@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CUDA for a C++ compiler: every thread of a block is a fibre, barriers and exchanges between lanes
  * are the places where another one goes on, in an order that a seed decides. What a kernel reads
  * from shared memory before a barrier that it forgot differs from seed to seed. Blocks run one

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A driver whose device is this process: kernels run in the emulator, at once. */
 #ifndef EMULATED_DRIVER_H
 #define EMULATED_DRIVER_H

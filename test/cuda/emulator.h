@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Launching kernels that were compiled for the emulator, from C. */
 #ifndef EMULATOR_H
 #define EMULATOR_H

@@ -1,2 +1,3 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The kernels as host code. */
 #include "kernels.cu"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The CUDA backend on this machine's GPU, within five minutes: every check in a process of its own, since a fault ends
 # CUDA for the process, then times, a profile and sanitizers.
 #

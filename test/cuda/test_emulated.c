@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* All operations in the emulator, in both modes; the seed of the schedules is an argument. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The CUDA backend with a driver whose k-th call fails, for all k. After an error that a driver
  * keeps every later call fails and nothing of the host's memory is lost. Where there is no memory
  * left everything is given back, and the backend goes on. */

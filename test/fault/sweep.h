@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sweeps of the fault tests: a body is run with its k-th chance to fail failing, for k = 1, 2, ...
  * until a run comes through without having been hit. */
 #ifndef SWEEP_H

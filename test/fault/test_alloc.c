@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Memory runs out at every place where it can: allocation k fails, for all k, alone or with all
  * that follow. Always E_NOMEM, nothing leaked, and the handles work on: the same call succeeds and
  * the logits are right to the bit. Argument, if any: model folders, for which k goes in coarse

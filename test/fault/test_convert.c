@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Conversion and verification when something fails: memory, jansson's memory, the host's storage,
  * the limit on the size of files, a folder that takes no files. Always a status, nothing leaked, no
  * file left beside the pack, and what had the pack's name before still has it. (The writer's system

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The device fails: every call of its backend once, and every operation of a step. Always E_DEVICE
  * with a text, nothing leaked, and the next try has the right bits. */
 #include <setjmp.h>

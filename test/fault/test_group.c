@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Memory runs out in a group of backends: allocation k fails, for all k. Always E_NOMEM, nothing
  * leaked, and what was there works on; so it does when a member fails. And what weights, buffers
  * and steps are said to take is what they take. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The host's storage fails: call k of io_size and io_read returns a failure, for all k, alone or
  * with all that follow. Always a status and no leak, and the same source opens when it works again.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The operating system fails: the k-th system call of a kind that opening a folder makes, for all k
  * and all kinds, and the k-th thread. The linker sends the library's calls through the functions
  * below (--wrap). A mapping that cannot be made is no failure: then the file is read. */

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Both commands of the README, as a person runs them on a new machine: in a root that debootstrap makes of this machine's
 # Debian or Ubuntu (variant minbase), with the files of the checkout and nothing else. There is no ../shared there.
 # The last line is "N passed, N failed, N skipped": the tests, and ./get-started as one more.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Replay: runs a fuzz target over files, or over all files of folders. The everyday stand-in for
  * libFuzzer's own main (option `fuzz`). A failing input ends the program by the target's abort; its
  * name is the last line printed. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as config.json: a status, or a shape that the rest may rely on. */
 #include <math.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any tokens in any cuts: the pieces must join to what one call gives, each in whole characters.
  * The first 32 bytes are a state that nobody made; every further pair is a token, and a cut after
  * it when the second byte's top bit is set. */

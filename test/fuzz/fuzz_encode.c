@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any text through a tokenizer with DeepSeek-V3's own pre-tokenizer: every text comes back byte for
  * byte, in one piece or streamed, and cutting it at the special tokens of the text changes nothing
  * when they are not asked for. */

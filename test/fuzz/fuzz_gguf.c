@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as a GGUF file: the container, what config.json is made of its keys, and the tokenizer.
  * The first byte picks the form: even, the rest is one file; odd, two parts of a split one, cut
  * where the next two bytes say. Whatever opens must hold what its header promises. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A whole small model with edits: the input is a list of changes to its files. Whatever opens must
  * evaluate three tokens and take a text, and the end must find every byte returned.
  *

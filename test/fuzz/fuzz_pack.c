@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as a pack. Those that begin like one are the file; of others the bytes before the first
  * NUL are a manifest behind a front with a checksum that fits, and the bytes behind it are what the
  * tensors' places hold, zeros after that. Whatever opens is read whole, verified, and opened as a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any text as a recipe: a status that says why not, or a type that fits for every weight. */
 #include <stdlib.h>
 #include <string.h>

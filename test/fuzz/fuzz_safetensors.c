@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as a checkpoint. The first byte picks the form: even, the rest is model.safetensors;
  * odd, an index and two shards "a" and "b", cut where the next four bytes say. Whatever opens must
  * hold what the headers promise. */

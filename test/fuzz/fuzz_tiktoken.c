@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as tiktoken.model, the names of its special tokens, and text: three parts, each ended
  * by a NUL. A file that does not begin with a line for byte 0 gets the 256 bytes in front of it.
  * Whatever opens must give every text back byte for byte, and words as the slow way makes them; its

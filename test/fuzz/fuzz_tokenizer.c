@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as a tokenizer and as text. Bytes before the first NUL are tokenizer.json when they
  * begin with '{', else a pattern of the fixture's pre-tokenizer; those behind are text. Whatever
  * opens must give every text back byte for byte, or refuse it by status. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as YAML: a tree or a status, and a tree that is written is read back equal. */
 #include <stdlib.h>
 

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Fuzz for real: build with clang, libFuzzer and sanitizers, and run each target for a while.
 #   test/fuzz/run.sh SECONDS [TARGET ...]
 # New inputs go to build-fuzz/corpus/TARGET, findings to build-fuzz/findings: make them small (-minimize_crash=1), fix

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Where two computations part: the first row of a dump (x-dump) that is farther from the other's than LIMIT, and the
 largest distance of each operation before it.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Random blocks of GGUF's types decoded by the gguf package and by a program: every bit is the same.
 
     decode_gguf.py PROGRAM

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rows as they are stored, from standard input, to floats on standard output. Arguments: element
  * type and columns. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The ids of texts, for tests that compare them with another library's: the tokenizer of a folder
  * or a GGUF file, without its weights. Arguments: the path and the size of the vocabulary. Stdin is
  * requests, each a line "FLAGS BYTES" and so many bytes of text; the answer to each is a line of

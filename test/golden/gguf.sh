@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Write a model as GGUF and run a test on it.
 #     gguf.sh PYTHON MAKE_GGUF TEST MODEL LAST-ARGUMENT [options of make_gguf.py]
 # With --twin as the first option the test gets one more argument: the same in F32, decoded by the

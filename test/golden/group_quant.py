@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Checkpoints with experts in groups of 32, as released: INT4 (compressed-tensors pack-quantized) and MXFP4. krill's experts
 are rounded to them, and the model must say what a twin says whose experts are the same values in F32.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Write a Hugging Face folder as a GGUF file, as the usual converters do. Needs numpy and gguf (test/requirements.txt).
 
     make_gguf.py FOLDER OUT.gguf [--type T] [--layout old|new|flat|both] [--router F32|keep] [--split N] [--mtp]

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Write a folder of the family qwen3 from one of qwen2: without the biases, with norms over the heads of q and k far
 from 1, and with the rope of R1-0528-Qwen3-8B. Needs numpy and gguf (test/requirements.txt).
 

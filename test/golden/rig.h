@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the golden tests share: a model opened on the plain or the guarded backend, evaluation that
  * keeps every row, and the comparisons. */
 #ifndef RIG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The latent cache seen through sessions: its size to the byte, what forks share, what trims give
  * back; and the routing counters against the experts that the gate really chose. On tiny models
  * made up on the spot, so it needs no files. Bits after forks and trims are compared by one-result.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* x-dump: what it writes is what was computed, on every backend and kernel set alike, and asking
  * for it changes no result. */
 #define _POSIX_C_SOURCE 200809L

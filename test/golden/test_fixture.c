@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A fixture of one family against its goldens (float32 by another implementation), with an f32
  * cache. Arguments: the fixture's folder, and "guard" to run all of it on the guarded backend.
  *

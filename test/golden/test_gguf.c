@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A GGUF file against the folder it was made from: the same shape, the same logits, the same
  * tokens, however the file is opened. Arguments: the folder below REMORA_MODELS, the GGUF file, and
  * how far rows of logits may be apart: 0 where every element type is the same, and then every bit

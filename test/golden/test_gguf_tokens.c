@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The tokenizer of a GGUF file against that of the folder it was made from, on the texts of
  * tokens.jsonl and on every id. Arguments: the folder's name below REMORA_MODELS, the GGUF file and
  * the size of the vocabulary. */

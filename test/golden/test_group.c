@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The seam for several devices: a group of backends, each with its share of the output rows of
  * every weight, has the bits of one CPU backend, whatever the number of its members, their kernel
  * sets and the size of their shares. And what must not work does not: columns that are not

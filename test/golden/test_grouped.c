@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Dense models with grouped attention against a forward pass in double precision, written down from
  * docs/models.md, "Grouped attention", and independent of the library but for the format of its
  * inputs. On models made up on the spot, so that it has what no fixture has: norms over heads

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The guarded backend itself: that what it is there to find kills the process or is counted. */
 #define _POSIX_C_SOURCE 200809L
 #include "rig.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* krill, the small real model, against its goldens: logits, greedy texts from text to text, and the
  * negative log-likelihood of held-out windows. Arguments: "guard" to run on the guarded backend.
  *

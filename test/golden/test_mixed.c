@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One result (P22) of a pack that mixes element types, the recipe experts-q4: logits are the same
  * bit for bit for every kernel set, number of threads and chunk. test_one_result.c asks the same,
  * in more ways, of the types in which checkpoints are stored. Argument: the model's folder. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P22, one result on the CPU: logits are the same bit for bit for every kernel set, number of
  * threads, chunk size, budget, batch of sessions, fork, source of the bytes and floating-point mode
  * of the host. Argument: the model's folder.

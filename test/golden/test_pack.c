@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A pack is the model it was made from: the same logits, bit for bit, from every kind of source,
  * compressed or not; opening it copies nothing that can be used where it lies. And packs of earlier
  * releases, kept in the folder pack/, still open and give the logits they gave.

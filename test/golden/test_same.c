@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Two folders hold the same model in different forms: the same logits to the bit, as folders and as
  * packs made from them. Arguments: the folders. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A GGUF file and the pack of it by the recipe "keep" hold the same numbers: every bit of the
  * logits is the same, as one prompt (attention in expanded form) and token by token (absorbed), and
  * the pack's answer to its self-test is exact. The weights must have kept their type: decoded ones

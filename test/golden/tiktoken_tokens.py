@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """A folder with tiktoken.model in place of tokenizer.json gives the ids that the tiktoken library gives.
 
     tiktoken_tokens.py ENCODE_TEXTS REMORA MODEL trained|shuffled [--pack]

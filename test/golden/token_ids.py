@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Token ids against the `tokenizers` library, for tokenizers that are made here: one with the pattern of each name that
 tokenizer.ggml.pre may have, and the kinds of vocabularies that released models have. Each is written as tokenizer.json
 and as a GGUF file and asked for the same texts. Needs numpy, gguf and tokenizers (test/requirements.txt).

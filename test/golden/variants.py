@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """A fixture in another form in which such models are published must say the same to the bit. Standard library only.
 
 usage: variants.py TEST MODEL FORM      TEST compares two folders

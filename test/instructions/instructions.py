@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Instructions of the hot paths, counted by callgrind, against the counts in counts.json: the guard against kernels that
 get slower, without a clock. A path may take 1.2 times what was measured: other versions of the compiler and of the C
 library differ by some percent, and a kernel that takes twice the instructions moves its path by more than that. What

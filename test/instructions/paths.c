@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs the hot paths once each with one thread and the kernel set avx2, between marks for callgrind
  * (instructions.py reads what it counted):
  *

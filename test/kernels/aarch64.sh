@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # The kernel checks on emulated AArch64 processors: each must pick its set, and the same digest proves the same bits.
 # Arguments: the source root and a folder to build in. Needs the cross compiler and the emulator.
 set -eu

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The AMX set with tiles in plain C against the reference, so that everything around its
  * instructions is checked on any processor with AVX-512 VNNI. The two sets of the file that is
  * included have other names here, because the program also links the real ones. Argument: the file

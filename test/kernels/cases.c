@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every kernel of a set against the reference set, with odd sizes, strides and special values.
  * Inputs end at a page that cannot be read, outputs stand between canaries. */
 #include "cases.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The kernel checks without a test framework, so that they also run where only a C library is at
  * hand (under an emulator for another processor). A check returns NULL or a description of the
  * first difference. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The kernels of the 8-bit latent cache against the reference set, page by page and segment by
  * segment: partly filled pages, whatever lies behind the tokens, odd widths, special values. */
 #include "cases_kv8.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The 8-bit cache's part of the kernel checks (cases.c, truth.c). */
 #ifndef CASES_KV8_H
 #define CASES_KV8_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See inputs.h. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "inputs.h"

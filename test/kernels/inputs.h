@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Inputs made by integer arithmetic alone, the same on every machine, and buffers that end at a
  * guard page. */
 #ifndef INPUTS_H

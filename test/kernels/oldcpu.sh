@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # The kernel checks on emulated x86-64 processors: one without AVX must pick the reference and meet no instruction it
 # does not know; one with AVX2 and without AVX-512 must pick that. Arguments: the program and the digest file.
 set -eu

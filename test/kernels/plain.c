@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The kernel checks as a program that needs nothing but a C library: for emulated processors.
  * Arguments: the file with the expected digests, then optionally the name of the set that must be
  * the best one here. */

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # A file built with wide instructions may give the program nothing but tables: its set's, and those of families that sets
 # built on it share. Any function could be the copy that the linker keeps for everybody. Nor may it refer to anything but
 # the compiler's own helpers and such tables.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every kernel set this processor runs against the reference, the reference against double
  * precision, the digests, and the choice of a set. Argument: the file with the expected digests. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The reference against arithmetic in double precision. The bounds are rounding bounds: a chain of
  * n fused multiply-adds errs by at most n * 2^-24 * sum |a * b| (here twice that, for subnormals
  * and the scale); functions are held to units in the last place. */

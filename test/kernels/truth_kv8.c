@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The reference set's 8-bit cache against double precision: what is stored is near what was put in,
  * and attention over it near attention over what is stored, within the rounding of the query and of
  * the weights. */

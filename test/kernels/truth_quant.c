@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Products with quantised weights against double precision: rows are decoded here one value at a
  * time by the formulas of docs/models.md, "GGUF blocks", independently of tiles and kernels. */
 #include "cases.h"

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Run a program where the locale de_DE.UTF-8 exists: built on the spot when the system has its sources only.
 set -eu
 if ! locale -a 2>/dev/null | grep -qi '^de_DE.utf' && command -v localedef >/dev/null; then

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # P14: the whole library on emulated x86-64 processors of all ages: no instruction that they lack, the kernel set that
 # they can do and no other by name, and the result of this machine to the bit. Argument: the program.
 set -eu

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P14: the whole library once, as a program that can run on emulated processors: opens a model,
  * tokenizes, evaluates, generates, and prints the kernel set in use and a number made from
  * everything that came out. Arguments: a kernel set to force ("best": none) and, if there is one, a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Configurations as people have them, through the public header: a tiny model whose JSON files are
  * changed here and there. */
 #include <setjmp.h>

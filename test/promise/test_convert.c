@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* remora_convert and remora_verify through the public header: a pack gives the very logits of what
  * it was made from; nothing but a whole pack ever has the final name; damage and other answers are
  * found. Models are made up on the spot; arguments, if any, are folders under REMORA_MODELS. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* After a session was created nothing is allocated: not by decoding at growing depth, nor by
  * prompts, batches, generations, forks' first writes, trims and evals that run out of budget. Both
  * the host's hooks and the C library's allocator, as the library calls it, are counted. */

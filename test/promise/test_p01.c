@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P1: no argument ends the process. Every function of the header gets NULLs, sizes that are too
  * small or promise fields that nobody knows, enumerators out of range, negative and enormous
  * numbers; each answers with a status, and what it got stays usable. (Failing resources are in

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P5: a cancel word is honoured everywhere long work happens, within one slice, and the state stays
  * defined. No clock decides anything here: a budget of one microsecond makes every call run exactly
  * one slice, so the word can be set between any two. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P6: a time budget is kept to within one slice, and the result is the same as without one.
  *
  * Time is the test's own: this program defines clock_gettime, and its clock moves only when the

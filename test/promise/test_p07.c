@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P7: idle costs no CPU, and an oversubscribed machine changes no result. What the processor did is
  * read from its own account (getrusage), not from a clock: a thread that spins through the half
  * second of idleness would show up as 500 ms, sleeping ones as next to nothing. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P8: nothing is ever written to descriptors 0-2; logs go to the host's hook. A child process whose
  * three descriptors are one pipe, and another that has none of them, go through the whole library,
  * its failures included. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P9: no mutable globals, no environment, no locale: two runtimes are strangers. (That the library
  * has no writable data and does not import getenv or setlocale is seen in test/abi.) */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P10: sessions of one model run in parallel. (Races between them are the business of test/stress
  * under the thread sanitizer.) */
 #define _POSIX_C_SOURCE 200809L

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P11: the last free returns every byte. Counted by the host's hooks; the allocator of the tests
  * also checks sizes, alignments and canaries. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P12: dlopen and dlclose in a loop are clean, and leaking handles at exit is harmless. The library
  * is the shared one, used through dlsym alone as a plugin host would. Argument: its path. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P18: a model opens from a path, from memory, or through host callbacks, with identical logits;
  * likewise from shards, from any one of its files, and with mapping forbidden. */
 #define _POSIX_C_SOURCE 200809L

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P19: any byte string as model or tokenizer gives a status, in bounded time and memory. Here every
  * byte of a small model's files is changed and every length tried; random bytes are the business of
  * test/fuzz. What opens after all must work: sessions, evaluation, text.

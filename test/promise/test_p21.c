@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P21: streamed text is always whole UTF-8, however the stream is cut, and the pieces join to what
  * one call gives. Any bytes are legal text. (The module's own cases are in test/unit.) */
 #include <setjmp.h>

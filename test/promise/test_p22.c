@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P22: one CPU result. Logits are bit-identical for every thread count, batch mix, chunk size,
  * budget and instruction set. A small model and few cases of everything; the large cross product
  * over all families is in test/golden. */

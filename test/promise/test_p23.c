@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P23: the memory estimate is at least what is used and at most 3 % above it. What is used is what
  * the host's hooks see after opening the model, filling every session to its capacity with one row
  * wanted at the end, and evaluating.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* P24: sync reuses the longest common prefix. (Fill-in-the-middle prompts come later.) A trace of
  * an editor: typing, deleting, pasting in the middle; after each the logits are those of a session
  * that was given the same tokens in the same pieces, and what is reused is counted. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A file or a folder that is refused says in one line what it is, what was found and what to do.
  * And what can be read of a model that cannot run is shown (REMORA_MODEL_ANYWAY), with all reasons.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A quantised model stays as small in memory as it is stored: after opening, and after every weight
  * was used, the process has grown by at most 3 % more than the file holds (its tensors, and the
  * tokenizer) and 16 MB. Each case is a process of its own that looks at its resident set. What is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text through the public header: which tokenizers a model opens with and without, and what stop
  * strings see of control tokens. With the arguments MODEL FILE WORD: a GGUF file, whose warning has
  * the word; its last letter says whether the model has a tokenizer ('+') or not ('-'). */

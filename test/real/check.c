@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A released model against transformers, as test/real/run.sh runs it:
  *
  *     check GOLDENS FILE DECODED NEAR_TIE

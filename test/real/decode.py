@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """A GGUF file with every tensor decoded to F32 by the gguf package; everything else as it was.
 
     decode.py FROM.gguf TO.gguf

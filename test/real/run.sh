@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Released models, fetched, against goldens of a reference implementation (REAL_GOLDENS: NAME.json and NAME.safetensors):
 # a table for each model, and as the last line "N passed, N failed, N skipped".
 #

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Many threads on one model: forks, appends, evals, trims, syncs, samplers and frees, over one pool
  * of threads, with the routing counters on and read meanwhile. Every result is that of one thread
  * alone, to the bit. Made for the thread sanitizer (-Db_sanitize=thread), and run everywhere.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Random lives of sessions against an oracle. Sessions are appended to, trimmed, synced, forked,
  * batched, evaluated in whole, in slices, in tokens and until a cancel, in any order. What the
  * oracle knows of a session is the list of its appends and trims: a new session that is given that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A CPU backend by itself, for tests of single operations: weights of random numbers, steps of a
  * few operations. */
 #ifndef BED_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A source format of tests, and an example of one: a folder with config.json, the tokenizer's
  * files, and for each tensor an array of numpy, <name>.npy. */
 #ifndef FORMAT_NPY_H

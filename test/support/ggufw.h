@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* GGUF files in memory, right or wrong in any one place: keys first, then tensors' entries, then
  * bytes. The counts in front follow what was added unless they are set afterwards. */
 #ifndef GGUFW_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Golden outputs: golden.safetensors and golden.json of a model folder, whole in memory. A reader
  * of its own, so that a bug in the library's reader cannot hide behind itself. */
 #ifndef GOLDENS_H

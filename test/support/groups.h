@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Groups of tests. */
 #ifndef GROUPS_H
 #define GROUPS_H

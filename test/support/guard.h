@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of the guard backend (guard_backend.h). One thread at a time is inside; it holds the
  * device's lock. */
 #ifndef GUARD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A backend that behaves like a device on the other side of a bus, around the CPU backend:
  *
  * - It adopts no memory of the host: all weights are created, filled and done. Rows are kept as

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Device memory of the guard backend: freed blocks of the same size, else new ones at the end of
  * the arena, with the bookkeeping outside; and the gate before it. */
 #define _DEFAULT_SOURCE

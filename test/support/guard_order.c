@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The order of the guard backend: everything that may wait does, and when something has to be done,
  * it and what backend.h says comes before it are, and nothing else. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Steps of the guard backend: lists of operations with the weights and buffers of the inner
  * backend; slices that wait. */
 #include <stdlib.h>

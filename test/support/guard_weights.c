@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Weights of the guard backend: kept as they come, and packed into a layout of their own when they
  * are done. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a host program does again and again, for tests that use the public header alone. A step that
  * must not fail and does ends the program, naming the line: these helpers also run in threads and
  * child processes, where cmocka's assertions cannot. */

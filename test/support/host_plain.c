@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The part of host.h that calls nothing of the library. */
 #include "host.h"
 

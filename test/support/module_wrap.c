@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A module for tests: the CPU backend twice, as the devices "wrap:0" and "wrap:1", built in several
  * ways that have to be refused. MODULE says which. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The CPU's function of the operation in more_ops.h. */
 #include "cpu.h"
 

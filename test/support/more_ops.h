@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One more operation, for a library of a test (RMR_MORE_OPS): a copy of NORM. */
 
 /* clang-format off */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tiktoken.model files in memory. */
 #ifndef TIKW_H
 #define TIKW_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A whole model in memory, made up on the spot: random weights, every part of a DeepSeek model and
  * a byte-level tokenizer, about 100 kB. What must hold for any model is tested on it, quickly and
  * without files. */

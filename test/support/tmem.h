@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The test allocator: counts live blocks and bytes, puts canaries behind every block, checks the
  * size and alignment that come back, and fails the k-th allocation on request. Thread-safe. */
 #ifndef TMEM_H

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the remora command as a person would. command.py REMORA MODELS CASE"""
 import json
 import os

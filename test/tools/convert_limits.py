@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Converting needs memory for a few blocks of rows, not for the model: a model four times as large as the address space
 that the command may use becomes a pack. The model is a hole in a file: every weight is zero.
 

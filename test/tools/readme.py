@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The C example of the README is a C99 program without a warning, and says what it should. readme.py ROOT LIBRARY
 MODEL CC...: compiles it against the header and links the shared library where it was built."""
 import pathlib

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The arithmetic of remora eval on rows small enough to do by hand, its windows, and its file of
  * saved logits: what goes in comes out within half a step, and no damaged file is believed. */
 #include "logits_file.h"

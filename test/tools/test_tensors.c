@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of a model from names of tensors in both dialects, and what tensors take. */
 #include "tensors.h"
 

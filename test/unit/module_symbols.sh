@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # A module exports its entry and nothing else, and needs nothing of the library.
 # usage: module_symbols.sh MODULE
 set -u

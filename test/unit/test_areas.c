@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Areas of slots: what is written from outside is read by the next operation, also where it keeps a
  * quantised form of its input; areas beyond their slot are refused. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Arenas: counting and placing are the same, parts are aligned and apart, sums beyond 64 bits are
  * no memory; and in builds with AddressSanitizer a write behind a part is deadly. */
 #include <setjmp.h>

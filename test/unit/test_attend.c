@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Latent attention over long caches. A row's result has the same bits alone and beside any others,
  * whatever the number of threads: then it is cut into pieces of many sizes, and many rows are not
  * cut at all. And it is what softmax says. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Streams of the cache: where their parts lie in a page, what an id tells apart, which streams
  * models have; and layers with two streams of different widths on the CPU, through forks, trims and
  * copies on write: every row of every stream is the one that was written, and attention over the

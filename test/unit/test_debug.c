@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A library with asserts (lib/base/debug.h): what an assert that fails says, and the path of a
  * status from its birth to the public function that returns it. */
 #include <setjmp.h>

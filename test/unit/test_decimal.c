@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Floats as text: every one reads back to its own bits. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Streaming detokenizer: any cut of the tokens gives the text that one call gives (P21), in whole
  * characters, and a failed call changes nothing. */
 #include <jansson.h>

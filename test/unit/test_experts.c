@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Mixtures of experts with integer weights wider than what is done at a time: a row has the same
  * result alone and beside any number of others, whatever the number of threads, and whether gate
  * and down are of one slice or not. Blocks of tiles that did not begin with whole runs of 32 would

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The expert gate of the CPU backend on worked examples in double precision, A to D of
  * docs/models.md, "Gate". */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* GGUF containers: what a right one gives, one wrong one for each rule, split files, which file is
  * meant, and what happens when memory or reading fails at any point. */
 #define _POSIX_C_SOURCE 200809L

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* GGUF keys as config.json: what real-world files of different years mean by them. */
 #include <setjmp.h>
 #include <stdarg.h>

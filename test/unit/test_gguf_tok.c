@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tokenizers from GGUF keys: every pattern there is a name for, types of tokens, special ids, and
  * what is refused. Whole tokenizers are compared in golden/test_gguf_tokens.c. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sums of squared inputs: exactly those of the numbers that go into each product, on the backend's
  * operations (against slots that can be read) and through the public functions on tiny models; the
  * same for every cut of the work. */

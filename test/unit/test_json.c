@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* JSON: typed fields of small documents, and the walk over members of large ones. */
 #include <math.h>
 #include <setjmp.h>

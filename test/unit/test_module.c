@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Backends in modules: one is opened, lists its devices and has the bits of the library's own; what
  * is no module, or one of another version, is refused and leaves nothing behind. Arguments: the
  * folder of the modules (this program's), and a file that is none. */

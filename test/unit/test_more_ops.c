@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An operation is one row of the list and one function of a backend: here a copy of NORM takes the
  * place of every norm of a model, in a library that has it (test/support/more_ops.h). */
 #include <setjmp.h>

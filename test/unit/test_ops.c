@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The table of operations and the check of programs: those of all kinds of models pass, and a wrong
  * slot, an operation left out, a missing weight or dimension do not. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Packs: what is written is read back the same from every kind of source; whatever is cut, flipped
  * or made up is a status; whatever fails while writing leaves nothing under the final name. */
 #define _DEFAULT_SOURCE

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The latent cache's page table: rounding, sharing, copy on write, bookkeeping, failures. A backend
  * of buffers alone stands below it; what would be latents are numbers that name who wrote them. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Parallel regions: every chunk once, worker numbers that two threads never hold at once, and what
  * chunks wrote is there for the caller, whatever sleeps, yields or comes late. The numbers that
  * chunks write are plain ones: the thread sanitizer checks the order (./run-tests --tsan). */

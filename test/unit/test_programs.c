@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The programs of a model: their slices cover the operations in order, and where slices end is up
  * to the program: the host looks there, and results do not depend on it. */
 #include <setjmp.h>

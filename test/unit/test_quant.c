@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Decoding and checking of rows, against vectors made with ggml's own decoders: byte i of a
  * block is 37 i + 11, then the scales are put in. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Encoding of rows: exact where it can be, near where it cannot, never a number that is none. */
 #include <float.h>
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Weights whose scales lie in another tensor: the forms of released checkpoints become canonical
  * rows with the right values, transposed or not, and what cannot be is named. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Recipes: which type a weight gets, by name, by width and by what it is; and what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>

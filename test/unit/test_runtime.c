@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The devices of a runtime: their list, how a model names one, and what is left when one of them
  * cannot be made. */
 #include <setjmp.h>

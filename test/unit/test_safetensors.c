@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* safetensors checkpoints: the rules of the format, one hostile header for each, and what happens
  * when memory or reading fails at any point. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The sampler chain: every stage against a slow direct reading of its definition, the draw against
  * chi-square, the stream against pinned values, and everything a hostile caller can pass. */
 #include <stdarg.h>

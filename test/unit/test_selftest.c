@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The stored answer of a pack: given by a model, written and read back, and how far another one may
  * be from it. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* config.json: what is refused and how it is named, both spellings of the rope parameters, and the
  * frequencies, amplitudes and softmax scales of released models, computed independently in double
  * precision. */

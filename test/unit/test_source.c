@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sources and files: directories, blobs and host callbacks, and everything they must refuse. */
 #define _GNU_SOURCE
 #undef _FILE_OFFSET_BITS /* it would make pread and pread64 below one name */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A format that is not the library's own: models whose tensors are arrays of numpy
  * (test/support/format_npy.c). Whatever the library does with a model it does with these, and the
  * results are those of the folder with the same tensors, to the bit. */

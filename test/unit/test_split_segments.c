@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Segments cut into pieces: each once, in order, as subtrees, never more pieces than there are. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A step of the CPU backend of which an operation fails, and weights whose matrices do not lie one
  * after another. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tiktoken.model: merges by rank against the slow way, special tokens, forms of the file that are
  * right, everything that is refused, and every allocation failing once. Whole vocabularies are
  * compared with the tiktoken library in golden/tiktoken_tokens.py. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rows to tiles and back for every type, and the places that tile.h promises. */
 #include <setjmp.h>
 #include <stdarg.h>

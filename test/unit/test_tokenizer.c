@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tokenizer: the golden cases of two real vocabularies, the rules of tokenizer.json one by one,
  * hostile classes 13 to 17 by name, and every allocation failing once. */
 #include <jansson.h>

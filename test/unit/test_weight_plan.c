@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the checkpoint must hold for its config.json: tensors missing, in excess, of the wrong shape
  * or type, each named in the message; and what may be there without harm. A tiny model's header is
  * edited in memory. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* YAML: what is read as what, what is refused and where it says so, and that everything written is
  * read back equal. */
 #include <setjmp.h>

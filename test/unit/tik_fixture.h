@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tokenizers from tiktoken.model for tests and the fuzz target, and what tiktoken makes of a word,
  * written the slow way. */
 #ifndef TIK_FIXTURE_H

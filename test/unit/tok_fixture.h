@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Small tokenizers written as JSON, and ways to open them, for the tests and fuzz targets of the
  * text module. The ids of the fixture: byte b is token b, everything else from 256 on. */
 #ifndef TOK_FIXTURE_H

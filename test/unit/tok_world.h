@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A tokenizer under test with the allocator that it lives in. */
 #ifndef TOK_WORLD_H
 #define TOK_WORLD_H

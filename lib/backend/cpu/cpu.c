@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The CPU backend: creation, buffers, and the table of its functions. Its events are simply done.
  */
 #include "cpu.h"

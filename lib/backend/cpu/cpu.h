@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The CPU backend's objects: the backend, weights, buffers, steps; and the functions that fill its
  * table and run its operations. */
 #ifndef RMR_CPU_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Multi-head latent attention in the absorbed form (docs/models.md, "Latent attention"): every head
  * is a query of width rank + rope against one shared key [latent | rope key], and the value is the
  * latent itself.

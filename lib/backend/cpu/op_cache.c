@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rotation, and rows into the cache: the latent's norm and its rope key, or keys and values as they
  * are. */
 #include "cpu.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Multi-head latent attention in the expanded form, for prompts: keys and values of a head are
  * rebuilt from the stored latent, rounding included, one segment of RMR_SEG_TOKENS positions at a
  * time, and used by every row of the run. W_UK is kept once, transposed for the absorbed form; a

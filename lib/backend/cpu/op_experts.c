@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* DeepSeekMoE (docs/models.md, "Gate"): out += sum of the chosen experts' SwiGLUs by weight, then
  * the shared experts. Two operations, with the SwiGLUs of each row in a slot between them.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The expert gate (docs/models.md, "Gate"): scores, group limit, top-k, weights. Ties go to the
  * lower index. The router logits come from a linear operation in float32; everything here is
  * float32 in one fixed order. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Grouped-query attention (docs/models.md, "Grouped attention"): the query heads of a group share
  * one key head and one value head, which lie in the cache as [keys of all heads | values of all
  * heads].

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Into and out of latent space: products with W_UK and W_UV, one head a chunk (docs/models.md,
  * "Latent attention"). */
 #include "cpu.h"

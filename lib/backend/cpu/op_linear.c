@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Matrix products over all rows. A chunk of the region is a group of weight tiles times every row,
  * so weights are read once and each output element is one chain over K, whatever the batch
  * (docs/numerics.md). */

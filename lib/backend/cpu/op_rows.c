@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Operations that touch each row by itself: embedding lookup, rope table, RMSNorm, picking output
  * rows. */
 #include "cpu.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sums of squares of the inputs of products, for quantisation that knows which columns matter.
  *
  * The sums are doubles: float would stop counting after 2^24 tokens of equal size, and the square

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Matrix products of operations: their rows of activations, as floats or quantised, and the product
  * of some tiles with some rows (op_linear.c, quantized.c, op_sums.c). */
 #ifndef RMR_CPU_PRODUCT_H

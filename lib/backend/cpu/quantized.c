@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Quantised activations (kernels.h): rows of a slot are quantised once for all operations that read
  * them. */
 #include "cpu.h"

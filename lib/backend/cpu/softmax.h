@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Running softmax over segments: one definition for all attention. */
 #ifndef RMR_SOFTMAX_H
 #define RMR_SOFTMAX_H

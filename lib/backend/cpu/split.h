@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How work is split for the threads of the pool: rows into tiles, tiles into chunks, and what the
  * pool is told of the region that comes next (op_linear.c). */
 #ifndef RMR_CPU_SPLIT_H

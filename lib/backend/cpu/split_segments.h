@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How the segments of long caches are cut into pieces for the threads of a pool (op_attend.c). */
 #ifndef RMR_CPU_CUT_H
 #define RMR_CPU_CUT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A prepared step: an arena of activations, inputs and scratch, sized once for the step's maxima,
  * so that running it never allocates. */
 #include "cpu.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Weights in compute layout (kernels.h): tiles of 16 rows, K running. Tables stay row-major and may
  * be used where they lie; vectors become f32. Every representation here is exact, so logits do not
  * depend on it. */

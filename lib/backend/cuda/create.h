@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How the CUDA backend is made. */
 #ifndef RMR_CUDA_CREATE_H
 #define RMR_CUDA_CREATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The CUDA backend: creation, the context around every call, buffers, and the table of its
  * functions. Whatever error the driver keeps for good poisons the backend: from then on every call
  * fails with it and the driver is left alone. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The CUDA backend's own structures. */
 #ifndef RMR_CUDA_H
 #define RMR_CUDA_H

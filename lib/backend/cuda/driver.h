@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The driver's functions as a table, so that nothing is linked against it and tests can put their
  * own there. Names are those of the symbols of libcuda.so.1, whose meaning never changes. */
 #ifndef RMR_CUDA_DRIVER_H

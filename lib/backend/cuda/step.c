@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A prepared step: one block of device memory with activations, inputs and scratch, one of pinned
  * memory through which inputs travel. Running it never allocates. */
 #include "cuda.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Weights: the layout of packs (layout.h) in device memory, copied through pinned memory. F16 and
  * F8 get the device's order when they are complete (device/layout.cuh). */
 #include "cuda.h"

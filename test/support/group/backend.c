@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The group itself: its members, and buffers, which are whole on every one of them. */
 #include "group_backend.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The group backend's own structures. */
 #ifndef GROUP_H
 #define GROUP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A backend that is several others: each member holds its share of every weight and runs its own
  * list of operations, and what they have computed is exchanged between operations. It tries the
  * seam for several devices (docs/architecture.md, "Several devices") with members of one process.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A model's list of operations as the members of a group run it.
  *
  * An operation is split by the rows or the matrices of its weight; or, where it does each head by

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Steps of a group: the members' own steps, and what passes between them. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Weights of a group: every member has its share, with all columns. */
 #include <string.h>
 

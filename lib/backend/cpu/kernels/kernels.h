@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The CPU kernels: what each computes, and the tables of functions of each instruction set.
  *
  * THE DEFINITION (P22). Plain C in ref/ defines every result to the bit; all other sets must agree

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which kernel sets are built in and which of them this processor and its operating system can run.
  * On x86-64 the question is asked with cpuid directly: the compiler's own helper brings a static
  * constructor (P9). */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The tables of the families of a set. The definition (ref/) and the templates (tmpl/) have the
  * same names for the same kernels; a file that includes one of them has the table of its functions
  * by the macro here. */

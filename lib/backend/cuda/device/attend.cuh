@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Attention of any dimensions over any cache, in floats: latent (every head against one key, the
  * value is the key's latent part) and grouped. The one kernel that is easy to be sure of; faster
  * ones for common dimensions are beside it.

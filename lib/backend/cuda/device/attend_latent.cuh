@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Latent attention over a bf16 cache with a latent of 512 and a rope key of 64 columns, 16 heads a
  * block: units and merging as in attend.cuh. A unit is walked in tiles of 64 positions, which lie
  * in shared memory while both products use them; queries and exponentials are rounded to bf16.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Quantised weights as the integer matrix instruction takes them: of a run of 32 columns the codes
  * of four rows of two units (t and t + 4), as signed bytes, and the scales of those rows. The
  * values are those of lib/backend/cpu/kernels/ref/qplain.h; layouts are in tile.h. */

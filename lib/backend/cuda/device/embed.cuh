@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rows of a table (quant.h: canonical rows) as floats: the values of lib/quant/decode.c, one thread
  * a value. */
 #ifndef RMR_CUDA_EMBED_CUH

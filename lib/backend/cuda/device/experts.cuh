@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The gate, the sorting of rows by expert, and the sum over a row's experts (docs/models.md,
  * "Gate"). The sums of the gate have the order of lib/backend/cpu/op_gate.c, so that equal router
  * logits choose equal experts. */

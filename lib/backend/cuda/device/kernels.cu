@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* All kernels, one module. */
 #include "attend.cuh"
 #include "attend_latent.cuh"

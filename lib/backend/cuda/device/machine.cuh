@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The instructions that C++ does not have, each in a small wrapper with a twin for emulation. */
 #ifndef RMR_CUDA_MACHINE_CUH
 #define RMR_CUDA_MACHINE_CUH

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What every kernel begins with. Compiled by nvcc this is CUDA; compiled by a C++ compiler
  * (RMR_EMULATED, test/cuda) a kernel is a function that fibres run, and what has no counterpart in
  * C++ has a twin. No contraction: nvcc gets -fmad=false, a fused multiply-add is where fmaf stands.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Activations in the forms that products take (args.h). A prepared row is 32 bytes for each step of
  * the matrix instruction (16 columns of 16 bits, 32 of 8 bits), in which lane t of four finds its 8
  * bytes; columns behind the last one are zero up to the end of the last granule. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* y = W x for every element type, any number of rows, as prepared by prepare.cuh.
  *
  * The order of K, the same for every number of rows: K is cut into RMR_GPU_WARPS slices at

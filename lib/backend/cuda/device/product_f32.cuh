@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Products with F32 weights, in floats throughout: a warp has a slice of K as in product.cuh, its
  * lanes 16 rows times even and odd columns, each one chain of fused multiply-adds. */
 #ifndef RMR_CUDA_PRODUCT_F32_CUH

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Operations on each row by itself, and the counters. */
 #ifndef RMR_CUDA_ROWS_CUH
 #define RMR_CUDA_ROWS_CUH

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The NEON set: every AArch64 processor has it. */
 #include "kernels.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The NEON set for processors with dot products (sdot, of Armv8.2): four products a lane and
  * instruction, the activations taken from a lane of 16 bytes. */
 #include "kernels.h"

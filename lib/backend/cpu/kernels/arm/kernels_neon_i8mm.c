@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The NEON set for processors with dot products and products of small matrices of bytes (smmla, of
  * Armv8.6). */
 #include "kernels.h"

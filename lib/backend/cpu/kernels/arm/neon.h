@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The vectors of the AArch64 sets: 16 lanes are four registers. */
 #include <arm_neon.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Products of many rows by matrices of 2 x 8 bytes (smmla): two rows of weights by two rows of x by
  * 8 columns an instruction. The including file has included qmatmul_tmpl.h, whose products it takes
  * for few rows. Sums and chains lie in lanes (w0 x0, w0 x1, w1 x0, w1 x1) until they are finished.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The elementwise kernels: the definition, which sets compile with their own instruction flags, so
  * that the compiler vectorises it. Lanes are arrays of 16 and every loop keeps the order that
  * kernels.h defines, so the bits agree by construction. rope, max and from_f16 are in kernels_ref.c

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The reference set: the definition of every CPU result in plain C (kernels.h). It runs on any
  * processor. */
 #include "kernels.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The integer products of the 8-bit cache by definition: plain C. */
 #include "kv8_cache.h"
 

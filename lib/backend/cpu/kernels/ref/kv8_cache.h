@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The 8-bit latent cache (kernels.h, kv8.h): everything but the integer products. It is the
  * definition, which sets compile with their own instruction flags. The including file defines
  * kv8_scores and kv8_mix. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sums and maxima of 16 lanes, by the trees of kernels.h. */
 #ifndef RMR_LANES_H
 #define RMR_LANES_H

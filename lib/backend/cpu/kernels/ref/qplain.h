@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Products with quantised weights by definition (kernels.h, tile.h): plain C, one value after the
  * other. */
 #include "tables.h"

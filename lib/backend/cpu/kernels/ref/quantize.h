@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Activations to 8 bits (kernels.h): the definition, which every set compiles with its own
  * instruction flags. */
 #ifndef RMR_QUANTIZE_H

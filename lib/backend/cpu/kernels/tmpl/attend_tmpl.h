@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Attention over a cache of bf16 or floats, over vectors.
  *
  * A line of bf16 is widened by one instruction for its even and one for its odd columns.

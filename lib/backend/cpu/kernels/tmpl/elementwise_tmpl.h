@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The elementwise kernels that compilers do not vectorise well, over vectors. */
 #include "elementwise.h"
 #include "vec.h"

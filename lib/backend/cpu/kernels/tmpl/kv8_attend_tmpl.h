@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The integer products of the 8-bit cache, over vectors.
  *
  * Scores: the lanes are heads and 4 codes of a token are spread over all of them, so the cache is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Products with weights of the plain types and F8, over vectors. */
 #include "vec.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Integer products, over vectors of codes.
  *
  * A run of weights is unpacked once for all rows of x in a pass. How many tiles and rows are taken

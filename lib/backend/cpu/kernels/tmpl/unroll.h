@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How templates are inlined and unrolled: block sizes are constants after inlining, so arrays of
  * accumulators become registers. */
 #ifndef RMR_UNROLL_H

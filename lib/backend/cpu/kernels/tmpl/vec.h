@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* THE CONTRACT: every name that an instruction set defines before it includes this file, and after
  * it the templates (*_tmpl.h). A name that is missing is an error of the compiler in this file,
  * beside the meaning of the name.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Products of many rows by the tiles of AMX (tdpbssd): 16 rows of x by 16 rows of weights by a
  * sub-block of columns an instruction. A group of codes (tile.h) is a row of the instruction's
  * second operand as it is. The sums are stored and go through the chains of floats as ever. The

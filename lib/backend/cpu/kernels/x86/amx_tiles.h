@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The four uses that amx.h makes of AMX's tile registers: 0 holds sums, 1 x, 2 weights.
  *
  * The instructions are written out: GCC 12's intrinsics do not say that they touch memory. */

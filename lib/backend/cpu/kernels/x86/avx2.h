@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The vectors of the two 256-bit sets (AVX2 with FMA and F16C): 16 lanes are two registers. */
 #include <immintrin.h>
 #include <string.h>

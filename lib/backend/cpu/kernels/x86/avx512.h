@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The vectors of the two AVX-512 sets: 16 lanes are one register. vdpbf16ps is not used, its
  * rounding is its own. */
 #include <immintrin.h>

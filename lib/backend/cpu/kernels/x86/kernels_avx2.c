@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The AVX2 set (with FMA and F16C). */
 #include "kernels.h"
 

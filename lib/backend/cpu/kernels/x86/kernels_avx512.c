@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The AVX-512 set (F, BW, VL, DQ with AVX2, FMA and F16C), for processors without VNNI. */
 #include "kernels.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The AVX-512 set for processors with VNNI: unsigned codes times signed activations, four products
  * a lane and instruction, added up in 32 bits. */
 #include "kernels.h"

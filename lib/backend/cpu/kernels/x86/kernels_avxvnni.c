@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The AVX2 set for processors with AVX-VNNI and without AVX-512: unsigned codes times signed
  * activations, four products a lane and instruction, added up in 32 bits. */
 #include "kernels.h"

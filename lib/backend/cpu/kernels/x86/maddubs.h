@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* iv_dot from products of unsigned by signed bytes, added in pairs to 16 bits (vpmaddubsw), whose
  * saturation must never happen: |q| is at most 127, so as many groups are added in 16 bits as their
  * largest code allows. The including file defines iv_pairs(code, q), iv_signed_pairs(code, q) (of

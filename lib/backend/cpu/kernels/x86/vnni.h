@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the two sets with VNNI do with products of bytes, after iv_dot. */
 
 #define Q_LINES 512
