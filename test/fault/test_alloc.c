@@ -127,12 +127,7 @@ static void runtime(void **state)
             tmem mem = {0};
             remora_error err = HOST_ERROR;
             remora_runtime *rt = (void *)&mem;
-            const remora_runtime_opts o = {.struct_size = sizeof o,
-                                           .alloc_user = &mem,
-                                           .alloc = tmem_alloc,
-                                           .resize = tmem_resize,
-                                           .release = tmem_release,
-                                           .n_threads = threads};
+            const remora_runtime_opts o = host_runtime_opts(&mem, threads);
             sweep_arm(&mem, k, SWEEP_ONE);
             const remora_status st = remora_runtime_create(&o, &rt, &err);
             const int hit = sweep_disarm(&mem);

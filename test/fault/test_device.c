@@ -26,12 +26,7 @@ typedef struct world {
 static void world_make(world *w, const tiny_opts *kind)
 {
     *w = (world){0};
-    const remora_runtime_opts o = {.struct_size = sizeof o,
-                                   .n_threads = 2,
-                                   .alloc_user = &w->mem,
-                                   .alloc = tmem_alloc,
-                                   .resize = tmem_resize,
-                                   .release = tmem_release};
+    const remora_runtime_opts o = host_runtime_opts(&w->mem, 2);
     REQUIRE_OK(guard_runtime_create(&o, &w->rt, NULL), NULL);
     tiny_make(&w->t, kind);
 }

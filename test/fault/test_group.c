@@ -21,12 +21,7 @@ static const group_opts three = {.n = 3, .part = {3, 1, 2}};
 
 static remora_status make_runtime(tmem *mem, remora_runtime **out)
 {
-    const remora_runtime_opts o = {.struct_size = sizeof o,
-                                   .n_threads = 2,
-                                   .alloc_user = mem,
-                                   .alloc = tmem_alloc,
-                                   .resize = tmem_resize,
-                                   .release = tmem_release};
+    const remora_runtime_opts o = host_runtime_opts(mem, 2);
     return group_runtime_create(&o, &three, out, NULL);
 }
 

@@ -288,12 +288,7 @@ static void threads(void **state)
         tmem mem = {0};
         remora_error err = HOST_ERROR;
         remora_runtime *rt = (void *)&mem;
-        const remora_runtime_opts o = {.struct_size = sizeof o,
-                                       .alloc_user = &mem,
-                                       .alloc = tmem_alloc,
-                                       .resize = tmem_resize,
-                                       .release = tmem_release,
-                                       .n_threads = 8};
+        const remora_runtime_opts o = host_runtime_opts(&mem, 8);
         arm(THREAD, ERROR, k, 0);
         const remora_status st = remora_runtime_create(&o, &rt, &err);
         now.at = 0;

@@ -339,12 +339,7 @@ typedef struct opened {
 static int32_t open_once(void *arg, tmem *mem)
 {
     const opened *o = arg;
-    const remora_runtime_opts ro = {.struct_size = sizeof ro,
-                                    .alloc_user = mem,
-                                    .alloc = tmem_alloc,
-                                    .resize = tmem_resize,
-                                    .release = tmem_release,
-                                    .n_threads = 1};
+    const remora_runtime_opts ro = host_runtime_opts(mem, 1);
     remora_runtime *rt = NULL;
     remora_model *m = NULL;
     remora_status st = remora_runtime_create(&ro, &rt, NULL);

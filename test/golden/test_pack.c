@@ -234,12 +234,7 @@ static int32_t sweep_open(void *arg, tmem *t)
     const remora_blob blob = {"m.remora", s->file, s->n};
     const remora_source src = {
         .struct_size = sizeof src, .kind = REMORA_SOURCE_MEMORY, .blobs = &blob, .n_blobs = 1};
-    const remora_runtime_opts ro = {.struct_size = sizeof ro,
-                                    .alloc_user = t,
-                                    .alloc = tmem_alloc,
-                                    .resize = tmem_resize,
-                                    .release = tmem_release,
-                                    .n_threads = 1};
+    const remora_runtime_opts ro = host_runtime_opts(t, 1);
     remora_error err = HOST_ERROR;
     remora_runtime *rt = NULL;
     remora_model *m = NULL;

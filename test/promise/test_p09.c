@@ -31,17 +31,12 @@ static remora_runtime *make(tmem *mem, log_count *log, int32_t threads, const ch
     const remora_kv extra = {"x-isa", isa};
     remora_runtime *rt = NULL;
     remora_error err = HOST_ERROR;
-    const remora_runtime_opts o = {.struct_size = sizeof o,
-                                   .alloc_user = mem,
-                                   .alloc = tmem_alloc,
-                                   .resize = tmem_resize,
-                                   .release = tmem_release,
-                                   .log_user = log,
-                                   .log = on_log,
-                                   .log_level = REMORA_LOG_DEBUG,
-                                   .n_threads = threads,
-                                   .extra = &extra,
-                                   .n_extra = isa != NULL};
+    remora_runtime_opts o = host_runtime_opts(mem, threads);
+    o.log_user = log;
+    o.log = on_log;
+    o.log_level = REMORA_LOG_DEBUG;
+    o.extra = &extra;
+    o.n_extra = isa != NULL;
     REQUIRE_OK(remora_runtime_create(&o, &rt, &err), &err);
     return rt;
 }

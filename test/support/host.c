@@ -12,13 +12,7 @@ remora_runtime *host_runtime(tmem *t, int32_t n_threads, const char *isa)
     remora_error err = HOST_ERROR;
     const remora_kv extra = {"x-isa", isa};
     remora_runtime *rt = NULL;
-    remora_runtime_opts o = {.struct_size = sizeof o, .n_threads = n_threads};
-    if (t != NULL) {
-        o.alloc_user = t;
-        o.alloc = tmem_alloc;
-        o.resize = tmem_resize;
-        o.release = tmem_release;
-    }
+    remora_runtime_opts o = host_runtime_opts(t, n_threads);
     if (isa != NULL) {
         o.extra = &extra;
         o.n_extra = 1;

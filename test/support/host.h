@@ -22,6 +22,18 @@ void host_require_ok(remora_status st, const remora_error *err, const char *what
         .struct_size = sizeof(remora_error)                                                        \
     }
 
+/* Options of a runtime whose memory is t's; NULL: the C library's. */
+static inline remora_runtime_opts host_runtime_opts(tmem *t, int32_t n_threads)
+{
+    remora_runtime_opts o = {.struct_size = sizeof o, .n_threads = n_threads};
+    if (t == NULL) return o;
+    o.alloc_user = t;
+    o.alloc = tmem_alloc;
+    o.resize = tmem_resize;
+    o.release = tmem_release;
+    return o;
+}
+
 /* t may be NULL (the C library's allocator), isa may be NULL (the best set). */
 remora_runtime *host_runtime(tmem *t, int32_t n_threads, const char *isa);
 /* The kernel sets of this build as remora_build_info names them, slowest first; returns how many.

@@ -35,14 +35,9 @@ static void REMORA_CALL keep_log(void *user, int32_t level, const char *msg, siz
 static void world_make(world *w)
 {
     *w = (world){0};
-    const remora_runtime_opts o = {.struct_size = sizeof o,
-                                   .n_threads = 2,
-                                   .alloc_user = &w->mem,
-                                   .alloc = tmem_alloc,
-                                   .resize = tmem_resize,
-                                   .release = tmem_release,
-                                   .log_user = w,
-                                   .log = keep_log};
+    remora_runtime_opts o = host_runtime_opts(&w->mem, 2);
+    o.log_user = w;
+    o.log = keep_log;
     REQUIRE_OK(remora_runtime_create(&o, &w->rt, NULL), NULL);
 }
 

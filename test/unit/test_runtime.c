@@ -56,12 +56,7 @@ static remora_status create(tmem *mem, fake *fakes, uint32_t n, remora_runtime *
                             remora_error *err)
 {
     rmr_device_maker makers[RMR_MAX_DEVICES + 1];
-    const remora_runtime_opts o = {.struct_size = sizeof o,
-                                   .n_threads = 1,
-                                   .alloc_user = mem,
-                                   .alloc = tmem_alloc,
-                                   .resize = tmem_resize,
-                                   .release = tmem_release};
+    const remora_runtime_opts o = host_runtime_opts(mem, 1);
     for (uint32_t i = 0; i < n; i++) makers[i] = (rmr_device_maker){make_fake, &fakes[i]};
     return rmr_runtime_create_with(&o, makers, n, out, err);
 }

@@ -281,12 +281,7 @@ static int32_t open_once(void *arg, tmem *mem)
     const remora_source *src = arg;
     remora_model *m = NULL;
     remora_runtime *rt = NULL;
-    const remora_runtime_opts o = {.struct_size = sizeof o,
-                                   .n_threads = 1,
-                                   .alloc_user = mem,
-                                   .alloc = tmem_alloc,
-                                   .resize = tmem_resize,
-                                   .release = tmem_release};
+    const remora_runtime_opts o = host_runtime_opts(mem, 1);
     remora_status st = remora_runtime_create(&o, &rt, NULL);
     if (st < 0) return st;
     rt->formats = with_npy;
