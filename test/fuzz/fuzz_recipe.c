@@ -29,8 +29,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(st == REMORA_OK || st == REMORA_E_FORMAT || st == REMORA_E_NOT_FOUND);
     require((st == REMORA_OK) == (r.root != NULL) && (st == REMORA_OK || err.message[0] != 0));
     for (size_t i = 0; st == REMORA_OK && i < sizeof names / sizeof *names * 8; i++) {
-        rmr_weight_plan_item it = {.desc = {i % 8 < 4 ? RMR_USE_MATRIX : RMR_USE_VECTOR,
-                                            RMR_ELEM_BF16, 1, 16, cols[i % 4]}};
+        rmr_weight_plan_item it = {.desc = {.use = i % 8 < 4 ? RMR_USE_MATRIX : RMR_USE_VECTOR,
+                                            .elem = RMR_ELEM_BF16,
+                                            .count = 1,
+                                            .rows = 16,
+                                            .cols = cols[i % 4]}};
         strcpy(it.name, names[i / 8]);
         const rmr_elem e = rmr_recipe_elem(&r, &it);
         require(e < RMR_ELEM_COUNT && rmr_elem_fits(e, it.desc.cols));
