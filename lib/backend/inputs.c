@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inputs.h"
 
+#include <string.h>
+
 #include "arena.h"
 
 /* The block is copied as one, so it has no red zones. */
@@ -16,4 +18,13 @@ uint64_t rmr_inputs_place(rmr_inputs *in, unsigned char *block, uint32_t max_row
     in->run = rmr_arena_take(&a, max_rows, sizeof *in->run);
     in->page = rmr_arena_take(&a, max_pages, sizeof *in->page); /* the last one: see rmr_inputs */
     return a.used;
+}
+
+void rmr_inputs_copy(rmr_inputs *to, const rmr_inputs *from)
+{
+    memcpy(to->block, from->block, (size_t)rmr_inputs_used(from));
+    to->n_rows = from->n_rows;
+    to->n_runs = from->n_runs;
+    to->n_pages = from->n_pages;
+    to->count_routing = from->count_routing;
 }

@@ -41,4 +41,7 @@ static inline uint64_t rmr_inputs_used(const rmr_inputs *in)
     return (uint64_t)((unsigned char *)(void *)(in->page + in->n_pages) - in->block);
 }
 
+/* The same inputs in to's own block, which has the maxima of from's. */
+void rmr_inputs_copy(rmr_inputs *to, const rmr_inputs *from);
+
 #endif

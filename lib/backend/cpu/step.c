@@ -7,6 +7,7 @@
 
 #include "fpenv.h"
 #include "product.h"
+#include "step_calls.h"
 
 static rmr_cpu_op_fn *const functions[RMR_OP_COUNT] = {
 #define RMR_OP(kind, name, function, ...) [RMR_OP_##kind] = rmr_cpu_##function,
@@ -29,12 +30,6 @@ static rmr_cpu_scratch op_scratch(const rmr_op *op, const rmr_step_desc *d)
     case RMR_OP_EXPERTS_DOWN: return rmr_cpu_experts_scratch(op, d);
     default: return (rmr_cpu_scratch){0};
     }
-}
-
-static uint32_t slot_rows(const rmr_step_desc *d, uint32_t slot)
-{
-    const rmr_row_set rows = d->slots[slot].rows;
-    return rows == RMR_ROWS_ONE ? 1 : rows == RMR_ROWS_OUT ? d->max_out : d->max_rows;
 }
 
 /* The most that any operation needs of each kind of scratch. */
@@ -75,7 +70,7 @@ static rmr_step *lay_out(rmr_cpu *c, const rmr_step_desc *d, rmr_arena *host, rm
     s->slot = rmr_arena_take(host, d->n_slots, sizeof *s->slot);
     s->part = rmr_arena_take(host, (uint64_t)RMR_KV_TYPES * n_streams, sizeof *s->part);
     for (uint32_t i = 0; i < d->n_slots; i++) {
-        float *rows = rmr_arena_take(device, (uint64_t)slot_rows(d, i) * d->slots[i].width, 4);
+        float *rows = rmr_arena_take(device, (uint64_t)rmr_slot_rows(d, i) * d->slots[i].width, 4);
         if (placed != NULL) s->slot[i] = rows;
     }
     unsigned char *block = rmr_arena_take(device, inputs, 1);
@@ -168,17 +163,11 @@ static void find_spans(rmr_step *s)
 remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
                                   remora_error *err)
 {
-    const rmr_step_desc *d = &s->desc;
     (void)be;
-    if (in->n_rows > d->max_rows || in->n_runs > d->max_rows || in->n_pages > d->max_pages)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "step inputs exceed the prepared maxima");
+    RMR_TRY(rmr_check_inputs(&s->desc, in, err));
     RMR_ASSERT(inputs_are_sound(in));
-    memcpy(s->in.block, in->block, (size_t)rmr_inputs_used(in));
-    s->in.n_rows = in->n_rows;
-    s->in.n_runs = in->n_runs;
-    s->in.n_pages = in->n_pages;
+    rmr_inputs_copy(&s->in, in);
     s->n_want = 0;
-    s->in.count_routing = in->count_routing;
     s->q_n = 0;
     s->passed_on = NULL;
     s->failed = REMORA_OK;
@@ -190,13 +179,7 @@ remora_status rmr_cpu_step_want(rmr_backend *be, rmr_step *s, const uint32_t *ro
                                 remora_error *err)
 {
     (void)be;
-    if (n > s->desc.max_out)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "%u wanted rows are more than the prepared %u", n,
-                 s->desc.max_out);
-    for (uint32_t i = 0; i < n; i++)
-        if (rows[i] >= s->in.n_rows)
-            RMR_FAIL(err, REMORA_E_INTERNAL, "wanted row %u is not one of the step's %u", rows[i],
-                     s->in.n_rows);
+    RMR_TRY(rmr_check_want(&s->desc, s->in.n_rows, rows, n, err));
     memcpy(s->want, rows, n * sizeof *rows);
     s->n_want = n;
     return REMORA_OK;
@@ -223,8 +206,7 @@ remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice 
 {
     const rmr_step_desc *d = &s->desc;
     (void)be;
-    if (slice->first > d->n_ops || slice->n > d->n_ops - slice->first)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "a slice is out of the range of its step");
+    RMR_TRY(rmr_check_slice(d, slice, err));
     *mark = ++s->mark;
     if (s->failed < 0) return failed_before(s, err);
     s->slice_end = d->ops + slice->first + slice->n;
@@ -243,14 +225,6 @@ remora_status rmr_cpu_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, rem
     return s->failed < 0 ? failed_before(s, err) : REMORA_OK;
 }
 
-static int has_area(const rmr_step *s, const rmr_area *a)
-{
-    if (a->slot >= s->desc.n_slots) return 0;
-    const uint32_t rows = slot_rows(&s->desc, a->slot), width = s->desc.slots[a->slot].width;
-    return a->row0 <= rows && a->n_rows <= rows - a->row0 && a->col <= width &&
-           a->n_cols <= width - a->col;
-}
-
 static float *area_row(const rmr_step *s, const rmr_area *a, uint32_t row)
 {
     return rmr_row(s, (rmr_view){a->slot, a->col}, a->row0 + row);
@@ -261,7 +235,7 @@ remora_status rmr_cpu_step_read(rmr_backend *be, rmr_step *s, const rmr_area *a,
 {
     const size_t n = a->n_cols * sizeof(float);
     (void)be;
-    if (!has_area(s, a)) RMR_FAIL(err, REMORA_E_INTERNAL, "a read is out of the range of its slot");
+    if (!rmr_has_area(&s->desc, a)) RMR_FAIL(err, REMORA_E_INTERNAL, "a read is out of the range of its slot");
     for (uint32_t r = 0; r < a->n_rows; r++)
         memcpy((unsigned char *)dst + r * n, area_row(s, a, r), n);
     return REMORA_OK;
@@ -272,7 +246,7 @@ remora_status rmr_cpu_step_write(rmr_backend *be, rmr_step *s, const rmr_area *a
 {
     const size_t n = a->n_cols * sizeof(float);
     (void)be;
-    if (!has_area(s, a))
+    if (!rmr_has_area(&s->desc, a))
         RMR_FAIL(err, REMORA_E_INTERNAL, "a write is out of the range of its slot");
     for (uint32_t r = 0; r < a->n_rows; r++)
         memcpy(area_row(s, a, r), (const unsigned char *)src + r * n, n);

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "step_calls.h"
+
 enum { PART_BYTES = 64 << 20 /* partial results of attention: rows beyond it take turns */ };
 
 /* ---- what operations need ---- */
@@ -119,12 +121,6 @@ static void need_op(const needs *n, const rmr_op *op, scratch *s)
     }
 }
 
-static uint32_t slot_rows(const rmr_step_desc *d, uint32_t slot)
-{
-    const rmr_row_set rows = d->slots[slot].rows;
-    return rows == RMR_ROWS_ONE ? 1 : rows == RMR_ROWS_OUT ? d->max_out : d->max_rows;
-}
-
 static uint64_t take(rmr_cuda_layout *l, uint64_t bytes)
 {
     const uint64_t at = l->total;
@@ -140,7 +136,7 @@ static rmr_cuda_layout lay_out(const rmr_cuda *c, const rmr_step_desc *d)
     const needs n = {c, d, &l};
     for (uint32_t i = 0; i < d->n_ops; i++) need_op(&n, &d->ops[i], &s);
     for (uint32_t i = 0; i < d->n_slots; i++)
-        l.slot[i] = take(&l, (uint64_t)slot_rows(d, i) * d->slots[i].width * 4);
+        l.slot[i] = take(&l, (uint64_t)rmr_slot_rows(d, i) * d->slots[i].width * 4);
     l.inputs = take(&l, rmr_inputs_place(NULL, NULL, d->max_rows, d->max_pages));
     l.counts = take(&l, sizeof(rmr_gpu_counts));
     l.want = take(&l, (uint64_t)d->max_out * 4);
@@ -344,8 +340,7 @@ static remora_status check_inputs(const rmr_step_desc *d, const rmr_inputs *in, 
 {
     const int cache = has_cache(d);
     uint32_t row = 0;
-    if (in->n_rows > d->max_rows || in->n_runs > d->max_rows || in->n_pages > d->max_pages)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "step inputs exceed the prepared maxima");
+    RMR_TRY(rmr_check_inputs(d, in, err));
     for (uint32_t i = 0; i < in->n_runs; i++) {
         const rmr_run *r = &in->run[i];
         const uint64_t end = (uint64_t)r->pos0 + r->n_rows;
@@ -408,12 +403,8 @@ remora_status rmr_cuda_step_inputs(rmr_backend *be, rmr_step *s, const rmr_input
     RMR_TRY(check_inputs(d, in, err));
     (void)be;
     RMR_TRY(wait_all(s, err)); /* pinned memory is free */
-    memcpy(s->in.block, in->block, (size_t)rmr_inputs_used(in));
-    s->in.n_rows = in->n_rows;
-    s->in.n_runs = in->n_runs;
-    s->in.n_pages = in->n_pages;
+    rmr_inputs_copy(&s->in, in);
     s->n_want = 0;
-    s->in.count_routing = in->count_routing;
     look_at_runs(s, run_of);
     *counts = (rmr_gpu_counts){in->n_pages, in->count_routing};
     s->gpu.n_rows = in->n_rows;
@@ -522,8 +513,7 @@ remora_status rmr_cuda_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice
 {
     const rmr_step_desc *d = &s->desc;
     (void)be;
-    if (slice->first > d->n_ops || slice->n > d->n_ops - slice->first)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "a slice is out of the range of its step");
+    RMR_TRY(rmr_check_slice(d, slice, err));
     RMR_TRY(rmr_cuda_enter(s->c, err));
     const remora_status st = submit(s, slice, err);
     rmr_cuda_leave(s->c);
@@ -549,13 +539,7 @@ remora_status rmr_cuda_step_want(rmr_backend *be, rmr_step *s, const uint32_t *r
                                  remora_error *err)
 {
     rmr_cuda *const c = (rmr_cuda *)be;
-    if (n > s->desc.max_out)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "%u wanted rows are more than the prepared %u", n,
-                 s->desc.max_out);
-    for (uint32_t i = 0; i < n; i++)
-        if (rows[i] >= s->in.n_rows)
-            RMR_FAIL(err, REMORA_E_INTERNAL, "wanted row %u is not one of the step's %u", rows[i],
-                     s->in.n_rows);
+    RMR_TRY(rmr_check_want(&s->desc, s->in.n_rows, rows, n, err));
     s->n_want = n;
     if (n == 0) return REMORA_OK;
     RMR_TRY(rmr_cuda_enter(c, err));
@@ -587,10 +571,7 @@ static remora_status copy_area(rmr_step *s, const rmr_area *a, void *to, const v
 static remora_status move_area(rmr_step *s, const rmr_area *a, void *to, const void *from,
                                remora_error *err)
 {
-    if (a->slot >= s->desc.n_slots || a->col > s->desc.slots[a->slot].width ||
-        a->n_cols > s->desc.slots[a->slot].width - a->col ||
-        a->row0 > slot_rows(&s->desc, a->slot) ||
-        a->n_rows > slot_rows(&s->desc, a->slot) - a->row0)
+    if (!rmr_has_area(&s->desc, a))
         RMR_FAIL(err, REMORA_E_INTERNAL, "an area is out of the range of its slot");
     if (a->n_rows == 0 || a->n_cols == 0) return REMORA_OK;
     RMR_TRY(rmr_cuda_enter(s->c, err));

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "group.h"
+#include "step_calls.h"
 
 typedef struct group_step {
     rmr_step_desc desc;
@@ -101,11 +102,8 @@ remora_status group_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_ste
 static remora_status inputs_of(group *g, group_step *s, const rmr_inputs *in, uint32_t m,
                                uint32_t turn, remora_error *err)
 {
-    memcpy(s->in.block, in->block, (size_t)rmr_inputs_used(in));
-    s->in.n_rows = in->n_rows;
-    s->in.n_runs = in->n_runs;
-    s->in.n_pages = in->n_pages;
-    s->in.count_routing = m == 0 ? in->count_routing : 0;
+    rmr_inputs_copy(&s->in, in);
+    if (m > 0) s->in.count_routing = 0;
     for (uint32_t i = 0; i < in->n_pages; i++) {
         s->in.page[i] = group_address(g, in->page[i], m, turn);
         if (s->in.page[i] == 0)
@@ -240,8 +238,7 @@ remora_status group_step_submit(rmr_backend *be, rmr_step *step, const rmr_slice
                                 uint64_t *mark, remora_error *err)
 {
     group_step *s = step_of(step);
-    if (slice->first > s->desc.n_ops || slice->n > s->desc.n_ops - slice->first)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "a slice is out of the range of its step");
+    RMR_TRY(rmr_check_slice(&s->desc, slice, err));
     if (s->failed < 0) return failed_before(s, err);
     s->failed = run_slice(group_of(be), s, slice->first, slice->first + slice->n, err);
     s->done = slice->first + slice->n;
