@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "cuda.h"
+#include "must.h"
 
 enum { MAX_OPS = 1024, REPEATS = 15, MAX_PAGES = 1 << 16 };
 
@@ -17,15 +18,6 @@ static rmr_cuda *c;
 static rmr_cu_module module;
 static double roof; /* bytes a microsecond */
 
-#define MUST(call)                                                                                 \
-    do {                                                                                           \
-        remora_error e_ = {.struct_size = sizeof e_};                                              \
-        remora_error *const err = &e_;                                                             \
-        if ((call) < 0) {                                                                          \
-            printf("FAILED %s:%d %s: %s\n", __FILE__, __LINE__, #call, e_.message);                \
-            exit(2);                                                                               \
-        }                                                                                          \
-    } while (0)
 #define DRIVER(call) MUST(rmr_cuda_check(c, (call), #call, err))
 
 static int by_value(const void *a, const void *b)

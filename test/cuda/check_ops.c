@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "must.h"
+
 rmr_backend *check_cpu, *check_gpu;
 int check_bad, check_done, check_loud;
 static uint64_t seed = 88172645463325252ull;
@@ -21,16 +23,6 @@ double check_random(void)
     seed ^= seed << 17;
     return (double)(seed >> 11) * 0x1p-53 * 2 - 1;
 }
-
-#define MUST(call)                                                                                 \
-    do {                                                                                           \
-        remora_error e_ = {.struct_size = sizeof e_};                                              \
-        remora_error *const err = &e_;                                                             \
-        if ((call) < 0) {                                                                          \
-            printf("FAILED %s:%d %s: %s\n", __FILE__, __LINE__, #call, e_.message);                \
-            exit(2);                                                                               \
-        }                                                                                          \
-    } while (0)
 
 /* ---- weights, twice ---- */
 

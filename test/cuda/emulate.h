@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "half.h"
+#include "word.cuh"
 
 struct emulated_index {
     unsigned x, y, z;
@@ -116,14 +117,6 @@ template <class T> static inline T atomicAdd(T *p, T v)
 }
 
 /* ---- machine.cuh ---- */
-
-typedef struct word4 {
-    uint32_t w[4];
-} word4;
-
-typedef struct word2 {
-    uint32_t w[2];
-} word2;
 
 static inline word4 load_weights(const void *p)
 {

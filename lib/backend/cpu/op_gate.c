@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "group_score.h"
+
 rmr_cpu_scratch rmr_cpu_gate_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
     (void)d;
@@ -30,21 +32,6 @@ static uint32_t best(const float *x, uint32_t n)
     return at;
 }
 
-/* Score of one group: the maximum (V2) or the sum of the two largest (V3). */
-static float group_score(const float *pick, uint32_t size, rmr_gate_kind kind)
-{
-    float first = -INFINITY, second = -INFINITY;
-    for (uint32_t i = 0; i < size; i++) {
-        if (pick[i] > first) {
-            second = first;
-            first = pick[i];
-        } else if (pick[i] > second) {
-            second = pick[i];
-        }
-    }
-    return kind == RMR_GATE_SIGMOID ? (size > 1 ? first + second : first) : first;
-}
-
 /* Experts outside the topk_group best groups cannot be chosen: -inf, not 0, because scores with
  * their bias may be negative (docs/models.md T6). */
 static void limit_groups(const rmr_moe *m, float *pick, float *group)
@@ -52,7 +39,7 @@ static void limit_groups(const rmr_moe *m, float *pick, float *group)
     const uint32_t size = m->n_experts / m->n_group;
     RMR_ASSERT(size * m->n_group == m->n_experts && m->topk_group <= m->n_group);
     for (uint32_t g = 0; g < m->n_group; g++)
-        group[g] = group_score(pick + (size_t)g * size, size, m->gate);
+        group[g] = rmr_group_score(pick + (size_t)g * size, size, m->gate);
     for (uint32_t kept = 0; kept < m->topk_group; kept++) group[best(group, m->n_group)] = NAN;
     for (uint32_t g = 0; g < m->n_group; g++) {
         if (isnan(group[g])) continue;

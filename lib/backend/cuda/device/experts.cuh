@@ -46,26 +46,11 @@ DEV void softmax_scores(float *score, const float *logit, uint32_t n)
     __syncwarp();
 }
 
-/* Score of one group: the maximum, or the sum of the two largest. */
-DEV float group_score(const float *pick, uint32_t size, rmr_gate_kind kind)
-{
-    float first = -INFINITY, second = -INFINITY;
-    for (uint32_t i = 0; i < size; i++) {
-        if (pick[i] > first) {
-            second = first;
-            first = pick[i];
-        } else if (pick[i] > second) {
-            second = pick[i];
-        }
-    }
-    return kind == RMR_GATE_SIGMOID && size > 1 ? first + second : first;
-}
-
 DEV void limit_groups(const rmr_moe &m, float *pick, float *group)
 {
     const uint32_t size = m.n_experts / m.n_group;
     for (uint32_t g = lane_of(); g < m.n_group; g += 32)
-        group[g] = group_score(pick + (size_t)g * size, size, m.gate);
+        group[g] = rmr_group_score(pick + (size_t)g * size, size, m.gate);
     __syncwarp();
     for (uint32_t kept = 0; kept < m.topk_group; kept++) {
         const uint32_t g = best_of(group, m.n_group);

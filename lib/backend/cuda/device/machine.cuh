@@ -5,14 +5,6 @@
 
 #ifdef __CUDACC__
 
-typedef struct word4 {
-    uint32_t w[4];
-} word4;
-
-typedef struct word2 {
-    uint32_t w[2];
-} word2;
-
 DEV uint8_t *shared_memory()
 {
     extern __shared__ __align__(128) uint8_t shared_bytes[];

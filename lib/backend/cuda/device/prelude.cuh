@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every kernel begins with. Compiled by nvcc this is CUDA; compiled by a C++ compiler
+/* The beginning of every kernel's source. Compiled by nvcc this is CUDA; compiled by a C++ compiler
  * (RMR_EMULATED, test/cuda) a kernel is a function that fibres run, and what has no counterpart in
  * C++ has a twin. No contraction: nvcc gets -fmad=false, a fused multiply-add is where fmaf stands.
  */
@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "word.cuh"
 
 #ifdef __CUDACC__
 #define DEV static __device__ __forceinline__
@@ -47,6 +49,7 @@ DEV void wait_for_last()
 typedef uint_least64_t atomic_uint_least64_t; /* of a header that only hosts use */
 #include "args.h"
 #include "float_math.h"
+#include "group_score.h"
 #include "half.h"
 #include "kv8.h"
 #include "sincos_poly.h"
