@@ -20,9 +20,10 @@
 #include "ops.h"
 
 /* ---- weights ---- */
-/* What several devices that work on the same rows of activations each hold of a weight
- * (docs/architecture.md, "Several devices"): a range of rows with all of their columns, of each of
- * its matrices, or a range of matrices. A backend that is one device does not look at it. */
+/* The parts into which a weight may be cut for several devices that work on the same rows of
+ * activations (docs/architecture.md, "Several devices"). A part is a range of rows, with all of
+ * their columns, of each matrix of the weight; or it is a range of matrices. A backend that is one
+ * device does not look at this. */
 typedef enum rmr_share_kind {
     RMR_SHARE_NONE,    /* every device has the whole weight */
     RMR_SHARE_ROWS,    /* of a vector: of its values, which belong to rows of a matrix */
@@ -77,8 +78,8 @@ typedef struct rmr_step_desc {
     const rmr_cache_layout *cache; /* NULL: no operation uses the cache */
 } rmr_step_desc;
 
-/* What is submitted at once: operations [first, first + n). Of what operations leave in slots a
- * backend may keep back what only the next operation of the same slice reads. */
+/* The operations [first, first + n), which are submitted at once. Numbers that only the next
+ * operation of the same slice reads need not be in their slot when the slice is done. */
 typedef struct rmr_slice {
     uint32_t first, n;
 } rmr_slice;

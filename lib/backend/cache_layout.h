@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a page of the cache holds, as data: a list of streams.
+/* The contents of a page of the cache, as data: a list of streams.
  *
  * A stream is one kind of row that a layer keeps of each token: latents with their rope keys, or
  * keys and values. A layer may have several streams of different widths, layers may differ, and

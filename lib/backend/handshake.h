@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the library and a backend module meet: a backend in a shared object of its own, which the
- * library opens when it is told to, so that what the backend needs (a driver, kernels) is no part
- * of the library.
+/* The handshake of the library and a backend module. A module is a backend in a shared object of
+ * its own, which the library opens when it is told to. So the backend's driver and kernels are no
+ * part of the library.
  *
  * A module exports one function, rmr_module_open. What it calls of lib/base, lib/quant and
  * lib/backend is linked into it: that code keeps no state of its own, so the copy works on the
@@ -12,7 +12,7 @@
 
 #include "backend.h"
 
-/* What has to be equal. */
+/* Numbers that have to be equal on both sides. */
 typedef struct rmr_match {
     uint32_t library;  /* REMORA_VERSION_NUM */
     uint32_t boundary; /* RMR_BACKEND_VERSION */
@@ -37,13 +37,13 @@ static inline int rmr_match_is(rmr_match a, rmr_match b)
     return a.library == b.library && a.boundary == b.boundary && a.sizes == b.sizes;
 }
 
-/* What the library gives. It lives as long as the module is open. */
+/* The library's side. It lives as long as the module is open. */
 typedef struct rmr_host {
     rmr_match match;
     rmr_ctx *ctx; /* memory, log, threads */
 } rmr_host;
 
-/* What the module gives: a number of devices, and a backend for each. Making one is cheap; the
+/* The module's side: a number of devices, and a backend for each. Making a backend is cheap; the
  * device is first touched by its first weight, buffer or step. */
 typedef struct rmr_module {
     rmr_match match;

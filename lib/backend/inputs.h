@@ -16,10 +16,10 @@ typedef struct rmr_run {
     rmr_kv_type kv;
 } rmr_run;
 
-/* What changes from step to step, in one block that is filled on the host and copied once: the
- * arrays lie in `block` at offsets that only the step's maxima decide, the page tables last, so
- * that a copy may stop after the used part. The rows of a head pass are not among them, for a step
- * has as many passes as its wanted rows need: step_want() copies them in before each. */
+/* The numbers that change from step to step, in one block that is filled on the host and copied
+ * once: the arrays lie in `block` at offsets that only the step's maxima decide, the page tables
+ * last, so that a copy may stop after the used part. The rows of a head pass are not among them,
+ * for a step has as many passes as its wanted rows need: step_want() copies them in before each. */
 typedef struct rmr_inputs {
     uint32_t n_rows, n_runs, n_pages;
     uint32_t count_routing; /* count the chosen experts */

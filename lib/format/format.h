@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a model comes from. A format is a way in which models lie in files; an origin is the files
+/* The origin of a model. A format is a way in which models lie in files; an origin is the files
  * of one model, opened in their format. Code above this header never asks which format it is. A new
  * one is a file with one rmr_format (CONTRIBUTING.md, "A source format"). */
 #ifndef RMR_FORMAT_H
@@ -36,7 +36,7 @@ typedef enum rmr_coding {
     RMR_CODING_MXFP4    /* two E2M1 codes to a byte; `scale` [rows, cols / 32] of E8M0 */
 } rmr_coding;
 
-/* Where one matrix lies in a checkpoint: rows of a tensor from row0 on. */
+/* The place of one matrix in a checkpoint: rows of a tensor from row0 on. */
 typedef struct rmr_matrix {
     const rmr_tensor *data;
     const rmr_tensor *scale; /* NULL for plain rows */
@@ -81,7 +81,7 @@ typedef struct rmr_listed_tensor {
 
 /* ---- reading ---- */
 
-/* What one thread reads with. */
+/* The state with which one thread reads. */
 typedef struct rmr_reader {
     rmr_origin *from;
     unsigned char *room; /* of `size` bytes: for what is read and made of it */
@@ -164,8 +164,8 @@ struct rmr_format {
      * in has become shorter. */
     remora_status (*hold)(rmr_origin *o, remora_error *err);
 
-    /* How much of a weight is to be read, and a portion of it. An adopted one has portions if
-     * reading checks what is used. */
+    /* The number of portions in which a weight is read, and the reading of one. An adopted weight
+     * has portions if reading checks its bytes. */
     rmr_span (*span)(const rmr_weight_plan_item *it);
     remora_status (*read)(rmr_reader *r, const rmr_weight_plan_item *it, uint64_t portion,
                           rmr_portion *out, remora_error *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How an element type codes its values: the fields of a row of elem_rows.h, and the table of them.
- * The table is in the header, so that it folds to constants in the kernels.
+/* The coding of each element type's values: the fields of a row of elem_rows.h, and the table of
+ * them. The table is in the header, so that it folds to constants in the kernels.
  *
  * A block has scales, codes and, in large blocks, sub-scales. With v(code) the integer that a code
  * stands for, sub-blocks of values / subs values each, and d, m the first and second scale, a value
@@ -21,7 +21,7 @@ typedef struct rmr_fields {
     uint8_t at;    /* the byte of the first number */
     uint8_t unit;  /* 1, or a multiple of 16 for codes */
     uint8_t shift; /* the lowest bit of the first number */
-    /* Where the second half of the list begins, if not behind the first half: at2 is not 0. */
+    /* The place of the second half of the list. at2 is 0 when it follows the first half. */
     uint8_t at2, shift2;
 } rmr_fields;
 

@@ -129,7 +129,7 @@ static remora_status buffer_copy(rmr_backend *be, rmr_buffer *dst, uint64_t dst_
     return REMORA_OK;
 }
 
-/* What submitting computes goes into memory that the host can read: any will do. */
+/* Output rows are copied by the processor, so memory of any kind will do. */
 static void *host_alloc(rmr_backend *be, rmr_mem *mem, size_t size)
 {
     (void)be;

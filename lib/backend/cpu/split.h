@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How work is split for the threads of the pool: rows into tiles, tiles into chunks, and what the
- * pool is told of the region that comes next (op_linear.c). */
+/* The split of work for the threads of the pool: rows into tiles, tiles into chunks. And the hint
+ * that the pool gets about the region that comes next (op_linear.c). */
 #ifndef RMR_CPU_SPLIT_H
 #define RMR_CPU_SPLIT_H
 

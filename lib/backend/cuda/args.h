@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What host and device agree on: the argument of every kernel (a kernel takes one struct), how K is
- * cut, and the forms in which products take activations. Read by C and by CUDA. */
+/* The agreements of host and device: the argument of every kernel (a kernel takes one struct), the
+ * cuts of K, and the forms in which products take activations. Read by C and by CUDA. */
 #ifndef RMR_CUDA_ARGS_H
 #define RMR_CUDA_ARGS_H
 

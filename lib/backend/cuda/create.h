@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the CUDA backend is made. */
+/* The function that makes a CUDA backend. */
 #ifndef RMR_CUDA_CREATE_H
 #define RMR_CUDA_CREATE_H
 

@@ -70,7 +70,8 @@ static remora_status run(rmr_step *s, rmr_cuda_kernel k, uint32_t x, uint32_t y,
 
 /* ---- activations in the form of a product ---- */
 
-/* What a product takes: rows of a view, of each row per_row parts of k columns, `step` apart. */
+/* The activations of a product: rows of a view, of each row per_row parts of k columns, `step`
+ * apart. */
 typedef struct operand {
     rmr_gpu_view x;
     rmr_view view; /* whose slot it is; slot UINT32_MAX: of none */
@@ -355,7 +356,7 @@ static remora_status sort(rmr_step *s, const rmr_op *op, remora_error *err)
     return run(s, RMR_K_sort_rows, 1, 1, 1, 256, (op->moe->n_experts + RMR_GPU_IDS) * 4, &a, err);
 }
 
-/* What both operations' products over lists have in common. */
+/* A product over lists, with the fields that are the same for both operations of experts. */
 static product over_lists(const rmr_step *s, const rmr_op *op, const operand *o,
                           const rmr_gpu_lists *lists)
 {

@@ -198,7 +198,7 @@ static remora_status wait_all(rmr_step *s, remora_error *err)
     return st;
 }
 
-/* What is submitted from now on comes behind what buffer functions have done. */
+/* Work that is submitted from now on comes behind the work of buffer functions so far. */
 static remora_status follow_changes(rmr_step *s, remora_error *err)
 {
     rmr_cuda *const c = s->c;

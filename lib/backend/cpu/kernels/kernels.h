@@ -183,7 +183,7 @@ typedef struct rmr_kv8_kernels {
                    const void *const *pages, uint32_t n, uint32_t rank, uint32_t rope);
 } rmr_kv8_kernels;
 
-/* What goes over the elements of a row. */
+/* Kernels that go over the elements of a row. */
 typedef struct rmr_elementwise_kernels {
     /* RMSNorm: r = 1 / sqrtf(dot16(x, x) / n + eps); y[i] = (x[i] * r) * w[i]. y may be x. */
     void (*norm)(float *y, const float *x, const float *w, uint32_t n, float eps);

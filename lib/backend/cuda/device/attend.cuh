@@ -30,7 +30,7 @@ DEV float cache_value(const uint8_t *layer, rmr_kv_type kv, const rmr_gpu_stream
     return (float)v * rmr_kv8_scale(&g, layer, g.latent_blocks + 1)[t];
 }
 
-/* What a block of attention works on: unit `u` of a row. */
+/* The positions that a block of attention works on: unit `u` of a row. */
 typedef struct unit_job {
     uint32_t row, p0, n; /* n positions from p0 on; 0: there is nothing to do */
 } unit_job;

@@ -96,7 +96,7 @@ template <int E> DEV uint32_t signed_code(uint32_t w)
     }
 }
 
-/* What a lane loads of a run, before anything is unpacked. */
+/* The words of a run that a lane has loaded and not unpacked yet. */
 typedef struct run_words {
     word4 a, b;
 } run_words;

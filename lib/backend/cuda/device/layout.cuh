@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a lane finds its part of a weight. Tiles are those of tile.h, and their order is what the
+/* The places in a weight at which a lane finds its part. Tiles are those of tile.h, and their order is what the
  * matrix instruction wants: 64 bytes are four bytes of each of 16 rows, so 16 bytes are four rows
  * of one *unit* of columns (2 of 16 bits, 4 of 8 bits). Only F16 and F8, whose tiles have one
  * column after the other, are put into that order when they are complete (`finish`); columns that

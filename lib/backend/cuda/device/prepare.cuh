@@ -73,7 +73,7 @@ DEV uint32_t run_exponent(uint32_t top)
     return e < 32 || e == 255 ? 127 : e - 14;
 }
 
-/* Where a row goes: its parts `ld` bytes apart. */
+/* The place of a prepared row: its parts are `ld` bytes apart. */
 typedef struct prepared_row {
     rmr_gpu_form form;
     uint32_t parts;

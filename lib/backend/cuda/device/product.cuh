@@ -195,7 +195,7 @@ DEV void run_int(float (*acc)[NT][4], const run_codes &c, const run_scales &w, c
     }
 }
 
-/* Those of lane `from`, which has the same rows. */
+/* The scales of lane `from`, which has the same rows. */
 template <int E> DEV run_scales scales_from(const run_scales &mine, uint32_t from)
 {
     run_scales w = {};
@@ -470,7 +470,7 @@ DEV void own_columns(operand<1> *x, const rmr_gpu_product &a, const product_job 
     }
 }
 
-/* What this lane multiplies with, of the rows from i0 on. */
+/* The activations that this lane multiplies with, of the rows from i0 on. */
 template <int E, int NT>
 DEV void place_operand(operand<NT> *x, const rmr_gpu_product &a, const product_job &j, uint32_t i0,
                        uint32_t first, uint32_t end)

@@ -17,7 +17,8 @@ static inline uint32_t top_bits(const float *x, uint32_t n)
     return top;
 }
 
-/* How values with such a largest one become integers of at most `most`. */
+/* The scale that makes integers of at most `most` out of values, and its inverse. Both follow from
+ * the largest magnitude among the values. */
 typedef struct quantum {
     float scale, inverse;
     int finite;
@@ -33,7 +34,7 @@ static inline quantum quantum_of(uint32_t top, float most)
                      some ? most / amax : 0.0f, finite};
 }
 
-/* What is known of a run of activations before its line is complete. */
+/* The scale and the sums of a run of activations. They are kept here until the line is complete. */
 typedef struct q_part {
     quantum u;
     int32_t sum[3]; /* of all values, of each half */

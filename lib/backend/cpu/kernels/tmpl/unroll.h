@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How templates are inlined and unrolled: block sizes are constants after inlining, so arrays of
- * accumulators become registers. */
+/* The words that make the compiler inline and unroll templates. Block sizes are constants after
+ * inlining, so arrays of accumulators become registers. */
 #ifndef RMR_UNROLL_H
 #define RMR_UNROLL_H
 

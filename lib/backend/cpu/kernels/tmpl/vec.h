@@ -101,13 +101,14 @@ static inline void vec_contract(vec a, vec b, vec c, float f, float *to, const v
 
 /* ---- ivec: 64 / NV bytes, or VEC_LANES int32: a vec's lanes of a group of codes (tile.h) ---- */
 
-/* Whether the codes of a type come to iv_dot as their signed values. Else they come with an offset
- * that makes them unsigned. */
+/* CODES_SIGNED(type): 1 when iv_dot is given the codes of the type as signed values. 0: the codes
+ * come with an offset that makes them unsigned. */
 #ifndef CODES_SIGNED
 #error "CODES_SIGNED(type) is missing"
 #endif
 
-/* Whether the sums of several rows are scaled without being made floats first (q_scaled). */
+/* Q_FUSED(type): 1 when the integer sums of several rows are scaled without being made floats first
+ * (q_scaled). */
 #ifndef Q_FUSED
 #define Q_FUSED(type) 0
 #endif
