@@ -235,7 +235,8 @@ remora_status rmr_cpu_step_read(rmr_backend *be, rmr_step *s, const rmr_area *a,
 {
     const size_t n = a->n_cols * sizeof(float);
     (void)be;
-    if (!rmr_has_area(&s->desc, a)) RMR_FAIL(err, REMORA_E_INTERNAL, "a read is out of the range of its slot");
+    if (!rmr_has_area(&s->desc, a))
+        RMR_FAIL(err, REMORA_E_INTERNAL, "a read is out of the range of its slot");
     for (uint32_t r = 0; r < a->n_rows; r++)
         memcpy((unsigned char *)dst + r * n, area_row(s, a, r), n);
     return REMORA_OK;

@@ -38,8 +38,7 @@ typedef struct unit_job {
 DEV unit_job unit_of(const rmr_gpu_attend &a, uint32_t u, uint32_t row)
 {
     unit_job j = {row, 0, 0};
-    if (row >= a.in.n_rows || !row_is(a.in, row, a.only) || run_of(a.in, row)->kv != a.kv)
-        return j;
+    if (row >= a.in.n_rows || !row_is(a.in, row, a.only) || run_of(a.in, row)->kv != a.kv) return j;
     const uint32_t seen = a.in.pos[row] + 1, size = rmr_gpu_unit(seen);
     j.p0 = u * size;
     if (u >= a.most_units || j.p0 >= seen) return j;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The places in a weight at which a lane finds its part. Tiles are those of tile.h, and their order is what the
- * matrix instruction wants: 64 bytes are four bytes of each of 16 rows, so 16 bytes are four rows
- * of one *unit* of columns (2 of 16 bits, 4 of 8 bits). Only F16 and F8, whose tiles have one
- * column after the other, are put into that order when they are complete (`finish`); columns that
- * do not fill a unit stay as they are.
+/* The places in a weight at which a lane finds its part. Tiles are those of tile.h, and their order
+ * is what the matrix instruction wants: 64 bytes are four bytes of each of 16 rows, so 16 bytes are
+ * four rows of one *unit* of columns (2 of 16 bits, 4 of 8 bits). Only F16 and F8, whose tiles have
+ * one column after the other, are put into that order when they are complete (`finish`); columns
+ * that do not fill a unit stay as they are.
  *
  * A warp multiplies 32 rows, tiles A and B. The instruction has rows g and g + 8 in lane 4 g + t.
  * Lane group g is rows 4 (g % 4) .. + 3 of tile A for g < 4, else of B: the first two are rows g
