@@ -7,6 +7,7 @@
 #include "hf.h"
 
 #define WEIGHT "weight"
+#define PACKED "weight_packed" /* instead of it, in groups of codes */
 
 /* One weight that is looked for. */
 typedef struct wanted {
@@ -149,7 +150,7 @@ remora_status rmr_hf_find(rmr_origin *o, rmr_weight_plan_item *it, remora_error 
     const int vector = it->desc.use == RMR_USE_VECTOR;
     const rmr_tensor *t = look_weight(&w);
     if (t == NULL && !vector) {
-        t = look(&w, "weight_packed");
+        t = look(&w, PACKED);
         if (t != NULL && t->dtype == RMR_DTYPE_I32) return find_i4(&w, t);
     }
     if (t == NULL) return missing_weight(&w);
@@ -219,5 +220,5 @@ remora_status rmr_hf_find_stack(rmr_origin *o, rmr_weight_plan_item *it, remora_
 int rmr_hf_has(rmr_origin *o, const char *name)
 {
     const wanted w = {.in = (rmr_hf_origin *)o, .name = name};
-    return look_weight(&w) != NULL;
+    return look_weight(&w) != NULL || look(&w, PACKED) != NULL;
 }

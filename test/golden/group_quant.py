@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints with experts in groups of 32, as released: INT4 (compressed-tensors pack-quantized) and MXFP4. krill's experts
-are rounded to them, and the model must say what a twin says whose experts are the same values in F32.
+"""Checkpoints with weights in groups of 32, as released: INT4 (compressed-tensors pack-quantized) and MXFP4. krill's experts,
+and its head for INT4, are rounded to them, and the model must say what a twin says that has the same values in F32.
 
 usage: group_quant.py REMORA KRILL int4|mxfp4
 """
@@ -83,11 +83,12 @@ def main():
     config = json.loads((krill / "config.json").read_text())
     layers = 3
     config["num_hidden_layers"], config["num_nextn_predict_layers"] = layers, 0
+    config["tie_word_embeddings"] = True  # a head that is there counts, in groups as well
     coded, twin = [], []
     for name, dtype, shape, data in read(krill):
         if name.startswith("model.layers.") and int(name.split(".")[2]) >= layers:
             continue
-        if ".mlp.experts." not in name:
+        if ".mlp.experts." not in name and not (kind == "int4" and name == "lm_head.weight"):
             coded.append((name, dtype, shape, data))
             twin.append((name, dtype, shape, data))
             continue
@@ -96,7 +97,7 @@ def main():
         coded += tensors
         twin.append((name, "F32", shape, values.tobytes()))
     method = {"quant_method": "mxfp4"} if kind == "mxfp4" else {
-        "quant_method": "compressed-tensors", "format": "pack-quantized", "ignore": ["lm_head"],
+        "quant_method": "compressed-tensors", "format": "pack-quantized", "ignore": [],
         "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "int", "symmetric": True, "strategy": "group",
                                                   "group_size": 32}}}}
     with tempfile.TemporaryDirectory() as work:

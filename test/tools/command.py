@@ -406,6 +406,16 @@ def inspect_refused():
         equal(len(report["tensors"]), 2)
         reasons = [row["missing"] for row in report["missing"]]
         assert "s-00003-of-00003.gguf" in reasons[0] and "half-written" in reasons[1], reasons
+        # a matrix of a type that is only ever a table
+        whole, make = work / "i8.gguf", pathlib.Path(__file__).resolve().parents[1] / "golden/make_gguf.py"
+        subprocess.run([sys.executable, make, MODELS / "fixtures/qwen2", whole], check=True)
+        data, name = bytearray(whole.read_bytes()), b"blk.0.ffn_up.weight"
+        at = data.index(name) + len(name) + 4 + 2 * 8  # behind the number of dimensions and two of them
+        data[at:at + 4] = struct.pack("<I", 24)
+        whole.write_bytes(data)
+        report, message = report_of(whole, 1)
+        equal([row["type"] for row in report["tensors"] if row["tensor"] == name.decode()], ["I8"])
+        assert f"i8.gguf: tensor {name.decode()} is I8; this build reads what docs/formats.md lists" in message, message
         # an index whose shards are not all there
         folder = work / "folder"
         folder.mkdir()
