@@ -21,16 +21,14 @@
 enum { SPIN_US = 40, SPIN_BATCH = 32, MAX_THREADS = 1024, SLOTS = 16, LINE = 64 };
 enum { AHEAD_LINES = 8, AHEAD_MOST = 192 << 10 }; /* fetched at a time, and bytes in all */
 
-/* The state of a region, one word, so that every change is a single atomic operation: the number of
- * chunks that nobody has taken yet, whether the caller sleeps, the number of helpers inside, the
- * number of workers that have joined (the caller is one). Only a region with chunks left can be
- * joined, and joining takes some: when none is left and nobody is inside, nobody will touch the
- * region again. A helper stays until none is left, so it joins a region once and worker numbers
- * stay below the width. */
-#define CHUNK ((uint64_t)1 << 32)
-#define SLEEPS ((uint64_t)1 << 31)
-#define INSIDE ((uint64_t)1 << 16)
-#define JOINED ((uint64_t)1)
+/* The state of a region: docs/kernels.md, "A region and its state word", draws it and its changes.
+ * Only a region with chunks left can be joined, and joining takes some: when none is left and
+ * nobody is inside, nobody will touch the region again. A helper stays until none is left, so it
+ * joins a region once and worker numbers stay below the width. */
+#define CHUNK ((uint64_t)1 << 32)  /* that nobody has taken yet */
+#define SLEEPS ((uint64_t)1 << 31) /* the caller does */
+#define INSIDE ((uint64_t)1 << 16) /* helpers */
+#define JOINED ((uint64_t)1)       /* workers, the caller too */
 
 static uint32_t left(uint64_t state)
 {
@@ -108,9 +106,7 @@ static int spin_on(uint64_t *start)
 
 /* ---- regions ---- */
 
-/* The first chunk of a thread's share of n. A share is neighbouring chunks, and its thread takes
- * ranges from its beginning, so the thread mostly sees its own data from region to region. A thread
- * whose share is empty takes ranges from the end of the longest other one. */
+/* The first chunk of a thread's share of n (pool.h). */
 static uint32_t share_of(uint32_t n, uint32_t home, uint32_t width)
 {
     RMR_ASSERT(home <= width);

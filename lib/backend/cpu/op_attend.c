@@ -3,17 +3,15 @@
  * is a query of width rank + rope against one shared key [latent | rope key], and the value is the
  * latent itself.
  *
- * Attention walks the cache in segments of RMR_SEG_TOKENS positions: each has its own maximum, sum
- * and value sum. RMR_STRETCH segments are the leaves of a binary tree, in which the right side is
- * merged into the left one (the tree of the last ones lacks those on the right), and then stretches
- * are merged in order. The borders are absolute positions, so the result depends on the cache and
- * the query alone.
+ * Attention walks the cache in segments of RMR_SEG_TOKENS positions. RMR_STRETCH segments are the
+ * leaves of a binary tree, in which the right side is merged into the left one, and then stretches
+ * are merged in order (docs/numerics.md, "Attention"). The borders are absolute positions, so the
+ * result depends on the cache and the query alone.
  *
  * A unit is one row and one group of heads that share a pass over the cache. Many units are the
  * chunks of one region; where a row sees a single segment, the groups are small enough for all
- * workers to have one. With few of them (decoding) units are cut into pieces: subtrees, the share
- * of each worker into large ones and then smaller ones. What a worker computes it merges in its own
- * cache as far as the tree allows; only the rest passes between workers. */
+ * workers to have one. With few of them (decoding) units are cut into pieces, drawn in
+ * docs/kernels.md, "Attention: segments, pieces and their merging". */
 #include "cpu.h"
 
 #include <string.h>

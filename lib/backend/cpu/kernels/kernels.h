@@ -21,7 +21,8 @@
  * table of the set that it is built on. Files built with wide instruction flags include only this
  * header, the headers in ref/, in tmpl/ and beside the file, float_math.h, half.h and intrinsics,
  * and every function in those is static: nothing wide can be linked into the baseline.
- * docs/kernels.md says how a kernel, a type and a set are added. */
+ * CONTRIBUTING.md says how a kernel, a type and a set are added, docs/kernels.md what makes them
+ * fast. */
 #ifndef RMR_KERNELS_H
 #define RMR_KERNELS_H
 

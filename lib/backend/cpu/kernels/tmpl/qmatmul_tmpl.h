@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Integer products, over vectors of codes.
- *
- * A run of weights is unpacked once for all rows of x in a pass. How many tiles and rows are taken
- * at a time is the instruction set's choice: Q_STREAMS tiles; of several rows of x one after the
- * other (Q_MANY_ROWS 1) or four side by side (Q_MANY_ROWS 4), and just two, three or Q_SIDE_ROWS of
- * them all at once, with their codes unpacked in between. docs/kernels.md has a drawing of the
- * passes. */
+/* Integer products, over vectors of codes. How many tiles and rows are taken at a time is the
+ * instruction set's choice: docs/kernels.md, "The passes of an integer product", draws the ways. */
 #include "quantize.h"
 #include "tables.h"
 #include "vec.h"
