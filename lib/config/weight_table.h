@@ -58,11 +58,11 @@ typedef enum rmr_weight_form {
 typedef enum rmr_weight_sums {
     RMR_SUMS_NONE,
     RMR_SUMS_OWN,
-    RMR_SUMS_BEFORE /* it reads the same as the weight before it, and shares its sums */
+    RMR_SUMS_BEFORE /* the weight has the same input as the one before it, and shares its sums */
 } rmr_weight_sums;
 
-/* How devices share it. Whole are what is small: a share of it would not be worth the exchange of
- * its results. */
+/* The way in which devices share a weight. Small weights are whole on every device: a share would
+ * not be worth the exchange of its results. */
 typedef enum rmr_weight_shared {
     RMR_SHARED_NOT,
     RMR_SHARED_BY_ROWS,

@@ -43,7 +43,8 @@ typedef struct rmr_matrix {
     uint64_t row0;
 } rmr_matrix;
 
-/* A weight: what the backend is to hold, and where its format found it. */
+/* A weight: the form in which the backend will hold it, and the tensors in which the format found
+ * it. */
 typedef struct rmr_weight_plan_item {
     char name[96];       /* as Hugging Face names it in a text model, without ".weight" */
     rmr_weight **weight; /* the place of the loaded weight */

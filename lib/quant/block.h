@@ -36,7 +36,7 @@ static inline uint32_t rmr_bit_mask(uint32_t bits)
 
 enum { RMR_PIECE = 16 }; /* numbers in consecutive bytes, equally shifted, where `unit` allows it */
 
-/* Where the next unit lies. */
+/* The place of the next unit behind p. */
 RMR_INLINE rmr_place rmr_next_unit(const rmr_fields *f, rmr_place p)
 {
     p.shift += f->bits;

@@ -25,7 +25,7 @@ enum {
     RMR_TOK_PUBLIC = 0x07,
 };
 
-/* How a pattern splits text. The numbers are those of compiled tokenizers. */
+/* The ways of splitting text by a pattern. The numbers are those of compiled tokenizers. */
 enum {
     RMR_STEP_LITERAL = 1, /* the pattern is a plain string */
     RMR_STEP_MATCHES = 2, /* only its matches are pieces: text between them is dropped */

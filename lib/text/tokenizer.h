@@ -34,11 +34,11 @@ remora_status rmr_tokenizer_open_gguf(rmr_mem *mem, const rmr_gguf *g, uint32_t 
  * engines do. */
 int rmr_tokenizer_gguf_guess(const rmr_gguf *g);
 
-/* How many added tokens of the source were left out, because the model has no row for their ids. */
+/* The number of the source's added tokens that were left out: the model has no rows for them. */
 uint32_t rmr_tokenizer_rowless(const rmr_tokenizer *t);
 
-/* How many ids lie between the words of tiktoken.model and the first special token that has a name.
- * Kimi's and Moonlight's files have none: one that was cut off at the end of a line has. */
+/* The number of ids between the words of tiktoken.model and the first special token that has a
+ * name. Kimi's and Moonlight's files have none: one that was cut off at the end of a line has. */
 uint32_t rmr_tokenizer_nameless(const rmr_tokenizer *t);
 void rmr_tokenizer_free(rmr_tokenizer *t);
 

@@ -23,7 +23,7 @@
 enum {
     GROUP = RMR_KV8_HEADS, /* heads of a unit at most */
     LEAST_HEADS = 4,
-    LEVELS = 5 /* of the tree of a stretch: so many results wait to be merged at most */
+    LEVELS = 5 /* of the tree of a stretch, so at most as many results wait to be merged */
 };
 _Static_assert(RMR_STRETCH == 1 << (LEVELS - 1), "a tree's leaves");
 
@@ -47,7 +47,7 @@ typedef struct unit {
 
 /* A worker's memory of its last pieces. */
 typedef struct last_pieces {
-    uint32_t unit; /* whose query is there: its number + 1 */
+    uint32_t unit; /* number + 1 of the unit whose query is in the scratch */
     uint32_t n;    /* its last pieces, which follow each other */
     uint32_t at[2 * LEVELS];
 } last_pieces;
@@ -119,7 +119,8 @@ static unit unit_of(const latent_job *j, uint32_t i)
     return (unit){run, i, row, h0, rmr_min_u32(heads - h0, j->group), j->s->in.pos[row] + 1};
 }
 
-/* The query of a unit in the form that its cache takes, unless it is there. */
+/* Write the query of a unit in the form that its cache takes, unless the scratch holds it already.
+ */
 static void place_query(const latent_job *j, const unit *u, const worker_scratch *d)
 {
     const rmr_mla *a = j->op->mla;
@@ -301,7 +302,7 @@ static void carry(latent_job *j, const unit *u, uint32_t at, last_pieces *mine)
     }
 }
 
-/* Workers go on with the next piece, as a rule. */
+/* Pieces [first, first + n). A worker usually goes on with the next piece, so it is fetched. */
 static void piece_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 {
     latent_job *j = arg;

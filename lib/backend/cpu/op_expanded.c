@@ -25,8 +25,8 @@ typedef struct expanded {
     /* worker scratch */
     float *uk;                /* W_UK: [nope tiles][rank][16] */
     float *uv;                /* W_UV: [v tiles][rank][16], where the weight's type is not plain */
-    float *rows;              /* 16 decoded rows of either */
-    unsigned char *coded;     /* and before that */
+    float *rows;              /* 16 decoded rows of W_UK or W_UV */
+    unsigned char *coded;     /* the same rows as stored */
     float *keys;              /* [SEG_TILES][nope + rope][16] */
     float *vals;              /* [v tiles][SEG][16] */
     float *latent;            /* [PAGE][rank + rope] */
@@ -41,7 +41,7 @@ static int is_plain(const rmr_weight *w)
     return w->desc.elem < RMR_ELEM_PLAIN;
 }
 
-/* A worker's scratch, which begins at `base`, or with NULL how much it is. */
+/* Lay out a worker's scratch from `base` on; with NULL only its size. */
 static uint64_t carve(expanded *e, unsigned char *base, const rmr_op *op, uint32_t max_rows)
 {
     const rmr_mla *a = op->mla;

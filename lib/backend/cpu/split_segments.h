@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the segments of long caches are cut into pieces for the threads of a pool (op_attend.c). */
+/* Cutting the segments of long caches into pieces for the threads of a pool (op_attend.c). */
 #ifndef RMR_CPU_CUT_H
 #define RMR_CPU_CUT_H
 
@@ -7,12 +7,11 @@
 
 enum {
     RMR_STRETCH = 16,     /* leaves of a tree; trees begin at its multiples */
-    RMR_SPLIT_UNITS = 32, /* at most so many units are cut */
-    RMR_SPLIT_PIECES = 64 /* into so many pieces, all together */
+    RMR_SPLIT_UNITS = 32, /* the most units that are cut */
+    RMR_SPLIT_PIECES = 64 /* the most pieces, of all units together */
 };
 
-/* A subtree of `size` segments from `seg` on, or as many of these as there are: to `end`. One of
- * size 0 is none. */
+/* A subtree: segments [seg, seg + size), of which those before `end` exist. Size 0: no subtree. */
 typedef struct rmr_piece {
     uint32_t seg, size, end;
 } rmr_piece;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which kernel sets are built in and which of them this processor and its operating system can run.
- * On x86-64 the question is asked with cpuid directly: the compiler's own helper brings a static
- * constructor (P9). */
+/* The kernel sets that are built in, and the choice among those that the processor and its system
+ * can run. On x86-64 the question is asked with cpuid directly: the compiler's own helper brings a
+ * static constructor (P9). */
 #include "kernels.h"
 
 #include <string.h>
@@ -22,8 +22,8 @@ static uint64_t enabled_state(void)
 
 enum { AVX2 = 1, AVXVNNI = 2, AVX512 = 4, AVX512VNNI = 8, AMX = 16 };
 
-/* Which of these groups the processor has and the operating system keeps the registers of. AVX2:
- * with FMA and F16C; AVX512: F, BW, VL and DQ; AMX: with INT8. */
+/* The groups of instructions that the processor has and whose registers the operating system saves.
+ * AVX2: with FMA and F16C; AVX512: F, BW, VL and DQ; AMX: with INT8. */
 static uint32_t features(void)
 {
     const uint32_t need1 = bit_FMA | bit_F16C | bit_AVX | bit_OSXSAVE;
@@ -62,7 +62,7 @@ static int may_use_tiles(void)
 #elif defined(__aarch64__)
 enum { DOTPROD = 1, I8MM = 2 };
 
-/* Told by Linux; elsewhere by what the compiler may take for granted. */
+/* Linux says what the processor has; elsewhere it is what the compiler may take for granted. */
 static uint32_t features(void)
 {
     uint32_t have = 0;

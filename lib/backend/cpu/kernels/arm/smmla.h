@@ -12,8 +12,8 @@ enum {
 
 /* One run of a pair of rows. */
 typedef struct mm_line {
-    int8_t q[4][2][8];         /* 8 columns of the one, of the other */
-    float scale[4], sum[2][4]; /* of the one, the other, the one, the other */
+    int8_t q[4][2][8];         /* 8 columns of the first row, then of the second */
+    float scale[4], sum[2][4]; /* of the first row, the second, the first, the second */
 } mm_line;
 
 /* Runs [at, at + n_runs) of n_rows quantised rows to lines; a missing last row is 0. */
@@ -36,7 +36,7 @@ FORCE void mm_gather(const rmr_elem type, mm_line *to, const uint8_t *xq, size_t
     }
 }
 
-/* What a run of weights is multiplied with, in one of the four vectors of the tile's rows. */
+/* A run of weights of four rows of the tile, as smmla takes it. */
 typedef struct mm_weights {
     ivec code[2][4];         /* [rows 0 and 1, rows 2 and 3][8 columns] */
     vec s[2][2], less[2][2]; /* [sub-block][rows 0 and 1, rows 2 and 3] */

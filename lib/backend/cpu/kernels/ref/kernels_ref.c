@@ -77,7 +77,7 @@ static inline float element(int is_bf16, const void *const *pages, size_t ld, ui
     return row_at(is_bf16, pages[j / RMR_KV8_TOKENS], j % RMR_KV8_TOKENS * ld + k);
 }
 
-/* Where column k of a query is, and the lane that takes it. */
+/* The place of column k in a query as stored; its lane is that modulo 16. */
 static inline uint32_t place_of(int is_bf16, uint32_t k)
 {
     return is_bf16 ? k / RMR_PAIRS * RMR_PAIRS + k % 2 * LANES + k % RMR_PAIRS / 2 : k;

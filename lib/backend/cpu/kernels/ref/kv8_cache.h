@@ -14,7 +14,7 @@ enum {
 
 typedef struct kv8_segment {
     rmr_kv8 g;
-    const uint8_t *const *pages, *const *next; /* and the pages that will be read soon */
+    const uint8_t *const *pages, *const *next; /* then pages that will be read soon */
     uint32_t n;                                /* positions */
     const int8_t *query;
     const float *query_scale;
@@ -193,7 +193,7 @@ static void kv8_weights(uint8_t *p, float *unit, float (*e)[KV8_HEADS], const fl
 {
     uint32_t top[KV8_HEADS] = {0}, keep[KV8_HEADS];
     float inverse[KV8_HEADS], w[KV8_PAGE][KV8_HEADS];
-    float by[KV8_PAGE] = {0}; /* what is not there yet has any scale */
+    float by[KV8_PAGE] = {0}; /* tokens that are not there yet have any scale */
     memcpy(by, scale, n * sizeof *by);
     for (uint32_t t = 0; t < KV8_PAGE; t += 4)
         for (uint32_t h = 0; h < KV8_HEADS; h++) {

@@ -17,7 +17,7 @@ static inline int q_value(const rmr_elem_format *f, const uint8_t *run, uint32_t
     return low == 8 ? (int8_t)code : (int)code - f->offset;
 }
 
-/* A scale of row r: of an array of 16. */
+/* The scale of row r, of an array of the 16 rows' scales. */
 static inline float q_block_scale(const rmr_elem_format *f, const uint8_t *array, uint32_t r)
 {
     uint16_t h;
@@ -27,7 +27,8 @@ static inline float q_block_scale(const rmr_elem_format *f, const uint8_t *array
     return f->scale == RMR_SCALE_BF16 ? rmr_bf16_to_f32(h) : rmr_f16_to_f32(h);
 }
 
-/* Bytes of the 16 rows: codes of a run, scales of a block, the sub-scales of a block. */
+/* The bytes that the 16 rows of a tile take: for the codes of a run, the scales of a block, and the
+ * sub-scales of a block. */
 static inline uint32_t q_run_bytes(const rmr_elem_format *f)
 {
     return 64u * (f->low.bits + f->high.bits);
@@ -43,7 +44,7 @@ static inline uint32_t q_subs_bytes(const rmr_elem_format *f)
     return RMR_TILE * f->subs * (f->sub.bits + f->sub_high.bits) / 8;
 }
 
-/* Number j of n of `bits` bits, in arrays of 16 bytes. */
+/* Field j of n fields of `bits` bits, which lie in arrays of 16 bytes. */
 static inline uint32_t q_field(const uint8_t *a, uint32_t bits, uint32_t n, uint32_t j, uint32_t r)
 {
     const uint32_t arrays = n * bits / 8;
@@ -68,7 +69,7 @@ static inline float q_scale(const rmr_elem_format *f, const uint8_t *a, uint32_t
     return d * (float)(f->sub.bits == 8 ? (int8_t)sub : (int)sub - f->sub_offset);
 }
 
-/* To be taken away: dmin * mn or -m. */
+/* The minimum of sub-block j, row r, which is subtracted: dmin * mn, or -m. */
 static inline float q_min(const rmr_elem_format *f, const uint8_t *a, uint32_t j, uint32_t r)
 {
     const float m = q_block_scale(f, a + 32, r);

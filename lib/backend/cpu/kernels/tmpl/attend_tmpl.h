@@ -10,8 +10,8 @@
 #include "vec.h"
 
 enum {
-    WSUM_VALS = 128,      /* so many positions, 64 bytes of each, stay in the first cache */
-    WIDE_COLS = 640,      /* as floats, SCORE_K keys of so many columns stay in the first cache */
+    WSUM_VALS = 128,      /* positions whose 64 bytes each stay in the first cache */
+    WIDE_COLS = 640,      /* columns of SCORE_K keys that, as floats, stay in the first cache */
     PAIR = 2 * VEC_LANES, /* columns */
     WSUM_VECS = 2 * WSUM_Q * WSUM_PAIRS
 };
@@ -39,13 +39,13 @@ typedef struct score_job {
     float scale;
 } score_job;
 
-/* Behind the last key it is repeated, its scores are not stored. */
+/* Key j of the page. Behind the last one it is the last again, whose scores are not stored. */
 FORCE const uint8_t *key_row(const score_job *s, uint32_t j)
 {
     return s->keys + (j < s->n_keys ? j : s->n_keys - 1) * s->row_bytes;
 }
 
-/* So many columns are 64 bytes of a key. */
+/* The number of columns in 64 bytes of a key. */
 FORCE uint32_t step_of(const int is_bf16)
 {
     return is_bf16 ? RMR_PAIRS : RMR_TILE;
@@ -94,7 +94,7 @@ FORCE void dots_step(const int is_bf16, const int vecs, const int NQ, const int 
     }
 }
 
-/* Sums of queries i, ... i + NQ - 1 and keys j, ... j + NK - 1, as many of these as there are. */
+/* Store the scores of queries [i, i + NQ) with keys [j, j + NK), without keys behind the last. */
 FORCE void scores_store(const int NQ, const int NK, const score_job *s, uint32_t i, uint32_t j,
                         const vec *acc)
 {
@@ -111,7 +111,7 @@ FORCE void scores_store(const int NQ, const int NK, const score_job *s, uint32_t
     }
 }
 
-/* NQ queries from i on by all keys, NK at a time. The first queries fetch those of the next page.
+/* Queries [i, i + NQ) by all keys, NK at a time. The first queries fetch the keys of the next page.
  */
 FORCE void scores_rows(const int is_bf16, const int NQ, const int NK, const score_job *s,
                        uint32_t i)
@@ -218,7 +218,7 @@ FORCE void pair_load(const int is_bf16, vec *to, const uint8_t *row)
     to[1] = is_bf16 ? vec_odd(row) : vec_load((const float *)(const void *)row + VEC_LANES);
 }
 
-/* Columns d, ... d + P * PAIR - 1 of the Q rows from i on, over all values. */
+/* Columns [d, d + P * PAIR) of rows [i, i + Q), over all values. */
 FORCE void wsum_block(const int is_bf16, const int Q, const int P, const wsum_job *s, uint32_t i,
                       uint32_t d)
 {
@@ -264,8 +264,8 @@ static __attribute__((noinline)) void wsum_tail(const int is_bf16, const wsum_jo
     }
 }
 
-/* Q rows at a time of as many whole blocks of them as there are from row i on, P pairs of columns
- * at a time: a column is read once for all blocks. Returns the row after the last. */
+/* All whole blocks of Q rows from row i on, P pairs of columns at a time, so that a column is read
+ * once for all blocks. Returns the first row that is in none. */
 FORCE uint32_t wsum_rows(const int is_bf16, const int Q, const int P, const wsum_job *s, uint32_t i,
                          uint32_t n_q, uint32_t width)
 {

@@ -24,7 +24,7 @@ FORCE const int32_t *kv8_starts(int32_t *to, const int32_t *sum)
     return to;
 }
 
-/* Lines that will be read soon. */
+/* The cache lines of the pages to come, to be fetched. */
 typedef struct kv8_ahead {
     const uint8_t *at, *end;
 } kv8_ahead;
@@ -80,7 +80,7 @@ static void kv8_scores(float *out, const kv8_segment *s, uint32_t i)
         UNROLL for (int v = 0; v < NV; v++) kv8_scores_rows(out, s, s->pages[i], t, v, &ahead);
 }
 
-/* Where vector v of the columns of a tile lies behind its first. */
+/* Bytes from the first vector of a tile's columns to vector v. */
 FORCE size_t kv8_vector(uint32_t v)
 {
     return (size_t)(v / NV) * (16 * KV8_PAGE) + (size_t)(v % NV) * (64 / NV);

@@ -4,7 +4,7 @@
 
 enum {
     FETCH_FAR = 8192,  /* bytes of weights between fetching into the second cache and use */
-    FETCH_NEAR = 4096, /* and from there into the first, both over all tiles in flight */
+    FETCH_NEAR = 4096, /* the same for the first cache; both count all tiles in flight */
     K_BLOCK = 384, /* K values of one pass when there are many rows: the x block stays in the first
                       cache */
     TILE_BLOCK = 24, /* tiles of one pass: their K block stays in the second cache */
@@ -22,8 +22,8 @@ typedef struct span {
     uint32_t k;
     int accumulate;
     size_t scale;        /* F8: offset of the first run's scale from `tiles` */
-    const uint8_t *next; /* what is read after these tiles, or NULL */
-    size_t rest;         /* bytes of a tile until then */
+    const uint8_t *next; /* the tiles that are read after these, or NULL */
+    size_t rest;         /* bytes of a tile that are read before `next` is */
 } span;
 
 /* Bytes of k columns of a tile. */
@@ -60,14 +60,15 @@ FORCE void block_step(const rmr_elem type, const int T, const int M, const span 
     }
 }
 
-/* What is read `at` bytes after the beginning of the first tile. */
+/* The address that is read when `at` bytes of the first tile have been: in it, or in `next`. */
 FORCE const uint8_t *later(const span *s, size_t at)
 {
     return s->next == NULL || at < s->rest ? s->tiles + at : s->next + (at - s->rest);
 }
 
-/* Ahead of n columns from k on. The weights stream from memory once; the hardware alone does not
- * run far enough ahead on T streams, and of what is asked for far ahead some is dropped. */
+/* Fetch the weights that are read some time after columns [k, k + n). They stream from memory once.
+ * The hardware's prefetcher does not run far enough ahead on T streams. Some of the requests for
+ * far ahead are dropped, so lines are asked for again shortly before their use. */
 FORCE void prefetch(const rmr_elem type, const int T, const span *s, size_t k, const size_t n)
 {
     const size_t at = k_bytes(type, k);
@@ -82,8 +83,8 @@ FORCE void prefetch(const rmr_elem type, const int T, const span *s, size_t k, c
 
 enum { F8_CODES = F8_COLS * RMR_TILE };
 
-/* F8_COLS columns of T tiles as halves in the first cache, from where loads widen them: twice as
- * many codes in an instruction as when each goes from a byte to a float. */
+/* Turn F8_COLS columns of T tiles into halves, which stay in the first cache. Loads widen them to
+ * floats. An instruction handles twice as many codes as on the way from bytes to floats. */
 FORCE void f8_widen(const int T, uint16_t *half, const uint8_t *tiles, size_t stride)
 {
     UNROLL for (int t = 0; t < T; t++) UNROLL for (int i = 0; i < F8_CODES; i += 2 * VEC_LANES)
@@ -101,7 +102,8 @@ FORCE void f8_chain(const int T, const int M, const span *s, vec *acc)
     for (; k + F8_COLS <= s->k; k += F8_COLS, h.x += F8_COLS) {
         prefetch(RMR_ELEM_F8, T, s, k, F8_COLS);
         f8_widen(T, half, s->tiles + k_bytes(RMR_ELEM_F8, k), s->stride);
-        __asm__("" : "+m"(half)); /* or compilers keep them in registers, to take them apart */
+        /* In memory: compilers would keep the halves in registers and take them apart. */
+        __asm__("" : "+m"(half));
         UNROLL for (size_t i = 0; i < F8_COLS; i++) block_step(RMR_ELEM_F16, T, M, &h, acc, i, 0);
     }
     if (k == s->k) return;
@@ -162,7 +164,7 @@ FORCE void block(const rmr_elem type, const int T, const int M, const span *s)
     }
 }
 
-/* M rows of x by T tiles at a time of the n_tiles that are left; returns how many then are. */
+/* M rows of x by n_tiles tiles, T at a time; returns the number of tiles that are left. */
 FORCE uint32_t block_tiles(const rmr_elem type, const int T, const int M, span *s, uint32_t n_tiles)
 {
     const uint8_t *const next = s->next;
@@ -183,7 +185,7 @@ FORCE void block_rows(const rmr_elem type, const int T, const int M, const span 
 {
     span s = *whole;
     uint32_t left = block_tiles(type, T, M, &s, n_tiles);
-    if (T > 2 && type == RMR_ELEM_F8) /* waits for its chains, the others for memory */
+    if (T > 2 && type == RMR_ELEM_F8) /* a single row waits for its chains, others for memory */
         left = block_tiles(type, 2, M, &s, left);
     if (T > 1) block_tiles(type, 1, M, &s, left);
 }

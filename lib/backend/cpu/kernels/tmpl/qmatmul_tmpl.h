@@ -9,15 +9,17 @@ enum {
     Q_ROWS = 32,    /* rows of x in one pass */
     Q_TILES = 24,   /* tiles of one pass over K: they stay in the second cache */
     Q_FAR = 4096,   /* bytes of a tile's codes between fetching into the second cache and use */
-    Q_SOON = 1024,  /* and from there into the first, times the tiles that are read at once */
+    Q_SOON = 1024,  /* the same for the first cache, for each tile in flight */
     BLOCK_RUNS = 8, /* of the largest blocks */
-    /* Floats of such a block of a tile: scales, what takes RMR_QMAGIC back, minima. */
+    /* Offsets of the floats of such a block of a tile: scales at 0, then the scales times
+     * -RMR_QMAGIC, then the minima. */
     Q_BACK = 2 * BLOCK_RUNS * RMR_TILE,
     Q_LESS = 2 * Q_BACK,
     Q_SCALES = 3 * Q_BACK
 };
 
-/* How the rows of a pass are done; any other number is that of rows which are all side by side. */
+/* The way in which a pass goes through its rows. A way of 2 or more is a number of rows: the pass
+ * has so many, and all of them are done side by side. */
 enum {
     Q_ONE = 1,        /* a single row */
     Q_MANY = -1,      /* Q_MANY_ROWS of them side by side, then the next */
@@ -26,7 +28,8 @@ enum {
 
 /* ---- the types: tile.h ---- */
 
-/* A row of the table of types: all of it is constants, for `type` is one after inlining. */
+/* A row of the table of types. All of its fields are constants to the compiler, because `type` is
+ * one after inlining. */
 #define FORMAT(type) rmr_elem_table[type]
 
 FORCE uint32_t q_block_runs(const rmr_elem type)
@@ -61,7 +64,7 @@ FORCE int q_offset(const rmr_elem type)
     return CODES_SIGNED(type) ? 0 : FORMAT(type).offset;
 }
 
-/* From the bits of a code to what iv_dot takes. */
+/* The vector of codes that iv_dot takes, from the bits of the codes. */
 FORCE ivec q_finish(const rmr_elem type, ivec a)
 {
     const int is_signed = CODES_SIGNED(type);
@@ -164,7 +167,8 @@ FORCE void q_sub_scales(const rmr_elem type, float *to, const float *d, const ui
     q_subs(to, d, a, n, FORMAT(type).sub_high.bits != 0, offset);
 }
 
-/* s[sub][16] of a block, and s[Q_LESS...] = -(dmin * mn), or m. */
+/* The scales s[sub][16] of a block, and its minima in s[Q_LESS...]: -(dmin * mn), or m as stored.
+ */
 FORCE void q_scales(const rmr_elem type, float *s, const uint8_t *a)
 {
     float d[RMR_TILE], dmin[RMR_TILE], *const less = s + Q_LESS;
@@ -200,8 +204,9 @@ FORCE void q_backs(const rmr_elem type, float *s)
 
 /* ---- products ---- */
 
-/* Where the sum of products of half h begins: what the offset of the codes adds too much, negative;
- * fused, and where there is an offset, from RMR_QMAGIC_BITS on. */
+/* The start value of the sum of products of half h. It takes back the surplus that the offset of
+ * the codes adds to the sum. With an offset, and in fused sums, it also holds RMR_QMAGIC_BITS, so
+ * that the bits of the finished sum are the float RMR_QMAGIC + sum. */
 FORCE ivec q_start(const rmr_elem type, const int fused, const int32_t *start, const int h)
 {
     switch (q_offset(type)) {
@@ -214,9 +219,10 @@ FORCE ivec q_start(const rmr_elem type, const int fused, const int32_t *start, c
     }
 }
 
-/* The sum of products times the scale of the weights, rounded once. Fused, from what RMR_QMAGIC +
- * the sum is, one instruction does it instead of two: with scales of f16 both products with
- * RMR_QMAGIC are exact. A 0 may have the other sign then (RMR_LEAST). */
+/* The sum of products times the scale of the weights, rounded once. Fused, one multiply-add
+ * computes s * (RMR_QMAGIC + sum) - s * RMR_QMAGIC: with scales of f16 both products with
+ * RMR_QMAGIC are exact, so the result is the same. Only the sign of a 0 may differ, which never
+ * shows (RMR_LEAST). */
 FORCE vec q_scaled(const rmr_elem type, const int fused, ivec dot, const float *s)
 {
     if (fused) return vec_fma(vec_load(s), iv_bits(dot), vec_load(s + Q_BACK));
@@ -224,7 +230,7 @@ FORCE vec q_scaled(const rmr_elem type, const int fused, ivec dot, const float *
                                                     : iv_float(dot));
 }
 
-/* The products of half h of a run and a row of x are added to what was before. */
+/* Add the products of half h of a run with a row of x to the accumulator. */
 FORCE vec q_add(const rmr_elem type, const int fused, vec acc, ivec dot, const rmr_qline *x,
                 const float *s, const int h)
 {
@@ -255,7 +261,8 @@ FORCE const rmr_qline *q_row(const rmr_qline *x, size_t ldq, const int m)
 
 /* ---- fetching ahead ---- */
 
-/* Into the second cache: the hardware does not look beyond a page, nor from tile to tile. */
+/* Fetch into the second cache. The hardware's own prefetcher stops at the end of a page and does
+ * not jump from tile to tile. */
 FORCE void q_fetch(const uint8_t *p, const uint32_t bytes)
 {
     UNROLL for (uint32_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 2);
@@ -266,11 +273,11 @@ FORCE void q_fetch_near(const uint8_t *p, const uint32_t bytes)
     UNROLL for (uint32_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 3);
 }
 
-/* Where T tiles are read: codes and scales of the first, bytes to the next tile and to those that
- * will be wanted after them. */
+/* T tiles side by side, which are read as T streams. */
 typedef struct q_place {
-    const uint8_t *codes, *scales;
-    size_t stride, ahead;
+    const uint8_t *codes, *scales; /* of the first tile */
+    size_t stride;                 /* bytes to the next tile */
+    size_t ahead;                  /* bytes to the tiles that are read after these */
 } q_place;
 
 /* The scales of a block of the t-th tile. */
@@ -282,8 +289,8 @@ FORCE void q_block(const rmr_elem type, float *s, const uint8_t *scales, const i
     q_scales(type, s, from);
 }
 
-/* The codes that T tiles read `later` runs after run i, in the order of use: at the end of these
- * tiles those of the next. */
+/* The address of the codes that are read `later` runs after run i. Behind the last run of these
+ * tiles it lies in the next ones. */
 FORCE const uint8_t *q_later(const q_place *w, uint32_t i, uint32_t n_runs, const uint32_t bytes,
                              const uint32_t later)
 {
@@ -305,8 +312,8 @@ FORCE q_wanted q_wanted_of(const int T, const q_place *w, uint32_t i, uint32_t n
                       q_later(w, i, n_runs, bytes, Q_SOON * (uint32_t)T / bytes), w->stride};
 }
 
-/* Part g of 8 of a run's lines of T tiles: a burst of all of them would fill the queues for a
- * while, and then they would be empty. */
+/* Fetch part g of 8 of the cache lines that a run of T tiles has. Spread over the run, because a
+ * burst of all of them would fill the memory queues for a while and then leave them empty. */
 FORCE void q_fetch_part(const int T, const q_wanted *wanted, const uint32_t bytes, const int g)
 {
     const int lines = (int)bytes / 64, part = (T * lines + 7) / 8;
@@ -328,24 +335,23 @@ FORCE void q_fetch_all(const int T, const q_wanted *wanted, const uint32_t bytes
     }
 }
 
-/* Where a vector of the codes of a run of some tiles is: unpacked, or (code NULL) as it is stored.
- */
+/* The codes of one run of some tiles, of the rows of one vector. */
 typedef struct q_codes {
-    const ivec *code; /* [tile][8] */
-    const uint8_t *p; /* of the first tile */
+    const ivec *code; /* [tile][8] unpacked; NULL: they are read from p */
+    const uint8_t *p; /* as stored, of the first tile */
     size_t stride;
 } q_codes;
 
-/* One run of R rows of x by T tiles, acc[row][tile]. Chains of products side by side: alone each
- * would wait for its own last one. What `wanted` says (unless NULL) is fetched in between. */
+/* One run of R rows of x by T tiles, acc[row][tile]. The R * T chains run side by side, because
+ * each alone would wait for its own last product. The lines of `wanted` (unless NULL) are fetched
+ * in between. */
 FORCE void q_steps(const rmr_elem type, const int T, const int R, float *acc, const q_codes *codes,
                    const rmr_qline *x, size_t ldq, const float *s, const q_wanted *wanted)
 {
     const int halves = q_halves(type), n = 8 / halves, unpacked = codes->code != NULL,
               fused = Q_FUSED(type);
     vec sum[Q_SIDE_ROWS * Q_STREAMS];
-    if (unpacked) { /* else all rows are here, and registers are short until the products are done
-                     */
+    if (unpacked) { /* else registers are short until the products are done: loaded after them */
         UNROLL for (int i = 0; i < R * T; i++) sum[i] = vec_load(acc + i * RMR_TILE);
     }
     UNROLL for (int h = 0; h < halves; h++)
@@ -385,13 +391,13 @@ FORCE void q_row_by_row(const rmr_elem type, const int T, float *acc, const ivec
     }
 }
 
-/* Q_MANY_ROWS rows at a time, at least once, and then those that are left. */
+/* n rows, Q_MANY_ROWS at a time and at least once, then the remaining ones together. */
 FORCE void q_by_groups(const rmr_elem type, const int T, float *acc, const q_codes *codes,
                        const rmr_qline *x, size_t ldq, uint32_t n, const float *s,
                        const q_wanted *wanted)
 {
     const int all = Q_MANY_ROWS * T * RMR_TILE;
-    /* the first by themselves: a test costs 10 % */
+    /* the first rows apart from the loop: testing in it whether to fetch costs 10 % */
     q_steps(type, T, Q_MANY_ROWS, acc, codes, x, ldq, s, wanted);
     for (n -= Q_MANY_ROWS; n >= Q_MANY_ROWS; n -= Q_MANY_ROWS) {
         x = q_row(x, ldq, Q_MANY_ROWS);
@@ -404,8 +410,8 @@ FORCE void q_by_groups(const rmr_elem type, const int T, float *acc, const q_cod
         q_steps(type, T, r, acc, codes, x, ldq, s, NULL);
 }
 
-/* One run of n rows of x by T tiles in some way. For rows in groups codes are unpacked before, and
- * else in between. */
+/* One run of n rows of x by T tiles in the given way. Where all rows are side by side, codes are
+ * unpacked between the products; in other ways they are unpacked first and used by every row. */
 FORCE void q_rows(const rmr_elem type, const int T, const int way, float *acc,
                   const q_codes *packed, const rmr_qline *x, size_t ldq, uint32_t n, const float *s,
                   const q_wanted *wanted)
@@ -424,13 +430,13 @@ FORCE void q_rows(const rmr_elem type, const int T, const int way, float *acc,
         q_row_by_row(type, T, acc, code, x, ldq, n, s);
 }
 
-/* Are nibbles the codes as they lie? */
+/* 1 when the stored nibbles are the codes, without a table or further bits. */
 FORCE int q_plain_nibbles(const rmr_elem type)
 {
     return q_run_bytes(type) == 256 && FORMAT(type).book == NULL;
 }
 
-/* A run of weights, whose vector is at p, by one row of x. */
+/* One run of one row of x by one vector of rows of weights, whose codes are at p. */
 FORCE vec q_one_run(const rmr_elem type, vec acc, const uint8_t *p, const rmr_qline *x,
                     const float *s)
 {
@@ -445,7 +451,8 @@ FORCE vec q_one_run(const rmr_elem type, vec acc, const uint8_t *p, const rmr_ql
     return q_step(type, acc, code, x, s);
 }
 
-/* T tiles by one row of x, n_runs runs of K: decoding. Several tiles are as many streams. */
+/* T tiles by one row of x, n_runs runs of K: the product of decoding. The T tiles are T streams
+ * from memory. */
 FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x, const q_place *w,
                  uint32_t n_runs, int accumulate)
 {
@@ -473,8 +480,8 @@ FORCE void q_one(const rmr_elem type, const int T, float *y, const rmr_qline *x,
     UNROLL for (int i = 0; i < T * NV; i++) vec_store(y + (size_t)i * VEC_LANES, acc[i]);
 }
 
-/* T tiles by n_rows rows of x, ldq bytes apart, n_runs runs of K. What is loaded of x into all
- * lanes serves all tiles. */
+/* T tiles by n_rows rows of x, ldq bytes apart, n_runs runs of K. Four activations that were loaded
+ * into all lanes are used by all T tiles. */
 FORCE void q_several(const rmr_elem type, const int T, const int way, float *y, size_t ldy,
                      const rmr_qline *x, size_t ldq, uint32_t n_rows, const q_place *w,
                      uint32_t n_runs, int accumulate)
@@ -519,18 +526,18 @@ typedef struct q_job {
     const uint8_t *tiles;
     size_t stride;
     uint32_t k;
-    const uint8_t *next; /* what is read after these tiles, or NULL */
+    const uint8_t *next; /* the tiles that are read after these, or NULL */
 } q_job;
 
-/* Bytes from tile t to what is read after it and T - 1 more. */
+/* Bytes from tile t to the tiles that are read after tiles [t, t + T). */
 FORCE size_t q_ahead(const q_job *j, uint32_t t, const uint32_t T, uint32_t n_tiles)
 {
     if (t + T < n_tiles) return T * j->stride;
     return j->next != NULL ? (size_t)((uintptr_t)j->next - (uintptr_t)j->tiles) - t * j->stride : 0;
 }
 
-/* n_rows rows of x by T tiles at a time of n_tiles, as many as there are, over runs [at, at +
- * n_runs); returns the next tile. */
+/* n_rows rows of x by n_tiles tiles, T at a time, over runs [at, at + n_runs). Fewer than T tiles
+ * may be left; returns the first of them. */
 FORCE uint32_t q_tiles(const rmr_elem type, const int way, const int T, const q_job *j,
                        uint32_t n_rows, uint32_t n_tiles, uint32_t at, uint32_t n_runs)
 {
@@ -552,7 +559,8 @@ FORCE uint32_t q_tiles(const rmr_elem type, const int way, const int T, const q_
     return t;
 }
 
-/* All passes; `pass` is one of Q_MATMUL's or the including file's own for many rows. */
+/* One pass of q_matmul: a function that Q_MATMUL makes, or the including file's own for many rows.
+ */
 typedef void q_pass_fn(const q_job *j, uint32_t n_rows, uint32_t n_tiles, uint32_t at,
                        uint32_t n_runs);
 
@@ -583,7 +591,7 @@ static void q_matmul(q_pass_fn *pass, const q_job *all, uint32_t n_x, uint32_t n
     }
 }
 
-/* What is left when tiles are done several at a time. */
+/* Do the tiles from t on, which are left when tiles are done several at a time. */
 FORCE void q_rest(q_pass_fn *pass, const q_job *j, uint32_t n_rows, uint32_t t, uint32_t n_tiles,
                   uint32_t at, uint32_t n_runs)
 {
@@ -594,8 +602,8 @@ FORCE void q_rest(q_pass_fn *pass, const q_job *j, uint32_t n_rows, uint32_t t, 
     pass(&rest, n_rows, n_tiles - t, at, n_runs);
 }
 
-/* A pass in some way by T tiles. Each is a function of its own: together in one, compilers keep
- * what their loops need on the stack. */
+/* A pass in one way by T tiles. Each is a function of its own: with all of them in one function
+ * compilers keep the loops' values on the stack instead of in registers. */
 #define Q_PASS(pass, body)                                                                         \
     static __attribute__((noinline)) void pass(const q_job *j, uint32_t n_rows, uint32_t n_tiles,  \
                                                uint32_t at, uint32_t n_runs)                       \
@@ -614,7 +622,7 @@ FORCE void q_rest(q_pass_fn *pass, const q_job *j, uint32_t n_rows, uint32_t t, 
 #define Q_WAY(pass, name, type, way) Q_PASS(pass, Q_SPAN(type, way, 1))
 #endif
 
-/* The ways that a set has for several rows, and which of them is for n. */
+/* The ways that a set has for several rows, and the choice among them for n rows. */
 #if Q_MANY_ROWS == 1
 #define Q_SEVERAL(name, type) Q_WAY(q_rows_##name, name, type, Q_ROW_BY_ROW)
 #define Q_PICK(name, n) q_rows_##name

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the two sets with VNNI do with products of bytes, after iv_dot. */
+/* The parts around products of bytes that both sets with VNNI share; each defines iv_dot before. */
 
 #define Q_LINES 512
 
-/* One row by nibbles as they lie: the high ones count 16 times, which takes one shift at the end
- * instead of four. Two chains, because one would wait for itself. */
+/* One row of x by nibbles as they are stored. The sum of the high nibbles is 16 times too large,
+ * which one shift at the end corrects instead of four shifts of codes. Two chains, because one
+ * would wait for its own last product. */
 #define Q_NIBBLES
 FORCE ivec q_nibbles(const rmr_elem type, const uint8_t *p, const int8_t *q, ivec start)
 {
