@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kernels on a GPU. check_gpu list: the names of all checks, `small NAME` or `large NAME`;
  * check_gpu KERNELS check NAME: one of them, in both modes; check_gpu KERNELS bench BENCH-KERNELS
- * NAME: times of a part (bench_gpu.h). +check and +bench: with kernels that overlap. */
+ * NAME: times of a part (bench_gpu.h). -check and -bench: with kernels that do not overlap. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,14 +47,14 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "list") == 0) return check_visit_all(show, NULL), 0;
     if (argc < 4) return 2;
     void *const kernels = read_file(argv[1]);
-    const int overlap = argv[2][0] == '+', check = strcmp(argv[2] + overlap, "check") == 0;
+    const int alone = argv[2][0] == '-', check = strcmp(argv[2] + alone, "check") == 0;
     memset(&ctx, 0, sizeof ctx);
     rmr_mem_init(&ctx.mem);
     check_loud = 1;
     if (rmr_pool_create(&ctx.mem, 2, NULL, NULL, &ctx.pool, &err) < 0) return 2;
     for (check_exact = 0; check_exact < (check ? 2 : 1); check_exact++) {
         const rmr_cuda_options options = {
-            .exact = check_exact, .graphs = 1, .overlap = overlap, .image = kernels};
+            .exact = check_exact, .graphs = 1, .one_by_one = alone, .image = kernels};
         if (rmr_cpu_create(&ctx, NULL, NULL, &check_cpu, &err) < 0 ||
             rmr_cuda_create(&ctx, &options, &check_gpu, &err) < 0) {
             printf("FAILED %s\n", err.message);

@@ -47,20 +47,23 @@ void emulated_copy(void *to, const void *from, unsigned n);
 void emulated_commit();
 void emulated_wait(unsigned left);
 
-#define KERNEL(kernel, type, threads, blocks) KERNEL_BEFORE(kernel, type, threads, blocks, (void)0)
-#define KERNEL_BEFORE(kernel, type, threads, blocks, before)                                       \
+#define KERNEL_WAITS KERNEL
+#define KERNEL(kernel, type, threads, blocks)                                                      \
     static void rmr_##kernel(const type &a);                                                       \
     static void kernel##_run(const void *args)                                                     \
     {                                                                                              \
         const type &a = *(const type *)args;                                                       \
         (void)a;                                                                                   \
-        before;                                                                                    \
         rmr_##kernel(a);                                                                           \
     }                                                                                              \
     static emulated_kernel kernel##_entry("rmr_" #kernel, kernel##_run);                           \
     static void rmr_##kernel(const type &a)
 
 /* ---- what kernels call ---- */
+
+static inline void wait_for_last()
+{
+}
 
 static inline uint8_t *shared_memory()
 {
@@ -140,14 +143,6 @@ static inline float4 load_float4(const float *p)
     emulated_check(p, sizeof v);
     memcpy(&v, p, sizeof v);
     return v;
-}
-
-/* All bytes are those of memory that is allocated. */
-static inline void prefetch(const void *p, uint32_t n)
-{
-    if (n < 16) return;
-    emulated_check(p, 16);
-    emulated_check((const uint8_t *)p + n - 16, 16);
 }
 
 static inline uint32_t bf16_pair(float low, float high)

@@ -12,14 +12,14 @@ cd "${1:?the folder that build.py made}" || exit
 out=${OUT:-$PWD/out}
 logs=$(mktemp -d)
 export logs
-mkdir -p "$out" "$logs"/{check,overlap,memcheck,racecheck,initcheck}
+mkdir -p "$out" "$logs"/{check,alone,memcheck,racecheck,initcheck}
 exec > >(tee "$out/run.log") 2>&1
 bad=0
 
 say() { echo "== $1 ($SECONDS s)"; }
 names() { ./check_gpu list | sed -n "s/^$1 //p"; }
 
-one() { # NAME +|'' LOGS
+one() { # NAME -|'' LOGS
     timeout 60 ./check_gpu kernels.fatbin "$2check" "$1" >"$logs/$3/$1.log" 2>&1 || echo "$3 $1: exit code $?"
 }
 
@@ -38,7 +38,7 @@ checks() { # LOGS: what they came to
         END { print name ": " done " of " all " processes done, " n " checks, " bad + 0 " bad"; exit bad > 0 || done != all }' || bad=1
 }
 
-bench() { # NAME +|''
+bench() { # NAME -|''
     [ "$SECONDS" -lt 125 ] || { echo "$2 $1 left out: no time"; return; }
     echo "-- $2bench $1"
     timeout 40 ./check_gpu kernels.fatbin "$2bench" bench.fatbin "$1" 2>&1 || echo "exit code $?"
@@ -66,13 +66,13 @@ sanitizer() { # TOOL
 nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem --format=csv,noheader
 say check
 { names large && names small; } | timeout 80 xargs -P 8 -I{} bash -c 'one {} "" check'
-names small | timeout 30 xargs -P 8 -I{} bash -c 'one {} + overlap'
+names small | timeout 30 xargs -P 8 -I{} bash -c 'one {} - alone'
 checks check
-checks overlap
+checks alone
 say bench
-for b in chains lite-BF16 lite-F8_E4M3 lite-Q4_K; do bench "$b" ''; done
-for b in lite-BF16 lite-F8_E4M3 lite-Q4_K latent experts-BF16 experts-F8_E4M3 experts-Q4_0 experts8-BF16 experts64-BF16 \
-    linear-BF16 linear-F8_E4M3 linear-Q4_K linear-Q8_0 linear-Q6_K linear-MXFP4; do bench "$b" +; done
+for b in chains lite-BF16 lite-F8_E4M3 lite-Q4_K linear-BF16 linear-F8_E4M3 linear-Q4_K linear-Q8_0 linear-Q6_K linear-MXFP4 \
+    experts-BF16 experts-F8_E4M3 experts-Q4_0 experts8-BF16 experts64-BF16 latent; do bench "$b" ''; done
+for b in linear-BF16 linear-Q8_0 lite-BF16 lite-F8_E4M3 lite-Q4_K; do bench "$b" -; done
 say profile
 profile
 for tool in memcheck racecheck initcheck; do sanitizer "$tool"; done

@@ -15,7 +15,7 @@ enum {
     RMR_GPU_UNITS = 128, /* of positions that a row is cut into at most, up to a unit of 64 */
     RMR_GPU_HEADS = 16,  /* heads that share a pass over the latent cache */
     RMR_GPU_LEAST = 64,  /* positions of the smallest unit */
-    RMR_GPU_OWN = 2,     /* rows that every block may prepare for itself */
+    RMR_GPU_OWN = 4,     /* prepared rows that every block may make for itself */
     RMR_GPU_IDS = 512    /* chosen experts that are sorted from shared memory */
 };
 
@@ -173,7 +173,6 @@ typedef struct rmr_gpu_product {
     rmr_gpu_weight w, w2; /* w2.at NULL: no second one */
     rmr_gpu_view floats;  /* of which x is the prepared form */
     uint32_t step;        /* of those, columns from one job to the next */
-    int direct;           /* they are rounded as they are read; there is no prepared form */
     uint32_t own;         /* bytes in which each warp prepares its slice of the rows itself; 0: it
                              does not */
     uint32_t tail;        /* columns behind those of K that are copied behind the results */

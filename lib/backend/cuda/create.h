@@ -7,11 +7,11 @@
 #include "driver.h"
 
 typedef struct rmr_cuda_options {
-    int device;        /* number */
-    int exact;         /* products of activations in all their bits */
-    int graphs;        /* record slices that come again */
-    int overlap;       /* let kernels start before the last one is done, to wait on the device */
-    const void *image; /* the kernels */
+    int device;                  /* number */
+    int exact;                   /* products of activations in all their bits */
+    int graphs;                  /* record slices that come again */
+    int one_by_one;              /* no kernel starts before the last one is done */
+    const void *image;           /* the kernels */
     const rmr_cu_driver *driver; /* NULL: the machine's */
 } rmr_cuda_options;
 

@@ -443,7 +443,7 @@ remora_status rmr_cuda_create(rmr_ctx *ctx, const rmr_cuda_options *options, rmr
     c->ctx = ctx;
     c->exact = options->exact;
     c->graphs = options->graphs;
-    c->overlap = options->overlap;
+    c->overlap = !options->one_by_one;
     pthread_mutex_init(&c->upload, NULL);
     pthread_mutex_init(&c->order, NULL);
     remora_status s = REMORA_OK;

@@ -146,24 +146,14 @@ typedef struct product {
     uint32_t tail;       /* columns behind the operand's that are copied behind the results */
 } product;
 
-/* Can the kernel read these floats two at a time and round them itself? Worth it where few blocks
- * would do so. */
-static int takes_floats(const product *p, uint64_t columns)
-{
-    const operand *const o = p->o;
-    return p->w->desc.elem == RMR_ELEM_BF16 && columns <= RMR_GPU_COLUMNS &&
-           p->w->desc.cols % rmr_gpu_granule(RMR_GPU_BF16) == 0 && (uintptr_t)o->x.at % 8 == 0 &&
-           o->x.ld % 2 == 0 && o->step % 2 == 0;
-}
-
 /* Bytes in which a warp prepares its slice of the rows itself; 0 where there are too many rows, or
- * so many blocks that it is better done once. */
+ * so many blocks that it is better done once. To round to BF16 costs next to nothing. */
 static uint32_t own_bytes(const rmr_step *s, const product *p, uint32_t parts, uint32_t blocks)
 {
     const rmr_gpu_form form = rmr_gpu_form_of(p->w->desc.elem);
     const uint32_t granule = rmr_gpu_granule(form), n = p->o->rows.n;
-    if (form == RMR_GPU_BF16 || form == RMR_GPU_FLOAT || n > RMR_GPU_OWN ||
-        n * parts > RMR_GPU_COLUMNS || blocks > 8 * (uint32_t)s->c->sms)
+    if (form == RMR_GPU_FLOAT || n > 2 || n * parts > RMR_GPU_OWN ||
+        (form != RMR_GPU_BF16 && blocks > 8 * (uint32_t)s->c->sms))
         return 0;
     const uint32_t k = units(units(p->w->desc.cols, granule), RMR_GPU_WARPS) * granule;
     const uint32_t bytes =
@@ -189,7 +179,6 @@ static ready ready_of(rmr_step *s, const product *p)
                          .rows = p->o->rows,
                          .floats = p->o->x,
                          .step = p->o->step,
-                         .direct = takes_floats(p, columns),
                          .tail = p->tail,
                          .w = weight(p->w),
                          .w2 = weight(p->w2),
@@ -219,17 +208,11 @@ static ready ready_of(rmr_step *s, const product *p)
                    RMR_GPU_WARPS * (n * (RMR_GPU_UNIT + 1) * 4 + a.own)};
 }
 
-/* Does it need no prepared form? */
-static int takes_rows(const ready *r)
-{
-    return r->args.direct || r->args.own > 0;
-}
-
 static remora_status multiply(rmr_step *s, const product *p, remora_error *err)
 {
     const ready r = ready_of(s, p);
     rmr_gpu_products a = {.of = {r.args}, .blocks = r.blocks};
-    if (!takes_rows(&r)) RMR_TRY(prepare(s, p->o, p->w, p->router, err));
+    if (r.args.own == 0) RMR_TRY(prepare(s, p->o, p->w, p->router, err));
     return run(s, r.kernel, r.blocks, 1, r.passes, RMR_GPU_WARPS * 32, r.shared, &a, err);
 }
 
@@ -239,13 +222,13 @@ static remora_status multiply_two(rmr_step *s, const product *p, const product *
                                   remora_error *err)
 {
     const ready r = ready_of(s, p), t = ready_of(s, q);
-    const int direct = takes_rows(&r) && takes_rows(&t);
-    if (r.kernel != t.kernel || (!direct && (p->o != q->o || p->router != q->router))) {
+    const int own = r.args.own > 0 && t.args.own > 0;
+    if (r.kernel != t.kernel || (!own && (p->o != q->o || p->router != q->router))) {
         RMR_TRY(multiply(s, p, err));
         return multiply(s, q, err);
     }
     rmr_gpu_products a = {.of = {r.args, t.args}, .blocks = r.blocks};
-    if (!takes_rows(&r) || !takes_rows(&t)) RMR_TRY(prepare(s, p->o, p->w, p->router, err));
+    if (!own) RMR_TRY(prepare(s, p->o, p->w, p->router, err));
     return run(s, r.kernel, r.blocks + t.blocks, 1, r.passes > t.passes ? r.passes : t.passes,
                RMR_GPU_WARPS * 32, r.shared > t.shared ? r.shared : t.shared, &a, err);
 }

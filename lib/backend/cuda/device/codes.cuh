@@ -153,15 +153,12 @@ template <int E> DEV constexpr uint32_t block_scale_bytes()
 
 /* ---- scales ---- */
 
-/* Four halves from 4 q on of an array of 16. */
-template <int E> DEV void four_halves(float *to, const uint8_t *array, uint32_t q)
-{
-    const word2 v = load_pair(array + q * 8);
-    for (int r = 0; r < 4; r++) {
-        const uint16_t h = (uint16_t)(v.w[r / 2] >> r % 2 * 16);
-        to[r] = E == RMR_ELEM_I4 ? rmr_bf16_to_f32(h) : half_float(h);
-    }
-}
+/* What a lane loads of the scales of a run, before anything is unpacked: factors, minimums, and the
+ * fields of up to two sub-blocks in one or two words each. */
+typedef struct raw_scales {
+    word2 d, m;
+    uint32_t f[2][2], g[2][2];
+} raw_scales;
 
 DEV uint32_t four_bytes(const uint8_t *array, uint32_t q)
 {
@@ -169,12 +166,50 @@ DEV uint32_t four_bytes(const uint8_t *array, uint32_t q)
 }
 
 /* Field j of n in arrays of nibble pairs, with two more bits behind them when SIX; of four rows. */
-template <int N, bool SIX> DEV uint32_t four_fields(const uint8_t *a, uint32_t j, uint32_t q)
+template <int N, bool SIX>
+DEV void load_fields(uint32_t *to, const uint8_t *a, uint32_t j, uint32_t q)
 {
-    const uint32_t low = bits_of(four_bytes(a + j % (N / 2) * 16, q), j / (N / 2) * 4, 4);
-    if (!SIX) return low;
-    a += N / 2 * 16;
-    return low | bits_of(four_bytes(a + j % (N / 4) * 16, q), j / (N / 4) * 2, 2) << 4;
+    to[0] = four_bytes(a + j % (N / 2) * 16, q);
+    if (SIX) to[1] = four_bytes(a + N / 2 * 16 + j % (N / 4) * 16, q);
+}
+
+template <int N, bool SIX> DEV uint32_t four_fields(const uint32_t *from, uint32_t j)
+{
+    const uint32_t low = bits_of(from[0], j / (N / 2) * 4, 4);
+    return SIX ? low | bits_of(from[1], j / (N / 4) * 2, 2) << 4 : low;
+}
+
+/* The fields of sub-block j of a block whose scales are at a. */
+template <int E>
+DEV void load_sub_scales(uint32_t *f, uint32_t *g, const uint8_t *a, uint32_t j, uint32_t q)
+{
+    if (E == RMR_ELEM_IQ4_XS) load_fields<8, true>(f, a + 32, j, q);
+    if (E == RMR_ELEM_Q3_K) load_fields<16, true>(f, a + 32, j, q);
+    if (E == RMR_ELEM_Q4_K || E == RMR_ELEM_Q5_K) load_fields<8, true>(f, a + 64, j, q);
+    if (E == RMR_ELEM_Q2_K) load_fields<16, false>(f, a + 64, j, q);
+    if (E == RMR_ELEM_Q6_K) f[0] = four_bytes(a + 32 + j * 16, q);
+    if (E == RMR_ELEM_Q4_K || E == RMR_ELEM_Q5_K) load_fields<8, true>(g, a + 160, j, q);
+    if (E == RMR_ELEM_Q2_K) load_fields<16, false>(g, a + 192, j, q);
+}
+
+/* Of run i of a row; `scales` are those of all blocks of the tile. */
+template <int E> DEV void load_scales(raw_scales *to, const uint8_t *scales, uint32_t i, uint32_t q)
+{
+    const uint8_t *const a = scales + (size_t)(i / runs_of_block<E>()) * block_scale_bytes<E>();
+    const uint32_t j = i % runs_of_block<E>();
+    if (E == RMR_ELEM_MXFP4)
+        to->d.w[0] = four_bytes(a, q);
+    else
+        to->d = load_pair(a + q * 8);
+    if (has_min<E>()) to->m = load_pair(a + 32 + q * 8);
+    load_sub_scales<E>(to->f[0], to->g[0], a, has_halves<E>() ? 2 * j : j, q);
+    if (has_halves<E>()) load_sub_scales<E>(to->f[1], to->g[1], a, 2 * j + 1, q);
+}
+
+template <int E> DEV float one_half(word2 v, int r)
+{
+    const uint16_t h = (uint16_t)(v.w[r / 2] >> r % 2 * 16);
+    return E == RMR_ELEM_I4 ? rmr_bf16_to_f32(h) : half_float(h);
 }
 
 DEV int32_t byte_of(uint32_t w, int r)
@@ -182,55 +217,54 @@ DEV int32_t byte_of(uint32_t w, int r)
     return (int32_t)(w >> 8 * r & 255);
 }
 
-/* s and min (qplain.h, q_scale and q_min) of sub-block j of a block whose scales are at a. */
-template <int E> DEV void sub_scales(float *s, float *min, const uint8_t *a, uint32_t j, uint32_t q)
+DEV float power_of_two(uint32_t e)
 {
-    float d[4], m[4];
-    if (E == RMR_ELEM_MXFP4) {
-        const uint32_t w = four_bytes(a, q);
-        for (int r = 0; r < 4; r++) {
-            const uint32_t e = (uint32_t)byte_of(w, r);
-            s[r] = rmr_float_of(e < 2 ? 0x200000u << e : (e - 1u) << 23);
-        }
-        return;
-    }
-    four_halves<E>(d, a, q);
-    uint32_t f = 0, g = 0;
-    if (E == RMR_ELEM_IQ4_XS) f = four_fields<8, true>(a + 32, j, q);
-    if (E == RMR_ELEM_Q3_K) f = four_fields<16, true>(a + 32, j, q);
-    if (E == RMR_ELEM_Q4_K || E == RMR_ELEM_Q5_K) f = four_fields<8, true>(a + 64, j, q);
-    if (E == RMR_ELEM_Q2_K) f = four_fields<16, false>(a + 64, j, q);
-    if (E == RMR_ELEM_Q6_K) f = four_bytes(a + 32 + j * 16, q);
-    if (E == RMR_ELEM_Q4_K || E == RMR_ELEM_Q5_K) g = four_fields<8, true>(a + 160, j, q);
-    if (E == RMR_ELEM_Q2_K) g = four_fields<16, false>(a + 192, j, q);
-    if (has_min<E>()) four_halves<E>(m, a + 32, q);
+    return rmr_float_of(e < 2 ? 0x200000u << e : (e - 1u) << 23);
+}
+
+/* The fields of sub-block j of four rows. */
+template <int E> DEV uint32_t scale_fields(const uint32_t *from, uint32_t j)
+{
+    if (E == RMR_ELEM_IQ4_XS || E == RMR_ELEM_Q4_K || E == RMR_ELEM_Q5_K)
+        return four_fields<8, true>(from, j);
+    if (E == RMR_ELEM_Q3_K) return four_fields<16, true>(from, j);
+    if (E == RMR_ELEM_Q2_K) return four_fields<16, false>(from, j);
+    return E == RMR_ELEM_Q6_K ? from[0] : 0;
+}
+
+/* s and min (qplain.h, q_scale and q_min) of sub-block j. */
+template <int E>
+DEV void sub_scales(float *s, float *min, const raw_scales &raw, int half, uint32_t j)
+{
+    const uint32_t f = scale_fields<E>(raw.f[half], j),
+                   g = has_min<E>() ? scale_fields<E>(raw.g[half], j) : 0;
+#pragma unroll
     for (int r = 0; r < 4; r++) {
+        const float d = E == RMR_ELEM_MXFP4 ? power_of_two((uint32_t)byte_of(raw.d.w[0], r))
+                                            : one_half<E>(raw.d, r);
         if (E == RMR_ELEM_IQ4_XS || E == RMR_ELEM_Q3_K)
-            s[r] = d[r] * (float)(byte_of(f, r) - 32);
+            s[r] = d * (float)(byte_of(f, r) - 32);
         else if (E == RMR_ELEM_Q6_K)
-            s[r] = d[r] * (float)(int8_t)byte_of(f, r);
+            s[r] = d * (float)(int8_t)byte_of(f, r);
         else if (E == RMR_ELEM_Q4_K || E == RMR_ELEM_Q5_K || E == RMR_ELEM_Q2_K)
-            s[r] = d[r] * (float)byte_of(f, r);
+            s[r] = d * (float)byte_of(f, r);
         else
-            s[r] = d[r];
+            s[r] = d;
         if (E == RMR_ELEM_Q4_1 || E == RMR_ELEM_Q5_1)
-            min[r] = -m[r];
+            min[r] = -one_half<E>(raw.m, r);
         else if (has_min<E>())
-            min[r] = m[r] * (float)byte_of(g, r);
+            min[r] = one_half<E>(raw.m, r) * (float)byte_of(g, r);
     }
 }
 
-/* Of run i of a row; `scales` are those of all blocks of the tile. */
-template <int E> DEV void load_scales(run_scales *to, const uint8_t *scales, uint32_t i, uint32_t q)
+/* Of run i of a row. */
+template <int E> DEV run_scales make_scales(const raw_scales &raw, uint32_t i)
 {
-    const uint8_t *const a = scales + (size_t)(i / runs_of_block<E>()) * block_scale_bytes<E>();
     const uint32_t j = i % runs_of_block<E>();
-    if (has_halves<E>()) {
-        sub_scales<E>(to->s[0], to->min[0], a, 2 * j, q);
-        sub_scales<E>(to->s[1], to->min[1], a, 2 * j + 1, q);
-    } else {
-        sub_scales<E>(to->s[0], to->min[0], a, j, q);
-    }
+    run_scales to = {};
+    sub_scales<E>(to.s[0], to.min[0], raw, 0, has_halves<E>() ? 2 * j : j);
+    if (has_halves<E>()) sub_scales<E>(to.s[1], to.min[1], raw, 1, 2 * j + 1);
+    return to;
 }
 
 #endif

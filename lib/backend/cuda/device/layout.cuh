@@ -30,16 +30,6 @@ template <int E> DEV word4 rest_of_unit(const uint8_t *at, uint32_t q, uint32_t 
     return v;
 }
 
-/* Four rows of unit u, zero behind the last column. Of BF16, F16 and F8. */
-template <int E> DEV word4 load_unit(const uint8_t *tile, uint32_t u, uint32_t q, uint32_t cols)
-{
-    const uint32_t n = unit_columns<E>(), whole = (E == RMR_ELEM_BF16 ? cols + 1 : cols) / n;
-    if (u < whole) return load_weights(tile + (size_t)u * 64 + q * 16);
-    if (E != RMR_ELEM_BF16 && u * n < cols)
-        return rest_of_unit<E>(tile + (size_t)u * 64, q, cols - u * n);
-    return word4{{0, 0, 0, 0}};
-}
-
 /* 64 bytes at a time: from columns of 16 values to rows of a unit. */
 KERNEL(finish, rmr_gpu_finish, 256, 1)
 {

@@ -23,15 +23,6 @@ DEV word4 load_weights(const void *p)
     return v;
 }
 
-/* Begin to bring n bytes, a multiple of 16, to where loads find them sooner. */
-DEV void prefetch(const void *p, uint32_t n)
-{
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-    if (n >= 16)
-        asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(p), "r"(n) : "memory");
-#endif
-}
-
 /* Two floats rounded to bf16, the first in the low half. */
 DEV uint32_t bf16_pair(float low, float high)
 {

@@ -16,15 +16,17 @@
 #ifdef __CUDACC__
 #define DEV static __device__ __forceinline__
 /* A kernel of one argument, blocks of `threads`, at least `blocks` of them on a multiprocessor. */
-#define KERNEL(name, type, threads, blocks) KERNEL_BEFORE(name, type, threads, blocks, (void)0)
-/* `before` is done while the last kernel may still run: it reads nothing that kernels write. */
-#define KERNEL_BEFORE(name, type, threads, blocks, before)                                         \
+#define KERNEL(name, type, threads, blocks)                                                        \
+    KERNEL_FIRST(name, type, threads, blocks, wait_for_last())
+/* A kernel that calls wait_for_last itself, in every block: before that it reads nothing that
+ * kernels write. */
+#define KERNEL_WAITS(name, type, threads, blocks) KERNEL_FIRST(name, type, threads, blocks, (void)0)
+#define KERNEL_FIRST(name, type, threads, blocks, first)                                           \
     DEV void name##_body(const type &a);                                                           \
     extern "C" __global__ void __launch_bounds__(threads, blocks)                                  \
         rmr_##name(const __grid_constant__ type a)                                                 \
     {                                                                                              \
-        before;                                                                                    \
-        wait_for_last();                                                                           \
+        first;                                                                                     \
         name##_body(a);                                                                            \
     }                                                                                              \
     DEV void name##_body(const type &a)

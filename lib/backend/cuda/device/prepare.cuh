@@ -91,10 +91,11 @@ DEV void put_halves(const prepared_row &to, uint32_t c, float *x)
     for (int i = 0; i < 4; i++) x[i] *= inverse;
     if (c % RMR_GPU_RUN16 == 0) to.scales[c / RMR_GPU_RUN16] = rmr_float_of(e << 23);
     for (uint32_t p = 0; p < to.parts; p++, row += to.ld)
-        for (uint32_t i = 0; i < 4; i++) {
-            const uint16_t h = float_half(x[i]);
-            *(uint16_t *)(void *)(row + form_place(to.form, c + i)) = h;
+        for (uint32_t i = 0; i < 4; i += 2) {
+            const uint16_t h = float_half(x[i]), k = float_half(x[i + 1]);
+            *(uint32_t *)(void *)(row + form_place(to.form, c + i)) = h | (uint32_t)k << 16;
             x[i] -= half_float(h);
+            x[i + 1] -= half_float(k);
         }
 }
 
@@ -102,10 +103,11 @@ DEV void put_bf16(const prepared_row &to, uint32_t c, float *x)
 {
     uint8_t *row = to.at;
     for (uint32_t p = 0; p < to.parts; p++, row += to.ld)
-        for (uint32_t i = 0; i < 4; i++) {
-            const uint16_t h = rmr_f32_to_bf16(x[i]);
-            *(uint16_t *)(void *)(row + form_place(RMR_GPU_BF16, c + i)) = h;
-            x[i] -= rmr_bf16_to_f32(h);
+        for (uint32_t i = 0; i < 4; i += 2) {
+            const uint32_t h = bf16_pair(x[i], x[i + 1]);
+            *(uint32_t *)(void *)(row + form_place(RMR_GPU_BF16, c + i)) = h;
+            x[i] -= rmr_float_of(h << 16);
+            x[i + 1] -= rmr_float_of(h & 0xffff0000u);
         }
 }
 
@@ -123,6 +125,20 @@ DEV void put_columns(const prepared_row &to, uint32_t c, uint32_t end, float *x)
     }
 }
 
+/* Columns [c, c + 4) of n, zero behind the last one. */
+DEV void four_columns(float *to, const float *from, uint32_t c, uint32_t n)
+{
+    if (c + 4 <= n && (uintptr_t)(from + c) % 16 == 0) {
+        const float4 v = load_float4(from + c);
+        to[0] = v.x;
+        to[1] = v.y;
+        to[2] = v.z;
+        to[3] = v.w;
+        return;
+    }
+    for (uint32_t k = 0; k < 4; k++) to[k] = c + k < n ? from[c + k] : 0.0f;
+}
+
 /* A warp has 128 columns of one prepared row. */
 KERNEL(prepare, rmr_gpu_prepare, 128, 1)
 {
@@ -135,7 +151,7 @@ KERNEL(prepare, rmr_gpu_prepare, 128, 1)
         const float *const from =
             a.x.at + (r / a.per_row) * a.x.ld + (size_t)(r % a.per_row) * a.step;
         float x[4];
-        for (uint32_t k = 0; k < 4; k++) x[k] = c + k < a.n ? from[c + k] : 0.0f;
+        four_columns(x, from, c, a.n);
         put_columns(prepared_row{a.form, a.parts, a.to + (size_t)r * a.parts * a.ld, a.ld,
                                  a.scales + r * a.scale_ld},
                     c, end, x);

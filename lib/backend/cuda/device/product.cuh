@@ -10,240 +10,8 @@
 #ifndef RMR_CUDA_PRODUCT_CUH
 #define RMR_CUDA_PRODUCT_CUH
 
-#include "codes.cuh"
-#include "layout.cuh"
+#include "pieces.cuh"
 #include "prepare.cuh"
-
-/* The columns of activations of one pass: column n of the instruction's N tiles is prepared row
- * at[n]; -1: none, which is zero. */
-template <int NT> struct operand {
-    const uint8_t *x;
-    uint64_t ld;
-    const float *scales;
-    uint64_t scale_ld;
-    int32_t row[NT];     /* of column 8 i + g, whose values this lane multiplies */
-    int32_t sum[NT][2];  /* of columns 8 i + 2 t and the next, whose sums this lane has; in rows of
-                            scales */
-    const float *direct; /* of column g: floats that are rounded as they are read (only of BF16 and
-                            one tile); NULL: none, which is zero */
-    uint32_t part;       /* which part of them */
-};
-
-/* A part of four floats as bf16 (prepare.cuh, put_bf16). */
-DEV word2 bf16_part(const float *x, uint32_t part)
-{
-    float v[4] = {x[0], x[1], x[8], x[9]};
-    word2 b = word2{{bf16_pair(v[0], v[1]), bf16_pair(v[2], v[3])}};
-    for (; part > 0; part--) {
-#pragma unroll
-        for (int i = 0; i < 4; i++) v[i] -= rmr_bf16_to_f32((uint16_t)(b.w[i / 2] >> i % 2 * 16));
-        b = word2{{bf16_pair(v[0], v[1]), bf16_pair(v[2], v[3])}};
-    }
-    return b;
-}
-
-template <int NT> DEV void load_columns(word2 *b, const operand<NT> &x, uint32_t step)
-{
-#pragma unroll
-    for (int i = 0; i < NT; i++) {
-        b[i] = word2{{0, 0}};
-        if (x.row[i] >= 0)
-            b[i] = load_pair(x.x + (uint64_t)x.row[i] * x.ld + (uint64_t)step * 32 +
-                             lane_of() % 4 * 8);
-    }
-}
-
-template <int NT> DEV float scale_of(const operand<NT> &x, int i, int j, uint32_t at)
-{
-    return x.sum[i][j] < 0 ? 0.0f : x.scales[(uint64_t)x.sum[i][j] * x.scale_ld + at];
-}
-
-/* Of a run of 32 columns (prepare.cuh, put_int8). */
-template <int NT> DEV float4 scales_of(const operand<NT> &x, int i, int j, uint32_t run)
-{
-    if (x.sum[i][j] < 0) return float4{0, 0, 0, 0};
-    return load_float4(x.scales + (uint64_t)x.sum[i][j] * x.scale_ld + 4 * run);
-}
-
-/* ---- 16-bit products ---- */
-
-template <int E, int NT, bool DIRECT>
-DEV void step16(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, uint32_t step,
-                uint32_t cols)
-{
-    const uint32_t t = lane_of() % 4, q = lane_of() / 4 % 4;
-    word2 b[NT];
-    uint32_t first[4], second[4];
-    if (E == RMR_ELEM_F8) {
-        const word4 v = load_unit<E>(tile, step * 4 + t, q, cols);
-#pragma unroll
-        for (int r = 0; r < 2; r++) {
-            first[r] = f8_pair(v.w[r]);
-            first[r + 2] = f8_pair(v.w[r] >> 16);
-            second[r] = f8_pair(v.w[r + 2]);
-            second[r + 2] = f8_pair(v.w[r + 2] >> 16);
-        }
-    } else {
-        const word4 low = load_unit<E>(tile, step * 8 + t, q, cols),
-                    high = load_unit<E>(tile, step * 8 + t + 4, q, cols);
-#pragma unroll
-        for (int r = 0; r < 2; r++) {
-            first[r] = low.w[r];
-            first[r + 2] = high.w[r];
-            second[r] = low.w[r + 2];
-            second[r + 2] = high.w[r + 2];
-        }
-    }
-    if (DIRECT) {
-        b[0] = word2{{0, 0}};
-        if (x.direct != NULL) b[0] = bf16_part(x.direct + step * 16 + 2 * t, x.part);
-    } else {
-        load_columns<NT>(b, x, step);
-    }
-#pragma unroll
-    for (int i = 0; i < NT; i++) {
-        if (E == RMR_ELEM_BF16) {
-            mma_bf16(acc[0][i], first, b[i].w);
-            mma_bf16(acc[1][i], second, b[i].w);
-        } else {
-            mma_f16(acc[0][i], first, b[i].w);
-            mma_f16(acc[1][i], second, b[i].w);
-        }
-    }
-}
-
-template <int NT, bool DIRECT>
-DEV void slice_bf16(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, uint32_t cols,
-                    uint32_t first, uint32_t end)
-{
-#pragma unroll(NT == 1 ? 8 : 4)
-    for (uint32_t s = first * 4; s < end * 4; s++)
-        step16<RMR_ELEM_BF16, NT, DIRECT>(acc, tile, x, s, cols);
-}
-
-/* Runs of 128 columns with scales of activations, and of F8 weights. */
-template <int E, int NT>
-DEV void slice_runs(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, uint32_t cols,
-                    uint32_t first, uint32_t end)
-{
-#pragma unroll(NT == 1 ? 2 : 1)
-    for (uint32_t run = first; run < end; run++) {
-        float part[2][NT][4] = {};
-        float w = 1.0f;
-        if (E == RMR_ELEM_F8)
-            w = ((const float *)(const void *)(tile + (size_t)16 * cols))[run] * F8_FACTOR;
-#pragma unroll
-        for (uint32_t s = 0; s < 8; s++) step16<E, NT, false>(part, tile, x, run * 8 + s, cols);
-#pragma unroll
-        for (int i = 0; i < NT; i++)
-#pragma unroll
-            for (int j = 0; j < 2; j++) {
-                const float by = w * scale_of<NT>(x, i, j, run);
-#pragma unroll
-                for (int m = 0; m < 2; m++)
-#pragma unroll
-                    for (int k = j; k < 4; k += 2)
-                        acc[m][i][k] = fmaf(part[m][i][k], by, acc[m][i][k]);
-            }
-    }
-}
-
-/* ---- integer products ---- */
-
-/* The sums of a sub-block into the chains: acc[k] has row k / 2 of the instruction's two. */
-template <int E>
-DEV void add_sums(float *acc, const int32_t *sum, const float *s, const float *min, float scale0,
-                  float scale1, float sum0, float sum1)
-{
-#pragma unroll
-    for (int k = 0; k < 4; k++) {
-        acc[k] = fmaf(s[k / 2] * (float)sum[k], k % 2 ? scale1 : scale0, acc[k]);
-        if (has_min<E>()) acc[k] = fmaf(-min[k / 2], k % 2 ? sum1 : sum0, acc[k]);
-    }
-}
-
-template <int E, int NT>
-DEV void run_int(float (*acc)[NT][4], const run_codes &c, const run_scales &w, const operand<NT> &x,
-                 uint32_t run)
-{
-    word2 b[NT];
-    load_columns<NT>(b, x, run);
-#pragma unroll
-    for (int i = 0; i < NT; i++) {
-        float4 of[2]; /* scale, sum of the run, of its halves */
-#pragma unroll
-        for (int j = 0; j < 2; j++) of[j] = scales_of<NT>(x, i, j, run);
-#pragma unroll
-        for (int m = 0; m < 2; m++) {
-            const uint32_t v[4] = {c.low.w[2 * m], c.low.w[2 * m + 1], c.high.w[2 * m],
-                                   c.high.w[2 * m + 1]};
-            if (has_halves<E>()) {
-                int32_t low[4] = {}, high[4] = {};
-                mma_s8_half(low, v, b[i].w[0]);
-                mma_s8_half(high, v + 2, b[i].w[1]);
-                add_sums<E>(acc[m][i], low, w.s[0] + 2 * m, w.min[0] + 2 * m, of[0].x, of[1].x,
-                            of[0].z, of[1].z);
-                add_sums<E>(acc[m][i], high, w.s[1] + 2 * m, w.min[1] + 2 * m, of[0].x, of[1].x,
-                            of[0].w, of[1].w);
-            } else {
-                int32_t sum[4] = {};
-                mma_s8(sum, v, b[i].w);
-                add_sums<E>(acc[m][i], sum, w.s[0] + 2 * m, w.min[0] + 2 * m, of[0].x, of[1].x,
-                            of[0].y, of[1].y);
-            }
-        }
-    }
-}
-
-/* The scales of lane `from`, which has the same rows. */
-template <int E> DEV run_scales scales_from(const run_scales &mine, uint32_t from)
-{
-    run_scales w = {};
-#pragma unroll
-    for (int half = 0; half < (has_halves<E>() ? 2 : 1); half++)
-#pragma unroll
-        for (int r = 0; r < 4; r++) {
-            w.s[half][r] = __shfl_sync(~0u, mine.s[half][r], (int)from);
-            if (has_min<E>()) w.min[half][r] = __shfl_sync(~0u, mine.min[half][r], (int)from);
-        }
-    return w;
-}
-
-/* Of four runs each lane of four, which have the same rows, makes the scales of one. */
-template <int E, int NT>
-DEV void slice_int(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, uint32_t cols,
-                   uint32_t first, uint32_t end)
-{
-    const uint32_t t = lane_of() % 4, q = lane_of() / 4 % 4, four = lane_of() - t;
-    const uint8_t *const scales = tile + (size_t)(cols / 32) * run_bytes<E>();
-    for (uint32_t run0 = first; run0 < end; run0 += 4) {
-        run_scales mine = {};
-        if (run0 + t < end) load_scales<E>(&mine, scales, run0 + t, q);
-#pragma unroll(NT == 1 ? 4 : 2)
-        for (uint32_t i = 0; i < 4; i++) {
-            if (run0 + i >= end) break;
-            const run_words v = load_run<E>(tile + (size_t)(run0 + i) * run_bytes<E>(), q, t);
-            run_int<E, NT>(acc, unpack_run<E>(v, t), scales_from<E>(mine, four + i), x, run0 + i);
-        }
-    }
-}
-
-template <int E, int NT>
-DEV void slice(float (*acc)[NT][4], const uint8_t *tile, const operand<NT> &x, bool direct,
-               uint32_t cols, uint32_t first, uint32_t end)
-{
-    if constexpr (E == RMR_ELEM_BF16 && NT == 1) {
-        if (direct)
-            slice_bf16<NT, true>(acc, tile, x, cols, first, end);
-        else
-            slice_bf16<NT, false>(acc, tile, x, cols, first, end);
-    } else if constexpr (E == RMR_ELEM_BF16)
-        slice_bf16<NT, false>(acc, tile, x, cols, first, end);
-    else if constexpr (E == RMR_ELEM_F16 || E == RMR_ELEM_F8)
-        slice_runs<E, NT>(acc, tile, x, cols, first, end);
-    else
-        slice_int<E, NT>(acc, tile, x, cols, first, end);
-}
 
 /* ---- jobs: which matrix, which rows ---- */
 
@@ -311,14 +79,6 @@ DEV void place_columns(operand<NT> *x, const rmr_gpu_product &a, const product_j
             x->sum[i][k] = rs < most && i0 + rs < j.n ? (int32_t)source_of(a, j, i0 + rs) : -1;
         }
     }
-    if (!a.direct) return;
-    const uint32_t r = g / a.parts;
-    x->part = g % a.parts;
-    x->direct = NULL;
-    if (r >= most || i0 + r >= j.n) return;
-    const uint32_t source = source_of(a, j, i0 + r);
-    x->direct =
-        a.floats.at + (source / a.per_row) * a.floats.ld + (size_t)(source % a.per_row) * a.step;
 }
 
 /* The tile of this lane's rows; behind the last one it is the last one, whose results are not kept:
@@ -335,8 +95,8 @@ DEV const uint8_t *tile_of(const rmr_gpu_product &a, const product_job &j)
 
 enum { REDUCE_LD = RMR_GPU_UNIT + 1 };
 
-/* Sums of this warp's slice: to[column][row]. */
-template <int NT> DEV void leave_sums(float *to, const float (*acc)[NT][4])
+/* Sums of this warp's slice: to[column][row]. NEAR: of even columns of the instruction. */
+template <int NT, bool NEAR> DEV void leave_sums(float *to, const float (*acc)[NT][4])
 {
     const uint32_t g = lane_of() / 4, t = lane_of() % 4, row = g / 4 * 16 + g % 4 * 4;
 #pragma unroll
@@ -344,8 +104,8 @@ template <int NT> DEV void leave_sums(float *to, const float (*acc)[NT][4])
 #pragma unroll
         for (int i = 0; i < NT; i++)
 #pragma unroll
-            for (int k = 0; k < 4; k++)
-                to[(8 * (uint32_t)i + 2 * t + k % 2) * REDUCE_LD + row + 2 * m + k / 2] =
+            for (int k = 0; k < 4; k += NEAR ? 2 : 1)
+                to[(NEAR ? t : 8 * (uint32_t)i + 2 * t + k % 2) * REDUCE_LD + row + 2 * m + k / 2] =
                     acc[m][i][k];
 }
 
@@ -395,14 +155,6 @@ DEV void store_all(const rmr_gpu_product &a, const product_job &j, const float *
     }
 }
 
-/* Bytes of a granule of K in a tile. */
-template <int E> DEV constexpr uint32_t granule_bytes()
-{
-    return E == RMR_ELEM_BF16 || E == RMR_ELEM_F8 ? 2048
-           : E == RMR_ELEM_F16                    ? 4096
-                                                  : run_bytes<E>();
-}
-
 /* Slice of K of this warp, in granules. */
 template <int E> DEV void slice_of(const rmr_gpu_product &a, uint32_t *first, uint32_t *end)
 {
@@ -410,18 +162,6 @@ template <int E> DEV void slice_of(const rmr_gpu_product &a, uint32_t *first, ui
     const uint32_t granules = (a.w.cols + granule - 1) / granule;
     *first = granules * w / RMR_GPU_WARPS;
     *end = granules * (w + 1) / RMR_GPU_WARPS;
-}
-
-/* Before the last kernel is done: which weights those of a list are is not known then. */
-template <int E> DEV void prefetch_slice(const rmr_gpu_products &both)
-{
-    const rmr_gpu_product &a = product_of(both);
-    uint32_t first, end;
-    if (a.lists.n != NULL || blockIdx.z > 0 || lane_of() % 16 != 0) return;
-    slice_of<E>(a, &first, &end);
-    const uint32_t from = first * granule_bytes<E>(), to = end * granule_bytes<E>();
-    prefetch(tile_of(a, job_of(a, block_of(both))) + from,
-             ((to < a.w.tile ? to : a.w.tile) - from) / 16 * 16);
 }
 
 /* Columns behind those of K, of the rows of this pass. */
@@ -453,7 +193,7 @@ DEV void own_columns(operand<1> *x, const rmr_gpu_product &a, const product_job 
                                  scales + r * n_scales};
         for (uint32_t c = lane_of() * 4; c < c1 - c0 + lane_of() * 4; c += 128) {
             float v[4];
-            for (uint32_t k = 0; k < 4; k++) v[k] = c0 + c + k < a.w.cols ? from[c0 + c + k] : 0.0f;
+            four_columns(v, from, c0 + c, a.w.cols);
             put_columns(to, c, c1 - c0, v);
         }
     }
@@ -463,60 +203,71 @@ DEV void own_columns(operand<1> *x, const rmr_gpu_product &a, const product_job 
     x->ld = ld;
     x->scales = scales - rmr_gpu_form_scales(form, c0);
     x->scale_ld = n_scales;
-    x->row[0] = g < j.n * a.parts ? (int32_t)g : -1;
-    for (uint32_t k = 0; k < 2; k++) {
-        const uint32_t r = (2 * t + k) / a.parts;
-        x->sum[0][k] = r < j.n ? (int32_t)r : -1;
-    }
+    x->row[0] = g % 2 == 0 && g / 2 < j.n * a.parts ? (int32_t)(g / 2) : -1;
+    x->sum[0][0] = t / a.parts < j.n ? (int32_t)(t / a.parts) : -1;
+    x->sum[0][1] = -1;
 }
 
-/* The activations that this lane multiplies with, of the rows from i0 on. */
+/* Where this warp multiplies. */
+typedef struct place {
+    product_job j;
+    const uint8_t *tile;
+    uint32_t first, end; /* granules of K */
+} place;
+
+/* This warp's slice of the rows from i0 on; `ring` has its first pieces. */
 template <int E, int NT>
-DEV void place_operand(operand<NT> *x, const rmr_gpu_product &a, const product_job &j, uint32_t i0,
-                       uint32_t first, uint32_t end)
+DEV void multiply_slice(const rmr_gpu_product &a, const place &p, piece<E> *ring, uint32_t i0)
 {
-    if constexpr (NT == 1 && E != RMR_ELEM_BF16) {
+    float *const sums = (float *)(void *)shared_memory() + (size_t)warp_of() * NT * 8 * REDUCE_LD;
+    float acc[2][NT][4] = {};
+    if constexpr (NT == 1) {
         if (a.own > 0) {
             uint8_t *const own =
                 shared_memory() + RMR_GPU_WARPS * RMR_GPU_COLUMNS * REDUCE_LD * sizeof(float);
-            own_columns<E>(x, a, j, first, end, own + warp_of() * a.own);
+            operand<NT> x = {};
+            own_columns<E>(&x, a, p.j, p.first, p.end, own + warp_of() * a.own);
+            slice<E, NT, true>(acc, ring, p.tile, x, a.w.cols, p.first, p.end);
+            leave_sums<NT, true>(sums, acc);
             return;
         }
     }
-    place_columns<NT>(x, a, j, i0);
+    operand<NT> x = {a.x, a.ldx, a.scales, a.scale_ld, {}, {}};
+    place_columns<NT>(&x, a, p.j, i0);
+    slice<E, NT, false>(acc, ring, p.tile, x, a.w.cols, p.first, p.end);
+    leave_sums<NT, false>(sums, acc);
 }
 
+/* The first weights are on their way before the last kernel is waited for; those of lists only
+ * behind that, for which experts they are is not known before. */
 template <int E, int NT> DEV void product(const rmr_gpu_products &both)
 {
     const rmr_gpu_product &a = product_of(both);
-    const product_job j = job_of(a, block_of(both));
-    const uint32_t w = warp_of();
-    uint32_t first, end;
-    slice_of<E>(a, &first, &end);
-    const uint8_t *const tile = tile_of(a, j);
-    float *const sums = (float *)(void *)shared_memory();
-    operand<NT> x = {a.x, a.ldx, a.scales, a.scale_ld, {}, {}, NULL, 0};
-    for (uint32_t i0 = blockIdx.z * (NT * 8 / a.parts); i0 < j.n;
-         i0 += gridDim.z * (NT * 8 / a.parts)) {
-        float acc[2][NT][4] = {};
-        place_operand<E, NT>(&x, a, j, i0, first, end);
-        slice<E, NT>(acc, tile, x, a.direct, a.w.cols, first, end);
-        leave_sums<NT>(sums + (size_t)w * NT * 8 * REDUCE_LD, acc);
+    const float *const sums = (const float *)(const void *)shared_memory();
+    const uint32_t pass = NT * 8 / a.parts;
+    if (a.lists.n != NULL) wait_for_last();
+    place p = {job_of(a, block_of(both)), NULL, 0, 0};
+    slice_of<E>(a, &p.first, &p.end);
+    p.tile = tile_of(a, p.j);
+    piece<E> ring[ring_pieces<E>()] = {};
+    if (blockIdx.z * pass < p.j.n) load_ring<E>(ring, p.tile, a.w.cols, p.first, p.end);
+    if (a.lists.n == NULL) wait_for_last();
+    for (uint32_t i0 = blockIdx.z * pass; i0 < p.j.n; i0 += gridDim.z * pass) {
+        if (i0 != blockIdx.z * pass) load_ring<E>(ring, p.tile, a.w.cols, p.first, p.end);
+        multiply_slice<E, NT>(a, p, ring, i0);
         __syncthreads();
-        store_all<NT>(a, j, sums, i0);
-        if (a.tail > 0 && j.x == 0)
-            copy_tail(a, j, i0, j.n - i0 < NT * 8 / a.parts ? j.n - i0 : NT * 8 / a.parts);
+        store_all<NT>(a, p.j, sums, i0);
+        if (a.tail > 0 && p.j.x == 0) copy_tail(a, p.j, i0, p.j.n - i0 < pass ? p.j.n - i0 : pass);
         __syncthreads();
     }
 }
 
 #define PRODUCT(name, elem)                                                                        \
-    KERNEL_BEFORE(product_##name, rmr_gpu_products, RMR_GPU_WARPS * 32, 2,                         \
-                  prefetch_slice<elem>(a))                                                         \
+    KERNEL_WAITS(product_##name, rmr_gpu_products, RMR_GPU_WARPS * 32, 2)                          \
     {                                                                                              \
         product<elem, 1>(a);                                                                       \
     }                                                                                              \
-    KERNEL(product_##name##_wide, rmr_gpu_products, RMR_GPU_WARPS * 32, 1)                         \
+    KERNEL_WAITS(product_##name##_wide, rmr_gpu_products, RMR_GPU_WARPS * 32, 1)                   \
     {                                                                                              \
         product<elem, RMR_GPU_WIDE>(a);                                                            \
     }
