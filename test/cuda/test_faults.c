@@ -20,6 +20,7 @@ enum { ROWS = 5, K = 64, N = 20, PAGE = 4096 };
 typedef struct things {
     rmr_weight *table, *matrix;
     rmr_buffer *from, *to;
+    rmr_op op[2];
     rmr_step *step;
     unsigned char *block;
 } things;
@@ -60,16 +61,13 @@ static remora_status use_buffers(rmr_backend *be, things *t, remora_error *err)
     return REMORA_OK;
 }
 
-static remora_status run_step(rmr_backend *be, things *t, remora_error *err)
+static remora_status make_step(rmr_backend *be, things *t, remora_error *err)
 {
-    const rmr_slot slots[] = {{K, RMR_ROWS_ALL}, {N, RMR_ROWS_ALL}};
-    const rmr_op ops[] = {
-        {.kind = RMR_OP_EMBED, .out = {0, 0}, .n = K, .w = t->table},
-        {.kind = RMR_OP_LINEAR, .in = {0, 0}, .out = {1, 0}, .n = K, .w = t->matrix}};
-    const rmr_step_desc d = {ops, 2, slots, 2, ROWS, 1, 1, NULL};
+    static const rmr_slot slots[] = {{K, RMR_ROWS_ALL}, {N, RMR_ROWS_ALL}};
+    const rmr_step_desc d = {t->op, 2, slots, 2, ROWS, 1, 1, NULL};
     rmr_inputs in = {.n_rows = ROWS, .n_runs = 1};
-    uint64_t mark = 0;
-    float y[ROWS * N];
+    t->op[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {0, 0}, .n = K, .w = t->table};
+    t->op[1] = (rmr_op){.kind = RMR_OP_LINEAR, .in = {0, 0}, .out = {1, 0}, .n = K, .w = t->matrix};
     RMR_TRY(be->ops->step_create(be, &d, &t->step, err));
     t->block = aligned_alloc(64, (size_t)rmr_inputs_place(&in, NULL, ROWS, 1));
     rmr_inputs_place(&in, t->block, ROWS, 1);
@@ -78,7 +76,14 @@ static remora_status run_step(rmr_backend *be, things *t, remora_error *err)
         in.pos[i] = i;
     }
     in.run[0] = (rmr_run){0, ROWS, 0, 0, RMR_FORM_ABSORBED, RMR_KV_BF16};
-    RMR_TRY(be->ops->step_inputs(be, t->step, &in, err));
+    return be->ops->step_inputs(be, t->step, &in, err);
+}
+
+static remora_status run_step(rmr_backend *be, things *t, remora_error *err)
+{
+    uint64_t mark = 0;
+    float y[ROWS * N];
+    RMR_TRY(make_step(be, t, err));
     RMR_TRY(be->ops->step_submit(be, t->step, &(rmr_slice){0, 2}, &mark, err));
     assert_int_equal(mark, 1);
     RMR_TRY(be->ops->step_wait(be, t->step, mark, err));
@@ -88,18 +93,23 @@ static remora_status run_step(rmr_backend *be, things *t, remora_error *err)
     return REMORA_OK;
 }
 
+static void free_things(rmr_backend *be, things *t)
+{
+    be->ops->step_free(be, t->step);
+    be->ops->buffer_free(be, t->from);
+    be->ops->buffer_free(be, t->to);
+    be->ops->weight_free(be, t->table);
+    be->ops->weight_free(be, t->matrix);
+    free(t->block);
+}
+
 static remora_status work(rmr_backend *be, remora_error *err)
 {
     things t = {0};
     remora_status s = fill_weights(be, &t, err);
     if (s >= 0) s = use_buffers(be, &t, err);
     if (s >= 0) s = run_step(be, &t, err);
-    be->ops->step_free(be, t.step);
-    be->ops->buffer_free(be, t.from);
-    be->ops->buffer_free(be, t.to);
-    be->ops->weight_free(be, t.table);
-    be->ops->weight_free(be, t.matrix);
-    free(t.block);
+    free_things(be, &t);
     return s;
 }
 
@@ -159,11 +169,38 @@ static void memory_runs_out(void **state)
     }
 }
 
+/* Each slice has a mark, also one that fails and those behind it (backend.h, step_submit). */
+static void marks_count_up(void **state)
+{
+    remora_error err;
+    rmr_backend *be;
+    things t = {0};
+    (void)state;
+    assert_int_equal(make(&be, &err), REMORA_OK);
+    assert_int_equal(fill_weights(be, &t, &err), REMORA_OK);
+    assert_int_equal(make_step(be, &t, &err), REMORA_OK);
+    emulated_calls = 0;
+    emulated_fail_after = 1; /* the context becomes current, and no more */
+    for (uint64_t i = 1; i < 4; i++) {
+        uint64_t mark = 0;
+        assert_int_equal(be->ops->step_submit(be, t.step, &(rmr_slice){0, 2}, &mark, &err),
+                         REMORA_E_DEVICE);
+        assert_int_equal(mark, i);
+        assert_int_equal(be->ops->step_wait(be, t.step, mark, &err), REMORA_E_DEVICE);
+    }
+    free_things(be, &t);
+    be->ops->free(be);
+    emulated_fail_after = -1;
+    emulated_blocks_in_use = 0;
+    assert_int_equal(atomic_load(&ctx.mem.bytes), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_call_fails_once),
         cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(marks_count_up),
     };
     rmr_mem_init(&ctx.mem);
     return cmocka_run_group_tests(tests, NULL, NULL);

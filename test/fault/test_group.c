@@ -188,6 +188,37 @@ static void a_member_fails(void **state)
     tiny_free(&t);
 }
 
+/* Each slice has a mark, also one that fails and those behind it (backend.h, step_submit). */
+static void marks_count_up(void **state)
+{
+    const group_opts g = {.n = 2, .member = {{NULL, NULL}, {make_failing, NULL}}};
+    const remora_runtime_opts o = {.struct_size = sizeof o, .n_threads = 1};
+    static const rmr_slot slots[] = {{8, RMR_ROWS_ONE}};
+    const rmr_op op = {.kind = RMR_OP_COUNTS_CLEAR, .counts = {0, 0}};
+    const rmr_step_desc d = {&op, 1, slots, 1, 1, 1, 1, NULL};
+    rmr_inputs in = {0};
+    remora_runtime *rt = NULL;
+    rmr_step *s = NULL;
+    (void)state;
+    atomic_store(&submits_left, 0);
+    assert_int_equal(group_runtime_create(&o, &g, &rt, NULL), REMORA_OK);
+    rmr_backend *be = rt->backends[0];
+    unsigned char *block = aligned_alloc(64, (size_t)rmr_inputs_place(&in, NULL, 1, 1));
+    rmr_inputs_place(&in, block, 1, 1);
+    assert_int_equal(be->ops->step_create(be, &d, &s, NULL), REMORA_OK);
+    assert_int_equal(be->ops->step_inputs(be, s, &in, NULL), REMORA_OK);
+    for (uint64_t i = 1; i < 4; i++) {
+        uint64_t mark = 0;
+        assert_int_equal(be->ops->step_submit(be, s, &(rmr_slice){0, 1}, &mark, NULL),
+                         REMORA_E_DEVICE);
+        assert_int_equal(mark, i);
+        assert_int_equal(be->ops->step_wait(be, s, mark, NULL), REMORA_E_DEVICE);
+    }
+    be->ops->step_free(be, s);
+    free(block);
+    remora_runtime_free(rt);
+}
+
 /* ---- sizes ---- */
 
 static uint64_t bytes_since(const tmem *mem, long long before)
@@ -262,8 +293,9 @@ static void sizes(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(runtimes), cmocka_unit_test(opening),
-                                       cmocka_unit_test(talking), cmocka_unit_test(a_member_fails),
-                                       cmocka_unit_test(sizes)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(runtimes),       cmocka_unit_test(opening),
+        cmocka_unit_test(talking),        cmocka_unit_test(a_member_fails),
+        cmocka_unit_test(marks_count_up), cmocka_unit_test(sizes)};
     return cmocka_run_group_tests_name("group", tests, NULL, NULL);
 }

@@ -140,6 +140,7 @@ struct rmr_step {
     uint64_t stream_bytes;
     rmr_cu_stream stream;
     rmr_cu_event event[RMR_CUDA_EVENTS];
+    remora_status failed; /* that of a slice since the last inputs, or REMORA_OK */
     uint64_t mark, work; /* the last slice; the last piece of work, slices and copies */
     uint64_t work_of[RMR_CUDA_EVENTS]; /* of slices: which piece of work one is */
     uint64_t changes;                  /* of the backend's stream that it waits for */

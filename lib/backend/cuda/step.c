@@ -404,6 +404,7 @@ remora_status rmr_cuda_step_inputs(rmr_backend *be, rmr_step *s, const rmr_input
     (void)be;
     RMR_TRY(wait_all(s, err)); /* pinned memory is free */
     rmr_inputs_copy(&s->in, in);
+    s->failed = REMORA_OK;
     s->n_want = 0;
     look_at_runs(s, run_of);
     *counts = (rmr_gpu_counts){in->n_pages, in->count_routing};
@@ -498,14 +499,20 @@ static remora_status run_slice(rmr_step *s, const rmr_slice *slice, remora_error
     return rmr_cuda_check(s->c, s->c->d.graph_launch(g->graph, s->stream), "starting a slice", err);
 }
 
+/* What was started of a slice that fails gets an event, too. */
 static remora_status submit(rmr_step *s, const rmr_slice *slice, remora_error *err)
 {
-    RMR_TRY(follow_changes(s, err));
-    RMR_TRY(run_slice(s, slice, err));
-    RMR_TRY(end_work(s, err));
-    s->mark++;
-    s->work_of[s->mark % RMR_CUDA_EVENTS] = s->work;
-    return REMORA_OK;
+    RMR_TRY(rmr_cuda_enter(s->c, err));
+    remora_status st = follow_changes(s, err);
+    if (st >= 0) st = run_slice(s, slice, err);
+    const remora_status ended = end_work(s, st < 0 ? NULL : err);
+    rmr_cuda_leave(s->c);
+    return st < 0 ? st : ended;
+}
+
+static remora_status failed_before(const rmr_step *s, remora_error *err)
+{
+    RMR_FAIL(err, s->failed, "a slice before it has failed");
 }
 
 remora_status rmr_cuda_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
@@ -514,17 +521,18 @@ remora_status rmr_cuda_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice
     const rmr_step_desc *d = &s->desc;
     (void)be;
     RMR_TRY(rmr_check_slice(d, slice, err));
-    RMR_TRY(rmr_cuda_enter(s->c, err));
-    const remora_status st = submit(s, slice, err);
-    rmr_cuda_leave(s->c);
-    *mark = s->mark;
-    return st;
+    *mark = ++s->mark;
+    if (s->failed < 0) return failed_before(s, err);
+    s->failed = submit(s, slice, err);
+    s->work_of[s->mark % RMR_CUDA_EVENTS] = s->work;
+    return s->failed;
 }
 
 remora_status rmr_cuda_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err)
 {
     (void)be;
     if (mark > s->mark) RMR_FAIL(err, REMORA_E_INTERNAL, "wait for a slice that was not submitted");
+    if (s->failed < 0) return failed_before(s, err);
     if (mark + RMR_CUDA_EVENTS <= s->mark) mark = s->mark - RMR_CUDA_EVENTS + 1;
     RMR_TRY(rmr_cuda_enter(s->c, err));
     const remora_status st = wait_work(s, s->work_of[mark % RMR_CUDA_EVENTS], err);

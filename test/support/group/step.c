@@ -239,10 +239,10 @@ remora_status group_step_submit(rmr_backend *be, rmr_step *step, const rmr_slice
 {
     group_step *s = step_of(step);
     RMR_TRY(rmr_check_slice(&s->desc, slice, err));
+    *mark = ++s->mark;
     if (s->failed < 0) return failed_before(s, err);
     s->failed = run_slice(group_of(be), s, slice->first, slice->first + slice->n, err);
     s->done = slice->first + slice->n;
-    *mark = ++s->mark;
     return s->failed;
 }
 
