@@ -867,16 +867,24 @@ REMORA_API void REMORA_CALL remora_sampler_free(remora_sampler *p);
 
 /* ---- generate -------------------------------------------------------------------------------- */
 
-/* Pass the same options in every call of one generation. */
+enum { /* remora_gen_opts.flags */
+    REMORA_GEN_NEW = 1 /* begin a generation, also where one with these options is under way: set it
+                          in the first call and not in those that go on */
+};
+
+/* A generation is a number of calls with the same max_tokens and stop strings. It is over with
+ * REMORA_END, with E_FULL, and when the host appends, syncs or trims; other options begin another
+ * one, and so does REMORA_GEN_NEW. Any other error leaves it as it is: no token is lost, and the
+ * same call again goes on. */
 typedef struct remora_gen_opts {
     uint32_t struct_size;
-    uint32_t flags;          /* 0 */
+    uint32_t flags;          /* REMORA_GEN_* */
     int64_t  budget_us;      /* of this call, in microseconds; 0: none */
     uint64_t max_tokens;     /* of the whole generation, over all its calls; 0: no limit */
     const char *const *stop; /* n_stop strings in UTF-8: generation ends when its text has one, the
                                 names of control tokens counted as text or left out */
     uint64_t n_stop;         /* at most 1024, each of 1 to 4096 bytes */
-    const int32_t *cancel;   /* may be NULL */
+    const int32_t *cancel;   /* of this call; may be NULL */
 } remora_gen_opts;
 
 /* Evaluate what is pending, then pick, deliver into out, append, evaluate, and so on. o may be
@@ -884,13 +892,12 @@ typedef struct remora_gen_opts {
  * not want it.
  *
  * REMORA_MORE: cap tokens are in out, or the budget is used up (*n may be 0): call again.
- * REMORA_END: end-of-sequence token, stop string or max_tokens reached. The tokens that made the
- * end are delivered: the end-of-sequence token, and those that complete a stop string.
+ * REMORA_END: end-of-turn token, stop string or max_tokens reached, and
+ * remora_session_get_generation() says which. The tokens that made the end are delivered: the
+ * end-of-turn token, and those that complete a stop string.
  *
  * Every delivered token is entered into the sampler and is part of the timeline, the last one still
- * pending, so append and eval or another generate go on from there. A generation, over which
- * max_tokens and stop strings count, is over with REMORA_END or an error, or when the host appends,
- * syncs or trims.
+ * pending, so append and eval or another generate go on from there.
  *
  * On an error too *n is the number of tokens that were delivered into out. E_ARG (an empty
  * timeline, cap is 0, a negative budget, bad stop strings), E_STRUCT, E_UNSUPPORTED (stop strings
@@ -899,6 +906,31 @@ typedef struct remora_gen_opts {
 REMORA_API remora_status REMORA_CALL remora_generate(remora_session *s, remora_sampler *p,
                                                      const remora_gen_opts *o, remora_token *out,
                                                      size_t cap, size_t *n, remora_error *err);
+
+enum { /* remora_generation_info.reason */
+    REMORA_REASON_NONE        = 0, /* it has not ended, or the host has given it up */
+    REMORA_REASON_END_OF_TURN = 1, /* a token with REMORA_TOKEN_END_OF_TURN */
+    REMORA_REASON_STOP        = 2, /* a stop string */
+    REMORA_REASON_MAX_TOKENS  = 3,
+    REMORA_REASON_CAPACITY    = 4  /* of the session: the call returned E_FULL */
+};
+
+typedef struct remora_generation_info {
+    uint32_t struct_size;
+    int32_t  reason;   /* REMORA_REASON_*: why it has ended. Where a token completes a stop string
+                          and is the last one for another reason too, STOP; END_OF_TURN before
+                          MAX_TOKENS */
+    uint32_t stop;     /* STOP: the index of the stop string. Of several that are complete with the
+                          same character the longest, of equal ones the first */
+    uint32_t reserved;
+    uint64_t n_tokens; /* delivered by all its calls */
+} remora_generation_info;
+
+/* The session's generation that is under way, else its last one; all 0 before the first one, and in
+ * a fork. E_ARG, E_STRUCT. */
+REMORA_API remora_status REMORA_CALL remora_session_get_generation(const remora_session *s,
+                                                                   remora_generation_info *out,
+                                                                   remora_error *err);
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 

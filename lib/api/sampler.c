@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Samplers and generation. */
+/* Samplers. */
 #include "checks.h"
+#include "sampler_handle.h"
 #include "session.h"
-
-struct remora_sampler {
-    remora_model *model; /* counted */
-    rmr_sampler *sampler;
-};
 
 /* Takes over `sampler`, whatever happens. */
 static remora_status wrap(remora_model *m, rmr_sampler *sampler, remora_sampler **out,
@@ -85,24 +81,4 @@ void remora_sampler_free(remora_sampler *p)
     rmr_sampler_free(p->sampler);
     rmr_free(&m->session_mem, p, sizeof *p);
     rmr_model_unref(m);
-}
-
-remora_status remora_generate(remora_session *s, remora_sampler *p, const remora_gen_opts *opts,
-                              remora_token *out, size_t cap, size_t *n, remora_error *err)
-{
-    RMR_NEED(s != NULL && p != NULL && n != NULL, err, "session, sampler or n is NULL");
-    *n = 0;
-    RMR_NEED(out != NULL && cap > 0, err, "out has no room");
-    RMR_IN(remora_gen_opts, o, opts, err);
-    if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "generate flags 0x%x are not known", o.flags);
-    RMR_NEED(o.budget_us >= 0, err, "budget_us is negative");
-    if (p->model->shape.n_vocab != s->model->shape.n_vocab)
-        RMR_FAIL(err, REMORA_E_MISMATCH,
-                 "the sampler is for a vocabulary of %u tokens, the session has %u",
-                 p->model->shape.n_vocab, s->model->shape.n_vocab);
-    const remora_status st = rmr_session_enter(s);
-    if (st < 0) RMR_FAIL(err, st, "the session is in use");
-    const remora_status done = rmr_generate(s, p->sampler, &o, out, cap, n, err);
-    rmr_session_leave(s);
-    return done;
 }

@@ -8,6 +8,7 @@
 #include "arena.h"
 #include "model.h"
 #include "page_table.h"
+#include "stop.h"
 
 enum {
     RMR_PROMPT_TOKENS = 32, /* an append of at least this many takes the expanded attention form
@@ -55,24 +56,15 @@ typedef struct rmr_step_in_progress {
     int prefill;
 } rmr_step_in_progress;
 
-/* The last bytes that were generated, for stop strings. */
-typedef struct rmr_gen_tail {
-    char *text;
-    size_t cap, n;
-} rmr_gen_tail;
-
-enum { /* tails of a generation: its text; the text with the names of control tokens in it */
-       RMR_GEN_TEXT,
-       RMR_GEN_NAMED,
-       RMR_GEN_TAILS
-};
-
-/* State of a generation over several generate calls. */
+/* A generation over several calls. What it has counted stays after its end. */
 typedef struct rmr_gen {
     int active;
-    uint64_t n_tokens;
-    remora_detok detok;
-    rmr_gen_tail tails[RMR_GEN_TAILS];
+    uint64_t max_tokens; /* its options */
+    rmr_stops stops;
+    uint64_t n_tokens;  /* made so far */
+    remora_detok detok; /* behind the last of them */
+    int32_t reason;     /* REMORA_REASON_* once the end is known */
+    uint32_t stop;      /* the stop string, when that is the reason */
 } rmr_gen;
 
 struct remora_session {

@@ -12,45 +12,46 @@ typedef struct state { /* lies in remora_detok.opaque[0] */
     uint32_t n;
 } state;
 
-typedef struct sink { /* counts every byte, writes the bytes that fit */
+typedef struct sink { /* counts every byte, keeps the bytes that fit */
     char *buf;
     size_t cap, n;
 } sink;
 
-static void put(sink *out, const void *s, size_t n)
+static void keep(void *user, const char *s, size_t n)
 {
+    sink *out = user;
     if (out->n <= out->cap && n <= out->cap - out->n) memcpy(out->buf + out->n, s, n);
     out->n += n;
 }
 
 /* Put out all of p[0..n) but an unfinished end; returns the length of that end. */
-static size_t emit(sink *out, const unsigned char *p, size_t n)
+static size_t emit(rmr_detok_put put, void *user, const unsigned char *p, size_t n)
 {
     for (size_t i = 0; i < n;) {
         uint32_t cp;
         const size_t len = rmr_utf8_step(p + i, n - i, &cp);
         if (cp == RMR_UTF8_SHORT) return len;
         if (cp == RMR_UTF8_BAD)
-            put(out, "\xEF\xBF\xBD", 3);
+            put(user, "\xEF\xBF\xBD", 3);
         else
-            put(out, p + i, len);
+            put(user, (const char *)p + i, len);
         i += len;
     }
     return 0;
 }
 
 /* The pending bytes are completed one by one: they may turn out to be several pieces. */
-static void push_bytes(state *st, sink *out, const unsigned char *p, size_t n)
+static void push_bytes(state *st, rmr_detok_put put, void *user, const unsigned char *p, size_t n)
 {
     while (st->n > 0 && n > 0) {
         RMR_ASSERT(st->n < sizeof st->pending);
         st->pending[st->n++] = *p++;
         n--;
-        const size_t left = emit(out, st->pending, st->n);
+        const size_t left = emit(put, user, st->pending, st->n);
         memmove(st->pending, st->pending + st->n - left, left);
         st->n = (uint32_t)left;
     }
-    const size_t left = emit(out, p, n);
+    const size_t left = emit(put, user, p, n);
     RMR_ASSERT(left < sizeof st->pending && (left == 0 || st->n == 0));
     if (left == 0) return;
     memcpy(st->pending, p + n - left, left);
@@ -75,6 +76,17 @@ static remora_status finish(remora_detok *d, const state *st, const sink *out, s
     return REMORA_OK;
 }
 
+static remora_status push(const rmr_tokenizer *t, state *st, remora_token id, rmr_detok_put put,
+                          void *user)
+{
+    const char *bytes;
+    size_t n;
+    RMR_TRY(rmr_tokenizer_bytes(t, id, &bytes, &n));
+    if (rmr_tokenizer_flags(t, id) & REMORA_TOKEN_CONTROL) return REMORA_OK;
+    push_bytes(st, put, user, (const unsigned char *)bytes, n);
+    return REMORA_OK;
+}
+
 remora_status rmr_detok_push(const rmr_tokenizer *t, remora_detok *d, const remora_token *ids,
                              size_t n_ids, char *buf, size_t cap, size_t *n)
 {
@@ -82,14 +94,18 @@ remora_status rmr_detok_push(const rmr_tokenizer *t, remora_detok *d, const remo
     sink out = {.buf = buf, .cap = cap};
     *n = 0;
     RMR_TRY(load(d, &st));
-    for (size_t i = 0; i < n_ids; i++) {
-        const char *bytes;
-        size_t len;
-        RMR_TRY(rmr_tokenizer_bytes(t, ids[i], &bytes, &len));
-        if (rmr_tokenizer_flags(t, ids[i]) & REMORA_TOKEN_CONTROL) continue;
-        push_bytes(&st, &out, (const unsigned char *)bytes, len);
-    }
+    for (size_t i = 0; i < n_ids; i++) RMR_TRY(push(t, &st, ids[i], keep, &out));
     return finish(d, &st, &out, n);
+}
+
+remora_status rmr_detok_each(const rmr_tokenizer *t, remora_detok *d, remora_token id,
+                             rmr_detok_put put, void *user)
+{
+    state st;
+    RMR_TRY(load(d, &st));
+    RMR_TRY(push(t, &st, id, put, user));
+    memcpy(d->opaque, &st, sizeof st);
+    return REMORA_OK;
 }
 
 remora_status rmr_detok_flush(const rmr_tokenizer *t, remora_detok *d, char *buf, size_t cap,
@@ -100,7 +116,7 @@ remora_status rmr_detok_flush(const rmr_tokenizer *t, remora_detok *d, char *buf
     (void)t;
     *n = 0;
     RMR_TRY(load(d, &st));
-    if (st.n > 0) put(&out, "\xEF\xBF\xBD", 3);
+    if (st.n > 0) keep(&out, "\xEF\xBF\xBD", 3);
     memset(&st, 0, sizeof st);
     return finish(d, &st, &out, n);
 }

@@ -97,4 +97,9 @@ remora_status rmr_detok_push(const rmr_tokenizer *t, remora_detok *st, const rem
 remora_status rmr_detok_flush(const rmr_tokenizer *t, remora_detok *st, char *buf, size_t cap,
                               size_t *n);
 
+/* The same for one token without a buffer: `put` gets the characters that come out, one by one. */
+typedef void (*rmr_detok_put)(void *user, const char *s, size_t n);
+remora_status rmr_detok_each(const rmr_tokenizer *t, remora_detok *st, remora_token id,
+                             rmr_detok_put put, void *user);
+
 #endif

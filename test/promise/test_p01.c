@@ -878,6 +878,11 @@ static remora_status generate_opts(void *ctx, const void *opts)
     return st;
 }
 
+static remora_status generation_info(void *ctx, void *out)
+{
+    return remora_session_get_generation(ctx, out, NULL);
+}
+
 static void generate(void **state)
 {
     fixture *f = *state;
@@ -896,6 +901,10 @@ static void generate(void **state)
     o.flags = 2;
     assert_int_equal(generate_opts(f, &o), REMORA_E_STRUCT);
     o.flags = 0;
+    remora_generation_info info = {.struct_size = sizeof info};
+    assert_int_equal(remora_session_get_generation(NULL, &info, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_get_generation(f->s, NULL, NULL), REMORA_E_ARG);
+    hostile_out(generation_info, f->s, sizeof info);
     o.n_stop = 1;
     assert_int_equal(generate_opts(f, &o), REMORA_E_ARG);
     o.n_stop = UINT64_MAX;

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stop strings against a model that keeps both readings of the text and looks at their ends. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "stop.h"
+#include "tmem.h"
+
+enum { STRINGS = 5, LENGTH = 9, BYTES = 400 };
+
+typedef struct reading { /* a text, and of each byte whether it is in a name */
+    char byte[BYTES];
+    uint8_t name[BYTES];
+    size_t n;
+} reading;
+
+typedef struct texts {
+    reading of[RMR_READINGS];
+} texts;
+
+static uint64_t seed = 1;
+
+static uint32_t dice(uint32_t n)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(seed >> 33) % n;
+}
+
+static int ends_with(const reading *r, const char *s, size_t n)
+{
+    return n <= r->n && memcmp(r->byte + r->n - n, s, n) == 0;
+}
+
+static uint32_t text_in_last(const reading *r, size_t k)
+{
+    uint32_t n = 0;
+    for (size_t i = r->n - k; i < r->n; i++) n += !r->name[i];
+    return n;
+}
+
+static void extend(texts *t, char c, int is_name)
+{
+    for (int r = is_name ? RMR_READ_NAMED : RMR_READ_TEXT; r < RMR_READINGS; r++) {
+        reading *x = &t->of[r];
+        assert_true(x->n < BYTES);
+        x->name[x->n] = (uint8_t)is_name;
+        x->byte[x->n++] = c;
+    }
+}
+
+/* What the matcher says of the byte that was entered last: in a name, the text has no new end. */
+static int complete(const texts *t, const remora_gen_opts *o, int is_name, rmr_stop_hit *best)
+{
+    int found = 0;
+    for (uint32_t i = 0; i < o->n_stop; i++)
+        for (int r = is_name ? RMR_READ_NAMED : RMR_READ_TEXT; r < RMR_READINGS; r++) {
+            const size_t n = strlen(o->stop[i]);
+            if (!ends_with(&t->of[r], o->stop[i], n)) continue;
+            const uint32_t text = text_in_last(&t->of[r], n);
+            if (found && text <= best->n_text) continue;
+            *best = (rmr_stop_hit){i, text};
+            found = 1;
+        }
+    return found;
+}
+
+static uint32_t may_become(const texts *t, const remora_gen_opts *o)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < o->n_stop; i++)
+        for (size_t n = 1; n < strlen(o->stop[i]); n++)
+            for (int r = 0; r < RMR_READINGS; r++)
+                if (ends_with(&t->of[r], o->stop[i], n)) {
+                    const uint32_t text = text_in_last(&t->of[r], n);
+                    if (text > most) most = text;
+                }
+    return most;
+}
+
+/* One text until a stop string comes. */
+static int one_text(const remora_gen_opts *o, rmr_stops *st)
+{
+    texts t = {0};
+    int is_name = 0;
+    for (size_t i = 0; i < BYTES; i++) {
+        const char c = (char)('a' + dice(3));
+        rmr_stop_hit hit = {99, 99}, want = {99, 99};
+        if (dice(4) == 0) is_name = !is_name;
+        extend(&t, c, is_name);
+        const int got = rmr_stops_read(st, c, is_name, &hit);
+        assert_int_equal(got, complete(&t, o, is_name, &want));
+        assert_int_equal(hit.string, want.string);
+        assert_int_equal(hit.n_text, want.n_text);
+        if (got) return 1;
+        assert_int_equal(rmr_stops_held(st), may_become(&t, o));
+    }
+    return 0;
+}
+
+static void random_strings(void **state)
+{
+    tmem t = {0};
+    rmr_mem mem = {&t, tmem_alloc, tmem_resize, tmem_release, 0};
+    char text[STRINGS][LENGTH + 1];
+    const char *stop[STRINGS];
+    int hits = 0, none = 0;
+    (void)state;
+    for (int round = 0; round < 4000; round++) {
+        remora_gen_opts o = {.stop = stop, .n_stop = 1 + dice(STRINGS)};
+        rmr_stops st;
+        for (uint64_t i = 0; i < o.n_stop; i++) {
+            const size_t n = 1 + dice(LENGTH);
+            for (size_t k = 0; k < n; k++) text[i][k] = (char)('a' + dice(3));
+            text[i][n] = 0;
+            stop[i] = text[i];
+        }
+        assert_int_equal(rmr_stops_check(&o, NULL), REMORA_OK);
+        assert_int_equal(rmr_stops_make(&st, &mem, &o, NULL), REMORA_OK);
+        if (one_text(&o, &st))
+            hits++;
+        else
+            none++;
+        rmr_stops_free(&st, &mem);
+        assert_int_equal(atomic_load(&t.blocks), 0);
+    }
+    assert_int_equal(atomic_load(&t.damage), 0);
+    assert_true(hits > 1000 && none > 10);
+}
+
+static void no_strings(void **state)
+{
+    const remora_gen_opts o = {0};
+    rmr_stop_hit hit;
+    rmr_stops st;
+    (void)state;
+    assert_int_equal(rmr_stops_make(&st, NULL, &o, NULL), REMORA_OK);
+    assert_int_equal(rmr_stops_read(&st, 'a', 0, &hit), 0);
+    assert_int_equal(rmr_stops_held(&st), 0);
+    rmr_stops_free(&st, NULL);
+}
+
+static void same(void **state)
+{
+    tmem t = {0};
+    rmr_mem mem = {&t, tmem_alloc, tmem_resize, tmem_release, 0};
+    const char *a[] = {"ab", "c"}, *b[] = {"a", "bc"}, *c[] = {"ab", "d"}, *d[] = {"ab", NULL};
+    const remora_gen_opts o = {.stop = a, .n_stop = 2}, none = {0};
+    const remora_gen_opts others[] = {{.stop = a, .n_stop = 1},    {.stop = b, .n_stop = 2},
+                                      {.stop = c, .n_stop = 2},    {.stop = d, .n_stop = 2},
+                                      {.stop = NULL, .n_stop = 2}, none};
+    rmr_stops st;
+    (void)state;
+    assert_int_equal(rmr_stops_make(&st, &mem, &o, NULL), REMORA_OK);
+    assert_int_equal(rmr_stops_same(&st, &o), 1);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_int_equal(rmr_stops_same(&st, &others[i]), 0);
+    rmr_stops_free(&st, &mem);
+    assert_int_equal(rmr_stops_same(&st, &none), 1);
+}
+
+static void not_utf8(void **state)
+{
+    static const char *const bad[] = {"\xff", "ab\xc3", "\x80", "a\xed\xa0\x80"};
+    static const char *const places[] = {"byte 0", "byte 2", "byte 0", "byte 1"};
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const char *stop[] = {"\xc3\xa9", bad[i]};
+        const remora_gen_opts o = {.stop = stop, .n_stop = 2};
+        remora_error err = {.struct_size = sizeof err};
+        assert_int_equal(rmr_stops_check(&o, &err), REMORA_E_ARG);
+        assert_non_null(strstr(err.message, "stop[1]"));
+        assert_non_null(strstr(err.message, places[i]));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_strings),
+        cmocka_unit_test(no_strings),
+        cmocka_unit_test(same),
+        cmocka_unit_test(not_utf8),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
