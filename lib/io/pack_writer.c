@@ -722,7 +722,7 @@ remora_status rmr_pack_writer_seal(rmr_pack_writer *w, int level, const rmr_job_
     RMR_TRY(sync_fd(w, w->part.fd, err));
     /* Bytes that were written in pieces lie in the system's cache in small pages. Dropped and read
      * again they lie in large pages, from which a mapped pack is computed faster
-     * (docs/performance.md). */
+     * (docs/notebook/memory.md). */
 #if defined(POSIX_FADV_DONTNEED)
     (void)posix_fadvise(w->part.fd, 0, 0, POSIX_FADV_DONTNEED);
 #endif
