@@ -411,7 +411,8 @@ typedef struct remora_memory {
     uint32_t reserved;
     uint64_t host_weights;       /* allocated for weights */
     uint64_t host_kv;            /* cache pages set aside for all sessions, used or not; memory
-                                    goes back in the portions that sessions and forks took */
+                                    goes back in the portions that sessions and forks took. Of
+                                    sessions with PAGES_AS_NEEDED: the pages that they hold */
     uint64_t host_scratch;       /* activations for one eval at a time, timelines, and one output
                                     row for each session; in use now: samplers too. Each further
                                     eval that runs at the same time, or is half done, takes the
@@ -640,13 +641,23 @@ enum { /* which of the appended tokens get an output row */
                                (after the final norm); alone it means the last token */
 };
 
+enum { /* remora_session_opts.flags */
+    REMORA_SESSION_PAGES_AS_NEEDED = 1 /* take memory for the cache in pages of 32 tokens, when
+                                          tokens are appended, and give it back when they are
+                                          trimmed. A session then costs what it holds and a fork
+                                          what it writes, and append says E_NOMEM when there is no
+                                          memory for a page. Forks of the session are so too.
+                                          Results are the same */
+};
+
 struct remora_session_opts {
     uint32_t struct_size;
-    uint32_t flags;    /* 0 */
+    uint32_t flags;    /* REMORA_SESSION_* */
     uint32_t capacity; /* most tokens of the timeline, at most the model's max_context; 0: 4096, or
-                          max_context where that is less. The cache for all of them is
-                          allocated at once (kv_bytes_per_token each), and written, which is when
-                          most systems find memory for it, as it is used */
+                          max_context where that is less. Without PAGES_AS_NEEDED the cache for all
+                          of them is allocated at once (kv_bytes_per_token each), and written, which
+                          is when most systems find memory for it, as it is used. Besides, a token
+                          of capacity takes 5 bytes, and 32 of them 8 more */
     uint32_t chunk;    /* most tokens that go through the layers together, up to 65536; 0: 512, or
                           32 in calls with a budget. More is faster and takes more scratch memory;
                           less is interrupted sooner. Changes no result */
@@ -666,12 +677,16 @@ typedef struct remora_session_info {
     uint32_t n_rows;          /* output rows that are ready */
     int32_t  state;           /* REMORA_MORE: holds a half-done step (the first session of a batch
                                  does); else REMORA_OK */
+    uint64_t kv_bytes_kept;   /* cache that is this session's alone: set aside for its whole
+                                 capacity, or with PAGES_AS_NEEDED kv_bytes - kv_bytes_shared */
 } remora_session_info;
 
 /* An empty timeline. o may be NULL. The session holds a reference to the model. The cache and the
  * scratch memory for one eval at a time are taken here; appending, evaluating and generating with
  * one output row at a time then allocate nothing. (Hidden rows, stop strings, and batches of
- * sessions of different chunk and capacity do, the first time.) E_ARG (capacity above max_context,
+ * sessions of different chunk and capacity do, the first time.) With PAGES_AS_NEEDED the cache is
+ * taken by append, sync and generate instead, before anything is computed; eval allocates nothing
+ * there either. E_ARG (capacity above max_context,
  * chunk too large, a model opened with NO_WEIGHTS), E_STRUCT, E_UNSUPPORTED (kv_type, or INT8 where
  * attention is grouped; extra key), E_NOMEM. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_session_create(
@@ -679,7 +694,8 @@ REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_session_create(
 
 /* A second session that goes on from the same state: timeline, pending tokens, output rows. Full
  * cache pages are shared until one side drops them, so a fork writes one partly filled page and
- * the rows; what it may need later is set aside as for a new session. Legal while a step is half
+ * the rows; what it may need later is set aside as for a new session, or, with PAGES_AS_NEEDED, is
+ * not: the fork then costs that page, its rows and its timeline. Legal while a step is half
  * done: the child does that step from its beginning. A generation under way is not passed on: in
  * the child the next generate begins one. E_NOMEM, E_BUSY. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_session_fork(remora_session *s,
@@ -698,9 +714,10 @@ REMORA_API remora_status REMORA_CALL remora_session_tokens(const remora_session 
                                                            remora_token *out, size_t cap,
                                                            size_t *n);
 
-/* Queue n tokens; nothing is computed. want: REMORA_WANT_*. Takes the output rows
- * that the tokens will need, so memory runs out here and never in eval. All or nothing. n =
- * 0 is legal and does nothing.
+/* Queue n tokens; nothing is computed. want: REMORA_WANT_*. Takes the output rows that the tokens
+ * will need, and with PAGES_AS_NEEDED the cache, so memory runs out here and never in eval. All or
+ * nothing: after E_NOMEM the session is as it was, and the same call may succeed later. n = 0 is
+ * legal and does nothing.
  *
  * An append of at least 32 tokens is a prompt and is evaluated with the expanded form of
  * attention, a shorter one with the absorbed form. The two are equal in exact arithmetic and

@@ -40,6 +40,7 @@ remora_status remora_session_get_info(const remora_session *s, remora_session_in
                              .pending = s->n_tokens - s->committed,
                              .kv_bytes = rmr_page_table_bytes(&s->cache),
                              .kv_bytes_shared = rmr_page_table_shared_bytes(&s->cache),
+                             .kv_bytes_kept = rmr_page_table_kept_bytes(&s->cache),
                              .n_rows = s->rows.n_ready,
                              .state = s->in_progress.ctx != NULL ? REMORA_MORE : REMORA_OK};
     return rmr_struct_out(out, &i, sizeof i, sizeof i);

@@ -12,6 +12,7 @@ struct rmr_page_block {
     rmr_page_pool *pool;
     rmr_buffer *buffer;
     uint32_t n, n_free, free; /* free: index of the first one */
+    int made;                 /* of one page made as needed: in no list, and gone with the page */
     rmr_page page[];
 };
 
@@ -36,7 +37,7 @@ void rmr_pages_init(rmr_pages *p, rmr_mem *mem, rmr_backend *be)
 void rmr_pages_end(rmr_pages *p)
 {
     for (int i = 0; i < RMR_KV_TYPES; i++)
-        RMR_ASSERT(p->pool[i].promised == 0 && p->pool[i].blocks == NULL);
+        RMR_ASSERT(p->pool[i].promised == 0 && p->pool[i].blocks == NULL && p->pool[i].n_made == 0);
     pthread_mutex_destroy(&p->lock);
 }
 
@@ -167,10 +168,52 @@ rmr_page *rmr_page_take(rmr_pages *p, rmr_kv_type type, const rmr_page *near)
     return page;
 }
 
+remora_status rmr_page_make(rmr_pages *p, rmr_kv_type type, uint64_t page_bytes, rmr_page **out,
+                            remora_error *err)
+{
+    rmr_page_pool *pool = &p->pool[type];
+    rmr_page_block *b;
+    pthread_mutex_lock(&p->lock);
+    if (pool->page_bytes == 0) pool->page_bytes = page_bytes;
+    pthread_mutex_unlock(&p->lock);
+    RMR_ASSERT(pool->page_bytes == page_bytes);
+    RMR_TRY(block_new(p, pool, 1, &b, err));
+    b->made = 1;
+    b->n_free = 0;
+    b->free = 1;
+    atomic_store_explicit(&b->page[0].refs, 1, memory_order_relaxed);
+    pthread_mutex_lock(&p->lock);
+    pool->n_made++;
+    pthread_mutex_unlock(&p->lock);
+    *out = &b->page[0];
+    return REMORA_OK;
+}
+
 void rmr_page_ref(rmr_page *page)
 {
     RMR_ASSERT(atomic_load(&page->refs) > 0);
     atomic_fetch_add_explicit(&page->refs, 1, memory_order_relaxed);
+}
+
+/* Under the lock: a page that nobody has any more becomes free. Gives the blocks that go with it.
+ */
+static rmr_page_block *put_back(rmr_page *page)
+{
+    rmr_page_block *b = page->block;
+    RMR_ASSERT(b->n_free < b->n);
+    page->next = b->free;
+    b->free = (uint32_t)(page - b->page);
+    b->n_free++;
+    b->pool->n_free++;
+    return b->n_free == b->n ? unlink_spare(b->pool) : NULL;
+}
+
+/* The same for a page that was made. */
+static rmr_page_block *unlink_made(rmr_page_block *b)
+{
+    RMR_ASSERT(b->pool->n_made > 0 && b->next == NULL);
+    b->pool->n_made--;
+    return b;
 }
 
 void rmr_page_unref(rmr_pages *p, rmr_page *page)
@@ -179,12 +222,7 @@ void rmr_page_unref(rmr_pages *p, rmr_page *page)
     RMR_ASSERT(atomic_load(&page->refs) > 0);
     if (atomic_fetch_sub_explicit(&page->refs, 1, memory_order_acq_rel) != 1) return;
     pthread_mutex_lock(&p->lock);
-    RMR_ASSERT(b->n_free < b->n);
-    page->next = b->free;
-    b->free = (uint32_t)(page - b->page);
-    b->n_free++;
-    b->pool->n_free++;
-    rmr_page_block *gone = b->n_free == b->n ? unlink_spare(b->pool) : NULL;
+    rmr_page_block *gone = b->made ? unlink_made(b) : put_back(page);
     pthread_mutex_unlock(&p->lock);
     free_blocks(p, gone);
 }
@@ -216,10 +254,14 @@ rmr_bytes rmr_pages_bytes(rmr_pages *p)
 {
     rmr_bytes bytes = {0};
     pthread_mutex_lock(&p->lock);
-    for (int i = 0; i < RMR_KV_TYPES; i++)
-        for (const rmr_page_block *b = p->pool[i].blocks; b != NULL; b = b->next)
-            (void)rmr_bytes_add(&bytes,
-                                p->be->ops->buffer_bytes(p->be, b->n * p->pool[i].page_bytes));
+    for (int i = 0; i < RMR_KV_TYPES; i++) {
+        const rmr_page_pool *pool = &p->pool[i];
+        const rmr_bytes one = p->be->ops->buffer_bytes(p->be, pool->page_bytes);
+        for (const rmr_page_block *b = pool->blocks; b != NULL; b = b->next)
+            (void)rmr_bytes_add(&bytes, p->be->ops->buffer_bytes(p->be, b->n * pool->page_bytes));
+        (void)rmr_bytes_add(&bytes,
+                            (rmr_bytes){pool->n_made * one.host, pool->n_made * one.device});
+    }
     pthread_mutex_unlock(&p->lock);
     return bytes;
 }

@@ -47,7 +47,7 @@ static rmr_kv_type type_of(const remora_session_opts *o)
 static remora_status check_opts(const remora_model *m, const remora_session_opts *o,
                                 remora_error *err)
 {
-    if (o->flags != 0 || o->reserved != 0)
+    if ((o->flags & ~(uint32_t)REMORA_SESSION_PAGES_AS_NEEDED) != 0 || o->reserved != 0)
         RMR_FAIL(err, REMORA_E_STRUCT, "session flags 0x%x or reserved %u are not known", o->flags,
                  o->reserved);
     if (o->n_extra > 0)
@@ -76,27 +76,42 @@ static remora_session *lay_out(rmr_arena *a, uint32_t capacity)
     return s;
 }
 
+/* The options of a session, as they were chosen. */
+typedef struct traits {
+    uint32_t capacity, chunk;
+    int chunk_open; /* the caller did not set chunk */
+    rmr_kv_type type;
+    int as_needed; /* pages of the cache */
+} traits;
+
+static traits traits_of(const remora_model *m, const remora_session_opts *o)
+{
+    return (traits){capacity_of(m, o), chunk_of(m, o), o->chunk == 0, type_of(o),
+                    (o->flags & REMORA_SESSION_PAGES_AS_NEEDED) != 0};
+}
+
 /* Everything but the cache contents. */
-static remora_status make(remora_model *m, uint32_t capacity, uint32_t chunk, int chunk_open,
-                          rmr_kv_type type, remora_session **out, remora_error *err)
+static remora_status make(remora_model *m, const traits *t, remora_session **out, remora_error *err)
 {
     rmr_mem *mem = &m->session_mem;
     rmr_arena a = {0};
-    lay_out(&a, capacity);
+    lay_out(&a, t->capacity);
     RMR_TRY(rmr_arena_make(&a, mem, "session", err));
-    remora_session *s = lay_out(&a, capacity);
+    remora_session *s = lay_out(&a, t->capacity);
     s->block_bytes = a.size;
     s->model = m;
     s->mem = mem;
     s->serial = atomic_fetch_add_explicit(&m->serial, 1, memory_order_relaxed);
-    s->chunk = chunk;
-    s->chunk_open = chunk_open;
+    s->chunk = t->chunk;
+    s->chunk_open = t->chunk_open;
     atomic_init(&s->busy, 0);
     rmr_model_ref(m);
-    remora_status st = rmr_page_table_init(
-        &s->cache, &m->pages, rmr_cache_page_bytes(&m->cache, type), type, capacity, err);
+    remora_status st =
+        rmr_page_table_init(&s->cache, &m->pages, rmr_cache_page_bytes(&m->cache, t->type), t->type,
+                            t->capacity, t->as_needed, err);
     if (st >= 0) st = rmr_output_rows_make_room(s, 1, 0, err);
-    if (st >= 0) st = rmr_contexts_reserve(m, rmr_session_context_size(chunk, s->cache.max), err);
+    if (st >= 0)
+        st = rmr_contexts_reserve(m, rmr_session_context_size(t->chunk, s->cache.max), err);
     if (st < 0) {
         rmr_session_free(s);
         return st;
@@ -111,14 +126,16 @@ remora_status rmr_session_create(remora_model *m, const remora_session_opts *o,
     *out = NULL;
     RMR_TRY(check_opts(m, o, err));
     if (!m->has_weights) RMR_FAIL(err, REMORA_E_ARG, "the model was opened without weights");
-    return make(m, capacity_of(m, o), chunk_of(m, o), o->chunk == 0, type_of(o), out, err);
+    const traits t = traits_of(m, o);
+    return make(m, &t, out, err);
 }
 
 remora_status rmr_session_fork(remora_session *s, remora_session **out, remora_error *err)
 {
     remora_session *f;
     *out = NULL;
-    RMR_TRY(make(s->model, s->capacity, s->chunk, s->chunk_open, s->cache.type, &f, err));
+    const traits t = {s->capacity, s->chunk, s->chunk_open, s->cache.type, s->cache.as_needed};
+    RMR_TRY(make(s->model, &t, &f, err));
     remora_status st = rmr_page_table_fork(&f->cache, &s->cache, s->committed, err);
     if (st >= 0) st = rmr_page_table_reserve(&f->cache, s->committed, s->n_tokens, err);
     if (st >= 0) st = rmr_output_rows_copy(f, s, err);
@@ -146,26 +163,35 @@ void rmr_session_free(remora_session *s)
     rmr_model_unref(m);
 }
 
+/* The bytes of a cache that is full; UINT64_MAX when they overflow. */
+static uint64_t cache_cost(const remora_model *m, const traits *t)
+{
+    const uint64_t page = rmr_cache_page_bytes(&m->cache, t->type),
+                   pages = rmr_pages_for(t->capacity);
+    uint64_t bytes;
+    if (!t->as_needed) return rmr_pages_cost(m->be, page, pages + RMR_PAGE_SPARE).host;
+    return rmr_mul_ok(rmr_pages_cost(m->be, page, 1).host, pages, &bytes) ? bytes : UINT64_MAX;
+}
+
 remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o, uint32_t n,
                                    remora_memory *out, remora_error *err)
 {
     RMR_TRY(check_opts(m, o, err));
-    const uint32_t capacity = capacity_of(m, o);
-    const uint64_t bytes = rmr_cache_page_bytes(&m->cache, type_of(o)),
-                   pages = rmr_pages_for(capacity);
+    const traits t = traits_of(m, o);
+    const uint32_t capacity = t.capacity;
     rmr_arena a = {0};
     lay_out(&a, capacity);
     const uint64_t session = a.used + rmr_page_table_own_bytes(capacity) + rmr_output_rows_bytes(m);
     rmr_model_memory(m, out);
-    if (!rmr_mul_ok(rmr_pages_cost(m->be, bytes, pages + RMR_PAGE_SPARE).host, n, &out->host_kv) ||
+    if (!rmr_mul_ok(cache_cost(m, &t), n, &out->host_kv) ||
         !rmr_mul_ok(session, n, &out->host_scratch) || out->host_kv > INT64_MAX ||
         out->host_scratch > INT64_MAX)
         RMR_FAIL(err, REMORA_E_ARG, "%u sessions of %u tokens take more than 2^63 bytes", n,
                  capacity);
     if (n > 0)
         out->host_scratch +=
-            rmr_context_bytes(m, rmr_session_context_size(chunk_of(m, o), pages)).host;
-    out->kv_bytes_per_token = bytes / RMR_PAGE_TOKENS;
+            rmr_context_bytes(m, rmr_session_context_size(t.chunk, rmr_pages_for(capacity))).host;
+    out->kv_bytes_per_token = rmr_cache_page_bytes(&m->cache, t.type) / RMR_PAGE_TOKENS;
     return REMORA_OK;
 }
 

@@ -249,16 +249,18 @@ typedef struct world {
     uint32_t n_vocab;
 } world;
 
-static void world_make(world *w, const remora_source *src)
+static void world_make(world *w, const remora_source *src, uint32_t session_flags)
 {
     remora_error err = HOST_ERROR;
+    const remora_session_opts o = {
+        .struct_size = sizeof o, .flags = session_flags, .capacity = CAP, .kv_type = REMORA_KV_F32};
     memset(w, 0, sizeof *w);
     w->rt = host_runtime(&w->mem, 2, NULL);
     w->m = host_open(w->rt, src);
     w->n_vocab = host_vocab(w->m);
     host_ids(w->ids, N, w->n_vocab, 3);
     w->rows = host_logits(w->m, w->ids, N);
-    w->s = host_session(w->m, CAP, REMORA_KV_F32);
+    REQUIRE_OK(remora_session_create(w->m, &o, &w->s, &err), &err);
     REQUIRE_OK(remora_sampler_create(w->m, 5, &w->p, &err), &err);
 }
 
@@ -470,10 +472,10 @@ static int try_act(world *w, const act *a, long k, int how)
     return hit;
 }
 
-static void all_acts(const remora_source *src, long step)
+static void all_acts(const remora_source *src, long step, uint32_t session_flags)
 {
     world w;
-    world_make(&w, src);
+    world_make(&w, src, session_flags);
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
         for (int how = SWEEP_ONE; how <= SWEEP_FROM; how++) {
             evaluated(&w);
@@ -490,7 +492,7 @@ static void new_sessions(void **state)
     world w;
     (void)state;
     tiny_make(&t, NULL);
-    world_make(&w, &t.source);
+    world_make(&w, &t.source, 0);
     for (int how = SWEEP_ONE; how <= SWEEP_FROM; how++)
         for (size_t i = 1; i < 9; i++)
             for (long k = 1;; k++) {
@@ -508,7 +510,8 @@ static void calls(void **state)
     for (size_t kind = 0; kind < N_KINDS; kind++) {
         tiny t;
         tiny_make(&t, &kinds[kind]);
-        all_acts(&t.source, 1);
+        all_acts(&t.source, 1, 0);
+        all_acts(&t.source, 1, REMORA_SESSION_PAGES_AS_NEEDED);
         tiny_free(&t);
     }
 }
@@ -528,7 +531,7 @@ static void fixtures(void **state)
             .struct_size = sizeof src, .kind = REMORA_SOURCE_PATH, .path = folder};
         (void)sweep_open(&src, 0, SWEEP_ONE, i == 0 ? 1 : 11);
         if (i == 0) (void)sweep_open(&src, 0, SWEEP_FROM, 7);
-        all_acts(&src, i == 0 ? 1 : 5);
+        all_acts(&src, i == 0 ? 1 : 5, 0);
     }
 }
 

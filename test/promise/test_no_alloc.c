@@ -140,6 +140,31 @@ static void forks(bed *b)
     remora_session_free(f);
 }
 
+/* Pages as needed: append takes them, and then nothing more is taken. */
+static void pages_as_needed(bed *b, int32_t kv_type)
+{
+    const remora_session_opts o = {.struct_size = sizeof o,
+                                   .flags = REMORA_SESSION_PAGES_AS_NEEDED,
+                                   .capacity = CAPACITY,
+                                   .kv_type = kv_type};
+    remora_error err = HOST_ERROR;
+    remora_session *s[2];
+    REQUIRE_OK(remora_session_create(b->m, &o, &s[0], &err), &err);
+    feed(b, s, 1, 50);
+    REQUIRE_OK(remora_session_fork(s[0], &s[1], &err), &err);
+    REQUIRE_OK(remora_session_trim(s[1], 20), NULL); /* into what it shares */
+    for (int i = 0; i < 80; i++) {
+        const long before = atomic_load(&b->mem.calls);
+        for (int k = 0; k < 2; k++)
+            REQUIRE_OK(remora_session_append(s[k], b->ids, 1, REMORA_WANT_LAST), NULL);
+        if (i == 0) assert_true(atomic_load(&b->mem.calls) > before); /* a copy of a shared page */
+        start_count(b);
+        REQUIRE_OK(remora_eval(s, 2, NULL, &err), &err);
+        nothing_was_allocated(b, "evaluating with pages as needed");
+    }
+    for (int k = 0; k < 2; k++) remora_session_free(s[k]);
+}
+
 static void generations(bed *b)
 {
     static const char *const stops[] = {"no such text anywhere"};
@@ -179,6 +204,7 @@ static void nothing_after_creation(void **state)
             decode_to_capacity(&b);
             batches(&b);
             forks(&b);
+            pages_as_needed(&b, types[k]);
             generations(&b);
             close_bed(&b);
         }

@@ -24,22 +24,25 @@ typedef struct load {
     uint32_t n_sessions;
     int32_t threads;
     uint32_t flags; /* of the model */
+    uint32_t session_flags;
 } load;
 
 static const load loads[] = {
-    {64, 0, REMORA_KV_F32, 1, 1, 0},
-    {64, 0, REMORA_KV_BF16, 1, 2, 0},
-    {700, 0, REMORA_KV_F32, 1, 2, 0},
-    {1500, 0, REMORA_KV_BF16, 1, 1, 0},
-    {1500, 64, REMORA_KV_F32, 1, 3, 0},
-    {256, 1, REMORA_KV_BF16, 1, 1, 0},
-    {512, 0, REMORA_KV_F32, 4, 2, 0},
-    {1000, 128, REMORA_KV_BF16, 4, 2, 0},
-    {2000, 300, REMORA_KV_F32, 2, 1, 0},
-    {33, 0, 0, 3, 2, 0},
-    {64, 0, REMORA_KV_INT8, 1, 1, 0},
-    {1500, 0, REMORA_KV_INT8, 2, 2, 0},
-    {64, 0, REMORA_KV_F32, 1, 1, REMORA_MODEL_IMPORTANCE},
+    {64, 0, REMORA_KV_F32, 1, 1, 0, 0},
+    {64, 0, REMORA_KV_BF16, 1, 2, 0, 0},
+    {700, 0, REMORA_KV_F32, 1, 2, 0, 0},
+    {1500, 0, REMORA_KV_BF16, 1, 1, 0, 0},
+    {1500, 64, REMORA_KV_F32, 1, 3, 0, 0},
+    {256, 1, REMORA_KV_BF16, 1, 1, 0, 0},
+    {512, 0, REMORA_KV_F32, 4, 2, 0, 0},
+    {1000, 128, REMORA_KV_BF16, 4, 2, 0, 0},
+    {2000, 300, REMORA_KV_F32, 2, 1, 0, 0},
+    {33, 0, 0, 3, 2, 0, 0},
+    {64, 0, REMORA_KV_INT8, 1, 1, 0, 0},
+    {1500, 0, REMORA_KV_INT8, 2, 2, 0, 0},
+    {64, 0, REMORA_KV_F32, 1, 1, REMORA_MODEL_IMPORTANCE, 0},
+    {700, 0, REMORA_KV_BF16, 2, 2, 0, REMORA_SESSION_PAGES_AS_NEEDED},
+    {33, 0, REMORA_KV_INT8, 3, 1, 0, REMORA_SESSION_PAGES_AS_NEEDED},
 };
 
 static uint64_t sum(const remora_memory *m)
@@ -66,6 +69,7 @@ static int check(const char *name, const remora_source *src, const load *l)
     remora_memory est = {.struct_size = sizeof est}, now = est;
     remora_session *s[MAX_SESSIONS];
     const remora_session_opts so = {.struct_size = sizeof so,
+                                    .flags = l->session_flags,
                                     .capacity = l->capacity,
                                     .chunk = l->chunk,
                                     .kv_type = l->kv_type};
@@ -142,7 +146,7 @@ static void fixtures(void **state)
 
 static void krill(void **state)
 {
-    static const load l = {600, 0, REMORA_KV_BF16, 2, 2, 0};
+    static const load l = {600, 0, REMORA_KV_BF16, 2, 2, 0, 0};
     char folder[1024];
     (void)state;
     assert_true(host_folder(folder, sizeof folder, "krill"));

@@ -95,6 +95,7 @@ typedef struct bed {
     rmr_mem mem;
     buffers be;
     rmr_pages pool;
+    int as_needed; /* the tables' pages */
 } bed;
 
 static void bed_init(bed *b)
@@ -109,13 +110,14 @@ static void bed_init(bed *b)
 
 static remora_status open_table(bed *b, rmr_page_table *table)
 {
-    return rmr_page_table_init(table, &b->pool, PAGE, RMR_KV_F32, CAPACITY, NULL);
+    return rmr_page_table_init(table, &b->pool, PAGE, RMR_KV_F32, CAPACITY, b->as_needed, NULL);
 }
 
 /* Different pages that tables hold. */
 static uint64_t held(const bed *b)
 {
-    return b->pool.pool[RMR_KV_F32].n_pages - b->pool.pool[RMR_KV_F32].n_free;
+    const rmr_page_pool *pool = &b->pool.pool[RMR_KV_F32];
+    return pool->n_pages - pool->n_free + pool->n_made;
 }
 
 static int setup(void **state)
@@ -124,6 +126,13 @@ static int setup(void **state)
     assert_non_null(b);
     bed_init(b);
     *state = b;
+    return 0;
+}
+
+static int setup_as_needed(void **state)
+{
+    setup(state);
+    ((bed *)*state)->as_needed = 1;
     return 0;
 }
 
@@ -315,7 +324,7 @@ static void failures_leave_the_table(void **state)
     assert_int_equal(open_table(b, &f), REMORA_OK);
     extend(&a, 0, 70, 1);
     b->be.create_fails = REMORA_E_DEVICE_MEM;
-    assert_int_equal(rmr_page_table_init(&none, &b->pool, PAGE, RMR_KV_F32, CAPACITY, &err),
+    assert_int_equal(rmr_page_table_init(&none, &b->pool, PAGE, RMR_KV_F32, CAPACITY, 0, &err),
                      REMORA_E_DEVICE_MEM);
     assert_int_equal(err.code, REMORA_E_DEVICE_MEM);
     rmr_page_table_free(&none);
@@ -424,7 +433,59 @@ static int32_t sweep_body(void *arg, tmem *t)
 static void every_allocation_fails_once(void **state)
 {
     bed *b = *state;
-    assert_int_equal(tmem_sweep(&b->t, sweep_body, b), 8); /* 4 for each table, none after */
+    /* promised: 4 for each table, none after; as needed: 1, and 3 for each of 4 + 1 + 5 pages, one
+     * of which is a copy */
+    assert_int_equal(tmem_sweep(&b->t, sweep_body, b), b->as_needed ? 2 + 3 * 10 : 8);
+}
+
+/* Pages as needed: what is held is what tables hold, and a page that cannot be had is a status. */
+static void pages_come_and_go(void **state)
+{
+    bed *b = *state;
+    remora_error err = {.struct_size = sizeof err};
+    rmr_page_table a, f;
+    assert_int_equal(open_table(b, &a), REMORA_OK);
+    assert_int_equal(open_table(b, &f), REMORA_OK);
+    assert_int_equal(b->be.live, 0);
+    extend(&a, 0, 100, 1);
+    assert_int_equal(rmr_page_table_kept_bytes(&a), 4 * PAGE);
+    assert_int_equal(rmr_pages_bytes(&b->pool).device, 4 * PAGE);
+    assert_int_equal(rmr_page_table_fork(&f, &a, 70, NULL), REMORA_OK);
+    assert_int_equal(b->be.live, 5);
+    assert_int_equal(rmr_page_table_kept_bytes(&a), 2 * PAGE);
+    assert_int_equal(rmr_page_table_kept_bytes(&f), PAGE);
+    rmr_page_table_trim(&a, 0);
+    assert_int_equal(b->be.live, 3);
+    b->be.create_fails = REMORA_E_DEVICE_MEM;
+    assert_int_equal(rmr_page_table_reserve(&f, 70, 97, &err), REMORA_E_DEVICE_MEM);
+    assert_int_equal(err.code, REMORA_E_DEVICE_MEM);
+    assert_int_equal(rmr_page_table_reserve(&f, 70, 96, &err), REMORA_OK); /* in what it has */
+    assert_int_equal(rmr_page_table_bytes(&f), 3 * PAGE);
+    b->be.create_fails = REMORA_OK;
+    extend(&f, 70, 97, 2);
+    assert_true(rows_are(&f, 0, 70, 1) && rows_are(&f, 70, 97, 2));
+    rmr_page_table_free(&f);
+    assert_int_equal(b->be.live, 0);
+    rmr_page_table_free(&a);
+}
+
+/* Tables of both kinds in one pool: neither takes the other's pages. */
+static void kinds_are_apart(void **state)
+{
+    enum { ALL = CAPACITY / RMR_PAGE_TOKENS + RMR_PAGE_SPARE };
+    bed *b = *state;
+    rmr_page_table promised, needed;
+    assert_int_equal(open_table(b, &promised), REMORA_OK);
+    b->as_needed = 1;
+    assert_int_equal(open_table(b, &needed), REMORA_OK);
+    extend(&needed, 0, CAPACITY, 1);
+    assert_int_equal(rmr_page_table_kept_bytes(&promised), ALL * PAGE);
+    extend(&promised, 0, CAPACITY, 2);
+    assert_int_equal(held(b), 2 * (CAPACITY / RMR_PAGE_TOKENS));
+    assert_int_equal(rmr_pages_bytes(&b->pool).device, (ALL + CAPACITY / RMR_PAGE_TOKENS) * PAGE);
+    rmr_page_table_free(&needed);
+    assert_true(rows_are(&promised, 0, CAPACITY, 2));
+    rmr_page_table_free(&promised);
 }
 
 /* ---- many tables, any order ---- */
@@ -456,7 +517,8 @@ static void check_all(const shadow *all, size_t n, const bed *b)
     }
     assert_true(held(b) <= pages);
     assert_int_equal(b->pool.pool[RMR_KV_F32].promised,
-                     open * (CAPACITY / RMR_PAGE_TOKENS + RMR_PAGE_SPARE));
+                     b->as_needed ? 0 : open * (CAPACITY / RMR_PAGE_TOKENS + RMR_PAGE_SPARE));
+    if (b->as_needed) assert_int_equal(b->be.live, held(b));
 }
 
 static void random_work_keeps_every_table(void **state)
@@ -478,7 +540,7 @@ static void random_work_keeps_every_table(void **state)
             if (s->n > 0)
                 assert_int_equal(rmr_page_table_fork(&s->table, &from->table, s->n, NULL),
                                  REMORA_OK);
-            assert_int_equal(atomic_load(&b->t.calls), calls);
+            assert_true(b->as_needed || atomic_load(&b->t.calls) == calls);
             memcpy(s->mark, from->mark, sizeof s->mark);
         } else if (what == 0) {
             rmr_page_table_free(&s->table);
@@ -491,7 +553,8 @@ static void random_work_keeps_every_table(void **state)
                            more = room > 0 ? next(&seed, (uint32_t)room + 1) % 50 : 0;
             const long calls = atomic_load(&b->t.calls);
             extend(&s->table, s->n, s->n + more, ++writer);
-            assert_int_equal(atomic_load(&b->t.calls), calls); /* pages come from the pool */
+            /* promised pages come from the pool */
+            assert_true(b->as_needed || atomic_load(&b->t.calls) == calls);
             for (uint64_t i = 0; i < more; i++) s->mark[s->n++] = writer;
         }
         if (step % 10 == 0) check_all(all, TABLES, b);
@@ -500,20 +563,29 @@ static void random_work_keeps_every_table(void **state)
         if (all[i].open) rmr_page_table_free(&all[i].table);
 }
 
+#define PROMISED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define AS_NEEDED(test)                                                                            \
+    {                                                                                              \
+#test " (pages as needed)", test, setup_as_needed, teardown, NULL                          \
+    }
+#define BOTH(test) PROMISED(test), AS_NEEDED(test)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(pages_are_of_32_tokens, setup, teardown),
-        cmocka_unit_test_setup_teardown(capacity_is_the_limit, setup, teardown),
-        cmocka_unit_test_setup_teardown(trim_drops_whole_pages, setup, teardown),
-        cmocka_unit_test_setup_teardown(fork_shares_full_pages, setup, teardown),
-        cmocka_unit_test_setup_teardown(writing_into_shared_history_copies, setup, teardown),
-        cmocka_unit_test_setup_teardown(rewriting_one_row_copies, setup, teardown),
-        cmocka_unit_test_setup_teardown(failures_leave_the_table, setup, teardown),
-        cmocka_unit_test_setup_teardown(full_tables_can_still_copy, setup, teardown),
-        cmocka_unit_test_setup_teardown(blocks_come_and_go, setup, teardown),
-        cmocka_unit_test_setup_teardown(every_allocation_fails_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(random_work_keeps_every_table, setup, teardown),
+        BOTH(pages_are_of_32_tokens),
+        BOTH(capacity_is_the_limit),
+        BOTH(trim_drops_whole_pages),
+        BOTH(fork_shares_full_pages),
+        BOTH(writing_into_shared_history_copies),
+        BOTH(rewriting_one_row_copies),
+        BOTH(failures_leave_the_table),
+        BOTH(full_tables_can_still_copy),
+        PROMISED(blocks_come_and_go),
+        AS_NEEDED(pages_come_and_go),
+        PROMISED(kinds_are_apart),
+        BOTH(every_allocation_fails_once),
+        BOTH(random_work_keeps_every_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
