@@ -45,7 +45,7 @@ typedef struct rmr_elem_format {
     /* A code is its low bits and, above them, its high bits. v(code) is book[code]; or, without a
      * book, the code as a signed byte where it has 8 bits, and else code - offset. v + offset is
      * never negative, and |v| is no larger than an offset that is not 0. Kernels take offsets of 0,
-     * 4, 8, 16, 32 and 128. */
+     * 8, 16 and 128, and with 16 sub-blocks those of 0, 4 and 32. */
     rmr_fields low, high;
     const int8_t *book;
     const uint8_t *book_up; /* the book's values + offset */
