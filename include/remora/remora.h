@@ -108,8 +108,9 @@
  * use the handle that called them.
  *
  * Cancel. `const int32_t *cancel` is a word, borrowed for the call, that the host sets to
- * non-zero from any thread or signal handler; the library only reads it, between slices of work,
- * and then returns E_CANCELLED. NULL: no cancel.
+ * non-zero from any thread or signal handler; the library only reads it, as by a relaxed atomic
+ * load, between slices of work, and then returns E_CANCELLED. NULL: no cancel. A cancelled eval
+ * keeps what it has done, as one that ran out of budget does.
  *
  * One result. On the CPU, logits are the same bit for bit for every number of threads, chunk
  * size, budget, batch of sessions and instruction set. What does matter is the content of the
@@ -618,9 +619,10 @@ REMORA_API remora_status REMORA_CALL remora_detok_flush(const remora_model *m, r
  *
  * The cache holds a latent for each token and layer, or keys and values where attention is grouped.
  * A timeline is `committed` tokens, which are in the cache, followed by `pending` ones,
- * which wait for remora_eval(). Positions count from 0. An eval that ended with MORE leaves a step
- * half done; every call is legal then: eval continues the step, trim drops it. An error or a cancel
- * drops the step by itself. Tokens of a dropped step are pending as before.
+ * which wait for remora_eval(). Positions count from 0. An eval that ended with MORE or E_CANCELLED
+ * leaves a step half done; every call is legal then. Eval continues the step, as long as all of its
+ * tokens are as they were: append keeps it, and so do trim and sync when what they drop lies behind
+ * it. Any other error drops it. Tokens of a dropped step are pending as before.
  *
  * Output rows hold logits (n_vocab floats) and, if wanted, hidden states (n_hidden floats). They
  * are numbered from 0 in token order over all tokens appended since nothing was pending: the first
@@ -731,16 +733,18 @@ REMORA_API remora_status REMORA_CALL remora_session_append(remora_session *s, co
 /* Make the timeline equal to the n tokens at t: keep the longest common prefix, trim what follows
  * it, append the rest with `want`. When want asks for a row and the whole list is there already,
  * the row of its last token is kept; where there is none the token is evaluated once more, in the
- * form it had. *reused (may be NULL) is the number of tokens kept that are in the cache.
+ * form it had. A half-done step goes on when all of its tokens are kept. *reused (may be NULL) is
+ * the number of tokens kept that are in the cache.
  * For hosts that hold the whole prompt (chat history, editor buffer) and call this with every
  * change. Statuses as for append; after E_NOMEM the timeline may be cut to the common prefix, after
  * any other error it is as before. */
 REMORA_API remora_status REMORA_CALL remora_session_sync(remora_session *s, const remora_token *t,
                                                          size_t n, uint32_t want, size_t *reused);
 
-/* Keep the first `keep` tokens of the timeline, committed and pending, and drop the others, all
- * output rows that are ready and a half-done step. Rows of tokens that stay pending are still to
- * come. E_ARG (keep is more than there is; nothing has changed), E_BUSY. */
+/* Keep the first `keep` tokens of the timeline, committed and pending, and drop the others with
+ * their output rows, ready or to come. A half-done step is dropped when one of its tokens goes. To
+ * keep all of them does nothing. E_ARG (keep is more than there is; nothing has changed), E_BUSY.
+ */
 REMORA_API remora_status REMORA_CALL remora_session_trim(remora_session *s, uint64_t keep);
 
 /* ---- compute --------------------------------------------------------------------------------- */
@@ -765,9 +769,10 @@ typedef struct remora_token_prob {
  * one verb. Sessions share the reading of weights, so n sessions cost less than n calls; results
  * are those of n calls. o may be NULL. Nothing pending, or n = 0: REMORA_OK at once.
  *
- * REMORA_MORE: budget_us or max_tokens is used up. Call again with the same sessions, the same one
- * first, to go on in the middle of the step; with others the step is done again from its beginning.
- * Results are those of one call either way. Every call gets at least one slice done.
+ * REMORA_MORE: budget_us or max_tokens is used up. E_CANCELLED: the cancel word was set. Call again
+ * with the same sessions, the same one first, to go on in the middle of the step; with others the
+ * step is done again from its beginning. Results are those of one call either way. Every call gets
+ * at least one slice done.
  *
  * E_ARG (a NULL session, a negative budget), E_STRUCT, E_MISMATCH (different models), E_CANCELLED,
  * E_BUSY (a session in use), E_NOMEM (scratch memory, when more evals run at the same time or are
@@ -993,7 +998,7 @@ REMORA_API remora_status REMORA_CALL remora_routing_read(remora_model *m, uint32
  * Logits do not change. Sums are over all sessions of the model since its opening. With one eval at
  * a time they are the same bit for bit for every number of threads, chunk size and instruction set,
  * and for every batch as long as tokens come in the same order. Tokens of a step that was dropped
- * (cancel, trim, a budget with other sessions in between) and done again count twice. */
+ * (trim, or other sessions in between, after a budget or a cancel) and done again count twice. */
 
 typedef struct remora_importance {
     uint32_t struct_size;

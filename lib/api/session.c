@@ -83,8 +83,9 @@ remora_status remora_session_trim(remora_session *s, uint64_t keep)
 {
     if (s == NULL) return REMORA_E_ARG;
     RMR_TRY(rmr_session_enter(s));
+    const int drops = keep < s->n_tokens;
     const remora_status st = rmr_session_trim(s, keep);
-    if (st >= 0) rmr_gen_end(s);
+    if (drops) rmr_gen_end(s);
     rmr_session_leave(s);
     return st;
 }

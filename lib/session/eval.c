@@ -3,10 +3,10 @@
  * a step runs slice by slice (a layer, or one pass of the head), and between slices the cancel word
  * and the budget are read.
  *
- * A step that ran out of budget stays with the first session of the batch and goes on when the same
- * sessions come back; in any other case it is dropped and done again, which costs time but changes
- * nothing: results do not depend on how the work was cut (P22). The committed length of a session
- * moves only when its step is complete. */
+ * A step that was stopped stays with the first session of the batch and goes on when the same
+ * sessions come back with its tokens untouched; in any other case it is dropped and done again,
+ * which costs time but changes nothing: results do not depend on how the work was cut (P22). The
+ * committed length of a session moves only when its step is complete. */
 #include <string.h>
 
 #include "arena.h"
@@ -31,6 +31,19 @@ void rmr_step_in_progress_drop(remora_session *lead)
     lead->in_progress.ctx = NULL;
     lead->in_progress.parts = NULL;
     lead->in_progress.n_parts = 0;
+}
+
+static void new_epoch(remora_session *s)
+{
+    s->epoch++;
+    s->in_step = 0;
+}
+
+void rmr_session_touch(remora_session *s, uint64_t position)
+{
+    if (position >= s->in_step) return;
+    rmr_step_in_progress_drop(s);
+    new_epoch(s);
 }
 
 /* 1 when the step that the first session holds is made of untouched sessions of this call, and is
@@ -93,6 +106,7 @@ static void add_part(rmr_step_in_progress *f, remora_session *s, uint32_t room)
     RMR_ASSERT(n > 0 && in->n_rows + n <= c->size.rows && f->n_parts < c->size.rows);
     RMR_ASSERT(rmr_pages_for(end) <= c->size.pages - page0);
     f->parts[f->n_parts++] = (rmr_part){s, s->serial, s->epoch, in->n_rows, n, 0, 0};
+    if (s->in_step < end) s->in_step = end;
     rmr_page_table_addresses(&s->cache, end, in->page + page0);
     in->n_pages += (uint32_t)rmr_pages_for(end);
     for (uint32_t i = 0; i < n; i++) {
@@ -225,7 +239,7 @@ static void commit(evaluation *e)
         s->committed += f->parts[i].n_rows;
         s->rows.n_ready += f->parts[i].n_out;
         if (f->parts[i].n_out > 0) s->rows.last = f->parts[i].last_out;
-        s->epoch++;
+        new_epoch(s);
         RMR_ASSERT(s->committed <= s->n_tokens && s->rows.n_ready <= s->rows.n_wanted);
         count(s, f->parts[i].n_rows, f->prefill, f->us);
         e->rows_left -= e->rows_left < f->parts[i].n_rows ? e->rows_left : f->parts[i].n_rows;
@@ -267,11 +281,11 @@ static remora_status run_slice(evaluation *e, const rmr_program_slice *slice)
     return st;
 }
 
-static remora_status give_up(evaluation *e, remora_status st, const char *why)
+static remora_status give_up(evaluation *e, remora_status st)
 {
     rmr_step_in_progress_drop(e->s[0]);
     RMR_ASSERT(st < 0);
-    return why != NULL ? rmr_error_set(e->err, st, 0, "%s", why) : st;
+    return st;
 }
 
 /* Between evals nothing runs: sessions of the step, or others that get their pages, may be trimmed
@@ -280,25 +294,31 @@ static remora_status pause(evaluation *e)
 {
     const remora_session *lead = e->s[0];
     const remora_status st = rmr_context_wait(lead->model, lead->in_progress.ctx, e->err);
-    return st < 0 ? give_up(e, st, NULL) : REMORA_MORE;
+    return st < 0 ? give_up(e, st) : REMORA_MORE;
 }
 
-/* Run the step to its end, or until the budget is used up (MORE). */
+static remora_status cancelled(evaluation *e)
+{
+    const remora_status st = pause(e);
+    if (st < 0) return st;
+        RMR_FAIL(e->err, REMORA_E_CANCELLED, "evaluation was cancelled");
+}
+
+/* Run the step to its end, or until the budget is used up (MORE) or the host says stop. */
 static remora_status run_step(evaluation *e)
 {
     remora_session *lead = e->s[0];
     rmr_step_in_progress *f = &lead->in_progress;
     for (const rmr_program_slice *s; (s = next_slice(f)) != NULL;) {
-        if (rmr_cancelled(e->o->cancel))
-            return give_up(e, REMORA_E_CANCELLED, "evaluation was cancelled");
+        if (rmr_cancelled(e->o->cancel)) return cancelled(e);
         if (e->ran && e->o->budget_us > 0 &&
             rmr_clock_us() - e->start_us >= (uint64_t)e->o->budget_us)
             return pause(e);
         const remora_status st = run_slice(e, s);
-        if (st < 0) return give_up(e, st, NULL);
+        if (st < 0) return give_up(e, st);
     }
     const remora_status st = rmr_context_finish(lead->model, f->ctx, f->program, e->err);
-    if (st < 0) return give_up(e, st, NULL);
+    if (st < 0) return give_up(e, st);
     commit(e);
     return REMORA_OK;
 }

@@ -10,6 +10,23 @@ void rmr_output_rows_clear(rmr_output_rows *r)
     r->n_ready = 0;
 }
 
+/* Rows lie in the order of their tokens: the ready ones are those of the last tokens evaluated that
+ * wanted one. */
+void rmr_output_rows_trim(remora_session *s, uint64_t keep)
+{
+    rmr_output_rows *r = &s->rows;
+    uint64_t i = s->n_tokens;
+    for (; i-- > keep;) {
+        const int ready = i < s->committed;
+        if (!(s->flags[i] & RMR_TOKEN_WANT) || (ready && r->n_ready == 0)) continue;
+        r->n_wanted--;
+        r->n_ready -= (uint32_t)ready;
+    }
+    for (i = keep < s->committed ? keep : s->committed; r->n_ready > 0 && i-- > 0;)
+        if (s->flags[i] & RMR_TOKEN_WANT) break;
+    r->last = i;
+}
+
 enum { MANY = 8 }; /* room for this many times the rows in use, or more, is given back */
 
 /* Resize one array of `width` floats a row to n rows. The memory is what the device reads into. */

@@ -251,14 +251,10 @@ remora_status rmr_session_append(remora_session *s, const remora_token *t, size_
 remora_status rmr_session_trim(remora_session *s, uint64_t keep)
 {
     if (keep > s->n_tokens) return REMORA_E_ARG;
-    rmr_step_in_progress_drop(s);
-    s->epoch++;
-    rmr_output_rows_clear(&s->rows);
+    rmr_session_touch(s, keep);
+    rmr_output_rows_trim(s, keep);
     s->n_tokens = keep;
     if (s->committed > keep) s->committed = keep;
-    for (uint64_t i = s->committed; i < keep; i++)
-        if (s->flags[i] & RMR_TOKEN_WANT)
-            s->rows.n_wanted++; /* still pending: their rows are still to come */
     rmr_page_table_trim(&s->cache, keep);
     return REMORA_OK;
 }
@@ -283,8 +279,7 @@ remora_status rmr_session_want_last(remora_session *s, int hidden, remora_error 
         s->rows.n_ready = before.n_ready;
         return st;
     }
-    rmr_step_in_progress_drop(s);
-    s->epoch++;
+    rmr_session_touch(s, last);
     s->rows.n_wanted += counted ? 0 : 1;
     s->flags[last] = (uint8_t)((s->flags[last] & RMR_TOKEN_EXPANDED) | want);
     if (!pending) s->committed = last;

@@ -42,7 +42,8 @@ typedef struct rmr_part {
     uint64_t last_out; /* position of the last row delivered */
 } rmr_part;
 
-/* A step under way. Kept by the first session of the batch between evals that ran out of budget. */
+/* A step under way. Kept by the first session of the batch between evals that a budget or a cancel
+ * word has stopped. */
 typedef struct rmr_step_in_progress {
     rmr_context *ctx; /* NULL: none */
     rmr_part *parts;  /* [n_parts], in the context's memory */
@@ -72,7 +73,9 @@ struct remora_session {
     rmr_mem *mem;
     atomic_int busy;
     uint64_t serial;
-    uint64_t epoch; /* counts changes that invalidate a step under way */
+    uint64_t epoch;   /* counts changes that invalidate a step under way */
+    uint64_t in_step; /* steps under way, of whichever session, have pending tokens before this
+                         position at most; 0: none since the epoch began */
     uint32_t capacity, chunk;
     int chunk_open; /* the caller did not set chunk */
     rmr_page_table cache;
@@ -118,6 +121,8 @@ uint64_t rmr_output_rows_bytes(const remora_model *m);
 remora_status rmr_output_rows_make_room(remora_session *s, uint32_t n_more, int hidden,
                                         remora_error *err);
 void rmr_output_rows_clear(rmr_output_rows *r);
+/* The rows of tokens from position `keep` on go, ready or to come. */
+void rmr_output_rows_trim(remora_session *s, uint64_t keep);
 /* Give back room that one great prompt left behind; cannot fail. */
 void rmr_output_rows_give_back(remora_session *s);
 void rmr_output_rows_free(remora_session *s);
@@ -128,6 +133,9 @@ remora_status rmr_output_rows_copy(remora_session *dst, const remora_session *sr
 remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opts *o,
                        remora_error *err);
 void rmr_step_in_progress_drop(remora_session *lead);
+/* A token at `position` or behind it goes, or changes: steps under way that have one are dropped,
+ * whichever session holds them. */
+void rmr_session_touch(remora_session *s, uint64_t position);
 
 /* A context for steps of up to `chunk` rows. */
 rmr_context_size rmr_session_context_size(uint32_t chunk, uint64_t pages);

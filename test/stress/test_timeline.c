@@ -94,7 +94,7 @@ static void note_trim(life *l, uint64_t keep)
     l->log[l->n_log++] = (entry){.is_trim = 1, .n = (size_t)keep};
     if (l->committed > keep) l->committed = keep;
     for (uint64_t i = 0; i < CAP; i++)
-        if (i < l->committed || i >= keep) l->wanted[i] = 0;
+        if (i >= keep) l->wanted[i] = 0;
     l->n_tokens = keep;
 }
 
