@@ -528,6 +528,7 @@ static remora_status gate_function(const translator *t, uint32_t *out)
     return REMORA_OK;
 }
 
+/* Files of known shapes without groups mean those of their models (docs/models.md T23). */
 static remora_status groups(const translator *t, int sigmoid, uint32_t *n)
 {
     static const struct known { /* V3 and V2 */

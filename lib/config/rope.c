@@ -109,9 +109,8 @@ static remora_status read_yarn(const char *file, const json_t *config, const jso
     return REMORA_OK;
 }
 
-/* The factor on cos and sin. attention_factor replaces it; attn_factor,
- * which R1-0528-Qwen3-8B has to bring it back to 1, multiplies it: so the engines that know this
- * field, while transformers passes over it. */
+/* The factor on cos and sin. attention_factor replaces it; attn_factor multiplies it, as in the
+ * engines that know this field (docs/models.md T14). */
 static double rope_amplitude(const yarn *y)
 {
     if (y->attention_factor > 0) return y->attention_factor;
@@ -293,7 +292,8 @@ static remora_status refuse_partial(const char *file, const json_t *obj, remora_
     return REMORA_OK;
 }
 
-/* The softmax scale is multiplied by YaRN's second amplitude, squared. */
+/* The softmax scale is of the un-absorbed head's width, and multiplied by YaRN's second amplitude,
+ * squared; grouped attention has none (docs/models.md T1, T13, T14). */
 static void set_scale(rmr_shape *s, double amp)
 {
     if (s->attention == RMR_ATTENTION_GQA)

@@ -40,7 +40,7 @@ typedef struct rmr_shape {
     float inv_freq[RMR_MAX_ROPE / 2];
 } rmr_shape;
 
-/* The two inner norms of MLA use this epsilon whatever the config says. */
+/* The two inner norms of MLA use this epsilon whatever the config says (docs/models.md T4). */
 #define RMR_INNER_EPS 1e-6f
 
 /* Read and check a parsed config.json. An unknown model_type or a field that asks for something

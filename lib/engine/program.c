@@ -105,7 +105,7 @@ static void latent_attention(rmr_programs *l, const remora_model *m, uint32_t la
         linear(l, m, layer, RMR_W_Q, RMR_SLOT_H, RMR_SLOT_Q, 0);
         linear(l, m, layer, RMR_W_KV_A, RMR_SLOT_H, RMR_SLOT_KV, 0);
     }
-    rotate(l, RMR_SLOT_Q,
+    rotate(l, RMR_SLOT_Q, /* neighbours: docs/models.md T3 */
            (rmr_rotary){.heads = a->heads,
                         .stride = a->nope + a->rope,
                         .first = a->nope,

@@ -94,7 +94,7 @@ static void join_f8(unsigned char *row, const unsigned char *codes, const rmr_te
 }
 
 /* Sixteen bytes of codes in the order of the columns, low nibble first, to GGUF's order: byte j has
- * columns j and j + 16. */
+ * columns j and j + 16 (docs/models.md T11). */
 static void order_nibbles(unsigned char to[16], const unsigned char *from)
 {
     for (int j = 0; j < 8; j++) {

@@ -52,7 +52,8 @@ static remora_status read_token(rmr_tok_parts *t, const json_t *root, const char
     return REMORA_OK;
 }
 
-/* add_bos_token true puts BOS in front, false takes it away, absent leaves the template's word. */
+/* add_bos_token true puts BOS in front, false takes it away, absent leaves the template's word
+ * (docs/models.md T12). */
 static remora_status apply_add_bos(rmr_tok_parts *t, const json_t *root, remora_error *err)
 {
     const json_t *v = json_object_get(root, "add_bos_token");

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """References lead somewhere: a page that text or a comment names is in docs/, the titles or trap numbers behind its name
-are in it, a link has its file and anchor, a path or a source file that is named is there, a promise has its row in the
-README, and nothing refers to notes that are not in the repository.
+are in it, a link has its file and anchor, a path or a source file that is named is there, a function that a walk of
+docs/architecture.md names is in the file beside it, a promise has its row in the README, and nothing refers to notes that
+are not in the repository.
 
     references.py SOURCE_ROOT
 """
@@ -21,6 +22,7 @@ SOURCE = re.compile(r"(?<![\w/.<*-])[A-Za-z]\w*\.[ch]\b(?!\()")
 OTHERS = {"yaml.h", "tour.c", "program.c"}  # libyaml's, and a reader's own
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 PROMISE = re.compile(r"\(P(\d\d?)\)")
+WALK = re.compile(r"^ {4,}(\w+) +([\w/]+\.c)\b", re.M)  # a function and its file of lib, in a walk
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 
 
@@ -47,6 +49,14 @@ def names_in(path, text, raw):
     return SOURCE.findall(said) if path.suffix in {".c", ".h", ".md"} else []
 
 
+def wrong_steps(root, raw):
+    """Steps of a walk whose function is not in the file beside it."""
+    for function, name in WALK.findall(raw):
+        file = root / "lib" / name
+        if not file.exists() or not re.search(rf"\b{function}\(", file.read_text(encoding="utf-8")):
+            yield f"there is no {function}() in lib/{name}"
+
+
 def problems_of(root, path, known):
     raw = path.read_text(encoding="utf-8")
     text = re.sub(r"\s*\n[ \t]*(?:\*(?!/)|//|# )?[ \t]*", " ", raw)  # a reference may go on in the next line
@@ -57,6 +67,8 @@ def problems_of(root, path, known):
     found = [(root / "docs" / name, p) for name, behind in NAMED.findall(text) for p in ["", *re.findall(r'T\d+|"[^"]+"', behind)]]
     if path.suffix == ".md":
         found += [(path.parent / to if to else path, p) for to, p in LINK.findall(raw) if not to.startswith("http")]
+    if path.name == "architecture.md":
+        yield from wrong_steps(root, raw)
     for page, place in found:
         if not page.exists() or (place and place.strip('"') not in places(page)):
             yield f"there is no {page.name} {place}"

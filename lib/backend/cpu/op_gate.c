@@ -23,7 +23,8 @@ static void softmax_row(const rmr_kernels *k, float *score, const float *logit, 
     for (uint32_t i = 0; i < n; i++) score[i] = score[i] / sum;
 }
 
-/* The index of the largest value. NaN is below everything: it marks values that are taken. */
+/* The index of the largest value, the lower one of equals (docs/models.md T17). NaN is below
+ * everything: it marks values that are taken. */
 static uint32_t best(const float *x, uint32_t n)
 {
     uint32_t at = 0;
@@ -56,8 +57,8 @@ static void choose(const rmr_moe *m, const float *score, float *pick, uint32_t *
         weights[i] = score[ids[i]];
         sum += weights[i];
     }
-    /* V3 normalises and then scales; V2 scales only when it does not normalise
-     * (docs/models.md T7). */
+    /* The weights are the scores without the bias (docs/models.md T5). V3 normalises and then
+     * scales; V2 scales only when it does not normalise (docs/models.md T7). */
     const int normalise = m->norm_topk && m->n_used > 1;
     for (uint32_t i = 0; i < m->n_used; i++) {
         if (normalise) weights[i] = weights[i] / (sum + 1e-20f);
