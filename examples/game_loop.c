@@ -46,8 +46,8 @@ static remora_status append_text(const remora_model *m, remora_session *s, const
 {
     remora_token t[512];
     size_t n;
-    const remora_status st = remora_tokenize(m, text, strlen(text), flags, t, 512, &n);
-    return st < 0 ? st : remora_session_append(s, t, n, REMORA_WANT_LAST);
+    const remora_status st = remora_tokenize(m, text, strlen(text), flags, t, 512, &n, NULL);
+    return st < 0 ? st : remora_session_append(s, t, n, REMORA_WANT_LAST, NULL);
 }
 
 static remora_status wake(npc *c, remora_model *m, remora_session *base, uint64_t seed)
@@ -66,12 +66,13 @@ static remora_status speak(npc *c, const remora_model *m)
     remora_session_info info = {.struct_size = sizeof info};
     remora_token t;
     size_t n;
-    remora_status st = remora_session_get_info(c->mind, &info);
+    remora_status st = remora_session_get_info(c->mind, &info, NULL);
     if (st < 0 || info.n_rows == 0) return st;
-    st = remora_sampler_pick(c->sampler, c->mind, info.n_rows - 1, &t);
-    if (st == REMORA_OK) st = remora_session_append(c->mind, &t, 1, REMORA_WANT_LAST);
+    st = remora_sampler_pick(c->sampler, c->mind, info.n_rows - 1, &t, NULL);
+    if (st == REMORA_OK) st = remora_session_append(c->mind, &t, 1, REMORA_WANT_LAST, NULL);
     if (st == REMORA_OK)
-        st = remora_detok_push(m, &c->detok, &t, 1, c->said + c->len, sizeof c->said - c->len, &n);
+        st = remora_detok_push(m, &c->detok, &t, 1, c->said + c->len, sizeof c->said - c->len, &n,
+                               NULL);
     if (st == REMORA_OK) c->len += n;
     if (st == REMORA_E_BUFFER) c->len = 0; /* the speech bubble is full: begin a new one */
     return st == REMORA_E_BUFFER ? REMORA_OK : st;
@@ -125,7 +126,7 @@ int main(int argc, char **argv)
     for (int i = 0; st == REMORA_OK && i < N_NPC; i++)
         st = wake(&npcs[i], m, base, (uint64_t)i + 1);
     if (st == REMORA_OK) st = play(m, frames, took);
-    if (st == REMORA_OK) st = remora_model_get_memory(m, &mem);
+    if (st == REMORA_OK) st = remora_model_get_memory(m, &mem, &err);
     if (st == REMORA_OK) {
         qsort(took, (size_t)frames, sizeof took[0], by_value);
         for (int i = 0; i < N_NPC; i++)

@@ -76,12 +76,12 @@ static remora_status guess(remora_model *m, const char *prompt, remora_error *er
     size_t n = 0, len = 0;
     remora_status st = remora_session_create(m, NULL, &s, err);
     if (st == REMORA_OK)
-        st = remora_tokenize(m, prompt, strlen(prompt), REMORA_TEXT_BOS, t, 256, &n);
-    if (st == REMORA_OK) st = remora_session_append(s, t, n, REMORA_WANT_LAST);
+        st = remora_tokenize(m, prompt, strlen(prompt), REMORA_TEXT_BOS, t, 256, &n, err);
+    if (st == REMORA_OK) st = remora_session_append(s, t, n, REMORA_WANT_LAST, err);
     if (st == REMORA_OK) st = remora_eval(&s, 1, NULL, err);
-    if (st == REMORA_OK) st = remora_session_top(s, 0, best, 5, &n);
+    if (st == REMORA_OK) st = remora_session_top(s, 0, best, 5, &n, err);
     for (size_t i = 0; st == REMORA_OK && i < n; i++) {
-        st = remora_token_bytes(m, best[i].token, piece, sizeof piece, &len);
+        st = remora_token_bytes(m, best[i].token, piece, sizeof piece, &len, err);
         if (st == REMORA_OK)
             printf("%s[%.*s] %.1f %%\n", prompt, (int)len, piece, 100 * exp(best[i].logprob));
     }

@@ -44,10 +44,10 @@ static remora_status say(remora_model *m, const char *prompt, remora_error *err)
     if (st == REMORA_OK) st = remora_sampler_create(m, 0, &p, err);
     if (st == REMORA_OK) st = remora_sampler_add(p, &greedy, err);
     if (st == REMORA_OK)
-        st = remora_tokenize(m, prompt, strlen(prompt), REMORA_TEXT_BOS, t, 256, &n);
-    if (st == REMORA_OK) st = remora_session_append(s, t, n, REMORA_WANT_LAST);
+        st = remora_tokenize(m, prompt, strlen(prompt), REMORA_TEXT_BOS, t, 256, &n, err);
+    if (st == REMORA_OK) st = remora_session_append(s, t, n, REMORA_WANT_LAST, err);
     if (st == REMORA_OK) st = remora_generate(s, p, &opts, t, 256, &n, err);
-    if (st >= 0) st = remora_detok_push(m, &detok, t, n, text, sizeof text, &len);
+    if (st >= 0) st = remora_detok_push(m, &detok, t, n, text, sizeof text, &len, err);
     if (st >= 0) printf("%s%.*s\n", prompt, (int)len, text);
     remora_sampler_free(p);
     remora_session_free(s);
@@ -73,7 +73,7 @@ int main(int argc, char **argv)
     }
     pack.data = data;
     remora_status st = remora_model_open(NULL, &src, NULL, &m, &err);
-    if (st == REMORA_OK) st = remora_model_get_memory(m, &mem);
+    if (st == REMORA_OK) st = remora_model_get_memory(m, &mem, &err);
     if (st == REMORA_OK) {
         printf("weights: %d kB copied, %d kB used where they lie\n", (int)(mem.host_weights / 1024),
                (int)(mem.host_mapped / 1024));

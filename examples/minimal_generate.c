@@ -39,9 +39,9 @@ int main(int argc, char **argv)
     st = remora_sampler_add(sampler, &warm, &err);
     if (st < 0) goto out;
 
-    st = remora_tokenize(model, prompt, strlen(prompt), REMORA_TEXT_BOS, t, 1024, &n);
+    st = remora_tokenize(model, prompt, strlen(prompt), REMORA_TEXT_BOS, t, 1024, &n, &err);
     if (st < 0) goto out;
-    st = remora_session_append(session, t, n, REMORA_WANT_LAST);
+    st = remora_session_append(session, t, n, REMORA_WANT_LAST, &err);
     if (st < 0) goto out;
 
     printf("%s", prompt);
@@ -49,7 +49,7 @@ int main(int argc, char **argv)
         st = remora_generate(session, sampler, &opts, t, 4, &n, &err);
         if (st < 0) break;
         /* only whole UTF-8 characters come out; the rest waits in detok */
-        if (remora_detok_push(model, &detok, t, n, text, sizeof text, &len) == REMORA_OK)
+        if (remora_detok_push(model, &detok, t, n, text, sizeof text, &len, &err) == REMORA_OK)
             fwrite(text, 1, len, stdout);
         fflush(stdout);
     } while (st == REMORA_MORE);

@@ -140,7 +140,7 @@ static int run(bench *b, uint32_t from, uint32_t n, uint32_t step)
         remora_status st = REMORA_OK;
         for (uint32_t k = 0; st == REMORA_OK && k < b->n_sessions; k++)
             st = remora_session_append(b->s[k], b->tokens + (size_t)STRIDE * k + from + i, step,
-                                       REMORA_WANT_LAST);
+                                       REMORA_WANT_LAST, NULL);
         if (st == REMORA_OK) st = remora_eval(b->s, b->n_sessions, &opts, &err);
         if (st < 0) return tool_fail(st, "bench", &err);
     }
@@ -154,11 +154,11 @@ static int set_depth(bench *b, uint32_t depth)
     uint32_t have = depth;
     for (uint32_t k = 0; k < b->n_sessions; k++) {
         remora_session_info info = {.struct_size = sizeof info};
-        remora_session_get_info(b->s[k], &info);
+        remora_session_get_info(b->s[k], &info, NULL);
         if (info.committed < have) have = (uint32_t)info.committed;
     }
     for (uint32_t k = 0; k < b->n_sessions; k++) {
-        const remora_status st = remora_session_trim(b->s[k], have);
+        const remora_status st = remora_session_trim(b->s[k], have, NULL);
         if (st < 0) return tool_fail(st, "bench", NULL);
     }
     return have < depth ? run(b, have, depth - have, depth - have) : TOOL_GO;
@@ -203,7 +203,7 @@ static int measure(bench *b, samples *m)
         m->ts[r] = (double)n * b->n_sessions * 1e9 / ns[r];
     }
     remora_session_info info = {.struct_size = sizeof info};
-    remora_session_get_info(b->s[0], &info);
+    remora_session_get_info(b->s[0], &info, NULL);
     m->kv_bytes = info.kv_bytes;
     mean_and_deviation(ns, b->reps, &m->avg_ns, &m->dev_ns);
     mean_and_deviation(m->ts, b->reps, &m->avg_ts, &m->dev_ts);
@@ -219,7 +219,7 @@ static uint32_t touched(bench *b, uint32_t *layers)
     *layers = 0;
     for (uint32_t l = 0; l < b->host.info.n_layers; l++) {
         size_t n;
-        if (remora_routing_read(b->host.model, l, 1, counts, MAX_EXPERTS, &n) < 0) continue;
+        if (remora_routing_read(b->host.model, l, 1, counts, MAX_EXPERTS, &n, NULL) < 0) continue;
         for (size_t i = 0; i < n; i++) sum += counts[i] > 0;
         ++*layers;
     }
@@ -232,13 +232,13 @@ static int count_experts(bench *b, samples *m)
     uint32_t layers = 0;
     uint64_t sum = 0;
     int code = set_depth(b, m->depth);
-    remora_routing_enable(b->host.model, 1);
+    remora_routing_enable(b->host.model, 1, NULL);
     touched(b, &layers);
     for (uint32_t i = 0; code == TOOL_GO && i < m->n_gen; i++) {
         code = run(b, m->depth + i, 1, 1);
         sum += touched(b, &layers);
     }
-    remora_routing_enable(b->host.model, 0);
+    remora_routing_enable(b->host.model, 0, NULL);
     if (layers > 0) m->experts = (double)sum / m->n_gen / layers;
     return code;
 }
@@ -357,7 +357,7 @@ static int run_threads(bench *b, uint32_t threads)
     int code = tool_open(&b->host, 0);
     if (code == TOOL_GO) {
         b->device.struct_size = sizeof b->device;
-        remora_device_get(b->host.rt, 0, &b->device);
+        remora_device_get(b->host.rt, 0, &b->device, NULL);
         code = make_sessions(b);
     }
     for (size_t i = 0; code == TOOL_GO && i < b->batches.n; i++)

@@ -50,7 +50,7 @@ static int parse(convert *x, int argc, char **argv)
 static int list_recipes(void)
 {
     const char *name, *yaml;
-    for (uint32_t i = 0; remora_recipe_get(i, &name, &yaml) == REMORA_OK; i++)
+    for (uint32_t i = 0; remora_recipe_get(i, &name, &yaml, NULL) == REMORA_OK; i++)
         tool_printf("%s%s", i > 0 ? "\n" : "", yaml);
     return TOOL_OK;
 }
@@ -76,7 +76,7 @@ static int read_recipe(const char *arg, char **text)
     const char *name;
     size_t n;
     *text = NULL;
-    for (uint32_t i = 0; arg && remora_recipe_get(i, &name, NULL) == REMORA_OK; i++)
+    for (uint32_t i = 0; arg && remora_recipe_get(i, &name, NULL, NULL) == REMORA_OK; i++)
         if (strcmp(name, arg) == 0) arg = NULL;
     if (!arg || strpbrk(arg, "/.") == NULL)
         return TOOL_GO; /* no file: the library says what it is */

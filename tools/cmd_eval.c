@@ -105,7 +105,7 @@ static int cut_text(eval *e)
     if (st < 0) return TOOL_FAILED;
     if (!e->no_bos) {
         const remora_status got =
-            remora_tokenize(e->host.model, NULL, 0, REMORA_TEXT_BOS, bos, 16, &n_bos);
+            remora_tokenize(e->host.model, NULL, 0, REMORA_TEXT_BOS, bos, 16, &n_bos, NULL);
         if (got < 0) {
             free(ids);
             return tool_fail(got, "begin token", NULL);
@@ -221,7 +221,7 @@ static int run(remora_session *s, const remora_token *t, size_t n, uint32_t want
 {
     remora_error err = {.struct_size = sizeof err};
     const remora_eval_opts opts = {.struct_size = sizeof opts, .cancel = tool_cancel()};
-    remora_status st = remora_session_append(s, t, n, want);
+    remora_status st = remora_session_append(s, t, n, want, NULL);
     if (st == REMORA_OK) st = remora_eval(&s, 1, &opts, &err);
     return st < 0 ? tool_fail(st, "eval", &err) : TOOL_GO;
 }
@@ -230,7 +230,7 @@ static int run(remora_session *s, const remora_token *t, size_t n, uint32_t want
 static int take_row(remora_session *s, uint32_t i, const float **out, tool_row *m)
 {
     size_t n;
-    const remora_status st = remora_session_logits(s, i, out, &n);
+    const remora_status st = remora_session_logits(s, i, out, &n, NULL);
     if (st < 0) return tool_fail(st, "eval", NULL);
     if (tool_row_measure(*out, n, m) == 0) return TOOL_GO;
     fputs("remora: a logit is not finite\n", stderr);
@@ -287,8 +287,8 @@ static int score_window(eval *e, const tool_window *w)
 {
     const remora_token *t = e->windows.ids + w->at;
     int code = TOOL_GO;
-    remora_status st = remora_session_trim(e->s, 0);
-    if (st == REMORA_OK && e->ref_s) st = remora_session_trim(e->ref_s, 0);
+    remora_status st = remora_session_trim(e->s, 0, NULL);
+    if (st == REMORA_OK && e->ref_s) st = remora_session_trim(e->ref_s, 0, NULL);
     if (st < 0) return tool_fail(st, "eval", NULL);
     if (w->first > 1) code = run_both(e, t, w->first - 1, REMORA_WANT_NONE);
     for (uint32_t i = w->first - 1; code == TOOL_GO && i + 1 < w->n; i += e->piece) {

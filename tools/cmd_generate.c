@@ -130,7 +130,7 @@ static remora_status make_sampler(generate *g, remora_error *err)
         st = add(g, REMORA_STAGE_TOP_P, g->top_p, 0, err);
     if (st == REMORA_OK && g->min_p > 0) st = add(g, REMORA_STAGE_MIN_P, g->min_p, 0, err);
     for (size_t i = 0; st == REMORA_OK && g->repeat != 1 && i < g->n_tokens; i++)
-        st = remora_sampler_accept(g->p, g->tokens[i]);
+        st = remora_sampler_accept(g->p, g->tokens[i], err);
     return st;
 }
 
@@ -152,7 +152,7 @@ static int make_session(generate *g)
     if (st < 0) return tool_fail(st, "session", &err);
     st = make_sampler(g, &err);
     if (st < 0) return tool_fail(st, "sampler", &err);
-    st = remora_session_append(g->s, g->tokens, g->n_tokens, REMORA_WANT_LAST);
+    st = remora_session_append(g->s, g->tokens, g->n_tokens, REMORA_WANT_LAST, NULL);
     if (st == REMORA_E_FULL) {
         fprintf(stderr, "remora: the prompt has %zu tokens, the context %u\n", g->n_tokens,
                 opts.capacity);
@@ -170,7 +170,7 @@ static int prefill(generate *g)
     remora_session_info info = {.struct_size = sizeof info};
     remora_status st;
     while ((st = remora_eval(&g->s, 1, &opts, &err)) == REMORA_MORE) {
-        remora_session_get_info(g->s, &info);
+        remora_session_get_info(g->s, &info, NULL);
         if (!g->host.quiet) tool_bar("prompt ", info.committed, g->n_tokens);
     }
     if (g->n_tokens > opts.max_tokens && !g->host.quiet) tool_bar_clear();
@@ -185,7 +185,7 @@ static int put_tokens(generate *g, const remora_token *t, size_t n)
         for (size_t i = 0; i < n; i++) tool_printf("%s%d", g->made + i ? " " : "", t[i]);
     } else {
         const remora_status st =
-            remora_detok_push(g->host.model, &g->detok, t, n, text, sizeof text, &len);
+            remora_detok_push(g->host.model, &g->detok, t, n, text, sizeof text, &len, NULL);
         if (st < 0) return tool_fail(st, "text", NULL);
         tool_write(text, len);
     }
@@ -197,12 +197,14 @@ static int put_tokens(generate *g, const remora_token *t, size_t n)
 static int stream(generate *g)
 {
     remora_error err = {.struct_size = sizeof err};
+    remora_text stop[sizeof g->stop.v / sizeof g->stop.v[0]];
     const remora_gen_opts opts = {.struct_size = sizeof opts,
                                   .max_tokens = g->n,
-                                  .stop = g->stop.v,
+                                  .stop = stop,
                                   .n_stop = g->stop.n,
                                   .cancel = tool_cancel()};
     remora_status st;
+    for (size_t i = 0; i < g->stop.n; i++) stop[i] = tool_text(g->stop.v[i]);
     do {
         remora_token t;
         size_t n = 0;
@@ -225,7 +227,7 @@ static void finish_text(generate *g)
     char text[16];
     size_t len = 0;
     if (!g->ids &&
-        remora_detok_flush(g->host.model, &g->detok, text, sizeof text, &len) == REMORA_OK)
+        remora_detok_flush(g->host.model, &g->detok, text, sizeof text, &len, NULL) == REMORA_OK)
         tool_write(text, len);
     tool_write("\n", 1);
     tool_flush();

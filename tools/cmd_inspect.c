@@ -97,8 +97,8 @@ static remora_status get_meta(const remora_model *m, uint32_t i, const char *key
     char *text = NULL;
     size_t cap = 0, n = 0;
     for (;;) {
-        const remora_status st = key ? remora_model_meta(m, key, text, cap, &n)
-                                     : remora_model_meta_key(m, i, text, cap, &n);
+        const remora_status st = key ? remora_model_meta(m, key, text, cap, &n, NULL)
+                                     : remora_model_meta_key(m, i, text, cap, &n, NULL);
         if (st == REMORA_OK) {
             *out = text;
             return st;

@@ -76,7 +76,7 @@ static int read_input(tokenize *z)
 static remora_status read_piece(tokenize *z, remora_token t, size_t *n)
 {
     remora_status st;
-    while ((st = remora_token_bytes(z->host.model, t, z->piece, z->piece_cap, n)) ==
+    while ((st = remora_token_bytes(z->host.model, t, z->piece, z->piece_cap, n, NULL)) ==
            REMORA_E_BUFFER) {
         char *more = realloc(z->piece, *n);
         if (!more) return REMORA_E_NOMEM;

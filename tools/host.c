@@ -73,7 +73,7 @@ static int32_t REMORA_CALL on_progress(void *user, uint64_t done, uint64_t total
 int tool_runtime(tool_host *h)
 {
     remora_error err = {.struct_size = sizeof err};
-    const remora_kv isa = {"x-isa", h->isa};
+    const remora_option isa = {tool_text("x-isa"), tool_text(h->isa)};
     remora_runtime_opts opts = {.struct_size = sizeof opts,
                                 .log = on_log,
                                 .log_level = h->verbose ? REMORA_LOG_DEBUG
@@ -91,18 +91,14 @@ void tool_source(const tool_host *h, remora_source *out)
     *out = (remora_source){.struct_size = sizeof *out, .kind = REMORA_SOURCE_PATH, .path = h->path};
 }
 
-enum { KEY = 32 }; /* bytes of the longest key of an extra option */
-
 /* Take "key=value" apart. */
-static int split_extra(const tool_texts *texts, char (*keys)[KEY], remora_kv *out)
+static int split_extra(const tool_texts *texts, remora_option *out)
 {
     for (size_t i = 0; i < texts->n; i++) {
         const char *const equals = strchr(texts->v[i], '=');
         const size_t n = equals ? (size_t)(equals - texts->v[i]) : 0;
-        if (n == 0 || n >= KEY) return tool_usage("--x %s: KEY=VALUE is needed", texts->v[i]);
-        memcpy(keys[i], texts->v[i], n);
-        keys[i][n] = 0;
-        out[i] = (remora_kv){keys[i], equals + 1};
+        if (n == 0) return tool_usage("--x %s: KEY=VALUE is needed", texts->v[i]);
+        out[i] = (remora_option){{texts->v[i], n}, tool_text(equals + 1)};
     }
     return TOOL_GO;
 }
@@ -110,8 +106,7 @@ static int split_extra(const tool_texts *texts, char (*keys)[KEY], remora_kv *ou
 int tool_open(tool_host *h, uint32_t flags)
 {
     remora_error err = {.struct_size = sizeof err};
-    char keys[sizeof h->extra.v / sizeof h->extra.v[0]][KEY];
-    remora_kv extra[sizeof h->extra.v / sizeof h->extra.v[0]];
+    remora_option extra[sizeof h->extra.v / sizeof h->extra.v[0]];
     const remora_model_opts opts = {.struct_size = sizeof opts,
                                     .flags = flags | (h->no_mmap ? REMORA_MODEL_NO_MMAP : 0),
                                     .cancel = tool_cancel(),
@@ -121,7 +116,7 @@ int tool_open(tool_host *h, uint32_t flags)
     remora_source src;
     const double start = tool_seconds();
     if (!h->path) return tool_usage("no model: -m PATH is needed");
-    int code = split_extra(&h->extra, keys, extra);
+    int code = split_extra(&h->extra, extra);
     if (code == TOOL_GO) code = tool_runtime(h);
     if (code != TOOL_GO) return code;
     tool_source(h, &src);
@@ -130,7 +125,7 @@ int tool_open(tool_host *h, uint32_t flags)
     if (st < 0) return tool_fail(st, h->path, &err);
     h->open_seconds = tool_seconds() - start;
     h->info.struct_size = sizeof h->info;
-    remora_model_get_info(h->model, &h->info);
+    remora_model_get_info(h->model, &h->info, NULL);
     return TOOL_GO;
 }
 

@@ -6,6 +6,12 @@
 
 #include "options.h"
 #include <remora/remora.h>
+#include <string.h>
+
+static inline remora_text tool_text(const char *s)
+{
+    return (remora_text){s, s ? strlen(s) : 0};
+}
 
 /* Options that every subcommand with a model has. */
 typedef struct tool_host {

@@ -41,7 +41,7 @@ __attribute__((format(printf, 2, 3))) static void add(text *t, const char *forma
 static int item(const remora_model *m, uint32_t i, remora_importance *out)
 {
     *out = (remora_importance){.struct_size = sizeof *out};
-    return remora_importance_get(m, i, out) == REMORA_OK;
+    return remora_importance_get(m, i, out, NULL) == REMORA_OK;
 }
 
 /* Names are the library's own: letters, digits, dots and underscores. */
@@ -83,9 +83,9 @@ static int write_matrix(tool_outfile *o, const remora_model *m, uint32_t i, uint
     uint64_t count;
     size_t n, len = 8;
     int code = -1;
-    const remora_status st = sums && bytes
-                                 ? remora_importance_read(m, i, matrix, &count, sums, x->n_cols, &n)
-                                 : REMORA_E_NOMEM;
+    const remora_status st =
+        sums && bytes ? remora_importance_read(m, i, matrix, &count, sums, x->n_cols, &n, NULL)
+                      : REMORA_E_NOMEM;
     if (st < 0) {
         tool_fail(st, x->name, NULL);
         goto out;

@@ -128,7 +128,7 @@ int tool_unpack_ids(const char *bytes, size_t len, remora_token **out, size_t *n
 int tool_need_text(const remora_model *m)
 {
     remora_model_info info = {.struct_size = sizeof info};
-    if (remora_model_get_info(m, &info) == REMORA_OK && info.has_tokenizer) return 0;
+    if (remora_model_get_info(m, &info, NULL) == REMORA_OK && info.has_tokenizer) return 0;
     fprintf(stderr,
             "remora: the model has no tokenizer that can be used: it takes token ids only\n");
     return -1;
@@ -142,7 +142,7 @@ int tool_tokenize(const remora_model *m, const char *text, size_t len, uint32_t 
     for (;;) {
         remora_token *ids = malloc(cap * sizeof *ids);
         if (!ids) return no_memory();
-        const remora_status st = remora_tokenize(m, text, len, flags, ids, cap, n);
+        const remora_status st = remora_tokenize(m, text, len, flags, ids, cap, n, NULL);
         if (st == REMORA_OK) {
             *out = ids;
             return 0;

@@ -36,13 +36,13 @@
  *         if ((st = remora_session_create(m, NULL, &s, &err)) < 0) goto out;
  *         if ((st = remora_sampler_create(m, 42, &p, &err)) < 0) goto out;
  *         if ((st = remora_sampler_add(p, &warm, &err)) < 0) goto out;
- *         st = remora_tokenize(m, argv[2], strlen(argv[2]), REMORA_TEXT_BOS, t, 1024, &n);
+ *         st = remora_tokenize(m, argv[2], strlen(argv[2]), REMORA_TEXT_BOS, t, 1024, &n, &err);
  *         if (st < 0) goto out;
- *         if ((st = remora_session_append(s, t, n, REMORA_WANT_LAST)) < 0) goto out;
+ *         if ((st = remora_session_append(s, t, n, REMORA_WANT_LAST, &err)) < 0) goto out;
  *         do {
  *             st = remora_generate(s, p, &opts, t, 16, &n, &err);
  *             if (st < 0) break;
- *             if (remora_detok_push(m, &d, t, n, text, sizeof text, &len) == REMORA_OK)
+ *             if (remora_detok_push(m, &d, t, n, text, sizeof text, &len, &err) >= 0)
  *                 fwrite(text, 1, len, stdout);
  *         } while (st == REMORA_MORE);
  *     out:
@@ -60,8 +60,9 @@
  * ---- Rules that hold for every declaration ----------------------------------------------------
  *
  * Status. Functions that can fail return a remora_status: 0 done, > 0 a condition (MORE, END), <
- * 0 an error. The comment of a function lists what it returns besides REMORA_OK; any call may
- * also return REMORA_E_INTERNAL. remora_error adds a text; pass NULL if you do not want it.
+ * 0 an error. The comment of a function lists what it returns besides REMORA_OK; any call may also
+ * return REMORA_E_INTERNAL. Their last parameter is a remora_error, which may be NULL: it gets the
+ * reason in words.
  *
  * The library never ends the process, prints, throws, reads the environment, changes the locale,
  * installs a signal handler or an atexit function, or keeps mutable global state. Two runtimes
@@ -81,7 +82,8 @@
  * of elements. If cap is too small the status is E_BUFFER, *n is the number needed and what lies
  * in the array means nothing; so out = NULL with cap = 0 asks for the size. Text has an explicit
  * length and no terminating NUL, unless the comment says so or it is a char array inside a struct;
- * it is UTF-8, except for the text of single tokens, which is bytes.
+ * it is UTF-8, except for the text of single tokens, which is bytes. Names are NUL-terminated: of
+ * files, devices, recipes and keys of metadata.
  *
  * Structs with a struct_size. Set it to sizeof the struct and the rest to zero: zero always means
  * the default. This is how programs and libraries of different 1.x releases fit together:
@@ -98,10 +100,12 @@
  * "x-"; a key that this library does not know is E_UNSUPPORTED.
  *
  * Threads. Runtime and model: every function from any thread at any time. Session and sampler: one
- * thread at a time, which one does not matter; calls whose parameter is const may run at the same
- * time as other const calls on the handle. Different sessions run in parallel, also those of one
- * model; remora_eval() over several sessions uses each of them. A session that is caught in use by
- * two threads answers E_BUSY to the second, which is a courtesy and no lock.
+ * thread at a time, which one does not matter. Calls whose handle is const only read it: they may
+ * run at the same time as each other, so several threads may look at the rows, the tokens and the
+ * numbers of a session while no call that changes it (append, sync, trim, eval, generate, fork,
+ * free) runs. Different sessions run in parallel, also those of one model; remora_eval() over
+ * several sessions uses each of them. A session that is caught in use by two threads answers E_BUSY
+ * to the second, which is a courtesy and no lock.
  *
  * Callbacks get their user pointer first and are called only on the thread that made the call,
  * unless the comment says otherwise. They must return (no longjmp, no exception) and must not
@@ -156,7 +160,7 @@ extern "C" {
 /* ---- status ---------------------------------------------------------------------------------- */
 
 typedef int32_t remora_status;
-enum {
+enum remora_statuses {
     REMORA_OK            = 0,
     REMORA_MORE          = 1,   /* budget or buffer used up; the same call again continues */
     REMORA_END           = 2,   /* generation reached its end */
@@ -200,11 +204,18 @@ typedef struct remora_sampler remora_sampler; /* stages, history and random gene
 typedef int32_t remora_token;
 #define REMORA_TOKEN_NONE ((remora_token)-1)
 
+/* Text that the host passes in a struct or an array: len bytes of UTF-8 at ptr, which may be NULL
+ * when len is 0. Frozen. */
+typedef struct remora_text {
+    const char *ptr;
+    uint64_t    len;
+} remora_text;
+
 /* One `extra` option. Frozen: arrays of it are passed. */
-typedef struct remora_kv {
-    const char *key;
-    const char *value;
-} remora_kv;
+typedef struct remora_option {
+    remora_text key;
+    remora_text value;
+} remora_option;
 
 /* ---- library --------------------------------------------------------------------------------- */
 
@@ -226,13 +237,13 @@ REMORA_API const char *REMORA_CALL remora_status_name(remora_status s);
 
 /* ---- runtime: allocator, log, threads, devices ----------------------------------------------- */
 
-enum { /* log levels */
+enum remora_log_levels {
     REMORA_LOG_ERROR = 1,
     REMORA_LOG_WARN  = 2,
     REMORA_LOG_INFO  = 3,
     REMORA_LOG_DEBUG = 4
 };
-enum { REMORA_DEVICE_CPU = 1 }; /* device kinds */
+enum remora_device_kinds { REMORA_DEVICE_CPU = 1 };
 
 /* Everything a runtime takes from its host. */
 typedef struct remora_runtime_opts {
@@ -268,7 +279,7 @@ typedef struct remora_runtime_opts {
 
     /* "x-isa": the name of a kernel set, one of docs/numerics.md, forces that set (results are the
      * same); E_UNSUPPORTED where the machine lacks it. */
-    const remora_kv *extra;
+    const remora_option *extra;
     uint64_t n_extra;
 } remora_runtime_opts;
 
@@ -298,12 +309,12 @@ REMORA_API void REMORA_CALL remora_runtime_free(remora_runtime *rt);
 REMORA_API uint32_t REMORA_CALL remora_device_count(const remora_runtime *rt);
 
 /* E_NOT_FOUND (no such device), E_ARG, E_STRUCT. */
-REMORA_API remora_status REMORA_CALL remora_device_get(const remora_runtime *rt, uint32_t i,
-                                                       remora_device *out);
+REMORA_API remora_status REMORA_CALL
+remora_device_get(const remora_runtime *rt, uint32_t i, remora_device *out, remora_error *err);
 
 /* ---- model ----------------------------------------------------------------------------------- */
 
-enum { /* where a model comes from */
+enum remora_source_kinds { /* where a model comes from */
     REMORA_SOURCE_PATH   = 1,
     REMORA_SOURCE_MEMORY = 2,
     REMORA_SOURCE_IO     = 3
@@ -347,7 +358,7 @@ typedef struct remora_source {
                                          uint64_t n);
 } remora_source;
 
-enum { /* remora_model_opts.flags */
+enum remora_model_flags { /* remora_model_opts.flags */
     REMORA_MODEL_NO_WEIGHTS = 1, /* config, tokenizer and tensor list only: no sessions */
     REMORA_MODEL_NO_MMAP    = 2, /* read files, never map them */
     REMORA_MODEL_IMPORTANCE = 4, /* sum up the inputs of weights: remora_importance_read() */
@@ -372,7 +383,7 @@ typedef struct remora_model_opts {
     /* "x-dump": the path of a file that gets the rows of activations after each operation, as text;
      * "x-dump-only": of which ones, "layer 3 op attend-latent" (CONTRIBUTING.md, "A wrong logit").
      * Results are the same; evaluating is slow. */
-    const remora_kv *extra;
+    const remora_option *extra;
     uint64_t n_extra;
 } remora_model_opts;
 
@@ -453,10 +464,10 @@ remora_model_estimate(remora_runtime *rt, const remora_source *src, const remora
 REMORA_API void REMORA_CALL remora_model_free(remora_model *m);
 
 /* E_ARG, E_STRUCT. */
-REMORA_API remora_status REMORA_CALL remora_model_get_info(const remora_model *m,
-                                                           remora_model_info *out);
-REMORA_API remora_status REMORA_CALL remora_model_get_memory(const remora_model *m,
-                                                             remora_memory *out);
+REMORA_API remora_status REMORA_CALL
+remora_model_get_info(const remora_model *m, remora_model_info *out, remora_error *err);
+REMORA_API remora_status REMORA_CALL
+remora_model_get_memory(const remora_model *m, remora_memory *out, remora_error *err);
 
 /* Metadata as text: "config.<field>" for every number, boolean and string at the top of
  * config.json, or of what it would be; "gguf.<key>" for those of a GGUF file; "source", where the
@@ -467,19 +478,23 @@ REMORA_API remora_status REMORA_CALL remora_model_get_memory(const remora_model 
  * of a tensor may then be one that this build only knows by name, and is "?" where its file is not
  * there. The text is terminated: *n (may be NULL) is its length, and cap must be at least *n + 1.
  * E_NOT_FOUND (no such key), E_BUFFER, E_ARG. */
-REMORA_API remora_status REMORA_CALL remora_model_meta(const remora_model *m, const char *key,
-                                                       char *buf, size_t cap, size_t *n);
+REMORA_API remora_status REMORA_CALL
+remora_model_meta(const remora_model *m, const char *key, char *buf, size_t cap, size_t *n,
+                  remora_error *err);
 
 /* The i-th key, from 0; terminated, as above. E_NOT_FOUND past the last one, E_BUFFER, E_ARG. */
-REMORA_API remora_status REMORA_CALL remora_model_meta_key(const remora_model *m, uint32_t i,
-                                                           char *buf, size_t cap, size_t *n);
+REMORA_API remora_status REMORA_CALL
+remora_model_meta_key(const remora_model *m, uint32_t i, char *buf, size_t cap, size_t *n,
+                      remora_error *err);
 
 /* ---- packs ------------------------------------------------------------------------------------
  *
  * A .remora pack is a model in one file, with weights in compute layout, so that opening it is
  * mapping it (docs/pack.md). */
 
-enum { REMORA_CONVERT_NO_SELF_TEST = 1 }; /* remora_convert_opts.flags: store no known answer */
+enum remora_convert_flags { /* remora_convert_opts.flags */
+    REMORA_CONVERT_NO_SELF_TEST = 1 /* store no known answer */
+};
 
 typedef struct remora_convert_opts {
     uint32_t struct_size;
@@ -515,8 +530,8 @@ remora_convert(remora_runtime *rt, const remora_source *src, const char *path,
 
 /* The name and the YAML text of the i-th built-in recipe, from 0. Static. yaml may be NULL.
  * E_NOT_FOUND past the last one, E_ARG. */
-REMORA_API remora_status REMORA_CALL remora_recipe_get(uint32_t i, const char **name,
-                                                       const char **yaml);
+REMORA_API remora_status REMORA_CALL
+remora_recipe_get(uint32_t i, const char **name, const char **yaml, remora_error *err);
 
 typedef struct remora_verify_opts {
     uint32_t struct_size;
@@ -548,7 +563,7 @@ remora_verify(remora_runtime *rt, const remora_source *src, const remora_verify_
 /* ---- text ---------------------------------------------------------------------------------------
  * For models that have a tokenizer; others answer E_UNSUPPORTED (flags 0, special NONE). */
 
-enum { /* remora_tokenize flags */
+enum remora_text_flags { /* flags of remora_tokenize() */
     REMORA_TEXT_SPECIAL = 1, /* markup written out in the text ("<|User|>") becomes those tokens.
                                 Never set it for text that users typed: they could forge a turn.
                                 Markup is every control token, and every added token that is a
@@ -557,7 +572,7 @@ enum { /* remora_tokenize flags */
     REMORA_TEXT_BOS     = 2  /* begin with what the tokenizer's configuration puts before a text,
                                 most often the begin-of-sequence token; never twice */
 };
-enum { /* remora_token_special */
+enum remora_special_tokens { /* of remora_token_special() */
     REMORA_SPECIAL_BOS = 1,
     REMORA_SPECIAL_EOS,
     REMORA_SPECIAL_PAD,
@@ -569,7 +584,7 @@ enum { /* remora_token_special */
     REMORA_SPECIAL_FIM_HOLE,
     REMORA_SPECIAL_FIM_END
 };
-enum { /* remora_token_flags */
+enum remora_token_bits { /* of remora_token_flags() */
     REMORA_TOKEN_CONTROL     = 1, /* markup, not text: detok writes nothing for it */
     REMORA_TOKEN_END_OF_TURN = 2, /* generation ends with it */
     REMORA_TOKEN_PARTIAL     = 4  /* its bytes alone are not whole UTF-8 characters */
@@ -587,14 +602,15 @@ typedef struct remora_detok {
  * that it does not match. At most 2^31 - 1 bytes; text may be NULL when len is 0. E_ARG, E_BUFFER,
  * E_NOMEM, E_UNSUPPORTED (also a text on which the model's own pattern would search without end).
  */
-REMORA_API remora_status REMORA_CALL remora_tokenize(const remora_model *m, const char *text,
-                                                     size_t len, uint32_t flags, remora_token *out,
-                                                     size_t cap, size_t *n);
+REMORA_API remora_status REMORA_CALL
+remora_tokenize(const remora_model *m, const char *text, size_t len, uint32_t flags,
+                remora_token *out, size_t cap, size_t *n, remora_error *err);
 
 /* The bytes that a token stands for; for a control token its name; none for an id that the
  * tokenizer leaves out. E_ARG (not below n_vocab), E_BUFFER, E_UNSUPPORTED. */
-REMORA_API remora_status REMORA_CALL remora_token_bytes(const remora_model *m, remora_token t,
-                                                        char *buf, size_t cap, size_t *n);
+REMORA_API remora_status REMORA_CALL
+remora_token_bytes(const remora_model *m, remora_token t, char *buf, size_t cap, size_t *n,
+                   remora_error *err);
 
 /* REMORA_TOKEN_* bits; 0 for an id outside the vocabulary. */
 REMORA_API uint32_t REMORA_CALL remora_token_flags(const remora_model *m, remora_token t);
@@ -606,14 +622,15 @@ REMORA_API remora_token REMORA_CALL remora_token_special(const remora_model *m, 
  * unfinished one wait in *st, and bytes that can never become one are given out as U+FFFD.
  * Control tokens give nothing. With E_BUFFER *st is unchanged: call again with more room. E_ARG
  * (no such id, *st is no state), E_BUFFER, E_UNSUPPORTED. */
-REMORA_API remora_status REMORA_CALL remora_detok_push(const remora_model *m, remora_detok *st,
-                                                       const remora_token *t, size_t nt, char *buf,
-                                                       size_t cap, size_t *n);
+REMORA_API remora_status REMORA_CALL
+remora_detok_push(const remora_model *m, remora_detok *st, const remora_token *t, size_t nt,
+                  char *buf, size_t cap, size_t *n, remora_error *err);
 
 /* The end of a stream: U+FFFD for an unfinished character, or nothing; *st begins anew. E_ARG,
  * E_BUFFER, E_UNSUPPORTED. */
-REMORA_API remora_status REMORA_CALL remora_detok_flush(const remora_model *m, remora_detok *st,
-                                                        char *buf, size_t cap, size_t *n);
+REMORA_API remora_status REMORA_CALL
+remora_detok_flush(const remora_model *m, remora_detok *st, char *buf, size_t cap, size_t *n,
+                   remora_error *err);
 
 /* ---- session: one timeline over the KV cache ----------------------------------------------------
  *
@@ -628,14 +645,14 @@ REMORA_API remora_status REMORA_CALL remora_detok_flush(const remora_model *m, r
  * are numbered from 0 in token order over all tokens appended since nothing was pending: the first
  * append after everything was evaluated drops the old rows. */
 
-enum { /* how the cache is stored */
+enum remora_kv_types { /* how the cache is stored */
     REMORA_KV_BF16 = 1,
     REMORA_KV_INT8 = 2, /* 8 bits, the rope key 16, scales for each token: latent attention only.
                            Fastest in long contexts, and the least memory; docs/quality.md has what
                            it costs */
     REMORA_KV_F32  = 3
 };
-enum { /* which of the appended tokens get an output row */
+enum remora_want_bits { /* which of the appended tokens get an output row */
     REMORA_WANT_NONE   = 0,
     REMORA_WANT_LAST   = 1, /* the last token of this append */
     REMORA_WANT_ALL    = 2, /* every token of this append */
@@ -643,7 +660,7 @@ enum { /* which of the appended tokens get an output row */
                                (after the final norm); alone it means the last token */
 };
 
-enum { /* remora_session_opts.flags */
+enum remora_session_flags { /* remora_session_opts.flags */
     REMORA_SESSION_PAGES_AS_NEEDED = 1 /* take memory for the cache in pages of 32 tokens, when
                                           tokens are appended, and give it back when they are
                                           trimmed. A session then costs what it holds and a fork
@@ -665,7 +682,7 @@ struct remora_session_opts {
                           less is interrupted sooner. Changes no result */
     int32_t  kv_type;  /* REMORA_KV_*; 0: BF16 */
     uint32_t reserved;
-    const remora_kv *extra; /* no keys yet */
+    const remora_option *extra; /* no keys yet */
     uint64_t n_extra;
 };
 
@@ -707,14 +724,14 @@ REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_session_fork(remor
 REMORA_API void REMORA_CALL remora_session_free(remora_session *s);
 
 /* E_ARG, E_STRUCT. */
-REMORA_API remora_status REMORA_CALL remora_session_get_info(const remora_session *s,
-                                                             remora_session_info *out);
+REMORA_API remora_status REMORA_CALL
+remora_session_get_info(const remora_session *s, remora_session_info *out, remora_error *err);
 
 /* The timeline from position `from` on, pending tokens included. E_ARG (from past the end),
  * E_BUFFER. */
-REMORA_API remora_status REMORA_CALL remora_session_tokens(const remora_session *s, uint64_t from,
-                                                           remora_token *out, size_t cap,
-                                                           size_t *n);
+REMORA_API remora_status REMORA_CALL
+remora_session_tokens(const remora_session *s, uint64_t from, remora_token *out, size_t cap,
+                      size_t *n, remora_error *err);
 
 /* Queue n tokens; nothing is computed. want: REMORA_WANT_*. Takes the output rows that the tokens
  * will need, and with PAGES_AS_NEEDED the cache, so memory runs out here and never in eval. All or
@@ -727,8 +744,9 @@ REMORA_API remora_status REMORA_CALL remora_session_tokens(const remora_session 
  * part of what decides the bits.
  *
  * E_ARG (a token outside the vocabulary, unknown want bits), E_FULL (capacity), E_NOMEM, E_BUSY. */
-REMORA_API remora_status REMORA_CALL remora_session_append(remora_session *s, const remora_token *t,
-                                                           size_t n, uint32_t want);
+REMORA_API remora_status REMORA_CALL
+remora_session_append(remora_session *s, const remora_token *t, size_t n, uint32_t want,
+                      remora_error *err);
 
 /* Make the timeline equal to the n tokens at t: keep the longest common prefix, trim what follows
  * it, append the rest with `want`. When want asks for a row and the whole list is there already,
@@ -738,14 +756,16 @@ REMORA_API remora_status REMORA_CALL remora_session_append(remora_session *s, co
  * For hosts that hold the whole prompt (chat history, editor buffer) and call this with every
  * change. Statuses as for append; after E_NOMEM the timeline may be cut to the common prefix, after
  * any other error it is as before. */
-REMORA_API remora_status REMORA_CALL remora_session_sync(remora_session *s, const remora_token *t,
-                                                         size_t n, uint32_t want, size_t *reused);
+REMORA_API remora_status REMORA_CALL
+remora_session_sync(remora_session *s, const remora_token *t, size_t n, uint32_t want,
+                    size_t *reused, remora_error *err);
 
 /* Keep the first `keep` tokens of the timeline, committed and pending, and drop the others with
  * their output rows, ready or to come. A half-done step is dropped when one of its tokens goes. To
  * keep all of them does nothing. E_ARG (keep is more than there is; nothing has changed), E_BUSY.
  */
-REMORA_API remora_status REMORA_CALL remora_session_trim(remora_session *s, uint64_t keep);
+REMORA_API remora_status REMORA_CALL
+remora_session_trim(remora_session *s, uint64_t keep, remora_error *err);
 
 /* ---- compute --------------------------------------------------------------------------------- */
 
@@ -784,24 +804,27 @@ REMORA_API remora_status REMORA_CALL remora_eval(remora_session *const *s, size_
 /* The logits of an output row: *out points to *n = n_vocab floats (n may be NULL), borrowed from
  * the session and valid until the next append, sync, trim, generate or free on it. E_NOT_FOUND (no
  * such row, or not evaluated yet), E_ARG. */
-REMORA_API remora_status REMORA_CALL remora_session_logits(remora_session *s, uint32_t row,
-                                                           const float **out, size_t *n);
+REMORA_API remora_status REMORA_CALL
+remora_session_logits(const remora_session *s, uint32_t row, const float **out, size_t *n,
+                      remora_error *err);
 
 /* The cap most probable tokens of a row, best first (ties: lower id first), with log
  * probabilities under plain softmax. *n = min(cap, n_vocab); cap is how many you want, so there
  * is no E_BUFFER. E_NOT_FOUND, E_ARG. */
-REMORA_API remora_status REMORA_CALL remora_session_top(remora_session *s, uint32_t row,
-                                                        remora_token_prob *out, size_t cap,
-                                                        size_t *n);
+REMORA_API remora_status REMORA_CALL
+remora_session_top(const remora_session *s, uint32_t row, remora_token_prob *out, size_t cap,
+                   size_t *n, remora_error *err);
 
 /* The log probability of one token in a row, summed in double precision. E_NOT_FOUND, E_ARG. */
-REMORA_API remora_status REMORA_CALL remora_session_logprob(remora_session *s, uint32_t row,
-                                                            remora_token t, float *out);
+REMORA_API remora_status REMORA_CALL
+remora_session_logprob(const remora_session *s, uint32_t row, remora_token t, float *out,
+                       remora_error *err);
 
 /* The hidden state of a row after the final norm, n_hidden floats, copied. E_NOT_FOUND (no such
  * row, or appended without WANT_HIDDEN), E_BUFFER, E_ARG. */
-REMORA_API remora_status REMORA_CALL remora_session_hidden(remora_session *s, uint32_t row,
-                                                           float *out, size_t cap, size_t *n);
+REMORA_API remora_status REMORA_CALL
+remora_session_hidden(const remora_session *s, uint32_t row, float *out, size_t cap, size_t *n,
+                      remora_error *err);
 
 /* ---- sampler ------------------------------------------------------------------------------------
  *
@@ -814,7 +837,7 @@ REMORA_API remora_status REMORA_CALL remora_session_hidden(remora_session *s, ui
  * Each successful pick uses one number of the generator; a failed one uses none and leaves the
  * sampler as it was. */
 
-enum { /* stage kinds, with the fields of remora_stage that they use */
+enum remora_stage_kinds { /* with the fields of remora_stage that they use */
     REMORA_STAGE_TEMPERATURE = 1, /* value >= 0: logits are divided by it; 0 keeps only the best one
                                      (lower id on ties) */
     REMORA_STAGE_TOP_K,           /* count >= 1: keep the count best */
@@ -862,8 +885,8 @@ REMORA_API remora_status REMORA_CALL remora_sampler_add(remora_sampler *p,
 
 /* A copy that goes on exactly as the original would: stages, accepted tokens, generator.
  * E_NOMEM. */
-REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_sampler_clone(const remora_sampler *p,
-                                                                            remora_sampler **out);
+REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
+remora_sampler_clone(const remora_sampler *p, remora_sampler **out, remora_error *err);
 
 /* Forget the accepted tokens and start the generator anew from seed; stages stay. */
 REMORA_API void REMORA_CALL remora_sampler_reset(remora_sampler *p, uint64_t seed);
@@ -871,25 +894,27 @@ REMORA_API void REMORA_CALL remora_sampler_reset(remora_sampler *p, uint64_t see
 /* Enter a token into the history that penalties look at. Picks do not: the host decides what was
  * really taken, and may enter prompt tokens. remora_generate() enters what it delivers. E_ARG (no
  * such token). */
-REMORA_API remora_status REMORA_CALL remora_sampler_accept(remora_sampler *p, remora_token t);
+REMORA_API remora_status REMORA_CALL
+remora_sampler_accept(remora_sampler *p, remora_token t, remora_error *err);
 
 /* Pick from an output row of a session. E_NOT_FOUND (no such row), E_MISMATCH (vocabularies of
  * different sizes), E_NO_TOKEN (the stages leave none), E_CALLBACK, E_ARG. *out is written on
  * success only. */
-REMORA_API remora_status REMORA_CALL remora_sampler_pick(remora_sampler *p, remora_session *s,
-                                                         uint32_t row, remora_token *out);
+REMORA_API remora_status REMORA_CALL
+remora_sampler_pick(remora_sampler *p, const remora_session *s, uint32_t row, remora_token *out,
+                    remora_error *err);
 
 /* Pick from the host's own logits, for tokens 0 .. n - 1 with n from 1 to n_vocab. The row is only
  * read. E_ARG, E_NO_TOKEN, E_CALLBACK. */
-REMORA_API remora_status REMORA_CALL remora_sampler_pick_from(remora_sampler *p,
-                                                              const float *logits, size_t n,
-                                                              remora_token *out);
+REMORA_API remora_status REMORA_CALL
+remora_sampler_pick_from(remora_sampler *p, const float *logits, size_t n, remora_token *out,
+                         remora_error *err);
 
 REMORA_API void REMORA_CALL remora_sampler_free(remora_sampler *p);
 
 /* ---- generate -------------------------------------------------------------------------------- */
 
-enum { /* remora_gen_opts.flags */
+enum remora_gen_flags { /* remora_gen_opts.flags */
     REMORA_GEN_NEW = 1 /* begin a generation, also where one with these options is under way: set it
                           in the first call and not in those that go on */
 };
@@ -903,8 +928,8 @@ typedef struct remora_gen_opts {
     uint32_t flags;          /* REMORA_GEN_* */
     int64_t  budget_us;      /* of this call, in microseconds; 0: none */
     uint64_t max_tokens;     /* of the whole generation, over all its calls; 0: no limit */
-    const char *const *stop; /* n_stop strings in UTF-8: generation ends when its text has one, the
-                                names of control tokens counted as text or left out */
+    const remora_text *stop; /* n_stop strings: generation ends when its text has one, the names
+                                of control tokens counted as text or left out */
     uint64_t n_stop;         /* at most 1024, each of 1 to 4096 bytes */
     const int32_t *cancel;   /* of this call; may be NULL */
 } remora_gen_opts;
@@ -929,7 +954,7 @@ REMORA_API remora_status REMORA_CALL remora_generate(remora_session *s, remora_s
                                                      const remora_gen_opts *o, remora_token *out,
                                                      size_t cap, size_t *n, remora_error *err);
 
-enum { /* remora_generation_info.reason */
+enum remora_reasons { /* remora_generation_info.reason */
     REMORA_REASON_NONE        = 0, /* it has not ended, or the host has given it up */
     REMORA_REASON_END_OF_TURN = 1, /* a token with REMORA_TOKEN_END_OF_TURN */
     REMORA_REASON_STOP        = 2, /* a stop string */
@@ -950,9 +975,9 @@ typedef struct remora_generation_info {
 
 /* The session's generation that is under way, else its last one; all 0 before the first one, and in
  * a fork. E_ARG, E_STRUCT. */
-REMORA_API remora_status REMORA_CALL remora_session_get_generation(const remora_session *s,
-                                                                   remora_generation_info *out,
-                                                                   remora_error *err);
+REMORA_API remora_status REMORA_CALL
+remora_session_get_generation(const remora_session *s, remora_generation_info *out,
+                              remora_error *err);
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 
@@ -971,19 +996,20 @@ typedef struct remora_stats {
 } remora_stats;
 
 /* E_ARG, E_STRUCT. */
-REMORA_API remora_status REMORA_CALL remora_session_get_stats(const remora_session *s,
-                                                              remora_stats *out);
+REMORA_API remora_status REMORA_CALL
+remora_session_get_stats(const remora_session *s, remora_stats *out, remora_error *err);
 
 /* Count which experts tokens are routed to, over all sessions of the model; off at first. on: 0
  * or 1. Counts stay when switched off. E_ARG. */
-REMORA_API remora_status REMORA_CALL remora_routing_enable(remora_model *m, int32_t on);
+REMORA_API remora_status REMORA_CALL
+remora_routing_enable(remora_model *m, int32_t on, remora_error *err);
 
 /* The counts of one layer, n_experts of them, from the model's opening on or the last reset; reset
  * non-zero sets them to 0 after reading. Counts of evals that are running may or may not be in it.
  * E_NOT_FOUND (no such layer, or one without experts), E_BUFFER, E_ARG. */
-REMORA_API remora_status REMORA_CALL remora_routing_read(remora_model *m, uint32_t layer,
-                                                         int32_t reset, uint64_t *counts,
-                                                         size_t cap, size_t *n);
+REMORA_API remora_status REMORA_CALL
+remora_routing_read(remora_model *m, uint32_t layer, int32_t reset, uint64_t *counts, size_t cap,
+                    size_t *n, remora_error *err);
 
 /* ---- importance: which columns of a weight matter, for quantisation ----------------------------
  *
@@ -1011,15 +1037,15 @@ typedef struct remora_importance {
 
 /* The i-th weight that has sums, in the order of the layers. E_NOT_FOUND (past the last one, or the
  * model was opened without the flag or without weights), E_ARG, E_STRUCT. */
-REMORA_API remora_status REMORA_CALL remora_importance_get(const remora_model *m, uint32_t i,
-                                                           remora_importance *out);
+REMORA_API remora_status REMORA_CALL
+remora_importance_get(const remora_model *m, uint32_t i, remora_importance *out, remora_error *err);
 
 /* The sums of one matrix of weight i, n_cols of them, and the number of tokens in them: 0 for an
  * expert that no token was routed to. Tokens of evals that are running may or may not be in it.
  * E_NOT_FOUND (as above), E_BUFFER, E_ARG (no such matrix). */
-REMORA_API remora_status REMORA_CALL remora_importance_read(const remora_model *m, uint32_t i,
-                                                            uint32_t matrix, uint64_t *count,
-                                                            double *sums, size_t cap, size_t *n);
+REMORA_API remora_status REMORA_CALL
+remora_importance_read(const remora_model *m, uint32_t i, uint32_t matrix, uint64_t *count,
+                       double *sums, size_t cap, size_t *n, remora_error *err);
 
 #ifdef __cplusplus
 }

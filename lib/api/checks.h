@@ -20,4 +20,11 @@ remora_status rmr_api_runtime(remora_runtime *given, remora_runtime **out, remor
         if (!(cond)) RMR_FAIL((err), REMORA_E_ARG, "%s", (text));                                  \
     } while (0)
 
+/* Fill the caller's struct from a full one: return RMR_OUT(remora_stats, out, stats, err). */
+#define RMR_OUT(type, out, known, err)                                                             \
+    rmr_struct_out((out), &(known), (uint32_t)sizeof(type), (uint32_t)sizeof(type), #type, (err))
+
+/* E_BUFFER when the caller's array `what`, of cap elements, does not hold n. */
+remora_status rmr_api_room(const char *what, size_t cap, size_t n, remora_error *err);
+
 #endif

@@ -20,12 +20,8 @@ remora_status remora_generate(remora_session *s, remora_sampler *p, const remora
     RMR_NEED(out != NULL && cap > 0, err, "out has no room");
     RMR_IN(remora_gen_opts, o, opts, err);
     RMR_TRY(check_opts(&o, err));
-    if (p->model->shape.n_vocab != s->model->shape.n_vocab)
-        RMR_FAIL(err, REMORA_E_MISMATCH,
-                 "the sampler is for a vocabulary of %u tokens, the session has %u",
-                 p->model->shape.n_vocab, s->model->shape.n_vocab);
-    const remora_status st = rmr_session_enter(s);
-    if (st < 0) RMR_FAIL(err, st, "the session is in use");
+    RMR_TRY(rmr_sampler_check_vocabulary(p, s->model, err));
+    RMR_TRY(rmr_session_enter(s, err));
     const remora_status done = rmr_generate(s, p->sampler, &o, out, cap, n, err);
     rmr_session_leave(s);
     return done;
@@ -40,5 +36,5 @@ remora_status remora_session_get_generation(const remora_session *s, remora_gene
                                       .reason = g->active ? REMORA_REASON_NONE : g->reason,
                                       .stop = g->stop,
                                       .n_tokens = g->n_tokens};
-    return rmr_struct_out(out, &i, sizeof i, sizeof i);
+    return RMR_OUT(remora_generation_info, out, i, err);
 }

@@ -47,6 +47,14 @@ const char *remora_status_name(remora_status s)
     return rmr_status_name(s);
 }
 
+remora_status rmr_api_room(const char *what, size_t cap, size_t n, remora_error *err)
+{
+    if (cap < n)
+        RMR_FAIL(err, REMORA_E_BUFFER, "%s has room for %zu elements, %zu are needed", what, cap,
+                 n);
+    return REMORA_OK;
+}
+
 remora_status remora_runtime_create(const remora_runtime_opts *opts, remora_runtime **out,
                                     remora_error *err)
 {
@@ -58,7 +66,6 @@ remora_status remora_runtime_create(const remora_runtime_opts *opts, remora_runt
     RMR_NEED(hooks == 0 || hooks == 3, err, "alloc, resize and release: all three or none");
     RMR_NEED(o.n_threads >= 0, err, "n_threads is negative");
     RMR_NEED(o.log_level >= 0 && o.log_level <= REMORA_LOG_DEBUG, err, "log_level is out of range");
-    RMR_NEED(o.n_extra == 0 || o.extra != NULL, err, "extra is NULL");
     return rmr_runtime_create(&o, out, err);
 }
 
@@ -72,10 +79,13 @@ uint32_t remora_device_count(const remora_runtime *rt)
     return rt != NULL ? rt->n_devices : 0;
 }
 
-remora_status remora_device_get(const remora_runtime *rt, uint32_t i, remora_device *out)
+remora_status remora_device_get(const remora_runtime *rt, uint32_t i, remora_device *out,
+                                remora_error *err)
 {
-    if (rt == NULL || out == NULL) return REMORA_E_ARG;
-    if (i >= remora_device_count(rt)) return REMORA_E_NOT_FOUND;
+    RMR_NEED(rt != NULL && out != NULL, err, "runtime or out is NULL");
+    if (i >= rt->n_devices)
+        RMR_FAIL(err, REMORA_E_NOT_FOUND, "device %u is not one of the runtime's %u", i,
+                 rt->n_devices);
     const remora_device d = rmr_runtime_device(rt, i);
-    return rmr_struct_out(out, &d, sizeof d, sizeof d);
+    return RMR_OUT(remora_device, out, d, err);
 }

@@ -78,14 +78,13 @@ remora_status remora_model_estimate(remora_runtime *rt, const remora_source *src
     const remora_status st = rmr_session_estimate(m, &so, n_sessions, &e, err);
     rmr_model_unref(m);
     RMR_TRY(st);
-    const remora_status fits = rmr_struct_out(out, &e, sizeof e, sizeof e);
-    if (fits < 0) RMR_FAIL(err, fits, "remora_memory: struct_size is too small");
-    return REMORA_OK;
+    return RMR_OUT(remora_memory, out, e, err);
 }
 
-remora_status remora_model_get_info(const remora_model *m, remora_model_info *out)
+remora_status remora_model_get_info(const remora_model *m, remora_model_info *out,
+                                    remora_error *err)
 {
-    if (m == NULL || out == NULL) return REMORA_E_ARG;
+    RMR_NEED(m != NULL && out != NULL, err, "model or out is NULL");
     const rmr_shape *s = &m->shape;
     remora_model_info i = {.struct_size = sizeof i,
                            .n_layers = s->n_layers,
@@ -109,91 +108,114 @@ remora_status remora_model_get_info(const remora_model *m, remora_model_info *ou
     memcpy(i.fingerprint, m->fingerprint, sizeof i.fingerprint);
     memcpy(i.family, s->family, sizeof i.family);
     memcpy(i.name, m->name, sizeof i.name);
-    return rmr_struct_out(out, &i, sizeof i, sizeof i);
+    return RMR_OUT(remora_model_info, out, i, err);
 }
 
-remora_status remora_model_get_memory(const remora_model *m, remora_memory *out)
+remora_status remora_model_get_memory(const remora_model *m, remora_memory *out, remora_error *err)
 {
     remora_memory e;
-    if (m == NULL || out == NULL) return REMORA_E_ARG;
+    RMR_NEED(m != NULL && out != NULL, err, "model or out is NULL");
     rmr_model_memory((remora_model *)(uintptr_t)m, &e);
-    return rmr_struct_out(out, &e, sizeof e, sizeof e);
+    return RMR_OUT(remora_memory, out, e, err);
 }
 
 /* Two-call text: *n counts the bytes without the terminator; cap must hold them and it. */
-static remora_status give_text(const char *text, char *buf, size_t cap, size_t *n)
+static remora_status give_text(const char *text, char *buf, size_t cap, size_t *n,
+                               remora_error *err)
 {
     const size_t len = strlen(text);
     if (n != NULL) *n = len;
-    if (buf == NULL || cap < len + 1) return REMORA_E_BUFFER;
+    RMR_TRY(rmr_api_room("buf", buf != NULL ? cap : 0, len + 1, err));
     memcpy(buf, text, len + 1);
     return REMORA_OK;
 }
 
 remora_status remora_model_meta(const remora_model *m, const char *key, char *buf, size_t cap,
-                                size_t *n)
+                                size_t *n, remora_error *err)
 {
-    if (m == NULL || key == NULL) return REMORA_E_ARG;
+    RMR_NEED(m != NULL && key != NULL, err, "model or key is NULL");
     const char *value = rmr_metadata_find(&m->meta, key);
-    if (value != NULL) return give_text(value, buf, cap, n);
-    return REMORA_E_NOT_FOUND;
+    if (value != NULL) return give_text(value, buf, cap, n, err);
+    RMR_FAIL(err, REMORA_E_NOT_FOUND, "the metadata has no \"%s\"; remora_model_meta_key lists %zu",
+             rmr_show(key).text, m->meta.n);
 }
 
 remora_status remora_model_meta_key(const remora_model *m, uint32_t i, char *buf, size_t cap,
-                                    size_t *n)
+                                    size_t *n, remora_error *err)
 {
-    if (m == NULL) return REMORA_E_ARG;
-    if (i >= m->meta.n) return REMORA_E_NOT_FOUND;
-    return give_text(m->meta.items[i].key, buf, cap, n);
+    RMR_NEED(m != NULL, err, "model is NULL");
+    if (i >= m->meta.n)
+        RMR_FAIL(err, REMORA_E_NOT_FOUND, "key %u is not one of the metadata's %zu", i, m->meta.n);
+    return give_text(m->meta.items[i].key, buf, cap, n, err);
 }
 
-remora_status remora_routing_enable(remora_model *m, int32_t on)
+remora_status remora_routing_enable(remora_model *m, int32_t on, remora_error *err)
 {
-    if (m == NULL || on < 0 || on > 1) return REMORA_E_ARG;
+    RMR_NEED(m != NULL, err, "model is NULL");
+    if (on < 0 || on > 1) RMR_FAIL(err, REMORA_E_ARG, "on is %d; supported are 0 and 1", on);
     atomic_store_explicit(&m->count_routing, on != 0, memory_order_relaxed);
     return REMORA_OK;
 }
 
 remora_status remora_routing_read(remora_model *m, uint32_t layer, int32_t reset, uint64_t *counts,
-                                  size_t cap, size_t *n)
+                                  size_t cap, size_t *n, remora_error *err)
 {
-    if (m == NULL || n == NULL) return REMORA_E_ARG;
-    if (m->refused || layer >= m->shape.n_layers || !rmr_shape_is_moe(&m->shape, layer))
-        return REMORA_E_NOT_FOUND;
+    RMR_NEED(m != NULL && n != NULL, err, "model or n is NULL");
+    if (m->refused) RMR_FAIL(err, REMORA_E_NOT_FOUND, "the model cannot run, it has no counts");
+    if (layer >= m->shape.n_layers || !rmr_shape_is_moe(&m->shape, layer))
+        RMR_FAIL(err, REMORA_E_NOT_FOUND, "layer %u of %u has no experts", layer,
+                 m->shape.n_layers);
     const uint32_t experts = m->shape.moe.n_experts;
     const uint64_t off = (uint64_t)layer * experts * sizeof *counts;
     *n = experts;
-    if (counts == NULL || cap < experts) return REMORA_E_BUFFER;
-    return m->be->ops->counters_read(m->be, m->routing, off, counts, experts, reset != 0, NULL);
+    RMR_TRY(rmr_api_room("counts", counts != NULL ? cap : 0, experts, err));
+    return m->be->ops->counters_read(m->be, m->routing, off, counts, experts, reset != 0, err);
 }
 
-remora_status remora_importance_get(const remora_model *m, uint32_t i, remora_importance *out)
+/* The i-th weight that has sums. */
+static remora_status find_sums(const remora_model *m, uint32_t i, const rmr_importance_item **out,
+                               remora_error *err)
 {
-    if (m == NULL || out == NULL) return REMORA_E_ARG;
-    const rmr_importance_item *it = rmr_importance_at(&m->importance, i);
-    if (it == NULL) return REMORA_E_NOT_FOUND;
+    *out = rmr_importance_at(&m->importance, i);
+    if (*out == NULL)
+        RMR_FAIL(err, REMORA_E_NOT_FOUND,
+                 "there are no sums of weight %u: it is past the last one, or the model was opened "
+                 "without REMORA_MODEL_IMPORTANCE",
+                 i);
+    return REMORA_OK;
+}
+
+remora_status remora_importance_get(const remora_model *m, uint32_t i, remora_importance *out,
+                                    remora_error *err)
+{
+    const rmr_importance_item *it;
+    RMR_NEED(m != NULL && out != NULL, err, "model or out is NULL");
+    RMR_TRY(find_sums(m, i, &it, err));
     remora_importance x = {.struct_size = sizeof x, .n_matrices = it->count, .n_cols = it->cols};
     memcpy(x.name, it->name, sizeof x.name);
-    return rmr_struct_out(out, &x, sizeof x, sizeof x);
+    return RMR_OUT(remora_importance, out, x, err);
 }
 
 remora_status remora_importance_read(const remora_model *m, uint32_t i, uint32_t matrix,
-                                     uint64_t *count, double *sums, size_t cap, size_t *n)
+                                     uint64_t *count, double *sums, size_t cap, size_t *n,
+                                     remora_error *err)
 {
-    if (m == NULL || count == NULL || n == NULL) return REMORA_E_ARG;
-    const rmr_importance_item *it = rmr_importance_at(&m->importance, i);
-    if (it == NULL) return REMORA_E_NOT_FOUND;
-    if (matrix >= it->count) return REMORA_E_ARG;
+    const rmr_importance_item *it;
+    RMR_NEED(m != NULL && count != NULL && n != NULL, err, "model, count or n is NULL");
+    RMR_TRY(find_sums(m, i, &it, err));
+    if (matrix >= it->count)
+        RMR_FAIL(err, REMORA_E_ARG, "matrix %u is not one of the %u of %s", matrix, it->count,
+                 it->name);
     *n = it->cols;
-    if (sums == NULL || cap < it->cols) return REMORA_E_BUFFER;
+    RMR_TRY(rmr_api_room("sums", sums != NULL ? cap : 0, it->cols, err));
     const rmr_backend_ops *be = m->be->ops;
     rmr_buffer *b = m->importance.buffer;
     const uint64_t first = it->at + (uint64_t)matrix * it->cols * sizeof *sums;
     const uint64_t counts = it->at + (uint64_t)it->count * it->cols * sizeof *sums;
     uint64_t rows;
     /* the sums are doubles, whose bits are read as counters are: whole, whatever runs */
-    RMR_TRY(be->counters_read(m->be, b, counts + matrix * sizeof rows, &rows, 1, 0, NULL));
-    RMR_TRY(be->counters_read(m->be, b, first, (uint64_t *)(void *)sums, it->cols, 0, NULL));
+    RMR_TRY(be->counters_read(m->be, b, counts + matrix * sizeof rows, &rows, 1, 0, err));
+    RMR_TRY(be->counters_read(m->be, b, first, (uint64_t *)(void *)sums, it->cols, 0, err));
     *count = rows;
     return REMORA_OK;
 }

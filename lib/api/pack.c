@@ -25,11 +25,12 @@ remora_status remora_convert(remora_runtime *rt, const remora_source *src, const
     return st;
 }
 
-remora_status remora_recipe_get(uint32_t i, const char **name, const char **yaml)
+remora_status remora_recipe_get(uint32_t i, const char **name, const char **yaml, remora_error *err)
 {
-    if (name == NULL) return REMORA_E_ARG;
+    RMR_NEED(name != NULL, err, "name is NULL");
     const char *found = rmr_recipe_builtin(i, yaml);
-    if (found == NULL) return REMORA_E_NOT_FOUND;
+    if (found == NULL)
+        RMR_FAIL(err, REMORA_E_NOT_FOUND, "recipe %u is past the last built-in one", i);
     *name = found;
     return REMORA_OK;
 }
@@ -50,7 +51,6 @@ remora_status remora_verify(remora_runtime *rt, const remora_source *src,
     rmr_fpenv_leave(saved);
     rmr_runtime_unref(own);
     if (out == NULL) return st;
-    const remora_status fits = rmr_struct_out(out, &report, sizeof report, sizeof report);
-    if (fits < 0) RMR_FAIL(err, fits, "remora_verify_report: struct_size is too small");
+    RMR_TRY(RMR_OUT(remora_verify_report, out, report, err));
     return st;
 }

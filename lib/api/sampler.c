@@ -37,14 +37,14 @@ remora_status remora_sampler_add(remora_sampler *p, const remora_stage *stage, r
     return rmr_sampler_add(p->sampler, &st, err);
 }
 
-remora_status remora_sampler_clone(const remora_sampler *p, remora_sampler **out)
+remora_status remora_sampler_clone(const remora_sampler *p, remora_sampler **out, remora_error *err)
 {
     rmr_sampler *sampler;
-    if (out == NULL) return REMORA_E_ARG;
+    RMR_NEED(out != NULL, err, "out is NULL");
     *out = NULL;
-    if (p == NULL) return REMORA_E_ARG;
-    RMR_TRY(rmr_sampler_clone(p->sampler, &sampler));
-    return wrap(p->model, sampler, out, NULL);
+    RMR_NEED(p != NULL, err, "sampler is NULL");
+    RMR_TRY(rmr_sampler_clone(p->sampler, &sampler, err));
+    return wrap(p->model, sampler, out, err);
 }
 
 void remora_sampler_reset(remora_sampler *p, uint64_t seed)
@@ -52,26 +52,38 @@ void remora_sampler_reset(remora_sampler *p, uint64_t seed)
     if (p != NULL) rmr_sampler_reset(p->sampler, seed);
 }
 
-remora_status remora_sampler_accept(remora_sampler *p, remora_token t)
+remora_status remora_sampler_accept(remora_sampler *p, remora_token t, remora_error *err)
 {
-    return p != NULL ? rmr_sampler_accept(p->sampler, t) : REMORA_E_ARG;
+    RMR_NEED(p != NULL, err, "sampler is NULL");
+    return rmr_sampler_accept(p->sampler, t, err);
 }
 
-remora_status remora_sampler_pick(remora_sampler *p, remora_session *s, uint32_t row,
-                                  remora_token *out)
+remora_status rmr_sampler_check_vocabulary(const remora_sampler *p, const remora_model *m,
+                                           remora_error *err)
 {
-    if (p == NULL || s == NULL || out == NULL) return REMORA_E_ARG;
-    if (p->model->shape.n_vocab != s->model->shape.n_vocab) return REMORA_E_MISMATCH;
-    if (row >= s->rows.n_ready) return REMORA_E_NOT_FOUND;
-    return rmr_sampler_pick(p->sampler, s->rows.logits + (size_t)row * s->model->shape.n_vocab,
-                            s->model->shape.n_vocab, out);
+    if (p->model->shape.n_vocab != m->shape.n_vocab)
+        RMR_FAIL(err, REMORA_E_MISMATCH,
+                 "the sampler is for a vocabulary of %u tokens, the session has %u",
+                 p->model->shape.n_vocab, m->shape.n_vocab);
+    return REMORA_OK;
+}
+
+remora_status remora_sampler_pick(remora_sampler *p, const remora_session *s, uint32_t row,
+                                  remora_token *out, remora_error *err)
+{
+    const float *logits = NULL;
+    size_t n;
+    RMR_NEED(p != NULL && s != NULL && out != NULL, err, "sampler, session or out is NULL");
+    RMR_TRY(rmr_sampler_check_vocabulary(p, s->model, err));
+    RMR_TRY(remora_session_logits(s, row, &logits, &n, err));
+    return rmr_sampler_pick(p->sampler, logits, n, out, err);
 }
 
 remora_status remora_sampler_pick_from(remora_sampler *p, const float *logits, size_t n,
-                                       remora_token *out)
+                                       remora_token *out, remora_error *err)
 {
-    if (p == NULL || logits == NULL || out == NULL) return REMORA_E_ARG;
-    return rmr_sampler_pick(p->sampler, logits, n, out);
+    RMR_NEED(p != NULL && logits != NULL && out != NULL, err, "sampler, logits or out is NULL");
+    return rmr_sampler_pick(p->sampler, logits, n, out, err);
 }
 
 void remora_sampler_free(remora_sampler *p)

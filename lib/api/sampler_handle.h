@@ -11,4 +11,8 @@ struct remora_sampler {
     rmr_sampler *sampler;
 };
 
+/* E_MISMATCH unless the model of a session has a vocabulary of the sampler's size. */
+remora_status rmr_sampler_check_vocabulary(const remora_sampler *p, const remora_model *m,
+                                           remora_error *err);
+
 #endif

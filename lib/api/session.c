@@ -20,7 +20,7 @@ remora_status remora_session_fork(remora_session *s, remora_session **out, remor
     RMR_NEED(out != NULL, err, "out is NULL");
     *out = NULL;
     RMR_NEED(s != NULL, err, "session is NULL");
-    if (rmr_session_enter(s) < 0) RMR_FAIL(err, REMORA_E_BUSY, "the session is in use");
+    RMR_TRY(rmr_session_enter(s, err));
     const remora_status st = rmr_session_fork(s, out, err);
     rmr_session_leave(s);
     return st;
@@ -31,9 +31,10 @@ void remora_session_free(remora_session *s)
     rmr_session_free(s);
 }
 
-remora_status remora_session_get_info(const remora_session *s, remora_session_info *out)
+remora_status remora_session_get_info(const remora_session *s, remora_session_info *out,
+                                      remora_error *err)
 {
-    if (s == NULL || out == NULL) return REMORA_E_ARG;
+    RMR_NEED(s != NULL && out != NULL, err, "session or out is NULL");
     remora_session_info i = {.struct_size = sizeof i,
                              .capacity = s->capacity,
                              .committed = s->committed,
@@ -43,48 +44,53 @@ remora_status remora_session_get_info(const remora_session *s, remora_session_in
                              .kv_bytes_kept = rmr_page_table_kept_bytes(&s->cache),
                              .n_rows = s->rows.n_ready,
                              .state = s->in_progress.ctx != NULL ? REMORA_MORE : REMORA_OK};
-    return rmr_struct_out(out, &i, sizeof i, sizeof i);
+    return RMR_OUT(remora_session_info, out, i, err);
 }
 
 remora_status remora_session_tokens(const remora_session *s, uint64_t from, remora_token *out,
-                                    size_t cap, size_t *n)
+                                    size_t cap, size_t *n, remora_error *err)
 {
-    if (s == NULL || n == NULL || (out == NULL && cap > 0) || from > s->n_tokens)
-        return REMORA_E_ARG;
+    RMR_NEED(s != NULL && n != NULL, err, "session or n is NULL");
+    RMR_NEED(out != NULL || cap == 0, err, "out is NULL");
+    if (from > s->n_tokens)
+        RMR_FAIL(err, REMORA_E_ARG, "from is %llu, the timeline has %llu tokens",
+                 (unsigned long long)from, (unsigned long long)s->n_tokens);
     *n = (size_t)(s->n_tokens - from);
-    if (cap < *n) return REMORA_E_BUFFER;
+    RMR_TRY(rmr_api_room("out", cap, *n, err));
     if (*n > 0) memcpy(out, s->tokens + from, *n * sizeof *out);
     return REMORA_OK;
 }
 
 remora_status remora_session_append(remora_session *s, const remora_token *t, size_t n,
-                                    uint32_t want)
+                                    uint32_t want, remora_error *err)
 {
-    if (s == NULL || (t == NULL && n > 0)) return REMORA_E_ARG;
-    RMR_TRY(rmr_session_enter(s));
-    const remora_status st = rmr_session_append(s, t, n, want, NULL);
+    RMR_NEED(s != NULL, err, "session is NULL");
+    RMR_NEED(t != NULL || n == 0, err, "t is NULL");
+    RMR_TRY(rmr_session_enter(s, err));
+    const remora_status st = rmr_session_append(s, t, n, want, err);
     if (st >= 0 && n > 0) rmr_gen_end(s);
     rmr_session_leave(s);
     return st;
 }
 
 remora_status remora_session_sync(remora_session *s, const remora_token *t, size_t n, uint32_t want,
-                                  size_t *reused)
+                                  size_t *reused, remora_error *err)
 {
-    if (s == NULL || (t == NULL && n > 0)) return REMORA_E_ARG;
-    RMR_TRY(rmr_session_enter(s));
-    const remora_status st = rmr_session_sync(s, t, n, want, reused, NULL);
+    RMR_NEED(s != NULL, err, "session is NULL");
+    RMR_NEED(t != NULL || n == 0, err, "t is NULL");
+    RMR_TRY(rmr_session_enter(s, err));
+    const remora_status st = rmr_session_sync(s, t, n, want, reused, err);
     rmr_gen_end(s);
     rmr_session_leave(s);
     return st;
 }
 
-remora_status remora_session_trim(remora_session *s, uint64_t keep)
+remora_status remora_session_trim(remora_session *s, uint64_t keep, remora_error *err)
 {
-    if (s == NULL) return REMORA_E_ARG;
-    RMR_TRY(rmr_session_enter(s));
+    RMR_NEED(s != NULL, err, "session is NULL");
+    RMR_TRY(rmr_session_enter(s, err));
     const int drops = keep < s->n_tokens;
-    const remora_status st = rmr_session_trim(s, keep);
+    const remora_status st = rmr_session_trim(s, keep, err);
     if (drops) rmr_gen_end(s);
     rmr_session_leave(s);
     return st;
@@ -120,7 +126,7 @@ remora_status remora_eval(remora_session *const *s, size_t n, const remora_eval_
     RMR_NEED(o.budget_us >= 0, err, "budget_us is negative");
     RMR_TRY(check_batch(s, n, err));
     if (n == 0) return REMORA_OK;
-    while (entered < n && (st = rmr_session_enter(s[entered])) == REMORA_OK) entered++;
+    while (entered < n && (st = rmr_session_enter(s[entered], NULL)) == REMORA_OK) entered++;
     if (st == REMORA_OK)
         st = rmr_eval(s, n, &o, err);
     else
@@ -129,60 +135,74 @@ remora_status remora_eval(remora_session *const *s, size_t n, const remora_eval_
     return st;
 }
 
-static remora_status check_row(const remora_session *s, uint32_t row)
+/* *out: the logits of an output row that is there. */
+static remora_status find_row(const remora_session *s, uint32_t row, const float **out,
+                              remora_error *err)
 {
-    if (s == NULL) return REMORA_E_ARG;
-    return row < s->rows.n_ready ? REMORA_OK : REMORA_E_NOT_FOUND;
+    RMR_NEED(s != NULL, err, "session is NULL");
+    if (row >= s->rows.n_ready)
+        RMR_FAIL(err, REMORA_E_NOT_FOUND,
+                 "output row %u is not there: of %u rows that were asked for %u are ready", row,
+                 s->rows.n_wanted, s->rows.n_ready);
+    *out = s->rows.logits + (size_t)row * s->model->shape.n_vocab;
+    return REMORA_OK;
 }
 
-static const float *row_logits(const remora_session *s, uint32_t row)
+remora_status remora_session_logits(const remora_session *s, uint32_t row, const float **out,
+                                    size_t *n, remora_error *err)
 {
-    return s->rows.logits + (size_t)row * s->model->shape.n_vocab;
-}
-
-remora_status remora_session_logits(remora_session *s, uint32_t row, const float **out, size_t *n)
-{
-    if (out == NULL) return REMORA_E_ARG;
-    RMR_TRY(check_row(s, row));
-    *out = row_logits(s, row);
+    RMR_NEED(out != NULL, err, "out is NULL");
+    RMR_TRY(find_row(s, row, out, err));
     if (n != NULL) *n = s->model->shape.n_vocab;
     return REMORA_OK;
 }
 
-remora_status remora_session_top(remora_session *s, uint32_t row, remora_token_prob *out,
-                                 size_t cap, size_t *n)
+remora_status remora_session_top(const remora_session *s, uint32_t row, remora_token_prob *out,
+                                 size_t cap, size_t *n, remora_error *err)
 {
-    if (n == NULL || (out == NULL && cap > 0)) return REMORA_E_ARG;
-    RMR_TRY(check_row(s, row));
-    rmr_top(row_logits(s, row), s->model->shape.n_vocab, out, cap, n);
+    const float *logits = NULL;
+    RMR_NEED(n != NULL, err, "n is NULL");
+    RMR_NEED(out != NULL || cap == 0, err, "out is NULL");
+    RMR_TRY(find_row(s, row, &logits, err));
+    rmr_top(logits, s->model->shape.n_vocab, out, cap, n);
     return REMORA_OK;
 }
 
-remora_status remora_session_logprob(remora_session *s, uint32_t row, remora_token t, float *out)
+remora_status remora_session_logprob(const remora_session *s, uint32_t row, remora_token t,
+                                     float *out, remora_error *err)
 {
-    if (out == NULL) return REMORA_E_ARG;
-    RMR_TRY(check_row(s, row));
-    if (t < 0 || (uint32_t)t >= s->model->shape.n_vocab) return REMORA_E_ARG;
-    *out = rmr_logprob(row_logits(s, row), s->model->shape.n_vocab, t);
+    const float *logits = NULL;
+    RMR_NEED(out != NULL, err, "out is NULL");
+    RMR_TRY(find_row(s, row, &logits, err));
+    const uint32_t n_vocab = s->model->shape.n_vocab;
+    if (t < 0 || (uint32_t)t >= n_vocab)
+        RMR_FAIL(err, REMORA_E_ARG, "token %d is not in the vocabulary of %u", t, n_vocab);
+    *out = rmr_logprob(logits, n_vocab, t);
     return REMORA_OK;
 }
 
-remora_status remora_session_hidden(remora_session *s, uint32_t row, float *out, size_t cap,
-                                    size_t *n)
+remora_status remora_session_hidden(const remora_session *s, uint32_t row, float *out, size_t cap,
+                                    size_t *n, remora_error *err)
 {
-    if (n == NULL || (out == NULL && cap > 0)) return REMORA_E_ARG;
-    RMR_TRY(check_row(s, row));
-    if (!s->rows.has_hidden[row]) return REMORA_E_NOT_FOUND;
+    const float *logits = NULL;
+    RMR_NEED(n != NULL, err, "n is NULL");
+    RMR_NEED(out != NULL || cap == 0, err, "out is NULL");
+    RMR_TRY(find_row(s, row, &logits, err));
+    if (!s->rows.has_hidden[row])
+        RMR_FAIL(err, REMORA_E_NOT_FOUND,
+                 "row %u has no hidden state: its token was appended without REMORA_WANT_HIDDEN",
+                 row);
     *n = s->model->shape.n_hidden;
-    if (cap < *n) return REMORA_E_BUFFER;
+    RMR_TRY(rmr_api_room("out", cap, *n, err));
     memcpy(out, s->rows.hidden + (size_t)row * *n, *n * sizeof *out);
     return REMORA_OK;
 }
 
-remora_status remora_session_get_stats(const remora_session *s, remora_stats *out)
+remora_status remora_session_get_stats(const remora_session *s, remora_stats *out,
+                                       remora_error *err)
 {
-    if (s == NULL || out == NULL) return REMORA_E_ARG;
+    RMR_NEED(s != NULL && out != NULL, err, "session or out is NULL");
     remora_stats st = s->stats;
     st.struct_size = sizeof st;
-    return rmr_struct_out(out, &st, sizeof st, sizeof st);
+    return RMR_OUT(remora_stats, out, st, err);
 }

@@ -3,26 +3,38 @@
 #include "checks.h"
 #include "model.h"
 
-remora_status remora_tokenize(const remora_model *m, const char *text, size_t len, uint32_t flags,
-                              remora_token *out, size_t cap, size_t *n)
+static remora_status need_tokenizer(const remora_model *m, remora_error *err)
 {
-    if (m == NULL || n == NULL || (text == NULL && len > 0) || (out == NULL && cap > 0))
-        return REMORA_E_ARG;
-    if (flags & ~(uint32_t)(REMORA_TEXT_SPECIAL | REMORA_TEXT_BOS)) return REMORA_E_ARG;
-    if (m->tok == NULL) return REMORA_E_UNSUPPORTED;
-    return rmr_tokenizer_encode(m->tok, text, len, flags, out, cap, n, NULL);
+    if (m->tok == NULL)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "the model has no tokenizer that this build can use; it takes token ids only");
+    return REMORA_OK;
+}
+
+remora_status remora_tokenize(const remora_model *m, const char *text, size_t len, uint32_t flags,
+                              remora_token *out, size_t cap, size_t *n, remora_error *err)
+{
+    RMR_NEED(m != NULL && n != NULL, err, "model or n is NULL");
+    RMR_NEED(text != NULL || len == 0, err, "text is NULL");
+    RMR_NEED(out != NULL || cap == 0, err, "out is NULL");
+    if (flags & ~(uint32_t)(REMORA_TEXT_SPECIAL | REMORA_TEXT_BOS))
+        RMR_FAIL(err, REMORA_E_ARG, "text flags 0x%x are not known; 0x%x are", flags,
+                 REMORA_TEXT_SPECIAL | REMORA_TEXT_BOS);
+    RMR_TRY(need_tokenizer(m, err));
+    return rmr_tokenizer_encode(m->tok, text, len, flags, out, cap, n, err);
 }
 
 remora_status remora_token_bytes(const remora_model *m, remora_token t, char *buf, size_t cap,
-                                 size_t *n)
+                                 size_t *n, remora_error *err)
 {
     const char *bytes;
     size_t len;
-    if (m == NULL || n == NULL || (buf == NULL && cap > 0)) return REMORA_E_ARG;
-    if (m->tok == NULL) return REMORA_E_UNSUPPORTED;
-    RMR_TRY(rmr_tokenizer_bytes(m->tok, t, &bytes, &len));
+    RMR_NEED(m != NULL && n != NULL, err, "model or n is NULL");
+    RMR_NEED(buf != NULL || cap == 0, err, "buf is NULL");
+    RMR_TRY(need_tokenizer(m, err));
+    RMR_TRY(rmr_tokenizer_bytes(m->tok, t, &bytes, &len, err));
     *n = len;
-    if (cap < len) return REMORA_E_BUFFER;
+    RMR_TRY(rmr_api_room("buf", cap, len, err));
     for (size_t i = 0; i < len; i++) buf[i] = bytes[i];
     return REMORA_OK;
 }
@@ -38,18 +50,20 @@ remora_token remora_token_special(const remora_model *m, int32_t which)
 }
 
 remora_status remora_detok_push(const remora_model *m, remora_detok *st, const remora_token *t,
-                                size_t nt, char *buf, size_t cap, size_t *n)
+                                size_t nt, char *buf, size_t cap, size_t *n, remora_error *err)
 {
-    if (m == NULL || st == NULL || n == NULL || (t == NULL && nt > 0) || (buf == NULL && cap > 0))
-        return REMORA_E_ARG;
-    if (m->tok == NULL) return REMORA_E_UNSUPPORTED;
-    return rmr_detok_push(m->tok, st, t, nt, buf, cap, n);
+    RMR_NEED(m != NULL && st != NULL && n != NULL, err, "model, state or n is NULL");
+    RMR_NEED(t != NULL || nt == 0, err, "t is NULL");
+    RMR_NEED(buf != NULL || cap == 0, err, "buf is NULL");
+    RMR_TRY(need_tokenizer(m, err));
+    return rmr_detok_push(m->tok, st, t, nt, buf, cap, n, err);
 }
 
 remora_status remora_detok_flush(const remora_model *m, remora_detok *st, char *buf, size_t cap,
-                                 size_t *n)
+                                 size_t *n, remora_error *err)
 {
-    if (m == NULL || st == NULL || n == NULL || (buf == NULL && cap > 0)) return REMORA_E_ARG;
-    if (m->tok == NULL) return REMORA_E_UNSUPPORTED;
-    return rmr_detok_flush(m->tok, st, buf, cap, n);
+    RMR_NEED(m != NULL && st != NULL && n != NULL, err, "model, state or n is NULL");
+    RMR_NEED(buf != NULL || cap == 0, err, "buf is NULL");
+    RMR_TRY(need_tokenizer(m, err));
+    return rmr_detok_flush(m->tok, st, buf, cap, n, err);
 }

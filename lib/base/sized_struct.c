@@ -3,6 +3,13 @@
 
 #include <string.h>
 
+static remora_status check_size(uint32_t n, uint32_t first, const char *what, remora_error *err)
+{
+    if (n < first)
+        RMR_FAIL(err, REMORA_E_STRUCT, "%s: struct_size is %u, release 1.0 has %u", what, n, first);
+    return REMORA_OK;
+}
+
 remora_status rmr_struct_in(void *known, uint32_t size, uint32_t first, const void *given,
                             const char *what, remora_error *err)
 {
@@ -14,8 +21,7 @@ remora_status rmr_struct_in(void *known, uint32_t size, uint32_t first, const vo
         return REMORA_OK;
     }
     memcpy(&n, given, sizeof n);
-    if (n < first)
-        RMR_FAIL(err, REMORA_E_STRUCT, "%s: struct_size is %u, release 1.0 has %u", what, n, first);
+    RMR_TRY(check_size(n, first, what, err));
     memcpy(known, given, n < size ? n : size);
     for (uint32_t i = size; i < n; i++)
         if (((const unsigned char *)given)[i] != 0)
@@ -25,12 +31,13 @@ remora_status rmr_struct_in(void *known, uint32_t size, uint32_t first, const vo
     return REMORA_OK;
 }
 
-remora_status rmr_struct_out(void *out, const void *known, uint32_t size, uint32_t first)
+remora_status rmr_struct_out(void *out, const void *known, uint32_t size, uint32_t first,
+                             const char *what, remora_error *err)
 {
     uint32_t n;
     RMR_ASSERT(first >= sizeof n && first <= size);
     memcpy(&n, out, sizeof n);
-    if (n < first) return REMORA_E_STRUCT;
+    RMR_TRY(check_size(n, first, what, err));
     memcpy(out, known, n < size ? n : size);
     if (n > size) memset((unsigned char *)out + size, 0, n - size);
     memcpy(out, &n, sizeof n);

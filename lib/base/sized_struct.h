@@ -16,6 +16,7 @@ remora_status rmr_struct_in(void *known, uint32_t size, uint32_t first, const vo
 
 /* Copy *known to *out, whose struct_size says how much the caller has room for (E_STRUCT below
  * `first`). */
-remora_status rmr_struct_out(void *out, const void *known, uint32_t size, uint32_t first);
+remora_status rmr_struct_out(void *out, const void *known, uint32_t size, uint32_t first,
+                             const char *what, remora_error *err);
 
 #endif

@@ -135,7 +135,7 @@ static const char *chat_family(const rmr_tokenizer *t)
     size_t n = 0;
     const remora_token id =
         t != NULL ? rmr_tokenizer_special(t, REMORA_SPECIAL_USER) : REMORA_TOKEN_NONE;
-    if (id == REMORA_TOKEN_NONE || rmr_tokenizer_bytes(t, id, &user, &n) < 0) return "none";
+    if (id == REMORA_TOKEN_NONE || rmr_tokenizer_bytes(t, id, &user, &n, NULL) < 0) return "none";
     return n > 2 && user[1] == '|' ? "glm" : "deepseek";
 }
 

@@ -11,6 +11,7 @@
 
 #include "decimal.h"
 #include "model.h"
+#include "option.h"
 #include "source.h"
 #include "write_file.h"
 
@@ -102,19 +103,20 @@ static remora_status read_only(const char *text, rmr_dump_spec *out, remora_erro
 
 remora_status rmr_dump_spec_read(const remora_model_opts *o, rmr_dump_spec *out, remora_error *err)
 {
-    *out = (rmr_dump_spec){NULL, -1, -1, -1, -1, -1};
+    *out = (rmr_dump_spec){{0}, 0, -1, -1, -1, -1, -1};
+    RMR_TRY(rmr_options_check(o->extra, o->n_extra, err));
     for (uint64_t i = 0; i < o->n_extra; i++) {
-        if (o->extra == NULL || o->extra[i].key == NULL || o->extra[i].value == NULL)
-            RMR_FAIL(err, REMORA_E_ARG, "extra[%llu] has a NULL key or value",
-                     (unsigned long long)i);
-        if (strcmp(o->extra[i].key, "x-dump") == 0)
-            out->path = o->extra[i].value;
-        else if (strcmp(o->extra[i].key, "x-dump-only") == 0)
-            RMR_TRY(read_only(o->extra[i].value, out, err));
-        else
-            RMR_FAIL(err, REMORA_E_UNSUPPORTED,
-                     "extra option \"%.60s\" is not known; models have x-dump and x-dump-only",
-                     o->extra[i].key);
+        char only[256];
+        RMR_TRY(rmr_option_check(o->extra, i, err));
+        if (rmr_option_is(&o->extra[i], "x-dump")) {
+            RMR_TRY(rmr_option_value(&o->extra[i], out->path, sizeof out->path, err));
+            out->wanted = 1;
+        } else if (rmr_option_is(&o->extra[i], "x-dump-only")) {
+            RMR_TRY(rmr_option_value(&o->extra[i], only, sizeof only, err));
+            RMR_TRY(read_only(only, out, err));
+        } else {
+            return rmr_option_unknown(&o->extra[i], "models have x-dump and x-dump-only", err);
+        }
     }
     return REMORA_OK;
 }

@@ -13,7 +13,8 @@ typedef struct rmr_dump rmr_dump;
 
 /* The options of a dump. */
 typedef struct rmr_dump_spec {
-    const char *path; /* NULL: no dump */
+    char path[4096];
+    int wanted; /* 0: no dump */
     int64_t step, layer, position, op, slot;
 } rmr_dump_spec;
 

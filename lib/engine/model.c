@@ -57,7 +57,7 @@ static remora_status make_programs(rmr_opening *o)
 static remora_status make_dump(rmr_opening *o, const rmr_dump_spec *spec)
 {
     remora_model *m = o->m;
-    if (spec->path == NULL || !m->has_weights) return REMORA_OK;
+    if (!spec->wanted || !m->has_weights) return REMORA_OK;
     return rmr_dump_create(&m->mem, spec, m->programs.slots, &m->dump, o->err);
 }
 

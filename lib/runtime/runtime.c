@@ -6,19 +6,24 @@
 #include <string.h>
 
 #include "cpu.h"
+#include "option.h"
 
 /* The unstable keys of remora_runtime_opts.extra. */
-static remora_status read_extra(const remora_runtime_opts *o, const char **isa, remora_error *err)
+typedef struct extras {
+    char text[64];   /* of x-isa */
+    const char *isa; /* NULL: not given */
+} extras;
+
+static remora_status read_extra(const remora_runtime_opts *o, extras *out, remora_error *err)
 {
-    *isa = NULL;
+    out->isa = NULL;
+    RMR_TRY(rmr_options_check(o->extra, o->n_extra, err));
     for (uint64_t i = 0; i < o->n_extra; i++) {
-        if (o->extra[i].key == NULL || o->extra[i].value == NULL)
-            RMR_FAIL(err, REMORA_E_ARG, "extra[%llu] has a NULL key or value",
-                     (unsigned long long)i);
-        if (strcmp(o->extra[i].key, "x-isa") != 0)
-            RMR_FAIL(err, REMORA_E_UNSUPPORTED, "extra option \"%.60s\" is not known",
-                     o->extra[i].key);
-        *isa = o->extra[i].value;
+        RMR_TRY(rmr_option_check(o->extra, i, err));
+        if (!rmr_option_is(&o->extra[i], "x-isa"))
+            return rmr_option_unknown(&o->extra[i], "runtimes have x-isa", err);
+        RMR_TRY(rmr_option_value(&o->extra[i], out->text, sizeof out->text, err));
+        out->isa = out->text;
     }
     return REMORA_OK;
 }
@@ -53,11 +58,11 @@ static remora_status add_device(remora_runtime *rt, const rmr_device_maker *make
 remora_status rmr_runtime_create_with(const remora_runtime_opts *o, const rmr_device_maker *makers,
                                       uint32_t n, remora_runtime **out, remora_error *err)
 {
-    const char *isa;
+    extras extra;
     rmr_mem mem = {
         .user = o->alloc_user, .alloc = o->alloc, .resize = o->resize, .release = o->release};
     *out = NULL;
-    RMR_TRY(read_extra(o, &isa, err));
+    RMR_TRY(read_extra(o, &extra, err));
     rmr_mem_init(&mem);
     remora_runtime *rt = rmr_calloc(&mem, 1, sizeof *rt);
     if (rt == NULL) return rmr_error_nomem(err, "runtime", sizeof *rt);
@@ -66,7 +71,7 @@ remora_status rmr_runtime_create_with(const remora_runtime_opts *o, const rmr_de
     atomic_init(&rt->refs, 1);
     remora_status st = rmr_pool_create(&rt->ctx.mem, (uint32_t)o->n_threads, o->run, o->run_user,
                                        &rt->ctx.pool, err);
-    for (uint32_t i = 0; i < n && st >= 0; i++) st = add_device(rt, &makers[i], isa, err);
+    for (uint32_t i = 0; i < n && st >= 0; i++) st = add_device(rt, &makers[i], extra.isa, err);
     if (st < 0) {
         rmr_runtime_unref(rt);
         return st;

@@ -129,23 +129,23 @@ remora_status rmr_sampler_add(rmr_sampler *c, const remora_stage *stage, remora_
     return REMORA_OK;
 }
 
-static remora_status copy_stages(rmr_sampler *to, const rmr_sampler *from)
+static remora_status copy_stages(rmr_sampler *to, const rmr_sampler *from, remora_error *err)
 {
     RMR_TRY(
-        rmr_grow(to->mem, &to->stages, &to->cap_stages, from->n_stages, sizeof *to->stages, NULL));
+        rmr_grow(to->mem, &to->stages, &to->cap_stages, from->n_stages, sizeof *to->stages, err));
     if (from->n_stages > 0) memcpy(to->stages, from->stages, from->n_stages * sizeof *from->stages);
     to->n_stages = from->n_stages;
-    return from->counts != NULL ? need_counts(to, NULL) : REMORA_OK;
+    return from->counts != NULL ? need_counts(to, err) : REMORA_OK;
 }
 
-remora_status rmr_sampler_clone(const rmr_sampler *c, rmr_sampler **out)
+remora_status rmr_sampler_clone(const rmr_sampler *c, rmr_sampler **out, remora_error *err)
 {
-    if (out == NULL) return REMORA_E_ARG;
+    if (out == NULL) RMR_FAIL(err, REMORA_E_ARG, "out is NULL");
     *out = NULL;
-    if (c == NULL) return REMORA_E_ARG;
-    rmr_sampler *copy = make(c->mem, c->n_vocab, c->hist.cap, NULL);
+    if (c == NULL) RMR_FAIL(err, REMORA_E_ARG, "sampler is NULL");
+    rmr_sampler *copy = make(c->mem, c->n_vocab, c->hist.cap, err);
     if (copy == NULL) return REMORA_E_NOMEM;
-    if (copy_stages(copy, c) < 0) {
+    if (copy_stages(copy, c, err) < 0) {
         rmr_sampler_free(copy);
         return REMORA_E_NOMEM;
     }
@@ -162,9 +162,11 @@ void rmr_sampler_reset(rmr_sampler *c, uint64_t seed)
     rmr_rng_seed(&c->rng, seed);
 }
 
-remora_status rmr_sampler_accept(rmr_sampler *c, remora_token t)
+remora_status rmr_sampler_accept(rmr_sampler *c, remora_token t, remora_error *err)
 {
-    if (c == NULL || t < 0 || (uint32_t)t >= c->n_vocab) return REMORA_E_ARG;
+    if (c == NULL) RMR_FAIL(err, REMORA_E_ARG, "sampler is NULL");
+    if (t < 0 || (uint32_t)t >= c->n_vocab)
+        RMR_FAIL(err, REMORA_E_ARG, "token %d is not in the vocabulary of %u", t, c->n_vocab);
     RMR_ASSERT(c->hist.next < c->hist.cap && c->hist.n <= c->hist.cap);
     c->hist.ring[c->hist.next] = t;
     c->hist.next = (c->hist.next + 1) % c->hist.cap;
@@ -172,23 +174,43 @@ remora_status rmr_sampler_accept(rmr_sampler *c, remora_token t)
     return REMORA_OK;
 }
 
-static remora_status pick(rmr_sampler *c, const float *logits, size_t n, remora_token *out)
+static remora_status no_token(const rmr_sampler *c, remora_error *err)
+{
+    RMR_FAIL(err, REMORA_E_NO_TOKEN, "no token is left of the row of logits after %zu stages",
+             c->n_stages);
+}
+
+static remora_status pick(rmr_sampler *c, const float *logits, size_t n, remora_token *out,
+                          remora_error *err)
 {
     rmr_candidates_load(&c->list, logits, n);
-    for (size_t i = 0; i < c->n_stages; i++)
-        RMR_TRY(rmr_stage_run(&c->stages[i], &c->list, &c->hist, c->counts, c->n_vocab));
+    for (size_t i = 0; i < c->n_stages; i++) {
+        const remora_status st =
+            rmr_stage_run(&c->stages[i], &c->list, &c->hist, c->counts, c->n_vocab);
+        if (st == REMORA_E_CALLBACK)
+            RMR_FAIL(err, st,
+                     "stage %zu, a CALLBACK, failed: it returned another status than REMORA_OK, "
+                     "raised *n, or put in a token outside the vocabulary",
+                     i);
+        if (st < 0) return no_token(c, err);
+    }
     rmr_candidates_compact(&c->list);
-    if (c->list.n == 0) return REMORA_E_NO_TOKEN;
+    if (c->list.n == 0) return no_token(c, err);
     *out = rmr_candidates_draw(&c->list, rmr_rng_double(&c->rng));
     RMR_ASSERT(*out >= 0 && (uint32_t)*out < c->n_vocab);
     return REMORA_OK;
 }
 
-remora_status rmr_sampler_pick(rmr_sampler *c, const float *logits, size_t n, remora_token *out)
+remora_status rmr_sampler_pick(rmr_sampler *c, const float *logits, size_t n, remora_token *out,
+                               remora_error *err)
 {
-    if (c == NULL || logits == NULL || out == NULL || n == 0 || n > c->n_vocab) return REMORA_E_ARG;
+    if (c == NULL || logits == NULL || out == NULL)
+        RMR_FAIL(err, REMORA_E_ARG, "sampler, logits or out is NULL");
+    if (n == 0 || n > c->n_vocab)
+        RMR_FAIL(err, REMORA_E_ARG, "there are %zu logits, the sampler takes 1 to %u", n,
+                 c->n_vocab);
     c->list.host = rmr_fpenv_enter();
-    const remora_status st = pick(c, logits, n, out);
+    const remora_status st = pick(c, logits, n, out, err);
     rmr_fpenv_leave(c->list.host);
     return st;
 }

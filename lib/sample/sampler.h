@@ -31,13 +31,16 @@ remora_status rmr_sampler_create(rmr_mem *mem, uint32_t n_vocab, uint64_t seed, 
 /* A full, copied struct. E_ARG for a value outside the stage's range, E_UNSUPPORTED for an unknown
  * kind, E_NOMEM. */
 remora_status rmr_sampler_add(rmr_sampler *c, const remora_stage *stage, remora_error *err);
-remora_status rmr_sampler_clone(const rmr_sampler *c, rmr_sampler **out); /* state and all */
-void rmr_sampler_reset(rmr_sampler *c, uint64_t seed);            /* history and generator */
-remora_status rmr_sampler_accept(rmr_sampler *c, remora_token t); /* into the history */
+/* A copy, state and all. */
+remora_status rmr_sampler_clone(const rmr_sampler *c, rmr_sampler **out, remora_error *err);
+void rmr_sampler_reset(rmr_sampler *c, uint64_t seed); /* history and generator */
+/* Into the history. */
+remora_status rmr_sampler_accept(rmr_sampler *c, remora_token t, remora_error *err);
 
 /* 1 <= n <= n_vocab logits of the tokens 0 .. n - 1. No allocation. E_ARG, E_NO_TOKEN, E_CALLBACK;
  * *out is written on success only. */
-remora_status rmr_sampler_pick(rmr_sampler *c, const float *logits, size_t n, remora_token *out);
+remora_status rmr_sampler_pick(rmr_sampler *c, const float *logits, size_t n, remora_token *out,
+                               remora_error *err);
 void rmr_sampler_free(rmr_sampler *c);
 
 /* The n best of a row, best first (ties: lower id first), with natural-log probabilities under

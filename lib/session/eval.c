@@ -301,7 +301,7 @@ static remora_status cancelled(evaluation *e)
 {
     const remora_status st = pause(e);
     if (st < 0) return st;
-        RMR_FAIL(e->err, REMORA_E_CANCELLED, "evaluation was cancelled");
+    RMR_FAIL(e->err, REMORA_E_CANCELLED, "evaluation was cancelled");
 }
 
 /* Run the step to its end, or until the budget is used up (MORE) or the host says stop. */

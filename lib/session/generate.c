@@ -49,15 +49,15 @@ static void read_text(void *gen, const char *p, size_t n)
 }
 
 /* A control token makes no text, but a stop string may have its name. */
-static remora_status read_token(remora_session *s, remora_token t)
+static remora_status read_token(remora_session *s, remora_token t, remora_error *err)
 {
     const rmr_tokenizer *tok = s->model->tok;
     const char *name;
     size_t n;
     if (s->gen.stops.n == 0) return REMORA_OK;
     if (!(rmr_tokenizer_flags(tok, t) & REMORA_TOKEN_CONTROL))
-        return rmr_detok_each(tok, &s->gen.detok, t, read_text, &s->gen);
-    RMR_TRY(rmr_tokenizer_bytes(tok, t, &name, &n));
+        return rmr_detok_each(tok, &s->gen.detok, t, read_text, &s->gen, err);
+    RMR_TRY(rmr_tokenizer_bytes(tok, t, &name, &n, err));
     read_bytes(&s->gen, name, n, 1);
     return REMORA_OK;
 }
@@ -86,10 +86,9 @@ static remora_status draw(remora_session *s, rmr_sampler *sampler, remora_token 
     const uint64_t t0 = rmr_clock_us();
     RMR_ASSERT(s->rows.n_ready > 0 && s->rows.last == s->n_tokens - 1);
     const float *row = s->rows.logits + (size_t)(s->rows.n_ready - 1) * n_vocab;
-    const remora_status st = rmr_sampler_pick(sampler, row, n_vocab, out);
-    if (st < 0) return rmr_error_set(err, st, 0, "sampling has failed: %s", rmr_status_name(st));
+    RMR_TRY(rmr_sampler_pick(sampler, row, n_vocab, out, err));
     RMR_TRY(rmr_session_append(s, out, 1, REMORA_WANT_LAST, err));
-    RMR_TRY(rmr_sampler_accept(sampler, *out));
+    RMR_TRY(rmr_sampler_accept(sampler, *out, err));
     s->stats.sample_us += rmr_clock_us() - t0;
     return REMORA_OK;
 }
@@ -116,7 +115,7 @@ static remora_status next_token(remora_session *s, rmr_sampler *sampler, const r
     RMR_TRY(draw(s, sampler, out, err));
     *made = 1;
     g->n_tokens++;
-    RMR_TRY(read_token(s, *out));
+    RMR_TRY(read_token(s, *out, err));
     if (g->reason != 0) return REMORA_OK;
     if (ends_turn(s, *out))
         g->reason = REMORA_REASON_END_OF_TURN;

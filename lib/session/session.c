@@ -3,10 +3,13 @@
 
 #include <string.h>
 
-remora_status rmr_session_enter(remora_session *s)
+#include "option.h"
+
+remora_status rmr_session_enter(remora_session *s, remora_error *err)
 {
-    return atomic_exchange_explicit(&s->busy, 1, memory_order_acquire) != 0 ? REMORA_E_BUSY
-                                                                            : REMORA_OK;
+    if (atomic_exchange_explicit(&s->busy, 1, memory_order_acquire) != 0)
+        RMR_FAIL(err, REMORA_E_BUSY, "the session is in use by another call");
+    return REMORA_OK;
 }
 
 /* The invariants of a session between any two calls. */
@@ -50,9 +53,11 @@ static remora_status check_opts(const remora_model *m, const remora_session_opts
     if ((o->flags & ~(uint32_t)REMORA_SESSION_PAGES_AS_NEEDED) != 0 || o->reserved != 0)
         RMR_FAIL(err, REMORA_E_STRUCT, "session flags 0x%x or reserved %u are not known", o->flags,
                  o->reserved);
-    if (o->n_extra > 0)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "extra option \"%.60s\" is not known",
-                 o->extra != NULL && o->extra[0].key != NULL ? o->extra[0].key : "");
+    RMR_TRY(rmr_options_check(o->extra, o->n_extra, err));
+    if (o->n_extra > 0) {
+        RMR_TRY(rmr_option_check(o->extra, 0, err));
+        return rmr_option_unknown(&o->extra[0], "sessions have none", err);
+    }
     if (o->kv_type < 0 || o->kv_type > REMORA_KV_F32)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "kv_type %d is not known", o->kv_type);
     if (!rmr_cache_stores(&m->cache, type_of(o)))
@@ -248,9 +253,11 @@ remora_status rmr_session_append(remora_session *s, const remora_token *t, size_
     return REMORA_OK;
 }
 
-remora_status rmr_session_trim(remora_session *s, uint64_t keep)
+remora_status rmr_session_trim(remora_session *s, uint64_t keep, remora_error *err)
 {
-    if (keep > s->n_tokens) return REMORA_E_ARG;
+    if (keep > s->n_tokens)
+        RMR_FAIL(err, REMORA_E_ARG, "keep is %llu, the timeline has %llu tokens",
+                 (unsigned long long)keep, (unsigned long long)s->n_tokens);
     rmr_session_touch(s, keep);
     rmr_output_rows_trim(s, keep);
     s->n_tokens = keep;
@@ -297,7 +304,7 @@ remora_status rmr_session_sync(remora_session *s, const remora_token *t, size_t 
     s->n_tokens = had;
     RMR_TRY(st);
     RMR_ASSERT(keep <= n && keep <= s->n_tokens);
-    if (keep < s->n_tokens) RMR_TRY(rmr_session_trim(s, keep));
+    if (keep < s->n_tokens) RMR_TRY(rmr_session_trim(s, keep, err));
     const uint64_t kept = s->committed;
     if (keep < n)
         RMR_TRY(rmr_session_append(s, t + keep, n - keep, want, err));

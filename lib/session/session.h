@@ -90,7 +90,7 @@ struct remora_session {
 };
 
 /* Exclusive use for the length of one call: E_BUSY when another thread is inside. */
-remora_status rmr_session_enter(remora_session *s);
+remora_status rmr_session_enter(remora_session *s, remora_error *err);
 void rmr_session_leave(remora_session *s);
 
 /* The functions below expect the caller to be inside. Structs are full structs of this version. */
@@ -102,7 +102,7 @@ remora_status rmr_session_append(remora_session *s, const remora_token *t, size_
                                  remora_error *err);
 remora_status rmr_session_sync(remora_session *s, const remora_token *t, size_t n, uint32_t want,
                                size_t *reused, remora_error *err);
-remora_status rmr_session_trim(remora_session *s, uint64_t keep);
+remora_status rmr_session_trim(remora_session *s, uint64_t keep, remora_error *err);
 
 /* Estimate the memory that n sessions of these options take when full, one evaluated at a time and
  * one row wanted, with the model's own. It is made of the numbers that the allocations use (P23).

@@ -8,8 +8,8 @@
 /* String i of the options. */
 static const char *string_of(const remora_gen_opts *o, uint64_t i, size_t *n)
 {
-    *n = o->stop[i] != NULL ? strlen(o->stop[i]) : 0;
-    return o->stop[i];
+    *n = o->stop[i].ptr != NULL ? (size_t)o->stop[i].len : 0;
+    return o->stop[i].ptr;
 }
 
 /* The number of bytes before the first that is not UTF-8; n when there is none. */
@@ -28,7 +28,9 @@ static size_t utf8_until(const char *s, size_t n)
 remora_status rmr_stops_check(const remora_gen_opts *o, remora_error *err)
 {
     if (o->n_stop == 0) return REMORA_OK;
-    if (o->stop == NULL) RMR_FAIL(err, REMORA_E_ARG, "stop is NULL and n_stop is not 0");
+    if (o->stop == NULL)
+        RMR_FAIL(err, REMORA_E_ARG, "stop is NULL, and n_stop is %llu",
+                 (unsigned long long)o->n_stop);
     if (o->n_stop > RMR_STOPS_MAX)
         RMR_FAIL(err, REMORA_E_ARG, "there are %llu stop strings, at most %d are supported",
                  (unsigned long long)o->n_stop, RMR_STOPS_MAX);

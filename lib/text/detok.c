@@ -58,65 +58,69 @@ static void push_bytes(state *st, rmr_detok_put put, void *user, const unsigned 
     st->n = (uint32_t)left;
 }
 
-static remora_status load(const remora_detok *d, state *st)
+static remora_status load(const remora_detok *d, state *st, remora_error *err)
 {
     uint32_t cp;
     memcpy(st, d->opaque, sizeof *st);
-    if (st->n > 3) return REMORA_E_ARG;
     if (st->n == 0) return REMORA_OK;
-    return rmr_utf8_step(st->pending, st->n, &cp) == st->n && cp == RMR_UTF8_SHORT ? REMORA_OK
-                                                                                   : REMORA_E_ARG;
+    if (st->n > 3 || rmr_utf8_step(st->pending, st->n, &cp) != st->n || cp != RMR_UTF8_SHORT)
+        RMR_FAIL(err, REMORA_E_ARG,
+                 "the remora_detok is no state of a detokenizer; zero it to begin");
+    return REMORA_OK;
 }
 
-static remora_status finish(remora_detok *d, const state *st, const sink *out, size_t *n)
+static remora_status finish(remora_detok *d, const state *st, const sink *out, size_t *n,
+                            remora_error *err)
 {
     *n = out->n;
-    if (out->n > out->cap) return REMORA_E_BUFFER;
+    if (out->n > out->cap)
+        RMR_FAIL(err, REMORA_E_BUFFER, "buf has room for %zu bytes, %zu are needed", out->cap,
+                 out->n);
     memcpy(d->opaque, st, sizeof *st);
     return REMORA_OK;
 }
 
 static remora_status push(const rmr_tokenizer *t, state *st, remora_token id, rmr_detok_put put,
-                          void *user)
+                          void *user, remora_error *err)
 {
     const char *bytes;
     size_t n;
-    RMR_TRY(rmr_tokenizer_bytes(t, id, &bytes, &n));
+    RMR_TRY(rmr_tokenizer_bytes(t, id, &bytes, &n, err));
     if (rmr_tokenizer_flags(t, id) & REMORA_TOKEN_CONTROL) return REMORA_OK;
     push_bytes(st, put, user, (const unsigned char *)bytes, n);
     return REMORA_OK;
 }
 
 remora_status rmr_detok_push(const rmr_tokenizer *t, remora_detok *d, const remora_token *ids,
-                             size_t n_ids, char *buf, size_t cap, size_t *n)
+                             size_t n_ids, char *buf, size_t cap, size_t *n, remora_error *err)
 {
     state st;
     sink out = {.buf = buf, .cap = cap};
     *n = 0;
-    RMR_TRY(load(d, &st));
-    for (size_t i = 0; i < n_ids; i++) RMR_TRY(push(t, &st, ids[i], keep, &out));
-    return finish(d, &st, &out, n);
+    RMR_TRY(load(d, &st, err));
+    for (size_t i = 0; i < n_ids; i++) RMR_TRY(push(t, &st, ids[i], keep, &out, err));
+    return finish(d, &st, &out, n, err);
 }
 
 remora_status rmr_detok_each(const rmr_tokenizer *t, remora_detok *d, remora_token id,
-                             rmr_detok_put put, void *user)
+                             rmr_detok_put put, void *user, remora_error *err)
 {
     state st;
-    RMR_TRY(load(d, &st));
-    RMR_TRY(push(t, &st, id, put, user));
+    RMR_TRY(load(d, &st, err));
+    RMR_TRY(push(t, &st, id, put, user, err));
     memcpy(d->opaque, &st, sizeof st);
     return REMORA_OK;
 }
 
 remora_status rmr_detok_flush(const rmr_tokenizer *t, remora_detok *d, char *buf, size_t cap,
-                              size_t *n)
+                              size_t *n, remora_error *err)
 {
     state st;
     sink out = {.buf = buf, .cap = cap};
     (void)t;
     *n = 0;
-    RMR_TRY(load(d, &st));
+    RMR_TRY(load(d, &st, err));
     if (st.n > 0) keep(&out, "\xEF\xBF\xBD", 3);
     memset(&st, 0, sizeof st);
-    return finish(d, &st, &out, n);
+    return finish(d, &st, &out, n, err);
 }

@@ -75,11 +75,12 @@ remora_status rmr_tokenizer_open(rmr_mem *mem, rmr_source *src, uint32_t n_vocab
 }
 
 remora_status rmr_tokenizer_bytes(const rmr_tokenizer *t, remora_token id, const char **bytes,
-                                  size_t *n)
+                                  size_t *n, remora_error *err)
 {
     *bytes = "";
     *n = 0;
-    if (id < 0 || (uint32_t)id >= t->n_vocab) return REMORA_E_ARG;
+    if (id < 0 || (uint32_t)id >= t->n_vocab)
+        RMR_FAIL(err, REMORA_E_ARG, "token %d is not in the vocabulary of %u", id, t->n_vocab);
     if ((uint32_t)id >= t->n_ids) return REMORA_OK;
     const uint32_t from = t->offset[id], to = t->offset[id + 1];
     if (from > to || to > t->arena_size) return REMORA_OK; /* damaged */

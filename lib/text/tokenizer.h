@@ -77,7 +77,7 @@ remora_status rmr_tokenizer_encode(const rmr_tokenizer *t, const char *text, siz
 /* The bytes of a token, an added token's text; valid as long as t, not NUL-terminated. E_ARG for an
  * id that is not below n_vocab; an id without a token has no bytes. */
 remora_status rmr_tokenizer_bytes(const rmr_tokenizer *t, remora_token id, const char **bytes,
-                                  size_t *n);
+                                  size_t *n, remora_error *err);
 
 /* REMORA_TOKEN_*. CONTROL: special added tokens, BOS, EOS, PAD. END_OF_TURN: EOS and every
  * eos_token_id. PARTIAL: the bytes alone are not whole UTF-8. 0 for a number that is no id. */
@@ -93,13 +93,13 @@ remora_token rmr_tokenizer_special(const rmr_tokenizer *t, int32_t which);
  * may be scribbled on. E_ARG for a bad id or a state that is none, without a change. flush ends an
  * unfinished character with U+FFFD and the state is zero again. */
 remora_status rmr_detok_push(const rmr_tokenizer *t, remora_detok *st, const remora_token *ids,
-                             size_t n_ids, char *buf, size_t cap, size_t *n);
+                             size_t n_ids, char *buf, size_t cap, size_t *n, remora_error *err);
 remora_status rmr_detok_flush(const rmr_tokenizer *t, remora_detok *st, char *buf, size_t cap,
-                              size_t *n);
+                              size_t *n, remora_error *err);
 
 /* The same for one token without a buffer: `put` gets the characters that come out, one by one. */
 typedef void (*rmr_detok_put)(void *user, const char *s, size_t n);
 remora_status rmr_detok_each(const rmr_tokenizer *t, remora_detok *st, remora_token id,
-                             rmr_detok_put put, void *user);
+                             rmr_detok_put put, void *user, remora_error *err);
 
 #endif

@@ -40,8 +40,10 @@ def structs(text):
 
 
 def constants(text):
+    if re.search(r"enum \{", code_of(text)):
+        sys.exit("header.py: an enum has no name")
     names = re.findall(r"#\s*define (REMORA_VERSION_NUM|REMORA_TOKEN_NONE)\b", text)
-    for body in re.findall(r"enum \{([^{}]*)\}", code_of(text)):
+    for body in re.findall(r"enum \w+ \{([^{}]*)\}", code_of(text)):
         names += re.findall(r"(REMORA_\w+)", re.sub(r"=[^,]*", "", body))
     return names
 

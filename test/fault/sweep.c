@@ -26,10 +26,10 @@ void sweep_expect(remora_session *s, const float *rows, uint32_t n, const char *
     const float *row;
     size_t n_vocab;
     remora_session_info i = {.struct_size = sizeof i};
-    REQUIRE(remora_session_get_info(s, &i) == REMORA_OK);
+    REQUIRE(remora_session_get_info(s, &i, NULL) == REMORA_OK);
     int ok = i.n_rows == n && i.pending == 0;
     for (uint32_t r = 0; ok && r < n; r++) {
-        REQUIRE(remora_session_logits(s, r, &row, &n_vocab) == REMORA_OK);
+        REQUIRE(remora_session_logits(s, r, &row, &n_vocab, NULL) == REMORA_OK);
         ok = memcmp(row, rows + r * n_vocab, n_vocab * sizeof *row) == 0;
     }
     if (ok) return;

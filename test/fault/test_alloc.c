@@ -288,14 +288,14 @@ static remora_sampler *made_sampler;
 
 static void fresh(world *w)
 {
-    REQUIRE(remora_session_trim(w->s, 0) == REMORA_OK);
+    REQUIRE(remora_session_trim(w->s, 0, NULL) == REMORA_OK);
 }
 
 static void evaluated(world *w)
 {
     remora_error err = HOST_ERROR;
     fresh(w);
-    REQUIRE_OK(remora_session_append(w->s, w->ids, N, REMORA_WANT_ALL), NULL);
+    REQUIRE_OK(remora_session_append(w->s, w->ids, N, REMORA_WANT_ALL, NULL), NULL);
     REQUIRE_OK(remora_eval(&w->s, 1, NULL, &err), &err);
 }
 
@@ -314,7 +314,7 @@ static void free_session(world *w)
 
 static remora_status append_all(world *w)
 {
-    return remora_session_append(w->s, w->ids, N, REMORA_WANT_ALL | REMORA_WANT_HIDDEN);
+    return remora_session_append(w->s, w->ids, N, REMORA_WANT_ALL | REMORA_WANT_HIDDEN, NULL);
 }
 
 /* What was appended must be there to be evaluated. */
@@ -323,7 +323,7 @@ static void eval_all(world *w)
     remora_error err = HOST_ERROR;
     remora_session_info i = {.struct_size = sizeof i};
     REQUIRE_OK(remora_eval(&w->s, 1, NULL, &err), &err);
-    REQUIRE(remora_session_get_info(w->s, &i) == REMORA_OK && i.pending == 0);
+    REQUIRE(remora_session_get_info(w->s, &i, NULL) == REMORA_OK && i.pending == 0);
 }
 
 static void eval_and_compare(world *w)
@@ -334,7 +334,7 @@ static void eval_and_compare(world *w)
 
 static remora_status append_more(world *w)
 {
-    return remora_session_append(w->s, w->ids, 40, REMORA_WANT_ALL);
+    return remora_session_append(w->s, w->ids, 40, REMORA_WANT_ALL, NULL);
 }
 
 static remora_status sync_more(world *w)
@@ -342,7 +342,7 @@ static remora_status sync_more(world *w)
     remora_token t[N + 30];
     memcpy(t, w->ids, sizeof w->ids);
     host_ids(t + N - 5, 35, w->n_vocab, 9);
-    return remora_session_sync(w->s, t, N + 30, REMORA_WANT_ALL, NULL);
+    return remora_session_sync(w->s, t, N + 30, REMORA_WANT_ALL, NULL, NULL);
 }
 
 static remora_status eval(world *w)
@@ -363,14 +363,14 @@ static remora_status fork_session(world *w)
 
 static remora_status generate(world *w)
 {
-    static const char *const stop[] = {"no text has this", "nor this"};
+    const remora_text stop[] = {host_text("no text has this"), host_text("nor this")};
     remora_token out[12];
     size_t n = 99;
     const remora_gen_opts o = {
         .struct_size = sizeof o, .max_tokens = 12, .stop = stop, .n_stop = 2};
     const remora_gen_opts plain = {.struct_size = sizeof plain, .max_tokens = 12};
     char probe[8];
-    const int text = remora_token_bytes(w->m, 'a', probe, sizeof probe, &n) == REMORA_OK;
+    const int text = remora_token_bytes(w->m, 'a', probe, sizeof probe, &n, NULL) == REMORA_OK;
     remora_sampler_reset(w->p, 5);
     const remora_status st = remora_generate(w->s, w->p, text ? &o : &plain, out, 12, &n, NULL);
     REQUIRE(n <= 12);
@@ -415,7 +415,7 @@ static remora_sampler *cloned;
 static remora_status clone_sampler(world *w)
 {
     (void)w;
-    return remora_sampler_clone(made_sampler, &cloned);
+    return remora_sampler_clone(made_sampler, &cloned, NULL);
 }
 
 static void free_clone(world *w)
@@ -430,7 +430,7 @@ static remora_status tokenize(world *w)
     remora_token t[200];
     size_t n;
     static const char text[] = "the other end, and 12 more of the rest: \xc3\xa9\xff the the the";
-    const remora_status st = remora_tokenize(w->m, text, sizeof text - 1, 3, t, 200, &n);
+    const remora_status st = remora_tokenize(w->m, text, sizeof text - 1, 3, t, 200, &n, NULL);
     return st == REMORA_E_UNSUPPORTED ? REMORA_OK : st; /* fixtures have no tokenizer */
 }
 

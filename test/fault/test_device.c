@@ -43,7 +43,7 @@ static void world_end(world *w)
 
 static remora_status feed(remora_session *s, const remora_token *ids, size_t n, remora_error *err)
 {
-    const remora_status st = remora_session_append(s, ids, n, REMORA_WANT_ALL);
+    const remora_status st = remora_session_append(s, ids, n, REMORA_WANT_ALL, NULL);
     return st < 0 ? st : remora_eval(&s, 1, NULL, err);
 }
 
@@ -78,7 +78,7 @@ static remora_status all(world *w, remora_error *err)
     const remora_model_opts o = {.struct_size = sizeof o, .flags = REMORA_MODEL_IMPORTANCE};
     remora_status st = remora_model_open(w->rt, &w->t.source, &o, &m, err);
     if (st >= 0) st = talk(w, m, &s, &f, err);
-    if (st >= 0 && remora_routing_read(m, 1, 1, counts, 64, &n) == REMORA_E_DEVICE)
+    if (st >= 0 && remora_routing_read(m, 1, 1, counts, 64, &n, NULL) == REMORA_E_DEVICE)
         st = rmr_error_set(err, REMORA_E_DEVICE, 0, "the counters are lost");
     remora_session_free(f);
     remora_session_free(s);

@@ -38,7 +38,7 @@ static remora_status talk(remora_model *m, remora_session **s)
     remora_token ids[N];
     remora_status st = remora_session_create(m, &o, s, NULL);
     host_ids(ids, N, host_vocab(m), 1);
-    if (st >= 0) st = remora_session_append(*s, ids, N, REMORA_WANT_ALL);
+    if (st >= 0) st = remora_session_append(*s, ids, N, REMORA_WANT_ALL, NULL);
     return st >= 0 ? remora_eval(s, 1, NULL, NULL) : st;
 }
 

@@ -27,11 +27,11 @@ static size_t push(const rmr_tokenizer *t, remora_detok *st, const remora_token 
 {
     const remora_detok before = *st;
     size_t need, n;
-    const remora_status first = rmr_detok_push(t, st, ids, n_ids, NULL, 0, &need);
+    const remora_status first = rmr_detok_push(t, st, ids, n_ids, NULL, 0, &need, NULL);
     require(first == (need > 0 ? REMORA_E_BUFFER : REMORA_OK));
     if (first == REMORA_OK) return 0;
     require(memcmp(st, &before, sizeof before) == 0 && need <= room);
-    require(rmr_detok_push(t, st, ids, n_ids, out, need, &n) == REMORA_OK && n == need);
+    require(rmr_detok_push(t, st, ids, n_ids, out, need, &n, NULL) == REMORA_OK && n == need);
     whole(out, n);
     return n;
 }
@@ -43,10 +43,10 @@ static void foreign_state(const rmr_tokenizer *t, const uint8_t *data)
     char out[64];
     size_t n;
     memcpy(&st, data, sizeof st);
-    const remora_status s = rmr_detok_push(t, &st, ids, 2, out, sizeof out, &n);
+    const remora_status s = rmr_detok_push(t, &st, ids, 2, out, sizeof out, &n, NULL);
     require(s == REMORA_OK || s == REMORA_E_ARG);
     memcpy(&st, data, sizeof st);
-    require(rmr_detok_flush(t, &st, out, sizeof out, &n) == s);
+    require(rmr_detok_flush(t, &st, out, sizeof out, &n, NULL) == s);
 }
 
 static void all_cuts(const rmr_tokenizer *t, const uint8_t *data, size_t n_ids)
@@ -63,10 +63,10 @@ static void all_cuts(const rmr_tokenizer *t, const uint8_t *data, size_t n_ids)
         n += push(t, &st, ids + begin, end - begin, joined + n, ROOM - n);
         begin = end;
     }
-    require(rmr_detok_flush(t, &st, joined + n, ROOM - n, &k) == REMORA_OK);
+    require(rmr_detok_flush(t, &st, joined + n, ROOM - n, &k, NULL) == REMORA_OK);
     n += k;
     m = push(t, &one, ids, n_ids, bulk, ROOM);
-    require(rmr_detok_flush(t, &one, bulk + m, ROOM - m, &k) == REMORA_OK);
+    require(rmr_detok_flush(t, &one, bulk + m, ROOM - m, &k, NULL) == REMORA_OK);
     m += k;
     require(n == m && memcmp(joined, bulk, n) == 0);
 }

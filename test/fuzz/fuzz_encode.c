@@ -37,7 +37,7 @@ static void back(const rmr_tokenizer *t, const remora_token *ids, size_t n, cons
     for (size_t i = 0; i < n; i++) {
         const char *bytes;
         size_t k;
-        require(rmr_tokenizer_bytes(t, ids[i], &bytes, &k) == REMORA_OK);
+        require(rmr_tokenizer_bytes(t, ids[i], &bytes, &k, NULL) == REMORA_OK);
         require(k <= len - at && memcmp(bytes, text + at, k) == 0);
         at += k;
     }

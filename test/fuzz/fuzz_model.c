@@ -119,11 +119,11 @@ static void use(remora_model *m)
     size_t n = 0;
     const remora_session_opts o = {.struct_size = sizeof o, .capacity = 8, .chunk = 8};
     const remora_gen_opts g = {.struct_size = sizeof g, .max_tokens = 2};
-    const remora_status st = remora_tokenize(m, "the <eos> \xff 12", 14,
-                                             REMORA_TEXT_SPECIAL | REMORA_TEXT_BOS, out, 64, &n);
-    if (st == REMORA_OK) (void)remora_detok_push(m, &d, out, n, text, sizeof text, &n);
+    const remora_status st = remora_tokenize(
+        m, "the <eos> \xff 12", 14, REMORA_TEXT_SPECIAL | REMORA_TEXT_BOS, out, 64, &n, NULL);
+    if (st == REMORA_OK) (void)remora_detok_push(m, &d, out, n, text, sizeof text, &n, NULL);
     if (remora_session_create(m, &o, &s, NULL) == REMORA_OK &&
-        remora_session_append(s, ids, 3, REMORA_WANT_ALL) == REMORA_OK) {
+        remora_session_append(s, ids, 3, REMORA_WANT_ALL, NULL) == REMORA_OK) {
         const remora_status done = remora_eval(&s, 1, NULL, NULL);
         REQUIRE(done == REMORA_OK);
         REQUIRE(remora_sampler_create(m, 1, &p, NULL) == REMORA_OK);
@@ -141,9 +141,9 @@ static void inspect(remora_model *m)
     remora_model_info info = {.struct_size = sizeof info};
     remora_session *s = NULL;
     size_t n;
-    REQUIRE(remora_model_get_info(m, &info) == REMORA_OK);
-    for (uint32_t i = 0; remora_model_meta_key(m, i, key, sizeof key, &n) == REMORA_OK; i++) {
-        const remora_status st = remora_model_meta(m, key, value, sizeof value, &n);
+    REQUIRE(remora_model_get_info(m, &info, NULL) == REMORA_OK);
+    for (uint32_t i = 0; remora_model_meta_key(m, i, key, sizeof key, &n, NULL) == REMORA_OK; i++) {
+        const remora_status st = remora_model_meta(m, key, value, sizeof value, &n, NULL);
         REQUIRE(st == REMORA_OK || st == REMORA_E_BUFFER);
         if (strncmp(key, "missing.", 8) == 0) REQUIRE(strncmp(value, "E_", 2) == 0);
     }

@@ -66,7 +66,7 @@ static void use_tokenizer(rmr_mem *mem, const rmr_pack *p)
         is_status(rmr_tokenizer_encode(t, "the \xC3\xA9 <x>\xFF 12", 14, 3, ids, ROOM, &n, &err)));
     for (int32_t id = 0; id < 300; id++) {
         const char *bytes;
-        (void)rmr_tokenizer_bytes(t, id, &bytes, &n);
+        (void)rmr_tokenizer_bytes(t, id, &bytes, &n, NULL);
         require(n == 0 || bytes[n - 1] == bytes[n - 1]);
     }
     rmr_tokenizer_free(t);

@@ -44,7 +44,7 @@ static void check_text(const rmr_tokenizer *t, const rmr_tokenizer *again, const
     for (size_t i = 0; i < k; i++) {
         const char *bytes;
         size_t len;
-        require(rmr_tokenizer_bytes(t, a[i], &bytes, &len) == REMORA_OK);
+        require(rmr_tokenizer_bytes(t, a[i], &bytes, &len, NULL) == REMORA_OK);
         if (flags & REMORA_TEXT_BOS) continue;
         require(len <= n - at && memcmp(bytes, s + at, len) == 0);
         at += len;

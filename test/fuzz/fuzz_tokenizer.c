@@ -20,7 +20,7 @@ static void check_ids(const rmr_tokenizer *t, const remora_token *ids, size_t n,
     for (size_t i = 0; i < n; i++) {
         const char *bytes;
         size_t k;
-        require(rmr_tokenizer_bytes(t, ids[i], &bytes, &k) == REMORA_OK);
+        require(rmr_tokenizer_bytes(t, ids[i], &bytes, &k, NULL) == REMORA_OK);
         if (flags & REMORA_TEXT_BOS) continue;
         require(k <= len - at && memcmp(bytes, text + at, k) == 0);
         at += k;

@@ -22,7 +22,7 @@ int rig_find(rig *r, const char *name)
 remora_runtime *rig_runtime(int threads, const char *isa)
 {
     remora_error err = {.struct_size = sizeof err};
-    const remora_kv extra = {"x-isa", isa};
+    const remora_option extra = host_option("x-isa", isa);
     remora_runtime_opts o = {.struct_size = sizeof o, .n_threads = threads};
     remora_runtime *rt = NULL;
     if (isa != NULL) {
@@ -43,7 +43,7 @@ void rig_open(rig *r, remora_runtime *rt)
     r->rt = rt;
     r->info.struct_size = sizeof r->info;
     if (remora_model_open(rt, &src, NULL, &r->model, &err) < 0) fail_msg("open: %s", err.message);
-    assert_int_equal(remora_model_get_info(r->model, &r->info), REMORA_OK);
+    assert_int_equal(remora_model_get_info(r->model, &r->info, NULL), REMORA_OK);
 }
 
 void rig_close(rig *r)
@@ -68,7 +68,7 @@ void rig_feed(remora_session *s, const remora_token *t, size_t n, size_t piece, 
     remora_error err = {.struct_size = sizeof err};
     for (size_t at = 0, take; at < n; at += take) {
         take = piece > 0 && piece < n - at ? piece : n - at;
-        assert_int_equal(remora_session_append(s, t + at, take, want), REMORA_OK);
+        assert_int_equal(remora_session_append(s, t + at, take, want, NULL), REMORA_OK);
     }
     if (remora_eval(&s, 1, NULL, &err) < 0) fail_msg("eval: %s", err.message);
 }
@@ -77,7 +77,7 @@ const float *rig_row(remora_session *s, uint32_t row, size_t n_vocab)
 {
     const float *logits = NULL;
     size_t n = 0;
-    assert_int_equal(remora_session_logits(s, row, &logits, &n), REMORA_OK);
+    assert_int_equal(remora_session_logits(s, row, &logits, &n, NULL), REMORA_OK);
     assert_int_equal(n, n_vocab);
     return logits;
 }

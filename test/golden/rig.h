@@ -13,6 +13,7 @@
 #include <remora/remora.h>
 
 #include "goldens.h"
+#include "host.h"
 
 /* Under a sanitizer the kernels are some thirty times slower: what takes longest is shortened. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -43,7 +43,7 @@ static void open_bed(bed *b, const tiny_opts *o, remora_runtime *rt)
     if (remora_model_open(rt, &b->t.source, NULL, &b->r.model, &err) < 0)
         fail_msg("open: %s", err.message);
     b->r.info.struct_size = sizeof b->r.info;
-    assert_int_equal(remora_model_get_info(b->r.model, &b->r.info), REMORA_OK);
+    assert_int_equal(remora_model_get_info(b->r.model, &b->r.info, NULL), REMORA_OK);
     b->page = 32 * 2 * (uint64_t)b->r.info.n_layers * row_of(&b->r.info);
 }
 
@@ -56,14 +56,14 @@ static void close_bed(bed *b)
 static remora_session_info info_of(const remora_session *s)
 {
     remora_session_info i = {.struct_size = sizeof i};
-    assert_int_equal(remora_session_get_info(s, &i), REMORA_OK);
+    assert_int_equal(remora_session_get_info(s, &i, NULL), REMORA_OK);
     return i;
 }
 
 static uint64_t host_kv(const bed *b)
 {
     remora_memory m = {.struct_size = sizeof m};
-    assert_int_equal(remora_model_get_memory(b->r.model, &m), REMORA_OK);
+    assert_int_equal(remora_model_get_memory(b->r.model, &m, NULL), REMORA_OK);
     return m.host_kv;
 }
 
@@ -118,7 +118,8 @@ static void bytes_of_a_token(void **state)
             remora_session *s = rig_session(&b.r, types[k], 0);
             for (uint64_t n = 1; n <= 70; n++) {
                 const remora_token t = 3;
-                assert_int_equal(remora_session_append(s, &t, 1, REMORA_WANT_NONE), REMORA_OK);
+                assert_int_equal(remora_session_append(s, &t, 1, REMORA_WANT_NONE, NULL),
+                                 REMORA_OK);
                 assert_int_equal(info_of(s).kv_bytes, (n + 31) / 32 * 32 * token);
             }
             remora_session_free(s);
@@ -148,13 +149,13 @@ static void forks_share_and_trims_give_back(void **state)
     assert_int_equal(remora_session_fork(f, &g, NULL), REMORA_OK);
     assert_int_equal(host_kv(&b), 3 * one);
     assert_int_equal(held(&b), 6);
-    assert_int_equal(remora_session_trim(s, 64), REMORA_OK);
+    assert_int_equal(remora_session_trim(s, 64, NULL), REMORA_OK);
     IS(s, 2, 2);
     IS(f, 4, 3); /* the third one with g */
     assert_int_equal(held(&b), 5);
     feed(s, 1); /* at a page's border: no copy, a new page */
     IS(s, 3, 2);
-    assert_int_equal(remora_session_trim(f, 40), REMORA_OK);
+    assert_int_equal(remora_session_trim(f, 40, NULL), REMORA_OK);
     IS(f, 2, 2);
     assert_int_equal(held(&b), 5);
     feed(f, 1); /* into a page of others: a copy */
@@ -166,7 +167,7 @@ static void forks_share_and_trims_give_back(void **state)
     assert_int_equal(host_kv(&b), one);
     IS(f, 2, 0);
     assert_int_equal(held(&b), 2);
-    assert_int_equal(remora_session_trim(f, 0), REMORA_OK);
+    assert_int_equal(remora_session_trim(f, 0, NULL), REMORA_OK);
     IS(f, 0, 0);
     assert_int_equal(held(&b), 0);
     feed(f, 33);
@@ -186,12 +187,12 @@ static void pending_tokens_are_not_shared(void **state)
     open_bed(&b, NULL, rig_runtime(1, NULL));
     remora_session *s = rig_session(&b.r, REMORA_KV_BF16, 0);
     feed(s, 40);
-    assert_int_equal(remora_session_append(s, t, 40, REMORA_WANT_LAST), REMORA_OK);
+    assert_int_equal(remora_session_append(s, t, 40, REMORA_WANT_LAST, NULL), REMORA_OK);
     IS(s, 3, 0);
     assert_int_equal(remora_session_fork(s, &f, NULL), REMORA_OK);
     IS(f, 3, 1);
     assert_int_equal(info_of(f).pending, 40);
-    assert_int_equal(remora_session_trim(s, 50), REMORA_OK); /* a part of the pending ones */
+    assert_int_equal(remora_session_trim(s, 50, NULL), REMORA_OK); /* a part of the pending ones */
     IS(s, 2, 1);
     assert_int_equal(info_of(s).pending, 10);
     remora_session_free(s);
@@ -228,7 +229,8 @@ static void counters_are(const bed *b, const chosen *c, uint64_t factor, uint64_
     for (uint32_t l = 0; l < m->n_layers; l++) {
         uint64_t got[MAX_EXPERTS], sum = 0;
         size_t n = 0;
-        const remora_status st = remora_routing_read(b->r.model, l, reset, got, MAX_EXPERTS, &n);
+        const remora_status st =
+            remora_routing_read(b->r.model, l, reset, got, MAX_EXPERTS, &n, NULL);
         assert_int_equal(st, l < m->n_dense_layers ? REMORA_E_NOT_FOUND : REMORA_OK);
         if (st < 0) continue;
         assert_int_equal(n, m->n_experts);
@@ -247,8 +249,8 @@ static void feed_again(const bed *b, const remora_eval_opts *cut, remora_session
     remora_session *s = rig_session(&b->r, REMORA_KV_BF16, 7);
     remora_session *led_by_other[2] = {other, s};
     for (size_t j = 0; j < 103; j++) t[j] = (remora_token)((j < 100 ? j : j - 100) * 7 % 200);
-    assert_int_equal(remora_session_append(s, t, 100, REMORA_WANT_LAST), REMORA_OK);
-    assert_int_equal(remora_session_append(s, t + 100, 3, REMORA_WANT_LAST), REMORA_OK);
+    assert_int_equal(remora_session_append(s, t, 100, REMORA_WANT_LAST, NULL), REMORA_OK);
+    assert_int_equal(remora_session_append(s, t + 100, 3, REMORA_WANT_LAST, NULL), REMORA_OK);
     /* steps that another batch makes void must not count */
     for (int k = 0; k < 3 && other != NULL; k++) {
         for (int i = 0; i < 3; i++) assert_int_equal(remora_eval(&s, 1, cut, NULL), REMORA_MORE);
@@ -275,17 +277,17 @@ static void count_all_kinds(bed *b, chosen *c)
     feed(s, 40); /* off at first */
     counters_are(b, &none, 1, 0, 0);
     *c = none;
-    assert_int_equal(remora_routing_enable(b->r.model, 1), REMORA_OK);
-    assert_int_equal(remora_session_trim(s, 0), REMORA_OK);
+    assert_int_equal(remora_routing_enable(b->r.model, 1, NULL), REMORA_OK);
+    assert_int_equal(remora_session_trim(s, 0, NULL), REMORA_OK);
     feed(s, 100);
     feed(s, 3);
     counters_are(b, c, 1, 103, 0);
-    assert_int_equal(remora_routing_enable(b->r.model, 0), REMORA_OK);
+    assert_int_equal(remora_routing_enable(b->r.model, 0, NULL), REMORA_OK);
     guard_set_tap(b->r.rt, NULL, NULL);
     feed(s, 9);
     counters_are(b, c, 1, 103, 1); /* kept when switched off; set to 0 by this read */
     counters_are(b, &none, 1, 0, 0);
-    assert_int_equal(remora_routing_enable(b->r.model, 1), REMORA_OK);
+    assert_int_equal(remora_routing_enable(b->r.model, 1, NULL), REMORA_OK);
     for (int k = 0; k < 3; k++) feed_again(b, &cuts[k], NULL);
     counters_are(b, c, 3, 3 * 103, 0);
     feed_again(b, &cuts[1], idle);

@@ -43,7 +43,7 @@ static remora_status open_dumping(remora_runtime *rt, const tiny *t, const char 
                                   const char *only, uint32_t flags, remora_model **m,
                                   remora_error *err)
 {
-    const remora_kv extra[] = {{"x-dump", path}, {"x-dump-only", only}};
+    const remora_option extra[] = {host_option("x-dump", path), host_option("x-dump-only", only)};
     const remora_model_opts o = {
         .struct_size = sizeof o, .flags = flags, .extra = extra, .n_extra = only != NULL ? 2 : 1};
     return remora_model_open(rt, &t->source, &o, m, err);
@@ -59,13 +59,13 @@ static float *logits_of(remora_model *m)
     float *out = malloc(TOKENS * width * sizeof *out);
     assert_non_null(out);
     host_ids(ids, TOKENS, host_vocab(m), 1);
-    REQUIRE_OK(remora_routing_enable(m, 1), NULL);
-    REQUIRE_OK(remora_session_append(s, ids, PROMPT, REMORA_WANT_ALL), NULL);
+    REQUIRE_OK(remora_routing_enable(m, 1, NULL), NULL);
+    REQUIRE_OK(remora_session_append(s, ids, PROMPT, REMORA_WANT_ALL, NULL), NULL);
     REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
     float *rows = host_rows(s, PROMPT);
     memcpy(out, rows, PROMPT * width * sizeof *out);
     free(rows);
-    REQUIRE_OK(remora_session_append(s, ids + PROMPT, MORE, REMORA_WANT_ALL), NULL);
+    REQUIRE_OK(remora_session_append(s, ids + PROMPT, MORE, REMORA_WANT_ALL, NULL), NULL);
     REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
     rows = host_rows(s, MORE);
     memcpy(out + PROMPT * width, rows, MORE * width * sizeof *out);
@@ -259,7 +259,7 @@ static void refused(remora_status want, const char *key, const char *value, cons
     tiny t;
     remora_error err = HOST_ERROR;
     remora_model *m = NULL;
-    const remora_kv extra = {key, value};
+    const remora_option extra = host_option(key, value);
     const remora_model_opts o = {.struct_size = sizeof o, .extra = &extra, .n_extra = 1};
     tiny_make(&t, NULL);
     assert_int_equal(remora_model_open(NULL, &t.source, &o, &m, &err), want);
@@ -290,7 +290,7 @@ static void without_weights(void **state)
 {
     tiny t;
     const place p = new_place();
-    const remora_kv extra = {"x-dump", p.path};
+    const remora_option extra = host_option("x-dump", p.path);
     const remora_model_opts o = {.struct_size = sizeof o, .extra = &extra, .n_extra = 1};
     remora_memory need = {.struct_size = sizeof need};
     remora_model *m = NULL;
@@ -321,7 +321,7 @@ static void full_file(void **state)
     REQUIRE_OK(open_dumping(NULL, &t, p.path, NULL, 0, &m, &err), &err);
     remora_session *s = host_session(m, 64, REMORA_KV_BF16);
     const remora_token id = 1;
-    REQUIRE_OK(remora_session_append(s, &id, 1, REMORA_WANT_LAST), NULL);
+    REQUIRE_OK(remora_session_append(s, &id, 1, REMORA_WANT_LAST, NULL), NULL);
     assert_int_equal(remora_eval(&s, 1, NULL, &err), REMORA_E_IO);
     if (strstr(err.message, p.path) == NULL) fail_msg("%s", err.message);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);

@@ -75,7 +75,7 @@ static void compare_a(size_t piece)
     rig_compare_rows(&R, s, rig_f32(&R, "logits_a", (size_t)N_A * R.info.n_vocab), N_A, usual);
     for (uint32_t i = 0; i < N_A; i++) {
         size_t n = 0;
-        assert_int_equal(remora_session_hidden(s, i, got, hidden, &n), REMORA_OK);
+        assert_int_equal(remora_session_hidden(s, i, got, hidden, &n, NULL), REMORA_OK);
         const double d = rig_distance(got, h + i * hidden, hidden);
         if (!(d <= limit)) fail_msg("hidden state of position %u: distance %g", i, d);
     }
@@ -119,7 +119,7 @@ static void compare_long(size_t piece)
     if (!(d <= limit)) fail_msg("last logits: distance %g", d);
     for (uint32_t i = 0; i + 1 < N_LONG; i++) {
         float logprob = 0;
-        assert_int_equal(remora_session_logprob(s, i, t[i + 1], &logprob), REMORA_OK);
+        assert_int_equal(remora_session_logprob(s, i, t[i + 1], &logprob, NULL), REMORA_OK);
         close += fabs((double)-logprob - nll[i]) <= nll_limit;
     }
     if (!(close >= nll_share * (N_LONG - 1)))

@@ -63,7 +63,7 @@ static rig open_source(const remora_source *src)
     remora_error err = {.struct_size = sizeof err};
     g.model = NULL;
     if (remora_model_open(R.rt, src, NULL, &g.model, &err) < 0) fail_msg("%s", err.message);
-    assert_int_equal(remora_model_get_info(g.model, &g.info), REMORA_OK);
+    assert_int_equal(remora_model_get_info(g.model, &g.info, NULL), REMORA_OK);
     return g;
 }
 
@@ -283,10 +283,11 @@ static void metadata(void **state)
     char text[64];
     size_t n;
     (void)state;
-    assert_int_equal(remora_model_meta(g.model, "gguf.general.architecture", text, sizeof text, &n),
-                     REMORA_OK);
+    assert_int_equal(
+        remora_model_meta(g.model, "gguf.general.architecture", text, sizeof text, &n, NULL),
+        REMORA_OK);
     assert_true(n > 0);
-    assert_int_equal(remora_model_meta(g.model, "config.model_type", text, sizeof text, &n),
+    assert_int_equal(remora_model_meta(g.model, "config.model_type", text, sizeof text, &n, NULL),
                      REMORA_OK);
     remora_model_free(g.model);
 }

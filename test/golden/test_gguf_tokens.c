@@ -107,8 +107,8 @@ static void same_tokens(void **state)
         const char *a, *b;
         size_t n, k;
         const remora_token t = (remora_token)id;
-        assert_int_equal(rmr_tokenizer_bytes(from_folder, t, &a, &n), REMORA_OK);
-        assert_int_equal(rmr_tokenizer_bytes(from_file, t, &b, &k), REMORA_OK);
+        assert_int_equal(rmr_tokenizer_bytes(from_folder, t, &a, &n, NULL), REMORA_OK);
+        assert_int_equal(rmr_tokenizer_bytes(from_file, t, &b, &k, NULL), REMORA_OK);
         if (n != k || memcmp(a, b, n) != 0) fail_msg("token %u", id);
         if (rmr_tokenizer_flags(from_folder, t) != rmr_tokenizer_flags(from_file, t))
             fail_msg("token %u: flags 0x%x and 0x%x", id, rmr_tokenizer_flags(from_folder, t),

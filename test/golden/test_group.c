@@ -58,7 +58,7 @@ static void append(talk *t, remora_session *s, size_t n, uint32_t want)
 {
     remora_token ids[512];
     host_ids(ids, n, t->info.n_vocab, t->seed++);
-    assert_int_equal(remora_session_append(s, ids, n, want | REMORA_WANT_HIDDEN), REMORA_OK);
+    assert_int_equal(remora_session_append(s, ids, n, want | REMORA_WANT_HIDDEN, NULL), REMORA_OK);
 }
 
 static void eval(talk *t, remora_session *const *s, size_t n)
@@ -68,13 +68,13 @@ static void eval(talk *t, remora_session *const *s, size_t n)
     REQUIRE_OK(remora_eval(s, n, NULL, &err), &err);
     for (size_t i = 0; i < n; i++) {
         remora_session_info info = {.struct_size = sizeof info};
-        assert_int_equal(remora_session_get_info(s[i], &info), REMORA_OK);
+        assert_int_equal(remora_session_get_info(s[i], &info, NULL), REMORA_OK);
         for (uint32_t r = 0; r < info.n_rows; r++) {
             const float *logits = NULL;
             size_t width = 0;
-            assert_int_equal(remora_session_logits(s[i], r, &logits, &width), REMORA_OK);
+            assert_int_equal(remora_session_logits(s[i], r, &logits, &width, NULL), REMORA_OK);
             add(&t->out, logits, width * sizeof *logits);
-            assert_int_equal(remora_session_hidden(s[i], r, hidden, t->info.n_hidden, &width),
+            assert_int_equal(remora_session_hidden(s[i], r, hidden, t->info.n_hidden, &width, NULL),
                              REMORA_OK);
             add(&t->out, hidden, width * sizeof *hidden);
         }
@@ -102,9 +102,9 @@ static void talk_with(talk *t, int32_t kv, int32_t other)
     append(t, b, 2, REMORA_WANT_ALL);
     append(t, c, 33, REMORA_WANT_ALL);
     eval(t, (remora_session *[]){b, c, a}, 3);
-    assert_int_equal(remora_session_trim(a, 40), REMORA_OK);
+    assert_int_equal(remora_session_trim(a, 40, NULL), REMORA_OK);
     say(t, a, 20, REMORA_WANT_ALL);
-    assert_int_equal(remora_session_trim(b, 20), REMORA_OK);
+    assert_int_equal(remora_session_trim(b, 20, NULL), REMORA_OK);
     say(t, b, 36, REMORA_WANT_LAST);
     say(t, c, 240, REMORA_WANT_LAST);
     say(t, c, 1, REMORA_WANT_LAST);
@@ -118,7 +118,7 @@ static void add_counts(talk *t)
     uint64_t counts[512];
     size_t n;
     for (uint32_t l = 0; l < t->info.n_layers; l++) {
-        const remora_status st = remora_routing_read(t->m, l, 1, counts, 512, &n);
+        const remora_status st = remora_routing_read(t->m, l, 1, counts, 512, &n, NULL);
         if (st != REMORA_E_NOT_FOUND) assert_int_equal(st, REMORA_OK);
         if (st == REMORA_OK) add(&t->out, counts, n * sizeof *counts);
     }
@@ -128,11 +128,11 @@ static void add_importance(talk *t)
 {
     remora_importance imp = {.struct_size = sizeof imp};
     static double sums[1 << 14];
-    for (uint32_t i = 0; remora_importance_get(t->m, i, &imp) == REMORA_OK; i++)
+    for (uint32_t i = 0; remora_importance_get(t->m, i, &imp, NULL) == REMORA_OK; i++)
         for (uint32_t k = 0; k < imp.n_matrices; k++) {
             uint64_t count;
             size_t n;
-            assert_int_equal(remora_importance_read(t->m, i, k, &count, sums, 1 << 14, &n),
+            assert_int_equal(remora_importance_read(t->m, i, k, &count, sums, 1 << 14, &n, NULL),
                              REMORA_OK);
             add(&t->out, &count, sizeof count);
             add(&t->out, sums, n * sizeof *sums);
@@ -152,8 +152,8 @@ static answers answers_of(remora_runtime *rt, int brief)
     remora_error err = HOST_ERROR;
     talk t = {.info = {.struct_size = sizeof t.info}, .seed = 1};
     REQUIRE_OK(open_on(rt, &t.m, &err), &err);
-    assert_int_equal(remora_model_get_info(t.m, &t.info), REMORA_OK);
-    assert_int_equal(remora_routing_enable(t.m, 1), REMORA_OK);
+    assert_int_equal(remora_model_get_info(t.m, &t.info, NULL), REMORA_OK);
+    assert_int_equal(remora_routing_enable(t.m, 1, NULL), REMORA_OK);
     talk_with(&t, REMORA_KV_BF16, REMORA_KV_F32);
     if (!brief) talk_with(&t, REMORA_KV_F32, REMORA_KV_BF16);
     if (!brief && t.info.kv_lora_rank > 0) talk_with(&t, REMORA_KV_INT8, REMORA_KV_F32);
@@ -253,7 +253,7 @@ static void parted_heads(void **state)
 
 static int is_here(const char *set)
 {
-    const remora_kv isa = {"x-isa", set};
+    const remora_option isa = host_option("x-isa", set);
     const remora_runtime_opts o = {
         .struct_size = sizeof o, .n_threads = 1, .extra = &isa, .n_extra = 1};
     remora_runtime *rt = NULL;
@@ -306,13 +306,14 @@ static void guarded_members(void **state)
 
 static unsigned char *dump_of(remora_runtime *rt, const char *file, size_t *size)
 {
-    const remora_kv dump[] = {{"x-dump", file}, {"x-dump-only", is_krill ? "layer 1" : ""}};
+    const remora_option dump[] = {host_option("x-dump", file),
+                                  host_option("x-dump-only", is_krill ? "layer 1" : "")};
     const remora_model_opts o = {.struct_size = sizeof o, .extra = dump, .n_extra = 2};
     const remora_source src = host_path_source(path);
     remora_error err = HOST_ERROR;
     talk t = {.info = {.struct_size = sizeof t.info}, .seed = 1};
     REQUIRE_OK(remora_model_open(rt, &src, &o, &t.m, &err), &err);
-    assert_int_equal(remora_model_get_info(t.m, &t.info), REMORA_OK);
+    assert_int_equal(remora_model_get_info(t.m, &t.info, NULL), REMORA_OK);
     remora_session *s = session(&t, REMORA_KV_F32);
     say(&t, s, 33, REMORA_WANT_LAST);
     say(&t, s, 2, REMORA_WANT_ALL);

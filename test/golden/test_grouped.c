@@ -235,7 +235,7 @@ static void compare(const remora_model *m, const remora_token *ids, size_t piece
 {
     rig r = {.model = (remora_model *)(uintptr_t)m};
     r.info.struct_size = sizeof r.info;
-    assert_int_equal(remora_model_get_info(m, &r.info), REMORA_OK);
+    assert_int_equal(remora_model_get_info(m, &r.info, NULL), REMORA_OK);
     const size_t width = r.info.n_vocab;
     remora_session *s = rig_session(&r, REMORA_KV_F32, 0);
     const int first = *same == NULL;

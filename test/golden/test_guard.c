@@ -392,7 +392,7 @@ enum { PROMPT = 70, PIECE = 7, PACK_ROWS = PROMPT + 2 * PIECE };
 static void evaluate(remora_session *s, const remora_token *ids, size_t n, float *out, size_t width)
 {
     remora_error err = HOST_ERROR;
-    REQUIRE_OK(remora_session_append(s, ids, n, REMORA_WANT_ALL), NULL);
+    REQUIRE_OK(remora_session_append(s, ids, n, REMORA_WANT_ALL, NULL), NULL);
     REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
     float *rows = host_rows(s, (uint32_t)n);
     memcpy(out, rows, n * width * sizeof *out);
@@ -410,7 +410,7 @@ static float *pack_rows(remora_model *m, int32_t kv_type)
     evaluate(s, ids, PROMPT, out, width);
     assert_int_equal(remora_session_fork(s, &f, NULL), REMORA_OK);
     evaluate(f, ids + PROMPT, PIECE, out + PROMPT * width, width);
-    assert_int_equal(remora_session_trim(s, 40), REMORA_OK); /* into what the fork shares */
+    assert_int_equal(remora_session_trim(s, 40, NULL), REMORA_OK); /* into what the fork shares */
     evaluate(s, ids + PROMPT + PIECE, PIECE, out + (PROMPT + PIECE) * width, width);
     remora_session_free(f);
     remora_session_free(s);
@@ -430,9 +430,9 @@ static void a_pack_is_filled(void **state)
         free(got);
         free(expect);
     }
-    assert_int_equal(remora_model_get_memory(there, &mem), REMORA_OK);
+    assert_int_equal(remora_model_get_memory(there, &mem, NULL), REMORA_OK);
     assert_int_equal(mem.host_mapped, 0);
-    assert_int_equal(remora_model_get_memory(here, &mem), REMORA_OK);
+    assert_int_equal(remora_model_get_memory(here, &mem, NULL), REMORA_OK);
     assert_true(mem.host_mapped > 0);
     GUARD_IS_CLEAN(b->rt);
     assert_int_equal(guard_get_stats(b->rt).unpinned, 0);

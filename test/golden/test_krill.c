@@ -119,7 +119,7 @@ static double mean_nll(int32_t kv)
         rig_feed(s, t, WINDOW, 0, REMORA_WANT_ALL);
         for (uint32_t i = 0; i + 1 < WINDOW; i++) {
             float logprob = 0;
-            assert_int_equal(remora_session_logprob(s, i, t[i + 1], &logprob), REMORA_OK);
+            assert_int_equal(remora_session_logprob(s, i, t[i + 1], &logprob, NULL), REMORA_OK);
             sum -= logprob;
         }
         remora_session_free(s);
@@ -175,7 +175,7 @@ static void greedy_text(size_t i)
     assert_non_null(prompt);
     assert_non_null(expect);
     assert_int_equal(
-        remora_tokenize(R.model, prompt, strlen(prompt), REMORA_TEXT_BOS, t, MAX_IDS, &n),
+        remora_tokenize(R.model, prompt, strlen(prompt), REMORA_TEXT_BOS, t, MAX_IDS, &n, NULL),
         REMORA_OK);
     assert_int_equal(n, n_prompt);
     assert_int_equal(n_ids, n_prompt + N_GREEDY);
@@ -183,7 +183,8 @@ static void greedy_text(size_t i)
     rig_feed(s, t, n, 0, REMORA_WANT_LAST);
     rig_greedy(&R, s, t + n, N_GREEDY);
     for (size_t k = 0; k < n_ids; k++) assert_int_equal(t[k], ids[k]);
-    assert_int_equal(remora_detok_push(R.model, &d, t, n_ids, text, sizeof text, &len), REMORA_OK);
+    assert_int_equal(remora_detok_push(R.model, &d, t, n_ids, text, sizeof text, &len, NULL),
+                     REMORA_OK);
     assert_int_equal(len, strlen(expect));
     assert_memory_equal(text, expect, len);
     remora_session_free(s);

@@ -63,7 +63,7 @@ static void eval(remora_session *const *s, size_t n, const way *w)
 static size_t take_rows(remora_session *s, size_t n_vocab, float *out)
 {
     remora_session_info i = {.struct_size = sizeof i};
-    assert_int_equal(remora_session_get_info(s, &i), REMORA_OK);
+    assert_int_equal(remora_session_get_info(s, &i, NULL), REMORA_OK);
     for (uint32_t r = 0; r < i.n_rows; r++)
         memcpy(out + r * n_vocab, rig_row(s, r, n_vocab), n_vocab * sizeof *out);
     return i.n_rows;
@@ -76,7 +76,8 @@ static void go_on(remora_session *s, const rig *r, const way *w, size_t first, s
     size_t at = 0;
     for (size_t i = 0; i < first; i++) at += pieces[i];
     for (size_t i = first, rows = 0; i < last; i++) {
-        assert_int_equal(remora_session_append(s, ids + at, pieces[i], REMORA_WANT_ALL), REMORA_OK);
+        assert_int_equal(remora_session_append(s, ids + at, pieces[i], REMORA_WANT_ALL, NULL),
+                         REMORA_OK);
         at += pieces[i];
         if (!w->eval_each && i + 1 < last) continue;
         eval(&s, 1, w);
@@ -253,7 +254,8 @@ static void append_pieces(remora_session *s, size_t from, size_t to)
 {
     size_t at = tokens_of(from);
     for (size_t i = from; i < to; at += pieces[i++])
-        assert_int_equal(remora_session_append(s, ids + at, pieces[i], REMORA_WANT_ALL), REMORA_OK);
+        assert_int_equal(remora_session_append(s, ids + at, pieces[i], REMORA_WANT_ALL, NULL),
+                         REMORA_OK);
 }
 
 /* Sessions at different places of the timeline, prompts beside single tokens, in one eval. */
@@ -308,7 +310,7 @@ static void rows_of_both_are_right(remora_session *const *s, const char *what)
 static void begin_again(remora_session *const *s)
 {
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(remora_session_trim(s[i], 0), REMORA_OK);
+        assert_int_equal(remora_session_trim(s[i], 0, NULL), REMORA_OK);
         append_pieces(s[i], 0, 4 + (size_t)i);
     }
 }
@@ -343,7 +345,7 @@ static void interrupted_batches(void **state)
     rows_of_both_are_right(s, "gone on alone");
     begin_again(s);
     for (int k = 0; k < 2; k++) assert_int_equal(remora_eval(s, 2, &once, NULL), REMORA_MORE);
-    assert_int_equal(remora_session_trim(s[1], 0), REMORA_OK);
+    assert_int_equal(remora_session_trim(s[1], 0, NULL), REMORA_OK);
     append_pieces(s[1], 0, 5);
     eval(s, 2, &slow);
     rows_of_both_are_right(s, "gone back");
@@ -365,7 +367,7 @@ static void forks(void **state)
         assert_int_equal(remora_session_fork(a, &b, NULL), REMORA_OK);
         assert_int_equal(remora_session_fork(a, &other, NULL), REMORA_OK);
         /* one fork goes another way first */
-        assert_int_equal(remora_session_append(other, ids, 40, REMORA_WANT_ALL), REMORA_OK);
+        assert_int_equal(remora_session_append(other, ids, 40, REMORA_WANT_ALL, NULL), REMORA_OK);
         eval(&other, 1, &w);
         go_on(b, &R, &w, at, at + 2, got);
         same_bits(got, w.kv, tokens_of(at), tokens_of(at + 2) - tokens_of(at), "fork");
@@ -417,14 +419,14 @@ static void trims(void **state)
         remora_session *b = NULL;
         assert_int_equal(remora_session_fork(a, &b, NULL), REMORA_OK);
         /* another text over history that the fork shares */
-        assert_int_equal(remora_session_trim(a, keep), REMORA_OK);
-        assert_int_equal(remora_session_append(a, ids + 1, 35, REMORA_WANT_NONE), REMORA_OK);
+        assert_int_equal(remora_session_trim(a, keep, NULL), REMORA_OK);
+        assert_int_equal(remora_session_append(a, ids + 1, 35, REMORA_WANT_NONE, NULL), REMORA_OK);
         eval(&a, 1, &w);
         go_on(b, &R, &w, 5, 6, got);
         same_bits(got, w.kv, end, pieces[5], "fork of what was trimmed");
         /* and the true one again */
-        assert_int_equal(remora_session_trim(a, keep), REMORA_OK);
-        assert_int_equal(remora_session_append(a, ids + keep, end - keep, REMORA_WANT_ALL),
+        assert_int_equal(remora_session_trim(a, keep, NULL), REMORA_OK);
+        assert_int_equal(remora_session_append(a, ids + keep, end - keep, REMORA_WANT_ALL, NULL),
                          REMORA_OK);
         eval(&a, 1, &w);
         assert_int_equal(take_rows(a, width, got), end - keep);
@@ -448,10 +450,11 @@ static void sync_again(void **state)
     go_on(s, &R, &w, 0, 5, got);
     memcpy(other, ids, n * sizeof *other);
     other[cut] = ids[cut] == 5 ? 6 : 5;
-    assert_int_equal(remora_session_sync(s, other, cut + 40, REMORA_WANT_LAST, &reused), REMORA_OK);
+    assert_int_equal(remora_session_sync(s, other, cut + 40, REMORA_WANT_LAST, &reused, NULL),
+                     REMORA_OK);
     assert_int_equal(reused, cut);
     eval(&s, 1, &w);
-    assert_int_equal(remora_session_sync(s, ids, n, REMORA_WANT_ALL, &reused), REMORA_OK);
+    assert_int_equal(remora_session_sync(s, ids, n, REMORA_WANT_ALL, &reused, NULL), REMORA_OK);
     assert_int_equal(reused, cut);
     eval(&s, 1, &w);
     assert_int_equal(take_rows(s, width, got), n - cut);
@@ -529,7 +532,7 @@ static void check_source(const remora_source *src, uint32_t flags, const char *w
     r.rt = rig_runtime(2, NULL);
     if (remora_model_open(r.rt, src, &o, &r.model, &err) < 0) fail_msg("%s: %s", what, err.message);
     remora_model_info i = {.struct_size = sizeof i};
-    assert_int_equal(remora_model_get_info(r.model, &i), REMORA_OK);
+    assert_int_equal(remora_model_get_info(r.model, &i, NULL), REMORA_OK);
     assert_memory_equal(i.fingerprint, R.info.fingerprint, sizeof i.fingerprint);
     check(&r, &w, what);
     rig_close(&r);

@@ -89,7 +89,7 @@ static uint64_t same(const world *w, const remora_source *src, uint32_t flags)
     tmem mem = {0};
     remora_memory now = {.struct_size = sizeof now};
     remora_model *m = open_with(&mem, src, flags);
-    assert_int_equal(remora_model_get_memory(m, &now), REMORA_OK);
+    assert_int_equal(remora_model_get_memory(m, &now, NULL), REMORA_OK);
     float *got = host_logits(m, w->ids, N);
     assert_memory_equal(got, w->want, (size_t)N * w->vocab * sizeof *got);
     free(got);
@@ -97,8 +97,9 @@ static uint64_t same(const world *w, const remora_source *src, uint32_t flags)
     size_t n = 0, n_want = 0;
     remora_token want[64];
     remora_model *folder = open_with(NULL, &w->t.source, 0);
-    assert_int_equal(remora_tokenize(folder, "the ab of <x>", 13, 0, want, 64, &n_want), REMORA_OK);
-    assert_int_equal(remora_tokenize(m, "the ab of <x>", 13, 0, ids, 64, &n), REMORA_OK);
+    assert_int_equal(remora_tokenize(folder, "the ab of <x>", 13, 0, want, 64, &n_want, NULL),
+                     REMORA_OK);
+    assert_int_equal(remora_tokenize(m, "the ab of <x>", 13, 0, ids, 64, &n, NULL), REMORA_OK);
     assert_int_equal(n, n_want);
     assert_memory_equal(ids, want, n * sizeof *ids);
     remora_model_free(folder);
@@ -204,10 +205,10 @@ static void memory_is_as_estimated(void **state)
             REQUIRE_OK(remora_session_create(m, &so, &s, &err), &err);
             remora_token ids[64];
             host_ids(ids, 64, w.vocab, 1);
-            REQUIRE_OK(remora_session_append(s, ids, 64, REMORA_WANT_LAST), NULL);
+            REQUIRE_OK(remora_session_append(s, ids, 64, REMORA_WANT_LAST, NULL), NULL);
             REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
             const uint64_t used = (uint64_t)atomic_load(&mem.bytes), said = host_bytes(&est);
-            assert_int_equal(remora_model_get_memory(m, &now), REMORA_OK);
+            assert_int_equal(remora_model_get_memory(m, &now, NULL), REMORA_OK);
             assert_int_equal(now.host_mapped, est.host_mapped);
             assert_true(said >= used && said <= used + used * 3 / 100 + 8192);
             assert_true(host_bytes(&now) >= used);

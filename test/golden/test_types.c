@@ -32,7 +32,7 @@ static float *logits(remora_model *m, const remora_token *ids)
     remora_session *s = host_session(m, N, REMORA_KV_F32);
     assert_non_null(all);
     for (uint32_t at = 0, n = N - SINGLE; at < N; at += n, n = 1) {
-        REQUIRE_OK(remora_session_append(s, ids + at, n, REMORA_WANT_ALL), NULL);
+        REQUIRE_OK(remora_session_append(s, ids + at, n, REMORA_WANT_ALL, NULL), NULL);
         REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
         float *rows = host_rows(s, n);
         memcpy(all + (size_t)at * vocab, rows, (size_t)n * vocab * sizeof *rows);
@@ -52,7 +52,7 @@ static void has_types(remora_runtime *rt, const remora_source *pack)
         char key[160], got[80];
         const size_t name = strcspn(at, "="), type = strcspn(at + name + 1, ",");
         snprintf(key, sizeof key, "tensor.%.*s", (int)name, at);
-        assert_int_equal(remora_model_meta(m, key, got, sizeof got, NULL), REMORA_OK);
+        assert_int_equal(remora_model_meta(m, key, got, sizeof got, NULL, NULL), REMORA_OK);
         if (strncmp(got, at + name + 1, type) != 0 || got[type] != ' ')
             fail_msg("%s is %s, expected %s", key, got, at + name + 1);
         at += name + 1 + type;

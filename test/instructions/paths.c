@@ -26,7 +26,7 @@ typedef struct bed {
 static void feed(const bed *b, remora_session *s, size_t n)
 {
     remora_error err = HOST_ERROR;
-    REQUIRE_OK(remora_session_append(s, b->ids, n, REMORA_WANT_LAST), NULL);
+    REQUIRE_OK(remora_session_append(s, b->ids, n, REMORA_WANT_LAST, NULL), NULL);
     REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
 }
 
@@ -46,7 +46,7 @@ static void path(const bed *b, const char *name, int32_t kv, size_t before, size
 
 int main(int argc, char **argv)
 {
-    const remora_kv isa = {"x-isa", "avx2"};
+    const remora_option isa = host_option("x-isa", "avx2");
     const remora_runtime_opts o = {
         .struct_size = sizeof o, .n_threads = 1, .extra = &isa, .n_extra = 1};
     remora_error err = HOST_ERROR;

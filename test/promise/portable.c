@@ -33,18 +33,18 @@ static uint64_t run(remora_runtime *rt, const remora_source *src, uint64_t h)
         .struct_size = sizeof warm, .kind = REMORA_STAGE_TEMPERATURE, .value = 0.8};
     remora_model *m = host_open(rt, src);
     const uint32_t n_vocab = host_vocab(m);
-    const remora_status st = remora_tokenize(m, text, sizeof text - 1, 0, ids, N, &n);
+    const remora_status st = remora_tokenize(m, text, sizeof text - 1, 0, ids, N, &n, NULL);
     if (st == REMORA_OK) h = mix(h, ids, n * sizeof *ids);
     host_ids(ids, N, n_vocab, 14);
     for (int kv = REMORA_KV_BF16; kv <= REMORA_KV_F32; kv += 2) {
         remora_session *s = host_session(m, 128, kv);
-        REQUIRE_OK(remora_session_append(s, ids, N - 5, REMORA_WANT_ALL), NULL);
-        REQUIRE_OK(remora_session_append(s, ids + N - 5, 5, REMORA_WANT_ALL), NULL);
+        REQUIRE_OK(remora_session_append(s, ids, N - 5, REMORA_WANT_ALL, NULL), NULL);
+        REQUIRE_OK(remora_session_append(s, ids + N - 5, 5, REMORA_WANT_ALL, NULL), NULL);
         REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
         float *rows = host_rows(s, N);
         h = mix(h, rows, (size_t)N * n_vocab * sizeof *rows);
         free(rows);
-        REQUIRE_OK(remora_session_top(s, 3, top, 5, &n), NULL);
+        REQUIRE_OK(remora_session_top(s, 3, top, 5, &n, NULL), NULL);
         h = mix(h, top, sizeof top);
         REQUIRE_OK(remora_sampler_create(m, 5, &p, &err), &err);
         REQUIRE_OK(remora_sampler_add(p, &warm, &err), &err);
@@ -60,7 +60,7 @@ static uint64_t run(remora_runtime *rt, const remora_source *src, uint64_t h)
 /* Whether the library says that this machine lacks a kernel set. */
 static int lacks(const char *set)
 {
-    const remora_kv extra = {"x-isa", set};
+    const remora_option extra = host_option("x-isa", set);
     const remora_runtime_opts o = {
         .struct_size = sizeof o, .n_threads = 1, .extra = &extra, .n_extra = 1};
     remora_runtime *rt = NULL;
@@ -83,7 +83,7 @@ int main(int argc, char **argv)
     const char *const set = strcmp(argv[1], "best") ? argv[1] : NULL;
     if (set && lacks(set)) return 3;
     remora_runtime *rt = host_runtime(NULL, 2, set);
-    REQUIRE_OK(remora_device_get(rt, 0, &d), NULL);
+    REQUIRE_OK(remora_device_get(rt, 0, &d, NULL), NULL);
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         tiny t;
         tiny_make(&t, &shapes[i]);

@@ -111,7 +111,7 @@ static void numbers_out_of_reach(void **state)
     remora_model_info info = {.struct_size = sizeof info};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) change(w, files[i], "{", more);
     remora_model *m = host_open(w->rt, &w->src);
-    assert_int_equal(remora_model_get_info(m, &info), REMORA_OK);
+    assert_int_equal(remora_model_get_info(m, &info, NULL), REMORA_OK);
     assert_int_equal(info.has_tokenizer, 1);
     remora_model_free(m);
     assert_int_equal(w->warnings, 0);

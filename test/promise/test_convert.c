@@ -52,7 +52,8 @@ static double distance(const float *a, const float *b, size_t n)
 static void same_identity(const remora_model *a, const remora_model *b, int same_weights)
 {
     remora_model_info x = {.struct_size = sizeof x}, y = {.struct_size = sizeof y};
-    REQUIRE(remora_model_get_info(a, &x) == REMORA_OK && remora_model_get_info(b, &y) == REMORA_OK);
+    REQUIRE(remora_model_get_info(a, &x, NULL) == REMORA_OK &&
+            remora_model_get_info(b, &y, NULL) == REMORA_OK);
     REQUIRE(x.n_params == y.n_params && x.n_params_active == y.n_params_active);
     REQUIRE((memcmp(x.fingerprint, y.fingerprint, sizeof x.fingerprint) == 0) == same_weights);
 }
@@ -389,13 +390,13 @@ static void recipes_are_listed(void **state)
     const char *name = NULL, *yaml = NULL;
     uint32_t n = 0;
     (void)state;
-    while (remora_recipe_get(n, &name, &yaml) == REMORA_OK) {
+    while (remora_recipe_get(n, &name, &yaml, NULL) == REMORA_OK) {
         assert_non_null(strstr(yaml, name));
         n++;
     }
     assert_true(n > 5);
-    assert_int_equal(remora_recipe_get(n, &name, &yaml), REMORA_E_NOT_FOUND);
-    assert_int_equal(remora_recipe_get(0, NULL, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_recipe_get(n, &name, &yaml, NULL), REMORA_E_NOT_FOUND);
+    assert_int_equal(remora_recipe_get(0, NULL, NULL, NULL), REMORA_E_ARG);
 }
 
 int main(int argc, char **argv)

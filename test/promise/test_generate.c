@@ -74,8 +74,8 @@ static void begin(fixture *f, const remora_token *script, size_t n)
     memcpy(f->script, script, n * sizeof *script);
     f->n_script = n;
     f->step = 0;
-    REQUIRE_OK(remora_session_trim(f->s, 0), NULL);
-    REQUIRE_OK(remora_session_append(f->s, &first, 1, REMORA_WANT_LAST), NULL);
+    REQUIRE_OK(remora_session_trim(f->s, 0, NULL), NULL);
+    REQUIRE_OK(remora_session_append(f->s, &first, 1, REMORA_WANT_LAST, NULL), NULL);
 }
 
 static const remora_token letters[] = {'a', 'b', 'c', 'd', 'e'};
@@ -105,7 +105,7 @@ static remora_generation_info info_of(const remora_session *s)
 static void other_options_begin_one(void **state)
 {
     fixture *f = *state;
-    const char *const stop[] = {"no such text"}, *const other[] = {"nor this one"};
+    const remora_text stop[] = {host_text("no such text")}, other[] = {host_text("nor this one")};
     const remora_gen_opts first = {
         .struct_size = sizeof first, .max_tokens = 20, .stop = stop, .n_stop = 1};
     remora_gen_opts o[4];
@@ -131,7 +131,7 @@ static void options_of_a_call_do_not(void **state)
     fixture *f = *state;
     const int32_t zero = 0, one = 1;
     char a[] = "no such text", b[] = "no such text";
-    const char *const stop[] = {a}, *const same[] = {b};
+    const remora_text stop[] = {host_text(a)}, same[] = {host_text(b)};
     const remora_gen_opts first = {
         .struct_size = sizeof first, .max_tokens = 12, .stop = stop, .n_stop = 1};
     remora_gen_opts o = first;
@@ -152,7 +152,7 @@ static void options_of_a_call_do_not(void **state)
 static void errors_end_nothing(void **state)
 {
     fixture *f = *state;
-    const char *const none[] = {""};
+    const remora_text none[] = {host_text("")};
     const remora_gen_opts o = {.struct_size = sizeof o, .max_tokens = 12};
     remora_gen_opts bad = o;
     begin(f, letters, 5);
@@ -177,10 +177,11 @@ static void changes_of_the_timeline_end_one(void **state)
     for (int i = 0; i < 3; i++) {
         begin(f, letters, 5);
         assert_int_equal(call(f, &o, 3, REMORA_MORE), 3);
-        REQUIRE_OK(remora_session_tokens(f->s, 0, all, CAP, &n), NULL);
-        if (i == 0) REQUIRE_OK(remora_session_append(f->s, &more, 1, REMORA_WANT_LAST), NULL);
-        if (i == 1) REQUIRE_OK(remora_session_trim(f->s, n), NULL);
-        if (i == 2) REQUIRE_OK(remora_session_sync(f->s, all, n, REMORA_WANT_LAST, NULL), NULL);
+        REQUIRE_OK(remora_session_tokens(f->s, 0, all, CAP, &n, NULL), NULL);
+        if (i == 0) REQUIRE_OK(remora_session_append(f->s, &more, 1, REMORA_WANT_LAST, NULL), NULL);
+        if (i == 1) REQUIRE_OK(remora_session_trim(f->s, n, NULL), NULL);
+        if (i == 2)
+            REQUIRE_OK(remora_session_sync(f->s, all, n, REMORA_WANT_LAST, NULL, NULL), NULL);
         assert_int_equal(info_of(f->s).n_tokens, 3);
         assert_int_equal(info_of(f->s).reason, REMORA_REASON_NONE);
         assert_int_equal(call(f, &o, CAP, REMORA_END), 12);
@@ -201,7 +202,8 @@ static void reasons(void **state)
 {
     fixture *f = *state;
     static const remora_token turn[] = {'a', 'b', TINY_EOS, 'c'};
-    static const char *const stop[] = {"zz", "cd", "bcd", "bcd", "<c1>"};
+    const remora_text stop[] = {host_text("zz"), host_text("cd"), host_text("bcd"),
+                                host_text("bcd"), host_text("<c1>")};
     remora_gen_opts o = {.struct_size = sizeof o, .max_tokens = 7};
     remora_session *fork;
     begin(f, letters, 5);
@@ -235,7 +237,7 @@ static void capacity(void **state)
     begin(f, letters, 5);
     assert_int_equal(call(f, &o, CAP, REMORA_E_FULL), CAP - 1);
     expect(f, REMORA_REASON_CAPACITY, 0, CAP - 1);
-    REQUIRE_OK(remora_session_trim(f->s, CAP - 4), NULL);
+    REQUIRE_OK(remora_session_trim(f->s, CAP - 4, NULL), NULL);
     expect(f, REMORA_REASON_CAPACITY, 0, CAP - 1);
     assert_int_equal(call(f, &o, CAP, REMORA_E_FULL), 4);
     expect(f, REMORA_REASON_CAPACITY, 0, 4);

@@ -44,7 +44,7 @@ static remora_session *loaded(const fixture *f, size_t n)
         .struct_size = sizeof o, .capacity = CAP, .chunk = CHUNK, .kv_type = REMORA_KV_F32};
     remora_session *s = NULL;
     REQUIRE_OK(remora_session_create(f->m, &o, &s, &err), &err);
-    REQUIRE_OK(remora_session_append(s, f->ids, n, REMORA_WANT_ALL), NULL);
+    REQUIRE_OK(remora_session_append(s, f->ids, n, REMORA_WANT_ALL, NULL), NULL);
     return s;
 }
 
@@ -82,7 +82,7 @@ static int teardown(void **state)
 static remora_session_info info_of(const remora_session *s)
 {
     remora_session_info i = {.struct_size = sizeof i};
-    assert_int_equal(remora_session_get_info(s, &i), REMORA_OK);
+    assert_int_equal(remora_session_get_info(s, &i, NULL), REMORA_OK);
     return i;
 }
 
@@ -150,20 +150,20 @@ static int nothing(fixture *f, remora_session *s)
 static int trim_to_all(fixture *f, remora_session *s)
 {
     (void)f;
-    assert_int_equal(remora_session_trim(s, N), REMORA_OK);
+    assert_int_equal(remora_session_trim(s, N, NULL), REMORA_OK);
     return N;
 }
 
 static int trim_behind_the_step(fixture *f, remora_session *s)
 {
     (void)f;
-    assert_int_equal(remora_session_trim(s, CHUNK), REMORA_OK);
+    assert_int_equal(remora_session_trim(s, CHUNK, NULL), REMORA_OK);
     return CHUNK;
 }
 
 static int sync_with_the_same(fixture *f, remora_session *s)
 {
-    assert_int_equal(remora_session_sync(s, f->ids, N, REMORA_WANT_LAST, NULL), REMORA_OK);
+    assert_int_equal(remora_session_sync(s, f->ids, N, REMORA_WANT_LAST, NULL, NULL), REMORA_OK);
     return N;
 }
 
@@ -172,13 +172,13 @@ static int sync_behind_the_step(fixture *f, remora_session *s)
     remora_token t[CHUNK + 2];
     memcpy(t, f->ids, sizeof t);
     t[CHUNK] = (t[CHUNK] + 1) % TINY_TEXT_VOCAB;
-    assert_int_equal(remora_session_sync(s, t, CHUNK + 2, REMORA_WANT_ALL, NULL), REMORA_OK);
+    assert_int_equal(remora_session_sync(s, t, CHUNK + 2, REMORA_WANT_ALL, NULL, NULL), REMORA_OK);
     return CHUNK;
 }
 
 static int append_more(fixture *f, remora_session *s)
 {
-    assert_int_equal(remora_session_append(s, f->ids + N, 3, REMORA_WANT_ALL), REMORA_OK);
+    assert_int_equal(remora_session_append(s, f->ids + N, 3, REMORA_WANT_ALL, NULL), REMORA_OK);
     return N;
 }
 
@@ -232,10 +232,11 @@ static void dropped(void **state)
         remora_session *s = loaded(f, N);
         assert_int_equal(eval_until(&s, 1, 9), REMORA_E_CANCELLED);
         assert_int_equal(info_of(s).state, REMORA_MORE);
-        assert_int_equal(remora_session_trim(s, keep), REMORA_OK);
+        assert_int_equal(remora_session_trim(s, keep, NULL), REMORA_OK);
         assert_int_equal(info_of(s).state, REMORA_OK);
         const size_t more = N - (size_t)keep; /* a prompt, as the whole of it was */
-        assert_int_equal(remora_session_append(s, f->ids + keep, more, REMORA_WANT_ALL), REMORA_OK);
+        assert_int_equal(remora_session_append(s, f->ids + keep, more, REMORA_WANT_ALL, NULL),
+                         REMORA_OK);
         finish(&s, 1);
         compare(f, s, 0, N);
         remora_session_free(s);
@@ -250,15 +251,15 @@ static void rows_stay(void **state)
         remora_session *s = loaded(f, N);
         const remora_eval_opts some = {.struct_size = sizeof some, .max_tokens = CHUNK};
         finish(&s, 1);
-        assert_int_equal(remora_session_trim(s, N), REMORA_OK);
+        assert_int_equal(remora_session_trim(s, N, NULL), REMORA_OK);
         compare(f, s, 0, N);
-        assert_int_equal(remora_session_trim(s, keep), REMORA_OK);
+        assert_int_equal(remora_session_trim(s, keep, NULL), REMORA_OK);
         compare(f, s, 0, keep);
         remora_session_free(s);
 
         s = loaded(f, N); /* a part of the rows is still to come */
         assert_int_equal(remora_eval(&s, 1, &some, NULL), REMORA_MORE);
-        assert_int_equal(remora_session_trim(s, keep), REMORA_OK);
+        assert_int_equal(remora_session_trim(s, keep, NULL), REMORA_OK);
         compare(f, s, 0, keep < CHUNK ? keep : CHUNK);
         finish(&s, 1);
         compare(f, s, 0, keep);
@@ -278,9 +279,10 @@ static void generate_from_a_row_that_stays(void **state)
             size_t n;
             remora_session *s = host_session(f->m, CAP, REMORA_KV_F32);
             REQUIRE_OK(remora_sampler_create(f->m, keep, &p, NULL), NULL);
-            REQUIRE_OK(remora_session_append(s, f->ids, i == 0 ? 9 : keep, REMORA_WANT_ALL), NULL);
+            REQUIRE_OK(remora_session_append(s, f->ids, i == 0 ? 9 : keep, REMORA_WANT_ALL, NULL),
+                       NULL);
             finish(&s, 1);
-            assert_int_equal(remora_session_trim(s, keep), REMORA_OK);
+            assert_int_equal(remora_session_trim(s, keep, NULL), REMORA_OK);
             const long before = n_parts;
             assert_int_equal(remora_generate(s, p, &one, &picked[i], 1, &n, NULL), REMORA_END);
             assert_int_equal(n_parts, before); /* nothing was evaluated */
@@ -304,13 +306,16 @@ static void batch(void **state)
         const long done = n_parts - before;
         assert_int_equal(info_of(s[0]).state, REMORA_MORE);
         assert_int_equal(info_of(s[1]).state, REMORA_OK);
-        for (int i = 0; i < 3; i++) assert_int_equal(remora_session_trim(s[i], i < 2 ? 10 : N), 0);
-        assert_int_equal(remora_session_append(s[2], f->ids + N, 1, REMORA_WANT_NONE), REMORA_OK);
-        assert_int_equal(remora_session_trim(s[2], N), REMORA_OK);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(remora_session_trim(s[i], i < 2 ? 10 : N, NULL), 0);
+        assert_int_equal(remora_session_append(s[2], f->ids + N, 1, REMORA_WANT_NONE, NULL),
+                         REMORA_OK);
+        assert_int_equal(remora_session_trim(s[2], N, NULL), REMORA_OK);
         if (who >= 0) {
             const size_t n = who < 2 ? 10 : N;
-            assert_int_equal(remora_session_trim(s[who], 0), REMORA_OK);
-            assert_int_equal(remora_session_append(s[who], f->ids, n, REMORA_WANT_ALL), REMORA_OK);
+            assert_int_equal(remora_session_trim(s[who], 0, NULL), REMORA_OK);
+            assert_int_equal(remora_session_append(s[who], f->ids, n, REMORA_WANT_ALL, NULL),
+                             REMORA_OK);
         }
         assert_int_equal(finish(s, 3), who < 0 ? all - done : all);
         for (int i = 0; i < 3; i++) {

@@ -93,7 +93,7 @@ static void feed(bed *b, remora_session **s, size_t n_sessions, size_t n)
 {
     remora_error err = HOST_ERROR;
     for (size_t i = 0; i < n_sessions; i++)
-        REQUIRE_OK(remora_session_append(s[i], b->ids, n, REMORA_WANT_LAST), NULL);
+        REQUIRE_OK(remora_session_append(s[i], b->ids, n, REMORA_WANT_LAST, NULL), NULL);
     REQUIRE_OK(remora_eval(s, n_sessions, NULL, &err), &err);
 }
 
@@ -102,10 +102,10 @@ static void decode_to_capacity(bed *b)
     start_count(b);
     for (int i = 0; i < CAPACITY; i++) feed(b, b->s, 1, 1);
     nothing_was_allocated(b, "decoding to the capacity");
-    REQUIRE_OK(remora_session_trim(b->s[0], 0), NULL);
+    REQUIRE_OK(remora_session_trim(b->s[0], 0, NULL), NULL);
     feed(b, b->s, 1, CAPACITY); /* in two steps: above the chunk */
     nothing_was_allocated(b, "trimming, and a prompt as long as the capacity");
-    REQUIRE_OK(remora_session_trim(b->s[0], 10), NULL);
+    REQUIRE_OK(remora_session_trim(b->s[0], 10, NULL), NULL);
 }
 
 static void batches(bed *b)
@@ -118,7 +118,7 @@ static void batches(bed *b)
     remora_error err = HOST_ERROR;
     remora_status st = REMORA_MORE;
     for (int i = 0; i < BATCH; i++)
-        REQUIRE_OK(remora_session_append(b->s[i], b->ids, 33, REMORA_WANT_LAST), NULL);
+        REQUIRE_OK(remora_session_append(b->s[i], b->ids, 33, REMORA_WANT_LAST, NULL), NULL);
     while (st == REMORA_MORE) st = remora_eval(b->s, BATCH, &bit, &err);
     REQUIRE_OK(st, &err);
     nothing_was_allocated(b, "evals with a budget");
@@ -131,10 +131,10 @@ static void forks(bed *b)
     REQUIRE_OK(remora_session_fork(b->s[1], &f, &err), &err);
     start_count(b);
     for (int i = 0; i < 70; i++) feed(b, &f, 1, 1);
-    REQUIRE_OK(remora_session_trim(f, 20), NULL); /* into what it shares */
+    REQUIRE_OK(remora_session_trim(f, 20, NULL), NULL); /* into what it shares */
     feed(b, &f, 1, CAPACITY - 20);
     remora_session_info i = {.struct_size = sizeof i};
-    REQUIRE_OK(remora_session_get_info(b->s[1], &i), NULL);
+    REQUIRE_OK(remora_session_get_info(b->s[1], &i, NULL), NULL);
     feed(b, &b->s[1], 1, CAPACITY - (size_t)i.committed);
     nothing_was_allocated(b, "a fork and what it was forked from");
     remora_session_free(f);
@@ -152,11 +152,11 @@ static void pages_as_needed(bed *b, int32_t kv_type)
     REQUIRE_OK(remora_session_create(b->m, &o, &s[0], &err), &err);
     feed(b, s, 1, 50);
     REQUIRE_OK(remora_session_fork(s[0], &s[1], &err), &err);
-    REQUIRE_OK(remora_session_trim(s[1], 20), NULL); /* into what it shares */
+    REQUIRE_OK(remora_session_trim(s[1], 20, NULL), NULL); /* into what it shares */
     for (int i = 0; i < 80; i++) {
         const long before = atomic_load(&b->mem.calls);
         for (int k = 0; k < 2; k++)
-            REQUIRE_OK(remora_session_append(s[k], b->ids, 1, REMORA_WANT_LAST), NULL);
+            REQUIRE_OK(remora_session_append(s[k], b->ids, 1, REMORA_WANT_LAST, NULL), NULL);
         if (i == 0) assert_true(atomic_load(&b->mem.calls) > before); /* a copy of a shared page */
         start_count(b);
         REQUIRE_OK(remora_eval(s, 2, NULL, &err), &err);
@@ -167,7 +167,7 @@ static void pages_as_needed(bed *b, int32_t kv_type)
 
 static void generations(bed *b)
 {
-    static const char *const stops[] = {"no such text anywhere"};
+    const remora_text stops[] = {host_text("no such text anywhere")};
     remora_error err = HOST_ERROR;
     remora_sampler *p;
     remora_token out[64];

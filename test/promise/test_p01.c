@@ -45,7 +45,7 @@ static int setup(void **state)
     f->expect = host_logits(f->m, some, 5);
     f->s = host_session(f->m, CAP, REMORA_KV_F32);
     REQUIRE_OK(remora_sampler_create(f->m, 1, &f->p, &err), &err);
-    REQUIRE_OK(remora_session_append(f->s, some, 5, REMORA_WANT_ALL), NULL);
+    REQUIRE_OK(remora_session_append(f->s, some, 5, REMORA_WANT_ALL, NULL), NULL);
     REQUIRE_OK(remora_eval(&f->s, 1, NULL, &err), &err);
     f->blocks = atomic_load(&f->mem.blocks);
     *state = f;
@@ -57,8 +57,8 @@ static int still_works(void **state)
 {
     fixture *f = *state;
     remora_error err = HOST_ERROR;
-    REQUIRE_OK(remora_session_trim(f->s, 0), NULL);
-    REQUIRE_OK(remora_session_append(f->s, some, 5, REMORA_WANT_ALL), NULL);
+    REQUIRE_OK(remora_session_trim(f->s, 0, NULL), NULL);
+    REQUIRE_OK(remora_session_append(f->s, some, 5, REMORA_WANT_ALL, NULL), NULL);
     REQUIRE_OK(remora_eval(&f->s, 1, NULL, &err), &err);
     float *got = host_rows(f->s, 5);
     REQUIRE(memcmp(got, f->expect, 5 * TINY_TEXT_VOCAB * sizeof *got) == 0);
@@ -211,20 +211,30 @@ static void runtime(void **state)
     assert_int_equal(make_runtime(rt, &o), REMORA_E_ARG);
     o.alloc = NULL;
     o.release = NULL;
-    static const remora_kv bad[] = {{NULL, "x"}, {"x-isa", NULL},   {"x-isa", ""},
-                                    {"isa", ""}, {"x-isa", "mips"}, {"x-other", "1"}};
+    static const struct {
+        remora_option extra;
+        remora_status want;
+    } bad[] = {{{{NULL, 5}, {"x", 1}}, REMORA_E_ARG},
+               {{{"x-isa", 5}, {NULL, 1}}, REMORA_E_ARG},
+               {{{"x-isa", 5}, {"a\0b", 3}}, REMORA_E_ARG},
+               {{{"x-isa", 5}, {NULL, 0}}, REMORA_E_UNSUPPORTED},
+               {{{NULL, 0}, {NULL, 0}}, REMORA_E_UNSUPPORTED},
+               {{{"x-isa", 4}, {"avx2", 4}}, REMORA_E_UNSUPPORTED},
+               {{{"x-isa", 6}, {"avx2", 4}}, REMORA_E_UNSUPPORTED},
+               {{{"x-isa", 5}, {"mips", 4}}, REMORA_E_UNSUPPORTED},
+               {{{"x-other", 7}, {"1", 1}}, REMORA_E_UNSUPPORTED}};
     o.n_extra = 1;
     assert_int_equal(make_runtime(rt, &o), REMORA_E_ARG);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        o.extra = &bad[i];
-        assert_int_equal(make_runtime(rt, &o), i < 2 ? REMORA_E_ARG : REMORA_E_UNSUPPORTED);
+        o.extra = &bad[i].extra;
+        assert_int_equal(make_runtime(rt, &o), bad[i].want);
     }
     remora_runtime_free(NULL);
 }
 
 static remora_status get_device(void *ctx, void *out)
 {
-    return remora_device_get(ctx, 0, out);
+    return remora_device_get(ctx, 0, out, NULL);
 }
 
 static void devices(void **state)
@@ -232,9 +242,9 @@ static void devices(void **state)
     fixture *f = *state;
     remora_device d = {.struct_size = sizeof d};
     assert_int_equal(remora_device_count(NULL), 0);
-    assert_int_equal(remora_device_get(NULL, 0, &d), REMORA_E_ARG);
-    assert_int_equal(remora_device_get(f->rt, 1, &d), REMORA_E_NOT_FOUND);
-    assert_int_equal(remora_device_get(f->rt, UINT32_MAX, &d), REMORA_E_NOT_FOUND);
+    assert_int_equal(remora_device_get(NULL, 0, &d, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_device_get(f->rt, 1, &d, NULL), REMORA_E_NOT_FOUND);
+    assert_int_equal(remora_device_get(f->rt, UINT32_MAX, &d, NULL), REMORA_E_NOT_FOUND);
     hostile_out(get_device, f->rt, sizeof d);
 }
 
@@ -361,7 +371,7 @@ static remora_status open_opts(void *ctx, const void *opts)
 static void model_options(void **state)
 {
     open_ctx c = {*state, ((fixture *)*state)->t.source};
-    static const remora_kv kv = {"x-none", "1"};
+    const remora_option kv = host_option("x-none", "1");
     remora_model_opts o = {.struct_size = sizeof o};
     hostile_in(open_opts, &c, &o, sizeof o);
     o.flags = 16; /* the first bit without a meaning */
@@ -418,12 +428,12 @@ static void estimates(void **state)
 
 static remora_status get_info(void *ctx, void *out)
 {
-    return remora_model_get_info(ctx, out);
+    return remora_model_get_info(ctx, out, NULL);
 }
 
 static remora_status get_memory(void *ctx, void *out)
 {
-    return remora_model_get_memory(ctx, out);
+    return remora_model_get_memory(ctx, out, NULL);
 }
 
 static void model_questions(void **state)
@@ -436,19 +446,20 @@ static void model_questions(void **state)
     hostile_out(get_info, f->m, sizeof info);
     hostile_out(get_memory, f->m, sizeof mem);
     hostile_out(get_memory, f->bare, sizeof mem);
-    assert_int_equal(remora_model_get_info(NULL, &info), REMORA_E_ARG);
-    assert_int_equal(remora_model_get_memory(NULL, &mem), REMORA_E_ARG);
-    assert_int_equal(remora_model_meta(NULL, "source", buf, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_model_meta(f->m, NULL, buf, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_model_meta(f->m, "no such key", buf, 64, &n), REMORA_E_NOT_FOUND);
+    assert_int_equal(remora_model_get_info(NULL, &info, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_model_get_memory(NULL, &mem, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_model_meta(NULL, "source", buf, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_model_meta(f->m, NULL, buf, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_model_meta(f->m, "no such key", buf, 64, &n, NULL), REMORA_E_NOT_FOUND);
     assert_int_equal(n, 77);
-    assert_int_equal(remora_model_meta(f->m, "source", NULL, 0, &n), REMORA_E_BUFFER);
-    assert_int_equal(remora_model_meta(f->m, "source", NULL, 0, NULL), REMORA_E_BUFFER);
-    assert_int_equal(remora_model_meta(f->m, "source", buf, n, NULL), REMORA_E_BUFFER);
-    assert_int_equal(remora_model_meta(f->m, "source", buf, n + 1, NULL), REMORA_OK);
-    assert_int_equal(remora_model_meta_key(NULL, 0, buf, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_model_meta_key(f->m, UINT32_MAX, buf, 64, &n), REMORA_E_NOT_FOUND);
-    assert_int_equal(remora_model_meta_key(f->m, 0, NULL, 0, NULL), REMORA_E_BUFFER);
+    assert_int_equal(remora_model_meta(f->m, "source", NULL, 0, &n, NULL), REMORA_E_BUFFER);
+    assert_int_equal(remora_model_meta(f->m, "source", NULL, 0, NULL, NULL), REMORA_E_BUFFER);
+    assert_int_equal(remora_model_meta(f->m, "source", buf, n, NULL, NULL), REMORA_E_BUFFER);
+    assert_int_equal(remora_model_meta(f->m, "source", buf, n + 1, NULL, NULL), REMORA_OK);
+    assert_int_equal(remora_model_meta_key(NULL, 0, buf, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_model_meta_key(f->m, UINT32_MAX, buf, 64, &n, NULL),
+                     REMORA_E_NOT_FOUND);
+    assert_int_equal(remora_model_meta_key(f->m, 0, NULL, 0, NULL, NULL), REMORA_E_BUFFER);
     remora_model_free(NULL);
 }
 
@@ -457,17 +468,18 @@ static void routing(void **state)
     fixture *f = *state;
     uint64_t counts[64];
     size_t n = 0;
-    assert_int_equal(remora_routing_enable(NULL, 1), REMORA_E_ARG);
-    assert_int_equal(remora_routing_enable(f->m, 2), REMORA_E_ARG);
-    assert_int_equal(remora_routing_enable(f->m, -1), REMORA_E_ARG);
-    assert_int_equal(remora_routing_read(NULL, 1, 0, counts, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_routing_read(f->m, 1, 0, counts, 64, NULL), REMORA_E_ARG);
-    assert_int_equal(remora_routing_read(f->m, 0, 0, counts, 64, &n), REMORA_E_NOT_FOUND);
-    assert_int_equal(remora_routing_read(f->m, UINT32_MAX, 0, counts, 64, &n), REMORA_E_NOT_FOUND);
-    assert_int_equal(remora_routing_read(f->m, 1, 0, NULL, 0, &n), REMORA_E_BUFFER);
+    assert_int_equal(remora_routing_enable(NULL, 1, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_routing_enable(f->m, 2, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_routing_enable(f->m, -1, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_routing_read(NULL, 1, 0, counts, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_routing_read(f->m, 1, 0, counts, 64, NULL, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_routing_read(f->m, 0, 0, counts, 64, &n, NULL), REMORA_E_NOT_FOUND);
+    assert_int_equal(remora_routing_read(f->m, UINT32_MAX, 0, counts, 64, &n, NULL),
+                     REMORA_E_NOT_FOUND);
+    assert_int_equal(remora_routing_read(f->m, 1, 0, NULL, 0, &n, NULL), REMORA_E_BUFFER);
     assert_int_equal(n, 6);
-    assert_int_equal(remora_routing_read(f->m, 1, 1, counts, 5, &n), REMORA_E_BUFFER);
-    assert_int_equal(remora_routing_read(f->m, 1, 1, counts, 6, &n), REMORA_OK);
+    assert_int_equal(remora_routing_read(f->m, 1, 1, counts, 5, &n, NULL), REMORA_E_BUFFER);
+    assert_int_equal(remora_routing_read(f->m, 1, 1, counts, 6, &n, NULL), REMORA_OK);
 }
 
 static void importance(void **state)
@@ -479,27 +491,28 @@ static void importance(void **state)
     double sums[512];
     uint64_t count = 7;
     size_t n = 0;
-    assert_int_equal(remora_importance_get(NULL, 0, &x), REMORA_E_ARG);
-    assert_int_equal(remora_importance_get(f->m, 0, NULL), REMORA_E_ARG);
-    assert_int_equal(remora_importance_get(f->m, 0, &x), REMORA_E_NOT_FOUND);
+    assert_int_equal(remora_importance_get(NULL, 0, &x, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_importance_get(f->m, 0, NULL, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_importance_get(f->m, 0, &x, NULL), REMORA_E_NOT_FOUND);
     assert_int_equal(remora_model_open(NULL, &f->t.source, &o, &m, NULL), REMORA_OK);
-    assert_int_equal(remora_importance_get(m, UINT32_MAX, &x), REMORA_E_NOT_FOUND);
-    assert_int_equal(remora_importance_get(m, 0, &small), REMORA_E_STRUCT);
-    assert_int_equal(remora_importance_get(m, 0, &x), REMORA_OK);
+    assert_int_equal(remora_importance_get(m, UINT32_MAX, &x, NULL), REMORA_E_NOT_FOUND);
+    assert_int_equal(remora_importance_get(m, 0, &small, NULL), REMORA_E_STRUCT);
+    assert_int_equal(remora_importance_get(m, 0, &x, NULL), REMORA_OK);
     assert_int_equal(x.n_matrices, 1);
     assert_true(x.n_cols > 0 && x.n_cols < 512);
-    assert_int_equal(remora_importance_read(NULL, 0, 0, &count, sums, 512, &n), REMORA_E_ARG);
-    assert_int_equal(remora_importance_read(m, 0, 0, NULL, sums, 512, &n), REMORA_E_ARG);
-    assert_int_equal(remora_importance_read(m, 0, 0, &count, sums, 512, NULL), REMORA_E_ARG);
-    assert_int_equal(remora_importance_read(m, 0, 1, &count, sums, 512, &n), REMORA_E_ARG);
-    assert_int_equal(remora_importance_read(m, UINT32_MAX, 0, &count, sums, 512, &n),
+    assert_int_equal(remora_importance_read(NULL, 0, 0, &count, sums, 512, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_importance_read(m, 0, 0, NULL, sums, 512, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_importance_read(m, 0, 0, &count, sums, 512, NULL, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_importance_read(m, 0, 1, &count, sums, 512, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_importance_read(m, UINT32_MAX, 0, &count, sums, 512, &n, NULL),
                      REMORA_E_NOT_FOUND);
     assert_int_equal(n, 0);
-    assert_int_equal(remora_importance_read(m, 0, 0, &count, NULL, 0, &n), REMORA_E_BUFFER);
+    assert_int_equal(remora_importance_read(m, 0, 0, &count, NULL, 0, &n, NULL), REMORA_E_BUFFER);
     assert_int_equal(n, x.n_cols);
-    assert_int_equal(remora_importance_read(m, 0, 0, &count, sums, n - 1, &n), REMORA_E_BUFFER);
+    assert_int_equal(remora_importance_read(m, 0, 0, &count, sums, n - 1, &n, NULL),
+                     REMORA_E_BUFFER);
     assert_int_equal(count, 7);
-    assert_int_equal(remora_importance_read(m, 0, 0, &count, sums, n, &n), REMORA_OK);
+    assert_int_equal(remora_importance_read(m, 0, 0, &count, sums, n, &n, NULL), REMORA_OK);
     assert_int_equal(count, 0);
     remora_model_free(m);
 }
@@ -512,35 +525,36 @@ static void text(void **state)
     remora_token ids[64];
     size_t n;
     static char big[300];
-    assert_int_equal(remora_tokenize(NULL, "a", 1, 0, ids, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_tokenize(f->m, NULL, 1, 0, ids, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_tokenize(f->m, "a", 1, 0, ids, 64, NULL), REMORA_E_ARG);
-    assert_int_equal(remora_tokenize(f->m, "a", 1, 0, NULL, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_tokenize(f->m, "a", 1, 4, ids, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_tokenize(f->m, "a", 1, UINT32_MAX, ids, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_tokenize(f->m, "a", (size_t)1 << 31, 0, ids, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_tokenize(f->m, "a", SIZE_MAX, 0, ids, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_tokenize(f->m, NULL, 0, 0, NULL, 0, &n), REMORA_OK);
+    assert_int_equal(remora_tokenize(NULL, "a", 1, 0, ids, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_tokenize(f->m, NULL, 1, 0, ids, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_tokenize(f->m, "a", 1, 0, ids, 64, NULL, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_tokenize(f->m, "a", 1, 0, NULL, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_tokenize(f->m, "a", 1, 4, ids, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_tokenize(f->m, "a", 1, UINT32_MAX, ids, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_tokenize(f->m, "a", (size_t)1 << 31, 0, ids, 64, &n, NULL),
+                     REMORA_E_ARG);
+    assert_int_equal(remora_tokenize(f->m, "a", SIZE_MAX, 0, ids, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_tokenize(f->m, NULL, 0, 0, NULL, 0, &n, NULL), REMORA_OK);
     assert_int_equal(n, 0);
-    assert_int_equal(remora_tokenize(f->m, "ab", 2, 0, NULL, 0, &n), REMORA_E_BUFFER);
+    assert_int_equal(remora_tokenize(f->m, "ab", 2, 0, NULL, 0, &n, NULL), REMORA_E_BUFFER);
     assert_int_equal(n, 2);
-    assert_int_equal(remora_tokenize(f->bare, "ab", 2, 0, ids, 64, &n), REMORA_E_UNSUPPORTED);
+    assert_int_equal(remora_tokenize(f->bare, "ab", 2, 0, ids, 64, &n, NULL), REMORA_E_UNSUPPORTED);
     for (size_t len = 0; len < sizeof big; len++) {
         memset(big, (int)len, len);
-        (void)remora_tokenize(f->m, big, len, 3, ids, 64, &n);
+        (void)remora_tokenize(f->m, big, len, 3, ids, 64, &n, NULL);
     }
     static const remora_token bad[] = {-1, INT32_MIN, INT32_MAX, TINY_TEXT_VOCAB};
     for (size_t i = 0; i < 4; i++) {
         remora_detok d = {{0}};
-        assert_int_equal(remora_token_bytes(f->m, bad[i], big, 300, &n), REMORA_E_ARG);
+        assert_int_equal(remora_token_bytes(f->m, bad[i], big, 300, &n, NULL), REMORA_E_ARG);
         assert_int_equal(remora_token_flags(f->m, bad[i]), 0);
-        assert_int_equal(remora_detok_push(f->m, &d, &bad[i], 1, big, 300, &n), REMORA_E_ARG);
+        assert_int_equal(remora_detok_push(f->m, &d, &bad[i], 1, big, 300, &n, NULL), REMORA_E_ARG);
     }
-    assert_int_equal(remora_token_bytes(NULL, 1, big, 300, &n), REMORA_E_ARG);
-    assert_int_equal(remora_token_bytes(f->m, 1, NULL, 300, &n), REMORA_E_ARG);
-    assert_int_equal(remora_token_bytes(f->m, 1, big, 300, NULL), REMORA_E_ARG);
-    assert_int_equal(remora_token_bytes(f->m, 1, NULL, 0, &n), REMORA_E_BUFFER);
-    assert_int_equal(remora_token_bytes(f->bare, 1, big, 300, &n), REMORA_E_UNSUPPORTED);
+    assert_int_equal(remora_token_bytes(NULL, 1, big, 300, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_token_bytes(f->m, 1, NULL, 300, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_token_bytes(f->m, 1, big, 300, NULL, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_token_bytes(f->m, 1, NULL, 0, &n, NULL), REMORA_E_BUFFER);
+    assert_int_equal(remora_token_bytes(f->bare, 1, big, 300, &n, NULL), REMORA_E_UNSUPPORTED);
     assert_int_equal(remora_token_flags(NULL, 1), 0);
     static const int32_t which[] = {0, -1, 11, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < 5; i++)
@@ -556,22 +570,22 @@ static void detok(void **state)
     char out[64];
     size_t n;
     remora_detok d = {{0}};
-    assert_int_equal(remora_detok_push(NULL, &d, t, 2, out, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_detok_push(f->m, NULL, t, 2, out, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_detok_push(f->m, &d, NULL, 2, out, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_detok_push(f->m, &d, t, 2, NULL, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_detok_push(f->m, &d, t, 2, out, 64, NULL), REMORA_E_ARG);
-    assert_int_equal(remora_detok_push(f->bare, &d, t, 2, out, 64, &n), REMORA_E_UNSUPPORTED);
-    assert_int_equal(remora_detok_flush(NULL, &d, out, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_detok_flush(f->m, NULL, out, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_detok_flush(f->m, &d, NULL, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_detok_flush(f->m, &d, out, 64, NULL), REMORA_E_ARG);
-    assert_int_equal(remora_detok_flush(f->bare, &d, out, 64, &n), REMORA_E_UNSUPPORTED);
+    assert_int_equal(remora_detok_push(NULL, &d, t, 2, out, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_detok_push(f->m, NULL, t, 2, out, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_detok_push(f->m, &d, NULL, 2, out, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_detok_push(f->m, &d, t, 2, NULL, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_detok_push(f->m, &d, t, 2, out, 64, NULL, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_detok_push(f->bare, &d, t, 2, out, 64, &n, NULL), REMORA_E_UNSUPPORTED);
+    assert_int_equal(remora_detok_flush(NULL, &d, out, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_detok_flush(f->m, NULL, out, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_detok_flush(f->m, &d, NULL, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_detok_flush(f->m, &d, out, 64, NULL, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_detok_flush(f->bare, &d, out, 64, &n, NULL), REMORA_E_UNSUPPORTED);
     uint64_t seed = 1;
     for (int i = 0; i < 2000; i++) { /* states that nobody made */
         for (int k = 0; k < 4; k++)
             d.opaque[k] = (uint64_t)host_random(&seed) << 33 ^ (uint64_t)host_random(&seed) << 11;
-        const remora_status st = remora_detok_push(f->m, &d, t, 2, out, 64, &n);
+        const remora_status st = remora_detok_push(f->m, &d, t, 2, out, 64, &n, NULL);
         assert_true(st == REMORA_OK || st == REMORA_E_ARG);
     }
 }
@@ -595,7 +609,7 @@ static remora_status make_session(void *ctx, const void *opts)
 static void session_options(void **state)
 {
     fixture *f = *state;
-    static const remora_kv kv = {"x-none", "1"};
+    const remora_option kv = host_option("x-none", "1");
     remora_session *s = NULL;
     remora_session_opts o = {.struct_size = sizeof o, .capacity = 16};
     hostile_in(make_session, f->m, &o, sizeof o);
@@ -632,12 +646,12 @@ static void session_options(void **state)
 
 static remora_status session_info(void *ctx, void *out)
 {
-    return remora_session_get_info(ctx, out);
+    return remora_session_get_info(ctx, out, NULL);
 }
 
 static remora_status session_stats(void *ctx, void *out)
 {
-    return remora_session_get_stats(ctx, out);
+    return remora_session_get_stats(ctx, out, NULL);
 }
 
 static void session_calls(void **state)
@@ -650,41 +664,41 @@ static void session_calls(void **state)
     size_t n;
     hostile_out(session_info, f->s, sizeof info);
     hostile_out(session_stats, f->s, sizeof stats);
-    assert_int_equal(remora_session_get_info(NULL, &info), REMORA_E_ARG);
-    assert_int_equal(remora_session_get_stats(NULL, &stats), REMORA_E_ARG);
+    assert_int_equal(remora_session_get_info(NULL, &info, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_get_stats(NULL, &stats, NULL), REMORA_E_ARG);
     assert_int_equal(remora_session_fork(NULL, &k, NULL), REMORA_E_ARG);
     assert_int_equal(remora_session_fork(f->s, NULL, NULL), REMORA_E_ARG);
-    assert_int_equal(remora_session_tokens(NULL, 0, t, CAP, &n), REMORA_E_ARG);
-    assert_int_equal(remora_session_tokens(f->s, 6, t, CAP, &n), REMORA_E_ARG);
-    assert_int_equal(remora_session_tokens(f->s, UINT64_MAX, t, CAP, &n), REMORA_E_ARG);
-    assert_int_equal(remora_session_tokens(f->s, 0, NULL, CAP, &n), REMORA_E_ARG);
-    assert_int_equal(remora_session_tokens(f->s, 0, t, CAP, NULL), REMORA_E_ARG);
-    assert_int_equal(remora_session_tokens(f->s, 0, NULL, 0, &n), REMORA_E_BUFFER);
+    assert_int_equal(remora_session_tokens(NULL, 0, t, CAP, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_tokens(f->s, 6, t, CAP, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_tokens(f->s, UINT64_MAX, t, CAP, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_tokens(f->s, 0, NULL, CAP, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_tokens(f->s, 0, t, CAP, NULL, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_tokens(f->s, 0, NULL, 0, &n, NULL), REMORA_E_BUFFER);
     assert_int_equal(n, 5);
-    assert_int_equal(remora_session_tokens(f->s, 5, NULL, 0, &n), REMORA_OK);
-    assert_int_equal(remora_session_append(NULL, t, 1, 0), REMORA_E_ARG);
-    assert_int_equal(remora_session_append(f->s, NULL, 1, 0), REMORA_E_ARG);
-    assert_int_equal(remora_session_append(f->s, NULL, 0, 0), REMORA_OK);
-    assert_int_equal(remora_session_append(f->s, t, CAP + 1, 0), REMORA_E_FULL);
-    assert_int_equal(remora_session_append(f->s, t, SIZE_MAX, 0), REMORA_E_FULL);
-    assert_int_equal(remora_session_append(f->s, t, (size_t)1 << 32, 0), REMORA_E_FULL);
-    assert_int_equal(remora_session_append(f->s, t, 1, 8), REMORA_E_ARG);
-    assert_int_equal(remora_session_append(f->s, t, 1, UINT32_MAX), REMORA_E_ARG);
+    assert_int_equal(remora_session_tokens(f->s, 5, NULL, 0, &n, NULL), REMORA_OK);
+    assert_int_equal(remora_session_append(NULL, t, 1, 0, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_append(f->s, NULL, 1, 0, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_append(f->s, NULL, 0, 0, NULL), REMORA_OK);
+    assert_int_equal(remora_session_append(f->s, t, CAP + 1, 0, NULL), REMORA_E_FULL);
+    assert_int_equal(remora_session_append(f->s, t, SIZE_MAX, 0, NULL), REMORA_E_FULL);
+    assert_int_equal(remora_session_append(f->s, t, (size_t)1 << 32, 0, NULL), REMORA_E_FULL);
+    assert_int_equal(remora_session_append(f->s, t, 1, 8, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_append(f->s, t, 1, UINT32_MAX, NULL), REMORA_E_ARG);
     static const remora_token bad[] = {-1, INT32_MIN, INT32_MAX, TINY_TEXT_VOCAB};
     for (size_t i = 0; i < 4; i++) {
         t[2] = bad[i];
-        assert_int_equal(remora_session_append(f->s, t, 3, REMORA_WANT_ALL), REMORA_E_ARG);
-        assert_int_equal(remora_session_sync(f->s, t, 3, 0, &n), REMORA_E_ARG);
+        assert_int_equal(remora_session_append(f->s, t, 3, REMORA_WANT_ALL, NULL), REMORA_E_ARG);
+        assert_int_equal(remora_session_sync(f->s, t, 3, 0, &n, NULL), REMORA_E_ARG);
     }
-    assert_int_equal(remora_session_sync(NULL, t, 1, 0, &n), REMORA_E_ARG);
-    assert_int_equal(remora_session_sync(f->s, NULL, 1, 0, &n), REMORA_E_ARG);
-    assert_int_equal(remora_session_sync(f->s, t, CAP + 1, 0, NULL), REMORA_E_FULL);
-    assert_int_equal(remora_session_sync(f->s, t, SIZE_MAX, 0, NULL), REMORA_E_FULL);
-    assert_int_equal(remora_session_sync(f->s, t, 1, 64, NULL), REMORA_E_ARG);
-    assert_int_equal(remora_session_trim(NULL, 0), REMORA_E_ARG);
-    assert_int_equal(remora_session_trim(f->s, 6), REMORA_E_ARG);
-    assert_int_equal(remora_session_trim(f->s, UINT64_MAX), REMORA_E_ARG);
-    assert_int_equal(remora_session_get_info(f->s, &info), REMORA_OK);
+    assert_int_equal(remora_session_sync(NULL, t, 1, 0, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_sync(f->s, NULL, 1, 0, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_sync(f->s, t, CAP + 1, 0, NULL, NULL), REMORA_E_FULL);
+    assert_int_equal(remora_session_sync(f->s, t, SIZE_MAX, 0, NULL, NULL), REMORA_E_FULL);
+    assert_int_equal(remora_session_sync(f->s, t, 1, 64, NULL, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_trim(NULL, 0, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_trim(f->s, 6, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_trim(f->s, UINT64_MAX, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_get_info(f->s, &info, NULL), REMORA_OK);
     assert_int_equal(info.committed, 5); /* refused calls changed nothing */
     assert_int_equal(info.pending, 0);
     assert_int_equal(info.n_rows, 5);
@@ -699,28 +713,28 @@ static void rows(void **state)
     size_t n = 3;
     static const uint32_t bad[] = {5, 1000, UINT32_MAX};
     for (size_t i = 0; i < 3; i++) {
-        assert_int_equal(remora_session_logits(f->s, bad[i], &row, &n), REMORA_E_NOT_FOUND);
-        assert_int_equal(remora_session_top(f->s, bad[i], top, 5, &n), REMORA_E_NOT_FOUND);
-        assert_int_equal(remora_session_logprob(f->s, bad[i], 1, x), REMORA_E_NOT_FOUND);
-        assert_int_equal(remora_session_hidden(f->s, bad[i], x, 64, &n), REMORA_E_NOT_FOUND);
+        assert_int_equal(remora_session_logits(f->s, bad[i], &row, &n, NULL), REMORA_E_NOT_FOUND);
+        assert_int_equal(remora_session_top(f->s, bad[i], top, 5, &n, NULL), REMORA_E_NOT_FOUND);
+        assert_int_equal(remora_session_logprob(f->s, bad[i], 1, x, NULL), REMORA_E_NOT_FOUND);
+        assert_int_equal(remora_session_hidden(f->s, bad[i], x, 64, &n, NULL), REMORA_E_NOT_FOUND);
     }
-    assert_int_equal(remora_session_logits(NULL, 0, &row, &n), REMORA_E_ARG);
-    assert_int_equal(remora_session_logits(f->s, 0, NULL, &n), REMORA_E_ARG);
-    assert_int_equal(remora_session_logits(f->s, 0, &row, NULL), REMORA_OK);
-    assert_int_equal(remora_session_top(NULL, 0, top, 5, &n), REMORA_E_ARG);
-    assert_int_equal(remora_session_top(f->s, 0, NULL, 5, &n), REMORA_E_ARG);
-    assert_int_equal(remora_session_top(f->s, 0, top, 5, NULL), REMORA_E_ARG);
-    assert_int_equal(remora_session_top(f->s, 0, NULL, 0, &n), REMORA_OK);
-    assert_int_equal(remora_session_top(f->s, 0, top, SIZE_MAX, &n), REMORA_OK);
+    assert_int_equal(remora_session_logits(NULL, 0, &row, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_logits(f->s, 0, NULL, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_logits(f->s, 0, &row, NULL, NULL), REMORA_OK);
+    assert_int_equal(remora_session_top(NULL, 0, top, 5, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_top(f->s, 0, NULL, 5, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_top(f->s, 0, top, 5, NULL, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_top(f->s, 0, NULL, 0, &n, NULL), REMORA_OK);
+    assert_int_equal(remora_session_top(f->s, 0, top, SIZE_MAX, &n, NULL), REMORA_OK);
     assert_int_equal(n, TINY_TEXT_VOCAB);
-    assert_int_equal(remora_session_logprob(NULL, 0, 1, x), REMORA_E_ARG);
-    assert_int_equal(remora_session_logprob(f->s, 0, 1, NULL), REMORA_E_ARG);
-    assert_int_equal(remora_session_logprob(f->s, 0, -1, x), REMORA_E_ARG);
-    assert_int_equal(remora_session_logprob(f->s, 0, TINY_TEXT_VOCAB, x), REMORA_E_ARG);
-    assert_int_equal(remora_session_hidden(NULL, 0, x, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_session_hidden(f->s, 0, x, 64, &n), REMORA_E_NOT_FOUND);
-    assert_int_equal(remora_session_hidden(f->s, 0, NULL, 64, &n), REMORA_E_ARG);
-    assert_int_equal(remora_session_hidden(f->s, 0, x, 64, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_logprob(NULL, 0, 1, x, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_logprob(f->s, 0, 1, NULL, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_logprob(f->s, 0, -1, x, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_logprob(f->s, 0, TINY_TEXT_VOCAB, x, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_hidden(NULL, 0, x, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_hidden(f->s, 0, x, 64, &n, NULL), REMORA_E_NOT_FOUND);
+    assert_int_equal(remora_session_hidden(f->s, 0, NULL, 64, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_session_hidden(f->s, 0, x, 64, NULL, NULL), REMORA_E_ARG);
 }
 
 static remora_status eval_opts(void *ctx, const void *opts)
@@ -746,7 +760,7 @@ static void eval(void **state)
     assert_int_equal(eval_opts(f->s, &o), REMORA_E_ARG);
     o.budget_us = INT64_MAX;
     o.max_tokens = UINT64_MAX;
-    assert_int_equal(remora_session_append(f->s, some, 5, 0), REMORA_OK);
+    assert_int_equal(remora_session_append(f->s, some, 5, 0, NULL), REMORA_OK);
     assert_int_equal(eval_opts(f->s, &o), REMORA_OK);
     o.flags = 1;
     assert_int_equal(eval_opts(f->s, &o), REMORA_E_STRUCT);
@@ -790,7 +804,7 @@ static void stages(void **state)
                 REQUIRE_OK(remora_sampler_create(f->m, 1, &p, NULL), NULL);
                 const remora_status st = remora_sampler_add(p, &s, NULL);
                 assert_true(st == REMORA_OK || st == REMORA_E_ARG || st == REMORA_E_UNSUPPORTED);
-                const remora_status got = remora_sampler_pick(p, f->s, 0, &t);
+                const remora_status got = remora_sampler_pick(p, f->s, 0, &t, NULL);
                 assert_true(got == REMORA_OK || got == REMORA_E_NO_TOKEN);
                 if (got == REMORA_OK)
                     assert_true(t >= 0 && t < TINY_TEXT_VOCAB);
@@ -827,27 +841,28 @@ static void sampler(void **state)
     float x[TINY_TEXT_VOCAB + 1] = {0};
     assert_int_equal(remora_sampler_create(NULL, 1, &p, NULL), REMORA_E_ARG);
     assert_int_equal(remora_sampler_create(f->m, 1, NULL, NULL), REMORA_E_ARG);
-    assert_int_equal(remora_sampler_clone(NULL, &p), REMORA_E_ARG);
-    assert_int_equal(remora_sampler_clone(f->p, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_sampler_clone(NULL, &p, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_sampler_clone(f->p, NULL, NULL), REMORA_E_ARG);
     remora_sampler_reset(NULL, 1);
     static const remora_token bad[] = {-1, INT32_MIN, INT32_MAX, TINY_TEXT_VOCAB};
     for (size_t i = 0; i < 4; i++)
-        assert_int_equal(remora_sampler_accept(f->p, bad[i]), REMORA_E_ARG);
-    assert_int_equal(remora_sampler_accept(NULL, 1), REMORA_E_ARG);
-    assert_int_equal(remora_sampler_pick(NULL, f->s, 0, &t), REMORA_E_ARG);
-    assert_int_equal(remora_sampler_pick(f->p, NULL, 0, &t), REMORA_E_ARG);
-    assert_int_equal(remora_sampler_pick(f->p, f->s, 0, NULL), REMORA_E_ARG);
-    assert_int_equal(remora_sampler_pick(f->p, f->s, 5, &t), REMORA_E_NOT_FOUND);
-    assert_int_equal(remora_sampler_pick_from(NULL, x, 1, &t), REMORA_E_ARG);
-    assert_int_equal(remora_sampler_pick_from(f->p, NULL, 1, &t), REMORA_E_ARG);
-    assert_int_equal(remora_sampler_pick_from(f->p, x, 1, NULL), REMORA_E_ARG);
-    assert_int_equal(remora_sampler_pick_from(f->p, x, 0, &t), REMORA_E_ARG);
-    assert_int_equal(remora_sampler_pick_from(f->p, x, TINY_TEXT_VOCAB + 1, &t), REMORA_E_ARG);
-    assert_int_equal(remora_sampler_pick_from(f->p, x, SIZE_MAX, &t), REMORA_E_ARG);
+        assert_int_equal(remora_sampler_accept(f->p, bad[i], NULL), REMORA_E_ARG);
+    assert_int_equal(remora_sampler_accept(NULL, 1, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_sampler_pick(NULL, f->s, 0, &t, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_sampler_pick(f->p, NULL, 0, &t, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_sampler_pick(f->p, f->s, 0, NULL, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_sampler_pick(f->p, f->s, 5, &t, NULL), REMORA_E_NOT_FOUND);
+    assert_int_equal(remora_sampler_pick_from(NULL, x, 1, &t, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_sampler_pick_from(f->p, NULL, 1, &t, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_sampler_pick_from(f->p, x, 1, NULL, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_sampler_pick_from(f->p, x, 0, &t, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_sampler_pick_from(f->p, x, TINY_TEXT_VOCAB + 1, &t, NULL),
+                     REMORA_E_ARG);
+    assert_int_equal(remora_sampler_pick_from(f->p, x, SIZE_MAX, &t, NULL), REMORA_E_ARG);
     const float odd[] = {NAN, -INFINITY};
     for (size_t k = 0; k < 2; k++) {
         for (size_t i = 0; i < TINY_TEXT_VOCAB; i++) x[i] = odd[k];
-        assert_int_equal(remora_sampler_pick_from(f->p, x, 9, &t), REMORA_E_NO_TOKEN);
+        assert_int_equal(remora_sampler_pick_from(f->p, x, 9, &t, NULL), REMORA_E_NO_TOKEN);
     }
     assert_int_equal(t, -5);
     for (int how = 0; how < 9; how++) {
@@ -855,7 +870,7 @@ static void sampler(void **state)
             .struct_size = sizeof s, .kind = REMORA_STAGE_CALLBACK, .fn = bad_stage, .user = &how};
         REQUIRE_OK(remora_sampler_create(f->m, 1, &p, NULL), NULL);
         REQUIRE_OK(remora_sampler_add(p, &s, NULL), NULL);
-        const remora_status st = remora_sampler_pick(p, f->s, 0, &t);
+        const remora_status st = remora_sampler_pick(p, f->s, 0, &t, NULL);
         if (how < 6)
             assert_int_equal(st, REMORA_E_CALLBACK);
         else if (how < 8)
@@ -874,7 +889,7 @@ static remora_status generate_opts(void *ctx, const void *opts)
     size_t n = 99;
     const remora_status st = remora_generate(f->s, f->p, opts, t, 1, &n, NULL);
     if (st < 0) assert_int_equal(n, 0);
-    if (st >= 0) REQUIRE_OK(remora_session_trim(f->s, 5), NULL);
+    if (st >= 0) REQUIRE_OK(remora_session_trim(f->s, 5, NULL), NULL);
     return st;
 }
 
@@ -911,19 +926,19 @@ static void generate(void **state)
     assert_int_equal(generate_opts(f, &o), REMORA_E_ARG);
     static char longer[4098];
     memset(longer, 'a', 4097);
-    const char *stops[1025];
-    for (int i = 0; i < 1025; i++) stops[i] = "zz";
+    remora_text stops[1025];
+    for (int i = 0; i < 1025; i++) stops[i] = host_text("zz");
     o.stop = stops;
     o.n_stop = 1025;
     assert_int_equal(generate_opts(f, &o), REMORA_E_ARG);
     o.n_stop = 1024;
     assert_true(generate_opts(f, &o) >= 0);
-    const char *const bad[] = {NULL, "", longer};
-    for (int i = 0; i < 3; i++) {
+    const remora_text bad[] = {{NULL, 2}, {"", 0}, {longer, 4097}, {longer, UINT64_MAX}};
+    for (int i = 0; i < 4; i++) {
         stops[3] = bad[i];
         assert_int_equal(generate_opts(f, &o), REMORA_E_ARG);
     }
-    REQUIRE_OK(remora_session_trim(f->s, 0), NULL);
+    REQUIRE_OK(remora_session_trim(f->s, 0, NULL), NULL);
     assert_int_equal(generate_opts(f, NULL), REMORA_E_ARG); /* nothing to go on from */
 }
 

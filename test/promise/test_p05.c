@@ -53,14 +53,14 @@ static remora_session *loaded(fixture *f, uint32_t chunk)
         .struct_size = sizeof o, .capacity = CAP, .chunk = chunk, .kv_type = REMORA_KV_F32};
     remora_session *s = NULL;
     REQUIRE_OK(remora_session_create(f->m, &o, &s, &err), &err);
-    REQUIRE_OK(remora_session_append(s, f->ids, N, REMORA_WANT_ALL), NULL);
+    REQUIRE_OK(remora_session_append(s, f->ids, N, REMORA_WANT_ALL, NULL), NULL);
     return s;
 }
 
 static remora_session_info info_of(remora_session *s)
 {
     remora_session_info i = {.struct_size = sizeof i};
-    assert_int_equal(remora_session_get_info(s, &i), REMORA_OK);
+    assert_int_equal(remora_session_get_info(s, &i, NULL), REMORA_OK);
     return i;
 }
 
@@ -118,8 +118,8 @@ static void sync_after_cancel(void **state)
     const remora_eval_opts stop = {.struct_size = sizeof stop, .cancel = &word};
     for (int i = 0; i < 9; i++) assert_int_equal(remora_eval(&s, 1, &step, NULL), REMORA_MORE);
     assert_int_equal(remora_eval(&s, 1, &stop, NULL), REMORA_E_CANCELLED);
-    assert_int_equal(remora_session_trim(s, 0), REMORA_OK);
-    REQUIRE_OK(remora_session_sync(s, f->ids, N, REMORA_WANT_ALL, NULL), NULL);
+    assert_int_equal(remora_session_trim(s, 0, NULL), REMORA_OK);
+    REQUIRE_OK(remora_session_sync(s, f->ids, N, REMORA_WANT_ALL, NULL, NULL), NULL);
     finish_and_compare(f, s);
     remora_session_free(s);
 }
@@ -208,7 +208,7 @@ static void generate(void **state)
         remora_sampler *p = NULL;
         remora_session *s = host_session(f->m, CAP, REMORA_KV_F32);
         REQUIRE_OK(remora_sampler_create(f->m, 3, &p, &err), &err);
-        REQUIRE_OK(remora_session_append(s, f->ids, 40, REMORA_WANT_LAST), NULL);
+        REQUIRE_OK(remora_session_append(s, f->ids, 40, REMORA_WANT_LAST, NULL), NULL);
         const remora_gen_opts step = {.struct_size = sizeof step, .budget_us = 1};
         const remora_gen_opts stop = {.struct_size = sizeof stop, .cancel = &word};
         const remora_gen_opts all = {.struct_size = sizeof all};

@@ -74,7 +74,7 @@ static int teardown(void **state)
 static uint64_t longest_slice(const remora_session *s)
 {
     remora_stats st = {.struct_size = sizeof st};
-    assert_int_equal(remora_session_get_stats(s, &st), REMORA_OK);
+    assert_int_equal(remora_session_get_stats(s, &st, NULL), REMORA_OK);
     return st.longest_slice_us;
 }
 
@@ -85,7 +85,7 @@ static remora_session *loaded(fixture *f, uint32_t chunk)
         .struct_size = sizeof o, .capacity = CAP, .chunk = chunk, .kv_type = REMORA_KV_F32};
     remora_session *s = NULL;
     REQUIRE_OK(remora_session_create(f->m, &o, &s, &err), &err);
-    REQUIRE_OK(remora_session_append(s, f->ids, N, REMORA_WANT_ALL), NULL);
+    REQUIRE_OK(remora_session_append(s, f->ids, N, REMORA_WANT_ALL, NULL), NULL);
     return s;
 }
 
@@ -173,7 +173,7 @@ static void max_tokens(void **state)
         while (st == REMORA_MORE) {
             remora_session_info i = {.struct_size = sizeof i};
             st = remora_eval(&s, 1, &o, NULL);
-            assert_int_equal(remora_session_get_info(s, &i), REMORA_OK);
+            assert_int_equal(remora_session_get_info(s, &i, NULL), REMORA_OK);
             assert_true(i.committed <= at + max && i.committed > at);
             at = i.committed;
         }
@@ -193,7 +193,7 @@ static size_t generate_in_calls(fixture *f, int64_t budget, remora_token *out, s
     size_t have = 0;
     remora_status st = REMORA_MORE;
     REQUIRE_OK(remora_sampler_create(f->m, 11, &p, &err), &err);
-    REQUIRE_OK(remora_session_append(s, f->ids, 60, REMORA_WANT_LAST), NULL);
+    REQUIRE_OK(remora_session_append(s, f->ids, 60, REMORA_WANT_LAST, NULL), NULL);
     while (st == REMORA_MORE) {
         size_t n;
         const uint64_t start = now_us;

@@ -61,12 +61,12 @@ static void whole_flow(const tiny *t, const char *folder, const char *fixture)
         remora_session *s = host_session(m, 64, 0);
         host_ids(ids, 40, host_vocab(m), 1);
         if (remora_sampler_create(m, 1, &p, &err) < 0) _exit(12);
-        if (remora_session_append(s, ids, 40, REMORA_WANT_LAST) < 0) _exit(13);
+        if (remora_session_append(s, ids, 40, REMORA_WANT_LAST, NULL) < 0) _exit(13);
         if (remora_generate(s, p, &g, out, 4, &n, &err) < 0) _exit(14);
-        (void)remora_tokenize(m, "the end", 7, 0, ids, 40, &n);
-        if (remora_session_append(s, out, 4, 0) < 0) _exit(18);
+        (void)remora_tokenize(m, "the end", 7, 0, ids, 40, &n, NULL);
+        if (remora_session_append(s, out, 4, 0, NULL) < 0) _exit(18);
         host_ids(ids, 40, host_vocab(m), 1);
-        if (remora_session_append(s, ids, 40, 0) != REMORA_E_FULL) _exit(15);
+        if (remora_session_append(s, ids, 40, 0, NULL) != REMORA_E_FULL) _exit(15);
         remora_sampler_free(p);
         remora_session_free(s);
         remora_model_free(m);

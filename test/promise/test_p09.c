@@ -28,7 +28,7 @@ static void REMORA_CALL on_log(void *user, int32_t level, const char *msg, size_
 
 static remora_runtime *make(tmem *mem, log_count *log, int32_t threads, const char *isa)
 {
-    const remora_kv extra = {"x-isa", isa};
+    const remora_option extra = host_option("x-isa", isa);
     remora_runtime *rt = NULL;
     remora_error err = HOST_ERROR;
     remora_runtime_opts o = host_runtime_opts(mem, threads);
@@ -45,14 +45,14 @@ static void paths_of(const remora_runtime *rt, char *out)
 {
     remora_device d = {.struct_size = sizeof d};
     assert_int_equal(remora_device_count(rt), 1);
-    assert_int_equal(remora_device_get(rt, 0, &d), REMORA_OK);
+    assert_int_equal(remora_device_get(rt, 0, &d, NULL), REMORA_OK);
     strcpy(out, d.paths);
 }
 
 static float *decode_step(remora_session *s, remora_token t)
 {
     remora_error err = HOST_ERROR;
-    REQUIRE_OK(remora_session_append(s, &t, 1, REMORA_WANT_LAST), NULL);
+    REQUIRE_OK(remora_session_append(s, &t, 1, REMORA_WANT_LAST, NULL), NULL);
     REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
     return host_rows(s, 1);
 }
@@ -89,7 +89,7 @@ static void side_by_side(void **state)
     }
     /* sessions of strangers do not mix */
     remora_session *both[2] = {sa, sb};
-    assert_int_equal(remora_session_append(sa, ids, 1, 0), REMORA_OK);
+    assert_int_equal(remora_session_append(sa, ids, 1, 0, NULL), REMORA_OK);
     assert_int_equal(remora_eval(both, 2, NULL, NULL), REMORA_E_MISMATCH);
     /* the end of one is nothing to the other */
     remora_session_free(sa);
@@ -123,11 +123,11 @@ static outcome run(const tiny *t)
     remora_runtime *rt = host_runtime(NULL, 2, NULL);
     remora_model *m = host_open(rt, &t->source);
     assert_int_equal(
-        remora_model_meta(m, "config.routed_scaling_factor", factor, sizeof factor, NULL),
+        remora_model_meta(m, "config.routed_scaling_factor", factor, sizeof factor, NULL, NULL),
         REMORA_OK);
     assert_string_equal(factor, "2.5");
     remora_session *s = host_session(m, N, REMORA_KV_F32);
-    REQUIRE_OK(remora_session_append(s, ids, N, REMORA_WANT_ALL), NULL);
+    REQUIRE_OK(remora_session_append(s, ids, N, REMORA_WANT_ALL, NULL), NULL);
     REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
     o.logits = host_rows(s, N);
     remora_sampler *p = NULL;
@@ -137,10 +137,11 @@ static outcome run(const tiny *t)
         {.struct_size = sizeof(remora_stage), .kind = REMORA_STAGE_TOP_P, .value = 0.95},
     };
     for (int i = 0; i < 2; i++) REQUIRE_OK(remora_sampler_add(p, &stages[i], &err), &err);
-    for (uint32_t i = 0; i < 16; i++) REQUIRE_OK(remora_sampler_pick(p, s, i, &o.picked[i]), NULL);
-    REQUIRE_OK(remora_session_top(s, 5, &best, 1, &n), NULL);
+    for (uint32_t i = 0; i < 16; i++)
+        REQUIRE_OK(remora_sampler_pick(p, s, i, &o.picked[i], NULL), NULL);
+    REQUIRE_OK(remora_session_top(s, 5, &best, 1, &n, NULL), NULL);
     o.top = best.token;
-    REQUIRE_OK(remora_session_logprob(s, 5, 17, &o.logprob), NULL);
+    REQUIRE_OK(remora_session_logprob(s, 5, 17, &o.logprob, NULL), NULL);
     remora_sampler_free(p);
     remora_session_free(s);
     remora_model_free(m);

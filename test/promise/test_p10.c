@@ -77,7 +77,7 @@ static void evals_meet(void **state)
     float *expect = host_logits(m, ids, N);
     for (int i = 0; i < THREADS; i++) {
         jobs[i] = (job){host_session(m, N, REMORA_KV_F32), expect};
-        REQUIRE_OK(remora_session_append(jobs[i].s, ids, N, REMORA_WANT_ALL), NULL);
+        REQUIRE_OK(remora_session_append(jobs[i].s, ids, N, REMORA_WANT_ALL, NULL), NULL);
     }
     mt.met = 0;
     mt.wanted = THREADS;
@@ -103,9 +103,9 @@ static void REMORA_CALL poke(void *user, uint32_t n, void(REMORA_CALL *fn)(void 
     const remora_token t = 1;
     if (s != NULL) { /* a job system's own thread would do the same */
         ++*(long *)user;
-        REQUIRE(remora_session_append(s, &t, 1, 0) == REMORA_E_BUSY);
-        REQUIRE(remora_session_sync(s, &t, 1, 0, NULL) == REMORA_E_BUSY);
-        REQUIRE(remora_session_trim(s, 0) == REMORA_E_BUSY);
+        REQUIRE(remora_session_append(s, &t, 1, 0, NULL) == REMORA_E_BUSY);
+        REQUIRE(remora_session_sync(s, &t, 1, 0, NULL, NULL) == REMORA_E_BUSY);
+        REQUIRE(remora_session_trim(s, 0, NULL) == REMORA_E_BUSY);
         REQUIRE(remora_session_fork(s, &fork, NULL) == REMORA_E_BUSY && fork == NULL);
         REQUIRE(remora_eval(&s, 1, NULL, NULL) == REMORA_E_BUSY);
     }
@@ -128,7 +128,7 @@ static void busy(void **state)
     remora_model *m = host_open(rt, &t.source);
     float *expect = host_logits(m, ids, N);
     job j = {host_session(m, N, REMORA_KV_F32), expect};
-    REQUIRE_OK(remora_session_append(j.s, ids, N, REMORA_WANT_ALL), NULL);
+    REQUIRE_OK(remora_session_append(j.s, ids, N, REMORA_WANT_ALL, NULL), NULL);
     busy_session = j.s;
     evaluate(&j);
     busy_session = NULL;

@@ -29,15 +29,16 @@ static void make(handles *h, tmem *mem, const remora_source *src)
     h->s = host_session(h->m, 200, REMORA_KV_BF16);
     REQUIRE_OK(remora_sampler_create(h->m, 1, &h->p, &err), &err);
     REQUIRE_OK(remora_sampler_add(h->p, &cut, &err), &err);
-    REQUIRE_OK(remora_sampler_clone(h->p, &h->clone), NULL);
+    REQUIRE_OK(remora_sampler_clone(h->p, &h->clone, NULL), NULL);
     host_ids(ids, 50, host_vocab(h->m), 1);
-    REQUIRE_OK(remora_session_append(h->s, ids, 50, REMORA_WANT_ALL | REMORA_WANT_HIDDEN), NULL);
+    REQUIRE_OK(remora_session_append(h->s, ids, 50, REMORA_WANT_ALL | REMORA_WANT_HIDDEN, NULL),
+               NULL);
     REQUIRE_OK(remora_eval(&h->s, 1, NULL, &err), &err);
     REQUIRE_OK(remora_session_fork(h->s, &h->fork, &err), &err);
     REQUIRE_OK(remora_generate(h->fork, h->clone, &g, out, 6, &n, &err), &err);
     remora_session *both[2] = {h->s, h->fork};
-    REQUIRE_OK(remora_session_append(h->s, ids, 3, REMORA_WANT_LAST), NULL);
-    REQUIRE_OK(remora_session_append(h->fork, ids, 40, REMORA_WANT_LAST), NULL);
+    REQUIRE_OK(remora_session_append(h->s, ids, 3, REMORA_WANT_LAST, NULL), NULL);
+    REQUIRE_OK(remora_session_append(h->fork, ids, 40, REMORA_WANT_LAST, NULL), NULL);
     const remora_eval_opts tiny_step = {.struct_size = sizeof tiny_step, .budget_us = 1};
     REQUIRE(remora_eval(both, 2, &tiny_step, &err) == REMORA_MORE); /* freed half done */
 }
@@ -123,7 +124,7 @@ static void last_one_works(void **state)
     remora_sampler_free(h.p);
     remora_sampler_free(h.clone);
     REQUIRE_OK(remora_eval(&h.fork, 1, NULL, &err), &err);
-    assert_int_equal(remora_session_logits(h.fork, 0, &row, NULL), REMORA_OK);
+    assert_int_equal(remora_session_logits(h.fork, 0, &row, NULL, NULL), REMORA_OK);
     remora_session_free(h.fork);
     check_empty(&mem);
     tiny_free(&t);

@@ -78,7 +78,7 @@ static void use(const api *a, const tiny *t, handles *h, remora_token *out)
     REQUIRE_OK(a->model_open(h->rt, &t->source, NULL, &h->m, &err), &err);
     REQUIRE_OK(a->session_create(h->m, NULL, &h->s, &err), &err);
     REQUIRE_OK(a->sampler_create(h->m, 1, &h->p, &err), &err);
-    REQUIRE_OK(a->append(h->s, ids, 40, REMORA_WANT_LAST), NULL);
+    REQUIRE_OK(a->append(h->s, ids, 40, REMORA_WANT_LAST, NULL), NULL);
     memset(out, 0, 8 * sizeof *out);
     REQUIRE_OK(a->generate(h->s, h->p, &g, out, 8, &n, &err), &err);
 }

@@ -28,7 +28,7 @@ static const char sentence[] = "the other <c2> ran 12 \xff";
 static size_t words_of(const remora_model *m, remora_token *out)
 {
     size_t n = 0;
-    (void)remora_tokenize(m, sentence, sizeof sentence - 1, REMORA_TEXT_SPECIAL, out, N, &n);
+    (void)remora_tokenize(m, sentence, sizeof sentence - 1, REMORA_TEXT_SPECIAL, out, N, &n, NULL);
     return n; /* 0: no tokenizer */
 }
 
@@ -47,7 +47,7 @@ static void expect_from(expected *e, const remora_source *src)
 {
     remora_model *m = open_with(NULL, src, 0);
     e->info = (remora_model_info){.struct_size = sizeof e->info};
-    assert_int_equal(remora_model_get_info(m, &e->info), REMORA_OK);
+    assert_int_equal(remora_model_get_info(m, &e->info, NULL), REMORA_OK);
     host_ids(e->ids, N, e->info.n_vocab, 12);
     e->logits = host_logits(m, e->ids, N);
     e->n_words = words_of(m, e->words);
@@ -59,7 +59,7 @@ static void same(const expected *e, const remora_source *src, uint32_t flags)
     tmem mem = {0};
     remora_model *m = open_with(&mem, src, flags);
     remora_model_info i = {.struct_size = sizeof i};
-    assert_int_equal(remora_model_get_info(m, &i), REMORA_OK);
+    assert_int_equal(remora_model_get_info(m, &i, NULL), REMORA_OK);
     i.weight_bytes = e->info.weight_bytes; /* a table may have to be copied when unaligned */
     assert_memory_equal(&i, &e->info, sizeof i);
     float *got = host_logits(m, e->ids, N);

@@ -67,12 +67,13 @@ static void use(remora_model *m)
     size_t n, n_vocab;
     const float *row;
     const remora_session_opts o = {.struct_size = sizeof o, .capacity = 8, .chunk = 8};
-    if (remora_tokenize(m, "the 1 and\xff", 10, REMORA_TEXT_BOS, text_ids, 64, &n) == REMORA_OK)
-        (void)remora_detok_push(m, &d, text_ids, n, out, sizeof out, &n);
+    if (remora_tokenize(m, "the 1 and\xff", 10, REMORA_TEXT_BOS, text_ids, 64, &n, NULL) ==
+        REMORA_OK)
+        (void)remora_detok_push(m, &d, text_ids, n, out, sizeof out, &n, NULL);
     if (remora_session_create(m, &o, &s, NULL) < 0) return;
-    if (remora_session_append(s, ids, 3, REMORA_WANT_LAST) == REMORA_OK &&
+    if (remora_session_append(s, ids, 3, REMORA_WANT_LAST, NULL) == REMORA_OK &&
         remora_eval(&s, 1, NULL, NULL) == REMORA_OK)
-        assert_int_equal(remora_session_logits(s, 0, &row, &n_vocab), REMORA_OK);
+        assert_int_equal(remora_session_logits(s, 0, &row, &n_vocab, NULL), REMORA_OK);
     remora_session_free(s);
 }
 

@@ -38,7 +38,7 @@ static size_t push(const remora_model *m, remora_detok *d, const remora_token *t
                    char *out, size_t room)
 {
     size_t len = 0;
-    assert_int_equal(remora_detok_push(m, d, t, n, out, room, &len), REMORA_OK);
+    assert_int_equal(remora_detok_push(m, d, t, n, out, room, &len, NULL), REMORA_OK);
     assert_true(is_utf8((const unsigned char *)out, len));
     return len;
 }
@@ -55,7 +55,7 @@ static size_t streamed(const remora_model *m, const remora_token *t, size_t n, s
         len += push(m, &d, t + i, k, out + len, 8 * MAX - len);
         i += k;
     }
-    assert_int_equal(remora_detok_flush(m, &d, out + len, 8 * MAX - len, &tail), REMORA_OK);
+    assert_int_equal(remora_detok_flush(m, &d, out + len, 8 * MAX - len, &tail, NULL), REMORA_OK);
     assert_true(is_utf8((const unsigned char *)out + len, tail));
     return len + tail;
 }
@@ -95,7 +95,7 @@ static void texts(const remora_model *m)
     size_t n;
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
         const size_t len = strlen(list[i]);
-        assert_int_equal(remora_tokenize(m, list[i], len, 0, ids, MAX, &n), REMORA_OK);
+        assert_int_equal(remora_tokenize(m, list[i], len, 0, ids, MAX, &n, NULL), REMORA_OK);
         all_cuts(m, ids, n, list[i], len);
     }
 }
@@ -109,9 +109,9 @@ static void random_bytes(const remora_model *m)
         const size_t len = host_random(&seed) % sizeof text;
         size_t n, at = 0, k;
         for (size_t i = 0; i < len; i++) text[i] = (char)host_random(&seed);
-        assert_int_equal(remora_tokenize(m, text, len, 0, ids, MAX, &n), REMORA_OK);
+        assert_int_equal(remora_tokenize(m, text, len, 0, ids, MAX, &n, NULL), REMORA_OK);
         for (size_t i = 0; i < n; i++, at += k)
-            assert_int_equal(remora_token_bytes(m, ids[i], back + at, sizeof back - at, &k),
+            assert_int_equal(remora_token_bytes(m, ids[i], back + at, sizeof back - at, &k, NULL),
                              REMORA_OK);
         assert_int_equal(at, len);
         assert_memory_equal(back, text, len);
@@ -136,7 +136,7 @@ static void every_token(const remora_model *m)
         char bytes[1024];
         size_t n;
         const uint32_t flags = remora_token_flags(m, (remora_token)t);
-        assert_int_equal(remora_token_bytes(m, (remora_token)t, bytes, sizeof bytes, &n),
+        assert_int_equal(remora_token_bytes(m, (remora_token)t, bytes, sizeof bytes, &n, NULL),
                          REMORA_OK);
         if (flags & REMORA_TOKEN_CONTROL) continue;
         assert_int_equal((flags & REMORA_TOKEN_PARTIAL) == 0,

@@ -57,10 +57,11 @@ static void run(remora_model *m, int32_t kv_type, const way *w, float *out)
             /* the companions' appends have lengths of their own */
             const size_t k = i == me ? len : (len + (size_t)(i * 13)) % 40 + 1;
             remora_session_info info = {.struct_size = sizeof info};
-            assert_int_equal(remora_session_get_info(s[i], &info), REMORA_OK);
+            assert_int_equal(remora_session_get_info(s[i], &info, NULL), REMORA_OK);
             if (i != me && info.committed + k > CAP) continue;
-            REQUIRE_OK(remora_session_append(s[i], i == me ? ids + at : other, k, REMORA_WANT_ALL),
-                       NULL);
+            REQUIRE_OK(
+                remora_session_append(s[i], i == me ? ids + at : other, k, REMORA_WANT_ALL, NULL),
+                NULL);
         }
         eval_all(s, (size_t)n, w);
         float *rows = host_rows(s[me], (uint32_t)len);
@@ -92,7 +93,7 @@ static void compare(const remora_source *src, uint32_t n_vocab, int32_t kv_type,
     assert_true(expect != NULL && got != NULL);
     for (uint32_t i = all_sets; i-- > 0;)
         for (int k = 0; k < (n_sets > 0 ? 1 : n_threads); k++) {
-            const remora_kv extra = {"x-isa", sets[i]};
+            const remora_option extra = host_option("x-isa", sets[i]);
             const remora_runtime_opts o = {
                 .struct_size = sizeof o, .n_threads = threads[k], .extra = &extra, .n_extra = 1};
             remora_runtime *rt = NULL;

@@ -57,7 +57,7 @@ static void fill(remora_model *m, const load *l, const remora_session_opts *so, 
     host_ids(ids, l->capacity, host_vocab(m), 1);
     for (uint32_t i = 0; i < l->n_sessions; i++) {
         REQUIRE_OK(remora_session_create(m, so, &s[i], &err), &err);
-        REQUIRE_OK(remora_session_append(s[i], ids, l->capacity, REMORA_WANT_LAST), NULL);
+        REQUIRE_OK(remora_session_append(s[i], ids, l->capacity, REMORA_WANT_LAST, NULL), NULL);
         REQUIRE_OK(remora_eval(&s[i], 1, NULL, &err), &err);
     }
 }
@@ -85,7 +85,7 @@ static int check(const char *name, const remora_source *src, const load *l)
     REQUIRE_OK(remora_model_open(rt, src, &mo, &m, &err), &err);
     fill(m, l, &so, s);
     const uint64_t used = (uint64_t)atomic_load(&mem.bytes), said = sum(&est);
-    assert_int_equal(remora_model_get_memory(m, &now), REMORA_OK);
+    assert_int_equal(remora_model_get_memory(m, &now, NULL), REMORA_OK);
     const int ok = said == used && sum(&now) == used && now.host_mapped == est.host_mapped;
     if (!ok)
         print_message("%s, capacity %u, chunk %u, kv %d, %u sessions, %d threads: used %llu, "

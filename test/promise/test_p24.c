@@ -50,15 +50,15 @@ static void eval(remora_session *s)
 static remora_stats stats_of(const remora_session *s)
 {
     remora_stats st = {.struct_size = sizeof st};
-    assert_int_equal(remora_session_get_stats(s, &st), REMORA_OK);
+    assert_int_equal(remora_session_get_stats(s, &st, NULL), REMORA_OK);
     return st;
 }
 
 /* The reference: trim and append by hand. */
 static void by_hand(remora_session *s, const remora_token *t, size_t keep, size_t n)
 {
-    assert_int_equal(remora_session_trim(s, keep), REMORA_OK);
-    REQUIRE_OK(remora_session_append(s, t + keep, n - keep, REMORA_WANT_LAST), NULL);
+    assert_int_equal(remora_session_trim(s, keep, NULL), REMORA_OK);
+    REQUIRE_OK(remora_session_append(s, t + keep, n - keep, REMORA_WANT_LAST, NULL), NULL);
     eval(s);
 }
 
@@ -70,8 +70,8 @@ static void same_state(remora_session *a, remora_session *b, size_t n)
     assert_memory_equal(ra, rb, TINY_TEXT_VOCAB * sizeof *ra);
     free(ra);
     free(rb);
-    assert_int_equal(remora_session_tokens(a, 0, ta, CAP, &na), REMORA_OK);
-    assert_int_equal(remora_session_tokens(b, 0, tb, CAP, &nb), REMORA_OK);
+    assert_int_equal(remora_session_tokens(a, 0, ta, CAP, &na, NULL), REMORA_OK);
+    assert_int_equal(remora_session_tokens(b, 0, tb, CAP, &nb, NULL), REMORA_OK);
     assert_int_equal(na, n);
     assert_int_equal(nb, n);
     assert_memory_equal(ta, tb, n * sizeof *ta);
@@ -92,7 +92,7 @@ static void keystrokes(void **state)
         const int same = keep == n && n_before == n; /* the row is there already */
         if (keep == n && !same) keep--;              /* its row is wanted */
         const uint64_t had = stats_of(s).prefill_tokens + stats_of(s).decode_tokens;
-        REQUIRE_OK(remora_session_sync(s, now, n, REMORA_WANT_LAST, &reused), NULL);
+        REQUIRE_OK(remora_session_sync(s, now, n, REMORA_WANT_LAST, &reused, NULL), NULL);
         assert_int_equal(reused, keep);
         eval(s);
         const remora_stats st = stats_of(s);
@@ -135,36 +135,36 @@ static void corners(void **state)
     remora_session_info i = {.struct_size = sizeof i};
     const remora_eval_opts some = {.struct_size = sizeof some, .max_tokens = 20};
     host_ids(ids, N, TINY_TEXT_VOCAB, 2);
-    REQUIRE_OK(remora_session_append(s, ids, N, REMORA_WANT_LAST), NULL);
+    REQUIRE_OK(remora_session_append(s, ids, N, REMORA_WANT_LAST, NULL), NULL);
     assert_int_equal(remora_eval(&s, 1, &some, NULL), REMORA_MORE);
-    REQUIRE_OK(remora_session_sync(s, ids, N, REMORA_WANT_LAST, &reused), NULL);
+    REQUIRE_OK(remora_session_sync(s, ids, N, REMORA_WANT_LAST, &reused, NULL), NULL);
     assert_int_equal(reused, 20); /* the others were pending still */
     eval(s);
-    REQUIRE_OK(remora_session_sync(s, ids, N, REMORA_WANT_LAST, &reused), NULL);
+    REQUIRE_OK(remora_session_sync(s, ids, N, REMORA_WANT_LAST, &reused, NULL), NULL);
     assert_int_equal(reused, N); /* the same, and its row is there */
-    REQUIRE_OK(remora_session_get_info(s, &i), NULL);
+    REQUIRE_OK(remora_session_get_info(s, &i, NULL), NULL);
     assert_int_equal(i.pending, 0);
-    REQUIRE_OK(remora_session_sync(s, ids, N, REMORA_WANT_NONE, &reused), NULL);
+    REQUIRE_OK(remora_session_sync(s, ids, N, REMORA_WANT_NONE, &reused, NULL), NULL);
     assert_int_equal(reused, N);
-    REQUIRE_OK(remora_session_sync(s, ids, 10, REMORA_WANT_NONE, &reused), NULL);
+    REQUIRE_OK(remora_session_sync(s, ids, 10, REMORA_WANT_NONE, &reused, NULL), NULL);
     assert_int_equal(reused, 10);
-    assert_int_equal(remora_session_get_info(s, &i), REMORA_OK);
+    assert_int_equal(remora_session_get_info(s, &i, NULL), REMORA_OK);
     assert_int_equal(i.committed, 10);
     assert_int_equal(i.pending, 0);
-    REQUIRE_OK(remora_session_sync(s, NULL, 0, REMORA_WANT_LAST, &reused), NULL);
+    REQUIRE_OK(remora_session_sync(s, NULL, 0, REMORA_WANT_LAST, &reused, NULL), NULL);
     assert_int_equal(reused, 0);
-    assert_int_equal(remora_session_get_info(s, &i), REMORA_OK);
+    assert_int_equal(remora_session_get_info(s, &i, NULL), REMORA_OK);
     assert_int_equal(i.committed + i.pending, 0);
     /* refused: the timeline is as before */
-    REQUIRE_OK(remora_session_sync(s, ids, N, REMORA_WANT_LAST, NULL), NULL);
+    REQUIRE_OK(remora_session_sync(s, ids, N, REMORA_WANT_LAST, NULL, NULL), NULL);
     eval(s);
     remora_token bad[N];
     memcpy(bad, ids, sizeof bad);
     bad[N - 1] = TINY_TEXT_VOCAB;
-    assert_int_equal(remora_session_sync(s, bad, N, REMORA_WANT_LAST, &reused), REMORA_E_ARG);
+    assert_int_equal(remora_session_sync(s, bad, N, REMORA_WANT_LAST, &reused, NULL), REMORA_E_ARG);
     static remora_token longer[CAP + 1];
-    assert_int_equal(remora_session_sync(s, longer, CAP + 1, 0, &reused), REMORA_E_FULL);
-    assert_int_equal(remora_session_get_info(s, &i), REMORA_OK);
+    assert_int_equal(remora_session_sync(s, longer, CAP + 1, 0, &reused, NULL), REMORA_E_FULL);
+    assert_int_equal(remora_session_get_info(s, &i, NULL), REMORA_OK);
     assert_int_equal(i.committed, N);
     assert_int_equal(i.n_rows, 1);
     remora_session_free(s);
@@ -181,18 +181,18 @@ static void forks(void **state)
     host_ids(ids, N, TINY_TEXT_VOCAB, 2);
     memcpy(other, ids, sizeof ids);
     host_ids(other + 70, N - 70, TINY_TEXT_VOCAB, 4);
-    REQUIRE_OK(remora_session_append(s, ids, N, REMORA_WANT_LAST), NULL);
+    REQUIRE_OK(remora_session_append(s, ids, N, REMORA_WANT_LAST, NULL), NULL);
     eval(s);
     REQUIRE_OK(remora_session_fork(s, &k, NULL), NULL);
-    REQUIRE_OK(remora_session_sync(s, other, N, REMORA_WANT_LAST, &reused), NULL);
+    REQUIRE_OK(remora_session_sync(s, other, N, REMORA_WANT_LAST, &reused, NULL), NULL);
     assert_int_equal(reused, 70);
     eval(s);
-    REQUIRE_OK(remora_session_append(k, ids, 5, REMORA_WANT_LAST), NULL);
+    REQUIRE_OK(remora_session_append(k, ids, 5, REMORA_WANT_LAST, NULL), NULL);
     eval(k);
     remora_session *h = host_session(f->m, CAP, REMORA_KV_F32);
-    REQUIRE_OK(remora_session_append(h, ids, N, 0), NULL);
+    REQUIRE_OK(remora_session_append(h, ids, N, 0, NULL), NULL);
     eval(h);
-    REQUIRE_OK(remora_session_append(h, ids, 5, REMORA_WANT_LAST), NULL);
+    REQUIRE_OK(remora_session_append(h, ids, 5, REMORA_WANT_LAST, NULL), NULL);
     eval(h);
     same_state(k, h, N + 5);
     remora_session_free(s);

@@ -52,28 +52,28 @@ static remora_session *session(const bed *b, uint32_t flags)
 static void feed(remora_session *s, const remora_token *t, size_t n)
 {
     remora_error err = HOST_ERROR;
-    REQUIRE_OK(remora_session_append(s, t, n, REMORA_WANT_LAST), NULL);
+    REQUIRE_OK(remora_session_append(s, t, n, REMORA_WANT_LAST, NULL), NULL);
     REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
 }
 
 static remora_session_info info(const remora_session *s)
 {
     remora_session_info i = {.struct_size = sizeof i};
-    REQUIRE_OK(remora_session_get_info(s, &i), NULL);
+    REQUIRE_OK(remora_session_get_info(s, &i, NULL), NULL);
     return i;
 }
 
 static uint64_t page_bytes(const bed *b)
 {
     remora_memory now = {.struct_size = sizeof now};
-    REQUIRE_OK(remora_model_get_memory(b->m, &now), NULL);
+    REQUIRE_OK(remora_model_get_memory(b->m, &now, NULL), NULL);
     return now.kv_bytes_per_token * PAGE_TOKENS;
 }
 
 static uint64_t kv_bytes(const bed *b)
 {
     remora_memory now = {.struct_size = sizeof now};
-    REQUIRE_OK(remora_model_get_memory(b->m, &now), NULL);
+    REQUIRE_OK(remora_model_get_memory(b->m, &now, NULL), NULL);
     return now.host_kv;
 }
 
@@ -106,7 +106,7 @@ static void forks_cost_what_they_write(void **state)
                          info(f[i]).kv_bytes - info(f[i]).kv_bytes_shared);
     }
     assert_true(kv_bytes(&b) < 70 * (page + 128)); /* of 12 * 63 */
-    REQUIRE_OK(remora_session_trim(f[0], 0), NULL);
+    REQUIRE_OK(remora_session_trim(f[0], 0, NULL), NULL);
     assert_int_equal(info(f[0]).kv_bytes, 0);
     for (int i = 0; i < FORKS; i++) remora_session_free(f[i]);
     assert_true(kv_bytes(&b) < 33 * (page + 128));
@@ -139,9 +139,10 @@ static void results_are_the_same(void **state)
             remora_session_free(i % 2 == 0 ? f[k] : s[k]);
             if (i % 2 == 1) s[k] = f[k];
             if (i % 2 == 1) feed(s[k], b.ids + at, lengths[i]);
-            if (i % 3 == 2) REQUIRE_OK(remora_session_trim(s[k], info(s[k]).committed - 2), NULL);
+            if (i % 3 == 2)
+                REQUIRE_OK(remora_session_trim(s[k], info(s[k]).committed - 2, NULL), NULL);
             feed(s[k], b.ids, 2);
-            REQUIRE_OK(remora_session_logits(s[k], 0, &rows[k], &n), NULL);
+            REQUIRE_OK(remora_session_logits(s[k], 0, &rows[k], &n, NULL), NULL);
         }
         assert_memory_equal(rows[0], rows[1], n * sizeof **rows);
     }
@@ -163,27 +164,28 @@ static void without_memory_nothing_is_lost(void **state)
     const uint64_t kept = info(s).kv_bytes;
     const float *row;
     float before[TINY_TEXT_VOCAB];
-    REQUIRE_OK(remora_session_logits(s, 0, &row, &n), NULL);
+    REQUIRE_OK(remora_session_logits(s, 0, &row, &n, NULL), NULL);
     assert_int_equal(n, TINY_TEXT_VOCAB);
     memcpy(before, row, sizeof before);
     tmem_arm(&b.mem, 4); /* a page takes three */
-    assert_int_equal(remora_session_append(s, b.ids, 70, REMORA_WANT_LAST), REMORA_E_NOMEM);
+    assert_int_equal(remora_session_append(s, b.ids, 70, REMORA_WANT_LAST, NULL), REMORA_E_NOMEM);
     tmem_arm(&b.mem, 0);
     assert_int_equal(info(s).kv_bytes, kept);
     assert_int_equal(info(s).committed, 50);
     assert_int_equal(info(s).pending, 0);
     assert_int_equal(info(s).n_rows, 1);
-    REQUIRE_OK(remora_session_logits(s, 0, &row, &n), NULL);
+    REQUIRE_OK(remora_session_logits(s, 0, &row, &n, NULL), NULL);
     assert_memory_equal(row, before, sizeof before);
     feed(s, b.ids, 70);
     memcpy(more, b.ids, 50 * sizeof *more);
     memcpy(more + 50, b.ids, 70 * sizeof *more);
     memcpy(more + 120, b.ids, 60 * sizeof *more);
     tmem_arm(&b.mem, 1);
-    assert_int_equal(remora_session_sync(s, more, 180, REMORA_WANT_LAST, &reused), REMORA_E_NOMEM);
+    assert_int_equal(remora_session_sync(s, more, 180, REMORA_WANT_LAST, &reused, NULL),
+                     REMORA_E_NOMEM);
     tmem_arm(&b.mem, 0);
     assert_int_equal(info(s).committed, 120);
-    REQUIRE_OK(remora_session_sync(s, more, 180, REMORA_WANT_LAST, &reused), NULL);
+    REQUIRE_OK(remora_session_sync(s, more, 180, REMORA_WANT_LAST, &reused, NULL), NULL);
     assert_int_equal(reused, 120);
     remora_session_free(s);
     bed_free(&b);

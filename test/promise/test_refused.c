@@ -341,7 +341,7 @@ static remora_model *open_anyway(const files *f, remora_model_info *info)
     REQUIRE_OK(remora_model_open(NULL, &src, &o, &m, &err), &err);
     assert_int_equal(err.code, 0); /* the reasons are no errors */
     *info = (remora_model_info){.struct_size = sizeof *info};
-    assert_int_equal(remora_model_get_info(m, info), REMORA_OK);
+    assert_int_equal(remora_model_get_info(m, info, NULL), REMORA_OK);
     return m;
 }
 
@@ -350,7 +350,7 @@ static void is_missing(const remora_model *m, int i, const char *begins, const c
 {
     char key[32], text[512] = "";
     snprintf(key, sizeof key, "missing.%d", i);
-    const remora_status st = remora_model_meta(m, key, text, sizeof text, NULL);
+    const remora_status st = remora_model_meta(m, key, text, sizeof text, NULL, NULL);
     if (begins == NULL) {
         if (st != REMORA_E_NOT_FOUND) fail_msg("%s: %s", key, text);
         return;
@@ -362,7 +362,7 @@ static void is_missing(const remora_model *m, int i, const char *begins, const c
 static int has(const remora_model *m, const char *key, const char *value)
 {
     char text[512];
-    return remora_model_meta(m, key, text, sizeof text, NULL) == REMORA_OK &&
+    return remora_model_meta(m, key, text, sizeof text, NULL, NULL) == REMORA_OK &&
            strcmp(text, value) == 0;
 }
 
@@ -370,7 +370,7 @@ static uint32_t count_keys(const remora_model *m)
 {
     char key[512];
     uint32_t n = 0;
-    while (remora_model_meta_key(m, n, key, sizeof key, NULL) == REMORA_OK) n++;
+    while (remora_model_meta_key(m, n, key, sizeof key, NULL, NULL) == REMORA_OK) n++;
     return n;
 }
 
@@ -412,7 +412,7 @@ static void anyway_is_for_inspection(void **state)
     REQUIRE_OK(remora_model_estimate(NULL, &t.source, &o, NULL, 1, &mem, &err), &err);
     o.flags = REMORA_MODEL_NO_WEIGHTS;
     REQUIRE_OK(remora_model_open(NULL, &t.source, &o, &m, &err), &err);
-    assert_int_equal(remora_model_get_info(m, &plain), REMORA_OK);
+    assert_int_equal(remora_model_get_info(m, &plain, NULL), REMORA_OK);
     const uint32_t keys = count_keys(m);
     remora_model_free(m);
     files f = whole(&t);
@@ -424,8 +424,8 @@ static void anyway_is_for_inspection(void **state)
     put(&f, CONFIG, BYTES("{\"model_type\":\"x\",\"num_hidden_layers\":2,\"n_routed_experts\":4}"));
     m = open_anyway(&f, &info);
     assert_int_equal(remora_session_create(m, NULL, &s, NULL), REMORA_E_ARG);
-    assert_int_equal(remora_routing_read(m, 1, 0, counts, 64, &n), REMORA_E_NOT_FOUND);
-    assert_int_equal(remora_model_get_memory(m, &mem), REMORA_OK);
+    assert_int_equal(remora_routing_read(m, 1, 0, counts, 64, &n, NULL), REMORA_E_NOT_FOUND);
+    assert_int_equal(remora_model_get_memory(m, &mem, NULL), REMORA_OK);
     assert_true(mem.host_kv == 0 && mem.kv_bytes_per_token == 0);
     remora_model_free(m);
     const remora_source src = {
@@ -522,7 +522,7 @@ static void a_tokenizer_of_another_kind(void **state)
     remora_model *m = open_anyway(&f, &info);
     is_missing(m, 0, NULL, NULL);
     assert_int_equal(info.has_tokenizer, 0);
-    assert_int_equal(remora_model_meta(m, "tokenizer", text, sizeof text, NULL), REMORA_OK);
+    assert_int_equal(remora_model_meta(m, "tokenizer", text, sizeof text, NULL, NULL), REMORA_OK);
     assert_non_null(strstr(text, "tokenizer.json: "));
     assert_non_null(strstr(text, "XYZ"));
     remora_model_free(m);

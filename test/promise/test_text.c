@@ -56,7 +56,7 @@ static char *changed(const tiny *t, const char *from, const char *to, remora_blo
 static uint32_t has_tokenizer(const remora_model *m)
 {
     remora_model_info info = {.struct_size = sizeof info};
-    REQUIRE_OK(remora_model_get_info(m, &info), NULL);
+    REQUIRE_OK(remora_model_get_info(m, &info, NULL), NULL);
     return info.has_tokenizer;
 }
 
@@ -70,9 +70,9 @@ static void takes_ids_only(remora_model *m)
     assert_int_equal(has_tokenizer(m), 0);
     host_ids(ids, 8, host_vocab(m), 1);
     free(host_logits(m, ids, 8));
-    assert_int_equal(remora_tokenize(m, "ab", 2, 0, ids, 8, &n), REMORA_E_UNSUPPORTED);
-    assert_int_equal(remora_token_bytes(m, 1, out, 64, &n), REMORA_E_UNSUPPORTED);
-    assert_int_equal(remora_detok_push(m, &d, ids, 1, out, 64, &n), REMORA_E_UNSUPPORTED);
+    assert_int_equal(remora_tokenize(m, "ab", 2, 0, ids, 8, &n, NULL), REMORA_E_UNSUPPORTED);
+    assert_int_equal(remora_token_bytes(m, 1, out, 64, &n, NULL), REMORA_E_UNSUPPORTED);
+    assert_int_equal(remora_detok_push(m, &d, ids, 1, out, 64, &n, NULL), REMORA_E_UNSUPPORTED);
     assert_int_equal(remora_token_flags(m, 1), 0);
     assert_int_equal(remora_token_special(m, REMORA_SPECIAL_EOS), REMORA_TOKEN_NONE);
 }
@@ -128,7 +128,8 @@ static void added_tokens_without_rows(void **state)
     remora_model *m = host_open(rt, &src);
     assert_int_equal(has_tokenizer(m), 1);
     assert_true(w.count == 1 && strstr(w.text, "1 added tokens with ids that the model has no"));
-    assert_int_equal(remora_tokenize(m, "<pad>", 5, REMORA_TEXT_SPECIAL, ids, 8, &n), REMORA_OK);
+    assert_int_equal(remora_tokenize(m, "<pad>", 5, REMORA_TEXT_SPECIAL, ids, 8, &n, NULL),
+                     REMORA_OK);
     for (size_t i = 0; i < n; i++) assert_true(ids[i] < TINY_TEXT_VOCAB);
     remora_model_free(m);
     remora_runtime_free(rt);
@@ -233,7 +234,7 @@ static size_t tokens_until(remora_model *m, const char *stop, size_t cap)
     script s = {0};
     const remora_stage stage = {
         .struct_size = sizeof stage, .kind = REMORA_STAGE_CALLBACK, .fn = force, .user = &s};
-    const char *const stops[] = {"no such text", stop};
+    const remora_text stops[] = {host_text("no such text"), host_text(stop)};
     const remora_gen_opts o = {
         .struct_size = sizeof o, .max_tokens = 5, .stop = stops, .n_stop = 2};
     remora_error err = HOST_ERROR;
@@ -244,7 +245,7 @@ static size_t tokens_until(remora_model *m, const char *stop, size_t cap)
     remora_status st;
     REQUIRE_OK(remora_sampler_create(m, 1, &p, &err), &err);
     REQUIRE_OK(remora_sampler_add(p, &stage, &err), &err);
-    REQUIRE_OK(remora_session_append(session, &first, 1, REMORA_WANT_LAST), NULL);
+    REQUIRE_OK(remora_session_append(session, &first, 1, REMORA_WANT_LAST, NULL), NULL);
     do {
         st = remora_generate(session, p, &o, out, cap, &n, &err);
         all += n;

@@ -103,7 +103,7 @@ static const float *row_at(remora_session *s, size_t row, size_t width)
 {
     const float *logits = NULL;
     size_t n = 0;
-    REQUIRE(remora_session_logits(s, (uint32_t)row, &logits, &n) == REMORA_OK && n == width);
+    REQUIRE(remora_session_logits(s, (uint32_t)row, &logits, &n, NULL) == REMORA_OK && n == width);
     return logits;
 }
 
@@ -119,7 +119,7 @@ static int same_ids(const remora_model *m, text *t)
     memcpy(t->ids, ids, want * sizeof *ids);
     t->n = want;
     const remora_status st =
-        remora_tokenize(m, words, strlen(words), REMORA_TEXT_SPECIAL, got, ROOM, &n);
+        remora_tokenize(m, words, strlen(words), REMORA_TEXT_SPECIAL, got, ROOM, &n, NULL);
     return st == REMORA_OK && n == want && memcmp(got, ids, n * sizeof *ids) == 0;
 }
 
@@ -137,7 +137,7 @@ static void continue_text(remora_session *s, text *t, size_t width, int exact, r
         r->judged++;
         if (got != t->greedy[i]) return;
         r->agreed++;
-        REQUIRE_OK(remora_session_append(s, &got, 1, REMORA_WANT_LAST), NULL);
+        REQUIRE_OK(remora_session_append(s, &got, 1, REMORA_WANT_LAST, NULL), NULL);
         REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
     }
 }
@@ -148,7 +148,7 @@ static result run(remora_model *m, text *t, size_t width, int exact)
     remora_error err = HOST_ERROR;
     const float *nll = golden_f32("nll", t->name, t->n - 1);
     remora_session *s = host_session(m, ROOM, REMORA_KV_F32);
-    REQUIRE_OK(remora_session_append(s, t->ids, t->n, REMORA_WANT_ALL), NULL);
+    REQUIRE_OK(remora_session_append(s, t->ids, t->n, REMORA_WANT_ALL, NULL), NULL);
     REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
     for (size_t i = 0; i < t->n; i++) {
         const float *row = row_at(s, i, width);
@@ -161,7 +161,7 @@ static result run(remora_model *m, text *t, size_t width, int exact)
     }
     remora_session_free(s);
     s = host_session(m, ROOM, REMORA_KV_F32);
-    REQUIRE_OK(remora_session_append(s, t->ids, t->n, REMORA_WANT_LAST), NULL);
+    REQUIRE_OK(remora_session_append(s, t->ids, t->n, REMORA_WANT_LAST, NULL), NULL);
     REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
     r.distance = distance(row_at(s, 0, width), golden_f32("logits_last", t->name, width), width);
     continue_text(s, t, width, exact, &r);

@@ -32,11 +32,11 @@ static uint64_t mix(uint64_t h, const void *data, size_t n)
 static uint64_t mix_rows(uint64_t h, remora_session *s)
 {
     remora_session_info i = {.struct_size = sizeof i};
-    REQUIRE(remora_session_get_info(s, &i) == REMORA_OK);
+    REQUIRE(remora_session_get_info(s, &i, NULL) == REMORA_OK);
     for (uint32_t r = 0; r < i.n_rows; r++) {
         const float *row;
         size_t n;
-        REQUIRE(remora_session_logits(s, r, &row, &n) == REMORA_OK);
+        REQUIRE(remora_session_logits(s, r, &row, &n, NULL) == REMORA_OK);
         h = mix(h, row, n * sizeof *row);
     }
     return h;
@@ -79,7 +79,7 @@ static uint64_t step(shared *sh, remora_session **sp, remora_sampler *p, uint64_
     size_t n, reused;
     remora_session_info i = {.struct_size = sizeof i};
     const uint32_t what = host_random(seed) % 7;
-    REQUIRE(remora_session_get_info(s, &i) == REMORA_OK);
+    REQUIRE(remora_session_get_info(s, &i, NULL) == REMORA_OK);
     const uint64_t len = i.committed + i.pending;
     switch (what) {
     case 0: /* a few tokens, or a prompt */
@@ -87,13 +87,14 @@ static uint64_t step(shared *sh, remora_session **sp, remora_sampler *p, uint64_
         n = what == 0 ? 1 + host_random(seed) % 5 : 32 + host_random(seed) % 10;
         if (len + n > CAP) break;
         host_ids(t, n, TINY_TEXT_VOCAB, host_random(seed));
-        REQUIRE_OK(remora_session_append(s, t, n, REMORA_WANT_ALL), NULL);
+        REQUIRE_OK(remora_session_append(s, t, n, REMORA_WANT_ALL, NULL), NULL);
         eval(s, host_random(seed));
         h = mix_rows(h, s);
         break;
     case 2: /* shorter, into the shared pages */
-        REQUIRE_OK(remora_session_trim(s, i.committed - host_random(seed) % (i.committed / 2)),
-                   NULL);
+        REQUIRE_OK(
+            remora_session_trim(s, i.committed - host_random(seed) % (i.committed / 2), NULL),
+            NULL);
         break;
     case 3: /* the copy goes on, the original ends */
         REQUIRE_OK(remora_session_fork(s, &k, &err), &err);
@@ -102,7 +103,7 @@ static uint64_t step(shared *sh, remora_session **sp, remora_sampler *p, uint64_
         break;
     case 4:
         REQUIRE_OK(remora_session_sync(s, sh->prefix, PREFIX - host_random(seed) % 20,
-                                       REMORA_WANT_LAST, &reused),
+                                       REMORA_WANT_LAST, &reused, NULL),
                    NULL);
         eval(s, host_random(seed));
         h = mix_rows(mix(h, &reused, sizeof reused), s);
@@ -115,7 +116,7 @@ static uint64_t step(shared *sh, remora_session **sp, remora_sampler *p, uint64_
         break;
     }
     default: /* text, meanwhile */
-        REQUIRE_OK(remora_tokenize(sh->m, "the other 12", 12, 0, t, CAP, &n), NULL);
+        REQUIRE_OK(remora_tokenize(sh->m, "the other 12", 12, 0, t, CAP, &n, NULL), NULL);
         h = mix(h, t, n * sizeof *t);
     }
     return h;
@@ -131,7 +132,7 @@ static uint64_t round_of(shared *sh, uint64_t seed)
     remora_session *s = fork_root(sh);
     REQUIRE_OK(remora_sampler_create(sh->m, seed, &p, &err), &err);
     REQUIRE_OK(remora_sampler_add(p, &warm, &err), &err);
-    REQUIRE_OK(remora_sampler_clone(p, &q), NULL);
+    REQUIRE_OK(remora_sampler_clone(p, &q, NULL), NULL);
     remora_sampler_free(p);
     const int steps = 4 + (int)(host_random(&seed) % 8);
     for (int i = 0; i < steps; i++) h = step(sh, &s, q, &seed, h);
@@ -151,7 +152,7 @@ static void shared_make(shared *sh, const tiny *t, tmem *mem, int32_t n_threads)
     REQUIRE(pthread_mutex_init(&sh->lock, NULL) == 0);
     host_ids(sh->prefix, PREFIX, TINY_TEXT_VOCAB, 1);
     REQUIRE_OK(remora_session_create(sh->m, &o, &sh->root, &err), &err);
-    REQUIRE_OK(remora_session_append(sh->root, sh->prefix, PREFIX, REMORA_WANT_LAST), NULL);
+    REQUIRE_OK(remora_session_append(sh->root, sh->prefix, PREFIX, REMORA_WANT_LAST, NULL), NULL);
     eval(sh->root, 0);
 }
 
@@ -191,11 +192,12 @@ static void *watch(void *arg)
         remora_model_info info = {.struct_size = sizeof info};
         char text[64];
         size_t n;
-        REQUIRE(remora_model_get_memory(sh->m, &mem) == REMORA_OK);
-        REQUIRE(remora_model_get_info(sh->m, &info) == REMORA_OK);
-        REQUIRE(remora_model_meta(sh->m, "config.vocab_size", text, sizeof text, &n) == REMORA_OK);
-        REQUIRE(remora_routing_read(sh->m, 1, 0, counts, 16, &n) == REMORA_OK);
-        REQUIRE(remora_routing_enable(sh->m, total++ % 64 != 0) == REMORA_OK);
+        REQUIRE(remora_model_get_memory(sh->m, &mem, NULL) == REMORA_OK);
+        REQUIRE(remora_model_get_info(sh->m, &info, NULL) == REMORA_OK);
+        REQUIRE(remora_model_meta(sh->m, "config.vocab_size", text, sizeof text, &n, NULL) ==
+                REMORA_OK);
+        REQUIRE(remora_routing_read(sh->m, 1, 0, counts, 16, &n, NULL) == REMORA_OK);
+        REQUIRE(remora_routing_enable(sh->m, total++ % 64 != 0, NULL) == REMORA_OK);
     }
     return NULL;
 }
@@ -214,7 +216,7 @@ static void many_threads(void **state)
     uint64_t *expect = malloc((size_t)THREADS * (size_t)n_rounds * sizeof *expect);
     assert_non_null(expect);
     for (int i = 0; i < THREADS * n_rounds; i++) expect[i] = round_of(&alone, (uint64_t)i);
-    assert_int_equal(remora_routing_enable(together.m, 1), REMORA_OK);
+    assert_int_equal(remora_routing_enable(together.m, 1, NULL), REMORA_OK);
     atomic_store(&over, 0);
     assert_int_equal(pthread_create(&watcher, NULL, watch, &together), 0);
     for (int i = 0; i < THREADS; i++) {
@@ -245,9 +247,9 @@ static void *count(void *arg)
     remora_session *s = fork_root(sh);
     for (int i = 0; i < COUNTED; i++) {
         const remora_token t = i;
-        REQUIRE_OK(remora_session_append(s, &t, 1, REMORA_WANT_NONE), NULL);
+        REQUIRE_OK(remora_session_append(s, &t, 1, REMORA_WANT_NONE, NULL), NULL);
         eval(s, 0);
-        if (i % 20 == 0) REQUIRE_OK(remora_session_trim(s, PREFIX), NULL);
+        if (i % 20 == 0) REQUIRE_OK(remora_session_trim(s, PREFIX, NULL), NULL);
     }
     remora_session_free(s);
     return NULL;
@@ -264,14 +266,14 @@ static void routing(void **state)
     (void)state;
     tiny_make(&t, NULL);
     shared_make(&sh, &t, NULL, 2);
-    assert_int_equal(remora_routing_enable(sh.m, 1), REMORA_OK);
+    assert_int_equal(remora_routing_enable(sh.m, 1, NULL), REMORA_OK);
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, count, &sh), 0);
     for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
-    assert_int_equal(remora_routing_read(sh.m, 2, 1, counts, 16, &n), REMORA_OK);
+    assert_int_equal(remora_routing_read(sh.m, 2, 1, counts, 16, &n, NULL), REMORA_OK);
     for (size_t i = 0; i < n; i++) sum += counts[i];
     assert_int_equal(sum, THREADS * COUNTED * 2);
-    assert_int_equal(remora_routing_read(sh.m, 2, 0, counts, 16, &n), REMORA_OK);
+    assert_int_equal(remora_routing_read(sh.m, 2, 0, counts, 16, &n, NULL), REMORA_OK);
     for (size_t i = 0; i < n; i++) assert_int_equal(counts[i], 0);
     shared_free(&sh);
     tiny_free(&t);
@@ -294,8 +296,8 @@ static void *evaluate_until_cancelled(void *arg)
     const remora_eval_opts o = {.struct_size = sizeof o, .cancel = &c->word};
     host_ids(t, 60, TINY_TEXT_VOCAB, 3);
     do {
-        REQUIRE_OK(remora_session_trim(s, PREFIX), NULL);
-        REQUIRE_OK(remora_session_append(s, t, 60, REMORA_WANT_LAST), NULL);
+        REQUIRE_OK(remora_session_trim(s, PREFIX, NULL), NULL);
+        REQUIRE_OK(remora_session_append(s, t, 60, REMORA_WANT_LAST, NULL), NULL);
         st = remora_eval(&s, 1, &o, NULL);
         REQUIRE(st == REMORA_OK || st == REMORA_E_CANCELLED);
         atomic_fetch_add(&c->ready, 1);
@@ -342,7 +344,7 @@ static void *open_and_close(void *arg)
         remora_session *s = host_session(m, 64, 0);
         const remora_token t[] = {1, 2, 3};
         remora_model_free(m);
-        REQUIRE_OK(remora_session_append(s, t, 3, REMORA_WANT_LAST), NULL);
+        REQUIRE_OK(remora_session_append(s, t, 3, REMORA_WANT_LAST, NULL), NULL);
         eval(s, 0);
         remora_session_free(s);
     }

@@ -105,9 +105,10 @@ static float *oracle(world *w, const life *l)
     remora_session *s = new_session(w, 0);
     for (size_t i = 0; i < l->n_log; i++)
         if (l->log[i].is_trim)
-            REQUIRE_OK(remora_session_trim(s, l->log[i].n), NULL);
+            REQUIRE_OK(remora_session_trim(s, l->log[i].n, NULL), NULL);
         else
-            REQUIRE_OK(remora_session_append(s, l->log[i].t, l->log[i].n, REMORA_WANT_ALL), NULL);
+            REQUIRE_OK(remora_session_append(s, l->log[i].t, l->log[i].n, REMORA_WANT_ALL, NULL),
+                       NULL);
     REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
     float *rows = host_rows(s, (uint32_t)l->n_tokens);
     remora_session_free(s);
@@ -121,7 +122,7 @@ static void check_rows(world *w, const life *l)
     for (uint64_t i = 0; i < l->committed; i++) {
         const float *got;
         if (!l->wanted[i]) continue;
-        REQUIRE(remora_session_logits(l->s, row++, &got, NULL) == REMORA_OK);
+        REQUIRE(remora_session_logits(l->s, row++, &got, NULL, NULL) == REMORA_OK);
         REQUIRE(memcmp(got, all + i * TINY_TEXT_VOCAB, TINY_TEXT_VOCAB * sizeof *got) == 0);
     }
     free(all);
@@ -133,11 +134,11 @@ static void check(world *w, const life *l, int logits)
     size_t n;
     uint32_t ready = 0;
     remora_session_info i = {.struct_size = sizeof i};
-    REQUIRE(remora_session_get_info(l->s, &i) == REMORA_OK);
+    REQUIRE(remora_session_get_info(l->s, &i, NULL) == REMORA_OK);
     REQUIRE(i.committed == l->committed && i.committed + i.pending == l->n_tokens);
     for (uint64_t k = 0; k < l->committed; k++) ready += l->wanted[k];
     REQUIRE(i.n_rows == ready);
-    REQUIRE(remora_session_tokens(l->s, 0, t, CAP, &n) == REMORA_OK && n == l->n_tokens);
+    REQUIRE(remora_session_tokens(l->s, 0, t, CAP, &n, NULL) == REMORA_OK && n == l->n_tokens);
     for (size_t k = l->n_log; k-- > 0 && !l->log[k].is_trim && n > 0;) { /* the last appends */
         n -= l->log[k].n;
         REQUIRE(memcmp(t + n, l->log[k].t, l->log[k].n * sizeof *t) == 0);
@@ -154,7 +155,7 @@ static void append(world *w, life *l)
     const size_t n = dice(w, 3) ? 1 + dice(w, 8) : 30 + dice(w, 20);
     const uint32_t want = wants[dice(w, 3)];
     host_ids(t, n, TINY_TEXT_VOCAB, host_random(&w->seed));
-    const remora_status st = remora_session_append(l->s, t, n, want);
+    const remora_status st = remora_session_append(l->s, t, n, want, NULL);
     if (l->n_tokens + n > CAP) {
         REQUIRE(st == REMORA_E_FULL);
         return;
@@ -166,7 +167,7 @@ static void append(world *w, life *l)
 static void trim(world *w, life *l)
 {
     const uint64_t keep = l->n_tokens - dice(w, (uint32_t)(l->n_tokens / (1 + dice(w, 4))) + 1);
-    REQUIRE_OK(remora_session_trim(l->s, keep), NULL);
+    REQUIRE_OK(remora_session_trim(l->s, keep, NULL), NULL);
     note_trim(l, keep);
 }
 
@@ -175,14 +176,14 @@ static void sync(world *w, life *l)
 {
     remora_token t[CAP];
     size_t n, reused;
-    REQUIRE(remora_session_tokens(l->s, 0, t, CAP, &n) == REMORA_OK);
+    REQUIRE(remora_session_tokens(l->s, 0, t, CAP, &n, NULL) == REMORA_OK);
     if (n == 0) return;
     const size_t keep = dice(w, (uint32_t)n), more = 1 + dice(w, 40);
     if (keep + more > CAP) return;
     const remora_token before = t[keep];
     host_ids(t + keep, more, TINY_TEXT_VOCAB, host_random(&w->seed));
     if (t[keep] == before) t[keep] = (before + 1) % TINY_TEXT_VOCAB;
-    REQUIRE_OK(remora_session_sync(l->s, t, keep + more, REMORA_WANT_LAST, &reused), NULL);
+    REQUIRE_OK(remora_session_sync(l->s, t, keep + more, REMORA_WANT_LAST, &reused, NULL), NULL);
     REQUIRE(reused == (keep < l->committed ? keep : l->committed));
     note_trim(l, keep);
     note_append(l, t + keep, more, REMORA_WANT_LAST);
@@ -225,7 +226,7 @@ static void eval(world *w)
     REQUIRE(st == REMORA_OK || st == (word ? REMORA_E_CANCELLED : REMORA_MORE));
     for (size_t i = 0; i < n; i++) {
         remora_session_info info = {.struct_size = sizeof info};
-        REQUIRE(remora_session_get_info(s[i], &info) == REMORA_OK);
+        REQUIRE(remora_session_get_info(s[i], &info, NULL) == REMORA_OK);
         REQUIRE(info.committed >= in[i]->committed && info.committed <= in[i]->n_tokens);
         if (st == REMORA_OK) REQUIRE(info.pending == 0);
         in[i]->committed = info.committed;

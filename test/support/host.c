@@ -10,7 +10,7 @@
 remora_runtime *host_runtime(tmem *t, int32_t n_threads, const char *isa)
 {
     remora_error err = HOST_ERROR;
-    const remora_kv extra = {"x-isa", isa};
+    const remora_option extra = host_option("x-isa", isa);
     remora_runtime *rt = NULL;
     remora_runtime_opts o = host_runtime_opts(t, n_threads);
     if (isa != NULL) {
@@ -62,7 +62,7 @@ remora_session *host_session(remora_model *m, uint32_t capacity, int32_t kv_type
 uint32_t host_vocab(const remora_model *m)
 {
     remora_model_info i = {.struct_size = sizeof i};
-    REQUIRE(remora_model_get_info(m, &i) == REMORA_OK);
+    REQUIRE(remora_model_get_info(m, &i, NULL) == REMORA_OK);
     return i.n_vocab;
 }
 
@@ -72,7 +72,7 @@ float *host_rows(remora_session *s, uint32_t n_rows)
     for (uint32_t i = 0; i < n_rows; i++) {
         const float *row;
         size_t n_vocab;
-        REQUIRE(remora_session_logits(s, i, &row, &n_vocab) == REMORA_OK);
+        REQUIRE(remora_session_logits(s, i, &row, &n_vocab, NULL) == REMORA_OK);
         if (all == NULL) all = malloc((size_t)n_rows * n_vocab * sizeof *all);
         REQUIRE(all != NULL);
         memcpy(all + i * n_vocab, row, n_vocab * sizeof *all);
@@ -84,7 +84,7 @@ float *host_logits(remora_model *m, const remora_token *ids, size_t n)
 {
     remora_error err = HOST_ERROR;
     remora_session *s = host_session(m, (uint32_t)n, REMORA_KV_F32);
-    REQUIRE_OK(remora_session_append(s, ids, n, REMORA_WANT_ALL), NULL);
+    REQUIRE_OK(remora_session_append(s, ids, n, REMORA_WANT_ALL, NULL), NULL);
     REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
     float *all = host_rows(s, (uint32_t)n);
     remora_session_free(s);

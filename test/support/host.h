@@ -8,6 +8,7 @@
 #include <remora/remora.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "tmem.h"
 
@@ -21,6 +22,16 @@ void host_require_ok(remora_status st, const remora_error *err, const char *what
     {                                                                                              \
         .struct_size = sizeof(remora_error)                                                        \
     }
+
+static inline remora_text host_text(const char *s)
+{
+    return (remora_text){s, s != NULL ? strlen(s) : 0};
+}
+
+static inline remora_option host_option(const char *key, const char *value)
+{
+    return (remora_option){host_text(key), host_text(value)};
+}
 
 /* Options of a runtime whose memory is t's; NULL: the C library's. */
 static inline remora_runtime_opts host_runtime_opts(tmem *t, int32_t n_threads)

@@ -97,8 +97,8 @@ static void same_ids(const rmr_tokenizer *a, const rmr_tokenizer *b)
         const char *p, *q;
         size_t n, m;
         assert_int_equal(rmr_tokenizer_flags(a, id), rmr_tokenizer_flags(b, id));
-        assert_int_equal(rmr_tokenizer_bytes(a, id, &p, &n), REMORA_OK);
-        assert_int_equal(rmr_tokenizer_bytes(b, id, &q, &m), REMORA_OK);
+        assert_int_equal(rmr_tokenizer_bytes(a, id, &p, &n, NULL), REMORA_OK);
+        assert_int_equal(rmr_tokenizer_bytes(b, id, &q, &m, NULL), REMORA_OK);
         assert_int_equal(n, m);
         assert_memory_equal(p, q, n);
     }
@@ -241,7 +241,7 @@ static void use(const rmr_tokenizer *t)
     }
     for (remora_token id = 0; id < N_VOCAB; id++) {
         (void)rmr_tokenizer_flags(t, id);
-        (void)rmr_detok_push(t, &d, &id, 1, buf, sizeof buf, &k);
+        (void)rmr_detok_push(t, &d, &id, 1, buf, sizeof buf, &k, NULL);
     }
     for (int32_t which = -1; which < 40; which++) {
         const remora_token id = rmr_tokenizer_special(t, which);

@@ -27,16 +27,17 @@ static size_t push(const rmr_tokenizer *t, remora_detok *st, const remora_token 
 {
     const remora_detok before = *st;
     size_t need, n;
-    const remora_status first = rmr_detok_push(t, st, ids, n_ids, NULL, 0, &need);
+    const remora_status first = rmr_detok_push(t, st, ids, n_ids, NULL, 0, &need, NULL);
     assert_int_equal(first, need == 0 ? REMORA_OK : REMORA_E_BUFFER);
     if (first == REMORA_OK) return 0;
     assert_memory_equal(st, &before, sizeof before);
     if (need > 1) {
-        assert_int_equal(rmr_detok_push(t, st, ids, n_ids, out, need - 1, &n), REMORA_E_BUFFER);
+        assert_int_equal(rmr_detok_push(t, st, ids, n_ids, out, need - 1, &n, NULL),
+                         REMORA_E_BUFFER);
         assert_int_equal(n, need);
         assert_memory_equal(st, &before, sizeof before);
     }
-    assert_int_equal(rmr_detok_push(t, st, ids, n_ids, out, need, &n), REMORA_OK);
+    assert_int_equal(rmr_detok_push(t, st, ids, n_ids, out, need, &n, NULL), REMORA_OK);
     assert_int_equal(n, need);
     assert_true(is_utf8(out, n));
     return n;
@@ -46,7 +47,7 @@ static size_t flush(const rmr_tokenizer *t, remora_detok *st, char *out)
 {
     static const remora_detok zero;
     size_t n;
-    assert_int_equal(rmr_detok_flush(t, st, out, ROOM, &n), REMORA_OK);
+    assert_int_equal(rmr_detok_flush(t, st, out, ROOM, &n, NULL), REMORA_OK);
     assert_memory_equal(st, &zero, sizeof zero);
     return n;
 }
@@ -174,24 +175,24 @@ static void bad_arguments(void **state)
     begin_fix(&w, &two);
     push(w.tok, &st, &half, 1, out);
     const remora_detok before = st;
-    assert_int_equal(rmr_detok_push(w.tok, &st, wrong, 2, out, 16, &n), REMORA_E_ARG);
+    assert_int_equal(rmr_detok_push(w.tok, &st, wrong, 2, out, 16, &n, NULL), REMORA_E_ARG);
     assert_memory_equal(&st, &before, sizeof st);
-    assert_int_equal(rmr_detok_push(w.tok, &st, negative, 2, out, 16, &n), REMORA_E_ARG);
+    assert_int_equal(rmr_detok_push(w.tok, &st, negative, 2, out, 16, &n, NULL), REMORA_E_ARG);
     assert_memory_equal(&st, &before, sizeof st);
-    assert_int_equal(rmr_detok_flush(w.tok, &st, out, 2, &n), REMORA_E_BUFFER);
+    assert_int_equal(rmr_detok_flush(w.tok, &st, out, 2, &n, NULL), REMORA_E_BUFFER);
     assert_int_equal(n, 3);
     assert_memory_equal(&st, &before, sizeof st);
-    assert_int_equal(rmr_detok_flush(w.tok, &st, out, 3, &n), REMORA_OK);
-    assert_int_equal(rmr_detok_flush(w.tok, &st, NULL, 0, &n), REMORA_OK);
+    assert_int_equal(rmr_detok_flush(w.tok, &st, out, 3, &n, NULL), REMORA_OK);
+    assert_int_equal(rmr_detok_flush(w.tok, &st, NULL, 0, &n, NULL), REMORA_OK);
     assert_int_equal(n, 0);
-    assert_int_equal(rmr_detok_push(w.tok, &st, NULL, 0, NULL, 0, &n), REMORA_OK);
+    assert_int_equal(rmr_detok_push(w.tok, &st, NULL, 0, NULL, 0, &n, NULL), REMORA_OK);
     /* A state that was never zeroed. */
     memset(&bad, 0xA5, sizeof bad);
-    assert_int_equal(rmr_detok_push(w.tok, &bad, &half, 1, out, 16, &n), REMORA_E_ARG);
-    assert_int_equal(rmr_detok_flush(w.tok, &bad, out, 16, &n), REMORA_E_ARG);
+    assert_int_equal(rmr_detok_push(w.tok, &bad, &half, 1, out, 16, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(rmr_detok_flush(w.tok, &bad, out, 16, &n, NULL), REMORA_E_ARG);
     memset(&bad, 0, sizeof bad);
     bad.opaque[0] = (uint64_t)1 << 32 | 'a'; /* one byte pending that is a character */
-    assert_int_equal(rmr_detok_push(w.tok, &bad, &half, 1, out, 16, &n), REMORA_E_ARG);
+    assert_int_equal(rmr_detok_push(w.tok, &bad, &half, 1, out, 16, &n, NULL), REMORA_E_ARG);
     end(&w);
 }
 
@@ -208,7 +209,7 @@ static void golden_case(const rmr_tokenizer *t, const json_t *c)
         const char *bytes;
         size_t n;
         ids[i] = (remora_token)json_integer_value(json_array_get(list, i));
-        assert_int_equal(rmr_tokenizer_bytes(t, ids[i], &bytes, &n), REMORA_OK);
+        assert_int_equal(rmr_tokenizer_bytes(t, ids[i], &bytes, &n, NULL), REMORA_OK);
         assert_memory_equal(bytes, decoded + n_all, n);
         n_all += n;
         if (rmr_tokenizer_flags(t, ids[i]) & REMORA_TOKEN_CONTROL) continue;

@@ -214,7 +214,7 @@ static void types_and_special_ids(void **state)
     assert_int_equal(rmr_tokenizer_special(t, REMORA_SPECIAL_BOS), CONTROL);
     assert_int_equal(rmr_tokenizer_flags(t, CONTROL), REMORA_TOKEN_CONTROL);
     assert_int_equal(rmr_tokenizer_flags(t, USER), REMORA_TOKEN_END_OF_TURN);
-    assert_int_equal(rmr_tokenizer_bytes(t, UNUSED, &bytes, &n), REMORA_OK);
+    assert_int_equal(rmr_tokenizer_bytes(t, UNUSED, &bytes, &n, NULL), REMORA_OK);
     assert_int_equal(n, 0);
     assert_int_equal(rmr_tokenizer_encode(t, "<u>ab", 5, 3, ids, 16, &n, NULL), REMORA_OK);
     assert_true(n == 3 && ids[0] == CONTROL && ids[1] == USER && ids[2] == AB);

@@ -255,12 +255,12 @@ static void read_all(const remora_model *m, dump *d)
 {
     remora_importance x = {.struct_size = sizeof x};
     d->n = d->n_counts = 0;
-    for (uint32_t i = 0; remora_importance_get(m, i, &x) == REMORA_OK; i++)
+    for (uint32_t i = 0; remora_importance_get(m, i, &x, NULL) == REMORA_OK; i++)
         for (uint32_t k = 0; k < x.n_matrices; k++) {
             size_t n = 0;
             REQUIRE(d->n_counts < 500);
             REQUIRE_OK(remora_importance_read(m, i, k, &d->count[d->n_counts++], d->v + d->n,
-                                              100000 - d->n, &n),
+                                              100000 - d->n, &n, NULL),
                        NULL);
             REQUIRE(n == x.n_cols);
             d->n += n;
@@ -275,9 +275,9 @@ static uint64_t read_one(const remora_model *m, const char *name, uint32_t k, do
         uint64_t count;
         size_t n;
         *x = (remora_importance){.struct_size = sizeof *x};
-        if (remora_importance_get(m, i, x) < 0) fail_msg("%s has no sums", name);
+        if (remora_importance_get(m, i, x, NULL) < 0) fail_msg("%s has no sums", name);
         if (strcmp(x->name, name) != 0) continue;
-        REQUIRE_OK(remora_importance_read(m, i, k, &count, sums, 4096, &n), NULL);
+        REQUIRE_OK(remora_importance_read(m, i, k, &count, sums, 4096, &n, NULL), NULL);
         return count;
     }
 }
@@ -302,7 +302,7 @@ static void check_head(const remora_model *m, remora_session *s, const char *nam
     size_t n = 0;
     assert_int_equal(read_one(m, name, 0, sums, &x), TOKENS);
     for (uint32_t r = 0; r < TOKENS; r++) {
-        REQUIRE_OK(remora_session_hidden(s, r, hidden, 4096, &n), NULL);
+        REQUIRE_OK(remora_session_hidden(s, r, hidden, 4096, &n, NULL), NULL);
         for (size_t i = 0; i < n; i++) want[i] += (double)hidden[i] * (double)hidden[i];
     }
     assert_int_equal(x.n_cols, n);
@@ -318,8 +318,8 @@ static void check_experts(remora_model *m, uint32_t layer)
     uint64_t routed[64];
     remora_importance x;
     size_t n;
-    REQUIRE_OK(remora_model_get_info(m, &info), NULL);
-    REQUIRE_OK(remora_routing_read(m, layer, 0, routed, 64, &n), NULL);
+    REQUIRE_OK(remora_model_get_info(m, &info, NULL), NULL);
+    REQUIRE_OK(remora_routing_read(m, layer, 0, routed, 64, &n, NULL), NULL);
     snprintf(name, sizeof name, "model.layers.%u.mlp.shared_experts.up_proj", layer);
     assert_int_equal(read_one(m, name, 0, shared, &x), TOKENS);
     snprintf(name, sizeof name, "model.layers.%u.mlp.experts.up_proj", layer);
@@ -347,7 +347,8 @@ static remora_session *eval_some(remora_model *m, uint32_t chunk, uint64_t max_t
     remora_status st;
     host_ids(ids, TOKENS, host_vocab(m), seed);
     REQUIRE_OK(remora_session_create(m, &so, &s, &err), &err);
-    REQUIRE_OK(remora_session_append(s, ids, TOKENS, REMORA_WANT_ALL | REMORA_WANT_HIDDEN), NULL);
+    REQUIRE_OK(remora_session_append(s, ids, TOKENS, REMORA_WANT_ALL | REMORA_WANT_HIDDEN, NULL),
+               NULL);
     do {
         st = remora_eval(&s, 1, &eo, &err);
         REQUIRE(st >= 0);
@@ -367,7 +368,7 @@ static void models(void **state)
         tiny_make(&t, &kinds[k]);
         remora_runtime *rt = host_runtime(NULL, 2, NULL);
         remora_model *m = open_with(rt, &t.source, REMORA_MODEL_IMPORTANCE);
-        REQUIRE_OK(remora_routing_enable(m, 1), NULL);
+        REQUIRE_OK(remora_routing_enable(m, 1, NULL), NULL);
         remora_session *s = eval_some(m, 0, 0, 1);
         const int dense = kinds[k].dense != NULL;
         expect_equal(m, "model.layers.0.mlp.gate_proj", "model.layers.0.mlp.up_proj", TOKENS);
@@ -482,8 +483,9 @@ static void nothing(void **state)
         uint64_t count;
         double sum;
         size_t n;
-        assert_int_equal(remora_importance_get(m, 0, &x), REMORA_E_NOT_FOUND);
-        assert_int_equal(remora_importance_read(m, 0, 0, &count, &sum, 1, &n), REMORA_E_NOT_FOUND);
+        assert_int_equal(remora_importance_get(m, 0, &x, NULL), REMORA_E_NOT_FOUND);
+        assert_int_equal(remora_importance_read(m, 0, 0, &count, &sum, 1, &n, NULL),
+                         REMORA_E_NOT_FOUND);
         remora_model_free(m);
     }
     tiny_free(&t);

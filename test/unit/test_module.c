@@ -104,9 +104,9 @@ static void a_module_is_opened(void **state)
     assert_string_equal(w.log, "the module is open");
     assert_true(any_is_loaded());
     assert_int_equal(remora_device_count(w.rt), 3);
-    assert_int_equal(remora_device_get(w.rt, 0, &d), REMORA_OK);
+    assert_int_equal(remora_device_get(w.rt, 0, &d, NULL), REMORA_OK);
     assert_string_equal(d.id, "cpu");
-    assert_int_equal(remora_device_get(w.rt, 2, &d), REMORA_OK);
+    assert_int_equal(remora_device_get(w.rt, 2, &d, NULL), REMORA_OK);
     assert_string_equal(d.id, "wrap:1");
     for (size_t i = 0; i < 2; i++) {
         tiny t;

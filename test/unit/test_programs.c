@@ -82,13 +82,13 @@ static float *logits(remora_model *m, uint32_t *looks)
     assert_non_null(out);
     host_ids(ids, TOKENS, vocab, 1);
     REQUIRE_OK(remora_session_create(m, NULL, &s, &err), &err);
-    REQUIRE_OK(remora_session_append(s, ids, TOKENS, REMORA_WANT_ALL), NULL);
+    REQUIRE_OK(remora_session_append(s, ids, TOKENS, REMORA_WANT_ALL, NULL), NULL);
     *looks = 0;
     while ((st = remora_eval(&s, 1, &o, &err)) == REMORA_MORE) (*looks)++;
     REQUIRE_OK(st, &err);
     for (uint32_t i = 0; i < TOKENS; i++) {
         const float *row;
-        REQUIRE_OK(remora_session_logits(s, i, &row, NULL), NULL);
+        REQUIRE_OK(remora_session_logits(s, i, &row, NULL, NULL), NULL);
         memcpy(out + (size_t)i * vocab, row, vocab * sizeof *row);
     }
     remora_session_free(s);

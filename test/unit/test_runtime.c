@@ -92,9 +92,9 @@ static void devices_are_found_by_id(void **state)
     (void)state;
     assert_int_equal(create(&mem, three, N, &rt, NULL), REMORA_OK);
     assert_int_equal(remora_device_count(rt), N);
-    assert_int_equal(remora_device_get(rt, 4, &d), REMORA_OK);
+    assert_int_equal(remora_device_get(rt, 4, &d, NULL), REMORA_OK);
     assert_string_equal(d.id, "tpu:1");
-    assert_int_equal(remora_device_get(rt, N, &d), REMORA_E_NOT_FOUND);
+    assert_int_equal(remora_device_get(rt, N, &d, NULL), REMORA_E_NOT_FOUND);
     is_device(rt, NULL, 0);
     is_device(rt, "cpu", 0);
     is_device(rt, "tpu", 3);

@@ -75,7 +75,7 @@ static void must_add(rmr_sampler *c, int32_t kind, double value, int64_t count)
 static remora_token must_pick(rmr_sampler *c, const float *logits, size_t n)
 {
     remora_token t = -7;
-    assert_int_equal(rmr_sampler_pick(c, logits, n, &t), REMORA_OK);
+    assert_int_equal(rmr_sampler_pick(c, logits, n, &t, NULL), REMORA_OK);
     assert_in_range(t, 0, n - 1);
     return t;
 }
@@ -389,7 +389,7 @@ static void try_chain(void **state, rmr_rng *r, size_t n, int n_stages, ref_list
         if (!isnan(x[i])) want->it[want->n++] = (ref_item){(remora_token)i, x[i]};
     for (int i = (int)(rmr_rng_next(r) % 60); i > 0; i--) {
         want->hist[want->n_hist] = (remora_token)(rmr_rng_next(r) % n);
-        assert_int_equal(rmr_sampler_accept(c, want->hist[want->n_hist++]), REMORA_OK);
+        assert_int_equal(rmr_sampler_accept(c, want->hist[want->n_hist++], NULL), REMORA_OK);
     }
     for (int i = 0; i < n_stages; i++) {
         const remora_stage s = random_stage(r, n);
@@ -399,7 +399,7 @@ static void try_chain(void **state, rmr_rng *r, size_t n, int n_stages, ref_list
     shot.fn = take_picture;
     shot.user = got;
     assert_int_equal(rmr_sampler_add(c, &shot, NULL), REMORA_OK);
-    const remora_status st = rmr_sampler_pick(c, x, n, &t);
+    const remora_status st = rmr_sampler_pick(c, x, n, &t, NULL);
     assert_int_equal(st, want->n > 0 ? REMORA_OK : REMORA_E_NO_TOKEN);
     if (st == REMORA_OK) compare(got, want);
     rmr_sampler_free(c);
@@ -444,7 +444,7 @@ static void test_order_of_stages_counts(void **state)
     must_add(c, REMORA_STAGE_TOP_K, 0, 1);
     must_add(c, REMORA_STAGE_BIAS, -INFINITY, 0); /* bans the only one left */
     remora_token t = 77;
-    assert_int_equal(rmr_sampler_pick(c, x, 3, &t), REMORA_E_NO_TOKEN);
+    assert_int_equal(rmr_sampler_pick(c, x, 3, &t, NULL), REMORA_E_NO_TOKEN);
     assert_int_equal(t, 77);
     rmr_sampler_free(c);
     c = make(state, 3, 1);
@@ -467,10 +467,10 @@ static void test_window_and_ring(void **state)
     for (int i = 0; i < 3 * RMR_SAMPLER_HISTORY; i++) {
         const remora_token t = must_pick(c, x, 64);
         assert_int_equal(t, i % 4);
-        assert_int_equal(rmr_sampler_accept(c, t), REMORA_OK);
+        assert_int_equal(rmr_sampler_accept(c, t, NULL), REMORA_OK);
         if (i > 100) i += 4 * 997 - 1; /* let the ring turn over without a million picks */
         for (int k = 0; i > 100 && k < 996 * 4 + 3; k++)
-            assert_int_equal(rmr_sampler_accept(c, (t + 1 + k) % 4), REMORA_OK);
+            assert_int_equal(rmr_sampler_accept(c, (t + 1 + k) % 4, NULL), REMORA_OK);
     }
     rmr_sampler_free(c);
 }
@@ -481,11 +481,11 @@ static void test_count_zero_is_the_whole_history(void **state)
     rmr_sampler *c = make(state, 4, 1);
     must_add(c, REMORA_STAGE_PRESENCE, 1000.0, 0);
     must_add(c, REMORA_STAGE_TEMPERATURE, 0.0, 0);
-    assert_int_equal(rmr_sampler_accept(c, 0), REMORA_OK);
+    assert_int_equal(rmr_sampler_accept(c, 0, NULL), REMORA_OK);
     for (int i = 1; i < RMR_SAMPLER_HISTORY; i++)
-        assert_int_equal(rmr_sampler_accept(c, 1), REMORA_OK);
+        assert_int_equal(rmr_sampler_accept(c, 1, NULL), REMORA_OK);
     assert_int_equal(must_pick(c, x, 4), 2);
-    assert_int_equal(rmr_sampler_accept(c, 1), REMORA_OK); /* token 0 falls out */
+    assert_int_equal(rmr_sampler_accept(c, 1, NULL), REMORA_OK); /* token 0 falls out */
     assert_int_equal(must_pick(c, x, 4), 0);
     rmr_sampler_free(c);
 }
@@ -494,13 +494,13 @@ static void test_longer_window_keeps_what_was_accepted(void **state)
 {
     static float x[4] = {3, 2, 1, 0};
     rmr_sampler *c = make(state, 4, 1);
-    assert_int_equal(rmr_sampler_accept(c, 0), REMORA_OK);
+    assert_int_equal(rmr_sampler_accept(c, 0, NULL), REMORA_OK);
     must_add(c, REMORA_STAGE_PRESENCE, 1000.0, RMR_SAMPLER_HISTORY + 10);
     must_add(c, REMORA_STAGE_TEMPERATURE, 0.0, 0);
     for (int i = 1; i < RMR_SAMPLER_HISTORY + 10; i++)
-        assert_int_equal(rmr_sampler_accept(c, 1), REMORA_OK);
+        assert_int_equal(rmr_sampler_accept(c, 1, NULL), REMORA_OK);
     assert_int_equal(must_pick(c, x, 4), 2);
-    assert_int_equal(rmr_sampler_accept(c, 1), REMORA_OK);
+    assert_int_equal(rmr_sampler_accept(c, 1, NULL), REMORA_OK);
     assert_int_equal(must_pick(c, x, 4), 0);
     rmr_sampler_reset(c, 1);
     assert_int_equal(must_pick(c, x, 4), 0);
@@ -523,22 +523,22 @@ static void test_seed_clone_reset(void **state)
         must_add(i ? b : a, REMORA_STAGE_TOP_K, 0, 100);
     }
     for (int i = 0; i < 50; i++) {
-        if (i == 25) assert_int_equal(rmr_sampler_clone(a, &k), REMORA_OK);
+        if (i == 25) assert_int_equal(rmr_sampler_clone(a, &k, NULL), REMORA_OK);
         first[i] = must_pick(a, x, 300);
         same += first[i] == must_pick(b, x, 300);
-        assert_int_equal(rmr_sampler_accept(a, first[i]), REMORA_OK);
-        assert_int_equal(rmr_sampler_accept(b, first[i]), REMORA_OK);
+        assert_int_equal(rmr_sampler_accept(a, first[i], NULL), REMORA_OK);
+        assert_int_equal(rmr_sampler_accept(b, first[i], NULL), REMORA_OK);
     }
     assert_true(same < 40); /* another seed is another stream */
     rmr_sampler_free(b);
     for (int i = 25; i < 50; i++) { /* the clone goes on from where it was made */
         assert_int_equal(must_pick(k, x, 300), first[i]);
-        assert_int_equal(rmr_sampler_accept(k, first[i]), REMORA_OK);
+        assert_int_equal(rmr_sampler_accept(k, first[i], NULL), REMORA_OK);
     }
     rmr_sampler_reset(a, 11);
     for (int i = 0; i < 50; i++) {
         assert_int_equal(must_pick(a, x, 300), first[i]);
-        assert_int_equal(rmr_sampler_accept(a, first[i]), REMORA_OK);
+        assert_int_equal(rmr_sampler_accept(a, first[i], NULL), REMORA_OK);
     }
     rmr_sampler_free(a);
     must_add(k, REMORA_STAGE_TOP_K, 0, 1); /* the original's end does not touch the clone */
@@ -557,7 +557,7 @@ static void test_failure_changes_nothing(void **state)
     rmr_sampler *a = make(state, 100, 8), *b = make(state, 100, 8);
     for (int i = 0; i < 30; i++) {
         remora_token t = 1234;
-        assert_int_equal(rmr_sampler_pick(a, none, 100, &t), REMORA_E_NO_TOKEN);
+        assert_int_equal(rmr_sampler_pick(a, none, 100, &t, NULL), REMORA_E_NO_TOKEN);
         assert_int_equal(t, 1234);
         assert_int_equal(must_pick(a, x, 100), must_pick(b, x, 100));
     }
@@ -624,7 +624,7 @@ static void test_huge_penalties_stay_finite(void **state)
     must_add(c, REMORA_STAGE_BIAS, -1e300, 1);
     must_add(c, REMORA_STAGE_FREQUENCY, 1e308, 0);
     assert_int_equal(rmr_sampler_add(c, &s, NULL), REMORA_OK);
-    for (int i = 0; i < 10; i++) assert_int_equal(rmr_sampler_accept(c, i % 2), REMORA_OK);
+    for (int i = 0; i < 10; i++) assert_int_equal(rmr_sampler_accept(c, i % 2, NULL), REMORA_OK);
     must_pick(c, x, 2);
     assert_int_equal(finite, 2);
     rmr_sampler_free(c);
@@ -674,9 +674,9 @@ static void test_host_fp_mode(void **state)
     const unsigned plain = _mm_getcsr(), odd = 0x1f80u | 0x8040u | 0x6000u; /* FTZ, DAZ, to zero */
     for (int i = 0; i < 50; i++) {
         remora_token ta = -1, tb = -2;
-        const remora_status sa = rmr_sampler_pick(a, x, 500, &ta);
+        const remora_status sa = rmr_sampler_pick(a, x, 500, &ta, NULL);
         _mm_setcsr(odd);
-        const remora_status sb = rmr_sampler_pick(b, x, 500, &tb);
+        const remora_status sb = rmr_sampler_pick(b, x, 500, &tb, NULL);
         const unsigned after = _mm_getcsr() & ~0x3fu;
         _mm_setcsr(plain);
         assert_int_equal(sa, REMORA_OK);
@@ -745,7 +745,7 @@ static void test_callback_cannot_grow_a_cut_list(void **state)
     rmr_sampler *c = make(state, 10, 1);
     must_add(c, REMORA_STAGE_TOP_K, 0, 5);
     assert_int_equal(rmr_sampler_add(c, &s, NULL), REMORA_OK);
-    assert_int_equal(rmr_sampler_pick(c, x, 10, &t), REMORA_E_CALLBACK);
+    assert_int_equal(rmr_sampler_pick(c, x, 10, &t, NULL), REMORA_E_CALLBACK);
     assert_int_equal(t, 55);
     rmr_sampler_free(c);
 }
@@ -766,10 +766,10 @@ static void test_callback_misuse(void **state)
         if (later) must_add(c, REMORA_STAGE_PRESENCE, 1.0, 0);
         if (later) must_add(c, REMORA_STAGE_BIAS, 1.0, 3);
         if (later) must_add(c, REMORA_STAGE_TOP_K, 0, 5);
-        assert_int_equal(rmr_sampler_accept(c, 9), REMORA_OK);
+        assert_int_equal(rmr_sampler_accept(c, 9, NULL), REMORA_OK);
         for (what = DO_NOTHING; what <= DO_SWAP; what++) {
             remora_token t = 55;
-            assert_int_equal(rmr_sampler_pick(c, x, 10, &t), want[what]);
+            assert_int_equal(rmr_sampler_pick(c, x, 10, &t, NULL), want[what]);
             if (want[what] < 0) assert_int_equal(t, 55);
             if (what == DO_SWAP) assert_int_equal(t, 9);
             const int keep = what;
@@ -850,21 +850,21 @@ static void test_bad_arguments(void **state)
     assert_null(c);
     assert_int_equal(rmr_sampler_create(&f->mem, 0x80000000u, 1, &c, NULL), REMORA_E_ARG);
     c = make(state, 10, 1);
-    assert_int_equal(rmr_sampler_pick(NULL, x, 10, &t), REMORA_E_ARG);
-    assert_int_equal(rmr_sampler_pick(c, NULL, 10, &t), REMORA_E_ARG);
-    assert_int_equal(rmr_sampler_pick(c, x, 10, NULL), REMORA_E_ARG);
-    assert_int_equal(rmr_sampler_pick(c, x, 0, &t), REMORA_E_ARG);
-    assert_int_equal(rmr_sampler_pick(c, x, 11, &t), REMORA_E_ARG);
-    assert_int_equal(rmr_sampler_pick(c, x, SIZE_MAX, &t), REMORA_E_ARG);
+    assert_int_equal(rmr_sampler_pick(NULL, x, 10, &t, NULL), REMORA_E_ARG);
+    assert_int_equal(rmr_sampler_pick(c, NULL, 10, &t, NULL), REMORA_E_ARG);
+    assert_int_equal(rmr_sampler_pick(c, x, 10, NULL, NULL), REMORA_E_ARG);
+    assert_int_equal(rmr_sampler_pick(c, x, 0, &t, NULL), REMORA_E_ARG);
+    assert_int_equal(rmr_sampler_pick(c, x, 11, &t, NULL), REMORA_E_ARG);
+    assert_int_equal(rmr_sampler_pick(c, x, SIZE_MAX, &t, NULL), REMORA_E_ARG);
     assert_int_equal(t, 5);
-    assert_int_equal(rmr_sampler_accept(NULL, 1), REMORA_E_ARG);
-    assert_int_equal(rmr_sampler_accept(c, -1), REMORA_E_ARG);
-    assert_int_equal(rmr_sampler_accept(c, 10), REMORA_E_ARG);
-    assert_int_equal(rmr_sampler_accept(c, INT32_MIN), REMORA_E_ARG);
+    assert_int_equal(rmr_sampler_accept(NULL, 1, NULL), REMORA_E_ARG);
+    assert_int_equal(rmr_sampler_accept(c, -1, NULL), REMORA_E_ARG);
+    assert_int_equal(rmr_sampler_accept(c, 10, NULL), REMORA_E_ARG);
+    assert_int_equal(rmr_sampler_accept(c, INT32_MIN, NULL), REMORA_E_ARG);
     assert_int_equal(rmr_sampler_add(NULL, &s, NULL), REMORA_E_ARG);
-    assert_int_equal(rmr_sampler_clone(NULL, &k), REMORA_E_ARG);
+    assert_int_equal(rmr_sampler_clone(NULL, &k, NULL), REMORA_E_ARG);
     assert_null(k);
-    assert_int_equal(rmr_sampler_clone(c, NULL), REMORA_E_ARG);
+    assert_int_equal(rmr_sampler_clone(c, NULL, NULL), REMORA_E_ARG);
     rmr_sampler_reset(NULL, 1);
     rmr_sampler_free(NULL);
     assert_int_equal(must_pick(c, x, 1), 0); /* a shorter row is fine */
@@ -887,7 +887,7 @@ static void test_pick_does_not_allocate(void **state)
     tmem_arm(&f->t, 0);
     for (int i = 0; i < 20; i++) {
         const remora_token t = must_pick(c, x, MAX_N);
-        assert_int_equal(rmr_sampler_accept(c, t), REMORA_OK);
+        assert_int_equal(rmr_sampler_accept(c, t, NULL), REMORA_OK);
     }
     rmr_sampler_reset(c, 3);
     assert_int_equal(f->t.calls, 0);
@@ -906,13 +906,13 @@ static remora_status use_all(rmr_mem *mem, rmr_sampler **c, rmr_sampler **k)
     for (int i = 0; i < 12; i++) {
         const remora_stage s = stage(kinds[i % 3], 1.5, i == 11 ? RMR_SAMPLER_HISTORY + 1 : 1 + i);
         const remora_status st = rmr_sampler_add(*c, &s, NULL);
-        RMR_TRY(rmr_sampler_pick(*c, x, 10, &t));
-        RMR_TRY(rmr_sampler_accept(*c, t));
+        RMR_TRY(rmr_sampler_pick(*c, x, 10, &t, NULL));
+        RMR_TRY(rmr_sampler_accept(*c, t, NULL));
         RMR_TRY(st);
     }
-    const remora_status st = rmr_sampler_clone(*c, k);
+    const remora_status st = rmr_sampler_clone(*c, k, NULL);
     if (st < 0 && *k != NULL) return REMORA_OK; /* a rule broken: shows as an unexpected success */
-    RMR_TRY(rmr_sampler_pick(*c, x, 10, &t));
+    RMR_TRY(rmr_sampler_pick(*c, x, 10, &t, NULL));
     return st;
 }
 

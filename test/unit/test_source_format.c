@@ -132,7 +132,7 @@ static void same(const char *what, const remora_source *folder, const remora_sou
     float *logits[2];
     for (int i = 0; i < 2; i++) {
         remora_model *m = host_open(rt, sources[i]);
-        assert_int_equal(remora_model_get_info(m, &info[i]), REMORA_OK);
+        assert_int_equal(remora_model_get_info(m, &info[i], NULL), REMORA_OK);
         host_ids(ids, N_IDS, info[i].n_vocab, 1);
         logits[i] = host_logits(m, ids, N_IDS);
         remora_model_free(m);

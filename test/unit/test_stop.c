@@ -58,8 +58,8 @@ static int complete(const texts *t, const remora_gen_opts *o, int is_name, rmr_s
     int found = 0;
     for (uint32_t i = 0; i < o->n_stop; i++)
         for (int r = is_name ? RMR_READ_NAMED : RMR_READ_TEXT; r < RMR_READINGS; r++) {
-            const size_t n = strlen(o->stop[i]);
-            if (!ends_with(&t->of[r], o->stop[i], n)) continue;
+            const size_t n = (size_t)o->stop[i].len;
+            if (!ends_with(&t->of[r], o->stop[i].ptr, n)) continue;
             const uint32_t text = text_in_last(&t->of[r], n);
             if (found && text <= best->n_text) continue;
             *best = (rmr_stop_hit){i, text};
@@ -72,9 +72,9 @@ static uint32_t may_become(const texts *t, const remora_gen_opts *o)
 {
     uint32_t most = 0;
     for (uint32_t i = 0; i < o->n_stop; i++)
-        for (size_t n = 1; n < strlen(o->stop[i]); n++)
+        for (size_t n = 1; n < o->stop[i].len; n++)
             for (int r = 0; r < RMR_READINGS; r++)
-                if (ends_with(&t->of[r], o->stop[i], n)) {
+                if (ends_with(&t->of[r], o->stop[i].ptr, n)) {
                     const uint32_t text = text_in_last(&t->of[r], n);
                     if (text > most) most = text;
                 }
@@ -105,8 +105,8 @@ static void random_strings(void **state)
 {
     tmem t = {0};
     rmr_mem mem = {&t, tmem_alloc, tmem_resize, tmem_release, 0};
-    char text[STRINGS][LENGTH + 1];
-    const char *stop[STRINGS];
+    char text[STRINGS][LENGTH];
+    remora_text stop[STRINGS];
     int hits = 0, none = 0;
     (void)state;
     for (int round = 0; round < 4000; round++) {
@@ -115,8 +115,7 @@ static void random_strings(void **state)
         for (uint64_t i = 0; i < o.n_stop; i++) {
             const size_t n = 1 + dice(LENGTH);
             for (size_t k = 0; k < n; k++) text[i][k] = (char)('a' + dice(3));
-            text[i][n] = 0;
-            stop[i] = text[i];
+            stop[i] = (remora_text){text[i], n};
         }
         assert_int_equal(rmr_stops_check(&o, NULL), REMORA_OK);
         assert_int_equal(rmr_stops_make(&st, &mem, &o, NULL), REMORA_OK);
@@ -147,7 +146,8 @@ static void same(void **state)
 {
     tmem t = {0};
     rmr_mem mem = {&t, tmem_alloc, tmem_resize, tmem_release, 0};
-    const char *a[] = {"ab", "c"}, *b[] = {"a", "bc"}, *c[] = {"ab", "d"}, *d[] = {"ab", NULL};
+    const remora_text a[] = {{"ab", 2}, {"c", 1}}, b[] = {{"a", 1}, {"bc", 2}};
+    const remora_text c[] = {{"ab", 2}, {"d", 1}}, d[] = {{"ab", 2}, {NULL, 1}};
     const remora_gen_opts o = {.stop = a, .n_stop = 2}, none = {0};
     const remora_gen_opts others[] = {{.stop = a, .n_stop = 1},    {.stop = b, .n_stop = 2},
                                       {.stop = c, .n_stop = 2},    {.stop = d, .n_stop = 2},
@@ -168,7 +168,7 @@ static void not_utf8(void **state)
     static const char *const places[] = {"byte 0", "byte 2", "byte 0", "byte 1"};
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        const char *stop[] = {"\xc3\xa9", bad[i]};
+        const remora_text stop[] = {{"\xc3\xa9", 2}, {bad[i], strlen(bad[i])}};
         const remora_gen_opts o = {.stop = stop, .n_stop = 2};
         remora_error err = {.struct_size = sizeof err};
         assert_int_equal(rmr_stops_check(&o, &err), REMORA_E_ARG);

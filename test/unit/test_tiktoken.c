@@ -131,10 +131,10 @@ static void special_tokens(void **state)
                      REMORA_TOKEN_CONTROL | REMORA_TOKEN_END_OF_TURN);
     assert_int_equal(rmr_tokenizer_flags(w.tok, 259), REMORA_TOKEN_CONTROL); /* reserved */
     assert_int_equal(rmr_tokenizer_flags(w.tok, 263), 0);
-    assert_int_equal(rmr_tokenizer_bytes(w.tok, 259, &bytes, &n), REMORA_OK);
+    assert_int_equal(rmr_tokenizer_bytes(w.tok, 259, &bytes, &n, NULL), REMORA_OK);
     assert_int_equal(n, strlen("<|reserved_token_259|>"));
     assert_memory_equal(bytes, "<|reserved_token_259|>", n);
-    assert_int_equal(rmr_tokenizer_bytes(w.tok, 513, &bytes, &n), REMORA_OK);
+    assert_int_equal(rmr_tokenizer_bytes(w.tok, 513, &bytes, &n, NULL), REMORA_OK);
     assert_int_equal(n, 0); /* a row without a token */
     /* nothing in front, as the model's own class does it; markup only when asked for */
     CHECK(&w, "<|im_user|>ab[EOS]", REMORA_TEXT_SPECIAL | REMORA_TEXT_BOS, 260, 256, 258);
@@ -160,7 +160,7 @@ static void as_many_as_rows(void **state)
     tik_bytes(&file);
     must_open(&w, CONFIG("", ENTRY(257, "<s>") "," ENTRY(258, "<t>")), 258);
     assert_int_equal(rmr_tokenizer_rowless(w.tok), 1);
-    assert_int_equal(rmr_tokenizer_bytes(w.tok, 257, &bytes, &n), REMORA_OK);
+    assert_int_equal(rmr_tokenizer_bytes(w.tok, 257, &bytes, &n, NULL), REMORA_OK);
     assert_int_equal(n, 3);
     CHECK(&w, "<|reserved_token_256|><s>", REMORA_TEXT_SPECIAL, 256, 257);
     CHECK(&w, "<t>", REMORA_TEXT_SPECIAL, '<', 't', '>');

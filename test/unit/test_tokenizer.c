@@ -29,7 +29,7 @@ static void round_trip(const rmr_tokenizer *tok, const char *s, size_t len, uint
     for (size_t i = 0; i < n; i++) {
         const char *bytes;
         size_t k;
-        assert_int_equal(rmr_tokenizer_bytes(tok, ids[i], &bytes, &k), REMORA_OK);
+        assert_int_equal(rmr_tokenizer_bytes(tok, ids[i], &bytes, &k, NULL), REMORA_OK);
         assert_true(k <= len - at);
         assert_memory_equal(bytes, s + at, k);
         at += k;
@@ -145,11 +145,11 @@ static void ds3_tokens(void **state)
     assert_int_equal(rmr_tokenizer_flags(t, 128805), REMORA_TOKEN_CONTROL);
     assert_int_equal(rmr_tokenizer_flags(t, 129000), 0);
     assert_int_equal(rmr_tokenizer_flags(t, -1), 0);
-    assert_int_equal(rmr_tokenizer_bytes(t, 129279, &b, &n), REMORA_OK);
+    assert_int_equal(rmr_tokenizer_bytes(t, 129279, &b, &n, NULL), REMORA_OK);
     assert_int_equal(n, 0);
-    assert_int_equal(rmr_tokenizer_bytes(t, 129280, &b, &n), REMORA_E_ARG);
-    assert_int_equal(rmr_tokenizer_bytes(t, -1, &b, &n), REMORA_E_ARG);
-    assert_int_equal(rmr_tokenizer_bytes(t, 128803, &b, &n), REMORA_OK);
+    assert_int_equal(rmr_tokenizer_bytes(t, 129280, &b, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(rmr_tokenizer_bytes(t, -1, &b, &n, NULL), REMORA_E_ARG);
+    assert_int_equal(rmr_tokenizer_bytes(t, 128803, &b, &n, NULL), REMORA_OK);
     assert_int_equal(n, strlen("<｜User｜>"));
     assert_memory_equal(b, "<｜User｜>", n);
     end(&w);
@@ -444,7 +444,7 @@ static void added_words(void **state)
         world w;
         snprintf(added, sizeof added, "{\"id\":300,\"content\":\"%s\"}", cases[i].text);
         begin_fix(&w, &(fix){.added = added});
-        assert_int_equal(rmr_tokenizer_bytes(w.tok, 300, &bytes, &len), REMORA_OK);
+        assert_int_equal(rmr_tokenizer_bytes(w.tok, 300, &bytes, &len, NULL), REMORA_OK);
         assert_int_equal(rmr_tokenizer_encode(w.tok, bytes, len, 0, ids, 64, &n, NULL), REMORA_OK);
         if ((n == 1 && ids[0] == 300) != cases[i].word)
             fail_msg("%s: %zu tokens", cases[i].text, n);

@@ -71,7 +71,7 @@ static remora_status open_edited(const edit *e, remora_runtime *rt, uint32_t fla
     const remora_status st = remora_model_open(rt, &src, &o, &opened, err);
     if (st >= 0) {
         remora_model_info info = {.struct_size = sizeof info};
-        assert_int_equal(remora_model_get_info(opened, &info), REMORA_OK);
+        assert_int_equal(remora_model_get_info(opened, &info, NULL), REMORA_OK);
         last_n_params = info.n_params;
     }
     remora_model_free(opened); /* the blobs go */

@@ -32,7 +32,7 @@ static inline uint32_t tik_find(const rmr_tokenizer *t, uint32_t n_words, const 
     for (uint32_t id = 0; id < n_words; id++) {
         const char *bytes;
         size_t k;
-        if (rmr_tokenizer_bytes(t, (remora_token)id, &bytes, &k) >= 0 && k == n &&
+        if (rmr_tokenizer_bytes(t, (remora_token)id, &bytes, &k, NULL) >= 0 && k == n &&
             memcmp(bytes, s, n) == 0)
             return id;
     }
