@@ -11,6 +11,9 @@ DESTDIR=$dest meson install -C "$build" --no-rebuild >"$dest/log" 2>&1 || { cat 
 pc=$(find "$dest" -name remora.pc)
 prefix=$dest$(sed -n 's/^prefix=//p' "$pc")
 export PKG_CONFIG_PATH="${pc%/*}"
+if [ -n "$(find "$dest" -name remora -type f)" ] && [ -z "$(find "$dest" -name remora.1)" ]; then
+  echo "the command is installed without its man page"; exit 1
+fi
 cat >"$dest/main.c" <<'C'
 #include <remora/remora.h>
 int main(void)
