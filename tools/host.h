@@ -30,7 +30,7 @@ typedef struct tool_host {
 
 #define TOOL_MODEL_OPTION(h)                                                                       \
     {                                                                                              \
-        'm', "model", TOOL_TEXT, &(h).path, "PATH", "the model: a folder or a GGUF file", 0, 0     \
+        'm', "model", TOOL_TEXT, &(h).path, "PATH", "the model: a folder or a file", 0, 0          \
     }
 #define TOOL_HOST_OPTIONS(h)                                                                       \
     {0, "no-mmap", TOOL_FLAG, &(h).no_mmap, NULL, "read the files instead of mapping them", 0, 0}, \
