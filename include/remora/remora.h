@@ -107,6 +107,14 @@
  * several sessions uses each of them. A session that is caught in use by two threads answers E_BUSY
  * to the second, which is a courtesy and no lock.
  *
+ * fork(). A host may fork at any time, also while other threads are inside calls, except in a
+ * callback that is to return in the child. In the child every call returns. A session that another
+ * thread was using at that moment answers E_BUSY to every call for ever, and a sampler that another
+ * thread was using must not be used; both may be freed. Everything else goes on, with the results
+ * that it would have in the parent, on the calling thread alone: there neither the runtime's
+ * threads exist nor is the host's job system asked. What other threads were in the middle of
+ * taking or giving back stays allocated until the child ends.
+ *
  * Callbacks get their user pointer first and are called only on the thread that made the call,
  * unless the comment says otherwise. They must return (no longjmp, no exception) and must not
  * use the handle that called them.

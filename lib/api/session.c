@@ -35,6 +35,7 @@ remora_status remora_session_get_info(const remora_session *s, remora_session_in
                                       remora_error *err)
 {
     RMR_NEED(s != NULL && out != NULL, err, "session or out is NULL");
+    RMR_TRY(rmr_session_look(s, err));
     remora_session_info i = {.struct_size = sizeof i,
                              .capacity = s->capacity,
                              .committed = s->committed,
@@ -52,6 +53,7 @@ remora_status remora_session_tokens(const remora_session *s, uint64_t from, remo
 {
     RMR_NEED(s != NULL && n != NULL, err, "session or n is NULL");
     RMR_NEED(out != NULL || cap == 0, err, "out is NULL");
+    RMR_TRY(rmr_session_look(s, err));
     if (from > s->n_tokens)
         RMR_FAIL(err, REMORA_E_ARG, "from is %llu, the timeline has %llu tokens",
                  (unsigned long long)from, (unsigned long long)s->n_tokens);
@@ -140,6 +142,7 @@ static remora_status find_row(const remora_session *s, uint32_t row, const float
                               remora_error *err)
 {
     RMR_NEED(s != NULL, err, "session is NULL");
+    RMR_TRY(rmr_session_look(s, err));
     if (row >= s->rows.n_ready)
         RMR_FAIL(err, REMORA_E_NOT_FOUND,
                  "output row %u is not there: of %u rows that were asked for %u are ready", row,
@@ -202,6 +205,7 @@ remora_status remora_session_get_stats(const remora_session *s, remora_stats *ou
                                        remora_error *err)
 {
     RMR_NEED(s != NULL && out != NULL, err, "session or out is NULL");
+    RMR_TRY(rmr_session_look(s, err));
     remora_stats st = s->stats;
     st.struct_size = sizeof st;
     return RMR_OUT(remora_stats, out, st, err);

@@ -19,18 +19,40 @@ void rmr_event_destroy(rmr_event *e)
     (void)e;
 }
 
+void rmr_word_wait(_Atomic uint32_t *word, uint32_t seen)
+{
+    (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+}
+
+void rmr_word_wake(_Atomic uint32_t *word, uint32_t n)
+{
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+}
+
 void rmr_event_wait(rmr_event *e, uint32_t seen)
 {
-    (void)syscall(SYS_futex, &e->word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+    rmr_word_wait(&e->word, seen);
 }
 
 void rmr_event_signal(rmr_event *e, uint32_t n)
 {
     atomic_fetch_add(&e->word, 1);
-    (void)syscall(SYS_futex, &e->word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+    rmr_word_wake(&e->word, n);
 }
 
 #else
+
+#include <sched.h>
+
+void rmr_word_wait(_Atomic uint32_t *word, uint32_t seen)
+{
+    if (atomic_load(word) == seen) sched_yield();
+}
+
+void rmr_word_wake(_Atomic uint32_t *word, uint32_t n)
+{
+    (void)word, (void)n;
+}
 
 void rmr_event_init(rmr_event *e)
 {

@@ -25,4 +25,9 @@ void rmr_event_wait(rmr_event *e, uint32_t seen);
 /* Change the word and wake at least n threads, or all there are. */
 void rmr_event_signal(rmr_event *e, uint32_t n);
 
+/* The same for a word that somebody else changes: sleep while it is `seen`, or for a moment; wake n
+ * threads that sleep on it. */
+void rmr_word_wait(_Atomic uint32_t *word, uint32_t seen);
+void rmr_word_wake(_Atomic uint32_t *word, uint32_t n);
+
 #endif

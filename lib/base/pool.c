@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "event.h"
 #include "fpenv.h"
+#include "process.h"
 
 enum { SPIN_US = 40, SPIN_BATCH = 32, MAX_THREADS = 1024, SLOTS = 16, LINE = 64 };
 enum { AHEAD_LINES = 8, AHEAD_MOST = 192 << 10 }; /* fetched at a time, and bytes in all */
@@ -72,6 +73,7 @@ struct rmr_pool {
     rmr_host_run_fn run;
     void *run_user;
     uint32_t width;
+    uint32_t process;        /* that has the threads */
     uint32_t n_threads;      /* threads started by us */
     helper *helpers;         /* [width - 1] */
     _Atomic uint64_t *spans; /* the spans of all regions */
@@ -362,6 +364,16 @@ static int is_over(const rmr_pool *p, const region *r)
     return left(v) == 0 && inside(v) == 0 && joined(v) <= p->width;
 }
 
+/* In a child of fork() nobody sleeps, for there is nobody but the caller: it does all chunks of its
+ * regions. A region that was under way in the parent keeps its slot for ever. */
+static void wake(rmr_pool *p, uint32_t n)
+{
+    if (p->process == rmr_process())
+        rmr_event_signal(&p->work, n);
+    else
+        atomic_store(&p->sleepers, 0);
+}
+
 static void run_region(rmr_pool *p, region *r, const order *o)
 {
     const uint32_t n = o->n, most = o->most;
@@ -376,7 +388,7 @@ static void run_region(rmr_pool *p, region *r, const order *o)
     atomic_store_explicit(&r->most, most, memory_order_relaxed);
     atomic_store(&r->state, v - taken * CHUNK);
     const uint32_t sleepers = atomic_load(&p->sleepers);
-    if (sleepers > 0) rmr_event_signal(&p->work, n - 1 < sleepers ? n - 1 : sleepers);
+    if (sleepers > 0) wake(p, n - 1 < sleepers ? n - 1 : sleepers);
     do {
         run_chunks(p, r, taken, 0, 0);
         taken = next_range(p, r, 0, &v);
@@ -422,7 +434,8 @@ static void run_by_host(rmr_pool *p, const order *o)
 {
     host_region r = {.fn = o->fn, .arg = o->arg, .n = o->n, .width = p->width};
     r.range = range_of(o->n / 4, o->most, p->width);
-    p->run(p->run_user, o->n < p->width ? o->n : p->width, host_part, &r);
+    if (p->process == rmr_process()) /* the threads of the host's job system are not in a child */
+        p->run(p->run_user, o->n < p->width ? o->n : p->width, host_part, &r);
     host_work(&r, 0); /* the host may run fewer parts than asked: take the chunks that are left */
 }
 
@@ -513,6 +526,7 @@ remora_status rmr_pool_create(rmr_mem *mem, uint32_t n_threads, rmr_host_run_fn 
     rmr_pool *p = rmr_calloc(mem, 1, sizeof *p);
     if (p == NULL) return rmr_error_nomem(err, "thread pool", sizeof *p);
     p->mem = mem;
+    p->process = rmr_process();
     p->run = run;
     p->run_user = run_user;
     p->width = n_threads > 0 ? n_threads : usable_cores();
@@ -528,13 +542,18 @@ remora_status rmr_pool_create(rmr_mem *mem, uint32_t n_threads, rmr_host_run_fn 
     return REMORA_OK;
 }
 
-void rmr_pool_free(rmr_pool *p)
+static void end_threads(rmr_pool *p)
 {
-    if (p == NULL) return;
     for (uint32_t i = 0; i < SLOTS; i++) RMR_ASSERT(atomic_load(&p->slot[i].taken) == 0);
     atomic_store(&p->stop, 1);
     rmr_event_signal(&p->work, MAX_THREADS);
     for (uint32_t i = 0; i < p->n_threads; i++) pthread_join(p->helpers[i].thread, NULL);
+}
+
+void rmr_pool_free(rmr_pool *p)
+{
+    if (p == NULL) return;
+    if (p->process == rmr_process()) end_threads(p);
     if (p->helpers != NULL) rmr_free(p->mem, p->helpers, (p->width - 1) * sizeof *p->helpers);
     if (p->spans != NULL) rmr_free(p->mem, p->spans, SLOTS * span_bytes(p));
     for (uint32_t i = 0; i < SLOTS; i++) rmr_event_destroy(&p->slot[i].done);

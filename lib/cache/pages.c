@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pages.h"
 
+#include "process.h"
+
 struct rmr_page {
     atomic_uint refs;
     uint32_t next; /* index of the next free page; n of the block: none */
@@ -30,15 +32,48 @@ rmr_bytes rmr_pages_cost(rmr_backend *be, uint64_t page_bytes, uint64_t n)
 
 void rmr_pages_init(rmr_pages *p, rmr_mem *mem, rmr_backend *be)
 {
-    *p = (rmr_pages){.mem = mem, .be = be};
-    pthread_mutex_init(&p->lock, NULL);
+    *p = (rmr_pages){.mem = mem, .be = be, .process = rmr_process()};
+    rmr_lock_init(&p->lock);
+}
+
+static void free_blocks(rmr_pages *p, rmr_page_block *b)
+{
+    while (b != NULL) {
+        rmr_page_block *next = b->next;
+        p->be->ops->buffer_free(p->be, b->buffer);
+        rmr_free(p->mem, b, (size_t)block_bytes(b->n));
+        b = next;
+    }
 }
 
 void rmr_pages_end(rmr_pages *p)
 {
-    for (int i = 0; i < RMR_KV_TYPES; i++)
-        RMR_ASSERT(p->pool[i].promised == 0 && p->pool[i].blocks == NULL && p->pool[i].n_made == 0);
-    pthread_mutex_destroy(&p->lock);
+    for (int i = 0; i < RMR_KV_TYPES; i++) {
+        RMR_ASSERT(
+            p->process != rmr_process() ||
+            (p->pool[i].promised == 0 && p->pool[i].blocks == NULL && p->pool[i].n_made == 0));
+        free_blocks(p, p->pool[i].blocks);
+    }
+}
+
+/* Count the pages anew, by the lists of blocks and of free pages. A page that was on its way into
+ * or out of a list when the process was forked is in none: it belongs to a table that a thread of
+ * the parent was changing, and was promised to it. So there is still a page for everybody else. */
+static void count_anew(rmr_page_pool *pool)
+{
+    pool->n_pages = pool->n_free = 0;
+    for (rmr_page_block *b = pool->blocks; b != NULL; b = b->next) {
+        b->n_free = 0;
+        for (uint32_t i = b->free; i < b->n; i = b->page[i].next) b->n_free++;
+        pool->n_pages += b->n;
+        pool->n_free += b->n_free;
+    }
+}
+
+static void take_lock(rmr_pages *p)
+{
+    if (!rmr_lock_take(&p->lock)) return;
+    for (int i = 0; i < RMR_KV_TYPES; i++) count_anew(&p->pool[i]);
 }
 
 static remora_status block_new(rmr_pages *p, rmr_page_pool *pool, uint64_t n, rmr_page_block **out,
@@ -82,21 +117,23 @@ remora_status rmr_pages_promise(rmr_pages *p, rmr_kv_type type, uint64_t page_by
 {
     rmr_page_pool *pool = &p->pool[type];
     remora_status st = REMORA_OK;
-    pthread_mutex_lock(&p->lock);
+    take_lock(p);
     if (pool->page_bytes == 0) pool->page_bytes = page_bytes; /* read without the lock ever after */
     if (pool->promised + n > pool->n_pages) {
         rmr_page_block *b = NULL;
         st = block_new(p, pool, pool->promised + n - pool->n_pages, &b, err);
         if (st >= 0) {
             b->next = pool->blocks;
+            rmr_lock_order();
             pool->blocks = b;
             pool->n_pages += b->n;
             pool->n_free += b->n;
         }
     }
+    rmr_lock_order(); /* the pages are there before they are promised */
     if (st >= 0) pool->promised += n;
     RMR_ASSERT(is_sound(pool) && pool->page_bytes == page_bytes);
-    pthread_mutex_unlock(&p->lock);
+    rmr_lock_give(&p->lock);
     return st;
 }
 
@@ -111,6 +148,7 @@ static rmr_page_block *unlink_spare(rmr_page_pool *pool)
             continue;
         }
         *at = b->next;
+        rmr_lock_order();
         pool->n_pages -= b->n;
         pool->n_free -= b->n;
         b->next = gone;
@@ -119,24 +157,15 @@ static rmr_page_block *unlink_spare(rmr_page_pool *pool)
     return gone;
 }
 
-static void free_blocks(rmr_pages *p, rmr_page_block *b)
-{
-    while (b != NULL) {
-        rmr_page_block *next = b->next;
-        p->be->ops->buffer_free(p->be, b->buffer);
-        rmr_free(p->mem, b, (size_t)block_bytes(b->n));
-        b = next;
-    }
-}
-
 void rmr_pages_give_up(rmr_pages *p, rmr_kv_type type, uint64_t n)
 {
-    pthread_mutex_lock(&p->lock);
+    take_lock(p);
     RMR_ASSERT(p->pool[type].promised >= n);
     p->pool[type].promised -= n;
+    rmr_lock_order(); /* they are not promised any more before they go */
     rmr_page_block *gone = unlink_spare(&p->pool[type]);
     RMR_ASSERT(is_sound(&p->pool[type]));
-    pthread_mutex_unlock(&p->lock);
+    rmr_lock_give(&p->lock);
     free_blocks(p, gone);
 }
 
@@ -154,7 +183,7 @@ static rmr_page_block *smallest(const rmr_page_pool *pool)
 rmr_page *rmr_page_take(rmr_pages *p, rmr_kv_type type, const rmr_page *near)
 {
     rmr_page_pool *pool = &p->pool[type];
-    pthread_mutex_lock(&p->lock);
+    take_lock(p);
     RMR_ASSERT(is_sound(pool) && pool->n_free > 0);
     RMR_ASSERT(near == NULL || near->block->pool == pool);
     rmr_page_block *b = near != NULL && near->block->n_free > 0 ? near->block : smallest(pool);
@@ -163,7 +192,7 @@ rmr_page *rmr_page_take(rmr_pages *p, rmr_kv_type type, const rmr_page *near)
     b->free = page->next;
     b->n_free--;
     pool->n_free--;
-    pthread_mutex_unlock(&p->lock);
+    rmr_lock_give(&p->lock);
     atomic_store_explicit(&page->refs, 1, memory_order_relaxed);
     return page;
 }
@@ -173,18 +202,18 @@ remora_status rmr_page_make(rmr_pages *p, rmr_kv_type type, uint64_t page_bytes,
 {
     rmr_page_pool *pool = &p->pool[type];
     rmr_page_block *b;
-    pthread_mutex_lock(&p->lock);
+    take_lock(p);
     if (pool->page_bytes == 0) pool->page_bytes = page_bytes;
-    pthread_mutex_unlock(&p->lock);
+    rmr_lock_give(&p->lock);
     RMR_ASSERT(pool->page_bytes == page_bytes);
     RMR_TRY(block_new(p, pool, 1, &b, err));
     b->made = 1;
     b->n_free = 0;
     b->free = 1;
     atomic_store_explicit(&b->page[0].refs, 1, memory_order_relaxed);
-    pthread_mutex_lock(&p->lock);
+    take_lock(p);
     pool->n_made++;
-    pthread_mutex_unlock(&p->lock);
+    rmr_lock_give(&p->lock);
     *out = &b->page[0];
     return REMORA_OK;
 }
@@ -202,6 +231,7 @@ static rmr_page_block *put_back(rmr_page *page)
     rmr_page_block *b = page->block;
     RMR_ASSERT(b->n_free < b->n);
     page->next = b->free;
+    rmr_lock_order();
     b->free = (uint32_t)(page - b->page);
     b->n_free++;
     b->pool->n_free++;
@@ -221,9 +251,9 @@ void rmr_page_unref(rmr_pages *p, rmr_page *page)
     rmr_page_block *b = page->block;
     RMR_ASSERT(atomic_load(&page->refs) > 0);
     if (atomic_fetch_sub_explicit(&page->refs, 1, memory_order_acq_rel) != 1) return;
-    pthread_mutex_lock(&p->lock);
+    take_lock(p);
     rmr_page_block *gone = b->made ? unlink_made(b) : put_back(page);
-    pthread_mutex_unlock(&p->lock);
+    rmr_lock_give(&p->lock);
     free_blocks(p, gone);
 }
 
@@ -253,7 +283,7 @@ remora_status rmr_page_copy(rmr_pages *p, rmr_page *dst, const rmr_page *src, re
 rmr_bytes rmr_pages_bytes(rmr_pages *p)
 {
     rmr_bytes bytes = {0};
-    pthread_mutex_lock(&p->lock);
+    take_lock(p);
     for (int i = 0; i < RMR_KV_TYPES; i++) {
         const rmr_page_pool *pool = &p->pool[i];
         const rmr_bytes one = p->be->ops->buffer_bytes(p->be, pool->page_bytes);
@@ -262,6 +292,6 @@ rmr_bytes rmr_pages_bytes(rmr_pages *p)
         (void)rmr_bytes_add(&bytes,
                             (rmr_bytes){pool->n_made * one.host, pool->n_made * one.device});
     }
-    pthread_mutex_unlock(&p->lock);
+    rmr_lock_give(&p->lock);
     return bytes;
 }

@@ -12,9 +12,8 @@
 #ifndef RMR_PAGES_H
 #define RMR_PAGES_H
 
-#include <pthread.h>
-
 #include "backend.h"
+#include "lock.h"
 
 typedef struct rmr_page rmr_page;
 typedef struct rmr_page_block rmr_page_block;
@@ -30,12 +29,15 @@ typedef struct rmr_page_pool {
 typedef struct rmr_pages {
     rmr_mem *mem;
     rmr_backend *be;
-    pthread_mutex_t lock;
+    uint32_t process; /* that it was made in */
+    rmr_lock lock;
     rmr_page_pool pool[RMR_KV_TYPES]; /* under the lock */
 } rmr_pages;
 
 void rmr_pages_init(rmr_pages *p, rmr_mem *mem, rmr_backend *be);
-void rmr_pages_end(rmr_pages *p); /* all promises are given back, and no page is held */
+/* All promises are given back, and no page is held; in a child of fork() but for the tables of
+ * sessions that another thread was using, whose promised pages go with the rest. */
+void rmr_pages_end(rmr_pages *p);
 
 /* Promise n pages of this many bytes: they can be taken from now on, until they are given up again.
  * page_bytes is always the same for one type. */

@@ -5,6 +5,7 @@
 
 #include "arena.h"
 #include "model.h"
+#include "process.h"
 
 static rmr_step_desc describe(const remora_model *m, const rmr_context_size *size)
 {
@@ -59,10 +60,10 @@ rmr_bytes rmr_context_bytes(const remora_model *m, rmr_context_size size)
 rmr_bytes rmr_contexts_bytes(remora_model *m)
 {
     rmr_bytes bytes = {0};
-    pthread_mutex_lock(&m->contexts.lock);
+    (void)rmr_lock_take(&m->contexts.lock);
     for (const rmr_context *c = m->contexts.all; c != NULL; c = c->next)
         (void)rmr_bytes_add(&bytes, rmr_context_bytes(m, c->size));
-    pthread_mutex_unlock(&m->contexts.lock);
+    rmr_lock_give(&m->contexts.lock);
     return bytes;
 }
 
@@ -111,31 +112,35 @@ static rmr_context *unlink_smaller(rmr_contexts *x, const rmr_context *larger)
             continue;
         }
         *at = c->next;
+        rmr_lock_order();
         c->next = gone;
         gone = c;
     }
     return gone;
 }
 
-/* Find or make a context. A new one replaces the free ones it covers, once it exists. */
+/* Find or make a context. A new one replaces the free ones it covers, once it exists. What a fork()
+ * in the middle of a section under the lock leaves to the child is a whole list, of which a context
+ * may be missing, or be taken by an evaluation that the child does not have. */
 static remora_status obtain(remora_model *m, rmr_context_size size, int take, rmr_context **out,
                             remora_error *err)
 {
     rmr_contexts *x = &m->contexts;
     const rmr_context_size rounded = round_pages(size);
-    pthread_mutex_lock(&x->lock);
+    (void)rmr_lock_take(&x->lock);
     rmr_context *c = find(x, &rounded, !take);
     if (c != NULL && take) c->taken = 1;
-    pthread_mutex_unlock(&x->lock);
+    rmr_lock_give(&x->lock);
     *out = c;
     if (c != NULL) return REMORA_OK;
     RMR_TRY(context_new(m, rounded, &c, err));
-    pthread_mutex_lock(&x->lock);
+    (void)rmr_lock_take(&x->lock);
     c->taken = take;
     c->next = x->all;
+    rmr_lock_order();
     x->all = c;
     rmr_context *gone = unlink_smaller(x, c);
-    pthread_mutex_unlock(&x->lock);
+    rmr_lock_give(&x->lock);
     while (gone != NULL) {
         rmr_context *next = gone->next;
         context_free(m, gone);
@@ -155,10 +160,10 @@ void rmr_context_give(remora_model *m, rmr_context *c)
 {
     if (c == NULL) return;
     (void)rmr_context_wait(m, c, NULL); /* nothing may run on it any more */
-    pthread_mutex_lock(&m->contexts.lock);
+    (void)rmr_lock_take(&m->contexts.lock);
     RMR_ASSERT(c->taken);
     c->taken = 0;
-    pthread_mutex_unlock(&m->contexts.lock);
+    rmr_lock_give(&m->contexts.lock);
 }
 
 remora_status rmr_contexts_reserve(remora_model *m, rmr_context_size size, remora_error *err)
@@ -228,7 +233,7 @@ remora_status rmr_context_read(remora_model *m, rmr_context *c, uint32_t i, uint
 void rmr_contexts_init(rmr_contexts *x)
 {
     x->all = NULL;
-    pthread_mutex_init(&x->lock, NULL);
+    rmr_lock_init(&x->lock);
 }
 
 void rmr_contexts_end(remora_model *m)
@@ -236,8 +241,7 @@ void rmr_contexts_end(remora_model *m)
     while (m->contexts.all != NULL) {
         rmr_context *c = m->contexts.all;
         m->contexts.all = c->next;
-        RMR_ASSERT(!c->taken);
+        RMR_ASSERT(!c->taken || m->process != rmr_process());
         context_free(m, c);
     }
-    pthread_mutex_destroy(&m->contexts.lock);
 }

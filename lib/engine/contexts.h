@@ -5,8 +5,7 @@
 #ifndef RMR_CONTEXTS_H
 #define RMR_CONTEXTS_H
 
-#include <pthread.h>
-
+#include "lock.h"
 #include "program.h"
 
 enum {
@@ -35,12 +34,13 @@ typedef struct rmr_context {
 } rmr_context;
 
 typedef struct rmr_contexts {
-    pthread_mutex_t lock;
+    rmr_lock lock;
     rmr_context *all; /* under the lock */
 } rmr_contexts;
 
 void rmr_contexts_init(rmr_contexts *x);
-void rmr_contexts_end(remora_model *m); /* none is taken */
+/* None is taken; in a child of fork() but for those of evaluations that it does not have. */
+void rmr_contexts_end(remora_model *m);
 
 /* Make sure that there is a context of at least this size, in use or not. */
 remora_status rmr_contexts_reserve(remora_model *m, rmr_context_size size, remora_error *err);

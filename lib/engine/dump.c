@@ -22,7 +22,7 @@ struct rmr_dump {
     rmr_dump_spec only;
     char *path;
     atomic_uint_least64_t steps;
-    pthread_mutex_t lock; /* over the rest */
+    rmr_lock lock; /* over the rest */
     rmr_write_file file;
     uint64_t at; /* bytes of the file */
     char *buffer;
@@ -269,10 +269,10 @@ remora_status rmr_dump_run(rmr_dump *d, remora_model *m, rmr_context *c,
         t.op = slice->first + i;
         RMR_TRY(run_op(&t));
         if (!is_wanted(d, &t)) continue;
-        pthread_mutex_lock(&d->lock);
+        (void)rmr_lock_take(&d->lock);
         remora_status st = put_op(d, &t);
         if (st >= 0) st = flush(d, err);
-        pthread_mutex_unlock(&d->lock);
+        rmr_lock_give(&d->lock);
         RMR_TRY(st);
     }
     return REMORA_OK;
@@ -308,7 +308,7 @@ remora_status rmr_dump_create(rmr_mem *mem, const rmr_dump_spec *spec,
     d->mem = mem;
     d->only = *spec;
     d->file.fd = -1;
-    pthread_mutex_init(&d->lock, NULL);
+    rmr_lock_init(&d->lock);
     for (int i = 0; i < RMR_SLOT_COUNT; i++)
         if (slots[i].width * sizeof *d->row > d->row_bytes)
             d->row_bytes = slots[i].width * sizeof *d->row;
@@ -327,6 +327,5 @@ void rmr_dump_free(rmr_dump *d)
     rmr_free(d->mem, d->row, d->row_bytes);
     rmr_free(d->mem, d->buffer, BUFFER);
     rmr_strfree(d->mem, d->path);
-    pthread_mutex_destroy(&d->lock);
     rmr_free(d->mem, d, sizeof *d);
 }

@@ -7,6 +7,7 @@
 #include "cancel.h"
 #include "load_weights.h"
 #include "open_model.h"
+#include "process.h"
 
 /* Files that could not be opened have no tensors to be listed. */
 static remora_status add_tensors(rmr_opening *o)
@@ -103,7 +104,8 @@ void rmr_model_unref(remora_model *m)
     rmr_origin_free(m->origin);
     rmr_metadata_free(mem, &m->meta);
     rmr_pages_end(&m->pages);
-    RMR_ASSERT(atomic_load(&m->session_mem.bytes) == 0 && atomic_load(&mem->bytes) == 0);
+    RMR_ASSERT((atomic_load(&m->session_mem.bytes) == 0 && atomic_load(&mem->bytes) == 0) ||
+               m->process != rmr_process());
     rmr_free(&rt->ctx.mem, m, sizeof *m);
     rmr_runtime_unref(rt);
 }

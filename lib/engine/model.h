@@ -17,6 +17,7 @@ struct remora_model {
     remora_runtime *rt;
     rmr_backend *be;
     atomic_uint refs;
+    uint32_t process; /* that it was opened in */
     rmr_mem mem; /* the model's own memory besides weights: counted apart for the estimate */
     rmr_mem session_mem; /* its sessions' structures and rows */
     rmr_pages pages;     /* of the caches of all sessions */

@@ -7,6 +7,7 @@
 #include "anyway.h"
 #include "cancel.h"
 #include "fingerprint.h"
+#include "process.h"
 
 static remora_status open_files(rmr_opening *o)
 {
@@ -183,6 +184,7 @@ remora_status rmr_opening_begin(rmr_opening *o)
     m->rt = rt;
     m->be = be;
     atomic_init(&m->refs, 1);
+    m->process = rmr_process();
     rmr_runtime_ref(rt);
     o->m = m;
     rmr_mem_share(&m->mem, &rt->ctx.mem);

@@ -7,6 +7,7 @@
 
 #include "cpu.h"
 #include "option.h"
+#include "process.h"
 
 /* The unstable keys of remora_runtime_opts.extra. */
 typedef struct extras {
@@ -69,6 +70,7 @@ remora_status rmr_runtime_create_with(const remora_runtime_opts *o, const rmr_de
     rmr_mem_share(&rt->ctx.mem, &mem);
     rt->ctx.log = (rmr_log){o->log_user, o->log, o->log_level > 0 ? o->log_level : REMORA_LOG_INFO};
     atomic_init(&rt->refs, 1);
+    rt->process = rmr_process();
     remora_status st = rmr_pool_create(&rt->ctx.mem, (uint32_t)o->n_threads, o->run, o->run_user,
                                        &rt->ctx.pool, err);
     for (uint32_t i = 0; i < n && st >= 0; i++) st = add_device(rt, &makers[i], extra.isa, err);
@@ -141,7 +143,7 @@ void rmr_runtime_unref(remora_runtime *rt)
     /* The runtime's own block is released through a copy of the hooks it contains. It was counted
      * by another count than theirs, which is 0 by now. */
     rmr_mem mem;
-    RMR_ASSERT(atomic_load(&rt->ctx.mem.bytes) == 0);
+    RMR_ASSERT(atomic_load(&rt->ctx.mem.bytes) == 0 || rt->process != rmr_process());
     rmr_mem_share(&mem, &rt->ctx.mem);
     atomic_store(&mem.bytes, sizeof *rt);
     rmr_free(&mem, rt, sizeof *rt);

@@ -18,6 +18,7 @@ typedef struct rmr_device_maker {
 struct remora_runtime {
     rmr_ctx ctx;
     atomic_uint refs;
+    uint32_t process; /* that it was made in */
     uint64_t own_bytes; /* of the runtime, its threads and its backends, nothing of models */
     uint32_t n_devices, n_modules;
     rmr_open_module modules[RMR_MAX_MODULES]; /* whose devices some of these are: */

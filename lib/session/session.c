@@ -4,12 +4,31 @@
 #include <string.h>
 
 #include "option.h"
+#include "process.h"
+
+int rmr_session_is_lost(const remora_session *s)
+{
+    const uint32_t user = atomic_load_explicit(&s->user, memory_order_relaxed);
+    return user != 0 && user != rmr_process();
+}
+
+remora_status rmr_session_look(const remora_session *s, remora_error *err)
+{
+    if (rmr_session_is_lost(s))
+        RMR_FAIL(err, REMORA_E_BUSY,
+                 "the session was in use by another thread when the process "
+                 "was forked: it can only be freed");
+    return REMORA_OK;
+}
 
 remora_status rmr_session_enter(remora_session *s, remora_error *err)
 {
-    if (atomic_exchange_explicit(&s->busy, 1, memory_order_acquire) != 0)
-        RMR_FAIL(err, REMORA_E_BUSY, "the session is in use by another call");
-    return REMORA_OK;
+    uint32_t none = 0;
+    if (atomic_compare_exchange_strong_explicit(&s->user, &none, rmr_process(),
+                                                memory_order_acquire, memory_order_relaxed))
+        return REMORA_OK;
+    RMR_TRY(rmr_session_look(s, err));
+    RMR_FAIL(err, REMORA_E_BUSY, "the session is in use by another call");
 }
 
 /* The invariants of a session between any two calls. */
@@ -23,8 +42,8 @@ static int is_sound(const remora_session *s)
 
 void rmr_session_leave(remora_session *s)
 {
-    RMR_ASSERT(atomic_load(&s->busy) == 1 && is_sound(s));
-    atomic_store_explicit(&s->busy, 0, memory_order_release);
+    RMR_ASSERT(atomic_load(&s->user) == rmr_process() && is_sound(s));
+    atomic_store_explicit(&s->user, 0, memory_order_release);
 }
 
 static uint32_t capacity_of(const remora_model *m, const remora_session_opts *o)
@@ -109,7 +128,7 @@ static remora_status make(remora_model *m, const traits *t, remora_session **out
     s->serial = atomic_fetch_add_explicit(&m->serial, 1, memory_order_relaxed);
     s->chunk = t->chunk;
     s->chunk_open = t->chunk_open;
-    atomic_init(&s->busy, 0);
+    atomic_init(&s->user, 0);
     rmr_model_ref(m);
     remora_status st =
         rmr_page_table_init(&s->cache, &m->pages, rmr_cache_page_bytes(&m->cache, t->type), t->type,
@@ -156,10 +175,23 @@ remora_status rmr_session_fork(remora_session *s, remora_session **out, remora_e
     return REMORA_OK;
 }
 
+/* What the other thread may have been changing (rows, pages, a step) is left alone: pages and
+ * contexts go with the model, the rest with the process. */
+static void free_lost(remora_session *s)
+{
+    remora_model *m = s->model;
+    rmr_arena_free(s->mem, s, s->block_bytes);
+    rmr_model_unref(m);
+}
+
 void rmr_session_free(remora_session *s)
 {
     if (s == NULL) return;
     remora_model *m = s->model;
+    if (rmr_session_is_lost(s)) {
+        free_lost(s);
+        return;
+    }
     rmr_step_in_progress_drop(s);
     rmr_gen_end(s);
     rmr_output_rows_free(s);

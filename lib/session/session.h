@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A session: one timeline of tokens over its own cache, the rows of logits it holds, and the
- * step it may be in the middle of. One thread at a time; `busy` turns misuse into E_BUSY. */
+ * step it may be in the middle of. One thread at a time; `user` turns misuse into E_BUSY. */
 #ifndef RMR_SESSION_H
 #define RMR_SESSION_H
 
@@ -71,7 +71,7 @@ typedef struct rmr_gen {
 struct remora_session {
     remora_model *model;
     rmr_mem *mem;
-    atomic_int busy;
+    _Atomic uint32_t user; /* the process of the call that uses it; 0: none does */
     uint64_t serial;
     uint64_t epoch;   /* counts changes that invalidate a step under way */
     uint64_t in_step; /* steps under way, of whichever session, have pending tokens before this
@@ -91,6 +91,12 @@ struct remora_session {
 
 /* Exclusive use for the length of one call: E_BUSY when another thread is inside. */
 remora_status rmr_session_enter(remora_session *s, remora_error *err);
+
+/* In a child of fork() a session may be lost: a thread was inside that only the parent has. It is
+ * half changed, so it stays busy (E_BUSY), and all that can be done is to free it. Calls that only
+ * read it look whether it is. */
+int rmr_session_is_lost(const remora_session *s);
+remora_status rmr_session_look(const remora_session *s, remora_error *err);
 void rmr_session_leave(remora_session *s);
 
 /* The functions below expect the caller to be inside. Structs are full structs of this version. */

@@ -64,7 +64,7 @@ static void of_the_library(void **state)
     if (setjmp(back) == 0) (void)rmr_page_take(&pages, RMR_KV_BF16, NULL);
     assert_non_null(strstr(failed, "/pages.c:"));
     assert_non_null(strstr(failed, "n_free > 0"));
-    pthread_mutex_unlock(&pages.lock);
+    rmr_lock_give(&pages.lock);
     rmr_pages_end(&pages);
 }
 

@@ -563,6 +563,25 @@ static void random_work_keeps_every_table(void **state)
         if (all[i].open) rmr_page_table_free(&all[i].table);
 }
 
+/* A fork() has caught a thread that was changing another table: the lock is its, counts are half
+ * changed, and a page is in no list. This table still gets every page that it was promised. */
+static void the_lock_is_of_another_process(void **state)
+{
+    bed *b = *state;
+    rmr_page_table lost, mine;
+    rmr_page_pool *pool = &b->pool.pool[RMR_KV_F32];
+    assert_int_equal(open_table(b, &lost), REMORA_OK);
+    assert_int_equal(open_table(b, &mine), REMORA_OK);
+    extend(&lost, 0, 40, 1);
+    atomic_store(&b->pool.lock.word, 1);
+    pool->n_free += 3;
+    pool->n_pages -= 1;
+    extend(&mine, 0, CAPACITY, 2);
+    assert_int_equal(held(b), 2 + CAPACITY / RMR_PAGE_TOKENS);
+    assert_true(rows_are(&mine, 0, CAPACITY, 2) && rows_are(&lost, 0, 40, 1));
+    rmr_page_table_free(&mine);
+    rmr_page_table_free(&lost);
+}
 #define PROMISED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define AS_NEEDED(test)                                                                            \
     {                                                                                              \
@@ -586,6 +605,7 @@ int main(void)
         PROMISED(kinds_are_apart),
         BOTH(every_allocation_fails_once),
         BOTH(random_work_keeps_every_table),
+        PROMISED(the_lock_is_of_another_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
