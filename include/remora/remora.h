@@ -460,8 +460,8 @@ remora_model_open(remora_runtime *rt, const remora_source *src, const remora_mod
 
 /* What opening this model with n_sessions sessions of these options would take, every session
  * filled to its capacity and holding one output row, evaluated one at a time, without loading
- * weights: at least what is then used and at most 3 % more. Samplers come on top (some 16 bytes for
- * each token of the vocabulary). rt, opts and sopts may be NULL; opts' host_budget, cancel and
+ * weights: at least what is then used and at most 3 % more. Samplers come on top (see
+ * remora_sampler_create). rt, opts and sopts may be NULL; opts' host_budget, cancel and
  * progress are not used. Returns what remora_model_open() and remora_session_create() would. */
 REMORA_API remora_status REMORA_CALL
 remora_model_estimate(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts,
@@ -861,8 +861,9 @@ enum remora_stage_kinds { /* with the fields of remora_stage that they use */
     REMORA_STAGE_CALLBACK = 10    /* fn is called */
 };
 
-/* The window of the three penalties is the last `count` accepted tokens, up to 1048576; 0:
- * 16384. */
+/* The window of the three penalties is the last `count` accepted tokens, up to 1048576; 0: 16384.
+ * A sampler remembers as many accepted tokens as its longest window, from the adding of that stage
+ * on: add stages before accepting. */
 typedef struct remora_stage {
     uint32_t struct_size;
     int32_t  kind; /* REMORA_STAGE_* */
@@ -878,8 +879,10 @@ typedef struct remora_stage {
     remora_status (REMORA_CALL *fn)(void *user, remora_token_prob *cand, size_t *n);
 } remora_stage;
 
-/* A sampler without stages for the vocabulary of m, which it holds a reference to. Takes about
- * 12 bytes for each token of the vocabulary; picks allocate nothing. E_ARG, E_NOMEM. */
+/* A sampler without stages for the vocabulary of m, which it holds a reference to. Takes
+ * 12 bytes for each token of the vocabulary, 8 for each 256 of them and less than 9 kB. The first
+ * penalty adds 4 for each token of the vocabulary, the longest window 4 for each of its tokens.
+ * Picks allocate nothing. E_ARG, E_NOMEM. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_sampler_create(remora_model *m,
                                                                              uint64_t seed,
                                                                              remora_sampler **out,

@@ -20,7 +20,7 @@ typedef struct rmr_candidates {
     int holes;       /* some logits are -infinity: compact before counting or ranking */
 } rmr_candidates;
 
-/* The last accepted tokens: a ring. */
+/* The last accepted tokens: a ring. Without penalties there is none. */
 typedef struct rmr_history {
     remora_token *ring;
     size_t cap;
@@ -44,6 +44,7 @@ void rmr_candidates_rank(remora_token_prob *c, size_t n,
 /* -- stages.c -- */
 remora_status rmr_stage_check(const remora_stage *s, uint32_t n_vocab, remora_error *err);
 int rmr_stage_is_penalty(int32_t kind);
+size_t rmr_stage_window(const remora_stage *s); /* of a penalty, in tokens */
 /* Run one stage. counts: n_vocab zeros for the penalties (zero again on return), NULL when there is
  * none. */
 remora_status rmr_stage_run(const remora_stage *s, rmr_candidates *l, const rmr_history *h,

@@ -26,24 +26,20 @@ static size_t sums_bytes(uint32_t n_vocab)
     return (n_blocks + RMR_CANDIDATE_BUCKETS) * sizeof(double);
 }
 
-static remora_status alloc_buffers(rmr_sampler *c, size_t n_history, remora_error *err)
+static remora_status alloc_buffers(rmr_sampler *c, remora_error *err)
 {
     const size_t n_list = (size_t)c->n_vocab * sizeof *c->list.c;
     const size_t n_sums = sums_bytes(c->n_vocab);
-    const size_t n_ring = n_history * sizeof *c->hist.ring;
     if ((c->list.c = rmr_alloc(c->mem, n_list)) == NULL)
         return rmr_error_nomem(err, "sampler candidates", n_list);
     if ((c->list.blocks = rmr_alloc(c->mem, n_sums)) == NULL)
         return rmr_error_nomem(err, "sampler sums", n_sums);
     c->list.buckets = c->list.blocks + n_sums / sizeof(double) - RMR_CANDIDATE_BUCKETS;
-    if ((c->hist.ring = rmr_alloc(c->mem, n_ring)) == NULL)
-        return rmr_error_nomem(err, "sampler history", n_ring);
-    c->hist.cap = n_history;
     return REMORA_OK;
 }
 
 /* A sampler with its buffers and nothing in them; NULL when memory is out. */
-static rmr_sampler *make(rmr_mem *mem, uint32_t n_vocab, size_t n_history, remora_error *err)
+static rmr_sampler *make(rmr_mem *mem, uint32_t n_vocab, remora_error *err)
 {
     rmr_sampler *c = rmr_calloc(mem, 1, sizeof *c);
     if (c == NULL) {
@@ -52,7 +48,7 @@ static rmr_sampler *make(rmr_mem *mem, uint32_t n_vocab, size_t n_history, remor
     }
     c->mem = mem;
     c->n_vocab = n_vocab;
-    if (alloc_buffers(c, n_history, err) < 0) {
+    if (alloc_buffers(c, err) < 0) {
         rmr_sampler_free(c);
         return NULL;
     }
@@ -66,7 +62,7 @@ remora_status rmr_sampler_create(rmr_mem *mem, uint32_t n_vocab, uint64_t seed, 
     if (n_vocab == 0 || n_vocab > (uint32_t)INT32_MAX)
         RMR_FAIL(err, REMORA_E_ARG, "sampler: a vocabulary has %u tokens, not 1 to 2^31 - 1",
                  n_vocab);
-    rmr_sampler *c = make(mem, n_vocab, RMR_SAMPLER_HISTORY, err);
+    rmr_sampler *c = make(mem, n_vocab, err);
     if (c == NULL) return REMORA_E_NOMEM;
     rmr_rng_seed(&c->rng, seed);
     *out = c;
@@ -87,6 +83,7 @@ void rmr_sampler_free(rmr_sampler *c)
 /* Copy the remembered tokens, oldest first, to the start of a ring that has room. */
 static void copy_history(rmr_history *to, const rmr_history *from)
 {
+    if (from->n == 0) return;
     const size_t first = (from->next + from->cap - from->n) % from->cap;
     RMR_ASSERT(from->n <= from->cap && from->n <= to->cap && from->next < from->cap);
     for (size_t i = 0; i < from->n; i++) to->ring[i] = from->ring[(first + i) % from->cap];
@@ -122,7 +119,7 @@ remora_status rmr_sampler_add(rmr_sampler *c, const remora_stage *stage, remora_
     RMR_TRY(rmr_stage_check(stage, c->n_vocab, err));
     if (rmr_stage_is_penalty(stage->kind)) {
         RMR_TRY(need_counts(c, err));
-        RMR_TRY(grow_history(c, (size_t)stage->count, err));
+        RMR_TRY(grow_history(c, rmr_stage_window(stage), err));
     }
     RMR_TRY(rmr_grow(c->mem, &c->stages, &c->cap_stages, c->n_stages + 1, sizeof *c->stages, err));
     c->stages[c->n_stages++] = *stage;
@@ -135,7 +132,8 @@ static remora_status copy_stages(rmr_sampler *to, const rmr_sampler *from, remor
         rmr_grow(to->mem, &to->stages, &to->cap_stages, from->n_stages, sizeof *to->stages, err));
     if (from->n_stages > 0) memcpy(to->stages, from->stages, from->n_stages * sizeof *from->stages);
     to->n_stages = from->n_stages;
-    return from->counts != NULL ? need_counts(to, err) : REMORA_OK;
+    if (from->counts != NULL) RMR_TRY(need_counts(to, err));
+    return grow_history(to, from->hist.cap, err);
 }
 
 remora_status rmr_sampler_clone(const rmr_sampler *c, rmr_sampler **out, remora_error *err)
@@ -143,7 +141,7 @@ remora_status rmr_sampler_clone(const rmr_sampler *c, rmr_sampler **out, remora_
     if (out == NULL) RMR_FAIL(err, REMORA_E_ARG, "out is NULL");
     *out = NULL;
     if (c == NULL) RMR_FAIL(err, REMORA_E_ARG, "sampler is NULL");
-    rmr_sampler *copy = make(c->mem, c->n_vocab, c->hist.cap, err);
+    rmr_sampler *copy = make(c->mem, c->n_vocab, err);
     if (copy == NULL) return REMORA_E_NOMEM;
     if (copy_stages(copy, c, err) < 0) {
         rmr_sampler_free(copy);
@@ -167,6 +165,7 @@ remora_status rmr_sampler_accept(rmr_sampler *c, remora_token t, remora_error *e
     if (c == NULL) RMR_FAIL(err, REMORA_E_ARG, "sampler is NULL");
     if (t < 0 || (uint32_t)t >= c->n_vocab)
         RMR_FAIL(err, REMORA_E_ARG, "token %d is not in the vocabulary of %u", t, c->n_vocab);
+    if (c->hist.cap == 0) return REMORA_OK; /* no stage looks at it */
     RMR_ASSERT(c->hist.next < c->hist.cap && c->hist.n <= c->hist.cap);
     c->hist.ring[c->hist.next] = t;
     c->hist.next = (c->hist.next + 1) % c->hist.cap;

@@ -19,12 +19,12 @@
 
 typedef struct rmr_sampler rmr_sampler;
 
-/* Accepted tokens that every sampler remembers, and so the window of a penalty whose count is 0; a
- * longer window asked for by a stage makes the memory longer, up to the maximum. */
+/* The window of a penalty whose count is 0, and the longest one. A sampler remembers as many
+ * accepted tokens as the longest window of its stages. */
 enum { RMR_SAMPLER_HISTORY = 16384, RMR_SAMPLER_HISTORY_MAX = 1 << 20 };
 
 /* `mem` must outlive the sampler. All buffers of pick are allocated here (12 bytes a token of the
- * vocabulary). */
+ * vocabulary) and by the first penalty that is added (4 more, and its window). */
 remora_status rmr_sampler_create(rmr_mem *mem, uint32_t n_vocab, uint64_t seed, rmr_sampler **out,
                                  remora_error *err);
 

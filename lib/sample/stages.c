@@ -24,6 +24,11 @@ int rmr_stage_is_penalty(int32_t kind)
            kind == REMORA_STAGE_PRESENCE;
 }
 
+size_t rmr_stage_window(const remora_stage *s)
+{
+    return s->count > 0 ? (size_t)s->count : (size_t)RMR_SAMPLER_HISTORY;
+}
+
 /* -- arguments -- */
 
 static remora_status check_penalty(const remora_stage *s, remora_error *err)
@@ -207,7 +212,7 @@ static float penalised(const remora_stage *s, float logit, uint32_t times)
 static void penalty(const remora_stage *s, rmr_candidates *l, const rmr_history *h,
                     uint32_t *counts)
 {
-    const size_t want = s->count > 0 ? (size_t)s->count : (size_t)RMR_SAMPLER_HISTORY;
+    const size_t want = rmr_stage_window(s);
     const size_t window = want < h->n ? want : h->n;
     const size_t first = (h->next + h->cap - window) % h->cap;
     RMR_ASSERT(counts != NULL && want <= h->cap);

@@ -387,15 +387,15 @@ static void try_chain(void **state, rmr_rng *r, size_t n, int n_stages, ref_list
     want->n = want->n_hist = 0;
     for (size_t i = 0; i < n; i++)
         if (!isnan(x[i])) want->it[want->n++] = (ref_item){(remora_token)i, x[i]};
-    for (int i = (int)(rmr_rng_next(r) % 60); i > 0; i--) {
-        want->hist[want->n_hist] = (remora_token)(rmr_rng_next(r) % n);
-        assert_int_equal(rmr_sampler_accept(c, want->hist[want->n_hist++], NULL), REMORA_OK);
-    }
+    for (int i = (int)(rmr_rng_next(r) % 60); i > 0; i--)
+        want->hist[want->n_hist++] = (remora_token)(rmr_rng_next(r) % n);
     for (int i = 0; i < n_stages; i++) {
         const remora_stage s = random_stage(r, n);
         assert_int_equal(rmr_sampler_add(c, &s, NULL), REMORA_OK);
         if (want->n > 0) ref_run(want, &s);
     }
+    for (size_t i = 0; i < want->n_hist; i++)
+        assert_int_equal(rmr_sampler_accept(c, want->hist[i], NULL), REMORA_OK);
     shot.fn = take_picture;
     shot.user = got;
     assert_int_equal(rmr_sampler_add(c, &shot, NULL), REMORA_OK);
@@ -494,6 +494,7 @@ static void test_longer_window_keeps_what_was_accepted(void **state)
 {
     static float x[4] = {3, 2, 1, 0};
     rmr_sampler *c = make(state, 4, 1);
+    must_add(c, REMORA_STAGE_PRESENCE, 0.0, 2);
     assert_int_equal(rmr_sampler_accept(c, 0, NULL), REMORA_OK);
     must_add(c, REMORA_STAGE_PRESENCE, 1000.0, RMR_SAMPLER_HISTORY + 10);
     must_add(c, REMORA_STAGE_TEMPERATURE, 0.0, 0);
