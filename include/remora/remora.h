@@ -176,7 +176,8 @@ enum remora_statuses {
     REMORA_E_STRUCT      = -2,  /* struct_size too small, or a field newer than the library set */
     REMORA_E_NOMEM       = -3,  /* host memory, or the host_budget */
     REMORA_E_DEVICE_MEM  = -4,  /* device memory */
-    REMORA_E_IO          = -5,  /* reading a file failed: os_code has errno */
+    REMORA_E_IO          = -5,  /* reading a file failed: os_code has errno; or, with 0 there, a
+                                   file of the model has changed while it was open */
     REMORA_E_FORMAT      = -6,  /* file is damaged or not what it claims */
     REMORA_E_UNSUPPORTED = -7,  /* valid, but not by this build or device */
     REMORA_E_CANCELLED   = -8,  /* the cancel word was set, or progress said stop */
@@ -345,10 +346,13 @@ typedef struct remora_source {
     uint32_t struct_size;
     int32_t  kind; /* REMORA_SOURCE_* */
 
-    /* PATH: the folder, or one of its files (any part of a split GGUF). Files are read and mapped;
-     * one that is cut short while the model is open would be a bus error, which
-     * REMORA_MODEL_NO_MMAP avoids. MEMORY and IO: NULL, or the name of the pack or GGUF file that
-     * is meant; IO needs it to open one. */
+    /* PATH: the folder, or one of its files (any part of a split GGUF). Files are read and mapped.
+     * Replace a file of an open model by renaming another over it, never by writing into it: at the
+     * beginning of an eval a file that is used where it lies and has become shorter, or was written
+     * to, is E_IO for this model from then on. (Links, renames and modes do not matter.) One that
+     * is cut short between that look and the use is still a bus error. Where files may change, and
+     * on network file systems, use REMORA_MODEL_NO_MMAP. MEMORY and IO: NULL, or the name of the
+     * pack or GGUF file that is meant; IO needs it to open one. */
     const char *path;
 
     /* MEMORY: the files. `blobs` is copied; names are copied; data is borrowed until the model's
@@ -804,7 +808,8 @@ typedef struct remora_token_prob {
  *
  * E_ARG (a NULL session, a negative budget), E_STRUCT, E_MISMATCH (different models), E_CANCELLED,
  * E_BUSY (a session in use), E_NOMEM (scratch memory, when more evals run at the same time or are
- * half done than ever before, or in a batch of different chunks and capacities), E_DEVICE. After an
+ * half done than ever before, or in a batch of different chunks and capacities), E_IO (a file of
+ * the model has changed: see remora_source.path), E_DEVICE. After an
  * error `committed` of each session says how far it got; eval again goes on from there. */
 REMORA_API remora_status REMORA_CALL remora_eval(remora_session *const *s, size_t n,
                                                  const remora_eval_opts *o, remora_error *err);
@@ -960,7 +965,7 @@ typedef struct remora_gen_opts {
  * On an error too *n is the number of tokens that were delivered into out. E_ARG (an empty
  * timeline, cap is 0, a negative budget, bad stop strings), E_STRUCT, E_UNSUPPORTED (stop strings
  * without a tokenizer), E_MISMATCH (vocabularies of different sizes), E_FULL (capacity),
- * E_NO_TOKEN, E_CALLBACK, E_CANCELLED, E_NOMEM, E_BUSY, E_DEVICE. */
+ * E_NO_TOKEN, E_CALLBACK, E_CANCELLED, E_NOMEM, E_IO, E_BUSY, E_DEVICE. */
 REMORA_API remora_status REMORA_CALL remora_generate(remora_session *s, remora_sampler *p,
                                                      const remora_gen_opts *o, remora_token *out,
                                                      size_t cap, size_t *n, remora_error *err);

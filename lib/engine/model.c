@@ -110,6 +110,16 @@ void rmr_model_unref(remora_model *m)
     rmr_runtime_unref(rt);
 }
 
+remora_status rmr_model_files_unchanged(remora_model *m, remora_error *err)
+{
+    if (atomic_load_explicit(&m->files_changed, memory_order_relaxed))
+        RMR_FAIL(err, REMORA_E_IO, "%s: a file of the model has changed while it was open",
+                 rmr_show(rmr_metadata_find(&m->meta, "source")).text);
+    const remora_status st = m->origin->format->unchanged(m->origin, err);
+    if (st < 0) atomic_store_explicit(&m->files_changed, 1, memory_order_relaxed);
+    return st;
+}
+
 /* The bytes that devices take in their own memory have no field in remora_memory. */
 void rmr_model_memory(remora_model *m, remora_memory *out)
 {

@@ -23,8 +23,9 @@ struct remora_model {
     rmr_pages pages;     /* of the caches of all sessions */
     rmr_shape shape;
     rmr_weights weights;
-    rmr_origin *origin; /* weights and tokenizer may lie in its files */
-    rmr_tokenizer *tok; /* NULL: token ids only */
+    rmr_origin *origin;       /* weights and tokenizer may lie in its files */
+    atomic_int files_changed; /* seen once, believed ever after */
+    rmr_tokenizer *tok;       /* NULL: token ids only */
     rmr_metadata meta;
     rmr_buffer *routing; /* [n_layers][n_experts] u64; NULL: no layer has experts */
     rmr_bytes routing_bytes;
@@ -52,6 +53,10 @@ remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
                              const remora_model_opts *opts, remora_model **out, remora_error *err);
 void rmr_model_ref(remora_model *m);
 void rmr_model_unref(remora_model *m);
+
+/* E_IO when the files that weights lie in have changed under the model, now or ever before. A look
+ * at their descriptors, for the beginning of each evaluation. */
+remora_status rmr_model_files_unchanged(remora_model *m, remora_error *err);
 
 /* The memory that the model and its sessions take now. It is made of the numbers that the
  * allocations use (P23). */

@@ -97,6 +97,12 @@ remora_status rmr_checkpoint_origin_hold(rmr_origin *o, remora_error *err)
     return REMORA_OK;
 }
 
+remora_status rmr_checkpoint_origin_unchanged(const rmr_origin *o, remora_error *err)
+{
+    const rmr_checkpoint_origin *c = (const rmr_checkpoint_origin *)o;
+    return c->held != NULL ? rmr_file_unchanged(c->held, err) : REMORA_OK;
+}
+
 void rmr_checkpoint_origin_settle(rmr_origin *o)
 {
     drop(o);

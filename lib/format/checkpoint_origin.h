@@ -26,6 +26,7 @@ void rmr_checkpoint_origin_free(rmr_origin *o);
 remora_status rmr_checkpoint_origin_list(rmr_origin *o, rmr_metadata *meta, remora_error *err);
 const void *rmr_checkpoint_origin_data(rmr_origin *o, const rmr_weight_plan_item *it);
 remora_status rmr_checkpoint_origin_hold(rmr_origin *o, remora_error *err);
+remora_status rmr_checkpoint_origin_unchanged(const rmr_origin *o, remora_error *err);
 void rmr_checkpoint_origin_settle(rmr_origin *o);
 
 #endif

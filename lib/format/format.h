@@ -164,6 +164,9 @@ struct rmr_format {
     /* Such bytes are going to be used as long as the origin lives. E_FORMAT: the file that they lie
      * in has become shorter. */
     remora_status (*hold)(rmr_origin *o, remora_error *err);
+    /* Asked before each use of such bytes, by any thread. E_IO: the file that they lie in has
+     * changed since it was opened (rmr_file_unchanged). */
+    remora_status (*unchanged)(const rmr_origin *o, remora_error *err);
 
     /* The number of portions in which a weight is read, and the reading of one. An adopted weight
      * has portions if reading checks its bytes. */

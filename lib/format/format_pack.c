@@ -155,6 +155,11 @@ static remora_status hold(rmr_origin *o, remora_error *err)
     return rmr_pack_check(pack_of(o), err);
 }
 
+static remora_status unchanged(const rmr_origin *o, remora_error *err)
+{
+    return rmr_pack_unchanged(pack_of(o), err);
+}
+
 static void free_reader(void *own)
 {
     rmr_pack_reader_free(own);
@@ -241,6 +246,7 @@ const rmr_format rmr_format_pack = {.name = "pack",
                                     .tensor = tensor,
                                     .data = data,
                                     .hold = hold,
+                                    .unchanged = unchanged,
                                     .span = span,
                                     .read = read_portion,
                                     .read_rows = read_rows,

@@ -578,6 +578,11 @@ remora_status rmr_pack_check(const rmr_pack *p, remora_error *err)
     return rmr_file_check(p->file, err);
 }
 
+remora_status rmr_pack_unchanged(const rmr_pack *p, remora_error *err)
+{
+    return rmr_file_unchanged(p->file, err);
+}
+
 remora_status rmr_pack_read_blob(const rmr_pack *p, const rmr_pack_blob *b, void *dst,
                                  remora_error *err)
 {

@@ -44,11 +44,12 @@ struct rmr_file {
     char *name;
     rmr_shown shown; /* the name, for messages */
     uint64_t size;
-    int fd;           /* PATH, else -1 */
-    int absent;       /* there is no such file */
-    int mapped;       /* data is a mapping of fd */
-    const void *data; /* mapping or blob */
-    remora_source io; /* IO */
+    struct timespec written; /* PATH: the time of its last change when it was opened */
+    int fd;                  /* PATH, else -1 */
+    int absent;              /* there is no such file */
+    int mapped;              /* data is a mapping of fd */
+    const void *data;        /* mapping or blob */
+    remora_source io;        /* IO */
 };
 
 rmr_shown rmr_show(const char *s)
@@ -396,6 +397,7 @@ static remora_status open_in_dir(const rmr_source *src, rmr_file *f, remora_erro
     if (!S_ISREG(st.st_mode))
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: is not a regular file", f->shown.text);
     f->size = (uint64_t)st.st_size;
+    f->written = st.st_mtim;
     if (src->use_mmap) map_file(f);
     return check_finished(src, f, err);
 }
@@ -518,6 +520,30 @@ remora_status rmr_file_check(const rmr_file *f, remora_error *err)
     if (f->fd < 0) return REMORA_OK;
     if (fstat(f->fd, &st) != 0) return rmr_fail_errno(err, f->shown.text, "cannot stat");
     if ((uint64_t)st.st_size < f->size) return fail_shrank(f, (uint64_t)st.st_size, err);
+    return REMORA_OK;
+}
+
+static int is_later(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
+}
+
+remora_status rmr_file_unchanged(const rmr_file *f, remora_error *err)
+{
+    struct stat st;
+    if (!f->mapped) return REMORA_OK;
+    if (fstat(f->fd, &st) != 0) {
+        const int e = errno;
+        return rmr_error_set(err, REMORA_E_IO, e, "%s: cannot stat: %s (errno %d)", f->shown.text,
+                             errno_text(e), e);
+    }
+    if ((uint64_t)st.st_size < f->size)
+        RMR_FAIL(err, REMORA_E_IO, "%s: has %llu bytes, had %llu when the model was opened",
+                 f->shown.text, (unsigned long long)st.st_size, (unsigned long long)f->size);
+    if (is_later(&st.st_mtim, &f->written))
+        RMR_FAIL(err, REMORA_E_IO,
+                 "%s: was written to after the model was opened; replace files by rename",
+                 f->shown.text);
     return REMORA_OK;
 }
 

@@ -9,8 +9,9 @@
  * library cannot handle for its host. So rmr_file_read, which everything at load uses, reads
  * through the descriptor even when the file is mapped: a file that shrank is a status. Only
  * rmr_file_data gives mapped bytes; its users call rmr_file_check right before, which finds a file
- * truncated since it was opened. A file truncated while its mapped bytes are in use still kills the
- * process: hosts whose model files may change under them open without mmap. */
+ * truncated since it was opened, and rmr_file_unchanged before each use. A file truncated between
+ * that look and the use still kills the process: hosts whose model files may change under them open
+ * without mmap. */
 #ifndef RMR_SOURCE_H
 #define RMR_SOURCE_H
 
@@ -83,6 +84,11 @@ const void *rmr_file_data(const rmr_file *f);
 /* E_FORMAT when the file on disk is shorter than when it was opened. Blobs and host files always
  * pass. */
 remora_status rmr_file_check(const rmr_file *f, remora_error *err);
+
+/* E_IO when the file of mapped bytes is shorter, or was written to later, than when it was opened.
+ * It is looked at through its descriptor: renaming or removing it, links to it and its mode do not
+ * matter. Other files always pass. */
+remora_status rmr_file_unchanged(const rmr_file *f, remora_error *err);
 
 /* Read exactly n bytes at off into buf: thread-safe (as far as the host's io_read is); handles
  * short reads and EINTR; a range outside the file or a file that ends early is E_FORMAT naming file

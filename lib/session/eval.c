@@ -328,6 +328,7 @@ remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opt
 {
     evaluation e = {s, n,  o, rmr_clock_us(), o->max_tokens > 0 ? o->max_tokens : UINT64_MAX,
                     0, err};
+    RMR_TRY(rmr_model_files_unchanged(s[0]->model, err));
     for (size_t i = 0; i < n; i++)
         if (i > 0 || !step_fits(&e)) rmr_step_in_progress_drop(s[i]);
     while (s[0]->in_progress.ctx != NULL || any_pending(&e)) {
