@@ -93,6 +93,7 @@
  *   - out: the caller sets struct_size, the library fills what both know, zeroes what only the
  *     caller knows, never writes past struct_size and leaves struct_size as it was.
  *   - `flags`: a bit without a meaning below is E_STRUCT, as a newer field is; `reserved` is 0.
+ *   - a struct_size above 4096 is E_STRUCT: it was not set, and no struct will ever be so large.
  *   - fields are only ever appended. Structs without struct_size never change.
  * Where a parameter `const remora_..._opts *` may be NULL, NULL means all defaults.
  *
@@ -340,7 +341,7 @@ typedef struct remora_blob {
  * are any, tokenizer.json (without it tiktoken.model), tokenizer_config.json and
  * generation_config.json. Or a .remora pack, a GGUF file, or all parts of a split one: it is opened
  * where it is named, and where there is no config.json and no other of its kind. Logits do not
- * depend on the way that the bytes come.
+ * depend on the way that the bytes come. Fields of another kind than `kind` must be 0, else E_ARG.
  */
 typedef struct remora_source {
     uint32_t struct_size;
@@ -868,7 +869,7 @@ enum remora_stage_kinds { /* with the fields of remora_stage that they use */
 
 /* The window of the three penalties is the last `count` accepted tokens, up to 1048576; 0: 16384.
  * A sampler remembers as many accepted tokens as its longest window, from the adding of that stage
- * on: add stages before accepting. */
+ * on: add stages before accepting. Fields that a kind does not use must be 0, else E_ARG. */
 typedef struct remora_stage {
     uint32_t struct_size;
     int32_t  kind; /* REMORA_STAGE_* */
@@ -893,8 +894,8 @@ REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_sampler_create(rem
                                                                              remora_sampler **out,
                                                                              remora_error *err);
 
-/* Add a stage at the end. E_ARG (value or count out of range), E_STRUCT, E_UNSUPPORTED (unknown
- * kind), E_NOMEM; the sampler is then as before. */
+/* Add a stage at the end. E_ARG (value or count out of range, or not 0 where the kind does not use
+ * it), E_STRUCT, E_UNSUPPORTED (unknown kind), E_NOMEM; the sampler is then as before. */
 REMORA_API remora_status REMORA_CALL remora_sampler_add(remora_sampler *p,
                                                         const remora_stage *stage,
                                                         remora_error *err);

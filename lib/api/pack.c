@@ -16,6 +16,8 @@ remora_status remora_convert(remora_runtime *rt, const remora_source *src, const
     RMR_IN(remora_convert_opts, o, opts, err);
     if (o.flags & ~(uint32_t)REMORA_CONVERT_NO_SELF_TEST)
         RMR_FAIL(err, REMORA_E_STRUCT, "convert flags 0x%x are not known", o.flags);
+    if (o.reserved != 0)
+        RMR_FAIL(err, REMORA_E_STRUCT, "convert options: reserved is %u, it must be 0", o.reserved);
     RMR_NEED(o.zstd_level >= 0 && o.zstd_level <= 22, err, "zstd_level is not in 0..22");
     RMR_TRY(rmr_api_runtime(rt, &own, err));
     const rmr_fpenv saved = rmr_fpenv_enter();

@@ -5,8 +5,10 @@
 
 static remora_status check_size(uint32_t n, uint32_t first, const char *what, remora_error *err)
 {
-    if (n < first)
-        RMR_FAIL(err, REMORA_E_STRUCT, "%s: struct_size is %u, release 1.0 has %u", what, n, first);
+    if (n < first || n > RMR_STRUCT_LIMIT)
+        RMR_FAIL(err, REMORA_E_STRUCT,
+                 "%s: struct_size is %u; supported are %u, its size in release 1.0, to %d", what, n,
+                 first, RMR_STRUCT_LIMIT);
     return REMORA_OK;
 }
 

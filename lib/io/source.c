@@ -243,8 +243,24 @@ static remora_status open_memory(rmr_source *src, const remora_source *desc, rem
     return REMORA_OK;
 }
 
+/* The fields that another kind of source uses are kept free for what comes. */
+static remora_status check_unused(const remora_source *d, remora_error *err)
+{
+    if (d->kind != REMORA_SOURCE_MEMORY && (d->blobs != NULL || d->n_blobs != 0))
+        RMR_FAIL(err, REMORA_E_ARG,
+                 "source: blobs are given, which are used by REMORA_SOURCE_MEMORY alone: they must "
+                 "be NULL and 0");
+    if (d->kind != REMORA_SOURCE_IO &&
+        (d->io_user != NULL || d->io_size != NULL || d->io_read != NULL))
+        RMR_FAIL(err, REMORA_E_ARG,
+                 "source: io_user, io_size or io_read is given, which are used by REMORA_SOURCE_IO "
+                 "alone: they must be NULL");
+    return REMORA_OK;
+}
+
 static remora_status open_kind(rmr_source *src, const remora_source *desc, remora_error *err)
 {
+    RMR_TRY(check_unused(desc, err));
     switch (desc->kind) {
     case REMORA_SOURCE_PATH: return open_path(src, desc, err);
     case REMORA_SOURCE_MEMORY:

@@ -54,7 +54,40 @@ static remora_status check_bias(const remora_stage *s, uint32_t n_vocab, remora_
     return REMORA_OK;
 }
 
-remora_status rmr_stage_check(const remora_stage *s, uint32_t n_vocab, remora_error *err)
+/* The fields that a kind of stage uses; those of the other kinds are kept free for what comes. */
+typedef struct kind_info {
+    const char *name;
+    int value, count, fn;
+} kind_info;
+
+static kind_info info_of(int32_t kind)
+{
+    switch (kind) {
+    case REMORA_STAGE_TEMPERATURE: return (kind_info){"temperature", 1, 0, 0};
+    case REMORA_STAGE_TOP_K: return (kind_info){"top-k", 0, 1, 0};
+    case REMORA_STAGE_TOP_P: return (kind_info){"top-p", 1, 0, 0};
+    case REMORA_STAGE_MIN_P: return (kind_info){"min-p", 1, 0, 0};
+    case REMORA_STAGE_CALLBACK: return (kind_info){"callback", 0, 0, 1};
+    default: return (kind_info){"penalty or bias", 1, 1, 0};
+    }
+}
+
+static remora_status check_unused(const remora_stage *s, remora_error *err)
+{
+    const kind_info k = info_of(s->kind);
+    if (!k.value && s->value != 0.0)
+        RMR_FAIL(err, REMORA_E_ARG, "%s stage: value is %g, which it does not use: it must be 0",
+                 k.name, s->value);
+    if (!k.count && s->count != 0)
+        RMR_FAIL(err, REMORA_E_ARG, "%s stage: count is %lld, which it does not use: it must be 0",
+                 k.name, (long long)s->count);
+    if (!k.fn && (s->fn != NULL || s->user != NULL))
+        RMR_FAIL(err, REMORA_E_ARG, "%s stage: fn and user are not used: they must be NULL",
+                 k.name);
+    return REMORA_OK;
+}
+
+static remora_status check_used(const remora_stage *s, uint32_t n_vocab, remora_error *err)
 {
     const double v = s->value;
     switch (s->kind) {
@@ -83,6 +116,12 @@ remora_status rmr_stage_check(const remora_stage *s, uint32_t n_vocab, remora_er
         return REMORA_OK;
     default: RMR_FAIL(err, REMORA_E_UNSUPPORTED, "stage kind %d is unknown", s->kind);
     }
+}
+
+remora_status rmr_stage_check(const remora_stage *s, uint32_t n_vocab, remora_error *err)
+{
+    RMR_TRY(check_used(s, n_vocab, err));
+    return check_unused(s, err);
 }
 
 /* -- stages that rank or cut: on a compact, non-empty list -- */

@@ -140,11 +140,85 @@ static void busy(void **state)
     tiny_free(&t);
 }
 
+/* Calls that only read a session take a const one, and run beside each other. */
+typedef struct reader {
+    const remora_session *s;
+    remora_model *m;
+    const float *expect; /* N rows of logits */
+    const remora_token *ids;
+} reader;
+
+static void read_row(const reader *r, uint32_t row, remora_sampler *p)
+{
+    static const size_t width = TINY_TEXT_VOCAB;
+    const float *logits, *expect = r->expect + row * width;
+    remora_token_prob best;
+    remora_token t;
+    float logprob, hidden[4096];
+    size_t n;
+    REQUIRE_OK(remora_session_logits(r->s, row, &logits, &n, NULL), NULL);
+    REQUIRE(n == width && memcmp(logits, expect, n * sizeof *logits) == 0);
+    REQUIRE_OK(remora_session_top(r->s, row, &best, 1, &n, NULL), NULL);
+    REQUIRE(best.logit == expect[best.token]);
+    REQUIRE_OK(remora_session_logprob(r->s, row, best.token, &logprob, NULL), NULL);
+    REQUIRE(logprob == best.logprob);
+    REQUIRE_OK(remora_sampler_pick(p, r->s, row, &t, NULL), NULL);
+    REQUIRE(t == best.token);
+    REQUIRE_OK(remora_session_hidden(r->s, row, hidden, 4096, &n, NULL), NULL);
+}
+
+static void *read_session(void *arg)
+{
+    const reader *r = arg;
+    const remora_stage greedy = {.struct_size = sizeof greedy, .kind = REMORA_STAGE_TEMPERATURE};
+    remora_sampler *p;
+    REQUIRE_OK(remora_sampler_create(r->m, 1, &p, NULL), NULL);
+    REQUIRE_OK(remora_sampler_add(p, &greedy, NULL), NULL);
+    for (int round = 0; round < 20; round++) {
+        remora_session_info i = {.struct_size = sizeof i};
+        remora_stats stats = {.struct_size = sizeof stats};
+        remora_token t[N];
+        size_t n;
+        for (uint32_t row = 0; row < N; row++) read_row(r, row, p);
+        REQUIRE_OK(remora_session_get_info(r->s, &i, NULL), NULL);
+        REQUIRE_OK(remora_session_get_stats(r->s, &stats, NULL), NULL);
+        REQUIRE(i.committed == N && stats.prefill_tokens == N);
+        REQUIRE_OK(remora_session_tokens(r->s, 0, t, N, &n, NULL), NULL);
+        REQUIRE(n == N && memcmp(t, r->ids, sizeof t) == 0);
+    }
+    remora_sampler_free(p);
+    return NULL;
+}
+
+static void readers(void **state)
+{
+    tiny t;
+    remora_token ids[N];
+    pthread_t threads[THREADS];
+    (void)state;
+    tiny_make(&t, NULL);
+    host_ids(ids, N, TINY_TEXT_VOCAB, 8);
+    remora_model *m = host_open(NULL, &t.source);
+    float *expect = host_logits(m, ids, N);
+    remora_session *s = host_session(m, N, REMORA_KV_F32);
+    REQUIRE_OK(remora_session_append(s, ids, N, REMORA_WANT_ALL | REMORA_WANT_HIDDEN, NULL), NULL);
+    REQUIRE_OK(remora_eval(&s, 1, NULL, NULL), NULL);
+    reader r = {s, m, expect, ids};
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, read_session, &r), 0);
+    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
+    remora_session_free(s);
+    free(expect);
+    remora_model_free(m);
+    tiny_free(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(evals_meet),
         cmocka_unit_test(busy),
+        cmocka_unit_test(readers),
     };
     return cmocka_run_group_tests_name("P10", tests, NULL, NULL);
 }

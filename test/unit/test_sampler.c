@@ -905,7 +905,8 @@ static remora_status use_all(rmr_mem *mem, rmr_sampler **c, rmr_sampler **k)
     remora_token t;
     RMR_TRY(rmr_sampler_create(mem, 10, 1, c, NULL));
     for (int i = 0; i < 12; i++) {
-        const remora_stage s = stage(kinds[i % 3], 1.5, i == 11 ? RMR_SAMPLER_HISTORY + 1 : 1 + i);
+        const remora_stage s =
+            stage(kinds[i % 3], i % 3 == 1 ? 0 : 1.5, i == 11 ? RMR_SAMPLER_HISTORY + 1 : 1 + i);
         const remora_status st = rmr_sampler_add(*c, &s, NULL);
         RMR_TRY(rmr_sampler_pick(*c, x, 10, &t, NULL));
         RMR_TRY(rmr_sampler_accept(*c, t, NULL));
