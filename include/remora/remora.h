@@ -72,8 +72,8 @@
  * NULL"; a missing one is E_ARG. Free functions take NULL.
  *
  * Ownership. Everything passed in is copied before the call returns, unless the comment says
- * "borrowed". Children hold references: a runtime may be freed before its models and a model
- * before its sessions and samplers; memory goes when the last one goes.
+ * "borrowed". Children hold references, so handles may be freed in any order: a runtime before its
+ * models, a model before its sessions and samplers. Memory goes when the last one goes.
  *
  * On an error out-parameters are untouched, except that constructors set *out to NULL and that
  * *n is set with E_BUFFER.
@@ -174,7 +174,7 @@ enum remora_statuses {
     REMORA_MORE          = 1,   /* budget or buffer used up; the same call again continues */
     REMORA_END           = 2,   /* generation reached its end */
     REMORA_E_ARG         = -1,  /* caller broke the contract */
-    REMORA_E_STRUCT      = -2,  /* struct_size too small, or a field newer than the library set */
+    REMORA_E_STRUCT      = -2,  /* struct_size not set, or a field newer than the library set */
     REMORA_E_NOMEM       = -3,  /* host memory, or the host_budget */
     REMORA_E_DEVICE_MEM  = -4,  /* device memory */
     REMORA_E_IO          = -5,  /* reading a file failed: os_code has errno; or, with 0 there, a
@@ -232,7 +232,7 @@ typedef struct remora_option {
 /* The library's version at run time, packed as REMORA_VERSION_NUM. */
 REMORA_API uint32_t REMORA_CALL remora_version(void);
 
-/* The same as text ("1.0.0"). Static: never free it. */
+/* The same as text, with a word behind it between releases: "1.0.0-dev". Static: never free it. */
 REMORA_API const char *REMORA_CALL remora_version_string(void);
 
 /* One line for bug reports: version, compiler, kernel sets. Static. */
@@ -417,11 +417,14 @@ typedef struct remora_model_info {
     uint32_t has_tokenizer;    /* 0: the text functions answer E_UNSUPPORTED. There is none, or one
                                   that is not supported, and a warning in the log says why */
     uint32_t reserved;
-    uint64_t n_params;         /* all parameters of the checkpoint */
+    uint64_t n_params;         /* all parameters of the checkpoint, with those of layers that are
+                                  left out at opening; of a pack: of what it was made from */
     uint64_t n_params_active;  /* those that take part in one token */
     uint64_t weight_bytes;     /* of the weights in compute layout */
-    uint8_t  fingerprint[32];  /* the same for the same configuration and weights, however they are
-                                  stored; a weight of another type is another weight */
+    uint8_t  fingerprint[32];  /* a hash of what the configuration asks for and of the names, types
+                                  and some values of the weights: the same in a folder, a GGUF file
+                                  and a pack. A weight of another type is another weight. It tells
+                                  models apart and finds no damage: remora_verify() does */
     char     family[32];       /* model_type of config.json: "deepseek_v3" */
     char     name[96];         /* for people */
     uint32_t n_kv_heads;       /* grouped attention: 2 * n_kv_heads * head_dim numbers are cached a
@@ -724,7 +727,8 @@ typedef struct remora_session_info {
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_session_create(
     remora_model *m, const remora_session_opts *o, remora_session **out, remora_error *err);
 
-/* A second session that goes on from the same state: timeline, pending tokens, output rows. Full
+/* A second session that goes on from the same state: timeline, pending tokens, output rows. It
+ * writes the parent, whose pages are then shared, so no other call may use that meanwhile. Full
  * cache pages are shared until one side drops them, so a fork writes one partly filled page and
  * the rows; what it may need later is set aside as for a new session, or, with PAGES_AS_NEEDED, is
  * not: the fork then costs that page, its rows and its timeline. Legal while a step is half

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The public header compiles clean, without implicit padding, in every language version that it promises, under every
-# compiler here; and the program in its first comment compiles.
-# usage: check_header.sh PYTHON HEADER.PY INCLUDE_DIR
+# compiler here; the program in its first comment compiles; and remora.abi.json is what the compilers make of it.
+# usage: check_header.sh PYTHON ABI.PY INCLUDE_DIR
 set -eu
 python=$1 reader=$2 include=$3
 flags="-I$include -Wall -Wextra -Wpedantic -Wpadded -Werror"
@@ -10,6 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 echo '#include <remora/remora.h>' >"$work/one.c"
 "$python" "$reader" tour "$include/remora/remora.h" >"$work/tour.c"
+"$python" "$reader" probe "$include/remora/remora.abi.json" >"$work/probe.c"
 runs=0
 compile() { # compiler language std file extra
     command -v "$1" >/dev/null 2>&1 || return 0
@@ -26,6 +27,9 @@ for cc in gcc clang; do
         compile $cc c $std "$work/tour.c" "-Wstrict-prototypes"
     done
 done
+case $(getconf LONG_BIT) in # the description is of machines with 64-bit pointers
+    64) for cc in gcc clang; do compile $cc c c11 "$work/probe.c" ""; done ;;
+esac
 for cxx in g++ clang++; do
     for std in c++11 c++17 c++20; do compile $cxx c++ $std "$work/one.c" ""; done
 done

@@ -16,23 +16,42 @@ if [ -n "$(find "$dest" -name remora -type f)" ] && [ -z "$(find "$dest" -name r
 fi
 cat >"$dest/main.c" <<'C'
 #include <remora/remora.h>
+#include <string.h>
 int main(void)
 {
     remora_runtime *rt;
+    if (strcmp(remora_version_string(), VERSION) != 0) return 3;
     if (remora_abi_check(REMORA_VERSION_NUM) != REMORA_OK) return 1;
     if (remora_runtime_create(NULL, &rt, NULL) != REMORA_OK) return 2;
     remora_runtime_free(rt);
     return 0;
 }
 C
-flags=$(pkg-config --define-variable=prefix="$prefix" --cflags --libs remora)
+[ -s "$prefix/include/remora/remora.abi.json" ] || { echo "the description of the ABI is not beside the header"; exit 1; }
+# Only our own package can be found: a host that links the shared library needs no development package of another.
+PKG_CONFIG_LIBDIR=$PKG_CONFIG_PATH
+export PKG_CONFIG_LIBDIR
+version=$(pkg-config --modversion remora) # of the project: what the library says of itself, too
+cflags=$(pkg-config --define-variable=prefix="$prefix" --cflags remora)
+[ "$(echo $cflags)" = "-I$prefix/include" ] || { echo "cflags are $cflags"; exit 1; }
+flags="$cflags $(pkg-config --define-variable=prefix="$prefix" --libs remora)"
+for word in $flags; do
+  case $word in
+    -lremora | -L* | -I*) ;;
+    *) echo "a program gets $word, too"; exit 1 ;;
+  esac
+done
 # shellcheck disable=SC2086
-${CC:-cc} "$dest/main.c" $flags -o "$dest/shared"
+${CC:-cc} "-DVERSION=\"$version\"" "$dest/main.c" $flags -o "$dest/shared"
 libdir=$(dirname "$(find "$dest" -name 'libremora.so.1')")
 LD_LIBRARY_PATH=$libdir "$dest/shared"
 readelf -d "$dest/shared" | grep -q 'libremora.so.1'
+case $(readlink -f "$libdir/libremora.so.1") in
+  *.so.[0-9]*.[0-9]*.[0-9]) ;; # without the stage of the version
+  *) echo "the library's file is $(readlink -f "$libdir/libremora.so.1")"; exit 1 ;;
+esac
 static=$(pkg-config --define-variable=prefix="$prefix" --static --libs remora | sed "s|-lremora|$libdir/libremora.a|")
 # shellcheck disable=SC2086
-${CC:-cc} "$dest/main.c" -I"$prefix/include" $static -o "$dest/static"
+${CC:-cc} "-DVERSION=\"$version\"" "$dest/main.c" -I"$prefix/include" $static -o "$dest/static"
 "$dest/static"
 if readelf -d "$dest/static" | grep -q libremora; then echo "static program needs libremora.so"; exit 1; fi
