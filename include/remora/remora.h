@@ -122,7 +122,7 @@
  *
  * Cancel. `const int32_t *cancel` is a word, borrowed for the call, that the host sets to
  * non-zero from any thread or signal handler; the library only reads it, as by a relaxed atomic
- * load, between slices of work, and then returns E_CANCELLED. NULL: no cancel. A cancelled eval
+ * load, between items of work, and then returns E_CANCELLED. NULL: no cancel. A cancelled eval
  * keeps what it has done, as one that ran out of budget does.
  *
  * One result. On the CPU, logits are the same bit for bit for every number of threads, chunk
@@ -693,9 +693,9 @@ struct remora_session_opts {
                           of them is allocated at once (kv_bytes_per_token each), and written, which
                           is when most systems find memory for it, as it is used. Besides, a token
                           of capacity takes 5 bytes, and 32 of them 8 more */
-    uint32_t chunk;    /* most tokens that go through the layers together, up to 65536; 0: 512, or
-                          32 in calls with a budget. More is faster and takes more scratch memory;
-                          less is interrupted sooner. Changes no result */
+    uint32_t chunk;    /* most tokens that go through the layers together, up to 65536; 0: 512.
+                          More is faster and takes more scratch memory; with less, items of work
+                          are shorter. Changes no result */
     int32_t  kv_type;  /* REMORA_KV_*; 0: BF16 */
     uint32_t reserved;
     const remora_option *extra; /* no keys yet */
@@ -789,7 +789,7 @@ remora_session_trim(remora_session *s, uint64_t keep, remora_error *err);
 typedef struct remora_eval_opts {
     uint32_t struct_size;
     uint32_t flags;        /* 0 */
-    int64_t  budget_us;    /* stop after this many microseconds, to within one slice
+    int64_t  budget_us;    /* stop after this many microseconds, to within one item of work
                               (remora_stats.longest_slice_us); 0: until done */
     uint64_t max_tokens;   /* stop after this many tokens, over all sessions; 0: no limit */
     const int32_t *cancel; /* may be NULL */
@@ -808,8 +808,12 @@ typedef struct remora_token_prob {
  *
  * REMORA_MORE: budget_us or max_tokens is used up. E_CANCELLED: the cancel word was set. Call again
  * with the same sessions, the same one first, to go on in the middle of the step; with others the
- * step is done again from its beginning. Results are those of one call either way. Every call gets
- * at least one slice done.
+ * step is done again from its beginning. Results are those of one call either way.
+ *
+ * Work is done in items: some rows of one product, for instance. Budget and cancel word are looked
+ * at before each, finished items are kept, and every call gets at least one done, so calls make
+ * progress however short they are. After the first item of a call none is begun that will likely
+ * end behind the budget.
  *
  * E_ARG (a NULL session, a negative budget), E_STRUCT, E_MISMATCH (different models), E_CANCELLED,
  * E_BUSY (a session in use), E_NOMEM (scratch memory, when more evals run at the same time or are
@@ -1013,7 +1017,8 @@ typedef struct remora_stats {
     uint64_t decode_us;
     uint64_t sample_us;        /* spent in picks by remora_generate() */
     uint64_t reused_tokens;    /* kept by remora_session_sync() */
-    uint64_t longest_slice_us; /* longest stretch without a look at budget and cancel */
+    uint64_t longest_slice_us; /* longest stretch without a look at budget and cancel, in evals
+                                  that had one of them: about one item of work */
 } remora_stats;
 
 /* E_ARG, E_STRUCT. */

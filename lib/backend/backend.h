@@ -65,6 +65,7 @@ static inline int rmr_bytes_add(rmr_bytes *to, rmr_bytes b)
 
 /* ---- steps ---- */
 typedef struct rmr_step rmr_step;
+typedef struct rmr_halt rmr_halt; /* halt.h */
 typedef struct rmr_backend rmr_backend;
 
 /* ops, slots and the layout of the cache are borrowed for the life of the step. */
@@ -101,7 +102,7 @@ typedef struct rmr_area {
  * steps use it, and leave what slices submitted after the call find; functions on one buffer keep
  * their order, and a copy is a function on both of its buffers. Nothing more is promised, and a
  * backend should not wait for more: a fork copies a page while steps of other sessions run. */
-enum { RMR_BACKEND_VERSION = 1 }; /* the version of all that backends and the library share */
+enum { RMR_BACKEND_VERSION = 2 }; /* the version of all that backends and the library share */
 
 typedef struct rmr_backend_ops {
     uint32_t size, version; /* of this struct; RMR_BACKEND_VERSION */
@@ -183,9 +184,16 @@ typedef struct rmr_backend_ops {
     /* Start a slice; returns before it is done. Slices of a step run in order; each gets a mark,
      * counting up by one from the step's creation, also when this fails. A slice with an operation
      * that fails ends the step: slices behind it do nothing, and until the next inputs every wait
-     * and submission gives its status. Where submitting computes, submitting says so first. */
+     * and submission gives its status. Where submitting computes, submitting says so first.
+     *
+     * `halt` (NULL: nothing) may end a slice before it is done. Only where submitting computes it
+     * is looked at, before each item of work; a backend whose slices run later does not look, and
+     * its caller stops between them. REMORA_MORE: the slice was stopped. What is finished of it is
+     * kept, every number of its results computed once or not at all, and nothing runs. It goes on
+     * when the same slice is submitted again, with no other call on the step in between but waits,
+     * or is dropped by the next inputs. Its slots are not read before it is done. */
     remora_status (*step_submit)(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
-                                 uint64_t *mark, remora_error *err);
+                                 rmr_halt *halt, uint64_t *mark, remora_error *err);
     /* Wait until the slice of that mark, and so all before it, is done. */
     remora_status (*step_wait)(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);
     /* Read numbers of a slot, after waiting for the last mark; or write them, as if an operation

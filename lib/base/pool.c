@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "event.h"
 #include "fpenv.h"
+#include "halt.h"
 #include "process.h"
 
 enum { SPIN_US = 40, SPIN_BATCH = 32, MAX_THREADS = 1024, SLOTS = 16, LINE = 64 };
@@ -54,6 +55,8 @@ typedef struct region {
     void *arg;
     _Atomic uint32_t most; /* the length of a range, at most */
     rmr_next_region next;
+    rmr_halt *halt;         /* NULL: nothing stops it */
+    uint64_t chunk_ns;      /* the pace that workers begin with */
     int in_order;           /* all chunks are one share, the first one, for everybody */
     _Atomic uint64_t *span; /* [width] the chunks that are left of each share */
     _Atomic uint32_t taken; /* a caller has this slot */
@@ -208,6 +211,30 @@ static uint32_t next_range(rmr_pool *p, region *r, uint64_t leave, uint64_t *v)
     return 0;
 }
 
+/* Nobody takes a chunk any more. Those that were not run stay in the spans. */
+static void abandon(region *r)
+{
+    uint64_t v = atomic_load_explicit(&r->state, memory_order_relaxed);
+    while (left(v) > 0 &&
+           !atomic_compare_exchange_weak_explicit(&r->state, &v, v - left(v) * CHUNK,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+/* Run n chunks that were taken off the state, unless it is time to stop. */
+static void run_item(const rmr_pool *p, region *r, uint32_t n, uint32_t home, uint32_t worker,
+                     rmr_pace *pace)
+{
+    if (r->halt == NULL) {
+        run_chunks(p, r, n, home, worker);
+    } else if (rmr_halt_allows(r->halt, pace, n)) {
+        run_chunks(p, r, n, home, worker);
+        rmr_halt_item_done(r->halt, pace, n);
+    } else {
+        abandon(r);
+    }
+}
+
 /* ---- fetching the next region's data ---- */
 
 /* The bytes that a waiting thread has still to fetch into its cache. */
@@ -245,10 +272,11 @@ static int help(rmr_pool *p, uint32_t home, uint32_t *first, ahead *a)
         if (taken == 0) continue;
         *first += i + 1;
         const uint32_t worker = joined(v);
+        rmr_pace pace = {0, r->chunk_ns};
         RMR_ASSERT(worker < p->width);
         if (r->next.first != NULL) look_ahead(p, a, &r->next, home);
         do {
-            run_chunks(p, r, taken, home, worker);
+            run_item(p, r, taken, home, worker, &pace);
             taken = next_range(p, r, INSIDE, &v);
         } while (taken > 0);
         if ((v & SLEEPS) && inside(v) == 1) rmr_event_signal(&r->done, 1);
@@ -337,29 +365,34 @@ static void wait_helpers(rmr_pool *p, region *r)
     }
 }
 
-/* The arguments of rmr_pool_run_ranges. */
-typedef struct order {
-    uint32_t n, most;
-    rmr_range_fn *fn;
-    void *arg;
-    const rmr_next_region *next;
-    int in_order;
-} order;
-
-static void set_spans(const rmr_pool *p, region *r, uint32_t n)
+/* The spans of a region that begins: those that were left of it, or all chunks. */
+static void set_spans(const rmr_pool *p, region *r, const rmr_region *o)
 {
+    const int again = o->rest != NULL && o->rest->n > 0;
     for (uint32_t w = 0; w < p->width; w++) {
-        const uint32_t at = share_of(n, w, p->width), end = share_of(n, w + 1, p->width);
-        const uint64_t span = !r->in_order ? span_of(at, end) : w == 0 ? span_of(0, n) : 0;
+        const uint32_t at = share_of(o->n, w, p->width), end = share_of(o->n, w + 1, p->width);
+        uint64_t span = !o->in_order ? span_of(at, end) : w == 0 ? span_of(0, o->n) : 0;
+        if (again) span = o->rest->span[w];
         atomic_store_explicit(&r->span[w], span, memory_order_relaxed);
     }
 }
 
-/* Every chunk of the region has run, and nobody is inside any more. */
+/* Keep the chunks that were not run. Nobody is inside any more. Returns their number. */
+static uint32_t keep_spans(const rmr_pool *p, const region *r, rmr_rest *rest)
+{
+    rest->n = 0;
+    for (uint32_t w = 0; w < p->width; w++) {
+        rest->span[w] = atomic_load_explicit(&r->span[w], memory_order_relaxed);
+        rest->n += span_left(rest->span[w]);
+    }
+    return rest->n;
+}
+
+/* Every chunk of the region has run, unless it was stopped, and nobody is inside any more. */
 static int is_over(const rmr_pool *p, const region *r)
 {
     const uint64_t v = atomic_load(&r->state);
-    for (uint32_t w = 0; w < p->width; w++)
+    for (uint32_t w = 0; w < p->width && r->halt == NULL; w++)
         if (span_left(atomic_load(&r->span[w])) > 0) return 0;
     return left(v) == 0 && inside(v) == 0 && joined(v) <= p->width;
 }
@@ -374,47 +407,95 @@ static void wake(rmr_pool *p, uint32_t n)
         atomic_store(&p->sleepers, 0);
 }
 
-static void run_region(rmr_pool *p, region *r, const order *o)
+/* n: the chunks that are left of it. */
+static int run_region(rmr_pool *p, region *r, const rmr_region *o, uint32_t n)
 {
-    const uint32_t n = o->n, most = o->most;
     uint64_t v = n * CHUNK + JOINED;
     RMR_ASSERT(left(atomic_load(&r->state)) == 0 && inside(atomic_load(&r->state)) == 0);
-    uint32_t taken = range_of(n, most, p->width);
+    uint32_t taken = range_of(n, o->most, p->width);
+    rmr_pace pace = {0, o->rest != NULL ? o->rest->chunk_ns : 0};
     r->fn = o->fn;
     r->arg = o->arg;
     r->in_order = o->in_order;
-    set_spans(p, r, n);
+    r->halt = o->halt;
+    r->chunk_ns = pace.chunk_ns;
+    set_spans(p, r, o);
     r->next = o->next != NULL ? *o->next : (rmr_next_region){0};
-    atomic_store_explicit(&r->most, most, memory_order_relaxed);
+    atomic_store_explicit(&r->most, o->most, memory_order_relaxed);
     atomic_store(&r->state, v - taken * CHUNK);
     const uint32_t sleepers = atomic_load(&p->sleepers);
     if (sleepers > 0) wake(p, n - 1 < sleepers ? n - 1 : sleepers);
     do {
-        run_chunks(p, r, taken, 0, 0);
+        run_item(p, r, taken, 0, 0, &pace);
         taken = next_range(p, r, 0, &v);
     } while (taken > 0);
     if (inside(v) > 0) wait_helpers(p, r);
     RMR_ASSERT(is_over(p, r));
+    const int done = o->halt == NULL || keep_spans(p, r, o->rest) == 0;
+    if (o->rest != NULL) o->rest->chunk_ns = pace.chunk_ns;
+    if (o->rest != NULL && done) o->rest->n = 0;
     atomic_store_explicit(&r->taken, 0, memory_order_release);
+    return done;
+}
+
+/* ---- one thread alone ---- */
+
+/* The caller's items of what is left. */
+static int run_alone(const rmr_pool *p, const rmr_region *o)
+{
+    rmr_rest *const rest = o->rest;
+    if (rest->n == 0) {
+        for (uint32_t w = 0; w < p->width; w++) rest->span[w] = w == 0 ? span_of(0, o->n) : 0;
+        rest->n = o->n;
+    }
+    rmr_pace pace = {0, rest->chunk_ns};
+    for (uint32_t w = 0; w < p->width; w++)
+        for (uint32_t n; (n = span_left(rest->span[w])) > 0; rest->n -= n) {
+            if (o->halt != NULL && n > o->most) n = o->most;
+            if (o->halt != NULL && !rmr_halt_allows(o->halt, &pace, n)) {
+                rest->chunk_ns = pace.chunk_ns;
+                return 0;
+            }
+            o->fn(o->arg, (uint32_t)rest->span[w], n, 0);
+            rest->span[w] += n;
+            if (o->halt != NULL) rmr_halt_item_done(o->halt, &pace, n);
+        }
+    return 1;
 }
 
 /* ---- a host's job system ---- */
 
 typedef struct host_region {
-    rmr_range_fn *fn;
-    void *arg;
-    uint32_t n, range, width;
+    const rmr_region *o;
+    uint32_t end, range, width;
     _Atomic uint32_t take, joined;
+    _Atomic uint64_t chunk_ns; /* of the last item */
 } host_region;
+
+/* Take the next range; 0: there is none. */
+static uint32_t take_of_host(host_region *r, uint32_t *first)
+{
+    uint32_t k;
+    *first = atomic_load_explicit(&r->take, memory_order_relaxed);
+    do {
+        k = r->end - *first < r->range ? r->end - *first : r->range;
+    } while (k > 0 && !atomic_compare_exchange_weak_explicit(
+                          &r->take, first, *first + k, memory_order_relaxed, memory_order_relaxed));
+    return k;
+}
 
 static void host_work(host_region *r, uint32_t worker)
 {
-    uint32_t i;
-    while ((i = atomic_load_explicit(&r->take, memory_order_relaxed)) < r->n) {
-        const uint32_t k = r->n - i < r->range ? r->n - i : r->range;
-        if (atomic_compare_exchange_weak_explicit(&r->take, &i, i + k, memory_order_relaxed,
-                                                  memory_order_relaxed))
-            r->fn(r->arg, i, k, worker);
+    rmr_halt *const halt = r->o->halt;
+    rmr_pace pace = {0, atomic_load_explicit(&r->chunk_ns, memory_order_relaxed)};
+    uint32_t i, k;
+    while (atomic_load_explicit(&r->take, memory_order_relaxed) < r->end) {
+        if (halt != NULL && !rmr_halt_allows(halt, &pace, r->range)) return;
+        if ((k = take_of_host(r, &i)) == 0) return;
+        r->o->fn(r->o->arg, i, k, worker);
+        if (halt == NULL) continue;
+        rmr_halt_item_done(halt, &pace, k);
+        atomic_store_explicit(&r->chunk_ns, pace.chunk_ns, memory_order_relaxed);
     }
 }
 
@@ -429,32 +510,36 @@ static void REMORA_CALL host_part(void *arg, uint32_t i)
     rmr_fpenv_leave(saved);
 }
 
-/* Ranges of one size: an eighth of a worker's share. */
-static void run_by_host(rmr_pool *p, const order *o)
+/* Ranges of one size: an eighth of a worker's share. What is left is one span. */
+static int run_by_host(rmr_pool *p, const rmr_region *o, uint32_t n)
 {
-    host_region r = {.fn = o->fn, .arg = o->arg, .n = o->n, .width = p->width};
-    r.range = range_of(o->n / 4, o->most, p->width);
+    rmr_rest *const rest = o->rest;
+    if (o->halt != NULL && !rmr_halt_allows(o->halt, &(rmr_pace){0}, 0)) return 0;
+    host_region r = {.o = o, .end = o->n, .width = p->width};
+    r.range = range_of(n / 4, o->most, p->width);
+    atomic_init(&r.take, o->n - n);
+    if (rest != NULL) atomic_init(&r.chunk_ns, rest->chunk_ns);
     if (p->process == rmr_process()) /* the threads of the host's job system are not in a child */
-        p->run(p->run_user, o->n < p->width ? o->n : p->width, host_part, &r);
+        p->run(p->run_user, n < p->width ? n : p->width, host_part, &r);
     host_work(&r, 0); /* the host may run fewer parts than asked: take the chunks that are left */
+    const uint32_t at = atomic_load(&r.take);
+    RMR_ASSERT(at == o->n || o->halt != NULL);
+    if (rest == NULL) return 1;
+    *rest = (rmr_rest){rest->span, o->n - at, atomic_load(&r.chunk_ns)};
+    for (uint32_t w = 0; w < p->width; w++) rest->span[w] = w == 0 ? span_of(at, o->n) : 0;
+    return rest->n == 0;
 }
 
-static void run_order(rmr_pool *p, const order *o)
+int rmr_pool_run_region(rmr_pool *p, const rmr_region *o)
 {
+    const uint32_t n = o->rest != NULL && o->rest->n > 0 ? o->rest->n : o->n;
     region *r;
-    RMR_ASSERT(o->most > 0 && p->width > 0);
-    if (o->n > 1 && p->width > 1 && p->run != NULL)
-        run_by_host(p, o);
-    else if (o->n > 1 && p->n_threads > 0 && (r = take_slot(p)) != NULL)
-        run_region(p, r, o);
-    else if (o->n > 0)
-        o->fn(o->arg, 0, o->n, 0);
-}
-
-void rmr_pool_run_ranges(rmr_pool *p, uint32_t n, uint32_t most, rmr_range_fn *fn, void *arg,
-                         const rmr_next_region *next)
-{
-    run_order(p, &(order){n, most, fn, arg, next, 0});
+    RMR_ASSERT(o->most > 0 && p->width > 0 && n <= o->n && (o->halt == NULL || o->rest != NULL));
+    if (n > 1 && p->width > 1 && p->run != NULL) return run_by_host(p, o, n);
+    if (n > 1 && p->n_threads > 0 && (r = take_slot(p)) != NULL) return run_region(p, r, o, n);
+    if (o->rest != NULL && (o->halt != NULL || n < o->n)) return n == 0 || run_alone(p, o);
+    if (n > 0) o->fn(o->arg, 0, n, 0);
+    return 1;
 }
 
 typedef struct chunks {
@@ -471,7 +556,8 @@ static void one_by_one(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 void rmr_pool_run(rmr_pool *p, uint32_t n, rmr_chunk_fn *fn, void *arg)
 {
     chunks c = {fn, arg};
-    run_order(p, &(order){n, 1, one_by_one, &c, NULL, 1});
+    rmr_pool_run_region(
+        p, &(rmr_region){.n = n, .most = 1, .fn = one_by_one, .arg = &c, .in_order = 1});
 }
 
 static uint32_t usable_cores(void)

@@ -12,6 +12,7 @@
 #include "mem.h"
 
 typedef struct rmr_pool rmr_pool;
+typedef struct rmr_halt rmr_halt; /* halt.h */
 
 /* One chunk of a region. `worker` < rmr_pool_width() and is unique among the threads inside this
  * region. */
@@ -29,31 +30,50 @@ void rmr_pool_free(rmr_pool *pool);
 uint32_t
 rmr_pool_width(const rmr_pool *pool); /* most threads inside one region, the caller included */
 
-
 /* Run fn for every chunk in [0, n), begun in order; returns when all are done. Never fails and
  * never allocates. Chunks run in the library's floating-point mode on the pool's threads, and in
  * the caller's own mode on its thread. */
 void rmr_pool_run(rmr_pool *pool, uint32_t n, rmr_chunk_fn *fn, void *arg);
 
-/* Run small chunks in ranges of neighbours. Thread t of T starts with its share of every region,
- * the chunks [n * t / T, n * (t + 1) / T), so its data stays in its cache. It takes ranges from the
- * beginning of that share, then steals ranges from the end of the longest remaining share. A range
- * is half of a thread's part of all the chunks left, and `most` at most: ranges become shorter
- * towards the end and all threads finish together.
- *
- * `next` (NULL: nothing is known) describes a region that will be run soon, whose chunk i reads
- * `bytes` from `first` + i * bytes on. Threads that have to wait meanwhile fetch the beginning of
- * their share of it into their caches. It is advice: nothing is read, and `first` may be gone by
- * then. */
+/* Some chunks of a region, which a worker does together: an item of work. */
 typedef void rmr_range_fn(void *arg, uint32_t first, uint32_t n, uint32_t worker);
 
+/* A region that will be run soon, whose chunk i reads `bytes` from `first` + i * bytes on. Threads
+ * that have to wait meanwhile fetch the beginning of their share of it into their caches. It is
+ * advice: nothing is read, and `first` may be gone by then. */
 typedef struct rmr_next_region {
     const void *first;
     size_t bytes;
     uint32_t n, most;
 } rmr_next_region;
 
-void rmr_pool_run_ranges(rmr_pool *pool, uint32_t n, uint32_t most, rmr_range_fn *fn, void *arg,
-                         const rmr_next_region *next);
+/* What is left of a region that was stopped. The same region is run again with it, and then does
+ * the chunks that are left; with n 0 it does all of them. */
+typedef struct rmr_rest {
+    uint64_t *span;    /* [rmr_pool_width()] the pool's; the caller sets the memory aside */
+    uint32_t n;        /* chunks in there */
+    uint64_t chunk_ns; /* the time that a chunk took; 0: not known */
+} rmr_rest;
+
+/* A region of n chunks, which are run in ranges of neighbours. Thread t of T starts with its share
+ * of every region, the chunks [n * t / T, n * (t + 1) / T), so its data stays in its cache. It
+ * takes ranges from the beginning of that share, then steals ranges from the end of the longest
+ * remaining share. A range is half of a thread's part of all the chunks left, and `most` at most:
+ * ranges become shorter towards the end and all threads finish together. */
+typedef struct rmr_region {
+    uint32_t n, most;
+    rmr_range_fn *fn;
+    void *arg;
+    const rmr_next_region *next; /* NULL: nothing is known */
+    int in_order;                /* chunks are begun in order: all are one share, for everybody */
+    rmr_halt *halt;              /* NULL: nothing stops it */
+    rmr_rest *rest;              /* NULL: nothing stops it, and it was not stopped before */
+} rmr_region;
+
+/* Run it, or what is left of it. Returns 1 when all chunks are done, 0 when it was stopped: then
+ * *r->rest has the others (none: all of them), and no chunk was begun and not done. Never
+ * allocates.
+ */
+int rmr_pool_run_region(rmr_pool *pool, const rmr_region *r);
 
 #endif

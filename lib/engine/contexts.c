@@ -192,14 +192,15 @@ remora_status rmr_context_want(remora_model *m, rmr_context *c, const uint32_t *
 }
 
 remora_status rmr_context_run(remora_model *m, rmr_context *c, const rmr_program_slice *slice,
-                              remora_error *err)
+                              rmr_halt *halt, remora_error *err)
 {
     if (m->dump != NULL) return rmr_dump_run(m->dump, m, c, slice, err);
     const uint64_t before = c->mark;
     const rmr_slice s = {slice->first, slice->n};
     RMR_ASSERT(c->taken);
     const uint32_t ahead = slice->kind == RMR_SLICE_LAYER ? m->be->ahead : 0;
-    RMR_TRY(m->be->ops->step_submit(m->be, c->step, &s, &c->mark, err));
+    const remora_status st = m->be->ops->step_submit(m->be, c->step, &s, halt, &c->mark, err);
+    if (st != REMORA_OK) return st;
     RMR_ASSERT(c->mark == before + 1);
     if (c->mark <= ahead) return REMORA_OK;
     return m->be->ops->step_wait(m->be, c->step, c->mark - ahead, err);
@@ -215,7 +216,7 @@ remora_status rmr_context_finish(remora_model *m, rmr_context *c, const rmr_prog
 {
     for (uint32_t i = 0; i < p->n_slices; i++)
         if (p->slices[i].kind == RMR_SLICE_FINISH)
-            RMR_TRY(rmr_context_run(m, c, &p->slices[i], err));
+            RMR_TRY(rmr_context_run(m, c, &p->slices[i], NULL, err));
     return rmr_context_wait(m, c, err);
 }
 

@@ -57,12 +57,13 @@ void rmr_context_give(remora_model *m, rmr_context *c);
 /* A step: its inputs; then the slices of one program in order, a head as often as there are wanted
  * rows, after telling at most RMR_HEAD_ROWS of them; then finishing, which runs the slices that are
  * for that and waits for everything. A layer's slice is done when this returns, but for the few
- * that the backend may run ahead; a head is done. The rows told stay where they are until it is. */
+ * that the backend may run ahead; a head is done. The rows told stay where they are until it is.
+ * REMORA_MORE: the slice was stopped (backend.h), and running it again goes on. */
 remora_status rmr_context_begin(remora_model *m, rmr_context *c, remora_error *err);
 remora_status rmr_context_want(remora_model *m, rmr_context *c, const uint32_t *rows, uint32_t n,
                                remora_error *err);
 remora_status rmr_context_run(remora_model *m, rmr_context *c, const rmr_program_slice *slice,
-                              remora_error *err);
+                              rmr_halt *halt, remora_error *err);
 /* Everything that was submitted is done. */
 remora_status rmr_context_wait(remora_model *m, rmr_context *c, remora_error *err);
 remora_status rmr_context_finish(remora_model *m, rmr_context *c, const rmr_program *p,

@@ -257,7 +257,7 @@ static remora_status run_op(const moment *t)
 {
     const rmr_backend_ops *ops = t->m->be->ops;
     const rmr_slice one = {t->op, 1};
-    RMR_TRY(ops->step_submit(t->m->be, t->c->step, &one, &t->c->mark, t->err));
+    RMR_TRY(ops->step_submit(t->m->be, t->c->step, &one, NULL, &t->c->mark, t->err));
     return ops->step_wait(t->m->be, t->c->step, t->c->mark, t->err);
 }
 

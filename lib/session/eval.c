@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Evaluation: pending tokens of one or several sessions are cut into steps of at most `chunk` rows,
- * a step runs slice by slice (a layer, or one pass of the head), and between slices the cancel word
- * and the budget are read.
+ * a step runs slice by slice (a layer, or one pass of the head). The cancel word and the budget are
+ * read between slices, and by the CPU before each item of work inside them.
  *
  * A step that was stopped stays with the first session of the batch and goes on when the same
  * sessions come back with its tokens untouched; in any other case it is dropped and done again,
@@ -10,17 +10,16 @@
 #include <string.h>
 
 #include "arena.h"
-#include "cancel.h"
 #include "clock.h"
+#include "halt.h"
 #include "session.h"
 
 typedef struct evaluation {
     remora_session *const *s;
     size_t n;
     const remora_eval_opts *o;
-    uint64_t start_us;
+    rmr_halt *halt;     /* NULL: neither a budget nor a cancel word */
     uint64_t rows_left; /* under max_tokens */
-    int ran;            /* slices run by this call */
     remora_error *err;
 } evaluation;
 
@@ -122,9 +121,7 @@ static void add_part(rmr_step_in_progress *f, remora_session *s, uint32_t room)
 
 static uint32_t step_rows(const evaluation *e)
 {
-    const remora_session *lead = e->s[0];
-    uint32_t rows = lead->chunk;
-    if (e->o->budget_us > 0 && lead->chunk_open && rows > RMR_BUDGET_CHUNK) rows = RMR_BUDGET_CHUNK;
+    const uint32_t rows = e->s[0]->chunk;
     return e->rows_left < rows ? (uint32_t)e->rows_left : rows;
 }
 
@@ -153,6 +150,7 @@ static remora_status form_step(const evaluation *e)
     f->n_parts = f->n_want = 0;
     f->program = &lead->model->programs.program[RMR_PROGRAM_MAIN];
     f->next_slice = f->next_want = 0;
+    f->told = 0;
     f->us = 0;
     f->prefill = 0;
     for (size_t i = 0; i < e->n && in->n_rows < rows; i++) {
@@ -197,8 +195,8 @@ static remora_status deliver(const evaluation *e, rmr_part *p, uint32_t i, uint3
                             hidden ? s->rows.hidden + row * shape->n_hidden : NULL, e->err);
 }
 
-/* Run one pass of the head over the next wanted rows of all sessions. The rows count as ready when
- * the step is committed. */
+/* Run one pass of the head over the next wanted rows of all sessions, or go on with it. The rows
+ * count as ready when the step is committed. */
 static remora_status head_pass(const evaluation *e, const rmr_program_slice *slice)
 {
     rmr_step_in_progress *f = &e->s[0]->in_progress;
@@ -206,8 +204,11 @@ static remora_status head_pass(const evaluation *e, const rmr_program_slice *sli
     const uint32_t left = f->n_want - f->next_want;
     const uint32_t n = left < RMR_HEAD_ROWS ? left : RMR_HEAD_ROWS;
     RMR_ASSERT(n > 0 && f->next_want <= f->n_want);
-    RMR_TRY(rmr_context_want(e->s[0]->model, f->ctx, want, n, e->err));
-    RMR_TRY(rmr_context_run(e->s[0]->model, f->ctx, slice, e->err));
+    if (!f->told) RMR_TRY(rmr_context_want(e->s[0]->model, f->ctx, want, n, e->err));
+    f->told = 1;
+    const remora_status st = rmr_context_run(e->s[0]->model, f->ctx, slice, e->halt, e->err);
+    if (st != REMORA_OK) return st;
+    f->told = 0;
     for (uint32_t i = 0; i < n;) {
         rmr_part *p = part_of(f, want[i]);
         uint32_t k = 1;
@@ -268,16 +269,11 @@ static remora_status run_slice(evaluation *e, const rmr_program_slice *slice)
     if (slice->kind == RMR_SLICE_HEAD) {
         st = head_pass(e, slice);
     } else {
-        st = rmr_context_run(lead->model, f->ctx, slice, e->err);
-        f->next_slice++;
+        st = rmr_context_run(lead->model, f->ctx, slice, e->halt, e->err);
+        if (st == REMORA_OK) f->next_slice++;
     }
-    const uint64_t us = rmr_clock_us() - t0;
-    f->us += us;
-    for (size_t i = 0; i < f->n_parts; i++) {
-        remora_session *s = f->parts[i].session;
-        if (us > s->stats.longest_slice_us) s->stats.longest_slice_us = us;
-    }
-    e->ran = 1;
+    f->us += rmr_clock_us() - t0;
+    if (e->halt != NULL) rmr_halt_begun(e->halt);
     return st;
 }
 
@@ -290,17 +286,12 @@ static remora_status give_up(evaluation *e, remora_status st)
 
 /* Between evals nothing runs: sessions of the step, or others that get their pages, may be trimmed
  * and freed, and the step may be held by a session that they do not know. */
-static remora_status pause(evaluation *e)
+static remora_status stopped(evaluation *e)
 {
     const remora_session *lead = e->s[0];
     const remora_status st = rmr_context_wait(lead->model, lead->in_progress.ctx, e->err);
-    return st < 0 ? give_up(e, st) : REMORA_MORE;
-}
-
-static remora_status cancelled(evaluation *e)
-{
-    const remora_status st = pause(e);
-    if (st < 0) return st;
+    if (st < 0) return give_up(e, st);
+    if (atomic_load(&e->halt->cause) != RMR_HALT_CANCEL) return REMORA_MORE;
     RMR_FAIL(e->err, REMORA_E_CANCELLED, "evaluation was cancelled");
 }
 
@@ -310,11 +301,9 @@ static remora_status run_step(evaluation *e)
     remora_session *lead = e->s[0];
     rmr_step_in_progress *f = &lead->in_progress;
     for (const rmr_program_slice *s; (s = next_slice(f)) != NULL;) {
-        if (rmr_cancelled(e->o->cancel)) return cancelled(e);
-        if (e->ran && e->o->budget_us > 0 &&
-            rmr_clock_us() - e->start_us >= (uint64_t)e->o->budget_us)
-            return pause(e);
+        if (e->halt != NULL && !rmr_halt_allows(e->halt, &(rmr_pace){0}, 0)) return stopped(e);
         const remora_status st = run_slice(e, s);
+        if (st == REMORA_MORE) return stopped(e);
         if (st < 0) return give_up(e, st);
     }
     const remora_status st = rmr_context_finish(lead->model, f->ctx, f->program, e->err);
@@ -323,21 +312,34 @@ static remora_status run_step(evaluation *e)
     return REMORA_OK;
 }
 
-remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opts *o,
-                       remora_error *err)
+static remora_status run(evaluation *e)
 {
-    evaluation e = {s, n,  o, rmr_clock_us(), o->max_tokens > 0 ? o->max_tokens : UINT64_MAX,
-                    0, err};
-    RMR_TRY(rmr_model_files_unchanged(s[0]->model, err));
-    for (size_t i = 0; i < n; i++)
-        if (i > 0 || !step_fits(&e)) rmr_step_in_progress_drop(s[i]);
-    while (s[0]->in_progress.ctx != NULL || any_pending(&e)) {
-        if (s[0]->in_progress.ctx == NULL) {
-            if (e.rows_left == 0) return REMORA_MORE;
-            RMR_TRY(form_step(&e));
+    remora_session *const lead = e->s[0];
+    RMR_TRY(rmr_model_files_unchanged(lead->model, e->err));
+    for (size_t i = 0; i < e->n; i++)
+        if (i > 0 || !step_fits(e)) rmr_step_in_progress_drop(e->s[i]);
+    while (lead->in_progress.ctx != NULL || any_pending(e)) {
+        if (lead->in_progress.ctx == NULL) {
+            if (e->rows_left == 0) return REMORA_MORE;
+            RMR_TRY(form_step(e));
         }
-        const remora_status st = run_step(&e);
+        const remora_status st = run_step(e);
         if (st != REMORA_OK) return st;
     }
     return REMORA_OK;
+}
+
+remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opts *o,
+                       remora_error *err)
+{
+    rmr_halt halt;
+    evaluation e = {s, n, o, NULL, o->max_tokens > 0 ? o->max_tokens : UINT64_MAX, err};
+    if (o->budget_us == 0 && o->cancel == NULL) return run(&e);
+    rmr_halt_init(&halt, o->cancel, o->budget_us, rmr_clock_us());
+    e.halt = &halt;
+    const remora_status st = run(&e);
+    const uint64_t longest = rmr_halt_longest(&halt);
+    for (size_t i = 0; i < n; i++)
+        if (longest > s[i]->stats.longest_slice_us) s[i]->stats.longest_slice_us = longest;
+    return st;
 }

@@ -103,14 +103,13 @@ static remora_session *lay_out(rmr_arena *a, uint32_t capacity)
 /* The options of a session, as they were chosen. */
 typedef struct traits {
     uint32_t capacity, chunk;
-    int chunk_open; /* the caller did not set chunk */
     rmr_kv_type type;
     int as_needed; /* pages of the cache */
 } traits;
 
 static traits traits_of(const remora_model *m, const remora_session_opts *o)
 {
-    return (traits){capacity_of(m, o), chunk_of(m, o), o->chunk == 0, type_of(o),
+    return (traits){capacity_of(m, o), chunk_of(m, o), type_of(o),
                     (o->flags & REMORA_SESSION_PAGES_AS_NEEDED) != 0};
 }
 
@@ -127,7 +126,6 @@ static remora_status make(remora_model *m, const traits *t, remora_session **out
     s->mem = mem;
     s->serial = atomic_fetch_add_explicit(&m->serial, 1, memory_order_relaxed);
     s->chunk = t->chunk;
-    s->chunk_open = t->chunk_open;
     atomic_init(&s->user, 0);
     rmr_model_ref(m);
     remora_status st =
@@ -158,7 +156,7 @@ remora_status rmr_session_fork(remora_session *s, remora_session **out, remora_e
 {
     remora_session *f;
     *out = NULL;
-    const traits t = {s->capacity, s->chunk, s->chunk_open, s->cache.type, s->cache.as_needed};
+    const traits t = {s->capacity, s->chunk, s->cache.type, s->cache.as_needed};
     RMR_TRY(make(s->model, &t, &f, err));
     remora_status st = rmr_page_table_fork(&f->cache, &s->cache, s->committed, err);
     if (st >= 0) st = rmr_page_table_reserve(&f->cache, s->committed, s->n_tokens, err);

@@ -15,8 +15,6 @@ enum {
                                (docs/numerics.md) */
     RMR_DEFAULT_CAPACITY = 4096,
     RMR_DEFAULT_CHUNK = 512,
-    RMR_BUDGET_CHUNK =
-        32, /* rows of a step when a budget is set and chunk was left open: short slices */
     RMR_MAX_CHUNK = 1 << 16
 };
 
@@ -53,6 +51,7 @@ typedef struct rmr_step_in_progress {
     const rmr_program *program;
     uint32_t next_slice; /* of the program */
     uint32_t next_want;  /* rows of the head already delivered */
+    int told;            /* the rows of the head's next pass have been told */
     uint64_t us;         /* time spent */
     int prefill;
 } rmr_step_in_progress;
@@ -77,7 +76,6 @@ struct remora_session {
     uint64_t in_step; /* steps under way, of whichever session, have pending tokens before this
                          position at most; 0: none since the epoch began */
     uint32_t capacity, chunk;
-    int chunk_open; /* the caller did not set chunk */
     rmr_page_table cache;
     remora_token *tokens; /* [capacity], behind the struct in its block */
     uint8_t *flags;       /* [capacity], the same */

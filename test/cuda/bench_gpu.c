@@ -198,7 +198,7 @@ static double time_step(uint32_t n, uint32_t n_seen, rmr_kv_type kv)
         MUST(rmr_cuda_step_want(&c->base, s, want, n, err));
         MUST(rmr_cuda_step_wait(&c->base, s, s->mark, err));
         const uint64_t begin = rmr_clock_us();
-        MUST(rmr_cuda_step_submit(&c->base, s, &(rmr_slice){0, p.n}, &mark, err));
+        MUST(rmr_cuda_step_submit(&c->base, s, &(rmr_slice){0, p.n}, NULL, &mark, err));
         MUST(rmr_cuda_step_wait(&c->base, s, mark, err));
         if (i >= 0) us[i] = (double)(rmr_clock_us() - begin);
     }

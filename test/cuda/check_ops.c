@@ -194,7 +194,7 @@ static void side_run(side *s, const plan *p)
     MUST(s->be->ops->step_inputs(s->be, s->step, &in, err));
     MUST(s->be->ops->step_want(s->be, s->step, p->want, p->n_want, err));
     const rmr_slice all = {0, p->n_ops};
-    MUST(s->be->ops->step_submit(s->be, s->step, &all, &mark, err));
+    MUST(s->be->ops->step_submit(s->be, s->step, &all, NULL, &mark, err));
     MUST(s->be->ops->step_wait(s->be, s->step, mark, err));
 }
 

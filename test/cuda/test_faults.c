@@ -84,7 +84,7 @@ static remora_status run_step(rmr_backend *be, things *t, remora_error *err)
     uint64_t mark = 0;
     float y[ROWS * N];
     RMR_TRY(make_step(be, t, err));
-    RMR_TRY(be->ops->step_submit(be, t->step, &(rmr_slice){0, 2}, &mark, err));
+    RMR_TRY(be->ops->step_submit(be, t->step, &(rmr_slice){0, 2}, NULL, &mark, err));
     assert_int_equal(mark, 1);
     RMR_TRY(be->ops->step_wait(be, t->step, mark, err));
     RMR_TRY(be->ops->step_read(be, t->step, &(rmr_area){1, 0, N, 0, ROWS}, y, err));
@@ -183,7 +183,7 @@ static void marks_count_up(void **state)
     emulated_fail_after = 1; /* the context becomes current, and no more */
     for (uint64_t i = 1; i < 4; i++) {
         uint64_t mark = 0;
-        assert_int_equal(be->ops->step_submit(be, t.step, &(rmr_slice){0, 2}, &mark, &err),
+        assert_int_equal(be->ops->step_submit(be, t.step, &(rmr_slice){0, 2}, NULL, &mark, &err),
                          REMORA_E_DEVICE);
         assert_int_equal(mark, i);
         assert_int_equal(be->ops->step_wait(be, t.step, mark, &err), REMORA_E_DEVICE);

@@ -131,12 +131,12 @@ static atomic_long submits_left; /* of the failing member, before it fails once;
 static rmr_backend_ops failing;
 static const rmr_backend_ops *real;
 
-static remora_status fail_once(rmr_backend *be, rmr_step *s, const rmr_slice *slice, uint64_t *mark,
-                               remora_error *err)
+static remora_status fail_once(rmr_backend *be, rmr_step *s, const rmr_slice *slice, rmr_halt *halt,
+                               uint64_t *mark, remora_error *err)
 {
     if (atomic_load(&submits_left) >= 0 && atomic_fetch_sub(&submits_left, 1) == 0)
         RMR_FAIL(err, REMORA_E_DEVICE, "the device does not answer");
-    return real->step_submit(be, s, slice, mark, err);
+    return real->step_submit(be, s, slice, halt, mark, err);
 }
 
 static remora_status make_failing(void *user, rmr_ctx *ctx, const char *isa, rmr_backend **out,
@@ -209,7 +209,7 @@ static void marks_count_up(void **state)
     assert_int_equal(be->ops->step_inputs(be, s, &in, NULL), REMORA_OK);
     for (uint64_t i = 1; i < 4; i++) {
         uint64_t mark = 0;
-        assert_int_equal(be->ops->step_submit(be, s, &(rmr_slice){0, 1}, &mark, NULL),
+        assert_int_equal(be->ops->step_submit(be, s, &(rmr_slice){0, 1}, NULL, &mark, NULL),
                          REMORA_E_DEVICE);
         assert_int_equal(mark, i);
         assert_int_equal(be->ops->step_wait(be, s, mark, NULL), REMORA_E_DEVICE);

@@ -133,8 +133,9 @@ static void lookup_submit(lookup *l, int32_t token, const rmr_buffer *page)
     in.run[0] = (rmr_run){0, 1, 0, 0, RMR_FORM_ABSORBED, RMR_KV_F32};
     if (page != NULL) in.page[0] = l->be->ops->buffer_address(page);
     assert_int_equal(l->be->ops->step_inputs(l->be, l->step, &in, NULL), REMORA_OK);
-    assert_int_equal(l->be->ops->step_submit(l->be, l->step, &(rmr_slice){0, 1}, &l->mark, NULL),
-                     REMORA_OK);
+    assert_int_equal(
+        l->be->ops->step_submit(l->be, l->step, &(rmr_slice){0, 1}, NULL, &l->mark, NULL),
+        REMORA_OK);
 }
 
 static remora_status lookup_wait(const lookup *l)
@@ -263,7 +264,8 @@ static void weights_are_done_once(void **state)
     assert_int_equal(guard_get_stats(b->rt).violations, 3);
     assert_int_equal(make_step(&l), REMORA_OK); /* it is not done */
     assert_int_equal(guard_get_stats(b->rt).violations, 4);
-    assert_int_equal(f->step_submit(b->be, l.step, &(rmr_slice){0, 1}, &mark, NULL), REMORA_OK);
+    assert_int_equal(f->step_submit(b->be, l.step, &(rmr_slice){0, 1}, NULL, &mark, NULL),
+                     REMORA_OK);
     assert_int_equal(f->step_wait(b->be, l.step, mark, NULL), REMORA_OK);
     assert_int_equal(guard_get_stats(b->rt).violations, 5); /* it did nothing */
     f->step_free(b->be, l.step);
@@ -357,13 +359,13 @@ static void wanted_rows_of(rmr_backend *be)
     assert_int_equal(f->step_inputs(be, s, &in, NULL), REMORA_OK);
     assert_int_equal(f->step_want(be, s, want, 3, NULL), REMORA_E_INTERNAL);
     assert_int_equal(f->step_want(be, s, (uint32_t[]){3}, 1, NULL), REMORA_E_INTERNAL);
-    assert_int_equal(f->step_submit(be, s, &(rmr_slice){0, 1}, &mark, NULL), REMORA_OK);
+    assert_int_equal(f->step_submit(be, s, &(rmr_slice){0, 1}, NULL, &mark, NULL), REMORA_OK);
     assert_int_equal(f->step_want(be, s, want, 2, NULL), REMORA_OK);
-    assert_int_equal(f->step_submit(be, s, &(rmr_slice){1, 1}, &mark, NULL), REMORA_OK);
+    assert_int_equal(f->step_submit(be, s, &(rmr_slice){1, 1}, NULL, &mark, NULL), REMORA_OK);
     want[0] = 1;
     assert_int_equal(f->step_want(be, s, want, 1, NULL), REMORA_OK);
     want[0] = 0;
-    assert_int_equal(f->step_submit(be, s, &(rmr_slice){2, 1}, &mark, NULL), REMORA_OK);
+    assert_int_equal(f->step_submit(be, s, &(rmr_slice){2, 1}, NULL, &mark, NULL), REMORA_OK);
     assert_int_equal(f->step_wait(be, s, mark, NULL), REMORA_OK);
     assert_int_equal(f->step_read(be, s, &(rmr_area){1, 0, 1, 0, 2}, first, NULL), REMORA_OK);
     assert_int_equal(f->step_read(be, s, &(rmr_area){2, 0, 1, 0, 1}, second, NULL), REMORA_OK);

@@ -60,7 +60,7 @@ rmr_step *bed_step(bed *b, const rmr_step_desc *d, const rmr_inputs *in)
     REQUIRE(ops->step_create(b->be, d, &s, NULL) == REMORA_OK);
     REQUIRE(ops->step_inputs(b->be, s, in, NULL) == REMORA_OK);
     for (; slice.first < d->n_ops; slice.first += slice.n)
-        REQUIRE(ops->step_submit(b->be, s, &slice, &mark, NULL) == REMORA_OK);
+        REQUIRE(ops->step_submit(b->be, s, &slice, NULL, &mark, NULL) == REMORA_OK);
     REQUIRE(ops->step_wait(b->be, s, mark, NULL) == REMORA_OK);
     return s;
 }

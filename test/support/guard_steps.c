@@ -196,10 +196,11 @@ static remora_status failed(const guard_step *s, remora_error *err)
 }
 
 remora_status guard_step_submit(rmr_backend *be, rmr_step *step, const rmr_slice *slice,
-                                uint64_t *mark, remora_error *err)
+                                rmr_halt *halt, uint64_t *mark, remora_error *err)
 {
     guard *g = guard_of(be);
     guard_step *s = step_of(step);
+    (void)halt; /* slices run later */
     if (slice->first > s->desc.n_ops || slice->n > s->desc.n_ops - slice->first ||
         waiting_of(g, s) == MAX_SLICES)
         RMR_FAIL(err, REMORA_E_INTERNAL, "step slice out of range, or too many");
@@ -218,7 +219,7 @@ static remora_status run_one(guard *g, guard_step *s, rmr_slice one, remora_erro
     uint64_t mark;
     if (g->fail_op > 0 && --g->fail_op == 0)
         RMR_FAIL(err, REMORA_E_DEVICE, "the device is lost in an operation");
-    RMR_TRY(g->inner->ops->step_submit(g->inner, s->inner, &one, &mark, err));
+    RMR_TRY(g->inner->ops->step_submit(g->inner, s->inner, &one, NULL, &mark, err));
     RMR_TRY(g->inner->ops->step_wait(g->inner, s->inner, mark, err));
     g->stats.ops++;
     if (g->tap == NULL) return REMORA_OK;

@@ -82,7 +82,7 @@ static void written_is_read(void **state)
         bed_read(&r.bed, b, OUT, ROWS, expect);
         assert_memory_not_equal(was, expect, sizeof was);
         copy_input(&r, b, a);
-        assert_int_equal(ops->step_submit(r.bed.be, a, &(rmr_slice){1, 1}, &mark, NULL),
+        assert_int_equal(ops->step_submit(r.bed.be, a, &(rmr_slice){1, 1}, NULL, &mark, NULL),
                          REMORA_OK);
         bed_read(&r.bed, a, OUT, ROWS, got);
         assert_memory_equal(got, expect, sizeof got);

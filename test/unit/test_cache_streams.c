@@ -261,8 +261,9 @@ static void append(world *w, timeline *t, uint32_t n, uint32_t first)
     in.n_pages = (uint32_t)rmr_pages_for(t->n + n);
     rmr_page_table_addresses(&t->table, t->n + n, in.page);
     assert_int_equal(ops->step_inputs(w->bed.be, w->step, &in, NULL), REMORA_OK);
-    assert_int_equal(ops->step_submit(w->bed.be, w->step, &(rmr_slice){0, w->n_ops}, &mark, NULL),
-                     REMORA_OK);
+    assert_int_equal(
+        ops->step_submit(w->bed.be, w->step, &(rmr_slice){0, w->n_ops}, NULL, &mark, NULL),
+        REMORA_OK);
     assert_int_equal(ops->step_wait(w->bed.be, w->step, mark, NULL), REMORA_OK);
     for (uint32_t k = 0; k < w->n; k++) {
         bed_read(&w->bed, w->step, k, n, rows);

@@ -97,7 +97,7 @@ static void run(rmr_backend *be, const example *e)
     }
     assert_int_equal(ops->step_create(be, &d, &s, NULL), REMORA_OK);
     assert_int_equal(ops->step_inputs(be, s, &in, NULL), REMORA_OK);
-    assert_int_equal(ops->step_submit(be, s, &(rmr_slice){0, 4}, &mark, NULL), REMORA_OK);
+    assert_int_equal(ops->step_submit(be, s, &(rmr_slice){0, 4}, NULL, &mark, NULL), REMORA_OK);
     assert_int_equal(ops->step_wait(be, s, mark, NULL), REMORA_OK);
     const rmr_area id = {SLOT_IDS, 0, slots[SLOT_IDS].width, 0, ROWS},
                    weight = {SLOT_WEIGHTS, 0, slots[SLOT_WEIGHTS].width, 0, ROWS};

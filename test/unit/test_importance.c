@@ -188,7 +188,7 @@ static void operations(void **state)
 enum { ADDERS = 4, ADDS = 40, ADD_ROWS = 2000, ADD_COLS = 64 };
 
 typedef struct adder {
-    const rmr_cpu *c;
+    rmr_cpu *c;
     rmr_sums sums;
     const float *x;
 } adder;
@@ -196,8 +196,11 @@ typedef struct adder {
 static void *add_often(void *arg)
 {
     const adder *a = arg;
-    for (int i = 0; i < ADDS; i++)
-        rmr_cpu_sums_add(a->c, &a->sums, 0, a->x, ADD_COLS, NULL, ADD_ROWS);
+    uint64_t span;
+    for (int i = 0; i < ADDS; i++) {
+        rmr_step s = {.cpu = a->c, .rest = {.span = &span}};
+        REQUIRE(rmr_cpu_sums_add(&s, &a->sums, 0, a->x, ADD_COLS, NULL, ADD_ROWS) == REMORA_OK);
+    }
     return NULL;
 }
 
@@ -220,7 +223,7 @@ static void contention(void **state)
         x[i] = (float)(host_random(&b.seed) % 100);
         want[i % ADD_COLS] += (double)x[i] * (double)x[i] * ADDERS * ADDS;
     }
-    adder a = {(const rmr_cpu *)b.be, {sums, 0, 1, ADD_COLS}, x};
+    adder a = {(rmr_cpu *)b.be, {sums, 0, 1, ADD_COLS}, x};
     for (int i = 0; i < ADDERS; i++) REQUIRE(!pthread_create(&threads[i], NULL, add_often, &a));
     for (int i = 0; i < ADDERS; i++) REQUIRE(!pthread_join(threads[i], NULL));
     assert_int_equal(b.be->ops->buffer_read(b.be, sums, 0, got, sizeof got, NULL), REMORA_OK);

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <cmocka.h>
 
+#include "halt.h"
 #include "pool.h"
 
 enum { WIDTH = 4, CHUNKS = 100, CALLERS = 20, ROUNDS = 200 };
@@ -94,7 +95,8 @@ static int region(job *j, uint32_t n)
     memset(j->begins, 0, sizeof j->begins);
     atomic_store(&j->caller_began, 0);
     if (j->most > 0)
-        rmr_pool_run_ranges(j->pool, n, j->most, range, j, n % 3 ? &next : NULL);
+        rmr_pool_run_region(
+            j->pool, &(rmr_region){n, j->most, range, j, n % 3 ? &next : NULL, 0, NULL, NULL});
     else
         rmr_pool_run(j->pool, n, chunk, j);
     for (uint32_t i = 0; i < CHUNKS; i++)
@@ -297,14 +299,123 @@ static void by_host(void **state)
     }
 }
 
+/* ---- stops between items ---- */
+
+/* A region is run again with what is left of it until all is done. The word is set from the
+ * beginning, and then each run does one item; or it is set in the k-th item by whoever does it, and
+ * others end theirs. */
+typedef struct halting {
+    job *job;
+    int32_t word;
+    _Atomic int items;
+    int set_at;
+} halting;
+
+static void halting_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
+{
+    halting *h = arg;
+    if (atomic_fetch_add(&h->items, 1) + 1 == h->set_at)
+        __atomic_store_n(&h->word, 1, __ATOMIC_RELAXED);
+    range(h->job, first, n, worker);
+}
+
+static int all_done(const job *j, uint32_t n)
+{
+    for (uint32_t i = 0; i < CHUNKS; i++)
+        if (j->hits[i] != (i < n)) return 0;
+    return 1;
+}
+
+static void run_with_halts(job *j, const rmr_region *r, int set_at)
+{
+    rmr_halt halt;
+    halting h = {.job = j, .set_at = set_at};
+    rmr_region own = *r;
+    own.fn = halting_range;
+    own.arg = &h;
+    own.halt = &halt;
+    memset(j->hits, 0, sizeof j->hits);
+    for (int done = 0; !done;) {
+        h.word = set_at == 0;
+        atomic_store(&h.items, 0);
+        rmr_halt_init(&halt, &h.word, 0, 0);
+        done = rmr_pool_run_region(j->pool, &own);
+        const int items = atomic_load(&h.items);
+        assert_int_equal(done, all_done(j, r->n));
+        assert_true(items > 0 || r->n == 0);
+        assert_true(items <= set_at + 2 * (int)j->width || done); /* an item may be in two shares */
+        if (!done) assert_int_equal(atomic_load(&halt.cause), RMR_HALT_CANCEL);
+    }
+    assert_int_equal(own.rest->n, 0);
+    assert_int_equal(atomic_load(&j->shared), 0);
+}
+
+static void all_halts(fixture *f)
+{
+    uint64_t span[WIDTH];
+    rmr_rest rest = {.span = span};
+    for (uint32_t n = 0; n <= CHUNKS; n += 1 + n / 5)
+        for (uint32_t most = 1; most < CHUNKS; most *= 4)
+            for (int set_at = 0; set_at < 4; set_at++)
+                for (int in_order = 0; in_order < 2; in_order++)
+                    run_with_halts(
+                        &f->job,
+                        &(rmr_region){.n = n, .most = most, .in_order = in_order, .rest = &rest},
+                        set_at);
+}
+
+static void halts(void **state)
+{
+    fixture f;
+    (void)state;
+    for (uint32_t threads = 1; threads <= WIDTH; threads++) {
+        make(&f, threads, NULL, NULL);
+        all_halts(&f);
+        drop(&f);
+        if (threads == 1) continue;
+        make(&f, threads, run_odd, &f.job);
+        all_halts(&f);
+        drop(&f);
+    }
+}
+
+/* A region that was stopped is ended by a run that nothing stops. */
+static void rest_without_halt(void **state)
+{
+    const int32_t word = 1;
+    uint64_t span[WIDTH];
+    (void)state;
+    for (uint32_t threads = 1; threads <= WIDTH; threads++) {
+        fixture f;
+        rmr_halt halt;
+        rmr_rest rest = {.span = span};
+        make(&f, threads, NULL, NULL);
+        rmr_region r = {.n = CHUNKS, .most = 3, .fn = range, .arg = &f.job, .rest = &rest};
+        rmr_halt_init(&halt, &word, 0, 0);
+        r.halt = &halt;
+        assert_false(rmr_pool_run_region(f.job.pool, &r));
+        r.halt = NULL;
+        assert_true(rest.n > 0 && rest.n < CHUNKS);
+        assert_true(rmr_pool_run_region(f.job.pool, &r));
+        assert_true(rest.n == 0 && all_done(&f.job, CHUNKS));
+        drop(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),         cmocka_unit_test(ranges),
-        cmocka_unit_test(shares),        cmocka_unit_test(yields),
-        cmocka_unit_test(helpers_sleep), cmocka_unit_test(caller_sleeps),
-        cmocka_unit_test(many_callers),  cmocka_unit_test(short_lives),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(ranges),
+        cmocka_unit_test(shares),
+        cmocka_unit_test(yields),
+        cmocka_unit_test(helpers_sleep),
+        cmocka_unit_test(caller_sleeps),
+        cmocka_unit_test(many_callers),
+        cmocka_unit_test(short_lives),
         cmocka_unit_test(by_host),
+        cmocka_unit_test(halts),
+        cmocka_unit_test(rest_without_halt),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }

@@ -69,8 +69,8 @@ static uint32_t cut_behind(const remora_model *m, rmr_op_kind kind, rmr_program_
     return n;
 }
 
-/* Logits of all tokens, and how often the host came back to look between slices. */
-static float *logits(remora_model *m, uint32_t *looks)
+/* Logits of all tokens, an item of work at a time. */
+static float *logits(remora_model *m)
 {
     const remora_eval_opts o = {.struct_size = sizeof o, .budget_us = 1};
     const uint32_t vocab = host_vocab(m);
@@ -83,8 +83,8 @@ static float *logits(remora_model *m, uint32_t *looks)
     host_ids(ids, TOKENS, vocab, 1);
     REQUIRE_OK(remora_session_create(m, NULL, &s, &err), &err);
     REQUIRE_OK(remora_session_append(s, ids, TOKENS, REMORA_WANT_ALL, NULL), NULL);
-    *looks = 0;
-    while ((st = remora_eval(&s, 1, &o, &err)) == REMORA_MORE) (*looks)++;
+    do st = remora_eval(&s, 1, &o, &err);
+    while (st == REMORA_MORE);
     REQUIRE_OK(st, &err);
     for (uint32_t i = 0; i < TOKENS; i++) {
         const float *row;
@@ -101,26 +101,19 @@ static void slices_end_where_the_program_says(void **state)
     for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
         tiny t;
         rmr_program_slice finer[MAX_SLICES];
-        uint32_t before, after;
         tiny_make(&t, &kinds[k]);
         remora_model *m = host_open(NULL, &t.source);
         rmr_program *p = &m->programs.program[RMR_PROGRAM_MAIN];
         const rmr_program whole = *p;
         const uint32_t moe = m->shape.moe.n_experts > 0 ? m->shape.n_layers - m->shape.n_dense : 0;
-        float *expect = logits(m, &before);
-        /* the chunk under a budget is 32 rows, so these tokens are two steps of a head each; behind
-         * the last slice nobody looks */
-        assert_int_equal(before, 2 * (m->shape.n_layers + 1) - 1);
+        float *expect = logits(m);
         const rmr_op_kind cuts[] = {RMR_OP_GATE, RMR_OP_COUNT};
         for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
             const uint32_t n = cut_behind(m, cuts[i], finer);
             *p = (rmr_program){finer, n};
-            float *got = logits(m, &after);
+            float *got = logits(m);
             *p = whole;
-            if (cuts[i] == RMR_OP_GATE) { /* alone, an operation may take less than the budget */
-                assert_int_equal(n, whole.n_slices + moe);
-                assert_int_equal(after - before, 2 * moe);
-            }
+            if (cuts[i] == RMR_OP_GATE) assert_int_equal(n, whole.n_slices + moe);
             assert_memory_equal(got, expect, (size_t)TOKENS * host_vocab(m) * sizeof *got);
             free(got);
         }

@@ -55,7 +55,7 @@ static void inputs(lookup *l, int32_t last)
 
 static remora_status submit(lookup *l, uint32_t first, uint64_t *mark, remora_error *err)
 {
-    return l->b.be->ops->step_submit(l->b.be, l->step, &(rmr_slice){first, 1}, mark, err);
+    return l->b.be->ops->step_submit(l->b.be, l->step, &(rmr_slice){first, 1}, NULL, mark, err);
 }
 
 static void read_slot(lookup *l, uint32_t slot, float *to)

@@ -9,6 +9,7 @@
 #include "arena.h"
 #include "backend.h"
 #include "kernels.h"
+#include "pool.h"
 
 typedef struct rmr_cpu {
     rmr_backend base;
@@ -60,9 +61,13 @@ struct rmr_step {
     const rmr_op *slice_end; /* of the slice under way */
     const rmr_op *passed_on; /* the operation whose inputs lie in `shared` in its own form */
     uint64_t mark;
-    remora_status failed; /* of a slice since the inputs came; those after it do nothing */
-    remora_error *err;    /* for the slice under way */
-    rmr_row_span *span;   /* [n_spans] maximal ranges of absorbed rows; room for max_rows */
+    remora_status failed;          /* of a slice since the inputs came; those after it do nothing */
+    remora_error *err;             /* for the slice under way */
+    rmr_halt *halt;                /* of the slice under way; NULL: nothing stops it */
+    const rmr_op *stopped_in;      /* the operation in which it was stopped; NULL: it was not */
+    uint32_t region, regions_done; /* of that operation (region.c) */
+    rmr_rest rest;
+    rmr_row_span *span; /* [n_spans] maximal ranges of absorbed rows; room for max_rows */
     uint32_t n_spans;
 };
 
@@ -132,16 +137,38 @@ remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs
 remora_status rmr_cpu_step_want(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
                                 remora_error *err);
 remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
-                                  uint64_t *mark, remora_error *err);
+                                  rmr_halt *halt, uint64_t *mark, remora_error *err);
 remora_status rmr_cpu_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);
 remora_status rmr_cpu_step_read(rmr_backend *be, rmr_step *s, const rmr_area *a, void *dst,
                                 remora_error *err);
 remora_status rmr_cpu_step_write(rmr_backend *be, rmr_step *s, const rmr_area *a, const void *src,
                                  remora_error *err);
 
+/* region.c: operations that can be stopped. An operation that was stopped in a region is begun
+ * again and takes the same way: regions that are done are passed over, the one that was stopped
+ * does the chunks that are left. So what an operation does outside of its regions it may do again,
+ * with the same result; and chunks, which are done once, do not depend on what may stop them.
+ *
+ * Run the operation's next region. REMORA_MORE: it was stopped, and the operation returns that at
+ * once. */
+remora_status rmr_cpu_region(rmr_step *s, const rmr_region *r);
+/* The same for single chunks, begun in order. */
+remora_status rmr_cpu_chunks(rmr_step *s, uint32_t n, rmr_chunk_fn *fn, void *arg);
+/* 1 when the next region was done before the stop: it is passed over. */
+int rmr_cpu_passed(rmr_step *s);
+/* 1 when the next region has not been begun yet. */
+int rmr_cpu_is_new(const rmr_step *s);
+/* The numbers that the next region would compute are there already. */
+void rmr_cpu_skip(rmr_step *s);
+#define RMR_CPU_TRY(call)                                                                          \
+    do {                                                                                           \
+        const remora_status try_st = (call);                                                       \
+        if (try_st != REMORA_OK) return try_st;                                                    \
+    } while (0)
+
 /* Call row() for every row of the operation, a few rows a chunk (op_rows.c). */
 typedef void rmr_cpu_row_fn(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker);
-void rmr_cpu_for_rows(rmr_step *s, const rmr_op *op, rmr_cpu_row_fn *row);
+remora_status rmr_cpu_for_rows(rmr_step *s, const rmr_op *op, rmr_cpu_row_fn *row);
 
 /* The part of the operation's stream in the page that holds a position. Only backends turn an
  * address into a pointer. */
@@ -170,7 +197,7 @@ static inline unsigned char *rmr_cache_row(const rmr_step *s, const rmr_run *r, 
 }
 
 /* One function for each operation, rmr_cpu_embed to rmr_cpu_counts_add (op_*.c): runs it for the
- * step's current inputs. The text of a failure goes to s->err. */
+ * step's current inputs. The text of a failure goes to s->err. REMORA_MORE: it was stopped. */
 typedef remora_status rmr_cpu_op_fn(rmr_step *s, const rmr_op *op);
 #define RMR_OP(kind, name, function, ...) rmr_cpu_op_fn rmr_cpu_##function;
 #include "ops_list.h"

@@ -32,11 +32,12 @@ typedef struct latent_job {
     const rmr_op *op;
     uint32_t group, rows, units; /* heads of a group, rows, units */
     /* Only where units are cut into pieces: */
-    rmr_split cut;                     /* the pieces under way */
-    uint32_t covers[RMR_SPLIT_PIECES]; /* segments that a piece's result covers; 0: it was merged
-                                          into an earlier piece */
-    float *result;                     /* the result of each piece, in the operation's scratch */
-    rmr_softmax_state *state;          /* [units][GROUP], in the operation's scratch too */
+    rmr_split cut;            /* the pieces under way */
+    uint32_t *covers;         /* [RMR_SPLIT_PIECES] segments that a piece's result covers; 0: it was
+                                 merged into an earlier piece. In the operation's scratch, as all
+                                 that has to outlive a stop */
+    float *result;            /* [RMR_SPLIT_PIECES] the result of each piece, there too */
+    rmr_softmax_state *state; /* [units][GROUP], there too */
 } latent_job;
 
 typedef struct unit {
@@ -80,8 +81,8 @@ rmr_cpu_scratch rmr_cpu_latent_scratch(const rmr_op *op, const rmr_step_desc *d)
     rmr_cpu_scratch need = {.worker = RMR_ALIGN + query_bytes(op->mla) +
                                       (uint64_t)GROUP * RMR_SEG_TOKENS * 4 + LEVELS * result};
     if ((uint64_t)d->max_pages * RMR_PAGE_TOKENS > RMR_SEG_TOKENS)
-        need.shared =
-            RMR_SPLIT_PIECES * result + RMR_SPLIT_UNITS * GROUP * sizeof(rmr_softmax_state);
+        need.shared = RMR_SPLIT_PIECES * (result + sizeof(uint32_t)) +
+                      RMR_SPLIT_UNITS * GROUP * sizeof(rmr_softmax_state);
     return need;
 }
 
@@ -352,9 +353,9 @@ static void merge_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
     }
 }
 
-static void attend_cut(latent_job *j, uint32_t segs)
+static remora_status attend_cut(latent_job *j, uint32_t segs)
 {
-    rmr_pool *pool = j->s->cpu->ctx->pool;
+    const uint32_t width = rmr_pool_width(j->s->cpu->ctx->pool);
     const rmr_next_region next = rmr_cpu_next_op(j->s, j->op);
     uint32_t of_unit[RMR_SPLIT_UNITS];
     for (uint32_t i = 0; i < j->units; i++) {
@@ -364,13 +365,21 @@ static void attend_cut(latent_job *j, uint32_t segs)
     j->result = (float *)(void *)j->s->shared;
     j->state =
         (rmr_softmax_state *)(void *)(j->result + RMR_SPLIT_PIECES * result_floats(j->op->mla));
+    j->covers = (uint32_t *)(void *)(j->state + RMR_SPLIT_UNITS * GROUP);
     for (uint32_t seg = 0; seg < segs;) {
-        seg += rmr_split_units(&j->cut, of_unit, j->units, seg, rmr_pool_width(pool));
-        for (uint32_t i = 0; i < RMR_SPLIT_PIECES; i++) j->covers[i] = j->cut.piece[i].size;
+        seg += rmr_split_units(&j->cut, of_unit, j->units, seg, width);
+        for (uint32_t i = 0; i < RMR_SPLIT_PIECES && rmr_cpu_is_new(j->s); i++)
+            j->covers[i] = j->cut.piece[i].size;
         clear_last_pieces(j);
-        rmr_pool_run_ranges(pool, j->units * j->cut.pieces, 1, piece_range, j, NULL);
-        rmr_pool_run_ranges(pool, j->units * GROUP, GROUP, merge_range, j, &next);
+        RMR_CPU_TRY(rmr_cpu_region(
+            j->s,
+            &(rmr_region){.n = j->units * j->cut.pieces, .most = 1, .fn = piece_range, .arg = j}));
+        RMR_CPU_TRY(rmr_cpu_region(
+            j->s,
+            &(rmr_region){
+                .n = j->units * GROUP, .most = GROUP, .fn = merge_range, .arg = j, .next = &next}));
     }
+    return REMORA_OK;
 }
 
 static void set_group(latent_job *j, uint32_t group, uint32_t rows)
@@ -394,12 +403,11 @@ remora_status rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
     clear_last_pieces(&j);
     set_group(&j, GROUP, rows);
     if (width > 1 && j.units <= RMR_SPLIT_UNITS && j.units < 4 * width && most > RMR_SEG_TOKENS) {
-        attend_cut(&j, rmr_units(most, RMR_SEG_TOKENS));
-        return REMORA_OK;
+        return attend_cut(&j, rmr_units(most, RMR_SEG_TOKENS));
     }
     while (most <= RMR_SEG_TOKENS && j.units < width && j.group > LEAST_HEADS)
         set_group(&j, j.group / 2, rows);
     const rmr_next_region next = rmr_cpu_next_op(s, op);
-    rmr_pool_run_ranges(s->cpu->ctx->pool, j.units, 1, whole_range, &j, &next);
-    return REMORA_OK;
+    return rmr_cpu_region(
+        s, &(rmr_region){.n = j.units, .most = 1, .fn = whole_range, .arg = &j, .next = &next});
 }

@@ -21,8 +21,7 @@ static void rope_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worke
 
 remora_status rmr_cpu_rope(rmr_step *s, const rmr_op *op)
 {
-    rmr_cpu_for_rows(s, op, rope_row);
-    return REMORA_OK;
+    return rmr_cpu_for_rows(s, op, rope_row);
 }
 
 static const rmr_run *run_of(const rmr_step *s, uint32_t row)
@@ -55,6 +54,5 @@ static void write_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t work
 
 remora_status rmr_cpu_cache_write(rmr_step *s, const rmr_op *op)
 {
-    rmr_cpu_for_rows(s, op, write_row);
-    return REMORA_OK;
+    return rmr_cpu_for_rows(s, op, write_row);
 }

@@ -22,18 +22,18 @@ typedef struct expanded {
     const rmr_op *op;
     const rmr_run *run;
     uint32_t head;
+    rmr_softmax_state *state; /* [n_rows of the run] of the head, in the operation's scratch */
     /* worker scratch */
-    float *uk;                /* W_UK: [nope tiles][rank][16] */
-    float *uv;                /* W_UV: [v tiles][rank][16], where the weight's type is not plain */
-    float *rows;              /* 16 decoded rows of W_UK or W_UV */
-    unsigned char *coded;     /* the same rows as stored */
-    float *keys;              /* [SEG_TILES][nope + rope][16] */
-    float *vals;              /* [v tiles][SEG][16] */
-    float *latent;            /* [PAGE][rank + rope] */
-    float *nope;              /* [PAGE][nope rounded up to tiles] */
-    float *scores;            /* [ROWS][SEG] */
-    float *part;              /* [ROWS][v rounded up to tiles] */
-    rmr_softmax_state *state; /* [n_rows of the run] */
+    float *uk;            /* W_UK: [nope tiles][rank][16] */
+    float *uv;            /* W_UV: [v tiles][rank][16], where the weight's type is not plain */
+    float *rows;          /* 16 decoded rows of W_UK or W_UV */
+    unsigned char *coded; /* the same rows as stored */
+    float *keys;          /* [SEG_TILES][nope + rope][16] */
+    float *vals;          /* [v tiles][SEG][16] */
+    float *latent;        /* [PAGE][rank + rope] */
+    float *nope;          /* [PAGE][nope rounded up to tiles] */
+    float *scores;        /* [ROWS][SEG] */
+    float *part;          /* [ROWS][v rounded up to tiles] */
 } expanded;
 
 static int is_plain(const rmr_weight *w)
@@ -42,7 +42,7 @@ static int is_plain(const rmr_weight *w)
 }
 
 /* Lay out a worker's scratch from `base` on; with NULL only its size. */
-static uint64_t carve(expanded *e, unsigned char *base, const rmr_op *op, uint32_t max_rows)
+static uint64_t carve(expanded *e, unsigned char *base, const rmr_op *op)
 {
     const rmr_mla *a = op->mla;
     const uint64_t nope = (uint64_t)rmr_tiles(a->nope) * RMR_TILE,
@@ -62,14 +62,14 @@ static uint64_t carve(expanded *e, unsigned char *base, const rmr_op *op, uint32
     e->nope = rmr_arena_take(&m, RMR_PAGE_TOKENS * nope, sizeof(float));
     e->scores = rmr_arena_take(&m, (uint64_t)ROWS * SEG, sizeof(float));
     e->part = rmr_arena_take(&m, ROWS * v, sizeof(float));
-    e->state = rmr_arena_take(&m, max_rows, sizeof *e->state);
     return m.used;
 }
 
 rmr_cpu_scratch rmr_cpu_expanded_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
     expanded e;
-    return (rmr_cpu_scratch){.worker = carve(&e, NULL, op, d->max_rows)};
+    return (rmr_cpu_scratch){.worker = carve(&e, NULL, op),
+                             .shared = (uint64_t)op->mla->heads * d->max_rows * sizeof *e.state};
 }
 
 /* W_UK from the absorb weight [rank, nope]: a run of 16 values of a row is a line of a key tile. */
@@ -196,12 +196,14 @@ static void attend_rows(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0,
                           e->part + i * ld, a->v, max[i], sum[i]);
 }
 
-static void attend_run(const expanded *e)
+/* The run's segments at positions in [from, to). */
+static void attend_run(const expanded *e, uint32_t from, uint32_t to)
 {
+    const uint32_t end = e->run->pos0 + e->run->n_rows; /* positions in the cache */
+    if (from >= end) return;
     write_uk(e);
     if (!is_plain(e->op->w2)) write_uv(e);
-    const uint32_t end = e->run->pos0 + e->run->n_rows; /* positions in the cache */
-    for (uint32_t p0 = 0; p0 < end; p0 += SEG) {
+    for (uint32_t p0 = from; p0 < end && p0 < to; p0 += SEG) {
         const uint32_t n = end - p0 < SEG ? end - p0 : SEG;
         const uint32_t dim = e->op->mla->nope + e->op->mla->rope, last = n % RMR_TILE;
         if (last != 0) /* the unused lanes of the last key tile: defined, never looked at */
@@ -214,7 +216,7 @@ static void attend_run(const expanded *e)
         for (; r < e->run->n_rows; r += ROWS)
             attend_rows(e, r, e->run->n_rows - r < ROWS ? e->run->n_rows - r : ROWS, p0, n);
     }
-    for (uint32_t r = 0; r < e->run->n_rows; r++)
+    for (uint32_t r = 0; r < e->run->n_rows && end <= to; r++)
         e->s->cpu->k->elementwise->scale(rmr_row(e->s, e->op->out, e->run->row0 + r) +
                                              (size_t)e->head * e->op->mla->v,
                                          e->op->mla->v, 1.0f / e->state[r].sum);
@@ -223,6 +225,7 @@ static void attend_run(const expanded *e)
 typedef struct expanded_job {
     rmr_step *s;
     const rmr_op *op;
+    uint32_t from, to; /* positions of the region under way */
 } expanded_job;
 
 /* Chunks are numbered run by run, head by head. */
@@ -235,18 +238,40 @@ static void expanded_chunk(void *arg, uint32_t chunk, uint32_t worker)
     for (uint32_t i = 0; i < j->s->in.n_runs; i++) {
         if (j->s->in.run[i].form != RMR_FORM_EXPANDED || at-- > 0) continue;
         e.run = &j->s->in.run[i];
-        RMR_ASSERT(carve(&e, NULL, j->op, e.run->n_rows) <= j->s->worker_bytes);
-        carve(&e, j->s->worker + worker * j->s->worker_bytes, j->op, 0);
-        attend_run(&e);
+        RMR_ASSERT(carve(&e, NULL, j->op) <= j->s->worker_bytes);
+        carve(&e, j->s->worker + worker * j->s->worker_bytes, j->op);
+        e.state = (rmr_softmax_state *)(void *)j->s->shared + (size_t)e.head * j->s->in.n_rows +
+                  e.run->row0;
+        attend_run(&e, j->from, j->to);
         return;
     }
 }
 
+/* The positions that a head takes in one region, whole segments, for runs of so many rows. Each
+ * region writes W_UK anew, which is little beside one segment of a long run. */
+static uint32_t stretch_of(const rmr_mla *a, uint32_t rows)
+{
+    const uint64_t rebuilt = (uint64_t)SEG * a->rank * (a->nope + a->v),
+                   attended = (uint64_t)rows * SEG * (a->nope + a->rope + a->v);
+    const uint64_t n = 3 * (uint64_t)RMR_ITEM_MOST / (rebuilt + attended);
+    return SEG * (n < 1 ? 1 : n > 1 << 16 ? 1 << 16 : (uint32_t)n);
+}
+
 remora_status rmr_cpu_attend_expanded(rmr_step *s, const rmr_op *op)
 {
-    expanded_job j = {s, op};
-    uint32_t runs = 0;
-    for (uint32_t i = 0; i < s->in.n_runs; i++) runs += s->in.run[i].form == RMR_FORM_EXPANDED;
-    rmr_pool_run(s->cpu->ctx->pool, runs * op->mla->heads, expanded_chunk, &j);
+    expanded_job j = {s, op, 0, 0};
+    uint32_t runs = 0, rows = 0, end = 0;
+    for (uint32_t i = 0; i < s->in.n_runs; i++) {
+        const rmr_run *r = &s->in.run[i];
+        if (r->form != RMR_FORM_EXPANDED) continue;
+        runs++;
+        if (r->n_rows > rows) rows = r->n_rows;
+        if (r->pos0 + r->n_rows > end) end = r->pos0 + r->n_rows;
+    }
+    const uint32_t stretch = stretch_of(op->mla, rows);
+    for (; j.from < end; j.from = j.to) {
+        j.to = j.from + stretch;
+        RMR_CPU_TRY(rmr_cpu_chunks(s, runs * op->mla->heads, expanded_chunk, &j));
+    }
     return REMORA_OK;
 }

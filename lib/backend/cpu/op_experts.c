@@ -34,6 +34,7 @@ typedef struct experts {
     rmr_operand gathered; /* by entry, of lists whose rows are not evenly apart */
     const rmr_op *down;   /* to which ff is passed on; NULL: the SwiGLUs go to the slot */
     uint32_t routed_tiles, shared_tiles, unit;
+    uint32_t from, to; /* of down: the lists of the region under way */
 } experts;
 
 static const uint32_t GATHERED = UINT32_MAX;
@@ -215,6 +216,14 @@ static int has_sums(const rmr_op *op)
     return op->sums.buffer != NULL || op->shared_sums.buffer != NULL;
 }
 
+static uint32_t longest_list(const experts *e)
+{
+    uint32_t most = 1;
+    for (uint32_t list = 0; list < e->n_lists; list++)
+        if (rows_of(e, list) > most) most = rows_of(e, list);
+    return most;
+}
+
 static void set_tiles(experts *e, const rmr_op *op)
 {
     e->routed_tiles = rmr_tiles(op->w->desc.rows);
@@ -272,12 +281,19 @@ static void gather_range(void *arg, uint32_t list, uint32_t n, uint32_t worker)
     }
 }
 
-static void gather_rows(experts *e)
+enum { COPY = 32 }; /* to copy a number takes about as long as so many multiplications */
+
+static remora_status gather_rows(experts *e)
 {
     const rmr_op *op = e->op;
-    if (input_takes(1, op)) e->in.q = rmr_cpu_quantized(e->s, op->in, e->s->in.n_rows, op->n);
-    if (place_rows(e))
-        rmr_pool_run_ranges(e->s->cpu->ctx->pool, e->n_lists, RMR_LIN_RANGE, gather_range, e, NULL);
+    if (input_takes(1, op))
+        RMR_CPU_TRY(rmr_cpu_quantized(e->s, op->in, e->s->in.n_rows, op->n, &e->in.q));
+    if (!place_rows(e)) return REMORA_OK;
+    return rmr_cpu_region(
+        e->s, &(rmr_region){.n = e->n_lists,
+                            .most = rmr_cpu_most(e->s, COPY * e->n_routed / e->n_lists * op->n),
+                            .fn = gather_range,
+                            .arg = e});
 }
 
 /* The rows of a list from entry i on. */
@@ -382,13 +398,14 @@ static void gate_up_range(void *arg, uint32_t first, uint32_t n, uint32_t worker
     }
 }
 
-static void sum_inputs(const experts *e)
+static remora_status sum_inputs(const experts *e)
 {
     const rmr_op *op = e->op;
     for (uint32_t list = 0; list < e->n_lists; list++)
-        rmr_cpu_sums_add(e->s->cpu, is_shared(e, list) ? &op->shared_sums : &op->sums,
-                         index_of(e, list), e->in.x, e->in.ldx, e->row + e->first[list],
-                         rows_of(e, list));
+        RMR_CPU_TRY(rmr_cpu_sums_add(e->s, is_shared(e, list) ? &op->shared_sums : &op->sums,
+                                     index_of(e, list), e->in.x, e->in.ldx, e->row + e->first[list],
+                                     rows_of(e, list)));
+    return REMORA_OK;
 }
 
 static uint32_t down_unit(const rmr_cpu *c, const rmr_op *down, uint32_t n_lists)
@@ -410,12 +427,17 @@ remora_status rmr_cpu_experts_swiglu(rmr_step *s, const rmr_op *op)
     experts e = begin(s, op);
     uint32_t chunks = 0;
     e.down = s->passed_on = down_of(op, s->slice_end);
-    gather_rows(&e);
-    if (has_sums(op)) sum_inputs(&e);
+    RMR_CPU_TRY(gather_rows(&e));
+    if (has_sums(op)) RMR_CPU_TRY(sum_inputs(&e));
     e.unit = rmr_cpu_unit(s->cpu, e.routed_tiles * e.n_lists, 2 * op->w->tile_stride);
     for (uint32_t l = 0; l < e.n_lists; l++) chunks += chunks_of(&e, l);
     const rmr_next_region next = next_down(&e);
-    rmr_pool_run_ranges(s->cpu->ctx->pool, chunks, RMR_LIN_RANGE, gate_up_range, &e, &next);
+    const uint64_t per_chunk = 2ull * e.unit * RMR_TILE * op->n * longest_list(&e);
+    RMR_CPU_TRY(rmr_cpu_region(s, &(rmr_region){.n = chunks,
+                                                .most = rmr_cpu_most(s, per_chunk),
+                                                .fn = gate_up_range,
+                                                .arg = &e,
+                                                .next = &next}));
     memcpy(s->shared, &e, sizeof e);
     return REMORA_OK;
 }
@@ -462,49 +484,72 @@ static void down_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
     const experts *e = arg;
     const uint32_t t0 = first * e->unit, all = (first + n) * e->unit;
     const uint32_t end = all < e->routed_tiles ? all : e->routed_tiles;
-    const void *const after = end < e->routed_tiles ? tiles_at(e, 0, end) : NULL;
+    const void *const after = end < e->routed_tiles ? tiles_at(e, e->from, end) : NULL;
     (void)worker;
-    for (uint32_t list = 0; list < e->n_lists; list++) {
+    for (uint32_t list = e->from; list < e->to; list++) {
         const uint32_t most = rmr_lin_tiles(rows_of(e, list));
         uint32_t t = t0;
         for (; end - t > most; t += most) down(e, list, t, most, tiles_at(e, list, t + most));
-        down(e, list, t, end - t, list + 1 < e->n_lists ? tiles_at(e, list + 1, t0) : after);
+        down(e, list, t, end - t, list + 1 < e->to ? tiles_at(e, list + 1, t0) : after);
     }
 }
 
-static void sum_down_inputs(const experts *e)
+/* The lists of the next region: some in order, so that additions to an output element keep theirs.
+ * Returns the multiplications of a chunk. */
+static uint64_t take_lists(experts *e)
+{
+    const uint64_t per_row = (uint64_t)e->unit * RMR_TILE * e->ff.ldx;
+    uint64_t sum = 0;
+    for (e->to = e->from; e->to < e->n_lists; e->to++) {
+        const uint64_t more = per_row * rows_of(e, e->to);
+        if (e->to > e->from && sum + more > RMR_ITEM_MOST) break;
+        sum += more;
+    }
+    return sum;
+}
+
+static remora_status sum_down_inputs(const experts *e)
 {
     const rmr_op *op = e->op;
     for (uint32_t list = 0; list < e->n_lists; list++)
-        rmr_cpu_sums_add(e->s->cpu, is_shared(e, list) ? &op->shared_sums : &op->sums,
-                         index_of(e, list), e->ff.x + (size_t)e->first[list] * e->ff.ldx, e->ff.ldx,
-                         NULL, rows_of(e, list));
+        RMR_CPU_TRY(rmr_cpu_sums_add(
+            e->s, is_shared(e, list) ? &op->shared_sums : &op->sums, index_of(e, list),
+            e->ff.x + (size_t)e->first[list] * e->ff.ldx, e->ff.ldx, NULL, rows_of(e, list)));
+    return REMORA_OK;
 }
 
 /* The inputs in the order of the lists: the rows that EXPERTS_SWIGLU passed on, or the slot's. */
-static experts take_inputs(rmr_step *s, const rmr_op *op)
+static remora_status take_inputs(rmr_step *s, const rmr_op *op, experts *e)
 {
-    experts e;
     if (s->passed_on != op) {
-        e = begin(s, op);
-        rmr_pool_run_ranges(s->cpu->ctx->pool, e.first[e.n_lists], RMR_LIN_RANGE, place_range, &e,
-                            NULL);
-        return e;
+        *e = begin(s, op);
+        return rmr_cpu_region(s, &(rmr_region){.n = e->first[e->n_lists],
+                                               .most = rmr_cpu_most(s, (uint64_t)COPY * e->ff.ldx),
+                                               .fn = place_range,
+                                               .arg = e});
     }
-    memcpy(&e, s->shared, sizeof e);
-    e.op = op;
-    set_tiles(&e, op);
-    s->passed_on = NULL;
-    return e;
+    memcpy(e, s->shared, sizeof *e);
+    e->op = op;
+    set_tiles(e, op);
+    return REMORA_OK;
 }
 
 remora_status rmr_cpu_experts_down(rmr_step *s, const rmr_op *op)
 {
-    experts e = take_inputs(s, op);
-    if (has_sums(op)) sum_down_inputs(&e);
+    experts e;
+    RMR_CPU_TRY(take_inputs(s, op, &e));
+    if (has_sums(op)) RMR_CPU_TRY(sum_down_inputs(&e));
     e.unit = down_unit(s->cpu, op, e.n_lists);
     const rmr_next_region next = rmr_cpu_next_op(s, op);
-    rmr_pool_run_ranges(s->cpu->ctx->pool, rmr_units(e.routed_tiles, e.unit), RMR_LIN_RANGE,
-                        down_range, &e, &next);
+    for (e.from = 0; e.from < e.n_lists; e.from = e.to) {
+        const uint64_t per_chunk = take_lists(&e);
+        const int last = e.to == e.n_lists;
+        RMR_CPU_TRY(rmr_cpu_region(s, &(rmr_region){.n = rmr_units(e.routed_tiles, e.unit),
+                                                    .most = rmr_cpu_most(s, per_chunk),
+                                                    .fn = down_range,
+                                                    .arg = &e,
+                                                    .next = last ? &next : NULL}));
+    }
+    s->passed_on = NULL;
     return REMORA_OK;
 }

@@ -85,7 +85,7 @@ static void gate_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worke
 
 remora_status rmr_cpu_gate(rmr_step *s, const rmr_op *op)
 {
-    rmr_cpu_for_rows(s, op, gate_row);
+    RMR_CPU_TRY(rmr_cpu_for_rows(s, op, gate_row));
     if (!s->in.count_routing) return REMORA_OK;
     uint32_t *counts = (uint32_t *)(void *)rmr_row(s, op->counts, 0);
     for (uint32_t r = 0; r < s->in.n_rows; r++) {

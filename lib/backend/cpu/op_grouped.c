@@ -184,6 +184,5 @@ remora_status rmr_cpu_attend_grouped(rmr_step *s, const rmr_op *op)
     grouped_job j = {.s = s, .op = op, .group = op->gqa->heads / op->gqa->kv_heads};
     uint32_t n = cut(&j, j.group < QUERIES ? j.group : QUERIES);
     while (n < rmr_pool_width(s->cpu->ctx->pool) && j.nh > 1) n = cut(&j, (j.nh + 1) / 2);
-    rmr_pool_run(s->cpu->ctx->pool, n, grouped_chunk, &j);
-    return REMORA_OK;
+    return rmr_cpu_chunks(s, n, grouped_chunk, &j);
 }

@@ -61,12 +61,19 @@ typedef struct head_job {
     const rmr_op *op;
 } head_job;
 
-static void run_heads(head_job *j, rmr_range_fn *heads)
+static remora_status run_heads(head_job *j, rmr_range_fn *heads)
 {
     RMR_ASSERT(j->op->w->desc.count == j->op->mla->heads);
-    if (j->s->n_spans == 0) return;
+    if (j->s->n_spans == 0) return REMORA_OK;
     const rmr_next_region next = rmr_cpu_next_op(j->s, j->op);
-    rmr_pool_run_ranges(j->s->cpu->ctx->pool, j->op->mla->heads, RMR_LIN_RANGE, heads, j, &next);
+    const rmr_weight_desc *w = &j->op->w->desc;
+    return rmr_cpu_region(
+        j->s,
+        &(rmr_region){.n = j->op->mla->heads,
+                      .most = rmr_cpu_most(j->s, (uint64_t)w->rows * w->cols * j->s->in.n_rows),
+                      .fn = heads,
+                      .arg = j,
+                      .next = &next});
 }
 
 static void absorb_head(const head_job *j, uint32_t head, uint32_t worker)
@@ -91,8 +98,7 @@ static void absorb_heads(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 remora_status rmr_cpu_absorb(rmr_step *s, const rmr_op *op)
 {
     head_job j = {s, op};
-    run_heads(&j, absorb_heads);
-    return REMORA_OK;
+    return run_heads(&j, absorb_heads);
 }
 
 static void unabsorb_heads(void *arg, uint32_t first, uint32_t n, uint32_t worker)
@@ -106,6 +112,5 @@ static void unabsorb_heads(void *arg, uint32_t first, uint32_t n, uint32_t worke
 remora_status rmr_cpu_unabsorb(rmr_step *s, const rmr_op *op)
 {
     head_job j = {s, op};
-    run_heads(&j, unabsorb_heads);
-    return REMORA_OK;
+    return run_heads(&j, unabsorb_heads);
 }

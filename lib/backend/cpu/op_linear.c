@@ -150,13 +150,16 @@ remora_status rmr_cpu_linear(rmr_step *s, const rmr_op *op)
                     rmr_tiles(op->w->desc.rows),
                     0};
     if (j.n_rows == 0) return REMORA_OK;
-    rmr_cpu_sums_add(s->cpu, &op->sums, 0, j.x.x, j.x.ldx, NULL, j.n_rows);
-    if (linear_room(op, 1) > 0) j.x.q = rmr_cpu_quantized(s, op->in, j.n_rows, k);
+    RMR_CPU_TRY(rmr_cpu_sums_add(s, &op->sums, 0, j.x.x, j.x.ldx, NULL, j.n_rows));
+    if (linear_room(op, 1) > 0) RMR_CPU_TRY(rmr_cpu_quantized(s, op->in, j.n_rows, k, &j.x.q));
     j.unit = rmr_cpu_unit(s->cpu, j.n_tiles, op->w->tile_stride);
     const rmr_next_region next = rmr_cpu_next_op(s, op);
-    rmr_pool_run_ranges(s->cpu->ctx->pool, rmr_units(j.n_tiles, j.unit), RMR_LIN_RANGE,
-                        linear_range, &j, &next);
-    return REMORA_OK;
+    const uint64_t per_chunk = (uint64_t)j.unit * RMR_TILE * k * j.n_rows;
+    return rmr_cpu_region(s, &(rmr_region){.n = rmr_units(j.n_tiles, j.unit),
+                                           .most = rmr_cpu_most(s, per_chunk),
+                                           .fn = linear_range,
+                                           .arg = &j,
+                                           .next = &next});
 }
 
 remora_status rmr_cpu_swiglu(rmr_step *s, const rmr_op *op)

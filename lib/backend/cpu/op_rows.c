@@ -23,10 +23,10 @@ static void row_chunk(void *arg, uint32_t chunk, uint32_t worker)
         j->row(j->s, j->op, r, worker);
 }
 
-void rmr_cpu_for_rows(rmr_step *s, const rmr_op *op, rmr_cpu_row_fn *row)
+remora_status rmr_cpu_for_rows(rmr_step *s, const rmr_op *op, rmr_cpu_row_fn *row)
 {
     row_job j = {s, op, row, rmr_op_rows(s, op)};
-    rmr_pool_run(s->cpu->ctx->pool, (j.n_rows + ROW_BLOCK - 1) / ROW_BLOCK, row_chunk, &j);
+    return rmr_cpu_chunks(s, (j.n_rows + ROW_BLOCK - 1) / ROW_BLOCK, row_chunk, &j);
 }
 
 static void embed_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
@@ -54,8 +54,7 @@ remora_status rmr_cpu_embed(rmr_step *s, const rmr_op *op)
         if ((uint32_t)s->in.token[i] >= op->w->desc.rows)
             RMR_FAIL(s->err, REMORA_E_INTERNAL, "token %d is not a row of the table, which has %u",
                      s->in.token[i], op->w->desc.rows);
-    rmr_cpu_for_rows(s, op, embed_row);
-    return REMORA_OK;
+    return rmr_cpu_for_rows(s, op, embed_row);
 }
 
 /* Angles are products in float32, as the reference implementations compute them: a product in
@@ -76,8 +75,7 @@ static void rope_table_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t
 
 remora_status rmr_cpu_rope_table(rmr_step *s, const rmr_op *op)
 {
-    rmr_cpu_for_rows(s, op, rope_table_row);
-    return REMORA_OK;
+    return rmr_cpu_for_rows(s, op, rope_table_row);
 }
 
 static void norm_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
@@ -94,8 +92,7 @@ static void norm_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worke
 
 remora_status rmr_cpu_norm(rmr_step *s, const rmr_op *op)
 {
-    rmr_cpu_for_rows(s, op, norm_row);
-    return REMORA_OK;
+    return rmr_cpu_for_rows(s, op, norm_row);
 }
 
 static void pick_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)
@@ -107,6 +104,5 @@ static void pick_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worke
 
 remora_status rmr_cpu_pick_rows(rmr_step *s, const rmr_op *op)
 {
-    rmr_cpu_for_rows(s, op, pick_row);
-    return REMORA_OK;
+    return rmr_cpu_for_rows(s, op, pick_row);
 }

@@ -66,15 +66,16 @@ static void sums_chunk(void *arg, uint32_t chunk, uint32_t worker)
         }
 }
 
-void rmr_cpu_sums_add(const rmr_cpu *c, const rmr_sums *to, uint32_t index, const float *x,
-                      size_t ldx, const uint32_t *row, uint32_t n_rows)
+remora_status rmr_cpu_sums_add(rmr_step *s, const rmr_sums *to, uint32_t index, const float *x,
+                               size_t ldx, const uint32_t *row, uint32_t n_rows)
 {
-    if (to->buffer == NULL || n_rows == 0) return;
+    if (to->buffer == NULL || n_rows == 0 || rmr_cpu_passed(s)) return REMORA_OK;
     RMR_ASSERT(index < to->count &&
                to->at + rmr_sums_bytes(to->count, to->cols) <= to->buffer->bytes);
     _Atomic uint64_t *base = (_Atomic uint64_t *)(void *)(to->buffer->data + to->at);
     sums_job j = {x, ldx, row, n_rows, to->cols, base + (size_t)index * to->cols};
-    rmr_pool_run(c->ctx->pool, (to->cols + COLUMNS - 1) / COLUMNS, sums_chunk, &j);
+    RMR_CPU_TRY(rmr_cpu_chunks(s, (to->cols + COLUMNS - 1) / COLUMNS, sums_chunk, &j));
     atomic_fetch_add_explicit(base + (size_t)to->count * to->cols + index, n_rows,
                               memory_order_relaxed);
+    return REMORA_OK;
 }

@@ -41,9 +41,10 @@ void rmr_cpu_product(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint
                      const void *next);
 
 /* Quantised rows [0, n) of k values of a view, rmr_q_stride(k) apart: made by the first operation
- * that asks, and valid until one writes the slot. The step has room for what scratch functions say.
- */
-unsigned char *rmr_cpu_quantized(rmr_step *s, rmr_view view, uint32_t n, uint32_t k);
+ * that asks, in a region, and valid until one writes the slot. The step has room for what scratch
+ * functions say. */
+remora_status rmr_cpu_quantized(rmr_step *s, rmr_view view, uint32_t n, uint32_t k,
+                                unsigned char **out);
 void rmr_cpu_quantized_after(rmr_step *s, const rmr_op *op); /* op has run */
 void rmr_cpu_quantized_forget(rmr_step *s, uint32_t slot);   /* it is written */
 
@@ -52,8 +53,8 @@ void rmr_cpu_quantize_rows(const rmr_cpu *c, const rmr_operand *x, uint32_t r0, 
                            uint32_t k);
 
 /* Add rows of an input, those that `row` lists or (NULL) the first n_rows, to the sums of matrix
- * `index`; nothing where there are none (op_sums.c). */
-void rmr_cpu_sums_add(const rmr_cpu *c, const rmr_sums *to, uint32_t index, const float *x,
-                      size_t ldx, const uint32_t *row, uint32_t n_rows);
+ * `index`, in a region; nothing where there are none (op_sums.c). */
+remora_status rmr_cpu_sums_add(rmr_step *s, const rmr_sums *to, uint32_t index, const float *x,
+                               size_t ldx, const uint32_t *row, uint32_t n_rows);
 
 #endif

@@ -27,18 +27,23 @@ static void quantize_chunk(void *arg, uint32_t chunk, uint32_t worker)
     rmr_cpu_quantize_rows(j->c, &j->x, r0, j->n - r0 < QUANT_ROWS ? j->n : r0 + QUANT_ROWS, j->k);
 }
 
-unsigned char *rmr_cpu_quantized(rmr_step *s, rmr_view view, uint32_t n, uint32_t k)
+remora_status rmr_cpu_quantized(rmr_step *s, rmr_view view, uint32_t n, uint32_t k,
+                                unsigned char **out)
 {
-    if (s->q_n == n && s->q_k == k && s->q_view.slot == view.slot && s->q_view.col == view.col)
-        return s->q_rows;
+    *out = s->q_rows;
+    if (s->q_n == n && s->q_k == k && s->q_view.slot == view.slot && s->q_view.col == view.col) {
+        rmr_cpu_skip(s);
+        return REMORA_OK;
+    }
     quantize_job j = {
         s->cpu, {rmr_row(s, view, 0), rmr_width(s, view), s->q_rows, rmr_q_stride(k)}, n, k};
     RMR_ASSERT(s->q_rows + n * rmr_q_stride(k) <= s->arena.base + s->arena.size);
-    rmr_pool_run(s->cpu->ctx->pool, (n + QUANT_ROWS - 1) / QUANT_ROWS, quantize_chunk, &j);
+    s->q_n = 0; /* some rows of the last ones are overwritten */
+    RMR_CPU_TRY(rmr_cpu_chunks(s, (n + QUANT_ROWS - 1) / QUANT_ROWS, quantize_chunk, &j));
     s->q_view = view;
     s->q_n = n;
     s->q_k = k;
-    return s->q_rows;
+    return REMORA_OK;
 }
 
 void rmr_cpu_quantized_after(rmr_step *s, const rmr_op *op)

@@ -69,6 +69,7 @@ static rmr_step *lay_out(rmr_cpu *c, const rmr_step_desc *d, rmr_arena *host, rm
     *s = (rmr_step){.cpu = c, .desc = *d};
     s->slot = rmr_arena_take(host, d->n_slots, sizeof *s->slot);
     s->part = rmr_arena_take(host, (uint64_t)RMR_KV_TYPES * n_streams, sizeof *s->part);
+    s->rest.span = rmr_arena_take(host, rmr_pool_width(c->ctx->pool), sizeof *s->rest.span);
     for (uint32_t i = 0; i < d->n_slots; i++) {
         float *rows = rmr_arena_take(device, (uint64_t)rmr_slot_rows(d, i) * d->slots[i].width, 4);
         if (placed != NULL) s->slot[i] = rows;
@@ -160,6 +161,13 @@ static void find_spans(rmr_step *s)
     }
 }
 
+/* None of the next operation's regions is done. */
+static void begin_op(rmr_step *s)
+{
+    s->regions_done = 0;
+    s->rest.n = 0;
+}
+
 remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
                                   remora_error *err)
 {
@@ -171,6 +179,8 @@ remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs
     s->q_n = 0;
     s->passed_on = NULL;
     s->failed = REMORA_OK;
+    s->stopped_in = NULL;
+    begin_op(s);
     find_spans(s);
     return REMORA_OK;
 }
@@ -193,29 +203,43 @@ static remora_status failed_before(const rmr_step *s, remora_error *err)
 /* The operations of the slice under way, from op on. */
 static remora_status run(rmr_step *s, const rmr_op *op)
 {
+    s->stopped_in = NULL;
     for (; op < s->slice_end; op++) {
         RMR_ASSERT(op->kind < RMR_OP_COUNT);
-        RMR_TRY(functions[op->kind](s, op));
+        s->region = 0;
+        const remora_status st = functions[op->kind](s, op);
+        if (st == REMORA_MORE) s->stopped_in = op;
+        if (st != REMORA_OK) return st;
         rmr_cpu_quantized_after(s, op);
+        begin_op(s);
     }
     return REMORA_OK;
 }
 
 remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
-                                  uint64_t *mark, remora_error *err)
+                                  rmr_halt *halt, uint64_t *mark, remora_error *err)
 {
     const rmr_step_desc *d = &s->desc;
+    const rmr_op *first = d->ops + slice->first, *const end = first + slice->n;
     (void)be;
     RMR_TRY(rmr_check_slice(d, slice, err));
     *mark = ++s->mark;
     if (s->failed < 0) return failed_before(s, err);
-    s->slice_end = d->ops + slice->first + slice->n;
+    if (s->stopped_in != NULL) {
+        if (end != s->slice_end || s->stopped_in < first)
+            RMR_FAIL(err, REMORA_E_INTERNAL, "another slice is submitted where one was stopped");
+        first = s->stopped_in;
+    }
+    s->slice_end = end;
+    s->halt = halt;
     s->err = err;
     const rmr_fpenv saved = rmr_fpenv_enter(); /* we run on the host's thread */
-    s->failed = run(s, d->ops + slice->first);
+    const remora_status st = run(s, first);
     rmr_fpenv_leave(saved);
+    s->halt = NULL;
     s->err = NULL;
-    return s->failed;
+    if (st < 0) s->failed = st;
+    return st;
 }
 
 remora_status rmr_cpu_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err)

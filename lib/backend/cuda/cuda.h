@@ -16,15 +16,17 @@
     X(f8, F8)                                                                                      \
     X(q8_0, Q8_0)                                                                                  \
     X(q4_0, Q4_0)                                                                                  \
-    X(i4, I4) X(iq4_nl, IQ4_NL) X(mxfp4, MXFP4) X(iq4_xs, IQ4_XS) X(q4_k, Q4_K) X(q5_k, Q5_K)      \
-        X(q6_k, Q6_K) X(q3_k, Q3_K) X(q2_k, Q2_K) X(q4_1, Q4_1) X(q5_0, Q5_0) X(q5_1, Q5_1)
+    X(i4, I4)                                                                                      \
+    X(iq4_nl, IQ4_NL) X(mxfp4, MXFP4) X(iq4_xs, IQ4_XS) X(q4_k, Q4_K) X(q5_k, Q5_K) X(q6_k, Q6_K)  \
+        X(q3_k, Q3_K) X(q2_k, Q2_K) X(q4_1, Q4_1) X(q5_0, Q5_0) X(q5_1, Q5_1)
 #define RMR_CUDA_KERNELS(X)                                                                        \
     X(product_f32)                                                                                 \
     X(finish)                                                                                      \
     X(prepare)                                                                                     \
     X(embed)                                                                                       \
     X(rope_table)                                                                                  \
-    X(norm) X(pick_rows) X(rope) X(cache_write) X(rope_write) X(attend_any) X(attend_latent_bf16)  \
+    X(norm)                                                                                        \
+    X(pick_rows) X(rope) X(cache_write) X(rope_write) X(attend_any) X(attend_latent_bf16)          \
         X(attend_merge) X(gate) X(gate_sort) X(sort_rows) X(combine) X(counters) X(counters_take)  \
             X(square_sums)
 
@@ -188,7 +190,7 @@ void rmr_cuda_step_free(rmr_backend *be, rmr_step *s);
 remora_status rmr_cuda_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
                                    remora_error *err);
 remora_status rmr_cuda_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
-                                   uint64_t *mark, remora_error *err);
+                                   rmr_halt *halt, uint64_t *mark, remora_error *err);
 remora_status rmr_cuda_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);
 remora_status rmr_cuda_step_want(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
                                  remora_error *err);

@@ -516,8 +516,9 @@ static remora_status failed_before(const rmr_step *s, remora_error *err)
 }
 
 remora_status rmr_cuda_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
-                                   uint64_t *mark, remora_error *err)
+                                   rmr_halt *halt, uint64_t *mark, remora_error *err)
 {
+    (void)halt; /* slices run later */
     const rmr_step_desc *d = &s->desc;
     (void)be;
     RMR_TRY(rmr_check_slice(d, slice, err));

@@ -141,7 +141,7 @@ remora_status group_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *
 remora_status group_step_want(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
                               remora_error *err);
 remora_status group_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
-                                uint64_t *mark, remora_error *err);
+                                rmr_halt *halt, uint64_t *mark, remora_error *err);
 remora_status group_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);
 remora_status group_step_read(rmr_backend *be, rmr_step *s, const rmr_area *a, void *dst,
                               remora_error *err);

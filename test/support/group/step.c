@@ -211,7 +211,7 @@ static remora_status run(group *g, group_step *s, uint32_t first, uint32_t end, 
         const rmr_slice own = {at, n};
         rmr_backend *be = g->member[m];
         if (n < end - first) atomic_fetch_add(&g->idle, end - first - n);
-        if (n > 0) RMR_TRY(be->ops->step_submit(be, s->member[m], &own, &s->marks[m], err));
+        if (n > 0) RMR_TRY(be->ops->step_submit(be, s->member[m], &own, NULL, &s->marks[m], err));
     }
     return REMORA_OK;
 }
@@ -235,9 +235,10 @@ static remora_status failed_before(const group_step *s, remora_error *err)
 }
 
 remora_status group_step_submit(rmr_backend *be, rmr_step *step, const rmr_slice *slice,
-                                uint64_t *mark, remora_error *err)
+                                rmr_halt *halt, uint64_t *mark, remora_error *err)
 {
     group_step *s = step_of(step);
+    (void)halt; /* columns are gathered behind whole operations */
     RMR_TRY(rmr_check_slice(&s->desc, slice, err));
     *mark = ++s->mark;
     if (s->failed < 0) return failed_before(s, err);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The regions of an operation are numbered as it comes to them. Those below `regions_done` are
+ * done, and `rest` is what is left of the next one. */
+#include "cpu.h"
+
+int rmr_cpu_passed(rmr_step *s)
+{
+    if (s->region >= s->regions_done) return 0;
+    s->region++;
+    return 1;
+}
+
+int rmr_cpu_is_new(const rmr_step *s)
+{
+    return s->region > s->regions_done || (s->region == s->regions_done && s->rest.n == 0);
+}
+
+void rmr_cpu_skip(rmr_step *s)
+{
+    s->region++;
+}
+
+remora_status rmr_cpu_region(rmr_step *s, const rmr_region *r)
+{
+    rmr_region own = *r;
+    if (rmr_cpu_passed(s)) return REMORA_OK;
+    RMR_ASSERT(s->region == s->regions_done || s->rest.n == 0);
+    if (rmr_cpu_is_new(s)) s->rest.chunk_ns = 0;
+    s->regions_done = s->region;
+    own.halt = s->halt;
+    own.rest = &s->rest;
+    if (!rmr_pool_run_region(s->cpu->ctx->pool, &own)) return REMORA_MORE;
+    s->regions_done = ++s->region;
+    return REMORA_OK;
+}
+
+typedef struct chunks {
+    rmr_chunk_fn *fn;
+    void *arg;
+} chunks;
+
+static void one_by_one(void *arg, uint32_t first, uint32_t n, uint32_t worker)
+{
+    const chunks *c = arg;
+    for (uint32_t i = first; i < first + n; i++) c->fn(c->arg, i, worker);
+}
+
+remora_status rmr_cpu_chunks(rmr_step *s, uint32_t n, rmr_chunk_fn *fn, void *arg)
+{
+    chunks c = {fn, arg};
+    return rmr_cpu_region(
+        s, &(rmr_region){.n = n, .most = 1, .fn = one_by_one, .arg = &c, .in_order = 1});
+}
