@@ -305,6 +305,12 @@ typedef struct remora_device {
     char     paths[96]; /* the kernel set in use: "avx512" */
 } remora_device;
 
+typedef struct remora_runtime_info {
+    uint32_t struct_size;
+    uint32_t n_threads;   /* most that one call computes with, the calling one included */
+    char     kernels[32]; /* the kernel set: "avx512" */
+} remora_runtime_info;
+
 /* opts may be NULL. E_ARG (some but not all allocator hooks, n_threads or log_level out of range),
  * E_STRUCT, E_UNSUPPORTED (unknown extra key, kernel set that the machine lacks), E_NOMEM (also
  * when a thread cannot be started). */
@@ -314,6 +320,10 @@ remora_runtime_create(const remora_runtime_opts *opts, remora_runtime **out, rem
 /* Gives up the host's reference. Threads end and memory returns when the last model has gone. The
  * hooks must work until then. */
 REMORA_API void REMORA_CALL remora_runtime_free(remora_runtime *rt);
+
+/* E_ARG, E_STRUCT. */
+REMORA_API remora_status REMORA_CALL
+remora_runtime_get_info(const remora_runtime *rt, remora_runtime_info *out, remora_error *err);
 
 /* Devices that models can be opened on; the CPU is number 0. */
 REMORA_API uint32_t REMORA_CALL remora_device_count(const remora_runtime *rt);
@@ -430,6 +440,7 @@ typedef struct remora_model_info {
     uint32_t n_kv_heads;       /* grouped attention: 2 * n_kv_heads * head_dim numbers are cached a
                                   token and layer; 0 with latent attention */
     uint32_t head_dim;         /* the same */
+    char     device[32];       /* that it computes on, as in remora_device.id */
 } remora_model_info;
 
 /* Bytes. remora_model_estimate: what the sessions asked for would need at most;
@@ -484,6 +495,10 @@ REMORA_API remora_status REMORA_CALL
 remora_model_get_info(const remora_model *m, remora_model_info *out, remora_error *err);
 REMORA_API remora_status REMORA_CALL
 remora_model_get_memory(const remora_model *m, remora_memory *out, remora_error *err);
+
+/* The runtime that the model was opened with, or its own. Borrowed: it is there as long as the
+ * model, and not the host's to free. NULL for NULL. */
+REMORA_API remora_runtime *REMORA_CALL remora_model_runtime(const remora_model *m);
 
 /* Metadata as text: "config.<field>" for every number, boolean and string at the top of
  * config.json, or of what it would be; "gguf.<key>" for those of a GGUF file; "source", where the
@@ -634,6 +649,12 @@ REMORA_API uint32_t REMORA_CALL remora_token_flags(const remora_model *m, remora
 /* The id of REMORA_SPECIAL_*, or REMORA_TOKEN_NONE where the model has none. */
 REMORA_API remora_token REMORA_CALL remora_token_special(const remora_model *m, int32_t which);
 
+/* The tokens that end a turn (REMORA_TOKEN_END_OF_TURN), often several, in ascending order. E_ARG,
+ * E_BUFFER, E_UNSUPPORTED. */
+REMORA_API remora_status REMORA_CALL
+remora_end_tokens(const remora_model *m, remora_token *out, size_t cap, size_t *n,
+                  remora_error *err);
+
 /* The next nt tokens of a stream to text. Only whole UTF-8 characters are given out; bytes of an
  * unfinished one wait in *st, and bytes that can never become one are given out as U+FFFD.
  * Control tokens give nothing. With E_BUFFER *st is unchanged: call again with more room. E_ARG
@@ -743,6 +764,14 @@ REMORA_API void REMORA_CALL remora_session_free(remora_session *s);
 /* E_ARG, E_STRUCT. */
 REMORA_API remora_status REMORA_CALL
 remora_session_get_info(const remora_session *s, remora_session_info *out, remora_error *err);
+
+/* The options that the session has: for a default the value that it stands for. A session that is
+ * created with them is like this one. E_ARG, E_STRUCT. */
+REMORA_API remora_status REMORA_CALL
+remora_session_get_options(const remora_session *s, remora_session_opts *out, remora_error *err);
+
+/* The session's model. Borrowed: it is there as long as the session. NULL for NULL. */
+REMORA_API remora_model *REMORA_CALL remora_session_model(const remora_session *s);
 
 /* The timeline from position `from` on, pending tokens included. E_ARG (from past the end),
  * E_BUFFER. */

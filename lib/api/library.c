@@ -74,6 +74,16 @@ void remora_runtime_free(remora_runtime *rt)
     rmr_runtime_unref(rt);
 }
 
+remora_status remora_runtime_get_info(const remora_runtime *rt, remora_runtime_info *out,
+                                      remora_error *err)
+{
+    RMR_NEED(rt != NULL && out != NULL, err, "runtime or out is NULL");
+    const remora_device cpu = rmr_runtime_device(rt, 0);
+    remora_runtime_info i = {.struct_size = sizeof i, .n_threads = rmr_pool_width(rt->ctx.pool)};
+    memcpy(i.kernels, cpu.paths, sizeof i.kernels - 1);
+    return RMR_OUT(remora_runtime_info, out, i, err);
+}
+
 uint32_t remora_device_count(const remora_runtime *rt)
 {
     return rt != NULL ? rt->n_devices : 0;

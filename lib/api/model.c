@@ -108,7 +108,15 @@ remora_status remora_model_get_info(const remora_model *m, remora_model_info *ou
     memcpy(i.fingerprint, m->fingerprint, sizeof i.fingerprint);
     memcpy(i.family, s->family, sizeof i.family);
     memcpy(i.name, m->name, sizeof i.name);
+    remora_device d = {.struct_size = sizeof d};
+    m->be->ops->describe(m->be, &d);
+    memcpy(i.device, d.id, sizeof i.device);
     return RMR_OUT(remora_model_info, out, i, err);
+}
+
+remora_runtime *remora_model_runtime(const remora_model *m)
+{
+    return m != NULL ? m->rt : NULL;
 }
 
 remora_status remora_model_get_memory(const remora_model *m, remora_memory *out, remora_error *err)

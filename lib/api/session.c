@@ -48,6 +48,26 @@ remora_status remora_session_get_info(const remora_session *s, remora_session_in
     return RMR_OUT(remora_session_info, out, i, err);
 }
 
+remora_status remora_session_get_options(const remora_session *s, remora_session_opts *out,
+                                         remora_error *err)
+{
+    static const int32_t types[] = {[RMR_KV_BF16] = REMORA_KV_BF16,
+                                    [RMR_KV_INT8] = REMORA_KV_INT8,
+                                    [RMR_KV_F32] = REMORA_KV_F32};
+    RMR_NEED(s != NULL && out != NULL, err, "session or out is NULL");
+    const remora_session_opts o = {.struct_size = sizeof o,
+                                   .flags = s->cache.as_needed ? REMORA_SESSION_PAGES_AS_NEEDED : 0,
+                                   .capacity = s->capacity,
+                                   .chunk = s->chunk,
+                                   .kv_type = types[s->cache.type]};
+    return RMR_OUT(remora_session_opts, out, o, err);
+}
+
+remora_model *remora_session_model(const remora_session *s)
+{
+    return s != NULL ? s->model : NULL;
+}
+
 remora_status remora_session_tokens(const remora_session *s, uint64_t from, remora_token *out,
                                     size_t cap, size_t *n, remora_error *err)
 {

@@ -49,6 +49,22 @@ remora_token remora_token_special(const remora_model *m, int32_t which)
     return m != NULL && m->tok != NULL ? rmr_tokenizer_special(m->tok, which) : REMORA_TOKEN_NONE;
 }
 
+remora_status remora_end_tokens(const remora_model *m, remora_token *out, size_t cap, size_t *n,
+                                remora_error *err)
+{
+    size_t found = 0;
+    RMR_NEED(m != NULL && n != NULL, err, "model or n is NULL");
+    RMR_NEED(out != NULL || cap == 0, err, "out is NULL");
+    RMR_TRY(need_tokenizer(m, err));
+    for (remora_token t = 0; (uint32_t)t < m->shape.n_vocab; t++) {
+        if (!(rmr_tokenizer_flags(m->tok, t) & REMORA_TOKEN_END_OF_TURN)) continue;
+        if (found < cap) out[found] = t;
+        found++;
+    }
+    *n = found;
+    return rmr_api_room("out", cap, found, err);
+}
+
 remora_status remora_detok_push(const remora_model *m, remora_detok *st, const remora_token *t,
                                 size_t nt, char *buf, size_t cap, size_t *n, remora_error *err)
 {

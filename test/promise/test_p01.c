@@ -267,9 +267,17 @@ static remora_status get_device(void *ctx, void *out)
     return remora_device_get(ctx, 0, out, NULL);
 }
 
+static remora_status get_runtime(void *ctx, void *out)
+{
+    return remora_runtime_get_info(ctx, out, NULL);
+}
+
 static void devices(void **state)
 {
     fixture *f = *state;
+    remora_runtime_info info = {.struct_size = sizeof info};
+    REFUSED(remora_runtime_get_info(NULL, &info, ERR), REMORA_E_ARG);
+    hostile_out(get_runtime, f->rt, sizeof info);
     remora_device d = {.struct_size = sizeof d};
     assert_int_equal(remora_device_count(NULL), 0);
     REFUSED(remora_device_get(NULL, 0, &d, ERR), REMORA_E_ARG);
@@ -489,6 +497,7 @@ static void model_questions(void **state)
     REFUSED(remora_model_meta_key(NULL, 0, buf, 64, &n, ERR), REMORA_E_ARG);
     REFUSED(remora_model_meta_key(f->m, UINT32_MAX, buf, 64, &n, ERR), REMORA_E_NOT_FOUND);
     REFUSED(remora_model_meta_key(f->m, 0, NULL, 0, NULL, ERR), REMORA_E_BUFFER);
+    assert_null(remora_model_runtime(NULL));
     remora_model_free(NULL);
 }
 
@@ -586,6 +595,11 @@ static void text(void **state)
     for (size_t i = 0; i < 5; i++)
         assert_int_equal(remora_token_special(f->m, which[i]), REMORA_TOKEN_NONE);
     assert_int_equal(remora_token_special(NULL, 1), REMORA_TOKEN_NONE);
+    REFUSED(remora_end_tokens(NULL, ids, 64, &n, ERR), REMORA_E_ARG);
+    REFUSED(remora_end_tokens(f->m, ids, 64, NULL, ERR), REMORA_E_ARG);
+    REFUSED(remora_end_tokens(f->m, NULL, 64, &n, ERR), REMORA_E_ARG);
+    REFUSED(remora_end_tokens(f->m, NULL, 0, &n, ERR), REMORA_E_BUFFER);
+    REFUSED(remora_end_tokens(f->bare, ids, 64, &n, ERR), REMORA_E_UNSUPPORTED);
     assert_int_equal(remora_token_special(f->bare, 1), REMORA_TOKEN_NONE);
 }
 
@@ -675,6 +689,11 @@ static remora_status session_info(void *ctx, void *out)
     return remora_session_get_info(ctx, out, NULL);
 }
 
+static remora_status session_options_of(void *ctx, void *out)
+{
+    return remora_session_get_options(ctx, out, NULL);
+}
+
 static remora_status session_stats(void *ctx, void *out)
 {
     return remora_session_get_stats(ctx, out, NULL);
@@ -692,6 +711,10 @@ static void session_calls(void **state)
     hostile_out(session_stats, f->s, sizeof stats);
     REFUSED(remora_session_get_info(NULL, &info, ERR), REMORA_E_ARG);
     REFUSED(remora_session_get_stats(NULL, &stats, ERR), REMORA_E_ARG);
+    remora_session_opts options = {.struct_size = sizeof options};
+    REFUSED(remora_session_get_options(NULL, &options, ERR), REMORA_E_ARG);
+    hostile_out(session_options_of, f->s, sizeof options);
+    assert_null(remora_session_model(NULL));
     REFUSED(remora_session_fork(NULL, &k, ERR), REMORA_E_ARG);
     REFUSED(remora_session_fork(f->s, NULL, ERR), REMORA_E_ARG);
     REFUSED(remora_session_tokens(NULL, 0, t, CAP, &n, ERR), REMORA_E_ARG);

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What handles say of themselves: where they come from, their options, their device and kernels. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "host.h"
+#include "tiny.h"
+
+static void runtime(void **state)
+{
+    char sets[HOST_SETS][16];
+    const uint32_t n = host_sets(sets);
+    uint32_t there = 0;
+    (void)state;
+    for (uint32_t i = 0; i < n; i++) {
+        const remora_option extra = host_option("x-isa", sets[i]);
+        const remora_runtime_opts o = {.struct_size = sizeof o,
+                                       .n_threads = 1 + (int32_t)i % 3,
+                                       .extra = &extra,
+                                       .n_extra = 1};
+        remora_runtime_info info = {.struct_size = sizeof info};
+        remora_runtime *rt = NULL;
+        if (remora_runtime_create(&o, &rt, NULL) == REMORA_E_UNSUPPORTED) continue;
+        REQUIRE_OK(remora_runtime_get_info(rt, &info, NULL), NULL);
+        assert_string_equal(info.kernels, sets[i]);
+        assert_int_equal(info.n_threads, 1 + i % 3);
+        remora_runtime_free(rt);
+        there++;
+    }
+    assert_true(there > 0);
+}
+
+static void where_handles_come_from(void **state)
+{
+    remora_model_info info = {.struct_size = sizeof info};
+    remora_device d = {.struct_size = sizeof d};
+    remora_runtime_info of_own = {.struct_size = sizeof of_own};
+    tiny t;
+    (void)state;
+    tiny_make(&t, NULL);
+    remora_runtime *rt = host_runtime(NULL, 2, NULL);
+    remora_model *m = host_open(rt, &t.source), *alone = host_open(NULL, &t.source);
+    remora_session *s = host_session(m, 32, 0), *fork = NULL;
+    REQUIRE_OK(remora_session_fork(s, &fork, NULL), NULL);
+    assert_ptr_equal(remora_model_runtime(m), rt);
+    assert_ptr_equal(remora_session_model(s), m);
+    assert_ptr_equal(remora_session_model(fork), m);
+    assert_ptr_not_equal(remora_model_runtime(alone), rt);
+    REQUIRE_OK(remora_runtime_get_info(remora_model_runtime(alone), &of_own, NULL), NULL);
+    assert_true(of_own.n_threads > 0);
+    REQUIRE_OK(remora_model_get_info(m, &info, NULL), NULL);
+    REQUIRE_OK(remora_device_get(rt, 0, &d, NULL), NULL);
+    assert_string_equal(info.device, d.id);
+    assert_string_equal(info.device, "cpu");
+    remora_runtime_free(rt); /* they are there as long as the child is */
+    remora_model_free(m);
+    REQUIRE_OK(remora_model_get_info(remora_session_model(s), &info, NULL), NULL);
+    assert_int_equal(remora_device_count(remora_model_runtime(remora_session_model(fork))), 1);
+    remora_session_free(s);
+    remora_session_free(fork);
+    remora_model_free(alone);
+    tiny_free(&t);
+}
+
+static void same(const remora_session *s, const remora_session_opts *want)
+{
+    remora_session_opts o = {.struct_size = sizeof o};
+    REQUIRE_OK(remora_session_get_options(s, &o, NULL), NULL);
+    assert_memory_equal(&o, want, sizeof o);
+}
+
+static void options(void **state)
+{
+    const remora_session_opts own = {.struct_size = sizeof own,
+                                     .flags = REMORA_SESSION_PAGES_AS_NEEDED,
+                                     .capacity = 96,
+                                     .chunk = 17,
+                                     .kv_type = REMORA_KV_INT8};
+    const remora_session_opts f32 = {
+        .struct_size = sizeof f32, .capacity = 48, .chunk = 48, .kv_type = REMORA_KV_F32};
+    remora_model_info info = {.struct_size = sizeof info};
+    remora_session_opts defaults = {.struct_size = sizeof defaults};
+    tiny t;
+    (void)state;
+    tiny_make(&t, NULL);
+    remora_model *m = host_open(NULL, &t.source);
+    remora_session *s[4];
+    REQUIRE_OK(remora_session_create(m, &own, &s[0], NULL), NULL);
+    REQUIRE_OK(remora_session_fork(s[0], &s[1], NULL), NULL);
+    REQUIRE_OK(remora_session_create(m, &f32, &s[2], NULL), NULL);
+    REQUIRE_OK(remora_session_create(m, NULL, &s[3], NULL), NULL);
+    same(s[0], &own);
+    same(s[1], &own);
+    same(s[2], &f32);
+    REQUIRE_OK(remora_session_get_options(s[3], &defaults, NULL), NULL);
+    REQUIRE_OK(remora_model_get_info(m, &info, NULL), NULL);
+    assert_int_equal(defaults.capacity, info.max_context < 4096 ? info.max_context : 4096);
+    assert_int_equal(defaults.chunk, 512);
+    assert_int_equal(defaults.kv_type, REMORA_KV_BF16);
+    assert_int_equal(defaults.flags, 0);
+    for (int i = 0; i < 4; i++) remora_session_free(s[i]);
+    remora_model_free(m);
+    tiny_free(&t);
+}
+
+static void end_tokens(void **state)
+{
+    remora_token ids[8];
+    size_t n = 0, counted = 0;
+    tiny t;
+    (void)state;
+    tiny_make(&t, NULL);
+    remora_model *m = host_open(NULL, &t.source);
+    REQUIRE_OK(remora_end_tokens(m, ids, 8, &n, NULL), NULL);
+    assert_true(n > 0);
+    for (remora_token id = 0; id < TINY_TEXT_VOCAB; id++)
+        if (remora_token_flags(m, id) & REMORA_TOKEN_END_OF_TURN)
+            assert_int_equal(ids[counted++], id);
+    assert_int_equal(n, counted);
+    assert_int_equal(remora_token_special(m, REMORA_SPECIAL_EOS), TINY_EOS);
+    remora_model_free(m);
+    tiny_free(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(runtime),
+                                       cmocka_unit_test(where_handles_come_from),
+                                       cmocka_unit_test(options), cmocka_unit_test(end_tokens)};
+    return cmocka_run_group_tests_name("getters", tests, NULL, NULL);
+}
