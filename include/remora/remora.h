@@ -969,14 +969,16 @@ REMORA_API void REMORA_CALL remora_sampler_free(remora_sampler *p);
 /* ---- generate -------------------------------------------------------------------------------- */
 
 enum remora_gen_flags { /* remora_gen_opts.flags */
-    REMORA_GEN_NEW = 1 /* begin a generation, also where one with these options is under way: set it
-                          in the first call and not in those that go on */
+    REMORA_GEN_NEW       = 1, /* begin a generation, also where one with these options is under way:
+                                 set it in the first call and not in those that go on */
+    REMORA_GEN_KEEP_STOP = 2  /* text has the stop string at its end, and nothing is held back.
+                                 remora_generate_text() alone: E_ARG elsewhere */
 };
 
-/* A generation is a number of calls with the same max_tokens and stop strings. It is over with
- * REMORA_END, with E_FULL, and when the host appends, syncs or trims; other options begin another
- * one, and so does REMORA_GEN_NEW. Any other error leaves it as it is: no token is lost, and the
- * same call again goes on. */
+/* A generation is a number of calls of one function with the same max_tokens, stop strings and
+ * KEEP_STOP. It is over with REMORA_END, with E_FULL, and when the host changes the timeline;
+ * another function or other options begin another one, and so does REMORA_GEN_NEW. Any other error
+ * leaves it as it is: nothing is lost, and the same call again goes on. */
 typedef struct remora_gen_opts {
     uint32_t struct_size;
     uint32_t flags;          /* REMORA_GEN_* */
@@ -1008,6 +1010,28 @@ REMORA_API remora_status REMORA_CALL remora_generate(remora_session *s, remora_s
                                                      const remora_gen_opts *o, remora_token *out,
                                                      size_t cap, size_t *n, remora_error *err);
 
+/* The same for text: what the tokens say, as remora_detok_push() would, in whole characters,
+ * without the stop string and what follows it in its token. A token that ends a turn gives no text.
+ * What may become a stop string is held back until it is sure that it does not, or the generation
+ * ends.
+ *
+ * text has room for cap bytes, at least 4; *n of them are delivered. A call returns as soon as
+ * there is any text, most often that of one token. tokens may be NULL with cap_tokens 0; else it
+ * gets the *n_tokens tokens that this call made, which may be more or fewer than those of the text
+ * that it delivers. n_tokens may be NULL where tokens is.
+ *
+ * REMORA_MORE: there is text, or cap_tokens tokens, or the budget is used up (both may be 0).
+ * REMORA_END and E_FULL come with the last of the text, which was held back until then, or has the
+ * U+FFFD of a character that was not finished; where it has no room, after calls that say MORE.
+ *
+ * On an error too *n bytes and *n_tokens tokens were delivered. Statuses as for remora_generate();
+ * E_UNSUPPORTED (no tokenizer). */
+REMORA_API remora_status REMORA_CALL remora_generate_text(remora_session *s, remora_sampler *p,
+                                                          const remora_gen_opts *o, char *text,
+                                                          size_t cap, size_t *n,
+                                                          remora_token *tokens, size_t cap_tokens,
+                                                          size_t *n_tokens, remora_error *err);
+
 enum remora_reasons { /* remora_generation_info.reason */
     REMORA_REASON_NONE        = 0, /* it has not ended, or the host has given it up */
     REMORA_REASON_END_OF_TURN = 1, /* a token with REMORA_TOKEN_END_OF_TURN */
@@ -1024,7 +1048,8 @@ typedef struct remora_generation_info {
     uint32_t stop;     /* STOP: the index of the stop string. Of several that are complete with the
                           same character the longest, of equal ones the first */
     uint32_t reserved;
-    uint64_t n_tokens; /* delivered by all its calls */
+    uint64_t n_tokens;   /* made by all its calls */
+    uint64_t text_bytes; /* delivered by all its calls; 0 with remora_generate() */
 } remora_generation_info;
 
 /* The session's generation that is under way, else its last one; all 0 before the first one, and in

@@ -4,12 +4,30 @@
 #include "sampler_handle.h"
 #include "session.h"
 
-static remora_status check_opts(const remora_gen_opts *o, remora_error *err)
+static remora_status check_opts(const remora_gen_opts *o, int is_text, remora_error *err)
 {
-    if (o->flags & ~(uint32_t)REMORA_GEN_NEW)
-        RMR_FAIL(err, REMORA_E_STRUCT, "generate flags 0x%x are not known", o->flags);
+    const uint32_t known = REMORA_GEN_NEW | REMORA_GEN_KEEP_STOP;
+    if (o->flags & ~known)
+        RMR_FAIL(err, REMORA_E_STRUCT, "generate flags 0x%x are not known", o->flags & ~known);
+    if (!is_text && (o->flags & REMORA_GEN_KEEP_STOP))
+        RMR_FAIL(err, REMORA_E_ARG, "KEEP_STOP is set, which is for remora_generate_text");
     if (o->budget_us < 0) RMR_FAIL(err, REMORA_E_ARG, "budget_us is %lld", (long long)o->budget_us);
     return REMORA_OK;
+}
+
+/* With everything but its sampler and options in the call. */
+static remora_status generate(remora_session *s, remora_sampler *p, const remora_gen_opts *opts,
+                              rmr_gen_call *c, remora_error *err)
+{
+    RMR_IN(remora_gen_opts, o, opts, err);
+    RMR_TRY(check_opts(&o, c->text != NULL, err));
+    RMR_TRY(rmr_sampler_check_vocabulary(p, s->model, err));
+    RMR_TRY(rmr_session_enter(s, err));
+    c->sampler = p->sampler;
+    c->o = &o;
+    const remora_status done = rmr_generate(s, c, err);
+    rmr_session_leave(s);
+    return done;
 }
 
 remora_status remora_generate(remora_session *s, remora_sampler *p, const remora_gen_opts *opts,
@@ -18,13 +36,33 @@ remora_status remora_generate(remora_session *s, remora_sampler *p, const remora
     RMR_NEED(s != NULL && p != NULL && n != NULL, err, "session, sampler or n is NULL");
     *n = 0;
     RMR_NEED(out != NULL && cap > 0, err, "out has no room");
-    RMR_IN(remora_gen_opts, o, opts, err);
-    RMR_TRY(check_opts(&o, err));
-    RMR_TRY(rmr_sampler_check_vocabulary(p, s->model, err));
-    RMR_TRY(rmr_session_enter(s, err));
-    const remora_status done = rmr_generate(s, p->sampler, &o, out, cap, n, err);
-    rmr_session_leave(s);
-    return done;
+    rmr_gen_call c = {.tokens = out, .cap_tokens = cap};
+    const remora_status st = generate(s, p, opts, &c, err);
+    *n = c.n_tokens;
+    return st;
+}
+
+enum { CHARACTER = 4 }; /* the most bytes that one takes */
+
+remora_status remora_generate_text(remora_session *s, remora_sampler *p,
+                                   const remora_gen_opts *opts, char *text, size_t cap, size_t *n,
+                                   remora_token *tokens, size_t cap_tokens, size_t *n_tokens,
+                                   remora_error *err)
+{
+    RMR_NEED(s != NULL && p != NULL && n != NULL, err, "session, sampler or n is NULL");
+    *n = 0;
+    if (n_tokens != NULL) *n_tokens = 0;
+    RMR_NEED(text != NULL, err, "text is NULL");
+    if (cap < CHARACTER)
+        RMR_FAIL(err, REMORA_E_ARG, "text has room for %zu bytes, a character may take %d", cap,
+                 CHARACTER);
+    RMR_NEED((tokens == NULL) == (cap_tokens == 0), err, "tokens is NULL, or has no room");
+    RMR_NEED(tokens == NULL || n_tokens != NULL, err, "n_tokens is NULL");
+    rmr_gen_call c = {.tokens = tokens, .cap_tokens = cap_tokens, .text = text, .cap_text = cap};
+    const remora_status st = generate(s, p, opts, &c, err);
+    *n = c.n_text;
+    if (n_tokens != NULL) *n_tokens = c.n_tokens;
+    return st;
 }
 
 remora_status remora_session_get_generation(const remora_session *s, remora_generation_info *out,
@@ -35,6 +73,7 @@ remora_status remora_session_get_generation(const remora_session *s, remora_gene
     const remora_generation_info i = {.struct_size = sizeof i,
                                       .reason = g->active ? REMORA_REASON_NONE : g->reason,
                                       .stop = g->stop,
-                                      .n_tokens = g->n_tokens};
+                                      .n_tokens = g->n_tokens,
+                                      .text_bytes = g->delivered};
     return RMR_OUT(remora_generation_info, out, i, err);
 }

@@ -101,8 +101,9 @@ remora_status remora_session_sync(remora_session *s, const remora_token *t, size
     RMR_NEED(s != NULL, err, "session is NULL");
     RMR_NEED(t != NULL || n == 0, err, "t is NULL");
     RMR_TRY(rmr_session_enter(s, err));
+    const uint64_t had = s->n_tokens;
     const remora_status st = rmr_session_sync(s, t, n, want, reused, err);
-    rmr_gen_end(s);
+    if (s->n_tokens > had) rmr_gen_end(s);
     rmr_session_leave(s);
     return st;
 }
@@ -111,9 +112,7 @@ remora_status remora_session_trim(remora_session *s, uint64_t keep, remora_error
 {
     RMR_NEED(s != NULL, err, "session is NULL");
     RMR_TRY(rmr_session_enter(s, err));
-    const int drops = keep < s->n_tokens;
     const remora_status st = rmr_session_trim(s, keep, err);
-    if (drops) rmr_gen_end(s);
     rmr_session_leave(s);
     return st;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Generation: evaluate, sample, append, until an end-of-turn token, a stop string or the token
  * limit. What must survive a MORE is in the session: the options that hold for the whole
- * generation, how many tokens it has, and how far its text has been read for stop strings. It goes
- * on with the next call of the same options, and ends when the host changes the timeline itself.
+ * generation, how many tokens it has, and how far its text has been read and delivered. It goes on
+ * with the next call of the same options, and ends when the host changes the timeline itself.
  * Everything that can fail does so before a token is drawn, so an error ends nothing. */
 #include "clock.h"
 #include "session.h"
@@ -13,82 +13,67 @@ void rmr_gen_end(remora_session *s)
     s->gen.active = 0;
 }
 
-/* Go on with the generation under way when it has the same options, or begin one. */
-static remora_status begin(remora_session *s, const remora_gen_opts *o, remora_error *err)
+static int goes_on(const rmr_gen *g, const rmr_gen_call *c)
 {
-    rmr_gen *g = &s->gen;
+    const remora_gen_opts *o = c->o;
+    return g->active && g->is_text == (c->text != NULL) && g->flags == o->flags &&
+           g->max_tokens == o->max_tokens && rmr_stops_same(&g->stops, o);
+}
+
+/* Go on with the generation under way when it has the same options, or begin one. */
+static remora_status begin(remora_session *s, const rmr_gen_call *c, remora_error *err)
+{
+    const remora_gen_opts *o = c->o;
+    const int needs_text = c->text != NULL || o->n_stop > 0;
     rmr_stops stops;
-    if (g->active && !(o->flags & REMORA_GEN_NEW) && g->max_tokens == o->max_tokens &&
-        rmr_stops_same(&g->stops, o))
-        return REMORA_OK;
+    if (goes_on(&s->gen, c)) return REMORA_OK; /* flags of a generation do not have NEW */
     RMR_TRY(rmr_stops_check(o, err));
-    if (o->n_stop > 0 && s->model->tok == NULL)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "stop strings need a tokenizer, the model has none");
+    if (needs_text && s->model->tok == NULL)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s need a tokenizer, the model has none",
+                 c->text != NULL ? "generations of text" : "stop strings");
     if (s->n_tokens == 0)
         RMR_FAIL(err, REMORA_E_ARG, "there is nothing to go on from: append tokens first");
     RMR_TRY(rmr_stops_make(&stops, s->mem, o, err));
     rmr_gen_end(s);
-    *g = (rmr_gen){.active = 1, .max_tokens = o->max_tokens, .stops = stops};
+    s->gen = (rmr_gen){.active = 1,
+                       .is_text = c->text != NULL,
+                       .flags = o->flags & ~(uint32_t)REMORA_GEN_NEW,
+                       .max_tokens = o->max_tokens,
+                       .stops = stops,
+                       .first = s->n_tokens};
     return REMORA_OK;
 }
 
-/* Read some bytes for stop strings. */
-static void read_bytes(rmr_gen *g, const char *p, size_t n, int is_name)
+static int over_budget(const rmr_gen_call *c)
 {
-    for (size_t i = 0; i < n && g->reason == 0; i++) {
-        rmr_stop_hit hit;
-        if (!rmr_stops_read(&g->stops, p[i], is_name, &hit)) continue;
-        g->reason = REMORA_REASON_STOP;
-        g->stop = hit.string;
-    }
-}
-
-static void read_text(void *gen, const char *p, size_t n)
-{
-    read_bytes(gen, p, n, 0);
-}
-
-/* A control token makes no text, but a stop string may have its name. */
-static remora_status read_token(remora_session *s, remora_token t, remora_error *err)
-{
-    const rmr_tokenizer *tok = s->model->tok;
-    const char *name;
-    size_t n;
-    if (s->gen.stops.n == 0) return REMORA_OK;
-    if (!(rmr_tokenizer_flags(tok, t) & REMORA_TOKEN_CONTROL))
-        return rmr_detok_each(tok, &s->gen.detok, t, read_text, &s->gen, err);
-    RMR_TRY(rmr_tokenizer_bytes(tok, t, &name, &n, err));
-    read_bytes(&s->gen, name, n, 1);
-    return REMORA_OK;
+    return c->o->budget_us > 0 && rmr_clock_us() - c->start_us >= (uint64_t)c->o->budget_us;
 }
 
 /* Get the row to sample from: evaluate pending tokens. */
-static remora_status last_row(remora_session *s, const remora_gen_opts *o, uint64_t start_us,
-                              remora_error *err)
+static remora_status last_row(remora_session *s, const rmr_gen_call *c, remora_error *err)
 {
     RMR_TRY(rmr_session_want_last(s, 0, err));
     if (s->n_tokens == s->committed) return REMORA_OK;
-    remora_eval_opts eo = {.struct_size = sizeof eo, .cancel = o->cancel};
-    if (o->budget_us > 0) {
-        const int64_t spent = (int64_t)(rmr_clock_us() - start_us);
-        eo.budget_us = o->budget_us > spent ? o->budget_us - spent : 1;
+    remora_eval_opts eo = {.struct_size = sizeof eo, .cancel = c->o->cancel};
+    if (c->o->budget_us > 0) {
+        const int64_t spent = (int64_t)(rmr_clock_us() - c->start_us);
+        eo.budget_us = c->o->budget_us > spent ? c->o->budget_us - spent : 1;
     }
     return rmr_eval(&s, 1, &eo, err);
 }
 
 /* Sample one token and append it. Everything that can fail for lack of room fails before the draw.
  */
-static remora_status draw(remora_session *s, rmr_sampler *sampler, remora_token *out,
-                          remora_error *err)
+static remora_status draw(remora_session *s, rmr_gen_call *c, remora_token *t, remora_error *err)
 {
     const size_t n_vocab = s->model->shape.n_vocab;
     RMR_TRY(rmr_page_table_reserve(&s->cache, s->n_tokens, s->n_tokens + 1, err));
     const uint64_t t0 = rmr_clock_us();
     RMR_ASSERT(s->rows.n_ready > 0 && s->rows.last == s->n_tokens - 1);
     const float *row = s->rows.logits + (size_t)(s->rows.n_ready - 1) * n_vocab;
-    RMR_TRY(rmr_sampler_pick(sampler, row, n_vocab, out, err));
-    RMR_TRY(rmr_session_append(s, out, 1, REMORA_WANT_LAST, err));
-    RMR_TRY(rmr_sampler_accept(sampler, *out, err));
+    RMR_TRY(rmr_sampler_pick(c->sampler, row, n_vocab, t, err));
+    RMR_TRY(rmr_session_append(s, t, 1, REMORA_WANT_LAST, err));
+    RMR_TRY(rmr_sampler_accept(c->sampler, *t, err));
     s->stats.sample_us += rmr_clock_us() - t0;
     return REMORA_OK;
 }
@@ -99,28 +84,24 @@ static int ends_turn(const remora_session *s, remora_token t)
     return tok != NULL && (rmr_tokenizer_flags(tok, t) & REMORA_TOKEN_END_OF_TURN) != 0;
 }
 
-/* The next token, and whether the generation ends with it; or no token, where there is no room for
- * one (*made = 0). */
-static remora_status next_token(remora_session *s, rmr_sampler *sampler, const remora_gen_opts *o,
-                                uint64_t start_us, remora_token *out, int *made, remora_error *err)
+/* The next token, and whether the generation ends with it; or none where there is no room for one,
+ * which is an end too. */
+static remora_status next_token(remora_session *s, rmr_gen_call *c, remora_error *err)
 {
     rmr_gen *g = &s->gen;
-    *made = 0;
-    const remora_status st = last_row(s, o, start_us, err);
+    remora_token t;
+    const remora_status st = last_row(s, c, err);
     if (st != REMORA_OK) return st;
-    if (s->n_tokens == s->capacity) {
-        g->reason = REMORA_REASON_CAPACITY;
-        return REMORA_OK;
-    }
-    RMR_TRY(draw(s, sampler, out, err));
-    *made = 1;
+    if (s->n_tokens == s->capacity) return rmr_gen_ends(s, REMORA_REASON_CAPACITY, err);
+    RMR_TRY(draw(s, c, &t, err));
+    if (c->tokens != NULL) c->tokens[c->n_tokens] = t;
+    c->n_tokens++;
     g->n_tokens++;
-    RMR_TRY(read_token(s, *out, err));
+    RMR_TRY(rmr_gen_read(s, t, err));
     if (g->reason != 0) return REMORA_OK;
-    if (ends_turn(s, *out))
-        g->reason = REMORA_REASON_END_OF_TURN;
-    else if (g->max_tokens > 0 && g->n_tokens >= g->max_tokens)
-        g->reason = REMORA_REASON_MAX_TOKENS;
+    if (ends_turn(s, t)) return rmr_gen_ends(s, REMORA_REASON_END_OF_TURN, err);
+    if (g->max_tokens > 0 && g->n_tokens >= g->max_tokens)
+        return rmr_gen_ends(s, REMORA_REASON_MAX_TOKENS, err);
     return REMORA_OK;
 }
 
@@ -132,20 +113,19 @@ static remora_status end(remora_session *s, remora_error *err)
     return REMORA_END;
 }
 
-remora_status rmr_generate(remora_session *s, rmr_sampler *sampler, const remora_gen_opts *o,
-                           remora_token *out, size_t cap, size_t *n, remora_error *err)
+remora_status rmr_generate(remora_session *s, rmr_gen_call *c, remora_error *err)
 {
-    const uint64_t start_us = rmr_clock_us();
-    *n = 0;
-    RMR_TRY(begin(s, o, err));
-    while (s->gen.reason == 0) {
-        int made;
-        if (*n == cap) return REMORA_MORE;
-        if (*n > 0 && o->budget_us > 0 && rmr_clock_us() - start_us >= (uint64_t)o->budget_us)
+    c->start_us = rmr_clock_us();
+    RMR_TRY(begin(s, c, err));
+    for (;;) {
+        int left = 0;
+        if (c->text != NULL) RMR_TRY(rmr_gen_deliver(s, c, &left, err));
+        if (left) return REMORA_MORE;
+        if (s->gen.reason != 0) return end(s, err);
+        if (c->n_text > 0 || (c->tokens != NULL && c->n_tokens == c->cap_tokens) ||
+            (c->n_tokens > 0 && over_budget(c)))
             return REMORA_MORE;
-        const remora_status st = next_token(s, sampler, o, start_us, &out[*n], &made, err);
-        *n += (size_t)made;
+        const remora_status st = next_token(s, c, err);
         if (st != REMORA_OK) return st;
     }
-    return end(s, err);
 }

@@ -288,6 +288,7 @@ remora_status rmr_session_trim(remora_session *s, uint64_t keep, remora_error *e
     if (keep > s->n_tokens)
         RMR_FAIL(err, REMORA_E_ARG, "keep is %llu, the timeline has %llu tokens",
                  (unsigned long long)keep, (unsigned long long)s->n_tokens);
+    if (keep < s->n_tokens) rmr_gen_end(s);
     rmr_session_touch(s, keep);
     rmr_output_rows_trim(s, keep);
     s->n_tokens = keep;

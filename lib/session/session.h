@@ -4,11 +4,10 @@
 #ifndef RMR_SESSION_H
 #define RMR_SESSION_H
 
-#include "sampler.h"
+#include "generation.h"
 #include "arena.h"
 #include "model.h"
 #include "page_table.h"
-#include "stop.h"
 
 enum {
     RMR_PROMPT_TOKENS = 32, /* an append of at least this many takes the expanded attention form
@@ -55,17 +54,6 @@ typedef struct rmr_step_in_progress {
     uint64_t us;         /* time spent */
     int prefill;
 } rmr_step_in_progress;
-
-/* A generation over several calls. What it has counted stays after its end. */
-typedef struct rmr_gen {
-    int active;
-    uint64_t max_tokens; /* its options */
-    rmr_stops stops;
-    uint64_t n_tokens;  /* made so far */
-    remora_detok detok; /* behind the last of them */
-    int32_t reason;     /* REMORA_REASON_* once the end is known */
-    uint32_t stop;      /* the stop string, when that is the reason */
-} rmr_gen;
 
 struct remora_session {
     remora_model *model;
@@ -143,10 +131,5 @@ void rmr_session_touch(remora_session *s, uint64_t position);
 
 /* A context for steps of up to `chunk` rows. */
 rmr_context_size rmr_session_context_size(uint32_t chunk, uint64_t pages);
-
-/* generate.c */
-remora_status rmr_generate(remora_session *s, rmr_sampler *sampler, const remora_gen_opts *o,
-                           remora_token *out, size_t cap, size_t *n, remora_error *err);
-void rmr_gen_end(remora_session *s);
 
 #endif

@@ -377,6 +377,23 @@ static remora_status generate(world *w)
     return st;
 }
 
+/* All of a text; fixtures have no tokenizer. */
+static remora_status generate_text(world *w)
+{
+    const remora_text stop[] = {host_text("no text has this"), host_text("nor this")};
+    const remora_gen_opts o = {
+        .struct_size = sizeof o, .max_tokens = 12, .stop = stop, .n_stop = 2};
+    char text[8];
+    size_t n = 99;
+    remora_status st;
+    remora_sampler_reset(w->p, 5);
+    do {
+        st = remora_generate_text(w->s, w->p, &o, text, sizeof text, &n, NULL, 0, NULL, NULL);
+        REQUIRE(n <= sizeof text);
+    } while (st == REMORA_MORE);
+    return st == REMORA_E_UNSUPPORTED ? REMORA_OK : st;
+}
+
 static remora_status create_sampler(world *w)
 {
     return remora_sampler_create(w->m, 1, &made_sampler, NULL);
@@ -444,6 +461,7 @@ static const act acts[] = {
     {"fork of pending", appended, fork_session, free_session, 0},
     {"generate", evaluated, generate, NULL, 0},
     {"generate from pending", appended, generate, NULL, 0},
+    {"generate text", evaluated, generate_text, NULL, 0},
     {"sampler_create", fresh, create_sampler, free_sampler, 0},
     {"sampler_add", new_sampler, add_stage, free_sampler, 0},
     {"sampler_clone", add_to_ours, clone_sampler, free_clone, 0},

@@ -186,6 +186,13 @@ static void generations(bed *b)
     start_count(b);
     REQUIRE_OK(remora_generate(b->s[3], p, &g, out, 63, &n, &err), &err);
     nothing_was_allocated(b, "generating with a stop string");
+    char text[64];
+    remora_status st = remora_generate_text(b->s[4], p, &g, text, 64, &n, NULL, 0, NULL, &err);
+    start_count(b);
+    while (st == REMORA_MORE)
+        st = remora_generate_text(b->s[4], p, &g, text, 64, &n, NULL, 0, NULL, &err);
+    REQUIRE_OK(st, &err);
+    nothing_was_allocated(b, "generating text");
     remora_sampler_free(p);
 }
 

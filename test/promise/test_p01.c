@@ -939,6 +939,46 @@ static remora_status generate_opts(void *ctx, const void *opts)
     return st;
 }
 
+static remora_status text_opts(void *ctx, const void *opts)
+{
+    fixture *f = ctx;
+    char text[8];
+    size_t n = 99;
+    const remora_status st =
+        remora_generate_text(f->s, f->p, opts, text, sizeof text, &n, NULL, 0, NULL, NULL);
+    if (st < 0) assert_int_equal(n, 0);
+    if (st >= 0) REQUIRE_OK(remora_session_trim(f->s, 5, NULL), NULL);
+    return st;
+}
+
+static void generate_text(void **state)
+{
+    fixture *f = *state;
+    remora_gen_opts o = {.struct_size = sizeof o, .max_tokens = 1};
+    remora_token t[4];
+    char text[8];
+    size_t n, k;
+    hostile_in(text_opts, f, &o, sizeof o);
+#define TEXT(s, p, text, cap, n, t, tcap, tn)                                                      \
+    REFUSED(remora_generate_text(s, p, &o, text, cap, n, t, tcap, tn, ERR), REMORA_E_ARG)
+    TEXT(NULL, f->p, text, 8, &n, t, 4, &k);
+    TEXT(f->s, NULL, text, 8, &n, t, 4, &k);
+    TEXT(f->s, f->p, NULL, 8, &n, t, 4, &k);
+    TEXT(f->s, f->p, text, 8, NULL, t, 4, &k);
+    TEXT(f->s, f->p, text, 8, &n, NULL, 4, &k);
+    TEXT(f->s, f->p, text, 8, &n, t, 0, &k);
+    TEXT(f->s, f->p, text, 8, &n, t, 4, NULL);
+    for (size_t cap = 0; cap < 4; cap++) TEXT(f->s, f->p, text, cap, &n, t, 4, &k);
+#undef TEXT
+    o.flags = 4;
+    assert_int_equal(text_opts(f, &o), REMORA_E_STRUCT);
+    o.flags = REMORA_GEN_KEEP_STOP;
+    assert_true(text_opts(f, &o) >= 0);
+    assert_int_equal(generate_opts(f, &o), REMORA_E_ARG);
+    REQUIRE_OK(remora_session_trim(f->s, 0, NULL), NULL);
+    assert_int_equal(text_opts(f, NULL), REMORA_E_ARG); /* nothing to go on from */
+}
+
 static remora_status generation_info(void *ctx, void *out)
 {
     return remora_session_get_generation(ctx, out, NULL);
@@ -959,7 +999,7 @@ static void generate(void **state)
     o.budget_us = -1;
     assert_int_equal(generate_opts(f, &o), REMORA_E_ARG);
     o.budget_us = 0;
-    o.flags = 2;
+    o.flags = 4;
     assert_int_equal(generate_opts(f, &o), REMORA_E_STRUCT);
     o.flags = 0;
     remora_generation_info info = {.struct_size = sizeof info};
@@ -1010,6 +1050,7 @@ int main(void)
         cmocka_unit_test_teardown(stages, still_works),
         cmocka_unit_test_teardown(sampler, still_works),
         cmocka_unit_test_teardown(generate, still_works),
+        cmocka_unit_test_teardown(generate_text, still_works),
     };
     return RUN_GROUP("P1", tests, setup, teardown);
 }

@@ -8,19 +8,10 @@
 #include <cmocka.h>
 
 #include "stop.h"
+#include "stop_model.h"
 #include "tmem.h"
 
 enum { STRINGS = 5, LENGTH = 9, BYTES = 400 };
-
-typedef struct reading { /* a text, and of each byte whether it is in a name */
-    char byte[BYTES];
-    uint8_t name[BYTES];
-    size_t n;
-} reading;
-
-typedef struct texts {
-    reading of[RMR_READINGS];
-} texts;
 
 static uint64_t seed = 1;
 
@@ -30,73 +21,22 @@ static uint32_t dice(uint32_t n)
     return (uint32_t)(seed >> 33) % n;
 }
 
-static int ends_with(const reading *r, const char *s, size_t n)
-{
-    return n <= r->n && memcmp(r->byte + r->n - n, s, n) == 0;
-}
-
-static uint32_t text_in_last(const reading *r, size_t k)
-{
-    uint32_t n = 0;
-    for (size_t i = r->n - k; i < r->n; i++) n += !r->name[i];
-    return n;
-}
-
-static void extend(texts *t, char c, int is_name)
-{
-    for (int r = is_name ? RMR_READ_NAMED : RMR_READ_TEXT; r < RMR_READINGS; r++) {
-        reading *x = &t->of[r];
-        assert_true(x->n < BYTES);
-        x->name[x->n] = (uint8_t)is_name;
-        x->byte[x->n++] = c;
-    }
-}
-
-/* What the matcher says of the byte that was entered last: in a name, the text has no new end. */
-static int complete(const texts *t, const remora_gen_opts *o, int is_name, rmr_stop_hit *best)
-{
-    int found = 0;
-    for (uint32_t i = 0; i < o->n_stop; i++)
-        for (int r = is_name ? RMR_READ_NAMED : RMR_READ_TEXT; r < RMR_READINGS; r++) {
-            const size_t n = (size_t)o->stop[i].len;
-            if (!ends_with(&t->of[r], o->stop[i].ptr, n)) continue;
-            const uint32_t text = text_in_last(&t->of[r], n);
-            if (found && text <= best->n_text) continue;
-            *best = (rmr_stop_hit){i, text};
-            found = 1;
-        }
-    return found;
-}
-
-static uint32_t may_become(const texts *t, const remora_gen_opts *o)
-{
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < o->n_stop; i++)
-        for (size_t n = 1; n < o->stop[i].len; n++)
-            for (int r = 0; r < RMR_READINGS; r++)
-                if (ends_with(&t->of[r], o->stop[i].ptr, n)) {
-                    const uint32_t text = text_in_last(&t->of[r], n);
-                    if (text > most) most = text;
-                }
-    return most;
-}
-
 /* One text until a stop string comes. */
 static int one_text(const remora_gen_opts *o, rmr_stops *st)
 {
-    texts t = {0};
+    stop_model t = {0};
     int is_name = 0;
     for (size_t i = 0; i < BYTES; i++) {
         const char c = (char)('a' + dice(3));
         rmr_stop_hit hit = {99, 99}, want = {99, 99};
         if (dice(4) == 0) is_name = !is_name;
-        extend(&t, c, is_name);
+        stop_model_add(&t, c, is_name);
         const int got = rmr_stops_read(st, c, is_name, &hit);
-        assert_int_equal(got, complete(&t, o, is_name, &want));
+        assert_int_equal(got, stop_model_complete(&t, o, is_name, &want.string, &want.n_text));
         assert_int_equal(hit.string, want.string);
         assert_int_equal(hit.n_text, want.n_text);
         if (got) return 1;
-        assert_int_equal(rmr_stops_held(st), may_become(&t, o));
+        assert_int_equal(rmr_stops_held(st), stop_model_held(&t, o));
     }
     return 0;
 }
