@@ -981,13 +981,20 @@ enum remora_gen_flags { /* remora_gen_opts.flags */
  * leaves it as it is: nothing is lost, and the same call again goes on. */
 typedef struct remora_gen_opts {
     uint32_t struct_size;
-    uint32_t flags;          /* REMORA_GEN_* */
-    int64_t  budget_us;      /* of this call, in microseconds; 0: none */
-    uint64_t max_tokens;     /* of the whole generation, over all its calls; 0: no limit */
-    const remora_text *stop; /* n_stop strings: generation ends when its text has one, the names
-                                of control tokens counted as text or left out */
-    uint64_t n_stop;         /* at most 1024, each of 1 to 4096 bytes */
-    const int32_t *cancel;   /* of this call; may be NULL */
+    uint32_t flags;           /* REMORA_GEN_* */
+    int64_t  budget_us;       /* of this call, in microseconds; 0: none */
+    uint64_t max_tokens;      /* of the whole generation, over all its calls; 0: no limit */
+    const remora_text *stop;  /* n_stop strings: generation ends when its text has one, the names
+                                 of control tokens counted as text or left out */
+    uint64_t n_stop;          /* at most 1024, each of 1 to 4096 bytes */
+    const int32_t *cancel;    /* of this call; may be NULL */
+    remora_token_prob *probs; /* of this call; may be NULL. Gets 1 + n_best entries for each token
+                                 that the call delivers, so it has room for that many for each of
+                                 cap tokens: the token itself, and behind it the n_best most
+                                 probable of its row, as remora_session_logprob() and
+                                 remora_session_top() give them, whatever the stages do */
+    uint32_t n_best;          /* at most n_vocab; 0 without probs */
+    uint32_t reserved;
 } remora_gen_opts;
 
 /* Evaluate what is pending, then pick, deliver into out, append, evaluate, and so on. o may be
@@ -1003,9 +1010,10 @@ typedef struct remora_gen_opts {
  * pending, so append and eval or another generate go on from there.
  *
  * On an error too *n is the number of tokens that were delivered into out. E_ARG (an empty
- * timeline, cap is 0, a negative budget, bad stop strings), E_STRUCT, E_UNSUPPORTED (stop strings
- * without a tokenizer), E_MISMATCH (vocabularies of different sizes), E_FULL (capacity),
- * E_NO_TOKEN, E_CALLBACK, E_CANCELLED, E_NOMEM, E_IO, E_BUSY, E_DEVICE. */
+ * timeline, cap is 0, a negative budget, bad stop strings, n_best without probs or too large),
+ * E_STRUCT, E_UNSUPPORTED (stop strings without a tokenizer), E_MISMATCH (vocabularies of different
+ * sizes), E_FULL (capacity), E_NO_TOKEN, E_CALLBACK, E_CANCELLED, E_NOMEM, E_IO, E_BUSY,
+ * E_DEVICE. */
 REMORA_API remora_status REMORA_CALL remora_generate(remora_session *s, remora_sampler *p,
                                                      const remora_gen_opts *o, remora_token *out,
                                                      size_t cap, size_t *n, remora_error *err);
@@ -1025,7 +1033,7 @@ REMORA_API remora_status REMORA_CALL remora_generate(remora_session *s, remora_s
  * U+FFFD of a character that was not finished; where it has no room, after calls that say MORE.
  *
  * On an error too *n bytes and *n_tokens tokens were delivered. Statuses as for remora_generate();
- * E_UNSUPPORTED (no tokenizer). */
+ * E_ARG (probs without tokens), E_UNSUPPORTED (no tokenizer). */
 REMORA_API remora_status REMORA_CALL remora_generate_text(remora_session *s, remora_sampler *p,
                                                           const remora_gen_opts *o, char *text,
                                                           size_t cap, size_t *n,

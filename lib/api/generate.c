@@ -15,12 +15,28 @@ static remora_status check_opts(const remora_gen_opts *o, int is_text, remora_er
     return REMORA_OK;
 }
 
+static remora_status check_probs(const remora_gen_opts *o, const rmr_gen_call *c, uint32_t n_vocab,
+                                 remora_error *err)
+{
+    if (o->reserved != 0)
+        RMR_FAIL(err, REMORA_E_STRUCT, "remora_gen_opts: reserved is %u, not 0", o->reserved);
+    if (o->n_best > n_vocab)
+        RMR_FAIL(err, REMORA_E_ARG, "n_best is %u, the vocabulary has %u tokens", o->n_best,
+                 n_vocab);
+    if (o->n_best > 0 && o->probs == NULL)
+        RMR_FAIL(err, REMORA_E_ARG, "n_best is %u, and probs is NULL", o->n_best);
+    if (o->probs != NULL && c->tokens == NULL)
+        RMR_FAIL(err, REMORA_E_ARG, "probs is set, and tokens is NULL: there is no room for any");
+    return REMORA_OK;
+}
+
 /* With everything but its sampler and options in the call. */
 static remora_status generate(remora_session *s, remora_sampler *p, const remora_gen_opts *opts,
                               rmr_gen_call *c, remora_error *err)
 {
     RMR_IN(remora_gen_opts, o, opts, err);
     RMR_TRY(check_opts(&o, c->text != NULL, err));
+    RMR_TRY(check_probs(&o, c, s->model->shape.n_vocab, err));
     RMR_TRY(rmr_sampler_check_vocabulary(p, s->model, err));
     RMR_TRY(rmr_session_enter(s, err));
     c->sampler = p->sampler;

@@ -183,6 +183,15 @@ static void fill_top(const float *logits, size_t n, remora_token_prob *out, size
     sort_heap(out, k);
 }
 
+/* The log probabilities of k tokens of a row. */
+static void fill_logprobs(const float *logits, size_t n, remora_token_prob *out, size_t k,
+                          float max)
+{
+    const double log_total = max > -INFINITY ? row_log_total(logits, n, max) : 0.0;
+    for (size_t i = 0; i < k; i++)
+        out[i].logprob = max > -INFINITY ? log_prob(out[i].logit, max, log_total) : -INFINITY;
+}
+
 void rmr_top(const float *logits, size_t n, remora_token_prob *out, size_t cap, size_t *got)
 {
     const size_t k = cap < n ? cap : n;
@@ -190,10 +199,18 @@ void rmr_top(const float *logits, size_t n, remora_token_prob *out, size_t cap, 
     if (k == 0) return;
     const rmr_fpenv saved = rmr_fpenv_enter();
     fill_top(logits, n, out, k);
-    const float max = out[0].logit;
-    const double log_total = max > -INFINITY ? row_log_total(logits, n, max) : 0.0;
-    for (size_t i = 0; i < k; i++)
-        out[i].logprob = max > -INFINITY ? log_prob(out[i].logit, max, log_total) : -INFINITY;
+    fill_logprobs(logits, n, out, k, out[0].logit);
+    rmr_fpenv_leave(saved);
+}
+
+void rmr_token_and_top(const float *logits, size_t n, remora_token t, remora_token_prob *out,
+                       size_t k)
+{
+    RMR_ASSERT(t >= 0 && (size_t)t < n && k <= n);
+    const rmr_fpenv saved = rmr_fpenv_enter();
+    out[0] = (remora_token_prob){t, clean(logits[t]), 0};
+    if (k > 0) fill_top(logits, n, out + 1, k);
+    fill_logprobs(logits, n, out, k + 1, k > 0 ? out[1].logit : row_max(logits, n));
     rmr_fpenv_leave(saved);
 }
 

@@ -48,6 +48,10 @@ void rmr_sampler_free(rmr_sampler *c);
  * allocation. */
 void rmr_top(const float *logits, size_t n, remora_token_prob *out, size_t cap, size_t *got);
 
+/* Token t of the row and behind it the k best, k <= n, as rmr_logprob and rmr_top have them. */
+void rmr_token_and_top(const float *logits, size_t n, remora_token t, remora_token_prob *out,
+                       size_t k);
+
 /* log softmax(logits)[t], in double precision, one fixed order. -infinity for a token outside the
  * row. */
 float rmr_logprob(const float *logits, size_t n, remora_token t);

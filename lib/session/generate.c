@@ -62,6 +62,15 @@ static remora_status last_row(remora_session *s, const rmr_gen_call *c, remora_e
     return rmr_eval(&s, 1, &eo, err);
 }
 
+/* The probabilities of the token that was drawn, where the host asks for them. */
+static void show_probs(const rmr_gen_call *c, const float *row, size_t n_vocab, remora_token t)
+{
+    const remora_gen_opts *o = c->o;
+    if (o->probs == NULL) return;
+    remora_token_prob *out = o->probs + c->n_tokens * ((size_t)o->n_best + 1);
+    rmr_token_and_top(row, n_vocab, t, out, o->n_best);
+}
+
 /* Sample one token and append it. Everything that can fail for lack of room fails before the draw.
  */
 static remora_status draw(remora_session *s, rmr_gen_call *c, remora_token *t, remora_error *err)
@@ -72,6 +81,7 @@ static remora_status draw(remora_session *s, rmr_gen_call *c, remora_token *t, r
     RMR_ASSERT(s->rows.n_ready > 0 && s->rows.last == s->n_tokens - 1);
     const float *row = s->rows.logits + (size_t)(s->rows.n_ready - 1) * n_vocab;
     RMR_TRY(rmr_sampler_pick(c->sampler, row, n_vocab, t, err));
+    show_probs(c, row, n_vocab, *t);
     RMR_TRY(rmr_session_append(s, t, 1, REMORA_WANT_LAST, err));
     RMR_TRY(rmr_sampler_accept(c->sampler, *t, err));
     s->stats.sample_us += rmr_clock_us() - t0;

@@ -183,6 +183,68 @@ static void capacity(void **state)
     expect(f, REMORA_REASON_CAPACITY, 0, 4);
 }
 
+/* ---- probabilities ---- */
+
+enum { GUARD = -77 };
+
+/* Compare what came for the next token of the timeline with what its row says. */
+static void check_probs(remora_session *twin, remora_token t, const remora_token_prob *probs,
+                        uint32_t n_best)
+{
+    static remora_token_prob top[TINY_TEXT_VOCAB];
+    const float *row;
+    float logprob;
+    size_t n;
+    REQUIRE_OK(remora_eval(&twin, 1, NULL, NULL), NULL);
+    REQUIRE_OK(remora_session_logits(twin, 0, &row, NULL, NULL), NULL);
+    REQUIRE_OK(remora_session_logprob(twin, 0, t, &logprob, NULL), NULL);
+    REQUIRE_OK(remora_session_top(twin, 0, top, n_best, &n, NULL), NULL);
+    assert_int_equal(probs[0].token, t);
+    assert_true(probs[0].logit == row[t] && probs[0].logprob == logprob);
+    assert_int_equal(n, n_best);
+    assert_memory_equal(probs + 1, top, n_best * sizeof *top);
+    REQUIRE_OK(remora_session_append(twin, &t, 1, REMORA_WANT_LAST, NULL), NULL);
+}
+
+/* A generation of 9 tokens, as tokens or as text. */
+static void with_probs(scripted *f, uint32_t n_best, size_t cap, int is_text)
+{
+    static remora_token_prob probs[4 * (TINY_TEXT_VOCAB + 1) + 1];
+    const remora_gen_opts o = {
+        .struct_size = sizeof o, .max_tokens = 9, .probs = probs, .n_best = n_best};
+    const remora_token first = 'x';
+    remora_session *twin = host_session(f->m, CAP, REMORA_KV_F32);
+    remora_status st = REMORA_MORE;
+    size_t all = 0;
+    REQUIRE_OK(remora_session_append(twin, &first, 1, REMORA_WANT_LAST, NULL), NULL);
+    scripted_begin(f, letters, 5);
+    while (st == REMORA_MORE) {
+        remora_error err = HOST_ERROR;
+        remora_token out[4];
+        char text[16];
+        size_t n = 0, n_text;
+        probs[cap * (n_best + 1)].token = GUARD;
+        st = is_text ? remora_generate_text(f->s, f->p, &o, text, sizeof text, &n_text, out, cap,
+                                            &n, &err)
+                     : remora_generate(f->s, f->p, &o, out, cap, &n, &err);
+        REQUIRE_OK(st, &err);
+        for (size_t i = 0; i < n; i++) check_probs(twin, out[i], probs + i * (n_best + 1), n_best);
+        assert_int_equal(probs[cap * (n_best + 1)].token, GUARD);
+        all += n;
+    }
+    assert_int_equal(all, 9);
+    remora_session_free(twin);
+}
+
+static void probabilities(void **state)
+{
+    static const uint32_t n_best[] = {0, 1, 5, TINY_TEXT_VOCAB};
+    for (size_t i = 0; i < sizeof n_best / sizeof *n_best; i++)
+        for (size_t cap = 1; cap <= 4; cap++)
+            for (int is_text = 0; is_text < 2; is_text++)
+                with_probs(*state, n_best[i], cap, is_text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +254,7 @@ int main(void)
         cmocka_unit_test(changes_of_the_timeline_end_one),
         cmocka_unit_test(reasons),
         cmocka_unit_test(capacity),
+        cmocka_unit_test(probabilities),
     };
     return RUN_GROUP("generate", tests, scripted_setup, scripted_teardown);
 }

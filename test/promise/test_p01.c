@@ -1002,6 +1002,19 @@ static void generate(void **state)
     o.flags = 4;
     assert_int_equal(generate_opts(f, &o), REMORA_E_STRUCT);
     o.flags = 0;
+    static remora_token_prob probs[4 * 3];
+    o.n_best = 2; /* without probs */
+    assert_int_equal(generate_opts(f, &o), REMORA_E_ARG);
+    o.probs = probs;
+    assert_true(generate_opts(f, &o) >= 0);
+    assert_int_equal(text_opts(f, &o), REMORA_E_ARG); /* without tokens */
+    o.n_best = TINY_TEXT_VOCAB + 1;
+    assert_int_equal(generate_opts(f, &o), REMORA_E_ARG);
+    o.n_best = 0;
+    o.probs = NULL;
+    o.reserved = 1;
+    assert_int_equal(generate_opts(f, &o), REMORA_E_STRUCT);
+    o.reserved = 0;
     remora_generation_info info = {.struct_size = sizeof info};
     REFUSED(remora_session_get_generation(NULL, &info, ERR), REMORA_E_ARG);
     REFUSED(remora_session_get_generation(f->s, NULL, ERR), REMORA_E_ARG);
