@@ -379,7 +379,16 @@ typedef struct remora_source {
     remora_status (REMORA_CALL *io_size)(void *user, const char *name, uint64_t *size);
     remora_status (REMORA_CALL *io_read)(void *user, const char *name, uint64_t off, void *buf,
                                          uint64_t n);
+
+    uint32_t flags; /* REMORA_SOURCE_READ_LATER */
+    uint32_t reserved;
 } remora_source;
+
+enum remora_source_flags { /* remora_source.flags */
+    REMORA_SOURCE_READ_LATER = 1 /* the files may be read until the model's memory goes, by any
+                                    thread: for weights that are fetched when they are needed.
+                                    Nothing does that yet: E_UNSUPPORTED */
+};
 
 enum remora_model_flags { /* remora_model_opts.flags */
     REMORA_MODEL_NO_WEIGHTS = 1, /* config, tokenizer and tensor list only: no sessions */
@@ -394,8 +403,14 @@ typedef struct remora_model_opts {
     uint32_t struct_size;
     uint32_t flags;        /* REMORA_MODEL_* */
     const char *device;    /* NULL: the best; "cpu" */
-    uint64_t host_budget;  /* bytes that weights may take; 0: no limit. More is E_NOMEM, before any
-                              weight is read */
+    uint64_t host_budget;  /* most bytes that the model, its sessions and samplers take together:
+                              the sum of the host_ fields of remora_memory but host_mapped; 0: no
+                              limit. What does not fit is E_NOMEM: here (before a weight is read,
+                              if weights alone do not fit), at creating, forking, adding and
+                              appending. While a model is opened, reading takes some 10 MB for each
+                              thread and a few times the size of tokenizer.json on top, and the
+                              parsers of JSON and YAML, whose memory no hook sees, at most 100 times
+                              the size of config.json or of a pack's manifest (docs/formats.md) */
     const int32_t *cancel; /* may be NULL */
 
     /* Told now and then how many of `total` bytes are loaded; non-zero stops: E_CANCELLED. Called
@@ -408,6 +423,9 @@ typedef struct remora_model_opts {
      * Results are the same; evaluating is slow. */
     const remora_option *extra;
     uint64_t n_extra;
+
+    uint64_t device_budget; /* the same for the device's memory; on the CPU, which has none, 0, else
+                               E_UNSUPPORTED */
 } remora_model_opts;
 
 typedef struct remora_model_info {
@@ -486,6 +504,16 @@ REMORA_API remora_status REMORA_CALL
 remora_model_estimate(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts,
                       const remora_session_opts *sopts, uint32_t n_sessions, remora_memory *out,
                       remora_error *err);
+
+/* Change the ceilings host_budget and device_budget of an open model, in bytes; 0: none. Any
+ * thread, also while sessions evaluate. Scratch memory that no session counts on (an eval's that
+ * ran beside another, all when there is no session) is given back as far as the new ceiling needs
+ * it. REMORA_OK: the ceilings hold. REMORA_MORE: nothing is taken any more that is above them, but
+ * steps that run or are half done hold more, which goes as they end; ask again to see. E_NOMEM:
+ * what the model and its sessions cannot do without is more, and nothing has changed; the message
+ * says how much it is. E_UNSUPPORTED (device is not 0 on the CPU), E_ARG. */
+REMORA_API remora_status REMORA_CALL
+remora_model_set_budget(remora_model *m, uint64_t host, uint64_t device, remora_error *err);
 
 /* Gives up the host's reference; sessions and samplers stay valid. */
 REMORA_API void REMORA_CALL remora_model_free(remora_model *m);
@@ -846,9 +874,9 @@ typedef struct remora_token_prob {
  *
  * E_ARG (a NULL session, a negative budget), E_STRUCT, E_MISMATCH (different models), E_CANCELLED,
  * E_BUSY (a session in use), E_NOMEM (scratch memory, when more evals run at the same time or are
- * half done than ever before, or in a batch of different chunks and capacities), E_IO (a file of
- * the model has changed: see remora_source.path), E_DEVICE. After an
- * error `committed` of each session says how far it got; eval again goes on from there. */
+ * half done than ever before or since the ceiling was lowered, or in a batch of different chunks
+ * and capacities), E_IO (a file of the model has changed: see remora_source.path), E_DEVICE. After
+ * an error `committed` of each session says how far it got; eval again goes on from there. */
 REMORA_API remora_status REMORA_CALL remora_eval(remora_session *const *s, size_t n,
                                                  const remora_eval_opts *o, remora_error *err);
 

@@ -8,6 +8,9 @@
 /* The caller's runtime with its count raised, or a private one with defaults. */
 remora_status rmr_api_runtime(remora_runtime *given, remora_runtime **out, remora_error *err);
 
+/* The fields of a source that are no files. */
+remora_status rmr_api_check_source(const remora_source *s, remora_error *err);
+
 /* A full copy of the caller's struct as a local: IN(remora_eval_opts, o, given). Returns on
  * failure. */
 #define RMR_IN(type, local, given, err)                                                            \

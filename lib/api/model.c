@@ -14,8 +14,29 @@ remora_status rmr_api_runtime(remora_runtime *given, remora_runtime **out, remor
     return REMORA_OK;
 }
 
+remora_status rmr_api_check_source(const remora_source *s, remora_error *err)
+{
+    if ((s->flags & ~(uint32_t)REMORA_SOURCE_READ_LATER) != 0 || s->reserved != 0)
+        RMR_FAIL(err, REMORA_E_STRUCT, "source flags 0x%x or reserved %u are not known", s->flags,
+                 s->reserved);
+    if (s->flags & REMORA_SOURCE_READ_LATER)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "source: READ_LATER is set, but this build reads while a model is opened only");
+    return REMORA_OK;
+}
+
+static remora_status check_device_budget(uint64_t bytes, remora_error *err)
+{
+    if (bytes > 0)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "device_budget is %llu, but the CPU has no memory of its own: supported is 0",
+                 (unsigned long long)bytes);
+    return REMORA_OK;
+}
+
 static remora_status check_opts(const remora_model_opts *o, remora_error *err)
 {
+    RMR_TRY(check_device_budget(o->device_budget, err));
     if (o->flags & ~(uint32_t)(REMORA_MODEL_NO_WEIGHTS | REMORA_MODEL_NO_MMAP |
                                REMORA_MODEL_IMPORTANCE | REMORA_MODEL_ANYWAY))
         RMR_FAIL(err, REMORA_E_STRUCT, "model flags 0x%x are not known", o->flags);
@@ -47,8 +68,17 @@ remora_status remora_model_open(remora_runtime *rt, const remora_source *src,
     RMR_NEED(src != NULL, err, "source is NULL");
     RMR_IN(remora_source, s, src, err);
     RMR_IN(remora_model_opts, o, opts, err);
+    RMR_TRY(rmr_api_check_source(&s, err));
     RMR_TRY(check_opts(&o, err));
     return open_model(rt, &s, &o, out, err);
+}
+
+remora_status remora_model_set_budget(remora_model *m, uint64_t host, uint64_t device,
+                                      remora_error *err)
+{
+    RMR_NEED(m != NULL, err, "model is NULL");
+    RMR_TRY(check_device_budget(device, err));
+    return rmr_model_set_budget(m, host, err);
 }
 
 void remora_model_free(remora_model *m)
@@ -68,6 +98,7 @@ remora_status remora_model_estimate(remora_runtime *rt, const remora_source *src
     RMR_IN(remora_source, s, src, err);
     RMR_IN(remora_model_opts, o, opts, err);
     RMR_IN(remora_session_opts, so, sopts, err);
+    RMR_TRY(rmr_api_check_source(&s, err));
     RMR_TRY(check_opts(&o, err));
     o.flags |= REMORA_MODEL_NO_WEIGHTS | RMR_MODEL_NO_TENSORS;
     o.flags &= ~(uint32_t)REMORA_MODEL_ANYWAY; /* a model that cannot run has no sessions */

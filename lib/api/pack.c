@@ -13,6 +13,7 @@ remora_status remora_convert(remora_runtime *rt, const remora_source *src, const
     remora_runtime *own;
     RMR_NEED(src != NULL && path != NULL, err, "source or path is NULL");
     RMR_IN(remora_source, s, src, err);
+    RMR_TRY(rmr_api_check_source(&s, err));
     RMR_IN(remora_convert_opts, o, opts, err);
     if (o.flags & ~(uint32_t)REMORA_CONVERT_NO_SELF_TEST)
         RMR_FAIL(err, REMORA_E_STRUCT, "convert flags 0x%x are not known", o.flags);
@@ -45,6 +46,7 @@ remora_status remora_verify(remora_runtime *rt, const remora_source *src,
     remora_verify_report report = {.struct_size = sizeof report};
     RMR_NEED(src != NULL, err, "source is NULL");
     RMR_IN(remora_source, s, src, err);
+    RMR_TRY(rmr_api_check_source(&s, err));
     RMR_IN(remora_verify_opts, o, opts, err);
     if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "verify flags 0x%x are not known", o.flags);
     RMR_TRY(rmr_api_runtime(rt, &own, err));

@@ -56,21 +56,76 @@ void rmr_mem_init(rmr_mem *mem)
     atomic_init(&mem->bytes, 0);
 }
 
-void rmr_mem_share(rmr_mem *dst, const rmr_mem *src)
+void rmr_budget_init(rmr_budget *b)
+{
+    atomic_init(&b->used, 0);
+    atomic_init(&b->limit, UINT64_MAX);
+    b->reclaim = NULL;
+}
+
+/* *lacks: the bytes that there are too few of, when it returns 0. */
+static int try_take(rmr_budget *b, uint64_t n, uint64_t *lacks)
+{
+    uint64_t used = atomic_load_explicit(&b->used, memory_order_relaxed), sum;
+    do {
+        const uint64_t limit = atomic_load(&b->limit);
+        if (!rmr_add_ok(used, n, &sum)) sum = UINT64_MAX;
+        *lacks = sum > limit ? sum - limit : 0;
+        if (*lacks > 0 || sum == UINT64_MAX) return 0;
+    } while (!atomic_compare_exchange_weak(&b->used, &used, sum));
+    return 1;
+}
+
+int rmr_budget_take(rmr_budget *b, uint64_t n)
+{
+    uint64_t lacks;
+    if (try_take(b, n, &lacks)) return 1;
+    if (b->reclaim == NULL || lacks == 0) return 0;
+    b->reclaim(b->user, lacks);
+    return try_take(b, n, &lacks);
+}
+
+void rmr_budget_give(rmr_budget *b, uint64_t n)
+{
+    RMR_ASSERT(atomic_load(&b->used) >= n);
+    atomic_fetch_sub(&b->used, n);
+}
+
+uint64_t rmr_budget_excess(const rmr_budget *b)
+{
+    const uint64_t used = atomic_load(&b->used), limit = atomic_load(&b->limit);
+    return used > limit ? used - limit : 0;
+}
+
+static int take(rmr_mem *mem, size_t n)
+{
+    return mem->budget == NULL || rmr_budget_take(mem->budget, n);
+}
+
+static void give(rmr_mem *mem, size_t n)
+{
+    if (mem->budget != NULL) rmr_budget_give(mem->budget, n);
+}
+
+void rmr_mem_share(rmr_mem *dst, const rmr_mem *src, rmr_budget *budget)
 {
     dst->user = src->user;
     dst->alloc = src->alloc;
     dst->resize = src->resize;
     dst->release = src->release;
+    dst->budget = budget;
     atomic_init(&dst->bytes, 0);
 }
 
 void *rmr_alloc(rmr_mem *mem, size_t size)
 {
     if (size == 0) size = 1;
-    if (size > PTRDIFF_MAX) return NULL;
+    if (size > PTRDIFF_MAX || !take(mem, size)) return NULL;
     void *p = mem->alloc(mem->user, size, RMR_ALIGN);
-    if (p != NULL) atomic_fetch_add_explicit(&mem->bytes, size, memory_order_relaxed);
+    if (p != NULL)
+        atomic_fetch_add_explicit(&mem->bytes, size, memory_order_relaxed);
+    else
+        give(mem, size);
     return p;
 }
 
@@ -89,8 +144,10 @@ void *rmr_resize(rmr_mem *mem, void *p, size_t old_size, size_t size)
     if (old_size == 0) old_size = 1;
     RMR_ASSERT(atomic_load(&mem->bytes) >= old_size); /* the size that it was allocated with */
     if (size == 0) size = 1;
-    if (size > PTRDIFF_MAX) return NULL;
+    if (size > PTRDIFF_MAX || !take(mem, size))
+        return NULL; /* both blocks may be there at a time */
     void *q = mem->resize(mem->user, p, old_size, size, RMR_ALIGN);
+    give(mem, q != NULL ? old_size : size);
     if (q == NULL) return NULL;
     atomic_fetch_add_explicit(&mem->bytes, size, memory_order_relaxed);
     atomic_fetch_sub_explicit(&mem->bytes, old_size, memory_order_relaxed);
@@ -104,6 +161,7 @@ void rmr_free(rmr_mem *mem, void *p, size_t size)
     RMR_ASSERT(atomic_load(&mem->bytes) >= size);
     mem->release(mem->user, p, size, RMR_ALIGN);
     atomic_fetch_sub_explicit(&mem->bytes, size, memory_order_relaxed);
+    give(mem, size);
 }
 
 char *rmr_strndup(rmr_mem *mem, const char *s, size_t n)

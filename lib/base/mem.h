@@ -13,19 +13,36 @@
 
 #define RMR_ALIGN 64u /* every block: one cache line, one AVX-512 register */
 
+/* A ceiling in bytes over whatever is taken from it, and what has been. Any thread. */
+typedef struct rmr_budget {
+    atomic_uint_least64_t used, limit; /* limit: UINT64_MAX for none */
+    /* Give back n bytes or as much as there is; called before something is refused. May be NULL. */
+    void (*reclaim)(void *user, uint64_t n);
+    void *user;
+} rmr_budget;
+
+void rmr_budget_init(rmr_budget *b); /* without a limit */
+/* 0: the ceiling does not have that much left, and nothing is taken. */
+int rmr_budget_take(rmr_budget *b, uint64_t n);
+void rmr_budget_give(rmr_budget *b, uint64_t n);
+/* Bytes taken above the ceiling, which was lowered. */
+uint64_t rmr_budget_excess(const rmr_budget *b);
+
 typedef struct rmr_mem {
     void *user;
     void *(REMORA_CALL *alloc)(void *user, size_t size, size_t align);
     void *(REMORA_CALL *resize)(void *user, void *p, size_t old_size, size_t size, size_t align);
     void(REMORA_CALL *release)(void *user, void *p, size_t size, size_t align);
     atomic_uint_least64_t bytes; /* bytes of the blocks in use */
+    rmr_budget *budget;          /* the blocks are taken from it; NULL: from none */
 } rmr_mem;
 
 /* Use the C library's allocator when all hooks are NULL. */
 void rmr_mem_init(rmr_mem *mem);
 
-/* Another count over the same hooks: a block is freed through the rmr_mem it came from. */
-void rmr_mem_share(rmr_mem *dst, const rmr_mem *src);
+/* Another count over the same hooks, within a budget or NULL: a block is freed through the rmr_mem
+ * it came from. */
+void rmr_mem_share(rmr_mem *dst, const rmr_mem *src, rmr_budget *budget);
 
 /* The allocating functions return NULL when the host has no memory (or n * size overflows); size 0
  * gives a valid block of 1 byte. */

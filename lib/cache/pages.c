@@ -41,6 +41,9 @@ static void free_blocks(rmr_pages *p, rmr_page_block *b)
     while (b != NULL) {
         rmr_page_block *next = b->next;
         p->be->ops->buffer_free(p->be, b->buffer);
+        if (p->mem->budget != NULL)
+            rmr_budget_give(p->mem->budget,
+                            p->be->ops->buffer_bytes(p->be, b->n * b->pool->page_bytes).host);
         rmr_free(p->mem, b, (size_t)block_bytes(b->n));
         b = next;
     }
@@ -76,6 +79,17 @@ static void take_lock(rmr_pages *p)
     for (int i = 0; i < RMR_KV_TYPES; i++) count_anew(&p->pool[i]);
 }
 
+static remora_status make_buffer(rmr_pages *p, uint64_t bytes, rmr_buffer **out, remora_error *err)
+{
+    rmr_budget *budget = p->mem->budget;
+    const uint64_t taken = p->be->ops->buffer_bytes(p->be, bytes).host;
+    if (budget != NULL && !rmr_budget_take(budget, taken))
+        return rmr_error_nomem(err, "cache pages", taken);
+    const remora_status st = p->be->ops->buffer_create(p->be, bytes, out, err);
+    if (st < 0 && budget != NULL) rmr_budget_give(budget, taken);
+    return st;
+}
+
 static remora_status block_new(rmr_pages *p, rmr_page_pool *pool, uint64_t n, rmr_page_block **out,
                                remora_error *err)
 {
@@ -85,7 +99,7 @@ static remora_status block_new(rmr_pages *p, rmr_page_pool *pool, uint64_t n, rm
     rmr_page_block *b = rmr_alloc(p->mem, (size_t)block_bytes(n));
     if (b == NULL) return rmr_error_nomem(err, "cache pages", block_bytes(n));
     *b = (rmr_page_block){.pool = pool, .n = (uint32_t)n, .n_free = (uint32_t)n};
-    const remora_status st = p->be->ops->buffer_create(p->be, bytes, &b->buffer, err);
+    const remora_status st = make_buffer(p, bytes, &b->buffer, err);
     if (st < 0) {
         rmr_free(p->mem, b, (size_t)block_bytes(n));
         return st;

@@ -27,7 +27,7 @@ typedef struct rmr_page_pool {
 } rmr_page_pool;
 
 typedef struct rmr_pages {
-    rmr_mem *mem;
+    rmr_mem *mem; /* and buffers of the backend are taken from its budget */
     rmr_backend *be;
     uint32_t process; /* that it was made in */
     rmr_lock lock;

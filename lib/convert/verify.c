@@ -52,7 +52,7 @@ remora_status rmr_verify(remora_runtime *rt, const remora_source *src, const rem
 {
     rmr_mem mem;
     json_t *answer = NULL;
-    rmr_mem_share(&mem, &rt->ctx.mem);
+    rmr_mem_share(&mem, &rt->ctx.mem, NULL);
     *out = (remora_verify_report){.struct_size = sizeof *out,
                                   .checksums = REMORA_E_UNSUPPORTED,
                                   .self_test = REMORA_E_NOT_FOUND};

@@ -46,6 +46,34 @@ static void context_free(remora_model *m, rmr_context *c)
     rmr_arena_free(&m->rt->ctx.mem, c, c->block_bytes);
 }
 
+/* Under the lock: move the context that *at points to from there to the list *gone. */
+static void unlink_context(rmr_contexts *x, rmr_context **at, rmr_context **gone)
+{
+    rmr_context *c = *at;
+    *at = c->next;
+    rmr_lock_order();
+    c->next = *gone;
+    *gone = c;
+    x->leaving += c->host_bytes;
+}
+
+/* Free a list of unlinked contexts. */
+static void free_gone(remora_model *m, rmr_context *c)
+{
+    uint64_t bytes = 0;
+    if (c == NULL) return;
+    while (c != NULL) {
+        rmr_context *next = c->next;
+        bytes += c->host_bytes;
+        context_free(m, c);
+        c = next;
+    }
+    (void)rmr_lock_take(&m->contexts.lock);
+    rmr_budget_give(&m->budget, bytes);
+    m->contexts.leaving -= bytes;
+    rmr_lock_give(&m->contexts.lock);
+}
+
 rmr_bytes rmr_context_bytes(const remora_model *m, rmr_context_size size)
 {
     const rmr_context_size all = round_pages(size);
@@ -67,22 +95,35 @@ rmr_bytes rmr_contexts_bytes(remora_model *m)
     return bytes;
 }
 
+/* Its bytes are taken from the budget already. */
+static remora_status make(remora_model *m, const rmr_context_size *size, rmr_context **out,
+                          remora_error *err)
+{
+    const rmr_step_desc d = describe(m, size);
+    rmr_arena a = {0};
+    RMR_ASSERT(size->rows > 0 && size->pages > 0);
+    lay_out(&a, size);
+    RMR_TRY(rmr_arena_make(&a, &m->rt->ctx.mem, "context", err));
+    rmr_context *c = lay_out(&a, size);
+    const remora_status st = m->be->ops->step_create(m->be, &d, &c->step, err);
+    if (st >= 0)
+        *out = c;
+    else
+        rmr_arena_free(&m->rt->ctx.mem, c, c->block_bytes);
+    return st;
+}
+
 static remora_status context_new(remora_model *m, rmr_context_size size, rmr_context **out,
                                  remora_error *err)
 {
-    const rmr_step_desc d = describe(m, &size);
-    rmr_arena a = {0};
-    RMR_ASSERT(size.rows > 0 && size.pages > 0);
-    lay_out(&a, &size);
-    RMR_TRY(rmr_arena_make(&a, &m->rt->ctx.mem, "context", err));
-    rmr_context *c = lay_out(&a, &size);
-    const remora_status st = m->be->ops->step_create(m->be, &d, &c->step, err);
-    if (st < 0) {
-        context_free(m, c);
-        return st;
-    }
-    *out = c;
-    return REMORA_OK;
+    const uint64_t bytes = rmr_context_bytes(m, size).host;
+    if (!rmr_budget_take(&m->budget, bytes)) return rmr_error_nomem(err, "context", bytes);
+    const remora_status st = make(m, &size, out, err);
+    if (st >= 0)
+        (*out)->host_bytes = bytes;
+    else
+        rmr_budget_give(&m->budget, bytes);
+    return st;
 }
 
 static int fits(const rmr_context *c, const rmr_context_size *size)
@@ -111,10 +152,50 @@ static rmr_context *unlink_smaller(rmr_contexts *x, const rmr_context *larger)
             at = &c->next;
             continue;
         }
-        *at = c->next;
-        rmr_lock_order();
-        c->next = gone;
-        gone = c;
+        unlink_context(x, at, &gone);
+    }
+    return gone;
+}
+
+/* Under the lock: may c be given back, now or when it is free? Of those that cover each other, one
+ * stays, rather one in use. */
+static int is_spare(const rmr_contexts *x, const rmr_context *c)
+{
+    int before = 1;
+    if (x->reserved == 0) return 1;
+    for (const rmr_context *k = x->all; k != NULL; k = k->next) {
+        if (k == c)
+            before = 0;
+        else if (fits(k, &c->size) &&
+                 (!fits(c, &k->size) || k->taken > c->taken || (k->taken == c->taken && before)))
+            return 1;
+    }
+    return 0;
+}
+
+/* Under the lock: the bytes that stay when all spare contexts are gone. */
+static uint64_t least_bytes(remora_model *m)
+{
+    uint64_t least = atomic_load(&m->budget.used) - m->contexts.leaving;
+    for (const rmr_context *c = m->contexts.all; c != NULL; c = c->next)
+        if (is_spare(&m->contexts, c)) least -= c->host_bytes;
+    return least;
+}
+
+/* Under the lock: unlink free contexts that are spare, as a list, for n bytes or as many as they
+ * have. */
+static rmr_context *unlink_spare(remora_model *m, uint64_t n)
+{
+    uint64_t gained = 0;
+    rmr_context *gone = NULL;
+    for (rmr_context **at = &m->contexts.all; *at != NULL && gained < n;) {
+        rmr_context *c = *at;
+        if (c->taken || !is_spare(&m->contexts, c)) {
+            at = &c->next;
+            continue;
+        }
+        gained += c->host_bytes;
+        unlink_context(&m->contexts, at, &gone);
     }
     return gone;
 }
@@ -130,22 +211,20 @@ static remora_status obtain(remora_model *m, rmr_context_size size, int take, rm
     (void)rmr_lock_take(&x->lock);
     rmr_context *c = find(x, &rounded, !take);
     if (c != NULL && take) c->taken = 1;
+    if (c != NULL && !take) x->reserved++; /* what is found stays from here on */
     rmr_lock_give(&x->lock);
     *out = c;
     if (c != NULL) return REMORA_OK;
     RMR_TRY(context_new(m, rounded, &c, err));
     (void)rmr_lock_take(&x->lock);
     c->taken = take;
+    if (!take) x->reserved++;
     c->next = x->all;
     rmr_lock_order();
     x->all = c;
     rmr_context *gone = unlink_smaller(x, c);
     rmr_lock_give(&x->lock);
-    while (gone != NULL) {
-        rmr_context *next = gone->next;
-        context_free(m, gone);
-        gone = next;
-    }
+    free_gone(m, gone);
     *out = c;
     return REMORA_OK;
 }
@@ -163,13 +242,57 @@ void rmr_context_give(remora_model *m, rmr_context *c)
     (void)rmr_lock_take(&m->contexts.lock);
     RMR_ASSERT(c->taken);
     c->taken = 0;
+    rmr_context *gone = unlink_spare(m, rmr_budget_excess(&m->budget));
     rmr_lock_give(&m->contexts.lock);
+    free_gone(m, gone);
 }
 
 remora_status rmr_contexts_reserve(remora_model *m, rmr_context_size size, remora_error *err)
 {
     rmr_context *c;
     return obtain(m, size, 0, &c, err);
+}
+
+void rmr_contexts_release(remora_model *m)
+{
+    (void)rmr_lock_take(&m->contexts.lock);
+    RMR_ASSERT(m->contexts.reserved > 0);
+    m->contexts.reserved--;
+    rmr_lock_give(&m->contexts.lock);
+}
+
+remora_status rmr_contexts_set_limit(remora_model *m, uint64_t limit, remora_error *err)
+{
+    rmr_contexts *x = &m->contexts;
+    (void)rmr_lock_take(&x->lock);
+    const uint64_t before = atomic_load(&m->budget.limit), least = least_bytes(m);
+    int ok = least <= limit;
+    if (ok) {
+        /* Somebody may have taken more just before. Then the old limit comes back, and who asks
+         * between these lines can be refused under one that never holds: as if memory had been
+         * short for a moment. */
+        atomic_store(&m->budget.limit, limit);
+        ok = least_bytes(m) <= limit;
+        if (!ok) atomic_store(&m->budget.limit, before);
+    }
+    rmr_context *gone = ok ? unlink_spare(m, rmr_budget_excess(&m->budget)) : NULL;
+    rmr_lock_give(&x->lock);
+    free_gone(m, gone);
+    if (!ok)
+        RMR_FAIL(err, REMORA_E_NOMEM,
+                 "host_budget is %llu, the model and its sessions need %llu bytes",
+                 (unsigned long long)limit, (unsigned long long)least);
+    return rmr_budget_excess(&m->budget) > 0 ? REMORA_MORE : REMORA_OK;
+}
+
+/* Called for the budget. Locks of others may be held, but not that of the contexts. */
+static void reclaim(void *user, uint64_t n)
+{
+    remora_model *m = user;
+    (void)rmr_lock_take(&m->contexts.lock);
+    rmr_context *gone = unlink_spare(m, n);
+    rmr_lock_give(&m->contexts.lock);
+    free_gone(m, gone);
 }
 
 /* ---- steps ---- */
@@ -231,9 +354,13 @@ remora_status rmr_context_read(remora_model *m, rmr_context *c, uint32_t i, uint
 
 /* ---- life ---- */
 
-void rmr_contexts_init(rmr_contexts *x)
+void rmr_contexts_init(remora_model *m)
 {
+    rmr_contexts *x = &m->contexts;
     x->all = NULL;
+    x->reserved = x->leaving = 0;
+    m->budget.reclaim = reclaim;
+    m->budget.user = m;
     rmr_lock_init(&x->lock);
 }
 

@@ -62,6 +62,25 @@ static remora_status make_dump(rmr_opening *o, const rmr_dump_spec *spec)
     return rmr_dump_create(&m->mem, spec, m->programs.slots, &m->dump, o->err);
 }
 
+/* The host's bytes beside the weights that are not of the model's own counts and never change. */
+static uint64_t fixed_bytes(const remora_model *m)
+{
+    return sizeof *m + m->weights.constant_bytes.host + m->routing_bytes.host +
+           rmr_importance_bytes(&m->importance).host + m->rt->own_bytes;
+}
+
+/* The ceiling holds from here on: opening takes more for a while, which it gives back when it ends.
+ */
+static remora_status begin_budget(rmr_opening *o)
+{
+    remora_model *m = o->m;
+    const uint64_t weights = m->has_weights ? m->weights.weight_bytes.host : 0;
+    rmr_opening_drop(o);
+    if (!rmr_budget_take(&m->budget, fixed_bytes(m)) || !rmr_budget_take(&m->budget, weights))
+        return rmr_error_nomem(o->err, "the model", weights);
+    return rmr_model_set_budget(m, o->opts->host_budget, o->err);
+}
+
 remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
                              const remora_model_opts *opts, remora_model **out, remora_error *err)
 {
@@ -76,6 +95,7 @@ remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
     if (st >= 0) st = make_importance(&o);
     if (st >= 0) st = make_programs(&o);
     if (st >= 0) st = make_dump(&o, &dump);
+    if (st >= 0) st = begin_budget(&o);
     rmr_opening_end(&o, st >= 0);
     if (st >= 0) *out = o.m;
     if (st < 0 && anyway) (void)rmr_error_set(err, st, why.os_code, "%s", why.message);
@@ -120,6 +140,11 @@ remora_status rmr_model_files_unchanged(remora_model *m, remora_error *err)
     return st;
 }
 
+remora_status rmr_model_set_budget(remora_model *m, uint64_t host, remora_error *err)
+{
+    return rmr_contexts_set_limit(m, host > 0 ? host : UINT64_MAX, err);
+}
+
 /* The bytes that devices take in their own memory have no field in remora_memory. */
 void rmr_model_memory(remora_model *m, remora_memory *out)
 {
@@ -129,8 +154,6 @@ void rmr_model_memory(remora_model *m, remora_memory *out)
     out->host_kv = rmr_pages_bytes(&m->pages).host;
     out->host_scratch = atomic_load_explicit(&m->session_mem.bytes, memory_order_relaxed) +
                         rmr_contexts_bytes(m).host;
-    out->host_other = atomic_load_explicit(&m->mem.bytes, memory_order_relaxed) + sizeof *m +
-                      m->weights.constant_bytes.host + m->routing_bytes.host +
-                      rmr_importance_bytes(&m->importance).host + m->rt->own_bytes;
+    out->host_other = atomic_load_explicit(&m->mem.bytes, memory_order_relaxed) + fixed_bytes(m);
     out->kv_bytes_per_token = rmr_cache_page_bytes(&m->cache, RMR_KV_BF16) / RMR_PAGE_TOKENS;
 }

@@ -127,7 +127,8 @@ static remora_status make_plan(rmr_opening *o)
                       (unsigned long long)o->plan.n_other, rmr_show(o->plan.other).text);
     m->n_params = m->origin->n_params > 0 ? m->origin->n_params : o->plan.n_params;
     m->n_params_active = o->plan.n_params_active;
-    if (budget > 0 && o->plan.weight_bytes.host > budget)
+    if (budget > 0 && o->plan.weight_bytes.host > budget &&
+        !(o->opts->flags & REMORA_MODEL_NO_WEIGHTS))
         RMR_FAIL(o->err, REMORA_E_NOMEM, "weights take %llu bytes, host_budget is %llu",
                  (unsigned long long)o->plan.weight_bytes.host, (unsigned long long)budget);
     return REMORA_OK;
@@ -187,10 +188,11 @@ remora_status rmr_opening_begin(rmr_opening *o)
     m->process = rmr_process();
     rmr_runtime_ref(rt);
     o->m = m;
-    rmr_mem_share(&m->mem, &rt->ctx.mem);
-    rmr_mem_share(&m->session_mem, &rt->ctx.mem);
+    rmr_budget_init(&m->budget);
+    rmr_mem_share(&m->mem, &rt->ctx.mem, &m->budget);
+    rmr_mem_share(&m->session_mem, &rt->ctx.mem, &m->budget);
     rmr_pages_init(&m->pages, &m->session_mem, be);
-    rmr_contexts_init(&m->contexts);
+    rmr_contexts_init(m);
     o->refusals.mem = &m->mem;
     if (o->opts->flags & REMORA_MODEL_ANYWAY) o->keep = &o->refusals;
     RMR_TRY(rmr_source_open(&m->mem, o->desc, !(o->opts->flags & REMORA_MODEL_NO_MMAP), &o->src,
@@ -198,12 +200,19 @@ remora_status rmr_opening_begin(rmr_opening *o)
     return steps_of(o);
 }
 
-void rmr_opening_end(rmr_opening *o, int keep)
+void rmr_opening_drop(rmr_opening *o)
 {
     if (o->m != NULL) rmr_weight_plan_free(&o->m->mem, &o->plan);
     if (o->m != NULL) rmr_refusals_free(&o->refusals);
     if (o->m != NULL && o->m->origin != NULL) rmr_origin_settle(o->m->origin);
     rmr_source_free(o->src);
     json_decref(o->config);
+    o->src = NULL;
+    o->config = NULL;
+}
+
+void rmr_opening_end(rmr_opening *o, int keep)
+{
+    rmr_opening_drop(o);
     if (!keep) rmr_model_unref(o->m);
 }

@@ -29,6 +29,9 @@ typedef struct rmr_opening {
  * was refused is not there. */
 remora_status rmr_opening_begin(rmr_opening *o);
 
+/* Free what the model does not need; again is fine. */
+void rmr_opening_drop(rmr_opening *o);
+
 /* Frees all but the model when `keep`. */
 void rmr_opening_end(rmr_opening *o, int keep);
 

@@ -67,7 +67,7 @@ remora_status rmr_runtime_create_with(const remora_runtime_opts *o, const rmr_de
     rmr_mem_init(&mem);
     remora_runtime *rt = rmr_calloc(&mem, 1, sizeof *rt);
     if (rt == NULL) return rmr_error_nomem(err, "runtime", sizeof *rt);
-    rmr_mem_share(&rt->ctx.mem, &mem);
+    rmr_mem_share(&rt->ctx.mem, &mem, NULL);
     rt->ctx.log = (rmr_log){o->log_user, o->log, o->log_level > 0 ? o->log_level : REMORA_LOG_INFO};
     atomic_init(&rt->refs, 1);
     rt->process = rmr_process();
@@ -144,7 +144,7 @@ void rmr_runtime_unref(remora_runtime *rt)
      * by another count than theirs, which is 0 by now. */
     rmr_mem mem;
     RMR_ASSERT(atomic_load(&rt->ctx.mem.bytes) == 0 || rt->process != rmr_process());
-    rmr_mem_share(&mem, &rt->ctx.mem);
+    rmr_mem_share(&mem, &rt->ctx.mem, NULL);
     atomic_store(&mem.bytes, sizeof *rt);
     rmr_free(&mem, rt, sizeof *rt);
 }

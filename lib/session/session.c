@@ -134,6 +134,7 @@ static remora_status make(remora_model *m, const traits *t, remora_session **out
     if (st >= 0) st = rmr_output_rows_make_room(s, 1, 0, err);
     if (st >= 0)
         st = rmr_contexts_reserve(m, rmr_session_context_size(t->chunk, s->cache.max), err);
+    s->has_context = st >= 0;
     if (st < 0) {
         rmr_session_free(s);
         return st;
@@ -178,6 +179,7 @@ remora_status rmr_session_fork(remora_session *s, remora_session **out, remora_e
 static void free_lost(remora_session *s)
 {
     remora_model *m = s->model;
+    if (s->has_context) rmr_contexts_release(m);
     rmr_arena_free(s->mem, s, s->block_bytes);
     rmr_model_unref(m);
 }
@@ -191,6 +193,7 @@ void rmr_session_free(remora_session *s)
         return;
     }
     rmr_step_in_progress_drop(s);
+    if (s->has_context) rmr_contexts_release(m);
     rmr_gen_end(s);
     rmr_output_rows_free(s);
     rmr_page_table_free(&s->cache);

@@ -71,6 +71,7 @@ struct remora_session {
     uint64_t n_tokens, committed;
     rmr_output_rows rows;
     rmr_step_in_progress in_progress;
+    int has_context; /* one is reserved for it */
     rmr_gen gen;
     remora_stats stats;
 };

@@ -44,7 +44,8 @@ static int one_text(const remora_gen_opts *o, rmr_stops *st)
 static void random_strings(void **state)
 {
     tmem t = {0};
-    rmr_mem mem = {&t, tmem_alloc, tmem_resize, tmem_release, 0};
+    rmr_mem mem = {
+        .user = &t, .alloc = tmem_alloc, .resize = tmem_resize, .release = tmem_release};
     char text[STRINGS][LENGTH];
     remora_text stop[STRINGS];
     int hits = 0, none = 0;
@@ -85,7 +86,8 @@ static void no_strings(void **state)
 static void same(void **state)
 {
     tmem t = {0};
-    rmr_mem mem = {&t, tmem_alloc, tmem_resize, tmem_release, 0};
+    rmr_mem mem = {
+        .user = &t, .alloc = tmem_alloc, .resize = tmem_resize, .release = tmem_release};
     const remora_text a[] = {{"ab", 2}, {"c", 1}}, b[] = {{"a", 1}, {"bc", 2}};
     const remora_text c[] = {{"ab", 2}, {"d", 1}}, d[] = {{"ab", 2}, {NULL, 1}};
     const remora_gen_opts o = {.stop = a, .n_stop = 2}, none = {0};
