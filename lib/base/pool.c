@@ -452,13 +452,11 @@ static int run_alone(const rmr_pool *p, const rmr_region *o)
     for (uint32_t w = 0; w < p->width; w++)
         for (uint32_t n; (n = span_left(rest->span[w])) > 0; rest->n -= n) {
             if (o->halt != NULL && n > o->most) n = o->most;
-            if (o->halt != NULL && !rmr_halt_allows(o->halt, &pace, n)) {
-                rest->chunk_ns = pace.chunk_ns;
-                return 0;
-            }
+            if (o->halt != NULL && !rmr_halt_allows(o->halt, &pace, n)) return 0;
             o->fn(o->arg, (uint32_t)rest->span[w], n, 0);
             rest->span[w] += n;
             if (o->halt != NULL) rmr_halt_item_done(o->halt, &pace, n);
+            rest->chunk_ns = pace.chunk_ns;
         }
     return 1;
 }

@@ -52,7 +52,7 @@ typedef struct rmr_next_region {
 typedef struct rmr_rest {
     uint64_t *span;    /* [rmr_pool_width()] the pool's; the caller sets the memory aside */
     uint32_t n;        /* chunks in there */
-    uint64_t chunk_ns; /* the time that a chunk took; 0: not known */
+    uint64_t chunk_ns; /* the time that a chunk took, or will likely take; 0: not known */
 } rmr_rest;
 
 /* A region of n chunks, which are run in ranges of neighbours. Thread t of T starts with its share

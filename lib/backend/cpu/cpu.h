@@ -65,7 +65,9 @@ struct rmr_step {
     remora_error *err;             /* for the slice under way */
     rmr_halt *halt;                /* of the slice under way; NULL: nothing stops it */
     const rmr_op *stopped_in;      /* the operation in which it was stopped; NULL: it was not */
+    rmr_op_kind kind;              /* of the operation under way */
     uint32_t region, regions_done; /* of that operation (region.c) */
+    uint64_t ns_per_2_20[RMR_OP_COUNT]; /* multiplications, in its last region */
     rmr_rest rest;
     rmr_row_span *span; /* [n_spans] maximal ranges of absorbed rows; room for max_rows */
     uint32_t n_spans;
@@ -149,11 +151,12 @@ remora_status rmr_cpu_step_write(rmr_backend *be, rmr_step *s, const rmr_area *a
  * does the chunks that are left. So what an operation does outside of its regions it may do again,
  * with the same result; and chunks, which are done once, do not depend on what may stop them.
  *
- * Run the operation's next region. REMORA_MORE: it was stopped, and the operation returns that at
- * once. */
-remora_status rmr_cpu_region(rmr_step *s, const rmr_region *r);
+ * Run the operation's next region, whose chunks are about so many multiplications each; 0: not
+ * said. Where it may be stopped a range is no longer than the work of an item. REMORA_MORE: it was
+ * stopped, and the operation returns that at once. */
+remora_status rmr_cpu_region(rmr_step *s, const rmr_region *r, uint64_t work);
 /* The same for single chunks, begun in order. */
-remora_status rmr_cpu_chunks(rmr_step *s, uint32_t n, rmr_chunk_fn *fn, void *arg);
+remora_status rmr_cpu_chunks(rmr_step *s, uint32_t n, rmr_chunk_fn *fn, void *arg, uint64_t work);
 /* 1 when the next region was done before the stop: it is passed over. */
 int rmr_cpu_passed(rmr_step *s);
 /* 1 when the next region has not been begun yet. */

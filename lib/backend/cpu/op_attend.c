@@ -373,11 +373,13 @@ static remora_status attend_cut(latent_job *j, uint32_t segs)
         clear_last_pieces(j);
         RMR_CPU_TRY(rmr_cpu_region(
             j->s,
-            &(rmr_region){.n = j->units * j->cut.pieces, .most = 1, .fn = piece_range, .arg = j}));
+            &(rmr_region){.n = j->units * j->cut.pieces, .most = 1, .fn = piece_range, .arg = j},
+            0));
         RMR_CPU_TRY(rmr_cpu_region(
             j->s,
             &(rmr_region){
-                .n = j->units * GROUP, .most = GROUP, .fn = merge_range, .arg = j, .next = &next}));
+                .n = j->units * GROUP, .most = GROUP, .fn = merge_range, .arg = j, .next = &next},
+            0));
     }
     return REMORA_OK;
 }
@@ -387,6 +389,13 @@ static void set_group(latent_job *j, uint32_t group, uint32_t rows)
     j->group = group;
     j->rows = rows;
     j->units = rows * rmr_units(j->op->mla->heads, group);
+}
+
+/* The multiplications of a unit that sees so many positions. */
+static uint64_t unit_work(const latent_job *j, uint32_t positions)
+{
+    const rmr_mla *a = j->op->mla;
+    return (uint64_t)j->group * positions * (2 * a->rank + a->rope);
 }
 
 remora_status rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
@@ -409,5 +418,6 @@ remora_status rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
         set_group(&j, j.group / 2, rows);
     const rmr_next_region next = rmr_cpu_next_op(s, op);
     return rmr_cpu_region(
-        s, &(rmr_region){.n = j.units, .most = 1, .fn = whole_range, .arg = &j, .next = &next});
+        s, &(rmr_region){.n = j.units, .most = 1, .fn = whole_range, .arg = &j, .next = &next},
+        unit_work(&j, most));
 }

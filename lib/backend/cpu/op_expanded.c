@@ -247,13 +247,19 @@ static void expanded_chunk(void *arg, uint32_t chunk, uint32_t worker)
     }
 }
 
+/* The multiplications of a head at so many positions, for a run of so many rows. */
+static uint64_t work_of(const rmr_mla *a, uint32_t rows, uint32_t positions)
+{
+    const uint64_t rebuilt = (uint64_t)a->rank * (a->nope + a->v),
+                   attended = (uint64_t)rows * (a->nope + a->rope + a->v);
+    return positions * (rebuilt + attended);
+}
+
 /* The positions that a head takes in one region, whole segments, for runs of so many rows. Each
  * region writes W_UK anew, which is little beside one segment of a long run. */
 static uint32_t stretch_of(const rmr_mla *a, uint32_t rows)
 {
-    const uint64_t rebuilt = (uint64_t)SEG * a->rank * (a->nope + a->v),
-                   attended = (uint64_t)rows * SEG * (a->nope + a->rope + a->v);
-    const uint64_t n = 3 * (uint64_t)RMR_ITEM_MOST / (rebuilt + attended);
+    const uint64_t n = 3 * (uint64_t)RMR_ITEM_MOST / work_of(a, rows, SEG);
     return SEG * (n < 1 ? 1 : n > 1 << 16 ? 1 << 16 : (uint32_t)n);
 }
 
@@ -271,7 +277,8 @@ remora_status rmr_cpu_attend_expanded(rmr_step *s, const rmr_op *op)
     const uint32_t stretch = stretch_of(op->mla, rows);
     for (; j.from < end; j.from = j.to) {
         j.to = j.from + stretch;
-        RMR_CPU_TRY(rmr_cpu_chunks(s, runs * op->mla->heads, expanded_chunk, &j));
+        RMR_CPU_TRY(rmr_cpu_chunks(s, runs * op->mla->heads, expanded_chunk, &j,
+                                   work_of(op->mla, rows, stretch)));
     }
     return REMORA_OK;
 }

@@ -290,10 +290,8 @@ static remora_status gather_rows(experts *e)
         RMR_CPU_TRY(rmr_cpu_quantized(e->s, op->in, e->s->in.n_rows, op->n, &e->in.q));
     if (!place_rows(e)) return REMORA_OK;
     return rmr_cpu_region(
-        e->s, &(rmr_region){.n = e->n_lists,
-                            .most = rmr_cpu_most(e->s, COPY * e->n_routed / e->n_lists * op->n),
-                            .fn = gather_range,
-                            .arg = e});
+        e->s, &(rmr_region){.n = e->n_lists, .most = RMR_LIN_RANGE, .fn = gather_range, .arg = e},
+        (uint64_t)COPY * op->n * (e->n_routed / e->n_lists));
 }
 
 /* The rows of a list from entry i on. */
@@ -433,11 +431,11 @@ remora_status rmr_cpu_experts_swiglu(rmr_step *s, const rmr_op *op)
     for (uint32_t l = 0; l < e.n_lists; l++) chunks += chunks_of(&e, l);
     const rmr_next_region next = next_down(&e);
     const uint64_t per_chunk = 2ull * e.unit * RMR_TILE * op->n * longest_list(&e);
-    RMR_CPU_TRY(rmr_cpu_region(s, &(rmr_region){.n = chunks,
-                                                .most = rmr_cpu_most(s, per_chunk),
-                                                .fn = gate_up_range,
-                                                .arg = &e,
-                                                .next = &next}));
+    RMR_CPU_TRY(rmr_cpu_region(
+        s,
+        &(rmr_region){
+            .n = chunks, .most = RMR_LIN_RANGE, .fn = gate_up_range, .arg = &e, .next = &next},
+        per_chunk));
     memcpy(s->shared, &e, sizeof e);
     return REMORA_OK;
 }
@@ -523,10 +521,11 @@ static remora_status take_inputs(rmr_step *s, const rmr_op *op, experts *e)
 {
     if (s->passed_on != op) {
         *e = begin(s, op);
-        return rmr_cpu_region(s, &(rmr_region){.n = e->first[e->n_lists],
-                                               .most = rmr_cpu_most(s, (uint64_t)COPY * e->ff.ldx),
-                                               .fn = place_range,
-                                               .arg = e});
+        return rmr_cpu_region(
+            s,
+            &(rmr_region){
+                .n = e->first[e->n_lists], .most = RMR_LIN_RANGE, .fn = place_range, .arg = e},
+            (uint64_t)COPY * e->ff.ldx);
     }
     memcpy(e, s->shared, sizeof *e);
     e->op = op;
@@ -544,11 +543,13 @@ remora_status rmr_cpu_experts_down(rmr_step *s, const rmr_op *op)
     for (e.from = 0; e.from < e.n_lists; e.from = e.to) {
         const uint64_t per_chunk = take_lists(&e);
         const int last = e.to == e.n_lists;
-        RMR_CPU_TRY(rmr_cpu_region(s, &(rmr_region){.n = rmr_units(e.routed_tiles, e.unit),
-                                                    .most = rmr_cpu_most(s, per_chunk),
-                                                    .fn = down_range,
-                                                    .arg = &e,
-                                                    .next = last ? &next : NULL}));
+        RMR_CPU_TRY(rmr_cpu_region(s,
+                                   &(rmr_region){.n = rmr_units(e.routed_tiles, e.unit),
+                                                 .most = RMR_LIN_RANGE,
+                                                 .fn = down_range,
+                                                 .arg = &e,
+                                                 .next = last ? &next : NULL},
+                                   per_chunk));
     }
     s->passed_on = NULL;
     return REMORA_OK;

@@ -184,5 +184,8 @@ remora_status rmr_cpu_attend_grouped(rmr_step *s, const rmr_op *op)
     grouped_job j = {.s = s, .op = op, .group = op->gqa->heads / op->gqa->kv_heads};
     uint32_t n = cut(&j, j.group < QUERIES ? j.group : QUERIES);
     while (n < rmr_pool_width(s->cpu->ctx->pool) && j.nh > 1) n = cut(&j, (j.nh + 1) / 2);
-    return rmr_cpu_chunks(s, n, grouped_chunk, &j);
+    uint32_t end = 0;
+    for (uint32_t i = 0; i < s->in.n_rows; i++)
+        if (s->in.pos[i] >= end) end = s->in.pos[i] + 1;
+    return rmr_cpu_chunks(s, n, grouped_chunk, &j, (uint64_t)QUERIES * end * 2 * op->gqa->head_dim);
 }

@@ -69,11 +69,9 @@ static remora_status run_heads(head_job *j, rmr_range_fn *heads)
     const rmr_weight_desc *w = &j->op->w->desc;
     return rmr_cpu_region(
         j->s,
-        &(rmr_region){.n = j->op->mla->heads,
-                      .most = rmr_cpu_most(j->s, (uint64_t)w->rows * w->cols * j->s->in.n_rows),
-                      .fn = heads,
-                      .arg = j,
-                      .next = &next});
+        &(rmr_region){
+            .n = j->op->mla->heads, .most = RMR_LIN_RANGE, .fn = heads, .arg = j, .next = &next},
+        (uint64_t)w->rows * w->cols * j->s->in.n_rows);
 }
 
 static void absorb_head(const head_job *j, uint32_t head, uint32_t worker)

@@ -155,11 +155,13 @@ remora_status rmr_cpu_linear(rmr_step *s, const rmr_op *op)
     j.unit = rmr_cpu_unit(s->cpu, j.n_tiles, op->w->tile_stride);
     const rmr_next_region next = rmr_cpu_next_op(s, op);
     const uint64_t per_chunk = (uint64_t)j.unit * RMR_TILE * k * j.n_rows;
-    return rmr_cpu_region(s, &(rmr_region){.n = rmr_units(j.n_tiles, j.unit),
-                                           .most = rmr_cpu_most(s, per_chunk),
-                                           .fn = linear_range,
-                                           .arg = &j,
-                                           .next = &next});
+    return rmr_cpu_region(s,
+                          &(rmr_region){.n = rmr_units(j.n_tiles, j.unit),
+                                        .most = RMR_LIN_RANGE,
+                                        .fn = linear_range,
+                                        .arg = &j,
+                                        .next = &next},
+                          per_chunk);
 }
 
 remora_status rmr_cpu_swiglu(rmr_step *s, const rmr_op *op)

@@ -26,7 +26,7 @@ static void row_chunk(void *arg, uint32_t chunk, uint32_t worker)
 remora_status rmr_cpu_for_rows(rmr_step *s, const rmr_op *op, rmr_cpu_row_fn *row)
 {
     row_job j = {s, op, row, rmr_op_rows(s, op)};
-    return rmr_cpu_chunks(s, (j.n_rows + ROW_BLOCK - 1) / ROW_BLOCK, row_chunk, &j);
+    return rmr_cpu_chunks(s, (j.n_rows + ROW_BLOCK - 1) / ROW_BLOCK, row_chunk, &j, 0);
 }
 
 static void embed_row(rmr_step *s, const rmr_op *op, uint32_t row, uint32_t worker)

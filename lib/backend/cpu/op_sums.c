@@ -74,7 +74,7 @@ remora_status rmr_cpu_sums_add(rmr_step *s, const rmr_sums *to, uint32_t index, 
                to->at + rmr_sums_bytes(to->count, to->cols) <= to->buffer->bytes);
     _Atomic uint64_t *base = (_Atomic uint64_t *)(void *)(to->buffer->data + to->at);
     sums_job j = {x, ldx, row, n_rows, to->cols, base + (size_t)index * to->cols};
-    RMR_CPU_TRY(rmr_cpu_chunks(s, (to->cols + COLUMNS - 1) / COLUMNS, sums_chunk, &j));
+    RMR_CPU_TRY(rmr_cpu_chunks(s, (to->cols + COLUMNS - 1) / COLUMNS, sums_chunk, &j, 0));
     atomic_fetch_add_explicit(base + (size_t)to->count * to->cols + index, n_rows,
                               memory_order_relaxed);
     return REMORA_OK;

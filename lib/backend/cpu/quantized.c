@@ -39,7 +39,7 @@ remora_status rmr_cpu_quantized(rmr_step *s, rmr_view view, uint32_t n, uint32_t
         s->cpu, {rmr_row(s, view, 0), rmr_width(s, view), s->q_rows, rmr_q_stride(k)}, n, k};
     RMR_ASSERT(s->q_rows + n * rmr_q_stride(k) <= s->arena.base + s->arena.size);
     s->q_n = 0; /* some rows of the last ones are overwritten */
-    RMR_CPU_TRY(rmr_cpu_chunks(s, (n + QUANT_ROWS - 1) / QUANT_ROWS, quantize_chunk, &j));
+    RMR_CPU_TRY(rmr_cpu_chunks(s, (n + QUANT_ROWS - 1) / QUANT_ROWS, quantize_chunk, &j, 0));
     s->q_view = view;
     s->q_n = n;
     s->q_k = k;

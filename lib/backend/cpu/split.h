@@ -40,17 +40,9 @@ static inline uint32_t rmr_units(uint32_t n, uint32_t unit)
 }
 
 /* Work that may be stopped is looked at between items of about RMR_ITEM multiplications, a fraction
- * of a millisecond. Where a chunk would be more than RMR_ITEM_MOST of them, an operation is several
- * regions one after another. */
+ * of a millisecond (region.c). Where a chunk would be more than RMR_ITEM_MOST of them, an operation
+ * is several regions one after another. */
 enum { RMR_ITEM = 16 << 20, RMR_ITEM_MOST = 32 << 20 };
-
-/* The chunks of a range at most, each of that many multiplications. */
-static inline uint32_t rmr_cpu_most(const rmr_step *s, uint64_t per_chunk)
-{
-    const uint64_t n = RMR_ITEM / (per_chunk > 0 ? per_chunk : 1);
-    if (s->halt == NULL || n > RMR_LIN_RANGE) return RMR_LIN_RANGE;
-    return n > 0 ? (uint32_t)n : 1;
-}
 
 /* Describe a region to the pool before it begins: products with matrix `index` of w in chunks of
  * `unit` tiles; or the first region of the operations behind op, where that is known. */

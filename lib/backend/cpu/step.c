@@ -207,6 +207,7 @@ static remora_status run(rmr_step *s, const rmr_op *op)
     for (; op < s->slice_end; op++) {
         RMR_ASSERT(op->kind < RMR_OP_COUNT);
         s->region = 0;
+        s->kind = op->kind;
         const remora_status st = functions[op->kind](s, op);
         if (st == REMORA_MORE) s->stopped_in = op;
         if (st != REMORA_OK) return st;
