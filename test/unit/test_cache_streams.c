@@ -260,6 +260,8 @@ static void append(world *w, timeline *t, uint32_t n, uint32_t first)
     }
     in.n_pages = (uint32_t)rmr_pages_for(t->n + n);
     rmr_page_table_addresses(&t->table, t->n + n, in.page);
+    for (uint64_t i = rmr_pages_for(t->n); i < in.n_pages; i++) /* nobody may rely on new pages */
+        memset((void *)(uintptr_t)in.page[i], 0xff, (size_t)t->table.page_bytes);
     assert_int_equal(ops->step_inputs(w->bed.be, w->step, &in, NULL), REMORA_OK);
     assert_int_equal(
         ops->step_submit(w->bed.be, w->step, &(rmr_slice){0, w->n_ops}, NULL, &mark, NULL),
