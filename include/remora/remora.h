@@ -529,13 +529,17 @@ remora_model_get_memory(const remora_model *m, remora_memory *out, remora_error 
 REMORA_API remora_runtime *REMORA_CALL remora_model_runtime(const remora_model *m);
 
 /* Metadata as text: "config.<field>" for every number, boolean and string at the top of
- * config.json, or of what it would be; "gguf.<key>" for those of a GGUF file; "source", where the
- * model came from; "tokenizer", why it takes ids only although it has one; and, when it was opened
- * with NO_WEIGHTS, "tensor.<name>" for every tensor of the checkpoint ("BF16 [512, 256]"). With
- * ANYWAY "missing.0", "missing.1", .. are the reasons why the model cannot run, as opening it would
- * say them ("E_UNSUPPORTED: config.json: model_type .."), and there are none when it can; the type
- * of a tensor may then be one that this build only knows by name, and is "?" where its file is not
- * there. The text is terminated: *n (may be NULL) is its length, and cap must be at least *n + 1.
+ * config.json, or of what it would be; "generation.<field>" for those of generation_config.json;
+ * "chat_template", the template of its conversations as its makers wrote it, which the library does
+ * not interpret, and "chat_template.<name>" where there are several; "gguf.<key>" for the keys of a
+ * GGUF file; "source", where the model came from; "tokenizer", why it takes ids only although it
+ * has one; and, when it was opened with NO_WEIGHTS, "tensor.<name>" for every tensor of the
+ * checkpoint ("BF16 [512, 256]"). With ANYWAY "missing.0", "missing.1", .. are the reasons why the
+ * model cannot run, as opening it would say them ("E_UNSUPPORTED: config.json: model_type .."), and
+ * there are none when it can; the type of a tensor may then be one that this build only knows by
+ * name, and is "?" where its file is not there.
+ *
+ * The text is terminated: *n (may be NULL) is its length, and cap must be at least *n + 1.
  * E_NOT_FOUND (no such key), E_BUFFER, E_ARG. */
 REMORA_API remora_status REMORA_CALL
 remora_model_meta(const remora_model *m, const char *key, char *buf, size_t cap, size_t *n,

@@ -20,16 +20,16 @@ remora_status rmr_metadata_add(rmr_mem *mem, rmr_metadata *meta, const char *key
     return REMORA_OK;
 }
 
-remora_status rmr_metadata_add_json(rmr_mem *mem, rmr_metadata *meta, const json_t *config,
-                                    remora_error *err)
+remora_status rmr_metadata_add_json(rmr_mem *mem, rmr_metadata *meta, const char *group,
+                                    const json_t *object, remora_error *err)
 {
     const char *key;
     json_t *v;
-    json_object_foreach((json_t *)(uintptr_t)config, key, v)
+    json_object_foreach((json_t *)(uintptr_t)object, key, v)
     {
         char name[128], number[40];
         const char *text = number;
-        if ((size_t)snprintf(name, sizeof name, "config.%s", key) >= sizeof name) continue;
+        if ((size_t)snprintf(name, sizeof name, "%s.%s", group, key) >= sizeof name) continue;
         if (json_is_string(v) && !rmr_json_is_odd(v))
             text = json_string_value(v);
         else if (json_is_number(v))
@@ -41,6 +41,28 @@ remora_status rmr_metadata_add_json(rmr_mem *mem, rmr_metadata *meta, const json
         RMR_TRY(rmr_metadata_add(mem, meta, name, text, err));
     }
     return REMORA_OK;
+}
+
+remora_status rmr_metadata_add_template(rmr_mem *mem, rmr_metadata *meta, const char *name,
+                                        const char *text, remora_error *err)
+{
+    char key[128] = "chat_template";
+    const int is_named = name != NULL && name[0] != 0 && strcmp(name, "default") != 0;
+    if (is_named && (size_t)snprintf(key, sizeof key, "chat_template.%s", name) >= sizeof key)
+        return REMORA_OK;
+    if (rmr_metadata_find(meta, key) != NULL) return REMORA_OK; /* the first one counts */
+    return rmr_metadata_add(mem, meta, key, text, err);
+}
+
+/* "tokenizer.chat_template", and ".<name>" behind it. */
+static remora_status gguf_template(rmr_mem *mem, rmr_metadata *meta, const char *key,
+                                   const char *text, remora_error *err)
+{
+    static const char prefix[] = "gguf.tokenizer.chat_template";
+    const char *name = key + sizeof prefix - 1;
+    if (strncmp(key, prefix, sizeof prefix - 1) != 0 || (name[0] != 0 && name[0] != '.'))
+        return REMORA_OK;
+    return rmr_metadata_add_template(mem, meta, name[0] == '.' ? name + 1 : NULL, text, err);
 }
 
 static void gguf_number(const rmr_gguf_item *it, char *buf, size_t cap)
@@ -74,8 +96,8 @@ remora_status rmr_metadata_add_gguf(rmr_mem *mem, rmr_metadata *meta, const rmr_
             gguf_number(&it, number, sizeof number);
         }
         snprintf(name, sizeof name, "gguf.%.*s", (int)it.key.size, it.key.text);
-        const remora_status st =
-            rmr_metadata_add(mem, meta, name, text != NULL ? text : number, err);
+        remora_status st = rmr_metadata_add(mem, meta, name, text != NULL ? text : number, err);
+        if (st >= 0 && text != NULL) st = gguf_template(mem, meta, name, text, err);
         rmr_strfree(mem, text);
         RMR_TRY(st);
     }

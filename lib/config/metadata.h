@@ -19,10 +19,15 @@ typedef struct rmr_metadata {
     size_t sorted_from; /* items from here on are in the order of their keys */
 } rmr_metadata;
 
-/* Add "config.<field>" for every number, boolean and string of the object. */
-remora_status rmr_metadata_add_json(rmr_mem *mem, rmr_metadata *meta, const json_t *config,
-                                    remora_error *err);
-/* "gguf.<key>" for every number, bool and string of the file. */
+/* Add "<group>.<field>" for every number, boolean and string of the object. */
+remora_status rmr_metadata_add_json(rmr_mem *mem, rmr_metadata *meta, const char *group,
+                                    const json_t *object, remora_error *err);
+/* Add a template of the model's conversations: "chat_template", and "chat_template.<name>" for one
+ * with another name than NULL, "" and "default". */
+remora_status rmr_metadata_add_template(rmr_mem *mem, rmr_metadata *meta, const char *name,
+                                        const char *text, remora_error *err);
+/* "gguf.<key>" for every number, bool and string of the file, and its templates of conversations.
+ */
 remora_status rmr_metadata_add_gguf(rmr_mem *mem, rmr_metadata *meta, const rmr_gguf *g,
                                     remora_error *err);
 remora_status rmr_metadata_add(rmr_mem *mem, rmr_metadata *meta, const char *key, const char *value,

@@ -150,6 +150,44 @@ static json_t *pack_name(const conversion *c)
     return json_stringn(base, dot != NULL && dot > base ? (size_t)(dot - base) : strlen(base));
 }
 
+/* The metadata whose keys begin with `group` and a dot, or for `own` are the group itself. */
+static json_t *group_of(const rmr_metadata *meta, const char *group, const char *own)
+{
+    const size_t n = strlen(group);
+    json_t *found = json_object();
+    for (size_t i = 0; found != NULL && i < meta->n; i++) {
+        const char *key = meta->items[i].key, *field = NULL;
+        if (strncmp(key, group, n) != 0) continue;
+        if (key[n] == '.') field = key + n + 1;
+        if (key[n] == 0) field = own;
+        if (field != NULL && json_object_set_new(found, field, json_string(meta->items[i].value))) {
+            json_decref(found);
+            found = NULL;
+        }
+    }
+    return found;
+}
+
+/* The advice for generation and the templates, as text, where there are any. */
+static remora_status describe_use(conversion *c)
+{
+    const remora_model *m = c->open.m;
+    json_t *chat = json_pack("{s:s}", "family", chat_family(m->tok));
+    json_t *templates = group_of(&m->meta, "chat_template", "default");
+    json_t *generation = group_of(&m->meta, "generation", NULL);
+    int whole = chat != NULL && templates != NULL && generation != NULL;
+    if (whole && json_object_size(templates) > 0)
+        whole = json_object_set(chat, "templates", templates) == 0;
+    remora_status st =
+        whole ? section(c, "chat", json_incref(chat)) : rmr_error_nomem(c->err, "manifest", 0);
+    if (st >= 0 && json_object_size(generation) > 0)
+        st = section(c, "generation", json_incref(generation));
+    json_decref(chat);
+    json_decref(templates);
+    json_decref(generation);
+    return st;
+}
+
 static remora_status describe(conversion *c)
 {
     const remora_model *m = c->open.m;
@@ -158,7 +196,7 @@ static remora_status describe(conversion *c)
     rmr_pack_hex(m->fingerprint, fingerprint);
     RMR_TRY(section(c, "name", pack_name(c)));
     RMR_TRY(section(c, "config", json_incref(c->open.config)));
-    RMR_TRY(section(c, "chat", json_pack("{s:s}", "family", chat_family(m->tok))));
+    RMR_TRY(describe_use(c));
     RMR_TRY(section(c, "provenance",
                     json_pack("{s:s, s:s, s:I, s:I, s:s?}", "converter", RMR_VERSION,
                               "source_fingerprint", fingerprint, "params", (json_int_t)m->n_params,

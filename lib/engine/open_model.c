@@ -27,7 +27,7 @@ static remora_status add_metadata(rmr_opening *o)
 {
     remora_model *m = o->m;
     const rmr_format *f = m->origin->format;
-    RMR_TRY(rmr_metadata_add_json(&m->mem, &m->meta, o->config, o->err));
+    RMR_TRY(rmr_metadata_add_json(&m->mem, &m->meta, "config", o->config, o->err));
     if (f->metadata != NULL) RMR_TRY(f->metadata(m->origin, &m->meta, o->err));
     return rmr_metadata_add(&m->mem, &m->meta, "source", rmr_source_where(o->src), o->err);
 }

@@ -55,6 +55,21 @@ static remora_status config(rmr_origin *o, json_t **out, remora_error *err)
     return REMORA_OK;
 }
 
+static remora_status metadata(rmr_origin *o, rmr_metadata *meta, remora_error *err)
+{
+    const json_t *manifest = rmr_pack_manifest(pack_of(o));
+    json_t *templates = json_object_get(json_object_get(manifest, "chat"), "templates"), *v;
+    const char *name;
+    RMR_TRY(rmr_metadata_add_json(o->mem, meta, "generation",
+                                  json_object_get(manifest, "generation"), err));
+    json_object_foreach(templates, name, v)
+    {
+        if (json_is_string(v) && strlen(json_string_value(v)) == json_string_length(v))
+            RMR_TRY(rmr_metadata_add_template(o->mem, meta, name, json_string_value(v), err));
+    }
+    return REMORA_OK;
+}
+
 /* The blob into memory of its own, which the tokenizer takes over. */
 static remora_status copy_blob(const rmr_origin *o, const rmr_pack_blob *b, const void **out,
                                remora_error *err)
@@ -236,6 +251,7 @@ const rmr_format rmr_format_pack = {.name = "pack",
                                     .open = open_pack,
                                     .free = free_pack,
                                     .config = config,
+                                    .metadata = metadata,
                                     .tokenizer = tokenizer,
                                     .open_tensors = open_tensors,
                                     .list_tensors = list_tensors,

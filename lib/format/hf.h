@@ -28,6 +28,7 @@ void rmr_hf_names_full(const rmr_hf_names *n, const char *name, const char *tail
                        size_t cap);
 
 /* Functions of rmr_format. */
+remora_status rmr_hf_metadata(rmr_origin *o, rmr_metadata *meta, remora_error *err);
 int rmr_hf_has(rmr_origin *o, const char *name);
 remora_status rmr_hf_find(rmr_origin *o, rmr_weight_plan_item *it, remora_error *err);
 remora_status rmr_hf_find_stack(rmr_origin *o, rmr_weight_plan_item *it, remora_error *err);

@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         st = rmr_shape_read("config.json", root, &shape, &err);
         require(st == REMORA_OK || st == REMORA_E_FORMAT || st == REMORA_E_UNSUPPORTED);
         if (st == REMORA_OK) check_shape(&shape);
-        require(rmr_metadata_add_json(&mem, &meta, root, &err) == REMORA_OK);
+        require(rmr_metadata_add_json(&mem, &meta, "config", root, &err) == REMORA_OK);
         for (size_t i = 0; i < meta.n; i++)
             require(strncmp(meta.items[i].key, "config.", 7) == 0 && meta.items[i].value != NULL);
         rmr_metadata_free(&mem, &meta);

@@ -2,6 +2,7 @@
 /* What handles say of themselves: where they come from, their options, their device and kernels. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -125,10 +126,93 @@ static void end_tokens(void **state)
     tiny_free(&t);
 }
 
+/* ---- metadata beside the configuration ---- */
+
+#define PLAIN "{% for m in messages %}\\n\\u00e9 \\\"x\\\": # - {{ m }}\\t{% endfor %}\\n "
+#define PLAIN_TEXT "{% for m in messages %}\n\xc3\xa9 \"x\": # - {{ m }}\t{% endfor %}\n "
+#define CONFIG(template)                                                                           \
+    "{\"bos_token\":\"<bos>\",\"eos_token\":\"<eos>\",\"add_bos_token\":true," template "}"
+#define GENERATION                                                                                 \
+    "{\"temperature\":0.6,\"top_k\":20,\"do_sample\":true,\"eos_token_id\":[265,257],"             \
+    "\"note\":\"0.50\"}"
+
+/* Each key and its text; NULL: there is none. */
+static void has(const remora_model *m, const char *const want[][2])
+{
+    char text[256];
+    for (size_t i = 0; want[i][0] != NULL; i++) {
+        const remora_status st = remora_model_meta(m, want[i][0], text, sizeof text, NULL, NULL);
+        if (want[i][1] == NULL)
+            assert_int_equal(st, REMORA_E_NOT_FOUND);
+        else
+            assert_int_equal(st, REMORA_OK);
+        if (want[i][1] != NULL) assert_string_equal(text, want[i][1]);
+    }
+}
+
+/* A folder with these files, and the pack of it, say the same. */
+static void folder_and_pack(const char *config, const char *generation, const char *jinja,
+                            const char *const want[][2])
+{
+    char dir[HOST_DIR], path[64];
+    remora_blob b[6];
+    uint64_t n = 0;
+    tiny t;
+    tiny_make(&t, NULL);
+    for (uint64_t i = 0; i < t.n; i++) {
+        b[n++] = t.blobs[i];
+        if (strcmp(b[i].name, "tokenizer_config.json") == 0)
+            b[i] = (remora_blob){b[i].name, config, strlen(config)};
+    }
+    if (generation != NULL)
+        b[n++] = (remora_blob){"generation_config.json", generation, strlen(generation)};
+    if (jinja != NULL) b[n++] = (remora_blob){"chat_template.jinja", jinja, strlen(jinja)};
+    remora_source src = t.source;
+    src.blobs = b;
+    src.n_blobs = n;
+    remora_model *m = host_open(NULL, &src);
+    has(m, want);
+    remora_model_free(m);
+    host_dir_make(dir);
+    snprintf(path, sizeof path, "%s/a.remora", dir);
+    host_convert(NULL, &src, path, NULL, 0);
+    const remora_source pack = host_path_source(path);
+    m = host_open(NULL, &pack);
+    has(m, want);
+    remora_model_free(m);
+    REQUIRE(remove(path) == 0 && remove(dir) == 0);
+    tiny_free(&t);
+}
+
+static void metadata(void **state)
+{
+    (void)state;
+    static const char *const all[][2] = {{"generation.temperature", "0.6"},
+                                         {"generation.top_k", "20"},
+                                         {"generation.do_sample", "true"},
+                                         {"generation.note", "0.50"},
+                                         {"generation.eos_token_id", NULL}, /* a list */
+                                         {"chat_template", PLAIN_TEXT},
+                                         {"chat_template.default", NULL},
+                                         {NULL, NULL}};
+    folder_and_pack(CONFIG("\"chat_template\":\"" PLAIN "\""), GENERATION, NULL, all);
+    static const char *const several[][2] = {{"chat_template", "A"},
+                                             {"chat_template.tool_use", "B"},
+                                             {"generation.top_k", NULL},
+                                             {NULL, NULL}};
+    folder_and_pack(CONFIG("\"chat_template\":[{\"name\":\"default\",\"template\":\"A\"},"
+                           "{\"name\":\"tool_use\",\"template\":\"B\"},{\"name\":7},8]"),
+                    NULL, NULL, several);
+    static const char *const own_file[][2] = {{"chat_template", "C\n"}, {NULL, NULL}};
+    folder_and_pack(CONFIG("\"chat_template\":\"A\""), NULL, "C\n", own_file);
+    static const char *const none[][2] = {{"chat_template", NULL}, {NULL, NULL}};
+    folder_and_pack(CONFIG("\"chat_template\":null"), NULL, NULL, none);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(runtime),
-                                       cmocka_unit_test(where_handles_come_from),
-                                       cmocka_unit_test(options), cmocka_unit_test(end_tokens)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(runtime), cmocka_unit_test(where_handles_come_from),
+        cmocka_unit_test(options), cmocka_unit_test(end_tokens), cmocka_unit_test(metadata)};
     return cmocka_run_group_tests_name("getters", tests, NULL, NULL);
 }

@@ -640,6 +640,28 @@ static void shown(void **state)
     end(&x);
 }
 
+static void more_templates(ggufw *w, const char *arch)
+{
+    (void)arch;
+    ggufw_string(w, "tokenizer.chat_template", "{{ a }}");
+    ggufw_string(w, "tokenizer.chat_template.tool_use", "{{ b }}");
+    ggufw_string(w, "tokenizer.chat_templates", "no");
+}
+
+static void templates(void **state)
+{
+    world x;
+    rmr_metadata meta = {0};
+    (void)state;
+    begin(&x, &(file){.arch = "llama", .more = more_templates});
+    assert_int_equal(rmr_metadata_add_gguf(&x.mem, &meta, x.g, &x.err), REMORA_OK);
+    assert_string_equal(rmr_metadata_find(&meta, "chat_template"), "{{ a }}");
+    assert_string_equal(rmr_metadata_find(&meta, "chat_template.tool_use"), "{{ b }}");
+    assert_null(rmr_metadata_find(&meta, "chat_template.s"));
+    rmr_metadata_free(&x.mem, &meta);
+    end(&x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -657,6 +679,7 @@ int main(void)
         cmocka_unit_test(grouped),
         cmocka_unit_test(refused),
         cmocka_unit_test(shown),
+        cmocka_unit_test(templates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
