@@ -16,7 +16,7 @@
 
 enum { N = 45, CAP = 128 };
 
-static const tiny_opts kinds[] = {{0}, {.v2 = 1}, {.dense = "llama"}, {.dense = "qwen3"}};
+static const tiny_opts kinds[] = {{.advice = 1}, {.v2 = 1}, {.dense = "llama"}, {.dense = "qwen3"}};
 enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
 
 /* ---- opening ---- */

@@ -46,7 +46,7 @@ static int setup(void **state)
     if (mkdtemp(dir) == NULL) host_dir_make(dir);
     snprintf(path, sizeof path, "%s/model.remora", dir);
     put_old_file();
-    tiny_make(&w->t, &(tiny_opts){.width = 64, .layers = 2});
+    tiny_make(&w->t, &(tiny_opts){.width = 64, .layers = 2, .advice = 1});
     w->rt = host_runtime(&w->mem, 2, NULL);
     w->blocks = atomic_load(&w->mem.blocks);
     *state = w;

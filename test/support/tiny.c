@@ -352,7 +352,17 @@ static text tokenizer_config(const tiny_opts *o)
         put(&t, "%s\"%d\":{\"content\":\"%s\",\"special\":true}%s",
             i == 0 ? ",\"added_tokens_decoder\":{" : ",", TINY_BOS + i, control[i],
             i == 7 ? "}" : "");
+    if (o->advice)
+        put(&t, ",\"chat_template\":[{\"name\":\"default\",\"template\":\"{{ a }}\\n\"},"
+                "{\"name\":\"tool_use\",\"template\":\"{{ b }}\"}]");
     put(&t, "}");
+    return t;
+}
+
+static text generation_config(void)
+{
+    text t = {0};
+    put(&t, "{\"temperature\":0.6,\"do_sample\":true,\"eos_token_id\":[%d]}", TINY_EOS);
     return t;
 }
 
@@ -390,6 +400,7 @@ void tiny_make(tiny *t, const tiny_opts *o)
             add(t, "tokenizer.json", tokenizer());
         add(t, "tokenizer_config.json", tokenizer_config(o));
     }
+    if (o->advice) add(t, "generation_config.json", generation_config());
     t->source = (remora_source){.struct_size = sizeof t->source,
                                 .kind = REMORA_SOURCE_MEMORY,
                                 .blobs = t->blobs,

@@ -30,6 +30,7 @@ typedef struct tiny_opts {
     uint32_t width;    /* hidden size, 0: 40 */
     int no_tokenizer;
     int tiktoken; /* tiktoken.model in place of tokenizer.json: the same tokens, Kimi's pattern */
+    int advice;   /* generation_config.json, and templates of conversations */
     tiny_form form;
 } tiny_opts;
 
@@ -41,7 +42,7 @@ enum {
 };
 
 typedef struct tiny {
-    remora_blob blobs[4]; /* config.json, model.safetensors, the tokenizer, its config */
+    remora_blob blobs[5]; /* config.json, model.safetensors, the tokenizer, its config, advice */
     uint64_t n;
     remora_source source; /* of kind MEMORY, over the blobs */
 } tiny;
