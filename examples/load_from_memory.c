@@ -36,19 +36,21 @@ static remora_status say(remora_model *m, const char *prompt, remora_error *err)
     const remora_gen_opts opts = {.struct_size = sizeof opts, .max_tokens = 40};
     remora_session *s = NULL;
     remora_sampler *p = NULL;
-    remora_detok detok = {{0}};
     remora_token t[256];
-    char text[4096];
-    size_t n = 0, len = 0;
+    char text[256];
+    size_t n = 0;
     remora_status st = remora_session_create(m, NULL, &s, err);
     if (st == REMORA_OK) st = remora_sampler_create(m, 0, &p, err);
     if (st == REMORA_OK) st = remora_sampler_add(p, &greedy, err);
     if (st == REMORA_OK)
         st = remora_tokenize(m, prompt, strlen(prompt), REMORA_TEXT_BOS, t, 256, &n, err);
     if (st == REMORA_OK) st = remora_session_append(s, t, n, REMORA_WANT_LAST, err);
-    if (st == REMORA_OK) st = remora_generate(s, p, &opts, t, 256, &n, err);
-    if (st >= 0) st = remora_detok_push(m, &detok, t, n, text, sizeof text, &len, err);
-    if (st >= 0) printf("%s%.*s\n", prompt, (int)len, text);
+    if (st == REMORA_OK) printf("%s", prompt);
+    for (int go_on = st == REMORA_OK; go_on; go_on = st == REMORA_MORE) {
+        st = remora_generate_text(s, p, &opts, text, sizeof text, &n, NULL, 0, NULL, err);
+        fwrite(text, 1, n, stdout);
+    }
+    printf("\n");
     remora_sampler_free(p);
     remora_session_free(s);
     return st;

@@ -17,11 +17,10 @@ int main(int argc, char **argv)
     remora_model *model = NULL;
     remora_session *session = NULL;
     remora_sampler *sampler = NULL;
-    remora_detok detok = {{0}};
     remora_token t[1024];
-    char text[4096];
+    char text[256];
     const char *prompt = argc > 2 ? argv[2] : "Once upon a time";
-    size_t n, len;
+    size_t n;
     remora_status st;
 
     if (argc < 2) {
@@ -46,11 +45,10 @@ int main(int argc, char **argv)
 
     printf("%s", prompt);
     do {
-        st = remora_generate(session, sampler, &opts, t, 4, &n, &err);
-        if (st < 0) break;
-        /* only whole UTF-8 characters come out; the rest waits in detok */
-        if (remora_detok_push(model, &detok, t, n, text, sizeof text, &len, &err) == REMORA_OK)
-            fwrite(text, 1, len, stdout);
+        /* whole UTF-8 characters, as they come */
+        st = remora_generate_text(session, sampler, &opts, text, sizeof text, &n, NULL, 0, NULL,
+                                  &err);
+        fwrite(text, 1, n, stdout);
         fflush(stdout);
     } while (st == REMORA_MORE);
     printf("\n");

@@ -17,7 +17,7 @@ typedef struct generate {
     double temp, top_p, min_p, repeat;
     uint32_t top_k;
     tool_texts stop;
-    int ids, no_bos, special, echo;
+    int ids, no_bos, special, echo, keep_stop;
 
     char *text; /* the prompt as read */
     size_t text_len;
@@ -25,7 +25,6 @@ typedef struct generate {
     size_t n_tokens;
     remora_session *s;
     remora_sampler *p;
-    remora_detok detok;
     uint64_t made; /* tokens generated */
 } generate;
 
@@ -54,7 +53,9 @@ static int parse(generate *g, int argc, char **argv)
          "1 (default): none",
          1e-3, 1e3},
         {'s', "seed", TOOL_U64, &g->seed, "N", "of the random generator (default 42)", 0, 0},
-        {0, "stop", TOOL_TEXTS, &g->stop, "TEXT", "end after this text; may be repeated", 0, 0},
+        {0, "stop", TOOL_TEXTS, &g->stop, "TEXT",
+         "end before this text, which is left out;\nmay be repeated", 0, 0},
+        {0, "keep-stop", TOOL_FLAG, &g->keep_stop, NULL, "write that text too", 0, 0},
         {0, "echo", TOOL_FLAG, &g->echo, NULL, "write the prompt too", 0, 0},
         {0, "no-bos", TOOL_FLAG, &g->no_bos, NULL, "do not begin with the begin token", 0, 0},
         {0, "special", TOOL_FLAG, &g->special, NULL,
@@ -177,21 +178,23 @@ static int prefill(generate *g)
     return st < 0 ? tool_fail(st, "prompt", &err) : TOOL_GO;
 }
 
-static int put_tokens(generate *g, const remora_token *t, size_t n)
+/* The next tokens, as numbers or as text. */
+static remora_status next(generate *g, const remora_gen_opts *opts, remora_error *err)
 {
-    char text[4096];
-    size_t len = 0;
+    char text[256];
+    remora_token t;
+    size_t n = 0, made = 0;
+    remora_status st;
     if (g->ids) {
-        for (size_t i = 0; i < n; i++) tool_printf("%s%d", g->made + i ? " " : "", t[i]);
+        st = remora_generate(g->s, g->p, opts, &t, 1, &made, err);
+        if (made > 0) tool_printf("%s%d", g->made > 0 ? " " : "", t);
     } else {
-        const remora_status st =
-            remora_detok_push(g->host.model, &g->detok, t, n, text, sizeof text, &len, NULL);
-        if (st < 0) return tool_fail(st, "text", NULL);
-        tool_write(text, len);
+        st = remora_generate_text(g->s, g->p, opts, text, sizeof text, &n, NULL, 0, &made, err);
+        tool_write(text, n);
     }
     tool_flush();
-    g->made += n;
-    return TOOL_GO;
+    g->made += made;
+    return st;
 }
 
 static int stream(generate *g)
@@ -199,6 +202,8 @@ static int stream(generate *g)
     remora_error err = {.struct_size = sizeof err};
     remora_text stop[sizeof g->stop.v / sizeof g->stop.v[0]];
     const remora_gen_opts opts = {.struct_size = sizeof opts,
+                                  .flags =
+                                      g->keep_stop && !g->ids ? (uint32_t)REMORA_GEN_KEEP_STOP : 0,
                                   .max_tokens = g->n,
                                   .stop = stop,
                                   .n_stop = g->stop.n,
@@ -206,31 +211,23 @@ static int stream(generate *g)
     remora_status st;
     for (size_t i = 0; i < g->stop.n; i++) stop[i] = tool_text(g->stop.v[i]);
     do {
-        remora_token t;
-        size_t n = 0;
-        st = remora_generate(g->s, g->p, &opts, &t, 1, &n, &err);
-        const int code = n ? put_tokens(g, &t, n) : TOOL_GO;
-        if (code != TOOL_GO) return code;
+        st = next(g, &opts, &err);
         if (tool_output_failed()) return TOOL_FAILED; /* the message comes with closing */
     } while (st == REMORA_MORE);
-    if (st == REMORA_E_FULL) {
-        if (!g->host.quiet) fputs("\nremora: the context is full", stderr);
-        st = REMORA_END;
-    }
-    if (st < 0) tool_write("\n", 1);
-    tool_flush();
-    return st < 0 ? tool_fail(st, "generate", &err) : TOOL_OK;
-}
-
-static void finish_text(generate *g)
-{
-    char text[16];
-    size_t len = 0;
-    if (!g->ids &&
-        remora_detok_flush(g->host.model, &g->detok, text, sizeof text, &len, NULL) == REMORA_OK)
-        tool_write(text, len);
     tool_write("\n", 1);
     tool_flush();
+    return st < 0 && st != REMORA_E_FULL ? tool_fail(st, "generate", &err) : TOOL_OK;
+}
+
+static void print_end(const generate *g)
+{
+    remora_generation_info i = {.struct_size = sizeof i};
+    if (remora_session_get_generation(g->s, &i, NULL) < 0) return;
+    if (i.reason == REMORA_REASON_STOP) fprintf(stderr, "ended with \"%s\"\n", g->stop.v[i.stop]);
+    if (i.reason == REMORA_REASON_END_OF_TURN) fputs("ended by the model\n", stderr);
+    if (i.reason == REMORA_REASON_MAX_TOKENS)
+        fprintf(stderr, "ended after %llu tokens\n", (unsigned long long)i.n_tokens);
+    if (i.reason == REMORA_REASON_CAPACITY) fputs("ended because the context is full\n", stderr);
 }
 
 static void print_rate(const char *what, uint64_t tokens, double seconds)
@@ -251,11 +248,11 @@ static int work(generate *g)
     const double middle = tool_seconds();
     code = stream(g);
     const double end = tool_seconds();
-    if (code == TOOL_OK) finish_text(g);
     if (!g->host.quiet && code != TOOL_FAILED) {
         fprintf(stderr, "\nopened in %.2f s\n", g->host.open_seconds);
         print_rate("prefill", g->n_tokens, middle - start);
         print_rate("decode", g->made, end - middle);
+        print_end(g);
     }
     return code;
 }

@@ -23,10 +23,9 @@
  *         remora_model *m = NULL;
  *         remora_session *s = NULL;
  *         remora_sampler *p = NULL;
- *         remora_detok d = {{0}};
  *         remora_token t[1024];
- *         char text[4096];
- *         size_t n, len;
+ *         char text[256];
+ *         size_t n;
  *         remora_status st;
  *
  *         if (argc != 3) return 2;
@@ -40,10 +39,8 @@
  *         if (st < 0) goto out;
  *         if ((st = remora_session_append(s, t, n, REMORA_WANT_LAST, &err)) < 0) goto out;
  *         do {
- *             st = remora_generate(s, p, &opts, t, 16, &n, &err);
- *             if (st < 0) break;
- *             if (remora_detok_push(m, &d, t, n, text, sizeof text, &len, &err) >= 0)
- *                 fwrite(text, 1, len, stdout);
+ *             st = remora_generate_text(s, p, &opts, text, sizeof text, &n, NULL, 0, NULL, &err);
+ *             fwrite(text, 1, n, stdout);
  *         } while (st == REMORA_MORE);
  *     out:
  *         if (st < 0) fprintf(stderr, "%s: %s\n", remora_status_name(st), err.message);
@@ -54,7 +51,7 @@
  *     }
  *
  * Hosts that want the steps in their own hands call remora_eval() and remora_sampler_pick()
- * instead of remora_generate(); games give it a budget in microseconds and call again while it
+ * instead of remora_generate_text(); games give it a budget in microseconds and call again while it
  * says MORE.
  *
  * ---- Rules that hold for every declaration ----------------------------------------------------
@@ -840,7 +837,12 @@ remora_session_sync(remora_session *s, const remora_token *t, size_t n, uint32_t
 
 /* Keep the first `keep` tokens of the timeline, committed and pending, and drop the others with
  * their output rows, ready or to come. A half-done step is dropped when one of its tokens goes. To
- * keep all of them does nothing. E_ARG (keep is more than there is; nothing has changed), E_BUSY.
+ * keep all of them does nothing. Nothing is computed, and nothing else can go wrong: E_ARG (keep is
+ * more than there is; nothing has changed), E_BUSY.
+ *
+ * All families of today keep every position. One that keeps its state at some positions only will
+ * have tokens behind the nearest of those pending again: remora_session_info shows them, *reused of
+ * sync does not count them, and eval does them once more in the form they had.
  */
 REMORA_API remora_status REMORA_CALL
 remora_session_trim(remora_session *s, uint64_t keep, remora_error *err);

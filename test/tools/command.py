@@ -108,8 +108,13 @@ def generate():
     equal(once.stdout, again.stdout, "seeded text")
     assert b"tokens/s" in once.stderr, "no speed on stderr"
     equal(again.stderr, b"", "stderr of -q")
-    stopped = run(*args, "-p", want["prompt"], "--stop", "toys").stdout.decode().rstrip("\n")
-    assert stopped.endswith("toys") or stopped.endswith("toys."), stopped
+    all_of_it = run(*args, "-p", want["prompt"])
+    assert b"ended after 48 tokens" in all_of_it.stderr, all_of_it.stderr
+    whole = all_of_it.stdout.decode()
+    for keep in (), ("--keep-stop",):
+        stopped = run(*args, "-p", want["prompt"], "--stop", "no such text", "--stop", "toys", *keep)
+        equal(stopped.stdout.decode(), whole[:whole.index("toys") + (4 if keep else 0)] + "\n", "text that stops")
+        assert b'ended with "toys"' in stopped.stderr, stopped.stderr
     # a full context ends the text, a prompt that does not fit is an error
     short = run(*args, "-p", want["prompt"], "--ctx", 8, "--ids", code=1)
     assert b"not a token id" in short.stderr, short.stderr

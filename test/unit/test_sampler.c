@@ -966,6 +966,21 @@ static void check_top(const float *x, size_t n, size_t cap)
     assert_int_equal(out[got].token, (remora_token)0xEEEEEEEE); /* nothing beyond */
 }
 
+/* A token of the row and the best ones: to the bit what the two functions say. */
+static void check_token_and_top(const float *x, size_t n, remora_token t, size_t k)
+{
+    static remora_token_prob out[MAX_N + 2], top[MAX_N];
+    size_t got;
+    memset(out, 0xEE, sizeof out);
+    rmr_token_and_top(x, n, t, out, k);
+    rmr_top(x, n, top, k, &got);
+    assert_int_equal(out[0].token, t);
+    assert_true(out[0].logit == (isnan(x[t]) ? -INFINITY : x[t]));
+    assert_true(out[0].logprob == rmr_logprob(x, n, t));
+    assert_memory_equal(out + 1, top, k * sizeof *top);
+    assert_int_equal(out[1 + k].token, (remora_token)0xEEEEEEEE);
+}
+
 static void test_top_and_logprob(void **state)
 {
     (void)state;
@@ -981,7 +996,13 @@ static void test_top_and_logprob(void **state)
         if (n > 3) x[1] = NAN, x[2] = -INFINITY;
         check_top(x, n, rmr_rng_next(&r) % (n + 3));
         check_top(x, n, n);
+        check_token_and_top(x, n, (remora_token)(rmr_rng_next(&r) % n), rmr_rng_next(&r) % (n + 1));
+        check_token_and_top(x, n, (remora_token)(rmr_rng_next(&r) % n), 0);
     }
+    static const float far[2] = {0, 2000};
+    check_token_and_top(far, 2, 0, 0);
+    check_token_and_top(none, 3, 1, 0);
+    check_token_and_top(two, 3, 1, 2);
     rmr_top(none, 3, out, 3, &got);
     assert_int_equal(got, 3);
     for (int i = 0; i < 3; i++) {
