@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "cuda.h"
 #include "must.h"
+#include "step_calls.h"
 
 enum { MAX_OPS = 1024, REPEATS = 15, MAX_PAGES = 1 << 16 };
 
@@ -159,43 +160,62 @@ static void add_cache(uint32_t layers)
     p.cache = rmr_cache_layout_of(p.stream, layers);
 }
 
-/* The median time of a step of n rows, each a session of its own with n_seen positions. */
-static double time_step(uint32_t n, uint32_t n_seen, rmr_kv_type kv)
+/* The rows of a step: n, each a session of its own with n_seen positions, or those of one session
+ * from its beginning on, of which the last is wanted. */
+typedef struct rows_of_step {
+    uint32_t n, n_seen;
+    int prompt;
+} rows_of_step;
+
+static void place_rows(const rows_of_step *r, rmr_inputs *in, uint32_t *want, rmr_cu_address cache,
+                       uint64_t page, uint32_t pages, rmr_kv_type kv)
 {
-    const uint32_t pages = (n_seen + 31) / 32;
-    const rmr_step_desc d = {p.op, p.n,       p.slot, p.n_slots,
-                             n,    n * pages, n,      p.cache.n_streams > 0 ? &p.cache : NULL};
+    for (uint32_t i = 0; i < r->n; i++) {
+        in->token[i] = (int32_t)i;
+        in->pos[i] = r->prompt ? i : r->n_seen - 1;
+        want[i] = r->prompt ? r->n - 1 : i;
+        if (!r->prompt)
+            in->run[i] = (rmr_run){i, 1, r->n_seen - 1, i * pages, RMR_FORM_ABSORBED, kv};
+    }
+    if (r->prompt) in->run[0] = (rmr_run){0, r->n, 0, 0, RMR_FORM_ABSORBED, kv};
+    for (uint32_t k = 0; k < in->n_pages; k++) in->page[k] = cache + k * page;
+}
+
+/* The median time of a step. */
+static double time_rows(const rows_of_step *r, rmr_kv_type kv)
+{
+    const uint32_t n = r->n, pages = (r->n_seen + 31) / 32, n_runs = r->prompt ? 1 : n,
+                   n_want = r->prompt ? 1 : n;
+    const rmr_step_desc d = {p.op,   p.n,
+                             p.slot, p.n_slots,
+                             n,      n_runs * pages,
+                             n_want, p.cache.n_streams > 0 ? &p.cache : NULL};
     rmr_step *s;
-    rmr_inputs in = {.n_rows = n, .n_runs = n, .n_pages = n * pages};
+    rmr_inputs in = {.n_rows = n, .n_runs = n_runs, .n_pages = n_runs * pages};
     rmr_cu_address cache = 0;
     double us[REPEATS];
     uint64_t mark;
     static uint32_t want[MAX_PAGES];
     unsigned char *const block =
-        aligned_alloc(64, (size_t)rmr_inputs_place(&in, NULL, n, n * pages));
+        aligned_alloc(64, (size_t)rmr_inputs_place(&in, NULL, n, n_runs * pages));
     const uint64_t page = p.cache.n_streams > 0 ? rmr_cache_page_bytes(&p.cache, kv) : 0;
     if (page > 0) {
-        const uint64_t bytes = n * (uint64_t)pages * page;
+        const uint64_t bytes = n_runs * (uint64_t)pages * page;
         DRIVER(c->d.memory_alloc(&cache, bytes));
         fill(cache, bytes, 0x37373737);
         wait_stream(c->stream);
     }
     MUST(rmr_cuda_step_create(&c->base, &d, &s, err));
     for (uint32_t i = 0; i < d.n_slots; i++)
-        fill(s->memory + s->l.slot[i], (uint64_t)n * d.slots[i].width * 4, 0x3f7fffff);
-    rmr_inputs_place(&in, block, n, n * pages);
-    for (uint32_t i = 0; i < n; i++) {
-        in.token[i] = (int32_t)i;
-        in.pos[i] = n_seen - 1;
-        want[i] = i;
-        in.run[i] = (rmr_run){i, 1, n_seen - 1, i * pages, RMR_FORM_ABSORBED, kv};
-        for (uint32_t k = 0; k < pages; k++)
-            in.page[i * pages + k] = cache + (i * pages + k) * page;
-    }
+        fill(s->memory + s->l.slot[i], (uint64_t)rmr_slot_rows(&d, i) * d.slots[i].width * 4,
+             0x3f7fffff);
+    rmr_inputs_place(&in, block, n, n_runs * pages);
+    place_rows(r, &in, want, cache, page, pages, kv);
     wait_stream(c->stream);
-    for (int i = -3; i < REPEATS; i++) {
+    const int repeats = r->prompt ? REPEATS / 5 : REPEATS;
+    for (int i = -2; i < repeats; i++) {
         MUST(rmr_cuda_step_inputs(&c->base, s, &in, err));
-        MUST(rmr_cuda_step_want(&c->base, s, want, n, err));
+        MUST(rmr_cuda_step_want(&c->base, s, want, n_want, err));
         MUST(rmr_cuda_step_wait(&c->base, s, s->mark, err));
         const uint64_t begin = rmr_clock_us();
         MUST(rmr_cuda_step_submit(&c->base, s, &(rmr_slice){0, p.n}, NULL, &mark, err));
@@ -205,7 +225,12 @@ static double time_step(uint32_t n, uint32_t n_seen, rmr_kv_type kv)
     rmr_cuda_step_free(&c->base, s);
     if (cache != 0) DRIVER(c->d.memory_free(cache));
     free(block);
-    return median(us, REPEATS);
+    return median(us, repeats);
+}
+
+static double time_step(uint32_t n, uint32_t n_seen, rmr_kv_type kv)
+{
+    return time_rows(&(rows_of_step){n, n_seen, 0}, kv);
 }
 
 static void line(const char *name, double us, double bytes)
@@ -218,7 +243,8 @@ static void line(const char *name, double us, double bytes)
 /* `copies` products one after the other. */
 static void bench_linear(rmr_elem e, uint32_t rows, uint32_t cols, uint32_t copies)
 {
-    static const uint32_t counts[] = {1, 8, 32};
+    static const uint32_t counts[] = {1, 8, 32, 64, 512, 4096};
+    const size_t n_counts = e == RMR_ELEM_BF16 ? 6 : 5;
     char name[128];
     memset(&p, 0, sizeof p);
     p.n_slots = 2;
@@ -228,10 +254,10 @@ static void bench_linear(rmr_elem e, uint32_t rows, uint32_t cols, uint32_t copi
         add((rmr_op){.kind = RMR_OP_LINEAR, .in = {0, 0}, .out = {1, 0}, .n = cols});
         p.op[i].w = random_weight(RMR_USE_MATRIX, e, 1, rows, cols);
     }
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    for (size_t i = 0; i < n_counts; i++) {
         const double us = time_step(counts[i], 1, RMR_KV_BF16) / copies;
-        snprintf(name, sizeof name, "%s [%u, %u], %u rows", rmr_elem_table[e].name, rows, cols,
-                 counts[i]);
+        snprintf(name, sizeof name, "%s [%u, %u], %u rows: %.0f TFLOP/s", rmr_elem_table[e].name,
+                 rows, cols, counts[i], 2e-6 * rows * cols * counts[i] / us);
         line(name, us, (double)made[0]->layout.bytes);
     }
     free_weights();
@@ -413,12 +439,12 @@ static double lite_bytes(uint32_t n)
     return all;
 }
 
-/* What a token of the program takes less without the operations of one kind. Not of gates, without
+/* What a step of the program takes less without the operations of one kind. Not of gates, without
  * which no expert is chosen. */
-static void cost_of_kinds(void)
+static void cost_of_kinds(const rows_of_step *r)
 {
     static program all;
-    const double us = time_step(1, 64, RMR_KV_BF16);
+    const double us = time_rows(r, RMR_KV_BF16);
     all = p;
     for (int kind = 0; kind < RMR_OP_COUNT; kind++) {
         p.n = 0;
@@ -426,11 +452,23 @@ static void cost_of_kinds(void)
             if ((int)all.op[i].kind != kind) p.op[p.n++] = all.op[i];
         const uint32_t n = all.n - p.n;
         if (n == 0 || kind == RMR_OP_GATE) continue;
-        const double less = us - time_step(1, 64, RMR_KV_BF16);
+        const double less = us - time_rows(r, RMR_KV_BF16);
         printf("  %3u x %-16s %8.1f us, %6.2f us each\n", n, rmr_op_infos[kind].name, less,
                less / n);
+        fflush(stdout);
     }
     p = all;
+}
+
+/* Operations of its products are counted, without those of the head: a token has 2.24e9 weights. */
+static void bench_prompt(const char *name, uint32_t n, int kinds)
+{
+    const rows_of_step r = {n, n, 1};
+    const double us = time_rows(&r, RMR_KV_BF16);
+    printf("V2-Lite %s, prompt of %u: %.0f tokens/s, %.0f TFLOP/s %26.0f us\n", name, n,
+           n * 1e6 / us, 2 * 2.24e9 * 1e-6 * n / us, us);
+    fflush(stdout);
+    if (kinds) cost_of_kinds(&r);
 }
 
 static void bench_lite(rmr_elem e, rmr_elem head, int long_ones)
@@ -479,7 +517,9 @@ static void bench_lite(rmr_elem e, rmr_elem head, int long_ones)
                  cases[i].n, cases[i].seen, cases[i].n * 1e6 / us);
         line(name, us, bytes);
     }
-    cost_of_kinds();
+    cost_of_kinds(&(rows_of_step){1, 64, 0});
+    bench_prompt(rmr_elem_table[e].name, 512, 0);
+    bench_prompt(rmr_elem_table[e].name, 4096, long_ones);
     free_weights();
 }
 
@@ -498,6 +538,8 @@ static void bench_latents(void)
     bench_latent(RMR_KV_BF16, 16, 8, 32768);
     bench_latent(RMR_KV_BF16, 128, 1, 4096);
     bench_latent(RMR_KV_INT8, 16, 1, 4096);
+    bench_latent(RMR_KV_INT8, 16, 1, 32768);
+    bench_latent(RMR_KV_INT8, 16, 8, 32768);
 }
 
 /* A few kernels once, for a profiler. */

@@ -23,8 +23,12 @@ CUBINS = ["sm_80", "sm_86", "sm_89", "sm_90a", "sm_100f", "sm_120"]
 PTX = "compute_80"
 MOST_STACK = {"rmr_finish": 128}  # bytes; of others none
 K_QUANT = re.compile(r"rmr_product_q\d_k(_wide)?$")
-MOST_SPILLED = 32  # bytes, of products of K-quants, where a thread has all the registers that it can have
+# bytes, of kernels whose threads have all the registers that they can have: products of K-quants, and prompts, whose spills are
+# outside of the loop over positions
+MOST_SPILLED = {"rmr_attend_prompt": 160}
+SPILLED_BY_K_QUANTS = 32
 MOST_REGISTERS = 255  # of a thread; a kernel that asks for two blocks on a multiprocessor gets 128
+ON_HOPPER = ["rmr_many_bf16_64", "rmr_many_bf16_192", "rmr_attend_prompt"]  # of groups of warps
 INSTRUCTION = {"f32": "FFMA", "bf16": "HMMA", "f16": "HMMA", "f8": "HMMA"}  # others: IMMA
 
 
@@ -55,7 +59,7 @@ def wrong_with_registers(said):
     if len(kernels) < 40:
         yield f"ptxas names {len(kernels)} kernels only"
     for name, stack, stores, loads, registers in kernels:
-        spilled = MOST_SPILLED if K_QUANT.match(name) else 0
+        spilled = SPILLED_BY_K_QUANTS if K_QUANT.match(name) else MOST_SPILLED.get(name, 0)
         if int(stores) > spilled or int(loads) > spilled:
             yield f"{name} spills {stores} bytes"
         if int(stack) > MOST_STACK.get(name, spilled):
@@ -64,7 +68,7 @@ def wrong_with_registers(said):
             yield f"{name} has {registers} registers"
 
 
-def wrong_with_code(cubin):
+def wrong_with_code(cubin, target):
     """Of products: the matrix instruction, loads of 16 bytes, no local memory."""
     said = subprocess.run([tool("cuobjdump"), "-sass", cubin], capture_output=True, text=True, check=False)
     functions = re.split(r"^\s*Function : ", said.stdout, flags=re.M)[1:]
@@ -72,6 +76,8 @@ def wrong_with_code(cubin):
         yield f"cuobjdump shows {len(functions)} kernels only: {said.stderr.strip()}"
     for text in functions:
         name = text.split(None, 1)[0]
+        if target == "sm_90a" and name in ON_HOPPER and not re.search(r"\bHGMMA\b", text):
+            yield f"{name} has no HGMMA"
         if not name.startswith("rmr_product_"):
             continue
         wanted = INSTRUCTION.get(name.removeprefix("rmr_product_").removesuffix("_wide"), "IMMA")
@@ -90,7 +96,7 @@ def check(target, folder, lines):
     (folder / f"{target}.log").write_text(said, encoding="utf-8")
     if done.returncode != 0:
         return [said.strip() or "nvcc fails and says nothing"]
-    return [*wrong_with_registers(said), *wrong_with_code(cubin)]
+    return [*wrong_with_registers(said), *wrong_with_code(cubin, target)]
 
 
 def make_ptx(folder):

@@ -101,7 +101,7 @@ static const rmr_weight *side_of(const rmr_weight *w, int gpu)
 
 /* ---- steps, twice ---- */
 
-enum { MAX_OPS = 16, MAX_SLOTS = 16, MAX_ROWS = 96, MAX_PAGES = 4096 };
+enum { MAX_OPS = 16, MAX_SLOTS = 16, MAX_ROWS = 300, MAX_PAGES = 4096 };
 
 typedef struct plan {
     rmr_op op[MAX_OPS];
@@ -279,24 +279,26 @@ static double limit_of(rmr_elem e)
     return e == RMR_ELEM_F32 ? 1e-6 : e == RMR_ELEM_BF16 ? 4e-3 : e <= RMR_ELEM_F8 ? 6e-4 : 3e-6;
 }
 
-static void check_linear(rmr_elem e, uint32_t rows, uint32_t cols, int swiglu, int add, int bias)
+/* Of 1, 3 and 9 rows, and of n. */
+static void check_linear(rmr_elem e, uint32_t rows, uint32_t cols, uint32_t n, int swiglu, int add,
+                         int bias)
 {
-    static const uint32_t counts[] = {1, 3, 9, 40};
-    plan p = {.n_ops = 2, .n_slots = 3, .max_rows = 40, .max_pages = 1, .max_out = 1};
+    const uint32_t counts[] = {1, 3, 9, n};
+    plan p = {.n_ops = 2, .n_slots = 3, .max_rows = n, .max_pages = 1, .max_out = 1};
     side cpu, gpu;
     char name[128];
     p.slot[0] = (rmr_slot){cols, RMR_ROWS_ALL};
     p.slot[1] = (rmr_slot){rows, RMR_ROWS_ALL};
     p.slot[2] = (rmr_slot){rows / 2 + 1, RMR_ROWS_ALL};
     p.op[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {0, 0}, .n = cols};
-    p.op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 40, cols, 1);
+    p.op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, n, cols, 1);
     p.op[1] = (rmr_op){
         .kind = swiglu ? RMR_OP_SWIGLU : RMR_OP_LINEAR, .in = {0, 0}, .out = {1, 0}, .n = cols};
     if (add) {
         p.n_ops = 3;
         p.op[2] = p.op[1];
         p.op[1] = (rmr_op){.kind = RMR_OP_EMBED, .out = {1, 0}, .n = rows};
-        p.op[1].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 40, rows, 1);
+        p.op[1].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, n, rows, 1);
         p.op[2].add = 1;
     }
     rmr_op *const o = &p.op[p.n_ops - 1];
@@ -319,8 +321,8 @@ static void check_linear(rmr_elem e, uint32_t rows, uint32_t cols, int swiglu, i
         compare(name, &cpu, &gpu, &p, 1, limit_of(e) * (swiglu ? 3 : 1));
         compare("the next one", &cpu, &gpu, &p, 2, limit_of(e));
     }
-    same_bits(name, &gpu, &p, 1, 40);
-    same_bits("the next one", &gpu, &p, 2, 40);
+    same_bits(name, &gpu, &p, 1, n);
+    same_bits("the next one", &gpu, &p, 2, n);
     side_free(&cpu);
     side_free(&gpu);
     free_weights();
@@ -328,24 +330,33 @@ static void check_linear(rmr_elem e, uint32_t rows, uint32_t cols, int swiglu, i
 
 static void check_product(int e)
 {
-    check_linear((rmr_elem)e, 70, rmr_elem_table[e].values == 256 ? 768 : 352, 0, 0, 0);
+    check_linear((rmr_elem)e, 70, rmr_elem_table[e].values == 256 ? 768 : 352, 40, 0, 0, 0);
 }
 
 static void check_long_product(int e)
 {
-    check_linear((rmr_elem)e, 320, 2048, 0, 0, 0);
-    check_linear((rmr_elem)e, 48, rmr_elem_table[e].values == 256 ? 2816 : 1408, 1, 0, 0);
+    check_linear((rmr_elem)e, 320, 2048, 40, 0, 0, 0);
+    check_linear((rmr_elem)e, 48, rmr_elem_table[e].values == 256 ? 2816 : 1408, 40, 1, 0, 0);
 }
 
 static void check_shapes(int which)
 {
     (void)which;
-    check_linear(RMR_ELEM_Q4_K, 48, 256, 1, 0, 0);
-    check_linear(RMR_ELEM_BF16, 33, 37, 0, 1, 1);
-    check_linear(RMR_ELEM_F16, 17, 35, 0, 0, 0);
-    check_linear(RMR_ELEM_F8, 40, 134, 0, 1, 0);
-    check_linear(RMR_ELEM_F32, 40, 31, 1, 0, 0);
-    check_linear(RMR_ELEM_BF16, 64, 24, 1, 0, 0);
+    check_linear(RMR_ELEM_Q4_K, 48, 256, 40, 1, 0, 0);
+    check_linear(RMR_ELEM_BF16, 33, 37, 40, 0, 1, 1);
+    check_linear(RMR_ELEM_F16, 17, 35, 40, 0, 0, 0);
+    check_linear(RMR_ELEM_F8, 40, 134, 40, 0, 1, 0);
+    check_linear(RMR_ELEM_F32, 40, 31, 40, 1, 0, 0);
+    check_linear(RMR_ELEM_BF16, 64, 24, 40, 1, 0, 0);
+}
+
+/* So many rows that product_many.cuh takes them, where it is. */
+static void check_many(int which)
+{
+    if (which == 0) check_linear(RMR_ELEM_BF16, 203, 192, 190, 0, 1, 1);
+    if (which == 1) check_linear(RMR_ELEM_BF16, 70, 704, 70, 1, 0, 0);
+    if (which == 2) check_linear(RMR_ELEM_BF16, 3000, 2048, 200, 0, 0, 0);
+    if (which == 3) check_linear(RMR_ELEM_BF16, 1408, 2048, 200, 1, 0, 0);
 }
 
 /* ---- rows ---- */
@@ -428,6 +439,7 @@ typedef struct mla_case {
     rmr_form form;
     rmr_elem elem;
     double limit;
+    uint32_t rows; /* that attend at once */
 } mla_case;
 
 enum { XQ, XKV, ROPE_CS, QL, Z, O, MLA_SLOTS };
@@ -449,7 +461,8 @@ static void mla_plan(plan *p, const mla_case *c, rmr_mla *m)
     const uint32_t width[MLA_SLOTS] = {
         q, w, c->rope, c->heads * w, c->heads * c->rank, c->heads * c->v};
     for (int i = 0; i < MLA_SLOTS; i++) p->slot[i] = (rmr_slot){width[i], RMR_ROWS_ALL};
-    p->max_pages = (c->n + 95) / 32;
+    if (c->rows > p->max_rows) p->max_rows = c->rows;
+    p->max_pages = (c->n + 31 + p->max_rows) / 32;
     p->op[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {XKV, 0}, .n = w};
     p->op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 97, w, 1);
     p->op[1] = (rmr_op){.kind = RMR_OP_EMBED, .out = {XQ, 0}, .n = q};
@@ -565,7 +578,7 @@ static void check_mla(const mla_case *c)
         snprintf(text, sizeof text, "%s: row %u", name, seen[i]);
         compare(text, &cpu, &gpu, &p, O, c->limit);
     }
-    const uint32_t some = c->n < 20 ? c->n : 20;
+    const uint32_t some = c->n < c->rows ? c->n : c->rows;
     rows_at(&p, c->n - some, some, c->form);
     side_run(&cpu, &p);
     side_run(&gpu, &p);
@@ -573,7 +586,7 @@ static void check_mla(const mla_case *c)
     compare(text, &cpu, &gpu, &p, O, c->limit);
     float *const all = side_slot(&gpu, &p, O, some);
     int bad = 0;
-    for (uint32_t i = 0; i < some; i += 9) {
+    for (uint32_t i = 0; i<some; i += some> 40 ? 31 : 9) {
         rows_at(&p, c->n - some + i, 1, c->form);
         side_run(&gpu, &p);
         float *const one = side_slot(&gpu, &p, O, 1);
@@ -588,23 +601,25 @@ static void check_mla(const mla_case *c)
     free_weights();
 }
 
-enum { LATENT_SMALL = 6, LATENT_ALL = 11 };
+enum { LATENT_SMALL = 7, LATENT_ALL = 13 };
 
 static void check_latent(int which)
 {
     const double bf16 = check_exact ? 1e-4 : 1e-2;
     const mla_case all[LATENT_ALL] = {
-        {3, 24, 8, 20, 40, 200, RMR_KV_F32, RMR_FORM_ABSORBED, RMR_ELEM_F32, 1e-5},
-        {3, 24, 8, 20, 40, 150, RMR_KV_F32, RMR_FORM_EXPANDED, RMR_ELEM_F32, 1e-5},
-        {5, 16, 6, 16, 300, 150, RMR_KV_INT8, RMR_FORM_ABSORBED, RMR_ELEM_BF16, 2e-2},
-        {3, 24, 8, 20, 40, 90, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_F8, 1e-2},
-        {2, 32, 8, 32, 64, 90, RMR_KV_INT8, RMR_FORM_EXPANDED, RMR_ELEM_Q8_0, 2e-2},
-        {18, 32, 64, 32, 512, 150, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_BF16, bf16},
-        {16, 128, 64, 128, 512, 4500, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_BF16, bf16},
-        {16, 128, 64, 128, 512, 9000, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_BF16, bf16},
-        {128, 128, 64, 128, 512, 700, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_BF16, bf16},
-        {16, 128, 64, 128, 512, 1500, RMR_KV_INT8, RMR_FORM_ABSORBED, RMR_ELEM_BF16, 2e-2},
-        {20, 192, 64, 256, 512, 600, RMR_KV_BF16, RMR_FORM_EXPANDED, RMR_ELEM_Q8_0, 2e-2},
+        {3, 24, 8, 20, 40, 200, RMR_KV_F32, RMR_FORM_ABSORBED, RMR_ELEM_F32, 1e-5, 40},
+        {3, 24, 8, 20, 40, 150, RMR_KV_F32, RMR_FORM_EXPANDED, RMR_ELEM_F32, 1e-5, 40},
+        {5, 16, 6, 16, 300, 150, RMR_KV_INT8, RMR_FORM_ABSORBED, RMR_ELEM_BF16, 2e-2, 40},
+        {3, 24, 8, 20, 40, 90, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_F8, 1e-2, 40},
+        {2, 32, 8, 32, 64, 90, RMR_KV_INT8, RMR_FORM_EXPANDED, RMR_ELEM_Q8_0, 2e-2, 40},
+        {18, 64, 64, 32, 512, 150, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_BF16, bf16, 40},
+        {17, 32, 64, 32, 512, 150, RMR_KV_INT8, RMR_FORM_ABSORBED, RMR_ELEM_BF16, 2e-2, 40},
+        {16, 128, 64, 128, 512, 4500, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_BF16, bf16, 40},
+        {16, 128, 64, 128, 512, 9000, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_BF16, bf16, 40},
+        {128, 128, 64, 128, 512, 700, RMR_KV_BF16, RMR_FORM_ABSORBED, RMR_ELEM_BF16, bf16, 40},
+        {16, 128, 64, 128, 512, 1500, RMR_KV_INT8, RMR_FORM_ABSORBED, RMR_ELEM_BF16, 2e-2, 40},
+        {16, 128, 64, 128, 512, 700, RMR_KV_BF16, RMR_FORM_EXPANDED, RMR_ELEM_BF16, bf16, 290},
+        {20, 192, 64, 256, 512, 600, RMR_KV_BF16, RMR_FORM_EXPANDED, RMR_ELEM_Q8_0, 2e-2, 40},
     };
     check_mla(&all[which]);
 }
@@ -662,12 +677,13 @@ static void check_grouped(int which)
 
 /* ---- experts ---- */
 
-static void check_moe(const rmr_moe *m, uint32_t hidden, rmr_elem e, rmr_elem es, double limit)
+static void check_moe(const rmr_moe *m, uint32_t hidden, rmr_elem e, rmr_elem es, uint32_t n,
+                      double limit)
 {
     enum { H, ROUTER, IDS, WEIGHTS, OUT, COUNTS, FF, SLOTS };
-    static const uint32_t counts[] = {1, 2, 13, 60};
+    const uint32_t counts[] = {1, 2, 13, n};
     plan p = {
-        .n_ops = 8, .n_slots = SLOTS, .max_rows = 60, .max_pages = 1, .max_out = 1, .count = 1};
+        .n_ops = 8, .n_slots = SLOTS, .max_rows = n, .max_pages = 1, .max_out = 1, .count = 1};
     side cpu, gpu;
     char name[128], text[160];
     const uint32_t width[SLOTS] = {hidden,
@@ -680,9 +696,9 @@ static void check_moe(const rmr_moe *m, uint32_t hidden, rmr_elem e, rmr_elem es
     for (int i = 0; i < SLOTS; i++)
         p.slot[i] = (rmr_slot){width[i], i == COUNTS ? RMR_ROWS_ONE : RMR_ROWS_ALL};
     p.op[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {H, 0}, .n = hidden};
-    p.op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 60, hidden, 1);
+    p.op[0].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, n, hidden, 1);
     p.op[1] = (rmr_op){.kind = RMR_OP_EMBED, .out = {OUT, 0}, .n = hidden};
-    p.op[1].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 60, hidden, 0.01f);
+    p.op[1].w = weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, n, hidden, 0.01f);
     p.op[2] = (rmr_op){.kind = RMR_OP_LINEAR, .in = {H, 0}, .out = {ROUTER, 0}, .n = hidden};
     p.op[2].w = weight(RMR_USE_MATRIX, RMR_ELEM_BF16, 1, m->n_experts, hidden, 0.1f);
     p.op[3] = (rmr_op){.kind = RMR_OP_COUNTS_CLEAR, .counts = {COUNTS, 0}};
@@ -737,7 +753,7 @@ static void check_moe(const rmr_moe *m, uint32_t hidden, rmr_elem e, rmr_elem es
     MUST(gpu.be->ops->counters_read(gpu.be, gpu.counters, 0, b, m->n_experts, 1, err));
     snprintf(text, sizeof text, "%s: counters", name);
     report(text, memcmp(a, b, m->n_experts * 8) != 0, "");
-    same_bits(name, &gpu, &p, OUT, 60);
+    same_bits(name, &gpu, &p, OUT, n);
     side_free(&cpu);
     side_free(&gpu);
     free_weights();
@@ -749,11 +765,15 @@ static void check_experts(int which)
     const rmr_moe softmax = {RMR_GATE_SOFTMAX, 7, 3, 1, 1, 0, 1.5f, 48, 96},
                   group = {RMR_GATE_SOFTMAX_GROUP, 12, 2, 4, 2, 0, 16, 32, 0},
                   sigmoid = {RMR_GATE_SIGMOID, 16, 4, 4, 2, 1, 2.5f, 64, 32},
-                  lite = {RMR_GATE_SOFTMAX, 20, 6, 1, 1, 0, 1, 1408, 2816};
-    if (which == 0) check_moe(&softmax, 64, RMR_ELEM_BF16, RMR_ELEM_Q8_0, bf16);
-    if (which == 1) check_moe(&group, 96, RMR_ELEM_Q4_0, RMR_ELEM_Q4_0, 2e-2);
-    if (which == 2) check_moe(&sigmoid, 64, RMR_ELEM_F8, RMR_ELEM_BF16, check_exact ? f8 : bf16);
-    if (which == 3) check_moe(&lite, 2048, RMR_ELEM_BF16, RMR_ELEM_BF16, bf16);
+                  lite = {RMR_GATE_SOFTMAX, 20, 6, 1, 1, 0, 1, 1408, 2816},
+                  few = {RMR_GATE_SOFTMAX, 3, 2, 1, 1, 0, 1, 192, 64};
+    if (which == 0) check_moe(&softmax, 64, RMR_ELEM_BF16, RMR_ELEM_Q8_0, 60, bf16);
+    if (which == 1) check_moe(&group, 96, RMR_ELEM_Q4_0, RMR_ELEM_Q4_0, 60, 2e-2);
+    if (which == 2)
+        check_moe(&sigmoid, 64, RMR_ELEM_F8, RMR_ELEM_BF16, 60, check_exact ? f8 : bf16);
+    if (which == 3) check_moe(&lite, 2048, RMR_ELEM_BF16, RMR_ELEM_BF16, 200, bf16);
+    if (which == 4) check_moe(&few, 128, RMR_ELEM_BF16, RMR_ELEM_BF16, 70, bf16);
+    if (which == 5) check_moe(&few, 128, RMR_ELEM_BF16, RMR_ELEM_BF16, 190, bf16);
 }
 
 /* ---- all of them, by name ---- */
@@ -785,4 +805,7 @@ void check_visit_all(check_visit *visit, void *arg)
     several(visit, arg, "grouped-", check_grouped, 2, 3, 1);
     several(visit, arg, "experts-", check_experts, 0, 3, 0);
     several(visit, arg, "experts-", check_experts, 3, 4, 1);
+    several(visit, arg, "experts-", check_experts, 4, 6, 0);
+    several(visit, arg, "many-", check_many, 0, 2, 0);
+    several(visit, arg, "many-", check_many, 2, 4, 1);
 }

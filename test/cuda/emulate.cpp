@@ -112,6 +112,11 @@ static void pause()
     go(&current->at, &scheduler);
 }
 
+void emulated_pause()
+{
+    pause();
+}
+
 static void wait_at(barrier *b, unsigned total)
 {
     if (++b->here == total) {
@@ -348,6 +353,44 @@ void mma_bf16(float *c, const uint32_t *a, const uint32_t *b)
 void mma_f16(float *c, const uint32_t *a, const uint32_t *b)
 {
     mma16(false, c, a, b);
+}
+
+/* Value `column` of a row: the address says in which order the 16 bytes of a row lie. */
+static float swizzled_value(uint64_t rows, unsigned row, unsigned column)
+{
+    const uint64_t at = rows + row * 128 + column * 2, from = at ^ (at >> 3 & 0x70);
+    uint16_t h;
+    memcpy(&h, (const void *)(uintptr_t)from, 2);
+    return rmr_bf16_to_f32(h);
+}
+
+/* Of a group's instruction, the rows of this warp. b's rows are columns of d, or of the sums. */
+static void warpgroup16(float *d, const uint32_t *a, uint64_t rows, unsigned n, bool transposed)
+{
+    const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+    emulated_post(a, 16);
+    for (unsigned i = 0; i < n / 2; i++) {
+        const unsigned row = g + i / 2 % 2 * 8, column = i / 4 * 8 + 2 * t + i % 2;
+        double sum = 0;
+        for (unsigned k = 0; k < 16; k++) {
+            const uint32_t *const from = emulated_words(row % 8 * 4 + k % 8 / 2);
+            sum += (double)half_of(true, from[row / 8 + k / 8 * 2], k % 2) *
+                   (double)(transposed ? swizzled_value(rows, k, column)
+                                       : swizzled_value(rows, column, k));
+        }
+        d[i] = (float)((double)d[i] + sum);
+    }
+    emulated_done();
+}
+
+void emulated_rows_bf16(float *d, const uint32_t *a, uint64_t rows, unsigned n)
+{
+    warpgroup16(d, a, rows, n, false);
+}
+
+void emulated_columns_bf16(float *d, const uint32_t *a, uint64_t rows)
+{
+    warpgroup16(d, a, rows, 64, true);
 }
 
 static int32_t byte_at(uint32_t w, unsigned i, bool is_signed)

@@ -46,6 +46,7 @@ void emulated_check(const void *p, unsigned n);
 void emulated_copy(void *to, const void *from, unsigned n);
 void emulated_commit();
 void emulated_wait(unsigned left);
+void emulated_pause(); /* others go on */
 
 #define KERNEL_WAITS KERNEL
 #define KERNEL(kernel, type, threads, blocks)                                                      \
@@ -137,6 +138,56 @@ static inline word2 load_pair(const void *p)
     return v;
 }
 
+static inline uint32_t warp_most(uint32_t v)
+{
+    for (int o = 16; o > 0; o /= 2) {
+        const uint32_t w = __shfl_xor_sync(~0u, v, o);
+        v = w > v ? w : v;
+    }
+    return v;
+}
+
+static inline uint32_t warp_least(uint32_t v)
+{
+    return ~warp_most(~v);
+}
+
+static inline word4 load_words(const uint32_t *p)
+{
+    word4 v;
+    emulated_check(p, sizeof v);
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void store_words(uint32_t *p, const uint32_t *v)
+{
+    emulated_check(p, 16);
+    memcpy(p, v, 16);
+}
+
+static inline uint32_t lanes_with(uint32_t v)
+{
+    uint32_t lanes = 0;
+    emulated_post(&v, sizeof v);
+    for (unsigned i = 0; i < 32; i++) lanes |= (uint32_t)(*emulated_words(i) == v) << i;
+    emulated_done();
+    return lanes;
+}
+
+static inline uint32_t bits_in(uint32_t v)
+{
+    return (uint32_t)__builtin_popcount(v);
+}
+
+static inline uint32_t load_word(const void *p)
+{
+    uint32_t v;
+    emulated_check(p, sizeof v);
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
 static inline float4 load_float4(const float *p)
 {
     float4 v;
@@ -198,6 +249,79 @@ static inline void copy_commit()
 template <int N> static inline void copy_wait()
 {
     emulated_wait(N);
+}
+
+/* ---- groups of four warps ---- */
+
+#define RMR_HAS_WARPGROUPS
+
+static inline uint64_t swizzled_rows(const void *rows, uint32_t column)
+{
+    return (uint64_t)(uintptr_t)rows + column;
+}
+
+void emulated_rows_bf16(float *d, const uint32_t *a, uint64_t rows, unsigned n);
+
+template <int N> static inline void warpgroup_bf16(float *d, const uint32_t *a, uint64_t b)
+{
+    emulated_rows_bf16(d, a, b, N);
+}
+
+void emulated_columns_bf16(float *d, const uint32_t *a, uint64_t rows);
+
+static inline void warpgroup_bf16_columns(float *d, const uint32_t *a, uint64_t b)
+{
+    emulated_columns_bf16(d, a, b);
+}
+
+static inline void warpgroup_begin()
+{
+}
+
+static inline void warpgroup_end()
+{
+}
+
+static inline void more_registers()
+{
+}
+
+static inline void fewer_registers()
+{
+}
+
+static inline void fence_copies()
+{
+}
+
+/* A barrier's arrivals that are missing in this phase, of how many, and the phase's parity. */
+struct emulated_barrier {
+    uint16_t missing, all;
+    uint32_t parity;
+};
+static_assert(sizeof(emulated_barrier) == 8, "it lies in 64 bits");
+
+static inline void barrier_make(uint64_t *b, uint32_t n)
+{
+    const emulated_barrier v = {(uint16_t)n, (uint16_t)n, 0};
+    memcpy((void *)b, &v, sizeof v);
+}
+
+static inline void barrier_arrive(uint64_t *b)
+{
+    emulated_barrier v;
+    memcpy(&v, b, sizeof v);
+    if (--v.missing == 0) {
+        v.missing = v.all;
+        v.parity ^= 1;
+    }
+    memcpy((void *)b, &v, sizeof v);
+}
+
+static inline void barrier_wait(uint64_t *b, uint32_t parity)
+{
+    emulated_barrier v;
+    for (memcpy(&v, b, sizeof v); v.parity == parity; memcpy(&v, b, sizeof v)) emulated_pause();
 }
 
 #endif

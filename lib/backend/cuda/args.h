@@ -16,19 +16,32 @@ enum {
     RMR_GPU_HEADS = 16,  /* heads that share a pass over the latent cache */
     RMR_GPU_LEAST = 64,  /* positions of the smallest unit */
     RMR_GPU_OWN = 4,     /* prepared rows that every block may make for itself */
-    RMR_GPU_IDS = 512    /* chosen experts that are sorted from shared memory */
+    RMR_GPU_IDS = 512,   /* chosen experts that are sorted from shared memory */
+    RMR_GPU_LATENT_SHARED = 177408,  /* bytes of shared memory of attend_latent.cuh, */
+    RMR_GPU_LATENT8_SHARED = 111872, /* of attend_latent8.cuh, */
+    RMR_GPU_PROMPT_SHARED = 231424,  /* of attend_prompt.cuh */
+    RMR_GPU_MANY_K = 64,             /* columns of a stage of product_many.cuh */
+    RMR_GPU_MANY_LISTS = 512         /* lists that it takes, and one */
 };
+
+/* Stages of product_many.cuh with n rows of activations, and the shared memory of a block. */
+#define RMR_GPU_MANY_STAGES(n) ((n) > 64 ? 5 : 8)
+#define RMR_GPU_MANY_SHARED(n)                                                                     \
+    (RMR_GPU_MANY_STAGES(n) * ((n)*RMR_GPU_MANY_K * 2 + 128 * RMR_GPU_MANY_K * 2 + 16) +           \
+     (2 * RMR_GPU_MANY_LISTS + 2) * 4 + RMR_GPU_WARPS * (n)*4 + 2048)
 
 /* A form of activations (prepare.cuh): BF16: pairs of columns in the order of the matrix
  * instruction; as `parts` rows that add up to the value. HALF: likewise in f16, after division by a
  * power of two for each run of RMR_GPU_RUN16 columns. QUADS: HALF with four columns next to each
- * other, for 8-bit floats. INT8: kernels.h, "Integer products". FLOAT: as the slot has it. */
+ * other, for 8-bit floats. INT8: kernels.h, "Integer products". FLOAT: as the slot has it. PLAIN:
+ * BF16 with its columns one after the other, in the place of BF16. */
 typedef enum rmr_gpu_form {
     RMR_GPU_BF16,
     RMR_GPU_HALF,
     RMR_GPU_QUADS,
     RMR_GPU_INT8,
-    RMR_GPU_FLOAT
+    RMR_GPU_FLOAT,
+    RMR_GPU_PLAIN
 } rmr_gpu_form;
 
 /* Bytes and scales of n prepared columns, a multiple of the granule. */
@@ -47,7 +60,9 @@ static inline uint32_t rmr_gpu_form_scales(rmr_gpu_form form, uint32_t n)
 /* Columns that a slice of K is a multiple of. */
 static inline uint32_t rmr_gpu_granule(rmr_gpu_form form)
 {
-    return form == RMR_GPU_INT8 ? 32 : form == RMR_GPU_BF16 ? 64 : RMR_GPU_RUN16;
+    return form == RMR_GPU_INT8                            ? 32
+           : form == RMR_GPU_BF16 || form == RMR_GPU_PLAIN ? 64
+                                                           : RMR_GPU_RUN16;
 }
 
 static inline rmr_gpu_form rmr_gpu_form_of(rmr_elem e)
@@ -104,6 +119,8 @@ typedef struct rmr_gpu_weight {
 /* Choices by expert: list l has entries [first[l], first[l + 1]). Choice number c is that of expert
  * c % n_used of row c / n_used. */
 typedef struct rmr_gpu_lists {
+    const uint32_t
+        *ids; /* of a step of one row, whose choices products take as they came; or NULL */
     uint32_t *n, *first, *expert; /* [1], [n + 1], [n] */
     uint32_t *choice;             /* [entries] */
     uint32_t *order; /* [rows][n_used]: a row's choices in ascending order of experts */
@@ -199,6 +216,12 @@ typedef struct rmr_gpu_products {
     uint32_t blocks;
 } rmr_gpu_products;
 
+/* A product of many rows (product_many.cuh): without lists it has `jobs` jobs. */
+typedef struct rmr_gpu_many {
+    rmr_gpu_product of;
+    uint32_t jobs;
+} rmr_gpu_many;
+
 typedef struct rmr_gpu_rope {
     rmr_gpu_inputs in;
     rmr_gpu_view x, cs;
@@ -235,6 +258,7 @@ typedef struct rmr_gpu_attend {
     uint32_t most_units;
     float scale;
     int only;
+    int direct;     /* a unit's results are the row's, and go to `out` */
     rmr_kv_type kv; /* only rows of this type of cache */
     float *part;    /* [n_rows][heads][most_units][value + 2] */
 } rmr_gpu_attend;

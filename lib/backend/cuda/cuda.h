@@ -21,12 +21,15 @@
         X(q3_k, Q3_K) X(q2_k, Q2_K) X(q4_1, Q4_1) X(q5_0, Q5_0) X(q5_1, Q5_1)
 #define RMR_CUDA_KERNELS(X)                                                                        \
     X(product_f32)                                                                                 \
+    X(many_bf16_64)                                                                                \
+    X(many_bf16_192)                                                                               \
     X(finish)                                                                                      \
     X(prepare)                                                                                     \
     X(embed)                                                                                       \
     X(rope_table)                                                                                  \
     X(norm)                                                                                        \
     X(pick_rows) X(rope) X(cache_write) X(rope_write) X(attend_any) X(attend_latent_bf16)          \
+        X(attend_latent_int8) X(attend_prompt)                                                     \
         X(attend_merge) X(gate) X(gate_sort) X(sort_rows) X(combine) X(counters) X(counters_take)  \
             X(square_sums)
 
@@ -82,6 +85,7 @@ typedef struct rmr_cuda_prepared {
     uint64_t bytes, scale_bytes;
     rmr_view view; /* of what it is; n 0: of nothing */
     uint32_t n, k, per_row, step;
+    rmr_gpu_form form; /* that of the place, or PLAIN in that of BF16 */
 } rmr_cuda_prepared;
 
 /* The choices that the lists by expert are of; n 0: of none. */

@@ -79,19 +79,25 @@ typedef struct operand {
     uint32_t per_row, step;
 } operand;
 
-static int is_there(const rmr_cuda_prepared *p, const operand *o, uint32_t k)
+static int is_there(const rmr_cuda_prepared *p, const operand *o, uint32_t k, rmr_gpu_form form)
 {
-    return p->n == o->rows.n && p->k == k && p->per_row == o->per_row && p->step == o->step &&
-           p->view.slot == o->view.slot && p->view.col == o->view.col && o->view.slot != UINT32_MAX;
+    return p->n == o->rows.n && p->k == k && p->form == form && p->per_row == o->per_row &&
+           p->step == o->step && p->view.slot == o->view.slot && p->view.col == o->view.col &&
+           o->view.slot != UINT32_MAX;
 }
 
-static remora_status prepare(rmr_step *s, const operand *o, const rmr_weight *w, int router,
-                             remora_error *err)
+/* Where prepared rows of that form are. */
+static rmr_cuda_prepared *place_of(rmr_step *s, rmr_gpu_form form, int router)
 {
-    const rmr_gpu_form form = rmr_gpu_form_of(w->desc.elem);
-    rmr_cuda_prepared *const p = &s->prepared[form][router];
+    return &s->prepared[form == RMR_GPU_PLAIN ? RMR_GPU_BF16 : form][router];
+}
+
+static remora_status prepare(rmr_step *s, const operand *o, const rmr_weight *w, rmr_gpu_form form,
+                             int router, remora_error *err)
+{
+    rmr_cuda_prepared *const p = place_of(s, form, router);
     const uint32_t k = w->desc.cols;
-    if (is_there(p, o, k)) return REMORA_OK;
+    if (is_there(p, o, k, form)) return REMORA_OK;
     rmr_gpu_prepare a = {s->gpu,
                          o->rows,
                          o->x,
@@ -107,7 +113,7 @@ static remora_status prepare(rmr_step *s, const operand *o, const rmr_weight *w,
     const uint64_t warps =
         (uint64_t)o->rows.n * o->per_row * units(rmr_round_up(k, rmr_gpu_granule(form)), 128);
     *p = (rmr_cuda_prepared){p->at,     p->scales, p->bytes,   p->scale_bytes, o->view,
-                             o->rows.n, k,         o->per_row, o->step};
+                             o->rows.n, k,         o->per_row, o->step,        form};
     return run(s, RMR_K_prepare, at_most(units(warps, 4), 65535), 1, 1, 128, 0, &a, err);
 }
 
@@ -164,7 +170,9 @@ static uint32_t own_bytes(const rmr_step *s, const product *p, uint32_t parts, u
 /* A product as its kernel takes it, and how it is launched. */
 typedef struct ready {
     rmr_gpu_product args;
+    rmr_gpu_form form;
     rmr_cuda_kernel kernel;
+    uint32_t jobs, columns; /* columns: of a job, with lists on average */
     uint32_t blocks, passes, shared;
 } ready;
 
@@ -203,16 +211,59 @@ static ready ready_of(rmr_step *s, const product *p)
     a.own = own_bytes(s, p, parts, a.across * jobs);
     const int wide = columns > RMR_GPU_COLUMNS && form != RMR_GPU_FLOAT;
     const uint32_t n = RMR_GPU_COLUMNS * (wide ? RMR_GPU_WIDE : 1);
-    return (ready){a, product_kernel(p->w->desc.elem, wide), a.across * jobs,
+    return (ready){a,
+                   form,
+                   product_kernel(p->w->desc.elem, wide),
+                   jobs,
+                   (uint32_t)columns,
+                   a.across * jobs,
                    p->lists != NULL ? 1 : at_most(units(columns, n / parts * parts), 65535),
                    RMR_GPU_WARPS * (n * (RMR_GPU_UNIT + 1) * 4 + a.own)};
+}
+
+/* ---- many rows ---- */
+
+/* Rows of activations that a block of product_many.cuh multiplies at once; 0: another kernel is
+ * right. The costs of a block's 64 columns of K are cycles, of a prompt's kernels and of
+ * product.cuh's wide one. */
+static uint32_t many_columns(const rmr_step *s, const product *p, uint32_t parts, uint32_t columns)
+{
+    enum { MOST = 192, LEAST = 64, COST_MOST = 1600, COST_LEAST = 900, COST_WIDE = 450 };
+    const rmr_weight *const w = p->w;
+    const int lists = p->lists != NULL;
+    if (s->c->major != 9 || s->c->minor != 0 || s->c->shared < RMR_GPU_MANY_SHARED(MOST) + 1024)
+        return 0;
+    if (w->desc.elem != RMR_ELEM_BF16 || parts > 1 || w->desc.cols % RMR_GPU_MANY_K != 0 ||
+        columns <= (lists ? 16 : 32) || p->most_lists >= RMR_GPU_MANY_LISTS)
+        return 0;
+    if (lists) return columns > 96 ? MOST : LEAST;
+    const uint32_t across = units(w->desc.rows, p->w2 != NULL ? 64 : 128) * p->o->per_row,
+                   sms = (uint32_t)s->c->sms;
+    const uint64_t most = units((uint64_t)units(columns, MOST) * across, sms) * COST_MOST,
+                   least = units((uint64_t)units(columns, LEAST) * across, sms) * COST_LEAST;
+    const uint64_t wide = units((uint64_t)units(w->desc.rows, p->w2 != NULL ? 16 : 32) *
+                                    p->o->per_row * units(columns, 32),
+                                sms) *
+                          COST_WIDE;
+    return wide < most && wide < least ? 0 : most < least ? MOST : LEAST;
+}
+
+static remora_status multiply_many(rmr_step *s, const product *p, const ready *r, remora_error *err)
+{
+    const uint32_t n = many_columns(s, p, r->args.parts, r->columns);
+    rmr_gpu_many a = {r->args, r->jobs};
+    a.of.across = units(p->w->desc.rows, p->w2 != NULL ? 64 : 128);
+    RMR_TRY(prepare(s, p->o, p->w, RMR_GPU_PLAIN, p->router, err));
+    return run(s, n == 64 ? RMR_K_many_bf16_64 : RMR_K_many_bf16_192, (uint32_t)s->c->sms, 1, 1,
+               RMR_GPU_WARPS * 32 + 128, RMR_GPU_MANY_SHARED(n), &a, err);
 }
 
 static remora_status multiply(rmr_step *s, const product *p, remora_error *err)
 {
     const ready r = ready_of(s, p);
     rmr_gpu_products a = {.of = {r.args}, .blocks = r.blocks};
-    if (r.args.own == 0) RMR_TRY(prepare(s, p->o, p->w, p->router, err));
+    if (many_columns(s, p, r.args.parts, r.columns) > 0) return multiply_many(s, p, &r, err);
+    if (r.args.own == 0) RMR_TRY(prepare(s, p->o, p->w, r.form, p->router, err));
     return run(s, r.kernel, r.blocks, 1, r.passes, RMR_GPU_WARPS * 32, r.shared, &a, err);
 }
 
@@ -223,12 +274,14 @@ static remora_status multiply_two(rmr_step *s, const product *p, const product *
 {
     const ready r = ready_of(s, p), t = ready_of(s, q);
     const int own = r.args.own > 0 && t.args.own > 0;
-    if (r.kernel != t.kernel || (!own && (p->o != q->o || p->router != q->router))) {
+    if (r.kernel != t.kernel || many_columns(s, p, r.args.parts, r.columns) > 0 ||
+        many_columns(s, q, t.args.parts, t.columns) > 0 ||
+        (!own && (p->o != q->o || p->router != q->router))) {
         RMR_TRY(multiply(s, p, err));
         return multiply(s, q, err);
     }
     rmr_gpu_products a = {.of = {r.args, t.args}, .blocks = r.blocks};
-    if (!own) RMR_TRY(prepare(s, p->o, p->w, p->router, err));
+    if (!own) RMR_TRY(prepare(s, p->o, p->w, r.form, p->router, err));
     return run(s, r.kernel, r.blocks + t.blocks, 1, r.passes > t.passes ? r.passes : t.passes,
                RMR_GPU_WARPS * 32, r.shared > t.shared ? r.shared : t.shared, &a, err);
 }
@@ -315,7 +368,9 @@ static rmr_gpu_lists lists_of(const rmr_step *s, const rmr_op *op)
     uint32_t *const at = (uint32_t *)(void *)(uintptr_t)(s->memory + s->l.lists);
     const uint32_t n = op->moe->n_experts;
     uint32_t *const choice = at + 2 * n + 2;
-    return (rmr_gpu_lists){at,
+    const float *const ids = view(s, op->in2).at;
+    return (rmr_gpu_lists){s->in.n_rows == 1 ? (const uint32_t *)(const void *)ids : NULL,
+                           at,
                            at + 1,
                            at + n + 2,
                            choice,
@@ -336,7 +391,8 @@ static remora_status sort(rmr_step *s, const rmr_op *op, remora_error *err)
     if (to->n == s->in.n_rows && to->ids.slot == op->in2.slot && to->ids.col == op->in2.col)
         return REMORA_OK;
     *to = (rmr_cuda_sorted){op->in2, s->in.n_rows};
-    return run(s, RMR_K_sort_rows, 1, 1, 1, 256, (op->moe->n_experts + RMR_GPU_IDS) * 4, &a, err);
+    return run(s, RMR_K_sort_rows, 1 + at_most(units(s->in.n_rows, 64), 64), 1, 1, 256,
+               (9 * op->moe->n_experts + RMR_GPU_IDS) * 4, &a, err);
 }
 
 /* A product over lists, with the fields that are the same for both operations of experts. */
@@ -434,29 +490,62 @@ static remora_status unabsorb(rmr_step *s, const rmr_op *op, const rmr_weight *w
         err);
 }
 
-/* Bytes of shared memory of attend_latent_bf16 (device/attend_latent.cuh). */
-enum { LATENT_SHARED = 16 * 584 * 2 + 2 * 64 * 584 * 2 + 16 * 68 * 4 + 16 * 72 * 2 + 3 * 16 * 4 };
-
-static int fits_latent(const rmr_step *s, const rmr_gpu_attend *a)
+/* Is it a kernel of its own that has this attention over that type of cache? */
+static int fits_latent(const rmr_step *s, const rmr_gpu_attend *a, rmr_kv_type kv)
 {
-    return a->kv == RMR_KV_BF16 && a->value == 512 && a->key == 576 && a->group == a->heads &&
-           !s->c->exact && s->c->shared > LATENT_SHARED + 1024;
+    const uint32_t shared = kv == RMR_KV_BF16   ? RMR_GPU_LATENT_SHARED
+                            : kv == RMR_KV_INT8 ? RMR_GPU_LATENT8_SHARED
+                                                : UINT32_MAX;
+    return a->value == 512 && a->key == 576 && a->group == a->heads && !s->c->exact &&
+           s->c->shared - 1024 >= shared;
+}
+
+/* Has every row one unit, and do all types of cache have kernels that write its results? */
+static int is_direct(const rmr_step *s, const rmr_gpu_attend *a)
+{
+    for (int kv = 0; kv < RMR_KV_TYPES; kv++)
+        if (s->kinds >> kv & 1 && !fits_latent(s, a, (rmr_kv_type)kv)) return 0;
+    return s->most_units == 1;
 }
 
 /* Rows [row0, row0 + n_rows) of one type of cache. */
 static remora_status attend_rows(rmr_step *s, rmr_gpu_attend *a, remora_error *err)
 {
     const uint32_t unit = s->unit, z = at_most(a->n_rows, 65535);
-    if (fits_latent(s, a))
-        return run(s, RMR_K_attend_latent_bf16, a->most_units, units(a->heads, RMR_GPU_HEADS), z,
-                   256, LATENT_SHARED, a, err);
+    const int of_8_bits = a->kv == RMR_KV_INT8;
+    if (fits_latent(s, a, a->kv))
+        return run(s, of_8_bits ? RMR_K_attend_latent_int8 : RMR_K_attend_latent_bf16,
+                   a->most_units, units(a->heads, RMR_GPU_HEADS), z, 256,
+                   of_8_bits ? RMR_GPU_LATENT8_SHARED : RMR_GPU_LATENT_SHARED, a, err);
     return run(s, RMR_K_attend_any, a->most_units, a->heads, z, 256, (8 + a->key + unit) * 4, a,
                err);
 }
 
+/* So many rows of a session that four of them share a pass over the cache (attend_prompt.cuh), and
+ * yet there is work for all multiprocessors; units are of one size. */
+static int is_prompt(const rmr_step *s, const rmr_gpu_attend *a)
+{
+    const uint32_t rows = s->in.n_rows, blocks = units(rows, 4) * units(a->heads, RMR_GPU_HEADS);
+    return fits_latent(s, a, RMR_KV_BF16) && s->kinds == 1u << RMR_KV_BF16 &&
+           s->unit == RMR_GPU_LEAST && s->c->major == 9 && s->c->minor == 0 &&
+           s->c->shared >= RMR_GPU_PROMPT_SHARED + 1024 && rows >= 4 * s->in.n_runs &&
+           2 * blocks >= (uint32_t)s->c->sms;
+}
+
+static remora_status attend_prompt(rmr_step *s, rmr_gpu_attend *a, remora_error *err)
+{
+    a->row0 = 0;
+    a->n_rows = s->in.n_rows;
+    return run(s, RMR_K_attend_prompt, units(a->n_rows, 4), units(a->heads, RMR_GPU_HEADS), 1, 256,
+               RMR_GPU_PROMPT_SHARED, a, err);
+}
+
 static remora_status attend(rmr_step *s, rmr_gpu_attend *a, remora_error *err)
 {
+    a->kv = RMR_KV_BF16;
+    if (is_prompt(s, a)) return attend_prompt(s, a, err);
     a->most_units = s->most_units;
+    a->direct = is_direct(s, a);
     const uint64_t row = (uint64_t)a->heads * a->most_units * (a->value + 2) * 4;
     const uint32_t most = at_most(s->l.part_bytes / row, s->in.n_rows);
     for (a->row0 = 0; a->row0 < s->in.n_rows; a->row0 += most) {
@@ -465,8 +554,9 @@ static remora_status attend(rmr_step *s, rmr_gpu_attend *a, remora_error *err)
             a->kv = (rmr_kv_type)kv;
             if (s->kinds >> kv & 1) RMR_TRY(attend_rows(s, a, err));
         }
+        if (a->direct) continue;
         RMR_TRY(run(s, RMR_K_attend_merge, units(a->value, RMR_GPU_UNITS), a->heads,
-                    at_most(a->n_rows, 65535), RMR_GPU_UNITS, (4 + RMR_GPU_UNITS) * 4, a, err));
+                    at_most(a->n_rows, 65535), RMR_GPU_UNITS, (4 + 2 * RMR_GPU_UNITS) * 4, a, err));
     }
     return REMORA_OK;
 }
@@ -625,13 +715,14 @@ static remora_status gate(rmr_step *s, const rmr_op *op, remora_error *err)
                             vector(op->w),
                             *op->moe,
                             (uint32_t *)(void *)view(s, op->counts).at};
-    const uint32_t n = op->moe->n_experts, warp = (2 * n + op->moe->n_group) * 4;
+    const uint32_t n = op->moe->n_experts,
+                   warp = (2 * n + op->moe->n_group + 2 * op->moe->n_used) * 4;
     rmr_gpu_gate_sort both = {.gate = a};
     if (!sorts_too(s, op))
         return run(s, RMR_K_gate, at_most(units(s->in.n_rows, 4), 65535), 1, 1, 128, 4 * warp,
                    &both, err);
     both.sort = sort_args(s, experts_of(s, op));
-    return run(s, RMR_K_gate_sort, 1, 1, 1, 256, 8 * warp + (n + RMR_GPU_IDS) * 4, &both, err);
+    return run(s, RMR_K_gate_sort, 1, 1, 1, 256, 8 * warp + (9 * n + RMR_GPU_IDS) * 4, &both, err);
 }
 
 static remora_status pick_rows(rmr_step *s, const rmr_op *op, remora_error *err)

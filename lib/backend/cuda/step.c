@@ -439,7 +439,8 @@ static rmr_cuda_key key_of(const rmr_step *s, const rmr_slice *slice)
     k.most_units = s->most_units;
     for (int f = 0; f < RMR_CUDA_FORMS; f++)
         for (int r = 0; r < 2; r++)
-            k.prepared[f][r] = s->prepared[f][r].n > 0 ? s->prepared[f][r].view.slot + 1 : 0;
+            if (s->prepared[f][r].n > 0)
+                k.prepared[f][r] = (s->prepared[f][r].view.slot + 1) << 8 | s->prepared[f][r].form;
     k.sorted = s->sorted.n > 0 ? s->sorted.ids.slot + 1 : 0;
     return k;
 }

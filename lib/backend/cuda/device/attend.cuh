@@ -5,8 +5,8 @@
  *
  * A row that sees n positions is cut into units of rmr_gpu_unit(n), whose borders are absolute, so
  * a result is a function of the query and the cache alone. Each unit has a maximum m, a sum l of
- * e^(score - m) and value sums z; `merge` takes M, the largest m, and adds z e^(m - M) and l e^(m -
- * M) in the order of positions. */
+ * e^(score - m) and value sums z. They are merged in the order of positions: with M the largest m
+ * so far, which was M' before, Z becomes Z e^(M' - M) + z e^(m - M), and L likewise. */
 #ifndef RMR_CUDA_ATTEND_CUH
 #define RMR_CUDA_ATTEND_CUH
 
@@ -117,24 +117,33 @@ KERNEL(attend_any, rmr_gpu_attend, 256, 1)
     }
 }
 
-/* e^(maximum of a unit - largest) of the row's n units, in shared memory behind 4 floats. A thread
- * has a unit. */
+/* Of the row's n units, in shared memory behind 4 floats, e^(m - M) and, RMR_GPU_UNITS floats
+ * behind it, e^(M' - M). A thread has a unit. */
 DEV float *unit_weights(const float *part, uint32_t ld, uint32_t value, uint32_t n)
 {
     float *const shared = (float *)(void *)shared_memory(), *const by = shared + 4;
     const uint32_t u = thread_of();
     const float m = u < n ? part[(size_t)u * ld + value] : -INFINITY;
-    const float top = warp_max(m);
-    if (lane_of() == 0) shared[warp_of()] = top;
+    float most = m; /* of this warp's units up to this one */
+    for (uint32_t o = 1; o < 32; o *= 2) {
+        const float v = __shfl_sync(~0u, most, (int)((lane_of() - o) % 32));
+        if (lane_of() >= o) most = v > most ? v : most;
+    }
+    float before = __shfl_sync(~0u, most, (int)((lane_of() + 31) % 32));
+    if (lane_of() == 31) shared[warp_of()] = most;
+    if (lane_of() == 0) before = -0x1p120f;
     __syncthreads();
-    float most = shared[0];
-    for (int w = 1; w < 4; w++) most = shared[w] > most ? shared[w] : most;
+    for (uint32_t w = 0; w < warp_of(); w++) {
+        most = shared[w] > most ? shared[w] : most;
+        before = shared[w] > before ? shared[w] : before;
+    }
     by[u] = rmr_expf(m - most);
+    by[RMR_GPU_UNITS + u] = rmr_expf(before - most);
     __syncthreads();
     return by;
 }
 
-/* Grid: blocks of 128 columns, heads, rows. Shared: 4 + RMR_GPU_UNITS floats. */
+/* Grid: blocks of 128 columns, heads, rows. Shared: 4 + 2 RMR_GPU_UNITS floats. */
 KERNEL(attend_merge, rmr_gpu_attend, RMR_GPU_UNITS, 1)
 {
     const uint32_t head = blockIdx.y, c = blockIdx.x * RMR_GPU_UNITS + thread_of();
@@ -149,8 +158,9 @@ KERNEL(attend_merge, rmr_gpu_attend, RMR_GPU_UNITS, 1)
         float l = 0, z = 0;
 #pragma unroll 16
         for (uint32_t u = 0; u < n; u++) {
-            l = fmaf(part[(size_t)u * ld + a.value + 1], by[u], l);
-            z = fmaf(part[(size_t)u * ld + column], by[u], z);
+            const float old = by[RMR_GPU_UNITS + u];
+            l = fmaf(part[(size_t)u * ld + a.value + 1], by[u], l * old);
+            z = fmaf(part[(size_t)u * ld + column], by[u], z * old);
         }
         if (c < a.value) a.out.at[row * a.out.ld + (size_t)head * a.value + c] = z * (1.0f / l);
         __syncthreads();

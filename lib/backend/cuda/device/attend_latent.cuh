@@ -20,26 +20,42 @@ enum {
     SCORE_LD = LATENT_TILE + 4
 };
 
-/* Shared memory of a block. */
-typedef struct latent_shared {
+/* Shared memory of a block but for the tiles. The second weights are for a cache of 8 bits. */
+typedef struct latent_state {
     uint16_t query[RMR_GPU_HEADS * LATENT_LD];
-    uint16_t tile[2][LATENT_TILE * LATENT_LD];
     float score[RMR_GPU_HEADS * SCORE_LD];
-    uint16_t weight[RMR_GPU_HEADS * WEIGHT_LD];
+    uint16_t weight[2][RMR_GPU_HEADS * WEIGHT_LD];
     float max[RMR_GPU_HEADS], sum[RMR_GPU_HEADS], by[RMR_GPU_HEADS];
-} latent_shared;
+} latent_state;
 
-/* Begin to copy positions [p, p + 64) of which those below `end` exist. Four threads have a
- * position, so each asks for one page. */
-DEV void fetch_tile(const rmr_gpu_attend &a, const rmr_run *run, uint16_t *to, uint32_t p,
-                    uint32_t end)
+typedef struct latent_shared {
+    latent_state s;
+    uint16_t tile[2][LATENT_TILE * LATENT_LD];
+} latent_shared;
+static_assert(sizeof(latent_shared) <= RMR_GPU_LATENT_SHARED, "shared memory of a block");
+
+/* Of a tile, the positions that the step before has left, which can be copied before the last
+ * kernel is done; or those of this step, and what there is not. */
+enum { POSITIONS_OLD = 1, POSITIONS_NEW = 2 };
+
+/* Copy positions [p, p + 64) of which those below `end` exist. Four threads have a position, so
+ * each asks for one page. */
+DEV void copy_tile(const rmr_gpu_attend &a, const rmr_run *run, uint16_t *to, uint32_t p,
+                   uint32_t end, uint32_t which)
 {
     const uint32_t t = thread_of() / 4, c0 = thread_of() % 4 * 8;
+    if (!(which & (p + t < end && p + t < run->pos0 ? POSITIONS_OLD : POSITIONS_NEW))) return;
     const uint8_t *const part = p + t < end ? cache_part(a.in, run, a.stream, p + t) : NULL;
     const uint8_t *const row = part + (size_t)((p + t) % RMR_PAGE_TOKENS) * LATENT_WIDTH * 2;
     for (uint32_t c = c0; c < LATENT_WIDTH; c += 32)
         copy_async(to + t * LATENT_LD + c, part != NULL ? row + c * 2 : (const uint8_t *)a.part,
                    part != NULL ? 16 : 0);
+}
+
+DEV void fetch_tile(const rmr_gpu_attend &a, const rmr_run *run, uint16_t *to, uint32_t p,
+                    uint32_t end)
+{
+    copy_tile(a, run, to, p, end, POSITIONS_OLD | POSITIONS_NEW);
     copy_commit();
 }
 
@@ -60,7 +76,7 @@ DEV void rows_fragment(uint32_t *v, const uint16_t *rows, uint32_t ld, uint32_t 
 }
 
 /* Scores of the warp's 8 positions; -inf from position n of the tile on. */
-DEV void tile_scores(latent_shared *s, const uint16_t *tile, uint32_t n, float scale)
+DEV void tile_scores(latent_state *s, const uint16_t *tile, uint32_t n, float scale)
 {
     const uint32_t g = lane_of() / 4, t = lane_of() % 4, p0 = warp_of() * 8;
     float acc[4] = {};
@@ -79,8 +95,15 @@ DEV void tile_scores(latent_shared *s, const uint16_t *tile, uint32_t n, float s
     }
 }
 
+/* Over all lanes, neighbours first (attend_prompt.cuh). */
+DEV float sum_upwards(float v)
+{
+    for (int o = 1; o < 32; o *= 2) v += __shfl_xor_sync(~0u, v, o);
+    return v;
+}
+
 /* Exponentials of the scores of heads 2 w and 2 w + 1, and what becomes of their sums. */
-DEV void tile_weights(latent_shared *s)
+DEV void tile_weights(latent_state *s)
 {
     for (uint32_t h = 2 * warp_of(); h < 2 * warp_of() + 2; h++) {
         const float *const score = s->score + h * SCORE_LD + 2 * lane_of();
@@ -88,8 +111,8 @@ DEV void tile_weights(latent_shared *s)
         const float max = top > old ? top : old;
         const uint16_t p0 = rmr_f32_to_bf16(rmr_expf(score[0] - max)),
                        p1 = rmr_f32_to_bf16(rmr_expf(score[1] - max));
-        const float sum = warp_sum(rmr_bf16_to_f32(p0) + rmr_bf16_to_f32(p1));
-        *(uint32_t *)(void *)(s->weight + h * WEIGHT_LD + 2 * lane_of()) =
+        const float sum = sum_upwards(rmr_bf16_to_f32(p0) + rmr_bf16_to_f32(p1));
+        *(uint32_t *)(void *)(s->weight[0] + h * WEIGHT_LD + 2 * lane_of()) =
             (uint32_t)p0 | (uint32_t)p1 << 16;
         __syncwarp(); /* all lanes have read the old maximum */
         if (lane_of() == 0) {
@@ -101,8 +124,10 @@ DEV void tile_weights(latent_shared *s)
     }
 }
 
-/* Columns 64 w .. of the value sums go on with a tile. */
-DEV void tile_values(float (*acc)[4], const latent_shared *s, const uint16_t *tile)
+/* Columns 64 w .. of the value sums go on with a tile, whose rows are LD apart. */
+template <uint32_t LD>
+DEV void tile_values(float (*acc)[4], const latent_state *s, const uint16_t *weight,
+                     const uint16_t *tile)
 {
     const uint32_t g = lane_of() / 4, c0 = warp_of() * 64;
     const float by[2] = {s->by[g], s->by[g + 8]};
@@ -113,20 +138,20 @@ DEV void tile_values(float (*acc)[4], const latent_shared *s, const uint16_t *ti
 #pragma unroll
     for (uint32_t p = 0; p < LATENT_TILE; p += 16) {
         uint32_t v[4];
-        rows_fragment(v, s->weight, WEIGHT_LD, p);
+        rows_fragment(v, weight, WEIGHT_LD, p);
 #pragma unroll
         for (uint32_t i = 0; i < 8; i += 2) {
             /* matrices: positions p.. and p + 8.. of columns 8 i.., then of the next 8 */
             const uint32_t m = lane_of() / 8, r = lane_of() % 8;
             const word4 b =
-                load_transposed(tile + (p + m % 2 * 8 + r) * LATENT_LD + c0 + 8 * i + m / 2 * 8);
+                load_transposed(tile + (p + m % 2 * 8 + r) * LD + c0 + 8 * i + m / 2 * 8);
             mma_bf16(acc[i], v, b.w);
             mma_bf16(acc[i + 1], v, b.w + 2);
         }
     }
 }
 
-DEV void place_queries(const rmr_gpu_attend &a, latent_shared *s, uint32_t row, uint32_t h0)
+DEV void place_queries(const rmr_gpu_attend &a, latent_state *s, uint32_t row, uint32_t h0)
 {
     enum { TURN = 12 }; /* loads under way; three turns are all of them */
     for (uint32_t i0 = thread_of(); i0 < RMR_GPU_HEADS * LATENT_WIDTH; i0 += TURN * 256) {
@@ -149,18 +174,21 @@ DEV void place_queries(const rmr_gpu_attend &a, latent_shared *s, uint32_t row, 
     }
 }
 
-DEV void store_unit(const rmr_gpu_attend &a, const latent_shared *s, float (*acc)[4], uint32_t row,
+DEV void store_unit(const rmr_gpu_attend &a, const latent_state *s, float (*acc)[4], uint32_t row,
                     uint32_t h0, uint32_t u)
 {
     const uint32_t g = lane_of() / 4, t = lane_of() % 4, c0 = warp_of() * 64;
     for (uint32_t half = 0; half < 2; half++) {
         const uint32_t h = g + 8 * half;
         if (h0 + h >= a.heads) continue;
-        float *const part = part_of(a, row, h0 + h, u);
+        const float by = a.direct ? 1.0f / s->sum[h] : 1.0f;
+        float *const part = a.direct ? a.out.at + row * a.out.ld + (size_t)(h0 + h) * LATENT
+                                     : part_of(a, row, h0 + h, u);
 #pragma unroll
         for (uint32_t i = 0; i < 8; i++)
-            for (uint32_t k = 0; k < 2; k++) part[c0 + 8 * i + 2 * t + k] = acc[i][2 * half + k];
-        if (warp_of() == 0 && t == 0) {
+            for (uint32_t k = 0; k < 2; k++)
+                part[c0 + 8 * i + 2 * t + k] = acc[i][2 * half + k] * by;
+        if (warp_of() == 0 && t == 0 && !a.direct) {
             part[LATENT] = s->max[h];
             part[LATENT + 1] = s->sum[h];
         }
@@ -168,23 +196,31 @@ DEV void store_unit(const rmr_gpu_attend &a, const latent_shared *s, float (*acc
 }
 
 /* Grid: units, groups of 16 heads, rows. */
-KERNEL(attend_latent_bf16, rmr_gpu_attend, 256, 1)
+KERNEL_WAITS(attend_latent_bf16, rmr_gpu_attend, 256, 1)
 {
-    latent_shared *const s = (latent_shared *)(void *)shared_memory();
+    latent_shared *const all = (latent_shared *)(void *)shared_memory();
+    latent_state *const s = &all->s;
     const uint32_t h0 = blockIdx.y * RMR_GPU_HEADS;
+    const unit_job early = unit_of(a, blockIdx.x, a.row0 + blockIdx.z);
+    if (early.n > 0)
+        copy_tile(a, run_of(a.in, early.row), all->tile[0], early.p0, early.p0 + early.n,
+                  POSITIONS_OLD);
+    wait_for_last();
     for (uint32_t i = blockIdx.z; i < a.n_rows; i += gridDim.z) {
         const unit_job j = unit_of(a, blockIdx.x, a.row0 + i);
         if (j.n == 0) continue;
         const rmr_run *const run = run_of(a.in, j.row);
         const uint32_t tiles = (j.n + LATENT_TILE - 1) / LATENT_TILE, end = j.p0 + j.n;
         float acc[8][4] = {};
-        fetch_tile(a, run, s->tile[0], j.p0, end);
+        copy_tile(a, run, all->tile[0], j.p0, end,
+                  i == blockIdx.z ? POSITIONS_NEW : POSITIONS_OLD | POSITIONS_NEW);
+        copy_commit();
         place_queries(a, s, j.row, h0);
         for (uint32_t k = 0; k < tiles; k++) {
-            const uint16_t *const tile = s->tile[k % 2];
+            const uint16_t *const tile = all->tile[k % 2];
             const uint32_t p = j.p0 + k * LATENT_TILE;
             if (k + 1 < tiles) {
-                fetch_tile(a, run, s->tile[(k + 1) % 2], p + LATENT_TILE, end);
+                fetch_tile(a, run, all->tile[(k + 1) % 2], p + LATENT_TILE, end);
                 copy_wait<1>();
             } else {
                 copy_wait<0>();
@@ -194,7 +230,7 @@ KERNEL(attend_latent_bf16, rmr_gpu_attend, 256, 1)
             __syncthreads();
             tile_weights(s);
             __syncthreads();
-            tile_values(acc, s, tile);
+            tile_values<LATENT_LD>(acc, s, s->weight[0], tile);
             __syncthreads();
         }
         store_unit(a, s, acc, j.row, h0, blockIdx.x);

@@ -7,8 +7,15 @@
 
 #include "prelude.cuh"
 
-/* Of all lanes the largest value that is a number, and the lowest index that has it; index n - 1
- * where nothing is a number. */
+/* Greater numbers have greater keys, and no number has 0. */
+DEV uint32_t key_of(float v)
+{
+    const uint32_t u = rmr_bits_of(v + 0.0f); /* one zero */
+    return u >> 31 ? ~u : u | 0x80000000u;
+}
+
+/* The lowest index of the largest value that is a number; n - 1 where nothing is a number. A lane
+ * reads x[i] of those i that are its number modulo 32. */
 DEV uint32_t best_of(const float *x, uint32_t n)
 {
     float value = 0;
@@ -18,15 +25,9 @@ DEV uint32_t best_of(const float *x, uint32_t n)
             value = x[i];
             at = i;
         }
-    for (int o = 16; o > 0; o /= 2) {
-        const float v = __shfl_xor_sync(~0u, value, o);
-        const uint32_t i = __shfl_xor_sync(~0u, at, o);
-        if (i != ~0u && (at == ~0u || v > value || (v == value && i < at))) {
-            value = v;
-            at = i;
-        }
-    }
-    return at == ~0u ? n - 1 : at;
+    const uint32_t key = at == ~0u ? 0 : key_of(value), top = warp_most(key),
+                   best = warp_least(key == top ? at : ~0u);
+    return best == ~0u ? n - 1 : best;
 }
 
 DEV void softmax_scores(float *score, const float *logit, uint32_t n)
@@ -54,44 +55,62 @@ DEV void limit_groups(const rmr_moe &m, float *pick, float *group)
     __syncwarp();
     for (uint32_t kept = 0; kept < m.topk_group; kept++) {
         const uint32_t g = best_of(group, m.n_group);
-        __syncwarp();
-        if (lane_of() == 0) group[g] = NAN;
-        __syncwarp();
+        if (g % 32 == lane_of()) group[g] = NAN;
     }
+    __syncwarp();
     for (uint32_t i = lane_of(); i < m.n_group * size; i += 32)
         if (group[i / size] == group[i / size]) pick[i] = -INFINITY;
     __syncwarp();
 }
 
-DEV void choose(const rmr_moe &m, const float *score, float *pick, uint32_t *ids, float *weights)
+/* The choices of a row, in shared memory. */
+typedef struct kept_choices {
+    uint32_t *id;
+    float *weight;
+} kept_choices;
+
+DEV void choose(const rmr_moe &m, const float *score, float *pick, const kept_choices &kept)
 {
     float sum = 0.0f;
     for (uint32_t i = 0; i < m.n_used; i++) {
         const uint32_t at = best_of(pick, m.n_experts);
-        __syncwarp();
-        if (lane_of() == 0) {
-            ids[i] = at;
-            weights[i] = score[at];
+        if (at % 32 == lane_of()) {
+            kept.id[i] = at;
+            kept.weight[i] = score[at];
             pick[at] = NAN;
         }
         sum += score[at];
-        __syncwarp();
     }
+    __syncwarp();
     const bool normalise = m.norm_topk && m.n_used > 1;
     for (uint32_t i = lane_of(); i < m.n_used; i += 32) {
-        float w = weights[i];
+        float w = kept.weight[i];
         if (normalise) w = w / (sum + 1e-20f);
         if (!normalise || m.gate == RMR_GATE_SIGMOID) w = w * m.scale;
-        weights[i] = w;
+        kept.weight[i] = w;
     }
     __syncwarp();
 }
 
-/* Rows from `first` on, `step` apart, a warp each; scratch: scores, picks, groups of this warp. */
+/* A warp's scratch: scores, picks, groups, then what is chosen. */
+DEV uint32_t gate_floats(const rmr_moe &m)
+{
+    return 2 * m.n_experts + m.n_group + 2 * m.n_used;
+}
+
+DEV kept_choices kept_of(const rmr_moe &m, float *score)
+{
+    float *const weight = score + 2 * m.n_experts + m.n_group;
+    return kept_choices{(uint32_t *)(void *)(weight + m.n_used), weight};
+}
+
+/* Rows from `first` on, `step` apart, a warp each. */
 DEV void gate_rows(const rmr_gpu_gate &a, float *score, uint32_t first, uint32_t step)
 {
     const rmr_moe &m = a.moe;
     float *const pick = score + m.n_experts, *const group = pick + m.n_experts;
+    const kept_choices kept = kept_of(m, score);
+    const uint32_t counts = a.in.counts->count_routing;
     for (uint32_t r = first; r < a.in.n_rows; r += step) {
         const float *const logit = a.x.at + r * a.x.ld;
         uint32_t *const ids = (uint32_t *)(void *)(a.ids.at + r * a.ids.ld);
@@ -105,15 +124,14 @@ DEV void gate_rows(const rmr_gpu_gate &a, float *score, uint32_t first, uint32_t
             pick[i] = a.bias != NULL ? score[i] + a.bias[i] : score[i];
         __syncwarp();
         if (m.gate != RMR_GATE_SOFTMAX && m.n_group > 1) limit_groups(m, pick, group);
-        choose(m, score, pick, ids, a.weights.at + r * a.weights.ld);
-        if (a.in.counts->count_routing)
-            for (uint32_t i = lane_of(); i < m.n_used; i += 32) atomicAdd(&a.counts[ids[i]], 1u);
+        choose(m, score, pick, kept);
+        for (uint32_t i = lane_of(); i < m.n_used; i += 32) {
+            ids[i] = kept.id[i];
+            a.weights.at[r * a.weights.ld + i] = kept.weight[i];
+            if (counts) atomicAdd(&a.counts[kept.id[i]], 1u);
+        }
+        __syncwarp();
     }
-}
-
-DEV uint32_t gate_floats(const rmr_moe &m)
-{
-    return 2 * m.n_experts + m.n_group;
 }
 
 KERNEL(gate, rmr_gpu_gate, 128, 1)
@@ -179,27 +197,69 @@ DEV void make_lists(const rmr_gpu_sort &a, uint32_t *at)
     }
 }
 
+/* Counts of each expert for each of eight warps, which have choices one after the other; then where
+ * they begin. */
+DEV void count_choices(const choices &c, uint32_t n_experts, uint32_t *count, uint32_t first,
+                       uint32_t end)
+{
+    for (uint32_t x = thread_of(); x < 8 * n_experts; x += 256) count[x] = 0;
+    __syncthreads();
+    for (uint32_t i = first + lane_of(); i < end; i += 32) {
+        const uint32_t x = chosen(c, i);
+        if (x < n_experts) atomicAdd(&count[warp_of() * n_experts + x], 1u);
+    }
+    __syncthreads();
+}
+
+/* A warp's choices to their places, in order. */
+DEV void place_choices(const rmr_gpu_sort &a, const choices &c, uint32_t *count, uint32_t first,
+                       uint32_t end)
+{
+    for (uint32_t i0 = first; i0 < end; i0 += 32) {
+        const uint32_t i = i0 + lane_of(), x = i < end ? chosen(c, i) : ~0u, same = lanes_with(x),
+                       before = same & ((1u << lane_of()) - 1);
+        const uint32_t at = x < a.n_experts ? count[x] : 0;
+        if (x < a.n_experts) a.lists.choice[at + bits_in(before)] = i;
+        __syncwarp();
+        if (x < a.n_experts && before == 0) count[x] = at + bits_in(same);
+        __syncwarp();
+    }
+}
+
 /* By one block of 256 threads. Entries go by expert, then by row, then by place. `at`: a count for
- * each expert, and RMR_GPU_IDS experts. */
+ * each expert, and one for each warp; then RMR_GPU_IDS experts. */
 DEV void sort_choices(const rmr_gpu_sort &a, uint32_t *at)
 {
-    const choices c = choices_of(a, at + a.n_experts);
+    uint32_t *const count = at + a.n_experts;
+    const choices c = choices_of(a, count + 8 * a.n_experts);
+    const uint32_t of_warp = (c.n + 255) / 256 * 32, w0 = warp_of() * of_warp,
+                   first = w0 < c.n ? w0 : c.n, end = c.n - first < of_warp ? c.n : first + of_warp;
+    count_choices(c, a.n_experts, count, first, end);
     for (uint32_t x = thread_of(); x < a.n_experts; x += 256) {
-        uint32_t count = 0;
-        for (uint32_t i = 0; i < c.n; i++) count += chosen(c, i) == x;
-        at[x] = count;
+        at[x] = 0;
+        for (uint32_t w = 0; w < 8; w++) at[x] += count[w * a.n_experts + x];
     }
     __syncthreads();
     if (warp_of() == 0) make_lists(a, at);
     __syncthreads();
-    for (uint32_t x = thread_of(); x < a.n_experts; x += 256) {
-        uint32_t to = at[x];
-        for (uint32_t i = 0; i < c.n; i++)
-            if (chosen(c, i) == x) a.lists.choice[to++] = i;
-    }
-    for (uint32_t i = thread_of(); i < c.n; i += 256) {
+    for (uint32_t x = thread_of(); x < a.n_experts; x += 256)
+        for (uint32_t w = 0, to = at[x]; w < 8; w++) {
+            const uint32_t n = count[w * a.n_experts + x];
+            count[w * a.n_experts + x] = to;
+            to += n;
+        }
+    __syncthreads();
+    place_choices(a, c, count + warp_of() * a.n_experts, first, end);
+}
+
+/* Of choices from `first` on, `step` apart: which of its row's it is in ascending order of experts.
+ */
+DEV void order_choices(const rmr_gpu_sort &a, uint32_t first, uint32_t step)
+{
+    const choices c = {NULL, a.ids, a.in.n_rows * a.lists.n_used, a.lists.n_used};
+    for (uint32_t i = first; i < c.n; i += step) {
         const uint32_t r0 = i / c.used * c.used, mine = chosen(c, i);
-        uint32_t place = 0; /* among the row's experts, in ascending order */
+        uint32_t place = 0;
         for (uint32_t k = 0; k < c.used; k++) {
             const uint32_t x = chosen(c, r0 + k);
             place += x < mine || (x == mine && r0 + k < i);
@@ -208,18 +268,43 @@ DEV void sort_choices(const rmr_gpu_sort &a, uint32_t *at)
     }
 }
 
+/* The first block sorts. */
 KERNEL(sort_rows, rmr_gpu_sort, 256, 1)
 {
-    sort_choices(a, (uint32_t *)(void *)shared_memory());
+    if (blockIdx.x == 0)
+        sort_choices(a, (uint32_t *)(void *)shared_memory());
+    else
+        order_choices(a, (blockIdx.x - 1) * 256 + thread_of(), (gridDim.x - 1) * 256);
+}
+
+/* The choices of one row by one warp, which has just made them: each is a list. */
+DEV void sort_one(const rmr_gpu_lists &l, const kept_choices &kept)
+{
+    for (uint32_t i = lane_of(); i < l.n_used; i += 32) {
+        uint32_t place = 0;
+        for (uint32_t k = 0; k < l.n_used; k++)
+            place += kept.id[k] < kept.id[i] || (kept.id[k] == kept.id[i] && k < i);
+        l.order[place] = l.choice[place] = i;
+        l.expert[place] = kept.id[i];
+        l.first[i] = i;
+    }
+    if (lane_of() == 0) l.first[l.n_used] = *l.n = l.n_used;
 }
 
 /* One block. */
 KERNEL(gate_sort, rmr_gpu_gate_sort, 256, 1)
 {
     float *const shared = (float *)(void *)shared_memory();
+    if (a.gate.in.n_rows == 1) {
+        if (warp_of() > 0) return;
+        gate_rows(a.gate, shared, 0, 1);
+        sort_one(a.sort.lists, kept_of(a.gate.moe, shared));
+        return;
+    }
     gate_rows(a.gate, shared + warp_of() * gate_floats(a.gate.moe), warp_of(), 8);
     __syncthreads();
     sort_choices(a.sort, (uint32_t *)(void *)(shared + 8 * gate_floats(a.gate.moe)));
+    order_choices(a.sort, thread_of(), 256);
 }
 
 KERNEL(combine, rmr_gpu_combine, 256, 1)

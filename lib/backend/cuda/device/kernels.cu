@@ -2,11 +2,14 @@
 /* All kernels, one module. */
 #include "attend.cuh"
 #include "attend_latent.cuh"
+#include "attend_latent8.cuh"
+#include "attend_prompt.cuh"
 #include "embed.cuh"
 #include "experts.cuh"
 #include "prepare.cuh"
 #include "product.cuh"
 #include "product_f32.cuh"
+#include "product_many.cuh"
 #include "rows.cuh"
 
 PRODUCT(bf16, RMR_ELEM_BF16)

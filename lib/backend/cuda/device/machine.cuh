@@ -57,6 +57,45 @@ DEV uint32_t permute_bytes(uint32_t a, uint32_t b, uint32_t selector)
     return __byte_perm(a, b, selector);
 }
 
+/* Over all lanes of a warp. */
+DEV uint32_t warp_most(uint32_t v)
+{
+    return __reduce_max_sync(~0u, v);
+}
+
+DEV uint32_t warp_least(uint32_t v)
+{
+    return __reduce_min_sync(~0u, v);
+}
+
+/* 16 bytes that lie at a multiple of 16. */
+DEV word4 load_words(const uint32_t *p)
+{
+    const uint4 v = *(const uint4 *)(const void *)p;
+    return word4{{v.x, v.y, v.z, v.w}};
+}
+
+DEV void store_words(uint32_t *p, const uint32_t *v)
+{
+    *(uint4 *)(void *)p = uint4{v[0], v[1], v[2], v[3]};
+}
+
+/* The lanes of a warp that have this value, as bits; the number of bits. */
+DEV uint32_t lanes_with(uint32_t v)
+{
+    return __match_any_sync(~0u, v);
+}
+
+DEV uint32_t bits_in(uint32_t v)
+{
+    return (uint32_t)__popc(v);
+}
+
+DEV uint32_t load_word(const void *p)
+{
+    return *(const uint32_t *)p;
+}
+
 DEV float4 load_float4(const float *p)
 {
     return *(const float4 *)p;
@@ -126,6 +165,135 @@ template <int N> DEV void copy_wait()
     asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
 }
 
+/* ---- Hopper: groups of four warps, and barriers that copies fulfil ---- */
+
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+#define RMR_HAS_WARPGROUPS
+
+/* Rows of 128 bytes from `rows` on, a multiple of 1024 bytes, whose 16 bytes number c of row r lie
+ * at c ^ r % 8; from a column on, in bytes. */
+DEV uint64_t swizzled_rows(const void *rows, uint32_t column)
+{
+    const uint64_t at = (uint32_t)__cvta_generic_to_shared(rows) + column;
+    return (at & 0x3ffff) >> 4 | 64ull << 16 | 64ull << 32 | 1ull << 62;
+}
+
+/* d += a b with 16 rows of each warp as a, as of mma_bf16, and N rows in shared memory as b. */
+template <int N> DEV void warpgroup_bf16(float *d, const uint32_t *a, uint64_t b);
+
+#define D8(i)                                                                                      \
+    "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]),    \
+        "+f"(d[i + 6]), "+f"(d[i + 7])
+
+template <>
+__device__ __forceinline__ void warpgroup_bf16<32>(float *d, const uint32_t *a, uint64_t b)
+{
+    asm volatile("{.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {"
+                 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15"
+                 "}, {%16,%17,%18,%19}, %20, p, 1, 1, 0;}\n"
+                 : D8(0), D8(8)
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+}
+
+template <>
+__device__ __forceinline__ void warpgroup_bf16<64>(float *d, const uint32_t *a, uint64_t b)
+{
+    asm volatile("{.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
+                 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
+                 "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
+                 "}, {%32,%33,%34,%35}, %36, p, 1, 1, 0;}\n"
+                 : D8(0), D8(8), D8(16), D8(24)
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+}
+
+template <>
+__device__ __forceinline__ void warpgroup_bf16<192>(float *d, const uint32_t *a, uint64_t b)
+{
+    asm volatile("{.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n192k16.f32.bf16.bf16 {"
+                 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
+                 "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"
+                 "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,"
+                 "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63,"
+                 "%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,"
+                 "%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95"
+                 "}, {%96,%97,%98,%99}, %100, p, 1, 1, 0;}\n"
+                 : D8(0), D8(8), D8(16), D8(24), D8(32), D8(40), D8(48), D8(56), D8(64), D8(72),
+                   D8(80), D8(88)
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+}
+
+/* d += a b with 16 rows of b, which have 64 columns of d. */
+DEV void warpgroup_bf16_columns(float *d, const uint32_t *a, uint64_t b)
+{
+    asm volatile("{.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
+                 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
+                 "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
+                 "}, {%32,%33,%34,%35}, %36, p, 1, 1, 1;}\n"
+                 : D8(0), D8(8), D8(16), D8(24)
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+}
+#undef D8
+
+DEV void warpgroup_begin()
+{
+    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+
+DEV void warpgroup_end()
+{
+    asm volatile("wgmma.commit_group.sync.aligned;\nwgmma.wait_group.sync.aligned 0;" ::: "memory");
+}
+
+/* Of the 504 registers that a lane of each of three groups of warps has together. */
+DEV void more_registers()
+{
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
+}
+
+DEV void fewer_registers()
+{
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
+}
+
+/* Copies of this thread that have arrived are there for warpgroup_bf16. */
+DEV void fence_copies()
+{
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+DEV void barrier_make(uint64_t *b, uint32_t n)
+{
+    asm volatile(
+        "mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"((uint32_t)__cvta_generic_to_shared(b)),
+        "r"(n)
+        : "memory");
+}
+
+DEV void barrier_arrive(uint64_t *b)
+{
+    asm volatile(
+        "mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"((uint32_t)__cvta_generic_to_shared(b))
+        : "memory");
+}
+
+/* Until the phase of that parity is over; at first that of parity 1 is. */
+DEV void barrier_wait(uint64_t *b, uint32_t parity)
+{
+    asm volatile("{.reg .pred p;\n"
+                 "AGAIN:\n"
+                 "mbarrier.try_wait.parity.shared::cta.b64 p, [%0], %1;\n"
+                 "@p bra DONE;\n"
+                 "bra AGAIN;\n"
+                 "DONE:\n}" ::"r"((uint32_t)__cvta_generic_to_shared(b)),
+                 "r"(parity)
+                 : "memory");
+}
+#endif
+
 /* Two e4m3 codes of the low half of v as f16, times 2^-8 where the machine has no instruction. */
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
 #define F8_FACTOR 1.0f
@@ -149,6 +317,22 @@ DEV uint32_t f8_pair(uint32_t v)
 DEV float warp_sum(float v)
 {
     for (int o = 16; o > 0; o /= 2) v += __shfl_xor_sync(~0u, v, o);
+    return v;
+}
+
+/* Over the four lanes whose numbers differ in the lowest two bits. */
+DEV float lanes_sum(float v)
+{
+    v += __shfl_xor_sync(~0u, v, 1);
+    return v + __shfl_xor_sync(~0u, v, 2);
+}
+
+DEV float lanes_max(float v)
+{
+    for (int o = 1; o < 4; o *= 2) {
+        const float w = __shfl_xor_sync(~0u, v, o);
+        v = w > v ? w : v;
+    }
     return v;
 }
 

@@ -10,7 +10,7 @@
 /* Byte of column c in a prepared row. */
 DEV uint32_t form_place(rmr_gpu_form form, uint32_t c)
 {
-    if (form == RMR_GPU_QUADS) return 2 * c;
+    if (form == RMR_GPU_QUADS || form == RMR_GPU_PLAIN) return 2 * c;
     if (form == RMR_GPU_INT8) return c / 32 * 32 + c % 16 / 4 * 8 + c % 32 / 16 * 4 + c % 4;
     return c / 16 * 32 + c % 8 / 2 * 8 + c % 16 / 8 * 4 + c % 2 * 2;
 }
@@ -105,7 +105,7 @@ DEV void put_bf16(const prepared_row &to, uint32_t c, float *x)
     for (uint32_t p = 0; p < to.parts; p++, row += to.ld)
         for (uint32_t i = 0; i < 4; i += 2) {
             const uint32_t h = bf16_pair(x[i], x[i + 1]);
-            *(uint32_t *)(void *)(row + form_place(RMR_GPU_BF16, c + i)) = h;
+            *(uint32_t *)(void *)(row + form_place(to.form, c + i)) = h;
             x[i] -= rmr_float_of(h << 16);
             x[i + 1] -= rmr_float_of(h & 0xffff0000u);
         }
@@ -116,7 +116,7 @@ DEV void put_columns(const prepared_row &to, uint32_t c, uint32_t end, float *x)
 {
     if (to.form == RMR_GPU_INT8) {
         put_int8(to.at, to.scales, c, x, c < end);
-    } else if (to.form == RMR_GPU_BF16) {
+    } else if (to.form == RMR_GPU_BF16 || to.form == RMR_GPU_PLAIN) {
         if (c < end) put_bf16(to, c, x);
     } else if (to.form == RMR_GPU_FLOAT) {
         for (uint32_t k = 0; k < 4; k++) ((float *)(void *)to.at)[c + k] = x[k];

@@ -43,6 +43,13 @@ DEV product_job job_of(const rmr_gpu_product &a, uint32_t block)
         return j;
     }
     j.matrix = j.n = 0;
+    if (a.lists.ids != NULL) {
+        j.matrix = a.lists.ids[number];
+        j.first = number;
+        j.n = j.matrix < a.w.count;
+        if (j.n == 0) j.matrix = 0;
+        return j;
+    }
     if (number >= *a.lists.n) return j;
     j.matrix = a.lists.expert[number];
     j.first = a.lists.first[number];
@@ -53,11 +60,16 @@ DEV product_job job_of(const rmr_gpu_product &a, uint32_t block)
     return j;
 }
 
+DEV uint32_t choice_of(const rmr_gpu_product &a, const product_job &j, uint32_t i)
+{
+    return a.lists.ids != NULL ? j.first : a.lists.choice[j.first + i];
+}
+
 /* The prepared row of the job's row i, without its parts. */
 DEV uint32_t source_of(const rmr_gpu_product &a, const product_job &j, uint32_t i)
 {
     if (a.lists.n != NULL) {
-        const uint32_t choice = a.lists.choice[j.first + i];
+        const uint32_t choice = choice_of(a, j, i);
         return a.by_choice ? choice : choice / a.lists.n_used;
     }
     return a.per_row == 1 ? i : i * a.per_row + j.number;
@@ -109,13 +121,14 @@ template <int NT, bool NEAR> DEV void leave_sums(float *to, const float (*acc)[N
                     acc[m][i][k];
 }
 
-/* The slices of a column and row together. */
+/* The slices of a column and row together, in order: product_many.cuh keeps one sum. */
 template <int NT> DEV float sum_slices(const float *at, uint32_t column, uint32_t row)
 {
-    float v[RMR_GPU_WARPS];
+    float v[RMR_GPU_WARPS], sum = 0;
     for (int w = 0; w < RMR_GPU_WARPS; w++)
         v[w] = at[(size_t)w * NT * 8 * REDUCE_LD + column * REDUCE_LD + row];
-    return ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
+    for (int w = 0; w < RMR_GPU_WARPS; w++) sum += v[w];
+    return sum;
 }
 
 template <int NT> DEV float sum_parts(const float *at, uint32_t i, uint32_t parts, uint32_t row)
@@ -127,7 +140,7 @@ template <int NT> DEV float sum_parts(const float *at, uint32_t i, uint32_t part
 
 DEV void store(const rmr_gpu_product &a, const product_job &j, uint32_t i, uint32_t row, float v)
 {
-    const uint32_t choice = a.lists.n != NULL ? a.lists.choice[j.first + i] : 0,
+    const uint32_t choice = a.lists.n != NULL ? choice_of(a, j, i) : 0,
                    r = a.lists.n != NULL ? choice / a.lists.n_used : i,
                    part = a.lists.n != NULL ? choice % a.lists.n_used : j.number;
     float *const y = a.y.at + r * a.y.ld + (size_t)part * a.y_step + row;
