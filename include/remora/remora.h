@@ -344,9 +344,9 @@ typedef struct remora_blob {
     uint64_t    size; /* bytes */
 } remora_blob;
 
-/* A Hugging Face folder: config.json, model.safetensors or its index and shards, and, if there
- * are any, tokenizer.json (without it tiktoken.model), tokenizer_config.json and
- * generation_config.json. Or a .remora pack, a GGUF file, or all parts of a split one: it is opened
+/* A Hugging Face folder: config.json, model.safetensors or its index and shards, and, if there are
+ * any, tokenizer.json (without it tiktoken.model), tokenizer_config.json, generation_config.json,
+ * chat_template.jinja. Or a .remora pack, a GGUF file, or all parts of a split one: it is opened
  * where it is named, and where there is no config.json and no other of its kind. Logits do not
  * depend on the way that the bytes come. Fields of another kind than `kind` must be 0, else E_ARG.
  */

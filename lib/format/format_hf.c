@@ -31,6 +31,17 @@ static remora_status open_folder(rmr_origin *o, const char *name, remora_error *
     return REMORA_OK;
 }
 
+/* What there is instead, or else the place that was looked at. */
+static remora_status no_config(rmr_origin *o, remora_error *err)
+{
+    if (rmr_source_can_list(o->src)) /* else the message is that of reading */
+        (void)rmr_error_set(err, REMORA_E_NOT_FOUND, 0,
+                            "%s: has no " CONFIG
+                            "; supported are a folder with one, a .remora pack and a GGUF file",
+                            rmr_show(rmr_source_where(o->src)).text);
+    return rmr_instead_source(o->src, CONFIG, err);
+}
+
 /* The text model's configuration, whose object is then named in messages. */
 static remora_status config(rmr_origin *o, json_t **out, remora_error *err)
 {
@@ -38,7 +49,7 @@ static remora_status config(rmr_origin *o, json_t **out, remora_error *err)
     char *text;
     uint64_t size;
     remora_status st = rmr_file_load(o->src, CONFIG, MAX_CONFIG, &text, &size, err);
-    if (st == REMORA_E_NOT_FOUND) return rmr_instead_source(o->src, CONFIG, err);
+    if (st == REMORA_E_NOT_FOUND) return no_config(o, err);
     RMR_TRY(st);
     st = rmr_json_parse(CONFIG, text, (size_t)size, out, err);
     if (st >= 0) st = rmr_textconfig(CONFIG, out, &key, err);

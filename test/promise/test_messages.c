@@ -273,11 +273,30 @@ static void sources(void **state)
     SAYS(remora_model_open(NULL, &path, NULL, &m, ERR), REMORA_E_NOT_FOUND, "/nowhere");
 }
 
+/* A folder without a model is named. */
+static void a_folder_of_something_else(void **state)
+{
+    char dir[HOST_DIR], file[64];
+    remora_model *m;
+    (void)state;
+    host_dir_make(dir);
+    snprintf(file, sizeof file, "%s/notes.txt", dir);
+    const remora_source src = host_path_source(dir);
+    SAYS(remora_model_open(NULL, &src, NULL, &m, ERR), REMORA_E_NOT_FOUND, dir, "config.json");
+    FILE *f = fopen(file, "w");
+    REQUIRE(f != NULL && fputs("buy milk", f) >= 0 && fclose(f) == 0);
+    SAYS(remora_model_open(NULL, &src, NULL, &m, ERR), REMORA_E_NOT_FOUND, dir,
+         "has no config.json", "a GGUF file");
+    REQUIRE(remove(file) == 0 && remove(dir) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(timeline), cmocka_unit_test(rows),     cmocka_unit_test(picks),
-        cmocka_unit_test(texts),    cmocka_unit_test(metadata), cmocka_unit_test(a_forgotten_size),
-        cmocka_unit_test(options),  cmocka_unit_test(stages),   cmocka_unit_test(sources)};
+        cmocka_unit_test(timeline), cmocka_unit_test(rows),
+        cmocka_unit_test(picks),    cmocka_unit_test(texts),
+        cmocka_unit_test(metadata), cmocka_unit_test(a_forgotten_size),
+        cmocka_unit_test(options),  cmocka_unit_test(stages),
+        cmocka_unit_test(sources),  cmocka_unit_test(a_folder_of_something_else)};
     return RUN_GROUP("messages", tests, setup, teardown);
 }
