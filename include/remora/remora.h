@@ -117,6 +117,10 @@
  * unless the comment says otherwise. They must return (no longjmp, no exception) and must not
  * use the handle that called them.
  *
+ * Floating-point modes (rounding, subnormals, traps) of the host change no result and are not
+ * changed. A callback finds the modes that the host has set on its thread, also in the middle of a
+ * computation; on the runtime's own threads those of the thread that created the runtime.
+ *
  * Cancel. `const int32_t *cancel` is a word, borrowed for the call, that the host sets to
  * non-zero from any thread or signal handler; the library only reads it, as by a relaxed atomic
  * load, between items of work, and then returns E_CANCELLED. NULL: no cancel. A cancelled eval

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "checks.h"
-#include "fpenv.h"
 #include "session.h"
 
 remora_status rmr_api_runtime(remora_runtime *given, remora_runtime **out, remora_error *err)
@@ -51,9 +50,7 @@ static remora_status open_model(remora_runtime *rt, const remora_source *src,
     remora_model *m;
     remora_runtime *own;
     RMR_TRY(rmr_api_runtime(rt, &own, err));
-    const rmr_fpenv saved = rmr_fpenv_enter(); /* rope frequencies and scales are computed here */
     const remora_status st = rmr_model_open(own, src, o, &m, err);
-    rmr_fpenv_leave(saved);
     rmr_runtime_unref(own); /* the model holds its own count */
     if (st >= 0) *out = m;
     return st;

@@ -2,7 +2,6 @@
 /* Packs: convert, recipes, verify. */
 #include "checks.h"
 #include "convert.h"
-#include "fpenv.h"
 #include "recipe.h"
 #include "runtime.h"
 #include "verify.h"
@@ -21,9 +20,7 @@ remora_status remora_convert(remora_runtime *rt, const remora_source *src, const
         RMR_FAIL(err, REMORA_E_STRUCT, "convert options: reserved is %u, it must be 0", o.reserved);
     RMR_NEED(o.zstd_level >= 0 && o.zstd_level <= 22, err, "zstd_level is not in 0..22");
     RMR_TRY(rmr_api_runtime(rt, &own, err));
-    const rmr_fpenv saved = rmr_fpenv_enter();
     const remora_status st = rmr_convert(own, &s, path, &o, err);
-    rmr_fpenv_leave(saved);
     rmr_runtime_unref(own);
     return st;
 }
@@ -50,9 +47,7 @@ remora_status remora_verify(remora_runtime *rt, const remora_source *src,
     RMR_IN(remora_verify_opts, o, opts, err);
     if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "verify flags 0x%x are not known", o.flags);
     RMR_TRY(rmr_api_runtime(rt, &own, err));
-    const rmr_fpenv saved = rmr_fpenv_enter();
     const remora_status st = rmr_verify(own, &s, &o, &report, err);
-    rmr_fpenv_leave(saved);
     rmr_runtime_unref(own);
     if (out == NULL) return st;
     RMR_TRY(RMR_OUT(remora_verify_report, out, report, err));

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fpenv.h"
+
 /* Nine digits tell all floats apart. A double's error in scaling is a hundred thousand times
  * smaller than half of the ninth digit, so digits and float agree even where the last digit could
  * round either way. */
@@ -24,7 +26,7 @@ static size_t put(char *out, const char *text)
     return n;
 }
 
-size_t rmr_decimal(float f, char out[RMR_DECIMAL_MAX])
+static size_t decimal(float f, char out[RMR_DECIMAL_MAX])
 {
     const double d = fabs((double)f);
     const int negative = signbit(f) != 0;
@@ -37,4 +39,12 @@ size_t rmr_decimal(float f, char out[RMR_DECIMAL_MAX])
     return (size_t)snprintf(out, RMR_DECIMAL_MAX, "%s%d.%08llde%c%02d", negative ? "-" : "",
                             (int)(digits / 100000000), digits % 100000000, e < 0 ? '-' : '+',
                             e < 0 ? -e : e);
+}
+
+size_t rmr_decimal(float f, char out[RMR_DECIMAL_MAX])
+{
+    const rmr_fpenv own = rmr_fpenv_enter();
+    const size_t n = decimal(f, out);
+    rmr_fpenv_leave(own);
+    return n;
 }

@@ -57,6 +57,7 @@ typedef struct region {
     rmr_next_region next;
     rmr_halt *halt;         /* NULL: nothing stops it */
     uint64_t chunk_ns;      /* the pace that workers begin with */
+    int hooks;              /* chunks run in the modes of their threads */
     int in_order;           /* all chunks are one share, the first one, for everybody */
     _Atomic uint64_t *span; /* [width] the chunks that are left of each share */
     _Atomic uint32_t taken; /* a caller has this slot */
@@ -68,6 +69,7 @@ typedef struct region {
 typedef struct helper {
     rmr_pool *pool;
     uint32_t home;
+    rmr_fpenv mode; /* its own; it is in the library's mode but for regions with hooks */
     pthread_t thread;
 } helper;
 
@@ -260,10 +262,27 @@ static void fetch_ahead(ahead *a)
 
 /* ---- helpers ---- */
 
+/* The chunks of a region that a thread of the pool gets, the first `taken` of them taken; returns
+ * the region's state when it has left. */
+static uint64_t help_region(const helper *me, region *r, uint32_t taken, uint32_t worker)
+{
+    uint64_t v;
+    rmr_pace pace = {0, r->chunk_ns};
+    const int hooks = r->hooks;
+    if (hooks) rmr_fpenv_leave(me->mode);
+    do {
+        run_item(me->pool, r, taken, me->home, worker, &pace);
+        taken = next_range(me->pool, r, INSIDE, &v);
+    } while (taken > 0);
+    if (hooks) (void)rmr_fpenv_enter();
+    return v;
+}
+
 /* Join any region and work on it to its end. The next search begins behind its slot, so that
  * regions of several callers are helped in turn. */
-static int help(rmr_pool *p, uint32_t home, uint32_t *first, ahead *a)
+static int help(const helper *me, uint32_t *first, ahead *a)
 {
+    rmr_pool *const p = me->pool;
     for (uint32_t i = 0; i < SLOTS; i++) {
         region *r = &p->slot[(*first + i) % SLOTS];
         uint64_t v = atomic_load_explicit(&r->state, memory_order_relaxed);
@@ -272,13 +291,9 @@ static int help(rmr_pool *p, uint32_t home, uint32_t *first, ahead *a)
         if (taken == 0) continue;
         *first += i + 1;
         const uint32_t worker = joined(v);
-        rmr_pace pace = {0, r->chunk_ns};
         RMR_ASSERT(worker < p->width);
-        if (r->next.first != NULL) look_ahead(p, a, &r->next, home);
-        do {
-            run_item(p, r, taken, home, worker, &pace);
-            taken = next_range(p, r, INSIDE, &v);
-        } while (taken > 0);
+        if (r->next.first != NULL) look_ahead(p, a, &r->next, me->home);
+        v = help_region(me, r, taken, worker);
         if ((v & SLEEPS) && inside(v) == 1) rmr_event_signal(&r->done, 1);
         return 1;
     }
@@ -291,16 +306,16 @@ static int stopped(rmr_pool *p)
 }
 
 /* Look for work until a region was helped or the time is over. */
-static int spin(rmr_pool *p, uint32_t home, uint32_t *first, ahead *a)
+static int spin(const helper *me, uint32_t *first, ahead *a)
 {
     uint64_t start = 0;
     do {
         for (int i = 0; i < SPIN_BATCH; i++) {
-            if (help(p, home, first, a)) return 1;
+            if (help(me, first, a)) return 1;
             fetch_ahead(a);
             cpu_relax();
         }
-    } while (spin_on(&start) && !stopped(p));
+    } while (spin_on(&start) && !stopped(me->pool));
     return 0;
 }
 
@@ -323,13 +338,13 @@ static void doze(rmr_pool *p)
 
 static void *thread_main(void *arg)
 {
-    const helper *const me = arg;
+    helper *const me = arg;
     rmr_pool *const p = me->pool;
     uint32_t first = 0;
     ahead a = {0};
-    rmr_fpenv_enter();
+    me->mode = rmr_fpenv_enter();
     while (!stopped(p))
-        if (!spin(p, me->home, &first, &a)) doze(p);
+        if (!spin(me, &first, &a)) doze(p);
     return NULL;
 }
 
@@ -363,6 +378,17 @@ static void wait_helpers(rmr_pool *p, region *r)
         if (inside(atomic_load(&r->state)) == 0) return;
         rmr_event_wait(&r->done, seen);
     }
+}
+
+/* Set the mode of a region's chunks, on a thread that is in its own mode; and its own again. */
+static rmr_fpenv enter(const rmr_region *o)
+{
+    return o->hooks ? 0 : rmr_fpenv_enter();
+}
+
+static void leave(const rmr_region *o, rmr_fpenv own)
+{
+    if (!o->hooks) rmr_fpenv_leave(own);
 }
 
 /* The spans of a region that begins: those that were left of it, or all chunks. */
@@ -417,6 +443,7 @@ static int run_region(rmr_pool *p, region *r, const rmr_region *o, uint32_t n)
     r->fn = o->fn;
     r->arg = o->arg;
     r->in_order = o->in_order;
+    r->hooks = o->hooks;
     r->halt = o->halt;
     r->chunk_ns = pace.chunk_ns;
     set_spans(p, r, o);
@@ -425,10 +452,12 @@ static int run_region(rmr_pool *p, region *r, const rmr_region *o, uint32_t n)
     atomic_store(&r->state, v - taken * CHUNK);
     const uint32_t sleepers = atomic_load(&p->sleepers);
     if (sleepers > 0) wake(p, n - 1 < sleepers ? n - 1 : sleepers);
+    const rmr_fpenv own = enter(o);
     do {
         run_item(p, r, taken, 0, 0, &pace);
         taken = next_range(p, r, 0, &v);
     } while (taken > 0);
+    leave(o, own);
     if (inside(v) > 0) wait_helpers(p, r);
     RMR_ASSERT(is_over(p, r));
     const int done = o->halt == NULL || keep_spans(p, r, o->rest) == 0;
@@ -482,7 +511,7 @@ static uint32_t take_of_host(host_region *r, uint32_t *first)
     return k;
 }
 
-static void host_work(host_region *r, uint32_t worker)
+static void host_items(host_region *r, uint32_t worker)
 {
     rmr_halt *const halt = r->o->halt;
     rmr_pace pace = {0, atomic_load_explicit(&r->chunk_ns, memory_order_relaxed)};
@@ -497,15 +526,20 @@ static void host_work(host_region *r, uint32_t worker)
     }
 }
 
+static void host_work(host_region *r, uint32_t worker)
+{
+    const rmr_fpenv own = enter(r->o);
+    host_items(r, worker);
+    leave(r->o, own);
+}
+
 static void REMORA_CALL host_part(void *arg, uint32_t i)
 {
     host_region *r = arg;
     const uint32_t worker = atomic_fetch_add_explicit(&r->joined, 1, memory_order_relaxed);
     (void)i;
     if (worker >= r->width) return; /* the host ran a part twice: no scratch is left for it */
-    const rmr_fpenv saved = rmr_fpenv_enter();
     host_work(r, worker);
-    rmr_fpenv_leave(saved);
 }
 
 /* Ranges of one size: an eighth of a worker's share. What is left is one span. */
@@ -535,9 +569,14 @@ int rmr_pool_run_region(rmr_pool *p, const rmr_region *o)
     RMR_ASSERT(o->most > 0 && p->width > 0 && n <= o->n && (o->halt == NULL || o->rest != NULL));
     if (n > 1 && p->width > 1 && p->run != NULL) return run_by_host(p, o, n);
     if (n > 1 && p->n_threads > 0 && (r = take_slot(p)) != NULL) return run_region(p, r, o, n);
-    if (o->rest != NULL && (o->halt != NULL || n < o->n)) return n == 0 || run_alone(p, o);
-    if (n > 0) o->fn(o->arg, 0, n, 0);
-    return 1;
+    const rmr_fpenv own = enter(o);
+    int done = 1;
+    if (o->rest != NULL && (o->halt != NULL || n < o->n))
+        done = n == 0 || run_alone(p, o);
+    else if (n > 0)
+        o->fn(o->arg, 0, n, 0);
+    leave(o, own);
+    return done;
 }
 
 typedef struct chunks {
@@ -551,11 +590,21 @@ static void one_by_one(void *arg, uint32_t first, uint32_t n, uint32_t worker)
     for (uint32_t i = first; i < first + n; i++) c->fn(c->arg, i, worker);
 }
 
+static void run_in_order(rmr_pool *p, uint32_t n, chunks c, int hooks)
+{
+    (void)rmr_pool_run_region(
+        p, &(rmr_region){
+               .n = n, .most = 1, .fn = one_by_one, .arg = &c, .in_order = 1, .hooks = hooks});
+}
+
 void rmr_pool_run(rmr_pool *p, uint32_t n, rmr_chunk_fn *fn, void *arg)
 {
-    chunks c = {fn, arg};
-    rmr_pool_run_region(
-        p, &(rmr_region){.n = n, .most = 1, .fn = one_by_one, .arg = &c, .in_order = 1});
+    run_in_order(p, n, (chunks){fn, arg}, 0);
+}
+
+void rmr_pool_run_hooks(rmr_pool *p, uint32_t n, rmr_chunk_fn *fn, void *arg)
+{
+    run_in_order(p, n, (chunks){fn, arg}, 1);
 }
 
 static uint32_t usable_cores(void)

@@ -31,9 +31,14 @@ uint32_t
 rmr_pool_width(const rmr_pool *pool); /* most threads inside one region, the caller included */
 
 /* Run fn for every chunk in [0, n), begun in order; returns when all are done. Never fails and
- * never allocates. Chunks run in the library's floating-point mode on the pool's threads, and in
- * the caller's own mode on its thread. */
+ * never allocates. Chunks compute, in the library's floating-point mode, so they must not call a
+ * hook of the host (memory, log, storage, progress). */
 void rmr_pool_run(rmr_pool *pool, uint32_t n, rmr_chunk_fn *fn, void *arg);
+
+/* The same for chunks that may call the host's hooks: each runs in the mode of its thread, and what
+ * computes in there enters the library's mode itself. A thread of the pool has the mode that the
+ * thread which made the pool had then. */
+void rmr_pool_run_hooks(rmr_pool *pool, uint32_t n, rmr_chunk_fn *fn, void *arg);
 
 /* Some chunks of a region, which a worker does together: an item of work. */
 typedef void rmr_range_fn(void *arg, uint32_t first, uint32_t n, uint32_t worker);
@@ -66,6 +71,7 @@ typedef struct rmr_region {
     void *arg;
     const rmr_next_region *next; /* NULL: nothing is known */
     int in_order;                /* chunks are begun in order: all are one share, for everybody */
+    int hooks;                   /* chunks may call the host's hooks (rmr_pool_run_hooks) */
     rmr_halt *halt;              /* NULL: nothing stops it */
     rmr_rest *rest;              /* NULL: nothing stops it, and it was not stopped before */
 } rmr_region;

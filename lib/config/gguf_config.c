@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fpenv.h"
 #include "le.h"
 #include "relatives.h"
 
@@ -135,6 +136,7 @@ typedef struct translator {
     const rmr_checkpoint *ck;
     const struct arch *arch;
     json_t *config;
+    rmr_fpenv own; /* the thread's mode; numbers are translated in the library's */
     remora_error *err;
 } translator;
 
@@ -412,7 +414,10 @@ static remora_status factors(const translator *t, const rmr_tensor *f, json_t *r
                  MAX_ROPE_FACTORS);
     }
     RMR_TRY(set(t, r, "factors", list));
-    RMR_TRY(rmr_file_read(f->file, f->offset, bytes, f->bytes, t->err));
+    rmr_fpenv_leave(t->own); /* the file may be the host's */
+    const remora_status read = rmr_file_read(f->file, f->offset, bytes, f->bytes, t->err);
+    (void)rmr_fpenv_enter();
+    RMR_TRY(read);
     for (uint64_t i = 0; i < f->dims[0]; i++) {
         const uint32_t bits = rmr_le32(bytes + 4 * i);
         float v;
@@ -650,7 +655,9 @@ remora_status rmr_gguf_config(const rmr_gguf *g, const rmr_checkpoint *ck, json_
     translator t = {.g = g, .ck = ck, .config = json_object(), .err = err};
     *out = NULL;
     if (t.config == NULL) return rmr_error_nomem(err, "configuration", 0);
+    t.own = rmr_fpenv_enter();
     const remora_status st = translate(&t);
+    rmr_fpenv_leave(t.own);
     if (st < 0)
         json_decref(t.config);
     else
@@ -683,7 +690,9 @@ remora_status rmr_gguf_known(const rmr_gguf *g, const rmr_checkpoint *ck, json_t
     if (t.config == NULL) return rmr_error_nomem(err, "configuration", 0);
     if (rmr_gguf_string(g, "general.architecture", &s, err) >= 0)
         memcpy(text, s.text, s.size < sizeof text ? s.size : sizeof text - 1);
+    t.own = rmr_fpenv_enter();
     const remora_status st = known(&t);
+    rmr_fpenv_leave(t.own);
     if (st < 0)
         json_decref(t.config);
     else

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fpenv.h"
 #include "json.h"
 
 remora_status rmr_metadata_add(rmr_mem *mem, rmr_metadata *meta, const char *key, const char *value,
@@ -70,9 +71,11 @@ static void gguf_number(const rmr_gguf_item *it, char *buf, size_t cap)
     if (it->type == RMR_GGUF_BOOL) {
         snprintf(buf, cap, "%s", it->number != 0 ? "true" : "false");
     } else if (it->type == RMR_GGUF_F32 || it->type == RMR_GGUF_F64) {
+        const rmr_fpenv own = rmr_fpenv_enter();
         json_t *v = json_real(it->number);
         rmr_json_number_text(buf, cap, v);
         json_decref(v);
+        rmr_fpenv_leave(own);
     } else if (rmr_gguf_is_signed(it->type)) {
         snprintf(buf, cap, "%lld", (long long)it->integer);
     } else {

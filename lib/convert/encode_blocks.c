@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "fpenv.h"
 #include "tile.h"
 
 enum { ROWS = RMR_F8_RUN }; /* rows that are encoded at once */
@@ -155,15 +156,23 @@ remora_status rmr_encode_portion(void *encoder, const rmr_weight_plan_item *it,
     unsigned char *work = e->work + worker * e->worker_bytes, *laid = work + e->values + e->coded;
     float *importance = (float *)(void *)work;
     int weighted = 0;
-    if (t->elem != d->elem) /* the rows' place is free as yet */
-        RMR_TRY(read_importance(t, d, p->index, importance, importance + d->cols, &weighted, err));
+    if (t->elem != d->elem) { /* the rows' place is free as yet */
+        const rmr_fpenv own = rmr_fpenv_enter();
+        const remora_status st =
+            read_importance(t, d, p->index, importance, importance + d->cols, &weighted, err);
+        rmr_fpenv_leave(own);
+        RMR_TRY(st);
+    }
     for (uint32_t r = 0; r < p->n; r += ROWS) {
         const uint32_t m = p->n - r < ROWS ? p->n - r : ROWS;
         const unsigned char *src = (const unsigned char *)p->data + r * from;
         const uint64_t off =
             p->index * laid_bytes(d, t->elem, d->rows) + laid_bytes(d, t->elem, p->row0 + r);
         if (t->elem != d->elem) {
-            RMR_TRY(recode(e, it, t, p->index, src, m, weighted, work, err));
+            const rmr_fpenv own = rmr_fpenv_enter();
+            const remora_status st = recode(e, it, t, p->index, src, m, weighted, work, err);
+            rmr_fpenv_leave(own);
+            RMR_TRY(st);
             src = work + e->values;
         }
         if (d->use == RMR_USE_MATRIX) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fpenv.h"
 #include "pack.h"
 #include "sha256.h"
 
@@ -107,13 +108,15 @@ remora_status rmr_selftest_run(remora_model *m, const rmr_selftest *stored, cons
     RMR_TRY(rmr_session_create(m, &opts, &s, err));
     remora_status st = feed(s, ids, prompt, cancel, err);
     for (uint32_t i = prompt; i < n && st >= 0; i++) st = feed(s, ids + i, 1, cancel, err);
+    const rmr_fpenv own = rmr_fpenv_enter();
     if (st >= 0) st = check_finite(s->rows.logits, m->shape.n_vocab, err);
     if (st >= 0) read_answer(s->rows.logits, m->shape.n_vocab, stored, out);
+    rmr_fpenv_leave(own);
     rmr_session_free(s);
     return st;
 }
 
-json_t *rmr_selftest_json(const rmr_selftest *t)
+static json_t *to_json(const rmr_selftest *t)
 {
     json_t *top = json_array(), *root = NULL;
     int bad = top == NULL;
@@ -127,7 +130,15 @@ json_t *rmr_selftest_json(const rmr_selftest *t)
     return root;
 }
 
-remora_status rmr_selftest_parse(const json_t *entry, rmr_selftest *out, remora_error *err)
+json_t *rmr_selftest_json(const rmr_selftest *t)
+{
+    const rmr_fpenv own = rmr_fpenv_enter();
+    json_t *root = to_json(t);
+    rmr_fpenv_leave(own);
+    return root;
+}
+
+static remora_status parse(const json_t *entry, rmr_selftest *out, remora_error *err)
 {
     const json_t *const numerics = json_object_get(entry, "numerics"), *const top = json_object_get(
                                                                            entry, "top");
@@ -147,8 +158,16 @@ remora_status rmr_selftest_parse(const json_t *entry, rmr_selftest *out, remora_
     return REMORA_OK;
 }
 
-remora_status rmr_selftest_compare(const rmr_selftest *stored, const rmr_selftest *now, int *exact,
-                                   remora_error *err)
+remora_status rmr_selftest_parse(const json_t *entry, rmr_selftest *out, remora_error *err)
+{
+    const rmr_fpenv own = rmr_fpenv_enter();
+    const remora_status st = parse(entry, out, err);
+    rmr_fpenv_leave(own);
+    return st;
+}
+
+static remora_status compare(const rmr_selftest *stored, const rmr_selftest *now, int *exact,
+                             remora_error *err)
 {
     const int same = stored->numerics == now->numerics;
     const float limit = same || now->deviation < 2e-3f ? 1e-3f : now->deviation / 2;
@@ -166,4 +185,13 @@ remora_status rmr_selftest_compare(const rmr_selftest *stored, const rmr_selftes
                  "those it names has %.6g",
                  (double)now->other, (double)least);
     return REMORA_OK;
+}
+
+remora_status rmr_selftest_compare(const rmr_selftest *stored, const rmr_selftest *now, int *exact,
+                                   remora_error *err)
+{
+    const rmr_fpenv own = rmr_fpenv_enter();
+    const remora_status st = compare(stored, now, exact, err);
+    rmr_fpenv_leave(own);
+    return st;
 }

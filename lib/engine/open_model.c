@@ -7,6 +7,7 @@
 #include "anyway.h"
 #include "cancel.h"
 #include "fingerprint.h"
+#include "fpenv.h"
 #include "process.h"
 
 static remora_status open_files(rmr_opening *o)
@@ -32,12 +33,22 @@ static remora_status add_metadata(rmr_opening *o)
     return rmr_metadata_add(&m->mem, &m->meta, "source", rmr_source_where(o->src), o->err);
 }
 
+/* Frequencies and scales are computed here. */
+static remora_status read_shape(const char *file, const json_t *config, rmr_shape *out,
+                                remora_error *err)
+{
+    const rmr_fpenv own = rmr_fpenv_enter();
+    const remora_status st = rmr_shape_read(file, config, out, err);
+    rmr_fpenv_leave(own);
+    return st;
+}
+
 static remora_status read_config(rmr_opening *o)
 {
     remora_model *m = o->m;
     rmr_origin *from = m->origin;
     remora_status st = from->format->config(from, &o->config, o->err);
-    if (st >= 0) st = rmr_shape_read(from->file, o->config, &m->shape, o->err);
+    if (st >= 0) st = read_shape(from->file, o->config, &m->shape, o->err);
     if (st < 0) RMR_TRY(rmr_anyway_config(o, st));
     if (m->shape.rope_dynamic)
         rmr_log_write(

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "block.h"
+#include "fpenv.h"
 
 enum {
     GROUP = 32, /* columns of one scale of I4 and MXFP4 */
@@ -131,6 +132,7 @@ static remora_status read_coded(const rmr_weight_plan_item *it, const rmr_matrix
     RMR_TRY(rmr_file_read(p->data->file, p->data->offset + row0 * coded, parts, n * coded, err));
     RMR_TRY(rmr_file_read(p->scale->file, p->scale->offset + s0 * scale_row, scales,
                           (s1 - s0) * scale_row, err));
+    const rmr_fpenv own = rmr_fpenv_enter(); /* scales are converted */
     for (uint32_t r = 0; r < n; r++) {
         const unsigned char *s = scales + ((row0 + r) / per - s0) * scale_row;
         if (it->stored == RMR_ELEM_F8)
@@ -139,6 +141,7 @@ static remora_status read_coded(const rmr_weight_plan_item *it, const rmr_matrix
             join_groups(rows + r * row_bytes, parts + r * coded, s, rmr_dtype_size(p->scale->dtype),
                         cols);
     }
+    rmr_fpenv_leave(own);
     return REMORA_OK;
 }
 
@@ -218,7 +221,9 @@ remora_status rmr_read_rows(rmr_reader *r, const rmr_weight_plan_item *it, uint3
     RMR_TRY(check_rows(it, &at, from, m, s.cols, room, err));
     if (it->desc.elem != it->stored) {
         float *line = (float *)(void *)second;
+        const rmr_fpenv own = rmr_fpenv_enter();
         decode(it, line + s.cols, line, room, m, s.cols);
+        rmr_fpenv_leave(own);
         *rows = line + s.cols;
     } else if (it->transpose) {
         if (it->stored == RMR_ELEM_F8)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "find_model_file.h"
+#include "fpenv.h"
 #include "instead.h"
 #include "le.h"
 #include "sort.h"
@@ -705,7 +706,7 @@ static uint64_t integer(rmr_gguf_type t, const unsigned char *p)
 }
 
 /* The value of a number of any type, as a double. */
-static double number(rmr_gguf_type t, const unsigned char *p)
+static double as_double(rmr_gguf_type t, const unsigned char *p)
 {
     if (t == RMR_GGUF_F32) {
         const uint32_t bits = rmr_le32(p);
@@ -721,6 +722,14 @@ static double number(rmr_gguf_type t, const unsigned char *p)
     }
     const uint64_t v = integer(t, p);
     return rmr_gguf_is_signed(t) && v >> 63 ? -(double)(~v + 1) : (double)v;
+}
+
+static double number(rmr_gguf_type t, const unsigned char *p)
+{
+    const rmr_fpenv own = rmr_fpenv_enter();
+    const double d = as_double(t, p);
+    rmr_fpenv_leave(own);
+    return d;
 }
 
 remora_status rmr_gguf_u32(const rmr_gguf *g, const char *key, uint32_t min, uint32_t max,

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "fpenv.h"
 #include "instead.h"
 
 /* ---- finding where values end ---- */
@@ -142,7 +143,9 @@ static remora_status load(const char *file, const char *text, size_t size, size_
 {
     json_error_t why;
     feed f = {text, text + size, text};
+    const rmr_fpenv own = rmr_fpenv_enter(); /* strtod rounds as the mode says */
     *out = json_load_callback(feed_some, &f, flags | JSON_REJECT_DUPLICATES, &why);
+    rmr_fpenv_leave(own);
     if (*out != NULL) return REMORA_OK;
     if (is_out_of_memory(&why)) return rmr_error_nomem(err, file, size);
     RMR_FAIL(err, REMORA_E_FORMAT, "%s: line %d, byte %d: %s", file, why.line, why.position,
@@ -244,7 +247,7 @@ remora_status rmr_json_string(const char *file, const json_t *obj, const char *k
     return REMORA_OK;
 }
 
-void rmr_json_number_text(char *buf, size_t cap, const json_t *v)
+static void number_text(char *buf, size_t cap, const json_t *v)
 {
     buf[0] = 0;
     for (size_t digits = 6; digits <= 17; digits++) {
@@ -256,6 +259,13 @@ void rmr_json_number_text(char *buf, size_t cap, const json_t *v)
         json_decref(back);
         if (same) return;
     }
+}
+
+void rmr_json_number_text(char *buf, size_t cap, const json_t *v)
+{
+    const rmr_fpenv own = rmr_fpenv_enter();
+    number_text(buf, cap, v);
+    rmr_fpenv_leave(own);
 }
 
 /* ---- member by member ---- */

@@ -784,6 +784,6 @@ remora_status rmr_pack_verify(const rmr_pack *p, const rmr_job_host *host, remor
     for (uint32_t i = 0; i < p->n_tensors; i++) total += p->tensors[i].bytes;
     for (uint32_t i = 0; i < p->n_blobs; i++) total += p->blobs[i].bytes;
     rmr_job_begin(&v.job, host, "verifying", total, err);
-    rmr_pool_run(host->pool, p->n_tensors + p->n_blobs, verify_chunk, &v);
+    rmr_pool_run_hooks(host->pool, p->n_tensors + p->n_blobs, verify_chunk, &v);
     return rmr_job_end(&v.job);
 }

@@ -571,7 +571,7 @@ static remora_status compress_tensor(round_of *r, int fd, const rmr_pack_tensor 
     for (r->first = 0; r->first < n; r->first += r->n_slots) {
         const uint64_t left = n - r->first;
         const uint32_t k = left < r->n_slots ? (uint32_t)left : r->n_slots;
-        rmr_pool_run(r->s->job.host->pool, k, compress_chunk, r);
+        rmr_pool_run_hooks(r->s->job.host->pool, k, compress_chunk, r);
         RMR_TRY(rmr_job_step(&r->s->job, 0));
         for (uint32_t i = 0; i < k; i++) {
             unsigned char raw[8];
@@ -671,7 +671,7 @@ static remora_status checksums(rmr_pack_writer *w, int level, const rmr_job_host
     rmr_job_begin(&s.job, host, "writing the pack", level > 0 ? 2 * total : total, err);
     RMR_TRY(check_whole(w, err));
     hash_blobs(w);
-    rmr_pool_run(host->pool, (uint32_t)w->n_tensors, hash_chunk, &s);
+    rmr_pool_run_hooks(host->pool, (uint32_t)w->n_tensors, hash_chunk, &s);
     RMR_TRY(rmr_job_end(&s.job));
     if (level > 0) {
         remora_error e = {.struct_size = sizeof e};

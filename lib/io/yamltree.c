@@ -7,6 +7,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "fpenv.h"
 #include "json.h"
 #include "utf8.h"
 
@@ -103,28 +104,40 @@ static int looks_real(const char *s)
     return *s == 0;
 }
 
+enum { SAME, OUT_OF_RANGE, NO_MEMORY };
+
+/* Read a number twice, for where memory for its buffer runs out jansson drops digits and says
+ * nothing. */
+static int read_twice(const char *text, size_t n, json_t **out)
+{
+    json_error_t why;
+    *out = json_loadb(text, n, JSON_DECODE_ANY, &why);
+    if (*out == NULL && json_error_code(&why) == json_error_numeric_overflow) return OUT_OF_RANGE;
+    json_t *again = json_loadb(text, n, JSON_DECODE_ANY, NULL);
+    const int same = again != NULL && json_equal(*out, again);
+    json_decref(again);
+    return same ? SAME : NO_MEMORY;
+}
+
 /* jansson reads the number: strtod minds the host's locale. JSON wants digits on both sides of the
- * point. Read twice, for where memory for its buffer runs out it drops digits and says nothing. */
+ * point. */
 static remora_status read_real(reader *r, const yaml_event_t *ev, const char *s, int negative,
                                json_t **out)
 {
     char buf[MAX_NUMBER + 8];
     const size_t whole = digits(s);
     const char *rest = s + whole;
-    json_error_t why;
     size_t n = (size_t)snprintf(buf, sizeof buf, "%s%.*s", negative ? "-" : "",
                                 whole > 0 ? (int)whole : 1, whole > 0 ? s : "0");
     if (*rest == '.') rest++;
     const size_t part = digits(rest);
     n += (size_t)snprintf(buf + n, sizeof buf - n, ".%.*s%s", part > 0 ? (int)part : 1,
                           part > 0 ? rest : "0", rest + part);
-    *out = json_loadb(buf, n, JSON_DECODE_ANY, &why);
-    if (*out == NULL && json_error_code(&why) == json_error_numeric_overflow)
-        return fail_at(r, ev->start_mark, "a number out of range");
-    json_t *again = json_loadb(buf, n, JSON_DECODE_ANY, NULL);
-    const int same = again != NULL && json_equal(*out, again);
-    json_decref(again);
-    return same ? REMORA_OK : nomem(r);
+    const rmr_fpenv own = rmr_fpenv_enter();
+    const int read = read_twice(buf, n, out);
+    rmr_fpenv_leave(own);
+    if (read == OUT_OF_RANGE) return fail_at(r, ev->start_mark, "a number out of range");
+    return read == SAME ? REMORA_OK : nomem(r);
 }
 
 static remora_status read_number(reader *r, const yaml_event_t *ev, const char *s, json_t **out)

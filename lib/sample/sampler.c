@@ -116,7 +116,10 @@ static remora_status need_counts(rmr_sampler *c, remora_error *err)
 remora_status rmr_sampler_add(rmr_sampler *c, const remora_stage *stage, remora_error *err)
 {
     if (c == NULL || stage == NULL) RMR_FAIL(err, REMORA_E_ARG, "sampler or stage is NULL");
-    RMR_TRY(rmr_stage_check(stage, c->n_vocab, err));
+    const rmr_fpenv own = rmr_fpenv_enter(); /* values are compared */
+    const remora_status st = rmr_stage_check(stage, c->n_vocab, err);
+    rmr_fpenv_leave(own);
+    RMR_TRY(st);
     if (rmr_stage_is_penalty(stage->kind)) {
         RMR_TRY(need_counts(c, err));
         RMR_TRY(grow_history(c, rmr_stage_window(stage), err));

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "fpenv.h"
 #include "sha256.h"
 
 enum { SAMPLED = 64 }; /* weights of which rows are read */
@@ -79,8 +80,10 @@ static remora_status add_samples(hashing *f, const rmr_weight_plan_item *it)
         const void *rows;
         RMR_TRY(
             f->reader.from->format->read_rows(&f->reader, it, index[i], first, n, &rows, f->err));
+        const rmr_fpenv own = rmr_fpenv_enter();
         add_row(f, d,
                 (const unsigned char *)rows + (row[i] - first) * rmr_row_bytes(d->elem, d->cols));
+        rmr_fpenv_leave(own);
     }
     return REMORA_OK;
 }

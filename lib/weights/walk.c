@@ -79,7 +79,7 @@ static remora_status walk(walker *l, remora_error *err)
     RMR_TRY(count_portions(l, &bytes, err));
     for (uint32_t i = 0; i < l->n_workers; i++) l->readers[i] = (rmr_reader){.from = w->from};
     rmr_job_begin(&l->job, &w->host, w->what, bytes, err);
-    rmr_pool_run(w->host.pool, (uint32_t)l->first[w->plan->n], walk_portion, l);
+    rmr_pool_run_hooks(w->host.pool, (uint32_t)l->first[w->plan->n], walk_portion, l);
     for (uint32_t i = 0; i < l->n_workers; i++) rmr_reader_end(&l->readers[i]);
     return rmr_job_end(&l->job);
 }

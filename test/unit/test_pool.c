@@ -96,7 +96,7 @@ static int region(job *j, uint32_t n)
     atomic_store(&j->caller_began, 0);
     if (j->most > 0)
         rmr_pool_run_region(
-            j->pool, &(rmr_region){n, j->most, range, j, n % 3 ? &next : NULL, 0, NULL, NULL});
+            j->pool, &(rmr_region){n, j->most, range, j, n % 3 ? &next : NULL, 0, 0, NULL, NULL});
     else
         rmr_pool_run(j->pool, n, chunk, j);
     for (uint32_t i = 0; i < CHUNKS; i++)

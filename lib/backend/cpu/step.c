@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "fpenv.h"
 #include "product.h"
 #include "step_calls.h"
 
@@ -234,9 +233,7 @@ remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice 
     s->slice_end = end;
     s->halt = halt;
     s->err = err;
-    const rmr_fpenv saved = rmr_fpenv_enter(); /* we run on the host's thread */
     const remora_status st = run(s, first);
-    rmr_fpenv_leave(saved);
     s->halt = NULL;
     s->err = NULL;
     if (st < 0) s->failed = st;

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "fpenv.h"
+
 /* The size of the struct with its table of matrices. */
 static size_t struct_bytes(const rmr_weight_desc *d)
 {
@@ -107,16 +109,11 @@ remora_status rmr_cpu_weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offse
     return REMORA_OK;
 }
 
-remora_status rmr_cpu_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,
-                                    uint32_t n, const void *rows, remora_error *err)
+static void put_rows(rmr_weight *w, uint32_t index, uint32_t row0, uint32_t n, const void *rows)
 {
     const rmr_weight_desc *d = &w->desc;
     const size_t row_bytes = (size_t)rmr_row_bytes(d->elem, d->cols);
     const unsigned char *src = rows;
-    (void)be;
-    if (index >= d->count || row0 > d->rows || n > d->rows - row0 || row0 % RMR_ROW_GRANULE != 0 ||
-        w->data == NULL)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "rows are out of the range of their weight");
     if (d->use == RMR_USE_VECTOR) {
         rmr_row_decode(d->elem, (float *)(void *)w->data, rows, d->cols);
     } else if (d->use == RMR_USE_TABLE) {
@@ -129,5 +126,18 @@ remora_status rmr_cpu_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t ind
                           d->cols);
         }
     }
+}
+
+remora_status rmr_cpu_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,
+                                    uint32_t n, const void *rows, remora_error *err)
+{
+    const rmr_weight_desc *d = &w->desc;
+    (void)be;
+    if (index >= d->count || row0 > d->rows || n > d->rows - row0 || row0 % RMR_ROW_GRANULE != 0 ||
+        w->data == NULL)
+        RMR_FAIL(err, REMORA_E_INTERNAL, "rows are out of the range of their weight");
+    const rmr_fpenv own = rmr_fpenv_enter();
+    put_rows(w, index, row0, n, rows);
+    rmr_fpenv_leave(own);
     return REMORA_OK;
 }
