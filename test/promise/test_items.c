@@ -42,7 +42,7 @@ static void REMORA_CALL run_all(void *user, uint32_t n, void(REMORA_CALL *fn)(vo
 
 /* A prompt, which takes the expanded form, then short appends: the first one sees several segments
  * of the cache, which decoding cuts into pieces. */
-enum { CAP = 700, MAX_APPENDS = 4, MAX_SUMS = 1024 };
+enum { CAP = 700, LONG = 4160, MAX_APPENDS = 4, MAX_SUMS = 1024 };
 
 typedef struct story {
     uint32_t chunk, n_sessions, n_appends;
@@ -136,13 +136,14 @@ static outcome tell(const remora_source *src, int32_t kv, const story *t, manner
     REQUIRE_OK(remora_runtime_create(&own, &rt, &err), &err);
     remora_model *m = open_counting(rt, src);
     const uint32_t n_vocab = host_vocab(m);
+    const uint32_t capacity = t->append[0] < CAP ? CAP : LONG + 40;
     const remora_session_opts o = {
-        .struct_size = sizeof o, .capacity = CAP, .chunk = t->chunk, .kv_type = kv};
+        .struct_size = sizeof o, .capacity = capacity, .chunk = t->chunk, .kv_type = kv};
     for (uint32_t i = 0; i < t->n_sessions; i++)
         REQUIRE_OK(remora_session_create(m, &o, &s[i], &err), &err);
     for (uint32_t a = 0; a < t->n_appends; a++) {
         for (uint32_t i = 0; i < t->n_sessions; i++) {
-            remora_token ids[CAP];
+            static remora_token ids[LONG];
             const size_t n = t->append[a] / (i + 1);
             host_ids(ids, n, n_vocab, 100 * i + a);
             REQUIRE_OK(remora_session_append(s[i], ids, n, n < 99 ? REMORA_WANT_ALL : 0, NULL),
@@ -181,6 +182,35 @@ static void all_stops(const remora_source *src, int32_t kv, long least)
             free(got.rows);
         }
         free(whole.rows);
+    }
+}
+
+/* Rows that see so much of the cache that attention takes it in several regions: a prompt, and rows
+ * of which there are so few that their segments are cut into pieces, or so many that they are not.
+ */
+static void long_context(void **state)
+{
+    static const tiny_opts kinds[] = {{.context = LONG + 64, .layers = 2, .v2 = 1},
+                                      {.context = LONG + 64, .layers = 2, .dense = "qwen2"}};
+    static const manner manners[] = {{1, 1}, {0, 9}};
+    /* of the rows, from when attention took a row's whole cache in one item */
+    static const uint64_t digests[] = {UINT64_C(0xadc030e68d361d3e), UINT64_C(0x7918a9842010b367)};
+    const story far = {0, 1, 3, {LONG, 1, 20, 0}};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        tiny t;
+        tiny_make(&t, &kinds[i]);
+        const outcome whole = tell(&t.source, REMORA_KV_BF16, &far, (manner){2, 0});
+        assert_true(digest(1, whole.rows, whole.n * sizeof *whole.rows) == digests[i]);
+        for (size_t w = 0; w < sizeof manners / sizeof *manners; w++) {
+            const outcome got = tell(&t.source, REMORA_KV_BF16, &far, manners[w]);
+            assert_int_equal(got.n, whole.n);
+            assert_memory_equal(got.rows, whole.rows, got.n * sizeof *got.rows);
+            assert_true(got.stops > 100);
+            free(got.rows);
+        }
+        free(whole.rows);
+        tiny_free(&t);
     }
 }
 
@@ -226,6 +256,6 @@ static void quantised(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(latent), cmocka_unit_test(grouped),
-                                       cmocka_unit_test(quantised)};
+                                       cmocka_unit_test(quantised), cmocka_unit_test(long_context)};
     return cmocka_run_group_tests_name("items", tests, NULL, NULL);
 }

@@ -31,13 +31,14 @@ typedef struct latent_job {
     rmr_step *s;
     const rmr_op *op;
     uint32_t group, rows, units; /* heads of a group, rows, units */
+    rmr_softmax_state *state;    /* [units][GROUP], in the operation's scratch */
+    uint32_t seg;                /* of whole units: the stretch under way begins with it */
     /* Only where units are cut into pieces: */
-    rmr_split cut;            /* the pieces under way */
-    uint32_t *covers;         /* [RMR_SPLIT_PIECES] segments that a piece's result covers; 0: it was
-                                 merged into an earlier piece. In the operation's scratch, as all
-                                 that has to outlive a stop */
-    float *result;            /* [RMR_SPLIT_PIECES] the result of each piece, there too */
-    rmr_softmax_state *state; /* [units][GROUP], there too */
+    rmr_split cut;    /* the pieces under way */
+    uint32_t *covers; /* [RMR_SPLIT_PIECES] segments that a piece's result covers; 0: it was
+                         merged into an earlier piece. In the operation's scratch, as all
+                         that has to outlive a stop */
+    float *result;    /* [RMR_SPLIT_PIECES] the result of each piece, there too */
 } latent_job;
 
 typedef struct unit {
@@ -80,9 +81,11 @@ rmr_cpu_scratch rmr_cpu_latent_scratch(const rmr_op *op, const rmr_step_desc *d)
     const uint64_t result = result_floats(op->mla) * 4;
     rmr_cpu_scratch need = {.worker = RMR_ALIGN + query_bytes(op->mla) +
                                       (uint64_t)GROUP * RMR_SEG_TOKENS * 4 + LEVELS * result};
+    const uint64_t units = (uint64_t)d->max_rows * rmr_units(op->mla->heads, GROUP);
+    need.shared =
+        GROUP * sizeof(rmr_softmax_state) * (units > RMR_SPLIT_UNITS ? units : RMR_SPLIT_UNITS);
     if ((uint64_t)d->max_pages * RMR_PAGE_TOKENS > RMR_SEG_TOKENS)
-        need.shared = RMR_SPLIT_PIECES * (result + sizeof(uint32_t)) +
-                      RMR_SPLIT_UNITS * GROUP * sizeof(rmr_softmax_state);
+        need.shared += RMR_SPLIT_PIECES * (result + sizeof(uint32_t));
     return need;
 }
 
@@ -246,17 +249,17 @@ static void merge(const latent_job *j, const unit *u, uint32_t h, uint32_t seg, 
     if (seg + RMR_STRETCH >= segments_of(u)) k->elementwise->scale(z, a->rank, 1.0f / state->sum);
 }
 
+/* One stretch of a unit, which is an item of work: a row may see many. */
 static void whole_unit(const latent_job *j, uint32_t i, uint32_t worker)
 {
     const unit u = unit_of(j, i);
     const worker_scratch d = scratch_of(j, worker);
     const uint32_t segs = segments_of(&u);
-    rmr_softmax_state state[GROUP];
-    for (rmr_piece p = {0, RMR_STRETCH, 0}; p.seg < segs; p.seg = p.end) {
-        p.end = rmr_min_u32(segs, p.seg + RMR_STRETCH);
-        attend_piece(j, &u, &p, &d, d.spare, p.end < segs ? &u : NULL, p.end);
-        for (uint32_t h = 0; h < u.nh; h++) merge(j, &u, h, p.seg, d.spare, &state[h]);
-    }
+    const rmr_piece p = {j->seg, RMR_STRETCH, rmr_min_u32(segs, j->seg + RMR_STRETCH)};
+    if (p.seg >= segs) return;
+    attend_piece(j, &u, &p, &d, d.spare, NULL, 0);
+    for (uint32_t h = 0; h < u.nh; h++)
+        merge(j, &u, h, p.seg, d.spare, &j->state[(size_t)i * GROUP + h]);
 }
 
 static void whole_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
@@ -362,10 +365,8 @@ static remora_status attend_cut(latent_job *j, uint32_t segs)
         const unit u = unit_of(j, i);
         of_unit[i] = segments_of(&u);
     }
-    j->result = (float *)(void *)j->s->shared;
-    j->state =
-        (rmr_softmax_state *)(void *)(j->result + RMR_SPLIT_PIECES * result_floats(j->op->mla));
-    j->covers = (uint32_t *)(void *)(j->state + RMR_SPLIT_UNITS * GROUP);
+    j->result = (float *)(void *)(j->state + RMR_SPLIT_UNITS * GROUP);
+    j->covers = (uint32_t *)(void *)(j->result + RMR_SPLIT_PIECES * result_floats(j->op->mla));
     for (uint32_t seg = 0; seg < segs;) {
         seg += rmr_split_units(&j->cut, of_unit, j->units, seg, width);
         for (uint32_t i = 0; i < RMR_SPLIT_PIECES && rmr_cpu_is_new(j->s); i++)
@@ -400,7 +401,7 @@ static uint64_t unit_work(const latent_job *j, uint32_t positions)
 
 remora_status rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
 {
-    latent_job j = {.s = s, .op = op};
+    latent_job j = {.s = s, .op = op, .state = (rmr_softmax_state *)(void *)s->shared};
     const uint32_t width = rmr_pool_width(s->cpu->ctx->pool);
     uint32_t rows = 0, most = 0; /* positions that a row sees */
     for (uint32_t i = 0; i < s->in.n_runs; i++) {
@@ -417,7 +418,9 @@ remora_status rmr_cpu_attend_latent(rmr_step *s, const rmr_op *op)
     while (most <= RMR_SEG_TOKENS && j.units < width && j.group > LEAST_HEADS)
         set_group(&j, j.group / 2, rows);
     const rmr_next_region next = rmr_cpu_next_op(s, op);
-    return rmr_cpu_region(
-        s, &(rmr_region){.n = j.units, .most = 1, .fn = whole_range, .arg = &j, .next = &next},
-        unit_work(&j, most));
+    for (; j.seg < rmr_units(most, RMR_SEG_TOKENS); j.seg += RMR_STRETCH)
+        RMR_CPU_TRY(rmr_cpu_region(
+            s, &(rmr_region){.n = j.units, .most = 1, .fn = whole_range, .arg = &j, .next = &next},
+            unit_work(&j, rmr_min_u32(most, RMR_STRETCH * RMR_SEG_TOKENS))));
+    return REMORA_OK;
 }

@@ -14,6 +14,7 @@
 
 #include "softmax.h"
 #include "split.h"
+#include "split_segments.h"
 
 enum { ROWS = 48, SEG = RMR_SEG_TOKENS, SEG_TILES = SEG / RMR_TILE };
 
@@ -260,7 +261,7 @@ static uint64_t work_of(const rmr_mla *a, uint32_t rows, uint32_t positions)
 static uint32_t stretch_of(const rmr_mla *a, uint32_t rows)
 {
     const uint64_t n = 3 * (uint64_t)RMR_ITEM_MOST / work_of(a, rows, SEG);
-    return SEG * (n < 1 ? 1 : n > 1 << 16 ? 1 << 16 : (uint32_t)n);
+    return SEG * (n < 1 ? 1 : n > RMR_STRETCH ? RMR_STRETCH : (uint32_t)n);
 }
 
 remora_status rmr_cpu_attend_expanded(rmr_step *s, const rmr_op *op)

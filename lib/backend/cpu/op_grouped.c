@@ -14,6 +14,7 @@
 
 #include "softmax.h"
 #include "split.h"
+#include "split_segments.h"
 
 enum { QUERIES = 32 }; /* rows times heads of a chunk, at most */
 
@@ -21,9 +22,10 @@ enum { QUERIES = 32 }; /* rows times heads of a chunk, at most */
 typedef struct grouped_job {
     rmr_step *s;
     const rmr_op *op;
-    uint32_t group;  /* query heads of a kv head */
-    uint32_t nh, nr; /* heads and rows of a chunk, at most */
-    uint32_t blocks; /* of heads, all groups together */
+    uint32_t group;    /* query heads of a kv head */
+    uint32_t nh, nr;   /* heads and rows of a chunk, at most */
+    uint32_t blocks;   /* of heads, all groups together */
+    uint32_t from, to; /* positions of the region under way, whole segments */
 } grouped_job;
 
 /* One chunk: rows [row0, row0 + nr) of a run, heads [h0, h0 + nh) of kv head `kv`, all counted from
@@ -36,15 +38,14 @@ typedef struct grouped {
     float *scores; /* [QUERIES][SEG] */
     float *part;   /* [QUERIES][head_dim] */
     float max[QUERIES], sum[QUERIES];
-    rmr_softmax_state state[QUERIES];
 } grouped;
 
 rmr_cpu_scratch rmr_cpu_grouped_scratch(const rmr_op *op, const rmr_step_desc *d)
 {
     const uint32_t dim = op->gqa->head_dim;
-    (void)d;
-    return (rmr_cpu_scratch){.worker = (uint64_t)QUERIES *
-                                       (RMR_SEG_TOKENS + dim + rmr_pairs_room(dim)) * 4};
+    return (rmr_cpu_scratch){
+        .worker = (uint64_t)QUERIES * (RMR_SEG_TOKENS + dim + rmr_pairs_room(dim)) * 4,
+        .shared = (uint64_t)d->max_rows * op->gqa->heads * sizeof(rmr_softmax_state)};
 }
 
 /* The number of positions that the i-th row of the chunk sees in the segment at p0. */
@@ -117,6 +118,13 @@ static float *out_of(const grouped *g, uint32_t i)
            (size_t)(g->h0 + i % g->nh) * op->gqa->head_dim;
 }
 
+/* [rows][heads] in the operation's scratch. */
+static rmr_softmax_state *state_of(const grouped *g, uint32_t i)
+{
+    rmr_softmax_state *const all = (rmr_softmax_state *)(void *)g->j->s->shared;
+    return all + (size_t)(g->row0 + i / g->nh) * g->j->op->gqa->heads + g->h0 + i % g->nh;
+}
+
 static void place_queries(grouped *g)
 {
     const rmr_op *op = g->j->op;
@@ -134,16 +142,17 @@ static void attend(grouped *g)
     const rmr_kernels *k = g->j->s->cpu->k;
     const uint32_t dim = g->j->op->gqa->head_dim, n_queries = g->nr * g->nh;
     const uint32_t end = g->j->s->in.pos[g->row0 + g->nr - 1] + 1;
+    if (g->j->from >= end) return;
     place_queries(g);
-    for (uint32_t p0 = 0; p0 < end; p0 += RMR_SEG_TOKENS) {
+    for (uint32_t p0 = g->j->from; p0 < end && p0 < g->j->to; p0 += RMR_SEG_TOKENS) {
         segment(g, p0);
         for (uint32_t i = 0; i < n_queries; i++)
             if (seen_of(g, i / g->nh, p0) > 0)
-                rmr_softmax_merge(k, &g->state[i], p0 == 0, out_of(g, i), g->part + (size_t)i * dim,
-                                  dim, g->max[i], g->sum[i]);
+                rmr_softmax_merge(k, state_of(g, i), p0 == 0, out_of(g, i),
+                                  g->part + (size_t)i * dim, dim, g->max[i], g->sum[i]);
     }
-    for (uint32_t i = 0; i < n_queries; i++)
-        k->elementwise->scale(out_of(g, i), dim, 1.0f / g->state[i].sum);
+    for (uint32_t i = 0; i < n_queries && end <= g->j->to; i++)
+        k->elementwise->scale(out_of(g, i), dim, 1.0f / state_of(g, i)->sum);
 }
 
 /* Chunks are numbered run by run, block of rows by block of rows, block of heads by block of heads.
@@ -187,5 +196,12 @@ remora_status rmr_cpu_attend_grouped(rmr_step *s, const rmr_op *op)
     uint32_t end = 0;
     for (uint32_t i = 0; i < s->in.n_rows; i++)
         if (s->in.pos[i] >= end) end = s->in.pos[i] + 1;
-    return rmr_cpu_chunks(s, n, grouped_chunk, &j, (uint64_t)QUERIES * end * 2 * op->gqa->head_dim);
+    const uint64_t work = (uint64_t)QUERIES * 2 * op->gqa->head_dim; /* of a chunk, a position */
+    const uint32_t segs = (uint32_t)(RMR_ITEM_MOST / (work * RMR_SEG_TOKENS)),
+                   stretch = (segs < 1 ? 1 : rmr_min_u32(segs, RMR_STRETCH)) * RMR_SEG_TOKENS;
+    for (; j.from < end; j.from = j.to) {
+        j.to = j.from + stretch;
+        RMR_CPU_TRY(rmr_cpu_chunks(s, n, grouped_chunk, &j, work * rmr_min_u32(end, stretch)));
+    }
+    return REMORA_OK;
 }
