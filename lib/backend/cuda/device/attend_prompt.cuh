@@ -49,17 +49,22 @@ DEV prompt_rows prompt_part(const rmr_gpu_attend &a, uint32_t first, uint32_t en
     return p;
 }
 
-/* Begin to copy positions [p, p + 64), of which those below `end` exist. */
-DEV void prompt_fetch(const rmr_gpu_attend &a, const rmr_run *run, uint8_t (*tile)[PROMPT_BLOCK],
-                      uint32_t p, uint32_t end)
+/* The row of the position of [p, p + 64) that this thread copies; NULL: there is none. */
+DEV const uint8_t *prompt_row(const rmr_gpu_attend &a, const rmr_run *run, uint32_t p, uint32_t end)
+{
+    const uint32_t at = p + thread_of() / 4;
+    const uint8_t *const part = at < end ? cache_part(a.in, run, a.stream, at) : NULL;
+    return part == NULL ? NULL : part + (size_t)(at % RMR_PAGE_TOKENS) * LATENT_WIDTH * 2;
+}
+
+/* Begin to copy 64 positions. */
+DEV void prompt_fetch(const rmr_gpu_attend &a, uint8_t (*tile)[PROMPT_BLOCK], const uint8_t *row)
 {
     const uint32_t r = thread_of() / 4;
-    const uint8_t *const part = p + r < end ? cache_part(a.in, run, a.stream, p + r) : NULL;
-    const uint8_t *const row = part + (size_t)((p + r) % RMR_PAGE_TOKENS) * LATENT_WIDTH * 2;
 #pragma unroll 6
     for (uint32_t c = thread_of() % 4; c < LATENT_WIDTH / 8; c += 4)
         copy_async(tile[c / 8] + r * 128 + (c % 8 ^ r % 8) * 16,
-                   part != NULL ? row + c * 16 : (const uint8_t *)a.q.at, part != NULL ? 16 : 0);
+                   row != NULL ? row + c * 16 : (const uint8_t *)a.q.at, row != NULL ? 16 : 0);
     copy_commit();
 }
 
@@ -138,10 +143,10 @@ DEV void prompt_weights(uint32_t (*weight)[4], prompt_state *of, prompt_shared *
         float part[4]; /* of 8 positions */
 #pragma unroll
         for (uint32_t i = 0; i < 4; i++) {
-            const uint16_t p0 = rmr_f32_to_bf16(rmr_expf(score[4 * i + 2 * k] - max[k])),
-                           p1 = rmr_f32_to_bf16(rmr_expf(score[4 * i + 2 * k + 1] - max[k]));
-            own[i / 2][i % 2 * 2 + k] = (uint32_t)p0 | (uint32_t)p1 << 16;
-            part[i] = lanes_sum(rmr_bf16_to_f32(p0) + rmr_bf16_to_f32(p1));
+            const uint32_t pair = bf16_pair(rmr_expf(score[4 * i + 2 * k] - max[k]),
+                                            rmr_expf(score[4 * i + 2 * k + 1] - max[k]));
+            own[i / 2][i % 2 * 2 + k] = pair;
+            part[i] = lanes_sum(rmr_float_of(pair << 16) + rmr_float_of(pair & 0xffff0000u));
         }
         sum[k] = (part[0] + part[1]) + (part[2] + part[3]);
     }
@@ -210,7 +215,8 @@ DEV void prompt_attend(const rmr_gpu_attend &a, prompt_shared *s, const prompt_r
                    end = a.in.pos[rows.first + rows.n - 1] + 1;
     prompt_state of = {{-0x1p120f, -0x1p120f}, {0, 0}, {0, 0}, {0, 0}};
     float sum[PROMPT_CHUNKS * 32] = {};
-    prompt_fetch(a, rows.run, s->tile[0], 0, end);
+    prompt_fetch(a, s->tile[0], prompt_row(a, rows.run, 0, end));
+    const uint8_t *row = prompt_row(a, rows.run, LATENT_TILE, end); /* of the next tile */
     prompt_queries(a, s, rows, h0);
 #pragma unroll 1
     for (uint32_t p = 0, buffer = 0; p < end; p += LATENT_TILE, buffer ^= 1) {
@@ -219,8 +225,10 @@ DEV void prompt_attend(const rmr_gpu_attend &a, prompt_shared *s, const prompt_r
         copy_wait<0>();
         fence_copies();
         __syncthreads();
-        if (p + LATENT_TILE < end)
-            prompt_fetch(a, rows.run, s->tile[buffer ^ 1], p + LATENT_TILE, end);
+        if (p + LATENT_TILE < end) {
+            prompt_fetch(a, s->tile[buffer ^ 1], row);
+            row = prompt_row(a, rows.run, p + 2 * LATENT_TILE, end);
+        }
         prompt_scores(score, s, buffer, group, r);
         prompt_weights(weight, &of, s, score, group, r, seen > p ? seen - p : 0, a.scale);
 #pragma unroll

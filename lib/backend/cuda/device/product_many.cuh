@@ -146,8 +146,7 @@ DEV void many_fetch(uint8_t *stage, const uint8_t *x, const many_source<N> &s, u
 template <int N> DEV void many_full(many_shared<N> *s, uint32_t count)
 {
     fence_copies();
-    __syncwarp();
-    if (lane_of() == 0) barrier_arrive(&s->full[count % RMR_GPU_MANY_STAGES(N)]);
+    barrier_arrive(&s->full[count % RMR_GPU_MANY_STAGES(N)]);
 }
 
 template <int N> DEV void many_fetcher(const rmr_gpu_many &a, many_shared<N> *s)
@@ -273,8 +272,7 @@ template <int N> DEV void many_multiplier(const rmr_gpu_many &a, many_shared<N> 
                  k++, count++) {
                 barrier_wait(&s->full[count % STAGES], count / STAGES % 2);
                 many_step<N>(acc, s->stage[count % STAGES], row0, row1);
-                __syncwarp();
-                if (lane_of() == 0) barrier_arrive(&s->empty[count % STAGES]);
+                barrier_arrive(&s->empty[count % STAGES]);
             }
 #pragma unroll
             for (int i = 0; i < N / 2; i++) total[i] += acc[i];
@@ -294,8 +292,8 @@ template <int N> DEV void product_many(const rmr_gpu_many &a)
         (many_shared<N> *)(void *)(shared + (1024 - (uintptr_t)shared % 1024) % 1024);
     static_assert(sizeof *s + 1024 <= RMR_GPU_MANY_SHARED(N), "shared memory of a block");
     if (thread_of() < RMR_GPU_MANY_STAGES(N)) {
-        barrier_make(&s->full[thread_of()], MANY_FETCH / 32);
-        barrier_make(&s->empty[thread_of()], RMR_GPU_WARPS);
+        barrier_make(&s->full[thread_of()], MANY_FETCH);
+        barrier_make(&s->empty[thread_of()], MANY_MULTIPLY);
     }
     wait_for_last();
     many_lists<N>(s, a.of);
