@@ -278,7 +278,9 @@ typedef struct remora_runtime_opts {
     int32_t log_level;
 
     /* Most threads that one call computes with, the calling one included; up to 1024. 0: as many as
-     * the process may use cores. 1: no thread is ever created. Idle threads sleep. */
+     * the process may use cores: those that it is bound to, and no more than its cgroup's limit of
+     * processor time, rounded up. 1: no thread is ever created. Where the system does not give as
+     * many there are fewer, and a warning in the log. Idle threads sleep; all block signals. */
     int32_t n_threads;
 
     /* The host's job system. When set, no thread is created: run must call fn(arg, i) for every i
@@ -292,6 +294,12 @@ typedef struct remora_runtime_opts {
      * same); E_UNSUPPORTED where the machine lacks it. */
     const remora_option *extra;
     uint64_t n_extra;
+
+    /* Called once on each thread that the runtime starts, at its start and perhaps after
+     * remora_runtime_create() has returned: for its priority, cores or name. index is 1 and on. May
+     * be NULL. */
+    void *thread_start_user;
+    void (REMORA_CALL *thread_start)(void *user, uint32_t index);
 } remora_runtime_opts;
 
 typedef struct remora_device {
@@ -310,11 +318,11 @@ typedef struct remora_runtime_info {
     uint32_t struct_size;
     uint32_t n_threads;   /* most that one call computes with, the calling one included */
     char     kernels[32]; /* the kernel set: "avx512" */
+    char     why[120];    /* for people: why so many threads, and why this set */
 } remora_runtime_info;
 
 /* opts may be NULL. E_ARG (some but not all allocator hooks, n_threads or log_level out of range),
- * E_STRUCT, E_UNSUPPORTED (unknown extra key, kernel set that the machine lacks), E_NOMEM (also
- * when a thread cannot be started). */
+ * E_STRUCT, E_UNSUPPORTED (unknown extra key, kernel set that the machine lacks), E_NOMEM. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
 remora_runtime_create(const remora_runtime_opts *opts, remora_runtime **out, remora_error *err);
 
@@ -403,7 +411,9 @@ enum remora_model_flags { /* remora_model_opts.flags */
 typedef struct remora_model_opts {
     uint32_t struct_size;
     uint32_t flags;        /* REMORA_MODEL_* */
-    const char *device;    /* NULL: the best; "cpu" */
+    const char *device;    /* NULL: "cpu", in every release 1.x; "auto": the first other device
+                              that can be used, else the CPU; "cuda", "cuda:1": that one. The ids
+                              are those of remora_device; remora_model_info says which it is */
     uint64_t host_budget;  /* most bytes that the model, its sessions and samplers take together:
                               the sum of the host_ fields of remora_memory but host_mapped; 0: no
                               limit. What does not fit is E_NOMEM: here (before a weight is read,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Library, runtime and devices. */
+#include <stdio.h>
 #include <string.h>
 
 #include "checks.h"
@@ -74,6 +75,16 @@ void remora_runtime_free(remora_runtime *rt)
     rmr_runtime_unref(rt);
 }
 
+static const char *why_threads(const remora_runtime *rt)
+{
+    switch (rmr_pool_because(rt->ctx.pool)) {
+    case RMR_POOL_ASKED: return "as n_threads says";
+    case RMR_POOL_CGROUP: return "the limit of the cgroup";
+    case RMR_POOL_NO_THREADS: return "the system gives no more";
+    default: return "the cores that the process may use";
+    }
+}
+
 remora_status remora_runtime_get_info(const remora_runtime *rt, remora_runtime_info *out,
                                       remora_error *err)
 {
@@ -81,6 +92,8 @@ remora_status remora_runtime_get_info(const remora_runtime *rt, remora_runtime_i
     const remora_device cpu = rmr_runtime_device(rt, 0);
     remora_runtime_info i = {.struct_size = sizeof i, .n_threads = rmr_pool_width(rt->ctx.pool)};
     memcpy(i.kernels, cpu.paths, sizeof i.kernels - 1);
+    snprintf(i.why, sizeof i.why, "threads: %s; kernels: %s", why_threads(rt),
+             rt->isa_asked ? "as x-isa says" : "the best for this processor");
     return RMR_OUT(remora_runtime_info, out, i, err);
 }
 

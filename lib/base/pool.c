@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "cores.h"
 #include "event.h"
 #include "fpenv.h"
 #include "halt.h"
@@ -78,6 +79,10 @@ struct rmr_pool {
     rmr_host_run_fn run;
     void *run_user;
     uint32_t width;
+    uint32_t planned; /* the width that memory was set aside for */
+    rmr_pool_why why; /* the width is what it is */
+    void(REMORA_CALL *thread_start)(void *user, uint32_t index);
+    void *thread_start_user;
     uint32_t process;        /* that has the threads */
     uint32_t n_threads;      /* threads started by us */
     helper *helpers;         /* [width - 1] */
@@ -91,7 +96,7 @@ struct rmr_pool {
 /* The spans of a region, in lines of their own. */
 static size_t span_bytes(const rmr_pool *p)
 {
-    return ((size_t)p->width * sizeof *p->spans + LINE - 1) / LINE * LINE;
+    return ((size_t)p->planned * sizeof *p->spans + LINE - 1) / LINE * LINE;
 }
 
 static void cpu_relax(void)
@@ -342,6 +347,7 @@ static void *thread_main(void *arg)
     rmr_pool *const p = me->pool;
     uint32_t first = 0;
     ahead a = {0};
+    if (p->thread_start != NULL) p->thread_start(p->thread_start_user, me->home);
     me->mode = rmr_fpenv_enter();
     while (!stopped(p))
         if (!spin(me, &first, &a)) doze(p);
@@ -607,17 +613,6 @@ void rmr_pool_run_hooks(rmr_pool *p, uint32_t n, rmr_chunk_fn *fn, void *arg)
     run_in_order(p, n, (chunks){fn, arg}, 1);
 }
 
-static uint32_t usable_cores(void)
-{
-#if defined(__linux__)
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
-        return (uint32_t)CPU_COUNT(&set);
-#endif
-    const long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return n > 0 ? (uint32_t)n : 1;
-}
-
 /* Signals are for the host's own threads: the pool's threads start with all of them blocked. */
 static int start_thread(helper *h)
 {
@@ -641,29 +636,44 @@ static remora_status start_threads(rmr_pool *p, remora_error *err)
         p->slot[i].span = p->spans + i * span_bytes(p) / sizeof *p->spans;
     for (uint32_t i = 0; i < n; i++) {
         p->helpers[i] = (helper){.pool = p, .home = i + 1};
-        const int e = start_thread(&p->helpers[i]);
-        if (e != 0)
-            return rmr_error_set(err, REMORA_E_NOMEM, e, "cannot start worker thread %u of %u",
-                                 i + 1, n);
+        if (start_thread(&p->helpers[i]) != 0) break;
         p->n_threads++;
     }
+    if (p->n_threads == n) return REMORA_OK;
+    p->width = p->n_threads + 1; /* no thread reads it before there is a region */
+    p->why = RMR_POOL_NO_THREADS;
     return REMORA_OK;
+}
+
+static void set_width(rmr_pool *p, uint32_t asked)
+{
+    const rmr_cores cores = asked > 0 ? (rmr_cores){asked, 0} : rmr_usable_cores();
+    p->width = p->planned = cores.n < MAX_THREADS ? cores.n : MAX_THREADS;
+    p->why = asked > 0 ? RMR_POOL_ASKED : cores.by_cgroup ? RMR_POOL_CGROUP : RMR_POOL_CORES;
 }
 
 remora_status rmr_pool_create(rmr_mem *mem, uint32_t n_threads, rmr_host_run_fn run, void *run_user,
                               rmr_pool **out, remora_error *err)
 {
+    const rmr_pool_opts o = {.n_threads = n_threads, .run = run, .run_user = run_user};
+    return rmr_pool_create_with(mem, &o, out, err);
+}
+
+remora_status rmr_pool_create_with(rmr_mem *mem, const rmr_pool_opts *o, rmr_pool **out,
+                                   remora_error *err)
+{
     *out = NULL;
-    if (n_threads > MAX_THREADS)
-        RMR_FAIL(err, REMORA_E_ARG, "n_threads %u is above %d", n_threads, MAX_THREADS);
+    if (o->n_threads > MAX_THREADS)
+        RMR_FAIL(err, REMORA_E_ARG, "n_threads %u is above %d", o->n_threads, MAX_THREADS);
     rmr_pool *p = rmr_calloc(mem, 1, sizeof *p);
     if (p == NULL) return rmr_error_nomem(err, "thread pool", sizeof *p);
     p->mem = mem;
     p->process = rmr_process();
-    p->run = run;
-    p->run_user = run_user;
-    p->width = n_threads > 0 ? n_threads : usable_cores();
-    if (p->width > MAX_THREADS) p->width = MAX_THREADS;
+    p->run = o->run;
+    p->run_user = o->run_user;
+    p->thread_start = o->thread_start;
+    p->thread_start_user = o->thread_start_user;
+    set_width(p, o->n_threads);
     rmr_event_init(&p->work);
     for (uint32_t i = 0; i < SLOTS; i++) rmr_event_init(&p->slot[i].done);
     const remora_status st = start_threads(p, err);
@@ -687,7 +697,7 @@ void rmr_pool_free(rmr_pool *p)
 {
     if (p == NULL) return;
     if (p->process == rmr_process()) end_threads(p);
-    if (p->helpers != NULL) rmr_free(p->mem, p->helpers, (p->width - 1) * sizeof *p->helpers);
+    if (p->helpers != NULL) rmr_free(p->mem, p->helpers, (p->planned - 1) * sizeof *p->helpers);
     if (p->spans != NULL) rmr_free(p->mem, p->spans, SLOTS * span_bytes(p));
     for (uint32_t i = 0; i < SLOTS; i++) rmr_event_destroy(&p->slot[i].done);
     rmr_event_destroy(&p->work);
@@ -697,4 +707,9 @@ void rmr_pool_free(rmr_pool *p)
 uint32_t rmr_pool_width(const rmr_pool *p)
 {
     return p->width;
+}
+
+rmr_pool_why rmr_pool_because(const rmr_pool *p)
+{
+    return p->why;
 }

@@ -21,10 +21,30 @@ typedef void rmr_chunk_fn(void *arg, uint32_t chunk, uint32_t worker);
 typedef void(REMORA_CALL *rmr_host_run_fn)(void *user, uint32_t n,
                                            void(REMORA_CALL *fn)(void *arg, uint32_t i), void *arg);
 
-/* n_threads: 0 = number of usable cores, 1 = no thread is created. With `run` set no thread is
- * created either and regions go through the host with at most n_threads parts. */
+/* Why a pool has as many threads as it has. */
+typedef enum rmr_pool_why {
+    RMR_POOL_ASKED,      /* so many were asked for */
+    RMR_POOL_CORES,      /* the cores that the process is bound to */
+    RMR_POOL_CGROUP,     /* the limit of its cgroup */
+    RMR_POOL_NO_THREADS, /* more could not be started */
+} rmr_pool_why;
+
+typedef struct rmr_pool_opts {
+    uint32_t n_threads;  /* 0: as many as cores may be used; 1: no thread is created */
+    rmr_host_run_fn run; /* set: no thread is created, and regions go through the host with at most
+                            n_threads parts */
+    void *run_user;
+    /* May be NULL. Called on each thread of the pool, 1 and on, at its start. */
+    void(REMORA_CALL *thread_start)(void *user, uint32_t index);
+    void *thread_start_user;
+} rmr_pool_opts;
+
+/* A thread that cannot be started means that there are fewer: see rmr_pool_because. */
+remora_status rmr_pool_create_with(rmr_mem *mem, const rmr_pool_opts *opts, rmr_pool **out,
+                                   remora_error *err);
 remora_status rmr_pool_create(rmr_mem *mem, uint32_t n_threads, rmr_host_run_fn run, void *run_user,
                               rmr_pool **out, remora_error *err);
+rmr_pool_why rmr_pool_because(const rmr_pool *pool);
 void rmr_pool_free(rmr_pool *pool);
 
 uint32_t

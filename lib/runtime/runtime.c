@@ -56,6 +56,21 @@ static remora_status add_device(remora_runtime *rt, const rmr_device_maker *make
     return list(rt, be, err);
 }
 
+static remora_status make_pool(remora_runtime *rt, const remora_runtime_opts *o, remora_error *err)
+{
+    const rmr_pool_opts opts = {.n_threads = (uint32_t)o->n_threads,
+                                .run = o->run,
+                                .run_user = o->run_user,
+                                .thread_start = o->thread_start,
+                                .thread_start_user = o->thread_start_user};
+    RMR_TRY(rmr_pool_create_with(&rt->ctx.mem, &opts, &rt->ctx.pool, err));
+    if (rmr_pool_because(rt->ctx.pool) == RMR_POOL_NO_THREADS)
+        rmr_log_write(&rt->ctx.log, REMORA_LOG_WARN,
+                      "the system gives no more threads: calls compute with %u",
+                      rmr_pool_width(rt->ctx.pool));
+    return REMORA_OK;
+}
+
 remora_status rmr_runtime_create_with(const remora_runtime_opts *o, const rmr_device_maker *makers,
                                       uint32_t n, remora_runtime **out, remora_error *err)
 {
@@ -71,8 +86,8 @@ remora_status rmr_runtime_create_with(const remora_runtime_opts *o, const rmr_de
     rt->ctx.log = (rmr_log){o->log_user, o->log, o->log_level > 0 ? o->log_level : REMORA_LOG_INFO};
     atomic_init(&rt->refs, 1);
     rt->process = rmr_process();
-    remora_status st = rmr_pool_create(&rt->ctx.mem, (uint32_t)o->n_threads, o->run, o->run_user,
-                                       &rt->ctx.pool, err);
+    rt->isa_asked = extra.isa != NULL;
+    remora_status st = make_pool(rt, o, err);
     for (uint32_t i = 0; i < n && st >= 0; i++) st = add_device(rt, &makers[i], extra.isa, err);
     if (st < 0) {
         rmr_runtime_unref(rt);
@@ -178,10 +193,24 @@ static remora_status unknown(const remora_runtime *rt, const char *id, remora_er
     RMR_FAIL(err, REMORA_E_UNSUPPORTED, "device \"%.40s\" is not there; there are %s", id, known);
 }
 
+/* The first device that can be used and is not the CPU; else the CPU. */
+static rmr_backend *best(const remora_runtime *rt)
+{
+    for (uint32_t i = 0; i < rt->n_devices; i++) {
+        const remora_device d = rmr_runtime_device(rt, i);
+        if (d.usable >= 0 && d.kind != REMORA_DEVICE_CPU) return rt->backends[i];
+    }
+    return rt->backends[0];
+}
+
 remora_status rmr_runtime_backend(const remora_runtime *rt, const char *id, rmr_backend **out,
                                   remora_error *err)
 {
     *out = NULL;
+    if (id != NULL && strcmp(id, "auto") == 0) {
+        *out = best(rt);
+        return REMORA_OK;
+    }
     for (uint32_t i = 0; i < rt->n_devices; i++) {
         const remora_device d = rmr_runtime_device(rt, i);
         if (id != NULL && !is_named(&d, id)) continue;

@@ -18,7 +18,8 @@ typedef struct rmr_device_maker {
 struct remora_runtime {
     rmr_ctx ctx;
     atomic_uint refs;
-    uint32_t process; /* that it was made in */
+    uint32_t process;   /* that it was made in */
+    int isa_asked;      /* the kernel set is the one that the host named */
     uint64_t own_bytes; /* of the runtime, its threads and its backends, nothing of models */
     uint32_t n_devices, n_modules;
     rmr_open_module modules[RMR_MAX_MODULES]; /* whose devices some of these are: */
@@ -43,7 +44,8 @@ void rmr_runtime_unref(remora_runtime *rt);
 /* Device i < n_devices. */
 remora_device rmr_runtime_device(const remora_runtime *rt, uint32_t i);
 
-/* The backend of a device: NULL is the first one; "cuda" without a number is the first device of
+/* The backend of a device: NULL is the first one, the CPU; "auto" the first other one that can be
+ * used, or the CPU; "cuda" without a number is the first device of
  * that kind. E_UNSUPPORTED names the devices there are; a device that cannot be used gives the
  * status that says so. */
 remora_status rmr_runtime_backend(const remora_runtime *rt, const char *id, rmr_backend **out,

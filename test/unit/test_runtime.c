@@ -34,6 +34,7 @@ static void fake_describe(rmr_backend *be, remora_device *out)
     snprintf(out->id, sizeof out->id, "%s", f->id);
     snprintf(out->name, sizeof out->name, "a fake");
     out->usable = f->usable;
+    out->kind = strcmp(f->id, "cpu") == 0 ? REMORA_DEVICE_CPU : REMORA_DEVICE_CPU + 1;
 }
 
 static const rmr_backend_ops fake_ops = {RMR_BACKEND_HEAD, .free = fake_free,
@@ -97,6 +98,7 @@ static void devices_are_found_by_id(void **state)
     assert_int_equal(remora_device_get(rt, N, &d, NULL), REMORA_E_NOT_FOUND);
     is_device(rt, NULL, 0);
     is_device(rt, "cpu", 0);
+    is_device(rt, "auto", 2); /* not the CPU, nor one that cannot be used */
     is_device(rt, "tpu", 3);
     is_device(rt, "tpu:1", 4);
     is_refused(rt, "gpu", REMORA_E_DEVICE, "\"gpu:0\" (a fake) cannot be used");
@@ -140,7 +142,7 @@ static void a_model_names_its_device(void **state)
     assert_int_equal(remora_model_open(NULL, &t.source, &o, &m, &err), REMORA_E_UNSUPPORTED);
     assert_string_equal(err.message, "device \"cpu:1\" is not there; there are \"cpu\"");
     assert_null(m);
-    o.device = "cpu";
+    o.device = "auto"; /* there is none but the CPU */
     assert_int_equal(remora_model_open(NULL, &t.source, &o, &m, &err), REMORA_OK);
     remora_model_free(m);
     tiny_free(&t);

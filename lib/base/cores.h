@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How many cores the process may use: those that it is bound to, and no more than the processor
+ * time that its cgroup or one above it is given (containers). */
+#ifndef RMR_CORES_H
+#define RMR_CORES_H
+
+#include <stdint.h>
+
+typedef struct rmr_cores {
+    uint32_t n;    /* at least 1 */
+    int by_cgroup; /* the cgroup's limit is what makes them so few */
+} rmr_cores;
+
+rmr_cores rmr_usable_cores(void);
+
+/* The limit of the cgroup in cores, rounded up; UINT32_MAX: there is none. `root` is in front of
+ * every path, "" for the system's own files. */
+uint32_t rmr_cgroup_cores(const char *root);
+
+#endif
