@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* P27: every call runs in 128 kB of stack. A thread with no more makes all of them, alone, so that
+ * what computes is on its stack too, with every kernel set that the machine has. A call that takes
+ * more runs into the page below the stack, which ends the program. */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "host.h"
+#include "tiny.h"
+
+enum { STACK = 128 << 10, N = 70 };
+
+typedef struct job {
+    const tiny *t;
+    const char *isa, *path; /* path: where a pack is written */
+} job;
+
+static void texts(remora_model *m)
+{
+    static const char text[] = "Text, 12 numbers\nand <|User|> markup in it.";
+    remora_token ids[128];
+    remora_detok d = {{0}};
+    char buf[512];
+    size_t n, len;
+    REQUIRE_OK(remora_tokenize(m, text, sizeof text - 1, REMORA_TEXT_BOS | REMORA_TEXT_SPECIAL, ids,
+                               128, &n, NULL),
+               NULL);
+    REQUIRE_OK(remora_detok_push(m, &d, ids, n, buf, sizeof buf, &len, NULL), NULL);
+    REQUIRE_OK(remora_detok_flush(m, &d, buf, sizeof buf, &len, NULL), NULL);
+    REQUIRE_OK(remora_model_meta(m, "config.rope_theta", buf, sizeof buf, &len, NULL), NULL);
+}
+
+static void sessions(remora_model *m, int32_t kv)
+{
+    remora_error err = HOST_ERROR;
+    remora_session *fork = NULL;
+    remora_token ids[N];
+    remora_token_prob top[8];
+    const remora_session_opts o = {.struct_size = sizeof o, .capacity = 2 * N, .kv_type = kv};
+    remora_session *s = NULL;
+    float x;
+    size_t n;
+    host_ids(ids, N, TINY_TEXT_VOCAB, 5);
+    if (remora_session_create(m, &o, &s, &err) == REMORA_E_UNSUPPORTED) return;
+    REQUIRE_OK(remora_session_append(s, ids, N - 8, REMORA_WANT_ALL, NULL), NULL);
+    for (int i = N - 8; i < N; i++)
+        REQUIRE_OK(remora_session_append(s, ids + i, 1, REMORA_WANT_LAST, NULL), NULL);
+    REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
+    REQUIRE_OK(remora_session_top(s, N - 1, top, 8, &n, NULL), NULL);
+    REQUIRE_OK(remora_session_logprob(s, N - 1, 3, &x, NULL), NULL);
+    REQUIRE_OK(remora_session_fork(s, &fork, &err), &err);
+    REQUIRE_OK(remora_session_trim(fork, N / 2, NULL), NULL);
+    REQUIRE_OK(remora_session_sync(fork, ids, N, REMORA_WANT_LAST, NULL, NULL), NULL);
+    REQUIRE_OK(remora_eval(&fork, 1, NULL, &err), &err);
+    remora_session_free(fork);
+    remora_session_free(s);
+}
+
+static void generate(remora_model *m)
+{
+    static const remora_stage stages[] = {
+        {.struct_size = sizeof(remora_stage), .kind = REMORA_STAGE_REPEAT, .value = 1.1},
+        {.struct_size = sizeof(remora_stage), .kind = REMORA_STAGE_TEMPERATURE, .value = 0.7},
+        {.struct_size = sizeof(remora_stage), .kind = REMORA_STAGE_TOP_K, .count = 40},
+        {.struct_size = sizeof(remora_stage), .kind = REMORA_STAGE_TOP_P, .value = 0.95},
+        {.struct_size = sizeof(remora_stage), .kind = REMORA_STAGE_MIN_P, .value = 0.01},
+    };
+    remora_error err = HOST_ERROR;
+    const remora_text stop = host_text("no such text");
+    const remora_gen_opts o = {
+        .struct_size = sizeof o, .max_tokens = 12, .stop = &stop, .n_stop = 1};
+    remora_sampler *p = NULL;
+    remora_session *s = host_session(m, 2 * N, 0);
+    remora_token ids[16];
+    size_t n;
+    host_ids(ids, 9, TINY_TEXT_VOCAB, 6);
+    REQUIRE_OK(remora_sampler_create(m, 1, &p, &err), &err);
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++)
+        REQUIRE_OK(remora_sampler_add(p, &stages[i], &err), &err);
+    REQUIRE_OK(remora_session_append(s, ids, 9, REMORA_WANT_LAST, NULL), NULL);
+    REQUIRE_OK(remora_generate(s, p, &o, ids, 16, &n, &err), &err);
+    remora_session_free(s);
+    remora_sampler_free(p);
+}
+
+/* With compression, whose library is not ours. */
+static void packs(remora_runtime *rt, const job *j)
+{
+    remora_error err = HOST_ERROR;
+    const remora_source pack = host_path_source(j->path);
+    host_convert(rt, &j->t->source, j->path, "q4", 3);
+    REQUIRE_OK(remora_verify(rt, &pack, NULL, NULL, &err), &err);
+    remora_model_free(host_open(rt, &pack));
+    unlink(j->path);
+}
+
+static void *all_calls(void *arg)
+{
+    const job *j = arg;
+    remora_error err = HOST_ERROR;
+    remora_memory mem = {.struct_size = sizeof mem};
+    remora_runtime *rt = host_runtime(NULL, 1, j->isa);
+    REQUIRE_OK(remora_model_estimate(rt, &j->t->source, NULL, NULL, 2, &mem, &err), &err);
+    remora_model *m = host_open(rt, &j->t->source);
+    texts(m);
+    for (int32_t kv = 0; kv <= REMORA_KV_F32; kv++) sessions(m, kv);
+    generate(m);
+    packs(rt, j);
+    remora_model_free(m);
+    remora_runtime_free(rt);
+    return NULL;
+}
+
+/* The whole of the stack is 128 kB, with a page below it that nobody may touch; the C library takes
+ * its part of it, too. */
+static void run(job *j)
+{
+    pthread_t thread;
+    pthread_attr_t attr;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char *p = mmap(NULL, STACK + page, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    REQUIRE(p != MAP_FAILED && mprotect(p, page, PROT_NONE) == 0);
+    REQUIRE(pthread_attr_init(&attr) == 0);
+    REQUIRE(pthread_attr_setstack(&attr, p + page, STACK) == 0);
+    REQUIRE(pthread_create(&thread, &attr, all_calls, j) == 0);
+    REQUIRE(pthread_join(thread, NULL) == 0);
+    size_t untouched = 0;
+    while (untouched < STACK && p[page + untouched] == 0) untouched++;
+    printf("%s: %zu kB of stack\n", j->isa, (STACK - untouched) >> 10);
+    REQUIRE(munmap(p, STACK + page) == 0);
+}
+
+static void on_a_small_stack(void **state)
+{
+    static const tiny_opts kinds[] = {{.v2 = 0}, {.v2 = 1}, {.dense = "llama"}, {.tiktoken = 1}};
+    char names[HOST_SETS][16], dir[HOST_DIR], path[HOST_DIR + 16];
+    const uint32_t n_sets = host_sets(names);
+    (void)state;
+    host_dir_make(dir);
+    snprintf(path, sizeof path, "%s/m.remora", dir);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        tiny t;
+        tiny_make(&t, &kinds[i]);
+        for (uint32_t set = 0; set < n_sets; set++) {
+            const remora_option isa = host_option("x-isa", names[set]);
+            const remora_runtime_opts o = {
+                .struct_size = sizeof o, .n_threads = 1, .extra = &isa, .n_extra = 1};
+            remora_runtime *rt = NULL;
+            if (remora_runtime_create(&o, &rt, NULL) != REMORA_OK)
+                continue; /* not this machine's */
+            remora_runtime_free(rt);
+            run(&(job){&t, names[set], path});
+        }
+        tiny_free(&t);
+    }
+    rmdir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(on_a_small_stack)};
+    return cmocka_run_group_tests_name("P27", tests, NULL, NULL);
+}
