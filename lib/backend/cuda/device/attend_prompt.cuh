@@ -11,6 +11,8 @@
 
 #include "attend_latent.cuh"
 
+#ifdef RMR_HAS_WARPGROUPS
+
 enum {
     PROMPT_ROWS = 4,
     PROMPT_STEPS = LATENT_WIDTH / 16, /* instructions of a chain of scores */
@@ -253,7 +255,6 @@ DEV void attend_prompt_all(const rmr_gpu_attend &a)
         prompt_attend(a, s, rows, blockIdx.y * RMR_GPU_HEADS);
 }
 
-#ifdef RMR_HAS_WARPGROUPS
 KERNEL(attend_prompt, rmr_gpu_attend, 256, 1)
 {
     attend_prompt_all(a);

@@ -20,6 +20,8 @@ enum {
     MANY_FETCH = 128                    /* threads that fetch */
 };
 
+#ifdef RMR_HAS_WARPGROUPS
+
 /* Bytes of a stage: rows of activations, then tiles. */
 template <int N> DEV constexpr uint32_t many_stage()
 {
@@ -307,7 +309,6 @@ template <int N> DEV void product_many(const rmr_gpu_many &a)
     }
 }
 
-#ifdef RMR_HAS_WARPGROUPS
 #define MANY(n)                                                                                    \
     KERNEL_WAITS(many_bf16_##n, rmr_gpu_many, MANY_MULTIPLY + MANY_FETCH, 1)                       \
     {                                                                                              \
