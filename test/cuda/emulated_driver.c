@@ -149,25 +149,60 @@ static rmr_cu_result memory_info(size_t *available, size_t *all)
     return RMR_CU_SUCCESS;
 }
 
+/* Blocks are in a list, so that what a poisoned device was left with can be given back. */
+typedef struct device_block {
+    struct device_block *next, *before;
+} device_block;
+
+enum { HEAD = 256 }; /* bytes before a block, which keep it aligned */
+static device_block blocks = {&blocks, &blocks};
+
+static void *block_new(size_t n)
+{
+    device_block *const b = aligned_alloc(HEAD, HEAD + (n + HEAD - 1) / HEAD * HEAD);
+    if (b == NULL) return NULL;
+    *b = (device_block){blocks.next, &blocks};
+    b->next->before = blocks.next = b;
+    emulated_blocks_in_use++;
+    return (char *)b + HEAD;
+}
+
+static void block_free(void *at)
+{
+    if (at == NULL) return;
+    device_block *const b = (device_block *)(void *)((char *)at - HEAD);
+    b->before->next = b->next;
+    b->next->before = b->before;
+    free(b);
+    emulated_blocks_in_use--;
+}
+
+void emulated_reset(void)
+{
+    while (blocks.next != &blocks) {
+        void *const at = (char *)blocks.next + HEAD;
+        emulator_freed(at);
+        block_free(at);
+    }
+}
+
 /* Memory is full of NaN, so that what is read before it is written shows. */
 static rmr_cu_result memory_alloc(rmr_cu_address *at, size_t n)
 {
     CALL();
     if (out_of_memory()) return RMR_CU_NO_MEMORY;
-    void *const p = aligned_alloc(256, (n + 255) / 256 * 256);
+    void *const p = block_new(n);
     if (p == NULL) return RMR_CU_NO_MEMORY;
     memset(p, 0xff, n);
     *at = (rmr_cu_address)(uintptr_t)p;
     emulator_allocated(p, n);
-    emulated_blocks_in_use++;
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result memory_free(rmr_cu_address at)
 {
     emulator_freed((void *)(uintptr_t)at);
-    free((void *)(uintptr_t)at);
-    emulated_blocks_in_use--;
+    block_free((void *)(uintptr_t)at);
     return RMR_CU_SUCCESS;
 }
 
@@ -176,16 +211,13 @@ static rmr_cu_result host_alloc(void **at, size_t n, unsigned flags)
     (void)flags;
     CALL();
     if (out_of_memory()) return RMR_CU_NO_MEMORY;
-    *at = aligned_alloc(256, (n + 255) / 256 * 256);
-    if (*at == NULL) return RMR_CU_NO_MEMORY;
-    emulated_blocks_in_use++;
-    return RMR_CU_SUCCESS;
+    *at = block_new(n);
+    return *at == NULL ? RMR_CU_NO_MEMORY : RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result host_free(void *at)
 {
-    free(at);
-    emulated_blocks_in_use--;
+    block_free(at);
     return RMR_CU_SUCCESS;
 }
 

@@ -138,7 +138,7 @@ static void every_call_fails_once(void **state)
         if (be != NULL && s < 0) assert_true(work(be, NULL) < 0);
         if (be != NULL) be->ops->free(be);
         if (k < 0) assert_int_equal(emulated_blocks_in_use, 0);
-        emulated_blocks_in_use = 0; /* what a poisoned device has is left to it */
+        emulated_reset(); /* what a poisoned device has is left to it */
         assert_int_equal(atomic_load(&ctx.mem.bytes), 0);
         if (k < 0) assert_int_equal(s, REMORA_OK);
         if (s < 0) assert_true(s == REMORA_E_DEVICE || s == REMORA_E_UNSUPPORTED);
@@ -191,7 +191,7 @@ static void marks_count_up(void **state)
     free_things(be, &t);
     be->ops->free(be);
     emulated_fail_after = -1;
-    emulated_blocks_in_use = 0;
+    emulated_reset();
     assert_int_equal(atomic_load(&ctx.mem.bytes), 0);
 }
 

@@ -298,5 +298,5 @@ int main(void)
         cmocka_unit_test(metadata), cmocka_unit_test(a_forgotten_size),
         cmocka_unit_test(options),  cmocka_unit_test(stages),
         cmocka_unit_test(sources),  cmocka_unit_test(a_folder_of_something_else)};
-    return RUN_GROUP("messages", tests, setup, teardown);
+    return RUN_GROUP("refusal_texts", tests, setup, teardown);
 }
