@@ -110,6 +110,8 @@ remora_status rmr_dump_spec_read(const remora_model_opts *o, rmr_dump_spec *out,
         RMR_TRY(rmr_option_check(o->extra, i, err));
         if (rmr_option_is(&o->extra[i], "x-dump")) {
             RMR_TRY(rmr_option_value(&o->extra[i], out->path, sizeof out->path, err));
+            if (out->path[0] == 0)
+                RMR_FAIL(err, REMORA_E_ARG, "x-dump is empty; it names the file to write");
             out->wanted = 1;
         } else if (rmr_option_is(&o->extra[i], "x-dump-only")) {
             RMR_TRY(rmr_option_value(&o->extra[i], only, sizeof only, err));

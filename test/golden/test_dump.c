@@ -272,8 +272,8 @@ static void wrong_options(void **state)
 {
     (void)state;
     refused(REMORA_E_UNSUPPORTED, "x-dumb", "y", "models have x-dump");
-    refused(REMORA_E_ARG, "x-dump", NULL, "NULL");
-    refused(REMORA_E_ARG, NULL, "y", "NULL");
+    refused(REMORA_E_ARG, "x-dump", NULL, "empty");
+    refused(REMORA_E_UNSUPPORTED, NULL, "y", "models have x-dump");
     refused(REMORA_E_ARG, "x-dump-only", "layer", "layer");
     refused(REMORA_E_ARG, "x-dump-only", "layer one", "\"one\"");
     refused(REMORA_E_ARG, "x-dump-only", "layer 99999999999999999999", "9999");
