@@ -97,12 +97,12 @@ uint64_t rmr_budget_excess(const rmr_budget *b)
     return used > limit ? used - limit : 0;
 }
 
-static int take(rmr_mem *mem, size_t n)
+int rmr_mem_take(rmr_mem *mem, uint64_t n)
 {
     return mem->budget == NULL || rmr_budget_take(mem->budget, n);
 }
 
-static void give(rmr_mem *mem, size_t n)
+void rmr_mem_give(rmr_mem *mem, uint64_t n)
 {
     if (mem->budget != NULL) rmr_budget_give(mem->budget, n);
 }
@@ -120,12 +120,12 @@ void rmr_mem_share(rmr_mem *dst, const rmr_mem *src, rmr_budget *budget)
 void *rmr_alloc(rmr_mem *mem, size_t size)
 {
     if (size == 0) size = 1;
-    if (size > PTRDIFF_MAX || !take(mem, size)) return NULL;
+    if (size > PTRDIFF_MAX || !rmr_mem_take(mem, size)) return NULL;
     void *p = mem->alloc(mem->user, size, RMR_ALIGN);
     if (p != NULL)
         atomic_fetch_add_explicit(&mem->bytes, size, memory_order_relaxed);
     else
-        give(mem, size);
+        rmr_mem_give(mem, size);
     return p;
 }
 
@@ -144,10 +144,10 @@ void *rmr_resize(rmr_mem *mem, void *p, size_t old_size, size_t size)
     if (old_size == 0) old_size = 1;
     RMR_ASSERT(atomic_load(&mem->bytes) >= old_size); /* the size that it was allocated with */
     if (size == 0) size = 1;
-    if (size > PTRDIFF_MAX || !take(mem, size))
+    if (size > PTRDIFF_MAX || !rmr_mem_take(mem, size))
         return NULL; /* both blocks may be there at a time */
     void *q = mem->resize(mem->user, p, old_size, size, RMR_ALIGN);
-    give(mem, q != NULL ? old_size : size);
+    rmr_mem_give(mem, q != NULL ? old_size : size);
     if (q == NULL) return NULL;
     atomic_fetch_add_explicit(&mem->bytes, size, memory_order_relaxed);
     atomic_fetch_sub_explicit(&mem->bytes, old_size, memory_order_relaxed);
@@ -161,7 +161,7 @@ void rmr_free(rmr_mem *mem, void *p, size_t size)
     RMR_ASSERT(atomic_load(&mem->bytes) >= size);
     mem->release(mem->user, p, size, RMR_ALIGN);
     atomic_fetch_sub_explicit(&mem->bytes, size, memory_order_relaxed);
-    give(mem, size);
+    rmr_mem_give(mem, size);
 }
 
 char *rmr_strndup(rmr_mem *mem, const char *s, size_t n)

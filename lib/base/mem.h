@@ -44,6 +44,11 @@ void rmr_mem_init(rmr_mem *mem);
  * it came from. */
 void rmr_mem_share(rmr_mem *dst, const rmr_mem *src, rmr_budget *budget);
 
+/* Take bytes that are no block of this count (a device's) from its budget: 0 when there are too
+ * few; and give them back. */
+int rmr_mem_take(rmr_mem *mem, uint64_t n);
+void rmr_mem_give(rmr_mem *mem, uint64_t n);
+
 /* The allocating functions return NULL when the host has no memory (or n * size overflows); size 0
  * gives a valid block of 1 byte. */
 void *rmr_alloc(rmr_mem *mem, size_t size);

@@ -585,32 +585,30 @@ int rmr_pool_run_region(rmr_pool *p, const rmr_region *o)
     return done;
 }
 
-typedef struct chunks {
-    rmr_chunk_fn *fn;
-    void *arg;
-} chunks;
-
-static void one_by_one(void *arg, uint32_t first, uint32_t n, uint32_t worker)
+void rmr_pool_one_by_one(void *chunks, uint32_t first, uint32_t n, uint32_t worker)
 {
-    const chunks *c = arg;
+    const rmr_chunks *c = chunks;
     for (uint32_t i = first; i < first + n; i++) c->fn(c->arg, i, worker);
 }
 
-static void run_in_order(rmr_pool *p, uint32_t n, chunks c, int hooks)
+static void run_in_order(rmr_pool *p, uint32_t n, rmr_chunks c, int hooks)
 {
-    (void)rmr_pool_run_region(
-        p, &(rmr_region){
-               .n = n, .most = 1, .fn = one_by_one, .arg = &c, .in_order = 1, .hooks = hooks});
+    (void)rmr_pool_run_region(p, &(rmr_region){.n = n,
+                                               .most = 1,
+                                               .fn = rmr_pool_one_by_one,
+                                               .arg = &c,
+                                               .in_order = 1,
+                                               .hooks = hooks});
 }
 
 void rmr_pool_run(rmr_pool *p, uint32_t n, rmr_chunk_fn *fn, void *arg)
 {
-    run_in_order(p, n, (chunks){fn, arg}, 0);
+    run_in_order(p, n, (rmr_chunks){fn, arg}, 0);
 }
 
 void rmr_pool_run_hooks(rmr_pool *p, uint32_t n, rmr_chunk_fn *fn, void *arg)
 {
-    run_in_order(p, n, (chunks){fn, arg}, 1);
+    run_in_order(p, n, (rmr_chunks){fn, arg}, 1);
 }
 
 /* Signals are for the host's own threads: the pool's threads start with all of them blocked. */

@@ -63,6 +63,13 @@ void rmr_pool_run_hooks(rmr_pool *pool, uint32_t n, rmr_chunk_fn *fn, void *arg)
 /* Some chunks of a region, which a worker does together: an item of work. */
 typedef void rmr_range_fn(void *arg, uint32_t first, uint32_t n, uint32_t worker);
 
+/* Chunks one by one as such an item: `fn` of a region whose `arg` is this. */
+typedef struct rmr_chunks {
+    rmr_chunk_fn *fn;
+    void *arg;
+} rmr_chunks;
+void rmr_pool_one_by_one(void *chunks, uint32_t first, uint32_t n, uint32_t worker);
+
 /* A region that will be run soon, whose chunk i reads `bytes` from `first` + i * bytes on. Threads
  * that have to wait meanwhile fetch the beginning of their share of it into their caches. It is
  * advice: nothing is read, and `first` may be gone by then. */

@@ -38,6 +38,19 @@ static inline size_t rmr_utf8_step(const unsigned char *p, size_t n, uint32_t *c
     return need + 1;
 }
 
+/* The number of bytes before the first that is not UTF-8; n when all of them are. */
+static inline size_t rmr_utf8_until(const char *s, size_t n)
+{
+    size_t at = 0;
+    while (at < n) {
+        uint32_t cp;
+        const size_t len = rmr_utf8_step((const unsigned char *)s + at, n - at, &cp);
+        if (cp >= RMR_UTF8_SHORT) return at; /* or BAD */
+        at += len;
+    }
+    return n;
+}
+
 /* Write a code point (not a surrogate, at most U+10FFFF); returns its length, 1..4. */
 static inline size_t rmr_utf8_put(uint32_t cp, unsigned char out[4])
 {

@@ -41,9 +41,7 @@ static void free_blocks(rmr_pages *p, rmr_page_block *b)
     while (b != NULL) {
         rmr_page_block *next = b->next;
         p->be->ops->buffer_free(p->be, b->buffer);
-        if (p->mem->budget != NULL)
-            rmr_budget_give(p->mem->budget,
-                            p->be->ops->buffer_bytes(p->be, b->n * b->pool->page_bytes).host);
+        rmr_mem_give(p->mem, p->be->ops->buffer_bytes(p->be, b->n * b->pool->page_bytes).host);
         rmr_free(p->mem, b, (size_t)block_bytes(b->n));
         b = next;
     }
@@ -81,12 +79,10 @@ static void take_lock(rmr_pages *p)
 
 static remora_status make_buffer(rmr_pages *p, uint64_t bytes, rmr_buffer **out, remora_error *err)
 {
-    rmr_budget *budget = p->mem->budget;
     const uint64_t taken = p->be->ops->buffer_bytes(p->be, bytes).host;
-    if (budget != NULL && !rmr_budget_take(budget, taken))
-        return rmr_error_nomem(err, "cache pages", taken);
+    if (!rmr_mem_take(p->mem, taken)) return rmr_error_nomem(err, "cache pages", taken);
     const remora_status st = p->be->ops->buffer_create(p->be, bytes, out, err);
-    if (st < 0 && budget != NULL) rmr_budget_give(budget, taken);
+    if (st < 0) rmr_mem_give(p->mem, taken);
     return st;
 }
 

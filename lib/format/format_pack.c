@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "format.h"
+#include "json.h"
 #include "pack.h"
 
 typedef struct pack_origin {
@@ -64,8 +65,8 @@ static remora_status metadata(rmr_origin *o, rmr_metadata *meta, remora_error *e
                                   json_object_get(manifest, "generation"), err));
     json_object_foreach(templates, name, v)
     {
-        if (json_is_string(v) && strlen(json_string_value(v)) == json_string_length(v))
-            RMR_TRY(rmr_metadata_add_template(o->mem, meta, name, json_string_value(v), err));
+        const char *text = rmr_json_text(v);
+        if (text != NULL) RMR_TRY(rmr_metadata_add_template(o->mem, meta, name, text, err));
     }
     return REMORA_OK;
 }

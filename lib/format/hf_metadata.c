@@ -55,9 +55,8 @@ static remora_status add_generation(rmr_origin *o, rmr_metadata *meta, remora_er
 static remora_status add_template(rmr_origin *o, rmr_metadata *meta, const char *name,
                                   const json_t *v, remora_error *err)
 {
-    if (!json_is_string(v) || strlen(json_string_value(v)) != json_string_length(v))
-        return REMORA_OK;
-    return rmr_metadata_add_template(o->mem, meta, name, json_string_value(v), err);
+    const char *text = rmr_json_text(v);
+    return text != NULL ? rmr_metadata_add_template(o->mem, meta, name, text, err) : REMORA_OK;
 }
 
 /* "chat_template": a text, or a list of {name, template}. */

@@ -233,6 +233,12 @@ remora_status rmr_json_bool(const char *file, const json_t *obj, const char *key
     return REMORA_OK;
 }
 
+const char *rmr_json_text(const json_t *v)
+{
+    const char *text = json_string_value(v);
+    return text != NULL && strlen(text) == json_string_length(v) ? text : NULL;
+}
+
 remora_status rmr_json_string(const char *file, const json_t *obj, const char *key,
                               const char **out, remora_error *err)
 {
@@ -241,9 +247,8 @@ remora_status rmr_json_string(const char *file, const json_t *obj, const char *k
     if (v == NULL) return REMORA_OK;
     if (!json_is_string(v) || rmr_json_is_odd(v))
         return rmr_json_wrong(file, key, v, "a string", err);
-    if (strlen(json_string_value(v)) != json_string_length(v))
-        RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s has a NUL inside", file, key);
-    *out = json_string_value(v);
+    *out = rmr_json_text(v);
+    if (*out == NULL) RMR_FAIL(err, REMORA_E_FORMAT, "%s: %s has a NUL inside", file, key);
     return REMORA_OK;
 }
 

@@ -54,6 +54,9 @@ remora_status rmr_json_string(const char *file, const json_t *obj, const char *k
 
 /* A number with the fewest digits that give it back, whatever the host's locale: jansson minds
  * both. 40 bytes are room for all. Empty where memory runs out. */
+/* The text of a string without a NUL inside; NULL for any other value, and for none. */
+const char *rmr_json_text(const json_t *v);
+
 void rmr_json_number_text(char *buf, size_t cap, const json_t *v);
 
 /* Part of a text, as it stands there: a string with its quotes, an object with its braces. */

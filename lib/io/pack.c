@@ -204,9 +204,7 @@ static remora_status read_dim(const entry *e, const char *key, uint32_t *out)
 /* The text of a field, or NULL when it is none. */
 static const char *text_of(const entry *e, const char *key)
 {
-    const json_t *v = json_object_get(e->v, key);
-    if (!json_is_string(v) || strlen(json_string_value(v)) != json_string_length(v)) return NULL;
-    return json_string_value(v);
+    return rmr_json_text(json_object_get(e->v, key));
 }
 
 static int digit(char c)

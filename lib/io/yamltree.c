@@ -172,16 +172,6 @@ static remora_status read_number(reader *r, const yaml_event_t *ev, const char *
     return *out != NULL ? REMORA_OK : nomem(r);
 }
 
-static int is_utf8(const char *s, size_t n)
-{
-    for (size_t i = 0; i < n;) {
-        uint32_t cp;
-        i += rmr_utf8_step((const unsigned char *)s + i, n - i, &cp);
-        if (cp >= RMR_UTF8_SHORT) return 0;
-    }
-    return 1;
-}
-
 static remora_status check_plain(reader *r, const yaml_event_t *ev, const yaml_char_t *anchor,
                                  const yaml_char_t *tag)
 {
@@ -196,7 +186,7 @@ static remora_status scalar_text(reader *r, const yaml_event_t *ev, const char *
     RMR_TRY(check_plain(r, ev, ev->data.scalar.anchor, ev->data.scalar.tag));
     *s = (const char *)ev->data.scalar.value;
     *n = ev->data.scalar.length;
-    if (!is_utf8(*s, *n)) return fail_at(r, ev->start_mark, "text that is not UTF-8");
+    if (rmr_utf8_until(*s, *n) < *n) return fail_at(r, ev->start_mark, "text that is not UTF-8");
     return REMORA_OK;
 }
 

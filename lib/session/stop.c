@@ -12,19 +12,6 @@ static const char *string_of(const remora_gen_opts *o, uint64_t i, size_t *n)
     return o->stop[i].ptr;
 }
 
-/* The number of bytes before the first that is not UTF-8; n when there is none. */
-static size_t utf8_until(const char *s, size_t n)
-{
-    size_t at = 0;
-    while (at < n) {
-        uint32_t cp;
-        const size_t len = rmr_utf8_step((const unsigned char *)s + at, n - at, &cp);
-        if (cp == RMR_UTF8_BAD || cp == RMR_UTF8_SHORT) return at;
-        at += len;
-    }
-    return n;
-}
-
 remora_status rmr_stops_check(const remora_gen_opts *o, remora_error *err)
 {
     if (o->n_stop == 0) return REMORA_OK;
@@ -40,7 +27,7 @@ remora_status rmr_stops_check(const remora_gen_opts *o, remora_error *err)
         if (n == 0 || n > RMR_STOP_BYTES_MAX)
             RMR_FAIL(err, REMORA_E_ARG, "stop[%llu] has %zu bytes, supported are 1 to %d",
                      (unsigned long long)i, n, RMR_STOP_BYTES_MAX);
-        const size_t good = utf8_until(s, n);
+        const size_t good = rmr_utf8_until(s, n);
         if (good < n)
             RMR_FAIL(err, REMORA_E_ARG, "stop[%llu] is not UTF-8 from byte %zu on",
                      (unsigned long long)i, good);

@@ -28,19 +28,10 @@ static remora_status no_memory(const builder *b)
 
 /* ---- the vocabulary ---- */
 
-static int is_utf8(rmr_gguf_text s)
-{
-    for (size_t i = 0; i < s.size;) {
-        uint32_t cp;
-        i += rmr_utf8_step((const unsigned char *)s.text + i, s.size - i, &cp);
-        if (cp >= RMR_UTF8_SHORT) return 0;
-    }
-    return 1;
-}
-
 static remora_status check_text(const builder *b, const char *what, uint64_t index, rmr_gguf_text s)
 {
-    if (s.size > 0 && memchr(s.text, 0, s.size) == NULL && is_utf8(s)) return REMORA_OK;
+    if (s.size > 0 && memchr(s.text, 0, s.size) == NULL && rmr_utf8_until(s.text, s.size) == s.size)
+        return REMORA_OK;
     RMR_FAIL(b->err, REMORA_E_FORMAT,
              "%s: tokenizer.ggml.%s[%llu] is empty, has a NUL or is no UTF-8", b->t->file, what,
              (unsigned long long)index);

@@ -52,20 +52,10 @@ remora_status rmr_cpu_region(rmr_step *s, const rmr_region *r, uint64_t work)
     return REMORA_OK;
 }
 
-typedef struct chunks {
-    rmr_chunk_fn *fn;
-    void *arg;
-} chunks;
-
-static void one_by_one(void *arg, uint32_t first, uint32_t n, uint32_t worker)
-{
-    const chunks *c = arg;
-    for (uint32_t i = first; i < first + n; i++) c->fn(c->arg, i, worker);
-}
-
 remora_status rmr_cpu_chunks(rmr_step *s, uint32_t n, rmr_chunk_fn *fn, void *arg, uint64_t work)
 {
-    chunks c = {fn, arg};
+    rmr_chunks c = {fn, arg};
     return rmr_cpu_region(
-        s, &(rmr_region){.n = n, .most = 1, .fn = one_by_one, .arg = &c, .in_order = 1}, work);
+        s, &(rmr_region){.n = n, .most = 1, .fn = rmr_pool_one_by_one, .arg = &c, .in_order = 1},
+        work);
 }
