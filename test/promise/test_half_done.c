@@ -39,13 +39,7 @@ typedef struct fixture {
 
 static remora_session *loaded(const fixture *f, size_t n)
 {
-    remora_error err = HOST_ERROR;
-    const remora_session_opts o = {
-        .struct_size = sizeof o, .capacity = CAP, .chunk = CHUNK, .kv_type = REMORA_KV_F32};
-    remora_session *s = NULL;
-    REQUIRE_OK(remora_session_create(f->m, &o, &s, &err), &err);
-    REQUIRE_OK(remora_session_append(s, f->ids, n, REMORA_WANT_ALL, NULL), NULL);
-    return s;
+    return host_loaded(f->m, CAP, CHUNK, f->ids, n);
 }
 
 static int setup(void **state)
@@ -79,13 +73,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static remora_session_info info_of(const remora_session *s)
-{
-    remora_session_info i = {.struct_size = sizeof i};
-    assert_int_equal(remora_session_get_info(s, &i, NULL), REMORA_OK);
-    return i;
-}
-
 /* Evaluate, and stop at the k-th part from here on. */
 static remora_status eval_until(remora_session *const *s, size_t n, long k)
 {
@@ -102,7 +89,7 @@ static remora_status eval_until(remora_session *const *s, size_t n, long k)
 /* The rows that are there are those of an evaluation that nothing stopped. */
 static void compare(const fixture *f, remora_session *s, size_t first_token, uint32_t n_rows)
 {
-    assert_int_equal(info_of(s).n_rows, n_rows);
+    assert_int_equal(host_session_info(s).n_rows, n_rows);
     float *got = host_rows(s, n_rows);
     assert_memory_equal(got, f->expect + first_token * TINY_TEXT_VOCAB,
                         n_rows * TINY_TEXT_VOCAB * sizeof *got);
@@ -136,7 +123,7 @@ static void cancelled_again_and_again(void **state)
         int stops = 0;
         for (; (st = eval_until(&s, 1, k)) != REMORA_OK; stops++) {
             assert_int_equal(st, REMORA_E_CANCELLED);
-            assert_int_equal(info_of(s).state, REMORA_MORE);
+            assert_int_equal(host_session_info(s).state, REMORA_MORE);
             assert_true(goes_on(f->parts, n_parts - before, stops));
         }
         assert_true(goes_on(f->parts, n_parts - before, stops)); /* nothing was done twice */
@@ -195,7 +182,7 @@ static int fork_it(fixture *f, remora_session *s)
     remora_session *child;
     remora_error err = HOST_ERROR;
     REQUIRE_OK(remora_session_fork(s, &child, &err), &err);
-    assert_int_equal(info_of(child).state, REMORA_OK);
+    assert_int_equal(host_session_info(child).state, REMORA_OK);
     finish(&child, 1);
     compare(f, child, 0, N);
     remora_session_free(child);
@@ -215,13 +202,13 @@ static void kept(void **state)
             const long before = n_parts;
             assert_int_equal(eval_until(&s, 1, k), REMORA_E_CANCELLED);
             const long done = n_parts - before;
-            assert_true(done >= k && info_of(s).committed == 0);
+            assert_true(done >= k && host_session_info(s).committed == 0);
             const uint32_t n = (uint32_t)changes[c](f, s);
-            assert_int_equal(info_of(s).state, REMORA_MORE);
+            assert_int_equal(host_session_info(s).state, REMORA_MORE);
             (void)changes[c](f, whole);
             const long rest = finish(&s, 1);
             assert_true(goes_on(finish(&whole, 1), done + rest, 1));
-            const uint32_t rows = info_of(s).n_rows;
+            const uint32_t rows = host_session_info(s).n_rows;
             assert_true(rows >= n);
             float *a = host_rows(s, rows), *b = host_rows(whole, rows);
             assert_memory_equal(a, b, rows * TINY_TEXT_VOCAB * sizeof *a);
@@ -240,9 +227,9 @@ static void dropped(void **state)
     for (uint64_t keep = 0; keep <= CHUNK; keep += CHUNK - 1) {
         remora_session *s = loaded(f, N);
         assert_int_equal(eval_until(&s, 1, 9), REMORA_E_CANCELLED);
-        assert_int_equal(info_of(s).state, REMORA_MORE);
+        assert_int_equal(host_session_info(s).state, REMORA_MORE);
         assert_int_equal(remora_session_trim(s, keep, NULL), REMORA_OK);
-        assert_int_equal(info_of(s).state, REMORA_OK);
+        assert_int_equal(host_session_info(s).state, REMORA_OK);
         const size_t more = N - (size_t)keep; /* a prompt, as the whole of it was */
         assert_int_equal(remora_session_append(s, f->ids + keep, more, REMORA_WANT_ALL, NULL),
                          REMORA_OK);
@@ -313,8 +300,8 @@ static void batch(void **state)
         const long before = n_parts;
         assert_int_equal(eval_until(s, 3, 12), REMORA_E_CANCELLED);
         const long done = n_parts - before;
-        assert_int_equal(info_of(s[0]).state, REMORA_MORE);
-        assert_int_equal(info_of(s[1]).state, REMORA_OK);
+        assert_int_equal(host_session_info(s[0]).state, REMORA_MORE);
+        assert_int_equal(host_session_info(s[1]).state, REMORA_OK);
         for (int i = 0; i < 3; i++)
             assert_int_equal(remora_session_trim(s[i], i < 2 ? 10 : N, NULL), 0);
         assert_int_equal(remora_session_append(s[2], f->ids + N, 1, REMORA_WANT_NONE, NULL),
@@ -329,7 +316,7 @@ static void batch(void **state)
         const long rest = finish(s, 3);
         assert_true(who < 0 ? goes_on(all, done + rest, 1) : rest == all);
         for (int i = 0; i < 3; i++) {
-            const uint32_t n = info_of(s[i]).n_rows;
+            const uint32_t n = host_session_info(s[i]).n_rows;
             float *a = host_rows(s[i], n), *b = host_rows(whole[i], n);
             assert_memory_equal(a, b, n * TINY_TEXT_VOCAB * sizeof *a);
             free(a);
@@ -357,7 +344,7 @@ static void generation(void **state)
         word = 0;
         cancel_at = n_parts + 20;
         st = remora_generate(s, p, &o, &t, 1, &n, NULL);
-        if (st < 0) assert_int_equal(info_of(s).state, REMORA_MORE);
+        if (st < 0) assert_int_equal(host_session_info(s).state, REMORA_MORE);
         assert_true(goes_on(f->parts, n_parts - before, ++stops));
     } while (st == REMORA_E_CANCELLED);
     assert_int_equal(st, REMORA_END);

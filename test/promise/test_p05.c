@@ -46,29 +46,16 @@ static int teardown(void **state)
     return 0;
 }
 
-static remora_session *loaded(fixture *f, uint32_t chunk)
+static remora_session *loaded(const fixture *f, uint32_t chunk)
 {
-    remora_error err = HOST_ERROR;
-    const remora_session_opts o = {
-        .struct_size = sizeof o, .capacity = CAP, .chunk = chunk, .kv_type = REMORA_KV_F32};
-    remora_session *s = NULL;
-    REQUIRE_OK(remora_session_create(f->m, &o, &s, &err), &err);
-    REQUIRE_OK(remora_session_append(s, f->ids, N, REMORA_WANT_ALL, NULL), NULL);
-    return s;
-}
-
-static remora_session_info info_of(remora_session *s)
-{
-    remora_session_info i = {.struct_size = sizeof i};
-    assert_int_equal(remora_session_get_info(s, &i, NULL), REMORA_OK);
-    return i;
+    return host_loaded(f->m, CAP, chunk, f->ids, N);
 }
 
 static void finish_and_compare(fixture *f, remora_session *s)
 {
     remora_error err = HOST_ERROR;
     REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
-    assert_int_equal(info_of(s).n_rows, N);
+    assert_int_equal(host_session_info(s).n_rows, N);
     float *got = host_rows(s, N);
     assert_memory_equal(got, f->expect, N * TINY_TEXT_VOCAB * sizeof *got);
     free(got);
@@ -86,9 +73,9 @@ static int cancel_after(fixture *f, uint32_t chunk, int k)
     for (int i = 0; i < k && st == REMORA_MORE; i++) st = remora_eval(&s, 1, &step, &err);
     assert_true(st == REMORA_MORE || st == REMORA_OK);
     if (st == REMORA_MORE) {
-        const remora_session_info before = info_of(s);
+        const remora_session_info before = host_session_info(s);
         const remora_status last = remora_eval(&s, 1, &stop, &err);
-        const remora_session_info after = info_of(s);
+        const remora_session_info after = host_session_info(s);
         assert_true(after.committed >= before.committed);
         assert_int_equal(after.committed + after.pending, N);
         assert_int_equal(last, after.pending > 0 ? REMORA_E_CANCELLED : REMORA_OK);

@@ -78,15 +78,9 @@ static uint64_t longest_slice(const remora_session *s)
     return st.longest_slice_us;
 }
 
-static remora_session *loaded(fixture *f, uint32_t chunk)
+static remora_session *loaded(const fixture *f, uint32_t chunk)
 {
-    remora_error err = HOST_ERROR;
-    const remora_session_opts o = {
-        .struct_size = sizeof o, .capacity = CAP, .chunk = chunk, .kv_type = REMORA_KV_F32};
-    remora_session *s = NULL;
-    REQUIRE_OK(remora_session_create(f->m, &o, &s, &err), &err);
-    REQUIRE_OK(remora_session_append(s, f->ids, N, REMORA_WANT_ALL, NULL), NULL);
-    return s;
+    return host_loaded(f->m, CAP, chunk, f->ids, N);
 }
 
 static void compare_and_free(fixture *f, remora_session *s)

@@ -3,7 +3,6 @@
  * read from its own account (getrusage), not from a clock: a thread that spins through the half
  * second of idleness would show up as 500 ms, sleeping ones as next to nothing. */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,16 +29,6 @@ static void sleep_ms(long ms)
 {
     const struct timespec t = {ms / 1000, ms % 1000 * 1000000};
     nanosleep(&t, NULL);
-}
-
-static int thread_count(void)
-{
-    int n = 0;
-    DIR *d = opendir("/proc/self/task");
-    if (d == NULL) return -1;
-    for (struct dirent *e; (e = readdir(d)) != NULL;) n += e->d_name[0] != '.';
-    closedir(d);
-    return n;
 }
 
 static void idle(void **state)
@@ -106,31 +95,31 @@ static void threads(void **state)
     remora_error err = HOST_ERROR;
     long regions = 0;
     (void)state;
-    const int own = thread_count();
+    const int own = host_thread_count();
     assert_true(own > 0);
     tiny_make(&t, NULL);
     host_ids(ids, N, TINY_TEXT_VOCAB, 3);
     remora_runtime *one = host_runtime(NULL, 1, NULL);
     remora_model *m1 = host_open(one, &t.source);
     float *expect = host_logits(m1, ids, N);
-    assert_int_equal(thread_count(), own);
+    assert_int_equal(host_thread_count(), own);
     remora_runtime *rt = NULL;
     const remora_runtime_opts o = {
         .struct_size = sizeof o, .n_threads = 6, .run = run_backwards, .run_user = &regions};
     REQUIRE_OK(remora_runtime_create(&o, &rt, &err), &err);
     remora_model *m = host_open(rt, &t.source);
     float *got = host_logits(m, ids, N);
-    assert_int_equal(thread_count(), own);
+    assert_int_equal(host_thread_count(), own);
     assert_true(regions > 10);
     assert_memory_equal(got, expect, N * TINY_TEXT_VOCAB * sizeof *expect);
     remora_model_free(m);
     remora_runtime_free(rt);
     rt = host_runtime(NULL, 4, NULL);
-    assert_int_equal(thread_count(), own + 3);
+    assert_int_equal(host_thread_count(), own + 3);
     remora_runtime_free(rt);
     /* a joined thread may stay listed for a moment */
-    for (int i = 0; i < 1000 && thread_count() != own; i++) sleep_ms(1);
-    assert_int_equal(thread_count(), own);
+    for (int i = 0; i < 1000 && host_thread_count() != own; i++) sleep_ms(1);
+    assert_int_equal(host_thread_count(), own);
     free(got);
     free(expect);
     remora_model_free(m1);

@@ -56,13 +56,6 @@ static void feed(remora_session *s, const remora_token *t, size_t n)
     REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
 }
 
-static remora_session_info info(const remora_session *s)
-{
-    remora_session_info i = {.struct_size = sizeof i};
-    REQUIRE_OK(remora_session_get_info(s, &i, NULL), NULL);
-    return i;
-}
-
 static uint64_t page_bytes(const bed *b)
 {
     remora_memory now = {.struct_size = sizeof now};
@@ -90,31 +83,34 @@ static void forks_cost_what_they_write(void **state)
     (void)state;
     bed_make(&b);
     remora_session *s = session(&b, REMORA_SESSION_PAGES_AS_NEEDED);
-    assert_int_equal(info(s).kv_bytes, 0);
-    assert_int_equal(info(s).kv_bytes_kept, 0);
+    assert_int_equal(host_session_info(s).kv_bytes, 0);
+    assert_int_equal(host_session_info(s).kv_bytes_kept, 0);
     feed(s, b.ids, HISTORY);
     const uint64_t page = page_bytes(&b);
     const long long one = 7 * CAPACITY + (long long)host_vocab(b.m) * 4 + 2048;
-    assert_int_equal(info(s).kv_bytes, (HISTORY + PAGE_TOKENS - 1) / PAGE_TOKENS * page);
+    assert_int_equal(host_session_info(s).kv_bytes,
+                     (HISTORY + PAGE_TOKENS - 1) / PAGE_TOKENS * page);
     for (int i = 0; i < FORKS; i++) {
         const long long before = used(&b);
         REQUIRE_OK(remora_session_fork(s, &f[i], &err), &err);
         feed(f[i], b.ids + i, 12);
         assert_in_range(used(&b) - before, page, 2 * (long long)page + one); /* it crosses a page */
-        assert_int_equal(info(f[i]).kv_bytes_shared, HISTORY / PAGE_TOKENS * page);
-        assert_int_equal(info(f[i]).kv_bytes_kept,
-                         info(f[i]).kv_bytes - info(f[i]).kv_bytes_shared);
+        assert_int_equal(host_session_info(f[i]).kv_bytes_shared, HISTORY / PAGE_TOKENS * page);
+        assert_int_equal(host_session_info(f[i]).kv_bytes_kept,
+                         host_session_info(f[i]).kv_bytes -
+                             host_session_info(f[i]).kv_bytes_shared);
     }
     assert_true(kv_bytes(&b) < 70 * (page + 128)); /* of 12 * 63 */
     REQUIRE_OK(remora_session_trim(f[0], 0, NULL), NULL);
-    assert_int_equal(info(f[0]).kv_bytes, 0);
+    assert_int_equal(host_session_info(f[0]).kv_bytes, 0);
     for (int i = 0; i < FORKS; i++) remora_session_free(f[i]);
     assert_true(kv_bytes(&b) < 33 * (page + 128));
     remora_session_free(s);
     assert_int_equal(kv_bytes(&b), 0);
     remora_session *whole = session(&b, 0);
-    assert_int_equal(info(whole).kv_bytes, 0);
-    assert_int_equal(info(whole).kv_bytes_kept, 64 * page); /* 63 and the one for copies */
+    assert_int_equal(host_session_info(whole).kv_bytes, 0);
+    assert_int_equal(host_session_info(whole).kv_bytes_kept,
+                     64 * page); /* 63 and the one for copies */
     remora_session_free(whole);
     bed_free(&b);
 }
@@ -140,7 +136,8 @@ static void results_are_the_same(void **state)
             if (i % 2 == 1) s[k] = f[k];
             if (i % 2 == 1) feed(s[k], b.ids + at, lengths[i]);
             if (i % 3 == 2)
-                REQUIRE_OK(remora_session_trim(s[k], info(s[k]).committed - 2, NULL), NULL);
+                REQUIRE_OK(remora_session_trim(s[k], host_session_info(s[k]).committed - 2, NULL),
+                           NULL);
             feed(s[k], b.ids, 2);
             REQUIRE_OK(remora_session_logits(s[k], 0, &rows[k], &n, NULL), NULL);
         }
@@ -161,7 +158,7 @@ static void without_memory_nothing_is_lost(void **state)
     bed_make(&b);
     remora_session *s = session(&b, REMORA_SESSION_PAGES_AS_NEEDED);
     feed(s, b.ids, 50);
-    const uint64_t kept = info(s).kv_bytes;
+    const uint64_t kept = host_session_info(s).kv_bytes;
     const float *row;
     float before[TINY_TEXT_VOCAB];
     REQUIRE_OK(remora_session_logits(s, 0, &row, &n, NULL), NULL);
@@ -170,10 +167,10 @@ static void without_memory_nothing_is_lost(void **state)
     tmem_arm(&b.mem, 4); /* a page takes three */
     assert_int_equal(remora_session_append(s, b.ids, 70, REMORA_WANT_LAST, NULL), REMORA_E_NOMEM);
     tmem_arm(&b.mem, 0);
-    assert_int_equal(info(s).kv_bytes, kept);
-    assert_int_equal(info(s).committed, 50);
-    assert_int_equal(info(s).pending, 0);
-    assert_int_equal(info(s).n_rows, 1);
+    assert_int_equal(host_session_info(s).kv_bytes, kept);
+    assert_int_equal(host_session_info(s).committed, 50);
+    assert_int_equal(host_session_info(s).pending, 0);
+    assert_int_equal(host_session_info(s).n_rows, 1);
     REQUIRE_OK(remora_session_logits(s, 0, &row, &n, NULL), NULL);
     assert_memory_equal(row, before, sizeof before);
     feed(s, b.ids, 70);
@@ -184,7 +181,7 @@ static void without_memory_nothing_is_lost(void **state)
     assert_int_equal(remora_session_sync(s, more, 180, REMORA_WANT_LAST, &reused, NULL),
                      REMORA_E_NOMEM);
     tmem_arm(&b.mem, 0);
-    assert_int_equal(info(s).committed, 120);
+    assert_int_equal(host_session_info(s).committed, 120);
     REQUIRE_OK(remora_session_sync(s, more, 180, REMORA_WANT_LAST, &reused, NULL), NULL);
     assert_int_equal(reused, 120);
     remora_session_free(s);
@@ -213,7 +210,7 @@ static void generating_without_memory(void **state)
         if (k == 1) {
             assert_int_equal(st, REMORA_E_NOMEM);
             assert_int_equal(n, 4);
-            assert_int_equal(info(s).committed + info(s).pending, 64);
+            assert_int_equal(host_session_info(s).committed + host_session_info(s).pending, 64);
             st = remora_generate(s, p, NULL, out[k] + n, 10 - n, &got, &err);
             n += got;
         }

@@ -59,6 +59,25 @@ remora_session *host_session(remora_model *m, uint32_t capacity, int32_t kv_type
     return s;
 }
 
+remora_session *host_loaded(remora_model *m, uint32_t capacity, uint32_t chunk,
+                            const remora_token *ids, size_t n)
+{
+    remora_error err = HOST_ERROR;
+    const remora_session_opts o = {
+        .struct_size = sizeof o, .capacity = capacity, .chunk = chunk, .kv_type = REMORA_KV_F32};
+    remora_session *s = NULL;
+    REQUIRE_OK(remora_session_create(m, &o, &s, &err), &err);
+    REQUIRE_OK(remora_session_append(s, ids, n, REMORA_WANT_ALL, NULL), NULL);
+    return s;
+}
+
+remora_session_info host_session_info(const remora_session *s)
+{
+    remora_session_info i = {.struct_size = sizeof i};
+    REQUIRE(remora_session_get_info(s, &i, NULL) == REMORA_OK);
+    return i;
+}
+
 uint32_t host_vocab(const remora_model *m)
 {
     remora_model_info i = {.struct_size = sizeof i};

@@ -55,6 +55,10 @@ uint32_t host_sets(char names[HOST_SETS][16]);
 void host_ran(const char *set);
 remora_model *host_open(remora_runtime *rt, const remora_source *src);
 remora_session *host_session(remora_model *m, uint32_t capacity, int32_t kv_type);
+/* An f32 session that has n tokens to evaluate, appended with WANT_ALL. */
+remora_session *host_loaded(remora_model *m, uint32_t capacity, uint32_t chunk,
+                            const remora_token *ids, size_t n);
+remora_session_info host_session_info(const remora_session *s);
 uint32_t host_vocab(const remora_model *m);
 
 /* Any ids; the same for the same seed. */
@@ -75,6 +79,11 @@ void host_convert(remora_runtime *rt, const remora_source *src, const char *path
 enum { HOST_DIR = 32 };
 void host_dir_make(char dir[HOST_DIR]);
 uint32_t host_dir_count(const char *dir);
+/* The threads of this process. */
+static inline int host_thread_count(void)
+{
+    return (int)host_dir_count("/proc/self/task");
+}
 
 /* The path of a folder under REMORA_MODELS ("fixtures/v3", "krill"), which has to be there; 0 when
  * the variable is not set. */
