@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What stops cost: a prompt that is cancelled again and again, or evaluated in calls with a budget,
- * beside the same prompt in one call; and how far calls miss their time.
+/* The cost of stops. A prompt that is cancelled again and again, or evaluated in calls with a
+ * budget, is timed beside the same prompt in one call. The delay of a call is the time by which it
+ * ends too late.
  *
  *     stops MODEL keys   MS [TOKENS [CHUNK]]   an editor: a key every MS milliseconds cancels, and
  *                                              when the prompt is done each key gets its token

@@ -194,7 +194,7 @@ enum remora_statuses {
     REMORA_E_NOT_FOUND   = -17  /* no such file, blob, key or row */
 };
 
-/* What went wrong, in words: file, tensor, field or argument and its value. Written on errors only,
+/* The error in words: file, tensor, field or argument and its value. Written on errors only,
  * so zero it or look at the status first. A struct_size below sizeof cuts the text. */
 typedef struct remora_error {
     uint32_t      struct_size;
@@ -506,7 +506,7 @@ REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
 remora_model_open(remora_runtime *rt, const remora_source *src, const remora_model_opts *opts,
                   remora_model **out, remora_error *err);
 
-/* What opening this model with n_sessions sessions of these options would take, every session
+/* The memory that this model would take with n_sessions sessions of these options, every session
  * filled to its capacity and holding one output row, evaluated one at a time, without loading
  * weights: at least what is then used and at most 3 % more. Samplers come on top (see
  * remora_sampler_create). rt, opts and sopts may be NULL; opts' host_budget, cancel and
@@ -1066,10 +1066,9 @@ REMORA_API remora_status REMORA_CALL remora_generate(remora_session *s, remora_s
                                                      const remora_gen_opts *o, remora_token *out,
                                                      size_t cap, size_t *n, remora_error *err);
 
-/* The same for text: what the tokens say, as remora_detok_push() would, in whole characters,
- * without the stop string and what follows it in its token. A token that ends a turn gives no text.
- * What may become a stop string is held back until it is sure that it does not, or the generation
- * ends.
+/* The same for text: the text of the tokens, as remora_detok_push() gives it, in whole characters.
+ * It ends before the stop string. A token that ends a turn gives no text. The end of the text is
+ * held back while it may become a stop string.
  *
  * text has room for cap bytes, at least 4; *n of them are delivered. A call returns as soon as
  * there is any text, most often that of one token. tokens may be NULL with cap_tokens 0; else it

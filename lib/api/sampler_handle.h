@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the public handle of a sampler points to. */
+/* The public handle of a sampler. */
 #ifndef RMR_SAMPLER_HANDLE_H
 #define RMR_SAMPLER_HANDLE_H
 

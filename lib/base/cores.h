@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How many cores the process may use: those that it is bound to, and no more than the processor
- * time that its cgroup or one above it is given (containers). */
+/* The number of cores that the process may use. It is the number of cores that the process is bound
+ * to, or less where its cgroup, or one above it, has a limit of processor time (containers). */
 #ifndef RMR_CORES_H
 #define RMR_CORES_H
 

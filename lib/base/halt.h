@@ -9,7 +9,7 @@
 
 typedef enum rmr_halt_cause { RMR_HALT_NONE, RMR_HALT_TIME, RMR_HALT_CANCEL } rmr_halt_cause;
 
-/* What may stop one call. Its workers share it. */
+/* The stop of one call, by its cancel word or its time. The workers of the call share it. */
 typedef struct rmr_halt {
     const int32_t *cancel;       /* may be NULL */
     uint64_t end_us;             /* by rmr_clock_us(); 0: no such time */

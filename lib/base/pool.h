@@ -79,8 +79,8 @@ typedef struct rmr_next_region {
     uint32_t n, most;
 } rmr_next_region;
 
-/* What is left of a region that was stopped. The same region is run again with it, and then does
- * the chunks that are left; with n 0 it does all of them. */
+/* The chunks that are left of a region that was stopped. The same region is run again with it, and
+ * then does these chunks; with n 0 it does all of them. */
 typedef struct rmr_rest {
     uint64_t *span;    /* [rmr_pool_width()] the pool's; the caller sets the memory aside */
     uint32_t n;        /* chunks in there */

@@ -31,7 +31,7 @@ static remora_status open_folder(rmr_origin *o, const char *name, remora_error *
     return REMORA_OK;
 }
 
-/* What there is instead, or else the place that was looked at. */
+/* Refuse a folder without a configuration, by the file that is there instead or by its place. */
 static remora_status no_config(rmr_origin *o, remora_error *err)
 {
     if (rmr_source_can_list(o->src)) /* else the message is that of reading */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a folder says beside config.json: the generation that its makers advise, and the templates
- * of its conversations. Nothing here is needed to run the model, so a file that is damaged gives no
- * metadata; opening the tokenizer refuses it where it has to. */
+/* The metadata of a folder beside config.json: the generation that its makers advise, and the
+ * templates of its conversations. Nothing here is needed to run the model, so a file that is
+ * damaged gives no metadata; opening the tokenizer refuses it where it has to. */
 #include <string.h>
 
 #include "hf.h"

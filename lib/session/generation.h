@@ -14,8 +14,8 @@ typedef struct rmr_gen_cursor {
     uint64_t text;      /* bytes of text before it */
 } rmr_gen_cursor;
 
-/* What it has counted stays after its end. Text is kept nowhere: what has not been delivered is
- * made once more from the tokens, which lie in the timeline. */
+/* The session's generation. Its counts stay after its end. Text is kept nowhere: text that was not
+ * delivered is made once more from the tokens, which lie in the timeline. */
 typedef struct rmr_gen {
     int active;
     int is_text; /* delivers text */

@@ -174,8 +174,8 @@ remora_status rmr_session_fork(remora_session *s, remora_session **out, remora_e
     return REMORA_OK;
 }
 
-/* What the other thread may have been changing (rows, pages, a step) is left alone: pages and
- * contexts go with the model, the rest with the process. */
+/* Rows, pages and a step are left alone, because the other thread may have been changing them.
+ * Pages and contexts go with the model, the rest with the process. */
 static void free_lost(remora_session *s)
 {
     remora_model *m = s->model;

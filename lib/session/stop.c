@@ -57,7 +57,7 @@ static void lay_out(rmr_stops *st, rmr_arena *a, uint32_t bytes)
     st->is_name = rmr_arena_take(a, st->longest, sizeof *st->is_name);
 }
 
-/* How many bytes of the string match when `byte` follows `k` that do. */
+/* The number of bytes of the string that match when `byte` follows `k` matching ones. */
 static uint32_t follow(const char *s, const uint16_t *border, uint32_t k, char byte)
 {
     while (k > 0 && s[k] != byte) k = border[k - 1];

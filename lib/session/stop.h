@@ -51,7 +51,7 @@ void rmr_stops_free(rmr_stops *st, rmr_mem *mem);
  * with it; of several that are, the one with the most text, of equal ones the first. */
 int rmr_stops_read(rmr_stops *st, char byte, int is_name, rmr_stop_hit *hit);
 
-/* How many of the last bytes of the text belong to what may become a stop string. */
+/* The number of bytes at the end of the text that may become a part of a stop string. */
 uint32_t rmr_stops_held(const rmr_stops *st);
 
 #endif

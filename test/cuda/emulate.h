@@ -122,20 +122,22 @@ template <class T> static inline T atomicAdd(T *p, T v)
 
 /* ---- machine.cuh ---- */
 
-static inline word4 load_weights(const void *p)
+template <class T> static inline T loaded(const void *p)
 {
-    word4 v;
+    T v;
     emulated_check(p, sizeof v);
     memcpy(&v, p, sizeof v);
     return v;
 }
 
+static inline word4 load_weights(const void *p)
+{
+    return loaded<word4>(p);
+}
+
 static inline word2 load_pair(const void *p)
 {
-    word2 v;
-    emulated_check(p, sizeof v);
-    memcpy(&v, p, sizeof v);
-    return v;
+    return loaded<word2>(p);
 }
 
 static inline uint32_t warp_most(uint32_t v)
@@ -154,10 +156,7 @@ static inline uint32_t warp_least(uint32_t v)
 
 static inline word4 load_words(const uint32_t *p)
 {
-    word4 v;
-    emulated_check(p, sizeof v);
-    memcpy(&v, p, sizeof v);
-    return v;
+    return loaded<word4>(p);
 }
 
 static inline void store_words(uint32_t *p, const uint32_t *v)
@@ -182,18 +181,12 @@ static inline uint32_t bits_in(uint32_t v)
 
 static inline uint32_t load_word(const void *p)
 {
-    uint32_t v;
-    emulated_check(p, sizeof v);
-    memcpy(&v, p, sizeof v);
-    return v;
+    return loaded<uint32_t>(p);
 }
 
 static inline float4 load_float4(const float *p)
 {
-    float4 v;
-    emulated_check(p, sizeof v);
-    memcpy(&v, p, sizeof v);
-    return v;
+    return loaded<float4>(p);
 }
 
 static inline uint32_t bf16_pair(float low, float high)

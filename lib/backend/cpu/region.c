@@ -22,7 +22,8 @@ void rmr_cpu_skip(rmr_step *s)
     s->region++;
 }
 
-/* What a chunk will take of a region that nobody has measured: by the last one of its operation. */
+/* The expected time of a chunk in a region that nobody has measured. It follows from the pace of
+ * the last region of the same operation. */
 static uint64_t expected_ns(const rmr_step *s, uint64_t work)
 {
     return (work >> 10) * s->ns_per_2_20[s->kind] >> 10;

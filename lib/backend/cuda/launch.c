@@ -521,8 +521,8 @@ static remora_status attend_rows(rmr_step *s, rmr_gpu_attend *a, remora_error *e
                err);
 }
 
-/* So many rows of a session that four of them share a pass over the cache (attend_prompt.cuh), and
- * yet there is work for all multiprocessors; units are of one size. */
+/* 1 when four rows of a session share a pass over the cache (attend_prompt.cuh): units are of one
+ * size, and the rows are so many that there is still work for all multiprocessors. */
 static int is_prompt(const rmr_step *s, const rmr_gpu_attend *a)
 {
     const uint32_t rows = s->in.n_rows, blocks = units(rows, 4) * units(a->heads, RMR_GPU_HEADS);

@@ -500,7 +500,7 @@ static remora_status run_slice(rmr_step *s, const rmr_slice *slice, remora_error
     return rmr_cuda_check(s->c, s->c->d.graph_launch(g->graph, s->stream), "starting a slice", err);
 }
 
-/* What was started of a slice that fails gets an event, too. */
+/* The kernels of a slice that fails get an event, too, as far as they were started. */
 static remora_status submit(rmr_step *s, const rmr_slice *slice, remora_error *err)
 {
     RMR_TRY(rmr_cuda_enter(s->c, err));

@@ -102,7 +102,19 @@ DEV float sum_upwards(float v)
     return v;
 }
 
-/* Exponentials of the scores of heads 2 w and 2 w + 1, and what becomes of their sums. */
+/* Head h goes on with a tile whose exponentials are relative to `max` and have that sum. The warp's
+ * lanes have read the old maximum. */
+DEV void tile_softmax(latent_state *s, uint32_t h, float old, float max, float sum)
+{
+    __syncwarp();
+    if (lane_of() != 0) return;
+    const float by = rmr_expf(old - max);
+    s->by[h] = by;
+    s->max[h] = max;
+    s->sum[h] = fmaf(s->sum[h], by, sum);
+}
+
+/* Exponentials of the scores of heads 2 w and 2 w + 1, and their sums. */
 DEV void tile_weights(latent_state *s)
 {
     for (uint32_t h = 2 * warp_of(); h < 2 * warp_of() + 2; h++) {
@@ -114,13 +126,7 @@ DEV void tile_weights(latent_state *s)
         const float sum = sum_upwards(rmr_bf16_to_f32(p0) + rmr_bf16_to_f32(p1));
         *(uint32_t *)(void *)(s->weight[0] + h * WEIGHT_LD + 2 * lane_of()) =
             (uint32_t)p0 | (uint32_t)p1 << 16;
-        __syncwarp(); /* all lanes have read the old maximum */
-        if (lane_of() == 0) {
-            const float by = rmr_expf(old - max);
-            s->by[h] = by;
-            s->max[h] = max;
-            s->sum[h] = fmaf(s->sum[h], by, sum);
-        }
+        tile_softmax(s, h, old, max, sum);
     }
 }
 

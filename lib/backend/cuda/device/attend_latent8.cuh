@@ -23,7 +23,7 @@ typedef struct latent8_shared {
 } latent8_shared;
 static_assert(sizeof(latent8_shared) <= RMR_GPU_LATENT8_SHARED, "shared memory of a block");
 
-/* What a thread has of a tile before it is decoded: 16 bytes are four positions of four columns. */
+/* A thread's part of a tile before it is decoded. 16 bytes are four positions of four columns. */
 typedef struct latent8_tile {
     word4 codes[LATENT8_UNITS];
     float scale;
@@ -102,7 +102,7 @@ DEV void tile_scores8(latent8_shared *s, uint32_t n, float scale)
     }
 }
 
-/* Exponentials of the scores of heads 2 w and 2 w + 1, and what becomes of their sums. */
+/* Exponentials of the scores of heads 2 w and 2 w + 1, and their sums. */
 DEV void tile_weights8(latent8_shared *s)
 {
     latent_state *const l = &s->s;
@@ -116,13 +116,7 @@ DEV void tile_weights8(latent8_shared *s)
         for (uint32_t b = 0; b < 2; b++)
             *(uint32_t *)(void *)(l->weight[b] + h * WEIGHT_LD + p) =
                 bf16_pair(e0 * s->scale[b][p], e1 * s->scale[b][p + 1]);
-        __syncwarp(); /* all lanes have read the old maximum */
-        if (lane_of() == 0) {
-            const float by = rmr_expf(old - max);
-            l->by[h] = by;
-            l->max[h] = max;
-            l->sum[h] = fmaf(l->sum[h], by, sum);
-        }
+        tile_softmax(l, h, old, max, sum);
     }
 }
 

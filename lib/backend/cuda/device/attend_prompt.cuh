@@ -113,10 +113,10 @@ DEV void prompt_scores(float *acc, const prompt_shared *s, uint32_t buffer, uint
     }
 }
 
-/* What a lane knows of its two heads: maximum and sum so far; of the last unit, by what the sums so
- * far and its own are multiplied. */
+/* A lane's state of its two heads. */
 typedef struct prompt_state {
-    float max[2], sum[2], by[2], unit[2];
+    float max[2], sum[2]; /* of the units so far */
+    float by[2], unit[2]; /* the factors of the sums before the last unit, and of its own */
 } prompt_state;
 
 /* Exponentials of a unit, as the operand of the products with values; to the state. */

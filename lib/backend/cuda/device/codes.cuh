@@ -153,7 +153,7 @@ template <int E> DEV constexpr uint32_t block_scale_bytes()
 
 /* ---- scales ---- */
 
-/* What a lane loads of the scales of a run, before anything is unpacked: factors, minimums, and the
+/* The scales of a run as a lane loads them, before they are unpacked: factors, minimums, and the
  * fields of up to two sub-blocks in one or two words each. */
 typedef struct raw_scales {
     word2 d, m;

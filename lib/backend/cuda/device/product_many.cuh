@@ -82,9 +82,9 @@ template <int N> DEV void many_lists(many_shared<N> *s, const rmr_gpu_product &p
 
 /* ---- fetching ---- */
 
-/* What a thread fetches of a part of the work: 16 bytes of every 16th row of activations, and of
- * each tile. Offsets are times 16 bytes. Rows behind the last one are the first one: nothing is
- * kept of their sums. */
+/* The places from which a thread fetches its share of a part of the work: 16 bytes of every 16th
+ * row of activations, and of each tile. Offsets are times 16 bytes. Rows behind the last one are
+ * the first one, and their sums are thrown away. */
 template <int N> struct many_source {
     const uint8_t *w[2];
     uint32_t row[N / 16], tile[MANY_TILES];
@@ -144,7 +144,7 @@ DEV void many_fetch(uint8_t *stage, const uint8_t *x, const many_source<N> &s, u
     copy_commit();
 }
 
-/* What was fetched `count` stages ago is there for the other warps. */
+/* The stage number `count` has arrived: the other warps may read it. */
 template <int N> DEV void many_full(many_shared<N> *s, uint32_t count)
 {
     fence_copies();
