@@ -104,104 +104,142 @@ typedef struct rmr_area {
  * backend should not wait for more: a fork copies a page while steps of other sessions run. */
 enum { RMR_BACKEND_VERSION = 2 }; /* the version of all that backends and the library share */
 
+/* ---- the functions of a backend ---- */
+
+/* Bytes a weight, step or buffer will take, exactly, bookkeeping included: of an adopted weight
+ * that alone. A size that overflows is UINT64_MAX. */
+typedef rmr_bytes rmr_weight_bytes_fn(rmr_backend *be, const rmr_weight_desc *d, int adopted);
+typedef rmr_bytes rmr_step_bytes_fn(rmr_backend *be, const rmr_step_desc *d);
+typedef rmr_bytes rmr_buffer_bytes_fn(rmr_backend *be, uint64_t bytes);
+
+/* A weight is created, filled by uploads or by fills, and done; or it is adopted. */
+typedef remora_status rmr_weight_create_fn(rmr_backend *be, const rmr_weight_desc *d,
+                                           rmr_weight **out, remora_error *err);
+/* Can the backend use this memory as it lies, borrowed? Tables are canonical rows (quant.h),
+ * matrices and vectors have the layout of packs (layout.h). Asked once for each weight, when
+ * it is planned. */
+typedef int rmr_weight_adopts_fn(rmr_backend *be, const rmr_weight_desc *d, const void *data);
+/* Memory that weight_adopts said yes to, or NULL: a weight without content, for asking what a
+ * step with it would take. */
+typedef remora_status rmr_weight_adopt_fn(rmr_backend *be, const rmr_weight_desc *d,
+                                          const void *data, rmr_weight **out, remora_error *err);
+/* Rows [row0, row0 + n) of matrix `index`, row-major, any alignment. Disjoint rows from several
+ * threads. */
+typedef remora_status rmr_weight_upload_fn(rmr_backend *be, rmr_weight *w, uint32_t index,
+                                           uint32_t row0, uint32_t n, const void *rows,
+                                           remora_error *err);
+/* n bytes at `offset` of a created weight in the layout of packs. Disjoint bytes from several
+ * threads. */
+typedef remora_status rmr_weight_fill_fn(rmr_backend *be, rmr_weight *w, uint64_t offset,
+                                         uint64_t n, const void *bytes, remora_error *err);
+/* All rows, or all bytes, of a created weight are there: once, before a step with it is made.
+ * Until then a backend may keep them as they came, and give them its own layout here. It comes
+ * soon after the last of them, so that little is kept at a time. */
+typedef remora_status rmr_weight_done_fn(rmr_backend *be, rmr_weight *w, remora_error *err);
+typedef void rmr_weight_free_fn(rmr_backend *be, rmr_weight *w);
+
+typedef remora_status rmr_buffer_create_fn(rmr_backend *be, uint64_t bytes, rmr_buffer **out,
+                                           remora_error *err);
+/* No step that is under way uses it. */
+typedef void rmr_buffer_free_fn(rmr_backend *be, rmr_buffer *b);
+typedef uint64_t rmr_buffer_address_fn(const rmr_buffer *b);
+/* In the order said above. read returns when dst is filled, write when src may change again;
+ * zero and copy may return before they are done, and what fails then is a failure of what comes
+ * after them: a wait, a read. The ranges of a copy do not overlap. */
+typedef remora_status rmr_buffer_read_fn(rmr_backend *be, const rmr_buffer *b, uint64_t off,
+                                         void *dst, uint64_t n, remora_error *err);
+typedef remora_status rmr_buffer_write_fn(rmr_backend *be, rmr_buffer *b, uint64_t off,
+                                          const void *src, uint64_t n, remora_error *err);
+typedef remora_status rmr_buffer_zero_fn(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t n,
+                                         remora_error *err);
+typedef remora_status rmr_buffer_copy_fn(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off,
+                                         const rmr_buffer *src, uint64_t src_off, uint64_t n,
+                                         remora_error *err);
+/* Read u64 counters, ordered with the functions on the buffer but with no slices: what slices
+ * that were waited for have counted is in them. With `reset` they are 0 afterwards and no count
+ * is lost, whatever runs. */
+typedef remora_status rmr_counters_read_fn(rmr_backend *be, rmr_buffer *b, uint64_t off,
+                                           uint64_t *dst, uint32_t n, int reset, remora_error *err);
+
+/* Memory of the host for what step_read gives: a block of `mem`, pinned where that makes a
+ * device faster. NULL: no memory. */
+typedef void *rmr_host_alloc_fn(rmr_backend *be, rmr_mem *mem, size_t size);
+typedef void rmr_host_free_fn(rmr_backend *be, rmr_mem *mem, void *p,
+                              size_t size); /* p may be NULL */
+
+/* The weights of its operations are done, or without content: then nothing is submitted. */
+typedef remora_status rmr_step_create_fn(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
+                                         remora_error *err);
+typedef void rmr_step_free_fn(rmr_backend *be, rmr_step *s);
+/* Copy the inputs in; everything that was submitted of this step has been waited for. Counts
+ * must be within the step's maxima (E_INTERNAL otherwise). */
+typedef remora_status rmr_step_inputs_fn(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
+                                         remora_error *err);
+/* Copy in the rows that the RMR_ROWS_OUT operations are for, n <= max_out, each below n_rows
+ * (E_INTERNAL otherwise); none after step_inputs. Ordered like a slice: slices submitted before
+ * keep the rows they had. */
+typedef remora_status rmr_step_want_fn(rmr_backend *be, rmr_step *s, const uint32_t *rows,
+                                       uint32_t n, remora_error *err);
+/* Start a slice; returns before it is done. Slices of a step run in order; each gets a mark,
+ * counting up by one from the step's creation, also when this fails. A slice with an operation
+ * that fails ends the step: slices behind it do nothing, and until the next inputs every wait
+ * and submission gives its status. Where submitting computes, submitting says so first.
+ *
+ * `halt` (NULL: nothing) may end a slice before it is done. Only where submitting computes it
+ * is looked at, before each item of work; a backend whose slices run later does not look, and
+ * its caller stops between them. REMORA_MORE: the slice was stopped. What is finished of it is
+ * kept, every number of its results computed once or not at all, and nothing runs. It goes on
+ * when the same slice is submitted again, with no other call on the step in between but waits,
+ * or is dropped by the next inputs. Its slots are not read before it is done. */
+typedef remora_status rmr_step_submit_fn(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
+                                         rmr_halt *halt, uint64_t *mark, remora_error *err);
+/* Wait until the slice of that mark, and so all before it, is done. */
+typedef remora_status rmr_step_wait_fn(rmr_backend *be, rmr_step *s, uint64_t mark,
+                                       remora_error *err);
+/* Read numbers of a slot, after waiting for the last mark; or write them, as if an operation
+ * had (what several devices have computed of a slot is put together so). */
+typedef remora_status rmr_step_read_fn(rmr_backend *be, rmr_step *s, const rmr_area *a, void *dst,
+                                       remora_error *err);
+typedef remora_status rmr_step_write_fn(rmr_backend *be, rmr_step *s, const rmr_area *a,
+                                        const void *src, remora_error *err);
+
 typedef struct rmr_backend_ops {
     uint32_t size, version; /* of this struct; RMR_BACKEND_VERSION */
     void (*free)(rmr_backend *be);
     void (*describe)(rmr_backend *be, remora_device *out);
 
-    /* Bytes a weight, step or buffer will take, exactly, bookkeeping included: of an adopted weight
-     * that alone. A size that overflows is UINT64_MAX. */
-    rmr_bytes (*weight_bytes)(rmr_backend *be, const rmr_weight_desc *d, int adopted);
-    rmr_bytes (*step_bytes)(rmr_backend *be, const rmr_step_desc *d);
-    rmr_bytes (*buffer_bytes)(rmr_backend *be, uint64_t bytes);
+    rmr_weight_bytes_fn *weight_bytes;
+    rmr_step_bytes_fn *step_bytes;
+    rmr_buffer_bytes_fn *buffer_bytes;
 
-    /* A weight is created, filled by uploads or by fills, and done; or it is adopted. */
-    remora_status (*weight_create)(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
-                                   remora_error *err);
-    /* Can the backend use this memory as it lies, borrowed? Tables are canonical rows (quant.h),
-     * matrices and vectors have the layout of packs (layout.h). Asked once for each weight, when
-     * it is planned. */
-    int (*weight_adopts)(rmr_backend *be, const rmr_weight_desc *d, const void *data);
-    /* Memory that weight_adopts said yes to, or NULL: a weight without content, for asking what a
-     * step with it would take. */
-    remora_status (*weight_adopt)(rmr_backend *be, const rmr_weight_desc *d, const void *data,
-                                  rmr_weight **out, remora_error *err);
-    /* Rows [row0, row0 + n) of matrix `index`, row-major, any alignment. Disjoint rows from several
-     * threads. */
-    remora_status (*weight_upload)(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,
-                                   uint32_t n, const void *rows, remora_error *err);
-    /* n bytes at `offset` of a created weight in the layout of packs. Disjoint bytes from several
-     * threads. */
-    remora_status (*weight_fill)(rmr_backend *be, rmr_weight *w, uint64_t offset, uint64_t n,
-                                 const void *bytes, remora_error *err);
-    /* All rows, or all bytes, of a created weight are there: once, before a step with it is made.
-     * Until then a backend may keep them as they came, and give them its own layout here. It comes
-     * soon after the last of them, so that little is kept at a time. */
-    remora_status (*weight_done)(rmr_backend *be, rmr_weight *w, remora_error *err);
-    void (*weight_free)(rmr_backend *be, rmr_weight *w);
+    rmr_weight_create_fn *weight_create;
+    rmr_weight_adopts_fn *weight_adopts;
+    rmr_weight_adopt_fn *weight_adopt;
+    rmr_weight_upload_fn *weight_upload;
+    rmr_weight_fill_fn *weight_fill;
+    rmr_weight_done_fn *weight_done;
+    rmr_weight_free_fn *weight_free;
 
-    remora_status (*buffer_create)(rmr_backend *be, uint64_t bytes, rmr_buffer **out,
-                                   remora_error *err);
-    /* No step that is under way uses it. */
-    void (*buffer_free)(rmr_backend *be, rmr_buffer *b);
-    uint64_t (*buffer_address)(const rmr_buffer *b);
-    /* In the order said above. read returns when dst is filled, write when src may change again;
-     * zero and copy may return before they are done, and what fails then is a failure of what comes
-     * after them: a wait, a read. The ranges of a copy do not overlap. */
-    remora_status (*buffer_read)(rmr_backend *be, const rmr_buffer *b, uint64_t off, void *dst,
-                                 uint64_t n, remora_error *err);
-    remora_status (*buffer_write)(rmr_backend *be, rmr_buffer *b, uint64_t off, const void *src,
-                                  uint64_t n, remora_error *err);
-    remora_status (*buffer_zero)(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t n,
-                                 remora_error *err);
-    remora_status (*buffer_copy)(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off,
-                                 const rmr_buffer *src, uint64_t src_off, uint64_t n,
-                                 remora_error *err);
-    /* Read u64 counters, ordered with the functions on the buffer but with no slices: what slices
-     * that were waited for have counted is in them. With `reset` they are 0 afterwards and no count
-     * is lost, whatever runs. */
-    remora_status (*counters_read)(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t *dst,
-                                   uint32_t n, int reset, remora_error *err);
+    rmr_buffer_create_fn *buffer_create;
+    rmr_buffer_free_fn *buffer_free;
+    rmr_buffer_address_fn *buffer_address;
+    rmr_buffer_read_fn *buffer_read;
+    rmr_buffer_write_fn *buffer_write;
+    rmr_buffer_zero_fn *buffer_zero;
+    rmr_buffer_copy_fn *buffer_copy;
+    rmr_counters_read_fn *counters_read;
 
-    /* Memory of the host for what step_read gives: a block of `mem`, pinned where that makes a
-     * device faster. NULL: no memory. */
-    void *(*host_alloc)(rmr_backend *be, rmr_mem *mem, size_t size);
-    void (*host_free)(rmr_backend *be, rmr_mem *mem, void *p, size_t size); /* p may be NULL */
+    rmr_host_alloc_fn *host_alloc;
+    rmr_host_free_fn *host_free;
 
-    /* The weights of its operations are done, or without content: then nothing is submitted. */
-    remora_status (*step_create)(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
-                                 remora_error *err);
-    void (*step_free)(rmr_backend *be, rmr_step *s);
-    /* Copy the inputs in; everything that was submitted of this step has been waited for. Counts
-     * must be within the step's maxima (E_INTERNAL otherwise). */
-    remora_status (*step_inputs)(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
-                                 remora_error *err);
-    /* Copy in the rows that the RMR_ROWS_OUT operations are for, n <= max_out, each below n_rows
-     * (E_INTERNAL otherwise); none after step_inputs. Ordered like a slice: slices submitted before
-     * keep the rows they had. */
-    remora_status (*step_want)(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
-                               remora_error *err);
-    /* Start a slice; returns before it is done. Slices of a step run in order; each gets a mark,
-     * counting up by one from the step's creation, also when this fails. A slice with an operation
-     * that fails ends the step: slices behind it do nothing, and until the next inputs every wait
-     * and submission gives its status. Where submitting computes, submitting says so first.
-     *
-     * `halt` (NULL: nothing) may end a slice before it is done. Only where submitting computes it
-     * is looked at, before each item of work; a backend whose slices run later does not look, and
-     * its caller stops between them. REMORA_MORE: the slice was stopped. What is finished of it is
-     * kept, every number of its results computed once or not at all, and nothing runs. It goes on
-     * when the same slice is submitted again, with no other call on the step in between but waits,
-     * or is dropped by the next inputs. Its slots are not read before it is done. */
-    remora_status (*step_submit)(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
-                                 rmr_halt *halt, uint64_t *mark, remora_error *err);
-    /* Wait until the slice of that mark, and so all before it, is done. */
-    remora_status (*step_wait)(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);
-    /* Read numbers of a slot, after waiting for the last mark; or write them, as if an operation
-     * had (what several devices have computed of a slot is put together so). */
-    remora_status (*step_read)(rmr_backend *be, rmr_step *s, const rmr_area *a, void *dst,
-                               remora_error *err);
-    remora_status (*step_write)(rmr_backend *be, rmr_step *s, const rmr_area *a, const void *src,
-                                remora_error *err);
+    rmr_step_create_fn *step_create;
+    rmr_step_free_fn *step_free;
+    rmr_step_inputs_fn *step_inputs;
+    rmr_step_want_fn *step_want;
+    rmr_step_submit_fn *step_submit;
+    rmr_step_wait_fn *step_wait;
+    rmr_step_read_fn *step_read;
+    rmr_step_write_fn *step_write;
 } rmr_backend_ops;
 
 /* The first fields of every table of functions. */

@@ -112,18 +112,14 @@ void guard_enter(guard *g);
 void guard_leave(guard *g);
 
 /* guard_weights.c */
-rmr_bytes guard_weight_bytes(rmr_backend *be, const rmr_weight_desc *d, int adopted);
-remora_status guard_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
-                                  remora_error *err);
-int guard_weight_adopts(rmr_backend *be, const rmr_weight_desc *d, const void *data);
-remora_status guard_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, const void *data,
-                                 rmr_weight **out, remora_error *err);
-remora_status guard_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,
-                                  uint32_t n, const void *rows, remora_error *err);
-remora_status guard_weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offset, uint64_t n,
-                                const void *bytes, remora_error *err);
-remora_status guard_weight_done(rmr_backend *be, rmr_weight *w, remora_error *err);
-void guard_weight_free(rmr_backend *be, rmr_weight *w);
+rmr_weight_bytes_fn guard_weight_bytes;
+rmr_weight_create_fn guard_weight_create;
+rmr_weight_adopts_fn guard_weight_adopts;
+rmr_weight_adopt_fn guard_weight_adopt;
+rmr_weight_upload_fn guard_weight_upload;
+rmr_weight_fill_fn guard_weight_fill;
+rmr_weight_done_fn guard_weight_done;
+rmr_weight_free_fn guard_weight_free;
 unsigned guard_red_zones_hurt(const guard *g); /* weights of which one was written */
 
 /* guard_order.c: buffers, and what runs when */
@@ -131,39 +127,26 @@ void guard_settle_buffer(guard *g, const guard_buffer *b, int slices_too);
 void guard_settle_step(guard *g, const guard_step *s, uint64_t mark);
 void guard_forget_step(guard *g, const guard_step *s); /* what waits of it is dropped */
 remora_status guard_put(guard *g, const guard_item *item, remora_error *err);
-rmr_bytes guard_buffer_bytes(rmr_backend *be, uint64_t bytes);
-remora_status guard_buffer_create(rmr_backend *be, uint64_t bytes, rmr_buffer **out,
-                                  remora_error *err);
-void guard_buffer_free(rmr_backend *be, rmr_buffer *b);
-uint64_t guard_buffer_address(const rmr_buffer *b);
-remora_status guard_buffer_read(rmr_backend *be, const rmr_buffer *b, uint64_t off, void *dst,
-                                uint64_t n, remora_error *err);
-remora_status guard_buffer_write(rmr_backend *be, rmr_buffer *b, uint64_t off, const void *src,
-                                 uint64_t n, remora_error *err);
-remora_status guard_buffer_zero(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t n,
-                                remora_error *err);
-remora_status guard_buffer_copy(rmr_backend *be, rmr_buffer *dst, uint64_t dst_off,
-                                const rmr_buffer *src, uint64_t src_off, uint64_t n,
-                                remora_error *err);
-remora_status guard_counters_read(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t *dst,
-                                  uint32_t n, int reset, remora_error *err);
+rmr_buffer_bytes_fn guard_buffer_bytes;
+rmr_buffer_create_fn guard_buffer_create;
+rmr_buffer_free_fn guard_buffer_free;
+rmr_buffer_address_fn guard_buffer_address;
+rmr_buffer_read_fn guard_buffer_read;
+rmr_buffer_write_fn guard_buffer_write;
+rmr_buffer_zero_fn guard_buffer_zero;
+rmr_buffer_copy_fn guard_buffer_copy;
+rmr_counters_read_fn guard_counters_read;
 
 /* guard_steps.c */
 void guard_run_slice(guard *g, guard_step *s, const rmr_slice *slice, const guard_rows *want);
-rmr_bytes guard_step_bytes(rmr_backend *be, const rmr_step_desc *d);
-remora_status guard_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
-                                remora_error *err);
-void guard_step_free(rmr_backend *be, rmr_step *s);
-remora_status guard_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
-                                remora_error *err);
-remora_status guard_step_want(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
-                              remora_error *err);
-remora_status guard_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
-                                rmr_halt *halt, uint64_t *mark, remora_error *err);
-remora_status guard_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);
-remora_status guard_step_read(rmr_backend *be, rmr_step *s, const rmr_area *a, void *dst,
-                              remora_error *err);
-remora_status guard_step_write(rmr_backend *be, rmr_step *s, const rmr_area *a, const void *src,
-                               remora_error *err);
+rmr_step_bytes_fn guard_step_bytes;
+rmr_step_create_fn guard_step_create;
+rmr_step_free_fn guard_step_free;
+rmr_step_inputs_fn guard_step_inputs;
+rmr_step_want_fn guard_step_want;
+rmr_step_submit_fn guard_step_submit;
+rmr_step_wait_fn guard_step_wait;
+rmr_step_read_fn guard_step_read;
+rmr_step_write_fn guard_step_write;
 
 #endif

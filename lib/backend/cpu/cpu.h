@@ -116,35 +116,25 @@ static inline rmr_bytes rmr_cpu_bytes(const rmr_cpu *c, uint64_t host, uint64_t 
 }
 
 /* weight.c */
-rmr_bytes rmr_cpu_weight_bytes(rmr_backend *be, const rmr_weight_desc *d, int adopted);
-remora_status rmr_cpu_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
-                                    remora_error *err);
-int rmr_cpu_weight_adopts(rmr_backend *be, const rmr_weight_desc *d, const void *data);
-remora_status rmr_cpu_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, const void *data,
-                                   rmr_weight **out, remora_error *err);
-remora_status rmr_cpu_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,
-                                    uint32_t n, const void *rows, remora_error *err);
-remora_status rmr_cpu_weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offset, uint64_t n,
-                                  const void *bytes, remora_error *err);
-remora_status rmr_cpu_weight_done(rmr_backend *be, rmr_weight *w, remora_error *err);
-void rmr_cpu_weight_free(rmr_backend *be, rmr_weight *w);
+rmr_weight_bytes_fn rmr_cpu_weight_bytes;
+rmr_weight_create_fn rmr_cpu_weight_create;
+rmr_weight_adopts_fn rmr_cpu_weight_adopts;
+rmr_weight_adopt_fn rmr_cpu_weight_adopt;
+rmr_weight_upload_fn rmr_cpu_weight_upload;
+rmr_weight_fill_fn rmr_cpu_weight_fill;
+rmr_weight_done_fn rmr_cpu_weight_done;
+rmr_weight_free_fn rmr_cpu_weight_free;
 
 /* step.c */
-rmr_bytes rmr_cpu_step_bytes(rmr_backend *be, const rmr_step_desc *d);
-remora_status rmr_cpu_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
-                                  remora_error *err);
-void rmr_cpu_step_free(rmr_backend *be, rmr_step *s);
-remora_status rmr_cpu_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
-                                  remora_error *err);
-remora_status rmr_cpu_step_want(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
-                                remora_error *err);
-remora_status rmr_cpu_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
-                                  rmr_halt *halt, uint64_t *mark, remora_error *err);
-remora_status rmr_cpu_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);
-remora_status rmr_cpu_step_read(rmr_backend *be, rmr_step *s, const rmr_area *a, void *dst,
-                                remora_error *err);
-remora_status rmr_cpu_step_write(rmr_backend *be, rmr_step *s, const rmr_area *a, const void *src,
-                                 remora_error *err);
+rmr_step_bytes_fn rmr_cpu_step_bytes;
+rmr_step_create_fn rmr_cpu_step_create;
+rmr_step_free_fn rmr_cpu_step_free;
+rmr_step_inputs_fn rmr_cpu_step_inputs;
+rmr_step_want_fn rmr_cpu_step_want;
+rmr_step_submit_fn rmr_cpu_step_submit;
+rmr_step_wait_fn rmr_cpu_step_wait;
+rmr_step_read_fn rmr_cpu_step_read;
+rmr_step_write_fn rmr_cpu_step_write;
 
 /* region.c: operations that can be stopped. An operation that was stopped in a region is begun
  * again and takes the same way: regions that are done are passed over, the one that was stopped

@@ -17,8 +17,9 @@
     X(q8_0, Q8_0)                                                                                  \
     X(q4_0, Q4_0)                                                                                  \
     X(i4, I4)                                                                                      \
-    X(iq4_nl, IQ4_NL) X(mxfp4, MXFP4) X(iq4_xs, IQ4_XS) X(q4_k, Q4_K) X(q5_k, Q5_K) X(q6_k, Q6_K)  \
-        X(q3_k, Q3_K) X(q2_k, Q2_K) X(q4_1, Q4_1) X(q5_0, Q5_0) X(q5_1, Q5_1)
+    X(iq4_nl, IQ4_NL)                                                                              \
+    X(mxfp4, MXFP4) X(iq4_xs, IQ4_XS) X(q4_k, Q4_K) X(q5_k, Q5_K) X(q6_k, Q6_K) X(q3_k, Q3_K)      \
+        X(q2_k, Q2_K) X(q4_1, Q4_1) X(q5_0, Q5_0) X(q5_1, Q5_1)
 #define RMR_CUDA_KERNELS(X)                                                                        \
     X(product_f32)                                                                                 \
     X(many_bf16_64)                                                                                \
@@ -28,10 +29,10 @@
     X(embed)                                                                                       \
     X(rope_table)                                                                                  \
     X(norm)                                                                                        \
-    X(pick_rows) X(rope) X(cache_write) X(rope_write) X(attend_any) X(attend_latent_bf16)          \
-        X(attend_latent_int8) X(attend_prompt)                                                     \
-        X(attend_merge) X(gate) X(gate_sort) X(sort_rows) X(combine) X(counters) X(counters_take)  \
-            X(square_sums)
+    X(pick_rows)                                                                                   \
+    X(rope) X(cache_write) X(rope_write) X(attend_any) X(attend_latent_bf16) X(attend_latent_int8) \
+        X(attend_prompt) X(attend_merge) X(gate) X(gate_sort) X(sort_rows) X(combine) X(counters)  \
+            X(counters_take) X(square_sums)
 
 typedef enum rmr_cuda_kernel {
 #define X(name, elem) RMR_K_product_##name, RMR_K_product_##name##_wide,
@@ -147,7 +148,7 @@ struct rmr_step {
     rmr_cu_stream stream;
     rmr_cu_event event[RMR_CUDA_EVENTS];
     remora_status failed; /* that of a slice since the last inputs, or REMORA_OK */
-    uint64_t mark, work; /* the last slice; the last piece of work, slices and copies */
+    uint64_t mark, work;  /* the last slice; the last piece of work, slices and copies */
     uint64_t work_of[RMR_CUDA_EVENTS]; /* of slices: which piece of work one is */
     uint64_t changes;                  /* of the backend's stream that it waits for */
     rmr_cuda_graph graph[RMR_CUDA_GRAPHS];
@@ -173,35 +174,25 @@ remora_status rmr_cuda_launch(rmr_cuda *c, rmr_cu_stream stream, rmr_cuda_kernel
                               remora_error *err);
 
 /* weight.c */
-rmr_bytes rmr_cuda_weight_bytes(rmr_backend *be, const rmr_weight_desc *d, int adopted);
-remora_status rmr_cuda_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
-                                     remora_error *err);
-int rmr_cuda_weight_adopts(rmr_backend *be, const rmr_weight_desc *d, const void *data);
-remora_status rmr_cuda_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, const void *data,
-                                    rmr_weight **out, remora_error *err);
-remora_status rmr_cuda_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,
-                                     uint32_t n, const void *rows, remora_error *err);
-remora_status rmr_cuda_weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offset, uint64_t n,
-                                   const void *bytes, remora_error *err);
-remora_status rmr_cuda_weight_done(rmr_backend *be, rmr_weight *w, remora_error *err);
-void rmr_cuda_weight_free(rmr_backend *be, rmr_weight *w);
+rmr_weight_bytes_fn rmr_cuda_weight_bytes;
+rmr_weight_create_fn rmr_cuda_weight_create;
+rmr_weight_adopts_fn rmr_cuda_weight_adopts;
+rmr_weight_adopt_fn rmr_cuda_weight_adopt;
+rmr_weight_upload_fn rmr_cuda_weight_upload;
+rmr_weight_fill_fn rmr_cuda_weight_fill;
+rmr_weight_done_fn rmr_cuda_weight_done;
+rmr_weight_free_fn rmr_cuda_weight_free;
 
 /* step.c */
-rmr_bytes rmr_cuda_step_bytes(rmr_backend *be, const rmr_step_desc *d);
-remora_status rmr_cuda_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
-                                   remora_error *err);
-void rmr_cuda_step_free(rmr_backend *be, rmr_step *s);
-remora_status rmr_cuda_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
-                                   remora_error *err);
-remora_status rmr_cuda_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
-                                   rmr_halt *halt, uint64_t *mark, remora_error *err);
-remora_status rmr_cuda_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);
-remora_status rmr_cuda_step_want(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
-                                 remora_error *err);
-remora_status rmr_cuda_step_read(rmr_backend *be, rmr_step *s, const rmr_area *a, void *dst,
-                                 remora_error *err);
-remora_status rmr_cuda_step_write(rmr_backend *be, rmr_step *s, const rmr_area *a, const void *src,
-                                  remora_error *err);
+rmr_step_bytes_fn rmr_cuda_step_bytes;
+rmr_step_create_fn rmr_cuda_step_create;
+rmr_step_free_fn rmr_cuda_step_free;
+rmr_step_inputs_fn rmr_cuda_step_inputs;
+rmr_step_submit_fn rmr_cuda_step_submit;
+rmr_step_wait_fn rmr_cuda_step_wait;
+rmr_step_want_fn rmr_cuda_step_want;
+rmr_step_read_fn rmr_cuda_step_read;
+rmr_step_write_fn rmr_cuda_step_write;
 
 /* Is the operation a product whose result a gate reads? Its activations keep all their bits, so
  * that rounding does not choose experts. */

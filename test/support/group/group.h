@@ -118,34 +118,24 @@ uint64_t group_address(group *g, uint64_t address, uint32_t member, uint32_t tur
 void group_add_bytes(rmr_bytes *to, rmr_bytes b);
 
 /* weight.c */
-rmr_bytes group_weight_bytes(rmr_backend *be, const rmr_weight_desc *d, int adopted);
-remora_status group_weight_create(rmr_backend *be, const rmr_weight_desc *d, rmr_weight **out,
-                                  remora_error *err);
-int group_weight_adopts(rmr_backend *be, const rmr_weight_desc *d, const void *data);
-remora_status group_weight_adopt(rmr_backend *be, const rmr_weight_desc *d, const void *data,
-                                 rmr_weight **out, remora_error *err);
-remora_status group_weight_upload(rmr_backend *be, rmr_weight *w, uint32_t index, uint32_t row0,
-                                  uint32_t n, const void *rows, remora_error *err);
-remora_status group_weight_fill(rmr_backend *be, rmr_weight *w, uint64_t offset, uint64_t n,
-                                const void *bytes, remora_error *err);
-remora_status group_weight_done(rmr_backend *be, rmr_weight *w, remora_error *err);
-void group_weight_free(rmr_backend *be, rmr_weight *w);
+rmr_weight_bytes_fn group_weight_bytes;
+rmr_weight_create_fn group_weight_create;
+rmr_weight_adopts_fn group_weight_adopts;
+rmr_weight_adopt_fn group_weight_adopt;
+rmr_weight_upload_fn group_weight_upload;
+rmr_weight_fill_fn group_weight_fill;
+rmr_weight_done_fn group_weight_done;
+rmr_weight_free_fn group_weight_free;
 
 /* step.c */
-rmr_bytes group_step_bytes(rmr_backend *be, const rmr_step_desc *d);
-remora_status group_step_create(rmr_backend *be, const rmr_step_desc *d, rmr_step **out,
-                                remora_error *err);
-void group_step_free(rmr_backend *be, rmr_step *s);
-remora_status group_step_inputs(rmr_backend *be, rmr_step *s, const rmr_inputs *in,
-                                remora_error *err);
-remora_status group_step_want(rmr_backend *be, rmr_step *s, const uint32_t *rows, uint32_t n,
-                              remora_error *err);
-remora_status group_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
-                                rmr_halt *halt, uint64_t *mark, remora_error *err);
-remora_status group_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err);
-remora_status group_step_read(rmr_backend *be, rmr_step *s, const rmr_area *a, void *dst,
-                              remora_error *err);
-remora_status group_step_write(rmr_backend *be, rmr_step *s, const rmr_area *a, const void *src,
-                               remora_error *err);
+rmr_step_bytes_fn group_step_bytes;
+rmr_step_create_fn group_step_create;
+rmr_step_free_fn group_step_free;
+rmr_step_inputs_fn group_step_inputs;
+rmr_step_want_fn group_step_want;
+rmr_step_submit_fn group_step_submit;
+rmr_step_wait_fn group_step_wait;
+rmr_step_read_fn group_step_read;
+rmr_step_write_fn group_step_write;
 
 #endif
