@@ -254,7 +254,10 @@ enum remora_log_levels {
     REMORA_LOG_INFO  = 3,
     REMORA_LOG_DEBUG = 4
 };
-enum remora_device_kinds { REMORA_DEVICE_CPU = 1 };
+enum remora_device_kinds {
+    REMORA_DEVICE_CPU  = 1,
+    REMORA_DEVICE_CUDA = 2 /* a GPU of NVIDIA */
+};
 
 /* Everything a runtime takes from its host. */
 typedef struct remora_runtime_opts {
@@ -291,7 +294,8 @@ typedef struct remora_runtime_opts {
                             void *arg);
 
     /* "x-isa": the name of a kernel set, one of docs/numerics.md, forces that set (results are the
-     * same); E_UNSUPPORTED where the machine lacks it. */
+     * same); E_UNSUPPORTED where the machine lacks it. "x-cuda": words for GPUs, with spaces
+     * between them (docs/cuda.md): "exact". */
     const remora_option *extra;
     uint64_t n_extra;
 
@@ -300,18 +304,24 @@ typedef struct remora_runtime_opts {
      * be NULL. */
     void *thread_start_user;
     void (REMORA_CALL *thread_start)(void *user, uint32_t index);
+
+    /* The path of the module for GPUs of NVIDIA. NULL: libremora-cuda.so beside the library, or
+     * beside the program that the library is a part of. "": there are no GPUs. It is opened when
+     * devices are asked for, or a model on one that is not the CPU, and not before. */
+    const char *cuda_module;
 } remora_runtime_opts;
 
 typedef struct remora_device {
     uint32_t struct_size;
     int32_t  kind;      /* REMORA_DEVICE_* */
     uint64_t mem_total; /* bytes; 0: not known */
-    uint64_t mem_free;
+    uint64_t mem_free;  /* of a GPU known while the process uses it */
     int32_t  usable;    /* REMORA_OK, or the status that opening a model on it would give */
     uint32_t reserved;
-    char     id[32];    /* "cpu": what remora_model_opts.device takes */
+    char     id[32];    /* "cpu", "cuda:0": what remora_model_opts.device takes */
     char     name[96];  /* for people */
-    char     paths[96]; /* the kernel set in use: "avx512" */
+    char     paths[96]; /* the kernel set in use: "avx512", "sm_90" */
+    char     reason[160]; /* why it is not usable, in words; empty when it is */
 } remora_device;
 
 typedef struct remora_runtime_info {
@@ -334,10 +344,13 @@ REMORA_API void REMORA_CALL remora_runtime_free(remora_runtime *rt);
 REMORA_API remora_status REMORA_CALL
 remora_runtime_get_info(const remora_runtime *rt, remora_runtime_info *out, remora_error *err);
 
-/* Devices that models can be opened on; the CPU is number 0. */
+/* Devices that models can be opened on; the CPU is number 0. The first call looks for GPUs: it
+ * opens the module and its driver, if they are there, which takes memory and some 0.1 seconds but
+ * no memory of a GPU. Where none is found there is the CPU alone; a line in the log says why, and
+ * so does opening a model on "cuda". */
 REMORA_API uint32_t REMORA_CALL remora_device_count(const remora_runtime *rt);
 
-/* E_NOT_FOUND (no such device), E_ARG, E_STRUCT. */
+/* Looks for GPUs too. E_NOT_FOUND (no such device), E_ARG, E_STRUCT. */
 REMORA_API remora_status REMORA_CALL
 remora_device_get(const remora_runtime *rt, uint32_t i, remora_device *out, remora_error *err);
 

@@ -99,7 +99,9 @@ remora_status remora_runtime_get_info(const remora_runtime *rt, remora_runtime_i
 
 uint32_t remora_device_count(const remora_runtime *rt)
 {
-    return rt != NULL ? rt->n_devices : 0;
+    if (rt == NULL) return 0;
+    rmr_runtime_look(rt);
+    return rt->n_devices;
 }
 
 remora_status remora_device_get(const remora_runtime *rt, uint32_t i, remora_device *out,

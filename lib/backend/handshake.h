@@ -40,7 +40,8 @@ static inline int rmr_match_is(rmr_match a, rmr_match b)
 /* The library's side. It lives as long as the module is open. */
 typedef struct rmr_host {
     rmr_match match;
-    rmr_ctx *ctx; /* memory, log, threads */
+    rmr_ctx *ctx;        /* memory, log, threads */
+    const char *options; /* words of the unstable option for its kind, "" */
 } rmr_host;
 
 /* The module's side: a number of devices, and a backend for each. Making a backend is cheap; the
@@ -48,6 +49,7 @@ typedef struct rmr_host {
 typedef struct rmr_module {
     rmr_match match;
     uint32_t n_devices;
+    uint64_t bytes; /* of the host's memory, that it and its backends take before they are used */
     void *user;
     remora_status (*make)(void *user, uint32_t device, rmr_backend **out, remora_error *err);
     void (*close)(void *user); /* all backends are free */

@@ -1,30 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE /* dladdr */
+#define _GNU_SOURCE /* dladdr1 */
 #include "module.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { MAX_PATH = 4096 };
 
-/* The path of a file: as given, or beside the object that this function is in. */
+/* The path of the object that this function is in. The loader knows the main program by the word
+ * that it was called with, which may be no path; the system knows its path. */
+static const char *path_of_library(char room[MAX_PATH])
+{
+    Dl_info here;
+    void *object = NULL;
+    if (dladdr1((void *)(uintptr_t)path_of_library, &here, &object, RTLD_DL_LINKMAP) == 0)
+        return "";
+    if (object != NULL && ((const struct link_map *)object)->l_name[0] != 0) return here.dli_fname;
+    const ssize_t n = readlink("/proc/self/exe", room, MAX_PATH - 1);
+    if (n <= 0) return here.dli_fname;
+    room[n] = 0;
+    return room;
+}
+
+/* The path of a file: as given, or beside the library. */
 static remora_status find(const char *path, char out[MAX_PATH], remora_error *err)
 {
+    char room[MAX_PATH];
     const size_t n = strlen(path);
-    Dl_info here;
     size_t folder = 0;
     if (strchr(path, '/') == NULL) {
-        if (dladdr((void *)(uintptr_t)find, &here) == 0 || strchr(here.dli_fname, '/') == NULL)
+        const char *const here = path_of_library(room), *const slash = strrchr(here, '/');
+        if (slash == NULL)
             RMR_FAIL(err, REMORA_E_NOT_FOUND,
                      "module %.80s: where the library lies is not known, so it needs a path", path);
-        folder = (size_t)(strrchr(here.dli_fname, '/') - here.dli_fname) + 1;
+        folder = (size_t)(slash - here) + 1;
+        if (folder < MAX_PATH) memcpy(out, here, folder);
     }
     if (folder + n >= MAX_PATH)
         RMR_FAIL(err, REMORA_E_ARG, "module %.80s: its path has more than %d bytes", path,
                  MAX_PATH);
-    if (folder > 0) memcpy(out, here.dli_fname, folder);
     memcpy(out + folder, path, n + 1);
     return REMORA_OK;
 }
@@ -65,10 +83,10 @@ static remora_status shake_hands(rmr_open_module *m, const char *path, remora_er
 }
 
 remora_status rmr_open_module_load(rmr_open_module *m, rmr_ctx *ctx, const char *path,
-                                   remora_error *err)
+                                   const char *options, remora_error *err)
 {
     char at[MAX_PATH];
-    *m = (rmr_open_module){.host = {rmr_match_here(), ctx}};
+    *m = (rmr_open_module){.host = {rmr_match_here(), ctx, options}};
     RMR_TRY(find(path, at, err));
     remora_status st = load(m, at, err);
     if (st >= 0) st = shake_hands(m, at, err);

@@ -11,28 +11,34 @@
 
 /* The unstable keys of remora_runtime_opts.extra. */
 typedef struct extras {
-    char text[64];   /* of x-isa */
-    const char *isa; /* NULL: not given */
+    char isa_text[64], cuda[64]; /* of x-isa; of x-cuda */
+    const char *isa;             /* NULL: not given */
 } extras;
 
 static remora_status read_extra(const remora_runtime_opts *o, extras *out, remora_error *err)
 {
     out->isa = NULL;
+    out->cuda[0] = 0;
     RMR_TRY(rmr_options_check(o->extra, o->n_extra, err));
     for (uint64_t i = 0; i < o->n_extra; i++) {
+        const remora_option *const x = &o->extra[i];
         RMR_TRY(rmr_option_check(o->extra, i, err));
-        if (!rmr_option_is(&o->extra[i], "x-isa"))
-            return rmr_option_unknown(&o->extra[i], "runtimes have x-isa", err);
-        RMR_TRY(rmr_option_value(&o->extra[i], out->text, sizeof out->text, err));
-        out->isa = out->text;
+        if (rmr_option_is(x, "x-cuda")) {
+            RMR_TRY(rmr_option_value(x, out->cuda, sizeof out->cuda, err));
+            continue;
+        }
+        if (!rmr_option_is(x, "x-isa"))
+            return rmr_option_unknown(x, "runtimes have x-isa and x-cuda", err);
+        RMR_TRY(rmr_option_value(x, out->isa_text, sizeof out->isa_text, err));
+        out->isa = out->isa_text;
     }
     return REMORA_OK;
 }
 
-/* A backend takes its place in the list, whether it is one of ours or of a module. */
-static remora_status list(remora_runtime *rt, rmr_backend *be, remora_error *err)
+/* A backend takes a place in the list, whether it is one of ours or of a module. */
+static remora_status list(remora_runtime *rt, uint32_t place, rmr_backend *be, remora_error *err)
 {
-    rt->backends[rt->n_devices++] = be;
+    rt->backends[place] = be;
     if (be->ops->size == sizeof *be->ops && be->ops->version == RMR_BACKEND_VERSION)
         return REMORA_OK;
     RMR_FAIL(err, REMORA_E_UNSUPPORTED,
@@ -53,7 +59,7 @@ static remora_status add_device(remora_runtime *rt, const rmr_device_maker *make
     rmr_backend *be;
     RMR_TRY(check_room(rt, 1, err));
     RMR_TRY(maker->make(maker->user, &rt->ctx, isa, &be, err));
-    return list(rt, be, err);
+    return list(rt, rt->n_devices++, be, err);
 }
 
 static remora_status make_pool(remora_runtime *rt, const remora_runtime_opts *o, remora_error *err)
@@ -89,6 +95,9 @@ remora_status rmr_runtime_create_with(const remora_runtime_opts *o, const rmr_de
     rt->isa_asked = extra.isa != NULL;
     remora_status st = make_pool(rt, o, err);
     for (uint32_t i = 0; i < n && st >= 0; i++) st = add_device(rt, &makers[i], extra.isa, err);
+    const remora_status gpus =
+        rmr_gpus_init(&rt->gpus, &rt->ctx.mem, o->cuda_module, extra.cuda, st >= 0 ? err : NULL);
+    if (st >= 0) st = gpus;
     if (st < 0) {
         rmr_runtime_unref(rt);
         return st;
@@ -112,35 +121,45 @@ remora_status rmr_runtime_create(const remora_runtime_opts *o, remora_runtime **
     return rmr_runtime_create_with(o, &cpu, 1, out, err);
 }
 
-static void drop_devices(remora_runtime *rt, uint32_t keep)
+static void drop_devices(remora_runtime *rt, uint32_t n)
 {
-    while (rt->n_devices > keep) {
-        rmr_backend *be = rt->backends[--rt->n_devices];
+    for (uint32_t i = 0; i < n; i++) {
+        rmr_backend *be = rt->backends[rt->n_devices + i];
         be->ops->free(be);
     }
 }
 
+/* Backends of all devices of a module, behind those that are listed; *made of them are there. */
+static remora_status make_devices(remora_runtime *rt, const rmr_module *m, uint32_t *made,
+                                  remora_error *err)
+{
+    RMR_TRY(check_room(rt, m->n_devices, err));
+    while (*made < m->n_devices) {
+        rmr_backend *be;
+        RMR_TRY(m->make(m->user, *made, &be, err));
+        RMR_TRY(list(rt, rt->n_devices + (*made)++, be, err));
+    }
+    return REMORA_OK;
+}
+
 remora_status rmr_runtime_add_module(remora_runtime *rt, const char *path, remora_error *err)
 {
-    const uint32_t before = rt->n_devices;
+    uint32_t made = 0;
     rmr_open_module *m = &rt->modules[rt->n_modules];
     if (rt->n_modules == RMR_MAX_MODULES)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%d modules are open, which is the limit",
                  RMR_MAX_MODULES);
-    RMR_TRY(rmr_open_module_load(m, &rt->ctx, path, err));
-    remora_status st = check_room(rt, m->module.n_devices, err);
-    for (uint32_t i = 0; i < m->module.n_devices && st >= 0; i++) {
-        rmr_backend *be;
-        st = m->module.make(m->module.user, i, &be, err);
-        if (st >= 0) st = list(rt, be, err);
+    RMR_TRY(rmr_open_module_load(m, &rt->ctx, path, rt->gpus.options, err));
+    const remora_status st = make_devices(rt, &m->module, &made, err);
+    if (st < 0) {
+        drop_devices(rt, made);
+        rmr_open_module_close(m);
+        return st;
     }
-    if (st >= 0) {
-        rt->n_modules++;
-        return REMORA_OK;
-    }
-    drop_devices(rt, before);
-    rmr_open_module_close(m);
-    return st;
+    rt->own_bytes += m->module.bytes;
+    rt->n_modules++;
+    rt->n_devices += made; /* now others see them */
+    return REMORA_OK;
 }
 
 void rmr_runtime_ref(remora_runtime *rt)
@@ -152,8 +171,11 @@ void rmr_runtime_ref(remora_runtime *rt)
 void rmr_runtime_unref(remora_runtime *rt)
 {
     if (rt == NULL || atomic_fetch_sub_explicit(&rt->refs, 1, memory_order_acq_rel) != 1) return;
-    drop_devices(rt, 0);
+    const uint32_t n = rt->n_devices;
+    rt->n_devices = 0;
+    drop_devices(rt, n);
     while (rt->n_modules > 0) rmr_open_module_close(&rt->modules[--rt->n_modules]);
+    rmr_gpus_end(&rt->gpus, &rt->ctx.mem);
     rmr_pool_free(rt->ctx.pool);
     /* The runtime's own block is released through a copy of the hooks it contains. It was counted
      * by another count than theirs, which is 0 by now. */
@@ -186,6 +208,12 @@ static remora_status unknown(const remora_runtime *rt, const char *id, remora_er
     char known[RMR_MAX_DEVICES * (sizeof(((remora_device *)0)->id) + 4)];
     size_t n = 0;
     known[0] = 0;
+    if (rt->gpus.outcome.code < 0 && strncmp(id, "cuda", 4) == 0)
+        return rmr_error_set(err,
+                             rt->gpus.outcome.code == REMORA_E_NOT_FOUND ? REMORA_E_UNSUPPORTED
+                                                                         : rt->gpus.outcome.code,
+                             rt->gpus.outcome.os_code, "device \"%.40s\" is not there: %.190s", id,
+                             rt->gpus.outcome.message);
     for (uint32_t i = 0; i < rt->n_devices; i++) {
         const remora_device d = rmr_runtime_device(rt, i);
         n += (size_t)snprintf(known + n, sizeof known - n, "%s\"%s\"", i > 0 ? ", " : "", d.id);
@@ -207,6 +235,7 @@ remora_status rmr_runtime_backend(const remora_runtime *rt, const char *id, rmr_
                                   remora_error *err)
 {
     *out = NULL;
+    if (id != NULL && strcmp(id, "cpu") != 0) rmr_runtime_look(rt);
     if (id != NULL && strcmp(id, "auto") == 0) {
         *out = best(rt);
         return REMORA_OK;
@@ -215,7 +244,8 @@ remora_status rmr_runtime_backend(const remora_runtime *rt, const char *id, rmr_
         const remora_device d = rmr_runtime_device(rt, i);
         if (id != NULL && !is_named(&d, id)) continue;
         if (d.usable < 0)
-            RMR_FAIL(err, d.usable, "device \"%s\" (%s) cannot be used", d.id, d.name);
+            RMR_FAIL(err, d.usable, "device \"%s\" (%.60s) cannot be used: %s", d.id, d.name,
+                     d.reason);
         *out = rt->backends[i];
         return REMORA_OK;
     }

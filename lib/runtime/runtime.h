@@ -4,6 +4,7 @@
 #ifndef RMR_RUNTIME_H
 #define RMR_RUNTIME_H
 
+#include "gpus.h"
 #include "module.h"
 
 enum { RMR_MAX_DEVICES = 16, RMR_MAX_MODULES = 4 };
@@ -18,10 +19,13 @@ typedef struct rmr_device_maker {
 struct remora_runtime {
     rmr_ctx ctx;
     atomic_uint refs;
-    uint32_t process;   /* that it was made in */
-    int isa_asked;      /* the kernel set is the one that the host named */
-    uint64_t own_bytes; /* of the runtime, its threads and its backends, nothing of models */
-    uint32_t n_devices, n_modules;
+    uint32_t process;                /* that it was made in */
+    int isa_asked;                   /* the kernel set is the one that the host named */
+    atomic_uint_least64_t own_bytes; /* of the runtime, its threads and its backends, nothing of
+                                        models */
+    _Atomic uint32_t n_devices;      /* grows when the runtime looks for GPUs */
+    uint32_t n_modules;
+    rmr_gpus gpus;
     rmr_open_module modules[RMR_MAX_MODULES]; /* whose devices some of these are: */
     rmr_backend *backends[RMR_MAX_DEVICES];   /* a model that names none gets the first */
     const struct rmr_format *const *formats;  /* of models (lib/format); NULL: the library's own.
@@ -41,13 +45,16 @@ remora_status rmr_runtime_add_module(remora_runtime *rt, const char *path, remor
 void rmr_runtime_ref(remora_runtime *rt);
 void rmr_runtime_unref(remora_runtime *rt);
 
+/* Look for GPUs, once: all devices are listed then. rt->gpus.outcome says why there are none. */
+void rmr_runtime_look(const remora_runtime *rt);
+
 /* Device i < n_devices. */
 remora_device rmr_runtime_device(const remora_runtime *rt, uint32_t i);
 
 /* The backend of a device: NULL is the first one, the CPU; "auto" the first other one that can be
- * used, or the CPU; "cuda" without a number is the first device of
- * that kind. E_UNSUPPORTED names the devices there are; a device that cannot be used gives the
- * status that says so. */
+ * used, or the CPU; "cuda" without a number is the first device of that kind. Looks for GPUs unless
+ * the CPU is meant. E_UNSUPPORTED names the devices there are, or says why there are no GPUs; a
+ * device that cannot be used gives the status that says so. */
 remora_status rmr_runtime_backend(const remora_runtime *rt, const char *id, rmr_backend **out,
                                   remora_error *err);
 

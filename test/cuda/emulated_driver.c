@@ -1,21 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "emulated_driver.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "emulator.h"
 
-uint64_t emulated_seed = 1;
-long emulated_fail_after = -1, emulated_memory_after = -1, emulated_calls, emulated_blocks_in_use;
+emulated_state emulated = {
+    .seed = 1, .fail_after = -1, .memory_after = -1, .memory = 1ll << 34, .gpus = 1};
 
-enum { LAUNCH_FAILED = 719 };
+enum { BAD_CONTEXT = 201, LAUNCH_FAILED = 719 };
+
+/* The emulator runs one kernel at a time. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static rmr_cu_result call(void)
 {
-    emulated_calls++;
-    if (emulated_fail_after < 0) return RMR_CU_SUCCESS;
-    return emulated_fail_after-- > 0 ? RMR_CU_SUCCESS : (emulated_fail_after = 0, LAUNCH_FAILED);
+    rmr_cu_result r = RMR_CU_SUCCESS;
+    pthread_mutex_lock(&lock);
+    emulated.calls++;
+    if (emulated.fail_after == 0) r = LAUNCH_FAILED;
+    if (emulated.fail_after > 0) emulated.fail_after--;
+    pthread_mutex_unlock(&lock);
+    return r;
+}
+
+/* ---- contexts: a stack for each thread ---- */
+
+static char handle, foreign;
+static _Thread_local rmr_cu_context stack[8];
+static _Thread_local int depth;
+
+int emulated_current(void)
+{
+    if (depth == 0) return 0;
+    return (void *)stack[depth - 1] == (void *)&foreign ? EMULATED_FOREIGN : EMULATED_OURS;
+}
+
+void emulated_enter_foreign(void)
+{
+    stack[depth++] = (rmr_cu_context)(void *)&foreign;
+}
+
+void emulated_leave_foreign(void)
+{
+    depth--;
 }
 
 #define CALL()                                                                                     \
@@ -23,11 +53,17 @@ static rmr_cu_result call(void)
         const rmr_cu_result r_ = call();                                                           \
         if (r_ != RMR_CU_SUCCESS) return r_;                                                       \
     } while (0)
+/* A call that works in the current context. */
+#define CALL_INSIDE()                                                                              \
+    do {                                                                                           \
+        if (emulated_current() != EMULATED_OURS) return BAD_CONTEXT;                               \
+        CALL();                                                                                    \
+    } while (0)
 
 static int out_of_memory(void)
 {
-    if (emulated_memory_after < 0) return 0;
-    return emulated_memory_after-- == 0;
+    if (emulated.memory_after < 0) return 0;
+    return emulated.memory_after-- == 0;
 }
 
 static rmr_cu_result init(unsigned flags)
@@ -43,10 +79,17 @@ static rmr_cu_result error_string(rmr_cu_result r, const char **text)
     return RMR_CU_SUCCESS;
 }
 
+static rmr_cu_result driver_version(int *v)
+{
+    CALL();
+    *v = 13000;
+    return RMR_CU_SUCCESS;
+}
+
 static rmr_cu_result device_count(int *n)
 {
     CALL();
-    *n = 1;
+    *n = emulated.gpus;
     return RMR_CU_SUCCESS;
 }
 
@@ -69,7 +112,7 @@ static rmr_cu_result device_memory(size_t *n, rmr_cu_device d)
 {
     (void)d;
     CALL();
-    *n = (size_t)1 << 34;
+    *n = (size_t)emulated.memory;
     return RMR_CU_SUCCESS;
 }
 
@@ -83,8 +126,6 @@ static rmr_cu_result device_attribute(int *v, int which, rmr_cu_device d)
                                        : 0;
     return RMR_CU_SUCCESS;
 }
-
-static char handle;
 
 static rmr_cu_result context_retain(rmr_cu_context *c, rmr_cu_device d)
 {
@@ -100,22 +141,33 @@ static rmr_cu_result context_release(rmr_cu_device d)
     return RMR_CU_SUCCESS;
 }
 
+static rmr_cu_result context_state(rmr_cu_device d, unsigned *flags, int *active)
+{
+    (void)d;
+    CALL();
+    *flags = 0;
+    *active = 1;
+    return RMR_CU_SUCCESS;
+}
+
 static rmr_cu_result context_push(rmr_cu_context c)
 {
-    (void)c;
-    return call();
+    CALL();
+    stack[depth++] = c;
+    return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result context_pop(rmr_cu_context *c)
 {
-    *c = NULL;
+    if (depth == 0) return BAD_CONTEXT;
+    *c = stack[--depth];
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result module_load(rmr_cu_module *m, const void *image)
 {
     (void)image;
-    CALL();
+    CALL_INSIDE();
     *m = (rmr_cu_module)(void *)&handle;
     return RMR_CU_SUCCESS;
 }
@@ -129,7 +181,7 @@ static rmr_cu_result module_unload(rmr_cu_module m)
 static rmr_cu_result module_function(rmr_cu_function *f, rmr_cu_module m, const char *name)
 {
     (void)m;
-    CALL();
+    CALL_INSIDE();
     *f = (rmr_cu_function)emulator_kernel(name);
     return *f == NULL ? 500 : RMR_CU_SUCCESS;
 }
@@ -139,92 +191,140 @@ static rmr_cu_result function_attribute(rmr_cu_function f, int which, int v)
     (void)f;
     (void)which;
     (void)v;
-    return call();
+    CALL_INSIDE();
+    return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result memory_info(size_t *available, size_t *all)
 {
-    CALL();
-    *available = *all = (size_t)1 << 34;
+    CALL_INSIDE();
+    *all = (size_t)emulated.memory;
+    *available = (size_t)(emulated.memory - emulated.memory_in_use);
     return RMR_CU_SUCCESS;
 }
 
 /* Blocks are in a list, so that what a poisoned device was left with can be given back. */
 typedef struct device_block {
     struct device_block *next, *before;
+    size_t bytes;
+    int on_device;
 } device_block;
 
 enum { HEAD = 256 }; /* bytes before a block, which keep it aligned */
-static device_block blocks = {&blocks, &blocks};
+static device_block blocks = {&blocks, &blocks, 0, 0};
 
-static void *block_new(size_t n)
+static void *block_new(size_t n, int on_device)
 {
     device_block *const b = aligned_alloc(HEAD, HEAD + (n + HEAD - 1) / HEAD * HEAD);
     if (b == NULL) return NULL;
-    *b = (device_block){blocks.next, &blocks};
+    *b = (device_block){blocks.next, &blocks, n, on_device};
     b->next->before = blocks.next = b;
-    emulated_blocks_in_use++;
+    emulated.blocks_in_use++;
     return (char *)b + HEAD;
 }
 
-static void block_free(void *at)
+static void block_free(device_block *b)
 {
-    if (at == NULL) return;
-    device_block *const b = (device_block *)(void *)((char *)at - HEAD);
+    if (b->on_device) {
+        emulator_freed((char *)b + HEAD);
+        emulated.memory_in_use -= (long long)b->bytes;
+    }
     b->before->next = b->next;
     b->next->before = b->before;
     free(b);
-    emulated_blocks_in_use--;
+    emulated.blocks_in_use--;
 }
 
 void emulated_reset(void)
 {
-    while (blocks.next != &blocks) {
-        void *const at = (char *)blocks.next + HEAD;
-        emulator_freed(at);
-        block_free(at);
-    }
+    pthread_mutex_lock(&lock);
+    while (blocks.next != &blocks) block_free(blocks.next);
+    emulated.registered = 0;
+    pthread_mutex_unlock(&lock);
 }
 
-/* Memory is full of NaN, so that what is read before it is written shows. */
+static void *take(size_t n, int on_device)
+{
+    pthread_mutex_lock(&lock);
+    const int full = on_device && emulated.memory_in_use + (long long)n > emulated.memory;
+    void *const p = out_of_memory() || full ? NULL : block_new(n, on_device);
+    if (p != NULL && on_device) {
+        memset(p, 0xff, n); /* NaN, so that what is read before it is written shows */
+        emulator_allocated(p, n);
+        emulated.memory_in_use += (long long)n;
+        if (emulated.memory_in_use > emulated.most_memory)
+            emulated.most_memory = emulated.memory_in_use;
+    }
+    pthread_mutex_unlock(&lock);
+    return p;
+}
+
+static void give(void *p)
+{
+    if (p == NULL) return;
+    pthread_mutex_lock(&lock);
+    block_free((device_block *)(void *)((char *)p - HEAD));
+    pthread_mutex_unlock(&lock);
+}
+
 static rmr_cu_result memory_alloc(rmr_cu_address *at, size_t n)
 {
-    CALL();
-    if (out_of_memory()) return RMR_CU_NO_MEMORY;
-    void *const p = block_new(n);
+    CALL_INSIDE();
+    void *const p = take(n, 1);
     if (p == NULL) return RMR_CU_NO_MEMORY;
-    memset(p, 0xff, n);
     *at = (rmr_cu_address)(uintptr_t)p;
-    emulator_allocated(p, n);
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result memory_free(rmr_cu_address at)
 {
-    emulator_freed((void *)(uintptr_t)at);
-    block_free((void *)(uintptr_t)at);
+    if (emulated_current() != EMULATED_OURS) return BAD_CONTEXT;
+    give((void *)(uintptr_t)at);
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result host_alloc(void **at, size_t n, unsigned flags)
 {
     (void)flags;
-    CALL();
-    if (out_of_memory()) return RMR_CU_NO_MEMORY;
-    *at = block_new(n);
+    CALL_INSIDE();
+    *at = take(n, 0);
     return *at == NULL ? RMR_CU_NO_MEMORY : RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result host_free(void *at)
 {
-    block_free(at);
+    if (emulated_current() != EMULATED_OURS) return BAD_CONTEXT;
+    give(at);
+    return RMR_CU_SUCCESS;
+}
+
+static rmr_cu_result host_register(void *at, size_t n, unsigned flags)
+{
+    (void)at;
+    (void)n;
+    (void)flags;
+    CALL_INSIDE();
+    pthread_mutex_lock(&lock);
+    const int none = out_of_memory();
+    emulated.registered += !none;
+    pthread_mutex_unlock(&lock);
+    return none ? RMR_CU_NO_MEMORY : RMR_CU_SUCCESS;
+}
+
+static rmr_cu_result host_unregister(void *at)
+{
+    (void)at;
+    if (emulated_current() != EMULATED_OURS) return BAD_CONTEXT;
+    pthread_mutex_lock(&lock);
+    emulated.registered--;
+    pthread_mutex_unlock(&lock);
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result copy_in(rmr_cu_address to, const void *from, size_t n, rmr_cu_stream s)
 {
     (void)s;
-    CALL();
+    CALL_INSIDE();
     memcpy((void *)(uintptr_t)to, from, n);
     return RMR_CU_SUCCESS;
 }
@@ -232,7 +332,7 @@ static rmr_cu_result copy_in(rmr_cu_address to, const void *from, size_t n, rmr_
 static rmr_cu_result copy_out(void *to, rmr_cu_address from, size_t n, rmr_cu_stream s)
 {
     (void)s;
-    CALL();
+    CALL_INSIDE();
     memcpy(to, (const void *)(uintptr_t)from, n);
     return RMR_CU_SUCCESS;
 }
@@ -240,7 +340,7 @@ static rmr_cu_result copy_out(void *to, rmr_cu_address from, size_t n, rmr_cu_st
 static rmr_cu_result copy_within(rmr_cu_address to, rmr_cu_address from, size_t n, rmr_cu_stream s)
 {
     (void)s;
-    CALL();
+    CALL_INSIDE();
     memcpy((void *)(uintptr_t)to, (const void *)(uintptr_t)from, n);
     return RMR_CU_SUCCESS;
 }
@@ -248,7 +348,7 @@ static rmr_cu_result copy_within(rmr_cu_address to, rmr_cu_address from, size_t 
 static rmr_cu_result set_bytes(rmr_cu_address to, unsigned char v, size_t n, rmr_cu_stream s)
 {
     (void)s;
-    CALL();
+    CALL_INSIDE();
     memset((void *)(uintptr_t)to, v, n);
     return RMR_CU_SUCCESS;
 }
@@ -257,7 +357,7 @@ static rmr_cu_result stream_create(rmr_cu_stream *s, unsigned flags, int priorit
 {
     (void)flags;
     (void)priority;
-    CALL();
+    CALL_INSIDE();
     *s = (rmr_cu_stream)(void *)&handle;
     return RMR_CU_SUCCESS;
 }
@@ -273,13 +373,14 @@ static rmr_cu_result stream_wait(rmr_cu_stream s, rmr_cu_event e, unsigned flags
     (void)s;
     (void)e;
     (void)flags;
-    return call();
+    CALL_INSIDE();
+    return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result event_create(rmr_cu_event *e, unsigned flags)
 {
     (void)flags;
-    CALL();
+    CALL_INSIDE();
     *e = (rmr_cu_event)(void *)&handle;
     return RMR_CU_SUCCESS;
 }
@@ -294,13 +395,15 @@ static rmr_cu_result event_record(rmr_cu_event e, rmr_cu_stream s)
 {
     (void)e;
     (void)s;
-    return call();
+    CALL_INSIDE();
+    return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result event_query(rmr_cu_event e)
 {
     (void)e;
-    return call();
+    CALL_INSIDE();
+    return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result launch(rmr_cu_function f, unsigned x, unsigned y, unsigned z, unsigned bx,
@@ -310,9 +413,12 @@ static rmr_cu_result launch(rmr_cu_function f, unsigned x, unsigned y, unsigned 
     const unsigned grid[3] = {x, y, z}, block[3] = {bx, by, bz};
     (void)s;
     (void)extra;
-    CALL();
+    CALL_INSIDE();
     if (y > 65535 || z > 65535 || shared > 232448) return 1;
-    emulator_launch((void *)f, grid, block, shared, params[0], emulated_seed++);
+    pthread_mutex_lock(&lock);
+    emulator_launch((void *)f, grid, block, shared, params[0], emulated.seed++);
+    emulated.launches++;
+    pthread_mutex_unlock(&lock);
     return RMR_CU_SUCCESS;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A driver whose device is this process: kernels run in the emulator, at once. */
+/* A driver whose device is this process: kernels run in the emulator, at once. stub_libcuda.c is
+ * the same as a libcuda.so.1. */
 #ifndef EMULATED_DRIVER_H
 #define EMULATED_DRIVER_H
 
@@ -7,10 +8,24 @@
 
 rmr_cu_driver emulated_driver(void);
 
-extern uint64_t emulated_seed;     /* of the schedules to come */
-extern long emulated_fail_after;   /* so many calls succeed from now on; -1: all */
-extern long emulated_memory_after; /* so many allocations get memory; -1: all */
-extern long emulated_calls, emulated_blocks_in_use;
+typedef struct emulated_state {
+    uint64_t seed;                   /* of the schedules to come */
+    long fail_after;                 /* so many calls succeed from now on; -1: all */
+    long memory_after;               /* so many allocations get memory; -1: all */
+    int gpus;                        /* how many there are */
+    long long memory, memory_in_use, /* of the device, in bytes */
+        most_memory;                 /* that were ever in use */
+    long calls, launches, blocks_in_use, registered;
+} emulated_state;
+
+extern emulated_state emulated;
+
+/* Whose context is current to this thread; 0: nobody's. */
+enum { EMULATED_OURS = 1, EMULATED_FOREIGN };
+int emulated_current(void);
+/* A host with a context of its own. */
+void emulated_enter_foreign(void);
+void emulated_leave_foreign(void);
 
 void emulated_reset(void); /* frees all blocks, as a driver does when its process ends */
 

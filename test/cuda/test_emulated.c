@@ -26,7 +26,7 @@ int main(int argc, char **argv)
     memset(&ctx, 0, sizeof ctx);
     rmr_mem_init(&ctx.mem);
     check_loud = argc > 1;
-    if (argc > 2) emulated_seed = strtoull(argv[2], NULL, 10);
+    if (argc > 2) emulated.seed = strtoull(argv[2], NULL, 10);
     if (rmr_pool_create(&ctx.mem, 1, NULL, NULL, &ctx.pool, &err) < 0) return 2;
     for (check_exact = 0; check_exact < 2; check_exact++) {
         const rmr_cuda_options options = {.exact = check_exact, .image = "", .driver = &driver};
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
     }
     rmr_pool_free(ctx.pool);
     printf("%d checks, %d bad, %ld blocks of device memory left, %llu bytes of the host's\n",
-           check_done, check_bad, emulated_blocks_in_use,
+           check_done, check_bad, emulated.blocks_in_use,
            (unsigned long long)atomic_load(&ctx.mem.bytes));
-    return check_bad > 0 || emulated_blocks_in_use != 0 || atomic_load(&ctx.mem.bytes) != 0;
+    return check_bad > 0 || emulated.blocks_in_use != 0 || atomic_load(&ctx.mem.bytes) != 0;
 }

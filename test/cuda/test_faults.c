@@ -130,21 +130,21 @@ static void every_call_fails_once(void **state)
     for (long k = -1; k < calls || k < 0; k++) {
         remora_error err;
         rmr_backend *be;
-        emulated_calls = 0;
-        emulated_fail_after = k;
+        emulated.calls = 0;
+        emulated.fail_after = k;
         remora_status s = make(&be, &err);
         if (s >= 0) s = work(be, &err);
-        if (k < 0) calls = emulated_calls;
+        if (k < 0) calls = emulated.calls;
         if (be != NULL && s < 0) assert_true(work(be, NULL) < 0);
         if (be != NULL) be->ops->free(be);
-        if (k < 0) assert_int_equal(emulated_blocks_in_use, 0);
+        if (k < 0) assert_int_equal(emulated.blocks_in_use, 0);
         emulated_reset(); /* what a poisoned device has is left to it */
         assert_int_equal(atomic_load(&ctx.mem.bytes), 0);
         if (k < 0) assert_int_equal(s, REMORA_OK);
         if (s < 0) assert_true(s == REMORA_E_DEVICE || s == REMORA_E_UNSUPPORTED);
         if (s < 0) assert_true(err.message[0] != 0);
     }
-    emulated_fail_after = -1;
+    emulated.fail_after = -1;
     assert_true(calls > 100);
 }
 
@@ -155,16 +155,16 @@ static void memory_runs_out(void **state)
     remora_status s = REMORA_E_DEVICE_MEM;
     (void)state;
     for (long k = 0; s < 0; k++) {
-        emulated_memory_after = k;
+        emulated.memory_after = k;
         s = make(&be, &err);
         if (s >= 0) s = work(be, &err);
-        emulated_memory_after = -1;
+        emulated.memory_after = -1;
         assert_true(s == REMORA_OK || s == REMORA_E_DEVICE_MEM);
         if (be != NULL) {
             assert_int_equal(work(be, NULL), REMORA_OK);
             be->ops->free(be);
         }
-        assert_int_equal(emulated_blocks_in_use, 0);
+        assert_int_equal(emulated.blocks_in_use, 0);
         assert_int_equal(atomic_load(&ctx.mem.bytes), 0);
     }
 }
@@ -179,8 +179,8 @@ static void marks_count_up(void **state)
     assert_int_equal(make(&be, &err), REMORA_OK);
     assert_int_equal(fill_weights(be, &t, &err), REMORA_OK);
     assert_int_equal(make_step(be, &t, &err), REMORA_OK);
-    emulated_calls = 0;
-    emulated_fail_after = 1; /* the context becomes current, and no more */
+    emulated.calls = 0;
+    emulated.fail_after = 1; /* the context becomes current, and no more */
     for (uint64_t i = 1; i < 4; i++) {
         uint64_t mark = 0;
         assert_int_equal(be->ops->step_submit(be, t.step, &(rmr_slice){0, 2}, NULL, &mark, &err),
@@ -190,7 +190,7 @@ static void marks_count_up(void **state)
     }
     free_things(be, &t);
     be->ops->free(be);
-    emulated_fail_after = -1;
+    emulated.fail_after = -1;
     emulated_reset();
     assert_int_equal(atomic_load(&ctx.mem.bytes), 0);
 }

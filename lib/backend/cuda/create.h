@@ -12,10 +12,14 @@ typedef struct rmr_cuda_options {
     int graphs;                  /* record slices that come again */
     int one_by_one;              /* no kernel starts before the last one is done */
     const void *image;           /* the kernels */
+    int toolkit;                 /* 13000: they need a driver for CUDA 13 */
     const rmr_cu_driver *driver; /* NULL: the machine's */
 } rmr_cuda_options;
 
+/* Ask what a GPU is. It is opened by the first call that needs it. One that cannot be used is a
+ * backend too: it is listed with its reason, and every other call fails. */
 remora_status rmr_cuda_create(rmr_ctx *ctx, const rmr_cuda_options *options, rmr_backend **out,
                               remora_error *err);
+uint64_t rmr_cuda_bytes(void); /* of the host's memory, that a backend takes before it is opened */
 
 #endif

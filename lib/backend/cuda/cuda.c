@@ -21,6 +21,13 @@ static int is_sticky(rmr_cu_result r)
            (r >= 700 && r <= 719 && r != 701) || r == 999;
 }
 
+/* Texts of errors live as long as the driver is loaded. */
+static void poison(rmr_cuda *c, rmr_cu_result r, const char *text)
+{
+    atomic_store(&c->poison_text, text);
+    atomic_store(&c->poisoned, r);
+}
+
 remora_status rmr_cuda_check(rmr_cuda *c, rmr_cu_result r, const char *what, remora_error *err)
 {
     const char *text = NULL;
@@ -28,25 +35,10 @@ remora_status rmr_cuda_check(rmr_cuda *c, rmr_cu_result r, const char *what, rem
     if (r == RMR_CU_NO_MEMORY)
         return rmr_error_set(err, REMORA_E_DEVICE_MEM, r, "%s: the device has no memory left",
                              what);
-    if (is_sticky(r)) c->poisoned = r;
     if (c->d.error_string(r, &text) != RMR_CU_SUCCESS || text == NULL) text = "unknown";
+    if (is_sticky(r)) poison(c, r, text);
     return rmr_error_set(err, REMORA_E_DEVICE, r, "%s: the driver says CUDA error %d (%s)", what, r,
                          text);
-}
-
-remora_status rmr_cuda_enter(rmr_cuda *c, remora_error *err)
-{
-    const int code = c->poisoned;
-    if (code != 0)
-        return rmr_error_set(err, REMORA_E_DEVICE, code,
-                             "the device cannot be used after CUDA error %d", code);
-    return rmr_cuda_check(c, c->d.context_push(c->context), "making the context current", err);
-}
-
-void rmr_cuda_leave(rmr_cuda *c)
-{
-    rmr_cu_context old;
-    (void)c->d.context_pop(&old);
 }
 
 /* A hung device must not hang the host. */
@@ -61,7 +53,7 @@ remora_status rmr_cuda_wait(rmr_cuda *c, rmr_cu_event event, remora_error *err)
         const uint64_t ms = (rmr_clock_us() - begin) / 1000;
         if (ms > SPIN_MS) sched_yield();
         if (ms > DEADLINE_MS) {
-            c->poisoned = RMR_CU_NOT_READY;
+            poison(c, RMR_CU_NOT_READY, "the device does not finish");
             RMR_FAIL(err, REMORA_E_DEVICE, "the device does not finish within %d seconds",
                      DEADLINE_MS / 1000);
         }
@@ -122,98 +114,6 @@ remora_status rmr_cuda_launch(rmr_cuda *c, rmr_cu_stream stream, rmr_cuda_kernel
                           c->d.launch(c->kernel[k], grid[0], grid[1], grid[2], threads, 1, 1,
                                       shared, stream, params, NULL),
                           "starting a kernel", err);
-}
-
-/* ---- creation ---- */
-
-static const char *const kernel_names[RMR_K_COUNT] = {
-#define X(name, elem)                                                                              \
-    [RMR_K_product_##name] = "rmr_product_" #name,                                                 \
-    [RMR_K_product_##name##_wide] = "rmr_product_" #name "_wide",
-    RMR_CUDA_PRODUCTS(X)
-#undef X
-#define X(name) [RMR_K_##name] = "rmr_" #name,
-        RMR_CUDA_KERNELS(X)
-#undef X
-};
-
-static remora_status find_kernels(rmr_cuda *c, remora_error *err)
-{
-    for (int i = 0; i < RMR_K_COUNT; i++) {
-        RMR_TRY(rmr_cuda_check(c, c->d.module_function(&c->kernel[i], c->module, kernel_names[i]),
-                               kernel_names[i], err));
-        RMR_TRY(rmr_cuda_check(
-            c, c->d.function_attribute(c->kernel[i], RMR_CU_FUNC_MAX_SHARED, (int)c->shared - 1024),
-            kernel_names[i], err));
-    }
-    return REMORA_OK;
-}
-
-static remora_status open_device(rmr_cuda *c, int device, remora_error *err)
-{
-    int shared = 0;
-    RMR_TRY(rmr_cuda_check(c, c->d.device_get(&c->device, device), "cuDeviceGet", err));
-    (void)c->d.device_attribute(&c->sms, RMR_CU_ATTR_SMS, c->device);
-    (void)c->d.device_attribute(&c->major, RMR_CU_ATTR_MAJOR, c->device);
-    (void)c->d.device_attribute(&c->minor, RMR_CU_ATTR_MINOR, c->device);
-    (void)c->d.device_attribute(&shared, RMR_CU_ATTR_SHARED, c->device);
-    c->shared = (uint32_t)shared;
-    if (c->major < 8)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
-                 "the GPU has compute capability %d.%d; supported is 8.0 and later", c->major,
-                 c->minor);
-    c->overlap = c->overlap && c->major >= 9;
-    return rmr_cuda_check(c, c->d.context_retain(&c->context, c->device), "opening the context",
-                          err);
-}
-
-static remora_status load(rmr_cuda *c, const void *image, remora_error *err)
-{
-    void *staging = NULL;
-    RMR_TRY(rmr_cuda_check(c, c->d.module_load(&c->module, image), "loading the kernels", err));
-    RMR_TRY(find_kernels(c, err));
-    RMR_TRY(rmr_cuda_check(c, c->d.stream_create(&c->stream, RMR_CU_STREAM_NON_BLOCKING, 0),
-                           "making a stream", err));
-    RMR_TRY(rmr_cuda_check(c, c->d.event_create(&c->staged, RMR_CU_EVENT_DISABLE_TIMING),
-                           "making an event", err));
-    RMR_TRY(rmr_cuda_check(c, c->d.event_create(&c->changed, RMR_CU_EVENT_DISABLE_TIMING),
-                           "making an event", err));
-    RMR_TRY(
-        rmr_cuda_check(c, c->d.host_alloc(&staging, RMR_CUDA_STAGING, 0), "pinned memory", err));
-    c->staging = staging;
-    return REMORA_OK;
-}
-
-static void cuda_free(rmr_backend *be)
-{
-    rmr_cuda *c = cuda_of(be);
-    if (c->context != NULL && rmr_cuda_enter(c, NULL) >= 0) {
-        if (c->staging != NULL) (void)c->d.host_free(c->staging);
-        if (c->staged != NULL) (void)c->d.event_destroy(c->staged);
-        if (c->changed != NULL) (void)c->d.event_destroy(c->changed);
-        if (c->stream != NULL) (void)c->d.stream_destroy(c->stream);
-        if (c->module != NULL) (void)c->d.module_unload(c->module);
-        rmr_cuda_leave(c);
-        (void)c->d.context_release(c->device);
-    }
-    if (c->d.library != NULL) rmr_cu_driver_close(&c->d);
-    pthread_mutex_destroy(&c->upload);
-    pthread_mutex_destroy(&c->order);
-    rmr_free(&c->ctx->mem, c, sizeof *c);
-}
-
-static void cuda_describe(rmr_backend *be, remora_device *out)
-{
-    rmr_cuda *c = cuda_of(be);
-    size_t free_bytes = 0, total = 0;
-    out->usable = REMORA_OK;
-    if (rmr_cuda_enter(c, NULL) < 0) return;
-    (void)c->d.memory_info(&free_bytes, &total);
-    rmr_cuda_leave(c);
-    out->mem_total = total;
-    out->mem_free = free_bytes;
-    strncpy(out->id, "cuda", sizeof out->id - 1);
-    (void)c->d.device_name(out->name, (int)sizeof out->name, c->device);
 }
 
 /* ---- buffers ---- */
@@ -345,33 +245,40 @@ static remora_status buffer_zero(rmr_backend *be, rmr_buffer *b, uint64_t off, u
 }
 
 /* Counters to pinned memory, each exchanged for 0 by one instruction: steps go on counting. */
-static remora_status take_counters(rmr_cuda *c, rmr_cu_address from, uint64_t *dst, uint32_t n,
-                                   remora_error *err)
+static remora_status take_counters(rmr_cuda *c, rmr_cuda_stage *stage, rmr_cu_address from,
+                                   uint64_t *dst, uint32_t n, remora_error *err)
 {
-    rmr_gpu_take a = {(uint64_t *)(uintptr_t)from, (uint64_t *)(void *)c->staging, n};
+    rmr_gpu_take a = {(uint64_t *)(uintptr_t)from, (uint64_t *)(void *)stage->at, n};
     const uint32_t grid[3] = {(n + 255) / 256, 1, 1};
-    RMR_TRY(rmr_cuda_wait(c, c->staged, err));
     RMR_TRY(rmr_cuda_launch(c, c->stream, RMR_K_counters_take, grid, 256, 0, &a, err));
-    RMR_TRY(rmr_cuda_check(c, c->d.event_record(c->staged, c->stream), "event", err));
-    RMR_TRY(rmr_cuda_wait(c, c->staged, err));
-    memcpy(dst, c->staging, n * sizeof *dst);
+    RMR_TRY(rmr_cuda_check(c, c->d.event_record(stage->done, c->stream), "event", err));
+    RMR_TRY(rmr_cuda_wait(c, stage->done, err));
+    memcpy(dst, stage->at, n * sizeof *dst);
     return REMORA_OK;
+}
+
+static remora_status take_all_counters(rmr_cuda *c, rmr_cu_address from, uint64_t *dst, uint32_t n,
+                                       remora_error *err)
+{
+    enum { MOST = RMR_CUDA_STAGING / 8 };
+    rmr_cuda_stage *stage;
+    RMR_TRY(rmr_cuda_stage_take(c, &stage, err));
+    remora_status s = REMORA_OK;
+    for (uint32_t i = 0; i < n && s >= 0; i += MOST)
+        s = take_counters(c, stage, from + (uint64_t)i * 8, dst + i, n - i < MOST ? n - i : MOST,
+                          err);
+    rmr_cuda_stage_give(c, stage);
+    return s;
 }
 
 static remora_status counters_read(rmr_backend *be, rmr_buffer *b, uint64_t off, uint64_t *dst,
                                    uint32_t n, int reset, remora_error *err)
 {
-    enum { MOST = RMR_CUDA_STAGING / 8 };
     rmr_cuda *c = cuda_of(be);
     if (!reset) return buffer_read(be, b, off, dst, n * sizeof *dst, err);
     RMR_TRY(check_range(b, off, n * sizeof *dst, err));
     RMR_TRY(rmr_cuda_enter(c, err));
-    remora_status s = REMORA_OK;
-    pthread_mutex_lock(&c->upload);
-    for (uint32_t i = 0; i < n && s >= 0; i += MOST)
-        s = take_counters(c, b->at + off + (uint64_t)i * 8, dst + i, n - i < MOST ? n - i : MOST,
-                          err);
-    pthread_mutex_unlock(&c->upload);
+    const remora_status s = take_all_counters(c, b->at + off, dst, n, err);
     rmr_cuda_leave(c);
     return s;
 }
@@ -386,22 +293,65 @@ static remora_status buffer_copy(rmr_backend *be, rmr_buffer *dst, uint64_t dst_
                    "copying", 0, err);
 }
 
+/* ---- output rows ---- */
+
+/* Large blocks are pinned, whole pages that nothing else lies in; behind them: */
+typedef struct host_block {
+    void *whole; /* of the host's allocator */
+    int pinned;
+} host_block;
+
+enum { PAGE = 4096, PINNED_FROM = 8 * PAGE };
+
+static size_t whole_size(size_t size)
+{
+    return (size_t)rmr_round_up(size, PAGE) + PAGE + sizeof(host_block);
+}
+
+static host_block *block_of(void *p, size_t size)
+{
+    return (host_block *)(void *)((unsigned char *)p + rmr_round_up(size, PAGE));
+}
+
+/* Memory that cannot be pinned is as good, but for the driver, which copies it twice. */
+static int pin(rmr_cuda *c, void *p, size_t size)
+{
+    if (rmr_cuda_enter(c, NULL) < 0) return 0;
+    const rmr_cu_result r = c->d.host_register(p, (size_t)rmr_round_up(size, PAGE), 0);
+    (void)rmr_cuda_check(c, r, "pinning", NULL);
+    rmr_cuda_leave(c);
+    return r == RMR_CU_SUCCESS;
+}
+
 static void *host_alloc(rmr_backend *be, rmr_mem *mem, size_t size)
 {
-    (void)be;
-    return rmr_alloc(mem, size);
+    if (size < PINNED_FROM || size > SIZE_MAX / 2) return rmr_alloc(mem, size);
+    void *const whole = rmr_alloc(mem, whole_size(size));
+    if (whole == NULL) return NULL;
+    void *const p = (void *)(uintptr_t)rmr_round_up((uintptr_t)whole, PAGE);
+    *block_of(p, size) = (host_block){whole, pin(cuda_of(be), p, size)};
+    return p;
 }
 
 static void host_free(rmr_backend *be, rmr_mem *mem, void *p, size_t size)
 {
-    (void)be;
-    rmr_free(mem, p, size);
+    rmr_cuda *c = cuda_of(be);
+    if (p == NULL || size < PINNED_FROM) {
+        rmr_free(mem, p, size);
+        return;
+    }
+    const host_block *b = block_of(p, size);
+    if (b->pinned && rmr_cuda_enter(c, NULL) >= 0) {
+        (void)c->d.host_unregister(p);
+        rmr_cuda_leave(c);
+    }
+    rmr_free(mem, b->whole, whole_size(size));
 }
 
-static const rmr_backend_ops cuda_ops = {
+const rmr_backend_ops rmr_cuda_ops = {
     RMR_BACKEND_HEAD,
-    .free = cuda_free,
-    .describe = cuda_describe,
+    .free = rmr_cuda_free,
+    .describe = rmr_cuda_describe,
     .weight_bytes = rmr_cuda_weight_bytes,
     .step_bytes = rmr_cuda_step_bytes,
     .weight_create = rmr_cuda_weight_create,
@@ -431,36 +381,3 @@ static const rmr_backend_ops cuda_ops = {
     .step_write = rmr_cuda_step_write,
     .step_read = rmr_cuda_step_read,
 };
-
-remora_status rmr_cuda_create(rmr_ctx *ctx, const rmr_cuda_options *options, rmr_backend **out,
-                              remora_error *err)
-{
-    *out = NULL;
-    rmr_cuda *c = rmr_calloc(&ctx->mem, 1, sizeof *c);
-    if (c == NULL) return rmr_error_nomem(err, "CUDA backend", sizeof *c);
-    c->base.ops = &cuda_ops;
-    c->base.ahead = 2;
-    c->ctx = ctx;
-    c->exact = options->exact;
-    c->graphs = options->graphs;
-    c->overlap = !options->one_by_one;
-    pthread_mutex_init(&c->upload, NULL);
-    pthread_mutex_init(&c->order, NULL);
-    remora_status s = REMORA_OK;
-    if (options->driver != NULL)
-        c->d = *options->driver;
-    else
-        s = rmr_cu_driver_open(&c->d, err);
-    if (s >= 0) s = open_device(c, options->device, err);
-    if (s >= 0) s = rmr_cuda_enter(c, err);
-    if (s >= 0) {
-        s = load(c, options->image, err);
-        rmr_cuda_leave(c);
-    }
-    if (s < 0) {
-        cuda_free(&c->base);
-        return s;
-    }
-    *out = &c->base;
-    return REMORA_OK;
-}

@@ -4,6 +4,7 @@
 #define RMR_CUDA_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "args.h"
 #include "backend.h"
@@ -44,28 +45,46 @@ typedef enum rmr_cuda_kernel {
             RMR_K_COUNT
 } rmr_cuda_kernel;
 
+/* Pinned memory through which bytes go to the device and back. A thread fills one while others are
+ * on their way. */
+typedef struct rmr_cuda_stage {
+    unsigned char *at; /* NULL: nobody has needed it yet */
+    rmr_cu_event done; /* when it can be written again */
+    int taken;
+} rmr_cuda_stage;
+
+enum { RMR_CUDA_STAGES = 8, RMR_CUDA_STAGING = 4 << 20 /* bytes of each */ };
+
 typedef struct rmr_cuda {
     rmr_backend base;
     rmr_ctx *ctx;
     rmr_cu_driver d;
     rmr_cu_device device;
+    uint32_t process;      /* a process that it forks must not touch the driver */
+    remora_status refused; /* < 0: the GPU cannot be used; why: */
+    char reason[160], id[16], name[96];
+    uint64_t memory; /* of the GPU, bytes */
+    const void *image;
+    pthread_mutex_t opening;
+    atomic_int open; /* are these there? */
     rmr_cu_context context;
     rmr_cu_module module;
     rmr_cu_stream stream; /* of weights and buffers */
     rmr_cu_function kernel[RMR_K_COUNT];
     int sms, major, minor;
-    uint32_t shared;      /* bytes that a block can have at most */
-    int exact;            /* products of activations in all their bits */
-    int graphs;           /* slices are recorded */
-    int overlap;          /* a kernel's blocks may start, and wait, before the last one is done */
-    _Atomic int poisoned; /* the driver's code after which nothing can be done any more */
-    pthread_mutex_t upload;
-    unsigned char *staging; /* pinned, under `upload` */
-    rmr_cu_event staged;    /* when it can be written again */
-    pthread_mutex_t order;  /* of what follows */
-    rmr_cu_event changed;   /* the last work in `stream` */
-    uint64_t changes;       /* how often that was */
-    rmr_step *steps;        /* all of them */
+    uint32_t shared;     /* bytes that a block can have at most */
+    int exact;           /* products of activations in all their bits */
+    int graphs;          /* slices are recorded */
+    int overlap;         /* a kernel's blocks may start, and wait, before the last one is done */
+    atomic_int poisoned; /* the driver's code after which nothing can be done any more */
+    _Atomic(const char *) poison_text; /* the driver's, of that code */
+    pthread_mutex_t upload;            /* of which stages are taken: */
+    pthread_cond_t stage_free;
+    rmr_cuda_stage stage[RMR_CUDA_STAGES];
+    pthread_mutex_t order; /* of what follows */
+    rmr_cu_event changed;  /* the last work in `stream` */
+    uint64_t changes;      /* how often that was */
+    rmr_step *steps;       /* all of them */
 } rmr_cuda;
 
 struct rmr_weight {
@@ -95,12 +114,7 @@ typedef struct rmr_cuda_sorted {
     uint32_t n;
 } rmr_cuda_sorted;
 
-enum {
-    RMR_CUDA_FORMS = RMR_GPU_FLOAT + 1,
-    RMR_CUDA_EVENTS = 16,
-    RMR_CUDA_GRAPHS = 64,
-    RMR_CUDA_STAGING = 4 << 20
-};
+enum { RMR_CUDA_FORMS = RMR_GPU_FLOAT + 1, RMR_CUDA_EVENTS = 16, RMR_CUDA_GRAPHS = 64 };
 
 /* All that the kernels of a slice depend on but for the contents of device memory. */
 typedef struct rmr_cuda_key {
@@ -159,7 +173,9 @@ struct rmr_step {
 /* A status for a result of the driver; `what` was done. */
 remora_status rmr_cuda_check(rmr_cuda *c, rmr_cu_result r, const char *what, remora_error *err);
 
-/* Every entry makes the context current, and undoes that. */
+/* open.c. Every entry opens the device where it is not open, makes the context current, and undoes
+ * that. */
+int rmr_cuda_is_ours(const rmr_cuda *c); /* or is this a child of its process? */
 remora_status rmr_cuda_enter(rmr_cuda *c, remora_error *err);
 void rmr_cuda_leave(rmr_cuda *c);
 remora_status rmr_cuda_wait(rmr_cuda *c, rmr_cu_event event, remora_error *err);
@@ -173,6 +189,11 @@ remora_status rmr_cuda_launch(rmr_cuda *c, rmr_cu_stream stream, rmr_cuda_kernel
                               const uint32_t grid[3], uint32_t threads, uint32_t shared, void *args,
                               remora_error *err);
 
+void rmr_cuda_free(rmr_backend *be);
+void rmr_cuda_describe(rmr_backend *be, remora_device *out);
+
+extern const rmr_backend_ops rmr_cuda_ops;
+
 /* weight.c */
 rmr_weight_bytes_fn rmr_cuda_weight_bytes;
 rmr_weight_create_fn rmr_cuda_weight_create;
@@ -182,6 +203,10 @@ rmr_weight_upload_fn rmr_cuda_weight_upload;
 rmr_weight_fill_fn rmr_cuda_weight_fill;
 rmr_weight_done_fn rmr_cuda_weight_done;
 rmr_weight_free_fn rmr_cuda_weight_free;
+
+/* Take a stage that can be written, and give it back; in the context. */
+remora_status rmr_cuda_stage_take(rmr_cuda *c, rmr_cuda_stage **out, remora_error *err);
+void rmr_cuda_stage_give(rmr_cuda *c, rmr_cuda_stage *s);
 
 /* step.c */
 rmr_step_bytes_fn rmr_cuda_step_bytes;

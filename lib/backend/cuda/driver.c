@@ -15,7 +15,8 @@ remora_status rmr_cu_driver_open(rmr_cu_driver *d, remora_error *err)
 {
     const char *missing = NULL;
     memset(d, 0, sizeof *d);
-    d->library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+    /* It has threads of its own, so it is never unloaded. */
+    d->library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (d->library == NULL)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "libcuda.so.1 of NVIDIA's driver was not found");
 #define X(name, symbol, parameters)                                                                \
@@ -30,9 +31,12 @@ remora_status rmr_cu_driver_open(rmr_cu_driver *d, remora_error *err)
     }
     const rmr_cu_result r = d->init(0);
     if (r != RMR_CU_SUCCESS) {
+        const char *text = NULL;
+        if (d->error_string(r, &text) != RMR_CU_SUCCESS || text == NULL) text = "unknown";
+        rmr_error_set(err, REMORA_E_UNSUPPORTED, r,
+                      "NVIDIA's driver cannot start: cuInit gives CUDA error %d (%s)", r, text);
         rmr_cu_driver_close(d);
-        return rmr_error_set(err, REMORA_E_UNSUPPORTED, r,
-                             "NVIDIA's driver cannot start: cuInit gives %d", r);
+        return REMORA_E_UNSUPPORTED;
     }
     return REMORA_OK;
 }

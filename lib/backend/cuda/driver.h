@@ -56,6 +56,7 @@ typedef struct rmr_cu_launch_config {
 /* X(name, symbol, parameters) */
 #define RMR_CU_FUNCTIONS(X)                                                                        \
     X(init, cuInit, (unsigned))                                                                    \
+    X(driver_version, cuDriverGetVersion, (int *))                                                 \
     X(error_string, cuGetErrorString, (rmr_cu_result, const char **))                              \
     X(device_count, cuDeviceGetCount, (int *))                                                     \
     X(device_get, cuDeviceGet, (rmr_cu_device *, int))                                             \
@@ -64,6 +65,7 @@ typedef struct rmr_cu_launch_config {
     X(device_attribute, cuDeviceGetAttribute, (int *, int, rmr_cu_device))                         \
     X(context_retain, cuDevicePrimaryCtxRetain, (rmr_cu_context *, rmr_cu_device))                 \
     X(context_release, cuDevicePrimaryCtxRelease_v2, (rmr_cu_device))                              \
+    X(context_state, cuDevicePrimaryCtxGetState, (rmr_cu_device, unsigned *, int *))               \
     X(context_push, cuCtxPushCurrent_v2, (rmr_cu_context))                                         \
     X(context_pop, cuCtxPopCurrent_v2, (rmr_cu_context *))                                         \
     X(module_load, cuModuleLoadData, (rmr_cu_module *, const void *))                              \
@@ -75,6 +77,8 @@ typedef struct rmr_cu_launch_config {
     X(memory_free, cuMemFree_v2, (rmr_cu_address))                                                 \
     X(host_alloc, cuMemHostAlloc, (void **, size_t, unsigned))                                     \
     X(host_free, cuMemFreeHost, (void *))                                                          \
+    X(host_register, cuMemHostRegister_v2, (void *, size_t, unsigned))                             \
+    X(host_unregister, cuMemHostUnregister, (void *))                                              \
     X(copy_in, cuMemcpyHtoDAsync_v2, (rmr_cu_address, const void *, size_t, rmr_cu_stream))        \
     X(copy_out, cuMemcpyDtoHAsync_v2, (void *, rmr_cu_address, size_t, rmr_cu_stream))             \
     X(copy_within, cuMemcpyDtoDAsync_v2, (rmr_cu_address, rmr_cu_address, size_t, rmr_cu_stream))  \

@@ -191,9 +191,8 @@ static remora_status wait_work(rmr_step *s, uint64_t work, remora_error *err)
 
 static remora_status wait_all(rmr_step *s, remora_error *err)
 {
-    if (s->work == 0) return REMORA_OK;
     RMR_TRY(rmr_cuda_enter(s->c, err));
-    const remora_status st = wait_work(s, s->work, err);
+    const remora_status st = s->work == 0 ? REMORA_OK : wait_work(s, s->work, err);
     rmr_cuda_leave(s->c);
     return st;
 }
@@ -310,7 +309,7 @@ void rmr_cuda_step_free(rmr_backend *be, rmr_step *s)
 {
     rmr_cuda *c = (rmr_cuda *)be;
     if (s == NULL) return;
-    forget_step(c, s);
+    if (rmr_cuda_is_ours(c)) forget_step(c, s);
     if (rmr_cuda_enter(c, NULL) >= 0) {
         if (s->work > 0) (void)wait_work(s, s->work, NULL);
         if (s->memory != 0) (void)c->d.memory_free(s->memory);

@@ -81,21 +81,62 @@ void rmr_cuda_weight_free(rmr_backend *be, rmr_weight *w)
     rmr_free(&c->ctx->mem, w, sizeof *w);
 }
 
-/* n bytes, at most RMR_CUDA_STAGING, that fill() writes to pinned memory, to an address. */
+/* ---- stages ---- */
+
+static rmr_cuda_stage *free_stage(rmr_cuda *c)
+{
+    for (int i = 0; i < RMR_CUDA_STAGES; i++)
+        if (!c->stage[i].taken) return &c->stage[i];
+    return NULL;
+}
+
+/* Its memory, at its first use. */
+static remora_status make_stage(rmr_cuda *c, rmr_cuda_stage *s, remora_error *err)
+{
+    void *at = NULL;
+    if (s->done == NULL)
+        RMR_TRY(rmr_cuda_check(c, c->d.event_create(&s->done, RMR_CU_EVENT_DISABLE_TIMING),
+                               "making an event", err));
+    RMR_TRY(rmr_cuda_check(c, c->d.host_alloc(&at, RMR_CUDA_STAGING, 0), "pinned memory", err));
+    s->at = at;
+    return REMORA_OK;
+}
+
+remora_status rmr_cuda_stage_take(rmr_cuda *c, rmr_cuda_stage **out, remora_error *err)
+{
+    rmr_cuda_stage *s;
+    pthread_mutex_lock(&c->upload);
+    while ((s = free_stage(c)) == NULL) pthread_cond_wait(&c->stage_free, &c->upload);
+    s->taken = 1;
+    pthread_mutex_unlock(&c->upload);
+    const remora_status st = s->at == NULL ? make_stage(c, s, err) : rmr_cuda_wait(c, s->done, err);
+    if (st < 0) rmr_cuda_stage_give(c, s);
+    *out = s;
+    return st;
+}
+
+void rmr_cuda_stage_give(rmr_cuda *c, rmr_cuda_stage *s)
+{
+    pthread_mutex_lock(&c->upload);
+    s->taken = 0;
+    pthread_cond_signal(&c->stage_free);
+    pthread_mutex_unlock(&c->upload);
+}
+
+/* n bytes, at most RMR_CUDA_STAGING, that fill() writes to a stage, to an address. */
 typedef void fill_fn(void *arg, unsigned char *to, uint64_t at, uint64_t n);
 
 static remora_status send(rmr_cuda *c, rmr_cu_address to, uint64_t at, uint64_t n, fill_fn *fill,
                           void *arg, remora_error *err)
 {
-    pthread_mutex_lock(&c->upload);
-    remora_status s = rmr_cuda_wait(c, c->staged, err);
-    if (s >= 0) {
-        fill(arg, c->staging, at, n);
-        s = rmr_cuda_check(c, c->d.copy_in(to, c->staging, n, c->stream), "copying a weight", err);
-    }
-    if (s >= 0) s = rmr_cuda_check(c, c->d.event_record(c->staged, c->stream), "event", err);
+    rmr_cuda_stage *stage;
+    RMR_TRY(rmr_cuda_stage_take(c, &stage, err));
+    fill(arg, stage->at, at, n);
+    remora_status s =
+        rmr_cuda_check(c, c->d.copy_in(to, stage->at, n, c->stream), "copying a weight", err);
+    if (s >= 0) s = rmr_cuda_check(c, c->d.event_record(stage->done, c->stream), "event", err);
     if (s >= 0) s = rmr_cuda_changed(c, err);
-    pthread_mutex_unlock(&c->upload);
+    rmr_cuda_stage_give(c, stage);
     return s;
 }
 

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A libcuda.so.1 for tests: the emulated driver under the names of the real one's functions. Its
+ * state is a symbol too, for the test that has opened it. */
+#include "emulated_driver.c"
+
+#define SEEN __attribute__((visibility("default")))
+#define X(name, symbol, parameters)                                                                \
+    SEEN rmr_cu_result symbol parameters;                                                          \
+    SEEN rmr_cu_result symbol parameters __attribute__((alias(#name)));
+RMR_CU_FUNCTIONS(X)
+#undef X
+
+SEEN emulated_state *stub_state(void);
+SEEN int stub_current(void);
+SEEN void stub_enter_foreign(void);
+SEEN void stub_leave_foreign(void);
+
+emulated_state *stub_state(void)
+{
+    return &emulated;
+}
+
+int stub_current(void)
+{
+    return emulated_current();
+}
+
+void stub_enter_foreign(void)
+{
+    emulated_enter_foreign();
+}
+
+void stub_leave_foreign(void)
+{
+    emulated_leave_foreign();
+}
