@@ -117,6 +117,15 @@
  * unless the comment says otherwise. They must return (no longjmp, no exception) and must not
  * use the handle that called them.
  *
+ * Release. Structs whose callbacks and borrowed memory the library keeps after the call
+ * (remora_runtime_opts, remora_source, remora_stage) have a callback `release`, which may be NULL.
+ * It is called exactly once for each call that is given the struct: when the last object that may
+ * use what the struct holds is gone, or, where the call fails, before it returns. It comes after
+ * every other callback of the struct, on the thread that frees the last object or makes the failing
+ * call, never on one of the runtime's, and with no lock held: it may free what the struct pointed
+ * to, and call the library with other handles. Only a struct with a wrong struct_size, of which
+ * nothing is read, is not released. After a fork() each process releases what it frees.
+ *
  * Floating-point modes (rounding, subnormals, traps) of the host change no result and are not
  * changed. A callback finds the modes that the host has set on its thread, also in the middle of a
  * computation; on the runtime's own threads those of the thread that created the runtime.
@@ -267,12 +276,12 @@ typedef struct remora_runtime_opts {
     /* The host's allocator: all three hooks or none (the C library's). Called from any thread.
      * Blocks are aligned to `align`, a power of two; NULL says that memory is out, which becomes
      * E_NOMEM. resize keeps the first min(old_size, size) bytes and on NULL leaves the block as
-     * it was; resize and release get the size and alignment that the block has. None may call the
+     * it was; resize and dealloc get the size and alignment that the block has. None may call the
      * library. */
     void *alloc_user;
     void *(REMORA_CALL *alloc)(void *user, size_t size, size_t align);
     void *(REMORA_CALL *resize)(void *user, void *p, size_t old_size, size_t size, size_t align);
-    void (REMORA_CALL *release)(void *user, void *p, size_t size, size_t align);
+    void (REMORA_CALL *dealloc)(void *user, void *p, size_t size, size_t align);
 
     /* Log lines: len bytes of UTF-8, terminated, without a newline, valid during the call. Called
      * from any thread. NULL: silence. Levels above log_level are dropped; 0 is REMORA_LOG_INFO. */
@@ -309,6 +318,11 @@ typedef struct remora_runtime_opts {
      * beside the program that the library is a part of. "": there are no GPUs. It is opened when
      * devices are asked for, or a model on one that is not the CPU, and not before. */
     const char *cuda_module;
+
+    /* Called once when no hook above will be called any more: the runtime is gone, and with it its
+     * threads, models, sessions and samplers; or creating it has failed. May be NULL. */
+    void *release_user;
+    void (REMORA_CALL *release)(void *user);
 } remora_runtime_opts;
 
 typedef struct remora_device {
@@ -337,7 +351,7 @@ REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
 remora_runtime_create(const remora_runtime_opts *opts, remora_runtime **out, remora_error *err);
 
 /* Gives up the host's reference. Threads end and memory returns when the last model has gone. The
- * hooks must work until then. */
+ * hooks must work until then, which `release` tells. */
 REMORA_API void REMORA_CALL remora_runtime_free(remora_runtime *rt);
 
 /* E_ARG, E_STRUCT. */
@@ -404,6 +418,12 @@ typedef struct remora_source {
 
     uint32_t flags; /* REMORA_SOURCE_READ_LATER */
     uint32_t reserved;
+
+    /* For every kind: called once when the memory of the model that was opened goes, and so nothing
+     * uses blobs or storage any more; before the call returns where it makes no model (estimate,
+     * convert, verify, any failure). May be NULL. */
+    void *release_user;
+    void (REMORA_CALL *release)(void *user);
 } remora_source;
 
 enum remora_source_flags { /* remora_source.flags */
@@ -981,6 +1001,10 @@ typedef struct remora_stage {
      * REMORA_OK, and any breach, makes the pick return E_CALLBACK. Clones share `user`. */
     void *user;
     remora_status (REMORA_CALL *fn)(void *user, remora_token_prob *cand, size_t *n);
+
+    /* CALLBACK: called once with `user` when the last sampler that has the stage is gone, clones
+     * included, or when adding it has failed. May be NULL. */
+    void (REMORA_CALL *release)(void *user);
 } remora_stage;
 
 /* A sampler without stages for the vocabulary of m, which it holds a reference to. Takes

@@ -56,18 +56,28 @@ remora_status rmr_api_room(const char *what, size_t cap, size_t n, remora_error 
     return REMORA_OK;
 }
 
-remora_status remora_runtime_create(const remora_runtime_opts *opts, remora_runtime **out,
+static remora_status create_runtime(const remora_runtime_opts *o, remora_runtime **out,
                                     remora_error *err)
 {
     RMR_NEED(out != NULL, err, "out is NULL");
-    *out = NULL;
-    RMR_IN(remora_runtime_opts, o, opts, err);
-    if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "runtime flags 0x%x are not known", o.flags);
-    const int hooks = (o.alloc != NULL) + (o.resize != NULL) + (o.release != NULL);
-    RMR_NEED(hooks == 0 || hooks == 3, err, "alloc, resize and release: all three or none");
-    RMR_NEED(o.n_threads >= 0, err, "n_threads is negative");
-    RMR_NEED(o.log_level >= 0 && o.log_level <= REMORA_LOG_DEBUG, err, "log_level is out of range");
-    return rmr_runtime_create(&o, out, err);
+    if (o->flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "runtime flags 0x%x are not known", o->flags);
+    const int hooks = (o->alloc != NULL) + (o->resize != NULL) + (o->dealloc != NULL);
+    RMR_NEED(hooks == 0 || hooks == 3, err, "alloc, resize and dealloc: all three or none");
+    RMR_NEED(o->n_threads >= 0, err, "n_threads is negative");
+    RMR_NEED(o->log_level >= 0 && o->log_level <= REMORA_LOG_DEBUG, err,
+             "log_level is out of range");
+    return rmr_runtime_create(o, out, err);
+}
+
+remora_status remora_runtime_create(const remora_runtime_opts *opts, remora_runtime **out,
+                                    remora_error *err)
+{
+    remora_runtime_opts o;
+    if (out != NULL) *out = NULL;
+    remora_status st = RMR_READ(remora_runtime_opts, o, opts, err);
+    if (st >= 0) st = create_runtime(&o, out, err);
+    if (st < 0) rmr_release_call((rmr_release){o.release, o.release_user});
+    return st;
 }
 
 void remora_runtime_free(remora_runtime *rt)

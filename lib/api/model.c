@@ -13,8 +13,11 @@ remora_status rmr_api_runtime(remora_runtime *given, remora_runtime **out, remor
     return REMORA_OK;
 }
 
-remora_status rmr_api_check_source(const remora_source *s, remora_error *err)
+remora_status rmr_api_source(const remora_source *given, remora_source *s, remora_error *err)
 {
+    memset(s, 0, sizeof *s);
+    RMR_NEED(given != NULL, err, "source is NULL");
+    RMR_TRY(RMR_READ(remora_source, *s, given, err));
     if ((s->flags & ~(uint32_t)REMORA_SOURCE_READ_LATER) != 0 || s->reserved != 0)
         RMR_FAIL(err, REMORA_E_STRUCT, "source flags 0x%x or reserved %u are not known", s->flags,
                  s->reserved);
@@ -56,18 +59,29 @@ static remora_status open_model(remora_runtime *rt, const remora_source *src,
     return st;
 }
 
-remora_status remora_model_open(remora_runtime *rt, const remora_source *src,
+static remora_status open_whole(remora_runtime *rt, const remora_source *src,
                                 const remora_model_opts *opts, remora_model **out,
                                 remora_error *err)
 {
     RMR_NEED(out != NULL, err, "out is NULL");
-    *out = NULL;
-    RMR_NEED(src != NULL, err, "source is NULL");
-    RMR_IN(remora_source, s, src, err);
     RMR_IN(remora_model_opts, o, opts, err);
-    RMR_TRY(rmr_api_check_source(&s, err));
     RMR_TRY(check_opts(&o, err));
-    return open_model(rt, &s, &o, out, err);
+    return open_model(rt, src, &o, out, err);
+}
+
+remora_status remora_model_open(remora_runtime *rt, const remora_source *src,
+                                const remora_model_opts *opts, remora_model **out,
+                                remora_error *err)
+{
+    remora_source s;
+    if (out != NULL) *out = NULL;
+    remora_status st = rmr_api_source(src, &s, err);
+    if (st >= 0) st = open_whole(rt, &s, opts, out, err);
+    if (st >= 0)
+        (*out)->source = rmr_api_source_release(&s);
+    else
+        rmr_release_call(rmr_api_source_release(&s));
+    return st;
 }
 
 remora_status remora_model_set_budget(remora_model *m, uint64_t host, uint64_t device,
@@ -85,28 +99,37 @@ void remora_model_free(remora_model *m)
 
 /* Estimate by the code of opening: the plan without its weights, and the sizes that sessions would
  * take. */
-remora_status remora_model_estimate(remora_runtime *rt, const remora_source *src,
-                                    const remora_model_opts *opts, const remora_session_opts *sopts,
-                                    uint32_t n_sessions, remora_memory *out, remora_error *err)
+static remora_status estimate(remora_runtime *rt, const remora_source *src,
+                              const remora_model_opts *opts, const remora_session_opts *sopts,
+                              uint32_t n_sessions, remora_memory *out, remora_error *err)
 {
     remora_model *m;
     remora_memory e;
-    RMR_NEED(src != NULL && out != NULL, err, "source or out is NULL");
-    RMR_IN(remora_source, s, src, err);
+    RMR_NEED(out != NULL, err, "out is NULL");
     RMR_IN(remora_model_opts, o, opts, err);
     RMR_IN(remora_session_opts, so, sopts, err);
-    RMR_TRY(rmr_api_check_source(&s, err));
     RMR_TRY(check_opts(&o, err));
     o.flags |= REMORA_MODEL_NO_WEIGHTS | RMR_MODEL_NO_TENSORS;
     o.flags &= ~(uint32_t)REMORA_MODEL_ANYWAY; /* a model that cannot run has no sessions */
     o.host_budget = 0;
     o.cancel = NULL;
     o.progress = NULL;
-    RMR_TRY(open_model(rt, &s, &o, &m, err));
+    RMR_TRY(open_model(rt, src, &o, &m, err));
     const remora_status st = rmr_session_estimate(m, &so, n_sessions, &e, err);
     rmr_model_unref(m);
     RMR_TRY(st);
     return RMR_OUT(remora_memory, out, e, err);
+}
+
+remora_status remora_model_estimate(remora_runtime *rt, const remora_source *src,
+                                    const remora_model_opts *opts, const remora_session_opts *sopts,
+                                    uint32_t n_sessions, remora_memory *out, remora_error *err)
+{
+    remora_source s;
+    remora_status st = rmr_api_source(src, &s, err);
+    if (st >= 0) st = estimate(rt, &s, opts, sopts, n_sessions, out, err);
+    rmr_release_call(rmr_api_source_release(&s));
+    return st;
 }
 
 remora_status remora_model_get_info(const remora_model *m, remora_model_info *out,

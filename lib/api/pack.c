@@ -6,13 +6,11 @@
 #include "runtime.h"
 #include "verify.h"
 
-remora_status remora_convert(remora_runtime *rt, const remora_source *src, const char *path,
+static remora_status convert(remora_runtime *rt, const remora_source *src, const char *path,
                              const remora_convert_opts *opts, remora_error *err)
 {
     remora_runtime *own;
-    RMR_NEED(src != NULL && path != NULL, err, "source or path is NULL");
-    RMR_IN(remora_source, s, src, err);
-    RMR_TRY(rmr_api_check_source(&s, err));
+    RMR_NEED(path != NULL, err, "path is NULL");
     RMR_IN(remora_convert_opts, o, opts, err);
     if (o.flags & ~(uint32_t)REMORA_CONVERT_NO_SELF_TEST)
         RMR_FAIL(err, REMORA_E_STRUCT, "convert flags 0x%x are not known", o.flags);
@@ -20,8 +18,18 @@ remora_status remora_convert(remora_runtime *rt, const remora_source *src, const
         RMR_FAIL(err, REMORA_E_STRUCT, "convert options: reserved is %u, it must be 0", o.reserved);
     RMR_NEED(o.zstd_level >= 0 && o.zstd_level <= 22, err, "zstd_level is not in 0..22");
     RMR_TRY(rmr_api_runtime(rt, &own, err));
-    const remora_status st = rmr_convert(own, &s, path, &o, err);
+    const remora_status st = rmr_convert(own, src, path, &o, err);
     rmr_runtime_unref(own);
+    return st;
+}
+
+remora_status remora_convert(remora_runtime *rt, const remora_source *src, const char *path,
+                             const remora_convert_opts *opts, remora_error *err)
+{
+    remora_source s;
+    remora_status st = rmr_api_source(src, &s, err);
+    if (st >= 0) st = convert(rt, &s, path, opts, err);
+    rmr_release_call(rmr_api_source_release(&s));
     return st;
 }
 
@@ -35,21 +43,29 @@ remora_status remora_recipe_get(uint32_t i, const char **name, const char **yaml
     return REMORA_OK;
 }
 
-remora_status remora_verify(remora_runtime *rt, const remora_source *src,
+static remora_status verify(remora_runtime *rt, const remora_source *src,
                             const remora_verify_opts *opts, remora_verify_report *out,
                             remora_error *err)
 {
     remora_runtime *own;
     remora_verify_report report = {.struct_size = sizeof report};
-    RMR_NEED(src != NULL, err, "source is NULL");
-    RMR_IN(remora_source, s, src, err);
-    RMR_TRY(rmr_api_check_source(&s, err));
     RMR_IN(remora_verify_opts, o, opts, err);
     if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "verify flags 0x%x are not known", o.flags);
     RMR_TRY(rmr_api_runtime(rt, &own, err));
-    const remora_status st = rmr_verify(own, &s, &o, &report, err);
+    const remora_status st = rmr_verify(own, src, &o, &report, err);
     rmr_runtime_unref(own);
     if (out == NULL) return st;
     RMR_TRY(RMR_OUT(remora_verify_report, out, report, err));
+    return st;
+}
+
+remora_status remora_verify(remora_runtime *rt, const remora_source *src,
+                            const remora_verify_opts *opts, remora_verify_report *out,
+                            remora_error *err)
+{
+    remora_source s;
+    remora_status st = rmr_api_source(src, &s, err);
+    if (st >= 0) st = verify(rt, &s, opts, out, err);
+    rmr_release_call(rmr_api_source_release(&s));
     return st;
 }

@@ -32,9 +32,12 @@ remora_status remora_sampler_create(remora_model *m, uint64_t seed, remora_sampl
 
 remora_status remora_sampler_add(remora_sampler *p, const remora_stage *stage, remora_error *err)
 {
-    RMR_NEED(p != NULL && stage != NULL, err, "sampler or stage is NULL");
-    RMR_IN(remora_stage, st, stage, err);
-    return rmr_sampler_add(p->sampler, &st, err);
+    remora_stage s;
+    RMR_NEED(stage != NULL, err, "stage is NULL");
+    remora_status st = RMR_READ(remora_stage, s, stage, err);
+    if (st >= 0) st = rmr_sampler_add(p != NULL ? p->sampler : NULL, &s, err);
+    if (st < 0) rmr_release_call((rmr_release){s.release, s.user});
+    return st;
 }
 
 remora_status remora_sampler_clone(const remora_sampler *p, remora_sampler **out, remora_error *err)

@@ -14,7 +14,7 @@
 enum { RMR_STRUCT_LIMIT = 4096 };
 
 /* Copy *given (NULL: all defaults) into *known of `size` bytes; `first` is the struct's size in
- * release 1.0. */
+ * release 1.0. On a failure *known is what could be read: zeros where struct_size is wrong. */
 remora_status rmr_struct_in(void *known, uint32_t size, uint32_t first, const void *given,
                             const char *what, remora_error *err);
 

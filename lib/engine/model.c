@@ -113,6 +113,7 @@ void rmr_model_unref(remora_model *m)
     if (m == NULL || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1) return;
     remora_runtime *rt = m->rt;
     rmr_mem *mem = &m->mem;
+    const rmr_release source = m->source;
     rmr_contexts_end(m);
     rmr_dump_free(m->dump);
     rmr_programs_free(mem, &m->programs);
@@ -127,6 +128,7 @@ void rmr_model_unref(remora_model *m)
     RMR_ASSERT((atomic_load(&m->session_mem.bytes) == 0 && atomic_load(&mem->bytes) == 0) ||
                m->process != rmr_process());
     rmr_free(&rt->ctx.mem, m, sizeof *m);
+    rmr_release_call(source);
     rmr_runtime_unref(rt);
 }
 

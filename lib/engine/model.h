@@ -24,6 +24,7 @@ struct remora_model {
     rmr_pages pages;     /* of the caches of all sessions */
     rmr_shape shape;
     rmr_weights weights;
+    rmr_release source;       /* of the host's blobs and storage; set once the model is whole */
     rmr_origin *origin;       /* weights and tokenizer may lie in its files */
     atomic_int files_changed; /* seen once, believed ever after */
     rmr_tokenizer *tok;       /* NULL: token ids only */
@@ -49,7 +50,7 @@ struct remora_model {
 #define RMR_MODEL_NO_TENSORS 0x80000000u
 
 /* Everything: from files to a model that sessions can be made of. `src` and `opts` are full structs
- * of this version. */
+ * of this version. Who calls it sees to the source's release hook. */
 remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
                              const remora_model_opts *opts, remora_model **out, remora_error *err);
 void rmr_model_ref(remora_model *m);

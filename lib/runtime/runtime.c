@@ -82,7 +82,7 @@ remora_status rmr_runtime_create_with(const remora_runtime_opts *o, const rmr_de
 {
     extras extra;
     rmr_mem mem = {
-        .user = o->alloc_user, .alloc = o->alloc, .resize = o->resize, .release = o->release};
+        .user = o->alloc_user, .alloc = o->alloc, .resize = o->resize, .release = o->dealloc};
     *out = NULL;
     RMR_TRY(read_extra(o, &extra, err));
     rmr_mem_init(&mem);
@@ -102,6 +102,7 @@ remora_status rmr_runtime_create_with(const remora_runtime_opts *o, const rmr_de
         rmr_runtime_unref(rt);
         return st;
     }
+    rt->release = (rmr_release){o->release, o->release_user};
     rt->own_bytes = sizeof *rt + atomic_load_explicit(&rt->ctx.mem.bytes, memory_order_relaxed);
     *out = rt;
     return REMORA_OK;
@@ -180,10 +181,12 @@ void rmr_runtime_unref(remora_runtime *rt)
     /* The runtime's own block is released through a copy of the hooks it contains. It was counted
      * by another count than theirs, which is 0 by now. */
     rmr_mem mem;
+    const rmr_release release = rt->release;
     RMR_ASSERT(atomic_load(&rt->ctx.mem.bytes) == 0 || rt->process != rmr_process());
     rmr_mem_share(&mem, &rt->ctx.mem, NULL);
     atomic_store(&mem.bytes, sizeof *rt);
     rmr_free(&mem, rt, sizeof *rt);
+    rmr_release_call(release);
 }
 
 /* ---- devices ---- */

@@ -6,6 +6,7 @@
 
 #include "gpus.h"
 #include "module.h"
+#include "release.h"
 
 enum { RMR_MAX_DEVICES = 16, RMR_MAX_MODULES = 4 };
 
@@ -25,6 +26,7 @@ struct remora_runtime {
                                         models */
     _Atomic uint32_t n_devices;      /* grows when the runtime looks for GPUs */
     uint32_t n_modules;
+    rmr_release release; /* of the hooks; creating that fails leaves it to the caller */
     rmr_gpus gpus;
     rmr_open_module modules[RMR_MAX_MODULES]; /* whose devices some of these are: */
     rmr_backend *backends[RMR_MAX_DEVICES];   /* a model that names none gets the first */
@@ -32,7 +34,7 @@ struct remora_runtime {
                                                  Tests set others */
 };
 
-/* `opts` is a full struct of this version. */
+/* `opts` is a full struct of this version, whose release hook is called by the last unref. */
 remora_status rmr_runtime_create(const remora_runtime_opts *opts, remora_runtime **out,
                                  remora_error *err);
 /* As rmr_runtime_create, with other devices than those of this build: for tests. */

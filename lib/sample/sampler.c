@@ -6,13 +6,25 @@
 
 #include "candidates.h"
 #include "fpenv.h"
+#include "release.h"
 #include "rng.h"
+
+/* The release hook of a stage, counted: clones share it. */
+typedef struct loan {
+    atomic_uint refs;
+    rmr_release release;
+} loan;
+
+typedef struct owned_stage {
+    remora_stage stage;
+    loan *loan; /* NULL: the host does not ask */
+} owned_stage;
 
 struct rmr_sampler {
     rmr_mem *mem;
     uint32_t n_vocab;
     rmr_rng rng;
-    remora_stage *stages;
+    owned_stage *stages;
     size_t n_stages, cap_stages;
     rmr_history hist;
     uint32_t *counts; /* n_vocab zeros between picks, there from the first penalty on */
@@ -69,9 +81,35 @@ remora_status rmr_sampler_create(rmr_mem *mem, uint32_t n_vocab, uint64_t seed, 
     return REMORA_OK;
 }
 
+static remora_status make_loan(rmr_sampler *c, const remora_stage *stage, loan **out,
+                               remora_error *err)
+{
+    *out = NULL;
+    if (stage->release == NULL) return REMORA_OK;
+    if ((*out = rmr_alloc(c->mem, sizeof **out)) == NULL)
+        return rmr_error_nomem(err, "sampler stage", sizeof **out);
+    atomic_init(&(*out)->refs, 1);
+    (*out)->release = (rmr_release){stage->release, stage->user};
+    return REMORA_OK;
+}
+
+static void share_loan(loan *l)
+{
+    if (l != NULL) atomic_fetch_add_explicit(&l->refs, 1, memory_order_relaxed);
+}
+
+static void end_loan(rmr_mem *mem, loan *l)
+{
+    if (l == NULL || atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) != 1) return;
+    const rmr_release release = l->release;
+    rmr_free(mem, l, sizeof *l);
+    rmr_release_call(release);
+}
+
 void rmr_sampler_free(rmr_sampler *c)
 {
     if (c == NULL) return;
+    for (size_t i = 0; i < c->n_stages; i++) end_loan(c->mem, c->stages[i].loan);
     rmr_free(c->mem, c->list.c, (size_t)c->n_vocab * sizeof *c->list.c);
     rmr_free(c->mem, c->list.blocks, sums_bytes(c->n_vocab));
     rmr_free(c->mem, c->hist.ring, c->hist.cap * sizeof *c->hist.ring);
@@ -115,6 +153,7 @@ static remora_status need_counts(rmr_sampler *c, remora_error *err)
 
 remora_status rmr_sampler_add(rmr_sampler *c, const remora_stage *stage, remora_error *err)
 {
+    loan *l;
     if (c == NULL || stage == NULL) RMR_FAIL(err, REMORA_E_ARG, "sampler or stage is NULL");
     const rmr_fpenv own = rmr_fpenv_enter(); /* values are compared */
     const remora_status st = rmr_stage_check(stage, c->n_vocab, err);
@@ -125,7 +164,8 @@ remora_status rmr_sampler_add(rmr_sampler *c, const remora_stage *stage, remora_
         RMR_TRY(grow_history(c, rmr_stage_window(stage), err));
     }
     RMR_TRY(rmr_grow(c->mem, &c->stages, &c->cap_stages, c->n_stages + 1, sizeof *c->stages, err));
-    c->stages[c->n_stages++] = *stage;
+    RMR_TRY(make_loan(c, stage, &l, err));
+    c->stages[c->n_stages++] = (owned_stage){*stage, l};
     return REMORA_OK;
 }
 
@@ -135,6 +175,7 @@ static remora_status copy_stages(rmr_sampler *to, const rmr_sampler *from, remor
         rmr_grow(to->mem, &to->stages, &to->cap_stages, from->n_stages, sizeof *to->stages, err));
     if (from->n_stages > 0) memcpy(to->stages, from->stages, from->n_stages * sizeof *from->stages);
     to->n_stages = from->n_stages;
+    for (size_t i = 0; i < to->n_stages; i++) share_loan(to->stages[i].loan);
     if (from->counts != NULL) RMR_TRY(need_counts(to, err));
     return grow_history(to, from->hist.cap, err);
 }
@@ -188,7 +229,7 @@ static remora_status pick(rmr_sampler *c, const float *logits, size_t n, remora_
     rmr_candidates_load(&c->list, logits, n);
     for (size_t i = 0; i < c->n_stages; i++) {
         const remora_status st =
-            rmr_stage_run(&c->stages[i], &c->list, &c->hist, c->counts, c->n_vocab);
+            rmr_stage_run(&c->stages[i].stage, &c->list, &c->hist, c->counts, c->n_vocab);
         if (st == REMORA_E_CALLBACK)
             RMR_FAIL(err, st,
                      "stage %zu, a CALLBACK, failed: it returned another status than REMORA_OK, "

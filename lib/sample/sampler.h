@@ -28,8 +28,9 @@ enum { RMR_SAMPLER_HISTORY = 16384, RMR_SAMPLER_HISTORY_MAX = 1 << 20 };
 remora_status rmr_sampler_create(rmr_mem *mem, uint32_t n_vocab, uint64_t seed, rmr_sampler **out,
                                  remora_error *err);
 
-/* A full, copied struct. E_ARG for a value outside the stage's range, E_UNSUPPORTED for an unknown
- * kind, E_NOMEM. */
+/* A full, copied struct. The sampler and its clones share its release hook from now on, which the
+ * last of them calls; a failure leaves it to the caller. E_ARG for a value outside the stage's
+ * range, E_UNSUPPORTED for an unknown kind, E_NOMEM. */
 remora_status rmr_sampler_add(rmr_sampler *c, const remora_stage *stage, remora_error *err);
 /* A copy, state and all. */
 remora_status rmr_sampler_clone(const rmr_sampler *c, rmr_sampler **out, remora_error *err);

@@ -81,9 +81,9 @@ static remora_status check_unused(const remora_stage *s, remora_error *err)
     if (!k.count && s->count != 0)
         RMR_FAIL(err, REMORA_E_ARG, "%s stage: count is %lld, which it does not use: it must be 0",
                  k.name, (long long)s->count);
-    if (!k.fn && (s->fn != NULL || s->user != NULL))
-        RMR_FAIL(err, REMORA_E_ARG, "%s stage: fn and user are not used: they must be NULL",
-                 k.name);
+    if (!k.fn && (s->fn != NULL || s->user != NULL || s->release != NULL))
+        RMR_FAIL(err, REMORA_E_ARG,
+                 "%s stage: fn, user and release are not used: they must be NULL", k.name);
     return REMORA_OK;
 }
 

@@ -202,7 +202,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                    .alloc_user = &mem,
                                    .alloc = bounded_alloc,
                                    .resize = bounded_resize,
-                                   .release = tmem_release,
+                                   .dealloc = tmem_release,
                                    .n_threads = 1};
     REQUIRE(remora_runtime_create(&o, &rt, &err) == REMORA_OK);
     const int anyway = (data[0] & 0x80) != 0;

@@ -237,10 +237,10 @@ static void runtime(void **state)
     o.log_level = 0;
     o.alloc = tmem_alloc; /* some but not all */
     assert_int_equal(make_runtime(rt, &o), REMORA_E_ARG);
-    o.release = tmem_release;
+    o.dealloc = tmem_release;
     assert_int_equal(make_runtime(rt, &o), REMORA_E_ARG);
     o.alloc = NULL;
-    o.release = NULL;
+    o.dealloc = NULL;
     static const struct {
         remora_option extra;
         remora_status want;

@@ -373,7 +373,7 @@ static void locks_are_held(void **state)
                                    .alloc_user = &gm,
                                    .alloc = gated_alloc,
                                    .resize = gated_resize,
-                                   .release = gated_release};
+                                   .dealloc = gated_release};
     (void)state;
     tiny_make(&t, NULL);
     REQUIRE_OK(remora_runtime_create(&o, &rt, NULL), NULL);

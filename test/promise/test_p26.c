@@ -202,7 +202,7 @@ static remora_runtime *make_runtime(host *h)
                                    .alloc_user = &h->mem,
                                    .alloc = on_alloc,
                                    .resize = on_resize,
-                                   .release = on_release,
+                                   .dealloc = on_release,
                                    .log = on_log,
                                    .log_level = REMORA_LOG_DEBUG,
                                    .n_threads = 3,

@@ -41,7 +41,7 @@ static inline remora_runtime_opts host_runtime_opts(tmem *t, int32_t n_threads)
     o.alloc_user = t;
     o.alloc = tmem_alloc;
     o.resize = tmem_resize;
-    o.release = tmem_release;
+    o.dealloc = tmem_release;
     return o;
 }
 
