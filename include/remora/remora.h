@@ -102,16 +102,17 @@
  * run at the same time as each other, so several threads may look at the rows, the tokens and the
  * numbers of a session while no call that changes it (append, sync, trim, eval, generate, fork,
  * free) runs. Different sessions run in parallel, also those of one model; remora_eval() over
- * several sessions uses each of them. A session that is caught in use by two threads answers E_BUSY
- * to the second, which is a courtesy and no lock.
+ * several sessions uses each of them. A session or sampler that is caught in use by two threads
+ * answers E_BUSY to the second, which is a courtesy and no lock.
  *
  * fork(). A host may fork at any time, also while other threads are inside calls, except in a
- * callback that is to return in the child. In the child every call returns. A session that another
- * thread was using at that moment answers E_BUSY to every call for ever, and a sampler that another
- * thread was using must not be used; both may be freed. Everything else goes on, with the results
+ * callback that is to return in the child. In the child every call returns. A session or sampler
+ * that another thread was using at that moment answers E_BUSY to every call for ever, and can be
+ * freed (but not one that the other thread was freeing). Everything else goes on, with the results
  * that it would have in the parent, on the calling thread alone: there neither the runtime's
  * threads exist nor is the host's job system asked. What other threads were in the middle of
- * taking or giving back stays allocated until the child ends.
+ * taking or giving back stays allocated until the child ends; the scratch memory of an eval goes
+ * with its first session.
  *
  * Callbacks get their user pointer first and are called only on the thread that made the call,
  * unless the comment says otherwise. They must return (no longjmp, no exception) and must not
@@ -1017,34 +1018,35 @@ REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_sampler_create(rem
                                                                              remora_error *err);
 
 /* Add a stage at the end. E_ARG (value or count out of range, or not 0 where the kind does not use
- * it), E_STRUCT, E_UNSUPPORTED (unknown kind), E_NOMEM; the sampler is then as before. */
+ * it), E_STRUCT, E_UNSUPPORTED (unknown kind), E_NOMEM, E_BUSY; the sampler is then as before. */
 REMORA_API remora_status REMORA_CALL remora_sampler_add(remora_sampler *p,
                                                         const remora_stage *stage,
                                                         remora_error *err);
 
-/* A copy that goes on exactly as the original would: stages, accepted tokens, generator.
- * E_NOMEM. */
+/* A copy that goes on exactly as the original would: stages, accepted tokens, generator. E_NOMEM,
+ * E_BUSY. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
 remora_sampler_clone(const remora_sampler *p, remora_sampler **out, remora_error *err);
 
-/* Forget the accepted tokens and start the generator anew from seed; stages stay. */
+/* Forget the accepted tokens and start the generator anew from seed; stages stay. Does nothing to a
+ * sampler that another call is using. */
 REMORA_API void REMORA_CALL remora_sampler_reset(remora_sampler *p, uint64_t seed);
 
 /* Enter a token into the history that penalties look at. Picks do not: the host decides what was
  * really taken, and may enter prompt tokens. remora_generate() enters what it delivers. E_ARG (no
- * such token). */
+ * such token), E_BUSY. */
 REMORA_API remora_status REMORA_CALL
 remora_sampler_accept(remora_sampler *p, remora_token t, remora_error *err);
 
 /* Pick from an output row of a session. E_NOT_FOUND (no such row), E_MISMATCH (vocabularies of
- * different sizes), E_NO_TOKEN (the stages leave none), E_CALLBACK, E_ARG. *out is written on
- * success only. */
+ * different sizes), E_NO_TOKEN (the stages leave none), E_CALLBACK, E_ARG, E_BUSY. *out is written
+ * on success only. */
 REMORA_API remora_status REMORA_CALL
 remora_sampler_pick(remora_sampler *p, const remora_session *s, uint32_t row, remora_token *out,
                     remora_error *err);
 
 /* Pick from the host's own logits, for tokens 0 .. n - 1 with n from 1 to n_vocab. The row is only
- * read. E_ARG, E_NO_TOKEN, E_CALLBACK. */
+ * read. E_ARG, E_NO_TOKEN, E_CALLBACK, E_BUSY. */
 REMORA_API remora_status REMORA_CALL
 remora_sampler_pick_from(remora_sampler *p, const float *logits, size_t n, remora_token *out,
                          remora_error *err);

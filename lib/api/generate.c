@@ -41,9 +41,13 @@ static remora_status generate(remora_session *s, remora_sampler *p, const remora
     RMR_TRY(rmr_session_enter(s, err));
     c->sampler = p->sampler;
     c->o = &o;
-    const remora_status done = rmr_generate(s, c, err);
+    remora_status st = rmr_sampler_enter(p, err);
+    if (st >= 0) {
+        st = rmr_generate(s, c, err);
+        rmr_use_end(&p->use);
+    }
     rmr_session_leave(s);
-    return done;
+    return st;
 }
 
 remora_status remora_generate(remora_session *s, remora_sampler *p, const remora_gen_opts *opts,
@@ -85,6 +89,7 @@ remora_status remora_session_get_generation(const remora_session *s, remora_gene
                                             remora_error *err)
 {
     RMR_NEED(s != NULL && out != NULL, err, "session or out is NULL");
+    RMR_TRY(rmr_session_look(s, err));
     const rmr_gen *g = &s->gen;
     const remora_generation_info i = {.struct_size = sizeof i,
                                       .reason = g->active ? REMORA_REASON_NONE : g->reason,

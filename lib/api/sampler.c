@@ -13,7 +13,8 @@ static remora_status wrap(remora_model *m, rmr_sampler *sampler, remora_sampler 
         rmr_sampler_free(sampler);
         return rmr_error_nomem(err, "sampler", sizeof *p);
     }
-    *p = (remora_sampler){m, sampler};
+    *p = (remora_sampler){.model = m, .sampler = sampler};
+    rmr_use_init(&p->use);
     rmr_model_ref(m);
     *out = p;
     return REMORA_OK;
@@ -30,12 +31,26 @@ remora_status remora_sampler_create(remora_model *m, uint64_t seed, remora_sampl
     return wrap(m, sampler, out, err);
 }
 
+remora_status rmr_sampler_enter(remora_sampler *p, remora_error *err)
+{
+    return rmr_use_begin(&p->use, "sampler", err);
+}
+
+static remora_status add(remora_sampler *p, const remora_stage *stage, remora_error *err)
+{
+    RMR_NEED(p != NULL, err, "sampler is NULL");
+    RMR_TRY(rmr_sampler_enter(p, err));
+    const remora_status st = rmr_sampler_add(p->sampler, stage, err);
+    rmr_use_end(&p->use);
+    return st;
+}
+
 remora_status remora_sampler_add(remora_sampler *p, const remora_stage *stage, remora_error *err)
 {
     remora_stage s;
     RMR_NEED(stage != NULL, err, "stage is NULL");
     remora_status st = RMR_READ(remora_stage, s, stage, err);
-    if (st >= 0) st = rmr_sampler_add(p != NULL ? p->sampler : NULL, &s, err);
+    if (st >= 0) st = add(p, &s, err);
     if (st < 0) rmr_release_call((rmr_release){s.release, s.user});
     return st;
 }
@@ -46,19 +61,25 @@ remora_status remora_sampler_clone(const remora_sampler *p, remora_sampler **out
     RMR_NEED(out != NULL, err, "out is NULL");
     *out = NULL;
     RMR_NEED(p != NULL, err, "sampler is NULL");
+    RMR_TRY(rmr_use_look(&p->use, "sampler", err));
     RMR_TRY(rmr_sampler_clone(p->sampler, &sampler, err));
     return wrap(p->model, sampler, out, err);
 }
 
 void remora_sampler_reset(remora_sampler *p, uint64_t seed)
 {
-    if (p != NULL) rmr_sampler_reset(p->sampler, seed);
+    if (p == NULL || rmr_sampler_enter(p, NULL) < 0) return;
+    rmr_sampler_reset(p->sampler, seed);
+    rmr_use_end(&p->use);
 }
 
 remora_status remora_sampler_accept(remora_sampler *p, remora_token t, remora_error *err)
 {
     RMR_NEED(p != NULL, err, "sampler is NULL");
-    return rmr_sampler_accept(p->sampler, t, err);
+    RMR_TRY(rmr_sampler_enter(p, err));
+    const remora_status st = rmr_sampler_accept(p->sampler, t, err);
+    rmr_use_end(&p->use);
+    return st;
 }
 
 remora_status rmr_sampler_check_vocabulary(const remora_sampler *p, const remora_model *m,
@@ -71,6 +92,15 @@ remora_status rmr_sampler_check_vocabulary(const remora_sampler *p, const remora
     return REMORA_OK;
 }
 
+static remora_status pick(remora_sampler *p, const float *logits, size_t n, remora_token *out,
+                          remora_error *err)
+{
+    RMR_TRY(rmr_sampler_enter(p, err));
+    const remora_status st = rmr_sampler_pick(p->sampler, logits, n, out, err);
+    rmr_use_end(&p->use);
+    return st;
+}
+
 remora_status remora_sampler_pick(remora_sampler *p, const remora_session *s, uint32_t row,
                                   remora_token *out, remora_error *err)
 {
@@ -79,14 +109,14 @@ remora_status remora_sampler_pick(remora_sampler *p, const remora_session *s, ui
     RMR_NEED(p != NULL && s != NULL && out != NULL, err, "sampler, session or out is NULL");
     RMR_TRY(rmr_sampler_check_vocabulary(p, s->model, err));
     RMR_TRY(remora_session_logits(s, row, &logits, &n, err));
-    return rmr_sampler_pick(p->sampler, logits, n, out, err);
+    return pick(p, logits, n, out, err);
 }
 
 remora_status remora_sampler_pick_from(remora_sampler *p, const float *logits, size_t n,
                                        remora_token *out, remora_error *err)
 {
     RMR_NEED(p != NULL && logits != NULL && out != NULL, err, "sampler, logits or out is NULL");
-    return rmr_sampler_pick(p->sampler, logits, n, out, err);
+    return pick(p, logits, n, out, err);
 }
 
 void remora_sampler_free(remora_sampler *p)

@@ -55,6 +55,7 @@ remora_status remora_session_get_options(const remora_session *s, remora_session
                                     [RMR_KV_INT8] = REMORA_KV_INT8,
                                     [RMR_KV_F32] = REMORA_KV_F32};
     RMR_NEED(s != NULL && out != NULL, err, "session or out is NULL");
+    RMR_TRY(rmr_session_look(s, err));
     const remora_session_opts o = {.struct_size = sizeof o,
                                    .flags = s->cache.as_needed ? REMORA_SESSION_PAGES_AS_NEEDED : 0,
                                    .capacity = s->capacity,

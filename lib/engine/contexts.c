@@ -57,6 +57,16 @@ static void unlink_context(rmr_contexts *x, rmr_context **at, rmr_context **gone
     x->leaving += c->host_bytes;
 }
 
+/* Take the lock. What another thread was about to free when the process was forked stays: it leaves
+ * no more. */
+static void enter(rmr_contexts *x)
+{
+    const uint32_t me = rmr_process();
+    (void)rmr_lock_take(&x->lock);
+    if (x->process != me) x->leaving = 0;
+    x->process = me;
+}
+
 /* Free a list of unlinked contexts. */
 static void free_gone(remora_model *m, rmr_context *c)
 {
@@ -68,7 +78,7 @@ static void free_gone(remora_model *m, rmr_context *c)
         context_free(m, c);
         c = next;
     }
-    (void)rmr_lock_take(&m->contexts.lock);
+    enter(&m->contexts);
     rmr_budget_give(&m->budget, bytes);
     m->contexts.leaving -= bytes;
     rmr_lock_give(&m->contexts.lock);
@@ -88,7 +98,7 @@ rmr_bytes rmr_context_bytes(const remora_model *m, rmr_context_size size)
 rmr_bytes rmr_contexts_bytes(remora_model *m)
 {
     rmr_bytes bytes = {0};
-    (void)rmr_lock_take(&m->contexts.lock);
+    enter(&m->contexts);
     for (const rmr_context *c = m->contexts.all; c != NULL; c = c->next)
         (void)rmr_bytes_add(&bytes, rmr_context_bytes(m, c->size));
     rmr_lock_give(&m->contexts.lock);
@@ -126,6 +136,11 @@ static remora_status context_new(remora_model *m, rmr_context_size size, rmr_con
     return st;
 }
 
+static int is_taken(const rmr_context *c)
+{
+    return c->holder != NULL;
+}
+
 static int fits(const rmr_context *c, const rmr_context_size *size)
 {
     return c->size.rows >= size->rows && c->size.pages >= size->pages &&
@@ -137,7 +152,8 @@ static rmr_context *find(const rmr_contexts *x, const rmr_context_size *size, in
 {
     rmr_context *best = NULL;
     for (rmr_context *c = x->all; c != NULL; c = c->next)
-        if ((any || !c->taken) && fits(c, size) && (best == NULL || c->size.rows < best->size.rows))
+        if ((any || !is_taken(c)) && fits(c, size) &&
+            (best == NULL || c->size.rows < best->size.rows))
             best = c;
     return best;
 }
@@ -148,7 +164,7 @@ static rmr_context *unlink_smaller(rmr_contexts *x, const rmr_context *larger)
     rmr_context *gone = NULL;
     for (rmr_context **at = &x->all; *at != NULL;) {
         rmr_context *c = *at;
-        if (c == larger || c->taken || !fits(larger, &c->size)) {
+        if (c == larger || is_taken(c) || !fits(larger, &c->size)) {
             at = &c->next;
             continue;
         }
@@ -166,8 +182,8 @@ static int is_spare(const rmr_contexts *x, const rmr_context *c)
     for (const rmr_context *k = x->all; k != NULL; k = k->next) {
         if (k == c)
             before = 0;
-        else if (fits(k, &c->size) &&
-                 (!fits(c, &k->size) || k->taken > c->taken || (k->taken == c->taken && before)))
+        else if (fits(k, &c->size) && (!fits(c, &k->size) || is_taken(k) > is_taken(c) ||
+                                       (is_taken(k) == is_taken(c) && before)))
             return 1;
     }
     return 0;
@@ -190,7 +206,7 @@ static rmr_context *unlink_spare(remora_model *m, uint64_t n)
     rmr_context *gone = NULL;
     for (rmr_context **at = &m->contexts.all; *at != NULL && gained < n;) {
         rmr_context *c = *at;
-        if (c->taken || !is_spare(&m->contexts, c)) {
+        if (is_taken(c) || !is_spare(&m->contexts, c)) {
             at = &c->next;
             continue;
         }
@@ -200,25 +216,26 @@ static rmr_context *unlink_spare(remora_model *m, uint64_t n)
     return gone;
 }
 
-/* Find or make a context. A new one replaces the free ones it covers, once it exists. What a fork()
- * in the middle of a section under the lock leaves to the child is a whole list, of which a context
- * may be missing, or be taken by an evaluation that the child does not have. */
-static remora_status obtain(remora_model *m, rmr_context_size size, int take, rmr_context **out,
-                            remora_error *err)
+/* Find or make a context, and take it when there is a holder. A new one replaces the free ones it
+ * covers, once it exists. What a fork() in the middle of a section under the lock leaves to the
+ * child is a whole list, of which a context may be missing, or be taken by an evaluation that the
+ * child does not have. */
+static remora_status obtain(remora_model *m, rmr_context_size size, const void *holder,
+                            rmr_context **out, remora_error *err)
 {
     rmr_contexts *x = &m->contexts;
     const rmr_context_size rounded = round_pages(size);
-    (void)rmr_lock_take(&x->lock);
-    rmr_context *c = find(x, &rounded, !take);
-    if (c != NULL && take) c->taken = 1;
-    if (c != NULL && !take) x->reserved++; /* what is found stays from here on */
+    enter(x);
+    rmr_context *c = find(x, &rounded, holder == NULL);
+    if (c != NULL && holder != NULL) c->holder = holder;
+    if (c != NULL && holder == NULL) x->reserved++; /* what is found stays from here on */
     rmr_lock_give(&x->lock);
     *out = c;
     if (c != NULL) return REMORA_OK;
     RMR_TRY(context_new(m, rounded, &c, err));
-    (void)rmr_lock_take(&x->lock);
-    c->taken = take;
-    if (!take) x->reserved++;
+    enter(x);
+    c->holder = holder;
+    if (holder == NULL) x->reserved++;
     c->next = x->all;
     rmr_lock_order();
     x->all = c;
@@ -229,20 +246,35 @@ static remora_status obtain(remora_model *m, rmr_context_size size, int take, rm
     return REMORA_OK;
 }
 
-remora_status rmr_context_take(remora_model *m, rmr_context_size size, rmr_context **out,
-                               remora_error *err)
+remora_status rmr_context_take(remora_model *m, rmr_context_size size, const void *holder,
+                               rmr_context **out, remora_error *err)
 {
-    return obtain(m, size, 1, out, err);
+    RMR_ASSERT(holder != NULL);
+    return obtain(m, size, holder, out, err);
 }
 
 void rmr_context_give(remora_model *m, rmr_context *c)
 {
     if (c == NULL) return;
     (void)rmr_context_wait(m, c, NULL); /* nothing may run on it any more */
-    (void)rmr_lock_take(&m->contexts.lock);
-    RMR_ASSERT(c->taken);
-    c->taken = 0;
+    enter(&m->contexts);
+    RMR_ASSERT(is_taken(c));
+    c->holder = NULL;
     rmr_context *gone = unlink_spare(m, rmr_budget_excess(&m->budget));
+    rmr_lock_give(&m->contexts.lock);
+    free_gone(m, gone);
+}
+
+void rmr_contexts_forget(remora_model *m, const void *holder)
+{
+    rmr_context *gone = NULL;
+    enter(&m->contexts);
+    for (rmr_context **at = &m->contexts.all; *at != NULL;) {
+        if ((*at)->holder == holder)
+            unlink_context(&m->contexts, at, &gone);
+        else
+            at = &(*at)->next;
+    }
     rmr_lock_give(&m->contexts.lock);
     free_gone(m, gone);
 }
@@ -250,12 +282,12 @@ void rmr_context_give(remora_model *m, rmr_context *c)
 remora_status rmr_contexts_reserve(remora_model *m, rmr_context_size size, remora_error *err)
 {
     rmr_context *c;
-    return obtain(m, size, 0, &c, err);
+    return obtain(m, size, NULL, &c, err);
 }
 
 void rmr_contexts_release(remora_model *m)
 {
-    (void)rmr_lock_take(&m->contexts.lock);
+    enter(&m->contexts);
     RMR_ASSERT(m->contexts.reserved > 0);
     m->contexts.reserved--;
     rmr_lock_give(&m->contexts.lock);
@@ -264,7 +296,7 @@ void rmr_contexts_release(remora_model *m)
 remora_status rmr_contexts_set_limit(remora_model *m, uint64_t limit, remora_error *err)
 {
     rmr_contexts *x = &m->contexts;
-    (void)rmr_lock_take(&x->lock);
+    enter(x);
     const uint64_t before = atomic_load(&m->budget.limit), least = least_bytes(m);
     int ok = least <= limit;
     if (ok) {
@@ -289,7 +321,7 @@ remora_status rmr_contexts_set_limit(remora_model *m, uint64_t limit, remora_err
 static void reclaim(void *user, uint64_t n)
 {
     remora_model *m = user;
-    (void)rmr_lock_take(&m->contexts.lock);
+    enter(&m->contexts);
     rmr_context *gone = unlink_spare(m, n);
     rmr_lock_give(&m->contexts.lock);
     free_gone(m, gone);
@@ -308,7 +340,7 @@ remora_status rmr_context_begin(remora_model *m, rmr_context *c, remora_error *e
 remora_status rmr_context_want(remora_model *m, rmr_context *c, const uint32_t *rows, uint32_t n,
                                remora_error *err)
 {
-    RMR_ASSERT(c->taken && n <= RMR_HEAD_ROWS);
+    RMR_ASSERT(is_taken(c) && n <= RMR_HEAD_ROWS);
     c->wanted = rows;
     c->n_wanted = n;
     return m->be->ops->step_want(m->be, c->step, rows, n, err);
@@ -320,7 +352,7 @@ remora_status rmr_context_run(remora_model *m, rmr_context *c, const rmr_program
     if (m->dump != NULL) return rmr_dump_run(m->dump, m, c, slice, err);
     const uint64_t before = c->mark;
     const rmr_slice s = {slice->first, slice->n};
-    RMR_ASSERT(c->taken);
+    RMR_ASSERT(is_taken(c));
     const uint32_t ahead = slice->kind == RMR_SLICE_LAYER ? m->be->ahead : 0;
     const remora_status st = m->be->ops->step_submit(m->be, c->step, &s, halt, &c->mark, err);
     if (st != REMORA_OK) return st;
@@ -359,6 +391,7 @@ void rmr_contexts_init(remora_model *m)
     rmr_contexts *x = &m->contexts;
     x->all = NULL;
     x->reserved = x->leaving = 0;
+    x->process = rmr_process();
     m->budget.reclaim = reclaim;
     m->budget.user = m;
     rmr_lock_init(&x->lock);
@@ -369,7 +402,7 @@ void rmr_contexts_end(remora_model *m)
     while (m->contexts.all != NULL) {
         rmr_context *c = m->contexts.all;
         m->contexts.all = c->next;
-        RMR_ASSERT(!c->taken || m->process != rmr_process());
+        RMR_ASSERT(!is_taken(c) || m->process != rmr_process());
         context_free(m, c);
     }
 }

@@ -21,7 +21,7 @@ typedef struct rmr_context_size {
 
 typedef struct rmr_context {
     struct rmr_context *next; /* in the list of all contexts of the model */
-    int taken;
+    const void *holder;       /* who has taken it; NULL: nobody */
     rmr_step *step;
     rmr_inputs in; /* filled by the caller */
     void *user; /* [size.user_bytes], zeroed when it is made; only the caller knows its contents */
@@ -39,6 +39,7 @@ typedef struct rmr_contexts {
     rmr_context *all;  /* under the lock, as the next: */
     uint64_t reserved; /* reservations that hold */
     uint64_t leaving;  /* bytes of contexts that are in the list no more and not yet freed */
+    uint32_t process;  /* that they leave in */
 } rmr_contexts;
 
 void rmr_contexts_init(remora_model *m); /* spare ones make room in its budget */
@@ -58,10 +59,13 @@ remora_status rmr_contexts_set_limit(remora_model *m, uint64_t limit, remora_err
 rmr_bytes rmr_contexts_bytes(remora_model *m);
 rmr_bytes rmr_context_bytes(const remora_model *m, rmr_context_size size);
 
-/* Take a context of at least this size, making one when all are in use. */
-remora_status rmr_context_take(remora_model *m, rmr_context_size size, rmr_context **out,
-                               remora_error *err);
+/* Take a context of at least this size for a holder, making one when all are in use. */
+remora_status rmr_context_take(remora_model *m, rmr_context_size size, const void *holder,
+                               rmr_context **out, remora_error *err);
 void rmr_context_give(remora_model *m, rmr_context *c);
+/* A child of fork() does not have the thread that was at work for this holder. What the holder has
+ * taken goes, whatever was done on it. */
+void rmr_contexts_forget(remora_model *m, const void *holder);
 
 /* A step: its inputs; then the slices of one program in order, a head as often as there are wanted
  * rows, after telling at most RMR_HEAD_ROWS of them; then finishing, which runs the slices that are

@@ -3,9 +3,21 @@
 #include "json.h"
 
 #include <string.h>
+#if defined(__linux__)
+#include <sys/random.h>
+#endif
 
 #include "fpenv.h"
 #include "instead.h"
+
+void rmr_json_seed(void)
+{
+#if defined(__linux__)
+    uint32_t seed;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) == (ssize_t)sizeof seed && seed != 0)
+        json_object_seed(seed);
+#endif
+}
 
 /* ---- finding where values end ---- */
 

@@ -22,6 +22,13 @@ enum {
     RMR_JSON_DEPTH = 64
 }; /* nesting of any document; jansson's own 2048 needs up to a megabyte of stack */
 
+/* jansson chooses the seed of its hash tables with the first object of the process, and reads a
+ * file of the system for it. In a child of fork() that began in the middle of that, the next object
+ * would wait for ever for the thread that was reading. This hands a seed over instead, if there is
+ * none yet, in a few instructions; every source of files calls it before anything is parsed. Where
+ * the system has no random numbers it does nothing, and jansson does as ever. */
+void rmr_json_seed(void);
+
 /* Parse one JSON document (an object). `file` names it in errors. Duplicate keys, depth and
  * encoding are checked. Strings may hold NUL (as \u0000), keys may not. The result is released with
  * json_decref.

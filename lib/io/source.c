@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "instead.h"
+#include "json.h"
 #include "sort.h"
 
 #define READ_CHUNK ((uint64_t)1 << 30) /* below SSIZE_MAX and Linux's own 2 GiB limit per call */
@@ -279,6 +280,7 @@ remora_status rmr_source_open(rmr_mem *mem, const remora_source *desc, int use_m
                               rmr_source **out, remora_error *err)
 {
     *out = NULL;
+    rmr_json_seed();
     rmr_source *src = rmr_calloc(mem, 1, sizeof *src);
     if (src == NULL) return rmr_error_nomem(err, "source", sizeof *src);
     src->mem = mem;

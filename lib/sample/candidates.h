@@ -22,10 +22,10 @@ typedef struct rmr_candidates {
 
 /* The last accepted tokens: a ring. Without penalties there is none. */
 typedef struct rmr_history {
-    remora_token *ring;
     size_t cap;
     size_t n;    /* tokens remembered, <= cap */
     size_t next; /* index at which the next token goes */
+    remora_token ring[];
 } rmr_history;
 
 /* -- candidates.c -- */
@@ -45,8 +45,8 @@ void rmr_candidates_rank(remora_token_prob *c, size_t n,
 remora_status rmr_stage_check(const remora_stage *s, uint32_t n_vocab, remora_error *err);
 int rmr_stage_is_penalty(int32_t kind);
 size_t rmr_stage_window(const remora_stage *s); /* of a penalty, in tokens */
-/* Run one stage. counts: n_vocab zeros for the penalties (zero again on return), NULL when there is
- * none. */
+/* Run one stage. h, and counts: n_vocab zeros (zero again on return), are for the penalties, NULL
+ * when there is none. */
 remora_status rmr_stage_run(const remora_stage *s, rmr_candidates *l, const rmr_history *h,
                             uint32_t *counts, uint32_t n_vocab);
 

@@ -6,6 +6,7 @@
 
 #include "candidates.h"
 #include "fpenv.h"
+#include "lock.h"
 #include "release.h"
 #include "rng.h"
 
@@ -20,16 +21,27 @@ typedef struct owned_stage {
     loan *loan; /* NULL: the host does not ask */
 } owned_stage;
 
+typedef struct stage_list {
+    size_t n, cap;
+    owned_stage item[];
+} stage_list;
+
+/* A thread may be left behind by fork() in the middle of rmr_sampler_add(), and the child frees the
+ * sampler. So a block is whole before it takes the place of another one, which goes after that. */
 struct rmr_sampler {
     rmr_mem *mem;
     uint32_t n_vocab;
     rmr_rng rng;
-    owned_stage *stages;
-    size_t n_stages, cap_stages;
-    rmr_history hist;
-    uint32_t *counts; /* n_vocab zeros between picks, there from the first penalty on */
+    stage_list *stages; /* NULL: none yet */
+    rmr_history *hist;  /* NULL: no penalty looks at it */
+    uint32_t *counts;   /* n_vocab zeros between picks, there from the first penalty on */
     rmr_candidates list;
 };
+
+static size_t n_stages(const rmr_sampler *c)
+{
+    return c->stages != NULL ? c->stages->n : 0;
+}
 
 /* Bytes of the sums: one a block of candidates, and the buckets behind them. */
 static size_t sums_bytes(uint32_t n_vocab)
@@ -106,15 +118,36 @@ static void end_loan(rmr_mem *mem, loan *l)
     rmr_release_call(release);
 }
 
+static size_t stages_bytes(size_t cap)
+{
+    return sizeof(stage_list) + cap * sizeof(owned_stage);
+}
+
+static void free_stages(rmr_mem *mem, stage_list *l)
+{
+    if (l == NULL) return;
+    for (size_t i = 0; i < l->n; i++) end_loan(mem, l->item[i].loan);
+    rmr_free(mem, l, stages_bytes(l->cap));
+}
+
+static size_t history_bytes(size_t cap)
+{
+    return sizeof(rmr_history) + cap * sizeof(remora_token);
+}
+
+static void free_history(rmr_mem *mem, rmr_history *h)
+{
+    if (h != NULL) rmr_free(mem, h, history_bytes(h->cap));
+}
+
 void rmr_sampler_free(rmr_sampler *c)
 {
     if (c == NULL) return;
-    for (size_t i = 0; i < c->n_stages; i++) end_loan(c->mem, c->stages[i].loan);
     rmr_free(c->mem, c->list.c, (size_t)c->n_vocab * sizeof *c->list.c);
     rmr_free(c->mem, c->list.blocks, sums_bytes(c->n_vocab));
-    rmr_free(c->mem, c->hist.ring, c->hist.cap * sizeof *c->hist.ring);
+    free_history(c->mem, c->hist);
     rmr_free(c->mem, c->counts, (size_t)c->n_vocab * sizeof *c->counts);
-    rmr_free(c->mem, c->stages, c->cap_stages * sizeof *c->stages);
+    free_stages(c->mem, c->stages);
     rmr_free(c->mem, c, sizeof *c);
 }
 
@@ -131,14 +164,36 @@ static void copy_history(rmr_history *to, const rmr_history *from)
 
 static remora_status grow_history(rmr_sampler *c, size_t window, remora_error *err)
 {
-    rmr_history grown = {.cap = window};
-    if (window <= c->hist.cap) return REMORA_OK;
-    grown.ring = rmr_alloc(c->mem, window * sizeof *grown.ring);
-    if (grown.ring == NULL)
-        return rmr_error_nomem(err, "sampler history", window * sizeof *grown.ring);
-    copy_history(&grown, &c->hist);
-    rmr_free(c->mem, c->hist.ring, c->hist.cap * sizeof *c->hist.ring);
+    rmr_history *const old = c->hist;
+    if (old != NULL && window <= old->cap) return REMORA_OK;
+    rmr_history *grown = rmr_alloc(c->mem, history_bytes(window));
+    if (grown == NULL) return rmr_error_nomem(err, "sampler history", history_bytes(window));
+    *grown = (rmr_history){.cap = window};
+    if (old != NULL) copy_history(grown, old);
+    rmr_lock_order();
     c->hist = grown;
+    rmr_lock_order();
+    free_history(c->mem, old);
+    return REMORA_OK;
+}
+
+/* Make room for n stages in all. */
+static remora_status grow_stages(rmr_sampler *c, size_t n, remora_error *err)
+{
+    stage_list *const old = c->stages;
+    if (old != NULL && n <= old->cap) return REMORA_OK;
+    const size_t cap = n + n / 2;
+    stage_list *grown = rmr_alloc(c->mem, stages_bytes(cap));
+    if (grown == NULL) return rmr_error_nomem(err, "sampler stages", stages_bytes(cap));
+    *grown = (stage_list){.cap = cap};
+    if (old != NULL) {
+        grown->n = old->n;
+        memcpy(grown->item, old->item, old->n * sizeof *old->item);
+    }
+    rmr_lock_order();
+    c->stages = grown;
+    rmr_lock_order();
+    if (old != NULL) rmr_free(c->mem, old, stages_bytes(old->cap));
     return REMORA_OK;
 }
 
@@ -163,21 +218,25 @@ remora_status rmr_sampler_add(rmr_sampler *c, const remora_stage *stage, remora_
         RMR_TRY(need_counts(c, err));
         RMR_TRY(grow_history(c, rmr_stage_window(stage), err));
     }
-    RMR_TRY(rmr_grow(c->mem, &c->stages, &c->cap_stages, c->n_stages + 1, sizeof *c->stages, err));
+    RMR_TRY(grow_stages(c, n_stages(c) + 1, err));
     RMR_TRY(make_loan(c, stage, &l, err));
-    c->stages[c->n_stages++] = (owned_stage){*stage, l};
+    c->stages->item[c->stages->n] = (owned_stage){*stage, l};
+    rmr_lock_order();
+    c->stages->n++;
     return REMORA_OK;
 }
 
 static remora_status copy_stages(rmr_sampler *to, const rmr_sampler *from, remora_error *err)
 {
-    RMR_TRY(
-        rmr_grow(to->mem, &to->stages, &to->cap_stages, from->n_stages, sizeof *to->stages, err));
-    if (from->n_stages > 0) memcpy(to->stages, from->stages, from->n_stages * sizeof *from->stages);
-    to->n_stages = from->n_stages;
-    for (size_t i = 0; i < to->n_stages; i++) share_loan(to->stages[i].loan);
+    const size_t n = n_stages(from);
+    if (n > 0) {
+        RMR_TRY(grow_stages(to, n, err));
+        memcpy(to->stages->item, from->stages->item, n * sizeof *from->stages->item);
+        for (size_t i = 0; i < n; i++) share_loan(to->stages->item[i].loan);
+        to->stages->n = n;
+    }
     if (from->counts != NULL) RMR_TRY(need_counts(to, err));
-    return grow_history(to, from->hist.cap, err);
+    return from->hist != NULL ? grow_history(to, from->hist->cap, err) : REMORA_OK;
 }
 
 remora_status rmr_sampler_clone(const rmr_sampler *c, rmr_sampler **out, remora_error *err)
@@ -191,7 +250,7 @@ remora_status rmr_sampler_clone(const rmr_sampler *c, rmr_sampler **out, remora_
         rmr_sampler_free(copy);
         return REMORA_E_NOMEM;
     }
-    copy_history(&copy->hist, &c->hist);
+    if (c->hist != NULL) copy_history(copy->hist, c->hist);
     copy->rng = c->rng;
     *out = copy;
     return REMORA_OK;
@@ -200,8 +259,16 @@ remora_status rmr_sampler_clone(const rmr_sampler *c, rmr_sampler **out, remora_
 void rmr_sampler_reset(rmr_sampler *c, uint64_t seed)
 {
     if (c == NULL) return;
-    c->hist.n = c->hist.next = 0;
+    if (c->hist != NULL) c->hist->n = c->hist->next = 0;
     rmr_rng_seed(&c->rng, seed);
+}
+
+static void enter_token(rmr_history *h, remora_token t)
+{
+    RMR_ASSERT(h->next < h->cap && h->n <= h->cap);
+    h->ring[h->next] = t;
+    h->next = (h->next + 1) % h->cap;
+    if (h->n < h->cap) h->n++;
 }
 
 remora_status rmr_sampler_accept(rmr_sampler *c, remora_token t, remora_error *err)
@@ -209,27 +276,24 @@ remora_status rmr_sampler_accept(rmr_sampler *c, remora_token t, remora_error *e
     if (c == NULL) RMR_FAIL(err, REMORA_E_ARG, "sampler is NULL");
     if (t < 0 || (uint32_t)t >= c->n_vocab)
         RMR_FAIL(err, REMORA_E_ARG, "token %d is not in the vocabulary of %u", t, c->n_vocab);
-    if (c->hist.cap == 0) return REMORA_OK; /* no stage looks at it */
-    RMR_ASSERT(c->hist.next < c->hist.cap && c->hist.n <= c->hist.cap);
-    c->hist.ring[c->hist.next] = t;
-    c->hist.next = (c->hist.next + 1) % c->hist.cap;
-    if (c->hist.n < c->hist.cap) c->hist.n++;
+    if (c->hist == NULL) return REMORA_OK; /* no stage looks at it */
+    enter_token(c->hist, t);
     return REMORA_OK;
 }
 
 static remora_status no_token(const rmr_sampler *c, remora_error *err)
 {
     RMR_FAIL(err, REMORA_E_NO_TOKEN, "no token is left of the row of logits after %zu stages",
-             c->n_stages);
+             n_stages(c));
 }
 
 static remora_status pick(rmr_sampler *c, const float *logits, size_t n, remora_token *out,
                           remora_error *err)
 {
     rmr_candidates_load(&c->list, logits, n);
-    for (size_t i = 0; i < c->n_stages; i++) {
+    for (size_t i = 0; i < n_stages(c); i++) {
         const remora_status st =
-            rmr_stage_run(&c->stages[i].stage, &c->list, &c->hist, c->counts, c->n_vocab);
+            rmr_stage_run(&c->stages->item[i].stage, &c->list, c->hist, c->counts, c->n_vocab);
         if (st == REMORA_E_CALLBACK)
             RMR_FAIL(err, st,
                      "stage %zu, a CALLBACK, failed: it returned another status than REMORA_OK, "

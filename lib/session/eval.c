@@ -141,8 +141,8 @@ static remora_status form_step(const evaluation *e)
     size_t max_pages = 0;
     for (size_t i = 0; i < e->n; i++)
         if (e->s[i]->cache.max > max_pages) max_pages = e->s[i]->cache.max;
-    RMR_TRY(rmr_context_take(lead->model, rmr_session_context_size(lead->chunk, max_pages), &f->ctx,
-                             e->err));
+    RMR_TRY(rmr_context_take(lead->model, rmr_session_context_size(lead->chunk, max_pages), lead,
+                             &f->ctx, e->err));
     rmr_inputs *in = &f->ctx->in;
     rmr_arena a = {.base = f->ctx->user, .size = f->ctx->size.user_bytes};
     lay_out(f, &a, lead->chunk);

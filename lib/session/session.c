@@ -4,31 +4,15 @@
 #include <string.h>
 
 #include "option.h"
-#include "process.h"
 
-int rmr_session_is_lost(const remora_session *s)
+remora_status rmr_session_enter(remora_session *s, remora_error *err)
 {
-    const uint32_t user = atomic_load_explicit(&s->user, memory_order_relaxed);
-    return user != 0 && user != rmr_process();
+    return rmr_use_begin(&s->use, "session", err);
 }
 
 remora_status rmr_session_look(const remora_session *s, remora_error *err)
 {
-    if (rmr_session_is_lost(s))
-        RMR_FAIL(err, REMORA_E_BUSY,
-                 "the session was in use by another thread when the process "
-                 "was forked: it can only be freed");
-    return REMORA_OK;
-}
-
-remora_status rmr_session_enter(remora_session *s, remora_error *err)
-{
-    uint32_t none = 0;
-    if (atomic_compare_exchange_strong_explicit(&s->user, &none, rmr_process(),
-                                                memory_order_acquire, memory_order_relaxed))
-        return REMORA_OK;
-    RMR_TRY(rmr_session_look(s, err));
-    RMR_FAIL(err, REMORA_E_BUSY, "the session is in use by another call");
+    return rmr_use_look(&s->use, "session", err);
 }
 
 /* The invariants of a session between any two calls. */
@@ -42,8 +26,8 @@ static int is_sound(const remora_session *s)
 
 void rmr_session_leave(remora_session *s)
 {
-    RMR_ASSERT(atomic_load(&s->user) == rmr_process() && is_sound(s));
-    atomic_store_explicit(&s->user, 0, memory_order_release);
+    RMR_ASSERT(is_sound(s));
+    rmr_use_end(&s->use);
 }
 
 static uint32_t capacity_of(const remora_model *m, const remora_session_opts *o)
@@ -126,7 +110,7 @@ static remora_status make(remora_model *m, const traits *t, remora_session **out
     s->mem = mem;
     s->serial = atomic_fetch_add_explicit(&m->serial, 1, memory_order_relaxed);
     s->chunk = t->chunk;
-    atomic_init(&s->user, 0);
+    rmr_use_init(&s->use);
     rmr_model_ref(m);
     remora_status st =
         rmr_page_table_init(&s->cache, &m->pages, rmr_cache_page_bytes(&m->cache, t->type), t->type,
@@ -174,11 +158,12 @@ remora_status rmr_session_fork(remora_session *s, remora_session **out, remora_e
     return REMORA_OK;
 }
 
-/* Rows, pages and a step are left alone, because the other thread may have been changing them.
- * Pages and contexts go with the model, the rest with the process. */
+/* Rows and pages are left alone, because the other thread may have been changing them. Pages go
+ * with the model, rows with the process. */
 static void free_lost(remora_session *s)
 {
     remora_model *m = s->model;
+    rmr_contexts_forget(m, s);
     if (s->has_context) rmr_contexts_release(m);
     rmr_arena_free(s->mem, s, s->block_bytes);
     rmr_model_unref(m);
@@ -188,7 +173,7 @@ void rmr_session_free(remora_session *s)
 {
     if (s == NULL) return;
     remora_model *m = s->model;
-    if (rmr_session_is_lost(s)) {
+    if (rmr_use_is_lost(&s->use)) {
         free_lost(s);
         return;
     }

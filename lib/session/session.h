@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A session: one timeline of tokens over its own cache, the rows of logits it holds, and the
- * step it may be in the middle of. One thread at a time; `user` turns misuse into E_BUSY. */
+ * step it may be in the middle of. One thread at a time. */
 #ifndef RMR_SESSION_H
 #define RMR_SESSION_H
 
@@ -8,6 +8,7 @@
 #include "arena.h"
 #include "model.h"
 #include "page_table.h"
+#include "use.h"
 
 enum {
     RMR_PROMPT_TOKENS = 32, /* an append of at least this many takes the expanded attention form
@@ -58,7 +59,7 @@ typedef struct rmr_step_in_progress {
 struct remora_session {
     remora_model *model;
     rmr_mem *mem;
-    _Atomic uint32_t user; /* the process of the call that uses it; 0: none does */
+    rmr_use use;
     uint64_t serial;
     uint64_t epoch;   /* counts changes that invalidate a step under way */
     uint64_t in_step; /* steps under way, of whichever session, have pending tokens before this
@@ -79,12 +80,9 @@ struct remora_session {
 /* Exclusive use for the length of one call: E_BUSY when another thread is inside. */
 remora_status rmr_session_enter(remora_session *s, remora_error *err);
 
-/* In a child of fork() a session may be lost: a thread was inside that only the parent has. It is
- * half changed, so it stays busy (E_BUSY), and all that can be done is to free it. Calls that only
- * read it look whether it is. */
-int rmr_session_is_lost(const remora_session *s);
-remora_status rmr_session_look(const remora_session *s, remora_error *err);
 void rmr_session_leave(remora_session *s);
+/* For calls that only read it: E_BUSY when it is lost (use.h). */
+remora_status rmr_session_look(const remora_session *s, remora_error *err);
 
 /* The functions below expect the caller to be inside. Structs are full structs of this version. */
 remora_status rmr_session_create(remora_model *m, const remora_session_opts *o,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* P25: the host may fork() at any moment. In the child every call returns: a session that another
  * thread was using is E_BUSY for ever and can be freed, all others go on, with the bits that they
- * have in the parent. No clock decides anything here; an alarm ends a child that hangs, so that it
- * is seen. */
+ * have in the parent. No clock decides anything here. test_p25_handles.c has samplers, budgets and
+ * opening. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <setjmp.h>
@@ -10,37 +10,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "gate.h"
 #include "host.h"
 #include "tiny.h"
 
-enum { N = 40, THREADS = 2, SLOTS = 3, FORKS = 2000, HANGS = 120 /* seconds */ };
+enum { N = 40, THREADS = 2, SLOTS = 3, FORKS = 2000 };
 
 static void nap(long us)
 {
     const struct timespec t = {0, us * 1000};
     nanosleep(&t, NULL);
-}
-
-/* 1 in the child, which must end with _exit(0); 0 in the parent after such an end. */
-static int in_child(void)
-{
-    int how;
-    fflush(NULL);
-    const pid_t pid = fork();
-    REQUIRE(pid >= 0);
-    if (pid == 0) {
-        alarm(HANGS);
-        return 1;
-    }
-    REQUIRE(waitpid(pid, &how, 0) == pid);
-    REQUIRE(!WIFSIGNALED(how));
-    REQUIRE(WIFEXITED(how) && WEXITSTATUS(how) == 0);
-    return 0;
 }
 
 /* Append in pieces below 32 tokens, so that bits do not depend on them, and evaluate. */
@@ -85,6 +68,8 @@ static void is_busy(remora_session *s)
 {
     remora_session_info i = {.struct_size = sizeof i};
     remora_stats st = {.struct_size = sizeof st};
+    remora_session_opts o = {.struct_size = sizeof o};
+    remora_generation_info g = {.struct_size = sizeof g};
     remora_session *fork = NULL;
     remora_token t = 1;
     const float *row;
@@ -98,6 +83,8 @@ static void is_busy(remora_session *s)
     REQUIRE(remora_eval(&s, 1, NULL, NULL) == REMORA_E_BUSY);
     REQUIRE(remora_session_get_info(s, &i, NULL) == REMORA_E_BUSY);
     REQUIRE(remora_session_get_stats(s, &st, NULL) == REMORA_E_BUSY);
+    REQUIRE(remora_session_get_options(s, &o, NULL) == REMORA_E_BUSY);
+    REQUIRE(remora_session_get_generation(s, &g, NULL) == REMORA_E_BUSY);
     REQUIRE(remora_session_tokens(s, 0, &t, 1, &n, NULL) == REMORA_E_BUSY);
     REQUIRE(remora_session_logits(s, 0, &row, NULL, NULL) == REMORA_E_BUSY);
     REQUIRE(remora_session_top(s, 0, &best, 1, &n, NULL) == REMORA_E_BUSY);
@@ -201,7 +188,7 @@ static void at_random_moments(void **state)
     }
     for (int i = 0; i < FORKS; i++) {
         nap((long)(host_random(&random) % 300));
-        if (!in_child()) continue;
+        if (!gate_in_child()) continue;
         goes_on(m, own);
         look_at_all(users, m);
         remora_session_free(own);
@@ -220,63 +207,10 @@ static void at_random_moments(void **state)
 
 /* ---- at known moments ---- */
 
-/* A hook that another thread stays in while this one forks. */
-typedef struct gate {
-    pthread_mutex_t lock;
-    pthread_cond_t moved;
-    int armed, inside, open;
-    pid_t parent;
-    long calls_in_child;
-} gate;
-
-#define GATE                                                                                       \
-    {                                                                                              \
-        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0, getpid(), 0                  \
-    }
-
-static void pass(gate *g)
-{
-    if (getpid() != g->parent) {
-        g->calls_in_child++;
-        return;
-    }
-    pthread_mutex_lock(&g->lock);
-    if (g->armed) {
-        g->armed = 0;
-        g->inside = 1;
-        pthread_cond_broadcast(&g->moved);
-        while (!g->open) pthread_cond_wait(&g->moved, &g->lock);
-    }
-    pthread_mutex_unlock(&g->lock);
-}
-
-static void arm(gate *g)
-{
-    pthread_mutex_lock(&g->lock);
-    g->armed = 1;
-    g->inside = g->open = 0;
-    pthread_mutex_unlock(&g->lock);
-}
-
-static void wait_inside(gate *g)
-{
-    pthread_mutex_lock(&g->lock);
-    while (!g->inside) pthread_cond_wait(&g->moved, &g->lock);
-    pthread_mutex_unlock(&g->lock);
-}
-
-static void let_go(gate *g)
-{
-    pthread_mutex_lock(&g->lock);
-    g->open = 1;
-    pthread_cond_broadcast(&g->moved);
-    pthread_mutex_unlock(&g->lock);
-}
-
 static void REMORA_CALL run_gated(void *user, uint32_t n, void(REMORA_CALL *fn)(void *, uint32_t),
                                   void *arg)
 {
-    pass(user);
+    gate_pass(user);
     for (uint32_t i = 0; i < n; i++) fn(arg, i);
 }
 
@@ -292,13 +226,14 @@ static void *evaluate(void *arg)
 static void an_eval_is_under_way(void **state)
 {
     tiny t;
-    gate g = GATE;
+    gate g;
     pthread_t thread;
     remora_token ids[N];
     remora_runtime *rt = NULL;
     const remora_runtime_opts o = {
         .struct_size = sizeof o, .n_threads = 3, .run = run_gated, .run_user = &g};
     (void)state;
+    gate_init(&g);
     tiny_make(&t, NULL);
     host_ids(ids, N, TINY_TEXT_VOCAB, 3);
     REQUIRE_OK(remora_runtime_create(&o, &rt, NULL), NULL);
@@ -307,10 +242,10 @@ static void an_eval_is_under_way(void **state)
                    *other = host_session(m, N, REMORA_KV_F32);
     REQUIRE_OK(remora_session_append(used, ids, N, REMORA_WANT_LAST, NULL), NULL);
     REQUIRE_OK(remora_session_append(other, ids, 20, REMORA_WANT_NONE, NULL), NULL);
-    arm(&g);
+    gate_arm(&g);
     REQUIRE(pthread_create(&thread, NULL, evaluate, used) == 0);
-    wait_inside(&g);
-    if (in_child()) {
+    REQUIRE(gate_wait_inside(&g));
+    if (gate_in_child()) {
         is_busy(used);
         goes_on(m, other);
         is_busy(used);
@@ -322,7 +257,7 @@ static void an_eval_is_under_way(void **state)
         remora_runtime_free(rt);
         _exit(0);
     }
-    let_go(&g);
+    gate_let_go(&g);
     REQUIRE(pthread_join(thread, NULL) == 0);
     goes_on(m, other);
     remora_session_free(other);
@@ -332,40 +267,18 @@ static void an_eval_is_under_way(void **state)
     tiny_free(&t);
 }
 
-typedef struct gated_mem {
-    tmem mem;
-    gate g;
-    long pass_at; /* allocations until the gate, counted down */
-} gated_mem;
-
-static void *REMORA_CALL gated_alloc(void *user, size_t size, size_t align)
-{
-    gated_mem *gm = user;
-    if (gm->pass_at > 0 && --gm->pass_at == 0) pass(&gm->g);
-    return tmem_alloc(&gm->mem, size, align);
-}
-
-static void *REMORA_CALL gated_resize(void *user, void *p, size_t old, size_t size, size_t align)
-{
-    return tmem_resize(&((gated_mem *)user)->mem, p, old, size, align);
-}
-
-static void REMORA_CALL gated_release(void *user, void *p, size_t size, size_t align)
-{
-    tmem_release(&((gated_mem *)user)->mem, p, size, align);
-}
-
 static void *make_session(void *arg)
 {
     remora_session_free(host_session(arg, N, REMORA_KV_F32));
     return NULL;
 }
 
-/* Another thread is in the k-th allocation of making a session, with whatever lock it has then. */
+/* Another thread is before or behind the k-th call of the allocator of making and freeing a
+ * session, with whatever lock it has then. */
 static void locks_are_held(void **state)
 {
     tiny t;
-    gated_mem gm = {.g = GATE};
+    gated_mem gm = {0};
     pthread_t thread;
     remora_runtime *rt = NULL;
     const remora_runtime_opts o = {.struct_size = sizeof o,
@@ -373,22 +286,23 @@ static void locks_are_held(void **state)
                                    .alloc_user = &gm,
                                    .alloc = gated_alloc,
                                    .resize = gated_resize,
-                                   .dealloc = gated_release};
+                                   .dealloc = gated_dealloc};
     (void)state;
+    gate_init(&gm.gate);
     tiny_make(&t, NULL);
     REQUIRE_OK(remora_runtime_create(&o, &rt, NULL), NULL);
     remora_model *m = host_open(rt, &t.source);
     remora_session *own = host_session(m, N, REMORA_KV_F32);
-    const long before = atomic_load(&gm.mem.calls);
+    const long before = gm.passes;
     make_session(m);
-    const long calls = atomic_load(&gm.mem.calls) - before;
-    assert_true(calls > 4);
-    for (long k = 1; k <= calls; k++) {
-        arm(&gm.g);
-        gm.pass_at = k;
+    const long passes = gm.passes - before;
+    assert_true(passes > 16);
+    for (long k = 1; k <= passes; k++) {
+        gate_arm(&gm.gate);
+        gm.at = gm.passes + k;
         REQUIRE(pthread_create(&thread, NULL, make_session, m) == 0);
-        wait_inside(&gm.g);
-        if (in_child()) {
+        REQUIRE(gate_wait_inside(&gm.gate));
+        if (gate_in_child()) {
             remora_session *fork = NULL;
             goes_on(m, own);
             REQUIRE_OK(remora_session_fork(own, &fork, NULL), NULL);
@@ -400,7 +314,7 @@ static void locks_are_held(void **state)
             remora_runtime_free(rt);
             _exit(0);
         }
-        let_go(&gm.g);
+        gate_let_go(&gm.gate);
         REQUIRE(pthread_join(thread, NULL) == 0);
     }
     remora_session_free(own);
@@ -422,12 +336,12 @@ static void nothing_is_under_way(void **state)
     remora_model *m = host_open(rt, &t.source);
     remora_session *s = host_session(m, N, REMORA_KV_F32);
     goes_on(m, s);
-    if (in_child()) {
+    if (gate_in_child()) {
         remora_model *second = host_open(rt, &t.source);
         remora_session *other = host_session(second, N, REMORA_KV_F32);
         goes_on(second, other);
         goes_on(m, s);
-        if (in_child()) { /* and so on */
+        if (gate_in_child()) { /* and so on */
             goes_on(m, s);
             _exit(0);
         }
