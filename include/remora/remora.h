@@ -201,7 +201,8 @@ enum remora_statuses {
     REMORA_E_DEVICE      = -14, /* device lost or driver failure; the model is dead */
     REMORA_E_CALLBACK    = -15, /* a host callback returned failure */
     REMORA_E_INTERNAL    = -16, /* a bug in remora: please report it */
-    REMORA_E_NOT_FOUND   = -17  /* no such file, blob, key or row */
+    REMORA_E_NOT_FOUND   = -17, /* no such file, blob, key or row */
+    REMORA_E_LIMIT       = -18  /* a bound that options set was reached; the message names it */
 };
 
 /* The error in words: file, tensor, field or argument and its value. Written on errors only,

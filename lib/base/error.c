@@ -71,6 +71,7 @@ const char *rmr_status_name(remora_status s)
     case REMORA_E_CALLBACK: return "E_CALLBACK";
     case REMORA_E_INTERNAL: return "E_INTERNAL";
     case REMORA_E_NOT_FOUND: return "E_NOT_FOUND";
+    case REMORA_E_LIMIT: return "E_LIMIT";
     default: return "unknown status";
     }
 }

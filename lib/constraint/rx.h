@@ -48,9 +48,9 @@ typedef enum rmr_spelling {
 
 typedef struct rmr_rx_set rmr_rx_set;
 
-/* An empty set that may grow to so many nodes and bytes. `mem` must outlive it. */
-remora_status rmr_rx_set_new(rmr_mem *mem, uint32_t max_nodes, uint64_t max_bytes, rmr_rx_set **out,
-                             remora_error *err);
+/* An empty set that may grow to so many nodes. `mem` must outlive it; when its budget ends, that is
+ * E_LIMIT. */
+remora_status rmr_rx_set_new(rmr_mem *mem, uint32_t max_nodes, rmr_rx_set **out, remora_error *err);
 void rmr_rx_set_free(rmr_rx_set *s);
 
 /* What went wrong first: OK, E_LIMIT or E_NOMEM with its text, or what rmr_rx_fail said. */
