@@ -59,8 +59,10 @@ typedef struct rmr_chat_think {
     const char *past_open, *past_close; /* around reasoning that is written back */
     uint8_t by_default;                 /* thinking is on unless the host says off */
     uint8_t always;                     /* it cannot be switched off */
-    uint8_t by_model; /* when it is on the model writes `open` itself, or does not */
-    uint8_t past;     /* rmr_chat_past */
+    uint8_t by_model;     /* when it is on the model writes `open` itself, or does not */
+    uint8_t past;         /* rmr_chat_past */
+    uint8_t literal_open; /* an opening tag that the model repeats is reasoning (V4) */
+    uint8_t strip;        /* newlines before the answer go also where nothing was thought (V4) */
 } rmr_chat_think;
 
 enum rmr_chat_args {

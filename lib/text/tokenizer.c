@@ -95,6 +95,13 @@ uint32_t rmr_tokenizer_flags(const rmr_tokenizer *t, remora_token id)
     return t->flags[id] & RMR_TOK_PUBLIC;
 }
 
+int rmr_tokenizer_is_markup(const rmr_tokenizer *t, remora_token id)
+{
+    if (id < 0 || (uint32_t)id >= t->n_ids) return 0;
+    const uint8_t f = t->flags[id];
+    return (f & REMORA_TOKEN_CONTROL) || (f & (RMR_TOK_ADDED | RMR_TOK_PLAIN)) == RMR_TOK_ADDED;
+}
+
 uint32_t rmr_tokenizer_rowless(const rmr_tokenizer *t)
 {
     return t->n_rowless;

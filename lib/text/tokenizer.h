@@ -83,6 +83,10 @@ remora_status rmr_tokenizer_bytes(const rmr_tokenizer *t, remora_token id, const
  * eos_token_id. PARTIAL: the bytes alone are not whole UTF-8. 0 for a number that is no id. */
 uint32_t rmr_tokenizer_flags(const rmr_tokenizer *t, remora_token id);
 
+/* 1 for a token that no text of users may become: a control token, or an added one that is
+ * markup. */
+int rmr_tokenizer_is_markup(const rmr_tokenizer *t, remora_token id);
+
 /* REMORA_SPECIAL_*, found among the added tokens; REMORA_TOKEN_NONE when absent. */
 remora_token rmr_tokenizer_special(const rmr_tokenizer *t, int32_t which);
 
