@@ -185,6 +185,16 @@ static void all_stops(const remora_source *src, int32_t kv, long least)
     }
 }
 
+static void same_with_stops(const remora_source *src, const story *s, const outcome *whole,
+                            manner how)
+{
+    const outcome got = tell(src, REMORA_KV_BF16, s, how);
+    assert_int_equal(got.n, whole->n);
+    assert_memory_equal(got.rows, whole->rows, got.n * sizeof *got.rows);
+    assert_true(got.stops > 100);
+    free(got.rows);
+}
+
 /* Rows that see so much of the cache that attention takes it in several regions: a prompt, and rows
  * of which there are so few that their segments are cut into pieces, or so many that they are not.
  */
@@ -195,23 +205,34 @@ static void long_context(void **state)
     static const manner manners[] = {{1, 1}, {0, 9}};
     /* of the rows, from when attention took a row's whole cache in one item */
     static const uint64_t digests[] = {UINT64_C(0xadc030e68d361d3e), UINT64_C(0x7918a9842010b367)};
-    const story far = {0, 1, 3, {LONG, 1, 20, 0}};
+    const story far = {0, 1, 3, {LONG, 1, 20, 0}}, wide = {LONG, 1, 3, {LONG, 1, 20, 0}};
     (void)state;
     for (int i = 0; i < 2; i++) {
         tiny t;
         tiny_make(&t, &kinds[i]);
         const outcome whole = tell(&t.source, REMORA_KV_BF16, &far, (manner){2, 0});
         assert_true(digest(1, whole.rows, whole.n * sizeof *whole.rows) == digests[i]);
-        for (size_t w = 0; w < sizeof manners / sizeof *manners; w++) {
-            const outcome got = tell(&t.source, REMORA_KV_BF16, &far, manners[w]);
-            assert_int_equal(got.n, whole.n);
-            assert_memory_equal(got.rows, whole.rows, got.n * sizeof *got.rows);
-            assert_true(got.stops > 100);
-            free(got.rows);
-        }
+        for (size_t w = 0; w < sizeof manners / sizeof *manners; w++)
+            same_with_stops(&t.source, &far, &whole, manners[w]);
+        same_with_stops(&t.source, &wide, &whole, (manner){0, 9}); /* a prompt's rows in blocks */
         free(whole.rows);
         tiny_free(&t);
     }
+}
+
+/* Latents so wide that a head's keys and values are rebuilt in several chunks. */
+static void wide_latent(void **state)
+{
+    static const manner manners[] = {{1, 1}, {3, 1}, {0, 9}, {3, 30}};
+    const story s = {0, 1, 2, {600, 40, 0, 0}};
+    tiny t;
+    (void)state;
+    tiny_make(&t, &(tiny_opts){.layers = 2, .rank = 4096});
+    const outcome whole = tell(&t.source, REMORA_KV_BF16, &s, (manner){1, 0});
+    for (size_t w = 0; w < sizeof manners / sizeof *manners; w++)
+        same_with_stops(&t.source, &s, &whole, manners[w]);
+    free(whole.rows);
+    tiny_free(&t);
 }
 
 static void latent(void **state)
@@ -256,6 +277,7 @@ static void quantised(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(latent), cmocka_unit_test(grouped),
-                                       cmocka_unit_test(quantised), cmocka_unit_test(long_context)};
+                                       cmocka_unit_test(quantised), cmocka_unit_test(long_context),
+                                       cmocka_unit_test(wide_latent)};
     return cmocka_run_group_tests_name("items", tests, NULL, NULL);
 }

@@ -56,7 +56,7 @@ static sizes sizes_of(const tiny_opts *o)
     return (sizes){.layers = o->layers ? o->layers : 3,
                    .hidden = o->width ? o->width : 40,
                    .heads = 2,
-                   .rank = 24,
+                   .rank = o->rank > 0 ? o->rank : 24,
                    .nope = 8,
                    .rope = 8,
                    .v = 12,

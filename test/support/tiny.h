@@ -28,6 +28,7 @@ typedef struct tiny_opts {
     uint32_t context;  /* 0: 2048 */
     uint32_t vocab;    /* rows of embedding and head, at least TINY_TEXT_VOCAB; 0: that */
     uint32_t width;    /* hidden size, 0: 40 */
+    uint32_t rank;     /* of the latent, 0: 24 */
     int no_tokenizer;
     int tiktoken; /* tiktoken.model in place of tokenizer.json: the same tokens, Kimi's pattern */
     int advice;   /* generation_config.json, and templates of conversations */

@@ -6,6 +6,11 @@
  * values 16 columns to a tile, so that both products are the matrix kernel: a score is one chain
  * over nope + rope, a value sum one chain over the positions in order.
  *
+ * A head's segment is several chunks: parts of the rebuilding, then blocks of rows. What a worker
+ * has rebuilt stays in its scratch for its next chunks, also behind a stop, and a worker that comes
+ * to rows without it rebuilds first. So parts of the rebuilding change no result: they are there to
+ * stop between.
+ *
  * A row that sees only part of a segment takes exactly its own positions: no result depends on what
  * is beside it. */
 #include "cpu.h"
@@ -18,6 +23,13 @@
 
 enum { ROWS = 48, SEG = RMR_SEG_TOKENS, SEG_TILES = SEG / RMR_TILE };
 
+/* The contents of a worker's scratch. */
+typedef struct rebuilt {
+    const rmr_run *run; /* NULL: nothing */
+    uint32_t head, p0, pages;
+} rebuilt;
+_Static_assert(sizeof(rebuilt) <= RMR_ALIGN, "room for it");
+
 typedef struct expanded {
     rmr_step *s;
     const rmr_op *op;
@@ -25,6 +37,7 @@ typedef struct expanded {
     uint32_t head;
     rmr_softmax_state *state; /* [n_rows of the run] of the head, in the operation's scratch */
     /* worker scratch */
+    rebuilt *has;
     float *uk;            /* W_UK: [nope tiles][rank][16] */
     float *uv;            /* W_UV: [v tiles][rank][16], where the weight's type is not plain */
     float *rows;          /* 16 decoded rows of W_UK or W_UV */
@@ -52,6 +65,7 @@ static uint64_t carve(expanded *e, unsigned char *base, const rmr_op *op)
     const uint64_t uk_row = rmr_row_bytes(op->w->desc.elem, a->nope);
     const uint64_t uv_row = is_plain(op->w2) ? 0 : rmr_row_bytes(op->w2->desc.elem, a->rank);
     rmr_arena m = {.base = base, .size = UINT64_MAX, .dense = 1};
+    e->has = rmr_arena_take(&m, RMR_ALIGN, 1);
     e->uk = rmr_arena_take(&m, nope * a->rank, sizeof(float));
     e->uv = rmr_arena_take(&m, uv, sizeof(float));
     e->rows = rmr_arena_take(&m, RMR_TILE * (uint64_t)(a->nope > a->rank ? a->nope : a->rank),
@@ -191,95 +205,174 @@ static void attend_rows(const expanded *e, uint32_t r0, uint32_t m, uint32_t p0,
         sum[i] = k->elementwise->exp_sum(p, seen, max[i]);
     }
     sum_values(e, r0, m, p0, n);
-    for (uint32_t i = 0; i < m; i++)
-        rmr_softmax_merge(k, &e->state[r0 + i], p0 == 0,
-                          rmr_row(e->s, e->op->out, row0 + i) + (size_t)e->head * a->v,
-                          e->part + i * ld, a->v, max[i], sum[i]);
-}
-
-/* The run's segments at positions in [from, to). */
-static void attend_run(const expanded *e, uint32_t from, uint32_t to)
-{
-    const uint32_t end = e->run->pos0 + e->run->n_rows; /* positions in the cache */
-    if (from >= end) return;
-    write_uk(e);
-    if (!is_plain(e->op->w2)) write_uv(e);
-    for (uint32_t p0 = from; p0 < end && p0 < to; p0 += SEG) {
-        const uint32_t n = end - p0 < SEG ? end - p0 : SEG;
-        const uint32_t dim = e->op->mla->nope + e->op->mla->rope, last = n % RMR_TILE;
-        if (last != 0) /* the unused lanes of the last key tile: defined, never looked at */
-            memset(e->keys + (size_t)(n / RMR_TILE) * dim * RMR_TILE, 0,
-                   (size_t)dim * RMR_TILE * 4);
-        for (uint32_t i = 0; i < n; i += RMR_PAGE_TOKENS)
-            rebuild_page(e, p0 + i, n - i < RMR_PAGE_TOKENS ? n - i : RMR_PAGE_TOKENS, i);
-        uint32_t r =
-            p0 > e->run->pos0 ? p0 - e->run->pos0 : 0; /* the first row that sees the segment */
-        for (; r < e->run->n_rows; r += ROWS)
-            attend_rows(e, r, e->run->n_rows - r < ROWS ? e->run->n_rows - r : ROWS, p0, n);
+    for (uint32_t i = 0; i < m; i++) {
+        float *const y = rmr_row(e->s, e->op->out, row0 + i) + (size_t)e->head * a->v;
+        rmr_softmax_state *const st = &e->state[r0 + i];
+        rmr_softmax_merge(k, st, p0 == 0, y, e->part + i * ld, a->v, max[i], sum[i]);
+        if (e->run->pos0 + r0 + i < p0 + SEG) k->elementwise->scale(y, a->v, 1.0f / st->sum);
     }
-    for (uint32_t r = 0; r < e->run->n_rows && end <= to; r++)
-        e->s->cpu->k->elementwise->scale(rmr_row(e->s, e->op->out, e->run->row0 + r) +
-                                             (size_t)e->head * e->op->mla->v,
-                                         e->op->mla->v, 1.0f / e->state[r].sum);
 }
 
+/* Begin the head's segment at p0, of which n positions exist. */
+static void begin_segment(const expanded *e, uint32_t p0, uint32_t n)
+{
+    const uint32_t dim = e->op->mla->nope + e->op->mla->rope, last = n % RMR_TILE;
+    const int same_head = e->has->run != NULL && e->has->head == e->head;
+    if (!same_head) write_uk(e);
+    if (!same_head && !is_plain(e->op->w2)) write_uv(e);
+    if (last != 0) /* the unused lanes of the last key tile: defined, never looked at */
+        memset(e->keys + (size_t)(n / RMR_TILE) * dim * RMR_TILE, 0, (size_t)dim * RMR_TILE * 4);
+    *e->has = (rebuilt){e->run, e->head, p0, 0};
+}
+
+/* Rebuild what the scratch lacks of the first so many pages of that segment. */
+static void rebuild(const expanded *e, uint32_t p0, uint32_t n, uint32_t pages)
+{
+    rebuilt *const has = e->has;
+    if (has->run != e->run || has->head != e->head || has->p0 != p0) begin_segment(e, p0, n);
+    for (; has->pages < pages && has->pages * RMR_PAGE_TOKENS < n; has->pages++) {
+        const uint32_t at = has->pages * RMR_PAGE_TOKENS;
+        rebuild_page(e, p0 + at, rmr_min_u32(n - at, RMR_PAGE_TOKENS), at);
+    }
+}
+
+/* A region: the segments at positions in [from, to), several only where a head's are one chunk. */
 typedef struct expanded_job {
     rmr_step *s;
     const rmr_op *op;
-    uint32_t from, to; /* positions of the region under way */
+    uint32_t from, to;
+    uint32_t parts, pages;  /* of the rebuilding, each of so many pages */
+    uint32_t blocks, block; /* of rows, each of so many */
 } expanded_job;
 
-/* Chunks are numbered run by run, head by head. */
-static void expanded_chunk(void *arg, uint32_t chunk, uint32_t worker)
+/* The first row of a run that sees the position p0. */
+static uint32_t first_row(const rmr_run *run, uint32_t p0)
 {
-    const expanded_job *j = arg;
-    const uint32_t heads = j->op->mla->heads;
-    expanded e = {.s = j->s, .op = j->op, .head = chunk % heads};
-    uint32_t at = chunk / heads;
-    for (uint32_t i = 0; i < j->s->in.n_runs; i++) {
-        if (j->s->in.run[i].form != RMR_FORM_EXPANDED || at-- > 0) continue;
-        e.run = &j->s->in.run[i];
-        RMR_ASSERT(carve(&e, NULL, j->op) <= j->s->worker_bytes);
-        carve(&e, j->s->worker + worker * j->s->worker_bytes, j->op);
-        e.state = (rmr_softmax_state *)(void *)j->s->shared + (size_t)e.head * j->s->in.n_rows +
-                  e.run->row0;
-        attend_run(&e, j->from, j->to);
-        return;
+    return p0 > run->pos0 ? p0 - run->pos0 : 0;
+}
+
+static uint32_t end_of(const rmr_run *run)
+{
+    return run->pos0 + run->n_rows;
+}
+
+/* Chunk i of a head: a part of the rebuilding or a block of rows. */
+static void attend_head(const expanded *e, const expanded_job *j, uint32_t i)
+{
+    const uint32_t end = rmr_min_u32(end_of(e->run), j->to);
+    for (uint32_t p0 = j->from; p0 < end; p0 += SEG) {
+        const uint32_t n = rmr_min_u32(end_of(e->run) - p0, SEG);
+        if (i < j->parts) {
+            rebuild(e, p0, n, (i + 1) * j->pages);
+            continue;
+        }
+        uint32_t r = first_row(e->run, p0) + (i - j->parts) * j->block;
+        const uint32_t to = i + 1 < j->parts + j->blocks ? r + j->block : e->run->n_rows;
+        if (r >= e->run->n_rows) return;
+        rebuild(e, p0, n, SEG / RMR_PAGE_TOKENS);
+        for (const uint32_t r1 = rmr_min_u32(to, e->run->n_rows); r < r1; r += ROWS)
+            attend_rows(e, r, rmr_min_u32(r1 - r, ROWS), p0, n);
     }
 }
 
-/* The multiplications of a head at so many positions, for a run of so many rows. */
-static uint64_t work_of(const rmr_mla *a, uint32_t rows, uint32_t positions)
+static const rmr_run *expanded_run(const rmr_step *s, uint32_t at)
 {
-    const uint64_t rebuilt = (uint64_t)a->rank * (a->nope + a->v),
-                   attended = (uint64_t)rows * (a->nope + a->rope + a->v);
-    return positions * (rebuilt + attended);
+    const rmr_run *run = s->in.run;
+    for (;; run++) {
+        RMR_ASSERT(run < s->in.run + s->in.n_runs);
+        if (run->form == RMR_FORM_EXPANDED && at-- == 0) return run;
+    }
 }
 
-/* The positions that a head takes in one region, whole segments, for runs of so many rows. Each
- * region writes W_UK anew, which is little beside one segment of a long run. */
-static uint32_t stretch_of(const rmr_mla *a, uint32_t rows)
+static expanded scratch_of(rmr_step *s, const rmr_op *op, uint32_t worker)
 {
-    const uint64_t n = 3 * (uint64_t)RMR_ITEM_MOST / work_of(a, rows, SEG);
-    return SEG * (n < 1 ? 1 : n > RMR_STRETCH ? RMR_STRETCH : (uint32_t)n);
+    expanded e = {.s = s, .op = op};
+    RMR_ASSERT(carve(&e, NULL, op) <= s->worker_bytes);
+    carve(&e, s->worker + worker * s->worker_bytes, op);
+    return e;
+}
+
+/* Chunks are numbered run by run, head by head. */
+static void expanded_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
+{
+    const expanded_job *j = arg;
+    const uint32_t heads = j->op->mla->heads, of_head = j->parts + j->blocks;
+    expanded e = scratch_of(j->s, j->op, worker);
+    for (uint32_t i = first; i < first + n; i++) {
+        e.head = i / of_head % heads;
+        e.run = expanded_run(j->s, i / of_head / heads);
+        e.state = (rmr_softmax_state *)(void *)j->s->shared + (size_t)e.head * j->s->in.n_rows +
+                  e.run->row0;
+        attend_head(&e, j, i % of_head);
+    }
+}
+
+static uint64_t rebuild_work(const rmr_mla *a)
+{
+    return (uint64_t)SEG * a->rank * (a->nope + a->v);
+}
+
+static uint64_t rows_work(const rmr_mla *a, uint32_t rows)
+{
+    return (uint64_t)SEG * rows * (a->nope + a->rope + a->v);
+}
+
+/* Choose the chunks of the region that begins at j->from: `rows` see it, at most, of a run. Returns
+ * the multiplications of a chunk. */
+static uint64_t cut_heads(expanded_job *j, uint32_t rows)
+{
+    enum { PAGES = SEG / RMR_PAGE_TOKENS };
+    const rmr_mla *a = j->op->mla;
+    const uint64_t all = rebuild_work(a) + rows_work(a, rows);
+    if (all <= RMR_ITEM_FLOATS) {
+        const uint64_t n = RMR_ITEM_FLOATS / all;
+        j->parts = 0;
+        j->blocks = 1;
+        j->to = j->from + SEG * (uint32_t)(n < RMR_STRETCH ? n : RMR_STRETCH);
+        return n * all;
+    }
+    const uint64_t parts = (rebuild_work(a) + RMR_ITEM_FLOATS - 1) / RMR_ITEM_FLOATS;
+    const uint64_t passes = RMR_ITEM_FLOATS / rows_work(a, ROWS);
+    j->pages = parts < PAGES ? rmr_units(PAGES, (uint32_t)parts) : 1;
+    j->parts = rmr_units(PAGES, j->pages);
+    j->block = ROWS * (passes > 0 ? (uint32_t)passes : 1);
+    j->blocks = rmr_units(rows, j->block);
+    j->to = j->from + SEG;
+    return RMR_ITEM_FLOATS;
+}
+
+/* Nothing is in the scratch of any worker. */
+static void clear_scratch(rmr_step *s, const rmr_op *op)
+{
+    const uint32_t width = rmr_pool_width(s->cpu->ctx->pool);
+    for (uint32_t w = 0; w < width; w++) *scratch_of(s, op, w).has = (rebuilt){0};
 }
 
 remora_status rmr_cpu_attend_expanded(rmr_step *s, const rmr_op *op)
 {
-    expanded_job j = {s, op, 0, 0};
-    uint32_t runs = 0, rows = 0, end = 0;
+    expanded_job j = {.s = s, .op = op};
+    uint32_t runs = 0, end = 0;
     for (uint32_t i = 0; i < s->in.n_runs; i++) {
         const rmr_run *r = &s->in.run[i];
         if (r->form != RMR_FORM_EXPANDED) continue;
         runs++;
-        if (r->n_rows > rows) rows = r->n_rows;
-        if (r->pos0 + r->n_rows > end) end = r->pos0 + r->n_rows;
+        if (end_of(r) > end) end = end_of(r);
     }
-    const uint32_t stretch = stretch_of(op->mla, rows);
+    if (rmr_cpu_is_new(s)) clear_scratch(s, op);
     for (; j.from < end; j.from = j.to) {
-        j.to = j.from + stretch;
-        RMR_CPU_TRY(rmr_cpu_chunks(s, runs * op->mla->heads, expanded_chunk, &j,
-                                   work_of(op->mla, rows, stretch)));
+        uint32_t rows = 0;
+        for (uint32_t i = 0; i < runs; i++) {
+            const rmr_run *r = expanded_run(s, i);
+            const uint32_t first = first_row(r, j.from);
+            if (first < r->n_rows && r->n_rows - first > rows) rows = r->n_rows - first;
+        }
+        const uint64_t work = cut_heads(&j, rows);
+        RMR_CPU_TRY(rmr_cpu_region(s,
+                                   &(rmr_region){.n = runs * op->mla->heads * (j.parts + j.blocks),
+                                                 .most = RMR_LIN_RANGE,
+                                                 .fn = expanded_range,
+                                                 .arg = &j},
+                                   RMR_FLOATS * work));
     }
     return REMORA_OK;
 }

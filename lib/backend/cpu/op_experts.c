@@ -406,9 +406,10 @@ static remora_status sum_inputs(const experts *e)
     return REMORA_OK;
 }
 
-static uint32_t down_unit(const rmr_cpu *c, const rmr_op *down, uint32_t n_lists)
+static uint32_t down_unit(const experts *e, const rmr_op *down)
 {
-    return rmr_cpu_unit(c, rmr_tiles(down->w->desc.rows), n_lists * down->w->tile_stride);
+    return rmr_cpu_unit(e->s->cpu, rmr_tiles(down->w->desc.rows), e->n_lists * down->w->tile_stride,
+                        rmr_cpu_tile_work(down->w, longest_list(e)));
 }
 
 /* Leave the lists and the SwiGLU outputs to EXPERTS_DOWN, which comes next. */
@@ -416,8 +417,7 @@ static rmr_next_region next_down(const experts *e)
 {
     const rmr_op *const down = e->down;
     if (down == NULL) return rmr_cpu_next_op(e->s, e->op);
-    return rmr_cpu_next(is_shared(e, 0) ? down->s1 : down->w, index_of(e, 0),
-                        down_unit(e->s->cpu, down, e->n_lists));
+    return rmr_cpu_next(is_shared(e, 0) ? down->s1 : down->w, index_of(e, 0), down_unit(e, down));
 }
 
 remora_status rmr_cpu_experts_swiglu(rmr_step *s, const rmr_op *op)
@@ -427,15 +427,15 @@ remora_status rmr_cpu_experts_swiglu(rmr_step *s, const rmr_op *op)
     e.down = s->passed_on = down_of(op, s->slice_end);
     RMR_CPU_TRY(gather_rows(&e));
     if (has_sums(op)) RMR_CPU_TRY(sum_inputs(&e));
-    e.unit = rmr_cpu_unit(s->cpu, e.routed_tiles * e.n_lists, 2 * op->w->tile_stride);
+    const uint64_t work = 2 * rmr_cpu_tile_work(op->w, longest_list(&e));
+    e.unit = rmr_cpu_unit(s->cpu, e.routed_tiles * e.n_lists, 2 * op->w->tile_stride, work);
     for (uint32_t l = 0; l < e.n_lists; l++) chunks += chunks_of(&e, l);
     const rmr_next_region next = next_down(&e);
-    const uint64_t per_chunk = 2ull * e.unit * RMR_TILE * op->n * longest_list(&e);
     RMR_CPU_TRY(rmr_cpu_region(
         s,
         &(rmr_region){
             .n = chunks, .most = RMR_LIN_RANGE, .fn = gate_up_range, .arg = &e, .next = &next},
-        per_chunk));
+        e.unit * work));
     memcpy(s->shared, &e, sizeof e);
     return REMORA_OK;
 }
@@ -496,10 +496,9 @@ static void down_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
  * Returns the multiplications of a chunk. */
 static uint64_t take_lists(experts *e)
 {
-    const uint64_t per_row = (uint64_t)e->unit * RMR_TILE * e->ff.ldx;
     uint64_t sum = 0;
     for (e->to = e->from; e->to < e->n_lists; e->to++) {
-        const uint64_t more = per_row * rows_of(e, e->to);
+        const uint64_t more = e->unit * rmr_cpu_tile_work(weight_of(e, e->to), rows_of(e, e->to));
         if (e->to > e->from && sum + more > RMR_ITEM_MOST) break;
         sum += more;
     }
@@ -538,7 +537,7 @@ remora_status rmr_cpu_experts_down(rmr_step *s, const rmr_op *op)
     experts e;
     RMR_CPU_TRY(take_inputs(s, op, &e));
     if (has_sums(op)) RMR_CPU_TRY(sum_down_inputs(&e));
-    e.unit = down_unit(s->cpu, op, e.n_lists);
+    e.unit = down_unit(&e, op);
     const rmr_next_region next = rmr_cpu_next_op(s, op);
     for (e.from = 0; e.from < e.n_lists; e.from = e.to) {
         const uint64_t per_chunk = take_lists(&e);

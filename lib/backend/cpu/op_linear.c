@@ -9,13 +9,21 @@
 #include "product.h"
 #include "split.h"
 
-uint32_t rmr_cpu_unit(const rmr_cpu *c, uint32_t n_tiles, uint64_t bytes)
+uint32_t rmr_cpu_unit(const rmr_cpu *c, uint32_t n_tiles, uint64_t bytes, uint64_t work)
 {
     const uint64_t by_bytes = RMR_LIN_CHUNK / (bytes > 0 ? bytes : 1);
+    const uint64_t by_work = RMR_ITEM / (work > 0 ? work : 1);
     const uint32_t by_count = n_tiles / (4 * rmr_pool_width(c->ctx->pool));
-    const uint32_t n = by_bytes < by_count ? (uint32_t)by_bytes : by_count;
+    const uint64_t least = by_bytes < by_work ? by_bytes : by_work;
+    const uint32_t n = least < by_count ? (uint32_t)least : by_count;
     RMR_ASSERT(n_tiles > 0);
     return n > 0 ? (n + 1) & ~1u : 2;
+}
+
+/* The work of a tile of the operation, all of whose rows are multiplied by its matrices. */
+static uint64_t tile_work(const rmr_op *op, uint32_t n_rows)
+{
+    return rmr_cpu_tile_work(op->w, n_rows) * (op->kind == RMR_OP_SWIGLU ? 2 : 1);
 }
 
 rmr_next_region rmr_cpu_next(const rmr_weight *w, uint32_t index, uint32_t unit)
@@ -55,7 +63,8 @@ rmr_next_region rmr_cpu_next_op(const rmr_step *s, const rmr_op *op)
     if (w == NULL) return (rmr_next_region){0};
     if (op->kind == RMR_OP_ABSORB || op->kind == RMR_OP_UNABSORB) /* a head is a chunk */
         return next_heads(w);
-    return rmr_cpu_next(w, 0, rmr_cpu_unit(s->cpu, rmr_tiles(w->desc.rows), w->tile_stride));
+    const uint64_t work = rmr_cpu_tile_work(w, rmr_op_rows(s, op));
+    return rmr_cpu_next(w, 0, rmr_cpu_unit(s->cpu, rmr_tiles(w->desc.rows), w->tile_stride, work));
 }
 
 void rmr_cpu_product(const rmr_cpu *c, const rmr_weight *w, uint32_t index, uint32_t t0, uint32_t n,
@@ -152,16 +161,16 @@ remora_status rmr_cpu_linear(rmr_step *s, const rmr_op *op)
     if (j.n_rows == 0) return REMORA_OK;
     RMR_CPU_TRY(rmr_cpu_sums_add(s, &op->sums, 0, j.x.x, j.x.ldx, NULL, j.n_rows));
     if (linear_room(op, 1) > 0) RMR_CPU_TRY(rmr_cpu_quantized(s, op->in, j.n_rows, k, &j.x.q));
-    j.unit = rmr_cpu_unit(s->cpu, j.n_tiles, op->w->tile_stride);
+    const uint64_t work = tile_work(op, j.n_rows);
+    j.unit = rmr_cpu_unit(s->cpu, j.n_tiles, op->w->tile_stride, work);
     const rmr_next_region next = rmr_cpu_next_op(s, op);
-    const uint64_t per_chunk = (uint64_t)j.unit * RMR_TILE * k * j.n_rows;
     return rmr_cpu_region(s,
                           &(rmr_region){.n = rmr_units(j.n_tiles, j.unit),
                                         .most = RMR_LIN_RANGE,
                                         .fn = linear_range,
                                         .arg = &j,
                                         .next = &next},
-                          per_chunk);
+                          j.unit * work);
 }
 
 remora_status rmr_cpu_swiglu(rmr_step *s, const rmr_op *op)

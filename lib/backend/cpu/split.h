@@ -29,20 +29,30 @@ static inline uint32_t rmr_min_u32(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* Tiles of a chunk, for n_tiles of `bytes` each, all matrices together that a chunk reads: about
- * RMR_LIN_CHUNK bytes, and so few that every worker has some chunks; an even number, because
- * products take two at a time and experts pass on whole runs of 32. And the number of chunks. */
-uint32_t rmr_cpu_unit(const rmr_cpu *c, uint32_t n_tiles, uint64_t bytes);
+/* Tiles of a chunk, for n_tiles of `bytes` and `work` each, all matrices together that a chunk
+ * reads: about RMR_LIN_CHUNK bytes, an item at most, and so few that every worker has some chunks;
+ * an even number, because products take two at a time and experts pass on whole runs of 32. And
+ * the number of chunks. */
+uint32_t rmr_cpu_unit(const rmr_cpu *c, uint32_t n_tiles, uint64_t bytes, uint64_t work);
 
 static inline uint32_t rmr_units(uint32_t n, uint32_t unit)
 {
     return (n + unit - 1) / unit;
 }
 
-/* Work that may be stopped is looked at between items of about RMR_ITEM multiplications, a fraction
- * of a millisecond (region.c). Where a chunk would be more than RMR_ITEM_MOST of them, an operation
- * is several regions one after another. */
-enum { RMR_ITEM = 16 << 20, RMR_ITEM_MOST = 32 << 20 };
+/* Work that may be stopped is looked at between items of about RMR_ITEM multiplications of whole
+ * numbers, a fraction of a millisecond (region.c). Where a chunk would be more than RMR_ITEM_MOST
+ * of them, an operation is several regions one after another. A multiplication of floats takes
+ * about RMR_FLOATS times as long. */
+enum { RMR_ITEM = 16 << 20, RMR_ITEM_MOST = 32 << 20, RMR_FLOATS = 2 };
+enum { RMR_ITEM_FLOATS = RMR_ITEM / RMR_FLOATS };
+
+/* The work of a tile of w for so many rows. */
+static inline uint64_t rmr_cpu_tile_work(const rmr_weight *w, uint64_t n_rows)
+{
+    const uint64_t n = n_rows * RMR_TILE * w->desc.cols;
+    return rmr_elem_table[w->desc.elem].integer ? n : n * RMR_FLOATS;
+}
 
 /* Describe a region to the pool before it begins: products with matrix `index` of w in chunks of
  * `unit` tiles; or the first region of the operations behind op, where that is known. */
