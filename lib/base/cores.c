@@ -140,8 +140,8 @@ static uint32_t bound_cores(void)
     return n > 0 ? (uint32_t)n : 1;
 }
 
-rmr_cores rmr_usable_cores(void)
+rmr_cores rmr_usable_cores(const char *root)
 {
-    const uint32_t bound = bound_cores(), group = rmr_cgroup_cores("");
+    const uint32_t bound = bound_cores(), group = rmr_cgroup_cores(root);
     return group < bound ? (rmr_cores){group > 0 ? group : 1, 1} : (rmr_cores){bound, 0};
 }

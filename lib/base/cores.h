@@ -11,10 +11,10 @@ typedef struct rmr_cores {
     int by_cgroup; /* the cgroup's limit is what makes them so few */
 } rmr_cores;
 
-rmr_cores rmr_usable_cores(void);
+/* `root` is in front of every path of a cgroup, "" for the system's own files. */
+rmr_cores rmr_usable_cores(const char *root);
 
-/* The limit of the cgroup in cores, rounded up; UINT32_MAX: there is none. `root` is in front of
- * every path, "" for the system's own files. */
+/* The limit of the cgroup in cores, rounded up; UINT32_MAX: there is none. */
 uint32_t rmr_cgroup_cores(const char *root);
 
 #endif

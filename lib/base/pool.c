@@ -645,7 +645,7 @@ static remora_status start_threads(rmr_pool *p, remora_error *err)
 
 static void set_width(rmr_pool *p, uint32_t asked)
 {
-    const rmr_cores cores = asked > 0 ? (rmr_cores){asked, 0} : rmr_usable_cores();
+    const rmr_cores cores = asked > 0 ? (rmr_cores){asked, 0} : rmr_usable_cores("");
     p->width = p->planned = cores.n < MAX_THREADS ? cores.n : MAX_THREADS;
     p->why = asked > 0 ? RMR_POOL_ASKED : cores.by_cgroup ? RMR_POOL_CGROUP : RMR_POOL_CORES;
 }

@@ -281,6 +281,9 @@ static void what_cannot_be_converted(void **state)
     o = none;
     o.flags = 2;
     refused(&t.source, path, &o, REMORA_E_STRUCT, "flags");
+    o = none;
+    o.reserved = 1;
+    refused(&t.source, path, &o, REMORA_E_STRUCT, "reserved");
     assert_int_equal(remora_convert(NULL, NULL, path, NULL, NULL), REMORA_E_ARG);
     assert_int_equal(remora_convert(NULL, &t.source, NULL, NULL, NULL), REMORA_E_ARG);
     assert_int_equal(host_dir_count(folder), 0);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What handles say of themselves: where they come from, their options, their device and kernels. */
+#define _GNU_SOURCE
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,6 +34,29 @@ static void runtime(void **state)
         there++;
     }
     assert_true(there > 0);
+}
+
+/* Without a number there are as many threads as cores that the process may use. */
+static void threads_by_default(void **state)
+{
+    cpu_set_t all, one;
+    remora_runtime_info info = {.struct_size = sizeof info};
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    CPU_ZERO(&one);
+    for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; i++)
+        if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    remora_runtime *rt = host_runtime(NULL, 0, NULL);
+    REQUIRE_OK(remora_runtime_get_info(rt, &info, NULL), NULL);
+    assert_int_equal(info.n_threads, 1);
+    assert_non_null(strstr(info.why, "threads: the cores that the process may use;"));
+    remora_runtime_free(rt);
+    assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
+    rt = host_runtime(NULL, 0, NULL);
+    REQUIRE_OK(remora_runtime_get_info(rt, &info, NULL), NULL);
+    assert_in_range(info.n_threads, 1, CPU_COUNT(&all));
+    remora_runtime_free(rt);
 }
 
 static void where_handles_come_from(void **state)
@@ -211,8 +236,11 @@ static void metadata(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(runtime), cmocka_unit_test(where_handles_come_from),
-        cmocka_unit_test(options), cmocka_unit_test(end_tokens), cmocka_unit_test(metadata)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(runtime),
+                                       cmocka_unit_test(threads_by_default),
+                                       cmocka_unit_test(where_handles_come_from),
+                                       cmocka_unit_test(options),
+                                       cmocka_unit_test(end_tokens),
+                                       cmocka_unit_test(metadata)};
     return cmocka_run_group_tests_name("getters", tests, NULL, NULL);
 }

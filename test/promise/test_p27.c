@@ -19,9 +19,16 @@
 enum { STACK = 128 << 10, N = 70 };
 
 typedef struct job {
-    const tiny *t;
+    remora_source source;
     const char *isa, *path; /* path: where a pack is written */
 } job;
+
+static int has_text(const remora_model *m)
+{
+    remora_model_info i = {.struct_size = sizeof i};
+    REQUIRE_OK(remora_model_get_info(m, &i, NULL), NULL);
+    return (int)i.has_tokenizer;
+}
 
 static void texts(remora_model *m)
 {
@@ -76,10 +83,11 @@ static void generate(remora_model *m)
     remora_error err = HOST_ERROR;
     const remora_text stop = host_text("no such text");
     const remora_gen_opts o = {
-        .struct_size = sizeof o, .max_tokens = 12, .stop = &stop, .n_stop = 1};
-    remora_sampler *p = NULL;
+        .struct_size = sizeof o, .max_tokens = 12, .stop = &stop, .n_stop = has_text(m) != 0};
+    remora_sampler *p = NULL, *clone = NULL;
     remora_session *s = host_session(m, 2 * N, 0);
     remora_token ids[16];
+    char text[64];
     size_t n;
     host_ids(ids, 9, TINY_TEXT_VOCAB, 6);
     REQUIRE_OK(remora_sampler_create(m, 1, &p, &err), &err);
@@ -87,8 +95,13 @@ static void generate(remora_model *m)
         REQUIRE_OK(remora_sampler_add(p, &stages[i], &err), &err);
     REQUIRE_OK(remora_session_append(s, ids, 9, REMORA_WANT_LAST, NULL), NULL);
     REQUIRE_OK(remora_generate(s, p, &o, ids, 16, &n, &err), &err);
+    REQUIRE_OK(remora_sampler_clone(p, &clone, &err), &err);
+    if (has_text(m))
+        REQUIRE_OK(remora_generate_text(s, clone, &o, text, sizeof text, &n, NULL, 0, NULL, &err),
+                   &err);
     remora_session_free(s);
     remora_sampler_free(p);
+    remora_sampler_free(clone);
 }
 
 /* With compression, whose library is not ours. */
@@ -96,7 +109,7 @@ static void packs(remora_runtime *rt, const job *j)
 {
     remora_error err = HOST_ERROR;
     const remora_source pack = host_path_source(j->path);
-    host_convert(rt, &j->t->source, j->path, "q4", 3);
+    host_convert(rt, &j->source, j->path, "q4", 3);
     REQUIRE_OK(remora_verify(rt, &pack, NULL, NULL, &err), &err);
     remora_model_free(host_open(rt, &pack));
     unlink(j->path);
@@ -108,9 +121,9 @@ static void *all_calls(void *arg)
     remora_error err = HOST_ERROR;
     remora_memory mem = {.struct_size = sizeof mem};
     remora_runtime *rt = host_runtime(NULL, 1, j->isa);
-    REQUIRE_OK(remora_model_estimate(rt, &j->t->source, NULL, NULL, 2, &mem, &err), &err);
-    remora_model *m = host_open(rt, &j->t->source);
-    texts(m);
+    REQUIRE_OK(remora_model_estimate(rt, &j->source, NULL, NULL, 2, &mem, &err), &err);
+    remora_model *m = host_open(rt, &j->source);
+    if (has_text(m)) texts(m);
     for (int32_t kv = 0; kv <= REMORA_KV_F32; kv++) sessions(m, kv);
     generate(m);
     packs(rt, j);
@@ -139,34 +152,56 @@ static void run(job *j)
     REQUIRE(munmap(p, STACK + page) == 0);
 }
 
-static void on_a_small_stack(void **state)
+static void with_all_sets(const remora_source *source)
 {
-    static const tiny_opts kinds[] = {{.v2 = 0}, {.v2 = 1}, {.dense = "llama"}, {.tiktoken = 1}};
     char names[HOST_SETS][16], dir[HOST_DIR], path[HOST_DIR + 16];
     const uint32_t n_sets = host_sets(names);
-    (void)state;
     host_dir_make(dir);
     snprintf(path, sizeof path, "%s/m.remora", dir);
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        tiny t;
-        tiny_make(&t, &kinds[i]);
-        for (uint32_t set = 0; set < n_sets; set++) {
-            const remora_option isa = host_option("x-isa", names[set]);
-            const remora_runtime_opts o = {
-                .struct_size = sizeof o, .n_threads = 1, .extra = &isa, .n_extra = 1};
-            remora_runtime *rt = NULL;
-            if (remora_runtime_create(&o, &rt, NULL) != REMORA_OK)
-                continue; /* not this machine's */
-            remora_runtime_free(rt);
-            run(&(job){&t, names[set], path});
-        }
-        tiny_free(&t);
+    for (uint32_t set = 0; set < n_sets; set++) {
+        const remora_option isa = host_option("x-isa", names[set]);
+        const remora_runtime_opts o = {
+            .struct_size = sizeof o, .n_threads = 1, .extra = &isa, .n_extra = 1};
+        remora_runtime *rt = NULL;
+        if (remora_runtime_create(&o, &rt, NULL) != REMORA_OK) continue; /* not this machine's */
+        remora_runtime_free(rt);
+        run(&(job){*source, names[set], path});
     }
     rmdir(dir);
 }
 
-int main(void)
+static void from_memory(void **state)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(on_a_small_stack)};
+    static const tiny_opts kinds[] = {{.v2 = 0}, {.v2 = 1}, {.dense = "llama"}, {.tiktoken = 1}};
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        tiny t;
+        tiny_make(&t, &kinds[i]);
+        with_all_sets(&t.source);
+        tiny_free(&t);
+    }
+}
+
+static const char *given; /* a GGUF file, as gguf.sh gives it */
+
+static void from_files(void **state)
+{
+    tiny t;
+    char folder[64];
+    (void)state;
+    tiny_make(&t, NULL);
+    tiny_folder_make(&t, folder, sizeof folder);
+    const remora_source source = host_path_source(given != NULL ? given : folder);
+    with_all_sets(&source);
+    tiny_folder_free(&t, folder);
+    tiny_free(&t);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(from_files), cmocka_unit_test(from_memory)};
+    const struct CMUnitTest files[] = {cmocka_unit_test(from_files)};
+    given = argc > 2 ? argv[2] : NULL;
+    if (given != NULL) return cmocka_run_group_tests_name("P27", files, NULL, NULL);
     return cmocka_run_group_tests_name("P27", tests, NULL, NULL);
 }

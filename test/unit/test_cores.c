@@ -2,7 +2,8 @@
 /* The cgroup's limit, read from files under a root of the test's own: version 2 and 1, both beside
  * each other, limits further up, a container that sees its folder as the root, and files that are
  * missing or say something else. */
-#define _DEFAULT_SOURCE
+#define _GNU_SOURCE
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@ static const struct {
     const char *files[12];
 } cases[] = {
     {UINT32_MAX, {NULL}},
+    {UINT32_MAX, {"sys/fs/cgroup/cpu.max", "100000 100000\n"}},
     {UINT32_MAX, {"proc/self/cgroup", "0::/\n"}},
     {2, {"proc/self/cgroup", "0::/\n", "sys/fs/cgroup/cpu.max", "200000 100000\n"}},
     {2, {"proc/self/cgroup", "0::/a\n", "sys/fs/cgroup/a/cpu.max", "150000 100000\n"}},
@@ -39,6 +41,9 @@ static const struct {
       "sys/fs/cgroup/cpu/x/cpu.cfs_period_us", "100000\n"}},
     {5,
      {"proc/self/cgroup", "4:cpu:/x\n", "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "500000\n",
+      "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"}},
+    {8,
+     {"proc/self/cgroup", "4:cpuacct,cpu:/\n", "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "800000\n",
       "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"}},
     {UINT32_MAX,
      {"proc/self/cgroup", "5:cpuset:/x\n", "sys/fs/cgroup/cpu/x/cpu.cfs_quota_us", "100000\n",
@@ -64,34 +69,57 @@ static void put_file(const char *root, const char *name, const char *text)
     assert_int_equal(fclose(f), 0);
 }
 
+static uint32_t bound(void)
+{
+    cpu_set_t set;
+    assert_int_equal(sched_getaffinity(0, sizeof set, &set), 0);
+    return (uint32_t)CPU_COUNT(&set);
+}
+
+/* The limit of a system with these files, and what the process may use there. */
+static uint32_t limit_with(const char *const *files)
+{
+    char root[] = "/tmp/remora-cores-XXXXXX", command[64];
+    assert_non_null(mkdtemp(root));
+    for (int k = 0; files[k] != NULL; k += 2) put_file(root, files[k], files[k + 1]);
+    const uint32_t limit = rmr_cgroup_cores(root);
+    const rmr_cores c = rmr_usable_cores(root);
+    snprintf(command, sizeof command, "rm -rf %s", root);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(c.by_cgroup, limit < bound());
+    assert_int_equal(c.n, limit < bound() ? limit : bound());
+    return limit;
+}
+
 static void limits(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char root[] = "/tmp/remora-cores-XXXXXX", command[64];
-        assert_non_null(mkdtemp(root));
-        for (int k = 0; cases[i].files[k] != NULL; k += 2)
-            put_file(root, cases[i].files[k], cases[i].files[k + 1]);
-        const uint32_t got = rmr_cgroup_cores(root);
-        snprintf(command, sizeof command, "rm -rf %s", root);
-        assert_int_equal(system(command), 0);
+        const uint32_t got = limit_with(cases[i].files);
         if (got != cases[i].cores) fail_msg("case %zu: %u cores, not %u", i, got, cases[i].cores);
     }
 }
 
-static void of_this_process(void **state)
+/* The limit counts where it is less than the cores that the process is bound to. */
+static void on_fewer_cores(void **state)
 {
-    const rmr_cores c = rmr_usable_cores();
+    cpu_set_t all, one;
     (void)state;
-    assert_true(c.n >= 1);
-    if (c.by_cgroup) assert_int_equal(c.n, rmr_cgroup_cores(""));
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    CPU_ZERO(&one);
+    for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; i++)
+        if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    assert_int_equal(bound(), 1);
+    limits(state);
+    assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits),
-        cmocka_unit_test(of_this_process),
+        cmocka_unit_test(on_fewer_cores),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

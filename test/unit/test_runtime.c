@@ -135,6 +135,7 @@ static void a_model_names_its_device(void **state)
 {
     remora_error err = HOST_ERROR;
     remora_model_opts o = {.struct_size = sizeof o, .device = "cpu:1"};
+    remora_model_info info = {.struct_size = sizeof info};
     remora_model *m = NULL;
     tiny t;
     (void)state;
@@ -144,6 +145,8 @@ static void a_model_names_its_device(void **state)
     assert_null(m);
     o.device = "auto"; /* there is none but the CPU */
     assert_int_equal(remora_model_open(NULL, &t.source, &o, &m, &err), REMORA_OK);
+    assert_int_equal(remora_model_get_info(m, &info, NULL), REMORA_OK);
+    assert_string_equal(info.device, "cpu");
     remora_model_free(m);
     tiny_free(&t);
 }
