@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A game with its own archive format: the program has a model's pack in memory and opens it from
- * there. The bytes are borrowed: they must stay until the model is gone. Where they are aligned to
- * 64 bytes, the weights are used where they lie and nothing is copied.
+ * there. The bytes are borrowed: they must stay until `release` says that nothing uses them any
+ * more. Where they are aligned to 64 bytes, the weights are used where they lie and nothing is
+ * copied.
  *
  *     load_from_memory MODEL.remora
  */
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Stands for the game's archive: the file's bytes in aligned memory, which the caller frees. */
+/* Stands for the game's archive: the file's bytes in aligned memory. */
 static void *read_pack(const char *path, uint64_t *size)
 {
     FILE *f = fopen(path, "rb");
@@ -28,6 +29,12 @@ static void *read_pack(const char *path, uint64_t *size)
     fclose(f);
     *size = (uint64_t)n;
     return data;
+}
+
+/* Called once, whether the model opens or not. */
+static void REMORA_CALL release_pack(void *data)
+{
+    free(data);
 }
 
 static remora_status say(remora_model *m, const char *prompt, remora_error *err)
@@ -60,7 +67,7 @@ int main(int argc, char **argv)
 {
     remora_error err = {.struct_size = sizeof err};
     remora_blob pack = {.name = "model.remora"};
-    const remora_source src = {
+    remora_source src = {
         .struct_size = sizeof src, .kind = REMORA_SOURCE_MEMORY, .blobs = &pack, .n_blobs = 1};
     remora_memory mem = {.struct_size = sizeof mem};
     remora_model *m = NULL;
@@ -73,7 +80,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "cannot read %s\n", argv[1]);
         return 1;
     }
-    pack.data = data;
+    pack.data = src.release_user = data;
+    src.release = release_pack;
     remora_status st = remora_model_open(NULL, &src, NULL, &m, &err);
     if (st == REMORA_OK) st = remora_model_get_memory(m, &mem, &err);
     if (st == REMORA_OK) {
@@ -82,7 +90,6 @@ int main(int argc, char **argv)
         st = say(m, "Once upon a time", &err);
     }
     if (st < 0) fprintf(stderr, "%s: %s\n", remora_status_name(st), err.message);
-    remora_model_free(m);
-    free(data); /* only now: the model is gone */
+    remora_model_free(m); /* the last one that uses the pack */
     return st < 0;
 }

@@ -110,9 +110,9 @@
  * that another thread was using at that moment answers E_BUSY to every call for ever, and can be
  * freed (but not one that the other thread was freeing). Everything else goes on, with the results
  * that it would have in the parent, on the calling thread alone: there neither the runtime's
- * threads exist nor is the host's job system asked. What other threads were in the middle of
- * taking or giving back stays allocated until the child ends; the scratch memory of an eval goes
- * with its first session.
+ * threads exist nor is the host's job system asked. A model on a GPU is its parent's: calls that
+ * would use the GPU answer E_DEVICE. What other threads were in the middle of taking or giving back
+ * stays allocated until the child ends; the scratch memory of an eval goes with its first session.
  *
  * Callbacks get their user pointer first and are called only on the thread that made the call,
  * unless the comment says otherwise. They must return (no longjmp, no exception) and must not
@@ -470,8 +470,8 @@ typedef struct remora_model_opts {
     const remora_option *extra;
     uint64_t n_extra;
 
-    uint64_t device_budget; /* the same for the device's memory; on the CPU, which has none, 0, else
-                               E_UNSUPPORTED */
+    uint64_t device_budget; /* the same for the device's own memory: the CPU has none, and for GPUs
+                               there is no ceiling yet. 0, else E_UNSUPPORTED */
 } remora_model_opts;
 
 typedef struct remora_model_info {
@@ -508,7 +508,7 @@ typedef struct remora_model_info {
 } remora_model_info;
 
 /* Bytes. remora_model_estimate: what the sessions asked for would need at most;
- * remora_model_get_memory: what is in use now. */
+ * remora_model_get_memory: what is in use now. Of the host: a GPU's own memory is not in it. */
 typedef struct remora_memory {
     uint32_t struct_size;
     uint32_t reserved;
@@ -557,7 +557,7 @@ remora_model_estimate(remora_runtime *rt, const remora_source *src, const remora
  * it. REMORA_OK: the ceilings hold. REMORA_MORE: nothing is taken any more that is above them, but
  * steps that run or are half done hold more, which goes as they end; ask again to see. E_NOMEM:
  * what the model and its sessions cannot do without is more, and nothing has changed; the message
- * says how much it is. E_UNSUPPORTED (device is not 0 on the CPU), E_ARG. */
+ * says how much it is. E_UNSUPPORTED (device is not 0: see device_budget), E_ARG. */
 REMORA_API remora_status REMORA_CALL
 remora_model_set_budget(remora_model *m, uint64_t host, uint64_t device, remora_error *err);
 

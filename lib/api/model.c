@@ -31,7 +31,7 @@ static remora_status check_device_budget(uint64_t bytes, remora_error *err)
 {
     if (bytes > 0)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED,
-                 "device_budget is %llu, but the CPU has no memory of its own: supported is 0",
+                 "device_budget is %llu, but no device has a ceiling of its own: supported is 0",
                  (unsigned long long)bytes);
     return REMORA_OK;
 }
