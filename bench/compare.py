@@ -11,7 +11,7 @@ weights as they are stored, distinct experts counted, the row of the embedding, 
 MODELS_DIR/compare.json, which bench/plot.py draws; a later run with other --rows replaces only those. Without --peer the rows
 say what they can.
 
-rows: decode1 decode2 q8 fp8 bf16 depth prefill busy batch open growth sweep threads neighbours
+rows: decode1 decode2 q8 fp8 bf16 depth prefill stops busy batch open growth sweep threads neighbours
 """
 import argparse
 import json
@@ -121,6 +121,13 @@ class Bench:
             rows = self.peer(self.gguf, prompts=lengths)
             return {f"peer_{n}": engines.speed(rows, (n, 0, 0))[0] for n in lengths}
         return self.repeat("prefill", ours, *([peer] if self.peer else []))
+
+    def stops(self):
+        """A prompt in calls that are stopped; each call prints its time beside that of one call."""
+        def calls(how, number):
+            ratio, late = engines.stops(self.args.build, self.pack, how, number, tokens=1024, chunk=512)
+            return {f"{how}_ratio": ratio, f"{how}_late": late}
+        return self.repeat("stops", lambda: calls("cancel", 20), lambda: calls("budget", 2000))
 
     def busy(self, nice=None, name="busy"):
         def quiet_and_busy(key, call):
@@ -273,6 +280,14 @@ def busy_lines(t, r, what, target):
                   median(v) >= target if mine and target else None)
 
 
+def stops_lines(t, r):
+    for how, what, most in (("cancel", "a cancel every 20 ms", 5.0), ("budget", "a budget of 2 ms", None)):
+        ratio, late = r[f"{how}_ratio"], r[f"{how}_late"]
+        kept = median(ratio) <= 1.2 and (most is None or median(late) <= most)
+        t.add(f"prompt of 1024, 512 a step, in calls with {what} / in one", f"99 % late by {shown(late)} ms", "", ratio,
+              "1.2" + (f"; {most:.0f} ms" if most else ""), kept)
+
+
 def growth_lines(t, r):
     x = r["depths"]
     for key, what in (("decode", "decode time a token"), ("prefill", "prefill time a token (256 at once)")):
@@ -299,6 +314,8 @@ def table_of(rows):
             v = ratios(r[f"ours_{n}"], r.get(f"peer_{n}", []))
             t.add(f"prefill {n}, ours / peer", f"{shown(r[f'ours_{n}'])} t/s", f"{shown(r.get(f'peer_{n}'))} t/s", v, 1.6,
                   median(v) >= 1.6 if v else None)
+    if "stops" in rows:
+        stops_lines(t, rows["stops"])
     if "busy" in rows:
         busy_lines(t, rows["busy"], "a busy process per core", 0.45)
     if "neighbours" in rows:
@@ -321,8 +338,8 @@ def table_of(rows):
 
 # ---- the run ----
 
-ROWS = ["decode2", "decode1", "q8", "fp8", "bf16", "depth", "prefill", "busy", "batch", "open", "growth", "sweep", "threads",
-        "neighbours"]
+ROWS = ["decode2", "decode1", "q8", "fp8", "bf16", "depth", "prefill", "stops", "busy", "batch", "open", "growth", "sweep",
+        "threads", "neighbours"]
 
 
 def machine():
@@ -339,7 +356,7 @@ def found_beside(script):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("build", help="build folder, with tools/remora and bench/bandwidth")
+    p.add_argument("build", help="build folder, with tools/remora, bench/bandwidth and bench/stops")
     p.add_argument("models", help="folder for the models and the results")
     p.add_argument("--peer", help="llama-bench of ik_llama.cpp")
     p.add_argument("--generators", default=found_beside("synth_gguf.py"), help="folder of synth_gguf.py and synth_hf.py")
@@ -356,7 +373,7 @@ def main():
     wanted = args.rows.split(",")
     if set(wanted) - set(ROWS):
         p.error(f"no such row: {', '.join(set(wanted) - set(ROWS))}")
-    subprocess.run(["ninja", "-C", args.build, "tools/remora", "bench/bandwidth"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", args.build, "tools/remora", "bench/bandwidth", "bench/stops"], check=True, stdout=subprocess.DEVNULL)
     bench = Bench(args)
     path = pathlib.Path(args.json or pathlib.Path(args.models) / "compare.json")
     kept = json.loads(path.read_text()) if path.exists() else {"rows": {}}

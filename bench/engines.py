@@ -105,6 +105,13 @@ class Read:
         return median
 
 
+def stops(build, model, how, number, *, tokens, chunk):
+    """A prompt in calls that are stopped (stops.c): their time by that of one call, and by how many ms 99 % are late."""
+    cache(model, mapped=True)
+    out = run(f"{build}/bench/stops", model, how, number, tokens, chunk)
+    return tuple(float(re.search(what, out).group(1)) for what in (r"in one: ([\d.]+)", r"99 % (-?[\d.]+) ms"))
+
+
 class Ours:
     def __init__(self, build):
         self.remora = f"{build}/tools/remora"

@@ -21,7 +21,7 @@ static remora_status open_in(const rmr_format *f, const char *name, rmr_origin *
 remora_status rmr_origin_open(const rmr_format *const *formats, rmr_mem *mem, rmr_source *src,
                               rmr_refusals *keep, rmr_origin **out, remora_error *err)
 {
-    rmr_origin given = {.mem = mem, .src = src, .keep = keep};
+    rmr_origin given = {.mem = mem, .src = src, .json = {.mem = mem, .src = src}, .keep = keep};
     *out = NULL;
     for (; *formats != NULL; formats++) {
         char name[RMR_MAX_NAME + 1] = "";
@@ -35,6 +35,7 @@ remora_status rmr_origin_open(const rmr_format *const *formats, rmr_mem *mem, rm
 void rmr_origin_settle(rmr_origin *o)
 {
     o->format->settle(o);
+    rmr_json_files_drop(&o->json);
     o->src = NULL;
     o->keep = NULL;
     o->name = NULL;
@@ -44,6 +45,7 @@ void rmr_origin_free(rmr_origin *o)
 {
     if (o == NULL) return;
     o->format->free(o);
+    rmr_json_files_drop(&o->json);
     rmr_free(o->mem, o, o->format->bytes);
 }
 

@@ -5,6 +5,7 @@
 #ifndef RMR_FORMAT_H
 #define RMR_FORMAT_H
 
+#include "json_files.h"
 #include "metadata.h"
 #include "refusals.h"
 #include "shape.h"
@@ -16,12 +17,13 @@ typedef struct rmr_format rmr_format;
 typedef struct rmr_origin {
     const rmr_format *format;
     rmr_mem *mem;
-    rmr_source *src;    /* borrowed while the model is opened */
-    rmr_refusals *keep; /* not NULL: takes refusals, and what can be read is given */
-    char file[96];      /* for messages about the configuration: the file it is read from */
-    const char *name;   /* that the model is given, or NULL; valid while the model is opened */
-    const char *doubt;  /* the reason why ids may differ from those of training, or NULL */
-    uint64_t n_params;  /* of the model that this one was made from; 0: as many as are planned */
+    rmr_source *src;     /* borrowed while the model is opened */
+    rmr_json_files json; /* small files that several functions read; until the model is open */
+    rmr_refusals *keep;  /* not NULL: takes refusals, and what can be read is given */
+    char file[96];       /* for messages about the configuration: the file it is read from */
+    const char *name;    /* that the model is given, or NULL; valid while the model is opened */
+    const char *doubt;   /* the reason why ids may differ from those of training, or NULL */
+    uint64_t n_params;   /* of the model that this one was made from; 0: as many as are planned */
 } rmr_origin;
 
 /* ---- weights ---- */
@@ -120,8 +122,8 @@ struct rmr_format {
     remora_status (*probe)(rmr_source *src, char name[RMR_MAX_NAME + 1], remora_error *err);
 
     /* Open the files as far as the configuration needs it; `file` is set, and `name`, `doubt` and
-     * `n_params` where there are any. The origin is zero but for format, mem, src and keep; after a
-     * failure it is freed. */
+     * `n_params` where there are any. The origin is zero but for format, mem, src, json and keep;
+     * after a failure it is freed. */
     remora_status (*open)(rmr_origin *o, const char *name, remora_error *err);
     void (*free)(rmr_origin *o); /* not the origin's own block */
 

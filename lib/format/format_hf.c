@@ -6,7 +6,6 @@
 
 #include "hf.h"
 #include "instead.h"
-#include "json.h"
 #include "read_rows.h"
 #include "safetensors.h"
 #include "textconfig.h"
@@ -46,14 +45,11 @@ static remora_status no_config(rmr_origin *o, remora_error *err)
 static remora_status config(rmr_origin *o, json_t **out, remora_error *err)
 {
     const char *key = NULL;
-    char *text;
-    uint64_t size;
-    remora_status st = rmr_file_load(o->src, CONFIG, MAX_CONFIG, &text, &size, err);
-    if (st == REMORA_E_NOT_FOUND) return no_config(o, err);
-    RMR_TRY(st);
-    st = rmr_json_parse(CONFIG, text, (size_t)size, out, err);
-    if (st >= 0) st = rmr_textconfig(CONFIG, out, &key, err);
-    rmr_free(o->mem, text, (size_t)size + 1);
+    json_t *root;
+    RMR_TRY(rmr_json_files_get(&o->json, CONFIG, MAX_CONFIG, &root, err));
+    if (root == NULL) return no_config(o, err);
+    *out = json_incref(root);
+    const remora_status st = rmr_textconfig(CONFIG, out, &key, err);
     if (key != NULL) snprintf(o->file, sizeof o->file, CONFIG ": %s", key);
     return st;
 }
@@ -61,7 +57,7 @@ static remora_status config(rmr_origin *o, json_t **out, remora_error *err)
 static remora_status tokenizer(rmr_origin *o, uint32_t n_vocab, rmr_tokenizer **out,
                                remora_error *err)
 {
-    return rmr_tokenizer_open(o->mem, o->src, n_vocab, out, err);
+    return rmr_tokenizer_open(&o->json, n_vocab, out, err);
 }
 
 static remora_status open_tensors(rmr_origin *o, remora_error *err)

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "hf.h"
-#include "json.h"
 
 #define TEMPLATE "chat_template.jinja"
 
@@ -28,16 +27,11 @@ static remora_status load_text(rmr_origin *o, const char *name, char **text, uin
     return rmr_error_set(err, st, why.os_code, "%s", why.message);
 }
 
+/* The object in the file, which stays the origin's; NULL as above. */
 static remora_status load_object(rmr_origin *o, const char *name, json_t **out, remora_error *err)
 {
     remora_error why = {.struct_size = sizeof why};
-    char *text;
-    uint64_t size;
-    *out = NULL;
-    RMR_TRY(load_text(o, name, &text, &size, err));
-    if (text == NULL) return REMORA_OK;
-    const remora_status st = rmr_json_parse(name, text, (size_t)size, out, &why);
-    rmr_free(o->mem, text, (size_t)size + 1);
+    const remora_status st = rmr_json_files_get(&o->json, name, LIMIT, out, &why);
     if (st >= 0 || is_about_the_file(st)) return REMORA_OK;
     return rmr_error_set(err, st, why.os_code, "%s", why.message);
 }
@@ -46,10 +40,8 @@ static remora_status add_generation(rmr_origin *o, rmr_metadata *meta, remora_er
 {
     json_t *root;
     RMR_TRY(load_object(o, "generation_config.json", &root, err));
-    const remora_status st =
-        json_is_object(root) ? rmr_metadata_add_json(o->mem, meta, "generation", root, err) : 0;
-    json_decref(root);
-    return st;
+    if (root == NULL) return REMORA_OK;
+    return rmr_metadata_add_json(o->mem, meta, "generation", root, err);
 }
 
 static remora_status add_template(rmr_origin *o, rmr_metadata *meta, const char *name,
@@ -85,9 +77,7 @@ static remora_status add_chat(rmr_origin *o, rmr_metadata *meta, remora_error *e
     if (text != NULL) rmr_free(o->mem, text, (size_t)size + 1);
     RMR_TRY(st);
     RMR_TRY(load_object(o, "tokenizer_config.json", &root, err));
-    st = add_templates(o, meta, json_object_get(root, "chat_template"), err);
-    json_decref(root);
-    return st;
+    return add_templates(o, meta, json_object_get(root, "chat_template"), err);
 }
 
 remora_status rmr_hf_metadata(rmr_origin *o, rmr_metadata *meta, remora_error *err)

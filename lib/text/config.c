@@ -3,7 +3,7 @@
  * config.json. */
 #include <string.h>
 
-#include "json.h"
+#include "json_files.h"
 #include "textconfig.h"
 #include "tok.h"
 
@@ -11,18 +11,9 @@
 
 enum { CONFIG_LIMIT = 4 << 20 /* bounds jansson's tree */ };
 
-remora_status rmr_tok_load_json(rmr_mem *mem, rmr_source *src, const char *name, json_t **out,
-                                remora_error *err)
+remora_status rmr_tok_config(rmr_json_files *from, json_t **root, remora_error *err)
 {
-    char *data = NULL;
-    uint64_t size = 0;
-    *out = NULL;
-    remora_status st = rmr_file_load(src, name, CONFIG_LIMIT, &data, &size, err);
-    if (st == REMORA_E_NOT_FOUND) return REMORA_OK;
-    RMR_TRY(st);
-    st = rmr_json_parse(name, data, (size_t)size, out, err);
-    rmr_free(mem, data, (size_t)size + 1);
-    return st;
+    return rmr_json_files_get(from, TOKENIZER, CONFIG_LIMIT, root, err);
 }
 
 remora_token rmr_tok_find(const rmr_tok_parts *t, const char *text, size_t n)
@@ -200,23 +191,28 @@ void rmr_tok_finish(rmr_tok_parts *t)
             t->flags[t->special[which]] &= (uint8_t)~RMR_TOK_PLAIN;
 }
 
-remora_status rmr_tok_load_config(rmr_tok_parts *t, rmr_source *src, remora_error *err)
+/* The same of a file whose text model may be an object inside. */
+static remora_status read_eos_file(rmr_tok_parts *t, rmr_json_files *from, const char *file,
+                                   remora_error *err)
 {
-    static const char *const eos_files[] = {"generation_config.json", "config.json"};
     const char *key = NULL;
     json_t *root;
-    remora_status st = REMORA_OK;
-    RMR_TRY(rmr_tok_load_json(t->mem, src, TOKENIZER, &root, err));
-    if (root != NULL) st = read_tokenizer_config(t, root, err);
+    RMR_TRY(rmr_json_files_get(from, file, CONFIG_LIMIT, &root, err));
+    if (root == NULL) return REMORA_OK;
+    json_incref(root);
+    remora_status st = rmr_textconfig(file, &root, &key, err);
+    if (st >= 0) st = read_eos_ids(t, file, root, err);
     json_decref(root);
-    RMR_TRY(st);
-    for (size_t i = 0; i < 2; i++) {
-        RMR_TRY(rmr_tok_load_json(t->mem, src, eos_files[i], &root, err));
-        if (root != NULL) st = rmr_textconfig(eos_files[i], &root, &key, err);
-        if (root != NULL && st >= 0) st = read_eos_ids(t, eos_files[i], root, err);
-        json_decref(root);
-        RMR_TRY(st);
-    }
+    return st;
+}
+
+remora_status rmr_tok_load_config(rmr_tok_parts *t, rmr_json_files *from, remora_error *err)
+{
+    json_t *root;
+    RMR_TRY(rmr_tok_config(from, &root, err));
+    if (root != NULL) RMR_TRY(read_tokenizer_config(t, root, err));
+    RMR_TRY(read_eos_file(t, from, "generation_config.json", err));
+    RMR_TRY(read_eos_file(t, from, "config.json", err));
     if (t->special[REMORA_SPECIAL_BOS] == REMORA_TOKEN_NONE && t->n_prefix == 1)
         t->special[REMORA_SPECIAL_BOS] = t->prefix[0];
     rmr_tok_finish(t);

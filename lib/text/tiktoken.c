@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "json.h"
+#include "json_files.h"
 #include "tok.h"
 
 #define FILE_NAME "tiktoken.model"
@@ -25,12 +25,12 @@ typedef struct word { /* by rank */
 
 typedef struct reader {
     rmr_tok_parts *t;
-    rmr_source *src;
+    rmr_json_files *from;
     char *text;
     size_t size;
     word *words;
     uint32_t n_words;
-    json_t *config;
+    json_t *config;                 /* borrowed */
     rmr_tok_entry added[N_SPECIAL]; /* text NULL: a reserved token */
     uint32_t n_added;
     remora_error *err;
@@ -203,7 +203,7 @@ static remora_status read_specials(reader *r)
     char name[MAX_SPECIAL_NAME];
     const char *key;
     json_t *v;
-    RMR_TRY(rmr_tok_load_json(r->t->mem, r->src, CONFIG, &r->config, r->err));
+    RMR_TRY(rmr_tok_config(r->from, &r->config, r->err));
     RMR_TRY(check_class(r));
     json_t *table;
     RMR_TRY(find_table(r, &table));
@@ -293,16 +293,15 @@ static remora_status load(reader *r)
     return rmr_tok_add_pre(r->t, "pattern", rmr_pre_find("kimi-k2", 7), r->err);
 }
 
-remora_status rmr_tok_load_tiktoken(rmr_tok_parts *t, rmr_source *src, remora_error *err)
+remora_status rmr_tok_load_tiktoken(rmr_tok_parts *t, rmr_json_files *from, remora_error *err)
 {
     uint64_t size;
-    reader r = {.t = t, .src = src, .err = err};
+    reader r = {.t = t, .from = from, .err = err};
     t->file = FILE_NAME;
-    RMR_TRY(rmr_file_load(src, FILE_NAME, FILE_LIMIT, &r.text, &size, err));
+    RMR_TRY(rmr_file_load(from->src, FILE_NAME, FILE_LIMIT, &r.text, &size, err));
     r.size = (size_t)size;
     const remora_status st = load(&r);
     drop_text(&r);
     rmr_free(t->mem, r.words, r.n_words * sizeof *r.words);
-    json_decref(r.config);
     return st;
 }

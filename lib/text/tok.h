@@ -126,7 +126,7 @@ remora_status rmr_tok_load_vocab(rmr_tok_parts *t, const json_t *root, remora_er
 
 /* Read tiktoken.model, and its special tokens from tokenizer_config.json: everything but prefix and
  * special. E_NOT_FOUND when there is no such file. */
-remora_status rmr_tok_load_tiktoken(rmr_tok_parts *t, rmr_source *src, remora_error *err);
+remora_status rmr_tok_load_tiktoken(rmr_tok_parts *t, rmr_json_files *from, remora_error *err);
 
 /* Read an object of added_tokens or added_tokens_decoder, but for its id; `where` names it in
  * errors. */
@@ -150,16 +150,15 @@ remora_status rmr_tok_merge_by_rank(rmr_tok_parts *t, remora_error *err);
 remora_status rmr_tok_add_pre(rmr_tok_parts *t, const char *field, const rmr_pre *pre,
                               remora_error *err);
 
-/* A configuration file's tree; NULL when there is no such file. */
-remora_status rmr_tok_load_json(rmr_mem *mem, rmr_source *src, const char *name, json_t **out,
-                                remora_error *err);
+/* The tree of tokenizer_config.json, borrowed; NULL when there is no such file. */
+remora_status rmr_tok_config(rmr_json_files *from, json_t **root, remora_error *err);
 
 /* Read normalizer, pre_tokenizer, decoder and post_processor. */
 remora_status rmr_tok_load_pipeline(rmr_tok_parts *t, const json_t *root, remora_error *err);
 
 /* Read tokenizer_config.json, generation_config.json and config.json; then find the well-known
  * tokens. */
-remora_status rmr_tok_load_config(rmr_tok_parts *t, rmr_source *src, remora_error *err);
+remora_status rmr_tok_load_config(rmr_tok_parts *t, rmr_json_files *from, remora_error *err);
 
 /* Call once special and all flags are set: special tokens become control tokens, the well-known
  * ones are found, and plain text among the added tokens is told from markup. */

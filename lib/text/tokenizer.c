@@ -2,7 +2,7 @@
 /* Opening and looking things up. */
 #include "tokenizer.h"
 
-#include "json.h"
+#include "json_files.h"
 #include "tok.h"
 
 #define FILE_NAME "tokenizer.json"
@@ -45,12 +45,12 @@ static remora_status load_file(rmr_tok_parts *t, rmr_source *src, remora_error *
     return st;
 }
 
-static remora_status load(rmr_tok_parts *t, rmr_source *src, remora_error *err)
+static remora_status load(rmr_tok_parts *t, rmr_json_files *from, remora_error *err)
 {
-    remora_status st = load_file(t, src, err);
-    if (st == REMORA_E_NOT_FOUND) st = rmr_tok_load_tiktoken(t, src, err);
+    remora_status st = load_file(t, from->src, err);
+    if (st == REMORA_E_NOT_FOUND) st = rmr_tok_load_tiktoken(t, from, err);
     RMR_TRY(st);
-    return rmr_tok_load_config(t, src, err);
+    return rmr_tok_load_config(t, from, err);
 }
 
 remora_status rmr_tok_check_size(uint32_t n_vocab, remora_error *err)
@@ -61,14 +61,14 @@ remora_status rmr_tok_check_size(uint32_t n_vocab, remora_error *err)
     return REMORA_OK;
 }
 
-remora_status rmr_tokenizer_open(rmr_mem *mem, rmr_source *src, uint32_t n_vocab,
-                                 rmr_tokenizer **out, remora_error *err)
+remora_status rmr_tokenizer_open(rmr_json_files *from, uint32_t n_vocab, rmr_tokenizer **out,
+                                 remora_error *err)
 {
     rmr_tok_parts t;
     *out = NULL;
     RMR_TRY(rmr_tok_check_size(n_vocab, err));
-    rmr_tok_begin(&t, mem, FILE_NAME, n_vocab);
-    remora_status st = load(&t, src, err);
+    rmr_tok_begin(&t, from->mem, FILE_NAME, n_vocab);
+    remora_status st = load(&t, from, err);
     if (st >= 0) st = rmr_tok_compile(&t, out, err);
     rmr_tok_drop(&t);
     return st;

@@ -13,16 +13,17 @@
 #include "gguf.h"
 
 typedef struct rmr_tokenizer rmr_tokenizer;
+typedef struct rmr_json_files rmr_json_files; /* json_files.h */
 
 /* Read tokenizer.json or, where there is none, tiktoken.model (docs/formats.md);
  * tokenizer_config.json (BOS, EOS, PAD, add_bos_token; the special tokens of tiktoken.model) and
- * generation_config.json / config.json (further end-of-sequence ids) from the source. E_NOT_FOUND
+ * generation_config.json / config.json (further end-of-sequence ids) from files. E_NOT_FOUND
  * when there is neither; E_UNSUPPORTED names the field that asks for something we do not
  * do; E_FORMAT says what is wrong. Ids must be below n_vocab, which is at most 2^24, and holes are
  * fine. An added token with a higher id is left out: its text is text. Of two merges of one pair
- * the later counts. `mem` is kept and must be thread-safe. */
-remora_status rmr_tokenizer_open(rmr_mem *mem, rmr_source *src, uint32_t n_vocab,
-                                 rmr_tokenizer **out, remora_error *err);
+ * the later counts. `from->mem` is kept and must be thread-safe. */
+remora_status rmr_tokenizer_open(rmr_json_files *from, uint32_t n_vocab, rmr_tokenizer **out,
+                                 remora_error *err);
 
 /* Read the tokenizer from a GGUF file's keys; E_NOT_FOUND when it has no vocabulary. Tokens of the
  * types control and user-defined are treated as added_tokens of tokenizer.json; converters that

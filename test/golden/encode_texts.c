@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "gguf.h"
-#include "tokenizer.h"
+#include "tokenizer_of.h"
 
 enum { MAX_TEXT = 1 << 20 };
 
@@ -37,7 +37,7 @@ static remora_status open_path(rmr_mem *mem, const char *path, uint32_t n_vocab,
     st = rmr_find_gguf_file(src, name, err);
     if (st >= 0)
         st = name[0] != 0 ? open_gguf(mem, src, name, n_vocab, out, err)
-                          : rmr_tokenizer_open(mem, src, n_vocab, out, err);
+                          : tokenizer_of(mem, src, n_vocab, out, err);
     rmr_source_free(src);
     return st;
 }

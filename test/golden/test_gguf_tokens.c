@@ -15,7 +15,7 @@
 
 #include "gguf.h"
 #include "groups.h"
-#include "tokenizer.h"
+#include "tokenizer_of.h"
 
 enum { MAX_IDS = 1 << 16 };
 
@@ -43,7 +43,7 @@ static int open_both(void **state)
     (void)state;
     rmr_mem_init(&mem);
     rmr_source *src = open_source(folder);
-    if (rmr_tokenizer_open(&mem, src, n_vocab, &from_folder, &err) < 0) fail_msg("%s", err.message);
+    if (tokenizer_of(&mem, src, n_vocab, &from_folder, &err) < 0) fail_msg("%s", err.message);
     rmr_source_free(src);
     src = open_source(file);
     if (rmr_find_gguf_file(src, name, &err) < 0 ||

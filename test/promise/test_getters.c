@@ -234,9 +234,51 @@ static void metadata(void **state)
     folder_and_pack(CONFIG("\"chat_template\":null"), NULL, NULL, none);
 }
 
+/* A host's storage that counts how often small JSON files are read from their beginning. */
+typedef struct counted_io {
+    host_io io;
+    remora_source inner;
+    int reads[3];
+} counted_io;
+
+static const char *const small_files[3] = {"config.json", "tokenizer_config.json",
+                                           "generation_config.json"};
+
+static remora_status counted_size(void *user, const char *name, uint64_t *size)
+{
+    counted_io *c = user;
+    return c->inner.io_size(c->inner.io_user, name, size);
+}
+
+static remora_status counted_read(void *user, const char *name, uint64_t off, void *buf, uint64_t n)
+{
+    counted_io *c = user;
+    for (int i = 0; i < 3; i++) c->reads[i] += off == 0 && strcmp(name, small_files[i]) == 0;
+    return c->inner.io_read(c->inner.io_user, name, off, buf, n);
+}
+
+/* Configuration, metadata and tokenizer read the same files. */
+static void small_files_are_read_once(void **state)
+{
+    tiny t;
+    (void)state;
+    tiny_make(&t, &(tiny_opts){.advice = 1});
+    counted_io c = {.io = {.blobs = t.blobs, .n = t.n}};
+    c.inner = host_io_source(&c.io);
+    remora_source src = c.inner;
+    src.io_user = &c;
+    src.io_size = counted_size;
+    src.io_read = counted_read;
+    remora_model *m = host_open(NULL, &src);
+    for (int i = 0; i < 3; i++) assert_int_equal(c.reads[i], 1);
+    remora_model_free(m);
+    tiny_free(&t);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(runtime),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(small_files_are_read_once),
+                                       cmocka_unit_test(runtime),
                                        cmocka_unit_test(threads_by_default),
                                        cmocka_unit_test(where_handles_come_from),
                                        cmocka_unit_test(options),

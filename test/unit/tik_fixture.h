@@ -21,7 +21,7 @@ static inline remora_status tik_open(rmr_mem *mem, const tik *f, const char *con
         .struct_size = sizeof desc, .kind = REMORA_SOURCE_MEMORY, .blobs = blobs, .n_blobs = n};
     *out = NULL;
     remora_status st = rmr_source_open(mem, &desc, 0, &src, err);
-    if (st >= 0) st = rmr_tokenizer_open(mem, src, n_vocab, out, err);
+    if (st >= 0) st = tokenizer_of(mem, src, n_vocab, out, err);
     rmr_source_free(src);
     return st;
 }

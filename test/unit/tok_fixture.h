@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "tmem.h"
-#include "tokenizer.h"
+#include "tokenizer_of.h"
 #include "utf8.h"
 
 /* JSON fragments; NULL takes the default. */
@@ -91,7 +91,7 @@ static inline remora_status fix_open_files(rmr_mem *mem, const fix_file *files, 
     rmr_source *src = NULL;
     *out = NULL;
     remora_status st = rmr_source_open(mem, &desc, 0, &src, err);
-    if (st >= 0) st = rmr_tokenizer_open(mem, src, n_vocab, out, err);
+    if (st >= 0) st = tokenizer_of(mem, src, n_vocab, out, err);
     rmr_source_free(src);
     return st;
 }
@@ -120,7 +120,7 @@ static inline remora_status fix_open_model(rmr_mem *mem, const char *name, uint3
         .struct_size = sizeof desc, .kind = REMORA_SOURCE_PATH, .path = path};
     rmr_source *src = NULL;
     remora_status st = rmr_source_open(mem, &desc, 1, &src, err);
-    if (st >= 0) st = rmr_tokenizer_open(mem, src, n_vocab, out, err);
+    if (st >= 0) st = tokenizer_of(mem, src, n_vocab, out, err);
     rmr_source_free(src);
     return st;
 }
