@@ -197,6 +197,41 @@ static remora_status next(generate *g, const remora_gen_opts *opts, remora_error
     return st;
 }
 
+/* The text of the generation's tokens from byte `from` on. */
+static remora_status write_from(const generate *g, const remora_token *t, size_t n, uint64_t from,
+                                remora_error *err)
+{
+    remora_detok d = {{0}};
+    char text[1 << 16];
+    uint64_t at = 0;
+    size_t len;
+    for (size_t i = 0; i <= n; i++) {
+        const remora_status st =
+            i < n ? remora_detok_push(g->host.model, &d, t + i, 1, text, sizeof text, &len, err)
+                  : remora_detok_flush(g->host.model, &d, text, sizeof text, &len, err);
+        if (st < 0) return st;
+        const uint64_t skip = from > at ? from - at : 0;
+        if (skip < len) tool_write(text + skip, len - (size_t)skip);
+        at += len;
+    }
+    return REMORA_OK;
+}
+
+/* An interrupt leaves text that was made and is held back, because it may become a stop text. It
+ * will not any more. */
+static remora_status write_held(const generate *g, remora_error *err)
+{
+    remora_generation_info i = {.struct_size = sizeof i};
+    size_t n = 0;
+    remora_status st = remora_session_get_generation(g->s, &i, err);
+    remora_token *const t = malloc((size_t)(i.n_tokens + 1) * sizeof *t);
+    if (t == NULL) st = REMORA_E_NOMEM;
+    if (st >= 0) st = remora_session_tokens(g->s, g->n_tokens, t, (size_t)i.n_tokens, &n, err);
+    if (st >= 0) st = write_from(g, t, n, i.text_bytes, err);
+    free(t);
+    return st;
+}
+
 static int stream(generate *g)
 {
     remora_error err = {.struct_size = sizeof err};
@@ -214,6 +249,10 @@ static int stream(generate *g)
         st = next(g, &opts, &err);
         if (tool_output_failed()) return TOOL_FAILED; /* the message comes with closing */
     } while (st == REMORA_MORE);
+    if (st == REMORA_E_CANCELLED && !g->ids) {
+        const remora_status held = write_held(g, &err);
+        if (held < 0) st = held;
+    }
     tool_write("\n", 1);
     tool_flush();
     return st < 0 && st != REMORA_E_FULL ? tool_fail(st, "generate", &err) : TOOL_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A whole small model with edits: the input is a list of changes to its files. Whatever opens must
- * evaluate three tokens and take a text, and the end must find every byte returned.
+ * evaluate three tokens, take a text and generate tokens and text, and the end must find every byte
+ * returned.
  *
  * With the first byte's highest bit it is opened for inspection instead, whatever is wrong with it.
  *
@@ -108,6 +109,28 @@ static void edit(file *files, const uint8_t *e)
     if (header) fix_header(f, before);
 }
 
+/* The text of two more tokens: it comes in whole characters, and the calls end. */
+static void generate_text(remora_session *s, remora_sampler *p)
+{
+    const remora_text stop[] = {{"e", 1}, {"no such text", 12}};
+    const remora_gen_opts g = {.struct_size = sizeof g, .max_tokens = 2, .stop = stop, .n_stop = 2};
+    remora_generation_info i = {.struct_size = sizeof i};
+    char text[8];
+    size_t n, bytes = 0;
+    remora_status st = REMORA_MORE;
+    for (int calls = 0; st == REMORA_MORE; calls++) {
+        REQUIRE(calls < 100000);
+        st = remora_generate_text(s, p, &g, text, sizeof text, &n, NULL, 0, NULL, NULL);
+        REQUIRE(n <= sizeof text);
+        if (n > 0) REQUIRE(((unsigned char)text[0] & 0xc0) != 0x80);
+        bytes += n;
+    }
+    if (st == REMORA_E_UNSUPPORTED) return; /* there is no tokenizer */
+    REQUIRE(st == REMORA_END || st == REMORA_E_NO_TOKEN);
+    REQUIRE(remora_session_get_generation(s, &i, NULL) == REMORA_OK);
+    REQUIRE(i.text_bytes == bytes && i.n_tokens <= 2);
+}
+
 static void use(remora_model *m)
 {
     static const remora_token ids[] = {1, 2, 3};
@@ -129,6 +152,7 @@ static void use(remora_model *m)
         REQUIRE(remora_sampler_create(m, 1, &p, NULL) == REMORA_OK);
         const remora_status made = remora_generate(s, p, &g, out, 4, &n, NULL);
         REQUIRE(made == REMORA_END || made == REMORA_E_NO_TOKEN);
+        if (made == REMORA_END) generate_text(s, p);
     }
     remora_sampler_free(p);
     remora_session_free(s);

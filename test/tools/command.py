@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import struct
 import subprocess
@@ -486,6 +487,17 @@ def interrupt():
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
         equal(process.returncode, 130, f"{args}: {err}")
+    # text that was held back, because it might have become the stop text, is written: all that the tokens say
+    args = ["generate", "-m", KRILL, "-p", "Once", "--temp", 0]
+    text = run(*args, "-n", 200, "-q").stdout.decode()[:-1]
+    process = subprocess.Popen([REMORA, *map(str, args), "-n", "0", "--stop", text[1:] + "~"], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    first = process.stdout.read(1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    equal(process.returncode, 130, err)
+    made = int(re.search(rb"decode +(\d+) tokens", err).group(1))
+    equal(first + out, run(*args, "-n", made, "-q").stdout, f"text of {made} tokens, of which most was held back")
 
 
 def convert():
