@@ -38,19 +38,33 @@ static const tool_column columns_md[] = {
 };
 
 static const tool_column columns_full[] = {
-    {"build_commit", TOOL_CELL_TEXT},   {"build_info", TOOL_CELL_TEXT},
-    {"cpu_info", TOOL_CELL_TEXT},       {"backends", TOOL_CELL_TEXT},
-    {"model_filename", TOOL_CELL_TEXT}, {"model_type", TOOL_CELL_TEXT},
-    {"model_size", TOOL_CELL_NUMBER},   {"model_n_params", TOOL_CELL_NUMBER},
-    {"n_batch", TOOL_CELL_NUMBER},      {"n_ubatch", TOOL_CELL_NUMBER},
-    {"n_threads", TOOL_CELL_NUMBER},    {"type_k", TOOL_CELL_TEXT},
-    {"type_v", TOOL_CELL_TEXT},         {"n_prompt", TOOL_CELL_NUMBER},
-    {"n_gen", TOOL_CELL_NUMBER},        {"n_depth", TOOL_CELL_NUMBER},
-    {"n_sessions", TOOL_CELL_NUMBER},   {"experts_touched", TOOL_CELL_NUMBER},
-    {"kv_bytes", TOOL_CELL_NUMBER},     {"open_ns", TOOL_CELL_NUMBER},
-    {"test_time", TOOL_CELL_TEXT},      {"avg_ns", TOOL_CELL_NUMBER},
-    {"stddev_ns", TOOL_CELL_NUMBER},    {"avg_ts", TOOL_CELL_NUMBER},
-    {"stddev_ts", TOOL_CELL_NUMBER},    {"samples_ns", TOOL_CELL_RAW},
+    {"build_commit", TOOL_CELL_TEXT},
+    {"build_info", TOOL_CELL_TEXT},
+    {"cpu_info", TOOL_CELL_TEXT},
+    {"gpu_info", TOOL_CELL_TEXT},
+    {"backends", TOOL_CELL_TEXT},
+    {"model_filename", TOOL_CELL_TEXT},
+    {"model_type", TOOL_CELL_TEXT},
+    {"model_size", TOOL_CELL_NUMBER},
+    {"model_n_params", TOOL_CELL_NUMBER},
+    {"n_batch", TOOL_CELL_NUMBER},
+    {"n_ubatch", TOOL_CELL_NUMBER},
+    {"n_threads", TOOL_CELL_NUMBER},
+    {"type_k", TOOL_CELL_TEXT},
+    {"type_v", TOOL_CELL_TEXT},
+    {"n_prompt", TOOL_CELL_NUMBER},
+    {"n_gen", TOOL_CELL_NUMBER},
+    {"n_depth", TOOL_CELL_NUMBER},
+    {"n_sessions", TOOL_CELL_NUMBER},
+    {"experts_touched", TOOL_CELL_NUMBER},
+    {"kv_bytes", TOOL_CELL_NUMBER},
+    {"open_ns", TOOL_CELL_NUMBER},
+    {"test_time", TOOL_CELL_TEXT},
+    {"avg_ns", TOOL_CELL_NUMBER},
+    {"stddev_ns", TOOL_CELL_NUMBER},
+    {"avg_ts", TOOL_CELL_NUMBER},
+    {"stddev_ts", TOOL_CELL_NUMBER},
+    {"samples_ns", TOOL_CELL_RAW},
     {"samples_ts", TOOL_CELL_RAW},
 };
 
@@ -76,7 +90,9 @@ static int parse(bench *b, int argc, char **argv)
          0},
         {'o', "output", TOOL_CHOICE, &b->format, TOOL_FORMATS, "(default md)", 0, 0},
         TOOL_SESSION_OPTIONS(b->session),
+        TOOL_DEVICE_OPTION(b->host),
         TOOL_ISA_OPTION(b->host),
+        TOOL_EXTRA_OPTION(b->host),
         TOOL_HOST_OPTIONS(b->host),
     };
     const tool_spec spec = {
@@ -251,6 +267,16 @@ static void add_size(tool_table *t, double bytes)
     tool_table_add(t, "%.2f %s", bytes, units[u]);
 }
 
+static int is_cpu(const bench *b)
+{
+    return b->device.kind == REMORA_DEVICE_CPU;
+}
+
+static void add_backend(bench *b)
+{
+    tool_table_add(&b->table, "%s %s", is_cpu(b) ? "CPU" : "CUDA", b->device.paths);
+}
+
 static void add_row_md(bench *b, const samples *m)
 {
     tool_table *t = &b->table;
@@ -264,7 +290,7 @@ static void add_row_md(bench *b, const samples *m)
         tool_table_add(t, "%.2f M", params / 1e6);
     else
         tool_table_add(t, "%.2f B", params / 1e9);
-    tool_table_add(t, "CPU %s", b->device.paths);
+    add_backend(b);
     tool_table_add(t, "%s", tool_kv_name(&b->session));
     tool_table_add(t, "%u", b->host.threads);
     tool_table_add(t, "%s%u%s%s", m->n_prompt ? "pp" : "tg", m->n_prompt ? m->n_prompt : m->n_gen,
@@ -293,7 +319,8 @@ static void add_row_full(bench *b, const samples *m)
     tool_table_add(t, "%s", remora_version_string());
     tool_table_add(t, "%s", remora_build_info());
     tool_table_add(t, "%s", b->cpu);
-    tool_table_add(t, "CPU %s", b->device.paths);
+    tool_table_add(t, "%s", is_cpu(b) ? "" : b->device.name);
+    add_backend(b);
     tool_table_add(t, "%s", b->host.path);
     tool_table_add(t, "%s", b->host.info.family);
     tool_table_add(t, "%llu", (unsigned long long)b->host.info.weight_bytes);
@@ -356,9 +383,8 @@ static int run_threads(bench *b, uint32_t threads)
     b->host.threads = threads;
     int code = tool_open(&b->host, 0);
     if (code == TOOL_GO) {
-        b->device.struct_size = sizeof b->device;
-        remora_device_get(b->host.rt, 0, &b->device, NULL);
-        code = make_sessions(b);
+        code = tool_device(&b->host, b->host.info.device, &b->device);
+        if (code == TOOL_GO) code = make_sessions(b);
     }
     for (size_t i = 0; code == TOOL_GO && i < b->batches.n; i++)
         code = run_batch(b, b->batches.v[i]);

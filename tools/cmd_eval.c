@@ -67,6 +67,7 @@ static int parse(eval *e, int argc, char **argv)
          "save the mean square of every weight's inputs, by\ncolumn, for remora convert", 0, 0},
         {'o', "output", TOOL_CHOICE, &e->format, TOOL_FORMATS, "(default md)", 0, 0},
         TOOL_SESSION_OPTIONS(e->session),
+        TOOL_DEVICE_OPTION(e->host),
         TOOL_THREADS_OPTION(e->host),
         TOOL_ISA_OPTION(e->host),
         TOOL_EXTRA_OPTION(e->host),
@@ -197,6 +198,7 @@ static int open_reference(eval *e)
     }
     if (!h->path) return TOOL_GO;
     h->isa = e->host.isa;
+    h->device = e->host.device;
     h->threads = e->host.threads;
     h->no_mmap = e->host.no_mmap;
     h->quiet = e->host.quiet;

@@ -71,6 +71,7 @@ static int parse(generate *g, int argc, char **argv)
          "needed)",
          1, 4294967295.0},
         TOOL_SESSION_OPTIONS(g->session),
+        TOOL_DEVICE_OPTION(g->host),
         TOOL_THREADS_OPTION(g->host),
         TOOL_ISA_OPTION(g->host),
         TOOL_EXTRA_OPTION(g->host),

@@ -10,5 +10,7 @@ int tool_bench(int argc, char **argv);
 int tool_eval(int argc, char **argv);
 int tool_convert(int argc, char **argv);
 int tool_verify(int argc, char **argv);
+int tool_devices(int argc, char **argv);
+int tool_selftest(int argc, char **argv);
 
 #endif

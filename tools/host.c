@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static int32_t cancel_word;
 
@@ -70,20 +71,58 @@ static int32_t REMORA_CALL on_progress(void *user, uint64_t done, uint64_t total
     return 0;
 }
 
+/* The module for GPUs, where a build or an installation has it: this program has the library
+ * inside, which would look beside the program alone. NULL: it is in neither place. */
+static const char *find_module(char *path, size_t cap)
+{
+    static const char *const folders[] = {"", "../lib/", "../" TOOL_LIBDIR "/"};
+    const ssize_t n = readlink("/proc/self/exe", path, cap - 1);
+    if (n <= 0) return NULL;
+    path[n] = 0;
+    char *const name = strrchr(path, '/') + 1;
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        const size_t left = cap - (size_t)(name - path);
+        if ((size_t)snprintf(name, left, "%slibremora-cuda.so", folders[i]) < left &&
+            access(path, R_OK) == 0)
+            return path;
+    }
+    return NULL;
+}
+
+static int32_t log_level(const tool_host *h)
+{
+    if (h->log_level) return h->log_level;
+    return h->verbose ? REMORA_LOG_DEBUG : h->quiet ? REMORA_LOG_ERROR : REMORA_LOG_WARN;
+}
+
 int tool_runtime(tool_host *h)
 {
+    static const char cuda[] = "x-cuda=";
+    char module[4096];
+    remora_option extra[2];
     remora_error err = {.struct_size = sizeof err};
-    const remora_option isa = {tool_text("x-isa"), tool_text(h->isa)};
     remora_runtime_opts opts = {.struct_size = sizeof opts,
                                 .log = on_log,
-                                .log_level = h->verbose ? REMORA_LOG_DEBUG
-                                             : h->quiet ? REMORA_LOG_ERROR
-                                                        : REMORA_LOG_WARN,
+                                .log_level = log_level(h),
                                 .n_threads = (int32_t)h->threads,
-                                .extra = h->isa ? &isa : NULL,
-                                .n_extra = h->isa ? 1 : 0};
+                                .extra = extra,
+                                .cuda_module = find_module(module, sizeof module)};
+    if (h->isa) extra[opts.n_extra++] = (remora_option){tool_text("x-isa"), tool_text(h->isa)};
+    for (size_t i = 0; i < h->extra.n && opts.n_extra < 2; i++)
+        if (strncmp(h->extra.v[i], cuda, sizeof cuda - 1) == 0)
+            extra[opts.n_extra++] =
+                (remora_option){tool_text("x-cuda"), tool_text(h->extra.v[i] + sizeof cuda - 1)};
     const remora_status st = remora_runtime_create(&opts, &h->rt, &err);
     return st < 0 ? tool_fail(st, "runtime", &err) : TOOL_GO;
+}
+
+int tool_device(const tool_host *h, const char *id, remora_device *out)
+{
+    const uint32_t n = strcmp(id, "cpu") == 0 ? 1 : remora_device_count(h->rt);
+    out->struct_size = sizeof *out;
+    for (uint32_t i = 0; i < n; i++)
+        if (remora_device_get(h->rt, i, out, NULL) >= 0 && strcmp(out->id, id) == 0) return TOOL_GO;
+    return tool_fail(REMORA_E_NOT_FOUND, id, NULL);
 }
 
 void tool_source(const tool_host *h, remora_source *out)
@@ -91,14 +130,16 @@ void tool_source(const tool_host *h, remora_source *out)
     *out = (remora_source){.struct_size = sizeof *out, .kind = REMORA_SOURCE_PATH, .path = h->path};
 }
 
-/* Take "key=value" apart. */
-static int split_extra(const tool_texts *texts, remora_option *out)
+/* Take "key=value" apart; x-cuda is the runtime's. */
+static int split_extra(const tool_texts *texts, remora_option *out, uint64_t *n_out)
 {
+    *n_out = 0;
     for (size_t i = 0; i < texts->n; i++) {
         const char *const equals = strchr(texts->v[i], '=');
         const size_t n = equals ? (size_t)(equals - texts->v[i]) : 0;
         if (n == 0) return tool_usage("--x %s: KEY=VALUE is needed", texts->v[i]);
-        out[i] = (remora_option){{texts->v[i], n}, tool_text(equals + 1)};
+        if (n == 6 && memcmp(texts->v[i], "x-cuda", n) == 0) continue;
+        out[(*n_out)++] = (remora_option){{texts->v[i], n}, tool_text(equals + 1)};
     }
     return TOOL_GO;
 }
@@ -107,16 +148,16 @@ int tool_open(tool_host *h, uint32_t flags)
 {
     remora_error err = {.struct_size = sizeof err};
     remora_option extra[sizeof h->extra.v / sizeof h->extra.v[0]];
-    const remora_model_opts opts = {.struct_size = sizeof opts,
-                                    .flags = flags | (h->no_mmap ? REMORA_MODEL_NO_MMAP : 0),
-                                    .cancel = tool_cancel(),
-                                    .progress = h->quiet ? NULL : on_progress,
-                                    .extra = extra,
-                                    .n_extra = h->extra.n};
+    remora_model_opts opts = {.struct_size = sizeof opts,
+                              .device = h->device,
+                              .flags = flags | (h->no_mmap ? REMORA_MODEL_NO_MMAP : 0),
+                              .cancel = tool_cancel(),
+                              .progress = h->quiet ? NULL : on_progress,
+                              .extra = extra};
     remora_source src;
     const double start = tool_seconds();
     if (!h->path) return tool_usage("no model: -m PATH is needed");
-    int code = split_extra(&h->extra, extra);
+    int code = split_extra(&h->extra, extra, &opts.n_extra);
     if (code == TOOL_GO) code = tool_runtime(h);
     if (code != TOOL_GO) return code;
     tool_source(h, &src);

@@ -17,11 +17,13 @@ static inline remora_text tool_text(const char *s)
 typedef struct tool_host {
     const char *path;
     const char *isa;
-    tool_texts extra; /* "key=value" */
+    const char *device; /* NULL: the CPU */
+    tool_texts extra;   /* "key=value", of the model or the runtime */
     uint32_t threads;
     int no_mmap;
     int quiet;
     int verbose;
+    int32_t log_level; /* 0: as quiet and verbose say */
     remora_runtime *rt;
     remora_model *model;
     remora_model_info info;
@@ -45,10 +47,16 @@ typedef struct tool_host {
             "neon_dotprod, neon_i8mm;\nresults are the same",                                      \
             0, 0                                                                                   \
     }
+#define TOOL_DEVICE_OPTION(h)                                                                      \
+    {                                                                                              \
+        0, "device", TOOL_TEXT, &(h).device, "ID",                                                 \
+            "where to compute: cpu (default), cuda, cuda:1, auto;\n\"remora devices\" lists them", \
+            0, 0                                                                                   \
+    }
 #define TOOL_EXTRA_OPTION(h)                                                                       \
     {                                                                                              \
         0, "x", TOOL_TEXTS, &(h).extra, "KEY=VALUE",                                               \
-            "an extra option of the model: x-dump, x-dump-only;\nmay be repeated", 0, 0            \
+            "an extra option: x-dump, x-dump-only, x-cuda;\nmay be repeated", 0, 0                 \
     }
 #define TOOL_THREADS_OPTION(h)                                                                     \
     {                                                                                              \
@@ -86,6 +94,8 @@ int tool_cancelled(void);
 int tool_open(tool_host *h, uint32_t flags);
 void tool_close(tool_host *h);
 int tool_runtime(tool_host *h); /* the runtime alone */
+/* The device that an id of remora_model_info or of the option names. */
+int tool_device(const tool_host *h, const char *id, remora_device *out);
 void tool_source(const tool_host *h, remora_source *out);
 
 /* The exit code for a status, after "remora: what: E_NAME: message" on stderr. err may be NULL. */

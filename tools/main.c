@@ -20,6 +20,8 @@ static const struct command {
     {"bench", tool_bench, "speed of prefill and decode"},
     {"eval", tool_eval, "mean negative log-likelihood of a text"},
     {"convert", tool_convert, "a model folder or GGUF file to a .remora pack"},
+    {"devices", tool_devices, "where models can run"},
+    {"selftest", tool_selftest, "whether the library computes here what it should"},
     {"verify", tool_verify, "whether a pack is whole and computes what it should"},
 };
 

@@ -17,7 +17,8 @@ emulated_index threadIdx, blockIdx, blockDim, gridDim;
 
 static emulated_kernel *kernels;
 
-emulated_kernel::emulated_kernel(const char *n, void (*r)(const void *)) : name(n), run(r)
+emulated_kernel::emulated_kernel(const char *n, void (*r)(const void *), size_t b)
+    : name(n), run(r), bytes(b)
 {
     next = kernels;
     kernels = this;
@@ -293,6 +294,11 @@ static emulated_kernel *kernel_of(const char *name)
 void *emulator_kernel(const char *name)
 {
     return kernel_of(name);
+}
+
+size_t emulator_argument_bytes(const void *kernel)
+{
+    return ((const emulated_kernel *)kernel)->bytes;
 }
 
 void emulator_launch(void *kernel, const unsigned *grid, const unsigned *blocks, size_t shared,

@@ -30,8 +30,9 @@ struct float4 {
 struct emulated_kernel {
     const char *name;
     void (*run)(const void *args);
+    size_t bytes; /* of its argument */
     emulated_kernel *next;
-    emulated_kernel(const char *name, void (*run)(const void *));
+    emulated_kernel(const char *name, void (*run)(const void *), size_t bytes);
 };
 
 uint8_t *emulated_shared();
@@ -57,7 +58,7 @@ void emulated_pause(); /* others go on */
         (void)a;                                                                                   \
         rmr_##kernel(a);                                                                           \
     }                                                                                              \
-    static emulated_kernel kernel##_entry("rmr_" #kernel, kernel##_run);                           \
+    static emulated_kernel kernel##_entry("rmr_" #kernel, kernel##_run, sizeof(type));             \
     static void rmr_##kernel(const type &a)
 
 /* ---- what kernels call ---- */

@@ -10,7 +10,7 @@
 emulated_state emulated = {
     .seed = 1, .fail_after = -1, .memory_after = -1, .memory = 1ll << 34, .gpus = 1};
 
-enum { BAD_CONTEXT = 201, LAUNCH_FAILED = 719 };
+enum { BAD_CONTEXT = 201, LAUNCH_FAILED = 719, NOT_RECORDED = 900 };
 
 /* The emulator runs one kernel at a time. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -178,11 +178,14 @@ static rmr_cu_result module_unload(rmr_cu_module m)
     return RMR_CU_SUCCESS;
 }
 
+static rmr_cu_function skipped;
+
 static rmr_cu_result module_function(rmr_cu_function *f, rmr_cu_module m, const char *name)
 {
     (void)m;
     CALL_INSIDE();
     *f = (rmr_cu_function)emulator_kernel(name);
+    if (emulated.skips != NULL && strcmp(name, emulated.skips) == 0) skipped = *f;
     return *f == NULL ? 500 : RMR_CU_SUCCESS;
 }
 
@@ -321,36 +324,69 @@ static rmr_cu_result host_unregister(void *at)
     return RMR_CU_SUCCESS;
 }
 
+/* ---- streams: what is asked for happens at once, or is recorded ---- */
+
+typedef struct launched {
+    void *kernel;
+    unsigned grid[3], block[3], shared;
+    unsigned char args[1024];
+} launched;
+
+/* A graph, and one that can be launched. */
+typedef struct recorded {
+    launched *all;
+    size_t n, cap;
+} recorded;
+
+typedef struct stream_state {
+    recorded *graph; /* NULL: nothing is being recorded */
+} stream_state;
+
+static stream_state *state_of(rmr_cu_stream s)
+{
+    return (stream_state *)(void *)s;
+}
+
+/* A call that works in a stream, and that no graph has. */
+#define CALL_IN_STREAM(s)                                                                          \
+    do {                                                                                           \
+        CALL_INSIDE();                                                                             \
+        if (state_of(s)->graph != NULL) return NOT_RECORDED;                                       \
+    } while (0)
+
 static rmr_cu_result copy_in(rmr_cu_address to, const void *from, size_t n, rmr_cu_stream s)
 {
-    (void)s;
-    CALL_INSIDE();
+    CALL_IN_STREAM(s);
     memcpy((void *)(uintptr_t)to, from, n);
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result copy_out(void *to, rmr_cu_address from, size_t n, rmr_cu_stream s)
 {
-    (void)s;
-    CALL_INSIDE();
+    CALL_IN_STREAM(s);
     memcpy(to, (const void *)(uintptr_t)from, n);
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result copy_within(rmr_cu_address to, rmr_cu_address from, size_t n, rmr_cu_stream s)
 {
-    (void)s;
-    CALL_INSIDE();
+    CALL_IN_STREAM(s);
     memcpy((void *)(uintptr_t)to, (const void *)(uintptr_t)from, n);
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result set_bytes(rmr_cu_address to, unsigned char v, size_t n, rmr_cu_stream s)
 {
-    (void)s;
-    CALL_INSIDE();
+    CALL_IN_STREAM(s);
     memset((void *)(uintptr_t)to, v, n);
     return RMR_CU_SUCCESS;
+}
+
+static void count(long *what, long by)
+{
+    pthread_mutex_lock(&lock);
+    *what += by;
+    pthread_mutex_unlock(&lock);
 }
 
 static rmr_cu_result stream_create(rmr_cu_stream *s, unsigned flags, int priority)
@@ -358,22 +394,24 @@ static rmr_cu_result stream_create(rmr_cu_stream *s, unsigned flags, int priorit
     (void)flags;
     (void)priority;
     CALL_INSIDE();
-    *s = (rmr_cu_stream)(void *)&handle;
+    *s = (rmr_cu_stream)calloc(1, sizeof(stream_state));
+    if (*s == NULL) return RMR_CU_NO_MEMORY;
+    count(&emulated.streams, 1);
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result stream_destroy(rmr_cu_stream s)
 {
-    (void)s;
+    free(state_of(s));
+    count(&emulated.streams, -1);
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result stream_wait(rmr_cu_stream s, rmr_cu_event e, unsigned flags)
 {
-    (void)s;
     (void)e;
     (void)flags;
-    CALL_INSIDE();
+    CALL_IN_STREAM(s);
     return RMR_CU_SUCCESS;
 }
 
@@ -382,20 +420,21 @@ static rmr_cu_result event_create(rmr_cu_event *e, unsigned flags)
     (void)flags;
     CALL_INSIDE();
     *e = (rmr_cu_event)(void *)&handle;
+    count(&emulated.events, 1);
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result event_destroy(rmr_cu_event e)
 {
     (void)e;
+    count(&emulated.events, -1);
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result event_record(rmr_cu_event e, rmr_cu_stream s)
 {
     (void)e;
-    (void)s;
-    CALL_INSIDE();
+    CALL_IN_STREAM(s);
     return RMR_CU_SUCCESS;
 }
 
@@ -406,19 +445,42 @@ static rmr_cu_result event_query(rmr_cu_event e)
     return RMR_CU_SUCCESS;
 }
 
+/* ---- kernels, at once or later ---- */
+
+static void run_kernel(const launched *l)
+{
+    pthread_mutex_lock(&lock);
+    if (l->kernel != (void *)skipped)
+        emulator_launch(l->kernel, l->grid, l->block, l->shared, l->args, emulated.seed++);
+    emulated.launches++;
+    pthread_mutex_unlock(&lock);
+}
+
+static rmr_cu_result keep(recorded *g, const launched *l)
+{
+    if (g->n == g->cap) {
+        const size_t cap = g->cap * 2 + 8;
+        launched *const grown = realloc(g->all, cap * sizeof *grown);
+        if (grown == NULL) return RMR_CU_NO_MEMORY;
+        g->all = grown;
+        g->cap = cap;
+    }
+    g->all[g->n++] = *l;
+    return RMR_CU_SUCCESS;
+}
+
 static rmr_cu_result launch(rmr_cu_function f, unsigned x, unsigned y, unsigned z, unsigned bx,
                             unsigned by, unsigned bz, unsigned shared, rmr_cu_stream s,
                             void **params, void **extra)
 {
-    const unsigned grid[3] = {x, y, z}, block[3] = {bx, by, bz};
-    (void)s;
+    launched l = {(void *)f, {x, y, z}, {bx, by, bz}, shared, {0}};
+    const size_t bytes = emulator_argument_bytes(l.kernel);
     (void)extra;
     CALL_INSIDE();
-    if (y > 65535 || z > 65535 || shared > 232448) return 1;
-    pthread_mutex_lock(&lock);
-    emulator_launch((void *)f, grid, block, shared, params[0], emulated.seed++);
-    emulated.launches++;
-    pthread_mutex_unlock(&lock);
+    if (y > 65535 || z > 65535 || shared > 232448 || bytes > sizeof l.args) return 1;
+    memcpy(l.args, params[0], bytes);
+    if (state_of(s)->graph != NULL) return keep(state_of(s)->graph, &l);
+    run_kernel(&l);
     return RMR_CU_SUCCESS;
 }
 
@@ -429,45 +491,78 @@ static rmr_cu_result launch_with(const rmr_cu_launch_config *l, rmr_cu_function 
                   l->shared, l->stream, params, extra);
 }
 
-static rmr_cu_result capture_begin(rmr_cu_stream s, int mode)
+static recorded *graph_new(void)
 {
-    (void)s;
-    (void)mode;
-    return 801; /* not supported */
+    recorded *const g = calloc(1, sizeof *g);
+    if (g != NULL) count(&emulated.graphs, 1);
+    return g;
 }
 
+static void graph_free(recorded *g)
+{
+    free(g->all);
+    free(g);
+    count(&emulated.graphs, -1);
+}
+
+static rmr_cu_result capture_begin(rmr_cu_stream s, int mode)
+{
+    (void)mode;
+    CALL_IN_STREAM(s);
+    state_of(s)->graph = graph_new();
+    return state_of(s)->graph != NULL ? RMR_CU_SUCCESS : RMR_CU_NO_MEMORY;
+}
+
+/* A recording ends, whatever the call gives. */
 static rmr_cu_result capture_end(rmr_cu_stream s, rmr_cu_graph *g)
 {
-    (void)s;
-    (void)g;
-    return 801;
+    const rmr_cu_result r = call();
+    recorded *const made = state_of(s)->graph;
+    state_of(s)->graph = NULL;
+    *g = NULL;
+    if (r == RMR_CU_SUCCESS && made != NULL)
+        *g = (rmr_cu_graph)(void *)made;
+    else if (made != NULL)
+        graph_free(made);
+    return r != RMR_CU_SUCCESS ? r : made != NULL ? RMR_CU_SUCCESS : NOT_RECORDED;
 }
 
 static rmr_cu_result graph_instantiate(rmr_cu_graph_exec *e, rmr_cu_graph g,
                                        unsigned long long flags)
 {
-    (void)e;
-    (void)g;
+    const recorded *const from = (const recorded *)(void *)g;
     (void)flags;
-    return 801;
+    CALL();
+    recorded *const to = graph_new();
+    if (to == NULL) return RMR_CU_NO_MEMORY;
+    for (size_t i = 0; i < from->n; i++) {
+        const rmr_cu_result r = keep(to, &from->all[i]);
+        if (r == RMR_CU_SUCCESS) continue;
+        graph_free(to);
+        return r;
+    }
+    *e = (rmr_cu_graph_exec)(void *)to;
+    return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result graph_launch(rmr_cu_graph_exec e, rmr_cu_stream s)
 {
-    (void)e;
-    (void)s;
-    return 801;
+    const recorded *const g = (const recorded *)(void *)e;
+    CALL_IN_STREAM(s);
+    for (size_t i = 0; i < g->n; i++) run_kernel(&g->all[i]);
+    count(&emulated.graph_launches, 1);
+    return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result graph_exec_destroy(rmr_cu_graph_exec e)
 {
-    (void)e;
+    graph_free((recorded *)(void *)e);
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result graph_destroy(rmr_cu_graph g)
 {
-    (void)g;
+    graph_free((recorded *)(void *)g);
     return RMR_CU_SUCCESS;
 }
 

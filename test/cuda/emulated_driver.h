@@ -15,7 +15,9 @@ typedef struct emulated_state {
     int gpus;                        /* how many there are */
     long long memory, memory_in_use, /* of the device, in bytes */
         most_memory;                 /* that were ever in use */
-    long calls, launches, blocks_in_use, registered;
+    long calls, launches, graph_launches, blocks_in_use, registered;
+    long streams, events, graphs; /* there are */
+    const char *skips;            /* the kernel of this name does nothing; NULL: all work */
 } emulated_state;
 
 extern emulated_state emulated;

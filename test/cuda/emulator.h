@@ -15,6 +15,7 @@ void emulator_allocated(void *at, size_t n);
 void emulator_freed(void *at);
 
 void *emulator_kernel(const char *name); /* NULL: there is none */
+size_t emulator_argument_bytes(const void *kernel);
 void emulator_launch(void *kernel, const unsigned *grid, const unsigned *block, size_t shared,
                      const void *args, uint64_t seed);
 

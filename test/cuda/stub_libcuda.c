@@ -3,6 +3,12 @@
  * state is a symbol too, for the test that has opened it. */
 #include "emulated_driver.c"
 
+/* For programs that are run: EMULATED_SKIPS names a kernel that does nothing. */
+__attribute__((constructor)) static void read_environment(void)
+{
+    emulated.skips = getenv("EMULATED_SKIPS");
+}
+
 #define SEEN __attribute__((visibility("default")))
 #define X(name, symbol, parameters)                                                                \
     SEEN rmr_cu_result symbol parameters;                                                          \

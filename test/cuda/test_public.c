@@ -104,6 +104,9 @@ static void world_end(world *w)
     assert_int_equal(gpu->blocks_in_use, 0);
     assert_int_equal(gpu->memory_in_use, 0);
     assert_int_equal(gpu->registered, 0);
+    assert_int_equal(gpu->streams, 0);
+    assert_int_equal(gpu->events, 0);
+    assert_int_equal(gpu->graphs, 0);
 }
 
 static remora_status open_on(world *w, const char *device, remora_model **m, remora_error *err)

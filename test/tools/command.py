@@ -466,12 +466,24 @@ def errors():
                  ["generate", "-m", "x", "-p", "a", "--kv", "f8"], ["bench", "-m", "x", "-d", "1,,2"],
                  ["bench", "-m"], ["bench", "-m", "x", "-r", "0"], ["eval", "-m", "x"], ["nonsense"], []):
         assert run(*args, code=2).stderr, args
+    assert json.loads(run("devices", "-o", "json").stdout)[0]["device"] == "cpu"
+    for args in (["selftest", "-n", "0"], ["selftest", "x"], ["devices", "x"]):
+        run(*args, code=2)
     assert b"generate" in run("--help").stdout and run("--version").stdout.startswith(b"remora ")
     if os.path.exists("/dev/full"):
         with open("/dev/full", "wb") as full:
             done = subprocess.run([REMORA, "--help"], stdout=full, stderr=subprocess.PIPE, check=False)
         equal(done.returncode, 1, "exit code with a full disk")
         assert b"standard output" in done.stderr, done.stderr
+
+
+def tests_itself():
+    """Needs no model either. The kernel set that is not there is refused; a folder that cannot be written is named."""
+    rows = json.loads(run("selftest", "-n", 4, "-o", "json").stdout)
+    assert all(row["result"] == "ok" for row in rows), rows
+    assert {"threads", "memory", "plain C", "ref"} < {row["what"] for row in rows}, rows
+    assert b"nonsense" in run("selftest", "--isa", "nonsense", code=1).stderr
+    assert b"/no/such" in run("selftest", code=1, env={**os.environ, "TMPDIR": "/no/such"}).stderr
 
 
 def interrupt():
@@ -552,7 +564,7 @@ def box():
     assert len(set(same)) == 1, same
 
 
-CASES = {f.__name__: f for f in (tokenize, generate, bench, evaluate, compare, imatrix, inspect, inspect_refused, convert, box, errors, interrupt,
+CASES = {f.__name__: f for f in (tokenize, generate, bench, evaluate, compare, imatrix, inspect, inspect_refused, convert, box, errors, tests_itself, interrupt,
                                 wrong_logit)}
 name = sys.argv[3]
 CASES[name]()
