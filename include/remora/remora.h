@@ -747,6 +747,199 @@ REMORA_API remora_status REMORA_CALL
 remora_detok_flush(const remora_model *m, remora_detok *st, char *buf, size_t cap, size_t *n,
                    remora_error *err);
 
+/* ---- fill in the middle -------------------------------------------------------------------------
+ *
+ * Models that were trained for it (DeepSeek-Coder-V2, V2.5 and V3, Qwen2.5-Coder, krill) fill a
+ * hole between two texts: what an editor needs. What they generate ends with an end-of-turn
+ * token or with a marker; give the names of remora_fim_stop() to remora_gen_opts.stop. */
+
+enum remora_limits { REMORA_HEAL_MAX = 256 }; /* bytes of remora_fim_info.heal */
+
+enum remora_fim_flags { /* remora_fim_opts.flags */
+    REMORA_FIM_HEAL = 1 /* the prefix may end in the middle of a word: leave out up to four of its
+                           last tokens, as far as a longer token begins with their text. That text
+                           is remora_fim_info.heal: give it to remora_sampler_spell(), and what is
+                           generated begins with it */
+};
+
+/* Another file of the repository. Frozen: arrays of it are passed. */
+typedef struct remora_file {
+    remora_text path;
+    remora_text text;
+} remora_file;
+
+/* A prompt that is longer than max_tokens is cut: the prefix in front, most often at the beginning
+ * of a line; the suffix at its end; files that do not fit are left out, the first ones first. Each
+ * has its share of the tokens that the markers leave, and what one does not need goes to the
+ * prefix, then to the suffix, then to the files. The prefix is cut in steps of an eighth of what
+ * it has, so the prompts of a text that is being typed begin alike and remora_session_sync() keeps
+ * that part. */
+typedef struct remora_fim_opts {
+    uint32_t struct_size;
+    uint32_t flags;        /* REMORA_FIM_* */
+    uint64_t max_tokens;   /* of the prompt; 0: no limit */
+    uint32_t prefix_share; /* percent; 0: 60 */
+    uint32_t suffix_share; /* percent; 0: 25; the files have what is left of 100 */
+
+    /* The form with a repository, of models that have it (Qwen2.5-Coder): its name, the path of the
+     * file with the hole, and other files, the nearest last. All empty: the plain form. */
+    remora_text repo;
+    remora_text path;
+    const remora_file *files;
+    uint64_t n_files;      /* at most 65536 */
+} remora_fim_opts;
+
+typedef struct remora_fim_info {
+    uint32_t struct_size;
+    uint32_t is_cut;        /* 1: something was left out for max_tokens */
+    uint64_t prefix_tokens; /* of the prompt; the markers come on top */
+    uint64_t suffix_tokens;
+    uint64_t n_files;       /* that are in the prompt: the last ones */
+    uint32_t n_heal;        /* bytes of heal; 0: there is nothing to heal */
+    uint32_t reserved;
+    char     heal[256];     /* the end of the prefix that is not in the prompt: bytes, no NUL */
+} remora_fim_info;
+
+/* The prompt for the text between prefix and suffix, with the begin-of-sequence token where the
+ * model's configuration has one. Names of markers in the texts are text. o and info may be NULL.
+ * Any bytes are legal, as in remora_tokenize(). E_UNSUPPORTED (the model has no tokens for it, or
+ * no form with a repository; no tokenizer), E_ARG (shares above 100 percent, max_tokens below what
+ * the markers take, too many files), E_STRUCT, E_BUFFER (info is filled), E_NOMEM. */
+REMORA_API remora_status REMORA_CALL
+remora_fim(const remora_model *m, const char *prefix, size_t n_prefix, const char *suffix,
+           size_t n_suffix, const remora_fim_opts *o, remora_token *out, size_t cap, size_t *n,
+           remora_fim_info *info, remora_error *err);
+
+/* The name of the i-th marker, from 0, that ends what fills a hole. Static. E_NOT_FOUND past the
+ * last one, E_ARG, E_UNSUPPORTED. */
+REMORA_API remora_status REMORA_CALL
+remora_fim_stop(const remora_model *m, uint32_t i, remora_text *out, remora_error *err);
+
+/* ---- chat: reading an answer --------------------------------------------------------------------
+ *
+ * What a model answers is reasoning, text and calls of tools, between markers that each family
+ * writes in its own way. A remora_chat_parse takes the tokens as they are generated and gives
+ * the parts as they grow: the same, joined, however the tokens come. Markers are found where
+ * the model wrote them with its special tokens, so text that only spells one is text. Nothing
+ * of the markup is in a part. */
+
+typedef struct remora_chat_parse remora_chat_parse;
+
+enum remora_chat_parts { /* remora_chat_event.kind */
+    REMORA_PART_NONE      = 0,
+    REMORA_PART_REASONING = 1, /* text: a piece */
+    REMORA_PART_CONTENT   = 2, /* text: a piece of the answer's text */
+    REMORA_PART_CALL      = 3, /* a call begins: text is its name, id its own id in families that
+                                  have ids, else empty */
+    REMORA_PART_ARGUMENTS = 4, /* text: a piece of them, JSON in every family; what a model wrote
+                                  wrong is passed on */
+    REMORA_PART_CALL_END  = 5, /* the call is complete */
+    REMORA_PART_REST      = 6, /* text behind the calls, or behind broken markup: families do not
+                                  count it to the answer */
+    REMORA_PART_END       = 7  /* the last event: finish says why */
+};
+enum remora_chat_places { /* where in an answer the next token lies */
+    REMORA_PLACE_START     = 1, /* text, or reasoning that the model opens itself */
+    REMORA_PLACE_REASONING = 2,
+    REMORA_PLACE_CONTENT   = 3,
+    REMORA_PLACE_CALLS     = 4, /* inside the block of calls, and in no call's arguments */
+    REMORA_PLACE_ARGUMENTS = 5,
+    REMORA_PLACE_AFTER     = 6, /* behind calls */
+    REMORA_PLACE_LOST      = 7, /* behind markup that breaks the format */
+    REMORA_PLACE_ENDED     = 8  /* behind the token that ends the turn */
+};
+enum remora_chat_finishes { /* remora_chat_event.finish */
+    REMORA_FINISH_STOP   = 1,
+    REMORA_FINISH_CALLS  = 2, /* the answer has calls */
+    REMORA_FINISH_LENGTH = 3  /* it was cut: a call that was open has no CALL_END */
+};
+enum remora_chat_parse_flags { /* remora_chat_parse_opts.flags */
+    REMORA_CHAT_PARSE_CALLS = 1 /* tools were declared: look for calls. Else their markup is text */
+};
+
+typedef struct remora_chat_parse_opts {
+    uint32_t struct_size;
+    uint32_t flags;     /* REMORA_CHAT_PARSE_* */
+    const char *format; /* the name of a chat format, "deepseek-v3.1" (docs/chat.md) */
+    int32_t begin;      /* where the prompt ended: REMORA_PLACE_START, REASONING, CONTENT, or CALLS
+                           where it opened the block of calls; 0: as the format's prompts end by
+                           default */
+    uint32_t reserved;
+} remora_chat_parse_opts;
+
+typedef struct remora_chat_event {
+    uint32_t struct_size;
+    int32_t  kind;   /* REMORA_PART_* */
+    uint32_t call;   /* CALL, ARGUMENTS, CALL_END: of which call, from 0. END: how many there are */
+    int32_t  finish; /* END: REMORA_FINISH_* */
+    remora_text text; /* UTF-8 in whole characters, valid until the next call on the handle */
+    remora_text id;
+} remora_chat_event;
+
+/* Of what has been taken so far. Bytes are of text as remora_detok_push() gives it, names of the
+ * format's markers included; those of the parts, of markup and the held ones are
+ * `bytes` together. */
+typedef struct remora_chat_parse_info {
+    uint32_t struct_size;
+    int32_t  place;   /* REMORA_PLACE_* */
+    uint32_t n_calls; /* that have begun */
+    uint32_t broken;  /* 1: the output broke its format */
+    uint64_t bytes;
+    uint64_t reasoning;
+    uint64_t content;
+    uint64_t calls;   /* names and arguments, as they were written */
+    uint64_t rest;
+    uint64_t markup;
+    uint64_t held;    /* what they will be is not known yet */
+} remora_chat_parse_info;
+
+/* Takes about 30 kB, whatever the length of the answer. E_ARG (no format, begin is no place to
+ * begin at), E_NOT_FOUND (no such format), E_UNSUPPORTED (no tokenizer), E_STRUCT, E_NOMEM. */
+REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
+remora_chat_parse_create(remora_model *m, const remora_chat_parse_opts *o, remora_chat_parse **out,
+                         remora_error *err);
+
+/* Take tokens until there is an event. REMORA_MORE: *event is one; call again with the tokens
+ * behind the *used ones, also when there are none left. REMORA_OK: all n tokens were taken, and no
+ * event is left. A piece of text is given out when another part follows it, when it is long, and
+ * when all tokens were taken. Tokens that end a turn may be among them. E_ARG (the first token is
+ * outside the vocabulary; a later one stays with those that were not taken), E_STRUCT. */
+REMORA_API remora_status REMORA_CALL
+remora_chat_parse_next(remora_chat_parse *p, const remora_token *t, size_t n, size_t *used,
+                       remora_chat_event *event, remora_error *err);
+
+/* The same for text whose tokens are not known: len bytes, *used of them taken. What spells a
+ * marker is one. */
+REMORA_API remora_status REMORA_CALL
+remora_chat_parse_text(remora_chat_parse *p, const char *text, size_t len, size_t *used,
+                       remora_chat_event *event, remora_error *err);
+
+/* The end of the answer. cut: 1 where it did not end by itself (REMORA_REASON_MAX_TOKENS,
+ * _CAPACITY, a cancel); the beginning of a marker at its end is then markup, else text.
+ * REMORA_MORE: *event is one that was held back; call again. REMORA_END: *event is END, and every
+ * further call gives it again. E_FORMAT: the answer broke its format, everything in it was given
+ * out, and the message says what is wrong. E_ARG (cut is not 0 or 1), E_STRUCT. */
+REMORA_API remora_status REMORA_CALL
+remora_chat_parse_end(remora_chat_parse *p, int32_t cut, remora_chat_event *event,
+                      remora_error *err);
+
+/* A second one that goes on from the same place. E_NOMEM, E_ARG. */
+REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
+remora_chat_parse_clone(const remora_chat_parse *p, remora_chat_parse **out, remora_error *err);
+
+/* Make `to` as `from` is, a clone of it or what it was cloned from: how an answer is taken back to
+ * an earlier place. Allocates nothing. E_MISMATCH (they are of different models, formats or
+ * flags), E_ARG. */
+REMORA_API remora_status REMORA_CALL
+remora_chat_parse_copy(remora_chat_parse *to, const remora_chat_parse *from, remora_error *err);
+
+/* E_ARG, E_STRUCT. */
+REMORA_API remora_status REMORA_CALL
+remora_chat_parse_get_info(const remora_chat_parse *p, remora_chat_parse_info *out,
+                           remora_error *err);
+
+REMORA_API void REMORA_CALL remora_chat_parse_free(remora_chat_parse *p);
+
 /* ---- session: one timeline over the KV cache ----------------------------------------------------
  *
  * The cache holds a latent for each token and layer, or keys and values where attention is grouped.
@@ -1038,6 +1231,13 @@ REMORA_API void REMORA_CALL remora_sampler_reset(remora_sampler *p, uint64_t see
  * such token), E_BUSY. */
 REMORA_API remora_status REMORA_CALL
 remora_sampler_accept(remora_sampler *p, remora_token t, remora_error *err);
+
+/* Until the accepted tokens spell these bytes, picks take only tokens that go on with them; the
+ * last of them may be longer than what is left. They are left out before the stages run. A token
+ * that does not go on with them, and a reset, end it; a clone has it too. text is copied; len is
+ * at most REMORA_HEAL_MAX, and 0 ends it. E_ARG, E_UNSUPPORTED (no tokenizer), E_NOMEM. */
+REMORA_API remora_status REMORA_CALL
+remora_sampler_spell(remora_sampler *p, const char *text, size_t len, remora_error *err);
 
 /* Pick from an output row of a session. E_NOT_FOUND (no such row), E_MISMATCH (vocabularies of
  * different sizes), E_NO_TOKEN (the stages leave none), E_CALLBACK, E_ARG, E_BUSY. *out is written

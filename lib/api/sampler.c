@@ -82,6 +82,33 @@ remora_status remora_sampler_accept(remora_sampler *p, remora_token t, remora_er
     return st;
 }
 
+/* The text of a token; none for one that text never becomes. */
+static const char *text_of(const void *tok, remora_token t, size_t *n)
+{
+    const char *bytes = "";
+    *n = 0;
+    if (rmr_tokenizer_is_markup(tok, t) || rmr_tokenizer_bytes(tok, t, &bytes, n, NULL) < 0) *n = 0;
+    return bytes;
+}
+
+remora_status remora_sampler_spell(remora_sampler *p, const char *text, size_t len,
+                                   remora_error *err)
+{
+    RMR_NEED(p != NULL, err, "sampler is NULL");
+    RMR_NEED(text != NULL || len == 0, err, "text is NULL");
+    if (len > REMORA_HEAL_MAX)
+        RMR_FAIL(err, REMORA_E_ARG, "the text to spell has %zu bytes; at most %d are supported",
+                 len, REMORA_HEAL_MAX);
+    if (p->model->tok == NULL)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "text is spelled with the model's tokenizer; the model "
+                 "has none that this build can use");
+    RMR_TRY(rmr_sampler_enter(p, err));
+    const remora_status st = rmr_sampler_spell(p->sampler, text_of, p->model->tok, text, len, err);
+    rmr_use_end(&p->use);
+    return st;
+}
+
 remora_status rmr_sampler_check_vocabulary(const remora_sampler *p, const remora_model *m,
                                            remora_error *err)
 {

@@ -179,7 +179,7 @@ int rmr_json_scan_push(rmr_json_scan *s, uint8_t c)
     return said(s);
 }
 
-void rmr_json_walk_push(rmr_json_walk *w, uint8_t c)
+void rmr_json_nest_push(rmr_json_nest *w, uint8_t c)
 {
     if (w->in_string) {
         if (w->escaped)

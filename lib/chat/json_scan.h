@@ -30,14 +30,14 @@ int rmr_json_scan_push(rmr_json_scan *s, uint8_t c); /* rmr_json_scan_result */
 
 /* A walk that only knows strings and brackets, for text that is most likely JSON and passed on
  * whatever it is. */
-typedef struct rmr_json_walk {
+typedef struct rmr_json_nest {
     uint32_t depth; /* open brackets */
     uint8_t begun;  /* something else than white space was there */
     uint8_t in_string, escaped;
     uint8_t ended; /* the value, a string or something in brackets, is complete */
-} rmr_json_walk;
+} rmr_json_nest;
 
-void rmr_json_walk_push(rmr_json_walk *w, uint8_t c);
+void rmr_json_nest_push(rmr_json_nest *w, uint8_t c);
 
 static inline int rmr_json_space(uint8_t c)
 {

@@ -148,6 +148,10 @@ remora_status rmr_markers_make(rmr_markers *m, const rmr_chat_format *f, const r
     for (size_t i = 0; i < RMR_CHAT_MAX_TOKENS; i++)
         RMR_TRY(make(&m->all[RMR_M_STOP + i], f->stops[i], length(f->stops[i]), 0, tok, err));
     RMR_TRY(make_calls(m, c, tok, err));
+    if (m->tools && length(c->call_open) + length(c->call_close) < RMR_CALL_MIN)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "chat format: the markers of a call have %zu bytes; at least %d are supported",
+                 length(c->call_open) + length(c->call_close), RMR_CALL_MIN);
     RMR_TRY(make_tail(m, c->call_close, tok, err));
     return m->numbered ? make_numbered(m, c->call_open, tok, err) : REMORA_OK;
 }

@@ -25,7 +25,8 @@ enum rmr_marker_id {
     RMR_M_COUNT = RMR_M_STOP + RMR_CHAT_MAX_TOKENS
 };
 
-enum { RMR_MARKER_MAX = 64, RMR_HELD_MAX = 512, RMR_NAME_MAX = 256 };
+/* RMR_CALL_MIN: the least bytes of the markers of a call, so that little text is few calls. */
+enum { RMR_MARKER_MAX = 64, RMR_HELD_MAX = 512, RMR_NAME_MAX = 256, RMR_CALL_MIN = 8 };
 
 /* Where a byte of the output comes from. */
 enum rmr_byte_mark {

@@ -27,19 +27,19 @@ static void say_byte(const parser *a, int part, uint8_t c)
 
 static void args(const parser *a, const char *json)
 {
-    say(a, RMR_CHAT_ARGUMENTS, json, strlen(json));
+    say(a, REMORA_PART_ARGUMENTS, json, strlen(json));
 }
 
 static void say_escaped(const parser *a, const char *text, size_t n)
 {
     char out[6];
     for (size_t i = 0; i < n; i++)
-        say(a, RMR_CHAT_ARGUMENTS, out, rmr_json_escape((uint8_t)text[i], out));
+        say(a, REMORA_PART_ARGUMENTS, out, rmr_json_escape((uint8_t)text[i], out));
 }
 
 static void markup(const parser *a, size_t n)
 {
-    a->p->bytes[RMR_CHAT_MARKUP] += n;
+    a->p->bytes[RMR_PART_MARKUP] += n;
 }
 
 static void give_newlines(const parser *a, int part)
@@ -100,8 +100,8 @@ static void begin_call(const parser *a, const char *name, size_t n)
     p->n_calls++;
     p->open_call = 1;
     p->in_params = 0;
-    p->walk = (rmr_json_walk){0};
-    a->out->put(a->out->user, RMR_CHAT_CALL, name, n, id, n_id);
+    p->walk = (rmr_json_nest){0};
+    a->out->put(a->out->user, REMORA_PART_CALL, name, n, id, n_id);
 }
 
 static void end_call(const parser *a)
@@ -113,7 +113,7 @@ static void end_call(const parser *a)
     else if (params || !p->walk.begun)
         args(a, "{}");
     p->open_call = 0;
-    a->out->put(a->out->user, RMR_CHAT_CALL_END, NULL, 0, NULL, 0);
+    a->out->put(a->out->user, REMORA_PART_CALL_END, NULL, 0, NULL, 0);
     p->state = p->m->all[RMR_M_BLOCK_OPEN].n > 0 ? RMR_PARSE_CALLS : RMR_PARSE_AFTER;
 }
 
@@ -122,13 +122,13 @@ static void name_byte(const parser *a, uint8_t c)
     rmr_chat_parse *p = a->p;
     if (p->n_name == RMR_NAME_MAX) {
         lose(a);
-        p->bytes[RMR_CHAT_CALL] -= p->n_name;
-        for (size_t i = 0; i < p->n_name; i++) say_byte(a, RMR_CHAT_REST, (uint8_t)p->name[i]);
-        say_byte(a, RMR_CHAT_REST, c);
+        p->bytes[REMORA_PART_CALL] -= p->n_name;
+        for (size_t i = 0; i < p->n_name; i++) say_byte(a, REMORA_PART_REST, (uint8_t)p->name[i]);
+        say_byte(a, REMORA_PART_REST, c);
         return;
     }
     p->name[p->n_name++] = (char)c;
-    p->bytes[RMR_CHAT_CALL]++;
+    p->bytes[REMORA_PART_CALL]++;
 }
 
 static void tail_byte(const parser *a, uint8_t c)
@@ -140,7 +140,7 @@ static void tail_byte(const parser *a, uint8_t c)
 static void argument_byte(const parser *a, uint8_t c)
 {
     rmr_chat_parse *p = a->p;
-    rmr_json_walk *w = &p->walk;
+    rmr_json_nest *w = &p->walk;
     if (!w->begun && rmr_json_space(c)) {
         markup(a, 1);
         return;
@@ -151,8 +151,8 @@ static void argument_byte(const parser *a, uint8_t c)
         tail_byte(a, c);
         return;
     }
-    rmr_json_walk_push(w, c);
-    say_byte(a, RMR_CHAT_ARGUMENTS, c);
+    rmr_json_nest_push(w, c);
+    say_byte(a, REMORA_PART_ARGUMENTS, c);
 }
 
 /* -- arguments that come one by one -- */
@@ -199,7 +199,7 @@ static void decide(const parser *a, uint8_t is_text)
         args(a, "\"");
         say_escaped(a, p->name, p->n_name);
     } else {
-        say(a, RMR_CHAT_ARGUMENTS, p->name, p->n_name);
+        say(a, REMORA_PART_ARGUMENTS, p->name, p->n_name);
     }
     p->n_name = 0;
 }
@@ -219,13 +219,13 @@ static void undecided_byte(const parser *a, uint8_t c)
 static void value_byte(const parser *a, uint8_t c)
 {
     const char one = (char)c;
-    a->p->bytes[RMR_CHAT_ARGUMENTS]++;
+    a->p->bytes[REMORA_PART_ARGUMENTS]++;
     if (a->p->is_text == UNDECIDED)
         undecided_byte(a, c);
     else if (a->p->is_text == TEXT)
         say_escaped(a, &one, 1);
     else
-        say(a, RMR_CHAT_ARGUMENTS, &one, 1);
+        say(a, REMORA_PART_ARGUMENTS, &one, 1);
 }
 
 static int whole_json(const rmr_chat_parse *p)
@@ -246,7 +246,7 @@ static void key_byte(const parser *a, uint8_t c)
 {
     const char one = (char)c;
     a->p->key = rmr_chat_key(a->p->key, &one, 1);
-    a->p->bytes[RMR_CHAT_ARGUMENTS]++;
+    a->p->bytes[REMORA_PART_ARGUMENTS]++;
     say_escaped(a, &one, 1);
 }
 
@@ -262,7 +262,7 @@ static void kind_byte(const parser *a, uint8_t c)
 static void give_spaces(const parser *a)
 {
     rmr_chat_parse *p = a->p;
-    for (size_t i = 0; i < p->n_name; i++) say_byte(a, RMR_CHAT_CONTENT, (uint8_t)p->name[i]);
+    for (size_t i = 0; i < p->n_name; i++) say_byte(a, REMORA_PART_CONTENT, (uint8_t)p->name[i]);
     p->n_name = 0;
 }
 
@@ -275,7 +275,7 @@ static void start_byte(const parser *a, uint8_t c)
     }
     p->state = RMR_PARSE_CONTENT;
     give_spaces(a);
-    say_byte(a, RMR_CHAT_CONTENT, c);
+    say_byte(a, REMORA_PART_CONTENT, c);
 }
 
 static void reasoning_byte(const parser *a, uint8_t c)
@@ -286,8 +286,8 @@ static void reasoning_byte(const parser *a, uint8_t c)
     } else if (c == '\n' && p->newlines < RMR_PARSE_SPACES) {
         p->newlines++;
     } else {
-        give_newlines(a, RMR_CHAT_REASONING);
-        say_byte(a, RMR_CHAT_REASONING, c);
+        give_newlines(a, REMORA_PART_REASONING);
+        say_byte(a, REMORA_PART_REASONING, c);
         p->said = 1;
     }
 }
@@ -304,11 +304,11 @@ static void content_byte(const parser *a, uint8_t c)
         if (p->newlines < p->m->lead)
             p->newlines++;
         else
-            say_byte(a, RMR_CHAT_CONTENT, c);
+            say_byte(a, REMORA_PART_CONTENT, c);
         return;
     }
-    give_newlines(a, RMR_CHAT_CONTENT);
-    say_byte(a, RMR_CHAT_CONTENT, c);
+    give_newlines(a, REMORA_PART_CONTENT);
+    say_byte(a, REMORA_PART_CONTENT, c);
 }
 
 /* Between elements of markup only white space may stand. */
@@ -319,7 +319,7 @@ static void gap_byte(const parser *a, uint8_t c)
         return;
     }
     lose(a);
-    say_byte(a, RMR_CHAT_REST, c);
+    say_byte(a, REMORA_PART_REST, c);
 }
 
 static void after_byte(const parser *a, uint8_t c)
@@ -327,7 +327,7 @@ static void after_byte(const parser *a, uint8_t c)
     if (rmr_json_space(c) || (a->p->m->bare && c == ';'))
         markup(a, 1);
     else
-        say_byte(a, RMR_CHAT_REST, c);
+        say_byte(a, REMORA_PART_REST, c);
 }
 
 /* A byte that is part of no marker. */
@@ -346,7 +346,7 @@ static void text_byte(const parser *a, uint8_t c)
     case RMR_PARSE_KIND: kind_byte(a, c); break;
     case RMR_PARSE_VALUE: value_byte(a, c); break;
     case RMR_PARSE_AFTER: after_byte(a, c); break;
-    default: say_byte(a, RMR_CHAT_REST, c);
+    default: say_byte(a, REMORA_PART_REST, c);
     }
 }
 
@@ -361,7 +361,7 @@ static void text_byte(const parser *a, uint8_t c)
  * looked for inside a string. */
 static uint32_t looked_for_in_arguments(const rmr_chat_parse *p)
 {
-    const rmr_json_walk *w = &p->walk;
+    const rmr_json_nest *w = &p->walk;
     if (p->m->bare) return 0;
     if (!p->m->json_head) return CLOSES | BIT(RMR_M_BLOCK_CLOSE);
     if (w->in_string) return 0;
@@ -439,7 +439,7 @@ static void give_held_back(const parser *a)
 {
     rmr_chat_parse *p = a->p;
     if (p->state == RMR_PARSE_START) give_spaces(a);
-    give_newlines(a, p->state == RMR_PARSE_REASONING ? RMR_CHAT_REASONING : RMR_CHAT_CONTENT);
+    give_newlines(a, p->state == RMR_PARSE_REASONING ? REMORA_PART_REASONING : REMORA_PART_CONTENT);
     if (p->state == RMR_PARSE_VALUE && p->is_text == UNDECIDED) decide(a, RAW);
 }
 
@@ -503,7 +503,7 @@ static void on_bare(const parser *a, size_t name, size_t n_name, size_t len)
     rmr_chat_parse *p = a->p;
     enter_calls(a);
     markup(a, len - n_name);
-    p->bytes[RMR_CHAT_CALL] += n_name;
+    p->bytes[REMORA_PART_CALL] += n_name;
     begin_call(a, (const char *)p->held + name, n_name);
     p->state = RMR_PARSE_ARGUMENTS;
 }
@@ -577,6 +577,18 @@ void rmr_chat_parse_push(rmr_chat_parse *p, const char *text, size_t n, int mark
         p->marks[p->n_held++] = (uint8_t)mark;
         settle(&a, 0);
     }
+}
+
+void rmr_chat_parse_stop(rmr_chat_parse *p, const rmr_chat_out *out)
+{
+    const parser a = {p, out};
+    settle(&a, 1);
+    end_turn(&a);
+}
+
+size_t rmr_chat_parse_held(const rmr_chat_parse *p)
+{
+    return (size_t)p->n_held + p->newlines + (p->state == RMR_PARSE_START ? p->n_name : 0);
 }
 
 void rmr_chat_parse_finish(rmr_chat_parse *p, int cut, const rmr_chat_out *out)

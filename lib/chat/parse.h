@@ -26,18 +26,9 @@ enum rmr_parse_state {
     RMR_PARSE_ENDED  /* behind a token that ends the turn */
 };
 
-/* What bytes of the output turned out to be; rmr_chat_parse.bytes counts them. */
-enum rmr_chat_part {
-    RMR_CHAT_NONE,
-    RMR_CHAT_REASONING,
-    RMR_CHAT_CONTENT,
-    RMR_CHAT_CALL, /* a call begins */
-    RMR_CHAT_ARGUMENTS,
-    RMR_CHAT_CALL_END,
-    RMR_CHAT_REST, /* text behind calls, or behind broken markup: no part of the answer */
-    RMR_CHAT_MARKUP,
-    RMR_CHAT_PARTS
-};
+/* What bytes of the output turned out to be, beside the parts of remora.h; rmr_chat_parse.bytes
+ * counts them. */
+enum { RMR_PART_MARKUP = REMORA_PART_END, RMR_PARTS };
 
 /* Where an event goes. `id` is the call's own in families that have ids, else empty. Text of
  * REASONING, CONTENT, ARGUMENTS and REST comes in pieces of any size. */
@@ -50,7 +41,7 @@ enum { RMR_PARSE_SPACES = 256 }; /* most newlines before </think>, or spaces bef
 
 typedef struct rmr_chat_parse {
     const rmr_markers *m; /* borrowed */
-    uint64_t bytes[RMR_CHAT_PARTS];
+    uint64_t bytes[RMR_PARTS];
     uint64_t tool_key, key; /* hashes of the call's name, and of that with the argument's */
     uint32_t n_calls;
     uint16_t n_held;   /* bytes that may become a marker */
@@ -63,7 +54,7 @@ typedef struct rmr_chat_parse {
     uint8_t in_params;    /* an argument has been written */
     uint8_t is_text;      /* the value is a string: 0, 1, or UNDECIDED */
     uint8_t broken;
-    rmr_json_walk walk;
+    rmr_json_nest walk;
     rmr_json_scan scan;
     uint8_t held[RMR_HELD_MAX], marks[RMR_HELD_MAX];
     char name[RMR_HELD_MAX];
@@ -76,6 +67,12 @@ void rmr_chat_parse_begin(rmr_chat_parse *p, const rmr_markers *m, int state);
  * 6 * (n + RMR_HELD_MAX + RMR_PARSE_SPACES) + 2 * RMR_HELD_MAX bytes. */
 void rmr_chat_parse_push(rmr_chat_parse *p, const char *text, size_t n, int mark,
                          const rmr_chat_out *out);
+
+/* A token came that ends the turn and is none of the format's stops. */
+void rmr_chat_parse_stop(rmr_chat_parse *p, const rmr_chat_out *out);
+
+/* The bytes that are held back. */
+size_t rmr_chat_parse_held(const rmr_chat_parse *p);
 
 /* The end of the output. cut: it did not end by itself, so the beginning of a marker at its end is
  * one and no text. Puts out what was held back. */

@@ -9,6 +9,7 @@
 #include "lock.h"
 #include "release.h"
 #include "rng.h"
+#include "spell.h"
 
 /* The release hook of a stage, counted: clones share it. */
 typedef struct loan {
@@ -34,6 +35,7 @@ struct rmr_sampler {
     rmr_rng rng;
     stage_list *stages; /* NULL: none yet */
     rmr_history *hist;  /* NULL: no penalty looks at it */
+    rmr_spell *spell;   /* NULL: there never was one */
     uint32_t *counts;   /* n_vocab zeros between picks, there from the first penalty on */
     rmr_candidates list;
 };
@@ -146,6 +148,7 @@ void rmr_sampler_free(rmr_sampler *c)
     rmr_free(c->mem, c->list.c, (size_t)c->n_vocab * sizeof *c->list.c);
     rmr_free(c->mem, c->list.blocks, sums_bytes(c->n_vocab));
     free_history(c->mem, c->hist);
+    rmr_free(c->mem, c->spell, sizeof *c->spell);
     rmr_free(c->mem, c->counts, (size_t)c->n_vocab * sizeof *c->counts);
     free_stages(c->mem, c->stages);
     rmr_free(c->mem, c, sizeof *c);
@@ -206,6 +209,29 @@ static remora_status need_counts(rmr_sampler *c, remora_error *err)
     return REMORA_OK;
 }
 
+static remora_status need_spell(rmr_sampler *c, remora_error *err)
+{
+    if (c->spell != NULL) return REMORA_OK;
+    c->spell = rmr_calloc(c->mem, 1, sizeof *c->spell);
+    if (c->spell == NULL) return rmr_error_nomem(err, "text to spell", sizeof *c->spell);
+    return REMORA_OK;
+}
+
+remora_status rmr_sampler_spell(rmr_sampler *c, rmr_spell_bytes bytes, const void *user,
+                                const char *text, size_t n, remora_error *err)
+{
+    RMR_ASSERT(n <= REMORA_HEAL_MAX);
+    if (n == 0 && c->spell == NULL) return REMORA_OK;
+    RMR_TRY(need_spell(c, err));
+    rmr_spell *s = c->spell;
+    s->bytes = bytes;
+    s->user = user;
+    s->n = (uint32_t)n;
+    s->at = 0;
+    if (n > 0) memcpy(s->text, text, n);
+    return REMORA_OK;
+}
+
 remora_status rmr_sampler_add(rmr_sampler *c, const remora_stage *stage, remora_error *err)
 {
     loan *l;
@@ -236,6 +262,7 @@ static remora_status copy_stages(rmr_sampler *to, const rmr_sampler *from, remor
         to->stages->n = n;
     }
     if (from->counts != NULL) RMR_TRY(need_counts(to, err));
+    if (from->spell != NULL) RMR_TRY(need_spell(to, err));
     return from->hist != NULL ? grow_history(to, from->hist->cap, err) : REMORA_OK;
 }
 
@@ -251,6 +278,7 @@ remora_status rmr_sampler_clone(const rmr_sampler *c, rmr_sampler **out, remora_
         return REMORA_E_NOMEM;
     }
     if (c->hist != NULL) copy_history(copy->hist, c->hist);
+    if (c->spell != NULL) *copy->spell = *c->spell;
     copy->rng = c->rng;
     *out = copy;
     return REMORA_OK;
@@ -260,6 +288,7 @@ void rmr_sampler_reset(rmr_sampler *c, uint64_t seed)
 {
     if (c == NULL) return;
     if (c->hist != NULL) c->hist->n = c->hist->next = 0;
+    if (c->spell != NULL) c->spell->at = c->spell->n;
     rmr_rng_seed(&c->rng, seed);
 }
 
@@ -276,8 +305,8 @@ remora_status rmr_sampler_accept(rmr_sampler *c, remora_token t, remora_error *e
     if (c == NULL) RMR_FAIL(err, REMORA_E_ARG, "sampler is NULL");
     if (t < 0 || (uint32_t)t >= c->n_vocab)
         RMR_FAIL(err, REMORA_E_ARG, "token %d is not in the vocabulary of %u", t, c->n_vocab);
-    if (c->hist == NULL) return REMORA_OK; /* no stage looks at it */
-    enter_token(c->hist, t);
+    if (c->spell != NULL) rmr_spell_accept(c->spell, t);
+    if (c->hist != NULL) enter_token(c->hist, t); /* else no stage looks at it */
     return REMORA_OK;
 }
 
@@ -291,6 +320,7 @@ static remora_status pick(rmr_sampler *c, const float *logits, size_t n, remora_
                           remora_error *err)
 {
     rmr_candidates_load(&c->list, logits, n);
+    if (c->spell != NULL) rmr_spell_filter(c->spell, &c->list);
     for (size_t i = 0; i < n_stages(c); i++) {
         const remora_status st =
             rmr_stage_run(&c->stages->item[i].stage, &c->list, c->hist, c->counts, c->n_vocab);

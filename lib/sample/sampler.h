@@ -19,6 +19,9 @@
 
 typedef struct rmr_sampler rmr_sampler;
 
+/* The bytes of a token, *n of them; none for one that stands for no text. */
+typedef const char *(*rmr_spell_bytes)(const void *user, remora_token t, size_t *n);
+
 /* The window of a penalty whose count is 0, and the longest one. A sampler remembers as many
  * accepted tokens as the longest window of its stages. */
 enum { RMR_SAMPLER_HISTORY = 16384, RMR_SAMPLER_HISTORY_MAX = 1 << 20 };
@@ -37,6 +40,11 @@ remora_status rmr_sampler_clone(const rmr_sampler *c, rmr_sampler **out, remora_
 void rmr_sampler_reset(rmr_sampler *c, uint64_t seed); /* history and generator */
 /* Into the history. */
 remora_status rmr_sampler_accept(rmr_sampler *c, remora_token t, remora_error *err);
+
+/* Text that the next tokens have to spell, at most REMORA_HEAL_MAX bytes (spell.h). `user` must
+ * live as long as the sampler. E_NOMEM. */
+remora_status rmr_sampler_spell(rmr_sampler *c, rmr_spell_bytes bytes, const void *user,
+                                const char *text, size_t n, remora_error *err);
 
 /* 1 <= n <= n_vocab logits of the tokens 0 .. n - 1. No allocation. E_ARG, E_NO_TOKEN, E_CALLBACK;
  * *out is written on success only. */

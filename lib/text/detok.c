@@ -112,6 +112,16 @@ remora_status rmr_detok_each(const rmr_tokenizer *t, remora_detok *d, remora_tok
     return REMORA_OK;
 }
 
+remora_status rmr_detok_bytes(remora_detok *d, const char *bytes, size_t n, rmr_detok_put put,
+                              void *user, remora_error *err)
+{
+    state st;
+    RMR_TRY(load(d, &st, err));
+    push_bytes(&st, put, user, (const unsigned char *)bytes, n);
+    memcpy(d->opaque, &st, sizeof st);
+    return REMORA_OK;
+}
+
 remora_status rmr_detok_flush(const rmr_tokenizer *t, remora_detok *d, char *buf, size_t cap,
                               size_t *n, remora_error *err)
 {

@@ -180,3 +180,10 @@ remora_status rmr_tokenizer_encode(const rmr_tokenizer *t, const char *text, siz
     rmr_free(e.mem, e.ids, e.cap * sizeof *e.ids);
     return st;
 }
+
+remora_token rmr_tokenizer_find(const rmr_tokenizer *t, const char *text, size_t n)
+{
+    const rmr_added *a = rmr_added_get(&t->raw, text, n);
+    if (a == NULL) a = rmr_added_get(&t->normalized, text, n);
+    return a != NULL ? (remora_token)a->id : REMORA_TOKEN_NONE;
+}

@@ -75,6 +75,9 @@ remora_status rmr_tokenizer_encode(const rmr_tokenizer *t, const char *text, siz
                                    uint32_t flags, remora_token *out, size_t cap, size_t *n,
                                    remora_error *err);
 
+/* The added token with exactly this text, or REMORA_TOKEN_NONE. */
+remora_token rmr_tokenizer_find(const rmr_tokenizer *t, const char *text, size_t n);
+
 /* The bytes of a token, an added token's text; valid as long as t, not NUL-terminated. E_ARG for an
  * id that is not below n_vocab; an id without a token has no bytes. */
 remora_status rmr_tokenizer_bytes(const rmr_tokenizer *t, remora_token id, const char **bytes,
@@ -106,5 +109,9 @@ remora_status rmr_detok_flush(const rmr_tokenizer *t, remora_detok *st, char *bu
 typedef void (*rmr_detok_put)(void *user, const char *s, size_t n);
 remora_status rmr_detok_each(const rmr_tokenizer *t, remora_detok *st, remora_token id,
                              rmr_detok_put put, void *user, remora_error *err);
+
+/* The same for bytes, whatever they are of. */
+remora_status rmr_detok_bytes(remora_detok *st, const char *bytes, size_t n, rmr_detok_put put,
+                              void *user, remora_error *err);
 
 #endif

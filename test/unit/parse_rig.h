@@ -32,17 +32,17 @@ static inline void rig_put(void *user, int part, const char *text, size_t n, con
 {
     parsed *r = user;
     switch (part) {
-    case RMR_CHAT_REASONING: rig_append(r->reasoning, text, n); break;
-    case RMR_CHAT_CONTENT: rig_append(r->content, text, n); break;
-    case RMR_CHAT_REST: rig_append(r->rest, text, n); break;
-    case RMR_CHAT_CALL:
+    case REMORA_PART_REASONING: rig_append(r->reasoning, text, n); break;
+    case REMORA_PART_CONTENT: rig_append(r->content, text, n); break;
+    case REMORA_PART_REST: rig_append(r->rest, text, n); break;
+    case REMORA_PART_CALL:
         rig_append(r->calls, text, n);
         rig_append(r->calls, " (", 2);
         rig_append(r->calls, id == NULL ? "" : id, n_id);
         rig_append(r->calls, ") ", 2);
         break;
-    case RMR_CHAT_ARGUMENTS: rig_append(r->calls, text, n); break;
-    case RMR_CHAT_CALL_END: rig_append(r->calls, "\n", 1); break;
+    case REMORA_PART_ARGUMENTS: rig_append(r->calls, text, n); break;
+    case REMORA_PART_CALL_END: rig_append(r->calls, "\n", 1); break;
     default: fail();
     }
 }
@@ -50,11 +50,11 @@ static inline void rig_put(void *user, int part, const char *text, size_t n, con
 static inline void rig_end(const rmr_chat_parse *p, size_t fed, parsed *r)
 {
     uint64_t sum = 0;
-    for (int i = 0; i < RMR_CHAT_PARTS; i++) sum += p->bytes[i];
+    for (int i = 0; i < RMR_PARTS; i++) sum += p->bytes[i];
     assert_int_equal(sum, fed);
-    assert_int_equal(p->bytes[RMR_CHAT_REASONING], strlen(r->reasoning));
-    assert_int_equal(p->bytes[RMR_CHAT_CONTENT], strlen(r->content));
-    assert_int_equal(p->bytes[RMR_CHAT_REST], strlen(r->rest));
+    assert_int_equal(p->bytes[REMORA_PART_REASONING], strlen(r->reasoning));
+    assert_int_equal(p->bytes[REMORA_PART_CONTENT], strlen(r->content));
+    assert_int_equal(p->bytes[REMORA_PART_REST], strlen(r->rest));
     if (p->open_call) rig_append(r->calls, " !", 2);
     r->broken = p->broken;
     r->where = rmr_chat_parse_where(p);

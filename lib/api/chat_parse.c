@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading an answer: handles around lib/chat's. */
+#include <string.h>
+
+#include "answer.h"
+#include "checks.h"
+#include "model.h"
+
+struct remora_chat_parse {
+    remora_model *model; /* counted */
+    rmr_markers markers;
+    rmr_answer answer;
+};
+
+static remora_status find_format(const remora_chat_parse_opts *o, const rmr_chat_format **out,
+                                 remora_error *err)
+{
+    if (o->format == NULL) RMR_FAIL(err, REMORA_E_ARG, "remora_chat_parse_opts.format is NULL");
+    *out = rmr_chat_format_named(o->format, strlen(o->format));
+    if (*out == NULL) RMR_FAIL(err, REMORA_E_NOT_FOUND, "there is no chat format %.60s", o->format);
+    return REMORA_OK;
+}
+
+/* Where an answer begins when the prompt is the format's own. */
+static int default_begin(const rmr_chat_format *f)
+{
+    if (f->think.open == NULL || !f->think.by_default) return RMR_PARSE_CONTENT;
+    return f->think.by_model ? RMR_PARSE_START : RMR_PARSE_REASONING;
+}
+
+static remora_status find_begin(const remora_chat_parse_opts *o, const rmr_chat_format *f,
+                                int *state, remora_error *err)
+{
+    switch (o->begin) {
+    case 0: *state = default_begin(f); return REMORA_OK;
+    case REMORA_PLACE_START: *state = RMR_PARSE_START; return REMORA_OK;
+    case REMORA_PLACE_REASONING: *state = RMR_PARSE_REASONING; return REMORA_OK;
+    case REMORA_PLACE_CONTENT: *state = RMR_PARSE_CONTENT; return REMORA_OK;
+    case REMORA_PLACE_CALLS:
+        *state = RMR_PARSE_CALLS;
+        if (o->flags & REMORA_CHAT_PARSE_CALLS && f->calls.args != RMR_ARGS_NONE) return REMORA_OK;
+        RMR_FAIL(err, REMORA_E_ARG,
+                 "remora_chat_parse_opts.begin is CALLS, but calls are not looked for");
+    default:
+        RMR_FAIL(err, REMORA_E_ARG,
+                 "remora_chat_parse_opts.begin is %d; supported are 0, START, REASONING, CONTENT "
+                 "and CALLS",
+                 o->begin);
+    }
+}
+
+static remora_status check(const remora_model *m, const remora_chat_parse_opts *o,
+                           remora_error *err)
+{
+    if (o->flags & ~(uint32_t)REMORA_CHAT_PARSE_CALLS)
+        RMR_FAIL(err, REMORA_E_STRUCT, "remora_chat_parse_opts.flags 0x%x are not known; 0x%x are",
+                 o->flags, REMORA_CHAT_PARSE_CALLS);
+    if (o->reserved != 0)
+        RMR_FAIL(err, REMORA_E_STRUCT, "remora_chat_parse_opts.reserved is not 0");
+    if (m->tok == NULL)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "an answer is read with the model's tokenizer; the "
+                 "model has none that this build can use");
+    return REMORA_OK;
+}
+
+static remora_status make(remora_model *m, remora_chat_parse **out, remora_error *err)
+{
+    remora_chat_parse *p = rmr_alloc(&m->session_mem, sizeof *p);
+    if (p == NULL) return rmr_error_nomem(err, "reader of an answer", sizeof *p);
+    p->model = m;
+    rmr_model_ref(m);
+    *out = p;
+    return REMORA_OK;
+}
+
+remora_status remora_chat_parse_create(remora_model *m, const remora_chat_parse_opts *given,
+                                       remora_chat_parse **out, remora_error *err)
+{
+    const rmr_chat_format *f = NULL;
+    rmr_markers markers;
+    int state = 0;
+    RMR_NEED(out != NULL, err, "out is NULL");
+    *out = NULL;
+    RMR_NEED(m != NULL && given != NULL, err, "model or options are NULL");
+    RMR_IN(remora_chat_parse_opts, o, given, err);
+    RMR_TRY(check(m, &o, err));
+    RMR_TRY(find_format(&o, &f, err));
+    RMR_TRY(find_begin(&o, f, &state, err));
+    RMR_TRY(rmr_markers_make(&markers, f, m->tok, (o.flags & REMORA_CHAT_PARSE_CALLS) != 0, err));
+    RMR_TRY(make(m, out, err));
+    (*out)->markers = markers;
+    rmr_answer_begin(&(*out)->answer, &(*out)->markers, state);
+    return REMORA_OK;
+}
+
+/* The event as the host sees it. REMORA_MORE; REMORA_OK where there is none. */
+static remora_status show(const remora_chat_parse *p, const rmr_answer_event *e,
+                          remora_chat_event *out, remora_error *err)
+{
+    if (e == NULL) return REMORA_OK;
+    const char *text = p->answer.text + e->at;
+    const remora_chat_event event = {
+        .kind = e->part, .call = e->call, .text = {text, e->n}, .id = {text + e->n, e->n_id}};
+    RMR_TRY(RMR_OUT(remora_chat_event, out, event, err));
+    return REMORA_MORE;
+}
+
+/* Nothing is taken from the queue for a struct that cannot be filled. */
+static remora_status check_event(remora_chat_event *event, remora_error *err)
+{
+    const remora_chat_event none = {0};
+    return RMR_OUT(remora_chat_event, event, none, err);
+}
+
+static remora_status check_open(const remora_chat_parse *p, remora_error *err)
+{
+    if (p->answer.finished) RMR_FAIL(err, REMORA_E_ARG, "the answer has been ended");
+    return REMORA_OK;
+}
+
+remora_status remora_chat_parse_next(remora_chat_parse *p, const remora_token *t, size_t n,
+                                     size_t *used, remora_chat_event *event, remora_error *err)
+{
+    const rmr_answer_event *e = NULL;
+    RMR_NEED(p != NULL && used != NULL && event != NULL, err, "handle, used or event is NULL");
+    RMR_NEED(t != NULL || n == 0, err, "t is NULL");
+    RMR_TRY(check_open(p, err));
+    RMR_TRY(check_event(event, err));
+    RMR_TRY(rmr_answer_tokens(&p->answer, p->model->tok, t, n, used, &e, err));
+    return show(p, e, event, err);
+}
+
+remora_status remora_chat_parse_text(remora_chat_parse *p, const char *text, size_t len,
+                                     size_t *used, remora_chat_event *event, remora_error *err)
+{
+    const rmr_answer_event *e = NULL;
+    RMR_NEED(p != NULL && used != NULL && event != NULL, err, "handle, used or event is NULL");
+    RMR_NEED(text != NULL || len == 0, err, "text is NULL");
+    RMR_TRY(check_open(p, err));
+    RMR_TRY(check_event(event, err));
+    RMR_TRY(rmr_answer_text(&p->answer, p->model->tok, text, len, used, &e, err));
+    return show(p, e, event, err);
+}
+
+static remora_status show_end(const remora_chat_parse *p, remora_chat_event *out, remora_error *err)
+{
+    const rmr_chat_parse *r = &p->answer.parse;
+    if (r->broken && r->open_call)
+        RMR_FAIL(err, REMORA_E_FORMAT, "the answer ends inside call %u", r->n_calls - 1);
+    if (r->broken)
+        RMR_FAIL(err, REMORA_E_FORMAT,
+                 "the answer is not as the chat format has it, behind %u calls", r->n_calls);
+    const remora_chat_event event = {.kind = REMORA_PART_END,
+                                     .call = r->n_calls,
+                                     .finish = p->answer.cut    ? REMORA_FINISH_LENGTH
+                                               : r->n_calls > 0 ? REMORA_FINISH_CALLS
+                                                                : REMORA_FINISH_STOP};
+    RMR_TRY(RMR_OUT(remora_chat_event, out, event, err));
+    return REMORA_END;
+}
+
+remora_status remora_chat_parse_end(remora_chat_parse *p, int32_t cut, remora_chat_event *event,
+                                    remora_error *err)
+{
+    const rmr_answer_event *e = NULL;
+    RMR_NEED(p != NULL && event != NULL, err, "handle or event is NULL");
+    RMR_NEED(cut == 0 || cut == 1, err, "cut is neither 0 nor 1");
+    RMR_TRY(check_event(event, err));
+    RMR_TRY(rmr_answer_end(&p->answer, p->model->tok, cut, &e, err));
+    return e != NULL ? show(p, e, event, err) : show_end(p, event, err);
+}
+
+static void copy_answer(remora_chat_parse *to, const remora_chat_parse *from)
+{
+    to->answer = from->answer;
+    to->answer.parse.m = &to->markers;
+}
+
+remora_status remora_chat_parse_clone(const remora_chat_parse *p, remora_chat_parse **out,
+                                      remora_error *err)
+{
+    RMR_NEED(out != NULL, err, "out is NULL");
+    *out = NULL;
+    RMR_NEED(p != NULL, err, "handle is NULL");
+    RMR_TRY(make(p->model, out, err));
+    (*out)->markers = p->markers;
+    copy_answer(*out, p);
+    return REMORA_OK;
+}
+
+remora_status remora_chat_parse_copy(remora_chat_parse *to, const remora_chat_parse *from,
+                                     remora_error *err)
+{
+    RMR_NEED(to != NULL && from != NULL, err, "one of the handles is NULL");
+    if (to->model != from->model || memcmp(&to->markers, &from->markers, sizeof to->markers) != 0)
+        RMR_FAIL(err, REMORA_E_MISMATCH,
+                 "the answers are of different models, chat formats or flags");
+    if (to != from) copy_answer(to, from);
+    return REMORA_OK;
+}
+
+static int32_t place_of(const rmr_chat_parse *p)
+{
+    switch (rmr_chat_parse_where(p)) {
+    case RMR_PARSE_START: return REMORA_PLACE_START;
+    case RMR_PARSE_REASONING: return REMORA_PLACE_REASONING;
+    case RMR_PARSE_CONTENT: return REMORA_PLACE_CONTENT;
+    case RMR_PARSE_ARGUMENTS:
+    case RMR_PARSE_PARAMS:
+    case RMR_PARSE_KEY:
+    case RMR_PARSE_KIND:
+    case RMR_PARSE_VALUE: return REMORA_PLACE_ARGUMENTS;
+    case RMR_PARSE_AFTER: return REMORA_PLACE_AFTER;
+    case RMR_PARSE_LOST: return REMORA_PLACE_LOST;
+    case RMR_PARSE_ENDED: return REMORA_PLACE_ENDED;
+    default: return REMORA_PLACE_CALLS;
+    }
+}
+
+remora_status remora_chat_parse_get_info(const remora_chat_parse *p, remora_chat_parse_info *out,
+                                         remora_error *err)
+{
+    RMR_NEED(p != NULL && out != NULL, err, "handle or out is NULL");
+    const rmr_chat_parse *r = &p->answer.parse;
+    remora_chat_parse_info info = {.place = place_of(r),
+                                   .n_calls = r->n_calls,
+                                   .broken = r->broken,
+                                   .reasoning = r->bytes[REMORA_PART_REASONING],
+                                   .content = r->bytes[REMORA_PART_CONTENT],
+                                   .calls =
+                                       r->bytes[REMORA_PART_CALL] + r->bytes[REMORA_PART_ARGUMENTS],
+                                   .rest = r->bytes[REMORA_PART_REST],
+                                   .markup = r->bytes[RMR_PART_MARKUP],
+                                   .held = rmr_chat_parse_held(r)};
+    info.bytes = info.reasoning + info.content + info.calls + info.rest + info.markup + info.held;
+    return RMR_OUT(remora_chat_parse_info, out, info, err);
+}
+
+void remora_chat_parse_free(remora_chat_parse *p)
+{
+    if (p == NULL) return;
+    remora_model *m = p->model;
+    rmr_free(&m->session_mem, p, sizeof *p);
+    rmr_model_unref(m);
+}

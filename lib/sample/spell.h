@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text that the next tokens have to spell: of the candidates only those are left whose bytes go on
+ * with it. A token may be longer than what is left of the text. */
+#ifndef RMR_SPELL_H
+#define RMR_SPELL_H
+
+#include "candidates.h"
+#include "sampler.h"
+
+typedef struct rmr_spell {
+    rmr_spell_bytes bytes;
+    const void *user; /* borrowed */
+    uint32_t n, at;   /* bytes of text, and of them spelled */
+    char text[REMORA_HEAL_MAX];
+} rmr_spell;
+
+void rmr_spell_filter(const rmr_spell *s, rmr_candidates *l);
+
+/* A token was accepted: it spells a part of the text; one that does not ends the spelling. */
+void rmr_spell_accept(rmr_spell *s, remora_token t);
+
+#endif
