@@ -236,7 +236,8 @@ static const rmr_chat_format formats[] = {
      .results = {.open = HEADER("ipython"), .close = "<|eot_id|>", .quoted = 1},
      .tools = {.place = RMR_TOOLS_FIRST_USER, .as = RMR_TOOL_INDENTED, .if_empty = 1,
                .open = PROMPT_LLAMA_TOOLS, .each_close = "\n\n"}},
-    {.name = "llama-3", LLAMA_TURNS},
+    {.name = "llama-3", LLAMA_TURNS,
+     .results = {.open = HEADER("tool"), .close = "<|eot_id|>"}}, /* its template takes any role */
 };
 /* clang-format on */
 

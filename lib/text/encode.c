@@ -154,6 +154,64 @@ static remora_status encode(encoder *e, const char *text, size_t len)
     return REMORA_OK;
 }
 
+/* The first added token at or after `from` that lies before n, special or not. */
+static const rmr_added *find_any(const encoder *e, const char *text, size_t n, size_t from,
+                                 size_t *at)
+{
+    size_t at_raw = n, at_normalized = n;
+    const rmr_added *raw = rmr_added_find(&e->t->raw, 0, text, n, from, &at_raw);
+    const rmr_added *other = rmr_added_find(&e->t->normalized, 0, text, n, from, &at_normalized);
+    const int first =
+        other == NULL || (raw != NULL && (at_raw < at_normalized ||
+                                          (at_raw == at_normalized && raw->len >= other->len)));
+    *at = first ? at_raw : at_normalized;
+    return first ? raw : other;
+}
+
+static remora_status encode_ranges(encoder *e, const char *text, size_t len,
+                                   const rmr_text_range *markup, size_t n_markup)
+{
+    size_t done = 0, at;
+    for (size_t i = 0; i < n_markup; i++) {
+        RMR_ASSERT(markup[i].begin >= done && markup[i].end <= len);
+        for (size_t from = markup[i].begin;;) {
+            const rmr_added *hit = find_any(e, text, markup[i].end, from, &at);
+            if (hit == NULL) break;
+            RMR_TRY(cut_added(e, &e->t->raw, text + done, at - done, gap));
+            RMR_TRY(add(e, (remora_token)hit->id));
+            done = from = at + hit->len;
+        }
+    }
+    return cut_added(e, &e->t->raw, text + done, len - done, gap);
+}
+
+static remora_status run_encoder(encoder *e, const char *text, size_t len,
+                                 const rmr_text_range *markup, size_t n_markup, remora_token *out,
+                                 size_t cap, size_t *n)
+{
+    remora_error *err = e->err;
+    *n = 0;
+    if (len > INT32_MAX || (text == NULL && len > 0))
+        RMR_FAIL(err, REMORA_E_ARG, "a text of %zu bytes: the limit is %d", len, INT32_MAX);
+    if (text == NULL) text = "";
+    remora_status st =
+        rmr_matcher_create(e->mem, WORK_BASE + WORK_PER_BYTE * (uint64_t)len, &e->matcher, err);
+    if (st >= 0)
+        st = markup != NULL ? encode_ranges(e, text, len, markup, n_markup) : encode(e, text, len);
+    if (st >= 0) {
+        *n = e->n;
+        if (e->n > cap)
+            st = rmr_error_set(err, REMORA_E_BUFFER, 0, "%zu tokens do not fit %zu places", e->n,
+                               cap);
+        else if (e->n > 0)
+            memcpy(out, e->ids, e->n * sizeof *out);
+    }
+    rmr_matcher_free(e->matcher);
+    rmr_bpe_scratch_free(e->mem, &e->scratch);
+    rmr_free(e->mem, e->ids, e->cap * sizeof *e->ids);
+    return st;
+}
+
 remora_status rmr_tokenizer_encode(const rmr_tokenizer *t, const char *text, size_t len,
                                    uint32_t flags, remora_token *out, size_t cap, size_t *n,
                                    remora_error *err)
@@ -162,23 +220,16 @@ remora_status rmr_tokenizer_encode(const rmr_tokenizer *t, const char *text, siz
     *n = 0;
     if (flags & ~(uint32_t)(REMORA_TEXT_SPECIAL | REMORA_TEXT_BOS))
         RMR_FAIL(err, REMORA_E_ARG, "text flags 0x%x are not known", flags);
-    if (len > INT32_MAX || (text == NULL && len > 0))
-        RMR_FAIL(err, REMORA_E_ARG, "a text of %zu bytes: the limit is %d", len, INT32_MAX);
-    remora_status st =
-        rmr_matcher_create(e.mem, WORK_BASE + WORK_PER_BYTE * (uint64_t)len, &e.matcher, err);
-    if (st >= 0) st = encode(&e, text != NULL ? text : "", len);
-    if (st >= 0) {
-        *n = e.n;
-        if (e.n > cap)
-            st = rmr_error_set(err, REMORA_E_BUFFER, 0, "%zu tokens do not fit %zu places", e.n,
-                               cap);
-        else if (e.n > 0)
-            memcpy(out, e.ids, e.n * sizeof *out);
-    }
-    rmr_matcher_free(e.matcher);
-    rmr_bpe_scratch_free(e.mem, &e.scratch);
-    rmr_free(e.mem, e.ids, e.cap * sizeof *e.ids);
-    return st;
+    return run_encoder(&e, text, len, NULL, 0, out, cap, n);
+}
+
+remora_status rmr_tokenizer_encode_ranges(const rmr_tokenizer *t, const char *text, size_t len,
+                                          const rmr_text_range *markup, size_t n_markup,
+                                          remora_token *out, size_t cap, size_t *n,
+                                          remora_error *err)
+{
+    encoder e = {.t = t, .mem = t->mem, .err = err};
+    return run_encoder(&e, text, len, markup, n_markup, out, cap, n);
 }
 
 remora_token rmr_tokenizer_find(const rmr_tokenizer *t, const char *text, size_t n)

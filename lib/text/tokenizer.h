@@ -75,6 +75,19 @@ remora_status rmr_tokenizer_encode(const rmr_tokenizer *t, const char *text, siz
                                    uint32_t flags, remora_token *out, size_t cap, size_t *n,
                                    remora_error *err);
 
+/* Bytes begin to end of a text. */
+typedef struct rmr_text_range {
+    size_t begin, end;
+} rmr_text_range;
+
+/* The same without flags, for text of which some is markup: in the n_markup ranges, which are in
+ * order and do not overlap, the text of every added token becomes that token. What lies between two
+ * tokens is encoded as one text, across the borders of the ranges. */
+remora_status rmr_tokenizer_encode_ranges(const rmr_tokenizer *t, const char *text, size_t len,
+                                          const rmr_text_range *markup, size_t n_markup,
+                                          remora_token *out, size_t cap, size_t *n,
+                                          remora_error *err);
+
 /* The added token with exactly this text, or REMORA_TOKEN_NONE. */
 remora_token rmr_tokenizer_find(const rmr_tokenizer *t, const char *text, size_t n);
 
