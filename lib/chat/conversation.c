@@ -57,7 +57,7 @@ remora_status rmr_conversation_set(rmr_conversation *c, rmr_chat_str *s, const c
 {
     if (text == NULL && n > 0) RMR_FAIL(err, REMORA_E_ARG, "%s is NULL and has %zu bytes", what, n);
     if (n > RMR_CHAT_MAX_BYTES - c->bytes)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+        RMR_FAIL(err, REMORA_E_LIMIT,
                  "%s has %zu bytes: the texts of a conversation have %d together at most", what, n,
                  RMR_CHAT_MAX_BYTES);
     const size_t good = n > 0 ? rmr_utf8_until(text, n) : 0;
@@ -77,7 +77,7 @@ remora_status rmr_conversation_set_name(rmr_conversation *c, rmr_chat_str *s, co
                                         const char *text, size_t n, remora_error *err)
 {
     if (n > RMR_CHAT_MAX_NAME)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "%s has %zu bytes: at most %d are supported", what, n,
+        RMR_FAIL(err, REMORA_E_LIMIT, "%s has %zu bytes: at most %d are supported", what, n,
                  RMR_CHAT_MAX_NAME);
     return rmr_conversation_set(c, s, what, text, n, err);
 }
@@ -86,8 +86,7 @@ remora_status rmr_conversation_turn(rmr_conversation *c, int role, rmr_chat_turn
                                     remora_error *err)
 {
     if (c->n_turns == RMR_CHAT_MAX_TURNS)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "a conversation has more than %d turns",
-                 RMR_CHAT_MAX_TURNS);
+        RMR_FAIL(err, REMORA_E_LIMIT, "a conversation has more than %d turns", RMR_CHAT_MAX_TURNS);
     RMR_TRY(rmr_grow(c->mem, &c->turns, &c->cap_turns, c->n_turns + 1, sizeof *c->turns, err));
     *out = &c->turns[c->n_turns++];
     **out = (rmr_chat_turn){.role = (uint8_t)role};
@@ -98,7 +97,7 @@ remora_status rmr_conversation_call(rmr_conversation *c, rmr_chat_turn *t, rmr_c
                                     remora_error *err)
 {
     if (t->n_calls == RMR_CHAT_MAX_CALLS)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "a turn has more than %d calls", RMR_CHAT_MAX_CALLS);
+        RMR_FAIL(err, REMORA_E_LIMIT, "a turn has more than %d calls", RMR_CHAT_MAX_CALLS);
     RMR_TRY(rmr_grow(c->mem, &t->calls, &t->cap_calls, t->n_calls + 1, sizeof *t->calls, err));
     *out = &t->calls[t->n_calls++];
     **out = (rmr_chat_call){.id = {NULL, 0}};
@@ -118,12 +117,11 @@ remora_status rmr_conversation_tool(rmr_conversation *c, const char *json, size_
                  "{\"name\": ..}}",
                  c->n_tools);
     if (name.size > RMR_CHAT_MAX_NAME)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+        RMR_FAIL(err, REMORA_E_LIMIT,
                  "the name of tool %zu has %zu bytes: at most %d are supported", c->n_tools,
                  name.size, RMR_CHAT_MAX_NAME);
     if (c->n_tools == RMR_CHAT_MAX_TOOLS)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "a conversation has more than %d tools",
-                 RMR_CHAT_MAX_TOOLS);
+        RMR_FAIL(err, REMORA_E_LIMIT, "a conversation has more than %d tools", RMR_CHAT_MAX_TOOLS);
     RMR_TRY(rmr_grow(c->mem, &c->tools, &c->cap_tools, c->n_tools + 1, sizeof *c->tools, err));
     c->tools[c->n_tools] = (rmr_chat_str){NULL, 0};
     RMR_TRY(rmr_conversation_set(c, &c->tools[c->n_tools], "tool", tool.text, tool.size, err));
@@ -138,10 +136,9 @@ remora_status rmr_conversation_append(rmr_conversation *c, rmr_conversation *fro
     const size_t turns = c->n_turns + from->n_turns;
     RMR_ASSERT(c->mem == from->mem);
     if (turns > RMR_CHAT_MAX_TURNS)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "a conversation has more than %d turns",
-                 RMR_CHAT_MAX_TURNS);
+        RMR_FAIL(err, REMORA_E_LIMIT, "a conversation has more than %d turns", RMR_CHAT_MAX_TURNS);
     if (from->bytes > RMR_CHAT_MAX_BYTES - c->bytes)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+        RMR_FAIL(err, REMORA_E_LIMIT,
                  "the texts of a conversation have %zu bytes together: at most %d are supported",
                  from->bytes + c->bytes, RMR_CHAT_MAX_BYTES);
     RMR_TRY(rmr_grow(c->mem, &c->turns, &c->cap_turns, turns, sizeof *c->turns, err));

@@ -437,7 +437,7 @@ remora_status rmr_conversation_add_json(rmr_conversation *c, const char *json, s
     rmr_conversation fresh;
     rmr_json_span v;
     if (n > RMR_CHAT_MAX_BYTES)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED, "a request has %zu bytes: at most %d are supported", n,
+        RMR_FAIL(err, REMORA_E_LIMIT, "a request has %zu bytes: at most %d are supported", n,
                  RMR_CHAT_MAX_BYTES);
     const size_t good = rmr_utf8_until(json, n);
     if (good < n) RMR_FAIL(err, REMORA_E_FORMAT, "request: byte %zu is not UTF-8", good);

@@ -160,7 +160,8 @@ static int same(const rmr_chat_str *a, const rmr_chat_str *b)
 static void fail(rmr_renderer *r, size_t i, const char *what)
 {
     if (r->w->status >= 0)
-        r->w->status = rmr_error_set(r->w->err, REMORA_E_ARG, 0, "turn %zu: %s", i, what);
+        r->w->status =
+            rmr_error_set(r->w->err, REMORA_E_ARG, 0, "turn %zu cannot be sent: %s", i, what);
 }
 
 /* The last answer before turn i; -1 when there is none. */

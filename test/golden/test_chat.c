@@ -9,6 +9,7 @@
 #include "groups.h"
 #include "render.h"
 #include "source.h"
+#include "tokenizer_of.h"
 
 static const char *folder;
 static rmr_mem mem;
@@ -341,7 +342,7 @@ static void ids_are_those_of_deepseek_v3(void **state)
     json_t *line;
     snprintf(path, sizeof path, "%s/ds3", getenv("REMORA_MODELS"));
     assert_int_equal(rmr_source_open(&mem, &where, 0, &src, NULL), REMORA_OK);
-    assert_int_equal(rmr_tokenizer_open(&mem, src, 129280, &t, NULL), REMORA_OK);
+    assert_int_equal(tokenizer_of(&mem, src, 129280, &t, NULL), REMORA_OK);
     json_t *lines = load_cases("tokens-deepseek-v3");
     json_array_foreach(lines, i, line)
     {
