@@ -1232,10 +1232,11 @@ REMORA_API void REMORA_CALL remora_sampler_reset(remora_sampler *p, uint64_t see
 REMORA_API remora_status REMORA_CALL
 remora_sampler_accept(remora_sampler *p, remora_token t, remora_error *err);
 
-/* Until the accepted tokens spell these bytes, picks take only tokens that go on with them; the
- * last of them may be longer than what is left. They are left out before the stages run. A token
- * that does not go on with them, and a reset, end it; a clone has it too. text is copied; len is
- * at most REMORA_HEAL_MAX, and 0 ends it. E_ARG, E_UNSUPPORTED (no tokenizer), E_NOMEM. */
+/* Until the accepted tokens spell these bytes, picks take only tokens that go on with them: those
+ * that spell all of what is left, and may be longer; where there is none, those that spell the next
+ * part. The others are left out before the stages run. A token that does not go on with the text,
+ * and a reset, end it; a clone has it too. text is copied; len is at most REMORA_HEAL_MAX, and 0
+ * ends it. E_ARG, E_UNSUPPORTED (no tokenizer), E_NOMEM. */
 REMORA_API remora_status REMORA_CALL
 remora_sampler_spell(remora_sampler *p, const char *text, size_t len, remora_error *err);
 

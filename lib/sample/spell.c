@@ -12,13 +12,27 @@ static size_t spelled(const rmr_spell *s, remora_token t)
     return both > 0 && memcmp(bytes, s->text + s->at, both) == 0 ? both : 0;
 }
 
-void rmr_spell_filter(const rmr_spell *s, rmr_candidates *l)
+/* Keep the candidates that spell at least `least` bytes. */
+static size_t keep(const rmr_spell *s, rmr_candidates *l, size_t least)
 {
     size_t m = 0;
+    for (size_t i = 0; i < l->n; i++)
+        if (spelled(s, l->c[i].token) >= least) l->c[m++] = l->c[i];
+    return m;
+}
+
+/* A token that spells a part of the text says little of the whole: " re" is a likely one before
+ * "turn", and so it would be before "tu", where the model means " return". So those that spell all
+ * of it come first. */
+void rmr_spell_filter(const rmr_spell *s, rmr_candidates *l)
+{
     if (s->at == s->n) return;
     for (size_t i = 0; i < l->n; i++)
-        if (spelled(s, l->c[i].token) > 0) l->c[m++] = l->c[i];
-    l->n = m;
+        if (spelled(s, l->c[i].token) == s->n - s->at) {
+            l->n = keep(s, l, s->n - s->at);
+            return;
+        }
+    l->n = keep(s, l, 1);
 }
 
 void rmr_spell_accept(rmr_spell *s, remora_token t)

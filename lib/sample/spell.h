@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text that the next tokens have to spell: of the candidates only those are left whose bytes go on
- * with it. A token may be longer than what is left of the text. */
+/* Text that the next tokens have to spell: of the candidates only those are left that spell all of
+ * what is left of it, and may be longer, or, where there is none, those that go on with it. */
 #ifndef RMR_SPELL_H
 #define RMR_SPELL_H
 

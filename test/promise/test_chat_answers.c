@@ -503,6 +503,31 @@ static void text_is_spelled_first(void **state)
     end(&w);
 }
 
+/* Tokens that spell all of what is left go before those that spell a part: "th" is one, and the
+ * beginning of "the". */
+static void whole_words_are_spelled_first(void **state)
+{
+    world w;
+    uint64_t seed = 9;
+    char text[16];
+    size_t longer = 0;
+    (void)state;
+    begin(&w);
+    for (int turn = 0; turn < 200; turn++) {
+        remora_sampler *p = NULL;
+        remora_token t;
+        REQUIRE_OK(remora_sampler_create(w.m, (uint64_t)turn, &p, NULL), NULL);
+        REQUIRE_OK(remora_sampler_spell(p, "th", 2, NULL), NULL);
+        draw(&w, p, &seed, &t);
+        text_of(&w, &t, 1, text);
+        assert_memory_equal(text, "th", 2);
+        longer += strlen(text) > 2;
+        remora_sampler_free(p);
+    }
+    assert_in_range(longer, 20, 180);
+    end(&w);
+}
+
 /* ---- memory ---- */
 
 static int32_t everything(void *arg, tmem *mem)
@@ -564,6 +589,7 @@ int main(void)
         cmocka_unit_test(a_repository_is_written_and_cut),
         cmocka_unit_test(a_long_text_is_cut),
         cmocka_unit_test(text_is_spelled_first),
+        cmocka_unit_test(whole_words_are_spelled_first),
         cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -451,13 +451,13 @@ def inspect_refused():
 
 def errors():
     """Needs no model."""
-    for command in ("generate", "tokenize", "inspect", "bench", "eval"):
+    for command in ("generate", "fim", "tokenize", "inspect", "bench", "eval"):
         shown = run(command, "--help").stdout.decode()
         assert shown.startswith("usage: remora " + command) and "--model" in shown, shown
         assert len(max(shown.splitlines(), key=len)) <= 80, "help wider than 80 columns"
         wrong = run(command, "--no-such-option", code=2)
         assert b"--no-such-option" in wrong.stderr and not wrong.stdout
-        files = {"generate": ["-p", "x"], "tokenize": ["x"], "eval": ["/dev/null"]}.get(command, [])
+        files = {"generate": ["-p", "x"], "fim": ["-p", "x"], "tokenize": ["x"], "eval": ["/dev/null"]}.get(command, [])
         assert b"-m" in run(command, *files, code=2).stderr
         missing = run(command, "-m", "/no/such/model", *files, code=1)
         assert b"/no/such/model" in missing.stderr and b"E_NOT_FOUND" in missing.stderr, missing.stderr
@@ -564,7 +564,25 @@ def box():
     assert len(set(same)) == 1, same
 
 
-CASES = {f.__name__: f for f in (tokenize, generate, bench, evaluate, compare, imatrix, inspect, inspect_refused, convert, box, errors, tests_itself, interrupt,
+def fill():
+    """`remora fim` on the model in the box."""
+    before, behind = "def add(a, b):\n    retu", "\n\nprint(add(1, 2))\n"
+    args = ["fim", "-m", BOX, "-n", "12", "-q"]
+    healed = run(*args, "-p", before, "--suffix", behind, "--heal").stdout.decode()
+    assert healed.startswith("rn "), healed
+    whole = run(*args, "-f", "-", "--heal", "--whole", "--hole", "@@", stdin=(before + "@@" + behind).encode()).stdout.decode()
+    equal(whole, before + healed[:-1] + behind, "whole text")
+    first = run(*args, "-p", before, "--suffix", behind, "--temp", "1", "-s", "7", "--heal").stdout
+    equal(run(*args, "-p", before, "--suffix", behind, "--temp", "1", "-s", "7", "--heal", "-t", "1").stdout, first, "the same seed")
+    cut = run("fim", "-m", BOX, "-n", "4", "-p", "x = 1\n" * 2000, "--max-prompt", "100")
+    assert b"the prompt was cut to" in cut.stderr and cut.stdout, cut.stderr
+    run("fim", "-m", BOX, "-p", "a", "--repo", "r", code=1)
+    assert b"<FILL>" in run("fim", "-m", BOX, "-f", "-", stdin=b"no hole", code=1).stderr
+    for args in (["fim", "-m", "x"], ["fim", "-m", "x", "-p", "a", "-f", "b"], ["fim", "-m", "x", "-f", "b", "--suffix", "c"]):
+        run(*args, code=2)
+
+
+CASES = {f.__name__: f for f in (tokenize, fill, generate, bench, evaluate, compare, imatrix, inspect, inspect_refused, convert, box, errors, tests_itself, interrupt,
                                 wrong_logit)}
 name = sys.argv[3]
 CASES[name]()
