@@ -471,14 +471,13 @@ static void bench_prompt(const char *name, uint32_t n, int kinds)
     if (kinds) cost_of_kinds(&r);
 }
 
-static void bench_lite(rmr_elem e, rmr_elem head, int long_ones)
+static void lite_program(rmr_elem e, rmr_elem head, uint32_t layers)
 {
     static const rmr_mla m = {16, 128, 64, 128, 512, 0.1147f};
     static const rmr_moe moe = {RMR_GATE_SOFTMAX, 64, 6, 1, 1, 0, 1, 1408, 2816};
     const uint32_t width[LITE_SLOTS] = {
         2048, 2048, 3072, 576, 16 * 576, 8192,   2048, 6 * 1408 + 2816,
         64,   6,    6,    64,  2048,     102400, 64};
-    char name[128];
     memset(&p, 0, sizeof p);
     add_cache(27);
     p.n_slots = LITE_SLOTS;
@@ -492,7 +491,7 @@ static void bench_lite(rmr_elem e, rmr_elem head, int long_ones)
     rmr_op rt = {.kind = RMR_OP_ROPE_TABLE, .out = {CS, 0}, .amp = 1};
     rt.w = random_weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, 32);
     add(rt);
-    for (uint32_t i = 0; i < 27; i++) lite_layer(i, e, &m, &moe);
+    for (uint32_t i = 0; i < layers; i++) lite_layer(i, e, &m, &moe);
     add((rmr_op){
         .kind = RMR_OP_PICK_ROWS, .rows = RMR_ROWS_OUT, .in = {X, 0}, .out = {OUT, 0}, .n = 2048});
     rmr_op nm = {.kind = RMR_OP_NORM,
@@ -507,6 +506,12 @@ static void bench_lite(rmr_elem e, rmr_elem head, int long_ones)
         .kind = RMR_OP_LINEAR, .rows = RMR_ROWS_OUT, .in = {OUT, 0}, .out = {LOGITS, 0}, .n = 2048};
     lo.w = random_weight(RMR_USE_MATRIX, head, 1, 102400, 2048);
     add(lo);
+}
+
+static void bench_lite(rmr_elem e, rmr_elem head, int long_ones)
+{
+    char name[128];
+    lite_program(e, head, 27);
     const struct {
         uint32_t n, seen;
     } cases[] = {{1, 64}, {8, 64}, {64, 64}, {1, 4096}, {1, 32768}};
@@ -554,6 +559,16 @@ static void profile(void)
     bench_latent(RMR_KV_BF16, 16, 1, 32768);
 }
 
+/* The first two layers of a prompt, once, for a profiler. */
+static void profile_prompt(rmr_elem e)
+{
+    c->graphs = 0;
+    roof = 4.5e6;
+    lite_program(e, e, 2);
+    bench_prompt(rmr_elem_table[e].name, 4096, 0);
+    free_weights();
+}
+
 static void bench_named(const char *what)
 {
     if (strcmp(what, "chains") == 0) {
@@ -573,6 +588,7 @@ static void bench_named(const char *what)
         if (strncmp(what, "experts-", 8) == 0) bench_experts((rmr_elem)e, 1);
         if (strncmp(what, "experts8-", 9) == 0) bench_experts((rmr_elem)e, 8);
         if (strncmp(what, "experts64-", 10) == 0) bench_experts((rmr_elem)e, 64);
+        if (strncmp(what, "layers-", 7) == 0) profile_prompt((rmr_elem)e);
         if (strncmp(what, "lite-", 5) == 0)
             bench_lite((rmr_elem)e, e <= RMR_ELEM_F8 ? RMR_ELEM_BF16 : RMR_ELEM_Q6_K,
                        e == RMR_ELEM_BF16);

@@ -28,7 +28,7 @@ K_QUANT = re.compile(r"rmr_product_q\d_k(_wide)?$")
 MOST_SPILLED = {"rmr_attend_prompt": 160}
 SPILLED_BY_K_QUANTS = 32
 MOST_REGISTERS = 255  # of a thread; a kernel that asks for two blocks on a multiprocessor gets 128
-ON_HOPPER = ["rmr_many_bf16_64", "rmr_many_bf16_192", "rmr_attend_prompt"]  # of groups of warps
+ON_HOPPER = re.compile("rmr_many_|rmr_attend_prompt")  # of groups of warps
 INSTRUCTION = {"f32": "FFMA", "bf16": "HMMA", "f16": "HMMA", "f8": "HMMA"}  # others: IMMA
 
 
@@ -76,8 +76,8 @@ def wrong_with_code(cubin, target):
         yield f"cuobjdump shows {len(functions)} kernels only: {said.stderr.strip()}"
     for text in functions:
         name = text.split(None, 1)[0]
-        if target == "sm_90a" and name in ON_HOPPER and not re.search(r"\bHGMMA\b", text):
-            yield f"{name} has no HGMMA"
+        if target == "sm_90a" and ON_HOPPER.match(name) and not re.search(r"\b[HI]GMMA\b", text):
+            yield f"{name} has no instruction of groups of warps"
         if not name.startswith("rmr_product_"):
             continue
         wanted = INSTRUCTION.get(name.removeprefix("rmr_product_").removesuffix("_wide"), "IMMA")

@@ -359,6 +359,14 @@ static void check_many(int which)
     if (which == 3) check_linear(RMR_ELEM_BF16, 1408, 2048, 200, 1, 0, 0);
 }
 
+/* The same of every type; a slice of K ends within a stage. */
+static void check_many_of(int e)
+{
+    const uint32_t cols = rmr_elem_table[e].values == 256 ? 768 : e == RMR_ELEM_F8 ? 1152 : 672;
+    check_linear((rmr_elem)e, 203, cols, 100, 0, 1, 1);
+    check_linear((rmr_elem)e, 70, cols, 190, 1, 0, 0);
+}
+
 /* ---- rows ---- */
 
 static void check_embed(int which)
@@ -766,7 +774,8 @@ static void check_experts(int which)
                   group = {RMR_GATE_SOFTMAX_GROUP, 12, 2, 4, 2, 0, 16, 32, 0},
                   sigmoid = {RMR_GATE_SIGMOID, 16, 4, 4, 2, 1, 2.5f, 64, 32},
                   lite = {RMR_GATE_SOFTMAX, 20, 6, 1, 1, 0, 1, 1408, 2816},
-                  few = {RMR_GATE_SOFTMAX, 3, 2, 1, 1, 0, 1, 192, 64};
+                  few = {RMR_GATE_SOFTMAX, 3, 2, 1, 1, 0, 1, 192, 64},
+                  coded = {RMR_GATE_SOFTMAX, 3, 2, 1, 1, 0, 1, 256, 128};
     if (which == 0) check_moe(&softmax, 64, RMR_ELEM_BF16, RMR_ELEM_Q8_0, 60, bf16);
     if (which == 1) check_moe(&group, 96, RMR_ELEM_Q4_0, RMR_ELEM_Q4_0, 60, 2e-2);
     if (which == 2)
@@ -774,6 +783,8 @@ static void check_experts(int which)
     if (which == 3) check_moe(&lite, 2048, RMR_ELEM_BF16, RMR_ELEM_BF16, 200, bf16);
     if (which == 4) check_moe(&few, 128, RMR_ELEM_BF16, RMR_ELEM_BF16, 70, bf16);
     if (which == 5) check_moe(&few, 128, RMR_ELEM_BF16, RMR_ELEM_BF16, 190, bf16);
+    if (which == 6) check_moe(&coded, 256, RMR_ELEM_Q4_K, RMR_ELEM_Q4_0, 90, 2e-2);
+    if (which == 7) check_moe(&coded, 256, RMR_ELEM_F8, RMR_ELEM_F8, 90, f8);
 }
 
 /* ---- all of them, by name ---- */
@@ -805,7 +816,8 @@ void check_visit_all(check_visit *visit, void *arg)
     several(visit, arg, "grouped-", check_grouped, 2, 3, 1);
     several(visit, arg, "experts-", check_experts, 0, 3, 0);
     several(visit, arg, "experts-", check_experts, 3, 4, 1);
-    several(visit, arg, "experts-", check_experts, 4, 6, 0);
+    several(visit, arg, "experts-", check_experts, 4, 8, 0);
+    several(visit, arg, "many-%", check_many_of, 0, RMR_ELEM_COUNT, 0);
     several(visit, arg, "many-", check_many, 0, 2, 0);
     several(visit, arg, "many-", check_many, 2, 4, 1);
 }

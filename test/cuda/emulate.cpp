@@ -113,11 +113,6 @@ static void pause()
     go(&current->at, &scheduler);
 }
 
-void emulated_pause()
-{
-    pause();
-}
-
 static void wait_at(barrier *b, unsigned total)
 {
     if (++b->here == total) {
@@ -241,6 +236,58 @@ void emulated_wait(unsigned left)
     }
 }
 
+/* ---- bulk copies: a barrier hears of each when it arrives, which is some time when a thread waits
+ * ----
+ */
+
+struct bulk {
+    void *to;
+    std::vector<char> data;
+    uint64_t *barrier;
+};
+
+static std::vector<bulk> bulks;
+
+void emulated_come(uint64_t *b, unsigned arrivals, int bytes)
+{
+    emulated_barrier v;
+    memcpy(&v, b, sizeof v);
+    v.missing -= (uint16_t)arrivals;
+    v.bytes += bytes;
+    if (v.missing == 0 && v.bytes == 0) {
+        v.missing = v.all;
+        v.parity ^= 1;
+    }
+    memcpy((void *)b, &v, sizeof v);
+}
+
+void emulated_bulk(void *to, const void *from, unsigned n, uint64_t *b)
+{
+    if (n % 16 != 0 || (uintptr_t)to % 16 != 0) {
+        fprintf(stderr, "emulator: %s: a bulk copy of %u bytes to %p\n", kernel_name, n, to);
+        abort();
+    }
+    for (unsigned i = 0; i < n; i += 16) {
+        emulated_check((const char *)from + i, 16);
+        emulated_check((const char *)to + i, 16);
+    }
+    bulks.push_back({to, std::vector<char>((const char *)from, (const char *)from + n), b});
+    memset(to, 0xff, n); /* what is there until it arrives */
+}
+
+void emulated_pause()
+{
+    for (size_t i = 0; i < bulks.size();)
+        if (random_number() % 2) {
+            memcpy(bulks[i].to, bulks[i].data.data(), bulks[i].data.size());
+            emulated_come(bulks[i].barrier, 0, -(int)bulks[i].data.size());
+            bulks.erase(bulks.begin() + (long)i);
+        } else {
+            i++;
+        }
+    pause();
+}
+
 /* ---- running ---- */
 
 static void start_block(size_t shared)
@@ -281,6 +328,10 @@ static void run_block()
             fprintf(stderr, "emulator: the threads of a block wait for each other\n");
             abort();
         }
+    }
+    if (!bulks.empty()) {
+        fprintf(stderr, "emulator: %s ends before its copies arrive\n", kernel_name);
+        abort();
     }
 }
 
@@ -361,17 +412,23 @@ void mma_f16(float *c, const uint32_t *a, const uint32_t *b)
     mma16(false, c, a, b);
 }
 
-/* Value `column` of a row: the address says in which order the 16 bytes of a row lie. */
-static float swizzled_value(uint64_t rows, unsigned row, unsigned column)
+/* Byte `at` of a row: the address says in which order the 16 bytes of a row lie. */
+static const void *swizzled(uint64_t rows, unsigned row, unsigned byte)
 {
-    const uint64_t at = rows + row * 128 + column * 2, from = at ^ (at >> 3 & 0x70);
+    const uint64_t at = rows + row * 128 + byte;
+    return (const void *)(uintptr_t)(at ^ (at >> 3 & 0x70));
+}
+
+static float swizzled_value(bool bf16, uint64_t rows, unsigned row, unsigned column)
+{
     uint16_t h;
-    memcpy(&h, (const void *)(uintptr_t)from, 2);
-    return rmr_bf16_to_f32(h);
+    memcpy(&h, swizzled(rows, row, column * 2), 2);
+    return half_of(bf16, h, 0);
 }
 
 /* Of a group's instruction, the rows of this warp. b's rows are columns of d, or of the sums. */
-static void warpgroup16(float *d, const uint32_t *a, uint64_t rows, unsigned n, bool transposed)
+static void warpgroup16(bool bf16, float *d, const uint32_t *a, uint64_t rows, unsigned n,
+                        bool transposed)
 {
     const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
     emulated_post(a, 16);
@@ -380,29 +437,46 @@ static void warpgroup16(float *d, const uint32_t *a, uint64_t rows, unsigned n, 
         double sum = 0;
         for (unsigned k = 0; k < 16; k++) {
             const uint32_t *const from = emulated_words(row % 8 * 4 + k % 8 / 2);
-            sum += (double)half_of(true, from[row / 8 + k / 8 * 2], k % 2) *
-                   (double)(transposed ? swizzled_value(rows, k, column)
-                                       : swizzled_value(rows, column, k));
+            sum += (double)half_of(bf16, from[row / 8 + k / 8 * 2], k % 2) *
+                   (double)(transposed ? swizzled_value(bf16, rows, k, column)
+                                       : swizzled_value(bf16, rows, column, k));
         }
         d[i] = (float)((double)d[i] + sum);
     }
     emulated_done();
 }
 
-void emulated_rows_bf16(float *d, const uint32_t *a, uint64_t rows, unsigned n)
+void emulated_rows(bool bf16, float *d, const uint32_t *a, uint64_t rows, unsigned n, bool more)
 {
-    warpgroup16(d, a, rows, n, false);
+    for (unsigned i = 0; !more && i < n / 2; i++) d[i] = 0;
+    warpgroup16(bf16, d, a, rows, n, false);
 }
 
 void emulated_columns_bf16(float *d, const uint32_t *a, uint64_t rows)
 {
-    warpgroup16(d, a, rows, 64, true);
+    warpgroup16(true, d, a, rows, 64, true);
 }
 
 static int32_t byte_at(uint32_t w, unsigned i, bool is_signed)
 {
     const uint8_t v = (uint8_t)(w >> 8 * i);
     return is_signed ? (int8_t)v : v;
+}
+
+void emulated_rows_s8(int32_t *d, const uint32_t *a, uint64_t rows, unsigned n, bool more)
+{
+    const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+    emulated_post(a, 16);
+    for (unsigned i = 0; i < n / 2; i++) {
+        const unsigned row = g + i / 2 % 2 * 8, column = i / 4 * 8 + 2 * t + i % 2;
+        if (!more) d[i] = 0;
+        for (unsigned k = 0; k < 32; k++) {
+            const uint32_t *const from = emulated_words(row % 8 * 4 + k % 16 / 4);
+            d[i] += byte_at(from[row / 8 + k / 16 * 2], k % 4, true) *
+                    *(const int8_t *)swizzled(rows, column, k);
+        }
+    }
+    emulated_done();
 }
 
 /* m16n8k32, or with n = 16 m16n8k16, whose a has 2 registers and b one. */

@@ -254,11 +254,25 @@ static inline uint64_t swizzled_rows(const void *rows, uint32_t column)
     return (uint64_t)(uintptr_t)rows + column;
 }
 
-void emulated_rows_bf16(float *d, const uint32_t *a, uint64_t rows, unsigned n);
+void emulated_rows(bool bf16, float *d, const uint32_t *a, uint64_t rows, unsigned n, bool more);
+void emulated_rows_s8(int32_t *d, const uint32_t *a, uint64_t rows, unsigned n, bool more);
 
-template <int N> static inline void warpgroup_bf16(float *d, const uint32_t *a, uint64_t b)
+template <int N>
+static inline void warpgroup_bf16(float *d, const uint32_t *a, uint64_t b, uint32_t more)
 {
-    emulated_rows_bf16(d, a, b, N);
+    emulated_rows(true, d, a, b, N, more != 0);
+}
+
+template <int N>
+static inline void warpgroup_f16(float *d, const uint32_t *a, uint64_t b, uint32_t more)
+{
+    emulated_rows(false, d, a, b, N, more != 0);
+}
+
+template <int N>
+static inline void warpgroup_s8(int32_t *d, const uint32_t *a, uint64_t b, uint32_t more)
+{
+    emulated_rows_s8(d, a, b, N, more != 0);
 }
 
 void emulated_columns_bf16(float *d, const uint32_t *a, uint64_t rows);
@@ -288,28 +302,41 @@ static inline void fence_copies()
 {
 }
 
-/* A barrier's arrivals that are missing in this phase, of how many, and the phase's parity. */
+static inline void fence_bulk()
+{
+}
+
+/* A barrier's arrivals that are missing in this phase, of how many; bytes that are to come; the
+ * phase's parity. */
 struct emulated_barrier {
     uint16_t missing, all;
-    uint32_t parity;
+    int32_t bytes : 31;
+    uint32_t parity : 1;
 };
 static_assert(sizeof(emulated_barrier) == 8, "it lies in 64 bits");
 
+void emulated_bulk(void *to, const void *from, unsigned n, uint64_t *b);
+void emulated_come(uint64_t *b, unsigned arrivals, int bytes);
+
 static inline void barrier_make(uint64_t *b, uint32_t n)
 {
-    const emulated_barrier v = {(uint16_t)n, (uint16_t)n, 0};
+    const emulated_barrier v = {(uint16_t)n, (uint16_t)n, 0, 0};
     memcpy((void *)b, &v, sizeof v);
 }
 
 static inline void barrier_arrive(uint64_t *b)
 {
-    emulated_barrier v;
-    memcpy(&v, b, sizeof v);
-    if (--v.missing == 0) {
-        v.missing = v.all;
-        v.parity ^= 1;
-    }
-    memcpy((void *)b, &v, sizeof v);
+    emulated_come(b, 1, 0);
+}
+
+static inline void barrier_expect(uint64_t *b, uint32_t n)
+{
+    emulated_come(b, 1, (int)n);
+}
+
+static inline void copy_bulk(void *to, const void *from, uint32_t n, uint64_t *b)
+{
+    emulated_bulk(to, from, n, b);
 }
 
 static inline void barrier_wait(uint64_t *b, uint32_t parity)

@@ -20,28 +20,24 @@ enum {
     RMR_GPU_LATENT_SHARED = 177408,  /* bytes of shared memory of attend_latent.cuh, */
     RMR_GPU_LATENT8_SHARED = 111872, /* of attend_latent8.cuh, */
     RMR_GPU_PROMPT_SHARED = 231424,  /* of attend_prompt.cuh */
-    RMR_GPU_MANY_K = 64,             /* columns of a stage of product_many.cuh */
-    RMR_GPU_MANY_LISTS = 512         /* lists that it takes, and one */
+    RMR_GPU_MANY_LISTS = 512,        /* lists that product_many.cuh takes, and one; */
+    RMR_GPU_MANY_SHARED = 231424,    /* its shared memory */
+    RMR_GPU_MANY_GROUP = 8           /* rows of activations that lie together for it */
 };
 
-/* Stages of product_many.cuh with n rows of activations, and the shared memory of a block. */
-#define RMR_GPU_MANY_STAGES(n) ((n) > 64 ? 5 : 8)
-#define RMR_GPU_MANY_SHARED(n)                                                                     \
-    (RMR_GPU_MANY_STAGES(n) * ((n)*RMR_GPU_MANY_K * 2 + 128 * RMR_GPU_MANY_K * 2 + 16) +           \
-     (2 * RMR_GPU_MANY_LISTS + 2) * 4 + RMR_GPU_WARPS * (n)*4 + 2048)
+/* Rows of activations that a block of product_many.cuh multiplies at once. */
+#define RMR_GPU_MANY_ROWS(elem) ((elem) == RMR_ELEM_BF16 ? 192 : 128)
 
 /* A form of activations (prepare.cuh): BF16: pairs of columns in the order of the matrix
  * instruction; as `parts` rows that add up to the value. HALF: likewise in f16, after division by a
  * power of two for each run of RMR_GPU_RUN16 columns. QUADS: HALF with four columns next to each
- * other, for 8-bit floats. INT8: kernels.h, "Integer products". FLOAT: as the slot has it. PLAIN:
- * BF16 with its columns one after the other, in the place of BF16. */
+ * other, for 8-bit floats. INT8: kernels.h, "Integer products". FLOAT: as the slot has it. */
 typedef enum rmr_gpu_form {
     RMR_GPU_BF16,
     RMR_GPU_HALF,
     RMR_GPU_QUADS,
     RMR_GPU_INT8,
-    RMR_GPU_FLOAT,
-    RMR_GPU_PLAIN
+    RMR_GPU_FLOAT
 } rmr_gpu_form;
 
 /* Bytes and scales of n prepared columns, a multiple of the granule. */
@@ -60,9 +56,7 @@ static inline uint32_t rmr_gpu_form_scales(rmr_gpu_form form, uint32_t n)
 /* Columns that a slice of K is a multiple of. */
 static inline uint32_t rmr_gpu_granule(rmr_gpu_form form)
 {
-    return form == RMR_GPU_INT8                            ? 32
-           : form == RMR_GPU_BF16 || form == RMR_GPU_PLAIN ? 64
-                                                           : RMR_GPU_RUN16;
+    return form == RMR_GPU_INT8 ? 32 : form == RMR_GPU_BF16 ? 64 : RMR_GPU_RUN16;
 }
 
 static inline rmr_gpu_form rmr_gpu_form_of(rmr_elem e)
@@ -72,6 +66,21 @@ static inline rmr_gpu_form rmr_gpu_form_of(rmr_elem e)
            : e == RMR_ELEM_F16 ? RMR_GPU_HALF
            : e == RMR_ELEM_F8  ? RMR_GPU_QUADS
                                : RMR_GPU_FLOAT;
+}
+
+/* Rows for product_many.cuh are in blocks: 128 bytes of columns of RMR_GPU_MANY_GROUP rows, one row
+ * after the other, whose 16 bytes number c lie in row r at c ^ r. First come the first columns of
+ * all groups. A row's scales likewise: for each run of 128 columns of QUADS a float for each row;
+ * for each 128 columns of INT8 and each group, for each run of 32, rows of a scale and that times
+ * the sum. Columns of 16 bits in a block, and bytes of scales of a row for 128 columns. */
+static inline uint32_t rmr_gpu_block_columns(rmr_gpu_form form)
+{
+    return form == RMR_GPU_INT8 ? 128 : 64;
+}
+
+static inline uint32_t rmr_gpu_block_scales(rmr_gpu_form form)
+{
+    return form == RMR_GPU_INT8 ? 32 : form == RMR_GPU_BF16 ? 0 : 4;
 }
 
 /* Positions of a unit of a row that sees n positions: a function of the row alone, so that a
@@ -122,8 +131,10 @@ typedef struct rmr_gpu_lists {
     const uint32_t
         *ids; /* of a step of one row, whose choices products take as they came; or NULL */
     uint32_t *n, *first, *expert; /* [1], [n + 1], [n] */
+    uint32_t *place0;             /* [n]: where rows of a list begin, each at a group of its own */
     uint32_t *choice;             /* [entries] */
     uint32_t *order; /* [rows][n_used]: a row's choices in ascending order of experts */
+    uint32_t *place; /* [rows][n_used]: of choices, among rows by list; ~0: of none */
     uint32_t n_used;
 } rmr_gpu_lists;
 
@@ -182,6 +193,15 @@ typedef struct rmr_gpu_prepare {
     uint64_t scale_ld;
 } rmr_gpu_prepare;
 
+/* The same to blocks of rows. With lists: the rows of choices, a row of x or (`by_choice`) of its
+ * columns for each. */
+typedef struct rmr_gpu_spread {
+    rmr_gpu_prepare of;  /* but for ld and scale_ld */
+    uint32_t groups;     /* of rows, from one block of columns to the next */
+    rmr_gpu_lists lists; /* n NULL: none */
+    int by_choice;
+} rmr_gpu_spread;
+
 /* y = w x, or silu(w x) * (w2 x). Jobs: one; or a head each, which takes matrix and rows
  * of its own; or a list each. */
 typedef struct rmr_gpu_product {
@@ -216,10 +236,11 @@ typedef struct rmr_gpu_products {
     uint32_t blocks;
 } rmr_gpu_products;
 
-/* A product of many rows (product_many.cuh): without lists it has `jobs` jobs. */
+/* A product of many rows (product_many.cuh), of activations in blocks: `pass` rows at a time.
+ * Without lists it has `jobs` jobs. */
 typedef struct rmr_gpu_many {
     rmr_gpu_product of;
-    uint32_t jobs;
+    uint32_t jobs, groups, pass;
 } rmr_gpu_many;
 
 typedef struct rmr_gpu_rope {

@@ -19,30 +19,50 @@
     X(q4_0, Q4_0)                                                                                  \
     X(i4, I4)                                                                                      \
     X(iq4_nl, IQ4_NL)                                                                              \
-    X(mxfp4, MXFP4) X(iq4_xs, IQ4_XS) X(q4_k, Q4_K) X(q5_k, Q5_K) X(q6_k, Q6_K) X(q3_k, Q3_K)      \
-        X(q2_k, Q2_K) X(q4_1, Q4_1) X(q5_0, Q5_0) X(q5_1, Q5_1)
+    X(mxfp4, MXFP4)                                                                                \
+    X(iq4_xs, IQ4_XS)                                                                              \
+    X(q4_k, Q4_K)                                                                                  \
+    X(q5_k, Q5_K) X(q6_k, Q6_K) X(q3_k, Q3_K) X(q2_k, Q2_K) X(q4_1, Q4_1) X(q5_0, Q5_0)            \
+        X(q5_1, Q5_1)
+/* Of those, the types that have a kernel for many rows. */
+#define RMR_CUDA_MANY(X)                                                                           \
+    X(bf16, BF16)                                                                                  \
+    X(f8, F8)                                                                                      \
+    X(q8_0, Q8_0)                                                                                  \
+    X(q4_0, Q4_0)                                                                                  \
+    X(i4, I4)                                                                                      \
+    X(iq4_nl, IQ4_NL)                                                                              \
+    X(mxfp4, MXFP4)                                                                                \
+    X(iq4_xs, IQ4_XS)                                                                              \
+    X(q4_k, Q4_K)                                                                                  \
+    X(q5_k, Q5_K) X(q6_k, Q6_K) X(q3_k, Q3_K) X(q4_1, Q4_1) X(q5_0, Q5_0) X(q5_1, Q5_1)
 #define RMR_CUDA_KERNELS(X)                                                                        \
     X(product_f32)                                                                                 \
-    X(many_bf16_64)                                                                                \
-    X(many_bf16_192)                                                                               \
+    X(spread)                                                                                      \
+    X(tails)                                                                                       \
     X(finish)                                                                                      \
     X(prepare)                                                                                     \
     X(embed)                                                                                       \
     X(rope_table)                                                                                  \
     X(norm)                                                                                        \
     X(pick_rows)                                                                                   \
-    X(rope) X(cache_write) X(rope_write) X(attend_any) X(attend_latent_bf16) X(attend_latent_int8) \
-        X(attend_prompt) X(attend_merge) X(gate) X(gate_sort) X(sort_rows) X(combine) X(counters)  \
-            X(counters_take) X(square_sums)
+    X(rope)                                                                                        \
+    X(cache_write)                                                                                 \
+    X(rope_write)                                                                                  \
+    X(attend_any) X(attend_latent_bf16) X(attend_latent_int8) X(attend_prompt) X(attend_merge)     \
+        X(gate) X(gate_sort) X(sort_rows) X(combine) X(counters) X(counters_take) X(square_sums)
 
 typedef enum rmr_cuda_kernel {
 #define X(name, elem) RMR_K_product_##name, RMR_K_product_##name##_wide,
     RMR_CUDA_PRODUCTS(X)
 #undef X
-#define X(name) RMR_K_##name,
-        RMR_CUDA_KERNELS(X)
+#define X(name, elem) RMR_K_many_##name,
+        RMR_CUDA_MANY(X)
 #undef X
-            RMR_K_COUNT
+#define X(name) RMR_K_##name,
+            RMR_CUDA_KERNELS(X)
+#undef X
+                RMR_K_COUNT
 } rmr_cuda_kernel;
 
 /* Pinned memory through which bytes go to the device and back. A thread fills one while others are
@@ -105,7 +125,8 @@ typedef struct rmr_cuda_prepared {
     uint64_t bytes, scale_bytes;
     rmr_view view; /* of what it is; n 0: of nothing */
     uint32_t n, k, per_row, step;
-    rmr_gpu_form form; /* that of the place, or PLAIN in that of BF16 */
+    rmr_gpu_form form;
+    int spread; /* in blocks (args.h) */
 } rmr_cuda_prepared;
 
 /* The choices that the lists by expert are of; n 0: of none. */
@@ -223,6 +244,11 @@ rmr_step_write_fn rmr_cuda_step_write;
  * that rounding does not choose experts. */
 int rmr_cuda_is_router(const rmr_step_desc *d, const rmr_op *op);
 uint32_t rmr_cuda_parts(const rmr_cuda *c, rmr_gpu_form form, int router);
+
+/* Has the GPU groups of warps, and the shared memory for product_many.cuh? */
+int rmr_cuda_has_many(const rmr_cuda *c);
+/* Groups of rows for product_many.cuh: of rows with per_row parts each, or of choices in lists. */
+uint32_t rmr_cuda_groups(uint64_t rows, uint32_t per_row, uint64_t choices, uint32_t lists);
 
 /* Bytes of a prepared row of k columns, and floats of its scales. */
 uint64_t rmr_cuda_row_bytes(rmr_gpu_form form, uint32_t k);

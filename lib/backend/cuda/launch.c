@@ -79,25 +79,20 @@ typedef struct operand {
     uint32_t per_row, step;
 } operand;
 
-static int is_there(const rmr_cuda_prepared *p, const operand *o, uint32_t k, rmr_gpu_form form)
+static int is_there(const rmr_cuda_prepared *p, const operand *o, uint32_t k, rmr_gpu_form form,
+                    int spread)
 {
-    return p->n == o->rows.n && p->k == k && p->form == form && p->per_row == o->per_row &&
-           p->step == o->step && p->view.slot == o->view.slot && p->view.col == o->view.col &&
-           o->view.slot != UINT32_MAX;
-}
-
-/* Where prepared rows of that form are. */
-static rmr_cuda_prepared *place_of(rmr_step *s, rmr_gpu_form form, int router)
-{
-    return &s->prepared[form == RMR_GPU_PLAIN ? RMR_GPU_BF16 : form][router];
+    return p->n == o->rows.n && p->k == k && p->form == form && p->spread == spread &&
+           p->per_row == o->per_row && p->step == o->step && p->view.slot == o->view.slot &&
+           p->view.col == o->view.col && o->view.slot != UINT32_MAX;
 }
 
 static remora_status prepare(rmr_step *s, const operand *o, const rmr_weight *w, rmr_gpu_form form,
                              int router, remora_error *err)
 {
-    rmr_cuda_prepared *const p = place_of(s, form, router);
+    rmr_cuda_prepared *const p = &s->prepared[form][router];
     const uint32_t k = w->desc.cols;
-    if (is_there(p, o, k, form)) return REMORA_OK;
+    if (is_there(p, o, k, form, 0)) return REMORA_OK;
     rmr_gpu_prepare a = {s->gpu,
                          o->rows,
                          o->x,
@@ -112,8 +107,8 @@ static remora_status prepare(rmr_step *s, const operand *o, const rmr_weight *w,
                          rmr_cuda_row_scales(form, k)};
     const uint64_t warps =
         (uint64_t)o->rows.n * o->per_row * units(rmr_round_up(k, rmr_gpu_granule(form)), 128);
-    *p = (rmr_cuda_prepared){p->at,     p->scales, p->bytes,   p->scale_bytes, o->view,
-                             o->rows.n, k,         o->per_row, o->step,        form};
+    *p = (rmr_cuda_prepared){p->at, p->scales,  p->bytes, p->scale_bytes, o->view, o->rows.n,
+                             k,     o->per_row, o->step,  form,           0};
     return run(s, RMR_K_prepare, at_most(units(warps, 4), 65535), 1, 1, 128, 0, &a, err);
 }
 
@@ -223,46 +218,115 @@ static ready ready_of(rmr_step *s, const product *p)
 
 /* ---- many rows ---- */
 
-/* Rows of activations that a block of product_many.cuh multiplies at once; 0: another kernel is
- * right. The costs of a block's 64 columns of K are cycles, of a prompt's kernels and of
- * product.cuh's wide one. */
-static uint32_t many_columns(const rmr_step *s, const product *p, uint32_t parts, uint32_t columns)
+static rmr_cuda_kernel many_kernel(rmr_elem e)
 {
-    enum { MOST = 192, LEAST = 64, COST_MOST = 1600, COST_LEAST = 900, COST_WIDE = 450 };
+    switch (e) {
+#define X(name, elem)                                                                              \
+    case RMR_ELEM_##elem: return RMR_K_many_##name;
+        RMR_CUDA_MANY(X)
+#undef X
+    default: return RMR_K_COUNT;
+    }
+}
+
+/* The cheapest number of rows of activations that a block of product_many.cuh has at a time; 0: not
+ * worth it. Costs are cycles of a block for 64 columns of K (BF16, F8, quantised), as measured;
+ * those of no rows are of product.cuh's wide form. */
+static uint32_t cheapest_pass(const rmr_step *s, const product *p, uint32_t columns)
+{
+    static const struct {
+        uint32_t rows, of[3];
+    } passes[] = {{0, {450, 505, 555}},
+                  {192, {1150, 0, 0}},
+                  {128, {0, 1180, 2700}},
+                  {96, {1050, 0, 0}},
+                  {64, {1040, 840, 1600}}};
     const rmr_weight *const w = p->w;
-    const int lists = p->lists != NULL;
-    if (s->c->major != 9 || s->c->minor != 0 || s->c->shared < RMR_GPU_MANY_SHARED(MOST) + 1024)
+    const uint32_t pair = p->w2 != NULL, jobs = p->o->per_row,
+                   of = w->desc.elem == RMR_ELEM_BF16 ? 0
+                        : w->desc.elem == RMR_ELEM_F8 ? 1
+                                                      : 2;
+    uint64_t best = UINT64_MAX;
+    uint32_t pass = 0;
+    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
+        const uint32_t rows = passes[i].rows, tiles = rows > 0
+                                                          ? units(w->desc.rows, pair ? 64 : 128)
+                                                          : units(w->desc.rows, pair ? 16 : 32);
+        const uint64_t blocks = (uint64_t)tiles * jobs * units(columns, rows > 0 ? rows : 32),
+                       cost = units(blocks, (uint32_t)s->c->sms) * (uint64_t)passes[i].of[of];
+        if (cost == 0 || cost >= best) continue;
+        best = cost;
+        pass = rows;
+    }
+    return pass;
+}
+
+/* Rows of activations at a time in product_many.cuh, if that is right for it; else 0. */
+static uint32_t many_pass(const rmr_step *s, const product *p, const ready *r)
+{
+    const rmr_weight *const w = p->w;
+    const uint32_t whole = w->desc.elem == RMR_ELEM_BF16 ? 64
+                           : w->desc.elem == RMR_ELEM_F8 ? 128
+                                                         : 32;
+    if (!rmr_cuda_has_many(s->c) || many_kernel(w->desc.elem) == RMR_K_COUNT || r->args.parts > 1 ||
+        w->desc.cols % whole != 0 || p->most_lists >= RMR_GPU_MANY_LISTS)
         return 0;
-    if (w->desc.elem != RMR_ELEM_BF16 || parts > 1 || w->desc.cols % RMR_GPU_MANY_K != 0 ||
-        columns <= (lists ? 16 : 32) || p->most_lists >= RMR_GPU_MANY_LISTS)
-        return 0;
-    if (lists) return columns > 96 ? MOST : LEAST;
-    const uint32_t across = units(w->desc.rows, p->w2 != NULL ? 64 : 128) * p->o->per_row,
-                   sms = (uint32_t)s->c->sms;
-    const uint64_t most = units((uint64_t)units(columns, MOST) * across, sms) * COST_MOST,
-                   least = units((uint64_t)units(columns, LEAST) * across, sms) * COST_LEAST;
-    const uint64_t wide = units((uint64_t)units(w->desc.rows, p->w2 != NULL ? 16 : 32) *
-                                    p->o->per_row * units(columns, 32),
-                                sms) *
-                          COST_WIDE;
-    return wide < most && wide < least ? 0 : most < least ? MOST : LEAST;
+    if (p->lists != NULL)
+        return r->columns > (w->desc.elem <= RMR_ELEM_F8 ? 4 : 16) ? RMR_GPU_MANY_ROWS(w->desc.elem)
+                                                                   : 0;
+    return r->columns > RMR_GPU_COLUMNS ? cheapest_pass(s, p, r->columns) : 0;
+}
+
+/* Rows in blocks. Those of lists are nobody else's. */
+static remora_status spread(rmr_step *s, const product *p, const ready *r, uint32_t groups,
+                            remora_error *err)
+{
+    const operand *const o = p->o;
+    const uint32_t k = p->w->desc.cols;
+    rmr_cuda_prepared *const to = &s->prepared[r->form][p->router];
+    if (p->lists == NULL && is_there(to, o, k, r->form, 1)) return REMORA_OK;
+    rmr_gpu_spread a = {.of = {.in = s->gpu,
+                               .rows = o->rows,
+                               .x = o->x,
+                               .n = k,
+                               .per_row = o->per_row,
+                               .step = o->step,
+                               .form = r->form,
+                               .parts = 1,
+                               .to = (uint8_t *)(uintptr_t)to->at,
+                               .scales = (float *)(void *)(uintptr_t)to->scales},
+                        .groups = groups,
+                        .by_choice = p->by_choice};
+    uint64_t rows_of = (uint64_t)o->rows.n * o->per_row;
+    *to = (rmr_cuda_prepared){to->at, to->scales, to->bytes, to->scale_bytes, o->view, o->rows.n,
+                              k,      o->per_row, o->step,   r->form,         1};
+    if (p->lists != NULL) {
+        a.lists = *p->lists;
+        to->view.slot = UINT32_MAX;
+        rows_of = (uint64_t)o->rows.n * p->lists->n_used;
+    }
+    const uint64_t warps = rows_of * units(rmr_round_up(k, rmr_gpu_granule(r->form)), 128);
+    return run(s, RMR_K_spread, at_most(units(warps, 32), 65535), 1, 1, 256, 0, &a, err);
 }
 
 static remora_status multiply_many(rmr_step *s, const product *p, const ready *r, remora_error *err)
 {
-    const uint32_t n = many_columns(s, p, r->args.parts, r->columns);
-    rmr_gpu_many a = {r->args, r->jobs};
+    const uint32_t choices = p->lists != NULL ? p->o->rows.n * p->lists->n_used : 0,
+                   groups = rmr_cuda_groups(p->o->rows.n, p->o->per_row, choices, p->most_lists);
+    rmr_gpu_many a = {r->args, r->jobs, groups, many_pass(s, p, r)};
     a.of.across = units(p->w->desc.rows, p->w2 != NULL ? 64 : 128);
-    RMR_TRY(prepare(s, p->o, p->w, RMR_GPU_PLAIN, p->router, err));
-    return run(s, n == 64 ? RMR_K_many_bf16_64 : RMR_K_many_bf16_192, (uint32_t)s->c->sms, 1, 1,
-               RMR_GPU_WARPS * 32 + 128, RMR_GPU_MANY_SHARED(n), &a, err);
+    RMR_TRY(spread(s, p, r, groups, err));
+    if (p->tail > 0)
+        RMR_TRY(run(s, RMR_K_tails, at_most(p->o->rows.n, 65535), 1, 1, 256, 0, &a.of, err));
+    return run(s, many_kernel(p->w->desc.elem), (uint32_t)s->c->sms, 1, 1, RMR_GPU_WARPS * 32 + 128,
+               RMR_GPU_MANY_SHARED, &a, err);
 }
 
 static remora_status multiply(rmr_step *s, const product *p, remora_error *err)
 {
     const ready r = ready_of(s, p);
     rmr_gpu_products a = {.of = {r.args}, .blocks = r.blocks};
-    if (many_columns(s, p, r.args.parts, r.columns) > 0) return multiply_many(s, p, &r, err);
+    if (many_pass(s, p, &r) > 0) return multiply_many(s, p, &r, err);
     if (r.args.own == 0) RMR_TRY(prepare(s, p->o, p->w, r.form, p->router, err));
     return run(s, r.kernel, r.blocks, 1, r.passes, RMR_GPU_WARPS * 32, r.shared, &a, err);
 }
@@ -274,8 +338,7 @@ static remora_status multiply_two(rmr_step *s, const product *p, const product *
 {
     const ready r = ready_of(s, p), t = ready_of(s, q);
     const int own = r.args.own > 0 && t.args.own > 0;
-    if (r.kernel != t.kernel || many_columns(s, p, r.args.parts, r.columns) > 0 ||
-        many_columns(s, q, t.args.parts, t.columns) > 0 ||
+    if (r.kernel != t.kernel || many_pass(s, p, &r) > 0 || many_pass(s, q, &t) > 0 ||
         (!own && (p->o != q->o || p->router != q->router))) {
         RMR_TRY(multiply(s, p, err));
         return multiply(s, q, err);
@@ -367,14 +430,17 @@ static rmr_gpu_lists lists_of(const rmr_step *s, const rmr_op *op)
 {
     uint32_t *const at = (uint32_t *)(void *)(uintptr_t)(s->memory + s->l.lists);
     const uint32_t n = op->moe->n_experts;
-    uint32_t *const choice = at + 2 * n + 2;
+    const size_t choices = (size_t)s->desc.max_rows * op->moe->n_used;
+    uint32_t *const choice = at + 3 * n + 2;
     const float *const ids = view(s, op->in2).at;
     return (rmr_gpu_lists){s->in.n_rows == 1 ? (const uint32_t *)(const void *)ids : NULL,
                            at,
                            at + 1,
                            at + n + 2,
+                           at + 2 * n + 2,
                            choice,
-                           choice + (size_t)s->desc.max_rows * op->moe->n_used,
+                           choice + choices,
+                           choice + 2 * choices,
                            op->moe->n_used};
 }
 
@@ -392,7 +458,7 @@ static remora_status sort(rmr_step *s, const rmr_op *op, remora_error *err)
         return REMORA_OK;
     *to = (rmr_cuda_sorted){op->in2, s->in.n_rows};
     return run(s, RMR_K_sort_rows, 1 + at_most(units(s->in.n_rows, 64), 64), 1, 1, 256,
-               (9 * op->moe->n_experts + RMR_GPU_IDS) * 4, &a, err);
+               (10 * op->moe->n_experts + RMR_GPU_IDS) * 4, &a, err);
 }
 
 /* A product over lists, with the fields that are the same for both operations of experts. */
@@ -722,7 +788,7 @@ static remora_status gate(rmr_step *s, const rmr_op *op, remora_error *err)
         return run(s, RMR_K_gate, at_most(units(s->in.n_rows, 4), 65535), 1, 1, 128, 4 * warp,
                    &both, err);
     both.sort = sort_args(s, experts_of(s, op));
-    return run(s, RMR_K_gate_sort, 1, 1, 1, 256, 8 * warp + (9 * n + RMR_GPU_IDS) * 4, &both, err);
+    return run(s, RMR_K_gate_sort, 1, 1, 1, 256, 8 * warp + (10 * n + RMR_GPU_IDS) * 4, &both, err);
 }
 
 static remora_status pick_rows(rmr_step *s, const rmr_op *op, remora_error *err)

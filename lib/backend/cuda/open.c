@@ -14,8 +14,11 @@ static const char *const kernel_names[RMR_K_COUNT] = {
     [RMR_K_product_##name##_wide] = "rmr_product_" #name "_wide",
     RMR_CUDA_PRODUCTS(X)
 #undef X
+#define X(name, elem) [RMR_K_many_##name] = "rmr_many_" #name,
+        RMR_CUDA_MANY(X)
+#undef X
 #define X(name) [RMR_K_##name] = "rmr_" #name,
-        RMR_CUDA_KERNELS(X)
+            RMR_CUDA_KERNELS(X)
 #undef X
 };
 

@@ -41,6 +41,18 @@ uint32_t rmr_cuda_row_scales(rmr_gpu_form form, uint32_t k)
     return rmr_gpu_form_scales(form, padded(form, k));
 }
 
+int rmr_cuda_has_many(const rmr_cuda *c)
+{
+    return c->major == 9 && c->minor == 0 && c->shared >= RMR_GPU_MANY_SHARED + 1024;
+}
+
+uint32_t rmr_cuda_groups(uint64_t rows, uint32_t per_row, uint64_t choices, uint32_t lists)
+{
+    enum { ROWS = RMR_GPU_MANY_GROUP };
+    if (lists > 0) return (uint32_t)((choices + (uint64_t)lists * (ROWS - 1)) / ROWS + 1);
+    return (uint32_t)((rows + ROWS - 1) / ROWS * per_row);
+}
+
 typedef struct needs {
     const rmr_cuda *c;
     const rmr_step_desc *d;
@@ -52,15 +64,31 @@ static void more(uint64_t *a, uint64_t b)
     if (b > *a) *a = b;
 }
 
-/* A product with w takes `rows` prepared rows. */
-static void need_rows(const needs *n, const rmr_weight *w, uint64_t rows, int router)
+/* Rows that products take: of a step or a pass of the head, per_row parts of each, or where there
+ * are experts the choices of them. */
+typedef struct taken {
+    uint64_t rows;
+    uint32_t per_row;
+    uint64_t choices;
+    uint32_t lists;
+} taken;
+
+/* A product with w takes prepared rows, one after another or in blocks. */
+static void need_rows(const needs *n, const rmr_weight *w, const taken *t, int router)
 {
     if (w == NULL) return;
     const rmr_gpu_form form = rmr_gpu_form_of(w->desc.elem);
     const uint32_t k = w->desc.cols;
-    more(&n->l->prepared_bytes[form][router],
-         rows * rmr_cuda_parts(n->c, form, router) * rmr_cuda_row_bytes(form, k));
-    more(&n->l->scale_bytes[form][router], rows * rmr_cuda_row_scales(form, k) * 4);
+    uint64_t *const bytes = &n->l->prepared_bytes[form][router],
+                    *const scales = &n->l->scale_bytes[form][router];
+    more(bytes,
+         t->rows * t->per_row * rmr_cuda_parts(n->c, form, router) * rmr_cuda_row_bytes(form, k));
+    more(scales, t->rows * t->per_row * rmr_cuda_row_scales(form, k) * 4);
+    if (router || form == RMR_GPU_FLOAT || form == RMR_GPU_HALF || !rmr_cuda_has_many(n->c)) return;
+    const uint64_t places =
+        (uint64_t)rmr_cuda_groups(t->rows, t->per_row, t->choices, t->lists) * RMR_GPU_MANY_GROUP;
+    more(bytes, places * rmr_round_up(k, 128) / rmr_gpu_block_columns(form) * 128);
+    more(scales, places * ((k + 127) / 128) * rmr_gpu_block_scales(form));
 }
 
 typedef struct scratch {
@@ -72,11 +100,14 @@ static void need_experts(const needs *n, const rmr_op *op, scratch *s)
     const rmr_moe *m = op->moe;
     const uint64_t rows = n->d->max_rows, choices = rows * m->n_used;
     const int down = op->kind == RMR_OP_EXPERTS_DOWN;
-    need_rows(n, op->w, down ? choices : rows, 0);
-    need_rows(n, op->w2, rows, 0);
-    need_rows(n, op->s1, rows, 0);
-    need_rows(n, op->s2, rows, 0);
-    more(&s->lists, (2 + 2 * (uint64_t)m->n_experts + 2 * choices) * 4);
+    const taken routed = {rows, down ? m->n_used : 1, choices,
+                          (uint32_t)(choices < m->n_experts ? choices : m->n_experts)},
+                all = {rows, 1, 0, 0};
+    need_rows(n, op->w, &routed, 0);
+    need_rows(n, op->w2, &routed, 0);
+    need_rows(n, op->s1, &all, 0);
+    need_rows(n, op->s2, &all, 0);
+    more(&s->lists, (2 + 3 * (uint64_t)m->n_experts + 3 * choices) * 4);
     if (down) more(&s->routed, choices * op->w->desc.rows * 4);
     if (down && op->s1 != NULL) more(&s->shared, rows * op->s1->desc.rows * 4);
 }
@@ -98,17 +129,18 @@ static void need_parts(const needs *n, const rmr_op *op)
 static void need_op(const needs *n, const rmr_op *op, scratch *s)
 {
     const uint64_t rows = op->rows == RMR_ROWS_OUT ? n->d->max_out : n->d->max_rows;
+    const taken all = {rows, 1, 0, 0}, heads = {rows, op->mla != NULL ? op->mla->heads : 1, 0, 0};
     switch (op->kind) {
-    case RMR_OP_LINEAR: need_rows(n, op->w, rows, rmr_cuda_is_router(n->d, op)); break;
+    case RMR_OP_LINEAR: need_rows(n, op->w, &all, rmr_cuda_is_router(n->d, op)); break;
     case RMR_OP_SWIGLU:
-        need_rows(n, op->w, rows, 0);
-        need_rows(n, op->w2, rows, 0);
+        need_rows(n, op->w, &all, 0);
+        need_rows(n, op->w2, &all, 0);
         break;
     case RMR_OP_ABSORB:
-    case RMR_OP_UNABSORB: need_rows(n, op->w, rows * op->mla->heads, 0); break;
+    case RMR_OP_UNABSORB: need_rows(n, op->w, &heads, 0); break;
     case RMR_OP_ATTEND_EXPANDED:
-        need_rows(n, op->w, rows * op->mla->heads, 0);
-        need_rows(n, op->w2, rows * op->mla->heads, 0);
+        need_rows(n, op->w, &heads, 0);
+        need_rows(n, op->w2, &heads, 0);
         more(&s->queries, rows * op->mla->heads * (op->mla->rank + op->mla->rope) * 4);
         more(&s->routed, rows * op->mla->heads * op->mla->rank * 4);
         need_parts(n, op);

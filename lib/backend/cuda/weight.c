@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Weights: the layout of packs (layout.h) in device memory, copied through pinned memory. F16 and
- * F8 get the device's order when they are complete (device/layout.cuh). */
+/* Weights: the layout of packs (layout.h) in device memory, copied through pinned memory. BF16,
+ * F16 and F8 get the device's order when they are complete (device/layout.cuh). */
 #include "cuda.h"
 
 #include <string.h>
@@ -251,7 +251,7 @@ remora_status rmr_cuda_weight_done(rmr_backend *be, rmr_weight *w, remora_error 
     const rmr_weight_desc *d = &w->desc;
     if (w->finished || w->at == 0) return REMORA_OK;
     w->finished = 1;
-    if (d->use != RMR_USE_MATRIX || (d->elem != RMR_ELEM_F16 && d->elem != RMR_ELEM_F8))
+    if (d->use != RMR_USE_MATRIX || d->elem == RMR_ELEM_F32 || d->elem > RMR_ELEM_F8)
         return REMORA_OK;
     RMR_TRY(rmr_cuda_enter(c, err));
     const remora_status s = reorder(c, w, err);

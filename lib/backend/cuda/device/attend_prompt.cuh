@@ -108,7 +108,8 @@ DEV void prompt_scores(float *acc, const prompt_shared *s, uint32_t buffer, uint
         for (uint32_t k = 0; k < AT_ONCE; k++)
             warpgroup_bf16<32>(
                 acc, v[k].w,
-                swizzled_rows(s->tile[buffer][(k0 + k) / 4] + group * 32 * 128, (k0 + k) % 4 * 32));
+                swizzled_rows(s->tile[buffer][(k0 + k) / 4] + group * 32 * 128, (k0 + k) % 4 * 32),
+                1);
         warpgroup_end();
     }
 }

@@ -155,6 +155,18 @@ DEV uint32_t chosen(const choices &c, uint32_t i)
                : ((const uint32_t *)(const void *)(c.view.at + i / c.used * c.view.ld))[i % c.used];
 }
 
+enum { SORT_AT_ONCE = 8 };
+
+/* Those of i0 + lane, and 32 further on; ~0 from `end` on. */
+DEV void chosen_some(uint32_t *x, const choices &c, uint32_t i0, uint32_t end)
+{
+#pragma unroll
+    for (uint32_t k = 0; k < SORT_AT_ONCE; k++) {
+        const uint32_t i = i0 + k * 32 + lane_of();
+        x[k] = i < end ? chosen(c, i) : ~0u;
+    }
+}
+
 DEV choices choices_of(const rmr_gpu_sort &a, uint32_t *near)
 {
     choices c = {NULL, a.ids, a.in.n_rows * a.lists.n_used, a.lists.n_used};
@@ -176,19 +188,27 @@ DEV uint32_t sum_up_to(uint32_t v)
 }
 
 /* Lists from the number of choices of each expert, by one warp; at[x] is then where expert x
- * begins. */
-DEV void make_lists(const rmr_gpu_sort &a, uint32_t *at)
+ * begins, and its places begin shift[x] later. */
+DEV void make_lists(const rmr_gpu_sort &a, uint32_t *at, uint32_t *shift)
 {
-    uint32_t sum = 0, lists = 0; /* of the experts before */
+    uint32_t sum = 0, lists = 0, places = 0; /* of the experts before */
     for (uint32_t x0 = 0; x0 < a.n_experts; x0 += 32) {
-        const uint32_t x = x0 + lane_of(), count = x < a.n_experts ? at[x] : 0;
-        const uint32_t some = count > 0, sums = sum_up_to(count), which = sum_up_to(some);
+        const uint32_t x = x0 + lane_of(), count = x < a.n_experts ? at[x] : 0,
+                       room = (count + RMR_GPU_MANY_GROUP - 1) / RMR_GPU_MANY_GROUP *
+                              RMR_GPU_MANY_GROUP;
+        const uint32_t some = count > 0, sums = sum_up_to(count), which = sum_up_to(some),
+                       rooms = sum_up_to(room);
         if (some) {
             a.lists.expert[lists + which - 1] = x;
             a.lists.first[lists + which - 1] = sum + sums - count;
+            a.lists.place0[lists + which - 1] = places + rooms - room;
         }
-        if (x < a.n_experts) at[x] = sum + sums - count;
+        if (x < a.n_experts) {
+            at[x] = sum + sums - count;
+            shift[x] = places + rooms - room - at[x];
+        }
         sum += __shfl_sync(~0u, sums, 31);
+        places += __shfl_sync(~0u, rooms, 31);
         lists += __shfl_sync(~0u, which, 31);
     }
     if (lane_of() == 0) {
@@ -204,33 +224,49 @@ DEV void count_choices(const choices &c, uint32_t n_experts, uint32_t *count, ui
 {
     for (uint32_t x = thread_of(); x < 8 * n_experts; x += 256) count[x] = 0;
     __syncthreads();
-    for (uint32_t i = first + lane_of(); i < end; i += 32) {
-        const uint32_t x = chosen(c, i);
-        if (x < n_experts) atomicAdd(&count[warp_of() * n_experts + x], 1u);
+    for (uint32_t i0 = first; i0 < end; i0 += 32 * SORT_AT_ONCE) {
+        uint32_t x[SORT_AT_ONCE];
+        chosen_some(x, c, i0, end);
+#pragma unroll
+        for (uint32_t k = 0; k < SORT_AT_ONCE; k++)
+            if (x[k] < n_experts) atomicAdd(&count[warp_of() * n_experts + x[k]], 1u);
     }
     __syncthreads();
 }
 
-/* A warp's choices to their places, in order. */
-DEV void place_choices(const rmr_gpu_sort &a, const choices &c, uint32_t *count, uint32_t first,
-                       uint32_t end)
+/* 32 choices from i0 on to their places, in order. */
+DEV void place_some(const rmr_gpu_sort &a, uint32_t *count, const uint32_t *shift, uint32_t i,
+                    uint32_t x)
 {
-    for (uint32_t i0 = first; i0 < end; i0 += 32) {
-        const uint32_t i = i0 + lane_of(), x = i < end ? chosen(c, i) : ~0u, same = lanes_with(x),
-                       before = same & ((1u << lane_of()) - 1);
-        const uint32_t at = x < a.n_experts ? count[x] : 0;
-        if (x < a.n_experts) a.lists.choice[at + bits_in(before)] = i;
-        __syncwarp();
-        if (x < a.n_experts && before == 0) count[x] = at + bits_in(same);
-        __syncwarp();
+    const uint32_t same = lanes_with(x), before = same & ((1u << lane_of()) - 1),
+                   at = x < a.n_experts ? count[x] + bits_in(before) : ~0u;
+    if (x < a.n_experts) a.lists.choice[at] = i;
+    if (i != ~0u) a.lists.place[i] = x < a.n_experts ? at + shift[x] : ~0u;
+    __syncwarp();
+    if (x < a.n_experts && before == 0) count[x] += bits_in(same);
+    __syncwarp();
+}
+
+/* A warp's choices. */
+DEV void place_choices(const rmr_gpu_sort &a, const choices &c, uint32_t *count,
+                       const uint32_t *shift, uint32_t first, uint32_t end)
+{
+    for (uint32_t i0 = first; i0 < end; i0 += 32 * SORT_AT_ONCE) {
+        uint32_t x[SORT_AT_ONCE];
+        chosen_some(x, c, i0, end);
+#pragma unroll
+        for (uint32_t k = 0; k < SORT_AT_ONCE; k++) {
+            const uint32_t i = i0 + k * 32 + lane_of();
+            place_some(a, count, shift, i < end ? i : ~0u, x[k]);
+        }
     }
 }
 
-/* By one block of 256 threads. Entries go by expert, then by row, then by place. `at`: a count for
- * each expert, and one for each warp; then RMR_GPU_IDS experts. */
+/* By one block of 256 threads. Entries go by expert, then by row, then by place. `at`: two numbers
+ * for each expert, and one for each warp; then RMR_GPU_IDS experts. */
 DEV void sort_choices(const rmr_gpu_sort &a, uint32_t *at)
 {
-    uint32_t *const count = at + a.n_experts;
+    uint32_t *const shift = at + a.n_experts, *const count = shift + a.n_experts;
     const choices c = choices_of(a, count + 8 * a.n_experts);
     const uint32_t of_warp = (c.n + 255) / 256 * 32, w0 = warp_of() * of_warp,
                    first = w0 < c.n ? w0 : c.n, end = c.n - first < of_warp ? c.n : first + of_warp;
@@ -240,7 +276,7 @@ DEV void sort_choices(const rmr_gpu_sort &a, uint32_t *at)
         for (uint32_t w = 0; w < 8; w++) at[x] += count[w * a.n_experts + x];
     }
     __syncthreads();
-    if (warp_of() == 0) make_lists(a, at);
+    if (warp_of() == 0) make_lists(a, at, shift);
     __syncthreads();
     for (uint32_t x = thread_of(); x < a.n_experts; x += 256)
         for (uint32_t w = 0, to = at[x]; w < 8; w++) {
@@ -249,7 +285,7 @@ DEV void sort_choices(const rmr_gpu_sort &a, uint32_t *at)
             to += n;
         }
     __syncthreads();
-    place_choices(a, c, count + warp_of() * a.n_experts, first, end);
+    place_choices(a, c, count + warp_of() * a.n_experts, shift, first, end);
 }
 
 /* Of choices from `first` on, `step` apart: which of its row's it is in ascending order of experts.

@@ -178,65 +178,68 @@ DEV uint64_t swizzled_rows(const void *rows, uint32_t column)
     return (at & 0x3ffff) >> 4 | 64ull << 16 | 64ull << 32 | 1ull << 62;
 }
 
-/* d += a b with 16 rows of each warp as a, as of mma_bf16, and N rows in shared memory as b. */
-template <int N> DEV void warpgroup_bf16(float *d, const uint32_t *a, uint64_t b);
+/* d = a b, or d += a b where `more` is not 0: 16 rows of each warp are a, as of mma_bf16, mma_f16
+ * or mma_s8; N rows in shared memory are b. */
+template <int N> DEV void warpgroup_bf16(float *d, const uint32_t *a, uint64_t b, uint32_t more);
+template <int N> DEV void warpgroup_f16(float *d, const uint32_t *a, uint64_t b, uint32_t more);
+template <int N> DEV void warpgroup_s8(int32_t *d, const uint32_t *a, uint64_t b, uint32_t more);
 
-#define D8(i)                                                                                      \
-    "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]),    \
-        "+f"(d[i + 6]), "+f"(d[i + 7])
-
-template <>
-__device__ __forceinline__ void warpgroup_bf16<32>(float *d, const uint32_t *a, uint64_t b)
-{
-    asm volatile("{.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n"
-                 "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {"
-                 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15"
-                 "}, {%16,%17,%18,%19}, %20, p, 1, 1, 0;}\n"
-                 : D8(0), D8(8)
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
-}
-
-template <>
-__device__ __forceinline__ void warpgroup_bf16<64>(float *d, const uint32_t *a, uint64_t b)
-{
-    asm volatile("{.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n"
-                 "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
-                 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
-                 "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
-                 "}, {%32,%33,%34,%35}, %36, p, 1, 1, 0;}\n"
-                 : D8(0), D8(8), D8(16), D8(24)
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
-}
-
-template <>
-__device__ __forceinline__ void warpgroup_bf16<192>(float *d, const uint32_t *a, uint64_t b)
-{
-    asm volatile("{.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n"
-                 "wgmma.mma_async.sync.aligned.m64n192k16.f32.bf16.bf16 {"
-                 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
-                 "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,"
-                 "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,"
-                 "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63,"
-                 "%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,"
-                 "%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95"
-                 "}, {%96,%97,%98,%99}, %100, p, 1, 1, 0;}\n"
-                 : D8(0), D8(8), D8(16), D8(24), D8(32), D8(40), D8(48), D8(56), D8(64), D8(72),
-                   D8(80), D8(88)
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
-}
+#define D8(c, i)                                                                                   \
+    c(d[i]), c(d[i + 1]), c(d[i + 2]), c(d[i + 3]), c(d[i + 4]), c(d[i + 5]), c(d[i + 6]),         \
+        c(d[i + 7])
+#define D16(c, i) D8(c, i), D8(c, i + 8)
+#define D32(c, i) D16(c, i), D16(c, i + 16)
+#define R16 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15"
+#define R32 R16 ",%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
+#define R48 R32 ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47"
+#define R64 R48 ",%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
+#define R96                                                                                        \
+    R64 ",%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79"                         \
+        ",%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95"
+/* The operands behind those of d: a, b, more. */
+#define WARPGROUP(name, of, n, types, after, registers, a0, a1, a2, a3, b0, m0, ...)               \
+    template <>                                                                                    \
+    __device__ __forceinline__ void name<n>(of * d, const uint32_t *a, uint64_t b, uint32_t more)  \
+    {                                                                                              \
+        asm volatile("{.reg .pred p;\nsetp.ne.b32 p, " m0 ", 0;\n"                                 \
+                     "wgmma.mma_async.sync.aligned.m64n" #n types " {" registers "}, {" a0 "," a1  \
+                     "," a2 "," a3 "}, " b0 ", p" after ";}\n"                                     \
+                     : __VA_ARGS__                                                                 \
+                     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(more));             \
+    }
+#define FLOATS "+f"
+#define INTS "+r"
+WARPGROUP(warpgroup_bf16, float, 32, "k16.f32.bf16.bf16", ", 1, 1, 0", R16, "%16", "%17", "%18",
+          "%19", "%20", "%21", D16(FLOATS, 0))
+WARPGROUP(warpgroup_bf16, float, 64, "k16.f32.bf16.bf16", ", 1, 1, 0", R32, "%32", "%33", "%34",
+          "%35", "%36", "%37", D32(FLOATS, 0))
+WARPGROUP(warpgroup_bf16, float, 96, "k16.f32.bf16.bf16", ", 1, 1, 0", R48, "%48", "%49", "%50",
+          "%51", "%52", "%53", D32(FLOATS, 0), D16(FLOATS, 32))
+WARPGROUP(warpgroup_bf16, float, 192, "k16.f32.bf16.bf16", ", 1, 1, 0", R96, "%96", "%97", "%98",
+          "%99", "%100", "%101", D32(FLOATS, 0), D32(FLOATS, 32), D32(FLOATS, 64))
+WARPGROUP(warpgroup_f16, float, 64, "k16.f32.f16.f16", ", 1, 1, 0", R32, "%32", "%33", "%34", "%35",
+          "%36", "%37", D32(FLOATS, 0))
+WARPGROUP(warpgroup_f16, float, 128, "k16.f32.f16.f16", ", 1, 1, 0", R64, "%64", "%65", "%66",
+          "%67", "%68", "%69", D32(FLOATS, 0), D32(FLOATS, 32))
+WARPGROUP(warpgroup_s8, int32_t, 32, "k32.s32.s8.s8", "", R16, "%16", "%17", "%18", "%19", "%20",
+          "%21", D16(INTS, 0))
+WARPGROUP(warpgroup_s8, int32_t, 64, "k32.s32.s8.s8", "", R32, "%32", "%33", "%34", "%35", "%36",
+          "%37", D32(INTS, 0))
+WARPGROUP(warpgroup_s8, int32_t, 128, "k32.s32.s8.s8", "", R64, "%64", "%65", "%66", "%67", "%68",
+          "%69", D32(INTS, 0), D32(INTS, 32))
 
 /* d += a b with 16 rows of b, which have 64 columns of d. */
 DEV void warpgroup_bf16_columns(float *d, const uint32_t *a, uint64_t b)
 {
     asm volatile("{.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n"
-                 "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
-                 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
-                 "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
+                 "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" R32
                  "}, {%32,%33,%34,%35}, %36, p, 1, 1, 1;}\n"
-                 : D8(0), D8(8), D8(16), D8(24)
+                 : D32(FLOATS, 0)
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
-#undef D8
+#undef WARPGROUP
+#undef FLOATS
+#undef INTS
 
 DEV void warpgroup_begin()
 {
@@ -278,6 +281,30 @@ DEV void barrier_arrive(uint64_t *b)
     asm volatile(
         "mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"((uint32_t)__cvta_generic_to_shared(b))
         : "memory");
+}
+
+/* Arrives, and the phase lasts until n bytes more have come by copy_bulk. */
+DEV void barrier_expect(uint64_t *b, uint32_t n)
+{
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(
+                     (uint32_t)__cvta_generic_to_shared(b)),
+                 "r"(n)
+                 : "memory");
+}
+
+/* n bytes, a multiple of 16 as both places are, to shared memory; the barrier hears of them. */
+DEV void copy_bulk(void *to, const void *from, uint32_t n, uint64_t *b)
+{
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes "
+                 "[%0], [%1], %2, [%3];" ::"r"((uint32_t)__cvta_generic_to_shared(to)),
+                 "l"(from), "r"(n), "r"((uint32_t)__cvta_generic_to_shared(b))
+                 : "memory");
+}
+
+/* Memory that other kernels have written is there for copy_bulk. */
+DEV void fence_bulk()
+{
+    asm volatile("fence.proxy.async;" ::: "memory");
 }
 
 /* Until the phase of that parity is over; at first that of parity 1 is. */

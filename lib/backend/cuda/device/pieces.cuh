@@ -104,7 +104,7 @@ DEV void load_last(piece<E> *to, const uint8_t *tile, uint32_t unit0, uint32_t q
         const uint32_t u = unit0 + unit_of_load<E>(i);
         to->v[i] = word4{{0, 0, 0, 0}};
         if (u < whole)
-            to->v[i] = load_weights(tile + (size_t)u * 64 + q * 16);
+            to->v[i] = load_weights(tile + (size_t)u * 64 + rows_of_unit<E>(u, q) * 16);
         else if (E != RMR_ELEM_BF16 && u == whole)
             to->v[i] = rest;
     }
@@ -121,7 +121,7 @@ DEV void load_piece(piece<E, true> *to, const uint8_t *tile, uint32_t cols, uint
         load_last<E>(to, tile, unit0, q, cols);
         return;
     }
-    const uint8_t *const at = tile + (size_t)unit0 * 64 + q * 16;
+    const uint8_t *const at = tile + (size_t)unit0 * 64 + rows_of_unit<E>(t, q) * 16;
 #pragma unroll
     for (uint32_t i = 0; i < piece_loads<E>(); i++)
         to->v[i] = load_weights(at + 64 * unit_of_load<E>(i));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Products of many rows on Hopper: a block multiplies 128 rows of weights with N rows of
- * activations. Two groups of four warps multiply, a third brings both to shared memory, so that a
- * group's waiting is the other's multiplying. A warp has 16 rows of weights as the first operand,
- * in registers; rows of activations are the instruction's columns. Blocks stay and take one part
+/* Products of many rows on Hopper: a block multiplies 128 rows of weights with up to many_rows()
+ * rows of activations. Two groups of four warps multiply. Of a third one warp brings both to shared
+ * memory by bulk copies, another finds out where results go. A group's waiting is the other's
+ * multiplying. Blocks stay and take one part
  * of the work after the other.
  *
  * The bits are those of product.cuh: the instruction's chains are those of mma.sync, slices of K
@@ -10,31 +10,40 @@
 #ifndef RMR_CUDA_PRODUCT_MANY_CUH
 #define RMR_CUDA_PRODUCT_MANY_CUH
 
-#include "product.cuh"
+#include "many_steps.cuh"
 
 enum {
-    MANY_TILES = 8,                     /* of weights, in a stage */
-    MANY_UNITS = RMR_GPU_MANY_K / 2,    /* of a tile in a stage */
-    MANY_TILE = MANY_UNITS * 64,        /* bytes */
     MANY_MULTIPLY = RMR_GPU_WARPS * 32, /* threads that multiply */
-    MANY_FETCH = 128                    /* threads that fetch */
+    MANY_FETCH = 128                    /* threads of the group that fetches */
 };
 
 #ifdef RMR_HAS_WARPGROUPS
 
-/* Bytes of a stage: rows of activations, then tiles. */
-template <int N> DEV constexpr uint32_t many_stage()
+/* Shared memory: this, then stages from the next multiple of 1024 bytes on. */
+template <int E> struct many_shared {
+    float *to[2][many_rows<E>()]; /* where rows go, of a part and of the next one */
+    float made[RMR_GPU_WARPS][is_float<E>() ? 1 : 2 * 4 * 16 * 2];
+    uint32_t first[RMR_GPU_MANY_LISTS + 1], expert[RMR_GPU_MANY_LISTS], place0[RMR_GPU_MANY_LISTS];
+    uint64_t full[8], empty[8], named[2], stored[2];
+};
+
+template <int E> DEV constexpr uint32_t many_stages_at()
 {
-    return N * RMR_GPU_MANY_K * 2 + MANY_TILES * MANY_TILE;
+    return (uint32_t)(sizeof(many_shared<E>) + 1023) / 1024 * 1024;
 }
 
-/* Shared memory; stages begin at a multiple of 1024 bytes. */
-template <int N> struct many_shared {
-    uint8_t stage[RMR_GPU_MANY_STAGES(N)][many_stage<N>()];
-    uint32_t first[RMR_GPU_MANY_LISTS + 1], expert[RMR_GPU_MANY_LISTS];
-    uint32_t to[RMR_GPU_WARPS][N]; /* where rows go, for each warp */
-    uint64_t full[RMR_GPU_MANY_STAGES(N)], empty[RMR_GPU_MANY_STAGES(N)];
-};
+/* Stages that there is room for. */
+template <int E> DEV constexpr uint32_t many_stages()
+{
+    const uint32_t n = (RMR_GPU_MANY_SHARED - 1024 - many_stages_at<E>()) / many_stage<E>();
+    return n < 8 ? n : 8;
+}
+
+/* Stage number `count` of all that a block has; barriers and stages are used in turn. */
+template <int E> DEV uint8_t *many_stage_of(many_shared<E> *s, uint32_t count)
+{
+    return (uint8_t *)(void *)s + many_stages_at<E>() + count % many_stages<E>() * many_stage<E>();
+}
 
 /* ---- which part of the work ---- */
 
@@ -43,24 +52,32 @@ typedef struct many_walk {
     uint32_t list, before;
 } many_walk;
 
-/* Part number `at`: its job, and its first row of activations. Numbers go up from call to call. */
-template <int N>
-DEV bool many_part(product_job *j, uint32_t *i0, many_walk *w, const rmr_gpu_many &a,
-                   const many_shared<N> *s, uint32_t at)
+typedef struct many_part {
+    product_job j;
+    uint32_t i0,
+        place; /* its first row of activations: of the job, and among all that are spread */
+} many_part;
+
+/* Part number `at`. Numbers go up from call to call. */
+template <int E>
+DEV bool many_take(many_part *to, many_walk *w, const rmr_gpu_many &a, const many_shared<E> &s,
+                   uint32_t at)
 {
     const rmr_gpu_product &p = a.of;
     const bool lists = p.lists.n != NULL;
-    const uint32_t jobs = lists ? s->first[RMR_GPU_MANY_LISTS] : a.jobs,
-                   all = rows_of(p.in, p.rows);
+    const uint32_t jobs = lists ? s.first[RMR_GPU_MANY_LISTS] : a.jobs, all = rows_of(p.in, p.rows);
     for (; w->list < jobs; w->list++) {
-        const uint32_t n = lists ? s->first[w->list + 1] - s->first[w->list] : all,
-                       passes = (n + N - 1) / N, parts = passes * p.across;
+        const uint32_t n = lists ? s.first[w->list + 1] - s.first[w->list] : all,
+                       passes = (n + a.pass - 1) / a.pass, parts = passes * p.across;
         if (at - w->before < parts) {
-            const uint32_t k = at - w->before;
-            *j = product_job{w->list, k / passes, lists ? s->expert[w->list] : w->list,
-                             lists ? s->first[w->list] : 0, n};
-            if (!lists && p.per_row == 1) j->matrix = 0;
-            *i0 = k % passes * N;
+            const uint32_t k = at - w->before,
+                           groups = (all + RMR_GPU_MANY_GROUP - 1) / RMR_GPU_MANY_GROUP;
+            to->j = product_job{w->list, k / passes, lists ? s.expert[w->list] : w->list,
+                                lists ? s.first[w->list] : 0, n};
+            if (!lists && p.per_row == 1) to->j.matrix = 0;
+            to->i0 = k % passes * a.pass;
+            to->place =
+                (lists ? s.place0[w->list] : w->list * groups * RMR_GPU_MANY_GROUP) + to->i0;
             return true;
         }
         w->before += parts;
@@ -69,260 +86,358 @@ DEV bool many_part(product_job *j, uint32_t *i0, many_walk *w, const rmr_gpu_man
 }
 
 /* The lists into shared memory; an expert that there is not is the first one. */
-template <int N> DEV void many_lists(many_shared<N> *s, const rmr_gpu_product &p)
+template <int E> DEV void many_lists(many_shared<E> *s, const rmr_gpu_product &p)
 {
     if (p.lists.n == NULL) return;
     const uint32_t n = *p.lists.n < RMR_GPU_MANY_LISTS - 1 ? *p.lists.n : RMR_GPU_MANY_LISTS - 1;
     for (uint32_t i = thread_of(); i <= n; i += MANY_MULTIPLY + MANY_FETCH) {
         s->first[i] = p.lists.first[i];
-        if (i < n) s->expert[i] = p.lists.expert[i] < p.w.count ? p.lists.expert[i] : 0;
+        if (i == n) continue;
+        s->expert[i] = p.lists.expert[i] < p.w.count ? p.lists.expert[i] : 0;
+        s->place0[i] = p.lists.place0[i];
     }
     if (thread_of() == 0) s->first[RMR_GPU_MANY_LISTS] = n;
 }
 
 /* ---- fetching ---- */
 
-/* The places from which a thread fetches its share of a part of the work: 16 bytes of every 16th
- * row of activations, and of each tile. Offsets are times 16 bytes. Rows behind the last one are
- * the first one, and their sums are thrown away. */
-template <int N> struct many_source {
-    const uint8_t *w[2];
-    uint32_t row[N / 16], tile[MANY_TILES];
-};
-
-DEV uint32_t many_source_row(const rmr_gpu_product &p, const product_job &j, uint32_t i)
+/* Rows of activations of a part. */
+DEV uint32_t many_part_rows(const rmr_gpu_many &a, const many_part &part)
 {
-    if (p.lists.n == NULL) return p.per_row == 1 ? i : i * p.per_row + j.number;
-    const uint32_t choice = p.lists.choice[j.first + i];
-    return p.by_choice ? choice : choice / p.lists.n_used;
+    const uint32_t left = part.j.n - part.i0;
+    return left < a.pass ? left : a.pass;
 }
 
-template <int N>
-DEV void many_sources(many_source<N> *s, const rmr_gpu_product &p, const product_job &j,
-                      uint32_t i0)
+/* Tile i of a part's stages; behind the last one it is the last one, whose results are not kept. */
+DEV const uint8_t *many_tile(const rmr_gpu_product &p, const product_job &j, uint32_t i)
 {
-    const uint32_t t = thread_of() - MANY_MULTIPLY, r = i0 + t / 8;
     const bool pair = p.w2.at != NULL;
-    const uint32_t last = (p.w.rows + 15) / 16 - 1, of_row = (uint32_t)(p.ldx / 16);
-#pragma unroll
-    for (uint32_t i = 0; i < N / 16; i++)
-        s->row[i] = many_source_row(p, j, r + i * 16 < j.n ? r + i * 16 : i0) * of_row + t % 8;
-#pragma unroll
-    for (uint32_t i = 0; i < MANY_TILES; i++) {
-        const uint32_t tile =
-            pair ? j.x * (MANY_TILES / 2) + i % (MANY_TILES / 2) : j.x * MANY_TILES + i;
-        s->tile[i] = (tile < last ? tile : last) * (p.w.tile / 16) + t;
-    }
-    s->w[0] = p.w.at + (size_t)j.matrix * p.w.stride;
-    s->w[1] = pair ? p.w2.at + (size_t)j.matrix * p.w2.stride : s->w[0];
+    const rmr_gpu_weight &w = pair && i >= MANY_TILES / 2 ? p.w2 : p.w;
+    const uint32_t tile =
+                       pair ? j.x * (MANY_TILES / 2) + i % (MANY_TILES / 2) : j.x * MANY_TILES + i,
+                   last = (w.rows + 15) / 16 - 1;
+    return w.at + (size_t)j.matrix * w.stride + (size_t)(tile < last ? tile : last) * w.tile;
 }
 
-/* Bytes from one 16 bytes of a unit to where they lie: units t and t + 2 fall on different banks.
- */
-DEV uint32_t many_place(uint32_t unit, uint32_t q)
-{
-    return unit * 64 + (q ^ (unit / 2 % 2 * 2)) * 16;
-}
+/* What a lane of the fetching warp copies for each stage: nothing where a stage has no bytes of it.
+ * Lanes: tiles, their scales, two blocks of activations, their scales. */
+typedef struct many_copy {
+    const uint8_t *from;
+    uint32_t to, step, granule; /* bytes from stage to stage; of a granule, or 0: of all */
+    uint32_t bytes;
+    bool half_steps; /* two stages take the same bytes */
+} many_copy;
 
-/* Columns [k, k + 64). Rows of activations are 128 bytes, in the order that the instruction calls
- * swizzled. */
-template <int N>
-DEV void many_fetch(uint8_t *stage, const uint8_t *x, const many_source<N> &s, uint32_t k)
+template <int E>
+DEV many_copy many_copy_of(const rmr_gpu_many &a, const many_part &part, uint32_t rows)
 {
-    const uint32_t t = thread_of() - MANY_MULTIPLY, c = t % 8, r = t / 8;
-    uint8_t *const rows = stage + r * 128 + (c ^ (r % 8)) * 16, *const tiles =
-                                                                    stage + N * 128 +
-                                                                    many_place(t / 4, t % 4);
-    const uint8_t *const at = x + k * 2, *const w[2] = {s.w[0] + (size_t)k * 32,
-                                                        s.w[1] + (size_t)k * 32};
-#pragma unroll
-    for (uint32_t i = 0; i < N / 16; i++)
-        copy_async(rows + i * 16 * 128, at + (uint64_t)s.row[i] * 16, 16);
-#pragma unroll
-    for (uint32_t i = 0; i < MANY_TILES; i++)
-        copy_async(tiles + i * MANY_TILE, w[i / (MANY_TILES / 2)] + (uint64_t)s.tile[i] * 16, 16);
-    copy_commit();
-}
-
-/* The stage number `count` has arrived: the other warps may read it. */
-template <int N> DEV void many_full(many_shared<N> *s, uint32_t count)
-{
-    fence_copies();
-    barrier_arrive(&s->full[count % RMR_GPU_MANY_STAGES(N)]);
-}
-
-template <int N> DEV void many_fetcher(const rmr_gpu_many &a, many_shared<N> *s)
-{
-    enum { STAGES = RMR_GPU_MANY_STAGES(N), LAG = STAGES - 2 };
     const rmr_gpu_product &p = a.of;
+    const uint32_t lane = lane_of(), group = part.place / RMR_GPU_MANY_GROUP,
+                   codes = many_codes<E>(), granules = many_granules<E>();
+    many_copy c = {};
+    if (lane < MANY_TILES) {
+        c = many_copy{many_tile(p, part.j, lane),
+                      many_tiles_at<E>() + lane * granules * codes,
+                      granules * codes,
+                      codes,
+                      0,
+                      false};
+    } else if (lane < 2 * MANY_TILES && !is_float<E>()) {
+        const uint32_t i = lane - MANY_TILES, n = many_tile_scales<E>();
+        const bool one = rmr_elem_table[E].values == 256;
+        c = many_copy{many_tile(p, part.j, i) + (size_t)(p.w.cols / 32) * codes,
+                      many_tile_scales_at<E>() + i * n,
+                      n,
+                      one ? 0 : n / granules,
+                      n,
+                      one};
+    } else if (lane < 2 * MANY_TILES + many_blocks<E>() && lane >= 2 * MANY_TILES) {
+        const uint32_t b = lane - 2 * MANY_TILES, block = 128 * RMR_GPU_MANY_GROUP;
+        c = many_copy{p.x + ((size_t)b * a.groups + group) * block,
+                      b * many_rows<E>() * 128,
+                      many_blocks<E>() * a.groups * block,
+                      0,
+                      rows * 128,
+                      false};
+    } else if (lane == 2 * MANY_TILES + 2 && E != RMR_ELEM_BF16) {
+        const uint32_t n = E == RMR_ELEM_F8 ? 4 : 32;
+        c = many_copy{(const uint8_t *)(const void *)p.scales + (size_t)part.place * n,
+                      many_scales_at<E>(),
+                      a.groups * RMR_GPU_MANY_GROUP * n,
+                      0,
+                      rows * n,
+                      false};
+    }
+    return c;
+}
+
+/* The scale of F8 of a lane's tile for stage k: asked for a stage ahead, and written by this warp,
+ * for it is too small for a bulk copy. */
+template <int E> DEV float many_f8_scale(const many_copy &c, uint32_t cols, uint32_t k)
+{
+    if (E != RMR_ELEM_F8 || lane_of() >= MANY_TILES || k * many_columns<E>() >= cols) return 0;
+    return ((const float *)(const void *)(c.from + (size_t)16 * cols))[k];
+}
+
+/* By one warp, which asks for stages. */
+template <int E> DEV void many_fetcher(const rmr_gpu_many &a, many_shared<E> *s)
+{
+    const uint32_t stages = many_stages<E>();
+    const rmr_gpu_product &p = a.of;
+    const uint32_t granules = p.w.cols / rmr_gpu_granule(rmr_gpu_form_of((rmr_elem)E)),
+                   of_stage = many_granules<E>();
     many_walk walk = {0, 0};
-    product_job j;
-    uint32_t count = 0, i0;
-    for (uint32_t at = blockIdx.x; many_part<N>(&j, &i0, &walk, a, s, at); at += gridDim.x) {
-        many_source<N> source;
-        many_sources<N>(&source, p, j, i0);
-        for (uint32_t k = 0; k < p.w.cols; k += RMR_GPU_MANY_K, count++) {
-            barrier_wait(&s->empty[count % STAGES], (count / STAGES + 1) % 2);
-            many_fetch<N>(s->stage[count % STAGES], p.x, source, k);
-            copy_wait<LAG>();
-            if (count >= LAG) many_full<N>(s, count - LAG);
+    many_part part;
+    uint32_t count = 0;
+    fence_bulk();
+    for (uint32_t at = blockIdx.x; many_take<E>(&part, &walk, a, *s, at); at += gridDim.x) {
+        const uint32_t groups =
+            (many_part_rows(a, part) + RMR_GPU_MANY_GROUP - 1) / RMR_GPU_MANY_GROUP;
+        const many_copy c = many_copy_of<E>(a, part, groups * RMR_GPU_MANY_GROUP);
+        float scale = many_f8_scale<E>(c, p.w.cols, 0);
+        for (uint32_t k = 0; k * of_stage < granules; k++, count++) {
+            const uint32_t left = granules - k * of_stage, n = left < of_stage ? left : of_stage,
+                           bytes = c.granule > 0 ? n * c.granule : c.bytes;
+            uint64_t *const full = &s->full[count % stages];
+            uint8_t *const stage = many_stage_of<E>(s, count);
+            uint32_t all = bytes;
+            for (int o = 16; o > 0; o /= 2) all += __shfl_xor_sync(~0u, all, o);
+            barrier_wait(&s->empty[count % stages], (count / stages + 1) % 2);
+            if (E == RMR_ELEM_F8 && lane_of() < MANY_TILES)
+                ((float *)(void *)(stage + many_tile_scales_at<E>()))[lane_of()] = scale;
+            scale = many_f8_scale<E>(c, p.w.cols, k + 1);
+            __syncwarp();
+            if (lane_of() == 0) barrier_expect(full, all);
+            __syncwarp();
+            if (bytes > 0)
+                copy_bulk(stage + c.to, c.from + (size_t)(c.half_steps ? k / 2 : k) * c.step, bytes,
+                          full);
         }
     }
-    copy_wait<0>();
-    for (uint32_t i = count < LAG ? 0 : count - LAG; i < count; i++) many_full<N>(s, i);
+}
+
+/* ---- where results go ---- */
+
+/* Of one row of activations that the part has, its choice or its run's form. */
+DEV uint32_t many_about(const rmr_gpu_product &p, const many_part &part, uint32_t i)
+{
+    if (p.lists.n != NULL) return p.lists.choice[part.j.first + i];
+    return row_is(p.in, i, p.only);
+}
+
+/* Rows of y, with lists of a choice; NULL: nowhere. */
+DEV float *many_target(const rmr_gpu_product &p, const many_part &part, uint32_t i, uint32_t about)
+{
+    if (p.lists.n != NULL)
+        return p.y.at + about / p.lists.n_used * p.y.ld +
+               (size_t)(about % p.lists.n_used) * p.y_step;
+    return about ? p.y.at + i * p.y.ld + (size_t)part.j.number * p.y_step : NULL;
+}
+
+/* By one warp, a part ahead of those that multiply. */
+template <int E> DEV void many_namer(const rmr_gpu_many &a, many_shared<E> *s)
+{
+    enum { EACH = many_rows<E>() / 32 };
+    many_walk walk = {0, 0};
+    many_part part;
+    uint32_t count = 0;
+    for (uint32_t at = blockIdx.x; many_take<E>(&part, &walk, a, *s, at);
+         at += gridDim.x, count++) {
+        const uint32_t n = many_part_rows(a, part), i0 = part.i0 + lane_of();
+        uint32_t about[EACH];
+        barrier_wait(&s->stored[count % 2], (count / 2 + 1) % 2);
+#pragma unroll
+        for (uint32_t k = 0; k < EACH; k++)
+            about[k] = many_about(a.of, part, i0 + k * 32 < part.j.n ? i0 + k * 32 : part.i0);
+#pragma unroll
+        for (uint32_t k = 0; k < EACH; k++) {
+            const uint32_t c = lane_of() + k * 32;
+            s->to[count % 2][c] = c < n ? many_target(a.of, part, part.i0 + c, about[k]) : NULL;
+        }
+        barrier_arrive(&s->named[count % 2]);
+    }
 }
 
 /* ---- multiplying ---- */
 
-/* A lane's rows of weights: in a pair one of each matrix, else g and g + 8 of a tile. */
-DEV uint32_t many_row(bool pair, uint32_t second)
-{
-    const uint32_t g = lane_of() / 4, t = lane_of() % 4, w = warp_of();
-    const uint32_t tile = pair ? w / 2 + second * (MANY_TILES / 2) : w,
-                   row = pair ? w % 2 * 8 + g : second * 8 + g;
-    return tile * MANY_TILE + many_place(t, row / 4) + row % 4 * 4;
-}
+/* What a lane stores: its rows of weights, and whether there are such rows. */
+typedef struct many_rows_of {
+    uint32_t row;
+    bool first, second;
+} many_rows_of;
 
-/* One stage: four instructions of 16 columns. */
-template <int N> DEV void many_step(float *acc, const uint8_t *stage, uint32_t row0, uint32_t row1)
+/* Two columns of the instruction, c and c + 1, of each two rows of weights. */
+DEV void many_store(float *const *to, const float *v, const many_rows_of &r)
 {
-    const uint8_t *const tiles = stage + N * 128;
-    uint32_t v[4][4];
 #pragma unroll
-    for (uint32_t i = 0; i < 4; i++) {
-        v[i][0] = load_word(tiles + row0 + i * 512);
-        v[i][1] = load_word(tiles + row1 + i * 512);
-        v[i][2] = load_word(tiles + row0 + i * 512 + 256);
-        v[i][3] = load_word(tiles + row1 + i * 512 + 256);
+    for (uint32_t k = 0; k < 2; k++) {
+        if (to[k] == NULL) continue;
+        if (r.first) to[k][r.row] = v[k];
+        if (r.second) to[k][r.row + 8] = v[2 + k];
     }
-    warpgroup_begin();
-#pragma unroll
-    for (uint32_t i = 0; i < 4; i++) warpgroup_bf16<N>(acc, v[i], swizzled_rows(stage, i * 32));
-    warpgroup_end();
 }
 
-/* Where the rows of activations go: rows of y, with lists choices; ~0: nowhere. */
+/* What is there is added, of four times two columns at once: it is read before anything is written.
+ */
+DEV void many_add_old(float *const *to, float *v, const many_rows_of &r)
+{
+    float old[16];
+#pragma unroll
+    for (uint32_t k = 0; k < 16; k++) {
+        const float *const y = to[k / 4 * 8 + k % 2];
+        old[k] = y != NULL && (k / 2 % 2 ? r.second : r.first) ? y[r.row + k / 2 % 2 * 8] : 0;
+    }
+#pragma unroll
+    for (uint32_t k = 0; k < 16; k++) v[k] = old[k] + v[k];
+}
+
+DEV void many_store_pair(float *const *to, const float *v, const many_rows_of &r)
+{
+#pragma unroll
+    for (uint32_t k = 0; k < 2; k++)
+        if (to[k] != NULL && r.first) to[k][r.row] = (v[k] / (1.0f + rmr_expf(-v[k]))) * v[2 + k];
+}
+
 template <int N>
-DEV void many_targets(uint32_t *to, const rmr_gpu_product &p, const product_job &j, uint32_t i0)
-{
-    __syncwarp();
-    for (uint32_t c = lane_of(); c < N; c += 32) {
-        const uint32_t i = i0 + c;
-        uint32_t v = ~0u;
-        if (i < j.n && p.lists.n != NULL)
-            v = p.lists.choice[j.first + i];
-        else if (i < j.n && row_is(p.in, i, p.only))
-            v = i;
-        to[c] = v;
-    }
-    __syncwarp();
-}
-
-DEV float *many_target(const rmr_gpu_product &p, const product_job &j, uint32_t to)
-{
-    if (p.lists.n == NULL) return p.y.at + to * p.y.ld + (size_t)j.number * p.y_step;
-    return p.y.at + to / p.lists.n_used * p.y.ld + (size_t)(to % p.lists.n_used) * p.y_step;
-}
-
-/* Eight values of a lane: columns of the instruction c .. c + 1 and c + 8 .. c + 9, of each two
- * rows of weights. What is added to is read before anything is written. */
-DEV void many_store(const rmr_gpu_product &p, const product_job &j, const uint32_t *to,
-                    const float *v, uint32_t row)
+DEV void many_store_all(const rmr_gpu_product &p, float *const *to, float *total, uint32_t x)
 {
     const bool pair = p.w2.at != NULL;
-    float *y[4];
-    float old[4][2] = {};
+    const uint32_t g = lane_of() / 4, row = x * (pair ? 64 : 128) + warp_of() * (pair ? 8 : 16) + g;
+    const many_rows_of r = {row, row < p.w.rows, !pair && row + 8 < p.w.rows};
+    to += 2 * (lane_of() % 4);
+    if (p.bias != NULL) {
+        const float of[2] = {r.first ? p.bias[row] : 0, r.second ? p.bias[row + 8] : 0};
 #pragma unroll
-    for (uint32_t k = 0; k < 4; k++) {
-        const uint32_t c = to[k / 2 * 8 + k % 2];
-        y[k] = c == ~0u ? NULL : many_target(p, j, c) + row;
-        if (!p.add || y[k] == NULL) continue;
-        if (row < p.w.rows) old[k][0] = y[k][0];
-        if (!pair && row + 8 < p.w.rows) old[k][1] = y[k][8];
+        for (uint32_t i = 0; i < N / 2; i++) total[i] += of[i / 2 % 2];
+    }
+    if (pair) {
+#pragma unroll
+        for (uint32_t i = 0; i < N / 8; i++) many_store_pair(to + i * 8, total + i * 4, r);
+        return;
     }
 #pragma unroll
-    for (uint32_t k = 0; k < 4; k++) {
-        float x = v[k / 2 * 4 + k % 2], second = v[k / 2 * 4 + 2 + k % 2];
-        if (y[k] == NULL) continue;
-        if (pair) x = (x / (1.0f + rmr_expf(-x))) * second;
-        if (p.bias != NULL && row < p.w.rows) x += p.bias[row];
-        if (p.bias != NULL && row + 8 < p.w.rows) second += p.bias[row + 8];
-        if (p.add) x = old[k][0] + x;
-        if (p.add) second = old[k][1] + second;
-        if (row < p.w.rows) y[k][0] = x;
-        if (!pair && row + 8 < p.w.rows) y[k][8] = second;
+    for (uint32_t i = 0; i < N / 8; i++) {
+        if (p.add && i % 4 == 0) many_add_old(to + i * 8, total + i * 4, r);
+        many_store(to + i * 8, total + i * 4, r);
     }
 }
 
-template <int N> DEV void many_multiplier(const rmr_gpu_many &a, many_shared<N> *s)
+/* The sums of a slice that has ended join the total; the granule at which the next one ends. */
+template <int N>
+DEV void many_end_slice(float *total, float *acc, uint32_t *slice, uint32_t *end, uint32_t granules)
 {
-    enum { STAGES = RMR_GPU_MANY_STAGES(N) };
-    const rmr_gpu_product &p = a.of;
-    const bool pair = p.w2.at != NULL;
-    const uint32_t g = lane_of() / 4, t = lane_of() % 4, row0 = many_row(pair, 0),
-                   row1 = many_row(pair, 1), granules = p.w.cols / RMR_GPU_MANY_K;
-    uint32_t *const to = s->to[warp_of()];
-    many_walk walk = {0, 0};
-    product_job j;
-    uint32_t count = 0, i0;
-    for (uint32_t at = blockIdx.x; many_part<N>(&j, &i0, &walk, a, s, at); at += gridDim.x) {
-        float total[N / 2] = {};
-        many_targets<N>(to, p, j, i0);
-        for (uint32_t w = 0; w < RMR_GPU_WARPS; w++) {
-            float acc[N / 2] = {};
-            for (uint32_t k = granules * w / RMR_GPU_WARPS; k < granules * (w + 1) / RMR_GPU_WARPS;
-                 k++, count++) {
-                barrier_wait(&s->full[count % STAGES], count / STAGES % 2);
-                many_step<N>(acc, s->stage[count % STAGES], row0, row1);
-                barrier_arrive(&s->empty[count % STAGES]);
-            }
+    const uint32_t at = *end;
 #pragma unroll
-            for (int i = 0; i < N / 2; i++) total[i] += acc[i];
+    for (int i = 0; i < N / 2; i++) {
+        total[i] += acc[i];
+        acc[i] = 0;
+    }
+    while (*slice < RMR_GPU_WARPS && *end == at) *end = granules * ++*slice / RMR_GPU_WARPS;
+}
+
+/* A part of which N rows of activations are enough. */
+template <int E, int N>
+DEV void many_multiply(const rmr_gpu_product &p, many_shared<E> *s, const many_part &part,
+                       const many_lane &l, float *const *to, uint32_t *count)
+{
+    const uint32_t stages = many_stages<E>();
+    const uint32_t granules = p.w.cols / rmr_gpu_granule(rmr_gpu_form_of((rmr_elem)E)),
+                   of_stage = many_granules<E>();
+    float total[N / 2] = {}, acc[N / 2] = {};
+    uint32_t slice = 0, end = 0;
+    many_end_slice<2>(total, acc, &slice, &end, granules);
+    for (uint32_t g = 0; g < granules; ++*count) {
+        const uint32_t left = granules - g, n = left < of_stage ? left : of_stage;
+        const uint8_t *const stage = many_stage_of<E>(s, *count);
+        barrier_wait(&s->full[*count % stages], *count / stages % 2);
+        if constexpr (!is_float<E>()) many_make_scales<E>(stage, l, g, n);
+#pragma unroll 1
+        for (uint32_t i = 0; i < n; i++) {
+            many_step<E, N>(acc, stage, l, i);
+            if (++g == end) many_end_slice<N>(total, acc, &slice, &end, granules);
         }
-        const uint32_t row = pair ? j.x * 64 + warp_of() * 8 + g : j.x * 128 + warp_of() * 16 + g;
-#pragma unroll
-        for (uint32_t i = 0; i < N / 16; i++)
-            many_store(p, j, to + i * 16 + 2 * t, total + i * 8, row);
-        if (p.tail > 0 && j.x == 0) copy_tail(p, j, i0, j.n - i0 < N ? j.n - i0 : N);
+        barrier_arrive(&s->empty[*count % stages]);
+    }
+    many_store_all<N>(p, to, total, part.j.x);
+}
+
+template <int E> DEV void many_multiplier(const rmr_gpu_many &a, many_shared<E> *s)
+{
+    enum { N = many_rows<E>() };
+    const rmr_gpu_product &p = a.of;
+    many_lane l = many_lane_of(p.w2.at != NULL);
+    many_walk walk = {0, 0};
+    many_part part;
+    uint32_t count = 0, parts = 0;
+    l.made = s->made[warp_of()];
+    for (uint32_t at = blockIdx.x; many_take<E>(&part, &walk, a, *s, at);
+         at += gridDim.x, parts++) {
+        const uint32_t n = many_part_rows(a, part);
+        float *const *const to = s->to[parts % 2];
+        barrier_wait(&s->named[parts % 2], parts / 2 % 2);
+        if (n > N / 2)
+            many_multiply<E, N>(p, s, part, l, to, &count);
+        else if (N / 2 == 64 || n > 64)
+            many_multiply<E, N / 2>(p, s, part, l, to, &count);
+        else
+            many_multiply<E, 64>(p, s, part, l, to, &count);
+        barrier_arrive(&s->stored[parts % 2]);
     }
 }
 
-template <int N> DEV void product_many(const rmr_gpu_many &a)
+template <int E> DEV void product_many(const rmr_gpu_many &a)
 {
     uint8_t *const shared = shared_memory();
-    many_shared<N> *const s =
-        (many_shared<N> *)(void *)(shared + (1024 - (uintptr_t)shared % 1024) % 1024);
-    static_assert(sizeof *s + 1024 <= RMR_GPU_MANY_SHARED(N), "shared memory of a block");
-    if (thread_of() < RMR_GPU_MANY_STAGES(N)) {
-        barrier_make(&s->full[thread_of()], MANY_FETCH);
+    many_shared<E> *const s =
+        (many_shared<E> *)(void *)(shared + (1024 - (uintptr_t)shared % 1024) % 1024);
+    if (thread_of() < many_stages<E>()) {
+        barrier_make(&s->full[thread_of()], 1);
         barrier_make(&s->empty[thread_of()], MANY_MULTIPLY);
     }
+    if (thread_of() < 2) {
+        barrier_make(&s->named[thread_of()], 32);
+        barrier_make(&s->stored[thread_of()], MANY_MULTIPLY);
+    }
+    fence_copies();
     wait_for_last();
-    many_lists<N>(s, a.of);
+    many_lists<E>(s, a.of);
     __syncthreads();
     if (warp_of() >= RMR_GPU_WARPS) {
         fewer_registers();
-        many_fetcher<N>(a, s);
+        if (warp_of() == RMR_GPU_WARPS) many_fetcher<E>(a, s);
+        if (warp_of() == RMR_GPU_WARPS + 1) many_namer<E>(a, s);
     } else {
         more_registers();
-        many_multiplier<N>(a, s);
+        many_multiplier<E>(a, s);
     }
 }
 
-#define MANY(n)                                                                                    \
-    KERNEL_WAITS(many_bf16_##n, rmr_gpu_many, MANY_MULTIPLY + MANY_FETCH, 1)                       \
+#define MANY(name, elem)                                                                           \
+    KERNEL_WAITS(many_##name, rmr_gpu_many, MANY_MULTIPLY + MANY_FETCH, 1)                         \
     {                                                                                              \
-        product_many<n>(a);                                                                        \
+        product_many<elem>(a);                                                                     \
     }
 #else /* another kind of GPU, on which the host does not ask for it */
-#define MANY(n)                                                                                    \
-    KERNEL_WAITS(many_bf16_##n, rmr_gpu_many, MANY_MULTIPLY + MANY_FETCH, 1)                       \
+#define MANY(name, elem)                                                                           \
+    KERNEL_WAITS(many_##name, rmr_gpu_many, MANY_MULTIPLY + MANY_FETCH, 1)                         \
     {                                                                                              \
         (void)a;                                                                                   \
     }
 #endif
 
-MANY(64)
-MANY(192)
+/* Columns behind those of K of all jobs, which product_many does not copy. */
+KERNEL(tails, rmr_gpu_product, 256, 1)
+{
+    const uint32_t n = a.per_row * a.tail;
+    for (uint32_t r = blockIdx.x; r < rows_of(a.in, a.rows); r += gridDim.x) {
+        if (!row_is(a.in, r, a.only)) continue;
+#pragma unroll 4
+        for (uint32_t i = thread_of(); i < n; i += 256) {
+            const uint32_t job = i / a.tail, c = i % a.tail;
+            a.y.at[r * a.y.ld + (size_t)job * a.y_step + a.w.rows + c] =
+                a.floats.at[r * a.floats.ld + (size_t)job * a.step + a.w.cols + c];
+        }
+    }
+}
 
 #endif
