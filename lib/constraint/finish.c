@@ -10,7 +10,8 @@ typedef enum property { POSSIBLE, NULLABLE } property;
 /* Whether a symbol has the property, whatever its rule has. */
 static int has_alone(rmr_grammar *g, const rmr_symbol *s, property p)
 {
-    if (s->min == 0 || s->kind == RMR_SYMBOL_EMPTY) return 1;
+    if (s->min == 0) return 1;
+    if (s->kind == RMR_SYMBOL_EMPTY) return p == POSSIBLE || s->check == 0;
     if (s->kind == RMR_SYMBOL_TOKENS) return p == POSSIBLE;
     if (s->kind != RMR_SYMBOL_LEXEME) return 0;
     return p == POSSIBLE ? rmr_rx_live(g->rx, s->id, &g->build) : rmr_rx_nullable(g->rx, s->id);

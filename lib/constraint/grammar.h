@@ -2,7 +2,7 @@
 /* A grammar as front ends build it: rules whose symbols are rules, lexemes or tokens.
  *
  * A lexeme is a regular language over bytes (rx.h). Nothing about it is greedy: a text is in the
- * language of the grammar when it can be cut in some way, and the matcher follows all ways at once.
+ * language of the grammar when it can be cut in some way, and the guide follows all ways at once.
  * So where a front end cuts between rules and lexemes changes speed, never the language: what is
  * not recursive and not large is best one lexeme. Left, right and hidden recursion, cycles and
  * ambiguity are fine.
@@ -26,7 +26,7 @@ typedef struct rmr_limits {
     uint32_t symbols;   /* symbols of all alternatives: 1,000,000 */
     uint32_t nodes;     /* of regular languages, also those that matching derives: 2,000,000 */
     uint32_t nesting;   /* depth of groups, and of what is read by depth: 1,000 */
-    uint32_t row_items; /* items of a row of the parser: 2,000 */
+    uint32_t row_items; /* items of a row of the parser: 10,000 */
     uint64_t bytes;     /* all memory of a constraint: 64 MiB */
     uint64_t build;     /* steps for building: 20,000,000 */
     uint64_t step;      /* steps for a mask, a token or forced text: 5,000,000 */

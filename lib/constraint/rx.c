@@ -114,7 +114,8 @@ static int same_node(const rmr_rx_set *s, const rx_node *x, const rx_node *y)
 
 static int grow_slots(rmr_rx_set *s)
 {
-    const size_t n = s->n_slots == 0 ? FIRST_SLOTS : 2 * s->n_slots;
+    size_t n = s->n_slots == 0 ? FIRST_SLOTS : 2 * s->n_slots;
+    while (n <= 2 * (s->n_nodes + 1)) n *= 2;
     uint32_t *slots = rmr_calloc(s->mem, n, sizeof *slots);
     if (slots == NULL) {
         rx_no_memory(s, n * sizeof *slots);
@@ -291,4 +292,44 @@ rx_memo *rx_memo_of(rmr_rx_set *s, rmr_rx a, unsigned byte)
     }
     if (s->n_memo == 0) return NULL;
     return &s->memo[mix(a, byte) & (s->n_memo - 1)];
+}
+
+/* Give back room of an array beyond n elements; where that fails it stays. */
+static void shrink(rmr_rx_set *s, void *items, size_t *cap, size_t n, size_t size)
+{
+    void *p;
+    memcpy(&p, items, sizeof p);
+    if (*cap <= 2 * n + 64) return;
+    void *q = rmr_resize(s->mem, p, *cap * size, (n + 64) * size);
+    if (q == NULL) return;
+    memcpy(items, &q, sizeof q);
+    *cap = n + 64;
+}
+
+void rx_mark(rmr_rx_set *s)
+{
+    s->mark.nodes = s->n_nodes;
+    s->mark.kids = s->kids.n;
+    s->mark.sets = s->n_sets;
+}
+
+/* Nodes are cut off, and memory that only they needed is given back: half of what there was may be
+ * in the way of what comes. The table of slots is filled anew when it is needed. */
+void rx_reset(rmr_rx_set *s)
+{
+    s->status = REMORA_OK;
+    s->steps = 0;
+    s->n_nodes = s->mark.nodes;
+    s->kids.n = s->mark.kids;
+    s->scratch.n = 0;
+    for (size_t i = 0; i < s->n_nodes; i++) s->nodes[i].flags &= (uint8_t) ~(RX_KNOWN | RX_ALIVE);
+    rmr_free(s->mem, s->slots, s->n_slots * sizeof *s->slots);
+    rmr_free(s->mem, s->memo, s->n_memo * sizeof *s->memo);
+    s->slots = NULL;
+    s->memo = NULL;
+    s->n_memo = 0;
+    s->n_slots = 0;
+    shrink(s, &s->nodes, &s->cap_nodes, s->n_nodes, sizeof *s->nodes);
+    shrink(s, &s->kids.p, &s->kids.cap, s->kids.n, sizeof *s->kids.p);
+    shrink(s, &s->scratch.p, &s->scratch.cap, 0, sizeof *s->scratch.p);
 }

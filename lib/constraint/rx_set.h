@@ -62,6 +62,9 @@ struct rmr_rx_set {
     /* Bytes that no set of this one tells apart are a class. */
     uint8_t class_of[256], class_byte[256];
     unsigned n_classes;
+    struct {
+        size_t nodes, kids, sets;
+    } mark;         /* what was there when it was marked */
     uint64_t steps; /* derivatives made, for the fuel of callers */
     remora_status status;
     remora_error error;
@@ -85,6 +88,9 @@ rmr_rx rx_join(rmr_rx_set *s, rx_kind kind, size_t base);
 /* Concatenation of what lies on the scratch stack from `base` on, and then `tail`. */
 rmr_rx rx_chain(rmr_rx_set *s, size_t base, rmr_rx tail);
 
+/* What is there stays; rx_reset forgets what has come since, and what went wrong. */
+void rx_mark(rmr_rx_set *s);
+void rx_reset(rmr_rx_set *s);
 /* Where the derivative by a byte is remembered; NULL: nowhere. */
 rx_memo *rx_memo_of(rmr_rx_set *s, rmr_rx a, unsigned byte);
 

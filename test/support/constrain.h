@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Constraints in tests: a small vocabulary, and masks by trying every token. */
+#ifndef TEST_CONSTRAIN_H
+#define TEST_CONSTRAIN_H
+
+#include <string.h>
+
+#include "constraint.h"
+#include "front_ends.h"
+
+/* Tokens 0 to 255 are bytes; then these, then two that end a turn, then two special ones. */
+static const char *const constrain_words[] = {
+    "ab",
+    "abc",
+    "aa",
+    "aaa",
+    "{\"",
+    "\":",
+    "\",",
+    "\"}",
+    "},",
+    "\", \"",
+    "tru",
+    "true",
+    "false",
+    "null",
+    " a",
+    "\n\n",
+    "  ",
+    "123",
+    "12",
+    ".5",
+    "-1",
+    "e+",
+    "\"a\"",
+    "\"b\":",
+    "[]",
+    "[[",
+    "]]",
+    "()",
+    "((",
+    "))",
+    "foo",
+    "foob",
+    "bar",
+    "\xF0\x9F",
+    "\x90\x8B",
+    "\xE4\xB8\xAD",
+    "\xE4\xB8",
+    "yes",
+    "no",
+    "maybe",
+    "a,b",
+    ",b\n",
+    "hello world, this is long",
+    "1+",
+    "+2",
+    "*3)",
+    "</",
+    "think>",
+    "<think>",
+    "ab",
+    "x <",
+    "\\u00",
+    "e9\\n",
+};
+enum {
+    CONSTRAIN_WORDS = sizeof constrain_words / sizeof *constrain_words,
+    CONSTRAIN_END = 256 + CONSTRAIN_WORDS,
+    CONSTRAIN_SPECIAL = CONSTRAIN_END + 2,
+    CONSTRAIN_VOCAB = CONSTRAIN_SPECIAL + 2,
+    CONSTRAIN_MASK = (CONSTRAIN_VOCAB + 31) / 32,
+};
+
+static inline void constrain_text(void *user, remora_token id, const char **text, size_t *n,
+                                  int *end)
+{
+    static char bytes[256];
+    (void)user;
+    *end = id == CONSTRAIN_END || id == CONSTRAIN_END + 1;
+    *n = 0;
+    if (id < 256) {
+        bytes[id] = (char)id;
+        *text = &bytes[id];
+        *n = 1;
+    } else if (id < CONSTRAIN_END) {
+        *text = constrain_words[id - 256];
+        *n = strlen(*text);
+    }
+}
+
+static inline int constrain_bit(const uint32_t *mask, remora_token t)
+{
+    return (int)(mask[t / 32] >> (t % 32) & 1);
+}
+
+/* Compile a grammar of a kind: "gbnf", "regex". */
+static inline remora_status constrain_new(rmr_mem *mem, const rmr_vocabulary *v, const char *kind,
+                                          const char *src, size_t n, const rmr_limits *lim,
+                                          rmr_constraint **out, remora_error *err)
+{
+    rmr_grammar *g;
+    RMR_TRY(rmr_grammar_new(mem, lim, &g, err));
+    const remora_status st =
+        strcmp(kind, "gbnf") == 0 ? rmr_gbnf(g, src, n, err) : rmr_regex(g, src, n, err);
+    if (st < 0) {
+        rmr_grammar_free(g);
+        return st;
+    }
+    return rmr_constraint_new(mem, g, v, out, err);
+}
+
+#endif
