@@ -220,6 +220,20 @@ static void long_context(void **state)
     }
 }
 
+/* So many rows, of products so wide, that a chunk of a product has only some of them. */
+static void blocks_of_rows(void **state)
+{
+    const story steps = {0, 1, 2, {LONG, 3, 0, 0}}, at_once = {LONG, 1, 2, {LONG, 3, 0, 0}};
+    tiny t;
+    (void)state;
+    tiny_make(&t, &(tiny_opts){.context = LONG + 64, .layers = 3, .width = 256, .v2 = 1});
+    const outcome whole = tell(&t.source, REMORA_KV_BF16, &steps, (manner){2, 0});
+    same_with_stops(&t.source, &at_once, &whole, (manner){1, 1});
+    same_with_stops(&t.source, &at_once, &whole, (manner){0, 9});
+    free(whole.rows);
+    tiny_free(&t);
+}
+
 /* Latents so wide that a head's keys and values are rebuilt in several chunks. */
 static void wide_latent(void **state)
 {
@@ -276,8 +290,9 @@ static void quantised(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(latent), cmocka_unit_test(grouped),
-                                       cmocka_unit_test(quantised), cmocka_unit_test(long_context),
-                                       cmocka_unit_test(wide_latent)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(latent),      cmocka_unit_test(grouped),
+        cmocka_unit_test(quantised),   cmocka_unit_test(long_context),
+        cmocka_unit_test(wide_latent), cmocka_unit_test(blocks_of_rows)};
     return cmocka_run_group_tests_name("items", tests, NULL, NULL);
 }

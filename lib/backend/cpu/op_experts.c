@@ -337,8 +337,10 @@ static void pass_on(const experts *e, uint32_t i, uint32_t col, uint32_t n, cons
     }
 }
 
-/* Tiles [t0, t0 + n) of gate and up of one list; `next` are the weights after them. */
-static void gate_up(const experts *e, uint32_t list, uint32_t t0, uint32_t n, const void *next)
+/* Tiles [t0, t0 + n) of gate and up of entries [i, end), which are of one list; `next` are the
+ * weights after them. */
+static void gate_up(const experts *e, uint32_t list, uint32_t t0, uint32_t n, uint32_t i,
+                    uint32_t end, const void *next)
 {
     const rmr_cpu *c = e->s->cpu;
     const rmr_weight *g = weight_of(e, list), *u = is_shared(e, list) ? e->op->s2 : e->op->w2;
@@ -346,8 +348,8 @@ static void gate_up(const experts *e, uint32_t list, uint32_t t0, uint32_t n, co
     const uint32_t left = g->desc.rows - col0, cols = left < n * RMR_TILE ? left : n * RMR_TILE;
     const size_t ld = (size_t)n * RMR_TILE;
     float tmp[RMR_LIN_TMP], tmp2[RMR_LIN_TMP];
-    for (uint32_t i = e->first[list]; i < e->first[list + 1]; i += RMR_LIN_ROWS) {
-        const uint32_t m = rmr_min_u32(e->first[list + 1] - i, RMR_LIN_ROWS);
+    for (; i < end; i += RMR_LIN_ROWS) {
+        const uint32_t m = rmr_min_u32(end - i, RMR_LIN_ROWS);
         const rmr_operand x = inputs_of(e, list, i);
         rmr_cpu_product(c, g, index, t0, n, &x, 0, m, tmp, ld, rmr_tile_at(u, index, t0));
         rmr_cpu_product(c, u, index, t0, n, &x, 0, m, tmp2, ld, next);
@@ -361,21 +363,43 @@ static uint32_t tiles_of(const experts *e, uint32_t list)
     return is_shared(e, list) ? e->shared_tiles : e->routed_tiles;
 }
 
+/* The work of a tile of gate and one of up, by so many rows. */
+static uint64_t gate_up_work(const experts *e, uint32_t n_rows)
+{
+    return 2 * rmr_cpu_tile_work(e->op->w, n_rows);
+}
+
+static rmr_blocks blocks_of(const experts *e, uint32_t list)
+{
+    const uint32_t n = rows_of(e, list);
+    return rmr_cpu_blocks(n, e->unit * gate_up_work(e, n));
+}
+
 static uint32_t chunks_of(const experts *e, uint32_t list)
 {
-    return rmr_units(tiles_of(e, list), e->unit);
+    return rmr_units(tiles_of(e, list), e->unit) * blocks_of(e, list).n;
 }
 
-/* Tiles [t, end) of one list; `next` are the weights after them. */
-static void gate_up_list(const experts *e, uint32_t list, uint32_t t, uint32_t end,
-                         const void *next)
+/* Chunks [first, first + n) of one list; `after` are the weights after its last tile. */
+static void gate_up_list(const experts *e, uint32_t list, uint32_t first, uint32_t n,
+                         const void *after)
 {
-    const uint32_t most = rmr_lin_tiles(rows_of(e, list));
-    for (; end - t > most; t += most) gate_up(e, list, t, most, tiles_at(e, list, t + most));
-    gate_up(e, list, t, end - t, next);
+    const rmr_blocks blocks = blocks_of(e, list);
+    const uint32_t most = rmr_lin_tiles(rows_of(e, list)), tiles = tiles_of(e, list);
+    while (n > 0) {
+        const rmr_part_of_range p = rmr_cpu_take_part(&first, &n, blocks.n);
+        const uint32_t end = rmr_min_u32(p.unit_end * e->unit, tiles);
+        const uint32_t i = e->first[list] + p.block * blocks.rows,
+                       i_end = rmr_min_u32(e->first[list] + p.block_end * blocks.rows,
+                                           e->first[list + 1]);
+        for (uint32_t t = p.unit * e->unit; t < end; t += most) {
+            const uint32_t here = rmr_min_u32(end - t, most), next = t + here;
+            gate_up(e, list, t, here, i, i_end, next < tiles ? tiles_at(e, list, next) : after);
+        }
+    }
 }
 
-/* Chunks are numbered list by list, tile by tile. */
+/* Chunks are numbered list by list, tile by tile, block of rows by block of rows. */
 static void gate_up_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 {
     const experts *e = arg;
@@ -385,11 +409,8 @@ static void gate_up_range(void *arg, uint32_t first, uint32_t n, uint32_t worker
         const uint32_t list = (i + turn) % e->n_lists, chunks = chunks_of(e, list);
         if (first < chunks) {
             const uint32_t here = chunks - first < n ? chunks - first : n;
-            const uint32_t tiles = tiles_of(e, list), end = (first + here) * e->unit;
             n -= here;
-            gate_up_list(e, list, first * e->unit, end < tiles ? end : tiles,
-                         end < tiles ? tiles_at(e, list, end)
-                                     : tiles_at(e, (list + 1) % e->n_lists, 0));
+            gate_up_list(e, list, first, here, tiles_at(e, (list + 1) % e->n_lists, 0));
             first += here;
         }
         first -= chunks;
@@ -427,7 +448,7 @@ remora_status rmr_cpu_experts_swiglu(rmr_step *s, const rmr_op *op)
     e.down = s->passed_on = down_of(op, s->slice_end);
     RMR_CPU_TRY(gather_rows(&e));
     if (has_sums(op)) RMR_CPU_TRY(sum_inputs(&e));
-    const uint64_t work = 2 * rmr_cpu_tile_work(op->w, longest_list(&e));
+    const uint64_t work = gate_up_work(&e, longest_list(&e));
     e.unit = rmr_cpu_unit(s->cpu, e.routed_tiles * e.n_lists, 2 * op->w->tile_stride, work);
     for (uint32_t l = 0; l < e.n_lists; l++) chunks += chunks_of(&e, l);
     const rmr_next_region next = next_down(&e);
@@ -435,7 +456,7 @@ remora_status rmr_cpu_experts_swiglu(rmr_step *s, const rmr_op *op)
         s,
         &(rmr_region){
             .n = chunks, .most = RMR_LIN_RANGE, .fn = gate_up_range, .arg = &e, .next = &next},
-        e.unit * work));
+        rmr_cpu_block_work(e.unit * work)));
     memcpy(s->shared, &e, sizeof e);
     return REMORA_OK;
 }

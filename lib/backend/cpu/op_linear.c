@@ -90,10 +90,12 @@ typedef struct linear_job {
     const rmr_op *op;
     rmr_operand x;
     uint32_t n_rows, n_tiles, unit;
+    rmr_blocks blocks;
 } linear_job;
 
-/* Tiles [t0, t0 + n) of the result; `next` are the weights after them. */
-static void linear_tiles(const linear_job *j, uint32_t t0, uint32_t n, const void *next)
+/* Tiles [t0, t0 + n) of rows [r0, end) of the result; `next` are the weights after them. */
+static void linear_tiles(const linear_job *j, uint32_t t0, uint32_t n, uint32_t r0, uint32_t end,
+                         const void *next)
 {
     const rmr_cpu *c = j->s->cpu;
     const rmr_weight *w = j->op->w, *w2 = j->op->kind == RMR_OP_SWIGLU ? j->op->w2 : NULL;
@@ -101,10 +103,10 @@ static void linear_tiles(const linear_job *j, uint32_t t0, uint32_t n, const voi
     const uint32_t cols = left < n * RMR_TILE ? left : n * RMR_TILE;
     const size_t ld = (size_t)n * RMR_TILE;
     float tmp[RMR_LIN_TMP], tmp2[RMR_LIN_TMP];
-    RMR_ASSERT(rmr_min_u32(j->n_rows, RMR_LIN_ROWS) * ld <= RMR_LIN_TMP);
+    RMR_ASSERT(rmr_min_u32(end - r0, RMR_LIN_ROWS) * ld <= RMR_LIN_TMP && end <= j->n_rows);
     RMR_ASSERT(j->op->out.col + col0 + cols <= rmr_width(j->s, j->op->out));
-    for (uint32_t r0 = 0; r0 < j->n_rows; r0 += RMR_LIN_ROWS) {
-        const uint32_t m = j->n_rows - r0 < RMR_LIN_ROWS ? j->n_rows - r0 : RMR_LIN_ROWS;
+    for (; r0 < end; r0 += RMR_LIN_ROWS) {
+        const uint32_t m = rmr_min_u32(end - r0, RMR_LIN_ROWS);
         const void *const first = w2 != NULL ? rmr_tile_at(w2, 0, t0) : next;
         rmr_cpu_product(c, w, 0, t0, n, &j->x, r0, m, tmp, ld, first);
         if (w2 != NULL) rmr_cpu_product(c, w2, 0, t0, n, &j->x, r0, m, tmp2, ld, next);
@@ -125,12 +127,18 @@ static void linear_tiles(const linear_job *j, uint32_t t0, uint32_t n, const voi
 static void linear_range(void *arg, uint32_t first, uint32_t n, uint32_t worker)
 {
     const linear_job *j = arg;
-    const uint32_t end = (first + n) * j->unit < j->n_tiles ? (first + n) * j->unit : j->n_tiles;
     const uint32_t most = rmr_lin_tiles(j->n_rows);
     (void)worker;
-    for (uint32_t t = first * j->unit; t < end; t += most) {
-        const uint32_t here = rmr_min_u32(end - t, most);
-        linear_tiles(j, t, here, t + here < j->n_tiles ? rmr_tile_at(j->op->w, 0, t + here) : NULL);
+    while (n > 0) {
+        const rmr_part_of_range p = rmr_cpu_take_part(&first, &n, j->blocks.n);
+        const uint32_t end = rmr_min_u32(p.unit_end * j->unit, j->n_tiles);
+        const uint32_t r0 = p.block * j->blocks.rows,
+                       r1 = rmr_min_u32(p.block_end * j->blocks.rows, j->n_rows);
+        for (uint32_t t = p.unit * j->unit; t < end; t += most) {
+            const uint32_t here = rmr_min_u32(end - t, most), after = t + here;
+            linear_tiles(j, t, here, r0, r1,
+                         after < j->n_tiles ? rmr_tile_at(j->op->w, 0, after) : NULL);
+        }
     }
 }
 
@@ -157,20 +165,22 @@ remora_status rmr_cpu_linear(rmr_step *s, const rmr_op *op)
                     {rmr_row(s, op->in, 0), rmr_width(s, op->in), NULL, rmr_q_stride(k)},
                     rmr_op_rows(s, op),
                     rmr_tiles(op->w->desc.rows),
-                    0};
+                    0,
+                    {1, 0}};
     if (j.n_rows == 0) return REMORA_OK;
     RMR_CPU_TRY(rmr_cpu_sums_add(s, &op->sums, 0, j.x.x, j.x.ldx, NULL, j.n_rows));
     if (linear_room(op, 1) > 0) RMR_CPU_TRY(rmr_cpu_quantized(s, op->in, j.n_rows, k, &j.x.q));
     const uint64_t work = tile_work(op, j.n_rows);
     j.unit = rmr_cpu_unit(s->cpu, j.n_tiles, op->w->tile_stride, work);
+    j.blocks = rmr_cpu_blocks(j.n_rows, j.unit * work);
     const rmr_next_region next = rmr_cpu_next_op(s, op);
     return rmr_cpu_region(s,
-                          &(rmr_region){.n = rmr_units(j.n_tiles, j.unit),
+                          &(rmr_region){.n = rmr_units(j.n_tiles, j.unit) * j.blocks.n,
                                         .most = RMR_LIN_RANGE,
                                         .fn = linear_range,
                                         .arg = &j,
                                         .next = &next},
-                          j.unit * work);
+                          rmr_cpu_block_work(j.unit * work));
 }
 
 remora_status rmr_cpu_swiglu(rmr_step *s, const rmr_op *op)

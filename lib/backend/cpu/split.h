@@ -54,6 +54,45 @@ static inline uint64_t rmr_cpu_tile_work(const rmr_weight *w, uint64_t n_rows)
     return rmr_elem_table[w->desc.elem].integer ? n : n * RMR_FLOATS;
 }
 
+/* The rows of a product where a unit of tiles by all of them would be too long an item: blocks of
+ * so many. Chunks are then numbered unit by unit, block by block. */
+typedef struct rmr_blocks {
+    uint32_t n, rows;
+} rmr_blocks;
+
+/* `work`: of a unit by all the rows. */
+static inline rmr_blocks rmr_cpu_blocks(uint32_t n_rows, uint64_t work)
+{
+    const uint64_t n = work > RMR_ITEM_MOST ? (work + RMR_ITEM_MOST - 1) / RMR_ITEM_MOST : 1;
+    const uint32_t passes = rmr_units(n_rows, RMR_LIN_ROWS);
+    const uint32_t of_block = n < passes ? rmr_units(passes, (uint32_t)n) : 1;
+    if (n == 1 || passes == 0) return (rmr_blocks){1, n_rows};
+    return (rmr_blocks){rmr_units(passes, of_block), of_block * RMR_LIN_ROWS};
+}
+
+/* The work of such a chunk. */
+static inline uint64_t rmr_cpu_block_work(uint64_t work)
+{
+    return work < RMR_ITEM_MOST ? work : RMR_ITEM_MOST;
+}
+
+/* Units [unit, unit_end) by blocks [block, block_end). */
+typedef struct rmr_part_of_range {
+    uint32_t unit, unit_end, block, block_end;
+} rmr_part_of_range;
+
+/* Take the largest such part from the beginning of the chunks [*first, *first + *n). */
+static inline rmr_part_of_range rmr_cpu_take_part(uint32_t *first, uint32_t *n, uint32_t blocks)
+{
+    const uint32_t unit = *first / blocks, block = *first % blocks;
+    const uint32_t whole = block == 0 ? *n / blocks : 0;
+    const uint32_t end = whole > 0 ? blocks : rmr_min_u32(blocks, block + *n);
+    const uint32_t taken = whole > 0 ? whole * blocks : end - block;
+    *first += taken;
+    *n -= taken;
+    return (rmr_part_of_range){unit, unit + (whole > 0 ? whole : 1), block, end};
+}
+
 /* Describe a region to the pool before it begins: products with matrix `index` of w in chunks of
  * `unit` tiles; or the first region of the operations behind op, where that is known. */
 rmr_next_region rmr_cpu_next(const rmr_weight *w, uint32_t index, uint32_t unit);
