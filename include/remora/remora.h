@@ -97,22 +97,23 @@
  * `extra` options are key-value pairs outside the promises of this header. Their keys start with
  * "x-"; a key that this library does not know is E_UNSUPPORTED.
  *
- * Threads. Runtime and model: every function from any thread at any time. Session and sampler: one
+ * Threads. Runtime and model: every function from any thread at any time. All other handles: one
  * thread at a time, which one does not matter. Calls whose handle is const only read it: they may
  * run at the same time as each other, so several threads may look at the rows, the tokens and the
  * numbers of a session while no call that changes it (append, sync, trim, eval, generate, fork,
  * free) runs. Different sessions run in parallel, also those of one model; remora_eval() over
- * several sessions uses each of them. A session or sampler that is caught in use by two threads
- * answers E_BUSY to the second, which is a courtesy and no lock.
+ * several sessions uses each of them. One of those that is caught in use by two threads answers
+ * E_BUSY to the second, which is a courtesy and no lock.
  *
  * fork(). A host may fork at any time, also while other threads are inside calls, except in a
- * callback that is to return in the child. In the child every call returns. A session or sampler
- * that another thread was using at that moment answers E_BUSY to every call for ever, and can be
- * freed (but not one that the other thread was freeing). Everything else goes on, with the results
- * that it would have in the parent, on the calling thread alone: there neither the runtime's
- * threads exist nor is the host's job system asked. A model on a GPU is its parent's: calls that
- * would use the GPU answer E_DEVICE. What other threads were in the middle of taking or giving back
- * stays allocated until the child ends; the scratch memory of an eval goes with its first session.
+ * callback that is to return in the child. In the child every call returns. A session, sampler or
+ * other such handle that another thread was using at that moment answers E_BUSY to every call for
+ * ever, and can be freed (but not one that the other thread was freeing). Everything else goes on,
+ * with the results that it would have in the parent, on the calling thread alone: there neither the
+ * runtime's threads exist nor is the host's job system asked. A model on a GPU is its parent's:
+ * calls that would use the GPU answer E_DEVICE. What other threads were in the middle of taking or
+ * giving back stays allocated until the child ends; the scratch memory of an eval goes with its
+ * first session.
  *
  * Callbacks get their user pointer first and are called only on the thread that made the call,
  * unless the comment says otherwise. They must return (no longjmp, no exception) and must not
@@ -903,7 +904,7 @@ remora_chat_parse_create(remora_model *m, const remora_chat_parse_opts *o, remor
  * behind the *used ones, also when there are none left. REMORA_OK: all n tokens were taken, and no
  * event is left. A piece of text is given out when another part follows it, when it is long, and
  * when all tokens were taken. Tokens that end a turn may be among them. E_ARG (the first token is
- * outside the vocabulary; a later one stays with those that were not taken), E_STRUCT. */
+ * outside the vocabulary; a later one stays with those that were not taken), E_STRUCT, E_BUSY. */
 REMORA_API remora_status REMORA_CALL
 remora_chat_parse_next(remora_chat_parse *p, const remora_token *t, size_t n, size_t *used,
                        remora_chat_event *event, remora_error *err);
@@ -918,18 +919,18 @@ remora_chat_parse_text(remora_chat_parse *p, const char *text, size_t len, size_
  * _CAPACITY, a cancel); the beginning of a marker at its end is then markup, else text.
  * REMORA_MORE: *event is one that was held back; call again. REMORA_END: *event is END, and every
  * further call gives it again. E_FORMAT: the answer broke its format, everything in it was given
- * out, and the message says what is wrong. E_ARG (cut is not 0 or 1), E_STRUCT. */
+ * out, and the message says what is wrong. E_ARG (cut is not 0 or 1), E_STRUCT, E_BUSY. */
 REMORA_API remora_status REMORA_CALL
 remora_chat_parse_end(remora_chat_parse *p, int32_t cut, remora_chat_event *event,
                       remora_error *err);
 
-/* A second one that goes on from the same place. E_NOMEM, E_ARG. */
+/* A second one that goes on from the same place. E_NOMEM, E_ARG, E_BUSY. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
 remora_chat_parse_clone(const remora_chat_parse *p, remora_chat_parse **out, remora_error *err);
 
 /* Make `to` as `from` is, a clone of it or what it was cloned from: how an answer is taken back to
  * an earlier place. Allocates nothing. E_MISMATCH (they are of different models, formats or
- * flags), E_ARG. */
+ * flags), E_ARG, E_BUSY. */
 REMORA_API remora_status REMORA_CALL
 remora_chat_parse_copy(remora_chat_parse *to, const remora_chat_parse *from, remora_error *err);
 
@@ -1236,7 +1237,7 @@ remora_sampler_accept(remora_sampler *p, remora_token t, remora_error *err);
  * that spell all of what is left, and may be longer; where there is none, those that spell the next
  * part. The others are left out before the stages run. A token that does not go on with the text,
  * and a reset, end it; a clone has it too. text is copied; len is at most REMORA_HEAL_MAX, and 0
- * ends it. E_ARG, E_UNSUPPORTED (no tokenizer), E_NOMEM. */
+ * ends it. E_ARG, E_UNSUPPORTED (no tokenizer), E_NOMEM, E_BUSY. */
 REMORA_API remora_status REMORA_CALL
 remora_sampler_spell(remora_sampler *p, const char *text, size_t len, remora_error *err);
 

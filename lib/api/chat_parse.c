@@ -5,9 +5,11 @@
 #include "answer.h"
 #include "checks.h"
 #include "model.h"
+#include "use.h"
 
 struct remora_chat_parse {
     remora_model *model; /* counted */
+    rmr_use use;
     rmr_markers markers;
     rmr_answer answer;
 };
@@ -69,6 +71,7 @@ static remora_status make(remora_model *m, remora_chat_parse **out, remora_error
     remora_chat_parse *p = rmr_alloc(&m->session_mem, sizeof *p);
     if (p == NULL) return rmr_error_nomem(err, "reader of an answer", sizeof *p);
     p->model = m;
+    rmr_use_init(&p->use);
     rmr_model_ref(m);
     *out = p;
     return REMORA_OK;
@@ -113,34 +116,62 @@ static remora_status check_event(remora_chat_event *event, remora_error *err)
     return RMR_OUT(remora_chat_event, event, none, err);
 }
 
+static remora_status enter(remora_chat_parse *p, remora_error *err)
+{
+    return rmr_use_begin(&p->use, "reader of an answer", err);
+}
+
+static remora_status look(const remora_chat_parse *p, remora_error *err)
+{
+    return rmr_use_look(&p->use, "reader of an answer", err);
+}
+
 static remora_status check_open(const remora_chat_parse *p, remora_error *err)
 {
     if (p->answer.finished) RMR_FAIL(err, REMORA_E_ARG, "the answer has been ended");
     return REMORA_OK;
 }
 
-remora_status remora_chat_parse_next(remora_chat_parse *p, const remora_token *t, size_t n,
-                                     size_t *used, remora_chat_event *event, remora_error *err)
+static remora_status take_tokens(remora_chat_parse *p, const remora_token *t, size_t n,
+                                 size_t *used, remora_chat_event *event, remora_error *err)
 {
     const rmr_answer_event *e = NULL;
-    RMR_NEED(p != NULL && used != NULL && event != NULL, err, "handle, used or event is NULL");
-    RMR_NEED(t != NULL || n == 0, err, "t is NULL");
     RMR_TRY(check_open(p, err));
     RMR_TRY(check_event(event, err));
     RMR_TRY(rmr_answer_tokens(&p->answer, p->model->tok, t, n, used, &e, err));
     return show(p, e, event, err);
 }
 
-remora_status remora_chat_parse_text(remora_chat_parse *p, const char *text, size_t len,
+remora_status remora_chat_parse_next(remora_chat_parse *p, const remora_token *t, size_t n,
                                      size_t *used, remora_chat_event *event, remora_error *err)
 {
-    const rmr_answer_event *e = NULL;
     RMR_NEED(p != NULL && used != NULL && event != NULL, err, "handle, used or event is NULL");
-    RMR_NEED(text != NULL || len == 0, err, "text is NULL");
+    RMR_NEED(t != NULL || n == 0, err, "t is NULL");
+    RMR_TRY(enter(p, err));
+    const remora_status st = take_tokens(p, t, n, used, event, err);
+    rmr_use_end(&p->use);
+    return st;
+}
+
+static remora_status take_text(remora_chat_parse *p, const char *text, size_t len, size_t *used,
+                               remora_chat_event *event, remora_error *err)
+{
+    const rmr_answer_event *e = NULL;
     RMR_TRY(check_open(p, err));
     RMR_TRY(check_event(event, err));
     RMR_TRY(rmr_answer_text(&p->answer, p->model->tok, text, len, used, &e, err));
     return show(p, e, event, err);
+}
+
+remora_status remora_chat_parse_text(remora_chat_parse *p, const char *text, size_t len,
+                                     size_t *used, remora_chat_event *event, remora_error *err)
+{
+    RMR_NEED(p != NULL && used != NULL && event != NULL, err, "handle, used or event is NULL");
+    RMR_NEED(text != NULL || len == 0, err, "text is NULL");
+    RMR_TRY(enter(p, err));
+    const remora_status st = take_text(p, text, len, used, event, err);
+    rmr_use_end(&p->use);
+    return st;
 }
 
 static remora_status show_end(const remora_chat_parse *p, remora_chat_event *out, remora_error *err)
@@ -160,15 +191,24 @@ static remora_status show_end(const remora_chat_parse *p, remora_chat_event *out
     return REMORA_END;
 }
 
-remora_status remora_chat_parse_end(remora_chat_parse *p, int32_t cut, remora_chat_event *event,
-                                    remora_error *err)
+static remora_status end(remora_chat_parse *p, int32_t cut, remora_chat_event *event,
+                         remora_error *err)
 {
     const rmr_answer_event *e = NULL;
-    RMR_NEED(p != NULL && event != NULL, err, "handle or event is NULL");
-    RMR_NEED(cut == 0 || cut == 1, err, "cut is neither 0 nor 1");
     RMR_TRY(check_event(event, err));
     RMR_TRY(rmr_answer_end(&p->answer, p->model->tok, cut, &e, err));
     return e != NULL ? show(p, e, event, err) : show_end(p, event, err);
+}
+
+remora_status remora_chat_parse_end(remora_chat_parse *p, int32_t cut, remora_chat_event *event,
+                                    remora_error *err)
+{
+    RMR_NEED(p != NULL && event != NULL, err, "handle or event is NULL");
+    RMR_NEED(cut == 0 || cut == 1, err, "cut is neither 0 nor 1");
+    RMR_TRY(enter(p, err));
+    const remora_status st = end(p, cut, event, err);
+    rmr_use_end(&p->use);
+    return st;
 }
 
 static void copy_answer(remora_chat_parse *to, const remora_chat_parse *from)
@@ -183,6 +223,7 @@ remora_status remora_chat_parse_clone(const remora_chat_parse *p, remora_chat_pa
     RMR_NEED(out != NULL, err, "out is NULL");
     *out = NULL;
     RMR_NEED(p != NULL, err, "handle is NULL");
+    RMR_TRY(look(p, err));
     RMR_TRY(make(p->model, out, err));
     (*out)->markers = p->markers;
     copy_answer(*out, p);
@@ -193,10 +234,13 @@ remora_status remora_chat_parse_copy(remora_chat_parse *to, const remora_chat_pa
                                      remora_error *err)
 {
     RMR_NEED(to != NULL && from != NULL, err, "one of the handles is NULL");
+    RMR_TRY(look(from, err));
     if (to->model != from->model || memcmp(&to->markers, &from->markers, sizeof to->markers) != 0)
         RMR_FAIL(err, REMORA_E_MISMATCH,
                  "the answers are of different models, chat formats or flags");
+    RMR_TRY(enter(to, err));
     if (to != from) copy_answer(to, from);
+    rmr_use_end(&to->use);
     return REMORA_OK;
 }
 
@@ -222,6 +266,7 @@ remora_status remora_chat_parse_get_info(const remora_chat_parse *p, remora_chat
                                          remora_error *err)
 {
     RMR_NEED(p != NULL && out != NULL, err, "handle or out is NULL");
+    RMR_TRY(look(p, err));
     const rmr_chat_parse *r = &p->answer.parse;
     remora_chat_parse_info info = {.place = place_of(r),
                                    .n_calls = r->n_calls,

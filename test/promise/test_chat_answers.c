@@ -2,12 +2,17 @@
 /* Answers read back and holes filled through the public header: events do not depend on how the
  * tokens come, special tokens alone are markers, an answer can be taken back, and what is spelled
  * first is what was asked for. */
+#define _GNU_SOURCE
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <cmocka.h>
 
+#include "gate.h"
 #include "host.h"
 #include "tiny.h"
 
@@ -576,9 +581,76 @@ static void memory_runs_out(void **state)
     end(&w);
 }
 
+/* ---- fork() ---- */
+
+typedef struct at_work {
+    remora_chat_parse *p;
+    _Atomic int stop;
+} at_work;
+
+static void *read_on(void *arg)
+{
+    static const char text[] = "some text that goes on, and on, and does not end";
+    at_work *w = arg;
+    remora_chat_event e = {.struct_size = sizeof e};
+    size_t used;
+    while (!atomic_load(&w->stop))
+        REQUIRE(remora_chat_parse_text(w->p, text, sizeof text - 1, &used, &e, NULL) >= 0);
+    return NULL;
+}
+
+static void every_call_is_busy(remora_chat_parse *p, remora_chat_parse *other)
+{
+    remora_chat_event e = {.struct_size = sizeof e};
+    remora_chat_parse_info i = {.struct_size = sizeof i};
+    remora_chat_parse *clone;
+    size_t used;
+    REQUIRE(remora_chat_parse_next(p, NULL, 0, &used, &e, NULL) == REMORA_E_BUSY);
+    REQUIRE(remora_chat_parse_end(p, 1, &e, NULL) == REMORA_E_BUSY);
+    REQUIRE(remora_chat_parse_clone(p, &clone, NULL) == REMORA_E_BUSY && clone == NULL);
+    REQUIRE(remora_chat_parse_copy(p, other, NULL) == REMORA_E_BUSY);
+    REQUIRE(remora_chat_parse_copy(other, p, NULL) == REMORA_E_BUSY);
+    REQUIRE(remora_chat_parse_get_info(p, &i, NULL) == REMORA_E_BUSY);
+}
+
+/* A child in which a reader was at work has it busy for ever (P25), and may free it. */
+static void a_forked_child(void **state)
+{
+    world w;
+    pthread_t thread;
+    _Atomic int *busy =
+        mmap(NULL, sizeof *busy, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    (void)state;
+    assert_ptr_not_equal(busy, MAP_FAILED);
+    begin(&w);
+    remora_chat_parse *other = reader(&w, "deepseek-v3.1", REMORA_PLACE_CONTENT);
+    at_work a = {.p = reader(&w, "deepseek-v3.1", REMORA_PLACE_CONTENT)};
+    REQUIRE(pthread_create(&thread, NULL, read_on, &a) == 0);
+    for (int i = 0; i < 200 && atomic_load(busy) < 3; i++) {
+        remora_chat_event e = {.struct_size = sizeof e};
+        size_t used;
+        if (!gate_in_child()) continue;
+        if (remora_chat_parse_text(a.p, "x", 1, &used, &e, NULL) == REMORA_E_BUSY) {
+            every_call_is_busy(a.p, other);
+            atomic_fetch_add(busy, 1);
+        }
+        remora_chat_parse_free(a.p);
+        REQUIRE(remora_chat_parse_text(other, "x", 1, &used, &e, NULL) >= 0);
+        _exit(0);
+    }
+    atomic_store(&a.stop, 1);
+    REQUIRE(pthread_join(thread, NULL) == 0);
+    assert_true(atomic_load(busy) > 0);
+    remora_chat_parse_free(a.p);
+    remora_chat_parse_free(other);
+    end(&w);
+    munmap((void *)(uintptr_t)busy, sizeof *busy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_forked_child),
         cmocka_unit_test(events_do_not_depend_on_the_pieces),
         cmocka_unit_test(text_is_read_like_tokens),
         cmocka_unit_test(spelled_markers_are_text),

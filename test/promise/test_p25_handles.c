@@ -57,6 +57,7 @@ static void is_busy(remora_sampler *p, remora_session *s)
         .struct_size = sizeof stage, .kind = REMORA_STAGE_TOP_K, .count = 1};
     REQUIRE(remora_sampler_add(p, &stage, NULL) == REMORA_E_BUSY);
     REQUIRE(remora_sampler_accept(p, 1, NULL) == REMORA_E_BUSY);
+    REQUIRE(remora_sampler_spell(p, "a", 1, NULL) == REMORA_E_BUSY);
     REQUIRE(remora_sampler_pick_from(p, row, 8, &t, NULL) == REMORA_E_BUSY);
     REQUIRE(remora_sampler_pick(p, s, 0, &t, NULL) == REMORA_E_BUSY);
     REQUIRE(remora_generate(s, p, NULL, &t, 1, &n, NULL) == REMORA_E_BUSY);
