@@ -9,8 +9,7 @@
 #include <cmocka.h>
 
 #include "groups.h"
-#include "host.h"
-#include "tiny.h"
+#include "prompt.h"
 
 enum { N = 70, CAP = 160, CHUNK = 32, THREADS = 2 };
 
@@ -29,34 +28,32 @@ static void REMORA_CALL run_all(void *user, uint32_t n, void(REMORA_CALL *fn)(vo
 }
 
 typedef struct fixture {
-    tiny t;
-    remora_runtime *rt;
-    remora_model *m;
-    remora_token ids[CAP];
-    float *expect; /* of the first N */
-    long parts;    /* that N tokens take */
+    prompt p;
+    long parts; /* that the prompt takes */
 } fixture;
 
 static remora_session *loaded(const fixture *f, size_t n)
 {
-    return host_loaded(f->m, CAP, CHUNK, f->ids, n);
+    return host_loaded(f->p.m, CAP, CHUNK, f->p.ids, n);
+}
+
+/* Evaluate to the end; returns how many parts that took. */
+static long finish(remora_session *const *s, size_t n)
+{
+    remora_error err = HOST_ERROR;
+    const long before = n_parts;
+    REQUIRE_OK(remora_eval(s, n, NULL, &err), &err);
+    return n_parts - before;
 }
 
 static int setup(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
-    remora_error err = HOST_ERROR;
     const remora_runtime_opts o = {.struct_size = sizeof o, .n_threads = THREADS, .run = run_all};
     assert_non_null(f);
-    tiny_make(&f->t, NULL);
-    REQUIRE_OK(remora_runtime_create(&o, &f->rt, &err), &err);
-    f->m = host_open(f->rt, &f->t.source);
-    host_ids(f->ids, CAP, TINY_TEXT_VOCAB, 7);
+    prompt_make(&f->p, &o, N, 7);
     remora_session *s = loaded(f, N);
-    n_parts = 0;
-    REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
-    f->parts = n_parts;
-    f->expect = host_rows(s, N);
+    f->parts = finish(&s, 1);
     remora_session_free(s);
     *state = f;
     return 0;
@@ -64,12 +61,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    fixture *f = *state;
-    free(f->expect);
-    remora_model_free(f->m);
-    remora_runtime_free(f->rt);
-    tiny_free(&f->t);
-    free(f);
+    prompt_free(*state); /* the prompt is its beginning */
+    free(*state);
     return 0;
 }
 
@@ -89,20 +82,7 @@ static remora_status eval_until(remora_session *const *s, size_t n, long k)
 /* The rows that are there are those of an evaluation that nothing stopped. */
 static void compare(const fixture *f, remora_session *s, size_t first_token, uint32_t n_rows)
 {
-    assert_int_equal(host_session_info(s).n_rows, n_rows);
-    float *got = host_rows(s, n_rows);
-    assert_memory_equal(got, f->expect + first_token * TINY_TEXT_VOCAB,
-                        n_rows * TINY_TEXT_VOCAB * sizeof *got);
-    free(got);
-}
-
-/* Evaluate to the end; returns how many parts that took. */
-static long finish(remora_session *const *s, size_t n)
-{
-    remora_error err = HOST_ERROR;
-    const long before = n_parts;
-    REQUIRE_OK(remora_eval(s, n, NULL, &err), &err);
-    return n_parts - before;
+    prompt_compare(&f->p, s, (uint32_t)first_token, n_rows);
 }
 
 /* A region that was stopped is given to the host again, in as many parts as there are threads at
@@ -158,14 +138,14 @@ static int trim_behind_the_step(fixture *f, remora_session *s)
 
 static int sync_with_the_same(fixture *f, remora_session *s)
 {
-    assert_int_equal(remora_session_sync(s, f->ids, N, REMORA_WANT_LAST, NULL, NULL), REMORA_OK);
+    assert_int_equal(remora_session_sync(s, f->p.ids, N, REMORA_WANT_LAST, NULL, NULL), REMORA_OK);
     return N;
 }
 
 static int sync_behind_the_step(fixture *f, remora_session *s)
 {
     remora_token t[CHUNK + 2];
-    memcpy(t, f->ids, sizeof t);
+    memcpy(t, f->p.ids, sizeof t);
     t[CHUNK] = (t[CHUNK] + 1) % TINY_TEXT_VOCAB;
     assert_int_equal(remora_session_sync(s, t, CHUNK + 2, REMORA_WANT_ALL, NULL, NULL), REMORA_OK);
     return CHUNK;
@@ -173,7 +153,7 @@ static int sync_behind_the_step(fixture *f, remora_session *s)
 
 static int append_more(fixture *f, remora_session *s)
 {
-    assert_int_equal(remora_session_append(s, f->ids + N, 3, REMORA_WANT_ALL, NULL), REMORA_OK);
+    assert_int_equal(remora_session_append(s, f->p.ids + N, 3, REMORA_WANT_ALL, NULL), REMORA_OK);
     return N;
 }
 
@@ -212,7 +192,7 @@ static void kept(void **state)
             assert_true(rows >= n);
             float *a = host_rows(s, rows), *b = host_rows(whole, rows);
             assert_memory_equal(a, b, rows * TINY_TEXT_VOCAB * sizeof *a);
-            assert_memory_equal(a, f->expect, n * TINY_TEXT_VOCAB * sizeof *a);
+            assert_memory_equal(a, f->p.expect, n * TINY_TEXT_VOCAB * sizeof *a);
             free(a);
             free(b);
             remora_session_free(s);
@@ -231,7 +211,7 @@ static void dropped(void **state)
         assert_int_equal(remora_session_trim(s, keep, NULL), REMORA_OK);
         assert_int_equal(host_session_info(s).state, REMORA_OK);
         const size_t more = N - (size_t)keep; /* a prompt, as the whole of it was */
-        assert_int_equal(remora_session_append(s, f->ids + keep, more, REMORA_WANT_ALL, NULL),
+        assert_int_equal(remora_session_append(s, f->p.ids + keep, more, REMORA_WANT_ALL, NULL),
                          REMORA_OK);
         finish(&s, 1);
         compare(f, s, 0, N);
@@ -273,9 +253,9 @@ static void generate_from_a_row_that_stays(void **state)
         for (int i = 0; i < 2; i++) {
             remora_sampler *p = NULL;
             size_t n;
-            remora_session *s = host_session(f->m, CAP, REMORA_KV_F32);
-            REQUIRE_OK(remora_sampler_create(f->m, keep, &p, NULL), NULL);
-            REQUIRE_OK(remora_session_append(s, f->ids, i == 0 ? 9 : keep, REMORA_WANT_ALL, NULL),
+            remora_session *s = host_session(f->p.m, CAP, REMORA_KV_F32);
+            REQUIRE_OK(remora_sampler_create(f->p.m, keep, &p, NULL), NULL);
+            REQUIRE_OK(remora_session_append(s, f->p.ids, i == 0 ? 9 : keep, REMORA_WANT_ALL, NULL),
                        NULL);
             finish(&s, 1);
             assert_int_equal(remora_session_trim(s, keep, NULL), REMORA_OK);
@@ -304,13 +284,13 @@ static void batch(void **state)
         assert_int_equal(host_session_info(s[1]).state, REMORA_OK);
         for (int i = 0; i < 3; i++)
             assert_int_equal(remora_session_trim(s[i], i < 2 ? 10 : N, NULL), 0);
-        assert_int_equal(remora_session_append(s[2], f->ids + N, 1, REMORA_WANT_NONE, NULL),
+        assert_int_equal(remora_session_append(s[2], f->p.ids + N, 1, REMORA_WANT_NONE, NULL),
                          REMORA_OK);
         assert_int_equal(remora_session_trim(s[2], N, NULL), REMORA_OK);
         if (who >= 0) {
             const size_t n = who < 2 ? 10 : N;
             assert_int_equal(remora_session_trim(s[who], 0, NULL), REMORA_OK);
-            assert_int_equal(remora_session_append(s[who], f->ids, n, REMORA_WANT_ALL, NULL),
+            assert_int_equal(remora_session_append(s[who], f->p.ids, n, REMORA_WANT_ALL, NULL),
                              REMORA_OK);
         }
         const long rest = finish(s, 3);
@@ -335,7 +315,7 @@ static void generation(void **state)
     remora_sampler *p = NULL;
     remora_token t;
     size_t n;
-    REQUIRE_OK(remora_sampler_create(f->m, 1, &p, NULL), NULL);
+    REQUIRE_OK(remora_sampler_create(f->p.m, 1, &p, NULL), NULL);
     remora_session *s = loaded(f, N);
     const long before = n_parts;
     remora_status st;

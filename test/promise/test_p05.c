@@ -9,60 +9,39 @@
 #include <cmocka.h>
 
 #include "groups.h"
-#include "host.h"
-#include "tiny.h"
+#include "prompt.h"
 
 enum { N = 70, CAP = 128 };
 
-typedef struct fixture {
-    tiny t;
-    remora_runtime *rt;
-    remora_model *m;
-    remora_token ids[N];
-    float *expect;
-} fixture;
-
 static int setup(void **state)
 {
-    fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
-    tiny_make(&f->t, NULL);
-    f->rt = host_runtime(NULL, 2, NULL);
-    f->m = host_open(f->rt, &f->t.source);
-    host_ids(f->ids, N, TINY_TEXT_VOCAB, 5);
-    f->expect = host_logits(f->m, f->ids, N);
-    *state = f;
+    const remora_runtime_opts o = host_runtime_opts(NULL, 2);
+    assert_non_null(*state = malloc(sizeof(prompt)));
+    prompt_make(*state, &o, N, 5);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    fixture *f = *state;
-    free(f->expect);
-    remora_model_free(f->m);
-    remora_runtime_free(f->rt);
-    tiny_free(&f->t);
-    free(f);
+    prompt_free(*state);
+    free(*state);
     return 0;
 }
 
-static remora_session *loaded(const fixture *f, uint32_t chunk)
+static remora_session *loaded(const prompt *f, uint32_t chunk)
 {
     return host_loaded(f->m, CAP, chunk, f->ids, N);
 }
 
-static void finish_and_compare(fixture *f, remora_session *s)
+static void finish_and_compare(prompt *f, remora_session *s)
 {
     remora_error err = HOST_ERROR;
     REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
-    assert_int_equal(host_session_info(s).n_rows, N);
-    float *got = host_rows(s, N);
-    assert_memory_equal(got, f->expect, N * TINY_TEXT_VOCAB * sizeof *got);
-    free(got);
+    prompt_compare(f, s, 0, N);
 }
 
 /* k items, then a call with the word set. Returns 0 when the work was over before. */
-static int cancel_after(fixture *f, uint32_t chunk, int k)
+static int cancel_after(prompt *f, uint32_t chunk, int k)
 {
     const int32_t word = 1;
     remora_session *s = loaded(f, chunk);
@@ -98,7 +77,7 @@ static void eval_somewhere(void **state)
 /* After a cancel in the middle the host may also go elsewhere. */
 static void sync_after_cancel(void **state)
 {
-    fixture *f = *state;
+    prompt *f = *state;
     const int32_t word = 1;
     remora_session *s = loaded(f, 7);
     const remora_eval_opts step = {.struct_size = sizeof step, .budget_us = 1};
@@ -114,7 +93,7 @@ static void sync_after_cancel(void **state)
 /* A batch: the word stops all of it, and each session says how far it got. */
 static void batch(void **state)
 {
-    fixture *f = *state;
+    prompt *f = *state;
     for (int k = 0; k < 12; k++) {
         const int32_t word = 1;
         remora_session *s[2] = {loaded(f, 32), loaded(f, 32)};
@@ -145,7 +124,7 @@ static int32_t on_progress(void *user, uint64_t done, uint64_t total)
 }
 
 /* Open with a callback that stops at its k-th call; returns how often it was called. */
-static long open_and_stop(fixture *f, long k, int by_word)
+static long open_and_stop(prompt *f, long k, int by_word)
 {
     tmem mem = {0};
     int32_t word = 0;
@@ -186,7 +165,7 @@ static void open_at_every_progress(void **state)
 static void generate(void **state)
 {
     enum { MAX = 12 };
-    fixture *f = *state;
+    prompt *f = *state;
     remora_token expect[MAX], got[MAX + 4];
     size_t n_expect = 0, n;
     for (int run = 0; run < 20; run++) { /* run 0 is not cancelled */

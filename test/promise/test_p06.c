@@ -1,32 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* P6: a time budget is kept to within one item of work, and the result is the same as without one.
  *
- * Time is the test's own: this program defines clock_gettime, and its clock moves only when the
- * library hands work to the host's job system. So what a call took and what the longest item took
- * are exact numbers, the same in every run on every machine. */
-#define _POSIX_C_SOURCE 200809L
+ * Time is the test's own: its clock moves only when the library hands work to the host's job
+ * system. So what a call took and what the longest item took are exact numbers, the same in every
+ * run on every machine. */
+#include "own_clock.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <cmocka.h>
 
 #include "groups.h"
-#include "host.h"
-#include "tiny.h"
+#include "prompt.h"
 
 enum { N = 90, CAP = 160, REGION_US = 7 };
-
-static uint64_t now_us;
-
-int clock_gettime(clockid_t id, struct timespec *t)
-{
-    (void)id;
-    t->tv_sec = (time_t)(now_us / 1000000);
-    t->tv_nsec = (long)(now_us % 1000000 * 1000);
-    return 0;
-}
 
 /* The host's job system: one thread, and every region takes as long as it has parts. */
 static void REMORA_CALL run_all(void *user, uint32_t n, void(REMORA_CALL *fn)(void *, uint32_t),
@@ -37,37 +26,18 @@ static void REMORA_CALL run_all(void *user, uint32_t n, void(REMORA_CALL *fn)(vo
     now_us += REGION_US * n;
 }
 
-typedef struct fixture {
-    tiny t;
-    remora_runtime *rt;
-    remora_model *m;
-    remora_token ids[N];
-    float *expect;
-} fixture;
-
 static int setup(void **state)
 {
-    fixture *f = calloc(1, sizeof *f);
-    remora_error err = HOST_ERROR;
     const remora_runtime_opts o = {.struct_size = sizeof o, .n_threads = 3, .run = run_all};
-    assert_non_null(f);
-    tiny_make(&f->t, NULL);
-    REQUIRE_OK(remora_runtime_create(&o, &f->rt, &err), &err);
-    f->m = host_open(f->rt, &f->t.source);
-    host_ids(f->ids, N, TINY_TEXT_VOCAB, 6);
-    f->expect = host_logits(f->m, f->ids, N);
-    *state = f;
+    assert_non_null(*state = malloc(sizeof(prompt)));
+    prompt_make(*state, &o, N, 6);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    fixture *f = *state;
-    free(f->expect);
-    remora_model_free(f->m);
-    remora_runtime_free(f->rt);
-    tiny_free(&f->t);
-    free(f);
+    prompt_free(*state);
+    free(*state);
     return 0;
 }
 
@@ -78,16 +48,14 @@ static uint64_t longest_slice(const remora_session *s)
     return st.longest_slice_us;
 }
 
-static remora_session *loaded(const fixture *f, uint32_t chunk)
+static remora_session *loaded(const prompt *f, uint32_t chunk)
 {
     return host_loaded(f->m, CAP, chunk, f->ids, N);
 }
 
-static void compare_and_free(fixture *f, remora_session *s)
+static void compare_and_free(const prompt *f, remora_session *s)
 {
-    float *got = host_rows(s, N);
-    assert_memory_equal(got, f->expect, N * TINY_TEXT_VOCAB * sizeof *got);
-    free(got);
+    prompt_compare(f, s, 0, N);
     remora_session_free(s);
 }
 
@@ -160,7 +128,7 @@ static void batch(void **state)
 /* Between the calls of a frame loop other things happen to the other sessions. */
 static void interleaved(void **state)
 {
-    fixture *f = *state;
+    prompt *f = *state;
     remora_session *s[2] = {loaded(f, 0), loaded(f, 0)};
     const remora_eval_opts o = {.struct_size = sizeof o, .budget_us = 50};
     remora_status st[2] = {REMORA_MORE, REMORA_MORE};
@@ -194,7 +162,7 @@ static void max_tokens(void **state)
 }
 
 /* Generation in frames gives the same tokens. */
-static size_t generate_in_calls(fixture *f, int64_t budget, remora_token *out, size_t max)
+static size_t generate_in_calls(prompt *f, int64_t budget, remora_token *out, size_t max)
 {
     remora_error err = HOST_ERROR;
     remora_sampler *p = NULL;

@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When a call stops: the cancel word, and the time that an item will likely take. The clock is this
  * program's. */
-#define _POSIX_C_SOURCE 200809L
+#include "own_clock.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <time.h>
 #include <cmocka.h>
 
 #include "halt.h"
-
-static uint64_t now_us;
-
-int clock_gettime(clockid_t id, struct timespec *t)
-{
-    (void)id;
-    t->tv_sec = (time_t)(now_us / 1000000);
-    t->tv_nsec = (long)(now_us % 1000000 * 1000);
-    return 0;
-}
 
 /* An item of n chunks that takes so long, unless it may not begin. */
 static int item(rmr_halt *h, rmr_pace *p, uint32_t n, uint64_t us)
