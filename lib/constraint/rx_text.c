@@ -232,13 +232,15 @@ static rmr_rx digits(rmr_rx_set *s, const spelled *sp, unsigned at, uint32_t lo,
     const uint32_t size = UINT32_C(1) << below;
     const size_t base = s->scratch.n;
     rmr_byte_set set = {{0, 0, 0, 0}};
-    rmr_rx last = RMR_RX_NONE; /* what follows the bytes of the set */
+    rmr_rx last = RMR_RX_NONE,
+           full = RMR_RX_NONE; /* what follows the bytes of the set; all digits */
     for (uint32_t v = 0; v <= UINT32_C(1) << d->bits && !rmr_rx_failed(s); v++) {
         const uint32_t from = lo + v * size, to = from + size - 1;
         rmr_rx rest = RMR_RX_NONE;
         if (v < UINT32_C(1) << d->bits && from < sp->end) {
             const int c = all ? 2 : covered(in, from, to);
-            if (c != 0) rest = digits(s, sp, at + 1, from, in, c == 2);
+            if (c == 2 && full == RMR_RX_NONE) full = digits(s, sp, at + 1, from, in, 1);
+            if (c != 0) rest = c == 2 ? full : digits(s, sp, at + 1, from, in, 0);
         }
         if (rest != last) {
             if (last != RMR_RX_NONE) rx_push(s, rmr_rx_concat(s, rmr_rx_bytes(s, &set), last));
