@@ -77,8 +77,9 @@ static void set_mode(size_t i)
 
 /* ---- hooks that look at the mode ---- */
 
-enum { ALLOC, LOG, RUN, IO, PROGRESS, STAGE, N_HOOKS };
-static const char *const hook_names[N_HOOKS] = {"alloc", "log", "run", "io", "progress", "stage"};
+enum { ALLOC, LOG, RUN, IO, PROGRESS, STAGE, RELEASE, N_HOOKS };
+static const char *const hook_names[N_HOOKS] = {"alloc",    "log",   "run",    "io",
+                                                "progress", "stage", "release"};
 
 static mode expected;
 static _Atomic long calls[N_HOOKS], wrong[N_HOOKS];
@@ -102,10 +103,16 @@ static void *REMORA_CALL on_resize(void *user, void *p, size_t old, size_t size,
     return tmem_resize(user, p, old, size, align);
 }
 
-static void REMORA_CALL on_release(void *user, void *p, size_t size, size_t align)
+static void REMORA_CALL on_dealloc(void *user, void *p, size_t size, size_t align)
 {
     look(ALLOC);
     tmem_release(user, p, size, align);
+}
+
+static void REMORA_CALL on_release(void *user)
+{
+    (void)user;
+    look(RELEASE);
 }
 
 static void REMORA_CALL on_log(void *user, int32_t level, const char *msg, size_t len)
@@ -202,11 +209,12 @@ static remora_runtime *make_runtime(host *h)
                                    .alloc_user = &h->mem,
                                    .alloc = on_alloc,
                                    .resize = on_resize,
-                                   .dealloc = on_release,
+                                   .dealloc = on_dealloc,
                                    .log = on_log,
                                    .log_level = REMORA_LOG_DEBUG,
                                    .n_threads = 3,
-                                   .run = h->by_host ? on_run : NULL};
+                                   .run = h->by_host ? on_run : NULL,
+                                   .release = on_release};
     REQUIRE_OK(remora_runtime_create(&o, &rt, &err), &err);
     return rt;
 }
@@ -218,7 +226,8 @@ static remora_source source_of(const host *h)
     return (remora_source){.struct_size = sizeof(remora_source),
                            .kind = REMORA_SOURCE_IO,
                            .io_size = on_size,
-                           .io_read = on_read};
+                           .io_read = on_read,
+                           .release = on_release};
 }
 
 static remora_model *open_model(remora_runtime *rt, const remora_source *src)
@@ -275,7 +284,10 @@ static void sample(remora_model *m, uint32_t n_vocab, outcome *out)
         {.struct_size = sizeof(remora_stage), .kind = REMORA_STAGE_TOP_K, .count = 40},
         {.struct_size = sizeof(remora_stage), .kind = REMORA_STAGE_TOP_P, .value = 0.95},
         {.struct_size = sizeof(remora_stage), .kind = REMORA_STAGE_MIN_P, .value = 0.01},
-        {.struct_size = sizeof(remora_stage), .kind = REMORA_STAGE_CALLBACK, .fn = on_stage},
+        {.struct_size = sizeof(remora_stage),
+         .kind = REMORA_STAGE_CALLBACK,
+         .fn = on_stage,
+         .release = on_release},
     };
     remora_error err = HOST_ERROR;
     remora_sampler *p = NULL;
@@ -380,8 +392,9 @@ static void hooks_have_seen(unsigned used, const char *name)
 
 static void in_every_mode(host *h, uint32_t n_vocab)
 {
-    const unsigned used = 1u << ALLOC | (unsigned)h->logs << LOG | 1u << PROGRESS | 1u << STAGE |
-                          (unsigned)h->by_host << RUN | (h->path == NULL ? 1u << IO : 0);
+    const unsigned used = 1u << ALLOC | 1u << PROGRESS | 1u << STAGE | 1u << RELEASE |
+                          (unsigned)h->logs << LOG | (unsigned)h->by_host << RUN |
+                          (h->path == NULL ? 1u << IO : 0);
     fenv_t before;
     expected = mode_now();
     outcome expect = run(h);
