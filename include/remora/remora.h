@@ -816,6 +816,182 @@ remora_fim(const remora_model *m, const char *prefix, size_t n_prefix, const cha
 REMORA_API remora_status REMORA_CALL
 remora_fim_stop(const remora_model *m, uint32_t i, remora_text *out, remora_error *err);
 
+/* ---- chat: making a prompt ----------------------------------------------------------------------
+ *
+ * A remora_chat is a conversation: turns, tools, and the chat format of a model. Its prompt is
+ * tokens, of which markers are only those that the format wrote itself: what a user, a tool or a
+ * schema says is text, whatever it spells, so nobody can forge a turn. docs/chat.md has what each
+ * chat format does with system texts, reasoning and tools.
+ *
+ * Turns come one by one, or as a request in the form of OpenAI's API. A host that keeps the
+ * conversation makes the prompt anew for each answer and gives it to remora_session_sync(), which
+ * evaluates what is new. One thread at a time uses a remora_chat, as a session. */
+
+typedef struct remora_chat remora_chat;
+
+enum remora_chat_roles { /* remora_turn.role */
+    REMORA_ROLE_SYSTEM    = 1,
+    REMORA_ROLE_USER      = 2,
+    REMORA_ROLE_ASSISTANT = 3,
+    REMORA_ROLE_TOOL      = 4 /* the result of a call */
+};
+enum remora_thinking { /* remora_prompt_opts.think */
+    REMORA_THINK_ON  = 1,
+    REMORA_THINK_OFF = 2
+};
+enum remora_tool_choices { /* remora_prompt_opts.choice */
+    REMORA_CHOICE_NONE     = 1, /* tools are not declared */
+    REMORA_CHOICE_REQUIRED = 2, /* the answer is a call: thinking has to be off, and in families
+                                   that have a marker for it the prompt opens the block of calls */
+    REMORA_CHOICE_NAMED    = 3  /* ... of the tool that is named */
+};
+
+/* A chat format that the host describes: what stands before and behind the text of each turn, for
+ * models that are trained on a form of their own. Each of at most 4096 bytes without a NUL. Names
+ * of the tokenizer's added tokens in them are those tokens. */
+typedef struct remora_chat_format {
+    uint32_t struct_size;
+    uint32_t flags;           /* 0 */
+    remora_text begin;        /* in front of everything */
+    remora_text system_open;
+    remora_text system_close;
+    remora_text user_open;
+    remora_text user_close;
+    remora_text assistant_open;
+    remora_text assistant_close;
+    remora_text generation;   /* asks for an answer; empty: assistant_open */
+    remora_text system_text;  /* where the conversation does not begin with a system turn */
+    remora_text think_open;   /* around reasoning that the model writes; both or none */
+    remora_text think_close;
+    const char *tools_of;     /* the built-in format whose calls and results it has and whose way to
+                                 declare tools; NULL: it has none */
+} remora_chat_format;
+
+typedef struct remora_chat_opts {
+    uint32_t struct_size;
+    uint32_t flags;     /* 0 */
+    const char *format; /* the name of a chat format, as remora_chat_format_name() has them. NULL:
+                           the model's, by its family, its tokens and its template */
+    const remora_chat_format *described; /* the host's own instead; may be NULL */
+    remora_text date;   /* today's date, for a family whose prompt has it (Llama-3.1); empty: the
+                           one of its template */
+} remora_chat_opts;
+
+/* A call of a tool. Frozen: arrays of it are passed. */
+typedef struct remora_call {
+    remora_text id;        /* what its result refers to; may be empty */
+    remora_text name;
+    remora_text arguments; /* JSON as a model or host wrote it; empty: {} */
+} remora_call;
+
+/* Texts are UTF-8. Fields that a role does not use are empty, else E_ARG. */
+typedef struct remora_turn {
+    uint32_t struct_size;
+    int32_t  role;         /* REMORA_ROLE_* */
+    remora_text text;
+    remora_text name;      /* who speaks, in families whose markers have a name; else not sent */
+    remora_text reasoning; /* ASSISTANT: what preceded the answer; each family sends of it what it
+                              was trained with */
+    remora_text call_id;   /* TOOL: the call that this is the result of; empty: results have the
+                              order of the calls */
+    const remora_call *calls; /* ASSISTANT */
+    uint64_t n_calls;
+} remora_turn;
+
+enum remora_prompt_flags { /* remora_prompt_opts.flags */
+    REMORA_PROMPT_CONTINUE    = 1, /* the last turn is an answer that is to be gone on with, or its
+                                      reasoning, where it has no text */
+    REMORA_PROMPT_NO_REQUEST  = 2, /* end behind the last turn, without asking for an answer */
+    REMORA_PROMPT_AS_TEMPLATE = 4  /* as the family's own template, with what that leaves out: tools
+                                      where it declares none, calls and results where it has none.
+                                      Else the former are declared as servers do it, and the latter
+                                      are E_UNSUPPORTED */
+};
+
+/* 0 and empty: as the last request of remora_chat_add_json() says, else the default. */
+typedef struct remora_prompt_opts {
+    uint32_t struct_size;
+    uint32_t flags;     /* REMORA_PROMPT_* */
+    int32_t  think;     /* REMORA_THINK_* */
+    uint32_t effort;    /* of thinking, 1 to 100, in families that have it: 50 low, 75 high */
+    int32_t  choice;    /* REMORA_CHOICE_* */
+    uint32_t reserved;
+    remora_text tool;   /* NAMED */
+    remora_text schema; /* a JSON Schema that the answer is to follow: families that were trained to
+                           be told get it (DeepSeek from V3.2 on) */
+} remora_prompt_opts;
+
+typedef struct remora_prompt_info {
+    uint32_t struct_size;
+    int32_t  begin;     /* where the answer begins: REMORA_PLACE_*, for remora_chat_parse_opts */
+    uint32_t calls;     /* 1: tools are declared, so look for calls */
+    uint32_t reserved;
+    uint64_t text_bytes; /* of the prompt as text, names of markers included */
+} remora_prompt_info;
+
+typedef struct remora_chat_info {
+    uint32_t struct_size;
+    uint32_t n_turns;
+    uint32_t n_tools;
+    uint32_t thinks;    /* 0: the family does not; 1: off by default; 2: on by default; 3: always */
+    uint32_t has_calls; /* 1: the family has calls of tools */
+    uint32_t reserved;
+    char     format[32]; /* the chat format's name; "described" for the host's own */
+} remora_chat_info;
+
+/* The name of the i-th built-in chat format, from 0: "deepseek-v3.1". Static. E_NOT_FOUND past the
+ * last one, E_ARG. */
+REMORA_API remora_status REMORA_CALL
+remora_chat_format_name(uint32_t i, const char **name, remora_error *err);
+
+/* A conversation without turns for the model, which it holds a reference to. o may be NULL.
+ * E_NOT_FOUND (no chat format of that name), E_UNSUPPORTED (no format fits the model, and the
+ * message says what was seen; the model lacks a token of the format; no tokenizer), E_ARG (format
+ * and described, a text with a NUL), E_STRUCT, E_LIMIT, E_NOMEM. */
+REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
+remora_chat_create(remora_model *m, const remora_chat_opts *o, remora_chat **out,
+                   remora_error *err);
+
+/* Add a turn. E_ARG, E_STRUCT, E_FORMAT (text that is not UTF-8), E_LIMIT (65536 turns, 1024 calls
+ * of a turn, 64 MiB of text, 256 bytes of a name or id), E_NOMEM, E_BUSY; the conversation is then
+ * as before. */
+REMORA_API remora_status REMORA_CALL
+remora_chat_add(remora_chat *c, const remora_turn *turn, remora_error *err);
+
+/* Declare a tool: len bytes of JSON in OpenAI's form, {"type": "function", "function": {"name": ..,
+ * "description": .., "parameters": {..}}}. E_FORMAT, E_LIMIT (1024 tools), E_NOMEM,
+ * E_BUSY, E_ARG. */
+REMORA_API remora_status REMORA_CALL
+remora_chat_add_tool(remora_chat *c, const char *json, size_t len, remora_error *err);
+
+/* Add a request in the form of OpenAI's API, len bytes of JSON: its messages become turns, its
+ * tools replace those declared before, and tool_choice, response_format, reasoning_effort,
+ * thinking {type}, enable_thinking (also in chat_template_kwargs), continue_final_message, prefix
+ * of the last message and add_generation_prompt hold for the prompts that follow, until the next
+ * request. Of null it is as if it were not there; all other fields of the request are passed over.
+ * All of it is added or nothing. E_FORMAT (names the field), E_UNSUPPORTED (parts of a message that
+ * are not text, another role), E_LIMIT, E_NOMEM, E_BUSY, E_ARG. */
+REMORA_API remora_status REMORA_CALL
+remora_chat_add_json(remora_chat *c, const char *json, size_t len, remora_error *err);
+
+/* Keep the first `keep` turns. E_ARG (there are fewer), E_BUSY. */
+REMORA_API remora_status REMORA_CALL
+remora_chat_trim(remora_chat *c, uint64_t keep, remora_error *err);
+
+/* The prompt. o and info may be NULL. E_ARG (no turn; the conversation asks for what makes no sense
+ * in the family: a result without its call, a call required while it thinks, JSON without the word
+ * in any turn), E_UNSUPPORTED (the family does not have what is asked for), E_FORMAT (schema),
+ * E_STRUCT, E_BUFFER (info is filled), E_NOMEM, E_BUSY. */
+REMORA_API remora_status REMORA_CALL
+remora_chat_prompt(const remora_chat *c, const remora_prompt_opts *o, remora_token *out, size_t cap,
+                   size_t *n, remora_prompt_info *info, remora_error *err);
+
+/* E_ARG, E_STRUCT, E_BUSY. */
+REMORA_API remora_status REMORA_CALL
+remora_chat_get_info(const remora_chat *c, remora_chat_info *out, remora_error *err);
+
+REMORA_API void REMORA_CALL remora_chat_free(remora_chat *c);
+
 /* ---- chat: reading an answer --------------------------------------------------------------------
  *
  * What a model answers is reasoning, text and calls of tools, between markers that each family
@@ -861,11 +1037,14 @@ enum remora_chat_parse_flags { /* remora_chat_parse_opts.flags */
 typedef struct remora_chat_parse_opts {
     uint32_t struct_size;
     uint32_t flags;     /* REMORA_CHAT_PARSE_* */
-    const char *format; /* the name of a chat format, "deepseek-v3.1" (docs/chat.md) */
-    int32_t begin;      /* where the prompt ended: REMORA_PLACE_START, REASONING, CONTENT, or CALLS
-                           where it opened the block of calls; 0: as the format's prompts end by
-                           default */
+    const char *format; /* the name of a chat format, "deepseek-v3.1" (docs/chat.md). NULL: that of
+                           `chat`, else the model's */
+    int32_t begin;      /* where the prompt ended, as remora_prompt_info.begin says: PLACE_START,
+                           REASONING, CONTENT, or CALLS where it opened the block of calls; 0: as
+                           the format's prompts end by default */
     uint32_t reserved;
+    const remora_chat *chat; /* a conversation whose chat format it is; only read in this call; may
+                                be NULL */
 } remora_chat_parse_opts;
 
 typedef struct remora_chat_event {
@@ -894,8 +1073,9 @@ typedef struct remora_chat_parse_info {
     uint64_t held;    /* what they will be is not known yet */
 } remora_chat_parse_info;
 
-/* Takes about 30 kB, whatever the length of the answer. E_ARG (no format, begin is no place to
- * begin at), E_NOT_FOUND (no such format), E_UNSUPPORTED (no tokenizer), E_STRUCT, E_NOMEM. */
+/* Takes about 30 kB, whatever the length of the answer. E_ARG (begin is no place to begin at; both
+ * format and chat), E_NOT_FOUND (no such format), E_UNSUPPORTED (no tokenizer, or no format that
+ * fits the model), E_MISMATCH (chat is of another model), E_STRUCT, E_NOMEM. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
 remora_chat_parse_create(remora_model *m, const remora_chat_parse_opts *o, remora_chat_parse **out,
                          remora_error *err);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "answer.h"
+#include "chat_handle.h"
 #include "checks.h"
 #include "model.h"
 #include "use.h"
@@ -14,12 +15,14 @@ struct remora_chat_parse {
     rmr_answer answer;
 };
 
-static remora_status find_format(const remora_chat_parse_opts *o, const rmr_chat_format **out,
-                                 remora_error *err)
+static remora_status find_format(const remora_model *m, const remora_chat_parse_opts *o,
+                                 const rmr_chat_format **out, remora_error *err)
 {
-    if (o->format == NULL) RMR_FAIL(err, REMORA_E_ARG, "remora_chat_parse_opts.format is NULL");
-    *out = rmr_chat_format_named(o->format, strlen(o->format));
-    if (*out == NULL) RMR_FAIL(err, REMORA_E_NOT_FOUND, "there is no chat format %.60s", o->format);
+    RMR_NEED(o->format == NULL || o->chat == NULL, err, "format and chat are both given");
+    if (o->chat == NULL) return rmr_api_chat_format(m, o->format, out, err);
+    if (o->chat->model != m)
+        RMR_FAIL(err, REMORA_E_MISMATCH, "the conversation is of another model");
+    *out = o->chat->format;
     return REMORA_OK;
 }
 
@@ -88,7 +91,7 @@ remora_status remora_chat_parse_create(remora_model *m, const remora_chat_parse_
     RMR_NEED(m != NULL && given != NULL, err, "model or options are NULL");
     RMR_IN(remora_chat_parse_opts, o, given, err);
     RMR_TRY(check(m, &o, err));
-    RMR_TRY(find_format(&o, &f, err));
+    RMR_TRY(find_format(m, &o, &f, err));
     RMR_TRY(find_begin(&o, f, &state, err));
     RMR_TRY(rmr_markers_make(&markers, f, m->tok, (o.flags & REMORA_CHAT_PARSE_CALLS) != 0, err));
     RMR_TRY(make(m, out, err));

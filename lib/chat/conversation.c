@@ -130,8 +130,7 @@ remora_status rmr_conversation_tool(rmr_conversation *c, const char *json, size_
     return REMORA_OK;
 }
 
-remora_status rmr_conversation_append(rmr_conversation *c, rmr_conversation *from,
-                                      remora_error *err)
+remora_status rmr_conversation_add(rmr_conversation *c, rmr_conversation *from, remora_error *err)
 {
     const size_t turns = c->n_turns + from->n_turns;
     RMR_ASSERT(c->mem == from->mem);
@@ -145,8 +144,18 @@ remora_status rmr_conversation_append(rmr_conversation *c, rmr_conversation *fro
     if (from->n_turns > 0)
         memcpy(c->turns + c->n_turns, from->turns, from->n_turns * sizeof *from->turns);
     c->n_turns = turns;
-    from->n_turns = 0;
     c->bytes += from->bytes;
+    from->n_turns = from->bytes = 0;
+    rmr_free(from->mem, from->turns, from->cap_turns * sizeof *from->turns);
+    from->turns = NULL;
+    from->cap_turns = 0;
+    return REMORA_OK;
+}
+
+remora_status rmr_conversation_add_all(rmr_conversation *c, rmr_conversation *from,
+                                       remora_error *err)
+{
+    RMR_TRY(rmr_conversation_add(c, from, err)); /* and the bytes of all that follows */
     if (from->tools_given) {
         drop_tools(c);
         c->tools = from->tools;
@@ -160,7 +169,10 @@ remora_status rmr_conversation_append(rmr_conversation *c, rmr_conversation *fro
     drop(c, &c->wish.schema);
     c->wish = from->wish;
     from->wish = (rmr_chat_wish){0};
-    from->bytes = 0;
-    rmr_conversation_clear(from);
     return REMORA_OK;
+}
+
+void rmr_conversation_trim(rmr_conversation *c, size_t keep)
+{
+    while (c->n_turns > keep) drop_turn(c, &c->turns[--c->n_turns]);
 }

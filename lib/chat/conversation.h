@@ -63,10 +63,17 @@ typedef struct rmr_conversation {
 void rmr_conversation_init(rmr_conversation *c, rmr_mem *mem);
 void rmr_conversation_clear(rmr_conversation *c);
 
-/* Take over turns, tools and wishes of `from`, which is empty afterwards: all of it, or nothing and
- * an error. Wishes and tools that `from` has replace those of c. */
-remora_status rmr_conversation_append(rmr_conversation *c, rmr_conversation *from,
-                                      remora_error *err);
+/* Take over the turns of `from`, which is empty afterwards: all of them, or nothing and an error.
+ */
+remora_status rmr_conversation_add(rmr_conversation *c, rmr_conversation *from, remora_error *err);
+
+/* The same with tools, which replace those of c where there are any, and wishes, which do so
+ * always. */
+remora_status rmr_conversation_add_all(rmr_conversation *c, rmr_conversation *from,
+                                       remora_error *err);
+
+/* Keep the first `keep` turns. */
+void rmr_conversation_trim(rmr_conversation *c, size_t keep);
 
 /* Add an empty turn, which the other functions fill; *out is valid until the next one. */
 remora_status rmr_conversation_turn(rmr_conversation *c, int role, rmr_chat_turn **out,

@@ -445,7 +445,7 @@ remora_status rmr_conversation_add_json(rmr_conversation *c, const char *json, s
     rmr_conversation_init(&fresh, c->mem);
     request r = {.c = &fresh, .err = err};
     remora_status st = read_request(&r, v);
-    if (st >= 0) st = rmr_conversation_append(c, &fresh, err);
+    if (st >= 0) st = rmr_conversation_add_all(c, &fresh, err);
     if (st < 0) rmr_conversation_clear(&fresh);
     return st;
 }

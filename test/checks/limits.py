@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Size limits of the code: functions of at most 120 lines and complexity 25, files of at
-most 1,500 lines, lines of at most 100 columns. Tables are exempt from nothing: none is that long.
+most 1,500 lines (of the public header, which is the manual, 2,500), lines of at most 100 columns. Tables are
+exempt from nothing: none is that long.
 And a file of lib, or the header of its name, begins with a statement of its purpose.
 
     limits.py SOURCE_ROOT
@@ -10,7 +11,7 @@ import pathlib
 import subprocess
 import sys
 
-MAX_FUNCTION, MAX_COMPLEXITY, MAX_FILE, MAX_COLUMNS = 120, 25, 1500, 100
+MAX_FUNCTION, MAX_COMPLEXITY, MAX_FILE, MAX_MANUAL, MAX_COLUMNS = 120, 25, 1500, 2500, 100
 ENDINGS = (".c", ".h", ".cu", ".cuh", ".cpp")
 FOLDERS = ("lib", "include", "tools", "examples", "test", "bench")
 
@@ -22,7 +23,7 @@ def sources(root):
 
 def check_lines(path):
     lines = path.read_text(encoding="utf-8").splitlines()
-    if len(lines) > MAX_FILE:
+    if len(lines) > (MAX_MANUAL if path.name == "remora.h" else MAX_FILE):
         yield f"{path}: {len(lines)} lines"
     for number, line in enumerate(lines, 1):
         if len(line) > MAX_COLUMNS and "http" not in line and "REMORA_API" not in line:

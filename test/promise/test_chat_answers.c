@@ -333,7 +333,7 @@ static void what_is_wrong_is_refused(void **state)
     size_t used = 99;
     (void)state;
     begin(&w);
-    assert_int_equal(remora_chat_parse_create(w.m, &o, &p, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_chat_parse_create(w.m, &o, &p, NULL), REMORA_E_UNSUPPORTED);
     o.format = "gpt";
     assert_int_equal(remora_chat_parse_create(w.m, &o, &p, NULL), REMORA_E_NOT_FOUND);
     o.format = "deepseek-v3.1";

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The public handle of a conversation. */
+#ifndef RMR_CHAT_HANDLE_H
+#define RMR_CHAT_HANDLE_H
+
+#include "chat_format.h"
+#include "conversation.h"
+#include "model.h"
+#include "use.h"
+
+struct remora_chat {
+    remora_model *model;           /* counted */
+    const rmr_chat_format *format; /* built in, or `own` */
+    rmr_chat_format own;
+    char *own_text; /* the strings of `own`, each terminated */
+    size_t own_size;
+    char date[64];
+    rmr_conversation talk;
+    rmr_use use;
+};
+
+/* The chat format of this name, or with NULL the model's own. */
+remora_status rmr_api_chat_format(const remora_model *m, const char *name,
+                                  const rmr_chat_format **out, remora_error *err);
+
+/* Make what the host describes the conversation's chat format; its strings are copied. */
+remora_status rmr_api_chat_described(remora_chat *c, const remora_chat_format *given,
+                                     remora_error *err);
+
+#endif
