@@ -471,8 +471,10 @@ typedef struct remora_model_opts {
     const remora_option *extra;
     uint64_t n_extra;
 
-    uint64_t device_budget; /* the same for the device's own memory: the CPU has none, and for GPUs
-                               there is no ceiling yet. 0, else E_UNSUPPORTED */
+    uint64_t device_budget; /* the same for the device's own memory: the sum of the device_ fields
+                               of remora_memory, of which device_context counts for each model.
+                               What does not fit is E_DEVICE_MEM. The CPU has none: 0, else
+                               E_UNSUPPORTED */
 } remora_model_opts;
 
 typedef struct remora_model_info {
@@ -526,6 +528,12 @@ typedef struct remora_memory {
                                     allocated, and the system may drop pages of a mapping */
     uint64_t kv_bytes_per_token; /* of cache, all layers, scales of INT8 included: the estimate's
                                     kv_type, or bf16 */
+    uint64_t device_weights;     /* of the memory of a GPU, which has its own. 0 on the CPU */
+    uint64_t device_kv;          /* as host_kv */
+    uint64_t device_scratch;     /* activations for one eval at a time, as in host_scratch */
+    uint64_t device_other;       /* tables, counters */
+    uint64_t device_context;     /* what the driver took when the runtime opened the GPU, as far as
+                                    it can be measured: shared by all models of the runtime */
 } remora_memory;
 
 typedef struct remora_session_opts remora_session_opts;
@@ -556,9 +564,9 @@ remora_model_estimate(remora_runtime *rt, const remora_source *src, const remora
  * thread, also while sessions evaluate. Scratch memory that no session counts on (an eval's that
  * ran beside another, all when there is no session) is given back as far as the new ceiling needs
  * it. REMORA_OK: the ceilings hold. REMORA_MORE: nothing is taken any more that is above them, but
- * steps that run or are half done hold more, which goes as they end; ask again to see. E_NOMEM:
- * what the model and its sessions cannot do without is more, and nothing has changed; the message
- * says how much it is. E_UNSUPPORTED (device is not 0: see device_budget), E_ARG. */
+ * steps that run or are half done hold more, which goes as they end; ask again to see. E_NOMEM,
+ * E_DEVICE_MEM: what the model and its sessions cannot do without is more, and nothing has changed;
+ * the message says how much it is. E_UNSUPPORTED (device is not 0 on the CPU), E_ARG. */
 REMORA_API remora_status REMORA_CALL
 remora_model_set_budget(remora_model *m, uint64_t host, uint64_t device, remora_error *err);
 

@@ -27,18 +27,8 @@ remora_status rmr_api_source(const remora_source *given, remora_source *s, remor
     return REMORA_OK;
 }
 
-static remora_status check_device_budget(uint64_t bytes, remora_error *err)
-{
-    if (bytes > 0)
-        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
-                 "device_budget is %llu, but no device has a ceiling of its own: supported is 0",
-                 (unsigned long long)bytes);
-    return REMORA_OK;
-}
-
 static remora_status check_opts(const remora_model_opts *o, remora_error *err)
 {
-    RMR_TRY(check_device_budget(o->device_budget, err));
     if (o->flags & ~(uint32_t)(REMORA_MODEL_NO_WEIGHTS | REMORA_MODEL_NO_MMAP |
                                REMORA_MODEL_IMPORTANCE | REMORA_MODEL_ANYWAY))
         RMR_FAIL(err, REMORA_E_STRUCT, "model flags 0x%x are not known", o->flags);
@@ -88,8 +78,7 @@ remora_status remora_model_set_budget(remora_model *m, uint64_t host, uint64_t d
                                       remora_error *err)
 {
     RMR_NEED(m != NULL, err, "model is NULL");
-    RMR_TRY(check_device_budget(device, err));
-    return rmr_model_set_budget(m, host, err);
+    return rmr_model_set_budget(m, host, device, err);
 }
 
 void remora_model_free(remora_model *m)
@@ -111,7 +100,7 @@ static remora_status estimate(remora_runtime *rt, const remora_source *src,
     RMR_TRY(check_opts(&o, err));
     o.flags |= REMORA_MODEL_NO_WEIGHTS | RMR_MODEL_NO_TENSORS;
     o.flags &= ~(uint32_t)REMORA_MODEL_ANYWAY; /* a model that cannot run has no sessions */
-    o.host_budget = 0;
+    o.host_budget = o.device_budget = 0;
     o.cancel = NULL;
     o.progress = NULL;
     RMR_TRY(open_model(rt, src, &o, &m, err));

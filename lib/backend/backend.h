@@ -249,6 +249,7 @@ struct rmr_backend {
     const rmr_backend_ops *ops;
     uint32_t
         ahead; /* slices worth submitting beyond the one waited for: 0 where submitting computes */
+    atomic_uint_least64_t opened_bytes; /* of the device's memory, that opening the device took */
 };
 
 #endif

@@ -24,8 +24,8 @@ static inline rmr_match rmr_match_here(void)
     static const size_t sizes[] = {
         sizeof(rmr_ctx),         sizeof(remora_error),    sizeof(remora_device),
         sizeof(rmr_backend_ops), sizeof(rmr_weight_desc), sizeof(rmr_step_desc),
-        sizeof(rmr_op),          sizeof(rmr_inputs),      RMR_OP_COUNT,
-        RMR_ELEM_COUNT};
+        sizeof(rmr_op),          sizeof(rmr_inputs),      sizeof(rmr_backend),
+        RMR_OP_COUNT,            RMR_ELEM_COUNT};
     rmr_match m = {REMORA_VERSION_NUM, RMR_BACKEND_VERSION, 0};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         m.sizes = m.sizes * 31 + (uint32_t)sizes[i];

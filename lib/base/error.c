@@ -48,6 +48,13 @@ remora_status rmr_error_nomem(remora_error *err, const char *what, uint64_t byte
              (unsigned long long)bytes);
 }
 
+remora_status rmr_error_device_mem(remora_error *err, const char *what, uint64_t bytes)
+{
+    RMR_FAIL(err, REMORA_E_DEVICE_MEM,
+             "%s needs %llu bytes of the device's memory, more than device_budget leaves", what,
+             (unsigned long long)bytes);
+}
+
 const char *rmr_status_name(remora_status s)
 {
     switch (s) {

@@ -28,6 +28,8 @@ rmr_error_set(remora_error *err, remora_status status, int os_code, const char *
 
 /* The standard out-of-memory error; `what` names the thing that did not fit. */
 remora_status rmr_error_nomem(remora_error *err, const char *what, uint64_t bytes);
+/* E_DEVICE_MEM: device_budget has no so many bytes left. */
+remora_status rmr_error_device_mem(remora_error *err, const char *what, uint64_t bytes);
 
 const char *rmr_status_name(remora_status s);
 

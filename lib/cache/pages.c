@@ -30,10 +30,24 @@ rmr_bytes rmr_pages_cost(rmr_backend *be, uint64_t page_bytes, uint64_t n)
     return bytes;
 }
 
-void rmr_pages_init(rmr_pages *p, rmr_mem *mem, rmr_backend *be)
+void rmr_pages_init(rmr_pages *p, rmr_mem *mem, rmr_budget *device, rmr_backend *be)
 {
-    *p = (rmr_pages){.mem = mem, .be = be, .process = rmr_process()};
+    *p = (rmr_pages){.mem = mem, .device = device, .be = be, .process = rmr_process()};
     rmr_lock_init(&p->lock);
+}
+
+static void give(rmr_pages *p, rmr_bytes n)
+{
+    rmr_mem_give(p->mem, n.host);
+    if (p->device != NULL) rmr_budget_give(p->device, n.device);
+}
+
+static remora_status take(rmr_pages *p, rmr_bytes n, remora_error *err)
+{
+    if (!rmr_mem_take(p->mem, n.host)) return rmr_error_nomem(err, "cache pages", n.host);
+    if (p->device == NULL || rmr_budget_take(p->device, n.device)) return REMORA_OK;
+    rmr_mem_give(p->mem, n.host);
+    return rmr_error_device_mem(err, "cache pages", n.device);
 }
 
 static void free_blocks(rmr_pages *p, rmr_page_block *b)
@@ -41,7 +55,7 @@ static void free_blocks(rmr_pages *p, rmr_page_block *b)
     while (b != NULL) {
         rmr_page_block *next = b->next;
         p->be->ops->buffer_free(p->be, b->buffer);
-        rmr_mem_give(p->mem, p->be->ops->buffer_bytes(p->be, b->n * b->pool->page_bytes).host);
+        give(p, p->be->ops->buffer_bytes(p->be, b->n * b->pool->page_bytes));
         rmr_free(p->mem, b, (size_t)block_bytes(b->n));
         b = next;
     }
@@ -79,10 +93,10 @@ static void take_lock(rmr_pages *p)
 
 static remora_status make_buffer(rmr_pages *p, uint64_t bytes, rmr_buffer **out, remora_error *err)
 {
-    const uint64_t taken = p->be->ops->buffer_bytes(p->be, bytes).host;
-    if (!rmr_mem_take(p->mem, taken)) return rmr_error_nomem(err, "cache pages", taken);
+    const rmr_bytes taken = p->be->ops->buffer_bytes(p->be, bytes);
+    RMR_TRY(take(p, taken, err));
     const remora_status st = p->be->ops->buffer_create(p->be, bytes, out, err);
-    if (st < 0) rmr_mem_give(p->mem, taken);
+    if (st < 0) give(p, taken);
     return st;
 }
 

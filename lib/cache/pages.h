@@ -27,14 +27,16 @@ typedef struct rmr_page_pool {
 } rmr_page_pool;
 
 typedef struct rmr_pages {
-    rmr_mem *mem; /* and buffers of the backend are taken from its budget */
+    rmr_mem *mem;       /* and the host's bytes of buffers are taken from its budget, */
+    rmr_budget *device; /* the device's from this one */
     rmr_backend *be;
     uint32_t process; /* that it was made in */
     rmr_lock lock;
     rmr_page_pool pool[RMR_KV_TYPES]; /* under the lock */
 } rmr_pages;
 
-void rmr_pages_init(rmr_pages *p, rmr_mem *mem, rmr_backend *be);
+/* device: NULL for no ceiling. */
+void rmr_pages_init(rmr_pages *p, rmr_mem *mem, rmr_budget *device, rmr_backend *be);
 /* All promises are given back, and no page is held; in a child of fork() but for the tables of
  * sessions that another thread was using, whose promised pages go with the rest. */
 void rmr_pages_end(rmr_pages *p);

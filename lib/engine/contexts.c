@@ -46,6 +46,20 @@ static void context_free(remora_model *m, rmr_context *c)
     rmr_arena_free(&m->rt->ctx.mem, c, c->block_bytes);
 }
 
+static void give_bytes(remora_model *m, rmr_bytes n)
+{
+    rmr_budget_give(&m->budget, n.host);
+    rmr_budget_give(&m->device_budget, n.device);
+}
+
+static remora_status take_bytes(remora_model *m, rmr_bytes n, remora_error *err)
+{
+    if (!rmr_budget_take(&m->budget, n.host)) return rmr_error_nomem(err, "context", n.host);
+    if (rmr_budget_take(&m->device_budget, n.device)) return REMORA_OK;
+    rmr_budget_give(&m->budget, n.host);
+    return rmr_error_device_mem(err, "context", n.device);
+}
+
 /* Under the lock: move the context that *at points to from there to the list *gone. */
 static void unlink_context(rmr_contexts *x, rmr_context **at, rmr_context **gone)
 {
@@ -54,7 +68,7 @@ static void unlink_context(rmr_contexts *x, rmr_context **at, rmr_context **gone
     rmr_lock_order();
     c->next = *gone;
     *gone = c;
-    x->leaving += c->host_bytes;
+    (void)rmr_bytes_add(&x->leaving, c->bytes);
 }
 
 /* Take the lock. What another thread was about to free when the process was forked stays: it leaves
@@ -63,24 +77,25 @@ static void enter(rmr_contexts *x)
 {
     const uint32_t me = rmr_process();
     (void)rmr_lock_take(&x->lock);
-    if (x->process != me) x->leaving = 0;
+    if (x->process != me) x->leaving = (rmr_bytes){0};
     x->process = me;
 }
 
 /* Free a list of unlinked contexts. */
 static void free_gone(remora_model *m, rmr_context *c)
 {
-    uint64_t bytes = 0;
+    rmr_bytes bytes = {0};
     if (c == NULL) return;
     while (c != NULL) {
         rmr_context *next = c->next;
-        bytes += c->host_bytes;
+        (void)rmr_bytes_add(&bytes, c->bytes);
         context_free(m, c);
         c = next;
     }
     enter(&m->contexts);
-    rmr_budget_give(&m->budget, bytes);
-    m->contexts.leaving -= bytes;
+    give_bytes(m, bytes);
+    m->contexts.leaving.host -= bytes.host;
+    m->contexts.leaving.device -= bytes.device;
     rmr_lock_give(&m->contexts.lock);
 }
 
@@ -126,13 +141,13 @@ static remora_status make(remora_model *m, const rmr_context_size *size, rmr_con
 static remora_status context_new(remora_model *m, rmr_context_size size, rmr_context **out,
                                  remora_error *err)
 {
-    const uint64_t bytes = rmr_context_bytes(m, size).host;
-    if (!rmr_budget_take(&m->budget, bytes)) return rmr_error_nomem(err, "context", bytes);
+    const rmr_bytes bytes = rmr_context_bytes(m, size);
+    RMR_TRY(take_bytes(m, bytes, err));
     const remora_status st = make(m, &size, out, err);
     if (st >= 0)
-        (*out)->host_bytes = bytes;
+        (*out)->bytes = bytes;
     else
-        rmr_budget_give(&m->budget, bytes);
+        give_bytes(m, bytes);
     return st;
 }
 
@@ -190,27 +205,42 @@ static int is_spare(const rmr_contexts *x, const rmr_context *c)
 }
 
 /* Under the lock: the bytes that stay when all spare contexts are gone. */
-static uint64_t least_bytes(remora_model *m)
+static rmr_bytes least_bytes(remora_model *m)
 {
-    uint64_t least = atomic_load(&m->budget.used) - m->contexts.leaving;
+    rmr_bytes least = {atomic_load(&m->budget.used) - m->contexts.leaving.host,
+                       atomic_load(&m->device_budget.used) - m->contexts.leaving.device};
     for (const rmr_context *c = m->contexts.all; c != NULL; c = c->next)
-        if (is_spare(&m->contexts, c)) least -= c->host_bytes;
+        if (is_spare(&m->contexts, c)) {
+            least.host -= c->bytes.host;
+            least.device -= c->bytes.device;
+        }
     return least;
+}
+
+/* Bytes taken above the ceilings. */
+static rmr_bytes excess(const remora_model *m)
+{
+    return (rmr_bytes){rmr_budget_excess(&m->budget), rmr_budget_excess(&m->device_budget)};
+}
+
+static int covers(rmr_bytes a, rmr_bytes b)
+{
+    return a.host >= b.host && a.device >= b.device;
 }
 
 /* Under the lock: unlink free contexts that are spare, as a list, for n bytes or as many as they
  * have. */
-static rmr_context *unlink_spare(remora_model *m, uint64_t n)
+static rmr_context *unlink_spare(remora_model *m, rmr_bytes n)
 {
-    uint64_t gained = 0;
+    rmr_bytes gained = {0};
     rmr_context *gone = NULL;
-    for (rmr_context **at = &m->contexts.all; *at != NULL && gained < n;) {
+    for (rmr_context **at = &m->contexts.all; *at != NULL && !covers(gained, n);) {
         rmr_context *c = *at;
         if (is_taken(c) || !is_spare(&m->contexts, c)) {
             at = &c->next;
             continue;
         }
-        gained += c->host_bytes;
+        (void)rmr_bytes_add(&gained, c->bytes);
         unlink_context(&m->contexts, at, &gone);
     }
     return gone;
@@ -260,7 +290,7 @@ void rmr_context_give(remora_model *m, rmr_context *c)
     enter(&m->contexts);
     RMR_ASSERT(is_taken(c));
     c->holder = NULL;
-    rmr_context *gone = unlink_spare(m, rmr_budget_excess(&m->budget));
+    rmr_context *gone = unlink_spare(m, excess(m));
     rmr_lock_give(&m->contexts.lock);
     free_gone(m, gone);
 }
@@ -293,38 +323,62 @@ void rmr_contexts_release(remora_model *m)
     rmr_lock_give(&m->contexts.lock);
 }
 
-remora_status rmr_contexts_set_limit(remora_model *m, uint64_t limit, remora_error *err)
+static void set_limits(remora_model *m, rmr_bytes limit)
+{
+    atomic_store(&m->budget.limit, limit.host);
+    atomic_store(&m->device_budget.limit, limit.device);
+}
+
+static remora_status too_low(rmr_bytes limit, rmr_bytes least, remora_error *err)
+{
+    if (least.host > limit.host)
+        RMR_FAIL(err, REMORA_E_NOMEM,
+                 "host_budget is %llu, the model and its sessions need %llu bytes",
+                 (unsigned long long)limit.host, (unsigned long long)least.host);
+    RMR_FAIL(err, REMORA_E_DEVICE_MEM,
+             "device_budget is %llu, the model and its sessions need %llu bytes of the device's",
+             (unsigned long long)limit.device, (unsigned long long)least.device);
+}
+
+remora_status rmr_contexts_set_limit(remora_model *m, rmr_bytes limit, remora_error *err)
 {
     rmr_contexts *x = &m->contexts;
     enter(x);
-    const uint64_t before = atomic_load(&m->budget.limit), least = least_bytes(m);
-    int ok = least <= limit;
+    const rmr_bytes before = {atomic_load(&m->budget.limit), atomic_load(&m->device_budget.limit)},
+                    least = least_bytes(m);
+    int ok = covers(limit, least);
     if (ok) {
         /* Somebody may have taken more just before. Then the old limit comes back, and who asks
          * between these lines can be refused under one that never holds: as if memory had been
          * short for a moment. */
-        atomic_store(&m->budget.limit, limit);
-        ok = least_bytes(m) <= limit;
-        if (!ok) atomic_store(&m->budget.limit, before);
+        set_limits(m, limit);
+        ok = covers(limit, least_bytes(m));
+        if (!ok) set_limits(m, before);
     }
-    rmr_context *gone = ok ? unlink_spare(m, rmr_budget_excess(&m->budget)) : NULL;
+    rmr_context *gone = ok ? unlink_spare(m, excess(m)) : NULL;
     rmr_lock_give(&x->lock);
     free_gone(m, gone);
-    if (!ok)
-        RMR_FAIL(err, REMORA_E_NOMEM,
-                 "host_budget is %llu, the model and its sessions need %llu bytes",
-                 (unsigned long long)limit, (unsigned long long)least);
-    return rmr_budget_excess(&m->budget) > 0 ? REMORA_MORE : REMORA_OK;
+    if (!ok) return too_low(limit, least, err);
+    return covers((rmr_bytes){0}, excess(m)) ? REMORA_OK : REMORA_MORE;
 }
 
-/* Called for the budget. Locks of others may be held, but not that of the contexts. */
-static void reclaim(void *user, uint64_t n)
+/* Called for the budgets. Locks of others may be held, but not that of the contexts. */
+static void reclaim_bytes(remora_model *m, rmr_bytes n)
 {
-    remora_model *m = user;
     enter(&m->contexts);
     rmr_context *gone = unlink_spare(m, n);
     rmr_lock_give(&m->contexts.lock);
     free_gone(m, gone);
+}
+
+static void reclaim(void *user, uint64_t n)
+{
+    reclaim_bytes(user, (rmr_bytes){n, 0});
+}
+
+static void reclaim_device(void *user, uint64_t n)
+{
+    reclaim_bytes(user, (rmr_bytes){0, n});
 }
 
 /* ---- steps ---- */
@@ -390,10 +444,12 @@ void rmr_contexts_init(remora_model *m)
 {
     rmr_contexts *x = &m->contexts;
     x->all = NULL;
-    x->reserved = x->leaving = 0;
+    x->reserved = 0;
+    x->leaving = (rmr_bytes){0};
     x->process = rmr_process();
     m->budget.reclaim = reclaim;
-    m->budget.user = m;
+    m->device_budget.reclaim = reclaim_device;
+    m->budget.user = m->device_budget.user = m;
     rmr_lock_init(&x->lock);
 }
 

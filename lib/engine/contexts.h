@@ -31,18 +31,18 @@ typedef struct rmr_context {
     uint64_t number; /* of its step, where the model has a dump */
     rmr_context_size size;
     uint64_t block_bytes; /* of this struct and the memory behind it */
-    uint64_t host_bytes;  /* of all of it, its step too */
+    rmr_bytes bytes;      /* of all of it, its step too */
 } rmr_context;
 
 typedef struct rmr_contexts {
     rmr_lock lock;
     rmr_context *all;  /* under the lock, as the next: */
     uint64_t reserved; /* reservations that hold */
-    uint64_t leaving;  /* bytes of contexts that are in the list no more and not yet freed */
+    rmr_bytes leaving; /* of contexts that are in the list no more and not yet freed */
     uint32_t process;  /* that they leave in */
 } rmr_contexts;
 
-void rmr_contexts_init(remora_model *m); /* spare ones make room in its budget */
+void rmr_contexts_init(remora_model *m); /* spare ones make room in its budgets */
 /* None is taken; in a child of fork() but for those of evaluations that it does not have. */
 void rmr_contexts_end(remora_model *m);
 
@@ -50,10 +50,10 @@ void rmr_contexts_end(remora_model *m);
 remora_status rmr_contexts_reserve(remora_model *m, rmr_context_size size, remora_error *err);
 void rmr_contexts_release(remora_model *m);
 
-/* Lower or raise the limit of the model's budget (rmr_model_set_budget). Spare contexts make room:
- * all of them when nothing is reserved, else those that another one covers. One in use goes when it
- * is given. They make room as well when something would be refused otherwise. */
-remora_status rmr_contexts_set_limit(remora_model *m, uint64_t limit, remora_error *err);
+/* Lower or raise the limits of the model's budgets (rmr_model_set_budget). Spare contexts make
+ * room: all of them when nothing is reserved, else those that another one covers. One in use goes
+ * when it is given. They make room as well when something would be refused otherwise. */
+remora_status rmr_contexts_set_limit(remora_model *m, rmr_bytes limit, remora_error *err);
 
 /* Bytes of all contexts of the model; and of one, exactly: the memory estimate adds them. */
 rmr_bytes rmr_contexts_bytes(remora_model *m);

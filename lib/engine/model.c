@@ -69,16 +69,27 @@ static uint64_t fixed_bytes(const remora_model *m)
            rmr_importance_bytes(&m->importance).host + m->rt->own_bytes;
 }
 
-/* The ceiling holds from here on: opening takes more for a while, which it gives back when it ends.
+/* The same of the device's, with what opening the device took. */
+static uint64_t fixed_device_bytes(const remora_model *m)
+{
+    return m->weights.constant_bytes.device + m->routing_bytes.device +
+           rmr_importance_bytes(&m->importance).device +
+           atomic_load_explicit(&m->be->opened_bytes, memory_order_relaxed);
+}
+
+/* The ceilings hold from here on: opening takes more for a while, which it gives back when it ends.
  */
 static remora_status begin_budget(rmr_opening *o)
 {
     remora_model *m = o->m;
-    const uint64_t weights = m->has_weights ? m->weights.weight_bytes.host : 0;
+    const rmr_bytes weights = m->has_weights ? m->weights.weight_bytes : (rmr_bytes){0};
     rmr_opening_drop(o);
-    if (!rmr_budget_take(&m->budget, fixed_bytes(m)) || !rmr_budget_take(&m->budget, weights))
-        return rmr_error_nomem(o->err, "the model", weights);
-    return rmr_model_set_budget(m, o->opts->host_budget, o->err);
+    if (!rmr_budget_take(&m->budget, fixed_bytes(m)) ||
+        !rmr_budget_take(&m->budget, weights.host) ||
+        !rmr_budget_take(&m->device_budget, fixed_device_bytes(m)) ||
+        !rmr_budget_take(&m->device_budget, weights.device))
+        return rmr_error_nomem(o->err, "the model", weights.host);
+    return rmr_model_set_budget(m, o->opts->host_budget, o->opts->device_budget, o->err);
 }
 
 remora_status rmr_model_open(remora_runtime *rt, const remora_source *src,
@@ -142,12 +153,14 @@ remora_status rmr_model_files_unchanged(remora_model *m, remora_error *err)
     return st;
 }
 
-remora_status rmr_model_set_budget(remora_model *m, uint64_t host, remora_error *err)
+remora_status rmr_model_set_budget(remora_model *m, uint64_t host, uint64_t device,
+                                   remora_error *err)
 {
-    return rmr_contexts_set_limit(m, host > 0 ? host : UINT64_MAX, err);
+    RMR_TRY(rmr_check_device_budget(m->be, device, err));
+    const rmr_bytes limit = {host > 0 ? host : UINT64_MAX, device > 0 ? device : UINT64_MAX};
+    return rmr_contexts_set_limit(m, limit, err);
 }
 
-/* The bytes that devices take in their own memory have no field in remora_memory. */
 void rmr_model_memory(remora_model *m, remora_memory *out)
 {
     *out = (remora_memory){.struct_size = sizeof *out,
@@ -157,5 +170,10 @@ void rmr_model_memory(remora_model *m, remora_memory *out)
     out->host_scratch = atomic_load_explicit(&m->session_mem.bytes, memory_order_relaxed) +
                         rmr_contexts_bytes(m).host;
     out->host_other = atomic_load_explicit(&m->mem.bytes, memory_order_relaxed) + fixed_bytes(m);
+    out->device_weights = m->weights.weight_bytes.device;
+    out->device_kv = rmr_pages_bytes(&m->pages).device;
+    out->device_scratch = rmr_contexts_bytes(m).device;
+    out->device_context = atomic_load_explicit(&m->be->opened_bytes, memory_order_relaxed);
+    out->device_other = fixed_device_bytes(m) - out->device_context;
     out->kv_bytes_per_token = rmr_cache_page_bytes(&m->cache, RMR_KV_BF16) / RMR_PAGE_TOKENS;
 }

@@ -18,8 +18,9 @@ struct remora_model {
     rmr_backend *be;
     atomic_uint refs;
     uint32_t process;  /* that it was opened in */
-    rmr_budget budget; /* all that rmr_model_memory() counts as the host's is taken from it */
-    rmr_mem mem;       /* the model's own memory besides weights: counted apart for the estimate */
+    rmr_budget budget; /* all that rmr_model_memory() counts as the host's is taken from it, */
+    rmr_budget device_budget; /* and the device's from this one */
+    rmr_mem mem; /* the model's own memory besides weights: counted apart for the estimate */
     rmr_mem session_mem; /* its sessions' structures and rows */
     rmr_pages pages;     /* of the caches of all sessions */
     rmr_shape shape;
@@ -60,10 +61,12 @@ void rmr_model_unref(remora_model *m);
  * at their descriptors, for the beginning of each evaluation. */
 remora_status rmr_model_files_unchanged(remora_model *m, remora_error *err);
 
-/* Change the ceiling of the host's memory, 0: none; any thread. Contexts that no session counts on
- * are given back as far as it takes. REMORA_MORE: running steps hold some of those, which go when
- * the steps end. E_NOMEM: what cannot be given back is more, and nothing has changed. */
-remora_status rmr_model_set_budget(remora_model *m, uint64_t host, remora_error *err);
+/* Change the ceilings of the host's and the device's memory, 0: none; any thread. Contexts that no
+ * session counts on are given back as far as it takes. REMORA_MORE: running steps hold some of
+ * those, which go when the steps end. E_NOMEM, E_DEVICE_MEM: what cannot be given back is more, and
+ * nothing has changed. E_UNSUPPORTED: a ceiling for a device without memory of its own. */
+remora_status rmr_model_set_budget(remora_model *m, uint64_t host, uint64_t device,
+                                   remora_error *err);
 
 /* The memory that the model and its sessions take now. It is made of the numbers that the
  * allocations use (P23). */

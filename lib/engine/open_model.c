@@ -125,10 +125,25 @@ static remora_status make_routing(rmr_opening *o)
     return m->be->ops->buffer_zero(m->be, m->routing, 0, bytes, o->err);
 }
 
+/* Before a weight is read. */
+static remora_status check_room(const rmr_opening *o)
+{
+    const rmr_bytes need = o->plan.weight_bytes;
+    const uint64_t host = o->opts->host_budget, device = o->opts->device_budget;
+    if (o->opts->flags & REMORA_MODEL_NO_WEIGHTS) return REMORA_OK;
+    if (host > 0 && need.host > host)
+        RMR_FAIL(o->err, REMORA_E_NOMEM, "weights take %llu bytes, host_budget is %llu",
+                 (unsigned long long)need.host, (unsigned long long)host);
+    if (device > 0 && need.device > device)
+        RMR_FAIL(o->err, REMORA_E_DEVICE_MEM,
+                 "weights take %llu bytes of the device's, device_budget is %llu",
+                 (unsigned long long)need.device, (unsigned long long)device);
+    return REMORA_OK;
+}
+
 static remora_status make_plan(rmr_opening *o)
 {
     remora_model *m = o->m;
-    const uint64_t budget = o->opts->host_budget;
     RMR_TRY(rmr_weights_make(&m->weights, m->be, &m->mem, m->shape.n_layers, o->err));
     RMR_TRY(rmr_weight_plan_make(&m->weights, &m->shape, m->origin, o->keep, &o->plan, o->err));
     if (o->plan.n_other > 0)
@@ -138,11 +153,7 @@ static remora_status make_plan(rmr_opening *o)
                       (unsigned long long)o->plan.n_other, rmr_show(o->plan.other).text);
     m->n_params = m->origin->n_params > 0 ? m->origin->n_params : o->plan.n_params;
     m->n_params_active = o->plan.n_params_active;
-    if (budget > 0 && o->plan.weight_bytes.host > budget &&
-        !(o->opts->flags & REMORA_MODEL_NO_WEIGHTS))
-        RMR_FAIL(o->err, REMORA_E_NOMEM, "weights take %llu bytes, host_budget is %llu",
-                 (unsigned long long)o->plan.weight_bytes.host, (unsigned long long)budget);
-    return REMORA_OK;
+    return check_room(o);
 }
 
 static remora_status open_tensors(rmr_opening *o)
@@ -186,11 +197,24 @@ static remora_status steps_of(rmr_opening *o)
     return REMORA_OK;
 }
 
+remora_status rmr_check_device_budget(rmr_backend *be, uint64_t bytes, remora_error *err)
+{
+    remora_device d = {.struct_size = sizeof d};
+    if (bytes == 0) return REMORA_OK;
+    be->ops->describe(be, &d);
+    if (d.kind == REMORA_DEVICE_CPU)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "device_budget is %llu, but the CPU has no memory of its own: supported is 0",
+                 (unsigned long long)bytes);
+    return REMORA_OK;
+}
+
 remora_status rmr_opening_begin(rmr_opening *o)
 {
     remora_runtime *rt = o->rt;
     rmr_backend *be;
     RMR_TRY(rmr_runtime_backend(rt, o->opts->device, &be, o->err));
+    RMR_TRY(rmr_check_device_budget(be, o->opts->device_budget, o->err));
     remora_model *m = rmr_calloc(&rt->ctx.mem, 1, sizeof *m);
     if (m == NULL) return rmr_error_nomem(o->err, "model", sizeof *m);
     m->rt = rt;
@@ -200,9 +224,10 @@ remora_status rmr_opening_begin(rmr_opening *o)
     rmr_runtime_ref(rt);
     o->m = m;
     rmr_budget_init(&m->budget);
+    rmr_budget_init(&m->device_budget);
     rmr_mem_share(&m->mem, &rt->ctx.mem, &m->budget);
     rmr_mem_share(&m->session_mem, &rt->ctx.mem, &m->budget);
-    rmr_pages_init(&m->pages, &m->session_mem, be);
+    rmr_pages_init(&m->pages, &m->session_mem, &m->device_budget, be);
     rmr_contexts_init(m);
     o->refusals.mem = &m->mem;
     if (o->opts->flags & REMORA_MODEL_ANYWAY) o->keep = &o->refusals;

@@ -28,6 +28,8 @@ typedef struct rmr_opening {
  * REMORA_MODEL_ANYWAY refusals are no failure: they are in o->refusals, and what depends on what
  * was refused is not there. */
 remora_status rmr_opening_begin(rmr_opening *o);
+/* E_UNSUPPORTED: a ceiling, not 0, for a device that has no memory of its own. */
+remora_status rmr_check_device_budget(rmr_backend *be, uint64_t bytes, remora_error *err);
 
 /* Free what the model does not need; again is fine. */
 void rmr_opening_drop(rmr_opening *o);

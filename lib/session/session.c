@@ -187,13 +187,15 @@ void rmr_session_free(remora_session *s)
 }
 
 /* The bytes of a cache that is full; UINT64_MAX when they overflow. */
-static uint64_t cache_cost(const remora_model *m, const traits *t)
+static rmr_bytes cache_cost(const remora_model *m, const traits *t)
 {
     const uint64_t page = rmr_cache_page_bytes(&m->cache, t->type),
                    pages = rmr_pages_for(t->capacity);
-    uint64_t bytes;
-    if (!t->as_needed) return rmr_pages_cost(m->be, page, pages + RMR_PAGE_SPARE).host;
-    return rmr_mul_ok(rmr_pages_cost(m->be, page, 1).host, pages, &bytes) ? bytes : UINT64_MAX;
+    if (!t->as_needed) return rmr_pages_cost(m->be, page, pages + RMR_PAGE_SPARE);
+    rmr_bytes b = rmr_pages_cost(m->be, page, 1);
+    if (!rmr_mul_ok(b.host, pages, &b.host)) b.host = UINT64_MAX;
+    if (!rmr_mul_ok(b.device, pages, &b.device)) b.device = UINT64_MAX;
+    return b;
 }
 
 remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o, uint32_t n,
@@ -205,15 +207,18 @@ remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o
     rmr_arena a = {0};
     lay_out(&a, capacity);
     const uint64_t session = a.used + rmr_page_table_own_bytes(capacity) + rmr_output_rows_bytes(m);
+    const rmr_bytes cache = cache_cost(m, &t);
     rmr_model_memory(m, out);
-    if (!rmr_mul_ok(cache_cost(m, &t), n, &out->host_kv) ||
+    if (!rmr_mul_ok(cache.host, n, &out->host_kv) ||
+        !rmr_mul_ok(cache.device, n, &out->device_kv) ||
         !rmr_mul_ok(session, n, &out->host_scratch) || out->host_kv > INT64_MAX ||
-        out->host_scratch > INT64_MAX)
+        out->device_kv > INT64_MAX || out->host_scratch > INT64_MAX)
         RMR_FAIL(err, REMORA_E_ARG, "%u sessions of %u tokens take more than 2^63 bytes", n,
                  capacity);
-    if (n > 0)
-        out->host_scratch +=
-            rmr_context_bytes(m, rmr_session_context_size(t.chunk, rmr_pages_for(capacity))).host;
+    const rmr_bytes context =
+        rmr_context_bytes(m, rmr_session_context_size(t.chunk, rmr_pages_for(capacity)));
+    if (n > 0) out->host_scratch += context.host;
+    if (n > 0) out->device_scratch += context.device;
     out->kv_bytes_per_token = rmr_cache_page_bytes(&m->cache, t.type) / RMR_PAGE_TOKENS;
     return REMORA_OK;
 }

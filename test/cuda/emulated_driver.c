@@ -29,6 +29,7 @@ static rmr_cu_result call(void)
 /* ---- contexts: a stack for each thread ---- */
 
 static char handle, foreign;
+static int retained; /* how often */
 static _Thread_local rmr_cu_context stack[8];
 static _Thread_local int depth;
 
@@ -108,6 +109,22 @@ static rmr_cu_result device_name(char *to, int n, rmr_cu_device d)
     return RMR_CU_SUCCESS;
 }
 
+static rmr_cu_result bus_id(char *to, int n, rmr_cu_device d)
+{
+    (void)d;
+    CALL();
+    strncpy(to, "0000:00:00.0", (size_t)n - 1);
+    to[n - 1] = 0;
+    return RMR_CU_SUCCESS;
+}
+
+static void use_memory(long long bytes)
+{
+    pthread_mutex_lock(&lock);
+    emulated.memory_in_use += bytes;
+    pthread_mutex_unlock(&lock);
+}
+
 static rmr_cu_result device_memory(size_t *n, rmr_cu_device d)
 {
     (void)d;
@@ -132,12 +149,14 @@ static rmr_cu_result context_retain(rmr_cu_context *c, rmr_cu_device d)
     (void)d;
     CALL();
     *c = (rmr_cu_context)(void *)&handle;
+    if (++retained == 1) use_memory(emulated.context_bytes);
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result context_release(rmr_cu_device d)
 {
     (void)d;
+    if (--retained == 0) use_memory(-emulated.context_bytes);
     return RMR_CU_SUCCESS;
 }
 
@@ -146,7 +165,7 @@ static rmr_cu_result context_state(rmr_cu_device d, unsigned *flags, int *active
     (void)d;
     CALL();
     *flags = 0;
-    *active = 1;
+    *active = retained > 0;
     return RMR_CU_SUCCESS;
 }
 
@@ -169,12 +188,14 @@ static rmr_cu_result module_load(rmr_cu_module *m, const void *image)
     (void)image;
     CALL_INSIDE();
     *m = (rmr_cu_module)(void *)&handle;
+    use_memory(emulated.module_bytes);
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result module_unload(rmr_cu_module m)
 {
     (void)m;
+    use_memory(-emulated.module_bytes);
     return RMR_CU_SUCCESS;
 }
 
@@ -242,7 +263,9 @@ void emulated_reset(void)
 {
     pthread_mutex_lock(&lock);
     while (blocks.next != &blocks) block_free(blocks.next);
-    emulated.registered = 0;
+    emulated.registered = emulated.streams = emulated.events = emulated.graphs = 0;
+    emulated.memory_in_use = 0;
+    retained = 0;
     pthread_mutex_unlock(&lock);
 }
 

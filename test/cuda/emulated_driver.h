@@ -14,7 +14,8 @@ typedef struct emulated_state {
     long memory_after;               /* so many allocations get memory; -1: all */
     int gpus;                        /* how many there are */
     long long memory, memory_in_use, /* of the device, in bytes */
-        most_memory;                 /* that were ever in use */
+        most_memory,                 /* that were ever in use */
+        context_bytes, module_bytes; /* that a context and the kernels take */
     long calls, launches, graph_launches, blocks_in_use, registered;
     long streams, events, graphs; /* there are */
     const char *skips;            /* the kernel of this name does nothing; NULL: all work */

@@ -18,12 +18,18 @@ RMR_CU_FUNCTIONS(X)
 
 SEEN emulated_state *stub_state(void);
 SEEN int stub_current(void);
+SEEN void stub_reset(void);
 SEEN void stub_enter_foreign(void);
 SEEN void stub_leave_foreign(void);
 
 emulated_state *stub_state(void)
 {
     return &emulated;
+}
+
+void stub_reset(void)
+{
+    emulated_reset();
 }
 
 int stub_current(void)

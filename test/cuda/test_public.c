@@ -21,11 +21,11 @@
 #include "host.h"
 #include "tiny.h"
 
-enum { N = 9, MORE = 3, CAP = 64, OF_NOBODY = 0 };
+enum { N = 9, MORE = 3, CAP = 64, OF_NOBODY = 0, CONTEXT = 5 << 20, KERNELS = 3 << 20 };
 
 static emulated_state *gpu; /* of the driver that the module opens */
 static int (*current)(void);
-static void (*enter_foreign)(void), (*leave_foreign)(void);
+static void (*enter_foreign)(void), (*leave_foreign)(void), (*reset)(void);
 
 static void *stub_symbol(const char *name)
 {
@@ -44,7 +44,10 @@ static int find_stub(void **state)
     *(void **)(void *)&current = stub_symbol("stub_current");
     *(void **)(void *)&enter_foreign = stub_symbol("stub_enter_foreign");
     *(void **)(void *)&leave_foreign = stub_symbol("stub_leave_foreign");
+    *(void **)(void *)&reset = stub_symbol("stub_reset");
     gpu = get();
+    gpu->context_bytes = CONTEXT;
+    gpu->module_bytes = KERNELS;
     return 0;
 }
 
@@ -145,7 +148,7 @@ static void gpus_are_listed(void **state)
         assert_string_equal(d.name, "emulated");
         assert_string_equal(d.paths, "sm_90");
         assert_int_equal(d.mem_total, gpu->memory);
-        assert_int_equal(d.mem_free, gpu->memory);
+        assert_int_equal(d.mem_free, 0); /* it is not in use */
         assert_int_equal(d.usable, REMORA_OK);
         assert_string_equal(d.reason, "");
     }
@@ -243,6 +246,252 @@ static void models_agree_with_the_cpu(void **state)
         }
 }
 
+/* ---- memory ---- */
+
+static uint64_t device_sum(const remora_memory *m)
+{
+    return m->device_weights + m->device_kv + m->device_scratch + m->device_other +
+           m->device_context;
+}
+
+static remora_memory memory_of(const remora_model *m)
+{
+    remora_memory now = {.struct_size = sizeof now};
+    remora_error err = HOST_ERROR;
+    REQUIRE_OK(remora_model_get_memory(m, &now, &err), &err);
+    return now;
+}
+
+static remora_memory estimate(world *w, const remora_session_opts *so, uint32_t n)
+{
+    const remora_model_opts o = {.struct_size = sizeof o, .device = "cuda"};
+    remora_memory said = {.struct_size = sizeof said};
+    remora_error err = HOST_ERROR;
+    REQUIRE_OK(remora_model_estimate(w->rt, &w->t.source, &o, so, n, &said, &err), &err);
+    return said;
+}
+
+static remora_model *open_within(world *w, uint64_t device_budget, remora_status want)
+{
+    const remora_model_opts o = {
+        .struct_size = sizeof o, .device = "cuda", .device_budget = device_budget};
+    remora_error err = HOST_ERROR;
+    remora_model *m = NULL;
+    const remora_status st = remora_model_open(w->rt, &w->t.source, &o, &m, &err);
+    if (st != want) fail_msg("opening gives %d, not %d: %s", st, want, err.message);
+    return m;
+}
+
+/* Append and evaluate; the status. */
+static remora_status evaluate(world *w, remora_session *s, size_t n, remora_error *err)
+{
+    remora_status st = remora_session_append(s, w->ids, n, REMORA_WANT_ALL, err);
+    if (st >= 0) st = remora_eval(&s, 1, NULL, err);
+    return st;
+}
+
+static void all_memory_is_told(void **state)
+{
+    const remora_session_opts so = {.struct_size = sizeof so, .capacity = CAP};
+    remora_error err = HOST_ERROR;
+    remora_session *s, *f;
+    world w;
+    (void)state;
+    world_make(&w, NULL, NULL);
+    const remora_memory said = estimate(&w, &so, 1);
+    remora_model *m = open_within(&w, 0, REMORA_OK);
+    remora_memory now = memory_of(m);
+    assert_int_equal(now.device_context, CONTEXT + KERNELS);
+    remora_device d = {.struct_size = sizeof d};
+    REQUIRE_OK(remora_device_get(w.rt, 1, &d, &err), &err);
+    assert_int_equal(d.mem_free, gpu->memory - gpu->memory_in_use);
+    assert_true(now.device_weights > 0 && now.device_other > 0);
+    assert_int_equal(now.device_kv + now.device_scratch, 0);
+    assert_int_equal(device_sum(&now), gpu->memory_in_use);
+    REQUIRE_OK(remora_session_create(m, &so, &s, &err), &err);
+    REQUIRE_OK(evaluate(&w, s, N, &err), &err);
+    now = memory_of(m);
+    assert_true(now.device_kv > 0 && now.device_scratch > 0);
+    assert_int_equal(device_sum(&now), gpu->memory_in_use);
+    assert_int_equal(device_sum(&said), device_sum(&now));
+    REQUIRE_OK(remora_session_fork(s, &f, &err), &err);
+    now = memory_of(m);
+    assert_int_equal(device_sum(&now), gpu->memory_in_use);
+    remora_session_free(f);
+    remora_session_free(s);
+    remora_model_free(m);
+    world_end(&w);
+}
+
+static void the_ceiling_holds(void **state)
+{
+    const remora_session_opts so = {.struct_size = sizeof so, .capacity = CAP};
+    remora_error err = HOST_ERROR;
+    remora_session *s = NULL, *more = NULL;
+    world w;
+    (void)state;
+    world_make(&w, NULL, NULL);
+    const remora_memory said = estimate(&w, &so, 1);
+    const uint64_t least = device_sum(&said);
+    gpu->most_memory = 0;
+    open_within(&w, said.device_weights - 1, REMORA_E_DEVICE_MEM);
+    assert_true(gpu->most_memory < (long long)(said.device_weights + CONTEXT + KERNELS));
+    open_within(&w, least - said.device_kv - said.device_scratch - 1, REMORA_E_DEVICE_MEM);
+    remora_model *m = open_within(&w, least, REMORA_OK);
+    REQUIRE_OK(remora_session_create(m, &so, &s, &err), &err);
+    REQUIRE_OK(evaluate(&w, s, N, &err), &err);
+    assert_int_equal(remora_session_create(m, &so, &more, &err), REMORA_E_DEVICE_MEM);
+    assert_non_null(strstr(err.message, "device_budget"));
+    assert_int_equal(remora_model_set_budget(m, 0, least - 1, &err), REMORA_E_DEVICE_MEM);
+    assert_true(gpu->most_memory <= (long long)least);
+    REQUIRE_OK(evaluate(&w, s, MORE, &err), &err);
+    REQUIRE_OK(remora_model_set_budget(m, 0, 0, &err), &err);
+    REQUIRE_OK(remora_session_create(m, &so, &more, &err), &err);
+    assert_int_equal(remora_model_set_budget(m, 0, least, &err), REMORA_E_DEVICE_MEM);
+    remora_session_free(more);
+    REQUIRE_OK(remora_model_set_budget(m, 0, least, &err), &err);
+    remora_session_free(s);
+    /* without a session nobody counts on the scratch memory */
+    REQUIRE_OK(remora_model_set_budget(m, 0, least - said.device_scratch, &err), &err);
+    assert_true(gpu->memory_in_use <= (long long)(least - said.device_scratch));
+    remora_model_free(m);
+    world_end(&w);
+}
+
+/* ---- manners ---- */
+
+static void the_context_of_the_host_stays(void **state)
+{
+    world w;
+    (void)state;
+    for (int foreign = 0; foreign < 2; foreign++) {
+        const int of = foreign ? EMULATED_FOREIGN : OF_NOBODY;
+        if (foreign) enter_foreign();
+        world_make(&w, NULL, NULL);
+        free(logits_on(&w, "cuda"));
+        assert_int_equal(current(), of);
+        gpu->fail_after = gpu->calls % 7;
+        remora_error err = HOST_ERROR;
+        remora_model *m = NULL;
+        assert_true(open_on(&w, "cuda", &m, &err) < 0);
+        assert_int_equal(current(), of);
+        gpu->fail_after = -1;
+        remora_runtime_free(w.rt);
+        tiny_free(&w.t);
+        reset();
+        if (foreign) leave_foreign();
+    }
+}
+
+static void children_leave_the_driver_alone(void **state)
+{
+    const remora_session_opts so = {.struct_size = sizeof so, .capacity = CAP};
+    remora_error err = HOST_ERROR;
+    remora_session *s;
+    world w;
+    int status;
+    (void)state;
+    world_make(&w, NULL, NULL);
+    remora_model *m = open_within(&w, 0, REMORA_OK);
+    REQUIRE_OK(remora_session_create(m, &so, &s, &err), &err);
+    REQUIRE_OK(evaluate(&w, s, N, &err), &err);
+    const pid_t child = fork();
+    if (child == 0) {
+        const long calls = gpu->calls;
+        int good = evaluate(&w, s, MORE, &err) == REMORA_E_DEVICE;
+        good &= strstr(err.message, "forked") != NULL;
+        remora_session_free(s);
+        remora_model_free(m);
+        free(logits_on(&w, NULL));
+        remora_runtime_free(w.rt);
+        _exit(good && gpu->calls == calls ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    REQUIRE_OK(evaluate(&w, s, MORE, &err), &err);
+    remora_session_free(s);
+    remora_model_free(m);
+    world_end(&w);
+}
+
+/* ---- the driver's k-th call fails, for all k ---- */
+
+/* Everything that a host does with a model; the first status that is a failure. */
+static remora_status use_model(world *w, remora_error *err)
+{
+    const remora_session_opts so = {.struct_size = sizeof so, .capacity = CAP};
+    remora_model *m = NULL;
+    remora_session *s = NULL, *f = NULL;
+    remora_sampler *p = NULL;
+    remora_token made[MORE];
+    uint64_t counts[16];
+    size_t n;
+    remora_status st = open_on(w, "cuda", &m, err);
+    if (st >= 0) st = remora_routing_enable(m, 1, err);
+    if (st >= 0) st = remora_session_create(m, &so, &s, err);
+    if (st >= 0) st = evaluate(w, s, N, err);
+    if (st >= 0) st = remora_session_fork(s, &f, err);
+    if (st >= 0) st = evaluate(w, f, 1, err);
+    if (st >= 0) st = remora_session_trim(f, N - 1, err);
+    if (st >= 0) st = remora_sampler_create(m, 1, &p, err);
+    if (st >= 0) st = remora_generate(f, p, NULL, made, MORE, &n, err);
+    if (st >= 0) st = remora_routing_read(m, 1, 1, counts, 16, &n, err);
+    if (st < 0 && s != NULL) assert_true(evaluate(w, s, 1, NULL) < 0);
+    remora_sampler_free(p);
+    remora_session_free(f);
+    remora_session_free(s);
+    remora_model_free(m);
+    return st < 0 ? st : REMORA_OK;
+}
+
+static void models_on_the_cpu_go_on(world *w, remora_session *s, const float *want)
+{
+    remora_error err = HOST_ERROR;
+    const float *row;
+    REQUIRE_OK(remora_session_trim(s, 0, &err), &err);
+    REQUIRE_OK(evaluate(w, s, N, &err), &err);
+    REQUIRE_OK(remora_session_logits(s, N - 1, &row, NULL, &err), &err);
+    assert_memory_equal(row, want, TINY_TEXT_VOCAB * sizeof *row);
+}
+
+static void every_call_of_the_driver_fails(void **state)
+{
+    const tiny_opts small = {.layers = 2, .no_tokenizer = 1};
+    long calls = 0;
+    (void)state;
+    for (long k = -1; k < calls || k < 0; k++) {
+        remora_error err = HOST_ERROR;
+        world w;
+        world_make(&w, &small, NULL);
+        remora_model *cpu = host_open(w.rt, &w.t.source);
+        remora_session *s = host_session(cpu, CAP, REMORA_KV_F32);
+        REQUIRE_OK(evaluate(&w, s, N, &err), &err);
+        const float *row;
+        float want[TINY_TEXT_VOCAB];
+        REQUIRE_OK(remora_session_logits(s, N - 1, &row, NULL, &err), &err);
+        memcpy(want, row, sizeof want);
+        gpu->calls = 0;
+        gpu->fail_after = k;
+        const remora_status st = use_model(&w, &err);
+        if (k < 0) calls = gpu->calls;
+        if (k < 0) REQUIRE_OK(st, &err);
+        if (st < 0 && st != REMORA_E_DEVICE && st != REMORA_E_UNSUPPORTED)
+            fail_msg("call %ld fails, and the status is %d: %s", k, st, err.message);
+        if (st < 0) assert_true(err.message[0] != 0);
+        assert_int_equal(current(), OF_NOBODY);
+        models_on_the_cpu_go_on(&w, s, want);
+        remora_session_free(s);
+        remora_model_free(cpu);
+        gpu->fail_after = -1;
+        remora_runtime_free(w.rt);
+        assert_int_equal(atomic_load(&w.mem.bytes), 0);
+        tiny_free(&w.t);
+        if (k < 0) assert_int_equal(gpu->memory_in_use, 0);
+        reset(); /* a poisoned device keeps what it has */
+    }
+    assert_true(calls > 300);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +499,11 @@ int main(void)
         cmocka_unit_test(nothing_is_opened_before_it_is_asked_for),
         cmocka_unit_test(what_is_missing_is_said),
         cmocka_unit_test(models_agree_with_the_cpu),
+        cmocka_unit_test(all_memory_is_told),
+        cmocka_unit_test(the_ceiling_holds),
+        cmocka_unit_test(the_context_of_the_host_stays),
+        cmocka_unit_test(children_leave_the_driver_alone),
+        cmocka_unit_test(every_call_of_the_driver_fails),
     };
     return cmocka_run_group_tests_name("public", tests, find_stub, NULL);
 }

@@ -177,7 +177,7 @@ static void world_init(world *w, rmr_kv_type type)
                                           {8, 0},  {16, 0}, {168, 0}, {120, 0}};
     memset(w, 0, sizeof *w);
     bed_init(&w->bed, 3, 11);
-    rmr_pages_init(&w->pages, &w->bed.ctx.mem, w->bed.be);
+    rmr_pages_init(&w->pages, &w->bed.ctx.mem, NULL, w->bed.be);
     w->type = type;
     w->n = type == RMR_KV_INT8 ? STREAMS - 1 : STREAMS;
     w->layout = rmr_cache_layout_of(streams, w->n);

@@ -59,7 +59,7 @@ static void of_the_library(void **state)
     rmr_pages pages;
     (void)state;
     rmr_mem_init(&mem);
-    rmr_pages_init(&pages, &mem, NULL);
+    rmr_pages_init(&pages, &mem, NULL, NULL);
     failed[0] = 0;
     if (setjmp(back) == 0) (void)rmr_page_take(&pages, RMR_KV_BF16, NULL);
     assert_non_null(strstr(failed, "/pages.c:"));

@@ -105,7 +105,7 @@ static void bed_init(bed *b)
         .user = &b->t, .alloc = tmem_alloc, .resize = tmem_resize, .release = tmem_release};
     rmr_mem_init(&b->mem);
     b->be = (buffers){.base = {.ops = &buffer_ops}, .mem = &b->mem};
-    rmr_pages_init(&b->pool, &b->mem, &b->be.base);
+    rmr_pages_init(&b->pool, &b->mem, NULL, &b->be.base);
 }
 
 static remora_status open_table(bed *b, rmr_page_table *table)

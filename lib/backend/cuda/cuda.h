@@ -210,6 +210,9 @@ remora_status rmr_cuda_launch(rmr_cuda *c, rmr_cu_stream stream, rmr_cuda_kernel
                               const uint32_t grid[3], uint32_t threads, uint32_t shared, void *args,
                               remora_error *err);
 
+/* usage.c: bytes of the GPU's memory that are in use, by whomever. 0: that is not known. */
+int rmr_cuda_used_memory(rmr_cuda *c, uint64_t *used);
+
 void rmr_cuda_free(rmr_backend *be);
 void rmr_cuda_describe(rmr_backend *be, remora_device *out);
 

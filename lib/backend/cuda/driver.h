@@ -61,6 +61,7 @@ typedef struct rmr_cu_launch_config {
     X(device_count, cuDeviceGetCount, (int *))                                                     \
     X(device_get, cuDeviceGet, (rmr_cu_device *, int))                                             \
     X(device_name, cuDeviceGetName, (char *, int, rmr_cu_device))                                  \
+    X(bus_id, cuDeviceGetPCIBusId, (char *, int, rmr_cu_device))                                   \
     X(device_memory, cuDeviceTotalMem_v2, (size_t *, rmr_cu_device))                               \
     X(device_attribute, cuDeviceGetAttribute, (int *, int, rmr_cu_device))                         \
     X(context_retain, cuDevicePrimaryCtxRetain, (rmr_cu_context *, rmr_cu_device))                 \

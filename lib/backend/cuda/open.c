@@ -65,14 +65,40 @@ static remora_status push(rmr_cuda *c, remora_error *err)
     return rmr_cuda_check(c, c->d.context_push(c->context), "making the context current", err);
 }
 
+/* Bytes that are free in the current context; 0: not known. */
+static uint64_t available_bytes(const rmr_cuda *c)
+{
+    size_t available = 0, all = 0;
+    return c->d.memory_info(&available, &all) == RMR_CU_SUCCESS ? available : 0;
+}
+
+/* What opening took: the context with its kernels, or the kernels alone where no more can be
+ * measured. Somebody else's memory that came meanwhile counts too. */
+typedef struct opening {
+    int known;
+    uint64_t used, available; /* before */
+} opening;
+
+static uint64_t measure(rmr_cuda *c, const opening *o)
+{
+    const uint64_t available = available_bytes(c);
+    uint64_t used;
+    if (o->known && rmr_cuda_used_memory(c, &used)) return used > o->used ? used - o->used : 0;
+    return available < o->available ? o->available - available : 0;
+}
+
 /* The first call after which the device is open; one that fails leaves it as it was. */
 static remora_status open_context(rmr_cuda *c, remora_error *err)
 {
+    opening o = {0};
+    o.known = rmr_cuda_used_memory(c, &o.used);
     RMR_TRY(
         rmr_cuda_check(c, c->d.context_retain(&c->context, c->device), "opening the context", err));
     remora_status s = push(c, err);
     if (s >= 0) {
+        o.available = available_bytes(c);
         s = load(c, err);
+        if (s >= 0) atomic_store(&c->base.opened_bytes, measure(c, &o));
         if (s < 0 && c->poisoned == 0) unload(c);
         rmr_cuda_leave(c);
     }
