@@ -372,7 +372,7 @@ static uint64_t gate_up_work(const experts *e, uint32_t n_rows)
 static rmr_blocks blocks_of(const experts *e, uint32_t list)
 {
     const uint32_t n = rows_of(e, list);
-    return rmr_cpu_blocks(n, e->unit * gate_up_work(e, n));
+    return rmr_cpu_blocks(n, e->unit * gate_up_work(e, n), 1);
 }
 
 static uint32_t chunks_of(const experts *e, uint32_t list)
@@ -456,7 +456,7 @@ remora_status rmr_cpu_experts_swiglu(rmr_step *s, const rmr_op *op)
         s,
         &(rmr_region){
             .n = chunks, .most = RMR_LIN_RANGE, .fn = gate_up_range, .arg = &e, .next = &next},
-        rmr_cpu_block_work(e.unit * work)));
+        rmr_cpu_blocks(longest_list(&e), e.unit * work, 1).work));
     memcpy(s->shared, &e, sizeof e);
     return REMORA_OK;
 }

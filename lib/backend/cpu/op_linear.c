@@ -166,21 +166,23 @@ remora_status rmr_cpu_linear(rmr_step *s, const rmr_op *op)
                     rmr_op_rows(s, op),
                     rmr_tiles(op->w->desc.rows),
                     0,
-                    {1, 0}};
+                    {1, 0, 0}};
     if (j.n_rows == 0) return REMORA_OK;
     RMR_CPU_TRY(rmr_cpu_sums_add(s, &op->sums, 0, j.x.x, j.x.ldx, NULL, j.n_rows));
     if (linear_room(op, 1) > 0) RMR_CPU_TRY(rmr_cpu_quantized(s, op->in, j.n_rows, k, &j.x.q));
     const uint64_t work = tile_work(op, j.n_rows);
     j.unit = rmr_cpu_unit(s->cpu, j.n_tiles, op->w->tile_stride, work);
-    j.blocks = rmr_cpu_blocks(j.n_rows, j.unit * work);
+    const uint32_t units = rmr_units(j.n_tiles, j.unit);
+    j.blocks = rmr_cpu_blocks(j.n_rows, j.unit * work,
+                              rmr_units(4 * rmr_pool_width(s->cpu->ctx->pool), units));
     const rmr_next_region next = rmr_cpu_next_op(s, op);
     return rmr_cpu_region(s,
-                          &(rmr_region){.n = rmr_units(j.n_tiles, j.unit) * j.blocks.n,
+                          &(rmr_region){.n = units * j.blocks.n,
                                         .most = RMR_LIN_RANGE,
                                         .fn = linear_range,
                                         .arg = &j,
                                         .next = &next},
-                          rmr_cpu_block_work(j.unit * work));
+                          j.blocks.work);
 }
 
 remora_status rmr_cpu_swiglu(rmr_step *s, const rmr_op *op)

@@ -42,9 +42,9 @@ static inline uint32_t rmr_units(uint32_t n, uint32_t unit)
 
 /* Work that may be stopped is looked at between items of about RMR_ITEM multiplications of whole
  * numbers, a fraction of a millisecond (region.c). Where a chunk would be more than RMR_ITEM_MOST
- * of them, an operation is several regions one after another. A multiplication of floats takes
- * about RMR_FLOATS times as long. */
-enum { RMR_ITEM = 16 << 20, RMR_ITEM_MOST = 32 << 20, RMR_FLOATS = 2 };
+ * of them, an operation is several regions one after another. Less than RMR_ITEM_LEAST is not worth
+ * a chunk of its own. A multiplication of floats takes about RMR_FLOATS times as long. */
+enum { RMR_ITEM = 16 << 20, RMR_ITEM_MOST = 32 << 20, RMR_ITEM_LEAST = 2 << 20, RMR_FLOATS = 2 };
 enum { RMR_ITEM_FLOATS = RMR_ITEM / RMR_FLOATS };
 
 /* The work of a tile of w for so many rows. */
@@ -54,26 +54,24 @@ static inline uint64_t rmr_cpu_tile_work(const rmr_weight *w, uint64_t n_rows)
     return rmr_elem_table[w->desc.elem].integer ? n : n * RMR_FLOATS;
 }
 
-/* The rows of a product where a unit of tiles by all of them would be too long an item: blocks of
- * so many. Chunks are then numbered unit by unit, block by block. */
+/* The rows of a product where a unit of tiles by all of them would be too long an item, or where
+ * there are too few units for all workers: blocks of so many. Chunks are then numbered unit by
+ * unit, block by block. */
 typedef struct rmr_blocks {
     uint32_t n, rows;
+    uint64_t work; /* of a chunk */
 } rmr_blocks;
 
-/* `work`: of a unit by all the rows. */
-static inline rmr_blocks rmr_cpu_blocks(uint32_t n_rows, uint64_t work)
+/* `work`: of a unit by all the rows. `wanted`: so many blocks, if they are worth it. */
+static inline rmr_blocks rmr_cpu_blocks(uint32_t n_rows, uint64_t work, uint32_t wanted)
 {
-    const uint64_t n = work > RMR_ITEM_MOST ? (work + RMR_ITEM_MOST - 1) / RMR_ITEM_MOST : 1;
+    const uint64_t most = work / RMR_ITEM_LEAST, least = (work + RMR_ITEM_MOST - 1) / RMR_ITEM_MOST;
+    const uint64_t asked = wanted < most ? wanted : most, n = least > asked ? least : asked;
     const uint32_t passes = rmr_units(n_rows, RMR_LIN_ROWS);
-    const uint32_t of_block = n < passes ? rmr_units(passes, (uint32_t)n) : 1;
-    if (n == 1 || passes == 0) return (rmr_blocks){1, n_rows};
-    return (rmr_blocks){rmr_units(passes, of_block), of_block * RMR_LIN_ROWS};
-}
-
-/* The work of such a chunk. */
-static inline uint64_t rmr_cpu_block_work(uint64_t work)
-{
-    return work < RMR_ITEM_MOST ? work : RMR_ITEM_MOST;
+    const uint32_t of_block = n < passes ? rmr_units(passes, n > 0 ? (uint32_t)n : 1) : 1;
+    if (n < 2 || passes < 2) return (rmr_blocks){1, n_rows, work};
+    return (rmr_blocks){rmr_units(passes, of_block), of_block * RMR_LIN_ROWS,
+                        work * of_block / passes};
 }
 
 /* Units [unit, unit_end) by blocks [block, block_end). */
