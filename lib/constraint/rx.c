@@ -14,14 +14,15 @@ static uint64_t mix(uint64_t h, uint64_t v)
 
 rmr_rx rmr_rx_fail(rmr_rx_set *s, remora_status status, const char *text)
 {
+    s->error.struct_size = sizeof s->error;
     if (s->status == REMORA_OK) s->status = rmr_error_set(&s->error, status, 0, "%s", text);
     return RMR_RX_NONE;
 }
 
 remora_status rmr_rx_status(const rmr_rx_set *s, remora_error *err)
 {
-    if (s->status != REMORA_OK && err != NULL) *err = s->error;
-    return s->status;
+    if (s->status == REMORA_OK) return REMORA_OK;
+    RMR_FAIL(err, s->status, "%s", s->error.message);
 }
 
 int rmr_rx_failed(const rmr_rx_set *s)
