@@ -130,6 +130,16 @@ static uint8_t newlines_before(const rmr_chat_calls *c)
     return n;
 }
 
+/* The end of the assistant's marker, where a prompt ends before it. */
+static void find_skip(rmr_markers *m, const rmr_chat_format *f)
+{
+    const size_t n = length(f->generation), open = length(f->assistant.open);
+    if (n == 0 || open <= n || open - n > sizeof m->skip) return;
+    if (memcmp(f->generation, f->assistant.open, n) != 0) return;
+    m->n_skip = (uint8_t)(open - n);
+    memcpy(m->skip, f->assistant.open + n, m->n_skip);
+}
+
 remora_status rmr_markers_make(rmr_markers *m, const rmr_chat_format *f, const rmr_tokenizer *tok,
                                int tools, remora_error *err)
 {
@@ -143,6 +153,7 @@ remora_status rmr_markers_make(rmr_markers *m, const rmr_chat_format *f, const r
     m->lead = m->tools ? newlines_before(c) : 0;
     m->literal_open = f->think.literal_open;
     m->strip = f->think.strip;
+    find_skip(m, f);
     RMR_TRY(make(&m->all[RMR_M_THINK_OPEN], f->think.open, length(f->think.open), 0, tok, err));
     RMR_TRY(make(&m->all[RMR_M_THINK_CLOSE], f->think.close, length(f->think.close), 0, tok, err));
     for (size_t i = 0; i < RMR_CHAT_MAX_TOKENS; i++)

@@ -59,6 +59,8 @@ typedef struct rmr_markers {
     uint8_t numbered;            /* the name is "functions.NAME:i" */
     uint8_t lead;                /* newlines that belong to the marker of calls, before it */
     uint8_t literal_open, strip; /* as in rmr_chat_think */
+    uint8_t n_skip;
+    char skip[8]; /* what answers begin with that the prompt left out: the space of "Assistant: " */
 } rmr_markers;
 
 /* The markers of f; tok may be NULL, then no byte must be special. tools: tools are declared.

@@ -295,6 +295,12 @@ static void reasoning_byte(const parser *a, uint8_t c)
 static void content_byte(const parser *a, uint8_t c)
 {
     rmr_chat_parse *p = a->p;
+    if (p->skipped < p->m->n_skip && c == (uint8_t)p->m->skip[p->skipped]) {
+        p->skipped++;
+        markup(a, 1);
+        return;
+    }
+    p->skipped = p->m->n_skip;
     if (c == '\n' && p->drop_newline) {
         markup(a, 1);
         return;

@@ -49,6 +49,7 @@ typedef struct rmr_chat_parse {
     uint16_t newlines; /* held back, before n_held */
     uint8_t state;
     uint8_t said;         /* something of the reasoning has been given out */
+    uint8_t skipped;      /* bytes of rmr_markers.skip; all where the answer has begun */
     uint8_t drop_newline; /* newlines before the text go */
     uint8_t open_call;    /* CALL has no CALL_END yet */
     uint8_t in_params;    /* an argument has been written */
