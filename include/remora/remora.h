@@ -1051,8 +1051,9 @@ typedef struct remora_chat_parse_opts {
                            REASONING, CONTENT, or CALLS where it opened the block of calls; 0: as
                            the format's prompts end by default */
     uint32_t reserved;
-    const remora_chat *chat; /* a conversation whose chat format it is; only read in this call; may
-                                be NULL */
+    const remora_chat *chat; /* a conversation whose chat format it is, and whose tools say which
+                                arguments are strings where calls do not (GLM); only read in this
+                                call; may be NULL */
 } remora_chat_parse_opts;
 
 typedef struct remora_chat_event {
@@ -1117,8 +1118,8 @@ REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
 remora_chat_parse_clone(const remora_chat_parse *p, remora_chat_parse **out, remora_error *err);
 
 /* Make `to` as `from` is, a clone of it or what it was cloned from: how an answer is taken back to
- * an earlier place. Allocates nothing. E_MISMATCH (they are of different models, formats or
- * flags), E_ARG, E_BUSY. */
+ * an earlier place. Allocates nothing. E_MISMATCH (they are of different models, formats,
+ * flags or tools), E_ARG, E_BUSY. */
 REMORA_API remora_status REMORA_CALL
 remora_chat_parse_copy(remora_chat_parse *to, const remora_chat_parse *from, remora_error *err);
 

@@ -6,12 +6,14 @@
 #include "chat_handle.h"
 #include "checks.h"
 #include "model.h"
+#include "tool_types.h"
 #include "use.h"
 
 struct remora_chat_parse {
     remora_model *model; /* counted */
     rmr_use use;
-    rmr_markers markers;
+    rmr_tool_types types;
+    rmr_markers markers; /* its types are these */
     rmr_answer answer;
 };
 
@@ -74,10 +76,27 @@ static remora_status make(remora_model *m, remora_chat_parse **out, remora_error
     remora_chat_parse *p = rmr_alloc(&m->session_mem, sizeof *p);
     if (p == NULL) return rmr_error_nomem(err, "reader of an answer", sizeof *p);
     p->model = m;
+    p->types = (rmr_tool_types){0};
     rmr_use_init(&p->use);
     rmr_model_ref(m);
     *out = p;
     return REMORA_OK;
+}
+
+/* Free a handle that could not be finished, and pass on why. */
+static remora_status drop(remora_chat_parse **out, remora_status st)
+{
+    if (st >= 0) return st;
+    remora_chat_parse_free(*out);
+    *out = NULL;
+    return st;
+}
+
+static void set_markers(remora_chat_parse *p, const rmr_markers *m)
+{
+    p->markers = *m;
+    p->markers.types = p->types.items;
+    p->markers.n_types = p->types.n;
 }
 
 remora_status remora_chat_parse_create(remora_model *m, const remora_chat_parse_opts *given,
@@ -95,8 +114,11 @@ remora_status remora_chat_parse_create(remora_model *m, const remora_chat_parse_
     RMR_TRY(find_begin(&o, f, &state, err));
     RMR_TRY(rmr_markers_make(&markers, f, m->tok, (o.flags & REMORA_CHAT_PARSE_CALLS) != 0, err));
     RMR_TRY(make(m, out, err));
-    (*out)->markers = markers;
-    rmr_answer_begin(&(*out)->answer, &(*out)->markers, state);
+    remora_chat_parse *p = *out;
+    if (o.chat != NULL)
+        RMR_TRY(drop(out, rmr_tool_types_make(&p->types, &m->session_mem, &o.chat->talk, err)));
+    set_markers(p, &markers);
+    rmr_answer_begin(&p->answer, &p->markers, state);
     return REMORA_OK;
 }
 
@@ -228,9 +250,19 @@ remora_status remora_chat_parse_clone(const remora_chat_parse *p, remora_chat_pa
     RMR_NEED(p != NULL, err, "handle is NULL");
     RMR_TRY(look(p, err));
     RMR_TRY(make(p->model, out, err));
-    (*out)->markers = p->markers;
+    RMR_TRY(drop(out, rmr_tool_types_copy(&(*out)->types, &p->model->session_mem, &p->types, err)));
+    set_markers(*out, &p->markers);
     copy_answer(*out, p);
     return REMORA_OK;
+}
+
+static int are_alike(const remora_chat_parse *a, const remora_chat_parse *b)
+{
+    const size_t n = a->types.n * sizeof *a->types.items;
+    rmr_markers other = b->markers;
+    other.types = a->markers.types; /* each has its own */
+    return a->model == b->model && memcmp(&a->markers, &other, sizeof other) == 0 &&
+           (n == 0 || memcmp(a->types.items, b->types.items, n) == 0);
 }
 
 remora_status remora_chat_parse_copy(remora_chat_parse *to, const remora_chat_parse *from,
@@ -238,9 +270,9 @@ remora_status remora_chat_parse_copy(remora_chat_parse *to, const remora_chat_pa
 {
     RMR_NEED(to != NULL && from != NULL, err, "one of the handles is NULL");
     RMR_TRY(look(from, err));
-    if (to->model != from->model || memcmp(&to->markers, &from->markers, sizeof to->markers) != 0)
+    if (!are_alike(to, from))
         RMR_FAIL(err, REMORA_E_MISMATCH,
-                 "the answers are of different models, chat formats or flags");
+                 "the answers are of different models, chat formats, flags or tools");
     RMR_TRY(enter(to, err));
     if (to != from) copy_answer(to, from);
     rmr_use_end(&to->use);
@@ -289,6 +321,7 @@ void remora_chat_parse_free(remora_chat_parse *p)
 {
     if (p == NULL) return;
     remora_model *m = p->model;
+    rmr_tool_types_free(&p->types, &m->session_mem);
     rmr_free(&m->session_mem, p, sizeof *p);
     rmr_model_unref(m);
 }

@@ -32,6 +32,12 @@ static const char *const added[] = {
     "<|repo_name|>",
     "<|file_sep|>",
     "<｜end▁of▁sentence｜>",
+    "[gMASK]",
+    "<sop>",
+    "<|system|>",
+    "<|user|>",
+    "<|assistant|>",
+    "<|observation|>",
 };
 enum { N_ADDED = sizeof added / sizeof added[0] };
 
@@ -42,6 +48,7 @@ typedef struct world {
     remora_blob blobs[5];
     remora_runtime *rt;
     remora_model *m;
+    remora_chat *chat; /* of memory_runs_out */
 } world;
 
 /* tiny's tokenizer.json with the added tokens in it. */
@@ -323,6 +330,73 @@ static void long_answers_take_no_memory(void **state)
     end(&w);
 }
 
+#define GLM_TOOL                                                                                   \
+    "{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"properties\":{"         \
+    "\"s\":{\"type\":\"string\"},\"n\":{\"type\":\"integer\"},\"e\":{\"enum\":[\"1\",\"2\"]}}}}}"
+#define GLM_ARGUMENT(key, value) "<arg_key>" key "</arg_key><arg_value>" value "</arg_value>"
+#define GLM_CALL                                                                                   \
+    "<tool_call>f" GLM_ARGUMENT("s", "3") GLM_ARGUMENT("n", "x") GLM_ARGUMENT("e", "1")            \
+        GLM_ARGUMENT("u", "4") GLM_ARGUMENT("v", "{4") "</tool_call>"
+
+static void read_text(remora_chat_parse *p, const char *text, story *s)
+{
+    size_t left = strlen(text), used;
+    remora_chat_event e = {.struct_size = sizeof e};
+    remora_status st;
+    do {
+        st = remora_chat_parse_text(p, text, left, &used, &e, NULL);
+        REQUIRE(st >= 0);
+        text += used;
+        left -= used;
+        if (st == REMORA_MORE) tell(s, &e);
+    } while (st == REMORA_MORE);
+}
+
+static remora_chat *chat_with_tools(const world *w)
+{
+    const remora_chat_opts o = {.struct_size = sizeof o, .format = "glm-4.7-flash"};
+    remora_error err = HOST_ERROR;
+    remora_chat *c = NULL;
+    REQUIRE_OK(remora_chat_create(w->m, &o, &c, &err), &err);
+    REQUIRE_OK(remora_chat_add_tool(c, GLM_TOOL, strlen(GLM_TOOL), &err), &err);
+    return c;
+}
+
+/* Where a call does not say what is a string, the conversation's tools do. */
+static void tools_say_what_is_a_string(void **state)
+{
+    static story s;
+    world w;
+    remora_error err = HOST_ERROR;
+    remora_chat_parse *p = NULL, *copy = NULL;
+    remora_chat_parse_opts o = {
+        .struct_size = sizeof o, .flags = REMORA_CHAT_PARSE_CALLS, .begin = REMORA_PLACE_CONTENT};
+    (void)state;
+    begin(&w);
+    remora_chat *chat = chat_with_tools(&w);
+    o.chat = chat;
+    REQUIRE_OK(remora_chat_parse_create(w.m, &o, &p, &err), &err);
+    remora_chat_free(chat);
+    REQUIRE_OK(remora_chat_parse_clone(p, &copy, &err), &err);
+    REQUIRE_OK(remora_chat_parse_copy(p, copy, &err), &err);
+    remora_chat_parse_free(p);
+    memset(&s, 0, sizeof s);
+    read_text(copy, GLM_CALL, &s);
+    assert_int_equal(finish(copy, 0, &s), REMORA_END);
+    assert_string_equal(s.text, "CALL:fA:{\"s\": \"3\", \"n\": x, \"e\": \"1\", \"u\": 4, \"v\": "
+                                "\"{4\"};END:1 calls, finish 2");
+    o.chat = NULL;
+    o.format = "glm-4.7-flash";
+    REQUIRE_OK(remora_chat_parse_create(w.m, &o, &p, &err), &err);
+    assert_int_equal(remora_chat_parse_copy(p, copy, &err), REMORA_E_MISMATCH);
+    memset(&s, 0, sizeof s);
+    read_text(p, GLM_CALL, &s);
+    assert_non_null(strstr(s.text, "{\"s\": 3, \"n\": \"x\", \"e\": 1, "));
+    remora_chat_parse_free(p);
+    remora_chat_parse_free(copy);
+    end(&w);
+}
+
 static void what_is_wrong_is_refused(void **state)
 {
     world w;
@@ -539,7 +613,7 @@ static int32_t everything(void *arg, tmem *mem)
 {
     static remora_token t[64];
     const world *w = arg;
-    const remora_chat_parse_opts o = {.struct_size = sizeof o, .format = "deepseek-v3.1"};
+    const remora_chat_parse_opts o = {.struct_size = sizeof o, .chat = w->chat};
     const remora_file file = {host_text("a"), host_text("b")};
     const remora_fim_opts f = {.struct_size = sizeof f,
                                .flags = REMORA_FIM_HEAL,
@@ -568,6 +642,7 @@ static void memory_runs_out(void **state)
     world w;
     (void)state;
     begin(&w);
+    w.chat = chat_with_tools(&w);
     for (long k = 1;; k++) {
         const long blocks = atomic_load(&w.mem.blocks);
         tmem_arm(&w.mem, k);
@@ -578,6 +653,7 @@ static void memory_runs_out(void **state)
         assert_int_equal(st, hit ? REMORA_E_NOMEM : REMORA_OK);
         if (!hit) break;
     }
+    remora_chat_free(w.chat);
     end(&w);
 }
 
@@ -657,6 +733,7 @@ int main(void)
         cmocka_unit_test(an_answer_is_taken_back),
         cmocka_unit_test(broken_answers_end_in_a_status),
         cmocka_unit_test(long_answers_take_no_memory),
+        cmocka_unit_test(tools_say_what_is_a_string),
         cmocka_unit_test(what_is_wrong_is_refused),
         cmocka_unit_test(a_repository_is_written_and_cut),
         cmocka_unit_test(a_long_text_is_cut),

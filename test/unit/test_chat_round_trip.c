@@ -7,21 +7,21 @@
 #include "parse_rig.h"
 #include "render.h"
 
+#define TOOL(name, properties)                                                                     \
+    "{\"type\":\"function\",\"function\":{\"name\":\"" name "\",\"description\":\"d\","            \
+    "\"parameters\":{\"type\":\"object\",\"properties\":{" properties "}}}}"
 #define TOOLS                                                                                      \
-    "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"get_weather\",\"description\":"    \
-    "\"d\","                                                                                       \
-    "\"parameters\":{\"type\":\"object\",\"properties\":{\"town\":{\"type\":\"string\"}}}}},"      \
-    "{\"type\":\"function\",\"function\":{\"name\":\"now\",\"description\":\"n\",\"parameters\":"  \
-    "{\"type\":\"object\",\"properties\":{}}}}],"
+    "\"tools\":[" TOOL("get_weather", "\"town\":{\"type\":\"string\"}") "," TOOL("now", "") "],"
 #define ASK "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}"
 #define NEXT ",{\"role\":\"user\",\"content\":\"Next\"}"
 #define CALL(id, name, args)                                                                       \
     "{\"id\":\"" id "\",\"type\":\"function\",\"function\":{\"name\":\"" name                      \
     "\",\"arguments\":\"" args "\"}}"
-#define ARGS                                                                                          \
-    "{\\\"town\\\": \\\"Ber\\\\\\\"gen\\\\\\\\ \\\\n中🐋 <b>&\\\", \\\"opts\\\": {\\\"a\\\": [1, " \
-    "2.5, null]}, "                                                                                   \
-    "\\\"ok\\\": true, \\\"x\\\": -1.5}"
+/* clang-format off */
+#define ARGS \
+    "{\\\"town\\\": \\\"Ber\\\\\\\"gen\\\\\\\\ \\\\n中🐋 <b>&\\\", " \
+    "\\\"opts\\\": {\\\"a\\\": [1, 2.5, null]}, \\\"ok\\\": true, \\\"x\\\": -1.5}"
+/* clang-format on */
 
 /* An answer as a message, and what reading gives. calls: lines "name arguments". */
 static const struct answer {
