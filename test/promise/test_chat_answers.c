@@ -14,6 +14,7 @@
 
 #include "gate.h"
 #include "host.h"
+#include "small_stack.h"
 #include "tiny.h"
 
 /* The added tokens that the tests' tokenizer has on top of tiny's: id, text, special. */
@@ -657,6 +658,58 @@ static void memory_runs_out(void **state)
     end(&w);
 }
 
+/* ---- on little stack ---- */
+
+static void *all_calls(void *arg)
+{
+    static const char answer[] = "text<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{}"
+                                 "<｜tool▁call▁end｜><｜tool▁calls▁end｜>";
+    static remora_token t[ROOM];
+    static remora_fim_info info;
+    const world *w = arg;
+    remora_error err = HOST_ERROR;
+    remora_chat_event e = {.struct_size = sizeof e};
+    remora_chat_parse_info i = {.struct_size = sizeof i};
+    remora_chat_parse *clone;
+    remora_sampler *s;
+    remora_text stop;
+    remora_status st;
+    size_t n = tokens_of(w, answer, t), used, at = 0;
+    remora_chat_parse *p = reader(w, "deepseek-v3.1", REMORA_PLACE_CONTENT);
+    do {
+        REQUIRE((st = remora_chat_parse_next(p, t + at, n - at, &used, &e, &err)) >= 0);
+        at += used;
+    } while (st == REMORA_MORE);
+    REQUIRE_OK(remora_chat_parse_clone(p, &clone, &err), &err);
+    REQUIRE(remora_chat_parse_text(p, answer, 4, &used, &e, &err) >= 0);
+    REQUIRE_OK(remora_chat_parse_copy(p, clone, &err), &err);
+    REQUIRE_OK(remora_chat_parse_get_info(p, &i, &err), &err);
+    while ((st = remora_chat_parse_end(p, 0, &e, &err)) == REMORA_MORE) {
+    }
+    REQUIRE(st == REMORA_END);
+    remora_chat_parse_free(p);
+    remora_chat_parse_free(clone);
+    info.struct_size = sizeof info;
+    REQUIRE_OK(remora_fim(w->m, "abc d", 5, "efg", 3, NULL, t, ROOM, &n, &info, &err), &err);
+    (void)remora_fim_stop(w->m, 0, &stop, NULL);
+    REQUIRE_OK(remora_sampler_create(w->m, 1, &s, &err), &err);
+    REQUIRE_OK(remora_sampler_spell(s, "ab", 2, &err), &err);
+    uint64_t seed = 1;
+    for (int k = 0; k < 3; k++) draw(w, s, &seed, &t[k]);
+    remora_sampler_free(s);
+    return NULL;
+}
+
+/* P27, of the calls of this file. */
+static void on_a_small_stack(void **state)
+{
+    world w;
+    (void)state;
+    begin(&w);
+    printf("%zu kB of stack\n", small_stack_run(all_calls, &w));
+    end(&w);
+}
+
 /* ---- fork() ---- */
 
 typedef struct at_work {
@@ -726,6 +779,7 @@ static void a_forked_child(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(on_a_small_stack),
         cmocka_unit_test(a_forked_child),
         cmocka_unit_test(events_do_not_depend_on_the_pieces),
         cmocka_unit_test(text_is_read_like_tokens),

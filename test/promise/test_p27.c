@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* P27: every call runs in 128 kB of stack. A thread with no more makes all of them, alone, so that
  * what computes is on its stack too, with every kernel set that the machine has. A call that takes
- * more runs into the page below the stack, which ends the program. */
-#define _GNU_SOURCE
-#include <pthread.h>
+ * more runs into the page below the stack, which ends the program. Calls for conversations and
+ * holes in code are in test_chat_answers.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "host.h"
+#include "small_stack.h"
 #include "tiny.h"
 
-enum { STACK = 128 << 10, N = 70 };
+enum { N = 70 };
 
 typedef struct job {
     remora_source source;
@@ -132,26 +131,6 @@ static void *all_calls(void *arg)
     return NULL;
 }
 
-/* The whole of the stack is 128 kB, with a page below it that nobody may touch; the C library takes
- * its part of it, too. */
-static void run(job *j)
-{
-    pthread_t thread;
-    pthread_attr_t attr;
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    unsigned char *p = mmap(NULL, STACK + page, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    REQUIRE(p != MAP_FAILED && mprotect(p, page, PROT_NONE) == 0);
-    REQUIRE(pthread_attr_init(&attr) == 0);
-    REQUIRE(pthread_attr_setstack(&attr, p + page, STACK) == 0);
-    REQUIRE(pthread_create(&thread, &attr, all_calls, j) == 0);
-    REQUIRE(pthread_join(thread, NULL) == 0);
-    size_t untouched = 0;
-    while (untouched < STACK && p[page + untouched] == 0) untouched++;
-    printf("%s: %zu kB of stack\n", j->isa, (STACK - untouched) >> 10);
-    REQUIRE(munmap(p, STACK + page) == 0);
-}
-
 static void with_all_sets(const remora_source *source)
 {
     char names[HOST_SETS][16], dir[HOST_DIR], path[HOST_DIR + 16];
@@ -165,7 +144,8 @@ static void with_all_sets(const remora_source *source)
         remora_runtime *rt = NULL;
         if (remora_runtime_create(&o, &rt, NULL) != REMORA_OK) continue; /* not this machine's */
         remora_runtime_free(rt);
-        run(&(job){*source, names[set], path});
+        job j = {*source, names[set], path};
+        printf("%s: %zu kB of stack\n", j.isa, small_stack_run(all_calls, &j));
     }
     rmdir(dir);
 }
