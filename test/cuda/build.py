@@ -5,22 +5,22 @@
     build.py FOLDER [TARGET...]    kernels.fatbin and bench.fatbin; without targets for all that are supported
 
 nvcc is that of PATH, or of the PyPI packages in requirements.txt. Of every kernel and target: nothing is spilled, little
-lies in local memory, and products have the matrix instruction and the wide loads that they were written for. The last line
+lies in local memory, and products have the matrix instruction and the wide loads that they were written for. Then the module,
+linked with them: its symbols, its size, its handshake, and its answer where there is no driver. The last line
 is "N passed, N failed, N skipped"; a test is a target.
 """
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
-import sysconfig
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "lib/backend/cuda/device/kernels.cu"
-INCLUDES = ["include", "lib/base", "lib/quant", "lib/backend", "lib/backend/cuda", "lib/backend/cuda/device"]
-CUBINS = ["sm_80", "sm_86", "sm_89", "sm_90a", "sm_100f", "sm_120"]
-PTX = "compute_80"
+BUILD_KERNELS = ROOT / "lib/backend/cuda/module/build_kernels.py"
+sys.path.insert(0, str(BUILD_KERNELS.parent))
+from build_kernels import CUBINS, INCLUDES, MOST_BYTES, PTX, SOURCE, tool  # noqa: E402
+
+PARTS = ["lib/base", "lib/quant", "lib/backend", "lib/backend/cuda"]
 MOST_STACK = {"rmr_finish": 128}  # bytes; of others none
 K_QUANT = re.compile(r"rmr_product_q\d_k(_wide)?$")
 # bytes, of kernels whose threads have all the registers that they can have: products of K-quants, and prompts, whose spills are
@@ -32,21 +32,11 @@ ON_HOPPER = re.compile("rmr_many_|rmr_attend_prompt")  # of groups of warps
 INSTRUCTION = {"f32": "FFMA", "bf16": "HMMA", "f16": "HMMA", "f8": "HMMA"}  # others: IMMA
 
 
-def tool(name):
-    """A program of the CUDA tools: of PATH, or of the packages beside this Python."""
-    packages = pathlib.Path(sysconfig.get_paths()["purelib"]) / "nvidia"
-    places = [shutil.which(name), *sorted(packages.glob(f"*/bin/{name}")), pathlib.Path("/usr/local/cuda/bin") / name]
-    for place in places:
-        if place and os.access(place, os.X_OK):
-            return str(place)
-    sys.exit(f"there is no {name}: put CUDA 12.9 or later in PATH, or install test/cuda/requirements.txt")
-
-
 def compile_for(target, to, lines):
     """Machine code for one target, with lines of the source for profilers; what ptxas says."""
     number = target.removeprefix("sm_")
     args = [tool("nvcc"), "-std=c++17", "-O3", "-fmad=false", f"-gencode=arch=compute_{number},code={target}", "-Xptxas=-v",
-            "-cubin", f"-o={to}", *(f"-I{ROOT / i}" for i in INCLUDES), *(["-lineinfo"] if lines else []), SOURCE]
+            "-cubin", f"-o={to}", *(f"-I{i}" for i in INCLUDES), *(["-lineinfo"] if lines else []), SOURCE]
     return subprocess.run(args, capture_output=True, text=True, check=False)
 
 
@@ -101,24 +91,49 @@ def check(target, folder, lines):
 
 def make_ptx(folder):
     """For processors that are newer than all targets."""
-    to = folder / "kernels.ptx"
+    to = folder / f"kernels.{PTX}.ptx"
     args = [tool("nvcc"), "-std=c++17", "-O3", "-fmad=false", f"-arch={PTX}", "-ptx", f"-o={to}",
-            *(f"-I{ROOT / i}" for i in INCLUDES), SOURCE]
+            *(f"-I{i}" for i in INCLUDES), SOURCE]
     done = subprocess.run(args, capture_output=True, text=True, check=False)
     return [] if done.returncode == 0 else [(done.stdout + done.stderr).strip()]
 
 
-def join(folder, cubins, ptx):
-    args = [tool("fatbinary"), f"--create={folder / 'kernels.fatbin'}", "-64", "--compress-mode=size"]
-    args += [f"--image3=kind=elf,sm={t.removeprefix('sm_')},file={folder / f'kernels.{t}.cubin'}" for t in cubins]
+def make_bench(folder):
+    subprocess.run([tool("nvcc"), "-std=c++17", "-O3", "-gencode=arch=compute_90a,code=sm_90a", "-fatbin",
+                    f"-o={folder / 'bench.fatbin'}", ROOT / "test/cuda/bench.cu"], check=True)
+
+
+MODULE_FLAGS = ["-std=c11", "-O2", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-D_FILE_OFFSET_BITS=64", "-pthread",
+                *(f"-I{ROOT / i}" for i in ["include", "lib/base", "lib/quant", "lib/backend", "lib/backend/cuda", "lib/backend/cuda/module"])]
+
+
+def cc(*args):
+    subprocess.run([os.environ.get("CC", "cc"), *MODULE_FLAGS, *map(str, args)], check=True)
+
+
+def make_module(folder, cubins, ptx):
+    """libremora-cuda.so as packages have it, from the machine code that is there; what is wrong with it."""
+    code = [folder / f"kernels.{t}.cubin" for t in cubins]
     if ptx:
-        args.append(f"--image3=kind=ptx,sm={PTX.removeprefix('compute_')},file={folder / 'kernels.ptx'}")
-    subprocess.run(args, check=True)
-    bench = [tool("nvcc"), "-std=c++17", "-O3", "-gencode=arch=compute_90a,code=sm_90a", "-fatbin",
-             f"-o={folder / 'bench.fatbin'}", ROOT / "test/cuda/bench.cu"]
-    if "sm_90a" in cubins:
-        subprocess.run(bench, check=True)
-    return (folder / "kernels.fatbin").stat().st_size
+        code.append(folder / f"kernels.{PTX}.ptx")
+    image, archive, module = folder / "kernels_image.c", folder / "parts.a", folder / "libremora-cuda.so"
+    subprocess.run([sys.executable, BUILD_KERNELS, "join", folder / "kernels.fatbin", image, *code], check=True)
+    (folder / "parts").mkdir(exist_ok=True)
+    for source in sorted(s for part in PARTS for s in (ROOT / part).glob("*.c")):
+        cc("-c", source, "-o", folder / "parts" / f"{source.parent.name}_{source.stem}.o")
+    archive.unlink(missing_ok=True)
+    subprocess.run(["ar", "rcs", archive, *sorted((folder / "parts").glob("*.o"))], check=True)
+    cc("-shared", "-o", module, ROOT / "lib/backend/cuda/module/entry.c", image, archive, "-lm", "-ldl")
+    cc("-o", folder / "open_module", ROOT / "test/cuda/open_module.c", archive, "-lm", "-ldl")
+    checks = [["sh", ROOT / "test/unit/module_symbols.sh", module], [folder / "open_module", module]]
+    for args in checks:
+        done = subprocess.run(args, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            yield f"{pathlib.Path(args[0]).name}: {done.stdout.strip()} {done.stderr.strip()}"
+        elif done.stdout:
+            print(f"libremora-cuda.so: {done.stdout.strip()}")
+    if module.stat().st_size > MOST_BYTES:
+        yield f"it has {module.stat().st_size} bytes; at most {MOST_BYTES} are allowed"
 
 
 def main():
@@ -131,11 +146,12 @@ def main():
         print(f"{target}: {'ok' if not problems else 'FAILED'}", *problems, sep="\n    ")
     failed = sum(1 for problems in results.values() if problems)
     if failed == 0:
-        size = join(folder, targets or CUBINS, not targets)
-        print(f"kernels.fatbin: {size} bytes")
-        if size > 8 << 20:
-            failed += 1
-            print("kernels.fatbin: FAILED\n    it has more than 8 MB")
+        if "sm_90a" in results:
+            make_bench(folder)
+        results["module"] = list(make_module(folder, targets or CUBINS, not targets))
+        print(f"kernels.fatbin: {(folder / 'kernels.fatbin').stat().st_size} bytes")
+        print(f"module: {'ok' if not results['module'] else 'FAILED'}", *results["module"], sep="\n    ")
+        failed += bool(results["module"])
     print(f"{len(results) - failed} passed, {failed} failed, 0 skipped")
     return failed > 0
 
