@@ -284,6 +284,12 @@ static remora_status create(rmr_cuda *c, rmr_step *s, remora_error *err)
     s->pinned = pinned;
     RMR_TRY(rmr_cuda_check(c, c->d.stream_create(&s->stream, RMR_CU_STREAM_NON_BLOCKING, 0),
                            "making a stream", err));
+    /* scales of groups of rows are copied whole, also where a list ends within one */
+    if (s->l.scale_bytes[RMR_GPU_QUADS][0] > 0)
+        RMR_TRY(rmr_cuda_check(c,
+                               c->d.set_bytes(s->memory + s->l.scales[RMR_GPU_QUADS][0], 0,
+                                              s->l.scale_bytes[RMR_GPU_QUADS][0], s->stream),
+                               "zeroing scales", err));
     for (int i = 0; i < RMR_CUDA_EVENTS; i++)
         RMR_TRY(rmr_cuda_check(c, c->d.event_create(&s->event[i], RMR_CU_EVENT_DISABLE_TIMING),
                                "making an event", err));

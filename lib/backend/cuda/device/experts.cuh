@@ -343,17 +343,33 @@ KERNEL(gate_sort, rmr_gpu_gate_sort, 256, 1)
     order_choices(a.sort, thread_of(), 256);
 }
 
+/* y plus the choices [k0, k0 + 8) of row r, one after another; all are asked for first. */
+DEV float combine_some(const rmr_gpu_combine &a, float y, uint32_t r, uint32_t c, uint32_t k0)
+{
+    const uint32_t used = a.lists.n_used;
+    float v[8], w[8];
+#pragma unroll
+    for (uint32_t k = 0; k < 8; k++) {
+        v[k] = w[k] = 0;
+        if (k0 + k >= used) continue;
+        const uint32_t i = a.lists.order[r * used + k0 + k] % used;
+        w[k] = a.weights.at[r * a.weights.ld + i];
+        v[k] = a.routed[((size_t)r * used + i) * a.n + c];
+    }
+#pragma unroll
+    for (uint32_t k = 0; k < 8; k++)
+        if (k0 + k < used) y = fmaf(w[k], v[k], y);
+    return y;
+}
+
 KERNEL(combine, rmr_gpu_combine, 256, 1)
 {
     for (uint32_t r = blockIdx.y; r < a.in.n_rows; r += gridDim.y)
         for (uint32_t c = blockIdx.x * 256 + thread_of(); c < a.n; c += gridDim.x * 256) {
             float y = a.out.at[r * a.out.ld + c];
-            for (uint32_t k = 0; k < a.lists.n_used; k++) {
-                const uint32_t i = a.lists.order[r * a.lists.n_used + k] % a.lists.n_used;
-                y = fmaf(a.weights.at[r * a.weights.ld + i],
-                         a.routed[((size_t)r * a.lists.n_used + i) * a.n + c], y);
-            }
-            if (a.shared != NULL) y = y + a.shared[(size_t)r * a.n + c];
+            const float shared = a.shared != NULL ? a.shared[(size_t)r * a.n + c] : 0;
+            for (uint32_t k = 0; k < a.lists.n_used; k += 8) y = combine_some(a, y, r, c, k);
+            if (a.shared != NULL) y = y + shared;
             a.out.at[r * a.out.ld + c] = y;
         }
 }
