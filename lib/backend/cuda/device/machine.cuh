@@ -217,6 +217,8 @@ WARPGROUP(warpgroup_bf16, float, 96, "k16.f32.bf16.bf16", ", 1, 1, 0", R48, "%48
           "%51", "%52", "%53", D32(FLOATS, 0), D16(FLOATS, 32))
 WARPGROUP(warpgroup_bf16, float, 192, "k16.f32.bf16.bf16", ", 1, 1, 0", R96, "%96", "%97", "%98",
           "%99", "%100", "%101", D32(FLOATS, 0), D32(FLOATS, 32), D32(FLOATS, 64))
+WARPGROUP(warpgroup_f16, float, 32, "k16.f32.f16.f16", ", 1, 1, 0", R16, "%16", "%17", "%18", "%19",
+          "%20", "%21", D16(FLOATS, 0))
 WARPGROUP(warpgroup_f16, float, 64, "k16.f32.f16.f16", ", 1, 1, 0", R32, "%32", "%33", "%34", "%35",
           "%36", "%37", D32(FLOATS, 0))
 WARPGROUP(warpgroup_f16, float, 128, "k16.f32.f16.f16", ", 1, 1, 0", R64, "%64", "%65", "%66",

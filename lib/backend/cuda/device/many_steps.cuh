@@ -10,29 +10,39 @@
 
 #ifdef RMR_HAS_WARPGROUPS
 
-enum { MANY_TILES = 8 /* in a stage */ };
+enum {
+    MANY_TILES = 8, /* in a stage */
+    MANY_THIN = 32
+};
 
 template <int E> DEV constexpr uint32_t many_rows()
 {
     return RMR_GPU_MANY_ROWS(E);
 }
 
-/* Columns of K in a stage. */
-template <int E> DEV constexpr uint32_t many_columns()
+/* Few rows of activations, MANY_THIN at most, leave room for twice as many columns: N says how many
+ * rows a part is multiplied with. */
+template <int E, int N> DEV constexpr uint32_t many_room()
 {
-    return E == RMR_ELEM_BF16 ? 64 : 128;
+    return N == MANY_THIN && is_float<E>() ? MANY_THIN : many_rows<E>();
 }
 
 /* Granules of K in a stage. */
-template <int E> DEV constexpr uint32_t many_granules()
+template <int E, int N> DEV constexpr uint32_t many_granules()
 {
-    return is_float<E>() ? 1 : 4;
+    return !is_float<E>() ? 4 : N == MANY_THIN ? 2 : 1;
 }
 
-/* Blocks of activations side by side in a stage. */
+/* Blocks of activations of a granule. */
 template <int E> DEV constexpr uint32_t many_blocks()
 {
     return E == RMR_ELEM_F8 ? 2 : 1;
+}
+
+/* Blocks of activations side by side in a stage. */
+template <int E, int N> DEV constexpr uint32_t many_all_blocks()
+{
+    return is_float<E>() ? many_granules<E, N>() * many_blocks<E>() : 1;
 }
 
 /* Bytes of a tile for a granule. */
@@ -55,25 +65,30 @@ template <int E> DEV constexpr uint32_t many_tile_scales()
 }
 
 /* Where the parts of a stage begin. */
-template <int E> DEV constexpr uint32_t many_tiles_at()
+template <int E, int N> DEV constexpr uint32_t many_tiles_at()
 {
-    return many_blocks<E>() * many_rows<E>() * 128;
+    return many_all_blocks<E, N>() * many_room<E, N>() * 128;
 }
 
-template <int E> DEV constexpr uint32_t many_tile_scales_at()
+template <int E, int N> DEV constexpr uint32_t many_tile_scales_at()
 {
-    return many_tiles_at<E>() + MANY_TILES * many_granules<E>() * many_codes<E>();
+    return many_tiles_at<E, N>() + MANY_TILES * many_granules<E, N>() * many_codes<E>();
 }
 
-template <int E> DEV constexpr uint32_t many_scales_at()
+template <int E, int N> DEV constexpr uint32_t many_scales_at()
 {
-    return many_tile_scales_at<E>() + MANY_TILES * many_tile_scales<E>();
+    const uint32_t runs = E == RMR_ELEM_F8 ? many_granules<E, N>() : 1;
+    return many_tile_scales_at<E, N>() + MANY_TILES * runs * many_tile_scales<E>();
 }
 
 template <int E> DEV constexpr uint32_t many_stage()
 {
-    const uint32_t scales = E == RMR_ELEM_BF16 ? 0 : E == RMR_ELEM_F8 ? 4 : 32;
-    return (many_scales_at<E>() + many_rows<E>() * scales + 1023) / 1024 * 1024;
+    const uint32_t scales = E == RMR_ELEM_BF16 ? 0
+                            : E == RMR_ELEM_F8 ? 4
+                                               : 32,
+                   wide = many_scales_at<E, 0>() + many_rows<E>() * scales,
+                   thin = many_scales_at<E, MANY_THIN>() + 2 * MANY_THIN * scales;
+    return ((is_float<E>() && thin > wide ? thin : wide) + 1023) / 1024 * 1024;
 }
 
 /* What a warp multiplies. */
@@ -98,38 +113,48 @@ DEV many_lane many_lane_of(bool pair)
 
 /* ---- 16-bit products ---- */
 
-template <int N> DEV void many_bf16(float *acc, const uint8_t *stage, const many_lane &l)
+/* Granules i to i + G. */
+template <int N, int G>
+DEV void many_bf16(float *acc, const uint8_t *stage, const many_lane &l, uint32_t i)
 {
+    enum { E = RMR_ELEM_BF16, ALL = many_granules<E, N>(), BLOCK = many_room<E, N>() * 128 };
     const uint32_t t = lane_of() % 4;
     const uint8_t *at[2];
-    uint32_t v[4][4];
+    uint32_t v[4 * G][4];
 #pragma unroll
     for (uint32_t k = 0; k < 2; k++)
-        at[k] = stage + many_tiles_at<RMR_ELEM_BF16>() + l.tile[k] * 2048 + t * 64 +
-                rows_of_unit<RMR_ELEM_BF16>(t, l.row[k] / 4) * 16 + l.row[k] % 4 * 4;
+        at[k] = stage + many_tiles_at<E, N>() + (l.tile[k] * ALL + i) * 2048 + t * 64 +
+                rows_of_unit<E>(t, l.row[k] / 4) * 16 + l.row[k] % 4 * 4;
 #pragma unroll
-    for (uint32_t i = 0; i < 4; i++)
+    for (uint32_t s = 0; s < 4 * G; s++)
 #pragma unroll
-        for (uint32_t k = 0; k < 4; k++) v[i][k] = load_word(at[k % 2] + i * 512 + k / 2 * 256);
+        for (uint32_t k = 0; k < 4; k++) v[s][k] = load_word(at[k % 2] + s * 512 + k / 2 * 256);
     warpgroup_begin();
 #pragma unroll
-    for (uint32_t i = 0; i < 4; i++) warpgroup_bf16<N>(acc, v[i], swizzled_rows(stage, i * 32), 1);
+    for (uint32_t s = 0; s < 4 * G; s++)
+        warpgroup_bf16<N>(acc, v[s], swizzled_rows(stage + (i + s / 4) * BLOCK, s % 4 * 32), 1);
     warpgroup_end();
 }
 
 /* A run of 128 columns: its sums join the chains with the scales of the run. */
-template <int N> DEV void many_f8(float *acc, const uint8_t *stage, const many_lane &l)
+template <int N>
+DEV void many_f8(float *acc, const uint8_t *stage, const many_lane &l, uint32_t run)
 {
-    enum { E = RMR_ELEM_F8, BLOCK = many_rows<E>() * 128 };
+    enum { E = RMR_ELEM_F8, BLOCK = many_room<E, N>() * 128, ALL = many_granules<E, N>() };
     const uint32_t t = lane_of() % 4;
-    const float *const of_tiles = (const float *)(const void *)(stage + many_tile_scales_at<E>()),
-                       *const scales = (const float *)(const void *)(stage + many_scales_at<E>()),
+    const float *const of_tiles =
+                           (const float *)(const void *)(stage + many_tile_scales_at<E, N>()) +
+                           run * MANY_TILES,
+                       *const scales =
+                           (const float *)(const void *)(stage + many_scales_at<E, N>()) +
+                           run * many_room<E, N>(),
                        w[2] = {of_tiles[l.tile[0]] * F8_FACTOR, of_tiles[l.tile[1]] * F8_FACTOR};
     const uint8_t *at[2];
     float part[N / 2];
 #pragma unroll
     for (uint32_t k = 0; k < 2; k++)
-        at[k] = stage + many_tiles_at<E>() + l.tile[k] * 2048 + t * 64 + l.row[k] * 4;
+        at[k] =
+            stage + many_tiles_at<E, N>() + (l.tile[k] * ALL + run) * 2048 + t * 64 + l.row[k] * 4;
 #pragma unroll
     for (uint32_t b = 0; b < 2; b++) {
         uint32_t v[4][4];
@@ -144,7 +169,8 @@ template <int N> DEV void many_f8(float *acc, const uint8_t *stage, const many_l
         warpgroup_begin();
 #pragma unroll
         for (uint32_t i = 0; i < 4; i++)
-            warpgroup_f16<N>(part, v[i], swizzled_rows(stage + b * BLOCK, i * 32), b + i);
+            warpgroup_f16<N>(part, v[i], swizzled_rows(stage + (2 * run + b) * BLOCK, i * 32),
+                             b + i);
         warpgroup_end();
     }
 #pragma unroll
@@ -170,7 +196,8 @@ DEV void many_make_scales(const uint8_t *stage, const many_lane &l, uint32_t fir
                        q = l.pair ? w % 2 * 2 + j % 2 : j,
                        i = rmr_elem_table[E].values == 256 ? first % 8 + run : run;
         raw_scales raw;
-        load_scales<E>(&raw, stage + many_tile_scales_at<E>() + tile * many_tile_scales<E>(), i, q);
+        load_scales<E>(&raw, stage + many_tile_scales_at<E, 0>() + tile * many_tile_scales<E>(), i,
+                       q);
         const run_scales made = make_scales<E>(raw, i);
 #pragma unroll
         for (uint32_t half = 0; half < (has_halves<E>() ? 2 : 1); half++)
@@ -191,8 +218,8 @@ template <int E> DEV run_words many_words(const uint8_t *stage, const many_lane 
     run_words v = {};
 #pragma unroll
     for (uint32_t k = 0; k < 2; k++) {
-        const uint8_t *const at = stage + many_tiles_at<E>() +
-                                  (l.tile[k] * many_granules<E>() + run) * run_bytes<E>() +
+        const uint8_t *const at = stage + many_tiles_at<E, 0>() +
+                                  (l.tile[k] * many_granules<E, 0>() + run) * run_bytes<E>() +
                                   l.row[k] * 4;
         v.a.w[k] = load_word(at + (low_bits<E>() == 2 ? t % 2 : t) * 64);
         if (low_bits<E>() == 8)
@@ -211,7 +238,7 @@ DEV void many_add(float *acc, const int32_t *sum, const uint8_t *stage, const ma
     const uint32_t g = lane_of() / 4, t = lane_of() % 4;
     const float *const made = l.made + ((half * 4 + run) * 16 + g) * 2,
                        *const scales =
-                           (const float *)(const void *)(stage + many_scales_at<E>()) + run * 16;
+                           (const float *)(const void *)(stage + many_scales_at<E, 0>()) + run * 16;
     const float s[2] = {made[0], made[16]}, min[2] = {made[1], made[17]};
 #pragma unroll
     for (uint32_t i = 0; i < N / 8; i++) {
@@ -258,16 +285,23 @@ DEV void many_run(float *acc, const uint8_t *stage, const many_lane &l, uint32_t
     }
 }
 
-/* Granule i of a stage. */
+/* Granules of a stage from i on, of which `most` may be multiplied at once; how many were. */
 template <int E, int N>
-DEV void many_step(float *acc, const uint8_t *stage, const many_lane &l, uint32_t i)
+DEV uint32_t many_step(float *acc, const uint8_t *stage, const many_lane &l, uint32_t i,
+                       uint32_t most)
 {
-    if constexpr (E == RMR_ELEM_BF16)
-        many_bf16<N>(acc, stage, l);
-    else if constexpr (E == RMR_ELEM_F8)
-        many_f8<N>(acc, stage, l);
-    else
+    if constexpr (E == RMR_ELEM_BF16) {
+        if (N == MANY_THIN && most > 1) {
+            many_bf16<N, N == MANY_THIN ? 2 : 1>(acc, stage, l, i);
+            return 2;
+        }
+        many_bf16<N, 1>(acc, stage, l, i);
+    } else if constexpr (E == RMR_ELEM_F8) {
+        many_f8<N>(acc, stage, l, i);
+    } else {
         many_run<E, N>(acc, stage, l, i);
+    }
+    return 1;
 }
 
 #endif

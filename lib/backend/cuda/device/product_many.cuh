@@ -120,99 +120,113 @@ DEV const uint8_t *many_tile(const rmr_gpu_product &p, const product_job &j, uin
 }
 
 /* What a lane of the fetching warp copies for each stage: nothing where a stage has no bytes of it.
- * Lanes: tiles, their scales, two blocks of activations, their scales. */
+ * Lanes: tiles, their scales, blocks of activations, their scales. */
 typedef struct many_copy {
     const uint8_t *from;
-    uint32_t to, step, granule; /* bytes from stage to stage; of a granule, or 0: of all */
-    uint32_t bytes;
-    bool half_steps; /* two stages take the same bytes */
+    uint32_t to, step;       /* step: bytes from stage to stage */
+    uint32_t bytes, granule; /* of all granules of a stage; of each of them, or 0 */
+    uint32_t number;         /* of the granule that it is for, where it is for one */
+    bool half_steps;         /* two stages take the same bytes */
 } many_copy;
 
-template <int E>
+template <int E, int N>
 DEV many_copy many_copy_of(const rmr_gpu_many &a, const many_part &part, uint32_t rows)
 {
     const rmr_gpu_product &p = a.of;
-    const uint32_t lane = lane_of(), group = part.place / RMR_GPU_MANY_GROUP,
-                   codes = many_codes<E>(), granules = many_granules<E>();
+    const uint32_t tiles = MANY_TILES, all = many_granules<E, N>(),
+                   blocks = many_all_blocks<E, N>(), lane = lane_of(), codes = many_codes<E>(),
+                   block = 128 * RMR_GPU_MANY_GROUP, runs = E == RMR_ELEM_F8 ? all : 1,
+                   scales = E == RMR_ELEM_F8 ? 4 : 32;
     many_copy c = {};
-    if (lane < MANY_TILES) {
-        c = many_copy{many_tile(p, part.j, lane),
-                      many_tiles_at<E>() + lane * granules * codes,
-                      granules * codes,
-                      codes,
-                      0,
-                      false};
-    } else if (lane < 2 * MANY_TILES && !is_float<E>()) {
-        const uint32_t i = lane - MANY_TILES, n = many_tile_scales<E>();
-        const bool one = rmr_elem_table[E].values == 256;
-        c = many_copy{many_tile(p, part.j, i) + (size_t)(p.w.cols / 32) * codes,
-                      many_tile_scales_at<E>() + i * n,
-                      n,
-                      one ? 0 : n / granules,
-                      n,
-                      one};
-    } else if (lane < 2 * MANY_TILES + many_blocks<E>() && lane >= 2 * MANY_TILES) {
-        const uint32_t b = lane - 2 * MANY_TILES, block = 128 * RMR_GPU_MANY_GROUP;
-        c = many_copy{p.x + ((size_t)b * a.groups + group) * block,
-                      b * many_rows<E>() * 128,
-                      many_blocks<E>() * a.groups * block,
-                      0,
-                      rows * 128,
-                      false};
-    } else if (lane == 2 * MANY_TILES + 2 && E != RMR_ELEM_BF16) {
-        const uint32_t n = E == RMR_ELEM_F8 ? 4 : 32;
-        c = many_copy{(const uint8_t *)(const void *)p.scales + (size_t)part.place * n,
-                      many_scales_at<E>(),
-                      a.groups * RMR_GPU_MANY_GROUP * n,
-                      0,
-                      rows * n,
-                      false};
+    if (lane < tiles) {
+        c.from = many_tile(p, part.j, lane);
+        c.to = many_tiles_at<E, N>() + lane * all * codes;
+        c.step = all * codes;
+        c.granule = codes;
+    } else if (lane < 2 * tiles && !is_float<E>()) {
+        const uint32_t i = lane - tiles, n = many_tile_scales<E>();
+        c.half_steps = rmr_elem_table[E].values == 256;
+        c.from = many_tile(p, part.j, i) + (size_t)(p.w.cols / 32) * codes;
+        c.to = many_tile_scales_at<E, N>() + i * n;
+        c.step = c.bytes = n;
+        c.granule = c.half_steps ? 0 : n / all;
+    } else if (lane >= 2 * tiles && lane < 2 * tiles + blocks) {
+        const uint32_t b = lane - 2 * tiles;
+        c.from = p.x + ((size_t)b * a.groups + part.place / RMR_GPU_MANY_GROUP) * block;
+        c.to = b * many_room<E, N>() * 128;
+        c.step = blocks * a.groups * block;
+        c.bytes = rows * 128;
+        c.number = is_float<E>() ? b / many_blocks<E>() : 0;
+    } else if (lane >= 2 * tiles + 4 && lane < 2 * tiles + 4 + runs && E != RMR_ELEM_BF16) {
+        const uint32_t r = lane - 2 * tiles - 4, of_run = a.groups * RMR_GPU_MANY_GROUP * scales;
+        c.from = (const uint8_t *)(const void *)p.scales + (size_t)r * of_run +
+                 (size_t)part.place * scales;
+        c.to = many_scales_at<E, N>() + r * many_room<E, N>() * scales;
+        c.step = runs * of_run;
+        c.bytes = rows * scales;
+        c.number = r;
     }
     return c;
 }
 
-/* The scale of F8 of a lane's tile for stage k: asked for a stage ahead, and written by this warp,
- * for it is too small for a bulk copy. */
-template <int E> DEV float many_f8_scale(const many_copy &c, uint32_t cols, uint32_t k)
+/* The scale of F8 of a lane's tile for a run: asked for a stage ahead, and written by the warp, for
+ * it is too small for a bulk copy. */
+template <int E> DEV float many_f8_scale(const many_copy &c, uint32_t cols, uint32_t run)
 {
-    if (E != RMR_ELEM_F8 || lane_of() >= MANY_TILES || k * many_columns<E>() >= cols) return 0;
-    return ((const float *)(const void *)(c.from + (size_t)16 * cols))[k];
+    if (E != RMR_ELEM_F8 || lane_of() >= MANY_TILES || run * 128 >= cols) return 0;
+    return ((const float *)(const void *)(c.from + (size_t)16 * cols))[run];
+}
+
+/* The stages of a part. */
+template <int E, int N>
+DEV void many_fetch(const rmr_gpu_many &a, many_shared<E> *s, const many_part &part, uint32_t rows,
+                    uint32_t *count)
+{
+    enum { ALL = many_granules<E, N>() };
+    const uint32_t stages = many_stages<E>(), cols = a.of.w.cols,
+                   granules = cols / rmr_gpu_granule(rmr_gpu_form_of((rmr_elem)E));
+    const many_copy c = many_copy_of<E, N>(a, part, rows);
+    float scale[ALL];
+    for (uint32_t i = 0; i < ALL; i++) scale[i] = many_f8_scale<E>(c, cols, i);
+#pragma unroll 1
+    for (uint32_t k = 0; k * ALL < granules; k++, ++*count) {
+        const uint32_t left = granules - k * ALL, n = left < ALL ? left : ALL,
+                       bytes = c.granule > 0  ? n * c.granule
+                               : c.number < n ? c.bytes
+                                              : 0;
+        uint64_t *const full = &s->full[*count % stages];
+        uint8_t *const stage = many_stage_of<E>(s, *count);
+        uint32_t all = bytes;
+        for (int o = 16; o > 0; o /= 2) all += __shfl_xor_sync(~0u, all, o);
+        barrier_wait(&s->empty[*count % stages], (*count / stages + 1) % 2);
+        for (uint32_t i = 0; E == RMR_ELEM_F8 && i < ALL; i++) {
+            float *const to = (float *)(void *)(stage + many_tile_scales_at<E, N>());
+            if (lane_of() < MANY_TILES) to[i * MANY_TILES + lane_of()] = scale[i];
+            scale[i] = many_f8_scale<E>(c, cols, (k + 1) * ALL + i);
+        }
+        __syncwarp();
+        if (lane_of() == 0) barrier_expect(full, all);
+        __syncwarp();
+        if (bytes > 0)
+            copy_bulk(stage + c.to, c.from + (size_t)(c.half_steps ? k / 2 : k) * c.step, bytes,
+                      full);
+    }
 }
 
 /* By one warp, which asks for stages. */
 template <int E> DEV void many_fetcher(const rmr_gpu_many &a, many_shared<E> *s)
 {
-    const uint32_t stages = many_stages<E>();
-    const rmr_gpu_product &p = a.of;
-    const uint32_t granules = p.w.cols / rmr_gpu_granule(rmr_gpu_form_of((rmr_elem)E)),
-                   of_stage = many_granules<E>();
     many_walk walk = {0, 0};
     many_part part;
     uint32_t count = 0;
     fence_bulk();
     for (uint32_t at = blockIdx.x; many_take<E>(&part, &walk, a, *s, at); at += gridDim.x) {
-        const uint32_t groups =
-            (many_part_rows(a, part) + RMR_GPU_MANY_GROUP - 1) / RMR_GPU_MANY_GROUP;
-        const many_copy c = many_copy_of<E>(a, part, groups * RMR_GPU_MANY_GROUP);
-        float scale = many_f8_scale<E>(c, p.w.cols, 0);
-        for (uint32_t k = 0; k * of_stage < granules; k++, count++) {
-            const uint32_t left = granules - k * of_stage, n = left < of_stage ? left : of_stage,
-                           bytes = c.granule > 0 ? n * c.granule : c.bytes;
-            uint64_t *const full = &s->full[count % stages];
-            uint8_t *const stage = many_stage_of<E>(s, count);
-            uint32_t all = bytes;
-            for (int o = 16; o > 0; o /= 2) all += __shfl_xor_sync(~0u, all, o);
-            barrier_wait(&s->empty[count % stages], (count / stages + 1) % 2);
-            if (E == RMR_ELEM_F8 && lane_of() < MANY_TILES)
-                ((float *)(void *)(stage + many_tile_scales_at<E>()))[lane_of()] = scale;
-            scale = many_f8_scale<E>(c, p.w.cols, k + 1);
-            __syncwarp();
-            if (lane_of() == 0) barrier_expect(full, all);
-            __syncwarp();
-            if (bytes > 0)
-                copy_bulk(stage + c.to, c.from + (size_t)(c.half_steps ? k / 2 : k) * c.step, bytes,
-                          full);
-        }
+        const uint32_t rows = (many_part_rows(a, part) + RMR_GPU_MANY_GROUP - 1) /
+                              RMR_GPU_MANY_GROUP * RMR_GPU_MANY_GROUP;
+        if (is_float<E>() && rows <= MANY_THIN)
+            many_fetch<E, MANY_THIN>(a, s, part, rows, &count);
+        else
+            many_fetch<E, many_rows<E>()>(a, s, part, rows, &count);
     }
 }
 
@@ -342,7 +356,7 @@ DEV void many_multiply(const rmr_gpu_product &p, many_shared<E> *s, const many_p
 {
     const uint32_t stages = many_stages<E>();
     const uint32_t granules = p.w.cols / rmr_gpu_granule(rmr_gpu_form_of((rmr_elem)E)),
-                   of_stage = many_granules<E>();
+                   of_stage = many_granules<E, N>();
     float total[N / 2] = {}, acc[N / 2] = {};
     uint32_t slice = 0, end = 0;
     many_end_slice<2>(total, acc, &slice, &end, granules);
@@ -352,9 +366,12 @@ DEV void many_multiply(const rmr_gpu_product &p, many_shared<E> *s, const many_p
         barrier_wait(&s->full[*count % stages], *count / stages % 2);
         if constexpr (!is_float<E>()) many_make_scales<E>(stage, l, g, n);
 #pragma unroll 1
-        for (uint32_t i = 0; i < n; i++) {
-            many_step<E, N>(acc, stage, l, i);
-            if (++g == end) many_end_slice<N>(total, acc, &slice, &end, granules);
+        for (uint32_t i = 0; i < n;) {
+            const uint32_t done =
+                many_step<E, N>(acc, stage, l, i, n - i < end - g ? n - i : end - g);
+            i += done;
+            g += done;
+            if (g == end) many_end_slice<N>(total, acc, &slice, &end, granules);
         }
         barrier_arrive(&s->empty[*count % stages]);
     }
@@ -377,6 +394,8 @@ template <int E> DEV void many_multiplier(const rmr_gpu_many &a, many_shared<E> 
         barrier_wait(&s->named[parts % 2], parts / 2 % 2);
         if (n > N / 2)
             many_multiply<E, N>(p, s, part, l, to, &count);
+        else if (is_float<E>() && n <= MANY_THIN)
+            many_multiply<E, is_float<E>() ? (int)MANY_THIN : (int)N>(p, s, part, l, to, &count);
         else if (N / 2 == 64 || n > 64)
             many_multiply<E, N / 2>(p, s, part, l, to, &count);
         else
