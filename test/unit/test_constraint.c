@@ -13,6 +13,7 @@
 #include "constrain.h"
 #include "groups.h"
 #include "tmem.h"
+#include "tokenizer_of.h"
 
 static tmem meter;
 static rmr_mem mem = {
@@ -200,6 +201,8 @@ static void going_back_is_never_having_read(void **state)
                 } else if (what == 9) {
                     rmr_guide *copy;
                     assert_int_equal(rmr_guide_clone(m, &copy, NULL), REMORA_OK);
+                    assert_int_equal(rmr_guide_rollback(copy, random_below((unsigned)n + 1), NULL),
+                                     REMORA_OK);
                     const remora_token other = pick(copy);
                     if (other >= 0)
                         assert_int_equal(rmr_guide_accept(copy, other, NULL), REMORA_OK);
@@ -212,6 +215,9 @@ static void going_back_is_never_having_read(void **state)
                 assert_int_equal(rmr_guide_count(m), n);
             }
             assert_int_equal(rmr_guide_rollback(m, n + 1, NULL), REMORA_E_ARG);
+            const size_t back = random_below((unsigned)n + 1);
+            n -= back;
+            assert_int_equal(rmr_guide_rollback(m, back, NULL), REMORA_OK);
             assert_int_equal(rmr_guide_new(c, &fresh, NULL), REMORA_OK);
             for (size_t i = 0; i < n; i++)
                 assert_int_equal(rmr_guide_accept(fresh, read[i], NULL), REMORA_OK);
@@ -223,6 +229,22 @@ static void going_back_is_never_having_read(void **state)
         }
         rmr_constraint_free(c);
     }
+}
+
+/* Two lexemes, of two rows, that end with the same byte. */
+static void lexemes_end_together(void **state)
+{
+    (void)state;
+    rmr_constraint *c = compile("gbnf", "root ::= \"a\" x | \"aa\" y\nx ::= \"a\" z\n"
+                                        "z ::= \"b\" x | \"b\"\ny ::= \"c\" y | \"c\"");
+    for (int way = 0; way < 3; way++) {
+        assert_int_equal(matches(c, "aab", 3, way), 1);
+        assert_int_equal(matches(c, "aac", 3, way), 1);
+        assert_int_equal(matches(c, "aabab", 5, way), 1);
+        assert_int_equal(matches(c, "aacc", 4, way), 1);
+        assert_int_equal(matches(c, "aabc", 4, way), 0);
+    }
+    rmr_constraint_free(c);
 }
 
 static remora_status encode_bytes(void *user, const char *text, size_t n, remora_token *out,
@@ -308,6 +330,19 @@ static void special_tokens_match_symbols_alone(void **state)
     assert_mask(m, src);
     assert_int_equal(rmr_guide_allows(m, 'b', NULL), REMORA_E_NO_TOKEN);
     assert_int_equal(rmr_guide_allows(m, 'c', NULL), REMORA_OK);
+    rmr_guide_free(m);
+    rmr_constraint_free(c);
+    sprintf(src, "root ::= (\"a\" root? \"b\") | <[%d]>", CONSTRAIN_SPECIAL);
+    c = compile("gbnf", src);
+    assert_int_equal(rmr_guide_new(c, &m, NULL), REMORA_OK);
+    assert_int_equal(rmr_guide_allows(m, CONSTRAIN_SPECIAL, NULL), REMORA_OK);
+    rmr_guide_free(m);
+    rmr_constraint_free(c);
+    sprintf(src, "root ::= \"abc\" | <[%d]>", CONSTRAIN_SPECIAL);
+    c = compile("gbnf", src);
+    assert_int_equal(rmr_guide_new(c, &m, NULL), REMORA_OK);
+    assert_int_equal(rmr_guide_accept(m, 'a', NULL), REMORA_OK);
+    assert_int_equal(rmr_guide_allows(m, CONSTRAIN_SPECIAL, NULL), REMORA_E_NO_TOKEN);
     rmr_guide_free(m);
     rmr_constraint_free(c);
 }
@@ -517,6 +552,85 @@ static void full_machines_start_anew(void **state)
     rmr_constraint_free(c);
 }
 
+/* What earlier texts needed does not stand in the way of the next one. */
+static void texts_do_not_pile_up(void **state)
+{
+    (void)state;
+    static const char src[] = "root ::= \"(\" root \")\" | \"[\" root \"]\" | \"\"";
+    const rmr_limits lim = {.bytes = 600000};
+    rmr_constraint *c = NULL;
+    rmr_guide *m;
+    assert_int_equal(constrain_new(&mem, vocab, "gbnf", src, strlen(src), &lim, &c, NULL),
+                     REMORA_OK);
+    assert_int_equal(rmr_guide_new(c, &m, NULL), REMORA_OK);
+    for (int text = 0; text < 60; text++) {
+        for (int i = 0; i < 200; i++)
+            assert_int_equal(rmr_guide_accept(m, random_below(2) ? '(' : '[', NULL), REMORA_OK);
+        assert_int_equal(rmr_guide_rollback(m, 200, NULL), REMORA_OK);
+    }
+    rmr_guide_free(m);
+    rmr_constraint_free(c);
+}
+
+/* -- A real vocabulary -- */
+
+static rmr_vocabulary *open_real(rmr_tokenizer **tok)
+{
+    char path[4096];
+    rmr_source *src;
+    rmr_vocabulary *v;
+    snprintf(path, sizeof path, "%s/ds3", getenv("REMORA_MODELS"));
+    const remora_source at = {.struct_size = sizeof at, .kind = REMORA_SOURCE_PATH, .path = path};
+    assert_int_equal(rmr_source_open(&mem, &at, 1, &src, NULL), REMORA_OK);
+    assert_int_equal(tokenizer_of(&mem, src, 129280, tok, NULL), REMORA_OK);
+    rmr_source_free(src);
+    assert_int_equal(rmr_vocabulary_of(&mem, *tok, 129280, &v, NULL), REMORA_OK);
+    return v;
+}
+
+static void follow_real(rmr_constraint *c, const rmr_tokenizer *tok, const char *text)
+{
+    static uint32_t mask[129280 / 32];
+    remora_token ids[200];
+    size_t n;
+    rmr_guide *m;
+    int end;
+    assert_int_equal(rmr_tokenizer_encode(tok, text, strlen(text), 0, ids, 200, &n, NULL),
+                     REMORA_OK);
+    assert_int_equal(rmr_guide_new(c, &m, NULL), REMORA_OK);
+    for (size_t i = 0; i <= n; i++) {
+        assert_int_equal(rmr_guide_mask(m, mask, NULL), REMORA_OK);
+        for (remora_token t = 0; t < 129280; t++)
+            if (constrain_bit(mask, t) != (rmr_guide_allows(m, t, NULL) == REMORA_OK))
+                fail_msg("%s: token %d behind %zu", text, (int)t, i);
+        if (i < n) assert_int_equal(rmr_guide_accept(m, ids[i], NULL), REMORA_OK);
+    }
+    assert_int_equal(rmr_guide_may_end(m, &end, NULL), REMORA_OK);
+    assert_int_equal(end, 1);
+    rmr_guide_free(m);
+}
+
+static void masks_of_a_real_vocabulary(void **state)
+{
+    static const struct {
+        const char *kind, *src, *text;
+    } rows[] = {{"gbnf", JSON, "{\"a\\u00e9\":[1.5,\"so \xE4\xB8\xAD\"]}"},
+                {"regex", "\"[^\"\\\\]{0,12}\"(, |)[a-z]+", "\"two words\", end"},
+                {"regex", ".{3,200}", "any text"}};
+    (void)state;
+    rmr_tokenizer *tok;
+    rmr_vocabulary *small = vocab;
+    vocab = open_real(&tok);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmr_constraint *c = compile(rows[i].kind, rows[i].src);
+        follow_real(c, tok, rows[i].text);
+        rmr_constraint_free(c);
+    }
+    rmr_vocabulary_free(vocab);
+    rmr_tokenizer_free(tok);
+    vocab = small;
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -540,12 +654,18 @@ int main(void)
         cmocka_unit_test(sources_are_refused),
         cmocka_unit_test(masks_are_what_tokens_say),
         cmocka_unit_test(going_back_is_never_having_read),
+        cmocka_unit_test(lexemes_end_together),
         cmocka_unit_test(forced_text_is_canonical),
         cmocka_unit_test(special_tokens_match_symbols_alone),
         cmocka_unit_test(registers_are_checked),
         cmocka_unit_test(hostile_input_ends_in_a_status),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(full_machines_start_anew),
+        cmocka_unit_test(texts_do_not_pile_up),
     };
-    return RUN_GROUP("constraint", tests, set_up, tear_down);
+    const struct CMUnitTest model_tests[] = {cmocka_unit_test(masks_of_a_real_vocabulary)};
+    int failed = RUN_GROUP("constraint", tests, set_up, tear_down);
+    if (getenv("REMORA_MODELS") != NULL)
+        failed += RUN_GROUP("constraint with models", model_tests, set_up, tear_down);
+    return failed;
 }
