@@ -17,6 +17,7 @@
 
 #include "constraint.h"
 #include "front_ends.h"
+#include "schema.h"
 #include "tokenizer_of.h"
 
 static rmr_mem mem;
@@ -41,6 +42,11 @@ static remora_status front_end(rmr_grammar *g, const char *kind, const char *src
 {
     if (strcmp(kind, "gbnf") == 0) return rmr_gbnf(g, src, n, err);
     if (strcmp(kind, "regex") == 0) return rmr_regex(g, src, n, err);
+    if (strcmp(kind, "schema") == 0) {
+        rmr_rule start;
+        RMR_TRY(rmr_schema(g, src, n, NULL, &start, err));
+        return rmr_grammar_finish(g, start, err);
+    }
     return rmr_error_set(err, REMORA_E_UNSUPPORTED, 0, "the kind %s is not known", kind);
 }
 

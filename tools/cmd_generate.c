@@ -17,6 +17,7 @@ typedef struct generate {
     double temp, top_p, min_p, repeat;
     uint32_t top_k;
     tool_texts stop;
+    const char *schema, *grammar, *regex, *choice; /* what the text may be */
     int ids, no_bos, special, echo, keep_stop;
 
     char *text; /* the prompt as read */
@@ -56,6 +57,12 @@ static int parse(generate *g, int argc, char **argv)
         {0, "stop", TOOL_TEXTS, &g->stop, "TEXT",
          "end before this text, which is left out;\nmay be repeated", 0, 0},
         {0, "keep-stop", TOOL_FLAG, &g->keep_stop, NULL, "write that text too", 0, 0},
+        {0, "json-schema", TOOL_TEXT, &g->schema, "PATH",
+         "the text is JSON that this schema allows", 0, 0},
+        {0, "grammar", TOOL_TEXT, &g->grammar, "PATH",
+         "the text is one of this grammar (GBNF, from its\nrule `root` on)", 0, 0},
+        {0, "regex", TOOL_TEXT, &g->regex, "REGEX", "the whole text matches it", 0, 0},
+        {0, "choice", TOOL_TEXT, &g->choice, "A,B,..", "the text is one of these", 0, 0},
         {0, "echo", TOOL_FLAG, &g->echo, NULL, "write the prompt too", 0, 0},
         {0, "no-bos", TOOL_FLAG, &g->no_bos, NULL, "do not begin with the begin token", 0, 0},
         {0, "special", TOOL_FLAG, &g->special, NULL,
@@ -89,6 +96,8 @@ static int parse(generate *g, int argc, char **argv)
     const int code = tool_parse(&spec, argc, argv);
     if (code != TOOL_GO) return code;
     if (!g->prompt == !g->file) return tool_usage("give the prompt with -p or with -f");
+    if (!!g->schema + !!g->grammar + !!g->regex + !!g->choice > 1)
+        return tool_usage("give one of --json-schema, --grammar, --regex and --choice");
     return TOOL_GO;
 }
 
@@ -120,6 +129,57 @@ static remora_status add(generate *g, int32_t kind, double value, int64_t count,
     const remora_stage stage = {
         .struct_size = sizeof stage, .kind = kind, .value = value, .count = count};
     return remora_sampler_add(g->p, &stage, err);
+}
+
+/* The texts between commas. Returns how many there are; out may be NULL. */
+static size_t split(const char *list, remora_text *out)
+{
+    for (size_t n = 0;; n++) {
+        const size_t len = strcspn(list, ",");
+        if (out != NULL) out[n] = (remora_text){list, len};
+        if (list[len] == 0) return n + 1;
+        list += len + 1;
+    }
+}
+
+static remora_status constrain_to(generate *g, const remora_constraint_opts *o, remora_error *err)
+{
+    remora_constraint *c;
+    remora_status st = remora_constraint_create(g->host.model, o, &c, err);
+    if (st < 0) return st;
+    st = remora_sampler_constrain(g->p, c, err);
+    remora_constraint_free(c);
+    return st;
+}
+
+/* The constraint that the options ask for, if they do. */
+static int constrain(generate *g)
+{
+    remora_error err = {.struct_size = sizeof err};
+    remora_constraint_opts o = {.struct_size = sizeof o};
+    char *text = NULL;
+    size_t n = 0;
+    remora_text *choices = NULL;
+    if (g->schema || g->grammar) {
+        if (tool_read_file(g->schema ? g->schema : g->grammar, &text, &n) < 0) return TOOL_FAILED;
+        o.kind = g->schema ? REMORA_CONSTRAINT_JSON_SCHEMA : REMORA_CONSTRAINT_GBNF;
+        o.source = (remora_text){text, n};
+    } else if (g->regex) {
+        o.kind = REMORA_CONSTRAINT_REGEX;
+        o.source = (remora_text){g->regex, strlen(g->regex)};
+    } else if (g->choice) {
+        o.kind = REMORA_CONSTRAINT_CHOICE;
+        o.n_choices = split(g->choice, NULL);
+        if ((choices = malloc((size_t)o.n_choices * sizeof *choices)) == NULL) return TOOL_FAILED;
+        split(g->choice, choices);
+        o.choices = choices;
+    } else {
+        return TOOL_GO;
+    }
+    const remora_status st = constrain_to(g, &o, &err);
+    free(text);
+    free(choices);
+    return st < 0 ? tool_fail(st, "constraint", &err) : TOOL_GO;
 }
 
 static remora_status make_sampler(generate *g, remora_error *err)
@@ -154,6 +214,8 @@ static int make_session(generate *g)
     if (st < 0) return tool_fail(st, "session", &err);
     st = make_sampler(g, &err);
     if (st < 0) return tool_fail(st, "sampler", &err);
+    const int code = constrain(g);
+    if (code != TOOL_GO) return code;
     st = remora_session_append(g->s, g->tokens, g->n_tokens, REMORA_WANT_LAST, NULL);
     if (st == REMORA_E_FULL) {
         fprintf(stderr, "remora: the prompt has %zu tokens, the context %u\n", g->n_tokens,

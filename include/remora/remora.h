@@ -222,6 +222,7 @@ typedef struct remora_runtime remora_runtime; /* memory, threads, log, devices *
 typedef struct remora_model   remora_model;   /* weights, tokenizer, metadata; immutable */
 typedef struct remora_session remora_session; /* one timeline of tokens and its cache */
 typedef struct remora_sampler remora_sampler; /* stages, history and random generator */
+typedef struct remora_constraint remora_constraint; /* what output may be */
 
 /* Ids are 0 .. n_vocab - 1 of the model. */
 typedef int32_t remora_token;
@@ -1394,8 +1395,8 @@ typedef struct remora_stage {
 
 /* A sampler without stages for the vocabulary of m, which it holds a reference to. Takes
  * 12 bytes for each token of the vocabulary, 8 for each 256 of them and less than 9 kB. The first
- * penalty adds 4 for each token of the vocabulary, the longest window 4 for each of its tokens.
- * Picks allocate nothing. E_ARG, E_NOMEM. */
+ * penalty adds 4 for each token of the vocabulary, the longest window 4 for each of its tokens and
+ * of 64 more. Picks without a constraint allocate nothing. E_ARG, E_NOMEM. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL remora_sampler_create(remora_model *m,
                                                                              uint64_t seed,
                                                                              remora_sampler **out,
@@ -1429,6 +1430,67 @@ remora_sampler_accept(remora_sampler *p, remora_token t, remora_error *err);
  * ends it. E_ARG, E_UNSUPPORTED (no tokenizer), E_NOMEM, E_BUSY. */
 REMORA_API remora_status REMORA_CALL
 remora_sampler_spell(remora_sampler *p, const char *text, size_t len, remora_error *err);
+
+/* What output may be. The grammar of a constraint speaks of the bytes of all tokens joined, and a
+ * text is right when it can be read in some way. Tokens without a text of their own (special and
+ * added ones) are allowed only where a grammar names them by number, and those that end a turn
+ * exactly where the text may end. */
+enum remora_constraint_kinds {
+    REMORA_CONSTRAINT_GBNF   = 1, /* a grammar as llama.cpp writes it, from its rule `root` on */
+    REMORA_CONSTRAINT_REGEX  = 2, /* an ECMAScript regular expression, of the whole text; without
+                                     lookaround, back-references and \b */
+    REMORA_CONSTRAINT_CHOICE = 3, /* one of some texts */
+    REMORA_CONSTRAINT_JSON_SCHEMA = 4 /* a JSON text that a schema allows, drafts 4 to 2020-12. A
+                                         schema that asks for what cannot be enforced is refused
+                                         with the keyword's name (docs/schema.md) */
+};
+
+enum remora_schema_flags { /* remora_constraint_opts.flags */
+    REMORA_SCHEMA_LAX = 1  /* leave out what cannot be enforced */
+};
+
+typedef struct remora_constraint_opts {
+    uint32_t           struct_size;
+    int32_t            kind;      /* REMORA_CONSTRAINT_* */
+    remora_text        source;    /* of all kinds but CHOICE: UTF-8 */
+    uint32_t           flags;     /* REMORA_SCHEMA_* */
+    uint32_t           reserved;
+    const remora_text *choices;   /* of CHOICE */
+    uint64_t           n_choices;
+    uint64_t           memory;    /* bytes that it may take, 0: 64 MiB; remora_memory does not show
+                                     them. What it has found out is dropped when they are full */
+    uint64_t           steps;     /* of work for a pick or an accepted token, 0: 5,000,000, some
+                                     tens of milliseconds */
+} remora_constraint_opts;
+
+/* Compile a constraint, for samplers of models with this vocabulary; a model's first one takes half
+ * a second more, and bytes for its vocabulary. Any thread. opts and its texts are copied. E_ARG
+ * (with the place in the source), E_FORMAT (a schema that is no JSON), E_UNSUPPORTED (what the
+ * source asks for, or no tokenizer), E_LIMIT (the message names the bound and, where it can, the
+ * rule), E_STRUCT, E_NOMEM. */
+REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
+remora_constraint_create(remora_model *m, const remora_constraint_opts *opts,
+                         remora_constraint **out, remora_error *err);
+
+/* Samplers that have it keep it. NULL is fine. */
+REMORA_API void REMORA_CALL remora_constraint_free(remora_constraint *c);
+
+/* From now on picks take only tokens that the constraint allows (the others are left out before the
+ * stages run, and what a stage of the host puts in is looked at too), and accepted tokens are read
+ * by it, from its beginning: enter tokens of a prompt before. NULL ends that. A clone goes on in
+ * the same place, and a reset begins anew. Picks and remora_sampler_accept() may return E_NO_TOKEN
+ * (the token, or all of them, are not allowed; also behind a token that ended the turn), E_LIMIT
+ * and E_NOMEM; then the sampler is as before. E_ARG, E_MISMATCH (vocabularies of different sizes),
+ * E_NOMEM, E_BUSY. */
+REMORA_API remora_status REMORA_CALL
+remora_sampler_constrain(remora_sampler *p, remora_constraint *c, remora_error *err);
+
+/* Take the last n accepted tokens back: from the history that penalties look at, the constraint and
+ * the text to spell, as if they had never been accepted. Numbers of the generator stay taken. E_ARG
+ * (it has not read so many since it was constrained, or knows no more than the longest window of
+ * its penalties and 64), E_BUSY; nothing has changed then. */
+REMORA_API remora_status REMORA_CALL
+remora_sampler_rollback(remora_sampler *p, uint64_t n, remora_error *err);
 
 /* Pick from an output row of a session. E_NOT_FOUND (no such row), E_MISMATCH (vocabularies of
  * different sizes), E_NO_TOKEN (the stages leave none), E_CALLBACK, E_ARG, E_BUSY. *out is written

@@ -101,8 +101,8 @@ static piece end_group(reader *r, const group *g)
     end_alt(r, g->pieces);
     for (unsigned v = 0; v < ANCHORS; v++) {
         const size_t base = r->rx->scratch.n;
-        for (size_t i = g->alts; i < r->n_alts && rx_push(r->rx, r->alts[i].v[v]);) i++;
-        sum.v[v] = rx_join(r->rx, RX_OR, base);
+        for (size_t i = g->alts; i < r->n_alts && rmr_rx_push(r->rx, r->alts[i].v[v]);) i++;
+        sum.v[v] = rmr_rx_join(r->rx, RX_OR, base);
     }
     r->n_alts = g->alts;
     return sum;

@@ -139,7 +139,7 @@ remora_status rmr_grammar_finish(rmr_grammar *g, rmr_rule start, remora_error *e
     RMR_TRY(rmr_grammar_status(g, err));
     uint32_t *queue = rmr_alloc(&g->mem, g->n_rules * sizeof *queue);
     if (queue == NULL) {
-        rx_no_memory(g->rx, g->n_rules * sizeof *queue);
+        rmr_rx_no_memory(g->rx, g->n_rules * sizeof *queue);
         return rmr_grammar_status(g, err);
     }
     g->n_places = g->n_starts = 0;

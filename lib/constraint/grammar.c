@@ -121,7 +121,7 @@ int rmr_grammar_room(rmr_grammar *g, void *items, size_t *cap, size_t need, size
 {
     if (rmr_grammar_failed(g)) return 0;
     if (need <= *cap || rmr_grow(&g->mem, items, cap, need, size, NULL) >= 0) return 1;
-    rx_no_memory(g->rx, need * size);
+    rmr_rx_no_memory(g->rx, need * size);
     return 0;
 }
 

@@ -15,7 +15,7 @@ int rmr_machine_put(rmr_machine *m, rmr_map *map, uint64_t key, uint64_t more, u
 {
     if (machine_failed(m)) return 0;
     if (rmr_map_put(map, m->mem, key, more, value)) return 1;
-    rx_no_memory(m->rx, 2 * map->cap * sizeof *map->slots);
+    rmr_rx_no_memory(m->rx, 2 * map->cap * sizeof *map->slots);
     return 0;
 }
 
@@ -99,7 +99,7 @@ remora_status rmr_machine_init(rmr_machine *m, rmr_grammar *g, uint32_t longest,
     m->longest = longest;
     m->rx->steps = 0;
     m->n_classes = m->rx->n_classes;
-    rx_mark(m->rx);
+    rmr_rx_mark(m->rx);
     begin(m);
     return rmr_rx_status(m->rx, err);
 }
@@ -115,7 +115,7 @@ remora_status rmr_machine_reset(rmr_machine *m, remora_error *err)
     rmr_grammar *g = m->g;
     const uint32_t longest = m->longest;
     free_all(m);
-    rx_reset(g->rx);
+    rmr_rx_reset(g->rx);
     memset(m, 0, sizeof *m);
     m->g = g;
     m->rx = g->rx;

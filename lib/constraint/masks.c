@@ -71,8 +71,8 @@ static int has_strings(rmr_masks *k, uint32_t q, unsigned most)
             const unsigned at = most > 0 ? chars + (to == 0) : 0;
             const uint32_t next = rmr_lex_next(m, todo[done].q, m->rx->class_of[b]);
             const uint64_t key = (uint64_t)next << 32 | at << 3 | to;
-            if (next == LEX_DEAD)
-                all = 0;
+            if (next == LEX_DEAD || (m->g->has_checks && m->lex[next].ends))
+                all = 0; /* it is dead, or the parser decides whether it is */
             else if (rmr_map_find(&seen, key, 0) == NULL) {
                 all = n < PAIRS && rmr_machine_put(m, &seen, key, 0, 0);
                 if (!all) break;
@@ -177,9 +177,7 @@ static void make_lex_mask(rmr_masks *k, lex_mask *x, uint32_t q)
     const rmr_vocabulary *v = k->v;
     memset(x->bits, 0, v->words * sizeof *x->bits);
     x->n = 0;
-    /* Where the parser might refuse what the lexer allows, tokens are looked at one by one. */
-    const int all = !k->m->g->has_checks && has_strings(k, q, 0);
-    const int few = !k->m->g->has_checks && (all || has_strings(k, q, VOCAB_SHORT_CHARS));
+    const int all = has_strings(k, q, 0), few = all || has_strings(k, q, VOCAB_SHORT_CHARS);
     if (few)
         or_mask(x->bits, v->parts[VOCAB_SHORT].mask, v->words);
     else
@@ -207,7 +205,7 @@ static lex_mask *lex_mask_of(rmr_masks *k, uint32_t q)
     if (old->bits == NULL) {
         old->bits = rmr_alloc(k->m->mem, k->v->words * sizeof *old->bits);
         if (old->bits == NULL) {
-            rx_no_memory(k->m->rx, k->v->words * sizeof *old->bits);
+            rmr_rx_no_memory(k->m->rx, k->v->words * sizeof *old->bits);
             return NULL;
         }
     }
@@ -286,7 +284,7 @@ static const uint32_t *scan_mask_of(rmr_masks *k, scan of)
     if (old->bits == NULL) {
         old->bits = rmr_alloc(k->m->mem, k->v->words * sizeof *old->bits);
         if (old->bits == NULL) {
-            rx_no_memory(k->m->rx, k->v->words * sizeof *old->bits);
+            rmr_rx_no_memory(k->m->rx, k->v->words * sizeof *old->bits);
             return NULL;
         }
     }
@@ -392,7 +390,7 @@ remora_status rmr_masks_init(rmr_masks *k, rmr_machine *m, const rmr_vocabulary 
     k->states = rmr_calloc(m->mem, VOCAB_MAX_DEPTH + 1, sizeof *k->states);
     if (k->lex == NULL || k->scans == NULL || k->states == NULL) {
         rmr_masks_free(k);
-        rx_no_memory(m->rx, LEX_MASKS * sizeof *k->lex);
+        rmr_rx_no_memory(m->rx, LEX_MASKS * sizeof *k->lex);
         return rmr_rx_status(m->rx, err);
     }
     find_reps(k);

@@ -30,7 +30,7 @@ int rmr_rx_failed(const rmr_rx_set *s)
     return s->status != REMORA_OK;
 }
 
-rmr_rx rx_no_memory(rmr_rx_set *s, uint64_t bytes)
+rmr_rx rmr_rx_no_memory(rmr_rx_set *s, uint64_t bytes)
 {
     if (s->status != REMORA_OK) return RMR_RX_NONE;
     const rmr_budget *b = s->mem->budget;
@@ -47,11 +47,11 @@ static int room(rmr_rx_set *s, void *items, size_t *cap, size_t need, size_t siz
     if (s->status != REMORA_OK) return 0;
     if (need <= *cap) return 1;
     if (rmr_grow(s->mem, items, cap, need, size, NULL) >= 0) return 1;
-    rx_no_memory(s, (uint64_t)need * size);
+    rmr_rx_no_memory(s, (uint64_t)need * size);
     return 0;
 }
 
-int rx_push(rmr_rx_set *s, uint32_t v)
+int rmr_rx_push(rmr_rx_set *s, uint32_t v)
 {
     rx_array *a = &s->scratch;
     if (!room(s, &a->p, &a->cap, a->n + 1, sizeof *a->p)) return 0;
@@ -78,7 +78,7 @@ static void refine(rmr_rx_set *s, const rmr_byte_set *set)
     s->n_classes = n;
 }
 
-uint32_t rx_byte_set_id(rmr_rx_set *s, const rmr_byte_set *set)
+uint32_t rmr_rx_byte_set_id(rmr_rx_set *s, const rmr_byte_set *set)
 {
     /* A search from the newest: sets are few, but for hostile input, whose steps are counted. */
     for (size_t i = s->n_sets; i-- > 0;)
@@ -119,7 +119,7 @@ static int grow_slots(rmr_rx_set *s)
     while (n <= 2 * (s->n_nodes + 1)) n *= 2;
     uint32_t *slots = rmr_calloc(s->mem, n, sizeof *slots);
     if (slots == NULL) {
-        rx_no_memory(s, n * sizeof *slots);
+        rmr_rx_no_memory(s, n * sizeof *slots);
         return 0;
     }
     for (size_t i = 3; i < s->n_nodes; i++) {
@@ -205,7 +205,7 @@ static void settle(const rmr_rx_set *s, rx_node *n)
     n->depth = (uint16_t)depth;
 }
 
-rmr_rx rx_intern(rmr_rx_set *s, rx_node n)
+rmr_rx rmr_rx_intern(rmr_rx_set *s, rx_node n)
 {
     if (s->status != REMORA_OK) return RMR_RX_NONE;
     if (2 * (s->n_nodes + 1) > s->n_slots && !grow_slots(s)) return RMR_RX_NONE;
@@ -227,7 +227,7 @@ rmr_rx rx_intern(rmr_rx_set *s, rx_node n)
     return (rmr_rx)s->n_nodes++;
 }
 
-rmr_rx rx_intern_kids(rmr_rx_set *s, rx_kind kind, const uint32_t *kids, size_t n)
+rmr_rx rmr_rx_intern_kids(rmr_rx_set *s, rx_kind kind, const uint32_t *kids, size_t n)
 {
     rx_array *a = &s->kids;
     const size_t base = a->n, known = s->n_nodes;
@@ -236,7 +236,7 @@ rmr_rx rx_intern_kids(rmr_rx_set *s, rx_kind kind, const uint32_t *kids, size_t 
     memcpy(a->p + base, kids, n * sizeof *kids);
     a->n += n;
     const rmr_rx r =
-        rx_intern(s, (rx_node){.kind = (uint8_t)kind, .a = (uint32_t)base, .b = (uint32_t)n});
+        rmr_rx_intern(s, (rx_node){.kind = (uint8_t)kind, .a = (uint32_t)base, .b = (uint32_t)n});
     if (s->n_nodes == known) a->n = base; /* it was there */
     return r;
 }
@@ -280,7 +280,7 @@ void rmr_rx_set_free(rmr_rx_set *s)
     rmr_free(m, s, sizeof *s);
 }
 
-rx_memo *rx_memo_of(rmr_rx_set *s, rmr_rx a, unsigned byte)
+rx_memo *rmr_rx_memo_of(rmr_rx_set *s, rmr_rx a, unsigned byte)
 {
     if (s->n_memo < MOST_MEMO && s->n_memo < s->n_nodes) {
         const size_t n = s->n_memo == 0 ? FIRST_MEMO : 4 * s->n_memo;
@@ -307,7 +307,7 @@ static void shrink(rmr_rx_set *s, void *items, size_t *cap, size_t n, size_t siz
     *cap = n + 64;
 }
 
-void rx_mark(rmr_rx_set *s)
+void rmr_rx_mark(rmr_rx_set *s)
 {
     s->mark.nodes = s->n_nodes;
     s->mark.kids = s->kids.n;
@@ -316,7 +316,7 @@ void rx_mark(rmr_rx_set *s)
 
 /* Nodes are cut off, and memory that only they needed is given back: half of what there was may be
  * in the way of what comes. The table of slots is filled anew when it is needed. */
-void rx_reset(rmr_rx_set *s)
+void rmr_rx_reset(rmr_rx_set *s)
 {
     s->status = REMORA_OK;
     s->steps = 0;

@@ -4,13 +4,13 @@
 
 static rmr_rx make(rmr_rx_set *s, rx_kind kind, uint32_t a, uint32_t b)
 {
-    return rx_intern(s, (rx_node){.kind = (uint8_t)kind, .a = a, .b = b});
+    return rmr_rx_intern(s, (rx_node){.kind = (uint8_t)kind, .a = a, .b = b});
 }
 
 rmr_rx rmr_rx_bytes(rmr_rx_set *s, const rmr_byte_set *set)
 {
     if ((set->bits[0] | set->bits[1] | set->bits[2] | set->bits[3]) == 0) return RMR_RX_NONE;
-    const uint32_t id = rx_byte_set_id(s, set);
+    const uint32_t id = rmr_rx_byte_set_id(s, set);
     return make(s, RX_BYTES, id, 0);
 }
 
@@ -63,7 +63,7 @@ static rmr_rx link(rmr_rx_set *s, rmr_rx a, rmr_rx b)
     return make(s, RX_CONCAT, a, b);
 }
 
-rmr_rx rx_chain(rmr_rx_set *s, size_t base, rmr_rx tail)
+rmr_rx rmr_rx_chain(rmr_rx_set *s, size_t base, rmr_rx tail)
 {
     while (s->scratch.n > base) tail = link(s, s->scratch.p[--s->scratch.n], tail);
     return rmr_rx_failed(s) ? RMR_RX_NONE : tail;
@@ -77,10 +77,10 @@ rmr_rx rmr_rx_concat(rmr_rx_set *s, rmr_rx a, rmr_rx b)
     if (rx_at(s, a)->kind != RX_CONCAT) return link(s, a, b);
     const size_t base = s->scratch.n;
     for (; rx_at(s, a)->kind == RX_CONCAT; a = rx_at(s, a)->b)
-        if (!rx_push(s, rx_at(s, a)->a)) break;
+        if (!rmr_rx_push(s, rx_at(s, a)->a)) break;
     s->steps += (s->scratch.n - base) / 8;
-    rx_push(s, a);
-    return rx_chain(s, base, b);
+    rmr_rx_push(s, a);
+    return rmr_rx_chain(s, base, b);
 }
 
 rmr_rx rmr_rx_concat_n(rmr_rx_set *s, const rmr_rx *parts, size_t n)
@@ -143,7 +143,7 @@ static int flatten(rmr_rx_set *s, rx_kind kind, size_t base)
         if (x == neutral) continue;
         const rx_node k = *rx_at(s, x);
         if (k.kind == kind)
-            for (uint32_t j = 0; j < k.b && rx_push(s, s->kids.p[k.a + j]);) j++;
+            for (uint32_t j = 0; j < k.b && rmr_rx_push(s, s->kids.p[k.a + j]);) j++;
         else
             s->scratch.p[out++] = x;
     }
@@ -186,7 +186,7 @@ static void join_bytes(rmr_rx_set *s, rx_kind kind, size_t base)
     for (size_t i = base; i < s->scratch.n; i++)
         if (bytes_of(s, s->scratch.p[i]) == NULL) s->scratch.p[out++] = s->scratch.p[i];
     s->scratch.n = out;
-    rx_push(s, rmr_rx_bytes(s, &sum));
+    rmr_rx_push(s, rmr_rx_bytes(s, &sum));
 }
 
 /* An empty text beside what may be empty says nothing; beside a{1,n} it makes it a{0,n}. */
@@ -227,7 +227,7 @@ static int contradicts(const rmr_rx_set *s, size_t base)
     return 0;
 }
 
-rmr_rx rx_join(rmr_rx_set *s, rx_kind kind, size_t base)
+rmr_rx rmr_rx_join(rmr_rx_set *s, rx_kind kind, size_t base)
 {
     rmr_rx r = RMR_RX_NONE;
     if (rmr_rx_failed(s)) goto out;
@@ -248,7 +248,7 @@ rmr_rx rx_join(rmr_rx_set *s, rx_kind kind, size_t base)
     else if (n == 0)
         r = kind == RX_OR ? RMR_RX_NONE : RMR_RX_ANY;
     else
-        r = n == 1 ? s->scratch.p[base] : rx_intern_kids(s, kind, s->scratch.p + base, n);
+        r = n == 1 ? s->scratch.p[base] : rmr_rx_intern_kids(s, kind, s->scratch.p + base, n);
 out:
     s->scratch.n = base;
     return r;
@@ -257,8 +257,8 @@ out:
 static rmr_rx join(rmr_rx_set *s, rx_kind kind, const rmr_rx *parts, size_t n)
 {
     const size_t base = s->scratch.n;
-    for (size_t i = 0; i < n && rx_push(s, parts[i]);) i++;
-    return rx_join(s, kind, base);
+    for (size_t i = 0; i < n && rmr_rx_push(s, parts[i]);) i++;
+    return rmr_rx_join(s, kind, base);
 }
 
 rmr_rx rmr_rx_or(rmr_rx_set *s, const rmr_rx *parts, size_t n)
@@ -318,13 +318,13 @@ rmr_rx rmr_rx_repeat(rmr_rx_set *s, rmr_rx a, uint32_t min, uint32_t max)
         if (min == 1 && max == 1) return a;
     }
     if (k.flags & RX_NULLABLE) min = 0;
-    return rx_intern(s, (rx_node){.kind = RX_REPEAT, .a = a, .min = min, .max = max});
+    return rmr_rx_intern(s, (rx_node){.kind = RX_REPEAT, .a = a, .min = min, .max = max});
 }
 
 /* -- Multiples -- */
 
-rmr_rx rx_multiple_state(rmr_rx_set *s, uint32_t divisor, uint64_t rem, unsigned mode,
-                         unsigned left)
+rmr_rx rmr_rx_multiple_state(rmr_rx_set *s, uint32_t divisor, uint64_t rem, unsigned mode,
+                             unsigned left)
 {
     if (mode >= RX_AT_POINT) { /* the digits that are left must be able to make it a multiple */
         const uint64_t d = s->divisors[divisor];
@@ -335,11 +335,11 @@ rmr_rx rx_multiple_state(rmr_rx_set *s, uint32_t divisor, uint64_t rem, unsigned
         }
         if ((d - r) % d >= most) return RMR_RX_NONE;
     }
-    return rx_intern(s, (rx_node){.kind = RX_MULTIPLE,
-                                  .a = divisor,
-                                  .b = mode | left << 8,
-                                  .min = (uint32_t)rem,
-                                  .max = (uint32_t)(rem >> 32)});
+    return rmr_rx_intern(s, (rx_node){.kind = RX_MULTIPLE,
+                                      .a = divisor,
+                                      .b = mode | left << 8,
+                                      .min = (uint32_t)rem,
+                                      .max = (uint32_t)(rem >> 32)});
 }
 
 rmr_rx rmr_rx_multiple(rmr_rx_set *s, uint64_t divisor, uint32_t scale)
@@ -355,8 +355,8 @@ rmr_rx rmr_rx_multiple(rmr_rx_set *s, uint64_t divisor, uint32_t scale)
     while (id < s->n_divisors && s->divisors[id] != divisor) id++;
     if (id == s->n_divisors) {
         if (rmr_grow(s->mem, &s->divisors, &s->cap_divisors, id + 1, sizeof divisor, NULL) < 0)
-            return rx_no_memory(s, (id + 1) * sizeof divisor);
+            return rmr_rx_no_memory(s, (id + 1) * sizeof divisor);
         s->divisors[s->n_divisors++] = divisor;
     }
-    return rx_multiple_state(s, id, 0, RX_AT_START, scale);
+    return rmr_rx_multiple_state(s, id, 0, RX_AT_START, scale);
 }

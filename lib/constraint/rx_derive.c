@@ -12,24 +12,24 @@ static rmr_rx derive_concat(rmr_rx_set *s, rmr_rx a, unsigned b)
     for (;;) {
         const rx_node n = *rx_at(s, a);
         if (n.kind != RX_CONCAT) {
-            rx_push(s, derive(s, a, b));
+            rmr_rx_push(s, derive(s, a, b));
             break;
         }
-        rx_push(s, rmr_rx_concat(s, derive(s, n.a, b), n.b));
+        rmr_rx_push(s, rmr_rx_concat(s, derive(s, n.a, b), n.b));
         if (!rmr_rx_nullable(s, n.a) || rmr_rx_failed(s)) break;
         s->steps++;
         a = n.b;
     }
     if (!rmr_rx_failed(s) && s->scratch.n == base + 1) return s->scratch.p[--s->scratch.n];
-    return rx_join(s, RX_OR, base);
+    return rmr_rx_join(s, RX_OR, base);
 }
 
 static rmr_rx derive_join(rmr_rx_set *s, const rx_node *n, unsigned b)
 {
     const size_t base = s->scratch.n;
     for (uint32_t i = 0; i < n->b; i++)
-        if (!rx_push(s, derive(s, s->kids.p[n->a + i], b))) break;
-    return rx_join(s, (rx_kind)n->kind, base);
+        if (!rmr_rx_push(s, derive(s, s->kids.p[n->a + i], b))) break;
+    return rmr_rx_join(s, (rx_kind)n->kind, base);
 }
 
 static rmr_rx derive_repeat(rmr_rx_set *s, const rx_node *n, unsigned b)
@@ -45,13 +45,13 @@ static rmr_rx derive_multiple(rmr_rx_set *s, const rx_node *n, unsigned b)
     const unsigned mode = n->b & 0xFF, left = n->b >> 8;
     const uint64_t rem = (uint64_t)n->max << 32 | n->min, d = s->divisors[n->a];
     if (b == '.')
-        return mode == RX_IN_WHOLE ? rx_multiple_state(s, n->a, rem, RX_AT_POINT, left)
+        return mode == RX_IN_WHOLE ? rmr_rx_multiple_state(s, n->a, rem, RX_AT_POINT, left)
                                    : RMR_RX_NONE;
     if (b < '0' || b > '9') return RMR_RX_NONE;
     const uint64_t next = (rem * 10 + (b - '0')) % d;
-    if (mode < RX_AT_POINT) return rx_multiple_state(s, n->a, next, RX_IN_WHOLE, left);
-    if (left > 0) return rx_multiple_state(s, n->a, next, RX_IN_FRACTION, left - 1);
-    return b == '0' ? rx_multiple_state(s, n->a, rem, RX_IN_FRACTION, 0) : RMR_RX_NONE;
+    if (mode < RX_AT_POINT) return rmr_rx_multiple_state(s, n->a, next, RX_IN_WHOLE, left);
+    if (left > 0) return rmr_rx_multiple_state(s, n->a, next, RX_IN_FRACTION, left - 1);
+    return b == '0' ? rmr_rx_multiple_state(s, n->a, rem, RX_IN_FRACTION, 0) : RMR_RX_NONE;
 }
 
 static rmr_rx derive_new(rmr_rx_set *s, rmr_rx a, unsigned b)
@@ -82,10 +82,10 @@ static rmr_rx derive(rmr_rx_set *s, rmr_rx a, unsigned b)
     if (n->kind == RX_CONCAT && rx_at(s, n->a)->kind == RX_BYTES)
         return rx_has(&s->sets[rx_at(s, n->a)->a], b) ? n->b : RMR_RX_NONE;
     const unsigned byte = s->class_byte[s->class_of[b]];
-    rx_memo *m = rx_memo_of(s, a, byte);
+    rx_memo *m = rmr_rx_memo_of(s, a, byte);
     if (m != NULL && m->of == a && m->byte == byte) return m->is;
     const rmr_rx r = derive_new(s, a, byte);
-    m = rx_memo_of(s, a, byte); /* it may have grown */
+    m = rmr_rx_memo_of(s, a, byte); /* it may have grown */
     if (m != NULL && !rmr_rx_failed(s)) *m = (rx_memo){a, r, byte};
     return r;
 }
@@ -138,7 +138,7 @@ static int enlarge(rmr_rx_set *s, rx_array *seen)
     rx_array more = {NULL, seen->n == 0 ? 64 : 4 * seen->n, 0};
     more.p = rmr_calloc(s->mem, more.n, sizeof *more.p);
     if (more.p == NULL) {
-        rx_no_memory(s, more.n * sizeof *more.p);
+        rmr_rx_no_memory(s, more.n * sizeof *more.p);
         return 0;
     }
     for (size_t i = 0; i < seen->n; i++)
@@ -165,7 +165,7 @@ static int expand(rmr_rx_set *s, rmr_rx a, rx_array *seen, size_t *n_seen)
         if (2 * (*n_seen + 1) > seen->n && !enlarge(s, seen)) return 0;
         visit(seen, d);
         ++*n_seen;
-        rx_push(s, d);
+        rmr_rx_push(s, d);
     }
     return 0;
 }
@@ -182,7 +182,7 @@ int rmr_rx_live(rmr_rx_set *s, rmr_rx a, uint64_t *fuel)
     int alive = 0;
     if (!enlarge(s, &seen)) return 1;
     visit(&seen, a);
-    rx_push(s, a);
+    rmr_rx_push(s, a);
     while (!alive && s->scratch.n > base && !rmr_rx_failed(s)) {
         alive = expand(s, s->scratch.p[--s->scratch.n], &seen, &n_seen);
         if (s->steps - start > *fuel)
@@ -223,11 +223,11 @@ static rmr_rx saturate_spine(rmr_rx_set *s, rmr_rx a, uint32_t n)
     for (unsigned i = 0; i < FAR && rx_at(s, at)->kind == RX_CONCAT; i++, at = rx_at(s, at)->b) {
         const rmr_rx part = rx_at(s, at)->a, r = saturate_one(s, part, n);
         changed |= r != part;
-        if (!rx_push(s, r)) break;
+        if (!rmr_rx_push(s, r)) break;
     }
     const rmr_rx tail = saturate_one(s, at, n);
     changed |= tail != at;
-    if (changed && !rmr_rx_failed(s)) return rx_chain(s, base, tail);
+    if (changed && !rmr_rx_failed(s)) return rmr_rx_chain(s, base, tail);
     s->scratch.n = base;
     return a;
 }
@@ -240,6 +240,6 @@ rmr_rx rmr_rx_saturate(rmr_rx_set *s, rmr_rx a, uint32_t n)
     if (k.b > 64) return a; /* as many as that are seldom counters */
     const size_t base = s->scratch.n;
     for (uint32_t i = 0; i < k.b; i++)
-        if (!rx_push(s, saturate_spine(s, s->kids.p[k.a + i], n))) break;
-    return rx_join(s, RX_OR, base);
+        if (!rmr_rx_push(s, saturate_spine(s, s->kids.p[k.a + i], n))) break;
+    return rmr_rx_join(s, RX_OR, base);
 }

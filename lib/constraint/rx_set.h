@@ -74,25 +74,25 @@ struct rmr_rx_set {
 enum { RX_MAX_DEPTH = 250 };
 
 /* Remember that there was no memory for so many bytes: E_LIMIT when it is the budget that ended. */
-rmr_rx rx_no_memory(rmr_rx_set *s, uint64_t bytes);
+rmr_rx rmr_rx_no_memory(rmr_rx_set *s, uint64_t bytes);
 /* The node with this content. Flags and depth are filled in. */
-rmr_rx rx_intern(rmr_rx_set *s, rx_node n);
+rmr_rx rmr_rx_intern(rmr_rx_set *s, rx_node n);
 /* The same with n kids, which are copied. */
-rmr_rx rx_intern_kids(rmr_rx_set *s, rx_kind kind, const uint32_t *kids, size_t n);
-int rx_push(rmr_rx_set *s, uint32_t v); /* on the scratch stack; 0: failed */
-uint32_t rx_byte_set_id(rmr_rx_set *s, const rmr_byte_set *set);
-rmr_rx rx_multiple_state(rmr_rx_set *s, uint32_t divisor, uint64_t rem, unsigned mode,
-                         unsigned left);
+rmr_rx rmr_rx_intern_kids(rmr_rx_set *s, rx_kind kind, const uint32_t *kids, size_t n);
+int rmr_rx_push(rmr_rx_set *s, uint32_t v); /* on the scratch stack; 0: failed */
+uint32_t rmr_rx_byte_set_id(rmr_rx_set *s, const rmr_byte_set *set);
+rmr_rx rmr_rx_multiple_state(rmr_rx_set *s, uint32_t divisor, uint64_t rem, unsigned mode,
+                             unsigned left);
 /* OR or AND of what lies on the scratch stack from `base` on, which is taken off. */
-rmr_rx rx_join(rmr_rx_set *s, rx_kind kind, size_t base);
+rmr_rx rmr_rx_join(rmr_rx_set *s, rx_kind kind, size_t base);
 /* Concatenation of what lies on the scratch stack from `base` on, and then `tail`. */
-rmr_rx rx_chain(rmr_rx_set *s, size_t base, rmr_rx tail);
+rmr_rx rmr_rx_chain(rmr_rx_set *s, size_t base, rmr_rx tail);
 
-/* What is there stays; rx_reset forgets what has come since, and what went wrong. */
-void rx_mark(rmr_rx_set *s);
-void rx_reset(rmr_rx_set *s);
+/* What is there stays; rmr_rx_reset forgets what has come since, and what went wrong. */
+void rmr_rx_mark(rmr_rx_set *s);
+void rmr_rx_reset(rmr_rx_set *s);
 /* Where the derivative by a byte is remembered; NULL: nowhere. */
-rx_memo *rx_memo_of(rmr_rx_set *s, rmr_rx a, unsigned byte);
+rx_memo *rmr_rx_memo_of(rmr_rx_set *s, rmr_rx a, unsigned byte);
 
 /* Every byte is a class of its own from now on: texts will be built later. */
 void rmr_rx_all_classes(rmr_rx_set *s);

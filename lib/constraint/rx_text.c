@@ -46,13 +46,13 @@ typedef struct trie {
 /* Branches that go on alike are one, with a set of bytes in front. */
 static rmr_rx close_level(trie *t)
 {
-    return rx_join(t->s, RX_OR, t->levels[--t->n].base);
+    return rmr_rx_join(t->s, RX_OR, t->levels[--t->n].base);
 }
 
 static int open_level(trie *t)
 {
     if (rmr_grow(t->s->mem, &t->levels, &t->cap, t->n + 1, sizeof *t->levels, NULL) < 0) {
-        rx_no_memory(t->s, (t->n + 1) * sizeof *t->levels);
+        rmr_rx_no_memory(t->s, (t->n + 1) * sizeof *t->levels);
         return 0;
     }
     t->levels[t->n++].base = t->s->scratch.n;
@@ -65,7 +65,7 @@ static void close_to(trie *t, const piece *before, size_t depth)
     while (t->n > depth + 1) {
         const rmr_rx rest = close_level(t);
         const unsigned char b = (unsigned char)before->text[t->n - 1];
-        rx_push(t->s, rmr_rx_concat(t->s, rmr_rx_byte(t->s, b), rest));
+        rmr_rx_push(t->s, rmr_rx_concat(t->s, rmr_rx_byte(t->s, b), rest));
     }
 }
 
@@ -84,7 +84,7 @@ static rmr_rx build_trie(rmr_rx_set *s, const piece *const *items, size_t n)
             close_to(&t, before, same);
         }
         for (size_t d = same; d < x->n && ok; d++) ok = open_level(&t);
-        ok = ok && rx_push(s, RMR_RX_EMPTY);
+        ok = ok && rmr_rx_push(s, RMR_RX_EMPTY);
         before = x;
     }
     if (ok && n > 0 && !rmr_rx_failed(s)) {
@@ -110,7 +110,7 @@ rmr_rx rmr_rx_strings(rmr_rx_set *s, const char *const *texts, const size_t *len
         rmr_sort(items, n, compare);
         r = build_trie(s, (const piece *const *)items, n);
     } else {
-        rx_no_memory(s, n * sizeof *pieces);
+        rmr_rx_no_memory(s, n * sizeof *pieces);
     }
     s->scratch.n = top;
     rmr_free(s->mem, pieces, n * sizeof *pieces);
@@ -243,13 +243,13 @@ static rmr_rx digits(rmr_rx_set *s, const spelled *sp, unsigned at, uint32_t lo,
             if (c != 0) rest = c == 2 ? full : digits(s, sp, at + 1, from, in, 0);
         }
         if (rest != last) {
-            if (last != RMR_RX_NONE) rx_push(s, rmr_rx_concat(s, rmr_rx_bytes(s, &set), last));
+            if (last != RMR_RX_NONE) rmr_rx_push(s, rmr_rx_concat(s, rmr_rx_bytes(s, &set), last));
             memset(&set, 0, sizeof set);
             last = rest;
         }
         if (rest != RMR_RX_NONE) add_digit(&set, d, v);
     }
-    const rmr_rx r = rx_join(s, RX_OR, base);
+    const rmr_rx r = rmr_rx_join(s, RX_OR, base);
     return r == RMR_RX_NONE ? r : before_digit(s, d, r);
 }
 
@@ -271,7 +271,7 @@ static void push_utf8(rmr_rx_set *s, const ranges *in, rmr_cp_range *room)
     uint32_t from = 0;
     for (size_t i = 0; i < sizeof UTF8 / sizeof *UTF8; i++) {
         const ranges part = clip(in, room, from, UTF8[i].end - 1);
-        if (part.n > 0) rx_push(s, digits(s, &UTF8[i], 0, 0, &part, 0));
+        if (part.n > 0) rmr_rx_push(s, digits(s, &UTF8[i], 0, 0, &part, 0));
         from = UTF8[i].end;
     }
 }
@@ -287,22 +287,22 @@ static void push_escapes(rmr_rx_set *s, const ranges *in, rmr_cp_range *room)
     static const char codes[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
     for (unsigned i = 0; codes[i] != 0; i++)
         if (in_ranges(in, (unsigned char)codes[i]))
-            rx_push(s, rmr_rx_literal(s, (const char[]){'\\', letters[i]}, 2));
+            rmr_rx_push(s, rmr_rx_literal(s, (const char[]){'\\', letters[i]}, 2));
     for (unsigned c = 0; c < 0x20; c++) {
         if (c != 0 && strchr(codes, (int)c) != NULL) continue;
         room[0] = (rmr_cp_range){c, c};
         const ranges one = {room, 1};
-        if (in_ranges(in, c)) rx_push(s, digits(s, &HEX[0], 0, 0, &one, 0));
+        if (in_ranges(in, c)) rmr_rx_push(s, digits(s, &HEX[0], 0, 0, &one, 0));
     }
 }
 
 static void push_hex(rmr_rx_set *s, const ranges *in, rmr_cp_range *room)
 {
     const ranges bmp = clip(in, room, 0, 0xFFFF);
-    if (in_ranges(in, '/')) rx_push(s, rmr_rx_literal(s, "\\/", 2));
-    if (bmp.n > 0) rx_push(s, digits(s, &HEX[0], 0, 0, &bmp, 0));
+    if (in_ranges(in, '/')) rmr_rx_push(s, rmr_rx_literal(s, "\\/", 2));
+    if (bmp.n > 0) rmr_rx_push(s, digits(s, &HEX[0], 0, 0, &bmp, 0));
     const ranges high = clip(in, room, 0x10000, 0x10FFFF);
-    if (high.n > 0) rx_push(s, digits(s, &HEX[1], 0, 0x10000, &high, 0));
+    if (high.n > 0) rmr_rx_push(s, digits(s, &HEX[1], 0, 0x10000, &high, 0));
 }
 
 static rmr_rx spell(rmr_rx_set *s, const ranges *in, rmr_spelling spelling, rmr_cp_range *room)
@@ -310,7 +310,7 @@ static rmr_rx spell(rmr_rx_set *s, const ranges *in, rmr_spelling spelling, rmr_
     const size_t base = s->scratch.n;
     if (spelling == RMR_SPELL_UTF8) {
         push_utf8(s, in, room);
-        return rx_join(s, RX_OR, base);
+        return rmr_rx_join(s, RX_OR, base);
     }
     rmr_cp_range *plain = room, *more = room + in->n + 3;
     size_t n = clip(in, plain, 0x20, '"' - 1).n;
@@ -320,7 +320,7 @@ static rmr_rx spell(rmr_rx_set *s, const ranges *in, rmr_spelling spelling, rmr_
     push_utf8(s, &p, more);
     push_escapes(s, in, more);
     if (spelling == RMR_SPELL_JSON_ALL) push_hex(s, in, more);
-    return rx_join(s, RX_OR, base);
+    return rmr_rx_join(s, RX_OR, base);
 }
 
 static int by_start(const void *a, const void *b)
@@ -388,7 +388,7 @@ static rmr_rx chars(rmr_rx_set *s, const rmr_cp_range *r, size_t n, int outside,
         s->steps += n;
         result = spell(s, &in, spelling, out + sorted);
     } else {
-        rx_no_memory(s, (sorted + room) * sizeof *out);
+        rmr_rx_no_memory(s, (sorted + room) * sizeof *out);
     }
     rmr_free(s->mem, items, n * sizeof *items);
     rmr_free(s->mem, out, (sorted + room) * sizeof *out);

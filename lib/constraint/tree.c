@@ -95,7 +95,7 @@ uint32_t rmr_tree_rule(rmr_tree *t, const char *name, size_t n)
         !room(t, &t->text, &t->cap_text, t->n_text + n, 1))
         return 0;
     if (!rmr_map_put(&t->names, &t->g->mem, key, probe, (uint32_t)t->n_rules)) {
-        rx_no_memory(t->g->rx, t->names.cap * 2 * sizeof *t->names.slots);
+        rmr_rx_no_memory(t->g->rx, t->names.cap * 2 * sizeof *t->names.slots);
         return 0;
     }
     t->rules[t->n_rules] = (tree_rule){.name = (uint32_t)t->n_text, .name_n = (uint32_t)n};
@@ -126,7 +126,7 @@ static rmr_rx texts(rmr_tree *t, const tree_node *n)
         }
         r = rmr_rx_strings(t->g->rx, p, len, n->n);
     } else {
-        rx_no_memory(t->g->rx, n->n * sizeof *p);
+        rmr_rx_no_memory(t->g->rx, n->n * sizeof *p);
     }
     rmr_free(m, p, n->n * sizeof *p);
     rmr_free(m, len, n->n * sizeof *len);
@@ -152,9 +152,9 @@ static void join_language(rmr_tree *t, tree_node *n)
         return;
     }
     const size_t base = s->scratch.n;
-    for (uint32_t i = 0; i < n->n && rx_push(s, t->nodes[t->kids[n->a + i]].rx);) i++;
+    for (uint32_t i = 0; i < n->n && rmr_rx_push(s, t->nodes[t->kids[n->a + i]].rx);) i++;
     if (n->kind == TREE_ALT) {
-        n->rx = rx_join(s, RX_OR, base);
+        n->rx = rmr_rx_join(s, RX_OR, base);
         return;
     }
     n->rx = RMR_RX_EMPTY;
@@ -212,7 +212,7 @@ static void find_lexemes(rmr_tree *t)
     uint32_t *queue = rmr_alloc(&t->g->mem, t->n_rules * sizeof *queue);
     size_t n = 0;
     if (queue == NULL) {
-        rx_no_memory(t->g->rx, t->n_rules * sizeof *queue);
+        rmr_rx_no_memory(t->g->rx, t->n_rules * sizeof *queue);
         return;
     }
     t->n_uses = 2;
@@ -279,12 +279,12 @@ static void emit_alternatives(rmr_tree *t, const tree_node *n, rmr_rule rule)
     for (uint32_t i = 0; i < n->n && !rmr_grammar_failed(t->g); i++) {
         const tree_node *x = &t->nodes[t->kids[n->a + i]];
         if (x->regular)
-            rx_push(s, x->rx);
+            rmr_rx_push(s, x->rx);
         else
             emit_sequence(t, x, rule);
     }
     if (s->scratch.n == base) return;
-    const rmr_symbol all = rmr_lexeme(rx_join(s, RX_OR, base));
+    const rmr_symbol all = rmr_lexeme(rmr_rx_join(s, RX_OR, base));
     if (!rmr_grammar_failed(t->g)) rmr_rule_alt(t->g, rule, &all, 1);
 }
 

@@ -132,6 +132,7 @@ void rmr_model_unref(remora_model *m)
     m->be->ops->buffer_free(m->be, m->routing);
     rmr_importance_free(&m->importance);
     rmr_weights_free(&m->weights);
+    rmr_vocabulary_free(m->vocab);
     rmr_tokenizer_free(m->tok);
     rmr_origin_free(m->origin);
     rmr_metadata_free(mem, &m->meta);

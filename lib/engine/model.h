@@ -9,9 +9,11 @@
 #include "dump.h"
 #include "format.h"
 #include "importance.h"
+#include "lock.h"
 #include "pages.h"
 #include "program.h"
 #include "runtime.h"
+#include "vocabulary.h"
 
 struct remora_model {
     remora_runtime *rt;
@@ -29,6 +31,8 @@ struct remora_model {
     rmr_origin *origin;       /* weights and tokenizer may lie in its files */
     atomic_int files_changed; /* seen once, believed ever after */
     rmr_tokenizer *tok;       /* NULL: token ids only */
+    rmr_lock vocab_lock;
+    rmr_vocabulary *vocab; /* its texts for constraints; NULL: there was none yet */
     rmr_metadata meta;
     rmr_buffer *routing; /* [n_layers][n_experts] u64; NULL: no layer has experts */
     rmr_bytes routing_bytes;

@@ -25,6 +25,7 @@ typedef struct rmr_history {
     size_t cap;
     size_t n;    /* tokens remembered, <= cap */
     size_t next; /* index at which the next token goes */
+    int lost;    /* older ones were overwritten */
     remora_token ring[];
 } rmr_history;
 

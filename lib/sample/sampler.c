@@ -36,7 +36,9 @@ struct rmr_sampler {
     stage_list *stages; /* NULL: none yet */
     rmr_history *hist;  /* NULL: no penalty looks at it */
     rmr_spell *spell;   /* NULL: there never was one */
-    uint32_t *counts;   /* n_vocab zeros between picks, there from the first penalty on */
+    rmr_limiter limiter;
+    uint32_t *mask;   /* of the limiter; NULL: there never was one */
+    uint32_t *counts; /* n_vocab zeros between picks, there from the first penalty on */
     rmr_candidates list;
 };
 
@@ -142,6 +144,19 @@ static void free_history(rmr_mem *mem, rmr_history *h)
     if (h != NULL) rmr_free(mem, h, history_bytes(h->cap));
 }
 
+static size_t mask_bytes(const rmr_sampler *c)
+{
+    return ((size_t)c->n_vocab + 31) / 32 * sizeof *c->mask;
+}
+
+static void end_limiter(rmr_sampler *c)
+{
+    const rmr_limiter old = c->limiter;
+    c->limiter.ops = NULL;
+    rmr_lock_order();
+    if (old.ops != NULL) old.ops->free(old.guide);
+}
+
 void rmr_sampler_free(rmr_sampler *c)
 {
     if (c == NULL) return;
@@ -149,6 +164,8 @@ void rmr_sampler_free(rmr_sampler *c)
     rmr_free(c->mem, c->list.blocks, sums_bytes(c->n_vocab));
     free_history(c->mem, c->hist);
     rmr_free(c->mem, c->spell, sizeof *c->spell);
+    end_limiter(c);
+    rmr_free(c->mem, c->mask, mask_bytes(c));
     rmr_free(c->mem, c->counts, (size_t)c->n_vocab * sizeof *c->counts);
     free_stages(c->mem, c->stages);
     rmr_free(c->mem, c, sizeof *c);
@@ -163,6 +180,7 @@ static void copy_history(rmr_history *to, const rmr_history *from)
     for (size_t i = 0; i < from->n; i++) to->ring[i] = from->ring[(first + i) % from->cap];
     to->n = from->n;
     to->next = from->n % to->cap;
+    to->lost = from->lost;
 }
 
 static remora_status grow_history(rmr_sampler *c, size_t window, remora_error *err)
@@ -227,9 +245,33 @@ remora_status rmr_sampler_spell(rmr_sampler *c, rmr_spell_bytes bytes, const voi
     s->bytes = bytes;
     s->user = user;
     s->n = (uint32_t)n;
-    s->at = 0;
+    s->at = s->n_began = 0;
+    s->behind = 0;
     if (n > 0) memcpy(s->text, text, n);
     return REMORA_OK;
+}
+
+remora_status rmr_sampler_limit(rmr_sampler *c, rmr_limiter limiter, remora_error *err)
+{
+    if (limiter.ops != NULL && c->mask == NULL &&
+        (c->mask = rmr_alloc(c->mem, mask_bytes(c))) == NULL) {
+        limiter.ops->free(limiter.guide);
+        return rmr_error_nomem(err, "the mask of a sampler", mask_bytes(c));
+    }
+    end_limiter(c);
+    c->limiter = limiter;
+    return REMORA_OK;
+}
+
+/* Keep the candidates that the mask has. */
+static void keep_masked(rmr_candidates *l, const uint32_t *mask)
+{
+    size_t m = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        const uint32_t t = (uint32_t)l->c[i].token;
+        if (mask[t / 32] >> (t % 32) & 1) l->c[m++] = l->c[i];
+    }
+    l->n = m;
 }
 
 remora_status rmr_sampler_add(rmr_sampler *c, const remora_stage *stage, remora_error *err)
@@ -242,7 +284,7 @@ remora_status rmr_sampler_add(rmr_sampler *c, const remora_stage *stage, remora_
     RMR_TRY(st);
     if (rmr_stage_is_penalty(stage->kind)) {
         RMR_TRY(need_counts(c, err));
-        RMR_TRY(grow_history(c, rmr_stage_window(stage), err));
+        RMR_TRY(grow_history(c, rmr_stage_window(stage) + RMR_SAMPLER_BACK, err));
     }
     RMR_TRY(grow_stages(c, n_stages(c) + 1, err));
     RMR_TRY(make_loan(c, stage, &l, err));
@@ -277,6 +319,15 @@ remora_status rmr_sampler_clone(const rmr_sampler *c, rmr_sampler **out, remora_
         rmr_sampler_free(copy);
         return REMORA_E_NOMEM;
     }
+    if (c->limiter.ops != NULL) {
+        rmr_limiter l = {c->limiter.ops, NULL};
+        remora_status st = l.ops->clone(c->limiter.guide, &l.guide, err);
+        if (st >= 0) st = rmr_sampler_limit(copy, l, err);
+        if (st < 0) {
+            rmr_sampler_free(copy);
+            return RMR_PASSED_ON(st);
+        }
+    }
     if (c->hist != NULL) copy_history(copy->hist, c->hist);
     if (c->spell != NULL) *copy->spell = *c->spell;
     copy->rng = c->rng;
@@ -287,8 +338,9 @@ remora_status rmr_sampler_clone(const rmr_sampler *c, rmr_sampler **out, remora_
 void rmr_sampler_reset(rmr_sampler *c, uint64_t seed)
 {
     if (c == NULL) return;
-    if (c->hist != NULL) c->hist->n = c->hist->next = 0;
-    if (c->spell != NULL) c->spell->at = c->spell->n;
+    if (c->hist != NULL) *c->hist = (rmr_history){.cap = c->hist->cap};
+    if (c->spell != NULL) rmr_sampler_spell(c, NULL, NULL, NULL, 0, NULL);
+    if (c->limiter.ops != NULL) c->limiter.ops->restart(c->limiter.guide);
     rmr_rng_seed(&c->rng, seed);
 }
 
@@ -297,7 +349,10 @@ static void enter_token(rmr_history *h, remora_token t)
     RMR_ASSERT(h->next < h->cap && h->n <= h->cap);
     h->ring[h->next] = t;
     h->next = (h->next + 1) % h->cap;
-    if (h->n < h->cap) h->n++;
+    if (h->n < h->cap)
+        h->n++;
+    else
+        h->lost = 1;
 }
 
 remora_status rmr_sampler_accept(rmr_sampler *c, remora_token t, remora_error *err)
@@ -305,8 +360,32 @@ remora_status rmr_sampler_accept(rmr_sampler *c, remora_token t, remora_error *e
     if (c == NULL) RMR_FAIL(err, REMORA_E_ARG, "sampler is NULL");
     if (t < 0 || (uint32_t)t >= c->n_vocab)
         RMR_FAIL(err, REMORA_E_ARG, "token %d is not in the vocabulary of %u", t, c->n_vocab);
+    if (c->limiter.ops != NULL) RMR_TRY(c->limiter.ops->accept(c->limiter.guide, t, err));
     if (c->spell != NULL) rmr_spell_accept(c->spell, t);
     if (c->hist != NULL) enter_token(c->hist, t); /* else no stage looks at it */
+    return REMORA_OK;
+}
+
+/* Where older tokens were overwritten, so many have to stay that all windows are full. */
+static size_t most_back(const rmr_history *h)
+{
+    const size_t window = h->cap - RMR_SAMPLER_BACK;
+    if (!h->lost) return h->n;
+    return h->n > window ? h->n - window : 0;
+}
+
+remora_status rmr_sampler_rollback(rmr_sampler *c, size_t n, remora_error *err)
+{
+    if (c->hist != NULL && n > most_back(c->hist))
+        RMR_FAIL(err, REMORA_E_ARG,
+                 "the sampler cannot go back by %zu tokens: its penalties know %zu", n,
+                 most_back(c->hist));
+    if (c->limiter.ops != NULL) RMR_TRY(c->limiter.ops->rollback(c->limiter.guide, n, err));
+    if (c->spell != NULL) rmr_spell_rollback(c->spell, n);
+    if (c->hist != NULL && n > 0) {
+        c->hist->n -= n;
+        c->hist->next = (c->hist->next + c->hist->cap - n) % c->hist->cap;
+    }
     return REMORA_OK;
 }
 
@@ -320,6 +399,10 @@ static remora_status pick(rmr_sampler *c, const float *logits, size_t n, remora_
                           remora_error *err)
 {
     rmr_candidates_load(&c->list, logits, n);
+    if (c->limiter.ops != NULL) {
+        RMR_TRY(c->limiter.ops->mask(c->limiter.guide, c->mask, err));
+        keep_masked(&c->list, c->mask);
+    }
     if (c->spell != NULL) rmr_spell_filter(c->spell, &c->list);
     for (size_t i = 0; i < n_stages(c); i++) {
         const remora_status st =
@@ -331,6 +414,8 @@ static remora_status pick(rmr_sampler *c, const float *logits, size_t n, remora_
                      i);
         if (st < 0) return no_token(c, err);
     }
+    /* A host's stage may have put others in. */
+    if (c->limiter.ops != NULL) keep_masked(&c->list, c->mask);
     rmr_candidates_compact(&c->list);
     if (c->list.n == 0) return no_token(c, err);
     *out = rmr_candidates_draw(&c->list, rmr_rng_double(&c->rng));

@@ -15,6 +15,7 @@
 #ifndef RMR_SAMPLER_H
 #define RMR_SAMPLER_H
 
+#include "limiter.h"
 #include "mem.h"
 
 typedef struct rmr_sampler rmr_sampler;
@@ -51,6 +52,15 @@ remora_status rmr_sampler_spell(rmr_sampler *c, rmr_spell_bytes bytes, const voi
 remora_status rmr_sampler_pick(rmr_sampler *c, const float *logits, size_t n, remora_token *out,
                                remora_error *err);
 void rmr_sampler_free(rmr_sampler *c);
+
+/* From now on picks take only tokens that the limiter allows, and it follows those that are
+ * accepted; one without ops ends that. Takes the limiter over, also when it fails (E_NOMEM). */
+remora_status rmr_sampler_limit(rmr_sampler *c, rmr_limiter limiter, remora_error *err);
+
+/* Take back the last n accepted tokens: of the limiter, of the text to spell and of the history.
+ * The generator stays. E_ARG: it cannot know them any more; nothing changed. */
+enum { RMR_SAMPLER_BACK = 64 }; /* tokens that a history can go back */
+remora_status rmr_sampler_rollback(rmr_sampler *c, size_t n, remora_error *err);
 
 /* The n best of a row, best first (ties: lower id first), with natural-log probabilities under
  * plain softmax in double precision. Writes min(cap, n) entries. NaN counts as -infinity. No

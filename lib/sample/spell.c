@@ -37,7 +37,18 @@ void rmr_spell_filter(const rmr_spell *s, rmr_candidates *l)
 
 void rmr_spell_accept(rmr_spell *s, remora_token t)
 {
-    if (s->at == s->n) return;
+    if (s->at == s->n) {
+        s->behind++;
+        return;
+    }
     const size_t n = spelled(s, t);
+    s->began[s->n_began++] = (uint16_t)s->at;
     s->at = n > 0 ? s->at + (uint32_t)n : s->n;
+}
+
+void rmr_spell_rollback(rmr_spell *s, size_t n)
+{
+    const uint64_t k = n < s->behind ? n : s->behind;
+    s->behind -= k;
+    for (n -= k; n > 0 && s->n_began > 0; n--) s->at = s->began[--s->n_began];
 }

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Output that keeps to a constraint: random models write nothing else, whatever stages do; clones
+ * go on, samplers go back as if they had never gone on, and failures change nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <regex.h>
+
+#include "host.h"
+#include "tiny.h"
+
+typedef struct world {
+    tiny t;
+    tmem mem;
+    remora_runtime *rt;
+    remora_model *m;
+} world;
+
+static void begin(world *w, int no_tokenizer)
+{
+    memset(w, 0, sizeof *w);
+    tiny_make(&w->t, &(tiny_opts){.no_tokenizer = no_tokenizer});
+    w->rt = host_runtime(&w->mem, 1, NULL);
+    w->m = host_open(w->rt, &w->t.source);
+}
+
+static void end(world *w)
+{
+    remora_model_free(w->m);
+    remora_runtime_free(w->rt);
+    assert_int_equal(atomic_load(&w->mem.blocks), 0);
+    assert_int_equal(atomic_load(&w->mem.damage), 0);
+    tiny_free(&w->t);
+}
+
+static remora_constraint *compile(const world *w, int32_t kind, const char *source)
+{
+    remora_error err = HOST_ERROR;
+    remora_constraint *c;
+    const remora_constraint_opts o = {
+        .struct_size = sizeof o, .kind = kind, .source = host_text(source)};
+    REQUIRE_OK(remora_constraint_create(w->m, &o, &c, &err), &err);
+    return c;
+}
+
+static remora_sampler *sampler(const world *w, remora_constraint *c, uint64_t seed)
+{
+    remora_error err = HOST_ERROR;
+    remora_sampler *p;
+    const remora_stage repeat = {
+        .struct_size = sizeof repeat, .kind = REMORA_STAGE_REPEAT, .value = 1.3, .count = 8};
+    const remora_stage warm = {
+        .struct_size = sizeof warm, .kind = REMORA_STAGE_TEMPERATURE, .value = 1.5};
+    REQUIRE_OK(remora_sampler_create(w->m, seed, &p, &err), &err);
+    REQUIRE_OK(remora_sampler_add(p, &repeat, &err), &err);
+    REQUIRE_OK(remora_sampler_add(p, &warm, &err), &err);
+    REQUIRE_OK(remora_sampler_constrain(p, c, &err), &err);
+    return p;
+}
+
+static size_t generate(const world *w, remora_sampler *p, char *text, size_t cap)
+{
+    remora_error err = HOST_ERROR;
+    remora_session *s = host_session(w->m, 512, REMORA_KV_F32);
+    const remora_token prompt[] = {TINY_BOS, 'x'};
+    const remora_gen_opts o = {.struct_size = sizeof o, .max_tokens = 400, .flags = REMORA_GEN_NEW};
+    remora_gen_opts more = o;
+    size_t n = 0, made;
+    remora_status st;
+    REQUIRE_OK(remora_session_append(s, prompt, 2, REMORA_WANT_LAST, &err), &err);
+    more.flags = 0;
+    do {
+        size_t k = 0;
+        st = remora_generate_text(s, p, n == 0 ? &o : &more, text + n, cap - 1 - n, &k, NULL, 0,
+                                  &made, &err);
+        REQUIRE_OK(st, &err);
+        n += k;
+    } while (st != REMORA_END);
+    text[n] = 0;
+    remora_session_free(s);
+    return n;
+}
+
+static void random_models_keep_to_it(void **state)
+{
+    (void)state;
+    static const char source[] = "\\{\"k\": (\"[a-z]{2,6}\"|-?[1-9][0-9]{0,3})(, \"z\": [tf])?\\}";
+    static const char pattern[] =
+        "^\\{\"k\": (\"[a-z]{2,6}\"|-?[1-9][0-9]{0,3})(, \"z\": [tf])?\\}$";
+    world w;
+    regex_t re;
+    begin(&w, 0);
+    assert_int_equal(regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB), 0);
+    remora_constraint *c = compile(&w, REMORA_CONSTRAINT_REGEX, source);
+    for (uint64_t seed = 0; seed < 30; seed++) {
+        char text[1024];
+        remora_sampler *p = sampler(&w, c, seed);
+        generate(&w, p, text, sizeof text);
+        if (regexec(&re, text, 0, NULL, 0) != 0) fail_msg("%s", text);
+        remora_sampler_free(p);
+    }
+    regfree(&re);
+    remora_constraint_free(c);
+    end(&w);
+}
+
+static void choices_and_grammars_do_too(void **state)
+{
+    (void)state;
+    world w;
+    char text[1024];
+    remora_error err = HOST_ERROR;
+    begin(&w, 0);
+    const remora_text list[] = {{"yes", 3}, {"no", 2}, {"maybe", 5}};
+    const remora_constraint_opts o = {
+        .struct_size = sizeof o, .kind = REMORA_CONSTRAINT_CHOICE, .choices = list, .n_choices = 3};
+    remora_constraint *c;
+    REQUIRE_OK(remora_constraint_create(w.m, &o, &c, &err), &err);
+    remora_sampler *p = sampler(&w, c, 5);
+    remora_constraint_free(c); /* the sampler keeps it */
+    generate(&w, p, text, sizeof text);
+    assert_true(strcmp(text, "yes") == 0 || strcmp(text, "no") == 0 || strcmp(text, "maybe") == 0);
+    c = compile(&w, REMORA_CONSTRAINT_GBNF, "root ::= \"(\" (root | \"a\") \")\"");
+    REQUIRE_OK(remora_sampler_constrain(p, c, &err), &err);
+    remora_constraint_free(c);
+    const size_t n = generate(&w, p, text, sizeof text);
+    assert_true(n % 2 == 1 && text[n / 2] == 'a' && strspn(text, "(") == n / 2 &&
+                strspn(text + n / 2 + 1, ")") == n / 2);
+    remora_sampler_free(p);
+    end(&w);
+}
+
+static void fill(float *logits, size_t n, uint64_t seed)
+{
+    for (size_t i = 0; i < n; i++) logits[i] = (float)(host_random(&seed) % 1000) / 100;
+}
+
+/* The token that a copy of the sampler would pick of some logits. */
+static remora_token next(const remora_sampler *p, size_t n_vocab, uint64_t seed)
+{
+    remora_error err = HOST_ERROR;
+    float logits[TINY_TEXT_VOCAB];
+    remora_sampler *copy;
+    remora_token t;
+    fill(logits, n_vocab, seed);
+    REQUIRE_OK(remora_sampler_clone(p, &copy, &err), &err);
+    REQUIRE_OK(remora_sampler_pick_from(copy, logits, n_vocab, &t, &err), &err);
+    remora_sampler_free(copy);
+    return t;
+}
+
+/* What is taken back was never there: for penalties, the constraint and the text to spell. */
+static void going_back_is_never_having_gone(void **state)
+{
+    (void)state;
+    world w;
+    remora_error err = HOST_ERROR;
+    begin(&w, 0);
+    remora_constraint *c = compile(&w, REMORA_CONSTRAINT_REGEX, "[a-z]{3}(, [a-z]{3})*");
+    for (uint64_t run = 0; run < 40; run++) {
+        remora_sampler *p = sampler(&w, c, run), *fresh = sampler(&w, c, run);
+        REQUIRE_OK(remora_sampler_spell(p, "abc, de", 7, &err), &err);
+        REQUIRE_OK(remora_sampler_spell(fresh, "abc, de", 7, &err), &err);
+        remora_token read[100];
+        size_t n = 0;
+        for (uint64_t step = 0; step < 60; step++) {
+            const remora_token t = next(p, TINY_TEXT_VOCAB, step + 100 * run);
+            REQUIRE_OK(remora_sampler_accept(p, t, &err), &err);
+            read[n++] = t;
+            if (t == TINY_EOS || step % 9 == 8) {
+                const size_t back =
+                    (run + step) % 6 < n
+                        ? (run + step) % 6 + (t == TINY_EOS && (run + step) % 6 == 0)
+                        : n;
+                REQUIRE_OK(remora_sampler_rollback(p, back, &err), &err);
+                n -= back;
+            }
+        }
+        for (size_t i = 0; i < n; i++)
+            REQUIRE_OK(remora_sampler_accept(fresh, read[i], &err), &err);
+        for (uint64_t i = 0; i < 20; i++)
+            assert_int_equal(next(p, TINY_TEXT_VOCAB, i), next(fresh, TINY_TEXT_VOCAB, i));
+        assert_int_equal(remora_sampler_rollback(p, 1000, &err), REMORA_E_ARG);
+        remora_sampler_free(p);
+        remora_sampler_free(fresh);
+    }
+    remora_constraint_free(c);
+    end(&w);
+}
+
+static void what_is_not_allowed_changes_nothing(void **state)
+{
+    (void)state;
+    world w;
+    remora_error err = HOST_ERROR;
+    remora_token t;
+    float logits[TINY_TEXT_VOCAB];
+    begin(&w, 0);
+    remora_constraint *c = compile(&w, REMORA_CONSTRAINT_REGEX, "ab");
+    remora_sampler *p = sampler(&w, c, 1);
+    fill(logits, TINY_TEXT_VOCAB, 3);
+    assert_int_equal(remora_sampler_accept(p, 'b', &err), REMORA_E_NO_TOKEN);
+    assert_int_equal(remora_sampler_accept(p, TINY_EOS, &err), REMORA_E_NO_TOKEN);
+    assert_int_equal(remora_sampler_accept(p, TINY_CONTROL, &err), REMORA_E_NO_TOKEN);
+    REQUIRE_OK(remora_sampler_accept(p, 'a', &err), &err);
+    REQUIRE_OK(remora_sampler_pick_from(p, logits, TINY_TEXT_VOCAB, &t, &err), &err);
+    assert_int_equal(t, 'b');
+    REQUIRE_OK(remora_sampler_accept(p, 'b', &err), &err);
+    REQUIRE_OK(remora_sampler_pick_from(p, logits, TINY_TEXT_VOCAB, &t, &err), &err);
+    assert_int_equal(t, TINY_EOS);
+    REQUIRE_OK(remora_sampler_accept(p, TINY_EOS, &err), &err);
+    assert_int_equal(remora_sampler_pick_from(p, logits, TINY_TEXT_VOCAB, &t, &err),
+                     REMORA_E_NO_TOKEN);
+    remora_sampler_reset(p, 1);
+    assert_int_equal(remora_sampler_accept(p, 'b', &err), REMORA_E_NO_TOKEN);
+    REQUIRE_OK(remora_sampler_constrain(p, NULL, &err), &err);
+    REQUIRE_OK(remora_sampler_accept(p, 'b', &err), &err);
+    remora_sampler_free(p);
+    remora_constraint_free(c);
+    end(&w);
+}
+
+/* A stage of the host that puts in a token which the constraint does not have. */
+static remora_status REMORA_CALL put_in(void *user, remora_token_prob *c, size_t *n)
+{
+    (void)user;
+    c[0].token = 'q';
+    *n = *n > 0 ? *n : 1;
+    return REMORA_OK;
+}
+
+static void stages_of_the_host_do_not_get_around_it(void **state)
+{
+    (void)state;
+    world w;
+    remora_error err = HOST_ERROR;
+    remora_token t;
+    float logits[TINY_TEXT_VOCAB];
+    begin(&w, 0);
+    remora_constraint *c = compile(&w, REMORA_CONSTRAINT_REGEX, "[ab]");
+    remora_sampler *p = sampler(&w, c, 1);
+    const remora_stage own = {
+        .struct_size = sizeof own, .kind = REMORA_STAGE_CALLBACK, .fn = put_in};
+    REQUIRE_OK(remora_sampler_add(p, &own, &err), &err);
+    fill(logits, TINY_TEXT_VOCAB, 3);
+    REQUIRE_OK(remora_sampler_pick_from(p, logits, TINY_TEXT_VOCAB, &t, &err), &err);
+    assert_true(t == 'a' || t == 'b');
+    remora_sampler_free(p);
+    remora_constraint_free(c);
+    end(&w);
+}
+
+static void refused(remora_model *m, remora_constraint_opts o, remora_status want)
+{
+    remora_error err = HOST_ERROR;
+    remora_constraint *c = (remora_constraint *)&err;
+    if (o.struct_size == 0) o.struct_size = sizeof o;
+    assert_int_equal(remora_constraint_create(m, &o, &c, &err), want);
+    assert_null(c);
+    assert_true(strlen(err.message) > 8);
+}
+
+static void refusals_say_why(void **state)
+{
+    (void)state;
+    world w, bare;
+    const remora_text list[] = {{"yes", 3}, {NULL, 2}};
+    begin(&w, 0);
+    refused(w.m, (remora_constraint_opts){.kind = 99}, REMORA_E_UNSUPPORTED);
+    refused(w.m, (remora_constraint_opts){.kind = REMORA_CONSTRAINT_REGEX, .source = {"(a", 2}},
+            REMORA_E_ARG);
+    refused(w.m, (remora_constraint_opts){.kind = REMORA_CONSTRAINT_REGEX, .source = {"(?=a)", 5}},
+            REMORA_E_UNSUPPORTED);
+    refused(w.m, (remora_constraint_opts){.kind = REMORA_CONSTRAINT_REGEX, .source = {NULL, 5}},
+            REMORA_E_ARG);
+    refused(w.m, (remora_constraint_opts){.kind = REMORA_CONSTRAINT_GBNF, .source = {"x ::= y", 7}},
+            REMORA_E_ARG);
+    refused(w.m, (remora_constraint_opts){.kind = REMORA_CONSTRAINT_CHOICE}, REMORA_E_ARG);
+    refused(
+        w.m,
+        (remora_constraint_opts){.kind = REMORA_CONSTRAINT_CHOICE, .choices = list, .n_choices = 2},
+        REMORA_E_ARG);
+    refused(
+        w.m,
+        (remora_constraint_opts){
+            .kind = REMORA_CONSTRAINT_REGEX, .source = {"a", 1}, .choices = list, .n_choices = 1},
+        REMORA_E_ARG);
+    refused(w.m,
+            (remora_constraint_opts){
+                .kind = REMORA_CONSTRAINT_REGEX, .source = {"a", 1}, .memory = 1000},
+            REMORA_E_LIMIT);
+    refused(w.m, (remora_constraint_opts){.struct_size = 4097, .kind = REMORA_CONSTRAINT_REGEX},
+            REMORA_E_STRUCT);
+    refused(NULL, (remora_constraint_opts){.kind = REMORA_CONSTRAINT_REGEX, .source = {"a", 1}},
+            REMORA_E_ARG);
+    begin(&bare, 1);
+    refused(bare.m, (remora_constraint_opts){.kind = REMORA_CONSTRAINT_REGEX, .source = {"a", 1}},
+            REMORA_E_UNSUPPORTED);
+    assert_int_equal(remora_sampler_constrain(NULL, NULL, NULL), REMORA_E_ARG);
+    assert_int_equal(remora_sampler_rollback(NULL, 0, NULL), REMORA_E_ARG);
+    remora_constraint_free(NULL);
+    end(&bare);
+    end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_models_keep_to_it),
+        cmocka_unit_test(choices_and_grammars_do_too),
+        cmocka_unit_test(going_back_is_never_having_gone),
+        cmocka_unit_test(what_is_not_allowed_changes_nothing),
+        cmocka_unit_test(stages_of_the_host_do_not_get_around_it),
+        cmocka_unit_test(refusals_say_why),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
