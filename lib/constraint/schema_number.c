@@ -2,10 +2,11 @@
 /* Numbers as texts: exact ranges digit by digit.
  *
  * A number is written as an integer, an integer with ".0", or with a fraction that does not end in
- * 0; an exponent only where the schema says no more than that it is a number. */
+ * 0 and has at most 15 digits, which readers that take numbers as doubles tell apart; more of them,
+ * and an exponent, only where the schema says no more than that it is a number. */
 #include "schema_parts.h"
 
-enum { DIGITS_MAX = 320, FRACTION_MAX = 30 };
+enum { DIGITS_MAX = 320, FRACTION_MAX = 30, EXACT_MAX = 16, LONGER_MAX = 40, DIVISOR_MAX = 100000 };
 
 static rmr_rx digit(schema *s, int lo, int hi)
 {
@@ -47,13 +48,23 @@ static rmr_rx minus(schema *s)
     return optional(s, rmr_rx_byte(s->rx, '-'));
 }
 
-rmr_rx rmr_schema_number_plain(schema *s)
+/* Whole numbers, and fractions in that many characters without their sign. */
+static rmr_rx numbers(schema *s, uint32_t longest)
 {
-    if (s->number != RMR_RX_NONE) return s->number;
+    rmr_byte_set digit_or_point = {{UINT64_C(0x3FF) << '0' | UINT64_C(1) << '.', 0, 0, 0}};
     const rmr_rx frac = rmr_rx_or2(s->rx, rmr_rx_byte(s->rx, '0'),
                                    two(s, digits(s, 0, FRACTION_MAX), digit(s, 1, 9)));
-    const rmr_rx parts[] = {minus(s), whole(s), optional(s, two(s, rmr_rx_byte(s->rx, '.'), frac))};
-    return s->number = rmr_rx_concat_n(s->rx, parts, 3);
+    const rmr_rx line[] = {whole(s), rmr_rx_byte(s->rx, '.'), frac};
+    const rmr_rx size = rmr_rx_repeat(s->rx, rmr_rx_bytes(s->rx, &digit_or_point), 3, longest);
+    const rmr_rx with = rmr_rx_and2(s->rx, rmr_rx_concat_n(s->rx, line, 3), size);
+    const rmr_rx ways[] = {whole(s), two(s, whole(s), rmr_rx_literal(s->rx, ".0", 2)), with};
+    return two(s, minus(s), rmr_rx_or(s->rx, ways, 3));
+}
+
+rmr_rx rmr_schema_number_plain(schema *s)
+{
+    if (s->number == RMR_RX_NONE) s->number = numbers(s, EXACT_MAX);
+    return s->number;
 }
 
 rmr_rx rmr_schema_integer(schema *s)
@@ -81,7 +92,7 @@ rmr_rx rmr_schema_number_all(schema *s)
         rmr_rx_or(s->rx, exps, 3),
     };
     return s->number_all =
-               rmr_rx_or2(s->rx, rmr_schema_number_plain(s), rmr_rx_concat_n(s->rx, exp, 6));
+               rmr_rx_or2(s->rx, numbers(s, LONGER_MAX), rmr_rx_concat_n(s->rx, exp, 6));
 }
 
 rmr_rx rmr_schema_number_once(schema *s)
@@ -220,7 +231,7 @@ rmr_rx rmr_schema_number_multiple(schema *s, const rmr_exact *x)
     if (x->scale > 15) return RMR_RX_NONE;
     for (uint32_t i = 0; i < x->n; i++) {
         d = d * 10 + (uint64_t)(x->digits[i] - '0');
-        if (d >= UINT64_C(1) << 56) return RMR_RX_NONE;
+        if (d > DIVISOR_MAX) return RMR_RX_NONE;
     }
     if (d == 0) return RMR_RX_NONE;
     const rmr_rx m = two(s, minus(s), rmr_rx_multiple(s->rx, d, x->scale));

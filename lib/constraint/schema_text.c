@@ -157,6 +157,6 @@ rmr_rx rmr_schema_number_of(schema *s, const rmr_node *n)
     if (m->kind != RMR_JSON_NUMBER || m->num.negative || (m->num.n == 1 && m->num.digits[0] == '0'))
         rmr_schema_fail(s, REMORA_E_ARG, "schema: multipleOf is no number above 0");
     else
-        (void)rmr_schema_skip(s, m, "multipleOf of more than 16 digits");
+        (void)rmr_schema_skip(s, m, "multipleOf above 100,000 without its point");
     return r;
 }
