@@ -332,34 +332,3 @@ int rmr_node_count(const rmr_node *v, uint32_t *out)
     *out = (uint32_t)x;
     return 1;
 }
-
-static int same_text(const char *a, size_t n, const char *b, size_t m)
-{
-    return n == m && memcmp(a, b, n) == 0;
-}
-
-int rmr_node_equal(const rmr_node *a, const rmr_node *b)
-{
-    if (a->kind != b->kind) return 0;
-    switch (a->kind) {
-    case RMR_JSON_NUMBER:
-        return a->num.negative == b->num.negative && a->num.scale == b->num.scale &&
-               same_text(a->num.digits, a->num.n, b->num.digits, b->num.n);
-    case RMR_JSON_STRING: return same_text(a->text, a->n, b->text, b->n);
-    case RMR_JSON_ARRAY: {
-        if (a->n != b->n) return 0;
-        const rmr_node *y = b->first;
-        for (const rmr_node *x = a->first; x != NULL; x = x->next, y = y->next)
-            if (!rmr_node_equal(x, y)) return 0;
-        return 1;
-    }
-    case RMR_JSON_OBJECT:
-        if (a->n != b->n) return 0;
-        for (const rmr_node *x = a->first; x != NULL; x = x->next) {
-            const rmr_node *y = rmr_node_get_n(b, x->key, x->key_n);
-            if (y == NULL || !rmr_node_equal(x, y)) return 0;
-        }
-        return 1;
-    default: return 1;
-    }
-}

@@ -57,7 +57,5 @@ const rmr_node *rmr_node_get_n(const rmr_node *o, const char *key, size_t n);
 int rmr_node_is(const rmr_node *v, const char *text); /* a string with this text */
 /* A whole number of 0 .. max as its value; 0: it is none. */
 int rmr_node_count(const rmr_node *v, uint32_t *out);
-/* Equal as JSON values: 1 and 1.0 are, keys have no order. */
-int rmr_node_equal(const rmr_node *a, const rmr_node *b);
 
 #endif

@@ -247,8 +247,5 @@ rmr_rx rmr_schema_mark(schema *s, char c); /* a bracket, comma or colon with its
 rmr_rx rmr_schema_scalars(schema *s, const schema_union *u, int once);
 /* How many texts a language has; RMR_RX_MANY: more than `most`, or it was not found out. */
 uint32_t rmr_schema_texts(schema *s, rmr_rx a, uint32_t most);
-/* The term of some literals and one more (or none). */
-schema_term *rmr_schema_term_with(schema *s, const schema_literal *lits, uint32_t n,
-                                  const schema_literal *one);
 
 #endif

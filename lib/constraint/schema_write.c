@@ -89,16 +89,6 @@ rmr_rule rmr_schema_shared(schema *s, const char *name)
     return r;
 }
 
-schema_term *rmr_schema_term_with(schema *s, const schema_literal *lits, uint32_t n,
-                                  const schema_literal *one)
-{
-    schema_literal *a = rmr_schema_take(s, n + (size_t)1, sizeof *a);
-    if (a == NULL) return NULL;
-    if (n > 0) memcpy(a, lits, n * sizeof *a);
-    if (one != NULL) a[n] = *one;
-    return rmr_schema_term_of(s, a, n + (one != NULL));
-}
-
 /* For messages: the key that the schema is the value of. */
 static rmr_rule named_rule(schema *s, const schema_term *t)
 {
