@@ -4,6 +4,7 @@
 #define TOOL_COMMANDS_H
 
 int tool_generate(int argc, char **argv);
+int tool_chat(int argc, char **argv);
 int tool_fim(int argc, char **argv);
 int tool_tokenize_command(int argc, char **argv);
 int tool_inspect(int argc, char **argv);

@@ -13,8 +13,7 @@ static int32_t cancel_word;
 
 static void on_signal(int number)
 {
-    (void)number;
-    __atomic_store_n(&cancel_word, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&cancel_word, number, __ATOMIC_RELAXED);
 }
 
 void tool_catch_signals(void)
@@ -36,6 +35,13 @@ const int32_t *tool_cancel(void)
 int tool_cancelled(void)
 {
     return __atomic_load_n(&cancel_word, __ATOMIC_RELAXED) != 0;
+}
+
+void tool_cancel_again(void)
+{
+    if (__atomic_load_n(&cancel_word, __ATOMIC_RELAXED) == SIGTERM) return;
+    __atomic_store_n(&cancel_word, 0, __ATOMIC_RELAXED);
+    tool_catch_signals();
 }
 
 double tool_seconds(void)

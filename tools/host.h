@@ -89,6 +89,8 @@ void tool_session_opts(const tool_session *s, uint32_t capacity, remora_session_
 void tool_catch_signals(void);
 const int32_t *tool_cancel(void);
 int tool_cancelled(void);
+/* What an interrupt ended is over: clear the word, and wait for the next one. SIGTERM stays. */
+void tool_cancel_again(void);
 
 /* Runtime and model; TOOL_GO, or the exit code after a message. flags: REMORA_MODEL_*. */
 int tool_open(tool_host *h, uint32_t flags);

@@ -15,6 +15,7 @@ static const struct command {
     const char *summary;
 } commands[] = {
     {"generate", tool_generate, "continue a text"},
+    {"chat", tool_chat, "a conversation"},
     {"fim", tool_fim, "fill the hole between two texts"},
     {"tokenize", tool_tokenize_command, "text to token ids, and back"},
     {"inspect", tool_inspect, "what a model is and how much memory it takes"},

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import pty
 import re
 import signal
 import struct
@@ -451,7 +452,7 @@ def inspect_refused():
 
 def errors():
     """Needs no model."""
-    for command in ("generate", "fim", "tokenize", "inspect", "bench", "eval"):
+    for command in ("generate", "fim", "chat", "tokenize", "inspect", "bench", "eval"):
         shown = run(command, "--help").stdout.decode()
         assert shown.startswith("usage: remora " + command) and "--model" in shown, shown
         assert len(max(shown.splitlines(), key=len)) <= 80, "help wider than 80 columns"
@@ -582,7 +583,52 @@ def fill():
         run(*args, code=2)
 
 
-CASES = {f.__name__: f for f in (tokenize, fill, generate, bench, evaluate, compare, imatrix, inspect, inspect_refused, convert, box, errors, tests_itself, interrupt,
+def terminal(*args):
+    """The command in a terminal of its own."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(REMORA, [REMORA, *map(str, args)])
+    return pid, fd
+
+
+def until(fd, word, seen=b""):
+    """Read until the word comes."""
+    while word not in seen:
+        more = os.read(fd, 4096)
+        assert more, f"{seen!r} ends without {word!r}"
+        seen += more
+    return seen
+
+
+def chatting():
+    """`remora chat`, from a file and in a terminal: Ctrl-C ends the answer, and then the program."""
+    args = ["chat", "-m", BOX, "--format", "deepseek-v3", "--ctx", "512"]
+    short = [*args, "-n", "12", "--temp", "0"]
+    once = run(*short, "-q", stdin=b"Tell me of the sea.\n").stdout
+    assert len(once) > 8 and once.endswith(b"\n"), once
+    again = run(*short, stdin=b"Tell me of the sea.\n/again\n/undo\nTell me of the sea.\n/clear\nTell me of the sea.\n/quit\nno\n")
+    equal(again.stdout, once * 4, "the same question, four times")
+    assert b" of 512 tokens]" in again.stderr, again.stderr
+    two = run(*short, stdin=b"Tell me of the sea.\nAnd of the sky.\n")
+    assert two.stdout.startswith(once) and len(two.stdout) > len(once), two.stdout
+    full = run(*args, "-q", stdin=b"word " * 600 + b"\nTell me of the sea.\n", timeout=300)
+    assert b"does not fit into 512 tokens" in full.stderr and full.stdout, full.stderr
+    assert b"E_NOT_FOUND" in run("chat", "-m", BOX, "--format", "none", code=1).stderr
+    pid, fd = terminal(*args[:-2], "--ctx", "1024", "--temp", "1.5", "--seed", "3")
+    until(fd, b"> ")
+    os.write(fd, b"Tell me a long story.\n")
+    until(fd, b"story.\r\n")
+    os.read(fd, 16)
+    os.write(fd, b"\x03")
+    until(fd, b"[stopped]")
+    os.write(fd, b"/help\n")
+    until(fd, b"> ", until(fd, b"/quit").split(b"/quit")[1])
+    os.write(fd, b"\x03")
+    equal(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 130, "Ctrl-C at the prompt")
+    os.close(fd)
+
+
+CASES = {f.__name__: f for f in (tokenize, fill, chatting, generate, bench, evaluate, compare, imatrix, inspect, inspect_refused, convert, box, errors, tests_itself, interrupt,
                                 wrong_logit)}
 name = sys.argv[3]
 CASES[name]()

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* remora chat: a conversation, line by line. */
+#include "commands.h"
+#include "host.h"
+#include "input.h"
+#include "output.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DIM "\033[2m"
+#define PLAIN "\033[0m"
+
+typedef struct text {
+    char *s;
+    size_t n, cap;
+} text;
+
+typedef struct chat {
+    tool_host host;
+    tool_session session;
+    const char *format, *system;
+    uint64_t n, seed;
+    double temp, top_p;
+    int think; /* index of the option's words */
+    int fold;  /* reasoning is not shown */
+
+    remora_chat *talk;
+    remora_session *s;
+    remora_sampler *p;
+    remora_token *prompt;
+    uint32_t ctx;
+    uint64_t n_turns;
+    text said, thought; /* of the answer that is being made */
+    int terminal;       /* stdout is one, and stdin */
+    int dim;            /* what is written now is dimmed */
+} chat;
+
+static int parse(chat *g, int argc, char **argv)
+{
+    const tool_option options[] = {
+        TOOL_MODEL_OPTION(g->host),
+        {0, "system", TOOL_TEXT, &g->system, "TEXT", "what the model is told first", 0, 0},
+        {0, "format", TOOL_TEXT, &g->format, "NAME", "the chat format (default: the model's)", 0,
+         0},
+        {0, "think", TOOL_CHOICE, &g->think, "default|on|off", "whether the model reasons first", 0,
+         0},
+        {0, "fold", TOOL_FLAG, &g->fold, NULL, "do not show the reasoning", 0, 0},
+        {'n', "tokens", TOOL_U64, &g->n, "N",
+         "most tokens of an answer (default: what the\n"
+         "context leaves)",
+         0, 0},
+        {0, "temp", TOOL_REAL, &g->temp, "X",
+         "temperature (default 0.7); 0 takes the most\nprobable token", 0, 1e6},
+        {0, "top-p", TOOL_REAL, &g->top_p, "X",
+         "keep the best that reach X together\n(default 0.95); 1: all", 0, 1},
+        {'s', "seed", TOOL_U64, &g->seed, "N", "of the random generator (default 42)", 0, 0},
+        {0, "ctx", TOOL_U32, &g->session.ctx, "N",
+         "most tokens of the conversation (default 4096, or\nwhat the model has)", 1, 4294967295.0},
+        TOOL_SESSION_OPTIONS(g->session),
+        TOOL_THREADS_OPTION(g->host),
+        TOOL_DEVICE_OPTION(g->host),
+        TOOL_ISA_OPTION(g->host),
+        TOOL_HOST_OPTIONS(g->host),
+    };
+    const tool_spec spec = {
+        .usage = "remora chat -m MODEL [options]",
+        .about = "Each line is a turn, and the model answers it. Ctrl-C ends the answer, at the\n"
+                 "prompt the program. Lines that begin with / are commands: /help.",
+        .more = "example:\n  remora chat -m models/krill --format deepseek-v3",
+        .options = options,
+        .n_options = sizeof options / sizeof options[0]};
+    return tool_parse(&spec, argc, argv);
+}
+
+/* -- texts -- */
+
+static int append(text *t, const char *s, size_t n)
+{
+    if (t->n + n + 1 > t->cap) {
+        const size_t cap = 2 * (t->n + n + 1);
+        char *grown = realloc(t->s, cap);
+        if (grown == NULL) return -1;
+        t->s = grown;
+        t->cap = cap;
+    }
+    if (n > 0) memcpy(t->s + t->n, s, n);
+    t->n += n;
+    t->s[t->n] = 0;
+    return 0;
+}
+
+static remora_text text_of(const text *t)
+{
+    return (remora_text){t->s, t->n};
+}
+
+static void style(chat *g, int dim)
+{
+    if (g->terminal && dim != g->dim) tool_printf("%s", dim ? DIM : PLAIN);
+    g->dim = dim;
+}
+
+/* -- turns -- */
+
+static remora_status add_turn(chat *g, int32_t role, remora_text said, remora_text thought,
+                              remora_error *err)
+{
+    const remora_turn turn = {
+        .struct_size = sizeof turn, .role = role, .text = said, .reasoning = thought};
+    const remora_status st = remora_chat_add(g->talk, &turn, err);
+    if (st >= 0) g->n_turns++;
+    return st;
+}
+
+static void drop_turns(chat *g, uint64_t keep)
+{
+    if (remora_chat_trim(g->talk, keep, NULL) >= 0) g->n_turns = keep;
+}
+
+static remora_status take(chat *g, const remora_chat_event *e)
+{
+    text *to = e->kind == REMORA_PART_REASONING ? &g->thought : &g->said;
+    if (e->kind != REMORA_PART_REASONING && e->kind != REMORA_PART_CONTENT) return REMORA_OK;
+    if (e->kind == REMORA_PART_CONTENT && g->dim && !g->fold) tool_write("\n\n", 2);
+    if (e->kind == REMORA_PART_CONTENT || !g->fold) {
+        style(g, e->kind == REMORA_PART_REASONING);
+        tool_write(e->text.ptr, (size_t)e->text.len);
+        tool_flush();
+    }
+    return append(to, e->text.ptr, (size_t)e->text.len) < 0 ? REMORA_E_NOMEM : REMORA_OK;
+}
+
+/* Generate and show an answer. */
+static remora_status stream(chat *g, remora_chat_parse *reader, remora_error *err)
+{
+    const remora_gen_opts o = {
+        .struct_size = sizeof o, .max_tokens = g->n, .cancel = tool_cancel()};
+    remora_gen_opts now = o;
+    remora_chat_event e = {.struct_size = sizeof e};
+    remora_status st, more;
+    now.flags = REMORA_GEN_NEW;
+    do {
+        remora_token t;
+        size_t made = 0, used = 0;
+        st = remora_generate(g->s, g->p, &now, &t, 1, &made, err);
+        now.flags = 0;
+        for (size_t at = 0;; at += used) {
+            more = remora_chat_parse_next(reader, &t + at, made - at, &used, &e, NULL);
+            if (more != REMORA_MORE) break;
+            if ((more = take(g, &e)) < 0) return more;
+        }
+    } while (st == REMORA_MORE && !tool_output_failed());
+    while ((more = remora_chat_parse_end(reader, st != REMORA_END, &e, NULL)) == REMORA_MORE)
+        if ((more = take(g, &e)) < 0) return more;
+    style(g, 0);
+    tool_write("\n", 1);
+    tool_flush();
+    return st;
+}
+
+/* The prompt into the session, which keeps what it has of it, and where the answer begins. */
+static remora_status load(chat *g, remora_prompt_info *info, size_t *n, remora_error *err)
+{
+    const remora_prompt_opts o = {.struct_size = sizeof o, .think = g->think};
+    remora_status st = remora_chat_prompt(g->talk, &o, g->prompt, g->ctx, n, info, err);
+    if (st == REMORA_E_BUFFER || (st >= 0 && *n >= g->ctx)) return REMORA_E_FULL;
+    if (st >= 0) st = remora_session_sync(g->s, g->prompt, *n, REMORA_WANT_LAST, NULL, err);
+    return st;
+}
+
+static void meter(const chat *g)
+{
+    remora_session_info i = {.struct_size = sizeof i};
+    if (g->host.quiet || remora_session_get_info(g->s, &i, NULL) < 0) return;
+    fprintf(stderr, "[%llu of %u tokens]\n", (unsigned long long)(i.committed + i.pending), g->ctx);
+}
+
+/* Answer what has been said. The question goes again where nothing came of it. */
+static remora_status answer(chat *g, remora_error *err)
+{
+    remora_prompt_info info = {.struct_size = sizeof info};
+    remora_chat_parse_opts o = {.struct_size = sizeof o, .chat = g->talk};
+    remora_chat_parse *reader = NULL;
+    size_t n = 0;
+    remora_status st = load(g, &info, &n, err);
+    o.begin = info.begin;
+    if (st >= 0) st = remora_chat_parse_create(g->host.model, &o, &reader, err);
+    g->said.n = g->thought.n = 0;
+    if (st >= 0) st = stream(g, reader, err);
+    remora_chat_parse_free(reader);
+    const int shown = g->said.n > 0 || g->thought.n > 0;
+    const int ended = st >= 0 || st == REMORA_E_CANCELLED || (st == REMORA_E_FULL && shown);
+    if (!ended || !shown) drop_turns(g, g->n_turns - 1);
+    if (!ended) return st;
+    if (st == REMORA_E_CANCELLED) fputs("[stopped]\n", stderr);
+    meter(g);
+    if (!shown) return REMORA_OK;
+    return add_turn(g, REMORA_ROLE_ASSISTANT, text_of(&g->said), text_of(&g->thought), err);
+}
+
+/* -- lines -- */
+
+static void help(void)
+{
+    fputs("/clear   begin anew\n/undo    forget the last question and its answer\n"
+          "/again   answer the last question once more\n/think   on or off\n"
+          "/fold    hide or show the reasoning\n/quit    end\n",
+          stderr);
+}
+
+static uint64_t n_system(const chat *g)
+{
+    return g->system != NULL;
+}
+
+/* The last turn that is a question; n_turns where there is none. */
+static uint64_t last_question(const chat *g)
+{
+    return g->n_turns >= n_system(g) + 2 ? g->n_turns - 2 : g->n_turns;
+}
+
+enum { GO_ON, ANSWER, QUIT };
+
+static int command(chat *g, const char *line)
+{
+    if (strcmp(line, "/quit") == 0) return QUIT;
+    if (strcmp(line, "/clear") == 0)
+        drop_turns(g, n_system(g));
+    else if (strcmp(line, "/undo") == 0)
+        drop_turns(g, last_question(g));
+    else if (strcmp(line, "/again") == 0 && last_question(g) < g->n_turns) {
+        drop_turns(g, g->n_turns - 1);
+        return ANSWER;
+    } else if (strcmp(line, "/think on") == 0)
+        g->think = REMORA_THINK_ON;
+    else if (strcmp(line, "/think off") == 0)
+        g->think = REMORA_THINK_OFF;
+    else if (strcmp(line, "/fold") == 0)
+        g->fold = !g->fold;
+    else
+        help();
+    return GO_ON;
+}
+
+/* One line without its end; 0 at the end of the input or an interrupt. */
+static int read_line(chat *g, text *line)
+{
+    int c;
+    line->n = 0;
+    if (g->terminal) fputs("> ", stderr);
+    while ((c = getchar()) != EOF && c != '\n') {
+        const char one = (char)c;
+        if (append(line, &one, 1) < 0) return 0;
+    }
+    if (c == EOF && tool_cancelled() && g->terminal) fputc('\n', stderr);
+    return (c != EOF || line->n > 0) && append(line, "", 0) == 0;
+}
+
+/* Say why there is no answer; 0: the conversation can go on. */
+static int complain(const chat *g, remora_status st, const remora_error *err)
+{
+    if (st != REMORA_E_FULL) return tool_fail(st, "chat", err);
+    fprintf(stderr,
+            "remora: the conversation does not fit into %u tokens any more: /undo, /clear\n",
+            g->ctx);
+    return 0;
+}
+
+static int talk(chat *g)
+{
+    remora_error err = {.struct_size = sizeof err};
+    text line = {0};
+    int code = TOOL_OK;
+    while (code == TOOL_OK && read_line(g, &line)) {
+        remora_status st = REMORA_OK;
+        int what = ANSWER;
+        if (line.n == 0) continue;
+        if (line.s[0] == '/')
+            what = command(g, line.s);
+        else
+            st = add_turn(g, REMORA_ROLE_USER, text_of(&line), (remora_text){NULL, 0}, &err);
+        if (what == QUIT) break;
+        if (what == ANSWER && st >= 0) st = answer(g, &err);
+        tool_cancel_again();
+        clearerr(stdin); /* an interrupt is no end of it */
+        if (st < 0) code = complain(g, st, &err);
+        if (tool_output_failed()) code = TOOL_FAILED;
+    }
+    free(line.s);
+    return tool_cancelled() ? TOOL_FAILED : code;
+}
+
+static int make(chat *g)
+{
+    remora_error err = {.struct_size = sizeof err};
+    const remora_chat_opts o = {.struct_size = sizeof o, .format = g->format};
+    const remora_stage warm = {
+        .struct_size = sizeof warm, .kind = REMORA_STAGE_TEMPERATURE, .value = g->temp};
+    const remora_stage top = {
+        .struct_size = sizeof top, .kind = REMORA_STAGE_TOP_P, .value = g->top_p};
+    const uint32_t most = g->host.info.max_context;
+    remora_session_opts opts;
+    g->ctx = g->session.ctx ? g->session.ctx : most < 4096 ? most : 4096;
+    tool_session_opts(&g->session, g->ctx, &opts);
+    remora_status st = remora_chat_create(g->host.model, &o, &g->talk, &err);
+    if (st >= 0) st = remora_session_create(g->host.model, &opts, &g->s, &err);
+    if (st >= 0) st = remora_sampler_create(g->host.model, g->seed, &g->p, &err);
+    if (st >= 0) st = remora_sampler_add(g->p, &warm, &err);
+    if (st >= 0 && g->top_p > 0 && g->top_p < 1) st = remora_sampler_add(g->p, &top, &err);
+    if (st >= 0 && g->system)
+        st = add_turn(g, REMORA_ROLE_SYSTEM, tool_text(g->system), (remora_text){NULL, 0}, &err);
+    if (st < 0) return tool_fail(st, "chat", &err);
+    g->prompt = malloc((size_t)g->ctx * sizeof *g->prompt);
+    return g->prompt == NULL ? tool_fail(REMORA_E_NOMEM, "chat", NULL) : TOOL_GO;
+}
+
+int tool_chat(int argc, char **argv)
+{
+    chat g = {.seed = 42, .temp = 0.7, .top_p = 0.95};
+    int code = parse(&g, argc, argv);
+    if (code != TOOL_GO) return code;
+    g.terminal = isatty(0) && isatty(1);
+    code = tool_open(&g.host, 0);
+    if (code == TOOL_GO) code = make(&g);
+    if (code == TOOL_GO) code = talk(&g);
+    remora_sampler_free(g.p);
+    remora_session_free(g.s);
+    remora_chat_free(g.talk);
+    tool_close(&g.host);
+    free(g.prompt);
+    free(g.said.s);
+    free(g.thought.s);
+    return code;
+}
