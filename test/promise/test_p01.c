@@ -177,11 +177,12 @@ static void hostile_out(out_fn *call, void *ctx, uint32_t size)
 static void library(void **state)
 {
     (void)state;
-    static const int32_t codes[] = {0, 1, 2, 3, 100, -1, -17, -18, -1000, INT32_MIN, INT32_MAX};
+    static const int32_t codes[] = {0, 1, 2, 3, 100, -1, -18, -19, -1000, INT32_MIN, INT32_MAX};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         assert_non_null(remora_status_name(codes[i]));
     assert_string_equal(remora_status_name(REMORA_E_NOMEM), "E_NOMEM");
-    assert_string_equal(remora_status_name(-18), "unknown status");
+    assert_string_equal(remora_status_name(REMORA_E_LIMIT), "E_LIMIT");
+    assert_string_equal(remora_status_name(-19), "unknown status");
     assert_int_equal(remora_abi_check(REMORA_VERSION_NUM), REMORA_OK);
     assert_int_equal(remora_abi_check(0), REMORA_E_STRUCT);
     assert_int_equal(remora_abi_check(UINT32_MAX), REMORA_E_STRUCT);
