@@ -1553,8 +1553,8 @@ typedef struct remora_gen_opts {
  * On an error too *n is the number of tokens that were delivered into out. E_ARG (an empty
  * timeline, cap is 0, a negative budget, bad stop strings, n_best without probs or too large),
  * E_STRUCT, E_UNSUPPORTED (stop strings without a tokenizer), E_MISMATCH (vocabularies of different
- * sizes), E_FULL (capacity), E_NO_TOKEN, E_CALLBACK, E_CANCELLED, E_NOMEM, E_IO, E_BUSY,
- * E_DEVICE. */
+ * sizes), E_FULL (capacity), E_NO_TOKEN, E_LIMIT (of the sampler's constraint), E_CALLBACK,
+ * E_CANCELLED, E_NOMEM, E_IO, E_BUSY, E_DEVICE. */
 REMORA_API remora_status REMORA_CALL remora_generate(remora_session *s, remora_sampler *p,
                                                      const remora_gen_opts *o, remora_token *out,
                                                      size_t cap, size_t *n, remora_error *err);
