@@ -45,7 +45,8 @@ typedef struct rmr_marker {
 /* An argument that the declared tools have a type for (hash of the tool's name and its own). */
 typedef struct rmr_chat_type {
     uint64_t key;
-    uint64_t is_text;
+    uint32_t is_text;
+    uint32_t order; /* of declaration: of two with one key the first counts */
 } rmr_chat_type;
 
 typedef struct rmr_markers {

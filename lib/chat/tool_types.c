@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tool_types.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "json_text.h"
+#include "sort.h"
 
 enum { MOST_NAME = 1024 }; /* bytes of a name as JSON; longer ones have no type */
 
@@ -59,7 +59,7 @@ static remora_status add_tool(rmr_tool_types *t, rmr_mem *mem, rmr_json_span too
     if (!get_object(parameters, "properties", &properties)) return REMORA_OK;
     rmr_json_items it = rmr_json_text_open(properties);
     while (rmr_json_text_member(&it, &key, &schema)) {
-        rmr_chat_type item = {.key = begin};
+        rmr_chat_type item = {.key = begin, .order = (uint32_t)t->n};
         const int type = type_of(schema);
         if (type == IS_NEITHER || !add_name(&item.key, key)) continue;
         item.is_text = type == IS_TEXT;
@@ -69,11 +69,12 @@ static remora_status add_tool(rmr_tool_types *t, rmr_mem *mem, rmr_json_span too
     return REMORA_OK;
 }
 
-static int by_key(const void *a, const void *b)
+static int key_before(const rmr_chat_type *x, const rmr_chat_type *y)
 {
-    const uint64_t x = ((const rmr_chat_type *)a)->key, y = ((const rmr_chat_type *)b)->key;
-    return (x > y) - (x < y);
+    return x->key != y->key ? x->key < y->key : x->order < y->order;
 }
+
+RMR_SORT_DEFINE(sort_types, rmr_chat_type, key_before);
 
 remora_status rmr_tool_types_make(rmr_tool_types *t, rmr_mem *mem, const rmr_conversation *c,
                                   remora_error *err)
@@ -85,7 +86,7 @@ remora_status rmr_tool_types_make(rmr_tool_types *t, rmr_mem *mem, const rmr_con
         if (st < 0) rmr_tool_types_free(t, mem);
         RMR_TRY(st);
     }
-    if (t->n > 1) qsort(t->items, t->n, sizeof *t->items, by_key);
+    sort_types(t->items, t->n);
     return REMORA_OK;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rows.h"
+#include "sort.h"
 
 /* -- Collecting items, each once -- */
 
@@ -107,27 +108,7 @@ static int item_before(const row_item *x, const row_item *y)
     return memcmp(x, y, sizeof *x) < 0;
 }
 
-static void sift(row_item *p, size_t i, size_t n)
-{
-    for (size_t kid; (kid = 2 * i + 1) < n; i = kid) {
-        if (kid + 1 < n && item_before(&p[kid], &p[kid + 1])) kid++;
-        if (!item_before(&p[i], &p[kid])) return;
-        const row_item t = p[i];
-        p[i] = p[kid];
-        p[kid] = t;
-    }
-}
-
-static void sort_items(row_item *p, size_t n)
-{
-    for (size_t i = n / 2; i-- > 0;) sift(p, i, n);
-    while (n-- > 1) {
-        const row_item t = p[0];
-        p[0] = p[n];
-        p[n] = t;
-        sift(p, 0, n);
-    }
-}
+RMR_SORT_DEFINE(sort_items, row_item, item_before);
 
 static void keep_kernel(rmr_machine *m)
 {
@@ -344,27 +325,7 @@ static int lexeme_before(const row_lexeme *x, const row_lexeme *y)
     return x->lexeme < y->lexeme;
 }
 
-static void sift_lexemes(row_lexeme *p, size_t i, size_t n)
-{
-    for (size_t kid; (kid = 2 * i + 1) < n; i = kid) {
-        if (kid + 1 < n && lexeme_before(&p[kid], &p[kid + 1])) kid++;
-        if (!lexeme_before(&p[i], &p[kid])) return;
-        const row_lexeme t = p[i];
-        p[i] = p[kid];
-        p[kid] = t;
-    }
-}
-
-static void sort_lexemes(row_lexeme *p, size_t n)
-{
-    for (size_t i = n / 2; i-- > 0;) sift_lexemes(p, i, n);
-    while (n-- > 1) {
-        const row_lexeme t = p[0];
-        p[0] = p[n];
-        p[n] = t;
-        sift_lexemes(p, 0, n);
-    }
-}
+RMR_SORT_DEFINE(sort_lexemes, row_lexeme, lexeme_before);
 
 /* Fill in what the row expects. The work is its kernel. */
 static void close_row(rmr_machine *m, uint32_t row)

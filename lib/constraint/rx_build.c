@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Constructors that combine languages, and the simplifications that keep them few. */
 #include "rx_set.h"
+#include "sort.h"
 
 static rmr_rx make(rmr_rx_set *s, rx_kind kind, uint32_t a, uint32_t b)
 {
@@ -92,30 +93,12 @@ rmr_rx rmr_rx_concat_n(rmr_rx_set *s, const rmr_rx *parts, size_t n)
 
 /* -- OR and AND -- */
 
-static void sift(uint32_t *p, size_t i, size_t n)
+static int id_before(const uint32_t *x, const uint32_t *y)
 {
-    for (size_t kid; (kid = 2 * i + 1) < n; i = kid) {
-        if (kid + 1 < n && p[kid] < p[kid + 1]) kid++;
-        if (p[i] >= p[kid]) return;
-        const uint32_t t = p[i];
-        p[i] = p[kid];
-        p[kid] = t;
-    }
+    return *x < *y;
 }
 
-static void sort_ids(uint32_t *p, size_t n)
-{
-    int sorted = 1;
-    for (size_t i = 1; i < n && sorted; i++) sorted = p[i - 1] <= p[i];
-    if (sorted) return;
-    for (size_t i = n / 2; i-- > 0;) sift(p, i, n);
-    while (n-- > 1) {
-        const uint32_t t = p[0];
-        p[0] = p[n];
-        p[n] = t;
-        sift(p, 0, n);
-    }
-}
+RMR_SORT_DEFINE(sort_ids, uint32_t, id_before);
 
 static int find_id(const uint32_t *p, size_t n, uint32_t v)
 {
@@ -158,7 +141,9 @@ static void sort_unique(rmr_rx_set *s, size_t base)
     uint32_t *p = s->scratch.p + base;
     const size_t n = s->scratch.n - base;
     size_t out = 0;
-    sort_ids(p, n);
+    int sorted = 1; /* most often they are */
+    for (size_t i = 1; i < n && sorted; i++) sorted = p[i - 1] <= p[i];
+    if (!sorted) sort_ids(p, n);
     for (size_t i = 0; i < n; i++)
         if (out == 0 || p[out - 1] != p[i]) p[out++] = p[i];
     s->scratch.n = base + out;
