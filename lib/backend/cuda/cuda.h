@@ -10,21 +10,7 @@
 #include "backend.h"
 #include "create.h"
 
-/* The kernels by name; products come first, two for each element type but F32. */
-#define RMR_CUDA_PRODUCTS(X)                                                                       \
-    X(bf16, BF16)                                                                                  \
-    X(f16, F16)                                                                                    \
-    X(f8, F8)                                                                                      \
-    X(q8_0, Q8_0)                                                                                  \
-    X(q4_0, Q4_0)                                                                                  \
-    X(i4, I4)                                                                                      \
-    X(iq4_nl, IQ4_NL)                                                                              \
-    X(mxfp4, MXFP4)                                                                                \
-    X(iq4_xs, IQ4_XS)                                                                              \
-    X(q4_k, Q4_K)                                                                                  \
-    X(q5_k, Q5_K) X(q6_k, Q6_K) X(q3_k, Q3_K) X(q2_k, Q2_K) X(q4_1, Q4_1) X(q5_0, Q5_0)            \
-        X(q5_1, Q5_1)
-/* Of those, the types that have a kernel for many rows. */
+/* The kernels by name. First the element types that have a product for many rows: */
 #define RMR_CUDA_MANY(X)                                                                           \
     X(bf16, BF16)                                                                                  \
     X(f8, F8)                                                                                      \
@@ -36,6 +22,11 @@
     X(iq4_xs, IQ4_XS)                                                                              \
     X(q4_k, Q4_K)                                                                                  \
     X(q5_k, Q5_K) X(q6_k, Q6_K) X(q3_k, Q3_K) X(q4_1, Q4_1) X(q5_0, Q5_0) X(q5_1, Q5_1)
+/* All element types but F32: each has two products for few rows. */
+#define RMR_CUDA_PRODUCTS(X)                                                                       \
+    RMR_CUDA_MANY(X)                                                                               \
+    X(f16, F16)                                                                                    \
+    X(q2_k, Q2_K)
 #define RMR_CUDA_KERNELS(X)                                                                        \
     X(product_f32)                                                                                 \
     X(spread)                                                                                      \
@@ -49,8 +40,9 @@
     X(rope)                                                                                        \
     X(cache_write)                                                                                 \
     X(rope_write)                                                                                  \
-    X(attend_any) X(attend_latent_bf16) X(attend_latent_int8) X(attend_prompt) X(attend_merge)     \
-        X(gate) X(gate_sort) X(sort_rows) X(combine) X(counters) X(counters_take) X(square_sums)
+    X(attend_any)                                                                                  \
+    X(attend_latent_bf16) X(attend_latent_int8) X(attend_prompt) X(attend_merge) X(gate)           \
+        X(gate_sort) X(sort_rows) X(combine) X(counters) X(counters_take) X(square_sums)
 
 typedef enum rmr_cuda_kernel {
 #define X(name, elem) RMR_K_product_##name, RMR_K_product_##name##_wide,

@@ -157,7 +157,7 @@ DEV uint32_t chosen(const choices &c, uint32_t i)
 
 enum { SORT_AT_ONCE = 8 };
 
-/* Those of i0 + lane, and 32 further on; ~0 from `end` on. */
+/* A lane's choices: number i0 + lane and each 32 further on; ~0 from number `end` on. */
 DEV void chosen_some(uint32_t *x, const choices &c, uint32_t i0, uint32_t end)
 {
 #pragma unroll

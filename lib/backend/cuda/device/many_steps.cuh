@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a group of warps multiplies in a stage of product_many.cuh, and how a stage lies in shared
- * memory: blocks of activations (args.h), tiles of weights as in device memory, scales of tiles,
- * scales of activations. A warp has 16 rows of weights as the instruction's first operand, in
- * registers: rows g and g + 8 of a tile in lane 4 g + t, or of two matrices row g of eight each. */
+/* The multiplications of a group of warps in a stage of product_many.cuh. A stage lies in shared
+ * memory like this: blocks of activations (args.h), tiles of weights as in device memory, scales of
+ * tiles, scales of activations. A warp has 16 rows of weights as the instruction's first operand,
+ * in registers: rows g and g + 8 of a tile in lane 4 g + t, or of two matrices row g of eight each.
+ */
 #ifndef RMR_CUDA_MANY_STEPS_CUH
 #define RMR_CUDA_MANY_STEPS_CUH
 
@@ -91,7 +92,7 @@ template <int E> DEV constexpr uint32_t many_stage()
     return ((is_float<E>() && thin > wide ? thin : wide) + 1023) / 1024 * 1024;
 }
 
-/* What a warp multiplies. */
+/* The operands of a lane. */
 typedef struct many_lane {
     uint32_t tile[2], row[2]; /* the lane's two rows of weights: tile of the stage, row of it */
     float *made;              /* scales of quantised weights: [halves][runs][rows] scale, minimum */

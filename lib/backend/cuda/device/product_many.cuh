@@ -119,8 +119,8 @@ DEV const uint8_t *many_tile(const rmr_gpu_product &p, const product_job &j, uin
     return w.at + (size_t)j.matrix * w.stride + (size_t)(tile < last ? tile : last) * w.tile;
 }
 
-/* What a lane of the fetching warp copies for each stage: nothing where a stage has no bytes of it.
- * Lanes: tiles, their scales, blocks of activations, their scales. */
+/* The copy that a lane of the fetching warp makes for each stage; none where a stage has no bytes
+ * of the lane's kind. Lanes: tiles, their scales, blocks of activations, their scales. */
 typedef struct many_copy {
     const uint8_t *from;
     uint32_t to, step;       /* step: bytes from stage to stage */
@@ -274,7 +274,7 @@ template <int E> DEV void many_namer(const rmr_gpu_many &a, many_shared<E> *s)
 
 /* ---- multiplying ---- */
 
-/* What a lane stores: its rows of weights, and whether there are such rows. */
+/* The rows of weights whose results a lane stores, and whether there are such rows. */
 typedef struct many_rows_of {
     uint32_t row;
     bool first, second;
@@ -291,8 +291,8 @@ DEV void many_store(float *const *to, const float *v, const many_rows_of &r)
     }
 }
 
-/* What is there is added, of four times two columns at once: it is read before anything is written.
- */
+/* Add the results that the output has already, of four times two columns at once: all of them are
+ * read before any is written. */
 DEV void many_add_old(float *const *to, float *v, const many_rows_of &r)
 {
     float old[16];
