@@ -190,6 +190,15 @@ static void make_lex_mask(rmr_masks *k, lex_mask *x, uint32_t q)
     x->lex = machine_failed(k->m) ? 0 : q;
 }
 
+/* Room for a mask, made when it is first needed. */
+static int need_bits(rmr_masks *k, uint32_t **bits)
+{
+    const size_t size = k->v->words * sizeof **bits;
+    if (*bits == NULL && (*bits = rmr_alloc(k->m->mem, size)) == NULL)
+        rmr_rx_no_memory(k->m->rx, size);
+    return *bits != NULL;
+}
+
 static lex_mask *lex_mask_of(rmr_masks *k, uint32_t q)
 {
     lex_mask *set = k->lex + (q * 2654435761u >> 8) % (LEX_MASKS / MASK_WAYS) * MASK_WAYS,
@@ -202,13 +211,7 @@ static lex_mask *lex_mask_of(rmr_masks *k, uint32_t q)
         if (set[i].used < old->used) old = &set[i];
     }
     old->lex = 0;
-    if (old->bits == NULL) {
-        old->bits = rmr_alloc(k->m->mem, k->v->words * sizeof *old->bits);
-        if (old->bits == NULL) {
-            rmr_rx_no_memory(k->m->rx, k->v->words * sizeof *old->bits);
-            return NULL;
-        }
-    }
+    if (!need_bits(k, &old->bits)) return NULL;
     old->used = ++k->clock;
     make_lex_mask(k, old, q);
     return machine_failed(k->m) ? NULL : old;
@@ -281,13 +284,7 @@ static const uint32_t *scan_mask_of(rmr_masks *k, scan of)
         if (set[i].used < old->used) old = &set[i];
     }
     old->of.row = 0;
-    if (old->bits == NULL) {
-        old->bits = rmr_alloc(k->m->mem, k->v->words * sizeof *old->bits);
-        if (old->bits == NULL) {
-            rmr_rx_no_memory(k->m->rx, k->v->words * sizeof *old->bits);
-            return NULL;
-        }
-    }
+    if (!need_bits(k, &old->bits)) return NULL;
     old->used = ++k->clock;
     make_scan_mask(k, &of, old->bits);
     if (machine_failed(k->m)) return NULL;

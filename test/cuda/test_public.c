@@ -89,13 +89,7 @@ static void world_make(world *w, const tiny_opts *kind, const char *words)
 
 static int any_is_loaded(void)
 {
-    char line[1200];
-    int found = 0;
-    FILE *maps = fopen("/proc/self/maps", "r");
-    assert_non_null(maps);
-    while (fgets(line, sizeof line, maps) != NULL) found |= strstr(line, "/libremora-cuda") != NULL;
-    fclose(maps);
-    return found;
+    return host_maps("/libremora-cuda");
 }
 
 static void world_end(world *w)

@@ -110,6 +110,17 @@ float *host_logits(remora_model *m, const remora_token *ids, size_t n)
     return all;
 }
 
+int host_maps(const char *part)
+{
+    char line[1200];
+    int found = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    REQUIRE(maps != NULL);
+    while (fgets(line, sizeof line, maps) != NULL) found |= strstr(line, part) != NULL;
+    fclose(maps);
+    return found;
+}
+
 remora_source host_path_source(const char *path)
 {
     return (remora_source){

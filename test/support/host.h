@@ -71,6 +71,9 @@ float *host_logits(remora_model *m, const remora_token *ids, size_t n);
 /* Copy all rows that are ready. */
 float *host_rows(remora_session *s, uint32_t n_rows);
 
+/* Is a file mapped into this process whose path has this part? */
+int host_maps(const char *part);
+
 remora_source host_path_source(const char *path);
 /* Write src as a pack to path. */
 void host_convert(remora_runtime *rt, const remora_source *src, const char *path,
