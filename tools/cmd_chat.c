@@ -36,6 +36,8 @@ typedef struct chat {
     text said, thought; /* of the answer that is being made */
     int terminal;       /* stdout is one, and stdin */
     int dim;            /* what is written now is dimmed */
+    char in[1024];      /* bytes of stdin, of which `taken` were read */
+    size_t n_in, taken;
 } chat;
 
 static int parse(chat *g, int argc, char **argv)
@@ -54,9 +56,8 @@ static int parse(chat *g, int argc, char **argv)
          0, 0},
         {0, "temp", TOOL_REAL, &g->temp, "X",
          "temperature (default 0.7); 0 takes the most\nprobable token", 0, 1e6},
-        {0, "top-p", TOOL_REAL, &g->top_p, "X",
-         "keep the best that reach X together\n(default 0.95); 1: all", 0, 1},
-        {'s', "seed", TOOL_U64, &g->seed, "N", "of the random generator (default 42)", 0, 0},
+        TOOL_TOP_P_OPTION(g->top_p),
+        TOOL_SEED_OPTION(g->seed),
         {0, "ctx", TOOL_U32, &g->session.ctx, "N",
          "most tokens of the conversation (default 4096, or\nwhat the model has)", 1, 4294967295.0},
         TOOL_SESSION_OPTIONS(g->session),
@@ -245,13 +246,24 @@ static int command(chat *g, const char *line)
     return GO_ON;
 }
 
+static int next_byte(chat *g)
+{
+    if (g->taken == g->n_in) {
+        const ssize_t n = tool_wait_input() ? read(STDIN_FILENO, g->in, sizeof g->in) : 0;
+        if (n <= 0) return EOF;
+        g->n_in = (size_t)n;
+        g->taken = 0;
+    }
+    return (unsigned char)g->in[g->taken++];
+}
+
 /* One line without its end; 0 at the end of the input or an interrupt. */
 static int read_line(chat *g, text *line)
 {
     int c;
     line->n = 0;
     if (g->terminal) fputs("> ", stderr);
-    while ((c = getchar()) != EOF && c != '\n') {
+    while ((c = next_byte(g)) != EOF && c != '\n') {
         const char one = (char)c;
         if (append(line, &one, 1) < 0) return 0;
     }
@@ -285,7 +297,6 @@ static int talk(chat *g)
         if (what == QUIT) break;
         if (what == ANSWER && st >= 0) st = answer(g, &err);
         tool_cancel_again();
-        clearerr(stdin); /* an interrupt is no end of it */
         if (st < 0) code = complain(g, st, &err);
         if (tool_output_failed()) code = TOOL_FAILED;
     }
@@ -297,10 +308,6 @@ static int make(chat *g)
 {
     remora_error err = {.struct_size = sizeof err};
     const remora_chat_opts o = {.struct_size = sizeof o, .format = g->format};
-    const remora_stage warm = {
-        .struct_size = sizeof warm, .kind = REMORA_STAGE_TEMPERATURE, .value = g->temp};
-    const remora_stage top = {
-        .struct_size = sizeof top, .kind = REMORA_STAGE_TOP_P, .value = g->top_p};
     const uint32_t most = g->host.info.max_context;
     remora_session_opts opts;
     g->ctx = g->session.ctx ? g->session.ctx : most < 4096 ? most : 4096;
@@ -308,8 +315,8 @@ static int make(chat *g)
     remora_status st = remora_chat_create(g->host.model, &o, &g->talk, &err);
     if (st >= 0) st = remora_session_create(g->host.model, &opts, &g->s, &err);
     if (st >= 0) st = remora_sampler_create(g->host.model, g->seed, &g->p, &err);
-    if (st >= 0) st = remora_sampler_add(g->p, &warm, &err);
-    if (st >= 0 && g->top_p > 0 && g->top_p < 1) st = remora_sampler_add(g->p, &top, &err);
+    if (st >= 0) st = tool_add_stage(g->p, REMORA_STAGE_TEMPERATURE, g->temp, 0, &err);
+    if (st >= 0) st = tool_add_top_p(g->p, g->top_p, &err);
     if (st >= 0 && g->system)
         st = add_turn(g, REMORA_ROLE_SYSTEM, tool_text(g->system), (remora_text){NULL, 0}, &err);
     if (st < 0) return tool_fail(st, "chat", &err);

@@ -54,9 +54,8 @@ static int parse(filling *g, int argc, char **argv)
          "most tokens of the prompt (default: what the\ncontext leaves)", 0, 0},
         {0, "temp", TOOL_REAL, &g->temp, "X",
          "temperature; 0 (default) takes the most\nprobable token", 0, 1e6},
-        {0, "top-p", TOOL_REAL, &g->top_p, "X",
-         "keep the best that reach X together\n(default 0.95); 1: all", 0, 1},
-        {'s', "seed", TOOL_U64, &g->seed, "N", "of the random generator (default 42)", 0, 0},
+        TOOL_TOP_P_OPTION(g->top_p),
+        TOOL_SEED_OPTION(g->seed),
         {0, "ctx", TOOL_U32, &g->session.ctx, "N",
          "most tokens of the timeline (default: what is\nneeded)", 1, 4294967295.0},
         TOOL_SESSION_OPTIONS(g->session),
@@ -145,24 +144,15 @@ static int make_prompt(filling *g)
     return TOOL_GO;
 }
 
-static remora_status add(const filling *g, int32_t kind, double value, remora_error *err)
-{
-    const remora_stage stage = {.struct_size = sizeof stage, .kind = kind, .value = value};
-    return remora_sampler_add(g->p, &stage, err);
-}
-
 static int make_session(filling *g)
 {
     remora_error err = {.struct_size = sizeof err};
     remora_session_opts opts;
-    const uint64_t most = g->host.info.max_context, need = g->n_tokens + g->n;
-    const uint32_t ctx =
-        g->session.ctx ? g->session.ctx : (uint32_t)(g->n == 0 || need > most ? most : need);
-    tool_session_opts(&g->session, ctx, &opts);
+    tool_session_opts(&g->session, tool_capacity(&g->host, &g->session, g->n_tokens, g->n), &opts);
     remora_status st = remora_session_create(g->host.model, &opts, &g->s, &err);
     if (st >= 0) st = remora_sampler_create(g->host.model, g->seed, &g->p, &err);
-    if (st >= 0) st = add(g, REMORA_STAGE_TEMPERATURE, g->temp, &err);
-    if (st >= 0 && g->top_p > 0 && g->top_p < 1) st = add(g, REMORA_STAGE_TOP_P, g->top_p, &err);
+    if (st >= 0) st = tool_add_stage(g->p, REMORA_STAGE_TEMPERATURE, g->temp, 0, &err);
+    if (st >= 0) st = tool_add_top_p(g->p, g->top_p, &err);
     if (st >= 0) st = remora_sampler_spell(g->p, g->info.heal, g->info.n_heal, &err);
     if (st >= 0) st = remora_session_append(g->s, g->tokens, g->n_tokens, REMORA_WANT_LAST, &err);
     return st < 0 ? tool_fail(st, "session", &err) : TOOL_GO;

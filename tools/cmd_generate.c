@@ -41,10 +41,7 @@ static int parse(generate *g, int argc, char **argv)
          "temperature (default 0.7); 0 takes the most\nprobable token", 0, 1e6},
         {0, "top-k", TOOL_U32, &g->top_k, "N", "keep the N most probable; 0 (default): all", 0,
          1e9},
-        {0, "top-p", TOOL_REAL, &g->top_p, "X",
-         "keep the best that reach X together\n"
-         "(default 0.95); 1: all",
-         0, 1},
+        TOOL_TOP_P_OPTION(g->top_p),
         {0, "min-p", TOOL_REAL, &g->min_p, "X",
          "keep those at least X times as probable as\n"
          "the best; 0 (default): all",
@@ -53,7 +50,7 @@ static int parse(generate *g, int argc, char **argv)
          "penalty on tokens already in the text;\n"
          "1 (default): none",
          1e-3, 1e3},
-        {'s', "seed", TOOL_U64, &g->seed, "N", "of the random generator (default 42)", 0, 0},
+        TOOL_SEED_OPTION(g->seed),
         {0, "stop", TOOL_TEXTS, &g->stop, "TEXT",
          "end before this text, which is left out;\nmay be repeated", 0, 0},
         {0, "keep-stop", TOOL_FLAG, &g->keep_stop, NULL, "write that text too", 0, 0},
@@ -124,13 +121,6 @@ static int read_prompt(generate *g)
     return TOOL_GO;
 }
 
-static remora_status add(generate *g, int32_t kind, double value, int64_t count, remora_error *err)
-{
-    const remora_stage stage = {
-        .struct_size = sizeof stage, .kind = kind, .value = value, .count = count};
-    return remora_sampler_add(g->p, &stage, err);
-}
-
 /* The texts between commas. Returns how many there are; out may be NULL. */
 static size_t split(const char *list, remora_text *out)
 {
@@ -185,31 +175,24 @@ static int constrain(generate *g)
 static remora_status make_sampler(generate *g, remora_error *err)
 {
     remora_status st = remora_sampler_create(g->host.model, g->seed, &g->p, err);
-    if (st == REMORA_OK && g->repeat != 1) st = add(g, REMORA_STAGE_REPEAT, g->repeat, 0, err);
-    if (st == REMORA_OK) st = add(g, REMORA_STAGE_TEMPERATURE, g->temp, 0, err);
-    if (st == REMORA_OK && g->top_k) st = add(g, REMORA_STAGE_TOP_K, 0, g->top_k, err);
-    if (st == REMORA_OK && g->top_p > 0 && g->top_p < 1)
-        st = add(g, REMORA_STAGE_TOP_P, g->top_p, 0, err);
-    if (st == REMORA_OK && g->min_p > 0) st = add(g, REMORA_STAGE_MIN_P, g->min_p, 0, err);
+    if (st == REMORA_OK && g->repeat != 1)
+        st = tool_add_stage(g->p, REMORA_STAGE_REPEAT, g->repeat, 0, err);
+    if (st == REMORA_OK) st = tool_add_stage(g->p, REMORA_STAGE_TEMPERATURE, g->temp, 0, err);
+    if (st == REMORA_OK && g->top_k)
+        st = tool_add_stage(g->p, REMORA_STAGE_TOP_K, 0, g->top_k, err);
+    if (st == REMORA_OK) st = tool_add_top_p(g->p, g->top_p, err);
+    if (st == REMORA_OK && g->min_p > 0)
+        st = tool_add_stage(g->p, REMORA_STAGE_MIN_P, g->min_p, 0, err);
     for (size_t i = 0; st == REMORA_OK && g->repeat != 1 && i < g->n_tokens; i++)
         st = remora_sampler_accept(g->p, g->tokens[i], err);
     return st;
-}
-
-/* As large as this run needs: capacity costs nothing until it is used, but the model bounds it. */
-static uint32_t capacity(const generate *g)
-{
-    const uint64_t most = g->host.info.max_context;
-    const uint64_t need = g->n_tokens + g->n;
-    if (g->session.ctx) return g->session.ctx;
-    return (uint32_t)(g->n == 0 || need > most ? most : need);
 }
 
 static int make_session(generate *g)
 {
     remora_error err = {.struct_size = sizeof err};
     remora_session_opts opts;
-    tool_session_opts(&g->session, capacity(g), &opts);
+    tool_session_opts(&g->session, tool_capacity(&g->host, &g->session, g->n_tokens, g->n), &opts);
     remora_status st = remora_session_create(g->host.model, &opts, &g->s, &err);
     if (st < 0) return tool_fail(st, "session", &err);
     st = make_sampler(g, &err);

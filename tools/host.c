@@ -3,6 +3,8 @@
 #include "host.h"
 #include "output.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +37,21 @@ const int32_t *tool_cancel(void)
 int tool_cancelled(void)
 {
     return __atomic_load_n(&cancel_word, __ATOMIC_RELAXED) != 0;
+}
+
+int tool_wait_input(void)
+{
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    sigset_t stops, before;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGINT);
+    sigaddset(&stops, SIGTERM);
+    /* They come during ppoll() alone. The runtime's threads take no signals. */
+    sigprocmask(SIG_BLOCK, &stops, &before);
+    while (!tool_cancelled() && ppoll(&in, 1, NULL, &before) < 0 && errno == EINTR) {
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return !tool_cancelled();
 }
 
 void tool_cancel_again(void)
@@ -190,6 +207,27 @@ void tool_session_opts(const tool_session *s, uint32_t capacity, remora_session_
                                  .capacity = capacity,
                                  .chunk = s->chunk,
                                  .kv_type = REMORA_KV_BF16 + s->kv};
+}
+
+uint32_t tool_capacity(const tool_host *h, const tool_session *s, uint64_t n_prompt, uint64_t n)
+{
+    const uint64_t most = h->info.max_context, need = n_prompt + n;
+    if (s->ctx) return s->ctx;
+    return (uint32_t)(n == 0 || need > most ? most : need);
+}
+
+remora_status tool_add_stage(remora_sampler *p, int32_t kind, double value, int64_t count,
+                             remora_error *err)
+{
+    const remora_stage stage = {
+        .struct_size = sizeof stage, .kind = kind, .value = value, .count = count};
+    return remora_sampler_add(p, &stage, err);
+}
+
+remora_status tool_add_top_p(remora_sampler *p, double top_p, remora_error *err)
+{
+    if (top_p <= 0 || top_p >= 1) return REMORA_OK;
+    return tool_add_stage(p, REMORA_STAGE_TOP_P, top_p, 0, err);
 }
 
 const char *tool_kv_name(const tool_session *s)

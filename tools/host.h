@@ -84,12 +84,34 @@ typedef struct tool_session {
 
 const char *tool_kv_name(const tool_session *s);
 void tool_session_opts(const tool_session *s, uint32_t capacity, remora_session_opts *out);
+/* As large as a run of n_prompt tokens and n more needs, n = 0 being as many as can be: capacity
+ * costs nothing until it is used, but the model bounds it. */
+uint32_t tool_capacity(const tool_host *h, const tool_session *s, uint64_t n_prompt, uint64_t n);
+
+#define TOOL_TOP_P_OPTION(value)                                                                   \
+    {                                                                                              \
+        0, "top-p", TOOL_REAL, &(value), "X",                                                      \
+            "keep the best that reach X together\n(default 0.95); 1: all", 0, 1                    \
+    }
+#define TOOL_SEED_OPTION(value)                                                                    \
+    {                                                                                              \
+        's', "seed", TOOL_U64, &(value), "N", "of the random generator (default 42)", 0, 0         \
+    }
+
+remora_status tool_add_stage(remora_sampler *p, int32_t kind, double value, int64_t count,
+                             remora_error *err);
+/* No stage where all tokens are kept. */
+remora_status tool_add_top_p(remora_sampler *p, double top_p, remora_error *err);
 
 /* SIGINT and SIGTERM set the cancel word; a second one ends the program at once. */
 void tool_catch_signals(void);
 const int32_t *tool_cancel(void);
 int tool_cancelled(void);
-/* What an interrupt ended is over: clear the word, and wait for the next one. SIGTERM stays. */
+/* Wait until stdin has bytes or is at its end. 0: it was interrupted, now or before the call, so no
+ * interrupt is lost between a look at the cancel word and reading. */
+int tool_wait_input(void);
+/* The work that an interrupt ended is over: clear the word, and wait for the next one. SIGTERM
+ * stays. */
 void tool_cancel_again(void);
 
 /* Runtime and model; TOOL_GO, or the exit code after a message. flags: REMORA_MODEL_*. */
