@@ -92,7 +92,7 @@ static remora_status complete(editor *e, const remora_fim_info *info, char *out,
     return st;
 }
 
-/* What happens at one key: hurry: the next one comes soon. */
+/* One key: complete the text as it is now. hurry: the next key comes while the model computes. */
 static remora_status key(editor *e, const char *text, size_t len, int hurry, remora_error *err)
 {
     char out[1024] = "";

@@ -1003,7 +1003,7 @@ REMORA_API void REMORA_CALL remora_chat_free(remora_chat *c);
 
 /* ---- chat: reading an answer --------------------------------------------------------------------
  *
- * What a model answers is reasoning, text and calls of tools, between markers that each family
+ * The answer of a model is reasoning, text and calls of tools, between markers that each family
  * writes in its own way. A remora_chat_parse takes the tokens as they are generated and gives
  * the parts as they grow: the same, joined, however the tokens come. Markers are found where
  * the model wrote them with its special tokens, so text that only spells one is text. Nothing
@@ -1431,10 +1431,10 @@ remora_sampler_accept(remora_sampler *p, remora_token t, remora_error *err);
 REMORA_API remora_status REMORA_CALL
 remora_sampler_spell(remora_sampler *p, const char *text, size_t len, remora_error *err);
 
-/* What output may be. The grammar of a constraint speaks of the bytes of all tokens joined, and a
- * text is right when it can be read in some way. Tokens without a text of their own (special and
- * added ones) are allowed only where a grammar names them by number, and those that end a turn
- * exactly where the text may end. */
+/* A constraint bounds the text that a sampler may make. Its grammar speaks of the bytes of all
+ * tokens joined, and a text is right when it can be read in some way. Tokens without a text of
+ * their own (special and added ones) are allowed only where a grammar names them by number, and
+ * those that end a turn exactly where the text may end. */
 enum remora_constraint_kinds {
     REMORA_CONSTRAINT_GBNF   = 1, /* a grammar as llama.cpp writes it, from its rule `root` on */
     REMORA_CONSTRAINT_REGEX  = 2, /* an ECMAScript regular expression, of the whole text; without

@@ -192,7 +192,8 @@ static remora_status check_prompt(const remora_prompt_opts *o, remora_error *err
     return REMORA_OK;
 }
 
-/* What the last request says, and over it the options. `name` holds the tool's, terminated. */
+/* The wishes of the last request, with the options of the call over them. `name` gets the name of
+ * the tool, terminated. */
 static remora_status make_wish(const remora_chat *c, const remora_prompt_opts *o,
                                char name[RMR_CHAT_MAX_NAME + 1], rmr_chat_wish *w,
                                remora_error *err)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which chat format a conversation has: a name, the model's, or one that the host describes. */
+/* The chat format of a conversation: the one of a name, the model's own, or one that the host
+ * describes. */
 #include <string.h>
 
 #include "chat_choice.h"

@@ -15,7 +15,7 @@ struct remora_constraint {
     atomic_uint refs; /* the host's, and one for each guide */
 };
 
-/* What a sampler has: a guide, and the constraint that it is of. */
+/* The place of a sampler in the text of a constraint. */
 typedef struct follower {
     remora_constraint *of;
     rmr_guide *guide;
@@ -158,7 +158,7 @@ void remora_constraint_free(remora_constraint *c)
     if (c != NULL) unref(c);
 }
 
-/* -- What a sampler follows -- */
+/* -- Followers of samplers -- */
 
 /* Takes over the guide. */
 static remora_status follow(remora_constraint *c, rmr_guide *guide, void **out, remora_error *err)
