@@ -40,6 +40,11 @@ static const struct {
      {"<|im_start|>", "<tool_call>",
       "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."},
      {"<think>", "enable_thinking"}},
+    {"smollm2",
+     NULL,
+     {"<|im_start|>",
+      "You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>"},
+     {"tool", "think"}},
     {"chatml", NULL, {"<|im_start|>", "<|im_end|>"}, {"tool", "think", "<|im_middle|>"}},
     {"llama-3.1", NULL, {"<|start_header_id|>", "Cutting Knowledge Date: December 2023"}, {NULL}},
     {"llama-3", NULL, {"<|start_header_id|>", "<|eot_id|>"}, {"Cutting Knowledge", "tool"}},
@@ -53,6 +58,20 @@ static const char *missing(const rmr_chat_format *f, const rmr_tokenizer *t)
     return NULL;
 }
 
+/* A template of ChatML writes a system text of its own where its marker, a line end (as it is, or
+ * as a template spells it) and a letter follow each other. */
+static int has_system_text(const char *text)
+{
+    static const char marker[] = "<|im_start|>system";
+    for (const char *p = text; (p = strstr(p, marker)) != NULL;) {
+        p += sizeof marker - 1;
+        const char *words = p[0] == '\n' ? p + 1 : p[0] == '\\' && p[1] == 'n' ? p + 2 : p;
+        if (words != p && ((*words >= 'A' && *words <= 'Z') || (*words >= 'a' && *words <= 'z')))
+            return 1;
+    }
+    return 0;
+}
+
 static int fits(size_t row, const char *family, const char *text)
 {
     const int wants_text = rows[row].has[0] != NULL;
@@ -62,7 +81,8 @@ static int fits(size_t row, const char *family, const char *text)
         if (strstr(text, rows[row].has[i]) == NULL) return 0;
     for (size_t i = 0; i < 4 && rows[row].lacks[i] != NULL; i++)
         if (strstr(text, rows[row].lacks[i]) != NULL) return 0;
-    return 1;
+    /* Plain ChatML has no system text, so a template with one that is not known has no row. */
+    return strcmp(rows[row].name, "chatml") != 0 || !has_system_text(text);
 }
 
 remora_status rmr_chat_suits(const rmr_chat_format *f, const rmr_tokenizer *t, remora_error *err)

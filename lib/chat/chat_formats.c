@@ -225,6 +225,8 @@ static const rmr_chat_format formats[] = {
      QWEN_TOOLS(RMR_ARGS_PRINTED, NULL)},
     {.name = "qwen2.5", CHATML_TURNS, .stops = {IM_END, "<|endoftext|>"},
      .system_default = PROMPT_QWEN, QWEN_TOOLS(RMR_ARGS_PRINTED, NULL)},
+    {.name = "smollm2", CHATML_TURNS, .stops = {IM_END, "<|endoftext|>"},
+     .system_default = PROMPT_SMOLLM2},
     {.name = "chatml", CHATML_TURNS, .stops = {IM_END, "<|endoftext|>"}},
     {.name = "llama-3.1", LLAMA_TURNS,
      .system_lead_tools = "Environment: ipython\n",

@@ -222,4 +222,8 @@
 #define PROMPT_QWEN \
     "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 
+/* SmolLM2-Instruct: tokenizer.chat_template of its GGUF file. */
+#define PROMPT_SMOLLM2 \
+    "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+
 #endif

@@ -204,6 +204,10 @@ static void prompts_say_where_the_output_begins(void **state)
     check_end("deepseek-v3.1", "{" ASK "}", "<｜Assistant｜></think>", RMR_BEGIN_ANSWER);
     check_end("deepseek-r1", "{" ASK "}", "<think>\n", RMR_BEGIN_REASONING);
     check_end("qwen3", "{" ASK "}", "assistant\n", RMR_BEGIN_ANSWER);
+    check_end("smollm2", "{" ASK "}",
+              "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging "
+              "Face<|im_end|>\n<|im_start|>user\nu<|im_end|>\n<|im_start|>assistant\n",
+              RMR_BEGIN_ANSWER);
     snprintf(json, sizeof json, "{" ASK ", %s, \"tool_choice\": \"required\"}", tool);
     check_end("deepseek-v3.1", json, "</think><｜tool▁calls▁begin｜>", RMR_BEGIN_CALLS);
     check_end("qwen2.5", json, "assistant\n", RMR_BEGIN_ANSWER);
@@ -487,6 +491,14 @@ static void chat_formats_are_chosen_by_tokens_and_template(void **state)
     begin_fix(&w, &(fix){.added = TOKEN(256, "<|im_start|>") "," TOKEN(257, "<|im_end|>")});
 #define CHATML "<|im_start|> <|im_end|> "
     check_choice(w.tok, "llama", CHATML, "chatml");
+    check_choice(w.tok, "llama", CHATML "'<|im_start|>system\\n' + system + '<|im_end|>", "chatml");
+    check_choice(w.tok, "llama", CHATML "'<|im_start|>system\\nYou are a pirate<|im_end|>", NULL);
+    check_choice(w.tok, "llama", CHATML "'<|im_start|>system\nYou are a pirate<|im_end|>", NULL);
+    check_choice(w.tok, "llama",
+                 CHATML
+                 "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by "
+                 "Hugging Face<|im_end|>",
+                 "smollm2");
     check_choice(w.tok, "qwen2",
                  CHATML "You are Qwen, created by Alibaba Cloud. You are a helpful assistant. "
                         "<tool_call> tools",
