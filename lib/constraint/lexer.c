@@ -86,8 +86,8 @@ uint32_t rmr_lex_start(rmr_machine *m, const row_lexeme *lexemes, size_t n)
 {
     m->n_pair_work = 0;
     for (size_t i = 0; i < n; i++)
-        if (i == 0 || lexemes[i - 1].lexeme != lexemes[i].lexeme)
-            add_pair(m, lexemes[i].lexeme, lexemes[i].lexeme);
+        if (i == 0 || lexemes[i - 1].name != lexemes[i].name)
+            add_pair(m, lexemes[i].name, lexemes[i].language);
     return intern(m);
 }
 
@@ -102,6 +102,19 @@ static void sort_pairs(lex_pair *p, size_t n)
     }
 }
 
+/* Classes that the state does not tell apart. Usually several are asked for one after the other. */
+static const rx_parts *parts_of(rmr_machine *m, uint32_t q)
+{
+    const lex_state s = m->lex[q];
+    if (m->parts_of == q) return &m->parts;
+    rmr_rx_parts_begin(m->rx, &m->parts);
+    for (uint32_t i = 0; i < s.n; i++)
+        rmr_rx_parts_split(m->rx, &m->parts, m->pairs[s.pairs + i].rest);
+    m->parts_of = q;
+    rmr_machine_step(m, (RX_PARTS_NODES - m->parts.left) / 16, 0);
+    return &m->parts;
+}
+
 uint32_t rmr_lex_derive(rmr_machine *m, uint32_t q, unsigned c)
 {
     const unsigned byte = m->rx->class_byte[c];
@@ -114,7 +127,11 @@ uint32_t rmr_lex_derive(rmr_machine *m, uint32_t q, unsigned c)
     rmr_machine_step(m, 1 + s.n, 0);
     sort_pairs(m->pair_work, m->n_pair_work);
     const uint32_t next = intern(m);
-    if (!machine_failed(m)) m->lex_next[(size_t)q * m->n_classes + c] = next;
+    if (machine_failed(m)) return next;
+    const rx_parts *p = parts_of(m, q);
+    uint32_t *to = m->lex_next + (size_t)q * m->n_classes;
+    for (unsigned i = 0; i < m->n_classes; i++)
+        if (p->part[i] == p->part[c]) to[i] = next;
     return next;
 }
 

@@ -60,6 +60,7 @@ static void free_all(rmr_machine *m)
     rmr_free(mem, m->ended, m->cap_ended * sizeof *m->ended);
     rmr_free(mem, m->scan_work, m->cap_scan_work * sizeof *m->scan_work);
     rmr_free(mem, m->pair_work, m->cap_pair_work * sizeof *m->pair_work);
+    rmr_free(mem, m->spelling, m->cap_spelling);
 }
 
 /* Numbers that mean nothing, or the first of their kind, are there from the beginning. */

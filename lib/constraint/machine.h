@@ -25,7 +25,7 @@ enum { CONT_ROOT };                 /* of returns: the text may end */
 #define TEXT_FRESH UINT32_MAX       /* of a scan: nothing of its lexeme was read */
 
 typedef struct lex_pair {
-    rmr_rx lexeme, rest;
+    rmr_rx lexeme, rest; /* its name in the row, and what is left of its language */
 } lex_pair;
 
 typedef struct lex_state {
@@ -33,6 +33,9 @@ typedef struct lex_state {
     uint32_t accepts; /* lexemes that are whole: the rest of these first pairs may be empty */
     uint32_t near;    /* the state with saturated counters; 0: not known yet */
     uint8_t ends;     /* no byte can follow */
+    /* What strings.c knows: all texts of so many characters go on; some text of so many does not,
+     * 0: none is known. */
+    uint8_t sure, unsure;
 } lex_state;
 
 /* An item: a place, what it returns to, repetitions so far, registers. */
@@ -40,8 +43,11 @@ typedef struct row_item {
     uint32_t place, cont, count, reg;
 } row_item;
 
+/* A lexeme that a row expects. Its name is the lexeme of the grammar, whatever texts are left out
+ * of it here: so lexer states are the same once no text that is left out can come any more. Where
+ * one name would stand for two languages in a row, the languages are the names. */
 typedef struct row_lexeme {
-    rmr_rx lexeme;
+    rmr_rx name, language;
     row_item item;
 } row_lexeme;
 
@@ -126,6 +132,10 @@ typedef struct rmr_machine {
     size_t n_scan_work, cap_scan_work;
     lex_pair *pair_work;
     size_t n_pair_work, cap_pair_work;
+    rx_parts parts; /* of lexer state parts_of */
+    uint32_t parts_of;
+    char *spelling;
+    size_t cap_spelling;
     uint32_t start; /* the state before any text */
 } rmr_machine;
 
@@ -146,7 +156,7 @@ int rmr_machine_room(rmr_machine *m, void *items, size_t *cap, size_t need, size
 int rmr_machine_put(rmr_machine *m, rmr_map *map, uint64_t key, uint64_t more, uint32_t value);
 
 /* -- lexer.c -- */
-/* The state before a byte of any of these lexemes, sorted, none twice. */
+/* The state before a byte of any of these lexemes, sorted by name. */
 uint32_t rmr_lex_start(rmr_machine *m, const row_lexeme *lexemes, size_t n);
 uint32_t rmr_lex_derive(rmr_machine *m, uint32_t q, unsigned c);
 uint32_t rmr_lex_near(rmr_machine *m, uint32_t q);

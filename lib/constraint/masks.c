@@ -13,80 +13,6 @@ static void or_mask(uint32_t *to, const uint32_t *from, uint32_t words)
     for (uint32_t i = 0; i < words; i++) to[i] |= from[i];
 }
 
-/* -- Whether all texts that may stand in a JSON string go on in a lexer state -- */
-
-enum {
-    NO_CHAR = 8
-}; /* states of UTF-8: 0 between characters, 1 to 3 bytes left, then E0 ED F0 F4 */
-
-static unsigned utf8_next(unsigned u, unsigned b)
-{
-    static const uint8_t lo[] = {0, 0x80, 0x80, 0x80, 0xA0, 0x80, 0x90, 0x80};
-    static const uint8_t hi[] = {0, 0xBF, 0xBF, 0xBF, 0xBF, 0x9F, 0xBF, 0x8F};
-    static const uint8_t to[] = {0, 0, 1, 2, 1, 1, 2, 2};
-    if (u > 0) return b >= lo[u] && b <= hi[u] ? to[u] : NO_CHAR;
-    if (b < 0x80) return b < 0x20 || b == '"' || b == '\\' ? NO_CHAR : 0;
-    if (b < 0xC2 || b > 0xF4) return NO_CHAR;
-    if (b < 0xE0) return 1;
-    if (b < 0xF0) return b == 0xE0 ? 4 : b == 0xED ? 5 : 2;
-    return b == 0xF0 ? 6 : b == 0xF4 ? 7 : 3;
-}
-
-/* One byte for each pair of a class and a next state. */
-static void find_reps(rmr_masks *k)
-{
-    for (unsigned u = 0; u < 8; u++) {
-        uint8_t seen[256][8];
-        memset(seen, 0, sizeof seen);
-        k->n_reps[u] = 0;
-        for (unsigned b = 0; b < 256; b++) {
-            const unsigned to = utf8_next(u, b), c = k->m->rx->class_of[b];
-            if (to == NO_CHAR || seen[c][to]) continue;
-            seen[c][to] = 1;
-            k->reps[u][k->n_reps[u]++] = (uint8_t)b;
-        }
-    }
-}
-
-/* `most`: characters, 0: any number. A search of pairs of both automata; one with too many pairs
- * says no, which costs a walk and no token. */
-static int has_strings(rmr_masks *k, uint32_t q, unsigned most)
-{
-    enum { PAIRS = 400 };
-    struct {
-        uint32_t q;
-        uint16_t u, chars;
-    } todo[PAIRS];
-    rmr_map seen = {NULL, 0, 0};
-    rmr_machine *m = k->m;
-    size_t n = 1, done = 0;
-    int all = 1;
-    todo[0].q = q;
-    todo[0].u = todo[0].chars = 0;
-    for (; done < n && all; done++) {
-        const unsigned u = todo[done].u, chars = todo[done].chars;
-        if (u == 0 && most > 0 && chars == most) continue;
-        for (unsigned i = 0; i < k->n_reps[u] && all; i++) {
-            const unsigned b = k->reps[u][i], to = utf8_next(u, b);
-            const unsigned at = most > 0 ? chars + (to == 0) : 0;
-            const uint32_t next = rmr_lex_next(m, todo[done].q, m->rx->class_of[b]);
-            const uint64_t key = (uint64_t)next << 32 | at << 3 | to;
-            if (next == LEX_DEAD || (m->g->has_checks && m->lex[next].ends))
-                all = 0; /* it is dead, or the parser decides whether it is */
-            else if (rmr_map_find(&seen, key, 0) == NULL) {
-                all = n < PAIRS && rmr_machine_put(m, &seen, key, 0, 0);
-                if (!all) break;
-                todo[n].q = next;
-                todo[n].u = (uint16_t)to;
-                todo[n++].chars = (uint16_t)at;
-            }
-        }
-    }
-    rmr_machine_step(m, n, 0);
-    rmr_map_free(&seen, m->mem);
-    return all && !machine_failed(m);
-}
-
 /* -- Lexer masks -- */
 
 /* A border is of no use when the lexeme goes on for all tokens below it. Those that are open
@@ -177,7 +103,8 @@ static void make_lex_mask(rmr_masks *k, lex_mask *x, uint32_t q)
     const rmr_vocabulary *v = k->v;
     memset(x->bits, 0, v->words * sizeof *x->bits);
     x->n = 0;
-    const int all = has_strings(k, q, 0), few = all || has_strings(k, q, VOCAB_SHORT_CHARS);
+    const int all = rmr_strings_go_on(k, q, STRINGS_ANY),
+              few = all || rmr_strings_go_on(k, q, VOCAB_SHORT_CHARS);
     if (few)
         or_mask(x->bits, v->parts[VOCAB_SHORT].mask, v->words);
     else
@@ -390,7 +317,7 @@ remora_status rmr_masks_init(rmr_masks *k, rmr_machine *m, const rmr_vocabulary 
         rmr_rx_no_memory(m->rx, LEX_MASKS * sizeof *k->lex);
         return rmr_rx_status(m->rx, err);
     }
-    find_reps(k);
+    rmr_strings_init(k);
     return REMORA_OK;
 }
 
@@ -416,5 +343,6 @@ void rmr_masks_free(rmr_masks *k)
     rmr_free(mem, k->lex, LEX_MASKS * sizeof *k->lex);
     rmr_free(mem, k->scans, SCAN_MASKS * sizeof *k->scans);
     rmr_free(mem, k->states, (VOCAB_MAX_DEPTH + 1) * sizeof *k->states);
+    rmr_free(mem, k->pairs, k->cap_pairs * sizeof *k->pairs);
     k->m = NULL;
 }

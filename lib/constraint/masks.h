@@ -35,6 +35,12 @@ typedef struct scan_mask {
     uint32_t *bits;
 } scan_mask;
 
+/* A lexer state that a search has reached, how far a character has come, and after how many. */
+typedef struct string_pair {
+    uint32_t q, from;
+    uint16_t u, chars;
+} string_pair;
+
 typedef struct rmr_masks {
     rmr_machine *m;
     const rmr_vocabulary *v;
@@ -44,13 +50,23 @@ typedef struct rmr_masks {
     /* For each state of the texts of strings the bytes that tell classes and next states apart. */
     uint8_t reps[8][256];
     unsigned n_reps[8];
-    uint32_t *states; /* states along the branch of the trie that is walked */
+    uint32_t *states;   /* states along the branch of the trie that is walked */
+    string_pair *pairs; /* of the search in strings.c */
+    size_t cap_pairs;
 } rmr_masks;
 
 remora_status rmr_masks_init(rmr_masks *k, rmr_machine *m, const rmr_vocabulary *v,
                              remora_error *err);
 void rmr_masks_free(rmr_masks *k);
 void rmr_masks_forget(rmr_masks *k); /* the machine was reset */
+
+/* -- strings.c -- */
+#define STRINGS_ANY 255u /* any number of characters */
+void rmr_strings_init(rmr_masks *k);
+/* Whether all texts of at most so many characters that may stand in a JSON string as they are go on
+ * in a lexer state. One that is too hard to find out about does not, which costs a walk and no
+ * token. */
+int rmr_strings_go_on(rmr_masks *k, uint32_t q, unsigned most);
 
 /* The mask of a state. Look at machine_failed afterwards. */
 void rmr_masks_of(rmr_masks *k, uint32_t state, uint32_t *mask);

@@ -66,6 +66,18 @@ uint32_t rmr_reg_after(rmr_machine *m, rmr_check c, uint32_t reg, uint32_t text)
     return reg_id(m, v);
 }
 
+/* Whether a text is in a lexeme. */
+static int is_of(rmr_machine *m, rmr_rx lexeme, uint32_t text)
+{
+    size_t n = 0, at;
+    for (uint32_t t = text; t != 0; t = m->texts[t].before) n++;
+    if (!rmr_machine_room(m, &m->spelling, &m->cap_spelling, n, 1)) return 0;
+    at = n;
+    for (uint32_t t = text; t != 0; t = m->texts[t].before)
+        m->spelling[--at] = (char)m->texts[t].what;
+    return rmr_rx_matches(m->rx, lexeme, m->spelling, n);
+}
+
 static rmr_rx text_language(rmr_machine *m, uint32_t text)
 {
     rmr_rx r = RMR_RX_EMPTY;
@@ -74,19 +86,24 @@ static rmr_rx text_language(rmr_machine *m, uint32_t text)
     return r;
 }
 
-/* The texts of a set, as what was before and one more. */
-static rmr_rx seen_language(rmr_machine *m, uint32_t seen)
+/* The texts of a set that are in a lexeme, as those before and perhaps one more. Others change
+ * nothing, so most lexemes stay what they are. */
+static rmr_rx seen_language(rmr_machine *m, rmr_rx lexeme, uint32_t seen)
 {
-    if (seen == 0) return RMR_RX_NONE;
-    const uint32_t *known = rmr_map_find(&m->unique_by, 1, seen);
-    if (known != NULL) return *known;
+    const uint64_t key = (uint64_t)lexeme << 32 | 1;
     rmr_rx r = RMR_RX_NONE;
+    const uint32_t *known = rmr_map_find(&m->unique_by, key, seen);
+    if (known != NULL) return *known;
     for (uint32_t at = seen; at != 0 && !machine_failed(m); at = m->seen[at].before) {
-        const uint32_t *sum = at == seen ? NULL : rmr_map_find(&m->unique_by, 1, at);
-        r = rmr_rx_or2(m->rx, r, sum != NULL ? *sum : text_language(m, m->seen[at].what));
-        if (sum != NULL) break;
+        known = rmr_map_find(&m->unique_by, key, at);
+        if (known != NULL) {
+            r = rmr_rx_or2(m->rx, r, *known);
+            break;
+        }
+        if (is_of(m, lexeme, m->seen[at].what))
+            r = rmr_rx_or2(m->rx, r, text_language(m, m->seen[at].what));
     }
-    rmr_machine_put(m, &m->unique_by, 1, seen, r);
+    rmr_machine_put(m, &m->unique_by, key, seen, r);
     return r;
 }
 
@@ -97,7 +114,9 @@ rmr_rx rmr_reg_lexeme(rmr_machine *m, rmr_rx lexeme, uint32_t reg)
     const uint64_t key = (uint64_t)lexeme << 32 | 2;
     const uint32_t *known = rmr_map_find(&m->unique_by, key, seen);
     if (known != NULL) return *known;
-    const rmr_rx r = rmr_rx_and2(m->rx, lexeme, rmr_rx_not(m->rx, seen_language(m, seen)));
+    const rmr_rx without = seen_language(m, lexeme, seen);
+    const rmr_rx r =
+        without == RMR_RX_NONE ? lexeme : rmr_rx_and2(m->rx, lexeme, rmr_rx_not(m->rx, without));
     rmr_machine_put(m, &m->unique_by, key, seen, r);
     return r;
 }

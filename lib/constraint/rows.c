@@ -218,12 +218,12 @@ static void end_empty(rmr_machine *m, row_item item)
 static void expect_lexeme(rmr_machine *m, const rmr_place *p, row_item item)
 {
     const int unique = p->check != 0 && m->g->checks[p->check].unique;
-    const rmr_rx lexeme = unique ? rmr_reg_lexeme(m, p->id, item.reg) : p->id;
+    const rmr_rx language = unique ? rmr_reg_lexeme(m, p->id, item.reg) : p->id;
     uint64_t fuel = m->g->lim.step;
-    if (!rmr_rx_live(m->rx, lexeme, &fuel)) return;
+    if (!rmr_rx_live(m->rx, language, &fuel)) return;
     if (!rmr_machine_room(m, &m->lexemes, &m->cap_lexemes, m->n_lexemes + 1, sizeof *m->lexemes))
         return;
-    m->lexemes[m->n_lexemes++] = (row_lexeme){lexeme, item};
+    m->lexemes[m->n_lexemes++] = (row_lexeme){p->id, language, item};
 }
 
 /* Returns whether the row has to know texts. Items of token sets move to the front of the work. */
@@ -322,10 +322,21 @@ static void keep_conts(rmr_machine *m)
 
 static int lexeme_before(const row_lexeme *x, const row_lexeme *y)
 {
-    return x->lexeme < y->lexeme;
+    return x->name < y->name;
 }
 
 RMR_SORT_DEFINE(sort_lexemes, row_lexeme, lexeme_before);
+
+static void name_lexemes(row_lexeme *p, size_t n)
+{
+    int same = 1;
+    sort_lexemes(p, n);
+    for (size_t i = 1; i < n; i++)
+        same &= p[i].name != p[i - 1].name || p[i].language == p[i - 1].language;
+    if (same) return;
+    for (size_t i = 0; i < n; i++) p[i].name = p[i].language;
+    sort_lexemes(p, n);
+}
 
 /* Fill in what the row expects. The work is its kernel. */
 static void close_row(rmr_machine *m, uint32_t row)
@@ -345,7 +356,7 @@ static void close_row(rmr_machine *m, uint32_t row)
     for (size_t i = first; i < m->n_lexemes; i++)
         m->lexemes[i].item.cont = final_cont(m, m->lexemes[i].item.cont);
     const uint32_t tokens = keep_items(m, m->work, n_tokens);
-    sort_lexemes(m->lexemes + first, m->n_lexemes - first);
+    name_lexemes(m->lexemes + first, m->n_lexemes - first);
     const uint32_t lex = rmr_lex_start(m, m->lexemes + first, m->n_lexemes - first);
     parse_row *r = &m->rows[row];
     r->lexemes = (uint32_t)first;
@@ -377,12 +388,12 @@ void rmr_row_scan(rmr_machine *m, uint32_t row, uint32_t q, uint32_t text)
         size_t lo = 0, hi = r.n_lexemes;
         while (lo < hi) {
             const size_t mid = (lo + hi) / 2;
-            if (m->lexemes[r.lexemes + mid].lexeme < lexeme)
+            if (m->lexemes[r.lexemes + mid].name < lexeme)
                 lo = mid + 1;
             else
                 hi = mid;
         }
-        for (; lo < r.n_lexemes && m->lexemes[r.lexemes + lo].lexeme == lexeme; lo++)
+        for (; lo < r.n_lexemes && m->lexemes[r.lexemes + lo].name == lexeme; lo++)
             advance(m, m->lexemes[r.lexemes + lo].item, text);
     }
 }

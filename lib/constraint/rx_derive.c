@@ -157,7 +157,14 @@ static void learn(rmr_rx_set *s, rmr_rx a, int alive)
  * to be empty. */
 static int expand(rmr_rx_set *s, rmr_rx a, rx_array *seen, size_t *n_seen)
 {
+    uint8_t seen_part[256] = {0};
+    rx_parts parts;
+    rmr_rx_parts_begin(s, &parts);
+    rmr_rx_parts_split(s, &parts, a);
+    s->steps += (RX_PARTS_NODES - parts.left) / 16;
     for (unsigned c = 0; c < s->n_classes && !rmr_rx_failed(s); c++) {
+        if (seen_part[parts.part[c]]) continue;
+        seen_part[parts.part[c]] = 1;
         const rmr_rx d = derive(s, a, s->class_byte[c]);
         const int k = known(s, d);
         if (k == 1) return 1;

@@ -94,6 +94,23 @@ void rmr_rx_reset(rmr_rx_set *s);
 /* Where the derivative by a byte is remembered; NULL: nowhere. */
 rx_memo *rmr_rx_memo_of(rmr_rx_set *s, rmr_rx a, unsigned byte);
 
+enum { RX_PARTS_NODES = 4096 };
+
+/* Classes of bytes that some languages do not tell apart: in the first byte of a text. */
+typedef struct rx_parts {
+    uint8_t part[256];  /* of a class */
+    uint16_t size[256]; /* of a part, in classes */
+    unsigned n;
+    unsigned left;     /* nodes that may still be looked at, of RX_PARTS_NODES */
+    uint64_t reps[4];  /* the bytes that stand for classes */
+    uint32_t done[16]; /* byte sets that were taken into account */
+} rx_parts;
+
+/* All classes are one part; split the parts where the derivatives of a language may differ. When
+ * that takes too long each class becomes a part. */
+void rmr_rx_parts_begin(const rmr_rx_set *s, rx_parts *p);
+void rmr_rx_parts_split(const rmr_rx_set *s, rx_parts *p, rmr_rx a);
+
 /* Every byte is a class of its own from now on: texts will be built later. */
 void rmr_rx_all_classes(rmr_rx_set *s);
 /* A language that has the same texts and beginnings of texts of up to n bytes, and the same one for
