@@ -1463,11 +1463,11 @@ typedef struct remora_constraint_opts {
                                      tens of milliseconds */
 } remora_constraint_opts;
 
-/* Compile a constraint, for samplers of models with this vocabulary; a model's first one takes half
- * a second more, and bytes for its vocabulary. Any thread. opts and its texts are copied. E_ARG
- * (with the place in the source), E_FORMAT (a schema that is no JSON), E_UNSUPPORTED (what the
- * source asks for, or no tokenizer), E_LIMIT (the message names the bound and, where it can, the
- * rule), E_STRUCT, E_NOMEM. */
+/* Compile a constraint, for samplers of models with this vocabulary. A model's first one sorts its
+ * vocabulary: of 129,000 tokens that takes some 20 to 50 ms and keeps 5 MB. Any thread. opts and
+ * its texts are copied. E_ARG (with the place in the source), E_FORMAT (a schema that is no JSON),
+ * E_UNSUPPORTED (what the source asks for, or no tokenizer), E_LIMIT (the message names the bound
+ * and, where it can, the rule), E_STRUCT, E_NOMEM. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
 remora_constraint_create(remora_model *m, const remora_constraint_opts *opts,
                          remora_constraint **out, remora_error *err);

@@ -17,12 +17,22 @@ static unsigned part_of(const char *text, size_t n)
     return chars <= VOCAB_SHORT_CHARS ? VOCAB_SHORT : VOCAB_STRING;
 }
 
-/* What is sorted: the text, and the token by its address. */
+/* What is sorted: the text, and first its beginning, as a number that is in the order of texts. */
 typedef struct word {
+    uint64_t head;
     const char *text;
     uint32_t n;
     remora_token id;
 } word;
+
+enum { HEAD = 8 };
+
+static uint64_t head_of(const char *text, size_t n)
+{
+    uint64_t h = 0;
+    for (size_t i = 0; i < HEAD; i++) h = h << 8 | (i < n ? (unsigned char)text[i] : 0u);
+    return h;
+}
 
 static int compare(const void *a, const void *b)
 {
@@ -31,6 +41,32 @@ static int compare(const void *a, const void *b)
     if (c != 0) return c;
     if (x->n != y->n) return x->n < y->n ? -1 : 1;
     return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* Sort by beginnings, a byte at a time from the last one on; `other` has room for as many. */
+static void sort_heads(const word **w, size_t n, const word **other)
+{
+    for (unsigned shift = 0; shift < 8 * HEAD; shift += 8) {
+        size_t at[257] = {0};
+        for (size_t i = 0; i < n; i++) at[(w[i]->head >> shift & 0xFF) + 1]++;
+        for (unsigned b = 0; b < 256; b++) at[b + 1] += at[b];
+        for (size_t i = 0; i < n; i++) other[at[w[i]->head >> shift & 0xFF]++] = w[i];
+        const word **t = w; /* an even number of times */
+        w = other;
+        other = t;
+    }
+}
+
+/* Comparing all words with each other would cost ten times as much: few have a long beginning in
+ * common. */
+static void sort_words(const word **w, size_t n, const word **other)
+{
+    sort_heads(w, n, other);
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && w[end]->head == w[i]->head; end++) {
+        }
+        if (end - i > 1) rmr_sort((const void **)(w + i), end - i, compare);
+    }
 }
 
 static size_t common(const word *x, const word *y)
@@ -143,12 +179,12 @@ static remora_status build(rmr_vocabulary *v, word *words, const word **lists, r
             continue;
         }
         const unsigned p = part_of(s, k);
-        words[id] = (word){s, (uint32_t)k, (remora_token)id};
+        words[id] = (word){head_of(s, k), s, (uint32_t)k, (remora_token)id};
         lists[(size_t)p * all + n[p]++] = &words[id];
     }
     for (unsigned p = 0; p < VOCAB_PARTS; p++) {
         const word **list = lists + (size_t)p * all;
-        rmr_sort((const void **)list, n[p], compare);
+        sort_words(list, n[p], lists + (size_t)VOCAB_PARTS * all);
         RMR_TRY(build_part(v, &v->parts[p], list, n[p], err));
     }
     return REMORA_OK;
@@ -170,7 +206,8 @@ remora_status rmr_vocabulary_new(rmr_mem *mem, uint32_t n_vocab, rmr_token_text 
     v->far = rmr_calloc(mem, n_vocab, sizeof *v->far);
     v->ends = rmr_calloc(mem, v->words, sizeof *v->ends);
     word *words = rmr_calloc(mem, n_vocab, sizeof *words);
-    const word **lists = rmr_calloc(mem, (size_t)VOCAB_PARTS * n_vocab, sizeof *lists);
+    const size_t n_lists = (VOCAB_PARTS + 1) * (size_t)n_vocab; /* one is for sorting */
+    const word **lists = rmr_calloc(mem, n_lists, sizeof *lists);
     remora_status st = REMORA_OK;
     if (v->offsets == NULL || v->again == NULL || v->far == NULL || v->ends == NULL ||
         words == NULL || lists == NULL)
@@ -178,7 +215,7 @@ remora_status rmr_vocabulary_new(rmr_mem *mem, uint32_t n_vocab, rmr_token_text 
     if (st >= 0) st = copy_texts(v, text, user, err);
     if (st >= 0) st = build(v, words, lists, err);
     rmr_free(mem, words, n_vocab * sizeof *words);
-    rmr_free(mem, lists, (size_t)VOCAB_PARTS * n_vocab * sizeof *lists);
+    rmr_free(mem, lists, n_lists * sizeof *lists);
     if (st < 0) {
         rmr_vocabulary_free(v);
         return RMR_PASSED_ON(st);
