@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Every name of utf8proc-2.8.0 that is linked, made by subprojects/names.sh. */
+#pragma GCC system_header /* who uses a name is not warned of what the library's header does */
+#define utf8proc_NFC rmr_dep_utf8proc_NFC
+#define utf8proc_NFD rmr_dep_utf8proc_NFD
+#define utf8proc_NFKC rmr_dep_utf8proc_NFKC
+#define utf8proc_NFKC_Casefold rmr_dep_utf8proc_NFKC_Casefold
+#define utf8proc_NFKD rmr_dep_utf8proc_NFKD
+#define utf8proc_category rmr_dep_utf8proc_category
+#define utf8proc_category_string rmr_dep_utf8proc_category_string
+#define utf8proc_charwidth rmr_dep_utf8proc_charwidth
+#define utf8proc_codepoint_valid rmr_dep_utf8proc_codepoint_valid
+#define utf8proc_decompose rmr_dep_utf8proc_decompose
+#define utf8proc_decompose_char rmr_dep_utf8proc_decompose_char
+#define utf8proc_decompose_custom rmr_dep_utf8proc_decompose_custom
+#define utf8proc_encode_char rmr_dep_utf8proc_encode_char
+#define utf8proc_errmsg rmr_dep_utf8proc_errmsg
+#define utf8proc_get_property rmr_dep_utf8proc_get_property
+#define utf8proc_grapheme_break rmr_dep_utf8proc_grapheme_break
+#define utf8proc_grapheme_break_stateful rmr_dep_utf8proc_grapheme_break_stateful
+#define utf8proc_islower rmr_dep_utf8proc_islower
+#define utf8proc_isupper rmr_dep_utf8proc_isupper
+#define utf8proc_iterate rmr_dep_utf8proc_iterate
+#define utf8proc_map rmr_dep_utf8proc_map
+#define utf8proc_map_custom rmr_dep_utf8proc_map_custom
+#define utf8proc_normalize_utf32 rmr_dep_utf8proc_normalize_utf32
+#define utf8proc_reencode rmr_dep_utf8proc_reencode
+#define utf8proc_tolower rmr_dep_utf8proc_tolower
+#define utf8proc_totitle rmr_dep_utf8proc_totitle
+#define utf8proc_toupper rmr_dep_utf8proc_toupper
+#define utf8proc_unicode_version rmr_dep_utf8proc_unicode_version
+#define utf8proc_utf8class rmr_dep_utf8proc_utf8class
+#define utf8proc_version rmr_dep_utf8proc_version
