@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The cases that all languages run (bindings/cases.json), through the C interface. */
+#ifndef RUN_CASES_H
+#define RUN_CASES_H
+#include <jansson.h>
+#include <remora/remora.h>
+
+typedef struct world {
+    const char *root; /* the source folder */
+    json_t *abi;      /* remora.abi.json: values of names */
+    remora_model *model;
+    remora_error err;
+} world;
+
+enum { MOST = 4096 }; /* tokens or bytes of anything in a case */
+
+/* The value of a name of remora.abi.json; the name of a value in one of its enums. */
+int64_t value_of(const world *w, const char *name);
+const char *name_of(const world *w, const char *enumeration, int64_t value);
+int64_t flags_of(const world *w, const json_t *in, const char *key);
+remora_text text_of(const json_t *in, const char *key);
+const char *string_of(const json_t *in, const char *key); /* NULL where there is none */
+
+void put_tokens(json_t *want, const char *key, const remora_token *t, size_t n);
+void put_text(json_t *want, const char *key, const char *text, size_t n);
+/* The status and, of an error, its message; true when it is an error. */
+int put_status(world *w, json_t *want, remora_status st);
+
+/* A session and a sampler as a case describes them, and what generating with them gives. */
+typedef struct maker {
+    remora_session *session;
+    remora_sampler *sampler;
+    remora_constraint *constraint;
+    remora_gen_opts opts;
+    remora_text stop[8];
+    remora_token made[MOST];
+    size_t n_made;
+    char text[MOST];
+    size_t n_text;
+} maker;
+
+remora_status make_session(world *w, maker *k, const json_t *in, const remora_token *t, size_t n);
+remora_status make_sampler(world *w, maker *k, const json_t *in, uint64_t seed);
+remora_status generate_all(world *w, maker *k, json_t *want);
+void put_result(world *w, maker *k, json_t *want, remora_status st);
+void free_maker(maker *k);
+remora_status prompt_of(world *w, const json_t *in, remora_token *t, size_t *n);
+
+/* What the cases do: fill `want`. */
+void do_chat(world *w, const json_t *in, json_t *want);
+void do_parse(world *w, const json_t *in, json_t *want);
+void do_fim(world *w, const json_t *in, json_t *want);
+
+#endif
