@@ -290,7 +290,8 @@ static int help(const helper *me, uint32_t *first, ahead *a)
     rmr_pool *const p = me->pool;
     for (uint32_t i = 0; i < SLOTS; i++) {
         region *r = &p->slot[(*first + i) % SLOTS];
-        uint64_t v = atomic_load_explicit(&r->state, memory_order_relaxed);
+        /* Acquire: the width may have been set after this thread began, but before any region. */
+        uint64_t v = atomic_load_explicit(&r->state, memory_order_acquire);
         uint32_t taken = 0;
         while (left(v) > 0 && !take_range(p, r, &v, INSIDE + JOINED, &taken)) taken = 0;
         if (taken == 0) continue;

@@ -113,6 +113,7 @@ static uint64_t random_stops(char text[STRINGS][STRING_BYTES], remora_text stop[
         for (uint32_t k = 0; k == 0 || (k < 8 && dice(3) > 0); k++)
             strcat(text[i], from[dice(sizeof from / sizeof *from)]);
         stop[i] = host_text(text[i]);
+        strcat(text[i], "a"); /* its length says where it ends */
     }
     return n;
 }

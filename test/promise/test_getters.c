@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,7 +239,7 @@ static void metadata(void **state)
 typedef struct counted_io {
     host_io io;
     remora_source inner;
-    int reads[3];
+    atomic_int reads[3];
 } counted_io;
 
 static const char *const small_files[3] = {"config.json", "tokenizer_config.json",
@@ -253,7 +254,8 @@ static remora_status counted_size(void *user, const char *name, uint64_t *size)
 static remora_status counted_read(void *user, const char *name, uint64_t off, void *buf, uint64_t n)
 {
     counted_io *c = user;
-    for (int i = 0; i < 3; i++) c->reads[i] += off == 0 && strcmp(name, small_files[i]) == 0;
+    for (int i = 0; i < 3; i++)
+        if (off == 0 && strcmp(name, small_files[i]) == 0) atomic_fetch_add(&c->reads[i], 1);
     return c->inner.io_read(c->inner.io_user, name, off, buf, n);
 }
 

@@ -110,10 +110,11 @@ static void workers_block_all_signals(void **state)
     tiny t;
     remora_token ids[N];
     sigset_t before, after;
-    int n = 0;
+    int n = 0, others = 0; /* a sanitizer may have a thread of its own */
     (void)state;
     tiny_make(&t, NULL);
     host_ids(ids, N, TINY_TEXT_VOCAB, 1);
+    (void)threads_that_listen(&others);
     REQUIRE(pthread_sigmask(SIG_BLOCK, NULL, &before) == 0);
     remora_runtime *rt = make(&s, THREADS, log, &info);
     REQUIRE(pthread_sigmask(SIG_BLOCK, NULL, &after) == 0);
@@ -121,7 +122,7 @@ static void workers_block_all_signals(void **state)
     remora_model *m = host_open(rt, &t.source);
     free(host_logits(m, ids, N));
     assert_int_equal(threads_that_listen(&n), 0);
-    assert_int_equal(n, THREADS - 1);
+    assert_int_equal(n - others, THREADS - 1);
     remora_model_free(m);
     remora_runtime_free(rt); /* all have started by now, for they have ended */
     for (int i = 1; i < THREADS; i++) assert_int_equal(atomic_load(&s.calls[i]), 1);

@@ -60,7 +60,7 @@ void gate_let_go(gate *g)
 
 static void count(gated_mem *m)
 {
-    if (++m->passes == m->at) gate_pass(&m->gate);
+    if (atomic_fetch_add(&m->passes, 1) + 1 == m->at) gate_pass(&m->gate);
 }
 
 void *gated_alloc(void *user, size_t size, size_t align)

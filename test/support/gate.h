@@ -5,6 +5,7 @@
 #define GATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #include "tmem.h"
@@ -30,7 +31,7 @@ void gate_let_go(gate *g); /* and whoever comes later */
 typedef struct gated_mem {
     tmem mem;
     gate gate;
-    long passes; /* so far */
+    atomic_long passes; /* so far */
     long at;     /* the pass that goes through the gate; 0: none */
 } gated_mem;
 

@@ -413,8 +413,9 @@ static void registers_are_checked(void **state)
 static char *many(const char *before, const char *each, size_t n, const char *after)
 {
     const size_t len = strlen(each);
-    char *s = malloc(strlen(before) + n * (len + 12) + strlen(after) + 1),
-         *p = s + sprintf(s, "%s", before);
+    char *s = malloc(strlen(before) + n * (len + 12) + strlen(after) + 1);
+    if (s == NULL) abort();
+    char *p = s + sprintf(s, "%s", before);
     for (size_t i = 0; i < n; i++) p += sprintf(p, each, i, i + 1);
     sprintf(p, "%s", after);
     return s;
