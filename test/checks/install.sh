@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# P17: what `meson install` leaves is enough to build a program with pkg-config, shared and static.
+# P17: what `meson install` leaves is enough to build a program with pkg-config, shared and static, with CMake where there is
+# one, and a plugin that shows nothing of the library that it contains.
 #
 #     install.sh BUILD_DIR SOURCE_DIR
 set -eu
@@ -55,3 +56,40 @@ static=$(pkg-config --define-variable=prefix="$prefix" --static --libs remora | 
 ${CC:-cc} "-DVERSION=\"$version\"" "$dest/main.c" -I"$prefix/include" $static -o "$dest/static"
 "$dest/static"
 if readelf -d "$dest/static" | grep -q libremora; then echo "static program needs libremora.so"; exit 1; fi
+
+# A plugin with libremora.a in it, by the recipe of docs/building.md: it shows its own function and nothing else, and two of
+# them work in one program.
+cat >"$dest/plugin.c" <<'C'
+#include <remora/remora.h>
+int plugin_run(void);
+int plugin_run(void)
+{
+    remora_runtime *rt;
+    if (remora_runtime_create(NULL, &rt, NULL) != REMORA_OK) return 2;
+    remora_runtime_free(rt);
+    return 0;
+}
+C
+cat >"$dest/load.c" <<'C'
+#include <dlfcn.h>
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        void *plugin = dlopen(argv[i], RTLD_NOW | RTLD_GLOBAL);
+        int (*run)(void) = plugin == 0 ? 0 : (int (*)(void))dlsym(plugin, "plugin_run");
+        if (run == 0 || run() != 0) return i;
+    }
+    return 0;
+}
+C
+# shellcheck disable=SC2086
+${CC:-cc} -shared -fPIC "$dest/plugin.c" -I"$prefix/include" -o "$dest/plugin.so" $static -Wl,--exclude-libs,ALL -Wl,--gc-sections
+shown=$(nm -D --defined-only "$dest/plugin.so" | awk '{print $NF}' | xargs)
+[ "$shown" = plugin_run ] || { echo "a plugin shows $shown"; exit 1; }
+if readelf -d "$dest/plugin.so" | grep -q libremora; then echo "the plugin needs libremora.so"; exit 1; fi
+cp "$dest/plugin.so" "$dest/another.so"
+${CC:-cc} "$dest/load.c" -o "$dest/load" -ldl
+"$dest/load" "$dest/plugin.so" "$dest/another.so" || { echo "plugin $? does not run"; exit 1; }
+
+command -v cmake >/dev/null || exit 0
+"$source/test/packages/cmake.sh" "$prefix" "$dest/cmake"
