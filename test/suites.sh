@@ -60,6 +60,7 @@ install_for() { # suite
     want 'command -v c++' g++
     want 'command -v pmccabe' pmccabe
     want 'command -v valgrind' valgrind
+    want 'command -v tmux' tmux
     want 'command -v aarch64-linux-gnu-gcc' gcc-aarch64-linux-gnu
     want '[ -e /usr/aarch64-linux-gnu/lib/libm.so ]' libc6-dev-arm64-cross
     want 'command -v qemu-aarch64 && command -v qemu-x86_64' qemu-user

@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "host.h"
 #include "input.h"
+#include "line.h"
 #include "output.h"
 
 #include <stdio.h>
@@ -12,11 +13,6 @@
 
 #define DIM "\033[2m"
 #define PLAIN "\033[0m"
-
-typedef struct text {
-    char *s;
-    size_t n, cap;
-} text;
 
 typedef struct chat {
     tool_host host;
@@ -33,11 +29,11 @@ typedef struct chat {
     remora_token *prompt;
     uint32_t ctx;
     uint64_t n_turns;
-    text said, thought; /* of the answer that is being made */
-    int terminal;       /* stdout is one, and stdin */
-    int dim;            /* what is written now is dimmed */
-    char in[1024];      /* bytes of stdin, of which `taken` were read */
-    size_t n_in, taken;
+    tool_buffer said, thought; /* of the answer that is being made */
+    tool_lines lines;
+    int terminal; /* stdout is one */
+    int dim;      /* what is written now is dimmed */
+    int hides;    /* that reasoning is made is shown, and not what */
 } chat;
 
 static int parse(chat *g, int argc, char **argv)
@@ -68,8 +64,8 @@ static int parse(chat *g, int argc, char **argv)
     };
     const tool_spec spec = {
         .usage = "remora chat -m MODEL [options]",
-        .about = "Each line is a turn, and the model answers it. Ctrl-C ends the answer, at the\n"
-                 "prompt the program. Lines that begin with / are commands: /help.",
+        .about = "Each line is a turn, and the model answers it. Ctrl-C ends the answer, at an\n"
+                 "empty prompt the program. Lines that begin with / are commands: /help.",
         .more = "example:\n  remora chat -m models/krill --format deepseek-v3",
         .options = options,
         .n_options = sizeof options / sizeof options[0]};
@@ -78,22 +74,7 @@ static int parse(chat *g, int argc, char **argv)
 
 /* -- texts -- */
 
-static int append(text *t, const char *s, size_t n)
-{
-    if (t->n + n + 1 > t->cap) {
-        const size_t cap = 2 * (t->n + n + 1);
-        char *grown = realloc(t->s, cap);
-        if (grown == NULL) return -1;
-        t->s = grown;
-        t->cap = cap;
-    }
-    if (n > 0) memcpy(t->s + t->n, s, n);
-    t->n += n;
-    t->s[t->n] = 0;
-    return 0;
-}
-
-static remora_text text_of(const text *t)
+static remora_text text_of(const tool_buffer *t)
 {
     return (remora_text){t->s, t->n};
 }
@@ -121,17 +102,38 @@ static void drop_turns(chat *g, uint64_t keep)
     if (remora_chat_trim(g->talk, keep, NULL) >= 0) g->n_turns = keep;
 }
 
+/* Reasoning is dim, or a sign that there is some stands in its place until the answer begins. */
+static void write_reasoning(chat *g, remora_text piece)
+{
+    if (!g->fold) {
+        style(g, 1);
+        tool_write(piece.ptr, (size_t)piece.len);
+    } else if (g->terminal && !g->hides) {
+        tool_printf(DIM "thinking .." PLAIN);
+        g->hides = 1;
+    }
+}
+
+static void end_reasoning(chat *g)
+{
+    if (g->hides) tool_printf("\r\033[K");
+    if (g->thought.n > 0 && g->said.n == 0 && !g->fold) tool_write("\n\n", 2);
+    style(g, 0);
+    g->hides = 0;
+}
+
 static remora_status take(chat *g, const remora_chat_event *e)
 {
-    text *to = e->kind == REMORA_PART_REASONING ? &g->thought : &g->said;
+    tool_buffer *to = e->kind == REMORA_PART_REASONING ? &g->thought : &g->said;
     if (e->kind != REMORA_PART_REASONING && e->kind != REMORA_PART_CONTENT) return REMORA_OK;
-    if (e->kind == REMORA_PART_CONTENT && g->dim && !g->fold) tool_write("\n\n", 2);
-    if (e->kind == REMORA_PART_CONTENT || !g->fold) {
-        style(g, e->kind == REMORA_PART_REASONING);
+    if (e->kind == REMORA_PART_REASONING) {
+        write_reasoning(g, e->text);
+    } else {
+        end_reasoning(g);
         tool_write(e->text.ptr, (size_t)e->text.len);
-        tool_flush();
     }
-    return append(to, e->text.ptr, (size_t)e->text.len) < 0 ? REMORA_E_NOMEM : REMORA_OK;
+    tool_flush();
+    return tool_buffer_add(to, e->text.ptr, (size_t)e->text.len) < 0 ? REMORA_E_NOMEM : REMORA_OK;
 }
 
 /* Generate and show an answer. */
@@ -156,6 +158,7 @@ static remora_status stream(chat *g, remora_chat_parse *reader, remora_error *er
     } while (st == REMORA_MORE && !tool_output_failed());
     while ((more = remora_chat_parse_end(reader, st != REMORA_END, &e, NULL)) == REMORA_MORE)
         if ((more = take(g, &e)) < 0) return more;
+    if (g->hides) end_reasoning(g);
     style(g, 0);
     tool_write("\n", 1);
     tool_flush();
@@ -172,11 +175,33 @@ static remora_status load(chat *g, remora_prompt_info *info, size_t *n, remora_e
     return st;
 }
 
+/* Of the conversation as the next prompt will have it: past reasoning may be left out. */
+static uint64_t tokens_taken(const chat *g)
+{
+    const remora_prompt_opts o = {.struct_size = sizeof o, .think = g->think};
+    size_t n = 0;
+    if (remora_chat_prompt(g->talk, &o, NULL, 0, &n, NULL, NULL) != REMORA_E_BUFFER) return 0;
+    return n < g->ctx ? n : g->ctx;
+}
+
+/* The prompt has it, where there is one. */
 static void meter(const chat *g)
 {
-    remora_session_info i = {.struct_size = sizeof i};
-    if (g->host.quiet || remora_session_get_info(g->s, &i, NULL) < 0) return;
-    fprintf(stderr, "[%llu of %u tokens]\n", (unsigned long long)(i.committed + i.pending), g->ctx);
+    if (g->host.quiet || g->lines.asks) return;
+    fprintf(stderr, "[%llu of %u tokens]\n", (unsigned long long)tokens_taken(g), g->ctx);
+}
+
+/* Why an answer ended that did not end by itself. */
+static void say_end(const chat *g, remora_status st)
+{
+    remora_generation_info i = {.struct_size = sizeof i};
+    if (st == REMORA_E_CANCELLED)
+        fputs("[stopped]\n", stderr);
+    else if (st == REMORA_E_FULL)
+        fprintf(stderr, "[cut: the context of %u tokens is full; /undo, /clear]\n", g->ctx);
+    else if (!g->host.quiet && remora_session_get_generation(g->s, &i, NULL) >= 0 &&
+             i.reason == REMORA_REASON_MAX_TOKENS)
+        fprintf(stderr, "[cut after %llu tokens]\n", (unsigned long long)i.n_tokens);
 }
 
 /* Answer what has been said. The question goes again where nothing came of it. */
@@ -196,10 +221,11 @@ static remora_status answer(chat *g, remora_error *err)
     const int ended = st >= 0 || st == REMORA_E_CANCELLED || (st == REMORA_E_FULL && shown);
     if (!ended || !shown) drop_turns(g, g->n_turns - 1);
     if (!ended) return st;
-    if (st == REMORA_E_CANCELLED) fputs("[stopped]\n", stderr);
+    say_end(g, st);
+    if (shown)
+        st = add_turn(g, REMORA_ROLE_ASSISTANT, text_of(&g->said), text_of(&g->thought), err);
     meter(g);
-    if (!shown) return REMORA_OK;
-    return add_turn(g, REMORA_ROLE_ASSISTANT, text_of(&g->said), text_of(&g->thought), err);
+    return shown ? st : REMORA_OK;
 }
 
 /* -- lines -- */
@@ -208,7 +234,9 @@ static void help(void)
 {
     fputs("/clear   begin anew\n/undo    forget the last question and its answer\n"
           "/again   answer the last question once more\n/think   on or off\n"
-          "/fold    hide or show the reasoning\n/quit    end\n",
+          "/fold    hide or show the reasoning\n/quit    end\n"
+          "A line that ends with \\ goes on with the next one; a space before a / makes a text of "
+          "it.\n",
           stderr);
 }
 
@@ -241,67 +269,70 @@ static int command(chat *g, const char *line)
         g->think = REMORA_THINK_OFF;
     else if (strcmp(line, "/fold") == 0)
         g->fold = !g->fold;
-    else
+    else {
+        if (strcmp(line, "/help") != 0) fprintf(stderr, "remora: %s: no such command\n", line);
         help();
+    }
     return GO_ON;
 }
 
-static int next_byte(chat *g)
-{
-    if (g->taken == g->n_in) {
-        const ssize_t n = tool_wait_input() ? read(STDIN_FILENO, g->in, sizeof g->in) : 0;
-        if (n <= 0) return EOF;
-        g->n_in = (size_t)n;
-        g->taken = 0;
-    }
-    return (unsigned char)g->in[g->taken++];
-}
-
-/* One line without its end; 0 at the end of the input or an interrupt. */
-static int read_line(chat *g, text *line)
-{
-    int c;
-    line->n = 0;
-    if (g->terminal) fputs("> ", stderr);
-    while ((c = next_byte(g)) != EOF && c != '\n') {
-        const char one = (char)c;
-        if (append(line, &one, 1) < 0) return 0;
-    }
-    if (c == EOF && tool_cancelled() && g->terminal) fputc('\n', stderr);
-    return (c != EOF || line->n > 0) && append(line, "", 0) == 0;
-}
-
-/* Say why there is no answer; 0: the conversation can go on. */
+/* Say why there is no answer. In a terminal, and where the context is full, the conversation can go
+ * on: TOOL_OK. */
 static int complain(const chat *g, remora_status st, const remora_error *err)
 {
-    if (st != REMORA_E_FULL) return tool_fail(st, "chat", err);
-    fprintf(stderr,
-            "remora: the conversation does not fit into %u tokens any more: /undo, /clear\n",
-            g->ctx);
-    return 0;
+    if (st == REMORA_E_FULL) {
+        fprintf(stderr,
+                "remora: the conversation does not fit into %u tokens any more: /undo, /clear\n",
+                g->ctx);
+        return TOOL_OK;
+    }
+    const int code = tool_fail(st, "chat", err);
+    return g->lines.asks ? TOOL_OK : code;
+}
+
+static int next_line(chat *g)
+{
+    char prompt[64] = "> ";
+    if (!g->host.quiet)
+        snprintf(prompt, sizeof prompt, "%llu/%u > ", (unsigned long long)tokens_taken(g), g->ctx);
+    return tool_lines_read(&g->lines, prompt);
 }
 
 static int talk(chat *g)
 {
     remora_error err = {.struct_size = sizeof err};
-    text line = {0};
+    const tool_buffer *line = &g->lines.text;
     int code = TOOL_OK;
-    while (code == TOOL_OK && read_line(g, &line)) {
+    while (code == TOOL_OK && next_line(g)) {
         remora_status st = REMORA_OK;
         int what = ANSWER;
-        if (line.n == 0) continue;
-        if (line.s[0] == '/')
-            what = command(g, line.s);
+        if (line->n == 0) continue;
+        if (line->s[0] == '/')
+            what = command(g, line->s);
         else
-            st = add_turn(g, REMORA_ROLE_USER, text_of(&line), (remora_text){NULL, 0}, &err);
+            st = add_turn(g, REMORA_ROLE_USER, text_of(line), (remora_text){NULL, 0}, &err);
         if (what == QUIT) break;
         if (what == ANSWER && st >= 0) st = answer(g, &err);
         tool_cancel_again();
         if (st < 0) code = complain(g, st, &err);
         if (tool_output_failed()) code = TOOL_FAILED;
     }
-    free(line.s);
     return tool_cancelled() ? TOOL_FAILED : code;
+}
+
+/* The chat formats whose tokens the model has, for one that has none of its own. */
+static void list_formats(const chat *g)
+{
+    const char *name, *before = "remora: --format takes here: ";
+    for (uint32_t i = 0; remora_chat_format_name(i, &name, NULL) >= 0; i++) {
+        const remora_chat_opts o = {.struct_size = sizeof o, .format = name};
+        remora_chat *c;
+        if (remora_chat_create(g->host.model, &o, &c, NULL) < 0) continue;
+        remora_chat_free(c);
+        fprintf(stderr, "%s%s", before, name);
+        before = ", ";
+    }
+    fputs(*before == ',' ? "\n" : "remora: the model has the tokens of no chat format\n", stderr);
 }
 
 static int make(chat *g)
@@ -319,7 +350,12 @@ static int make(chat *g)
     if (st >= 0) st = tool_add_top_p(g->p, g->top_p, &err);
     if (st >= 0 && g->system)
         st = add_turn(g, REMORA_ROLE_SYSTEM, tool_text(g->system), (remora_text){NULL, 0}, &err);
-    if (st < 0) return tool_fail(st, "chat", &err);
+    if (st < 0) {
+        const int code = tool_fail(st, "chat", &err);
+        if (g->talk == NULL && (st == REMORA_E_UNSUPPORTED || st == REMORA_E_NOT_FOUND))
+            list_formats(g);
+        return code;
+    }
     g->prompt = malloc((size_t)g->ctx * sizeof *g->prompt);
     return g->prompt == NULL ? tool_fail(REMORA_E_NOMEM, "chat", NULL) : TOOL_GO;
 }
@@ -329,7 +365,8 @@ int tool_chat(int argc, char **argv)
     chat g = {.seed = 42, .temp = 0.7, .top_p = 0.95};
     int code = parse(&g, argc, argv);
     if (code != TOOL_GO) return code;
-    g.terminal = isatty(0) && isatty(1);
+    g.terminal = isatty(STDOUT_FILENO);
+    tool_lines_init(&g.lines);
     code = tool_open(&g.host, 0);
     if (code == TOOL_GO) code = make(&g);
     if (code == TOOL_GO) code = talk(&g);
@@ -340,5 +377,6 @@ int tool_chat(int argc, char **argv)
     free(g.prompt);
     free(g.said.s);
     free(g.thought.s);
+    tool_lines_free(&g.lines);
     return code;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See host.h. The only state of the program that outlives a function is here: the cancel word. */
+/* See host.h. The only state of the program that outlives a function is here: what signals have
+ * said. */
 #include "host.h"
 #include "output.h"
 
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 static int32_t cancel_word;
+static volatile sig_atomic_t resized; /* the window has another size */
 
 static void on_signal(int number)
 {
@@ -27,6 +29,22 @@ void tool_catch_signals(void)
     sigemptyset(&act.sa_mask);
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
+}
+
+static void on_window(int number)
+{
+    (void)number;
+    resized = 1;
+}
+
+void tool_watch_window(void)
+{
+    struct sigaction act;
+    memset(&act, 0, sizeof act);
+    act.sa_handler = on_window;
+    act.sa_flags = SA_RESTART;
+    sigemptyset(&act.sa_mask);
+    sigaction(SIGWINCH, &act, NULL);
 }
 
 const int32_t *tool_cancel(void)
@@ -46,12 +64,15 @@ int tool_wait_input(void)
     sigemptyset(&stops);
     sigaddset(&stops, SIGINT);
     sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGWINCH);
     /* They come during ppoll() alone. The runtime's threads take no signals. */
     sigprocmask(SIG_BLOCK, &stops, &before);
-    while (!tool_cancelled() && ppoll(&in, 1, NULL, &before) < 0 && errno == EINTR) {
+    while (!tool_cancelled() && !resized && ppoll(&in, 1, NULL, &before) < 0 && errno == EINTR) {
     }
     sigprocmask(SIG_SETMASK, &before, NULL);
-    return !tool_cancelled();
+    const int size_changed = resized;
+    resized = 0;
+    return tool_cancelled() ? 0 : size_changed ? -1 : 1;
 }
 
 void tool_cancel_again(void)

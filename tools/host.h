@@ -107,9 +107,11 @@ remora_status tool_add_top_p(remora_sampler *p, double top_p, remora_error *err)
 void tool_catch_signals(void);
 const int32_t *tool_cancel(void);
 int tool_cancelled(void);
-/* Wait until stdin has bytes or is at its end. 0: it was interrupted, now or before the call, so no
- * interrupt is lost between a look at the cancel word and reading. */
+/* Wait until stdin has bytes or is at its end: 1. 0: it was interrupted, now or before the call, so
+ * no interrupt is lost between a look at the cancel word and reading. -1, once it is watched: the
+ * window of the terminal has another size. */
 int tool_wait_input(void);
+void tool_watch_window(void);
 /* The work that an interrupt ended is over: clear the word, and wait for the next one. SIGTERM
  * stays. */
 void tool_cancel_again(void);

@@ -584,10 +584,10 @@ def fill():
 
 
 def terminal(*args):
-    """The command in a terminal of its own."""
+    """The command in a terminal of its own, which cannot move its cursor (in_tmux.py has one that can)."""
     pid, fd = pty.fork()
     if pid == 0:
-        os.execv(REMORA, [REMORA, *map(str, args)])
+        os.execve(REMORA, [REMORA, *map(str, args)], {**os.environ, "TERM": "dumb"})
     return pid, fd
 
 
@@ -613,7 +613,11 @@ def chatting():
     assert two.stdout.startswith(once) and len(two.stdout) > len(once), two.stdout
     full = run(*args, "-q", stdin=b"word " * 600 + b"\nTell me of the sea.\n", timeout=300)
     assert b"does not fit into 512 tokens" in full.stderr and full.stdout, full.stderr
-    assert b"E_NOT_FOUND" in run("chat", "-m", BOX, "--format", "none", code=1).stderr
+    both = run(*short, "-q", stdin=b"Tell me of the sea.\\\nAnd of the sky.\n/none\n \xff\n", code=1)
+    assert both.stdout != two.stdout and both.stderr.count(b"no such command") == 1, both
+    assert b"E_FORMAT" in both.stderr and b"[cut" not in both.stderr, both.stderr
+    wrong = run("chat", "-m", BOX, "--format", "none", code=1).stderr
+    assert b"E_NOT_FOUND" in wrong and b"--format takes here: " in wrong and b"kimi" not in wrong, wrong
     pid, fd = terminal(*args[:-2], "--ctx", "1024", "--temp", "1.5", "--seed", "3")
     until(fd, b"> ")
     os.write(fd, b"Tell me a long story.\n")

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`remora chat` in tmux, which shows what a person would see: editing, windows that change, interrupts, a full context, a model
+without a chat format. in_tmux.py REMORA"""
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+
+REMORA = sys.argv[1]
+BOX = pathlib.Path(__file__).resolve().parents[2] / "models" / "krill.remora"
+LONG = "Tell me of the sea, of the wind and of all the ships that sail on it, and of the birds"
+
+
+class Window:
+    """A tmux server of its own with one window."""
+
+    def __init__(self, folder, *args):
+        self.tmux = ["tmux", "-S", str(folder / "socket"), "-f", "/dev/null", "-u"]
+        line = shlex.join([REMORA, "chat", "-m", str(BOX), *args]) + "; echo code $?; read -r line"
+        env = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm"}
+        env.pop("TMUX", None)
+        subprocess.run([*self.tmux, "new-session", "-d", "-x", "60", "-y", "30", line], check=True, env=env)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.call("kill-server")
+
+    def call(self, *args):
+        return subprocess.run([*self.tmux, *args], check=True, capture_output=True, text=True).stdout
+
+    def keys(self, *keys):
+        self.call("send-keys", *keys)
+
+    def type(self, text, *then):
+        self.call("send-keys", "-l", text)
+        if then:
+            self.keys(*then)
+
+    def rows(self):
+        return self.call("capture-pane", "-p").rstrip().split("\n")
+
+    def cursor(self):
+        return tuple(map(int, self.call("display-message", "-p", "#{cursor_x} #{cursor_y}").split()))
+
+    def until(self, good, what):
+        """Wait for a screen; the runner ends what waits for ever, and the output says what it waited for."""
+        print("waiting for", what, flush=True)
+        while not good(self.rows()):
+            time.sleep(0.05)
+        return self.rows()
+
+    def until_last(self, *rows):
+        n = len(rows)
+        return self.until(lambda have: [r.rstrip() for r in have[-n:]] == [r.rstrip() for r in rows], repr(rows))
+
+    def until_prompt(self, behind=""):
+        """Wait until an empty prompt is the last row; `behind`: what has to stand in the row before."""
+        return self.until(lambda have: have[-1].endswith(" >") and (len(have) < 2 or behind in have[-2]), f"a prompt behind {behind!r}")
+
+
+def wrapped(text, width):
+    return [text[i:i + width] for i in range(0, len(text), width)]
+
+
+def editing(folder):
+    with Window(folder, "--format", "deepseek-v3", "--ctx", "256", "-n", "12", "--temp", "0") as w:
+        w.until_last("0/256 >")
+        # tmux moves the first rows of a window that is not full into its history when it wraps anew
+        for _ in range(4):
+            w.type("/help", "Enter")
+        w.until(lambda rows: len(rows) == 30 and rows[-1] == "0/256 >" and "/help" not in rows[-2], "a full window")
+        w.type(LONG)
+        shown = "0/256 > " + LONG
+        w.until_last(*wrapped(shown, 60))
+        # the text wraps anew where the window is narrower or wider, and the cursor stays behind it
+        for width in 40, 23, 47, len(shown):
+            w.call("resize-window", "-x", str(width), "-y", "30")
+            w.until_last(*wrapped(shown, width))
+            w.until(lambda _: w.cursor()[0] == len(shown) % width, f"the cursor of a width of {width}")
+        w.call("resize-window", "-x", "60", "-y", "30")
+        # in the middle, from the beginning, a word less at the end
+        w.keys("Home")
+        w.type("Please. ")
+        w.keys("End", "C-w", "BSpace", "Left", "BSpace", "Delete")
+        w.until_last(*wrapped("0/256 > Please. " + LONG[:-len(" birds") - 2], 60))
+        w.keys("C-u")
+        w.until_last("0/256 >")
+        # several lines are one turn: a backslash, Alt-Enter, a paste; wide characters take two columns
+        w.type("one\\", "Enter")
+        w.type("two")
+        w.keys("M-Enter")
+        w.call("set-buffer", "three\nvier 海海")
+        w.call("paste-buffer", "-p")
+        w.until_last("0/256 > one", "two", "three", "vier 海海")
+        w.until(lambda _: w.cursor()[0] == len("vier ") + 4, "the cursor behind wide characters")
+        w.keys("Enter")
+        taken = w.until_prompt("[cut after 12 tokens]")[-1]
+        assert taken != "0/256 >", taken
+        # lines before, and one that is dropped
+        w.type("new")
+        w.keys("Up")
+        w.until_last(taken + " one", "two", "three", "vier 海海")
+        w.keys("Down")
+        w.until_last(taken + " new")
+        w.keys("C-c")
+        w.until_last(taken + " new^C", taken)
+        w.type("/who", "Enter")
+        w.until(lambda rows: any("/who: no such command" in r for r in rows) and rows[-1] == taken, "help")
+        w.type("/clear", "Enter")
+        w.until_last("0/256 >")
+        w.keys("C-c")
+        w.until_last("0/256 > ^C", "code 130")
+
+
+def answers(folder):
+    """Answers of any length: an interrupt, a window that changes, and the end of the context."""
+    with Window(folder, "--format", "deepseek-v3", "--ctx", "300", "--temp", "1.5", "--seed", "3") as w:
+        w.until_last("0/300 >")
+        w.type("Tell me a long story.", "Enter")
+        w.until(lambda rows: len(rows) > 2, "an answer")
+        w.call("resize-window", "-x", "50", "-y", "30")
+        w.keys("C-c")
+        stopped = w.until_prompt("[stopped]")[-1]
+        w.type("And another one, which is longer than the context is.", "Enter")
+        w.until_prompt("lear]")
+        w.type("x", "Enter")
+        full = "remora: the conversation does not fit into 300 tokens any more: /undo, /clear"
+        w.until(lambda rows: "".join(rows[-3:-1]).replace(" ", "") == full.replace(" ", ""), "a full context")
+        w.type("/undo", "Enter")
+        w.until_last(stopped)
+        w.keys("C-d")
+        w.until(lambda rows: rows[-1] == "code 0", "the end")
+
+
+def without_a_format(folder):
+    with Window(folder) as w:
+        rows = w.until(lambda rows: rows[-1].startswith("code"), "the end")
+        said = "".join(rows)
+        assert "has no chat template" in said and "--format takes here: " in said and "deepseek-v3" in said, rows
+        assert "kimi" not in said and rows[-1] == "code 1", rows
+
+
+for test in (editing, answers, without_a_format):
+    with tempfile.TemporaryDirectory() as here:
+        print("==", test.__name__, flush=True)
+        test(pathlib.Path(here))
