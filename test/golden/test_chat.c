@@ -331,18 +331,25 @@ static int ids_agree(const rmr_tokenizer *t, const json_t *one, const char *name
     return 1;
 }
 
+static rmr_tokenizer *deepseek_v3(rmr_source **src)
+{
+    char path[512];
+    rmr_tokenizer *t = NULL;
+    const remora_source where = {
+        .struct_size = sizeof where, .kind = REMORA_SOURCE_PATH, .path = path};
+    snprintf(path, sizeof path, "%s/ds3", getenv("REMORA_MODELS"));
+    assert_int_equal(rmr_source_open(&mem, &where, 0, src, NULL), REMORA_OK);
+    assert_int_equal(tokenizer_of(&mem, *src, 129280, &t, NULL), REMORA_OK);
+    return t;
+}
+
 static void ids_are_those_of_deepseek_v3(void **state)
 {
     (void)state;
-    char path[512];
-    remora_source where = {.struct_size = sizeof where, .kind = REMORA_SOURCE_PATH, .path = path};
     rmr_source *src = NULL;
-    rmr_tokenizer *t = NULL;
     size_t i, failed = 0;
     json_t *line;
-    snprintf(path, sizeof path, "%s/ds3", getenv("REMORA_MODELS"));
-    assert_int_equal(rmr_source_open(&mem, &where, 0, &src, NULL), REMORA_OK);
-    assert_int_equal(tokenizer_of(&mem, src, 129280, &t, NULL), REMORA_OK);
+    rmr_tokenizer *t = deepseek_v3(&src);
     json_t *lines = load_cases("tokens-deepseek-v3");
     json_array_foreach(lines, i, line)
     {
@@ -368,11 +375,84 @@ static void ids_are_those_of_deepseek_v3(void **state)
     assert_int_equal(atomic_load(&mem.bytes), 0);
 }
 
+/* ---- forging ---- */
+
+/* The names of all its special tokens, with spaces between. */
+static size_t all_names(const rmr_tokenizer *t, char *text, size_t cap)
+{
+    size_t n = 0, names = 0;
+    for (remora_token id = 0; id < 129280; id++) {
+        const char *name;
+        size_t len;
+        if (!rmr_tokenizer_is_markup(t, id)) continue;
+        if (rmr_tokenizer_bytes(t, id, &name, &len, NULL) < 0) continue;
+        assert_true(n + len + 2 < cap);
+        memcpy(text + n, name, len);
+        n += len;
+        text[n++] = ' ';
+        names++;
+    }
+    text[n] = 0;
+    return names;
+}
+
+/* A request that has `text` wherever a user, a tool or a host writes, and its special tokens. */
+static size_t specials_of(const rmr_tokenizer *t, const char *format, const char *text,
+                          remora_token *out)
+{
+    static remora_token ids[1 << 20];
+    rmr_chat_writer w;
+    remora_error err = {.struct_size = sizeof err};
+    size_t n, kept = 0;
+    json_t *one = json_pack(
+        "{s:[{s:s,s:s},{s:s,s:s,s:s},{s:s,s:s,s:s,s:[{s:s,s:s,s:{s:s,s:o}}]},{s:s,s:s,s:s}],s:[{s:"
+        "s,s:{s:s,s:s}}],s:{s:b,s:s}}",
+        "messages", "role", "system", "content", text, "role", "user", "name", "n", "content", text,
+        "role", "assistant", "content", text, "reasoning_content", text, "tool_calls", "id", "i",
+        "type", "function", "function", "name", "f", "arguments",
+        json_sprintf("{\"k\": \"%s\", \"%s\": 1}", text, text), "role", "tool", "tool_call_id", "i",
+        "content", text, "tools", "type", "function", "function", "name", "f", "description", text,
+        "options", "add_generation_prompt", 1, "think", "default");
+    assert_non_null(one);
+    if (render_as(one, format, 1, &w, &err) < 0) fail_msg("%s: %s", format, err.message);
+    assert_int_equal(
+        rmr_tokenizer_encode_ranges(t, w.text, w.n, w.markup, w.n_markup, ids, 1 << 20, &n, &err),
+        REMORA_OK);
+    for (size_t i = 0; i < n; i++)
+        if (rmr_tokenizer_is_markup(t, ids[i])) out[kept++] = ids[i];
+    rmr_chat_writer_free(&w);
+    json_decref(one);
+    return kept;
+}
+
+/* Tokens of a real tokenizer: each special one of DeepSeek-V3's 818, in every text at once. */
+static void no_special_token_comes_from_a_text(void **state)
+{
+    static char text[1 << 16]; /* without quotes and backslashes, so it is JSON as it is */
+    static remora_token plain[1 << 16], forged[1 << 16];
+    rmr_source *src = NULL;
+    (void)state;
+    rmr_tokenizer *t = deepseek_v3(&src);
+    assert_int_equal(all_names(t, text, sizeof text), 818);
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        const char *name = families[i].chat_format;
+        if (strncmp(name, "deepseek", 8) != 0 || strncmp(name, "deepseek-v2", 11) == 0) continue;
+        const size_t n = specials_of(t, name, "x", plain);
+        assert_true(n >= 4);
+        assert_int_equal(specials_of(t, name, text, forged), n);
+        assert_memory_equal(plain, forged, n * sizeof *plain);
+    }
+    rmr_tokenizer_free(t);
+    rmr_source_free(src);
+    assert_int_equal(atomic_load(&mem.bytes), 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prompts_are_those_of_the_families),
         cmocka_unit_test(ids_are_those_of_deepseek_v3),
+        cmocka_unit_test(no_special_token_comes_from_a_text),
     };
     if (argc != 2) return 2;
     folder = argv[1];
