@@ -56,7 +56,7 @@ int rmr_schema_skip(schema *s, const rmr_node *at, const char *what)
 {
     char path[160], text[256];
     path_of(at, path, sizeof path);
-    (void)snprintf(text, sizeof text, "%.90s: %.120s", path, what);
+    (void)snprintf(text, sizeof text, "%.90s%s%.120s", path, path[0] ? ": " : "", what);
     if (!s->o.lax) {
         rmr_schema_fail(s, REMORA_E_UNSUPPORTED, "schema: %s is not enforced", text);
         return 0;

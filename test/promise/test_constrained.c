@@ -152,6 +152,23 @@ static remora_token next(const remora_sampler *p, size_t n_vocab, uint64_t seed)
     return t;
 }
 
+/* A sampler that spells a text, and has read some tokens. */
+static remora_sampler *speller(const world *w, remora_constraint *c, uint64_t seed,
+                               const remora_token *read, size_t n)
+{
+    remora_error err = HOST_ERROR;
+    remora_sampler *p = sampler(w, c, seed);
+    REQUIRE_OK(remora_sampler_spell(p, "abc, de", 7, &err), &err);
+    for (size_t i = 0; i < n; i++) REQUIRE_OK(remora_sampler_accept(p, read[i], &err), &err);
+    return p;
+}
+
+static void picks_alike(const remora_sampler *p, const remora_sampler *q)
+{
+    for (uint64_t i = 0; i < 20; i++)
+        assert_int_equal(next(p, TINY_TEXT_VOCAB, i), next(q, TINY_TEXT_VOCAB, i));
+}
+
 /* What is taken back was never there: for penalties, the constraint and the text to spell. */
 static void going_back_is_never_having_gone(void **state)
 {
@@ -161,31 +178,24 @@ static void going_back_is_never_having_gone(void **state)
     begin(&w, 0);
     remora_constraint *c = compile(&w, REMORA_CONSTRAINT_REGEX, "[a-z]{3}(, [a-z]{3})*");
     for (uint64_t run = 0; run < 40; run++) {
-        remora_sampler *p = sampler(&w, c, run), *fresh = sampler(&w, c, run);
-        REQUIRE_OK(remora_sampler_spell(p, "abc, de", 7, &err), &err);
-        REQUIRE_OK(remora_sampler_spell(fresh, "abc, de", 7, &err), &err);
+        remora_sampler *p = speller(&w, c, run, NULL, 0);
         remora_token read[100];
         size_t n = 0;
         for (uint64_t step = 0; step < 60; step++) {
             const remora_token t = next(p, TINY_TEXT_VOCAB, step + 100 * run);
             REQUIRE_OK(remora_sampler_accept(p, t, &err), &err);
             read[n++] = t;
-            if (t == TINY_EOS || step % 9 == 8) {
-                const size_t back =
-                    (run + step) % 6 < n
-                        ? (run + step) % 6 + (t == TINY_EOS && (run + step) % 6 == 0)
-                        : n;
-                REQUIRE_OK(remora_sampler_rollback(p, back, &err), &err);
-                n -= back;
-            }
+            if (t != TINY_EOS && step % 9 != 8) continue;
+            const size_t some = (run + step) % 6, least = t == TINY_EOS;
+            const size_t back = some < n ? (some > least ? some : least) : n;
+            REQUIRE_OK(remora_sampler_rollback(p, back, &err), &err);
+            n -= back;
+            remora_sampler *fresh = speller(&w, c, run, read, n);
+            picks_alike(p, fresh);
+            remora_sampler_free(fresh);
         }
-        for (size_t i = 0; i < n; i++)
-            REQUIRE_OK(remora_sampler_accept(fresh, read[i], &err), &err);
-        for (uint64_t i = 0; i < 20; i++)
-            assert_int_equal(next(p, TINY_TEXT_VOCAB, i), next(fresh, TINY_TEXT_VOCAB, i));
         assert_int_equal(remora_sampler_rollback(p, 1000, &err), REMORA_E_ARG);
         remora_sampler_free(p);
-        remora_sampler_free(fresh);
     }
     remora_constraint_free(c);
     end(&w);
@@ -212,10 +222,13 @@ static void what_is_not_allowed_changes_nothing(void **state)
     REQUIRE_OK(remora_sampler_pick_from(p, logits, TINY_TEXT_VOCAB, &t, &err), &err);
     assert_int_equal(t, TINY_EOS);
     REQUIRE_OK(remora_sampler_accept(p, TINY_EOS, &err), &err);
+    assert_int_equal(remora_sampler_accept(p, 'a', &err), REMORA_E_NO_TOKEN);
+    assert_int_equal(remora_sampler_accept(p, TINY_EOS, &err), REMORA_E_NO_TOKEN);
     assert_int_equal(remora_sampler_pick_from(p, logits, TINY_TEXT_VOCAB, &t, &err),
                      REMORA_E_NO_TOKEN);
     remora_sampler_reset(p, 1);
     assert_int_equal(remora_sampler_accept(p, 'b', &err), REMORA_E_NO_TOKEN);
+    REQUIRE_OK(remora_sampler_accept(p, 'a', &err), &err); /* it begins anew */
     REQUIRE_OK(remora_sampler_constrain(p, NULL, &err), &err);
     REQUIRE_OK(remora_sampler_accept(p, 'b', &err), &err);
     remora_sampler_free(p);
@@ -248,6 +261,28 @@ static void stages_of_the_host_do_not_get_around_it(void **state)
     fill(logits, TINY_TEXT_VOCAB, 3);
     REQUIRE_OK(remora_sampler_pick_from(p, logits, TINY_TEXT_VOCAB, &t, &err), &err);
     assert_true(t == 'a' || t == 'b');
+    remora_sampler_free(p);
+    remora_constraint_free(c);
+    end(&w);
+}
+
+/* Of the best candidate alone nothing would be left, if what is not allowed were among them. */
+static void stages_see_what_is_allowed(void **state)
+{
+    (void)state;
+    world w;
+    remora_error err = HOST_ERROR;
+    remora_token t;
+    float logits[TINY_TEXT_VOCAB] = {0};
+    begin(&w, 0);
+    remora_constraint *c = compile(&w, REMORA_CONSTRAINT_REGEX, "[ab]");
+    remora_sampler *p = sampler(&w, c, 1);
+    const remora_stage best = {.struct_size = sizeof best, .kind = REMORA_STAGE_TOP_K, .count = 1};
+    REQUIRE_OK(remora_sampler_add(p, &best, &err), &err);
+    logits['q'] = 9;
+    logits['b'] = 1;
+    REQUIRE_OK(remora_sampler_pick_from(p, logits, TINY_TEXT_VOCAB, &t, &err), &err);
+    assert_int_equal(t, 'b');
     remora_sampler_free(p);
     remora_constraint_free(c);
     end(&w);
@@ -314,6 +349,7 @@ int main(void)
         cmocka_unit_test(going_back_is_never_having_gone),
         cmocka_unit_test(what_is_not_allowed_changes_nothing),
         cmocka_unit_test(stages_of_the_host_do_not_get_around_it),
+        cmocka_unit_test(stages_see_what_is_allowed),
         cmocka_unit_test(refusals_say_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

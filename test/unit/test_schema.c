@@ -275,6 +275,12 @@ static void hundredths(char *out, size_t cap, int v)
         (void)snprintf(out, cap, "%s%d.%02d", sign, a / 100, a % 100);
 }
 
+/* Of minimum, exclusiveMinimum, maximum and exclusiveMaximum the one of that number. */
+static int is_within(size_t word, int v, int bound)
+{
+    return word == 0 ? v >= bound : word == 1 ? v > bound : word == 2 ? v <= bound : v < bound;
+}
+
 static void ranges(void **state)
 {
     (void)state;
@@ -290,13 +296,11 @@ static void ranges(void **state)
                            text);
             rmr_constraint *c = compile(schema, NULL);
             for (int v = -1300; v <= 1300; v += abs(v - bounds[b]) < 130 ? 1 : 37) {
-                const int is = w == 0   ? v >= bounds[b]
-                               : w == 1 ? v > bounds[b]
-                               : w == 2 ? v <= bounds[b]
-                                        : v < bounds[b];
+                const int is = is_within(w, v, bounds[b]);
                 hundredths(text, sizeof text, v);
                 if (takes(c, text) != is) fail_msg("%s and %s", schema, text);
             }
+            if (takes(c, "-0") != is_within(w, 0, bounds[b])) fail_msg("%s and -0", schema);
             rmr_constraint_free(c);
         }
 }
