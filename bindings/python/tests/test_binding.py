@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Python binding: declarations, errors, handles, callbacks, threads, fork and interrupts.
+
+    test_binding.py SOURCE_ROOT [unittest arguments]
+"""
+import asyncio
+import ctypes
+import gc
+import json
+import os
+import pathlib
+import signal
+import sys
+import threading
+import time
+import unittest
+from typing import Any, List
+
+import remora
+from remora import _abi, errors
+
+ROOT = pathlib.Path(sys.argv.pop(1)) if len(sys.argv) > 1 else pathlib.Path(".")
+KRILL = ROOT / "models" / "krill.remora"
+LONG = "The sea is wide and the boat is small. " * 45
+MODEL = remora.Model(KRILL)
+
+
+def told(seed: int = 0, n: int = 16) -> "remora.Generation":
+    session = remora.Session(MODEL)
+    session.append_text("Once upon a time")
+    return session.generate(remora.Sampler(MODEL, seed), max_tokens=n)
+
+
+class Declared(unittest.TestCase):
+    def test_layout_is_that_of_the_description(self) -> None:
+        abi = json.loads((ROOT / "include" / "remora" / "remora.abi.json").read_text(encoding="utf-8"))
+        self.assertEqual({s["name"] for s in abi["structs"]}, set(_abi.D.structs))
+        for struct in abi["structs"]:
+            made = _abi.D.structs[struct["name"]]
+            self.assertEqual(ctypes.sizeof(made), struct["size"], struct["name"])
+            self.assertEqual([f["name"] for f in struct["fields"]], [name for name, _ in made._fields_])
+            for field in struct["fields"]:
+                where = getattr(made, field["name"])
+                self.assertEqual((where.offset, where.size), (field["offset"], field["size"]), (struct["name"], field["name"]))
+
+    def test_every_function_is_declared(self) -> None:
+        abi = json.loads((ROOT / "include" / "remora" / "remora.abi.json").read_text(encoding="utf-8"))
+        self.assertEqual({f["name"] for f in abi["functions"]}, set(_abi.F))
+        for function in abi["functions"]:
+            self.assertEqual(len(function["parameters"]), len(_abi.F[function["name"]].argtypes))
+
+    def test_every_function_is_used_or_named_here(self) -> None:
+        absent = {  # that Python does not need, or does not have yet
+            "remora_version", "remora_abi_check", "remora_model_estimate", "remora_model_set_budget", "remora_model_runtime",
+            "remora_convert", "remora_recipe_get", "remora_verify", "remora_token_flags", "remora_chat_parse_clone",
+            "remora_chat_parse_copy", "remora_session_get_options", "remora_session_model", "remora_generate",
+            "remora_routing_enable", "remora_routing_read", "remora_importance_get", "remora_importance_read"}
+        source = "".join(p.read_text(encoding="utf-8") for p in pathlib.Path(remora.__file__).parent.glob("*.py"))
+        unused = {name for name in _abi.F if f'"{name}"' not in source}
+        self.assertEqual(unused, absent)
+
+    def test_every_status_has_an_exception(self) -> None:
+        names = {errors.status_name(v) for n, v in _abi.D.values.items() if n.startswith("REMORA_E_")}
+        self.assertEqual(names, set(errors.BY_STATUS))
+
+
+class Errors(unittest.TestCase):
+    def test_message_and_status_and_kind(self) -> None:
+        with self.assertRaises(remora.ArgumentError) as e:
+            remora.Session(MODEL).append([1, 8192])
+        self.assertEqual((str(e.exception), e.exception.status), ("token 1 is 8192, the vocabulary has 8192", "E_ARG"))
+        self.assertIsInstance(e.exception, ValueError)
+
+    def test_no_such_model(self) -> None:
+        with self.assertRaises(remora.NotFound):
+            remora.Model(ROOT / "nothing")
+
+    def test_closed_handles_say_so(self) -> None:
+        with remora.Session(MODEL) as session:
+            session.append([5])
+        with self.assertRaisesRegex(ValueError, "this Session is closed"):
+            session.append([5])
+        session.close()
+
+    def test_handles_are_freed_in_any_order(self) -> None:
+        model = remora.Model(KRILL)
+        session, sampler = remora.Session(model), remora.Sampler.greedy(model)
+        model.close()
+        session.append([5, 6])
+        self.assertEqual(len(list(session.generate(sampler, max_tokens=3))), 3)
+        with self.assertRaises(ValueError):
+            model.tokenize("x")
+
+    def test_words(self) -> None:
+        with self.assertRaisesRegex(ValueError, "'int9' is none of bf16, f32, int8"):
+            remora.Session(MODEL, kv_type="int9")
+
+
+class Rows(unittest.TestCase):
+    def test_rows_are_copies(self) -> None:
+        session = remora.Session(MODEL)
+        session.append([0, 488, 2359], hidden=True)
+        session.eval()
+        logits, hidden = session.logits(), session.hidden()
+        before = (list(logits), list(hidden))
+        self.assertEqual((len(logits), len(hidden)), (MODEL.n_vocab, MODEL.n_hidden))
+        session.append([5], hidden=True)
+        session.eval()
+        session.close()
+        gc.collect()
+        self.assertEqual((list(logits), list(hidden)), before)
+
+    def test_without_numpy(self) -> None:
+        from remora import session as module
+        kept, session = module.numpy, remora.Session(MODEL)
+        session.append([0, 5])
+        session.eval()
+        with_numpy = list(session.logits())
+        try:
+            module.numpy = None  # type: ignore[assignment]
+            self.assertEqual(list(session.logits()), with_numpy)
+            self.assertEqual(memoryview(session.logits()).format, "f")
+        finally:
+            module.numpy = kept
+
+    def test_blobs_are_kept(self) -> None:
+        files = {"krill.remora": KRILL.read_bytes()}
+        model = remora.Model(files)
+        files.clear()
+        gc.collect()
+        session = remora.Session(model)
+        session.append_text("Once upon a time")
+        self.assertEqual(session.generate(max_tokens=4).text(), ", there was a")
+        session.close()
+        model.close()
+        gc.collect()
+        self.assertFalse([k for k in _abi._kept.values() if isinstance(k, dict)])
+
+
+class Callbacks(unittest.TestCase):
+    def test_a_stage_chooses(self) -> None:
+        def only(candidates: remora.Candidates) -> None:
+            for i in range(len(candidates)):
+                if candidates[i].token != 21:
+                    candidates[i].logit = float("-inf")
+        session = remora.Session(MODEL)
+        session.append([0, 488])
+        generation = session.generate(remora.Sampler(MODEL).custom(only), max_tokens=3)
+        self.assertEqual((generation.text(), generation.tokens), (",,,", [21] * 3))
+
+    def test_what_a_stage_raises_the_call_raises(self) -> None:
+        def wrong(_: remora.Candidates) -> None:
+            raise KeyError("mine")
+        session = remora.Session(MODEL)
+        session.append([0, 488])
+        sampler = remora.Sampler(MODEL).custom(wrong)
+        with self.assertRaisesRegex(KeyError, "mine"):
+            next(session.generate(sampler))
+        session.eval()
+        with self.assertRaisesRegex(KeyError, "mine"):
+            session.pick(sampler)
+
+    def test_a_stage_is_released(self) -> None:
+        before = len(_abi._kept)
+        sampler = remora.Sampler(MODEL).custom(lambda c: None)
+        other = sampler.clone()
+        sampler.close()
+        self.assertEqual(len(_abi._kept), before + 1)
+        other.close()
+        self.assertEqual(len(_abi._kept), before)
+
+    def test_progress(self) -> None:
+        seen: List[Any] = []
+        remora.Model(KRILL, progress=lambda done, total: seen.append((done, total)))
+        self.assertTrue(seen)
+        with self.assertRaises(remora.Cancelled):
+            remora.Model(KRILL, progress=lambda done, total: False)
+
+        def wrong(done: int, total: int) -> None:
+            raise KeyError("mine")
+        with self.assertRaisesRegex(KeyError, "mine"):
+            remora.Model(KRILL, progress=wrong)
+
+    def test_log(self) -> None:
+        lines: List[Any] = []
+        runtime = remora.Runtime(threads=1, log=lambda level, line: lines.append((level, line)), log_level="debug",
+                                 cuda_module="/nothing")
+        self.assertEqual(runtime.devices()[0]["id"], "cpu")
+        self.assertEqual(runtime.info()["n_threads"], 1)
+        self.assertTrue(lines)
+
+
+class Constraints(unittest.TestCase):
+    SCHEMA = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 0, "maximum": 9}}, "required": ["n"],
+              "additionalProperties": False}
+
+    def answer(self, schema: Any) -> Any:
+        session = remora.Session(MODEL)
+        session.append_text("As JSON: ")
+        sampler = remora.Sampler.greedy(MODEL).constrain(remora.Constraint.schema(MODEL, schema))
+        return json.loads(session.generate(sampler, max_tokens=40).text())
+
+    def test_schemas(self) -> None:
+        class Like:  # of pydantic's models
+            @classmethod
+            def model_json_schema(cls) -> Any:
+                return Constraints.SCHEMA
+        for schema in (self.SCHEMA, json.dumps(self.SCHEMA), Like):
+            self.assertIn(self.answer(schema)["n"], range(10))
+
+
+class Threads(unittest.TestCase):
+    def test_sessions_run_beside_each_other(self) -> None:
+        alone = [told(seed).text() for seed in range(4)]
+        got: List[str] = [""] * 4
+
+        def work(seed: int) -> None:
+            got[seed] = told(seed).text()
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(got, alone)
+
+    def test_a_handle_in_use_is_busy(self) -> None:
+        session, inside, go = remora.Session(MODEL), threading.Event(), threading.Event()
+
+        def wait(_: remora.Candidates) -> None:
+            inside.set()
+            go.wait()
+        session.append([0, 488])
+        generation = session.generate(remora.Sampler(MODEL).custom(wait), max_tokens=1)
+        thread = threading.Thread(target=generation.text)
+        thread.start()
+        inside.wait()
+        try:
+            for call in (lambda: session.append([5]), session.info, session.close):
+                self.assertRaises(remora.Busy, call)
+        finally:
+            go.set()
+            thread.join()
+        session.append([5])
+
+    def test_cancel_from_another_thread(self) -> None:
+        session, cancel = remora.Session(MODEL), remora.Cancel()
+        session.append_text(LONG)
+        generation = session.generate(cancel=cancel)
+        timer = threading.Timer(0.05, cancel.set)
+        timer.start()
+        with self.assertRaises(remora.Cancelled):
+            generation.text()
+        cancel.clear()
+        self.assertTrue(next(generation))
+
+    def test_async(self) -> None:
+        alone = [told(1).text(), told(2).text()]
+
+        async def one(seed: int) -> str:
+            return "".join([piece async for piece in told(seed)])
+
+        async def both() -> List[str]:
+            return list(await asyncio.gather(one(1), one(2)))
+        self.assertEqual(asyncio.run(both()), alone)
+
+    def test_an_async_task_is_cancelled(self) -> None:
+        generation = told(1, 0)
+
+        async def run() -> int:
+            task = asyncio.ensure_future(self.drain(generation))
+            while not generation.tokens:
+                await asyncio.sleep(0.01)
+            task.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+            return len(generation.tokens)
+        made = asyncio.run(run())
+        self.assertEqual((len(generation.tokens), made > 0), (made, True))
+        self.assertTrue(next(generation))  # nothing is lost, and nobody is in the session
+
+    async def drain(self, generation: "remora.Generation") -> None:
+        async for _ in generation:
+            pass
+
+
+class Forked(unittest.TestCase):
+    def in_child(self, work: Any) -> int:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                code = 0 if work() else 2
+            finally:
+                os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def test_a_child_goes_on(self) -> None:
+        alone = told(3).text()
+        self.assertEqual(self.in_child(lambda: told(3).text() == alone), 0)
+        self.assertEqual(told(3).text(), alone)
+
+    def test_what_another_thread_used_is_busy_in_the_child(self) -> None:
+        session, inside, go = remora.Session(MODEL), threading.Event(), threading.Event()
+
+        def wait(_: remora.Candidates) -> None:
+            inside.set()
+            go.wait()
+        session.append([0, 488])
+        thread = threading.Thread(target=session.generate(remora.Sampler(MODEL).custom(wait), max_tokens=1).text)
+        thread.start()
+        inside.wait()
+
+        def child() -> bool:
+            try:
+                session.append([5])
+            except remora.Busy:
+                session.close()
+                return True
+            return False
+        code = self.in_child(child)
+        go.set()
+        thread.join()
+        self.assertEqual(code, 0)
+
+
+class Interrupts(unittest.TestCase):
+    """Ctrl-C is a KeyboardInterrupt soon, wherever the main thread is, and what was computed stays."""
+
+    def interrupted(self, work: Any, after: float = 0.1) -> float:
+        killer = threading.Timer(after, lambda: os.kill(os.getpid(), signal.SIGINT))
+        start = time.monotonic()
+        killer.start()
+        with self.assertRaises(KeyboardInterrupt):
+            work()
+        killer.join()
+        return time.monotonic() - start - after
+
+    def test_prefill(self) -> None:
+        session = remora.Session(MODEL)
+        tokens = MODEL.tokenize(LONG)
+        expected = None
+        for _ in range(2):
+            session.trim(0)
+            session.append(tokens)
+            if expected is None:
+                session.eval()
+                expected = session.top(3)
+        # An eval that is over at once does not test much: do it until the signal comes.
+
+        def again() -> None:
+            while True:
+                session.trim(0)
+                session.append(tokens)
+                session.eval()
+        self.interrupted(again)
+        session.sync(tokens)
+        session.eval()
+        self.assertEqual(session.top(3), expected)
+
+    def test_generate(self) -> None:
+        def forever() -> None:
+            while True:
+                session = remora.Session(MODEL)
+                session.append_text(LONG)
+                session.generate(remora.Sampler(MODEL)).text()
+        self.interrupted(forever)
+
+    def test_while_a_stage_is_called(self) -> None:
+        def slow(_: remora.Candidates) -> None:
+            time.sleep(0.001)
+
+        def forever() -> None:
+            while True:
+                session = remora.Session(MODEL)
+                session.append_text("Once")
+                session.generate(remora.Sampler(MODEL).custom(slow)).text()
+        self.interrupted(forever)
+
+    def test_opening(self) -> None:
+        def forever() -> None:
+            while True:
+                remora.Model(KRILL, mmap=False, progress=lambda done, total: time.sleep(0.001)).close()
+        self.interrupted(forever)
+
+
+if __name__ == "__main__":
+    unittest.main()
