@@ -521,9 +521,10 @@ typedef struct remora_memory {
                                     goes back in the portions that sessions and forks took. Of
                                     sessions with PAGES_AS_NEEDED: the pages that they hold */
     uint64_t host_scratch;       /* activations for one eval at a time, timelines, and one output
-                                    row for each session; in use now: samplers too. Each further
-                                    eval that runs at the same time, or is half done, takes the
-                                    activations once more */
+                                    row for each session; in use now: samplers and constraints
+                                    too, and the vocabulary of those. Each further eval that runs
+                                    at the same time, or is half done, takes the activations once
+                                    more */
     uint64_t host_other;         /* tokenizer, tables, structs */
     uint64_t host_mapped;        /* weights used where they lie in a file mapping or a blob: not
                                     allocated, and the system may drop pages of a mapping */
@@ -1457,8 +1458,9 @@ typedef struct remora_constraint_opts {
     uint32_t           reserved;
     const remora_text *choices;   /* of CHOICE */
     uint64_t           n_choices;
-    uint64_t           memory;    /* bytes that it may take, 0: 64 MiB; remora_memory does not show
-                                     them. What it has found out is dropped when they are full */
+    uint64_t           memory;    /* bytes that it may take, 0: 64 MiB; remora_memory counts those
+                                     that it has. What it has found out is dropped when they are
+                                     full; a source that needs more is E_LIMIT */
     uint64_t           steps;     /* of work for a pick or an accepted token, 0: 5,000,000, some
                                      tens of milliseconds */
 } remora_constraint_opts;
@@ -1541,6 +1543,14 @@ typedef struct remora_gen_opts {
 /* Evaluate what is pending, then pick, deliver into out, append, evaluate, and so on. o may be
  * NULL. Picks from the row of the timeline's last token, which is made to have one if the host did
  * not want it.
+ *
+ * Where the sampler's constraint leaves one text only, it is taken without sampling: no number of
+ * the generator, no stage of the sampler, no row (but for probs). Penalties count its tokens. They
+ * are those that the tokenizer makes of the text that is forced from there on, one after the other;
+ * the last ones are left to the model where another token of the vocabulary begins with their text
+ * and goes on beyond what is forced. So they depend on the tokens before alone, and not on how
+ * calls are cut by cap, budget or cancel. At most 31 of them wait for one evaluation, and are
+ * pending where a call returns meanwhile.
  *
  * REMORA_MORE: cap tokens are in out, or the budget is used up (*n may be 0): call again.
  * REMORA_END: end-of-turn token, stop string or max_tokens reached, and

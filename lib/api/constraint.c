@@ -189,6 +189,18 @@ static remora_status follower_rollback(void *guide, size_t n, remora_error *err)
     return rmr_guide_rollback(((follower *)guide)->guide, n, err);
 }
 
+static remora_status encode(void *model, const char *text, size_t len, remora_token *out,
+                            size_t cap, size_t *n, remora_error *err)
+{
+    return rmr_tokenizer_encode(((remora_model *)model)->tok, text, len, 0, out, cap, n, err);
+}
+
+static remora_status follower_forced(void *guide, remora_token *t, size_t *n, remora_error *err)
+{
+    follower *f = guide;
+    return rmr_guide_forced(f->guide, encode, f->of->model, t, 1, n, err);
+}
+
 static remora_status follower_clone(const void *guide, void **out, remora_error *err)
 {
     const follower *f = guide;
@@ -212,8 +224,9 @@ static void follower_free(void *guide)
     unref(c);
 }
 
-static const rmr_limiter_ops follower_ops = {follower_mask,  follower_accept,  follower_rollback,
-                                             follower_clone, follower_restart, follower_free};
+static const rmr_limiter_ops follower_ops = {follower_mask,   follower_accept, follower_rollback,
+                                             follower_forced, follower_clone,  follower_restart,
+                                             follower_free};
 
 static remora_status constrain(remora_sampler *p, remora_constraint *c, remora_error *err)
 {

@@ -117,6 +117,38 @@ void rmr_mem_share(rmr_mem *dst, const rmr_mem *src, rmr_budget *budget)
     atomic_init(&dst->bytes, 0);
 }
 
+static void *REMORA_CALL outer_alloc(void *outer, size_t size, size_t align)
+{
+    RMR_ASSERT(align == RMR_ALIGN);
+    (void)align;
+    return rmr_alloc(outer, size);
+}
+
+static void *REMORA_CALL outer_resize(void *outer, void *p, size_t old_size, size_t size,
+                                      size_t align)
+{
+    RMR_ASSERT(align == RMR_ALIGN);
+    (void)align;
+    return rmr_resize(outer, p, old_size, size);
+}
+
+static void REMORA_CALL outer_release(void *outer, void *p, size_t size, size_t align)
+{
+    RMR_ASSERT(align == RMR_ALIGN);
+    (void)align;
+    rmr_free(outer, p, size);
+}
+
+void rmr_mem_within(rmr_mem *dst, rmr_mem *outer, rmr_budget *budget)
+{
+    dst->user = outer;
+    dst->alloc = outer_alloc;
+    dst->resize = outer_resize;
+    dst->release = outer_release;
+    dst->budget = budget;
+    atomic_init(&dst->bytes, 0);
+}
+
 void *rmr_alloc(rmr_mem *mem, size_t size)
 {
     if (size == 0) size = 1;

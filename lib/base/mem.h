@@ -44,6 +44,10 @@ void rmr_mem_init(rmr_mem *mem);
  * it came from. */
 void rmr_mem_share(rmr_mem *dst, const rmr_mem *src, rmr_budget *budget);
 
+/* A count of its own, within a budget or NULL, of blocks that are taken from `outer`, which counts
+ * them too and must outlive it. */
+void rmr_mem_within(rmr_mem *dst, rmr_mem *outer, rmr_budget *budget);
+
 /* Take bytes that are no block of this count (a device's) from its budget: 0 when there are too
  * few; and give them back. */
 int rmr_mem_take(rmr_mem *mem, uint64_t n);

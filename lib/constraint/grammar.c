@@ -44,7 +44,7 @@ remora_status rmr_grammar_new(rmr_mem *mem, const rmr_limits *lim, rmr_grammar *
     g->build = g->lim.build;
     rmr_budget_init(&g->budget);
     atomic_store(&g->budget.limit, g->lim.bytes);
-    rmr_mem_share(&g->mem, mem, &g->budget);
+    rmr_mem_within(&g->mem, mem, &g->budget);
     remora_status st = rmr_rx_set_new(&g->mem, g->lim.nodes, &g->rx, err);
     if (st >= 0) {
         /* Number 0 is none. */

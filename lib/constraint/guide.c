@@ -323,7 +323,7 @@ remora_status rmr_guide_may_end(rmr_guide *m, int *end, remora_error *err)
 
 /* -- Forced text -- */
 
-enum { MOST_FORCED = 1024 };
+enum { MOST_FORCED = 512 };
 
 typedef struct forced {
     char text[MOST_FORCED];
@@ -333,7 +333,7 @@ typedef struct forced {
 } forced;
 
 /* The only byte that may follow, or -1. */
-static int only_byte(rmr_machine *m, uint32_t state)
+static int find_only_byte(rmr_machine *m, uint32_t state)
 {
     const parse_state s = m->states[state];
     unsigned count[256] = {0};
@@ -353,11 +353,21 @@ static int only_byte(rmr_machine *m, uint32_t state)
     return only;
 }
 
+static int only_byte(rmr_machine *m, uint32_t state)
+{
+    if (m->states[state].only == 0) {
+        const int b = find_only_byte(m, state);
+        if (machine_failed(m)) return -1;
+        m->states[state].only = (uint16_t)(b < 0 ? 1 : b + 2);
+    }
+    return m->states[state].only - 2;
+}
+
 static uint32_t collect(rmr_machine *m, uint32_t state, forced *f)
 {
     while (f->n < MOST_FORCED) {
         const int b = only_byte(m, state);
-        if (b < 0 || machine_failed(m)) break;
+        if (b < 0) break;
         f->text[f->n++] = (char)b;
         state = rmr_state_next(m, state, (unsigned)b);
     }

@@ -71,6 +71,7 @@ typedef struct scan {
 typedef struct parse_state {
     uint32_t scans, n;
     uint8_t accept;
+    uint16_t only; /* the only byte that may follow, and 2; 1: there is none; 0: not known yet */
 } parse_state;
 
 typedef struct reg_value {

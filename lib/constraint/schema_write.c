@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "grammar_parts.h"
 #include "schema_parts.h"
 
 enum { SPACES = 20, COUNT_STEPS = 2000, COUNT_DEPTH = 256, LIVE_STEPS = 1000000 };
@@ -48,36 +49,64 @@ rmr_rx rmr_schema_scalars(schema *s, const schema_union *u, int once)
 
 /* ---- counting ---- */
 
+/* A language on the way, the beginnings that lead to it, and its bytes: one for each part that it
+ * does not tell apart, with how many those are. */
 typedef struct level {
     rmr_rx at;
-    unsigned byte;
+    unsigned next, n;
+    uint64_t ways;
+    uint8_t byte[256];
+    uint16_t bytes[256];
 } level;
+
+static void enter_level(const schema *s, level *l, rmr_rx at, uint64_t ways)
+{
+    uint16_t where[256] = {0}; /* of a part, and 1 */
+    rx_parts p;
+    l->at = at;
+    l->next = l->n = 0;
+    l->ways = ways;
+    rmr_rx_parts_begin(s->rx, &p);
+    rmr_rx_parts_split(s->rx, &p, at);
+    for (unsigned b = 0; b < 256; b++) {
+        uint16_t *i = &where[p.part[s->rx->class_of[b]]];
+        if (*i == 0) {
+            *i = (uint16_t)(l->n + 1);
+            l->byte[l->n] = (uint8_t)b;
+            l->bytes[l->n++] = 0;
+        }
+        l->bytes[*i - 1]++;
+    }
+}
 
 uint32_t rmr_schema_texts(schema *s, rmr_rx a, uint32_t most)
 {
     level *way = rmr_schema_take(s, COUNT_DEPTH, sizeof *way);
-    uint32_t found = 0, depth = 1, steps = 0;
+    uint64_t found = (uint64_t)rmr_rx_nullable(s->rx, a);
+    uint32_t depth = 1, steps = 0;
     if (way == NULL) return SCHEMA_MANY;
-    way[0] = (level){a, 0};
-    found += (uint32_t)rmr_rx_nullable(s->rx, a);
+    enter_level(s, &way[0], a, 1);
     while (depth > 0 && found <= most) {
         level *l = &way[depth - 1];
         uint64_t fuel = LIVE_STEPS;
-        if (l->byte > 255) {
+        if (l->next == l->n) {
             depth--;
             continue;
         }
-        const rmr_rx next = rmr_rx_derive(s->rx, l->at, (unsigned char)l->byte++);
+        const unsigned i = l->next++;
+        const rmr_rx next = rmr_rx_derive(s->rx, l->at, l->byte[i]);
         if (next == RMR_RX_NONE) continue;
         if (++steps > COUNT_STEPS || !rmr_grammar_fuel(s->g, 8)) return SCHEMA_MANY;
         if (!rmr_rx_live(s->rx, next, &fuel)) continue;
-        for (uint32_t i = 0; i < depth; i++)
-            if (way[i].at == next) return SCHEMA_MANY; /* it comes again: there is no end */
+        for (uint32_t k = 0; k < depth; k++)
+            if (way[k].at == next) return SCHEMA_MANY; /* it comes again: there is no end */
         if (depth == COUNT_DEPTH || rmr_schema_failed(s)) return SCHEMA_MANY;
-        found += (uint32_t)rmr_rx_nullable(s->rx, next);
-        way[depth++] = (level){next, 0};
+        const uint64_t ways = l->ways * l->bytes[i];
+        if (ways > most) return SCHEMA_MANY; /* each leads to a text */
+        if (rmr_rx_nullable(s->rx, next)) found += ways;
+        enter_level(s, &way[depth++], next, ways);
     }
-    return found > most ? SCHEMA_MANY : found;
+    return found > most ? SCHEMA_MANY : (uint32_t)found;
 }
 
 /* ---- symbols ---- */

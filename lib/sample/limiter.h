@@ -11,6 +11,8 @@ typedef struct rmr_limiter_ops {
     remora_status (*mask)(void *guide, uint32_t *mask, remora_error *err);
     remora_status (*accept)(void *guide, remora_token t, remora_error *err);
     remora_status (*rollback)(void *guide, size_t n, remora_error *err);
+    /* The token that comes whatever is chosen; *n 0: there is none, else 1. */
+    remora_status (*forced)(void *guide, remora_token *t, size_t *n, remora_error *err);
     remora_status (*clone)(const void *guide, void **out, remora_error *err);
     void (*restart)(void *guide);
     void (*free)(void *guide);

@@ -366,6 +366,14 @@ remora_status rmr_sampler_accept(rmr_sampler *c, remora_token t, remora_error *e
     return REMORA_OK;
 }
 
+remora_status rmr_sampler_forced(rmr_sampler *c, remora_token *t, size_t *n, remora_error *err)
+{
+    *n = 0;
+    if (c->limiter.ops == NULL || (c->spell != NULL && c->spell->at < c->spell->n))
+        return REMORA_OK;
+    return c->limiter.ops->forced(c->limiter.guide, t, n, err);
+}
+
 /* Where older tokens were overwritten, so many have to stay that all windows are full. */
 static size_t most_back(const rmr_history *h)
 {

@@ -57,6 +57,11 @@ void rmr_sampler_free(rmr_sampler *c);
  * accepted; one without ops ends that. Takes the limiter over, also when it fails (E_NOMEM). */
 remora_status rmr_sampler_limit(rmr_sampler *c, rmr_limiter limiter, remora_error *err);
 
+/* The token that the limiter leaves no choice about; *n 0: there is none, or a text has to be
+ * spelled first; else 1. It depends on the accepted tokens alone, and nothing changes. E_NOMEM,
+ * E_LIMIT. */
+remora_status rmr_sampler_forced(rmr_sampler *c, remora_token *t, size_t *n, remora_error *err);
+
 /* Take back the last n accepted tokens: of the limiter, of the text to spell and of the history.
  * The generator stays. E_ARG: it cannot know them any more; nothing changed. */
 enum { RMR_SAMPLER_BACK = 64 }; /* tokens that a history can go back */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Generation: evaluate, sample, append, until an end-of-turn token, a stop string or the token
- * limit. What must survive a MORE is in the session: the options that hold for the whole
- * generation, how many tokens it has, and how far its text has been read and delivered. It goes on
- * with the next call of the same options, and ends when the host changes the timeline itself.
- * Everything that can fail does so before a token is drawn, so an error ends nothing. */
+/* Generation: evaluate, sample or take what is forced, append, until an end-of-turn token, a stop
+ * string or the token limit. What must survive a MORE is in the session: the options that hold for
+ * the whole generation, how many tokens it has, and how far its text has been read and delivered.
+ * It goes on with the next call of the same options, and ends when the host changes the timeline
+ * itself. Everything that can fail does so before a token is drawn, so an error ends nothing. */
 #include "clock.h"
 #include "session.h"
 
@@ -49,10 +49,9 @@ static int over_budget(const rmr_gen_call *c)
     return c->o->budget_us > 0 && rmr_clock_us() - c->start_us >= (uint64_t)c->o->budget_us;
 }
 
-/* Get the row to sample from: evaluate pending tokens. */
-static remora_status last_row(remora_session *s, const rmr_gen_call *c, remora_error *err)
+/* Evaluate pending tokens. */
+static remora_status evaluate(remora_session *s, const rmr_gen_call *c, remora_error *err)
 {
-    RMR_TRY(rmr_session_want_last(s, 0, err));
     if (s->n_tokens == s->committed) return REMORA_OK;
     remora_eval_opts eo = {.struct_size = sizeof eo, .cancel = c->o->cancel};
     if (c->o->budget_us > 0) {
@@ -62,27 +61,54 @@ static remora_status last_row(remora_session *s, const rmr_gen_call *c, remora_e
     return rmr_eval(&s, 1, &eo, err);
 }
 
+/* Get the row to sample from. */
+static remora_status last_row(remora_session *s, const rmr_gen_call *c, remora_error *err)
+{
+    RMR_TRY(rmr_session_want_last(s, 0, err));
+    return evaluate(s, c, err);
+}
+
+static const float *last_logits(const remora_session *s)
+{
+    RMR_ASSERT(s->rows.n_ready > 0 && s->rows.last == s->n_tokens - 1);
+    return s->rows.logits + (size_t)(s->rows.n_ready - 1) * s->model->shape.n_vocab;
+}
+
+/* What the next token needs. One that is forced needs no row, but where its probabilities are asked
+ * for; it waits for others, so that few evaluations take them all. */
+static remora_status prepare(remora_session *s, const rmr_gen_call *c, int forced,
+                             remora_error *err)
+{
+    if (!forced || c->o->probs != NULL) return last_row(s, c, err);
+    if (s->n_tokens - s->committed < RMR_PROMPT_TOKENS - 1) return REMORA_OK;
+    return evaluate(s, c, err);
+}
+
 /* The probabilities of the token that was drawn, where the host asks for them. */
-static void show_probs(const rmr_gen_call *c, const float *row, size_t n_vocab, remora_token t)
+static void show_probs(const remora_session *s, const rmr_gen_call *c, remora_token t)
 {
     const remora_gen_opts *o = c->o;
     if (o->probs == NULL) return;
     remora_token_prob *out = o->probs + c->n_tokens * ((size_t)o->n_best + 1);
-    rmr_token_and_top(row, n_vocab, t, out, o->n_best);
+    rmr_token_and_top(last_logits(s), s->model->shape.n_vocab, t, out, o->n_best);
 }
 
-/* Sample one token and append it. Everything that can fail for lack of room fails before the draw.
- */
-static remora_status draw(remora_session *s, rmr_gen_call *c, remora_token *t, remora_error *err)
+/* Sample one token, unless it is forced, and append it. Everything that can fail for lack of room
+ * fails before the draw. The last token alone wants a row. */
+static remora_status draw(remora_session *s, rmr_gen_call *c, int forced, remora_token *t,
+                          remora_error *err)
 {
-    const size_t n_vocab = s->model->shape.n_vocab;
     RMR_TRY(rmr_page_table_reserve(&s->cache, s->n_tokens, s->n_tokens + 1, err));
     const uint64_t t0 = rmr_clock_us();
-    RMR_ASSERT(s->rows.n_ready > 0 && s->rows.last == s->n_tokens - 1);
-    const float *row = s->rows.logits + (size_t)(s->rows.n_ready - 1) * n_vocab;
-    RMR_TRY(rmr_sampler_pick(c->sampler, row, n_vocab, t, err));
-    show_probs(c, row, n_vocab, *t);
-    RMR_TRY(rmr_session_append(s, t, 1, REMORA_WANT_LAST, err));
+    if (!forced)
+        RMR_TRY(rmr_sampler_pick(c->sampler, last_logits(s), s->model->shape.n_vocab, t, err));
+    show_probs(s, c, *t);
+    rmr_session_unwant(s, s->n_tokens - 1);
+    const remora_status st = rmr_session_append(s, t, 1, REMORA_WANT_LAST, err);
+    if (st < 0) {
+        (void)rmr_session_want_last(s, 0, NULL); /* it had a row, or room for one */
+        return RMR_PASSED_ON(st);
+    }
     RMR_TRY(rmr_sampler_accept(c->sampler, *t, err));
     s->stats.sample_us += rmr_clock_us() - t0;
     return REMORA_OK;
@@ -100,10 +126,12 @@ static remora_status next_token(remora_session *s, rmr_gen_call *c, remora_error
 {
     rmr_gen *g = &s->gen;
     remora_token t;
-    const remora_status st = last_row(s, c, err);
+    size_t forced;
+    RMR_TRY(rmr_sampler_forced(c->sampler, &t, &forced, err));
+    const remora_status st = prepare(s, c, forced > 0, err);
     if (st != REMORA_OK) return st;
     if (s->n_tokens == s->capacity) return rmr_gen_ends(s, REMORA_REASON_CAPACITY, err);
-    RMR_TRY(draw(s, c, &t, err));
+    RMR_TRY(draw(s, c, forced > 0, &t, err));
     if (c->tokens != NULL) c->tokens[c->n_tokens] = t;
     c->n_tokens++;
     g->n_tokens++;

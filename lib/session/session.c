@@ -317,6 +317,15 @@ remora_status rmr_session_want_last(remora_session *s, int hidden, remora_error 
     return REMORA_OK;
 }
 
+void rmr_session_unwant(remora_session *s, uint64_t position)
+{
+    RMR_ASSERT(position < s->n_tokens);
+    if (position < s->committed || !(s->flags[position] & RMR_TOKEN_WANT)) return;
+    rmr_session_touch(s, position);
+    s->flags[position] &= RMR_TOKEN_EXPANDED;
+    s->rows.n_wanted--;
+}
+
 remora_status rmr_session_sync(remora_session *s, const remora_token *t, size_t n, uint32_t want,
                                size_t *reused, remora_error *err)
 {

@@ -105,6 +105,8 @@ remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o
  * state too when `hidden`: a token that was evaluated without is evaluated again, in the form it
  * had. Nothing is lost on failure. */
 remora_status rmr_session_want_last(remora_session *s, int hidden, remora_error *err);
+/* The row of a token is wanted no more, unless it was evaluated. */
+void rmr_session_unwant(remora_session *s, uint64_t position);
 
 /* output_rows.c */
 /* Bytes of room for one row of logits. */

@@ -133,6 +133,63 @@ static void choices_and_grammars_do_too(void **state)
     end(&w);
 }
 
+#define FORCED "the first forty bytes are forced: "
+
+/* Tokens of a generation in calls with room for `cap` of them, with a budget, and cancelled now and
+ * then. */
+static size_t in_calls(const world *w, remora_sampler *p, size_t cap, int64_t budget,
+                       remora_token *out)
+{
+    remora_error err = HOST_ERROR;
+    remora_session *s = host_session(w->m, 512, REMORA_KV_F32);
+    const remora_token prompt[] = {TINY_BOS, 'x'};
+    const int32_t now = 1;
+    remora_gen_opts o = {.struct_size = sizeof o, .flags = REMORA_GEN_NEW, .budget_us = budget};
+    size_t n = 0;
+    remora_status st = REMORA_MORE;
+    REQUIRE_OK(remora_session_append(s, prompt, 2, REMORA_WANT_LAST, &err), &err);
+    for (unsigned call = 0; st != REMORA_END; call++) {
+        remora_session_info i = {.struct_size = sizeof i};
+        size_t k = 0;
+        o.cancel = budget > 0 && call % 3 == 2 ? &now : NULL;
+        st = remora_generate(s, p, &o, out + n, cap, &k, &err);
+        if (st != REMORA_E_CANCELLED) REQUIRE_OK(st, &err);
+        n += k;
+        assert_true(n < 400);
+        REQUIRE_OK(remora_session_get_info(s, &i, &err), &err);
+        assert_in_range(i.pending, 0, 31);
+        o.flags = 0;
+    }
+    remora_session_free(s);
+    return n;
+}
+
+/* However calls are cut, forced text is the same tokens. */
+static void forced_text_is_the_same_in_any_cut(void **state)
+{
+    (void)state;
+    world w;
+    begin(&w, 0);
+    remora_constraint *c =
+        compile(&w, REMORA_CONSTRAINT_REGEX,
+                FORCED "[ab]{3}, and then: (yes indeed|no thanks) " FORCED "[a-z]{4}");
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        static const size_t caps[] = {1, 3, 40, 399};
+        remora_token want[400], got[400];
+        remora_sampler *p = sampler(&w, c, seed);
+        const size_t n = in_calls(&w, p, 399, 0, want);
+        remora_sampler_free(p);
+        for (size_t i = 0; i < 8; i++) {
+            p = sampler(&w, c, seed);
+            assert_int_equal(in_calls(&w, p, caps[i / 2], i % 2, got), n);
+            assert_memory_equal(got, want, n * sizeof *want);
+            remora_sampler_free(p);
+        }
+    }
+    remora_constraint_free(c);
+    end(&w);
+}
+
 static void fill(float *logits, size_t n, uint64_t seed)
 {
     for (size_t i = 0; i < n; i++) logits[i] = (float)(host_random(&seed) % 1000) / 100;
@@ -198,6 +255,81 @@ static void going_back_is_never_having_gone(void **state)
         remora_sampler_free(p);
     }
     remora_constraint_free(c);
+    end(&w);
+}
+
+/* The sampler behind forced text is one that was given its tokens: no number of the generator was
+ * taken, and penalties count them. With probabilities it is the same. */
+static void forced_text_is_not_sampled(void **state)
+{
+    (void)state;
+    world w;
+    remora_error err = HOST_ERROR;
+    begin(&w, 0);
+    remora_constraint *c = compile(&w, REMORA_CONSTRAINT_REGEX, FORCED FORCED "[ab]{9}");
+    for (int probs = 0; probs < 2; probs++) {
+        remora_sampler *p = sampler(&w, c, 7), *given = sampler(&w, c, 7);
+        remora_session *s = host_session(w.m, 512, REMORA_KV_F32);
+        const remora_token prompt[] = {TINY_BOS, 'x'};
+        remora_token_prob row[400];
+        remora_token out[400];
+        size_t n = 0, text = 0;
+        REQUIRE_OK(remora_session_append(s, prompt, 2, REMORA_WANT_LAST, &err), &err);
+        for (; text + 2 < 2 * strlen(FORCED); n++) {
+            const remora_gen_opts o = {.struct_size = sizeof o, .probs = probs ? row : NULL};
+            size_t k, len;
+            char bytes[8];
+            assert_int_equal(remora_generate(s, p, &o, out + n, 1, &k, &err), REMORA_MORE);
+            assert_int_equal(k, 1);
+            if (probs) assert_int_equal(row[0].token, out[n]);
+            REQUIRE_OK(remora_token_bytes(w.m, out[n], bytes, sizeof bytes, &len, &err), &err);
+            text += len;
+        }
+        assert_true(n < text); /* merges are taken */
+        for (size_t i = 0; i < n; i++) REQUIRE_OK(remora_sampler_accept(given, out[i], &err), &err);
+        REQUIRE_OK(remora_sampler_constrain(p, NULL, &err), &err);
+        REQUIRE_OK(remora_sampler_constrain(given, NULL, &err), &err);
+        for (uint64_t i = 0; i < 20; i++)
+            assert_int_equal(next(p, TINY_TEXT_VOCAB, i), next(given, TINY_TEXT_VOCAB, i));
+        remora_sampler_free(p);
+        remora_sampler_free(given);
+        remora_session_free(s);
+    }
+    remora_constraint_free(c);
+    end(&w);
+}
+
+static uint64_t in_use(const world *w)
+{
+    remora_error err = HOST_ERROR;
+    remora_memory m = {.struct_size = sizeof m};
+    REQUIRE_OK(remora_model_get_memory(w->m, &m, &err), &err);
+    return m.host_scratch;
+}
+
+/* What constraints take is in the numbers of the model's memory, and so is what they have found
+ * out. */
+static void memory_is_counted(void **state)
+{
+    (void)state;
+    world w;
+    char text[1024];
+    begin(&w, 0);
+    remora_constraint *c = compile(&w, REMORA_CONSTRAINT_REGEX, "a");
+    remora_sampler *p = sampler(&w, c, 3);
+    generate(&w, p, text, sizeof text);
+    remora_sampler_free(p);
+    remora_constraint_free(c);
+    const uint64_t before = in_use(&w); /* the vocabulary and activations stay */
+    c = compile(&w, REMORA_CONSTRAINT_REGEX, "[a-z]{9,20}");
+    assert_true(in_use(&w) > before + 16384); /* more than the structs */
+    p = sampler(&w, c, 3);
+    const uint64_t idle = in_use(&w);
+    generate(&w, p, text, sizeof text);
+    assert_true(in_use(&w) > idle);
+    remora_sampler_free(p);
+    remora_constraint_free(c);
+    assert_int_equal(in_use(&w), before);
     end(&w);
 }
 
@@ -346,7 +478,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_models_keep_to_it),
         cmocka_unit_test(choices_and_grammars_do_too),
+        cmocka_unit_test(forced_text_is_the_same_in_any_cut),
+        cmocka_unit_test(forced_text_is_not_sampled),
         cmocka_unit_test(going_back_is_never_having_gone),
+        cmocka_unit_test(memory_is_counted),
         cmocka_unit_test(what_is_not_allowed_changes_nothing),
         cmocka_unit_test(stages_of_the_host_do_not_get_around_it),
         cmocka_unit_test(stages_see_what_is_allowed),
