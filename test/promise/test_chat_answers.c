@@ -524,6 +524,30 @@ static void a_long_text_is_cut(void **state)
         strcat(prefix, "x");
     }
     assert_true(cuts <= 9);
+    /* what one does not need the other one gets */
+    fim(&w, "a", suffix, &o, t, &info);
+    assert_true(info.prefix_tokens == 1 && info.suffix_tokens > 170);
+    fim(&w, prefix, "a", &o, t, &info);
+    assert_true(info.suffix_tokens == 1 && info.prefix_tokens > 140);
+    end(&w);
+}
+
+/* Tokens are bytes here, so a character of two is cut where it has an odd number of them. */
+static void no_character_is_cut(void **state)
+{
+    static remora_token t[ROOM];
+    char text[801] = "";
+    world w;
+    (void)state;
+    begin(&w);
+    for (int i = 0; i < 400; i++) strcat(text, "\xC3\xA9");
+    for (uint64_t most = 190; most < 200; most++) {
+        const remora_fim_opts o = {.struct_size = sizeof o, .max_tokens = most};
+        remora_fim_info info = {0};
+        fim(&w, text, text, &o, t, &info);
+        assert_true(info.prefix_tokens > 90 && info.prefix_tokens % 2 == 0);
+        assert_true(info.suffix_tokens > 40 && info.suffix_tokens % 2 == 0);
+    }
     end(&w);
 }
 
@@ -789,6 +813,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_refused),
         cmocka_unit_test(a_repository_is_written_and_cut),
         cmocka_unit_test(a_long_text_is_cut),
+        cmocka_unit_test(no_character_is_cut),
         cmocka_unit_test(text_is_spelled_first),
         cmocka_unit_test(whole_words_are_spelled_first),
         cmocka_unit_test(memory_runs_out),
