@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 MAX_FUNCTION, MAX_COMPLEXITY, MAX_FILE, MAX_MANUAL, MAX_COLUMNS = 120, 25, 1500, 2500, 100
-ENDINGS = (".c", ".h", ".cu", ".cuh", ".cpp")
+ENDINGS = (".c", ".h", ".cu", ".cuh", ".cpp", ".hpp")
 FOLDERS = ("lib", "include", "tools", "examples", "test", "bench")
 
 
