@@ -66,6 +66,7 @@ install_for() { # suite
     want 'command -v qemu-aarch64 && command -v qemu-x86_64' qemu-user
     want 'locale -a | grep -qi "^de_DE.utf" || [ -e /usr/share/i18n/locales/de_DE ]' locales
     want 'python3 -c "import ensurepip, venv"' python3-venv
+    [ "$1" != rust ] || want 'command -v cargo' cargo
     install_missing && install_python
 }
 
@@ -132,7 +133,7 @@ run_real() {
 run_all() {
     local each line sum=(0 0 0) log
     log=$(mktemp)
-    for each in '' --clang --asan --tsan --valgrind --fuzz --long --real --gpu-build --fresh; do
+    for each in '' --clang --asan --tsan --valgrind --fuzz --long --real --rust --gpu-build --fresh; do
         echo "== ./run-tests $each"
         ./run-tests $each ${models:+--models "$models"} | tee "$log" || true
         line=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' || echo '0 passed, 1 failed, 0 skipped')

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Generation as iterators of text and of tokens.
+
+use crate::error::{call, string};
+use crate::options::{text, Cancel};
+use crate::{sys, Error, Result, Sampler, Session, Token};
+
+/// Options of a generation; a builder.
+#[derive(Clone, Default)]
+pub struct GenOptions {
+    max_tokens: u64,
+    budget_us: i64,
+    stop: Vec<String>,
+    keep_stop: bool,
+    cancel: Option<Cancel>,
+}
+
+impl GenOptions {
+    /// All defaults: until the end of the turn.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// Of the whole generation.
+    pub fn max_tokens(mut self, n: u64) -> Self {
+        self.max_tokens = n;
+        self
+    }
+    /// Of each step of the iterator, in microseconds: it may then give nothing but an empty piece.
+    pub fn budget_us(mut self, us: i64) -> Self {
+        self.budget_us = us;
+        self
+    }
+    /// Generation ends when its text has this string.
+    pub fn stop(mut self, s: impl Into<String>) -> Self {
+        self.stop.push(s.into());
+        self
+    }
+    /// Text has the stop string at its end.
+    pub fn keep_stop(mut self) -> Self {
+        self.keep_stop = true;
+        self
+    }
+    /// The word that ends it.
+    pub fn cancel(mut self, word: &Cancel) -> Self {
+        self.cancel = Some(word.clone());
+        self
+    }
+
+    fn lend<R>(&self, is_new: bool, f: impl FnOnce(&sys::remora_gen_opts) -> R) -> R {
+        let stop: Vec<_> = self.stop.iter().map(|s| text(s)).collect();
+        let mut raw = sys::remora_gen_opts::new();
+        raw.flags = if is_new { sys::REMORA_GEN_NEW } else { 0 };
+        raw.flags |= if self.keep_stop { sys::REMORA_GEN_KEEP_STOP } else { 0 };
+        raw.max_tokens = self.max_tokens;
+        raw.budget_us = self.budget_us;
+        raw.stop = stop.as_ptr();
+        raw.n_stop = stop.len() as u64;
+        raw.cancel = Cancel::pointer(&self.cancel);
+        f(&raw)
+    }
+}
+
+/// Why a generation has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It has not ended, or was given up.
+    None,
+    /// A token that ends a turn.
+    EndOfTurn,
+    /// The stop string of this index.
+    Stop(u32),
+    /// The most tokens.
+    MaxTokens,
+    /// The capacity of the session.
+    Capacity,
+}
+
+/// How far a generation came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Generation {
+    /// Why it has ended.
+    pub reason: Reason,
+    /// Made by all its calls.
+    pub n_tokens: u64,
+    /// Delivered by all its calls.
+    pub text_bytes: u64,
+}
+
+impl Session {
+    /// Text that follows, in pieces of whole characters: an iterator that ends with the generation.
+    /// Dropping it leaves the timeline with what was made.
+    pub fn generate_text<'a>(&'a mut self, p: &'a mut Sampler, o: GenOptions) -> TextStream<'a> {
+        TextStream {
+            inner: Stream { session: self, sampler: p, options: o, is_new: true, is_over: false, late: None },
+            tokens: Vec::new(),
+        }
+    }
+    /// Tokens that follow: an iterator that ends with the generation.
+    pub fn generate<'a>(&'a mut self, p: &'a mut Sampler, o: GenOptions) -> TokenStream<'a> {
+        TokenStream {
+            inner: Stream { session: self, sampler: p, options: o, is_new: true, is_over: false, late: None },
+        }
+    }
+    /// The generation that is under way, else the last one.
+    pub fn generation(&self) -> Result<Generation> {
+        let mut raw = sys::remora_generation_info::new();
+        call(|e| unsafe { sys::remora_session_get_generation(self.0, &mut raw, e) })?;
+        let reason = match raw.reason {
+            sys::REMORA_REASON_END_OF_TURN => Reason::EndOfTurn,
+            sys::REMORA_REASON_STOP => Reason::Stop(raw.stop),
+            sys::REMORA_REASON_MAX_TOKENS => Reason::MaxTokens,
+            sys::REMORA_REASON_CAPACITY => Reason::Capacity,
+            _ => Reason::None,
+        };
+        Ok(Generation { reason, n_tokens: raw.n_tokens, text_bytes: raw.text_bytes })
+    }
+}
+
+struct Stream<'a> {
+    session: &'a mut Session,
+    sampler: &'a mut Sampler,
+    options: GenOptions,
+    is_new: bool,
+    is_over: bool,
+    late: Option<Error>, // came with the last item
+}
+
+impl Stream<'_> {
+    fn late<T>(&mut self) -> Option<Result<T>> {
+        self.late.take().map(Err)
+    }
+    /// One call: whether it was the last one is remembered.
+    fn step(
+        &mut self,
+        f: impl FnOnce(
+            *mut sys::remora_session,
+            *mut sys::remora_sampler,
+            &sys::remora_gen_opts,
+            *mut sys::remora_error,
+        ) -> i32,
+    ) -> Result<()> {
+        let (s, p) = (self.session.0, self.sampler.0);
+        let is_new = std::mem::replace(&mut self.is_new, false);
+        let done = self.options.lend(is_new, |o| call(|e| f(s, p, o, e)));
+        self.is_over = !matches!(done, Ok(sys::REMORA_MORE));
+        done.map(drop)
+    }
+}
+
+/// Pieces of text; an error is the last item, behind the text that came with it.
+pub struct TextStream<'a> {
+    inner: Stream<'a>,
+    tokens: Vec<Token>,
+}
+
+impl TextStream<'_> {
+    /// All tokens that were made so far.
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+    /// Why it has ended, and how far it came.
+    pub fn info(&self) -> Result<Generation> {
+        self.inner.session.generation()
+    }
+    /// The rest of the text as one.
+    pub fn collect_text(&mut self) -> Result<String> {
+        self.collect()
+    }
+    fn piece(&mut self) -> (Result<()>, String) {
+        let (mut room, mut made) = (vec![0u8; 256], [0; 64]);
+        let (mut n, mut n_tokens) = (0, 0);
+        let done = self.inner.step(|s, p, o, e| unsafe {
+            let (text, tokens) = (room.as_mut_ptr().cast(), made.as_mut_ptr());
+            sys::remora_generate_text(s, p, o, text, room.len(), &mut n, tokens, made.len(), &mut n_tokens, e)
+        });
+        self.tokens.extend_from_slice(&made[..n_tokens]);
+        room.truncate(n);
+        (done, string(room))
+    }
+}
+
+impl Iterator for TextStream<'_> {
+    type Item = Result<String>;
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.inner.is_over {
+            return self.inner.late();
+        }
+        match self.piece() {
+            (Err(e), text) if text.is_empty() => Some(Err(e)),
+            (Err(e), text) => {
+                self.inner.late = Some(e);
+                Some(Ok(text))
+            }
+            (Ok(()), text) if text.is_empty() && self.inner.is_over => None,
+            (Ok(()), text) => Some(Ok(text)),
+        }
+    }
+}
+
+/// Tokens; an error is the last item. A budget that is used up ends it for now: see
+/// [`TokenStream::is_over`].
+pub struct TokenStream<'a> {
+    inner: Stream<'a>,
+}
+
+impl TokenStream<'_> {
+    /// Has the generation ended? Else the next step goes on.
+    pub fn is_over(&self) -> bool {
+        self.inner.is_over
+    }
+    /// Why it has ended, and how far it came.
+    pub fn info(&self) -> Result<Generation> {
+        self.inner.session.generation()
+    }
+}
+
+impl Iterator for TokenStream<'_> {
+    type Item = Result<Token>;
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.inner.is_over {
+            return self.inner.late();
+        }
+        let (mut t, mut n) = (0, 0);
+        let done =
+            self.inner.step(|s, p, o, e| unsafe { sys::remora_generate(s, p, o, &mut t, 1, &mut n, e) });
+        match done {
+            Err(e) if n == 0 => Some(Err(e)),
+            Err(e) => {
+                self.inner.late = Some(e);
+                Some(Ok(t))
+            }
+            Ok(()) => (n == 1).then_some(Ok(t)),
+        }
+    }
+}

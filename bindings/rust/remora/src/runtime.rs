@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Threads, log and devices.
+
+use crate::error::{call, guarded, static_text, text_of};
+use crate::options::c_name;
+use crate::{sys, Result};
+use std::ffi::CString;
+use std::os::raw::{c_char, c_void};
+
+/// How much a line of the log matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Something failed.
+    Error = 1,
+    /// Something is not as it should be.
+    Warn = 2,
+    /// What was opened, and how.
+    Info = 3,
+    /// For people who look for a mistake.
+    Debug = 4,
+}
+
+type Log = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
+type Start = Box<dyn Fn(u32) + Send + Sync>;
+
+#[derive(Default)]
+struct Hooks {
+    log: Option<Log>,
+    start: Option<Start>,
+}
+
+/// Options of a runtime; a builder. Hooks are called from any thread; a panic in one ends there.
+#[derive(Default)]
+pub struct RuntimeOptions {
+    n_threads: i32,
+    log_level: i32,
+    hooks: Hooks,
+    cuda_module: Option<String>,
+    extra: Vec<(String, String)>,
+}
+
+impl RuntimeOptions {
+    /// All defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// Most threads that one call computes with; 0: as many as the process may use cores.
+    pub fn threads(mut self, n: u32) -> Self {
+        self.n_threads = n.min(i32::MAX as u32) as i32;
+        self
+    }
+    /// Lines of the log up to this level.
+    pub fn log(mut self, most: LogLevel, f: impl Fn(LogLevel, &str) + Send + Sync + 'static) -> Self {
+        self.log_level = most as i32;
+        self.hooks.log = Some(Box::new(f));
+        self
+    }
+    /// Called once on each thread that the runtime starts, with its number from 1 on.
+    pub fn on_thread_start(mut self, f: impl Fn(u32) + Send + Sync + 'static) -> Self {
+        self.hooks.start = Some(Box::new(f));
+        self
+    }
+    /// The path of the module for GPUs of NVIDIA; "": there are no GPUs.
+    pub fn cuda_module(mut self, path: &str) -> Self {
+        self.cuda_module = Some(path.into());
+        self
+    }
+    /// An option outside the promises of the interface, whose key begins with "x-".
+    pub fn extra(mut self, key: &str, value: &str) -> Self {
+        self.extra.push((key.into(), value.into()));
+        self
+    }
+}
+
+unsafe extern "C" fn log(user: *mut c_void, level: i32, msg: *const c_char, len: usize) {
+    let hooks = &*user.cast::<Hooks>();
+    let line = std::slice::from_raw_parts(msg.cast::<u8>(), len);
+    let level = match level {
+        1 => LogLevel::Error,
+        2 => LogLevel::Warn,
+        3 => LogLevel::Info,
+        _ => LogLevel::Debug,
+    };
+    if let Some(f) = &hooks.log {
+        unheard(|| f(level, &String::from_utf8_lossy(line)));
+    }
+}
+
+unsafe extern "C" fn start(user: *mut c_void, index: u32) {
+    if let Some(f) = &(*user.cast::<Hooks>()).start {
+        unheard(|| f(index));
+    }
+}
+
+/// Run a hook that may be on any thread, where no caller could hear of a panic.
+fn unheard(f: impl FnOnce()) {
+    if let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)) {
+        std::mem::forget(payload); // dropping it may panic again
+    }
+}
+
+pub(crate) unsafe extern "C" fn free_box<T>(user: *mut c_void) {
+    guarded((), || drop(Box::from_raw(user.cast::<T>())));
+}
+
+/// Texts of `extra` options as C has them; they point into `of`.
+pub(crate) fn raw_extra(of: &[(String, String)]) -> Vec<sys::remora_option> {
+    let text = crate::options::text;
+    of.iter().map(|(k, v)| sys::remora_option { key: text(k), value: text(v) }).collect()
+}
+
+/// Memory, threads, log and devices. It may be freed before its models.
+pub struct Runtime(pub(crate) *mut sys::remora_runtime);
+// The header: every function of a runtime from any thread at any time.
+unsafe impl Send for Runtime {}
+unsafe impl Sync for Runtime {}
+
+impl Runtime {
+    /// A runtime with these options.
+    pub fn new(o: RuntimeOptions) -> Result<Self> {
+        let module = o.cuda_module.as_deref().map(c_name).transpose()?;
+        let extra = raw_extra(&o.extra);
+        let mut raw = sys::remora_runtime_opts::new();
+        raw.n_threads = o.n_threads;
+        raw.log_level = o.log_level;
+        raw.log = o.hooks.log.is_some().then_some(log as _);
+        raw.thread_start = o.hooks.start.is_some().then_some(start as _);
+        raw.cuda_module = module.as_ref().map_or(std::ptr::null(), |m: &CString| m.as_ptr());
+        raw.extra = extra.as_ptr();
+        raw.n_extra = extra.len() as u64;
+        let hooks = Box::into_raw(Box::new(o.hooks)).cast::<c_void>();
+        raw.log_user = hooks;
+        raw.thread_start_user = hooks;
+        raw.release_user = hooks;
+        raw.release = Some(free_box::<Hooks>); // also when creating fails
+        let mut out = std::ptr::null_mut();
+        call(|e| unsafe { sys::remora_runtime_create(&raw, &mut out, e) })?;
+        Ok(Self(out))
+    }
+    /// How many threads it computes with, with which kernels, and why.
+    pub fn info(&self) -> Result<RuntimeInfo> {
+        let mut raw = sys::remora_runtime_info::new();
+        call(|e| unsafe { sys::remora_runtime_get_info(self.0, &mut raw, e) })?;
+        Ok(RuntimeInfo { n_threads: raw.n_threads, kernels: text_of(&raw.kernels), why: text_of(&raw.why) })
+    }
+    /// Devices that models can be opened on; the CPU is the first.
+    pub fn devices(&self) -> Result<Vec<Device>> {
+        (0..unsafe { sys::remora_device_count(self.0) })
+            .map(|i| {
+                let mut raw = sys::remora_device::new();
+                call(|e| unsafe { sys::remora_device_get(self.0, i, &mut raw, e) })?;
+                Ok(Device::of(&raw))
+            })
+            .collect()
+    }
+    /// The C handle, borrowed.
+    pub fn as_ptr(&self) -> *mut sys::remora_runtime {
+        self.0
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        unsafe { sys::remora_runtime_free(self.0) }
+    }
+}
+
+/// What a runtime is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RuntimeInfo {
+    /// Most threads that one call computes with, the calling one included.
+    pub n_threads: u32,
+    /// The kernel set: "avx512".
+    pub kernels: String,
+    /// For people: why so many threads, and why this set.
+    pub why: String,
+}
+
+/// A device that models can be opened on.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Device {
+    /// `REMORA_DEVICE_*`.
+    pub kind: i32,
+    /// What [`ModelOptions::device`](crate::ModelOptions::device) takes: "cpu", "cuda:0".
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// The kernel set in use.
+    pub paths: String,
+    /// Bytes; 0: not known.
+    pub mem_total: u64,
+    /// Of a GPU known while the process uses it.
+    pub mem_free: u64,
+    /// Can a model be opened on it?
+    pub is_usable: bool,
+    /// Why not, in words.
+    pub reason: String,
+}
+
+impl Device {
+    fn of(raw: &sys::remora_device) -> Self {
+        Self {
+            kind: raw.kind,
+            id: text_of(&raw.id),
+            name: text_of(&raw.name),
+            paths: text_of(&raw.paths),
+            mem_total: raw.mem_total,
+            mem_free: raw.mem_free,
+            is_usable: raw.usable == sys::REMORA_OK,
+            reason: text_of(&raw.reason),
+        }
+    }
+}
+
+/// The library's version: "1.0.0".
+pub fn version() -> &'static str {
+    static_text(unsafe { sys::remora_version_string() })
+}
+
+/// The library's version as a number: major << 24 | minor << 16 | patch << 8.
+pub fn version_number() -> u32 {
+    unsafe { sys::remora_version() }
+}
+
+/// One line for bug reports.
+pub fn build_info() -> &'static str {
+    static_text(unsafe { sys::remora_build_info() })
+}
+
+/// The name of a status: "E_NOMEM".
+pub fn status_name(status: i32) -> &'static str {
+    static_text(unsafe { sys::remora_status_name(status) })
+}
+
+/// Does the library fit this crate?
+pub fn abi_fits() -> bool {
+    unsafe { sys::remora_abi_check(sys::REMORA_VERSION_NUM) == sys::REMORA_OK }
+}
