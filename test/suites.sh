@@ -18,6 +18,17 @@ install_python() {
     echo "$stamp" >"$venv/stamp"
 }
 
+# The Python of the suite that builds a wheel: what test/python/requirements.txt says.
+install_wheel_tools() {
+    local here=test/python/requirements.txt of=build-python/venv
+    ! cmp -s "$here" "$of/stamp" || return 0
+    echo "installing in $of: $(sed '/^#/d' "$here" | xargs)"
+    rm -rf "$of"
+    quietly python3 -m venv "$of" || return 1
+    quietly "$of/bin/python" -m pip install --no-deps --only-binary :all: -r "$here" || return 1
+    cp "$here" "$of/stamp"
+}
+
 # The CUDA compiler of PATH, or a Python that has it as packages; with cuobjdump, which few machines have.
 install_gpu_compiler() {
     local here=test/cuda/requirements.txt of=build-gpu/venv release
@@ -51,6 +62,12 @@ install_for() { # suite
         want 'command -v c++' g++
         want 'python3 -c "import ensurepip, venv"' python3-venv
         install_missing && install_gpu_compiler
+        return
+    fi
+    if [ "$1" = python ]; then
+        want_build
+        want 'python3 -c "import ensurepip, venv"' python3-venv
+        install_missing && install_wheel_tools
         return
     fi
     if [ -n "$clang" ]; then export CC=clang; fi
@@ -133,7 +150,7 @@ run_real() {
 run_all() {
     local each line sum=(0 0 0) log
     log=$(mktemp)
-    for each in '' --clang --asan --tsan --valgrind --fuzz --long --real --rust --gpu-build --fresh; do
+    for each in '' --clang --asan --tsan --valgrind --fuzz --long --real --rust --gpu-build --python --fresh; do
         echo "== ./run-tests $each"
         ./run-tests $each ${models:+--models "$models"} | tee "$log" || true
         line=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' || echo '0 passed, 1 failed, 0 skipped')

@@ -122,7 +122,7 @@ def text(data: Optional[str]) -> Any:
 def text_of(t: Any) -> str:
     """What a remora_text holds, NULs included."""
     where = ctypes.c_void_p.from_address(ctypes.addressof(t)).value
-    return ctypes.string_at(where, t.len).decode("utf-8", "replace") if t.len else ""
+    return ctypes.string_at(where, t.len).decode("utf-8", "replace") if where and t.len else ""
 
 
 def array(struct: str, items: List[Any]) -> Any:

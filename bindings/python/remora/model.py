@@ -121,7 +121,10 @@ def _progress(function: Optional[Progress]) -> Any:
     if function is None:
         return None
     told = function
-    return _progress_type(_abi.guarded(1, lambda user, done, total: told(done, total) is False))
+
+    def stops(user: int, done: int, total: int) -> bool:
+        return told(done, total) is False
+    return _progress_type(_abi.guarded(1, stops))
 
 
 class Model(Handle):
@@ -230,6 +233,11 @@ class Model(Handle):
                     raise error_of(status, err)
                 else:
                     return buffer.raw[: size.value]
+
+    def is_control(self, token: int) -> bool:
+        """Whether a token is markup, for which no text is given out."""
+        with use(self, False) as p:
+            return bool(F["remora_token_flags"](p, token) & D.values["REMORA_TOKEN_CONTROL"])
 
     def special(self, which: str) -> Optional[int]:
         """The id of "bos", "eos", "pad", "user", "assistant", "think_open", "fim_begin" and so on; None where there is none."""

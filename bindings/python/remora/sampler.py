@@ -2,7 +2,7 @@
 """Samplers, and the constraints that bound what they pick."""
 import ctypes
 import json
-from typing import Any, Callable, List, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 from . import _abi
 from ._abi import D, F

@@ -3,7 +3,8 @@
 import array
 import asyncio
 import ctypes
-from typing import TYPE_CHECKING, Any, AsyncIterator, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+import importlib
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, cast
 
 from . import _abi
 from ._abi import D, F
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 try:
-    import numpy
+    numpy: Any = importlib.import_module("numpy")
 except ImportError:
-    numpy = None  # type: ignore[assignment]
+    numpy = None
 
+T = TypeVar("T")
 WANTS = {"none": 0, "last": 1, "all": 2}
 REASONS = D.names("remora_reasons", "REMORA_REASON_")
 
@@ -29,8 +31,8 @@ REASONS = D.names("remora_reasons", "REMORA_REASON_")
 def _floats(raw: bytes) -> "Floats":
     """An array of its own memory: of numpy where it is installed, else of the module array."""
     if numpy is not None:
-        return numpy.frombuffer(bytearray(raw), dtype=numpy.float32)
-    return array.array("f", raw)  # type: ignore[return-value]
+        return cast("Floats", numpy.frombuffer(bytearray(raw), dtype=numpy.float32))
+    return cast("Floats", array.array("f", raw))
 
 
 class TokenProb(NamedTuple):
@@ -314,10 +316,9 @@ class Generation:
         raise StopAsyncIteration
 
 
-async def _on_a_thread(function: Any, cancel: Cancel) -> Any:
+async def _on_a_thread(function: Callable[[], T], cancel: Cancel) -> T:
     """Run a call beside the event loop. A task that is cancelled sets the word and waits for the call to end."""
-    loop = asyncio.get_running_loop()
-    future = loop.run_in_executor(None, function)
+    future = asyncio.get_running_loop().run_in_executor(None, function)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
