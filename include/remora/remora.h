@@ -1474,6 +1474,31 @@ REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
 remora_constraint_create(remora_model *m, const remora_constraint_opts *opts,
                          remora_constraint **out, remora_error *err);
 
+enum remora_answer_flags { /* remora_answer_opts.flags */
+    REMORA_ANSWER_ONE_CALL = 1, /* one call at most; else as many as the family writes */
+    REMORA_ANSWER_LAX      = 2  /* leave out what schemas ask for and cannot be enforced */
+};
+
+typedef struct remora_answer_opts {
+    uint32_t struct_size;
+    uint32_t flags;  /* REMORA_ANSWER_* */
+    uint64_t memory; /* as in remora_constraint_opts */
+    uint64_t steps;
+} remora_answer_opts;
+
+/* What may answer the prompt that remora_chat_prompt() makes with the same options: reasoning where
+ * the prompt has the model think, text, and calls in the family's own form, of declared tools alone
+ * and with arguments that their schemas allow. Text before calls is free; behind calls there is
+ * nothing. A call that is required has no text before it. Where the prompt has a schema, or the
+ * request asked for JSON, the text is JSON that it allows. What is read is the answer from its first
+ * token on. prompt and o may be NULL. The tools are copied. The statuses of remora_chat_prompt() and
+ * of remora_constraint_create(); E_ARG too where the prompt asks for no answer, E_UNSUPPORTED where
+ * the tokenizer lacks a marker that calls end with, a tool has a name that cannot be told from
+ * markup, or JSON is to be continued; the message names the tool. */
+REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
+remora_chat_constraint(const remora_chat *c, const remora_prompt_opts *prompt,
+                       const remora_answer_opts *o, remora_constraint **out, remora_error *err);
+
 /* Samplers that have it keep it. NULL is fine. */
 REMORA_API void REMORA_CALL remora_constraint_free(remora_constraint *c);
 

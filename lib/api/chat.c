@@ -192,11 +192,9 @@ static remora_status check_prompt(const remora_prompt_opts *o, remora_error *err
     return REMORA_OK;
 }
 
-/* The wishes of the last request, with the options of the call over them. `name` gets the name of
- * the tool, terminated. */
-static remora_status make_wish(const remora_chat *c, const remora_prompt_opts *o,
-                               char name[RMR_CHAT_MAX_NAME + 1], rmr_chat_wish *w,
-                               remora_error *err)
+remora_status rmr_api_chat_wish(const remora_chat *c, const remora_prompt_opts *o,
+                                char name[RMR_CHAT_MAX_NAME + 1], rmr_chat_wish *w,
+                                remora_error *err)
 {
     rmr_json_span schema;
     *w = c->talk.wish;
@@ -223,7 +221,7 @@ static remora_status make_wish(const remora_chat *c, const remora_prompt_opts *o
     return REMORA_OK;
 }
 
-static int32_t place_of(const remora_chat *c, const rmr_chat_wish *w, int begin)
+int32_t rmr_api_chat_place(const remora_chat *c, const rmr_chat_wish *w, int begin)
 {
     const rmr_chat_think *k = &c->format->think;
     if (begin == RMR_BEGIN_CALLS) return REMORA_PLACE_CALLS;
@@ -232,14 +230,18 @@ static int32_t place_of(const remora_chat *c, const rmr_chat_wish *w, int begin)
     return k->by_model && on && !w->go_on ? REMORA_PLACE_START : REMORA_PLACE_CONTENT;
 }
 
+const char *rmr_api_chat_date(const remora_chat *c)
+{
+    return c->date[0] != 0 ? c->date : NULL;
+}
+
 static remora_status write_prompt(const remora_chat *c, const rmr_chat_wish *wish,
                                   rmr_chat_writer *w, remora_prompt_info *info, remora_token *out,
                                   size_t cap, size_t *n)
 {
     int begin = RMR_BEGIN_ANSWER;
-    const char *date = c->date[0] != 0 ? c->date : NULL;
-    RMR_TRY(rmr_chat_render(&c->talk, wish, c->format, date, w, &begin));
-    info->begin = place_of(c, wish, begin);
+    RMR_TRY(rmr_chat_render(&c->talk, wish, c->format, rmr_api_chat_date(c), w, &begin));
+    info->begin = rmr_api_chat_place(c, wish, begin);
     info->calls = c->talk.n_tools > 0 && wish->choice != RMR_CHOICE_NONE &&
                   c->format->calls.args != RMR_ARGS_NONE;
     info->text_bytes = w->n;
@@ -259,7 +261,7 @@ remora_status remora_chat_prompt(const remora_chat *c, const remora_prompt_opts 
     RMR_IN(remora_prompt_opts, o, given, err);
     RMR_TRY(rmr_use_look(&c->use, HANDLE, err));
     if (info != NULL) RMR_TRY(RMR_OUT(remora_prompt_info, info, made, err));
-    RMR_TRY(make_wish(c, &o, name, &wish, err));
+    RMR_TRY(rmr_api_chat_wish(c, &o, name, &wish, err));
     rmr_chat_writer w = {.mem = c->talk.mem, .err = err};
     const remora_status st = write_prompt(c, &wish, &w, &made, out, cap, n);
     rmr_chat_writer_free(&w);

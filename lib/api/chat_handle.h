@@ -27,4 +27,16 @@ remora_status rmr_api_chat_format(const remora_model *m, const char *name,
 remora_status rmr_api_chat_described(remora_chat *c, const remora_chat_format *given,
                                      remora_error *err);
 
+/* What a prompt with these options (checked) asks for, over what the last request said. `name` gets
+ * the name of the tool, terminated. */
+remora_status rmr_api_chat_wish(const remora_chat *c, const remora_prompt_opts *o,
+                                char name[RMR_CHAT_MAX_NAME + 1], rmr_chat_wish *w,
+                                remora_error *err);
+
+/* Where the answer to a prompt begins that was written with rmr_chat_begin `begin`. */
+int32_t rmr_api_chat_place(const remora_chat *c, const rmr_chat_wish *w, int begin);
+
+/* Today's date as the host gave it, or NULL. */
+const char *rmr_api_chat_date(const remora_chat *c);
+
 #endif

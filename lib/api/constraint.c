@@ -4,6 +4,7 @@
 
 #include "checks.h"
 #include "constraint.h"
+#include "constraint_handle.h"
 #include "front_ends.h"
 #include "sampler_handle.h"
 #include "schema.h"
@@ -90,15 +91,26 @@ static remora_status compile(rmr_grammar *g, rmr_mem *mem, const remora_constrai
     }
 }
 
-static remora_status build(remora_constraint *c, const remora_constraint_opts *o, remora_error *err)
+typedef struct source {
+    remora_model *model;
+    const remora_constraint_opts *opts;
+} source;
+
+static remora_status compile_source(rmr_grammar *g, void *user, remora_error *err)
+{
+    const source *s = user;
+    return compile(g, &s->model->session_mem, s->opts, err);
+}
+
+static remora_status build(remora_constraint *c, const rmr_limits *lim, rmr_api_grammar make,
+                           void *user, remora_error *err)
 {
     remora_model *m = c->model;
     const rmr_vocabulary *v;
-    const rmr_limits lim = {.bytes = o->memory, .step = o->steps};
     rmr_grammar *g;
     RMR_TRY(vocabulary(m, &v, err));
-    RMR_TRY(rmr_grammar_new(&m->session_mem, &lim, &g, err));
-    const remora_status st = compile(g, &m->session_mem, o, err);
+    RMR_TRY(rmr_grammar_new(&m->session_mem, lim, &g, err));
+    const remora_status st = make(g, user, err);
     if (st < 0) {
         rmr_grammar_free(g);
         return RMR_PASSED_ON(st);
@@ -130,6 +142,23 @@ static remora_status check(remora_model *m, const remora_constraint_opts *o, rem
     return REMORA_OK;
 }
 
+remora_status rmr_api_constraint(remora_model *m, const rmr_limits *lim, rmr_api_grammar make,
+                                 void *user, remora_constraint **out, remora_error *err)
+{
+    remora_constraint *c = rmr_calloc(&m->session_mem, 1, sizeof *c);
+    if (c == NULL) return rmr_error_nomem(err, "a constraint", sizeof *c);
+    c->model = m;
+    atomic_init(&c->refs, 1);
+    rmr_model_ref(m);
+    const remora_status st = build(c, lim, make, user, err);
+    if (st < 0) {
+        unref(c);
+        return RMR_PASSED_ON(st);
+    }
+    *out = c;
+    return REMORA_OK;
+}
+
 remora_status remora_constraint_create(remora_model *m, const remora_constraint_opts *opts,
                                        remora_constraint **out, remora_error *err)
 {
@@ -139,18 +168,9 @@ remora_status remora_constraint_create(remora_model *m, const remora_constraint_
     RMR_NEED(opts != NULL, err, "opts is NULL");
     RMR_TRY(RMR_READ(remora_constraint_opts, o, opts, err));
     RMR_TRY(check(m, &o, err));
-    remora_constraint *c = rmr_calloc(&m->session_mem, 1, sizeof *c);
-    if (c == NULL) return rmr_error_nomem(err, "a constraint", sizeof *c);
-    c->model = m;
-    atomic_init(&c->refs, 1);
-    rmr_model_ref(m);
-    const remora_status st = build(c, &o, err);
-    if (st < 0) {
-        unref(c);
-        return RMR_PASSED_ON(st);
-    }
-    *out = c;
-    return REMORA_OK;
+    const rmr_limits lim = {.bytes = o.memory, .step = o.steps};
+    source s = {m, &o};
+    return rmr_api_constraint(m, &lim, compile_source, &s, out, err);
 }
 
 void remora_constraint_free(remora_constraint *c)

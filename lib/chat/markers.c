@@ -210,6 +210,20 @@ int rmr_markers_have(const rmr_markers *m, const char *text, size_t n)
     return 0;
 }
 
+int rmr_tool_types_find(const rmr_chat_type *types, size_t n, uint64_t key)
+{
+    size_t lo = 0, hi = n;
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        if (types[mid].key < key)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (lo == n || types[lo].key != key) return RMR_TYPE_UNKNOWN;
+    return types[lo].is_text ? RMR_TYPE_TEXT : RMR_TYPE_OTHER;
+}
+
 uint64_t rmr_chat_key(uint64_t before, const void *text, size_t n)
 {
     const uint8_t *p = text;

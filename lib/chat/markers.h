@@ -49,6 +49,10 @@ typedef struct rmr_chat_type {
     uint32_t order; /* of declaration: of two with one key the first counts */
 } rmr_chat_type;
 
+/* Whether the declared tools say that an argument is a string. */
+enum { RMR_TYPE_OTHER, RMR_TYPE_TEXT, RMR_TYPE_UNKNOWN };
+int rmr_tool_types_find(const rmr_chat_type *types, size_t n, uint64_t key);
+
 typedef struct rmr_markers {
     rmr_marker all[RMR_M_COUNT];
     const rmr_chat_type *types; /* borrowed, by ascending key */

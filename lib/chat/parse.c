@@ -168,16 +168,8 @@ static void begin_param(const parser *a)
 
 static uint8_t type_of(const rmr_chat_parse *p)
 {
-    size_t lo = 0, hi = p->m->n_types;
-    while (lo < hi) {
-        const size_t mid = lo + (hi - lo) / 2;
-        if (p->m->types[mid].key < p->key)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    if (lo == p->m->n_types || p->m->types[lo].key != p->key) return UNDECIDED;
-    return p->m->types[lo].is_text ? TEXT : RAW;
+    const int type = rmr_tool_types_find(p->m->types, p->m->n_types, p->key);
+    return type == RMR_TYPE_UNKNOWN ? UNDECIDED : type == RMR_TYPE_TEXT ? TEXT : RAW;
 }
 
 static void begin_value(const parser *a, uint8_t is_text)

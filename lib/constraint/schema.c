@@ -84,6 +84,7 @@ static int has_unevaluated(const schema *s)
 static remora_status finish(schema *s, remora_error *err)
 {
     const remora_status own = rmr_grammar_status(s->g, s->st < 0 ? NULL : err);
+    if (s->raw != NULL) rmr_bump_free(&s->raw->pool);
     rmr_bump_free(&s->pool);
     return s->st < 0 ? s->st : own;
 }
@@ -101,14 +102,39 @@ static void write_all(schema *s)
         const rmr_symbol one = rmr_lexeme(scalars);
         if (scalars != RMR_RX_NONE) rmr_rule_alt(s->g, r, &one, 1);
         for (uint32_t i = 0; i < u->n_arrays; i++) rmr_schema_write_array(s, r, u->arrays[i]);
-        for (uint32_t i = 0; i < u->n_objects; i++) rmr_schema_write_object(s, r, u->objects[i]);
+        for (uint32_t i = 0; i < u->n_objects; i++)
+            rmr_schema_write_object(s, r, u->objects[i], NULL);
     }
+}
+
+/* The rule of all values; of objects alone where that is asked for. */
+static rmr_rule write_root(schema *s)
+{
+    const schema_literal lits[] = {rmr_schema_of(s->root), rmr_schema_of(s->of_object)};
+    schema_term *t = rmr_schema_term_of(s, lits, s->o.object ? 2 : 1);
+    const rmr_rule r = rmr_rule_new(s->g, "schema", 6);
+    if (s->o.members == NULL) {
+        const rmr_symbol value = rmr_schema_symbol(s, t);
+        rmr_rule_alt(s->g, r, &value, 1);
+        return r;
+    }
+    const schema_union *u = rmr_schema_expand(s, t);
+    for (uint32_t i = 0; u != NULL && i < u->n_objects; i++)
+        rmr_schema_write_object(s, r, u->objects[i], s->o.members);
+    return r;
+}
+
+static remora_status read_type(schema *s, const char *name, rmr_node **out)
+{
+    char text[32];
+    const int n = snprintf(text, sizeof text, "{\"type\": \"%s\"}", name);
+    return rmr_node_read(&s->pool, text, (size_t)n, 2, &s->count, out, s->err);
 }
 
 remora_status rmr_schema(rmr_grammar *g, const char *text, size_t n, const rmr_schema_opts *o,
                          rmr_rule *out, remora_error *err)
 {
-    schema s = {.g = g, .rx = rmr_grammar_rx(g), .err = err};
+    schema s = {.g = g, .rx = rmr_grammar_rx(g), .spelling = RMR_SPELL_JSON, .err = err};
     const rmr_limits *lim = rmr_grammar_limits(g);
     *out = 0;
     s.pool.mem = &g->mem;
@@ -117,13 +143,12 @@ remora_status rmr_schema(rmr_grammar *g, const char *text, size_t n, const rmr_s
     s.yes.kind = RMR_JSON_TRUE;
     s.no.kind = RMR_JSON_FALSE;
     s.st = rmr_node_read(&s.pool, text, n, lim->nesting, &s.count, &s.root, err);
+    if (s.st >= 0) s.st = read_type(&s, "string", &s.of_string);
+    if (s.st >= 0) s.st = read_type(&s, "object", &s.of_object);
     if (s.st < 0) return finish(&s, err);
     rmr_schema_find_draft(&s);
     s.unevaluated = has_unevaluated(&s);
-    const schema_literal l = rmr_schema_of(s.root);
-    const rmr_symbol value = rmr_schema_symbol(&s, rmr_schema_term_of(&s, &l, 1));
-    *out = rmr_rule_new(g, "schema", 6);
-    rmr_rule_alt(g, *out, &value, 1);
+    *out = write_root(&s);
     write_all(&s);
     return finish(&s, err);
 }

@@ -16,10 +16,36 @@ typedef enum rmr_schema_space {
     RMR_SPACE_FREE, /* up to 20 spaces and line ends around what brackets, commas and colons part */
 } rmr_schema_space;
 
+/* How the members of an object are written that stand one by one and not as JSON (arguments of
+ * calls in some chat formats). With `between` between two:
+ *
+ *     begin KEY text STRING close      a string as it is
+ *     begin KEY json VALUE close       every other value, as JSON
+ *
+ * `end` follows the last one, `none` stands where there is no member; neither may match the empty
+ * text. */
+typedef enum rmr_member_kind {
+    RMR_MEMBER_EITHER,
+    RMR_MEMBER_TEXT,
+    RMR_MEMBER_JSON
+} rmr_member_kind;
+
+typedef struct rmr_schema_members {
+    rmr_rule begin, text, json, close, between, end, none;
+    rmr_rx keys;    /* what a key may be; RMR_RX_ANY: anything */
+    rmr_rx strings; /* what a string may be */
+    rmr_rx vague;   /* ... where nothing but the text says whether the value is one */
+    /* Which values a key's are read as (rmr_member_kind); NULL: either. */
+    int (*kind)(void *user, const char *key, size_t n);
+    void *user;
+} rmr_schema_members;
+
 typedef struct rmr_schema_opts {
     rmr_schema_space space;
-    int draft; /* 4, 6, 7, 2019, 2020; 0: as $schema says, else 2020 */
-    int lax;   /* what cannot be enforced is left out */
+    int object;                        /* the value is an object, whatever the schema says */
+    const rmr_schema_members *members; /* of that object; NULL: it is JSON */
+    int draft;                         /* 4, 6, 7, 2019, 2020; 0: as $schema says, else 2020 */
+    int lax;                           /* what cannot be enforced is left out */
     /* Called for each place that lax leaves out: "uniqueItems: ...". May be NULL. */
     void (*left_out)(void *user, const char *what);
     void *user;

@@ -132,7 +132,7 @@ static rmr_rx source(schema *s, const char *text)
     rmr_rx r = RMR_RX_NONE;
     size_t n = 0;
     while (text[n] != 0) n++;
-    const remora_status st = rmr_ecma(s->g, text, n, 0, RMR_SPELL_JSON, &r, s->err);
+    const remora_status st = rmr_ecma(s->g, text, n, 0, s->spelling, &r, s->err);
     if (st < 0 && s->st >= 0) s->st = st;
     return r;
 }

@@ -128,6 +128,10 @@ struct schema {
     rmr_bump pool;
     rmr_schema_opts o;
     rmr_node *root;
+    rmr_spelling spelling; /* of strings: UTF8 has no quotes either */
+    struct schema *raw;    /* the same schema with strings as they are; NULL: not made yet */
+    rmr_node *of_string;   /* {"type": "string"} */
+    rmr_node *of_object;
     uint32_t count;  /* nodes */
     int draft;       /* 4, 6, 7, 2019, 2020 */
     int unevaluated; /* some keyword asks which members were evaluated */
@@ -238,7 +242,16 @@ int rmr_schema_keys_have(schema *s, const schema_keys *k, const char *name, size
 /* ---- rules (schema_write.c, schema_write_object.c, schema_write_array.c) ---- */
 /* A value of the term: a lexeme where it is a scalar, else a rule, which is written later. */
 rmr_symbol rmr_schema_symbol(schema *s, schema_term *t);
-void rmr_schema_write_object(schema *s, rmr_rule r, const schema_object *o);
+/* `members`: NULL where it is JSON. */
+void rmr_schema_write_object(schema *s, rmr_rule r, const schema_object *o,
+                             const rmr_schema_members *members);
+/* ---- members that are no JSON (schema_write_members.c) ---- */
+/* The schema whose languages of strings are those of their texts, without quotes and escapes. */
+schema *rmr_schema_raw(schema *s);
+/* The value of a member with this key (NULL: of others), and what stands around it. 0: there is
+ * none. */
+int rmr_schema_member(schema *s, const rmr_schema_members *as, const schema_name *key,
+                      const schema_literal *lits, uint32_t n, rmr_symbol *out);
 void rmr_schema_write_array(schema *s, rmr_rule r, const schema_array *a);
 /* A rule of this name that shares the registers of those that use it. */
 rmr_rule rmr_schema_shared(schema *s, const char *name);

@@ -4,8 +4,14 @@
 
 #include "schema_parts.h"
 
+static int raw(const schema *s)
+{
+    return s->spelling == RMR_SPELL_UTF8;
+}
+
 rmr_rx rmr_schema_quoted(schema *s, rmr_rx body)
 {
+    if (raw(s)) return body;
     const rmr_rx q = rmr_rx_byte(s->rx, '"'), parts[] = {q, body, q};
     return rmr_rx_concat_n(s->rx, parts, 3);
 }
@@ -13,7 +19,7 @@ rmr_rx rmr_schema_quoted(schema *s, rmr_rx body)
 rmr_rx rmr_schema_chars(schema *s, uint32_t min, uint32_t max)
 {
     if (min > max) return RMR_RX_NONE;
-    if (s->chars == RMR_RX_NONE) s->chars = rmr_rx_chars_not(s->rx, NULL, 0, RMR_SPELL_JSON);
+    if (s->chars == RMR_RX_NONE) s->chars = rmr_rx_chars_not(s->rx, NULL, 0, s->spelling);
     return rmr_rx_repeat(s->rx, s->chars, min, max);
 }
 
@@ -50,6 +56,7 @@ static rmr_rx escape(schema *s)
 static rmr_rx string_all(schema *s)
 {
     static const rmr_cp_range special[] = {{0, 0x1F}, {'"', '"'}, {'\\', '\\'}};
+    if (raw(s)) return rmr_schema_any_string(s);
     if (s->string_all != RMR_RX_NONE) return s->string_all;
     const rmr_rx c =
         rmr_rx_or2(s->rx, rmr_rx_chars_not(s->rx, special, 3, RMR_SPELL_UTF8), escape(s));
@@ -91,6 +98,7 @@ static size_t spell(const char *text, size_t n, char *out)
 rmr_rx rmr_schema_literal_text(schema *s, const char *text, size_t n)
 {
     char small[512];
+    if (raw(s)) return rmr_rx_literal(s->rx, text, n);
     char *buf = n <= 80 ? small : rmr_schema_take(s, n + 1, 6);
     return buf == NULL ? RMR_RX_NONE : rmr_rx_literal(s->rx, buf, spell(text, n, buf));
 }
@@ -98,6 +106,7 @@ rmr_rx rmr_schema_literal_text(schema *s, const char *text, size_t n)
 int rmr_schema_has_text(schema *s, rmr_rx a, const char *text, size_t n)
 {
     char small[512];
+    if (raw(s)) return rmr_grammar_fuel(s->g, n + 2) && rmr_rx_matches(s->rx, a, text, n);
     char *buf = n <= 80 ? small : rmr_schema_take(s, n + 1, 6);
     if (buf == NULL || !rmr_grammar_fuel(s->g, n + 2)) return 0;
     return rmr_rx_matches(s->rx, a, buf, spell(text, n, buf));

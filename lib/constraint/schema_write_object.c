@@ -42,7 +42,8 @@ typedef struct class
 } class;
 
 typedef struct writer {
-    schema *s;
+    schema *s, *keys; /* `keys`: in whose spelling keys are written */
+    const rmr_schema_members *as;
     const schema_object *o;
     key *names;
     uint32_t n, n_left, n_required;
@@ -220,7 +221,7 @@ static int live(writer *w, rmr_rx a)
 /* Each class is parted by the pattern. */
 static int part_classes(writer *w, uint32_t p)
 {
-    const rmr_rx in = rmr_schema_keys_pattern(w->s, w->pat_of[p], w->pat_at[p]);
+    const rmr_rx in = rmr_schema_keys_pattern(w->keys, w->pat_of[p], w->pat_at[p]);
     const rmr_rx out = rmr_rx_not(w->s->rx, in);
     const uint32_t n = w->n_classes;
     uint32_t kept = 0;
@@ -244,14 +245,15 @@ static int part_classes(writer *w, uint32_t p)
 
 static rmr_rx unnamed(writer *w)
 {
-    schema *s = w->s;
+    schema *s = w->keys;
     rmr_rx *lits = rmr_schema_take(s, w->n, sizeof *lits);
     if (lits == NULL) return RMR_RX_NONE;
     for (uint32_t i = 0; i < w->n; i++)
         lits[i] = rmr_schema_literal_text(s, w->names[i].name.text, w->names[i].name.n);
-    if (w->n == 0) return rmr_schema_any_string(s);
-    return rmr_rx_and2(s->rx, rmr_schema_any_string(s),
-                       rmr_rx_not(s->rx, rmr_rx_or(s->rx, lits, w->n)));
+    rmr_rx any = rmr_schema_any_string(s);
+    if (w->as != NULL) any = rmr_rx_and2(s->rx, any, w->as->keys);
+    if (w->n == 0) return any;
+    return rmr_rx_and2(s->rx, any, rmr_rx_not(s->rx, rmr_rx_or(s->rx, lits, w->n)));
 }
 
 static void settle_class(writer *w, class *c)
@@ -405,20 +407,28 @@ static rmr_check key_check(writer *w, uint64_t bit, int required, int unique)
     return rmr_grammar_check(w->s->g, &d);
 }
 
+/* What stands before the value, and its check; `apart`: the check is of the key alone. */
+static size_t begin_pair(writer *w, rmr_symbol *line, rmr_rx text, rmr_check c, int apart)
+{
+    schema *s = w->s;
+    if (w->as == NULL && !apart) {
+        line[0] = rmr_checked(rmr_lexeme(rmr_rx_concat(s->rx, text, s->colon)), c);
+        return 1;
+    }
+    const rmr_symbol own = rmr_checked(rmr_lexeme(text), c);
+    line[0] = w->as == NULL ? own : rmr_call(w->as->begin);
+    line[1] = w->as == NULL ? rmr_lexeme(s->colon) : own;
+    return 2;
+}
+
 static void name_pair(writer *w, rmr_rule pair, const key *k, rmr_symbol value, uint32_t some)
 {
     schema *s = w->s;
-    const rmr_rx text = rmr_schema_literal_text(s, k->name.text, k->name.n);
+    const rmr_rx text = rmr_schema_literal_text(w->keys, k->name.text, k->name.n);
     const rmr_check c = key_check(w, bit_of(k), k->required, k->bit == 0);
     rmr_symbol line[8];
-    size_t n = 0;
     if (c == UINT32_MAX) return;
-    if (k->bit > 0) {
-        line[n++] = rmr_checked(rmr_lexeme(rmr_rx_concat(s->rx, text, s->colon)), c);
-    } else {
-        line[n++] = rmr_checked(rmr_lexeme(text), c);
-        line[n++] = rmr_lexeme(s->colon);
-    }
+    size_t n = begin_pair(w, line, text, c, k->bit == 0);
     n += counters(w, line + n, k->required, some_bits(w, some));
     line[n++] = value;
     rmr_rule_alt(s->g, pair, line, n);
@@ -430,22 +440,16 @@ static void class_pair(writer *w, rmr_rule pair, const class *c, rmr_symbol valu
     const int counted = w->limited || w->max != SCHEMA_MANY;
     const rmr_check check = key_check(w, 0, 0, counted);
     rmr_symbol line[8];
-    size_t n = 0;
     if (check == UINT32_MAX) return;
-    if (counted) {
-        line[n++] = rmr_checked(rmr_lexeme(c->keys), check);
-        line[n++] = rmr_lexeme(s->colon);
-    } else {
-        line[n++] = rmr_lexeme(rmr_rx_concat(s->rx, c->keys, s->colon));
-    }
+    size_t n = begin_pair(w, line, c->keys, check, counted);
     n += counters(w, line + n, 0, some_bits(w, some));
     line[n++] = value;
     rmr_rule_alt(s->g, pair, line, n);
 }
 
 /* The value where the key is to be of these `some`; 0: there is none. */
-static int value_of_some(writer *w, const schema_literal *lits, uint32_t n, uint32_t of,
-                         rmr_symbol *out)
+static int value_of_some(writer *w, const schema_name *name, const schema_literal *lits, uint32_t n,
+                         uint32_t of, rmr_symbol *out)
 {
     schema *s = w->s;
     schema_literal *a = rmr_schema_take(s, n + (size_t)SOME_MAX, sizeof *a);
@@ -453,6 +457,7 @@ static int value_of_some(writer *w, const schema_literal *lits, uint32_t n, uint
     if (n > 0) memcpy(a, lits, n * sizeof *a);
     for (uint32_t i = 0; i < w->o->n_some; i++)
         if (of >> i & 1) a[n++] = w->o->some[i].lit;
+    if (w->as != NULL) return rmr_schema_member(s, w->as, name, a, n, out);
     schema_term *t = rmr_schema_term_of(s, a, n);
     if (t == NULL || rmr_schema_term_empty(s, t)) return 0;
     *out = rmr_schema_symbol(s, t);
@@ -466,12 +471,13 @@ static rmr_rule make_pair(writer *w)
     for (uint32_t of = 0; of < 1u << w->o->n_some; of++) {
         for (uint32_t i = 0; i < w->n && !rmr_schema_failed(w->s); i++) {
             const key *k = &w->names[i];
-            if (!k->gone && (of & ~k->some) == 0 && value_of_some(w, k->lits, k->n_lits, of, &v))
+            if (!k->gone && (of & ~k->some) == 0 &&
+                value_of_some(w, &k->name, k->lits, k->n_lits, of, &v))
                 name_pair(w, pair, k, v, of);
         }
         for (uint32_t i = 0; i < w->n_classes && !rmr_schema_failed(w->s); i++) {
             const class *c = &w->classes[i];
-            if ((of & ~c->some) == 0 && value_of_some(w, c->lits, c->n_lits, of, &v))
+            if ((of & ~c->some) == 0 && value_of_some(w, NULL, c->lits, c->n_lits, of, &v))
                 class_pair(w, pair, c, v, of);
         }
     }
@@ -480,12 +486,26 @@ static rmr_rule make_pair(writer *w)
 
 /* ---- the end ---- */
 
-/* } where nothing is missing; each implication is a choice of its own before it. */
+/* } where nothing is missing. */
+static rmr_symbol last_mark(writer *w, const rmr_check_desc *d)
+{
+    schema *s = w->s;
+    const int checked = d->need != 0 || d->width != 0;
+    const rmr_symbol end = w->as != NULL ? rmr_call(w->as->end) : rmr_lexeme(s->close_object);
+    if (!checked) return end;
+    if (w->as == NULL) return rmr_checked(end, rmr_grammar_check(s->g, d));
+    const rmr_rule r = rmr_schema_shared(s, "end of arguments");
+    const rmr_symbol line[] = {note(w, *d), end};
+    rmr_rule_alt(s->g, r, line, 2);
+    return rmr_call(r);
+}
+
+/* That; each implication is a choice of its own before it. */
 static rmr_symbol closing(writer *w)
 {
     schema *s = w->s;
     rmr_check_desc d = {.hi = RMR_RX_MANY};
-    rmr_symbol line[4], end = rmr_lexeme(s->close_object);
+    rmr_symbol line[4];
     size_t n = 0;
     for (uint32_t i = 0; i < w->n && !w->wide; i++)
         if (w->names[i].required) d.need |= bit_of(&w->names[i]);
@@ -499,7 +519,7 @@ static rmr_symbol closing(writer *w)
         line[n++] = note(
             w, (rmr_check_desc){
                    .shift = w->required, .width = WIDE, .lo = w->n_required, .hi = RMR_RX_MANY});
-    if (d.need != 0 || d.width != 0) end = rmr_checked(end, rmr_grammar_check(s->g, &d));
+    rmr_symbol end = last_mark(w, &d);
     for (uint32_t i = 0; i <= w->o->n_implied; i++) {
         const rmr_rule r = rmr_schema_shared(s, "end of object");
         if (i == 0) {
@@ -537,32 +557,71 @@ static void marks(schema *s)
     s->colon = rmr_schema_mark(s, ':');
 }
 
+/* A comma and another pair. */
+static rmr_rule next_pair(writer *w, rmr_symbol pair)
+{
+    schema *s = w->s;
+    const rmr_rule more = rmr_schema_shared(s, "next pair");
+    const rmr_check_desc d = {.shift = w->total, .width = WIDE, .hi = w->max - 1};
+    const int counted = w->max != SCHEMA_MANY;
+    rmr_symbol line[3];
+    size_t n = 0;
+    if (w->as != NULL) {
+        if (counted) line[n++] = note(w, d);
+        line[n++] = rmr_call(w->as->between);
+    } else {
+        const rmr_symbol comma = rmr_lexeme(s->comma);
+        line[n++] = counted ? rmr_checked(comma, rmr_grammar_check(s->g, &d)) : comma;
+    }
+    line[n++] = pair;
+    rmr_rule_alt(s->g, more, line, n);
+    return more;
+}
+
+static void write_empty(writer *w, rmr_rule r)
+{
+    schema *s = w->s;
+    const rmr_symbol none = w->as != NULL ? rmr_call(w->as->none) : rmr_lexeme(s->open_object);
+    const rmr_symbol line[] = {none, rmr_lexeme(rmr_rx_byte(s->rx, '}'))};
+    rmr_rule_alt(s->g, r, line, w->as != NULL ? 1 : 2);
+}
+
 static void write(writer *w, rmr_rule r)
 {
     schema *s = w->s;
-    const rmr_symbol open = rmr_lexeme(s->open_object);
-    const rmr_symbol empty[] = {open, rmr_lexeme(rmr_rx_byte(s->rx, '}'))};
-    rmr_symbol comma = rmr_lexeme(s->comma);
-    if (w->min == 0 && w->n_required == 0 && w->o->n_some == 0) rmr_rule_alt(s->g, r, empty, 2);
+    if (w->min == 0 && w->n_required == 0 && w->o->n_some == 0) write_empty(w, r);
     if (w->max == 0 || (w->n_left == 0 && w->n_classes == 0) || !place_bits(w)) return;
-    if (w->max != SCHEMA_MANY) {
-        const rmr_check_desc d = {.shift = w->total, .width = WIDE, .hi = w->max - 1};
-        comma = rmr_checked(comma, rmr_grammar_check(s->g, &d));
-    }
     const rmr_symbol pair = rmr_call(make_pair(w));
-    const rmr_rule more = rmr_schema_shared(s, "next pair");
-    const rmr_symbol next[] = {comma, pair};
-    rmr_rule_alt(s->g, more, next, 2);
-    const rmr_symbol line[] = {open, pair, rmr_times(rmr_call(more), 0, RMR_RX_MANY), closing(w)};
-    rmr_rule_alt(s->g, r, line, 4);
+    const rmr_symbol more = rmr_times(rmr_call(next_pair(w, pair)), 0, RMR_RX_MANY);
+    const rmr_symbol line[] = {rmr_lexeme(s->open_object), pair, more, closing(w)};
+    const size_t from = w->as != NULL;
+    rmr_rule_alt(s->g, r, line + from, 4 - from);
 }
 
-void rmr_schema_write_object(schema *s, rmr_rule r, const schema_object *o)
+/* Names that the members' form cannot spell. */
+static int can_spell(writer *w)
+{
+    for (uint32_t i = 0; w->as != NULL && i < w->n; i++) {
+        const schema_name *k = &w->names[i].name;
+        if (!rmr_rx_matches(w->s->rx, w->as->keys, k->text, k->n))
+            return rmr_schema_fail(w->s, REMORA_E_UNSUPPORTED,
+                                   "schema: the chat format cannot spell an argument named "
+                                   "\"%.*s\"",
+                                   k->n < 60 ? (int)k->n : 60, k->text);
+    }
+    return 1;
+}
+
+void rmr_schema_write_object(schema *s, rmr_rule r, const schema_object *o,
+                             const rmr_schema_members *members)
 {
     writer *w = rmr_schema_take(s, 1, sizeof *w);
     if (w == NULL) return;
     w->s = s;
+    w->keys = members != NULL ? rmr_schema_raw(s) : s;
+    w->as = members;
     w->o = o;
+    if (w->keys == NULL) return;
     marks(s);
     if (o->n_some > SOME_MAX) {
         rmr_schema_fail(s, REMORA_E_LIMIT,
@@ -570,7 +629,7 @@ void rmr_schema_write_object(schema *s, rmr_rule r, const schema_object *o)
                         SOME_MAX);
         return;
     }
-    if (!collect_names(w)) return;
+    if (!collect_names(w) || !can_spell(w)) return;
     rules_of_names(w);
     if (rmr_schema_failed(s) || !settle_names(w) || !make_classes(w) || !settle_counts(w)) return;
     write(w, r);

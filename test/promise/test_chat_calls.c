@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers under the constraint of a conversation, in every chat format that has calls: what the
+ * families write is allowed, however it is cut into tokens, what is broken is not; and random
+ * models write calls of declared tools whose arguments are right. */
+#define _GNU_SOURCE
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "host.h"
+#include "tiny.h"
+
+enum { FIRST = TINY_TEXT_VOCAB, VOCAB = 340, ROOM = 1 << 12 };
+static const char *const added[] = {
+    "<think>",
+    "</think>",
+    "<｜begin▁of▁sentence｜>",
+    "<｜end▁of▁sentence｜>",
+    "<｜User｜>",
+    "<｜Assistant｜>",
+    "<｜System｜>",
+    "｜DSML｜",
+    "<｜tool▁calls▁begin｜>",
+    "<｜tool▁call▁begin｜>",
+    "<｜tool▁sep｜>",
+    "<｜tool▁call▁end｜>",
+    "<｜tool▁calls▁end｜>",
+    "<｜tool▁outputs▁begin｜>",
+    "<｜tool▁outputs▁end｜>",
+    "<｜tool▁output▁begin｜>",
+    "<｜tool▁output▁end｜>",
+    "<|im_system|>",
+    "<|im_user|>",
+    "<|im_assistant|>",
+    "<|im_middle|>",
+    "<|im_end|>",
+    "<|im_start|>",
+    "[EOS]",
+    "<|tool_calls_section_begin|>",
+    "<|tool_calls_section_end|>",
+    "<|tool_call_begin|>",
+    "<|tool_call_argument_begin|>",
+    "<|tool_call_end|>",
+    "[gMASK]",
+    "<sop>",
+    "<|system|>",
+    "<|user|>",
+    "<|assistant|>",
+    "<|observation|>",
+    "<|endoftext|>",
+    "<tool_call>",
+    "</tool_call>",
+    "<arg_key>",
+    "</arg_key>",
+    "<arg_value>",
+    "</arg_value>",
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+};
+enum { N_ADDED = sizeof added / sizeof added[0] };
+
+typedef struct world {
+    tiny t;
+    tmem mem;
+    char *json;
+    remora_blob blobs[5];
+    remora_runtime *rt;
+    remora_model *m;
+} world;
+
+static char *tokenizer_json(const tiny *t, size_t *size)
+{
+    const remora_blob *old = tiny_blob(t, "tokenizer.json");
+    const char *at = strstr(old->data, "\"added_tokens\":[");
+    const size_t head = (size_t)(at - (const char *)old->data) + strlen("\"added_tokens\":[");
+    char *text = malloc(old->size + 8192);
+    memcpy(text, old->data, head);
+    size_t n = head;
+    for (size_t i = 0; i < N_ADDED; i++)
+        n += (size_t)sprintf(text + n, "{\"id\":%d,\"content\":\"%s\",\"special\":true},",
+                             FIRST + (int)i, added[i]);
+    memcpy(text + n, (const char *)old->data + head, old->size - head);
+    *size = n + old->size - head;
+    return text;
+}
+
+static void begin(world *w)
+{
+    memset(w, 0, sizeof *w);
+    size_t size;
+    tiny_make(&w->t, &(tiny_opts){.vocab = VOCAB});
+    w->json = tokenizer_json(&w->t, &size);
+    memcpy(w->blobs, w->t.blobs, sizeof w->blobs);
+    const remora_blob *old = tiny_blob(&w->t, "tokenizer.json");
+    w->blobs[old - w->t.blobs] = (remora_blob){old->name, w->json, size};
+    remora_source src = w->t.source;
+    src.blobs = w->blobs;
+    w->rt = host_runtime(&w->mem, 1, NULL);
+    w->m = host_open(w->rt, &src);
+}
+
+static void end(world *w)
+{
+    remora_model_free(w->m);
+    remora_runtime_free(w->rt);
+    assert_int_equal(atomic_load(&w->mem.blocks), 0);
+    assert_int_equal(atomic_load(&w->mem.damage), 0);
+    tiny_free(&w->t);
+    free(w->json);
+}
+
+/* ---- conversations ---- */
+
+#define TOOLS                                                                                      \
+    "\"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"look\", \"parameters\": {"    \
+    "\"type\": \"object\", \"properties\": {\"town\": {\"type\": \"string\", \"minLength\": 1, "   \
+    "\"maxLength\": 4}, \"days\": {\"type\": \"integer\", \"minimum\": 1, \"maximum\": 30}, "      \
+    "\"unit\": {\"enum\": [\"c\", \"f\", 7]}, \"at\": {\"type\": \"array\", \"maxItems\": 2, "     \
+    "\"items\": {\"type\": \"boolean\"}}}, \"required\": [\"town\"], "                             \
+    "\"additionalProperties\": false}}}, {\"type\": \"function\", \"function\": {\"name\": "       \
+    "\"now\"}}]"
+#define QUESTION "\"messages\": [{\"role\": \"user\", \"content\": \"json?\"}]"
+
+static remora_chat *chat_of(const world *w, const char *format, const char *request)
+{
+    remora_error err = HOST_ERROR;
+    remora_chat *c;
+    const remora_chat_opts o = {.struct_size = sizeof o, .format = format};
+    REQUIRE_OK(remora_chat_create(w->m, &o, &c, &err), &err);
+    REQUIRE_OK(remora_chat_add_json(c, request, strlen(request), &err), &err);
+    return c;
+}
+
+static remora_constraint *bound(const remora_chat *c, const remora_prompt_opts *p, uint32_t flags)
+{
+    remora_error err = HOST_ERROR;
+    remora_constraint *k;
+    const remora_answer_opts o = {.struct_size = sizeof o, .flags = flags};
+    REQUIRE_OK(remora_chat_constraint(c, p, &o, &k, &err), &err);
+    return k;
+}
+
+static remora_sampler *sampler(const world *w, remora_constraint *k, uint64_t seed)
+{
+    remora_error err = HOST_ERROR;
+    remora_sampler *p;
+    const remora_stage warm = {
+        .struct_size = sizeof warm, .kind = REMORA_STAGE_TEMPERATURE, .value = 1.5};
+    REQUIRE_OK(remora_sampler_create(w->m, seed, &p, &err), &err);
+    REQUIRE_OK(remora_sampler_add(p, &warm, &err), &err);
+    REQUIRE_OK(remora_sampler_constrain(p, k, &err), &err);
+    return p;
+}
+
+/* ---- answers that are written ---- */
+
+static size_t as_bytes(const char *s, remora_token *t)
+{
+    size_t n = 0;
+    while (*s != 0) {
+        size_t len = 1;
+        t[n] = (unsigned char)*s;
+        for (size_t i = 0; i < N_ADDED; i++)
+            if (strncmp(s, added[i], strlen(added[i])) == 0) {
+                t[n] = FIRST + (remora_token)i;
+                len = strlen(added[i]);
+            }
+        s += len;
+        n++;
+    }
+    return n;
+}
+
+/* 1: allowed, and the answer may end; 2: allowed so far; 0: not. */
+static int takes(const world *w, remora_constraint *k, const char *text, int bytes)
+{
+    remora_token t[ROOM];
+    size_t n;
+    remora_error err = HOST_ERROR;
+    remora_sampler *p = sampler(w, k, 1);
+    if (bytes)
+        n = as_bytes(text, t);
+    else
+        REQUIRE_OK(
+            remora_tokenize(w->m, text, strlen(text), REMORA_TEXT_SPECIAL, t, ROOM, &n, &err),
+            &err);
+    remora_status st = REMORA_OK;
+    for (size_t i = 0; i < n && st >= 0; i++) st = remora_sampler_accept(p, t[i], &err);
+    int r = st >= 0 ? 2 : 0;
+    if (r == 2 && remora_sampler_accept(p, TINY_EOS, &err) >= 0) r = 1;
+    remora_sampler_free(p);
+    return r;
+}
+
+static void check(const world *w, remora_constraint *k, const char *text, int want)
+{
+    for (int bytes = 0; bytes < 2; bytes++)
+        if (takes(w, k, text, bytes) != want)
+            fail_msg("%s: %d, wanted %d", text, takes(w, k, text, bytes), want);
+}
+
+#define FENCED(name, args)                                                                         \
+    "<｜tool▁call▁begin｜>function<｜tool▁sep｜>" name "\n```json\n" args "\n```<"                 \
+    "｜tool▁call▁end｜>"
+#define BLOCK(x) "<｜tool▁calls▁begin｜>" x "<｜tool▁calls▁end｜>"
+#define PLAIN(name, args) "<｜tool▁call▁begin｜>" name "<｜tool▁sep｜>" args "<｜tool▁call▁end｜>"
+#define KIMI(name, i, args)                                                                        \
+    "<|tool_call_begin|>functions." name ":" i "<|tool_call_argument_begin|>" args                 \
+    "<|tool_call_end|>"
+#define KIMI_BLOCK(x) "<|tool_calls_section_begin|>" x "<|tool_calls_section_end|>"
+#define QWEN(name, args)                                                                           \
+    "<tool_call>\n{\"name\": \"" name "\", \"arguments\": " args "}\n</tool_call>"
+#define PARAM(gap, k, s, v)                                                                        \
+    "<｜DSML｜" gap "parameter name=\"" k "\" string=\"" s "\">" v "</｜DSML｜" gap "parameter>\n"
+#define INVOKE(gap, name, x)                                                                       \
+    "<｜DSML｜" gap "invoke name=\"" name "\">\n" x "</｜DSML｜" gap "invoke>\n"
+#define DSML(gap, b, x) "\n\n<｜DSML｜" gap b ">\n" x "</｜DSML｜" gap b ">"
+#define TAG(k, v) "<arg_key>" k "</arg_key><arg_value>" v "</arg_value>"
+#define ARGS "{\"town\": \"Oslo\", \"days\": 3, \"unit\": 7}"
+
+/* Right answers, and others that nearly are. */
+typedef struct family {
+    const char *formats[5];
+    const char *right[3], *wrong[5];
+} family;
+
+static const family families[] = {
+    {{"deepseek-v2.5", "deepseek-v3", "deepseek-v3-0324"},
+     {BLOCK(FENCED("look", ARGS)),
+      "Let me see." BLOCK(FENCED("look", ARGS) "\n" FENCED("now", "{}")),
+      BLOCK(FENCED("look", "{\"unit\": \"f\", \"town\": \"\\n中\"}"))},
+     {BLOCK(FENCED("nope", "{}")), BLOCK(FENCED("look", "{\"days\": 3}")), BLOCK(""),
+      BLOCK(FENCED("now", "{}")) "more",
+      BLOCK(FENCED("look", "{\"town\": \"Os\", \"days\": 31}"))}},
+    {{"deepseek-v3.1", "deepseek-v3.2-exp"},
+     {BLOCK(PLAIN("look", ARGS)), "Hm." BLOCK(PLAIN("now", "{}") PLAIN("look", ARGS)), "Hi."},
+     {BLOCK(PLAIN("look", "{\"town\": 3}")), BLOCK(PLAIN("now", "{}") "\n" PLAIN("now", "{}")),
+      "<｜tool▁sep｜>", BLOCK(PLAIN("looks", ARGS)), BLOCK(FENCED("look", ARGS))}},
+    {{"deepseek-v3.2"},
+     {DSML("", "function_calls",
+           INVOKE("", "look", PARAM("", "town", "true", "a\"\\") PARAM("", "days", "false", "3"))),
+      "Hm." DSML("", "function_calls",
+                 INVOKE("", "now", "\n") INVOKE(
+                     "", "look", PARAM("", "unit", "false", "7") PARAM("", "town", "true", "x"))),
+      "a < b"},
+     {DSML("", "function_calls", INVOKE("", "look", PARAM("", "days", "false", "3"))),
+      DSML("", "function_calls", INVOKE("", "look", PARAM("", "town", "false", "3"))),
+      DSML("", "function_calls", INVOKE("", "look", PARAM("", "town", "true", "Osloo"))),
+      DSML("", "function_calls",
+           INVOKE("", "look", PARAM("", "town", "true", "x") PARAM("", "town", "true", "x"))),
+      DSML("", "tool_calls", INVOKE("", "now", ""))}},
+    {{"deepseek-v4", "deepseek-v4-0731"},
+     {DSML("", "tool_calls",
+           INVOKE("", "look",
+                  PARAM("", "town", "true", "中") PARAM("", "at", "false", "[true, false]"))),
+      "Hm." DSML("", "tool_calls",
+                 INVOKE("", "look", PARAM("", "unit", "true", "c") PARAM("", "town", "true", "x"))),
+      "a < b"},
+     {DSML("", "tool_calls", INVOKE("", "look", PARAM("", "town", "true", ""))),
+      DSML("", "tool_calls",
+           INVOKE("", "look", PARAM("", "town", "true", "x") PARAM("", "unit", "true", "7"))),
+      DSML("", "tool_calls", INVOKE("", "now", PARAM("", "town", "true", "x"))), "x ｜DSML｜ y",
+      DSML("", "function_calls", INVOKE("", "now", ""))}},
+    {{"deepseek-v4.1"},
+     {DSML(" ", "calls", INVOKE(" ", "look", PARAM(" ", "town", "true", "x"))),
+      "Hm." DSML(" ", "calls", INVOKE(" ", "now", "") INVOKE(" ", "now", "")), ""},
+     {DSML("", "calls", INVOKE("", "look", PARAM("", "town", "true", "x"))), DSML(" ", "calls", ""),
+      DSML(" ", "calls", INVOKE(" ", "look", "")), "x ｜DSML｜ y", "</think>"}},
+    {{"kimi-k2"},
+     {KIMI_BLOCK(KIMI("look", "0", ARGS)),
+      "Hm." KIMI_BLOCK(KIMI("look", "0", ARGS) KIMI("now", "1", "{}")), "Hi."},
+     {KIMI_BLOCK(KIMI("look", "1", ARGS)),
+      KIMI_BLOCK(KIMI("look", "0", ARGS) KIMI("now", "0", "{}")), KIMI_BLOCK(""),
+      KIMI_BLOCK(KIMI("now", "0", "[]")), KIMI_BLOCK(KIMI("nope", "0", "{}"))}},
+    {{"glm-4.7-flash"},
+     {"<tool_call>look" TAG("town", "3") TAG("days", "3") "</tool_call>",
+      "Hm.<tool_call>now</tool_call><tool_call>look" TAG("unit", "c")
+          TAG("town", "true") "</tool_call>",
+      "Hi."},
+     {"<tool_call>look" TAG("days", "3") "</tool_call>",
+      "<tool_call>look" TAG("town", "x") TAG("days", "three") "</tool_call>",
+      "<tool_call>nope</tool_call>", "<tool_call>now", "<tool_call>now</tool_call>more"}},
+    {{"qwen2.5", "qwen3"},
+     {QWEN("look", ARGS), "Hm.\n" QWEN("look", ARGS) "\n" QWEN("now", "{}"), "Hi."},
+     {QWEN("look", "{}"), QWEN("nope", "{}"), QWEN("now", "{\"x\": 1}"),
+      "<tool_call>hm</tool_call>", QWEN("now", "{}") "more"}},
+    {{"llama-3.1"},
+     {"{\"name\": \"look\", \"parameters\": " ARGS "}",
+      "Hm. {\"name\": \"now\", \"parameters\": {}}", "a {\"name\": \"x\"} b"},
+     {"{\"name\": \"look\", \"parameters\": {}}", "{\"name\":\"nope\",\"parameters\":{}}",
+      "{\"name\": \"now\", \"parameters\": {}}more",
+      "{\"name\": \"now\", \"parameters\": {\"a\": 1}}",
+      "{\"name\": \"now\", \"parameters\": {}}; {\"name\": \"now\", \"parameters\": {}}"}},
+};
+enum { N_FAMILIES = sizeof families / sizeof families[0] };
+
+static const char *thinking_off(const world *w, const char *format)
+{
+    remora_error err = HOST_ERROR;
+    const remora_chat_opts o = {.struct_size = sizeof o, .format = format};
+    remora_chat_info info = {.struct_size = sizeof info};
+    remora_chat *c;
+    REQUIRE_OK(remora_chat_create(w->m, &o, &c, &err), &err);
+    REQUIRE_OK(remora_chat_get_info(c, &info, &err), &err);
+    remora_chat_free(c);
+    return info.thinks == 1 || info.thinks == 2 ? "{" QUESTION ", " TOOLS
+                                                  ", \"enable_thinking\": false}"
+                                                : "{" QUESTION ", " TOOLS "}";
+}
+
+static void what_families_write_is_allowed(void **state)
+{
+    (void)state;
+    world w;
+    begin(&w);
+    for (size_t f = 0; f < N_FAMILIES; f++)
+        for (size_t i = 0; i < 5 && families[f].formats[i] != NULL; i++) {
+            const char *format = families[f].formats[i];
+            remora_chat *c = chat_of(&w, format, thinking_off(&w, format));
+            remora_constraint *k = bound(c, NULL, 0);
+            remora_chat_free(c); /* the constraint has all it needs */
+            for (size_t j = 0; j < 3; j++) check(&w, k, families[f].right[j], 1);
+            for (size_t j = 0; j < 5; j++) {
+                const int got = takes(&w, k, families[f].wrong[j], 0);
+                if (got == 1) fail_msg("%s takes %s", format, families[f].wrong[j]);
+            }
+            remora_constraint_free(k);
+        }
+    end(&w);
+}
+
+static void reasoning_comes_first(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *format, *right, *wrong;
+    } rows[] = {
+        {"deepseek-r1", "I think.\n</think>\n" BLOCK(FENCED("now", "{}")),
+         BLOCK(FENCED("now", "{}"))},
+        {"deepseek-r1-0528", "<think>\nHm.</think>Yes", "<think>Yes"},
+        {"deepseek-v4", "Hm.</think>" DSML("", "tool_calls", INVOKE("", "now", "\n")), "Hm."},
+        {"kimi-k2-thinking", "<think>Hm.</think>" KIMI_BLOCK(KIMI("now", "0", "{}")), "</think>"},
+        {"glm-4.7-flash", "Hm.</think><tool_call>now</tool_call>", "<tool_call>now</tool_call>"},
+        {"qwq", "Hm.</think>\n\n" QWEN("now", "{}"), QWEN("now", "{}")},
+        {"qwen3", "<think>\nHm.\n</think>\n\n" QWEN("now", "{}"), "<think>" QWEN("now", "{}")},
+    };
+    world w;
+    begin(&w);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        remora_chat *c = chat_of(&w, rows[i].format, "{" QUESTION ", " TOOLS "}");
+        const remora_prompt_opts on = {.struct_size = sizeof on, .think = REMORA_THINK_ON};
+        remora_constraint *k = bound(c, &on, 0);
+        check(&w, k, rows[i].right, 1);
+        if (takes(&w, k, rows[i].wrong, 0) == 1) fail_msg("%s", rows[i].wrong);
+        remora_constraint_free(k);
+        remora_chat_free(c);
+    }
+    end(&w);
+}
+
+static void wishes_bound_it(void **state)
+{
+    (void)state;
+    world w;
+    begin(&w);
+    remora_chat *c = chat_of(&w, "deepseek-v3.1", "{" QUESTION ", " TOOLS "}");
+    const remora_prompt_opts none = {.struct_size = sizeof none, .choice = REMORA_CHOICE_NONE};
+    const remora_prompt_opts need = {.struct_size = sizeof need, .choice = REMORA_CHOICE_REQUIRED};
+    const remora_prompt_opts now = {
+        .struct_size = sizeof now, .choice = REMORA_CHOICE_NAMED, .tool = host_text("now")};
+    const remora_prompt_opts json = {.struct_size = sizeof json,
+                                     .schema = host_text("{\"type\": \"integer\"}")};
+    remora_constraint *k = bound(c, NULL, REMORA_ANSWER_ONE_CALL);
+    check(&w, k, BLOCK(PLAIN("now", "{}")), 1);
+    check(&w, k, BLOCK(PLAIN("now", "{}") PLAIN("now", "{}")), 0);
+    remora_constraint_free(k);
+    k = bound(c, &none, 0);
+    check(&w, k, "Hi.", 1);
+    check(&w, k, BLOCK(PLAIN("now", "{}")), 0);
+    remora_constraint_free(k);
+    k = bound(c, &need, 0); /* the prompt opens the block */
+    check(&w, k, PLAIN("look", ARGS) "<｜tool▁calls▁end｜>", 1);
+    check(&w, k, "Hi.", 0);
+    remora_constraint_free(k);
+    k = bound(c, &now, 0);
+    check(&w, k, PLAIN("now", "{}") "<｜tool▁calls▁end｜>", 1);
+    check(&w, k, PLAIN("look", ARGS) "<｜tool▁calls▁end｜>", 0);
+    remora_constraint_free(k);
+    k = bound(c, &json, 0);
+    check(&w, k, "12", 1);
+    check(&w, k, "Hi.", 0);
+    check(&w, k, BLOCK(PLAIN("now", "{}")), 1);
+    remora_constraint_free(k);
+    remora_chat_free(c);
+    end(&w);
+}
+
+/* ---- refusals ---- */
+
+static void refused(const world *w, const char *format, const char *request, remora_status want,
+                    const char *says)
+{
+    remora_error err = HOST_ERROR;
+    remora_constraint *k = NULL;
+    remora_chat *c = chat_of(w, format, request);
+    assert_int_equal(remora_chat_constraint(c, NULL, NULL, &k, &err), want);
+    assert_null(k);
+    if (strstr(err.message, says) == NULL) fail_msg("%s", err.message);
+    remora_chat_free(c);
+}
+
+#define ONE_TOOL(name, schema)                                                                     \
+    "{" QUESTION ", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"" name         \
+    "\", \"parameters\": " schema "}}]}"
+
+static void what_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    world w;
+    begin(&w);
+    refused(&w, "deepseek-v3", ONE_TOOL("a b", "{}"), REMORA_E_UNSUPPORTED, "tool a b");
+    refused(&w, "deepseek-v3", ONE_TOOL("a", "{\"properties\": {\"x\": {\"uniqueItems\": true}}}"),
+            REMORA_E_UNSUPPORTED, "uniqueItems of arrays");
+    refused(&w, "deepseek-v3.2", ONE_TOOL("a", "{\"required\": [\"x\\\"y\"]}"),
+            REMORA_E_UNSUPPORTED,
+            "tool a: schema: the chat format cannot spell an argument named \"x\"y\"");
+    refused(&w, "qwen3", "{" QUESTION ", \"add_generation_prompt\": false}", REMORA_E_ARG,
+            "asks for no answer");
+    end(&w);
+}
+
+/* ---- random models ---- */
+
+static size_t generate(const world *w, const remora_chat *c, const remora_prompt_opts *o,
+                       remora_constraint *k, uint64_t seed, remora_token *out, int32_t *place)
+{
+    remora_error err = HOST_ERROR;
+    remora_token prompt[ROOM];
+    remora_prompt_info info = {.struct_size = sizeof info};
+    size_t n;
+    REQUIRE_OK(remora_chat_prompt(c, o, prompt, ROOM, &n, &info, &err), &err);
+    remora_session *s = host_session(w->m, 2048, REMORA_KV_F32);
+    remora_sampler *p = sampler(w, k, seed);
+    const remora_token last[] = {TINY_BOS, (remora_token)(seed % 256)};
+    REQUIRE_OK(remora_session_append(s, last, 2, REMORA_WANT_LAST, &err), &err);
+    const remora_gen_opts g = {
+        .struct_size = sizeof g, .max_tokens = 1500, .flags = REMORA_GEN_NEW};
+    size_t made = 0;
+    const remora_status st = remora_generate(s, p, &g, out, ROOM, &made, &err);
+    REQUIRE_OK(st, &err);
+    assert_int_equal(st, REMORA_END);
+    assert_true(made < 1500);
+    remora_sampler_free(p);
+    remora_session_free(s);
+    *place = info.begin;
+    return made;
+}
+
+static void check_arguments(const char *name, const char *text)
+{
+    json_t *v = json_loads(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL), *x;
+    const char *key;
+    if (!json_is_object(v)) fail_msg("%s: %s", name, text);
+    if (strcmp(name, "now") == 0) assert_int_equal(json_object_size(v), 0);
+    if (strcmp(name, "look") == 0) assert_true(json_is_string(json_object_get(v, "town")));
+    json_object_foreach(v, key, x)
+    {
+        const int is_unit = json_is_string(x) ? strcmp(json_string_value(x), "c") == 0 ||
+                                                    strcmp(json_string_value(x), "f") == 0
+                                              : json_number_value(x) == 7;
+        const int ok = strcmp(key, "town") == 0 ? json_is_string(x) && json_string_length(x) <= 16
+                       : strcmp(key, "days") == 0
+                           ? json_number_value(x) >= 1 && json_number_value(x) <= 30
+                       : strcmp(key, "unit") == 0 ? is_unit
+                       : strcmp(key, "at") == 0   ? json_is_array(x) && json_array_size(x) <= 2
+                                                  : 0;
+        if (!ok) fail_msg("%s: %s", name, text);
+    }
+    json_decref(v);
+}
+
+/* Read the answer back: all of it is calls, each of them whole. */
+static unsigned read_calls(const world *w, const remora_chat *c, int32_t place,
+                           const remora_token *t, size_t n)
+{
+    static char name[512], args[1 << 16];
+    remora_error err = HOST_ERROR;
+    remora_chat_parse *p;
+    remora_chat_event e = {.struct_size = sizeof e};
+    unsigned calls = 0;
+    size_t at = 0;
+    remora_status st;
+    const remora_chat_parse_opts o = {
+        .struct_size = sizeof o, .flags = REMORA_CHAT_PARSE_CALLS, .begin = place, .chat = c};
+    REQUIRE_OK(remora_chat_parse_create(w->m, &o, &p, &err), &err);
+    for (;;) {
+        size_t used = 0;
+        st = at < n ? remora_chat_parse_next(p, t + at, n - at, &used, &e, &err) : REMORA_OK;
+        at += used;
+        if (st == REMORA_OK && at == n) st = remora_chat_parse_end(p, 0, &e, &err);
+        REQUIRE_OK(st, &err);
+        if (st == REMORA_END) break;
+        if (st != REMORA_MORE) continue;
+        if (e.kind == REMORA_PART_CALL) {
+            snprintf(name, sizeof name, "%.*s", (int)e.text.len, e.text.ptr);
+            args[0] = 0;
+        } else if (e.kind == REMORA_PART_ARGUMENTS) {
+            strncat(args, e.text.ptr, (size_t)e.text.len);
+        } else if (e.kind == REMORA_PART_CALL_END) {
+            assert_true(strcmp(name, "look") == 0 || strcmp(name, "now") == 0);
+            check_arguments(name, args);
+            calls++;
+        } else {
+            fail_msg("part %d: %.*s", (int)e.kind, (int)e.text.len, e.text.ptr);
+        }
+    }
+    assert_int_equal(e.finish, REMORA_FINISH_CALLS);
+    remora_chat_parse_free(p);
+    return calls;
+}
+
+static void random_models_write_right_calls(void **state)
+{
+    (void)state;
+    world w;
+    remora_token out[ROOM];
+    begin(&w);
+    for (size_t f = 0; f < N_FAMILIES; f++) {
+        const char *format = families[f].formats[0];
+        remora_chat *c = chat_of(&w, format, thinking_off(&w, format));
+        const remora_prompt_opts need = {.struct_size = sizeof need,
+                                         .choice = REMORA_CHOICE_REQUIRED};
+        remora_constraint *k = bound(c, &need, REMORA_ANSWER_ONE_CALL);
+        for (uint64_t seed = 0; seed < 12; seed++) {
+            int32_t place;
+            const size_t n = generate(&w, c, &need, k, seed, out, &place);
+            assert_int_equal(read_calls(&w, c, place, out, n), 1);
+        }
+        remora_constraint_free(k);
+        remora_chat_free(c);
+    }
+    end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_families_write_is_allowed),
+        cmocka_unit_test(reasoning_comes_first),
+        cmocka_unit_test(wishes_bound_it),
+        cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(random_models_write_right_calls),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
