@@ -57,7 +57,9 @@ static int parse(generate *g, int argc, char **argv)
         {0, "json-schema", TOOL_TEXT, &g->schema, "PATH",
          "the text is JSON that this schema allows", 0, 0},
         {0, "grammar", TOOL_TEXT, &g->grammar, "PATH",
-         "the text is one of this grammar (GBNF, from its\nrule `root` on)", 0, 0},
+         "the text is one of this grammar (GBNF, from its\nrule `root` on; in a file .lark Lark's "
+         "form)",
+         0, 0},
         {0, "regex", TOOL_TEXT, &g->regex, "REGEX", "the whole text matches it", 0, 0},
         {0, "choice", TOOL_TEXT, &g->choice, "A,B,..", "the text is one of these", 0, 0},
         {0, "echo", TOOL_FLAG, &g->echo, NULL, "write the prompt too", 0, 0},
@@ -142,6 +144,13 @@ static remora_status constrain_to(generate *g, const remora_constraint_opts *o, 
     return st;
 }
 
+/* Grammars do not say what they are, and a rule may look alike in both forms: the name decides. */
+static int is_lark(const char *path)
+{
+    const size_t n = strlen(path);
+    return n > 5 && strcmp(path + n - 5, ".lark") == 0;
+}
+
 /* The constraint that the options ask for, if they do. */
 static int constrain(generate *g)
 {
@@ -152,7 +161,9 @@ static int constrain(generate *g)
     remora_text *choices = NULL;
     if (g->schema || g->grammar) {
         if (tool_read_file(g->schema ? g->schema : g->grammar, &text, &n) < 0) return TOOL_FAILED;
-        o.kind = g->schema ? REMORA_CONSTRAINT_JSON_SCHEMA : REMORA_CONSTRAINT_GBNF;
+        o.kind = g->schema             ? REMORA_CONSTRAINT_JSON_SCHEMA
+                 : is_lark(g->grammar) ? REMORA_CONSTRAINT_LARK
+                                       : REMORA_CONSTRAINT_GBNF;
         o.source = (remora_text){text, n};
     } else if (g->regex) {
         o.kind = REMORA_CONSTRAINT_REGEX;

@@ -1434,13 +1434,15 @@ remora_sampler_spell(remora_sampler *p, const char *text, size_t len, remora_err
 
 /* A constraint bounds the text that a sampler may make. Its grammar speaks of the bytes of all
  * tokens joined, and a text is right when it can be read in some way. Tokens without a text of
- * their own (special and added ones) are allowed only where a grammar names them by number, and
+ * their own (special and added ones) are allowed only where a grammar names them, and
  * those that end a turn exactly where the text may end. */
 enum remora_constraint_kinds {
     REMORA_CONSTRAINT_GBNF   = 1, /* a grammar as llama.cpp writes it, from its rule `root` on */
     REMORA_CONSTRAINT_REGEX  = 2, /* an ECMAScript regular expression, of the whole text; without
                                      lookaround, back-references and \b */
     REMORA_CONSTRAINT_CHOICE = 3, /* one of some texts */
+    REMORA_CONSTRAINT_LARK   = 5, /* a grammar as Lark writes it, from its rule `start` on, with
+                                     special tokens and schemas in it (docs/constraints.md) */
     REMORA_CONSTRAINT_JSON_SCHEMA = 4 /* a JSON text that a schema allows, drafts 4 to 2020-12. A
                                          schema that asks for what cannot be enforced is refused
                                          with the keyword's name (docs/schema.md) */
@@ -1490,11 +1492,11 @@ typedef struct remora_answer_opts {
  * the prompt has the model think, text, and calls in the family's own form, of declared tools alone
  * and with arguments that their schemas allow. Text before calls is free; behind calls there is
  * nothing. A call that is required has no text before it. Where the prompt has a schema, or the
- * request asked for JSON, the text is JSON that it allows. What is read is the answer from its first
- * token on. prompt and o may be NULL. The tools are copied. The statuses of remora_chat_prompt() and
- * of remora_constraint_create(); E_ARG too where the prompt asks for no answer, E_UNSUPPORTED where
- * the tokenizer lacks a marker that calls end with, a tool has a name that cannot be told from
- * markup, or JSON is to be continued; the message names the tool. */
+ * request asked for JSON, the text is JSON that it allows. What is read is the answer from its
+ * first token on. prompt and o may be NULL. The tools are copied. The statuses of
+ * remora_chat_prompt() and of remora_constraint_create(); E_ARG too where the prompt asks for no
+ * answer, E_UNSUPPORTED where the tokenizer lacks a marker that calls end with, a tool has a name
+ * that cannot be told from markup, or JSON is to be continued; the message names the tool. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
 remora_chat_constraint(const remora_chat *c, const remora_prompt_opts *prompt,
                        const remora_answer_opts *o, remora_constraint **out, remora_error *err);

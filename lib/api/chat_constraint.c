@@ -59,7 +59,8 @@ remora_status remora_chat_constraint(const remora_chat *c, const remora_prompt_o
     RMR_TRY(rmr_use_look(&c->use, "conversation", err));
     RMR_TRY(rmr_api_chat_wish(c, &p, name, &wish, err));
     if (wish.no_request && !wish.go_on)
-        RMR_FAIL(err, REMORA_E_ARG, "the prompt asks for no answer, so nothing bounds it");
+        RMR_FAIL(err, REMORA_E_ARG,
+                 "the prompt is to end without asking for an answer that could be bounded");
     RMR_TRY(find_place(c, &wish, &place, err));
     RMR_TRY(rmr_tool_types_make(&types, &c->model->session_mem, &c->talk, err));
     rmr_answer_rules rules = {.talk = &c->talk,

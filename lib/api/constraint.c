@@ -6,6 +6,7 @@
 #include "constraint.h"
 #include "constraint_handle.h"
 #include "front_ends.h"
+#include "lark.h"
 #include "sampler_handle.h"
 #include "schema.h"
 #include "sized_struct.h"
@@ -76,17 +77,27 @@ static remora_status schema(rmr_grammar *g, const remora_constraint_opts *o, rem
     return rmr_grammar_finish(g, start, err);
 }
 
-static remora_status compile(rmr_grammar *g, rmr_mem *mem, const remora_constraint_opts *o,
+static int find_token(void *user, const char *text, size_t n, uint32_t *id)
+{
+    const remora_model *m = user;
+    const remora_token t = rmr_tokenizer_find(m->tok, text, n);
+    *id = (uint32_t)t;
+    return t != REMORA_TOKEN_NONE;
+}
+
+static remora_status compile(rmr_grammar *g, remora_model *m, const remora_constraint_opts *o,
                              remora_error *err)
 {
+    const rmr_lark_tokens tokens = {find_token, m};
     switch (o->kind) {
     case REMORA_CONSTRAINT_GBNF: return rmr_gbnf(g, o->source.ptr, o->source.len, err);
     case REMORA_CONSTRAINT_REGEX: return rmr_regex(g, o->source.ptr, o->source.len, err);
-    case REMORA_CONSTRAINT_CHOICE: return choices(g, mem, o, err);
+    case REMORA_CONSTRAINT_CHOICE: return choices(g, &m->session_mem, o, err);
+    case REMORA_CONSTRAINT_LARK: return rmr_lark(g, o->source.ptr, o->source.len, &tokens, err);
     case REMORA_CONSTRAINT_JSON_SCHEMA: return schema(g, o, err);
     default:
         RMR_FAIL(err, REMORA_E_UNSUPPORTED,
-                 "the kind of a constraint is %d; supported are 1 to 4, REMORA_CONSTRAINT_*",
+                 "the kind of a constraint is %d; supported are 1 to 5, REMORA_CONSTRAINT_*",
                  (int)o->kind);
     }
 }
@@ -99,7 +110,7 @@ typedef struct source {
 static remora_status compile_source(rmr_grammar *g, void *user, remora_error *err)
 {
     const source *s = user;
-    return compile(g, &s->model->session_mem, s->opts, err);
+    return compile(g, s->model, s->opts, err);
 }
 
 static remora_status build(remora_constraint *c, const rmr_limits *lim, rmr_api_grammar make,

@@ -226,8 +226,8 @@ static remora_status arguments(builder *b, const char *name, size_t n, rmr_json_
     const remora_status st = rmr_schema(b->g, given ? schema.text : none,
                                         given ? schema.size : sizeof none - 1, &o, out, &why);
     if (st < 0)
-        return rmr_error_set(b->err, st, 0, "tool %.*s: %s", n < 60 ? (int)n : 60, name,
-                             why.message);
+        return rmr_error_set(b->err, st, 0, "the tool %.*s cannot be called: %s",
+                             n < 60 ? (int)n : 60, name, why.message);
     return REMORA_OK;
 }
 

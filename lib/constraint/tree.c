@@ -185,7 +185,8 @@ static void language(rmr_tree *t, tree_node *n)
         }
         break;
     }
-    case TREE_TOKENS: break;
+    case TREE_TOKENS:
+    case TREE_CALL: break;
     case TREE_SEQ:
     case TREE_ALT: join_language(t, n); break;
     case TREE_REPEAT:
@@ -302,6 +303,8 @@ static void emit_node(rmr_tree *t, const tree_rule *r, tree_node *n, int root)
         n->symbol = rmr_call(t->rules[n->a].rule);
     } else if (n->kind == TREE_TOKENS) {
         n->symbol = (rmr_symbol){RMR_SYMBOL_TOKENS, n->a, 1, 1, 0};
+    } else if (n->kind == TREE_CALL) {
+        n->symbol = rmr_call(n->a);
     } else if (n->kind == TREE_REPEAT) {
         const tree_node *k = &t->nodes[n->a];
         rmr_symbol s = k->regular ? rmr_lexeme(k->rx) : k->symbol;

@@ -14,6 +14,7 @@ typedef enum tree_kind {
     TREE_TEXT,
     TREE_RULE,
     TREE_TOKENS,
+    TREE_CALL, /* of a rule that is in the grammar already */
     TREE_SEQ,
     TREE_ALT,
     TREE_REPEAT
@@ -22,7 +23,8 @@ typedef enum tree_kind {
 typedef struct tree_node {
     uint8_t kind, part_of_alt;
     uint8_t regular; /* rx is its language */
-    uint32_t a, n;   /* kids; of RX: the language; of TEXT: bytes in `text`; of RULE: its number */
+    uint32_t a, n;   /* kids; of RX: the language; of TEXT: bytes in `text`; of RULE: its number; of
+                        CALL: the rule */
     uint32_t min, max; /* of REPEAT */
     uint32_t size;     /* parts that its language is made of */
     rmr_rx rx;

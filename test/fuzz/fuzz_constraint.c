@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any text as a grammar or a regular expression, and any tokens for what compiles: statuses, within
- * the limits; masks that say what reading a token says; going back. The first byte says the kind,
- * the second how many of the last bytes are tokens. */
+/* Any text as a grammar, a regular expression or a schema, and any tokens for what compiles:
+ * statuses, within the limits; masks that say what reading a token says; going back. The first byte
+ * says the kind, the second how many of the last bytes are tokens. */
 #include <stdlib.h>
 
 #include "constrain.h"
@@ -48,11 +48,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2) return 0;
     const size_t tokens = data[1] < size - 2 ? data[1] : size - 2, n = size - 2 - tokens;
     require(rmr_vocabulary_new(&mem, CONSTRAIN_VOCAB, constrain_text, NULL, &v, NULL) == REMORA_OK);
-    const char *kind = data[0] % 2 ? "gbnf" : "regex";
+    static const char *const kinds[] = {"regex", "gbnf", "lark", "schema"};
+    const char *kind = kinds[data[0] % 4];
     const remora_status st =
         constrain_new(&mem, v, kind, (const char *)data + 2, n, &lim, &c, &err);
     require(st == REMORA_OK || st == REMORA_E_ARG || st == REMORA_E_UNSUPPORTED ||
-            st == REMORA_E_LIMIT);
+            st == REMORA_E_LIMIT || st == REMORA_E_FORMAT);
     require(st == REMORA_OK || err.message[0] != 0);
     if (st == REMORA_OK && rmr_guide_new(c, &m, NULL) == REMORA_OK) follow(m, data + 2 + n, tokens);
     rmr_guide_free(m);

@@ -430,9 +430,10 @@ static void what_cannot_be_is_refused(void **state)
             REMORA_E_UNSUPPORTED, "uniqueItems of arrays");
     refused(&w, "deepseek-v3.2", ONE_TOOL("a", "{\"required\": [\"x\\\"y\"]}"),
             REMORA_E_UNSUPPORTED,
-            "tool a: schema: the chat format cannot spell an argument named \"x\"y\"");
+            "the tool a cannot be called: schema: the chat format cannot spell an argument named "
+            "\"x\"y\"");
     refused(&w, "qwen3", "{" QUESTION ", \"add_generation_prompt\": false}", REMORA_E_ARG,
-            "asks for no answer");
+            "without asking for an answer");
     end(&w);
 }
 

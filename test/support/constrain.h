@@ -7,6 +7,8 @@
 
 #include "constraint.h"
 #include "front_ends.h"
+#include "lark.h"
+#include "schema.h"
 
 /* Tokens 0 to 255 are bytes; then these, then two that end a turn, then two special ones. */
 static const char *const constrain_words[] = {
@@ -94,15 +96,35 @@ static inline int constrain_bit(const uint32_t *mask, remora_token t)
     return (int)(mask[t / 32] >> (t % 32) & 1);
 }
 
-/* Compile a grammar of a kind: "gbnf", "regex". */
+/* The last two tokens are <|one|> and <|two|>. */
+static inline int constrain_find(void *user, const char *text, size_t n, uint32_t *id)
+{
+    (void)user;
+    if (n != 7 || (memcmp(text, "<|one|>", 7) != 0 && memcmp(text, "<|two|>", 7) != 0)) return 0;
+    *id = CONSTRAIN_SPECIAL + (text[2] == 't');
+    return 1;
+}
+
+static inline remora_status constrain_read(rmr_grammar *g, const char *kind, const char *src,
+                                           size_t n, remora_error *err)
+{
+    static const rmr_lark_tokens tokens = {constrain_find, NULL};
+    rmr_rule start;
+    if (strcmp(kind, "gbnf") == 0) return rmr_gbnf(g, src, n, err);
+    if (strcmp(kind, "regex") == 0) return rmr_regex(g, src, n, err);
+    if (strcmp(kind, "lark") == 0) return rmr_lark(g, src, n, &tokens, err);
+    RMR_TRY(rmr_schema(g, src, n, NULL, &start, err));
+    return rmr_grammar_finish(g, start, err);
+}
+
+/* Compile a grammar of a kind: "gbnf", "regex", "lark", "schema". */
 static inline remora_status constrain_new(rmr_mem *mem, const rmr_vocabulary *v, const char *kind,
                                           const char *src, size_t n, const rmr_limits *lim,
                                           rmr_constraint **out, remora_error *err)
 {
     rmr_grammar *g;
     RMR_TRY(rmr_grammar_new(mem, lim, &g, err));
-    const remora_status st =
-        strcmp(kind, "gbnf") == 0 ? rmr_gbnf(g, src, n, err) : rmr_regex(g, src, n, err);
+    const remora_status st = constrain_read(g, kind, src, n, err);
     if (st < 0) {
         rmr_grammar_free(g);
         return st;
