@@ -550,6 +550,34 @@ static void random_models_write_right_calls(void **state)
     end(&w);
 }
 
+/* A failing allocation leaves nothing, and does not matter later. */
+static void memory_ends(void **state)
+{
+    (void)state;
+    static const char *const formats[] = {"deepseek-v3", "deepseek-v4.1", "glm-4.7-flash"};
+    world w;
+    begin(&w);
+    for (size_t f = 0; f < 3; f++) {
+        remora_chat *c = chat_of(&w, formats[f], thinking_off(&w, formats[f]));
+        remora_constraint_free(bound(c, NULL, 0)); /* makes the model's vocabulary, which stays */
+        for (long k = 1;; k++) {
+            remora_constraint *bounds = NULL;
+            const long blocks = atomic_load(&w.mem.blocks);
+            tmem_arm(&w.mem, k);
+            const remora_status st = remora_chat_constraint(c, NULL, NULL, &bounds, NULL);
+            const int hit = atomic_load(&w.mem.calls) >= k;
+            tmem_arm(&w.mem, 0);
+            remora_constraint_free(bounds);
+            assert_int_equal(atomic_load(&w.mem.blocks), blocks);
+            /* Without memory for what is remembered of languages it is found out anew. */
+            assert_true(st == REMORA_OK || (hit && st == REMORA_E_NOMEM));
+            if (!hit) break;
+        }
+        remora_chat_free(c);
+    }
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -558,6 +586,7 @@ int main(void)
         cmocka_unit_test(wishes_bound_it),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(random_models_write_right_calls),
+        cmocka_unit_test(memory_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -442,7 +442,7 @@ static void lark_says_where_it_is_wrong(void **state)
         {"start: a\na: \"x\" ,x", "line 2, column 8, of a"},
         {"start: x{\"a\"}", "a template, or a repetition without a number, in line 1"},
         {"start: \"a\"\n%declare B", "%declare in line 2"},
-        {"start: A\nA: /(?=b)/", "lookaround"},
+        {"start: A\nA: /(?=b)/", "lookahead"},
         {"start: %json {\"uniqueItems\": true}", "uniqueItems"},
         {"start: <|three|>",
          "a token that the tokenizer does not have in line 1, column 8, of start"},
