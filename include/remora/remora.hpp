@@ -157,6 +157,7 @@ using chat_info = sized<remora_chat_info>;
 using turn = sized<remora_turn>;
 using prompt_opts = sized<remora_prompt_opts>;
 using prompt_info = sized<remora_prompt_info>;
+using answer_opts = sized<remora_answer_opts>;
 using chat_parse_opts = sized<remora_chat_parse_opts>;
 using chat_parse_info = sized<remora_chat_parse_info>;
 using chat_event = sized<remora_chat_event>;
@@ -878,6 +879,10 @@ class constraint : public handle<remora_constraint>
     {
         return of_kind(m, REMORA_CONSTRAINT_GBNF, grammar, 0);
     }
+    static result<constraint> lark(model &m, std::string_view grammar)
+    {
+        return of_kind(m, REMORA_CONSTRAINT_LARK, grammar, 0);
+    }
     static result<constraint> choice(model &m, span<const remora_text> choices)
     {
         constraint_opts o;
@@ -1145,6 +1150,14 @@ class chat : public handle<remora_chat>
                 });
             p.tokens = std::move(*tokens);
             return tokens.status();
+        });
+    }
+    /* What the answer to that prompt may be. */
+    result<constraint> bounds(const remora_prompt_opts *prompt = nullptr,
+                              const remora_answer_opts *o = nullptr) const
+    {
+        return detail::made<constraint>([&](remora_constraint **out, remora_error *e) {
+            return remora_chat_constraint(get(), prompt, o, out, e);
         });
     }
     result<chat_info> info() const

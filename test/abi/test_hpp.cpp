@@ -293,6 +293,7 @@ static void chats(remora::model &m)
         good(c->add_tool("{\"type\": \"function\", \"function\": {\"name\": \"now\"}}")).status() ==
         0);
     CHECK(good(c->info())->n_tools == 1 && c->info()->n_turns == 1);
+    CHECK(c->bounds(nullptr, nullptr).status() == REMORA_E_UNSUPPORTED || c->bounds());
     CHECK(good(c->trim(0)).status() == REMORA_OK && c->info()->n_turns == 0);
     const char request[] = "{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}";
     CHECK(good(c->add_json(request)).status() == REMORA_OK && c->info()->n_turns == 1);

@@ -223,9 +223,15 @@ pub const REMORA_CONSTRAINT_REGEX: i32 = 2;
 /// Of `enum remora_constraint_kinds`, since 1.0.
 pub const REMORA_CONSTRAINT_CHOICE: i32 = 3;
 /// Of `enum remora_constraint_kinds`, since 1.0.
+pub const REMORA_CONSTRAINT_LARK: i32 = 5;
+/// Of `enum remora_constraint_kinds`, since 1.0.
 pub const REMORA_CONSTRAINT_JSON_SCHEMA: i32 = 4;
 /// Of `enum remora_schema_flags`, since 1.0.
 pub const REMORA_SCHEMA_LAX: u32 = 1;
+/// Of `enum remora_answer_flags`, since 1.0.
+pub const REMORA_ANSWER_ONE_CALL: u32 = 1;
+/// Of `enum remora_answer_flags`, since 1.0.
+pub const REMORA_ANSWER_LAX: u32 = 2;
 /// Of `enum remora_gen_flags`, since 1.0.
 pub const REMORA_GEN_NEW: u32 = 1;
 /// Of `enum remora_gen_flags`, since 1.0.
@@ -1431,6 +1437,33 @@ impl Default for remora_constraint_opts {
         Self::new()
     }
 }
+/// `remora_answer_opts`, since 1.0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct remora_answer_opts {
+    /// `uint32_t struct_size`.
+    pub struct_size: u32,
+    /// `uint32_t flags`.
+    pub flags: u32,
+    /// `uint64_t memory`.
+    pub memory: u64,
+    /// `uint64_t steps`.
+    pub steps: u64,
+}
+impl remora_answer_opts {
+    /// All 0, `struct_size` set where there is one.
+    pub fn new() -> Self {
+        // Numbers, pointers, optional functions and arrays of them may be 0.
+        let mut zeroed: Self = unsafe { std::mem::zeroed() };
+        zeroed.struct_size = std::mem::size_of::<Self>() as u32;
+        zeroed
+    }
+}
+impl Default for remora_answer_opts {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 /// `remora_gen_opts`, since 1.0.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -1578,6 +1611,8 @@ extern "C" {
     pub fn remora_chat_add_json(c: *mut remora_chat, json: *const c_char, len: usize, err: *mut remora_error) -> remora_status;
     /// `remora_chat_add_tool`, since 1.0.
     pub fn remora_chat_add_tool(c: *mut remora_chat, json: *const c_char, len: usize, err: *mut remora_error) -> remora_status;
+    /// `remora_chat_constraint`, since 1.0.
+    pub fn remora_chat_constraint(c: *const remora_chat, prompt: *const remora_prompt_opts, o: *const remora_answer_opts, out: *mut *mut remora_constraint, err: *mut remora_error) -> remora_status;
     /// `remora_chat_create`, since 1.0.
     pub fn remora_chat_create(m: *mut remora_model, o: *const remora_chat_opts, out: *mut *mut remora_chat, err: *mut remora_error) -> remora_status;
     /// `remora_chat_format_name`, since 1.0.
@@ -2202,6 +2237,16 @@ mod tests {
         assert_eq!(addr_of!(x.steps) as usize - at, 56);
     }
     #[test]
+    fn layout_of_remora_answer_opts() {
+        let x = remora_answer_opts::new();
+        let at = addr_of!(x) as usize;
+        assert_eq!((size_of::<remora_answer_opts>(), align_of::<remora_answer_opts>()), (24, 8));
+        assert_eq!(addr_of!(x.struct_size) as usize - at, 0);
+        assert_eq!(addr_of!(x.flags) as usize - at, 4);
+        assert_eq!(addr_of!(x.memory) as usize - at, 8);
+        assert_eq!(addr_of!(x.steps) as usize - at, 16);
+    }
+    #[test]
     fn layout_of_remora_gen_opts() {
         let x = remora_gen_opts::new();
         let at = addr_of!(x) as usize;
@@ -2263,6 +2308,7 @@ mod tests {
             remora_chat_add as *const (),
             remora_chat_add_json as *const (),
             remora_chat_add_tool as *const (),
+            remora_chat_constraint as *const (),
             remora_chat_create as *const (),
             remora_chat_format_name as *const (),
             remora_chat_free as *const (),
