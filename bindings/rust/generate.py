@@ -5,6 +5,7 @@ function is linked.
 
     generate.py update remora.abi.json remora-sys/src/abi.rs     write them anew
     generate.py check remora.abi.json remora-sys/src/abi.rs      they are those of the description
+    generate.py calls remora.abi.json remora/src                 every function of the description is called there
 """
 import json
 import pathlib
@@ -120,9 +121,19 @@ def generated(abi):
     return "\n".join(parts) + "\n"
 
 
+def calls(abi, folder):
+    code = "".join(p.read_text(encoding="utf-8") for p in sorted(folder.glob("*.rs")))
+    never = [f["name"] for f in abi["functions"] if f"sys::{f['name']}(" not in code]
+    if never:
+        sys.exit(f"{folder} does not call " + " ".join(never))
+
+
 def main():
-    if len(sys.argv) != 4 or sys.argv[1] not in ("update", "check"):
+    if len(sys.argv) != 4 or sys.argv[1] not in ("update", "check", "calls"):
         sys.exit(__doc__)
+    if sys.argv[1] == "calls":
+        calls(json.loads(pathlib.Path(sys.argv[2]).read_text(encoding="utf-8")), pathlib.Path(sys.argv[3]))
+        return
     text = generated(json.loads(pathlib.Path(sys.argv[2]).read_text(encoding="utf-8")))
     path = pathlib.Path(sys.argv[3])
     if sys.argv[1] == "update":

@@ -3,7 +3,7 @@
 
 use crate::error::{call, string};
 use crate::options::{text, Cancel};
-use crate::{sys, Error, Result, Sampler, Session, Token};
+use crate::{sys, Error, Result, Sampler, Session, Token, TokenProb};
 
 /// Options of a generation; a builder.
 #[derive(Clone, Default)]
@@ -13,6 +13,7 @@ pub struct GenOptions {
     stop: Vec<String>,
     keep_stop: bool,
     cancel: Option<Cancel>,
+    n_best: Option<u32>,
 }
 
 impl GenOptions {
@@ -46,7 +47,19 @@ impl GenOptions {
         self
     }
 
-    fn lend<R>(&self, is_new: bool, f: impl FnOnce(&sys::remora_gen_opts) -> R) -> R {
+    /// Keep the probability of each token and so many most probable ones of its row: see
+    /// [`TokenStream::probs`] and [`TextStream::probs`].
+    pub fn probs(mut self, n_best: u32) -> Self {
+        self.n_best = Some(n_best.min(1 << 20)); // larger than any vocabulary, and small enough to allocate
+        self
+    }
+
+    fn lend<R>(
+        &self,
+        is_new: bool,
+        probs: &mut [TokenProb],
+        f: impl FnOnce(&sys::remora_gen_opts) -> R,
+    ) -> R {
         let stop: Vec<_> = self.stop.iter().map(|s| text(s)).collect();
         let mut raw = sys::remora_gen_opts::new();
         raw.flags = if is_new { sys::REMORA_GEN_NEW } else { 0 };
@@ -56,6 +69,10 @@ impl GenOptions {
         raw.stop = stop.as_ptr();
         raw.n_stop = stop.len() as u64;
         raw.cancel = Cancel::pointer(&self.cancel);
+        if let Some(n_best) = self.n_best {
+            raw.probs = probs.as_mut_ptr();
+            raw.n_best = n_best;
+        }
         f(&raw)
     }
 }
@@ -93,14 +110,30 @@ impl Session {
     /// Dropping it leaves the timeline with what was made.
     pub fn generate_text<'a>(&'a mut self, p: &'a mut Sampler, o: GenOptions) -> TextStream<'a> {
         TextStream {
-            inner: Stream { session: self, sampler: p, options: o, is_new: true, is_over: false, late: None },
+            inner: Stream {
+                session: self,
+                sampler: p,
+                options: o,
+                is_new: true,
+                is_over: false,
+                late: None,
+                probs: Vec::new(),
+            },
             tokens: Vec::new(),
         }
     }
     /// Tokens that follow: an iterator that ends with the generation.
     pub fn generate<'a>(&'a mut self, p: &'a mut Sampler, o: GenOptions) -> TokenStream<'a> {
         TokenStream {
-            inner: Stream { session: self, sampler: p, options: o, is_new: true, is_over: false, late: None },
+            inner: Stream {
+                session: self,
+                sampler: p,
+                options: o,
+                is_new: true,
+                is_over: false,
+                late: None,
+                probs: Vec::new(),
+            },
         }
     }
     /// The generation that is under way, else the last one.
@@ -125,28 +158,39 @@ struct Stream<'a> {
     is_new: bool,
     is_over: bool,
     late: Option<Error>, // came with the last item
+    probs: Vec<TokenProb>,
 }
 
 impl Stream<'_> {
     fn late<T>(&mut self) -> Option<Result<T>> {
         self.late.take().map(Err)
     }
-    /// One call: whether it was the last one is remembered.
-    fn step(
-        &mut self,
-        f: impl FnOnce(
-            *mut sys::remora_session,
-            *mut sys::remora_sampler,
-            &sys::remora_gen_opts,
-            *mut sys::remora_error,
-        ) -> i32,
-    ) -> Result<()> {
-        let (s, p) = (self.session.0, self.sampler.0);
+    /// One call for at most `cap` tokens; f returns its status and how many there are. Whether it
+    /// was the last one is remembered.
+    fn step(&mut self, cap: usize, f: impl FnOnce(Call<'_>) -> (i32, usize)) -> Result<()> {
+        let (session, sampler) = (self.session.0, self.sampler.0);
         let is_new = std::mem::replace(&mut self.is_new, false);
-        let done = self.options.lend(is_new, |o| call(|e| f(s, p, o, e)));
+        let each = self.options.n_best.map_or(0, |n| n as usize + 1);
+        let mut probs = vec![TokenProb::new(); cap * each];
+        let mut made = 0;
+        let done = self.options.lend(is_new, &mut probs, |options| {
+            call(|error| {
+                let (status, n) = f(Call { session, sampler, options, error });
+                made = n;
+                status
+            })
+        });
+        self.probs.extend_from_slice(&probs[..made * each]);
         self.is_over = !matches!(done, Ok(sys::REMORA_MORE));
         done.map(drop)
     }
+}
+
+struct Call<'a> {
+    session: *mut sys::remora_session,
+    sampler: *mut sys::remora_sampler,
+    options: &'a sys::remora_gen_opts,
+    error: *mut sys::remora_error,
 }
 
 /// Pieces of text; an error is the last item, behind the text that came with it.
@@ -156,6 +200,11 @@ pub struct TextStream<'a> {
 }
 
 impl TextStream<'_> {
+    /// With [`GenOptions::probs`]: for each token so far its own entry, and behind it the most
+    /// probable ones of its row.
+    pub fn probs(&self) -> &[TokenProb] {
+        &self.inner.probs
+    }
     /// All tokens that were made so far.
     pub fn tokens(&self) -> &[Token] {
         &self.tokens
@@ -171,9 +220,14 @@ impl TextStream<'_> {
     fn piece(&mut self) -> (Result<()>, String) {
         let (mut room, mut made) = (vec![0u8; 256], [0; 64]);
         let (mut n, mut n_tokens) = (0, 0);
-        let done = self.inner.step(|s, p, o, e| unsafe {
-            let (text, tokens) = (room.as_mut_ptr().cast(), made.as_mut_ptr());
-            sys::remora_generate_text(s, p, o, text, room.len(), &mut n, tokens, made.len(), &mut n_tokens, e)
+        let most = if self.inner.options.n_best.is_some() { 4 } else { made.len() };
+        let done = self.inner.step(most, |c| {
+            let (text, tokens, made) = (room.as_mut_ptr().cast(), made.as_mut_ptr(), &mut n_tokens);
+            let (s, p, o, e) = (c.session, c.sampler, c.options, c.error);
+            let status = unsafe {
+                sys::remora_generate_text(s, p, o, text, room.len(), &mut n, tokens, most, made, e)
+            };
+            (status, *made)
         });
         self.tokens.extend_from_slice(&made[..n_tokens]);
         room.truncate(n);
@@ -206,6 +260,11 @@ pub struct TokenStream<'a> {
 }
 
 impl TokenStream<'_> {
+    /// With [`GenOptions::probs`]: for each token so far its own entry, and behind it the most
+    /// probable ones of its row.
+    pub fn probs(&self) -> &[TokenProb] {
+        &self.inner.probs
+    }
     /// Has the generation ended? Else the next step goes on.
     pub fn is_over(&self) -> bool {
         self.inner.is_over
@@ -223,8 +282,10 @@ impl Iterator for TokenStream<'_> {
             return self.inner.late();
         }
         let (mut t, mut n) = (0, 0);
-        let done =
-            self.inner.step(|s, p, o, e| unsafe { sys::remora_generate(s, p, o, &mut t, 1, &mut n, e) });
+        let done = self.inner.step(1, |c| {
+            let (s, p, o, e) = (c.session, c.sampler, c.options, c.error);
+            (unsafe { sys::remora_generate(s, p, o, &mut t, 1, &mut n, e) }, n)
+        });
         match done {
             Err(e) if n == 0 => Some(Err(e)),
             Err(e) => {

@@ -54,6 +54,25 @@ fn a_full_session_gives_its_text_and_then_the_error() {
 }
 
 #[test]
+fn probabilities_of_tokens_are_those_of_their_rows() {
+    let m = krill();
+    let (mut s, mut p, mut q) = (begun(&m), greedy(&m), greedy(&m));
+    let mut other = s.fork().unwrap();
+    let mut tokens = s.generate(&mut p, GenOptions::new().max_tokens(5).probs(2));
+    let made: Vec<_> = tokens.by_ref().map(|t| t.unwrap()).collect();
+    let of_tokens: Vec<_> =
+        tokens.probs().chunks(3).map(|c| (c[0].token, c[1].token, c[0].logprob)).collect();
+    assert_eq!(of_tokens.iter().map(|p| p.0).collect::<Vec<_>>(), made);
+    assert!(of_tokens.iter().all(|p| p.0 == p.1 && p.2 <= 0.0));
+    let mut text = other.generate_text(&mut q, GenOptions::new().max_tokens(5).probs(2));
+    text.collect_text().unwrap();
+    let of_text: Vec<_> = text.probs().chunks(3).map(|c| (c[0].token, c[1].token, c[0].logprob)).collect();
+    assert_eq!(of_text, of_tokens);
+    let e = begun(&m).generate(&mut p, GenOptions::new().probs(u32::MAX)).next().unwrap();
+    assert_eq!(e.unwrap_err().kind(), ErrorKind::Arg);
+}
+
+#[test]
 fn errors_say_why() {
     let e = Model::open("no/such/folder").err().unwrap();
     assert_eq!(e.kind(), ErrorKind::NotFound);
