@@ -3,7 +3,7 @@
 
 use crate::error::{call, filled, static_text, text_of};
 use crate::options::{c_name, str_of, text};
-use crate::{sys, Model, Result, Token};
+use crate::{sys, Constraint, Model, Result, Token};
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +112,45 @@ impl PromptOptions {
     /// A JSON Schema that the answer is to follow.
     pub fn schema(mut self, schema: &str) -> Self {
         self.schema = schema.into();
+        self
+    }
+}
+
+impl PromptOptions {
+    /// Its texts are borrowed from self.
+    fn for_call(&self) -> sys::remora_prompt_opts {
+        let mut raw = self.raw;
+        raw.tool = text(&self.tool);
+        raw.schema = text(&self.schema);
+        raw
+    }
+}
+
+/// Options of [`Chat::bounds`]; a builder.
+#[derive(Clone, Copy, Default)]
+pub struct AnswerOptions {
+    raw: sys::remora_answer_opts,
+}
+
+impl AnswerOptions {
+    /// All defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// One call at most.
+    pub fn one_call(mut self) -> Self {
+        self.raw.flags |= sys::REMORA_ANSWER_ONE_CALL;
+        self
+    }
+    /// Leave out what schemas ask for and cannot be enforced.
+    pub fn lax(mut self) -> Self {
+        self.raw.flags |= sys::REMORA_ANSWER_LAX;
+        self
+    }
+    /// Bytes that it may take, and steps of work for a pick; 0: the default.
+    pub fn limits(mut self, memory: u64, steps: u64) -> Self {
+        self.raw.memory = memory;
+        self.raw.steps = steps;
         self
     }
 }
@@ -234,11 +273,17 @@ impl Chat {
     pub fn trim(&mut self, keep: u64) -> Result<()> {
         call(|e| unsafe { sys::remora_chat_trim(self.0, keep, e) }).map(drop)
     }
+    /// What may answer the prompt of these options: calls of declared tools alone, with arguments
+    /// that their schemas allow, and JSON where that was asked for.
+    pub fn bounds(&self, prompt: &PromptOptions, o: &AnswerOptions) -> Result<Constraint> {
+        let mut out = std::ptr::null_mut();
+        let prompt = prompt.for_call();
+        call(|e| unsafe { sys::remora_chat_constraint(self.0, &prompt, &o.raw, &mut out, e) })?;
+        Ok(Constraint(out))
+    }
     /// The prompt.
     pub fn prompt(&self, o: &PromptOptions) -> Result<Prompt> {
-        let mut raw = o.raw;
-        raw.tool = text(&o.tool);
-        raw.schema = text(&o.schema);
+        let raw = o.for_call();
         let mut info = sys::remora_prompt_info::new();
         let tokens = filled(512, |p, cap, n, e| unsafe {
             sys::remora_chat_prompt(self.0, &raw, p, cap, n, &mut info, e)

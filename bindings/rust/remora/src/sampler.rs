@@ -160,6 +160,8 @@ impl Drop for Sampler {
 pub enum Grammar<'a> {
     /// A grammar as llama.cpp writes it.
     Gbnf(&'a str),
+    /// A grammar as Lark writes it.
+    Lark(&'a str),
     /// An ECMAScript regular expression of the whole text.
     Regex(&'a str),
     /// One of some texts.
@@ -171,7 +173,7 @@ pub enum Grammar<'a> {
 }
 
 /// A compiled grammar, which samplers share.
-pub struct Constraint(*mut sys::remora_constraint);
+pub struct Constraint(pub(crate) *mut sys::remora_constraint);
 // A constraint has no call but to be given to samplers, which keep it and lock what they share.
 unsafe impl Send for Constraint {}
 
@@ -186,6 +188,7 @@ impl Constraint {
         let mut choices = Vec::new();
         let (kind, source, flags) = match g {
             Grammar::Gbnf(s) => (sys::REMORA_CONSTRAINT_GBNF, s, 0),
+            Grammar::Lark(s) => (sys::REMORA_CONSTRAINT_LARK, s, 0),
             Grammar::Regex(s) => (sys::REMORA_CONSTRAINT_REGEX, s, 0),
             Grammar::JsonSchema(s) => (sys::REMORA_CONSTRAINT_JSON_SCHEMA, s, 0),
             Grammar::LaxJsonSchema(s) => (sys::REMORA_CONSTRAINT_JSON_SCHEMA, s, sys::REMORA_SCHEMA_LAX),

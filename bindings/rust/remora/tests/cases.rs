@@ -113,6 +113,7 @@ impl Case<'_> {
         let grammar = match (c.get("kind").text(), names(c.get("flags")).len()) {
             ("", _) => return Ok(p),
             ("REMORA_CONSTRAINT_GBNF", 0) => Grammar::Gbnf(source),
+            ("REMORA_CONSTRAINT_LARK", 0) => Grammar::Lark(source),
             ("REMORA_CONSTRAINT_REGEX", 0) => Grammar::Regex(source),
             ("REMORA_CONSTRAINT_CHOICE", 0) => Grammar::Choice(&choices),
             ("REMORA_CONSTRAINT_JSON_SCHEMA", 0) => Grammar::JsonSchema(source),

@@ -154,6 +154,7 @@ fn constraints_bound_the_text() {
     let m = krill();
     for (grammar, wanted) in [
         (Grammar::Gbnf("root ::= \"yes\""), "yes"),
+        (Grammar::Lark("start: \"no\""), "no"),
         (Grammar::Choice(&["red"]), "red"),
         (Grammar::JsonSchema("{\"const\": true}"), "true"),
         (Grammar::Regex("a{3}"), "aaa"),
@@ -178,6 +179,14 @@ fn conversations_and_holes() {
     assert_eq!(events, [Event::Content("Here.".into()), Event::End(Finish::Stop)]);
     c.add_json("{\"messages\": [{\"role\": \"assistant\", \"content\": \"Here.\"}]}").unwrap();
     assert_eq!(c.info().unwrap().n_turns, 2);
+    let o = PromptOptions::new().schema("{\"const\": true}");
+    c.add(&Turn::new(Role::User, "In JSON: is it wet there?")).unwrap();
+    let mut s = begun(&m);
+    s.sync(&c.prompt(&o).unwrap().tokens, Want::LAST).unwrap();
+    let mut p = greedy(&m);
+    p.constrain(Some(&c.bounds(&o, &AnswerOptions::new().one_call()).unwrap())).unwrap();
+    let answer = s.generate_text(&mut p, GenOptions::new().max_tokens(20)).collect_text().unwrap();
+    assert_eq!(answer.trim(), "true");
     let fim = m.fim("int main(void)\n{\n    retu", "\n}\n", &FimOptions::new().heal()).unwrap();
     assert!(!fim.tokens.is_empty() && m.fim_stops().count() > 0);
 }
