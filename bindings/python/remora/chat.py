@@ -95,26 +95,46 @@ class Chat(Handle):
         with use(self, False) as p:
             return read_struct("remora_chat_get_info", p, "remora_chat_info")
 
-    def prompt(self, *, think: Optional[bool] = None, effort: int = 0, choice: Optional[str] = None, tool: str = "",
-               schema: Optional[Schema] = None, go_on: bool = False, request: bool = True) -> Prompt:
-        """The prompt for the next answer. choice: "none", "required" or "named" of tools; go_on: with the last turn's text;
-        request=False: end behind the last turn."""
+    def _options(self, think: Optional[bool] = None, effort: int = 0, choice: Optional[str] = None, tool: str = "",
+                 schema: Optional[Schema] = None, go_on: bool = False, request: bool = True) -> Any:
         flags = (D.values["REMORA_PROMPT_CONTINUE"] if go_on else 0) | (0 if request else D.values["REMORA_PROMPT_NO_REQUEST"])
         thinks = 0 if think is None else D.values["REMORA_THINK_ON" if think else "REMORA_THINK_OFF"]
         chosen = _abi.value("remora_tool_choices", "REMORA_CHOICE_", choice) if choice else 0
-        o = D.make("remora_prompt_opts", flags=flags, think=thinks, effort=effort, choice=chosen, tool=_abi.text(tool),
-                   schema=None if schema is None else _abi.text(schema_text(schema)))
+        return D.make("remora_prompt_opts", flags=flags, think=thinks, effort=effort, choice=chosen, tool=_abi.text(tool),
+                      schema=None if schema is None else _abi.text(schema_text(schema)))
+
+    def prompt(self, **options: Any) -> Prompt:
+        """The prompt for the next answer. think: True or False; effort: of thinking, 1 to 100; choice: "none", "required" or
+        "named" of tools, with `tool` the name; schema: families that were trained to be told get it; go_on: with the last
+        turn's text; request=False: end behind the last turn."""
+        o = self._options(**options)
         info = D.make("remora_prompt_info")
         with use(self, False) as p:
             tokens = tokens_call("remora_chat_prompt", (p, o), 1024, info)
         return Prompt(tokens, info.begin, bool(info.calls))
 
+    def constraint(self, *, one_call: bool = False, lax: bool = False, **options: Any) -> Constraint:
+        """What may answer the prompt of the same options: text, and calls of declared tools with arguments that fit."""
+        flags = (D.values["REMORA_ANSWER_ONE_CALL"] if one_call else 0) | (D.values["REMORA_ANSWER_LAX"] if lax else 0)
+        out = ctypes.c_void_p()
+        with use(self, False) as p:
+            call("remora_chat_constraint", p, self._options(**options), D.make("remora_answer_opts", flags=flags), out)
+        made = Constraint.__new__(Constraint)
+        Handle.__init__(made, out)
+        return made
+
     def answer(self, session: Session, sampler: Optional[Sampler] = None, *, max_tokens: int = 0, schema: Optional[Schema] = None,
-               cancel: Optional[Cancel] = None, stop: Sequence[str] = (), add: bool = True, **prompt: Any) -> "Answer":
-        """Ask for an answer: an iterator of events. When it is through, the answer is a turn of the conversation (add)."""
+               cancel: Optional[Cancel] = None, stop: Sequence[str] = (), add: bool = True, bounded: bool = False,
+               **prompt: Any) -> "Answer":
+        """Ask for an answer: an iterator of events. When it is through, the answer is a turn of the conversation (add).
+
+        bounded: it keeps to the chat format, and its calls to the tools, as `constraint` says. Others are options of `prompt`.
+        """
         chosen = sampler or Sampler.greedy(self.model)
         if schema is not None:
             chosen.constrain(Constraint.schema(self.model, schema))
+        elif bounded:
+            chosen.constrain(self.constraint(**prompt))
         asked = self.prompt(**prompt)
         session.sync(asked.tokens)
         return Answer(self, asked, session, chosen, max_tokens, stop, cancel, add)

@@ -202,7 +202,8 @@ class Llama:
         chat.add_request(request)
         sampler = self._sampler(seed, temperature, top_k, top_p, min_p, repeat_penalty, frequency_penalty, presence_penalty,
                                 logit_bias, grammar or _grammar_of(response_format))
-        answer = chat.answer(self.session, sampler, max_tokens=max(max_tokens or 0, 0), stop=_texts(stop), add=False)
+        answer = chat.answer(self.session, sampler, max_tokens=max(max_tokens or 0, 0), stop=_texts(stop), add=False,
+                             bounded=grammar is None and (tool_choice == "required" or isinstance(tool_choice, Mapping)))
         if stream:
             return _stream_chat(_head("chatcmpl", "chat.completion.chunk", self._named(model)), answer)
         answer.text()

@@ -90,6 +90,11 @@ class Constraint(Handle):
         return cls(model, "gbnf", gbnf)
 
     @classmethod
+    def lark(cls, model: Model, grammar: str) -> "Constraint":
+        """A text of a grammar as Lark writes it."""
+        return cls(model, "lark", grammar)
+
+    @classmethod
     def choice(cls, model: Model, choices: Sequence[str]) -> "Constraint":
         """One of some texts."""
         return cls(model, "choice", choices=choices)

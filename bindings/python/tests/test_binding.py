@@ -210,6 +210,17 @@ class Constraints(unittest.TestCase):
             self.assertIn(self.answer(schema)["n"], range(10))
 
 
+    def test_answers_keep_to_what_is_asked(self) -> None:
+        form = {"type": "json_schema", "json_schema": {"name": "n", "schema": self.SCHEMA}}
+        chat = remora.Chat(MODEL, "deepseek-v3")
+        chat.add_request({"messages": [{"role": "user", "content": "A number as JSON"}], "response_format": form})
+        answer = chat.answer(remora.Session(MODEL), max_tokens=40, bounded=True)
+        self.assertIn(json.loads(answer.text())["n"], range(10))
+        tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+        with self.assertRaisesRegex(remora.Unsupported, "no token of the marker"):  # krill was not trained for calls
+            remora.Chat(MODEL, "deepseek-v3").add_tool(tool).add("user", "Look").constraint(choice="required")
+
+
 class Threads(unittest.TestCase):
     def test_sessions_run_beside_each_other(self) -> None:
         alone = [told(seed).text() for seed in range(4)]
