@@ -64,6 +64,17 @@ install_for() { # suite
         install_missing && install_gpu_compiler
         return
     fi
+    if [ "$1" = packages ]; then
+        want 'command -v clang' clang
+        want 'command -v cmake' cmake
+        want 'command -v debootstrap' debootstrap
+        want 'command -v dpkg-buildpackage && command -v make' dpkg-dev build-essential
+        want 'command -v dh' debhelper
+        want_build
+        want 'python3 -c "import ensurepip, venv"' python3-venv
+        install_missing && install_python
+        return
+    fi
     if [ "$1" = python ]; then
         want_build
         want 'python3 -c "import ensurepip, venv"' python3-venv
@@ -150,7 +161,7 @@ run_real() {
 run_all() {
     local each line sum=(0 0 0) log
     log=$(mktemp)
-    for each in '' --clang --asan --tsan --valgrind --fuzz --long --real --rust --gpu-build --python --fresh; do
+    for each in '' --clang --asan --tsan --valgrind --fuzz --long --real --rust --gpu-build --python --packages --fresh; do
         echo "== ./run-tests $each"
         ./run-tests $each ${models:+--models "$models"} | tee "$log" || true
         line=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' || echo '0 passed, 1 failed, 0 skipped')
