@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The Rust crates on the library of a build folder: tests, the programs in documents, and the example. The last line is
-# "N passed, N failed, 0 skipped".
+# The Rust crates on the library of a build folder: tests, the programs in documents, and the example; then the tests in which
+# memory changes hands, and the example, under valgrind. The last line is "N passed, N failed, 0 skipped".
 #
 #     test.sh BUILD_DIR
 set -uo pipefail
@@ -11,15 +11,28 @@ cd "$(dirname "$0")" || exit 1
 passed=0 failed=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-cargo test --offline >"$log" 2>&1 || { cat "$log"; failed=1; }
-while read -r n m; do passed=$((passed + n)) failed=$((failed + m)); done < <(
-    sed -n 's/^test result: .* \([0-9]*\) passed; \([0-9]*\) failed;.*/\1 \2/p' "$log")
-text=$(cargo run --offline --quiet --example minimal ../../models/krill.remora)
-if [[ $text == "Once upon a time,"* ]]; then
-    passed=$((passed + 1))
-else
-    echo "the example does not continue its text"
+runner=CARGO_TARGET_$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')_RUNNER
+valgrind='valgrind --quiet --error-exitcode=99'
+
+tests() { # words of cargo test
+    cargo test --offline "$@" >"$log" 2>&1 || { cat "$log"; failed=$((failed + 1)); }
+    while read -r n; do passed=$((passed + n)); done < <(sed -n 's/^test result: .* \([0-9]*\) passed;.*/\1/p' "$log")
+}
+
+example() {
+    local text
+    text=$(cargo run --offline --quiet --example minimal ../../models/krill.remora) &&
+        [[ $text == "Once upon a time,"* ]] && passed=$((passed + 1)) && return
+    echo "the example does not continue its text: $text"
     failed=$((failed + 1))
-fi
+}
+
+tests
+example
+# The harness of tests leaves a little of its own behind, so the example looks for leaks.
+export "$runner=$valgrind --leak-check=no"
+tests --test krill -- --test-threads 1 a_panic stages_of conversations errors_say
+export "$runner=$valgrind --leak-check=full --errors-for-leak-kinds=definite,indirect"
+example
 echo "$passed passed, $failed failed, 0 skipped"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 40 ]
+[ "$failed" -eq 0 ] && [ "$passed" -gt 50 ]
