@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The Python package as people get it: types are checked, a wheel is built and looked at, installed in a fresh
-# environment, and there runs the cases, the tests and the blocks of its README, with the library inside it alone.
+# environment, and there runs the cases, the tests and the blocks of its README, with the library inside it alone. The
+# library's dependencies are inside it too.
 # The last line is "N passed, N failed, N skipped".
 #
 #     test/python/run.sh VENV     VENV has what requirements.txt lists; ./run-tests --python makes it
@@ -26,27 +27,28 @@ check() { # name command...
 
 build_wheel() {
     rm -rf "$here/wheel" && mkdir -p "$here/wheel"
-    PATH=$venv/bin:$PATH "$venv/bin/python" -m pip wheel --no-build-isolation --no-deps -w "$here/wheel" -Cbuild-dir="$here/build" .
+    PATH=$venv/bin:$PATH "$venv/bin/python" -m pip wheel --no-build-isolation --no-deps -w "$here/wheel" -Cbuild-dir="$here/build" \
+        -Csetup-args=--wrap-mode=forcefallback .
 }
 
 # One wheel for every Python of the platform, with the package, its description of the interface, the library and the command.
 look_at_wheel() {
-    local wheel=("$here"/wheel/*.whl) names
+    local wheel=("$here"/wheel/*.whl) names each
     [[ ${wheel[*]} == *-py3-none-linux_* ]] || { echo "${wheel[*]} has another tag"; return 1; }
     names=$("$venv/bin/python" -m zipfile --list "${wheel[0]}")
-    for name in remora/libremora.so.1 remora/remora.abi.json remora/py.typed remora/llama_cpp.py scripts/remora; do
-        grep -q "$name " <<<"$names" || { echo "$name is not in $names"; return 1; }
+    for each in remora/libremora.so.1 remora/remora.abi.json remora/py.typed remora/llama_cpp.py scripts/remora; do
+        grep -q "$each " <<<"$names" || { echo "$each is not in $names"; return 1; }
     done
     [ "$(grep -c '\.py ' <<<"$names")" = "$(find bindings/python/remora -name '*.py' | wc -l)" ] || { echo "$names"; return 1; }
-    "$venv/bin/python" -m auditwheel show "${wheel[0]}"
+    names=$("$venv/bin/python" -m auditwheel show "${wheel[0]}" | tr '\n' ' ')
+    echo "$names"
+    [[ $names == *'"manylinux_'* && ! $names =~ jansson|pcre2|yaml|zstd|utf8proc ]]
 }
 
 install_wheel() {
-    rm -rf "$here/fresh"
-    python3 -m venv "$here/fresh"
-    "$here/fresh/bin/python" -m pip install --no-index "$here"/wheel/*.whl
-    cd /
-    "$here/fresh/bin/python" -c 'import remora, os; assert os.path.dirname(remora.__file__).startswith("'"$here"'"); print(remora.build_info)'
+    rm -rf "$here/fresh" && python3 -m venv "$here/fresh" &&
+        "$here/fresh/bin/python" -m pip install --no-index "$here"/wheel/*.whl &&
+        (cd / && "$here/fresh/bin/python" -c "import remora; print(remora.build_info); assert remora.__file__.startswith('$here')")
 }
 
 with_pydantic() {
@@ -59,6 +61,7 @@ tests=bindings/python/tests fresh=$here/fresh/bin/python
 mkdir -p "$here"
 check mypy "$venv/bin/python" -m mypy --cache-dir "$here/mypy" --python-executable "$venv/bin/python"
 check basedpyright "$venv/bin/python" -m basedpyright --pythonpath "$venv/bin/python"
+check archives subprojects/from_debian.sh
 check wheel build_wheel
 check wheel_contents look_at_wheel
 check install install_wheel
