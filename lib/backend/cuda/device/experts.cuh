@@ -327,10 +327,107 @@ DEV void sort_one(const rmr_gpu_lists &l, const kept_choices &kept)
     if (lane_of() == 0) l.first[l.n_used] = *l.n = l.n_used;
 }
 
+/* ---- one row of at most 64 experts, in registers of one warp: lane i has experts i and i + 32
+ * ----
+ */
+
+enum { NEAR_EXPERTS = 64, NEAR_CHOICES = 32 };
+
+DEV bool is_near(const rmr_gpu_gate &a)
+{
+    return a.in.n_rows == 1 && a.moe.gate == RMR_GATE_SOFTMAX && a.moe.n_experts <= NEAR_EXPERTS &&
+           a.moe.n_used <= NEAR_CHOICES;
+}
+
+/* softmax_scores: the same sums, of 16 lanes. */
+DEV void softmax_near(float *score, const float *logit, uint32_t n)
+{
+    const uint32_t i = lane_of();
+    const float x0 = i < n ? logit[i] : -INFINITY, x1 = i + 32 < n ? logit[i + 32] : -INFINITY;
+    float most = x0 > -INFINITY ? x0 : -INFINITY;
+    most = warp_max(x1 > most ? x1 : most);
+    const float e0 = i < n ? rmr_expf(x0 - most) : 0.0f,
+                e1 = i + 32 < n ? rmr_expf(x1 - most) : 0.0f;
+    float sum = 0.0f + e0;
+    sum += __shfl_xor_sync(~0u, e0, 16);
+    sum += e1;
+    sum += __shfl_xor_sync(~0u, e1, 16);
+    for (int o = 8; o > 0; o /= 2) sum += __shfl_down_sync(~0u, sum, o, 32);
+    sum = __shfl_sync(~0u, sum, 0);
+    score[0] = e0 / sum;
+    score[1] = e1 / sum;
+}
+
+/* best_of a lane's two. */
+DEV uint32_t best_near(const float *x, uint32_t n)
+{
+    const bool has0 = x[0] == x[0], second = x[1] == x[1] && (!has0 || x[1] > x[0]);
+    const uint32_t at = second ? lane_of() + 32 : lane_of(),
+                   key = second ? key_of(x[1])
+                         : has0 ? key_of(x[0])
+                                : 0,
+                   top = warp_most(key), best = warp_least(key > 0 && key == top ? at : ~0u);
+    return best == ~0u ? n - 1 : best;
+}
+
+/* The choice of this lane, the i-th of the row where the lane is number i. */
+typedef struct near_choice {
+    uint32_t id;
+    float weight;
+} near_choice;
+
+DEV near_choice choose_near(const rmr_moe &m, const float *score, const float *bias)
+{
+    float pick[2], sum = 0.0f;
+    near_choice mine = {0, 0.0f};
+    for (uint32_t k = 0; k < 2; k++) {
+        const uint32_t i = k * 32 + lane_of();
+        pick[k] = i >= m.n_experts ? NAN : bias != NULL ? score[k] + bias[i] : score[k];
+    }
+    for (uint32_t i = 0; i < m.n_used; i++) {
+        const uint32_t at = best_near(pick, m.n_experts);
+        const float v = __shfl_sync(~0u, at < 32 ? score[0] : score[1], (int)(at % 32));
+        if (lane_of() == at) pick[0] = NAN;
+        if (lane_of() + 32 == at) pick[1] = NAN;
+        if (lane_of() == i) mine = near_choice{at, v};
+        sum += v;
+    }
+    const bool normalise = m.norm_topk && m.n_used > 1;
+    if (normalise) mine.weight = mine.weight / (sum + 1e-20f);
+    if (!normalise) mine.weight = mine.weight * m.scale;
+    return mine;
+}
+
+/* gate_rows and sort_one. */
+DEV void gate_near(const rmr_gpu_gate &a, const rmr_gpu_lists &l)
+{
+    const uint32_t counts = a.in.counts->count_routing, i = lane_of(), n = a.moe.n_used;
+    float score[2];
+    softmax_near(score, a.x.at, a.moe.n_experts);
+    const near_choice mine = choose_near(a.moe, score, a.bias);
+    uint32_t place = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t id = __shfl_sync(~0u, mine.id, (int)k);
+        place += id < mine.id || (id == mine.id && k < i);
+    }
+    if (i >= n) return;
+    ((uint32_t *)(void *)a.ids.at)[i] = mine.id;
+    a.weights.at[i] = mine.weight;
+    l.order[place] = l.choice[place] = i;
+    l.expert[place] = mine.id;
+    l.first[i] = i;
+    if (i == 0) l.first[n] = *l.n = n;
+    if (counts) atomicAdd(&a.counts[mine.id], 1u);
+}
+
 /* One block. */
 KERNEL(gate_sort, rmr_gpu_gate_sort, 256, 1)
 {
     float *const shared = (float *)(void *)shared_memory();
+    if (is_near(a.gate)) {
+        if (warp_of() == 0) gate_near(a.gate, a.sort.lists);
+        return;
+    }
     if (a.gate.in.n_rows == 1) {
         if (warp_of() > 0) return;
         gate_rows(a.gate, shared, 0, 1);
