@@ -67,7 +67,10 @@ static print print_with_config(const tiny *t, const char *from, const char *to)
     memcpy(text, config->data, config->size);
     text[config->size] = 0;
     const char *at = strstr(text, from);
-    if (at == NULL) fail_msg("config.json has no %s", from);
+    if (at == NULL) {
+        print_error("config.json has no %s\n", from);
+        abort();
+    }
     const int n = snprintf(changed, sizeof changed, "%.*s%s%s", (int)(at - text), text, to,
                            at + strlen(from));
     REQUIRE(n > 0 && (size_t)n < sizeof changed);
