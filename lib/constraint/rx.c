@@ -4,7 +4,7 @@
 
 #include "rx_set.h"
 
-enum { FIRST_SLOTS = 256, FIRST_MEMO = 256, MOST_MEMO = 1 << 15 };
+enum { FIRST_SLOTS = 256, MOST_MEMO = 1 << 15 };
 
 static uint64_t mix(uint64_t h, uint64_t v)
 {
@@ -283,7 +283,7 @@ void rmr_rx_set_free(rmr_rx_set *s)
 rx_memo *rmr_rx_memo_of(rmr_rx_set *s, rmr_rx a, unsigned byte)
 {
     if (s->n_memo < MOST_MEMO && s->n_memo < s->n_nodes) {
-        const size_t n = s->n_memo == 0 ? FIRST_MEMO : 4 * s->n_memo;
+        const size_t n = s->n_memo == 0 ? RX_FIRST_MEMO : RX_MEMO_GROWS * s->n_memo;
         rx_memo *m = rmr_calloc(s->mem, n, sizeof *m);
         if (m != NULL) { /* else the small one goes on */
             rmr_free(s->mem, s->memo, s->n_memo * sizeof *s->memo);

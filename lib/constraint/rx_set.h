@@ -91,7 +91,10 @@ rmr_rx rmr_rx_chain(rmr_rx_set *s, size_t base, rmr_rx tail);
 /* What is there stays; rmr_rx_reset forgets what has come since, and what went wrong. */
 void rmr_rx_mark(rmr_rx_set *s);
 void rmr_rx_reset(rmr_rx_set *s);
-/* Where the derivative by a byte is remembered; NULL: nowhere. */
+/* Where the derivative by a byte is remembered; NULL: nowhere. The memo is a cache, and the one
+ * array of a set whose lack is no error: a derivative that was not remembered is made once more and
+ * is the same node. So a budget that has no room for a larger memo still has room for an answer. */
+enum { RX_FIRST_MEMO = 256, RX_MEMO_GROWS = 4 }; /* entries, and by what factor there become more */
 rx_memo *rmr_rx_memo_of(rmr_rx_set *s, rmr_rx a, unsigned byte);
 
 enum { RX_PARTS_NODES = 4096 };

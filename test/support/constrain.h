@@ -8,6 +8,7 @@
 #include "constraint.h"
 #include "front_ends.h"
 #include "lark.h"
+#include "memo.h"
 #include "schema.h"
 
 /* Tokens 0 to 255 are bytes; then these, then two that end a turn, then two special ones. */

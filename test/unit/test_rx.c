@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "memo.h"
 #include "rx_set.h"
 #include "tmem.h"
 #include "utf8.h"
@@ -285,6 +286,7 @@ static void every_allocation_may_fail(void **state)
     (void)state;
     tmem t;
     memset(&t, 0, sizeof t);
+    t.is_cache = is_memo;
     assert_true(tmem_sweep(&t, under_failing_memory, NULL) > 5);
 }
 

@@ -442,6 +442,7 @@ static void every_allocation_fails(void **state)
         "{\"type\":\"object\",\"properties\":{\"a\":{\"enum\":[1,\"x\",[2]]},\"b\":{\"type\":"
         "\"string\",\"pattern\":\"^a+\",\"format\":\"date\"}},\"patternProperties\":{\"^x\":"
         "{\"minimum\":2}},\"oneOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]}]}";
+    meter.is_cache = is_memo;
     assert_true(tmem_sweep(&meter, once, schema) > 20);
 }
 
