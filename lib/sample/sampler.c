@@ -8,7 +8,6 @@
 #include "fpenv.h"
 #include "lock.h"
 #include "release.h"
-#include "rng.h"
 #include "spell.h"
 
 /* The release hook of a stage, counted: clones share it. */
@@ -342,6 +341,16 @@ void rmr_sampler_reset(rmr_sampler *c, uint64_t seed)
     if (c->spell != NULL) rmr_sampler_spell(c, NULL, NULL, NULL, 0, NULL);
     if (c->limiter.ops != NULL) c->limiter.ops->restart(c->limiter.guide);
     rmr_rng_seed(&c->rng, seed);
+}
+
+rmr_rng rmr_sampler_numbers(const rmr_sampler *c)
+{
+    return c->rng;
+}
+
+void rmr_sampler_set_numbers(rmr_sampler *c, rmr_rng numbers)
+{
+    c->rng = numbers;
 }
 
 static void enter_token(rmr_history *h, remora_token t)

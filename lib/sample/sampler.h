@@ -17,6 +17,7 @@
 
 #include "limiter.h"
 #include "mem.h"
+#include "rng.h"
 
 typedef struct rmr_sampler rmr_sampler;
 
@@ -51,6 +52,9 @@ remora_status rmr_sampler_spell(rmr_sampler *c, rmr_spell_bytes bytes, const voi
  * *out is written on success only. */
 remora_status rmr_sampler_pick(rmr_sampler *c, const float *logits, size_t n, remora_token *out,
                                remora_error *err);
+/* The state of the generator, to go back to it: what is picked from there on is picked again. */
+rmr_rng rmr_sampler_numbers(const rmr_sampler *c);
+void rmr_sampler_set_numbers(rmr_sampler *c, rmr_rng numbers);
 void rmr_sampler_free(rmr_sampler *c);
 
 /* From now on picks take only tokens that the limiter allows, and it follows those that are

@@ -3,7 +3,8 @@
  * string or the token limit. What must survive a MORE is in the session: the options that hold for
  * the whole generation, how many tokens it has, and how far its text has been read and delivered.
  * It goes on with the next call of the same options, and ends when the host changes the timeline
- * itself. Everything that can fail does so before a token is drawn, so an error ends nothing. */
+ * itself. A token is drawn, entered into the sampler, appended and counted, or none of that, so an
+ * error ends nothing. */
 #include "clock.h"
 #include "session.h"
 
@@ -93,23 +94,43 @@ static void show_probs(const remora_session *s, const rmr_gen_call *c, remora_to
     rmr_token_and_top(last_logits(s), s->model->shape.n_vocab, t, out, o->n_best);
 }
 
-/* Sample one token, unless it is forced, and append it. Everything that can fail for lack of room
- * fails before the draw. The last token alone wants a row. */
+/* Append a token that alone wants a row. */
+static remora_status append_last(remora_session *s, remora_token t, remora_error *err)
+{
+    rmr_session_unwant(s, s->n_tokens - 1);
+    const remora_status st = rmr_session_append(s, &t, 1, REMORA_WANT_LAST, err);
+    if (st >= 0) return REMORA_OK;
+    (void)rmr_session_want_last(s, 0, NULL); /* it had a row, or room for one */
+    return RMR_PASSED_ON(st);
+}
+
+/* Enter a token into the sampler and append it: both, or none. */
+static remora_status take(remora_session *s, rmr_gen_call *c, remora_token t, remora_error *err)
+{
+    RMR_TRY(rmr_sampler_accept(c->sampler, t, err));
+    const remora_status st = append_last(s, t, err);
+    if (st < 0)
+        (void)rmr_sampler_rollback(c->sampler, 1, NULL); /* it knows what it has just read */
+    return st;
+}
+
+/* Sample one token, unless it is forced, and take it. A constraint may lack memory or steps for the
+ * token that was drawn: then the generator gets its number back, and the next call draws the same.
+ */
 static remora_status draw(remora_session *s, rmr_gen_call *c, int forced, remora_token *t,
                           remora_error *err)
 {
     RMR_TRY(rmr_page_table_reserve(&s->cache, s->n_tokens, s->n_tokens + 1, err));
     const uint64_t t0 = rmr_clock_us();
+    const rmr_rng before = rmr_sampler_numbers(c->sampler);
     if (!forced)
         RMR_TRY(rmr_sampler_pick(c->sampler, last_logits(s), s->model->shape.n_vocab, t, err));
     show_probs(s, c, *t);
-    rmr_session_unwant(s, s->n_tokens - 1);
-    const remora_status st = rmr_session_append(s, t, 1, REMORA_WANT_LAST, err);
+    const remora_status st = take(s, c, *t, err);
     if (st < 0) {
-        (void)rmr_session_want_last(s, 0, NULL); /* it had a row, or room for one */
+        rmr_sampler_set_numbers(c->sampler, before);
         return RMR_PASSED_ON(st);
     }
-    RMR_TRY(rmr_sampler_accept(c->sampler, *t, err));
     s->stats.sample_us += rmr_clock_us() - t0;
     return REMORA_OK;
 }

@@ -307,6 +307,69 @@ static void forced_text_is_not_sampled(void **state)
     end(&w);
 }
 
+/* A generation with probabilities or without, whose k-th allocation fails: returns its tokens, and
+ * whether any allocation did. After each call the timeline and the counts have what was delivered.
+ */
+static size_t with_failure(world *w, long k, int probs, remora_token *out, int *hit)
+{
+    remora_error err = HOST_ERROR;
+    remora_constraint *c = compile(w, REMORA_CONSTRAINT_REGEX, "forced [ab]{3}[a-z]{70}");
+    remora_sampler *p = sampler(w, c, 7);
+    remora_session *s = host_session(w->m, 512, REMORA_KV_F32);
+    const remora_token prompt[] = {TINY_BOS, 'x', 'y'};
+    remora_token_prob row[400];
+    remora_gen_opts o = {
+        .struct_size = sizeof o, .flags = REMORA_GEN_NEW, .probs = probs ? row : NULL};
+    size_t n = 0;
+    remora_status st;
+    /* The first token is forced, and there is no room for another row. */
+    REQUIRE_OK(remora_session_append(s, prompt, 2, REMORA_WANT_ALL, &err), &err);
+    REQUIRE_OK(remora_session_append(s, prompt + 2, 1, 0, &err), &err);
+    tmem_arm(&w->mem, k);
+    do {
+        remora_generation_info i = {.struct_size = sizeof i};
+        size_t made = 0;
+        st = remora_generate(s, p, &o, out + n, 400 - n, &made, &err);
+        if (st != REMORA_E_NOMEM) REQUIRE_OK(st, &err);
+        n += made;
+        const remora_session_info now = host_session_info(s);
+        assert_int_equal(now.committed + now.pending, 3 + n);
+        REQUIRE_OK(remora_session_get_generation(s, &i, &err), &err);
+        if (st != REMORA_E_NOMEM || n > 0) {
+            assert_int_equal(i.n_tokens, n);
+            o.flags = 0;
+        }
+    } while (st != REMORA_END);
+    *hit = atomic_load(&w->mem.calls) >= k;
+    tmem_arm(&w->mem, 0);
+    remora_session_free(s);
+    remora_sampler_free(p);
+    remora_constraint_free(c);
+    return n;
+}
+
+/* A token is drawn, read by the constraint, appended and delivered, or none of that: wherever
+ * memory ends, the same call again goes on as if it had not. */
+static void failures_lose_no_token(void **state)
+{
+    (void)state;
+    world w;
+    begin(&w, 0);
+    for (int probs = 0; probs < 2; probs++) {
+        remora_token want[400], got[400];
+        int hit = 0;
+        const size_t n = with_failure(&w, 1000000, probs, want, &hit);
+        long k = 0;
+        assert_false(hit);
+        do {
+            assert_int_equal(with_failure(&w, ++k, probs, got, &hit), n);
+            assert_memory_equal(got, want, n * sizeof *want);
+        } while (hit);
+        assert_true(k > 20);
+    }
+    end(&w);
+}
+
 static uint64_t in_use(const world *w)
 {
     remora_error err = HOST_ERROR;
@@ -489,6 +552,7 @@ int main(void)
         cmocka_unit_test(forced_text_is_the_same_in_any_cut),
         cmocka_unit_test(forced_text_is_not_sampled),
         cmocka_unit_test(going_back_is_never_having_gone),
+        cmocka_unit_test(failures_lose_no_token),
         cmocka_unit_test(memory_is_counted),
         cmocka_unit_test(what_is_not_allowed_changes_nothing),
         cmocka_unit_test(stages_of_the_host_do_not_get_around_it),

@@ -200,6 +200,10 @@ static void options(void **state)
          "1 to 4096");
     g.stop = &null;
     SAYS(remora_generate(f->s, f->p, &g, &t, 1, &n, ERR), REMORA_E_ARG, "stop[0]");
+    g.n_stop = 0;
+    REQUIRE_OK(remora_session_trim(f->s, 0, NULL), NULL);
+    SAYS(remora_generate(f->s, f->p, &g, &t, 1, &n, ERR), REMORA_E_ARG, "nothing to go on from",
+         "append tokens first");
 }
 
 /* ---- fields that a kind does not use ---- */
