@@ -13,11 +13,10 @@
 #include <cmocka.h>
 
 #include "gate.h"
-#include "host.h"
 #include "small_stack.h"
-#include "tiny.h"
+#include "world.h"
 
-/* The added tokens that the tests' tokenizer has on top of tiny's: id, text, special. */
+/* The tokens that the tests' tokenizer has beside tiny's. */
 enum { FIRST = TINY_TEXT_VOCAB, VOCAB = 320, ROOM = 1 << 14 };
 static const char *const added[] = {
     "<think>",
@@ -42,56 +41,13 @@ static const char *const added[] = {
 };
 enum { N_ADDED = sizeof added / sizeof added[0] };
 
-typedef struct world {
-    tiny t;
-    tmem mem;
-    char *json;
-    remora_blob blobs[5];
-    remora_runtime *rt;
-    remora_model *m;
-    remora_chat *chat; /* of memory_runs_out */
-} world;
-
-/* tiny's tokenizer.json with the added tokens in it. */
-static char *tokenizer_json(const tiny *t, size_t *size)
-{
-    const remora_blob *old = tiny_blob(t, "tokenizer.json");
-    const char *at = strstr(old->data, "\"added_tokens\":[");
-    const size_t head = (size_t)(at - (const char *)old->data) + strlen("\"added_tokens\":[");
-    char *text = malloc(old->size + 4096);
-    memcpy(text, old->data, head);
-    size_t n = head;
-    for (size_t i = 0; i < N_ADDED; i++)
-        n += (size_t)sprintf(text + n, "{\"id\":%d,\"content\":\"%s\",\"special\":%s},",
-                             FIRST + (int)i, added[i], i < 2 ? "false" : "true");
-    memcpy(text + n, (const char *)old->data + head, old->size - head);
-    *size = n + old->size - head;
-    return text;
-}
+enum { N_PLAIN = 2 }; /* as DeepSeek has them: those of reasoning are not special */
 
 static void begin(world *w)
 {
-    memset(w, 0, sizeof *w);
-    size_t size;
-    tiny_make(&w->t, &(tiny_opts){.vocab = VOCAB});
-    w->json = tokenizer_json(&w->t, &size);
-    memcpy(w->blobs, w->t.blobs, sizeof w->blobs);
-    const remora_blob *old = tiny_blob(&w->t, "tokenizer.json");
-    w->blobs[old - w->t.blobs] = (remora_blob){old->name, w->json, size};
-    remora_source src = w->t.source;
-    src.blobs = w->blobs;
-    w->rt = host_runtime(&w->mem, 1, NULL);
-    w->m = host_open(w->rt, &src);
-}
-
-static void end(world *w)
-{
-    remora_model_free(w->m);
-    remora_runtime_free(w->rt);
-    assert_int_equal(atomic_load(&w->mem.blocks), 0);
-    assert_int_equal(atomic_load(&w->mem.damage), 0);
-    tiny_free(&w->t);
-    free(w->json);
+    world_begin(w,
+                &(world_opts){
+                    .model.vocab = VOCAB, .added = added, .n_added = N_ADDED, .n_plain = N_PLAIN});
 }
 
 static size_t tokens_of(const world *w, const char *text, remora_token *t)
@@ -190,7 +146,7 @@ static void events_do_not_depend_on_the_pieces(void **state)
                                          info.markup + info.held);
         remora_chat_parse_free(p);
     }
-    end(&w);
+    world_end(&w);
 }
 
 static void text_is_read_like_tokens(void **state)
@@ -215,7 +171,7 @@ static void text_is_read_like_tokens(void **state)
         assert_string_equal(s.text, STORY);
         remora_chat_parse_free(p);
     }
-    end(&w);
+    world_end(&w);
 }
 
 /* Markers that are spelled by tokens of text are text; control tokens that are no markers are
@@ -239,7 +195,7 @@ static void spelled_markers_are_text(void **state)
     assert_int_equal(finish(p, 1, &s), REMORA_END);
     assert_string_equal(s.text, "R:a</think>b<｜tool▁calls▁begin｜>C:xREST:yEND:0 calls, finish 3");
     remora_chat_parse_free(p);
-    end(&w);
+    world_end(&w);
 }
 
 /* From every place on, a clone ends as the original does, and what it took is taken back. */
@@ -269,7 +225,7 @@ static void an_answer_is_taken_back(void **state)
     remora_chat_parse_free(p);
     remora_chat_parse_free(copy);
     remora_chat_parse_free(kimi);
-    end(&w);
+    world_end(&w);
 }
 
 static void broken_answers_end_in_a_status(void **state)
@@ -299,7 +255,7 @@ static void broken_answers_end_in_a_status(void **state)
     assert_int_equal(finish(p, 1, &s), REMORA_END);
     assert_string_equal(s.text, "C:Hm.CALL:fA:{\"aEND:1 calls, finish 3");
     remora_chat_parse_free(p);
-    end(&w);
+    world_end(&w);
 }
 
 /* Long text is given out on the way, and the handle does not grow. */
@@ -328,7 +284,7 @@ static void long_answers_take_no_memory(void **state)
     assert_int_equal(n, ROOM);
     assert_int_equal(atomic_load(&w.mem.calls), before);
     remora_chat_parse_free(p);
-    end(&w);
+    world_end(&w);
 }
 
 #define GLM_TOOL                                                                                   \
@@ -395,7 +351,7 @@ static void tools_say_what_is_a_string(void **state)
     assert_non_null(strstr(s.text, "{\"s\": 3, \"n\": \"x\", \"e\": 1, "));
     remora_chat_parse_free(p);
     remora_chat_parse_free(copy);
-    end(&w);
+    world_end(&w);
 }
 
 static void what_is_wrong_is_refused(void **state)
@@ -426,7 +382,7 @@ static void what_is_wrong_is_refused(void **state)
     assert_int_equal(remora_chat_parse_next(p, bad + 1, 1, &used, &e, NULL), REMORA_E_ARG);
     assert_int_equal(remora_chat_parse_end(p, 2, &e, NULL), REMORA_E_ARG);
     remora_chat_parse_free(p);
-    end(&w);
+    world_end(&w);
 }
 
 /* ---- fill in the middle ---- */
@@ -492,7 +448,7 @@ static void a_repository_is_written_and_cut(void **state)
     REQUIRE_OK(remora_fim_stop(w.m, 0, &stop, NULL), NULL);
     assert_string_equal(stop.ptr, "<|fim_prefix|>");
     assert_int_equal(remora_fim_stop(w.m, 99, &stop, NULL), REMORA_E_NOT_FOUND);
-    end(&w);
+    world_end(&w);
 }
 
 /* The prefix that is being typed is cut at the same place for a while, at the beginning of a line,
@@ -529,7 +485,7 @@ static void a_long_text_is_cut(void **state)
     assert_true(info.prefix_tokens == 1 && info.suffix_tokens > 170);
     fim(&w, prefix, "a", &o, t, &info);
     assert_true(info.suffix_tokens == 1 && info.prefix_tokens > 140);
-    end(&w);
+    world_end(&w);
 }
 
 /* Tokens are bytes here, so a character of two is cut where it has an odd number of them. */
@@ -548,7 +504,7 @@ static void no_character_is_cut(void **state)
         assert_true(info.prefix_tokens > 90 && info.prefix_tokens % 2 == 0);
         assert_true(info.suffix_tokens > 40 && info.suffix_tokens % 2 == 0);
     }
-    end(&w);
+    world_end(&w);
 }
 
 static void draw(const world *w, remora_sampler *p, uint64_t *seed, remora_token *out)
@@ -602,7 +558,7 @@ static void text_is_spelled_first(void **state)
         assert_int_equal(remora_sampler_spell(p, text, REMORA_HEAL_MAX + 1, &err), REMORA_E_ARG);
         remora_sampler_free(p);
     }
-    end(&w);
+    world_end(&w);
 }
 
 /* Tokens that spell all of what is left go before those that spell a part: "th" is one, and the
@@ -627,16 +583,21 @@ static void whole_words_are_spelled_first(void **state)
         remora_sampler_free(p);
     }
     assert_in_range(longer, 20, 180);
-    end(&w);
+    world_end(&w);
 }
 
 /* ---- memory ---- */
 
+typedef struct tested {
+    world w;
+    remora_chat *chat;
+} tested;
+
 static int32_t everything(void *arg, tmem *mem)
 {
     static remora_token t[64];
-    const world *w = arg;
-    const remora_chat_parse_opts o = {.struct_size = sizeof o, .chat = w->chat};
+    const tested *x = arg;
+    const remora_chat_parse_opts o = {.struct_size = sizeof o, .chat = x->chat};
     const remora_file file = {host_text("a"), host_text("b")};
     const remora_fim_opts f = {.struct_size = sizeof f,
                                .flags = REMORA_FIM_HEAL,
@@ -647,10 +608,10 @@ static int32_t everything(void *arg, tmem *mem)
     remora_sampler *s = NULL, *twin = NULL;
     size_t n;
     (void)mem;
-    remora_status st = remora_chat_parse_create(w->m, &o, &p, NULL);
+    remora_status st = remora_chat_parse_create(x->w.m, &o, &p, NULL);
     if (st >= 0) st = remora_chat_parse_clone(p, &copy, NULL);
-    if (st >= 0) st = remora_fim(w->m, "abc", 3, "def", 3, &f, t, 64, &n, NULL, NULL);
-    if (st >= 0) st = remora_sampler_create(w->m, 1, &s, NULL);
+    if (st >= 0) st = remora_fim(x->w.m, "abc", 3, "def", 3, &f, t, 64, &n, NULL, NULL);
+    if (st >= 0) st = remora_sampler_create(x->w.m, 1, &s, NULL);
     if (st >= 0) st = remora_sampler_spell(s, "ab", 2, NULL);
     if (st >= 0) st = remora_sampler_clone(s, &twin, NULL);
     remora_sampler_free(s);
@@ -662,22 +623,22 @@ static int32_t everything(void *arg, tmem *mem)
 
 static void memory_runs_out(void **state)
 {
-    world w;
+    tested x;
     (void)state;
-    begin(&w);
-    w.chat = chat_with_tools(&w);
+    begin(&x.w);
+    x.chat = chat_with_tools(&x.w);
     for (long k = 1;; k++) {
-        const long blocks = atomic_load(&w.mem.blocks);
-        tmem_arm(&w.mem, k);
-        const int32_t st = everything(&w, &w.mem);
-        const int hit = atomic_load(&w.mem.calls) >= k;
-        tmem_arm(&w.mem, 0);
-        assert_int_equal(atomic_load(&w.mem.blocks), blocks);
+        const long blocks = atomic_load(&x.w.mem.blocks);
+        tmem_arm(&x.w.mem, k);
+        const int32_t st = everything(&x, &x.w.mem);
+        const int hit = atomic_load(&x.w.mem.calls) >= k;
+        tmem_arm(&x.w.mem, 0);
+        assert_int_equal(atomic_load(&x.w.mem.blocks), blocks);
         assert_int_equal(st, hit ? REMORA_E_NOMEM : REMORA_OK);
         if (!hit) break;
     }
-    remora_chat_free(w.chat);
-    end(&w);
+    remora_chat_free(x.chat);
+    world_end(&x.w);
 }
 
 /* ---- on little stack ---- */
@@ -729,7 +690,7 @@ static void on_a_small_stack(void **state)
     (void)state;
     begin(&w);
     printf("%zu kB of stack\n", small_stack_run(all_calls, &w));
-    end(&w);
+    world_end(&w);
 }
 
 /* ---- fork() ---- */
@@ -794,7 +755,7 @@ static void a_forked_child(void **state)
     assert_true(atomic_load(busy) > 0);
     remora_chat_parse_free(a.p);
     remora_chat_parse_free(other);
-    end(&w);
+    world_end(&w);
     munmap((void *)(uintptr_t)busy, sizeof *busy);
 }
 

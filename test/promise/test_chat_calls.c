@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "host.h"
-#include "tiny.h"
+#include "world.h"
 
 enum { FIRST = TINY_TEXT_VOCAB, VOCAB = 340, ROOM = 1 << 12 };
 static const char *const added[] = {
@@ -66,54 +65,9 @@ static const char *const added[] = {
 };
 enum { N_ADDED = sizeof added / sizeof added[0] };
 
-typedef struct world {
-    tiny t;
-    tmem mem;
-    char *json;
-    remora_blob blobs[5];
-    remora_runtime *rt;
-    remora_model *m;
-} world;
-
-static char *tokenizer_json(const tiny *t, size_t *size)
-{
-    const remora_blob *old = tiny_blob(t, "tokenizer.json");
-    const char *at = strstr(old->data, "\"added_tokens\":[");
-    const size_t head = (size_t)(at - (const char *)old->data) + strlen("\"added_tokens\":[");
-    char *text = malloc(old->size + 8192);
-    memcpy(text, old->data, head);
-    size_t n = head;
-    for (size_t i = 0; i < N_ADDED; i++)
-        n += (size_t)sprintf(text + n, "{\"id\":%d,\"content\":\"%s\",\"special\":true},",
-                             FIRST + (int)i, added[i]);
-    memcpy(text + n, (const char *)old->data + head, old->size - head);
-    *size = n + old->size - head;
-    return text;
-}
-
 static void begin(world *w)
 {
-    memset(w, 0, sizeof *w);
-    size_t size;
-    tiny_make(&w->t, &(tiny_opts){.vocab = VOCAB});
-    w->json = tokenizer_json(&w->t, &size);
-    memcpy(w->blobs, w->t.blobs, sizeof w->blobs);
-    const remora_blob *old = tiny_blob(&w->t, "tokenizer.json");
-    w->blobs[old - w->t.blobs] = (remora_blob){old->name, w->json, size};
-    remora_source src = w->t.source;
-    src.blobs = w->blobs;
-    w->rt = host_runtime(&w->mem, 1, NULL);
-    w->m = host_open(w->rt, &src);
-}
-
-static void end(world *w)
-{
-    remora_model_free(w->m);
-    remora_runtime_free(w->rt);
-    assert_int_equal(atomic_load(&w->mem.blocks), 0);
-    assert_int_equal(atomic_load(&w->mem.damage), 0);
-    tiny_free(&w->t);
-    free(w->json);
+    world_begin(w, &(world_opts){.model.vocab = VOCAB, .added = added, .n_added = N_ADDED});
 }
 
 /* ---- conversations ---- */
@@ -333,7 +287,7 @@ static void what_families_write_is_allowed(void **state)
             }
             remora_constraint_free(k);
         }
-    end(&w);
+    world_end(&w);
 }
 
 static void reasoning_comes_first(void **state)
@@ -362,7 +316,7 @@ static void reasoning_comes_first(void **state)
         remora_constraint_free(k);
         remora_chat_free(c);
     }
-    end(&w);
+    world_end(&w);
 }
 
 static void wishes_bound_it(void **state)
@@ -399,7 +353,7 @@ static void wishes_bound_it(void **state)
     check(&w, k, BLOCK(PLAIN("now", "{}")), 1);
     remora_constraint_free(k);
     remora_chat_free(c);
-    end(&w);
+    world_end(&w);
 }
 
 /* ---- refusals ---- */
@@ -434,7 +388,7 @@ static void what_cannot_be_is_refused(void **state)
             "\"x\"y\"");
     refused(&w, "qwen3", "{" QUESTION ", \"add_generation_prompt\": false}", REMORA_E_ARG,
             "without asking for an answer");
-    end(&w);
+    world_end(&w);
 }
 
 /* ---- random models ---- */
@@ -547,7 +501,7 @@ static void random_models_write_right_calls(void **state)
         remora_constraint_free(k);
         remora_chat_free(c);
     }
-    end(&w);
+    world_end(&w);
 }
 
 /* The one cache of constraints: derivatives that were made, 256 entries of 12 bytes at first, and
@@ -591,7 +545,7 @@ static void memory_ends(void **state)
         }
         remora_chat_free(c);
     }
-    end(&w);
+    world_end(&w);
 }
 
 int main(void)

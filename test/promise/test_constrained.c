@@ -9,32 +9,7 @@
 #include <cmocka.h>
 #include <regex.h>
 
-#include "host.h"
-#include "tiny.h"
-
-typedef struct world {
-    tiny t;
-    tmem mem;
-    remora_runtime *rt;
-    remora_model *m;
-} world;
-
-static void begin(world *w, int no_tokenizer)
-{
-    memset(w, 0, sizeof *w);
-    tiny_make(&w->t, &(tiny_opts){.no_tokenizer = no_tokenizer});
-    w->rt = host_runtime(&w->mem, 1, NULL);
-    w->m = host_open(w->rt, &w->t.source);
-}
-
-static void end(world *w)
-{
-    remora_model_free(w->m);
-    remora_runtime_free(w->rt);
-    assert_int_equal(atomic_load(&w->mem.blocks), 0);
-    assert_int_equal(atomic_load(&w->mem.damage), 0);
-    tiny_free(&w->t);
-}
+#include "world.h"
 
 static remora_constraint *compile(const world *w, int32_t kind, const char *source)
 {
@@ -92,7 +67,7 @@ static void random_models_keep_to_it(void **state)
         "^\\{\"k\": (\"[a-z]{2,6}\"|-?[1-9][0-9]{0,3})(, \"z\": [tf])?\\}$";
     world w;
     regex_t re;
-    begin(&w, 0);
+    world_begin(&w, NULL);
     assert_int_equal(regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB), 0);
     remora_constraint *c = compile(&w, REMORA_CONSTRAINT_REGEX, source);
     for (uint64_t seed = 0; seed < 30; seed++) {
@@ -104,7 +79,7 @@ static void random_models_keep_to_it(void **state)
     }
     regfree(&re);
     remora_constraint_free(c);
-    end(&w);
+    world_end(&w);
 }
 
 static void choices_and_grammars_do_too(void **state)
@@ -113,7 +88,7 @@ static void choices_and_grammars_do_too(void **state)
     world w;
     char text[1024];
     remora_error err = HOST_ERROR;
-    begin(&w, 0);
+    world_begin(&w, NULL);
     const remora_text list[] = {{"yes", 3}, {"no", 2}, {"maybe", 5}};
     const remora_constraint_opts o = {
         .struct_size = sizeof o, .kind = REMORA_CONSTRAINT_CHOICE, .choices = list, .n_choices = 3};
@@ -138,7 +113,7 @@ static void choices_and_grammars_do_too(void **state)
     assert_true(text[0] == 'x' && strspn(text + 1, "0123456789") >= 2);
     assert_true(strcmp(text + 3, "true") == 0 || strcmp(text + 3, "\"seven\"") == 0);
     remora_sampler_free(p);
-    end(&w);
+    world_end(&w);
 }
 
 #define FORCED "the first forty bytes are forced: "
@@ -177,7 +152,7 @@ static void forced_text_is_the_same_in_any_cut(void **state)
 {
     (void)state;
     world w;
-    begin(&w, 0);
+    world_begin(&w, NULL);
     remora_constraint *c =
         compile(&w, REMORA_CONSTRAINT_REGEX,
                 FORCED "[ab]{3}, and then: (yes indeed|no thanks) " FORCED "[a-z]{4}");
@@ -195,7 +170,7 @@ static void forced_text_is_the_same_in_any_cut(void **state)
         }
     }
     remora_constraint_free(c);
-    end(&w);
+    world_end(&w);
 }
 
 static void fill(float *logits, size_t n, uint64_t seed)
@@ -240,7 +215,7 @@ static void going_back_is_never_having_gone(void **state)
     (void)state;
     world w;
     remora_error err = HOST_ERROR;
-    begin(&w, 0);
+    world_begin(&w, NULL);
     remora_constraint *c = compile(&w, REMORA_CONSTRAINT_REGEX, "[a-z]{3}(, [a-z]{3})*");
     for (uint64_t run = 0; run < 40; run++) {
         remora_sampler *p = speller(&w, c, run, NULL, 0);
@@ -263,7 +238,7 @@ static void going_back_is_never_having_gone(void **state)
         remora_sampler_free(p);
     }
     remora_constraint_free(c);
-    end(&w);
+    world_end(&w);
 }
 
 /* The sampler behind forced text is one that was given its tokens: no number of the generator was
@@ -273,7 +248,7 @@ static void forced_text_is_not_sampled(void **state)
     (void)state;
     world w;
     remora_error err = HOST_ERROR;
-    begin(&w, 0);
+    world_begin(&w, NULL);
     remora_constraint *c = compile(&w, REMORA_CONSTRAINT_REGEX, FORCED FORCED "[ab]{9}");
     for (int probs = 0; probs < 2; probs++) {
         remora_sampler *p = sampler(&w, c, 7), *given = sampler(&w, c, 7);
@@ -304,7 +279,7 @@ static void forced_text_is_not_sampled(void **state)
         remora_session_free(s);
     }
     remora_constraint_free(c);
-    end(&w);
+    world_end(&w);
 }
 
 /* A generation with probabilities or without, whose k-th allocation fails: returns its tokens, and
@@ -354,7 +329,7 @@ static void failures_lose_no_token(void **state)
 {
     (void)state;
     world w;
-    begin(&w, 0);
+    world_begin(&w, NULL);
     for (int probs = 0; probs < 2; probs++) {
         remora_token want[400], got[400];
         int hit = 0;
@@ -367,7 +342,7 @@ static void failures_lose_no_token(void **state)
         } while (hit);
         assert_true(k > 20);
     }
-    end(&w);
+    world_end(&w);
 }
 
 static uint64_t in_use(const world *w)
@@ -385,7 +360,7 @@ static void memory_is_counted(void **state)
     (void)state;
     world w;
     char text[1024];
-    begin(&w, 0);
+    world_begin(&w, NULL);
     remora_constraint *c = compile(&w, REMORA_CONSTRAINT_REGEX, "a");
     remora_sampler *p = sampler(&w, c, 3);
     generate(&w, p, text, sizeof text);
@@ -401,7 +376,7 @@ static void memory_is_counted(void **state)
     remora_sampler_free(p);
     remora_constraint_free(c);
     assert_int_equal(in_use(&w), before);
-    end(&w);
+    world_end(&w);
 }
 
 static void what_is_not_allowed_changes_nothing(void **state)
@@ -411,7 +386,7 @@ static void what_is_not_allowed_changes_nothing(void **state)
     remora_error err = HOST_ERROR;
     remora_token t;
     float logits[TINY_TEXT_VOCAB];
-    begin(&w, 0);
+    world_begin(&w, NULL);
     remora_constraint *c = compile(&w, REMORA_CONSTRAINT_REGEX, "ab");
     remora_sampler *p = sampler(&w, c, 1);
     fill(logits, TINY_TEXT_VOCAB, 3);
@@ -436,7 +411,7 @@ static void what_is_not_allowed_changes_nothing(void **state)
     REQUIRE_OK(remora_sampler_accept(p, 'b', &err), &err);
     remora_sampler_free(p);
     remora_constraint_free(c);
-    end(&w);
+    world_end(&w);
 }
 
 /* A stage of the host that puts in a token which the constraint does not have. */
@@ -455,7 +430,7 @@ static void stages_of_the_host_do_not_get_around_it(void **state)
     remora_error err = HOST_ERROR;
     remora_token t;
     float logits[TINY_TEXT_VOCAB];
-    begin(&w, 0);
+    world_begin(&w, NULL);
     remora_constraint *c = compile(&w, REMORA_CONSTRAINT_REGEX, "[ab]");
     remora_sampler *p = sampler(&w, c, 1);
     const remora_stage own = {
@@ -466,7 +441,7 @@ static void stages_of_the_host_do_not_get_around_it(void **state)
     assert_true(t == 'a' || t == 'b');
     remora_sampler_free(p);
     remora_constraint_free(c);
-    end(&w);
+    world_end(&w);
 }
 
 /* Of the best candidate alone nothing would be left, if what is not allowed were among them. */
@@ -477,7 +452,7 @@ static void stages_see_what_is_allowed(void **state)
     remora_error err = HOST_ERROR;
     remora_token t;
     float logits[TINY_TEXT_VOCAB] = {0};
-    begin(&w, 0);
+    world_begin(&w, NULL);
     remora_constraint *c = compile(&w, REMORA_CONSTRAINT_REGEX, "[ab]");
     remora_sampler *p = sampler(&w, c, 1);
     const remora_stage best = {.struct_size = sizeof best, .kind = REMORA_STAGE_TOP_K, .count = 1};
@@ -488,7 +463,7 @@ static void stages_see_what_is_allowed(void **state)
     assert_int_equal(t, 'b');
     remora_sampler_free(p);
     remora_constraint_free(c);
-    end(&w);
+    world_end(&w);
 }
 
 static void refused(remora_model *m, remora_constraint_opts o, remora_status want)
@@ -506,7 +481,7 @@ static void refusals_say_why(void **state)
     (void)state;
     world w, bare;
     const remora_text list[] = {{"yes", 3}, {NULL, 2}};
-    begin(&w, 0);
+    world_begin(&w, NULL);
     refused(w.m, (remora_constraint_opts){.kind = 99}, REMORA_E_UNSUPPORTED);
     refused(w.m, (remora_constraint_opts){.kind = REMORA_CONSTRAINT_REGEX, .source = {"(a", 2}},
             REMORA_E_ARG);
@@ -534,14 +509,14 @@ static void refusals_say_why(void **state)
             REMORA_E_STRUCT);
     refused(NULL, (remora_constraint_opts){.kind = REMORA_CONSTRAINT_REGEX, .source = {"a", 1}},
             REMORA_E_ARG);
-    begin(&bare, 1);
+    world_begin(&bare, &(world_opts){.model.no_tokenizer = 1});
     refused(bare.m, (remora_constraint_opts){.kind = REMORA_CONSTRAINT_REGEX, .source = {"a", 1}},
             REMORA_E_UNSUPPORTED);
     assert_int_equal(remora_sampler_constrain(NULL, NULL, NULL), REMORA_E_ARG);
     assert_int_equal(remora_sampler_rollback(NULL, 0, NULL), REMORA_E_ARG);
     remora_constraint_free(NULL);
-    end(&bare);
-    end(&w);
+    world_end(&bare);
+    world_end(&w);
 }
 
 int main(void)
