@@ -364,7 +364,7 @@ static int read_braces(reader *r, uint32_t *min, uint32_t *max)
 static remora_status quantify(reader *r)
 {
     uint32_t min = 0, max = RMR_RX_MANY;
-    if (!more(r)) return REMORA_OK;
+    if (!more(r) || rmr_grammar_failed(r->g)) return REMORA_OK;
     const unsigned c = r->s[r->at];
     if (c == '{') {
         if (!read_braces(r, &min, &max)) return REMORA_OK;
@@ -448,7 +448,7 @@ static remora_status read_next(reader *r)
         r->at++;
         r->n_groups--;
         push_piece(r, end_group(r, g));
-        return rmr_grammar_failed(r->g) ? REMORA_OK : quantify(r);
+        return quantify(r);
     }
     if (c == '|') {
         r->at++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules as a person writes them, and what becomes of them: rules that are regular and small are
- * lexemes, the others rules of the grammar. Front ends of grammars (gbnf.c) read into a
+ * lexemes, the others rules of the grammar. Front ends of grammars (rules.h) read into a
  * tree. Nodes come after their parts, so everything here is a loop over them. Internal to
  * lib/constraint. */
 #ifndef RMR_TREE_H

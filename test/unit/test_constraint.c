@@ -435,24 +435,54 @@ static void lark_names_special_tokens(void **state)
     rmr_constraint_free(c);
 }
 
-static void lark_says_where_it_is_wrong(void **state)
+static void sources_say_where_they_are_wrong(void **state)
 {
     (void)state;
-    static const char *const rows[][2] = {
-        {"start: a\na: \"x\" ,x", "line 2, column 8, of a"},
-        {"start: x{\"a\"}", "a template, or a repetition without a number, in line 1"},
-        {"start: \"a\"\n%declare B", "%declare in line 2"},
-        {"start: A\nA: /(?=b)/", "lookahead"},
-        {"start: %json {\"uniqueItems\": true}", "uniqueItems"},
-        {"start: <|three|>",
+    static const char *const rows[][3] = {
+        {"lark", "start: a\na: \"x\" ,x", "line 2, column 8, of a"},
+        {"lark", "start: x{\"a\"}", "a template, or a repetition without a number, in line 1"},
+        {"lark", "start: \"a\" ~ b", "a repetition whose count is no number in line 1, column 14"},
+        {"lark", "start: \"a\"\n%declare B", "%declare in line 2"},
+        {"lark", "start: (\"a\" [\"b\")", "a ) without its ( in line 1"},
+        {"lark", "start: (\"a\" [\"b\" ", "a [ without its ] in line 1"},
+        {"lark", "start: A\nA: /(?=b)/", "lookahead"},
+        {"lark", "start: %json {\"uniqueItems\": true}", "uniqueItems"},
+        {"lark", "start: <|three|>",
          "a token that the tokenizer does not have in line 1, column 8, of start"},
+        {"gbnf", "root ::= \"a\"\n\n root::= \"b\"",
+         "a name that was defined before in line 3, column 2"},
+        {"gbnf", "root ::= (\"a\"\n | \"b\" # )", "a ( without its ) in line 2"},
+        {"gbnf", "root ::= \"a\"\nroot", "a line that begins no rule in line 2, column 1"},
+        {"gbnf", "root ::= \"\\v\"", "an unknown escape in line 1, column 12"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         remora_error err = {.struct_size = sizeof err};
         rmr_constraint *c;
-        assert_true(
-            constrain_new(&mem, vocab, "lark", rows[i][0], strlen(rows[i][0]), NULL, &c, &err) < 0);
-        if (strstr(err.message, rows[i][1]) == NULL) fail_msg("%s", err.message);
+        assert_true(constrain_new(&mem, vocab, rows[i][0], rows[i][1], strlen(rows[i][1]), NULL, &c,
+                                  &err) < 0);
+        if (strstr(err.message, rows[i][2]) == NULL) fail_msg("%s", err.message);
+    }
+}
+
+/* The limit is in the message, and so is where it was reached. */
+static void groups_are_nested_to_a_limit(void **state)
+{
+    (void)state;
+    static const char *const sources[][3] = {{"gbnf", "root ::= ((\"a\"))", "root ::= (((\"a\")))"},
+                                             {"lark", "start: [(\"a\")]", "start: [([\"a\"])]"}};
+    const rmr_limits lim = {.nesting = 2};
+    for (size_t i = 0; i < 2; i++) {
+        remora_error err = {.struct_size = sizeof err};
+        rmr_constraint *c;
+        const char *deep = sources[i][2];
+        assert_int_equal(constrain_new(&mem, vocab, sources[i][0], sources[i][1],
+                                       strlen(sources[i][1]), &lim, &c, &err),
+                         REMORA_OK);
+        rmr_constraint_free(c);
+        assert_int_equal(
+            constrain_new(&mem, vocab, sources[i][0], deep, strlen(deep), &lim, &c, &err),
+            REMORA_E_LIMIT);
+        assert_non_null(strstr(err.message, "the limit \"nesting\", 2, allows in line 1, column"));
     }
 }
 
@@ -560,13 +590,13 @@ static void hostile_input_ends_in_a_status(void **state)
 
 static int32_t under_failing_memory(void *arg, tmem *t)
 {
-    (void)arg;
+    const char *const *source = arg; /* its kind, and itself */
     (void)t;
     rmr_constraint *c = NULL;
     rmr_guide *m, *copy;
     uint32_t mask[CONSTRAIN_MASK];
     remora_status first = REMORA_OK;
-    RMR_TRY(constrain_new(&mem, vocab, "gbnf", JSON, strlen(JSON), NULL, &c, NULL));
+    RMR_TRY(constrain_new(&mem, vocab, source[0], source[1], strlen(source[1]), NULL, &c, NULL));
     remora_status st = rmr_guide_new(c, &m, NULL);
     if (st >= 0) {
         const char *text = "{\"a\": [1, true]}";
@@ -593,7 +623,13 @@ static void every_allocation_may_fail(void **state)
 {
     (void)state;
     meter.is_cache = is_memo;
-    assert_true(tmem_sweep(&meter, under_failing_memory, NULL) > 100);
+    const char *gbnf[] = {"gbnf", JSON};
+    const char *lark[] = {"lark",
+                          "start: value\nvalue: \"{\" [pair (\",\" pair)*] \"}\" | \"true\" | INT\n"
+                          " | \"[\" [value (\",\" value) *] \"]\"\npair: /\"[a-z]*\"/ \":\" value\n"
+                          "%import common.INT\n%ignore \" \"+\n"};
+    assert_true(tmem_sweep(&meter, under_failing_memory, gbnf) > 100);
+    assert_true(tmem_sweep(&meter, under_failing_memory, lark) > 100);
 }
 
 /* A machine whose memory is full starts anew, and reads on. */
@@ -729,7 +765,8 @@ int main(void)
         cmocka_unit_test(special_tokens_match_symbols_alone),
         cmocka_unit_test(registers_are_checked),
         cmocka_unit_test(lark_names_special_tokens),
-        cmocka_unit_test(lark_says_where_it_is_wrong),
+        cmocka_unit_test(sources_say_where_they_are_wrong),
+        cmocka_unit_test(groups_are_nested_to_a_limit),
         cmocka_unit_test(hostile_input_ends_in_a_status),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(full_machines_start_anew),
