@@ -67,6 +67,7 @@ check wheel_contents look_at_wheel
 check install install_wheel
 check cases "$fresh" $tests/run_cases.py "$PWD"
 check binding "$fresh" $tests/test_binding.py "$PWD"
+check files "$fresh" $tests/test_files.py "$PWD"
 check llama_cpp "$fresh" $tests/test_llama_cpp.py "$PWD"
 check readme "$fresh" $tests/run_readme.py "$PWD" bindings/python/README.md
 check pydantic with_pydantic

@@ -27,12 +27,17 @@ def _find_abi() -> pathlib.Path:
     raise ImportError(f"{ABI_FILE} is neither in {HERE} nor in a source folder around it")
 
 
-def _load() -> Any:
-    """The library that REMORA_LIBRARY names, else the package's own, else the system's."""
+def _load(release: str) -> Any:
+    """The library that REMORA_LIBRARY names, else the package's own, else the system's; with the interface of that release."""
     name = LIBRARY_FILES.get(sys.platform, "libremora.so.1")
     named = os.environ.get("REMORA_LIBRARY")
     own = HERE / name
-    return ctypes.CDLL(named or (str(own) if own.is_file() else name))
+    lib = ctypes.CDLL(named or (str(own) if own.is_file() else name))
+    major, minor = (int(number) for number in release.split("."))
+    if getattr(lib, "remora_abi_check")(major << 24 | minor << 16) < 0:
+        lib.remora_version_string.restype = ctypes.c_char_p
+        raise ImportError(f"{lib._name} is of release {lib.remora_version_string().decode()}; this package needs {release}")
+    return lib
 
 
 class Declarations:
@@ -93,7 +98,8 @@ class Declarations:
         raise KeyError(enum)
 
 
-D = Declarations(json.loads(_find_abi().read_text(encoding="utf-8")), _load())
+_description = json.loads(_find_abi().read_text(encoding="utf-8"))
+D = Declarations(_description, _load(_description["release"]))
 F = D.functions
 OK, MORE, END = D.values["REMORA_OK"], D.values["REMORA_MORE"], D.values["REMORA_END"]
 E_BUFFER, E_FULL = D.values["REMORA_E_BUFFER"], D.values["REMORA_E_FULL"]

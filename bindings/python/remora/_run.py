@@ -9,12 +9,13 @@ of their own while the main thread waits and can be woken; it sets the call's ca
 import ctypes
 import os
 import threading
-from typing import Any, Callable, List, Optional, TypeVar
+from typing import Any, Callable, List, Optional, Type, TypeVar
 
 from ._abi import F
 from .errors import Busy
 
 T = TypeVar("T")
+H = TypeVar("H", bound="Handle")
 STRETCH_US = 50_000
 
 
@@ -93,6 +94,13 @@ class Handle:
         self._reading = 0  # the process of the readers: what a fork() has left behind can be freed
         self._writer = 0  # the process that is in a changing call
 
+    @classmethod
+    def _of(cls: "Type[H]", pointer: ctypes.c_void_p) -> "H":
+        """A handle that a function has made which is not this class's constructor."""
+        made = cls.__new__(cls)
+        Handle.__init__(made, pointer)
+        return made
+
     def _enter(self, changes: bool) -> ctypes.c_void_p:
         with _guard:
             if self._pointer is None:
@@ -124,7 +132,7 @@ class Handle:
             self._pointer = None
         F[self._free](pointer)
 
-    def __enter__(self: T) -> T:
+    def __enter__(self: H) -> H:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -2,12 +2,13 @@
 """Conversations: prompts from turns, and answers into their parts."""
 import ctypes
 import json
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+from contextlib import nullcontext
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 from . import _abi
 from ._abi import D, F
 from ._run import Cancel, Handle, use
-from .errors import call
+from .errors import call, create
 from .model import Model, read_struct, tokens_call
 from .sampler import Constraint, Sampler, Schema, schema_text
 from .session import Session
@@ -35,20 +36,41 @@ class Event(NamedTuple):
     """Of "end": "stop", "calls" or "length"."""
 
 
+class ChatFormat(NamedTuple):
+    """A chat format of your own: what stands around each text, as remora_chat_format has it. tools_of: the built-in format whose
+    tools and calls it has."""
+
+    begin: str = ""
+    system_open: str = ""
+    system_close: str = ""
+    user_open: str = ""
+    user_close: str = ""
+    assistant_open: str = ""
+    assistant_close: str = ""
+    generation: str = ""
+    system_text: str = ""
+    think_open: str = ""
+    think_close: str = ""
+    tools_of: Optional[str] = None
+
+    def struct(self) -> Any:
+        texts = {name: _abi.text(text) for name, text in self._asdict().items() if name != "tools_of"}
+        return D.make("remora_chat_format", tools_of=None if self.tools_of is None else self.tools_of.encode(), **texts)
+
+
 class Chat(Handle):
     """A conversation: turns, tools, and the chat format of a model.
 
-    Markers in the texts are text, so nobody can forge a turn. format: one of `formats()`; None: the model's.
+    Markers in the texts are text, so nobody can forge a turn. format: one of `formats()`, or a ChatFormat; None: the model's.
     """
 
     _free = "remora_chat_free"
 
-    def __init__(self, model: Model, format: Optional[str] = None, *, date: str = "") -> None:
-        o = D.make("remora_chat_opts", format=None if format is None else format.encode(), date=_abi.text(date))
-        out = ctypes.c_void_p()
+    def __init__(self, model: Model, format: Union[None, str, ChatFormat] = None, *, date: str = "") -> None:
+        o = D.make("remora_chat_opts", format=format.encode() if isinstance(format, str) else None, date=_abi.text(date),
+                   described=ctypes.pointer(format.struct()) if isinstance(format, ChatFormat) else None)
         with use(model, False) as m:
-            call("remora_chat_create", m, o, out)
-        super().__init__(out)
+            super().__init__(create("remora_chat_create", m, o))
         self.model = model
 
     @staticmethod
@@ -96,8 +118,10 @@ class Chat(Handle):
             return read_struct("remora_chat_get_info", p, "remora_chat_info")
 
     def _options(self, think: Optional[bool] = None, effort: int = 0, choice: Optional[str] = None, tool: str = "",
-                 schema: Optional[Schema] = None, go_on: bool = False, request: bool = True) -> Any:
-        flags = (D.values["REMORA_PROMPT_CONTINUE"] if go_on else 0) | (0 if request else D.values["REMORA_PROMPT_NO_REQUEST"])
+                 schema: Optional[Schema] = None, go_on: bool = False, request: bool = True, as_template: bool = False) -> Any:
+        chosen_flags = {"REMORA_PROMPT_CONTINUE": go_on, "REMORA_PROMPT_NO_REQUEST": not request,
+                        "REMORA_PROMPT_AS_TEMPLATE": as_template}
+        flags = sum(D.values[name] for name, on in chosen_flags.items() if on)
         thinks = 0 if think is None else D.values["REMORA_THINK_ON" if think else "REMORA_THINK_OFF"]
         chosen = _abi.value("remora_tool_choices", "REMORA_CHOICE_", choice) if choice else 0
         return D.make("remora_prompt_opts", flags=flags, think=thinks, effort=effort, choice=chosen, tool=_abi.text(tool),
@@ -106,7 +130,7 @@ class Chat(Handle):
     def prompt(self, **options: Any) -> Prompt:
         """The prompt for the next answer. think: True or False; effort: of thinking, 1 to 100; choice: "none", "required" or
         "named" of tools, with `tool` the name; schema: families that were trained to be told get it; go_on: with the last
-        turn's text; request=False: end behind the last turn."""
+        turn's text; request=False: end behind the last turn; as_template: with what the family's own template leaves out."""
         o = self._options(**options)
         info = D.make("remora_prompt_info")
         with use(self, False) as p:
@@ -116,12 +140,9 @@ class Chat(Handle):
     def constraint(self, *, one_call: bool = False, lax: bool = False, **options: Any) -> Constraint:
         """What may answer the prompt of the same options: text, and calls of declared tools with arguments that fit."""
         flags = (D.values["REMORA_ANSWER_ONE_CALL"] if one_call else 0) | (D.values["REMORA_ANSWER_LAX"] if lax else 0)
-        out = ctypes.c_void_p()
         with use(self, False) as p:
-            call("remora_chat_constraint", p, self._options(**options), D.make("remora_answer_opts", flags=flags), out)
-        made = Constraint.__new__(Constraint)
-        Handle.__init__(made, out)
-        return made
+            return Constraint._of(create("remora_chat_constraint", p, self._options(**options),
+                                         D.make("remora_answer_opts", flags=flags)))
 
     def answer(self, session: Session, sampler: Optional[Sampler] = None, *, max_tokens: int = 0, schema: Optional[Schema] = None,
                cancel: Optional[Cancel] = None, stop: Sequence[str] = (), add: bool = True, bounded: bool = False,
@@ -149,15 +170,19 @@ class ChatParse(Handle):
                  calls: bool = False) -> None:
         o = D.make("remora_chat_parse_opts", format=None if format is None else format.encode(), begin=begin,
                    flags=D.values["REMORA_CHAT_PARSE_CALLS"] if calls else 0)
-        out = ctypes.c_void_p()
-        with use(model, False) as m:
-            if chat is None:
-                call("remora_chat_parse_create", m, o, out)
-            else:
-                with use(chat, False) as c:
-                    o.chat = c
-                    call("remora_chat_parse_create", m, o, out)
-        super().__init__(out)
+        with use(model, False) as m, use(chat, False) if chat is not None else nullcontext() as c:
+            o.chat = c
+            super().__init__(create("remora_chat_parse_create", m, o))
+
+    def clone(self) -> "ChatParse":
+        """Another one that goes on from the same place."""
+        with use(self, False) as p:
+            return ChatParse._of(create("remora_chat_parse_clone", p))
+
+    def copy_from(self, other: "ChatParse") -> None:
+        """Be as `other` is, a clone of this one or what it was cloned from: an answer is taken back to an earlier place."""
+        with use(self) as to, use(other, False) as p:
+            call("remora_chat_parse_copy", to, p)
 
     def _events(self, function: str, data: Any, size: int) -> Iterator[Event]:
         used = ctypes.c_size_t()

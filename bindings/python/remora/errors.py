@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An exception for each status. Where Python has an exception of the meaning, it is that one too."""
+import ctypes
 from typing import Any, Dict, Optional, Type
 
 from ._abi import D, F, raised
@@ -12,6 +13,8 @@ class RemoraError(Exception):
     """The status without its prefix: "E_FULL"."""
     os_code = 0
     """errno, where the system refused."""
+    report: Any = None
+    """Of `verify`: its VerifyReport."""
 
 
 class ArgumentError(RemoraError, ValueError):
@@ -118,3 +121,10 @@ def call(name: str, *arguments: Any) -> int:
     if status < 0:
         raise error_of(status, err)
     return status
+
+
+def create(name: str, *arguments: Any) -> ctypes.c_void_p:
+    """Call a constructor, whose last parameters are the new handle and an error."""
+    out = ctypes.c_void_p()
+    call(name, *arguments, out)
+    return out

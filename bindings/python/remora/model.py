@@ -2,18 +2,20 @@
 """Models, and the runtimes that hold them."""
 import ctypes
 import os
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Union
+from contextlib import nullcontext
+from typing import Any, Callable, ContextManager, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Union
 
-from . import _abi
+from . import _abi, _imatrix
 from ._abi import D, F
+from ._arrays import Doubles, doubles
 from ._run import Cancel, Handle, interruptible, use
-from .errors import NotFound, call, error_of, new_error
+from .errors import NotFound, call, create, error_of, new_error
+from .source import Path, Progress, Source, lend, model_options, options, progress_of
 
-Progress = Callable[[int, int], object]
 LEVELS = {"error": 1, "warn": 2, "info": 3, "debug": 4}
 
 
-def _fields(struct: Any) -> Dict[str, Any]:
+def read_fields(struct: Any) -> Dict[str, Any]:
     """A struct of numbers and texts as a dict."""
     found = {}
     for name, _ in struct._fields_:
@@ -27,7 +29,7 @@ def read_struct(function: str, pointer: Any, struct: str, *more: Any) -> Dict[st
     """What a function that fills an out-struct says."""
     out = D.make(struct)
     call(function, pointer, *more, out)
-    return _fields(out)
+    return read_fields(out)
 
 
 def _text_call(function: str, *arguments: Any) -> str:
@@ -44,10 +46,6 @@ def _text_call(function: str, *arguments: Any) -> str:
             raise error_of(status, err)
         else:
             return buffer.raw[: size.value].decode("utf-8", "replace")
-
-
-def _options(options: Optional[Mapping[str, str]]) -> List[Any]:
-    return [D.structs["remora_option"](_abi.text(k), _abi.text(v)) for k, v in (options or {}).items()]
 
 
 def _on_log(user: int, level: int, message: bytes, size: int) -> None:
@@ -69,16 +67,14 @@ class Runtime(Handle):
 
     def __init__(self, threads: int = 0, log: Optional[Callable[[str, str], object]] = None, log_level: str = "warn",
                  cuda_module: Optional[str] = None, extra: Optional[Mapping[str, str]] = None) -> None:
-        options = _options(extra)
-        o = D.make("remora_runtime_opts", n_threads=threads, extra=_abi.array("remora_option", options), n_extra=len(options),
+        listed = options(extra)
+        o = D.make("remora_runtime_opts", n_threads=threads, extra=_abi.array("remora_option", listed), n_extra=len(listed),
                    log_level=LEVELS[log_level], cuda_module=None if cuda_module is None else os.fsencode(cuda_module))
         if log is not None:
             o.log_user = o.release_user = _abi.keep(log)
             o.log = _log
             o.release = _abi.release
-        out = ctypes.c_void_p()
-        call("remora_runtime_create", o, out)
-        super().__init__(out)
+        super().__init__(create("remora_runtime_create", o))
 
     def info(self) -> Dict[str, Any]:
         """n_threads, kernels, and why they are so."""
@@ -100,60 +96,46 @@ class FimPrompt(NamedTuple):
     stop: List[str]
 
 
-Path = Union[str, "os.PathLike[str]"]
-Source = Union[Path, Mapping[str, bytes]]
+class Importance(NamedTuple):
+    """A weight whose inputs were summed up: of routed experts each matrix has sums of its own, of others there is one."""
+
+    name: str
+    n_matrices: int
+    n_cols: int
 
 
-def _source(source: Source) -> Any:
-    if not isinstance(source, Mapping):
-        return D.make("remora_source", kind=D.values["REMORA_SOURCE_PATH"], path=os.fsencode(source))
-    blobs = [D.structs["remora_blob"](name.encode(), ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), len(data))
-             for name, data in source.items()]
-    # The bytes are lent until the model's memory goes, which `release` tells.
-    return D.make("remora_source", kind=D.values["REMORA_SOURCE_MEMORY"], blobs=_abi.array("remora_blob", blobs),
-                  n_blobs=len(blobs), release_user=_abi.keep(dict(source)), release=_abi.release)
+class ImportanceSums(NamedTuple):
+    """For each column the sum of the squares of its inputs, and of how many tokens."""
 
-
-_progress_type = D.callback("remora_model_opts", "progress")
-
-
-def _progress(function: Optional[Progress]) -> Any:
-    if function is None:
-        return None
-    told = function
-
-    def stops(user: int, done: int, total: int) -> bool:
-        return told(done, total) is False
-    return _progress_type(_abi.guarded(1, stops))
+    n_tokens: int
+    sums: Doubles
 
 
 class Model(Handle):
     """Weights and tokenizer. Any thread may use it at any time.
 
-    source: a folder of Hugging Face, a GGUF file or a .remora pack; or a dict of file names and their bytes, which must not
-    change. progress(done, total) is told how far opening is, and stops it with False.
+    source: a folder of Hugging Face, a GGUF file or a .remora pack; a dict of file names and their bytes, which must not
+    change; or a Storage. progress(done, total) is told how far opening is, and stops it with False. weights=False: for metadata
+    and text; anyway: then also of a model that cannot run, and the metadata "missing.0" and on say why. importance: sum up what
+    `importance` reads.
     """
 
     _free = "remora_model_free"
 
     def __init__(self, source: Source, *, runtime: Optional[Runtime] = None, device: Optional[str] = None,
-                 weights: bool = True, mmap: bool = True, host_budget: int = 0, device_budget: int = 0,
-                 progress: Optional[Progress] = None, cancel: Optional[Cancel] = None,
+                 weights: bool = True, mmap: bool = True, importance: bool = False, anyway: bool = False, host_budget: int = 0,
+                 device_budget: int = 0, progress: Optional[Progress] = None, cancel: Optional[Cancel] = None,
                  extra: Optional[Mapping[str, str]] = None) -> None:
-        options = _options(extra)
-        flags = (0 if weights else D.values["REMORA_MODEL_NO_WEIGHTS"]) | (0 if mmap else D.values["REMORA_MODEL_NO_MMAP"])
-        told = _progress(progress)
+        flags = {"REMORA_MODEL_NO_WEIGHTS": not weights, "REMORA_MODEL_NO_MMAP": not mmap, "REMORA_MODEL_IMPORTANCE": importance,
+                 "REMORA_MODEL_ANYWAY": anyway}
+        told = progress_of(progress)
         out = ctypes.c_void_p()
 
         def open_it(word: Cancel) -> None:
-            o = D.make("remora_model_opts", flags=flags, device=None if device is None else device.encode(),
-                       host_budget=host_budget, device_budget=device_budget, cancel=word.pointer, progress=told,
-                       extra=_abi.array("remora_option", options), n_extra=len(options))
-            if runtime is None:
-                call("remora_model_open", None, _source(source), o, out)
-            else:
-                with use(runtime, False) as rt:
-                    call("remora_model_open", rt, _source(source), o, out)
+            o = model_options(device, extra, flags, host_budget=host_budget, device_budget=device_budget, cancel=word.pointer,
+                              progress=told)
+            with used(runtime) as rt, lend(source) as src:
+                call("remora_model_open", rt, src, o, out)
         try:
             interruptible(open_it, cancel)
         except BaseException:
@@ -183,6 +165,11 @@ class Model(Handle):
         """Bytes in use now, as remora_memory has them."""
         with use(self, False) as p:
             return read_struct("remora_model_get_memory", p, "remora_memory")
+
+    def set_budget(self, host: int = 0, device: int = 0) -> bool:
+        """Change the ceilings host_budget and device_budget; 0: none. False: they hold when what runs now has ended."""
+        with use(self, False) as p:
+            return call("remora_model_set_budget", p, host, device) == _abi.OK
 
     def meta(self, key: str, default: Optional[str] = None) -> Optional[str]:
         """Metadata: "config.hidden_size", "chat_template"; default where there is no such key."""
@@ -251,13 +238,15 @@ class Model(Handle):
         with use(self, False) as p:
             return tokens_call("remora_end_tokens", (p,), 16)
 
-    def fim(self, prefix: str, suffix: str, *, heal: bool = False, max_tokens: int = 0, path: str = "", repo: str = "",
-            files: Sequence["tuple[str, str]"] = ()) -> FimPrompt:
-        """The prompt for what is between prefix and suffix. files: (path, text), the nearest last."""
+    def fim(self, prefix: str, suffix: str, *, heal: bool = False, max_tokens: int = 0, prefix_share: int = 0, suffix_share: int = 0,
+            path: str = "", repo: str = "", files: Sequence["tuple[str, str]"] = ()) -> FimPrompt:
+        """The prompt for what is between prefix and suffix. files: (path, text), the nearest last. Shares of max_tokens are in
+        percent; 0: 60 and 25."""
         before, behind = _abi.utf8(prefix), _abi.utf8(suffix)
         others = [D.structs["remora_file"](_abi.text(name), _abi.text(content)) for name, content in files]
         o = D.make("remora_fim_opts", flags=D.values["REMORA_FIM_HEAL"] if heal else 0, max_tokens=max_tokens,
-                   path=_abi.text(path), repo=_abi.text(repo), files=_abi.array("remora_file", others), n_files=len(others))
+                   prefix_share=prefix_share, suffix_share=suffix_share, path=_abi.text(path), repo=_abi.text(repo),
+                   files=_abi.array("remora_file", others), n_files=len(others))
         info = D.make("remora_fim_info")
         with use(self, False) as p:
             tokens = tokens_call("remora_fim", (p, before, len(before), behind, len(behind), o), len(before) + len(behind) + 64, info)
@@ -275,6 +264,55 @@ class Model(Handle):
                     found.append(_abi.text_of(out))
         except NotFound:
             return found
+
+
+    # ---- what tokens do in it
+
+    def routing_enable(self, on: bool = True) -> None:
+        """Count which experts tokens are routed to, over all sessions; counts stay when it is switched off."""
+        with use(self, False) as p:
+            call("remora_routing_enable", p, int(on))
+
+    def routing(self, layer: int, *, reset: bool = False) -> List[int]:
+        """The counts of a layer's experts; reset: they are 0 from then on. NotFound: the layer has no experts."""
+        size = ctypes.c_size_t()
+        room = max(int(self._info["n_experts"]), 1)
+        out = (ctypes.c_uint64 * room)()
+        with use(self, False) as p:
+            call("remora_routing_read", p, layer, int(reset), out, room, size)
+        return out[: size.value]
+
+    def importance(self) -> List[Importance]:
+        """The weights that have sums, of a model opened with importance=True; of others none."""
+        found: List[Importance] = []
+        try:
+            while True:
+                with use(self, False) as p:
+                    got = read_struct("remora_importance_get", p, "remora_importance", len(found))
+                found.append(Importance(got["name"], got["n_matrices"], got["n_cols"]))
+        except NotFound:
+            return found
+
+    def importance_sums(self, i: int, matrix: int = 0) -> ImportanceSums:
+        """Of the i-th of `importance`: one matrix, which is an expert's where there are several."""
+        size, count = ctypes.c_size_t(), ctypes.c_uint64()
+        with use(self, False) as p:
+            room = int(read_struct("remora_importance_get", p, "remora_importance", i)["n_cols"])
+            out = (ctypes.c_double * room)()
+            call("remora_importance_read", p, i, matrix, count, out, room, size)
+        return ImportanceSums(count.value, doubles(bytes(out)))
+
+    def save_importance(self, path: Path) -> None:
+        """Write all sums to a file, for `convert` and the command."""
+        weights = [(w.name, w.n_cols, [self.importance_sums(i, k) for k in range(w.n_matrices)])
+                   for i, w in enumerate(self.importance())]
+        with open(path, "wb") as file:
+            _imatrix.write(file, weights)
+
+
+def used(runtime: Optional[Runtime]) -> "ContextManager[Any]":
+    """The runtime in use by a call that may go without one."""
+    return nullcontext() if runtime is None else use(runtime, False)
 
 
 def tokens_call(function: str, before: "tuple[Any, ...]", room: int, *after: Any) -> List[int]:

@@ -2,12 +2,13 @@
 """Samplers, and the constraints that bound what they pick."""
 import ctypes
 import json
+from contextlib import nullcontext
 from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 from . import _abi
 from ._abi import D, F
 from ._run import Handle, use
-from .errors import call
+from .errors import call, create
 from .model import Model
 
 
@@ -69,10 +70,8 @@ class Constraint(Handle):
         o = D.make("remora_constraint_opts", kind=number, source=_abi.text(source), memory=memory, steps=steps,
                    flags=D.values["REMORA_SCHEMA_LAX"] if lax else 0,
                    choices=_abi.array("remora_text", [_abi.text(c) for c in choices]), n_choices=len(choices))
-        out = ctypes.c_void_p()
         with use(model, False) as m:
-            call("remora_constraint_create", m, o, out)
-        super().__init__(out)
+            super().__init__(create("remora_constraint_create", m, o))
 
     @classmethod
     def schema(cls, model: Model, schema: Schema, *, lax: bool = False) -> "Constraint":
@@ -111,10 +110,8 @@ class Sampler(Handle):
     _free = "remora_sampler_free"
 
     def __init__(self, model: Model, seed: int = 0) -> None:
-        out = ctypes.c_void_p()
         with use(model, False) as m:
-            call("remora_sampler_create", m, seed, out)
-        super().__init__(out)
+            super().__init__(create("remora_sampler_create", m, seed))
         self.calls_python = False
         """True when a stage is a function of Python."""
 
@@ -167,11 +164,8 @@ class Sampler(Handle):
     def constrain(self, constraint: Optional[Constraint]) -> "Sampler":
         """Pick only what the constraint allows, from its beginning; None ends that."""
         with use(self) as p:
-            if constraint is None:
-                call("remora_sampler_constrain", p, None)
-            else:
-                with use(constraint, False) as c:
-                    call("remora_sampler_constrain", p, c)
+            with use(constraint, False) if constraint is not None else nullcontext() as c:
+                call("remora_sampler_constrain", p, c)
         return self
 
     def spell(self, text: Union[str, bytes]) -> "Sampler":
@@ -183,11 +177,8 @@ class Sampler(Handle):
 
     def clone(self) -> "Sampler":
         """Another one that goes on exactly as this one would."""
-        out = ctypes.c_void_p()
         with use(self, False) as p:
-            call("remora_sampler_clone", p, out)
-        other = Sampler.__new__(Sampler)
-        Handle.__init__(other, out)
+            other = Sampler._of(create("remora_sampler_clone", p))
         other.calls_python = self.calls_python
         return other
 

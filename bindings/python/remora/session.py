@@ -1,38 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions: one timeline of tokens each, and what they compute and generate."""
-import array
 import asyncio
 import ctypes
-import importlib
-from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, cast
+from typing import Any, AsyncIterator, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 from . import _abi
 from ._abi import D, F
+from ._arrays import Floats, floats
 from ._run import STRETCH_US, Cancel, Handle, interruptible, on_main_thread, use
-from .errors import RemoraError, call, error_of, new_error, status_name
+from .errors import RemoraError, call, create, error_of, new_error, status_name
 from .model import Model, read_struct, tokens_call
 from .sampler import Sampler
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
-try:
-    numpy: Any = importlib.import_module("numpy")
-except ImportError:
-    numpy = None
-
 T = TypeVar("T")
 WANTS = {"none": 0, "last": 1, "all": 2}
+KV_TYPES = D.names("remora_kv_types", "REMORA_KV_")
 REASONS = D.names("remora_reasons", "REMORA_REASON_")
-
-
-def _floats(raw: bytes) -> "Floats":
-    """An array of its own memory: of numpy where it is installed, else of the module array."""
-    if numpy is not None:
-        return cast("Floats", numpy.frombuffer(bytearray(raw), dtype=numpy.float32))
-    return cast("Floats", array.array("f", raw))
 
 
 class TokenProb(NamedTuple):
@@ -47,6 +30,13 @@ def _prob(p: Any) -> TokenProb:
     return TokenProb(p.token, p.logit, p.logprob)
 
 
+def session_options(capacity: int, chunk: int, kv_type: Optional[str], pages_as_needed: bool) -> Any:
+    """A remora_session_opts."""
+    kind = _abi.value("remora_kv_types", "REMORA_KV_", kv_type) if kv_type else 0
+    flags = D.values["REMORA_SESSION_PAGES_AS_NEEDED"] if pages_as_needed else 0
+    return D.make("remora_session_opts", capacity=capacity, chunk=chunk, kv_type=kind, flags=flags)
+
+
 class Session(Handle):
     """One timeline of tokens with its cache. One thread at a time changes it; a second one gets Busy.
 
@@ -57,21 +47,15 @@ class Session(Handle):
 
     def __init__(self, model: Model, *, capacity: int = 0, chunk: int = 0, kv_type: Optional[str] = None,
                  pages_as_needed: bool = False) -> None:
-        kind = _abi.value("remora_kv_types", "REMORA_KV_", kv_type) if kv_type else 0
-        flags = D.values["REMORA_SESSION_PAGES_AS_NEEDED"] if pages_as_needed else 0
-        out = ctypes.c_void_p()
+        o = session_options(capacity, chunk, kv_type, pages_as_needed)
         with use(model, False) as m:
-            call("remora_session_create", m, D.make("remora_session_opts", capacity=capacity, chunk=chunk, kv_type=kind, flags=flags), out)
-        super().__init__(out)
+            super().__init__(create("remora_session_create", m, o))
         self.model = model
 
     def fork(self) -> "Session":
         """A second session that goes on from the same state; full pages of the cache are shared."""
-        out = ctypes.c_void_p()
         with use(self) as p:
-            call("remora_session_fork", p, out)
-        other = Session.__new__(Session)
-        Handle.__init__(other, out)
+            other = Session._of(create("remora_session_fork", p))
         other.model = self.model
         return other
 
@@ -109,6 +93,14 @@ class Session(Handle):
 
     # ---- numbers
 
+    def options(self) -> Dict[str, Any]:
+        """What it was made with, of defaults the values: Session(model, **session.options()) is like it."""
+        out = D.make("remora_session_opts")
+        with use(self, False) as p:
+            call("remora_session_get_options", p, out)
+        return {"capacity": out.capacity, "chunk": out.chunk, "kv_type": KV_TYPES[out.kv_type],
+                "pages_as_needed": bool(out.flags & D.values["REMORA_SESSION_PAGES_AS_NEEDED"])}
+
     def info(self) -> Dict[str, Any]:
         """The numbers of remora_session_info."""
         with use(self, False) as p:
@@ -123,21 +115,21 @@ class Session(Handle):
         """Evaluate what is pending. False: the budget is used up, and the next call goes on."""
         return eval_all([self], budget_us=budget_us, max_tokens=max_tokens, cancel=cancel)
 
-    def logits(self, row: int = 0) -> "Floats":
+    def logits(self, row: int = 0) -> Floats:
         """The logits of an output row, copied: n_vocab floats."""
         out = ctypes.POINTER(ctypes.c_float)()
         n = ctypes.c_size_t()
         with use(self, False) as p:
             call("remora_session_logits", p, row, out, n)
-            return _floats(ctypes.string_at(out, 4 * n.value))
+            return floats(ctypes.string_at(out, 4 * n.value))
 
-    def hidden(self, row: int = 0) -> "Floats":
+    def hidden(self, row: int = 0) -> Floats:
         """The hidden state of a row that was appended with hidden=True, copied: n_hidden floats."""
         n = ctypes.c_size_t()
         out = (ctypes.c_float * self.model.n_hidden)()
         with use(self, False) as p:
             call("remora_session_hidden", p, row, out, len(out), n)
-        return _floats(bytes(out))
+        return floats(bytes(out))
 
     def top(self, n: int, row: int = 0) -> List[TokenProb]:
         """The n most probable tokens of a row, best first."""

@@ -9,12 +9,13 @@ import gc
 import json
 import os
 import pathlib
+import re
 import signal
 import sys
 import threading
 import time
 import unittest
-from typing import Any, List
+from typing import Any, List, Set
 
 import remora
 from remora import _abi, errors
@@ -29,6 +30,38 @@ def told(seed: int = 0, n: int = 16) -> "remora.Generation":
     session = remora.Session(MODEL)
     session.append_text("Once upon a time")
     return session.generate(remora.Sampler(MODEL, seed), max_tokens=n)
+
+
+# What the package does not use of the interface, and why.
+ABSENT = {
+    "remora_version": "the text of the version is there",
+    "remora_model_runtime": "a runtime that a program makes is in its hands",
+    "remora_session_model": "Session.model",
+    "remora_generate": "text is generated, and the tokens come with it",
+    "REMORA_SOURCE_READ_LATER": "nothing does that yet",
+    **dict.fromkeys(("remora_runtime_opts.alloc_user", "remora_runtime_opts.alloc", "remora_runtime_opts.resize",
+                     "remora_runtime_opts.dealloc"), "an allocator cannot be a function of Python: it may not take the interpreter's lock"),
+    **dict.fromkeys(("remora_runtime_opts.run_user", "remora_runtime_opts.run"), "Python has no job system that computes in parallel"),
+    **dict.fromkeys(("remora_runtime_opts.thread_start_user", "remora_runtime_opts.thread_start"),
+                    "what it is for (priority, cores) Python has for a whole process"),
+    **dict.fromkeys(("remora_model_opts.progress_user", "remora_convert_opts.progress_user", "remora_verify_opts.progress_user"),
+                    "a callback of Python holds what it needs"),
+}
+
+
+def unused() -> Set[str]:
+    """Names of the description that are nowhere in the modules: functions, flags, and fields of structs that are passed in."""
+    source = "".join(p.read_text(encoding="utf-8") for p in pathlib.Path(remora.__file__).parent.glob("*.py"))
+    names = {name for name in _abi.F if f'"{name}"' not in source}
+    for enum in _abi.D.abi["enums"]:
+        if enum["name"].endswith("_flags"):
+            names |= {v["name"] for v in enum["values"] if f'"{v["name"]}"' not in source}
+    for name, struct in _abi.D.structs.items():
+        if name.endswith("_opts") or name in ("remora_source", "remora_stage", "remora_turn"):
+            names |= {f"{name}.{field}" for field, _ in struct._fields_
+                      if field not in ("struct_size", "reserved") and not re.search(rf"\b{field}=|\.{field} =|\"{field}\"", source)}
+    fields = {field for field, _ in _abi.D.structs["remora_chat_format"]._fields_} - {"struct_size", "flags"}
+    return names | (fields ^ set(remora.ChatFormat._fields))
 
 
 class Declared(unittest.TestCase):
@@ -49,15 +82,13 @@ class Declared(unittest.TestCase):
         for function in abi["functions"]:
             self.assertEqual(len(function["parameters"]), len(_abi.F[function["name"]].argtypes))
 
-    def test_every_function_is_used_or_named_here(self) -> None:
-        absent = {  # that Python does not need, or does not have yet
-            "remora_version", "remora_abi_check", "remora_model_estimate", "remora_model_set_budget", "remora_model_runtime",
-            "remora_convert", "remora_recipe_get", "remora_verify", "remora_chat_parse_clone",
-            "remora_chat_parse_copy", "remora_session_get_options", "remora_session_model", "remora_generate",
-            "remora_routing_enable", "remora_routing_read", "remora_importance_get", "remora_importance_read"}
-        source = "".join(p.read_text(encoding="utf-8") for p in pathlib.Path(remora.__file__).parent.glob("*.py"))
-        unused = {name for name in _abi.F if f'"{name}"' not in source}
-        self.assertEqual(unused, absent)
+    def test_everything_is_used_or_named_here(self) -> None:
+        """Functions, flags, and fields of structs that a program fills: what Python has not has a reason."""
+        self.assertEqual(unused(), set(ABSENT))
+
+    def test_a_library_of_another_release_is_refused(self) -> None:
+        with self.assertRaisesRegex(ImportError, "is of release 1.0.* this package needs 2.0"):
+            _abi._load("2.0")
 
     def test_every_status_has_an_exception(self) -> None:
         names = {errors.status_name(v) for n, v in _abi.D.values.items() if n.startswith("REMORA_E_")}
@@ -111,7 +142,7 @@ class Rows(unittest.TestCase):
         self.assertEqual((list(logits), list(hidden)), before)
 
     def test_without_numpy(self) -> None:
-        from remora import session as module
+        from remora import _arrays as module
         kept, session = module.numpy, remora.Session(MODEL)
         session.append([0, 5])
         session.eval()
@@ -189,6 +220,47 @@ class Callbacks(unittest.TestCase):
         self.assertEqual(runtime.devices()[0]["id"], "cpu")
         self.assertEqual(runtime.info()["n_threads"], 1)
         self.assertTrue(lines)
+
+
+class Sessions(unittest.TestCase):
+    def test_options_make_one_like_it(self) -> None:
+        session = remora.Session(MODEL, capacity=64, chunk=32, kv_type="int8", pages_as_needed=True)
+        self.assertEqual(session.options(), {"capacity": 64, "chunk": 32, "kv_type": "int8", "pages_as_needed": True})
+        self.assertEqual(remora.Session(MODEL, **session.options()).options(), session.options())
+        self.assertEqual(remora.Session(MODEL).options()["kv_type"], "bf16")
+
+    def test_shares_of_a_hole(self) -> None:
+        def texts(prefix: int, suffix: int) -> List[int]:
+            hole = MODEL.fim("sea " * 200, "boat " * 200, max_tokens=100, prefix_share=prefix, suffix_share=suffix)
+            return [MODEL.detokenize(hole.tokens).count(word) for word in ("sea", "boat")]
+        self.assertEqual(texts(0, 0), texts(60, 25))
+        self.assertGreater(texts(80, 20)[0], texts(20, 80)[0])
+        self.assertLess(texts(80, 20)[1], texts(20, 80)[1])
+
+
+class Chats(unittest.TestCase):
+    def test_a_format_of_the_host(self) -> None:
+        own = remora.ChatFormat(user_open="Q: ", user_close="\n", assistant_open="A:", assistant_close="\n", system_text="Be short.\n")
+        chat = remora.Chat(MODEL, own).add("user", "Why?")
+        self.assertEqual(chat.info()["format"], "described")
+        self.assertEqual(MODEL.detokenize(chat.prompt().tokens), "Be short.\nQ: Why?\nA:")
+        with self.assertRaises(remora.NotFound):
+            remora.Chat(MODEL, own._replace(tools_of="nothing"))
+
+    def test_as_the_template(self) -> None:
+        chat = remora.Chat(MODEL, "deepseek-v3").add("user", "Why?")
+        chat.add_tool({"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}})
+        self.assertGreater(len(chat.prompt().tokens), len(chat.prompt(as_template=True).tokens))  # it declares no tools
+
+    def test_an_answer_is_taken_back(self) -> None:
+        parse = remora.ChatParse(MODEL, format="deepseek-v3")
+        first = "".join(e.text for e in parse.push_text("One. "))
+        there = parse.clone()
+        two = "".join(e.text for e in parse.push_text("Two."))
+        parse.copy_from(there)
+        self.assertEqual(parse.info()["bytes"], len("One. "))
+        three = "".join(e.text for e in [*parse.push_text("Three."), *parse.end()])
+        self.assertEqual((first, two, three), ("One. ", "Two.", "Three."))
 
 
 class Constraints(unittest.TestCase):
