@@ -54,7 +54,7 @@ static void split_digits(const rmr_rx_set *s, rx_parts *p)
     static const char which[] = "0123456789.";
     for (unsigned i = 0; which[i] != 0; i++) {
         rmr_byte_set one = {{0}};
-        const unsigned b = s->class_byte[s->class_of[(unsigned char)which[i]]];
+        const unsigned b = (unsigned char)which[i]; /* a class of its own (rmr_rx_multiple) */
         one.bits[b / 64] = UINT64_C(1) << (b % 64);
         split(s, p, &one);
     }
