@@ -30,6 +30,7 @@ typedef struct key {
     uint8_t required, asked; /* it is in an implication */
     uint8_t bit;             /* 1 + its bit, 0: none */
     uint8_t gone;            /* no value: it cannot be there */
+    rmr_symbol member;       /* the value, where members are written one by one */
 } key;
 
 typedef struct class
@@ -39,6 +40,7 @@ typedef struct class
     schema_literal *lits;
     uint32_t n_lits, some;
     schema_term *term;
+    rmr_symbol member; /* as of a key */
 } class;
 
 typedef struct writer {
@@ -154,12 +156,20 @@ static void rules_of_names(writer *w)
     }
 }
 
+/* Whether there is a value that can be written; `name`: of the key, NULL: of a class. */
+static int has_value(writer *w, const schema_name *name, schema_term *t, const schema_literal *lits,
+                     uint32_t n, rmr_symbol *member)
+{
+    if (t == NULL || rmr_schema_term_empty(w->s, t)) return 0;
+    return w->as == NULL || rmr_schema_member(w->s, w->as, name, lits, n, member);
+}
+
 static int settle_names(writer *w)
 {
     for (uint32_t i = 0; i < w->n; i++) {
         key *k = &w->names[i];
         k->term = rmr_schema_term_of(w->s, k->lits, k->n_lits);
-        k->gone = (uint8_t)rmr_schema_term_empty(w->s, k->term);
+        k->gone = (uint8_t)!has_value(w, &k->name, k->term, k->lits, k->n_lits, &k->member);
         if (rmr_schema_failed(w->s) || (k->gone && k->required)) return 0;
         w->n_left += !k->gone;
         w->n_required += k->required;
@@ -292,9 +302,10 @@ static int make_classes(writer *w)
     for (uint32_t p = 0; p < w->n_pats; p++)
         if (!part_classes(w, p)) return 0;
     for (uint32_t i = 0; i < w->n_classes; i++) {
-        settle_class(w, &w->classes[i]);
+        class *c = &w->classes[i];
+        settle_class(w, c);
         if (rmr_schema_failed(w->s)) return 0;
-        if (!rmr_schema_term_empty(w->s, w->classes[i].term)) w->classes[kept++] = w->classes[i];
+        if (has_value(w, NULL, c->term, c->lits, c->n_lits, &c->member)) w->classes[kept++] = *c;
     }
     w->n_classes = kept;
     return !rmr_schema_failed(w->s);
@@ -469,15 +480,18 @@ static rmr_rule make_pair(writer *w)
     const rmr_rule pair = rmr_schema_shared(w->s, "pair");
     rmr_symbol v;
     for (uint32_t of = 0; of < 1u << w->o->n_some; of++) {
+        const int has = of == 0 && w->as != NULL; /* has_value made them */
         for (uint32_t i = 0; i < w->n && !rmr_schema_failed(w->s); i++) {
             const key *k = &w->names[i];
+            v = k->member;
             if (!k->gone && (of & ~k->some) == 0 &&
-                value_of_some(w, &k->name, k->lits, k->n_lits, of, &v))
+                (has || value_of_some(w, &k->name, k->lits, k->n_lits, of, &v)))
                 name_pair(w, pair, k, v, of);
         }
         for (uint32_t i = 0; i < w->n_classes && !rmr_schema_failed(w->s); i++) {
             const class *c = &w->classes[i];
-            if ((of & ~c->some) == 0 && value_of_some(w, NULL, c->lits, c->n_lits, of, &v))
+            v = c->member;
+            if ((of & ~c->some) == 0 && (has || value_of_some(w, NULL, c->lits, c->n_lits, of, &v)))
                 class_pair(w, pair, c, v, of);
         }
     }
