@@ -1,74 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers under the constraint of a conversation, in every chat format that has calls: what the
- * families write is allowed, however it is cut into tokens, what is broken is not; and random
- * models write calls of declared tools whose arguments are right. */
+ * families write is allowed, however it is cut into tokens, what is broken is not. (What random
+ * models write is in test/calls.) */
 #define _GNU_SOURCE
-#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "world.h"
+#include "chat_markers.h"
 
-enum { FIRST = TINY_TEXT_VOCAB, VOCAB = 340, ROOM = 1 << 12 };
-static const char *const added[] = {
-    "<think>",
-    "</think>",
-    "<｜begin▁of▁sentence｜>",
-    "<｜end▁of▁sentence｜>",
-    "<｜User｜>",
-    "<｜Assistant｜>",
-    "<｜System｜>",
-    "｜DSML｜",
-    "<｜tool▁calls▁begin｜>",
-    "<｜tool▁call▁begin｜>",
-    "<｜tool▁sep｜>",
-    "<｜tool▁call▁end｜>",
-    "<｜tool▁calls▁end｜>",
-    "<｜tool▁outputs▁begin｜>",
-    "<｜tool▁outputs▁end｜>",
-    "<｜tool▁output▁begin｜>",
-    "<｜tool▁output▁end｜>",
-    "<|im_system|>",
-    "<|im_user|>",
-    "<|im_assistant|>",
-    "<|im_middle|>",
-    "<|im_end|>",
-    "<|im_start|>",
-    "[EOS]",
-    "<|tool_calls_section_begin|>",
-    "<|tool_calls_section_end|>",
-    "<|tool_call_begin|>",
-    "<|tool_call_argument_begin|>",
-    "<|tool_call_end|>",
-    "[gMASK]",
-    "<sop>",
-    "<|system|>",
-    "<|user|>",
-    "<|assistant|>",
-    "<|observation|>",
-    "<|endoftext|>",
-    "<tool_call>",
-    "</tool_call>",
-    "<arg_key>",
-    "</arg_key>",
-    "<arg_value>",
-    "</arg_value>",
-    "<|begin_of_text|>",
-    "<|end_of_text|>",
-    "<|start_header_id|>",
-    "<|end_header_id|>",
-    "<|eot_id|>",
-    "<|eom_id|>",
-};
-enum { N_ADDED = sizeof added / sizeof added[0] };
-
-static void begin(world *w)
-{
-    world_begin(w, &(world_opts){.model.vocab = VOCAB, .added = added, .n_added = N_ADDED});
-}
+enum { ROOM = 1 << 12 };
 
 /* ---- conversations ---- */
 
@@ -115,23 +58,6 @@ static remora_sampler *sampler(const world *w, remora_constraint *k, uint64_t se
 
 /* ---- answers that are written ---- */
 
-static size_t as_bytes(const char *s, remora_token *t)
-{
-    size_t n = 0;
-    while (*s != 0) {
-        size_t len = 1;
-        t[n] = (unsigned char)*s;
-        for (size_t i = 0; i < N_ADDED; i++)
-            if (strncmp(s, added[i], strlen(added[i])) == 0) {
-                t[n] = FIRST + (remora_token)i;
-                len = strlen(added[i]);
-            }
-        s += len;
-        n++;
-    }
-    return n;
-}
-
 /* 1: allowed, and the answer may end; 2: allowed so far; 0: not. */
 static int takes(const world *w, remora_constraint *k, const char *text, int bytes)
 {
@@ -140,7 +66,7 @@ static int takes(const world *w, remora_constraint *k, const char *text, int byt
     remora_error err = HOST_ERROR;
     remora_sampler *p = sampler(w, k, 1);
     if (bytes)
-        n = as_bytes(text, t);
+        n = chat_markers_bytes(text, t);
     else
         REQUIRE_OK(
             remora_tokenize(w->m, text, strlen(text), REMORA_TEXT_SPECIAL, t, ROOM, &n, &err),
@@ -273,7 +199,7 @@ static void what_families_write_is_allowed(void **state)
 {
     (void)state;
     world w;
-    begin(&w);
+    chat_markers_begin(&w);
     for (size_t f = 0; f < N_FAMILIES; f++)
         for (size_t i = 0; i < 5 && families[f].formats[i] != NULL; i++) {
             const char *format = families[f].formats[i];
@@ -306,7 +232,7 @@ static void reasoning_comes_first(void **state)
         {"qwen3", "<think>\nHm.\n</think>\n\n" QWEN("now", "{}"), "<think>" QWEN("now", "{}")},
     };
     world w;
-    begin(&w);
+    chat_markers_begin(&w);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         remora_chat *c = chat_of(&w, rows[i].format, "{" QUESTION ", " TOOLS "}");
         const remora_prompt_opts on = {.struct_size = sizeof on, .think = REMORA_THINK_ON};
@@ -323,7 +249,7 @@ static void wishes_bound_it(void **state)
 {
     (void)state;
     world w;
-    begin(&w);
+    chat_markers_begin(&w);
     remora_chat *c = chat_of(&w, "deepseek-v3.1", "{" QUESTION ", " TOOLS "}");
     const remora_prompt_opts none = {.struct_size = sizeof none, .choice = REMORA_CHOICE_NONE};
     const remora_prompt_opts need = {.struct_size = sizeof need, .choice = REMORA_CHOICE_REQUIRED};
@@ -378,7 +304,7 @@ static void what_cannot_be_is_refused(void **state)
 {
     (void)state;
     world w;
-    begin(&w);
+    chat_markers_begin(&w);
     refused(&w, "deepseek-v3", ONE_TOOL("a b", "{}"), REMORA_E_UNSUPPORTED, "tool a b");
     refused(&w, "deepseek-v3", ONE_TOOL("a", "{\"properties\": {\"x\": {\"uniqueItems\": true}}}"),
             REMORA_E_UNSUPPORTED, "uniqueItems of arrays");
@@ -391,118 +317,7 @@ static void what_cannot_be_is_refused(void **state)
     world_end(&w);
 }
 
-/* ---- random models ---- */
-
-static size_t generate(const world *w, const remora_chat *c, const remora_prompt_opts *o,
-                       remora_constraint *k, uint64_t seed, remora_token *out, int32_t *place)
-{
-    remora_error err = HOST_ERROR;
-    remora_token prompt[ROOM];
-    remora_prompt_info info = {.struct_size = sizeof info};
-    size_t n;
-    REQUIRE_OK(remora_chat_prompt(c, o, prompt, ROOM, &n, &info, &err), &err);
-    remora_session *s = host_session(w->m, 2048, REMORA_KV_F32);
-    remora_sampler *p = sampler(w, k, seed);
-    const remora_token last[] = {TINY_BOS, (remora_token)(seed % 256)};
-    REQUIRE_OK(remora_session_append(s, last, 2, REMORA_WANT_LAST, &err), &err);
-    const remora_gen_opts g = {
-        .struct_size = sizeof g, .max_tokens = 1500, .flags = REMORA_GEN_NEW};
-    size_t made = 0;
-    const remora_status st = remora_generate(s, p, &g, out, ROOM, &made, &err);
-    REQUIRE_OK(st, &err);
-    assert_int_equal(st, REMORA_END);
-    assert_true(made < 1500);
-    remora_sampler_free(p);
-    remora_session_free(s);
-    *place = info.begin;
-    return made;
-}
-
-static void check_arguments(const char *name, const char *text)
-{
-    json_t *v = json_loads(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL), *x;
-    const char *key;
-    if (!json_is_object(v)) fail_msg("%s: %s", name, text);
-    if (strcmp(name, "now") == 0) assert_int_equal(json_object_size(v), 0);
-    if (strcmp(name, "look") == 0) assert_true(json_is_string(json_object_get(v, "town")));
-    json_object_foreach(v, key, x)
-    {
-        const int is_unit = json_is_string(x) ? strcmp(json_string_value(x), "c") == 0 ||
-                                                    strcmp(json_string_value(x), "f") == 0
-                                              : json_number_value(x) == 7;
-        const int ok = strcmp(key, "town") == 0 ? json_is_string(x) && json_string_length(x) <= 16
-                       : strcmp(key, "days") == 0
-                           ? json_number_value(x) >= 1 && json_number_value(x) <= 30
-                       : strcmp(key, "unit") == 0 ? is_unit
-                       : strcmp(key, "at") == 0   ? json_is_array(x) && json_array_size(x) <= 2
-                                                  : 0;
-        if (!ok) fail_msg("%s: %s", name, text);
-    }
-    json_decref(v);
-}
-
-/* Read the answer back: all of it is calls, each of them whole. */
-static unsigned read_calls(const world *w, const remora_chat *c, int32_t place,
-                           const remora_token *t, size_t n)
-{
-    static char name[512], args[1 << 16];
-    remora_error err = HOST_ERROR;
-    remora_chat_parse *p;
-    remora_chat_event e = {.struct_size = sizeof e};
-    unsigned calls = 0;
-    size_t at = 0;
-    remora_status st;
-    const remora_chat_parse_opts o = {
-        .struct_size = sizeof o, .flags = REMORA_CHAT_PARSE_CALLS, .begin = place, .chat = c};
-    REQUIRE_OK(remora_chat_parse_create(w->m, &o, &p, &err), &err);
-    for (;;) {
-        size_t used = 0;
-        st = at < n ? remora_chat_parse_next(p, t + at, n - at, &used, &e, &err) : REMORA_OK;
-        at += used;
-        if (st == REMORA_OK && at == n) st = remora_chat_parse_end(p, 0, &e, &err);
-        REQUIRE_OK(st, &err);
-        if (st == REMORA_END) break;
-        if (st != REMORA_MORE) continue;
-        if (e.kind == REMORA_PART_CALL) {
-            snprintf(name, sizeof name, "%.*s", (int)e.text.len, e.text.ptr);
-            args[0] = 0;
-        } else if (e.kind == REMORA_PART_ARGUMENTS) {
-            strncat(args, e.text.ptr, (size_t)e.text.len);
-        } else if (e.kind == REMORA_PART_CALL_END) {
-            assert_true(strcmp(name, "look") == 0 || strcmp(name, "now") == 0);
-            check_arguments(name, args);
-            calls++;
-        } else {
-            fail_msg("part %d: %.*s", (int)e.kind, (int)e.text.len, e.text.ptr);
-        }
-    }
-    assert_int_equal(e.finish, REMORA_FINISH_CALLS);
-    remora_chat_parse_free(p);
-    return calls;
-}
-
-static void random_models_write_right_calls(void **state)
-{
-    (void)state;
-    world w;
-    remora_token out[ROOM];
-    begin(&w);
-    for (size_t f = 0; f < N_FAMILIES; f++) {
-        const char *format = families[f].formats[0];
-        remora_chat *c = chat_of(&w, format, thinking_off(&w, format));
-        const remora_prompt_opts need = {.struct_size = sizeof need,
-                                         .choice = REMORA_CHOICE_REQUIRED};
-        remora_constraint *k = bound(c, &need, REMORA_ANSWER_ONE_CALL);
-        for (uint64_t seed = 0; seed < 12; seed++) {
-            int32_t place;
-            const size_t n = generate(&w, c, &need, k, seed, out, &place);
-            assert_int_equal(read_calls(&w, c, place, out, n), 1);
-        }
-        remora_constraint_free(k);
-        remora_chat_free(c);
-    }
-    world_end(&w);
-}
+/* ---- memory ---- */
 
 /* The one cache of constraints: derivatives that were made, 256 entries of 12 bytes at first, and
  * then four times as many. Without it they are made once more. */
@@ -521,7 +336,7 @@ static void memory_ends(void **state)
     static const char *const formats[] = {"deepseek-v3", "deepseek-v4.1", "glm-4.7-flash"};
     static const size_t of[] = {0, 4, 6}; /* their families */
     world w;
-    begin(&w);
+    chat_markers_begin(&w);
     w.mem.is_cache = is_cache;
     for (size_t f = 0; f < 3; f++) {
         remora_chat *c = chat_of(&w, formats[f], thinking_off(&w, formats[f]));
@@ -555,7 +370,6 @@ int main(void)
         cmocka_unit_test(reasoning_comes_first),
         cmocka_unit_test(wishes_bound_it),
         cmocka_unit_test(what_cannot_be_is_refused),
-        cmocka_unit_test(random_models_write_right_calls),
         cmocka_unit_test(memory_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
