@@ -51,25 +51,28 @@ def interruptible(function: Callable[[Cancel], T], cancel: Optional[Cancel] = No
         return function(word)
     result: List[T] = []
     error: List[BaseException] = []
+    was_set = word.is_set()
+    begun = threading.Lock()  # taken by the thread when it begins, or by the caller that has given up before
+    ended = threading.Event()  # may be waited for twice: a signal can also come when the first wait is over
 
     def work() -> None:
+        if not begun.acquire(blocking=False):
+            return
         try:
             result.append(function(word))
         except BaseException as e:
             error.append(e)
         finally:
-            done.release()
-    was_set = word.is_set()
-    done = threading.Lock()  # waiting for a lock is what signals interrupt in every Python
-    done.acquire()
-    threading.Thread(target=work, name="remora").start()
+            ended.set()
     try:
-        done.acquire()
+        threading.Thread(target=work, name="remora").start()
+        ended.wait()
     except BaseException:
-        word.set()
-        done.acquire()
-        if not was_set:
-            word.clear()
+        if not begun.acquire(blocking=False):
+            word.set()
+            ended.wait()
+            if not was_set:
+                word.clear()
         raise
     if error:
         raise error[0]

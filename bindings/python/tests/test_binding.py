@@ -19,6 +19,7 @@ from typing import Any, List, Set
 
 import remora
 from remora import _abi, errors
+from remora._run import interruptible
 
 ROOT = pathlib.Path(sys.argv.pop(1)) if len(sys.argv) > 1 else pathlib.Path(".")
 KRILL = ROOT / "models" / "krill.remora"
@@ -465,6 +466,26 @@ class Interrupts(unittest.TestCase):
             while True:
                 remora.Model(KRILL, mmap=False, progress=lambda done, total: time.sleep(0.001)).close()
         self.interrupted(forever)
+
+    def test_at_the_end_of_a_call(self) -> None:
+        """A signal that comes when the call is just over: no wait for an end that was waited for already."""
+        for i in range(200):
+            gone = threading.Event()
+
+            def call(_: remora.Cancel) -> None:
+                gone.set()
+                time.sleep(0.0005)
+
+            def kill() -> None:
+                gone.wait()
+                time.sleep(0.0004 + i % 20 * 0.00002)
+                os.kill(os.getpid(), signal.SIGINT)
+            killer = threading.Thread(target=kill)
+            with self.assertRaises(KeyboardInterrupt):
+                killer.start()
+                interruptible(call)
+                killer.join()
+                time.sleep(1)
 
 
 if __name__ == "__main__":
