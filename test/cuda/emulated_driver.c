@@ -227,7 +227,8 @@ static rmr_cu_result memory_info(size_t *available, size_t *all)
     return RMR_CU_SUCCESS;
 }
 
-/* Blocks are in a list, so that what a poisoned device was left with can be given back. */
+/* Memory of the device and of the host, streams and graphs are blocks in a list, so that what a
+ * poisoned device was left with can be given back. */
 typedef struct device_block {
     struct device_block *next, *before;
     size_t bytes;
@@ -291,6 +292,16 @@ static void give(void *p)
     pthread_mutex_lock(&lock);
     block_free((device_block *)(void *)((char *)p - HEAD));
     pthread_mutex_unlock(&lock);
+}
+
+/* A stream or a graph, or a part of one, zeroed. */
+static void *hold(size_t n)
+{
+    pthread_mutex_lock(&lock);
+    void *const p = block_new(n, 0);
+    pthread_mutex_unlock(&lock);
+    if (p != NULL) memset(p, 0, n);
+    return p;
 }
 
 static rmr_cu_result memory_alloc(rmr_cu_address *at, size_t n)
@@ -417,7 +428,7 @@ static rmr_cu_result stream_create(rmr_cu_stream *s, unsigned flags, int priorit
     (void)flags;
     (void)priority;
     CALL_INSIDE();
-    *s = (rmr_cu_stream)calloc(1, sizeof(stream_state));
+    *s = (rmr_cu_stream)hold(sizeof(stream_state));
     if (*s == NULL) return RMR_CU_NO_MEMORY;
     count(&emulated.streams, 1);
     return RMR_CU_SUCCESS;
@@ -425,7 +436,7 @@ static rmr_cu_result stream_create(rmr_cu_stream *s, unsigned flags, int priorit
 
 static rmr_cu_result stream_destroy(rmr_cu_stream s)
 {
-    free(state_of(s));
+    give(state_of(s));
     count(&emulated.streams, -1);
     return RMR_CU_SUCCESS;
 }
@@ -483,8 +494,10 @@ static rmr_cu_result keep(recorded *g, const launched *l)
 {
     if (g->n == g->cap) {
         const size_t cap = g->cap * 2 + 8;
-        launched *const grown = realloc(g->all, cap * sizeof *grown);
+        launched *const grown = hold(cap * sizeof *grown);
         if (grown == NULL) return RMR_CU_NO_MEMORY;
+        if (g->n > 0) memcpy(grown, g->all, g->n * sizeof *grown);
+        give(g->all);
         g->all = grown;
         g->cap = cap;
     }
@@ -516,15 +529,15 @@ static rmr_cu_result launch_with(const rmr_cu_launch_config *l, rmr_cu_function 
 
 static recorded *graph_new(void)
 {
-    recorded *const g = calloc(1, sizeof *g);
+    recorded *const g = hold(sizeof *g);
     if (g != NULL) count(&emulated.graphs, 1);
     return g;
 }
 
 static void graph_free(recorded *g)
 {
-    free(g->all);
-    free(g);
+    give(g->all);
+    give(g);
     count(&emulated.graphs, -1);
 }
 
