@@ -4,8 +4,10 @@
     test_binding.py SOURCE_ROOT [unittest arguments]
 """
 import asyncio
+import contextlib
 import ctypes
 import gc
+import itertools
 import json
 import os
 import pathlib
@@ -15,7 +17,7 @@ import sys
 import threading
 import time
 import unittest
-from typing import Any, List, Set
+from typing import Any, Iterator, List, Set
 
 import remora
 from remora import _abi, errors
@@ -409,63 +411,110 @@ class Forked(unittest.TestCase):
 
 
 class Interrupts(unittest.TestCase):
-    """Ctrl-C is a KeyboardInterrupt soon, wherever the main thread is, and what was computed stays."""
+    """Ctrl-C is a KeyboardInterrupt in the middle of a call: how much the call has done by then is counted. What was computed
+    stays, and the next call goes on.
 
-    def interrupted(self, work: Any, after: float = 0.1) -> float:
-        killer = threading.Timer(after, lambda: os.kill(os.getpid(), signal.SIGINT))
-        start = time.monotonic()
-        killer.start()
+    One thread computes, so that no processor is through with the work before anybody could have pressed a key.
+    """
+
+    model = remora.Model(KRILL, runtime=remora.Runtime(threads=1))
+    prompt = (model.tokenize(LONG) * 2)[:600]
+
+    def session(self) -> remora.Session:
+        session = remora.Session(self.model, chunk=32, capacity=700)
+        session.append(self.prompt)
+        return session
+
+    @contextlib.contextmanager
+    def pressed_inside(self, session: remora.Session) -> Iterator[None]:
+        """Ctrl-C when the library is in a call that changes the session, which is that of the block."""
+        def press() -> None:
+            while not session._writer:
+                pass
+            os.kill(os.getpid(), signal.SIGINT)
+        thread = threading.Thread(target=press)
+        thread.start()
         with self.assertRaises(KeyboardInterrupt):
-            work()
-        killer.join()
-        return time.monotonic() - start - after
+            yield
+            thread.join()
+        thread.join()
 
-    def test_prefill(self) -> None:
-        session = remora.Session(MODEL)
-        tokens = MODEL.tokenize(LONG)
-        expected = None
-        for _ in range(2):
-            session.trim(0)
-            session.append(tokens)
-            if expected is None:
-                session.eval()
-                expected = session.top(3)
-        # An eval that is over at once does not test much: do it until the signal comes.
-
-        def again() -> None:
-            while True:
-                session.trim(0)
-                session.append(tokens)
-                session.eval()
-        self.interrupted(again)
-        session.sync(tokens)
-        session.eval()
-        self.assertEqual(session.top(3), expected)
-
-    def test_generate(self) -> None:
-        def forever() -> None:
-            while True:
-                session = remora.Session(MODEL)
-                session.append_text(LONG)
-                session.generate(remora.Sampler(MODEL)).text()
-        self.interrupted(forever)
-
-    def test_while_a_stage_is_called(self) -> None:
-        def slow(_: remora.Candidates) -> None:
+    def press_and_wait(self, cancel: remora.Cancel) -> None:
+        """Ctrl-C from inside a callback, which returns when the main thread has seen it, or never will."""
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(5000):
+            if cancel.is_set():
+                return
             time.sleep(0.001)
 
-        def forever() -> None:
-            while True:
-                session = remora.Session(MODEL)
-                session.append_text("Once")
-                session.generate(remora.Sampler(MODEL).custom(slow)).text()
-        self.interrupted(forever)
+    def test_prefill(self) -> None:
+        session, whole = self.session(), self.session()
+        with self.pressed_inside(session):
+            session.eval()
+        self.assertLess(session.info()["committed"], len(self.prompt))
+        session.eval()
+        whole.eval()
+        self.assertEqual((session.info()["committed"], session.top(3)), (len(self.prompt), whole.top(3)))
+
+    def test_several_sessions(self) -> None:
+        sessions = [self.session(), self.session()]
+        with self.pressed_inside(sessions[1]):
+            remora.eval_all(sessions)
+        self.assertLess(sum(s.info()["committed"] for s in sessions), 2 * len(self.prompt))
+        self.assertTrue(remora.eval_all(sessions))  # nobody is in them
+
+    def test_generate(self) -> None:
+        session, whole = self.session(), self.session()
+        generation = session.generate(max_tokens=5)
+        with self.pressed_inside(session):
+            generation.text()
+        self.assertLess(session.info()["committed"], len(self.prompt))
+        self.assertEqual(generation.tokens, [])
+        self.assertEqual(generation.text(), whole.generate(max_tokens=5).text())
+
+    def test_while_a_stage_is_called(self) -> None:
+        """The tokens have no text, so that the call would go on until it has made as many as there is room for."""
+        mute = self.model.special("fim_begin")
+        calls, cancel = itertools.count(1), remora.Cancel()
+
+        def stage(candidates: remora.Candidates) -> None:
+            if next(calls) == 3:
+                self.press_and_wait(cancel)
+            for i in range(len(candidates)):
+                if candidates[i].token != mute:
+                    candidates[i].logit = float("-inf")
+        session = remora.Session(self.model)
+        session.append_text("Once")
+        generation = session.generate(remora.Sampler(self.model).custom(stage), max_tokens=40, cancel=cancel)
+        with self.assertRaises(KeyboardInterrupt):
+            generation.text()
+        self.assertEqual((generation.tokens, next(calls)), ([mute] * 3, 4))
+        self.assertEqual((generation.text(), generation.tokens), ("", [mute] * 40))
+
+    def cut_by_progress(self, call: Any) -> None:
+        """A call that tells how far it is does not come to the end of its work, and nothing of it goes on."""
+        seen: List[Any] = []
+        inside: List[bool] = []
+        cancel = remora.Cancel()
+
+        def told(done: int, total: int) -> None:
+            seen.append((done, total))
+            if len(seen) == 1:
+                inside.append(True)
+                self.press_and_wait(cancel)
+                inside.clear()
+        with self.assertRaises(KeyboardInterrupt):
+            call(told, cancel)
+        self.assertFalse(inside)
+        done, total = seen[-1]
+        self.assertLess(done, total)
+        self.assertFalse(cancel.is_set())
 
     def test_opening(self) -> None:
-        def forever() -> None:
-            while True:
-                remora.Model(KRILL, mmap=False, progress=lambda done, total: time.sleep(0.001)).close()
-        self.interrupted(forever)
+        self.cut_by_progress(lambda told, cancel: remora.Model(KRILL, mmap=False, progress=told, cancel=cancel))
+
+    def test_verify(self) -> None:
+        self.cut_by_progress(lambda told, cancel: remora.verify(KRILL, progress=told, cancel=cancel))
 
     def test_at_the_end_of_a_call(self) -> None:
         """A signal that comes when the call is just over: no wait for an end that was waited for already."""

@@ -15,6 +15,7 @@ import struct
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from typing import Any, Dict, List, Optional, Set, Tuple
 
@@ -94,15 +95,20 @@ class Broken(Shelf):
 
 
 class Signals(Shelf):
-    """One whose reader presses Ctrl-C, and goes on when the main thread has seen it."""
+    """One whose reader presses Ctrl-C, and goes on when the main thread has seen it, or never will."""
 
-    def __init__(self, files: Dict[str, bytes], name: Optional[str] = None, after: int = 0) -> None:
+    def __init__(self, files: Dict[str, bytes], name: str, after: int) -> None:
         super().__init__(files, name)
         self.left = itertools.count(after, -1)
+        self.cancel = remora.Cancel()
 
     def read(self, name: str, offset: int, size: int) -> memoryview:
         if next(self.left) == 0:
             os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(5000):
+                if self.cancel.is_set():
+                    break
+                time.sleep(0.001)
         return super().read(name, offset, size)
 
 
@@ -175,7 +181,7 @@ class Storages(unittest.TestCase):
         remora.Model(whole).close()
         cut = Signals(files, "a.remora", after=len(whole.reads) // 3)
         with self.assertRaises(KeyboardInterrupt):
-            remora.Model(cut)
+            remora.Model(cut, cancel=cut.cancel)
         self.assertLess(len(cut.reads), len(whole.reads))
 
 
