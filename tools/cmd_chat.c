@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* remora chat: a conversation, line by line. */
+#include "chat_calls.h"
 #include "commands.h"
 #include "host.h"
 #include "input.h"
@@ -17,7 +18,7 @@
 typedef struct chat {
     tool_host host;
     tool_session session;
-    const char *format, *system;
+    const char *format, *system, *tools, *tool_command;
     uint64_t n, seed;
     double temp, top_p;
     int think; /* index of the option's words */
@@ -28,8 +29,12 @@ typedef struct chat {
     remora_sampler *p;
     remora_token *prompt;
     uint32_t ctx;
-    uint64_t n_turns;
+    tool_buffer roles;         /* a letter for each turn: s, u, a, t */
     tool_buffer said, thought; /* of the answer that is being made */
+    tool_calls calls;
+    int32_t choice;     /* REMORA_CHOICE_* of the next answer */
+    tool_buffer chosen; /* its tool */
+    tool_buffer result; /* of a call */
     tool_lines lines;
     int terminal; /* stdout is one */
     int dim;      /* what is written now is dimmed */
@@ -43,6 +48,14 @@ static int parse(chat *g, int argc, char **argv)
         {0, "system", TOOL_TEXT, &g->system, "TEXT", "what the model is told first", 0, 0},
         {0, "format", TOOL_TEXT, &g->format, "NAME", "the chat format (default: the model's)", 0,
          0},
+        {0, "tools", TOOL_TEXT, &g->tools, "PATH",
+         "tools that the model may call: a list in OpenAI's\nform; you are asked for their results",
+         0, 0},
+        {0, "tool-command", TOOL_TEXT, &g->tool_command, "COMMAND",
+         "is asked instead of you: it has a call on stdin, as\n{\"name\": .., \"arguments\": ..}, "
+         "and "
+         "writes its result",
+         0, 0},
         {0, "think", TOOL_CHOICE, &g->think, "default|on|off", "whether the model reasons first", 0,
          0},
         {0, "fold", TOOL_FLAG, &g->fold, NULL, "do not show the reasoning", 0, 0},
@@ -69,7 +82,10 @@ static int parse(chat *g, int argc, char **argv)
         .more = "example:\n  remora chat -m models/krill --format deepseek-v3",
         .options = options,
         .n_options = sizeof options / sizeof options[0]};
-    return tool_parse(&spec, argc, argv);
+    const int code = tool_parse(&spec, argc, argv);
+    if (code == TOOL_GO && g->tool_command != NULL && g->tools == NULL)
+        return tool_usage("--tool-command without --tools");
+    return code;
 }
 
 /* -- texts -- */
@@ -87,19 +103,59 @@ static void style(chat *g, int dim)
 
 /* -- turns -- */
 
-static remora_status add_turn(chat *g, int32_t role, remora_text said, remora_text thought,
-                              remora_error *err)
+/* Room for the letter of a turn before the turn is there. */
+static remora_status note_turn(chat *g, char role)
 {
-    const remora_turn turn = {
-        .struct_size = sizeof turn, .role = role, .text = said, .reasoning = thought};
-    const remora_status st = remora_chat_add(g->talk, &turn, err);
-    if (st >= 0) g->n_turns++;
+    return tool_buffer_add(&g->roles, &role, 1) < 0 ? REMORA_E_NOMEM : REMORA_OK;
+}
+
+static remora_status noted(chat *g, remora_status st)
+{
+    if (st < 0) tool_buffer_cut(&g->roles, g->roles.n - 1, 1);
     return st;
 }
 
-static void drop_turns(chat *g, uint64_t keep)
+static remora_status add_turn(chat *g, int32_t role, remora_text said, remora_error *err)
 {
-    if (remora_chat_trim(g->talk, keep, NULL) >= 0) g->n_turns = keep;
+    const remora_turn turn = {.struct_size = sizeof turn, .role = role, .text = said};
+    const remora_status st = note_turn(g, role == REMORA_ROLE_SYSTEM ? 's' : 'u');
+    return st < 0 ? st : noted(g, remora_chat_add(g->talk, &turn, err));
+}
+
+/* The answer that was made. */
+static remora_status add_answer(chat *g, remora_error *err)
+{
+    const remora_turn turn = {.struct_size = sizeof turn,
+                              .role = REMORA_ROLE_ASSISTANT,
+                              .text = text_of(&g->said),
+                              .reasoning = text_of(&g->thought)};
+    const remora_status st = note_turn(g, 'a');
+    return st < 0 ? st : noted(g, tool_calls_add(&g->calls, g->talk, turn, err));
+}
+
+static remora_status add_result(chat *g, const tool_call *call, remora_text result,
+                                remora_error *err)
+{
+    const remora_turn turn = {.struct_size = sizeof turn,
+                              .role = REMORA_ROLE_TOOL,
+                              .text = result,
+                              .call_id = text_of(&call->id)};
+    const remora_status st = note_turn(g, 't');
+    return st < 0 ? st : noted(g, remora_chat_add(g->talk, &turn, err));
+}
+
+static void drop_turns(chat *g, size_t keep)
+{
+    if (remora_chat_trim(g->talk, keep, NULL) >= 0)
+        tool_buffer_cut(&g->roles, keep, g->roles.n - keep);
+}
+
+/* The last turn that is a question; the number of turns where there is none. */
+static size_t last_question(const chat *g)
+{
+    for (size_t i = g->roles.n; i-- > 0;)
+        if (g->roles.s[i] == 'u') return i;
+    return g->roles.n;
 }
 
 /* Reasoning is dim, or a sign that there is some stands in its place until the answer begins. */
@@ -116,14 +172,32 @@ static void write_reasoning(chat *g, remora_text piece)
 
 static void end_reasoning(chat *g)
 {
+    const int first = g->said.n == 0 && g->calls.n == 0;
     if (g->hides) tool_printf("\r\033[K");
-    if (g->thought.n > 0 && g->said.n == 0 && !g->fold) tool_write("\n\n", 2);
+    if (g->thought.n > 0 && first && !g->fold) tool_write("\n\n", 2);
     style(g, 0);
     g->hides = 0;
 }
 
+/* A call is shown as it is made, in a line of its own. */
+static remora_status take_call(chat *g, const remora_chat_event *e)
+{
+    if (e->kind == REMORA_PART_CALL) {
+        end_reasoning(g);
+        tool_printf("%s[%.*s ", g->said.n > 0 || g->calls.n > 0 ? "\n" : "", (int)e->text.len,
+                    e->text.ptr);
+    } else if (e->kind == REMORA_PART_ARGUMENTS) {
+        tool_write(e->text.ptr, (size_t)e->text.len);
+    } else {
+        tool_write("]", 1);
+    }
+    tool_flush();
+    return tool_calls_take(&g->calls, e) < 0 ? REMORA_E_NOMEM : REMORA_OK;
+}
+
 static remora_status take(chat *g, const remora_chat_event *e)
 {
+    if (e->kind >= REMORA_PART_CALL && e->kind <= REMORA_PART_CALL_END) return take_call(g, e);
     tool_buffer *to = e->kind == REMORA_PART_REASONING ? &g->thought : &g->said;
     if (e->kind != REMORA_PART_REASONING && e->kind != REMORA_PART_CONTENT) return REMORA_OK;
     if (e->kind == REMORA_PART_REASONING) {
@@ -165,10 +239,19 @@ static remora_status stream(chat *g, remora_chat_parse *reader, remora_error *er
     return st;
 }
 
+static remora_prompt_opts prompt_opts(const chat *g)
+{
+    return (remora_prompt_opts){.struct_size = sizeof(remora_prompt_opts),
+                                .think = g->think,
+                                .choice = g->choice,
+                                .tool = g->choice == REMORA_CHOICE_NAMED ? text_of(&g->chosen)
+                                                                         : (remora_text){NULL, 0}};
+}
+
 /* The prompt into the session, which keeps what it has of it, and where the answer begins. */
 static remora_status load(chat *g, remora_prompt_info *info, size_t *n, remora_error *err)
 {
-    const remora_prompt_opts o = {.struct_size = sizeof o, .think = g->think};
+    const remora_prompt_opts o = prompt_opts(g);
     remora_status st = remora_chat_prompt(g->talk, &o, g->prompt, g->ctx, n, info, err);
     if (st == REMORA_E_BUFFER || (st >= 0 && *n >= g->ctx)) return REMORA_E_FULL;
     if (st >= 0) st = remora_session_sync(g->s, g->prompt, *n, REMORA_WANT_LAST, NULL, err);
@@ -182,6 +265,19 @@ static uint64_t tokens_taken(const chat *g)
     size_t n = 0;
     if (remora_chat_prompt(g->talk, &o, NULL, 0, &n, NULL, NULL) != REMORA_E_BUFFER) return 0;
     return n < g->ctx ? n : g->ctx;
+}
+
+/* Where there are tools the answer keeps to them. */
+static remora_status constrain(chat *g, remora_error *err)
+{
+    const remora_prompt_opts o = prompt_opts(g);
+    const remora_answer_opts a = {.struct_size = sizeof a, .flags = REMORA_ANSWER_LAX};
+    remora_constraint *bounds = NULL;
+    if (g->tools == NULL) return REMORA_OK;
+    remora_status st = remora_chat_constraint(g->talk, &o, &a, &bounds, err);
+    if (st >= 0) st = remora_sampler_constrain(g->p, bounds, err);
+    remora_constraint_free(bounds);
+    return st;
 }
 
 /* The prompt has it, where there is one. */
@@ -204,8 +300,56 @@ static void say_end(const chat *g, remora_status st)
         fprintf(stderr, "[cut after %llu tokens]\n", (unsigned long long)i.n_tokens);
 }
 
-/* Answer what has been said. The question goes again where nothing came of it. */
-static remora_status answer(chat *g, remora_error *err)
+/* -- results of calls -- */
+
+/* The command's answer, or the user's. 0: there is none, and the question goes. */
+static int get_result(chat *g, const tool_call *call, remora_text *result)
+{
+    char prompt[96];
+    if (g->tool_command != NULL) {
+        if (tool_call_run(call, g->tool_command, &g->result) < 0 || tool_cancelled()) return 0;
+        style(g, 1);
+        tool_write(g->result.s, g->result.n);
+        style(g, 0);
+        tool_write("\n", 1);
+        tool_flush();
+        *result = text_of(&g->result);
+        return 1;
+    }
+    snprintf(prompt, sizeof prompt, "%.64s = ", call->name.s);
+    if (!tool_lines_read(&g->lines, prompt)) return 0;
+    *result = text_of(&g->lines.text);
+    return 1;
+}
+
+/* REMORA_MORE: there are results, and the model goes on; REMORA_OK: somebody has stopped. */
+static remora_status add_results(chat *g, remora_error *err)
+{
+    remora_status st = REMORA_OK;
+    for (size_t i = 0; i < g->calls.n && st >= 0; i++) {
+        remora_text result;
+        if (!get_result(g, &g->calls.v[i], &result)) {
+            if (tool_cancelled()) fputs("[stopped]\n", stderr);
+            drop_turns(g, last_question(g));
+            return REMORA_OK;
+        }
+        st = add_result(g, &g->calls.v[i], result, err);
+    }
+    return st < 0 ? st : REMORA_MORE;
+}
+
+/* -- answers -- */
+
+/* Calls of an answer that did not end by itself are not made. */
+static void drop_calls(chat *g, remora_status st)
+{
+    if (st == REMORA_END && (g->calls.n == 0 || g->calls.v[g->calls.n - 1].whole)) return;
+    if (g->calls.n > 0) fputs("[not called: the answer is not whole]\n", stderr);
+    g->calls.n = 0;
+}
+
+/* One answer; REMORA_MORE: it had calls, whose results are there. */
+static remora_status answer_once(chat *g, remora_error *err)
 {
     remora_prompt_info info = {.struct_size = sizeof info};
     remora_chat_parse_opts o = {.struct_size = sizeof o, .chat = g->talk};
@@ -213,19 +357,32 @@ static remora_status answer(chat *g, remora_error *err)
     size_t n = 0;
     remora_status st = load(g, &info, &n, err);
     o.begin = info.begin;
+    o.flags = info.calls ? REMORA_CHAT_PARSE_CALLS : 0;
     if (st >= 0) st = remora_chat_parse_create(g->host.model, &o, &reader, err);
-    g->said.n = g->thought.n = 0;
+    if (st >= 0) st = constrain(g, err);
+    g->said.n = g->thought.n = g->calls.n = 0;
     if (st >= 0) st = stream(g, reader, err);
     remora_chat_parse_free(reader);
-    const int shown = g->said.n > 0 || g->thought.n > 0;
+    g->choice = 0;
+    drop_calls(g, st);
+    const int shown = g->said.n > 0 || g->thought.n > 0 || g->calls.n > 0;
     const int ended = st >= 0 || st == REMORA_E_CANCELLED || (st == REMORA_E_FULL && shown);
-    if (!ended || !shown) drop_turns(g, g->n_turns - 1);
     if (!ended) return st;
     say_end(g, st);
-    if (shown)
-        st = add_turn(g, REMORA_ROLE_ASSISTANT, text_of(&g->said), text_of(&g->thought), err);
-    meter(g);
-    return shown ? st : REMORA_OK;
+    if (!shown) drop_turns(g, last_question(g));
+    if (shown && (st = add_answer(g, err)) < 0) return st;
+    return g->calls.n > 0 ? add_results(g, err) : REMORA_OK;
+}
+
+/* Answer what has been said. The question goes again where nothing came of it. */
+static remora_status answer(chat *g, remora_error *err)
+{
+    remora_status st;
+    do st = answer_once(g, err);
+    while (st == REMORA_MORE && !tool_output_failed());
+    if (st < 0) drop_turns(g, last_question(g));
+    if (st >= 0) meter(g);
+    return st;
 }
 
 /* -- lines -- */
@@ -234,36 +391,56 @@ static void help(void)
 {
     fputs("/clear   begin anew\n/undo    forget the last question and its answer\n"
           "/again   answer the last question once more\n/think   on or off\n"
-          "/fold    hide or show the reasoning\n/quit    end\n"
+          "/fold    hide or show the reasoning\n/call    answer the last question with a call of a "
+          "tool, which may be named\n/quit    end\n"
           "A line that ends with \\ goes on with the next one; a space before a / makes a text of "
           "it.\n",
           stderr);
 }
 
-static uint64_t n_system(const chat *g)
-{
-    return g->system != NULL;
-}
-
-/* The last turn that is a question; n_turns where there is none. */
-static uint64_t last_question(const chat *g)
-{
-    return g->n_turns >= n_system(g) + 2 ? g->n_turns - 2 : g->n_turns;
-}
-
 enum { GO_ON, ANSWER, QUIT };
+
+/* The last question once more. */
+static int answer_again(chat *g)
+{
+    if (last_question(g) == g->roles.n) return GO_ON;
+    drop_turns(g, last_question(g) + 1);
+    return ANSWER;
+}
+
+/* The prompt says whether it can be, before an answer is dropped for it. */
+static int answer_with_call(chat *g, const char *name)
+{
+    remora_error err = {.struct_size = sizeof err};
+    size_t n;
+    if (g->tools == NULL) {
+        fputs("remora: there are no tools: --tools\n", stderr);
+        return GO_ON;
+    }
+    while (*name == ' ') name++;
+    g->chosen.n = 0;
+    if (last_question(g) == g->roles.n || tool_buffer_add(&g->chosen, name, strlen(name)) < 0)
+        return GO_ON;
+    g->choice = *name != 0 ? REMORA_CHOICE_NAMED : REMORA_CHOICE_REQUIRED;
+    const remora_prompt_opts o = prompt_opts(g);
+    const remora_status st = remora_chat_prompt(g->talk, &o, NULL, 0, &n, NULL, &err);
+    if (st >= 0 || st == REMORA_E_BUFFER) return answer_again(g);
+    g->choice = 0;
+    tool_fail(st, "/call", &err);
+    return GO_ON;
+}
 
 static int command(chat *g, const char *line)
 {
     if (strcmp(line, "/quit") == 0) return QUIT;
+    if (strcmp(line, "/again") == 0) return answer_again(g);
+    if (strcmp(line, "/call") == 0 || strncmp(line, "/call ", 6) == 0)
+        return answer_with_call(g, line + 5);
     if (strcmp(line, "/clear") == 0)
-        drop_turns(g, n_system(g));
+        drop_turns(g, g->system != NULL);
     else if (strcmp(line, "/undo") == 0)
         drop_turns(g, last_question(g));
-    else if (strcmp(line, "/again") == 0 && last_question(g) < g->n_turns) {
-        drop_turns(g, g->n_turns - 1);
-        return ANSWER;
-    } else if (strcmp(line, "/think on") == 0)
+    else if (strcmp(line, "/think on") == 0)
         g->think = REMORA_THINK_ON;
     else if (strcmp(line, "/think off") == 0)
         g->think = REMORA_THINK_OFF;
@@ -310,7 +487,7 @@ static int talk(chat *g)
         if (line->s[0] == '/')
             what = command(g, line->s);
         else
-            st = add_turn(g, REMORA_ROLE_USER, text_of(line), (remora_text){NULL, 0}, &err);
+            st = add_turn(g, REMORA_ROLE_USER, text_of(line), &err);
         if (what == QUIT) break;
         if (what == ANSWER && st >= 0) st = answer(g, &err);
         tool_cancel_again();
@@ -335,6 +512,19 @@ static void list_formats(const chat *g)
     fputs(*before == ',' ? "\n" : "remora: the model has the tokens of no chat format\n", stderr);
 }
 
+/* Their schemas are looked at before somebody asks. */
+static int declare_tools(chat *g)
+{
+    remora_error err = {.struct_size = sizeof err};
+    const size_t n = g->roles.n;
+    if (g->tools == NULL) return TOOL_GO;
+    if (tool_calls_declare(g->talk, g->tools) < 0) return TOOL_FAILED;
+    remora_status st = add_turn(g, REMORA_ROLE_USER, tool_text("?"), &err);
+    if (st >= 0) st = constrain(g, &err);
+    drop_turns(g, n);
+    return st < 0 ? tool_fail(st, g->tools, &err) : TOOL_GO;
+}
+
 static int make(chat *g)
 {
     remora_error err = {.struct_size = sizeof err};
@@ -348,8 +538,7 @@ static int make(chat *g)
     if (st >= 0) st = remora_sampler_create(g->host.model, g->seed, &g->p, &err);
     if (st >= 0) st = tool_add_stage(g->p, REMORA_STAGE_TEMPERATURE, g->temp, 0, &err);
     if (st >= 0) st = tool_add_top_p(g->p, g->top_p, &err);
-    if (st >= 0 && g->system)
-        st = add_turn(g, REMORA_ROLE_SYSTEM, tool_text(g->system), (remora_text){NULL, 0}, &err);
+    if (st >= 0 && g->system) st = add_turn(g, REMORA_ROLE_SYSTEM, tool_text(g->system), &err);
     if (st < 0) {
         const int code = tool_fail(st, "chat", &err);
         if (g->talk == NULL && (st == REMORA_E_UNSUPPORTED || st == REMORA_E_NOT_FOUND))
@@ -357,7 +546,7 @@ static int make(chat *g)
         return code;
     }
     g->prompt = malloc((size_t)g->ctx * sizeof *g->prompt);
-    return g->prompt == NULL ? tool_fail(REMORA_E_NOMEM, "chat", NULL) : TOOL_GO;
+    return g->prompt == NULL ? tool_fail(REMORA_E_NOMEM, "chat", NULL) : declare_tools(g);
 }
 
 int tool_chat(int argc, char **argv)
@@ -377,6 +566,10 @@ int tool_chat(int argc, char **argv)
     free(g.prompt);
     free(g.said.s);
     free(g.thought.s);
+    free(g.roles.s);
+    free(g.chosen.s);
+    free(g.result.s);
+    tool_calls_free(&g.calls);
     tool_lines_free(&g.lines);
     return code;
 }

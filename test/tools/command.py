@@ -618,6 +618,12 @@ def chatting():
     assert b"E_FORMAT" in both.stderr and b"[cut" not in both.stderr, both.stderr
     wrong = run("chat", "-m", BOX, "--format", "none", code=1).stderr
     assert b"E_NOT_FOUND" in wrong and b"--format takes here: " in wrong and b"kimi" not in wrong, wrong
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as tools:
+        tools.write('[{"type": "function", "function": {"name": "now"}}]')
+        tools.flush()
+        refused = run(*args, "--tools", tools.name, code=1).stderr
+        assert b"E_UNSUPPORTED: the tokenizer has no token of the marker" in refused, refused
+    assert b"--tools" in run(*args, "--tool-command", "cat", code=2).stderr
     pid, fd = terminal(*args[:-2], "--ctx", "1024", "--temp", "1.5", "--seed", "3")
     until(fd, b"> ")
     os.write(fd, b"Tell me a long story.\n")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`remora chat` in tmux, which shows what a person would see: editing, windows that change, interrupts, a full context, a model
-without a chat format. in_tmux.py REMORA"""
+without a chat format. in_tmux.py REMORA. And tools, with a model whose tokenizer has what its calls need: in_tmux.py REMORA KRILL,
+which is the folder of krill."""
+import json
 import os
 import pathlib
 import shlex
@@ -17,9 +19,9 @@ LONG = "Tell me of the sea, of the wind and of all the ships that sail on it, an
 class Window:
     """A tmux server of its own with one window."""
 
-    def __init__(self, folder, *args):
+    def __init__(self, folder, *args, model=BOX):
         self.tmux = ["tmux", "-S", str(folder / "socket"), "-f", "/dev/null", "-u"]
-        line = shlex.join([REMORA, "chat", "-m", str(BOX), *args]) + "; echo code $?; read -r line"
+        line = shlex.join([REMORA, "chat", "-m", str(model), *args]) + "; echo code $?; read -r line"
         env = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm"}
         env.pop("TMUX", None)
         subprocess.run([*self.tmux, "new-session", "-d", "-x", "60", "-y", "30", line], check=True, env=env)
@@ -145,7 +147,57 @@ def without_a_format(folder):
         assert "kimi" not in said and rows[-1] == "code 1", rows
 
 
-for test in (editing, answers, without_a_format):
+def model_with_calls(folder, krill):
+    """krill, whose token of padding is the one of DeepSeek-V4's calls."""
+    (folder / "model").mkdir()
+    for name in os.listdir(krill):
+        if name != "tokenizer.json":
+            (folder / "model" / name).symlink_to(pathlib.Path(krill).resolve() / name)
+    text = pathlib.Path(krill, "tokenizer.json").read_text(encoding="utf-8")
+    assert "<｜▁pad▁｜>" in text
+    (folder / "model" / "tokenizer.json").write_text(text.replace("<｜▁pad▁｜>", "｜DSML｜"), encoding="utf-8")
+    return folder / "model"
+
+
+def tools(folder):
+    """Calls, whose results somebody types or a command gives; krill does not call by itself."""
+    weather = {"type": "object", "properties": {"town": {"enum": ["Oslo", "Rome"]}}, "required": ["town"], "additionalProperties": False}
+    declared = [{"name": "weather", "description": "of a town", "parameters": weather}, {"name": "now"}]
+    (folder / "tools.json").write_text(json.dumps([{"type": "function", "function": f} for f in declared]))
+    args = ["--format", "deepseek-v4", "--ctx", "2048", "-n", "60", "--temp", "0", "--tools", str(folder / "tools.json")]
+    model = model_with_calls(folder, sys.argv[2])
+    with Window(folder, *args, model=model) as w:
+        w.until_last("0/2048 >")
+        w.type("/call", "Enter")
+        w.until(lambda rows: rows[-2:] == ["0/2048 > /call", "0/2048 >"], "no question")
+        w.type("How is the weather?", "Enter")
+        w.until_prompt("[cut after 60 tokens]")
+        w.type("/call nope", "Enter")
+        w.until(lambda rows: "no tool of the name" in "".join(rows[-3:]) and rows[-1].endswith(" >"), "a refusal")
+        w.type("/call weather", "Enter")
+        asked = w.until(lambda rows: rows[-1] == "weather =", "a call")
+        assert asked[-2] in ('[weather {"town": "Oslo"}]', '[weather {"town": "Rome"}]'), asked
+        w.type("It rains.", "Enter")
+        rows = w.until_prompt("[cut after 60 tokens]")
+        assert "weather = It rains." in rows, rows
+        w.type("/call now", "Enter")
+        asked = w.until(lambda rows: rows[-1] == "now =", "another call")
+        assert asked[-2] == "[now {}]", asked
+        w.keys("C-c")
+        w.until_last("[stopped]", "0/2048 >")
+        w.keys("C-d")
+        w.until_last("code 0")
+    with Window(folder, *args, "--tool-command", "tr a-z A-Z; echo; exit 3", model=model) as w:
+        w.until_last("0/2048 >")
+        w.type("How is the weather?", "Enter")
+        w.until_prompt("[cut after 60 tokens]")
+        w.type("/call now", "Enter")
+        rows = w.until_prompt("[cut after 60 tokens]")
+        at = rows.index("[now {}]")
+        assert rows[at + 1:at + 3] == ["remora: the tool command ended with code 3", '{"NAME": "NOW", "ARGUMENTS": {}}'], rows
+
+
+for test in (editing, answers, without_a_format) if len(sys.argv) == 2 else (tools,):
     with tempfile.TemporaryDirectory() as here:
         print("==", test.__name__, flush=True)
         test(pathlib.Path(here))
