@@ -14,19 +14,10 @@
 
 #include "goldens.h"
 #include "host.h"
+#include "sanitizers.h"
 
 /* Under a sanitizer the kernels are some thirty times slower: what takes longest is shortened. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define RIG_SLOW 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
-    __has_feature(memory_sanitizer)
-#define RIG_SLOW 1
-#endif
-#endif
-#ifndef RIG_SLOW
-#define RIG_SLOW 0
-#endif
+enum { RIG_SLOW = UNDER_ASAN || UNDER_TSAN };
 
 typedef struct rig {
     char folder[1024];

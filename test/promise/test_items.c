@@ -115,6 +115,7 @@ static void take_rows(remora_session *s, outcome *out, size_t n_vocab)
 {
     remora_session_info i = {.struct_size = sizeof i};
     assert_int_equal(remora_session_get_info(s, &i, NULL), REMORA_OK);
+    if (i.n_rows == 0) return;
     float *rows = host_rows(s, i.n_rows);
     out->rows = realloc(out->rows, (out->n + i.n_rows * n_vocab) * sizeof *rows);
     assert_non_null(out->rows);

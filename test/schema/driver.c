@@ -94,7 +94,7 @@ static void generate(rmr_constraint *c)
 
 int main(void)
 {
-    rmr_mem mem;
+    rmr_mem mem = {0};
     rmr_vocabulary *v = NULL;
     rmr_constraint *c = NULL;
     char *line = malloc(LINE);

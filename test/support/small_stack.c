@@ -7,18 +7,10 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "sanitizers.h"
 
 /* The thread sanitizer keeps its own state of a thread on the thread's stack, some 900 kB. */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define __SANITIZE_THREAD__ 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-enum { STACK = 2 << 20 };
-#else
-enum { STACK = 128 << 10 };
-#endif
+enum { STACK = UNDER_TSAN ? 2 << 20 : 128 << 10 };
 
 size_t small_stack_run(void *(*fn)(void *arg), void *arg)
 {
