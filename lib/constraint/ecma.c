@@ -4,6 +4,7 @@
 
 #include "ecma.h"
 #include "grammar_parts.h"
+#include "letter_case.h"
 #include "utf8.h"
 
 /* What an expression matches, by whether the text has to begin (1) and end (2) with the match. */
@@ -21,6 +22,7 @@ typedef struct reader {
     rmr_rx_set *rx;
     const unsigned char *s;
     size_t n, at;
+    unsigned flags; /* rmr_ecma_flags */
     rmr_spelling spelling;
     piece *pieces; /* of the alternatives that are open, group by group */
     size_t n_pieces, cap_pieces;
@@ -116,8 +118,16 @@ static void push_range(reader *r, uint32_t lo, uint32_t hi)
         r->ranges[r->n_ranges++] = (rmr_cp_range){lo, hi};
 }
 
+static void push_chars(reader *r, uint32_t lo, uint32_t hi)
+{
+    push_range(r, lo, hi);
+    if ((r->flags & RMR_ECMA_ANY_CASE) && !rmr_grammar_failed(r->g))
+        rmr_case_ranges(r->g, &r->ranges, &r->n_ranges, &r->cap_ranges);
+}
+
 static rmr_rx one_char(reader *r, uint32_t cp)
 {
+    if (r->flags & RMR_ECMA_ANY_CASE) return rmr_case_char(r->g, cp, r->spelling);
     const int simple = cp >= 0x20 && cp < 0x7F && cp != '"' && cp != '\\';
     if (simple && r->spelling != RMR_SPELL_JSON_ALL) return rmr_rx_byte(r->rx, (unsigned char)cp);
     const rmr_cp_range one = {cp, cp};
@@ -206,6 +216,8 @@ static remora_status read_property(reader *r, int without)
     const size_t n = end - start;
     if (r->at >= r->n || r->s[r->at] != '{' || end == r->n)
         WRONG(r, REMORA_E_ARG, "a \\p without its name in braces");
+    if (r->flags & RMR_ECMA_ANY_CASE)
+        WRONG(r, REMORA_E_UNSUPPORTED, "a property with the flag i, which is not supported,");
     if (n >= 1 && n <= 2) memcpy(name, r->s + start, n);
     if (name[0] == 0 || strchr("LMNPSZC", name[0]) == NULL ||
         (name[1] != 0 && strchr("ultmondcekfisp", name[1]) == NULL))
@@ -318,10 +330,10 @@ static remora_status read_class(reader *r, rmr_rx *out)
         if (!set && r->at + 1 < r->n && r->s[r->at] == '-' && r->s[r->at + 1] != ']') {
             r->at++;
             RMR_TRY(class_atom(r, &hi, &set));
-            if (set) push_range(r, lo, lo), push_range(r, '-', '-'); /* [a-\d] has all three */
+            if (set) push_chars(r, lo, lo), push_range(r, '-', '-'); /* [a-\d] has all three */
             if (!set && hi < lo) WRONG(r, REMORA_E_ARG, "a range that ends before it begins");
         }
-        if (!set) push_range(r, lo, hi);
+        if (!set) push_chars(r, lo, hi);
         if (!rmr_grammar_fuel(r->g, 1)) return rmr_grammar_status(r->g, r->err);
     }
     r->at++;
@@ -331,6 +343,16 @@ static remora_status read_class(reader *r, rmr_rx *out)
 }
 
 /* -- Structure -- */
+
+static void skip_blanks(reader *r)
+{
+    int comment = 0;
+    for (; more(r) && (r->flags & RMR_ECMA_VERBOSE); r->at++) {
+        const unsigned c = r->s[r->at];
+        comment = comment ? c != '\n' : c == '#';
+        if (!comment && c != ' ' && !(c >= '\t' && c <= '\r')) return;
+    }
+}
 
 static int read_number(reader *r, uint32_t *v)
 {
@@ -364,6 +386,7 @@ static int read_braces(reader *r, uint32_t *min, uint32_t *max)
 static remora_status quantify(reader *r)
 {
     uint32_t min = 0, max = RMR_RX_MANY;
+    skip_blanks(r);
     if (!more(r) || rmr_grammar_failed(r->g)) return REMORA_OK;
     const unsigned c = r->s[r->at];
     if (c == '{') {
@@ -415,8 +438,9 @@ static remora_status read_atom(reader *r)
     int set;
     rmr_rx a = RMR_RX_NONE;
     if (c == '.') {
+        const size_t without = r->flags & RMR_ECMA_DOT_ALL ? 0 : 3;
         r->at++;
-        a = rmr_rx_chars_not(r->rx, line_ends, 3, r->spelling);
+        a = rmr_rx_chars_not(r->rx, line_ends, without, r->spelling);
     } else if (c == '[') {
         r->at++;
         RMR_TRY(read_class(r, &a));
@@ -457,6 +481,8 @@ static remora_status read_next(reader *r)
     }
     if (c == '^' || c == '$') {
         piece p = plain(RMR_RX_NONE);
+        if (r->flags & RMR_ECMA_LINES)
+            WRONG(r, REMORA_E_UNSUPPORTED, "a ^ or $ of lines (flag m), which is not supported,");
         p.v[c == '^' ? AT_START : AT_END] = RMR_RX_EMPTY;
         r->at++;
         push_piece(r, p);
@@ -470,7 +496,7 @@ static remora_status read_all(reader *r, piece *out)
     if (!rmr_grammar_room(r->g, &r->groups, &r->cap_groups, 1, sizeof *r->groups))
         return rmr_grammar_status(r->g, r->err);
     r->groups[r->n_groups++] = (group){0, 0};
-    while (more(r)) {
+    for (skip_blanks(r); more(r); skip_blanks(r)) {
         RMR_TRY(read_next(r));
         if (!rmr_grammar_fuel(r->g, 1)) return rmr_grammar_status(r->g, r->err);
     }
@@ -493,20 +519,21 @@ static rmr_rx anywhere_in(reader *r, const piece *p)
     return rmr_rx_or(r->rx, parts, ANCHORS);
 }
 
-remora_status rmr_ecma(rmr_grammar *g, const char *src, size_t n, int anywhere,
+remora_status rmr_ecma(rmr_grammar *g, const char *src, size_t n, unsigned flags,
                        rmr_spelling spelling, rmr_rx *out, remora_error *err)
 {
     reader r = {.g = g,
                 .rx = g->rx,
                 .s = (const unsigned char *)src,
                 .n = n,
+                .flags = flags,
                 .spelling = spelling,
                 .err = err};
     piece p = plain(RMR_RX_NONE);
     remora_status st = read_all(&r, &p);
     *out = RMR_RX_NONE;
     if (st >= 0) {
-        *out = anywhere ? anywhere_in(&r, &p) : rmr_rx_or(r.rx, p.v, ANCHORS);
+        *out = flags & RMR_ECMA_ANYWHERE ? anywhere_in(&r, &p) : rmr_rx_or(r.rx, p.v, ANCHORS);
         st = rmr_grammar_status(g, err);
     }
     rmr_mem *m = &g->mem;

@@ -78,6 +78,7 @@ void rmr_grammar_free(rmr_grammar *g)
     rmr_free(m, g->checks, g->cap_checks * sizeof *g->checks);
     rmr_free(m, g->token_sets, g->cap_token_sets * sizeof *g->token_sets);
     rmr_free(m, g->ranges, g->cap_ranges * sizeof *g->ranges);
+    rmr_free(m, g->folds, g->cap_folds * sizeof *g->folds);
     rmr_free(m, g->names, g->cap_names);
     rmr_free(m, g->places, g->cap_places * sizeof *g->places);
     rmr_free(m, g->starts, g->cap_starts * sizeof *g->starts);

@@ -61,6 +61,8 @@ struct rmr_grammar {
     size_t n_token_sets, cap_token_sets;
     rmr_token_range *ranges;
     size_t n_ranges, cap_ranges;
+    rmr_cp_range *folds; /* of letter_case.h, when something has asked for them */
+    size_t n_folds, cap_folds;
     char *names;
     size_t n_names, cap_names;
     /* Finished: */

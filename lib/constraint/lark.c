@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "ecma.h"
+#include "letter_case.h"
 #include "rules.h"
 #include "schema.h"
+#include "utf8.h"
 
 typedef struct lark {
     const rmr_lark_tokens *tokens;
@@ -48,20 +50,16 @@ static int is_terminal(const unsigned char *s, size_t n)
 /* ---- strings ---- */
 
 /* The string in letters of either case. */
-static remora_status any_case(rule_reader *r, uint32_t *node)
+static uint32_t any_case(rule_reader *r)
 {
-    rmr_rx a = RMR_RX_EMPTY;
-    for (size_t i = r->n_text; i-- > 0;) {
-        const unsigned char c = (unsigned char)r->text[i];
-        rmr_byte_set set = {{0}};
-        if (c >= 0x80)
-            return rmr_rules_fail(r, REMORA_E_UNSUPPORTED, "a text outside ASCII with the flag i");
-        set.bits[c / 64] |= UINT64_C(1) << c % 64;
-        if (c != '_' && letter(c)) set.bits[(c ^ 0x20) / 64] |= UINT64_C(1) << (c ^ 0x20) % 64;
-        a = rmr_rx_concat(r->g->rx, rmr_rx_bytes(r->g->rx, &set), a);
+    rmr_rx_set *s = r->g->rx;
+    const size_t base = s->scratch.n;
+    for (size_t at = 0; at < r->n_text && !rmr_grammar_failed(r->g);) {
+        uint32_t cp;
+        at += rmr_utf8_step((const unsigned char *)r->text + at, r->n_text - at, &cp);
+        rmr_rx_push(s, rmr_case_char(r->g, cp, RMR_SPELL_UTF8));
     }
-    *node = rmr_rules_of_rx(r, a);
-    return REMORA_OK;
+    return rmr_rules_of_rx(r, rmr_rx_chain(s, base, RMR_RX_EMPTY));
 }
 
 static remora_status read_text(rule_reader *r, uint32_t *node)
@@ -70,7 +68,8 @@ static remora_status read_text(rule_reader *r, uint32_t *node)
     RMR_TRY(rmr_rules_string(r, &lo));
     if (begins(r, "i") && (r->at + 1 >= r->n || !name_char(r->s[r->at + 1]))) {
         r->at++;
-        return any_case(r, node);
+        *node = any_case(r);
+        return REMORA_OK;
     }
     const size_t back = r->at;
     rmr_rules_skip(r, 0);
@@ -92,26 +91,40 @@ static remora_status read_text(rule_reader *r, uint32_t *node)
 
 /* ---- regular expressions ---- */
 
-/* The expression of /../ into `text`, \/ as /, and what its flags change written out. */
-static remora_status copy_regex(rule_reader *r, size_t end, int dot_all)
+static remora_status read_flags(rule_reader *r, unsigned *flags)
 {
-    int class = 0;
-    r->n_text = 0;
-    for (; r->at < end; r->at++) {
-        const char c = (char)r->s[r->at];
-        if (c == '\\' && r->at + 1 < end) {
-            r->at++;
-            const char two[] = {c, (char)r->s[r->at]};
-            if (!rmr_rules_add_text(r, two + (two[1] == '/'), 2 - (two[1] == '/'))) break;
-            continue;
-        }
-        if (c == '[') class = 1;
-        if (c == ']') class = 0;
-        if (c == '.' && dot_all && !class ? !rmr_rules_add_text(r, "[\\s\\S]", 6)
-                                          : !rmr_rules_add_text(r, &c, 1))
-            break;
+    static const char letters[] = "imsxu";
+    static const unsigned meant[] = {RMR_ECMA_ANY_CASE, RMR_ECMA_LINES, RMR_ECMA_DOT_ALL,
+                                     RMR_ECMA_VERBOSE, 0};
+    for (; letter(peek(r)); r->at++) {
+        const char *k = strchr(letters, (int)peek(r));
+        if (peek(r) == 'l')
+            return rmr_rules_fail(r, REMORA_E_UNSUPPORTED,
+                                  "an expression with the flag l, by which letters depend on a "
+                                  "locale,");
+        if (k == NULL)
+            return rmr_rules_fail(r, REMORA_E_UNSUPPORTED,
+                                  "an expression with a flag that is none of i, m, s, u and x");
+        *flags |= meant[k - letters];
     }
-    return rmr_grammar_status(r->g, r->err);
+    return REMORA_OK;
+}
+
+/* Behind the expression that begins here, and the end of the expression itself. Its flag x lets it
+ * go on in the next line. */
+static remora_status find_end(rule_reader *r, size_t *end, unsigned *flags)
+{
+    const size_t from = r->at;
+    int lines = 0;
+    for (; peek(r) != '/' && r->at < r->n; r->at += peek(r) == '\\' ? 2 : 1)
+        lines |= peek(r) == '\n';
+    *end = r->at++;
+    const size_t n = *end < r->n ? name_length(r) : 0;
+    if (*end >= r->n || (lines && memchr(r->s + r->at, 'x', n) == NULL)) {
+        r->at = from;
+        return rmr_rules_wrong(r, "an expression without its closing /");
+    }
+    return read_flags(r, flags);
 }
 
 static remora_status read_regex(rule_reader *r, uint32_t *node)
@@ -120,29 +133,16 @@ static remora_status read_regex(rule_reader *r, uint32_t *node)
     char text[256];
     rmr_rx a = RMR_RX_NONE;
     const size_t from = ++r->at;
-    size_t end = from;
-    int dot_all = 0;
-    while (end < r->n && r->s[end] != '/' && r->s[end] != '\n') end += r->s[end] == '\\' ? 2 : 1;
-    if (end >= r->n || r->s[end] != '/')
-        return rmr_rules_wrong(r, "an expression without its closing /");
-    for (r->at = end + 1; letter(peek(r)); r->at++) {
-        if (peek(r) == 's')
-            dot_all = 1;
-        else if (peek(r) != 'u')
-            return rmr_rules_fail(r, REMORA_E_UNSUPPORTED,
-                                  "an expression with a flag that is neither s nor u");
-    }
-    const size_t behind = r->at;
-    r->at = from;
-    RMR_TRY(copy_regex(r, end, dot_all));
-    r->at = from;
+    size_t end;
+    unsigned flags = 0;
+    RMR_TRY(find_end(r, &end, &flags));
     const remora_status st =
-        rmr_ecma(r->g, r->text != NULL ? r->text : "", r->n_text, 0, RMR_SPELL_UTF8, &a, &why);
+        rmr_ecma(r->g, (const char *)r->s + from, end - from, flags, RMR_SPELL_UTF8, &a, &why);
     if (st < 0) {
+        r->at = from;
         (void)snprintf(text, sizeof text, "an expression that is not read (%.180s)", why.message);
         return rmr_rules_fail(r, st, text);
     }
-    r->at = behind;
     *node = rmr_rules_of_rx(r, a);
     return REMORA_OK;
 }

@@ -105,7 +105,7 @@ remora_status rmr_rules_char(rule_reader *r, uint32_t *cp)
     return REMORA_OK;
 }
 
-int rmr_rules_add_text(rule_reader *r, const void *p, size_t n)
+static int add_text(rule_reader *r, const void *p, size_t n)
 {
     if (!rmr_grammar_room(r->g, &r->text, &r->cap_text, r->n_text + n, 1)) return 0;
     memcpy(r->text + r->n_text, p, n);
@@ -125,8 +125,7 @@ remora_status rmr_rules_string(rule_reader *r, uint32_t *only)
         if (r->at >= r->n || peek(r) == '\n')
             return rmr_rules_wrong(r, "a text without its closing quote");
         RMR_TRY(rmr_rules_char(r, &cp));
-        if (!rmr_rules_add_text(r, utf8, rmr_utf8_put(cp, utf8)))
-            return rmr_grammar_status(r->g, r->err);
+        if (!add_text(r, utf8, rmr_utf8_put(cp, utf8))) return rmr_grammar_status(r->g, r->err);
         *only = count++ == 0 ? cp : UINT32_MAX;
     }
     r->at++;

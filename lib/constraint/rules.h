@@ -42,7 +42,7 @@ struct rule_reader {
     size_t n_frames, cap_frames;
     uint32_t *alts; /* alternatives that are whole, group by group */
     size_t n_alts, cap_alts;
-    char *text; /* of a string or an expression */
+    char *text; /* of a string */
     size_t n_text, cap_text;
     char name[48]; /* what is defined, for messages; "": they do not say it */
     remora_error *err;
@@ -76,7 +76,6 @@ int rmr_rules_number(rule_reader *r,
 remora_status rmr_rules_char(rule_reader *r, uint32_t *cp); /* one, or an escape */
 /* A string into `text`; *only: its only character, or UINT32_MAX. */
 remora_status rmr_rules_string(rule_reader *r, uint32_t *only);
-int rmr_rules_add_text(rule_reader *r, const void *p, size_t n); /* 0: the grammar has failed */
 
 uint32_t rmr_rules_of_rx(rule_reader *r, rmr_rx a);
 uint32_t rmr_rules_of_name(rule_reader *r, const char *name, size_t n);

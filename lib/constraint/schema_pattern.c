@@ -14,7 +14,7 @@ typedef struct source {
 
 static remora_status compile(schema *s, source src, rmr_rx *out, remora_error *why)
 {
-    return rmr_ecma(s->g, src.p, src.n, 1, s->spelling, out, why);
+    return rmr_ecma(s->g, src.p, src.n, RMR_ECMA_ANYWHERE, s->spelling, out, why);
 }
 
 /* Where the group that begins at `at` ends, behind its parenthesis; with at 0 as the text that is
