@@ -440,9 +440,12 @@ enum remora_model_flags { /* remora_model_opts.flags */
     REMORA_MODEL_NO_WEIGHTS = 1, /* config, tokenizer and tensor list only: no sessions */
     REMORA_MODEL_NO_MMAP    = 2, /* read files, never map them */
     REMORA_MODEL_IMPORTANCE = 4, /* sum up the inputs of weights: remora_importance_read() */
-    REMORA_MODEL_ANYWAY     = 8  /* with NO_WEIGHTS: open what can be read of a model that cannot
+    REMORA_MODEL_ANYWAY     = 8, /* with NO_WEIGHTS: open what can be read of a model that cannot
                                     run. The reasons are metadata, "missing.0" and on; what is not
                                     known is 0 in remora_model_info */
+    REMORA_MODEL_NO_PREDICTION = 16 /* leave the prediction layer (MTP) out, and with it the memory
+                                       of its weights and of its part of each session's cache.
+                                       Logits are the same with it and without */
 };
 
 typedef struct remora_model_opts {
@@ -494,10 +497,11 @@ typedef struct remora_model_info {
     uint32_t max_context;      /* tokens */
     uint32_t has_tokenizer;    /* 0: the text functions answer E_UNSUPPORTED. There is none, or one
                                   that is not supported, and a warning in the log says why */
-    uint32_t reserved;
+    uint32_t n_prediction_layers; /* loaded beside n_layers: 1, or 0 where there is none (of several
+                                     the first is used) or NO_PREDICTION was said */
     uint64_t n_params;         /* all parameters of the checkpoint, with those of layers that are
                                   left out at opening; of a pack: of what it was made from */
-    uint64_t n_params_active;  /* those that take part in one token */
+    uint64_t n_params_active;  /* those that take part in one token, without prediction */
     uint64_t weight_bytes;     /* of the weights in compute layout */
     uint8_t  fingerprint[32];  /* a hash of what the configuration asks for and of the names, types
                                   and some values of the weights: the same in a folder, a GGUF file
@@ -638,7 +642,7 @@ typedef struct remora_convert_opts {
  * file appears under its name when it is whole and on disk: a failure before that leaves what was
  * there. In the end the pack is opened and its answer to fixed tokens stored, for
  * remora_verify(); where there is no memory for that a warning is logged and the pack has none.
- * rt and opts may be NULL. The MTP layers of a checkpoint are left out, as they are at opening.
+ * rt and opts may be NULL. The prediction layer of a checkpoint (the first MTP layer) is kept.
  *
  * What remora_model_open() returns, and: E_NOT_FOUND (no such recipe: the message lists them; no
  * folder for `path`, no file of importance), E_FORMAT (a recipe is wrong: line and column; a weight

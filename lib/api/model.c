@@ -30,7 +30,8 @@ remora_status rmr_api_source(const remora_source *given, remora_source *s, remor
 static remora_status check_opts(const remora_model_opts *o, remora_error *err)
 {
     if (o->flags & ~(uint32_t)(REMORA_MODEL_NO_WEIGHTS | REMORA_MODEL_NO_MMAP |
-                               REMORA_MODEL_IMPORTANCE | REMORA_MODEL_ANYWAY))
+                               REMORA_MODEL_IMPORTANCE | REMORA_MODEL_ANYWAY |
+                               REMORA_MODEL_NO_PREDICTION))
         RMR_FAIL(err, REMORA_E_STRUCT, "model flags 0x%x are not known", o->flags);
     if ((o->flags & REMORA_MODEL_ANYWAY) && !(o->flags & REMORA_MODEL_NO_WEIGHTS))
         RMR_FAIL(err, REMORA_E_ARG, "REMORA_MODEL_ANYWAY needs REMORA_MODEL_NO_WEIGHTS beside it");
@@ -139,6 +140,7 @@ remora_status remora_model_get_info(const remora_model *m, remora_model_info *ou
                            .n_dense_layers = s->moe.n_experts > 0 ? s->n_dense : s->n_layers,
                            .max_context = s->max_context,
                            .has_tokenizer = m->tok != NULL,
+                           .n_prediction_layers = s->n_predict,
                            .n_params = m->n_params,
                            .n_params_active = m->n_params_active,
                            .weight_bytes = m->weights.weight_bytes.host +

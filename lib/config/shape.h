@@ -20,7 +20,9 @@ typedef enum rmr_attention { RMR_ATTENTION_MLA, RMR_ATTENTION_GQA } rmr_attentio
 
 typedef struct rmr_shape {
     char family[32]; /* model_type */
-    uint32_t n_layers, n_vocab, n_hidden, max_context, n_mtp;
+    uint32_t n_layers, n_vocab, n_hidden, max_context;
+    uint32_t n_mtp;     /* prediction layers that the configuration counts */
+    uint32_t n_predict; /* those that are loaded, behind the others: 0 or 1. Set at opening */
     rmr_attention attention; /* mla or gqa has the dimensions; the other is all zero */
     rmr_mla mla;
     rmr_gqa gqa;
@@ -52,6 +54,12 @@ remora_status rmr_shape_read(const char *file, const json_t *config, rmr_shape *
 static inline int rmr_shape_is_moe(const rmr_shape *s, uint32_t layer)
 {
     return s->moe.n_experts > 0 && layer >= s->n_dense && layer % s->moe_freq == 0;
+}
+
+/* Layers with weights and a cache: the model's, and those that predict. */
+static inline uint32_t rmr_shape_all_layers(const rmr_shape *s)
+{
+    return s->n_layers + s->n_predict;
 }
 
 /* Width of the rotary part of a head. */

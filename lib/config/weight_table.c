@@ -45,6 +45,10 @@ const rmr_weight_info rmr_weight_infos[RMR_W_COUNT] = {
     [RMR_W_S_GATE] = {"mlp.shared_experts.gate_proj", "ffn_gate_shexp.weight", MATRIX, OWN, ROWS},
     [RMR_W_S_UP] = {"mlp.shared_experts.up_proj", "ffn_up_shexp.weight", MATRIX, BEFORE, ROWS},
     [RMR_W_S_DOWN] = {"mlp.shared_experts.down_proj", "ffn_down_shexp.weight", MATRIX, OWN, ROWS},
+    [RMR_W_E_NORM] = {"enorm", "nextn.enorm.weight", VECTOR, NONE, WHOLE},
+    [RMR_W_H_NORM] = {"hnorm", "nextn.hnorm.weight", VECTOR, NONE, WHOLE},
+    [RMR_W_EH_PROJ] = {"eh_proj", "nextn.eh_proj.weight", MATRIX, NONE, ROWS},
+    [RMR_W_HEAD_NORM] = {"shared_head.norm", "nextn.shared_head_norm.weight", VECTOR, NONE, WHOLE},
 };
 
 /* The properties of a layer, one bit each. */
@@ -59,7 +63,8 @@ enum {
     DENSE = 128,
     MOE = 256,
     GATE_BIAS = 512,
-    SHARED = 1024
+    SHARED = 1024,
+    PREDICTS = 2048
 };
 
 /* All of these a layer has to be to have the weight. */
@@ -91,6 +96,10 @@ static const uint16_t needs[RMR_W_COUNT] = {
     [RMR_W_S_GATE] = MOE | SHARED,
     [RMR_W_S_UP] = MOE | SHARED,
     [RMR_W_S_DOWN] = MOE | SHARED,
+    [RMR_W_E_NORM] = PREDICTS,
+    [RMR_W_H_NORM] = PREDICTS,
+    [RMR_W_EH_PROJ] = PREDICTS,
+    [RMR_W_HEAD_NORM] = PREDICTS,
 };
 
 int rmr_weight_present(const rmr_shape *s, uint32_t layer, rmr_weight_id id)
@@ -99,7 +108,8 @@ int rmr_weight_present(const rmr_shape *s, uint32_t layer, rmr_weight_id id)
                         (s->q_rank > 0 ? BOTTLENECK : DIRECT) | (s->qkv_bias ? BIAS : 0u) |
                         (s->out_bias ? OUT_BIAS : 0u) | (s->head_norm ? HEAD_NORM : 0u) |
                         (rmr_shape_is_moe(s, layer) ? MOE : DENSE) |
-                        (s->gate_bias ? GATE_BIAS : 0u) | (s->moe.shared_inner > 0 ? SHARED : 0u);
+                        (s->gate_bias ? GATE_BIAS : 0u) | (s->moe.shared_inner > 0 ? SHARED : 0u) |
+                        (layer >= s->n_layers ? PREDICTS : 0u);
     return (needs[id] & ~is) == 0;
 }
 
@@ -146,6 +156,7 @@ rmr_weight_size rmr_weight_size_of(const rmr_shape *s, rmr_weight_id id)
     case RMR_W_S_GATE:
     case RMR_W_S_UP: return (rmr_weight_size){s->moe.shared_inner, hidden};
     case RMR_W_S_DOWN: return (rmr_weight_size){hidden, s->moe.shared_inner};
+    case RMR_W_EH_PROJ: return (rmr_weight_size){hidden, 2 * hidden};
     default: return attention_size(s, id);
     }
 }

@@ -39,6 +39,10 @@ typedef enum rmr_weight_id {
     RMR_W_S_GATE, /* shared experts, side by side in one */
     RMR_W_S_UP,
     RMR_W_S_DOWN,
+    RMR_W_E_NORM, /* a prediction layer: norms of the embedding and of the hidden state, */
+    RMR_W_H_NORM,
+    RMR_W_EH_PROJ,   /* the way from both to the layer, [hidden, 2 * hidden], */
+    RMR_W_HEAD_NORM, /* and the norm before the head */
     RMR_W_COUNT
 } rmr_weight_id;
 

@@ -18,11 +18,11 @@ static rmr_cache_stream stream_of(const rmr_shape *s, uint32_t layer)
 remora_status rmr_cache_streams_make(rmr_mem *mem, const rmr_shape *s, rmr_cache_layout *out,
                                      remora_error *err)
 {
-    rmr_cache_stream *streams = rmr_calloc(mem, s->n_layers, sizeof *streams);
-    if (streams == NULL)
-        return rmr_error_nomem(err, "streams of the cache", s->n_layers * sizeof *streams);
-    for (uint32_t i = 0; i < s->n_layers; i++) streams[i] = stream_of(s, i);
-    *out = rmr_cache_layout_of(streams, s->n_layers);
+    const uint32_t n = rmr_shape_all_layers(s);
+    rmr_cache_stream *streams = rmr_calloc(mem, n, sizeof *streams);
+    if (streams == NULL) return rmr_error_nomem(err, "streams of the cache", n * sizeof *streams);
+    for (uint32_t i = 0; i < n; i++) streams[i] = stream_of(s, i);
+    *out = rmr_cache_layout_of(streams, n);
     return REMORA_OK;
 }
 

@@ -415,6 +415,15 @@ remora_status rmr_context_run(remora_model *m, rmr_context *c, const rmr_program
     return m->be->ops->step_wait(m->be, c->step, c->mark - ahead, err);
 }
 
+remora_status rmr_context_write(remora_model *m, rmr_context *c, uint32_t n, const float *hidden,
+                                remora_error *err)
+{
+    const uint32_t width = m->shape.n_hidden;
+    const rmr_area a = {RMR_SLOT_EH, width, width, 0, n};
+    RMR_ASSERT(is_taken(c) && n <= c->in.n_rows);
+    return m->be->ops->step_write(m->be, c->step, &a, hidden, err);
+}
+
 remora_status rmr_context_wait(remora_model *m, rmr_context *c, remora_error *err)
 {
     return m->be->ops->step_wait(m->be, c->step, c->mark, err);

@@ -77,6 +77,10 @@ remora_status rmr_context_want(remora_model *m, rmr_context *c, const uint32_t *
                                remora_error *err);
 remora_status rmr_context_run(remora_model *m, rmr_context *c, const rmr_program_slice *slice,
                               rmr_halt *halt, remora_error *err);
+/* The hidden states [n, n_hidden] that the prediction layer joins with the step's first n tokens.
+ */
+remora_status rmr_context_write(remora_model *m, rmr_context *c, uint32_t n, const float *hidden,
+                                remora_error *err);
 /* Everything that was submitted is done. */
 remora_status rmr_context_wait(remora_model *m, rmr_context *c, remora_error *err);
 remora_status rmr_context_finish(remora_model *m, rmr_context *c, const rmr_program *p,

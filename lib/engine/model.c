@@ -41,8 +41,8 @@ static remora_status make_weights(rmr_opening *o)
 static remora_status make_importance(rmr_opening *o)
 {
     if (!(o->opts->flags & REMORA_MODEL_IMPORTANCE) || o->m->refused) return REMORA_OK;
-    return rmr_importance_make(&o->m->importance, &o->m->weights, &o->plan, o->m->has_weights,
-                               o->err);
+    return rmr_importance_make(&o->m->importance, &o->m->weights, o->m->shape.n_layers, &o->plan,
+                               o->m->has_weights, o->err);
 }
 
 /* After the weights, the counters and the sums, for operations point to them. */

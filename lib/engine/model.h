@@ -34,7 +34,7 @@ struct remora_model {
     rmr_lock vocab_lock;
     rmr_vocabulary *vocab; /* its texts for constraints; NULL: there was none yet */
     rmr_metadata meta;
-    rmr_buffer *routing; /* [n_layers][n_experts] u64; NULL: no layer has experts */
+    rmr_buffer *routing; /* [all layers][n_experts] u64; NULL: no layer has experts */
     rmr_bytes routing_bytes;
     atomic_int count_routing;
     rmr_importance importance;

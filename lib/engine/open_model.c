@@ -2,6 +2,7 @@
 /* Opening a model: files, configuration, tokenizer, tensors, plan. */
 #include "open_model.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "anyway.h"
@@ -118,7 +119,8 @@ static remora_status make_constants(rmr_opening *o)
 static remora_status make_routing(rmr_opening *o)
 {
     remora_model *m = o->m;
-    const uint64_t bytes = (uint64_t)m->shape.n_layers * m->shape.moe.n_experts * sizeof(uint64_t);
+    const uint64_t bytes =
+        (uint64_t)rmr_shape_all_layers(&m->shape) * m->shape.moe.n_experts * sizeof(uint64_t);
     if (bytes == 0) return REMORA_OK;
     RMR_TRY(m->be->ops->buffer_create(m->be, bytes, &m->routing, o->err));
     m->routing_bytes = m->be->ops->buffer_bytes(m->be, bytes);
@@ -141,10 +143,29 @@ static remora_status check_room(const rmr_opening *o)
     return REMORA_OK;
 }
 
+static int has_weight(const rmr_opening *o, uint32_t layer, rmr_weight_id id)
+{
+    rmr_origin *from = o->m->origin;
+    char name[64];
+    snprintf(name, sizeof name, "model.layers.%u.%s", layer, rmr_weight_infos[id].name);
+    return from->format->has(from, name);
+}
+
+/* The first layer that predicts is used, where the files have it: configurations count layers that
+ * were left out when the weights were saved. */
+static void find_prediction_layer(rmr_opening *o)
+{
+    rmr_shape *s = &o->m->shape;
+    if ((o->opts->flags & REMORA_MODEL_NO_PREDICTION) || s->n_mtp == 0) return;
+    s->n_predict =
+        has_weight(o, s->n_layers, RMR_W_EH_PROJ) && has_weight(o, s->n_layers, RMR_W_OUT);
+}
+
 static remora_status make_plan(rmr_opening *o)
 {
     remora_model *m = o->m;
-    RMR_TRY(rmr_weights_make(&m->weights, m->be, &m->mem, m->shape.n_layers, o->err));
+    find_prediction_layer(o);
+    RMR_TRY(rmr_weights_make(&m->weights, m->be, &m->mem, rmr_shape_all_layers(&m->shape), o->err));
     RMR_TRY(rmr_weight_plan_make(&m->weights, &m->shape, m->origin, o->keep, &o->plan, o->err));
     if (o->plan.n_other > 0)
         rmr_log_write(&o->rt->ctx.log, REMORA_LOG_WARN,

@@ -23,6 +23,7 @@ const rmr_slot_info rmr_slot_infos[RMR_SLOT_COUNT] = {
     [RMR_SLOT_ROPE] = {"rope", RMR_ROWS_ALL, 0},
     [RMR_SLOT_OUT] = {"out", RMR_ROWS_OUT, 0},
     [RMR_SLOT_LOGITS] = {"logits", RMR_ROWS_OUT, 0},
+    [RMR_SLOT_EH] = {"eh", RMR_ROWS_ALL, 0},
 };
 
 static rmr_view at(rmr_slot_id slot)
@@ -270,7 +271,7 @@ static void feed_forward(rmr_programs *l, const remora_model *m, uint32_t layer)
                     .n_out = s->n_hidden});
 }
 
-static void head(rmr_programs *l, const remora_model *m)
+static void head(rmr_programs *l, const remora_model *m, const rmr_weight *last_norm)
 {
     const uint32_t n = m->shape.n_hidden;
     add(l, (rmr_op){.kind = RMR_OP_PICK_ROWS,
@@ -278,7 +279,7 @@ static void head(rmr_programs *l, const remora_model *m)
                     .in = at(RMR_SLOT_X),
                     .out = at(RMR_SLOT_OUT),
                     .n = n});
-    norm(l, RMR_SLOT_OUT, RMR_SLOT_OUT, m->weights.norm, n, m->shape.eps, RMR_ROWS_OUT);
+    norm(l, RMR_SLOT_OUT, RMR_SLOT_OUT, last_norm, n, m->shape.eps, RMR_ROWS_OUT);
     add(l, (rmr_op){.kind = RMR_OP_LINEAR,
                     .rows = RMR_ROWS_OUT,
                     .in = at(RMR_SLOT_OUT),
@@ -317,7 +318,9 @@ static void slots(rmr_programs *l, const rmr_shape *s)
                                             [RMR_SLOT_ROPE] = rmr_shape_rope(s),
                                             [RMR_SLOT_OUT] = s->n_hidden,
                                             [RMR_SLOT_LOGITS] = s->n_vocab,
-                                            [RMR_SLOT_COUNTS] = s->n_layers * s->moe.n_experts};
+                                            [RMR_SLOT_COUNTS] =
+                                                rmr_shape_all_layers(s) * s->moe.n_experts,
+                                            [RMR_SLOT_EH] = 2 * s->n_hidden * s->n_predict};
     for (int i = 0; i < RMR_SLOT_COUNT; i++)
         l->slots[i] = (rmr_slot){width[i], rmr_slot_infos[i].rows};
 }
@@ -333,10 +336,10 @@ static void end_slice(rmr_programs *l, rmr_slice_kind kind, uint32_t layer)
     l->slices[at] = (rmr_program_slice){kind, layer, first, l->n_ops - first};
 }
 
-static void begin_step(rmr_programs *l, const remora_model *m)
+static void begin_step(rmr_programs *l, const remora_model *m, rmr_slot_id embedding)
 {
     add(l, (rmr_op){.kind = RMR_OP_EMBED,
-                    .out = at(RMR_SLOT_X),
+                    .out = at(embedding),
                     .w = m->weights.embed,
                     .n = m->shape.n_hidden});
     add(l, (rmr_op){.kind = RMR_OP_ROPE_TABLE,
@@ -351,13 +354,13 @@ static void begin_step(rmr_programs *l, const remora_model *m)
 static void main_program(rmr_programs *l, const remora_model *m)
 {
     const uint32_t first = l->n_slices;
-    begin_step(l, m);
+    begin_step(l, m, RMR_SLOT_X);
     for (uint32_t i = 0; i < m->shape.n_layers; i++) {
         attention(l, m, i);
         feed_forward(l, m, i);
         end_slice(l, RMR_SLICE_LAYER, i);
     }
-    head(l, m);
+    head(l, m, m->weights.norm);
     end_slice(l, RMR_SLICE_HEAD, 0);
     if (m->routing != NULL) {
         add(l, (rmr_op){.kind = RMR_OP_COUNTS_ADD,
@@ -369,10 +372,46 @@ static void main_program(rmr_programs *l, const remora_model *m)
         l->program[RMR_PROGRAM_MAIN] = (rmr_program){l->slices + first, l->n_slices - first};
 }
 
-/* All programs, from the first operation on. Called twice: without room it only counts. */
+/* docs/models.md, "Prediction layers (MTP)": the embedding comes first (T19). */
+static void join(rmr_programs *l, const remora_model *m, uint32_t layer)
+{
+    const rmr_shape *s = &m->shape;
+    rmr_weight *const *w = m->weights.layers[layer].w;
+    const rmr_view half[] = {{RMR_SLOT_EH, 0}, {RMR_SLOT_EH, s->n_hidden}};
+    const rmr_weight_id id[] = {RMR_W_E_NORM, RMR_W_H_NORM};
+    for (int i = 0; i < 2; i++)
+        add(l, (rmr_op){.kind = RMR_OP_NORM,
+                        .in = half[i],
+                        .out = half[i],
+                        .w = w[id[i]],
+                        .n = s->n_hidden,
+                        .eps = s->eps});
+    linear(l, m, layer, RMR_W_EH_PROJ, RMR_SLOT_EH, RMR_SLOT_X, 0);
+}
+
+/* Choices of experts are not counted: drafts are no text. */
+static void predict_program(rmr_programs *l, const remora_model *m)
+{
+    const uint32_t first = l->n_slices, layer = m->shape.n_layers;
+    if (m->shape.n_predict == 0) return;
+    begin_step(l, m, RMR_SLOT_EH);
+    join(l, m, layer);
+    attention(l, m, layer);
+    feed_forward(l, m, layer);
+    end_slice(l, RMR_SLICE_LAYER, layer);
+    head(l, m, m->weights.layers[layer].w[RMR_W_HEAD_NORM]);
+    end_slice(l, RMR_SLICE_HEAD, 0);
+    if (l->slices != NULL)
+        l->program[RMR_PROGRAM_PREDICT] = (rmr_program){l->slices + first, l->n_slices - first};
+}
+
+/* All programs, from the first operation on. Called twice: without room it only counts. What comes
+ * behind the last layer's slice of the main program in the list is fetched meanwhile, so the other
+ * program is in front of it. */
 static void build(rmr_programs *l, const remora_model *m)
 {
     l->n_ops = l->n_slices = 0;
+    predict_program(l, m);
     main_program(l, m);
 }
 

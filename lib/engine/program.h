@@ -24,6 +24,7 @@ typedef enum rmr_slot_id {
     RMR_SLOT_ROPE,   /* cos, sin [rope] */
     RMR_SLOT_OUT,    /* rows of the head, normed [hidden] */
     RMR_SLOT_LOGITS, /* [vocab] */
+    RMR_SLOT_EH,     /* of a prediction layer: embedding and hidden state [2 * hidden] */
     RMR_SLOT_COUNT
 } rmr_slot_id;
 
@@ -51,7 +52,11 @@ typedef struct rmr_program_slice {
 } rmr_program_slice;
 
 typedef enum rmr_program_id {
-    RMR_PROGRAM_MAIN, /* the next token's logits: all layers, the head, finishing */
+    RMR_PROGRAM_MAIN,    /* the next token's logits: all layers, the head, finishing */
+    RMR_PROGRAM_PREDICT, /* the logits of the token behind the next one, by the prediction layer.
+                            Tokens are the next ones, whose embeddings it takes; the hidden states
+                            are written into the second half of EH before. Empty where the model
+                            has no such layer */
     RMR_PROGRAM_COUNT
 } rmr_program_id;
 

@@ -90,8 +90,8 @@ static remora_status add_samples(hashing *f, const rmr_weight_plan_item *it)
 
 static remora_status add_weights(hashing *f)
 {
-    const size_t step = f->plan->n / SAMPLED + 1;
-    for (size_t i = 0; i < f->plan->n; i++) {
+    const size_t step = f->plan->n_main / SAMPLED + 1;
+    for (size_t i = 0; i < f->plan->n_main; i++) {
         const rmr_weight_plan_item *it = &f->plan->items[i];
         const rmr_weight_desc *d = &it->desc;
         const char *type = d->use == RMR_USE_VECTOR ? "" : rmr_elem_table[d->elem].name;

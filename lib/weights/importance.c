@@ -41,11 +41,11 @@ static remora_status add_layer(rmr_importance *x, const rmr_weight_plan *plan, c
     return REMORA_OK;
 }
 
-remora_status rmr_importance_make(rmr_importance *x, const rmr_weights *w,
+remora_status rmr_importance_make(rmr_importance *x, const rmr_weights *w, uint32_t n_layers,
                                   const rmr_weight_plan *plan, int filled, remora_error *err)
 {
     *x = (rmr_importance){.be = w->be, .mem = w->mem};
-    for (uint32_t i = 0; i < w->n_layers; i++) RMR_TRY(add_layer(x, plan, &w->layers[i], err));
+    for (uint32_t i = 0; i < n_layers; i++) RMR_TRY(add_layer(x, plan, &w->layers[i], err));
     RMR_TRY(add(x, plan, &w->head, UINT32_MAX, err));
     if (!filled) return REMORA_OK;
     RMR_TRY(x->be->ops->buffer_create(x->be, x->bytes, &x->buffer, err));

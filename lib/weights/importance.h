@@ -24,9 +24,10 @@ typedef struct rmr_importance {
     rmr_buffer *buffer; /* rmr_sums, one after another; NULL: the weights have no content */
 } rmr_importance;
 
-/* List what is kept, in the order of the layers, and make the buffer when the weights are filled.
- * They are remembered by their places in w. */
-remora_status rmr_importance_make(rmr_importance *x, const rmr_weights *w,
+/* List what is kept, in the order of the first n_layers layers (drafts of those behind them are no
+ * text), and make the buffer when the weights are filled. They are remembered by their places in w.
+ */
+remora_status rmr_importance_make(rmr_importance *x, const rmr_weights *w, uint32_t n_layers,
                                   const rmr_weight_plan *plan, int filled, remora_error *err);
 void rmr_importance_free(rmr_importance *x); /* of a zeroed struct too */
 

@@ -13,6 +13,7 @@ typedef struct planner {
     rmr_origin *from;
     rmr_weight_plan *plan;
     uint32_t layer;
+    int predicts; /* the layer does */
     rmr_share share; /* of the weight that is being planned */
     rmr_refusals *keep;
     remora_error *err;
@@ -32,7 +33,7 @@ static remora_status kept(const planner *p, remora_status st)
 static void count_params(planner *p, uint64_t each, uint64_t count, uint64_t active)
 {
     p->plan->n_params += each * count;
-    p->plan->n_params_active += each * active;
+    if (!p->predicts) p->plan->n_params_active += each * active;
 }
 
 /* `part` is behind "model.layers.<layer>.", or the whole name outside the layers. */
@@ -298,6 +299,10 @@ static remora_status make(planner *p)
     for (p->layer = 0; p->layer < p->shape->n_layers; p->layer++)
         RMR_TRY(plan_layer(p, &p->to->layers[p->layer]));
     RMR_TRY(outside_layers(p));
+    p->plan->n_main = p->plan->n;
+    p->predicts = 1;
+    for (p->layer = p->shape->n_layers; p->layer < rmr_shape_all_layers(p->shape); p->layer++)
+        RMR_TRY(plan_layer(p, &p->to->layers[p->layer]));
     return refuse_extra(p);
 }
 

@@ -10,6 +10,7 @@
 typedef struct rmr_weight_plan {
     rmr_weight_plan_item *items;
     size_t n, cap;
+    size_t n_main; /* the first ones: all but those of layers that predict */
     rmr_bytes weight_bytes; /* of the backend's, bookkeeping of the adopted ones too */
     uint64_t mapped_bytes;  /* adopted */
     uint64_t n_params, n_params_active;

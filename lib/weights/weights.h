@@ -11,7 +11,8 @@ typedef struct rmr_weights {
     rmr_backend *be;
     rmr_mem *mem; /* of the table of layers */
     uint32_t n_layers;
-    rmr_layer *layers; /* [n_layers], or NULL: nothing is planned */
+    rmr_layer *layers; /* [n_layers], or NULL: nothing is planned. Those that predict are behind the
+                          others */
     rmr_weight *embed, *norm, *head;
     rmr_weight *inv_freq;     /* the frequencies of the rotary embedding, one for each pair */
     rmr_bytes weight_bytes;   /* of the planned weights on the backend */

@@ -121,7 +121,7 @@ static void put_widths(text *t, const rmr_programs *p)
 {
     put(t, "\n    numbers a row of a slot:");
     for (int i = 0; i < RMR_SLOT_COUNT; i++)
-        if (p->slots[i].rows == RMR_ROWS_ALL)
+        if (p->slots[i].rows == RMR_ROWS_ALL && p->slots[i].width > 0)
             put(t, " %s %u", rmr_slot_infos[i].name, p->slots[i].width);
     put(t, "\n");
 }

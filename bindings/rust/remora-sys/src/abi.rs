@@ -82,6 +82,8 @@ pub const REMORA_MODEL_NO_MMAP: u32 = 2;
 pub const REMORA_MODEL_IMPORTANCE: u32 = 4;
 /// Of `enum remora_model_flags`, since 1.0.
 pub const REMORA_MODEL_ANYWAY: u32 = 8;
+/// Of `enum remora_model_flags`, since 1.0.
+pub const REMORA_MODEL_NO_PREDICTION: u32 = 16;
 /// Of `enum remora_convert_flags`, since 1.0.
 pub const REMORA_CONVERT_NO_SELF_TEST: u32 = 1;
 /// Of `enum remora_text_flags`, since 1.0.
@@ -620,8 +622,8 @@ pub struct remora_model_info {
     pub max_context: u32,
     /// `uint32_t has_tokenizer`.
     pub has_tokenizer: u32,
-    /// `uint32_t reserved`.
-    pub reserved: u32,
+    /// `uint32_t n_prediction_layers`.
+    pub n_prediction_layers: u32,
     /// `uint64_t n_params`.
     pub n_params: u64,
     /// `uint64_t n_params_active`.
@@ -1916,7 +1918,7 @@ mod tests {
         assert_eq!(addr_of!(x.n_dense_layers) as usize - at, 40);
         assert_eq!(addr_of!(x.max_context) as usize - at, 44);
         assert_eq!(addr_of!(x.has_tokenizer) as usize - at, 48);
-        assert_eq!(addr_of!(x.reserved) as usize - at, 52);
+        assert_eq!(addr_of!(x.n_prediction_layers) as usize - at, 52);
         assert_eq!(addr_of!(x.n_params) as usize - at, 56);
         assert_eq!(addr_of!(x.n_params_active) as usize - at, 64);
         assert_eq!(addr_of!(x.weight_bytes) as usize - at, 72);
