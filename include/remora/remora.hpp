@@ -344,39 +344,10 @@ template <class W, class F> result<W> made(F &&f)
     });
 }
 
-inline void free_it(remora_runtime *h) noexcept
-{
-    remora_runtime_free(h);
-}
-inline void free_it(remora_model *h) noexcept
-{
-    remora_model_free(h);
-}
-inline void free_it(remora_session *h) noexcept
-{
-    remora_session_free(h);
-}
-inline void free_it(remora_sampler *h) noexcept
-{
-    remora_sampler_free(h);
-}
-inline void free_it(remora_constraint *h) noexcept
-{
-    remora_constraint_free(h);
-}
-inline void free_it(remora_chat *h) noexcept
-{
-    remora_chat_free(h);
-}
-inline void free_it(remora_chat_parse *h) noexcept
-{
-    remora_chat_parse_free(h);
-}
-
 } // namespace detail
 
 /* A C handle that is freed with the object. */
-template <class H> class handle
+template <class H, void(REMORA_CALL *FREE)(H *)> class handle
 {
   public:
     using raw = H;
@@ -394,7 +365,7 @@ template <class H> class handle
     }
     ~handle()
     {
-        detail::free_it(h_);
+        FREE(h_);
     }
 
     H *get() const noexcept
@@ -411,7 +382,7 @@ template <class H> class handle
     }
     void reset(H *h = nullptr) noexcept
     {
-        detail::free_it(std::exchange(h_, h));
+        FREE(std::exchange(h_, h));
     }
 
   private:
@@ -445,7 +416,7 @@ inline bool abi_check() noexcept
 
 /* ---- runtime --------------------------------------------------------------------------------- */
 
-class runtime : public handle<remora_runtime>
+class runtime : public handle<remora_runtime, remora_runtime_free>
 {
   public:
     static result<runtime> create(const remora_runtime_opts *opts = nullptr)
@@ -498,7 +469,7 @@ struct fim_prompt {
     fim_info info;
 };
 
-class model : public handle<remora_model>
+class model : public handle<remora_model, remora_model_free>
 {
   public:
     static result<model> open(const remora_source &src, const remora_model_opts *opts = nullptr,
@@ -733,7 +704,7 @@ struct delivered {
     std::size_t n_tokens = 0; /* in the caller's array */
 };
 
-class session : public handle<remora_session>
+class session : public handle<remora_session, remora_session_free>
 {
   public:
     static result<session> create(model &m, const remora_session_opts *o = nullptr)
@@ -857,7 +828,7 @@ inline outcome eval(span<remora_session *const> sessions, const remora_eval_opts
 
 /* ---- constraint and sampler ------------------------------------------------------------------ */
 
-class constraint : public handle<remora_constraint>
+class constraint : public handle<remora_constraint, remora_constraint_free>
 {
   public:
     static result<constraint> create(model &m, const remora_constraint_opts &o)
@@ -907,7 +878,7 @@ class constraint : public handle<remora_constraint>
 /* What a stage of the host returns when it fails: the pick is then E_CALLBACK. */
 inline constexpr std::size_t stage_failed = static_cast<std::size_t>(-1);
 
-class sampler : public handle<remora_sampler>
+class sampler : public handle<remora_sampler, remora_sampler_free>
 {
   public:
     static result<sampler> create(model &m, std::uint64_t seed)
@@ -1105,7 +1076,7 @@ struct prompt {
     prompt_info info;
 };
 
-class chat : public handle<remora_chat>
+class chat : public handle<remora_chat, remora_chat_free>
 {
   public:
     static result<chat> create(model &m, const remora_chat_opts *o = nullptr)
@@ -1167,7 +1138,7 @@ class chat : public handle<remora_chat>
     }
 };
 
-class chat_parse : public handle<remora_chat_parse>
+class chat_parse : public handle<remora_chat_parse, remora_chat_parse_free>
 {
   public:
     static result<chat_parse> create(model &m, const remora_chat_parse_opts *o = nullptr)

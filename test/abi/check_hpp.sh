@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # remora.hpp compiles clean without exceptions and run-time type information, and with them, under every C++ compiler here;
-# it calls every function of the ABI; the program in its first comment runs, and so does a test of all its classes.
+# every function of the ABI is called in it, or names the one that frees a handle; the program in its first comment runs, and
+# so does a test of all its classes.
 # usage: check_hpp.sh PYTHON ABI.PY INCLUDE_DIR TEST.CPP LIBRARY MODEL
 set -eu
 python=$1 reader=$2 include=$3 test=$4 library=$5 model=$6
@@ -10,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$python" "$reader" tour "$include/remora/remora.hpp" >"$work/tour.cpp"
 "$python" "$reader" names "$include/remora/remora.abi.json" >"$work/names"
-missing=$(while read -r name; do grep -q "\b$name(" "$include/remora/remora.hpp" || echo "$name"; done <"$work/names")
+missing=$(while read -r name; do grep -q "\b$name[(>]" "$include/remora/remora.hpp" || echo "$name"; done <"$work/names")
 [ -z "$missing" ] || { echo "remora.hpp does not call" $missing; exit 1; }
 built=
 for cxx in g++ clang++; do

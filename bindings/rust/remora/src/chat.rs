@@ -2,10 +2,10 @@
 //! Conversations: prompts from turns, and answers read back.
 
 use crate::error::{call, filled, static_text, text_of};
-use crate::options::{c_name, str_of, text};
+use crate::options::{str_of, text, CName};
 use crate::{sys, Constraint, Model, Result, Token};
 
-/// Who speaks.
+/// The role of a turn: the one who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // the names say it
 pub enum Role {
@@ -18,11 +18,11 @@ pub enum Role {
 /// A call of a tool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Call {
-    /// What its result refers to; may be empty.
+    /// The id that the turn of its result has as `call_id`; may be empty.
     pub id: String,
-    /// Of the tool.
+    /// The name of the tool.
     pub name: String,
-    /// JSON.
+    /// The arguments as JSON.
     pub arguments: String,
 }
 
@@ -38,34 +38,34 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Who says what.
+    /// A turn of this role with this text.
     pub fn new(role: Role, text: impl Into<String>) -> Self {
         let none = String::new;
         Self { role, text: text.into(), name: none(), reasoning: none(), call_id: none(), calls: Vec::new() }
     }
-    /// Who speaks, by name.
+    /// The name of the speaker, in families whose markers have a name.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
-    /// What preceded the answer.
+    /// The reasoning that preceded an answer.
     pub fn reasoning(mut self, reasoning: impl Into<String>) -> Self {
         self.reasoning = reasoning.into();
         self
     }
-    /// The call that this is the result of.
+    /// The id of the call that this turn is the result of.
     pub fn call_id(mut self, id: impl Into<String>) -> Self {
         self.call_id = id.into();
         self
     }
-    /// A call of the answer.
+    /// Add a call to an answer.
     pub fn call(mut self, call: Call) -> Self {
         self.calls.push(call);
         self
     }
 }
 
-/// How a prompt is made; a builder.
+/// Options of [`Chat::prompt`]; a builder.
 #[derive(Clone, Default)]
 pub struct PromptOptions {
     raw: sys::remora_prompt_opts,
@@ -74,36 +74,36 @@ pub struct PromptOptions {
 }
 
 impl PromptOptions {
-    /// As the last request says, else the default.
+    /// All as the last request of [`Chat::add_json`] says, else the defaults.
     pub fn new() -> Self {
         Self::default()
     }
-    /// The last turn is an answer that is to be gone on with.
+    /// The prompt ends inside the last turn, an answer that the model goes on with.
     pub fn continue_answer(mut self) -> Self {
         self.raw.flags |= sys::REMORA_PROMPT_CONTINUE;
         self
     }
-    /// End behind the last turn.
+    /// The prompt ends behind the last turn, without asking for an answer.
     pub fn no_request(mut self) -> Self {
         self.raw.flags |= sys::REMORA_PROMPT_NO_REQUEST;
         self
     }
-    /// As the family's own template.
+    /// The prompt is that of the family's own template, with what the template leaves out.
     pub fn as_template(mut self) -> Self {
         self.raw.flags |= sys::REMORA_PROMPT_AS_TEMPLATE;
         self
     }
-    /// Reasoning before the answer.
+    /// Whether the model reasons before the answer.
     pub fn think(mut self, on: bool) -> Self {
         self.raw.think = if on { sys::REMORA_THINK_ON } else { sys::REMORA_THINK_OFF };
         self
     }
-    /// Of thinking, 1 to 100.
+    /// The effort of thinking, 1 to 100.
     pub fn effort(mut self, effort: u32) -> Self {
         self.raw.effort = effort;
         self
     }
-    /// `REMORA_CHOICE_*`, and the tool of NAMED.
+    /// The choice of tools, `REMORA_CHOICE_*`, and the name of the tool for `REMORA_CHOICE_NAMED`.
     pub fn choice(mut self, choice: i32, tool: &str) -> Self {
         self.raw.choice = choice;
         self.tool = tool.into();
@@ -117,7 +117,7 @@ impl PromptOptions {
 }
 
 impl PromptOptions {
-    /// Its texts are borrowed from self.
+    /// The C struct, whose texts are borrowed from self.
     fn for_call(&self) -> sys::remora_prompt_opts {
         let mut raw = self.raw;
         raw.tool = text(&self.tool);
@@ -137,17 +137,17 @@ impl AnswerOptions {
     pub fn new() -> Self {
         Self::default()
     }
-    /// One call at most.
+    /// The answer has one call at most.
     pub fn one_call(mut self) -> Self {
         self.raw.flags |= sys::REMORA_ANSWER_ONE_CALL;
         self
     }
-    /// Leave out what schemas ask for and cannot be enforced.
+    /// Keywords of schemas that cannot be enforced are left out, instead of being an error.
     pub fn lax(mut self) -> Self {
         self.raw.flags |= sys::REMORA_ANSWER_LAX;
         self
     }
-    /// Bytes that it may take, and steps of work for a pick; 0: the default.
+    /// Bytes that the constraint may take, and steps of work for a pick; 0: the default.
     pub fn limits(mut self, memory: u64, steps: u64) -> Self {
         self.raw.memory = memory;
         self.raw.steps = steps;
@@ -159,17 +159,17 @@ impl AnswerOptions {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Prompt {
-    /// What to append or sync.
+    /// The tokens to append or sync.
     pub tokens: Vec<Token>,
-    /// `REMORA_PLACE_*`, for [`ChatParse::new`].
+    /// The place where the answer begins, `REMORA_PLACE_*`, for [`ChatParse::new`].
     pub begin: i32,
     /// Are tools declared, so that there may be calls?
     pub has_calls: bool,
-    /// Of the prompt as text.
+    /// Bytes of the prompt as text, names of markers included.
     pub text_bytes: u64,
 }
 
-/// A chat format of the host's own: what stands before and behind the text of each turn.
+/// A chat format of the host's own: the markers before and behind the text of each turn.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs)] // as in remora_chat_format
 pub struct ChatFormat {
@@ -217,23 +217,24 @@ unsafe impl Send for Chat {}
 unsafe impl Sync for Chat {}
 
 impl Chat {
-    /// In the model's own chat format.
+    /// A conversation in the model's own chat format.
     pub fn new(m: &Model) -> Result<Self> {
         Self::create(m, &sys::remora_chat_opts::new())
     }
-    /// In a built-in chat format; date: of today, for a family whose prompt has it, else empty.
+    /// A conversation in a built-in chat format. `date` is the date of today, for a family whose prompt has
+    /// one, else empty.
     pub fn with_format(m: &Model, format: &str, date: &str) -> Result<Self> {
-        let name = c_name(format)?;
+        let name = CName::new(Some(format))?;
         let mut raw = sys::remora_chat_opts::new();
         raw.format = name.as_ptr();
         raw.date = text(date);
         Self::create(m, &raw)
     }
-    /// In a chat format of the host's own.
+    /// A conversation in a chat format of the host's own.
     pub fn described(m: &Model, format: &ChatFormat) -> Result<Self> {
-        let tools_of = format.tools_of.as_deref().map(c_name).transpose()?;
+        let tools_of = CName::new(format.tools_of.as_deref())?;
         let mut described = format.raw();
-        described.tools_of = tools_of.as_ref().map_or(std::ptr::null(), |t| t.as_ptr());
+        described.tools_of = tools_of.as_ptr();
         let mut raw = sys::remora_chat_opts::new();
         raw.described = &described;
         Self::create(m, &raw)
@@ -269,19 +270,19 @@ impl Chat {
     pub fn add_json(&mut self, json: &str) -> Result<()> {
         call(|e| unsafe { sys::remora_chat_add_json(self.0, json.as_ptr().cast(), json.len(), e) }).map(drop)
     }
-    /// Keep the first turns.
+    /// Cut the conversation to its first `keep` turns.
     pub fn trim(&mut self, keep: u64) -> Result<()> {
         call(|e| unsafe { sys::remora_chat_trim(self.0, keep, e) }).map(drop)
     }
-    /// What may answer the prompt of these options: calls of declared tools alone, with arguments
-    /// that their schemas allow, and JSON where that was asked for.
+    /// A constraint for answers to the prompt of these options. It allows calls of declared tools alone,
+    /// with arguments that their schemas allow, and JSON where the options ask for JSON.
     pub fn bounds(&self, prompt: &PromptOptions, o: &AnswerOptions) -> Result<Constraint> {
         let mut out = std::ptr::null_mut();
         let prompt = prompt.for_call();
         call(|e| unsafe { sys::remora_chat_constraint(self.0, &prompt, &o.raw, &mut out, e) })?;
         Ok(Constraint(out))
     }
-    /// The prompt.
+    /// The prompt for the next answer.
     pub fn prompt(&self, o: &PromptOptions) -> Result<Prompt> {
         let raw = o.for_call();
         let mut info = sys::remora_prompt_info::new();
@@ -291,7 +292,7 @@ impl Chat {
         let (has_calls, text_bytes) = (info.calls != 0, info.text_bytes);
         Ok(Prompt { tokens, begin: info.begin, has_calls, text_bytes })
     }
-    /// Its numbers, and the name of its format.
+    /// The numbers of the conversation, and the name of its chat format.
     pub fn info(&self) -> Result<ChatInfo> {
         let mut raw = sys::remora_chat_info::new();
         call(|e| unsafe { sys::remora_chat_get_info(self.0, &mut raw, e) })?;
@@ -315,30 +316,30 @@ impl Drop for Chat {
     }
 }
 
-/// What a conversation holds.
+/// The numbers of a conversation.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ChatInfo {
     /// The chat format's name.
     pub format: String,
-    /// Turns.
+    /// The number of turns.
     pub n_turns: u32,
-    /// Tools.
+    /// The number of declared tools.
     pub n_tools: u32,
-    /// 0: the family does not; 1: off by default; 2: on by default; 3: always.
+    /// Whether the family thinks. 0: it does not; 1: off by default; 2: on by default; 3: always.
     pub thinks: u32,
     /// Has the family calls of tools?
     pub has_calls: bool,
 }
 
-/// Why an answer ended.
+/// The reason why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
-    /// By itself.
+    /// The answer ended by itself.
     Stop,
-    /// With calls.
+    /// The answer ended with calls.
     Calls,
-    /// It was cut.
+    /// The answer was cut.
     Length,
 }
 
@@ -352,25 +353,25 @@ pub enum Event {
     Content(String),
     /// A call begins.
     Call {
-        /// From 0.
+        /// The number of the call, from 0.
         index: u32,
-        /// Of the tool.
+        /// The name of the tool.
         name: String,
-        /// In families that have ids.
+        /// The id of the call, in families that have ids.
         id: String,
     },
     /// A piece of the arguments of a call.
     Arguments {
-        /// Of which call.
+        /// The number of the call.
         index: u32,
-        /// JSON.
+        /// A piece of JSON.
         text: String,
     },
-    /// A call is complete.
+    /// The call of this number is complete.
     CallEnd(u32),
     /// Text behind the calls, or behind broken markup.
     Rest(String),
-    /// The last one.
+    /// The end of the answer, which is the last event.
     End(Finish),
 }
 
@@ -396,7 +397,7 @@ impl Event {
     }
 }
 
-/// How an answer is read; numbers of the header.
+/// The state of reading an answer, as the header describes it.
 pub type ChatParseInfo = sys::remora_chat_parse_info;
 
 /// Reads an answer while it is generated.
@@ -406,7 +407,7 @@ unsafe impl Send for ChatParse {}
 unsafe impl Sync for ChatParse {}
 
 impl ChatParse {
-    /// Of an answer to a prompt of this conversation.
+    /// A reader of an answer to a prompt of this conversation.
     pub fn new(m: &Model, chat: &Chat, prompt: &Prompt) -> Result<Self> {
         let mut raw = sys::remora_chat_parse_opts::new();
         raw.chat = chat.0;
@@ -414,11 +415,11 @@ impl ChatParse {
         raw.flags = if prompt.has_calls { sys::REMORA_CHAT_PARSE_CALLS } else { 0 };
         Self::create(m, &raw)
     }
-    /// In a chat format by name, with calls or without.
+    /// A reader of an answer in a chat format by name (`None`: the model's own), with calls or without.
     pub fn with_format(m: &Model, format: Option<&str>, calls: bool) -> Result<Self> {
-        let name = format.map(c_name).transpose()?;
+        let name = CName::new(format)?;
         let mut raw = sys::remora_chat_parse_opts::new();
-        raw.format = name.as_ref().map_or(std::ptr::null(), |n| n.as_ptr());
+        raw.format = name.as_ptr();
         raw.flags = if calls { sys::REMORA_CHAT_PARSE_CALLS } else { 0 };
         Self::create(m, &raw)
     }
@@ -427,39 +428,21 @@ impl ChatParse {
         call(|e| unsafe { sys::remora_chat_parse_create(m.0, raw, &mut out, e) })?;
         Ok(Self(out))
     }
-    /// The events of some tokens.
-    pub fn push(&mut self, mut t: &[Token]) -> Result<Vec<Event>> {
-        let mut events = Vec::new();
-        loop {
-            let (mut used, mut raw) = (0, sys::remora_chat_event::new());
-            let p = self.0;
-            let status = call(|e| unsafe {
-                sys::remora_chat_parse_next(p, t.as_ptr(), t.len(), &mut used, &mut raw, e)
-            })?;
-            t = &t[used..];
-            if status != sys::REMORA_MORE {
-                return Ok(events);
-            }
-            events.push(Event::of(&raw));
-        }
+    /// The events of the next tokens of the answer.
+    pub fn push(&mut self, t: &[Token]) -> Result<Vec<Event>> {
+        let p = self.0;
+        events(t, |t, used, event, e| unsafe {
+            sys::remora_chat_parse_next(p, t.as_ptr(), t.len(), used, event, e)
+        })
     }
-    /// The same for text whose tokens are not known.
+    /// The events of the next piece of the answer, as text whose tokens are not known.
     pub fn push_text(&mut self, text: &str) -> Result<Vec<Event>> {
-        let (mut events, mut t) = (Vec::new(), text.as_bytes());
-        loop {
-            let (mut used, mut raw) = (0, sys::remora_chat_event::new());
-            let p = self.0;
-            let status = call(|e| unsafe {
-                sys::remora_chat_parse_text(p, t.as_ptr().cast(), t.len(), &mut used, &mut raw, e)
-            })?;
-            t = &t[used..];
-            if status != sys::REMORA_MORE {
-                return Ok(events);
-            }
-            events.push(Event::of(&raw));
-        }
+        let p = self.0;
+        events(text.as_bytes(), |t, used, event, e| unsafe {
+            sys::remora_chat_parse_text(p, t.as_ptr().cast(), t.len(), used, event, e)
+        })
     }
-    /// The end of the answer, and whether it was cut. The last event is [`Event::End`].
+    /// The events of the end of the answer, which was cut or not. The last one is [`Event::End`].
     pub fn finish(&mut self, cut: bool) -> Result<Vec<Event>> {
         let mut events = Vec::new();
         loop {
@@ -472,21 +455,38 @@ impl ChatParse {
             }
         }
     }
-    /// A second one that goes on from the same place.
+    /// A second reader that goes on from the same place.
     pub fn try_clone(&self) -> Result<Self> {
         let mut out = std::ptr::null_mut();
         call(|e| unsafe { sys::remora_chat_parse_clone(self.0, &mut out, e) })?;
         Ok(Self(out))
     }
-    /// Go back to where a clone is.
+    /// Go on from the place of another reader: back to a clone, say.
     pub fn copy_from(&mut self, other: &ChatParse) -> Result<()> {
         call(|e| unsafe { sys::remora_chat_parse_copy(self.0, other.0, e) }).map(drop)
     }
-    /// What was read so far.
+    /// The state of reading: counts of calls and bytes so far.
     pub fn info(&self) -> Result<ChatParseInfo> {
         let mut raw = ChatParseInfo::new();
         call(|e| unsafe { sys::remora_chat_parse_get_info(self.0, &mut raw, e) })?;
         Ok(raw)
+    }
+}
+
+/// All events of a piece of an answer: f reads a part of it, and gives one event with REMORA_MORE.
+fn events<T>(
+    mut piece: &[T],
+    mut f: impl FnMut(&[T], &mut usize, &mut sys::remora_chat_event, *mut sys::remora_error) -> i32,
+) -> Result<Vec<Event>> {
+    let mut events = Vec::new();
+    loop {
+        let (mut used, mut raw) = (0, sys::remora_chat_event::new());
+        let status = call(|e| f(piece, &mut used, &mut raw, e))?;
+        piece = &piece[used..];
+        if status != sys::REMORA_MORE {
+            return Ok(events);
+        }
+        events.push(Event::of(&raw));
     }
 }
 

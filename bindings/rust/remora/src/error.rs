@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use std::fmt;
 use std::os::raw::c_char;
 
-/// Why a call failed: `REMORA_E_*` of the header, which says for each call what it means there.
+/// The kind of an error: `REMORA_E_*` of the header, which says for each call what it means there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -16,15 +16,15 @@ pub enum ErrorKind {
     Arg,
     /// A struct or a field of it that the library does not know: it is older than this crate.
     Struct,
-    /// Host memory, or the host budget.
+    /// The host memory is out, or the host budget is used up.
     NoMem,
-    /// Memory of the device.
+    /// The memory of the device is out, or its budget is used up.
     DeviceMem,
     /// Reading a file failed, or a file of an open model has changed.
     Io,
     /// A file is damaged or not what it claims.
     Format,
-    /// Valid, but not by this build or device.
+    /// The request is valid, but this build or device does not support it.
     Unsupported,
     /// A cancel word was set, or progress said stop.
     Cancelled,
@@ -44,7 +44,7 @@ pub enum ErrorKind {
     Callback,
     /// A bug in remora.
     Internal,
-    /// No such file, blob, key or row.
+    /// There is no such file, blob, key or row.
     NotFound,
     /// A bound that options set was reached.
     Limit,
@@ -86,7 +86,7 @@ pub struct Error {
     message: String,
 }
 
-/// What calls of this crate return.
+/// The result of calls of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
@@ -94,7 +94,7 @@ impl Error {
         let message = message.to_string();
         Self { status, os_code: 0, message }
     }
-    /// Why, for a `match`.
+    /// The kind of the error, for a `match`.
     pub fn kind(&self) -> ErrorKind {
         ErrorKind::of(self.status)
     }
@@ -102,7 +102,7 @@ impl Error {
     pub fn status(&self) -> i32 {
         self.status
     }
-    /// errno where the system refused, else 0.
+    /// The errno where the system refused, else 0.
     pub fn os_code(&self) -> i32 {
         self.os_code
     }
@@ -131,7 +131,7 @@ const fn const_none() -> RefCell<Option<Payload>> {
     RefCell::new(None)
 }
 
-/// Run what a host gave, inside a C call: a panic waits until that call has returned.
+/// Run a callback of the host inside a C call: a panic waits until that call has returned.
 pub(crate) fn guarded<R>(failed: R, f: impl FnOnce() -> R) -> R {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)) {
         Ok(r) => r,
@@ -142,7 +142,7 @@ pub(crate) fn guarded<R>(failed: R, f: impl FnOnce() -> R) -> R {
     }
 }
 
-/// A panic of a callback of the call that has just returned goes on here.
+/// Go on with the panic of a callback of the C call that has just returned.
 pub(crate) fn resume() {
     if let Some(payload) = PANIC.with(|p| p.borrow_mut().take()) {
         std::panic::resume_unwind(payload);
@@ -161,7 +161,7 @@ pub(crate) fn call(f: impl FnOnce(*mut sys::remora_error) -> i32) -> Result<i32>
     Err(Error { status, os_code: e.os_code, message })
 }
 
-/// A char array of a struct.
+/// The text of a char array of a struct.
 pub(crate) fn text_of(c: &[c_char]) -> String {
     let bytes: Vec<u8> = c.iter().map(|&b| b as u8).take_while(|&b| b != 0).collect();
     String::from_utf8_lossy(&bytes).into_owned()
@@ -173,7 +173,7 @@ pub(crate) fn static_text(p: *const c_char) -> &'static str {
     unsafe { CStr::from_ptr(p) }.to_str().unwrap_or("")
 }
 
-/// An array whose size is not known before: once more with the size that E_BUFFER says.
+/// An array whose size is not known before: the C call is made once more with the size that E_BUFFER says.
 pub(crate) fn filled<T: Copy + Default>(
     guess: usize,
     mut f: impl FnMut(*mut T, usize, *mut usize, *mut sys::remora_error) -> i32,
@@ -192,7 +192,7 @@ pub(crate) fn filled<T: Copy + Default>(
     }
 }
 
-/// Bytes that the header promises to be UTF-8.
+/// The string of bytes that the header promises to be UTF-8.
 pub(crate) fn string(bytes: Vec<u8>) -> String {
     match String::from_utf8(bytes) {
         Ok(s) => s,

@@ -21,12 +21,13 @@ impl GenOptions {
     pub fn new() -> Self {
         Self::default()
     }
-    /// Of the whole generation.
+    /// Most tokens of the whole generation.
     pub fn max_tokens(mut self, n: u64) -> Self {
         self.max_tokens = n;
         self
     }
-    /// Of each step of the iterator, in microseconds: it may then give nothing but an empty piece.
+    /// The budget of each step of the iterator, in microseconds. A step that used it up may give an
+    /// empty piece.
     pub fn budget_us(mut self, us: i64) -> Self {
         self.budget_us = us;
         self
@@ -36,18 +37,18 @@ impl GenOptions {
         self.stop.push(s.into());
         self
     }
-    /// Text has the stop string at its end.
+    /// The text keeps the stop string at its end.
     pub fn keep_stop(mut self) -> Self {
         self.keep_stop = true;
         self
     }
-    /// The word that ends it.
+    /// The cancel word that ends the generation.
     pub fn cancel(mut self, word: &Cancel) -> Self {
         self.cancel = Some(word.clone());
         self
     }
 
-    /// Keep the probability of each token and so many most probable ones of its row: see
+    /// Keep the probability of each token, and those of the `n_best` most probable tokens of its row: see
     /// [`TokenStream::probs`] and [`TextStream::probs`].
     pub fn probs(mut self, n_best: u32) -> Self {
         self.n_best = Some(n_best.min(1 << 20)); // larger than any vocabulary, and small enough to allocate
@@ -77,31 +78,31 @@ impl GenOptions {
     }
 }
 
-/// Why a generation has ended.
+/// The reason why a generation has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// It has not ended, or was given up.
+    /// The generation has not ended, or was given up.
     None,
-    /// A token that ends a turn.
+    /// A token that ends a turn was made.
     EndOfTurn,
-    /// The stop string of this index.
+    /// The text has the stop string of this index.
     Stop(u32),
-    /// The most tokens.
+    /// The generation has as many tokens as the options allow.
     MaxTokens,
-    /// The capacity of the session.
+    /// The capacity of the session is reached.
     Capacity,
 }
 
-/// How far a generation came.
+/// The progress of a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Generation {
-    /// Why it has ended.
+    /// The reason why it has ended.
     pub reason: Reason,
-    /// Made by all its calls.
+    /// Tokens that all its calls made.
     pub n_tokens: u64,
-    /// Delivered by all its calls.
+    /// Bytes of text that all its calls delivered.
     pub text_bytes: u64,
 }
 
@@ -109,34 +110,13 @@ impl Session {
     /// Text that follows, in pieces of whole characters: an iterator that ends with the generation.
     /// Dropping it leaves the timeline with what was made.
     pub fn generate_text<'a>(&'a mut self, p: &'a mut Sampler, o: GenOptions) -> TextStream<'a> {
-        TextStream {
-            inner: Stream {
-                session: self,
-                sampler: p,
-                options: o,
-                is_new: true,
-                is_over: false,
-                late: None,
-                probs: Vec::new(),
-            },
-            tokens: Vec::new(),
-        }
+        TextStream { inner: Stream::new(self, p, o), tokens: Vec::new() }
     }
     /// Tokens that follow: an iterator that ends with the generation.
     pub fn generate<'a>(&'a mut self, p: &'a mut Sampler, o: GenOptions) -> TokenStream<'a> {
-        TokenStream {
-            inner: Stream {
-                session: self,
-                sampler: p,
-                options: o,
-                is_new: true,
-                is_over: false,
-                late: None,
-                probs: Vec::new(),
-            },
-        }
+        TokenStream { inner: Stream::new(self, p, o) }
     }
-    /// The generation that is under way, else the last one.
+    /// The progress of the generation that is under way, else of the last one.
     pub fn generation(&self) -> Result<Generation> {
         let mut raw = sys::remora_generation_info::new();
         call(|e| unsafe { sys::remora_session_get_generation(self.0, &mut raw, e) })?;
@@ -151,6 +131,7 @@ impl Session {
     }
 }
 
+/// The part that streams of text and of tokens share: a generation, and the calls that go on with it.
 struct Stream<'a> {
     session: &'a mut Session,
     sampler: &'a mut Sampler,
@@ -161,7 +142,10 @@ struct Stream<'a> {
     probs: Vec<TokenProb>,
 }
 
-impl Stream<'_> {
+impl<'a> Stream<'a> {
+    fn new(session: &'a mut Session, sampler: &'a mut Sampler, options: GenOptions) -> Self {
+        Self { session, sampler, options, is_new: true, is_over: false, late: None, probs: Vec::new() }
+    }
     fn late<T>(&mut self) -> Option<Result<T>> {
         self.late.take().map(Err)
     }
@@ -200,8 +184,8 @@ pub struct TextStream<'a> {
 }
 
 impl TextStream<'_> {
-    /// With [`GenOptions::probs`]: for each token so far its own entry, and behind it the most
-    /// probable ones of its row.
+    /// With [`GenOptions::probs`] the probabilities so far: for each token its own entry, and behind it
+    /// those of the most probable tokens of its row.
     pub fn probs(&self) -> &[TokenProb] {
         &self.inner.probs
     }
@@ -209,11 +193,11 @@ impl TextStream<'_> {
     pub fn tokens(&self) -> &[Token] {
         &self.tokens
     }
-    /// Why it has ended, and how far it came.
+    /// The reason why the generation has ended, and its tokens and bytes.
     pub fn info(&self) -> Result<Generation> {
         self.inner.session.generation()
     }
-    /// The rest of the text as one.
+    /// The rest of the text as one string.
     pub fn collect_text(&mut self) -> Result<String> {
         self.collect()
     }
@@ -260,8 +244,8 @@ pub struct TokenStream<'a> {
 }
 
 impl TokenStream<'_> {
-    /// With [`GenOptions::probs`]: for each token so far its own entry, and behind it the most
-    /// probable ones of its row.
+    /// With [`GenOptions::probs`] the probabilities so far: for each token its own entry, and behind it
+    /// those of the most probable tokens of its row.
     pub fn probs(&self) -> &[TokenProb] {
         &self.inner.probs
     }
@@ -269,7 +253,7 @@ impl TokenStream<'_> {
     pub fn is_over(&self) -> bool {
         self.inner.is_over
     }
-    /// Why it has ended, and how far it came.
+    /// The reason why the generation has ended, and its tokens and bytes.
     pub fn info(&self) -> Result<Generation> {
         self.inner.session.generation()
     }

@@ -2,7 +2,7 @@
 //! Models, where they come from, and packs.
 
 use crate::error::{call, filled, guarded, named, static_text, text_of};
-use crate::options::{c_name, Cancel};
+use crate::options::{c_name, CName, Cancel};
 use crate::runtime::{free_box, raw_extra};
 use crate::{sys, Result, Runtime, SessionOptions};
 use std::ffi::{CStr, CString};
@@ -21,14 +21,14 @@ pub trait Storage: Send + Sync {
 enum From {
     Path(CString),
     Memory(Arc<Vec<(CString, Vec<u8>)>>),
-    Io(Option<CString>, Arc<dyn Storage>),
+    Io(CName, Arc<dyn Storage>),
 }
 
-/// Where a model comes from: a Hugging Face folder, a GGUF file or a pack.
+/// The source of a model: a Hugging Face folder, a GGUF file or a pack.
 pub struct Source(Result<From>);
 
 impl Source {
-    /// A folder, or a file.
+    /// A folder or a file of the file system.
     pub fn path(path: impl AsRef<Path>) -> Self {
         Self(c_name(&path.as_ref().to_string_lossy()).map(From::Path))
     }
@@ -37,12 +37,12 @@ impl Source {
         let named = files.into_iter().map(|(name, data)| Ok((c_name(name.as_ref())?, data)));
         Self(named.collect::<Result<Vec<_>>>().map(|all| From::Memory(Arc::new(all))))
     }
-    /// The host's storage. A pack or GGUF file is named; a folder is not.
+    /// The host's storage. `file` names a pack or GGUF file in it; `None` means a folder.
     pub fn storage(storage: Arc<dyn Storage>, file: Option<&str>) -> Self {
-        Self(file.map(c_name).transpose().map(|name| From::Io(name, storage)))
+        Self(CName::new(file).map(|name| From::Io(name, storage)))
     }
 
-    /// f gets the C struct. What it points to lives until the library calls its release.
+    /// f gets the C struct. The data that it points to lives until the library calls its release.
     fn lend<R>(&self, f: impl FnOnce(&sys::remora_source) -> Result<R>) -> Result<R> {
         let mut raw = sys::remora_source::new();
         match self.0.as_ref().map_err(Clone::clone)? {
@@ -67,7 +67,7 @@ impl Source {
             }
             From::Io(name, storage) => {
                 raw.kind = sys::REMORA_SOURCE_IO;
-                raw.path = name.as_ref().map_or(std::ptr::null(), |n| n.as_ptr());
+                raw.path = name.as_ptr();
                 raw.io_user = Box::into_raw(Box::new(storage.clone())).cast();
                 raw.io_size = Some(io_size);
                 raw.io_read = Some(io_read);
@@ -110,6 +110,7 @@ unsafe extern "C" fn io_read(
     })
 }
 
+/// A function that is told the bytes done and all bytes; `false` stops.
 type Progress<'a> = Option<Box<dyn FnMut(u64, u64) -> bool + 'a>>;
 
 unsafe extern "C" fn progress(user: *mut c_void, done: u64, total: u64) -> i32 {
@@ -134,12 +135,12 @@ impl<'a> ModelOptions<'a> {
     pub fn new() -> Self {
         Self::default()
     }
-    /// Config, tokenizer and tensor list only: no sessions.
+    /// Open config, tokenizer and tensor list only: such a model has no sessions.
     pub fn no_weights(mut self) -> Self {
         self.flags |= sys::REMORA_MODEL_NO_WEIGHTS;
         self
     }
-    /// With `no_weights`: what can be read of a model that cannot run.
+    /// With `no_weights`: open a model that cannot run, as far as it can be read.
     pub fn anyway(mut self) -> Self {
         self.flags |= sys::REMORA_MODEL_ANYWAY;
         self
@@ -149,12 +150,12 @@ impl<'a> ModelOptions<'a> {
         self.flags |= sys::REMORA_MODEL_NO_MMAP;
         self
     }
-    /// Sum up the inputs of weights: [`Model::importance`].
+    /// Sum up the inputs of weights, for [`Model::importance`].
     pub fn importance(mut self) -> Self {
         self.flags |= sys::REMORA_MODEL_IMPORTANCE;
         self
     }
-    /// "cpu" (the default), "auto", "cuda", "cuda:1".
+    /// The device: "cpu" (the default), "auto", "cuda", "cuda:1".
     pub fn device(mut self, id: &str) -> Self {
         self.device = Some(id.into());
         self
@@ -164,7 +165,7 @@ impl<'a> ModelOptions<'a> {
         self.host_budget = bytes;
         self
     }
-    /// The same of the device's own memory.
+    /// Most bytes that they take of the device's own memory.
     pub fn device_budget(mut self, bytes: u64) -> Self {
         self.device_budget = bytes;
         self
@@ -174,23 +175,23 @@ impl<'a> ModelOptions<'a> {
         self.extra.push((key.into(), value.into()));
         self
     }
-    /// The word that ends the call.
+    /// The cancel word that ends the call.
     pub fn cancel(mut self, word: &Cancel) -> Self {
         self.cancel = Some(word.clone());
         self
     }
-    /// Told how many bytes of how many are loaded; `false` stops.
+    /// A function that is told the bytes loaded and all bytes to load; `false` stops.
     pub fn progress(mut self, f: impl FnMut(u64, u64) -> bool + 'a) -> Self {
         self.progress = Some(Box::new(f));
         self
     }
 
     fn lend<R>(&mut self, f: impl FnOnce(&sys::remora_model_opts) -> Result<R>) -> Result<R> {
-        let device = self.device.as_deref().map(c_name).transpose()?;
+        let device = CName::new(self.device.as_deref())?;
         let extra = raw_extra(&self.extra);
         let mut raw = sys::remora_model_opts::new();
         raw.flags = self.flags;
-        raw.device = device.as_ref().map_or(std::ptr::null(), |d| d.as_ptr());
+        raw.device = device.as_ptr();
         raw.host_budget = self.host_budget;
         raw.device_budget = self.device_budget;
         raw.cancel = Cancel::pointer(&self.cancel);
@@ -249,7 +250,7 @@ impl Model {
         let status = call(|e| unsafe { sys::remora_model_set_budget(self.0, host, device, e) })?;
         Ok(status == sys::REMORA_OK)
     }
-    /// Shapes and names.
+    /// The names and shapes of the model.
     pub fn info(&self) -> Result<ModelInfo> {
         let mut raw = sys::remora_model_info::new();
         call(|e| unsafe { sys::remora_model_get_info(self.0, &mut raw, e) })?;
@@ -262,7 +263,7 @@ impl Model {
         call(|e| unsafe { sys::remora_model_get_memory(self.0, &mut raw, e) })?;
         Ok(raw)
     }
-    /// Metadata as text: "config.hidden_size", "chat_template".
+    /// The metadata of a key as text: "config.hidden_size", "chat_template".
     pub fn meta(&self, key: &str) -> Result<String> {
         let key = c_name(key)?;
         named(|p, cap, n, e| unsafe { sys::remora_model_meta(self.0, key.as_ptr(), p, cap, n, e) })
@@ -273,11 +274,11 @@ impl Model {
             named(|p, cap, n, e| unsafe { sys::remora_model_meta_key(self.0, i, p, cap, n, e) }).ok()
         })
     }
-    /// Count which experts tokens are routed to.
+    /// Count the tokens that are routed to each expert, or count no more.
     pub fn routing_enable(&self, on: bool) -> Result<()> {
         call(|e| unsafe { sys::remora_routing_enable(self.0, i32::from(on), e) }).map(drop)
     }
-    /// The counts of one layer.
+    /// The counts of the experts of one layer.
     pub fn routing(&self, layer: u32, reset: bool) -> Result<Vec<u64>> {
         filled(256, |p, cap, n, e| unsafe {
             sys::remora_routing_read(self.0, layer, i32::from(reset), p, cap, n, e)
@@ -316,15 +317,15 @@ impl Drop for Model {
 /// Bytes of memory, as the header describes them.
 pub type Memory = sys::remora_memory;
 
-/// What a model is; its numbers are those of the C struct.
+/// The names and shapes of a model; its numbers are those of the C struct.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ModelInfo {
-    /// `model_type` of config.json.
+    /// The family: `model_type` of config.json.
     pub family: String,
-    /// For people.
+    /// The name of the model, for people.
     pub name: String,
-    /// That it computes on.
+    /// The device that the model computes on.
     pub device: String,
     raw: sys::remora_model_info,
 }
@@ -340,11 +341,11 @@ impl std::ops::Deref for ModelInfo {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Importance {
-    /// Of the weight.
+    /// The name of the weight.
     pub name: String,
-    /// Routed experts, or 1.
+    /// The number of its matrices: routed experts, or 1.
     pub n_matrices: u32,
-    /// Sums of each.
+    /// The number of sums of each matrix.
     pub n_cols: u32,
 }
 
@@ -364,7 +365,7 @@ impl<'a> ConvertOptions<'a> {
     pub fn new() -> Self {
         Self::default()
     }
-    /// The name of a built-in recipe, or YAML.
+    /// The recipe: the name of a built-in one, or YAML.
     pub fn recipe(mut self, recipe: &str) -> Self {
         self.recipe = Some(recipe.into());
         self
@@ -374,22 +375,22 @@ impl<'a> ConvertOptions<'a> {
         self.importance = Some(path.into());
         self
     }
-    /// 1 to 22: compressed, for distribution.
+    /// The level of compression, 1 to 22, for packs that are distributed; 0: none.
     pub fn zstd_level(mut self, level: i32) -> Self {
         self.zstd_level = level;
         self
     }
-    /// Store no known answer.
+    /// The pack has no known answer for [`verify`].
     pub fn no_self_test(mut self) -> Self {
         self.flags |= sys::REMORA_CONVERT_NO_SELF_TEST;
         self
     }
-    /// The word that ends the call.
+    /// The cancel word that ends the call.
     pub fn cancel(mut self, word: &Cancel) -> Self {
         self.cancel = Some(word.clone());
         self
     }
-    /// Told how many bytes of how many are done; `false` stops.
+    /// A function that is told the bytes done and all bytes; `false` stops.
     pub fn progress(mut self, f: impl FnMut(u64, u64) -> bool + 'a) -> Self {
         self.progress = Some(Box::new(f));
         self
@@ -398,12 +399,12 @@ impl<'a> ConvertOptions<'a> {
 
 /// Write a model to a pack.
 pub fn convert(from: &Source, to: &str, mut o: ConvertOptions<'_>, rt: Option<&Runtime>) -> Result<()> {
-    let (to, recipe) = (c_name(to)?, o.recipe.as_deref().map(c_name).transpose()?);
-    let importance = o.importance.as_deref().map(c_name).transpose()?;
+    let (to, recipe) = (c_name(to)?, CName::new(o.recipe.as_deref())?);
+    let importance = CName::new(o.importance.as_deref())?;
     let mut raw = sys::remora_convert_opts::new();
     raw.flags = o.flags;
-    raw.recipe = recipe.as_ref().map_or(std::ptr::null(), |r| r.as_ptr());
-    raw.importance = importance.as_ref().map_or(std::ptr::null(), |r| r.as_ptr());
+    raw.recipe = recipe.as_ptr();
+    raw.importance = importance.as_ptr();
     raw.zstd_level = o.zstd_level;
     raw.cancel = Cancel::pointer(&o.cancel);
     raw.progress = o.progress.is_some().then_some(progress as _);
@@ -413,7 +414,7 @@ pub fn convert(from: &Source, to: &str, mut o: ConvertOptions<'_>, rt: Option<&R
     from.lend(converted).map(drop)
 }
 
-/// What [`verify`] found, as the header describes it.
+/// The findings of [`verify`], as the header describes them.
 pub type VerifyReport = sys::remora_verify_report;
 
 /// Is a pack what it was, and does this build compute with it what it should? The report is filled
@@ -428,7 +429,7 @@ pub fn verify(from: &Source, cancel: Option<&Cancel>, rt: Option<&Runtime>) -> (
     (report, found)
 }
 
-/// The built-in recipes: name and YAML text.
+/// The names and YAML texts of the built-in recipes.
 pub fn recipes() -> impl Iterator<Item = (&'static str, &'static str)> {
     (0..).map_while(|i| {
         let (mut name, mut yaml) = (std::ptr::null(), std::ptr::null());

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Cancel words, texts for C, and the macro that makes builders of options.
+//! Cancel words, and texts and names for C.
 
 use crate::{error::Error, sys, Result};
 use std::ffi::CString;
+use std::os::raw::c_char;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::Arc;
 
-/// Ends calls that were given it, from any thread: clones are the same word.
+/// A cancel word: it ends calls that were given it, from any thread. Clones are the same word.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel(Arc<AtomicI32>);
 
@@ -15,15 +16,15 @@ impl Cancel {
     pub fn new() -> Self {
         Self::default()
     }
-    /// Calls that have it return [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) soon.
+    /// Set the word: calls that have it return [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) soon.
     pub fn set(&self) {
         self.0.store(1, Ordering::Relaxed);
     }
-    /// As if it had not been set.
+    /// Take the word back, as if it had not been set.
     pub fn clear(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
-    /// Was it set?
+    /// Is the word set?
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed) != 0
     }
@@ -49,4 +50,16 @@ pub(crate) unsafe fn str_of<'a>(t: &sys::remora_text) -> &'a str {
 /// A name for C.
 pub(crate) fn c_name(s: &str) -> Result<CString> {
     CString::new(s).map_err(|_| Error::new(sys::REMORA_E_ARG, &format!("the name {:?} has a NUL", s)))
+}
+
+/// A name for C that may be missing; its pointer is then NULL.
+pub(crate) struct CName(Option<CString>);
+
+impl CName {
+    pub(crate) fn new(s: Option<&str>) -> Result<Self> {
+        s.map(c_name).transpose().map(Self)
+    }
+    pub(crate) fn as_ptr(&self) -> *const c_char {
+        self.0.as_ref().map_or(std::ptr::null(), |s| s.as_ptr())
+    }
 }

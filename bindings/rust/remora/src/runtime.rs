@@ -2,21 +2,20 @@
 //! Threads, log and devices.
 
 use crate::error::{call, guarded, static_text, text_of};
-use crate::options::c_name;
+use crate::options::CName;
 use crate::{sys, Result};
-use std::ffi::CString;
 use std::os::raw::{c_char, c_void};
 
-/// How much a line of the log matters.
+/// The level of a line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     /// Something failed.
     Error = 1,
     /// Something is not as it should be.
     Warn = 2,
-    /// What was opened, and how.
+    /// A fact about opening a model or a device.
     Info = 3,
-    /// For people who look for a mistake.
+    /// A detail for people who look for a mistake.
     Debug = 4,
 }
 
@@ -49,13 +48,13 @@ impl RuntimeOptions {
         self.n_threads = n.min(i32::MAX as u32) as i32;
         self
     }
-    /// Lines of the log up to this level.
+    /// A function that gets the lines of the log, up to this level.
     pub fn log(mut self, most: LogLevel, f: impl Fn(LogLevel, &str) + Send + Sync + 'static) -> Self {
         self.log_level = most as i32;
         self.hooks.log = Some(Box::new(f));
         self
     }
-    /// Called once on each thread that the runtime starts, with its number from 1 on.
+    /// A function that is called once on each thread that the runtime starts, with its number from 1 on.
     pub fn on_thread_start(mut self, f: impl Fn(u32) + Send + Sync + 'static) -> Self {
         self.hooks.start = Some(Box::new(f));
         self
@@ -118,14 +117,14 @@ unsafe impl Sync for Runtime {}
 impl Runtime {
     /// A runtime with these options.
     pub fn new(o: RuntimeOptions) -> Result<Self> {
-        let module = o.cuda_module.as_deref().map(c_name).transpose()?;
+        let module = CName::new(o.cuda_module.as_deref())?;
         let extra = raw_extra(&o.extra);
         let mut raw = sys::remora_runtime_opts::new();
         raw.n_threads = o.n_threads;
         raw.log_level = o.log_level;
         raw.log = o.hooks.log.is_some().then_some(log as _);
         raw.thread_start = o.hooks.start.is_some().then_some(start as _);
-        raw.cuda_module = module.as_ref().map_or(std::ptr::null(), |m: &CString| m.as_ptr());
+        raw.cuda_module = module.as_ptr();
         raw.extra = extra.as_ptr();
         raw.n_extra = extra.len() as u64;
         let hooks = Box::into_raw(Box::new(o.hooks)).cast::<c_void>();
@@ -137,7 +136,7 @@ impl Runtime {
         call(|e| unsafe { sys::remora_runtime_create(&raw, &mut out, e) })?;
         Ok(Self(out))
     }
-    /// How many threads it computes with, with which kernels, and why.
+    /// The number of threads and the kernel set of the runtime, and the reasons for both.
     pub fn info(&self) -> Result<RuntimeInfo> {
         let mut raw = sys::remora_runtime_info::new();
         call(|e| unsafe { sys::remora_runtime_get_info(self.0, &mut raw, e) })?;
@@ -165,7 +164,7 @@ impl Drop for Runtime {
     }
 }
 
-/// What a runtime is.
+/// The threads and kernels of a runtime.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RuntimeInfo {
@@ -173,7 +172,7 @@ pub struct RuntimeInfo {
     pub n_threads: u32,
     /// The kernel set: "avx512".
     pub kernels: String,
-    /// For people: why so many threads, and why this set.
+    /// The reasons for so many threads and for this kernel set, for people.
     pub why: String,
 }
 
@@ -181,21 +180,21 @@ pub struct RuntimeInfo {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Device {
-    /// `REMORA_DEVICE_*`.
+    /// The kind of the device: `REMORA_DEVICE_*`.
     pub kind: i32,
-    /// What [`ModelOptions::device`](crate::ModelOptions::device) takes: "cpu", "cuda:0".
+    /// The id that [`ModelOptions::device`](crate::ModelOptions::device) takes: "cpu", "cuda:0".
     pub id: String,
-    /// For people.
+    /// The name of the device, for people.
     pub name: String,
     /// The kernel set in use.
     pub paths: String,
-    /// Bytes; 0: not known.
+    /// Bytes of memory in all; 0: not known.
     pub mem_total: u64,
-    /// Of a GPU known while the process uses it.
+    /// Bytes of free memory; for a GPU known while the process uses it.
     pub mem_free: u64,
     /// Can a model be opened on it?
     pub is_usable: bool,
-    /// Why not, in words.
+    /// The reason why no model can be opened on it, in words.
     pub reason: String,
 }
 

@@ -10,13 +10,13 @@ use std::os::raw::c_void;
 /// One step of a sampler.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Stage {
-    /// Logits are divided by it; 0 keeps only the best one.
+    /// Logits are divided by the temperature; 0 keeps only the best token.
     Temperature(f64),
-    /// Keep so many best ones.
+    /// So many of the best tokens are kept.
     TopK(i64),
-    /// Keep the best ones whose probabilities reach this together.
+    /// The best tokens whose probabilities reach this together are kept.
     TopP(f64),
-    /// Keep those at least so many times as probable as the best.
+    /// Tokens that are at least so many times as probable as the best are kept.
     MinP(f64),
     /// Logits of tokens among the last `window` are divided by value, or multiplied when negative.
     Repeat(f64, i64),
@@ -71,13 +71,13 @@ unsafe impl Send for Sampler {}
 unsafe impl Sync for Sampler {}
 
 impl Sampler {
-    /// Without stages: it draws from the full distribution.
+    /// A sampler without stages: it draws from the full distribution.
     pub fn new(m: &Model, seed: u64) -> Result<Self> {
         let mut out = std::ptr::null_mut();
         call(|e| unsafe { sys::remora_sampler_create(m.0, seed, &mut out, e) })?;
         Ok(Self(out))
     }
-    /// With stages, in their order.
+    /// A sampler with these stages, in their order.
     pub fn with(m: &Model, seed: u64, stages: &[Stage]) -> Result<Self> {
         let mut s = Self::new(m, seed)?;
         stages.iter().try_for_each(|&stage| s.add(stage))?;
@@ -129,13 +129,13 @@ impl Sampler {
     pub fn rollback(&mut self, n: u64) -> Result<()> {
         call(|e| unsafe { sys::remora_sampler_rollback(self.0, n, e) }).map(drop)
     }
-    /// Pick from an output row.
+    /// Pick a token from an output row of a session.
     pub fn pick(&mut self, s: &Session, row: u32) -> Result<Token> {
         let mut out = 0;
         call(|e| unsafe { sys::remora_sampler_pick(self.0, s.0, row, &mut out, e) })?;
         Ok(out)
     }
-    /// Pick from the host's own logits.
+    /// Pick a token from the host's own logits.
     pub fn pick_from(&mut self, logits: &[f32]) -> Result<Token> {
         let mut out = 0;
         call(|e| unsafe {
@@ -155,7 +155,7 @@ impl Drop for Sampler {
     }
 }
 
-/// What output may be.
+/// The source of a constraint: a description of the texts that it allows.
 #[derive(Clone, Copy, Debug)]
 pub enum Grammar<'a> {
     /// A grammar as llama.cpp writes it.
@@ -168,7 +168,7 @@ pub enum Grammar<'a> {
     Choice(&'a [&'a str]),
     /// A JSON text that a schema allows.
     JsonSchema(&'a str),
-    /// The same, leaving out what cannot be enforced.
+    /// A JSON text that a schema allows; keywords that cannot be enforced are left out.
     LaxJsonSchema(&'a str),
 }
 
@@ -178,11 +178,12 @@ pub struct Constraint(pub(crate) *mut sys::remora_constraint);
 unsafe impl Send for Constraint {}
 
 impl Constraint {
-    /// Compile.
+    /// Compile a grammar for the vocabulary of a model.
     pub fn new(m: &Model, g: Grammar<'_>) -> Result<Self> {
         Self::with_limits(m, g, 0, 0)
     }
-    /// Compile, with bytes that it may take and steps of work for a pick; 0: the default.
+    /// Compile a grammar, with bytes that the constraint may take and steps of work for a pick; 0: the
+    /// default.
     pub fn with_limits(m: &Model, g: Grammar<'_>, memory: u64, steps: u64) -> Result<Self> {
         let mut raw = sys::remora_constraint_opts::new();
         let mut choices = Vec::new();

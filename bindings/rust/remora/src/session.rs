@@ -29,7 +29,7 @@ impl SessionOptions {
         self.raw.chunk = tokens;
         self
     }
-    /// `REMORA_KV_*`: how the cache is stored.
+    /// The element type of the cache: `REMORA_KV_*`.
     pub fn kv_type(mut self, kv_type: i32) -> Self {
         self.raw.kv_type = kv_type;
         self
@@ -50,21 +50,21 @@ pub struct EvalOptions {
 }
 
 impl EvalOptions {
-    /// All defaults: until done.
+    /// All defaults: evaluating ends when all is done.
     pub fn new() -> Self {
         Self::default()
     }
-    /// Stop after this many microseconds.
+    /// Evaluating stops after this many microseconds.
     pub fn budget_us(mut self, us: i64) -> Self {
         self.budget_us = us;
         self
     }
-    /// Stop after this many tokens, over all sessions.
+    /// Evaluating stops after this many tokens, over all sessions.
     pub fn max_tokens(mut self, n: u64) -> Self {
         self.max_tokens = n;
         self
     }
-    /// The word that ends the call.
+    /// The cancel word that ends the call.
     pub fn cancel(mut self, word: &Cancel) -> Self {
         self.cancel = Some(word.clone());
         self
@@ -78,18 +78,18 @@ impl EvalOptions {
     }
 }
 
-/// Which of the appended tokens get an output row: `REMORA_WANT_*`.
+/// The appended tokens that get an output row: `REMORA_WANT_*`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Want(u32);
 
 impl Want {
-    /// None of them.
+    /// No token gets an output row.
     pub const NONE: Self = Self(sys::REMORA_WANT_NONE);
-    /// The last one.
+    /// The last token gets an output row.
     pub const LAST: Self = Self(sys::REMORA_WANT_LAST);
-    /// All of them.
+    /// Every token gets an output row.
     pub const ALL: Self = Self(sys::REMORA_WANT_ALL);
-    /// With hidden states.
+    /// Output rows have hidden states too.
     pub const HIDDEN: Self = Self(sys::REMORA_WANT_HIDDEN);
 }
 
@@ -100,13 +100,13 @@ impl std::ops::BitOr for Want {
     }
 }
 
-/// Is what was asked for done, or has the same call to be made again?
+/// Whether the work of a call is done, or the same call has to be made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Progress {
-    /// All of it.
+    /// All work is done.
     Done,
-    /// The budget is used up.
+    /// The budget is used up; the same call goes on.
     More,
 }
 
@@ -120,7 +120,7 @@ impl Progress {
     }
 }
 
-/// What a session holds, as the header describes it.
+/// The numbers of a session, as the header describes them.
 pub type SessionInfo = sys::remora_session_info;
 /// Tokens and times of a session, as the header describes them.
 pub type Stats = sys::remora_stats;
@@ -171,39 +171,39 @@ impl Session {
         call(|e| unsafe { sys::remora_session_create(m.0, &o.raw, &mut out, e) })?;
         Ok(Self(out))
     }
-    /// A second one that goes on from the same state and shares its pages.
+    /// A second session that goes on from the same state and shares its pages.
     pub fn fork(&mut self) -> Result<Self> {
         let mut out = std::ptr::null_mut();
         call(|e| unsafe { sys::remora_session_fork(self.0, &mut out, e) })?;
         Ok(Self(out))
     }
-    /// What it holds.
+    /// The numbers of the session: positions, pending tokens, output rows.
     pub fn info(&self) -> Result<SessionInfo> {
         let mut raw = SessionInfo::new();
         call(|e| unsafe { sys::remora_session_get_info(self.0, &mut raw, e) })?;
         Ok(raw)
     }
-    /// The options that it has.
+    /// The options of the session.
     pub fn options(&self) -> Result<SessionOptions> {
         let mut o = SessionOptions::new();
         call(|e| unsafe { sys::remora_session_get_options(self.0, &mut o.raw, e) })?;
         Ok(o)
     }
-    /// The timeline from a position on.
+    /// The tokens of the timeline from a position on.
     pub fn tokens(&self, from: u64) -> Result<Vec<Token>> {
         filled(256, |p, cap, n, e| unsafe { sys::remora_session_tokens(self.0, from, p, cap, n, e) })
     }
-    /// Queue tokens.
+    /// Append tokens to the timeline, to be evaluated by the next eval.
     pub fn append(&mut self, t: &[Token], want: Want) -> Result<()> {
         call(|e| unsafe { sys::remora_session_append(self.0, t.as_ptr(), t.len(), want.0, e) }).map(drop)
     }
-    /// Make the timeline equal to these tokens; how many of those kept are in the cache.
+    /// Make the timeline equal to these tokens. The result is the number of kept tokens that are in the cache.
     pub fn sync(&mut self, t: &[Token], want: Want) -> Result<usize> {
         let mut reused = 0;
         call(|e| unsafe { sys::remora_session_sync(self.0, t.as_ptr(), t.len(), want.0, &mut reused, e) })?;
         Ok(reused)
     }
-    /// Keep the first tokens.
+    /// Cut the timeline to its first `keep` tokens.
     pub fn trim(&mut self, keep: u64) -> Result<()> {
         call(|e| unsafe { sys::remora_session_trim(self.0, keep, e) }).map(drop)
     }
@@ -211,7 +211,7 @@ impl Session {
     pub fn eval(&mut self) -> Result<()> {
         call(|e| unsafe { sys::remora_eval(&self.0, 1, std::ptr::null(), e) }).map(drop)
     }
-    /// Evaluate, within a budget and until cancelled.
+    /// Evaluate pending tokens, within a budget and until cancelled.
     pub fn eval_with(&mut self, o: &EvalOptions) -> Result<Progress> {
         eval_batch(&mut [self], o)
     }
@@ -240,7 +240,7 @@ impl Session {
     pub fn hidden(&self, row: u32) -> Result<Vec<f32>> {
         filled(1024, |p, cap, n, e| unsafe { sys::remora_session_hidden(self.0, row, p, cap, n, e) })
     }
-    /// Tokens and times.
+    /// The tokens and times of the session.
     pub fn stats(&self) -> Result<Stats> {
         let mut raw = Stats::new();
         call(|e| unsafe { sys::remora_session_get_stats(self.0, &mut raw, e) })?;

@@ -24,16 +24,16 @@ pub enum Special {
     FimEnd,
 }
 
-/// How a text is tokenized: `REMORA_TEXT_*`.
+/// The flags of tokenizing: `REMORA_TEXT_*`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TextFlags(u32);
 
 impl TextFlags {
-    /// Just the text.
+    /// All of the text is plain text.
     pub const PLAIN: Self = Self(0);
     /// Markup written out in the text becomes tokens: never for text that users typed.
     pub const SPECIAL: Self = Self(sys::REMORA_TEXT_SPECIAL);
-    /// Begin with what the tokenizer's configuration puts before a text.
+    /// The tokens begin with those that the tokenizer's configuration puts before a text.
     pub const BOS: Self = Self(sys::REMORA_TEXT_BOS);
 }
 
@@ -46,14 +46,14 @@ impl std::ops::BitOr for TextFlags {
 
 /// For models that have a tokenizer.
 impl Model {
-    /// Text, or any bytes, to tokens.
+    /// The tokens of a text, or of any bytes.
     pub fn tokenize(&self, of: impl AsRef<[u8]>, flags: TextFlags) -> Result<Vec<Token>> {
         let of = of.as_ref();
         filled(of.len() / 2 + 16, |p, cap, n, e| unsafe {
             sys::remora_tokenize(self.0, of.as_ptr().cast(), of.len(), flags.0, p, cap, n, e)
         })
     }
-    /// The text of tokens; what is no UTF-8 becomes U+FFFD, control tokens nothing.
+    /// The text of tokens. Bytes that are no UTF-8 become U+FFFD, control tokens nothing.
     pub fn detokenize(&self, tokens: &[Token]) -> Result<String> {
         let mut d = self.detok();
         let mut all = d.push(tokens)?;
@@ -68,7 +68,7 @@ impl Model {
     pub fn token_bytes(&self, t: Token) -> Result<Vec<u8>> {
         filled(64, |p: *mut u8, cap, n, e| unsafe { sys::remora_token_bytes(self.0, t, p.cast(), cap, n, e) })
     }
-    /// `REMORA_TOKEN_*` bits.
+    /// The properties of a token: `REMORA_TOKEN_*` bits.
     pub fn token_flags(&self, t: Token) -> u32 {
         unsafe { sys::remora_token_flags(self.0, t) }
     }
@@ -111,7 +111,7 @@ impl Model {
             n_files: info.n_files,
         })
     }
-    /// The names of the markers that end what fills a hole: stop strings for generating.
+    /// The names of the markers that end the text of a hole: stop strings for generating.
     pub fn fim_stops(&self) -> impl Iterator<Item = &'static str> + '_ {
         (0..).map_while(move |i| {
             let mut t = sys::remora_text::new();
@@ -140,12 +140,12 @@ impl<'a> FimOptions<'a> {
         self.raw.flags |= sys::REMORA_FIM_HEAL;
         self
     }
-    /// Of the prompt.
+    /// Most tokens of the prompt.
     pub fn max_tokens(mut self, n: u64) -> Self {
         self.raw.max_tokens = n;
         self
     }
-    /// Percent of the prompt for prefix and suffix.
+    /// The shares of the prompt that prefix and suffix get, in percent.
     pub fn shares(mut self, prefix: u32, suffix: u32) -> Self {
         self.raw.prefix_share = prefix;
         self.raw.suffix_share = suffix;
@@ -168,21 +168,21 @@ impl<'a> FimOptions<'a> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FimPrompt {
-    /// What to append.
+    /// The tokens to append.
     pub tokens: Vec<Token>,
     /// The end of the prefix that is not in the prompt, for [`Sampler::spell`](crate::Sampler::spell).
     pub heal: Vec<u8>,
-    /// Was something left out?
+    /// Whether a part of prefix, suffix or files was left out.
     pub is_cut: bool,
-    /// Of the prompt.
+    /// Tokens of the prefix in the prompt.
     pub prefix_tokens: u64,
-    /// Of the prompt.
+    /// Tokens of the suffix in the prompt.
     pub suffix_tokens: u64,
-    /// That are in the prompt: the last ones.
+    /// The number of files in the prompt: the last ones.
     pub n_files: u64,
 }
 
-/// Tokens of a stream to text, in whole characters. A clone branches the stream.
+/// A streaming detokenizer: it gives the text of tokens in whole characters. A clone branches the stream.
 #[derive(Clone)]
 pub struct Detok<'m> {
     model: &'m Model,
@@ -198,7 +198,7 @@ impl Detok<'_> {
         })?;
         Ok(string(bytes))
     }
-    /// The end of the stream: U+FFFD for an unfinished character, or nothing.
+    /// The text of the end of the stream: U+FFFD for an unfinished character, or nothing.
     pub fn flush(&mut self) -> Result<String> {
         let (m, state) = (self.model.0, &mut self.state);
         let bytes = filled(16, |p: *mut u8, cap, n, e| unsafe {
