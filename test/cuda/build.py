@@ -22,7 +22,7 @@ from build_kernels import CUBINS, INCLUDES, MOST_BYTES, PTX, SOURCE, tool  # noq
 
 PARTS = ["lib/base", "lib/quant", "lib/backend", "lib/backend/cuda"]
 MOST_STACK = {"rmr_finish": 128}  # bytes; of others none
-K_QUANT = re.compile(r"rmr_product_q\d_k(_wide)?$")
+K_QUANT = re.compile(r"rmr_product_q\d_k(_wide|_few|_one)?$")
 # bytes, of kernels whose threads have all the registers that they can have: products of K-quants, and prompts, whose spills are
 # outside of the loop over positions
 MOST_SPILLED = {"rmr_attend_prompt": 160}
@@ -70,7 +70,7 @@ def wrong_with_code(cubin, target):
             yield f"{name} has no instruction of groups of warps"
         if not name.startswith("rmr_product_"):
             continue
-        wanted = INSTRUCTION.get(name.removeprefix("rmr_product_").removesuffix("_wide"), "IMMA")
+        wanted = INSTRUCTION.get(name.removeprefix("rmr_product_").removesuffix("_wide").removesuffix("_few").removesuffix("_one"), "IMMA")
         if not re.search(rf"\b{wanted}\b", text):
             yield f"{name} has no {wanted}"
         if wanted != "FFMA" and not re.search(r"\bLDG\.E\.128\b|\bLDG\.E\.\S*128\b", text):

@@ -517,6 +517,22 @@ void mma_s8_half(int32_t *c, const uint32_t *a, uint32_t b)
     mma8(c, a, &b, 16, true);
 }
 
+/* Matrix m: register m of lane 4 g + t has words from row g on. */
+word4 load_matrices(const void *row)
+{
+    const uint64_t at = (uint64_t)(uintptr_t)row;
+    const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+    word4 v;
+    emulated_post(&at, sizeof at);
+    for (unsigned m = 0; m < 4; m++) {
+        uint64_t from;
+        memcpy(&from, emulated_words(8 * m + g), sizeof from);
+        memcpy(&v.w[m], (const char *)(uintptr_t)from + 4 * t, 4);
+    }
+    emulated_done();
+    return v;
+}
+
 word4 load_transposed(const void *row)
 {
     const uint64_t at = (uint64_t)(uintptr_t)row;

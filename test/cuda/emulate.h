@@ -67,6 +67,10 @@ static inline void wait_for_last()
 {
 }
 
+static inline void wait_before_next()
+{
+}
+
 static inline uint8_t *shared_memory()
 {
     return emulated_shared();
@@ -190,6 +194,22 @@ static inline float4 load_float4(const float *p)
     return loaded<float4>(p);
 }
 
+static inline void store_floats(float *p, float x, float y)
+{
+    emulated_check(p, 8);
+    p[0] = x;
+    p[1] = y;
+}
+
+static inline void fence_device()
+{
+}
+
+template <class T> static inline T load_fresh(const T *p)
+{
+    return loaded<T>(p);
+}
+
 static inline uint32_t bf16_pair(float low, float high)
 {
     return rmr_f32_to_bf16(low) | (uint32_t)rmr_f32_to_bf16(high) << 16;
@@ -228,6 +248,7 @@ void mma_f16(float *c, const uint32_t *a, const uint32_t *b);
 void mma_s8(int32_t *c, const uint32_t *a, const uint32_t *b);
 void mma_s8_u8(int32_t *c, const uint32_t *a, const uint32_t *b);
 void mma_s8_half(int32_t *c, const uint32_t *a, uint32_t b);
+word4 load_matrices(const void *row);
 word4 load_transposed(const void *row);
 
 static inline void copy_async(void *to, const void *from, uint32_t n)

@@ -363,7 +363,7 @@ static rmr_cu_result host_unregister(void *at)
 typedef struct launched {
     void *kernel;
     unsigned grid[3], block[3], shared;
-    unsigned char args[1024];
+    unsigned char args[2048];
 } launched;
 
 /* A graph, and one that can be launched. */

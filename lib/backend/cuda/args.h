@@ -15,6 +15,7 @@ enum {
     RMR_GPU_UNITS = 128, /* of positions that a row is cut into at most, up to a unit of 64 */
     RMR_GPU_HEADS = 16,  /* heads that share a pass over the latent cache */
     RMR_GPU_LEAST = 64,  /* positions of the smallest unit */
+    RMR_GPU_STAY = 2,    /* blocks of product_few.cuh on a multiprocessor */
     RMR_GPU_OWN = 4,     /* prepared rows that every block may make for itself */
     RMR_GPU_IDS = 512,   /* chosen experts that are sorted from shared memory */
     RMR_GPU_LATENT_SHARED = 177408,  /* bytes of shared memory of attend_latent.cuh, */
@@ -229,13 +230,6 @@ typedef struct rmr_gpu_product {
     int by_choice;       /* so has x; else it has rows */
 } rmr_gpu_product;
 
-/* Two products of one element type in one launch, or one: blocks from `blocks` on are those of the
- * second. Neither reads what the other writes. */
-typedef struct rmr_gpu_products {
-    rmr_gpu_product of[2];
-    uint32_t blocks;
-} rmr_gpu_products;
-
 /* A product of many rows (product_many.cuh), of activations in blocks: `pass` rows at a time.
  * Without lists it has `jobs` jobs. */
 typedef struct rmr_gpu_many {
@@ -264,6 +258,33 @@ typedef struct rmr_gpu_rope_write {
     rmr_gpu_cache_write write;
     uint32_t blocks;
 } rmr_gpu_rope_write;
+
+/* out += the choices of a row by weight, then the shared experts. */
+typedef struct rmr_gpu_combine {
+    rmr_gpu_inputs in;
+    rmr_gpu_view out, weights;
+    const float *routed, *shared; /* [choices][n], [rows][n] or NULL */
+    uint32_t n;
+    rmr_gpu_lists lists;
+    uint32_t *arrived; /* [across]: of a product that combines, 0 before and behind its launch */
+} rmr_gpu_combine;
+
+/* Two products of one element type in one launch, or one: blocks from `blocks` on are those of the
+ * second. Neither reads what the other writes. A block of the grid has several of `all` one after
+ * the other where the grid has fewer; but `alone` ones of the first product go to a block each that
+ * has no others. */
+typedef struct rmr_gpu_products {
+    rmr_gpu_product of[2];
+    uint32_t blocks, all, alone;
+    int late;  /* the next kernel starts when the last one is done, and not at once */
+    int known; /* experts of lists are there before the last kernel is done */
+    uint32_t
+        turning; /* blocks of the grid before those that multiply: they have the rows of `turn` */
+    rmr_gpu_rope_write turn; /* queries are turned where they are copied (tail) */
+    uint32_t arrivals; /* blocks that have the same rows of their weights: what has come last adds
+                          them up; 0: none does */
+    rmr_gpu_combine combine;
+} rmr_gpu_products;
 
 /* Attention of rows [row0, row0 + n_rows), cut into units of positions (grid x); results of a unit
  * are [width of a value] sums, maximum, sum. */
@@ -304,15 +325,6 @@ typedef struct rmr_gpu_gate_sort {
     rmr_gpu_gate gate;
     rmr_gpu_sort sort;
 } rmr_gpu_gate_sort;
-
-/* out += the choices of a row by weight, then the shared experts. */
-typedef struct rmr_gpu_combine {
-    rmr_gpu_inputs in;
-    rmr_gpu_view out, weights;
-    const float *routed, *shared; /* [choices][n], [rows][n] or NULL */
-    uint32_t n;
-    rmr_gpu_lists lists;
-} rmr_gpu_combine;
 
 typedef struct rmr_gpu_counters {
     rmr_gpu_inputs in;

@@ -22,7 +22,7 @@
     X(iq4_xs, IQ4_XS)                                                                              \
     X(q4_k, Q4_K)                                                                                  \
     X(q5_k, Q5_K) X(q6_k, Q6_K) X(q3_k, Q3_K) X(q4_1, Q4_1) X(q5_0, Q5_0) X(q5_1, Q5_1)
-/* All element types but F32: each has two products for few rows. */
+/* All element types but F32: each has four products for few rows. */
 #define RMR_CUDA_PRODUCTS(X)                                                                       \
     RMR_CUDA_MANY(X)                                                                               \
     X(f16, F16)                                                                                    \
@@ -41,11 +41,16 @@
     X(cache_write)                                                                                 \
     X(rope_write)                                                                                  \
     X(attend_any)                                                                                  \
-    X(attend_latent_bf16) X(attend_latent_int8) X(attend_prompt) X(attend_merge) X(gate)           \
-        X(gate_sort) X(sort_rows) X(combine) X(counters) X(counters_take) X(square_sums)
+    X(attend_latent_bf16)                                                                          \
+    X(attend_latent_int8)                                                                          \
+    X(attend_prompt)                                                                               \
+    X(attend_merge) X(gate) X(gate_sort) X(sort_rows) X(combine) X(counters) X(counters_take)      \
+        X(square_sums)
 
 typedef enum rmr_cuda_kernel {
-#define X(name, elem) RMR_K_product_##name, RMR_K_product_##name##_wide,
+#define X(name, elem)                                                                              \
+    RMR_K_product_##name, RMR_K_product_##name##_wide, RMR_K_product_##name##_few,                 \
+        RMR_K_product_##name##_one,
     RMR_CUDA_PRODUCTS(X)
 #undef X
 #define X(name, elem) RMR_K_many_##name,
@@ -150,7 +155,7 @@ typedef struct rmr_cuda_layout {
     uint64_t slot[64];
     uint64_t inputs, counts, want, run_of;
     uint64_t prepared[RMR_CUDA_FORMS][2], scales[RMR_CUDA_FORMS][2];
-    uint64_t lists, queries, routed, shared, parts, part_bytes;
+    uint64_t lists, queries, routed, shared, arrived, arrived_bytes, parts, part_bytes;
     uint64_t prepared_bytes[RMR_CUDA_FORMS][2], scale_bytes[RMR_CUDA_FORMS][2];
     uint64_t total;
 } rmr_cuda_layout;

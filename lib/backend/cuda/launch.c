@@ -122,11 +122,16 @@ void rmr_cuda_forget(rmr_step *s, uint32_t slot)
 
 /* ---- products ---- */
 
-static rmr_cuda_kernel product_kernel(rmr_elem e, int wide)
+/* Columns: `few` of one or two rows that blocks prepare for themselves, `wide`: more than
+ * RMR_GPU_COLUMNS. */
+static rmr_cuda_kernel product_kernel(rmr_elem e, int few, int wide)
 {
     switch (e) {
 #define X(name, elem)                                                                              \
-    case RMR_ELEM_##elem: return wide ? RMR_K_product_##name##_wide : RMR_K_product_##name;
+    case RMR_ELEM_##elem:                                                                          \
+        return few    ? RMR_K_product_##name##_few                                                 \
+               : wide ? RMR_K_product_##name##_wide                                                \
+                      : RMR_K_product_##name;
         RMR_CUDA_PRODUCTS(X)
 #undef X
     default: return RMR_K_product_f32;
@@ -145,6 +150,10 @@ typedef struct product {
     int by_choice;
     uint32_t most_lists; /* that there can be */
     uint32_t tail;       /* columns behind the operand's that are copied behind the results */
+    const rmr_gpu_rope_write
+        *turn; /* those are queries to be turned, and keys are written; or NULL */
+    const rmr_gpu_combine *combine; /* of the one row, which the last blocks do; or NULL */
+    int late, known;                /* as of rmr_gpu_products */
 } product;
 
 /* Bytes in which a warp prepares its slice of the rows itself; 0 where there are too many rows, or
@@ -171,7 +180,7 @@ typedef struct ready {
     uint32_t blocks, passes, shared;
 } ready;
 
-static ready ready_of(rmr_step *s, const product *p)
+static ready ready_of(const rmr_step *s, const product *p)
 {
     const rmr_gpu_form form = rmr_gpu_form_of(p->w->desc.elem);
     const rmr_cuda_prepared *const x = &s->prepared[form][p->router];
@@ -208,12 +217,25 @@ static ready ready_of(rmr_step *s, const product *p)
     const uint32_t n = RMR_GPU_COLUMNS * (wide ? RMR_GPU_WIDE : 1);
     return (ready){a,
                    form,
-                   product_kernel(p->w->desc.elem, wide),
+                   product_kernel(p->w->desc.elem, a.own > 0, wide),
                    jobs,
                    (uint32_t)columns,
                    a.across * jobs,
                    p->lists != NULL ? 1 : at_most(units(columns, n / parts * parts), 65535),
-                   RMR_GPU_WARPS * (n * (RMR_GPU_UNIT + 1) * 4 + a.own)};
+                   RMR_GPU_WARPS * ((a.own > 0 ? 2 : 1) * n * (RMR_GPU_UNIT + 1) * 4 + a.own)};
+}
+
+/* The grid of a launch and its kernel: blocks of product_few.cuh stay where there are more tiles
+ * than room, or where more goes along. */
+static remora_status run_product(rmr_step *s, const ready *r, rmr_gpu_products *a, uint32_t passes,
+                                 uint32_t shared, remora_error *err)
+{
+    const int few = r->args.own > 0;
+    const uint32_t room = RMR_GPU_STAY * (uint32_t)s->c->sms,
+                   grid = few ? at_most(a->all, room) : a->all;
+    const int one = few && a->all <= room && a->turning == 0 && a->arrivals == 0 && !a->late;
+    return run(s, one ? r->kernel + (RMR_K_product_bf16_one - RMR_K_product_bf16_few) : r->kernel,
+               a->turning + grid, 1, passes, RMR_GPU_WARPS * 32, shared, a, err);
 }
 
 /* ---- many rows ---- */
@@ -322,13 +344,33 @@ static remora_status multiply_many(rmr_step *s, const product *p, const ready *r
                RMR_GPU_MANY_SHARED, &a, err);
 }
 
+static void combine_behind(rmr_gpu_products *a, const product *p, uint32_t jobs)
+{
+    if (p->combine == NULL) return;
+    a->combine = *p->combine;
+    a->arrivals = jobs;
+}
+
 static remora_status multiply(rmr_step *s, const product *p, remora_error *err)
 {
     const ready r = ready_of(s, p);
-    rmr_gpu_products a = {.of = {r.args}, .blocks = r.blocks};
+    rmr_gpu_products a = {
+        .of = {r.args}, .blocks = r.blocks, .all = r.blocks, .late = p->late, .known = p->known};
     if (many_pass(s, p, &r) > 0) return multiply_many(s, p, &r, err);
     if (r.args.own == 0) RMR_TRY(prepare(s, p->o, p->w, r.form, p->router, err));
-    return run(s, r.kernel, r.blocks, 1, r.passes, RMR_GPU_WARPS * 32, r.shared, &a, err);
+    if (p->turn != NULL) {
+        a.turn = *p->turn;
+        a.turning = s->in.n_rows;
+    }
+    combine_behind(&a, p, r.jobs);
+    return run_product(s, &r, &a, r.passes, r.shared, err);
+}
+
+/* Blocks of the first product that get a multiprocessor's place for themselves: where they have so
+ * many more columns that two of the second one take as long. */
+static uint32_t alone(const product *p, const product *q, uint32_t blocks, uint32_t grid)
+{
+    return 2 * p->w->desc.cols >= 3 * q->w->desc.cols && 2 * blocks <= grid ? blocks : 0;
 }
 
 /* Two products of which neither reads what the other writes: in one launch where they have one
@@ -343,10 +385,14 @@ static remora_status multiply_two(rmr_step *s, const product *p, const product *
         RMR_TRY(multiply(s, p, err));
         return multiply(s, q, err);
     }
-    rmr_gpu_products a = {.of = {r.args, t.args}, .blocks = r.blocks};
+    const uint32_t all = r.blocks + t.blocks, room = RMR_GPU_STAY * (uint32_t)s->c->sms;
+    rmr_gpu_products a = {
+        .of = {r.args, t.args}, .blocks = r.blocks, .all = all, .late = q->late, .known = q->known};
+    if (own && room < all) a.alone = alone(p, q, r.blocks, room);
+    combine_behind(&a, q, r.jobs + t.jobs);
     if (!own) RMR_TRY(prepare(s, p->o, p->w, r.form, p->router, err));
-    return run(s, r.kernel, r.blocks + t.blocks, 1, r.passes > t.passes ? r.passes : t.passes,
-               RMR_GPU_WARPS * 32, r.shared > t.shared ? r.shared : t.shared, &a, err);
+    return run_product(s, &r, &a, r.passes > t.passes ? r.passes : t.passes,
+                       r.shared > t.shared ? r.shared : t.shared, err);
 }
 
 static operand all_of(const rmr_step *s, const rmr_op *op, rmr_view v)
@@ -473,14 +519,22 @@ static product over_lists(const rmr_step *s, const rmr_op *op, const operand *o,
                          at_most((uint64_t)s->in.n_rows * op->moe->n_used, op->moe->n_experts)};
 }
 
+static product gate_up_of(const rmr_step *s, const rmr_op *op, const operand *in,
+                          const rmr_gpu_lists *lists)
+{
+    product p = over_lists(s, op, in, lists);
+    p.w2 = op->w2;
+    p.y = view(s, op->out);
+    p.y_step = op->moe->inner;
+    p.late = s->in.n_rows == 1;
+    return p;
+}
+
 static remora_status experts_swiglu(rmr_step *s, const rmr_op *op, remora_error *err)
 {
     const rmr_gpu_lists lists = lists_of(s, op);
     const operand in = all_of(s, op, op->in);
-    product p = over_lists(s, op, &in, &lists);
-    p.w2 = op->w2;
-    p.y = view(s, op->out);
-    p.y_step = op->moe->inner;
+    const product p = gate_up_of(s, op, &in, &lists);
     RMR_TRY(check_pair(&p, err));
     RMR_TRY(sort(s, op, err));
     RMR_TRY(square_sums(s, op, &op->sums, &in, &lists, err));
@@ -489,6 +543,25 @@ static remora_status experts_swiglu(rmr_step *s, const rmr_op *op, remora_error 
     RMR_TRY(check_pair(&q, err));
     RMR_TRY(square_sums(s, op, &op->shared_sums, &in, NULL, err));
     return multiply_two(s, &q, &p, err);
+}
+
+/* Is the product one of product_few.cuh? */
+static int is_few(const rmr_step *s, const product *p)
+{
+    return ready_of(s, p).args.own > 0;
+}
+
+/* Are a row's experts known before the products that come before this operation have begun? */
+static int chosen_before(const rmr_step *s, const rmr_op *op)
+{
+    const rmr_op *const last = op - 1;
+    if (s->in.n_rows > 1 || op == s->desc.ops || last->kind != RMR_OP_EXPERTS_SWIGLU ||
+        last->in2.slot != op->in2.slot || last->in2.col != op->in2.col)
+        return 0;
+    const rmr_gpu_lists lists = lists_of(s, last);
+    const operand in = all_of(s, last, last->in);
+    const product p = gate_up_of(s, last, &in, &lists);
+    return is_few(s, &p);
 }
 
 static remora_status products_down(rmr_step *s, const rmr_op *op, const product *p,
@@ -517,7 +590,6 @@ static remora_status experts_down(rmr_step *s, const rmr_op *op, remora_error *e
     p.y = memory(s->memory + s->l.routed, (uint64_t)used * n);
     p.y_step = n;
     p.by_choice = 1;
-    RMR_TRY(products_down(s, op, &p, err));
     rmr_gpu_combine a = {
         s->gpu,
         view(s, op->out),
@@ -525,25 +597,40 @@ static remora_status experts_down(rmr_step *s, const rmr_op *op, remora_error *e
         (const float *)(const void *)(uintptr_t)(s->memory + s->l.routed),
         op->s1 != NULL ? (const float *)(const void *)(uintptr_t)(s->memory + s->l.shared) : NULL,
         n,
-        lists};
+        lists,
+        (uint32_t *)(void *)(uintptr_t)(s->memory + s->l.arrived)};
+    const int along = s->in.n_rows == 1 && is_few(s, &p);
+    if (along) p.combine = &a;
+    p.known = along && chosen_before(s, op);
+    RMR_TRY(products_down(s, op, &p, err));
+    if (along) return REMORA_OK;
     return run(s, RMR_K_combine, units(n, 256), at_most(s->in.n_rows, 65535), 1, 256, 0, &a, err);
 }
 
 /* ---- attention ---- */
 
+static operand heads_of(const rmr_step *s, const rmr_op *op)
+{
+    operand o = all_of(s, op, op->in);
+    o.per_row = op->mla->heads;
+    o.step = op->mla->nope + op->mla->rope;
+    return o;
+}
+
 /* The rope part of queries goes along, behind their absorbed part. */
-static remora_status absorb(rmr_step *s, const rmr_op *op, const rmr_weight *w, rmr_gpu_view to,
-                            int form, remora_error *err)
+static product absorb_of(const rmr_op *op, const operand *o, rmr_gpu_view to, int form)
 {
     const rmr_mla *m = op->mla;
-    operand o = all_of(s, op, op->in);
-    o.per_row = m->heads;
-    o.step = m->nope + m->rope;
-    return multiply(
-        s,
-        &(product){
-            .w = w, .o = &o, .y = to, .y_step = m->rank + m->rope, .only = form, .tail = m->rope},
-        err);
+    return (product){
+        .w = op->w, .o = o, .y = to, .y_step = m->rank + m->rope, .only = form, .tail = m->rope};
+}
+
+static remora_status absorb(rmr_step *s, const rmr_op *op, rmr_gpu_view to, int form,
+                            remora_error *err)
+{
+    const operand o = heads_of(s, op);
+    const product p = absorb_of(op, &o, to, form);
+    return multiply(s, &p, err);
 }
 
 static remora_status unabsorb(rmr_step *s, const rmr_op *op, const rmr_weight *w, operand o,
@@ -563,7 +650,8 @@ static int fits_latent(const rmr_step *s, const rmr_gpu_attend *a, rmr_kv_type k
                             : kv == RMR_KV_INT8 ? RMR_GPU_LATENT8_SHARED
                                                 : UINT32_MAX;
     return a->value == 512 && a->key == 576 && a->group == a->heads && !s->c->exact &&
-           s->c->shared - 1024 >= shared;
+           (uintptr_t)a->q.at % 16 == 0 && a->q.ld % 4 == 0 && (uintptr_t)a->out.at % 8 == 0 &&
+           a->out.ld % 2 == 0 && s->c->shared - 1024 >= shared;
 }
 
 /* Has every row one unit, and do all types of cache have kernels that write its results? */
@@ -675,7 +763,7 @@ static remora_status attend_expanded(rmr_step *s, const rmr_op *op, remora_error
                                   (uint64_t)m->heads * (m->rank + m->rope)),
                        z = memory(s->memory + s->l.routed, (uint64_t)m->heads * m->rank);
     operand o = {z, {UINT32_MAX, 0}, rows(s, op), 1, 0};
-    RMR_TRY(absorb(s, op, op->w, q, RMR_FORM_EXPANDED, err));
+    RMR_TRY(absorb(s, op, q, RMR_FORM_EXPANDED, err));
     RMR_TRY(attend_latent(s, op, q, z, RMR_FORM_EXPANDED, err));
     return unabsorb(s, op, op->w2, o, RMR_FORM_EXPANDED, err);
 }
@@ -756,6 +844,33 @@ static remora_status rope_write(rmr_step *s, const rmr_op *op, const rmr_op *nex
     return run(s, RMR_K_rope_write, blocks + rope_blocks(s, op), 1, 1, 256, 64, &a, err);
 }
 
+/* May all three be one launch: of few rows, whose queries nobody else wants unturned or absorbs
+ * otherwise? */
+static int turn_with_absorb(const rmr_step *s, const rmr_op *op)
+{
+    const rmr_op *const to = op + 2;
+    const rmr_rotary *const r = &op->rotary;
+    if (op[0].kind != RMR_OP_ROPE || op[1].kind != RMR_OP_CACHE_WRITE ||
+        to->kind != RMR_OP_ABSORB || op[1].mla == NULL || s->forms != 1u << RMR_FORM_ABSORBED)
+        return 0;
+    const rmr_mla *const m = to->mla;
+    const operand o = heads_of(s, to);
+    const product p = absorb_of(to, &o, view(s, to->out), RMR_FORM_ABSORBED);
+    return is_few(s, &p) && op->in.slot == to->in.slot && op->in.col == to->in.col &&
+           op[1].in.slot != to->in.slot && op[1].in.slot != to->out.slot && r->heads == m->heads &&
+           r->width == m->rope && r->first == m->nope && r->stride == m->nope + m->rope;
+}
+
+static remora_status absorb_turning(rmr_step *s, const rmr_op *op, remora_error *err)
+{
+    const rmr_op *const to = op + 2;
+    const rmr_gpu_rope_write turn = {rope_args(s, op), write_args(s, op + 1), s->in.n_rows};
+    const operand o = heads_of(s, to);
+    product p = absorb_of(to, &o, view(s, to->out), RMR_FORM_ABSORBED);
+    p.turn = &turn;
+    return multiply(s, &p, err);
+}
+
 enum { GATE_ROWS = 64 }; /* that one block gates and sorts */
 
 /* The operation that takes the choices of this gate, if it is there. */
@@ -813,7 +928,7 @@ static remora_status run_attention(rmr_step *s, const rmr_op *op, remora_error *
     const int has = op->kind == RMR_OP_ATTEND_EXPANDED ? RMR_FORM_EXPANDED : RMR_FORM_ABSORBED;
     if (!(s->forms >> has & 1)) return REMORA_OK;
     switch (op->kind) {
-    case RMR_OP_ABSORB: return absorb(s, op, op->w, view(s, op->out), has, err);
+    case RMR_OP_ABSORB: return absorb(s, op, view(s, op->out), has, err);
     case RMR_OP_ATTEND_LATENT:
         return attend_latent(s, op, view(s, op->in), view(s, op->out), has, err);
     case RMR_OP_UNABSORB: return unabsorb(s, op, op->w, all_of(s, op, op->in), has, err);
@@ -868,13 +983,15 @@ static int turn_together(const rmr_op *op, const rmr_op *next)
            op->in.slot != next->in.slot;
 }
 
-/* The operation, and the next one where both go at once; how many that were. */
-static remora_status run_some(rmr_step *s, const rmr_op *op, int last, uint32_t *n,
+/* The first of `left` operations and the next ones where they go at once; how many that were. */
+static remora_status run_some(rmr_step *s, const rmr_op *op, uint32_t left, uint32_t *n,
                               remora_error *err)
 {
+    *n = 3;
+    if (left > 2 && turn_with_absorb(s, op)) return absorb_turning(s, op, err);
     *n = 2;
-    if (!last && multiply_together(op, op + 1)) return linear_two(s, op, op + 1, err);
-    if (!last && turn_together(op, op + 1)) return rope_write(s, op, op + 1, err);
+    if (left > 1 && multiply_together(op, op + 1)) return linear_two(s, op, op + 1, err);
+    if (left > 1 && turn_together(op, op + 1)) return rope_write(s, op, op + 1, err);
     *n = 1;
     return run_kind(s, op, err);
 }
@@ -884,7 +1001,7 @@ remora_status rmr_cuda_run_ops(rmr_step *s, const rmr_op *ops, uint32_t n, remor
     for (uint32_t i = 0, done = 1; i < n; i += done) {
         done = 1;
         if (rows(s, &ops[i]).n > 0 || ops[i].kind == RMR_OP_COUNTS_CLEAR)
-            RMR_TRY(run_some(s, &ops[i], i + 1 == n, &done, err));
+            RMR_TRY(run_some(s, &ops[i], n - i, &done, err));
         for (uint32_t k = i; k < i + done; k++) note_writes(s, &ops[k]);
     }
     return REMORA_OK;

@@ -11,7 +11,9 @@
 static const char *const kernel_names[RMR_K_COUNT] = {
 #define X(name, elem)                                                                              \
     [RMR_K_product_##name] = "rmr_product_" #name,                                                 \
-    [RMR_K_product_##name##_wide] = "rmr_product_" #name "_wide",
+    [RMR_K_product_##name##_wide] = "rmr_product_" #name "_wide",                                  \
+    [RMR_K_product_##name##_few] = "rmr_product_" #name "_few",                                    \
+    [RMR_K_product_##name##_one] = "rmr_product_" #name "_one",
     RMR_CUDA_PRODUCTS(X)
 #undef X
 #define X(name, elem) [RMR_K_many_##name] = "rmr_many_" #name,

@@ -92,7 +92,7 @@ static void need_rows(const needs *n, const rmr_weight *w, const taken *t, int r
 }
 
 typedef struct scratch {
-    uint64_t lists, queries, routed, shared;
+    uint64_t lists, queries, routed, shared, arrived;
 } scratch;
 
 static void need_experts(const needs *n, const rmr_op *op, scratch *s)
@@ -108,6 +108,7 @@ static void need_experts(const needs *n, const rmr_op *op, scratch *s)
     need_rows(n, op->s1, &all, 0);
     need_rows(n, op->s2, &all, 0);
     more(&s->lists, (2 + 3 * (uint64_t)m->n_experts + 3 * choices) * 4);
+    if (down) more(&s->arrived, (op->w->desc.rows + RMR_GPU_UNIT - 1) / RMR_GPU_UNIT * 4ull);
     if (down) more(&s->routed, choices * op->w->desc.rows * 4);
     if (down && op->s1 != NULL) more(&s->shared, rows * op->s1->desc.rows * 4);
 }
@@ -182,6 +183,8 @@ static rmr_cuda_layout lay_out(const rmr_cuda *c, const rmr_step_desc *d)
     l.queries = take(&l, s.queries);
     l.routed = take(&l, s.routed);
     l.shared = take(&l, s.shared);
+    l.arrived = take(&l, s.arrived);
+    l.arrived_bytes = s.arrived;
     l.parts = take(&l, l.part_bytes);
     return l;
 }
@@ -290,6 +293,10 @@ static remora_status create(rmr_cuda *c, rmr_step *s, remora_error *err)
                                c->d.set_bytes(s->memory + s->l.scales[RMR_GPU_QUADS][0], 0,
                                               s->l.scale_bytes[RMR_GPU_QUADS][0], s->stream),
                                "zeroing scales", err));
+    if (s->l.arrived_bytes > 0)
+        RMR_TRY(rmr_cuda_check(
+            c, c->d.set_bytes(s->memory + s->l.arrived, 0, s->l.arrived_bytes, s->stream),
+            "zeroing counters", err));
     for (int i = 0; i < RMR_CUDA_EVENTS; i++)
         RMR_TRY(rmr_cuda_check(c, c->d.event_create(&s->event[i], RMR_CU_EVENT_DISABLE_TIMING),
                                "making an event", err));

@@ -3,9 +3,10 @@
  * block: units and merging as in attend.cuh. A unit is walked in tiles of 64 positions, which lie
  * in shared memory while both products use them; queries and exponentials are rounded to bf16.
  *
- * Scores: warp w has positions 8 w .. 8 w + 7 of a tile, one chain of 36 matrix instructions.
- * Values: warp w has columns 64 w .. 64 w + 63, chains over the positions in order, which are
- * multiplied by e^(m - m') where a tile raises the maximum from m to m'. */
+ * Scores: warps 0 to 3 have 16 positions of a tile each, two chains of 36 matrix instructions, so
+ * that queries are read from shared memory four times and not eight. Values: warp w has columns 64
+ * w .. 64 w + 63, chains over the positions in order, which are multiplied by e^(m - m') where a
+ * tile raises the maximum from m to m'. */
 #ifndef RMR_CUDA_ATTEND_LATENT_CUH
 #define RMR_CUDA_ATTEND_LATENT_CUH
 
@@ -34,28 +35,29 @@ typedef struct latent_shared {
 } latent_shared;
 static_assert(sizeof(latent_shared) <= RMR_GPU_LATENT_SHARED, "shared memory of a block");
 
-/* Of a tile, the positions that the step before has left, which can be copied before the last
- * kernel is done; or those of this step, and what there is not. */
-enum { POSITIONS_OLD = 1, POSITIONS_NEW = 2 };
-
-/* Copy positions [p, p + 64) of which those below `end` exist. Four threads have a position, so
- * each asks for one page. */
-DEV void copy_tile(const rmr_gpu_attend &a, const rmr_run *run, uint16_t *to, uint32_t p,
-                   uint32_t end, uint32_t which)
+/* Where this thread's position of a tile is in the cache: four threads have a position, so each
+ * asks for one page. NULL: there is no such position. */
+DEV const uint8_t *tile_row(const rmr_gpu_attend &a, const rmr_run *run, uint32_t p, uint32_t end)
 {
-    const uint32_t t = thread_of() / 4, c0 = thread_of() % 4 * 8;
-    if (!(which & (p + t < end && p + t < run->pos0 ? POSITIONS_OLD : POSITIONS_NEW))) return;
-    const uint8_t *const part = p + t < end ? cache_part(a.in, run, a.stream, p + t) : NULL;
-    const uint8_t *const row = part + (size_t)((p + t) % RMR_PAGE_TOKENS) * LATENT_WIDTH * 2;
-    for (uint32_t c = c0; c < LATENT_WIDTH; c += 32)
-        copy_async(to + t * LATENT_LD + c, part != NULL ? row + c * 2 : (const uint8_t *)a.part,
-                   part != NULL ? 16 : 0);
+    const uint32_t at = p + thread_of() / 4;
+    const uint8_t *const part = at < end ? cache_part(a.in, run, a.stream, at) : NULL;
+    return part == NULL ? NULL : part + (size_t)(at % RMR_PAGE_TOKENS) * LATENT_WIDTH * 2;
 }
 
+DEV void copy_row(const rmr_gpu_attend &a, uint16_t *tile, const uint8_t *row)
+{
+    uint16_t *const to = tile + thread_of() / 4 * LATENT_LD;
+#pragma unroll 6
+    for (uint32_t c = thread_of() % 4 * 8; c < LATENT_WIDTH; c += 32)
+        copy_async(to + c, row != NULL ? row + c * 2 : (const uint8_t *)a.part,
+                   row != NULL ? 16 : 0);
+}
+
+/* Positions [p, p + 64) of which those below `end` exist. */
 DEV void fetch_tile(const rmr_gpu_attend &a, const rmr_run *run, uint16_t *to, uint32_t p,
                     uint32_t end)
 {
-    copy_tile(a, run, to, p, end, POSITIONS_OLD | POSITIONS_NEW);
+    copy_row(a, to, tile_row(a, run, p, end));
     copy_commit();
 }
 
@@ -75,59 +77,87 @@ DEV void rows_fragment(uint32_t *v, const uint16_t *rows, uint32_t ld, uint32_t 
     v[3] = word_at(at + 8 * ld + 8);
 }
 
-/* Scores of the warp's 8 positions; -inf from position n of the tile on. */
+/* Scores; -inf from position n of the tile on. */
 DEV void tile_scores(latent_state *s, const uint16_t *tile, uint32_t n, float scale)
 {
-    const uint32_t g = lane_of() / 4, t = lane_of() % 4, p0 = warp_of() * 8;
-    float acc[4] = {};
+    enum { SCORING = LATENT_TILE / 16 };
+    if (warp_of() >= SCORING) return;
+    /* matrices: rows 0.. and 8.. of columns c.., then of c + 8..; of positions the other way */
+    const uint32_t m = lane_of() / 8, r = lane_of() % 8, p0 = warp_of() * 16;
+    const uint16_t *const query = s->query + (m % 2 * 8 + r) * LATENT_LD + m / 2 * 8,
+                          *const key = tile + (p0 + m / 2 * 8 + r) * LATENT_LD + m % 2 * 8;
+    float acc[2][4] = {};
 #pragma unroll 6
     for (uint32_t c = 0; c < LATENT_WIDTH; c += 16) {
-        uint32_t v[4], b[2];
-        const uint16_t *const key = tile + (p0 + g) * LATENT_LD + c + 2 * t;
-        rows_fragment(v, s->query, LATENT_LD, c);
-        b[0] = word_at(key);
-        b[1] = word_at(key + 8);
-        mma_bf16(acc, v, b);
+        const word4 v = load_matrices(query + c), b = load_matrices(key + c);
+        mma_bf16(acc[0], v.w, b.w);
+        mma_bf16(acc[1], v.w, b.w + 2);
     }
-    for (uint32_t k = 0; k < 4; k++) {
-        const uint32_t p = p0 + 2 * t + k % 2;
-        s->score[(g + k / 2 * 8) * SCORE_LD + p] = p < n ? acc[k] * scale : -INFINITY;
+    const uint32_t g = lane_of() / 4, t = lane_of() % 4;
+#pragma unroll
+    for (uint32_t k = 0; k < 8; k++) {
+        const uint32_t p = p0 + k / 4 * 8 + 2 * t + k % 2;
+        s->score[(g + k % 4 / 2 * 8) * SCORE_LD + p] =
+            p < n ? acc[k / 4][k % 4] * scale : -INFINITY;
     }
 }
 
-/* Over all lanes, neighbours first (attend_prompt.cuh). */
-DEV float sum_upwards(float v)
+/* Heads 2 w and 2 w + 1 of a tile: both at once, for each exchange between lanes takes its time. */
+typedef struct two_heads {
+    float old[2], max[2], sum[2];
+} two_heads;
+
+/* The maximum before and with this tile; a lane has scores 2 l and 2 l + 1 of both heads. */
+DEV two_heads tile_max(const latent_state *s, const float *score)
 {
-    for (int o = 1; o < 32; o *= 2) v += __shfl_xor_sync(~0u, v, o);
-    return v;
+    two_heads y = {};
+#pragma unroll
+    for (uint32_t i = 0; i < 2; i++) {
+        const float *const at = score + i * SCORE_LD;
+        y.old[i] = s->max[2 * warp_of() + i];
+        y.max[i] = at[0] > at[1] ? at[0] : at[1];
+    }
+    for (int o = 16; o > 0; o /= 2)
+#pragma unroll
+        for (uint32_t i = 0; i < 2; i++) {
+            const float w = __shfl_xor_sync(~0u, y.max[i], o);
+            y.max[i] = w > y.max[i] ? w : y.max[i];
+        }
+#pragma unroll
+    for (uint32_t i = 0; i < 2; i++) y.max[i] = y.max[i] > y.old[i] ? y.max[i] : y.old[i];
+    return y;
 }
 
-/* Head h goes on with a tile whose exponentials are relative to `max` and have that sum. The warp's
- * lanes have read the old maximum. */
-DEV void tile_softmax(latent_state *s, uint32_t h, float old, float max, float sum)
+/* The heads go on with a tile of whose exponentials a lane has the sum of two. Over all lanes,
+ * neighbours first (attend_prompt.cuh). */
+DEV void tile_softmax(latent_state *s, two_heads y)
 {
-    __syncwarp();
-    if (lane_of() != 0) return;
-    const float by = rmr_expf(old - max);
+    for (int o = 1; o < 32; o *= 2)
+#pragma unroll
+        for (uint32_t i = 0; i < 2; i++) y.sum[i] += __shfl_xor_sync(~0u, y.sum[i], o);
+    __syncwarp(); /* lanes have read the old maximum */
+    if (lane_of() > 1) return;
+    const uint32_t i = lane_of(), h = 2 * warp_of() + i;
+    const float max = i ? y.max[1] : y.max[0], by = rmr_expf((i ? y.old[1] : y.old[0]) - max);
     s->by[h] = by;
     s->max[h] = max;
-    s->sum[h] = fmaf(s->sum[h], by, sum);
+    s->sum[h] = fmaf(s->sum[h], by, i ? y.sum[1] : y.sum[0]);
 }
 
-/* Exponentials of the scores of heads 2 w and 2 w + 1, and their sums. */
+/* Exponentials of the scores, and their sums. */
 DEV void tile_weights(latent_state *s)
 {
-    for (uint32_t h = 2 * warp_of(); h < 2 * warp_of() + 2; h++) {
-        const float *const score = s->score + h * SCORE_LD + 2 * lane_of();
-        const float old = s->max[h], top = warp_max(score[0] > score[1] ? score[0] : score[1]);
-        const float max = top > old ? top : old;
-        const uint16_t p0 = rmr_f32_to_bf16(rmr_expf(score[0] - max)),
-                       p1 = rmr_f32_to_bf16(rmr_expf(score[1] - max));
-        const float sum = sum_upwards(rmr_bf16_to_f32(p0) + rmr_bf16_to_f32(p1));
-        *(uint32_t *)(void *)(s->weight[0] + h * WEIGHT_LD + 2 * lane_of()) =
-            (uint32_t)p0 | (uint32_t)p1 << 16;
-        tile_softmax(s, h, old, max, sum);
+    const uint32_t h0 = 2 * warp_of(), p = 2 * lane_of();
+    const float *const score = s->score + h0 * SCORE_LD + p;
+    two_heads y = tile_max(s, score);
+#pragma unroll
+    for (uint32_t i = 0; i < 2; i++) {
+        const float *const at = score + i * SCORE_LD;
+        const uint32_t w = bf16_pair(rmr_expf(at[0] - y.max[i]), rmr_expf(at[1] - y.max[i]));
+        y.sum[i] = rmr_float_of(w << 16) + rmr_float_of(w & 0xffff0000u);
+        *(uint32_t *)(void *)(s->weight[0] + (h0 + i) * WEIGHT_LD + p) = w;
     }
+    tile_softmax(s, y);
 }
 
 /* Columns 64 w .. of the value sums go on with a tile, whose rows are LD apart. */
@@ -157,22 +187,25 @@ DEV void tile_values(float (*acc)[4], const latent_state *s, const uint16_t *wei
     }
 }
 
+/* Queries of 16 heads, whose rows lie at multiples of 16 bytes (fits_latent). All loads are under
+ * way at a time. */
 DEV void place_queries(const rmr_gpu_attend &a, latent_state *s, uint32_t row, uint32_t h0)
 {
-    enum { TURN = 12 }; /* loads under way; three turns are all of them */
-    for (uint32_t i0 = thread_of(); i0 < RMR_GPU_HEADS * LATENT_WIDTH; i0 += TURN * 256) {
-        float v[TURN];
+    enum { FOURS = LATENT_WIDTH / 4, TURNS = RMR_GPU_HEADS * FOURS / 256 };
+    float4 v[TURNS];
+    const float *const q = a.q.at + row * a.q.ld + (size_t)h0 * LATENT_WIDTH;
+    const uint32_t end = (a.heads - h0) * FOURS;
 #pragma unroll
-        for (uint32_t k = 0; k < TURN; k++) {
-            const uint32_t i = i0 + k * 256, h = i / LATENT_WIDTH, c = i % LATENT_WIDTH;
-            v[k] = h0 + h < a.heads ? a.q.at[row * a.q.ld + (size_t)(h0 + h) * LATENT_WIDTH + c]
-                                    : 0.0f;
-        }
+    for (uint32_t k = 0; k < TURNS; k++) {
+        const uint32_t i = k * 256 + thread_of();
+        v[k] = i < end ? load_float4(q + 4 * i) : float4{0, 0, 0, 0};
+    }
 #pragma unroll
-        for (uint32_t k = 0; k < TURN; k++) {
-            const uint32_t i = i0 + k * 256, h = i / LATENT_WIDTH, c = i % LATENT_WIDTH;
-            s->query[h * LATENT_LD + c] = rmr_f32_to_bf16(v[k]);
-        }
+    for (uint32_t k = 0; k < TURNS; k++) {
+        const uint32_t i = k * 256 + thread_of(), h = i / FOURS, c = i % FOURS * 4;
+        uint32_t *const to = (uint32_t *)(void *)(s->query + h * LATENT_LD + c);
+        to[0] = bf16_pair(v[k].x, v[k].y);
+        to[1] = bf16_pair(v[k].z, v[k].w);
     }
     if (thread_of() < RMR_GPU_HEADS) {
         s->max[thread_of()] = -0x1p120f; /* e^(this - a score) is 0, and of itself 1 */
@@ -180,46 +213,59 @@ DEV void place_queries(const rmr_gpu_attend &a, latent_state *s, uint32_t row, u
     }
 }
 
-DEV void store_unit(const rmr_gpu_attend &a, const latent_state *s, float (*acc)[4], uint32_t row,
-                    uint32_t h0, uint32_t u)
+/* Of a unit, or of a row that has one. By way of shared memory, so that a warp writes what lies
+ * together. */
+DEV void store_unit(const rmr_gpu_attend &a, const latent_state *s, float *stage, float (*acc)[4],
+                    uint32_t row, uint32_t h0, uint32_t u)
 {
-    const uint32_t g = lane_of() / 4, t = lane_of() % 4, c0 = warp_of() * 64;
+    enum { LD = LATENT + 8, PAIRS = LATENT / 2 };
+    const uint32_t g = lane_of() / 4, t = lane_of() % 4, c0 = warp_of() * 64 + 2 * t;
+#pragma unroll
     for (uint32_t half = 0; half < 2; half++) {
         const uint32_t h = g + 8 * half;
-        if (h0 + h >= a.heads) continue;
         const float by = a.direct ? 1.0f / s->sum[h] : 1.0f;
-        float *const part = a.direct ? a.out.at + row * a.out.ld + (size_t)(h0 + h) * LATENT
-                                     : part_of(a, row, h0 + h, u);
 #pragma unroll
         for (uint32_t i = 0; i < 8; i++)
-            for (uint32_t k = 0; k < 2; k++)
-                part[c0 + 8 * i + 2 * t + k] = acc[i][2 * half + k] * by;
-        if (warp_of() == 0 && t == 0 && !a.direct) {
-            part[LATENT] = s->max[h];
-            part[LATENT + 1] = s->sum[h];
-        }
+            store_floats(stage + h * LD + c0 + 8 * i, acc[i][2 * half] * by,
+                         acc[i][2 * half + 1] * by);
     }
+    __syncthreads();
+    const uint32_t heads = a.heads - h0 < RMR_GPU_HEADS ? a.heads - h0 : RMR_GPU_HEADS;
+#pragma unroll 4
+    for (uint32_t i = thread_of(); i < heads * PAIRS; i += 256) {
+        const uint32_t h = i / PAIRS, c = i % PAIRS * 2;
+        float *const to = a.direct ? a.out.at + row * a.out.ld + (size_t)(h0 + h) * LATENT
+                                   : part_of(a, row, h0 + h, u);
+        store_floats(to + c, stage[h * LD + c], stage[h * LD + c + 1]);
+    }
+    if (a.direct || thread_of() >= heads) return;
+    float *const part = part_of(a, row, h0 + thread_of(), u);
+    part[LATENT] = s->max[thread_of()];
+    part[LATENT + 1] = s->sum[thread_of()];
 }
 
-/* Grid: units, groups of 16 heads, rows. */
+/* Grid: units, groups of 16 heads, rows. Of the first row's first tile, positions that the step
+ * before has left are copied before the last kernel is done. */
 KERNEL_WAITS(attend_latent_bf16, rmr_gpu_attend, 256, 1)
 {
     latent_shared *const all = (latent_shared *)(void *)shared_memory();
     latent_state *const s = &all->s;
     const uint32_t h0 = blockIdx.y * RMR_GPU_HEADS;
-    const unit_job early = unit_of(a, blockIdx.x, a.row0 + blockIdx.z);
-    if (early.n > 0)
-        copy_tile(a, run_of(a.in, early.row), all->tile[0], early.p0, early.p0 + early.n,
-                  POSITIONS_OLD);
+    unit_job j = unit_of(a, blockIdx.x, a.row0 + blockIdx.z);
+    const rmr_run *run = j.n > 0 ? run_of(a.in, j.row) : NULL;
+    const uint8_t *const first = j.n > 0 ? tile_row(a, run, j.p0, j.p0 + j.n) : NULL;
+    const bool old = first != NULL && j.p0 + thread_of() / 4 < run->pos0;
+    if (old) copy_row(a, all->tile[0], first);
     wait_for_last();
     for (uint32_t i = blockIdx.z; i < a.n_rows; i += gridDim.z) {
-        const unit_job j = unit_of(a, blockIdx.x, a.row0 + i);
+        const bool begins = i == blockIdx.z;
+        if (!begins) j = unit_of(a, blockIdx.x, a.row0 + i);
         if (j.n == 0) continue;
-        const rmr_run *const run = run_of(a.in, j.row);
+        if (!begins) run = run_of(a.in, j.row);
         const uint32_t tiles = (j.n + LATENT_TILE - 1) / LATENT_TILE, end = j.p0 + j.n;
         float acc[8][4] = {};
-        copy_tile(a, run, all->tile[0], j.p0, end,
-                  i == blockIdx.z ? POSITIONS_NEW : POSITIONS_OLD | POSITIONS_NEW);
+        if (!begins || !old)
+            copy_row(a, all->tile[0], begins ? first : tile_row(a, run, j.p0, end));
         copy_commit();
         place_queries(a, s, j.row, h0);
         for (uint32_t k = 0; k < tiles; k++) {
@@ -239,7 +285,7 @@ KERNEL_WAITS(attend_latent_bf16, rmr_gpu_attend, 256, 1)
             tile_values<LATENT_LD>(acc, s, s->weight[0], tile);
             __syncthreads();
         }
-        store_unit(a, s, acc, j.row, h0, blockIdx.x);
+        store_unit(a, s, (float *)(void *)all->tile[0], acc, j.row, h0, blockIdx.x);
         __syncthreads();
     }
 }

@@ -102,22 +102,23 @@ DEV void tile_scores8(latent8_shared *s, uint32_t n, float scale)
     }
 }
 
-/* Exponentials of the scores of heads 2 w and 2 w + 1, and their sums. */
+/* Exponentials of the scores, and their sums. */
 DEV void tile_weights8(latent8_shared *s)
 {
     latent_state *const l = &s->s;
-    const uint32_t p = 2 * lane_of();
-    for (uint32_t h = 2 * warp_of(); h < 2 * warp_of() + 2; h++) {
-        const float *const score = l->score + h * SCORE_LD + p;
-        const float old = l->max[h], top = warp_max(score[0] > score[1] ? score[0] : score[1]);
-        const float max = top > old ? top : old;
-        const float e0 = rmr_expf(score[0] - max), e1 = rmr_expf(score[1] - max);
-        const float sum = sum_upwards(e0 + e1);
+    const uint32_t h0 = 2 * warp_of(), p = 2 * lane_of();
+    const float *const score = l->score + h0 * SCORE_LD + p;
+    two_heads y = tile_max(l, score);
+#pragma unroll
+    for (uint32_t i = 0; i < 2; i++) {
+        const float *const at = score + i * SCORE_LD;
+        const float e0 = rmr_expf(at[0] - y.max[i]), e1 = rmr_expf(at[1] - y.max[i]);
+        y.sum[i] = e0 + e1;
         for (uint32_t b = 0; b < 2; b++)
-            *(uint32_t *)(void *)(l->weight[b] + h * WEIGHT_LD + p) =
+            *(uint32_t *)(void *)(l->weight[b] + (h0 + i) * WEIGHT_LD + p) =
                 bf16_pair(e0 * s->scale[b][p], e1 * s->scale[b][p + 1]);
-        tile_softmax(l, h, old, max, sum);
     }
+    tile_softmax(l, y);
 }
 
 /* Grid: units, groups of 16 heads, rows. */
@@ -145,7 +146,7 @@ KERNEL(attend_latent_int8, rmr_gpu_attend, 256, 1)
             tile_values<LATENT8_LD>(acc, &s->s, s->s.weight[warp_of() / 4], s->tile);
             __syncthreads();
         }
-        store_unit(a, &s->s, acc, j.row, h0, blockIdx.x);
+        store_unit(a, &s->s, (float *)(void *)s->tile, acc, j.row, h0, blockIdx.x);
         __syncthreads();
     }
 }

@@ -451,7 +451,7 @@ DEV float combine_some(const rmr_gpu_combine &a, float y, uint32_t r, uint32_t c
         if (k0 + k >= used) continue;
         const uint32_t i = a.lists.order[r * used + k0 + k] % used;
         w[k] = a.weights.at[r * a.weights.ld + i];
-        v[k] = a.routed[((size_t)r * used + i) * a.n + c];
+        v[k] = load_fresh(a.routed + ((size_t)r * used + i) * a.n + c);
     }
 #pragma unroll
     for (uint32_t k = 0; k < 8; k++)
@@ -459,16 +459,20 @@ DEV float combine_some(const rmr_gpu_combine &a, float y, uint32_t r, uint32_t c
     return y;
 }
 
+DEV void combine_column(const rmr_gpu_combine &a, uint32_t r, uint32_t c)
+{
+    float y = a.out.at[r * a.out.ld + c];
+    const float shared = a.shared != NULL ? load_fresh(a.shared + (size_t)r * a.n + c) : 0;
+    for (uint32_t k = 0; k < a.lists.n_used; k += 8) y = combine_some(a, y, r, c, k);
+    if (a.shared != NULL) y = y + shared;
+    a.out.at[r * a.out.ld + c] = y;
+}
+
 KERNEL(combine, rmr_gpu_combine, 256, 1)
 {
     for (uint32_t r = blockIdx.y; r < a.in.n_rows; r += gridDim.y)
-        for (uint32_t c = blockIdx.x * 256 + thread_of(); c < a.n; c += gridDim.x * 256) {
-            float y = a.out.at[r * a.out.ld + c];
-            const float shared = a.shared != NULL ? a.shared[(size_t)r * a.n + c] : 0;
-            for (uint32_t k = 0; k < a.lists.n_used; k += 8) y = combine_some(a, y, r, c, k);
-            if (a.shared != NULL) y = y + shared;
-            a.out.at[r * a.out.ld + c] = y;
-        }
+        for (uint32_t c = blockIdx.x * 256 + thread_of(); c < a.n; c += gridDim.x * 256)
+            combine_column(a, r, c);
 }
 
 #endif

@@ -37,6 +37,12 @@ DEV word2 load_pair(const void *p)
     return word2{{v.x, v.y}};
 }
 
+/* Two floats, at a multiple of 8 bytes. */
+DEV void store_floats(float *p, float x, float y)
+{
+    *(float2 *)(void *)p = float2{x, y};
+}
+
 DEV float half_float(uint16_t h)
 {
     float f;
@@ -143,6 +149,29 @@ DEV word4 load_transposed(const void *row)
                  : "r"((uint32_t)__cvta_generic_to_shared(row))
                  : "memory");
     return v;
+}
+
+/* The same matrices as they are. */
+DEV word4 load_matrices(const void *row)
+{
+    word4 v;
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(v.w[0]), "=r"(v.w[1]), "=r"(v.w[2]), "=r"(v.w[3])
+                 : "r"((uint32_t)__cvta_generic_to_shared(row))
+                 : "memory");
+    return v;
+}
+
+/* What this thread has written is there before what it writes later, for all blocks. */
+DEV void fence_device()
+{
+    __threadfence();
+}
+
+/* What a block of this kernel or of one that still runs may have written. */
+template <class T> DEV T load_fresh(const T *p)
+{
+    return __ldcg(p);
 }
 
 /* 16 bytes into shared memory, of which the first n (0 or 16) are read and the rest is zero. */

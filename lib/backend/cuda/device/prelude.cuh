@@ -39,6 +39,14 @@ DEV void wait_for_last()
     asm volatile("griddepcontrol.launch_dependents;\ngriddepcontrol.wait;" ::: "memory");
 #endif
 }
+
+/* So that the next kernel starts when what the last one wrote is there for it, too. */
+DEV void wait_before_next()
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;\ngriddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
 #ifndef __FP_FAST_FMAF
 #define __FP_FAST_FMAF 1
 #endif

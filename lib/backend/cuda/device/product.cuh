@@ -15,15 +15,15 @@
 
 /* ---- jobs: which matrix, which rows ---- */
 
-DEV const rmr_gpu_product &product_of(const rmr_gpu_products &both)
+DEV const rmr_gpu_product &product_of(const rmr_gpu_products &both, uint32_t block)
 {
-    return both.of[blockIdx.x >= both.blocks];
+    return both.of[block >= both.blocks];
 }
 
-/* The number of this block among those of its product. */
-DEV uint32_t block_of(const rmr_gpu_products &both)
+/* The number of a block among those of its product. */
+DEV uint32_t block_of(const rmr_gpu_products &both, uint32_t block)
 {
-    return blockIdx.x >= both.blocks ? blockIdx.x - both.blocks : blockIdx.x;
+    return block >= both.blocks ? block - both.blocks : block;
 }
 
 typedef struct product_job {
@@ -44,7 +44,7 @@ DEV product_job job_of(const rmr_gpu_product &a, uint32_t block)
     }
     j.matrix = j.n = 0;
     if (a.lists.ids != NULL) {
-        j.matrix = a.lists.ids[number];
+        j.matrix = load_fresh(a.lists.ids + number);
         j.first = number;
         j.n = j.matrix < a.w.count;
         if (j.n == 0) j.matrix = 0;
@@ -149,13 +149,16 @@ DEV void store(const rmr_gpu_product &a, const product_job &j, uint32_t i, uint3
     *y = v;
 }
 
+/* By the threads from the first one of warp `warp` on. */
 template <int NT>
-DEV void store_all(const rmr_gpu_product &a, const product_job &j, const float *sums, uint32_t i0)
+DEV void store_all(const rmr_gpu_product &a, const product_job &j, const float *sums, uint32_t i0,
+                   uint32_t warp)
 {
+    const uint32_t thread = (thread_of() - warp * 32) % (RMR_GPU_WARPS * 32);
     const uint32_t most = NT * 8 / a.parts, n = j.n - i0 < most ? j.n - i0 : most;
     const bool pair = a.w2.at != NULL;
     const uint32_t rows = pair ? 16 : RMR_GPU_UNIT, row0 = j.x * rows;
-    for (uint32_t k = thread_of(); k < n * rows; k += RMR_GPU_WARPS * 32) {
+    for (uint32_t k = thread; k < n * rows; k += RMR_GPU_WARPS * 32) {
         const uint32_t i = k / rows, r = k % rows;
         if (row0 + r >= a.w.rows) continue;
         if (a.lists.n == NULL && !row_is(a.in, i0 + i, a.only)) continue;
@@ -188,39 +191,6 @@ DEV void copy_tail(const rmr_gpu_product &a, const product_job &j, uint32_t i0, 
     }
 }
 
-/* Rows of floats as this warp's slice needs them, in shared memory from `at` on. */
-template <int E>
-DEV void own_columns(operand<1> *x, const rmr_gpu_product &a, const product_job &j, uint32_t first,
-                     uint32_t end, uint8_t *at)
-{
-    const rmr_gpu_form form = rmr_gpu_form_of((rmr_elem)E);
-    const uint32_t c0 = first * rmr_gpu_granule(form), c1 = end * rmr_gpu_granule(form);
-    const uint32_t ld = rmr_gpu_form_bytes(form, c1 - c0),
-                   n_scales = rmr_gpu_form_scales(form, c1 - c0);
-    float *const scales = (float *)(void *)(at + (size_t)j.n * a.parts * ld);
-    for (uint32_t r = 0; r < j.n; r++) {
-        const uint32_t source = source_of(a, j, r);
-        const float *const from = a.floats.at + (source / a.per_row) * a.floats.ld +
-                                  (size_t)(source % a.per_row) * a.step;
-        const prepared_row to = {form, a.parts, at + (size_t)r * a.parts * ld, ld,
-                                 scales + r * n_scales};
-        for (uint32_t c = lane_of() * 4; c < c1 - c0 + lane_of() * 4; c += 128) {
-            float v[4];
-            four_columns(v, from, c0 + c, a.w.cols);
-            put_columns(to, c, c1 - c0, v);
-        }
-    }
-    __syncwarp();
-    const uint32_t g = lane_of() / 4, t = lane_of() % 4;
-    x->x = at - rmr_gpu_form_bytes(form, c0);
-    x->ld = ld;
-    x->scales = scales - rmr_gpu_form_scales(form, c0);
-    x->scale_ld = n_scales;
-    x->row[0] = g % 2 == 0 && g / 2 < j.n * a.parts ? (int32_t)(g / 2) : -1;
-    x->sum[0][0] = t / a.parts < j.n ? (int32_t)(t / a.parts) : -1;
-    x->sum[0][1] = -1;
-}
-
 /* Where this warp multiplies. */
 typedef struct place {
     product_job j;
@@ -234,17 +204,6 @@ DEV void multiply_slice(const rmr_gpu_product &a, const place &p, piece<E> *ring
 {
     float *const sums = (float *)(void *)shared_memory() + (size_t)warp_of() * NT * 8 * REDUCE_LD;
     float acc[2][NT][4] = {};
-    if constexpr (NT == 1) {
-        if (a.own > 0) {
-            uint8_t *const own =
-                shared_memory() + RMR_GPU_WARPS * RMR_GPU_COLUMNS * REDUCE_LD * sizeof(float);
-            operand<NT> x = {};
-            own_columns<E>(&x, a, p.j, p.first, p.end, own + warp_of() * a.own);
-            slice<E, NT, true>(acc, ring, p.tile, x, a.w.cols, p.first, p.end);
-            leave_sums<NT, true>(sums, acc);
-            return;
-        }
-    }
     operand<NT> x = {a.x, a.ldx, a.scales, a.scale_ld, {}, {}};
     place_columns<NT>(&x, a, p.j, i0);
     slice<E, NT, false>(acc, ring, p.tile, x, a.w.cols, p.first, p.end);
@@ -255,11 +214,11 @@ DEV void multiply_slice(const rmr_gpu_product &a, const place &p, piece<E> *ring
  * behind that, for which experts they are is not known before. */
 template <int E, int NT> DEV void product(const rmr_gpu_products &both)
 {
-    const rmr_gpu_product &a = product_of(both);
+    const rmr_gpu_product &a = product_of(both, blockIdx.x);
     const float *const sums = (const float *)(const void *)shared_memory();
     const uint32_t pass = NT * 8 / a.parts;
     if (a.lists.n != NULL) wait_for_last();
-    place p = {job_of(a, block_of(both)), NULL, 0, 0};
+    place p = {job_of(a, block_of(both, blockIdx.x)), NULL, 0, 0};
     slice_of<E>(a, &p.first, &p.end);
     p.tile = tile_of(a, p.j);
     piece<E> ring[ring_pieces<E>()] = {};
@@ -269,7 +228,7 @@ template <int E, int NT> DEV void product(const rmr_gpu_products &both)
         if (i0 != blockIdx.z * pass) load_ring<E>(ring, p.tile, a.w.cols, p.first, p.end);
         multiply_slice<E, NT>(a, p, ring, i0);
         __syncthreads();
-        store_all<NT>(a, p.j, sums, i0);
+        store_all<NT>(a, p.j, sums, i0, 0);
         if (a.tail > 0 && p.j.x == 0) copy_tail(a, p.j, i0, p.j.n - i0 < pass ? p.j.n - i0 : pass);
         __syncthreads();
     }

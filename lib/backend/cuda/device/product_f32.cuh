@@ -27,8 +27,8 @@ DEV void tile_f32(float *sums, const rmr_gpu_product &a, const product_job &j, c
 
 KERNEL(product_f32, rmr_gpu_products, RMR_GPU_WARPS * 32, 2)
 {
-    const rmr_gpu_product &p = product_of(a);
-    const product_job j = job_of(p, block_of(a));
+    const rmr_gpu_product &p = product_of(a, blockIdx.x);
+    const product_job j = job_of(p, block_of(a, blockIdx.x));
     const uint32_t w = warp_of(), granules = (p.w.cols + 127) / 128;
     const uint32_t first = granules * w / RMR_GPU_WARPS * 128,
                    behind = granules * (w + 1) / RMR_GPU_WARPS * 128,
@@ -44,7 +44,7 @@ KERNEL(product_f32, rmr_gpu_products, RMR_GPU_WARPS * 32, 2)
                      first, end);
         }
         __syncthreads();
-        store_all<1>(p, j, sums, i0);
+        store_all<1>(p, j, sums, i0, 0);
         if (p.tail > 0 && j.x == 0)
             copy_tail(p, j, i0, j.n - i0 < RMR_GPU_COLUMNS ? j.n - i0 : RMR_GPU_COLUMNS);
         __syncthreads();

@@ -41,15 +41,24 @@ DEV float norm_factor(const float *x, uint32_t n, float eps, float *shared)
 
 enum { NORM_NEAR = 16 }; /* values that a thread keeps in registers at most */
 
-/* All is loaded before anything is added; the sums are those of norm_factor. */
-DEV void norm_near(float *y, const float *x, const float *w, uint32_t n, float eps, float *shared)
+/* Of a row that a thread's registers have room for: its values of w. */
+DEV void norm_weights(float *by, const float *w, uint32_t n)
 {
-    float v[NORM_NEAR], by[NORM_NEAR], sum = 0;
+#pragma unroll
+    for (uint32_t i = 0; i < NORM_NEAR; i++) {
+        const uint32_t k = i * 256 + thread_of();
+        by[i] = k < n && n <= NORM_NEAR * 256 ? w[k] : 0.0f;
+    }
+}
+
+/* All is loaded before anything is added; the sums are those of norm_factor. */
+DEV void norm_near(float *y, const float *x, const float *by, uint32_t n, float eps, float *shared)
+{
+    float v[NORM_NEAR], sum = 0;
 #pragma unroll
     for (uint32_t i = 0; i < NORM_NEAR; i++) {
         const uint32_t k = i * 256 + thread_of();
         v[i] = k < n ? x[k] : 0.0f;
-        by[i] = k < n ? w[k] : 0.0f;
     }
 #pragma unroll
     for (uint32_t i = 0; i < NORM_NEAR; i++)
@@ -62,8 +71,12 @@ DEV void norm_near(float *y, const float *x, const float *w, uint32_t n, float e
     }
 }
 
-KERNEL(norm, rmr_gpu_norm, 256, 1)
+/* Weights come from afar, and nobody writes them: they are asked for before the wait. */
+KERNEL_WAITS(norm, rmr_gpu_norm, 256, 1)
 {
+    float by[NORM_NEAR];
+    norm_weights(by, a.w, a.n);
+    wait_for_last();
     const uint32_t all = rows_of(a.in, a.rows) * a.parts;
     float *const shared = (float *)(void *)shared_memory();
     for (uint32_t i = blockIdx.x; i < all; i += gridDim.x) {
@@ -74,7 +87,7 @@ KERNEL(norm, rmr_gpu_norm, 256, 1)
             const float f = norm_factor(x, a.n, a.eps, shared);
             for (uint32_t k = thread_of(); k < a.n; k += 256) y[k] = (x[k] * f) * a.w[k];
         } else {
-            norm_near(y, x, a.w, a.n, a.eps, shared);
+            norm_near(y, x, by, a.n, a.eps, shared);
         }
     }
 }
@@ -98,6 +111,13 @@ DEV void turn(float *u, float *v, const float *cs)
     *v = fmaf(x, s, y * c);
 }
 
+/* The columns of pair k of a head. */
+DEV void pair_columns(const rmr_rotary &o, uint32_t k, uint32_t *u, uint32_t *v)
+{
+    *u = o.pairs == RMR_ROPE_HALVES ? k : 2 * k;
+    *v = o.pairs == RMR_ROPE_HALVES ? o.width / 2 + k : 2 * k + 1;
+}
+
 /* Pairs from `first` on, `step` apart. */
 DEV void turn_pairs(const rmr_gpu_rope &a, uint32_t first, uint32_t step)
 {
@@ -107,11 +127,9 @@ DEV void turn_pairs(const rmr_gpu_rope &a, uint32_t first, uint32_t step)
     for (uint32_t i = first; i < all; i += step) {
         const uint32_t r = i / of_row, h = i % of_row / half, k = i % half;
         float *const x = a.x.at + r * a.x.ld + h * o.stride + o.first;
-        const float *const cs = a.cs.at + r * a.cs.ld + 2 * k;
-        if (o.pairs == RMR_ROPE_HALVES)
-            turn(x + k, x + half + k, cs);
-        else
-            turn(x + 2 * k, x + 2 * k + 1, cs);
+        uint32_t u, v;
+        pair_columns(o, k, &u, &v);
+        turn(x + u, x + v, a.cs.at + r * a.cs.ld + 2 * k);
     }
 }
 
