@@ -26,7 +26,7 @@ K_QUANT = re.compile(r"rmr_product_q\d_k(_wide|_few|_one)?$")
 # bytes, of kernels whose threads have all the registers that they can have: products of K-quants, and prompts, whose spills are
 # outside of the loop over positions
 MOST_SPILLED = {"rmr_attend_prompt": 160}
-SPILLED_BY_K_QUANTS = 32
+SPILLED_BY_K_QUANTS = 40
 MOST_REGISTERS = 255  # of a thread; a kernel that asks for two blocks on a multiprocessor gets 128
 ON_HOPPER = re.compile("rmr_many_|rmr_attend_prompt")  # of groups of warps
 INSTRUCTION = {"f32": "FFMA", "bf16": "HMMA", "f16": "HMMA", "f8": "HMMA"}  # others: IMMA
