@@ -1568,7 +1568,8 @@ typedef struct remora_gen_opts {
                                  probable of its row, as remora_session_logprob() and
                                  remora_session_top() give them, whatever the stages do */
     uint32_t n_best;          /* at most n_vocab; 0 without probs */
-    uint32_t reserved;
+    uint32_t max_drafts;      /* of this call: most tokens that are guessed for one evaluation, at
+                                 most 30; 0: none. See below */
 } remora_gen_opts;
 
 /* Evaluate what is pending, then pick, deliver into out, append, evaluate, and so on. o may be
@@ -1583,6 +1584,15 @@ typedef struct remora_gen_opts {
  * calls are cut by cap, budget or cancel. At most 31 of them wait for one evaluation, and are
  * pending where a call returns meanwhile.
  *
+ * With max_drafts the tokens that are likely to come next are guessed, from what followed the last
+ * tokens where the timeline has had them before, and evaluated together with the last one. A guess
+ * that turns out to be the token that is picked has its row already. Everything but the time that
+ * it takes is as without: tokens, probabilities, numbers of the generator, statuses, and the
+ * timeline, of which guesses are no part. They take max_drafts rows of logits from the session's
+ * memory, kept until it is freed (where there is no room for them, nothing is guessed), pay where
+ * text repeats itself, and cost where it does not. Nothing is guessed while routing is counted or
+ * importance summed up.
+ *
  * REMORA_MORE: cap tokens are in out, or the budget is used up (*n may be 0): call again.
  * REMORA_END: end-of-turn token, stop string or max_tokens reached, and
  * remora_session_get_generation() says which. The tokens that made the end are delivered: the
@@ -1592,7 +1602,8 @@ typedef struct remora_gen_opts {
  * pending, so append and eval or another generate go on from there.
  *
  * On an error too *n is the number of tokens that were delivered into out. E_ARG (an empty
- * timeline, cap is 0, a negative budget, bad stop strings, n_best without probs or too large),
+ * timeline, cap is 0, a negative budget, bad stop strings, n_best without probs or too large,
+ * max_drafts above 30),
  * E_STRUCT, E_UNSUPPORTED (stop strings without a tokenizer), E_MISMATCH (vocabularies of different
  * sizes), E_FULL (capacity), E_NO_TOKEN, E_LIMIT (of the sampler's constraint), E_CALLBACK,
  * E_CANCELLED, E_NOMEM, E_IO, E_BUSY, E_DEVICE. */
@@ -1662,6 +1673,8 @@ typedef struct remora_stats {
     uint64_t reused_tokens;    /* kept by remora_session_sync() */
     uint64_t longest_slice_us; /* longest stretch without a look at budget and cancel, in evals
                                   that had one of them: about one item of work */
+    uint64_t drafts;           /* guesses that were evaluated (remora_gen_opts.max_drafts) */
+    uint64_t drafts_used;      /* of them, those that were the token; decode_tokens has them too */
 } remora_stats;
 
 /* E_ARG, E_STRUCT. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "cancel.h"
 #include "clock.h"
 #include "halt.h"
 #include "session.h"
@@ -20,6 +21,7 @@ typedef struct evaluation {
     const remora_eval_opts *o;
     rmr_halt *halt;     /* NULL: neither a budget nor a cancel word */
     uint64_t rows_left; /* under max_tokens */
+    uint32_t n_drafts;  /* of the first session, for its next step */
     remora_error *err;
 } evaluation;
 
@@ -94,6 +96,26 @@ static void add_run(rmr_inputs *in, const remora_session *s, uint32_t row, uint3
     in->run[in->n_runs++] = (rmr_run){row, 1, pos, page0, form, s->cache.type};
 }
 
+/* Put a session's drafts behind its pending tokens. */
+static void add_drafts(rmr_step_in_progress *f, remora_session *s, uint32_t n)
+{
+    rmr_inputs *in = &f->ctx->in;
+    rmr_part *p = &f->parts[f->n_parts - 1];
+    rmr_run *run = &in->run[in->n_runs - 1];
+    const uint64_t end = s->n_tokens + n;
+    RMR_ASSERT(run->form == RMR_FORM_ABSORBED && s->committed + p->n_rows == s->n_tokens);
+    RMR_ASSERT(in->n_rows + n <= f->ctx->size.rows && n <= s->ahead.cap && n <= RMR_MOST_DRAFTS);
+    RMR_ASSERT(rmr_pages_for(end) == rmr_pages_for(s->n_tokens));
+    for (uint32_t i = 0; i < n; i++) {
+        in->token[in->n_rows] = s->ahead.token[i];
+        in->pos[in->n_rows] = (uint32_t)s->n_tokens + i;
+        f->want[f->n_want++] = in->n_rows++;
+    }
+    run->n_rows += n;
+    p->n_rows += n;
+    p->n_drafts = n;
+}
+
 /* Put up to `room` pending tokens of one session into the step. */
 static void add_part(rmr_step_in_progress *f, remora_session *s, uint32_t room)
 {
@@ -104,7 +126,9 @@ static void add_part(rmr_step_in_progress *f, remora_session *s, uint32_t room)
     const uint64_t end = s->committed + n;
     RMR_ASSERT(n > 0 && in->n_rows + n <= c->size.rows && f->n_parts < c->size.rows);
     RMR_ASSERT(rmr_pages_for(end) <= c->size.pages - page0);
-    f->parts[f->n_parts++] = (rmr_part){s, s->serial, s->epoch, in->n_rows, n, 0, 0};
+    f->parts[f->n_parts++] =
+        (rmr_part){.session = s, s->serial, s->epoch, .row0 = in->n_rows, .n_rows = n};
+    s->ahead.n = 0; /* its rows of the cache may be written over */
     if (s->in_step < end) s->in_step = end;
     rmr_page_table_addresses(&s->cache, end, in->page + page0);
     in->n_pages += (uint32_t)rmr_pages_for(end);
@@ -133,7 +157,7 @@ static int any_pending(const evaluation *e)
 }
 
 /* Gather the next step. Sessions whose page tables do not fit any more wait for the step after. */
-static remora_status form_step(const evaluation *e)
+static remora_status form_step(evaluation *e)
 {
     remora_session *lead = e->s[0];
     rmr_step_in_progress *f = &lead->in_progress;
@@ -158,6 +182,8 @@ static remora_status form_step(const evaluation *e)
         if (s->n_tokens == s->committed || s->cache.n > f->ctx->size.pages - in->n_pages) continue;
         add_part(f, s, rows - in->n_rows);
     }
+    if (e->n_drafts > 0) add_drafts(f, lead, e->n_drafts);
+    e->n_drafts = 0;
     RMR_ASSERT(f->n_parts > 0 && in->n_rows > 0 && in->n_rows <= rows);
     const remora_status st = rmr_context_begin(lead->model, f->ctx, e->err);
     if (st < 0) rmr_step_in_progress_drop(lead);
@@ -172,6 +198,22 @@ static rmr_part *part_of(rmr_step_in_progress *f, uint32_t row)
     while (row >= p->row0 + p->n_rows) p++;
     RMR_ASSERT(p < f->parts + f->n_parts && row >= p->row0);
     return p;
+}
+
+static int is_draft(const rmr_part *p, uint32_t row)
+{
+    return row - p->row0 >= p->n_rows - p->n_drafts;
+}
+
+/* The same for rows of drafts. */
+static remora_status deliver_drafts(const evaluation *e, const rmr_part *p, uint32_t i, uint32_t n)
+{
+    const rmr_step_in_progress *f = &e->s[0]->in_progress;
+    remora_session *s = p->session;
+    const size_t at = f->want[f->next_want + i] - p->row0 - (p->n_rows - p->n_drafts);
+    RMR_ASSERT(at + n <= s->ahead.cap);
+    return rmr_context_read(s->model, f->ctx, i, n, s->ahead.logits + at * s->model->shape.n_vocab,
+                            NULL, e->err);
 }
 
 /* Copy the rows [i, i + n) of a head pass, all of one session, to its output. */
@@ -212,8 +254,10 @@ static remora_status head_pass(const evaluation *e, const rmr_program_slice *sli
     for (uint32_t i = 0; i < n;) {
         rmr_part *p = part_of(f, want[i]);
         uint32_t k = 1;
-        while (i + k < n && want[i + k] < p->row0 + p->n_rows) k++;
-        RMR_TRY(deliver(e, p, i, k));
+        const int drafts = is_draft(p, want[i]);
+        while (i + k < n && want[i + k] < p->row0 + p->n_rows && is_draft(p, want[i + k]) == drafts)
+            k++;
+        RMR_TRY(drafts ? deliver_drafts(e, p, i, k) : deliver(e, p, i, k));
         i += k;
     }
     f->next_want += n;
@@ -231,19 +275,30 @@ static void count(remora_session *s, uint32_t rows, int prefill, uint64_t us)
     }
 }
 
+/* What was drafted belongs behind what is committed now. */
+static void keep_drafts(remora_session *s, uint32_t n)
+{
+    s->ahead.first = s->committed;
+    s->ahead.at = 0;
+    s->ahead.n = n;
+    s->stats.drafts += n;
+}
+
 static void commit(evaluation *e)
 {
     remora_session *lead = e->s[0];
     rmr_step_in_progress *f = &lead->in_progress;
     for (size_t i = 0; i < f->n_parts; i++) {
         remora_session *s = f->parts[i].session;
-        s->committed += f->parts[i].n_rows;
+        const uint32_t n = f->parts[i].n_rows - f->parts[i].n_drafts;
+        s->committed += n;
         s->rows.n_ready += f->parts[i].n_out;
         if (f->parts[i].n_out > 0) s->rows.last = f->parts[i].last_out;
         new_epoch(s);
         RMR_ASSERT(s->committed <= s->n_tokens && s->rows.n_ready <= s->rows.n_wanted);
-        count(s, f->parts[i].n_rows, f->prefill, f->us);
-        e->rows_left -= e->rows_left < f->parts[i].n_rows ? e->rows_left : f->parts[i].n_rows;
+        keep_drafts(s, f->parts[i].n_drafts);
+        count(s, n, f->prefill, f->us);
+        e->rows_left -= e->rows_left < n ? e->rows_left : n;
     }
     rmr_step_in_progress_drop(lead);
 }
@@ -312,10 +367,23 @@ static remora_status run_step(evaluation *e)
     return REMORA_OK;
 }
 
+/* Pending tokens whose rows were evaluated before, as drafts, need no step. */
+static remora_status take_ahead(evaluation *e)
+{
+    for (size_t i = 0; i < e->n; i++) {
+        if (!rmr_ahead_fits(e->s[i])) continue;
+        if (rmr_cancelled(e->o->cancel))
+            RMR_FAIL(e->err, REMORA_E_CANCELLED, "evaluation was cancelled");
+        e->rows_left -= rmr_ahead_take(e->s[i], e->rows_left);
+    }
+    return REMORA_OK;
+}
+
 static remora_status run(evaluation *e)
 {
     remora_session *const lead = e->s[0];
     RMR_TRY(rmr_model_files_unchanged(lead->model, e->err));
+    RMR_TRY(take_ahead(e));
     for (size_t i = 0; i < e->n; i++)
         if (i > 0 || !step_fits(e)) rmr_step_in_progress_drop(e->s[i]);
     while (lead->in_progress.ctx != NULL || any_pending(e)) {
@@ -329,17 +397,30 @@ static remora_status run(evaluation *e)
     return REMORA_OK;
 }
 
+static remora_status evaluate(evaluation *e)
+{
+    rmr_halt halt;
+    e->rows_left = e->o->max_tokens > 0 ? e->o->max_tokens : UINT64_MAX;
+    if (e->o->budget_us == 0 && e->o->cancel == NULL) return run(e);
+    rmr_halt_init(&halt, e->o->cancel, e->o->budget_us, rmr_clock_us());
+    e->halt = &halt;
+    const remora_status st = run(e);
+    const uint64_t longest = rmr_halt_longest(&halt);
+    for (size_t i = 0; i < e->n; i++)
+        if (longest > e->s[i]->stats.longest_slice_us) e->s[i]->stats.longest_slice_us = longest;
+    return st;
+}
+
 remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opts *o,
                        remora_error *err)
 {
-    rmr_halt halt;
-    evaluation e = {s, n, o, NULL, o->max_tokens > 0 ? o->max_tokens : UINT64_MAX, err};
-    if (o->budget_us == 0 && o->cancel == NULL) return run(&e);
-    rmr_halt_init(&halt, o->cancel, o->budget_us, rmr_clock_us());
-    e.halt = &halt;
-    const remora_status st = run(&e);
-    const uint64_t longest = rmr_halt_longest(&halt);
-    for (size_t i = 0; i < n; i++)
-        if (longest > s[i]->stats.longest_slice_us) s[i]->stats.longest_slice_us = longest;
-    return st;
+    evaluation e = {.s = s, .n = n, .o = o, .err = err};
+    return evaluate(&e);
+}
+
+remora_status rmr_eval_drafts(remora_session *s, const remora_eval_opts *o, uint32_t n_drafts,
+                              remora_error *err)
+{
+    evaluation e = {.s = &s, .n = 1, .o = o, .n_drafts = n_drafts, .err = err};
+    return evaluate(&e);
 }

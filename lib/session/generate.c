@@ -6,6 +6,7 @@
  * itself. A token is drawn, entered into the sampler, appended and counted, or none of that, so an
  * error ends nothing. */
 #include "clock.h"
+#include "draft.h"
 #include "session.h"
 
 void rmr_gen_end(remora_session *s)
@@ -50,6 +51,14 @@ static int over_budget(const rmr_gen_call *c)
     return c->o->budget_us > 0 && rmr_clock_us() - c->start_us >= (uint64_t)c->o->budget_us;
 }
 
+/* The last token of the generation needs no row, and no drafts are for what is behind it. */
+static uint64_t wanted_drafts(const remora_session *s, const rmr_gen_call *c)
+{
+    const uint64_t left =
+        s->gen.max_tokens > 0 ? s->gen.max_tokens - s->gen.n_tokens - 1 : c->o->max_drafts;
+    return left < c->o->max_drafts ? left : c->o->max_drafts;
+}
+
 /* Evaluate pending tokens. */
 static remora_status evaluate(remora_session *s, const rmr_gen_call *c, remora_error *err)
 {
@@ -59,7 +68,7 @@ static remora_status evaluate(remora_session *s, const rmr_gen_call *c, remora_e
         const int64_t spent = (int64_t)(rmr_clock_us() - c->start_us);
         eo.budget_us = c->o->budget_us > spent ? c->o->budget_us - spent : 1;
     }
-    return rmr_eval(&s, 1, &eo, err);
+    return rmr_eval_drafts(s, &eo, rmr_draft(s, wanted_drafts(s, c)), err);
 }
 
 /* Get the row to sample from. */

@@ -180,6 +180,7 @@ void rmr_session_free(remora_session *s)
     rmr_step_in_progress_drop(s);
     if (s->has_context) rmr_contexts_release(m);
     rmr_gen_end(s);
+    rmr_ahead_free(s);
     rmr_output_rows_free(s);
     rmr_page_table_free(&s->cache);
     rmr_arena_free(s->mem, s, s->block_bytes);
@@ -284,6 +285,7 @@ remora_status rmr_session_trim(remora_session *s, uint64_t keep, remora_error *e
     if (keep < s->n_tokens) rmr_gen_end(s);
     rmr_session_touch(s, keep);
     rmr_output_rows_trim(s, keep);
+    rmr_ahead_trim(s, keep);
     s->n_tokens = keep;
     if (s->committed > keep) s->committed = keep;
     rmr_page_table_trim(&s->cache, keep);

@@ -4,6 +4,7 @@
 #ifndef RMR_SESSION_H
 #define RMR_SESSION_H
 
+#include "ahead.h"
 #include "generation.h"
 #include "arena.h"
 #include "model.h"
@@ -36,6 +37,7 @@ typedef struct rmr_part {
     remora_session *session;
     uint64_t serial, epoch; /* to recognise that it is still the same, untouched, session */
     uint32_t row0, n_rows;
+    uint32_t n_drafts; /* of the rows, the last ones */
     uint32_t n_out;    /* output rows delivered so far */
     uint64_t last_out; /* position of the last row delivered */
 } rmr_part;
@@ -56,6 +58,13 @@ typedef struct rmr_step_in_progress {
     int prefill;
 } rmr_step_in_progress;
 
+/* Another source of drafts than the library's, for tests and measurements: it writes at most `most`
+ * tokens of the vocabulary and returns how many. */
+typedef struct rmr_drafter {
+    void *user;
+    uint32_t (*draft)(void *user, const remora_session *s, remora_token *out, uint32_t most);
+} rmr_drafter;
+
 struct remora_session {
     remora_model *model;
     rmr_mem *mem;
@@ -71,6 +80,8 @@ struct remora_session {
     uint64_t block_bytes;
     uint64_t n_tokens, committed;
     rmr_output_rows rows;
+    rmr_ahead ahead;
+    const rmr_drafter *drafter; /* NULL: the library's */
     rmr_step_in_progress in_progress;
     int has_context; /* one is reserved for it */
     rmr_gen gen;
@@ -125,6 +136,10 @@ remora_status rmr_output_rows_copy(remora_session *dst, const remora_session *sr
 /* eval.c: evaluate everything pending in n distinct sessions of one model, all entered. */
 remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opts *o,
                        remora_error *err);
+/* The same for one session, with so many drafts behind what is pending, which are in ahead.token
+ * (draft.h): with none where a step is under way. */
+remora_status rmr_eval_drafts(remora_session *s, const remora_eval_opts *o, uint32_t n_drafts,
+                              remora_error *err);
 void rmr_step_in_progress_drop(remora_session *lead);
 /* A token at `position` or behind it goes, or changes: steps under way that have one are dropped,
  * whichever session holds them. */

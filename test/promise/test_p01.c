@@ -1013,9 +1013,9 @@ static void generate(void **state)
     assert_int_equal(generate_opts(f, &o), REMORA_E_ARG);
     o.n_best = 0;
     o.probs = NULL;
-    o.reserved = 1;
-    assert_int_equal(generate_opts(f, &o), REMORA_E_STRUCT);
-    o.reserved = 0;
+    o.max_drafts = 31;
+    assert_int_equal(generate_opts(f, &o), REMORA_E_ARG);
+    o.max_drafts = 0;
     remora_generation_info info = {.struct_size = sizeof info};
     REFUSED(remora_session_get_generation(NULL, &info, ERR), REMORA_E_ARG);
     REFUSED(remora_session_get_generation(f->s, NULL, ERR), REMORA_E_ARG);

@@ -1488,8 +1488,8 @@ pub struct remora_gen_opts {
     pub probs: *mut remora_token_prob,
     /// `uint32_t n_best`.
     pub n_best: u32,
-    /// `uint32_t reserved`.
-    pub reserved: u32,
+    /// `uint32_t max_drafts`.
+    pub max_drafts: u32,
 }
 impl remora_gen_opts {
     /// All 0, `struct_size` set where there is one.
@@ -1558,6 +1558,10 @@ pub struct remora_stats {
     pub reused_tokens: u64,
     /// `uint64_t longest_slice_us`.
     pub longest_slice_us: u64,
+    /// `uint64_t drafts`.
+    pub drafts: u64,
+    /// `uint64_t drafts_used`.
+    pub drafts_used: u64,
 }
 impl remora_stats {
     /// All 0, `struct_size` set where there is one.
@@ -2262,7 +2266,7 @@ mod tests {
         assert_eq!(addr_of!(x.cancel) as usize - at, 40);
         assert_eq!(addr_of!(x.probs) as usize - at, 48);
         assert_eq!(addr_of!(x.n_best) as usize - at, 56);
-        assert_eq!(addr_of!(x.reserved) as usize - at, 60);
+        assert_eq!(addr_of!(x.max_drafts) as usize - at, 60);
     }
     #[test]
     fn layout_of_remora_generation_info() {
@@ -2280,7 +2284,7 @@ mod tests {
     fn layout_of_remora_stats() {
         let x = remora_stats::new();
         let at = addr_of!(x) as usize;
-        assert_eq!((size_of::<remora_stats>(), align_of::<remora_stats>()), (64, 8));
+        assert_eq!((size_of::<remora_stats>(), align_of::<remora_stats>()), (80, 8));
         assert_eq!(addr_of!(x.struct_size) as usize - at, 0);
         assert_eq!(addr_of!(x.reserved) as usize - at, 4);
         assert_eq!(addr_of!(x.prefill_tokens) as usize - at, 8);
@@ -2290,6 +2294,8 @@ mod tests {
         assert_eq!(addr_of!(x.sample_us) as usize - at, 40);
         assert_eq!(addr_of!(x.reused_tokens) as usize - at, 48);
         assert_eq!(addr_of!(x.longest_slice_us) as usize - at, 56);
+        assert_eq!(addr_of!(x.drafts) as usize - at, 64);
+        assert_eq!(addr_of!(x.drafts_used) as usize - at, 72);
     }
     #[test]
     fn layout_of_remora_importance() {

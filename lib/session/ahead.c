@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ahead.h"
+
+#include <string.h>
+
+#include "session.h"
+
+static uint64_t row_bytes(const remora_session *s)
+{
+    return s->model->shape.n_vocab * sizeof(float);
+}
+
+uint32_t rmr_ahead_make_room(remora_session *s, uint32_t n)
+{
+    rmr_ahead *a = &s->ahead;
+    rmr_backend *be = s->model->be;
+    a->n = 0;
+    if (n <= a->cap) return n;
+    const uint64_t bytes = n * row_bytes(s);
+    float *p = bytes <= SIZE_MAX ? be->ops->host_alloc(be, s->mem, (size_t)bytes) : NULL;
+    if (p == NULL) return a->cap;
+    rmr_ahead_free(s);
+    a->logits = p;
+    a->cap = n;
+    return n;
+}
+
+/* Rows have no hidden states, and are of the absorbed form. */
+int rmr_ahead_fits(const remora_session *s)
+{
+    const rmr_ahead *a = &s->ahead;
+    const uint64_t at = s->committed;
+    return a->n > 0 && a->first == at && at < s->n_tokens && s->tokens[at] == a->token[a->at] &&
+           !(s->flags[at] & (RMR_TOKEN_EXPANDED | RMR_TOKEN_WANT_HIDDEN));
+}
+
+static void take_row(remora_session *s)
+{
+    rmr_output_rows *r = &s->rows;
+    const size_t width = s->model->shape.n_vocab;
+    RMR_ASSERT(r->n_ready < r->n_wanted && r->n_wanted <= r->cap);
+    memcpy(r->logits + r->n_ready * width, s->ahead.logits + s->ahead.at * width,
+           width * sizeof(float));
+    r->has_hidden[r->n_ready++] = 0;
+    r->last = s->committed;
+}
+
+uint64_t rmr_ahead_take(remora_session *s, uint64_t most)
+{
+    rmr_ahead *a = &s->ahead;
+    uint64_t n = 0;
+    while (n < most && rmr_ahead_fits(s)) {
+        rmr_session_touch(s, s->committed); /* steps under way have it as a pending one */
+        if (s->flags[s->committed] & RMR_TOKEN_WANT) take_row(s);
+        s->committed++;
+        a->first++;
+        a->at++;
+        a->n--;
+        n++;
+    }
+    s->stats.decode_tokens += n;
+    s->stats.drafts_used += n;
+    return n;
+}
+
+void rmr_ahead_trim(remora_session *s, uint64_t keep)
+{
+    if (keep < s->ahead.first) s->ahead.n = 0;
+}
+
+void rmr_ahead_free(remora_session *s)
+{
+    rmr_ahead *a = &s->ahead;
+    rmr_backend *be = s->model->be;
+    be->ops->host_free(be, s->mem, a->logits, (size_t)(a->cap * row_bytes(s)));
+    a->logits = NULL;
+    a->cap = a->n = 0;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "draft.h"
+
+enum {
+    LONGEST = 8, /* tokens that are compared: of several places the longest match counts, and of
+                    those the last one */
+    SHORTEST = 2
+};
+
+/* Tokens before t[i + 1] that are those at the end of t[0, n), with t[i] as the last one. */
+static uint32_t match(const remora_token *t, uint64_t i, uint64_t n)
+{
+    uint32_t m = 0;
+    while (m < LONGEST && m <= i && t[i - m] == t[n - 1 - m]) m++;
+    return m;
+}
+
+/* What follows the end of the timeline is what has been drafted. */
+static void copy(const remora_token *t, uint64_t n, uint64_t from, remora_token *out, uint32_t k)
+{
+    for (uint32_t i = 0; i < k; i++) out[i] = from + i < n ? t[from + i] : out[from + i - n];
+}
+
+uint32_t rmr_draft_look_up(const remora_token *t, uint64_t n, remora_token *out, uint32_t most)
+{
+    uint32_t best = SHORTEST - 1;
+    uint64_t at = 0;
+    if (n < 2) return 0;
+    for (uint64_t i = n - 1; i-- > 0 && best < LONGEST;) {
+        const uint32_t m = t[i] == t[n - 1] ? match(t, i, n) : 0;
+        if (m <= best) continue;
+        best = m;
+        at = i;
+    }
+    if (best < SHORTEST) return 0;
+    copy(t, n, at + 1, out, most);
+    return most;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Rows of drafts must leave no trace but time. */
+static int shows(const remora_model *m)
+{
+    return m->importance.buffer != NULL || m->dump != NULL ||
+           atomic_load_explicit(&m->count_routing, memory_order_relaxed) != 0;
+}
+
+/* The run that they end has to be of the absorbed form and one that is no prompt. */
+static uint64_t room(const remora_session *s)
+{
+    const uint64_t pending = s->n_tokens - s->committed,
+                   rows = least(s->chunk, RMR_PROMPT_TOKENS - 1),
+                   slots = least(s->capacity, rmr_pages_for(s->n_tokens) * RMR_PAGE_TOKENS);
+    if (pending == 0 || pending >= rows) return 0;
+    for (uint64_t i = s->committed; i < s->n_tokens; i++)
+        if (s->flags[i] & RMR_TOKEN_EXPANDED) return 0;
+    return least(least(rows - pending, slots - s->n_tokens), RMR_MOST_DRAFTS);
+}
+
+uint32_t rmr_draft(remora_session *s, uint64_t most)
+{
+    const uint32_t n = (uint32_t)least(most, room(s));
+    if (n == 0 || s->in_progress.ctx != NULL || rmr_ahead_fits(s) || shows(s->model)) return 0;
+    const uint32_t cap = rmr_ahead_make_room(s, n);
+    if (s->drafter != NULL)
+        return s->drafter->draft(s->drafter->user, s, s->ahead.token, cap < n ? cap : n);
+    return rmr_draft_look_up(s->tokens, s->n_tokens, s->ahead.token, cap < n ? cap : n);
+}

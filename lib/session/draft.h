@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Guesses at the tokens that come next, which are evaluated together with what is pending. */
+#ifndef RMR_DRAFT_H
+#define RMR_DRAFT_H
+
+#include "session.h"
+
+/* Write drafts to the session's ahead.token, for the evaluation that is about to begin: at most
+ * `most`, none where they could show (counters, importance, a dump), where what is pending is a
+ * prompt, where a step is under way, and none beyond the capacity, the pages at hand and the chunk.
+ * Returns their number. */
+uint32_t rmr_draft(remora_session *s, uint64_t most);
+
+/* The text that followed where the timeline had the same last tokens before, for as long as it has
+ * been so: at most `most` tokens behind t[0, n). Returns their number. */
+uint32_t rmr_draft_look_up(const remora_token *t, uint64_t n, remora_token *out, uint32_t most);
+
+#endif

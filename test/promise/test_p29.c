@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* P29: drafts change no token. What a generation gives and leaves behind (tokens, probabilities,
+ * statuses, the timeline, the rows, the sampler's next numbers) is the same to the bit with drafts
+ * of any quality and without, however calls are cut. Sources of drafts: the library's own; one that
+ * knows what will come and is right with a given chance; one that is wrong. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "groups.h"
+#include "host.h"
+#include "session.h"
+#include "tiny.h"
+
+enum { CAP = 192, PROMPT = 40, BEST = 2 };
+
+typedef struct world {
+    tiny t;
+    remora_runtime *rt;
+    remora_model *m;
+    uint32_t vocab;
+} world;
+
+/* What a sampler has, how calls are cut, where drafts come from. */
+typedef struct plan {
+    const char *name;
+    double temperature, repeat;
+    const char *regex;
+    const char *stop;
+    uint64_t max_tokens;
+    size_t cap;        /* of a call */
+    int64_t budget_us; /* of a call */
+    int cancel;        /* every other call is cancelled before it begins */
+    int probs, text, host_evals;
+    int forks, trims; /* after so many calls, a generation of the fork, one after a trim */
+    uint32_t chunk;
+    int32_t kv;
+} plan;
+
+typedef struct draft_plan {
+    uint32_t most;
+    int chance; /* of being right, in 100; below 0: the library's drafts */
+} draft_plan;
+
+typedef struct outcome {
+    remora_token t[4 * CAP];
+    remora_token_prob probs[4 * CAP * (1 + BEST)];
+    char text[16 * CAP];
+    size_t n, n_text, n_states;
+    uint64_t states[4 * CAP][4]; /* what the session says after each call that no clock has cut */
+    remora_status last;
+    uint64_t drafts, used, decoded;
+} outcome;
+
+static outcome plain, drafted;
+
+/* ---- a source of drafts ---- */
+
+typedef struct guesser {
+    const outcome *knows;
+    uint64_t first; /* position of the first token it knows */
+    int chance;
+    uint64_t seed;
+    uint32_t vocab, calls;
+} guesser;
+
+static uint32_t guess(void *user, const remora_session *s, remora_token *out, uint32_t most)
+{
+    guesser *g = user;
+    const uint64_t at = s->n_tokens - g->first;
+    g->calls++;
+    for (uint32_t i = 0; i < most; i++) {
+        const int right = (int)(host_random(&g->seed) % 100) < g->chance;
+        const uint32_t any = host_random(&g->seed) % g->vocab;
+        out[i] = right && at + i < g->knows->n ? g->knows->t[at + i] : (remora_token)any;
+    }
+    return most;
+}
+
+/* ---- a generation ---- */
+
+typedef struct running {
+    const world *w;
+    const plan *p;
+    const draft_plan *d;
+    remora_session *s;
+    remora_sampler *sampler;
+    outcome *out;
+} running;
+
+static void add_stage(remora_sampler *p, int32_t kind, double value)
+{
+    const remora_stage st = {.struct_size = sizeof st,
+                             .kind = kind,
+                             .value = value,
+                             .count = kind == REMORA_STAGE_REPEAT ? 16 : 0};
+    remora_error err = HOST_ERROR;
+    REQUIRE_OK(remora_sampler_add(p, &st, &err), &err);
+}
+
+static remora_sampler *sampler_of(const world *w, const plan *p)
+{
+    remora_error err = HOST_ERROR;
+    remora_sampler *s;
+    REQUIRE_OK(remora_sampler_create(w->m, 11, &s, &err), &err);
+    if (p->repeat > 0) add_stage(s, REMORA_STAGE_REPEAT, p->repeat);
+    add_stage(s, REMORA_STAGE_TEMPERATURE, p->temperature);
+    if (p->regex == NULL) return s;
+    const remora_constraint_opts o = {
+        .struct_size = sizeof o, .kind = REMORA_CONSTRAINT_REGEX, .source = host_text(p->regex)};
+    remora_constraint *c;
+    REQUIRE_OK(remora_constraint_create(w->m, &o, &c, &err), &err);
+    REQUIRE_OK(remora_sampler_constrain(s, c, &err), &err);
+    remora_constraint_free(c);
+    return s;
+}
+
+static void note_state(running *r)
+{
+    const remora_session_info i = host_session_info(r->s);
+    uint64_t *state = r->out->states[r->out->n_states++];
+    state[0] = i.committed;
+    state[1] = i.pending;
+    state[2] = i.n_rows;
+    state[3] = i.kv_bytes;
+}
+
+static remora_status call(running *r, int32_t cancel)
+{
+    const plan *p = r->p;
+    outcome *o = r->out;
+    const remora_text stop = host_text(p->stop);
+    const remora_gen_opts opts = {.struct_size = sizeof opts,
+                                  .budget_us = p->budget_us,
+                                  .max_tokens = p->max_tokens,
+                                  .stop = &stop,
+                                  .n_stop = p->stop != NULL,
+                                  .cancel = &cancel,
+                                  .probs = p->probs ? o->probs + o->n * (1 + BEST) : NULL,
+                                  .n_best = p->probs ? BEST : 0,
+                                  .max_drafts = r->d->most};
+    remora_error err = HOST_ERROR;
+    size_t n = 0, n_text = 0;
+    remora_status st;
+    if (p->text)
+        st = remora_generate_text(r->s, r->sampler, &opts, o->text + o->n_text,
+                                  sizeof o->text - o->n_text, &n_text, o->t + o->n, p->cap, &n,
+                                  &err);
+    else
+        st = remora_generate(r->s, r->sampler, &opts, o->t + o->n, p->cap, &n, &err);
+    o->n += n;
+    o->n_text += n_text;
+    if (cancel && st != REMORA_E_CANCELLED && n == 0)
+        fail_msg("%s: a cancelled call says %s", p->name, remora_status_name(st));
+    if (st < 0 && st != REMORA_E_CANCELLED && st != REMORA_E_FULL)
+        fail_msg("%s: %s", p->name, err.message);
+    return st;
+}
+
+static void generate(running *r)
+{
+    remora_status st = REMORA_MORE;
+    for (int i = 0; st == REMORA_MORE || st == REMORA_E_CANCELLED; i++) {
+        assert_true(r->out->n + CAP < 4 * CAP);
+        st = call(r, r->p->cancel && i % 2 == 0);
+        if (r->p->budget_us == 0 && st != REMORA_E_CANCELLED) note_state(r);
+        if (r->p->host_evals && st >= 0) REQUIRE_OK(remora_eval(&r->s, 1, NULL, NULL), NULL);
+    }
+    r->out->last = st;
+    note_state(r);
+}
+
+/* The rows and the numbers that come next. */
+static void look_behind(running *r)
+{
+    remora_error err = HOST_ERROR;
+    REQUIRE_OK(remora_eval(&r->s, 1, NULL, &err), &err);
+    float *rows = host_rows(r->s, 1);
+    memcpy(&r->out->probs[3 * CAP], rows, r->w->vocab * sizeof *rows);
+    remora_sampler_constrain(r->sampler, NULL, NULL);
+    add_stage(r->sampler, REMORA_STAGE_TEMPERATURE, 1);
+    for (int i = 0; i < 4; i++)
+        REQUIRE_OK(
+            remora_sampler_pick_from(r->sampler, rows, r->w->vocab, &r->out->t[r->out->n++], &err),
+            &err);
+    free(rows);
+}
+
+/* A generation of a fork, and one behind a trim. */
+static void branch(running *r)
+{
+    remora_error err = HOST_ERROR;
+    running f = *r;
+    const remora_token word[] = {'a', 'b', ' '};
+    if (r->p->forks) {
+        call(r, 0);
+        REQUIRE_OK(remora_session_fork(r->s, &f.s, &err), &err);
+        REQUIRE_OK(remora_sampler_clone(r->sampler, &f.sampler, &err), &err);
+        f.s->drafter = r->s->drafter;
+        generate(&f);
+        remora_session_free(f.s);
+        remora_sampler_free(f.sampler);
+    }
+    if (!r->p->trims) return;
+    call(r, 0);
+    REQUIRE_OK(remora_session_trim(r->s, PROMPT + 1, &err), &err);
+    REQUIRE_OK(remora_session_append(r->s, word, 3, REMORA_WANT_LAST, &err), &err);
+    generate(r);
+}
+
+static void run(const world *w, const plan *p, const draft_plan *d, const outcome *knows,
+                outcome *out)
+{
+    const remora_session_opts so = {
+        .struct_size = sizeof so, .capacity = CAP, .chunk = p->chunk, .kv_type = p->kv};
+    remora_error err = HOST_ERROR;
+    guesser g = {knows, PROMPT, d->chance, 3, w->vocab, 0};
+    const rmr_drafter drafter = {&g, guess};
+    running r = {w, p, d, NULL, sampler_of(w, p), out};
+    remora_token ids[PROMPT];
+    memset(out, 0, sizeof *out);
+    host_ids(ids, PROMPT, w->vocab, 4);
+    for (int i = 20; i < PROMPT; i++) ids[i] = ids[i - 20]; /* something to be found again */
+    REQUIRE_OK(remora_session_create(w->m, &so, &r.s, &err), &err);
+    if (d->chance >= 0) r.s->drafter = &drafter;
+    REQUIRE_OK(remora_session_append(r.s, ids, PROMPT, REMORA_WANT_LAST, &err), &err);
+    branch(&r);
+    generate(&r);
+    look_behind(&r);
+    out->drafts = r.s->stats.drafts;
+    out->used = r.s->stats.drafts_used;
+    out->decoded = r.s->stats.decode_tokens;
+    remora_sampler_free(r.sampler);
+    remora_session_free(r.s);
+}
+
+static void same(const plan *p, const draft_plan *d)
+{
+    if (plain.n != drafted.n || memcmp(plain.t, drafted.t, sizeof plain.t) != 0 ||
+        plain.last != drafted.last)
+        fail_msg("%s, %u drafts, %d of 100: other tokens", p->name, d->most, d->chance);
+    if (memcmp(plain.text, drafted.text, sizeof plain.text) != 0)
+        fail_msg("%s, %u drafts, %d of 100: other text", p->name, d->most, d->chance);
+    if (memcmp(plain.probs, drafted.probs, sizeof plain.probs) != 0)
+        fail_msg("%s, %u drafts, %d of 100: other probabilities", p->name, d->most, d->chance);
+    if (plain.n_states != drafted.n_states ||
+        memcmp(plain.states, drafted.states, sizeof plain.states) != 0)
+        fail_msg("%s, %u drafts, %d of 100: another state", p->name, d->most, d->chance);
+    assert_int_equal(plain.decoded, drafted.decoded);
+}
+
+static const draft_plan ways[] = {{1, 100}, {3, 85}, {7, 60}, {30, 100}, {30, 0}, {30, -1}};
+
+static void on_model(const tiny_opts *o, const plan *p)
+{
+    static const draft_plan none = {0, -1};
+    world w;
+    tiny_make(&w.t, o);
+    w.rt = host_runtime(NULL, 2, NULL);
+    w.m = host_open(w.rt, &w.t.source);
+    w.vocab = host_vocab(w.m);
+    run(&w, p, &none, NULL, &plain);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        run(&w, p, &ways[i], &plain, &drafted);
+        same(p, &ways[i]);
+        if (p->chunk == 0 && ways[i].chance >= 0) assert_true(drafted.drafts > 0);
+        if (p->chunk == 0 && ways[i].chance == 100 && !p->forks && !p->trims)
+            assert_true(drafted.used > 0);
+    }
+    remora_model_free(w.m);
+    remora_runtime_free(w.rt);
+    tiny_free(&w.t);
+}
+
+static void on_all_models(const plan *p)
+{
+    static const tiny_opts kinds[] = {{0}, {.v2 = 1}, {.dense = "qwen2"}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) on_model(&kinds[i], p);
+}
+
+/* ---- tests ---- */
+
+static void greedy_and_sampled(void **state)
+{
+    (void)state;
+    on_all_models(&(plan){.name = "greedy", .max_tokens = 90, .cap = CAP});
+    on_all_models(&(plan){.name = "sampled", .temperature = 1, .max_tokens = 90, .cap = CAP});
+    on_all_models(
+        &(plan){.name = "penalties", .temperature = .5, .repeat = 1.3, .max_tokens = 70, .cap = 5});
+    on_all_models(
+        &(plan){.name = "small chunk", .temperature = .7, .max_tokens = 60, .cap = 9, .chunk = 4});
+    on_model(&(tiny_opts){0}, &(plan){.name = "8 bits",
+                                      .temperature = 1,
+                                      .max_tokens = 60,
+                                      .cap = CAP,
+                                      .kv = REMORA_KV_INT8});
+}
+
+static void to_the_end_of_the_capacity(void **state)
+{
+    (void)state;
+    on_all_models(&(plan){.name = "capacity", .temperature = 1.5, .cap = 7});
+}
+
+static void cut_by_hosts(void **state)
+{
+    const plan p[] = {
+        {.name = "one by one", .temperature = 1, .max_tokens = 50, .cap = 1},
+        {.name = "budget", .temperature = 1, .max_tokens = 50, .cap = 4, .budget_us = 1},
+        {.name = "cancel", .temperature = 1, .max_tokens = 50, .cap = 4, .cancel = 1},
+        {.name = "evals between", .temperature = 1, .max_tokens = 50, .cap = 3, .host_evals = 1},
+        {.name = "probabilities", .temperature = 1, .max_tokens = 50, .cap = 6, .probs = 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof p / sizeof *p; i++) on_model(&(tiny_opts){0}, &p[i]);
+}
+
+static void texts(void **state)
+{
+    const plan p[] = {
+        {.name = "text", .temperature = 1, .max_tokens = 60, .cap = CAP, .text = 1},
+        {.name = "stop", .temperature = .2, .max_tokens = 90, .cap = 8, .text = 1, .stop = "a"},
+        {.name = "constraint",
+         .temperature = 1,
+         .max_tokens = 80,
+         .cap = 8,
+         .text = 1,
+         .regex = "((ab|cd)+, the very same words again; )+x"},
+        {.name = "forced alone",
+         .temperature = 1,
+         .cap = 3,
+         .regex = "all of this text is forced, and it is longer than 31 tokens of bytes[xyz]+!"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof p / sizeof *p; i++) on_model(&(tiny_opts){0}, &p[i]);
+}
+
+static void forks_and_trims(void **state)
+{
+    const plan p[] = {
+        {.name = "fork", .temperature = 1, .max_tokens = 40, .cap = 5, .forks = 1},
+        {.name = "trim", .temperature = 1, .max_tokens = 40, .cap = 5, .trims = 1},
+        {.name = "both", .temperature = 1, .max_tokens = 40, .cap = 3, .forks = 1, .trims = 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof p / sizeof *p; i++) on_model(&(tiny_opts){0}, &p[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(greedy_and_sampled), cmocka_unit_test(to_the_end_of_the_capacity),
+        cmocka_unit_test(cut_by_hosts),       cmocka_unit_test(texts),
+        cmocka_unit_test(forks_and_trims),
+    };
+    return cmocka_run_group_tests_name("p29", tests, NULL, NULL);
+}
