@@ -28,7 +28,10 @@ int rmr_schema_failed(schema *s)
 void *rmr_schema_take(schema *s, size_t n, size_t size)
 {
     void *p = s->st < 0 ? NULL : rmr_bump_take(&s->pool, n, size);
-    if (p == NULL && s->st >= 0) s->st = rmr_error_nomem(s->err, "schema", (uint64_t)n * size);
+    if (p == NULL && s->st >= 0) { /* the budget, or the host's memory */
+        rmr_rx_no_memory(s->rx, (uint64_t)n * size);
+        s->st = rmr_rx_status(s->rx, s->err);
+    }
     return p;
 }
 

@@ -1,18 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Schemas and documents line by line, for schema_data.py. Tokens are bytes.
+/* Schemas and documents line by line, for schema_data.py and hostile.py. Tokens are bytes and a few
+ * words, or, with the folder of a tokenizer as argument, those of its vocabulary.
  *
- *     O draft      for the schemas that follow; 0: as $schema says
- *     S schema     -> C, or E and the reason
- *     D document   -> R 1 or R 0
- *     G seed       -> G and a random document of the schema, or N: none ended, X: a dead end
- *                    or, as the status says, a limit */
+ *     O draft          for the schemas that follow; 0: as $schema says
+ *     S schema         -> C, or E and the reason
+ *     D document       -> R 1 or R 0, byte by byte
+ *     T seed document  -> the same in random tokens, some of them compared with their bit of the
+ *                         mask; M: that bit is wrong
+ *     G seed           -> G and a random document of the schema, or N: none ended, X: a dead end
+ *                         or, as the status says, a limit. Of bytes alone
+ *     H kind source    -> H, the status of compiling, that of a few random tokens, and the most
+ *                         bytes that both took. A 1 (SOH) stands for the end of a line */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "constrain.h"
 #include "schema.h"
+#include "tmem.h"
+#include "tokenizer_of.h"
 
-enum { LINE = 1 << 22, LONGEST = 6000 };
+enum { LINE = 1 << 22, LONGEST = 6000, REAL_VOCAB = 129280, LONGEST_TOKEN = 32 };
+
+static tmem meter;
+static rmr_mem mem = {
+    .user = &meter, .alloc = tmem_alloc, .resize = tmem_resize, .release = tmem_release};
+static rmr_vocabulary *vocab;
+static uint32_t n_vocab = CONSTRAIN_VOCAB;
+static uint32_t mask[REAL_VOCAB / 32];
+static remora_token sorted[REAL_VOCAB]; /* tokens with text, by their text */
+static size_t n_sorted;
 
 static uint64_t seed;
 static unsigned random_below(unsigned n)
@@ -23,18 +39,18 @@ static unsigned random_below(unsigned n)
     return (unsigned)((seed >> 20) % n);
 }
 
-static rmr_constraint *compile(rmr_mem *mem, const rmr_vocabulary *v, const char *text, int draft)
+static rmr_constraint *compile(const char *text, int draft)
 {
     remora_error err = {.struct_size = sizeof err};
     const rmr_schema_opts o = {.draft = draft};
     rmr_constraint *c = NULL;
     rmr_grammar *g = NULL;
     rmr_rule start;
-    remora_status st = rmr_grammar_new(mem, NULL, &g, &err);
+    remora_status st = rmr_grammar_new(&mem, NULL, &g, &err);
     if (st >= 0) st = rmr_schema(g, text, strlen(text), &o, &start, &err);
     if (st >= 0) st = rmr_grammar_finish(g, start, &err);
     if (st >= 0)
-        st = rmr_constraint_new(mem, g, v, &c, &err);
+        st = rmr_constraint_new(&mem, g, vocab, &c, &err);
     else
         rmr_grammar_free(g);
     if (st < 0)
@@ -44,19 +60,78 @@ static rmr_constraint *compile(rmr_mem *mem, const rmr_vocabulary *v, const char
     return st < 0 ? NULL : c;
 }
 
-static void read_document(rmr_constraint *c, const char *s)
+static int compare(const void *a, const void *b)
+{
+    size_t n, k;
+    const char *s = vocab_text(vocab, *(const remora_token *)a, &n);
+    const char *t = vocab_text(vocab, *(const remora_token *)b, &k);
+    const int c = memcmp(s, t, n < k ? n : k);
+    return c != 0 ? c : n < k ? -1 : n > k;
+}
+
+static void sort_tokens(void)
+{
+    for (remora_token t = 0; t < (remora_token)n_vocab; t++) {
+        size_t n;
+        (void)vocab_text(vocab, t, &n);
+        if (n > 0) sorted[n_sorted++] = t;
+    }
+    qsort(sorted, n_sorted, sizeof *sorted, compare);
+}
+
+/* The token with this text, or -1. */
+static remora_token token_of(const char *s, size_t n)
+{
+    size_t lo = 0, hi = n_sorted, k;
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        const char *t = vocab_text(vocab, sorted[mid], &k);
+        const int c = memcmp(t, s, n < k ? n : k);
+        if (c == 0 && n == k) return sorted[mid];
+        if (c < 0 || (c == 0 && k < n))
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return -1;
+}
+
+/* Any token that the text begins with; way 0: its first byte. */
+static remora_token next_token(const char *s, size_t left, int way)
+{
+    remora_token fit[LONGEST_TOKEN];
+    unsigned n = 0;
+    for (size_t k = 1; k <= LONGEST_TOKEN && k <= left && (way != 0 || k == 1); k++) {
+        const remora_token t = token_of(s, k);
+        if (t >= 0) fit[n++] = t;
+    }
+    return n > 0 ? fit[random_below(n)] : -1;
+}
+
+static void read_document(rmr_constraint *c, const char *s, int way)
 {
     rmr_guide *m = NULL;
-    int end = 0;
+    int end = 0, wrong = 0;
+    size_t left = strlen(s), n;
     remora_status st = rmr_guide_new(c, &m, NULL);
-    for (; *s != 0 && st >= 0; s++) st = rmr_guide_accept(m, (unsigned char)*s, NULL);
+    while (left > 0 && st >= 0) {
+        const remora_token t = next_token(s, left, way);
+        const int look = way != 0 && random_below(8) == 0;
+        const remora_status has = look ? rmr_guide_mask(m, mask, NULL) : REMORA_OK;
+        st = rmr_guide_accept(m, t, NULL);
+        if (look && st != REMORA_E_LIMIT)
+            wrong |= (has >= 0 && constrain_bit(mask, t)) != (st >= 0);
+        (void)vocab_text(vocab, t, &n);
+        s += n;
+        left -= n;
+    }
     if (st >= 0) st = rmr_guide_may_end(m, &end, NULL);
-    (void)printf("R %d\n", st >= 0 && end == 1);
+    (void)printf(wrong ? "M\n" : "R %d\n", st >= 0 && end == 1);
     rmr_guide_free(m);
 }
 
 /* A byte of the mask; once the text is long, one that closes something if there is such. */
-static int pick(const uint32_t *mask, size_t length)
+static int pick(size_t length)
 {
     unsigned char fit[256];
     unsigned n = 0;
@@ -74,7 +149,6 @@ static int pick(const uint32_t *mask, size_t length)
 static void generate(rmr_constraint *c)
 {
     static char text[LONGEST + 1];
-    uint32_t mask[CONSTRAIN_MASK];
     rmr_guide *m = NULL;
     size_t n = 0;
     int end = 0, b = 0;
@@ -83,7 +157,7 @@ static void generate(rmr_constraint *c)
         st = rmr_guide_may_end(m, &end, NULL);
         if (st < 0 || (end == 1 && (n > 80 || random_below(3) == 0))) break;
         st = rmr_guide_mask(m, mask, NULL);
-        if (st < 0 || (b = pick(mask, n)) < 0) break;
+        if (st < 0 || (b = pick(n)) < 0) break;
         st = rmr_guide_accept(m, (remora_token)b, NULL);
         if (st >= 0) text[n++] = (char)b;
     }
@@ -92,33 +166,73 @@ static void generate(rmr_constraint *c)
     rmr_guide_free(m);
 }
 
-int main(void)
+/* What follows the kind; a random token of the mask each time. */
+static void read_hostile(char *kind)
 {
-    rmr_mem mem = {0};
-    rmr_vocabulary *v = NULL;
+    remora_error err = {.struct_size = sizeof err};
+    rmr_constraint *c = NULL;
+    rmr_guide *m = NULL;
+    char *src = strchr(kind, ' ');
+    if (src == NULL) return;
+    *src++ = 0;
+    for (char *p = src; (p = strchr(p, 1)) != NULL;) *p = '\n';
+    const long long before = meter.bytes;
+    meter.peak = before;
+    const remora_status st = constrain_new(&mem, vocab, kind, src, strlen(src), NULL, &c, &err);
+    remora_status then = st < 0 ? st : rmr_guide_new(c, &m, &err);
+    for (int i = 0; i < 40 && then >= 0; i++) {
+        then = rmr_guide_mask(m, mask, &err);
+        remora_token t = (remora_token)random_below(n_vocab);
+        for (uint32_t k = 0; k < n_vocab && !constrain_bit(mask, t); k++)
+            t = (remora_token)(((uint32_t)t + 1) % n_vocab);
+        if (then >= 0) then = rmr_guide_accept(m, t, &err);
+    }
+    rmr_guide_free(m);
+    rmr_constraint_free(c);
+    (void)printf("H %d %d %lld %s\n", (int)st, (int)then, (long long)meter.peak - before,
+                 err.message);
+}
+
+static int open_vocabulary(const char *folder)
+{
+    rmr_source *src;
+    rmr_tokenizer *tok;
+    const remora_source at = {.struct_size = sizeof at, .kind = REMORA_SOURCE_PATH, .path = folder};
+    if (folder == NULL)
+        return rmr_vocabulary_new(&mem, n_vocab, constrain_text, NULL, &vocab, NULL) >= 0;
+    n_vocab = REAL_VOCAB;
+    if (rmr_source_open(&mem, &at, 1, &src, NULL) < 0) return 0;
+    remora_status st = tokenizer_of(&mem, src, n_vocab, &tok, NULL);
+    rmr_source_free(src);
+    if (st < 0) return 0;
+    st = rmr_vocabulary_of(&mem, tok, n_vocab, &vocab, NULL);
+    rmr_tokenizer_free(tok);
+    return st >= 0;
+}
+
+int main(int argc, char **argv)
+{
     rmr_constraint *c = NULL;
     char *line = malloc(LINE);
     int draft = 0;
-    rmr_mem_init(&mem);
-    if (line == NULL ||
-        rmr_vocabulary_new(&mem, CONSTRAIN_VOCAB, constrain_text, NULL, &v, NULL) < 0)
-        return 1;
+    if (line == NULL || !open_vocabulary(argc > 1 ? argv[1] : NULL)) return 1;
+    sort_tokens();
     while (fgets(line, LINE, stdin) != NULL) {
         line[strcspn(line, "\n")] = 0;
+        seed = UINT64_C(0x9E3779B97F4A7C15) * (uint64_t)(atoi(line + 1) + 1);
         if (line[0] == 'O') draft = atoi(line + 1);
         if (line[0] == 'S') {
             rmr_constraint_free(c);
-            c = compile(&mem, v, line + 2, draft);
+            c = compile(line + 2, draft);
         }
-        if (line[0] == 'D' && c != NULL) read_document(c, line + 2);
-        if (line[0] == 'G' && c != NULL) {
-            seed = UINT64_C(0x9E3779B97F4A7C15) * (uint64_t)(atoi(line + 2) + 1);
-            generate(c);
-        }
+        if (line[0] == 'D' && c != NULL) read_document(c, line + 2, 0);
+        if (line[0] == 'T' && c != NULL) read_document(c, strchr(line + 2, ' ') + 1, 1);
+        if (line[0] == 'G' && c != NULL) generate(c);
+        if (line[0] == 'H') read_hostile(line + 2);
         (void)fflush(stdout);
     }
     rmr_constraint_free(c);
-    rmr_vocabulary_free(v);
+    rmr_vocabulary_free(vocab);
     free(line);
-    return mem.bytes != 0;
+    return meter.blocks != 0 || meter.damage != 0;
 }
