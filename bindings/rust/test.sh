@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The Rust crates on the library of a build folder: tests, the programs in documents, and the example; then the tests in which
-# memory changes hands, and the example, under valgrind. The last line is "N passed, N failed, 0 skipped".
+# The Rust crates on the library of a build folder: tests, the programs in documents, the example and the README's program;
+# then the tests in which memory changes hands, and the example, under valgrind. The last line is "N passed, N failed, 0 skipped".
 #
 #     test.sh BUILD_DIR
 set -uo pipefail
@@ -27,8 +27,20 @@ example() {
     failed=$((failed + 1))
 }
 
+# The program of the README, as it stands there, in the root of the repository.
+readme() {
+    local program=$CARGO_TARGET_DIR/readme text
+    sed -n '/^```no_run$/,/^```$/{/^```/!p}' README.md >"$program.rs"
+    rustc --edition 2021 "$program.rs" -o "$program" --extern "remora=$CARGO_TARGET_DIR/debug/libremora.rlib" \
+        -L "dependency=$CARGO_TARGET_DIR/debug/deps" -L "native=$REMORA_LIB_DIR" &&
+        text=$(cd ../.. && "$program") && [ ${#text} -gt 100 ] && passed=$((passed + 1)) && return
+    echo "the program of README.md says: $text"
+    failed=$((failed + 1))
+}
+
 tests
 example
+readme
 # The harness of tests leaves a little of its own behind, so the example looks for leaks.
 export "$runner=$valgrind --leak-check=no"
 tests --test krill -- --test-threads 1 a_panic stages_of conversations errors_say
