@@ -538,4 +538,5 @@ class Interrupts(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background has it ignored
     unittest.main()
