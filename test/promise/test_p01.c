@@ -413,7 +413,7 @@ static void model_options(void **state)
     const remora_option kv = host_option("x-none", "1");
     remora_model_opts o = {.struct_size = sizeof o};
     hostile_in(open_opts, &c, &o, sizeof o);
-    o.flags = 16; /* the first bit without a meaning */
+    o.flags = 32; /* the first bit without a meaning */
     assert_int_equal(open_opts(&c, &o), REMORA_E_STRUCT);
     o.flags = REMORA_MODEL_ANYWAY; /* without NO_WEIGHTS */
     assert_int_equal(open_opts(&c, &o), REMORA_E_ARG);
