@@ -847,7 +847,9 @@ enum remora_chat_roles { /* remora_turn.role */
     REMORA_ROLE_SYSTEM    = 1,
     REMORA_ROLE_USER      = 2,
     REMORA_ROLE_ASSISTANT = 3,
-    REMORA_ROLE_TOOL      = 4 /* the result of a call */
+    REMORA_ROLE_TOOL      = 4, /* the result of a call */
+    REMORA_ROLE_REMINDER  = 5  /* what the model is to keep in mind (DeepSeek from V4 on, where it
+                                  stands before or behind the user's turn) */
 };
 enum remora_thinking { /* remora_prompt_opts.think */
     REMORA_THINK_ON  = 1,
@@ -982,9 +984,12 @@ remora_chat_add_tool(remora_chat *c, const char *json, size_t len, remora_error 
  * tools replace those declared before, and tool_choice, response_format, reasoning_effort,
  * thinking {type}, enable_thinking (also in chat_template_kwargs), continue_final_message, prefix
  * of the last message and add_generation_prompt hold for the prompts that follow, until the next
- * request. Of null it is as if it were not there; all other fields of the request are passed over.
- * All of it is added or nothing. E_FORMAT (names the field), E_UNSUPPORTED (parts of a message that
- * are not text, another role), E_LIMIT, E_NOMEM, E_BUSY, E_ARG. */
+ * request. A message of role latest_reminder is REMORA_ROLE_REMINDER. Behind a message with the
+ * field task ("action", "query", "authority", "domain", "title", "read_url") the prompt asks for
+ * that in place of an answer (DeepSeek from V4 on). A field that is null is as if it were not
+ * there; all other fields of the request are passed over. All of it is added or nothing. E_FORMAT
+ * (names the field), E_UNSUPPORTED (parts of a message that are not text, another role), E_LIMIT,
+ * E_NOMEM, E_BUSY, E_ARG. */
 REMORA_API remora_status REMORA_CALL
 remora_chat_add_json(remora_chat *c, const char *json, size_t len, remora_error *err);
 

@@ -10,7 +10,7 @@
 
 #define HANDLE "conversation" /* in messages */
 
-_Static_assert((int)REMORA_ROLE_TOOL == (int)RMR_ROLE_TOOL &&
+_Static_assert((int)REMORA_ROLE_REMINDER == (int)RMR_ROLE_REMINDER &&
                    (int)REMORA_THINK_OFF == (int)RMR_THINK_OFF &&
                    (int)REMORA_CHOICE_NAMED == (int)RMR_CHOICE_NAMED,
                "the enums of lib/chat are those of the header");
@@ -81,8 +81,8 @@ void remora_chat_free(remora_chat *c)
 
 static remora_status unused(const remora_turn *t, remora_error *err)
 {
-    if (t->role < REMORA_ROLE_SYSTEM || t->role > REMORA_ROLE_TOOL)
-        RMR_FAIL(err, REMORA_E_ARG, "remora_turn.role is %d; 1 to 4 are supported", t->role);
+    if (t->role < REMORA_ROLE_SYSTEM || t->role > REMORA_ROLE_REMINDER)
+        RMR_FAIL(err, REMORA_E_ARG, "remora_turn.role is %d; 1 to 5 are supported", t->role);
     RMR_NEED(t->calls != NULL || t->n_calls == 0, err, "calls is NULL");
     if (t->role != REMORA_ROLE_ASSISTANT && (t->reasoning.len > 0 || t->n_calls > 0))
         RMR_FAIL(err, REMORA_E_ARG, "only a turn of the assistant has reasoning and calls");
@@ -245,6 +245,7 @@ static remora_status write_prompt(const remora_chat *c, const rmr_chat_wish *wis
     info->calls = c->talk.n_tools > 0 && wish->choice != RMR_CHOICE_NONE &&
                   c->format->calls.args != RMR_ARGS_NONE;
     info->text_bytes = w->n;
+    RMR_TRY(rmr_chat_suits_turns(c->format, &c->talk, c->model->tok, w->err));
     return rmr_tokenizer_encode_ranges(c->model->tok, w->text, w->n, w->markup, w->n_markup, out,
                                        cap, n, w->err);
 }

@@ -95,6 +95,21 @@ remora_status rmr_chat_suits(const rmr_chat_format *f, const rmr_tokenizer *t, r
     return REMORA_OK;
 }
 
+remora_status rmr_chat_suits_turns(const rmr_chat_format *f, const rmr_conversation *c,
+                                   const rmr_tokenizer *t, remora_error *err)
+{
+    for (size_t i = 0; i < c->n_turns; i++) {
+        const rmr_chat_turn *turn = &c->turns[i];
+        const int task = turn->task != RMR_TASK_NONE && f->tasks != NULL;
+        const char *token = task ? f->tasks[turn->task - RMR_TASK_ACTION] : NULL;
+        if (turn->role == RMR_ROLE_REMINDER) token = f->reminder;
+        if (token != NULL && rmr_tokenizer_find(t, token, strlen(token)) == REMORA_TOKEN_NONE)
+            RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                     "turn %zu needs the token %s, which the tokenizer does not have", i, token);
+    }
+    return REMORA_OK;
+}
+
 /* The first marker of turns that the tokenizer has, for people. */
 static const char *seen(const rmr_tokenizer *t)
 {

@@ -159,7 +159,9 @@ typedef struct rmr_chat_format {
     const char *system_lead_tools; /* before that lead, where tools are declared */
     const char *system_lead_date;  /* between the lead's two parts: the default date */
     const char *system_lead_end;
-    const char *json_schema, *json_object;  /* ask for JSON: before the schema; for any object */
+    const char *json_schema, *json_object; /* ask for JSON: before the schema; for any object */
+    const char *reminder;                  /* before the text of a reminder; NULL: there are none */
+    const char *const *tasks; /* rmr_chat_task - 1: what asks for it; NULL: there are none */
     const char *needs[RMR_CHAT_MAX_TOKENS]; /* tokens without which it is not this format */
     const char *stops[RMR_CHAT_MAX_TOKENS]; /* tokens that end an answer; [0] ends turns */
     rmr_chat_think think;

@@ -83,6 +83,8 @@
     .tools = {.place = RMR_TOOLS_SYSTEM, .as = RMR_TOOL_FUNCTION, .open = text, .between = "\n", \
               .close = PROMPT_V4_TOOLS_END}
 
+#define V4_MORE .reminder = "<｜latest_reminder｜>", .tasks = v4_tasks
+
 /* A marker is followed by the turn's name or role, and that by IM_MIDDLE. */
 #define KIMI_TURNS \
     .system = {KIMI_SYSTEM, IM_END}, .user = {KIMI_USER, IM_END}, \
@@ -127,8 +129,11 @@
     .stops = {"<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"}, \
     .needs = {"<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"}
 
+static const char *const v4_tasks[] = {
+    "<｜action｜>", "<｜query｜>", "<｜authority｜>", "<｜domain｜>", "<｜title｜>", "<｜read_url｜>"};
+
 static const rmr_chat_format formats[] = {
-    {.name = "deepseek-v4.1", DEEPSEEK_TURNS,
+    {.name = "deepseek-v4.1", DEEPSEEK_TURNS, V4_MORE,
      .system = {SYSTEM, NULL}, .system_if_any = 1,
      .needs = {BOS, EOS, USER, ASSISTANT, SYSTEM, DSML, THINK, UNTHINK},
      .takes = RMR_TAKES_REQUESTS,
@@ -136,7 +141,7 @@ static const rmr_chat_format formats[] = {
      .calls = {DSML_CALLS("calls", " ")}, V4_RESULTS, V4_TOOLS(PROMPT_V41_TOOLS), DSML_SCHEMA,
      .efforts = {.style = RMR_EFFORT_NUMBER, .low = "50", .high = "75", .max = "100",
                  .open = PROMPT_V41_EFFORT, .close = PROMPT_V41_EFFORT_END}},
-    {.name = "deepseek-v4-0731", DEEPSEEK_TURNS,
+    {.name = "deepseek-v4-0731", DEEPSEEK_TURNS, V4_MORE,
      .system_rule = RMR_SYSTEM_JOINED,
      .needs = {BOS, EOS, USER, ASSISTANT, DSML, THINK, UNTHINK},
      .takes = RMR_TAKES_REQUESTS,
@@ -144,7 +149,7 @@ static const rmr_chat_format formats[] = {
      .calls = {DSML_CALLS("tool_calls", "")}, V4_RESULTS, V4_TOOLS(PROMPT_V4_TOOLS),
      .json_schema = PROMPT_DSML_SCHEMA, .json_object = PROMPT_V4_JSON,
      .efforts = {.style = RMR_EFFORT_TEXTS, .high = PROMPT_V4_EFFORT, .max = PROMPT_V4_EFFORT_MAX}},
-    {.name = "deepseek-v4", DEEPSEEK_TURNS,
+    {.name = "deepseek-v4", DEEPSEEK_TURNS, V4_MORE,
      .needs = {BOS, EOS, USER, ASSISTANT, DSML, THINK, UNTHINK},
      .open = RMR_OPEN_WITH_USER, .ask = RMR_ASK_NEVER, .takes = RMR_TAKES_ANSWERED,
      .think = {DSML_THINK(RMR_PAST_DSML4), .literal_open = 1, .strip = 1},

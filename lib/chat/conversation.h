@@ -13,7 +13,24 @@ enum {
     RMR_CHAT_MAX_NAME = 256 /* bytes of the name of a tool or turn, and of the id of a call */
 };
 
-enum rmr_chat_turn_role { RMR_ROLE_SYSTEM = 1, RMR_ROLE_USER, RMR_ROLE_ASSISTANT, RMR_ROLE_TOOL };
+enum rmr_chat_turn_role {
+    RMR_ROLE_SYSTEM = 1,
+    RMR_ROLE_USER,
+    RMR_ROLE_ASSISTANT,
+    RMR_ROLE_TOOL,
+    RMR_ROLE_REMINDER
+};
+/* What DeepSeek-V4 is asked for in place of an answer; in the order of rmr_chat_format.tasks. */
+enum rmr_chat_task {
+    RMR_TASK_NONE,
+    RMR_TASK_ACTION,
+    RMR_TASK_QUERY,
+    RMR_TASK_AUTHORITY,
+    RMR_TASK_DOMAIN,
+    RMR_TASK_TITLE,
+    RMR_TASK_READ_URL,
+    RMR_TASKS
+};
 enum rmr_chat_thinking { RMR_THINK_DEFAULT, RMR_THINK_ON, RMR_THINK_OFF };
 enum rmr_chat_choice { RMR_CHOICE_AUTO, RMR_CHOICE_NONE, RMR_CHOICE_REQUIRED, RMR_CHOICE_NAMED };
 enum rmr_chat_reply { RMR_REPLY_TEXT, RMR_REPLY_JSON, RMR_REPLY_SCHEMA };
@@ -30,6 +47,7 @@ typedef struct rmr_chat_call {
 typedef struct rmr_chat_turn {
     uint8_t role;   /* rmr_chat_turn_role */
     uint8_t prefix; /* the host marked it as the beginning of the answer */
+    uint8_t task;   /* rmr_chat_task, which holds where the turn is the last one */
     rmr_chat_str text, name, reasoning;
     rmr_chat_str call_id; /* TOOL: the call that it is the result of */
     rmr_chat_call *calls; /* ASSISTANT */

@@ -134,11 +134,9 @@ static remora_status role(request *r, const char *where, rmr_json_span v)
     static const struct {
         const char *name;
         uint8_t role;
-    } roles[] = {{"system", RMR_ROLE_SYSTEM},
-                 {"developer", RMR_ROLE_SYSTEM},
-                 {"user", RMR_ROLE_USER},
-                 {"assistant", RMR_ROLE_ASSISTANT},
-                 {"tool", RMR_ROLE_TOOL}};
+    } roles[] = {{"system", RMR_ROLE_SYSTEM}, {"developer", RMR_ROLE_SYSTEM},
+                 {"user", RMR_ROLE_USER},     {"assistant", RMR_ROLE_ASSISTANT},
+                 {"tool", RMR_ROLE_TOOL},     {"latest_reminder", RMR_ROLE_REMINDER}};
     if (rmr_json_text_kind(v) != '"') return wrong(r, where, "a text");
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++)
         if (rmr_json_text_is(v, roles[i].name)) {
@@ -146,7 +144,22 @@ static remora_status role(request *r, const char *where, rmr_json_span v)
             return REMORA_OK;
         }
     RMR_FAIL(r->err, REMORA_E_UNSUPPORTED,
-             "%s is %s: supported are system, developer, user, assistant and tool", where,
+             "%s is %s: supported are system, developer, user, assistant, tool and "
+             "latest_reminder",
+             where, shown(v).text);
+}
+
+static remora_status task(request *r, const char *where, rmr_json_span v)
+{
+    static const char *const names[] = {"action", "query", "authority",
+                                        "domain", "title", "read_url"};
+    for (uint8_t i = RMR_TASK_ACTION; i < RMR_TASKS; i++)
+        if (rmr_json_text_is(v, names[i - RMR_TASK_ACTION])) {
+            r->turn->task = i;
+            return REMORA_OK;
+        }
+    RMR_FAIL(r->err, REMORA_E_UNSUPPORTED,
+             "%s is %s: supported are action, query, authority, domain, title and read_url", where,
              shown(v).text);
 }
 
@@ -236,6 +249,7 @@ static remora_status messages(request *r, const char *where, rmr_json_span v)
                                    {"tool_calls", tool_calls},
                                    {"tool_call_id", call_id},
                                    {"prefix", prefix},
+                                   {"task", task},
                                    {NULL, NULL}};
     if (rmr_json_text_kind(v) != '[') return wrong(r, where, "a list");
     rmr_json_items it = rmr_json_text_open(v);

@@ -148,6 +148,15 @@ static void ask_with_user(rmr_renderer *r, size_t i)
     rmr_chat_tag(r, i);
 }
 
+/* In a family whose user's turn ends with the assistant's marker, whether it does so before turn i:
+ * not where a reminder comes between, nor where a task is asked for instead. */
+static int asks_before(const rmr_renderer *r, size_t i)
+{
+    if (r->f->open != RMR_OPEN_WITH_USER) return 0;
+    if (i == r->c->n_turns) return r->task == RMR_TASK_NONE || r->task == RMR_TASK_ACTION;
+    return r->c->turns[i].role != RMR_ROLE_REMINDER;
+}
+
 /* The user's turn that begins at i; returns the turn behind it. */
 static size_t put_users(rmr_renderer *r, size_t i)
 {
@@ -171,9 +180,18 @@ static size_t put_users(rmr_renderer *r, size_t i)
         put_text(r, t);
     }
     rmr_chat_mark(r->w, r->f->user.close);
-    if (r->f->open == RMR_OPEN_WITH_USER) ask_with_user(r, end - 1);
+    if (asks_before(r, end)) ask_with_user(r, end - 1);
     r->before = RMR_BEFORE_USER;
     return end;
+}
+
+/* A reminder stands where it is, and the answer follows it as it does a user's turn. */
+static void put_reminder(rmr_renderer *r, size_t i)
+{
+    rmr_chat_mark(r->w, r->f->reminder);
+    put_text(r, &r->c->turns[i]);
+    if (!is_users(r, i + 1) && asks_before(r, i + 1)) ask_with_user(r, i);
+    r->before = RMR_BEFORE_USER;
 }
 
 /* ---- the end ---- */
@@ -201,6 +219,14 @@ static void ask(rmr_renderer *r)
     r->opened = r->think && texts(tag)[0] != 0 ? RMR_OPENED_REASONING : RMR_OPENED_ANSWER;
 }
 
+/* A task stands in place of the request for an answer, that of an action behind it. */
+static void ask_for_task(rmr_renderer *r)
+{
+    if (r->task == RMR_TASK_ACTION) ask(r);
+    rmr_chat_mark(r->w, r->f->tasks[r->task - RMR_TASK_ACTION]);
+    r->opened = RMR_OPENED_ANSWER;
+}
+
 static void require_call(rmr_renderer *r)
 {
     if (r->wish->choice < RMR_CHOICE_REQUIRED) return;
@@ -223,6 +249,8 @@ static void put_turns(rmr_renderer *r)
             i = rmr_chat_put_results(r, i);
         } else if (c->turns[i].role == RMR_ROLE_ASSISTANT) {
             rmr_chat_put_answer(r, i++);
+        } else if (c->turns[i].role == RMR_ROLE_REMINDER) {
+            put_reminder(r, i++);
         } else {
             if (r->f->system_rule == RMR_SYSTEM_IN_PLACE) put_system(r, &c->turns[i]);
             i++;
@@ -237,10 +265,12 @@ static void put_prompt(rmr_renderer *r)
     if (r->tools && r->f->tools.place == RMR_TOOLS_TURN) rmr_chat_put_tools(r, 0);
     put_turns(r);
     if (r->w->status < 0 || r->wish->go_on) return;
-    if (!r->wish->no_request) {
+    if (r->wish->no_request) return;
+    if (r->task != RMR_TASK_NONE)
+        ask_for_task(r);
+    else
         ask(r);
-        require_call(r);
-    }
+    require_call(r);
 }
 
 remora_status rmr_chat_render(const rmr_conversation *c, const rmr_chat_wish *wish,

@@ -69,7 +69,7 @@ static remora_status check_choice(rmr_renderer *r)
         FAIL(r, REMORA_E_UNSUPPORTED, "chat format %s always thinks, so no call can be required",
              r->f->name);
     if (r->think) FAIL(r, REMORA_E_ARG, "a call is required, and thinking is not off");
-    if (o->go_on || o->no_request)
+    if (o->go_on || o->no_request || r->task != RMR_TASK_NONE)
         FAIL(r, REMORA_E_ARG, "a call is required, and no answer is asked for");
     return REMORA_OK;
 }
@@ -98,6 +98,9 @@ static remora_status check_turns(rmr_renderer *r)
         if (k->one && t->n_calls > 1)
             FAIL(r, REMORA_E_UNSUPPORTED, "turn %zu has %zu calls: chat format %s has one at most",
                  i, t->n_calls, r->f->name);
+        if (t->role == RMR_ROLE_REMINDER && r->f->reminder == NULL)
+            FAIL(r, REMORA_E_UNSUPPORTED, "turn %zu: chat format %s has no reminders", i,
+                 r->f->name);
     }
     return REMORA_OK;
 }
@@ -132,6 +135,16 @@ static int says_json(const rmr_conversation *c)
     return 0;
 }
 
+static remora_status check_task(rmr_renderer *r)
+{
+    const size_t n = r->c->n_turns;
+    if (n == 0 || r->wish->go_on || r->wish->no_request) return REMORA_OK;
+    r->task = r->c->turns[n - 1].task;
+    if (r->task != RMR_TASK_NONE && r->f->tasks == NULL)
+        FAIL(r, REMORA_E_UNSUPPORTED, "chat format %s has no tasks", r->f->name);
+    return REMORA_OK;
+}
+
 static void find_places(rmr_renderer *r)
 {
     const int past = r->f->think.past;
@@ -154,6 +167,7 @@ static void find_places(rmr_renderer *r)
 remora_status rmr_chat_check(rmr_renderer *r)
 {
     RMR_TRY(check_think(r));
+    RMR_TRY(check_task(r));
     RMR_TRY(check_tools(r));
     RMR_TRY(check_turns(r));
     RMR_TRY(check_end(r));

@@ -22,6 +22,7 @@ typedef struct rmr_renderer {
     int tools;               /* they are declared */
     int user_seen;           /* a user's text was written */
     int begins_with_calls;   /* the prompt opened them */
+    int task;                /* rmr_chat_task: what is asked for in place of an answer */
     int before;              /* rmr_chat_before */
     int opened;              /* rmr_chat_opened */
     ptrdiff_t last_question; /* the last turn that is a question; -1: there is none */

@@ -296,6 +296,18 @@ static void refused(const world *w, const char *format, const char *request, rem
     remora_chat_free(c);
 }
 
+/* The model has no tokens of reminders and tasks, and who does not use them does not need them. */
+static void needs_its_token(const world *w, const char *request, const char *says)
+{
+    remora_error err = HOST_ERROR;
+    remora_token t[ROOM];
+    size_t n;
+    remora_chat *c = chat_of(w, "deepseek-v4", request);
+    assert_int_equal(remora_chat_prompt(c, NULL, t, ROOM, &n, NULL, &err), REMORA_E_UNSUPPORTED);
+    if (strstr(err.message, says) == NULL) fail_msg("%s", err.message);
+    remora_chat_free(c);
+}
+
 #define ONE_TOOL(name, schema)                                                                     \
     "{" QUESTION ", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"" name         \
     "\", \"parameters\": " schema "}}]}"
@@ -314,6 +326,12 @@ static void what_cannot_be_is_refused(void **state)
             "\"x\"y\"");
     refused(&w, "qwen3", "{" QUESTION ", \"add_generation_prompt\": false}", REMORA_E_ARG,
             "without asking for an answer");
+    needs_its_token(&w,
+                    "{\"messages\": [{\"role\": \"user\", \"content\": \"u\"}, {\"role\": "
+                    "\"latest_reminder\", \"content\": \"r\"}]}",
+                    "turn 1 needs the token <｜latest_reminder｜>");
+    needs_its_token(&w, "{\"messages\": [{\"role\": \"user\", \"task\": \"query\"}]}",
+                    "turn 0 needs the token <｜query｜>");
     world_end(&w);
 }
 

@@ -218,7 +218,7 @@ static void a_host_describes_a_chat_format(void **state)
 static void what_is_wrong_is_refused(void **state)
 {
     remora_chat_opts o = {.struct_size = sizeof o};
-    remora_turn t = {.struct_size = sizeof t, .role = 5};
+    remora_turn t = {.struct_size = sizeof t, .role = 6};
     remora_prompt_opts p = {.struct_size = sizeof p};
     remora_prompt_info info = {.struct_size = sizeof info};
     remora_chat *c = NULL;

@@ -76,6 +76,89 @@ static void check_refused(const char *chat_format, const char *json, remora_stat
     if (strstr(err.message, says) == NULL) fail_msg("\"%s\" has no \"%s\"", err.message, says);
 }
 
+/* The text behind B, with the markers of V4 as letters. */
+static char *in_letters(const char *chat_format, const char *json, int *begin)
+{
+    static const char *const markers[][2] = {{"<｜begin▁of▁sentence｜>", ""},
+                                             {"<｜end▁of▁sentence｜>", "E"},
+                                             {"<｜User｜>", "U|"},
+                                             {"<｜Assistant｜>", "A|"},
+                                             {"<｜latest_reminder｜>", "R|"}};
+    remora_status st;
+    char *text = prompt_of(chat_format, json, begin, &st);
+    if (st < 0) fail_msg("%s: %s", chat_format, err.message);
+    for (size_t i = 0; i < sizeof markers / sizeof markers[0]; i++)
+        for (char *at; (at = strstr(text, markers[i][0])) != NULL;) {
+            const size_t n = strlen(markers[i][1]), old = strlen(markers[i][0]);
+            memcpy(at, markers[i][1], n);
+            memmove(at + n, at + old, strlen(at + old) + 1);
+        }
+    return text;
+}
+
+#define SAYS(role, text) "{\"role\": \"" role "\", \"content\": \"" text "\"}"
+#define REMINDS(text) SAYS("latest_reminder", text)
+#define TASK(role, text, task)                                                                     \
+    "{\"role\": \"" role "\", \"content\": \"" text "\", \"task\": \"" task "\"}"
+#define NO_THINKING ", \"enable_thinking\": false}"
+
+/* As deepseek-recipe 0.2.0 writes reminders, but that V4.1 loses the second of two in a row there;
+ * and tasks as the encoder of the first V4 does, which writes A before a last reminder, where no
+ * answer can follow. */
+static void reminders_and_tasks(void **state)
+{
+    static const char *const formats[] = {"deepseek-v4", "deepseek-v4-0731", "deepseek-v4.1"};
+    static const struct {
+        const char *turns, *text;
+    } rows[] = {
+        {REMINDS("r") ", " SAYS("user", "u"), "R|rU|uA|</think>"},
+        {SAYS("user", "u") ", " REMINDS("r"), "U|uR|rA|</think>"},
+        {SAYS("user", "u") ", " REMINDS("r") ", " SAYS("user", "v"), "U|uR|rU|vA|</think>"},
+        {SAYS("user", "u") ", " REMINDS("r") ", " REMINDS("q"), "U|uR|rR|qA|</think>"},
+        {SAYS("user", "u") ", " REMINDS("r") ", " SAYS("assistant", "a") ", " SAYS("user", "v"),
+         "U|uR|rA|</think>aEU|vA|</think>"},
+        {SAYS("user", "u") ", " SAYS("assistant", "a") ", " REMINDS("r"),
+         "U|uA|</think>aER|rA|</think>"},
+        {SAYS("user", "u") ", " REMINDS(""), "U|uR|A|</think>"},
+        {REMINDS("r"), "R|rA|</think>"},
+        {TASK("user", "u", "action"), "U|uA|</think><｜action｜>"},
+        {TASK("user", "u", "query"), "U|u<｜query｜>"},
+        {SAYS("user", "u") ", " TASK("latest_reminder", "r", "domain"), "U|uR|r<｜domain｜>"},
+        {TASK("user", "u", "authority"), "U|u<｜authority｜>"},
+        {TASK("user", "u", "read_url"), "U|u<｜read_url｜>"},
+        {SAYS("user", "u") ", " TASK("assistant", "a", "title"), "U|uA|</think>aE<｜title｜>"},
+        {TASK("user", "u", "query") ", " SAYS("assistant", "a") ", " SAYS("user", "v"),
+         "U|uA|</think>aEU|vA|</think>"},
+    };
+    (void)state;
+    for (size_t f = 0; f < 3; f++)
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+            char json[1024];
+            int begin = -1;
+            snprintf(json, sizeof json, "{\"messages\": [%s]" NO_THINKING, rows[i].turns);
+            char *text = in_letters(formats[f], json, &begin);
+            if (strcmp(text, rows[i].text) != 0)
+                fail_msg("%s: %s, wanted %s", formats[f], text, rows[i].text);
+            assert_int_equal(begin, RMR_BEGIN_ANSWER);
+            free(text);
+        }
+    check_end("deepseek-v4.1", "{\"messages\": [" TASK("user", "u", "action") "]}",
+              "<think><｜action｜>", RMR_BEGIN_ANSWER);
+    check_refused("deepseek-v3.2", "{\"messages\": [" REMINDS("r") "]}", REMORA_E_UNSUPPORTED,
+                  "turn 0: chat format deepseek-v3.2 has no reminders");
+    check_refused("qwen3", "{\"messages\": [" TASK("user", "u", "title") "]}", REMORA_E_UNSUPPORTED,
+                  "chat format qwen3 has no tasks");
+    check_refused("deepseek-v4", "{\"messages\": [" TASK("user", "u", "sing") "]}",
+                  REMORA_E_UNSUPPORTED, "\"sing\"");
+    check_refused("deepseek-v4",
+                  "{\"messages\": [" TASK(
+                      "user", "u",
+                      "query") "], \"tools\": [{\"type\": "
+                               "\"function\", \"function\": {\"name\": \"f\"}}], \"tool_choice\": "
+                               "\"required\"" NO_THINKING,
+                  REMORA_E_ARG, "no answer is asked for");
+}
+
 static void wrong_requests_are_refused(void **state)
 {
     static const struct {
@@ -289,6 +372,7 @@ enum {
     CALL_NO_JSON, /* arguments that are none */
     USER_NAME,
     OTHER_NAMES,
+    REMINDER, /* of the formats that have it */
     TOOL_NAME,
     TOOL_TEXT,
     TOOL_KEY,
@@ -339,6 +423,10 @@ static void fill(const forgery *g)
         if (roles[i] == RMR_ROLE_ASSISTANT) fill_call(g, t);
         if (roles[i] == RMR_ROLE_TOOL) set(g, &t->call_id, at(g, CALL_ID));
     }
+    if (g->field == REMINDER) {
+        assert_int_equal(rmr_conversation_turn(g->c, RMR_ROLE_REMINDER, &t, &err), 0);
+        set(g, &t->text, g->text);
+    }
     snprintf(json, sizeof json,
              "{\"type\": \"function\", \"function\": {\"name\": \"%s\", \"description\": "
              "\"%s\", \"parameters\": {\"type\": \"object\", \"properties\": {\"%s\": "
@@ -375,11 +463,9 @@ static char *markup_of(const rmr_chat_format *f, int field, const char *text)
 
 /* Names of tokens that a tokenizer of the families has and no format writes. */
 static const char *const others[] = {
-    "<|endoftext|>",  "<|end_of_text|>",       "<|eom_id|>",     "<|python_tag|>",
-    "<|fim_prefix|>", "<|fim_middle|>",        "<|repo_name|>",  "<|file_sep|>",
-    "<|EOT|>",        "<｜fim▁begin｜>",       "<｜fim▁hole｜>", "<｜fim▁end｜>",
-    "<｜▁pad▁｜>",    "<｜latest_reminder｜>", "<｜action｜>",   "<｜query｜>",
-    "<｜title｜>",    "<|media_start|>",       "[PAD]"};
+    "<|endoftext|>",  "<|end_of_text|>", "<|eom_id|>",   "<|python_tag|>",  "<|fim_prefix|>",
+    "<|fim_middle|>", "<|repo_name|>",   "<|file_sep|>", "<|EOT|>",         "<｜fim▁begin｜>",
+    "<｜fim▁hole｜>", "<｜fim▁end｜>",   "<｜▁pad▁｜>",  "<|media_start|>", "[PAD]"};
 
 typedef struct names {
     char text[256][64];
@@ -434,10 +520,12 @@ static void add_all_names(names *to, const rmr_chat_format *f)
         f->results.block_close,
         f->results.open,
         f->results.close,
+        f->reminder,
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) add_names(to, all[i]);
     for (size_t i = 0; i < RMR_CHAT_MAX_TOKENS; i++) add_names(to, f->needs[i]);
     for (size_t i = 0; i < RMR_CHAT_MAX_TOKENS; i++) add_names(to, f->stops[i]);
+    for (int i = 0; i + 1 < RMR_TASKS && f->tasks != NULL; i++) add_names(to, f->tasks[i]);
 }
 
 /* Where the family looks for reasoning in the text of an answer, tags in it are not sent as text.
@@ -449,6 +537,7 @@ static int is_looked_for(const rmr_chat_format *f, int field, const char *name)
 
 static void check_field(const rmr_chat_format *f, int field, const names *of)
 {
+    if (field == REMINDER && f->reminder == NULL) return;
     char *plain = markup_of(f, field, "y");
     for (size_t i = 0; i < of->n; i++) {
         if (is_looked_for(f, field, of->text[i])) continue;
@@ -639,6 +728,7 @@ static void a_described_format_is_like_a_built_in_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reminders_and_tasks),
         cmocka_unit_test(wrong_requests_are_refused),
         cmocka_unit_test(deep_and_large_requests_are_refused),
         cmocka_unit_test(json_is_printed_as_python_does),

@@ -84,7 +84,8 @@ class Chat(Handle):
 
     def add(self, role: str, text: str = "", *, name: str = "", reasoning: str = "", call_id: str = "",
             calls: Sequence[Mapping[str, str]] = ()) -> "Chat":
-        """Add a turn of "system", "user", "assistant" or "tool". calls: of an assistant, {"id", "name", "arguments"} each."""
+        """Add a turn of "system", "user", "assistant", "tool" or "reminder". calls: of an assistant, {"id", "name", "arguments"}
+        each."""
         made = [D.structs["remora_call"](*(_abi.text(c.get(key, "")) for key in ("id", "name", "arguments"))) for c in calls]
         turn = D.make("remora_turn", role=_abi.value("remora_chat_roles", "REMORA_ROLE_", role), text=_abi.text(text),
                       name=_abi.text(name), reasoning=_abi.text(reasoning), call_id=_abi.text(call_id),

@@ -128,6 +128,8 @@ pub const REMORA_ROLE_USER: i32 = 2;
 pub const REMORA_ROLE_ASSISTANT: i32 = 3;
 /// Of `enum remora_chat_roles`, since 1.0.
 pub const REMORA_ROLE_TOOL: i32 = 4;
+/// Of `enum remora_chat_roles`, since 1.0.
+pub const REMORA_ROLE_REMINDER: i32 = 5;
 /// Of `enum remora_thinking`, since 1.0.
 pub const REMORA_THINK_ON: i32 = 1;
 /// Of `enum remora_thinking`, since 1.0.

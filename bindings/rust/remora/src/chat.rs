@@ -13,6 +13,8 @@ pub enum Role {
     User,
     Assistant,
     Tool,
+    /// What the model is to keep in mind (DeepSeek from V4 on).
+    Reminder,
 }
 
 /// A call of a tool.
