@@ -163,6 +163,15 @@ class Session(Handle):
         """
         return Generation(self, sampler or Sampler.greedy(self.model), max_tokens, stop, keep_stop, n_best, cancel)
 
+    def generate_tokens(self, sampler: Optional[Sampler] = None, *, max_tokens: int = 0, stop: Sequence[str] = (),
+                        cancel: Optional[Cancel] = None) -> Iterator[int]:
+        """The same for tokens, each as soon as it is there; also for models without a tokenizer (without `stop`)."""
+        generation = _Silent(self, sampler or Sampler.greedy(self.model), max_tokens, stop, False, None, cancel)
+        while not generation.done:
+            seen = len(generation.tokens)
+            generation.advance()
+            yield from generation.tokens[seen:]
+
 
 def _want(want: str, hidden: bool) -> int:
     if want not in WANTS:
@@ -259,7 +268,6 @@ class Generation:
         return status
 
     def _step(self, _: Optional[Cancel] = None) -> str:
-        """One call of the library: its text, which may be empty."""
         self._opts.budget_us = STRETCH_US if on_main_thread() else 0
         self._n.value = self._n_made.value = 0
         with use(self.session) as session, use(self.sampler) as sampler:
@@ -287,12 +295,13 @@ class Generation:
     def __iter__(self) -> Iterator[str]:
         return self
 
+    def advance(self) -> str:
+        """One call of the library: its text, which may be empty."""
+        return interruptible(self._step, self._cancel) if self.sampler.calls_python else self._step()
+
     def __next__(self) -> str:
         while not self.done:
-            if self.sampler.calls_python:
-                text = interruptible(self._step, self._cancel)
-            else:
-                text = self._step()
+            text = self.advance()
             if text:
                 return text
         raise StopIteration
@@ -306,6 +315,16 @@ class Generation:
             if text:
                 return text
         raise StopAsyncIteration
+
+
+class _Silent(Generation):
+    """One that makes no text."""
+
+    CAP_TOKENS = 1
+
+    def _call(self, session: Any, sampler: Any) -> int:
+        status: int = F["remora_generate"](session, sampler, self._opts, self._made, self.CAP_TOKENS, self._n_made, self._error)
+        return status
 
 
 async def _on_a_thread(function: Callable[[], T], cancel: Cancel) -> T:

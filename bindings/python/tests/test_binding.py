@@ -40,7 +40,6 @@ ABSENT = {
     "remora_version": "the text of the version is there",
     "remora_model_runtime": "a runtime that a program makes is in its hands",
     "remora_session_model": "Session.model",
-    "remora_generate": "text is generated, and the tokens come with it",
     "REMORA_SOURCE_READ_LATER": "nothing does that yet",
     **dict.fromkeys(("remora_runtime_opts.alloc_user", "remora_runtime_opts.alloc", "remora_runtime_opts.resize",
                      "remora_runtime_opts.dealloc"), "an allocator cannot be a function of Python: it may not take the interpreter's lock"),

@@ -185,6 +185,33 @@ class Storages(unittest.TestCase):
         self.assertLess(len(cut.reads), len(whole.reads))
 
 
+class WithoutTokenizer(unittest.TestCase):
+    def test_tokens_are_generated(self) -> None:
+        with remora.Model(FOLDER) as model:
+            session, other = remora.Session(model), remora.Session(model)
+            session.append(IDS)
+            other.append(IDS)
+            want = []
+            for _ in range(6):
+                other.eval()
+                want.append(other.top(1)[0].token)
+                other.append(want[-1:])
+            made = session.generate_tokens(max_tokens=6)
+            self.assertEqual((next(made), len(session)), (want[0], len(IDS) + 1))  # the first one when it is there
+            self.assertEqual([*made], want[1:])
+            self.assertEqual(session.tokens(), IDS + want)
+            with self.assertRaises(remora.Unsupported):
+                next(session.generate_tokens(max_tokens=6, stop=["x"]))
+            with self.assertRaises(remora.Unsupported):
+                session.generate(max_tokens=6).text()
+
+    def test_capacity_ends_it(self) -> None:
+        with remora.Model(FOLDER) as model:
+            session = remora.Session(model, capacity=len(IDS) + 3)
+            session.append(IDS)
+            self.assertEqual(len([*session.generate_tokens()]), 3)
+
+
 class Memory(unittest.TestCase):
     def test_an_estimate_is_what_is_used(self) -> None:
         options: Any = {"capacity": 256, "chunk": 64, "kv_type": "f32"}
