@@ -117,17 +117,17 @@ class Model(Handle):
     source: a folder of Hugging Face, a GGUF file or a .remora pack; a dict of file names and their bytes, which must not
     change; or a Storage. progress(done, total) is told how far opening is, and stops it with False. weights=False: for metadata
     and text; anyway: then also of a model that cannot run, and the metadata "missing.0" and on say why. importance: sum up what
-    `importance` reads.
+    `importance` reads. prediction=False leaves the prediction layer out, and the memory that it takes.
     """
 
     _free = "remora_model_free"
 
     def __init__(self, source: Source, *, runtime: Optional[Runtime] = None, device: Optional[str] = None,
-                 weights: bool = True, mmap: bool = True, importance: bool = False, anyway: bool = False, host_budget: int = 0,
-                 device_budget: int = 0, progress: Optional[Progress] = None, cancel: Optional[Cancel] = None,
+                 weights: bool = True, mmap: bool = True, importance: bool = False, anyway: bool = False, prediction: bool = True,
+                 host_budget: int = 0, device_budget: int = 0, progress: Optional[Progress] = None, cancel: Optional[Cancel] = None,
                  extra: Optional[Mapping[str, str]] = None) -> None:
         flags = {"REMORA_MODEL_NO_WEIGHTS": not weights, "REMORA_MODEL_NO_MMAP": not mmap, "REMORA_MODEL_IMPORTANCE": importance,
-                 "REMORA_MODEL_ANYWAY": anyway}
+                 "REMORA_MODEL_ANYWAY": anyway, "REMORA_MODEL_NO_PREDICTION": not prediction}
         told = progress_of(progress)
         out = ctypes.c_void_p()
 

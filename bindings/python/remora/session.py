@@ -156,12 +156,13 @@ class Session(Handle):
     # ---- generating
 
     def generate(self, sampler: Optional[Sampler] = None, *, max_tokens: int = 0, stop: Sequence[str] = (), keep_stop: bool = False,
-                 n_best: Optional[int] = None, cancel: Optional[Cancel] = None) -> "Generation":
+                 n_best: Optional[int] = None, max_drafts: int = 0, cancel: Optional[Cancel] = None) -> "Generation":
         """Go on from the timeline: an iterator of text, and an async one. Without a sampler the best token is taken.
 
-        n_best: probabilities of each token, and of so many of the best, are kept in `probs`.
+        n_best: probabilities of each token, and of so many of the best, are kept in `probs`. max_drafts: most tokens that are
+        guessed from the text before and evaluated together; tokens are the same, and text that repeats itself comes sooner.
         """
-        return Generation(self, sampler or Sampler.greedy(self.model), max_tokens, stop, keep_stop, n_best, cancel)
+        return Generation(self, sampler or Sampler.greedy(self.model), max_tokens, stop, keep_stop, n_best, cancel, max_drafts)
 
     def generate_tokens(self, sampler: Optional[Sampler] = None, *, max_tokens: int = 0, stop: Sequence[str] = (),
                         cancel: Optional[Cancel] = None) -> Iterator[int]:
@@ -211,7 +212,7 @@ class Generation:
     CAP_TOKENS = 64
 
     def __init__(self, session: Session, sampler: Sampler, max_tokens: int, stop: Sequence[str], keep_stop: bool,
-                 n_best: Optional[int], cancel: Optional[Cancel]) -> None:
+                 n_best: Optional[int], cancel: Optional[Cancel], max_drafts: int = 0) -> None:
         stops = [stop] if isinstance(stop, str) else list(stop)
         self.session = session
         self.sampler = sampler
@@ -235,7 +236,8 @@ class Generation:
         self._error = new_error()
         self._opts = D.make("remora_gen_opts", flags=self._flags | D.values["REMORA_GEN_NEW"], max_tokens=max_tokens,
                             stop=_abi.array("remora_text", [_abi.text(s) for s in stops]), n_stop=len(stops),
-                            cancel=self._cancel.pointer, probs=self._probs, n_best=n_best or 0)
+                            cancel=self._cancel.pointer, probs=self._probs, n_best=n_best or 0,
+                            max_drafts=max_drafts)
 
     # ---- what is known of it
 

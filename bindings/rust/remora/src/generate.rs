@@ -14,6 +14,7 @@ pub struct GenOptions {
     keep_stop: bool,
     cancel: Option<Cancel>,
     n_best: Option<u32>,
+    max_drafts: u32,
 }
 
 impl GenOptions {
@@ -54,6 +55,12 @@ impl GenOptions {
         self.n_best = Some(n_best.min(1 << 20)); // larger than any vocabulary, and small enough to allocate
         self
     }
+    /// Most tokens that are guessed from the text before and evaluated together, at most 30. Tokens are the same with
+    /// guesses and without; text that repeats itself comes sooner.
+    pub fn max_drafts(mut self, n: u32) -> Self {
+        self.max_drafts = n;
+        self
+    }
 
     fn lend<R>(
         &self,
@@ -67,6 +74,7 @@ impl GenOptions {
         raw.flags |= if self.keep_stop { sys::REMORA_GEN_KEEP_STOP } else { 0 };
         raw.max_tokens = self.max_tokens;
         raw.budget_us = self.budget_us;
+        raw.max_drafts = self.max_drafts;
         raw.stop = stop.as_ptr();
         raw.n_stop = stop.len() as u64;
         raw.cancel = Cancel::pointer(&self.cancel);

@@ -150,6 +150,11 @@ impl<'a> ModelOptions<'a> {
         self.flags |= sys::REMORA_MODEL_NO_MMAP;
         self
     }
+    /// Leave the prediction layer out, and the memory that it takes.
+    pub fn no_prediction(mut self) -> Self {
+        self.flags |= sys::REMORA_MODEL_NO_PREDICTION;
+        self
+    }
     /// Sum up the inputs of weights, for [`Model::importance`].
     pub fn importance(mut self) -> Self {
         self.flags |= sys::REMORA_MODEL_IMPORTANCE;

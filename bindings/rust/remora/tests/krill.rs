@@ -43,6 +43,20 @@ fn text_and_tokens_are_the_same_generation() {
 }
 
 #[test]
+fn guesses_change_nothing() {
+    let m = Model::open_with(&Source::path(path()), ModelOptions::new().no_prediction(), None).unwrap();
+    let mut made = Vec::new();
+    for drafts in [0, 4] {
+        let mut s = Session::with(&m, &SessionOptions::new().capacity(256)).unwrap();
+        s.append(&m.tokenize("red blue red blue red blue red blue", TextFlags::BOS).unwrap(), Want::LAST).unwrap();
+        let o = GenOptions::new().max_tokens(24).max_drafts(drafts);
+        made.push(s.generate(&mut greedy(&m), o).collect::<Result<Vec<_>>>().unwrap());
+        assert_eq!(s.stats().unwrap().drafts > 0, drafts > 0);
+    }
+    assert_eq!(made[0], made[1]);
+}
+
+#[test]
 fn a_full_session_gives_its_text_and_then_the_error() {
     let m = krill();
     let mut s = Session::with(&m, &SessionOptions::new().capacity(12)).unwrap();
