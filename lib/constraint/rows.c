@@ -153,7 +153,7 @@ static uint32_t intern_kernel(rmr_machine *m, int accept)
         }
         const parse_row *r = &m->rows[*known];
         if (r->n_items == n && r->accept == accept &&
-            memcmp(m->items + r->items, m->work, n * sizeof *m->work) == 0)
+            (n == 0 || memcmp(m->items + r->items, m->work, n * sizeof *m->work) == 0))
             return *known;
     }
     if (!rmr_machine_room(m, &m->rows, &m->cap_rows, m->n_rows + 1, sizeof *m->rows))
@@ -356,11 +356,14 @@ static void close_row(rmr_machine *m, uint32_t row)
     for (size_t i = first; i < m->n_lexemes; i++)
         m->lexemes[i].item.cont = final_cont(m, m->lexemes[i].item.cont);
     const uint32_t tokens = keep_items(m, m->work, n_tokens);
-    name_lexemes(m->lexemes + first, m->n_lexemes - first);
-    const uint32_t lex = rmr_lex_start(m, m->lexemes + first, m->n_lexemes - first);
+    const size_t n_lexemes = m->n_lexemes - first;
+    /* There is no array yet where rows have had special tokens alone. */
+    row_lexeme *const lexemes = n_lexemes > 0 ? m->lexemes + first : NULL;
+    name_lexemes(lexemes, n_lexemes);
+    const uint32_t lex = rmr_lex_start(m, lexemes, n_lexemes);
     parse_row *r = &m->rows[row];
     r->lexemes = (uint32_t)first;
-    r->n_lexemes = (uint32_t)(m->n_lexemes - first);
+    r->n_lexemes = (uint32_t)n_lexemes;
     r->tokens = tokens;
     r->n_tokens = (uint32_t)n_tokens;
     r->texts = (uint8_t)texts;
