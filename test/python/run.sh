@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # The Python package as people get it: types are checked, a wheel is built and looked at, installed in a fresh
 # environment, and there runs the cases, the tests and the blocks of its README, with the library inside it alone. The
-# library's dependencies are inside it too.
+# library's dependencies are inside it too. A source archive is made and installed in another environment.
 # The last line is "N passed, N failed, N skipped".
 #
 #     test/python/run.sh VENV     VENV has what requirements.txt lists; ./run-tests --python makes it
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 venv=$(realpath "$1") here=$PWD/build-python passed=0 failed=0
+. test/python/wheel.sh
 unset PYTHONPATH REMORA_LIBRARY REMORA_COMMAND
 export PYTHONDONTWRITEBYTECODE=1
 
@@ -25,24 +26,32 @@ check() { # name command...
     fi
 }
 
-build_wheel() {
-    rm -rf "$here/wheel" && mkdir -p "$here/wheel"
-    PATH=$venv/bin:$PATH "$venv/bin/python" -m pip wheel --no-build-isolation --no-deps -w "$here/wheel" -Cbuild-dir="$here/build" \
-        -Csetup-args=--wrap-mode=forcefallback .
+look_at_wheel() {
+    local needs
+    "$venv/bin/python" test/python/look_at_wheel.py "$here"/wheel/*.whl "$PWD" || return 1
+    needs=$("$venv/bin/python" -m auditwheel show "$here"/wheel/*.whl | tr '\n' ' ')
+    echo "$needs"
+    [[ $needs == *'"manylinux_'* && ! $needs =~ jansson|pcre2|yaml|zstd|utf8proc ]]
 }
 
-# One wheel for every Python of the platform, with the package, its description of the interface, the library and the command.
-look_at_wheel() {
-    local wheel=("$here"/wheel/*.whl) names each
-    [[ ${wheel[*]} == *-py3-none-linux_* ]] || { echo "${wheel[*]} has another tag"; return 1; }
-    names=$("$venv/bin/python" -m zipfile --list "${wheel[0]}")
-    for each in remora/libremora.so.1 remora/remora.abi.json remora/py.typed remora/llama_cpp.py scripts/remora; do
-        grep -q "$each " <<<"$names" || { echo "$each is not in $names"; return 1; }
-    done
-    [ "$(grep -c '\.py ' <<<"$names")" = "$(find bindings/python/remora -name '*.py' | wc -l)" ] || { echo "$names"; return 1; }
-    names=$("$venv/bin/python" -m auditwheel show "${wheel[0]}" | tr '\n' ' ')
-    echo "$names"
-    [[ $names == *'"manylinux_'* && ! $names =~ jansson|pcre2|yaml|zstd|utf8proc ]]
+# The commit as a source archive, with the archives of the dependencies in it.
+make_sdist() {
+    rm -rf "$here/sdist" && mkdir -p "$here/sdist"
+    PATH=$venv/bin:$PATH "$venv/bin/python" - "$here/sdist" <<'EOF' || return 1
+import sys
+sys.path.insert(0, "bindings/python")
+import build_backend
+build_backend.build_sdist(sys.argv[1])
+EOF
+    [ "$(stat -c %s "$here"/sdist/remora-*.tar.gz)" -lt 20000000 ] || { ls -l "$here/sdist"; return 1; }
+}
+
+# As people do it: pip gets the tools from the index, the dependencies are in the archive.
+install_sdist() {
+    rm -rf "$here/from-sdist" && python3 -m venv "$here/from-sdist" &&
+        (cd / && PIP_CONSTRAINT=$OLDPWD/test/python/requirements.txt "$here/from-sdist/bin/python" -m pip install \
+            -Csetup-args=--wrap-mode=forcefallback "$here"/sdist/remora-*.tar.gz) &&
+        "$here/from-sdist/bin/python" $tests/run_cases.py "$PWD" && "$here/from-sdist/bin/python" -m remora --version
 }
 
 install_wheel() {
@@ -62,7 +71,7 @@ mkdir -p "$here"
 check mypy "$venv/bin/python" -m mypy --cache-dir "$here/mypy" --python-executable "$venv/bin/python"
 check basedpyright "$venv/bin/python" -m basedpyright --pythonpath "$venv/bin/python"
 check archives subprojects/from_debian.sh
-check wheel build_wheel
+check wheel build_wheel "$venv" "$here"
 check wheel_contents look_at_wheel
 check install install_wheel
 check cases "$fresh" $tests/run_cases.py "$PWD"
@@ -72,5 +81,7 @@ check llama_cpp "$fresh" $tests/test_llama_cpp.py "$PWD"
 check readme "$fresh" $tests/run_readme.py "$PWD" bindings/python/README.md
 check pydantic with_pydantic
 check command has_command
+check sdist make_sdist
+check sdist_install install_sdist
 echo "$passed passed, $failed failed, 0 skipped"
 exit "$((failed > 0))"
