@@ -72,7 +72,7 @@ install_for() { # suite
         want 'command -v dh' debhelper
         want_build
         want 'python3 -c "import ensurepip, venv"' python3-venv
-        install_missing && install_python
+        install_missing && install_python && install_wheel_tools
         return
     fi
     if [ "$1" = python ]; then

@@ -6,13 +6,15 @@
 #
 # - libremora with its dependencies inside, built by gcc and clang from the wraps of subprojects/: its symbols, its size, what is
 #   installed, and the tests that read JSON, YAML, patterns, Unicode and compressed packs, among them goldens.
-# - Debian packages, built from debian/ and installed in a new root (test/fresh/root.sh), where try.sh uses them.
+# - The wheel of Python, installed in a new root (test/fresh/root.sh), where wheel.sh uses it.
+# - Debian packages, built from debian/ and installed in that root, where try.sh uses them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tools/packages.sh
 python=$1 models=$2
 root=$PWD/build-packages/root
 . test/fresh/root.sh
+. test/python/wheel.sh
 passed=0 failures=0
 
 say() { # result name
@@ -42,12 +44,19 @@ build_debs() {
     (cd build-packages/source && unset CC && quietly dpkg-buildpackage -us -uc -b) && rm -rf build-packages/source
 }
 
+# The sources of the tests go along, and not those of the package.
+try_wheel() {
+    (unset CC && quietly build_wheel "$PWD/build-python/venv" "$PWD/build-python") &&
+        git ls-files -z bindings/cases.json bindings/python/tests bindings/python/README.md include/remora/remora.abi.json \
+            models/krill.remora test/golden/pack | tar -c --null --files-from=- | tar -x -C "$root/remora" &&
+        cp build-python/wheel/*.whl test/packages/wheel.sh "$root/remora/" &&
+        inside ./wheel.sh
+}
+
 try_debs() {
     build_debs || return 1
-    make_root
     cp build-packages/*.deb test/packages/try.sh test/packages/cmake.sh models/krill.remora "$root/remora/"
-    inside ./try.sh || return 1
-    rm -rf "$root"
+    inside ./try.sh
 }
 
 mkdir -p build-packages
@@ -57,8 +66,12 @@ for compiler in gcc clang; do
     dependencies_inside $compiler || result=1
     say $result "dependencies inside, $compiler"
 done
-result=0
-try_debs || result=1
-say $result "Debian packages"
+make_root
+for each in wheel debs; do
+    result=0
+    try_$each || result=1
+    say $result "$each in a new root"
+done
+[ $failures -ne 0 ] || rm -rf "$root"
 echo "$passed passed, $failures failed, 0 skipped"
 [ $failures -eq 0 ]
