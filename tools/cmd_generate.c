@@ -15,7 +15,7 @@ typedef struct generate {
     const char *prompt, *file;
     uint64_t n, seed;
     double temp, top_p, min_p, repeat;
-    uint32_t top_k;
+    uint32_t top_k, drafts;
     tool_texts stop;
     const char *schema, *grammar, *regex, *choice; /* what the text may be */
     int ids, no_bos, special, echo, keep_stop;
@@ -62,6 +62,11 @@ static int parse(generate *g, int argc, char **argv)
          0, 0},
         {0, "regex", TOOL_TEXT, &g->regex, "REGEX", "the whole text matches it", 0, 0},
         {0, "choice", TOOL_TEXT, &g->choice, "A,B,..", "the text is one of these", 0, 0},
+        {0, "draft", TOOL_U32, &g->drafts, "N",
+         "guess up to N tokens at once from the text before\n(default 0): the same text, sooner "
+         "where "
+         "it repeats\nitself",
+         0, 30},
         {0, "echo", TOOL_FLAG, &g->echo, NULL, "write the prompt too", 0, 0},
         {0, "no-bos", TOOL_FLAG, &g->no_bos, NULL, "do not begin with the begin token", 0, 0},
         {0, "special", TOOL_FLAG, &g->special, NULL,
@@ -299,7 +304,8 @@ static int stream(generate *g)
                                   .max_tokens = g->n,
                                   .stop = stop,
                                   .n_stop = g->stop.n,
-                                  .cancel = tool_cancel()};
+                                  .cancel = tool_cancel(),
+                                  .max_drafts = g->drafts};
     remora_status st;
     for (size_t i = 0; i < g->stop.n; i++) stop[i] = tool_text(g->stop.v[i]);
     do {
@@ -332,6 +338,14 @@ static void print_rate(const char *what, uint64_t tokens, double seconds)
             seconds, seconds > 0 ? (double)tokens / seconds : 0);
 }
 
+static void print_drafts(const generate *g)
+{
+    remora_stats s = {.struct_size = sizeof s};
+    if (remora_session_get_stats(g->s, &s, NULL) < 0) return;
+    fprintf(stderr, "drafts   %6llu tokens, %llu of them used\n", (unsigned long long)s.drafts,
+            (unsigned long long)s.drafts_used);
+}
+
 static int work(generate *g)
 {
     int code = tool_open(&g->host, 0);
@@ -348,6 +362,7 @@ static int work(generate *g)
         fprintf(stderr, "\nopened in %.2f s\n", g->host.open_seconds);
         print_rate("prefill", g->n_tokens, middle - start);
         print_rate("decode", g->made, end - middle);
+        if (g->drafts > 0) print_drafts(g);
         print_end(g);
     }
     return code;

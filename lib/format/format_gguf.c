@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GGUF (gguf.h): one file, or a file in parts, is configuration, tokenizer and checkpoint. */
 #include <stdio.h>
+#include <string.h>
 
 #include "find_tensor.h"
 #include "gguf_config.h"
 #include "gguf_names.h"
 #include "read_rows.h"
+#include "weight_table.h"
 
 typedef struct gguf_origin {
     rmr_checkpoint_origin tensors;
@@ -110,13 +112,24 @@ static remora_status find_stack(rmr_origin *o, rmr_weight_plan_item *it, remora_
     return rmr_find_set_plain(t, it, err);
 }
 
+/* Whether the parameters of a tensor of a layer are in the halves beside it, too. */
+static int is_whole_of_halves(rmr_origin *o, long layer, const char *file_name)
+{
+    char name[64], full[RMR_NAMES_MAX];
+    snprintf(name, sizeof name, "model.layers.%ld." RMR_KV_B, layer);
+    rmr_gguf_names_full(name, full, sizeof full);
+    return strcmp(full, file_name) == 0 && has_halves(o, name);
+}
+
 static int tensor(rmr_origin *o, const rmr_shape *s, uint64_t i, rmr_listed_tensor *out)
 {
     if (!rmr_checkpoint_origin_tensor(o, s, i, out)) return 0;
     const long layer = rmr_gguf_names_layer(out->name);
     if (out->role == RMR_TENSOR_EXTRA && layer >= (long)s->n_layers &&
-        layer < (long)s->n_layers + (long)s->n_mtp)
+        layer < (long)s->n_layers + (long)s->n_mtp) {
         out->role = RMR_TENSOR_PREDICTION;
+        if (is_whole_of_halves(o, layer, out->name)) out->n_params = 0;
+    }
     return 1;
 }
 

@@ -117,6 +117,11 @@ def generate():
         stopped = run(*args, "-p", want["prompt"], "--stop", "no such text", "--stop", "toys", *keep)
         equal(stopped.stdout.decode(), whole[:whole.index("toys") + (4 if keep else 0)] + "\n", "text that stops")
         assert b'ended with "toys"' in stopped.stderr, stopped.stderr
+    twice = ["generate", "-m", KRILL, "-p", "red blue red blue red blue red", "-n", 30, "--temp", 0]
+    guessed = run(*twice, "--draft", 4)
+    equal(guessed.stdout, run(*twice).stdout, "a text with drafts")
+    used = re.search(rb"drafts +(\d+) tokens, (\d+) of them used", guessed.stderr)
+    assert used and int(used[1]) >= int(used[2]) > 0, guessed.stderr
     # a full context ends the text, a prompt that does not fit is an error
     short = run(*args, "-p", want["prompt"], "--ctx", 8, "--ids", code=1)
     assert b"not a token id" in short.stderr, short.stderr
@@ -298,7 +303,7 @@ def inspect():
     equal(meta["config.kv_lora_rank"], "256")
     equal([(row["ctx"], row["sessions"]) for row in report["memory"]], [(1024, 1), (1024, 3), (2048, 1), (2048, 3)])
     for row in report["memory"]:
-        equal(row["kv_per_token"], (256 + 32) * 6 * 2)
+        equal(row["kv_per_token"], (256 + 32) * (6 + 1) * 2)  # six layers and the prediction layer
         assert row["kv"] >= row["kv_per_token"] * row["ctx"] * row["sessions"]
         equal(row["allocated"], sum(row[k] for k in ("weights", "kv", "scratch", "other")))
     assert "tensors" not in report and not any(key.startswith("tensor") for key in meta)

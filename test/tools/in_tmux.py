@@ -20,7 +20,8 @@ class Window:
     """A tmux server of its own with one window."""
 
     def __init__(self, folder, *args, model=BOX):
-        self.tmux = ["tmux", "-S", str(folder / "socket"), "-f", "/dev/null", "-u"]
+        self.folder = tempfile.TemporaryDirectory(dir=folder)  # the server of the window before may still be ending
+        self.tmux = ["tmux", "-S", self.folder.name + "/socket", "-f", "/dev/null", "-u"]
         line = shlex.join([REMORA, "chat", "-m", str(model), *args]) + "; echo code $?; read -r line"
         env = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm"}
         env.pop("TMUX", None)
@@ -63,6 +64,12 @@ class Window:
     def until_prompt(self, behind=""):
         """Wait until an empty prompt is the last row; `behind`: what has to stand in the row before."""
         return self.until(lambda have: have[-1].endswith(" >") and (len(have) < 2 or behind in have[-2]), f"a prompt behind {behind!r}")
+
+    def ask(self, text):
+        """Type a line, and wait for the prompt behind all that it causes."""
+        before = self.rows()
+        self.type(text, "Enter")
+        return self.until(lambda have: have != before and have[-1].endswith(" >"), f"the end of {text!r}")
 
 
 def wrapped(text, width):
@@ -128,8 +135,9 @@ def answers(folder):
         w.call("resize-window", "-x", "50", "-y", "30")
         w.keys("C-c")
         stopped = w.until_prompt("[stopped]")[-1]
-        w.type("And another one, which is longer than the context is.", "Enter")
-        w.until_prompt("lear]")
+        rows = w.ask("And another one, which is longer than the context is.")
+        while "lear]" not in rows[-2]:  # where the first answer was cut is chance, and so is the length of this one
+            rows = w.ask("/again")
         w.type("x", "Enter")
         full = "remora: the conversation does not fit into 300 tokens any more: /undo, /clear"
         w.until(lambda rows: "".join(rows[-3:-1]).replace(" ", "") == full.replace(" ", ""), "a full context")
