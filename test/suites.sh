@@ -3,6 +3,7 @@
 # Sourced by ./run-tests: what each suite installs, how it is built, and what it leaves out.
 
 venv=build-test/venv
+hosts_venv=build-hosts/venv
 gpu_python=python3
 setup=() run=() of=() left_out='' because=''
 
@@ -27,6 +28,22 @@ install_wheel_tools() {
     quietly python3 -m venv "$of" || return 1
     quietly "$of/bin/python" -m pip install --no-deps --only-binary :all: -r "$here" || return 1
     cp "$here" "$of/stamp"
+}
+
+# The Python of the suite of hosts: what test/hosts/requirements.txt says.
+install_hosts_python() {
+    local here=test/hosts/requirements.txt
+    ! cmp -s "$here" "$hosts_venv/stamp" || return 0
+    echo "installing in $hosts_venv: $(sed '/^#/d' "$here" | xargs)"
+    rm -rf "$hosts_venv"
+    quietly python3 -m venv "$hosts_venv" || return 1
+    quietly "$hosts_venv/bin/python" -m pip install --no-deps --only-binary :all: -r "$here" || return 1
+    cp "$here" "$hosts_venv/stamp"
+}
+
+# What the parts of the suite of hosts need beside what every suite needs.
+want_hosts() {
+    want 'command -v chromium' chromium
 }
 
 # The CUDA compiler of PATH, or a Python that has it as packages; with cuobjdump, which few machines have.
@@ -94,8 +111,11 @@ install_for() { # suite
     want 'command -v qemu-aarch64 && command -v qemu-x86_64' qemu-user
     want 'locale -a | grep -qi "^de_DE.utf" || [ -e /usr/share/i18n/locales/de_DE ]' locales
     want 'python3 -c "import ensurepip, venv"' python3-venv
+    want 'pkg-config --exists "libmicrohttpd >= 0.9.75"' libmicrohttpd-dev
     [ "$1" != rust ] || want 'command -v cargo' cargo
-    install_missing && install_python
+    [ "$1" != hosts ] || want_hosts
+    install_missing && install_python || return 1
+    [ "$1" != hosts ] || install_hosts_python
 }
 
 # setup: options of the build. run: arguments of meson test. of: the suites of meson that it takes (none: all but
@@ -161,7 +181,7 @@ run_real() {
 run_all() {
     local each line sum=(0 0 0) log
     log=$(mktemp)
-    for each in '' --clang --asan --tsan --valgrind --fuzz --long --real --rust --gpu-build --python --packages --fresh; do
+    for each in '' --clang --asan --tsan --valgrind --fuzz --long --real --rust --gpu-build --python --packages --hosts --fresh; do
         echo "== ./run-tests $each"
         ./run-tests $each ${models:+--models "$models"} | tee "$log" || true
         line=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' || echo '0 passed, 1 failed, 0 skipped')
