@@ -69,6 +69,11 @@ install_clang() {
         "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
 }
 
+want_lua() {
+    want 'command -v luajit' luajit
+    want 'command -v lua5.4 && pkg-config --exists lua5.4' lua5.4 liblua5.4-dev
+}
+
 install_for() { # suite
     if [ "$1" = fresh ]; then
         want 'command -v debootstrap' debootstrap
@@ -85,6 +90,7 @@ install_for() { # suite
         want 'command -v clang' clang
         want 'command -v cmake' cmake
         want 'command -v debootstrap' debootstrap
+        want_lua
         want 'command -v dpkg-buildpackage && command -v make' dpkg-dev build-essential
         want 'command -v dh' debhelper
         want_build
@@ -103,6 +109,7 @@ install_for() { # suite
     want_build
     want 'pkg-config --exists cmocka' libcmocka-dev
     want 'command -v c++' g++
+    want_lua
     want 'command -v pmccabe' pmccabe
     want 'command -v valgrind' valgrind
     want 'command -v tmux' tmux

@@ -7,9 +7,11 @@ function is linked.
     generate.py check remora.abi.json remora-sys/src/abi.rs      they are those of the description
     generate.py calls remora.abi.json remora/src                 every function of the description is called there
 """
-import json
 import pathlib
 import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from generated import main, version_num  # noqa: E402
 
 PLAIN = {"void": "c_void", "char": "c_char", "float": "f32", "double": "f64", "size_t": "usize", "uint8_t": "u8",
          "int32_t": "i32", "uint32_t": "u32", "int64_t": "i64", "uint64_t": "u64"}
@@ -114,33 +116,11 @@ def generated(abi):
     parts = ["// SPDX-License-Identifier: Apache-2.0\n// Generated from remora.abi.json by bindings/rust/generate.py: do not change it.\n"
              "#![allow(non_camel_case_types)]\n\nuse std::os::raw::{c_char, c_void};\n"]
     parts += [f"/// `{name}` of C.\npub type {name} = {PLAIN[base]};" for name, base in abi["types"].items()]
-    major, minor = abi["release"].split(".")
-    parts.append(f"/// The version of the header, for `remora_abi_check`.\npub const REMORA_VERSION_NUM: u32 = {int(major) << 24 | int(minor) << 16};")
+    parts.append(f"/// The version of the header, for `remora_abi_check`.\npub const REMORA_VERSION_NUM: u32 = {version_num(abi)};")
     parts += [*constants(abi), *map(handle, abi["handles"]), *map(struct, abi["structs"])]
     parts += ["extern \"C\" {", *map(function, abi["functions"]), "}", *layout(abi)]
     return "\n".join(parts) + "\n"
 
 
-def calls(abi, folder):
-    code = "".join(p.read_text(encoding="utf-8") for p in sorted(folder.glob("*.rs")))
-    never = [f["name"] for f in abi["functions"] if f"sys::{f['name']}(" not in code]
-    if never:
-        sys.exit(f"{folder} does not call " + " ".join(never))
-
-
-def main():
-    if len(sys.argv) != 4 or sys.argv[1] not in ("update", "check", "calls"):
-        sys.exit(__doc__)
-    if sys.argv[1] == "calls":
-        calls(json.loads(pathlib.Path(sys.argv[2]).read_text(encoding="utf-8")), pathlib.Path(sys.argv[3]))
-        return
-    text = generated(json.loads(pathlib.Path(sys.argv[2]).read_text(encoding="utf-8")))
-    path = pathlib.Path(sys.argv[3])
-    if sys.argv[1] == "update":
-        path.write_text(text, encoding="utf-8")
-    elif path.read_text(encoding="utf-8") != text:
-        sys.exit(f"{path} is not that of {sys.argv[2]}; generate.py update {sys.argv[2]} {path} writes it anew")
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, [generated], ".rs", r"sys::{}\(")
