@@ -4,13 +4,18 @@
 #ifndef RMR_EVENT_H
 #define RMR_EVENT_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
+/* Linux and Windows let threads sleep on the word itself. */
+#if !defined(__linux__) && !defined(_WIN32)
+#define RMR_EVENT_LOCKS
+#include <pthread.h>
+#endif
+
 typedef struct rmr_event {
     _Atomic uint32_t word;
-#if !defined(__linux__)
+#ifdef RMR_EVENT_LOCKS
     pthread_mutex_t lock;
     pthread_cond_t changed;
 #endif

@@ -2,6 +2,7 @@
 #include "job.h"
 
 #include "cancel.h"
+#include "thread.h"
 
 void rmr_job_begin(rmr_job *j, const rmr_job_host *host, const char *what, uint64_t total,
                    remora_error *err)
@@ -12,14 +13,14 @@ void rmr_job_begin(rmr_job *j, const rmr_job_host *host, const char *what, uint6
     atomic_init(&j->done, 0);
     atomic_init(&j->status, 0);
     j->err = err;
-    j->caller = pthread_self();
+    j->caller = rmr_thread_self();
 }
 
 static int wants_stop(const rmr_job *j, uint64_t done)
 {
     const rmr_job_host *h = j->host;
     if (rmr_cancelled(h->cancel)) return 1;
-    if (h->progress == NULL || !pthread_equal(pthread_self(), j->caller)) return 0;
+    if (h->progress == NULL || rmr_thread_self() != j->caller) return 0;
     return h->progress(h->progress_user, done, j->total) != 0;
 }
 

@@ -4,7 +4,6 @@
 #ifndef RMR_JOB_H
 #define RMR_JOB_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "pool.h"
@@ -24,7 +23,7 @@ typedef struct rmr_job {
     _Atomic uint64_t done;
     atomic_int status; /* the first failure; later ones are dropped */
     remora_error *err;
-    pthread_t caller;
+    uintptr_t caller; /* rmr_thread_self() */
 } rmr_job;
 
 void rmr_job_begin(rmr_job *j, const rmr_job_host *host, const char *what, uint64_t total,

@@ -1,39 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Counted allocation through the host's hooks, or the C library's allocator. */
-#define _DEFAULT_SOURCE
 #include "mem.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-/* Large blocks hold weights or cache, which are read from end to end and gain from huge pages: a
- * Linux kernel gives those to callers that ask. */
-enum { HUGE_PAGE = 2 << 20, HUGE_BLOCK = 4 * HUGE_PAGE };
-
-void rmr_wish_huge(void *p, size_t size)
-{
-#if defined(MADV_HUGEPAGE)
-    if (size >= HUGE_BLOCK)
-        (void)madvise(p, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* failure costs speed */
-#else
-    (void)p, (void)size;
-#endif
-}
+#include "system.h"
 
 static void *REMORA_CALL libc_alloc(void *user, size_t size, size_t align)
 {
-    void *p = NULL;
     (void)user;
-    if (posix_memalign(&p, size >= HUGE_BLOCK ? HUGE_PAGE : align, size) != 0) return NULL;
-    rmr_wish_huge(p, size);
+    void *p = rmr_system_alloc(size, size >= RMR_HUGE_BLOCK ? RMR_HUGE_PAGE : align);
+    if (p != NULL) rmr_wish_huge(p, size);
     return p;
 }
 
 static void REMORA_CALL libc_release(void *user, void *p, size_t size, size_t align)
 {
     (void)user, (void)size, (void)align;
-    free(p);
+    rmr_system_release(p);
 }
 
 static void *REMORA_CALL libc_resize(void *user, void *p, size_t old_size, size_t size,
@@ -42,7 +26,7 @@ static void *REMORA_CALL libc_resize(void *user, void *p, size_t old_size, size_
     void *q = libc_alloc(user, size, align);
     if (q == NULL) return NULL;
     memcpy(q, p, old_size < size ? old_size : size);
-    free(p);
+    rmr_system_release(p);
     return q;
 }
 

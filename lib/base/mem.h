@@ -61,9 +61,6 @@ void *rmr_resize(rmr_mem *mem, void *p, size_t old_size,
                  size_t size);                     /* p may be NULL; on NULL p is untouched */
 void rmr_free(rmr_mem *mem, void *p, size_t size); /* p may be NULL; size as allocated */
 
-/* Ask for huge pages for a block or a mapping that begins at a page, if it is large. */
-void rmr_wish_huge(void *p, size_t size);
-
 /* Copy of a string; free with rmr_strfree. */
 char *rmr_strdup(rmr_mem *mem, const char *s);
 char *rmr_strndup(rmr_mem *mem, const char *s, size_t n);

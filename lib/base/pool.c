@@ -4,15 +4,9 @@
  * chunks they are is one more, on the word of a share (`span`). No lock is held anywhere. Helpers
  * look for regions for a short bounded time after the last one, because decoding is hundreds of
  * short regions in a row, and then sleep: idle costs no CPU (P7). */
-#define _GNU_SOURCE
 #include "pool.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "cores.h"
@@ -20,6 +14,7 @@
 #include "fpenv.h"
 #include "halt.h"
 #include "process.h"
+#include "thread.h"
 
 enum { SPIN_US = 40, SPIN_BATCH = 32, MAX_THREADS = 1024, SLOTS = 16, LINE = 64 };
 enum { AHEAD_LINES = 8, AHEAD_MOST = 192 << 10 }; /* fetched at a time, and bytes in all */
@@ -71,7 +66,7 @@ typedef struct helper {
     rmr_pool *pool;
     uint32_t home;
     rmr_fpenv mode; /* its own; it is in the library's mode but for regions with hooks */
-    pthread_t thread;
+    rmr_thread thread;
 } helper;
 
 struct rmr_pool {
@@ -342,7 +337,7 @@ static void doze(rmr_pool *p)
     atomic_fetch_sub(&p->sleepers, 1);
 }
 
-static void *thread_main(void *arg)
+static void thread_main(void *arg)
 {
     helper *const me = arg;
     rmr_pool *const p = me->pool;
@@ -352,7 +347,6 @@ static void *thread_main(void *arg)
     me->mode = rmr_fpenv_enter();
     while (!stopped(p))
         if (!spin(me, &first, &a)) doze(p);
-    return NULL;
 }
 
 /* ---- callers ---- */
@@ -612,17 +606,6 @@ void rmr_pool_run_hooks(rmr_pool *p, uint32_t n, rmr_chunk_fn *fn, void *arg)
     run_in_order(p, n, (rmr_chunks){fn, arg}, 1);
 }
 
-/* Signals are for the host's own threads: the pool's threads start with all of them blocked. */
-static int start_thread(helper *h)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return EAGAIN;
-    const int e = pthread_create(&h->thread, NULL, thread_main, h);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return e;
-}
-
 static remora_status start_threads(rmr_pool *p, remora_error *err)
 {
     const uint32_t n = p->width - 1;
@@ -635,7 +618,7 @@ static remora_status start_threads(rmr_pool *p, remora_error *err)
         p->slot[i].span = p->spans + i * span_bytes(p) / sizeof *p->spans;
     for (uint32_t i = 0; i < n; i++) {
         p->helpers[i] = (helper){.pool = p, .home = i + 1};
-        if (start_thread(&p->helpers[i]) != 0) break;
+        if (!rmr_thread_start(&p->helpers[i].thread, thread_main, &p->helpers[i])) break;
         p->n_threads++;
     }
     if (p->n_threads == n) return REMORA_OK;
@@ -689,7 +672,7 @@ static void end_threads(rmr_pool *p)
     for (uint32_t i = 0; i < SLOTS; i++) RMR_ASSERT(atomic_load(&p->slot[i].taken) == 0);
     atomic_store(&p->stop, 1);
     rmr_event_signal(&p->work, MAX_THREADS);
-    for (uint32_t i = 0; i < p->n_threads; i++) pthread_join(p->helpers[i].thread, NULL);
+    for (uint32_t i = 0; i < p->n_threads; i++) rmr_thread_join(&p->helpers[i].thread);
 }
 
 void rmr_pool_free(rmr_pool *p)

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L
-#define _FILE_OFFSET_BITS 64
 #include "dump.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "decimal.h"
 #include "model.h"
@@ -290,10 +285,8 @@ uint64_t rmr_dump_step(rmr_dump *d)
 static remora_status open_file(rmr_dump *d, remora_error *err)
 {
     static const char head[] = "# step operation part layer name slot column row position values\n";
-    int fd;
-    do fd = open(d->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    while (fd < 0 && errno == EINTR);
-    if (fd < 0) return rmr_fail_errno(err, d->path, "cannot be made");
+    const rmr_handle fd = rmr_sys_make(d->path);
+    if (fd == -1) return rmr_fail_errno(err, d->path, "cannot be made");
     d->file = rmr_write_file_of(fd, d->path);
     memcpy(d->buffer, head, sizeof head - 1);
     d->n = sizeof head - 1;
@@ -325,7 +318,7 @@ remora_status rmr_dump_create(rmr_mem *mem, const rmr_dump_spec *spec,
 void rmr_dump_free(rmr_dump *d)
 {
     if (d == NULL) return;
-    if (d->file.fd >= 0) close(d->file.fd);
+    if (d->file.fd != -1) rmr_sys_close(d->file.fd);
     rmr_free(d->mem, d->row, d->row_bytes);
     rmr_free(d->mem, d->buffer, BUFFER);
     rmr_strfree(d->mem, d->path);

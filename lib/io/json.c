@@ -3,20 +3,15 @@
 #include "json.h"
 
 #include <string.h>
-#if defined(__linux__)
-#include <sys/random.h>
-#endif
 
 #include "fpenv.h"
 #include "instead.h"
+#include "system.h"
 
 void rmr_json_seed(void)
 {
-#if defined(__linux__)
     uint32_t seed;
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) == (ssize_t)sizeof seed && seed != 0)
-        json_object_seed(seed);
-#endif
+    if (rmr_system_random(&seed, sizeof seed) && seed != 0) json_object_seed(seed);
 }
 
 /* ---- finding where values end ---- */

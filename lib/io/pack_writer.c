@@ -1,28 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing a pack: places first, then bytes from any thread, then checksums, compression, header. */
-#define _POSIX_C_SOURCE 200809L
-#define _FILE_OFFSET_BITS 64
 #include "pack_writer.h"
 
 #define ZSTD_STATIC_LINKING_ONLY /* ZSTD_customMem: the host's allocator */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zstd.h>
 
 #include "clock.h"
+#include "path.h"
+#include "process.h"
 #include "rng.h"
 #include "sha256.h"
 #include "write_file.h"
 #include "yamltree.h"
 
 enum {
-    TRIES = 64,        /* names for a temporary file */
-    PART_NAME = 40,    /* bytes of one */
-    LARGEST = 1 << 30, /* bytes of one system call */
+    TRIES = 64,     /* names for a temporary file */
+    PART_NAME = 40, /* bytes of one */
 };
 
 typedef struct blob {
@@ -32,7 +28,7 @@ typedef struct blob {
 
 /* A temporary file in the folder of the final name. */
 typedef struct part {
-    int fd; /* -1: none */
+    rmr_handle fd; /* -1: none */
     char name[PART_NAME];
 } part;
 
@@ -40,7 +36,7 @@ struct rmr_pack_writer {
     rmr_mem *mem;
     char *path;       /* the final name */
     const char *last; /* its last part */
-    int dir;
+    rmr_handle dir;
     part part;
     char *part_path; /* path of the part, for others to open */
     uint64_t file_limit;
@@ -59,13 +55,12 @@ struct rmr_pack_writer {
 
 static remora_status make_part(rmr_pack_writer *w, part *out, remora_error *err)
 {
-    uint64_t seed = rmr_clock_us() ^ ((uint64_t)getpid() << 40) ^ (uintptr_t)w;
+    uint64_t seed = rmr_clock_us() ^ ((uint64_t)rmr_process() << 40) ^ (uintptr_t)w;
     for (int i = 0; i < TRIES; i++) {
         snprintf(out->name, sizeof out->name, ".%016llx.remora-part",
                  (unsigned long long)rmr_rng_splitmix(&seed));
-        do out->fd = openat(w->dir, out->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        while (out->fd < 0 && errno == EINTR);
-        if (out->fd >= 0) return REMORA_OK;
+        out->fd = rmr_sys_make_in(w->dir, out->name);
+        if (out->fd != -1) return REMORA_OK;
         if (errno != EEXIST) break;
     }
     return rmr_fail_errno(err, w->path, "cannot create a file beside it");
@@ -73,32 +68,31 @@ static remora_status make_part(rmr_pack_writer *w, part *out, remora_error *err)
 
 static void drop_part(const rmr_pack_writer *w, part *p)
 {
-    if (p->fd < 0) return;
-    close(p->fd);
-    unlinkat(w->dir, p->name, 0);
+    if (p->fd == -1) return;
+    rmr_sys_close(p->fd);
+    rmr_sys_remove_in(w->dir, p->name);
     p->fd = -1;
 }
 
-static rmr_write_file to_file(const rmr_pack_writer *w, int fd)
+static rmr_write_file to_file(const rmr_pack_writer *w, rmr_handle fd)
 {
     return (rmr_write_file){fd, w->path, w->file_limit};
 }
 
-static remora_status write_at(const rmr_pack_writer *w, int fd, uint64_t off, const void *data,
-                              uint64_t n, remora_error *err)
+static remora_status write_at(const rmr_pack_writer *w, rmr_handle fd, uint64_t off,
+                              const void *data, uint64_t n, remora_error *err)
 {
-    RMR_ASSERT(fd >= 0);
+    RMR_ASSERT(fd != -1);
     const rmr_write_file f = to_file(w, fd);
     return rmr_write_file_at(&f, off, data, n, err);
 }
 
-static remora_status read_at(const rmr_pack_writer *w, int fd, uint64_t off, void *data, uint64_t n,
-                             remora_error *err)
+static remora_status read_at(const rmr_pack_writer *w, rmr_handle fd, uint64_t off, void *data,
+                             uint64_t n, remora_error *err)
 {
     char *p = data;
     while (n > 0) {
-        const ssize_t got = pread(fd, p, (size_t)(n < LARGEST ? n : LARGEST), (off_t)off);
-        if (got < 0 && errno == EINTR) continue;
+        const int64_t got = rmr_sys_read(fd, off, p, n);
         if (got < 0) return rmr_fail_errno(err, w->path, "cannot read back");
         if (got == 0)
             RMR_FAIL(err, REMORA_E_IO, "%s: the unfinished pack was cut off by somebody",
@@ -110,37 +104,20 @@ static remora_status read_at(const rmr_pack_writer *w, int fd, uint64_t off, voi
     return REMORA_OK;
 }
 
-static remora_status sync_fd(const rmr_pack_writer *w, int fd, remora_error *err)
+static remora_status sync_fd(const rmr_pack_writer *w, rmr_handle fd, remora_error *err)
 {
-    int r;
-    do r = fsync(fd);
-    while (r != 0 && errno == EINTR);
-    /* file systems that cannot sync say so: nothing more can be done there */
-    if (r != 0 && errno != EINVAL && errno != ENOSYS)
-        return rmr_fail_errno(err, w->path, "cannot be brought to disk");
-    return REMORA_OK;
+    if (rmr_sys_sync(fd) == 0) return REMORA_OK;
+    return rmr_fail_errno(err, w->path, "cannot be brought to disk");
 }
 
 /* ---- beginning and ending ---- */
 
-/* The folder part of the final name, "." when it has none; the caller frees it. */
-static char *folder_of(const rmr_pack_writer *w)
-{
-    if (w->last == w->path) return rmr_strdup(w->mem, ".");
-    const size_t n = (size_t)(w->last - w->path);
-    return rmr_strndup(w->mem, w->path, n == 1 ? 1 : n - 1);
-}
-
 static remora_status open_folder(rmr_pack_writer *w, remora_error *err)
 {
-    struct stat st;
-    char *folder = folder_of(w);
-    if (folder == NULL) return rmr_error_nomem(err, "pack", strlen(w->path));
-    do w->dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    while (w->dir < 0 && errno == EINTR);
-    rmr_strfree(w->mem, folder);
-    if (w->dir < 0) return rmr_fail_errno(err, w->path, "cannot open its folder");
-    if (fstatat(w->dir, w->last, &st, 0) == 0 && !S_ISREG(st.st_mode))
+    rmr_file_facts facts;
+    w->dir = rmr_sys_open_parent(w->mem, w->path);
+    if (w->dir == -1) return rmr_fail_errno(err, w->path, "cannot open its folder");
+    if (rmr_sys_look_in(w->dir, w->last, &facts) == 0 && facts.kind != RMR_KIND_FILE)
         RMR_FAIL(err, REMORA_E_ARG, "%s: is there and not a file", rmr_show(w->path).text);
     w->file_limit = rmr_write_file_of(-1, w->path).limit;
     return REMORA_OK;
@@ -163,8 +140,7 @@ static remora_status begin(rmr_pack_writer *w, const char *path, remora_error *e
     w->path = rmr_strdup(w->mem, path);
     w->sections = json_object();
     if (w->path == NULL || w->sections == NULL) return rmr_error_nomem(err, "pack", strlen(path));
-    const char *slash = strrchr(w->path, '/');
-    w->last = slash != NULL ? slash + 1 : w->path;
+    w->last = rmr_path_last(w->path);
     if (rmr_name_check("pack", w->last, strlen(w->last), NULL) < 0)
         RMR_FAIL(err, REMORA_E_ARG, "%s: is not a name for a file", rmr_show(path).text);
     RMR_TRY(open_folder(w, err));
@@ -194,7 +170,7 @@ void rmr_pack_writer_free(rmr_pack_writer *w)
     if (w == NULL) return;
     rmr_mem *mem = w->mem;
     drop_part(w, &w->part);
-    if (w->dir >= 0) close(w->dir);
+    if (w->dir != -1) rmr_sys_close(w->dir);
     for (size_t i = 0; i < w->n_tensors; i++) rmr_strfree(mem, w->tensors[i].name);
     for (size_t i = 0; i < w->n_blobs; i++) rmr_strfree(mem, w->blobs[i].b.name);
     rmr_free(mem, w->tensors, w->cap_tensors * sizeof *w->tensors);
@@ -386,7 +362,7 @@ static void place(rmr_pack_writer *w)
     }
 }
 
-static remora_status write_blobs(const rmr_pack_writer *w, int fd, remora_error *err)
+static remora_status write_blobs(const rmr_pack_writer *w, rmr_handle fd, remora_error *err)
 {
     for (size_t i = 0; i < w->n_blobs; i++)
         RMR_TRY(write_at(w, fd, w->blobs[i].b.offset, w->blobs[i].data, w->blobs[i].b.bytes, err));
@@ -416,7 +392,7 @@ remora_status rmr_pack_writer_lay_out(rmr_pack_writer *w, uint64_t spare, remora
     place(w);
     const rmr_write_file out = to_file(w, w->part.fd);
     RMR_TRY(rmr_write_file_may(&out, w->file_bytes, err));
-    if (ftruncate(w->part.fd, (off_t)w->file_bytes) != 0)
+    if (rmr_sys_resize(w->part.fd, w->file_bytes) != 0)
         return rmr_fail_errno(err, w->path, "cannot write");
     return write_blobs(w, w->part.fd, err);
 }
@@ -543,7 +519,7 @@ static void put_u64(unsigned char *p, uint64_t v)
 }
 
 /* Copy the tensor uncompressed, in place of frames that were not smaller. */
-static remora_status copy_plain(round_of *r, int fd, const rmr_pack_tensor *from,
+static remora_status copy_plain(round_of *r, rmr_handle fd, const rmr_pack_tensor *from,
                                 rmr_pack_tensor *to, remora_error *err)
 {
     to->zstd = 0;
@@ -560,7 +536,7 @@ static remora_status copy_plain(round_of *r, int fd, const rmr_pack_tensor *from
 
 /* `from` in the first part to `to`, whose offset is set, in fd: a table of the chunks' ends, then
  * one frame for each. As soon as it is not smaller than the plain bytes it is copied instead. */
-static remora_status compress_tensor(round_of *r, int fd, const rmr_pack_tensor *from,
+static remora_status compress_tensor(round_of *r, rmr_handle fd, const rmr_pack_tensor *from,
                                      rmr_pack_tensor *to, remora_error *err)
 {
     const rmr_pack_writer *w = r->s->w;
@@ -645,7 +621,7 @@ static remora_status compress_all(sealer *s, remora_error *err)
         RMR_ASSERT(w->n_tensors == 0 ||
                    w->tensors[w->n_tensors - 1].offset == made[w->n_tensors - 1].offset);
         /* frames that were given up may reach beyond the end of their plain bytes' file */
-        if (ftruncate(next.fd, (off_t)w->file_bytes) != 0)
+        if (rmr_sys_resize(next.fd, w->file_bytes) != 0)
             st = rmr_fail_errno(err, w->path, "cannot write");
     }
     if (st >= 0) {
@@ -723,9 +699,7 @@ remora_status rmr_pack_writer_seal(rmr_pack_writer *w, int level, const rmr_job_
     /* Bytes that were written in pieces lie in the system's cache in small pages. Dropped and read
      * again they lie in large pages, from which a mapped pack is computed faster
      * (docs/notebook/memory.md). */
-#if defined(POSIX_FADV_DONTNEED)
-    (void)posix_fadvise(w->part.fd, 0, 0, POSIX_FADV_DONTNEED);
-#endif
+    rmr_sys_forget(w->part.fd);
     w->sealed = 1;
     return REMORA_OK;
 }
@@ -738,10 +712,10 @@ const char *rmr_pack_writer_path(const rmr_pack_writer *w)
 remora_status rmr_pack_writer_publish(rmr_pack_writer *w, remora_error *err)
 {
     if (!w->sealed || w->published) RMR_FAIL(err, REMORA_E_INTERNAL, "pack: it is not sealed");
-    if (renameat(w->dir, w->part.name, w->dir, w->last) != 0)
+    if (rmr_sys_rename_in(w->dir, w->part.name, w->last) != 0)
         return rmr_fail_errno(err, w->path, "cannot be given its name");
     w->published = 1;
-    close(w->part.fd);
+    rmr_sys_close(w->part.fd);
     w->part.fd = -1;
     return sync_fd(w, w->dir, err);
 }

@@ -1,25 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files of a model from a directory, memory blobs or host callbacks. All system calls on model
- * files are here. */
-#define _DEFAULT_SOURCE /* madvise: posix_madvise(DONTNEED) does nothing on glibc */
-#define _POSIX_C_SOURCE 200809L
-#define _FILE_OFFSET_BITS 64
+/* Files of a model from a directory, memory blobs or host callbacks. */
 #include "source.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "instead.h"
 #include "json.h"
+#include "path.h"
 #include "sort.h"
-
-#define READ_CHUNK ((uint64_t)1 << 30) /* below SSIZE_MAX and Linux's own 2 GiB limit per call */
+#include "system.h"
+#include "system_file.h"
 
 typedef struct blob {
     char *name;
@@ -33,7 +25,7 @@ struct rmr_source {
     int use_mmap;
     char *path;       /* as given, or NULL */
     const char *file; /* in path: the file that it names, or NULL */
-    int dir;          /* PATH: descriptor of the directory, else -1 */
+    rmr_handle dir;   /* PATH: the directory, else -1 */
     blob *blobs;
     const blob **sorted; /* by name */
     size_t n_blobs;
@@ -45,12 +37,12 @@ struct rmr_file {
     char *name;
     rmr_shown shown; /* the name, for messages */
     uint64_t size;
-    struct timespec written; /* PATH: the time of its last change when it was opened */
-    int fd;                  /* PATH, else -1 */
-    int absent;              /* there is no such file */
-    int mapped;              /* data is a mapping of fd */
-    const void *data;        /* mapping or blob */
-    remora_source io;        /* IO */
+    rmr_file_facts facts; /* PATH: when it was opened */
+    rmr_handle fd;        /* PATH, else -1 */
+    int absent;           /* there is no such file */
+    int mapped;           /* data is a mapping of fd */
+    const void *data;     /* mapping or blob */
+    remora_source io;     /* IO */
 };
 
 rmr_shown rmr_show(const char *s)
@@ -76,7 +68,9 @@ static const char *errno_text(int e)
     switch (e) {
     case EACCES:
     case EPERM: return "permission denied";
+#ifdef EDQUOT
     case EDQUOT: return "disk quota exceeded";
+#endif
     case EFBIG: return "file too large";
     case EIO: return "input/output error";
     case EISDIR: return "a directory";
@@ -88,7 +82,9 @@ static const char *errno_text(int e)
     case ENOSPC: return "no space left on device";
     case ENOTDIR: return "not a directory";
     case EROFS: return "read-only file system";
+#ifdef ESTALE
     case ESTALE: return "stale file handle";
+#endif
     default: return "system error";
     }
 }
@@ -125,34 +121,6 @@ remora_status rmr_name_check(const char *where, const char *name, size_t n, remo
  * ------------------------------------------------------------------------------------------------
  */
 
-/* Open for reading without ever waiting: a FIFO or a device in a model folder must not block the
- * host. */
-static int open_at(int dir, const char *name, int flags)
-{
-    int fd;
-    do fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
-    while (fd < 0 && errno == EINTR);
-    return fd;
-}
-
-/* The directory that a path to a file lies in; the path's own symlinks are not resolved, because in
- * a Hugging Face cache they lead out of the model's folder. */
-static int open_parent(rmr_mem *mem, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL) return open_at(AT_FDCWD, ".", O_DIRECTORY);
-    char *dir = rmr_strndup(mem, path, slash == path ? 1 : (size_t)(slash - path));
-    if (dir == NULL) {
-        errno = ENOMEM;
-        return -1;
-    }
-    const int fd = open_at(AT_FDCWD, dir, O_DIRECTORY);
-    const int e = errno;
-    rmr_strfree(mem, dir);
-    errno = e;
-    return fd;
-}
-
 static remora_status copy_path(rmr_source *src, const remora_source *desc, remora_error *err)
 {
     src->path = rmr_strdup(src->mem, desc->path);
@@ -174,21 +142,20 @@ static remora_status open_name(rmr_source *src, const remora_source *desc, remor
 
 static remora_status open_path(rmr_source *src, const remora_source *desc, remora_error *err)
 {
-    struct stat st;
+    rmr_file_facts facts;
     if (desc->path == NULL || desc->path[0] == 0)
         RMR_FAIL(err, REMORA_E_ARG, "source: it has no path");
     RMR_TRY(copy_path(src, desc, err));
-    if (stat(src->path, &st) != 0) return rmr_fail_errno(err, src->path, "cannot open");
-    if (S_ISDIR(st.st_mode))
-        src->dir = open_at(AT_FDCWD, src->path, O_DIRECTORY);
-    else if (S_ISREG(st.st_mode)) {
-        const char *slash = strrchr(src->path, '/');
-        src->file = slash != NULL ? slash + 1 : src->path;
-        src->dir = open_parent(src->mem, src->path);
+    if (rmr_sys_look(src->path, &facts) != 0) return rmr_fail_errno(err, src->path, "cannot open");
+    if (facts.kind == RMR_KIND_FOLDER)
+        src->dir = rmr_sys_open_folder(src->path);
+    else if (facts.kind == RMR_KIND_FILE) {
+        src->file = rmr_path_last(src->path);
+        src->dir = rmr_sys_open_parent(src->mem, src->path);
     } else
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: is neither a directory nor a regular file",
                  rmr_show(src->path).text);
-    if (src->dir < 0) return rmr_fail_errno(err, src->path, "cannot open the directory");
+    if (src->dir == -1) return rmr_fail_errno(err, src->path, "cannot open the directory");
     return REMORA_OK;
 }
 
@@ -304,7 +271,7 @@ void rmr_source_free(rmr_source *src)
     rmr_free(mem, src->blobs, src->n_blobs * sizeof *src->blobs);
     rmr_free(mem, src->sorted, src->n_blobs * sizeof *src->sorted);
     rmr_strfree(mem, src->path);
-    if (src->dir >= 0) close(src->dir);
+    if (src->dir != -1) rmr_sys_close(src->dir);
     rmr_free(mem, src, sizeof *src);
 }
 
@@ -324,17 +291,8 @@ static remora_status list_dir(const rmr_source *src, const char *folder,
                               int (*fn)(void *user, const char *name), void *user,
                               remora_error *err)
 {
-    const int fd = open_at(src->dir, folder, O_DIRECTORY); /* an offset of its own */
-    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-    if (d == NULL) {
-        const remora_status st = rmr_fail_errno(err, src->path, "cannot list the directory");
-        if (fd >= 0) close(fd);
-        return st;
-    }
-    for (const struct dirent *e; (e = readdir(d)) != NULL;)
-        if (fn(user, e->d_name)) break;
-    closedir(d);
-    return REMORA_OK;
+    if (rmr_sys_list(src->dir, folder, fn, user) == 0) return REMORA_OK;
+    return rmr_fail_errno(err, src->path, "cannot list the directory");
 }
 
 remora_status rmr_source_list(const rmr_source *src, int (*fn)(void *user, const char *name),
@@ -360,9 +318,9 @@ int rmr_source_can_list(const rmr_source *src)
 
 int rmr_source_is_folder(const rmr_source *src, const char *name)
 {
-    struct stat st;
-    return src->kind == REMORA_SOURCE_PATH && fstatat(src->dir, name, &st, 0) == 0 &&
-           S_ISDIR(st.st_mode);
+    rmr_file_facts facts;
+    return src->kind == REMORA_SOURCE_PATH && rmr_sys_look_in(src->dir, name, &facts) == 0 &&
+           facts.kind == RMR_KIND_FOLDER;
 }
 
 /* ---- opening files ---- */
@@ -370,8 +328,8 @@ int rmr_source_is_folder(const rmr_source *src, const char *name)
 static void map_file(rmr_file *f)
 {
     if (f->size == 0 || f->size > PTRDIFF_MAX) return;
-    void *p = mmap(NULL, (size_t)f->size, PROT_READ, MAP_PRIVATE, f->fd, 0);
-    if (p == MAP_FAILED) return; /* some file systems cannot; reads work everywhere */
+    void *p = rmr_sys_map(f->fd, f->size);
+    if (p == NULL) return; /* reads work everywhere */
     rmr_wish_huge(p, (size_t)f->size);
     f->data = p;
     f->mapped = 1;
@@ -383,7 +341,7 @@ static remora_status fail_open(const rmr_source *src, const rmr_file *f, remora_
 {
     char to[256];
     const int e = errno;
-    const ssize_t n = e == ENOENT ? readlinkat(src->dir, f->name, to, sizeof to - 1) : -1;
+    const int64_t n = e == ENOENT ? rmr_sys_link_in(src->dir, f->name, to, sizeof to - 1) : -1;
     errno = e;
     if (n < 0) return rmr_fail_errno(err, f->shown.text, "cannot open");
     to[n] = 0;
@@ -398,9 +356,9 @@ static remora_status fail_open(const rmr_source *src, const rmr_file *f, remora_
 static remora_status check_finished(const rmr_source *src, const rmr_file *f, remora_error *err)
 {
     char beside[RMR_MAX_NAME + 8];
-    struct stat st;
+    rmr_file_facts facts;
     snprintf(beside, sizeof beside, "%s.aria2", f->name);
-    if (fstatat(src->dir, beside, &st, 0) != 0) return REMORA_OK;
+    if (rmr_sys_look_in(src->dir, beside, &facts) != 0) return REMORA_OK;
     RMR_FAIL(err, REMORA_E_FORMAT,
              "%s: half-written: %s.aria2 beside it says that the download did not finish",
              f->shown.text, f->shown.text);
@@ -408,14 +366,13 @@ static remora_status check_finished(const rmr_source *src, const rmr_file *f, re
 
 static remora_status open_in_dir(const rmr_source *src, rmr_file *f, remora_error *err)
 {
-    struct stat st;
-    f->fd = open_at(src->dir, f->name, 0);
-    if (f->fd < 0) return fail_open(src, f, err);
-    if (fstat(f->fd, &st) != 0) return rmr_fail_errno(err, f->shown.text, "cannot stat");
-    if (!S_ISREG(st.st_mode))
+    f->fd = rmr_sys_open_in(src->dir, f->name);
+    if (f->fd == -1) return fail_open(src, f, err);
+    if (rmr_sys_look_at(f->fd, &f->facts) != 0)
+        return rmr_fail_errno(err, f->shown.text, "cannot stat");
+    if (f->facts.kind != RMR_KIND_FILE)
         RMR_FAIL(err, REMORA_E_FORMAT, "%s: is not a regular file", f->shown.text);
-    f->size = (uint64_t)st.st_size;
-    f->written = st.st_mtim;
+    f->size = f->facts.size;
     if (src->use_mmap) map_file(f);
     return check_finished(src, f, err);
 }
@@ -499,10 +456,10 @@ void rmr_file_close(rmr_file *f)
     if (f->mapped) {
         const void *data = f->data;
         void *p;
-        memcpy(&p, &data, sizeof p); /* munmap wants it without const */
-        munmap(p, (size_t)f->size);
+        memcpy(&p, &data, sizeof p); /* without const */
+        rmr_sys_unmap(p, f->size);
     }
-    if (f->fd >= 0) close(f->fd);
+    if (f->fd != -1) rmr_sys_close(f->fd);
     rmr_strfree(f->mem, f->name);
     rmr_free(f->mem, f, sizeof *f);
 }
@@ -534,31 +491,32 @@ static remora_status fail_shrank(const rmr_file *f, uint64_t at, remora_error *e
 
 remora_status rmr_file_check(const rmr_file *f, remora_error *err)
 {
-    struct stat st;
-    if (f->fd < 0) return REMORA_OK;
-    if (fstat(f->fd, &st) != 0) return rmr_fail_errno(err, f->shown.text, "cannot stat");
-    if ((uint64_t)st.st_size < f->size) return fail_shrank(f, (uint64_t)st.st_size, err);
+    rmr_file_facts now;
+    if (f->fd == -1) return REMORA_OK;
+    if (rmr_sys_look_at(f->fd, &now) != 0) return rmr_fail_errno(err, f->shown.text, "cannot stat");
+    if (now.size < f->size) return fail_shrank(f, now.size, err);
     return REMORA_OK;
 }
 
-static int is_later(const struct timespec *a, const struct timespec *b)
+static int is_later(const rmr_file_facts *a, const rmr_file_facts *b)
 {
-    return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
+    return a->written_s > b->written_s ||
+           (a->written_s == b->written_s && a->written_ns > b->written_ns);
 }
 
 remora_status rmr_file_unchanged(const rmr_file *f, remora_error *err)
 {
-    struct stat st;
+    rmr_file_facts now;
     if (!f->mapped) return REMORA_OK;
-    if (fstat(f->fd, &st) != 0) {
+    if (rmr_sys_look_at(f->fd, &now) != 0) {
         const int e = errno;
         return rmr_error_set(err, REMORA_E_IO, e, "%s: cannot stat: %s (errno %d)", f->shown.text,
                              errno_text(e), e);
     }
-    if ((uint64_t)st.st_size < f->size)
+    if (now.size < f->size)
         RMR_FAIL(err, REMORA_E_IO, "%s: has %llu bytes, had %llu when the model was opened",
-                 f->shown.text, (unsigned long long)st.st_size, (unsigned long long)f->size);
-    if (is_later(&st.st_mtim, &f->written))
+                 f->shown.text, (unsigned long long)now.size, (unsigned long long)f->size);
+    if (is_later(&now, &f->facts))
         RMR_FAIL(err, REMORA_E_IO,
                  "%s: was written to after the model was opened; replace files by rename",
                  f->shown.text);
@@ -569,9 +527,7 @@ static remora_status read_fd(const rmr_file *f, uint64_t off, char *buf, uint64_
                              remora_error *err)
 {
     while (n > 0) {
-        const ssize_t got =
-            pread(f->fd, buf, (size_t)(n < READ_CHUNK ? n : READ_CHUNK), (off_t)off);
-        if (got < 0 && errno == EINTR) continue;
+        const int64_t got = rmr_sys_read(f->fd, off, buf, n);
         if (got < 0) {
             const int e = errno;
             return rmr_error_set(err, REMORA_E_IO, e,
@@ -595,7 +551,7 @@ remora_status rmr_file_read(const rmr_file *f, uint64_t off, void *buf, uint64_t
                  (unsigned long long)f->size);
     if (n == 0) return REMORA_OK;
     RMR_ASSERT(!f->absent);
-    if (f->fd >= 0) return read_fd(f, off, buf, n, err);
+    if (f->fd != -1) return read_fd(f, off, buf, n, err);
     if (f->data != NULL) {
         memcpy(buf, (const char *)f->data + off, (size_t)n);
         return REMORA_OK;
@@ -645,14 +601,5 @@ void rmr_file_done_with(const rmr_file *f, uint64_t off, uint64_t n)
 {
     if (!f->mapped || off > f->size || n > f->size - off) return;
     RMR_ASSERT(f->data != NULL);
-    const long page_size = sysconf(_SC_PAGESIZE);
-    if (page_size <= 0) return;
-    const uint64_t page = (uint64_t)page_size;
-    const uint64_t begin = rmr_round_up(off, page);
-    const uint64_t end = off + n == f->size ? f->size : (off + n) / page * page;
-    if (begin >= end) return;
-    const char *at = (const char *)f->data + begin;
-    void *p;
-    memcpy(&p, &at, sizeof p);
-    (void)madvise(p, (size_t)(end - begin), MADV_DONTNEED);
+    rmr_sys_map_done(f->data, f->size, off, n);
 }

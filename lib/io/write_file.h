@@ -5,16 +5,16 @@
 #ifndef RMR_WRITE_FILE_H
 #define RMR_WRITE_FILE_H
 
-#include "error.h"
+#include "system_file.h"
 
 typedef struct rmr_write_file {
-    int fd;
+    rmr_handle fd;
     const char *path; /* for messages */
     uint64_t limit;   /* largest size that the process may give a file */
 } rmr_write_file;
 
 /* For a file that is open. */
-rmr_write_file rmr_write_file_of(int fd, const char *path);
+rmr_write_file rmr_write_file_of(rmr_handle fd, const char *path);
 
 /* E_IO when a file of so many bytes cannot be. */
 remora_status rmr_write_file_may(const rmr_write_file *f, uint64_t bytes, remora_error *err);

@@ -6,7 +6,7 @@
 #include "handshake.h"
 
 typedef struct rmr_open_module {
-    void *object; /* of dlopen; NULL: none is open */
+    void *object; /* of rmr_object_open; NULL: none is open */
     rmr_host host;
     rmr_module module;
 } rmr_open_module;

@@ -8,6 +8,7 @@ And a file of lib, or the header of its name, begins with a statement of its pur
     limits.py SOURCE_ROOT
 """
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -32,7 +33,8 @@ def check_lines(path):
 
 def says_its_purpose(path):
     text = path.read_text(encoding="utf-8").removeprefix("/* SPDX-License-Identifier: Apache-2.0 */\n")
-    return text.startswith("/* ") or (path.suffix == ".c" and path.with_suffix(".h").exists())
+    header = re.sub(r"_(linux|posix|win32)$", "", path.stem) + ".h"  # one, for the files of all systems
+    return text.startswith("/* ") or (path.suffix == ".c" and path.with_name(header).exists())
 
 
 def check_functions(paths):

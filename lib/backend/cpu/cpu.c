@@ -4,7 +4,8 @@
 #include "cpu.h"
 
 #include <string.h>
-#include <unistd.h>
+
+#include "system.h"
 
 static rmr_cpu *cpu_of(rmr_backend *be)
 {
@@ -20,16 +21,9 @@ static void cpu_free(rmr_backend *be)
 static void cpu_describe(rmr_backend *be, remora_device *out)
 {
     rmr_cpu *c = cpu_of(be);
-    const long page = sysconf(_SC_PAGESIZE), total = sysconf(_SC_PHYS_PAGES);
-#ifdef _SC_AVPHYS_PAGES
-    const long avail = sysconf(_SC_AVPHYS_PAGES);
-#else
-    const long avail = 0;
-#endif
     out->kind = REMORA_DEVICE_CPU;
     out->usable = REMORA_OK;
-    if (page > 0 && total > 0) out->mem_total = (uint64_t)page * (uint64_t)total;
-    if (page > 0 && avail > 0) out->mem_free = (uint64_t)page * (uint64_t)avail;
+    rmr_system_memory(&out->mem_total, &out->mem_free);
     strncpy(out->id, "cpu", sizeof out->id - 1);
     strncpy(out->name, "CPU", sizeof out->name - 1);
     strncpy(out->paths, c->k->name, sizeof out->paths - 1);
