@@ -103,16 +103,17 @@ static ssize_t read_events(void *cls, uint64_t at, char *to, size_t max)
     (void)at;
     sv_batch_lock(l->h->b);
     size_t n = j->out.n - j->sent;
-    const int is_over = n == 0 && j->done;
+    const int is_over = n == 0 && j->done, is_gone = j->gone;
     if (n > max) n = max;
     if (n > 0) memcpy(to, j->out.s + j->sent, n);
     j->sent += n;
     if (j->sent == j->out.n) j->sent = j->out.n = 0;
-    if (n == 0 && !is_over) {
+    if (n == 0 && !is_over && !is_gone) {
         j->asleep = 1;
         MHD_suspend_connection(j->connection);
     }
     sv_batch_unlock(l->h->b);
+    if (is_gone) return MHD_CONTENT_READER_END_WITH_ERROR;
     return is_over ? MHD_CONTENT_READER_END_OF_STREAM : (ssize_t)n;
 }
 
