@@ -213,8 +213,10 @@ static remora_status take(chat *g, const remora_chat_event *e)
 /* Generate and show an answer. */
 static remora_status stream(chat *g, remora_chat_parse *reader, remora_error *err)
 {
-    const remora_gen_opts o = {
-        .struct_size = sizeof o, .max_tokens = g->n, .cancel = tool_cancel()};
+    const remora_gen_opts o = {.struct_size = sizeof o,
+                               .max_tokens = g->n,
+                               .cancel = tool_cancel(),
+                               .max_drafts = REMORA_DRAFTS_AUTO};
     remora_gen_opts now = o;
     remora_chat_event e = {.struct_size = sizeof e};
     remora_status st, more;

@@ -182,7 +182,8 @@ static int stream(filling *g)
                                   .max_tokens = g->n,
                                   .stop = stop,
                                   .n_stop = n_stop,
-                                  .cancel = tool_cancel()};
+                                  .cancel = tool_cancel(),
+                                  .max_drafts = REMORA_DRAFTS_AUTO};
     if (g->whole) tool_write(g->prefix, g->n_prefix);
     do {
         n = 0;

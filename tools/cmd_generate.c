@@ -16,6 +16,7 @@ typedef struct generate {
     uint64_t n, seed;
     double temp, top_p, min_p, repeat;
     uint32_t top_k, drafts;
+    const char *draft;
     tool_texts stop;
     const char *schema, *grammar, *regex, *choice; /* what the text may be */
     int ids, no_bos, special, echo, keep_stop;
@@ -28,6 +29,21 @@ typedef struct generate {
     remora_sampler *p;
     uint64_t made; /* tokens generated */
 } generate;
+
+/* What --draft says, as remora_gen_opts.max_drafts. */
+static int parse_drafts(const char *text, uint32_t *out)
+{
+    char *end;
+    if (text == NULL || strcmp(text, "auto") == 0) {
+        *out = REMORA_DRAFTS_AUTO;
+        return TOOL_GO;
+    }
+    const unsigned long n = strcmp(text, "off") == 0 ? 0 : strtoul(text, &end, 10);
+    if (strcmp(text, "off") != 0 && (*text < '0' || *text > '9' || *end != 0 || n > 30))
+        return tool_usage("--draft is \"%s\"; it takes auto, off, or a number up to 30", text);
+    *out = (uint32_t)n;
+    return TOOL_GO;
+}
 
 static int parse(generate *g, int argc, char **argv)
 {
@@ -62,11 +78,10 @@ static int parse(generate *g, int argc, char **argv)
          0, 0},
         {0, "regex", TOOL_TEXT, &g->regex, "REGEX", "the whole text matches it", 0, 0},
         {0, "choice", TOOL_TEXT, &g->choice, "A,B,..", "the text is one of these", 0, 0},
-        {0, "draft", TOOL_U32, &g->drafts, "N",
-         "guess up to N tokens at once from the text before\n(default 0): the same text, sooner "
-         "where "
-         "it repeats\nitself",
-         0, 30},
+        {0, "draft", TOOL_TEXT, &g->draft, "auto|off|N",
+         "guess tokens ahead: as many as pay (default),\nnone, or always N (at most 30); the text "
+         "is the same",
+         0, 0},
         {0, "echo", TOOL_FLAG, &g->echo, NULL, "write the prompt too", 0, 0},
         {0, "no-bos", TOOL_FLAG, &g->no_bos, NULL, "do not begin with the begin token", 0, 0},
         {0, "special", TOOL_FLAG, &g->special, NULL,
@@ -102,7 +117,7 @@ static int parse(generate *g, int argc, char **argv)
     if (!g->prompt == !g->file) return tool_usage("give the prompt with -p or with -f");
     if (!!g->schema + !!g->grammar + !!g->regex + !!g->choice > 1)
         return tool_usage("give one of --json-schema, --grammar, --regex and --choice");
-    return TOOL_GO;
+    return parse_drafts(g->draft, &g->drafts);
 }
 
 static int read_prompt(generate *g)
@@ -341,9 +356,10 @@ static void print_rate(const char *what, uint64_t tokens, double seconds)
 static void print_drafts(const generate *g)
 {
     remora_stats s = {.struct_size = sizeof s};
-    if (remora_session_get_stats(g->s, &s, NULL) < 0) return;
-    fprintf(stderr, "drafts   %6llu tokens, %llu of them used\n", (unsigned long long)s.drafts,
-            (unsigned long long)s.drafts_used);
+    if (remora_session_get_stats(g->s, &s, NULL) < 0 || s.drafts == 0) return;
+    fprintf(stderr, "drafts   %6llu tokens, %llu of them used (%.0f %%)\n",
+            (unsigned long long)s.drafts, (unsigned long long)s.drafts_used,
+            100.0 * (double)s.drafts_used / (double)s.drafts);
 }
 
 static int work(generate *g)
@@ -362,7 +378,7 @@ static int work(generate *g)
         fprintf(stderr, "\nopened in %.2f s\n", g->host.open_seconds);
         print_rate("prefill", g->n_tokens, middle - start);
         print_rate("decode", g->made, end - middle);
-        if (g->drafts > 0) print_drafts(g);
+        print_drafts(g);
         print_end(g);
     }
     return code;

@@ -1554,6 +1554,10 @@ enum remora_gen_flags { /* remora_gen_opts.flags */
                                  remora_generate_text() alone: E_ARG elsewhere */
 };
 
+enum remora_drafts { /* remora_gen_opts.max_drafts, beside numbers from 0 to 30 */
+    REMORA_DRAFTS_AUTO = 0x7fffffff /* as many as pay, at each token anew */
+};
+
 /* A generation is a number of calls of one function with the same max_tokens, stop strings and
  * KEEP_STOP. It is over with REMORA_END, with E_FULL, and when the host changes the timeline;
  * another function or other options begin another one, and so does REMORA_GEN_NEW. Any other error
@@ -1574,7 +1578,7 @@ typedef struct remora_gen_opts {
                                  remora_session_top() give them, whatever the stages do */
     uint32_t n_best;          /* at most n_vocab; 0 without probs */
     uint32_t max_drafts;      /* of this call: most tokens that are guessed for one evaluation, at
-                                 most 30; 0: none. See below */
+                                 most 30, or REMORA_DRAFTS_AUTO; 0: none. See below */
 } remora_gen_opts;
 
 /* Evaluate what is pending, then pick, deliver into out, append, evaluate, and so on. o may be
@@ -1595,8 +1599,11 @@ typedef struct remora_gen_opts {
  * it takes is as without: tokens, probabilities, numbers of the generator, statuses, and the
  * timeline, of which guesses are no part. They take max_drafts rows of logits from the session's
  * memory, kept until it is freed (where there is no room for them, nothing is guessed), pay where
- * text repeats itself, and cost where it does not. Nothing is guessed while routing is counted or
- * importance summed up.
+ * text repeats itself, and cost where it does not. REMORA_DRAFTS_AUTO sees to it that they pay: the
+ * session measures what its evaluations take and how often guesses are right, guesses as many
+ * tokens as that makes worth while, or none, and none that would be too late for the budget of the
+ * call where the token itself is not. Nothing is guessed while routing is counted or importance
+ * summed up.
  *
  * REMORA_MORE: cap tokens are in out, or the budget is used up (*n may be 0): call again.
  * REMORA_END: end-of-turn token, stop string or max_tokens reached, and
@@ -1608,7 +1615,7 @@ typedef struct remora_gen_opts {
  *
  * On an error too *n is the number of tokens that were delivered into out. E_ARG (an empty
  * timeline, cap is 0, a negative budget, bad stop strings, n_best without probs or too large,
- * max_drafts above 30),
+ * max_drafts above 30 and not DRAFTS_AUTO),
  * E_STRUCT, E_UNSUPPORTED (stop strings without a tokenizer), E_MISMATCH (vocabularies of different
  * sizes), E_FULL (capacity), E_NO_TOKEN, E_LIMIT (of the sampler's constraint), E_CALLBACK,
  * E_CANCELLED, E_NOMEM, E_IO, E_BUSY, E_DEVICE. */

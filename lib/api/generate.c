@@ -18,9 +18,9 @@ static remora_status check_opts(const remora_gen_opts *o, int is_text, remora_er
 static remora_status check_probs(const remora_gen_opts *o, const rmr_gen_call *c, uint32_t n_vocab,
                                  remora_error *err)
 {
-    if (o->max_drafts > RMR_MOST_DRAFTS)
-        RMR_FAIL(err, REMORA_E_ARG, "max_drafts is %u, at most %d are supported", o->max_drafts,
-                 RMR_MOST_DRAFTS);
+    if (o->max_drafts > RMR_MOST_DRAFTS && o->max_drafts != REMORA_DRAFTS_AUTO)
+        RMR_FAIL(err, REMORA_E_ARG, "max_drafts is %u, at most %d are supported, or DRAFTS_AUTO",
+                 o->max_drafts, RMR_MOST_DRAFTS);
     if (o->n_best > n_vocab)
         RMR_FAIL(err, REMORA_E_ARG, "n_best is %u, the vocabulary has %u tokens", o->n_best,
                  n_vocab);

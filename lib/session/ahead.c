@@ -14,7 +14,7 @@ uint32_t rmr_ahead_make_room(remora_session *s, uint32_t n)
 {
     rmr_ahead *a = &s->ahead;
     rmr_backend *be = s->model->be;
-    a->n = 0;
+    RMR_ASSERT(a->n == 0);
     if (n <= a->cap) return n;
     const uint64_t bytes = n * row_bytes(s);
     float *p = bytes <= SIZE_MAX ? be->ops->host_alloc(be, s->mem, (size_t)bytes) : NULL;
@@ -63,9 +63,10 @@ uint64_t rmr_ahead_take(remora_session *s, uint64_t most)
     return n;
 }
 
-void rmr_ahead_trim(remora_session *s, uint64_t keep)
+void rmr_ahead_end(remora_session *s)
 {
-    if (keep < s->ahead.first) s->ahead.n = 0;
+    rmr_worth_judge(&s->worth, s->ahead.at);
+    s->ahead.n = 0;
 }
 
 void rmr_ahead_free(remora_session *s)

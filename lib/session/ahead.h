@@ -8,7 +8,7 @@
 
 #include <remora/remora.h>
 
-enum { RMR_MOST_DRAFTS = 30 }; /* with the token before them a run that is no prompt */
+#include "worth.h"
 
 typedef struct rmr_ahead {
     float *logits; /* [cap][n_vocab], or NULL */
@@ -16,10 +16,15 @@ typedef struct rmr_ahead {
     uint32_t at, n; /* rows [at, at + n) hold: of the tokens of these places, */
     uint64_t first; /* the first of which belongs at this position */
     remora_token token[RMR_MOST_DRAFTS]; /* also of the drafts of a step under way */
+    rmr_draft_source source;             /* where they are from */
 } rmr_ahead;
 
-/* Room for n rows, or for as many as there is memory for; returns how many. Rows that hold go. */
+/* Room for n rows, or for as many as there is memory for; returns how many. None must hold. */
 uint32_t rmr_ahead_make_room(remora_session *s, uint32_t n);
+
+/* No row holds any more: another step begins, which may write over their tokens' part of the cache,
+ * or other drafts are looked for. */
+void rmr_ahead_end(remora_session *s);
 
 /* Is the next pending token one of these? */
 int rmr_ahead_fits(const remora_session *s);
@@ -27,8 +32,6 @@ int rmr_ahead_fits(const remora_session *s);
 /* Commit at most `most` pending tokens whose rows are here; returns how many. */
 uint64_t rmr_ahead_take(remora_session *s, uint64_t most);
 
-/* Tokens from position `keep` on go, and the rows of what was behind them. */
-void rmr_ahead_trim(remora_session *s, uint64_t keep);
 void rmr_ahead_free(remora_session *s);
 
 #endif

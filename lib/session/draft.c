@@ -4,6 +4,7 @@
 enum {
     LONGEST = 8, /* tokens that are compared: of several places the longest match counts, and of
                     those the last one */
+    MIDDLE = 4,
     SHORTEST = 2
 };
 
@@ -21,10 +22,12 @@ static void copy(const remora_token *t, uint64_t n, uint64_t from, remora_token 
     for (uint32_t i = 0; i < k; i++) out[i] = from + i < n ? t[from + i] : out[from + i - n];
 }
 
-uint32_t rmr_draft_look_up(const remora_token *t, uint64_t n, remora_token *out, uint32_t most)
+uint32_t rmr_draft_look_up(const remora_token *t, uint64_t n, remora_token *out, uint32_t most,
+                           uint32_t *same)
 {
     uint32_t best = SHORTEST - 1;
     uint64_t at = 0;
+    *same = 0;
     if (n < 2) return 0;
     for (uint64_t i = n - 1; i-- > 0 && best < LONGEST;) {
         const uint32_t m = t[i] == t[n - 1] ? match(t, i, n) : 0;
@@ -33,6 +36,7 @@ uint32_t rmr_draft_look_up(const remora_token *t, uint64_t n, remora_token *out,
         at = i;
     }
     if (best < SHORTEST) return 0;
+    *same = best;
     copy(t, n, at + 1, out, most);
     return most;
 }
@@ -61,12 +65,28 @@ static uint64_t room(const remora_session *s)
     return least(least(rows - pending, slots - s->n_tokens), RMR_MOST_DRAFTS);
 }
 
-uint32_t rmr_draft(remora_session *s, uint64_t most)
+/* Drafts of the best source there is. */
+static uint32_t find(remora_session *s, uint32_t most)
 {
-    const uint32_t n = (uint32_t)least(most, room(s));
+    rmr_ahead *a = &s->ahead;
+    uint32_t same;
+    a->source = RMR_DRAFT_HOOK;
+    if (s->drafter != NULL && s->drafter->draft != NULL)
+        return s->drafter->draft(s->drafter->user, s, a->token, most);
+    const uint32_t n = rmr_draft_look_up(s->tokens, s->n_tokens, a->token, most, &same);
+    a->source = same < MIDDLE    ? RMR_DRAFT_SHORT
+                : same < LONGEST ? RMR_DRAFT_MIDDLE
+                                 : RMR_DRAFT_LONG;
+    return n;
+}
+
+uint32_t rmr_draft(remora_session *s, const rmr_draft_wish *w)
+{
+    uint32_t n = (uint32_t)least(w->most, room(s));
     if (n == 0 || s->in_progress.ctx != NULL || rmr_ahead_fits(s) || shows(s->model)) return 0;
+    rmr_ahead_end(s);
+    n = find(s, n);
+    if (w->if_worth) n = rmr_worth_choose(&s->worth, s->ahead.source, n, w->left_us);
     const uint32_t cap = rmr_ahead_make_room(s, n);
-    if (s->drafter != NULL)
-        return s->drafter->draft(s->drafter->user, s, s->ahead.token, cap < n ? cap : n);
-    return rmr_draft_look_up(s->tokens, s->n_tokens, s->ahead.token, cap < n ? cap : n);
+    return cap < n ? cap : n;
 }

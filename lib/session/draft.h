@@ -5,14 +5,23 @@
 
 #include "session.h"
 
+/* What a call of generate asks for. */
+typedef struct rmr_draft_wish {
+    uint64_t most;
+    int if_worth;    /* only as many as should pay (worth.h) */
+    int64_t left_us; /* of a budget; 0: there is none */
+} rmr_draft_wish;
+
 /* Write drafts to the session's ahead.token, for the evaluation that is about to begin: at most
  * `most`, none where they could show (counters, importance, a dump), where what is pending is a
  * prompt, where a step is under way, and none beyond the capacity, the pages at hand and the chunk.
  * Returns their number. */
-uint32_t rmr_draft(remora_session *s, uint64_t most);
+uint32_t rmr_draft(remora_session *s, const rmr_draft_wish *w);
 
 /* The text that followed where the timeline had the same last tokens before, for as long as it has
- * been so: at most `most` tokens behind t[0, n). Returns their number. */
-uint32_t rmr_draft_look_up(const remora_token *t, uint64_t n, remora_token *out, uint32_t most);
+ * been so: at most `most` tokens behind t[0, n). Returns their number; *same: of how many tokens.
+ */
+uint32_t rmr_draft_look_up(const remora_token *t, uint64_t n, remora_token *out, uint32_t most,
+                           uint32_t *same);
 
 #endif

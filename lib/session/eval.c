@@ -128,7 +128,7 @@ static void add_part(rmr_step_in_progress *f, remora_session *s, uint32_t room)
     RMR_ASSERT(rmr_pages_for(end) <= c->size.pages - page0);
     f->parts[f->n_parts++] =
         (rmr_part){.session = s, s->serial, s->epoch, .row0 = in->n_rows, .n_rows = n};
-    s->ahead.n = 0; /* its rows of the cache may be written over */
+    rmr_ahead_end(s);
     if (s->in_step < end) s->in_step = end;
     rmr_page_table_addresses(&s->cache, end, in->page + page0);
     in->n_pages += (uint32_t)rmr_pages_for(end);
@@ -275,6 +275,15 @@ static void count(remora_session *s, uint32_t rows, int prefill, uint64_t us)
     }
 }
 
+/* What a step of one session alone has taken, where its rows are those of a step with drafts. */
+static void count_worth(remora_session *s, const rmr_step_in_progress *f)
+{
+    const rmr_drafter *d = s->drafter;
+    if (f->n_parts > 1 || f->prefill || f->n_want != f->ctx->in.n_rows) return;
+    const uint64_t us = d != NULL && d->us != NULL ? d->us(d->user, f->n_want) : f->us;
+    rmr_worth_took(&s->worth, f->n_want, f->parts[0].n_drafts, s->ahead.source, us);
+}
+
 /* What was drafted belongs behind what is committed now. */
 static void keep_drafts(remora_session *s, uint32_t n)
 {
@@ -297,6 +306,7 @@ static void commit(evaluation *e)
         new_epoch(s);
         RMR_ASSERT(s->committed <= s->n_tokens && s->rows.n_ready <= s->rows.n_wanted);
         keep_drafts(s, f->parts[i].n_drafts);
+        count_worth(s, f);
         count(s, n, f->prefill, f->us);
         e->rows_left -= e->rows_left < n ? e->rows_left : n;
     }

@@ -54,9 +54,10 @@ static int over_budget(const rmr_gen_call *c)
 /* The last token of the generation needs no row, and no drafts are for what is behind it. */
 static uint64_t wanted_drafts(const remora_session *s, const rmr_gen_call *c)
 {
-    const uint64_t left =
-        s->gen.max_tokens > 0 ? s->gen.max_tokens - s->gen.n_tokens - 1 : c->o->max_drafts;
-    return left < c->o->max_drafts ? left : c->o->max_drafts;
+    const uint64_t most =
+        c->o->max_drafts == REMORA_DRAFTS_AUTO ? RMR_MOST_DRAFTS : c->o->max_drafts;
+    const uint64_t left = s->gen.max_tokens > 0 ? s->gen.max_tokens - s->gen.n_tokens - 1 : most;
+    return left < most ? left : most;
 }
 
 /* Evaluate pending tokens. */
@@ -68,7 +69,10 @@ static remora_status evaluate(remora_session *s, const rmr_gen_call *c, remora_e
         const int64_t spent = (int64_t)(rmr_clock_us() - c->start_us);
         eo.budget_us = c->o->budget_us > spent ? c->o->budget_us - spent : 1;
     }
-    return rmr_eval_drafts(s, &eo, rmr_draft(s, wanted_drafts(s, c)), err);
+    const rmr_draft_wish w = {.most = wanted_drafts(s, c),
+                              .if_worth = c->o->max_drafts == REMORA_DRAFTS_AUTO,
+                              .left_us = eo.budget_us};
+    return rmr_eval_drafts(s, &eo, rmr_draft(s, &w), err);
 }
 
 /* Get the row to sample from. */

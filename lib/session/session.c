@@ -152,6 +152,7 @@ remora_status rmr_session_fork(remora_session *s, remora_session **out, remora_e
     }
     memcpy(f->tokens, s->tokens, s->n_tokens * sizeof *s->tokens);
     memcpy(f->flags, s->flags, s->n_tokens * sizeof *s->flags);
+    f->worth = s->worth;
     f->n_tokens = s->n_tokens;
     f->committed = s->committed;
     *out = f;
@@ -285,7 +286,6 @@ remora_status rmr_session_trim(remora_session *s, uint64_t keep, remora_error *e
     if (keep < s->n_tokens) rmr_gen_end(s);
     rmr_session_touch(s, keep);
     rmr_output_rows_trim(s, keep);
-    rmr_ahead_trim(s, keep);
     s->n_tokens = keep;
     if (s->committed > keep) s->committed = keep;
     rmr_page_table_trim(&s->cache, keep);

@@ -59,10 +59,12 @@ typedef struct rmr_step_in_progress {
 } rmr_step_in_progress;
 
 /* Another source of drafts than the library's, for tests and measurements: it writes at most `most`
- * tokens of the vocabulary and returns how many. */
+ * tokens of the vocabulary and returns how many. And another clock than the machine's, for what
+ * steps of so many rows are held to have taken. Either may be NULL. */
 typedef struct rmr_drafter {
     void *user;
     uint32_t (*draft)(void *user, const remora_session *s, remora_token *out, uint32_t most);
+    uint64_t (*us)(void *user, uint32_t rows);
 } rmr_drafter;
 
 struct remora_session {
@@ -81,6 +83,7 @@ struct remora_session {
     uint64_t n_tokens, committed;
     rmr_output_rows rows;
     rmr_ahead ahead;
+    rmr_worth worth;
     const rmr_drafter *drafter; /* NULL: the library's */
     rmr_step_in_progress in_progress;
     int has_context; /* one is reserved for it */

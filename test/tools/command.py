@@ -122,6 +122,12 @@ def generate():
     equal(guessed.stdout, run(*twice).stdout, "a text with drafts")
     used = re.search(rb"drafts +(\d+) tokens, (\d+) of them used", guessed.stderr)
     assert used and int(used[1]) >= int(used[2]) > 0, guessed.stderr
+    off = run(*twice, "--draft", "off")
+    equal(off.stdout, guessed.stdout, "a text without drafts")
+    assert b"drafts" not in off.stderr, off.stderr
+    equal(run(*twice, "--draft", "auto").stdout, off.stdout, "a text with drafts where they pay")
+    for wrong in "31", "-1", "4x", "", "on":
+        assert b"--draft is" in run(*twice, "--draft=" + wrong, code=2).stderr, wrong
     # a full context ends the text, a prompt that does not fit is an error
     short = run(*args, "-p", want["prompt"], "--ctx", 8, "--ids", code=1)
     assert b"not a token id" in short.stderr, short.stderr

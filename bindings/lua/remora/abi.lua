@@ -297,6 +297,7 @@ const char *remora_version_string(void);
     REMORA_ANSWER_LAX = 2,
     REMORA_GEN_NEW = 1,
     REMORA_GEN_KEEP_STOP = 2,
+    REMORA_DRAFTS_AUTO = 2147483647,
     REMORA_REASON_NONE = 0,
     REMORA_REASON_END_OF_TURN = 1,
     REMORA_REASON_STOP = 2,
@@ -332,6 +333,7 @@ const char *remora_version_string(void);
     remora_schema_flags = {"REMORA_SCHEMA_LAX"},
     remora_answer_flags = {"REMORA_ANSWER_ONE_CALL", "REMORA_ANSWER_LAX"},
     remora_gen_flags = {"REMORA_GEN_NEW", "REMORA_GEN_KEEP_STOP"},
+    remora_drafts = {"REMORA_DRAFTS_AUTO"},
     remora_reasons = {"REMORA_REASON_NONE", "REMORA_REASON_END_OF_TURN", "REMORA_REASON_STOP", "REMORA_REASON_MAX_TOKENS", "REMORA_REASON_CAPACITY"},
   },
   structs = {

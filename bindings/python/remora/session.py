@@ -2,7 +2,7 @@
 """Sessions: one timeline of tokens each, and what they compute and generate."""
 import asyncio
 import ctypes
-from typing import Any, AsyncIterator, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
+from typing import Any, AsyncIterator, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union
 
 from . import _abi
 from ._abi import D, F
@@ -156,11 +156,12 @@ class Session(Handle):
     # ---- generating
 
     def generate(self, sampler: Optional[Sampler] = None, *, max_tokens: int = 0, stop: Sequence[str] = (), keep_stop: bool = False,
-                 n_best: Optional[int] = None, max_drafts: int = 0, cancel: Optional[Cancel] = None) -> "Generation":
+                 n_best: Optional[int] = None, max_drafts: Union[int, str] = 0, cancel: Optional[Cancel] = None) -> "Generation":
         """Go on from the timeline: an iterator of text, and an async one. Without a sampler the best token is taken.
 
         n_best: probabilities of each token, and of so many of the best, are kept in `probs`. max_drafts: most tokens that are
-        guessed from the text before and evaluated together; tokens are the same, and text that repeats itself comes sooner.
+        guessed from the text before and evaluated together, or "auto": as many as pay. Tokens are the same, and text that
+        repeats itself comes sooner.
         """
         return Generation(self, sampler or Sampler.greedy(self.model), max_tokens, stop, keep_stop, n_best, cancel, max_drafts)
 
@@ -212,7 +213,7 @@ class Generation:
     CAP_TOKENS = 64
 
     def __init__(self, session: Session, sampler: Sampler, max_tokens: int, stop: Sequence[str], keep_stop: bool,
-                 n_best: Optional[int], cancel: Optional[Cancel], max_drafts: int = 0) -> None:
+                 n_best: Optional[int], cancel: Optional[Cancel], max_drafts: Union[int, str] = 0) -> None:
         stops = [stop] if isinstance(stop, str) else list(stop)
         self.session = session
         self.sampler = sampler
@@ -237,7 +238,7 @@ class Generation:
         self._opts = D.make("remora_gen_opts", flags=self._flags | D.values["REMORA_GEN_NEW"], max_tokens=max_tokens,
                             stop=_abi.array("remora_text", [_abi.text(s) for s in stops]), n_stop=len(stops),
                             cancel=self._cancel.pointer, probs=self._probs, n_best=n_best or 0,
-                            max_drafts=max_drafts)
+                            max_drafts=D.values["REMORA_DRAFTS_AUTO"] if max_drafts == "auto" else max_drafts)
 
     # ---- what is known of it
 

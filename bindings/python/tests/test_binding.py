@@ -299,12 +299,13 @@ class Threads(unittest.TestCase):
     def test_guesses_change_nothing(self) -> None:
         text = "red blue red blue red blue red blue"
         made = []
-        for drafts in (0, 4):
+        for drafts in (0, 4, "auto"):
             session = remora.Session(MODEL)
             session.append_text(text)
             made.append(session.generate(max_tokens=24, max_drafts=drafts))
             made[-1].text()
         self.assertEqual(made[0].tokens, made[1].tokens)
+        self.assertEqual(made[0].tokens, made[2].tokens)
         self.assertEqual(made[0].session.stats()["drafts"], 0)
         self.assertGreater(made[1].session.stats()["drafts"], 0)
 

@@ -240,6 +240,8 @@ pub const REMORA_ANSWER_LAX: u32 = 2;
 pub const REMORA_GEN_NEW: u32 = 1;
 /// Of `enum remora_gen_flags`, since 1.0.
 pub const REMORA_GEN_KEEP_STOP: u32 = 2;
+/// Of `enum remora_drafts`, since 1.0.
+pub const REMORA_DRAFTS_AUTO: i32 = 2147483647;
 /// Of `enum remora_reasons`, since 1.0.
 pub const REMORA_REASON_NONE: i32 = 0;
 /// Of `enum remora_reasons`, since 1.0.

@@ -61,6 +61,10 @@ impl GenOptions {
         self.max_drafts = n;
         self
     }
+    /// As many guesses as pay, at each token anew, where [`max_drafts`](Self::max_drafts) says a number.
+    pub fn auto_drafts(self) -> Self {
+        self.max_drafts(sys::REMORA_DRAFTS_AUTO as u32)
+    }
 
     fn lend<R>(
         &self,

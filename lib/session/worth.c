@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worth.h"
+
+static const float INITIAL = 1, INCOME = 1.0F / 200, FULL = 16; /* of the purse */
+static const float WORTH = 1.02F; /* so much faster, or it is not tried */
+static const float SLOPE = .4F; /* of a step of one row, for a further row, until one is measured */
+static const float LASTS = 512; /* steps; behind so many half of a cost is believed, so that what
+                                   was measured at a bad time is tried again */
+static const float AGE = .99F;  /* of what a record knows, with each new judgement */
+static const float DOUBT = .995F; /* the same, each time that its source is passed over */
+
+/* What a source's drafts are worth before anything is known, which counts as two of them. That is
+ * much: to try costs little. */
+static const float PRIOR[RMR_DRAFT_SOURCES][2] = {[RMR_DRAFT_SHORT] = {.6F, .7F},
+                                                  [RMR_DRAFT_MIDDLE] = {.75F, .8F},
+                                                  [RMR_DRAFT_LONG] = {.9F, .9F},
+                                                  [RMR_DRAFT_HOOK] = {.8F, .8F}};
+
+static float chance(const rmr_draft_record *r, float prior)
+{
+    return (r->right + 2 * prior) / (r->tried + 2);
+}
+
+/* The time of a step: measured, or on a line between or behind what is. */
+static float cost(const rmr_worth *w, uint32_t rows)
+{
+    uint32_t lo = rows, hi = rows;
+    while (lo > 1 && w->us[lo] <= 0) lo--;
+    if (lo == rows) return w->us[rows];
+    while (hi <= RMR_MOST_DRAFTS + 1 && w->us[hi] <= 0) hi++;
+    const float over = (float)(rows - lo);
+    if (hi <= RMR_MOST_DRAFTS + 1)
+        return w->us[lo] + (w->us[hi] - w->us[lo]) * over / (float)(hi - lo);
+    const float slope = lo > 1 ? (w->us[lo] - w->us[1]) / (float)(lo - 1) : SLOPE * w->us[1];
+    return w->us[lo] + (slope > 0 ? slope : 0) * over;
+}
+
+/* Steps of twice the rows that are known, and no more: a line is a guess. */
+static uint32_t most_rows(const rmr_worth *w)
+{
+    uint32_t rows = RMR_MOST_DRAFTS + 1;
+    while (rows > 1 && w->us[rows] <= 0) rows--;
+    return 2 * rows <= RMR_MOST_DRAFTS ? 2 * rows : RMR_MOST_DRAFTS + 1;
+}
+
+/* The share of a cost's excess that is believed still. */
+static float fresh(const rmr_worth *w, uint32_t rows)
+{
+    return LASTS / (LASTS + (float)w->since[rows]);
+}
+
+static void pass_over(rmr_worth *w, rmr_draft_source source)
+{
+    rmr_draft_record *const r[] = {&w->first[source], &w->next[source]};
+    for (int i = 0; i < 2; i++) {
+        r[i]->right *= DOUBT;
+        r[i]->tried *= DOUBT;
+    }
+}
+
+uint32_t rmr_worth_choose(rmr_worth *w, rmr_draft_source source, uint32_t most, int64_t left_us)
+{
+    const float one = w->us[1], next = chance(&w->next[source], PRIOR[source][1]);
+    const int in_time = left_us > 0 && one <= (float)left_us;
+    const uint32_t end = most < most_rows(w) ? most : most_rows(w) - 1;
+    float tokens = 1, likely = chance(&w->first[source], PRIOR[source][0]), best = WORTH;
+    const float can_pay = (INITIAL + w->purse) * likely; /* one that fails leaves others some */
+    uint32_t n = 0;
+    if (one <= 0) return 0;
+    for (uint32_t k = 1; k <= end; k++) {
+        const float us = cost(w, k + 1), more = us > one ? us - one : 0;
+        tokens += likely;
+        likely *= next;
+        if (can_pay <= 0 || more > can_pay * one || (in_time && us > (float)left_us)) break;
+        const float speed = tokens * one / (one + more * fresh(w, k + 1));
+        if (speed <= best) continue;
+        best = speed;
+        n = k;
+    }
+    if (n == 0 && most > 0) pass_over(w, source);
+    return n;
+}
+
+/* A step that took far longer than others has met a machine that did something else: that is
+ * believed in part. */
+static float believed(const rmr_worth *w, uint32_t rows, uint64_t us)
+{
+    const float known = w->us[rows] > 0 ? w->us[rows] : (float)rows * w->us[1],
+                now = us > 0 ? (float)us : 1;
+    return known > 0 && now > 2 * known ? 2 * known : now;
+}
+
+static void measure(float *us, float now)
+{
+    *us += *us > 0 ? (now - *us) / 8 : now;
+}
+
+static void put_in(rmr_worth *w, float steps)
+{
+    w->purse += steps;
+    if (w->purse > FULL) w->purse = FULL;
+}
+
+void rmr_worth_took(rmr_worth *w, uint32_t rows, uint32_t n, rmr_draft_source source, uint64_t us)
+{
+    if (rows == 0 || rows > RMR_MOST_DRAFTS + 1) return;
+    for (uint32_t i = 1; i <= RMR_MOST_DRAFTS + 1; i++) w->since[i]++;
+    w->since[rows] = 0;
+    const float now = believed(w, rows, us);
+    measure(&w->us[rows], now);
+    put_in(w, INCOME);
+    w->asked = n;
+    w->source = source;
+    w->paid = w->us[1] > 0 ? now / w->us[1] : 0;
+}
+
+static void note(rmr_draft_record *r, uint32_t right, uint32_t tried)
+{
+    for (uint32_t i = 0; i < tried; i++) {
+        r->right = r->right * AGE + (i < right ? 1 : 0);
+        r->tried = r->tried * AGE + 1;
+    }
+}
+
+void rmr_worth_judge(rmr_worth *w, uint32_t right)
+{
+    const uint32_t n = w->asked;
+    w->asked = 0;
+    if (n == 0) return;
+    note(&w->first[w->source], right > 0, 1);
+    if (right > 0) note(&w->next[w->source], right - 1, right < n ? right : n - 1);
+    put_in(w, (float)right * (1 + INCOME) + 1 - w->paid);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How many drafts a session's steps should have, so that they are worth their time. It knows what
+ * steps of so many rows took, and how often drafts of each source were right. It decides about time
+ * alone; no result depends on it.
+ *
+ * Estimates are wrong now and then, so there is a purse besides, whose unit is a step of one row.
+ * Each token puts a little into it, drafts put in what they have won, and pay what they have lost
+ * out of it. A step takes no more drafts than could be paid for if all were wrong. So drafts never
+ * cost more than INITIAL steps and one step in INCOME, beyond what they have won before. */
+#ifndef RMR_WORTH_H
+#define RMR_WORTH_H
+
+#include <stdint.h>
+
+enum { RMR_MOST_DRAFTS = 30 }; /* with the token before them a run that is no prompt */
+
+/* Sources whose drafts are right equally often. */
+typedef enum rmr_draft_source {
+    RMR_DRAFT_SHORT,  /* text behind a short match, */
+    RMR_DRAFT_MIDDLE, /* behind a longer one, */
+    RMR_DRAFT_LONG,   /* behind the longest that is looked for */
+    RMR_DRAFT_HOOK,   /* a test's */
+    RMR_DRAFT_SOURCES
+} rmr_draft_source;
+
+/* Drafts that were right, and those that were looked at. What is old counts less. */
+typedef struct rmr_draft_record {
+    float right, tried;
+} rmr_draft_record;
+
+typedef struct rmr_worth {
+    float us[RMR_MOST_DRAFTS + 2];       /* [rows of a step]: the time it took; 0: not known */
+    uint32_t since[RMR_MOST_DRAFTS + 2]; /* the same: steps of other rows that came later */
+    rmr_draft_record first[RMR_DRAFT_SOURCES]; /* drafts of the next token */
+    rmr_draft_record next[RMR_DRAFT_SOURCES];  /* drafts behind one that was right */
+    float purse;                               /* in steps of one row, without INITIAL */
+    uint32_t asked; /* drafts of the step before that nobody has judged yet: */
+    rmr_draft_source source;
+    float paid; /* the time that their step took, in steps of one row */
+} rmr_worth;
+
+/* How many drafts of this source the next step should have, at most `most`; 0 is an answer as well.
+ * With more than 0 microseconds left none that would make it too late, where it would not be so
+ * without. */
+uint32_t rmr_worth_choose(rmr_worth *w, rmr_draft_source source, uint32_t most, int64_t left_us);
+
+/* A step of so many rows, all with logits, has taken so long. The last n of them are drafts of this
+ * source. */
+void rmr_worth_took(rmr_worth *w, uint32_t rows, uint32_t n, rmr_draft_source source, uint64_t us);
+
+/* So many of the drafts of the last step were right; nothing where nobody has asked. */
+void rmr_worth_judge(rmr_worth *w, uint32_t right);
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether drafts are made where they pay, and cost little where they do not. Times are numbers of
+ * this test: a machine is a function that says what a step of so many rows takes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "host.h"
+#include "worth.h"
+
+typedef struct machine {
+    double row;   /* time of a further row, of that of the first one */
+    double knee;  /* rows behind which each takes as long as the first; 0: none */
+    double noise; /* the time is so much longer or shorter, by chance */
+} machine;
+
+typedef struct outcome {
+    double speed;  /* of plain decode */
+    double drafts; /* of a step, at its end */
+    uint64_t used;
+} outcome;
+
+static const double ONE = 1000;
+
+static double took(const machine *m, uint32_t rows)
+{
+    const double over = m->knee > 0 && rows > m->knee ? rows - m->knee : 0;
+    return ONE * (1 + m->row * (rows - 1) + (1 - m->row) * over);
+}
+
+static uint32_t first_right(uint64_t *seed, int chance, uint32_t n)
+{
+    uint32_t i = 0;
+    while (i < n && (int)(host_random(seed) % 100) < chance) i++;
+    return i;
+}
+
+/* `tokens` tokens, with drafts that are right in `chance` of 100. */
+static outcome go_on(rmr_worth *w, const machine *m, rmr_draft_source source, int chance,
+                     uint64_t tokens)
+{
+    outcome o = {0};
+    uint64_t seed = 5, made = 0, steps = 0;
+    double time = 0, plain = 0;
+    while (made < tokens) {
+        const uint32_t k = rmr_worth_choose(w, source, RMR_MOST_DRAFTS, 0);
+        const double noise = 1 + m->noise * ((double)(host_random(&seed) % 2001) / 1000 - 1);
+        const double us = took(m, k + 1) * noise;
+        const uint32_t right = first_right(&seed, chance, k);
+        assert_true(k <= RMR_MOST_DRAFTS);
+        rmr_worth_took(w, k + 1, k, source, (uint64_t)us);
+        rmr_worth_judge(w, right);
+        time += us;
+        plain += ONE * (1 + right) * noise;
+        made += 1 + right;
+        o.used += right;
+        if (made * 4 > tokens * 3) {
+            o.drafts += k;
+            steps++;
+        }
+    }
+    o.drafts /= steps > 0 ? (double)steps : 1;
+    o.speed = plain / time;
+    return o;
+}
+
+static outcome run(const machine *m, rmr_draft_source source, int chance, uint64_t tokens)
+{
+    rmr_worth w = {0};
+    return go_on(&w, m, source, chance, tokens);
+}
+
+static const machine machines[] = {
+    {.row = .5}, {.row = .9}, {.row = .05}, {.row = .3, .knee = 8}, {.row = .5, .noise = .3},
+    {.row = 0},
+};
+
+static void wrong_drafts_cost_little(void **state)
+{
+    static const uint64_t lengths[] = {100, 300, 3000};
+    (void)state;
+    for (size_t i = 0; i < sizeof machines / sizeof *machines; i++)
+        for (int source = 0; source < RMR_DRAFT_SOURCES; source++)
+            for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
+                const outcome o = run(&machines[i], (rmr_draft_source)source, 0, lengths[k]);
+                if (o.speed < .98)
+                    fail_msg("machine %zu, source %d, %llu tokens: %.3f of plain speed", i, source,
+                             (unsigned long long)lengths[k], o.speed);
+            }
+}
+
+/* The best number of drafts, computed, is what comes out, or one that is nearly as good. */
+static void right_drafts_pay(void **state)
+{
+    static const int chances[] = {30, 60, 85, 95, 100};
+    (void)state;
+    for (size_t i = 0; i < sizeof machines / sizeof *machines; i++)
+        for (size_t c = 0; c < sizeof chances / sizeof *chances; c++) {
+            const double p = chances[c] / 100.0;
+            double best = 1, tokens = 1, likely = p;
+            for (uint32_t k = 1; k <= RMR_MOST_DRAFTS; k++, likely *= p) {
+                tokens += likely;
+                if (tokens * ONE / took(&machines[i], k + 1) > best)
+                    best = tokens * ONE / took(&machines[i], k + 1);
+            }
+            const outcome o = run(&machines[i], RMR_DRAFT_HOOK, chances[c], 4000);
+            if (o.speed < .9 * best || o.speed < .98)
+                fail_msg("machine %zu, %d of 100: %.3f of plain speed, %.3f is possible", i,
+                         chances[c], o.speed, best);
+        }
+}
+
+static void what_was_good_ends(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof machines / sizeof *machines; i++) {
+        rmr_worth w = {0};
+        go_on(&w, &machines[i], RMR_DRAFT_LONG, 100, 2000);
+        go_on(&w, &machines[i], RMR_DRAFT_LONG, 0, 300);
+        const outcome after = go_on(&w, &machines[i], RMR_DRAFT_LONG, 0, 1000);
+        if (machines[i].row > 0 && after.speed < .98)
+            fail_msg("machine %zu: %.3f of plain speed", i, after.speed);
+        const outcome again = go_on(&w, &machines[i], RMR_DRAFT_LONG, 100, 4000);
+        if (machines[i].row < .9) assert_true(again.used > 1000);
+    }
+}
+
+/* One source that is bad does not spoil another. */
+static void sources_are_apart(void **state)
+{
+    const machine m = {.row = .5};
+    rmr_worth w = {0};
+    (void)state;
+    go_on(&w, &m, RMR_DRAFT_SHORT, 0, 2000);
+    assert_true(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, 0) > 0);
+    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_SHORT, 8, 0), 0);
+}
+
+static void none_that_are_late(void **state)
+{
+    const machine m = {.row = .1};
+    rmr_worth w = {0};
+    (void)state;
+    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, 0), 0); /* nothing is known */
+    go_on(&w, &m, RMR_DRAFT_LONG, 100, 2000);
+    assert_true(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, 0) == 8);
+    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_LONG, 0, 0), 0);
+    const uint32_t in_time = rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, (int64_t)(1.45 * ONE));
+    assert_true(in_time > 0 && in_time < 8);
+    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, (int64_t)ONE + 1), 0);
+    /* The token itself will be late: what matters is how many come of the time. */
+    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, (int64_t)(ONE / 2)), 8);
+}
+
+/* A clock may say anything. */
+static void any_times(void **state)
+{
+    static const uint64_t us[] = {0, 1, UINT64_MAX, 7, UINT64_MAX / 2, 1000};
+    uint64_t seed = 3;
+    rmr_worth w = {0};
+    (void)state;
+    for (int i = 0; i < 5000; i++) {
+        const rmr_draft_source source = (rmr_draft_source)(host_random(&seed) % RMR_DRAFT_SOURCES);
+        const uint32_t most = host_random(&seed) % 40;
+        const uint32_t k = rmr_worth_choose(&w, source, most, (int64_t)(host_random(&seed) % 3));
+        assert_true(k <= most && k <= RMR_MOST_DRAFTS);
+        rmr_worth_took(&w, k + 1, k, source, us[host_random(&seed) % 6]);
+        rmr_worth_judge(&w, host_random(&seed) % (k + 1));
+    }
+    rmr_worth_took(&w, 4000, 0, RMR_DRAFT_HOOK, 5); /* no step with drafts */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wrong_drafts_cost_little), cmocka_unit_test(right_drafts_pay),
+        cmocka_unit_test(what_was_good_ends),       cmocka_unit_test(sources_are_apart),
+        cmocka_unit_test(none_that_are_late),       cmocka_unit_test(any_times),
+    };
+    return cmocka_run_group_tests_name("worth", tests, NULL, NULL);
+}
