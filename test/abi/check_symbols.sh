@@ -69,7 +69,7 @@ readelf -lW "$so" | awk '$1 == "GNU_STACK" && $7 ~ /E/' | none "an executable st
 # -- dependencies, name, size -------------------------------------------------------------------------------------------
 readelf -dW "$so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sed 's/\.so.*//' | grep -v '^ld-linux' | sort >"$work/needed"
 others='libjansson libpcre2-8 libutf8proc libyaml-0 libzstd' most=3000000
-[ -z "$inside" ] || others='' most=4000000
+[ -z "$inside" ] || others='' most=3300000
 printf '%s\n' libc libm $others | sort >"$work/may"
 diff "$work/may" "$work/needed" >"$work/diff" || { fail "dependencies (>) are not the list (<):"; grep '^[<>]' "$work/diff"; }
 readelf -dW "$so" | grep -q 'SONAME.*\[libremora\.so\.1\]' || fail "soname is not libremora.so.1"

@@ -217,6 +217,21 @@ FORCE void block_any(const rmr_elem type, uint32_t n_rows, const span *s, uint32
 #undef ROWS
 }
 
+/* One copy for each type: block_any is by far the largest part of a product, and has two callers.
+ */
+typedef void block_fn(uint32_t n_rows, const span *s, uint32_t n_tiles);
+#define BLOCKS(name, type)                                                                         \
+    static __attribute__((noinline)) void blocks_##name(uint32_t n_rows, const span *s,            \
+                                                        uint32_t n_tiles)                          \
+    {                                                                                              \
+        block_any(type, n_rows, s, n_tiles);                                                       \
+    }
+BLOCKS(bf16, RMR_ELEM_BF16)
+BLOCKS(f16, RMR_ELEM_F16)
+BLOCKS(f32, RMR_ELEM_F32)
+BLOCKS(f8, RMR_ELEM_F8)
+#undef BLOCKS
+
 /* The x block [rows, k] next to each other: rows whose distance is a multiple of a page would
  * otherwise fight for the same cache sets. */
 static void pack_rows(float *to, const float *x, size_t ldx, uint32_t n_rows, uint32_t k)
@@ -226,7 +241,7 @@ static void pack_rows(float *to, const float *x, size_t ldx, uint32_t n_rows, ui
 }
 
 /* One pass of K_BLOCK by TILE_BLOCK over all rows of x, in equal blocks of at most MM_ROWS. */
-FORCE void matmul_pass(const rmr_elem type, const span *pass, uint32_t n_x, uint32_t n_tiles)
+FORCE void matmul_pass(block_fn *blocks, const span *pass, uint32_t n_x, uint32_t n_tiles)
 {
     _Alignas(64) float packed[MM_ROWS * (K_BLOCK + K_PAD)];
     span s = *pass;
@@ -237,19 +252,19 @@ FORCE void matmul_pass(const rmr_elem type, const span *pass, uint32_t n_x, uint
         s.y = pass->y + m * pass->ldy;
         s.x = packed;
         s.ldx = K_BLOCK + K_PAD;
-        block_any(type, rows, &s, n_tiles);
+        blocks(rows, &s, n_tiles);
         m += rows;
     }
 }
 
-FORCE void matmul(const rmr_elem type, float *y, size_t ldy, const float *x, size_t ldx,
-                  uint32_t n_x, const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
-                  int accumulate, const void *next)
+FORCE void matmul(const rmr_elem type, block_fn *blocks, float *y, size_t ldy, const float *x,
+                  size_t ldx, uint32_t n_x, const void *tiles, size_t tile_stride, uint32_t n_tiles,
+                  uint32_t k, int accumulate, const void *next)
 {
     const size_t bytes = k_bytes(type, k);
     const span all = {y, ldy, x, ldx, tiles, tile_stride, k, accumulate, bytes, next, bytes};
     if (n_x <= MM_ROWS) { /* memory sets the pace: stream every tile once, from end to end */
-        block_any(type, n_x, &all, n_tiles);
+        blocks(n_x, &all, n_tiles);
         return;
     }
     for (uint32_t t = 0; t < n_tiles; t += TILE_BLOCK) {
@@ -263,7 +278,7 @@ FORCE void matmul(const rmr_elem type, float *y, size_t ldy, const float *x, siz
             s.tiles = all.tiles + t * tile_stride + k_bytes(type, at);
             s.scale = k_bytes(type, k - at) + at / RMR_F8_RUN * 4;
             s.accumulate = accumulate || at > 0;
-            matmul_pass(type, &s, n_x, nt);
+            matmul_pass(blocks, &s, n_x, nt);
             at += s.k;
         } while (at < k);
     }
@@ -273,21 +288,24 @@ static void matmul_bf16(float *y, size_t ldy, const float *x, size_t ldx, uint32
                         const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
                         int accumulate, const void *next)
 {
-    matmul(RMR_ELEM_BF16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate, next);
+    matmul(RMR_ELEM_BF16, blocks_bf16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k,
+           accumulate, next);
 }
 
 static void matmul_f16(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
                        const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
                        int accumulate, const void *next)
 {
-    matmul(RMR_ELEM_F16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate, next);
+    matmul(RMR_ELEM_F16, blocks_f16, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k,
+           accumulate, next);
 }
 
 static void matmul_f32(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
                        const void *tiles, size_t tile_stride, uint32_t n_tiles, uint32_t k,
                        int accumulate, const void *next)
 {
-    matmul(RMR_ELEM_F32, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, accumulate, next);
+    matmul(RMR_ELEM_F32, blocks_f32, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k,
+           accumulate, next);
 }
 
 static void matmul_f8(float *y, size_t ldy, const float *x, size_t ldx, uint32_t n_x,
@@ -297,5 +315,7 @@ static void matmul_f8(float *y, size_t ldy, const float *x, size_t ldx, uint32_t
     (void)accumulate;
     for (uint32_t m = 0; k == 0 && m < n_x; m++)
         memset(y + m * ldy, 0, (size_t)n_tiles * RMR_TILE * sizeof *y);
-    if (k > 0) matmul(RMR_ELEM_F8, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, 0, next);
+    if (k > 0)
+        matmul(RMR_ELEM_F8, blocks_f8, y, ldy, x, ldx, n_x, tiles, tile_stride, n_tiles, k, 0,
+               next);
 }
