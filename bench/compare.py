@@ -37,7 +37,7 @@ def say(text):
 class Bench:
     def __init__(self, args):
         self.args = args
-        self.read, self.ours = engines.Read(args.build), engines.Ours(args.build)
+        self.read, self.ours = engines.Read(args.build), engines.Ours(f"{args.build}/tools/remora")
         self.peer = engines.Peer(args.peer) if args.peer else None
         self.models = Models(args.models, args.generators, self.ours.remora, say)
         self.gguf, self.pack = self.models.compared(args.gguf, args.pack)

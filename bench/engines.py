@@ -10,6 +10,7 @@ import sys
 
 PEER_FLAGS = ["-mla", "3", "-fa", "1", "-fmoe", "1"]
 PEER_WAYS = [["-rtr", "0"], ["-rtr", "1"]]  # weights as they lie in the file, and repacked while they are loaded
+PEER_ON_GPU = [["-ngl", "99"]]
 BUSY = "while True: pass"
 HUGE = 0.95  # of a file, or it is read again
 READ_AGAIN = set()
@@ -113,8 +114,8 @@ def stops(build, model, how, number, *, tokens, chunk):
 
 
 class Ours:
-    def __init__(self, build):
-        self.remora = f"{build}/tools/remora"
+    def __init__(self, remora, device="cpu"):
+        self.remora, self.device = remora, device
         words = re.search(r"--kv +([\w|]+)", run(self.remora, "bench", "--help"))
         eight = [w for w in words.group(1).split("|") if w not in ("bf16", "f32")] if words else []
         self.kv8 = eight[0] if eight else None
@@ -125,7 +126,7 @@ class Ours:
         numbers = lambda v: ",".join(map(str, v)) or "0"
         rows = json.loads(run(self.remora, "bench", "-m", model, "-q", "-o", "json", "-r", reps, "-t", threads, "-b", batch,
                               "--kv", kv, "-p", numbers(prompts), "-n", numbers(gens), "-d", numbers(depths),
-                              *["--no-warmup"] * (not warmup)))
+                              "--device", self.device, *["--no-warmup"] * (not warmup)))
         for row in rows:
             row["what"] = (row["n_prompt"], row["n_gen"], row["n_depth"])
         return rows
@@ -159,8 +160,8 @@ class Ours:
 class Peer:
     """Every test runs in each of the peer's ways, a process of its own, and the faster result counts."""
 
-    def __init__(self, program):
-        self.program = program
+    def __init__(self, program, ways=PEER_WAYS):
+        self.program, self.ways = program, ways
 
     def __call__(self, model, *, prompts=(), gens=(), after=(), threads=2, kv="f16"):
         """`after`: pairs of depth and tokens decoded there."""
@@ -169,7 +170,7 @@ class Peer:
                  *(["-n", ",".join(map(str, gens))] if gens else ["-n", "0"])]
         for depth, n in after:
             tests += ["-gp", f"{depth},{n}"]
-        ways = [self.run_once(model, [*way, "-t", threads, "-ctk", kv, *tests]) for way in PEER_WAYS]
+        ways = [self.run_once(model, [*way, "-t", threads, "-ctk", kv, *tests]) for way in self.ways]
         rows = [max(row, key=lambda r: r["samples_ts"][0]) for row in zip(*ways, strict=True)]
         depths = iter(depth for depth, _ in after)
         for row in rows:  # "-gp" rows have both numbers, the prompt being the depth
