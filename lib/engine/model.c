@@ -17,6 +17,21 @@ static remora_status add_tensors(rmr_opening *o)
     return m->origin->format->list_tensors(m->origin, &m->meta, o->err);
 }
 
+static void say_pages(const remora_model *m)
+{
+    const rmr_log *log = &m->rt->ctx.log;
+    if (m->weights.pages == RMR_FILE_PAGES_DROPPED)
+        rmr_log_write(log, REMORA_LOG_INFO,
+                      "%s: the system had it in small pages, as it was written; it is read from "
+                      "disk again, into large ones",
+                      m->origin->file);
+    if (m->weights.pages == RMR_FILE_PAGES_SMALL)
+        rmr_log_write(log, REMORA_LOG_INFO,
+                      "%s: the system keeps it in small pages, from which decoding is slower; "
+                      "REMORA_MODEL_NO_MMAP copies it into large ones",
+                      m->origin->file);
+}
+
 static remora_status make_weights(rmr_opening *o)
 {
     remora_model *m = o->m;
@@ -34,6 +49,7 @@ static remora_status make_weights(rmr_opening *o)
                                o->opts->progress};
     RMR_TRY(rmr_load_weights(&m->weights, m->origin, &o->plan, &host, o->err));
     m->has_weights = 1;
+    say_pages(m);
     return REMORA_OK;
 }
 

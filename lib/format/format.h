@@ -166,6 +166,9 @@ struct rmr_format {
     /* Such bytes are going to be used as long as the origin lives. E_FORMAT: the file that they lie
      * in has become shorter. */
     remora_status (*hold)(rmr_origin *o, remora_error *err);
+    /* Asked after hold, where such bytes are going to be computed from: the pages in which the
+     * system has them. NULL: it has none. */
+    rmr_file_pages (*mend_pages)(const rmr_origin *o);
     /* Asked before each use of such bytes, by any thread. E_IO: the file that they lie in has
      * changed since it was opened (rmr_file_unchanged). */
     remora_status (*unchanged)(const rmr_origin *o, remora_error *err);

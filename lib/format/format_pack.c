@@ -171,6 +171,11 @@ static remora_status hold(rmr_origin *o, remora_error *err)
     return rmr_pack_check(pack_of(o), err);
 }
 
+static rmr_file_pages mend_pages(const rmr_origin *o)
+{
+    return rmr_pack_mend_pages(pack_of(o));
+}
+
 static remora_status unchanged(const rmr_origin *o, remora_error *err)
 {
     return rmr_pack_unchanged(pack_of(o), err);
@@ -263,6 +268,7 @@ const rmr_format rmr_format_pack = {.name = "pack",
                                     .tensor = tensor,
                                     .data = data,
                                     .hold = hold,
+                                    .mend_pages = mend_pages,
                                     .unchanged = unchanged,
                                     .span = span,
                                     .read = read_portion,

@@ -576,6 +576,11 @@ remora_status rmr_pack_check(const rmr_pack *p, remora_error *err)
     return rmr_file_check(p->file, err);
 }
 
+rmr_file_pages rmr_pack_mend_pages(const rmr_pack *p)
+{
+    return rmr_file_mend_pages(p->file);
+}
+
 remora_status rmr_pack_unchanged(const rmr_pack *p, remora_error *err)
 {
     return rmr_file_unchanged(p->file, err);

@@ -74,6 +74,7 @@ const rmr_pack_blob *rmr_pack_find_blob(const rmr_pack *p, const char *name);
 const void *rmr_pack_data(const rmr_pack *p, const rmr_pack_tensor *t);
 const void *rmr_pack_blob_data(const rmr_pack *p, const rmr_pack_blob *b);
 remora_status rmr_pack_check(const rmr_pack *p, remora_error *err);
+rmr_file_pages rmr_pack_mend_pages(const rmr_pack *p); /* rmr_file_mend_pages */
 remora_status rmr_pack_unchanged(const rmr_pack *p, remora_error *err); /* rmr_file_unchanged */
 remora_status rmr_pack_read_blob(const rmr_pack *p, const rmr_pack_blob *b, void *dst,
                                  remora_error *err);

@@ -498,6 +498,11 @@ remora_status rmr_file_check(const rmr_file *f, remora_error *err)
     return REMORA_OK;
 }
 
+rmr_file_pages rmr_file_mend_pages(const rmr_file *f)
+{
+    return f->mapped ? rmr_file_pages_mend(f->data, f->size, f->fd) : RMR_FILE_PAGES_UNKNOWN;
+}
+
 static int is_later(const rmr_file_facts *a, const rmr_file_facts *b)
 {
     return a->written_s > b->written_s ||

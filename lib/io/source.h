@@ -15,6 +15,7 @@
 #ifndef RMR_SOURCE_H
 #define RMR_SOURCE_H
 
+#include "file_pages.h"
 #include "mem.h"
 
 enum {
@@ -84,6 +85,9 @@ const void *rmr_file_data(const rmr_file *f);
 /* E_FORMAT when the file on disk is shorter than when it was opened. Blobs and host files always
  * pass. */
 remora_status rmr_file_check(const rmr_file *f, remora_error *err);
+
+/* rmr_file_pages_mend of a mapped file that rmr_file_check has just passed; UNKNOWN of others. */
+rmr_file_pages rmr_file_mend_pages(const rmr_file *f);
 
 /* E_IO when the file of mapped bytes is shorter, or was written to later, than when it was opened.
  * It is looked at through its descriptor: renaming or removing it, links to it and its mode do not

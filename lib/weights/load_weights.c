@@ -50,6 +50,8 @@ remora_status rmr_load_weights(rmr_weights *w, rmr_origin *from, const rmr_weigh
     w->weight_bytes = plan->weight_bytes;
     w->mapped_bytes = plan->mapped_bytes;
     RMR_TRY(make(&l, plan, err));
+    if (plan->mapped_bytes > 0 && from->format->mend_pages != NULL)
+        w->pages = from->format->mend_pages(from);
     return rmr_walk_weights(&walk, err);
 }
 

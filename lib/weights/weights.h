@@ -5,6 +5,7 @@
 #ifndef RMR_WEIGHTS_H
 #define RMR_WEIGHTS_H
 
+#include "file_pages.h"
 #include "weight_table.h"
 
 typedef struct rmr_weights {
@@ -17,6 +18,7 @@ typedef struct rmr_weights {
     rmr_weight *inv_freq;     /* the frequencies of the rotary embedding, one for each pair */
     rmr_bytes weight_bytes;   /* of the planned weights on the backend */
     uint64_t mapped_bytes;    /* bytes of the weights that are used where they lie in the source */
+    rmr_file_pages pages;     /* in which the system has those */
     rmr_bytes constant_bytes; /* of inv_freq */
 } rmr_weights;
 
