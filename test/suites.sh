@@ -44,6 +44,9 @@ install_hosts_python() {
 # What the parts of the suite of hosts need beside what every suite needs.
 want_hosts() {
     want 'command -v chromium' chromium
+    want 'command -v nvim' neovim
+    want 'command -v love' love
+    want 'command -v xvfb-run && command -v xauth' xvfb xauth
 }
 
 # The CUDA compiler of PATH, or a Python that has it as packages; with cuobjdump, which few machines have.
