@@ -77,6 +77,24 @@ want_lua() {
     want 'command -v lua5.4 && pkg-config --exists lua5.4' lua5.4 liblua5.4-dev
 }
 
+# A compiler for Windows, and what runs its programs.
+want_windows() {
+    want 'command -v x86_64-w64-mingw32-gcc-win32' gcc-mingw-w64-x86-64-win32
+    want 'command -v wine && [ -x /usr/lib/wine/wine64 ]' wine wine64
+}
+
+# Dependencies from source, the folder that is wine's drive C, a build for this system (its command has to give the same bits),
+# and a build folder for Windows: which compiler it has is said once.
+prepare_windows() {
+    export WINEPREFIX=$PWD/$build/wine WINEDEBUG=-all REMORA_ELSEWHERE=$PWD/build-test/tools/remora
+    quietly subprojects/from_debian.sh || return 1
+    configure build-test -Dtests=true "-Dtest_python=$PWD/$venv/bin/python" "-Dshared_models=$models" || return 1
+    quietly ninja -C build-test tools/remora || return 1
+    [ -f "$build/build.ninja" ] || quietly meson setup "$build" --cross-file cross/mingw-w64.ini --wrap-mode=forcefallback || return 1
+    mkdir -p "$WINEPREFIX"
+    quietly wine wineboot --init
+}
+
 install_for() { # suite
     if [ "$1" = fresh ]; then
         want 'command -v debootstrap' debootstrap
@@ -124,6 +142,8 @@ install_for() { # suite
     want 'pkg-config --exists "libmicrohttpd >= 0.9.75"' libmicrohttpd-dev
     [ "$1" != rust ] || want 'command -v cargo' cargo
     [ "$1" != hosts ] || want_hosts
+    [ "$1" != windows ] || want_windows
+    want 'command -v clang' clang # the header, for a compiler of Windows
     install_missing && install_python || return 1
     [ "$1" != hosts ] || install_hosts_python
 }
@@ -191,7 +211,7 @@ run_real() {
 run_all() {
     local each line sum=(0 0 0) log
     log=$(mktemp)
-    for each in '' --clang --asan --tsan --valgrind --fuzz --long --real --rust --gpu-build --python --packages --hosts --fresh; do
+    for each in '' --clang --asan --tsan --valgrind --fuzz --long --real --rust --gpu-build --python --packages --hosts --windows --fresh; do
         echo "== ./run-tests $each"
         ./run-tests $each ${models:+--models "$models"} | tee "$log" || true
         line=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' || echo '0 passed, 1 failed, 0 skipped')

@@ -5,15 +5,9 @@
 #include "input.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-extern char **environ;
 
 /* -- as they are made -- */
 
@@ -111,7 +105,7 @@ remora_status tool_calls_add(const tool_calls *c, remora_chat *chat, remora_turn
 static FILE *file_of(const tool_call *call)
 {
     const char *arguments = call->arguments.n > 0 ? call->arguments.s : "{}";
-    FILE *f = tmpfile();
+    FILE *f = tool_temporary_file();
     if (f == NULL) return NULL;
     fprintf(f, "{\"name\": \"%s\", \"arguments\": %s}\n", call->name.s, arguments);
     if (fflush(f) == 0 && fseek(f, 0, SEEK_SET) == 0) return f;
@@ -119,67 +113,14 @@ static FILE *file_of(const tool_call *call)
     return NULL;
 }
 
-static int spawn(const char *command, int in, int out, pid_t *pid)
-{
-    char sh[] = "sh", c[] = "-c", *text = strdup(command);
-    char *const argv[] = {sh, c, text, NULL};
-    posix_spawn_file_actions_t a;
-    if (text == NULL) return ENOMEM;
-    int e = posix_spawn_file_actions_init(&a);
-    if (e == 0) {
-        e = posix_spawn_file_actions_adddup2(&a, in, STDIN_FILENO);
-        if (e == 0) e = posix_spawn_file_actions_adddup2(&a, out, STDOUT_FILENO);
-        if (e == 0) e = posix_spawn(pid, "/bin/sh", &a, NULL, argv, environ);
-        posix_spawn_file_actions_destroy(&a);
-    }
-    free(text);
-    return e;
-}
-
-static int read_result(int from, tool_buffer *result)
-{
-    char piece[4096];
-    ssize_t n;
-    result->n = 0;
-    int lost = tool_buffer_add(result, "", 0) < 0; /* there is a NUL */
-    while ((n = read(from, piece, sizeof piece)) != 0) {
-        if (n < 0 && errno != EINTR) break;
-        if (n > 0 && !lost) lost = tool_buffer_add(result, piece, (size_t)n) < 0;
-    }
-    while (result->n > 0 && result->s[result->n - 1] == '\n') result->s[--result->n] = 0;
-    return lost ? ENOMEM : n < 0 ? errno : 0;
-}
-
-static int wait_for(pid_t pid)
-{
-    int status;
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR) return errno;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        fprintf(stderr, "remora: the tool command ended with %s %d\n",
-                WIFEXITED(status) ? "code" : "signal",
-                WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
-    return 0;
-}
-
 int tool_call_run(const tool_call *call, const char *command, tool_buffer *result)
 {
     FILE *in = file_of(call);
-    int ends[2], e = 0;
-    pid_t pid;
-    if (in == NULL || pipe2(ends, O_CLOEXEC) < 0) {
-        e = errno;
-    } else {
-        e = spawn(command, fileno(in), ends[1], &pid);
-        close(ends[1]);
-        if (e == 0) {
-            const int failed = read_result(ends[0], result);
-            e = wait_for(pid);
-            if (failed) e = failed;
-        }
-        close(ends[0]);
-    }
+    result->n = 0;
+    int e = in == NULL ? errno : tool_buffer_add(result, "", 0) < 0 ? ENOMEM : 0; /* a NUL */
+    if (e == 0) e = tool_shell(command, in, result);
     if (in != NULL) fclose(in);
+    while (result->n > 0 && result->s[result->n - 1] == '\n') result->s[--result->n] = 0;
     if (e == 0) return 0;
     fprintf(stderr, "remora: the tool command: %s\n", strerror(e));
     return -1;

@@ -6,12 +6,10 @@
 #include "output.h"
 
 #include <math.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { MAX_REPS = 100, MAX_BATCH = 64, STRIDE = 1009 /* tokens between what two sessions get */ };
 
@@ -205,9 +203,7 @@ static int measure(bench *b, samples *m)
     const uint32_t step = m->n_prompt ? n : 1;
     const time_t now = time(NULL);
     double ns[MAX_REPS];
-    struct tm utc;
-    gmtime_r(&now, &utc);
-    strftime(m->test_time, sizeof m->test_time, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    strftime(m->test_time, sizeof m->test_time, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
     for (uint32_t r = 0; r < b->reps; r++) {
         int code = set_depth(b, m->depth);
         if (code != TOOL_GO) return code;
@@ -398,33 +394,6 @@ static int run_threads(bench *b, uint32_t threads)
     return code;
 }
 
-/* As many threads as the library takes by default: the cores that this process may use. */
-static uint32_t cores(void)
-{
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
-#ifdef CPU_COUNT
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) n = CPU_COUNT(&set);
-#endif
-    return n > 0 && n <= 1024 ? (uint32_t)n : 1;
-}
-
-/* The processor's name where the system tells it, for comparing files of results. */
-static void read_cpu_name(char *out, size_t cap)
-{
-    char line[256];
-    FILE *f = fopen("/proc/cpuinfo", "r");
-    snprintf(out, cap, "CPU");
-    if (!f) return;
-    while (fgets(line, sizeof line, f)) {
-        const char *colon = strstr(line, ": ");
-        if (strncmp(line, "model name", 10) != 0 || !colon) continue;
-        snprintf(out, cap, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
-        break;
-    }
-    fclose(f);
-}
-
 int tool_bench(int argc, char **argv)
 {
     bench b = {.reps = 5,
@@ -434,8 +403,8 @@ int tool_bench(int argc, char **argv)
                .batches = {.v = {1}, .n = 1}};
     int code = parse(&b, argc, argv);
     if (code != TOOL_GO) return code;
-    if (b.threads.n == 0) b.threads = (tool_list){.v = {cores()}, .n = 1};
-    read_cpu_name(b.cpu, sizeof b.cpu);
+    if (b.threads.n == 0) b.threads = (tool_list){.v = {tool_cores()}, .n = 1};
+    tool_cpu_name(b.cpu, sizeof b.cpu);
     b.table.columns = b.format == TOOL_MD ? columns_md : columns_full;
     b.table.n_columns = b.format == TOOL_MD ? sizeof columns_md / sizeof columns_md[0]
                                             : sizeof columns_full / sizeof columns_full[0];

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define DIM "\033[2m"
 #define PLAIN "\033[0m"
@@ -556,7 +555,7 @@ int tool_chat(int argc, char **argv)
     chat g = {.seed = 42, .temp = 0.7, .top_p = 0.95};
     int code = parse(&g, argc, argv);
     if (code != TOOL_GO) return code;
-    g.terminal = isatty(STDOUT_FILENO);
+    g.terminal = tool_is_terminal(stdout);
     tool_lines_init(&g.lines);
     code = tool_open(&g.host, 0);
     if (code == TOOL_GO) code = make(&g);

@@ -10,7 +10,7 @@
 #include "logits_file.h"
 #include "output.h"
 #include "stats.h"
-#include "windows.h"
+#include "eval_windows.h"
 
 #include <math.h>
 #include <stdio.h>

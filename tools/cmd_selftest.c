@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     PROMPT = 33,
@@ -72,7 +71,7 @@ typedef struct selftest {
     runner *runners;
     size_t n;
     tool_table table;
-    char folder[64], pack[80];
+    char folder[300], pack[320];
     int bad_estimates;
     double estimate_off; /* of what was used, at most */
     int failed;
@@ -301,7 +300,7 @@ static int run_number(selftest *t, size_t number)
         if (tool_cancelled()) code = tool_fail(REMORA_E_CANCELLED, "selftest", NULL);
         run_on(t, &t->runners[i], wide ? &pack : &m.source, number, &want);
     }
-    if (wide) unlink(t->pack);
+    if (wide) tool_unlink(t->pack);
     free(want.at);
     tool_random_model_free(&m);
     if (!t->host.quiet) tool_bar("testing", number + 1, t->models);
@@ -538,15 +537,14 @@ int tool_selftest(int argc, char **argv)
     static const tool_column columns[] = {
         {"what", TOOL_CELL_TEXT}, {"result", TOOL_CELL_TEXT}, {"", TOOL_CELL_TEXT}};
     selftest t = {.seed = 1, .models = MODELS, .table = {.columns = columns, .n_columns = 3}};
-    const char *const folder = getenv("TMPDIR");
     int code = parse(&t, argc, argv);
     if (code != TOOL_GO) return code;
-    snprintf(t.folder, sizeof t.folder, "%.40s/remora-XXXXXX", folder && *folder ? folder : "/tmp");
-    if (!mkdtemp(t.folder)) return tool_fail(REMORA_E_IO, t.folder, NULL);
+    if (tool_make_folder(t.folder, sizeof t.folder) < 0)
+        return tool_fail(REMORA_E_IO, t.folder, NULL);
     snprintf(t.pack, sizeof t.pack, "%s/m.remora", t.folder);
     t.runners = calloc(MAX_RUNNERS, sizeof *t.runners);
     code = t.runners ? work(&t) : tool_fail(REMORA_E_NOMEM, "selftest", NULL);
-    rmdir(t.folder);
+    tool_remove_folder(t.folder);
     for (size_t i = 0; i < t.n; i++) tool_close(&t.runners[i].host);
     free(t.runners);
     tool_close(&t.host);

@@ -1,93 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See host.h. The only state of the program that outlives a function is here: what signals have
- * said. */
 #include "host.h"
 #include "output.h"
+#include "tool_system.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-static int32_t cancel_word;
-static volatile sig_atomic_t resized; /* the window has another size */
-
-static void on_signal(int number)
-{
-    __atomic_store_n(&cancel_word, number, __ATOMIC_RELAXED);
-}
-
-void tool_catch_signals(void)
-{
-    struct sigaction act;
-    memset(&act, 0, sizeof act);
-    act.sa_handler = on_signal;
-    act.sa_flags = (int)SA_RESETHAND; /* no SA_RESTART: reading stdin ends too */
-    sigemptyset(&act.sa_mask);
-    sigaction(SIGINT, &act, NULL);
-    sigaction(SIGTERM, &act, NULL);
-}
-
-static void on_window(int number)
-{
-    (void)number;
-    resized = 1;
-}
-
-void tool_watch_window(void)
-{
-    struct sigaction act;
-    memset(&act, 0, sizeof act);
-    act.sa_handler = on_window;
-    act.sa_flags = SA_RESTART;
-    sigemptyset(&act.sa_mask);
-    sigaction(SIGWINCH, &act, NULL);
-}
-
-const int32_t *tool_cancel(void)
-{
-    return &cancel_word;
-}
-
-int tool_cancelled(void)
-{
-    return __atomic_load_n(&cancel_word, __ATOMIC_RELAXED) != 0;
-}
-
-int tool_wait_input(void)
-{
-    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
-    sigset_t stops, before;
-    sigemptyset(&stops);
-    sigaddset(&stops, SIGINT);
-    sigaddset(&stops, SIGTERM);
-    sigaddset(&stops, SIGWINCH);
-    /* They come during ppoll() alone. The runtime's threads take no signals. */
-    sigprocmask(SIG_BLOCK, &stops, &before);
-    while (!tool_cancelled() && !resized && ppoll(&in, 1, NULL, &before) < 0 && errno == EINTR) {
-    }
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    const int size_changed = resized;
-    resized = 0;
-    return tool_cancelled() ? 0 : size_changed ? -1 : 1;
-}
-
-void tool_cancel_again(void)
-{
-    if (__atomic_load_n(&cancel_word, __ATOMIC_RELAXED) == SIGTERM) return;
-    __atomic_store_n(&cancel_word, 0, __ATOMIC_RELAXED);
-    tool_catch_signals();
-}
-
-double tool_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 int tool_fail(remora_status st, const char *what, const remora_error *err)
 {
@@ -115,24 +32,6 @@ static int32_t REMORA_CALL on_progress(void *user, uint64_t done, uint64_t total
     return 0;
 }
 
-/* The module for GPUs, where a build or an installation has it: this program has the library
- * inside, which would look beside the program alone. NULL: it is in neither place. */
-static const char *find_module(char *path, size_t cap)
-{
-    static const char *const folders[] = {"", "../lib/", "../" TOOL_LIBDIR "/"};
-    const ssize_t n = readlink("/proc/self/exe", path, cap - 1);
-    if (n <= 0) return NULL;
-    path[n] = 0;
-    char *const name = strrchr(path, '/') + 1;
-    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
-        const size_t left = cap - (size_t)(name - path);
-        if ((size_t)snprintf(name, left, "%slibremora-cuda.so", folders[i]) < left &&
-            access(path, R_OK) == 0)
-            return path;
-    }
-    return NULL;
-}
-
 static int32_t log_level(const tool_host *h)
 {
     if (h->log_level) return h->log_level;
@@ -150,7 +49,7 @@ int tool_runtime(tool_host *h)
                                 .log_level = log_level(h),
                                 .n_threads = (int32_t)h->threads,
                                 .extra = extra,
-                                .cuda_module = find_module(module, sizeof module)};
+                                .cuda_module = tool_find_module(module, sizeof module)};
     if (h->isa) extra[opts.n_extra++] = (remora_option){tool_text("x-isa"), tool_text(h->isa)};
     for (size_t i = 0; i < h->extra.n && opts.n_extra < 2; i++)
         if (strncmp(h->extra.v[i], cuda, sizeof cuda - 1) == 0)

@@ -5,6 +5,7 @@
 #define TOOL_HOST_H
 
 #include "options.h"
+#include "tool_system.h"
 #include <remora/remora.h>
 #include <string.h>
 
@@ -103,19 +104,6 @@ remora_status tool_add_stage(remora_sampler *p, int32_t kind, double value, int6
 /* No stage where all tokens are kept. */
 remora_status tool_add_top_p(remora_sampler *p, double top_p, remora_error *err);
 
-/* SIGINT and SIGTERM set the cancel word; a second one ends the program at once. */
-void tool_catch_signals(void);
-const int32_t *tool_cancel(void);
-int tool_cancelled(void);
-/* Wait until stdin has bytes or is at its end: 1. 0: it was interrupted, now or before the call, so
- * no interrupt is lost between a look at the cancel word and reading. -1, once it is watched: the
- * window of the terminal has another size. */
-int tool_wait_input(void);
-void tool_watch_window(void);
-/* The work that an interrupt ended is over: clear the word, and wait for the next one. SIGTERM
- * stays. */
-void tool_cancel_again(void);
-
 /* Runtime and model; TOOL_GO, or the exit code after a message. flags: REMORA_MODEL_*. */
 int tool_open(tool_host *h, uint32_t flags);
 void tool_close(tool_host *h);
@@ -126,7 +114,5 @@ void tool_source(const tool_host *h, remora_source *out);
 
 /* The exit code for a status, after "remora: what: E_NAME: message" on stderr. err may be NULL. */
 int tool_fail(remora_status st, const char *what, const remora_error *err);
-
-double tool_seconds(void); /* monotonic */
 
 #endif

@@ -43,7 +43,7 @@ static int read_all(FILE *f, char **out, size_t *n)
 int tool_read_file(const char *path, char **out, size_t *n)
 {
     const int is_stdin = strcmp(path, "-") == 0;
-    FILE *f = is_stdin ? stdin : fopen(path, "rb");
+    FILE *f = is_stdin ? stdin : tool_fopen(path, "rb");
     int result = -1;
     *out = NULL;
     if (!f) {

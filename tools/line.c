@@ -8,24 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <termios.h>
-#include <unistd.h>
 
 enum { MOST_BEFORE = 500 };
 enum { CTRL_A = 1, CTRL_B, CTRL_C, CTRL_D, CTRL_E, CTRL_F, CTRL_H = 8, CTRL_K = 11, CTRL_L };
 enum { CTRL_N = 14, CTRL_P = 16, CTRL_U = 21, CTRL_W = 23, CTRL_Z = 26, ESCAPE, DELETE = 127 };
 enum { GOES_ON, DONE, NO_LINE }; /* what a key makes of the line */
 
-#define PASTE_MARKS_ON "\033[?2004h" /* the terminal says where pasted text begins and ends */
-#define PASTE_MARKS_OFF "\033[?2004l"
-
 void tool_lines_init(tool_lines *l)
 {
-    const char *term = getenv("TERM");
     memset(l, 0, sizeof *l);
-    l->asks = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
-    l->edits = l->asks && term != NULL && *term != 0 && strcmp(term, "dumb") != 0;
+    l->asks = tool_is_terminal(stdin) && tool_is_terminal(stderr);
+    l->edits = l->asks && tool_terminal_edits();
     if (l->edits) tool_watch_window();
 }
 
@@ -39,17 +32,10 @@ void tool_lines_free(tool_lines *l)
 
 /* -- the terminal -- */
 
-static size_t width_of_window(void)
-{
-    struct winsize size;
-    const int known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-    return known ? size.ws_col : 80;
-}
-
 static void show(tool_lines *l)
 {
     tool_buffer out = {0};
-    if (tool_line_show(&out, l->prompt, &l->text, l->at, width_of_window(), &l->row) == 0)
+    if (tool_line_show(&out, l->prompt, &l->text, l->at, tool_terminal_width(), &l->row) == 0)
         fwrite(out.s, 1, out.n, stderr);
     free(out.s);
 }
@@ -57,40 +43,21 @@ static void show(tool_lines *l)
 /* A terminal whose width has changed has wrapped what it shows anew. */
 static void show_again(tool_lines *l)
 {
-    l->row = tool_line_place(l->prompt, l->text.s, l->at, width_of_window()).row;
+    l->row = tool_line_place(l->prompt, l->text.s, l->at, tool_terminal_width()).row;
     show(l);
-}
-
-/* Keys come one by one and are not shown; Ctrl-C is one of them. */
-static void take_keys(struct termios *before)
-{
-    struct termios now;
-    tcgetattr(STDIN_FILENO, before);
-    now = *before;
-    now.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG | IEXTEN);
-    now.c_cc[VMIN] = 1;
-    now.c_cc[VTIME] = 0;
-    tcsetattr(STDIN_FILENO, TCSADRAIN, &now);
-    fputs(PASTE_MARKS_ON, stderr);
-}
-
-static void give_keys_back(const struct termios *before)
-{
-    fputs(PASTE_MARKS_OFF, stderr);
-    tcsetattr(STDIN_FILENO, TCSADRAIN, before);
 }
 
 static int next_byte(tool_lines *l)
 {
     while (l->taken == l->n_in) {
         const int there = tool_wait_input();
-        const ssize_t n = there > 0 ? read(STDIN_FILENO, l->in, sizeof l->in) : 0;
+        const size_t n = there > 0 ? tool_read_input(l->in, sizeof l->in) : 0;
         if (there < 0) {
             if (l->edits) show_again(l);
             continue;
         }
-        if (n <= 0) return EOF;
-        l->n_in = (size_t)n;
+        if (n == 0) return EOF;
+        l->n_in = n;
         l->taken = 0;
     }
     return (unsigned char)l->in[l->taken++];
@@ -278,18 +245,17 @@ static int key(tool_lines *l, int c)
 
 static int edit(tool_lines *l)
 {
-    struct termios before;
     int what = GOES_ON;
     l->at = l->row = 0;
     l->pasting = 0;
     l->recalled = l->n_before;
-    take_keys(&before);
+    tool_terminal_take_keys();
     for (show(l); what == GOES_ON;) {
         const int c = next_byte(l);
         if (c == CTRL_Z && !l->pasting) {
-            give_keys_back(&before);
-            raise(SIGTSTP);
-            take_keys(&before);
+            tool_terminal_give_keys_back();
+            tool_terminal_suspend();
+            tool_terminal_take_keys();
             l->row = 0;
         } else {
             what = key(l, c);
@@ -297,7 +263,7 @@ static int edit(tool_lines *l)
         if (what == DONE || (what == GOES_ON && l->taken == l->n_in)) show(l);
     }
     fputc('\n', stderr);
-    give_keys_back(&before);
+    tool_terminal_give_keys_back();
     if (what == DONE) remember(l);
     return what == DONE;
 }

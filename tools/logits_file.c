@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See logits_file.h. All numbers are little-endian, put together byte by byte. */
 #include "logits_file.h"
+#include "tool_system.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { HEADER = 168, VERSION = 1, ROW_HEAD = 16 };
 enum { MAX_VOCAB = 1 << 24, STEPS = 65535 };
@@ -224,14 +224,14 @@ static int read_windows(tool_logits_file *o, uint64_t n_windows, uint64_t n_ids,
 
 int tool_logits_open(tool_logits_file *o, const char *path, tool_windows *w)
 {
-    struct stat about;
-    uint64_t n_windows, n_ids;
+    uint64_t size = 0, n_windows, n_ids;
     o->path = path;
     errno = 0;
-    o->f = fopen(path, "rb");
-    if (!o->f || fstat(fileno(o->f), &about) != 0) return system_error(path);
-    if (!S_ISREG(about.st_mode)) return damaged(path, "it is no regular file");
-    if (read_header(o, (uint64_t)about.st_size, &n_windows, &n_ids) < 0) return -1;
+    o->f = tool_fopen(path, "rb");
+    const int kind = o->f ? tool_file_size(o->f, &size) : -1;
+    if (kind < 0) return system_error(path);
+    if (kind > 0) return damaged(path, "it is no regular file");
+    if (read_header(o, size, &n_windows, &n_ids) < 0) return -1;
     if (read_windows(o, n_windows, n_ids, w) < 0) return -1;
     return take_row(o);
 }

@@ -9,7 +9,7 @@
 
 #include "outfile.h"
 #include "stats.h"
-#include "windows.h"
+#include "eval_windows.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -56,6 +56,7 @@ static int run_command(int argc, char **argv)
 int main(int argc, char **argv)
 {
     int code;
+    if (tool_start(&argc, &argv) < 0) return TOOL_FAILED;
     if (argc < 2) {
         print_commands(stderr);
         return TOOL_USAGE;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See outfile.h. */
 #include "outfile.h"
+#include "tool_system.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int fail(const tool_outfile *o)
 {
@@ -25,7 +25,7 @@ int tool_outfile_create(tool_outfile *o, const char *path)
     memcpy(o->part, path, len);
     memcpy(o->part + len, ".part", sizeof ".part");
     errno = 0;
-    o->f = fopen(o->part, "wb");
+    o->f = tool_fopen(o->part, "wb");
     return o->f ? 0 : fail(o);
 }
 
@@ -40,9 +40,9 @@ int tool_outfile_finish(tool_outfile *o)
     FILE *f = o->f;
     o->f = NULL;
     errno = 0;
-    if (fclose(f) == 0 && rename(o->part, o->path) == 0) return 0;
+    if (fclose(f) == 0 && tool_rename(o->part, o->path) == 0) return 0;
     fail(o);
-    unlink(o->part);
+    tool_unlink(o->part);
     return -1;
 }
 
@@ -50,7 +50,7 @@ void tool_outfile_close(tool_outfile *o)
 {
     if (o->f) {
         fclose(o->f);
-        unlink(o->part);
+        tool_unlink(o->part);
     }
     free(o->part);
     *o = (tool_outfile){0};

@@ -2,13 +2,13 @@
 /* Output of the command. Errors of stdout stick until tool_output_close() tells of them, so that no
  * caller can lose one: a full disk ends with exit code 1, not with half a file and 0. */
 #include "output.h"
+#include "tool_system.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int first_errno; /* of the first write that failed; this is a program, not the library */
 
@@ -220,7 +220,7 @@ void tool_bar(const char *what, uint64_t done, uint64_t total)
 {
     static const char full[] = "########################################";
     const unsigned parts = sizeof full - 1;
-    if (total == 0 || !isatty(STDERR_FILENO)) return;
+    if (total == 0 || !tool_is_terminal(stderr)) return;
     const double share = done < total ? (double)done / (double)total : 1.0;
     const int n = (int)(share * parts);
     fprintf(stderr, "\r%s [%-*.*s] %3.0f %%", what, (int)parts, n, full, share * 100);
@@ -229,7 +229,7 @@ void tool_bar(const char *what, uint64_t done, uint64_t total)
 
 void tool_bar_clear(void)
 {
-    if (!isatty(STDERR_FILENO)) return;
+    if (!tool_is_terminal(stderr)) return;
     fputs("\r\033[K", stderr);
     fflush(stderr);
 }

@@ -14,7 +14,7 @@
 
 enum { SHARED = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE };
 enum { LARGEST = 1 << 30, NAME_UNITS = 256, NAME_BYTES = 3 * NAME_UNITS, LIST_BYTES = 8192 };
-enum { RENAME_CLASS = 10 }; /* FileRenameInformation */
+enum { RENAME_CLASS = 10, RENAME_CLASS_EX = 65 }; /* FileRenameInformation, and ..Ex */
 
 static int errno_of(DWORD e)
 {
@@ -234,10 +234,17 @@ int rmr_sys_rename_in(rmr_handle folder, const char *from, const char *to)
     if (n == 0) return failed(ERROR_INVALID_NAME);
     const rmr_handle h = open_name(folder, from, DELETE, FILE_OPEN, 0);
     if (h == -1) return -1;
-    u.info.ReplaceIfExists = TRUE;
     u.info.RootDirectory = of(folder);
     u.info.FileNameLength = (DWORD)((n - 1) * (int)sizeof(wchar_t));
-    const NTSTATUS st = NtSetInformationFile(of(h), &io, &u, sizeof u, RENAME_CLASS);
+    DWORD flags = 3; /* over what is there, also while somebody has it open */
+    memcpy(&u, &flags, sizeof flags);
+    NTSTATUS st =
+        NtSetInformationFile(of(h), &io, &u, sizeof u, (FILE_INFORMATION_CLASS)RENAME_CLASS_EX);
+    if (st < 0) { /* a system, or a file system, that cannot */
+        flags = 1;
+        memcpy(&u, &flags, sizeof flags);
+        st = NtSetInformationFile(of(h), &io, &u, sizeof u, (FILE_INFORMATION_CLASS)RENAME_CLASS);
+    }
     rmr_sys_close(h);
     return st >= 0 ? 0 : nt_failed(st);
 }

@@ -33,5 +33,13 @@ esac
 for cxx in g++ clang++; do
     for std in c++11 c++17 c++20; do compile $cxx c++ $std "$work/one.c" ""; done
 done
+# Windows, as Visual C++ has it: for a DLL and for the static library. Headers of its C library are not needed.
+if command -v clang >/dev/null; then
+    for define in "" -DREMORA_STATIC; do
+        clang --target=x86_64-pc-windows-msvc -ffreestanding -fsyntax-only -std=c11 $flags $define "$work/one.c" ||
+            { echo "FAILED: x86_64-pc-windows-msvc $define"; exit 1; }
+        runs=$((runs + 1))
+    done
+fi
 [ "$runs" -gt 0 ] || { echo "no compiler found"; exit 1; }
 echo "$runs compilations clean"

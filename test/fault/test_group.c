@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "aligned.h"
 #include "cpu.h"
 #include "group/group_backend.h"
 #include "sweep.h"
@@ -203,7 +204,7 @@ static void marks_count_up(void **state)
     atomic_store(&submits_left, 0);
     assert_int_equal(group_runtime_create(&o, &g, &rt, NULL), REMORA_OK);
     rmr_backend *be = rt->backends[0];
-    unsigned char *block = aligned_alloc(64, (size_t)rmr_inputs_place(&in, NULL, 1, 1));
+    unsigned char *block = aligned_new(64, (size_t)rmr_inputs_place(&in, NULL, 1, 1));
     rmr_inputs_place(&in, block, 1, 1);
     assert_int_equal(be->ops->step_create(be, &d, &s, NULL), REMORA_OK);
     assert_int_equal(be->ops->step_inputs(be, s, &in, NULL), REMORA_OK);
@@ -215,7 +216,7 @@ static void marks_count_up(void **state)
         assert_int_equal(be->ops->step_wait(be, s, mark, NULL), REMORA_E_DEVICE);
     }
     be->ops->step_free(be, s);
-    free(block);
+    aligned_delete(block);
     remora_runtime_free(rt);
 }
 

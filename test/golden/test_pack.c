@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "aligned.h"
 #include "groups.h"
 #include "host.h"
 #include "pack.h"
@@ -124,7 +125,7 @@ static void same_logits_from_everywhere(void **state)
             assert_int_equal(same(&w, &path, REMORA_MODEL_NO_MMAP), 0);
             size_t n;
             unsigned char *file = host_file(w.path, &n),
-                          *own = aligned_alloc(4096, (n + 8191) / 4096 * 4096);
+                          *own = aligned_new(4096, (n + 8191) / 4096 * 4096);
             for (size_t shift = 0; shift < 2; shift++) { /* nothing can be used at odd addresses */
                 memcpy(own + shift, file, n);
                 const remora_blob blob = {"m.remora", own + shift, n};
@@ -138,7 +139,7 @@ static void same_logits_from_everywhere(void **state)
                 host.path = "m.remora";
                 assert_int_equal(same(&w, &host, 0), 0);
             }
-            free(own);
+            aligned_delete(own);
             free(file);
             end(&w);
         }
@@ -257,11 +258,11 @@ static void every_allocation_fails_once(void **state)
         begin(&w, NULL);
         pack_it(&w.t.source, w.path, level);
         unsigned char *file = host_file(w.path, &s.n);
-        unsigned char *own = aligned_alloc(4096, (s.n + 4095) / 4096 * 4096);
+        unsigned char *own = aligned_new(4096, (s.n + 4095) / 4096 * 4096);
         memcpy(own, file, s.n);
         s.file = own;
         assert_true(tmem_sweep(&t, sweep_open, &s) > 50);
-        free(own);
+        aligned_delete(own);
         free(file);
         end(&w);
     }

@@ -10,12 +10,10 @@
 
 static uint64_t now_us;
 
-int clock_gettime(clockid_t id, struct timespec *t)
+uint64_t rmr_clock_us(void);
+uint64_t rmr_clock_us(void)
 {
-    (void)id;
-    t->tv_sec = (time_t)(now_us / 1000000);
-    t->tv_nsec = (long)(now_us % 1000000 * 1000);
-    return 0;
+    return now_us;
 }
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _POSIX_C_SOURCE 200809L
 #include "tmem.h"
+#include "aligned.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,7 @@ void tmem_release(void *user, void *ptr, size_t size, size_t align)
     atomic_fetch_sub(&t->blocks, 1);
     atomic_fetch_sub(&t->bytes, (long long)h.size);
     memset(p, 0xDD, h.size);
-    free(p - head_room(h.align));
+    aligned_delete(p - head_room(h.align));
 }
 
 void *tmem_resize(void *user, void *p, size_t old_size, size_t size, size_t align)

@@ -3,7 +3,7 @@
  * saved logits: what goes in comes out within half a step, and no damaged file is believed. */
 #include "logits_file.h"
 #include "stats.h"
-#include "windows.h"
+#include "eval_windows.h"
 
 #include <math.h>
 #include <setjmp.h>

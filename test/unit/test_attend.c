@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "aligned.h"
 #include "bed.h"
 
 /* Two groups of heads; DEEP has more stretches than a unit has pieces at a time. */
@@ -63,7 +64,7 @@ static void rig_init(rig *r, rmr_kv_type kv, uint32_t threads)
     bed_init(&r->bed, threads, 5);
     r->queries = bed_weight(
         &r->bed, (rmr_weight_desc){RMR_USE_TABLE, RMR_ELEM_F32, 1, ROWS, HEADS * WIDTH, {0}});
-    r->pages = aligned_alloc(RMR_ALIGN, PAGES * page_bytes(kv));
+    r->pages = aligned_new(RMR_ALIGN, PAGES * page_bytes(kv));
     r->rows = malloc((size_t)DEEP * WIDTH * 4);
     assert_true(r->pages != NULL && r->rows != NULL);
     for (uint32_t p = 0; p < DEEP; p++) {
@@ -77,7 +78,7 @@ static void rig_free(rig *r)
 {
     r->bed.be->ops->weight_free(r->bed.be, r->queries);
     bed_free(&r->bed);
-    free(r->pages);
+    aligned_delete(r->pages);
     free(r->rows);
 }
 

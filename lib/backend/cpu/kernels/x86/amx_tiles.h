@@ -26,7 +26,7 @@ FORCE void amx_sum(int32_t sum[AMX_ROWS][RMR_TILE], const int8_t *q, const int8_
                      "tilezero %%tmm0\n\t"
                      "tdpbssd %%tmm2, %%tmm1, %%tmm0\n\t"
                      "tilestored %%tmm0, (%4,%3,1)" ::"r"(q),
-                     "r"(32l), "r"(code), "r"(64l), "r"(sum)
+                     "r"((int64_t)32), "r"(code), "r"((int64_t)64), "r"(sum)
                      : "memory");
 }
 

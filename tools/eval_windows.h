@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The token windows that remora eval works through: each is a timeline of its own, of which all
  * tokens from `first` on are scored given those before them. */
-#ifndef TOOL_WINDOWS_H
-#define TOOL_WINDOWS_H
+#ifndef TOOL_EVAL_WINDOWS_H
+#define TOOL_EVAL_WINDOWS_H
 
 #include <remora/remora.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See windows.h. */
-#include "windows.h"
+/* See eval_windows.h. */
+#include "eval_windows.h"
 #include "input.h"
 
 #include <stdio.h>
