@@ -46,6 +46,7 @@ want_hosts() {
     want 'command -v chromium' chromium
     want 'command -v nvim' neovim
     want 'command -v love' love
+    want 'command -v mcs && command -v mono' mono-mcs mono-runtime
     want 'command -v xvfb-run && command -v xauth' xvfb xauth
 }
 

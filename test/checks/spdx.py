@@ -12,7 +12,7 @@ import sys
 FOLDERS = ("lib", "include", "tools", "examples", "test", "bench", "bindings")
 LINE = "SPDX-License-Identifier: Apache-2.0"
 ENDINGS = {".c": f"/* {LINE} */", ".h": f"/* {LINE} */", ".cpp": f"/* {LINE} */", ".hpp": f"/* {LINE} */", ".cu": f"/* {LINE} */", ".cuh": f"/* {LINE} */",
-           ".map": f"# {LINE}", ".py": f"# {LINE}", ".lua": f"-- {LINE}", ".sh": f"# {LINE}", ".build": f"# {LINE}", ".options": f"# {LINE}"}
+           ".map": f"# {LINE}", ".py": f"# {LINE}", ".lua": f"-- {LINE}", ".cs": f"// {LINE}", ".sh": f"# {LINE}", ".build": f"# {LINE}", ".options": f"# {LINE}"}
 SCRIPTS = ("get-started", "run-tests", "meson.build", "meson.options")
 
 

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The C interface for C#, from the description of the ABI: constants, structs, delegates of callbacks and P/Invoke.
+
+    generate.py update remora.abi.json Abi.cs     write it anew
+    generate.py check remora.abi.json Abi.cs      it is that of the description
+"""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from generated import callbacks, main, version_num  # noqa: E402
+
+PLAIN = {"char": "byte", "uint8_t": "byte", "int32_t": "int", "uint32_t": "uint", "int64_t": "long", "uint64_t": "ulong", "size_t": "UIntPtr",
+         "void": "void", "float": "float", "double": "double"}
+
+
+def type_of(abi, text):
+    """Handles are IntPtr, other pointers are pointers."""
+    text = text.replace("const ", "").replace("*const", "*").strip()
+    if text == "callback":
+        return "IntPtr"
+    if text.endswith("*"):
+        to = text[:-1].strip()
+        return "IntPtr" if to in abi["handles"] or to == "void" else type_of(abi, to) + "*"
+    text = abi["types"].get(text, text)
+    return PLAIN.get(text, text)
+
+
+def parameters(abi, f):
+    return ", ".join(f"{type_of(abi, p['type'])} @{p['name']}" for p in f["parameters"])
+
+
+def field(abi, f):
+    if "length" in f:
+        return f"        public fixed {type_of(abi, f['type'])} @{f['name']}[{f['length']}];"
+    return f"        public {type_of(abi, f['type'])} @{f['name']};"
+
+
+def abi_cs(abi):
+    lines = ["// SPDX-License-Identifier: Apache-2.0", "// Generated from remora.abi.json by bindings/csharp/generate.py: do not change it.",
+             "using System;", "using System.Runtime.InteropServices;", "", "namespace Remora.Native", "{"]
+    for s in abi["structs"]:
+        lines += ["    [StructLayout(LayoutKind.Sequential)]", f"    public unsafe struct {s['name']}", "    {",
+                  *(field(abi, f) for f in s["fields"]), "    }"]
+    for s, f in callbacks(abi):
+        lines += ["    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]",
+                  f"    public unsafe delegate {type_of(abi, f['returns'])} {s['name']}_{f['name']}({parameters(abi, f)});"]
+    lines += ["    public static unsafe class Abi", "    {", '        public const string Library = "remora";',
+              f"        public const uint Version = {version_num(abi)};"]
+    values = [(c["name"], c["value"]) for c in abi["constants"]] + [(v["name"], v["value"]) for e in abi["enums"] for v in e["values"]]
+    lines += [f"        public const int {name} = {value};" for name, value in values]
+    for f in abi["functions"]:
+        lines += ["        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]",
+                  f"        public static extern {type_of(abi, f['returns'])} {f['name']}({parameters(abi, f)});"]
+    lines += ["        /// Struct, size, field, offset: what the description says, for a test.", "        public static readonly object[][] Layout = {"]
+    lines += [f'            new object[] {{typeof({s["name"]}), {s["size"]}, "{f["name"]}", {f["offset"]}}},' for s in abi["structs"] for f in s["fields"]]
+    return "\n".join(lines + ["        };", "    }", "}"]) + "\n"
+
+
+if __name__ == "__main__":
+    main(__doc__, [abi_cs], ".cs", r"Abi\.{}\(")
