@@ -208,6 +208,14 @@ run_real() {
     run_script test/real/run.sh "$build" "$venv/bin/python" "$(realpath "$goldens")"
 }
 
+# The library with the address sanitizer stands in the folder of that suite.
+run_rust() {
+    about_suite asan
+    configure build-test-asan -Dtests=true "-Dtest_python=$PWD/$venv/bin/python" "-Dshared_models=$models" "${setup[@]}" &&
+        quietly meson compile -C build-test-asan remora:shared_library || finish 0 1 0
+    run_script bindings/rust/test.sh "$build" build-test-asan
+}
+
 # Each suite as its own command; the last line is the sum.
 run_all() {
     local each line sum=(0 0 0) log

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The Rust crates on the library of a build folder: tests, the programs in documents, the example and the README's program;
-# then the tests in which memory changes hands, and the example, under valgrind. The last line is "N passed, N failed, 0 skipped".
+# The Rust crates on the library of a build folder: tests, the programs in documents, the examples and the README's program, the
+# static library; then the tests in which memory changes hands, and an example, under valgrind, and all tests of the safe crate
+# with a library that has the address sanitizer. The last line is "N passed, N failed, 0 skipped".
 #
-#     test.sh BUILD_DIR
+#     test.sh BUILD_DIR ASAN_BUILD_DIR
 set -uo pipefail
-build=$(realpath "$1")
+build=$(realpath "$1") asan=$(realpath "$2")
 export REMORA_LIB_DIR=$build/lib LD_LIBRARY_PATH=$build/lib CARGO_TARGET_DIR=$build/rust
 cd "$(dirname "$0")" || exit 1
 passed=0 failed=0
@@ -19,13 +20,36 @@ tests() { # words of cargo test
     while read -r n; do passed=$((passed + n)); done < <(sed -n 's/^test result: .* \([0-9]*\) passed;.*/\1/p' "$log")
 }
 
-example() {
-    local text
-    text=$(cargo run --offline --quiet --example minimal ../../models/krill.remora) &&
-        [[ $text == "Once upon a time,"* ]] && passed=$((passed + 1)) && return
-    echo "the example does not continue its text: $text"
+example() { # name, pattern of what it says, more words of cargo run
+    local text name=$1 pattern=$2
+    shift 2
+    # shellcheck disable=SC2053 # a pattern
+    text=$(cargo run --offline --quiet -p remora "$@" --example "$name" ../../models/krill.remora) &&
+        [[ $text == $pattern ]] && passed=$((passed + 1)) && return
+    echo "the example $name says: $text"
     failed=$((failed + 1))
 }
+
+# A program with libremora.a inside, where no libremora.so is found.
+static() {
+    example minimal "$continues" --features static
+    if readelf -d "$CARGO_TARGET_DIR/debug/examples/minimal" | grep -q 'NEEDED.*libremora'; then
+        echo "the static program needs libremora.so"
+        failed=$((failed + 1))
+    else
+        passed=$((passed + 1))
+    fi
+}
+
+# The sanitizer sees all blocks of the program, Rust's too, and every access of the library.
+with_asan() {
+    export REMORA_LIB_DIR=$asan/lib LD_LIBRARY_PATH=$asan/lib CARGO_TARGET_DIR=$build/rust-asan
+    export RUSTFLAGS='-Clink-arg=-Wl,--allow-shlib-undefined'
+    export "$runner=env LD_PRELOAD=$(gcc -print-file-name=libasan.so):$(gcc -print-file-name=libubsan.so)"
+    export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    tests -p remora --tests
+}
+continues='Once upon a time,*'
 
 # The program of the README, as it stands there, in the root of the repository.
 readme() {
@@ -39,12 +63,16 @@ readme() {
 }
 
 tests
-example
+example minimal "$continues"
+example json_answer '{"mood": "*", "says": "*"}'
+example host "Tom: *Mia: * of the host's memory"
+static
 readme
 # The harness of tests leaves a little of its own behind, so the example looks for leaks.
 export "$runner=$valgrind --leak-check=no"
-tests --test krill -- --test-threads 1 a_panic stages_of conversations errors_say
+tests --test krill -- --test-threads 1 a_panic stages_of conversations errors_say memory_is jobs_of
 export "$runner=$valgrind --leak-check=full --errors-for-leak-kinds=definite,indirect"
-example
+example minimal "$continues"
+with_asan
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 50 ]

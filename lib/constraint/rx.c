@@ -30,14 +30,18 @@ int rmr_rx_failed(const rmr_rx_set *s)
     return s->status != REMORA_OK;
 }
 
+remora_status rmr_rx_lack(const rmr_mem *mem, uint64_t bytes, remora_error *err)
+{
+    const rmr_budget *b = mem->budget;
+    if (b != NULL && bytes > b->limit - b->used)
+        RMR_FAIL(err, REMORA_E_LIMIT,
+                 "the constraint needs more memory than its limit \"bytes\" has");
+    return rmr_error_nomem(err, "a constraint", bytes);
+}
+
 rmr_rx rmr_rx_no_memory(rmr_rx_set *s, uint64_t bytes)
 {
-    if (s->status != REMORA_OK) return RMR_RX_NONE;
-    const rmr_budget *b = s->mem->budget;
-    if (b != NULL && bytes > b->limit - b->used)
-        return rmr_rx_fail(s, REMORA_E_LIMIT,
-                           "the constraint needs more memory than its limit \"bytes\" has");
-    s->status = rmr_error_nomem(&s->error, "a constraint", bytes);
+    if (s->status == REMORA_OK) s->status = rmr_rx_lack(s->mem, bytes, &s->error);
     return RMR_RX_NONE;
 }
 

@@ -73,7 +73,9 @@ struct rmr_rx_set {
 /* The most calls that nest in a derivative: 128 kB of stack are enough for them. */
 enum { RX_MAX_DEPTH = 250 };
 
-/* Remember that there was no memory for so many bytes: E_LIMIT when it is the budget that ended. */
+/* The status of so many bytes that were not to be had: E_LIMIT when it is the budget that ended. */
+remora_status rmr_rx_lack(const rmr_mem *mem, uint64_t bytes, remora_error *err);
+/* Remember it. */
 rmr_rx rmr_rx_no_memory(rmr_rx_set *s, uint64_t bytes);
 /* The node with this content. Flags and depth are filled in. */
 rmr_rx rmr_rx_intern(rmr_rx_set *s, rx_node n);

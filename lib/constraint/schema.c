@@ -29,8 +29,7 @@ void *rmr_schema_take(schema *s, size_t n, size_t size)
 {
     void *p = s->st < 0 ? NULL : rmr_bump_take(&s->pool, n, size);
     if (p == NULL && s->st >= 0) { /* the budget, or the host's memory */
-        rmr_rx_no_memory(s->rx, (uint64_t)n * size);
-        s->st = rmr_rx_status(s->rx, s->err);
+        s->st = rmr_bump_lack(&s->pool, (uint64_t)n * size, s->err);
     }
     return p;
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "rx_set.h"
 #include "utf8.h"
 
 /* ---- memory ---- */
@@ -14,23 +15,35 @@ struct rmr_pool_block {
     size_t size, used; /* bytes, with this head */
 };
 
+enum { HEAD = (sizeof(rmr_pool_block) + 15) / 16 * 16 };
+
+/* Bytes of a block that has room for so many. */
+static size_t block_bytes(uint64_t want)
+{
+    return want > BLOCK - HEAD ? (size_t)want + HEAD : BLOCK;
+}
+
 void *rmr_bump_take(rmr_bump *b, size_t n, size_t size)
 {
     uint64_t want;
     if (!rmr_mul_ok(n, size, &want) || want > UINT32_MAX) return NULL;
     want = rmr_round_up(want + (want == 0), 16);
     if (b->blocks == NULL || b->blocks->size - b->blocks->used < want) {
-        const size_t head = (size_t)rmr_round_up(sizeof(rmr_pool_block), 16);
-        const size_t bytes = want + head > BLOCK ? (size_t)want + head : BLOCK;
+        const size_t bytes = block_bytes(want);
         rmr_pool_block *k = rmr_alloc(b->mem, bytes);
         if (k == NULL) return NULL;
-        *k = (rmr_pool_block){b->blocks, bytes, head};
+        *k = (rmr_pool_block){b->blocks, bytes, HEAD};
         b->blocks = k;
     }
     void *p = (unsigned char *)b->blocks + b->blocks->used;
     b->blocks->used += (size_t)want;
     memset(p, 0, (size_t)want);
     return p;
+}
+
+remora_status rmr_bump_lack(const rmr_bump *b, uint64_t want, remora_error *err)
+{
+    return rmr_rx_lack(b->mem, block_bytes(rmr_round_up(want, 16)), err);
 }
 
 void rmr_bump_free(rmr_bump *b)
@@ -81,7 +94,7 @@ static remora_status settle_number(reader *r, rmr_exact *x, const char *text, si
     size_t k = 0, begin = 0;
     long scale = -exp;
     int point = 0;
-    if (d == NULL) return rmr_error_nomem(r->err, "schema", n);
+    if (d == NULL) return rmr_bump_lack(r->pool, n + EXPONENT_MAX, r->err);
     for (size_t i = 0; i < n; i++) {
         if (text[i] == '.')
             point = 1;
@@ -186,7 +199,7 @@ static remora_status string(reader *r, const char **text, size_t *n)
     unsigned char *out = rmr_bump_take(r->pool, to - from + 1, 1);
     *n = 0;
     *text = (char *)out;
-    if (out == NULL) return rmr_error_nomem(r->err, "schema", to - from);
+    if (out == NULL) return rmr_bump_lack(r->pool, to - from + 1, r->err);
     while (r->at < to) {
         const unsigned char c = (unsigned char)r->text[r->at];
         if (c < 0x20) return wrong(r, "is a control character in a string");
@@ -280,7 +293,7 @@ remora_status rmr_node_read(rmr_bump *b, const char *text, size_t n, uint32_t ne
     *out = NULL;
     do {
         rmr_node *v = child(&r, in);
-        if (v == NULL) return rmr_error_nomem(err, "schema", sizeof *v);
+        if (v == NULL) return rmr_bump_lack(b, sizeof *v, err);
         if (*out == NULL) *out = v;
         space(&r);
         if (in != NULL && in->kind == RMR_JSON_OBJECT) {

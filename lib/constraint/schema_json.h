@@ -14,6 +14,8 @@ typedef struct rmr_bump {
 } rmr_bump;
 
 void *rmr_bump_take(rmr_bump *b, size_t n, size_t size); /* zeroed */
+/* The status of so many bytes that it did not give: E_LIMIT when a budget ended. */
+remora_status rmr_bump_lack(const rmr_bump *b, uint64_t want, remora_error *err);
 void rmr_bump_free(rmr_bump *b);
 
 typedef enum rmr_json_kind {

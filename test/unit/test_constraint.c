@@ -681,6 +681,36 @@ static void texts_do_not_pile_up(void **state)
     rmr_constraint_free(c);
 }
 
+/* Whatever the limit on bytes, and wherever a schema meets it, it is a limit and no lack of memory.
+ */
+static void few_bytes_are_a_limit(void **state)
+{
+    (void)state;
+    enum { LONG = 60000 };
+    char *src = malloc(3 * LONG + 100);
+    const int head = sprintf(src, "{\"enum\": [\"");
+    size_t n = (size_t)head;
+    memset(src + n, 'x', LONG);
+    n += LONG;
+    n += (size_t)sprintf(src + n, "\", 1");
+    memset(src + n, '0', LONG);
+    n += LONG;
+    for (int i = 0; i < LONG / 3; i++) n += (size_t)sprintf(src + n, ", %d", i % 10);
+    n += (size_t)sprintf(src + n, "]}");
+    unsigned limits = 0;
+    for (uint64_t bytes = 30000; bytes < 3000000; bytes += bytes / 40) {
+        const rmr_limits lim = {.bytes = bytes};
+        remora_error err = {.struct_size = sizeof err};
+        rmr_constraint *c = NULL;
+        const remora_status st = constrain_new(&mem, vocab, "schema", src, n, &lim, &c, &err);
+        if (st != REMORA_OK) assert_int_equal(st, REMORA_E_LIMIT);
+        limits += st == REMORA_E_LIMIT && strstr(err.message, "\"bytes\"") != NULL;
+        rmr_constraint_free(c);
+    }
+    assert_true(limits > 50);
+    free(src);
+}
+
 /* -- A real vocabulary -- */
 
 static rmr_vocabulary *open_real(rmr_tokenizer **tok)
@@ -774,6 +804,7 @@ int main(void)
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(full_machines_start_anew),
         cmocka_unit_test(texts_do_not_pile_up),
+        cmocka_unit_test(few_bytes_are_a_limit),
     };
     const struct CMUnitTest model_tests[] = {cmocka_unit_test(masks_of_a_real_vocabulary)};
     int failed = RUN_GROUP("constraint", tests, set_up, tear_down);

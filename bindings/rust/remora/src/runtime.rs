@@ -4,7 +4,9 @@
 use crate::error::{call, guarded, static_text, text_of};
 use crate::options::CName;
 use crate::{sys, Result};
+use std::alloc::{GlobalAlloc, Layout};
 use std::os::raw::{c_char, c_void};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The level of a line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,11 +23,14 @@ pub enum LogLevel {
 
 type Log = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
 type Start = Box<dyn Fn(u32) + Send + Sync>;
+type Run = Box<dyn Fn(u32, &(dyn Fn(u32) + Sync)) + Send + Sync>;
 
 #[derive(Default)]
 struct Hooks {
     log: Option<Log>,
     start: Option<Start>,
+    run: Option<Run>,
+    memory: Option<Box<dyn GlobalAlloc + Send + Sync>>,
 }
 
 /// Options of a runtime; a builder. Hooks are called from any thread; a panic in one ends there.
@@ -57,6 +62,18 @@ impl RuntimeOptions {
     /// A function that is called once on each thread that the runtime starts, with its number from 1 on.
     pub fn on_thread_start(mut self, f: impl Fn(u32) + Send + Sync + 'static) -> Self {
         self.hooks.start = Some(Box::new(f));
+        self
+    }
+    /// The host's job system: a function that calls its second argument with every number below the first, in any
+    /// order and on any threads. No thread is created then. A number that it leaves out is done when it has returned,
+    /// and one that comes twice is done once.
+    pub fn jobs(mut self, f: impl Fn(u32, &(dyn Fn(u32) + Sync)) + Send + Sync + 'static) -> Self {
+        self.hooks.run = Some(Box::new(f));
+        self
+    }
+    /// The host's allocator, for all memory of the runtime and of what is made with it. A panic in it is a lack of memory.
+    pub fn allocator(mut self, memory: impl GlobalAlloc + Send + Sync + 'static) -> Self {
+        self.hooks.memory = Some(Box::new(memory));
         self
     }
     /// The path of the module for GPUs of NVIDIA; "": there are no GPUs.
@@ -91,10 +108,69 @@ unsafe extern "C" fn start(user: *mut c_void, index: u32) {
     }
 }
 
+const MOST_JOBS: usize = 1024; // of one call: the most threads that a runtime takes
+
+type Job = Option<unsafe extern "C" fn(*mut c_void, u32)>;
+
+unsafe extern "C" fn run(user: *mut c_void, n: u32, job: Job, arg: *mut c_void) {
+    let (host, job) = match (&(*user.cast::<Hooks>()).run, job) {
+        (Some(host), Some(job)) => (host, job),
+        _ => return,
+    };
+    let taken: [AtomicU64; MOST_JOBS / 64] = Default::default();
+    let arg = arg as usize; // the library takes it on any thread
+    let once = |i: u32| {
+        let bit = 1 << (i % 64);
+        if i < n && taken[i as usize / 64].fetch_or(bit, Ordering::AcqRel) & bit == 0 {
+            job(arg as *mut c_void, i);
+        }
+    };
+    unheard(|| host(n, &once));
+    (0..n).for_each(once); // the library reads results of all of them
+}
+
+/// The layout of a block, and the allocator; the library asks for no block of 0 bytes.
+unsafe fn memory<'a>(user: *mut c_void, size: usize, align: usize) -> Option<(&'a dyn GlobalAlloc, Layout)> {
+    let memory = (*user.cast::<Hooks>()).memory.as_deref()?;
+    Some((memory as &dyn GlobalAlloc, Layout::from_size_align(size, align).ok()?))
+}
+
+fn no_memory_or(f: impl FnOnce() -> Option<*mut u8>) -> *mut c_void {
+    let mut block = None;
+    unheard(|| block = f());
+    block.map_or(std::ptr::null_mut(), |b| b.cast())
+}
+
+unsafe extern "C" fn alloc(user: *mut c_void, size: usize, align: usize) -> *mut c_void {
+    no_memory_or(|| memory(user, size, align).map(|(m, layout)| m.alloc(layout)))
+}
+
+unsafe extern "C" fn resize(
+    user: *mut c_void,
+    p: *mut c_void,
+    old: usize,
+    size: usize,
+    align: usize,
+) -> *mut c_void {
+    no_memory_or(|| {
+        Layout::from_size_align(size, align).ok()?;
+        memory(user, old, align).map(|(m, layout)| m.realloc(p.cast(), layout, size))
+    })
+}
+
+unsafe extern "C" fn dealloc(user: *mut c_void, p: *mut c_void, size: usize, align: usize) {
+    unheard(|| {
+        if let Some((m, layout)) = memory(user, size, align) {
+            m.dealloc(p.cast(), layout);
+        }
+    });
+}
+
 /// Run a hook that may be on any thread, where no caller could hear of a panic.
 fn unheard(f: impl FnOnce()) {
     if let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)) {
-        std::mem::forget(payload); // dropping it may panic again
+        let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(payload)));
+        dropped.unwrap_or_else(std::mem::forget); // a payload whose end panics; that of this panic stays
     }
 }
 
@@ -124,12 +200,20 @@ impl Runtime {
         raw.log_level = o.log_level;
         raw.log = o.hooks.log.is_some().then_some(log as _);
         raw.thread_start = o.hooks.start.is_some().then_some(start as _);
+        raw.run = o.hooks.run.is_some().then_some(run as _);
+        if o.hooks.memory.is_some() {
+            raw.alloc = Some(alloc);
+            raw.resize = Some(resize);
+            raw.dealloc = Some(dealloc);
+        }
         raw.cuda_module = module.as_ptr();
         raw.extra = extra.as_ptr();
         raw.n_extra = extra.len() as u64;
         let hooks = Box::into_raw(Box::new(o.hooks)).cast::<c_void>();
         raw.log_user = hooks;
         raw.thread_start_user = hooks;
+        raw.run_user = hooks;
+        raw.alloc_user = hooks;
         raw.release_user = hooks;
         raw.release = Some(free_box::<Hooks>); // also when creating fails
         let mut out = std::ptr::null_mut();

@@ -2,7 +2,8 @@
 //! The safe interface on the model in the box.
 
 use remora::*;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
 const BEGIN: &str = "Once upon a time";
@@ -48,7 +49,8 @@ fn guesses_change_nothing() {
     let mut made = Vec::new();
     for drafts in [Some(0), Some(4), None] {
         let mut s = Session::with(&m, &SessionOptions::new().capacity(256)).unwrap();
-        s.append(&m.tokenize("red blue red blue red blue red blue", TextFlags::BOS).unwrap(), Want::LAST).unwrap();
+        s.append(&m.tokenize("red blue red blue red blue red blue", TextFlags::BOS).unwrap(), Want::LAST)
+            .unwrap();
         let o = GenOptions::new().max_tokens(24);
         let o = drafts.map_or(o.clone().auto_drafts(), |n| o.max_drafts(n));
         made.push(s.generate(&mut greedy(&m), o).collect::<Result<Vec<_>>>().unwrap());
@@ -215,4 +217,64 @@ fn numbers_and_metadata() {
     assert!(m.meta_keys().any(|k| k == "config.hidden_size"));
     assert_eq!(m.meta("config.hidden_size").unwrap(), "512");
     assert!(recipes().any(|(name, _)| name == "keep") && chat_formats().count() > 20);
+}
+
+struct Counted(Arc<AtomicU64>);
+
+unsafe impl GlobalAlloc for Counted {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.0.fetch_add(layout.size() as u64, Ordering::SeqCst);
+        System.alloc(layout)
+    }
+    unsafe fn dealloc(&self, p: *mut u8, layout: Layout) {
+        self.0.fetch_sub(layout.size() as u64, Ordering::SeqCst);
+        System.dealloc(p, layout)
+    }
+}
+
+#[test]
+fn memory_is_the_hosts_and_comes_back() {
+    let taken = Arc::new(AtomicU64::new(0));
+    let rt = Runtime::new(RuntimeOptions::new().threads(2).allocator(Counted(taken.clone()))).unwrap();
+    let m = Model::open_with(&Source::path(path()), ModelOptions::new(), Some(&rt)).unwrap();
+    let mut s = begun(&m);
+    s.eval().unwrap();
+    assert!(taken.load(Ordering::SeqCst) > 1 << 20);
+    drop((s, m, rt));
+    assert_eq!(taken.load(Ordering::SeqCst), 0);
+    struct NoMemory;
+    unsafe impl GlobalAlloc for NoMemory {
+        unsafe fn alloc(&self, _: Layout) -> *mut u8 {
+            panic!("no memory")
+        }
+        unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
+    }
+    let e = Runtime::new(RuntimeOptions::new().allocator(NoMemory)).err().unwrap();
+    assert_eq!(e.kind(), ErrorKind::NoMem);
+}
+
+#[test]
+fn jobs_of_the_host_give_the_same_rows_whatever_it_does_with_them() {
+    let mut right = begun(&krill());
+    right.eval().unwrap();
+    let runs: [fn(u32, &(dyn Fn(u32) + Sync)); 4] = [
+        |n, job| std::thread::scope(|scope| (0..n).for_each(|i| drop(scope.spawn(move || job(i))))),
+        |n, job| (0..n + 3).rev().chain(0..n).for_each(job), // too many, and twice
+        |_, job| job(0),                                     // too few
+        |_, _| panic!("jobs"),
+    ];
+    for f in runs {
+        let count = Arc::new(AtomicU32::new(0));
+        let counted = count.clone();
+        let o = RuntimeOptions::new().threads(3).jobs(move |n, job| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            f(n, job)
+        });
+        let rt = Runtime::new(o).unwrap();
+        let m = Model::open_with(&Source::path(path()), ModelOptions::new(), Some(&rt)).unwrap();
+        let mut s = begun(&m);
+        s.eval().unwrap();
+        assert_eq!(s.logits(0).unwrap(), right.logits(0).unwrap());
+        assert!(count.load(Ordering::SeqCst) > 0);
+    }
 }
