@@ -533,6 +533,7 @@ static int make(chat *g)
     const uint32_t most = g->host.info.max_context;
     remora_session_opts opts;
     g->ctx = g->session.ctx ? g->session.ctx : most < 4096 ? most : 4096;
+    g->session.predicts = 1;
     tool_session_opts(&g->session, g->ctx, &opts);
     remora_status st = remora_chat_create(g->host.model, &o, &g->talk, &err);
     if (st >= 0) st = remora_session_create(g->host.model, &opts, &g->s, &err);

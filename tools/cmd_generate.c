@@ -223,6 +223,7 @@ static int make_session(generate *g)
 {
     remora_error err = {.struct_size = sizeof err};
     remora_session_opts opts;
+    g->session.predicts = g->drafts > 0;
     tool_session_opts(&g->session, tool_capacity(&g->host, &g->session, g->n_tokens, g->n), &opts);
     remora_status st = remora_session_create(g->host.model, &opts, &g->s, &err);
     if (st < 0) return tool_fail(st, "session", &err);

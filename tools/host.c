@@ -124,6 +124,7 @@ void tool_close(tool_host *h)
 void tool_session_opts(const tool_session *s, uint32_t capacity, remora_session_opts *out)
 {
     *out = (remora_session_opts){.struct_size = sizeof *out,
+                                 .flags = s->predicts ? (uint32_t)REMORA_SESSION_PREDICTION : 0,
                                  .capacity = capacity,
                                  .chunk = s->chunk,
                                  .kv_type = REMORA_KV_BF16 + s->kv};

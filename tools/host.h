@@ -72,6 +72,7 @@ typedef struct tool_session {
     uint32_t ctx;
     uint32_t chunk;
     int kv; /* index of the option's words */
+    int predicts; /* it uses the prediction layer, where the model has one */
 } tool_session;
 
 #define TOOL_SESSION_OPTIONS(s)                                                                    \

@@ -582,6 +582,7 @@ namespace Remora.Native
         public const int REMORA_WANT_ALL = 2;
         public const int REMORA_WANT_HIDDEN = 4;
         public const int REMORA_SESSION_PAGES_AS_NEEDED = 1;
+        public const int REMORA_SESSION_PREDICTION = 2;
         public const int REMORA_STAGE_TEMPERATURE = 1;
         public const int REMORA_STAGE_TOP_K = 2;
         public const int REMORA_STAGE_TOP_P = 3;

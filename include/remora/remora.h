@@ -1170,12 +1170,18 @@ enum remora_want_bits { /* which of the appended tokens get an output row */
 };
 
 enum remora_session_flags { /* remora_session_opts.flags */
-    REMORA_SESSION_PAGES_AS_NEEDED = 1 /* take memory for the cache in pages of 32 tokens, when
-                                          tokens are appended, and give it back when they are
-                                          trimmed. A session then costs what it holds and a fork
-                                          what it writes, and append says E_NOMEM when there is no
-                                          memory for a page. Forks of the session are so too.
-                                          Results are the same */
+    REMORA_SESSION_PAGES_AS_NEEDED = 1, /* take memory for the cache in pages of 32 tokens, when
+                                           tokens are appended, and give it back when they are
+                                           trimmed. A session then costs what it holds and a fork
+                                           what it writes, and append says E_NOMEM when there is no
+                                           memory for a page. Forks of the session are so too.
+                                           Results are the same */
+    REMORA_SESSION_PREDICTION      = 2  /* guess with the model's prediction layer too
+                                           (remora_gen_opts.max_drafts): that layer gets a cache of
+                                           its own, which the estimate counts and kv_bytes does not.
+                                           Forks of the session have one too, empty at first. Where
+                                           a model has no such layer (n_prediction_layers) it
+                                           changes nothing */
 };
 
 struct remora_session_opts {
@@ -1594,7 +1600,8 @@ typedef struct remora_gen_opts {
  * pending where a call returns meanwhile.
  *
  * With max_drafts the tokens that are likely to come next are guessed, from what followed the last
- * tokens where the timeline has had them before, and evaluated together with the last one. A guess
+ * tokens where the timeline has had them before, or by the model's prediction layer where the
+ * session uses it (REMORA_SESSION_PREDICTION), and evaluated together with the last one. A guess
  * that turns out to be the token that is picked has its row already. Everything but the time that
  * it takes is as without: tokens, probabilities, numbers of the generator, statuses, and the
  * timeline, of which guesses are no part. They take max_drafts rows of logits from the session's

@@ -57,7 +57,9 @@ remora_status remora_session_get_options(const remora_session *s, remora_session
     RMR_NEED(s != NULL && out != NULL, err, "session or out is NULL");
     RMR_TRY(rmr_session_look(s, err));
     const remora_session_opts o = {.struct_size = sizeof o,
-                                   .flags = s->cache.as_needed ? REMORA_SESSION_PAGES_AS_NEEDED : 0,
+                                   .flags =
+                                       (s->cache.as_needed ? REMORA_SESSION_PAGES_AS_NEEDED : 0) |
+                                       (s->predictor.on ? REMORA_SESSION_PREDICTION : 0),
                                    .capacity = s->capacity,
                                    .chunk = s->chunk,
                                    .kv_type = types[s->cache.type]};

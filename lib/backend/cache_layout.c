@@ -68,12 +68,26 @@ uint64_t rmr_cache_part_bytes(const rmr_cache_stream *s, rmr_kv_type type)
     return (uint64_t)RMR_PAGE_TOKENS * s->width * rmr_kv_bytes_of(type);
 }
 
-uint64_t rmr_cache_offsets(const rmr_cache_layout *l, rmr_kv_type type, uint64_t *at)
+/* Of the streams [from, to), which lie in pages together. */
+static uint64_t offsets(const rmr_cache_layout *l, rmr_kv_type type, uint32_t from, uint32_t to,
+                        uint64_t *at)
 {
     uint64_t bytes = 0;
-    for (uint32_t i = 0; i < l->n_streams; i++) {
+    for (uint32_t i = from; i < to; i++) {
         if (at != NULL) at[i] = bytes;
         bytes += rmr_cache_part_bytes(&l->streams[i], type);
     }
     return bytes;
+}
+
+uint64_t rmr_cache_offsets(const rmr_cache_layout *l, rmr_kv_type type, uint64_t *at)
+{
+    const uint32_t together = l->n_streams - l->n_apart;
+    offsets(l, type, together, l->n_streams, at);
+    return offsets(l, type, 0, together, at);
+}
+
+uint64_t rmr_cache_apart_bytes(const rmr_cache_layout *l, rmr_kv_type type)
+{
+    return offsets(l, type, l->n_streams - l->n_apart, l->n_streams, NULL);
 }

@@ -54,6 +54,8 @@ typedef struct rmr_cache_layout {
     uint32_t version;
     uint32_t n_layers; /* of the cache: one above the highest layer of a stream */
     uint32_t n_streams;
+    uint32_t n_apart; /* of the streams, the last ones: they lie in pages of their own, which a
+                         session has or not */
     const rmr_cache_stream *streams; /* [n_streams], borrowed; those of a layer follow each other */
 } rmr_cache_layout;
 
@@ -69,8 +71,10 @@ int rmr_cache_stores(const rmr_cache_layout *l, rmr_kv_type type);
 uint64_t rmr_cache_part_bytes(const rmr_cache_stream *s, rmr_kv_type type);
 
 /* Put the offset at which each stream's part of a page begins into `at` (or NULL). Returns the
- * bytes of a page. */
+ * bytes of a page, without the streams that are apart; of those, the other function. */
 uint64_t rmr_cache_offsets(const rmr_cache_layout *l, rmr_kv_type type, uint64_t *at);
+
+uint64_t rmr_cache_apart_bytes(const rmr_cache_layout *l, rmr_kv_type type);
 
 static inline uint64_t rmr_cache_page_bytes(const rmr_cache_layout *l, rmr_kv_type type)
 {

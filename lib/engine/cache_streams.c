@@ -23,6 +23,7 @@ remora_status rmr_cache_streams_make(rmr_mem *mem, const rmr_shape *s, rmr_cache
     if (streams == NULL) return rmr_error_nomem(err, "streams of the cache", n * sizeof *streams);
     for (uint32_t i = 0; i < n; i++) streams[i] = stream_of(s, i);
     *out = rmr_cache_layout_of(streams, n);
+    out->n_apart = s->n_predict;
     return REMORA_OK;
 }
 

@@ -86,8 +86,8 @@ remora_status rmr_context_wait(remora_model *m, rmr_context *c, remora_error *er
 remora_status rmr_context_finish(remora_model *m, rmr_context *c, const rmr_program *p,
                                  remora_error *err);
 
-/* Row i of the last pass of the head onwards as logits [n, n_vocab] and, where not NULL, final-norm
- * hidden states [n, n_hidden]. */
+/* Row i of the last pass of the head onwards as logits [n, n_vocab] and as final-norm hidden states
+ * [n, n_hidden]; either may be NULL. */
 remora_status rmr_context_read(remora_model *m, rmr_context *c, uint32_t i, uint32_t n,
                                float *logits, float *hidden, remora_error *err);
 

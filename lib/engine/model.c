@@ -153,6 +153,7 @@ void rmr_model_unref(remora_model *m)
     rmr_origin_free(m->origin);
     rmr_metadata_free(mem, &m->meta);
     rmr_pages_end(&m->pages);
+    rmr_pages_end(&m->predict_pages);
     RMR_ASSERT((atomic_load(&m->session_mem.bytes) == 0 && atomic_load(&mem->bytes) == 0) ||
                m->process != rmr_process());
     rmr_free(&rt->ctx.mem, m, sizeof *m);
@@ -183,12 +184,12 @@ void rmr_model_memory(remora_model *m, remora_memory *out)
     *out = (remora_memory){.struct_size = sizeof *out,
                            .host_weights = m->weights.weight_bytes.host,
                            .host_mapped = m->weights.mapped_bytes};
-    out->host_kv = rmr_pages_bytes(&m->pages).host;
+    out->host_kv = rmr_pages_bytes(&m->pages).host + rmr_pages_bytes(&m->predict_pages).host;
     out->host_scratch = atomic_load_explicit(&m->session_mem.bytes, memory_order_relaxed) +
                         rmr_contexts_bytes(m).host;
     out->host_other = atomic_load_explicit(&m->mem.bytes, memory_order_relaxed) + fixed_bytes(m);
     out->device_weights = m->weights.weight_bytes.device;
-    out->device_kv = rmr_pages_bytes(&m->pages).device;
+    out->device_kv = rmr_pages_bytes(&m->pages).device + rmr_pages_bytes(&m->predict_pages).device;
     out->device_scratch = rmr_contexts_bytes(m).device;
     out->device_context = atomic_load_explicit(&m->be->opened_bytes, memory_order_relaxed);
     out->device_other = fixed_device_bytes(m) - out->device_context;

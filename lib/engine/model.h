@@ -23,8 +23,9 @@ struct remora_model {
     rmr_budget budget; /* all that rmr_model_memory() counts as the host's is taken from it, */
     rmr_budget device_budget; /* and the device's from this one */
     rmr_mem mem; /* the model's own memory besides weights: counted apart for the estimate */
-    rmr_mem session_mem; /* its sessions' structures and rows */
-    rmr_pages pages;     /* of the caches of all sessions */
+    rmr_mem session_mem;     /* its sessions' structures and rows */
+    rmr_pages pages;         /* of the caches of all sessions */
+    rmr_pages predict_pages; /* of the prediction layer's, in sessions that have one */
     rmr_shape shape;
     rmr_weights weights;
     rmr_release source;       /* of the host's blobs and storage; set once the model is whole */

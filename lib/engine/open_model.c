@@ -249,6 +249,7 @@ remora_status rmr_opening_begin(rmr_opening *o)
     rmr_mem_share(&m->mem, &rt->ctx.mem, &m->budget);
     rmr_mem_share(&m->session_mem, &rt->ctx.mem, &m->budget);
     rmr_pages_init(&m->pages, &m->session_mem, &m->device_budget, be);
+    rmr_pages_init(&m->predict_pages, &m->session_mem, &m->device_budget, be);
     rmr_contexts_init(m);
     o->refusals.mem = &m->mem;
     if (o->opts->flags & REMORA_MODEL_ANYWAY) o->keep = &o->refusals;

@@ -16,7 +16,8 @@ typedef struct rmr_ahead {
     uint32_t at, n; /* rows [at, at + n) hold: of the tokens of these places, */
     uint64_t first; /* the first of which belongs at this position */
     remora_token token[RMR_MOST_DRAFTS]; /* also of the drafts of a step under way */
-    rmr_draft_source source;             /* where they are from */
+    rmr_draft_source source;             /* where they are from, */
+    uint64_t us;                         /* and what it took to make them */
 } rmr_ahead;
 
 /* Room for n rows, or for as many as there is memory for; returns how many. None must hold. */

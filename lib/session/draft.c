@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "draft.h"
 
+#include "clock.h"
+
 enum {
     LONGEST = 8, /* tokens that are compared: of several places the longest match counts, and of
                     those the last one */
@@ -65,19 +67,52 @@ static uint64_t room(const remora_session *s)
     return least(least(rows - pending, slots - s->n_tokens), RMR_MOST_DRAFTS);
 }
 
-/* Drafts of the best source there is. */
-static uint32_t find(remora_session *s, uint32_t most)
+static rmr_worth_choice choose(remora_session *s, const rmr_draft_wish *w, rmr_draft_source source,
+                               uint32_t most)
+{
+    if (w->if_worth) return rmr_worth_choose(&s->worth, source, most, w->left_us);
+    return (rmr_worth_choice){most, most > 0};
+}
+
+static rmr_draft_source source_of(uint32_t same)
+{
+    if (same < MIDDLE) return RMR_DRAFT_SHORT;
+    return same < LONGEST ? RMR_DRAFT_MIDDLE : RMR_DRAFT_LONG;
+}
+
+/* Drafts of the prediction layer. Making them may be stopped, and then there are fewer. */
+static uint32_t predict(remora_session *s, const rmr_draft_wish *w, uint32_t n)
+{
+    const rmr_drafter *d = s->drafter;
+    const uint64_t start = rmr_clock_us();
+    rmr_halt halt;
+    rmr_halt_init(&halt, w->cancel, w->left_us, start);
+    const uint32_t got = rmr_predictor_draft(s, n, &halt, s->ahead.token);
+    const uint64_t longest = rmr_halt_longest(&halt);
+    s->ahead.us = d != NULL && d->us != NULL ? n * d->us(d->user, 0) : rmr_clock_us() - start;
+    s->ahead.source = RMR_DRAFT_PREDICTED;
+    if ((w->left_us > 0 || w->cancel != NULL) && longest > s->stats.longest_slice_us)
+        s->stats.longest_slice_us = longest;
+    if (got == 0) rmr_worth_lost(&s->worth, s->ahead.us);
+    return got;
+}
+
+/* Drafts of the best source there is. With no measure a long match is better than the layer, and
+ * that better than a short one. */
+static uint32_t find(remora_session *s, const rmr_draft_wish *w, uint32_t most)
 {
     rmr_ahead *a = &s->ahead;
     uint32_t same;
+    a->us = 0;
     a->source = RMR_DRAFT_HOOK;
     if (s->drafter != NULL && s->drafter->draft != NULL)
-        return s->drafter->draft(s->drafter->user, s, a->token, most);
+        return choose(s, w, a->source, s->drafter->draft(s->drafter->user, s, a->token, most)).n;
     const uint32_t n = rmr_draft_look_up(s->tokens, s->n_tokens, a->token, most, &same);
-    a->source = same < MIDDLE    ? RMR_DRAFT_SHORT
-                : same < LONGEST ? RMR_DRAFT_MIDDLE
-                                 : RMR_DRAFT_LONG;
-    return n;
+    a->source = source_of(same);
+    const rmr_worth_choice text = choose(s, w, a->source, n);
+    if (!rmr_predictor_ready(s) || (!w->if_worth && same >= MIDDLE)) return text.n;
+    const rmr_worth_choice layer = choose(s, w, RMR_DRAFT_PREDICTED, most);
+    return layer.n > 0 && layer.speed >= text.speed ? predict(s, w, layer.n) : text.n;
 }
 
 uint32_t rmr_draft(remora_session *s, const rmr_draft_wish *w)
@@ -85,8 +120,7 @@ uint32_t rmr_draft(remora_session *s, const rmr_draft_wish *w)
     uint32_t n = (uint32_t)least(w->most, room(s));
     if (n == 0 || s->in_progress.ctx != NULL || rmr_ahead_fits(s) || shows(s->model)) return 0;
     rmr_ahead_end(s);
-    n = find(s, n);
-    if (w->if_worth) n = rmr_worth_choose(&s->worth, s->ahead.source, n, w->left_us);
+    n = find(s, w, n);
     const uint32_t cap = rmr_ahead_make_room(s, n);
     return cap < n ? cap : n;
 }

@@ -10,6 +10,7 @@ typedef struct rmr_draft_wish {
     uint64_t most;
     int if_worth;    /* only as many as should pay (worth.h) */
     int64_t left_us; /* of a budget; 0: there is none */
+    const int32_t *cancel;
 } rmr_draft_wish;
 
 /* Write drafts to the session's ahead.token, for the evaluation that is about to begin: at most

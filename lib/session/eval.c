@@ -213,7 +213,7 @@ static remora_status deliver_drafts(const evaluation *e, const rmr_part *p, uint
     const size_t at = f->want[f->next_want + i] - p->row0 - (p->n_rows - p->n_drafts);
     RMR_ASSERT(at + n <= s->ahead.cap);
     return rmr_context_read(s->model, f->ctx, i, n, s->ahead.logits + at * s->model->shape.n_vocab,
-                            NULL, e->err);
+                            rmr_predictor_place(s, s->n_tokens + at, n), e->err);
 }
 
 /* Copy the rows [i, i + n) of a head pass, all of one session, to its output. */
@@ -233,6 +233,8 @@ static remora_status deliver(const evaluation *e, rmr_part *p, uint32_t i, uint3
         hidden |= s->rows.has_hidden[row + k];
     }
     p->n_out += n;
+    float *last = p->last_out + 1 == s->n_tokens ? rmr_predictor_place(s, p->last_out, 1) : NULL;
+    if (last != NULL) RMR_TRY(rmr_context_read(s->model, f->ctx, i + n - 1, 1, NULL, last, e->err));
     return rmr_context_read(s->model, f->ctx, i, n, s->rows.logits + row * shape->n_vocab,
                             hidden ? s->rows.hidden + row * shape->n_hidden : NULL, e->err);
 }
@@ -281,7 +283,8 @@ static void count_worth(remora_session *s, const rmr_step_in_progress *f)
     const rmr_drafter *d = s->drafter;
     if (f->n_parts > 1 || f->prefill || f->n_want != f->ctx->in.n_rows) return;
     const uint64_t us = d != NULL && d->us != NULL ? d->us(d->user, f->n_want) : f->us;
-    rmr_worth_took(&s->worth, f->n_want, f->parts[0].n_drafts, s->ahead.source, us);
+    const uint32_t n = f->parts[0].n_drafts;
+    rmr_worth_took(&s->worth, f->n_want, n, s->ahead.source, us, n > 0 ? s->ahead.us : 0);
 }
 
 /* What was drafted belongs behind what is committed now. */

@@ -60,19 +60,26 @@ static uint64_t wanted_drafts(const remora_session *s, const rmr_gen_call *c)
     return left < most ? left : most;
 }
 
+/* The time that is left of a call's budget; 0: it has none. */
+static int64_t time_left(const rmr_gen_call *c)
+{
+    if (c->o->budget_us == 0) return 0;
+    const int64_t spent = (int64_t)(rmr_clock_us() - c->start_us);
+    return c->o->budget_us > spent ? c->o->budget_us - spent : 1;
+}
+
 /* Evaluate pending tokens. */
 static remora_status evaluate(remora_session *s, const rmr_gen_call *c, remora_error *err)
 {
     if (s->n_tokens == s->committed) return REMORA_OK;
-    remora_eval_opts eo = {.struct_size = sizeof eo, .cancel = c->o->cancel};
-    if (c->o->budget_us > 0) {
-        const int64_t spent = (int64_t)(rmr_clock_us() - c->start_us);
-        eo.budget_us = c->o->budget_us > spent ? c->o->budget_us - spent : 1;
-    }
     const rmr_draft_wish w = {.most = wanted_drafts(s, c),
                               .if_worth = c->o->max_drafts == REMORA_DRAFTS_AUTO,
-                              .left_us = eo.budget_us};
-    return rmr_eval_drafts(s, &eo, rmr_draft(s, &w), err);
+                              .left_us = time_left(c),
+                              .cancel = c->o->cancel};
+    const uint32_t n = rmr_draft(s, &w);
+    const remora_eval_opts eo = {
+        .struct_size = sizeof eo, .budget_us = time_left(c), .cancel = c->o->cancel};
+    return rmr_eval_drafts(s, &eo, n, err);
 }
 
 /* Get the row to sample from. */

@@ -53,7 +53,8 @@ static rmr_kv_type type_of(const remora_session_opts *o)
 static remora_status check_opts(const remora_model *m, const remora_session_opts *o,
                                 remora_error *err)
 {
-    if ((o->flags & ~(uint32_t)REMORA_SESSION_PAGES_AS_NEEDED) != 0 || o->reserved != 0)
+    const uint32_t known = REMORA_SESSION_PAGES_AS_NEEDED | REMORA_SESSION_PREDICTION;
+    if ((o->flags & ~known) != 0 || o->reserved != 0)
         RMR_FAIL(err, REMORA_E_STRUCT, "session flags 0x%x or reserved %u are not known", o->flags,
                  o->reserved);
     RMR_TRY(rmr_options_check(o->extra, o->n_extra, err));
@@ -89,12 +90,14 @@ typedef struct traits {
     uint32_t capacity, chunk;
     rmr_kv_type type;
     int as_needed; /* pages of the cache */
+    int predicts;  /* it drafts with the model's prediction layer */
 } traits;
 
 static traits traits_of(const remora_model *m, const remora_session_opts *o)
 {
     return (traits){capacity_of(m, o), chunk_of(m, o), type_of(o),
-                    (o->flags & REMORA_SESSION_PAGES_AS_NEEDED) != 0};
+                    (o->flags & REMORA_SESSION_PAGES_AS_NEEDED) != 0,
+                    (o->flags & REMORA_SESSION_PREDICTION) != 0 && m->shape.n_predict > 0};
 }
 
 /* Everything but the cache contents. */
@@ -115,6 +118,7 @@ static remora_status make(remora_model *m, const traits *t, remora_session **out
     remora_status st =
         rmr_page_table_init(&s->cache, &m->pages, rmr_cache_page_bytes(&m->cache, t->type), t->type,
                             t->capacity, t->as_needed, err);
+    if (st >= 0 && t->predicts) st = rmr_predictor_make(s, t->capacity, t->as_needed, err);
     if (st >= 0) st = rmr_output_rows_make_room(s, 1, 0, err);
     if (st >= 0)
         st = rmr_contexts_reserve(m, rmr_session_context_size(t->chunk, s->cache.max), err);
@@ -141,7 +145,7 @@ remora_status rmr_session_fork(remora_session *s, remora_session **out, remora_e
 {
     remora_session *f;
     *out = NULL;
-    const traits t = {s->capacity, s->chunk, s->cache.type, s->cache.as_needed};
+    const traits t = {s->capacity, s->chunk, s->cache.type, s->cache.as_needed, s->predictor.on};
     RMR_TRY(make(s->model, &t, &f, err));
     remora_status st = rmr_page_table_fork(&f->cache, &s->cache, s->committed, err);
     if (st >= 0) st = rmr_page_table_reserve(&f->cache, s->committed, s->n_tokens, err);
@@ -182,6 +186,7 @@ void rmr_session_free(remora_session *s)
     if (s->has_context) rmr_contexts_release(m);
     rmr_gen_end(s);
     rmr_ahead_free(s);
+    rmr_predictor_free(s);
     rmr_output_rows_free(s);
     rmr_page_table_free(&s->cache);
     rmr_arena_free(s->mem, s, s->block_bytes);
@@ -189,10 +194,9 @@ void rmr_session_free(remora_session *s)
 }
 
 /* The bytes of a cache that is full; UINT64_MAX when they overflow. */
-static rmr_bytes cache_cost(const remora_model *m, const traits *t)
+static rmr_bytes cache_cost(const remora_model *m, const traits *t, uint64_t page)
 {
-    const uint64_t page = rmr_cache_page_bytes(&m->cache, t->type),
-                   pages = rmr_pages_for(t->capacity);
+    const uint64_t pages = rmr_pages_for(t->capacity);
     if (!t->as_needed) return rmr_pages_cost(m->be, page, pages + RMR_PAGE_SPARE);
     rmr_bytes b = rmr_pages_cost(m->be, page, 1);
     if (!rmr_mul_ok(b.host, pages, &b.host)) b.host = UINT64_MAX;
@@ -208,8 +212,15 @@ remora_status rmr_session_estimate(remora_model *m, const remora_session_opts *o
     const uint32_t capacity = t.capacity;
     rmr_arena a = {0};
     lay_out(&a, capacity);
-    const uint64_t session = a.used + rmr_page_table_own_bytes(capacity) + rmr_output_rows_bytes(m);
-    const rmr_bytes cache = cache_cost(m, &t);
+    const uint64_t session = a.used + rmr_page_table_own_bytes(capacity) +
+                             rmr_output_rows_bytes(m) +
+                             (t.predicts ? rmr_predictor_bytes(m, capacity) : 0);
+    rmr_bytes cache = cache_cost(m, &t, rmr_cache_page_bytes(&m->cache, t.type));
+    if (t.predicts) {
+        const rmr_bytes layer = cache_cost(m, &t, rmr_cache_apart_bytes(&m->cache, t.type));
+        if (!rmr_add_ok(cache.host, layer.host, &cache.host)) cache.host = UINT64_MAX;
+        if (!rmr_add_ok(cache.device, layer.device, &cache.device)) cache.device = UINT64_MAX;
+    }
     rmr_model_memory(m, out);
     if (!rmr_mul_ok(cache.host, n, &out->host_kv) ||
         !rmr_mul_ok(cache.device, n, &out->device_kv) ||
@@ -286,6 +297,7 @@ remora_status rmr_session_trim(remora_session *s, uint64_t keep, remora_error *e
     if (keep < s->n_tokens) rmr_gen_end(s);
     rmr_session_touch(s, keep);
     rmr_output_rows_trim(s, keep);
+    rmr_predictor_trim(s, keep);
     s->n_tokens = keep;
     if (s->committed > keep) s->committed = keep;
     rmr_page_table_trim(&s->cache, keep);

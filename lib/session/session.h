@@ -9,6 +9,7 @@
 #include "arena.h"
 #include "model.h"
 #include "page_table.h"
+#include "predict.h"
 #include "use.h"
 
 enum {
@@ -60,7 +61,8 @@ typedef struct rmr_step_in_progress {
 
 /* Another source of drafts than the library's, for tests and measurements: it writes at most `most`
  * tokens of the vocabulary and returns how many. And another clock than the machine's, for what
- * steps of so many rows are held to have taken. Either may be NULL. */
+ * steps of so many rows, and with 0 rows a draft of the prediction layer, are held to have taken.
+ * Either may be NULL. */
 typedef struct rmr_drafter {
     void *user;
     uint32_t (*draft)(void *user, const remora_session *s, remora_token *out, uint32_t most);
@@ -83,6 +85,7 @@ struct remora_session {
     uint64_t n_tokens, committed;
     rmr_output_rows rows;
     rmr_ahead ahead;
+    rmr_predictor predictor;
     rmr_worth worth;
     const rmr_drafter *drafter; /* NULL: the library's */
     rmr_step_in_progress in_progress;

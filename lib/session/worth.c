@@ -4,9 +4,10 @@
 static const float INITIAL = 1, INCOME = 1.0F / 200, FULL = 16; /* of the purse */
 static const float WORTH = 1.02F; /* so much faster, or it is not tried */
 static const float SLOPE = .4F; /* of a step of one row, for a further row, until one is measured */
-static const float LASTS = 512; /* steps; behind so many half of a cost is believed, so that what
-                                   was measured at a bad time is tried again */
-static const float AGE = .99F;  /* of what a record knows, with each new judgement */
+static const float LAYER = .15F;  /* the same for a draft of the prediction layer */
+static const float LASTS = 512;   /* steps; behind so many half of a cost is believed, so that what
+                                     was measured at a bad time is tried again */
+static const float AGE = .99F;    /* of what a record knows, with each new judgement */
 static const float DOUBT = .995F; /* the same, each time that its source is passed over */
 
 /* What a source's drafts are worth before anything is known, which counts as two of them. That is
@@ -14,6 +15,7 @@ static const float DOUBT = .995F; /* the same, each time that its source is pass
 static const float PRIOR[RMR_DRAFT_SOURCES][2] = {[RMR_DRAFT_SHORT] = {.6F, .7F},
                                                   [RMR_DRAFT_MIDDLE] = {.75F, .8F},
                                                   [RMR_DRAFT_LONG] = {.9F, .9F},
+                                                  [RMR_DRAFT_PREDICTED] = {.8F, .6F},
                                                   [RMR_DRAFT_HOOK] = {.8F, .8F}};
 
 static float chance(const rmr_draft_record *r, float prior)
@@ -58,27 +60,31 @@ static void pass_over(rmr_worth *w, rmr_draft_source source)
     }
 }
 
-uint32_t rmr_worth_choose(rmr_worth *w, rmr_draft_source source, uint32_t most, int64_t left_us)
+rmr_worth_choice rmr_worth_choose(rmr_worth *w, rmr_draft_source source, uint32_t most,
+                                  int64_t left_us)
 {
     const float one = w->us[1], next = chance(&w->next[source], PRIOR[source][1]);
     const int in_time = left_us > 0 && one <= (float)left_us;
     const uint32_t end = most < most_rows(w) ? most : most_rows(w) - 1;
     float tokens = 1, likely = chance(&w->first[source], PRIOR[source][0]), best = WORTH;
     const float can_pay = (INITIAL + w->purse) * likely; /* one that fails leaves others some */
-    uint32_t n = 0;
-    if (one <= 0) return 0;
+    const float each = source != RMR_DRAFT_PREDICTED ? 0
+                       : w->draft_us > 0             ? w->draft_us
+                                                     : LAYER * one;
+    rmr_worth_choice c = {0, 1};
+    if (one <= 0) return c;
     for (uint32_t k = 1; k <= end; k++) {
-        const float us = cost(w, k + 1), more = us > one ? us - one : 0;
+        const float us = cost(w, k + 1) + each * (float)k, more = us > one ? us - one : 0;
         tokens += likely;
         likely *= next;
         if (can_pay <= 0 || more > can_pay * one || (in_time && us > (float)left_us)) break;
         const float speed = tokens * one / (one + more * fresh(w, k + 1));
         if (speed <= best) continue;
         best = speed;
-        n = k;
+        c = (rmr_worth_choice){k, speed};
     }
-    if (n == 0 && most > 0) pass_over(w, source);
-    return n;
+    if (c.n == 0 && most > 0) pass_over(w, source);
+    return c;
 }
 
 /* A step that took far longer than others has met a machine that did something else: that is
@@ -99,9 +105,11 @@ static void put_in(rmr_worth *w, float steps)
 {
     w->purse += steps;
     if (w->purse > FULL) w->purse = FULL;
+    if (w->purse < -FULL) w->purse = -FULL;
 }
 
-void rmr_worth_took(rmr_worth *w, uint32_t rows, uint32_t n, rmr_draft_source source, uint64_t us)
+void rmr_worth_took(rmr_worth *w, uint32_t rows, uint32_t n, rmr_draft_source source, uint64_t us,
+                    uint64_t draft_us)
 {
     if (rows == 0 || rows > RMR_MOST_DRAFTS + 1) return;
     for (uint32_t i = 1; i <= RMR_MOST_DRAFTS + 1; i++) w->since[i]++;
@@ -111,7 +119,8 @@ void rmr_worth_took(rmr_worth *w, uint32_t rows, uint32_t n, rmr_draft_source so
     put_in(w, INCOME);
     w->asked = n;
     w->source = source;
-    w->paid = w->us[1] > 0 ? now / w->us[1] : 0;
+    w->paid = w->us[1] > 0 ? (now + (float)draft_us) / w->us[1] : 0;
+    if (source == RMR_DRAFT_PREDICTED && n > 0) measure(&w->draft_us, (float)draft_us / (float)n);
 }
 
 static void note(rmr_draft_record *r, uint32_t right, uint32_t tried)
@@ -130,4 +139,9 @@ void rmr_worth_judge(rmr_worth *w, uint32_t right)
     note(&w->first[w->source], right > 0, 1);
     if (right > 0) note(&w->next[w->source], right - 1, right < n ? right : n - 1);
     put_in(w, (float)right * (1 + INCOME) + 1 - w->paid);
+}
+
+void rmr_worth_lost(rmr_worth *w, uint64_t us)
+{
+    if (w->us[1] > 0) put_in(w, -(float)us / w->us[1]);
 }

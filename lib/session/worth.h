@@ -16,10 +16,11 @@ enum { RMR_MOST_DRAFTS = 30 }; /* with the token before them a run that is no pr
 
 /* Sources whose drafts are right equally often. */
 typedef enum rmr_draft_source {
-    RMR_DRAFT_SHORT,  /* text behind a short match, */
-    RMR_DRAFT_MIDDLE, /* behind a longer one, */
-    RMR_DRAFT_LONG,   /* behind the longest that is looked for */
-    RMR_DRAFT_HOOK,   /* a test's */
+    RMR_DRAFT_SHORT,     /* text behind a short match, */
+    RMR_DRAFT_MIDDLE,    /* behind a longer one, */
+    RMR_DRAFT_LONG,      /* behind the longest that is looked for */
+    RMR_DRAFT_PREDICTED, /* by the prediction layer: the only ones that take time to make */
+    RMR_DRAFT_HOOK,      /* a test's */
     RMR_DRAFT_SOURCES
 } rmr_draft_source;
 
@@ -33,20 +34,32 @@ typedef struct rmr_worth {
     uint32_t since[RMR_MOST_DRAFTS + 2]; /* the same: steps of other rows that came later */
     rmr_draft_record first[RMR_DRAFT_SOURCES]; /* drafts of the next token */
     rmr_draft_record next[RMR_DRAFT_SOURCES];  /* drafts behind one that was right */
-    float purse;                               /* in steps of one row, without INITIAL */
+    float draft_us; /* a draft of the prediction layer takes; 0: not known */
+    float purse;    /* in steps of one row, without INITIAL */
     uint32_t asked; /* drafts of the step before that nobody has judged yet: */
     rmr_draft_source source;
     float paid; /* the time that their step took, in steps of one row */
 } rmr_worth;
 
+/* An answer, and how much faster than plain decode it should be. */
+typedef struct rmr_worth_choice {
+    uint32_t n;
+    float speed;
+} rmr_worth_choice;
+
 /* How many drafts of this source the next step should have, at most `most`; 0 is an answer as well.
  * With more than 0 microseconds left none that would make it too late, where it would not be so
  * without. */
-uint32_t rmr_worth_choose(rmr_worth *w, rmr_draft_source source, uint32_t most, int64_t left_us);
+rmr_worth_choice rmr_worth_choose(rmr_worth *w, rmr_draft_source source, uint32_t most,
+                                  int64_t left_us);
 
 /* A step of so many rows, all with logits, has taken so long. The last n of them are drafts of this
- * source. */
-void rmr_worth_took(rmr_worth *w, uint32_t rows, uint32_t n, rmr_draft_source source, uint64_t us);
+ * source, which took draft_us to make. */
+void rmr_worth_took(rmr_worth *w, uint32_t rows, uint32_t n, rmr_draft_source source, uint64_t us,
+                    uint64_t draft_us);
+
+/* So long has been spent on drafts that came to nothing. */
+void rmr_worth_lost(rmr_worth *w, uint64_t us);
 
 /* So many of the drafts of the last step were right; nothing where nobody has asked. */
 void rmr_worth_judge(rmr_worth *w, uint32_t right);

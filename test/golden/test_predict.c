@@ -16,7 +16,7 @@
 
 #include "groups.h"
 #include "guard_backend.h"
-#include "predict.h"
+#include "session.h"
 
 static rig R;
 static const char *path;
@@ -37,13 +37,23 @@ static int close_model(void **state)
     return 0;
 }
 
+static remora_session *predicting(const rig *r)
+{
+    const remora_session_opts o = {
+        .struct_size = sizeof o, .flags = REMORA_SESSION_PREDICTION, .kv_type = REMORA_KV_F32};
+    remora_error err = {.struct_size = sizeof err};
+    remora_session *s;
+    if (remora_session_create(r->model, &o, &s, &err) < 0) fail_msg("%s", err.message);
+    return s;
+}
+
 /* The logits at all tokens but the last, `piece` tokens at a time; 0: all at once. */
 static float *predicted(const rig *r, const char *ids, size_t piece, size_t *n)
 {
     const size_t width = r->info.n_vocab, n_hidden = r->info.n_hidden;
     size_t all = 0;
     const remora_token *t = rig_ids(r, ids, &all);
-    remora_session *s = rig_session(r, REMORA_KV_F32, 0);
+    remora_session *s = predicting(r);
     rig_feed(s, t, all, 0, REMORA_WANT_ALL | REMORA_WANT_HIDDEN);
     float *hidden = malloc(all * n_hidden * sizeof *hidden),
           *logits = malloc(all * width * sizeof *logits);
@@ -56,10 +66,14 @@ static float *predicted(const rig *r, const char *ids, size_t piece, size_t *n)
     *n = all - 1;
     for (size_t at = 0, take; at < *n; at += take) {
         take = piece > 0 && piece < *n - at ? piece : *n - at;
-        const rmr_prediction p = {at, (uint32_t)take, hidden + at * n_hidden, t + at + 1,
-                                  logits + at * width};
+        const rmr_prediction p = {.first = at,
+                                  .n = (uint32_t)take,
+                                  .hidden = hidden + at * n_hidden,
+                                  .next = t + at + 1,
+                                  .n_out = (uint32_t)take,
+                                  .logits = logits + at * width};
         remora_error err = {.struct_size = sizeof err};
-        if (rmr_predict(s, &p, &err) < 0) fail_msg("predict: %s", err.message);
+        if (rmr_predict(s, &p, NULL, &err) < 0) fail_msg("predict: %s", err.message);
     }
     free(hidden);
     remora_session_free(s);
@@ -151,8 +165,7 @@ static void without_it(void **state)
     assert_memory_equal(g.info.fingerprint, R.info.fingerprint, sizeof R.info.fingerprint);
     assert_int_equal(remora_model_get_memory(R.model, &with, NULL), REMORA_OK);
     assert_int_equal(remora_model_get_memory(g.model, &left, NULL), REMORA_OK);
-    assert_int_equal(with.kv_bytes_per_token / (R.info.n_layers + 1),
-                     left.kv_bytes_per_token / R.info.n_layers);
+    assert_int_equal(with.kv_bytes_per_token, left.kv_bytes_per_token);
     assert_true(g.info.weight_bytes < R.info.weight_bytes);
     const remora_token *t = rig_ids(&R, "ids_a", &n);
     remora_session *a = rig_session(&R, REMORA_KV_BF16, 0), *b = rig_session(&g, REMORA_KV_BF16, 0);
@@ -160,8 +173,8 @@ static void without_it(void **state)
     rig_feed(b, t, n, 0, REMORA_WANT_ALL);
     for (uint32_t i = 0; i < n; i++)
         assert_memory_equal(rig_row(a, i, width), rig_row(b, i, width), width * sizeof(float));
-    const rmr_prediction p = {0, 1, NULL, t, NULL};
-    assert_int_equal(rmr_predict(b, &p, NULL), REMORA_E_UNSUPPORTED);
+    const rmr_prediction p = {.n = 1, .next = t};
+    assert_int_equal(rmr_predict(b, &p, NULL, NULL), REMORA_E_UNSUPPORTED);
     remora_session_free(a);
     remora_session_free(b);
     rig_close(&g);

@@ -657,7 +657,7 @@ static void session_options(void **state)
     REFUSED(remora_session_create(NULL, &o, &s, ERR), REMORA_E_ARG);
     REFUSED(remora_session_create(f->m, &o, NULL, ERR), REMORA_E_ARG);
     assert_int_equal(make_session(f->bare, &o), REMORA_E_ARG);
-    o.flags = 2; /* the first bit without a meaning */
+    o.flags = 4; /* the first bit without a meaning */
     assert_int_equal(make_session(f->m, &o), REMORA_E_STRUCT);
     o.flags = 0;
     o.capacity = UINT32_MAX;

@@ -43,6 +43,8 @@ static const load loads[] = {
     {64, 0, REMORA_KV_F32, 1, 1, REMORA_MODEL_IMPORTANCE, 0},
     {700, 0, REMORA_KV_BF16, 2, 2, 0, REMORA_SESSION_PAGES_AS_NEEDED},
     {33, 0, REMORA_KV_INT8, 3, 1, 0, REMORA_SESSION_PAGES_AS_NEEDED},
+    {700, 0, REMORA_KV_BF16, 2, 2, 0, REMORA_SESSION_PREDICTION},
+    {100, 64, REMORA_KV_F32, 1, 1, 0, REMORA_SESSION_PREDICTION},
 };
 
 static uint64_t sum(const remora_memory *m)
@@ -146,13 +148,15 @@ static void fixtures(void **state)
 
 static void krill(void **state)
 {
-    static const load l = {600, 0, REMORA_KV_BF16, 2, 2, 0, 0};
+    static const load l = {600, 0, REMORA_KV_BF16, 2, 2, 0, 0},
+                      predicting = {600, 0, REMORA_KV_BF16, 2, 2, 0, REMORA_SESSION_PREDICTION};
     char folder[1024];
     (void)state;
     assert_true(host_folder(folder, sizeof folder, "krill"));
     const remora_source src = {
         .struct_size = sizeof src, .kind = REMORA_SOURCE_PATH, .path = folder};
     assert_true(check("krill", &src, &l));
+    assert_true(check("krill with its prediction layer", &src, &predicting));
 }
 
 int main(void)

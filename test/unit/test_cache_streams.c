@@ -49,6 +49,17 @@ static void parts_follow_each_other(void **state)
     assert_int_equal(rmr_cache_find(&l, 1, "latent"), 3);
 }
 
+static void streams_apart_lie_in_other_pages(void **state)
+{
+    rmr_cache_layout l = rmr_cache_layout_of(wide, 3);
+    uint64_t at[3];
+    (void)state;
+    l.n_apart = 1;
+    assert_int_equal(rmr_cache_offsets(&l, RMR_KV_BF16, at), 32 * 2 * (576 + 24));
+    assert_int_equal(rmr_cache_apart_bytes(&l, RMR_KV_BF16), 32 * 2 * 100);
+    assert_true(at[0] == 0 && at[1] == 32 * 2 * 576 && at[2] == 0);
+}
+
 static void ids_tell_layouts_apart(void **state)
 {
     rmr_cache_stream other[3];
@@ -413,8 +424,11 @@ static void attention_reads_its_stream(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parts_follow_each_other),    cmocka_unit_test(ids_tell_layouts_apart),
-        cmocka_unit_test(streams_of_models),          cmocka_unit_test(two_streams),
+        cmocka_unit_test(parts_follow_each_other),
+        cmocka_unit_test(streams_apart_lie_in_other_pages),
+        cmocka_unit_test(ids_tell_layouts_apart),
+        cmocka_unit_test(streams_of_models),
+        cmocka_unit_test(two_streams),
         cmocka_unit_test(attention_reads_its_stream),
     };
     return cmocka_run_group_tests_name("cache_streams", tests, NULL, NULL);

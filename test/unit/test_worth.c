@@ -45,12 +45,12 @@ static outcome go_on(rmr_worth *w, const machine *m, rmr_draft_source source, in
     uint64_t seed = 5, made = 0, steps = 0;
     double time = 0, plain = 0;
     while (made < tokens) {
-        const uint32_t k = rmr_worth_choose(w, source, RMR_MOST_DRAFTS, 0);
+        const uint32_t k = rmr_worth_choose(w, source, RMR_MOST_DRAFTS, 0).n;
         const double noise = 1 + m->noise * ((double)(host_random(&seed) % 2001) / 1000 - 1);
         const double us = took(m, k + 1) * noise;
         const uint32_t right = first_right(&seed, chance, k);
         assert_true(k <= RMR_MOST_DRAFTS);
-        rmr_worth_took(w, k + 1, k, source, (uint64_t)us);
+        rmr_worth_took(w, k + 1, k, source, (uint64_t)us, 0);
         rmr_worth_judge(w, right);
         time += us;
         plain += ONE * (1 + right) * noise;
@@ -134,8 +134,8 @@ static void sources_are_apart(void **state)
     rmr_worth w = {0};
     (void)state;
     go_on(&w, &m, RMR_DRAFT_SHORT, 0, 2000);
-    assert_true(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, 0) > 0);
-    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_SHORT, 8, 0), 0);
+    assert_true(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, 0).n > 0);
+    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_SHORT, 8, 0).n, 0);
 }
 
 static void none_that_are_late(void **state)
@@ -143,15 +143,15 @@ static void none_that_are_late(void **state)
     const machine m = {.row = .1};
     rmr_worth w = {0};
     (void)state;
-    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, 0), 0); /* nothing is known */
+    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, 0).n, 0); /* nothing is known */
     go_on(&w, &m, RMR_DRAFT_LONG, 100, 2000);
-    assert_true(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, 0) == 8);
-    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_LONG, 0, 0), 0);
-    const uint32_t in_time = rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, (int64_t)(1.45 * ONE));
+    assert_true(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, 0).n == 8);
+    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_LONG, 0, 0).n, 0);
+    const uint32_t in_time = rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, (int64_t)(1.45 * ONE)).n;
     assert_true(in_time > 0 && in_time < 8);
-    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, (int64_t)ONE + 1), 0);
+    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, (int64_t)ONE + 1).n, 0);
     /* The token itself will be late: what matters is how many come of the time. */
-    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, (int64_t)(ONE / 2)), 8);
+    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, (int64_t)(ONE / 2)).n, 8);
 }
 
 /* A clock may say anything. */
@@ -164,12 +164,13 @@ static void any_times(void **state)
     for (int i = 0; i < 5000; i++) {
         const rmr_draft_source source = (rmr_draft_source)(host_random(&seed) % RMR_DRAFT_SOURCES);
         const uint32_t most = host_random(&seed) % 40;
-        const uint32_t k = rmr_worth_choose(&w, source, most, (int64_t)(host_random(&seed) % 3));
+        const uint32_t k = rmr_worth_choose(&w, source, most, (int64_t)(host_random(&seed) % 3)).n;
         assert_true(k <= most && k <= RMR_MOST_DRAFTS);
-        rmr_worth_took(&w, k + 1, k, source, us[host_random(&seed) % 6]);
+        rmr_worth_took(&w, k + 1, k, source, us[host_random(&seed) % 6],
+                       us[host_random(&seed) % 6]);
         rmr_worth_judge(&w, host_random(&seed) % (k + 1));
     }
-    rmr_worth_took(&w, 4000, 0, RMR_DRAFT_HOOK, 5); /* no step with drafts */
+    rmr_worth_took(&w, 4000, 0, RMR_DRAFT_HOOK, 5, 0); /* no step with drafts */
 }
 
 int main(void)

@@ -42,16 +42,18 @@ end
 
 -- ---- making one
 
-local session_options = {capacity = true, chunk = true, kv_type = true, pages_as_needed = true}
+local session_options = {capacity = true, chunk = true, kv_type = true, pages_as_needed = true,
+    prediction = true}
 
 function model.session_struct(o)
     o = c.check_options(o, session_options, "a session")
     return c.struct("remora_session_opts", {capacity = o.capacity or 0, chunk = o.chunk or 0,
         kv_type = c.word("remora_kv_types", "REMORA_KV_", o.kv_type),
-        flags = o.pages_as_needed and V.REMORA_SESSION_PAGES_AS_NEEDED or 0})
+        flags = (o.pages_as_needed and V.REMORA_SESSION_PAGES_AS_NEEDED or 0) +
+            (o.prediction and V.REMORA_SESSION_PREDICTION or 0)})
 end
 
--- options: capacity, chunk, kv_type ("bf16", "int8", "f32"), pages_as_needed.
+-- options: capacity, chunk, kv_type ("bf16", "int8", "f32"), pages_as_needed, prediction.
 function model.Model:session(o)
     local out = Session.box()
     c.call(F.remora_session_create, self:handle(), model.session_struct(o), out)

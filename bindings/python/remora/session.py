@@ -30,24 +30,26 @@ def _prob(p: Any) -> TokenProb:
     return TokenProb(p.token, p.logit, p.logprob)
 
 
-def session_options(capacity: int, chunk: int, kv_type: Optional[str], pages_as_needed: bool) -> Any:
+def session_options(capacity: int, chunk: int, kv_type: Optional[str], pages_as_needed: bool, prediction: bool = False) -> Any:
     """A remora_session_opts."""
     kind = _abi.value("remora_kv_types", "REMORA_KV_", kv_type) if kv_type else 0
     flags = D.values["REMORA_SESSION_PAGES_AS_NEEDED"] if pages_as_needed else 0
+    flags |= D.values["REMORA_SESSION_PREDICTION"] if prediction else 0
     return D.make("remora_session_opts", capacity=capacity, chunk=chunk, kv_type=kind, flags=flags)
 
 
 class Session(Handle):
     """One timeline of tokens with its cache. One thread at a time changes it; a second one gets Busy.
 
-    capacity: most tokens; 0: 4096 or the model's most. kv_type: "bf16", "int8" or "f32".
+    capacity: most tokens; 0: 4096 or the model's most. kv_type: "bf16", "int8" or "f32". prediction: guess with the model's
+    prediction layer too, where it has one (max_drafts of generate).
     """
 
     _free = "remora_session_free"
 
     def __init__(self, model: Model, *, capacity: int = 0, chunk: int = 0, kv_type: Optional[str] = None,
-                 pages_as_needed: bool = False) -> None:
-        o = session_options(capacity, chunk, kv_type, pages_as_needed)
+                 pages_as_needed: bool = False, prediction: bool = False) -> None:
+        o = session_options(capacity, chunk, kv_type, pages_as_needed, prediction)
         with use(model, False) as m:
             super().__init__(create("remora_session_create", m, o))
         self.model = model
@@ -99,7 +101,8 @@ class Session(Handle):
         with use(self, False) as p:
             call("remora_session_get_options", p, out)
         return {"capacity": out.capacity, "chunk": out.chunk, "kv_type": KV_TYPES[out.kv_type],
-                "pages_as_needed": bool(out.flags & D.values["REMORA_SESSION_PAGES_AS_NEEDED"])}
+                "pages_as_needed": bool(out.flags & D.values["REMORA_SESSION_PAGES_AS_NEEDED"]),
+                "prediction": bool(out.flags & D.values["REMORA_SESSION_PREDICTION"])}
 
     def info(self) -> Dict[str, Any]:
         """The numbers of remora_session_info."""

@@ -227,7 +227,8 @@ class Callbacks(unittest.TestCase):
 class Sessions(unittest.TestCase):
     def test_options_make_one_like_it(self) -> None:
         session = remora.Session(MODEL, capacity=64, chunk=32, kv_type="int8", pages_as_needed=True)
-        self.assertEqual(session.options(), {"capacity": 64, "chunk": 32, "kv_type": "int8", "pages_as_needed": True})
+        self.assertEqual(session.options(), {"capacity": 64, "chunk": 32, "kv_type": "int8", "pages_as_needed": True,
+                                             "prediction": False})
         self.assertEqual(remora.Session(MODEL, **session.options()).options(), session.options())
         self.assertEqual(remora.Session(MODEL).options()["kv_type"], "bf16")
 

@@ -202,6 +202,8 @@ pub const REMORA_WANT_ALL: u32 = 2;
 pub const REMORA_WANT_HIDDEN: u32 = 4;
 /// Of `enum remora_session_flags`, since 1.0.
 pub const REMORA_SESSION_PAGES_AS_NEEDED: u32 = 1;
+/// Of `enum remora_session_flags`, since 1.0.
+pub const REMORA_SESSION_PREDICTION: u32 = 2;
 /// Of `enum remora_stage_kinds`, since 1.0.
 pub const REMORA_STAGE_TEMPERATURE: i32 = 1;
 /// Of `enum remora_stage_kinds`, since 1.0.

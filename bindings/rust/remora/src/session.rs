@@ -39,6 +39,12 @@ impl SessionOptions {
         self.raw.flags |= sys::REMORA_SESSION_PAGES_AS_NEEDED;
         self
     }
+    /// Guess with the model's prediction layer too, where it has one: see
+    /// [`GenOptions::max_drafts`](crate::GenOptions::max_drafts). The layer's cache takes memory.
+    pub fn prediction(mut self) -> Self {
+        self.raw.flags |= sys::REMORA_SESSION_PREDICTION;
+        self
+    }
 }
 
 /// Options of evaluating; a builder.
