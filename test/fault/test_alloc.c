@@ -394,6 +394,49 @@ static remora_status generate_text(world *w)
     return st == REMORA_E_UNSUPPORTED ? REMORA_OK : st;
 }
 
+enum { DRAFTED = 12 };
+static remora_token expected[DRAFTED];
+
+/* A session of its own, which has no room for drafts yet. */
+static remora_status drafting(world *w, uint32_t drafts, remora_token *out)
+{
+    const remora_session_opts so = {.struct_size = sizeof so,
+                                    .flags =
+                                        REMORA_SESSION_PREDICTION | REMORA_SESSION_PAGES_AS_NEEDED,
+                                    .capacity = CAP};
+    const remora_gen_opts o = {
+        .struct_size = sizeof o, .max_tokens = DRAFTED, .max_drafts = drafts};
+    remora_token t[24];
+    remora_session *s = NULL;
+    size_t n = 0;
+    for (int i = 0; i < 24; i++) t[i] = w->ids[i % 8];
+    remora_sampler_reset(w->p, 5);
+    remora_status st = remora_session_create(w->m, &so, &s, NULL);
+    if (st >= 0) st = remora_session_append(s, t, 24, REMORA_WANT_LAST, NULL);
+    while (st >= 0 && st != REMORA_END) {
+        size_t made = 0;
+        st = remora_generate(s, w->p, &o, out + n, DRAFTED - n, &made, NULL);
+        n += made;
+    }
+    remora_session_free(s);
+    return st;
+}
+
+static void expect_drafts(world *w)
+{
+    fresh(w);
+    REQUIRE(drafting(w, 0, expected) == REMORA_END);
+}
+
+/* What drafts lack makes no status, and no other tokens. */
+static remora_status generate_with_drafts(world *w)
+{
+    remora_token out[DRAFTED];
+    const remora_status st = drafting(w, 4, out);
+    REQUIRE(st < 0 || memcmp(out, expected, sizeof out) == 0);
+    return st;
+}
+
 static remora_status create_sampler(world *w)
 {
     return remora_sampler_create(w->m, 1, &made_sampler, NULL);
@@ -462,6 +505,7 @@ static const act acts[] = {
     {"generate", evaluated, generate, NULL, 0},
     {"generate from pending", appended, generate, NULL, 0},
     {"generate text", evaluated, generate_text, NULL, 0},
+    {"generate with drafts", expect_drafts, generate_with_drafts, NULL, 0},
     {"sampler_create", fresh, create_sampler, free_sampler, 0},
     {"sampler_add", new_sampler, add_stage, free_sampler, 0},
     {"sampler_clone", add_to_ours, clone_sampler, free_clone, 0},
@@ -553,6 +597,24 @@ static void fixtures(void **state)
     }
 }
 
+/* With a prediction layer. */
+static void krill(void **state)
+{
+    const act a = {"generate with krill's drafts", expect_drafts, generate_with_drafts, NULL, 0};
+    char folder[1024];
+    world w;
+    (void)state;
+    assert_true(host_folder(folder, sizeof folder, "krill"));
+    const remora_source src = host_path_source(folder);
+    world_make(&w, &src, 0);
+    for (int how = SWEEP_ONE; how <= SWEEP_FROM; how++) {
+        long k = 1;
+        while (try_act(&w, &a, k, how)) k++;
+        assert_true(k > 8);
+    }
+    world_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -565,6 +627,6 @@ int main(void)
         cmocka_unit_test(calls),
         cmocka_unit_test(new_sessions),
     };
-    const struct CMUnitTest model_tests[] = {cmocka_unit_test(fixtures)};
+    const struct CMUnitTest model_tests[] = {cmocka_unit_test(fixtures), cmocka_unit_test(krill)};
     return RUN_GROUPS("failing allocations", tests, model_tests);
 }
