@@ -50,7 +50,7 @@ class Nvim:
         """The state when at least so many requests were made and none is under way."""
         while True:
             state = self.state()
-            if state["counts"]["requests"] >= n_requests and not state["busy"] and (state.get("ghost") or state["last"]["status"] != "OK"):
+            if state["counts"]["requests"] >= n_requests and not state["busy"]:
                 return state
             time.sleep(0.02)
 

@@ -193,6 +193,13 @@ static unsafe class Tests
             Marshal.Prelink(m); // the library has it
     }
 
+    static ulong CacheBytes()
+    {
+        var memory = new remora_memory { struct_size = (uint)sizeof(remora_memory) };
+        Abi.remora_model_get_memory(model.P, &memory, null);
+        return memory.host_kv;
+    }
+
     static string Throws(Action f)
     {
         try { f(); } catch (Exception e) { return e.GetType().Name + ": " + e.Message; }
@@ -208,9 +215,14 @@ static unsafe class Tests
         s.Append(new[] {5, 6});
         Must(Session.Eval(new[] {s}), "eval");
         Must(Throws(() => { var i = m.Info; }).StartsWith("ObjectDisposedException", StringComparison.Ordinal), "closed");
-        for (var i = 0; i < 20; i++) new Session(model, 128);
+        var before = CacheBytes();
+        var maker = new System.Threading.Thread(() => { for (var i = 0; i < 20; i++) new Session(model, 128); });
+        maker.Start();
+        maker.Join();
+        var most = CacheBytes();
         GC.Collect();
         GC.WaitForPendingFinalizers();
+        Must(most > before && CacheBytes() < before + (most - before) / 2, "the collector frees sessions"); // it may keep a few
         s.Dispose();
     }
 

@@ -62,11 +62,10 @@ end
 
 local function ended(status, text, kept, n_prompt, n_heal)
     local of = busy
-    busy = nil
     last = {status = status, kept = kept, prompt = n_prompt, healed = n_heal, message = status ~= "OK" and text or nil}
     if status == "E_CANCELLED" then counts.cancelled = counts.cancelled + 1 end
     vim.schedule(function()
-        if busy then return end
+        busy = nil
         if wanted and wanted ~= of then
             start()
         elseif wanted and status == "OK" then
