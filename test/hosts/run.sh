@@ -8,7 +8,7 @@
 # check, a line each, and ends with 0 if none failed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-parts=(nvim love csharp)
+parts=(server nvim love csharp)
 passed=0 failed=0
 
 for part in "${parts[@]}"; do
