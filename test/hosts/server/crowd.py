@@ -10,7 +10,7 @@ import threading
 from serving import JSON, events, run, serving
 
 PROGRAM, MODEL, REQUESTS = sys.argv[1], sys.argv[2], int(sys.argv[3])
-CONNECTIONS, GROWTH_KB = 64, 2048
+CONNECTIONS, GROWTH_KB = 64, 4096
 
 
 def body(i, k):
