@@ -81,7 +81,7 @@ def requests_that_are_wrong():
 
 def same_text_streamed():
     with serving(PROGRAM, MODEL, *CHAT) as s:
-        for stop in None, 'named', ['zzz', ' l']:
+        for stop in None, 'named', 'girl named', ['zzz', ' l']:
             body = {**ONCE, 'max_tokens': 24, 'stop': stop, 'logprobs': 1, 'cache_prompt': False}
             whole = s.post(TEXT, body)[1]
             status, got = s.ask('POST', TEXT, {**body, 'stream': True, 'stream_options': {'include_usage': True}})
@@ -140,6 +140,7 @@ def clients_that_go_away():
         s.until(lambda h: h['running'] == 1)
         silent.close()
         s.until(lambda h: h['running'] == 0)
+        assert s.health()['gone'] >= 3, 'nobody looked at connections that sleep'
         assert s.post(TEXT, ONCE)[0] == 200
 
 

@@ -120,6 +120,8 @@ def chat_streamed():
         said, thought, calls, finish, got = chunks(c.chat.completions.create(**how, stream=True, stream_options={'include_usage': True}))
         assert (said, thought, calls) == (whole.choices[0].message.content, '', [])
         assert finish == whole.choices[0].finish_reason and got[-1].usage == whole.usage
+        assert all(''.join(t.token for t in x.choices[0].logprobs.content) == x.choices[0].delta.content
+                   for x in got[:-1] if x.choices[0].delta.content), 'they go out with their text'
         streamed = [t for x in got[:-1] if x.choices[0].logprobs for t in x.choices[0].logprobs.content]
         assert streamed == whole.choices[0].logprobs.content
         plain = list(c.chat.completions.create(model='x', messages=ASK, max_tokens=2, stream=True))
