@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The command on Windows says what it says here: words that are not ASCII, tokens, chosen text, and every number of every
-# operation of a step (x-dump), to the bit. A pack that it converts is the same file.
+# operation of a step (x-dump), to the bit.
 # usage: command.sh REMORA.EXE MODEL; REMORA_ELSEWHERE is the command of this system
 set -eu
 there=$(realpath "$1") model=$(realpath "$2") here=${REMORA_ELSEWHERE:?the command of this system}
@@ -24,11 +24,8 @@ wine "$there" eval -m "$model" --ids 'ids α模.txt' --x x-dump=there.dump >ther
 "$here" eval -m "$model" --ids 'ids α模.txt' --x x-dump=here.dump >here.txt
 [ "$(wc -l <here.dump)" -gt 500 ]
 cmp there.dump here.dump
-wine "$there" convert -q -m "$model" -o there.remora -r keep >there.txt 2>there.err || { cat there.err; exit 1; }
-"$here" convert -q -m "$model" -o here.remora -r keep
-cmp there.remora here.remora
 code=0
-wine "$there" generate -m 'no such α model' 2>there.err || code=$?
+wine "$there" generate -m 'no such α model' -p x 2>there.err || code=$?
 [ "$code" -eq 1 ]
 grep -q 'E_NOT_FOUND' there.err
 echo "the same bits: $(wc -l <here.dump) lines of a dump"
