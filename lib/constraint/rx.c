@@ -41,6 +41,7 @@ remora_status rmr_rx_lack(const rmr_mem *mem, uint64_t bytes, remora_error *err)
 
 rmr_rx rmr_rx_no_memory(rmr_rx_set *s, uint64_t bytes)
 {
+    s->error.struct_size = sizeof s->error;
     if (s->status == REMORA_OK) s->status = rmr_rx_lack(s->mem, bytes, &s->error);
     return RMR_RX_NONE;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worth.h"
 
+#include "fpenv.h"
+
 static const float INITIAL = 1, INCOME = 1.0F / 200, FULL = 16; /* of the purse */
 static const float WORTH = 1.02F; /* so much faster, or it is not tried */
 static const float SLOPE = .4F; /* of a step of one row, for a further row, until one is measured */
@@ -60,8 +62,8 @@ static void pass_over(rmr_worth *w, rmr_draft_source source)
     }
 }
 
-rmr_worth_choice rmr_worth_choose(rmr_worth *w, rmr_draft_source source, uint32_t most,
-                                  int64_t left_us)
+static rmr_worth_choice choose(rmr_worth *w, rmr_draft_source source, uint32_t most,
+                               int64_t left_us)
 {
     const float one = w->us[1], next = chance(&w->next[source], PRIOR[source][1]);
     const int in_time = left_us > 0 && one <= (float)left_us;
@@ -108,10 +110,9 @@ static void put_in(rmr_worth *w, float steps)
     if (w->purse < -FULL) w->purse = -FULL;
 }
 
-void rmr_worth_took(rmr_worth *w, uint32_t rows, uint32_t n, rmr_draft_source source, uint64_t us,
-                    uint64_t draft_us)
+static void took(rmr_worth *w, uint32_t rows, uint32_t n, rmr_draft_source source, uint64_t us,
+                 uint64_t draft_us)
 {
-    if (rows == 0 || rows > RMR_MOST_DRAFTS + 1) return;
     for (uint32_t i = 1; i <= RMR_MOST_DRAFTS + 1; i++) w->since[i]++;
     w->since[rows] = 0;
     const float now = believed(w, rows, us);
@@ -131,17 +132,46 @@ static void note(rmr_draft_record *r, uint32_t right, uint32_t tried)
     }
 }
 
-void rmr_worth_judge(rmr_worth *w, uint32_t right)
+static void judge(rmr_worth *w, uint32_t n, uint32_t right)
 {
-    const uint32_t n = w->asked;
-    w->asked = 0;
-    if (n == 0) return;
     note(&w->first[w->source], right > 0, 1);
     if (right > 0) note(&w->next[w->source], right - 1, right < n ? right : n - 1);
     put_in(w, (float)right * (1 + INCOME) + 1 - w->paid);
 }
 
+/* ---- in the library's floating-point mode, whatever the host's is ---- */
+
+rmr_worth_choice rmr_worth_choose(rmr_worth *w, rmr_draft_source source, uint32_t most,
+                                  int64_t left_us)
+{
+    const rmr_fpenv own = rmr_fpenv_enter();
+    const rmr_worth_choice c = choose(w, source, most, left_us);
+    rmr_fpenv_leave(own);
+    return c;
+}
+
+void rmr_worth_took(rmr_worth *w, uint32_t rows, uint32_t n, rmr_draft_source source, uint64_t us,
+                    uint64_t draft_us)
+{
+    if (rows == 0 || rows > RMR_MOST_DRAFTS + 1) return;
+    const rmr_fpenv own = rmr_fpenv_enter();
+    took(w, rows, n, source, us, draft_us);
+    rmr_fpenv_leave(own);
+}
+
+void rmr_worth_judge(rmr_worth *w, uint32_t right)
+{
+    const uint32_t n = w->asked;
+    w->asked = 0;
+    if (n == 0) return;
+    const rmr_fpenv own = rmr_fpenv_enter();
+    judge(w, n, right);
+    rmr_fpenv_leave(own);
+}
+
 void rmr_worth_lost(rmr_worth *w, uint64_t us)
 {
+    const rmr_fpenv own = rmr_fpenv_enter();
     if (w->us[1] > 0) put_in(w, -(float)us / w->us[1]);
+    rmr_fpenv_leave(own);
 }

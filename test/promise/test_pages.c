@@ -228,7 +228,7 @@ static void unknown_flags_are_refused(void **state)
     bed b;
     remora_error err = HOST_ERROR;
     remora_session *s;
-    const remora_session_opts o = {.struct_size = sizeof o, .flags = 2};
+    const remora_session_opts o = {.struct_size = sizeof o, .flags = 1u << 30};
     (void)state;
     bed_make(&b);
     assert_int_equal(remora_session_create(b.m, &o, &s, &err), REMORA_E_STRUCT);
