@@ -6,6 +6,7 @@
 static DWORD WINAPI run(void *arg)
 {
     const rmr_thread *const t = arg;
+    rmr_fpenv_leave(t->mode); /* else it has Windows' own, with an x87 of 53 bits */
     t->fn(t->arg);
     return 0;
 }
@@ -14,6 +15,8 @@ int rmr_thread_start(rmr_thread *t, void (*fn)(void *arg), void *arg)
 {
     t->fn = fn;
     t->arg = arg;
+    t->mode = rmr_fpenv_enter();
+    rmr_fpenv_leave(t->mode);
     t->handle = (uintptr_t)CreateThread(NULL, 0, run, t, 0, NULL);
     return t->handle != 0;
 }

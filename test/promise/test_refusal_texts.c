@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "groups.h"
@@ -291,7 +292,7 @@ static void a_folder_of_something_else(void **state)
     REQUIRE(f != NULL && fputs("buy milk", f) >= 0 && fclose(f) == 0);
     SAYS(remora_model_open(NULL, &src, NULL, &m, ERR), REMORA_E_NOT_FOUND, dir,
          "has no config.json", "a GGUF file");
-    REQUIRE(remove(file) == 0 && remove(dir) == 0);
+    REQUIRE(remove(file) == 0 && rmdir(dir) == 0);
 }
 
 int main(void)
