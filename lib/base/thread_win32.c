@@ -6,7 +6,8 @@
 static DWORD WINAPI run(void *arg)
 {
     const rmr_thread *const t = arg;
-    rmr_fpenv_leave(t->mode); /* else it has Windows' own, with an x87 of 53 bits */
+    (void)rmr_fpenv_enter(); /* it has Windows' own, with an x87 of 53 bits */
+    rmr_fpenv_leave(t->mode);
     t->fn(t->arg);
     return 0;
 }
