@@ -71,7 +71,11 @@ static const struct {
 } modes[] = {
     {"subnormals flushed", FE_TONEAREST, FLUSH}, {"rounding up", FE_UPWARD, 0},
     {"rounding down", FE_DOWNWARD, 0},           {"rounding to zero", FE_TOWARDZERO, 0},
+#ifdef _WIN32 /* wine computes in the mode of its caller, and never comes back from a trap */
+    {"all at once", FE_UPWARD, FLUSH},
+#else
     {"exceptions trapped", FE_TONEAREST, TRAPS}, {"all at once", FE_UPWARD, FLUSH | TRAPS},
+#endif
 };
 
 static void set_mode(size_t i)
