@@ -157,6 +157,7 @@ remora_status rmr_session_fork(remora_session *s, remora_session **out, remora_e
     memcpy(f->tokens, s->tokens, s->n_tokens * sizeof *s->tokens);
     memcpy(f->flags, s->flags, s->n_tokens * sizeof *s->flags);
     f->worth = s->worth;
+    f->worth.asked = 0; /* it has no rows of drafts (ahead.h), so it cannot say which were right */
     f->n_tokens = s->n_tokens;
     f->committed = s->committed;
     *out = f;

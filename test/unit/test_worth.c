@@ -8,7 +8,8 @@
 #include <cmocka.h>
 
 #include "host.h"
-#include "worth.h"
+#include "session.h"
+#include "tiny.h"
 
 typedef struct machine {
     double row;   /* time of a further row, of that of the first one */
@@ -173,12 +174,72 @@ static void any_times(void **state)
     rmr_worth_took(&w, 4000, 0, RMR_DRAFT_HOOK, 5, 0); /* no step with drafts */
 }
 
+static uint32_t sevens(void *user, const remora_session *s, remora_token *out, uint32_t most)
+{
+    (void)user;
+    (void)s;
+    for (uint32_t i = 0; i < most; i++) out[i] = 7;
+    return most;
+}
+
+static void add(remora_session *s, remora_token t)
+{
+    remora_error err = HOST_ERROR;
+    REQUIRE_OK(remora_session_append(s, &t, 1, REMORA_WANT_LAST, &err), &err);
+    REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
+}
+
+/* Drafts that nobody has judged stay with the session that has their rows: it learns that they were
+ * right. Its fork has none of the rows, and neither learns nor pays for them. */
+static void forks_do_not_judge(void **state)
+{
+    static const rmr_drafter drafter = {NULL, sevens, NULL};
+    const remora_gen_opts o = {.struct_size = sizeof o, .max_drafts = 3};
+    remora_error err = HOST_ERROR;
+    const remora_token prompt[] = {'o', 'n', 'e'};
+    remora_token t[2];
+    remora_sampler *p;
+    remora_session *f;
+    size_t n;
+    tiny files;
+    (void)state;
+    tiny_make(&files, NULL);
+    remora_runtime *rt = host_runtime(NULL, 1, NULL);
+    remora_model *m = host_open(rt, &files.source);
+    remora_session *s = host_session(m, 64, REMORA_KV_BF16);
+    REQUIRE_OK(remora_sampler_create(m, 1, &p, &err), &err);
+    s->drafter = &drafter;
+    REQUIRE_OK(remora_session_append(s, prompt, 3, REMORA_WANT_LAST, &err), &err);
+    REQUIRE_OK(remora_generate(s, p, &o, t, 2, &n, &err), &err); /* the second token is pending */
+    REQUIRE_OK(remora_session_trim(s, 4, &err), &err);
+    assert_int_equal(s->worth.asked, 3);
+    REQUIRE_OK(remora_session_fork(s, &f, &err), &err);
+    const rmr_draft_record knew = f->worth.first[RMR_DRAFT_HOOK];
+    const float purse = f->worth.purse;
+    for (int i = 0; i < 2; i++) {
+        add(s, 7);
+        add(f, 7);
+    }
+    add(s, 8);
+    add(f, 8);
+    assert_true(s->worth.first[RMR_DRAFT_HOOK].right > knew.right);
+    assert_memory_equal(&f->worth.first[RMR_DRAFT_HOOK], &knew, sizeof knew);
+    assert_true(f->worth.purse > purse);
+    remora_session_free(f);
+    remora_session_free(s);
+    remora_sampler_free(p);
+    remora_model_free(m);
+    remora_runtime_free(rt);
+    tiny_free(&files);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_drafts_cost_little), cmocka_unit_test(right_drafts_pay),
         cmocka_unit_test(what_was_good_ends),       cmocka_unit_test(sources_are_apart),
         cmocka_unit_test(none_that_are_late),       cmocka_unit_test(any_times),
+        cmocka_unit_test(forks_do_not_judge),
     };
     return cmocka_run_group_tests_name("worth", tests, NULL, NULL);
 }
