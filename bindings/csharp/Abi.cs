@@ -484,7 +484,29 @@ namespace Remora.Native
     public unsafe delegate void remora_stage_release(IntPtr @user);
     public static unsafe class Abi
     {
+#if UNITY_EDITOR_WIN || UNITY_STANDALONE_WIN || REMORA_WINDOWS
+        public const string Library = "libremora-1";
+#else
         public const string Library = "remora";
+#endif
+#if NETCOREAPP3_0_OR_GREATER
+        static Abi()
+        {
+            try {
+                NativeLibrary.SetDllImportResolver(typeof(Abi).Assembly, Find);
+            } catch (InvalidOperationException) { // the program has a resolver of its own, which calls Find
+            }
+        }
+
+        /// The library under the name that its file has on this system; zero: look as usual.
+        public static IntPtr Find(string name, System.Reflection.Assembly by, DllImportSearchPath? where)
+        {
+            IntPtr found;
+            var file = RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? "libremora-1.dll"
+                : RuntimeInformation.IsOSPlatform(OSPlatform.OSX) ? "libremora.1.dylib" : "libremora.so.1";
+            return name == Library && NativeLibrary.TryLoad(file, by, where, out found) ? found : IntPtr.Zero;
+        }
+#endif
         public const uint Version = 16777216;
         public const int REMORA_TOKEN_NONE = -1;
         public const int REMORA_OK = 0;

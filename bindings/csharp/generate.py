@@ -37,6 +37,37 @@ def field(abi, f):
     return f"        public {type_of(abi, f['type'])} @{f['name']};"
 
 
+def library(abi):
+    """What P/Invoke looks for. Windows has the release in front of the ending, where P/Invoke does not look; .NET can be told.
+
+    Unity and Mono look as the name says: libremora.so of "remora", libremora-1.dll of "libremora-1".
+    """
+    number = abi["release"].split(".")[0]
+    return f"""#if UNITY_EDITOR_WIN || UNITY_STANDALONE_WIN || REMORA_WINDOWS
+        public const string Library = "libremora-{number}";
+#else
+        public const string Library = "remora";
+#endif
+#if NETCOREAPP3_0_OR_GREATER
+        static Abi()
+        {{
+            try {{
+                NativeLibrary.SetDllImportResolver(typeof(Abi).Assembly, Find);
+            }} catch (InvalidOperationException) {{ // the program has a resolver of its own, which calls Find
+            }}
+        }}
+
+        /// The library under the name that its file has on this system; zero: look as usual.
+        public static IntPtr Find(string name, System.Reflection.Assembly by, DllImportSearchPath? where)
+        {{
+            IntPtr found;
+            var file = RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? "libremora-{number}.dll"
+                : RuntimeInformation.IsOSPlatform(OSPlatform.OSX) ? "libremora.{number}.dylib" : "libremora.so.{number}";
+            return name == Library && NativeLibrary.TryLoad(file, by, where, out found) ? found : IntPtr.Zero;
+        }}
+#endif""".split("\n")
+
+
 def abi_cs(abi):
     lines = ["// SPDX-License-Identifier: Apache-2.0", "// Generated from remora.abi.json by bindings/csharp/generate.py: do not change it.",
              "using System;", "using System.Runtime.InteropServices;", "", "namespace Remora.Native", "{"]
@@ -46,7 +77,7 @@ def abi_cs(abi):
     for s, f in callbacks(abi):
         lines += ["    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]",
                   f"    public unsafe delegate {type_of(abi, f['returns'])} {s['name']}_{f['name']}({parameters(abi, f)});"]
-    lines += ["    public static unsafe class Abi", "    {", '        public const string Library = "remora";',
+    lines += ["    public static unsafe class Abi", "    {", *library(abi),
               f"        public const uint Version = {version_num(abi)};"]
     values = [(c["name"], c["value"]) for c in abi["constants"]] + [(v["name"], v["value"]) for e in abi["enums"] for v in e["values"]]
     lines += [f"        public const int {name} = {value};" for name, value in values]

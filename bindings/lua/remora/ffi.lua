@@ -9,7 +9,7 @@ local abi = require "remora.abi"
 require "jit".off(true, true)
 
 ffi.cdef(abi.cdef)
-local names = {OSX = "libremora.1.dylib", Windows = "remora-1.dll"}
+local names = {OSX = "libremora.1.dylib", Windows = "libremora-1.dll"}
 local C = ffi.load(os.getenv("REMORA_LIBRARY") or names[ffi.os] or "libremora.so.1")
 
 local low = {F = C}

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional
 
 HERE = pathlib.Path(__file__).resolve().parent
 ABI_FILE = "remora.abi.json"
-LIBRARY_FILES = {"darwin": "libremora.1.dylib", "win32": "remora-1.dll"}
+LIBRARY_FILES = {"darwin": "libremora.1.dylib", "win32": "libremora-1.dll"}
 
 SCALARS: Dict[str, Any] = {
     "void": None, "char": ctypes.c_char, "float": ctypes.c_float, "double": ctypes.c_double, "size_t": ctypes.c_size_t,
@@ -146,10 +146,16 @@ def tokens_array(tokens: Any) -> Any:
 
 # ---- what callbacks hold and raise ---------------------------------------------------------------
 
+def whole_at_fork(lock: Any) -> None:
+    """No fork() happens while the lock is held. Windows has no fork()."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+
+
 _kept: Dict[int, Any] = {}
 _count = 0
 _lock = threading.Lock()
-os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+whole_at_fork(_lock)
 raised = threading.local()
 
 

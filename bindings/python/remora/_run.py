@@ -11,7 +11,7 @@ import os
 import threading
 from typing import Any, Callable, List, Optional, Type, TypeVar
 
-from ._abi import F
+from ._abi import F, whole_at_fork
 from .errors import Busy
 
 T = TypeVar("T")
@@ -80,7 +80,7 @@ def interruptible(function: Callable[[Cancel], T], cancel: Optional[Cancel] = No
 
 
 _guard = threading.Lock()
-os.register_at_fork(before=_guard.acquire, after_in_parent=_guard.release, after_in_child=_guard.release)
+whole_at_fork(_guard)
 
 
 class Handle:

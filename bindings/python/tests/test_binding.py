@@ -13,6 +13,7 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -77,6 +78,11 @@ class Declared(unittest.TestCase):
             for field in struct["fields"]:
                 where = getattr(made, field["name"])
                 self.assertEqual((where.offset, where.size), (field["offset"], field["size"]), (struct["name"], field["name"]))
+
+    def test_imports_where_no_process_forks(self) -> None:
+        """What Windows lacks of the module os is not asked for."""
+        program = "import os; del os.fork, os.register_at_fork; import remora"
+        subprocess.run([sys.executable, "-c", program], check=True)
 
     def test_every_function_is_declared(self) -> None:
         abi = json.loads((ROOT / "include" / "remora" / "remora.abi.json").read_text(encoding="utf-8"))
