@@ -2,6 +2,7 @@
 /* remora chat: a conversation, line by line. */
 #include "chat_calls.h"
 #include "commands.h"
+#include "drafts.h"
 #include "host.h"
 #include "input.h"
 #include "line.h"
@@ -20,6 +21,7 @@ typedef struct chat {
     const char *format, *system, *tools, *tool_command;
     uint64_t n, seed;
     double temp, top_p;
+    tool_drafts drafts;
     int think; /* index of the option's words */
     int fold;  /* reasoning is not shown */
 
@@ -66,6 +68,7 @@ static int parse(chat *g, int argc, char **argv)
          "temperature (default 0.7); 0 takes the most\nprobable token", 0, 1e6},
         TOOL_TOP_P_OPTION(g->top_p),
         TOOL_SEED_OPTION(g->seed),
+        TOOL_DRAFT_OPTION(g->drafts),
         {0, "ctx", TOOL_U32, &g->session.ctx, "N",
          "most tokens of the conversation (default 4096, or\nwhat the model has)", 1, 4294967295.0},
         TOOL_SESSION_OPTIONS(g->session),
@@ -82,9 +85,10 @@ static int parse(chat *g, int argc, char **argv)
         .options = options,
         .n_options = sizeof options / sizeof options[0]};
     const int code = tool_parse(&spec, argc, argv);
-    if (code == TOOL_GO && g->tool_command != NULL && g->tools == NULL)
+    if (code != TOOL_GO) return code;
+    if (g->tool_command != NULL && g->tools == NULL)
         return tool_usage("--tool-command without --tools");
-    return code;
+    return tool_drafts_parse(&g->drafts);
 }
 
 /* -- texts -- */
@@ -215,7 +219,7 @@ static remora_status stream(chat *g, remora_chat_parse *reader, remora_error *er
     const remora_gen_opts o = {.struct_size = sizeof o,
                                .max_tokens = g->n,
                                .cancel = tool_cancel(),
-                               .max_drafts = REMORA_DRAFTS_AUTO};
+                               .max_drafts = g->drafts.most};
     remora_gen_opts now = o;
     remora_chat_event e = {.struct_size = sizeof e};
     remora_status st, more;
@@ -495,6 +499,7 @@ static int talk(chat *g)
         if (st < 0) code = complain(g, st, &err);
         if (tool_output_failed()) code = TOOL_FAILED;
     }
+    if (!g->host.quiet && !g->lines.asks) tool_drafts_print(g->s);
     return tool_cancelled() ? TOOL_FAILED : code;
 }
 
@@ -533,7 +538,7 @@ static int make(chat *g)
     const uint32_t most = g->host.info.max_context;
     remora_session_opts opts;
     g->ctx = g->session.ctx ? g->session.ctx : most < 4096 ? most : 4096;
-    g->session.predicts = 1;
+    g->session.predicts = g->drafts.most > 0;
     tool_session_opts(&g->session, g->ctx, &opts);
     remora_status st = remora_chat_create(g->host.model, &o, &g->talk, &err);
     if (st >= 0) st = remora_session_create(g->host.model, &opts, &g->s, &err);

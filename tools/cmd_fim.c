@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* remora fim: fill the hole between two texts. */
 #include "commands.h"
+#include "drafts.h"
 #include "host.h"
 #include "input.h"
 #include "output.h"
@@ -18,6 +19,7 @@ typedef struct filling {
     tool_texts with;
     uint64_t n, seed, max_prompt;
     double temp, top_p;
+    tool_drafts drafts;
     int heal, whole;
 
     char *text; /* the file as read */
@@ -56,6 +58,7 @@ static int parse(filling *g, int argc, char **argv)
          "temperature; 0 (default) takes the most\nprobable token", 0, 1e6},
         TOOL_TOP_P_OPTION(g->top_p),
         TOOL_SEED_OPTION(g->seed),
+        TOOL_DRAFT_OPTION(g->drafts),
         {0, "ctx", TOOL_U32, &g->session.ctx, "N",
          "most tokens of the timeline (default: what is\nneeded)", 1, 4294967295.0},
         TOOL_SESSION_OPTIONS(g->session),
@@ -75,7 +78,7 @@ static int parse(filling *g, int argc, char **argv)
     if (code != TOOL_GO) return code;
     if (!g->file == !g->prefix) return tool_usage("give the text before with -p, or both with -f");
     if (g->file && g->suffix) return tool_usage("--suffix goes with -p; -f has both texts");
-    return TOOL_GO;
+    return tool_drafts_parse(&g->drafts);
 }
 
 /* Cut the file at the hole. */
@@ -148,6 +151,7 @@ static int make_session(filling *g)
 {
     remora_error err = {.struct_size = sizeof err};
     remora_session_opts opts;
+    g->session.predicts = g->drafts.most > 0;
     tool_session_opts(&g->session, tool_capacity(&g->host, &g->session, g->n_tokens, g->n), &opts);
     remora_status st = remora_session_create(g->host.model, &opts, &g->s, &err);
     if (st >= 0) st = remora_sampler_create(g->host.model, g->seed, &g->p, &err);
@@ -183,7 +187,7 @@ static int stream(filling *g)
                                   .stop = stop,
                                   .n_stop = n_stop,
                                   .cancel = tool_cancel(),
-                                  .max_drafts = REMORA_DRAFTS_AUTO};
+                                  .max_drafts = g->drafts.most};
     if (g->whole) tool_write(g->prefix, g->n_prefix);
     do {
         n = 0;
@@ -205,6 +209,7 @@ static int fill(filling *g)
     if (code == TOOL_GO) code = make_prompt(g);
     if (code == TOOL_GO) code = make_session(g);
     if (code == TOOL_GO) code = stream(g);
+    if (code == TOOL_OK && !g->host.quiet) tool_drafts_print(g->s);
     remora_sampler_free(g->p);
     remora_session_free(g->s);
     tool_close(&g->host);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* remora generate: continue a text, token by token, to stdout. */
 #include "commands.h"
+#include "drafts.h"
 #include "host.h"
 #include "input.h"
 #include "output.h"
@@ -15,8 +16,8 @@ typedef struct generate {
     const char *prompt, *file;
     uint64_t n, seed;
     double temp, top_p, min_p, repeat;
-    uint32_t top_k, drafts;
-    const char *draft;
+    uint32_t top_k;
+    tool_drafts drafts;
     tool_texts stop;
     const char *schema, *grammar, *regex, *choice; /* what the text may be */
     int ids, no_bos, special, echo, keep_stop;
@@ -29,21 +30,6 @@ typedef struct generate {
     remora_sampler *p;
     uint64_t made; /* tokens generated */
 } generate;
-
-/* What --draft says, as remora_gen_opts.max_drafts. */
-static int parse_drafts(const char *text, uint32_t *out)
-{
-    char *end;
-    if (text == NULL || strcmp(text, "auto") == 0) {
-        *out = REMORA_DRAFTS_AUTO;
-        return TOOL_GO;
-    }
-    const unsigned long n = strcmp(text, "off") == 0 ? 0 : strtoul(text, &end, 10);
-    if (strcmp(text, "off") != 0 && (*text < '0' || *text > '9' || *end != 0 || n > 30))
-        return tool_usage("--draft is \"%s\"; it takes auto, off, or a number up to 30", text);
-    *out = (uint32_t)n;
-    return TOOL_GO;
-}
 
 static int parse(generate *g, int argc, char **argv)
 {
@@ -78,10 +64,7 @@ static int parse(generate *g, int argc, char **argv)
          0, 0},
         {0, "regex", TOOL_TEXT, &g->regex, "REGEX", "the whole text matches it", 0, 0},
         {0, "choice", TOOL_TEXT, &g->choice, "A,B,..", "the text is one of these", 0, 0},
-        {0, "draft", TOOL_TEXT, &g->draft, "auto|off|N",
-         "guess tokens ahead: as many as pay (default),\nnone, or always N (at most 30); the text "
-         "is the same",
-         0, 0},
+        TOOL_DRAFT_OPTION(g->drafts),
         {0, "echo", TOOL_FLAG, &g->echo, NULL, "write the prompt too", 0, 0},
         {0, "no-bos", TOOL_FLAG, &g->no_bos, NULL, "do not begin with the begin token", 0, 0},
         {0, "special", TOOL_FLAG, &g->special, NULL,
@@ -117,7 +100,7 @@ static int parse(generate *g, int argc, char **argv)
     if (!g->prompt == !g->file) return tool_usage("give the prompt with -p or with -f");
     if (!!g->schema + !!g->grammar + !!g->regex + !!g->choice > 1)
         return tool_usage("give one of --json-schema, --grammar, --regex and --choice");
-    return parse_drafts(g->draft, &g->drafts);
+    return tool_drafts_parse(&g->drafts);
 }
 
 static int read_prompt(generate *g)
@@ -223,7 +206,7 @@ static int make_session(generate *g)
 {
     remora_error err = {.struct_size = sizeof err};
     remora_session_opts opts;
-    g->session.predicts = g->drafts > 0;
+    g->session.predicts = g->drafts.most > 0;
     tool_session_opts(&g->session, tool_capacity(&g->host, &g->session, g->n_tokens, g->n), &opts);
     remora_status st = remora_session_create(g->host.model, &opts, &g->s, &err);
     if (st < 0) return tool_fail(st, "session", &err);
@@ -321,7 +304,7 @@ static int stream(generate *g)
                                   .stop = stop,
                                   .n_stop = g->stop.n,
                                   .cancel = tool_cancel(),
-                                  .max_drafts = g->drafts};
+                                  .max_drafts = g->drafts.most};
     remora_status st;
     for (size_t i = 0; i < g->stop.n; i++) stop[i] = tool_text(g->stop.v[i]);
     do {
@@ -354,15 +337,6 @@ static void print_rate(const char *what, uint64_t tokens, double seconds)
             seconds, seconds > 0 ? (double)tokens / seconds : 0);
 }
 
-static void print_drafts(const generate *g)
-{
-    remora_stats s = {.struct_size = sizeof s};
-    if (remora_session_get_stats(g->s, &s, NULL) < 0 || s.drafts == 0) return;
-    fprintf(stderr, "drafts   %6llu tokens, %llu of them used (%.0f %%)\n",
-            (unsigned long long)s.drafts, (unsigned long long)s.drafts_used,
-            100.0 * (double)s.drafts_used / (double)s.drafts);
-}
-
 static int work(generate *g)
 {
     int code = tool_open(&g->host, 0);
@@ -379,7 +353,7 @@ static int work(generate *g)
         fprintf(stderr, "\nopened in %.2f s\n", g->host.open_seconds);
         print_rate("prefill", g->n_tokens, middle - start);
         print_rate("decode", g->made, end - middle);
-        print_drafts(g);
+        tool_drafts_print(g->s);
         print_end(g);
     }
     return code;

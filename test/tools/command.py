@@ -127,7 +127,13 @@ def generate():
     assert b"drafts" not in off.stderr, off.stderr
     equal(run(*twice, "--draft", "auto").stdout, off.stdout, "a text with drafts where they pay")
     for wrong in "31", "-1", "4x", "", "on":
-        assert b"--draft is" in run(*twice, "--draft=" + wrong, code=2).stderr, wrong
+        for command in twice, ["chat", "-m", KRILL], ["fim", "-m", KRILL, "-p", "x"]:
+            assert b"--draft is" in run(*command, "--draft=" + wrong, code=2).stderr, wrong
+    list_of = "red blue red blue red blue red"
+    filled = ["fim", "-m", KRILL, "-p", list_of, "--suffix", ".", "-n", 30]
+    guessed = run(*filled, "--draft", 4)
+    equal(run(*filled, "--draft", "off").stdout, guessed.stdout, "a hole filled without drafts")
+    assert b" of them used" in guessed.stderr, guessed.stderr
     # a full context ends the text, a prompt that does not fit is an error
     short = run(*args, "-p", want["prompt"], "--ctx", 8, "--ids", code=1)
     assert b"not a token id" in short.stderr, short.stderr
