@@ -1651,6 +1651,8 @@ REMORA_API remora_status REMORA_CALL remora_generate_text(remora_session *s, rem
                                                           remora_token *tokens, size_t cap_tokens,
                                                           size_t *n_tokens, remora_error *err);
 
+/* A constraint whose text is complete and cannot go on allows nothing
+ * but the end, so it gives END_OF_TURN; E_NO_TOKEN where the vocabulary has no end token. */
 enum remora_reasons { /* remora_generation_info.reason */
     REMORA_REASON_NONE        = 0, /* it has not ended, or the host has given it up */
     REMORA_REASON_END_OF_TURN = 1, /* a token with REMORA_TOKEN_END_OF_TURN */
