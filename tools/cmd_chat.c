@@ -40,6 +40,7 @@ typedef struct chat {
     int terminal; /* stdout is one */
     int dim;      /* what is written now is dimmed */
     int hides;    /* that reasoning is made is shown, and not what */
+    int told;     /* what is left out of the tools' schemas */
 } chat;
 
 static int parse(chat *g, int argc, char **argv)
@@ -279,7 +280,10 @@ static remora_status constrain(chat *g, remora_error *err)
     const remora_answer_opts a = {.struct_size = sizeof a, .flags = REMORA_ANSWER_LAX};
     remora_constraint *bounds = NULL;
     if (g->tools == NULL) return REMORA_OK;
+    g->host.no_warnings = g->told; /* what schemas ask for in vain is told once */
     remora_status st = remora_chat_constraint(g->talk, &o, &a, &bounds, err);
+    g->host.no_warnings = 0;
+    if (st >= 0 && o.choice != REMORA_CHOICE_NAMED) g->told = 1; /* of all tools */
     if (st >= 0) st = remora_sampler_constrain(g->p, bounds, err);
     remora_constraint_free(bounds);
     return st;

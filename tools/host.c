@@ -20,8 +20,8 @@ int tool_fail(remora_status st, const char *what, const remora_error *err)
 
 static void REMORA_CALL on_log(void *user, int32_t level, const char *msg, size_t len)
 {
-    (void)user;
-    (void)level;
+    const tool_host *h = user;
+    if (h->no_warnings && level == REMORA_LOG_WARN) return;
     fprintf(stderr, "%.*s\n", (int)len, msg);
 }
 
@@ -45,6 +45,7 @@ int tool_runtime(tool_host *h)
     remora_option extra[2];
     remora_error err = {.struct_size = sizeof err};
     remora_runtime_opts opts = {.struct_size = sizeof opts,
+                                .log_user = h,
                                 .log = on_log,
                                 .log_level = log_level(h),
                                 .n_threads = (int32_t)h->threads,

@@ -25,6 +25,7 @@ typedef struct tool_host {
     int quiet;
     int verbose;
     int32_t log_level; /* 0: as quiet and verbose say */
+    int no_warnings;   /* they have been shown */
     remora_runtime *rt;
     remora_model *model;
     remora_model_info info;
@@ -71,7 +72,7 @@ typedef struct tool_host {
 typedef struct tool_session {
     uint32_t ctx;
     uint32_t chunk;
-    int kv; /* index of the option's words */
+    int kv;       /* index of the option's words */
     int predicts; /* it uses the prediction layer, where the model has one */
 } tool_session;
 

@@ -1464,7 +1464,8 @@ enum remora_constraint_kinds {
 };
 
 enum remora_schema_flags { /* remora_constraint_opts.flags */
-    REMORA_SCHEMA_LAX = 1  /* leave out what cannot be enforced */
+    REMORA_SCHEMA_LAX = 1  /* leave out what cannot be enforced; the runtime's log hook gets one
+                              warning for each place, with its name */
 };
 
 typedef struct remora_constraint_opts {
@@ -1493,7 +1494,8 @@ remora_constraint_create(remora_model *m, const remora_constraint_opts *opts,
 
 enum remora_answer_flags { /* remora_answer_opts.flags */
     REMORA_ANSWER_ONE_CALL = 1, /* one call at most; else as many as the family writes */
-    REMORA_ANSWER_LAX      = 2  /* leave out what schemas ask for and cannot be enforced */
+    REMORA_ANSWER_LAX      = 2  /* leave out what schemas ask for and cannot be enforced; the log
+                                   gets a warning for each place, with the tool's name */
 };
 
 typedef struct remora_answer_opts {

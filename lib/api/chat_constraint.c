@@ -70,7 +70,9 @@ remora_status remora_chat_constraint(const remora_chat *c, const remora_prompt_o
                               .types = &types,
                               .place = place,
                               .one = (o.flags & REMORA_ANSWER_ONE_CALL) != 0,
-                              .lax = (o.flags & REMORA_ANSWER_LAX) != 0};
+                              .lax = (o.flags & REMORA_ANSWER_LAX) != 0,
+                              .left_out = rmr_api_left_out,
+                              .user = c->model};
     const rmr_limits lim = {.bytes = o.memory, .step = o.steps};
     const remora_status st = rmr_api_constraint(c->model, &lim, make, &rules, out, err);
     rmr_tool_types_free(&types, &c->model->session_mem);

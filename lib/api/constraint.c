@@ -7,6 +7,7 @@
 #include "constraint_handle.h"
 #include "front_ends.h"
 #include "lark.h"
+#include "log.h"
 #include "sampler_handle.h"
 #include "schema.h"
 #include "sized_struct.h"
@@ -69,9 +70,18 @@ static remora_status choices(rmr_grammar *g, rmr_mem *mem, const remora_constrai
     return st;
 }
 
-static remora_status schema(rmr_grammar *g, const remora_constraint_opts *o, remora_error *err)
+void rmr_api_left_out(void *model, const char *what)
 {
-    const rmr_schema_opts how = {.lax = (o->flags & REMORA_SCHEMA_LAX) != 0};
+    const remora_model *m = model;
+    rmr_log_write(&m->rt->ctx.log, REMORA_LOG_WARN,
+                  "a schema asks for what is not enforced and is left out: %s", what);
+}
+
+static remora_status schema(rmr_grammar *g, remora_model *m, const remora_constraint_opts *o,
+                            remora_error *err)
+{
+    const rmr_schema_opts how = {
+        .lax = (o->flags & REMORA_SCHEMA_LAX) != 0, .left_out = rmr_api_left_out, .user = m};
     rmr_rule start;
     RMR_TRY(rmr_schema(g, o->source.ptr, o->source.len, &how, &start, err));
     return rmr_grammar_finish(g, start, err);
@@ -94,7 +104,7 @@ static remora_status compile(rmr_grammar *g, remora_model *m, const remora_const
     case REMORA_CONSTRAINT_REGEX: return rmr_regex(g, o->source.ptr, o->source.len, err);
     case REMORA_CONSTRAINT_CHOICE: return choices(g, &m->session_mem, o, err);
     case REMORA_CONSTRAINT_LARK: return rmr_lark(g, o->source.ptr, o->source.len, &tokens, err);
-    case REMORA_CONSTRAINT_JSON_SCHEMA: return schema(g, o, err);
+    case REMORA_CONSTRAINT_JSON_SCHEMA: return schema(g, m, o, err);
     default:
         RMR_FAIL(err, REMORA_E_UNSUPPORTED,
                  "the kind of a constraint is %d; supported are 1 to 5, REMORA_CONSTRAINT_*",

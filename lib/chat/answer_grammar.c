@@ -212,14 +212,33 @@ static remora_status make_members(builder *b)
     return REMORA_OK;
 }
 
+/* What is left out of the schema of a tool. */
+typedef struct tool_report {
+    const rmr_answer_rules *in;
+    const char *name;
+    int n;
+} tool_report;
+
+static void tell_of_tool(void *user, const char *what)
+{
+    const tool_report *r = user;
+    char text[360];
+    (void)snprintf(text, sizeof text, "the tool %.*s: %s", r->n, r->name, what);
+    if (r->in->left_out != NULL) r->in->left_out(r->in->user, text);
+}
+
 /* A schema of a tool; what is wrong with it names the tool. */
 static remora_status arguments(builder *b, const char *name, size_t n, rmr_json_span schema,
                                rmr_rule *out)
 {
     static const char none[] = "{\"additionalProperties\": false}"; /* it takes no arguments */
     const int params = b->calls->args >= RMR_ARGS_PARAMS;
-    const rmr_schema_opts o = {
-        .object = 1, .members = params ? &b->members : NULL, .lax = b->in->lax};
+    tool_report report = {b->in, name, n < 60 ? (int)n : 60};
+    const rmr_schema_opts o = {.object = 1,
+                               .members = params ? &b->members : NULL,
+                               .lax = b->in->lax,
+                               .left_out = tell_of_tool,
+                               .user = &report};
     remora_error why = {.struct_size = sizeof why};
     const int given = schema.size > 0;
     b->tool = rmr_chat_key(rmr_chat_key(RMR_CHAT_KEY_BEGIN, name, n), "", 1);
@@ -361,7 +380,7 @@ static remora_status content(builder *b, rmr_symbol line[2], size_t *n)
 {
     static const char object[] = "{\"type\": \"object\"}";
     const rmr_chat_wish *w = b->in->wish;
-    const rmr_schema_opts o = {.lax = b->in->lax};
+    const rmr_schema_opts o = {.lax = b->in->lax, .left_out = b->in->left_out, .user = b->in->user};
     rmr_rule value;
     *n = 0;
     if (w->reply == RMR_REPLY_TEXT) {

@@ -21,6 +21,9 @@ typedef struct rmr_answer_rules {
     int place;                   /* rmr_parse_state: where the prompt ended */
     int one;                     /* at most one call */
     int lax;                     /* what schemas have that is not enforced is left out */
+    /* Called once for each place that lax leaves out; `what` begins with the tool that has it. */
+    void (*left_out)(void *user, const char *what);
+    void *user;
 } rmr_answer_rules;
 
 enum { RMR_ANSWER_MOST_CALLS = 32 }; /* of one answer, where calls are numbered */

@@ -54,6 +54,23 @@ static void path_of(const rmr_node *n, char *out, size_t cap)
     }
 }
 
+/* 1: the place has been listed. A schema is read once for each value that it meets with others. */
+static int listed(schema *s, const rmr_node *at)
+{
+    if (s->listed == NULL) {
+        const size_t bytes = s->count / 8 + (size_t)1;
+        s->listed = rmr_schema_take(s, bytes, 1);
+        if (s->listed == NULL) return 1;
+        memset(s->listed, 0, bytes);
+        s->n_listed = s->count + 1;
+    }
+    if (at->number >= s->n_listed) return 0; /* it was made since */
+    unsigned char *byte = s->listed + at->number / 8;
+    const unsigned bit = 1U << at->number % 8, was = *byte & bit;
+    *byte = (unsigned char)(*byte | bit);
+    return was != 0;
+}
+
 int rmr_schema_skip(schema *s, const rmr_node *at, const char *what)
 {
     char path[160], text[256];
@@ -63,7 +80,7 @@ int rmr_schema_skip(schema *s, const rmr_node *at, const char *what)
         rmr_schema_fail(s, REMORA_E_UNSUPPORTED, "schema: %s is not enforced", text);
         return 0;
     }
-    if (s->o.left_out != NULL) s->o.left_out(s->o.user, text);
+    if (s->o.left_out != NULL && !listed(s, at)) s->o.left_out(s->o.user, text);
     return 1;
 }
 

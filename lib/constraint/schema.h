@@ -46,7 +46,8 @@ typedef struct rmr_schema_opts {
     const rmr_schema_members *members; /* of that object; NULL: it is JSON */
     int draft;                         /* 4, 6, 7, 2019, 2020; 0: as $schema says, else 2020 */
     int lax;                           /* what cannot be enforced is left out */
-    /* Called for each place that lax leaves out: "uniqueItems: ...". May be NULL. */
+    /* Called once for each place that lax leaves out, with its way and what it asks for. May be
+     * NULL. */
     void (*left_out)(void *user, const char *what);
     void *user;
 } rmr_schema_opts;

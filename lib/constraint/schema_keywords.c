@@ -190,7 +190,7 @@ static void array_of(schema *s, schema_array *a, const rmr_node *n)
     if (items.rest != NULL) rmr_schema_add_item(s, a, i, SCHEMA_MANY, rmr_schema_of(items.rest));
     a->min = rmr_schema_bound(s, n, "minItems", 0);
     a->max = rmr_schema_bound(s, n, "maxItems", SCHEMA_MANY);
-    a->unique = unique != NULL && unique->kind == RMR_JSON_TRUE;
+    a->unique = unique != NULL && unique->kind == RMR_JSON_TRUE ? unique : NULL;
     if (has == NULL) return;
     const int counted = s->draft > 7;
     const uint32_t min = counted ? rmr_schema_bound(s, n, "minContains", 1) : 1;

@@ -106,9 +106,9 @@ typedef struct schema_array {
     schema_item_rule *items;
     schema_contains *contains;
     uint32_t n_items, n_contains;
-    uint32_t min, max; /* elements */
-    uint32_t seen;     /* the first elements that were evaluated, for unevaluatedItems */
-    uint8_t unique;
+    uint32_t min, max;      /* elements */
+    uint32_t seen;          /* the first elements that were evaluated, for unevaluatedItems */
+    const rmr_node *unique; /* the keyword; NULL: elements may be equal */
     uint8_t seen_contained; /* so were those that `contains` takes */
 } schema_array;
 
@@ -132,12 +132,14 @@ struct schema {
     struct schema *raw;    /* the same schema with strings as they are; NULL: not made yet */
     rmr_node *of_string;   /* {"type": "string"} */
     rmr_node *of_object;
-    uint32_t count;  /* nodes */
-    int draft;       /* 4, 6, 7, 2019, 2020 */
-    int unevaluated; /* some keyword asks which members were evaluated */
-    uint32_t depth;  /* of expanding */
-    uint32_t probes; /* questions under way whether a term is empty */
-    int unknown;     /* the innermost one has no answer */
+    uint32_t count;        /* nodes */
+    uint32_t n_listed;     /* nodes that `listed` has a bit for */
+    unsigned char *listed; /* nodes that are left out and were told; NULL: none was */
+    int draft;             /* 4, 6, 7, 2019, 2020 */
+    int unevaluated;       /* some keyword asks which members were evaluated */
+    uint32_t depth;        /* of expanding */
+    uint32_t probes;       /* questions under way whether a term is empty */
+    int unknown;           /* the innermost one has no answer */
     schema_term *terms[TERM_BUCKETS];
     schema_term *queue, **queue_end; /* to be written */
     remora_status st;                /* the first reason to end */

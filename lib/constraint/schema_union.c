@@ -173,7 +173,7 @@ static void take_array(schema *s, schema_array *r, const schema_array *a)
     if (a->min > r->min) r->min = a->min;
     if (a->max < r->max) r->max = a->max;
     if (a->seen > r->seen) r->seen = a->seen;
-    r->unique |= a->unique;
+    if (r->unique == NULL) r->unique = a->unique;
     r->seen_contained |= a->seen_contained;
     for (uint32_t i = 0; i < a->n_items; i++)
         rmr_schema_add_item(s, r, a->items[i].from, a->items[i].to, a->items[i].lit);

@@ -129,7 +129,7 @@ static void item_way(writer *w, rmr_rule r, uint32_t i, uint32_t of)
     schema_term *t = rmr_schema_term_of(s, l, k);
     if (t == NULL || rmr_schema_term_empty(s, t)) return;
     line[n++] = rmr_schema_symbol(s, t);
-    if (w->a->unique) {
+    if (w->a->unique != NULL) {
         const rmr_check_desc d = {.hi = RMR_RX_MANY, .unique = 1};
         if (t->is == NULL) return;
         line[n - 1] =
@@ -149,7 +149,7 @@ static int may_be_of(const writer *w, uint32_t i, uint32_t of)
 static rmr_symbol item(writer *w, uint32_t i)
 {
     schema *s = w->s;
-    if (w->a->n_contains == 0 && !w->a->unique) {
+    if (w->a->n_contains == 0 && w->a->unique == NULL) {
         schema_literal *l = rmr_schema_take(s, w->a->n_items, sizeof *l);
         if (l == NULL) return rmr_lexeme(RMR_RX_NONE);
         return rmr_schema_symbol(s, rmr_schema_term_of(s, l, literals(w, i, l)));
@@ -165,15 +165,14 @@ static int settle_unique(writer *w)
 {
     schema *s = w->s;
     uint32_t most = 0;
-    if (!w->a->unique || w->max <= 1) return 1;
+    if (w->a->unique == NULL || w->max <= 1) return 1;
     for (uint32_t i = 0; i <= w->places && i < w->max; i++) {
         schema_literal *l = rmr_schema_take(s, w->a->n_items, sizeof *l);
         schema_term *t = l != NULL ? rmr_schema_term_of(s, l, literals(w, i, l)) : NULL;
         const schema_union *u = rmr_schema_expand(s, t);
         if (u == NULL) return 0;
         if (u->n_arrays + u->n_objects > 0) {
-            const rmr_node *at = t->n > 0 ? t->lits[0].node : s->root;
-            if (!rmr_schema_skip(s, at, "uniqueItems of arrays or objects")) return 0;
+            if (!rmr_schema_skip(s, w->a->unique, "uniqueItems of arrays or objects")) return 0;
             return -1;
         }
         if (i == w->places) most = rmr_schema_texts(s, rmr_schema_scalars(s, u, 1), UNIQUE_MAX);
@@ -240,7 +239,7 @@ void rmr_schema_write_array(schema *s, rmr_rule r, const schema_array *form)
     if (!lay_out(&w)) return;
     const int unique = settle_unique(&w);
     if (unique == 0 || w.max < own.min) return;
-    if (unique < 0 || w.max <= 1) own.unique = 0;
+    if (unique < 0 || w.max <= 1) own.unique = NULL;
     if (!place_counters(&w)) return;
     w.open = rmr_lexeme(rmr_schema_mark(s, '['));
     w.close = rmr_lexeme(rmr_schema_mark(s, ']'));

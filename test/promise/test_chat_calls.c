@@ -381,6 +381,40 @@ static void memory_ends(void **state)
     world_end(&w);
 }
 
+static void told(const world *w, const char *what)
+{
+    if (strstr(w->warned, what) == NULL) fail_msg("%s: %s", what, w->warned);
+}
+
+/* Lax answers: what schemas of tools and of the text ask for in vain is told with the tool's name.
+ */
+static void what_is_left_out_is_told(void **state)
+{
+    (void)state;
+#define SET "\"type\": \"array\", \"uniqueItems\": true"
+    static const char request[] =
+        "{" QUESTION
+        ", \"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"schema\": {" SET
+        "}}}, \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"look\", "
+        "\"parameters\": "
+        "{\"type\": \"object\", \"properties\": {\"towns\": {" SET "}}}}}]}";
+    static const char *const formats[] = {"deepseek-v3.1", "deepseek-v4"}; /* JSON, and members */
+    world w;
+    chat_markers_begin(&w);
+    for (size_t i = 0; i < 2; i++) {
+        refused(&w, formats[i], request, REMORA_E_UNSUPPORTED, "the tool look cannot be called");
+        remora_chat *c = chat_of(&w, formats[i], request);
+        w.warnings = 0;
+        w.warned[0] = 0;
+        remora_constraint_free(bound(c, NULL, REMORA_ANSWER_LAX));
+        assert_int_equal(w.warnings, 2);
+        told(&w, ": the tool look: /properties/towns/uniqueItems: uniqueItems");
+        told(&w, "left out: /uniqueItems: uniqueItems of arrays or objects\n");
+        remora_chat_free(c);
+    }
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +422,7 @@ int main(void)
         cmocka_unit_test(reasoning_comes_first),
         cmocka_unit_test(wishes_bound_it),
         cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(what_is_left_out_is_told),
         cmocka_unit_test(memory_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -519,6 +519,42 @@ static void refusals_say_why(void **state)
     world_end(&w);
 }
 
+static void told(const world *w, const char *what)
+{
+    if (strstr(w->warned, what) == NULL) fail_msg("%s: %s", what, w->warned);
+}
+
+/* Lax schemas: what is left out is told, each place once, and the rest holds. */
+static void what_is_left_out_is_told(void **state)
+{
+    (void)state;
+    static const char schema[] =
+        "{\"type\": \"object\", \"required\": [\"a\", \"b\"], \"properties\": {\"a\": {\"$ref\": "
+        "\"#/$defs/l\"}, \"b\": {\"$ref\": \"#/$defs/l\", \"minItems\": 1}, \"c\": {\"type\": "
+        "\"string\", \"format\": \"idn-hostname\"}, \"d\": {\"type\": \"integer\"}}, \"$defs\": "
+        "{\"l\": {\"type\": \"array\", \"uniqueItems\": true, \"items\": {\"type\": \"array\"}}}}";
+    remora_error err = HOST_ERROR;
+    remora_constraint *c;
+    world w;
+    world_begin(&w, NULL);
+    remora_constraint_opts o = {.struct_size = sizeof o,
+                                .kind = REMORA_CONSTRAINT_JSON_SCHEMA,
+                                .source = host_text(schema)};
+    assert_int_equal(remora_constraint_create(w.m, &o, &c, &err), REMORA_E_UNSUPPORTED);
+    assert_int_equal(w.warnings, 0);
+    o.flags = REMORA_SCHEMA_LAX;
+    REQUIRE_OK(remora_constraint_create(w.m, &o, &c, &err), &err);
+    assert_int_equal(w.warnings, 2);
+    told(&w, ": /$defs/l/uniqueItems: uniqueItems of arrays or objects\n");
+    told(&w, ": /properties/c: idn-hostname\n");
+    remora_constraint_free(c);
+    o.source = host_text("{\"type\": \"integer\"}");
+    REQUIRE_OK(remora_constraint_create(w.m, &o, &c, &err), &err);
+    assert_int_equal(w.warnings, 2);
+    remora_constraint_free(c);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -532,6 +568,7 @@ int main(void)
         cmocka_unit_test(what_is_not_allowed_changes_nothing),
         cmocka_unit_test(stages_of_the_host_do_not_get_around_it),
         cmocka_unit_test(stages_see_what_is_allowed),
+        cmocka_unit_test(what_is_left_out_is_told),
         cmocka_unit_test(refusals_say_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,17 @@ static char *tokenizer_json(const remora_blob *old, const world_opts *o, size_t 
     return json;
 }
 
+static void REMORA_CALL on_log(void *user, int32_t level, const char *msg, size_t len)
+{
+    world *w = user;
+    const size_t n = strlen(w->warned);
+    if (level != REMORA_LOG_WARN) return;
+    w->warnings++;
+    REQUIRE(n + len + 2 <= sizeof w->warned);
+    memcpy(w->warned + n, msg, len);
+    memcpy(w->warned + n + len, "\n", 2);
+}
+
 void world_begin(world *w, const world_opts *o)
 {
     static const world_opts none;
@@ -45,7 +56,11 @@ void world_begin(world *w, const world_opts *o)
     }
     remora_source src = w->t.source;
     src.blobs = w->blobs;
-    w->rt = host_runtime(&w->mem, 1, NULL);
+    remora_error err = HOST_ERROR;
+    remora_runtime_opts opts = host_runtime_opts(&w->mem, 1);
+    opts.log = on_log;
+    opts.log_user = w;
+    REQUIRE_OK(remora_runtime_create(&opts, &w->rt, &err), &err);
     w->m = host_open(w->rt, &src);
 }
 

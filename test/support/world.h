@@ -14,6 +14,8 @@ typedef struct world {
     remora_blob blobs[5];
     remora_runtime *rt;
     remora_model *m;
+    uint32_t warnings; /* of the log */
+    char warned[600];  /* ... one behind the other, with a newline each */
 } world;
 
 typedef struct world_opts {

@@ -170,7 +170,9 @@ def model_with_calls(folder, krill):
 def tools(folder):
     """Calls, whose results somebody types or a command gives; krill does not call by itself."""
     weather = {"type": "object", "properties": {"town": {"enum": ["Oslo", "Rome"]}}, "required": ["town"], "additionalProperties": False}
-    declared = [{"name": "weather", "description": "of a town", "parameters": weather}, {"name": "now"}]
+    route = {"type": "object", "properties": {"stops": {"type": "array", "uniqueItems": True}}}
+    declared = [{"name": "weather", "description": "of a town", "parameters": weather}, {"name": "now"},
+                {"name": "route", "parameters": route}]
     (folder / "tools.json").write_text(json.dumps([{"type": "function", "function": f} for f in declared]))
     args = ["--format", "deepseek-v4", "--ctx", "2048", "-n", "60", "--temp", "0", "--tools", str(folder / "tools.json")]
     model = model_with_calls(folder, sys.argv[2])
@@ -201,6 +203,7 @@ def tools(folder):
         w.until_prompt("[cut after 60 tokens]")
         w.type("/call now", "Enter")
         rows = w.until_prompt("[cut after 60 tokens]")
+        assert "".join(rows).count("tool route: /properties/stops/uniqueItems: uniqueItems") == 1, rows
         at = rows.index("[now {}]")
         assert rows[at + 1:at + 3] == ["remora: the tool command ended with code 3", '{"NAME": "NOW", "ARGUMENTS": {}}'], rows
 
