@@ -600,6 +600,46 @@ def fill():
         run(*args, code=2)
 
 
+def bounded():
+    """`remora generate` under each kind of constraint, with a warm sampler, so that the model would write something else."""
+    args = ["generate", "-m", BOX, "-p", "Once upon a time", "-n", "200", "--temp", "1.5", "-q"]
+
+    def say(seed, *how, **more):
+        return run(*args, "--seed", seed, *how, **more).stdout.decode().removesuffix("\n")
+
+    with tempfile.TemporaryDirectory() as folder:
+        def file(name, text):
+            path = pathlib.Path(folder, name)
+            path.write_text(text)
+            return path
+
+        sums = file("sum.gbnf", 'root ::= n ("+" n){1,3} " = " n\nn ::= [0-9]{1,3}\n')
+        lark = file("sum.lark", 'start: N ("-" N)~1..3 " = " N\nN: /[0-9]{1,3}/\n')
+        schema = file("who.json", json.dumps({"type": "object", "required": ["name", "age"], "additionalProperties": False, "properties": {
+            "name": {"type": "string", "minLength": 2, "maxLength": 12}, "age": {"type": "integer", "minimum": 3, "maximum": 99}}}))
+        for seed in range(4):
+            text = say(seed, "--grammar", sums)
+            assert re.fullmatch(r"[0-9]{1,3}([+][0-9]{1,3}){1,3} = [0-9]{1,3}", text), text
+            text = say(seed, "--grammar", lark)
+            assert re.fullmatch(r"[0-9]{1,3}(-[0-9]{1,3}){1,3} = [0-9]{1,3}", text), text
+            text = say(seed, "--regex", "[A-Z][a-z]{2,8} [0-9]+")
+            assert re.fullmatch(r"[A-Z][a-z]{2,8} [0-9]+", text), text
+            assert say(seed, "--choice", "blue,deep green,grey") in ("blue", "deep green", "grey")
+            who = json.loads(say(seed, "--json-schema", schema))
+            assert who.keys() == {"name", "age"} and 2 <= len(who["name"]) <= 12 and 3 <= who["age"] <= 99, who
+        for name, how, says in (("a.gbnf", "--grammar", b"E_ARG"), ("a.lark", "--grammar", b"E_ARG"), ("a.json", "--json-schema", b"E_FORMAT")):
+            refused = run(*args, how, file(name, "(("), code=1)
+            assert says in refused.stderr and refused.stdout == b"", refused
+        strict = file("strict.json", '{"format": "idn-hostname"}')
+        assert b"idn-hostname" in run(*args, "--json-schema", strict, code=1).stderr
+        assert b"E_ARG" in run(*args, "--regex", "a(", code=1).stderr
+        ways = [("--json-schema", schema), ("--grammar", sums), ("--regex", "a"), ("--choice", "a,b")]
+        for i, one in enumerate(ways):
+            for other in ways[i + 1:]:
+                refused = run(*args, *one, *other, code=2)
+                assert b"give one of --json-schema, --grammar, --regex and --choice" in refused.stderr and refused.stdout == b"", refused
+
+
 def terminal(*args):
     """The command in a terminal of its own, which cannot move its cursor (in_tmux.py has one that can)."""
     pid, fd = pty.fork()
@@ -655,7 +695,7 @@ def chatting():
     os.close(fd)
 
 
-CASES = {f.__name__: f for f in (tokenize, fill, chatting, generate, bench, evaluate, compare, imatrix, inspect, inspect_refused, convert, box, errors, tests_itself, interrupt,
+CASES = {f.__name__: f for f in (tokenize, fill, bounded, chatting, generate, bench, evaluate, compare, imatrix, inspect, inspect_refused, convert, box, errors, tests_itself, interrupt,
                                 wrong_logit)}
 name = sys.argv[3]
 CASES[name]()
