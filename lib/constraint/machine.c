@@ -24,9 +24,8 @@ int rmr_machine_step(rmr_machine *m, uint64_t n, rmr_rule rule)
     m->rx->steps += n;
     if (m->rx->steps <= m->g->lim.step) return !machine_failed(m);
     char name[64], text[200];
-    snprintf(text, sizeof text,
-             "the constraint takes more steps than its limit \"step\" has, in the rule %s",
-             rmr_grammar_name(m->g, rule, name));
+    snprintf(text, sizeof text, "the constraint takes more steps than its limit \"step\" has%s%s",
+             rule != 0 ? ", in the rule " : "", rmr_grammar_name(m->g, rule, name));
     rmr_rx_fail(m->rx, REMORA_E_LIMIT, text);
     return 0;
 }

@@ -152,6 +152,7 @@ static int hex(char c)
 static size_t token(span *p, char *out)
 {
     size_t n = 0;
+    int tilde = 0; /* the last byte of `out` is one that says nothing yet */
     while (p->n > 0 && *p->p != '/') {
         char c = *p->p;
         size_t used = 1;
@@ -159,15 +160,15 @@ static size_t token(span *p, char *out)
             c = (char)(hex(p->p[1]) * 16 + hex(p->p[2]));
             used = 3;
         }
-        if (n > 0 && out[n - 1] == '~' && (c == '0' || c == '1'))
-            out[n - 1] = c == '0' ? '\1' : '/';
+        const int one = tilde && (c == '0' || c == '1');
+        if (one)
+            out[n - 1] = c == '0' ? '~' : '/';
         else
             out[n++] = c;
+        tilde = !one && c == '~';
         p->p += used;
         p->n -= used;
     }
-    for (size_t i = 0; i < n; i++)
-        if (out[i] == '\1') out[i] = '~';
     return n;
 }
 

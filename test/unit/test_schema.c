@@ -322,6 +322,28 @@ static void multiples(void **state)
     }
 }
 
+/* ---- references ---- */
+
+/* Keys with the bytes that pointers spell in another way, and with those that look like it. */
+static void pointers_find_any_key(void **state)
+{
+    (void)state;
+    static const char *const ways[][2] = {{"a~0b", "1"},  {"a%7E0b", "1"},    {"a~1b", "2"},
+                                          {"a~01b", "3"}, {"a\\u0001b", "4"}, {"a%01b", "4"},
+                                          {"a~00b", "5"}, {"a~~0b", "6"},     {"a~0~0b", "6"}};
+    for (size_t i = 0; i < COUNT(ways); i++) {
+        char schema[300];
+        (void)snprintf(schema, sizeof schema,
+                       "{\"$ref\": \"#/$defs/%s\", \"$defs\": {\"a~b\": {\"const\": 1}, \"a/b\": "
+                       "{\"const\": 2}, \"a~1b\": {\"const\": 3}, \"a\\u0001b\": {\"const\": 4}, "
+                       "\"a~0b\": {\"const\": 5}, \"a~~b\": {\"const\": 6}}}",
+                       ways[i][0]);
+        rmr_constraint *c = compile(schema, NULL);
+        if (!takes(c, ways[i][1])) fail_msg("%s", schema);
+        rmr_constraint_free(c);
+    }
+}
+
 /* ---- refusals ---- */
 
 static void left_out(void *user, const char *what)
@@ -462,10 +484,15 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keywords),  cmocka_unit_test(white_space),
-        cmocka_unit_test(many_keys), cmocka_unit_test(ranges),
-        cmocka_unit_test(multiples), cmocka_unit_test(refusals),
-        cmocka_unit_test(hostile),   cmocka_unit_test(every_allocation_fails),
+        cmocka_unit_test(keywords),
+        cmocka_unit_test(white_space),
+        cmocka_unit_test(many_keys),
+        cmocka_unit_test(ranges),
+        cmocka_unit_test(multiples),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(pointers_find_any_key),
+        cmocka_unit_test(hostile),
+        cmocka_unit_test(every_allocation_fails),
     };
     return RUN_GROUP("schema", tests, setup, teardown);
 }
