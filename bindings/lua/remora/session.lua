@@ -185,7 +185,8 @@ local generate_options = {max_tokens = true, stop = true, keep_stop = true, n_be
     budget_us = true}
 
 -- Text as it is generated: `for piece in session:generate(sampler, {max_tokens = 40}) do`. Without a sampler the best token is
--- taken. options: max_tokens, stop (a list), keep_stop, n_best, cancel, max_drafts; budget_us of each call, see step().
+-- taken. options: max_tokens, stop (a list), keep_stop, n_best, cancel; max_drafts, a number or "auto": as many as pay;
+-- budget_us of each call, see step().
 function Session:generate(sampler, o)
     o = c.check_options(o, generate_options, "generate")
     sampler = sampler or self.model:greedy()
@@ -199,7 +200,7 @@ function Session:generate(sampler, o)
     g.prob_box = o.n_best and c.new("remora_token_prob", TOKENS * (1 + o.n_best)) or nil
     g.opts = c.struct("remora_gen_opts", {flags = g.flags + V.REMORA_GEN_NEW, max_tokens = o.max_tokens or 0, stop = stop,
         n_stop = n_stop, cancel = o.cancel and o.cancel.word, probs = g.prob_box, n_best = o.n_best or 0,
-        max_drafts = o.max_drafts or 0})
+        max_drafts = o.max_drafts == "auto" and V.REMORA_DRAFTS_AUTO or o.max_drafts or 0})
     return g
 end
 

@@ -154,6 +154,8 @@ function tests.drafts_change_no_text()
     local g = s:generate(nil, {max_tokens = 20, max_drafts = 8})
     check.equal(g:text(), plain)
     assert(s:stats().drafts > 0)
+    local auto = story("one two three one two three one two three one two")
+    check.equal(auto:generate(nil, {max_tokens = 20, max_drafts = "auto"}):text(), plain)
 end
 
 function tests.several_sessions_at_once()

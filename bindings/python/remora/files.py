@@ -15,16 +15,18 @@ from .source import Path, Progress, Source, lend, model_options, progress_of
 
 def estimate(source: Source, sessions: int = 1, *, capacity: int = 0, chunk: int = 0, kv_type: Optional[str] = None,
              pages_as_needed: bool = False, runtime: Optional[Runtime] = None, device: Optional[str] = None, mmap: bool = True,
-             importance: bool = False, prediction: bool = True, extra: Optional[Mapping[str, str]] = None) -> Dict[str, int]:
+             importance: bool = False, prediction: bool = True, session_prediction: bool = False,
+             extra: Optional[Mapping[str, str]] = None) -> Dict[str, int]:
     """The bytes that a model would take with so many sessions, each filled, as remora_memory has them; no weight is read.
 
-    Options are those of Model and Session.
+    Options are those of Model and Session; prediction is the model's, session_prediction the sessions'.
     """
     o = model_options(device, extra, {"REMORA_MODEL_NO_MMAP": not mmap, "REMORA_MODEL_IMPORTANCE": importance,
                                       "REMORA_MODEL_NO_PREDICTION": not prediction})
     out = D.make("remora_memory")
     with used(runtime) as rt, lend(source) as src:
-        call("remora_model_estimate", rt, src, o, session_options(capacity, chunk, kv_type, pages_as_needed), sessions, out)
+        s = session_options(capacity, chunk, kv_type, pages_as_needed, session_prediction)
+        call("remora_model_estimate", rt, src, o, s, sessions, out)
     return read_fields(out)
 
 

@@ -40,6 +40,26 @@ def folder_of_a_model(n_layers: int) -> Dict[str, bytes]:
         shapes.update({layer + f"self_attn.{x}_proj.weight": [rows, 256] for x, rows in zip("qkvo", (256, 128, 128, 256))})
         shapes.update({layer + f"mlp.{x}_proj.weight": [256, 256] for x in ("gate", "up", "down")})
         shapes.update({layer + f"{x}_layernorm.weight": [256] for x in ("input", "post_attention")})
+    return files_of(config, shapes)
+
+
+def folder_with_a_prediction_layer() -> Dict[str, bytes]:
+    """The same for a model with latent attention, one layer, and one that predicts."""
+    config = {"model_type": "youtu", "hidden_size": 256, "intermediate_size": 256, "num_hidden_layers": 1, "num_nextn_predict_layers": 1,
+              "vocab_size": 64, "num_attention_heads": 4, "kv_lora_rank": 64, "qk_nope_head_dim": 32, "qk_rope_head_dim": 16,
+              "v_head_dim": 32, "max_position_embeddings": 512, "rms_norm_eps": 1e-6, "hidden_act": "silu",
+              "tie_word_embeddings": False, "rope_theta": 10000.0, "torch_dtype": "float32"}
+    shapes = {"model.embed_tokens.weight": [64, 256], "model.norm.weight": [256], "lm_head.weight": [64, 256]}
+    layers = {"self_attn.q_proj": [192, 256], "self_attn.kv_a_proj_with_mqa": [80, 256], "self_attn.kv_a_layernorm": [64],
+              "self_attn.kv_b_proj": [256, 64], "self_attn.o_proj": [256, 128], "mlp.gate_proj": [256, 256], "mlp.up_proj": [256, 256],
+              "mlp.down_proj": [256, 256], "input_layernorm": [256], "post_attention_layernorm": [256]}
+    predicting = {"enorm": [256], "hnorm": [256], "eh_proj": [256, 512], "shared_head.norm": [256]}
+    for i, weights in enumerate((layers, {**layers, **predicting})):
+        shapes.update({f"model.layers.{i}.{name}.weight": shape for name, shape in weights.items()})
+    return files_of(config, shapes)
+
+
+def files_of(config: Dict[str, Any], shapes: Dict[str, List[int]]) -> Dict[str, bytes]:
     numbers, header, data = random.Random(1), {}, b""
     for name, shape in shapes.items():
         values = array.array("f", (numbers.choice((-0.08, -0.02, 0.03, 0.1)) for _ in range(math.prod(shape)))).tobytes()
@@ -226,6 +246,19 @@ class Memory(unittest.TestCase):
         self.assertTrue(used_sum <= said_sum <= 1.03 * used_sum, (used, said))
         self.assertGreaterEqual(said["host_kv"], 256 * 2 * said["kv_bytes_per_token"])
         self.assertLess(remora.estimate(SMALL, 1, capacity=64)["host_kv"], said["host_kv"])
+
+    def test_an_estimate_knows_of_sessions_that_predict(self) -> None:
+        files = folder_with_a_prediction_layer()
+        said = [remora.estimate(files, 2, capacity=256, session_prediction=with_it) for with_it in (False, True)]
+        with remora.Model(files) as model:
+            self.assertEqual(model.info["n_prediction_layers"], 1)
+            sessions = [remora.Session(model, capacity=256, prediction=True) for _ in range(2)]
+            for session in sessions:
+                session.append(IDS)
+                self.assertEqual(len([*session.generate_tokens(max_tokens=200)]), 200)
+            used = sum(model.memory()[key] for key in HOST)
+        plain, predicting = (sum(each[key] for key in HOST) for each in said)
+        self.assertTrue(plain < used <= predicting <= 1.03 * used, (plain, used, predicting))
 
     def test_an_estimate_says_what_opening_would(self) -> None:
         with self.assertRaises(remora.NotFound):
