@@ -635,167 +635,167 @@ namespace Remora.Native
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern byte* remora_build_info();
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_chat_add(IntPtr @c, remora_turn* @turn, remora_error* @err);
+        public static extern int remora_chat_add(SafeHandle @c, remora_turn* @turn, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_chat_add_json(IntPtr @c, byte* @json, UIntPtr @len, remora_error* @err);
+        public static extern int remora_chat_add_json(SafeHandle @c, byte* @json, UIntPtr @len, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_chat_add_tool(IntPtr @c, byte* @json, UIntPtr @len, remora_error* @err);
+        public static extern int remora_chat_add_tool(SafeHandle @c, byte* @json, UIntPtr @len, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_chat_constraint(IntPtr @c, remora_prompt_opts* @prompt, remora_answer_opts* @o, IntPtr* @out, remora_error* @err);
+        public static extern int remora_chat_constraint(SafeHandle @c, remora_prompt_opts* @prompt, remora_answer_opts* @o, IntPtr* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_chat_create(IntPtr @m, remora_chat_opts* @o, IntPtr* @out, remora_error* @err);
+        public static extern int remora_chat_create(SafeHandle @m, remora_chat_opts* @o, IntPtr* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern int remora_chat_format_name(uint @i, byte** @name, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern void remora_chat_free(IntPtr @c);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_chat_get_info(IntPtr @c, remora_chat_info* @out, remora_error* @err);
+        public static extern int remora_chat_get_info(SafeHandle @c, remora_chat_info* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_chat_parse_clone(IntPtr @p, IntPtr* @out, remora_error* @err);
+        public static extern int remora_chat_parse_clone(SafeHandle @p, IntPtr* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_chat_parse_copy(IntPtr @to, IntPtr @from, remora_error* @err);
+        public static extern int remora_chat_parse_copy(SafeHandle @to, SafeHandle @from, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_chat_parse_create(IntPtr @m, remora_chat_parse_opts* @o, IntPtr* @out, remora_error* @err);
+        public static extern int remora_chat_parse_create(SafeHandle @m, remora_chat_parse_opts* @o, IntPtr* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_chat_parse_end(IntPtr @p, int @cut, remora_chat_event* @event, remora_error* @err);
+        public static extern int remora_chat_parse_end(SafeHandle @p, int @cut, remora_chat_event* @event, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern void remora_chat_parse_free(IntPtr @p);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_chat_parse_get_info(IntPtr @p, remora_chat_parse_info* @out, remora_error* @err);
+        public static extern int remora_chat_parse_get_info(SafeHandle @p, remora_chat_parse_info* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_chat_parse_next(IntPtr @p, int* @t, UIntPtr @n, UIntPtr* @used, remora_chat_event* @event, remora_error* @err);
+        public static extern int remora_chat_parse_next(SafeHandle @p, int* @t, UIntPtr @n, UIntPtr* @used, remora_chat_event* @event, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_chat_parse_text(IntPtr @p, byte* @text, UIntPtr @len, UIntPtr* @used, remora_chat_event* @event, remora_error* @err);
+        public static extern int remora_chat_parse_text(SafeHandle @p, byte* @text, UIntPtr @len, UIntPtr* @used, remora_chat_event* @event, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_chat_prompt(IntPtr @c, remora_prompt_opts* @o, int* @out, UIntPtr @cap, UIntPtr* @n, remora_prompt_info* @info, remora_error* @err);
+        public static extern int remora_chat_prompt(SafeHandle @c, remora_prompt_opts* @o, int* @out, UIntPtr @cap, UIntPtr* @n, remora_prompt_info* @info, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_chat_trim(IntPtr @c, ulong @keep, remora_error* @err);
+        public static extern int remora_chat_trim(SafeHandle @c, ulong @keep, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_constraint_create(IntPtr @m, remora_constraint_opts* @opts, IntPtr* @out, remora_error* @err);
+        public static extern int remora_constraint_create(SafeHandle @m, remora_constraint_opts* @opts, IntPtr* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern void remora_constraint_free(IntPtr @c);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_convert(IntPtr @rt, remora_source* @src, byte* @path, remora_convert_opts* @opts, remora_error* @err);
+        public static extern int remora_convert(SafeHandle @rt, remora_source* @src, byte* @path, remora_convert_opts* @opts, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_detok_flush(IntPtr @m, remora_detok* @st, byte* @buf, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
+        public static extern int remora_detok_flush(SafeHandle @m, remora_detok* @st, byte* @buf, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_detok_push(IntPtr @m, remora_detok* @st, int* @t, UIntPtr @nt, byte* @buf, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
+        public static extern int remora_detok_push(SafeHandle @m, remora_detok* @st, int* @t, UIntPtr @nt, byte* @buf, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern uint remora_device_count(IntPtr @rt);
+        public static extern uint remora_device_count(SafeHandle @rt);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_device_get(IntPtr @rt, uint @i, remora_device* @out, remora_error* @err);
+        public static extern int remora_device_get(SafeHandle @rt, uint @i, remora_device* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_end_tokens(IntPtr @m, int* @out, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
+        public static extern int remora_end_tokens(SafeHandle @m, int* @out, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern int remora_eval(IntPtr* @s, UIntPtr @n, remora_eval_opts* @o, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_fim(IntPtr @m, byte* @prefix, UIntPtr @n_prefix, byte* @suffix, UIntPtr @n_suffix, remora_fim_opts* @o, int* @out, UIntPtr @cap, UIntPtr* @n, remora_fim_info* @info, remora_error* @err);
+        public static extern int remora_fim(SafeHandle @m, byte* @prefix, UIntPtr @n_prefix, byte* @suffix, UIntPtr @n_suffix, remora_fim_opts* @o, int* @out, UIntPtr @cap, UIntPtr* @n, remora_fim_info* @info, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_fim_stop(IntPtr @m, uint @i, remora_text* @out, remora_error* @err);
+        public static extern int remora_fim_stop(SafeHandle @m, uint @i, remora_text* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_generate(IntPtr @s, IntPtr @p, remora_gen_opts* @o, int* @out, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
+        public static extern int remora_generate(SafeHandle @s, SafeHandle @p, remora_gen_opts* @o, int* @out, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_generate_text(IntPtr @s, IntPtr @p, remora_gen_opts* @o, byte* @text, UIntPtr @cap, UIntPtr* @n, int* @tokens, UIntPtr @cap_tokens, UIntPtr* @n_tokens, remora_error* @err);
+        public static extern int remora_generate_text(SafeHandle @s, SafeHandle @p, remora_gen_opts* @o, byte* @text, UIntPtr @cap, UIntPtr* @n, int* @tokens, UIntPtr @cap_tokens, UIntPtr* @n_tokens, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_importance_get(IntPtr @m, uint @i, remora_importance* @out, remora_error* @err);
+        public static extern int remora_importance_get(SafeHandle @m, uint @i, remora_importance* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_importance_read(IntPtr @m, uint @i, uint @matrix, ulong* @count, double* @sums, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
+        public static extern int remora_importance_read(SafeHandle @m, uint @i, uint @matrix, ulong* @count, double* @sums, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_model_estimate(IntPtr @rt, remora_source* @src, remora_model_opts* @opts, remora_session_opts* @sopts, uint @n_sessions, remora_memory* @out, remora_error* @err);
+        public static extern int remora_model_estimate(SafeHandle @rt, remora_source* @src, remora_model_opts* @opts, remora_session_opts* @sopts, uint @n_sessions, remora_memory* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern void remora_model_free(IntPtr @m);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_model_get_info(IntPtr @m, remora_model_info* @out, remora_error* @err);
+        public static extern int remora_model_get_info(SafeHandle @m, remora_model_info* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_model_get_memory(IntPtr @m, remora_memory* @out, remora_error* @err);
+        public static extern int remora_model_get_memory(SafeHandle @m, remora_memory* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_model_meta(IntPtr @m, byte* @key, byte* @buf, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
+        public static extern int remora_model_meta(SafeHandle @m, byte* @key, byte* @buf, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_model_meta_key(IntPtr @m, uint @i, byte* @buf, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
+        public static extern int remora_model_meta_key(SafeHandle @m, uint @i, byte* @buf, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_model_open(IntPtr @rt, remora_source* @src, remora_model_opts* @opts, IntPtr* @out, remora_error* @err);
+        public static extern int remora_model_open(SafeHandle @rt, remora_source* @src, remora_model_opts* @opts, IntPtr* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern IntPtr remora_model_runtime(IntPtr @m);
+        public static extern IntPtr remora_model_runtime(SafeHandle @m);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_model_set_budget(IntPtr @m, ulong @host, ulong @device, remora_error* @err);
+        public static extern int remora_model_set_budget(SafeHandle @m, ulong @host, ulong @device, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern int remora_recipe_get(uint @i, byte** @name, byte** @yaml, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_routing_enable(IntPtr @m, int @on, remora_error* @err);
+        public static extern int remora_routing_enable(SafeHandle @m, int @on, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_routing_read(IntPtr @m, uint @layer, int @reset, ulong* @counts, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
+        public static extern int remora_routing_read(SafeHandle @m, uint @layer, int @reset, ulong* @counts, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern int remora_runtime_create(remora_runtime_opts* @opts, IntPtr* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern void remora_runtime_free(IntPtr @rt);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_runtime_get_info(IntPtr @rt, remora_runtime_info* @out, remora_error* @err);
+        public static extern int remora_runtime_get_info(SafeHandle @rt, remora_runtime_info* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_sampler_accept(IntPtr @p, int @t, remora_error* @err);
+        public static extern int remora_sampler_accept(SafeHandle @p, int @t, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_sampler_add(IntPtr @p, remora_stage* @stage, remora_error* @err);
+        public static extern int remora_sampler_add(SafeHandle @p, remora_stage* @stage, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_sampler_clone(IntPtr @p, IntPtr* @out, remora_error* @err);
+        public static extern int remora_sampler_clone(SafeHandle @p, IntPtr* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_sampler_constrain(IntPtr @p, IntPtr @c, remora_error* @err);
+        public static extern int remora_sampler_constrain(SafeHandle @p, SafeHandle @c, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_sampler_create(IntPtr @m, ulong @seed, IntPtr* @out, remora_error* @err);
+        public static extern int remora_sampler_create(SafeHandle @m, ulong @seed, IntPtr* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern void remora_sampler_free(IntPtr @p);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_sampler_pick(IntPtr @p, IntPtr @s, uint @row, int* @out, remora_error* @err);
+        public static extern int remora_sampler_pick(SafeHandle @p, SafeHandle @s, uint @row, int* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_sampler_pick_from(IntPtr @p, float* @logits, UIntPtr @n, int* @out, remora_error* @err);
+        public static extern int remora_sampler_pick_from(SafeHandle @p, float* @logits, UIntPtr @n, int* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern void remora_sampler_reset(IntPtr @p, ulong @seed);
+        public static extern void remora_sampler_reset(SafeHandle @p, ulong @seed);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_sampler_rollback(IntPtr @p, ulong @n, remora_error* @err);
+        public static extern int remora_sampler_rollback(SafeHandle @p, ulong @n, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_sampler_spell(IntPtr @p, byte* @text, UIntPtr @len, remora_error* @err);
+        public static extern int remora_sampler_spell(SafeHandle @p, byte* @text, UIntPtr @len, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_session_append(IntPtr @s, int* @t, UIntPtr @n, uint @want, remora_error* @err);
+        public static extern int remora_session_append(SafeHandle @s, int* @t, UIntPtr @n, uint @want, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_session_create(IntPtr @m, remora_session_opts* @o, IntPtr* @out, remora_error* @err);
+        public static extern int remora_session_create(SafeHandle @m, remora_session_opts* @o, IntPtr* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_session_fork(IntPtr @s, IntPtr* @out, remora_error* @err);
+        public static extern int remora_session_fork(SafeHandle @s, IntPtr* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern void remora_session_free(IntPtr @s);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_session_get_generation(IntPtr @s, remora_generation_info* @out, remora_error* @err);
+        public static extern int remora_session_get_generation(SafeHandle @s, remora_generation_info* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_session_get_info(IntPtr @s, remora_session_info* @out, remora_error* @err);
+        public static extern int remora_session_get_info(SafeHandle @s, remora_session_info* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_session_get_options(IntPtr @s, remora_session_opts* @out, remora_error* @err);
+        public static extern int remora_session_get_options(SafeHandle @s, remora_session_opts* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_session_get_stats(IntPtr @s, remora_stats* @out, remora_error* @err);
+        public static extern int remora_session_get_stats(SafeHandle @s, remora_stats* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_session_hidden(IntPtr @s, uint @row, float* @out, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
+        public static extern int remora_session_hidden(SafeHandle @s, uint @row, float* @out, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_session_logits(IntPtr @s, uint @row, float** @out, UIntPtr* @n, remora_error* @err);
+        public static extern int remora_session_logits(SafeHandle @s, uint @row, float** @out, UIntPtr* @n, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_session_logprob(IntPtr @s, uint @row, int @t, float* @out, remora_error* @err);
+        public static extern int remora_session_logprob(SafeHandle @s, uint @row, int @t, float* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern IntPtr remora_session_model(IntPtr @s);
+        public static extern IntPtr remora_session_model(SafeHandle @s);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_session_sync(IntPtr @s, int* @t, UIntPtr @n, uint @want, UIntPtr* @reused, remora_error* @err);
+        public static extern int remora_session_sync(SafeHandle @s, int* @t, UIntPtr @n, uint @want, UIntPtr* @reused, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_session_tokens(IntPtr @s, ulong @from, int* @out, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
+        public static extern int remora_session_tokens(SafeHandle @s, ulong @from, int* @out, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_session_top(IntPtr @s, uint @row, remora_token_prob* @out, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
+        public static extern int remora_session_top(SafeHandle @s, uint @row, remora_token_prob* @out, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_session_trim(IntPtr @s, ulong @keep, remora_error* @err);
+        public static extern int remora_session_trim(SafeHandle @s, ulong @keep, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern byte* remora_status_name(int @s);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_token_bytes(IntPtr @m, int @t, byte* @buf, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
+        public static extern int remora_token_bytes(SafeHandle @m, int @t, byte* @buf, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern uint remora_token_flags(IntPtr @m, int @t);
+        public static extern uint remora_token_flags(SafeHandle @m, int @t);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_token_special(IntPtr @m, int @which);
+        public static extern int remora_token_special(SafeHandle @m, int @which);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_tokenize(IntPtr @m, byte* @text, UIntPtr @len, uint @flags, int* @out, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
+        public static extern int remora_tokenize(SafeHandle @m, byte* @text, UIntPtr @len, uint @flags, int* @out, UIntPtr @cap, UIntPtr* @n, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern int remora_verify(IntPtr @rt, remora_source* @src, remora_verify_opts* @opts, remora_verify_report* @out, remora_error* @err);
+        public static extern int remora_verify(SafeHandle @rt, remora_source* @src, remora_verify_opts* @opts, remora_verify_report* @out, remora_error* @err);
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern uint remora_version();
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

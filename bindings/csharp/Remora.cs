@@ -17,9 +17,10 @@ namespace Remora
         public RemoraException(string status, string message) : base(message) { Status = status; }
     }
 
-    /// Frees a handle of the library: by Dispose, or by the collector.
+    /// Frees a handle of the library: by Dispose, or by the collector. A call that uses it ends first.
     public sealed class RemoraHandle : SafeHandleZeroOrMinusOneIsInvalid
     {
+        public static readonly RemoraHandle None = new RemoraHandle(IntPtr.Zero, null); // NULL
         readonly Action<IntPtr> free;
         public RemoraHandle(IntPtr p, Action<IntPtr> free) : base(true) { handle = p; this.free = free; }
         protected override bool ReleaseHandle() { free(handle); return true; }
@@ -52,11 +53,8 @@ namespace Remora
             return new RemoraException(Name(status), e->code == status ? Text(e->message) : "");
         }
 
-        /// The objects whose handles the call has used are given to it, so that the collector leaves them until here.
-        public static int Check(int status, remora_error* e, object used = null, object other = null)
+        public static int Check(int status, remora_error* e)
         {
-            GC.KeepAlive(used);
-            GC.KeepAlive(other);
             if (status < 0) throw Failure(status, e);
             return status;
         }
@@ -69,7 +67,6 @@ namespace Remora
                 UIntPtr n;
                 var e = Error();
                 var status = f(into, &n, &e);
-                GC.KeepAlive(f); // and with it the object whose handle it has used
                 if (status == Abi.REMORA_E_BUFFER && (int)n > cap) { cap = (int)n; continue; }
                 Check(status, &e);
                 Array.Resize(ref into, (int)n);
@@ -123,30 +120,45 @@ namespace Remora
         ~Pins() { Dispose(); }
     }
 
+    /// A handle's pointer where P/Invoke does not see the handle: in a struct, in an array, and for what a call lends.
+    struct Hold : IDisposable
+    {
+        readonly RemoraHandle handle;
+        public readonly IntPtr P;
+
+        public Hold(Owner owner)
+        {
+            handle = owner == null ? null : owner.H;
+            P = IntPtr.Zero;
+            if (handle == null) return;
+            var held = false;
+            handle.DangerousAddRef(ref held);
+            P = handle.DangerousGetHandle();
+        }
+
+        public void Dispose() { if (handle != null) handle.DangerousRelease(); }
+    }
+
+    /// What owns a handle. Dispose may come while another thread's call uses it: the handle is freed when that has ended.
     public abstract class Owner : IDisposable
     {
-        RemoraHandle handle;
-        protected void Own(IntPtr p, Action<IntPtr> free) { handle = new RemoraHandle(p, free); }
-        public void Dispose() { if (handle != null) handle.Dispose(); }
-        internal IntPtr P
-        {
-            get
-            {
-                if (handle.IsClosed) throw new ObjectDisposedException(GetType().Name);
-                return handle.DangerousGetHandle();
-            }
-        }
+        internal RemoraHandle H;
+        protected void Own(IntPtr p, Action<IntPtr> free) { H = new RemoraHandle(p, free); }
+        public void Dispose() { if (H != null) H.Dispose(); }
     }
 
     /// A word that ends calls that were given it, from any thread.
-    public sealed unsafe class Cancel : IDisposable
+    public sealed unsafe class Cancel : Owner
     {
-        internal readonly int* Word = (int*)Marshal.AllocHGlobal(sizeof(int));
-        public Cancel() { *Word = 0; }
-        public void Set() { System.Threading.Volatile.Write(ref *Word, 1); }
-        public void Clear() { System.Threading.Volatile.Write(ref *Word, 0); }
-        public void Dispose() { Marshal.FreeHGlobal((IntPtr)Word); GC.SuppressFinalize(this); }
-        ~Cancel() { Marshal.FreeHGlobal((IntPtr)Word); }
+        public Cancel()
+        {
+            Own(Marshal.AllocHGlobal(sizeof(int)), Marshal.FreeHGlobal);
+            Clear();
+        }
+
+        void Write(int value) { using (var word = new Hold(this)) System.Threading.Volatile.Write(ref *(int*)word.P, value); }
+        public void Set() { Write(1); }
+        public void Clear() { Write(0); }
     }
 
     /// A hole's prompt: what generates with it begins with Heal and ends at Stop.
@@ -166,7 +178,7 @@ namespace Remora
                 var source = new remora_source { struct_size = (uint)sizeof(remora_source), kind = Abi.REMORA_SOURCE_PATH, path = pins.Name(path) };
                 var options = new remora_model_opts { struct_size = (uint)sizeof(remora_model_opts), flags = flags };
                 IntPtr p;
-                Call.Check(Abi.remora_model_open(IntPtr.Zero, &source, &options, &p, &e), &e, this);
+                Call.Check(Abi.remora_model_open(RemoraHandle.None, &source, &options, &p, &e), &e);
                 Own(p, Abi.remora_model_free);
             }
         }
@@ -177,7 +189,7 @@ namespace Remora
             {
                 var e = Call.Error();
                 var info = new remora_model_info { struct_size = (uint)sizeof(remora_model_info) };
-                Call.Check(Abi.remora_model_get_info(P, &info, &e), &e, this);
+                Call.Check(Abi.remora_model_get_info(H, &info, &e), &e);
                 return info;
             }
         }
@@ -190,7 +202,7 @@ namespace Remora
             var flags = (uint)((bos ? Abi.REMORA_TEXT_BOS : 0) | (special ? Abi.REMORA_TEXT_SPECIAL : 0));
             return Call.Fill<int>(bytes.Length + 8, (into, n, e) => {
                 fixed (byte* t = bytes) fixed (int* p = into)
-                    return Abi.remora_tokenize(P, t, (UIntPtr)bytes.Length, flags, p, (UIntPtr)into.Length, n, e);
+                    return Abi.remora_tokenize(H, t, (UIntPtr)bytes.Length, flags, p, (UIntPtr)into.Length, n, e);
             });
         }
 
@@ -200,10 +212,10 @@ namespace Remora
             var at = &state;
             var text = Call.Fill<byte>(256, (into, n, e) => {
                 fixed (int* t = tokens) fixed (byte* p = into)
-                    return Abi.remora_detok_push(P, at, t, (UIntPtr)tokens.Length, p, (UIntPtr)into.Length, n, e);
+                    return Abi.remora_detok_push(H, at, t, (UIntPtr)tokens.Length, p, (UIntPtr)into.Length, n, e);
             });
             var rest = Call.Fill<byte>(16, (into, n, e) => {
-                fixed (byte* p = into) return Abi.remora_detok_flush(P, at, p, (UIntPtr)into.Length, n, e);
+                fixed (byte* p = into) return Abi.remora_detok_flush(H, at, p, (UIntPtr)into.Length, n, e);
             });
             return Encoding.UTF8.GetString(text) + Encoding.UTF8.GetString(rest);
         }
@@ -216,15 +228,16 @@ namespace Remora
             remora_fim_opts* po = &o;
             remora_fim_info* pi = &info;
             var hole = new Hole();
-            hole.Tokens = Call.Fill<int>(1024, (into, n, e) => {
-                fixed (byte* a = before) fixed (byte* b = behind) fixed (int* p = into)
-                    return Abi.remora_fim(P, a, (UIntPtr)before.Length, b, (UIntPtr)behind.Length, po, p, (UIntPtr)into.Length, n, pi, e);
-            });
-            hole.Heal = new byte[info.n_heal];
-            if (info.n_heal > 0) Marshal.Copy((IntPtr)info.heal, hole.Heal, 0, (int)info.n_heal);
-            remora_text marker;
-            for (uint i = 0; Abi.remora_fim_stop(P, i, &marker, null) >= 0; i++) hole.Stop.Add(Call.Text(marker.ptr, (int)marker.len));
-            GC.KeepAlive(this);
+            using (new Hold(this)) { // whose the markers are
+                hole.Tokens = Call.Fill<int>(1024, (into, n, e) => {
+                    fixed (byte* a = before) fixed (byte* b = behind) fixed (int* p = into)
+                        return Abi.remora_fim(H, a, (UIntPtr)before.Length, b, (UIntPtr)behind.Length, po, p, (UIntPtr)into.Length, n, pi, e);
+                });
+                hole.Heal = new byte[info.n_heal];
+                if (info.n_heal > 0) Marshal.Copy((IntPtr)info.heal, hole.Heal, 0, (int)info.n_heal);
+                remora_text marker;
+                for (uint i = 0; Abi.remora_fim_stop(H, i, &marker, null) >= 0; i++) hole.Stop.Add(Call.Text(marker.ptr, (int)marker.len));
+            }
             return hole;
         }
     }
@@ -233,12 +246,18 @@ namespace Remora
     {
         public readonly Model Model;
 
-        public Session(Model model, uint capacity = 0)
+        /// As many drafts as pay, at each token anew.
+        public const uint AutoDrafts = Abi.REMORA_DRAFTS_AUTO;
+
+        /// kvType: Abi.REMORA_KV_*. prediction: guess with the model's prediction layer too, where it has one.
+        public Session(Model model, uint capacity = 0, uint chunk = 0, int kvType = 0, bool pagesAsNeeded = false, bool prediction = false)
         {
             var e = Call.Error();
-            var o = new remora_session_opts { struct_size = (uint)sizeof(remora_session_opts), capacity = capacity };
+            var flags = (pagesAsNeeded ? Abi.REMORA_SESSION_PAGES_AS_NEEDED : 0) | (prediction ? Abi.REMORA_SESSION_PREDICTION : 0);
+            var o = new remora_session_opts { struct_size = (uint)sizeof(remora_session_opts), flags = (uint)flags, capacity = capacity,
+                chunk = chunk, kv_type = kvType };
             IntPtr p;
-            Call.Check(Abi.remora_session_create(model.P, &o, &p, &e), &e, model);
+            Call.Check(Abi.remora_session_create(model.H, &o, &p, &e), &e);
             Own(p, Abi.remora_session_free);
             Model = model;
         }
@@ -249,7 +268,7 @@ namespace Remora
         {
             var e = Call.Error();
             IntPtr p;
-            Call.Check(Abi.remora_session_fork(P, &p, &e), &e, this);
+            Call.Check(Abi.remora_session_fork(H, &p, &e), &e);
             return new Session(Model, p);
         }
 
@@ -257,7 +276,7 @@ namespace Remora
         {
             var e = Call.Error();
             var some = tokens.Length > 0 ? tokens : new int[1];
-            fixed (int* t = some) Call.Check(Abi.remora_session_append(P, t, (UIntPtr)tokens.Length, (uint)Abi.REMORA_WANT_LAST, &e), &e, this);
+            fixed (int* t = some) Call.Check(Abi.remora_session_append(H, t, (UIntPtr)tokens.Length, (uint)Abi.REMORA_WANT_LAST, &e), &e);
         }
 
         /// Make the timeline equal to these tokens; how many of them were in the cache.
@@ -265,20 +284,68 @@ namespace Remora
         {
             var e = Call.Error();
             UIntPtr reused;
-            fixed (int* t = tokens) Call.Check(Abi.remora_session_sync(P, t, (UIntPtr)tokens.Length, (uint)Abi.REMORA_WANT_LAST, &reused, &e), &e, this);
+            fixed (int* t = tokens) Call.Check(Abi.remora_session_sync(H, t, (UIntPtr)tokens.Length, (uint)Abi.REMORA_WANT_LAST, &reused, &e), &e);
             return (int)reused;
         }
 
-        /// Evaluate what is pending in several sessions; false where the budget is used up.
-        public static bool Eval(IList<Session> sessions, long budgetUs = 0)
+        /// Keep the first tokens of the timeline.
+        public void Trim(ulong keep)
         {
             var e = Call.Error();
-            var o = new remora_eval_opts { struct_size = (uint)sizeof(remora_eval_opts), budget_us = budgetUs };
-            var all = new IntPtr[Math.Max(sessions.Count, 1)];
-            for (var i = 0; i < sessions.Count; i++) all[i] = sessions[i].P;
-            fixed (IntPtr* p = all) {
-                var status = Call.Check(Abi.remora_eval(p, (UIntPtr)sessions.Count, &o, &e), &e, sessions);
-                return status != Abi.REMORA_MORE;
+            Call.Check(Abi.remora_session_trim(H, keep, &e), &e);
+        }
+
+        /// The options that it has: of defaults the values.
+        public remora_session_opts Options
+        {
+            get
+            {
+                var e = Call.Error();
+                var o = new remora_session_opts { struct_size = (uint)sizeof(remora_session_opts) };
+                Call.Check(Abi.remora_session_get_options(H, &o, &e), &e);
+                return o;
+            }
+        }
+
+        public remora_session_info Info
+        {
+            get
+            {
+                var e = Call.Error();
+                var info = new remora_session_info { struct_size = (uint)sizeof(remora_session_info) };
+                Call.Check(Abi.remora_session_get_info(H, &info, &e), &e);
+                return info;
+            }
+        }
+
+        public remora_stats Stats
+        {
+            get
+            {
+                var e = Call.Error();
+                var stats = new remora_stats { struct_size = (uint)sizeof(remora_stats) };
+                Call.Check(Abi.remora_session_get_stats(H, &stats, &e), &e);
+                return stats;
+            }
+        }
+
+        /// Evaluate what is pending in several sessions; false where budgetUs or maxTokens is used up.
+        public static bool Eval(IList<Session> sessions, long budgetUs = 0, ulong maxTokens = 0, Cancel cancel = null)
+        {
+            var e = Call.Error();
+            var held = new List<Hold>();
+            try {
+                var all = new IntPtr[Math.Max(sessions.Count, 1)];
+                for (var i = 0; i < sessions.Count; i++) {
+                    held.Add(new Hold(sessions[i]));
+                    all[i] = held[i].P;
+                }
+                held.Add(new Hold(cancel));
+                var o = new remora_eval_opts { struct_size = (uint)sizeof(remora_eval_opts), budget_us = budgetUs, max_tokens = maxTokens,
+                    cancel = (int*)held[sessions.Count].P };
+                fixed (IntPtr* p = all) return Call.Check(Abi.remora_eval(p, (UIntPtr)sessions.Count, &o, &e), &e) != Abi.REMORA_MORE;
+            } finally {
+                foreach (var one in held) one.Dispose();
             }
         }
 
@@ -286,13 +353,15 @@ namespace Remora
         public remora_token_prob[] Top(int n, uint row = 0)
         {
             return Call.Fill<remora_token_prob>(n, (into, count, e) => {
-                fixed (remora_token_prob* p = into) return Abi.remora_session_top(P, row, p, (UIntPtr)n, count, e);
+                fixed (remora_token_prob* p = into) return Abi.remora_session_top(H, row, p, (UIntPtr)n, count, e);
             });
         }
 
-        public Generation Generate(Sampler sampler, ulong maxTokens = 0, IList<string> stop = null, bool keepStop = false, Cancel cancel = null)
+        /// maxDrafts: most tokens that are guessed and evaluated together, at most 30, or AutoDrafts. Tokens are the same.
+        public Generation Generate(Sampler sampler, ulong maxTokens = 0, IList<string> stop = null, bool keepStop = false, Cancel cancel = null,
+            uint maxDrafts = 0)
         {
-            return new Generation(this, sampler, maxTokens, stop, keepStop, cancel);
+            return new Generation(this, sampler, maxTokens, stop, keepStop, cancel, maxDrafts);
         }
     }
 
@@ -310,14 +379,14 @@ namespace Remora
         public string Status = "MORE", Message = "";
         public bool Done;
 
-        internal Generation(Session session, Sampler sampler, ulong maxTokens, IList<string> stop, bool keepStop, Cancel cancel)
+        internal Generation(Session session, Sampler sampler, ulong maxTokens, IList<string> stop, bool keepStop, Cancel cancel, uint maxDrafts)
         {
             this.session = session;
             this.sampler = sampler;
             this.cancel = cancel;
             flags = keepStop ? (uint)Abi.REMORA_GEN_KEEP_STOP : 0;
             o = new remora_gen_opts { struct_size = (uint)sizeof(remora_gen_opts), flags = flags | (uint)Abi.REMORA_GEN_NEW, max_tokens = maxTokens,
-                stop = pins.Texts(stop), n_stop = stop == null ? 0 : (ulong)stop.Count, cancel = cancel == null ? null : cancel.Word };
+                stop = pins.Texts(stop), n_stop = stop == null ? 0 : (ulong)stop.Count, max_drafts = maxDrafts };
         }
 
         /// One call of the library, of at most so many microseconds: its text, which may be empty.
@@ -329,9 +398,12 @@ namespace Remora
             UIntPtr n = UIntPtr.Zero, count = UIntPtr.Zero;
             o.budget_us = budgetUs;
             int status;
-            fixed (remora_gen_opts* p = &o)
-                status = Abi.remora_generate_text(session.P, sampler.P, p, text, (UIntPtr)Room, &n, made, (UIntPtr)Most, &count, &e);
-            GC.KeepAlive(this); // and with it the session, the sampler and the cancel word
+            using (var word = new Hold(cancel)) {
+                o.cancel = (int*)word.P;
+                fixed (remora_gen_opts* p = &o)
+                    status = Abi.remora_generate_text(session.H, sampler.H, p, text, (UIntPtr)Room, &n, made, (UIntPtr)Most, &count, &e);
+            }
+            GC.KeepAlive(this); // and with it the stop strings and the sampler's stages
             sampler.Rethrow();
             if (status >= 0 || (int)count > 0 || status == Abi.REMORA_E_FULL) o.flags = flags;
             for (var i = 0; i < (int)count; i++) Tokens.Add(made[i]);
@@ -361,23 +433,38 @@ namespace Remora
             {
                 var e = Call.Error();
                 var info = new remora_generation_info { struct_size = (uint)sizeof(remora_generation_info) };
-                Call.Check(Abi.remora_session_get_generation(session.P, &info, &e), &e, this);
+                Call.Check(Abi.remora_session_get_generation(session.H, &info, &e), &e);
                 return info;
             }
         }
     }
 
+    /// Says to IL2CPP, which knows it by its name, that C calls the method.
+    [AttributeUsage(AttributeTargets.Method)]
+    sealed class MonoPInvokeCallbackAttribute : Attribute
+    {
+        public MonoPInvokeCallbackAttribute(Type type) { }
+    }
+
     public sealed unsafe class Sampler : Owner
     {
         public delegate void Stage(remora_token_prob* candidates, ref int n);
-        readonly List<Delegate> kept = new List<Delegate>(); // what the library calls lives as long as the sampler
-        Exception raised;
+        /// A stage as the library knows it: its `user` is a weak handle to this, which lives as long as the sampler.
+        sealed class Called
+        {
+            public Stage F;
+            public Exception Raised;
+        }
+
+        static readonly remora_stage_fn pick = Run;
+        static readonly remora_stage_release end = Release;
+        readonly List<Called> stages = new List<Called>();
 
         public Sampler(Model model, ulong seed = 0)
         {
             var e = Call.Error();
             IntPtr p;
-            Call.Check(Abi.remora_sampler_create(model.P, seed, &p, &e), &e, model);
+            Call.Check(Abi.remora_sampler_create(model.H, seed, &p, &e), &e);
             Own(p, Abi.remora_sampler_free);
         }
 
@@ -385,45 +472,59 @@ namespace Remora
         {
             var e = Call.Error();
             var stage = new remora_stage { struct_size = (uint)sizeof(remora_stage), kind = kind, value = value, count = count };
-            Call.Check(Abi.remora_sampler_add(P, &stage, &e), &e, this);
+            Call.Check(Abi.remora_sampler_add(H, &stage, &e), &e);
             return this;
         }
 
         public Sampler Temperature(double value) { return Add(Abi.REMORA_STAGE_TEMPERATURE, value); }
 
+        [MonoPInvokeCallback(typeof(remora_stage_fn))]
+        static int Run(IntPtr user, remora_token_prob* candidates, UIntPtr* n)
+        {
+            var called = (Called)GCHandle.FromIntPtr(user).Target;
+            if (called == null) return Abi.REMORA_E_CALLBACK; // a clone that the program has made goes on without the sampler
+            try {
+                var left = (int)*n;
+                called.F(candidates, ref left);
+                *n = (UIntPtr)left;
+                return Abi.REMORA_OK;
+            } catch (Exception x) {
+                called.Raised = x;
+                return Abi.REMORA_E_CALLBACK;
+            }
+        }
+
+        [MonoPInvokeCallback(typeof(remora_stage_release))]
+        static void Release(IntPtr user) { GCHandle.FromIntPtr(user).Free(); }
+
         /// A stage of the program. What it throws, the call that picks throws.
         public Sampler AddStage(Stage f)
         {
             var e = Call.Error();
-            remora_stage_fn call = (user, candidates, n) => {
-                try {
-                    var left = (int)*n;
-                    f(candidates, ref left);
-                    *n = (UIntPtr)left;
-                    return Abi.REMORA_OK;
-                } catch (Exception x) {
-                    raised = x;
-                    return Abi.REMORA_E_CALLBACK;
-                }
-            };
-            kept.Add(call);
-            var stage = new remora_stage { struct_size = (uint)sizeof(remora_stage), kind = Abi.REMORA_STAGE_CALLBACK,
-                fn = Marshal.GetFunctionPointerForDelegate(call) };
-            Call.Check(Abi.remora_sampler_add(P, &stage, &e), &e, this);
+            using (new Hold(this)) {
+                var called = new Called { F = f };
+                var stage = new remora_stage { struct_size = (uint)sizeof(remora_stage), kind = Abi.REMORA_STAGE_CALLBACK,
+                    user = GCHandle.ToIntPtr(GCHandle.Alloc(called, GCHandleType.Weak)), fn = Marshal.GetFunctionPointerForDelegate(pick),
+                    release = Marshal.GetFunctionPointerForDelegate(end) };
+                stages.Add(called);
+                Call.Check(Abi.remora_sampler_add(H, &stage, &e), &e);
+            }
             return this;
         }
 
         internal void Rethrow()
         {
-            var x = raised;
-            raised = null;
-            if (x != null) throw x;
+            foreach (var called in stages) {
+                var x = called.Raised;
+                called.Raised = null;
+                if (x != null) throw x;
+            }
         }
 
         public Sampler Spell(byte[] bytes)
         {
             var e = Call.Error();
-            fixed (byte* p = bytes.Length > 0 ? bytes : new byte[1]) Call.Check(Abi.remora_sampler_spell(P, p, (UIntPtr)bytes.Length, &e), &e, this);
+            fixed (byte* p = bytes.Length > 0 ? bytes : new byte[1]) Call.Check(Abi.remora_sampler_spell(H, p, (UIntPtr)bytes.Length, &e), &e);
             return this;
         }
 
@@ -435,9 +536,9 @@ namespace Remora
                 var o = new remora_constraint_opts { struct_size = (uint)sizeof(remora_constraint_opts), kind = kind, source = pins.Text(source), flags = flags,
                     choices = pins.Texts(choices), n_choices = choices == null ? 0 : (ulong)choices.Count };
                 IntPtr p;
-                Call.Check(Abi.remora_constraint_create(model.P, &o, &p, &e), &e, model);
+                Call.Check(Abi.remora_constraint_create(model.H, &o, &p, &e), &e);
                 using (var bound = new RemoraHandle(p, Abi.remora_constraint_free))
-                    Call.Check(Abi.remora_sampler_constrain(P, p, &e), &e, this);
+                    Call.Check(Abi.remora_sampler_constrain(H, bound, &e), &e);
                 return this;
             }
         }
@@ -446,9 +547,9 @@ namespace Remora
         {
             var e = Call.Error();
             int token;
-            var status = Abi.remora_sampler_pick(P, session.P, row, &token, &e);
+            var status = Abi.remora_sampler_pick(H, session.H, row, &token, &e);
             Rethrow();
-            Call.Check(status, &e, this, session);
+            Call.Check(status, &e);
             return token;
         }
     }
@@ -462,12 +563,13 @@ namespace Remora
 
         internal AnswerReader(Model model, string format, Chat chat, int begin, bool calls)
         {
-            using (var pins = new Pins()) {
+            using (var pins = new Pins())
+            using (var held = new Hold(chat)) {
                 var e = Call.Error();
                 var o = new remora_chat_parse_opts { struct_size = (uint)sizeof(remora_chat_parse_opts), format = pins.Name(format), begin = begin,
-                    flags = calls ? (uint)Abi.REMORA_CHAT_PARSE_CALLS : 0, chat = chat == null ? IntPtr.Zero : chat.P };
+                    flags = calls ? (uint)Abi.REMORA_CHAT_PARSE_CALLS : 0, chat = held.P };
                 IntPtr p;
-                Call.Check(Abi.remora_chat_parse_create(model.P, &o, &p, &e), &e, model, chat);
+                Call.Check(Abi.remora_chat_parse_create(model.H, &o, &p, &e), &e);
                 Own(p, Abi.remora_chat_parse_free);
             }
         }
@@ -490,8 +592,9 @@ namespace Remora
             var x = new remora_chat_event { struct_size = (uint)sizeof(remora_chat_event) };
             var at = 0;
             UIntPtr used;
+            using (new Hold(this)) // whose the text of events is
             fixed (int* t = tokens.Length > 0 ? tokens : new int[1])
-                while (Call.Check(Abi.remora_chat_parse_next(P, t + at, (UIntPtr)(tokens.Length - at), &used, &x, &e), &e, this) == Abi.REMORA_MORE) {
+                while (Call.Check(Abi.remora_chat_parse_next(H, t + at, (UIntPtr)(tokens.Length - at), &used, &x, &e), &e) == Abi.REMORA_MORE) {
                     at += (int)used;
                     Take(&x);
                 }
@@ -504,8 +607,9 @@ namespace Remora
             var x = new remora_chat_event { struct_size = (uint)sizeof(remora_chat_event) };
             var at = 0;
             UIntPtr used;
+            using (new Hold(this))
             fixed (byte* t = bytes)
-                while (Call.Check(Abi.remora_chat_parse_text(P, t + at, (UIntPtr)(bytes.Length - at), &used, &x, &e), &e, this) == Abi.REMORA_MORE) {
+                while (Call.Check(Abi.remora_chat_parse_text(H, t + at, (UIntPtr)(bytes.Length - at), &used, &x, &e), &e) == Abi.REMORA_MORE) {
                     at += (int)used;
                     Take(&x);
                 }
@@ -517,10 +621,11 @@ namespace Remora
             var e = Call.Error();
             var x = new remora_chat_event { struct_size = (uint)sizeof(remora_chat_event) };
             int status;
-            do {
-                status = Call.Check(Abi.remora_chat_parse_end(P, cut ? 1 : 0, &x, &e), &e, this);
-                Take(&x);
-            } while (status == Abi.REMORA_MORE);
+            using (new Hold(this))
+                do {
+                    status = Call.Check(Abi.remora_chat_parse_end(H, cut ? 1 : 0, &x, &e), &e);
+                    Take(&x);
+                } while (status == Abi.REMORA_MORE);
         }
     }
 
@@ -535,7 +640,7 @@ namespace Remora
                 var e = Call.Error();
                 var o = new remora_chat_opts { struct_size = (uint)sizeof(remora_chat_opts), format = pins.Name(format) };
                 IntPtr p;
-                Call.Check(Abi.remora_chat_create(model.P, &o, &p, &e), &e, model);
+                Call.Check(Abi.remora_chat_create(model.H, &o, &p, &e), &e);
                 Own(p, Abi.remora_chat_free);
                 this.model = model;
             }
@@ -546,7 +651,7 @@ namespace Remora
             using (var pins = new Pins()) {
                 var e = Call.Error();
                 var turn = new remora_turn { struct_size = (uint)sizeof(remora_turn), role = role, text = pins.Text(text) };
-                Call.Check(Abi.remora_chat_add(P, &turn, &e), &e, this);
+                Call.Check(Abi.remora_chat_add(H, &turn, &e), &e);
             }
         }
 
@@ -555,7 +660,7 @@ namespace Remora
         {
             var bytes = Encoding.UTF8.GetBytes(json);
             var e = Call.Error();
-            fixed (byte* p = bytes) Call.Check(Abi.remora_chat_add_json(P, p, (UIntPtr)bytes.Length, &e), &e, this);
+            fixed (byte* p = bytes) Call.Check(Abi.remora_chat_add_json(H, p, (UIntPtr)bytes.Length, &e), &e);
         }
 
         public int[] Prompt()
@@ -563,7 +668,7 @@ namespace Remora
             info = new remora_prompt_info { struct_size = (uint)sizeof(remora_prompt_info) };
             return Call.Fill<int>(1024, (into, n, e) => {
                 fixed (int* p = into) fixed (remora_prompt_info* i = &info)
-                    return Abi.remora_chat_prompt(P, null, p, (UIntPtr)into.Length, n, i, e);
+                    return Abi.remora_chat_prompt(H, null, p, (UIntPtr)into.Length, n, i, e);
             });
         }
 

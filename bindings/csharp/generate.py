@@ -31,6 +31,15 @@ def parameters(abi, f):
     return ", ".join(f"{type_of(abi, p['type'])} @{p['name']}" for p in f["parameters"])
 
 
+def arguments(abi, f):
+    """Those of a function. A handle is a SafeHandle, which P/Invoke keeps from being freed until the call has ended; to free it takes its pointer."""
+    def one(p):
+        to = p["type"].replace("const ", "").replace(" *", "")
+        safe = to in abi["handles"] and not f["name"].endswith("_free")
+        return f"{'SafeHandle' if safe else type_of(abi, p['type'])} @{p['name']}"
+    return ", ".join(map(one, f["parameters"]))
+
+
 def field(abi, f):
     if "length" in f:
         return f"        public fixed {type_of(abi, f['type'])} @{f['name']}[{f['length']}];"
@@ -83,7 +92,7 @@ def abi_cs(abi):
     lines += [f"        public const int {name} = {value};" for name, value in values]
     for f in abi["functions"]:
         lines += ["        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]",
-                  f"        public static extern {type_of(abi, f['returns'])} {f['name']}({parameters(abi, f)});"]
+                  f"        public static extern {type_of(abi, f['returns'])} {f['name']}({arguments(abi, f)});"]
     lines += ["        /// Struct, size, field, offset: what the description says, for a test.", "        public static readonly object[][] Layout = {"]
     lines += [f'            new object[] {{typeof({s["name"]}), {s["size"]}, "{f["name"]}", {f["offset"]}}},' for s in abi["structs"] for f in s["fields"]]
     return "\n".join(lines + ["        };", "    }", "}"]) + "\n"

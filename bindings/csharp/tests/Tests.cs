@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cases that all languages run (bindings/cases.json), and what the binding adds: layout, errors, handles, callbacks.
 //
-//     Tests.exe SOURCE_ROOT     prints "ok NAME" or "failed NAME: .." for each
+//     Tests.exe SOURCE_ROOT MODEL_WITH_A_PREDICTION_LAYER     prints "ok NAME" or "failed NAME: .." for each
 using System;
 using System.Collections.Generic;
 using System.IO;
@@ -14,7 +14,7 @@ using Map = System.Collections.Generic.Dictionary<string, object>;
 
 static unsafe class Tests
 {
-    static string root;
+    static string root, predicting;
     static Model model;
     static int bad;
 
@@ -196,7 +196,7 @@ static unsafe class Tests
     static ulong CacheBytes()
     {
         var memory = new remora_memory { struct_size = (uint)sizeof(remora_memory) };
-        Abi.remora_model_get_memory(model.P, &memory, null);
+        Abi.remora_model_get_memory(model.H, &memory, null);
         return memory.host_kv;
     }
 
@@ -246,6 +246,106 @@ static unsafe class Tests
         Must(Throws(() => s.Generate(throwing, 3).Step()) == "InvalidOperationException: mine", "generate");
     }
 
+    static int[] Drafted(uint most, out ulong guessed)
+    {
+        using (var s = new Session(model, 256, prediction: true))
+        using (var sampler = new Sampler(model, 1).Temperature(0.5)) {
+            s.Append(model.Tokenize("red blue red blue red blue red blue", true));
+            var g = s.Generate(sampler, 24, maxDrafts: most);
+            foreach (var piece in g) { }
+            guessed = s.Stats.drafts;
+            return g.Tokens.ToArray();
+        }
+    }
+
+    static void Drafts()
+    {
+        ulong none, some, pay;
+        var plain = Drafted(0, out none);
+        Must(plain.Length == 24 && none == 0, "without drafts");
+        Must(plain.SequenceEqual(Drafted(8, out some)) && some > 0, "with drafts");
+        Must(plain.SequenceEqual(Drafted(Session.AutoDrafts, out pay)), "with as many as pay");
+    }
+
+    static void SessionOptions()
+    {
+        using (var s = new Session(model, 64, 16, Abi.REMORA_KV_F32, true, true))
+        using (var cancel = new Cancel()) {
+            var o = s.Options;
+            Must(o.capacity == 64 && o.chunk == 16 && o.kv_type == Abi.REMORA_KV_F32, "options");
+            Must(o.flags == Abi.REMORA_SESSION_PAGES_AS_NEEDED, "flags of a model without a prediction layer");
+            s.Append(Enumerable.Range(5, 40).ToArray());
+            cancel.Set();
+            Must(Throws(() => Session.Eval(new[] {s}, cancel: cancel)).StartsWith("RemoraException", StringComparison.Ordinal), "cancel");
+            cancel.Clear();
+            Must(!Session.Eval(new[] {s}, maxTokens: 16, cancel: cancel) && Session.Eval(new[] {s}), "eval goes on");
+            s.Trim(3);
+            Must(s.Info.committed + s.Info.pending == 3, "trim");
+            cancel.Dispose();
+            cancel.Dispose();
+            Must(Throws(() => Session.Eval(new[] {s}, cancel: cancel)).StartsWith("ObjectDisposedException", StringComparison.Ordinal), "word");
+        }
+    }
+
+    static void Prediction()
+    {
+        using (var m = new Model(predicting))
+        using (Session with = new Session(m, prediction: true), without = new Session(m))
+            Must(with.Options.flags == Abi.REMORA_SESSION_PREDICTION && without.Options.flags == 0, "flags");
+    }
+
+    /// Another thread disposes of what a call uses, in the middle of the call, whose stage waits for it: freed is when the call has ended.
+    static void DisposeDuringCalls()
+    {
+        var s = new Session(model, 1024);
+        s.Append(model.Tokenize("Once upon a time", true));
+        ulong before = CacheBytes(), during = 0;
+        Sampler sampler = null;
+        var cancel = new Cancel();
+        sampler = new Sampler(model, 1).AddStage((remora_token_prob* c, ref int n) => {
+            var other = new System.Threading.Thread(() => { s.Dispose(); sampler.Dispose(); cancel.Dispose(); });
+            other.Start();
+            other.Join();
+            during = CacheBytes();
+            n = 1;
+        });
+        var g = s.Generate(sampler, 1, cancel: cancel);
+        g.Step();
+        Must(g.Tokens.Count == 1 && during == before, "the session stays until the call has ended");
+        Must(CacheBytes() < before, "and is freed then");
+        Must(Throws(() => g.Step()).StartsWith("ObjectDisposedException", StringComparison.Ordinal), "the next call");
+    }
+
+    static WeakReference Forgotten(bool dispose)
+    {
+        var mine = new object();
+        Sampler sampler = null;
+        sampler = new Sampler(model, 1).AddStage((remora_token_prob* c, ref int n) => { GC.KeepAlive(mine); GC.KeepAlive(sampler); });
+        if (dispose) sampler.Dispose();
+        return new WeakReference(mine);
+    }
+
+    /// IL2CPP makes pointers of static methods with the attribute alone; the collector gets what they stood for.
+    static void StaticCallbacks()
+    {
+        var all = typeof(Sampler).GetFields(System.Reflection.BindingFlags.Static | System.Reflection.BindingFlags.NonPublic)
+            .Select(f => f.GetValue(null)).OfType<Delegate>()
+            .Where(d => d.GetType().IsDefined(typeof(UnmanagedFunctionPointerAttribute), false)).ToList();
+        Must(all.Select(d => d.Method).Distinct().Count() == 2, "two callbacks");
+        foreach (var one in all)
+            Must(one.Method.IsStatic && one.Target == null
+                && one.Method.GetCustomAttributes(false).Any(a => a.GetType().Name == "MonoPInvokeCallbackAttribute"), one.Method.Name);
+        var left = new List<WeakReference>();
+        var maker = new System.Threading.Thread(() => { for (var i = 0; i < 20; i++) left.Add(Forgotten(i % 2 == 0)); });
+        maker.Start();
+        maker.Join();
+        for (var i = 0; i < 3; i++) {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+        Must(left.Count(w => w.IsAlive) < 10, "the collector frees stages"); // it may keep a few
+    }
+
     static void Test(string name, Action f)
     {
         try {
@@ -260,10 +360,16 @@ static unsafe class Tests
     static int Main(string[] arguments)
     {
         root = arguments[0];
+        predicting = arguments[1];
         model = new Model(Path.Combine(root, "models/krill.remora"));
         Test("has the layout and the functions of the library", Layout);
         Test("gives what all languages give", Cases);
         Test("frees handles in any order", Handles);
+        Test("gives the same tokens with and without drafts", Drafts);
+        Test("makes, cuts and cancels sessions", SessionOptions);
+        Test("makes sessions that predict", Prediction);
+        Test("frees what a call uses when the call has ended", DisposeDuringCalls);
+        Test("calls back by static methods alone", StaticCallbacks);
         Test("keeps callbacks alive and throws what they throw", Callbacks);
         return bad;
     }
