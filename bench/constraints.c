@@ -3,7 +3,7 @@
  * and answers each with one line.
  *
  *     constraints TOKENIZER_FOLDER N_VOCAB
- *     {"kind": "gbnf" | "regex" | "schema", "source": "..", "texts": ["..", ..]}
+ *     {"kind": "gbnf" | "regex" | "schema", "draft": 0 | 7, "source": "..", "texts": ["..", ..]}
  *     {"compile_us": .., "first_us": .., "mask_us": [..], "accepted": [..]}  or  {"error": ".."}
  *
  * first_us: compiling and the first mask. mask_us: each mask on the way through the texts, but for
@@ -37,14 +37,15 @@ static json_t *failed(const remora_error *err)
     return json_pack("{s:s}", "error", err->message);
 }
 
-static remora_status front_end(rmr_grammar *g, const char *kind, const char *src, size_t n,
-                               remora_error *err)
+static remora_status front_end(rmr_grammar *g, const char *kind, int draft, const char *src,
+                               size_t n, remora_error *err)
 {
     if (strcmp(kind, "gbnf") == 0) return rmr_gbnf(g, src, n, err);
     if (strcmp(kind, "regex") == 0) return rmr_regex(g, src, n, err);
     if (strcmp(kind, "schema") == 0) {
+        const rmr_schema_opts o = {.draft = draft};
         rmr_rule start;
-        RMR_TRY(rmr_schema(g, src, n, NULL, &start, err));
+        RMR_TRY(rmr_schema(g, src, n, &o, &start, err));
         return rmr_grammar_finish(g, start, err);
     }
     return rmr_error_set(err, REMORA_E_UNSUPPORTED, 0, "the kind %s is not known", kind);
@@ -56,6 +57,7 @@ static remora_status compile(json_t *request, rmr_constraint **c, remora_error *
     json_t *src = json_object_get(request, "source");
     RMR_TRY(rmr_grammar_new(&mem, NULL, &g, err));
     const remora_status st = front_end(g, json_string_value(json_object_get(request, "kind")),
+                                       (int)json_integer_value(json_object_get(request, "draft")),
                                        json_string_value(src), json_string_length(src), err);
     if (st < 0) {
         rmr_grammar_free(g);

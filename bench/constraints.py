@@ -4,8 +4,8 @@ same vocabulary, one thread, in turns.
 
     python bench/constraints.py --tokenizer FOLDER --vocab N [--schemas FOLDER] [--limit N] BUILD/bench/constraints
 
-FOLDER of --schemas has files in the form of JSON-Schema-Test-Suite. llguidance comes from PyPI (pip install
-llguidance tokenizers). Prints for each kind and engine: sources that compile, texts right of all, compiling and
+FOLDER of --schemas has folders of files in the form of JSON-Schema-Test-Suite (draft 7 below a folder draft7),
+each of which is a kind. llguidance comes from PyPI (pip install llguidance tokenizers). Prints for each kind and engine: sources that compile, texts right of all, compiling and
 the first mask, and masks, in microseconds. The machine has to be quiet; ratios of one run are what counts."""
 import argparse
 import json
@@ -43,23 +43,24 @@ REGEXES = {
 
 def sources(schemas, limit):
     for ours, theirs, texts in GRAMMARS.values():
-        yield "grammar", "gbnf", ours, theirs, [(t, True) for t in texts]
+        yield "grammar", "gbnf", 0, ours, theirs, [(t, True) for t in texts]
     for r, texts in REGEXES.items():
-        yield "regex", "regex", r, r, [(t, True) for t in texts]
+        yield "regex", "regex", 0, r, r, [(t, True) for t in texts]
     groups = []
     for path in sorted(pathlib.Path(schemas).rglob("*.json")) if schemas else []:
-        groups += [(g["schema"], g["tests"]) for g in json.loads(path.read_text())]
-    for schema, tests in groups[:limit]:
+        folder, draft = path.relative_to(schemas).parts[0], 7 if "draft7" in path.parts else 0
+        groups += [(folder, draft, g["schema"], g["tests"]) for g in json.loads(path.read_text())]
+    for folder, draft, schema, tests in groups[:limit]:
         text = json.dumps(schema, ensure_ascii=False)
-        yield "schema", "schema", text, text, [(json.dumps(t["data"], ensure_ascii=False), t["valid"]) for t in tests]
+        yield folder, "schema", draft, text, text, [(json.dumps(t["data"], ensure_ascii=False), t["valid"]) for t in tests]
 
 
 class Ours:
     def __init__(self, program, folder, vocab):
         self.p = subprocess.Popen([program, folder, str(vocab)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def run(self, kind, source, texts):
-        self.p.stdin.write(json.dumps({"kind": kind, "source": source, "texts": texts}) + "\n")
+    def run(self, kind, draft, source, texts):
+        self.p.stdin.write(json.dumps({"kind": kind, "draft": draft, "source": source, "texts": texts}) + "\n")
         self.p.stdin.flush()
         return json.loads(self.p.stdout.readline())
 
@@ -72,7 +73,7 @@ class Theirs:
         self.tok = tokenizers.Tokenizer.from_file(str(pathlib.Path(folder) / "tokenizer.json"))
         self.t = llguidance.LLTokenizer(str(pathlib.Path(folder) / "tokenizer.json"), n_vocab=vocab)
 
-    def run(self, kind, source, texts):
+    def run(self, kind, _draft, source, texts):
         m = self.l.LLMatcher
         try:
             start = time.perf_counter()
@@ -123,9 +124,9 @@ def main():
     if not args.alone:
         engines["llguidance"] = Theirs(args.tokenizer, args.vocab)
     sums = {}
-    for group, kind, ours, theirs, texts in sources(args.schemas, args.limit):
+    for group, kind, draft, ours, theirs, texts in sources(args.schemas, args.limit):
         for name, engine in engines.items():
-            r = engine.run(kind, ours if name == "remora" else theirs, [t for t, _ in texts])
+            r = engine.run(kind, draft, ours if name == "remora" else theirs, [t for t, _ in texts])
             s = sums.setdefault((group, name), {"n": 0, "compiled": 0, "right": 0, "taken": 0, "first": [], "mask": []})
             s["n"] += 1
             if "error" in r:

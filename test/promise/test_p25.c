@@ -19,10 +19,10 @@
 #include "sanitizers.h"
 #include "tiny.h"
 
-/* The address sanitizer's allocator can be locked by another thread at the moment of a fork(), and
- * its child then waits in malloc() for ever (gcc 12, clang 14): threads that allocate and forks at
- * random moments do not go together there. */
-enum { N = 40, THREADS = 2, SLOTS = 3, FORKS = UNDER_ASAN ? 0 : 2000 };
+/* The allocators of the address and the thread sanitizer can be locked by another thread at the
+ * moment of a fork(), and the child then waits in malloc() or free() for ever (gcc 12, clang 14):
+ * threads that allocate and forks at random moments do not go together there. */
+enum { N = 40, THREADS = 2, SLOTS = 3, FORKS = UNDER_ASAN || UNDER_TSAN ? 0 : 2000 };
 
 static void nap(long us)
 {
