@@ -213,6 +213,12 @@ static void admit(sv_batch *b)
     }
 }
 
+/* The answer waits for its client, which has not taken so much of it. Under the lock. */
+static int is_held(const sv_batch *b, const sv_slot *slot)
+{
+    return slot->is_decoding && slot->job->out.n - slot->job->sent > b->o.most_unsent;
+}
+
 /* Sessions that take part in the next step: those that write answers first, then prompts in the
  * order in which they came. Returns how many; *writing are the former. */
 static size_t gather(sv_batch *b, sv_slot **out, size_t *writing)
@@ -221,8 +227,7 @@ static size_t gather(sv_batch *b, sv_slot **out, size_t *writing)
     pthread_mutex_lock(&b->lock);
     for (uint32_t i = 0; i < b->slots.n; i++) {
         sv_slot *slot = &b->slots.v[i];
-        const sv_job *j = slot->job;
-        if (j && slot->is_decoding && j->out.n - j->sent <= b->o.most_unsent) out[n++] = slot;
+        if (slot->job && slot->is_decoding && !is_held(b, slot)) out[n++] = slot;
     }
     pthread_mutex_unlock(&b->lock);
     *writing = n;
@@ -295,11 +300,21 @@ static void sweep(sv_batch *b)
     }
 }
 
+/* A slot can go on or be emptied, or is free for a job that waits. Under the lock. */
+static int has_work(const sv_batch *b)
+{
+    for (uint32_t i = 0; i < b->slots.n; i++) {
+        const sv_slot *slot = &b->slots.v[i];
+        if (slot->job == NULL ? b->first != NULL : slot->job->gone || !is_held(b, slot)) return 1;
+    }
+    return 0;
+}
+
 /* Sleeps until there is something to do. 0: it is over. */
-static int wait_for_news(sv_batch *b, int can_run)
+static int wait_for_news(sv_batch *b)
 {
     pthread_mutex_lock(&b->lock);
-    if (!can_run && !b->stops && b->first == NULL) {
+    if (!b->stops && !has_work(b)) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_nsec += LOOK_NS;
@@ -321,7 +336,7 @@ static void *run(void *arg)
     sv_batch *b = arg;
     sv_slot *slots[MOST_SLOTS];
     size_t n = 0, writing = 0;
-    while (wait_for_news(b, n > 0)) {
+    while (wait_for_news(b)) {
         sweep(b);
         admit(b);
         n = gather(b, slots, &writing);

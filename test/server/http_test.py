@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 
 from serving import JSON, Serving, events, run, serving
 
@@ -144,6 +145,27 @@ def clients_that_go_away():
         assert s.post(TEXT, ONCE)[0] == 200
 
 
+def clients_that_do_not_read():
+    with serving(PROGRAM, MODEL, *CHAT, '--parallel', '1') as s:
+        talk = {'messages': [{'role': 'user', 'content': 'Tell me of a cat.'}], 'logprobs': True, 'top_logprobs': 20, 'logit_bias': {'1': -100}}
+        silent = s.socket(TALK, {**talk, 'seed': 1, 'stream': True}, room=4096)
+        s.until(lambda h: h['running'] == 1)
+        waits = s.connect()
+        waits.request('POST', TEXT, json.dumps(ONCE), JSON)
+        s.until(lambda h: h['waiting'] == 1)
+        tokens = -1
+        while tokens != s.health()['tokens']:  # as long as the answer that nobody reads goes on
+            tokens, before, began = s.health()['tokens'], s.cpu(), time.monotonic()
+            time.sleep(1)
+            share = (s.cpu() - before) / (time.monotonic() - began)
+        n = s.health()
+        assert (n['running'], n['waiting'], n['finished']) == (1, 1, 0), n
+        assert share < 0.1, f'{share} of a processor is used for answers that wait for their clients'
+        silent.close()
+        assert waits.getresponse().status == 200
+        waits.close()
+
+
 def it_ends_when_it_is_told():
     s = Serving(PROGRAM, MODEL, *CHAT, '--grace', '3600')
     c = s.connect()
@@ -166,4 +188,4 @@ def it_ends_when_it_is_told():
 
 os.environ.pop('http_proxy', None)
 run([who_may_ask, keys, requests_that_are_wrong, same_text_streamed, what_was_read_is_kept, many_together_say_what_each_says_alone,
-     clients_that_go_away, it_ends_when_it_is_told])
+     clients_that_go_away, clients_that_do_not_read, it_ends_when_it_is_told])

@@ -45,9 +45,12 @@ class Serving:
         while not what(self.health()):
             pass
 
-    def socket(self, path, body):
-        """A connection whose answer nobody has read."""
-        s = socket.create_connection(('127.0.0.1', self.port))
+    def socket(self, path, body, room=None):
+        """A connection whose answer nobody has read; the kernel keeps no more than some `room` bytes of it."""
+        s = socket.socket()
+        if room is not None:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        s.connect(('127.0.0.1', self.port))
         data = json.dumps(body).encode()
         s.sendall(f'POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n'.encode() + data)
         return s
@@ -55,6 +58,12 @@ class Serving:
     def memory(self):
         with open(f'/proc/{self.process.pid}/status', encoding='ascii') as f:
             return next(int(line.split()[1]) for line in f if line.startswith('VmRSS'))  # kB
+
+    def cpu(self):
+        """Seconds of all processors that its threads have used."""
+        with open(f'/proc/{self.process.pid}/stat', encoding='ascii') as f:
+            user, system = f.read().rpartition(')')[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf('SC_CLK_TCK')
 
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
