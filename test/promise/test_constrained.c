@@ -555,6 +555,70 @@ static void what_is_left_out_is_told(void **state)
     world_end(&w);
 }
 
+/* ---- batches ---- */
+
+enum { TALKS = 3, LONGEST = 60 };
+
+/* What each session writes under its own constraint: all in one evaluation, or each by itself.
+ * They end at different times, and the batch is smaller from there on. */
+static void write_all(const world *w, remora_constraint *const *c, int together,
+                      remora_token out[TALKS][LONGEST])
+{
+    remora_error err = HOST_ERROR;
+    remora_session *s[TALKS];
+    remora_sampler *p[TALKS];
+    size_t live[TALKS], n = 0;
+    for (size_t i = 0; i < TALKS; i++) {
+        const remora_token prompt[] = {TINY_BOS, 'x', (remora_token)('a' + i)};
+        s[i] = host_session(w->m, 128, REMORA_KV_F32);
+        p[i] = sampler(w, c[i], i + 1);
+        REQUIRE_OK(remora_session_append(s[i], prompt, 3 - i % 2, REMORA_WANT_LAST, &err), &err);
+        live[n++] = i;
+    }
+    for (size_t k = 0; n > 0; k++) {
+        remora_session *batch[TALKS];
+        size_t left = 0;
+        assert_true(k < LONGEST);
+        for (size_t i = 0; i < n; i++) batch[i] = s[live[i]];
+        for (size_t i = 0; i < n; i += together ? n : 1)
+            REQUIRE_OK(remora_eval(batch + i, together ? n : 1, NULL, &err), &err);
+        for (size_t i = 0; i < n; i++) {
+            const size_t at = live[i];
+            remora_token *t = &out[at][k];
+            REQUIRE_OK(remora_sampler_pick(p[at], s[at], 0, t, &err), &err);
+            REQUIRE_OK(remora_sampler_accept(p[at], *t, &err), &err);
+            if (*t == TINY_EOS) continue;
+            REQUIRE_OK(remora_session_append(s[at], t, 1, REMORA_WANT_LAST, &err), &err);
+            live[left++] = at;
+        }
+        n = left;
+    }
+    for (size_t i = 0; i < TALKS; i++) {
+        remora_sampler_free(p[i]);
+        remora_session_free(s[i]);
+    }
+}
+
+static void a_batch_is_each_alone(void **state)
+{
+    (void)state;
+    world w;
+    remora_token alone[TALKS][LONGEST] = {{0}}, batch[TALKS][LONGEST] = {{0}};
+    world_begin(&w, NULL);
+    remora_constraint *c[TALKS] = {
+        compile(&w, REMORA_CONSTRAINT_REGEX, "[a-z]{3,9}-[0-9]{2}"),
+        compile(&w, REMORA_CONSTRAINT_JSON_SCHEMA,
+                "{\"type\": \"array\", \"minItems\": 2, \"maxItems\": 5, \"items\": {\"type\": "
+                "\"boolean\"}}"),
+        compile(&w, REMORA_CONSTRAINT_GBNF, "root ::= \"(\" root \")\" | [0-9]")};
+    write_all(&w, c, 0, alone);
+    write_all(&w, c, 1, batch);
+    assert_memory_equal(alone, batch, sizeof alone);
+    assert_int_equal(alone[1][0], '[');
+    for (size_t i = 0; i < TALKS; i++) remora_constraint_free(c[i]);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -568,6 +632,7 @@ int main(void)
         cmocka_unit_test(what_is_not_allowed_changes_nothing),
         cmocka_unit_test(stages_of_the_host_do_not_get_around_it),
         cmocka_unit_test(stages_see_what_is_allowed),
+        cmocka_unit_test(a_batch_is_each_alone),
         cmocka_unit_test(what_is_left_out_is_told),
         cmocka_unit_test(refusals_say_why),
     };
