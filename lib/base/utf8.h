@@ -51,6 +51,15 @@ static inline size_t rmr_utf8_until(const char *s, size_t n)
     return n;
 }
 
+/* The code point of two surrogates, which UTF-16 and the escapes \uXXXX write for those above
+ * U+FFFF. 0: they are no pair. */
+static inline int rmr_utf16_pair(uint32_t high, uint32_t low, uint32_t *cp)
+{
+    if (high < 0xD800 || high > 0xDBFF || low < 0xDC00 || low > 0xDFFF) return 0;
+    *cp = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+    return 1;
+}
+
 /* Write a code point (not a surrogate, at most U+10FFFF); returns its length, 1..4. */
 static inline size_t rmr_utf8_put(uint32_t cp, unsigned char out[4])
 {

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "digits.h"
+
 enum {
     S_VALUE, /* a value must follow */
     S_FIRST, /* an element, or the end of an empty array */
@@ -120,18 +122,13 @@ static void in_number(rmr_json_scan *s, uint8_t c)
         after_value(s, c);
 }
 
-static int is_hex(uint8_t c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
 static void in_string(rmr_json_scan *s, uint8_t c)
 {
     if (s->state == S_ESCAPE) {
         s->hex = 4;
         s->state = c == 'u' ? S_HEX : memchr("\"\\/bfnrt", c, 8) != NULL ? S_STRING : S_BAD;
     } else if (s->state == S_HEX) {
-        if (!is_hex(c))
+        if (rmr_hex_digit(c) < 0)
             s->state = S_BAD;
         else if (--s->hex == 0)
             s->state = S_STRING;

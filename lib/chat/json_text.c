@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "digits.h"
 #include "utf8.h"
 
 /* ---- checking ---- */
@@ -18,29 +19,14 @@ static const char *space(const char *p, const char *end)
     return p;
 }
 
-static int hex(const char *p, uint32_t *out)
-{
-    *out = 0;
-    for (int i = 0; i < 4; i++) {
-        const char c = p[i];
-        const int digit = c >= '0' && c <= '9';
-        const int letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'f';
-        if (!digit && !letter) return 0;
-        *out = *out * 16 + (uint32_t)(digit ? c - '0' : (c | 0x20) - 'a' + 10);
-    }
-    return 1;
-}
-
 /* The bytes of the \u escape, or two of them, at p; 0 when it is none, or half a surrogate. */
 static size_t unicode(const char *p, const char *end, uint32_t *cp)
 {
     uint32_t low;
-    if (end - p < 6 || !hex(p + 2, cp)) return 0;
+    if (end - p < 6 || !rmr_hex_four(p + 2, 4, cp)) return 0;
     if (*cp < 0xD800 || *cp > 0xDFFF) return 6;
-    if (*cp > 0xDBFF || end - p < 12 || p[6] != '\\' || p[7] != 'u' || !hex(p + 8, &low)) return 0;
-    if (low < 0xDC00 || low > 0xDFFF) return 0;
-    *cp = 0x10000 + ((*cp - 0xD800) << 10) + (low - 0xDC00);
-    return 12;
+    if (end - p < 12 || p[6] != '\\' || p[7] != 'u' || !rmr_hex_four(p + 8, 4, &low)) return 0;
+    return rmr_utf16_pair(*cp, low, cp) ? 12 : 0;
 }
 
 static int string(reader *r)

@@ -3,6 +3,7 @@
 #include <utf8proc.h>
 
 #include "ecma.h"
+#include "digits.h"
 #include "grammar_parts.h"
 #include "letter_case.h"
 #include "utf8.h"
@@ -142,18 +143,11 @@ static remora_status read_char(reader *r, uint32_t *cp)
     return REMORA_OK;
 }
 
-static int hex_value(unsigned c)
-{
-    if (c >= '0' && c <= '9') return (int)(c - '0');
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? (int)(c - 'a' + 10) : -1;
-}
-
 static remora_status read_hex(reader *r, size_t digits, uint32_t *v)
 {
     *v = 0;
     for (size_t i = 0; i < digits; i++, r->at++) {
-        const int d = more(r) ? hex_value(r->s[r->at]) : -1;
+        const int d = more(r) ? rmr_hex_digit(r->s[r->at]) : -1;
         if (d < 0) WRONG(r, REMORA_E_ARG, "an escape whose hexadecimal digits are missing");
         *v = *v << 4 | (uint32_t)d;
     }
@@ -166,7 +160,7 @@ static remora_status read_unicode(reader *r, uint32_t *cp)
     if (more(r) && r->s[r->at] == '{') {
         *cp = 0;
         for (r->at++; more(r) && r->s[r->at] != '}'; r->at++) {
-            const int d = hex_value(r->s[r->at]);
+            const int d = rmr_hex_digit(r->s[r->at]);
             if (d < 0 || *cp > 0x10FFFF)
                 WRONG(r, REMORA_E_ARG, "an escape \\u{} that is no code point");
             *cp = *cp << 4 | (uint32_t)d;
@@ -181,10 +175,7 @@ static remora_status read_unicode(reader *r, uint32_t *cp)
     const size_t back = r->at;
     uint32_t low;
     r->at += 2;
-    if (read_hex(r, 4, &low) >= 0 && low >= 0xDC00 && low <= 0xDFFF)
-        *cp = 0x10000 + ((*cp - 0xD800) << 10) + (low - 0xDC00);
-    else
-        r->at = back;
+    if (read_hex(r, 4, &low) < 0 || !rmr_utf16_pair(*cp, low, cp)) r->at = back;
     return REMORA_OK;
 }
 
@@ -356,12 +347,9 @@ static void skip_blanks(reader *r)
 
 static int read_number(reader *r, uint32_t *v)
 {
-    const size_t start = r->at;
-    uint64_t x = 0;
-    for (; more(r) && r->s[r->at] >= '0' && r->s[r->at] <= '9'; r->at++)
-        if (x < RMR_RX_MANY) x = x * 10 + (r->s[r->at] - '0');
-    *v = x >= RMR_RX_MANY ? RMR_RX_MANY - 1 : (uint32_t)x;
-    return r->at > start;
+    const size_t n = rmr_digits_read(r->s + r->at, r->n - r->at, RMR_RX_MANY - 1, v);
+    r->at += n;
+    return n > 0;
 }
 
 /* {m}, {m,} or {m,n}; what is none of them is text. */

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "digits.h"
 #include "utf8.h"
 
 remora_status rmr_rules_begin(rule_reader *r, rmr_grammar *g, const rule_dialect *d,
@@ -61,25 +62,18 @@ void rmr_rules_skip(rule_reader *r, int lines)
 
 int rmr_rules_number(rule_reader *r, uint32_t *v)
 {
-    const size_t start = r->at;
-    uint64_t x = 0;
-    for (; peek(r) >= '0' && peek(r) <= '9'; r->at++)
-        if (x < RMR_RX_MANY) x = x * 10 + (peek(r) - '0');
-    *v = x >= RMR_RX_MANY ? RMR_RX_MANY - 1 : (uint32_t)x;
-    return r->at > start;
+    const size_t n = rmr_digits_read(r->s + r->at, r->n - r->at, RMR_RX_MANY - 1, v);
+    r->at += n;
+    return n > 0;
 }
 
 static remora_status read_hex(rule_reader *r, unsigned digits, uint32_t *cp)
 {
     *cp = 0;
     for (unsigned i = 0; i < digits; i++, r->at++) {
-        const unsigned c = peek(r), l = c | 0x20;
-        if (c >= '0' && c <= '9')
-            *cp = *cp << 4 | (c - '0');
-        else if (l >= 'a' && l <= 'f')
-            *cp = *cp << 4 | (l - 'a' + 10);
-        else
-            return rmr_rules_wrong(r, "an escape whose hexadecimal digits are missing");
+        const int d = r->at < r->n ? rmr_hex_digit(r->s[r->at]) : -1;
+        if (d < 0) return rmr_rules_wrong(r, "an escape whose hexadecimal digits are missing");
+        *cp = *cp << 4 | (uint32_t)d;
     }
     if (*cp > 0x10FFFF || (*cp >= 0xD800 && *cp < 0xE000))
         return rmr_rules_wrong(r, "an escape that is no character");

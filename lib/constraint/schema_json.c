@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "digits.h"
 #include "rx_set.h"
 #include "utf8.h"
 
@@ -153,16 +154,8 @@ static remora_status number(reader *r, rmr_node *v)
 
 static int hex4(reader *r, uint32_t *cp)
 {
-    *cp = 0;
-    if (r->n - r->at < 4) return 0;
-    for (int i = 0; i < 4; i++) {
-        const char c = r->text[r->at++], low = (char)(c | 32);
-        const int v = c >= '0' && c <= '9'       ? c - '0'
-                      : low >= 'a' && low <= 'f' ? low - 'a' + 10
-                                                 : -1;
-        if (v < 0) return 0;
-        *cp = *cp << 4 | (uint32_t)v;
-    }
+    if (!rmr_hex_four(r->text + r->at, r->n - r->at, cp)) return 0;
+    r->at += 4;
     return 1;
 }
 
@@ -183,8 +176,7 @@ static int escaped(reader *r, unsigned char *out, size_t *n)
         if (cp >= 0xDC00 || r->n - r->at < 6 || r->text[r->at] != '\\' || r->text[r->at + 1] != 'u')
             return 0;
         r->at += 2;
-        if (!hex4(r, &low) || low < 0xDC00 || low >= 0xE000) return 0;
-        cp = 0x10000 + ((cp - 0xD800) << 10) + (low - 0xDC00);
+        if (!hex4(r, &low) || !rmr_utf16_pair(cp, low, &cp)) return 0;
     }
     *n += rmr_utf8_put(cp, out + *n);
     return 1;

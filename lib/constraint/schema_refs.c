@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "schema_parts.h"
+#include "digits.h"
 
 void rmr_schema_find_draft(schema *s)
 {
@@ -145,7 +146,7 @@ static const rmr_node *find_resource(schema *s, span url)
 
 static int hex(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 87 : -1;
+    return rmr_hex_digit((unsigned char)c);
 }
 
 /* One token of a pointer, with %XX and ~0 ~1 decoded; returns its length. */

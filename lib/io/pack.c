@@ -7,6 +7,7 @@
 #include <string.h>
 #include <zstd.h>
 
+#include "digits.h"
 #include "find_model_file.h"
 #include "instead.h"
 #include "json.h"
@@ -207,9 +208,10 @@ static const char *text_of(const entry *e, const char *key)
     return rmr_json_text(json_object_get(e->v, key));
 }
 
+/* With small letters, as digests are written. */
 static int digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return c >= 'A' && c <= 'F' ? -1 : rmr_hex_digit((unsigned char)c);
 }
 
 static remora_status read_sha(const entry *e, uint8_t out[32])

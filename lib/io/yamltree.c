@@ -7,6 +7,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "digits.h"
 #include "fpenv.h"
 #include "json.h"
 #include "utf8.h"
@@ -59,22 +60,14 @@ static size_t digits(const char *s)
     return strspn(s, "0123456789");
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : 99;
-}
-
 /* Digits to the end of s; 0 when they are none or too large. */
 static int read_integer(const char *s, int base, int negative, json_int_t *out)
 {
     const uint64_t limit = (uint64_t)INT64_MAX + (negative ? 1 : 0);
     uint64_t v = 0;
     for (; *s != 0; s++) {
-        const int d = hex_digit(*s);
-        if (d >= base || v > (limit - (uint64_t)d) / (uint64_t)base) return 0;
+        const int d = rmr_hex_digit((unsigned char)*s);
+        if (d < 0 || d >= base || v > (limit - (uint64_t)d) / (uint64_t)base) return 0;
         v = v * (uint64_t)base + (uint64_t)d;
     }
     *out = negative ? (json_int_t)(0 - v) : (json_int_t)v;

@@ -11,6 +11,8 @@
 #include <pcre2.h>
 #include <string.h>
 
+#include "digits.h"
+
 #define SPACE                                                                                      \
     "\\t-\\r\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}" \
     "\\x{3000}"
@@ -65,7 +67,7 @@ static int is_digit(int c)
 
 static int is_hex(int c)
 {
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    return c >= 0 && c < 128 && rmr_hex_digit((unsigned char)c) >= 0;
 }
 
 static int is_alpha(int c)
