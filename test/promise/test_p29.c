@@ -393,8 +393,6 @@ static void add(remora_session *s, remora_token t, int64_t budget_us, remora_sta
     assert_int_equal(remora_eval(&s, 1, &o, &err), want);
 }
 
-/* The cache at the places of drafts is written over by a step that never ends; then the timeline
- * gets the first draft after all. Its row must not be taken for one that holds. */
 /* krill has a prediction layer of its own, which is good enough to be right now and then. */
 static void on_krill(const plan *list, size_t n)
 {
@@ -449,6 +447,8 @@ static void prediction_layer(void **state)
     on_krill(p, sizeof p / sizeof *p);
 }
 
+/* The cache at the places of drafts is written over by a step that never ends; then the timeline
+ * gets the first draft after all. Its row must not be taken for one that holds. */
 static void a_step_over_drafts(void **state)
 {
     static const remora_token guessed = 5, other = 9, last = 8;
