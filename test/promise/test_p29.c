@@ -27,7 +27,10 @@ typedef struct world {
 /* What a sampler has, how calls are cut, where drafts come from. */
 typedef struct plan {
     const char *name;
-    double temperature, repeat;
+    double temperature, repeat, frequency, presence, bias;
+    int callback; /* a stage of the host's */
+    int hidden;   /* between calls the host asks for the hidden state of the last token */
+    int counts;   /* routing is counted: nothing is drafted */
     const char *regex;
     const char *stop;
     uint64_t max_tokens;
@@ -53,7 +56,8 @@ typedef struct outcome {
     size_t n, n_text, n_states;
     uint64_t states[4 * CAP][4]; /* what the session says after each call that no clock has cut */
     remora_status last;
-    uint64_t row; /* a hash of the one behind it */
+    uint64_t row;            /* a hash of the one behind it */
+    uint64_t hidden, counts; /* hashes of hidden states, of how often experts were used */
     uint64_t drafts, used, decoded;
 } outcome;
 
@@ -99,12 +103,28 @@ typedef struct running {
     outcome *out;
 } running;
 
+/* A host that likes some tokens less, and forbids others. */
+static remora_status REMORA_CALL host_stage(void *user, remora_token_prob *cand, size_t *n)
+{
+    size_t kept = 0;
+    (void)user;
+    for (size_t i = 0; i < *n; i++) {
+        if (cand[i].token % 7 == 0) continue;
+        cand[kept] = cand[i];
+        if (cand[kept++].token % 3 == 0) cand[kept - 1].logit -= .5F;
+    }
+    *n = kept;
+    return REMORA_OK;
+}
+
 static void add_stage(remora_sampler *p, int32_t kind, double value)
 {
+    const int64_t count = kind == REMORA_STAGE_REPEAT ? 16 : kind == REMORA_STAGE_BIAS ? 'e' : 0;
     const remora_stage st = {.struct_size = sizeof st,
                              .kind = kind,
                              .value = value,
-                             .count = kind == REMORA_STAGE_REPEAT ? 16 : 0};
+                             .count = count,
+                             .fn = kind == REMORA_STAGE_CALLBACK ? host_stage : NULL};
     remora_error err = HOST_ERROR;
     REQUIRE_OK(remora_sampler_add(p, &st, &err), &err);
 }
@@ -115,6 +135,10 @@ static remora_sampler *sampler_of(const world *w, const plan *p)
     remora_sampler *s;
     REQUIRE_OK(remora_sampler_create(w->m, 11, &s, &err), &err);
     if (p->repeat > 0) add_stage(s, REMORA_STAGE_REPEAT, p->repeat);
+    if (p->frequency > 0) add_stage(s, REMORA_STAGE_FREQUENCY, p->frequency);
+    if (p->presence > 0) add_stage(s, REMORA_STAGE_PRESENCE, p->presence);
+    if (p->bias > 0) add_stage(s, REMORA_STAGE_BIAS, p->bias);
+    if (p->callback) add_stage(s, REMORA_STAGE_CALLBACK, 0);
     add_stage(s, REMORA_STAGE_TEMPERATURE, p->temperature);
     if (p->regex == NULL) return s;
     const remora_constraint_opts o = {
@@ -168,6 +192,30 @@ static remora_status call(running *r, int32_t cancel)
     return st;
 }
 
+static uint64_t hash(const void *p, size_t n)
+{
+    uint64_t h = 14695981039346656037u;
+    for (size_t i = 0; i < n; i++) h = (h ^ ((const unsigned char *)p)[i]) * 1099511628211u;
+    return h;
+}
+
+/* The last token is appended once more, with its hidden state. */
+static void look_at_hidden(running *r)
+{
+    remora_error err = HOST_ERROR;
+    outcome *o = r->out;
+    float h[256];
+    size_t n = 0;
+    const uint64_t end = r->s->n_tokens;
+    if (o->n == 0 || end == CAP) return;
+    const uint32_t want = REMORA_WANT_LAST | REMORA_WANT_HIDDEN;
+    REQUIRE_OK(remora_session_trim(r->s, end - 1, &err), &err);
+    REQUIRE_OK(remora_session_append(r->s, &o->t[o->n - 1], 1, want, &err), &err);
+    REQUIRE_OK(remora_eval(&r->s, 1, NULL, &err), &err);
+    REQUIRE_OK(remora_session_hidden(r->s, 0, h, 256, &n, &err), &err);
+    o->hidden = o->hidden * 31 + hash(h, n * sizeof *h);
+}
+
 static void generate(running *r)
 {
     remora_status st = REMORA_MORE;
@@ -175,17 +223,11 @@ static void generate(running *r)
         assert_true(r->out->n + CAP < 4 * CAP);
         st = call(r, r->p->cancel && i % 2 == 0);
         if (r->p->budget_us == 0 && st != REMORA_E_CANCELLED) note_state(r);
+        if (r->p->hidden && st == REMORA_MORE) look_at_hidden(r);
         if (r->p->host_evals && st >= 0) REQUIRE_OK(remora_eval(&r->s, 1, NULL, NULL), NULL);
     }
     r->out->last = st;
     note_state(r);
-}
-
-static uint64_t hash(const void *p, size_t n)
-{
-    uint64_t h = 14695981039346656037u;
-    for (size_t i = 0; i < n; i++) h = (h ^ ((const unsigned char *)p)[i]) * 1099511628211u;
-    return h;
 }
 
 /* The row and the numbers that come next. */
@@ -249,6 +291,13 @@ static void run(const world *w, const plan *p, const draft_plan *d, const outcom
     branch(&r);
     generate(&r);
     look_behind(&r);
+    if (p->counts)
+        for (uint32_t layer = 1; layer < 3; layer++) {
+            uint64_t c[64];
+            size_t n = 0;
+            REQUIRE_OK(remora_routing_read(w->m, layer, 1, c, 64, &n, &err), &err);
+            out->counts = out->counts * 31 + hash(c, n * sizeof *c);
+        }
     out->drafts = r.s->stats.drafts;
     out->used = r.s->stats.drafts_used;
     out->decoded = r.s->stats.decode_tokens;
@@ -269,6 +318,8 @@ static void same(const plan *p, const draft_plan *d)
         memcmp(plain.states, drafted.states, sizeof plain.states) != 0)
         fail_msg("%s, %u drafts, %d of 100: another state", p->name, d->most, d->chance);
     assert_true(plain.row == drafted.row);
+    assert_true(plain.hidden == drafted.hidden);
+    assert_true(plain.counts == drafted.counts);
     assert_int_equal(plain.decoded, drafted.decoded);
 }
 
@@ -289,10 +340,16 @@ static void on_model(const tiny_opts *o, const plan *p)
     w.rt = host_runtime(NULL, 2, NULL);
     w.m = host_open(w.rt, &w.t.source);
     w.vocab = host_vocab(w.m);
+    REQUIRE_OK(remora_routing_enable(w.m, p->counts, NULL), NULL);
     run(&w, p, &none, NULL, &plain);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         run(&w, p, &ways[i], &plain, &drafted);
         same(p, &ways[i]);
+        if (p->counts) {
+            assert_true(plain.counts != 0 && drafted.drafts == 0);
+            continue;
+        }
+        if (p->hidden) assert_true(plain.hidden != 0);
         if (p->chunk == 0 && ways[i].chance >= 0 &&
             (ways[i].most != REMORA_DRAFTS_AUTO || p->regex == NULL))
             assert_true(drafted.drafts > 0);
@@ -311,6 +368,28 @@ static void on_all_models(const plan *p)
 }
 
 /* ---- tests ---- */
+
+static void stages_and_sessions(void **state)
+{
+    const plan p[] = {
+        {.name = "frequency, presence, bias",
+         .temperature = .8,
+         .frequency = .3,
+         .presence = .4,
+         .bias = 2,
+         .max_tokens = 50,
+         .cap = 6},
+        {.name = "callback", .temperature = 1, .callback = 1, .max_tokens = 50, .cap = 9},
+        {.name = "hidden states", .temperature = 1, .max_tokens = 50, .cap = 4, .hidden = 1},
+        {.name = "pages as needed",
+         .temperature = 1,
+         .cap = 6,
+         .session_flags = REMORA_SESSION_PAGES_AS_NEEDED},
+        {.name = "routing counts", .temperature = 1, .max_tokens = 30, .cap = 8, .counts = 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof p / sizeof *p; i++) on_model(&(tiny_opts){0}, &p[i]);
+}
 
 static void greedy_and_sampled(void **state)
 {
@@ -503,7 +582,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greedy_and_sampled), cmocka_unit_test(to_the_end_of_the_capacity),
         cmocka_unit_test(cut_by_hosts),       cmocka_unit_test(texts),
-        cmocka_unit_test(forks_and_trims),    cmocka_unit_test(a_step_over_drafts),
+        cmocka_unit_test(forks_and_trims),    cmocka_unit_test(stages_and_sessions),
+        cmocka_unit_test(a_step_over_drafts),
     };
     const struct CMUnitTest model_tests[] = {cmocka_unit_test(prediction_layer)};
     return RUN_GROUPS("p29", tests, model_tests);
