@@ -201,6 +201,25 @@ static void bounds(sv_request *r)
                  (type && strcmp(type, "text") != 0);
 }
 
+/* What others who answer this API honour in conversations, and this server does not. */
+static int not_in_chat(sv_request *r, sv_problem *why)
+{
+    static const char *const bounds_of_texts[] = {"grammar", "json_schema"};
+    const json_t *how = field(r->root, "reasoning_format");
+    const char *word = json_string_value(how);
+    for (size_t i = 0; i < sizeof bounds_of_texts / sizeof bounds_of_texts[0]; i++) {
+        const json_t *v = field(r->root, bounds_of_texts[i]);
+        if (v == NULL || (json_is_string(v) && json_string_length(v) == 0)) continue;
+        return sv_refuse(why, 400, bounds_of_texts[i], NULL,
+                         "%s is for completions; a conversation takes response_format",
+                         bounds_of_texts[i]);
+    }
+    if (how != NULL && !(word && (strcmp(word, "auto") == 0 || strcmp(word, "deepseek") == 0)))
+        return sv_refuse(why, 400, "reasoning_format", NULL,
+                         "reasoning_format is neither auto nor deepseek, which are supported");
+    return 0;
+}
+
 static int chat(sv_request *r, sv_problem *why)
 {
     json_int_t top = 0;
@@ -210,7 +229,7 @@ static int chat(sv_request *r, sv_problem *why)
         return sv_refuse(why, 400, "messages", NULL, "messages is no array with a message");
     if (yes_no(r->root, "logprobs", &r->logprobs, why) < 0 ||
         whole(r->root, "top_logprobs", 0, SV_MOST_TOP, &top, why) < 0 ||
-        yes_no(r->root, "parallel_tool_calls", &many, why) < 0)
+        yes_no(r->root, "parallel_tool_calls", &many, why) < 0 || not_in_chat(r, why) < 0)
         return -1;
     if (top > 0 && !r->logprobs)
         return sv_refuse(why, 400, "top_logprobs", NULL, "top_logprobs needs logprobs");
@@ -259,7 +278,7 @@ static int completion(sv_request *r, sv_problem *why)
     if (prompt(r, why) < 0 || text(r->root, "suffix", &r->suffix, why) < 0 ||
         whole(r->root, "logprobs", 0, SV_MOST_TOP, &top, why) < 0 || text_bounds(r, why) < 0)
         return -1;
-    r->has_suffix = r->suffix.ptr != NULL;
+    r->has_suffix = r->suffix.len > 0;
     r->logprobs = top >= 0;
     r->top = top > 0 ? (uint32_t)top : 0;
     if (r->has_suffix && r->prompt_tokens != NULL)

@@ -75,9 +75,48 @@ def requests_that_are_wrong():
         assert refused(s, 400, {'prompt': 'a b' * 3000}, param='prompt')['code'] == 'context_length_exceeded'
         for body in {}, {'messages': []}, {'messages': 'a'}, {'messages': many, 'top_logprobs': 3}, {'messages': many, 'logprobs': 5}:
             refused(s, 400, body, TALK)
+        for field, value in ('grammar', 'root ::= "a"'), ('json_schema', {'type': 'integer'}), ('reasoning_format', 'none'):
+            refused(s, 400, {'messages': many, field: value}, TALK, param=field)
         refused(s, 400, {'messages': [{'role': 'nobody', 'content': 'a'}]}, TALK, param='messages')
         assert s.post(TEXT, ONCE)[0] == 200
         assert s.health()['jobs'] == 1
+
+
+def nothing_is_asked_for():
+    with serving(PROGRAM, MODEL, *CHAT) as s:
+        plain, empty = (s.post(TEXT, {**ONCE, **more, 'cache_prompt': False})[1] for more in ({}, {'suffix': ''}))
+        assert plain['choices'] == empty['choices'] and plain['usage'] == empty['usage'], (plain, empty)
+        talk = {'messages': [{'role': 'user', 'content': 'a'}], 'max_tokens': 1}
+        assert s.post(TALK, {**talk, 'grammar': '', 'json_schema': None, 'reasoning_format': 'auto'})[0] == 200
+
+
+def sampling_has_its_effect():
+    same = {'prompt': 'Once upon a time', 'max_tokens': 40, 'temperature': 0, 'logprobs': 20, 'cache_prompt': False}
+    with serving(PROGRAM, MODEL, *CHAT) as s:
+        def say(**more):
+            return s.post(TEXT, {**same, **more})[1]['choices'][0]
+        greedy, hot = say(), {'temperature': 2, 'seed': 1}
+        assert say(**hot)['text'] != greedy['text']
+        for bound in {'top_k': 1}, {'top_p': 0}, {'top_p': 1e-6}, {'min_p': 1}:
+            assert say(**hot, **bound)['text'] == greedy['text'], bound
+        for field, most in ('frequency_penalty', 99), ('presence_penalty', 1):
+            for value in 2, -2:
+                got = say(**{field: value})
+                tokens, rows = got['logprobs']['tokens'], got['logprobs']['top_logprobs']
+                assert tokens != greedy['logprobs']['tokens'], field
+                for k, row in enumerate(rows):  # what was picked is the best one behind the penalty
+                    best = max(row, key=lambda t: row[t] - value * min(tokens[:k].count(t), most))
+                    assert tokens[k] == best, (field, value, k, tokens[k], best)
+        first, low, high = say(max_tokens=1)['text'], 0, 512
+        def chosen_of(low, high):
+            return say(max_tokens=1, logit_bias={str(t): 100 for t in range(low, high)})['text']
+        while high - low > 1:  # the token that greedy begins with, found by what a bias for others does
+            assert chosen_of(low, high) == first
+            middle = (low + high) // 2
+            low, high = (low, middle) if chosen_of(low, middle) == first else (middle, high)
+        without = say(logit_bias={str(low): -100})['logprobs']['tokens']
+        assert first in greedy['logprobs']['tokens'] and first not in without, (first, without)
+        assert say(max_tokens=4, logit_bias={str(low): 100})['logprobs']['tokens'] == [first] * 4
 
 
 def same_text_streamed():
@@ -187,5 +226,5 @@ def it_ends_when_it_is_told():
 
 
 os.environ.pop('http_proxy', None)
-run([who_may_ask, keys, requests_that_are_wrong, same_text_streamed, what_was_read_is_kept, many_together_say_what_each_says_alone,
+run([who_may_ask, keys, requests_that_are_wrong, nothing_is_asked_for, sampling_has_its_effect, same_text_streamed, what_was_read_is_kept, many_together_say_what_each_says_alone,
      clients_that_go_away, clients_that_do_not_read, it_ends_when_it_is_told])
