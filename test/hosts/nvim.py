@@ -109,10 +109,26 @@ def check_accept(nvim, text):
     print("ok nvim takes the text with the key")
 
 
+def check_inside_a_line(nvim):
+    """The ghost text moves what is behind the cursor, or where Neovim cannot do that, there is none: nothing is covered."""
+    n = nvim.state()["counts"]["requests"]
+    nvim.keys("<Esc>ccint f(int a) {  }<Left><Left>")
+    state = nvim.idle(n + 1)
+    while nvim.line()[nvim.lua("return vim.api.nvim_win_get_cursor(0)[2]"):] != " }":
+        time.sleep(0.02)
+    state = nvim.idle(n + 1)
+    marks = nvim.lua("return vim.api.nvim_buf_get_extmarks(0, vim.api.nvim_get_namespaces().remora, 0, -1, {details = true})")
+    if nvim.lua("return vim.fn.has(\"nvim-0.10\")") == 1:
+        assert all(m[3]["virt_text_pos"] == "inline" for m in marks), marks
+    else:
+        assert marks == [] and not state.get("ghost"), (marks, state)
+    print("ok nvim covers no text inside a line")
+
+
 def check_cancel(nvim):
     """Two texts one after the other, the second before the first can be done: the work for the first is cancelled."""
     nvim.keys("<Esc>ccint x = ")
-    before = nvim.idle(6)["counts"]
+    before = nvim.idle(nvim.state()["counts"]["requests"])["counts"]
     after = nvim.lua("""local c = require "remora_complete"
         for _, text in ipairs {"int xy = 1", "int xyz = 12"} do
             vim.api.nvim_set_current_line(text)
@@ -138,6 +154,7 @@ def main():
         nvim = Nvim(pathlib.Path(folder), library)
         try:
             check_accept(nvim, check_typing(nvim, library))
+            check_inside_a_line(nvim)
             check_cancel(nvim)
             assert nvim.quit() == 0
             print("ok nvim ends")

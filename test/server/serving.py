@@ -59,6 +59,10 @@ class Serving:
         with open(f'/proc/{self.process.pid}/status', encoding='ascii') as f:
             return next(int(line.split()[1]) for line in f if line.startswith('VmRSS'))  # kB
 
+    def files(self):
+        """File descriptors that it has open."""
+        return len(os.listdir(f'/proc/{self.process.pid}/fd'))
+
     def cpu(self):
         """Seconds of all processors that its threads have used."""
         with open(f'/proc/{self.process.pid}/stat', encoding='ascii') as f:
