@@ -34,6 +34,16 @@ look_at_wheel() {
     [[ $needs == *'"manylinux_'* && ! $needs =~ jansson|pcre2|yaml|zstd|utf8proc ]]
 }
 
+# As an index takes it: named after the oldest C library that it runs with, and nothing added. This one is installed below.
+for_an_index() {
+    rm -rf "$here/index" &&
+        PATH=$venv/bin:$PATH "$venv/bin/python" -m auditwheel repair -w "$here/index" "$here"/wheel/*.whl || return 1
+    [[ $(ls "$here/index") == remora-*-py3-none-manylinux_*.whl ]] || { ls "$here/index"; return 1; }
+    diff <(contents_of "$here"/wheel/*.whl) <(contents_of "$here"/index/*.whl)
+}
+
+contents_of() { "$venv/bin/python" -c 'import sys, zipfile; print(*sorted(n for n in zipfile.ZipFile(sys.argv[1]).namelist() if n[-1] != "/"), sep="\n")' "$1"; }
+
 # The commit as a source archive, with the archives of the dependencies in it.
 make_sdist() {
     rm -rf "$here/sdist" && mkdir -p "$here/sdist"
@@ -56,7 +66,7 @@ install_sdist() {
 
 install_wheel() {
     rm -rf "$here/fresh" && python3 -m venv "$here/fresh" &&
-        "$here/fresh/bin/python" -m pip install --no-index "$here"/wheel/*.whl &&
+        "$here/fresh/bin/python" -m pip install --no-index "$here"/index/*.whl &&
         (cd / && "$here/fresh/bin/python" -c "import remora; print(remora.build_info); assert remora.__file__.startswith('$here')")
 }
 
@@ -73,6 +83,7 @@ check basedpyright "$venv/bin/python" -m basedpyright --pythonpath "$venv/bin/py
 check archives subprojects/from_debian.sh
 check wheel build_wheel "$venv" "$here"
 check wheel_contents look_at_wheel
+check for_an_index for_an_index
 check install install_wheel
 check cases "$fresh" $tests/run_cases.py "$PWD"
 check binding "$fresh" $tests/test_binding.py "$PWD"
