@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cases that all languages run (bindings/cases.json), through the C interface. */
+/* The cases that all languages run (bindings/cases.json), through the C interface; and what of it
+ * is JSON alone (case_json.c), which the program in C++ has too. */
 #ifndef RUN_CASES_H
 #define RUN_CASES_H
 #include <jansson.h>
 #include <remora/remora.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef struct world {
     const char *root; /* the source folder */
@@ -23,6 +28,8 @@ const char *string_of(const json_t *in, const char *key); /* NULL where there is
 
 void put_tokens(json_t *want, const char *key, const remora_token *t, size_t n);
 void put_text(json_t *want, const char *key, const char *text, size_t n);
+/* A file below the source folder; its path is left in `path`. Ends the program where it is none. */
+json_t *load_json(const char *root, const char *name, char *path, size_t cap);
 /* The status and, of an error, its message; true when it is an error. */
 int put_status(world *w, json_t *want, remora_status st);
 
@@ -50,5 +57,9 @@ remora_status prompt_of(world *w, const json_t *in, remora_token *t, size_t *n);
 void do_chat(world *w, const json_t *in, json_t *want);
 void do_parse(world *w, const json_t *in, json_t *want);
 void do_fim(world *w, const json_t *in, json_t *want);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
