@@ -22,10 +22,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kernels.h"
+#include "measure.h"
 
 enum { MAX_THREADS = 256, PASSES = 15, HUGE_PAGE = 2 << 20 };
 
@@ -37,13 +37,6 @@ typedef struct reader {
     size_t n;
     double sum, start, end; /* of the last pass */
 } reader;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void *work(void *arg)
 {

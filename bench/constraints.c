@@ -10,13 +10,11 @@
  * the first of all. accepted: the tokens of a text may come one after another and end. */
 #define _POSIX_C_SOURCE 200809L
 #include <jansson.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "constraint.h"
 #include "front_ends.h"
+#include "measure.h"
 #include "schema.h"
 #include "tokenizer_of.h"
 
@@ -25,11 +23,9 @@ static rmr_tokenizer *tok;
 static rmr_vocabulary *vocab;
 static uint32_t *mask;
 
-static double now(void)
+static double now_us(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+    return 1e6 * now();
 }
 
 static json_t *failed(const remora_error *err)
@@ -76,9 +72,9 @@ static int follow(rmr_guide *m, const char *text, size_t n, json_t *times)
              rmr_tokenizer_encode(tok, text, n, 0, ids, n + 1, &count, &err) == REMORA_OK,
         end = 0;
     for (size_t i = 0; ok; i++) {
-        const double start = now();
+        const double start = now_us();
         const remora_status st = rmr_guide_mask(m, mask, &err);
-        json_array_append_new(times, json_real(now() - start));
+        json_array_append_new(times, json_real(now_us() - start));
         if (st < 0) fprintf(stderr, "mask: %s\n", err.message);
         if (i == count || st < 0) break;
         ok = mask[ids[i] / 32] >> (ids[i] % 32) & 1;
@@ -96,11 +92,11 @@ static json_t *answer(json_t *request)
     rmr_guide *m = NULL;
     size_t i;
     json_t *text, *times = json_array(), *accepted = json_array();
-    const double start = now();
+    const double start = now_us();
     if (compile(request, &c, &err) < 0) return failed(&err);
-    const double compiled = now();
+    const double compiled = now_us();
     if (rmr_guide_new(c, &m, &err) < 0 || rmr_guide_mask(m, mask, &err) < 0) return failed(&err);
-    const double first = now();
+    const double first = now_us();
     json_array_foreach(json_object_get(request, "texts"), i, text)
     {
         json_array_append_new(accepted, json_boolean(follow(m, json_string_value(text),
@@ -125,13 +121,13 @@ static int set_up(const char *folder, uint32_t n_vocab)
         return 0;
     }
     rmr_source_free(src);
-    const double start = now();
+    const double start = now_us();
     if (rmr_vocabulary_of(&mem, tok, n_vocab, &vocab, &err) < 0) {
         fprintf(stderr, "%s\n", err.message);
         return 0;
     }
     fprintf(stderr, "vocabulary: %.1f ms, %.1f MB, parts of %u, %u and %u nodes\n",
-            (now() - start) / 1e3, (double)rmr_vocabulary_bytes(vocab) / 1e6, vocab->parts[0].n,
+            (now_us() - start) / 1e3, (double)rmr_vocabulary_bytes(vocab) / 1e6, vocab->parts[0].n,
             vocab->parts[1].n, vocab->parts[2].n);
     mask = malloc(vocab->words * sizeof *mask);
     return mask != NULL;

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What drafts gain. Each way to draft is timed beside plain decode of the same text, one behind the
- * other in every round, and beside what steps of several rows, timed in the same run, would allow
- * if every choice were the best one. That the tokens are the same is looked at on the way.
+/* How much faster drafts make decoding. Each way to draft is timed beside plain decode of the same
+ * text, one behind the other in every round. Beside it stands what steps of several rows, timed in
+ * the same run, would allow if every choice were the best one. The tokens are compared on the way.
  *
  *     drafts MODEL [TOKENS [ROUNDS]] */
 #define _POSIX_C_SOURCE 200809L
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "draft.h"
+#include "measure.h"
 
 enum { MAX_ROUNDS = 64, MAX_TEXT = 4096, PLACES = 8, N_ROWS = 6, ANY = REMORA_DRAFTS_AUTO };
 
@@ -47,20 +45,6 @@ static double step[N_ROWS][MAX_ROUNDS * PLACES]; /* beside a step of one row; th
 static double cost[RMR_MOST_DRAFTS + 2];         /* [rows] of a step: its median, of one row's */
 static double pick;                              /* the time of a pick, of that of such a step */
 static uint64_t seed = 1;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void must(remora_status st, const remora_error *err)
-{
-    if (st >= 0) return;
-    fprintf(stderr, "%s: %s\n", remora_status_name(st), err->message);
-    exit(1);
-}
 
 static uint32_t any(uint32_t below)
 {

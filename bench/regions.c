@@ -4,20 +4,10 @@
  *
  *     regions [THREADS] prints a table: ns a region, the median of the passes */
 #define _POSIX_C_SOURCE 200809L
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
+#include "measure.h"
 #include "pool.h"
 
 enum { PASSES = 7, PASS_MS = 20 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Work that no memory slows down: a chain of multiplications. */
 static void chunk(void *arg, uint32_t i, uint32_t worker)

@@ -9,11 +9,9 @@
  *     stops MODEL budget US [TOKENS [CHUNK]]   calls with a budget of US microseconds */
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
-#include <remora/remora.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "measure.h"
 
 enum { MAX_CALLS = 1 << 16, KEYS = 40 };
 
@@ -22,20 +20,6 @@ static remora_model *m;
 static uint32_t n_vocab, n_tokens = 510, chunk;
 static double late[MAX_CALLS]; /* how long after its time a call came back, in seconds */
 static int n_late;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void must(remora_status st, const remora_error *err)
-{
-    if (st >= 0) return;
-    fprintf(stderr, "%s: %s\n", remora_status_name(st), err->message);
-    exit(1);
-}
 
 /* ---- somebody who sets the word ---- */
 

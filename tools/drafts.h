@@ -21,7 +21,7 @@ typedef struct tool_drafts {
 
 /* TOOL_GO, or the exit code after a message. */
 int tool_drafts_parse(tool_drafts *d);
-/* How many of the session's tokens were guessed, and how many of these were right, on stderr. */
+/* The number of drafts of the session, and of those that were used, on stderr. */
 void tool_drafts_print(const remora_session *s);
 
 #endif

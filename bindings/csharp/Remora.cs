@@ -139,7 +139,7 @@ namespace Remora
         public void Dispose() { if (handle != null) handle.DangerousRelease(); }
     }
 
-    /// What owns a handle. Dispose may come while another thread's call uses it: the handle is freed when that has ended.
+    /// An object that owns a handle of the library. Dispose may come while another thread's call uses it: the handle is freed when that call has ended.
     public abstract class Owner : IDisposable
     {
         internal RemoraHandle H;
@@ -246,7 +246,7 @@ namespace Remora
     {
         public readonly Model Model;
 
-        /// As many drafts as pay, at each token anew.
+        /// maxDrafts: the session chooses at each token how many drafts pay.
         public const uint AutoDrafts = Abi.REMORA_DRAFTS_AUTO;
 
         /// kvType: Abi.REMORA_KV_*. prediction: guess with the model's prediction layer too, where it has one.

@@ -201,7 +201,7 @@ static void bounds(sv_request *r)
                  (type && strcmp(type, "text") != 0);
 }
 
-/* What others who answer this API honour in conversations, and this server does not. */
+/* Fields of conversations that other servers of this API honour and this one does not. */
 static int not_in_chat(sv_request *r, sv_problem *why)
 {
     static const char *const bounds_of_texts[] = {"grammar", "json_schema"};

@@ -13,7 +13,7 @@ typedef remora_status (*rmr_api_grammar)(rmr_grammar *g, void *user, remora_erro
 remora_status rmr_api_constraint(remora_model *m, const rmr_limits *lim, rmr_api_grammar make,
                                  void *user, remora_constraint **out, remora_error *err);
 
-/* What a lax schema leaves out goes into the log of the model's runtime. */
+/* Writes into the log of the model's runtime that `what` of a lax schema is left out. */
 void rmr_api_left_out(void *model, const char *what);
 
 #endif

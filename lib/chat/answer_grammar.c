@@ -212,7 +212,7 @@ static remora_status make_members(builder *b)
     return REMORA_OK;
 }
 
-/* What is left out of the schema of a tool. */
+/* The tool whose schema is being read, for the report of a keyword that is left out. */
 typedef struct tool_report {
     const rmr_answer_rules *in;
     const char *name;

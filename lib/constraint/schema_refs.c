@@ -144,11 +144,6 @@ static const rmr_node *find_resource(schema *s, span url)
 
 /* ---- fragments ---- */
 
-static int hex(char c)
-{
-    return rmr_hex_digit((unsigned char)c);
-}
-
 /* One token of a pointer, with %XX and ~0 ~1 decoded; returns its length. */
 static size_t token(span *p, char *out)
 {
@@ -157,9 +152,13 @@ static size_t token(span *p, char *out)
     while (p->n > 0 && *p->p != '/') {
         char c = *p->p;
         size_t used = 1;
-        if (c == '%' && p->n >= 3 && hex(p->p[1]) >= 0 && hex(p->p[2]) >= 0) {
-            c = (char)(hex(p->p[1]) * 16 + hex(p->p[2]));
-            used = 3;
+        if (c == '%' && p->n >= 3) {
+            const int high = rmr_hex_digit((unsigned char)p->p[1]);
+            const int low = rmr_hex_digit((unsigned char)p->p[2]);
+            if (high >= 0 && low >= 0) {
+                c = (char)(high * 16 + low);
+                used = 3;
+            }
         }
         const int one = tilde && (c == '0' || c == '1');
         if (one)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a case says, out of its JSON, and what it gives, into JSON. */
+/* The inputs of a case, read from its JSON, and its results, written as JSON. */
 #include "run_cases.h"
 
 #include <stdio.h>
@@ -81,6 +81,27 @@ void put_text(json_t *want, const char *key, const char *text, size_t n)
     json_object_set_new(want, key, json_stringn(text, n));
 }
 
+void put_model_info(json_t *want, const remora_model_info *info)
+{
+    json_object_set_new(want, "n_layers", json_integer(info->n_layers));
+    json_object_set_new(want, "n_vocab", json_integer(info->n_vocab));
+    json_object_set_new(want, "n_hidden", json_integer(info->n_hidden));
+    json_object_set_new(want, "max_context", json_integer(info->max_context));
+    json_object_set_new(want, "has_tokenizer", json_integer(info->has_tokenizer));
+    json_object_set_new(want, "family", json_string(info->family));
+}
+
+void put_top(json_t *want, const remora_token_prob *top, size_t n)
+{
+    json_t *tokens = json_array(), *logits = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_array_append_new(tokens, json_integer(top[i].token));
+        json_array_append_new(logits, json_real((double)top[i].logit));
+    }
+    json_object_set_new(want, "tokens", tokens);
+    json_object_set_new(want, "logits", logits);
+}
+
 json_t *load_json(const char *root, const char *name, char *path, size_t cap)
 {
     json_error_t why;
@@ -91,4 +112,25 @@ json_t *load_json(const char *root, const char *name, char *path, size_t cap)
         exit(1);
     }
     return j;
+}
+
+int run_all_cases(json_t *cases, run_case_fn *run, void *user)
+{
+    size_t i;
+    json_t *each;
+    int bad = 0;
+    json_array_foreach(cases, i, each)
+    {
+        json_t *got = json_object();
+        run(user, each, got);
+        if (!json_equal(got, json_object_get(each, "want"))) {
+            char *text = json_dumps(got, 0);
+            fprintf(stderr, "%s: gives %s\n", string_of(each, "name"), text);
+            free(text);
+            bad++;
+        }
+        json_object_set_new(each, "want", got);
+    }
+    printf("%zu cases, %d differ\n", json_array_size(cases), bad);
+    return bad;
 }

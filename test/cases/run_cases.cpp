@@ -16,7 +16,7 @@ using remora::outcome;
 using remora::span;
 using remora::token;
 
-/* What every case has. */
+/* The model and the names of values that all cases share. */
 struct program {
     world names; /* its JSON alone */
     remora::model model;
@@ -200,12 +200,7 @@ static void do_open(program &w, const json_t *in, json_t *want)
     put(want, "status", m.name()); /* the message has the path of the source folder */
     if (!m) return;
     const auto info = m->info();
-    json_object_set_new(want, "n_layers", json_integer(info->n_layers));
-    json_object_set_new(want, "n_vocab", json_integer(info->n_vocab));
-    json_object_set_new(want, "n_hidden", json_integer(info->n_hidden));
-    json_object_set_new(want, "max_context", json_integer(info->max_context));
-    json_object_set_new(want, "has_tokenizer", json_integer(info->has_tokenizer));
-    put(want, "family", info->family);
+    put_model_info(want, &*info);
 }
 
 static void do_tokenize(program &w, const json_t *in, json_t *want)
@@ -239,14 +234,7 @@ static void do_rows(program &w, const json_t *in, json_t *want)
     if (prompt_of(w, in, prompt, s) && make_session(w, g, in, prompt, s) &&
         s.take(g.session.eval()))
         s.take(top, g.session.top(0, room));
-    if (put_outcome(want, s.last)) return;
-    json_t *tokens = json_array(), *logits = json_array();
-    for (const remora_token_prob &each : top) {
-        json_array_append_new(tokens, json_integer(each.token));
-        json_array_append_new(logits, json_real(static_cast<double>(each.logit)));
-    }
-    json_object_set_new(want, "tokens", tokens);
-    json_object_set_new(want, "logits", logits);
+    if (!put_outcome(want, s.last)) put_top(want, top.data(), top.size());
 }
 
 static void do_generate(program &w, const json_t *in, json_t *want)
@@ -420,8 +408,9 @@ static void do_fim(program &w, const json_t *in, json_t *want)
     put_outcome(want, s.last);
 }
 
-static void run_case(program &w, const json_t *one, json_t *got)
+static void run_case(void *user, const json_t *one, json_t *got)
 {
+    program &w = *static_cast<program *>(user);
     static const struct {
         const char *name;
         void (*run)(program &w, const json_t *in, json_t *want);
@@ -442,9 +431,6 @@ int main(int argc, char **argv)
 {
     program w = {};
     char path[4096];
-    std::size_t i;
-    json_t *each;
-    int bad = 0;
     w.names.root = argc > 1 ? argv[1] : ".";
     w.names.abi = load_json(w.names.root, "include/remora/remora.abi.json", path, sizeof path);
     json_t *cases = load_json(w.names.root, "bindings/cases.json", path, sizeof path);
@@ -454,19 +440,7 @@ int main(int argc, char **argv)
         return 1;
     }
     w.model = *std::move(model);
-    json_array_foreach(cases, i, each)
-    {
-        json_t *got = json_object();
-        run_case(w, each, got);
-        if (!json_equal(got, json_object_get(each, "want"))) {
-            char *text = json_dumps(got, 0);
-            std::fprintf(stderr, "%s: gives %s\n", string_of(each, "name"), text);
-            std::free(text);
-            bad++;
-        }
-        json_decref(got);
-    }
-    std::printf("%zu cases, %d differ\n", json_array_size(cases), bad);
+    const int bad = run_all_cases(cases, run_case, &w);
     json_decref(cases);
     json_decref(w.names.abi);
     return bad != 0;

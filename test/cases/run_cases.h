@@ -28,6 +28,12 @@ const char *string_of(const json_t *in, const char *key); /* NULL where there is
 
 void put_tokens(json_t *want, const char *key, const remora_token *t, size_t n);
 void put_text(json_t *want, const char *key, const char *text, size_t n);
+void put_model_info(json_t *want, const remora_model_info *info);
+void put_top(json_t *want, const remora_token_prob *top, size_t n);
+/* Runs each case, says which gives something else than its "want", and puts there what it gives.
+ * Returns how many differ. */
+typedef void run_case_fn(void *user, const json_t *one, json_t *got);
+int run_all_cases(json_t *cases, run_case_fn *run, void *user);
 /* A file below the source folder; its path is left in `path`. Ends the program where it is none. */
 json_t *load_json(const char *root, const char *name, char *path, size_t cap);
 /* The status and, of an error, its message; true when it is an error. */

@@ -66,7 +66,7 @@ static void follow(rmr_constraint *c, const uint8_t *data, size_t size)
     rmr_guide_free(m);
 }
 
-/* What may answer the prompt, which ends at `begin`. */
+/* The grammar of answers to the prompt, which ends at `begin`, and some tokens of it. */
 static void answer(const rmr_conversation *c, const rmr_chat_wish *wish, const rmr_chat_format *f,
                    int begin, const uint8_t *data, size_t size)
 {

@@ -559,7 +559,7 @@ static void what_is_left_out_is_told(void **state)
 
 enum { TALKS = 3, LONGEST = 60 };
 
-/* What each session writes under its own constraint: all in one evaluation, or each by itself.
+/* The tokens of each session under its own constraint: all in one evaluation, or each by itself.
  * They end at different times, and the batch is smaller from there on. */
 static void write_all(const world *w, remora_constraint *const *c, int together,
                       remora_token out[TALKS][LONGEST])

@@ -201,7 +201,7 @@ static void going_back_is_never_having_read(void **state)
     for (size_t g = 0; g < sizeof sources / sizeof *sources; g++) {
         rmr_constraint *c = compile(sources[g][0], sources[g][1]);
         for (int run = 0; run < 20; run++) {
-            /* What has found out nothing yet cannot be wrong in the same way. */
+            /* A constraint without states of its own yet cannot be wrong in the same way. */
             rmr_constraint *anew = compile(sources[g][0], sources[g][1]);
             rmr_guide *m, *fresh;
             remora_token read[MOST];
