@@ -54,6 +54,7 @@ class Bench:
         others = "; ".join(f"{name} {shown(speeds)}" for name, speeds in beside if speeds)
         self.lines.append(f"| {measure} | {shown(ours)} | {f'{roof:.0f}' if roof else ''} | {shown(share, 2)} "
                           f"| {'' if wanted is None else wanted} | {kept} | {others} |")
+        print(self.lines[-1], file=sys.stderr, flush=True)
 
     def measure(self, kind, *, gens=(), prompts=(), batch=1, depth=0, kv="bf16"):
         """Tokens a second, and the bytes of a decode step."""

@@ -147,7 +147,7 @@ class Ours:
         key = model, row["n_sessions"], row["what"]
         if key not in self.experts:
             out = run(self.remora, "bench", "-m", model, "-q", "-o", "json", "-r", 1, "-p", 0, "-n", row["n_gen"], "-d", row["n_depth"],
-                      "-b", row["n_sessions"], "--experts", "--no-warmup")
+                      "-b", row["n_sessions"], "--device", self.device, "--experts", "--no-warmup")
             self.experts[key] = json.loads(out)[0]["experts_touched"] or 0
         return self.experts[key]
 

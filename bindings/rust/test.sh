@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The Rust crates on the library of a build folder: tests, the programs in documents, the examples and the README's program, the
+# The Rust crates on the library of a build folder: tests, the programs in documents, the examples, a crate outside, the
 # static library; then the tests in which memory changes hands, and an example, under valgrind, and all tests of the safe crate
 # with a library that has the address sanitizer. The last line is "N passed, N failed, 0 skipped".
 #
@@ -51,14 +51,16 @@ with_asan() {
 }
 continues='Once upon a time,*'
 
-# The program of the README, as it stands there, in the root of the repository.
-readme() {
-    local program=$CARGO_TARGET_DIR/readme text=''
-    sed -n '/^```no_run$/,/^```$/{/^```/!p}' README.md >"$program.rs"
-    cargo build --offline --quiet -p remora && rustc --edition 2021 "$program.rs" -o "$program" --extern "remora=$CARGO_TARGET_DIR/debug/libremora.rlib" \
-        -L "dependency=$CARGO_TARGET_DIR/debug/deps" -L "native=$REMORA_LIB_DIR" &&
-        text=$(cd ../.. && "$program") && [ ${#text} -gt 100 ] && passed=$((passed + 1)) && return
-    echo "the program of README.md says: $text"
+# The program of the README, as it stands there, in a crate outside that asks for ours as everybody's does.
+outside() {
+    local crate text=''
+    crate=$(mktemp -d)
+    cargo init --quiet --vcs none --name host "$crate" && (cd "$crate" && cargo add --quiet --offline --path "$OLDPWD/remora") &&
+        sed -n '/^```no_run$/,/^```$/{/^```/!p}' README.md >"$crate/src/main.rs" &&
+        text=$(cd ../.. && cargo run --offline --quiet --manifest-path "$crate/Cargo.toml")
+    rm -rf "$crate"
+    [ ${#text} -gt 100 ] && passed=$((passed + 1)) && return
+    echo "the program of README.md in a crate outside says: $text"
     failed=$((failed + 1))
 }
 
@@ -67,7 +69,7 @@ example minimal "$continues"
 example json_answer '{"mood":*"says":*}'
 example host "Tom: *Mia: * of the host's memory"
 static
-readme
+outside
 # The harness of tests leaves a little of its own behind, so the example looks for leaks.
 export "$runner=$valgrind --leak-check=no"
 tests --test krill -- --test-threads 1 a_panic stages_of conversations errors_say memory_is jobs_of
