@@ -10,7 +10,7 @@ typedef struct rmr_gpus {
     rmr_lock lock; /* taken by those who look */
     atomic_int looked;
     char *path;           /* of the module; NULL: it lies beside the library */
-    char options[64];     /* of "x-cuda" */
+    char options[128];    /* of "x-cuda" */
     remora_error outcome; /* of the search; its status is < 0 where there are no GPUs */
 } rmr_gpus;
 

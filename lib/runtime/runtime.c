@@ -11,8 +11,8 @@
 
 /* The unstable keys of remora_runtime_opts.extra. */
 typedef struct extras {
-    char isa_text[64], cuda[64]; /* of x-isa; of x-cuda */
-    const char *isa;             /* NULL: not given */
+    char isa_text[64], cuda[128]; /* of x-isa; of x-cuda */
+    const char *isa;              /* NULL: not given */
 } extras;
 
 static remora_status read_extra(const remora_runtime_opts *o, extras *out, remora_error *err)

@@ -7,10 +7,16 @@
 
 #include "emulator.h"
 
-emulated_state emulated = {
-    .seed = 1, .fail_after = -1, .memory_after = -1, .memory = 1ll << 34, .gpus = 1};
+emulated_state emulated = {.seed = 1,
+                           .fail_after = -1,
+                           .memory_after = -1,
+                           .memory = 1ll << 34,
+                           .gpus = 1,
+                           .sms = 4,
+                           .cut = 2,
+                           .greatest = -5};
 
-enum { BAD_CONTEXT = 201, LAUNCH_FAILED = 719, NOT_RECORDED = 900 };
+enum { BAD_VALUE = 1, BAD_CONTEXT = 201, LAUNCH_FAILED = 719, NOT_RECORDED = 900 };
 
 /* The emulator runs one kernel at a time. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -28,8 +34,7 @@ static rmr_cu_result call(void)
 
 /* ---- contexts: a stack for each thread ---- */
 
-static char handle, foreign;
-static int retained; /* how often */
+static char handle, foreign, own;
 static _Thread_local rmr_cu_context stack[8];
 static _Thread_local int depth;
 
@@ -137,7 +142,7 @@ static rmr_cu_result device_attribute(int *v, int which, rmr_cu_device d)
 {
     (void)d;
     CALL();
-    *v = which == RMR_CU_ATTR_SMS      ? 4
+    *v = which == RMR_CU_ATTR_SMS      ? emulated.sms
          : which == RMR_CU_ATTR_SHARED ? 232448
          : which == RMR_CU_ATTR_MAJOR  ? 9
                                        : 0;
@@ -149,14 +154,34 @@ static rmr_cu_result context_retain(rmr_cu_context *c, rmr_cu_device d)
     (void)d;
     CALL();
     *c = (rmr_cu_context)(void *)&handle;
-    if (++retained == 1) use_memory(emulated.context_bytes);
+    if (++emulated.retained == 1) use_memory(emulated.context_bytes);
+    return RMR_CU_SUCCESS;
+}
+
+/* It becomes the current one. */
+static rmr_cu_result context_create(rmr_cu_context *c, unsigned flags, rmr_cu_device d)
+{
+    (void)flags;
+    (void)d;
+    CALL();
+    stack[depth++] = *c = (rmr_cu_context)(void *)&own;
+    emulated.owned++;
+    use_memory(emulated.context_bytes);
+    return RMR_CU_SUCCESS;
+}
+
+static rmr_cu_result context_destroy(rmr_cu_context c)
+{
+    if ((void *)c != (void *)&own || emulated.owned == 0) return BAD_CONTEXT;
+    emulated.owned--;
+    use_memory(-emulated.context_bytes);
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result context_release(rmr_cu_device d)
 {
     (void)d;
-    if (--retained == 0) use_memory(-emulated.context_bytes);
+    if (--emulated.retained == 0) use_memory(-emulated.context_bytes);
     return RMR_CU_SUCCESS;
 }
 
@@ -165,7 +190,7 @@ static rmr_cu_result context_state(rmr_cu_device d, unsigned *flags, int *active
     (void)d;
     CALL();
     *flags = 0;
-    *active = retained > 0;
+    *active = emulated.retained > 0;
     return RMR_CU_SUCCESS;
 }
 
@@ -266,7 +291,8 @@ void emulated_reset(void)
     while (blocks.next != &blocks) block_free(blocks.next);
     emulated.registered = emulated.streams = emulated.events = emulated.graphs = 0;
     emulated.memory_in_use = 0;
-    retained = 0;
+    emulated.greens = emulated.green_streams = emulated.owned = 0;
+    emulated.retained = 0;
     pthread_mutex_unlock(&lock);
 }
 
@@ -374,6 +400,7 @@ typedef struct recorded {
 
 typedef struct stream_state {
     recorded *graph; /* NULL: nothing is being recorded */
+    int green;
 } stream_state;
 
 static stream_state *state_of(rmr_cu_stream s)
@@ -423,22 +450,91 @@ static void count(long *what, long by)
     pthread_mutex_unlock(&lock);
 }
 
+static rmr_cu_result priority_range(int *least, int *greatest)
+{
+    CALL_INSIDE();
+    *least = emulated.least;
+    *greatest = emulated.greatest;
+    return RMR_CU_SUCCESS;
+}
+
 static rmr_cu_result stream_create(rmr_cu_stream *s, unsigned flags, int priority)
 {
-    (void)flags;
-    (void)priority;
+    if (flags != RMR_CU_STREAM_NON_BLOCKING) return BAD_VALUE;
     CALL_INSIDE();
     *s = (rmr_cu_stream)hold(sizeof(stream_state));
     if (*s == NULL) return RMR_CU_NO_MEMORY;
+    emulated.priority = priority;
     count(&emulated.streams, 1);
     return RMR_CU_SUCCESS;
 }
 
 static rmr_cu_result stream_destroy(rmr_cu_stream s)
 {
+    count(&emulated.green_streams, -state_of(s)->green);
     give(state_of(s));
     count(&emulated.streams, -1);
     return RMR_CU_SUCCESS;
+}
+
+/* ---- green contexts: some multiprocessors of the primary one ---- */
+
+static rmr_cu_result device_resource(rmr_cu_device d, rmr_cu_resource *r, int type)
+{
+    (void)d;
+    CALL();
+    *r = (rmr_cu_resource){.type = type};
+    r->sm.count = (unsigned)emulated.sms;
+    r->sm.least = r->sm.step = (unsigned)emulated.cut;
+    return type == RMR_CU_RESOURCE_SMS ? RMR_CU_SUCCESS : BAD_VALUE;
+}
+
+static rmr_cu_result split_sms(rmr_cu_resource *to, unsigned *n, const rmr_cu_resource *from,
+                               rmr_cu_resource *rest, unsigned flags, unsigned least)
+{
+    const unsigned cut = (unsigned)emulated.cut;
+    CALL();
+    if (*n != 1 || flags != 0 || least > from->sm.count) return BAD_VALUE;
+    *to = *rest = *from;
+    to->sm.count = (least + cut - 1) / cut * cut;
+    rest->sm.count = from->sm.count - to->sm.count;
+    return RMR_CU_SUCCESS;
+}
+
+static rmr_cu_result resource_desc(rmr_cu_resource_desc *to, rmr_cu_resource *from, unsigned n)
+{
+    CALL();
+    *to = (rmr_cu_resource_desc)(void *)&handle;
+    return n == 1 && from->type == RMR_CU_RESOURCE_SMS ? RMR_CU_SUCCESS : BAD_VALUE;
+}
+
+static rmr_cu_result green_create(rmr_cu_green *g, rmr_cu_resource_desc of, rmr_cu_device d,
+                                  unsigned flags)
+{
+    (void)d;
+    CALL_INSIDE();
+    if ((void *)of != (void *)&handle || flags != RMR_CU_GREEN_DEFAULT_STREAM) return BAD_VALUE;
+    *g = (rmr_cu_green)(void *)&handle;
+    count(&emulated.greens, 1);
+    return RMR_CU_SUCCESS;
+}
+
+/* One with streams left is lost. */
+static rmr_cu_result green_destroy(rmr_cu_green g)
+{
+    (void)g;
+    if (emulated.green_streams == 0) count(&emulated.greens, -1);
+    return RMR_CU_SUCCESS;
+}
+
+static rmr_cu_result green_stream(rmr_cu_stream *s, rmr_cu_green g, unsigned flags, int priority)
+{
+    if ((void *)g != (void *)&handle) return BAD_VALUE;
+    const rmr_cu_result r = stream_create(s, flags, priority);
+    if (r != RMR_CU_SUCCESS) return r;
+    state_of(*s)->green = 1;
+    count(&emulated.green_streams, 1);
+    return r;
 }
 
 static rmr_cu_result stream_wait(rmr_cu_stream s, rmr_cu_event e, unsigned flags)
@@ -608,6 +704,7 @@ rmr_cu_driver emulated_driver(void)
     memset(&d, 0, sizeof d);
 #define X(name, symbol, parameters) d.name = name;
     RMR_CU_FUNCTIONS(X)
+    RMR_CU_GREEN_FUNCTIONS(X)
 #undef X
     return d;
 }

@@ -13,11 +13,17 @@ typedef struct emulated_state {
     long fail_after;                 /* so many calls succeed from now on; -1: all */
     long memory_after;               /* so many allocations get memory; -1: all */
     int gpus;                        /* how many there are */
+    int sms, cut;                    /* multiprocessors, and what they are cut into */
+    int least, greatest;             /* priorities */
+    int priority;                    /* of the last stream */
     long long memory, memory_in_use, /* of the device, in bytes */
         most_memory,                 /* that were ever in use */
         context_bytes, module_bytes; /* that a context and the kernels take */
     long calls, launches, graph_launches, blocks_in_use, registered;
     long streams, events, graphs; /* there are */
+    long retained;                /* how often the primary context is */
+    long greens, green_streams;   /* green contexts; streams in them */
+    long owned;                   /* contexts that are not the primary one */
     const char *skips;            /* the kernel of this name does nothing; NULL: all work */
 } emulated_state;
 

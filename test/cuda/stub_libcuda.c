@@ -14,6 +14,7 @@ __attribute__((constructor)) static void read_environment(void)
     SEEN rmr_cu_result symbol parameters;                                                          \
     SEEN rmr_cu_result symbol parameters __attribute__((alias(#name)));
 RMR_CU_FUNCTIONS(X)
+RMR_CU_GREEN_FUNCTIONS(X)
 #undef X
 
 SEEN emulated_state *stub_state(void);

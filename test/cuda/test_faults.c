@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "create.h"
+#include "cuda.h"
 #include "emulated_driver.h"
 #include "half.h"
 
@@ -114,19 +114,21 @@ static remora_status work(rmr_backend *be, remora_error *err)
 }
 
 static rmr_ctx ctx;
+static rmr_cuda_options asked; /* of the backend that is made */
+static rmr_cu_driver driver;
 
 static remora_status make(rmr_backend **be, remora_error *err)
 {
-    const rmr_cu_driver driver = emulated_driver();
-    const rmr_cuda_options options = {.image = "", .driver = &driver};
+    driver = emulated_driver();
+    asked.image = "";
+    asked.driver = &driver;
     *err = (remora_error){.struct_size = sizeof *err};
-    return rmr_cuda_create(&ctx, &options, be, err);
+    return rmr_cuda_create(&ctx, &asked, be, err);
 }
 
-static void every_call_fails_once(void **state)
+static void fail_every_call_once(void)
 {
     long calls = 0;
-    (void)state;
     for (long k = -1; k < calls || k < 0; k++) {
         remora_error err;
         rmr_backend *be;
@@ -146,6 +148,44 @@ static void every_call_fails_once(void **state)
     }
     emulated.fail_after = -1;
     assert_true(calls > 100);
+}
+
+static const rmr_cuda_options ways[] = {
+    {0}, {.own_context = 1, .priority = RMR_CUDA_PRIORITY_LOW}, {.sms = 2}};
+
+static void every_call_fails_once(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        asked = ways[i];
+        fail_every_call_once();
+    }
+    asked = ways[0];
+}
+
+/* A driver for an older CUDA lacks functions of green contexts: nobody misses them who does not ask
+ * for multiprocessors. */
+static void older_drivers_have_no_green_contexts(void **state)
+{
+    remora_device d;
+    (void)state;
+    for (int sms = 0; sms < 4; sms += 2) {
+        remora_error err = {.struct_size = sizeof err};
+        rmr_backend *be;
+        asked = (rmr_cuda_options){.sms = sms, .image = "", .driver = &driver};
+        driver = emulated_driver();
+        driver.green_stream = NULL;
+        assert_int_equal(rmr_cuda_create(&ctx, &asked, &be, &err), REMORA_OK);
+        memset(&d, 0, sizeof d);
+        rmr_cuda_describe(be, &d);
+        assert_int_equal(d.usable, sms == 0 ? REMORA_OK : REMORA_E_UNSUPPORTED);
+        if (sms > 0) assert_non_null(strstr(d.reason, "no green contexts"));
+        assert_int_equal(work(be, NULL), d.usable);
+        be->ops->free(be);
+    }
+    asked = ways[0];
+    assert_int_equal(emulated.blocks_in_use, 0);
+    assert_int_equal(atomic_load(&ctx.mem.bytes), 0);
 }
 
 static void memory_runs_out(void **state)
@@ -199,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_call_fails_once),
+        cmocka_unit_test(older_drivers_have_no_green_contexts),
         cmocka_unit_test(memory_runs_out),
         cmocka_unit_test(marks_count_up),
     };

@@ -104,6 +104,9 @@ static void world_end(world *w)
     assert_int_equal(gpu->streams, 0);
     assert_int_equal(gpu->events, 0);
     assert_int_equal(gpu->graphs, 0);
+    assert_int_equal(gpu->greens, 0);
+    assert_int_equal(gpu->green_streams, 0);
+    assert_int_equal(gpu->owned, 0);
 }
 
 static remora_status open_on(world *w, const char *device, remora_model **m, remora_error *err)
@@ -183,10 +186,16 @@ static void what_is_missing_is_said(void **state)
 {
     static const struct {
         const char *module, *words, *says;
-    } cases[] = {{"", NULL, "made without GPUs"},
-                 {"/nowhere/gpus.so", NULL, "/nowhere/gpus.so cannot be opened"},
-                 {"nowhere.so", NULL, "nowhere.so cannot be opened"},
-                 {NULL, "exact quickly", "\"quickly\" is not known"}};
+    } cases[] = {
+        {"", NULL, "made without GPUs"},
+        {"/nowhere/gpus.so", NULL, "/nowhere/gpus.so cannot be opened"},
+        {"nowhere.so", NULL, "nowhere.so cannot be opened"},
+        {NULL, "exact quickly", "\"quickly\" is not known; known are: exact one-by-one own-"},
+        {NULL, "priority=middle", "\"priority=middle\" is not known"},
+        {NULL, "sms=0", "\"sms=0\" is not known"},
+        {NULL, "sms=2x", "\"sms=2x\" is not known"},
+        {NULL, "sms=10000", "\"sms=10000\" is not known"},
+        {NULL, "own-context sms=2", "only the primary context can be cut"}};
     world w;
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -358,10 +367,10 @@ static void the_context_of_the_host_stays(void **state)
 {
     world w;
     (void)state;
-    for (int foreign = 0; foreign < 2; foreign++) {
-        const int of = foreign ? EMULATED_FOREIGN : OF_NOBODY;
+    for (int i = 0; i < 4; i++) {
+        const int foreign = i % 2, of = foreign ? EMULATED_FOREIGN : OF_NOBODY;
         if (foreign) enter_foreign();
-        world_make(&w, NULL, NULL);
+        world_make(&w, NULL, i < 2 ? NULL : "own-context");
         free(logits_on(&w, "cuda"));
         assert_int_equal(current(), of);
         gpu->fail_after = gpu->calls % 7;
@@ -375,6 +384,111 @@ static void the_context_of_the_host_stays(void **state)
         reset();
         if (foreign) leave_foreign();
     }
+}
+
+enum { SEEN = (N + MORE) * TINY_TEXT_VOCAB };
+
+/* Logits of N rows that are evaluated together, and of MORE that come alone. */
+static void logits_of(world *w, remora_model *m, float out[SEEN])
+{
+    const remora_session_opts so = {.struct_size = sizeof so, .capacity = CAP};
+    remora_error err = HOST_ERROR;
+    remora_session *s;
+    REQUIRE_OK(remora_session_create(m, &so, &s, &err), &err);
+    for (size_t at = 0; at < N + MORE; at++) {
+        const float *row;
+        if (at == 0) REQUIRE_OK(evaluate(w, s, N, &err), &err);
+        if (at >= N) REQUIRE_OK(evaluate(w, s, 1, &err), &err);
+        REQUIRE_OK(remora_session_logits(s, at < N ? (uint32_t)at : 0, &row, NULL, &err), &err);
+        memcpy(out + at * TINY_TEXT_VOCAB, row, TINY_TEXT_VOCAB * sizeof *row);
+    }
+    remora_session_free(s);
+}
+
+/* The GPU is shared as the words say, and the results are the same. */
+static void the_gpu_is_shared_as_asked(void **state)
+{
+    static const struct {
+        const char *words;
+        int priority, greens, owned;
+    } cases[] = {{NULL, 0, 0, 0},
+                 {"priority=low", 3, 0, 0},
+                 {"priority=high", -5, 0, 0},
+                 {"sms=3", 0, 1, 0}, /* which are 2 */
+                 {"sms=4 priority=high", -5, 0, 0},
+                 {"priority=low sms=2", 3, 1, 0},
+                 {"own-context", 0, 0, 1},
+                 {"own-context priority=high", -5, 0, 1}};
+    static float want[SEEN], got[SEEN];
+    (void)state;
+    gpu->least = 3;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        remora_device d = {.struct_size = sizeof d};
+        world w;
+        world_make(&w, NULL, cases[i].words);
+        remora_model *m = open_within(&w, 0, REMORA_OK);
+        gpu->priority = 1000;
+        logits_of(&w, m, i == 0 ? want : got);
+        assert_int_equal(gpu->priority, cases[i].priority);
+        assert_int_equal(gpu->greens, cases[i].greens);
+        assert_int_equal(gpu->green_streams, cases[i].greens ? gpu->streams : 0);
+        assert_int_equal(gpu->owned, cases[i].owned);
+        assert_int_equal(gpu->retained, !cases[i].owned);
+        assert_int_equal(remora_device_get(w.rt, 1, &d, NULL), REMORA_OK);
+        assert_int_equal(d.mem_free, gpu->memory - gpu->memory_in_use);
+        assert_int_equal(memory_of(m).device_context, CONTEXT + KERNELS);
+        if (i > 0) assert_memory_equal(got, want, sizeof want);
+        remora_model_free(m);
+        world_end(&w);
+    }
+    gpu->least = 0;
+}
+
+static void results_are_those_of_any_number_of_multiprocessors(void **state)
+{
+    static float want[SEEN], got[SEEN];
+    static const int sms[] = {4, 1, 132};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        world w;
+        gpu->sms = sms[i];
+        world_make(&w, NULL, NULL);
+        remora_model *m = open_within(&w, 0, REMORA_OK);
+        logits_of(&w, m, i == 0 ? want : got);
+        if (i > 0) assert_memory_equal(got, want, sizeof want);
+        remora_model_free(m);
+        world_end(&w);
+    }
+    gpu->sms = 4;
+}
+
+static void what_a_gpu_lacks_is_said(void **state)
+{
+    static const struct {
+        const char *words;
+        int cut, greatest, listed;
+        const char *says;
+    } cases[] = {{"sms=3", 4, -5, 0, "sms=3: the GPU is cut into 4 multiprocessors at the least"},
+                 {"priority=high", 2, 0, 1, "no priorities of streams"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        remora_device d = {.struct_size = sizeof d};
+        remora_error err = HOST_ERROR;
+        remora_model *m = NULL;
+        world w;
+        gpu->cut = cases[i].cut;
+        gpu->greatest = cases[i].greatest;
+        world_make(&w, NULL, cases[i].words);
+        assert_int_equal(remora_device_count(w.rt), 2);
+        assert_int_equal(remora_device_get(w.rt, 1, &d, NULL), REMORA_OK);
+        assert_int_equal(d.usable, cases[i].listed ? REMORA_OK : REMORA_E_UNSUPPORTED);
+        if (!cases[i].listed) assert_non_null(strstr(d.reason, cases[i].says));
+        assert_int_equal(open_on(&w, "cuda", &m, &err), REMORA_E_UNSUPPORTED);
+        if (strstr(err.message, cases[i].says) == NULL) fail_msg("%s", err.message);
+        world_end(&w);
+    }
+    gpu->cut = 2;
+    gpu->greatest = -5;
 }
 
 static void children_leave_the_driver_alone(void **state)
@@ -496,6 +610,9 @@ int main(void)
         cmocka_unit_test(all_memory_is_told),
         cmocka_unit_test(the_ceiling_holds),
         cmocka_unit_test(the_context_of_the_host_stays),
+        cmocka_unit_test(the_gpu_is_shared_as_asked),
+        cmocka_unit_test(results_are_those_of_any_number_of_multiprocessors),
+        cmocka_unit_test(what_a_gpu_lacks_is_said),
         cmocka_unit_test(children_leave_the_driver_alone),
         cmocka_unit_test(every_call_of_the_driver_fails),
     };

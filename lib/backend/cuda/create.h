@@ -6,11 +6,20 @@
 #include "backend.h"
 #include "driver.h"
 
+typedef enum rmr_cuda_priority {
+    RMR_CUDA_PRIORITY_ANY, /* the driver's default */
+    RMR_CUDA_PRIORITY_LOW,
+    RMR_CUDA_PRIORITY_HIGH
+} rmr_cuda_priority;
+
 typedef struct rmr_cuda_options {
     int device;                  /* number */
     int exact;                   /* products of activations in all their bits */
     int graphs;                  /* record slices that come again */
     int one_by_one;              /* no kernel starts before the last one is done */
+    int own_context;             /* and not the primary one */
+    int priority;                /* rmr_cuda_priority of all streams */
+    int sms;                     /* most multiprocessors; 0: all */
     const void *image;           /* the kernels */
     int toolkit;                 /* 13000: they need a driver for CUDA 13 */
     const rmr_cu_driver *driver; /* NULL: the machine's */

@@ -44,8 +44,8 @@
     X(attend_latent_bf16)                                                                          \
     X(attend_latent_int8)                                                                          \
     X(attend_prompt)                                                                               \
-    X(attend_merge) X(gate) X(gate_sort) X(sort_rows) X(combine) X(counters) X(counters_take)      \
-        X(square_sums)
+    X(attend_merge)                                                                                \
+    X(gate) X(gate_sort) X(sort_rows) X(combine) X(counters) X(counters_take) X(square_sums)
 
 typedef enum rmr_cuda_kernel {
 #define X(name, elem)                                                                              \
@@ -86,14 +86,18 @@ typedef struct rmr_cuda {
     atomic_int open; /* are these there? */
     rmr_cu_context context;
     rmr_cu_module module;
+    rmr_cu_green green;   /* NULL: all multiprocessors */
     rmr_cu_stream stream; /* of weights and buffers */
     rmr_cu_function kernel[RMR_K_COUNT];
-    int sms, major, minor;
-    uint32_t shared;     /* bytes that a block can have at most */
-    int exact;           /* products of activations in all their bits */
-    int graphs;          /* slices are recorded */
-    int overlap;         /* a kernel's blocks may start, and wait, before the last one is done */
-    atomic_int poisoned; /* the driver's code after which nothing can be done any more */
+    int sms; /* that the kernels have */
+    int major, minor;
+    int own_context, priority, stream_priority;
+    rmr_cu_resource part; /* of the multiprocessors; count 0: all of them */
+    uint32_t shared;      /* bytes that a block can have at most */
+    int exact;            /* products of activations in all their bits */
+    int graphs;           /* slices are recorded */
+    int overlap;          /* a kernel's blocks may start, and wait, before the last one is done */
+    atomic_int poisoned;  /* the driver's code after which nothing can be done any more */
     _Atomic(const char *) poison_text; /* the driver's, of that code */
     pthread_mutex_t upload;            /* of which stages are taken: */
     pthread_cond_t stage_free;
@@ -206,6 +210,15 @@ remora_status rmr_cuda_changed(rmr_cuda *c, remora_error *err);
 remora_status rmr_cuda_launch(rmr_cuda *c, rmr_cu_stream stream, rmr_cuda_kernel k,
                               const uint32_t grid[3], uint32_t threads, uint32_t shared, void *args,
                               remora_error *err);
+
+/* share.c: the context, a limit of multiprocessors, the priority of streams. rmr_cuda_limit() is
+ * asked before anything is open and sets `sms`; rmr_cuda_share() when the context is current. */
+remora_status rmr_cuda_limit(rmr_cuda *c, int sms, remora_error *err);
+remora_status rmr_cuda_context_open(rmr_cuda *c, remora_error *err);
+void rmr_cuda_context_close(rmr_cuda *c);
+remora_status rmr_cuda_share(rmr_cuda *c, remora_error *err);
+void rmr_cuda_unshare(rmr_cuda *c); /* its streams are gone */
+remora_status rmr_cuda_stream_new(rmr_cuda *c, rmr_cu_stream *out, remora_error *err);
 
 /* usage.c: bytes of the GPU's memory that are in use, by whomever. 0: that is not known. */
 int rmr_cuda_used_memory(rmr_cuda *c, uint64_t *used);

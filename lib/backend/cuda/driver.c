@@ -23,6 +23,9 @@ remora_status rmr_cu_driver_open(rmr_cu_driver *d, remora_error *err)
     if (!find(d->library, #symbol, &d->name)) missing = #symbol;
     RMR_CU_FUNCTIONS(X)
 #undef X
+#define X(name, symbol, parameters) (void)find(d->library, #symbol, &d->name);
+    RMR_CU_GREEN_FUNCTIONS(X)
+#undef X
     if (missing != NULL) {
         rmr_cu_driver_close(d);
         RMR_FAIL(err, REMORA_E_UNSUPPORTED,

@@ -20,6 +20,8 @@ typedef struct CUevent_st *rmr_cu_event;
 typedef struct CUgraph_st *rmr_cu_graph;
 typedef struct CUgraphExec_st *rmr_cu_graph_exec;
 typedef struct CUgraphNode_st *rmr_cu_graph_node;
+typedef struct CUgreenCtx_st *rmr_cu_green;
+typedef struct CUdevResourceDesc_st *rmr_cu_resource_desc;
 
 enum {
     RMR_CU_SUCCESS = 0,
@@ -28,8 +30,10 @@ enum {
     RMR_CU_STREAM_NON_BLOCKING = 1,
     RMR_CU_EVENT_DISABLE_TIMING = 2,
     RMR_CU_CAPTURE_THREAD_LOCAL = 1,
-    RMR_CU_LAUNCH_OVERLAP = 6,  /* CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION */
-    RMR_CU_FUNC_MAX_SHARED = 8, /* CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES */
+    RMR_CU_LAUNCH_OVERLAP = 6,       /* CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION */
+    RMR_CU_RESOURCE_SMS = 1,         /* CU_DEV_RESOURCE_TYPE_SM */
+    RMR_CU_GREEN_DEFAULT_STREAM = 1, /* cuGreenCtxCreate demands it */
+    RMR_CU_FUNC_MAX_SHARED = 8,      /* CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES */
     RMR_CU_ATTR_SMS = 16,
     RMR_CU_ATTR_MAJOR = 75,
     RMR_CU_ATTR_MINOR = 76,
@@ -53,6 +57,19 @@ typedef struct rmr_cu_launch_config {
     unsigned n_attributes;
 } rmr_cu_launch_config;
 
+/* CUdevResource of cuda.h, of multiprocessors: how many, and in which numbers a GPU can be cut; 0:
+ * an older driver does not say. */
+typedef struct rmr_cu_resource {
+    int type;
+    unsigned char pad[92];
+    union {
+        struct {
+            unsigned count, least, step;
+        } sm;
+        uint64_t bytes[6];
+    };
+} rmr_cu_resource;
+
 /* X(name, symbol, parameters) */
 #define RMR_CU_FUNCTIONS(X)                                                                        \
     X(init, cuInit, (unsigned))                                                                    \
@@ -65,6 +82,8 @@ typedef struct rmr_cu_launch_config {
     X(device_memory, cuDeviceTotalMem_v2, (size_t *, rmr_cu_device))                               \
     X(device_attribute, cuDeviceGetAttribute, (int *, int, rmr_cu_device))                         \
     X(context_retain, cuDevicePrimaryCtxRetain, (rmr_cu_context *, rmr_cu_device))                 \
+    X(context_create, cuCtxCreate_v2, (rmr_cu_context *, unsigned, rmr_cu_device))                 \
+    X(context_destroy, cuCtxDestroy_v2, (rmr_cu_context))                                          \
     X(context_release, cuDevicePrimaryCtxRelease_v2, (rmr_cu_device))                              \
     X(context_state, cuDevicePrimaryCtxGetState, (rmr_cu_device, unsigned *, int *))               \
     X(context_push, cuCtxPushCurrent_v2, (rmr_cu_context))                                         \
@@ -85,6 +104,7 @@ typedef struct rmr_cu_launch_config {
     X(copy_within, cuMemcpyDtoDAsync_v2, (rmr_cu_address, rmr_cu_address, size_t, rmr_cu_stream))  \
     X(set_bytes, cuMemsetD8Async, (rmr_cu_address, unsigned char, size_t, rmr_cu_stream))          \
     X(stream_create, cuStreamCreateWithPriority, (rmr_cu_stream *, unsigned, int))                 \
+    X(priority_range, cuCtxGetStreamPriorityRange, (int *, int *))                                 \
     X(stream_destroy, cuStreamDestroy_v2, (rmr_cu_stream))                                         \
     X(stream_wait, cuStreamWaitEvent, (rmr_cu_stream, rmr_cu_event, unsigned))                     \
     X(event_create, cuEventCreate, (rmr_cu_event *, unsigned))                                     \
@@ -104,9 +124,23 @@ typedef struct rmr_cu_launch_config {
     X(graph_exec_destroy, cuGraphExecDestroy, (rmr_cu_graph_exec))                                 \
     X(graph_destroy, cuGraphDestroy, (rmr_cu_graph))
 
+/* Those of green contexts, which drivers for CUDA 12.5 and later have. */
+#define RMR_CU_GREEN_FUNCTIONS(X)                                                                  \
+    X(device_resource, cuDeviceGetDevResource, (rmr_cu_device, rmr_cu_resource *, int))            \
+    X(split_sms, cuDevSmResourceSplitByCount,                                                      \
+      (rmr_cu_resource *, unsigned *, const rmr_cu_resource *, rmr_cu_resource *, unsigned,        \
+       unsigned))                                                                                  \
+    X(resource_desc, cuDevResourceGenerateDesc,                                                    \
+      (rmr_cu_resource_desc *, rmr_cu_resource *, unsigned))                                       \
+    X(green_create, cuGreenCtxCreate,                                                              \
+      (rmr_cu_green *, rmr_cu_resource_desc, rmr_cu_device, unsigned))                             \
+    X(green_destroy, cuGreenCtxDestroy, (rmr_cu_green))                                            \
+    X(green_stream, cuGreenCtxStreamCreate, (rmr_cu_stream *, rmr_cu_green, unsigned, int))
+
 typedef struct rmr_cu_driver {
 #define X(name, symbol, parameters) rmr_cu_result(*name) parameters;
     RMR_CU_FUNCTIONS(X)
+    RMR_CU_GREEN_FUNCTIONS(X) /* NULL where the driver has none */
 #undef X
     void *library; /* of dlopen */
 } rmr_cu_driver;

@@ -38,10 +38,10 @@ static remora_status find_kernels(rmr_cuda *c, remora_error *err)
 
 static remora_status load(rmr_cuda *c, remora_error *err)
 {
+    RMR_TRY(rmr_cuda_share(c, err));
     RMR_TRY(rmr_cuda_check(c, c->d.module_load(&c->module, c->image), "loading the kernels", err));
     RMR_TRY(find_kernels(c, err));
-    RMR_TRY(rmr_cuda_check(c, c->d.stream_create(&c->stream, RMR_CU_STREAM_NON_BLOCKING, 0),
-                           "making a stream", err));
+    RMR_TRY(rmr_cuda_stream_new(c, &c->stream, err));
     return rmr_cuda_check(c, c->d.event_create(&c->changed, RMR_CU_EVENT_DISABLE_TIMING),
                           "making an event", err);
 }
@@ -57,6 +57,7 @@ static void unload(rmr_cuda *c)
     if (c->changed != NULL) (void)c->d.event_destroy(c->changed);
     if (c->stream != NULL) (void)c->d.stream_destroy(c->stream);
     if (c->module != NULL) (void)c->d.module_unload(c->module);
+    rmr_cuda_unshare(c);
     c->changed = NULL;
     c->stream = NULL;
     c->module = NULL;
@@ -94,8 +95,7 @@ static remora_status open_context(rmr_cuda *c, remora_error *err)
 {
     opening o = {0};
     o.known = rmr_cuda_used_memory(c, &o.used);
-    RMR_TRY(
-        rmr_cuda_check(c, c->d.context_retain(&c->context, c->device), "opening the context", err));
+    RMR_TRY(rmr_cuda_context_open(c, err));
     remora_status s = push(c, err);
     if (s >= 0) {
         o.available = available_bytes(c);
@@ -104,7 +104,7 @@ static remora_status open_context(rmr_cuda *c, remora_error *err)
         if (s < 0 && c->poisoned == 0) unload(c);
         rmr_cuda_leave(c);
     }
-    if (s < 0 && c->poisoned == 0) (void)c->d.context_release(c->device);
+    if (s < 0 && c->poisoned == 0) rmr_cuda_context_close(c);
     return s;
 }
 
@@ -194,19 +194,26 @@ static remora_status check_supported(rmr_cuda *c, int toolkit, remora_error *err
     return REMORA_OK;
 }
 
+static uint64_t free_in(rmr_cuda *c, rmr_cu_context context)
+{
+    uint64_t available;
+    if (c->d.context_push(context) != RMR_CU_SUCCESS) return 0;
+    available = available_bytes(c);
+    rmr_cuda_leave(c);
+    return available;
+}
+
 /* Free bytes are known where a context is open, the backend's or the host's own. */
 static uint64_t free_memory(rmr_cuda *c)
 {
-    size_t available = 0, all;
+    uint64_t available;
     unsigned flags;
     int active = 0;
     rmr_cu_context context;
+    if (atomic_load_explicit(&c->open, memory_order_acquire)) return free_in(c, c->context);
     if (c->d.context_state(c->device, &flags, &active) != RMR_CU_SUCCESS || !active) return 0;
     if (c->d.context_retain(&context, c->device) != RMR_CU_SUCCESS) return 0;
-    if (c->d.context_push(context) == RMR_CU_SUCCESS) {
-        if (c->d.memory_info(&available, &all) != RMR_CU_SUCCESS) available = 0;
-        rmr_cuda_leave(c);
-    }
+    available = free_in(c, context);
     (void)c->d.context_release(c->device);
     return available;
 }
@@ -237,7 +244,7 @@ void rmr_cuda_free(rmr_backend *be)
     if (atomic_load(&c->open) && check_alive(c, NULL) >= 0 && push(c, NULL) >= 0) {
         unload(c);
         rmr_cuda_leave(c);
-        (void)c->d.context_release(c->device);
+        rmr_cuda_context_close(c);
     }
     if (c->d.library != NULL) rmr_cu_driver_close(&c->d);
     pthread_mutex_destroy(&c->opening);
@@ -256,6 +263,7 @@ static void see(rmr_cuda *c, const rmr_cuda_options *options)
     snprintf(c->name, sizeof c->name, "GPU %d", options->device);
     c->refused = ask(c, options->device, &why);
     if (c->refused >= 0) c->refused = check_supported(c, options->toolkit, &why);
+    if (c->refused >= 0) c->refused = rmr_cuda_limit(c, options->sms, &why);
     if (c->refused < 0) snprintf(c->reason, sizeof c->reason, "%.159s", why.message);
     c->overlap = !options->one_by_one && c->major >= 9;
 }
@@ -271,6 +279,8 @@ remora_status rmr_cuda_create(rmr_ctx *ctx, const rmr_cuda_options *options, rmr
     c->ctx = ctx;
     c->exact = options->exact;
     c->graphs = options->graphs;
+    c->own_context = options->own_context;
+    c->priority = options->priority;
     c->image = options->image;
     pthread_mutex_init(&c->opening, NULL);
     pthread_mutex_init(&c->upload, NULL);

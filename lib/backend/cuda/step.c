@@ -285,8 +285,7 @@ static remora_status create(rmr_cuda *c, rmr_step *s, remora_error *err)
                            err));
     RMR_TRY(rmr_cuda_check(c, c->d.host_alloc(&pinned, s->pinned_bytes, 0), "pinned memory", err));
     s->pinned = pinned;
-    RMR_TRY(rmr_cuda_check(c, c->d.stream_create(&s->stream, RMR_CU_STREAM_NON_BLOCKING, 0),
-                           "making a stream", err));
+    RMR_TRY(rmr_cuda_stream_new(c, &s->stream, err));
     /* scales of groups of rows are copied whole, also where a list ends within one */
     if (s->l.scale_bytes[RMR_GPU_QUADS][0] > 0)
         RMR_TRY(rmr_cuda_check(c,

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The door of libremora-cuda.so: it opens the driver and makes a backend for each GPU. */
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "create.h"
@@ -12,24 +14,77 @@ typedef struct gpus {
     rmr_cuda_options options; /* of all */
 } gpus;
 
+/* A word sets an option to its value, or to the number behind it. */
+typedef struct option_word {
+    const char *name, *number; /* number: what the list of words calls it, or NULL */
+    size_t at;                 /* of an int in rmr_cuda_options */
+    int value;
+} option_word;
+
+enum { MOST = 9999 };
+
+static const option_word option_words[] = {
+    {"exact", NULL, offsetof(rmr_cuda_options, exact), 1},
+    {"one-by-one", NULL, offsetof(rmr_cuda_options, one_by_one), 1},
+    {"own-context", NULL, offsetof(rmr_cuda_options, own_context), 1},
+    {"priority=low", NULL, offsetof(rmr_cuda_options, priority), RMR_CUDA_PRIORITY_LOW},
+    {"priority=high", NULL, offsetof(rmr_cuda_options, priority), RMR_CUDA_PRIORITY_HIGH},
+    {"sms=", "N", offsetof(rmr_cuda_options, sms), 0},
+};
+enum { WORDS = sizeof option_words / sizeof option_words[0] };
+
+/* A number from 1 to MOST in n digits; 0: it is none. */
+static int number_of(const char *at, size_t n)
+{
+    int x = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (at[i] < '0' || at[i] > '9' || x > MOST / 10) return 0;
+        x = x * 10 + (at[i] - '0');
+    }
+    return x;
+}
+
+/* Does the word of n characters set something? */
+static int read_word(const char *at, size_t n, rmr_cuda_options *o)
+{
+    for (size_t i = 0; i < WORDS; i++) {
+        const option_word *const w = &option_words[i];
+        const size_t length = strlen(w->name);
+        if (n < length || memcmp(w->name, at, length) != 0) continue;
+        const int value = w->number != NULL ? number_of(at + length, n - length)
+                          : n == length     ? w->value
+                                            : 0;
+        if (value == 0) continue;
+        memcpy((char *)o + w->at, &value, sizeof value);
+        return 1;
+    }
+    return 0;
+}
+
+static remora_status not_known(const char *word, remora_error *err)
+{
+    char known[160] = "";
+    for (size_t i = 0, n = 0; i < WORDS; i++)
+        n += (size_t)snprintf(known + n, sizeof known - n, "%s%s%s", i > 0 ? " " : "",
+                              option_words[i].name,
+                              option_words[i].number != NULL ? option_words[i].number : "");
+    RMR_FAIL(err, REMORA_E_UNSUPPORTED, "x-cuda \"%.40s\" is not known; known are: %s", word,
+             known);
+}
+
 /* Words with spaces between them. */
 static remora_status read_options(const char *words, rmr_cuda_options *o, remora_error *err)
 {
-    const struct {
-        const char *word;
-        int *to;
-    } known[] = {{"exact", &o->exact}, {"one-by-one", &o->one_by_one}};
-    enum { KNOWN = sizeof known / sizeof known[0] };
     for (const char *at = words; *at != 0;) {
         const size_t n = strcspn(at, " ");
-        size_t i = 0;
-        while (i < KNOWN && (strlen(known[i].word) != n || memcmp(known[i].word, at, n) != 0)) i++;
-        if (i == KNOWN)
-            RMR_FAIL(err, REMORA_E_UNSUPPORTED,
-                     "x-cuda \"%.60s\" is not known; known are exact and one-by-one", at);
-        *known[i].to = 1;
+        if (!read_word(at, n, o)) return not_known(at, err);
         at += n + strspn(at + n, " ");
     }
+    if (o->own_context && o->sms > 0)
+        RMR_FAIL(err, REMORA_E_UNSUPPORTED,
+                 "x-cuda has both own-context and sms=%d; only the primary context can be cut to "
+                 "some multiprocessors",
+                 o->sms);
     return REMORA_OK;
 }
 
