@@ -308,7 +308,7 @@ typedef struct remora_runtime_opts {
 
     /* "x-isa": the name of a kernel set, one of docs/numerics.md, forces that set (results are the
      * same); E_UNSUPPORTED where the machine lacks it. "x-cuda": words for GPUs, with spaces
-     * between them (docs/cuda.md): "exact". */
+     * between them (docs/cuda.md): "exact", "priority=low". */
     const remora_option *extra;
     uint64_t n_extra;
 
