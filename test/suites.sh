@@ -104,6 +104,7 @@ install_for() { # suite
     fi
     if [ "$1" = gpu-build ]; then
         want 'command -v c++' g++
+        want_build
         want 'python3 -c "import ensurepip, venv"' python3-venv
         install_missing && install_gpu_compiler
         return

@@ -20,7 +20,7 @@ BUILD_KERNELS = ROOT / "lib/backend/cuda/module/build_kernels.py"
 sys.path.insert(0, str(BUILD_KERNELS.parent))
 from build_kernels import CUBINS, INCLUDES, MOST_BYTES, PTX, SOURCE, tool  # noqa: E402
 
-PARTS = ["lib/base", "lib/quant", "lib/backend", "lib/backend/cuda"]
+PARTS = [f"lib/{part}.a" for part in ("librmr_cuda", "librmr_backend", "librmr_quant", "librmr_base")]  # cuda_module_parts in meson
 MOST_STACK = {"rmr_finish": 128}  # bytes; of others none
 # bytes, of kernels whose threads have all the registers that they can have: products of K-quants, those of Q8_0 with few rows
 # (on sm_100f and sm_120 only), and prompts, whose spills are outside of the loop over positions
@@ -107,6 +107,16 @@ MODULE_FLAGS = ["-std=c11", "-O2", "-fPIC", "-fvisibility=hidden", "-ffp-contrac
                 *(f"-I{ROOT / i}" for i in ["include", "lib/base", "lib/quant", "lib/backend", "lib/backend/cuda", "lib/backend/cuda/module"])]
 
 
+def make_parts(folder):
+    """The archives that the module is linked with, in a build folder of its own."""
+    build = folder / "parts"
+    if not (build / "build.ninja").exists():
+        subprocess.run(["meson", "setup", build, ROOT, "-Dtools=false", "-Dexamples=false", "-Dcuda=disabled", "--buildtype=release"],
+                       check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", build, *PARTS], check=True, stdout=subprocess.DEVNULL)
+    return [build / part for part in PARTS]
+
+
 def cc(*args):
     subprocess.run([os.environ.get("CC", "cc"), *MODULE_FLAGS, *map(str, args)], check=True)
 
@@ -116,15 +126,11 @@ def make_module(folder, cubins, ptx):
     code = [folder / f"kernels.{t}.cubin" for t in cubins]
     if ptx:
         code.append(folder / f"kernels.{PTX}.ptx")
-    image, archive, module = folder / "kernels_image.c", folder / "parts.a", folder / "libremora-cuda.so"
+    image, module = folder / "kernels_image.c", folder / "libremora-cuda.so"
     subprocess.run([sys.executable, BUILD_KERNELS, "join", folder / "kernels.fatbin", image, *code], check=True)
-    (folder / "parts").mkdir(exist_ok=True)
-    for source in sorted(s for part in PARTS for s in (ROOT / part).glob("*.c")):
-        cc("-c", source, "-o", folder / "parts" / f"{source.parent.name}_{source.stem}.o")
-    archive.unlink(missing_ok=True)
-    subprocess.run(["ar", "rcs", archive, *sorted((folder / "parts").glob("*.o"))], check=True)
-    cc("-shared", "-o", module, ROOT / "lib/backend/cuda/module/entry.c", image, archive, "-lm", "-ldl")
-    cc("-o", folder / "open_module", ROOT / "test/cuda/open_module.c", archive, "-lm", "-ldl")
+    parts = make_parts(folder)
+    cc("-shared", "-o", module, ROOT / "lib/backend/cuda/module/entry.c", image, *parts, "-lm", "-ldl")
+    cc("-o", folder / "open_module", ROOT / "test/cuda/open_module.c", *parts, "-lm", "-ldl")
     checks = [["sh", ROOT / "test/unit/module_symbols.sh", module], [folder / "open_module", module]]
     for args in checks:
         done = subprocess.run(args, capture_output=True, text=True, check=False)
