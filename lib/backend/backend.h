@@ -91,6 +91,16 @@ typedef struct rmr_area {
     uint32_t slot, col, n_cols, row0, n_rows;
 } rmr_area;
 
+/* Numbers of a row of a slot, each once, in any order, and their columns: in the step's memory,
+ * until the next call on the step. All other numbers of the row are at most `rest` or NaN; NaN and
+ * -infinity may be among these with any column, and stand for nothing then. */
+typedef struct rmr_best {
+    const float *value;
+    const int32_t *col;
+    uint32_t n; /* at most as many as the row has */
+    float rest;
+} rmr_best;
+
 /* The functions of a backend. Any thread may call any of them at any time; functions of one step,
  * and those that make or end one object, are called one after another. Every function that takes
  * `err` may return E_NOMEM, E_DEVICE_MEM or E_DEVICE besides what it says.
@@ -102,7 +112,7 @@ typedef struct rmr_area {
  * steps use it, and leave what slices submitted after the call find; functions on one buffer keep
  * their order, and a copy is a function on both of its buffers. Nothing more is promised, and a
  * backend should not wait for more: a fork copies a page while steps of other sessions run. */
-enum { RMR_BACKEND_VERSION = 2 }; /* the version of all that backends and the library share */
+enum { RMR_BACKEND_VERSION = 3 }; /* the version of all that backends and the library share */
 
 /* ---- the functions of a backend ---- */
 
@@ -202,6 +212,11 @@ typedef remora_status rmr_step_read_fn(rmr_backend *be, rmr_step *s, const rmr_a
                                        remora_error *err);
 typedef remora_status rmr_step_write_fn(rmr_backend *be, rmr_step *s, const rmr_area *a,
                                         const void *src, remora_error *err);
+/* Of row `row` of a slot with RMR_ROWS_OUT, after waiting for the last mark: its largest numbers,
+ * `want` of them or so, where that is less work than reading the row. May be NULL: it is not, as
+ * where the row lies in the host's memory. */
+typedef remora_status rmr_step_best_fn(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row,
+                                       uint32_t want, rmr_best *out, remora_error *err);
 
 typedef struct rmr_backend_ops {
     uint32_t size, version; /* of this struct; RMR_BACKEND_VERSION */
@@ -240,6 +255,7 @@ typedef struct rmr_backend_ops {
     rmr_step_wait_fn *step_wait;
     rmr_step_read_fn *step_read;
     rmr_step_write_fn *step_write;
+    rmr_step_best_fn *step_best; /* may be NULL */
 } rmr_backend_ops;
 
 /* The first fields of every table of functions. */

@@ -4,7 +4,6 @@
 
 #include <math.h>
 
-#include "sampler.h"
 #include "dexp.h"
 #include "fpenv.h"
 
@@ -25,6 +24,42 @@ void rmr_candidates_load(rmr_candidates *l, const float *logits, size_t n)
     l->n = m;
     l->by_id = 1;
     l->holes = 0;
+    l->rest = -INFINITY;
+}
+
+/* Shell's sort: they are some hundreds, in runs of descending logits. */
+static void sort_by_id(remora_token_prob *c, size_t n)
+{
+    size_t gap = 1;
+    while (gap < n / 3) gap = 3 * gap + 1;
+    for (; gap > 0; gap /= 3)
+        for (size_t i = gap; i < n; i++) {
+            const remora_token_prob x = c[i];
+            size_t at = i;
+            for (; at >= gap && c[at - gap].token > x.token; at -= gap) c[at] = c[at - gap];
+            c[at] = x;
+        }
+}
+
+void rmr_candidates_load_best(rmr_candidates *l, const rmr_best_logits *best)
+{
+    size_t m = 0;
+    for (size_t i = 0; i < best->n; i++) {
+        if (!(best->logit[i] > best->rest)) continue;
+        l->c[m].token = best->token[i];
+        l->c[m].logit = best->logit[i];
+        m++;
+    }
+    sort_by_id(l->c, m);
+    l->n = m;
+    l->by_id = 1;
+    l->holes = 0;
+    l->rest = best->rest;
+}
+
+int rmr_candidates_lack(const rmr_candidates *l)
+{
+    return l->rest > -INFINITY;
 }
 
 void rmr_candidates_compact(rmr_candidates *l)

@@ -5,6 +5,7 @@
 
 #include "fpenv.h"
 #include "mem.h"
+#include "sampler.h"
 
 /* Weights are summed in blocks of this many, then block by block: one fixed order, good accuracy,
  * and a draw needs the exponentials of one block a second time only. */
@@ -18,6 +19,7 @@ typedef struct rmr_candidates {
     rmr_fpenv host;  /* the caller's floating-point mode, for callbacks */
     int by_id;       /* ascending token order, no duplicates */
     int holes;       /* some logits are -infinity: compact before counting or ranking */
+    float rest;      /* no candidate that is not in the list has more; -infinity: all are in it */
 } rmr_candidates;
 
 /* The last accepted tokens: a ring. Without penalties there is none. */
@@ -31,6 +33,9 @@ typedef struct rmr_history {
 
 /* -- candidates.c -- */
 void rmr_candidates_load(rmr_candidates *l, const float *logits, size_t n);
+/* Those above best->rest, in the order that the whole row would give them. */
+void rmr_candidates_load_best(rmr_candidates *l, const rmr_best_logits *best);
+int rmr_candidates_lack(const rmr_candidates *l);  /* some are not in the list */
 void rmr_candidates_compact(rmr_candidates *l);    /* drop -infinity and NaN, keep the order */
 float rmr_candidates_max(const rmr_candidates *l); /* n > 0 */
 double rmr_candidates_weigh(rmr_candidates *l, float max); /* sum of weights; fills blocks */
@@ -46,8 +51,9 @@ void rmr_candidates_rank(remora_token_prob *c, size_t n,
 remora_status rmr_stage_check(const remora_stage *s, uint32_t n_vocab, remora_error *err);
 int rmr_stage_is_penalty(int32_t kind);
 size_t rmr_stage_window(const remora_stage *s); /* of a penalty, in tokens */
+int rmr_stage_lowers(const remora_stage *s);    /* it changes single logits, and raises none */
 /* Run one stage. h, and counts: n_vocab zeros (zero again on return), are for the penalties, NULL
- * when there is none. */
+ * when there is none. MORE: its effect depends on candidates that are not in the list. */
 remora_status rmr_stage_run(const remora_stage *s, rmr_candidates *l, const rmr_history *h,
                             uint32_t *counts, uint32_t n_vocab);
 

@@ -412,15 +412,20 @@ static remora_status no_token(const rmr_sampler *c, remora_error *err)
              n_stages(c));
 }
 
-static remora_status pick(rmr_sampler *c, const float *logits, size_t n, remora_token *out,
-                          remora_error *err)
+/* What may come next, of a whole row. */
+static remora_status limit(rmr_sampler *c, remora_error *err)
 {
-    rmr_candidates_load(&c->list, logits, n);
     if (c->limiter.ops != NULL) {
         RMR_TRY(c->limiter.ops->mask(c->limiter.guide, c->mask, err));
         keep_masked(&c->list, c->mask);
     }
     if (c->spell != NULL) rmr_spell_filter(c->spell, &c->list);
+    return REMORA_OK;
+}
+
+/* Of the candidates in the list. MORE: it depends on others. */
+static remora_status pick(rmr_sampler *c, remora_token *out, remora_error *err)
+{
     for (size_t i = 0; i < n_stages(c); i++) {
         const remora_status st =
             rmr_stage_run(&c->stages->item[i].stage, &c->list, c->hist, c->counts, c->n_vocab);
@@ -430,7 +435,9 @@ static remora_status pick(rmr_sampler *c, const float *logits, size_t n, remora_
                      "raised *n, or put in a token outside the vocabulary",
                      i);
         if (st < 0) return no_token(c, err);
+        if (st == REMORA_MORE) return st;
     }
+    if (rmr_candidates_lack(&c->list)) return REMORA_MORE;
     /* A host's stage may have put others in. */
     if (c->limiter.ops != NULL) keep_masked(&c->list, c->mask);
     rmr_candidates_compact(&c->list);
@@ -449,7 +456,47 @@ remora_status rmr_sampler_pick(rmr_sampler *c, const float *logits, size_t n, re
         RMR_FAIL(err, REMORA_E_ARG, "there are %zu logits, the sampler takes 1 to %u", n,
                  c->n_vocab);
     c->list.host = rmr_fpenv_enter();
-    const remora_status st = pick(c, logits, n, out, err);
+    rmr_candidates_load(&c->list, logits, n);
+    remora_status st = limit(c, err);
+    if (st >= 0) st = pick(c, out, err);
+    rmr_fpenv_leave(c->list.host);
+    return st;
+}
+
+enum {
+    MOST_BEST = 512, /* where more are needed a whole row is as good */
+    SPARE_BEST = 256 /* for candidates that others than the best become the best of */
+};
+
+uint32_t rmr_sampler_needs(const rmr_sampler *c)
+{
+    uint32_t spare = 0;
+    if (c->limiter.ops != NULL || (c->spell != NULL && c->spell->at < c->spell->n)) return 0;
+    for (size_t i = 0; i < n_stages(c); i++) {
+        const remora_stage *s = &c->stages->item[i].stage;
+        if (rmr_stage_lowers(s))
+            spare = SPARE_BEST;
+        else if (s->kind == REMORA_STAGE_TEMPERATURE && s->value == 0.0)
+            return 1 + spare;
+        else if (s->kind == REMORA_STAGE_TOP_K)
+            return s->count < MOST_BEST - spare ? (uint32_t)s->count + 1 + spare : 0;
+        else if (s->kind == REMORA_STAGE_MIN_P && s->value > 0.0)
+            return SPARE_BEST;
+        else if (s->kind != REMORA_STAGE_TEMPERATURE &&
+                 !(s->kind == REMORA_STAGE_TOP_P && s->value >= 1.0))
+            return 0;
+    }
+    return 0;
+}
+
+remora_status rmr_sampler_pick_best(rmr_sampler *c, const rmr_best_logits *best, remora_token *out,
+                                    remora_error *err)
+{
+    RMR_ASSERT(best->n <= c->n_vocab);
+    if (rmr_sampler_needs(c) == 0) return REMORA_MORE;
+    c->list.host = rmr_fpenv_enter();
+    rmr_candidates_load_best(&c->list, best);
+    const remora_status st = pick(c, out, err);
     rmr_fpenv_leave(c->list.host);
     return st;
 }

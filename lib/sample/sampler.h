@@ -52,6 +52,23 @@ remora_status rmr_sampler_spell(rmr_sampler *c, rmr_spell_bytes bytes, const voi
  * *out is written on success only. */
 remora_status rmr_sampler_pick(rmr_sampler *c, const float *logits, size_t n, remora_token *out,
                                remora_error *err);
+
+/* The best logits of a row: n tokens, each once, in any order. All other tokens have at most `rest`
+ * or NaN. */
+typedef struct rmr_best_logits {
+    const remora_token *token;
+    const float *logit;
+    size_t n; /* <= n_vocab */
+    float rest;
+} rmr_best_logits;
+
+/* How many of the best logits a pick depends on, more or less. 0: on the whole row, or so many. */
+uint32_t rmr_sampler_needs(const rmr_sampler *c);
+/* The pick of the row that these are the best of, and its status. MORE: it depends on others;
+ * nothing changed. */
+remora_status rmr_sampler_pick_best(rmr_sampler *c, const rmr_best_logits *best, remora_token *out,
+                                    remora_error *err);
+
 /* The state of the generator, to go back to it: what is picked from there on is picked again. */
 rmr_rng rmr_sampler_numbers(const rmr_sampler *c);
 void rmr_sampler_set_numbers(rmr_sampler *c, rmr_rng numbers);

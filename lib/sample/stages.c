@@ -5,7 +5,6 @@
 #include <float.h>
 #include <math.h>
 
-#include "sampler.h"
 #include "dexp.h"
 
 /* A logit computed in double, back as a float. Finite results stay finite: only BIAS with -infinity
@@ -22,6 +21,17 @@ int rmr_stage_is_penalty(int32_t kind)
 {
     return kind == REMORA_STAGE_REPEAT || kind == REMORA_STAGE_FREQUENCY ||
            kind == REMORA_STAGE_PRESENCE;
+}
+
+int rmr_stage_lowers(const remora_stage *s)
+{
+    switch (s->kind) {
+    case REMORA_STAGE_REPEAT: return s->value >= 1.0;
+    case REMORA_STAGE_FREQUENCY:
+    case REMORA_STAGE_PRESENCE: return s->value >= 0.0;
+    case REMORA_STAGE_BIAS: return s->value <= 0.0;
+    default: return 0;
+    }
 }
 
 size_t rmr_stage_window(const remora_stage *s)
@@ -126,33 +136,38 @@ remora_status rmr_stage_check(const remora_stage *s, uint32_t n_vocab, remora_er
 
 /* -- stages that rank or cut: on a compact, non-empty list -- */
 
-static void keep_best(rmr_candidates *l)
+/* Keep the k best, k <= n. Candidates with equal logits count by id, so those that are not in the
+ * list have to be below all that stay. */
+static remora_status keep_best(rmr_candidates *l, size_t k)
 {
-    rmr_candidates_rank(l->c, l->n, 1);
-    l->n = 1;
+    rmr_candidates_rank(l->c, l->n, k);
+    if (!(l->c[k - 1].logit > l->rest)) return REMORA_MORE;
+    l->n = k;
+    l->rest = -INFINITY;
+    return REMORA_OK;
 }
 
 /* A shift of all logits does not change softmax. When the best logit would leave the range of float
  * (tiny temperatures), all are first moved so that it is 0: the limit is then greedy instead of a
  * row of equal infinities. */
-static void temperature(rmr_candidates *l, double t)
+static remora_status temperature(rmr_candidates *l, double t)
 {
     const float max = rmr_candidates_max(l);
-    if (t == 0.0) {
-        keep_best(l);
-        return;
-    }
-    if (isinf(max)) return; /* infinite logits win at any temperature */
+    if (t == 0.0) return keep_best(l, 1);
+    if (l->rest > max) return REMORA_MORE;
+    if (isinf(max)) return REMORA_OK; /* infinite logits win at any temperature */
     const double shift = fabs((double)max / t) > (double)FLT_MAX ? (double)max : 0.0;
     for (size_t i = 0; i < l->n; i++) l->c[i].logit = to_logit(((double)l->c[i].logit - shift) / t);
+    /* a higher logit never gets a lower result */
+    if (rmr_candidates_lack(l)) l->rest = to_logit(((double)l->rest - shift) / t);
+    return REMORA_OK;
 }
 
-static void top_k(rmr_candidates *l, int64_t k)
+static remora_status top_k(rmr_candidates *l, int64_t k)
 {
-    if ((uint64_t)k >= l->n) return;
-    rmr_candidates_rank(l->c, l->n, (size_t)k);
-    l->n = (size_t)k;
+    if ((uint64_t)k >= l->n) return rmr_candidates_lack(l) ? REMORA_MORE : REMORA_OK;
     l->by_id = 0;
+    return keep_best(l, (size_t)k);
 }
 
 /* Bucket of a logit: its distance below the best, in RMR_CANDIDATE_BUCKETS steps over `range`. A
@@ -195,9 +210,10 @@ static size_t split_at(rmr_candidates *l, size_t edge, float max, double range)
 /* Keep the best candidates whose weights sum to p, without a full sort: weights are summed by
  * bucket, and only the bucket in which the sum reaches p is ranked, a few candidates at first and
  * then four times as many each time. */
-static void top_p(rmr_candidates *l, double p)
+static remora_status top_p(rmr_candidates *l, double p)
 {
-    if (p >= 1.0) return;
+    if (p >= 1.0) return REMORA_OK;
+    if (rmr_candidates_lack(l)) return REMORA_MORE;
     RMR_ASSERT(l->n > 0 && !l->holes);
     const float max = rmr_candidates_max(l);
     const double range = spread(l, max);
@@ -222,18 +238,27 @@ static void top_p(rmr_candidates *l, double p)
     RMR_ASSERT(kept > 0 && kept <= l->n);
     l->n = kept;
     l->by_id = 0;
+    return REMORA_OK;
 }
 
-static void min_p(rmr_candidates *l, double p)
+/* Is a candidate with logit x likely enough beside the best one? */
+static int passes(float x, float max, double least)
+{
+    return x == max || (double)x - (double)max >= least;
+}
+
+static remora_status min_p(rmr_candidates *l, double p)
 {
     const float max = rmr_candidates_max(l);
     const double least = rmr_dlog(p);
     size_t m = 0;
-    for (size_t i = 0; i < l->n; i++) {
-        const float x = l->c[i].logit;
-        if (x == max || (double)x - (double)max >= least) l->c[m++] = l->c[i];
-    }
+    if (rmr_candidates_lack(l) && (l->rest > max || passes(l->rest, max, least)))
+        return REMORA_MORE;
+    for (size_t i = 0; i < l->n; i++)
+        if (passes(l->c[i].logit, max, least)) l->c[m++] = l->c[i];
     l->n = m;
+    l->rest = -INFINITY;
+    return REMORA_OK;
 }
 
 /* -- stages that change single logits: holes are fine -- */
@@ -295,6 +320,7 @@ static void bias(rmr_candidates *l, remora_token t, double value)
 static remora_status callback(const remora_stage *s, rmr_candidates *l, uint32_t n_vocab)
 {
     size_t n = l->n;
+    if (rmr_candidates_lack(l)) return REMORA_MORE;
     rmr_candidates_logprobs(l);
     rmr_fpenv_leave(l->host);
     const remora_status st = s->fn(s->user, l->c, &n);
@@ -318,16 +344,17 @@ remora_status rmr_stage_run(const remora_stage *s, rmr_candidates *l, const rmr_
 {
     if (!changes_single_logits(s->kind)) {
         rmr_candidates_compact(l);
-        if (l->n == 0) return REMORA_E_NO_TOKEN;
+        if (l->n == 0) return rmr_candidates_lack(l) ? REMORA_MORE : REMORA_E_NO_TOKEN;
+    } else if (rmr_candidates_lack(l) && !rmr_stage_lowers(s)) {
+        return REMORA_MORE;
     }
     switch (s->kind) {
-    case REMORA_STAGE_TEMPERATURE: temperature(l, s->value); break;
-    case REMORA_STAGE_TOP_K: top_k(l, s->count); break;
-    case REMORA_STAGE_TOP_P: top_p(l, s->value); break;
-    case REMORA_STAGE_MIN_P: min_p(l, s->value); break;
-    case REMORA_STAGE_BIAS: bias(l, (remora_token)s->count, s->value); break;
+    case REMORA_STAGE_TEMPERATURE: return temperature(l, s->value);
+    case REMORA_STAGE_TOP_K: return top_k(l, s->count);
+    case REMORA_STAGE_TOP_P: return top_p(l, s->value);
+    case REMORA_STAGE_MIN_P: return min_p(l, s->value);
     case REMORA_STAGE_CALLBACK: return callback(s, l, n_vocab);
-    default: penalty(s, l, h, counts); break;
+    case REMORA_STAGE_BIAS: bias(l, (remora_token)s->count, s->value); return REMORA_OK;
+    default: penalty(s, l, h, counts); return REMORA_OK;
     }
-    return REMORA_OK;
 }

@@ -22,16 +22,23 @@ typedef struct evaluation {
     rmr_halt *halt;     /* NULL: neither a budget nor a cancel word */
     uint64_t rows_left; /* under max_tokens */
     uint32_t n_drafts;  /* of the first session, for its next step */
+    int leave;          /* its last row may be left in the step */
     remora_error *err;
 } evaluation;
 
+/* The session holds it no more. */
+static rmr_context *let_go(rmr_step_in_progress *f)
+{
+    rmr_context *c = f->ctx;
+    f->ctx = NULL;
+    f->parts = NULL;
+    f->n_parts = 0;
+    return c;
+}
+
 void rmr_step_in_progress_drop(remora_session *lead)
 {
-    if (lead->in_progress.ctx == NULL) return;
-    rmr_context_give(lead->model, lead->in_progress.ctx);
-    lead->in_progress.ctx = NULL;
-    lead->in_progress.parts = NULL;
-    lead->in_progress.n_parts = 0;
+    rmr_context_give(lead->model, let_go(&lead->in_progress));
 }
 
 static void new_epoch(remora_session *s)
@@ -174,7 +181,7 @@ static remora_status form_step(evaluation *e)
     f->n_parts = f->n_want = 0;
     f->program = &lead->model->programs.program[RMR_PROGRAM_MAIN];
     f->next_slice = f->next_want = 0;
-    f->told = 0;
+    f->told = f->leaves = 0;
     f->us = 0;
     f->prefill = 0;
     for (size_t i = 0; i < e->n && in->n_rows < rows; i++) {
@@ -219,7 +226,7 @@ static remora_status deliver_drafts(const evaluation *e, const rmr_part *p, uint
 /* Copy the rows [i, i + n) of a head pass, all of one session, to its output. */
 static remora_status deliver(const evaluation *e, rmr_part *p, uint32_t i, uint32_t n)
 {
-    const rmr_step_in_progress *f = &e->s[0]->in_progress;
+    rmr_step_in_progress *f = &e->s[0]->in_progress;
     remora_session *s = p->session;
     const rmr_shape *shape = &s->model->shape;
     const size_t row = s->rows.n_ready + p->n_out;
@@ -235,8 +242,15 @@ static remora_status deliver(const evaluation *e, rmr_part *p, uint32_t i, uint3
     p->n_out += n;
     float *last = p->last_out + 1 == s->n_tokens ? rmr_predictor_place(s, p->last_out, 1) : NULL;
     if (last != NULL) RMR_TRY(rmr_context_read(s->model, f->ctx, i + n - 1, 1, NULL, last, e->err));
-    return rmr_context_read(s->model, f->ctx, i, n, s->rows.logits + row * shape->n_vocab,
-                            hidden ? s->rows.hidden + row * shape->n_hidden : NULL, e->err);
+    if (hidden)
+        RMR_TRY(rmr_context_read(s->model, f->ctx, i, n, NULL,
+                                 s->rows.hidden + row * shape->n_hidden, e->err));
+    f->leaves = e->leave && p->last_out + 1 == s->n_tokens;
+    f->left_row = i + n - 1;
+    RMR_ASSERT(!f->leaves || f->n_want - f->next_want <= RMR_HEAD_ROWS); /* no pass comes behind */
+    if (f->leaves && --n == 0) return REMORA_OK;
+    return rmr_context_read(s->model, f->ctx, i, n, s->rows.logits + row * shape->n_vocab, NULL,
+                            e->err);
 }
 
 /* Run one pass of the head over the next wanted rows of all sessions, or go on with it. The rows
@@ -312,6 +326,10 @@ static void commit(evaluation *e)
         count_worth(s, f);
         count(s, n, f->prefill, f->us);
         e->rows_left -= e->rows_left < n ? e->rows_left : n;
+    }
+    if (f->leaves) {
+        lead->rows.left_row = f->left_row;
+        lead->rows.left = let_go(f);
     }
     rmr_step_in_progress_drop(lead);
 }
@@ -432,8 +450,8 @@ remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opt
 }
 
 remora_status rmr_eval_drafts(remora_session *s, const remora_eval_opts *o, uint32_t n_drafts,
-                              remora_error *err)
+                              int leave, remora_error *err)
 {
-    evaluation e = {.s = &s, .n = 1, .o = o, .n_drafts = n_drafts, .err = err};
+    evaluation e = {.s = &s, .n = 1, .o = o, .n_drafts = n_drafts, .leave = leave, .err = err};
     return evaluate(&e);
 }

@@ -68,6 +68,14 @@ static int64_t time_left(const rmr_gen_call *c)
     return c->o->budget_us > spent ? c->o->budget_us - spent : 1;
 }
 
+/* Can the sampler do with the best of the next row, and the backend find them? Nobody else can ask
+ * for the row before its token is appended. */
+static int may_leave(const remora_session *s, const rmr_gen_call *c)
+{
+    return s->model->be->ops->step_best != NULL && c->o->probs == NULL &&
+           rmr_sampler_needs(c->sampler) > 0;
+}
+
 /* Evaluate pending tokens. */
 static remora_status evaluate(remora_session *s, const rmr_gen_call *c, remora_error *err)
 {
@@ -79,7 +87,7 @@ static remora_status evaluate(remora_session *s, const rmr_gen_call *c, remora_e
     const uint32_t n = rmr_draft(s, &w);
     const remora_eval_opts eo = {
         .struct_size = sizeof eo, .budget_us = time_left(c), .cancel = c->o->cancel};
-    return rmr_eval_drafts(s, &eo, n, err);
+    return rmr_eval_drafts(s, &eo, n, may_leave(s, c), err);
 }
 
 /* Get the row to sample from. */
@@ -91,7 +99,7 @@ static remora_status last_row(remora_session *s, const rmr_gen_call *c, remora_e
 
 static const float *last_logits(const remora_session *s)
 {
-    RMR_ASSERT(s->rows.n_ready > 0 && s->rows.last == s->n_tokens - 1);
+    RMR_ASSERT(s->rows.n_ready > 0 && s->rows.last == s->n_tokens - 1 && s->rows.left == NULL);
     return s->rows.logits + (size_t)(s->rows.n_ready - 1) * s->model->shape.n_vocab;
 }
 
@@ -134,6 +142,23 @@ static remora_status take(remora_session *s, rmr_gen_call *c, remora_token t, re
     return st;
 }
 
+/* The sampler's choice: of the best logits, where that is what it has to be of all. */
+static remora_status pick(remora_session *s, const rmr_gen_call *c, remora_token *t,
+                          remora_error *err)
+{
+    const rmr_output_rows *r = &s->rows;
+    rmr_best b;
+    if (r->left != NULL) {
+        RMR_TRY(rmr_context_best(s->model, r->left, r->left_row, rmr_sampler_needs(c->sampler), &b,
+                                 err));
+        const rmr_best_logits best = {b.col, b.value, b.n, b.rest};
+        const remora_status st = rmr_sampler_pick_best(c->sampler, &best, t, err);
+        if (st != REMORA_MORE) return st;
+    }
+    RMR_TRY(rmr_output_rows_settle(s, err));
+    return rmr_sampler_pick(c->sampler, last_logits(s), s->model->shape.n_vocab, t, err);
+}
+
 /* Sample one token, unless it is forced, and take it. A constraint may lack memory or steps for the
  * token that was drawn: then the generator gets its number back, and the next call draws the same.
  */
@@ -143,8 +168,7 @@ static remora_status draw(remora_session *s, rmr_gen_call *c, int forced, remora
     RMR_TRY(rmr_page_table_reserve(&s->cache, s->n_tokens, s->n_tokens + 1, err));
     const uint64_t t0 = rmr_clock_us();
     const rmr_rng before = rmr_sampler_numbers(c->sampler);
-    if (!forced)
-        RMR_TRY(rmr_sampler_pick(c->sampler, last_logits(s), s->model->shape.n_vocab, t, err));
+    if (!forced) RMR_TRY(pick(s, c, t, err));
     show_probs(s, c, *t);
     const remora_status st = take(s, c, *t, err);
     if (st < 0) {
@@ -169,10 +193,14 @@ static remora_status next_token(remora_session *s, rmr_gen_call *c, remora_error
     remora_token t;
     size_t forced;
     RMR_TRY(rmr_sampler_forced(c->sampler, &t, &forced, err));
-    const remora_status st = prepare(s, c, forced > 0, err);
+    remora_status st = prepare(s, c, forced > 0, err);
     if (st != REMORA_OK) return st;
-    if (s->n_tokens == s->capacity) return rmr_gen_ends(s, REMORA_REASON_CAPACITY, err);
-    RMR_TRY(draw(s, c, forced > 0, &t, err));
+    const int full = s->n_tokens == s->capacity;
+    if (!full) st = draw(s, c, forced > 0, &t, err);
+    /* a row that no token was drawn from is there for the host */
+    const remora_status settled = rmr_output_rows_settle(s, st < 0 ? NULL : err);
+    RMR_TRY(st < 0 ? st : settled);
+    if (full) return rmr_gen_ends(s, REMORA_REASON_CAPACITY, err);
     if (c->tokens != NULL) c->tokens[c->n_tokens] = t;
     c->n_tokens++;
     g->n_tokens++;

@@ -27,6 +27,25 @@ void rmr_output_rows_trim(remora_session *s, uint64_t keep)
     r->last = i;
 }
 
+remora_status rmr_output_rows_settle(remora_session *s, remora_error *err)
+{
+    rmr_output_rows *r = &s->rows;
+    rmr_context *c = r->left;
+    remora_status st = REMORA_OK;
+    if (c == NULL) return REMORA_OK;
+    r->left = NULL;
+    if (r->n_ready > 0)
+        st = rmr_context_read(s->model, c, r->left_row, 1,
+                              r->logits + (size_t)(r->n_ready - 1) * s->model->shape.n_vocab, NULL,
+                              err);
+    rmr_context_give(s->model, c);
+    if (st >= 0) return REMORA_OK;
+    const uint64_t at = r->last;
+    rmr_output_rows_trim(s, at);
+    s->flags[at] &= RMR_TOKEN_EXPANDED;
+    return RMR_PASSED_ON(st);
+}
+
 enum { MANY = 8 }; /* room for this many times the rows in use, or more, is given back */
 
 /* Resize one array of `width` floats a row to n rows. The memory is what the device reads into. */
@@ -87,6 +106,7 @@ void rmr_output_rows_free(remora_session *s)
 {
     rmr_output_rows *r = &s->rows;
     rmr_backend *be = s->model->be;
+    RMR_ASSERT(r->left == NULL);
     be->ops->host_free(be, s->mem, r->logits, r->cap * s->model->shape.n_vocab * sizeof(float));
     rmr_free(s->mem, r->has_hidden, r->flags_cap);
     be->ops->host_free(be, s->mem, r->hidden,

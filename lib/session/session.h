@@ -31,6 +31,9 @@ typedef struct rmr_output_rows {
     size_t cap, hidden_cap, flags_cap;
     uint32_t n_wanted, n_ready;
     uint64_t last; /* position of row n_ready - 1 */
+    rmr_context
+        *left; /* the step whose result the last ready row still is; NULL: it lies in `logits` */
+    uint32_t left_row;
 } rmr_output_rows;
 
 /* One session's part of a step. */
@@ -54,6 +57,8 @@ typedef struct rmr_step_in_progress {
     const rmr_program *program;
     uint32_t next_slice; /* of the program */
     uint32_t next_want;  /* rows of the head already delivered */
+    int leaves;          /* the last one was left in the step: */
+    uint32_t left_row;   /* of the last pass of the head */
     int told;            /* the rows of the head's next pass have been told */
     uint64_t us;         /* time spent */
     int prefill;
@@ -131,6 +136,9 @@ uint64_t rmr_output_rows_bytes(const remora_model *m);
 remora_status rmr_output_rows_make_room(remora_session *s, uint32_t n_more, int hidden,
                                         remora_error *err);
 void rmr_output_rows_clear(rmr_output_rows *r);
+/* A row that was left in its step is read, if it is one of the session's still, and the step ends.
+ * A failure leaves its token evaluated and without a row. */
+remora_status rmr_output_rows_settle(remora_session *s, remora_error *err);
 /* The rows of tokens from position `keep` on go, ready or to come. */
 void rmr_output_rows_trim(remora_session *s, uint64_t keep);
 /* Give back room that one great prompt left behind; cannot fail. */
@@ -143,9 +151,10 @@ remora_status rmr_output_rows_copy(remora_session *dst, const remora_session *sr
 remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opts *o,
                        remora_error *err);
 /* The same for one session, with so many drafts behind what is pending, which are in ahead.token
- * (draft.h): with none where a step is under way. */
+ * (draft.h): with none where a step is under way. With `leave` the logits of the last token may
+ * stay in its step until rmr_output_rows_settle(). */
 remora_status rmr_eval_drafts(remora_session *s, const remora_eval_opts *o, uint32_t n_drafts,
-                              remora_error *err);
+                              int leave, remora_error *err);
 void rmr_step_in_progress_drop(remora_session *lead);
 /* A token at `position` or behind it goes, or changes: steps under way that have one are dropped,
  * whichever session holds them. */

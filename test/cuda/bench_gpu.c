@@ -547,6 +547,40 @@ static void bench_latents(void)
     bench_latent(RMR_KV_INT8, 16, 8, 32768);
 }
 
+/* From a row of logits that is there to the host: the best of it, and for comparison all of it,
+ * into memory that the driver pins. */
+static void bench_best(uint32_t width)
+{
+    static const uint32_t wants[] = {0, 1, 41, 257, 513}; /* 0: all */
+    const rmr_slot slots[] = {{4, RMR_ROWS_ALL}, {width, RMR_ROWS_OUT}};
+    const rmr_step_desc d = {NULL, 0, slots, 2, 1, 1, 1, NULL};
+    const rmr_area all = {1, 0, width, 0, 1};
+    const size_t bytes = (size_t)width * 4;
+    rmr_step *s;
+    double us[101];
+    char name[64];
+    void *const row = c->base.ops->host_alloc(&c->base, &c->ctx->mem, bytes);
+    MUST(rmr_cuda_step_create(&c->base, &d, &s, err));
+    fill(s->memory + s->l.slot[1], bytes, 0xc1ffffff);
+    wait_stream(c->stream);
+    for (size_t k = 0; k < sizeof wants / sizeof wants[0]; k++) {
+        rmr_best best = {.n = width};
+        for (int i = 0; i < 101; i++) {
+            const uint64_t begin = rmr_clock_us();
+            for (int r = 0; r < 10; r++)
+                if (wants[k] == 0)
+                    MUST(rmr_cuda_step_read(&c->base, s, &all, row, err));
+                else
+                    MUST(rmr_cuda_step_best(&c->base, s, 1, 0, wants[k], &best, err));
+            us[i] = (double)(rmr_clock_us() - begin) / 10;
+        }
+        snprintf(name, sizeof name, "best %u of %u: %u to the host", wants[k], width, best.n);
+        line(name, median(us, 101), (double)bytes);
+    }
+    rmr_cuda_step_free(&c->base, s);
+    c->base.ops->host_free(&c->base, &c->ctx->mem, row, bytes);
+}
+
 /* A few kernels once, for a profiler. */
 static void profile(void)
 {
@@ -581,6 +615,7 @@ static void bench_named(const char *what)
     }
     measure_roof();
     if (strcmp(what, "latent") == 0) bench_latents();
+    if (strcmp(what, "best") == 0) bench_best(102400);
     for (int e = 0; e < RMR_ELEM_COUNT; e++) {
         const char *const name = strchr(what, '-');
         if (name == NULL || strcmp(name + 1, rmr_elem_table[e].name) != 0) continue;

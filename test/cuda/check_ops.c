@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check_best.h"
 #include "must.h"
 
 rmr_backend *check_cpu, *check_gpu;
@@ -206,7 +207,7 @@ static float *side_slot(side *s, const plan *p, uint32_t slot, uint32_t n)
     return v;
 }
 
-static void report(const char *name, int bad, const char *text)
+void check_report(const char *name, int bad, const char *text)
 {
     check_done++;
     check_bad += bad;
@@ -233,7 +234,7 @@ static void compare(const char *name, side *cpu, side *gpu, const plan *p, uint3
     const double e = error_of(a, b, (size_t)n * p->slot[slot].width);
     char text[64];
     snprintf(text, sizeof text, "error %.2e, limit %.0e", e, limit);
-    report(name, !(e <= limit), text);
+    check_report(name, !(e <= limit), text);
     free(a);
     free(b);
 }
@@ -267,7 +268,7 @@ static void same_bits(const char *name, side *gpu, plan *p, uint32_t slot, uint3
         free(one);
     }
     snprintf(text, sizeof text, "%s: same bits", name);
-    report(text, bad, "");
+    check_report(text, bad, "");
     free(all);
 }
 
@@ -554,7 +555,7 @@ static void compare_caches(const char *name, side *cpu, side *gpu, const plan *p
     MUST(cpu->be->ops->buffer_read(cpu->be, cpu->cache, 0, b, n, err));
     for (uint64_t i = 0; i < n; i++) differ += a[i] != b[i];
     snprintf(text, sizeof text, "%.4f %% of the bytes differ", 100.0 * (double)differ / (double)n);
-    report(name, p->kv_type != RMR_KV_F32 && (double)differ > limit * (double)n, text);
+    check_report(name, p->kv_type != RMR_KV_F32 && (double)differ > limit * (double)n, text);
     /* both go on from the same cache */
     free(a);
     free(b);
@@ -602,7 +603,7 @@ static void check_mla(const mla_case *c)
         free(one);
     }
     snprintf(text, sizeof text, "%s: same bits", name);
-    report(text, bad, "");
+    check_report(text, bad, "");
     free(all);
     side_free(&cpu);
     side_free(&gpu);
@@ -760,7 +761,7 @@ static void check_moe(const rmr_moe *m, uint32_t hidden, rmr_elem e, rmr_elem es
     MUST(cpu.be->ops->counters_read(cpu.be, cpu.counters, 0, a, m->n_experts, 0, err));
     MUST(gpu.be->ops->counters_read(gpu.be, gpu.counters, 0, b, m->n_experts, 1, err));
     snprintf(text, sizeof text, "%s: counters", name);
-    report(text, memcmp(a, b, m->n_experts * 8) != 0, "");
+    check_report(text, memcmp(a, b, m->n_experts * 8) != 0, "");
     same_bits(name, &gpu, &p, OUT, n);
     side_free(&cpu);
     side_free(&gpu);
@@ -807,6 +808,8 @@ void check_visit_all(check_visit *visit, void *arg)
 {
     visit(arg, "embed", check_embed, 0, 0);
     visit(arg, "rows", check_rows, 0, 0);
+    several(visit, arg, "best-", check_best, 0, CHECK_BEST_SMALL, 0);
+    several(visit, arg, "best-", check_best, CHECK_BEST_SMALL, CHECK_BEST_ALL, 1);
     visit(arg, "shapes", check_shapes, 0, 0);
     several(visit, arg, "product-%", check_product, 0, RMR_ELEM_COUNT, 0);
     several(visit, arg, "long-%", check_long_product, 0, RMR_ELEM_COUNT, 1);

@@ -11,6 +11,7 @@ extern int check_exact; /* the CUDA backend's mode */
 extern int check_bad, check_done, check_loud;
 
 double check_random(void); /* in [-1, 1) */
+void check_report(const char *name, int bad, const char *text);
 
 /* Every check has a name, by which a process of its own can run it: a fault on a GPU ends CUDA for
  * the process. Large ones take too long for the emulator. */

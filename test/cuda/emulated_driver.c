@@ -425,6 +425,7 @@ static rmr_cu_result copy_in(rmr_cu_address to, const void *from, size_t n, rmr_
 static rmr_cu_result copy_out(void *to, rmr_cu_address from, size_t n, rmr_cu_stream s)
 {
     CALL_IN_STREAM(s);
+    emulated.to_host += (long long)n;
     memcpy(to, (const void *)(uintptr_t)from, n);
     return RMR_CU_SUCCESS;
 }

@@ -24,6 +24,7 @@ typedef struct emulated_state {
     long retained;                /* how often the primary context is */
     long greens, green_streams;   /* green contexts; streams in them */
     long owned;                   /* contexts that are not the primary one */
+    long long to_host;            /* bytes that were copied there */
     const char *skips;            /* the kernel of this name does nothing; NULL: all work */
 } emulated_state;
 

@@ -20,7 +20,7 @@ enum { ROWS = 5, K = 64, N = 20, PAGE = 4096 };
 typedef struct things {
     rmr_weight *table, *matrix;
     rmr_buffer *from, *to;
-    rmr_op op[2];
+    rmr_op op[3];
     rmr_step *step;
     unsigned char *block;
 } things;
@@ -63,11 +63,13 @@ static remora_status use_buffers(rmr_backend *be, things *t, remora_error *err)
 
 static remora_status make_step(rmr_backend *be, things *t, remora_error *err)
 {
-    static const rmr_slot slots[] = {{K, RMR_ROWS_ALL}, {N, RMR_ROWS_ALL}};
-    const rmr_step_desc d = {t->op, 2, slots, 2, ROWS, 1, 1, NULL};
+    static const rmr_slot slots[] = {{K, RMR_ROWS_ALL}, {N, RMR_ROWS_ALL}, {N, RMR_ROWS_OUT}};
+    const rmr_step_desc d = {t->op, 3, slots, 3, ROWS, 1, 1, NULL};
     rmr_inputs in = {.n_rows = ROWS, .n_runs = 1};
     t->op[0] = (rmr_op){.kind = RMR_OP_EMBED, .out = {0, 0}, .n = K, .w = t->table};
     t->op[1] = (rmr_op){.kind = RMR_OP_LINEAR, .in = {0, 0}, .out = {1, 0}, .n = K, .w = t->matrix};
+    t->op[2] = (rmr_op){
+        .kind = RMR_OP_PICK_ROWS, .rows = RMR_ROWS_OUT, .in = {1, 0}, .out = {2, 0}, .n = N};
     RMR_TRY(be->ops->step_create(be, &d, &t->step, err));
     t->block = aligned_alloc(64, (size_t)rmr_inputs_place(&in, NULL, ROWS, 1));
     rmr_inputs_place(&in, t->block, ROWS, 1);
@@ -79,18 +81,35 @@ static remora_status make_step(rmr_backend *be, things *t, remora_error *err)
     return be->ops->step_inputs(be, t->step, &in, err);
 }
 
+/* The last column of row 2 is its largest. */
+static remora_status find_best(rmr_backend *be, things *t, remora_error *err)
+{
+    rmr_best b;
+    int seen = 0;
+    RMR_TRY(be->ops->step_best(be, t->step, 2, 0, 4, &b, err));
+    for (uint32_t i = 0; i < b.n; i++)
+        seen += b.col[i] == N - 1 && b.value[i] == (float)(3 * (N - 1));
+    assert_int_equal(seen, 1);
+    assert_true(b.rest < (float)(3 * (N - 1)));
+    assert_int_equal(be->ops->step_best(be, t->step, 1, 0, 4, &b, NULL), REMORA_E_INTERNAL);
+    assert_int_equal(be->ops->step_best(be, t->step, 2, 1, 4, &b, NULL), REMORA_E_INTERNAL);
+    assert_int_equal(be->ops->step_best(be, t->step, 3, 0, 4, &b, NULL), REMORA_E_INTERNAL);
+    return REMORA_OK;
+}
+
 static remora_status run_step(rmr_backend *be, things *t, remora_error *err)
 {
     uint64_t mark = 0;
     float y[ROWS * N];
     RMR_TRY(make_step(be, t, err));
-    RMR_TRY(be->ops->step_submit(be, t->step, &(rmr_slice){0, 2}, NULL, &mark, err));
+    RMR_TRY(be->ops->step_want(be, t->step, (uint32_t[]){2}, 1, err));
+    RMR_TRY(be->ops->step_submit(be, t->step, &(rmr_slice){0, 3}, NULL, &mark, err));
     assert_int_equal(mark, 1);
     RMR_TRY(be->ops->step_wait(be, t->step, mark, err));
     RMR_TRY(be->ops->step_read(be, t->step, &(rmr_area){1, 0, N, 0, ROWS}, y, err));
     for (int i = 0; i < ROWS * N; i++)
         assert_true(y[i] == (float)((i / N + 1) * (i % N))); /* all of it is exact */
-    return REMORA_OK;
+    return find_best(be, t, err);
 }
 
 static void free_things(rmr_backend *be, things *t)

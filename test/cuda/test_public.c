@@ -249,6 +249,96 @@ static void models_agree_with_the_cpu(void **state)
         }
 }
 
+/* ---- tokens ---- */
+
+typedef struct chain {
+    int n;
+    remora_stage stage[3];
+    int bytes; /* copied to the host for a token, at most */
+} chain;
+
+static remora_sampler *sampler_of(remora_model *m, const chain *c)
+{
+    remora_error err = HOST_ERROR;
+    remora_sampler *p;
+    REQUIRE_OK(remora_sampler_create(m, 3, &p, &err), &err);
+    for (int i = 0; i < c->n; i++) REQUIRE_OK(remora_sampler_add(p, &c->stage[i], &err), &err);
+    return p;
+}
+
+static remora_session *prompted(const world *w, remora_model *m)
+{
+    const remora_session_opts so = {.struct_size = sizeof so, .capacity = CAP};
+    remora_error err = HOST_ERROR;
+    remora_session *s;
+    REQUIRE_OK(remora_session_create(m, &so, &s, &err), &err);
+    REQUIRE_OK(remora_session_append(s, w->ids, N, REMORA_WANT_LAST, &err), &err);
+    return s;
+}
+
+/* By the host's own loop over rows that were copied. */
+static void pick_all(const world *w, remora_model *m, const chain *c, remora_token *out, size_t n)
+{
+    remora_error err = HOST_ERROR;
+    remora_sampler *p = sampler_of(m, c);
+    remora_session *s = prompted(w, m);
+    for (size_t i = 0; i < n; i++) {
+        REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
+        REQUIRE_OK(remora_sampler_pick(p, s, 0, &out[i], &err), &err);
+        REQUIRE_OK(remora_sampler_accept(p, out[i], &err), &err);
+        REQUIRE_OK(remora_session_append(s, &out[i], 1, REMORA_WANT_LAST, &err), &err);
+    }
+    remora_session_free(s);
+    remora_sampler_free(p);
+}
+
+static void generate_all(const world *w, remora_model *m, const chain *c, remora_token *out,
+                         size_t n)
+{
+    remora_error err = HOST_ERROR;
+    remora_sampler *p = sampler_of(m, c);
+    remora_session *s = prompted(w, m);
+    size_t got;
+    const long long before = gpu->to_host;
+    REQUIRE_OK(remora_generate(s, p, NULL, out, n, &got, &err), &err);
+    assert_int_equal(got, n);
+    assert_in_range(gpu->to_host - before, 1, (long long)n * c->bytes);
+    remora_session_free(s);
+    remora_sampler_free(p);
+}
+
+static void tokens_need_no_rows(void **state)
+{
+    enum { VOCAB = 3000, TOKENS = 12, ROW = VOCAB * 4 };
+#define S(k, v, c)                                                                                 \
+    {                                                                                              \
+        .struct_size = sizeof(remora_stage), .kind = REMORA_STAGE_##k, .value = v, .count = c      \
+    }
+    static const chain chains[] = {
+        {1, {S(TEMPERATURE, 0, 0)}, 200},
+        {2, {S(TEMPERATURE, 0.8, 0), S(TOP_K, 0, 20)}, 1200},
+        {3, {S(REPEAT, 1.2, 64), S(TEMPERATURE, 0.8, 0), S(TOP_K, 0, 10)}, 1200},
+        {2, {S(TEMPERATURE, 0.01, 0), S(MIN_P, 0.1, 0)}, 1200},
+        {1, {S(TEMPERATURE, 0.8, 0)}, ROW},
+    };
+#undef S
+    const tiny_opts kind = {.layers = 2, .vocab = VOCAB, .no_tokenizer = 1};
+    remora_token want[TOKENS], got[TOKENS];
+    world w;
+    (void)state;
+    world_make(&w, &kind, NULL);
+    remora_error err = HOST_ERROR;
+    remora_model *m = NULL;
+    REQUIRE_OK(open_on(&w, "cuda", &m, &err), &err);
+    for (size_t i = 0; i < sizeof chains / sizeof chains[0]; i++) {
+        pick_all(&w, m, &chains[i], want, TOKENS);
+        generate_all(&w, m, &chains[i], got, TOKENS);
+        if (memcmp(got, want, sizeof got) != 0) fail_msg("sampler %zu: other tokens", i);
+    }
+    remora_model_free(m);
+    world_end(&w);
+}
+
 /* ---- memory ---- */
 
 static uint64_t device_sum(const remora_memory *m)
@@ -531,6 +621,7 @@ static remora_status use_model(world *w, remora_error *err)
     remora_model *m = NULL;
     remora_session *s = NULL, *f = NULL;
     remora_sampler *p = NULL;
+    const remora_stage greedy = {.struct_size = sizeof greedy, .kind = REMORA_STAGE_TEMPERATURE};
     remora_token made[MORE];
     uint64_t counts[16];
     size_t n;
@@ -542,6 +633,7 @@ static remora_status use_model(world *w, remora_error *err)
     if (st >= 0) st = evaluate(w, f, 1, err);
     if (st >= 0) st = remora_session_trim(f, N - 1, err);
     if (st >= 0) st = remora_sampler_create(m, 1, &p, err);
+    if (st >= 0) st = remora_sampler_add(p, &greedy, err);
     if (st >= 0) st = remora_generate(f, p, NULL, made, MORE, &n, err);
     if (st >= 0) st = remora_routing_read(m, 1, 1, counts, 16, &n, err);
     if (st < 0 && s != NULL) assert_true(evaluate(w, s, 1, NULL) < 0);
@@ -607,6 +699,7 @@ int main(void)
         cmocka_unit_test(nothing_is_opened_before_it_is_asked_for),
         cmocka_unit_test(what_is_missing_is_said),
         cmocka_unit_test(models_agree_with_the_cpu),
+        cmocka_unit_test(tokens_need_no_rows),
         cmocka_unit_test(all_memory_is_told),
         cmocka_unit_test(the_ceiling_holds),
         cmocka_unit_test(the_context_of_the_host_stays),

@@ -86,6 +86,7 @@ static const rmr_backend_ops guard_ops = {
     .step_wait = guard_step_wait,
     .step_read = guard_step_read,
     .step_write = guard_step_write,
+    .step_best = guard_step_best,
 };
 
 remora_status guard_make(void *user, rmr_ctx *ctx, const char *isa, rmr_backend **out,

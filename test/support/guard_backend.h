@@ -12,6 +12,7 @@
  * them, and then what they depend on by the order of backend.h runs, and nothing else. Reading
  * results or changing inputs before the wait is counted as a violation, and gives stale data as it
  * would on a device.
+ * - It finds the best of a row: of four parts of it, so that one part may have too few.
  * - It can be lost: one of its calls, or an operation, fails.
  *
  * It can also show every operation to a tap. */
@@ -26,6 +27,8 @@ typedef struct guard_stats {
     unsigned long waiting;    /* slices, copies and zeros that have not run yet */
     unsigned long violations; /* of what backend.h asks of those above it */
     unsigned long unpinned;   /* reads of results into memory that is not from host_alloc */
+    unsigned long read;       /* numbers of results */
+    unsigned long best;       /* rows of which the best were found */
     size_t live, peak;        /* bytes of device memory */
 } guard_stats;
 

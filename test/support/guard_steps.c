@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Steps of the guard backend: lists of operations with the weights and buffers of the inner
  * backend; slices that wait. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "guard.h"
 
-enum { MAX_SLICES = 16 /* of a step that wait */ };
+enum { MAX_SLICES = 16 /* of a step that wait */, PARTS = 4 /* of a row */ };
 
 static guard_step *step_of(rmr_step *s)
 {
@@ -70,7 +71,15 @@ static void end(guard *g, guard_step *s)
     free(s->ops);
     free(s->uses);
     free(s->pos);
+    free(s->best);
     free(s);
+}
+
+/* What step_best has found goes with the next call. */
+static void forget_best(guard_step *s)
+{
+    free(s->best);
+    s->best = NULL;
 }
 
 static rmr_bytes bytes_of(const guard *g, const guard_step *s)
@@ -159,6 +168,7 @@ remora_status guard_step_inputs(rmr_backend *be, rmr_step *step, const rmr_input
     guard *g = guard_of(be);
     guard_step *s = step_of(step);
     RMR_TRY(guard_begin(g, err));
+    forget_best(s);
     if (waiting_of(g, s) > 0) guard_violation(g, "inputs come while slices wait");
     const remora_status st = g->inner->ops->step_inputs(g->inner, s->inner, in, err);
     if (st >= 0) {
@@ -184,6 +194,7 @@ remora_status guard_step_want(rmr_backend *be, rmr_step *step, const uint32_t *r
         if (rows[i] >= s->n_rows)
             RMR_FAIL(err, REMORA_E_INTERNAL, "wanted row %u is not one of the step's", rows[i]);
     RMR_TRY(guard_begin(g, err));
+    forget_best(s);
     s->want.n = n;
     memcpy(s->want.row, rows, n * sizeof *rows);
     guard_leave(g);
@@ -207,6 +218,7 @@ remora_status guard_step_submit(rmr_backend *be, rmr_step *step, const rmr_slice
     *mark = ++s->mark;
     if (s->failed < 0) return failed(s, err);
     RMR_TRY(guard_begin(g, err));
+    forget_best(s);
     if (s->empty) guard_violation(g, "a step without the content of its weights is submitted");
     const guard_item it = {.step = s, .slice = *slice, .want = s->want, .mark = *mark};
     const remora_status st = guard_put(g, &it, err);
@@ -268,8 +280,10 @@ remora_status guard_step_read(rmr_backend *be, rmr_step *step, const rmr_area *a
     guard *g = guard_of(be);
     guard_step *s = step_of(step);
     RMR_TRY(guard_begin(g, err));
+    forget_best(s);
     if (waiting_of(g, s) > 0) guard_violation(g, "results are read while slices wait");
     if (!is_pinned(g, a, dst)) g->stats.unpinned++;
+    g->stats.read += (unsigned long)a->n_rows * a->n_cols;
     const remora_status st = g->inner->ops->step_read(g->inner, s->inner, a, dst, err);
     guard_leave(g);
     return st;
@@ -281,8 +295,59 @@ remora_status guard_step_write(rmr_backend *be, rmr_step *step, const rmr_area *
     guard *g = guard_of(be);
     guard_step *s = step_of(step);
     RMR_TRY(guard_begin(g, err));
+    forget_best(s);
     if (waiting_of(g, s) > 0) guard_violation(g, "a slot is written while slices wait");
     const remora_status st = g->inner->ops->step_write(g->inner, s->inner, a, src, err);
+    guard_leave(g);
+    return st;
+}
+
+/* The `each` best of a part of the row, which are taken out of it; then numbers that stand for
+ * nothing. */
+static void best_of_part(float *row, uint32_t width, uint32_t part, uint32_t each, float *value,
+                         int32_t *col)
+{
+    for (uint32_t k = 0; k < each; k++) {
+        uint32_t top = part;
+        for (uint32_t i = part; i < width; i += PARTS)
+            if (row[i] > row[top] || isnan(row[top])) top = i;
+        const int none = top >= width || !(row[top] > -INFINITY);
+        value[k] = none ? -INFINITY : row[top];
+        col[k] = none ? -1 : (int32_t)top;
+        if (!none) row[top] = -INFINITY;
+    }
+}
+
+static void find_best(float *row, uint32_t width, uint32_t each, float *at, rmr_best *out)
+{
+    int32_t *const col = (int32_t *)(void *)(at + (size_t)PARTS * each);
+    *out = (rmr_best){at, col, PARTS * each, -INFINITY};
+    for (uint32_t p = 0; p < PARTS; p++)
+        best_of_part(row, width, p, each, at + p * each, col + p * each);
+    for (uint32_t i = 0; i < width; i++)
+        if (row[i] > out->rest) out->rest = row[i];
+}
+
+remora_status guard_step_best(rmr_backend *be, rmr_step *step, uint32_t slot, uint32_t row,
+                              uint32_t want, rmr_best *out, remora_error *err)
+{
+    guard *g = guard_of(be);
+    guard_step *s = step_of(step);
+    const uint32_t width = s->desc.slots[slot].width, most = width / PARTS,
+                   each = want / 2 < most ? want / 2 + 1 : most;
+    const rmr_area a = {slot, 0, width, row, 1};
+    RMR_TRY(guard_begin(g, err));
+    forget_best(s);
+    if (waiting_of(g, s) > 0) guard_violation(g, "the best is asked for while slices wait");
+    if (s->desc.slots[slot].rows != RMR_ROWS_OUT || want == 0)
+        guard_violation(g, "the best is asked for of other rows, or none");
+    g->stats.best++;
+    float *const v = malloc(width * sizeof *v);
+    s->best = malloc((size_t)PARTS * each * 2 * sizeof *s->best + 1);
+    if (v == NULL || s->best == NULL) abort();
+    const remora_status st = g->inner->ops->step_read(g->inner, s->inner, &a, v, err);
+    if (st >= 0) find_best(v, width, each, s->best, out);
+    free(v);
     guard_leave(g);
     return st;
 }

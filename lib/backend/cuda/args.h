@@ -5,6 +5,7 @@
 #define RMR_CUDA_ARGS_H
 
 #include "backend.h"
+#include "float_math.h"
 
 enum {
     RMR_GPU_WARPS = 8,   /* of a product's block: each multiplies one slice of K */
@@ -23,8 +24,24 @@ enum {
     RMR_GPU_PROMPT_SHARED = 231424,  /* of attend_prompt.cuh */
     RMR_GPU_MANY_LISTS = 512,        /* lists that product_many.cuh takes, and one; */
     RMR_GPU_MANY_SHARED = 231424,    /* its shared memory */
-    RMR_GPU_MANY_GROUP = 8           /* rows of activations that lie together for it */
+    RMR_GPU_MANY_GROUP = 8,          /* rows of activations that lie together for it */
+    RMR_GPU_BEST_PART = 512,         /* numbers of a row that a warp of best.cuh has at most, */
+    RMR_GPU_BEST_EACH = 16           /* and of those it names at most */
 };
+
+/* An integer for the bits of a float, in the order of the numbers; -infinity and NaN have the
+ * lowest. And back. */
+#define RMR_GPU_NO_KEY 0x007fffffu
+static inline uint32_t rmr_gpu_key(uint32_t bits)
+{
+    if ((bits & 0x7fffffff) > 0x7f800000) return RMR_GPU_NO_KEY;
+    return bits >> 31 ? ~bits : bits | 0x80000000;
+}
+
+static inline float rmr_gpu_number(uint32_t key)
+{
+    return rmr_float_of(key >> 31 ? key & 0x7fffffff : ~key);
+}
 
 /* Rows of activations that a block of product_many.cuh multiplies at once. */
 #define RMR_GPU_MANY_ROWS(elem) ((elem) == RMR_ELEM_BF16 ? 192 : 128)
@@ -350,6 +367,15 @@ typedef struct rmr_gpu_square_sums {
     uint32_t cols;
     rmr_gpu_lists lists; /* n NULL: all rows, matrix 0 */
 } rmr_gpu_square_sums;
+
+/* The largest numbers of x[n], of each of `parts` parts `each`. */
+typedef struct rmr_gpu_best {
+    const float *x;
+    uint32_t n, parts, each;
+    float *value;   /* [parts][each], -infinity where a part has no more */
+    int32_t *col;   /* [parts][each] */
+    uint32_t *rest; /* [parts] the key of the largest one that a part has not named */
+} rmr_gpu_best;
 
 /* Tiles to the device's own order of values, in place (layout.cuh). */
 typedef struct rmr_gpu_finish {

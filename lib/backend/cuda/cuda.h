@@ -37,6 +37,7 @@
     X(rope_table)                                                                                  \
     X(norm)                                                                                        \
     X(pick_rows)                                                                                   \
+    X(find_best)                                                                                   \
     X(rope)                                                                                        \
     X(cache_write)                                                                                 \
     X(rope_write)                                                                                  \
@@ -159,7 +160,7 @@ typedef struct rmr_cuda_layout {
     uint64_t slot[64];
     uint64_t inputs, counts, want, run_of;
     uint64_t prepared[RMR_CUDA_FORMS][2], scales[RMR_CUDA_FORMS][2];
-    uint64_t lists, queries, routed, shared, arrived, arrived_bytes, parts, part_bytes;
+    uint64_t lists, queries, routed, shared, arrived, arrived_bytes, parts, part_bytes, best;
     uint64_t prepared_bytes[RMR_CUDA_FORMS][2], scale_bytes[RMR_CUDA_FORMS][2];
     uint64_t total;
 } rmr_cuda_layout;
@@ -170,8 +171,9 @@ struct rmr_step {
     rmr_cuda_layout l;
     rmr_cu_address memory;
     rmr_inputs in;         /* a copy in pinned memory */
-    unsigned char *pinned; /* inputs, counts, run_of */
+    unsigned char *pinned; /* inputs, counts, run_of, best */
     uint64_t pinned_bytes;
+    float *best; /* of a row, that was asked for last (best.c) */
     rmr_gpu_inputs gpu;
     uint32_t n_want;           /* rows of the head pass */
     uint32_t forms;            /* of attention that rows have, bits */
@@ -252,6 +254,14 @@ rmr_step_wait_fn rmr_cuda_step_wait;
 rmr_step_want_fn rmr_cuda_step_want;
 rmr_step_read_fn rmr_cuda_step_read;
 rmr_step_write_fn rmr_cuda_step_write;
+rmr_step_best_fn rmr_cuda_step_best;
+
+/* best.c: bytes of what is found, in the device's memory and pinned; find it; read it where that is
+ * done. */
+uint64_t rmr_cuda_best_bytes(const rmr_step_desc *d);
+remora_status rmr_cuda_find_best(rmr_step *s, uint32_t slot, uint32_t row, uint32_t want,
+                                 remora_error *err);
+void rmr_cuda_read_best(const rmr_step *s, uint32_t slot, uint32_t want, rmr_best *out);
 
 /* Is the operation a product whose result a gate reads? Its activations keep all their bits, so
  * that rounding does not choose experts. */

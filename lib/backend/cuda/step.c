@@ -186,6 +186,7 @@ static rmr_cuda_layout lay_out(const rmr_cuda *c, const rmr_step_desc *d)
     l.arrived = take(&l, s.arrived);
     l.arrived_bytes = s.arrived;
     l.parts = take(&l, l.part_bytes);
+    l.best = take(&l, rmr_cuda_best_bytes(d));
     return l;
 }
 
@@ -194,11 +195,16 @@ static uint64_t stream_bytes(const rmr_step_desc *d)
     return d->cache == NULL ? 0 : (uint64_t)d->cache->n_streams * RMR_KV_TYPES * sizeof(uint64_t);
 }
 
-/* In pinned memory: the inputs' block, counts, the run of each row. */
-static uint64_t pinned_size(const rmr_step_desc *d)
+/* In pinned memory: the inputs' block, counts, the run of each row; then the best of a row. */
+static uint64_t pinned_inputs(const rmr_step_desc *d)
 {
     return rmr_inputs_place(NULL, NULL, d->max_rows, d->max_pages) +
            rmr_round_up(sizeof(rmr_gpu_counts), RMR_ALIGN) + (uint64_t)d->max_rows * 4;
+}
+
+static uint64_t pinned_size(const rmr_step_desc *d)
+{
+    return pinned_inputs(d) + rmr_cuda_best_bytes(d);
 }
 
 rmr_bytes rmr_cuda_step_bytes(rmr_backend *be, const rmr_step_desc *d)
@@ -285,6 +291,7 @@ static remora_status create(rmr_cuda *c, rmr_step *s, remora_error *err)
                            err));
     RMR_TRY(rmr_cuda_check(c, c->d.host_alloc(&pinned, s->pinned_bytes, 0), "pinned memory", err));
     s->pinned = pinned;
+    s->best = (float *)(void *)(s->pinned + pinned_inputs(&s->desc));
     RMR_TRY(rmr_cuda_stream_new(c, &s->stream, err));
     /* scales of groups of rows are copied whole, also where a list ends within one */
     if (s->l.scale_bytes[RMR_GPU_QUADS][0] > 0)
@@ -646,4 +653,21 @@ remora_status rmr_cuda_step_write(rmr_backend *be, rmr_step *s, const rmr_area *
     (void)be;
     if (a->slot < s->desc.n_slots) rmr_cuda_forget(s, a->slot);
     return move_area(s, a, NULL, src, err);
+}
+
+remora_status rmr_cuda_step_best(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row,
+                                 uint32_t want, rmr_best *out, remora_error *err)
+{
+    const rmr_area a = {slot, 0, 1, row, 1};
+    (void)be;
+    if (!rmr_has_area(&s->desc, &a) || s->desc.slots[slot].rows != RMR_ROWS_OUT || want == 0)
+        RMR_FAIL(err, REMORA_E_INTERNAL, "the best of row %u of slot %u cannot be found", row,
+                 slot);
+    RMR_TRY(rmr_cuda_enter(s->c, err));
+    remora_status st = rmr_cuda_find_best(s, slot, row, want, err);
+    if (st >= 0) st = end_work(s, err);
+    rmr_cuda_leave(s->c);
+    if (st >= 0) st = wait_all(s, err);
+    if (st >= 0) rmr_cuda_read_best(s, slot, want, out);
+    return st;
 }

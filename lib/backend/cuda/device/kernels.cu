@@ -4,6 +4,7 @@
 #include "attend_latent.cuh"
 #include "attend_latent8.cuh"
 #include "attend_prompt.cuh"
+#include "best.cuh"
 #include "embed.cuh"
 #include "experts.cuh"
 #include "prepare.cuh"

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The largest numbers of a row. A warp has a part of it, every parts-th column, so that columns
+ * next to each other are of different parts: it holds them in registers, and takes the largest one
+ * out as often as is asked for. Parts know nothing of each other; what is left of them bounds all
+ * that is not named. */
+#ifndef RMR_CUDA_BEST_CUH
+#define RMR_CUDA_BEST_CUH
+
+#include "prelude.cuh"
+
+enum { BEST_NEAR = RMR_GPU_BEST_PART / 32 /* numbers of a lane */ };
+
+DEV uint32_t largest_of(const uint32_t *key)
+{
+    uint32_t most = RMR_GPU_NO_KEY;
+#pragma unroll
+    for (uint32_t i = 0; i < BEST_NEAR; i++) most = key[i] > most ? key[i] : most;
+    return most;
+}
+
+KERNEL(find_best, rmr_gpu_best, 256, 1)
+{
+    const uint32_t part = blockIdx.x * RMR_GPU_WARPS + warp_of(), lane = lane_of();
+    uint32_t key[BEST_NEAR];
+#pragma unroll
+    for (uint32_t i = 0; i < BEST_NEAR; i++) {
+        const uint32_t c = (i * 32 + lane) * a.parts + part;
+        key[i] = c < a.n ? rmr_gpu_key(load_word(a.x + c)) : RMR_GPU_NO_KEY;
+    }
+    uint32_t mine = largest_of(key);
+    for (uint32_t k = 0; k < a.each; k++) {
+        const uint32_t most = warp_most(mine);
+        const uint32_t who = warp_least(mine == most ? lane : 32);
+        if (lane != who) continue;
+        uint32_t at = 0;
+#pragma unroll
+        for (uint32_t i = BEST_NEAR; i-- > 0;) at = key[i] == most ? i : at;
+#pragma unroll
+        for (uint32_t i = 0; i < BEST_NEAR; i++) key[i] = i == at ? RMR_GPU_NO_KEY : key[i];
+        mine = largest_of(key);
+        a.value[part * a.each + k] = rmr_gpu_number(most);
+        a.col[part * a.each + k] = (int32_t)((at * 32 + lane) * a.parts + part);
+    }
+    const uint32_t rest = warp_most(mine);
+    if (lane == 0) a.rest[part] = rest; /* a key */
+}
+
+#endif

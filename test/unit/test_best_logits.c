@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Picks from the best logits of a row: the token, the generator and the history are those of a pick
+ * from the whole row, or the pick says that it needs that one and has changed nothing. */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <math.h>
+
+#include <cmocka.h>
+
+#include "sampler.h"
+#include "tmem.h"
+
+enum { N = 700, PARTS = 8, TRIES = 3000 };
+
+static rmr_rng numbers;
+
+static double below(double n)
+{
+    return rmr_rng_double(&numbers) * n;
+}
+
+static rmr_sampler *make(rmr_mem *mem)
+{
+    rmr_sampler *c = NULL;
+    assert_int_equal(rmr_sampler_create(mem, N, rmr_rng_next(&numbers), &c, NULL), REMORA_OK);
+    return c;
+}
+
+static void add(rmr_sampler *c, int32_t kind, double value, int64_t count)
+{
+    const remora_stage s = {.struct_size = sizeof s, .kind = kind, .value = value, .count = count};
+    assert_int_equal(rmr_sampler_add(c, &s, NULL), REMORA_OK);
+}
+
+/* ---- rows ---- */
+
+typedef enum rows_kind {
+    ROWS_PLAIN,
+    ROWS_TIES,     /* few different logits */
+    ROWS_NARROW,   /* neighbours among floats, which a temperature makes equal */
+    ROWS_EQUAL,    /* one logit */
+    ROWS_FEW,      /* -infinity and NaN but for some */
+    ROWS_INFINITE, /* some infinite ones */
+    ROWS_NONE,     /* no candidate */
+    ROWS_KINDS
+} rows_kind;
+
+static float logit_of(rows_kind kind)
+{
+    const double g = sqrt(-2.0 * log(below(1) + 1e-300)) * cos(below(6.283185307179586)) * 3.0;
+    switch (kind) {
+    case ROWS_TIES: return (float)floor(g);
+    case ROWS_NARROW: return nextafterf(17.0f, 18.0f) + (float)floor(below(40)) * 0x1p-19f;
+    case ROWS_EQUAL: return -2.5f;
+    case ROWS_FEW: return below(40) < 1 ? (float)g : below(2) < 1 ? NAN : -INFINITY;
+    case ROWS_INFINITE: return below(100) < 1 ? INFINITY : below(30) < 1 ? -INFINITY : (float)g;
+    case ROWS_NONE: return below(2) < 1 ? NAN : -INFINITY;
+    default: return (float)g;
+    }
+}
+
+/* ---- what is the best of them, as a device gives it: the best of each part ---- */
+
+typedef struct chosen {
+    remora_token token[N];
+    float logit[N];
+    rmr_best_logits best;
+} chosen;
+
+static void take(chosen *c, remora_token t, const float *x)
+{
+    const size_t at = (size_t)below((double)++c->best.n); /* in any order */
+    c->token[c->best.n - 1] = c->token[at];
+    c->logit[c->best.n - 1] = c->logit[at];
+    c->token[at] = t;
+    c->logit[at] = x[t];
+}
+
+/* `each` of the best of every part; with one part the best of all. */
+static void choose(chosen *c, const float *x, size_t parts, size_t each)
+{
+    char taken[N] = {0};
+    *c = (chosen){.best = {.token = c->token, .logit = c->logit, .rest = -INFINITY}};
+    for (size_t p = 0; p < parts; p++)
+        for (size_t k = 0; k < each; k++) {
+            remora_token top = -1;
+            for (size_t i = p; i < N; i += parts)
+                if (!taken[i] && !isnan(x[i]) && (top < 0 || x[i] > x[top])) top = (remora_token)i;
+            if (top < 0) break;
+            taken[top] = 1;
+            take(c, top, x);
+        }
+    for (size_t i = 0; i < N; i++)
+        if (!taken[i] && x[i] > c->best.rest) c->best.rest = x[i];
+}
+
+/* ---- samplers ---- */
+
+static remora_status REMORA_CALL first_two(void *user, remora_token_prob *cand, size_t *n)
+{
+    (void)user, (void)cand;
+    if (*n > 2) *n = 2;
+    return REMORA_OK;
+}
+
+static void add_random(rmr_sampler *c)
+{
+    const remora_stage call = {
+        .struct_size = sizeof call, .kind = REMORA_STAGE_CALLBACK, .fn = first_two};
+    switch ((int)below(11)) {
+    case 0: add(c, REMORA_STAGE_TEMPERATURE, 0, 0); break;
+    case 1:
+    case 2: add(c, REMORA_STAGE_TEMPERATURE, 0.05 + below(2), 0); break;
+    case 3:
+    case 4: add(c, REMORA_STAGE_TOP_K, 0, 1 + (int64_t)below(60)); break;
+    case 5: add(c, REMORA_STAGE_TOP_P, below(2) < 1 ? 1 : 0.1 + below(0.9), 0); break;
+    case 6: add(c, REMORA_STAGE_MIN_P, below(0.5), 0); break;
+    case 7: add(c, REMORA_STAGE_REPEAT, 0.8 + below(0.6), (int64_t)below(90)); break;
+    case 8: add(c, REMORA_STAGE_FREQUENCY, below(1.2) - 0.2, (int64_t)below(90)); break;
+    case 9:
+        add(c, REMORA_STAGE_BIAS, below(2) < 1 ? -INFINITY : below(3) - 2, (int64_t)below(N));
+        break;
+    default: assert_int_equal(rmr_sampler_add(c, &call, NULL), REMORA_OK); break;
+    }
+}
+
+static int same_numbers(const rmr_sampler *a, const rmr_sampler *b)
+{
+    const rmr_rng x = rmr_sampler_numbers(a), y = rmr_sampler_numbers(b);
+    return memcmp(&x, &y, sizeof x) == 0;
+}
+
+/* Picks of two samplers of the same state. How many were from the best alone. */
+static int compare(rmr_sampler *whole, rmr_sampler *best, const float *x, const chosen *c)
+{
+    remora_token a = -7, b = -7;
+    const rmr_rng before = rmr_sampler_numbers(best);
+    const remora_status st = rmr_sampler_pick_best(best, &c->best, &b, NULL);
+    if (st == REMORA_MORE) {
+        const rmr_rng after = rmr_sampler_numbers(best);
+        assert_int_equal(b, -7);
+        assert_memory_equal(&before, &after, sizeof before);
+    }
+    const remora_status want = rmr_sampler_pick(whole, x, N, &a, NULL);
+    if (st == REMORA_MORE)
+        assert_int_equal(rmr_sampler_pick(best, x, N, &b, NULL), want);
+    else
+        assert_int_equal(st, want);
+    assert_int_equal(b, a);
+    assert_true(same_numbers(whole, best));
+    return st != REMORA_MORE;
+}
+
+static int try_one(rmr_mem *mem, rows_kind kind)
+{
+    static float x[N];
+    static chosen c;
+    rmr_sampler *whole = make(mem), *best = NULL;
+    int from_best = 0;
+    for (int i = (int)below(5); i >= 0; i--) add_random(whole);
+    for (int i = 0; i < N; i++) x[i] = logit_of(kind);
+    for (int i = (int)below(60); i > 0; i--) /* among them tokens that are likely */
+        assert_int_equal(rmr_sampler_accept(whole, (remora_token)below(N), NULL), REMORA_OK);
+    assert_int_equal(rmr_sampler_clone(whole, &best, NULL), REMORA_OK);
+    const size_t parts = below(2) < 1 ? 1 : PARTS, each = 1 + (size_t)below(below(2) < 1 ? 4 : 90);
+    choose(&c, x, parts, each);
+    for (int i = 0; i < 3; i++) from_best += compare(whole, best, x, &c);
+    rmr_sampler_free(whole);
+    rmr_sampler_free(best);
+    return from_best;
+}
+
+static void picks_are_those_of_the_row(void **state)
+{
+    static const int least[ROWS_KINDS] = {3000, 2800, 1500, 20, 3500, 2500, 4500};
+    tmem t = {0};
+    rmr_mem mem = {.user = &t, .alloc = tmem_alloc, .resize = tmem_resize, .release = tmem_release};
+    (void)state;
+    rmr_mem_init(&mem);
+    rmr_rng_seed(&numbers, 7);
+    for (int kind = 0; kind < ROWS_KINDS; kind++) {
+        int from_best = 0;
+        for (int i = 0; i < TRIES; i++) from_best += try_one(&mem, (rows_kind)kind);
+        if (from_best < least[kind] || from_best > 3 * TRIES * 3 / 4)
+            fail_msg("rows %d: %d of %d picks are from the best", kind, from_best, 3 * TRIES);
+    }
+    assert_int_equal(t.blocks, 0);
+    assert_int_equal(t.damage, 0);
+}
+
+/* ---- how many are asked for ---- */
+
+static void what_is_needed(void **state)
+{
+    static const struct {
+        int n;
+        remora_stage stage[3];
+        uint32_t least, most; /* 0: the whole row */
+    } cases[] = {
+#define S(k, v, c)                                                                                 \
+    {.struct_size = sizeof(remora_stage), .kind = REMORA_STAGE_##k, .value = v, .count = c}
+        {0, {S(TEMPERATURE, 0, 0)}, 0, 0},
+        {1, {S(TEMPERATURE, 0, 0)}, 1, 1},
+        {1, {S(TEMPERATURE, 0.7, 0)}, 0, 0},
+        {2, {S(TEMPERATURE, 0.7, 0), S(TOP_K, 0, 40)}, 41, 60},
+        {2, {S(TOP_K, 0, 600), S(TEMPERATURE, 0, 0)}, 0, 0},
+        {2, {S(REPEAT, 1.1, 64), S(TEMPERATURE, 0, 0)}, 65, 400},
+        {2, {S(REPEAT, 0.9, 64), S(TEMPERATURE, 0, 0)}, 0, 0},
+        {2, {S(BIAS, 1, 3), S(TEMPERATURE, 0, 0)}, 0, 0},
+        {2, {S(BIAS, -INFINITY, 3), S(TEMPERATURE, 0, 0)}, 2, 400},
+        {2, {S(FREQUENCY, -1, 3), S(TOP_K, 0, 1)}, 0, 0},
+        {2, {S(TOP_P, 0.9, 0), S(TOP_K, 0, 10)}, 0, 0},
+        {3, {S(TOP_P, 1, 0), S(TOP_K, 0, 10), S(TOP_P, 0.9, 0)}, 11, 60},
+        {2, {S(TEMPERATURE, 0.7, 0), S(MIN_P, 0.05, 0)}, 100, 400},
+        {1, {S(MIN_P, 0, 0)}, 0, 0},
+#undef S
+    };
+    rmr_mem mem;
+    (void)state;
+    memset(&mem, 0, sizeof mem);
+    rmr_mem_init(&mem);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        rmr_sampler *c = make(&mem);
+        for (int k = 0; k < cases[i].n; k++)
+            assert_int_equal(rmr_sampler_add(c, &cases[i].stage[k], NULL), REMORA_OK);
+        const uint32_t n = rmr_sampler_needs(c);
+        if (n < cases[i].least || n > cases[i].most) fail_msg("case %zu: %u", i, n);
+        rmr_sampler_free(c);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(picks_are_those_of_the_row),
+        cmocka_unit_test(what_is_needed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
