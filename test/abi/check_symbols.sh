@@ -32,18 +32,12 @@ nm -g --defined-only "$ar" 2>/dev/null | awk 'NF == 3 && $3 !~ /^(remora_|rmr_)/
     none "global names of the archive outside remora_ and rmr_"
 
 # -- imports ----------------------------------------------------------------------------------------------------------
-ends='abort|exit|_exit|_Exit|quick_exit|__assert|__assert_fail|__assert_perror_fail|raise|kill|err|errx|signal|sigaction'
-ends="$ends|longjmp|siglongjmp|__longjmp_chk|system|exec[a-z]*|fork|vfork"
-prints='printf|vprintf|fprintf|vfprintf|dprintf|vdprintf|puts|fputs|putchar|fputc|putc|fwrite|perror|psignal|syslog'
-prints="$prints|stdout|stderr|stdin|__(v?f?printf|v?dprintf)_chk"
-global='getenv|secure_getenv|setenv|putenv|unsetenv|environ|setlocale|uselocale|newlocale|atexit|on_exit|at_quick_exit'
-global="$global|__cxa_atexit|srand|rand|random|strtok|setrlimit|chdir|umask|sigprocmask"
-hidden='qsort|qsort_r' # they may allocate behind the host's allocator; lib/io/sort.h does not
+. "$(dirname "$0")/forbidden.sh"
 # Functions of jansson and libyaml that nobody calls write to files. The shared library is linked without them.
 uncalled='^$'
 [ -z "$inside" ] || uncalled='^(fwrite|stdin)$'
-grep -E "^($ends|$prints|$global|$hidden)$" "$work/imports" | none "forbidden imports"
-grep -E "^($ends|$prints|$global|$hidden)$" "$work/archive_imports" | grep -vE "$uncalled" | none "forbidden archive_imports"
+grep -E "$forbidden" "$work/imports" | none "forbidden imports"
+grep -E "$forbidden" "$work/archive_imports" | grep -vE "$uncalled" | none "forbidden archive_imports"
 
 # -- state ------------------------------------------------------------------------------------------------------------
 # Objects of our own have none; the linked library has the few bytes that the toolchain's crt files bring.

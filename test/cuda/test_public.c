@@ -19,6 +19,7 @@
 #include "emulated_driver.h"
 #include "groups.h"
 #include "host.h"
+#include "small_stack.h"
 #include "tiny.h"
 
 enum { N = 9, MORE = 3, CAP = 64, OF_NOBODY = 0, CONTEXT = 5 << 20, KERNELS = 3 << 20 };
@@ -66,10 +67,12 @@ static void REMORA_CALL keep_log(void *user, int32_t level, const char *msg, siz
     snprintf(w->log, sizeof w->log, "%s", msg);
 }
 
+static int32_t n_threads = 2; /* of runtimes */
+
 static void runtime_make(world *w, const char *module, const char *words)
 {
     const remora_option extra = host_option("x-cuda", words != NULL ? words : "");
-    remora_runtime_opts o = host_runtime_opts(&w->mem, 2);
+    remora_runtime_opts o = host_runtime_opts(&w->mem, n_threads);
     remora_error err = HOST_ERROR;
     o.log_user = w;
     o.log = keep_log;
@@ -692,6 +695,246 @@ static void every_call_of_the_driver_fails(void **state)
     assert_true(calls > 300);
 }
 
+/* ---- promises, with the module's code ---- */
+
+/* P7, P28: the module starts no thread, so there is none that could take a signal or time. */
+static void the_module_starts_no_thread(void **state)
+{
+    remora_error err = HOST_ERROR;
+    world w;
+    (void)state;
+    world_make(&w, NULL, NULL);
+    const int before = host_thread_count();
+    assert_int_equal(remora_device_count(w.rt), 2);
+    REQUIRE_OK(use_model(&w, &err), &err);
+    assert_int_equal(host_thread_count(), before);
+    world_end(&w);
+}
+
+/* P8: nothing is written to the standard streams, whatever goes wrong, and no descriptor stays. */
+static void nothing_is_written(void **state)
+{
+    remora_error err = HOST_ERROR;
+    char name[] = "/tmp/remora-XXXXXX";
+    const int to = mkstemp(name), out = dup(1), bad = dup(2);
+    const uint32_t open_files = host_dir_count("/proc/self/fd");
+    (void)state;
+    REQUIRE(to >= 0 && out >= 0 && bad >= 0 && unlink(name) == 0);
+    fflush(NULL);
+    REQUIRE(dup2(to, 1) == 1 && dup2(to, 2) == 2);
+    for (long k = -1; k < 300; k += 60) {
+        world w;
+        world_make(&w, NULL, NULL);
+        gpu->fail_after = k;
+        (void)use_model(&w, &err);
+        gpu->fail_after = -1;
+        remora_runtime_free(w.rt);
+        tiny_free(&w.t);
+        reset();
+    }
+    fflush(NULL);
+    REQUIRE(dup2(out, 1) == 1 && dup2(bad, 2) == 2);
+    assert_int_equal(lseek(to, 0, SEEK_END), 0);
+    assert_int_equal(host_dir_count("/proc/self/fd"), open_files);
+    close(to);
+    close(out);
+    close(bad);
+}
+
+/* P9: two runtimes with other words are strangers, also where their work takes turns. */
+static void two_runtimes_are_strangers(void **state)
+{
+    static float want[2][SEEN], got[2][SEEN];
+    static const char *const words[] = {"exact", "sms=2"};
+    remora_model *m[2];
+    world w[2];
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        world_make(&w[i], NULL, words[i]);
+        m[i] = open_within(&w[i], 0, REMORA_OK);
+        logits_of(&w[i], m[i], want[i]);
+        remora_model_free(m[i]);
+        world_end(&w[i]);
+    }
+    assert_memory_not_equal(want[0], want[1], sizeof want[0]);
+    for (int i = 0; i < 2; i++) {
+        world_make(&w[i], NULL, words[i]);
+        m[i] = open_within(&w[i], 0, REMORA_OK);
+    }
+    for (int i = 0; i < 2; i++) logits_of(&w[i], m[i], got[i]);
+    assert_memory_equal(got, want, sizeof want);
+    remora_model_free(m[0]);
+    remora_runtime_free(w[0].rt);
+    logits_of(&w[1], m[1], got[1]);
+    assert_memory_equal(got, want, sizeof want);
+    remora_model_free(m[1]);
+    assert_int_equal(atomic_load(&w[0].mem.bytes), 0);
+    tiny_free(&w[0].t);
+    world_end(&w[1]);
+}
+
+/* P12: the module comes and goes with runtimes; what a host leaves at its end does no harm. */
+static void modules_come_and_go(void **state)
+{
+    const remora_session_opts so = {.struct_size = sizeof so, .capacity = CAP};
+    remora_error err = HOST_ERROR;
+    int status;
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        world w;
+        world_make(&w, NULL, NULL);
+        assert_int_equal(remora_device_count(w.rt), 2);
+        if (i % 5 == 0) free(logits_on(&w, "cuda"));
+        world_end(&w); /* looks that it is gone */
+    }
+    fflush(NULL);
+    const pid_t child = fork();
+    if (child == 0) {
+        remora_session *s;
+        world w;
+        world_make(&w, NULL, NULL);
+        remora_model *m = open_within(&w, 0, REMORA_OK);
+        REQUIRE_OK(remora_session_create(m, &so, &s, &err), &err);
+        REQUIRE_OK(evaluate(&w, s, N, &err), &err);
+        exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+/* P27: 128 kB of stack are enough for all calls; kernels in the emulator have stacks of their own.
+ */
+static void *all_calls(void *arg)
+{
+    remora_error err = HOST_ERROR;
+    world *const w = arg;
+    world_make(w, NULL, NULL);
+    REQUIRE(remora_device_count(w->rt) == 2);
+    REQUIRE_OK(use_model(w, &err), &err);
+    remora_runtime_free(w->rt);
+    tiny_free(&w->t);
+    return NULL;
+}
+
+static void a_small_stack_is_enough(void **state)
+{
+    static world w;
+    (void)state;
+    n_threads = 1;
+    print_message("%zu kB of stack\n", small_stack_run(all_calls, &w));
+    n_threads = 2;
+    assert_int_equal(atomic_load(&w.mem.bytes), 0);
+}
+
+/* ---- rows together, and drafts ---- */
+
+/* Logits of single tokens, of which `at_once` are evaluated together. */
+static void logits_by(world *w, remora_model *m, size_t at_once, float out[SEEN])
+{
+    const remora_session_opts so = {.struct_size = sizeof so, .capacity = CAP};
+    remora_error err = HOST_ERROR;
+    remora_session *s;
+    REQUIRE_OK(remora_session_create(m, &so, &s, &err), &err);
+    for (size_t at = 0; at < N + MORE; at += at_once) {
+        for (size_t i = at; i < at + at_once && i < N + MORE; i++)
+            REQUIRE_OK(remora_session_append(s, &w->ids[i], 1, REMORA_WANT_ALL, &err), &err);
+        REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
+        for (size_t i = at; i < at + at_once && i < N + MORE; i++) {
+            const float *row;
+            REQUIRE_OK(remora_session_logits(s, (uint32_t)(i - at), &row, NULL, &err), &err);
+            memcpy(out + i * TINY_TEXT_VOCAB, row, TINY_TEXT_VOCAB * sizeof *row);
+        }
+    }
+    remora_session_free(s);
+}
+
+static const tiny_opts shapes[] = {
+    {.layers = 2}, {.v2 = 1, .layers = 2}, {.dense = "qwen3", .layers = 2, .dtype = "F16"}};
+
+static void rows_together_have_the_bits_of_single_rows(void **state)
+{
+    static float want[SEEN], got[SEEN];
+    static const size_t at_once[] = {2, 3, 5, N + MORE};
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        world w;
+        world_make(&w, &shapes[i], NULL);
+        remora_model *m = open_within(&w, 0, REMORA_OK);
+        logits_by(&w, m, 1, want);
+        for (size_t k = 0; k < sizeof at_once / sizeof at_once[0]; k++) {
+            logits_by(&w, m, at_once[k], got);
+            assert_memory_equal(got, want, sizeof want);
+        }
+        remora_model_free(m);
+        world_end(&w);
+    }
+}
+
+enum { MADE = 16, TEXT = 3 * N };
+
+typedef struct generated {
+    size_t n;
+    remora_token t[MADE];
+    remora_token_prob probs[MADE];
+    remora_stats stats;
+} generated;
+
+/* Greedy tokens behind a text that repeats itself, with a bias for its first token: a large one
+ * makes drafts right. */
+static void generate(const world *w, remora_model *m, double bias, uint32_t max_drafts,
+                     generated *out)
+{
+    const remora_session_opts so = {.struct_size = sizeof so, .capacity = TEXT + MADE};
+    const remora_stage stages[] = {
+        {.struct_size = sizeof stages[0],
+         .kind = REMORA_STAGE_BIAS,
+         .value = bias,
+         .count = w->ids[0]},
+        {.struct_size = sizeof stages[0], .kind = REMORA_STAGE_TEMPERATURE}};
+    const remora_gen_opts o = {
+        .struct_size = sizeof o, .max_tokens = MADE, .probs = out->probs, .max_drafts = max_drafts};
+    remora_error err = HOST_ERROR;
+    remora_session *s;
+    remora_sampler *p;
+    REQUIRE_OK(remora_session_create(m, &so, &s, &err), &err);
+    for (int i = 0; i < 3; i++) REQUIRE_OK(remora_session_append(s, w->ids, N, 0, &err), &err);
+    REQUIRE_OK(remora_sampler_create(m, 1, &p, &err), &err);
+    for (int i = 0; i < 2; i++) REQUIRE_OK(remora_sampler_add(p, &stages[i], &err), &err);
+    REQUIRE_OK(remora_generate(s, p, &o, out->t, MADE, &out->n, &err), &err);
+    out->stats.struct_size = sizeof out->stats;
+    REQUIRE_OK(remora_session_get_stats(s, &out->stats, &err), &err);
+    remora_sampler_free(p);
+    remora_session_free(s);
+}
+
+/* P29: what is generated has the same bits with drafts. */
+static void drafts_change_no_token(void **state)
+{
+    uint64_t drafts = 0, used = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        world w;
+        world_make(&w, &shapes[i], NULL);
+        remora_model *m = open_within(&w, 0, REMORA_OK);
+        for (int right = 0; right < 2; right++) {
+            generated plain = {0}, drafted = {0};
+            generate(&w, m, right ? 100 : 0, 0, &plain);
+            generate(&w, m, right ? 100 : 0, 4, &drafted);
+            assert_int_equal(plain.stats.drafts, 0);
+            assert_int_equal(drafted.n, plain.n);
+            assert_memory_equal(drafted.t, plain.t, sizeof plain.t);
+            assert_memory_equal(drafted.probs, plain.probs, sizeof plain.probs);
+            drafts += drafted.stats.drafts;
+            used += drafted.stats.drafts_used;
+        }
+        remora_model_free(m);
+        world_end(&w);
+    }
+    print_message("%llu drafts, %llu of them were right\n", (unsigned long long)drafts,
+                  (unsigned long long)used);
+    assert_true(used > 0 && drafts > used);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -707,6 +950,13 @@ int main(void)
         cmocka_unit_test(results_are_those_of_any_number_of_multiprocessors),
         cmocka_unit_test(what_a_gpu_lacks_is_said),
         cmocka_unit_test(children_leave_the_driver_alone),
+        cmocka_unit_test(the_module_starts_no_thread),
+        cmocka_unit_test(nothing_is_written),
+        cmocka_unit_test(two_runtimes_are_strangers),
+        cmocka_unit_test(modules_come_and_go),
+        cmocka_unit_test(a_small_stack_is_enough),
+        cmocka_unit_test(rows_together_have_the_bits_of_single_rows),
+        cmocka_unit_test(drafts_change_no_token),
         cmocka_unit_test(every_call_of_the_driver_fails),
     };
     return cmocka_run_group_tests_name("public", tests, find_stub, NULL);
