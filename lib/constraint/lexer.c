@@ -149,3 +149,10 @@ uint32_t rmr_lex_near(rmr_machine *m, uint32_t q)
     if (!machine_failed(m)) m->lex[q].near = near;
     return near;
 }
+
+uint32_t rmr_lex_alone(rmr_machine *m, rmr_rx a)
+{
+    m->n_pair_work = 0;
+    add_pair(m, RMR_RX_NONE, a); /* no lexeme has this name */
+    return intern(m);
+}

@@ -161,6 +161,8 @@ int rmr_machine_put(rmr_machine *m, rmr_map *map, uint64_t key, uint64_t more, u
 uint32_t rmr_lex_start(rmr_machine *m, const row_lexeme *lexemes, size_t n);
 uint32_t rmr_lex_derive(rmr_machine *m, uint32_t q, unsigned c);
 uint32_t rmr_lex_near(rmr_machine *m, uint32_t q);
+/* The state before the texts of a language alone, whatever lexeme it is of. */
+uint32_t rmr_lex_alone(rmr_machine *m, rmr_rx a);
 
 static inline uint32_t rmr_lex_next(rmr_machine *m, uint32_t q, unsigned c)
 {

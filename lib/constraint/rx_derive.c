@@ -250,3 +250,47 @@ rmr_rx rmr_rx_saturate(rmr_rx_set *s, rmr_rx a, uint32_t n)
         if (!rmr_rx_push(s, saturate_spine(s, s->kids.p[k.a + i], n))) break;
     return rmr_rx_join(s, RX_OR, base);
 }
+
+/* -- Texts that are left out -- */
+
+/* 1: the texts of a language are finitely many, as far as so many nodes show. */
+static int finite(const rmr_rx_set *s, rmr_rx a, unsigned *nodes)
+{
+    while (*nodes > 0) {
+        const rx_node *n = rx_at(s, a);
+        --*nodes;
+        switch ((rx_kind)n->kind) {
+        case RX_NONE:
+        case RX_EMPTY:
+        case RX_BYTES: return 1;
+        case RX_CONCAT:
+            if (!finite(s, n->a, nodes)) return 0;
+            a = n->b;
+            break;
+        case RX_OR:
+            for (uint32_t i = 1; i < n->b; i++)
+                if (!finite(s, s->kids.p[n->a + i], nodes)) return 0;
+            a = s->kids.p[n->a];
+            break;
+        default: return 0;
+        }
+    }
+    return 0;
+}
+
+rmr_rx rmr_rx_without_few(rmr_rx_set *s, rmr_rx a)
+{
+    enum { LOOK = 20000 };
+    const rx_node whole = *rx_at(s, a), n = whole.kind == RX_CONCAT ? *rx_at(s, whole.a) : whole;
+    const size_t base = s->scratch.n;
+    unsigned nodes = LOOK;
+    if (n.kind != RX_AND) return a;
+    for (uint32_t i = 0; i < n.b; i++) {
+        const rmr_rx kid = s->kids.p[n.a + i];
+        const int few = rx_at(s, kid)->kind == RX_NOT && finite(s, rx_at(s, kid)->a, &nodes);
+        if (!few && !rmr_rx_push(s, kid)) break;
+    }
+    s->steps += (LOOK - nodes) / 16;
+    const rmr_rx more = rmr_rx_join(s, RX_AND, base);
+    return whole.kind == RX_CONCAT ? rmr_rx_concat(s, more, whole.b) : more;
+}

@@ -116,6 +116,10 @@ typedef struct rx_parts {
 void rmr_rx_parts_begin(const rmr_rx_set *s, rx_parts *p);
 void rmr_rx_parts_split(const rmr_rx_set *s, rx_parts *p, rmr_rx a);
 
+/* The language without its NOTs of finitely many texts, in its first part: it has those texts, too.
+ * Where it goes on after a text without end, so does the language. */
+rmr_rx rmr_rx_without_few(rmr_rx_set *s, rmr_rx a);
+
 /* Every byte is a class of its own from now on: texts will be built later. */
 void rmr_rx_all_classes(rmr_rx_set *s);
 /* A language that has the same texts and beginnings of texts of up to n bytes, and the same one for

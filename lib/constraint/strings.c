@@ -12,6 +12,7 @@ enum {
     NO_CHAR = 8, /* states of UTF-8: 0 between characters, 1 to 3 bytes left, then E0 ED F0 F4 */
     PAIRS = 4096,
     FAR = 254, /* characters are counted up to here */
+    TRIED = 2, /* lexemes that are looked at alone */
 };
 
 typedef struct string_search {
@@ -116,12 +117,10 @@ static void learn(const string_search *s)
     }
 }
 
-int rmr_strings_go_on(rmr_masks *k, uint32_t q, unsigned most)
+static int search(rmr_masks *k, uint32_t q, unsigned most)
 {
     rmr_machine *m = k->m;
-    const int is = known(&m->lex[q], most);
     string_search s = {.k = k, .most = most, .n = 1};
-    if (is >= 0) return is;
     if (!rmr_machine_room(m, &k->pairs, &k->cap_pairs, 1, sizeof *k->pairs)) return 0;
     k->pairs[0] = (string_pair){q, 0, 0, 0};
     int all = 1;
@@ -134,4 +133,43 @@ int rmr_strings_go_on(rmr_masks *k, uint32_t q, unsigned most)
     if (machine_failed(m)) return 0;
     if (all) learn(&s);
     return all;
+}
+
+/* Whether a language is a text, or begins with one: then not all texts go on in it. */
+static int begins_with_text(const rmr_rx_set *s, rmr_rx a)
+{
+    const rx_node *n = rx_at(s, a);
+    return n->kind == RX_EMPTY || n->kind == RX_BYTES ||
+           (n->kind == RX_CONCAT && rx_at(s, n->a)->kind == RX_BYTES);
+}
+
+/* Whether all texts go on in one lexeme alone, where the few texts that it leaves out do not count.
+ * In the keys of an object that is the lexeme of all keys without a name. Its states are those of
+ * any string; the keys of all forms together have a state for each beginning of a name, with each
+ * form in it. */
+static int one_goes_on(rmr_masks *k, uint32_t q)
+{
+    rmr_machine *m = k->m;
+    const lex_state s = m->lex[q];
+    unsigned tried = 0;
+    for (uint32_t i = 0; i < s.n && tried < TRIED && !machine_failed(m); i++) {
+        const rmr_rx rest = m->pairs[s.pairs + i].rest;
+        if (begins_with_text(m->rx, rest)) continue;
+        const rmr_rx more = rmr_rx_without_few(m->rx, rest);
+        if (s.n == 1 && more == rest) return 0;
+        const uint32_t one = rmr_lex_alone(m, more);
+        const int is = known(&m->lex[one], STRINGS_ANY);
+        tried++;
+        if (is >= 0 ? is : search(k, one, STRINGS_ANY)) return 1;
+    }
+    return 0;
+}
+
+int rmr_strings_go_on(rmr_masks *k, uint32_t q, unsigned most)
+{
+    const int is = known(&k->m->lex[q], most);
+    if (is >= 0) return is;
+    if (!one_goes_on(k, q)) return search(k, q, most);
+    k->m->lex[q].sure = STRINGS_ANY;
+    return !machine_failed(k->m);
 }

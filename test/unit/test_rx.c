@@ -114,6 +114,8 @@ static void random_languages_have_their_texts(void **state)
             if (rmr_rx_matches(s, l.rx, text, n)) has |= UINT64_C(1) << k;
             const rmr_rx near = rmr_rx_saturate(s, l.rx, LONGEST);
             assert_int_equal(rmr_rx_matches(s, near, text, n), has >> k & 1);
+            const rmr_rx more = rmr_rx_without_few(s, l.rx);
+            if (has >> k & 1) assert_true(rmr_rx_matches(s, more, text, n));
         }
         assert_true(has == l.has);
         if (has != 0) assert_true(rmr_rx_live(s, l.rx, &fuel));
@@ -147,6 +149,28 @@ static void what_has_no_text_is_seen(void **state)
                             &fuel));
     assert_int_equal(rmr_rx_status(s, NULL), REMORA_E_LIMIT);
     rmr_rx_set_free(s);
+}
+
+static void few_texts_that_are_left_out_are_taken_in(void **state)
+{
+    (void)state;
+    tmem t;
+    rmr_mem m = host(&t);
+    rmr_rx_set *s;
+    assert_int_equal(rmr_rx_set_new(&m, 2000000, &s, NULL), REMORA_OK);
+    const rmr_rx a = rmr_rx_byte(s, 'a'), b = rmr_rx_byte(s, 'b');
+    const rmr_rx all = rmr_rx_repeat(s, rmr_rx_or2(s, a, b), 0, RMR_RX_MANY);
+    const rmr_rx few = rmr_rx_not(s, rmr_rx_or2(s, rmr_rx_literal(s, "ab", 2), b));
+    const rmr_rx many = rmr_rx_not(s, rmr_rx_concat(s, rmr_rx_repeat(s, a, 1, RMR_RX_MANY), b));
+    assert_int_equal(rmr_rx_without_few(s, all), all);
+    assert_int_equal(rmr_rx_without_few(s, rmr_rx_and2(s, all, few)), all);
+    assert_int_equal(rmr_rx_without_few(s, rmr_rx_concat(s, rmr_rx_and2(s, all, few), b)),
+                     rmr_rx_concat(s, all, b));
+    const rmr_rx both = rmr_rx_and2(s, rmr_rx_and2(s, all, few), many);
+    assert_int_equal(rmr_rx_without_few(s, both), rmr_rx_and2(s, all, many));
+    assert_int_equal(rmr_rx_status(s, NULL), REMORA_OK);
+    rmr_rx_set_free(s);
+    assert_int_equal(t.blocks, 0);
 }
 
 static void strings_are_a_trie(void **state)
@@ -295,6 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_languages_have_their_texts),
         cmocka_unit_test(what_has_no_text_is_seen),
+        cmocka_unit_test(few_texts_that_are_left_out_are_taken_in),
         cmocka_unit_test(strings_are_a_trie),
         cmocka_unit_test(code_points_are_spelled),
         cmocka_unit_test(multiples_divide),
