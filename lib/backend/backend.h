@@ -91,14 +91,25 @@ typedef struct rmr_area {
     uint32_t slot, col, n_cols, row0, n_rows;
 } rmr_area;
 
-/* Numbers of a row of a slot, each once, in any order, and their columns: in the step's memory,
- * until the next call on the step. All other numbers of the row are at most `rest` or NaN; NaN and
- * -infinity may be among these with any column, and stand for nothing then. */
+/* What is asked of a row of a slot: `n` of its largest numbers or so; with a scale above 0 also
+ * what the others amount to. */
+typedef struct rmr_best_wish {
+    uint32_t n;
+    float scale;
+} rmr_best_wish;
+
+/* Numbers of a row, each once, in any order, and their columns: in the step's memory, until the
+ * next call on the step. All other numbers of the row are at most `rest` or NaN; NaN and -infinity
+ * may be among these with any column, and stand for nothing then. */
 typedef struct rmr_best {
     const float *value;
     const int32_t *col;
     uint32_t n; /* at most as many as the row has */
     float rest;
+    /* where there is a scale: */
+    float least; /* of all numbers of the row but NaN and -infinity */
+    double mass; /* the sum of e^(scale * (x - rest)) of those that are not among these, within 1e-5
+                    of it */
 } rmr_best;
 
 /* The functions of a backend. Any thread may call any of them at any time; functions of one step,
@@ -213,10 +224,10 @@ typedef remora_status rmr_step_read_fn(rmr_backend *be, rmr_step *s, const rmr_a
 typedef remora_status rmr_step_write_fn(rmr_backend *be, rmr_step *s, const rmr_area *a,
                                         const void *src, remora_error *err);
 /* Of row `row` of a slot with RMR_ROWS_OUT, after waiting for the last mark: its largest numbers,
- * `want` of them or so, where that is less work than reading the row. May be NULL: it is not, as
- * where the row lies in the host's memory. */
+ * where that is less work than reading the row. May be NULL: it is not, as where the row lies in
+ * the host's memory. */
 typedef remora_status rmr_step_best_fn(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row,
-                                       uint32_t want, rmr_best *out, remora_error *err);
+                                       const rmr_best_wish *wish, rmr_best *out, remora_error *err);
 
 typedef struct rmr_backend_ops {
     uint32_t size, version; /* of this struct; RMR_BACKEND_VERSION */

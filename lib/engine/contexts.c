@@ -448,10 +448,10 @@ remora_status rmr_context_read(remora_model *m, rmr_context *c, uint32_t i, uint
     return m->be->ops->step_read(m->be, c->step, &l, logits, err);
 }
 
-remora_status rmr_context_best(remora_model *m, rmr_context *c, uint32_t i, uint32_t want,
-                               rmr_best *out, remora_error *err)
+remora_status rmr_context_best(remora_model *m, rmr_context *c, uint32_t i,
+                               const rmr_best_wish *wish, rmr_best *out, remora_error *err)
 {
-    return m->be->ops->step_best(m->be, c->step, RMR_SLOT_LOGITS, i, want, out, err);
+    return m->be->ops->step_best(m->be, c->step, RMR_SLOT_LOGITS, i, wish, out, err);
 }
 
 /* ---- life ---- */

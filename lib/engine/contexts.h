@@ -90,8 +90,8 @@ remora_status rmr_context_finish(remora_model *m, rmr_context *c, const rmr_prog
  * [n, n_hidden]; either may be NULL. */
 remora_status rmr_context_read(remora_model *m, rmr_context *c, uint32_t i, uint32_t n,
                                float *logits, float *hidden, remora_error *err);
-/* The best logits of row i of it, `want` of them or so; where the backend has step_best. */
-remora_status rmr_context_best(remora_model *m, rmr_context *c, uint32_t i, uint32_t want,
-                               rmr_best *out, remora_error *err);
+/* The best logits of row i of it, where the backend has step_best. */
+remora_status rmr_context_best(remora_model *m, rmr_context *c, uint32_t i,
+                               const rmr_best_wish *wish, rmr_best *out, remora_error *err);
 
 #endif

@@ -44,8 +44,17 @@ static void sort_by_id(remora_token_prob *c, size_t n)
 void rmr_candidates_load_best(rmr_candidates *l, const rmr_best_logits *best)
 {
     size_t m = 0;
+    l->rest = best->rest;
+    l->least = best->least;
+    l->mass = best->mass;
+    l->scale = best->scale;
+    l->scaled = 1.0;
     for (size_t i = 0; i < best->n; i++) {
-        if (!(best->logit[i] > best->rest)) continue;
+        if (!(best->logit[i] > best->rest)) {
+            if (best->logit[i] > -INFINITY)
+                l->mass += rmr_dexp((double)l->scale * ((double)best->logit[i] - (double)l->rest));
+            continue;
+        }
         l->c[m].token = best->token[i];
         l->c[m].logit = best->logit[i];
         m++;
@@ -54,7 +63,6 @@ void rmr_candidates_load_best(rmr_candidates *l, const rmr_best_logits *best)
     l->n = m;
     l->by_id = 1;
     l->holes = 0;
-    l->rest = best->rest;
 }
 
 int rmr_candidates_lack(const rmr_candidates *l)

@@ -20,6 +20,11 @@ typedef struct rmr_candidates {
     int by_id;       /* ascending token order, no duplicates */
     int holes;       /* some logits are -infinity: compact before counting or ranking */
     float rest;      /* no candidate that is not in the list has more; -infinity: all are in it */
+    /* where some are not: */
+    float least;   /* the lowest logit of all */
+    double mass;   /* of those that are not, the sum of e^(logit - rest); */
+    float scale;   /* behind temperatures whose product is 1 / scale; 0: it is not known */
+    double scaled; /* 1 / the product of those that were */
 } rmr_candidates;
 
 /* The last accepted tokens: a ring. Without penalties there is none. */

@@ -468,32 +468,47 @@ enum {
     SPARE_BEST = 256 /* for candidates that others than the best become the best of */
 };
 
-uint32_t rmr_sampler_needs(const rmr_sampler *c)
+/* For a top-p stage behind temperatures alone: weights are e^(scale * logit). Behind penalties
+ * nobody would know those of tokens that are not among the best. */
+static rmr_sampler_wish for_top_p(double scale)
 {
+    return scale > 1e-30 && scale < 1e30 ? (rmr_sampler_wish){SPARE_BEST, (float)scale}
+                                         : (rmr_sampler_wish){0};
+}
+
+rmr_sampler_wish rmr_sampler_needs(const rmr_sampler *c)
+{
+    const rmr_sampler_wish whole = {0};
     uint32_t spare = 0;
-    if (c->limiter.ops != NULL || (c->spell != NULL && c->spell->at < c->spell->n)) return 0;
+    double scale = 1.0;
+    if (c->limiter.ops != NULL || (c->spell != NULL && c->spell->at < c->spell->n)) return whole;
     for (size_t i = 0; i < n_stages(c); i++) {
         const remora_stage *s = &c->stages->item[i].stage;
         if (rmr_stage_lowers(s))
             spare = SPARE_BEST;
         else if (s->kind == REMORA_STAGE_TEMPERATURE && s->value == 0.0)
-            return 1 + spare;
+            return (rmr_sampler_wish){.n = 1 + spare};
+        else if (s->kind == REMORA_STAGE_TEMPERATURE)
+            scale /= s->value;
         else if (s->kind == REMORA_STAGE_TOP_K)
-            return s->count < MOST_BEST - spare ? (uint32_t)s->count + 1 + spare : 0;
+            return s->count < MOST_BEST - spare
+                       ? (rmr_sampler_wish){.n = (uint32_t)s->count + 1 + spare}
+                       : whole;
         else if (s->kind == REMORA_STAGE_MIN_P && s->value > 0.0)
-            return SPARE_BEST;
-        else if (s->kind != REMORA_STAGE_TEMPERATURE &&
-                 !(s->kind == REMORA_STAGE_TOP_P && s->value >= 1.0))
-            return 0;
+            return (rmr_sampler_wish){.n = SPARE_BEST};
+        else if (s->kind == REMORA_STAGE_TOP_P && s->value < 1.0)
+            return spare > 0 ? whole : for_top_p(scale);
+        else if (s->kind != REMORA_STAGE_TOP_P)
+            return whole;
     }
-    return 0;
+    return whole;
 }
 
 remora_status rmr_sampler_pick_best(rmr_sampler *c, const rmr_best_logits *best, remora_token *out,
                                     remora_error *err)
 {
     RMR_ASSERT(best->n <= c->n_vocab);
-    if (rmr_sampler_needs(c) == 0) return REMORA_MORE;
+    if (rmr_sampler_needs(c).n == 0) return REMORA_MORE;
     c->list.host = rmr_fpenv_enter();
     rmr_candidates_load_best(&c->list, best);
     const remora_status st = pick(c, out, err);

@@ -60,10 +60,19 @@ typedef struct rmr_best_logits {
     const float *logit;
     size_t n; /* <= n_vocab */
     float rest;
+    float scale; /* 0: what follows is not known */
+    float least; /* of all logits that are numbers above -infinity */
+    double mass; /* of the other tokens, the sum of e^(scale * (logit - rest)), within 1e-5 of it */
 } rmr_best_logits;
 
-/* How many of the best logits a pick depends on, more or less. 0: on the whole row, or so many. */
-uint32_t rmr_sampler_needs(const rmr_sampler *c);
+/* What a pick depends on: so many of the best logits, more or less, and where the scale is not 0
+ * the mass of the others. n 0: on the whole row, or so much of it. */
+typedef struct rmr_sampler_wish {
+    uint32_t n;
+    float scale;
+} rmr_sampler_wish;
+
+rmr_sampler_wish rmr_sampler_needs(const rmr_sampler *c);
 /* The pick of the row that these are the best of, and its status. MORE: it depends on others;
  * nothing changed. */
 remora_status rmr_sampler_pick_best(rmr_sampler *c, const rmr_best_logits *best, remora_token *out,

@@ -159,7 +159,10 @@ static remora_status temperature(rmr_candidates *l, double t)
     const double shift = fabs((double)max / t) > (double)FLT_MAX ? (double)max : 0.0;
     for (size_t i = 0; i < l->n; i++) l->c[i].logit = to_logit(((double)l->c[i].logit - shift) / t);
     /* a higher logit never gets a lower result */
-    if (rmr_candidates_lack(l)) l->rest = to_logit(((double)l->rest - shift) / t);
+    if (!rmr_candidates_lack(l)) return REMORA_OK;
+    l->rest = to_logit(((double)l->rest - shift) / t);
+    l->least = to_logit(((double)l->least - shift) / t);
+    l->scaled /= t;
     return REMORA_OK;
 }
 
@@ -182,7 +185,7 @@ static size_t bucket_of(float logit, float max, double range)
 /* Spread of the logits, but no more than 40: lower logits weigh nothing beside the best. */
 static double spread(const rmr_candidates *l, float max)
 {
-    float min = max;
+    float min = rmr_candidates_lack(l) ? l->least : max;
     for (size_t i = 0; i < l->n; i++)
         if (l->c[i].logit < min) min = l->c[i].logit;
     const double range = min == max ? 0.0 : (double)max - (double)min;
@@ -207,15 +210,41 @@ static size_t split_at(rmr_candidates *l, size_t edge, float max, double range)
     return m;
 }
 
+/* A sum of weights to be reached. Where some are not in the list it lies in a range: then whether a
+ * sum within that reaches it is in doubt. */
+typedef struct goal {
+    double low, high;
+    int doubt;
+} goal;
+
+static int falls_short(goal *g, double sum)
+{
+    g->doubt |= sum >= g->low && sum < g->high;
+    return sum < g->low;
+}
+
+/* p of all weights, of which those in the list sum to `total`. What their mass may be off by: 1e-5
+ * as it was given, as much for the float that its scale is, and roundings of logits, which grow
+ * with them. */
+static goal goal_of(const rmr_candidates *l, double p, double total, float max)
+{
+    if (!rmr_candidates_lack(l)) return (goal){p * total, p * total, 0};
+    const double others = l->mass * rmr_candidates_weight(l->rest, max),
+                 off = 4e-5 + 4e-7 * fabs((double)max), sums = 1e-9;
+    return (goal){p * (total + others * (1 - off)) * (1 - sums),
+                  p * (total + others * (1 + off)) * (1 + sums),
+                  l->scale == 0 || l->scale != (float)l->scaled || !(off < 0.5) || !(others >= 0)};
+}
+
 /* Keep the best candidates whose weights sum to p, without a full sort: weights are summed by
  * bucket, and only the bucket in which the sum reaches p is ranked, a few candidates at first and
  * then four times as many each time. */
 static remora_status top_p(rmr_candidates *l, double p)
 {
     if (p >= 1.0) return REMORA_OK;
-    if (rmr_candidates_lack(l)) return REMORA_MORE;
     RMR_ASSERT(l->n > 0 && !l->holes);
     const float max = rmr_candidates_max(l);
+    if (l->rest > max) return REMORA_MORE;
     const double range = spread(l, max);
     double total = 0.0, sum = 0.0;
     size_t edge = 0;
@@ -224,20 +253,24 @@ static remora_status top_p(rmr_candidates *l, double p)
         l->buckets[bucket_of(l->c[i].logit, max, range)] +=
             rmr_candidates_weight(l->c[i].logit, max);
     for (size_t b = 0; b < RMR_CANDIDATE_BUCKETS; b++) total += l->buckets[b];
-    while (edge < RMR_CANDIDATE_BUCKETS - 1 && sum + l->buckets[edge] < p * total)
+    goal g = goal_of(l, p, total, max);
+    while (edge < RMR_CANDIDATE_BUCKETS - 1 && falls_short(&g, sum + l->buckets[edge]))
         sum += l->buckets[edge++];
     RMR_ASSERT(edge < RMR_CANDIDATE_BUCKETS);
+    if (rmr_candidates_lack(l) && bucket_of(l->rest, max, range) <= edge) return REMORA_MORE;
     size_t kept = split_at(l, edge, max, range), ranked = kept;
-    for (size_t step = 64; ranked < l->n && sum < p * total; step *= 4) {
+    for (size_t step = 64; ranked < l->n && falls_short(&g, sum); step *= 4) {
         const size_t more = l->n - ranked < step ? l->n - ranked : step;
         rmr_candidates_rank(l->c + ranked, l->n - ranked, more);
         ranked += more;
-        while (kept < ranked && sum < p * total)
+        while (kept < ranked && falls_short(&g, sum))
             sum += rmr_candidates_weight(l->c[kept++].logit, max);
     }
     RMR_ASSERT(kept > 0 && kept <= l->n);
+    if (g.doubt) return REMORA_MORE;
     l->n = kept;
     l->by_id = 0;
+    l->rest = -INFINITY;
     return REMORA_OK;
 }
 

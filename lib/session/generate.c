@@ -73,7 +73,7 @@ static int64_t time_left(const rmr_gen_call *c)
 static int may_leave(const remora_session *s, const rmr_gen_call *c)
 {
     return s->model->be->ops->step_best != NULL && c->o->probs == NULL &&
-           rmr_sampler_needs(c->sampler) > 0;
+           rmr_sampler_needs(c->sampler).n > 0;
 }
 
 /* Evaluate pending tokens. */
@@ -149,9 +149,10 @@ static remora_status pick(remora_session *s, const rmr_gen_call *c, remora_token
     const rmr_output_rows *r = &s->rows;
     rmr_best b;
     if (r->left != NULL) {
-        RMR_TRY(rmr_context_best(s->model, r->left, r->left_row, rmr_sampler_needs(c->sampler), &b,
-                                 err));
-        const rmr_best_logits best = {b.col, b.value, b.n, b.rest};
+        const rmr_sampler_wish n = rmr_sampler_needs(c->sampler);
+        const rmr_best_wish wish = {n.n, n.scale};
+        RMR_TRY(rmr_context_best(s->model, r->left, r->left_row, &wish, &b, err));
+        const rmr_best_logits best = {b.col, b.value, b.n, b.rest, n.scale, b.least, b.mass};
         const remora_status st = rmr_sampler_pick_best(c->sampler, &best, t, err);
         if (st != REMORA_MORE) return st;
     }

@@ -551,7 +551,8 @@ static void bench_latents(void)
  * into memory that the driver pins. */
 static void bench_best(uint32_t width)
 {
-    static const uint32_t wants[] = {0, 1, 41, 257, 513}; /* 0: all */
+    static const rmr_best_wish wishes[] = {{0, 0},   {1, 0},   {41, 0},
+                                           {257, 0}, {257, 1}, {513, 0}}; /* 0: all */
     const rmr_slot slots[] = {{4, RMR_ROWS_ALL}, {width, RMR_ROWS_OUT}};
     const rmr_step_desc d = {NULL, 0, slots, 2, 1, 1, 1, NULL};
     const rmr_area all = {1, 0, width, 0, 1};
@@ -563,18 +564,19 @@ static void bench_best(uint32_t width)
     MUST(rmr_cuda_step_create(&c->base, &d, &s, err));
     fill(s->memory + s->l.slot[1], bytes, 0xc1ffffff);
     wait_stream(c->stream);
-    for (size_t k = 0; k < sizeof wants / sizeof wants[0]; k++) {
+    for (size_t k = 0; k < sizeof wishes / sizeof wishes[0]; k++) {
         rmr_best best = {.n = width};
         for (int i = 0; i < 101; i++) {
             const uint64_t begin = rmr_clock_us();
             for (int r = 0; r < 10; r++)
-                if (wants[k] == 0)
+                if (wishes[k].n == 0)
                     MUST(rmr_cuda_step_read(&c->base, s, &all, row, err));
                 else
-                    MUST(rmr_cuda_step_best(&c->base, s, 1, 0, wants[k], &best, err));
+                    MUST(rmr_cuda_step_best(&c->base, s, 1, 0, &wishes[k], &best, err));
             us[i] = (double)(rmr_clock_us() - begin) / 10;
         }
-        snprintf(name, sizeof name, "best %u of %u: %u to the host", wants[k], width, best.n);
+        snprintf(name, sizeof name, "best %u of %u%s: %u to the host", wishes[k].n, width,
+                 wishes[k].scale > 0 ? ", with mass" : "", best.n);
         line(name, median(us, 101), (double)bytes);
     }
     rmr_cuda_step_free(&c->base, s);

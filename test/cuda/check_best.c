@@ -110,7 +110,20 @@ static const struct {
 
 /* ---- what backend.h says ---- */
 
-static int is_wrong(const rmr_best *b, const float *row, uint32_t width)
+static int rest_is_wrong(const rmr_best *b, const float *row, const unsigned char *named,
+                         uint32_t width, float scale)
+{
+    float least = INFINITY;
+    double mass = 0;
+    for (uint32_t i = 0; i < width; i++) {
+        if (!(row[i] > -INFINITY)) continue;
+        if (row[i] < least) least = row[i];
+        if (!named[i]) mass += exp((double)scale * ((double)row[i] - (double)b->rest));
+    }
+    return least != b->least || !(fabs(b->mass - mass) <= 1e-5 * mass);
+}
+
+static int is_wrong(const rmr_best *b, const float *row, uint32_t width, float scale)
 {
     unsigned char *const named = calloc(width, 1);
     int bad = b->n > width;
@@ -120,6 +133,8 @@ static int is_wrong(const rmr_best *b, const float *row, uint32_t width)
         bad = c >= width || named[c]++ || memcmp(&row[c], &b->value[i], 4) != 0;
     }
     for (uint32_t i = 0; i < width && !bad; i++) bad = !named[i] && row[i] > b->rest;
+    if (!bad && scale > 0 && b->rest > -INFINITY && b->rest < INFINITY)
+        bad = rest_is_wrong(b, row, named, width, scale);
     free(named);
     return bad;
 }
@@ -149,6 +164,8 @@ static const struct {
     {3, {S(TOP_K, 0, 200), S(TOP_P, 0.9, 0), S(TEMPERATURE, 1.3, 0)}},
     {2, {S(TEMPERATURE, 0.9, 0), S(MIN_P, 0.05, 0)}},
     {4, {S(REPEAT, 1.3, 0), S(FREQUENCY, 0.2, 0), S(TEMPERATURE, 0.8, 0), S(TOP_K, 0, 20)}},
+    {2, {S(TEMPERATURE, 0.6, 0), S(TOP_P, 0.95, 0)}},
+    {1, {S(TOP_P, 0.7, 0)}},
     {3, {S(PRESENCE, 1.5, 20), S(BIAS, -INFINITY, 31), S(TEMPERATURE, 0, 0)}},
 #undef S
 };
@@ -180,9 +197,11 @@ static int picks_differ(lookup *l, size_t chain, const float *row, uint32_t widt
     for (int i = 0; i < 4; i++) {
         rmr_best found;
         a = b = -1;
-        MUST(check_gpu->ops->step_best(check_gpu, l->step, 1, 1, rmr_sampler_needs(best), &found,
-                                       err));
-        const rmr_best_logits given = {found.col, found.value, found.n, found.rest};
+        const rmr_sampler_wish w = rmr_sampler_needs(best);
+        const rmr_best_wish wish = {w.n, w.scale};
+        MUST(check_gpu->ops->step_best(check_gpu, l->step, 1, 1, &wish, &found, err));
+        const rmr_best_logits given = {found.col, found.value, found.n,   found.rest,
+                                       w.scale,   found.least, found.mass};
         const remora_status st = rmr_sampler_pick_best(best, &given, &b, NULL),
                             want = rmr_sampler_pick(whole, row, width, &a, NULL);
         if (st == REMORA_MORE)
@@ -201,17 +220,17 @@ static int picks_differ(lookup *l, size_t chain, const float *row, uint32_t widt
 
 static void check_row(const char *name, const float *row, uint32_t width)
 {
-    static const uint32_t wants[] = {1, 41, 257, 513};
+    static const rmr_best_wish wishes[] = {{1, 0}, {41, 0}, {257, 0.03f}, {257, 1.4f}, {513, 0}};
     lookup l;
     char text[96], said[96];
     int from_best = 0;
     lookup_make(&l, row, width);
-    for (size_t i = 0; i < sizeof wants / sizeof wants[0]; i++) {
+    for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
         rmr_best b;
-        MUST(check_gpu->ops->step_best(check_gpu, l.step, 1, 1, wants[i], &b, err));
-        snprintf(text, sizeof text, "%u of %u, %s", wants[i], width, name);
+        MUST(check_gpu->ops->step_best(check_gpu, l.step, 1, 1, &wishes[i], &b, err));
+        snprintf(text, sizeof text, "%u of %u, %s", wishes[i].n, width, name);
         snprintf(said, sizeof said, "%u named, %u of them certain", b.n, certain(&b));
-        check_report(text, is_wrong(&b, row, width), said);
+        check_report(text, is_wrong(&b, row, width, wishes[i].scale), said);
     }
     int bad = 0;
     for (size_t i = 0; i < sizeof chains / sizeof chains[0]; i++)

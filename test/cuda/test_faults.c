@@ -84,16 +84,17 @@ static remora_status make_step(rmr_backend *be, things *t, remora_error *err)
 /* The last column of row 2 is its largest. */
 static remora_status find_best(rmr_backend *be, things *t, remora_error *err)
 {
+    const rmr_best_wish wish = {4, 0};
     rmr_best b;
     int seen = 0;
-    RMR_TRY(be->ops->step_best(be, t->step, 2, 0, 4, &b, err));
+    RMR_TRY(be->ops->step_best(be, t->step, 2, 0, &wish, &b, err));
     for (uint32_t i = 0; i < b.n; i++)
         seen += b.col[i] == N - 1 && b.value[i] == (float)(3 * (N - 1));
     assert_int_equal(seen, 1);
     assert_true(b.rest < (float)(3 * (N - 1)));
-    assert_int_equal(be->ops->step_best(be, t->step, 1, 0, 4, &b, NULL), REMORA_E_INTERNAL);
-    assert_int_equal(be->ops->step_best(be, t->step, 2, 1, 4, &b, NULL), REMORA_E_INTERNAL);
-    assert_int_equal(be->ops->step_best(be, t->step, 3, 0, 4, &b, NULL), REMORA_E_INTERNAL);
+    assert_int_equal(be->ops->step_best(be, t->step, 1, 0, &wish, &b, NULL), REMORA_E_INTERNAL);
+    assert_int_equal(be->ops->step_best(be, t->step, 2, 1, &wish, &b, NULL), REMORA_E_INTERNAL);
+    assert_int_equal(be->ops->step_best(be, t->step, 3, 0, &wish, &b, NULL), REMORA_E_INTERNAL);
     return REMORA_OK;
 }
 

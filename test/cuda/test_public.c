@@ -322,6 +322,7 @@ static void tokens_need_no_rows(void **state)
         {2, {S(TEMPERATURE, 0.8, 0), S(TOP_K, 0, 20)}, 1200},
         {3, {S(REPEAT, 1.2, 64), S(TEMPERATURE, 0.8, 0), S(TOP_K, 0, 10)}, 1200},
         {2, {S(TEMPERATURE, 0.01, 0), S(MIN_P, 0.1, 0)}, 1200},
+        {2, {S(TEMPERATURE, 0.01, 0), S(TOP_P, 0.9, 0)}, 1400},
         {1, {S(TEMPERATURE, 0.8, 0)}, ROW},
     };
 #undef S

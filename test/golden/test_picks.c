@@ -76,7 +76,8 @@ static const kind kinds[] = {
     {1, {S(MIN_P, 1e-9, 0)}, MORE, MORE}, /* none is unlikely enough */
     {2, {S(REPEAT, 0.9, 64), S(TEMPERATURE, 0, 0)}, 0, MORE},
     {1, {S(TEMPERATURE, 0.8, 0)}, 0, MORE},
-    {2, {S(TEMPERATURE, 0.8, 0), S(TOP_P, 0.9, 0)}, 0, MORE},
+    {2, {S(TEMPERATURE, 0.02, 0), S(TOP_P, 0.9, 0)}, MORE, MORE / 2},
+    {2, {S(PRESENCE, 0.1, 0), S(TOP_P, 0.9, 0)}, 0, MORE},
 };
 
 static remora_sampler *sampler_of(const world *w, const kind *k)

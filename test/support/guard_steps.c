@@ -318,35 +318,48 @@ static void best_of_part(float *row, uint32_t width, uint32_t part, uint32_t eac
     }
 }
 
-static void find_best(float *row, uint32_t width, uint32_t each, float *at, rmr_best *out)
+static float least_of(const float *row, uint32_t width)
+{
+    float least = INFINITY;
+    for (uint32_t i = 0; i < width; i++)
+        if (row[i] > -INFINITY && row[i] < least) least = row[i];
+    return least;
+}
+
+static void find_best(float *row, uint32_t width, uint32_t each, float scale, float *at,
+                      rmr_best *out)
 {
     int32_t *const col = (int32_t *)(void *)(at + (size_t)PARTS * each);
-    *out = (rmr_best){at, col, PARTS * each, -INFINITY};
+    *out = (rmr_best){at, col, PARTS * each, -INFINITY, least_of(row, width), 0};
     for (uint32_t p = 0; p < PARTS; p++)
         best_of_part(row, width, p, each, at + p * each, col + p * each);
     for (uint32_t i = 0; i < width; i++)
         if (row[i] > out->rest) out->rest = row[i];
+    if (!(scale > 0)) return;
+    for (uint32_t i = 0; i < width; i++)
+        if (row[i] > -INFINITY) out->mass += exp(scale * ((double)row[i] - (double)out->rest));
+    out->mass *= 1 + 0.9e-5;
 }
 
 remora_status guard_step_best(rmr_backend *be, rmr_step *step, uint32_t slot, uint32_t row,
-                              uint32_t want, rmr_best *out, remora_error *err)
+                              const rmr_best_wish *wish, rmr_best *out, remora_error *err)
 {
     guard *g = guard_of(be);
     guard_step *s = step_of(step);
     const uint32_t width = s->desc.slots[slot].width, most = width / PARTS,
-                   each = want / 2 < most ? want / 2 + 1 : most;
+                   each = wish->n / 2 < most ? wish->n / 2 + 1 : most;
     const rmr_area a = {slot, 0, width, row, 1};
     RMR_TRY(guard_begin(g, err));
     forget_best(s);
     if (waiting_of(g, s) > 0) guard_violation(g, "the best is asked for while slices wait");
-    if (s->desc.slots[slot].rows != RMR_ROWS_OUT || want == 0)
+    if (s->desc.slots[slot].rows != RMR_ROWS_OUT || wish->n == 0)
         guard_violation(g, "the best is asked for of other rows, or none");
     g->stats.best++;
     float *const v = malloc(width * sizeof *v);
     s->best = malloc((size_t)PARTS * each * 2 * sizeof *s->best + 1);
     if (v == NULL || s->best == NULL) abort();
     const remora_status st = g->inner->ops->step_read(g->inner, s->inner, &a, v, err);
-    if (st >= 0) find_best(v, width, each, s->best, out);
+    if (st >= 0) find_best(v, width, each, wish->scale, s->best, out);
     free(v);
     guard_leave(g);
     return st;

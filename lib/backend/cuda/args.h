@@ -368,13 +368,21 @@ typedef struct rmr_gpu_square_sums {
     rmr_gpu_lists lists; /* n NULL: all rows, matrix 0 */
 } rmr_gpu_square_sums;
 
+/* What a part of a row says of the numbers that it has not named: the key of the largest one; with
+ * a scale the sum of e^(scale * (x - that)), and the lowest key of the part, named or not. */
+typedef struct rmr_gpu_rest {
+    uint32_t key, least;
+    float mass;
+} rmr_gpu_rest;
+
 /* The largest numbers of x[n], of each of `parts` parts `each`. */
 typedef struct rmr_gpu_best {
     const float *x;
     uint32_t n, parts, each;
-    float *value;   /* [parts][each], -infinity where a part has no more */
-    int32_t *col;   /* [parts][each] */
-    uint32_t *rest; /* [parts] the key of the largest one that a part has not named */
+    float scale;        /* 0: none */
+    float *value;       /* [parts][each], -infinity where a part has no more */
+    int32_t *col;       /* [parts][each] */
+    rmr_gpu_rest *rest; /* [parts] */
 } rmr_gpu_best;
 
 /* Tiles to the device's own order of values, in place (layout.cuh). */

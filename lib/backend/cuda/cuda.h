@@ -259,9 +259,9 @@ rmr_step_best_fn rmr_cuda_step_best;
 /* best.c: bytes of what is found, in the device's memory and pinned; find it; read it where that is
  * done. */
 uint64_t rmr_cuda_best_bytes(const rmr_step_desc *d);
-remora_status rmr_cuda_find_best(rmr_step *s, uint32_t slot, uint32_t row, uint32_t want,
-                                 remora_error *err);
-void rmr_cuda_read_best(const rmr_step *s, uint32_t slot, uint32_t want, rmr_best *out);
+remora_status rmr_cuda_find_best(rmr_step *s, uint32_t slot, uint32_t row,
+                                 const rmr_best_wish *wish, remora_error *err);
+void rmr_cuda_read_best(const rmr_step *s, uint32_t slot, const rmr_best_wish *wish, rmr_best *out);
 
 /* Is the operation a product whose result a gate reads? Its activations keep all their bits, so
  * that rounding does not choose experts. */

@@ -656,18 +656,18 @@ remora_status rmr_cuda_step_write(rmr_backend *be, rmr_step *s, const rmr_area *
 }
 
 remora_status rmr_cuda_step_best(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row,
-                                 uint32_t want, rmr_best *out, remora_error *err)
+                                 const rmr_best_wish *wish, rmr_best *out, remora_error *err)
 {
     const rmr_area a = {slot, 0, 1, row, 1};
     (void)be;
-    if (!rmr_has_area(&s->desc, &a) || s->desc.slots[slot].rows != RMR_ROWS_OUT || want == 0)
+    if (!rmr_has_area(&s->desc, &a) || s->desc.slots[slot].rows != RMR_ROWS_OUT || wish->n == 0)
         RMR_FAIL(err, REMORA_E_INTERNAL, "the best of row %u of slot %u cannot be found", row,
                  slot);
     RMR_TRY(rmr_cuda_enter(s->c, err));
-    remora_status st = rmr_cuda_find_best(s, slot, row, want, err);
+    remora_status st = rmr_cuda_find_best(s, slot, row, wish, err);
     if (st >= 0) st = end_work(s, err);
     rmr_cuda_leave(s->c);
     if (st >= 0) st = wait_all(s, err);
-    if (st >= 0) rmr_cuda_read_best(s, slot, want, out);
+    if (st >= 0) rmr_cuda_read_best(s, slot, wish, out);
     return st;
 }

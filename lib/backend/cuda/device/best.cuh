@@ -18,6 +18,25 @@ DEV uint32_t largest_of(const uint32_t *key)
     return most;
 }
 
+/* The sum of e^(scale * (x - top)) of a part; the float's roundings are below 1e-5 of it. */
+DEV float mass_of(const uint32_t *key, float top, float scale)
+{
+    float sum = 0;
+#pragma unroll
+    for (uint32_t i = 0; i < BEST_NEAR; i++)
+        if (key[i] != RMR_GPU_NO_KEY) sum += rmr_expf((rmr_gpu_number(key[i]) - top) * scale);
+    return warp_sum(sum);
+}
+
+DEV uint32_t least_of(const uint32_t *key)
+{
+    uint32_t least = ~0u;
+#pragma unroll
+    for (uint32_t i = 0; i < BEST_NEAR; i++)
+        if (key[i] != RMR_GPU_NO_KEY) least = key[i] < least ? key[i] : least;
+    return warp_least(least);
+}
+
 KERNEL(find_best, rmr_gpu_best, 256, 1)
 {
     const uint32_t part = blockIdx.x * RMR_GPU_WARPS + warp_of(), lane = lane_of();
@@ -27,7 +46,9 @@ KERNEL(find_best, rmr_gpu_best, 256, 1)
         const uint32_t c = (i * 32 + lane) * a.parts + part;
         key[i] = c < a.n ? rmr_gpu_key(load_word(a.x + c)) : RMR_GPU_NO_KEY;
     }
+    rmr_gpu_rest rest = {RMR_GPU_NO_KEY, ~0u, 0};
     uint32_t mine = largest_of(key);
+    if (a.scale > 0) rest.least = least_of(key);
     for (uint32_t k = 0; k < a.each; k++) {
         const uint32_t most = warp_most(mine);
         const uint32_t who = warp_least(mine == most ? lane : 32);
@@ -41,8 +62,9 @@ KERNEL(find_best, rmr_gpu_best, 256, 1)
         a.value[part * a.each + k] = rmr_gpu_number(most);
         a.col[part * a.each + k] = (int32_t)((at * 32 + lane) * a.parts + part);
     }
-    const uint32_t rest = warp_most(mine);
-    if (lane == 0) a.rest[part] = rest; /* a key */
+    rest.key = warp_most(mine);
+    if (a.scale > 0) rest.mass = mass_of(key, rmr_gpu_number(rest.key), a.scale);
+    if (lane == 0) a.rest[part] = rest;
 }
 
 #endif
