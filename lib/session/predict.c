@@ -20,6 +20,39 @@ static void fill(rmr_inputs *in, const remora_session *s, const rmr_prediction *
     }
 }
 
+/* 0: the largest number of a row may be another one as well. */
+static int best_of(const rmr_best *b, remora_token *out)
+{
+    float top = b->rest;
+    uint32_t at = b->n;
+    for (uint32_t i = 0; i < b->n; i++)
+        if (b->value[i] > top || (at < b->n && b->value[i] == top && b->col[i] < b->col[at])) {
+            top = b->value[i];
+            at = i;
+        }
+    if (at < b->n) *out = b->col[at];
+    return at < b->n;
+}
+
+/* The most likely token of row 0 of a pass. */
+static remora_status most_likely(remora_session *s, rmr_context *c, remora_token *out,
+                                 remora_error *err)
+{
+    static const rmr_best_wish one = {.n = 1};
+    const float *logits = s->predictor.logits;
+    uint32_t best = 0;
+    if (s->model->be->ops->step_best != NULL) {
+        rmr_best b;
+        RMR_TRY(rmr_context_best(s->model, c, 0, &one, &b, err));
+        if (best_of(&b, out)) return REMORA_OK;
+    }
+    RMR_TRY(rmr_context_read(s->model, c, 0, 1, s->predictor.logits, NULL, err));
+    for (uint32_t i = 1; i < s->model->shape.n_vocab; i++)
+        if (logits[i] > logits[best]) best = i;
+    *out = (remora_token)best;
+    return REMORA_OK;
+}
+
 /* One pass of the head: n rows from the `at`-th of those asked for on. */
 static remora_status head_pass(remora_session *s, rmr_context *c, const rmr_program_slice *slice,
                                const rmr_prediction *p, uint32_t at, uint32_t n, rmr_halt *halt,
@@ -31,7 +64,9 @@ static remora_status head_pass(remora_session *s, rmr_context *c, const rmr_prog
     RMR_TRY(rmr_context_want(s->model, c, rows, n, err));
     const remora_status st = rmr_context_run(s->model, c, slice, halt, err);
     if (st != REMORA_OK) return RMR_PASSED_ON(st);
-    return rmr_context_read(s->model, c, 0, n, p->logits + (size_t)at * shape->n_vocab,
+    if (p->best != NULL) RMR_TRY(most_likely(s, c, p->best, err));
+    return rmr_context_read(s->model, c, 0, n,
+                            p->logits != NULL ? p->logits + (size_t)at * shape->n_vocab : NULL,
                             p->own != NULL ? p->own + (size_t)at * shape->n_hidden : NULL, err);
 }
 
@@ -65,6 +100,7 @@ remora_status rmr_predict(remora_session *s, const rmr_prediction *p, rmr_halt *
     if (!s->predictor.on)
         RMR_FAIL(err, REMORA_E_UNSUPPORTED, "the session does not use a prediction layer");
     RMR_ASSERT(p->n > 0 && p->n <= s->chunk && p->n_out <= p->n);
+    RMR_ASSERT(p->best == NULL || p->n_out <= 1);
     RMR_ASSERT(p->first + p->n <= s->capacity);
     RMR_TRY(rmr_page_table_reserve(&s->predictor.cache, p->first, p->first + p->n, err));
     RMR_TRY(rmr_context_take(m, rmr_session_context_size(s->chunk, s->cache.max), s, &c, err));
@@ -151,8 +187,8 @@ void rmr_predictor_trim(remora_session *s, uint64_t keep)
     rmr_page_table_trim(&p->cache, p->n);
 }
 
-/* Give the layer what waits for it. */
-static remora_status catch_up(remora_session *s, rmr_halt *halt)
+/* Give the layer what waits for it; *first: what it guesses behind that. */
+static remora_status catch_up(remora_session *s, rmr_halt *halt, remora_token *first)
 {
     rmr_predictor *p = &s->predictor;
     const uint64_t at = p->at;
@@ -171,7 +207,7 @@ static remora_status catch_up(remora_session *s, rmr_halt *halt)
                                   .hidden = p->waiting + (size_t)i * s->model->shape.n_hidden,
                                   .next = s->tokens + at + i + 1,
                                   .n_out = i + k == n,
-                                  .logits = p->logits,
+                                  .best = first,
                                   .own = p->own};
         const remora_status st = rmr_predict(s, &r, halt, NULL);
         if (st != REMORA_OK) return st;
@@ -180,29 +216,20 @@ static remora_status catch_up(remora_session *s, rmr_halt *halt)
     return REMORA_OK;
 }
 
-static remora_token most_likely(const float *logits, uint32_t n)
-{
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < n; i++)
-        if (logits[i] > logits[best]) best = i;
-    return (remora_token)best;
-}
-
 uint32_t rmr_predictor_draft(remora_session *s, uint32_t n, rmr_halt *halt, remora_token *out)
 {
     rmr_predictor *p = &s->predictor;
     uint32_t got = 0;
-    if (n == 0 || catch_up(s, halt) != REMORA_OK) return 0;
-    for (;;) {
-        out[got++] = most_likely(p->logits, s->model->shape.n_vocab);
-        if (got == n) return got;
+    if (n == 0 || catch_up(s, halt, out) != REMORA_OK) return 0;
+    while (++got < n) {
         const rmr_prediction r = {.first = p->n + got - 1,
                                   .n = 1,
                                   .hidden = p->own,
                                   .next = &out[got - 1],
                                   .n_out = 1,
-                                  .logits = p->logits,
+                                  .best = &out[got],
                                   .own = p->own};
         if (rmr_predict(s, &r, halt, NULL) != REMORA_OK) return got;
     }
+    return got;
 }

@@ -24,7 +24,7 @@ typedef struct rmr_predictor {
     uint32_t n_waiting; /* those from `committed` on are of drafts that nobody has judged */
     float *waiting;     /* [RMR_PREDICT_WAITING][n_hidden] */
     float *own;         /* [n_hidden] the layer's last one */
-    float *logits;      /* [n_vocab] */
+    float *logits;      /* [n_vocab] where the backend does not find the best of them */
 } rmr_predictor;
 
 typedef struct rmr_prediction {
@@ -33,7 +33,8 @@ typedef struct rmr_prediction {
     const float *hidden;      /* [n][hidden] their hidden states, behind the last norm */
     const remora_token *next; /* [n] the tokens that follow them */
     uint32_t n_out;           /* of the last ones: */
-    float *logits;            /* [n_out][vocab] of the tokens behind those */
+    float *logits;            /* [n_out][vocab] of the tokens behind those; or NULL */
+    remora_token *best;       /* where n_out is 1: the most likely of those tokens; or NULL */
     float *own;               /* [n_out][hidden] the layer's hidden states; or NULL */
 } rmr_prediction;
 

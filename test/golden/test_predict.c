@@ -47,6 +47,20 @@ static remora_session *predicting(const rig *r)
     return s;
 }
 
+/* The hidden states of n output rows. */
+static float *hidden_of(const rig *r, const remora_session *s, size_t n)
+{
+    const size_t width = r->info.n_hidden;
+    float *hidden = malloc(n * width * sizeof *hidden);
+    for (uint32_t i = 0; i < n; i++) {
+        size_t got = 0;
+        assert_int_equal(remora_session_hidden(s, i, hidden + i * width, width, &got, NULL),
+                         REMORA_OK);
+        assert_int_equal(got, width);
+    }
+    return hidden;
+}
+
 /* The logits at all tokens but the last, `piece` tokens at a time; 0: all at once. */
 static float *predicted(const rig *r, const char *ids, size_t piece, size_t *n)
 {
@@ -55,14 +69,7 @@ static float *predicted(const rig *r, const char *ids, size_t piece, size_t *n)
     const remora_token *t = rig_ids(r, ids, &all);
     remora_session *s = predicting(r);
     rig_feed(s, t, all, 0, REMORA_WANT_ALL | REMORA_WANT_HIDDEN);
-    float *hidden = malloc(all * n_hidden * sizeof *hidden),
-          *logits = malloc(all * width * sizeof *logits);
-    for (uint32_t i = 0; i < all; i++) {
-        size_t got = 0;
-        assert_int_equal(remora_session_hidden(s, i, hidden + i * n_hidden, n_hidden, &got, NULL),
-                         REMORA_OK);
-        assert_int_equal(got, n_hidden);
-    }
+    float *hidden = hidden_of(r, s, all), *logits = malloc(all * width * sizeof *logits);
     *n = all - 1;
     for (size_t at = 0, take; at < *n; at += take) {
         take = piece > 0 && piece < *n - at ? piece : *n - at;
@@ -80,6 +87,23 @@ static float *predicted(const rig *r, const char *ids, size_t piece, size_t *n)
     return logits;
 }
 
+/* The token that a draft would be, without the logits of others. */
+static remora_token most_likely(const rig *r, const char *ids)
+{
+    size_t all = 0;
+    const remora_token *t = rig_ids(r, ids, &all);
+    remora_session *s = predicting(r);
+    remora_token best = -1;
+    rig_feed(s, t, all, 0, REMORA_WANT_ALL | REMORA_WANT_HIDDEN);
+    float *hidden = hidden_of(r, s, all);
+    const rmr_prediction p = {
+        .n = (uint32_t)all - 1, .hidden = hidden, .next = t + 1, .n_out = 1, .best = &best};
+    assert_int_equal(rmr_predict(s, &p, NULL, NULL), REMORA_OK);
+    free(hidden);
+    remora_session_free(s);
+    return best;
+}
+
 static void compare(const rig *r, const char *ids, const char *golden)
 {
     const size_t width = r->info.n_vocab;
@@ -91,6 +115,10 @@ static void compare(const rig *r, const char *ids, const char *golden)
         if (!(d <= limit)) fail_msg("%s, row %zu: distance %g, limit %g", ids, i, d, limit);
     }
     assert_memory_equal(whole, pieces, n * width * sizeof *whole);
+    const float *last = whole + (n - 1) * width;
+    const remora_token best = most_likely(r, ids);
+    assert_in_range(best, 0, width - 1);
+    for (size_t i = 0; i < width; i++) assert_true(last[i] <= last[best]);
     free(whole);
     free(pieces);
 }
@@ -116,6 +144,7 @@ static void on_the_guard(void **state)
     assert_int_equal(guard_runtime_create(&o, &g.rt, NULL), REMORA_OK);
     rig_open(&g, g.rt);
     compare_all(&g);
+    assert_int_equal(guard_get_stats(g.rt).best, 2);
     GUARD_IS_CLEAN(g.rt);
     rig_close(&g);
 }
