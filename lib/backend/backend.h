@@ -112,6 +112,16 @@ typedef struct rmr_best {
                     of it */
 } rmr_best;
 
+/* A row in runs of `run` columns, the last one of fewer. Its numbers are divided as
+ * (float)((double)x / divisor), and held to what is finite; NaN and -infinity are left out. Of each
+ * run the largest result, -infinity where there is none, and the sum of e^(y - that) of its results
+ * y, in double precision. In the step's memory, until the next call on the step. */
+typedef struct rmr_masses {
+    const float *top;
+    const double *mass;
+    uint32_t n, run;
+} rmr_masses;
+
 /* The functions of a backend. Any thread may call any of them at any time; functions of one step,
  * and those that make or end one object, are called one after another. Every function that takes
  * `err` may return E_NOMEM, E_DEVICE_MEM or E_DEVICE besides what it says.
@@ -228,6 +238,9 @@ typedef remora_status rmr_step_write_fn(rmr_backend *be, rmr_step *s, const rmr_
  * the host's memory. */
 typedef remora_status rmr_step_best_fn(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row,
                                        const rmr_best_wish *wish, rmr_best *out, remora_error *err);
+/* The masses of such a row. NULL where step_best is. */
+typedef remora_status rmr_step_masses_fn(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row,
+                                         double divisor, rmr_masses *out, remora_error *err);
 
 typedef struct rmr_backend_ops {
     uint32_t size, version; /* of this struct; RMR_BACKEND_VERSION */
@@ -266,7 +279,8 @@ typedef struct rmr_backend_ops {
     rmr_step_wait_fn *step_wait;
     rmr_step_read_fn *step_read;
     rmr_step_write_fn *step_write;
-    rmr_step_best_fn *step_best; /* may be NULL */
+    rmr_step_best_fn *step_best; /* may be NULL, as: */
+    rmr_step_masses_fn *step_masses;
 } rmr_backend_ops;
 
 /* The first fields of every table of functions. */

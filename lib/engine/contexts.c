@@ -454,6 +454,19 @@ remora_status rmr_context_best(remora_model *m, rmr_context *c, uint32_t i,
     return m->be->ops->step_best(m->be, c->step, RMR_SLOT_LOGITS, i, wish, out, err);
 }
 
+remora_status rmr_context_masses(remora_model *m, rmr_context *c, uint32_t i, double divisor,
+                                 rmr_masses *out, remora_error *err)
+{
+    return m->be->ops->step_masses(m->be, c->step, RMR_SLOT_LOGITS, i, divisor, out, err);
+}
+
+remora_status rmr_context_read_run(remora_model *m, rmr_context *c, uint32_t i, uint32_t first,
+                                   uint32_t n, float *logits, remora_error *err)
+{
+    const rmr_area a = {RMR_SLOT_LOGITS, first, n, i, 1};
+    return m->be->ops->step_read(m->be, c->step, &a, logits, err);
+}
+
 /* ---- life ---- */
 
 void rmr_contexts_init(remora_model *m)

@@ -93,5 +93,10 @@ remora_status rmr_context_read(remora_model *m, rmr_context *c, uint32_t i, uint
 /* The best logits of row i of it, where the backend has step_best. */
 remora_status rmr_context_best(remora_model *m, rmr_context *c, uint32_t i,
                                const rmr_best_wish *wish, rmr_best *out, remora_error *err);
+/* The same for its masses; and the logits [first, first + n) of it. */
+remora_status rmr_context_masses(remora_model *m, rmr_context *c, uint32_t i, double divisor,
+                                 rmr_masses *out, remora_error *err);
+remora_status rmr_context_read_run(remora_model *m, rmr_context *c, uint32_t i, uint32_t first,
+                                   uint32_t n, float *logits, remora_error *err);
 
 #endif

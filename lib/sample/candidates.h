@@ -55,6 +55,7 @@ void rmr_candidates_rank(remora_token_prob *c, size_t n,
 /* -- stages.c -- */
 remora_status rmr_stage_check(const remora_stage *s, uint32_t n_vocab, remora_error *err);
 int rmr_stage_is_penalty(int32_t kind);
+float rmr_stage_divided(float logit, double t); /* by a temperature that is not 0 */
 size_t rmr_stage_window(const remora_stage *s); /* of a penalty, in tokens */
 int rmr_stage_lowers(const remora_stage *s);    /* it changes single logits, and raises none */
 /* Run one stage. h, and counts: n_vocab zeros (zero again on return), are for the penalties, NULL

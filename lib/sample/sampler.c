@@ -504,6 +504,20 @@ rmr_sampler_wish rmr_sampler_needs(const rmr_sampler *c)
     return whole;
 }
 
+double rmr_sampler_divisor(const rmr_sampler *c)
+{
+    double t = 0;
+    if (c->limiter.ops != NULL || (c->spell != NULL && c->spell->at < c->spell->n)) return 0;
+    for (size_t i = 0; i < n_stages(c); i++) {
+        const remora_stage *s = &c->stages->item[i].stage;
+        if (s->kind == REMORA_STAGE_TOP_P && s->value >= 1.0) continue;
+        if (s->kind != REMORA_STAGE_TEMPERATURE || t != 0) return 0;
+        t = s->value;
+        if (t == 0) return 0;
+    }
+    return t != 0 ? t : 1.0;
+}
+
 remora_status rmr_sampler_pick_best(rmr_sampler *c, const rmr_best_logits *best, remora_token *out,
                                     remora_error *err)
 {

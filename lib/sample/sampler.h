@@ -78,6 +78,25 @@ rmr_sampler_wish rmr_sampler_needs(const rmr_sampler *c);
 remora_status rmr_sampler_pick_best(rmr_sampler *c, const rmr_best_logits *best, remora_token *out,
                                     remora_error *err);
 
+/* A row in runs of `run` tokens, the last one of fewer: of each the highest logit divided by a
+ * number, as a temperature divides it (-infinity: there is none above that), and the sum of
+ * e^(x - top) of what its logits x are then, in double precision. */
+typedef struct rmr_row_masses {
+    const float *top;
+    const double *mass;
+    size_t n, run, n_logits;
+    /* The logits [first, first + n); the arrays may change. */
+    remora_status (*read)(void *user, size_t first, size_t n, const float **out, remora_error *err);
+    void *user;
+} rmr_row_masses;
+
+/* The divisor for a pick that draws from all of a row; 0: this is none. */
+double rmr_sampler_divisor(const rmr_sampler *c);
+/* Such a pick, by the masses and the logits of one run. MORE: it is so close to another token that
+ * sums in one order alone tell; nothing changed. */
+remora_status rmr_sampler_pick_by_mass(rmr_sampler *c, const rmr_row_masses *m, remora_token *out,
+                                       remora_error *err);
+
 /* The state of the generator, to go back to it: what is picked from there on is picked again. */
 rmr_rng rmr_sampler_numbers(const rmr_sampler *c);
 void rmr_sampler_set_numbers(rmr_sampler *c, rmr_rng numbers);

@@ -17,6 +17,11 @@ static float to_logit(double x)
     return (float)x;
 }
 
+float rmr_stage_divided(float logit, double t)
+{
+    return to_logit((double)logit / t);
+}
+
 int rmr_stage_is_penalty(int32_t kind)
 {
     return kind == REMORA_STAGE_REPEAT || kind == REMORA_STAGE_FREQUENCY ||

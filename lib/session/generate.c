@@ -68,12 +68,12 @@ static int64_t time_left(const rmr_gen_call *c)
     return c->o->budget_us > spent ? c->o->budget_us - spent : 1;
 }
 
-/* Can the sampler do with the best of the next row, and the backend find them? Nobody else can ask
- * for the row before its token is appended. */
+/* Can the sampler do with a part of the next row, and the backend find it? Nobody else can ask for
+ * the row before its token is appended. */
 static int may_leave(const remora_session *s, const rmr_gen_call *c)
 {
     return s->model->be->ops->step_best != NULL && c->o->probs == NULL &&
-           rmr_sampler_needs(c->sampler).n > 0;
+           (rmr_sampler_needs(c->sampler).n > 0 || rmr_sampler_divisor(c->sampler) > 0);
 }
 
 /* Evaluate pending tokens. */
@@ -97,10 +97,16 @@ static remora_status last_row(remora_session *s, const rmr_gen_call *c, remora_e
     return evaluate(s, c, err);
 }
 
+/* The place of the last row, whether its logits are in it or in their step. */
+static float *last_place(const remora_session *s)
+{
+    return s->rows.logits + (size_t)(s->rows.n_ready - 1) * s->model->shape.n_vocab;
+}
+
 static const float *last_logits(const remora_session *s)
 {
     RMR_ASSERT(s->rows.n_ready > 0 && s->rows.last == s->n_tokens - 1 && s->rows.left == NULL);
-    return s->rows.logits + (size_t)(s->rows.n_ready - 1) * s->model->shape.n_vocab;
+    return last_place(s);
 }
 
 /* What the next token needs. One that is forced needs no row, but where its probabilities are asked
@@ -142,18 +148,51 @@ static remora_status take(remora_session *s, rmr_gen_call *c, remora_token t, re
     return st;
 }
 
-/* The sampler's choice: of the best logits, where that is what it has to be of all. */
+static remora_status pick_best(remora_session *s, const rmr_gen_call *c, rmr_sampler_wish w,
+                               remora_token *t, remora_error *err)
+{
+    const rmr_best_wish wish = {w.n, w.scale};
+    rmr_best b;
+    RMR_TRY(rmr_context_best(s->model, s->rows.left, s->rows.left_row, &wish, &b, err));
+    const rmr_best_logits best = {b.col, b.value, b.n, b.rest, w.scale, b.least, b.mass};
+    return rmr_sampler_pick_best(c->sampler, &best, t, err);
+}
+
+/* A run of the last row, to where it belongs. */
+static remora_status read_run(void *user, size_t first, size_t n, const float **out,
+                              remora_error *err)
+{
+    const remora_session *s = user;
+    float *to = last_place(s) + first;
+    *out = to;
+    return rmr_context_read_run(s->model, s->rows.left, s->rows.left_row, (uint32_t)first,
+                                (uint32_t)n, to, err);
+}
+
+static remora_status pick_by_mass(remora_session *s, const rmr_gen_call *c, double divisor,
+                                  remora_token *t, remora_error *err)
+{
+    rmr_masses m;
+    RMR_TRY(rmr_context_masses(s->model, s->rows.left, s->rows.left_row, divisor, &m, err));
+    const rmr_row_masses of = {.top = m.top,
+                               .mass = m.mass,
+                               .n = m.n,
+                               .run = m.run,
+                               .n_logits = s->model->shape.n_vocab,
+                               .read = read_run,
+                               .user = s};
+    return rmr_sampler_pick_by_mass(c->sampler, &of, t, err);
+}
+
+/* The sampler's choice: of some logits, where that is what it has to be of all. */
 static remora_status pick(remora_session *s, const rmr_gen_call *c, remora_token *t,
                           remora_error *err)
 {
-    const rmr_output_rows *r = &s->rows;
-    rmr_best b;
-    if (r->left != NULL) {
-        const rmr_sampler_wish n = rmr_sampler_needs(c->sampler);
-        const rmr_best_wish wish = {n.n, n.scale};
-        RMR_TRY(rmr_context_best(s->model, r->left, r->left_row, &wish, &b, err));
-        const rmr_best_logits best = {b.col, b.value, b.n, b.rest, n.scale, b.least, b.mass};
-        const remora_status st = rmr_sampler_pick_best(c->sampler, &best, t, err);
+    if (s->rows.left != NULL) {
+        const rmr_sampler_wish w = rmr_sampler_needs(c->sampler);
+        const remora_status st = w.n > 0
+                                     ? pick_best(s, c, w, t, err)
+                                     : pick_by_mass(s, c, rmr_sampler_divisor(c->sampler), t, err);
         if (st != REMORA_MORE) return st;
     }
     RMR_TRY(rmr_output_rows_settle(s, err));

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "args.h"
 #include "check_ops.h"
 #include "must.h"
 #include "sampler.h"
@@ -165,6 +166,8 @@ static const struct {
     {2, {S(TEMPERATURE, 0.9, 0), S(MIN_P, 0.05, 0)}},
     {4, {S(REPEAT, 1.3, 0), S(FREQUENCY, 0.2, 0), S(TEMPERATURE, 0.8, 0), S(TOP_K, 0, 20)}},
     {2, {S(TEMPERATURE, 0.6, 0), S(TOP_P, 0.95, 0)}},
+    {0, {S(TEMPERATURE, 0, 0)}},
+    {1, {S(TEMPERATURE, 1.7, 0)}},
     {1, {S(TOP_P, 0.7, 0)}},
     {3, {S(PRESENCE, 1.5, 20), S(BIAS, -INFINITY, 31), S(TEMPERATURE, 0, 0)}},
 #undef S
@@ -184,35 +187,55 @@ static rmr_sampler *sampler_of(size_t chain, rmr_mem *mem, const float *row, uin
     return c;
 }
 
-/* Picks of one chain that differ; *from_best counts those that needed no row. */
-static int picks_differ(lookup *l, size_t chain, const float *row, uint32_t width, int *from_best)
+static remora_status read_run(void *user, size_t first, size_t n, const float **out,
+                              remora_error *err)
+{
+    static float run[RMR_GPU_BEST_PART];
+    lookup *l = user;
+    const rmr_area a = {1, (uint32_t)first, (uint32_t)n, 1, 1};
+    *out = run;
+    return check_gpu->ops->step_read(check_gpu, l->step, &a, run, err);
+}
+
+/* A pick from what the backend finds of the row. */
+static remora_status pick_found(lookup *l, rmr_sampler *c, uint32_t width, remora_token *out)
+{
+    const rmr_sampler_wish w = rmr_sampler_needs(c);
+    const rmr_best_wish wish = {w.n, w.scale};
+    rmr_best b;
+    rmr_masses m;
+    if (w.n > 0) {
+        MUST(check_gpu->ops->step_best(check_gpu, l->step, 1, 1, &wish, &b, err));
+        const rmr_best_logits best = {b.col, b.value, b.n, b.rest, w.scale, b.least, b.mass};
+        return rmr_sampler_pick_best(c, &best, out, NULL);
+    }
+    MUST(check_gpu->ops->step_masses(check_gpu, l->step, 1, 1, rmr_sampler_divisor(c), &m, err));
+    const rmr_row_masses of = {m.top, m.mass, m.n, m.run, width, read_run, l};
+    return rmr_sampler_pick_by_mass(c, &of, out, NULL);
+}
+
+/* Picks of one chain that differ; *found counts those that needed no row. */
+static int picks_differ(lookup *l, size_t chain, const float *row, uint32_t width, int *found)
 {
     rmr_mem mem;
-    remora_token a, b;
     int bad = 0;
     memset(&mem, 0, sizeof mem);
     rmr_mem_init(&mem);
-    rmr_sampler *const whole = sampler_of(chain, &mem, row, width), *const best = sampler_of(
-                                                                        chain, &mem, row, width);
+    rmr_sampler *const whole = sampler_of(chain, &mem, row, width);
+    rmr_sampler *const part = sampler_of(chain, &mem, row, width);
     for (int i = 0; i < 4; i++) {
-        rmr_best found;
-        a = b = -1;
-        const rmr_sampler_wish w = rmr_sampler_needs(best);
-        const rmr_best_wish wish = {w.n, w.scale};
-        MUST(check_gpu->ops->step_best(check_gpu, l->step, 1, 1, &wish, &found, err));
-        const rmr_best_logits given = {found.col, found.value, found.n,   found.rest,
-                                       w.scale,   found.least, found.mass};
-        const remora_status st = rmr_sampler_pick_best(best, &given, &b, NULL),
+        remora_token a = -1, b = -1;
+        const remora_status st = pick_found(l, part, width, &b),
                             want = rmr_sampler_pick(whole, row, width, &a, NULL);
         if (st == REMORA_MORE)
-            (void)rmr_sampler_pick(best, row, width, &b, NULL);
+            (void)rmr_sampler_pick(part, row, width, &b, NULL);
         else
             bad |= st != want;
-        *from_best += st != REMORA_MORE;
+        *found += st != REMORA_MORE;
         bad |= a != b;
     }
     rmr_sampler_free(whole);
-    rmr_sampler_free(best);
+    rmr_sampler_free(part);
     return bad;
 }
 

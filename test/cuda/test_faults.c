@@ -92,6 +92,10 @@ static remora_status find_best(rmr_backend *be, things *t, remora_error *err)
         seen += b.col[i] == N - 1 && b.value[i] == (float)(3 * (N - 1));
     assert_int_equal(seen, 1);
     assert_true(b.rest < (float)(3 * (N - 1)));
+    rmr_masses m;
+    RMR_TRY(be->ops->step_masses(be, t->step, 2, 0, 2, &m, err));
+    assert_true(m.top[0] == (float)(3 * (N - 1)) / 2 && m.mass[0] > 1 && m.mass[0] < 2);
+    assert_int_equal(be->ops->step_masses(be, t->step, 1, 0, 2, &m, NULL), REMORA_E_INTERNAL);
     assert_int_equal(be->ops->step_best(be, t->step, 1, 0, &wish, &b, NULL), REMORA_E_INTERNAL);
     assert_int_equal(be->ops->step_best(be, t->step, 2, 1, &wish, &b, NULL), REMORA_E_INTERNAL);
     assert_int_equal(be->ops->step_best(be, t->step, 3, 0, &wish, &b, NULL), REMORA_E_INTERNAL);

@@ -323,7 +323,9 @@ static void tokens_need_no_rows(void **state)
         {3, {S(REPEAT, 1.2, 64), S(TEMPERATURE, 0.8, 0), S(TOP_K, 0, 10)}, 1200},
         {2, {S(TEMPERATURE, 0.01, 0), S(MIN_P, 0.1, 0)}, 1200},
         {2, {S(TEMPERATURE, 0.01, 0), S(TOP_P, 0.9, 0)}, 1400},
-        {1, {S(TEMPERATURE, 0.8, 0)}, ROW},
+        {1, {S(TEMPERATURE, 0.8, 0)}, 2400},
+        {0, {S(TEMPERATURE, 0, 0)}, 2400},
+        {2, {S(PRESENCE, 0.1, 0), S(TOP_P, 0.9, 0)}, ROW},
     };
 #undef S
     const tiny_opts kind = {.layers = 2, .vocab = VOCAB, .no_tokenizer = 1};

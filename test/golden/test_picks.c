@@ -19,7 +19,8 @@ enum {
     MORE = 40,
     CAP = 128,
     VOCAB = 1000,
-    WHOLE = 6 /* the sampler that needs both */
+    WHOLE = 6 /* the sampler that needs both */,
+    ALL = 8 /* that draws from all */
 };
 
 typedef struct world {
@@ -75,7 +76,10 @@ static const kind kinds[] = {
     {2, {S(BIAS, -INFINITY, 3), S(TEMPERATURE, 0, 0)}, MORE, 0},
     {1, {S(MIN_P, 1e-9, 0)}, MORE, MORE}, /* none is unlikely enough */
     {2, {S(REPEAT, 0.9, 64), S(TEMPERATURE, 0, 0)}, 0, MORE},
-    {1, {S(TEMPERATURE, 0.8, 0)}, 0, MORE},
+    {1, {S(TEMPERATURE, 0.8, 0)}, MORE, MORE / 2},
+    {0, {S(TEMPERATURE, 0, 0)}, MORE, MORE / 2},
+    {3, {S(TOP_P, 1, 0), S(TEMPERATURE, 0.3, 0), S(TOP_P, 1, 0)}, MORE, MORE / 2},
+    {2, {S(TEMPERATURE, 0.8, 0), S(TEMPERATURE, 0.8, 0)}, 0, MORE},
     {2, {S(TEMPERATURE, 0.02, 0), S(TOP_P, 0.9, 0)}, MORE, MORE / 2},
     {2, {S(PRESENCE, 0.1, 0), S(TOP_P, 0.9, 0)}, 0, MORE},
 };
@@ -255,11 +259,13 @@ static void row_of_a_pick_that_failed(void **state)
 /* Each call once: the same call goes on, with the same tokens. */
 static void a_call_fails(void **state)
 {
+    static const size_t ways[] = {0, WHOLE, ALL};
     remora_token want[MORE], got[MORE];
     world w;
     (void)state;
     world_make(&w);
-    for (size_t i = 0; i <= WHOLE; i += WHOLE) {
+    for (size_t way = 0; way < sizeof ways / sizeof ways[0]; way++) {
+        const size_t i = ways[way];
         pick_all(&w, &kinds[i], want);
         int hit = 1;
         for (long k = 1; hit; k++) {

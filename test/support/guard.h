@@ -46,7 +46,7 @@ typedef struct guard_step {
     guard_rows want;     /* for the slices to come */
     guard_buffer **uses; /* [n_uses] by its operations, the first n_named, and by its inputs */
     size_t n_uses, n_named, cap_uses;
-    float *best;   /* what step_best has found, until the next call: numbers, and columns */
+    void *best;    /* what step_best or step_masses has found, until the next call */
     uint64_t mark; /* of the last slice submitted */
     remora_status failed;
     remora_error why;
@@ -150,5 +150,6 @@ rmr_step_wait_fn guard_step_wait;
 rmr_step_read_fn guard_step_read;
 rmr_step_write_fn guard_step_write;
 rmr_step_best_fn guard_step_best;
+rmr_step_masses_fn guard_step_masses;
 
 #endif

@@ -87,6 +87,7 @@ static const rmr_backend_ops guard_ops = {
     .step_read = guard_step_read,
     .step_write = guard_step_write,
     .step_best = guard_step_best,
+    .step_masses = guard_step_masses,
 };
 
 remora_status guard_make(void *user, rmr_ctx *ctx, const char *isa, rmr_backend **out,

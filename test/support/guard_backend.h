@@ -28,7 +28,7 @@ typedef struct guard_stats {
     unsigned long violations; /* of what backend.h asks of those above it */
     unsigned long unpinned;   /* reads of results into memory that is not from host_alloc */
     unsigned long read;       /* numbers of results */
-    unsigned long best;       /* rows of which the best were found */
+    unsigned long best;       /* rows of which the best or the masses were found */
     size_t live, peak;        /* bytes of device memory */
 } guard_stats;
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Steps of the guard backend: lists of operations with the weights and buffers of the inner
  * backend; slices that wait. */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "guard.h"
 
-enum { MAX_SLICES = 16 /* of a step that wait */, PARTS = 4 /* of a row */ };
+enum { MAX_SLICES = 16 /* of a step that wait */, PARTS = 4 /* of a row */, RUN = 100 };
 
 static guard_step *step_of(rmr_step *s)
 {
@@ -341,6 +342,27 @@ static void find_best(float *row, uint32_t width, uint32_t each, float scale, fl
     out->mass *= 1 + 0.9e-5;
 }
 
+/* Row `row` of a slot, for the caller to free; NULL: it cannot be read. Room for what is found of
+ * it is in s->best. */
+static float *row_of(guard *g, guard_step *s, uint32_t slot, uint32_t row, size_t room,
+                     remora_status *st, remora_error *err)
+{
+    const uint32_t width = s->desc.slots[slot].width;
+    const rmr_area a = {slot, 0, width, row, 1};
+    forget_best(s);
+    if (waiting_of(g, s) > 0) guard_violation(g, "the best is asked for while slices wait");
+    if (s->desc.slots[slot].rows != RMR_ROWS_OUT)
+        guard_violation(g, "the best is asked for of other rows");
+    g->stats.best++;
+    float *const v = malloc(width * sizeof *v);
+    s->best = malloc(room + 1);
+    if (v == NULL || s->best == NULL) abort();
+    *st = g->inner->ops->step_read(g->inner, s->inner, &a, v, err);
+    if (*st >= 0) return v;
+    free(v);
+    return NULL;
+}
+
 remora_status guard_step_best(rmr_backend *be, rmr_step *step, uint32_t slot, uint32_t row,
                               const rmr_best_wish *wish, rmr_best *out, remora_error *err)
 {
@@ -348,18 +370,50 @@ remora_status guard_step_best(rmr_backend *be, rmr_step *step, uint32_t slot, ui
     guard_step *s = step_of(step);
     const uint32_t width = s->desc.slots[slot].width, most = width / PARTS,
                    each = wish->n / 2 < most ? wish->n / 2 + 1 : most;
-    const rmr_area a = {slot, 0, width, row, 1};
+    remora_status st;
     RMR_TRY(guard_begin(g, err));
-    forget_best(s);
-    if (waiting_of(g, s) > 0) guard_violation(g, "the best is asked for while slices wait");
-    if (s->desc.slots[slot].rows != RMR_ROWS_OUT || wish->n == 0)
-        guard_violation(g, "the best is asked for of other rows, or none");
-    g->stats.best++;
-    float *const v = malloc(width * sizeof *v);
-    s->best = malloc((size_t)PARTS * each * 2 * sizeof *s->best + 1);
-    if (v == NULL || s->best == NULL) abort();
-    const remora_status st = g->inner->ops->step_read(g->inner, s->inner, &a, v, err);
-    if (st >= 0) find_best(v, width, each, wish->scale, s->best, out);
+    if (wish->n == 0) guard_violation(g, "none of the best are asked for");
+    float *const v = row_of(g, s, slot, row, (size_t)PARTS * each * 2 * sizeof *v, &st, err);
+    if (v != NULL) find_best(v, width, each, wish->scale, s->best, out);
+    free(v);
+    guard_leave(g);
+    return st;
+}
+
+static float divided(float x, double divisor)
+{
+    const double y = (double)x / divisor;
+    return y > FLT_MAX ? FLT_MAX : y < -FLT_MAX ? -FLT_MAX : (float)y;
+}
+
+static void find_masses(const float *row, uint32_t width, double divisor, double *at,
+                        rmr_masses *out)
+{
+    const uint32_t n = (width + RUN - 1) / RUN;
+    float *const top = (float *)(void *)(at + n);
+    *out = (rmr_masses){top, at, n, RUN};
+    for (uint32_t r = 0; r < n; r++) {
+        const uint32_t first = r * RUN, end = first + RUN < width ? first + RUN : width;
+        top[r] = -INFINITY;
+        at[r] = 0;
+        for (uint32_t i = first; i < end; i++)
+            if (row[i] > -INFINITY && divided(row[i], divisor) > top[r])
+                top[r] = divided(row[i], divisor);
+        for (uint32_t i = first; i < end; i++)
+            if (row[i] > -INFINITY) at[r] += exp((double)divided(row[i], divisor) - top[r]);
+    }
+}
+
+remora_status guard_step_masses(rmr_backend *be, rmr_step *step, uint32_t slot, uint32_t row,
+                                double divisor, rmr_masses *out, remora_error *err)
+{
+    guard *g = guard_of(be);
+    guard_step *s = step_of(step);
+    const uint32_t width = s->desc.slots[slot].width;
+    remora_status st;
+    RMR_TRY(guard_begin(g, err));
+    float *const v = row_of(g, s, slot, row, (width / RUN + 1) * 2 * sizeof(double), &st, err);
+    if (v != NULL) find_masses(v, width, divisor, s->best, out);
     free(v);
     guard_leave(g);
     return st;

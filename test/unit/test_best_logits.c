@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <float.h>
 #include <math.h>
 
 #include <cmocka.h>
@@ -215,6 +216,128 @@ static void picks_are_those_of_the_row(void **state)
     assert_int_equal(t.damage, 0);
 }
 
+/* ---- draws from all ---- */
+
+typedef struct summed {
+    const float *row;
+    float top[N];
+    double mass[N];
+    long reads;
+    rmr_row_masses m;
+} summed;
+
+static remora_status read_row(void *user, size_t first, size_t n, const float **out,
+                              remora_error *err)
+{
+    summed *s = user;
+    (void)err;
+    assert_true(n > 0 && first + n <= N);
+    s->reads++;
+    *out = s->row + first;
+    return REMORA_OK;
+}
+
+static float divided(float x, double t)
+{
+    const double y = (double)x / t;
+    return y > FLT_MAX ? FLT_MAX : y < -FLT_MAX ? -FLT_MAX : (float)y;
+}
+
+/* From the last one to the first, so that sums are others. */
+static void sum_runs(summed *s, const float *row, size_t run, double t)
+{
+    *s = (summed){.row = row};
+    s->m = (rmr_row_masses){s->top, s->mass, (N + run - 1) / run, run, N, read_row, s};
+    for (size_t r = 0; r < s->m.n; r++) {
+        const size_t first = r * run, end = first + run < N ? first + run : N;
+        s->top[r] = -INFINITY;
+        for (size_t i = first; i < end; i++)
+            if (row[i] > -INFINITY && divided(row[i], t) > s->top[r])
+                s->top[r] = divided(row[i], t);
+        for (size_t i = end; i-- > first;)
+            if (row[i] > -INFINITY) s->mass[r] += exp((double)divided(row[i], t) - s->top[r]);
+    }
+}
+
+/* How many of the picks were made by the masses. */
+static int draw_some(rmr_mem *mem, rows_kind kind)
+{
+    static float x[N];
+    static summed s;
+    static const double temperatures[] = {1, 0.3, 0.77, 1.9, 1e-3, 1e-40};
+    rmr_sampler *whole = make(mem), *best = NULL;
+    int by_mass = 0;
+    const double t = temperatures[(size_t)below(6)];
+    if (t != 1 || below(2) < 1) add(whole, REMORA_STAGE_TEMPERATURE, t, 0);
+    if (below(3) < 1) add(whole, REMORA_STAGE_TOP_P, 1, 0);
+    for (int i = 0; i < N; i++) x[i] = logit_of(kind);
+    assert_int_equal(rmr_sampler_clone(whole, &best, NULL), REMORA_OK);
+    assert_true(rmr_sampler_divisor(best) == t);
+    sum_runs(&s, x, below(2) < 1 ? 64 : 512, t);
+    for (int i = 0; i < 5; i++) {
+        remora_token a = -7, b = -7;
+        const remora_status st = rmr_sampler_pick_by_mass(best, &s.m, &b, NULL),
+                            want = rmr_sampler_pick(whole, x, N, &a, NULL);
+        if (st == REMORA_MORE)
+            assert_int_equal(rmr_sampler_pick(best, x, N, &b, NULL), want);
+        else
+            assert_int_equal(st, want);
+        assert_int_equal(a, b);
+        assert_true(same_numbers(whole, best));
+        by_mass += st != REMORA_MORE;
+    }
+    rmr_sampler_free(whole);
+    rmr_sampler_free(best);
+    return by_mass;
+}
+
+static void draws_by_mass_are_those_of_the_row(void **state)
+{
+    tmem t = {0};
+    rmr_mem mem = {.user = &t, .alloc = tmem_alloc, .resize = tmem_resize, .release = tmem_release};
+    (void)state;
+    rmr_mem_init(&mem);
+    rmr_rng_seed(&numbers, 8);
+    for (int kind = 0; kind < ROWS_KINDS; kind++) {
+        int by_mass = 0;
+        for (int i = 0; i < TRIES; i++) by_mass += draw_some(&mem, (rows_kind)kind);
+        if (by_mass < (kind == ROWS_INFINITE || kind == ROWS_NONE ? 0 : 5 * TRIES * 3 / 4))
+            fail_msg("rows %d: %d of %d picks are by masses", kind, by_mass, 5 * TRIES);
+    }
+    assert_int_equal(t.blocks, 0);
+    assert_int_equal(t.damage, 0);
+}
+
+/* Two tokens, of which the first has the logit that puts its border as close to the sampler's next
+ * number as floats can: most of these cannot be told. */
+static void a_border_that_is_close(void **state)
+{
+    int close = 0;
+    rmr_mem mem;
+    (void)state;
+    memset(&mem, 0, sizeof mem);
+    rmr_mem_init(&mem);
+    rmr_rng_seed(&numbers, 9);
+    for (int i = 0; i < 2000; i++) {
+        rmr_sampler *c = make(&mem);
+        const rmr_rng before = rmr_sampler_numbers(c);
+        rmr_rng next = before;
+        const double u = rmr_rng_double(&next);
+        const float x[2] = {(float)log(u / (1 - u)), 0}, top = x[0] > 0 ? x[0] : 0;
+        const double mass = exp(x[0] - top) + exp(0 - top);
+        summed s = {.row = x};
+        s.m = (rmr_row_masses){&top, &mass, 1, 2, 2, read_row, &s};
+        remora_token a = -7, b = -7;
+        const remora_status st = rmr_sampler_pick_by_mass(c, &s.m, &b, NULL);
+        rmr_sampler_set_numbers(c, before);
+        assert_int_equal(rmr_sampler_pick(c, x, 2, &a, NULL), REMORA_OK);
+        assert_true(st == REMORA_MORE || a == b);
+        close += st == REMORA_MORE;
+        rmr_sampler_free(c);
+    }
+    assert_true(close > 200);
+}
+
 /* ---- how many are asked for ---- */
 
 static void what_is_needed(void **state)
@@ -224,26 +347,27 @@ static void what_is_needed(void **state)
         remora_stage stage[3];
         uint32_t least, most; /* 0: the whole row */
         float scale;
+        double divisor;
     } cases[] = {
 #define S(k, v, c)                                                                                 \
     {.struct_size = sizeof(remora_stage), .kind = REMORA_STAGE_##k, .value = v, .count = c}
-        {0, {S(TEMPERATURE, 0, 0)}, 0, 0, 0},
-        {1, {S(TEMPERATURE, 0, 0)}, 1, 1, 0},
-        {1, {S(TEMPERATURE, 0.7, 0)}, 0, 0, 0},
-        {2, {S(TEMPERATURE, 0.7, 0), S(TOP_K, 0, 40)}, 41, 60, 0},
-        {2, {S(TOP_K, 0, 600), S(TEMPERATURE, 0, 0)}, 0, 0, 0},
-        {2, {S(REPEAT, 1.1, 64), S(TEMPERATURE, 0, 0)}, 65, 400, 0},
-        {2, {S(REPEAT, 0.9, 64), S(TEMPERATURE, 0, 0)}, 0, 0, 0},
-        {2, {S(BIAS, 1, 3), S(TEMPERATURE, 0, 0)}, 0, 0, 0},
-        {2, {S(BIAS, -INFINITY, 3), S(TEMPERATURE, 0, 0)}, 2, 400, 0},
-        {2, {S(FREQUENCY, -1, 3), S(TOP_K, 0, 1)}, 0, 0, 0},
-        {2, {S(TOP_P, 0.9, 0), S(TOP_K, 0, 10)}, 100, 400, 1},
-        {3, {S(TEMPERATURE, 0.5, 0), S(TEMPERATURE, 4, 0), S(TOP_P, 0.9, 0)}, 100, 400, 0.5f},
-        {2, {S(TEMPERATURE, 1e-40, 0), S(TOP_P, 0.9, 0)}, 0, 0, 0},
-        {2, {S(REPEAT, 1.1, 64), S(TOP_P, 0.9, 0)}, 0, 0, 0},
-        {3, {S(TOP_P, 1, 0), S(TOP_K, 0, 10), S(TOP_P, 0.9, 0)}, 11, 60, 0},
-        {2, {S(TEMPERATURE, 0.7, 0), S(MIN_P, 0.05, 0)}, 100, 400, 0},
-        {1, {S(MIN_P, 0, 0)}, 0, 0, 0},
+        {0, {S(TEMPERATURE, 0, 0)}, 0, 0, 0, 1},
+        {1, {S(TEMPERATURE, 0, 0)}, 1, 1, 0, 0},
+        {1, {S(TEMPERATURE, 0.7, 0)}, 0, 0, 0, 0.7},
+        {2, {S(TEMPERATURE, 0.7, 0), S(TOP_K, 0, 40)}, 41, 60, 0, 0},
+        {2, {S(TOP_K, 0, 600), S(TEMPERATURE, 0, 0)}, 0, 0, 0, 0},
+        {2, {S(REPEAT, 1.1, 64), S(TEMPERATURE, 0, 0)}, 65, 400, 0, 0},
+        {2, {S(REPEAT, 0.9, 64), S(TEMPERATURE, 0, 0)}, 0, 0, 0, 0},
+        {2, {S(BIAS, 1, 3), S(TEMPERATURE, 0, 0)}, 0, 0, 0, 0},
+        {2, {S(BIAS, -INFINITY, 3), S(TEMPERATURE, 0, 0)}, 2, 400, 0, 0},
+        {2, {S(FREQUENCY, -1, 3), S(TOP_K, 0, 1)}, 0, 0, 0, 0},
+        {2, {S(TOP_P, 0.9, 0), S(TOP_K, 0, 10)}, 100, 400, 1, 0},
+        {3, {S(TEMPERATURE, 0.5, 0), S(TEMPERATURE, 4, 0), S(TOP_P, 0.9, 0)}, 100, 400, 0.5f, 0},
+        {2, {S(TEMPERATURE, 1e-40, 0), S(TOP_P, 0.9, 0)}, 0, 0, 0, 0},
+        {2, {S(REPEAT, 1.1, 64), S(TOP_P, 0.9, 0)}, 0, 0, 0, 0},
+        {3, {S(TOP_P, 1, 0), S(TOP_K, 0, 10), S(TOP_P, 0.9, 0)}, 11, 60, 0, 0},
+        {2, {S(TEMPERATURE, 0.7, 0), S(MIN_P, 0.05, 0)}, 100, 400, 0, 0},
+        {1, {S(MIN_P, 0, 0)}, 0, 0, 0, 0},
 #undef S
     };
     rmr_mem mem;
@@ -257,6 +381,7 @@ static void what_is_needed(void **state)
         const rmr_sampler_wish w = rmr_sampler_needs(c);
         if (w.n < cases[i].least || w.n > cases[i].most) fail_msg("case %zu: %u", i, w.n);
         assert_true(fabsf(w.scale - cases[i].scale) < 1e-6f);
+        assert_true(rmr_sampler_divisor(c) == cases[i].divisor);
         rmr_sampler_free(c);
     }
 }
@@ -265,6 +390,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(picks_are_those_of_the_row),
+        cmocka_unit_test(draws_by_mass_are_those_of_the_row),
+        cmocka_unit_test(a_border_that_is_close),
         cmocka_unit_test(what_is_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

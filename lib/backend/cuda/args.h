@@ -385,6 +385,15 @@ typedef struct rmr_gpu_best {
     rmr_gpu_rest *rest; /* [parts] */
 } rmr_gpu_best;
 
+/* The masses of x[n] divided (rmr_masses), in runs of RMR_GPU_BEST_PART. */
+typedef struct rmr_gpu_masses {
+    const float *x;
+    uint32_t n, runs;
+    double divisor;
+    double *mass; /* [runs] */
+    float *top;   /* [runs] */
+} rmr_gpu_masses;
+
 /* Tiles to the device's own order of values, in place (layout.cuh). */
 typedef struct rmr_gpu_finish {
     uint8_t *at;

@@ -26,6 +26,12 @@ static uint64_t answer_bytes(const asked *a)
     return (uint64_t)a->parts * (8 * a->each + sizeof(rmr_gpu_rest));
 }
 
+/* Or a mass and a number of each run, of which there are no more than parts. */
+static uint64_t masses_bytes(const asked *a)
+{
+    return (uint64_t)a->parts * (sizeof(double) + sizeof(float));
+}
+
 uint64_t rmr_cuda_best_bytes(const rmr_step_desc *d)
 {
     uint64_t most = 0;
@@ -33,8 +39,15 @@ uint64_t rmr_cuda_best_bytes(const rmr_step_desc *d)
         if (d->slots[i].rows != RMR_ROWS_OUT || d->slots[i].width == 0) continue;
         const asked a = ask(d->slots[i].width, UINT32_MAX);
         if (answer_bytes(&a) > most) most = answer_bytes(&a);
+        if (masses_bytes(&a) > most) most = masses_bytes(&a);
     }
     return most;
+}
+
+static const float *row_of(const rmr_step *s, uint32_t slot, uint32_t row)
+{
+    return (const float *)(const void *)(uintptr_t)(s->memory + s->l.slot[slot]) +
+           (size_t)row * s->desc.slots[slot].width;
 }
 
 remora_status rmr_cuda_find_best(rmr_step *s, uint32_t slot, uint32_t row,
@@ -42,11 +55,10 @@ remora_status rmr_cuda_find_best(rmr_step *s, uint32_t slot, uint32_t row,
 {
     const asked of = ask(s->desc.slots[slot].width, wish->n);
     const size_t n = (size_t)of.parts * of.each;
-    const rmr_cu_address at = s->memory + s->l.best,
-                         x = s->memory + s->l.slot[slot] + (uint64_t)row * of.width * 4;
+    const rmr_cu_address at = s->memory + s->l.best;
     float *const value = (float *)(void *)(uintptr_t)at;
     int32_t *const col = (int32_t *)(void *)(value + n);
-    rmr_gpu_best a = {.x = (const float *)(const void *)(uintptr_t)x,
+    rmr_gpu_best a = {.x = row_of(s, slot, row),
                       .n = of.width,
                       .parts = of.parts,
                       .each = of.each,
@@ -88,4 +100,32 @@ void rmr_cuda_read_best(const rmr_step *s, uint32_t slot, const rmr_best_wish *w
     if (!(wish->scale > 0) || rest == RMR_GPU_NO_KEY) return;
     out->least = rmr_gpu_number(least);
     out->mass = mass_of(part, of.parts, out->rest, wish->scale);
+}
+
+remora_status rmr_cuda_find_masses(rmr_step *s, uint32_t slot, uint32_t row, double divisor,
+                                   remora_error *err)
+{
+    const asked of = ask(s->desc.slots[slot].width, 1);
+    const rmr_cu_address at = s->memory + s->l.best;
+    double *const mass = (double *)(void *)(uintptr_t)at;
+    rmr_gpu_masses a = {.x = row_of(s, slot, row),
+                        .n = of.width,
+                        .runs = of.parts,
+                        .divisor = divisor,
+                        .mass = mass,
+                        .top = (float *)(void *)(mass + of.parts)};
+    const uint32_t grid[3] = {of.parts / RMR_GPU_WARPS, 1, 1};
+    RMR_TRY(
+        rmr_cuda_launch(s->c, s->stream, RMR_K_run_masses, grid, 32 * RMR_GPU_WARPS, 0, &a, err));
+    return rmr_cuda_check(s->c, s->c->d.copy_out(s->best, at, masses_bytes(&of), s->stream),
+                          "copying the masses of a row", err);
+}
+
+/* Runs behind the row's end have no mass. */
+void rmr_cuda_read_masses(const rmr_step *s, uint32_t slot, rmr_masses *out)
+{
+    const uint32_t parts = ask(s->desc.slots[slot].width, 1).parts;
+    const double *const mass = s->best;
+    *out =
+        (rmr_masses){(const float *)(const void *)(mass + parts), mass, parts, RMR_GPU_BEST_PART};
 }

@@ -381,4 +381,5 @@ const rmr_backend_ops rmr_cuda_ops = {
     .step_write = rmr_cuda_step_write,
     .step_read = rmr_cuda_step_read,
     .step_best = rmr_cuda_step_best,
+    .step_masses = rmr_cuda_step_masses,
 };

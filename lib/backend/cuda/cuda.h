@@ -38,6 +38,7 @@
     X(norm)                                                                                        \
     X(pick_rows)                                                                                   \
     X(find_best)                                                                                   \
+    X(run_masses)                                                                                  \
     X(rope)                                                                                        \
     X(cache_write)                                                                                 \
     X(rope_write)                                                                                  \
@@ -173,7 +174,7 @@ struct rmr_step {
     rmr_inputs in;         /* a copy in pinned memory */
     unsigned char *pinned; /* inputs, counts, run_of, best */
     uint64_t pinned_bytes;
-    float *best; /* of a row, that was asked for last (best.c) */
+    void *best; /* of a row, or its masses, that were asked for last (best.c) */
     rmr_gpu_inputs gpu;
     uint32_t n_want;           /* rows of the head pass */
     uint32_t forms;            /* of attention that rows have, bits */
@@ -255,6 +256,7 @@ rmr_step_want_fn rmr_cuda_step_want;
 rmr_step_read_fn rmr_cuda_step_read;
 rmr_step_write_fn rmr_cuda_step_write;
 rmr_step_best_fn rmr_cuda_step_best;
+rmr_step_masses_fn rmr_cuda_step_masses;
 
 /* best.c: bytes of what is found, in the device's memory and pinned; find it; read it where that is
  * done. */
@@ -262,6 +264,9 @@ uint64_t rmr_cuda_best_bytes(const rmr_step_desc *d);
 remora_status rmr_cuda_find_best(rmr_step *s, uint32_t slot, uint32_t row,
                                  const rmr_best_wish *wish, remora_error *err);
 void rmr_cuda_read_best(const rmr_step *s, uint32_t slot, const rmr_best_wish *wish, rmr_best *out);
+remora_status rmr_cuda_find_masses(rmr_step *s, uint32_t slot, uint32_t row, double divisor,
+                                   remora_error *err);
+void rmr_cuda_read_masses(const rmr_step *s, uint32_t slot, rmr_masses *out);
 
 /* Is the operation a product whose result a gate reads? Its activations keep all their bits, so
  * that rounding does not choose experts. */

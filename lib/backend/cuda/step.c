@@ -199,7 +199,8 @@ static uint64_t stream_bytes(const rmr_step_desc *d)
 static uint64_t pinned_inputs(const rmr_step_desc *d)
 {
     return rmr_inputs_place(NULL, NULL, d->max_rows, d->max_pages) +
-           rmr_round_up(sizeof(rmr_gpu_counts), RMR_ALIGN) + (uint64_t)d->max_rows * 4;
+           rmr_round_up(sizeof(rmr_gpu_counts), RMR_ALIGN) +
+           rmr_round_up((uint64_t)d->max_rows * 4, RMR_ALIGN);
 }
 
 static uint64_t pinned_size(const rmr_step_desc *d)
@@ -291,7 +292,7 @@ static remora_status create(rmr_cuda *c, rmr_step *s, remora_error *err)
                            err));
     RMR_TRY(rmr_cuda_check(c, c->d.host_alloc(&pinned, s->pinned_bytes, 0), "pinned memory", err));
     s->pinned = pinned;
-    s->best = (float *)(void *)(s->pinned + pinned_inputs(&s->desc));
+    s->best = s->pinned + pinned_inputs(&s->desc);
     RMR_TRY(rmr_cuda_stream_new(c, &s->stream, err));
     /* scales of groups of rows are copied whole, also where a list ends within one */
     if (s->l.scale_bytes[RMR_GPU_QUADS][0] > 0)
@@ -655,19 +656,42 @@ remora_status rmr_cuda_step_write(rmr_backend *be, rmr_step *s, const rmr_area *
     return move_area(s, a, NULL, src, err);
 }
 
+/* Only rows of the head have room for what is found of them. */
+static remora_status check_row(const rmr_step *s, uint32_t slot, uint32_t row, int ok,
+                               remora_error *err)
+{
+    const rmr_area a = {slot, 0, 1, row, 1};
+    if (ok && rmr_has_area(&s->desc, &a) && s->desc.slots[slot].rows == RMR_ROWS_OUT)
+        return REMORA_OK;
+    RMR_FAIL(err, REMORA_E_INTERNAL, "nothing can be found of row %u of slot %u", row, slot);
+}
+
+/* What was found is on its way, or has failed. */
+static remora_status end_finding(rmr_step *s, remora_status st, remora_error *err)
+{
+    if (st >= 0) st = end_work(s, err);
+    rmr_cuda_leave(s->c);
+    return st < 0 ? st : wait_all(s, err);
+}
+
 remora_status rmr_cuda_step_best(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row,
                                  const rmr_best_wish *wish, rmr_best *out, remora_error *err)
 {
-    const rmr_area a = {slot, 0, 1, row, 1};
     (void)be;
-    if (!rmr_has_area(&s->desc, &a) || s->desc.slots[slot].rows != RMR_ROWS_OUT || wish->n == 0)
-        RMR_FAIL(err, REMORA_E_INTERNAL, "the best of row %u of slot %u cannot be found", row,
-                 slot);
+    RMR_TRY(check_row(s, slot, row, wish->n > 0, err));
     RMR_TRY(rmr_cuda_enter(s->c, err));
-    remora_status st = rmr_cuda_find_best(s, slot, row, wish, err);
-    if (st >= 0) st = end_work(s, err);
-    rmr_cuda_leave(s->c);
-    if (st >= 0) st = wait_all(s, err);
-    if (st >= 0) rmr_cuda_read_best(s, slot, wish, out);
-    return st;
+    RMR_TRY(end_finding(s, rmr_cuda_find_best(s, slot, row, wish, err), err));
+    rmr_cuda_read_best(s, slot, wish, out);
+    return REMORA_OK;
+}
+
+remora_status rmr_cuda_step_masses(rmr_backend *be, rmr_step *s, uint32_t slot, uint32_t row,
+                                   double divisor, rmr_masses *out, remora_error *err)
+{
+    (void)be;
+    RMR_TRY(check_row(s, slot, row, divisor > 0, err));
+    RMR_TRY(rmr_cuda_enter(s->c, err));
+    RMR_TRY(end_finding(s, rmr_cuda_find_masses(s, slot, row, divisor, err), err));
+    rmr_cuda_read_masses(s, slot, out);
+    return REMORA_OK;
 }

@@ -67,4 +67,43 @@ KERNEL(find_best, rmr_gpu_best, 256, 1)
     if (lane == 0) a.rest[part] = rest;
 }
 
+/* ---- masses ---- */
+
+/* Held to what is finite. */
+DEV float divided(float x, double divisor)
+{
+    const double y = (double)x / divisor, most = 0x1.fffffep127;
+    return y > most ? (float)most : y < -most ? -(float)most : (float)y;
+}
+
+DEV double warp_sum_double(double v)
+{
+    for (int o = 16; o > 0; o /= 2) v += __shfl_xor_sync(~0u, v, o);
+    return v;
+}
+
+/* A warp has a run of columns that follow each other. */
+KERNEL(run_masses, rmr_gpu_masses, 256, 1)
+{
+    const uint32_t run = blockIdx.x * RMR_GPU_WARPS + warp_of(), lane = lane_of();
+    uint32_t key[BEST_NEAR];
+#pragma unroll
+    for (uint32_t i = 0; i < BEST_NEAR; i++) {
+        const uint32_t c = run * RMR_GPU_BEST_PART + i * 32 + lane;
+        key[i] = c < a.n ? rmr_gpu_key(load_word(a.x + c)) : RMR_GPU_NO_KEY;
+        if (key[i] != RMR_GPU_NO_KEY)
+            key[i] = rmr_gpu_key(rmr_bits_of(divided(rmr_gpu_number(key[i]), a.divisor)));
+    }
+    const float top = rmr_gpu_number(warp_most(largest_of(key)));
+    double mass = 0;
+#pragma unroll
+    for (uint32_t i = 0; i < BEST_NEAR; i++)
+        if (key[i] != RMR_GPU_NO_KEY)
+            mass += rmr_dexp((double)rmr_gpu_number(key[i]) - (double)top);
+    mass = warp_sum_double(mass);
+    if (lane != 0 || run >= a.runs) return;
+    a.mass[run] = mass;
+    a.top[run] = top;
+}
+
 #endif

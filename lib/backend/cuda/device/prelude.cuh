@@ -58,6 +58,7 @@ DEV void wait_before_next()
 
 typedef uint_least64_t atomic_uint_least64_t; /* of a header that only hosts use */
 #include "args.h"
+#include "dexp.h"
 #include "float_math.h"
 #include "group_score.h"
 #include "half.h"
