@@ -291,6 +291,10 @@ struct parts {
     json_t *calls = json_array();
     std::int32_t finish = 0;
 
+    parts() = default;
+    parts(const parts &) = delete;
+    ~parts() { json_decref(calls); }
+
     void take(const remora_chat_event &e)
     {
         const std::string_view text = remora::view_of(e.text);
@@ -311,7 +315,7 @@ struct parts {
         json_t *out = json_object();
         put(out, "reasoning", reasoning);
         put(out, "content", content);
-        json_object_set_new(out, "calls", calls);
+        json_object_set(out, "calls", calls);
         put(out, "finish", name_of(&w.names, "remora_chat_finishes", finish));
         json_object_set_new(want, "parts", out);
     }
