@@ -508,23 +508,36 @@ static void lite_program(rmr_elem e, rmr_elem head, uint32_t layers)
     add(lo);
 }
 
-static void bench_lite(rmr_elem e, rmr_elem head, int long_ones)
+static void bench_tokens(rmr_elem e, int n)
 {
     char name[128];
-    lite_program(e, head, 27);
     const struct {
         uint32_t n, seen;
     } cases[] = {{1, 64}, {8, 64}, {64, 64}, {1, 4096}, {1, 32768}};
-    for (int i = 0; i < (long_ones ? 5 : 2); i++) {
+    for (int i = 0; i < n; i++) {
         const double us = time_step(cases[i].n, cases[i].seen, RMR_KV_BF16);
         const double bytes = lite_bytes(cases[i].n) + 27.0 * cases[i].n * cases[i].seen * 1152;
         snprintf(name, sizeof name, "V2-Lite %s, %u x %u: %.0f tokens/s", rmr_elem_table[e].name,
                  cases[i].n, cases[i].seen, cases[i].n * 1e6 / us);
         line(name, us, bytes);
     }
+}
+
+static void bench_lite(rmr_elem e, rmr_elem head, int long_ones)
+{
+    lite_program(e, head, 27);
+    bench_tokens(e, long_ones ? 5 : 2);
     cost_of_kinds(&(rows_of_step){1, 64, 0});
     bench_prompt(rmr_elem_table[e].name, 512, 0);
     bench_prompt(rmr_elem_table[e].name, 4096, long_ones);
+    free_weights();
+}
+
+/* A token of one row and of 8 alone. */
+static void bench_row(rmr_elem e, rmr_elem head)
+{
+    lite_program(e, head, 27);
+    bench_tokens(e, 2);
     free_weights();
 }
 
@@ -626,9 +639,9 @@ static void bench_named(const char *what)
         if (strncmp(what, "experts8-", 9) == 0) bench_experts((rmr_elem)e, 8);
         if (strncmp(what, "experts64-", 10) == 0) bench_experts((rmr_elem)e, 64);
         if (strncmp(what, "layers-", 7) == 0) profile_prompt((rmr_elem)e);
-        if (strncmp(what, "lite-", 5) == 0)
-            bench_lite((rmr_elem)e, e <= RMR_ELEM_F8 ? RMR_ELEM_BF16 : RMR_ELEM_Q6_K,
-                       e == RMR_ELEM_BF16);
+        const rmr_elem head = e <= RMR_ELEM_F8 ? RMR_ELEM_BF16 : RMR_ELEM_Q6_K;
+        if (strncmp(what, "row-", 4) == 0) bench_row((rmr_elem)e, head);
+        if (strncmp(what, "lite-", 5) == 0) bench_lite((rmr_elem)e, head, e == RMR_ELEM_BF16);
     }
 }
 

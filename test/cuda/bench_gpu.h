@@ -6,7 +6,7 @@
 #include "backend.h"
 
 /* `image`: the kernels of bench.cu. `what`: chains, latent, profile (a few kernels once), or with
- * the name of an element type: linear-, experts-, experts8-, experts64-, lite-. */
+ * the name of an element type: linear-, experts-, experts8-, experts64-, row-, lite-. */
 void bench_gpu(rmr_backend *be, const void *image, const char *what);
 
 #endif

@@ -120,6 +120,7 @@ typedef struct plan {
     uint32_t n_pages;
     uint32_t page[MAX_PAGES]; /* numbers */
     rmr_kv_type kv_type;
+    int apart; /* each operation is a slice of its own */
 } plan;
 
 typedef struct side {
@@ -194,8 +195,11 @@ static void side_run(side *s, const plan *p)
         in.page[i] = s->be->ops->buffer_address(s->cache) + p->page[i] * page_bytes(s, p);
     MUST(s->be->ops->step_inputs(s->be, s->step, &in, err));
     MUST(s->be->ops->step_want(s->be, s->step, p->want, p->n_want, err));
-    const rmr_slice all = {0, p->n_ops};
-    MUST(s->be->ops->step_submit(s->be, s->step, &all, NULL, &mark, err));
+    const uint32_t of_slice = p->apart ? 1 : p->n_ops;
+    for (uint32_t i = 0; i < p->n_ops; i += of_slice) {
+        const rmr_slice slice = {i, of_slice};
+        MUST(s->be->ops->step_submit(s->be, s->step, &slice, NULL, &mark, err));
+    }
     MUST(s->be->ops->step_wait(s->be, s->step, mark, err));
 }
 
@@ -788,6 +792,234 @@ static void check_experts(int which)
     if (which == 7) check_moe(&coded, 256, RMR_ELEM_F8, RMR_ELEM_F8, 90, f8);
 }
 
+/* ---- a layer of one row ---- */
+
+/* Types of most weights, of those that absorb, of routed down products, and of the router. */
+typedef struct layer_case {
+    rmr_elem elem, absorb, down, router;
+    rmr_mla mla;
+    uint32_t hidden, inner; /* inner: of a layer without experts */
+    rmr_moe moe;            /* n_used 0: it has none */
+} layer_case;
+
+enum { LX, LH, LQ, LKV, LQL, LZ, LO, LFF, LROUTER, LIDS, LWEIGHTS, LCS, LCOUNTS, LAYER_SLOTS };
+
+static rmr_op *next_op(plan *p, rmr_op op)
+{
+    p->op[p->n_ops] = op;
+    return &p->op[p->n_ops++];
+}
+
+static void add_norm(plan *p, uint32_t n)
+{
+    next_op(p, (rmr_op){.kind = RMR_OP_NORM, .in = {LX, 0}, .out = {LH, 0}, .n = n, .eps = 1e-6f})
+        ->w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, n, 0.2f);
+}
+
+static void add_linear(plan *p, rmr_elem e, uint32_t from, uint32_t cols, uint32_t to, int more)
+{
+    next_op(
+        p, (rmr_op){.kind = RMR_OP_LINEAR, .in = {from, 0}, .out = {to, 0}, .n = cols, .add = more})
+        ->w = weight(RMR_USE_MATRIX, e, 1, p->slot[to].width, cols, 0.1f);
+}
+
+static void add_attention(plan *p, const layer_case *c)
+{
+    const rmr_mla *const m = &c->mla;
+    add_norm(p, c->hidden);
+    add_linear(p, c->elem, LH, c->hidden, LQ, 0);
+    add_linear(p, c->elem, LH, c->hidden, LKV, 0);
+    next_op(p, (rmr_op){.kind = RMR_OP_ROPE, .in = {LQ, 0}, .in2 = {LCS, 0}})->rotary =
+        (rmr_rotary){m->heads, m->nope + m->rope, m->nope, m->rope, RMR_ROPE_INTERLEAVED};
+    next_op(p, (rmr_op){.kind = RMR_OP_CACHE_WRITE,
+                        .layer = 1,
+                        .stream = 1,
+                        .in = {LKV, 0},
+                        .in2 = {LCS, 0},
+                        .eps = 1e-6f,
+                        .mla = m})
+        ->w = weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, m->rank, 0.2f);
+    next_op(p, (rmr_op){.kind = RMR_OP_ABSORB,
+                        .layer = 1,
+                        .stream = 1,
+                        .in = {LQ, 0},
+                        .out = {LQL, 0},
+                        .mla = m})
+        ->w = weight(RMR_USE_MATRIX, c->absorb, m->heads, m->rank, m->nope, 0.1f);
+    next_op(p, (rmr_op){.kind = RMR_OP_ATTEND_LATENT,
+                        .layer = 1,
+                        .stream = 1,
+                        .in = {LQL, 0},
+                        .out = {LZ, 0},
+                        .mla = m});
+    next_op(p, (rmr_op){.kind = RMR_OP_UNABSORB,
+                        .layer = 1,
+                        .stream = 1,
+                        .in = {LZ, 0},
+                        .out = {LO, 0},
+                        .mla = m})
+        ->w = weight(RMR_USE_MATRIX, c->elem, m->heads, m->v, m->rank, 0.1f);
+    add_linear(p, c->elem, LO, m->heads * m->v, LX, 1);
+}
+
+static void add_dense(plan *p, const layer_case *c)
+{
+    rmr_op *const o =
+        next_op(p, (rmr_op){.kind = RMR_OP_SWIGLU, .in = {LH, 0}, .out = {LFF, 0}, .n = c->hidden});
+    o->w = weight(RMR_USE_MATRIX, c->elem, 1, c->inner, c->hidden, 0.1f);
+    o->w2 = weight(RMR_USE_MATRIX, c->elem, 1, c->inner, c->hidden, 0.1f);
+    add_linear(p, c->down, LFF, c->inner, LX, 1);
+}
+
+static void add_experts(plan *p, const layer_case *c)
+{
+    const rmr_moe *const m = &c->moe;
+    add_linear(p, c->router, LH, c->hidden, LROUTER, 0);
+    next_op(p, (rmr_op){.kind = RMR_OP_GATE,
+                        .in = {LROUTER, 0},
+                        .out = {LIDS, 0},
+                        .out2 = {LWEIGHTS, 0},
+                        .counts = {LCOUNTS, 0},
+                        .moe = m});
+    rmr_op *o = next_op(p, (rmr_op){.kind = RMR_OP_EXPERTS_SWIGLU,
+                                    .in = {LH, 0},
+                                    .in2 = {LIDS, 0},
+                                    .out = {LFF, 0},
+                                    .out2 = {LFF, m->n_used * m->inner},
+                                    .n = c->hidden,
+                                    .moe = m});
+    o->w = weight(RMR_USE_MATRIX, c->elem, m->n_experts, m->inner, c->hidden, 0.1f);
+    o->w2 = weight(RMR_USE_MATRIX, c->elem, m->n_experts, m->inner, c->hidden, 0.1f);
+    if (m->shared_inner > 0) {
+        o->s1 = weight(RMR_USE_MATRIX, c->elem, 1, m->shared_inner, c->hidden, 0.1f);
+        o->s2 = weight(RMR_USE_MATRIX, c->elem, 1, m->shared_inner, c->hidden, 0.1f);
+    }
+    o = next_op(p, (rmr_op){.kind = RMR_OP_EXPERTS_DOWN,
+                            .in = {LFF, 0},
+                            .in2 = {LIDS, 0},
+                            .in3 = {LWEIGHTS, 0},
+                            .out = {LX, 0},
+                            .n = m->inner,
+                            .moe = m});
+    o->w = weight(RMR_USE_MATRIX, c->down, m->n_experts, c->hidden, m->inner, 0.1f);
+    if (m->shared_inner > 0)
+        o->s1 = weight(RMR_USE_MATRIX, c->elem, 1, c->hidden, m->shared_inner, 0.1f);
+}
+
+static void layer_plan(plan *p, const layer_case *c)
+{
+    const rmr_mla *const m = &c->mla;
+    const uint32_t q = m->heads * (m->nope + m->rope), w = m->rank + m->rope;
+    const uint32_t width[LAYER_SLOTS] = {c->hidden,
+                                         c->hidden,
+                                         q,
+                                         w,
+                                         m->heads * w,
+                                         m->heads * m->rank,
+                                         m->heads * m->v,
+                                         c->inner + c->moe.n_used * c->moe.inner +
+                                             c->moe.shared_inner,
+                                         c->moe.n_experts + 1,
+                                         c->moe.n_used + 1,
+                                         c->moe.n_used + 1,
+                                         m->rope,
+                                         c->moe.n_experts + 1};
+    *p = (plan){.n_slots = LAYER_SLOTS,
+                .max_rows = 40,
+                .max_pages = 7,
+                .max_out = 1,
+                .cached = RMR_CACHE_LATENT,
+                .width = w,
+                .rope = m->rope,
+                .kv_type = RMR_KV_BF16};
+    for (int i = 0; i < LAYER_SLOTS; i++)
+        p->slot[i] = (rmr_slot){width[i], i == LCOUNTS ? RMR_ROWS_ONE : RMR_ROWS_ALL};
+    if (c->moe.n_used > 0) p->slot[LROUTER].width = c->moe.n_experts;
+    next_op(p, (rmr_op){.kind = RMR_OP_EMBED, .out = {LX, 0}, .n = c->hidden})->w =
+        weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 97, c->hidden, 1);
+    next_op(p, (rmr_op){.kind = RMR_OP_ROPE_TABLE, .out = {LCS, 0}, .amp = 1})->w =
+        weight(RMR_USE_VECTOR, RMR_ELEM_F32, 1, 1, m->rope / 2, 0.3f);
+    add_attention(p, c);
+    add_norm(p, c->hidden);
+    if (c->moe.n_used > 0)
+        add_experts(p, c);
+    else
+        add_dense(p, c);
+}
+
+/* All of a slot as it lies in memory. */
+static int same_slot(side *a, side *b, const plan *p, uint32_t slot)
+{
+    float *const x = side_slot(a, p, slot, 1), *const y = side_slot(b, p, slot, 1);
+    const int same = memcmp(x, y, (size_t)p->slot[slot].width * 4) == 0;
+    free(x);
+    free(y);
+    return same;
+}
+
+/* The operations of a row in one slice, some of which go together, and each in one of its own; two
+ * times a layer, for what goes together leaves counters behind. */
+static void check_layer_of(const layer_case *c)
+{
+    plan p;
+    side cpu, whole, apart;
+    char name[128], text[200];
+    layer_plan(&p, c);
+    side_make(&cpu, &p, 0, p.max_pages);
+    side_make(&whole, &p, 1, p.max_pages);
+    side_make(&apart, &p, 1, p.max_pages);
+    snprintf(name, sizeof name, "layer of %s, %s, %s, %s, %u experts", rmr_elem_table[c->elem].name,
+             rmr_elem_table[c->absorb].name, rmr_elem_table[c->down].name,
+             rmr_elem_table[c->router].name, c->moe.n_experts);
+    for (uint32_t pos = 0; pos < 5; pos++) {
+        rows_at(&p, pos, 1, RMR_FORM_ABSORBED);
+        side_run(&cpu, &p);
+        side_run(&whole, &p);
+        p.apart = 1;
+        side_run(&apart, &p);
+        p.apart = 0;
+        int bad = 0;
+        for (uint32_t i = 0; i < LAYER_SLOTS; i++) {
+            if (i == LCOUNTS || (c->moe.n_used == 0 && i >= LROUTER && i <= LWEIGHTS)) continue;
+            if (same_slot(&whole, &apart, &p, i)) continue;
+            bad = 1;
+            printf("slot %u differs\n", i);
+        }
+        snprintf(text, sizeof text, "%s, position %u: same bits", name, pos);
+        check_report(text, bad, "");
+        snprintf(text, sizeof text, "%s, position %u", name, pos);
+        compare(text, &cpu, &whole, &p, LO, 3e-2);
+        if (c->moe.n_used == 0) compare(text, &cpu, &whole, &p, LX, 3e-2);
+    }
+    side_free(&cpu);
+    side_free(&whole);
+    side_free(&apart);
+    free_weights();
+}
+
+enum { LAYERS_SMALL = 5, LAYERS_ALL = 8 };
+
+static void check_layer(int which)
+{
+    const rmr_mla small = {3, 32, 8, 32, 64, 0.15f}, coded = {2, 128, 64, 128, 256, 0.07f},
+                  lite = {16, 128, 64, 128, 512, 0.07f};
+    const rmr_moe few = {RMR_GATE_SOFTMAX, 40, 3, 1, 1, 0, 1.5f, 48, 96},
+                  groups = {RMR_GATE_SIGMOID, 16, 4, 4, 2, 1, 2.5f, 64, 0},
+                  plain = {RMR_GATE_SOFTMAX, 9, 3, 1, 1, 0, 1, 64, 96},
+                  some = {RMR_GATE_SOFTMAX, 5, 2, 1, 1, 0, 1, 96, 256},
+                  many = {RMR_GATE_SOFTMAX, 64, 6, 1, 1, 0, 1, 1408, 2816};
+    const layer_case all[LAYERS_ALL] = {
+        {RMR_ELEM_BF16, RMR_ELEM_BF16, RMR_ELEM_BF16, RMR_ELEM_BF16, small, 200, 0, few},
+        {RMR_ELEM_F8, RMR_ELEM_F8, RMR_ELEM_F8, RMR_ELEM_BF16, small, 136, 0, groups},
+        {RMR_ELEM_Q4_K, RMR_ELEM_Q8_0, RMR_ELEM_Q4_0, RMR_ELEM_BF16, coded, 256, 0, some},
+        {RMR_ELEM_Q8_0, RMR_ELEM_Q8_0, RMR_ELEM_Q8_0, RMR_ELEM_F32, small, 96, 0, plain},
+        {RMR_ELEM_BF16, RMR_ELEM_BF16, RMR_ELEM_BF16, RMR_ELEM_BF16, small, 200, 300, {0}},
+        {RMR_ELEM_BF16, RMR_ELEM_BF16, RMR_ELEM_BF16, RMR_ELEM_BF16, lite, 2048, 0, many},
+        {RMR_ELEM_F8, RMR_ELEM_F8, RMR_ELEM_F8, RMR_ELEM_BF16, lite, 2048, 0, many},
+        {RMR_ELEM_Q4_K, RMR_ELEM_Q8_0, RMR_ELEM_Q4_0, RMR_ELEM_BF16, lite, 2048, 0, many}};
+    check_layer_of(&all[which]);
+}
+
 /* ---- all of them, by name ---- */
 
 static void several(check_visit *visit, void *arg, const char *name, void (*run)(int), int first,
@@ -820,6 +1052,8 @@ void check_visit_all(check_visit *visit, void *arg)
     several(visit, arg, "experts-", check_experts, 0, 3, 0);
     several(visit, arg, "experts-", check_experts, 3, 4, 1);
     several(visit, arg, "experts-", check_experts, 4, 8, 0);
+    several(visit, arg, "layer-", check_layer, 0, LAYERS_SMALL, 0);
+    several(visit, arg, "layer-", check_layer, LAYERS_SMALL, LAYERS_ALL, 1);
     several(visit, arg, "many-%", check_many_of, 0, RMR_ELEM_COUNT, 0);
     several(visit, arg, "many-", check_many, 0, 2, 0);
     several(visit, arg, "many-", check_many, 2, 4, 1);
