@@ -259,6 +259,7 @@ static remora_status top_p(rmr_candidates *l, double p)
             rmr_candidates_weight(l->c[i].logit, max);
     for (size_t b = 0; b < RMR_CANDIDATE_BUCKETS; b++) total += l->buckets[b];
     goal g = goal_of(l, p, total, max);
+    if (g.doubt) return REMORA_MORE;
     while (edge < RMR_CANDIDATE_BUCKETS - 1 && falls_short(&g, sum + l->buckets[edge]))
         sum += l->buckets[edge++];
     RMR_ASSERT(edge < RMR_CANDIDATE_BUCKETS);
