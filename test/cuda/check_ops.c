@@ -1007,7 +1007,7 @@ static void check_layer(int which)
                   groups = {RMR_GATE_SIGMOID, 16, 4, 4, 2, 1, 2.5f, 64, 0},
                   plain = {RMR_GATE_SOFTMAX, 9, 3, 1, 1, 0, 1, 64, 96},
                   some = {RMR_GATE_SOFTMAX, 5, 2, 1, 1, 0, 1, 96, 256},
-                  many = {RMR_GATE_SOFTMAX, 64, 6, 1, 1, 0, 1, 1408, 2816};
+                  many = {RMR_GATE_SOFTMAX, 8, 6, 1, 1, 0, 1, 1408, 2816};
     const layer_case all[LAYERS_ALL] = {
         {RMR_ELEM_BF16, RMR_ELEM_BF16, RMR_ELEM_BF16, RMR_ELEM_BF16, small, 200, 0, few},
         {RMR_ELEM_F8, RMR_ELEM_F8, RMR_ELEM_F8, RMR_ELEM_BF16, small, 136, 0, groups},
