@@ -272,8 +272,8 @@ static remora_status top_p(rmr_candidates *l, double p)
         while (kept < ranked && falls_short(&g, sum))
             sum += rmr_candidates_weight(l->c[kept++].logit, max);
     }
-    RMR_ASSERT(kept > 0 && kept <= l->n);
     if (g.doubt) return REMORA_MORE;
+    RMR_ASSERT(kept > 0 && kept <= l->n);
     l->n = kept;
     l->by_id = 0;
     l->rest = -INFINITY;
