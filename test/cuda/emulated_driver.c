@@ -142,10 +142,13 @@ static rmr_cu_result device_attribute(int *v, int which, rmr_cu_device d)
 {
     (void)d;
     CALL();
-    *v = which == RMR_CU_ATTR_SMS      ? emulated.sms
-         : which == RMR_CU_ATTR_SHARED ? 232448
-         : which == RMR_CU_ATTR_MAJOR  ? 9
-                                       : 0;
+    *v = which == RMR_CU_ATTR_SMS            ? emulated.sms
+         : which == RMR_CU_ATTR_SHARED       ? 232448
+         : which == RMR_CU_ATTR_MAJOR        ? 9
+         : which == RMR_CU_ATTR_CLOCK        ? emulated.khz
+         : which == RMR_CU_ATTR_MEMORY_CLOCK ? emulated.memory_khz
+         : which == RMR_CU_ATTR_MEMORY_BITS  ? emulated.memory_bits
+                                             : 0;
     return RMR_CU_SUCCESS;
 }
 

@@ -9,16 +9,17 @@
 rmr_cu_driver emulated_driver(void);
 
 typedef struct emulated_state {
-    uint64_t seed;                   /* of the schedules to come */
-    long fail_after;                 /* so many calls succeed from now on; -1: all */
-    long memory_after;               /* so many allocations get memory; -1: all */
-    int gpus;                        /* how many there are */
-    int sms, cut;                    /* multiprocessors, and what they are cut into */
-    int least, greatest;             /* priorities */
-    int priority;                    /* of the last stream */
-    long long memory, memory_in_use, /* of the device, in bytes */
-        most_memory,                 /* that were ever in use */
-        context_bytes, module_bytes; /* that a context and the kernels take */
+    uint64_t seed;                    /* of the schedules to come */
+    long fail_after;                  /* so many calls succeed from now on; -1: all */
+    long memory_after;                /* so many allocations get memory; -1: all */
+    int gpus;                         /* how many there are */
+    int sms, cut;                     /* multiprocessors, and what they are cut into */
+    int khz, memory_khz, memory_bits; /* how fast it says it is; 0: it does not say */
+    int least, greatest;              /* priorities */
+    int priority;                     /* of the last stream */
+    long long memory, memory_in_use,  /* of the device, in bytes */
+        most_memory,                  /* that were ever in use */
+        context_bytes, module_bytes;  /* that a context and the kernels take */
     long calls, launches, graph_launches, blocks_in_use, registered;
     long streams, events, graphs; /* there are */
     long retained;                /* how often the primary context is */

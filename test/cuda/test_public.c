@@ -514,7 +514,8 @@ static void the_gpu_is_shared_as_asked(void **state)
                  {"sms=4 priority=high", -5, 0, 0},
                  {"priority=low sms=2", 3, 1, 0},
                  {"own-context", 0, 0, 1},
-                 {"own-context priority=high", -5, 0, 1}};
+                 {"own-context priority=high", -5, 0, 1},
+                 {"short-pieces sms=2", 0, 1, 0}};
     static float want[SEEN], got[SEEN];
     (void)state;
     gpu->least = 3;
@@ -556,6 +557,89 @@ static void results_are_those_of_any_number_of_multiprocessors(void **state)
         world_end(&w);
     }
     gpu->sms = 4;
+}
+
+/* A GPU on which everything takes long, by what it says. */
+static void be_slow(int slow)
+{
+    gpu->khz = slow ? 1000 : 0;
+    gpu->memory_khz = slow ? 1000 : 0;
+    gpu->memory_bits = slow ? 8 : 0;
+}
+
+/* On a slow GPU kernels of the same work are more of them, with the same bits. */
+static void short_pieces_have_the_same_bits(void **state)
+{
+    static float got[2][SEEN];
+    long launches[2];
+    (void)state;
+    be_slow(1);
+    for (int i = 0; i < 2; i++) {
+        world w;
+        world_make(&w, NULL, i == 0 ? NULL : "short-pieces");
+        remora_model *m = open_within(&w, 0, REMORA_OK);
+        const long before = gpu->launches;
+        logits_of(&w, m, got[i]);
+        launches[i] = gpu->launches - before;
+        remora_model_free(m);
+        world_end(&w);
+    }
+    be_slow(0);
+    print_message("%ld kernels, %ld in pieces\n", launches[0], launches[1]);
+    assert_true(launches[1] > launches[0]);
+    assert_memory_equal(got[0], got[1], sizeof got[0]);
+}
+
+/* How many calls an evaluation of one token takes whose cancel word is set all the time. Each call
+ * gets one item done. */
+static int calls_of(world *w, remora_session *s)
+{
+    const int32_t cancel = 1;
+    const remora_eval_opts o = {.struct_size = sizeof o, .cancel = &cancel};
+    remora_error err = HOST_ERROR;
+    remora_status st = REMORA_E_CANCELLED;
+    int n = 0;
+    REQUIRE_OK(remora_session_append(s, w->ids, 1, REMORA_WANT_ALL, &err), &err);
+    for (; st == REMORA_E_CANCELLED; n++) st = remora_eval(&s, 1, &o, &err);
+    REQUIRE_OK(st, &err);
+    return n;
+}
+
+/* Where slices take long a call ends within them; recorded ones that do not are one item. Results
+ * are those of one call. */
+static void calls_end_within_slices(void **state)
+{
+    const remora_session_opts so = {.struct_size = sizeof so, .capacity = CAP};
+    enum { SLICES = 4, LEAST = 20 }; /* three layers and the head; operations */
+    (void)state;
+    for (int slow = 0; slow < 2; slow++) {
+        float want[TINY_TEXT_VOCAB];
+        remora_error err = HOST_ERROR;
+        remora_session *s;
+        const float *row;
+        world w;
+        be_slow(slow);
+        world_make(&w, NULL, NULL);
+        remora_model *m = open_within(&w, 0, REMORA_OK);
+        REQUIRE_OK(remora_session_create(m, &so, &s, &err), &err);
+        for (int i = 0; i < 4; i++) { /* the third time slices are recorded */
+            REQUIRE_OK(remora_session_trim(s, 0, &err), &err);
+            if (i > 0 && i < 3)
+                REQUIRE_OK(evaluate(&w, s, 1, &err), &err);
+            else {
+                const int n = calls_of(&w, s);
+                print_message("%s: %d calls\n", slow ? "slow" : "fast", n);
+                assert_true(i == 0 || slow ? n > LEAST : n <= SLICES + 1);
+            }
+            REQUIRE_OK(remora_session_logits(s, 0, &row, NULL, &err), &err);
+            if (i == 0) memcpy(want, row, sizeof want);
+            assert_memory_equal(row, want, sizeof want);
+        }
+        remora_session_free(s);
+        remora_model_free(m);
+        world_end(&w);
+    }
+    be_slow(0);
 }
 
 static void what_a_gpu_lacks_is_said(void **state)
@@ -951,6 +1035,8 @@ int main(void)
         cmocka_unit_test(the_context_of_the_host_stays),
         cmocka_unit_test(the_gpu_is_shared_as_asked),
         cmocka_unit_test(results_are_those_of_any_number_of_multiprocessors),
+        cmocka_unit_test(short_pieces_have_the_same_bits),
+        cmocka_unit_test(calls_end_within_slices),
         cmocka_unit_test(what_a_gpu_lacks_is_said),
         cmocka_unit_test(children_leave_the_driver_alone),
         cmocka_unit_test(the_module_starts_no_thread),

@@ -20,6 +20,7 @@ typedef struct rmr_cuda_options {
     int own_context;             /* and not the primary one */
     int priority;                /* rmr_cuda_priority of all streams */
     int sms;                     /* most multiprocessors; 0: all */
+    int short_pieces;            /* no kernel takes long */
     const void *image;           /* the kernels */
     int toolkit;                 /* 13000: they need a driver for CUDA 13 */
     const rmr_cu_driver *driver; /* NULL: the machine's */

@@ -74,6 +74,8 @@ typedef struct rmr_cuda_stage {
 
 enum { RMR_CUDA_STAGES = 8, RMR_CUDA_STAGING = 4 << 20 /* bytes of each */ };
 
+enum { RMR_CUDA_PIECE_US = 300 }; /* by an estimate that may be wrong by two thirds */
+
 typedef struct rmr_cuda {
     rmr_backend base;
     rmr_ctx *ctx;
@@ -94,12 +96,14 @@ typedef struct rmr_cuda {
     int sms; /* that the kernels have */
     int major, minor;
     int own_context, priority, stream_priority;
-    rmr_cu_resource part; /* of the multiprocessors; count 0: all of them */
-    uint32_t shared;      /* bytes that a block can have at most */
-    int exact;            /* products of activations in all their bits */
-    int graphs;           /* slices are recorded */
-    int overlap;          /* a kernel's blocks may start, and wait, before the last one is done */
-    atomic_int poisoned;  /* the driver's code after which nothing can be done any more */
+    int short_pieces;             /* kernels of at most RMR_CUDA_PIECE_US */
+    uint64_t cycles_us, bytes_us; /* of all multiprocessors in a microsecond; of memory */
+    rmr_cu_resource part;         /* of the multiprocessors; count 0: all of them */
+    uint32_t shared;              /* bytes that a block can have at most */
+    int exact;                    /* products of activations in all their bits */
+    int graphs;                   /* slices are recorded */
+    int overlap;         /* a kernel's blocks may start, and wait, before the last one is done */
+    atomic_int poisoned; /* the driver's code after which nothing can be done any more */
     _Atomic(const char *) poison_text; /* the driver's, of that code */
     pthread_mutex_t upload;            /* of which stages are taken: */
     pthread_cond_t stage_free;
@@ -151,6 +155,7 @@ typedef struct rmr_cuda_key {
 typedef struct rmr_cuda_graph {
     rmr_cuda_key key;
     uint64_t used; /* when */
+    uint64_t us;   /* that its kernels take, estimated */
     rmr_cu_graph_exec graph;
     rmr_cuda_prepared after[RMR_CUDA_FORMS][2];
     rmr_cuda_sorted sorted_after;
@@ -188,6 +193,11 @@ struct rmr_step {
     rmr_cu_event event[RMR_CUDA_EVENTS];
     remora_status failed; /* that of a slice since the last inputs, or REMORA_OK */
     uint64_t mark, work;  /* the last slice; the last piece of work, slices and copies */
+    uint64_t waited;      /* the last piece of work that is known to be done */
+    uint64_t spent;       /* microseconds that all work so far takes, estimated */
+    uint64_t spent_at[RMR_CUDA_EVENTS]; /* and that up to a piece of work */
+    rmr_slice stopped;                  /* the last slice, that may have been stopped */
+    uint32_t done; /* operations of a slice that was stopped, which have been submitted */
     uint64_t work_of[RMR_CUDA_EVENTS]; /* of slices: which piece of work one is */
     uint64_t changes;                  /* of the backend's stream that it waits for */
     rmr_cuda_graph graph[RMR_CUDA_GRAPHS];
@@ -285,7 +295,21 @@ uint32_t rmr_cuda_row_scales(rmr_gpu_form form, uint32_t k);
 /* launch.c: what was made of a slot is not there any more. */
 void rmr_cuda_forget(rmr_step *s, uint32_t slot);
 
-/* launch.c: submit operations. */
-remora_status rmr_cuda_run_ops(rmr_step *s, const rmr_op *ops, uint32_t n, remora_error *err);
+/* launch.c: submit operations from number *done on, which counts up. REMORA_MORE: stopped. */
+remora_status rmr_cuda_run_ops(rmr_step *s, const rmr_op *ops, uint32_t n, uint32_t *done,
+                               rmr_halt *halt, remora_error *err);
+
+/* step.c: end a piece of work; wait for one. */
+remora_status rmr_cuda_end_work(rmr_step *s, remora_error *err);
+remora_status rmr_cuda_wait_work(rmr_step *s, uint64_t work, remora_error *err);
+
+/* pieces.c: what the GPU can do; the time of a kernel; how many of n units that take `us` together
+ * go into one kernel. */
+remora_status rmr_cuda_ask_speed(rmr_cuda *c, remora_error *err);
+uint64_t rmr_cuda_us(const rmr_cuda *c, uint64_t bytes, uint64_t cycles);
+uint32_t rmr_cuda_piece(const rmr_cuda *c, uint32_t n, uint64_t us);
+/* Before more work of a call that may be ended: wait until little is under way. REMORA_MORE: the
+ * call ends. */
+remora_status rmr_cuda_pace(rmr_step *s, rmr_halt *halt, remora_error *err);
 
 #endif

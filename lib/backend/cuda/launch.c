@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "halt.h"
+
 /* ---- views and shapes ---- */
 
 static rmr_gpu_view view(const rmr_step *s, rmr_view v)
@@ -65,6 +67,7 @@ static remora_status run(rmr_step *s, rmr_cuda_kernel k, uint32_t x, uint32_t y,
                          uint32_t threads, uint32_t shared, void *args, remora_error *err)
 {
     const uint32_t grid[3] = {x, y, z};
+    s->spent += 3 + s->in.n_rows / 64; /* beside what products and attention take */
     return rmr_cuda_launch(s->c, s->stream, k, grid, threads, shared, args, err);
 }
 
@@ -171,6 +174,12 @@ static uint32_t own_bytes(const rmr_step *s, const product *p, uint32_t parts, u
     return bytes > 4096 ? 0 : (uint32_t)rmr_round_up(bytes, 16);
 }
 
+/* How element types differ for kernels: 0: BF16, 1: F8, 2: codes. */
+static uint32_t kind_of(rmr_elem e)
+{
+    return e == RMR_ELEM_BF16 ? 0 : e == RMR_ELEM_F8 ? 1 : 2;
+}
+
 /* A product as its kernel takes it, and how it is launched. */
 typedef struct ready {
     rmr_gpu_product args;
@@ -264,10 +273,7 @@ static uint32_t cheapest_pass(const rmr_step *s, const product *p, uint32_t colu
                   {96, {1050, 0, 0}},
                   {64, {1040, 840, 1600}}};
     const rmr_weight *const w = p->w;
-    const uint32_t pair = p->w2 != NULL, jobs = p->o->per_row,
-                   of = w->desc.elem == RMR_ELEM_BF16 ? 0
-                        : w->desc.elem == RMR_ELEM_F8 ? 1
-                                                      : 2;
+    const uint32_t pair = p->w2 != NULL, jobs = p->o->per_row, of = kind_of(w->desc.elem);
     uint64_t best = UINT64_MAX;
     uint32_t pass = 0;
     for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
@@ -286,10 +292,9 @@ static uint32_t cheapest_pass(const rmr_step *s, const product *p, uint32_t colu
 /* Rows of activations at a time in product_many.cuh, if that is right for it; else 0. */
 static uint32_t many_pass(const rmr_step *s, const product *p, const ready *r)
 {
+    static const uint32_t whole_columns[] = {64, 128, 32};
     const rmr_weight *const w = p->w;
-    const uint32_t whole = w->desc.elem == RMR_ELEM_BF16 ? 64
-                           : w->desc.elem == RMR_ELEM_F8 ? 128
-                                                         : 32;
+    const uint32_t whole = whole_columns[kind_of(w->desc.elem)];
     if (!rmr_cuda_has_many(s->c) || many_kernel(w->desc.elem) == RMR_K_COUNT || r->args.parts > 1 ||
         w->desc.cols % whole != 0 || p->most_lists >= RMR_GPU_MANY_LISTS)
         return 0;
@@ -298,6 +303,57 @@ static uint32_t many_pass(const rmr_step *s, const product *p, const ready *r)
                                                                    : 0;
     return r->columns > RMR_GPU_COLUMNS ? cheapest_pass(s, p, r->columns) : 0;
 }
+
+/* ---- short pieces ---- */
+
+enum { PART_ROWS = 128 /* of weights, of which parts of a product have a multiple */ };
+
+/* The time of a product, from multiplications that a multiprocessor does in a cycle. */
+static uint64_t product_us(const rmr_step *s, const product *p, const ready *r)
+{
+    static const uint32_t many[] = {1300, 850, 380}, few[] = {140, 130, 115};
+    const uint32_t kind = kind_of(p->w->desc.elem), per_row = p->o->per_row,
+                   rate = r->form == RMR_GPU_FLOAT ? 32
+                          : many_pass(s, p, r) > 0 ? many[kind]
+                                                   : few[kind];
+    const uint64_t columns = (uint64_t)p->o->rows.n * r->args.parts *
+                             (p->lists != NULL ? p->lists->n_used : per_row),
+                   matrices = p->lists != NULL ? p->most_lists
+                              : per_row > 1    ? p->w->desc.count
+                                               : 1,
+                   of = p->w2 != NULL ? 2 : 1;
+    return rmr_cuda_us(s->c, of * matrices * p->w->layout.stride,
+                       of * columns * p->w->desc.rows * p->w->desc.cols / rate);
+}
+
+/* Rows of weights in one launch: all of them, unless pieces have to be short. What goes along with
+ * a product is for one launch. */
+static uint32_t rows_at_once(const rmr_step *s, const product *p, const ready *r)
+{
+    const uint32_t rows = p->w->desc.rows, n = rmr_cuda_piece(s->c, rows, product_us(s, p, r));
+    if (n == rows || p->w->desc.use != RMR_USE_MATRIX || p->tail > 0 || p->turn != NULL ||
+        p->combine != NULL || p->late || p->known)
+        return rows;
+    return at_most(rmr_round_up(n, PART_ROWS), rows);
+}
+
+/* The part that has n rows of weights from row0 on, in tiles of 16; a block has `unit` rows. */
+static ready part_of(const ready *r, uint32_t row0, uint32_t n, uint32_t unit)
+{
+    ready part = *r;
+    rmr_gpu_product *const a = &part.args;
+    a->w.at += (uint64_t)row0 / 16 * a->w.tile;
+    if (a->w2.at != NULL) a->w2.at += (uint64_t)row0 / 16 * a->w2.tile;
+    if (a->bias != NULL) a->bias += row0;
+    a->y.at += row0;
+    a->w.rows = n;
+    if (a->w2.at != NULL) a->w2.rows = n;
+    a->across = units(n, unit);
+    part.blocks = a->across * r->jobs;
+    return part;
+}
+
+/* ---- the forms of many rows ---- */
 
 /* Rows in blocks. Those of lists are nobody else's. */
 static remora_status spread(rmr_step *s, const product *p, const ready *r, uint32_t groups,
@@ -335,13 +391,17 @@ static remora_status multiply_many(rmr_step *s, const product *p, const ready *r
 {
     const uint32_t choices = p->lists != NULL ? p->o->rows.n * p->lists->n_used : 0,
                    groups = rmr_cuda_groups(p->o->rows.n, p->o->per_row, choices, p->most_lists);
+    const uint32_t all = p->w->desc.rows, most = rows_at_once(s, p, r);
     rmr_gpu_many a = {r->args, r->jobs, groups, many_pass(s, p, r)};
-    a.of.across = units(p->w->desc.rows, p->w2 != NULL ? 64 : 128);
     RMR_TRY(spread(s, p, r, groups, err));
     if (p->tail > 0)
         RMR_TRY(run(s, RMR_K_tails, at_most(p->o->rows.n, 65535), 1, 1, 256, 0, &a.of, err));
-    return run(s, many_kernel(p->w->desc.elem), (uint32_t)s->c->sms, 1, 1, RMR_GPU_WARPS * 32 + 128,
-               RMR_GPU_MANY_SHARED, &a, err);
+    for (uint32_t row = 0; row < all; row += most) {
+        a.of = part_of(r, row, at_most(all - row, most), p->w2 != NULL ? 64 : 128).args;
+        RMR_TRY(run(s, many_kernel(p->w->desc.elem), (uint32_t)s->c->sms, 1, 1,
+                    RMR_GPU_WARPS * 32 + 128, RMR_GPU_MANY_SHARED, &a, err));
+    }
+    return REMORA_OK;
 }
 
 static void combine_behind(rmr_gpu_products *a, const product *p, uint32_t jobs)
@@ -351,13 +411,29 @@ static void combine_behind(rmr_gpu_products *a, const product *p, uint32_t jobs)
     a->arrivals = jobs;
 }
 
+/* In parts, of which each has some rows of weights. */
+static remora_status multiply_parts(rmr_step *s, const product *p, const ready *r, uint32_t most,
+                                    remora_error *err)
+{
+    const uint32_t all = p->w->desc.rows, unit = p->w2 != NULL ? 16 : RMR_GPU_UNIT;
+    for (uint32_t row = 0; row < all; row += most) {
+        const ready part = part_of(r, row, at_most(all - row, most), unit);
+        rmr_gpu_products a = {.of = {part.args}, .blocks = part.blocks, .all = part.blocks};
+        RMR_TRY(run_product(s, &part, &a, r->passes, r->shared, err));
+    }
+    return REMORA_OK;
+}
+
 static remora_status multiply(rmr_step *s, const product *p, remora_error *err)
 {
     const ready r = ready_of(s, p);
+    const uint32_t most = rows_at_once(s, p, &r);
     rmr_gpu_products a = {
         .of = {r.args}, .blocks = r.blocks, .all = r.blocks, .late = p->late, .known = p->known};
+    s->spent += product_us(s, p, &r);
     if (many_pass(s, p, &r) > 0) return multiply_many(s, p, &r, err);
     if (r.args.own == 0) RMR_TRY(prepare(s, p->o, p->w, r.form, p->router, err));
+    if (most < p->w->desc.rows) return multiply_parts(s, p, &r, most, err);
     if (p->turn != NULL) {
         a.turn = *p->turn;
         a.turning = s->in.n_rows;
@@ -381,10 +457,12 @@ static remora_status multiply_two(rmr_step *s, const product *p, const product *
     const ready r = ready_of(s, p), t = ready_of(s, q);
     const int own = r.args.own > 0 && t.args.own > 0;
     if (r.kernel != t.kernel || many_pass(s, p, &r) > 0 || many_pass(s, q, &t) > 0 ||
-        (!own && (p->o != q->o || p->router != q->router))) {
+        (!own && (p->o != q->o || p->router != q->router)) ||
+        rows_at_once(s, p, &r) < p->w->desc.rows || rows_at_once(s, q, &t) < q->w->desc.rows) {
         RMR_TRY(multiply(s, p, err));
         return multiply(s, q, err);
     }
+    s->spent += product_us(s, p, &r) + product_us(s, q, &t);
     const uint32_t all = r.blocks + t.blocks, room = RMR_GPU_STAY * (uint32_t)s->c->sms;
     rmr_gpu_products a = {
         .of = {r.args, t.args}, .blocks = r.blocks, .all = all, .late = q->late, .known = q->known};
@@ -675,6 +753,19 @@ static remora_status attend_rows(rmr_step *s, rmr_gpu_attend *a, remora_error *e
                err);
 }
 
+/* Positions that a row sees at most. Like all that decides about kernels it is the same for the
+ * same key of a graph. */
+static uint64_t positions(const rmr_step *s)
+{
+    return (uint64_t)s->unit * s->most_units;
+}
+
+/* Cycles of a block of attend_prompt.cuh, of which a multiprocessor has one at a time. */
+static uint64_t prompt_cycles(const rmr_step *s)
+{
+    return units(positions(s), 64) * 12000ull;
+}
+
 /* 1 when four rows of a session share a pass over the cache (attend_prompt.cuh): units are of one
  * size, and the rows are so many that there is still work for all multiprocessors. */
 static int is_prompt(const rmr_step *s, const rmr_gpu_attend *a)
@@ -683,15 +774,39 @@ static int is_prompt(const rmr_step *s, const rmr_gpu_attend *a)
     return fits_latent(s, a, RMR_KV_BF16) && s->kinds == 1u << RMR_KV_BF16 &&
            s->unit == RMR_GPU_LEAST && s->c->major == 9 && s->c->minor == 0 &&
            s->c->shared >= RMR_GPU_PROMPT_SHARED + 1024 && rows >= 4 * s->in.n_runs &&
-           2 * blocks >= (uint32_t)s->c->sms;
+           2 * blocks >= (uint32_t)s->c->sms &&
+           rmr_cuda_piece(s->c, 2, rmr_cuda_us(s->c, 0, prompt_cycles(s) * (uint64_t)s->c->sms)) ==
+               2;
 }
 
 static remora_status attend_prompt(rmr_step *s, rmr_gpu_attend *a, remora_error *err)
 {
-    a->row0 = 0;
-    a->n_rows = s->in.n_rows;
-    return run(s, RMR_K_attend_prompt, units(a->n_rows, 4), units(a->heads, RMR_GPU_HEADS), 1, 256,
-               RMR_GPU_PROMPT_SHARED, a, err);
+    const uint32_t rows = s->in.n_rows, y = units(a->heads, RMR_GPU_HEADS),
+                   waves = units((uint64_t)units(rows, 4) * y, (uint32_t)s->c->sms);
+    const uint64_t us = rmr_cuda_us(s->c, 0, waves * prompt_cycles(s) * (uint64_t)s->c->sms);
+    const uint32_t most = 4 * rmr_cuda_piece(s->c, units(rows, 4), us);
+    s->spent += us;
+    for (a->row0 = 0; a->row0 < rows; a->row0 += most) {
+        a->n_rows = at_most(rows - a->row0, most);
+        RMR_TRY(run(s, RMR_K_attend_prompt, units(a->n_rows, 4), y, 1, 256, RMR_GPU_PROMPT_SHARED,
+                    a, err));
+    }
+    return REMORA_OK;
+}
+
+/* The time of all rows, each by itself: as measured of latent attention with 16 heads, and of a
+ * head's position otherwise. */
+static uint64_t attend_us(const rmr_step *s, const rmr_gpu_attend *a)
+{
+    uint64_t cycles = 0;
+    for (int kv = 0; kv < RMR_KV_TYPES; kv++) {
+        if (!(s->kinds >> kv & 1)) continue;
+        const uint64_t position = fits_latent(s, a, (rmr_kv_type)kv)
+                                      ? units(a->heads, RMR_GPU_HEADS) * 150ull
+                                      : (uint64_t)a->heads * (a->key + a->value) * 4 / 5;
+        if (position > cycles) cycles = position;
+    }
+    return rmr_cuda_us(s->c, 0, cycles * positions(s) * s->in.n_rows);
 }
 
 static remora_status attend(rmr_step *s, rmr_gpu_attend *a, remora_error *err)
@@ -700,8 +815,10 @@ static remora_status attend(rmr_step *s, rmr_gpu_attend *a, remora_error *err)
     if (is_prompt(s, a)) return attend_prompt(s, a, err);
     a->most_units = s->most_units;
     a->direct = is_direct(s, a);
-    const uint64_t row = (uint64_t)a->heads * a->most_units * (a->value + 2) * 4;
-    const uint32_t most = at_most(s->l.part_bytes / row, s->in.n_rows);
+    const uint64_t row = (uint64_t)a->heads * a->most_units * (a->value + 2) * 4,
+                   us = attend_us(s, a);
+    const uint32_t most = at_most(s->l.part_bytes / row, rmr_cuda_piece(s->c, s->in.n_rows, us));
+    s->spent += us;
     for (a->row0 = 0; a->row0 < s->in.n_rows; a->row0 += most) {
         a->n_rows = at_most(s->in.n_rows - a->row0, most);
         for (int kv = 0; kv < RMR_KV_TYPES; kv++) {
@@ -996,13 +1113,19 @@ static remora_status run_some(rmr_step *s, const rmr_op *op, uint32_t left, uint
     return run_kind(s, op, err);
 }
 
-remora_status rmr_cuda_run_ops(rmr_step *s, const rmr_op *ops, uint32_t n, remora_error *err)
+remora_status rmr_cuda_run_ops(rmr_step *s, const rmr_op *ops, uint32_t n, uint32_t *done,
+                               rmr_halt *halt, remora_error *err)
 {
-    for (uint32_t i = 0, done = 1; i < n; i += done) {
-        done = 1;
+    for (uint32_t i = *done, some = 1; i < n; i += some) {
+        const remora_status st = rmr_cuda_pace(s, halt, err);
+        if (st != REMORA_OK) return st;
+        some = 1;
         if (rows(s, &ops[i]).n > 0 || ops[i].kind == RMR_OP_COUNTS_CLEAR)
-            RMR_TRY(run_some(s, &ops[i], n - i, &done, err));
-        for (uint32_t k = i; k < i + done; k++) note_writes(s, &ops[k]);
+            RMR_TRY(run_some(s, &ops[i], n - i, &some, err));
+        for (uint32_t k = i; k < i + some; k++) note_writes(s, &ops[k]);
+        *done = i + some;
+        if (halt != NULL) rmr_halt_begun(halt);
     }
+    *done = 0;
     return REMORA_OK;
 }

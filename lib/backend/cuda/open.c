@@ -264,6 +264,7 @@ static void see(rmr_cuda *c, const rmr_cuda_options *options)
     c->refused = ask(c, options->device, &why);
     if (c->refused >= 0) c->refused = check_supported(c, options->toolkit, &why);
     if (c->refused >= 0) c->refused = rmr_cuda_limit(c, options->sms, &why);
+    if (c->refused >= 0) c->refused = rmr_cuda_ask_speed(c, &why);
     if (c->refused < 0) snprintf(c->reason, sizeof c->reason, "%.159s", why.message);
     c->overlap = !options->one_by_one && c->major >= 9;
 }
@@ -280,6 +281,7 @@ remora_status rmr_cuda_create(rmr_ctx *ctx, const rmr_cuda_options *options, rmr
     c->exact = options->exact;
     c->graphs = options->graphs;
     c->own_context = options->own_context;
+    c->short_pieces = options->short_pieces;
     c->priority = options->priority;
     c->image = options->image;
     pthread_mutex_init(&c->opening, NULL);

@@ -217,24 +217,27 @@ rmr_bytes rmr_cuda_step_bytes(rmr_backend *be, const rmr_step_desc *d)
 /* ---- the order of work ---- */
 
 /* After a piece of work: it has an event of its own until RMR_CUDA_EVENTS more have come. */
-static remora_status end_work(rmr_step *s, remora_error *err)
+remora_status rmr_cuda_end_work(rmr_step *s, remora_error *err)
 {
     s->work++;
+    s->spent_at[s->work % RMR_CUDA_EVENTS] = s->spent;
     return rmr_cuda_check(
         s->c, s->c->d.event_record(s->event[s->work % RMR_CUDA_EVENTS], s->stream), "event", err);
 }
 
 /* An event that was used again is a later one. */
-static remora_status wait_work(rmr_step *s, uint64_t work, remora_error *err)
+remora_status rmr_cuda_wait_work(rmr_step *s, uint64_t work, remora_error *err)
 {
     if (work + RMR_CUDA_EVENTS <= s->work) work = s->work - RMR_CUDA_EVENTS + 1;
-    return rmr_cuda_wait(s->c, s->event[work % RMR_CUDA_EVENTS], err);
+    RMR_TRY(rmr_cuda_wait(s->c, s->event[work % RMR_CUDA_EVENTS], err));
+    if (work > s->waited) s->waited = work;
+    return REMORA_OK;
 }
 
 static remora_status wait_all(rmr_step *s, remora_error *err)
 {
     RMR_TRY(rmr_cuda_enter(s->c, err));
-    const remora_status st = s->work == 0 ? REMORA_OK : wait_work(s, s->work, err);
+    const remora_status st = s->work == 0 ? REMORA_OK : rmr_cuda_wait_work(s, s->work, err);
     rmr_cuda_leave(s->c);
     return st;
 }
@@ -363,7 +366,7 @@ void rmr_cuda_step_free(rmr_backend *be, rmr_step *s)
     if (s == NULL) return;
     if (rmr_cuda_is_ours(c)) forget_step(c, s);
     if (rmr_cuda_enter(c, NULL) >= 0) {
-        if (s->work > 0) (void)wait_work(s, s->work, NULL);
+        if (s->work > 0) (void)rmr_cuda_wait_work(s, s->work, NULL);
         if (s->memory != 0) (void)c->d.memory_free(s->memory);
         if (s->pinned != NULL) (void)c->d.host_free(s->pinned);
         for (int i = 0; i < RMR_CUDA_EVENTS; i++)
@@ -456,6 +459,7 @@ remora_status rmr_cuda_step_inputs(rmr_backend *be, rmr_step *s, const rmr_input
     RMR_TRY(wait_all(s, err)); /* pinned memory is free */
     rmr_inputs_copy(&s->in, in);
     s->failed = REMORA_OK;
+    s->done = 0;
     s->n_want = 0;
     look_at_runs(s, run_of);
     *counts = (rmr_gpu_counts){in->n_pages, in->count_routing};
@@ -465,16 +469,16 @@ remora_status rmr_cuda_step_inputs(rmr_backend *be, rmr_step *s, const rmr_input
     RMR_TRY(rmr_cuda_enter(s->c, err));
     remora_status st = follow_changes(s, err);
     if (st >= 0) st = send_inputs(s, counts, run_of, err);
-    if (st >= 0) st = end_work(s, err); /* the next inputs wait for this copy */
+    if (st >= 0) st = rmr_cuda_end_work(s, err); /* the next inputs wait for this copy */
     rmr_cuda_leave(s->c);
     return st;
 }
 
 /* ---- running ---- */
 
-static remora_status run_ops(rmr_step *s, const rmr_slice *slice, remora_error *err)
+static remora_status run_ops(rmr_step *s, const rmr_slice *slice, rmr_halt *halt, remora_error *err)
 {
-    return rmr_cuda_run_ops(s, s->desc.ops + slice->first, slice->n, err);
+    return rmr_cuda_run_ops(s, s->desc.ops + slice->first, slice->n, &s->done, halt, err);
 }
 
 static rmr_cuda_key key_of(const rmr_step *s, const rmr_slice *slice)
@@ -524,7 +528,7 @@ static remora_status record(rmr_step *s, const rmr_slice *slice, rmr_cuda_graph 
     rmr_cu_graph graph = NULL;
     RMR_TRY(rmr_cuda_check(s->c, d->capture_begin(s->stream, RMR_CU_CAPTURE_THREAD_LOCAL),
                            "recording a slice", err));
-    remora_status st = run_ops(s, slice, err);
+    remora_status st = run_ops(s, slice, NULL, err);
     const rmr_cu_result r = d->capture_end(s->stream, &graph);
     if (st >= 0) st = rmr_cuda_check(s->c, r, "recording a slice", err);
     if (st >= 0)
@@ -538,28 +542,44 @@ static remora_status record(rmr_step *s, const rmr_slice *slice, rmr_cuda_graph 
 
 enum { GRAPH_ROWS = 64 }; /* with more rows kernels take longer than it takes to start them */
 
-static remora_status run_slice(rmr_step *s, const rmr_slice *slice, remora_error *err)
+/* Recorded, unless it takes so long that the call may have to end within it. */
+static remora_status run_slice(rmr_step *s, const rmr_slice *slice, rmr_halt *halt,
+                               remora_error *err)
 {
     int known;
-    if (s->in.n_rows > GRAPH_ROWS || !s->c->graphs) return run_ops(s, slice, err);
+    const uint64_t before = s->spent;
+    if (s->in.n_rows > GRAPH_ROWS || !s->c->graphs || s->done > 0)
+        return run_ops(s, slice, halt, err);
     const rmr_cuda_key key = key_of(s, slice);
     rmr_cuda_graph *const g = find_graph(s, &key, &known);
-    if (!known) return run_ops(s, slice, err);
+    if (!known || (halt != NULL && g->us > RMR_CUDA_PIECE_US)) {
+        const remora_status st = run_ops(s, slice, halt, err);
+        if (st == REMORA_OK)
+            g->us = s->spent - before;
+        else if (!known)
+            g->used = 0; /* not all of its time is known */
+        return st;
+    }
+    const remora_status st = rmr_cuda_pace(s, halt, err);
+    if (st != REMORA_OK) return st;
     if (g->graph == NULL) RMR_TRY(record(s, slice, g, err));
+    s->spent = before + g->us;
     memcpy(s->prepared, g->after, sizeof g->after);
     s->sorted = g->sorted_after;
     return rmr_cuda_check(s->c, s->c->d.graph_launch(g->graph, s->stream), "starting a slice", err);
 }
 
-/* The kernels of a slice that fails get an event, too, as far as they were started. */
-static remora_status submit(rmr_step *s, const rmr_slice *slice, remora_error *err)
+/* The kernels of a slice that fails get an event, too, as far as they were started. Nothing of a
+ * slice that is stopped is under way. */
+static remora_status submit(rmr_step *s, const rmr_slice *slice, rmr_halt *halt, remora_error *err)
 {
     RMR_TRY(rmr_cuda_enter(s->c, err));
     remora_status st = follow_changes(s, err);
-    if (st >= 0) st = run_slice(s, slice, err);
-    const remora_status ended = end_work(s, st < 0 ? NULL : err);
+    if (st >= 0) st = run_slice(s, slice, halt, err);
+    remora_status ended = rmr_cuda_end_work(s, st < 0 ? NULL : err);
+    if (st == REMORA_MORE && ended >= 0) ended = rmr_cuda_wait_work(s, s->work, err);
     rmr_cuda_leave(s->c);
-    return st < 0 ? st : ended;
+    return st < 0 || ended >= 0 ? st : ended;
 }
 
 static remora_status failed_before(const rmr_step *s, remora_error *err)
@@ -570,15 +590,18 @@ static remora_status failed_before(const rmr_step *s, remora_error *err)
 remora_status rmr_cuda_step_submit(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
                                    rmr_halt *halt, uint64_t *mark, remora_error *err)
 {
-    (void)halt; /* slices run later */
     const rmr_step_desc *d = &s->desc;
     (void)be;
     RMR_TRY(rmr_check_slice(d, slice, err));
     *mark = ++s->mark;
     if (s->failed < 0) return failed_before(s, err);
-    s->failed = submit(s, slice, err);
+    if (s->done > 0 && memcmp(slice, &s->stopped, sizeof *slice) != 0)
+        RMR_FAIL(err, REMORA_E_INTERNAL, "another slice is submitted where one was stopped");
+    s->stopped = *slice;
+    const remora_status st = submit(s, slice, halt, err);
+    if (st < 0) s->failed = st;
     s->work_of[s->mark % RMR_CUDA_EVENTS] = s->work;
-    return s->failed;
+    return st;
 }
 
 remora_status rmr_cuda_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, remora_error *err)
@@ -588,7 +611,7 @@ remora_status rmr_cuda_step_wait(rmr_backend *be, rmr_step *s, uint64_t mark, re
     if (s->failed < 0) return failed_before(s, err);
     if (mark + RMR_CUDA_EVENTS <= s->mark) mark = s->mark - RMR_CUDA_EVENTS + 1;
     RMR_TRY(rmr_cuda_enter(s->c, err));
-    const remora_status st = wait_work(s, s->work_of[mark % RMR_CUDA_EVENTS], err);
+    const remora_status st = rmr_cuda_wait_work(s, s->work_of[mark % RMR_CUDA_EVENTS], err);
     rmr_cuda_leave(s->c);
     return st;
 }
@@ -626,7 +649,7 @@ static remora_status copy_area(rmr_step *s, const rmr_area *a, void *to, const v
                        : d->copy_in(at, (const unsigned char *)from + i * bytes, bytes, s->stream);
         RMR_TRY(rmr_cuda_check(s->c, r, "copying activations", err));
     }
-    return end_work(s, err);
+    return rmr_cuda_end_work(s, err);
 }
 
 static remora_status move_area(rmr_step *s, const rmr_area *a, void *to, const void *from,
@@ -669,7 +692,7 @@ static remora_status check_row(const rmr_step *s, uint32_t slot, uint32_t row, i
 /* What was found is on its way, or has failed. */
 static remora_status end_finding(rmr_step *s, remora_status st, remora_error *err)
 {
-    if (st >= 0) st = end_work(s, err);
+    if (st >= 0) st = rmr_cuda_end_work(s, err);
     rmr_cuda_leave(s->c);
     return st < 0 ? st : wait_all(s, err);
 }

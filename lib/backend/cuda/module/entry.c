@@ -29,6 +29,7 @@ static const option_word option_words[] = {
     {"own-context", NULL, offsetof(rmr_cuda_options, own_context), 1},
     {"priority=low", NULL, offsetof(rmr_cuda_options, priority), RMR_CUDA_PRIORITY_LOW},
     {"priority=high", NULL, offsetof(rmr_cuda_options, priority), RMR_CUDA_PRIORITY_HIGH},
+    {"short-pieces", NULL, offsetof(rmr_cuda_options, short_pieces), 1},
     {"sms=", "N", offsetof(rmr_cuda_options, sms), 0},
 };
 enum { WORDS = sizeof option_words / sizeof option_words[0] };
