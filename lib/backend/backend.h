@@ -216,12 +216,12 @@ typedef remora_status rmr_step_want_fn(rmr_backend *be, rmr_step *s, const uint3
  * that fails ends the step: slices behind it do nothing, and until the next inputs every wait
  * and submission gives its status. Where submitting computes, submitting says so first.
  *
- * `halt` (NULL: nothing) may end a slice before it is done. Only where submitting computes it
- * is looked at, before each item of work; a backend whose slices run later does not look, and
- * its caller stops between them. REMORA_MORE: the slice was stopped. What is finished of it is
- * kept, every number of its results computed once or not at all, and nothing runs. It goes on
- * when the same slice is submitted again, with no other call on the step in between but waits,
- * or is dropped by the next inputs. Its slots are not read before it is done. */
+ * `halt` (NULL: nothing) may end a slice before it is done. Where submitting computes it is looked
+ * at before each item of work; a backend whose slices run later looks between operations, or not
+ * at all, and its caller stops between slices. REMORA_MORE: the slice was stopped. What is
+ * finished of it is kept, every number of its results computed once or not at all, and nothing
+ * runs. It goes on when the same slice is submitted again, with no other call on the step in
+ * between but waits, or is dropped by the next inputs. Its slots are not read before it is done. */
 typedef remora_status rmr_step_submit_fn(rmr_backend *be, rmr_step *s, const rmr_slice *slice,
                                          rmr_halt *halt, uint64_t *mark, remora_error *err);
 /* Wait until the slice of that mark, and so all before it, is done. */

@@ -596,6 +596,92 @@ static void bench_best(uint32_t width)
     c->base.ops->host_free(&c->base, &c->ctx->mem, row, bytes);
 }
 
+/* ---- the longest kernel ---- */
+
+/* Each launch by itself, in their order, from its call to when the host sees its end. */
+static struct {
+    rmr_cu_driver driver; /* the real one */
+    rmr_cuda_kernel kernel[1 << 16];
+    double us[1 << 16];
+    uint32_t n;
+} launches;
+
+/* Kernels that are not the backend's are not noted. */
+static void note_launch(rmr_cu_function f, rmr_cu_stream stream, uint64_t begin)
+{
+    wait_stream(stream);
+    const double us = (double)(rmr_clock_us() - begin);
+    for (int k = 0; k < RMR_K_COUNT; k++) {
+        if (c->kernel[k] != f || launches.n == 1 << 16) continue;
+        launches.kernel[launches.n] = (rmr_cuda_kernel)k;
+        launches.us[launches.n++] = us;
+    }
+}
+
+static rmr_cu_result timed_launch(rmr_cu_function f, unsigned x, unsigned y, unsigned z,
+                                  unsigned bx, unsigned by, unsigned bz, unsigned shared,
+                                  rmr_cu_stream s, void **params, void **extra)
+{
+    const uint64_t begin = rmr_clock_us();
+    const rmr_cu_result r =
+        launches.driver.launch(f, x, y, z, bx, by, bz, shared, s, params, extra);
+    if (r == RMR_CU_SUCCESS) note_launch(f, s, begin);
+    return r;
+}
+
+static rmr_cu_result timed_launch_with(const rmr_cu_launch_config *l, rmr_cu_function f,
+                                       void **params, void **extra)
+{
+    const uint64_t begin = rmr_clock_us();
+    const rmr_cu_result r = launches.driver.launch_with(l, f, params, extra);
+    if (r == RMR_CU_SUCCESS) note_launch(f, l->stream, begin);
+    return r;
+}
+
+/* The longest kernel of a step, each in the shortest of its repeats. */
+static void longest_kernel(const char *name, const rows_of_step *r, rmr_kv_type kv)
+{
+    const uint32_t repeats = 2 + (r->prompt ? REPEATS / 5 : REPEATS); /* as time_rows() has them */
+    const double whole = time_rows(r, kv);
+    double longest = 0;
+    uint32_t which = 0;
+    launches.driver = c->d;
+    launches.n = 0;
+    c->d.launch = timed_launch;
+    c->d.launch_with = timed_launch_with;
+    (void)time_rows(r, kv);
+    c->d = launches.driver;
+    const uint32_t n = launches.n / repeats;
+    for (uint32_t i = 0; i < n; i++) {
+        double least = launches.us[i];
+        for (uint32_t k = 1; k < repeats; k++) least = fmin(least, launches.us[k * n + i]);
+        if (least <= longest) continue;
+        longest = least;
+        which = i;
+    }
+    printf("%s, %u rows%s, %s: %.0f us in %u kernels, the longest %.0f us (%s)\n", name, r->n,
+           r->prompt ? " of a prompt" : "", c->short_pieces ? "short pieces" : "whole", whole, n,
+           longest, n > 0 ? rmr_cuda_kernel_names[launches.kernel[which]] : "none");
+    fflush(stdout);
+}
+
+static void bench_pieces(rmr_elem e, rmr_elem head)
+{
+    static const rows_of_step steps[] = {
+        {1, 32768, 0}, {64, 4096, 0}, {512, 512, 1}, {4096, 4096, 1}};
+    const int graphs = c->graphs;
+    lite_program(e, head, 27);
+    c->graphs = 0;
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
+        for (c->short_pieces = 0; c->short_pieces < 2; c->short_pieces++)
+            longest_kernel(rmr_elem_table[e].name, &steps[i], RMR_KV_BF16);
+    c->short_pieces = 1;
+    longest_kernel("8-bit cache", &steps[3], RMR_KV_INT8);
+    c->short_pieces = 0;
+    c->graphs = graphs;
+    free_weights();
+}
+
 /* A few kernels once, for a profiler. */
 static void profile(void)
 {
@@ -642,6 +728,7 @@ static void bench_named(const char *what)
         const rmr_elem head = e <= RMR_ELEM_F8 ? RMR_ELEM_BF16 : RMR_ELEM_Q6_K;
         if (strncmp(what, "row-", 4) == 0) bench_row((rmr_elem)e, head);
         if (strncmp(what, "lite-", 5) == 0) bench_lite((rmr_elem)e, head, e == RMR_ELEM_BF16);
+        if (strncmp(what, "pieces-", 7) == 0) bench_pieces((rmr_elem)e, head);
     }
 }
 

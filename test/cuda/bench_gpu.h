@@ -6,7 +6,8 @@
 #include "backend.h"
 
 /* `image`: the kernels of bench.cu. `what`: chains, latent, profile (a few kernels once), or with
- * the name of an element type: linear-, experts-, experts8-, experts64-, row-, lite-. */
+ * the name of an element type: linear-, experts-, experts8-, experts64-, row-, lite-,
+ * pieces-. */
 void bench_gpu(rmr_backend *be, const void *image, const char *what);
 
 #endif

@@ -73,7 +73,7 @@ checks check
 checks alone
 say bench
 for b in chains lite-BF16 lite-F8_E4M3 lite-Q4_K linear-BF16 linear-F8_E4M3 linear-Q4_K linear-Q8_0 linear-Q6_K linear-MXFP4 \
-    experts-BF16 experts-F8_E4M3 experts-Q4_0 experts8-BF16 experts64-BF16 latent best; do bench "$b" ''; done
+    experts-BF16 experts-F8_E4M3 experts-Q4_0 experts8-BF16 experts64-BF16 latent best pieces-BF16 pieces-F8_E4M3; do bench "$b" ''; done
 for b in linear-BF16 lite-BF16; do bench "$b" -; done
 say profile
 profile

@@ -233,6 +233,8 @@ remora_status rmr_cuda_share(rmr_cuda *c, remora_error *err);
 void rmr_cuda_unshare(rmr_cuda *c); /* its streams are gone */
 remora_status rmr_cuda_stream_new(rmr_cuda *c, rmr_cu_stream *out, remora_error *err);
 
+extern const char *const rmr_cuda_kernel_names[RMR_K_COUNT];
+
 /* usage.c: bytes of the GPU's memory that are in use, by whomever. 0: that is not known. */
 int rmr_cuda_used_memory(rmr_cuda *c, uint64_t *used);
 
@@ -303,7 +305,7 @@ remora_status rmr_cuda_run_ops(rmr_step *s, const rmr_op *ops, uint32_t n, uint3
 remora_status rmr_cuda_end_work(rmr_step *s, remora_error *err);
 remora_status rmr_cuda_wait_work(rmr_step *s, uint64_t work, remora_error *err);
 
-/* pieces.c: what the GPU can do; the time of a kernel; how many of n units that take `us` together
+/* pace.c: what the GPU can do; the time of a kernel; how many of n units that take `us` together
  * go into one kernel. */
 remora_status rmr_cuda_ask_speed(rmr_cuda *c, remora_error *err);
 uint64_t rmr_cuda_us(const rmr_cuda *c, uint64_t bytes, uint64_t cycles);

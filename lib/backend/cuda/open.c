@@ -8,7 +8,7 @@
 #include "cuda.h"
 #include "process.h"
 
-static const char *const kernel_names[RMR_K_COUNT] = {
+const char *const rmr_cuda_kernel_names[RMR_K_COUNT] = {
 #define X(name, elem)                                                                              \
     [RMR_K_product_##name] = "rmr_product_" #name,                                                 \
     [RMR_K_product_##name##_wide] = "rmr_product_" #name "_wide",                                  \
@@ -27,11 +27,12 @@ static const char *const kernel_names[RMR_K_COUNT] = {
 static remora_status find_kernels(rmr_cuda *c, remora_error *err)
 {
     for (int i = 0; i < RMR_K_COUNT; i++) {
-        RMR_TRY(rmr_cuda_check(c, c->d.module_function(&c->kernel[i], c->module, kernel_names[i]),
-                               kernel_names[i], err));
+        RMR_TRY(rmr_cuda_check(
+            c, c->d.module_function(&c->kernel[i], c->module, rmr_cuda_kernel_names[i]),
+            rmr_cuda_kernel_names[i], err));
         RMR_TRY(rmr_cuda_check(
             c, c->d.function_attribute(c->kernel[i], RMR_CU_FUNC_MAX_SHARED, (int)c->shared - 1024),
-            kernel_names[i], err));
+            rmr_cuda_kernel_names[i], err));
     }
     return REMORA_OK;
 }
