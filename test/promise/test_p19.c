@@ -21,7 +21,7 @@ typedef struct fixture {
     tmem mem;
     remora_runtime *rt;
     long long bound;
-    long opened, refused;
+    long opened, refused, begun; /* begun: documents that a constraint has held */
 } fixture;
 
 static fixture *make(int tiktoken)
@@ -56,8 +56,34 @@ static int teardown(void **state)
     return 0;
 }
 
+/* The words of the tokenizer, whatever they are, are held to a schema. What comes out is a
+ * document, its beginning or a status. */
+static void use_constrained(fixture *f, remora_model *m, remora_session *s)
+{
+    static const char schema[] =
+        "{\"type\": \"object\", \"required\": [\"a\"], \"properties\": {\"a\": {\"type\": "
+        "\"string\", \"maxLength\": 6}, \"n\": {\"type\": \"integer\"}}}";
+    const remora_constraint_opts o = {.struct_size = sizeof o,
+                                      .kind = REMORA_CONSTRAINT_JSON_SCHEMA,
+                                      .source = host_text(schema)};
+    const remora_gen_opts how = {.struct_size = sizeof how, .max_tokens = 4};
+    remora_constraint *c = NULL;
+    remora_sampler *p = NULL;
+    char out[256];
+    size_t n = 0;
+    if (remora_constraint_create(m, &o, &c, NULL) < 0) return;
+    if (remora_sampler_create(m, 1, &p, NULL) == REMORA_OK &&
+        remora_sampler_constrain(p, c, NULL) == REMORA_OK &&
+        remora_generate_text(s, p, &how, out, sizeof out, &n, NULL, 0, NULL, NULL) >= 0 && n > 0) {
+        assert_int_equal(out[0], '{');
+        f->begun++;
+    }
+    remora_sampler_free(p);
+    remora_constraint_free(c);
+}
+
 /* A model that opened is used. Any status is legal, but the numbers must be real ones. */
-static void use(remora_model *m)
+static void use(fixture *f, remora_model *m)
 {
     const remora_token ids[] = {1, 2, 3};
     remora_token text_ids[64];
@@ -72,8 +98,10 @@ static void use(remora_model *m)
         (void)remora_detok_push(m, &d, text_ids, n, out, sizeof out, &n, NULL);
     if (remora_session_create(m, &o, &s, NULL) < 0) return;
     if (remora_session_append(s, ids, 3, REMORA_WANT_LAST, NULL) == REMORA_OK &&
-        remora_eval(&s, 1, NULL, NULL) == REMORA_OK)
+        remora_eval(&s, 1, NULL, NULL) == REMORA_OK) {
         assert_int_equal(remora_session_logits(s, 0, &row, &n_vocab, NULL), REMORA_OK);
+        use_constrained(f, m, s);
+    }
     remora_session_free(s);
 }
 
@@ -100,7 +128,7 @@ static remora_status try_open(fixture *f, size_t which, const void *data, size_t
         assert_true(strlen(err.message) > 3); /* it says what */
         f->refused++;
     } else {
-        use(m);
+        use(f, m);
         remora_model_free(m);
         f->opened++;
     }
@@ -176,6 +204,7 @@ static void config(void **state)
     const size_t k = index_of(f, "config.json");
     flip(f, k, f->t.blobs[k].size);
     renumber(f, k, f->t.blobs[k].size);
+    assert_true(f->begun > 0);
     f->opened = 0;
     truncate_all(f, k, f->t.blobs[k].size);
     assert_int_equal(f->opened, 0);
@@ -261,6 +290,7 @@ static void tokenizer(void **state)
     const size_t k = index_of(f, "tokenizer.json");
     flip(f, k, f->t.blobs[k].size);
     renumber(f, k, f->t.blobs[k].size);
+    assert_true(f->begun > 0);
     f->opened = 0;
     truncate_all(f, k, f->t.blobs[k].size);
     assert_int_equal(f->opened, 0);

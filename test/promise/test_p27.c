@@ -103,6 +103,43 @@ static void generate(remora_model *m)
     remora_sampler_free(clone);
 }
 
+/* A constraint of each kind is compiled and obeyed. */
+static void constrained(remora_model *m)
+{
+    static const struct {
+        int32_t kind;
+        const char *source;
+    } all[] = {
+        {REMORA_CONSTRAINT_JSON_SCHEMA,
+         "{\"type\": \"object\", \"required\": [\"at\"], \"properties\": {\"at\": {\"format\": "
+         "\"date-time\"}, \"n\": {\"multipleOf\": 7}, \"of\": {\"$ref\": \"#\"}}}"},
+        {REMORA_CONSTRAINT_GBNF, "root ::= \"(\" root? \")\" root?"},
+        {REMORA_CONSTRAINT_LARK, "start: \"[\" start* \"]\" | /[a-z]{1,9}/"},
+        {REMORA_CONSTRAINT_REGEX, "((a|b)*c){2,40}"},
+    };
+    const remora_gen_opts o = {.struct_size = sizeof o, .max_tokens = 24};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        remora_error err = HOST_ERROR;
+        remora_constraint *c = NULL;
+        remora_sampler *p = NULL;
+        remora_session *s = host_session(m, 2 * N, 0);
+        remora_token ids[24];
+        size_t n;
+        const remora_constraint_opts how = {
+            .struct_size = sizeof how, .kind = all[i].kind, .source = host_text(all[i].source)};
+        host_ids(ids, 9, TINY_TEXT_VOCAB, 7);
+        REQUIRE_OK(remora_constraint_create(m, &how, &c, &err), &err);
+        REQUIRE_OK(remora_sampler_create(m, 1 + i, &p, &err), &err);
+        REQUIRE_OK(remora_sampler_constrain(p, c, &err), &err);
+        remora_constraint_free(c);
+        REQUIRE_OK(remora_session_append(s, ids, 9, REMORA_WANT_LAST, NULL), NULL);
+        REQUIRE_OK(remora_generate(s, p, &o, ids, 24, &n, &err), &err);
+        REQUIRE(n > 0);
+        remora_session_free(s);
+        remora_sampler_free(p);
+    }
+}
+
 /* With compression, whose library is not ours. */
 static void packs(remora_runtime *rt, const job *j)
 {
@@ -122,7 +159,10 @@ static void *all_calls(void *arg)
     remora_runtime *rt = host_runtime(NULL, 1, j->isa);
     REQUIRE_OK(remora_model_estimate(rt, &j->source, NULL, NULL, 2, &mem, &err), &err);
     remora_model *m = host_open(rt, &j->source);
-    if (has_text(m)) texts(m);
+    if (has_text(m)) {
+        texts(m);
+        constrained(m);
+    }
     for (int32_t kv = 0; kv <= REMORA_KV_F32; kv++) sessions(m, kv);
     generate(m);
     packs(rt, j);
