@@ -75,13 +75,13 @@
         SEGMENTS(U) "|/(?:" CHAR(U) "+" SEGMENTS(U) ")?|" CHAR_NC(U) "+" SEGMENTS(U) "|)"
 #define ABSOLUTE(U) "[A-Za-z][A-Za-z0-9+.\\-]*:" HIER(U)
 
-/* RFC 6570, 6901, 4122. */
+/* RFC 6570 without the operators that it reserves, which no reader takes; 6901, 4122. */
 #define VARIABLE                                                                                   \
     "(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2})(?:\\.?(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2}))*(?::[1-9][0-9]{0,3}" \
     "|\\*)?"
 #define TEMPLATE                                                                                   \
-    "(?:[!#$&'\\(-;=?-\\[\\]_a-z~" UCS "]|%[0-9A-Fa-f]{2}|\\{[+#./;?&=,!@|]?" VARIABLE             \
-    "(?:," VARIABLE ")*\\})*"
+    "(?:[!#$&'\\(-;=?-\\[\\]_a-z~" UCS "]|%[0-9A-Fa-f]{2}|\\{[+#./;?&]?" VARIABLE "(?:," VARIABLE  \
+    ")*\\})*"
 #define POINTER "(?:/(?:[^~/]|~[01])*)*"
 #define UUID "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Schemas and documents line by line, for schema_data.py and hostile.py. Tokens are bytes and a few
- * words, or, with the folder of a tokenizer as argument, those of its vocabulary.
+ * words, or, with the folder of a tokenizer and the number of its tokens as arguments, those of its
+ * vocabulary.
  *
  *     O draft          for the schemas that follow; 0: as $schema says
  *     S schema         -> C, or E and the reason
@@ -8,7 +9,7 @@
  *     T seed document  -> the same in random tokens, some of them compared with their bit of the
  *                         mask; M: that bit is wrong
  *     G seed           -> G and a random document of the schema, or N: none ended, X: a dead end
- *                         or, as the status says, a limit. Of bytes alone
+ *                         or, as the status says, a limit. In random tokens of the mask
  *     H kind source    -> H, the status of compiling, that of a few random tokens, and the most
  *                         bytes that both took. A 1 (SOH) stands for the end of a line */
 #include <stdio.h>
@@ -19,15 +20,15 @@
 #include "tmem.h"
 #include "tokenizer_of.h"
 
-enum { LINE = 1 << 22, LONGEST = 6000, REAL_VOCAB = 129280, LONGEST_TOKEN = 32 };
+enum { LINE = 1 << 22, LONGEST = 6000, MOST_VOCAB = 131072, LONGEST_TOKEN = 32 };
 
 static tmem meter;
 static rmr_mem mem = {
     .user = &meter, .alloc = tmem_alloc, .resize = tmem_resize, .release = tmem_release};
 static rmr_vocabulary *vocab;
 static uint32_t n_vocab = CONSTRAIN_VOCAB;
-static uint32_t mask[REAL_VOCAB / 32];
-static remora_token sorted[REAL_VOCAB]; /* tokens with text, by their text */
+static uint32_t mask[MOST_VOCAB / 32];
+static remora_token sorted[MOST_VOCAB]; /* tokens with text, by their text */
 static size_t n_sorted;
 
 static uint64_t seed;
@@ -130,15 +131,27 @@ static void read_document(rmr_constraint *c, const char *s, int way)
     rmr_guide_free(m);
 }
 
-/* A byte of the mask; once the text is long, one that closes something if there is such. */
-static int pick(size_t length)
+static int allowed(const char *s)
+{
+    const remora_token t = token_of(s, 1);
+    return t >= 0 && constrain_bit(mask, t);
+}
+
+/* Once the text is long, a byte that closes something if there is such. */
+static remora_token pick_closing(size_t length)
+{
+    const int in_string = allowed("a") && allowed("]");
+    const char *closing = in_string ? "\"" : "]}\"";
+    for (; length > 80 && *closing != 0; closing++)
+        if (allowed(closing) && random_below(4) != 0) return token_of(closing, 1);
+    return -1;
+}
+
+/* A byte of the mask, most often one that is printed. */
+static remora_token pick_byte(void)
 {
     unsigned char fit[256];
     unsigned n = 0;
-    const int in_string = constrain_bit(mask, 'a') && constrain_bit(mask, ']');
-    const char *closing = in_string ? "\"" : "]}\"";
-    for (; length > 80 && *closing != 0; closing++)
-        if (constrain_bit(mask, (remora_token)*closing) && random_below(4) != 0) return *closing;
     for (int b = 0x20; b < 0x7F; b++)
         if (constrain_bit(mask, (remora_token)b)) fit[n++] = (unsigned char)b;
     for (int b = 0; b < 256 && (n == 0 || random_below(400) == 0); b++)
@@ -146,22 +159,40 @@ static int pick(size_t length)
     return n > 0 ? fit[random_below(n)] : -1;
 }
 
+/* A token of the mask that has text. */
+static remora_token pick_token(void)
+{
+    const size_t from = random_below((unsigned)n_sorted);
+    for (size_t i = 0; i < n_sorted; i++) {
+        const remora_token t = sorted[(from + i) % n_sorted];
+        if (constrain_bit(mask, t)) return t;
+    }
+    return -1;
+}
+
 static void generate(rmr_constraint *c)
 {
     static char text[LONGEST + 1];
     rmr_guide *m = NULL;
-    size_t n = 0;
-    int end = 0, b = 0;
+    size_t n = 0, k = 0;
+    int end = 0;
     remora_status st = rmr_guide_new(c, &m, NULL);
     while (st >= 0 && n < LONGEST) {
         st = rmr_guide_may_end(m, &end, NULL);
         if (st < 0 || (end == 1 && (n > 80 || random_below(3) == 0))) break;
         st = rmr_guide_mask(m, mask, NULL);
-        if (st < 0 || (b = pick(n)) < 0) break;
-        st = rmr_guide_accept(m, (remora_token)b, NULL);
-        if (st >= 0) text[n++] = (char)b;
+        remora_token t = st < 0 ? -1 : pick_closing(n);
+        if (st >= 0 && t < 0) t = n_vocab == CONSTRAIN_VOCAB ? pick_byte() : pick_token();
+        if (t < 0) break;
+        st = rmr_guide_accept(m, t, NULL);
+        const char *s = vocab_text(vocab, t, &k);
+        if (st < 0 || n + k > LONGEST) break;
+        memcpy(text + n, s, k);
+        n += k;
     }
-    const char kind = end == 1 ? 'G' : n == LONGEST || st == REMORA_E_LIMIT ? 'N' : 'X';
+    const char kind = end == 1                                                  ? 'G'
+                      : n + k > LONGEST || n == LONGEST || st == REMORA_E_LIMIT ? 'N'
+                                                                                : 'X';
     (void)printf("%c %.*s\n", kind, (int)n, text);
     rmr_guide_free(m);
 }
@@ -193,14 +224,15 @@ static void read_hostile(char *kind)
                  err.message);
 }
 
-static int open_vocabulary(const char *folder)
+static int open_vocabulary(const char *folder, const char *tokens)
 {
     rmr_source *src;
     rmr_tokenizer *tok;
     const remora_source at = {.struct_size = sizeof at, .kind = REMORA_SOURCE_PATH, .path = folder};
     if (folder == NULL)
         return rmr_vocabulary_new(&mem, n_vocab, constrain_text, NULL, &vocab, NULL) >= 0;
-    n_vocab = REAL_VOCAB;
+    n_vocab = (uint32_t)atoi(tokens);
+    if (n_vocab == 0 || n_vocab > MOST_VOCAB) return 0;
     if (rmr_source_open(&mem, &at, 1, &src, NULL) < 0) return 0;
     remora_status st = tokenizer_of(&mem, src, n_vocab, &tok, NULL);
     rmr_source_free(src);
@@ -215,7 +247,8 @@ int main(int argc, char **argv)
     rmr_constraint *c = NULL;
     char *line = malloc(LINE);
     int draft = 0;
-    if (line == NULL || !open_vocabulary(argc > 1 ? argv[1] : NULL)) return 1;
+    if (line == NULL || (argc != 1 && argc != 3)) return 1;
+    if (!open_vocabulary(argv[1], argc > 2 ? argv[2] : NULL)) return 1;
     sort_tokens();
     while (fgets(line, LINE, stdin) != NULL) {
         line[strcspn(line, "\n")] = 0;

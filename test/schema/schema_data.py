@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Recorded schemas and documents: schema_data.py DRIVER FOLDER WHAT [TOKENIZER], where WHAT is suite, schemastore, tools,
-# generated or tokens.
+# Recorded schemas and documents: schema_data.py DRIVER FOLDER WHAT [TOKENIZER VOCABULARY], where WHAT is suite, schemastore,
+# tools, generated, formats or tokens.
 #
 # Each group compiles, takes its valid documents and refuses the invalid ones, byte by byte. No invalid one may be taken; groups
 # that are not right may be as many as docs/schema.md says. `generated`: random documents are valid for jsonschema. `tokens`: in
@@ -77,8 +77,9 @@ def complaint(validator, doc):
     return None
 
 
-def generated(d, folder):
+def generated(d, folder, seeds):
     import jsonschema
+    from format_judge import judge_of
     made = unfinished = 0
     wrong = []
     for what in RIGHT:
@@ -87,8 +88,8 @@ def generated(d, folder):
                 continue
             default = jsonschema.Draft7Validator if 'draft7' in name else jsonschema.Draft202012Validator
             kind = jsonschema.validators.validator_for(group['schema'], default=default) if isinstance(group['schema'], dict) else default
-            validator = kind(group['schema'], format_checker=kind.FORMAT_CHECKER)
-            for seed in range(1, 5):
+            validator = kind(group['schema'], format_checker=judge_of(kind))
+            for seed in range(1, 1 + seeds):
                 got = d.ask('G %d' % seed)
                 unfinished += got[0] == 'N'
                 if got[0] == 'N':
@@ -101,6 +102,23 @@ def generated(d, folder):
     print('%d documents, %d wrong, %d too long' % (made, len(wrong), unfinished))
     # Where other keys are allowed, a required one is seldom met by chance.
     assert not wrong and unfinished < made
+
+
+def formats(d):
+    import jsonschema
+    from format_judge import ENFORCED, judge_of
+    checker = judge_of(jsonschema.Draft202012Validator)
+    wrong = []
+    for name in ENFORCED:
+        assert name in checker.checkers, 'nothing judges the format %s' % name
+        assert d.ask('S ' + text({'type': 'string', 'format': name})) == 'C'
+        got = [d.ask('G %d' % seed) for seed in range(1, 101)]
+        made = [json.loads(g[2:]) for g in got if g[0] == 'G']
+        wrong += ['%s: %s' % (name, v) for v in made if not checker.conforms(v, name)] + [name + ': ' + g for g in got if g[0] == 'X']
+        print(name, len(made))
+        assert len(made) > 50
+    print('\n'.join(wrong))
+    assert not wrong
 
 
 def tokens(d, folder):
@@ -129,7 +147,9 @@ def main():
     if sys.argv[3] == 'tokens':
         tokens(d, sys.argv[2])
     elif sys.argv[3] == 'generated':
-        generated(d, sys.argv[2])
+        generated(d, sys.argv[2], 4 if len(sys.argv) == 4 else 2)
+    elif sys.argv[3] == 'formats':
+        formats(d)
     else:
         documents(d, sys.argv[2], sys.argv[3])
     d.close()
