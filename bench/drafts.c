@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How much faster drafts make decoding. Each way to draft is timed beside plain decode of the same
+/* The speed of decoding with drafts. Each way to draft is timed beside plain decode of the same
  * text, one behind the other in every round. Beside it stands what steps of several rows, timed in
  * the same run, would allow if every choice were the best one. The tokens are compared on the way.
  *

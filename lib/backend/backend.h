@@ -91,8 +91,8 @@ typedef struct rmr_area {
     uint32_t slot, col, n_cols, row0, n_rows;
 } rmr_area;
 
-/* What is asked of a row of a slot: `n` of its largest numbers or so; with a scale above 0 also
- * what the others amount to. */
+/* A question about a row of a slot: its `n` largest numbers, a few more or fewer. With a scale
+ * above 0 the mass of the others is asked for too. */
 typedef struct rmr_best_wish {
     uint32_t n;
     float scale;

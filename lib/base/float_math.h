@@ -22,6 +22,13 @@ static inline uint32_t rmr_bits_of(float f)
     return u;
 }
 
+/* x as a float, held to the finite ones; NaN stays NaN. */
+static inline float rmr_finite_float(double x)
+{
+    const double most = 0x1.fffffep127;
+    return x > most ? (float)most : x < -most ? -(float)most : (float)x;
+}
+
 /* fmaf: a * b + c rounded once. The processor's own where the file is built for it. The baseline
  * x86-64 build has none, and a C library's stand-in is slow, so the sum is made in double, rounded
  * to odd, then to float: the product of two floats is exact in a double, and rounding to odd with

@@ -135,7 +135,7 @@ static int search(rmr_masks *k, uint32_t q, unsigned most)
     return all;
 }
 
-/* Whether a language is a text, or begins with one: then not all texts go on in it. */
+/* 1: the language is one text or begins with one, so not all texts go on in it. */
 static int begins_with_text(const rmr_rx_set *s, rmr_rx a)
 {
     const rx_node *n = rx_at(s, a);

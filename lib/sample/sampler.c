@@ -476,12 +476,18 @@ static rmr_sampler_wish for_top_p(double scale)
                                          : (rmr_sampler_wish){0};
 }
 
+/* May only some tokens come next? */
+static int is_limited(const rmr_sampler *c)
+{
+    return c->limiter.ops != NULL || (c->spell != NULL && c->spell->at < c->spell->n);
+}
+
 rmr_sampler_wish rmr_sampler_needs(const rmr_sampler *c)
 {
     const rmr_sampler_wish whole = {0};
     uint32_t spare = 0;
     double scale = 1.0;
-    if (c->limiter.ops != NULL || (c->spell != NULL && c->spell->at < c->spell->n)) return whole;
+    if (is_limited(c)) return whole;
     for (size_t i = 0; i < n_stages(c); i++) {
         const remora_stage *s = &c->stages->item[i].stage;
         if (rmr_stage_lowers(s))
@@ -507,7 +513,7 @@ rmr_sampler_wish rmr_sampler_needs(const rmr_sampler *c)
 double rmr_sampler_divisor(const rmr_sampler *c)
 {
     double t = 0;
-    if (c->limiter.ops != NULL || (c->spell != NULL && c->spell->at < c->spell->n)) return 0;
+    if (is_limited(c)) return 0;
     for (size_t i = 0; i < n_stages(c); i++) {
         const remora_stage *s = &c->stages->item[i].stage;
         if (s->kind == REMORA_STAGE_TOP_P && s->value >= 1.0) continue;

@@ -6,15 +6,13 @@
 #include <math.h>
 
 #include "dexp.h"
+#include "float_math.h"
 
 /* A logit computed in double, back as a float. Finite results stay finite: only BIAS with -infinity
  * bans. */
 static float to_logit(double x)
 {
-    if (isnan(x)) return -INFINITY;
-    if (x > (double)FLT_MAX) return FLT_MAX;
-    if (x < -(double)FLT_MAX) return -FLT_MAX;
-    return (float)x;
+    return isnan(x) ? -INFINITY : rmr_finite_float(x);
 }
 
 float rmr_stage_divided(float logit, double t)

@@ -97,16 +97,10 @@ static remora_status last_row(remora_session *s, const rmr_gen_call *c, remora_e
     return evaluate(s, c, err);
 }
 
-/* The place of the last row, whether its logits are in it or in their step. */
-static float *last_place(const remora_session *s)
-{
-    return s->rows.logits + (size_t)(s->rows.n_ready - 1) * s->model->shape.n_vocab;
-}
-
 static const float *last_logits(const remora_session *s)
 {
     RMR_ASSERT(s->rows.n_ready > 0 && s->rows.last == s->n_tokens - 1 && s->rows.left == NULL);
-    return last_place(s);
+    return rmr_output_rows_last(s);
 }
 
 /* What the next token needs. One that is forced needs no row, but where its probabilities are asked
@@ -163,7 +157,7 @@ static remora_status read_run(void *user, size_t first, size_t n, const float **
                               remora_error *err)
 {
     const remora_session *s = user;
-    float *to = last_place(s) + first;
+    float *to = rmr_output_rows_last(s) + first;
     *out = to;
     return rmr_context_read_run(s->model, s->rows.left, s->rows.left_row, (uint32_t)first,
                                 (uint32_t)n, to, err);

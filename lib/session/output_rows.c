@@ -27,6 +27,11 @@ void rmr_output_rows_trim(remora_session *s, uint64_t keep)
     r->last = i;
 }
 
+float *rmr_output_rows_last(const remora_session *s)
+{
+    return s->rows.logits + (size_t)(s->rows.n_ready - 1) * s->model->shape.n_vocab;
+}
+
 remora_status rmr_output_rows_settle(remora_session *s, remora_error *err)
 {
     rmr_output_rows *r = &s->rows;
@@ -35,9 +40,7 @@ remora_status rmr_output_rows_settle(remora_session *s, remora_error *err)
     if (c == NULL) return REMORA_OK;
     r->left = NULL;
     if (r->n_ready > 0)
-        st = rmr_context_read(s->model, c, r->left_row, 1,
-                              r->logits + (size_t)(r->n_ready - 1) * s->model->shape.n_vocab, NULL,
-                              err);
+        st = rmr_context_read(s->model, c, r->left_row, 1, rmr_output_rows_last(s), NULL, err);
     rmr_context_give(s->model, c);
     if (st >= 0) return REMORA_OK;
     const uint64_t at = r->last;

@@ -136,6 +136,8 @@ uint64_t rmr_output_rows_bytes(const remora_model *m);
 remora_status rmr_output_rows_make_room(remora_session *s, uint32_t n_more, int hidden,
                                         remora_error *err);
 void rmr_output_rows_clear(rmr_output_rows *r);
+/* The place of the last ready row's logits, whether they are in it or left in their step. */
+float *rmr_output_rows_last(const remora_session *s);
 /* A row that was left in its step is read, if it is one of the session's still, and the step ends.
  * A failure leaves its token evaluated and without a row. */
 remora_status rmr_output_rows_settle(remora_session *s, remora_error *err);

@@ -282,15 +282,9 @@ static remora_session *prompted(const world *w, remora_model *m)
 /* By the host's own loop over rows that were copied. */
 static void pick_all(const world *w, remora_model *m, const chain *c, remora_token *out, size_t n)
 {
-    remora_error err = HOST_ERROR;
     remora_sampler *p = sampler_of(m, c);
     remora_session *s = prompted(w, m);
-    for (size_t i = 0; i < n; i++) {
-        REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
-        REQUIRE_OK(remora_sampler_pick(p, s, 0, &out[i], &err), &err);
-        REQUIRE_OK(remora_sampler_accept(p, out[i], &err), &err);
-        REQUIRE_OK(remora_session_append(s, &out[i], 1, REMORA_WANT_LAST, &err), &err);
-    }
+    host_sample(s, p, out, n);
     remora_session_free(s);
     remora_sampler_free(p);
 }

@@ -104,15 +104,9 @@ static remora_session *prompted(const world *w, uint32_t capacity)
 /* By the host's own loop over whole rows. */
 static void pick_all(const world *w, const kind *k, remora_token *out)
 {
-    remora_error err = HOST_ERROR;
     remora_sampler *p = sampler_of(w, k);
     remora_session *s = prompted(w, CAP);
-    for (int i = 0; i < MORE; i++) {
-        REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
-        REQUIRE_OK(remora_sampler_pick(p, s, 0, &out[i], &err), &err);
-        REQUIRE_OK(remora_sampler_accept(p, out[i], &err), &err);
-        REQUIRE_OK(remora_session_append(s, &out[i], 1, REMORA_WANT_LAST, &err), &err);
-    }
+    host_sample(s, p, out, MORE);
     remora_session_free(s);
     remora_sampler_free(p);
 }

@@ -193,3 +193,14 @@ remora_source host_io_source(host_io *io)
                            .io_size = io_size,
                            .io_read = io_read};
 }
+
+void host_sample(remora_session *s, remora_sampler *p, remora_token *out, size_t n)
+{
+    remora_error err = HOST_ERROR;
+    for (size_t i = 0; i < n; i++) {
+        REQUIRE_OK(remora_eval(&s, 1, NULL, &err), &err);
+        REQUIRE_OK(remora_sampler_pick(p, s, 0, &out[i], &err), &err);
+        REQUIRE_OK(remora_sampler_accept(p, out[i], &err), &err);
+        REQUIRE_OK(remora_session_append(s, &out[i], 1, REMORA_WANT_LAST, &err), &err);
+    }
+}

@@ -61,6 +61,9 @@ remora_session *host_loaded(remora_model *m, uint32_t capacity, uint32_t chunk,
 remora_session_info host_session_info(const remora_session *s);
 uint32_t host_vocab(const remora_model *m);
 
+/* n tokens by a host's own loop: evaluate, pick from the whole row, accept, append. */
+void host_sample(remora_session *s, remora_sampler *p, remora_token *out, size_t n);
+
 /* Any ids; the same for the same seed. */
 void host_ids(remora_token *ids, size_t n, uint32_t n_vocab, uint64_t seed);
 uint32_t host_random(uint64_t *state);

@@ -368,8 +368,9 @@ typedef struct rmr_gpu_square_sums {
     rmr_gpu_lists lists; /* n NULL: all rows, matrix 0 */
 } rmr_gpu_square_sums;
 
-/* What a part of a row says of the numbers that it has not named: the key of the largest one; with
- * a scale the sum of e^(scale * (x - that)), and the lowest key of the part, named or not. */
+/* The numbers of a part of a row that the part has not named: the key of the largest one. With a
+ * scale also their mass, which is the sum of e^(scale * (x - largest)), and the lowest key of the
+ * part, named or not. */
 typedef struct rmr_gpu_rest {
     uint32_t key, least;
     float mass;

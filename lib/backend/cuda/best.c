@@ -4,7 +4,7 @@
 
 #include "dexp.h"
 
-/* How a row of `width` columns is asked. */
+/* A row of `width` columns in parts, each of which names so many numbers. */
 typedef struct asked {
     uint32_t width, parts, each;
 } asked;
@@ -20,13 +20,14 @@ static asked ask(uint32_t width, uint32_t want)
     return (asked){width, parts, each < all ? each : all};
 }
 
-/* What comes back: numbers, their columns, the rest of each part. */
+/* Bytes of the answer to a question for the best: numbers, their columns, the rest of each part. */
 static uint64_t answer_bytes(const asked *a)
 {
     return (uint64_t)a->parts * (8 * a->each + sizeof(rmr_gpu_rest));
 }
 
-/* Or a mass and a number of each run, of which there are no more than parts. */
+/* Bytes of the answer to one for masses: a mass and a number of each run. There are as many runs as
+ * parts. */
 static uint64_t masses_bytes(const asked *a)
 {
     return (uint64_t)a->parts * (sizeof(double) + sizeof(float));

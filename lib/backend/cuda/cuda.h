@@ -224,6 +224,14 @@ remora_status rmr_cuda_launch(rmr_cuda *c, rmr_cu_stream stream, rmr_cuda_kernel
                               const uint32_t grid[3], uint32_t threads, uint32_t shared, void *args,
                               remora_error *err);
 
+/* open.c: attributes of the device, each into its place. */
+typedef struct rmr_cuda_attribute {
+    int *to, which;
+} rmr_cuda_attribute;
+
+remora_status rmr_cuda_ask_attributes(rmr_cuda *c, const rmr_cuda_attribute *list, size_t n,
+                                      remora_error *err);
+
 /* share.c: the context, a limit of multiprocessors, the priority of streams. rmr_cuda_limit() is
  * asked before anything is open and sets `sms`; rmr_cuda_share() when the context is current. */
 remora_status rmr_cuda_limit(rmr_cuda *c, int sms, remora_error *err);

@@ -127,7 +127,7 @@ typedef struct rmr_cu_resource {
     X(graph_exec_destroy, cuGraphExecDestroy, (rmr_cu_graph_exec))                                 \
     X(graph_destroy, cuGraphDestroy, (rmr_cu_graph))
 
-/* Those of green contexts, which drivers for CUDA 12.5 and later have. */
+/* The functions of green contexts, which drivers for CUDA 12.5 and later have. */
 #define RMR_CU_GREEN_FUNCTIONS(X)                                                                  \
     X(device_resource, cuDeviceGetDevResource, (rmr_cu_device, rmr_cu_resource *, int))            \
     X(split_sms, cuDevSmResourceSplitByCount,                                                      \

@@ -174,7 +174,7 @@ static uint32_t own_bytes(const rmr_step *s, const product *p, uint32_t parts, u
     return bytes > 4096 ? 0 : (uint32_t)rmr_round_up(bytes, 16);
 }
 
-/* How element types differ for kernels: 0: BF16, 1: F8, 2: codes. */
+/* The index of an element type in tables of kernels' costs: 0 BF16, 1 F8, 2 codes. */
 static uint32_t kind_of(rmr_elem e)
 {
     return e == RMR_ELEM_BF16 ? 0 : e == RMR_ELEM_F8 ? 1 : 2;
@@ -187,6 +187,10 @@ typedef struct ready {
     rmr_cuda_kernel kernel;
     uint32_t jobs, columns; /* columns: of a job, with lists on average */
     uint32_t blocks, passes, shared;
+    /* set by plan(): */
+    uint32_t pass; /* rows of activations at a time in product_many.cuh; 0: another kernel */
+    uint64_t us;   /* the time of the product, estimated */
+    uint32_t most; /* rows of weights in one launch */
 } ready;
 
 static ready ready_of(const rmr_step *s, const product *p)
@@ -224,14 +228,15 @@ static ready ready_of(const rmr_step *s, const product *p)
     a.own = own_bytes(s, p, parts, a.across * jobs);
     const int wide = columns > RMR_GPU_COLUMNS && form != RMR_GPU_FLOAT;
     const uint32_t n = RMR_GPU_COLUMNS * (wide ? RMR_GPU_WIDE : 1);
-    return (ready){a,
-                   form,
-                   product_kernel(p->w->desc.elem, a.own > 0, wide),
-                   jobs,
-                   (uint32_t)columns,
-                   a.across * jobs,
-                   p->lists != NULL ? 1 : at_most(units(columns, n / parts * parts), 65535),
-                   RMR_GPU_WARPS * ((a.own > 0 ? 2 : 1) * n * (RMR_GPU_UNIT + 1) * 4 + a.own)};
+    return (ready){
+        .args = a,
+        .form = form,
+        .kernel = product_kernel(p->w->desc.elem, a.own > 0, wide),
+        .jobs = jobs,
+        .columns = (uint32_t)columns,
+        .blocks = a.across * jobs,
+        .passes = p->lists != NULL ? 1 : at_most(units(columns, n / parts * parts), 65535),
+        .shared = RMR_GPU_WARPS * ((a.own > 0 ? 2 : 1) * n * (RMR_GPU_UNIT + 1) * 4 + a.own)};
 }
 
 /* The grid of a launch and its kernel: blocks of product_few.cuh stay where there are more tiles
@@ -314,7 +319,7 @@ static uint64_t product_us(const rmr_step *s, const product *p, const ready *r)
     static const uint32_t many[] = {1300, 850, 380}, few[] = {140, 130, 115};
     const uint32_t kind = kind_of(p->w->desc.elem), per_row = p->o->per_row,
                    rate = r->form == RMR_GPU_FLOAT ? 32
-                          : many_pass(s, p, r) > 0 ? many[kind]
+                          : r->pass > 0            ? many[kind]
                                                    : few[kind];
     const uint64_t columns = (uint64_t)p->o->rows.n * r->args.parts *
                              (p->lists != NULL ? p->lists->n_used : per_row),
@@ -330,11 +335,21 @@ static uint64_t product_us(const rmr_step *s, const product *p, const ready *r)
  * a product is for one launch. */
 static uint32_t rows_at_once(const rmr_step *s, const product *p, const ready *r)
 {
-    const uint32_t rows = p->w->desc.rows, n = rmr_cuda_piece(s->c, rows, product_us(s, p, r));
+    const uint32_t rows = p->w->desc.rows, n = rmr_cuda_piece(s->c, rows, r->us);
     if (n == rows || p->w->desc.use != RMR_USE_MATRIX || p->tail > 0 || p->turn != NULL ||
         p->combine != NULL || p->late || p->known)
         return rows;
     return at_most(rmr_round_up(n, PART_ROWS), rows);
+}
+
+/* How a product is launched, how long it takes, and in how many parts. */
+static ready plan(const rmr_step *s, const product *p)
+{
+    ready r = ready_of(s, p);
+    r.pass = many_pass(s, p, &r);
+    r.us = product_us(s, p, &r);
+    r.most = rows_at_once(s, p, &r);
+    return r;
 }
 
 /* The part that has n rows of weights from row0 on, in tiles of 16; a block has `unit` rows. */
@@ -391,13 +406,13 @@ static remora_status multiply_many(rmr_step *s, const product *p, const ready *r
 {
     const uint32_t choices = p->lists != NULL ? p->o->rows.n * p->lists->n_used : 0,
                    groups = rmr_cuda_groups(p->o->rows.n, p->o->per_row, choices, p->most_lists);
-    const uint32_t all = p->w->desc.rows, most = rows_at_once(s, p, r);
-    rmr_gpu_many a = {r->args, r->jobs, groups, many_pass(s, p, r)};
+    const uint32_t all = p->w->desc.rows;
+    rmr_gpu_many a = {r->args, r->jobs, groups, r->pass};
     RMR_TRY(spread(s, p, r, groups, err));
     if (p->tail > 0)
         RMR_TRY(run(s, RMR_K_tails, at_most(p->o->rows.n, 65535), 1, 1, 256, 0, &a.of, err));
-    for (uint32_t row = 0; row < all; row += most) {
-        a.of = part_of(r, row, at_most(all - row, most), p->w2 != NULL ? 64 : 128).args;
+    for (uint32_t row = 0; row < all; row += r->most) {
+        a.of = part_of(r, row, at_most(all - row, r->most), p->w2 != NULL ? 64 : 128).args;
         RMR_TRY(run(s, many_kernel(p->w->desc.elem), (uint32_t)s->c->sms, 1, 1,
                     RMR_GPU_WARPS * 32 + 128, RMR_GPU_MANY_SHARED, &a, err));
     }
@@ -412,12 +427,12 @@ static void combine_behind(rmr_gpu_products *a, const product *p, uint32_t jobs)
 }
 
 /* In parts, of which each has some rows of weights. */
-static remora_status multiply_parts(rmr_step *s, const product *p, const ready *r, uint32_t most,
+static remora_status multiply_parts(rmr_step *s, const product *p, const ready *r,
                                     remora_error *err)
 {
     const uint32_t all = p->w->desc.rows, unit = p->w2 != NULL ? 16 : RMR_GPU_UNIT;
-    for (uint32_t row = 0; row < all; row += most) {
-        const ready part = part_of(r, row, at_most(all - row, most), unit);
+    for (uint32_t row = 0; row < all; row += r->most) {
+        const ready part = part_of(r, row, at_most(all - row, r->most), unit);
         rmr_gpu_products a = {.of = {part.args}, .blocks = part.blocks, .all = part.blocks};
         RMR_TRY(run_product(s, &part, &a, r->passes, r->shared, err));
     }
@@ -426,14 +441,13 @@ static remora_status multiply_parts(rmr_step *s, const product *p, const ready *
 
 static remora_status multiply(rmr_step *s, const product *p, remora_error *err)
 {
-    const ready r = ready_of(s, p);
-    const uint32_t most = rows_at_once(s, p, &r);
+    const ready r = plan(s, p);
     rmr_gpu_products a = {
         .of = {r.args}, .blocks = r.blocks, .all = r.blocks, .late = p->late, .known = p->known};
-    s->spent += product_us(s, p, &r);
-    if (many_pass(s, p, &r) > 0) return multiply_many(s, p, &r, err);
+    s->spent += r.us;
+    if (r.pass > 0) return multiply_many(s, p, &r, err);
     if (r.args.own == 0) RMR_TRY(prepare(s, p->o, p->w, r.form, p->router, err));
-    if (most < p->w->desc.rows) return multiply_parts(s, p, &r, most, err);
+    if (r.most < p->w->desc.rows) return multiply_parts(s, p, &r, err);
     if (p->turn != NULL) {
         a.turn = *p->turn;
         a.turning = s->in.n_rows;
@@ -454,15 +468,15 @@ static uint32_t alone(const product *p, const product *q, uint32_t blocks, uint3
 static remora_status multiply_two(rmr_step *s, const product *p, const product *q,
                                   remora_error *err)
 {
-    const ready r = ready_of(s, p), t = ready_of(s, q);
+    const ready r = plan(s, p), t = plan(s, q);
     const int own = r.args.own > 0 && t.args.own > 0;
-    if (r.kernel != t.kernel || many_pass(s, p, &r) > 0 || many_pass(s, q, &t) > 0 ||
-        (!own && (p->o != q->o || p->router != q->router)) ||
-        rows_at_once(s, p, &r) < p->w->desc.rows || rows_at_once(s, q, &t) < q->w->desc.rows) {
+    if (r.kernel != t.kernel || r.pass > 0 || t.pass > 0 ||
+        (!own && (p->o != q->o || p->router != q->router)) || r.most < p->w->desc.rows ||
+        t.most < q->w->desc.rows) {
         RMR_TRY(multiply(s, p, err));
         return multiply(s, q, err);
     }
-    s->spent += product_us(s, p, &r) + product_us(s, q, &t);
+    s->spent += r.us + t.us;
     const uint32_t all = r.blocks + t.blocks, room = RMR_GPU_STAY * (uint32_t)s->c->sms;
     rmr_gpu_products a = {
         .of = {r.args, t.args}, .blocks = r.blocks, .all = all, .late = q->late, .known = q->known};

@@ -157,6 +157,15 @@ void rmr_cuda_leave(rmr_cuda *c)
 
 /* ---- what a GPU is ---- */
 
+remora_status rmr_cuda_ask_attributes(rmr_cuda *c, const rmr_cuda_attribute *list, size_t n,
+                                      remora_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        RMR_TRY(rmr_cuda_check(c, c->d.device_attribute(list[i].to, list[i].which, c->device),
+                               "cuDeviceGetAttribute", err));
+    return REMORA_OK;
+}
+
 static remora_status ask(rmr_cuda *c, int number, remora_error *err)
 {
     int shared = 0;
@@ -165,16 +174,11 @@ static remora_status ask(rmr_cuda *c, int number, remora_error *err)
     RMR_TRY(rmr_cuda_check(c, c->d.device_name(c->name, (int)sizeof c->name, c->device),
                            "cuDeviceGetName", err));
     RMR_TRY(rmr_cuda_check(c, c->d.device_memory(&bytes, c->device), "cuDeviceTotalMem", err));
-    const struct {
-        int *to, which;
-    } attributes[] = {{&c->sms, RMR_CU_ATTR_SMS},
-                      {&c->major, RMR_CU_ATTR_MAJOR},
-                      {&c->minor, RMR_CU_ATTR_MINOR},
-                      {&shared, RMR_CU_ATTR_SHARED}};
-    for (size_t i = 0; i < sizeof attributes / sizeof attributes[0]; i++)
-        RMR_TRY(rmr_cuda_check(
-            c, c->d.device_attribute(attributes[i].to, attributes[i].which, c->device),
-            "cuDeviceGetAttribute", err));
+    const rmr_cuda_attribute list[] = {{&c->sms, RMR_CU_ATTR_SMS},
+                                       {&c->major, RMR_CU_ATTR_MAJOR},
+                                       {&c->minor, RMR_CU_ATTR_MINOR},
+                                       {&shared, RMR_CU_ATTR_SHARED}};
+    RMR_TRY(rmr_cuda_ask_attributes(c, list, sizeof list / sizeof list[0], err));
     c->memory = bytes;
     c->shared = (uint32_t)shared;
     return REMORA_OK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How long work takes, as an estimate: so that a call with a budget or a cancel word never has more
- * of it under way than can be waited for, and hosts that render get short kernels. */
+/* The time of kernels, as an estimate. A call with a budget or a cancel word has no more of them
+ * under way than can be waited for, and a host that renders gets short ones. */
 #include "cuda.h"
 #include "halt.h"
 
@@ -16,15 +16,10 @@ remora_status rmr_cuda_ask_speed(rmr_cuda *c, remora_error *err)
         SHARE = 70           /* of the peak, in percent, that kernels reach */
     };
     int khz = 0, memory_khz = 0, bits = 0;
-    const struct {
-        int *to, which;
-    } attributes[] = {{&khz, RMR_CU_ATTR_CLOCK},
-                      {&memory_khz, RMR_CU_ATTR_MEMORY_CLOCK},
-                      {&bits, RMR_CU_ATTR_MEMORY_BITS}};
-    for (int i = 0; i < 3; i++)
-        RMR_TRY(rmr_cuda_check(
-            c, c->d.device_attribute(attributes[i].to, attributes[i].which, c->device),
-            "cuDeviceGetAttribute", err));
+    const rmr_cuda_attribute list[] = {{&khz, RMR_CU_ATTR_CLOCK},
+                                       {&memory_khz, RMR_CU_ATTR_MEMORY_CLOCK},
+                                       {&bits, RMR_CU_ATTR_MEMORY_BITS}};
+    RMR_TRY(rmr_cuda_ask_attributes(c, list, sizeof list / sizeof list[0], err));
     const uint64_t sms = (uint64_t)c->sms, most = sms * SM_BYTES_US,
                    /* two transfers a cycle */
         memory = (uint64_t)memory_khz * 2 * (uint64_t)bits / 8 / 1000 * SHARE / 100;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the backend shares a GPU with a host that uses it too: in which context it works, on how many
- * multiprocessors, and with which priority. */
+/* Sharing a GPU with a host that uses it too: the backend's context, its multiprocessors, and the
+ * priority of its streams. */
 #include <string.h>
 
 #include "cuda.h"
 
-/* What the driver says of multiprocessors; where it is older than the fields, what cuda.h has as a
- * guideline. */
+/* The numbers of multiprocessors into which the driver cuts a GPU. A driver older than these fields
+ * says 0; then the guideline of NVIDIA's cuda.h holds. */
 static void parts_of(const rmr_cuda *c, const rmr_cu_resource *all, unsigned *least, unsigned *step)
 {
     *least = all->sm.least > 0 ? all->sm.least : c->major >= 9 ? 8 : 4;

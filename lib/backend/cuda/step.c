@@ -689,7 +689,7 @@ static remora_status check_row(const rmr_step *s, uint32_t slot, uint32_t row, i
     RMR_FAIL(err, REMORA_E_INTERNAL, "nothing can be found of row %u of slot %u", row, slot);
 }
 
-/* What was found is on its way, or has failed. */
+/* After a question about a row: wait for its answer, unless asking has failed. */
 static remora_status end_finding(rmr_step *s, remora_status st, remora_error *err)
 {
     if (st >= 0) st = rmr_cuda_end_work(s, err);

@@ -69,13 +69,6 @@ KERNEL(find_best, rmr_gpu_best, 256, 1)
 
 /* ---- masses ---- */
 
-/* Held to what is finite. */
-DEV float divided(float x, double divisor)
-{
-    const double y = (double)x / divisor, most = 0x1.fffffep127;
-    return y > most ? (float)most : y < -most ? -(float)most : (float)y;
-}
-
 DEV double warp_sum_double(double v)
 {
     for (int o = 16; o > 0; o /= 2) v += __shfl_xor_sync(~0u, v, o);
@@ -92,7 +85,8 @@ KERNEL(run_masses, rmr_gpu_masses, 256, 1)
         const uint32_t c = run * RMR_GPU_BEST_PART + i * 32 + lane;
         key[i] = c < a.n ? rmr_gpu_key(load_word(a.x + c)) : RMR_GPU_NO_KEY;
         if (key[i] != RMR_GPU_NO_KEY)
-            key[i] = rmr_gpu_key(rmr_bits_of(divided(rmr_gpu_number(key[i]), a.divisor)));
+            key[i] = rmr_gpu_key(
+                rmr_bits_of(rmr_finite_float((double)rmr_gpu_number(key[i]) / a.divisor)));
     }
     const float top = rmr_gpu_number(warp_most(largest_of(key)));
     double mass = 0;
