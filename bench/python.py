@@ -19,10 +19,13 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent.parent
 PROMPT = "Once upon a time"
 FEW = 8
+STRETCH_US = 50_000             # as the binding has it
+STRETCH_COUNTED_US = 60_000_000  # a token takes longer than the binding's under valgrind, which would be calls that no user has
 
-# MODEL TOKENS PROMPT
+# MODEL TOKENS PROMPT STRETCH
 LOOP = """
 import sys, remora
+remora.session.STRETCH_US = int(sys.argv[4])
 session = remora.Session(remora.Model(sys.argv[1], runtime=remora.Runtime(threads=1)), capacity=2048)
 session.append_text(sys.argv[3])
 for piece in session.generate(max_tokens=int(sys.argv[2])):
@@ -69,7 +72,8 @@ def main() -> int:
                 "--ctx", "2048", "-t", "1", "--draft", "off"]
 
     def python(n: int) -> "list[str]":
-        return [sys.executable, "-c", LOOP, given.model, str(n), PROMPT]
+        stretch = STRETCH_COUNTED_US if given.instructions else STRETCH_US
+        return [sys.executable, "-c", LOOP, given.model, str(n), PROMPT, str(stretch)]
     least = {(name, n): 9e9 for name in ("command", "python") for n in (FEW, given.tokens)}
     texts = {}
     for _ in range(1 if given.instructions else given.rounds):

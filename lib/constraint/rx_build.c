@@ -220,6 +220,10 @@ rmr_rx rmr_rx_join(rmr_rx_set *s, rx_kind kind, size_t base)
         r = kind == RX_OR && !rmr_rx_failed(s) ? RMR_RX_ANY : RMR_RX_NONE;
         goto out;
     }
+    if (s->scratch.n == base) { /* all were neutral; the array may not even be there */
+        r = kind == RX_OR ? RMR_RX_NONE : RMR_RX_ANY;
+        goto out;
+    }
     sort_unique(s, base);
     join_bytes(s, kind, base);
     sort_unique(s, base);
@@ -230,8 +234,6 @@ rmr_rx rmr_rx_join(rmr_rx_set *s, rx_kind kind, size_t base)
         goto out;
     if (kind == RX_AND && n > 1 && find_id(s->scratch.p + base, n, RMR_RX_EMPTY))
         r = RMR_RX_EMPTY; /* all may be empty */
-    else if (n == 0)
-        r = kind == RX_OR ? RMR_RX_NONE : RMR_RX_ANY;
     else
         r = n == 1 ? s->scratch.p[base] : rmr_rx_intern_kids(s, kind, s->scratch.p + base, n);
 out:
