@@ -3,11 +3,12 @@
 # The village of examples/love under a virtual screen: every frame gets its call, and everybody says something. The times of
 # the frames are told and not judged.
 #
-#     love.sh BUILD PYTHON MODELS
+#     love.sh BUILD PYTHON MODELS PICTURES
 set -uo pipefail
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-REMORA_LIBRARY=$(realpath "$1")/lib/libremora.so.1 xvfb-run -a love examples/love "$PWD/models/krill.remora" 300 "$out/report" "$out/love.png" ||
+picture=$(realpath "$4")/love.png
+REMORA_LIBRARY=$(realpath "$1")/lib/libremora.so.1 xvfb-run -a love examples/love "$PWD/models/krill.remora" 300 "$out/report" "$picture" ||
     { echo "failed love: it ended with $?"; exit 1; }
 cat "$out/report"
 status=0
@@ -20,5 +21,5 @@ everybody_spoke() {
 check 'has drawn its frames' grep -qx 'frames 300' "$out/report"
 check 'gives the model its call in every frame' grep -qx 'calls 300' "$out/report"
 check 'lets everybody speak' everybody_spoke
-check 'has made its picture' [ "$(head -c 4 "$out/love.png" | tail -c 3)" = PNG ]
+check 'has made its picture' [ "$(head -c 4 "$picture" | tail -c 3)" = PNG ]
 exit $status

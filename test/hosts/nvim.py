@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Neovim with the completion of examples/nvim, driven by keys as somebody types them.
 
-    nvim.py LIBRARY
+    nvim.py LIBRARY FOLDER      FOLDER gets the picture of the screen
 """
+import html
+import itertools
 import json
 import os
 import pathlib
@@ -11,28 +13,47 @@ import sys
 import tempfile
 import time
 
+from chromium import chromium
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BEFORE = ["int add(int a, int b)", "{", "    return a + b;", "}", "", "int twice(int a)", "{", "    "]
 BEHIND = ["}"]
+LOOK = "set lines=11 columns=56 laststatus=2 shortmess+=F termguicolors | syntax on | colorscheme slate"
+# Of each cell of the screen, as Neovim gives it to what draws it: the text, its colour, and the colour behind it. The first look
+# at a cell numbers all colours anew, so the screen is drawn behind it. The cells go into a file, for long answers are shortened.
+CELLS = """pcall(vim.api.nvim__inspect_cell, 1, 0, 0)
+    vim.cmd("redraw!")
+    local normal = vim.api.nvim_get_hl_by_name("Normal", true)
+    local rows = {}
+    for row = 1, vim.o.lines do
+        rows[row] = {}
+        for column = 1, vim.o.columns do
+            local text, look = unpack(vim.api.nvim__inspect_cell(1, row - 1, column - 1))
+            local ink, paper = look.foreground or normal.foreground, look.background or normal.background
+            if look.reverse then ink, paper = paper, ink end
+            rows[row][column] = {text, ("#%06x"):format(ink), ("#%06x"):format(paper)}
+        end
+    end
+    return vim.fn.writefile({vim.json.encode(rows)}, "FILE")"""
 
 
 class Nvim:
     def __init__(self, folder, library):
         self.socket = str(folder / "socket")
-        file = folder / "add.c"
-        file.write_text("\n".join(BEFORE + BEHIND) + "\n", encoding="utf-8")
+        (folder / "add.c").write_text("\n".join(BEFORE + BEHIND) + "\n", encoding="utf-8")
         setup = {"model": str(ROOT / "models/krill.remora"), "library": library}
         self.process = subprocess.Popen(
             ["nvim", "--headless", "--listen", self.socket, "-u", "NONE", "-i", "NONE", "--cmd", f"set rtp+={ROOT}/examples/nvim noswapfile",
-             "-c", f"lua require 'remora_complete'.setup(vim.json.decode([==[{json.dumps(setup)}]==]))", str(file)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+             "-c", LOOK, "-c", f"lua require 'remora_complete'.setup(vim.json.decode([==[{json.dumps(setup)}]==]))", "add.c"],
+            cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not os.path.exists(self.socket):
             assert self.process.poll() is None, "nvim has ended"
             time.sleep(0.05)
 
     def say(self, *words):
         """What Neovim answers, which some of its releases write to the one and some to the other."""
-        got = subprocess.run(["nvim", "--server", self.socket, *words], check=True, capture_output=True, text=True, timeout=60)
+        got = subprocess.run(["nvim", "--server", self.socket, *words], capture_output=True, text=True, timeout=60)
+        assert got.returncode == 0, got.stderr
         return got.stdout + got.stderr
 
     def keys(self, keys):
@@ -101,6 +122,36 @@ def check_typing(nvim, library):
     return text
 
 
+def page_of(cells, row, column):
+    """The screen with its cursor as a page."""
+    def spans(run):
+        return "".join(f'<span style="color: {ink}; background: {paper}">{html.escape("".join(cell[0] for cell in same))}</span>'
+                       for (ink, paper), same in itertools.groupby(run, lambda cell: cell[1:]))
+    rows = [spans(each) for each in cells]
+    rows[row] = spans(cells[row][:column]) + "<i></i>" + spans(cells[row][column:])
+    return """<!doctype html><meta charset="utf-8"><style>body { margin: 0 } pre { margin: 0; font: 16px/20px monospace; width: max-content }
+        span, i { display: inline-block; height: 20px; vertical-align: top } i { border-left: 2px solid white; margin-right: -2px; position: relative }
+        </style><pre>""" + "\n".join(rows) + "</pre>"
+
+
+def check_picture(nvim, text, folder, path):
+    """The ghost text is on the screen behind the typed one, in the colour of comments, and the picture is made of that screen."""
+    nvim.lua(CELLS.replace("FILE", str(folder / "cells")))
+    cells = json.loads((folder / "cells").read_text(encoding="utf-8"))
+    row, column = len(BEFORE) - 1, len("    retu")
+    comment = nvim.lua("return (\"#%06x\"):format(vim.api.nvim_get_hl_by_name(\"Comment\", true).foreground)")
+    ghost = cells[row][column:column + len(text)]
+    assert "".join(cell[0] for cell in ghost) == text and {cell[1] for cell in ghost} == {comment}, ghost
+    assert comment not in {cell[1] for cell in cells[row][:column]}, cells[row][:column]
+    page = folder / "screen.html"
+    page.write_text(page_of(cells, row, column), encoding="utf-8")
+    with chromium(page.as_uri(), 800, 600) as tab:
+        tab.until("document.readyState === 'complete'")
+        assert "    retu" + text in tab.js("document.body.innerText")
+        tab.picture(path, "pre")
+    print("ok nvim has the ghost text on its screen, of which the picture is made")
+
+
 def check_accept(nvim, text):
     nvim.keys("<Tab>")
     while not nvim.line() == "    retu" + text:
@@ -110,18 +161,14 @@ def check_accept(nvim, text):
 
 
 def check_inside_a_line(nvim):
-    """The ghost text moves what is behind the cursor, or where Neovim cannot do that, there is none: nothing is covered."""
+    """There is no ghost text where text is behind the cursor: nothing is covered."""
     n = nvim.state()["counts"]["requests"]
     nvim.keys("<Esc>ccint f(int a) {  }<Left><Left>")
     state = nvim.idle(n + 1)
     while nvim.line()[nvim.lua("return vim.api.nvim_win_get_cursor(0)[2]"):] != " }":
         time.sleep(0.02)
     state = nvim.idle(n + 1)
-    marks = nvim.lua("return vim.api.nvim_buf_get_extmarks(0, vim.api.nvim_get_namespaces().remora, 0, -1, {details = true})")
-    if nvim.lua("return vim.fn.has(\"nvim-0.10\")") == 1:
-        assert all(m[3]["virt_text_pos"] == "inline" for m in marks), marks
-    else:
-        assert marks == [] and not state.get("ghost"), (marks, state)
+    assert ghost_on_screen(nvim)[0] == [] and not state.get("ghost"), state
     print("ok nvim covers no text inside a line")
 
 
@@ -151,9 +198,12 @@ def check_cancel(nvim):
 def main():
     library = str(pathlib.Path(sys.argv[1]).resolve())
     with tempfile.TemporaryDirectory() as folder:
-        nvim = Nvim(pathlib.Path(folder), library)
+        folder = pathlib.Path(folder)
+        nvim = Nvim(folder, library)
         try:
-            check_accept(nvim, check_typing(nvim, library))
+            text = check_typing(nvim, library)
+            check_picture(nvim, text, folder, pathlib.Path(sys.argv[2]) / "neovim.png")
+            check_accept(nvim, text)
             check_inside_a_line(nvim)
             check_cancel(nvim)
             assert nvim.quit() == 0

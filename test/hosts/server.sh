@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # The server of examples/server: OpenAI's own client, a crowd of connections, and its page in Chromium.
 #
-#     test/hosts/server.sh BUILD PYTHON MODELS     as test/hosts/run.sh calls it
-#
-# The screenshots of docs/server.md go to build-hosts/; where they are to be kept, copy them to docs/.
+#     test/hosts/server.sh BUILD PYTHON MODELS PICTURES     as test/hosts/run.sh calls it
 set -uo pipefail
 cd "$(dirname "$0")/../.."
-build=$1 python=$2 failed=0
-export PYTHONPATH=$PWD/test/server PYTHONDONTWRITEBYTECODE=1 no_proxy='*'
+build=$1 python=$2 pictures=$4 failed=0
+export PYTHONPATH=$PWD/test/server:$PWD/test/hosts PYTHONDONTWRITEBYTECODE=1 no_proxy='*'
 unset OPENAI_API_KEY OPENAI_BASE_URL OPENAI_ORG_ID OPENAI_PROJECT_ID
 
 part() { # name arguments...
@@ -20,5 +18,5 @@ part() { # name arguments...
 server=$build/examples/server/remora-server
 part client "$server" models/krill.remora "$build/test/hosts/marked_model"
 part crowd "$server" models/krill.remora 60
-part page "$server" models/krill.remora build-hosts
+part page "$server" models/krill.remora "$pictures"
 exit $failed

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Completion for Neovim: while you type, the rest of the line appears behind the cursor as ghost text; <Tab> takes it.
+-- Completion for Neovim: while you type at the end of a line, the rest of it appears behind the cursor as ghost text; <Tab> takes it.
 --
 --     require "remora_complete".setup {model = "model.remora"}
 --
@@ -9,7 +9,6 @@ local M = {}
 local uv, api = vim.loop, vim.api
 local here = debug.getinfo(1, "S").source:sub(2):match("^(.*)/lua/[^/]*$")
 local ns = api.nvim_create_namespace("remora")
-local moves_text = vim.fn.has("nvim-0.10") == 1 -- ghost text inside a line can move what is behind it, and need not cover it
 local remora, session, cancel, work, options
 local wanted, busy -- what the text around the cursor is now; what is computed
 local ghost -- {buffer, row, column, text} on the screen
@@ -48,7 +47,7 @@ local function show(place, text)
     hide()
     if text == "" then return end
     api.nvim_buf_set_extmark(place.buffer, ns, place.row, place.column,
-        {virt_text = {{text, "Comment"}}, virt_text_pos = moves_text and "inline" or "overlay", hl_mode = "combine"})
+        {virt_text = {{text, "Comment"}}, virt_text_pos = "overlay", hl_mode = "combine"})
     ghost = {buffer = place.buffer, row = place.row, column = place.column, text = text}
     counts.shown = counts.shown + 1
 end
@@ -85,7 +84,7 @@ function M.request()
     local behind = {lines[row]:sub(column + 1), unpack(vim.list_slice(lines, row + 1))}
     local place = {buffer = buffer, row = row - 1, column = column, prefix = table.concat(before, "\n"),
         suffix = table.concat(behind, "\n") .. "\n"}
-    if not moves_text and column < #lines[row] then return M.stop() end
+    if column < #lines[row] then return M.stop() end -- ghost text would cover what is behind the cursor
     if wanted and wanted.prefix == place.prefix and wanted.suffix == place.suffix then return end
     hide()
     wanted = place

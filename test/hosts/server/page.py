@@ -137,6 +137,5 @@ def only_its_own_script(s, page):
     page.problems.clear()
 
 
-FOLDER.mkdir(exist_ok=True)
 with serving(PROGRAM, MODEL, '--format', 'deepseek-v3.1') as server, chromium(server.url + '/') as tab:
     run([conversation, thinking, dark_and_light, stopping, markdown, refusals, only_its_own_script], server, tab)

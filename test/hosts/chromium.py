@@ -67,9 +67,11 @@ class Page:
     def scheme(self, value):
         self.send('Emulation.setEmulatedMedia', features=[{'name': 'prefers-color-scheme', 'value': value}])
 
-    def picture(self, path):
+    def picture(self, path, selector=None):
+        """Of the window, or of an element that fits in it."""
+        clip = {'clip': {**self.js(f'document.querySelector({json.dumps(selector)}).getBoundingClientRect().toJSON()'), 'scale': 1}} if selector else {}
         with open(path, 'wb') as f:
-            f.write(base64.b64decode(self.send('Page.captureScreenshot', format='png')['data']))
+            f.write(base64.b64decode(self.send('Page.captureScreenshot', format='png', **clip)['data']))
 
 
 @contextlib.contextmanager
