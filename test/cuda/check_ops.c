@@ -934,7 +934,10 @@ static void layer_plan(plan *p, const layer_case *c)
                 .kv_type = RMR_KV_BF16};
     for (int i = 0; i < LAYER_SLOTS; i++)
         p->slot[i] = (rmr_slot){width[i], i == LCOUNTS ? RMR_ROWS_ONE : RMR_ROWS_ALL};
-    if (c->moe.n_used > 0) p->slot[LROUTER].width = c->moe.n_experts;
+    if (c->moe.n_used > 0) { /* without experts they have a column that nobody reads */
+        p->slot[LROUTER].width = c->moe.n_experts;
+        p->slot[LIDS].width = p->slot[LWEIGHTS].width = c->moe.n_used;
+    }
     next_op(p, (rmr_op){.kind = RMR_OP_EMBED, .out = {LX, 0}, .n = c->hidden})->w =
         weight(RMR_USE_TABLE, RMR_ELEM_F32, 1, 97, c->hidden, 1);
     next_op(p, (rmr_op){.kind = RMR_OP_ROPE_TABLE, .out = {LCS, 0}, .amp = 1})->w =

@@ -18,15 +18,15 @@ bad=0
 
 say() { echo "== $1 ($SECONDS s)"; }
 names() { ./check_gpu list | sed -n "s/^$1 //p"; }
-# Those that sanitizers run: products of many rows are one kernel for all types, of which some are enough.
-watched() { names small | grep -v '^many-[A-Z]' && echo many-F8_E4M3 && echo many-Q4_K && echo many-Q6_K; }
+# Those that sanitizers run, the longest first: products of many rows are one kernel for all types, of which some are enough.
+watched() { echo many-F8_E4M3 && echo many-Q4_K && echo many-Q6_K && names small | grep '^many-[0-9]' && names small | grep -v '^many-'; }
 
 one() { # NAME -|'' LOGS
     timeout 60 ./check_gpu kernels.fatbin "$2check" "$1" >"$logs/$3/$1.log" 2>&1 || echo "$3 $1: exit code $?"
 }
 
 sanitize() { # TOOL NAME
-    timeout 40 compute-sanitizer --tool "$1" --print-limit 4 ./check_gpu kernels.fatbin check "$2" >"$logs/$1/$2.log" 2>&1
+    timeout 70 compute-sanitizer --tool "$1" --print-limit 4 ./check_gpu kernels.fatbin check "$2" >"$logs/$1/$2.log" 2>&1
     local code=$?
     grep -q 'ERROR SUMMARY: 0 errors\|RACECHECK SUMMARY: 0 hazards' "$logs/$1/$2.log" && [ $code = 0 ] || echo "$1 $2: exit code $code"
 }
@@ -56,7 +56,7 @@ profile() {
 
 sanitizer() { # TOOL
     say "$1"
-    watched | timeout 60 xargs -P 15 -I{} bash -c "sanitize $1 {}" 2>&1 | head -n 60
+    watched | timeout 75 xargs -P 15 -I{} bash -c "sanitize $1 {}" 2>&1 | head -n 60
     for f in "$logs/$1"/*; do echo "### $f" && cat "$f"; done >"$out/$1.log"
     local clean
     clean=$(grep -c 'SUMMARY: 0' "$out/$1.log")
