@@ -8,6 +8,7 @@
 #include <ucontext.h>
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -83,6 +84,8 @@ struct fibre {
     const barrier *waits; /* until its generation is another */
     unsigned generation;
     std::deque<std::vector<copy>> groups; /* committed ones, then the open one */
+    std::deque<std::vector<std::function<void()>>> products; /* likewise, of those put off */
+    uint32_t n_products;
 };
 
 struct warp {
@@ -236,6 +239,37 @@ void emulated_wait(unsigned left)
     }
 }
 
+/* ---- products of groups of warps: each is made at once or when it is waited for, which all lanes of
+ * a warp decide alike; those behind one that was put off are put off, too ---- */
+
+static uint32_t products_random;
+
+static void product(std::function<void()> make)
+{
+    const uint32_t n = (threadIdx.x / 32 << 16 | ++current->n_products) * 2654435761u;
+    if (current->products.empty() && ((n ^ products_random) * 2246822519u) >> 31) {
+        make();
+        return;
+    }
+    if (current->products.empty()) current->products.emplace_back();
+    current->products.back().push_back(std::move(make));
+}
+
+void emulated_products_commit()
+{
+    if (!current->products.empty()) current->products.emplace_back();
+}
+
+void emulated_products_wait(unsigned left)
+{
+    while (current->products.size() > left + 1) {
+        const std::vector<std::function<void()>> group = std::move(current->products.front());
+        current->products.pop_front();
+        for (const std::function<void()> &make : group) make();
+    }
+    if (left == 0) current->products.clear();
+}
+
 /* ---- bulk copies: a barrier hears of each when it arrives, which is some time when a thread waits
  * ----
  */
@@ -294,6 +328,7 @@ static void start_block(size_t shared)
 {
     n_done = 0;
     block = barrier();
+    products_random = random_number();
     fibres.assign(n_threads, fibre());
     warps.assign((n_threads + 31) / 32, warp());
     if (stacks.size() < (size_t)n_threads * STACK) stacks.resize((size_t)n_threads * STACK);
@@ -329,8 +364,11 @@ static void run_block()
             abort();
         }
     }
-    if (!bulks.empty()) {
-        fprintf(stderr, "emulator: %s ends before its copies arrive\n", kernel_name);
+    bool put_off = !bulks.empty();
+    for (const fibre &f : fibres) put_off |= !f.products.empty();
+    if (put_off) {
+        fprintf(stderr, "emulator: %s ends before its copies arrive or its products are made\n",
+                kernel_name);
         abort();
     }
 }
@@ -426,35 +464,61 @@ static float swizzled_value(bool bf16, uint64_t rows, unsigned row, unsigned col
     return half_of(bf16, h, 0);
 }
 
-/* Of a group's instruction, the rows of this warp. b's rows are columns of d, or of the sums. */
-static void warpgroup16(bool bf16, float *d, const uint32_t *a, uint64_t rows, unsigned n,
-                        bool transposed)
+/* A lane's results of a group's instruction, which are those of this warp's rows: number i. */
+static unsigned row_of(unsigned i)
 {
-    const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-    emulated_post(a, 16);
-    for (unsigned i = 0; i < n / 2; i++) {
-        const unsigned row = g + i / 2 % 2 * 8, column = i / 4 * 8 + 2 * t + i % 2;
-        double sum = 0;
-        for (unsigned k = 0; k < 16; k++) {
-            const uint32_t *const from = emulated_words(row % 8 * 4 + k % 8 / 2);
-            sum += (double)half_of(bf16, from[row / 8 + k / 8 * 2], k % 2) *
-                   (double)(transposed ? swizzled_value(bf16, rows, k, column)
-                                       : swizzled_value(bf16, rows, column, k));
+    return threadIdx.x % 32 / 4 + i / 2 % 2 * 8;
+}
+
+static unsigned column_of(unsigned i)
+{
+    return i / 4 * 8 + 2 * (threadIdx.x % 4) + i % 2;
+}
+
+/* b's rows are columns of d, or of the sums. */
+static void warpgroup16(bool bf16, float *d, const uint32_t *a, uint64_t rows, unsigned n,
+                        bool transposed, bool more)
+{
+    const word4 v = {{a[0], a[1], a[2], a[3]}};
+    product([=]() {
+        emulated_post(v.w, 16);
+        for (unsigned i = 0; i < n / 2; i++) {
+            const unsigned row = row_of(i), column = column_of(i);
+            double sum = 0;
+            for (unsigned k = 0; k < 16; k++) {
+                const uint32_t *const from = emulated_words(row % 8 * 4 + k % 8 / 2);
+                sum += (double)half_of(bf16, from[row / 8 + k / 8 * 2], k % 2) *
+                       (double)(transposed ? swizzled_value(bf16, rows, k, column)
+                                           : swizzled_value(bf16, rows, column, k));
+            }
+            d[i] = (float)((more ? (double)d[i] : 0) + sum);
         }
-        d[i] = (float)((double)d[i] + sum);
-    }
-    emulated_done();
+        emulated_done();
+    });
 }
 
 void emulated_rows(bool bf16, float *d, const uint32_t *a, uint64_t rows, unsigned n, bool more)
 {
-    for (unsigned i = 0; !more && i < n / 2; i++) d[i] = 0;
-    warpgroup16(bf16, d, a, rows, n, false);
+    warpgroup16(bf16, d, a, rows, n, false, more);
 }
 
-void emulated_columns_bf16(float *d, const uint32_t *a, uint64_t rows)
+void emulated_columns_bf16(float *d, const uint32_t *a, uint64_t rows, bool more)
 {
-    warpgroup16(true, d, a, rows, 64, true);
+    warpgroup16(true, d, a, rows, 64, true, more);
+}
+
+void emulated_shared_bf16(float *d, uint64_t a, uint64_t rows, bool more)
+{
+    product([=]() {
+        const unsigned row0 = threadIdx.x / 32 % 4 * 16;
+        for (unsigned i = 0; i < 32; i++) {
+            double sum = 0;
+            for (unsigned k = 0; k < 16; k++)
+                sum += (double)swizzled_value(true, a, row0 + row_of(i), k) *
+                       (double)swizzled_value(true, rows, column_of(i), k);
+            d[i] = (float)((more ? (double)d[i] : 0) + sum);
+        }
+    });
 }
 
 static int32_t byte_at(uint32_t w, unsigned i, bool is_signed)
@@ -465,18 +529,20 @@ static int32_t byte_at(uint32_t w, unsigned i, bool is_signed)
 
 void emulated_rows_s8(int32_t *d, const uint32_t *a, uint64_t rows, unsigned n, bool more)
 {
-    const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-    emulated_post(a, 16);
-    for (unsigned i = 0; i < n / 2; i++) {
-        const unsigned row = g + i / 2 % 2 * 8, column = i / 4 * 8 + 2 * t + i % 2;
-        if (!more) d[i] = 0;
-        for (unsigned k = 0; k < 32; k++) {
-            const uint32_t *const from = emulated_words(row % 8 * 4 + k % 16 / 4);
-            d[i] += byte_at(from[row / 8 + k / 16 * 2], k % 4, true) *
-                    *(const int8_t *)swizzled(rows, column, k);
+    const word4 v = {{a[0], a[1], a[2], a[3]}};
+    product([=]() {
+        emulated_post(v.w, 16);
+        for (unsigned i = 0; i < n / 2; i++) {
+            const unsigned row = row_of(i), column = column_of(i);
+            if (!more) d[i] = 0;
+            for (unsigned k = 0; k < 32; k++) {
+                const uint32_t *const from = emulated_words(row % 8 * 4 + k % 16 / 4);
+                d[i] += byte_at(from[row / 8 + k / 16 * 2], k % 4, true) *
+                        *(const int8_t *)swizzled(rows, column, k);
+            }
         }
-    }
-    emulated_done();
+        emulated_done();
+    });
 }
 
 /* m16n8k32, or with n = 16 m16n8k16, whose a has 2 registers and b one. */

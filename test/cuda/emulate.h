@@ -275,6 +275,11 @@ static inline uint64_t swizzled_rows(const void *rows, uint32_t column)
     return (uint64_t)(uintptr_t)rows + column;
 }
 
+static inline uint64_t swizzled_further(uint64_t rows, uint32_t bytes)
+{
+    return rows + bytes;
+}
+
 void emulated_rows(bool bf16, float *d, const uint32_t *a, uint64_t rows, unsigned n, bool more);
 void emulated_rows_s8(int32_t *d, const uint32_t *a, uint64_t rows, unsigned n, bool more);
 
@@ -296,18 +301,42 @@ static inline void warpgroup_s8(int32_t *d, const uint32_t *a, uint64_t b, uint3
     emulated_rows_s8(d, a, b, N, more != 0);
 }
 
-void emulated_columns_bf16(float *d, const uint32_t *a, uint64_t rows);
+void emulated_columns_bf16(float *d, const uint32_t *a, uint64_t rows, bool more);
+void emulated_shared_bf16(float *d, uint64_t a, uint64_t rows, bool more);
+void emulated_products_commit(void);
+void emulated_products_wait(unsigned left);
 
-static inline void warpgroup_bf16_columns(float *d, const uint32_t *a, uint64_t b)
+static inline void warpgroup_bf16_columns(float *d, const uint32_t *a, uint64_t b, uint32_t more)
 {
-    emulated_columns_bf16(d, a, b);
+    emulated_columns_bf16(d, a, b, more != 0);
+}
+
+static inline void warpgroup_bf16_shared(float *d, uint64_t a, uint64_t b, uint32_t more)
+{
+    emulated_shared_bf16(d, a, b, more != 0);
 }
 
 static inline void warpgroup_begin()
 {
 }
 
+static inline void warpgroup_commit()
+{
+    emulated_products_commit();
+}
+
+template <int N> static inline void warpgroup_wait()
+{
+    emulated_products_wait(N);
+}
+
 static inline void warpgroup_end()
+{
+    warpgroup_commit();
+    warpgroup_wait<0>();
+}
+
+static inline void warpgroup_results(float *)
 {
 }
 

@@ -696,7 +696,7 @@ static remora_status experts_down(rmr_step *s, const rmr_op *op, remora_error *e
     p.known = along && chosen_before(s, op);
     RMR_TRY(products_down(s, op, &p, err));
     if (along) return REMORA_OK;
-    return run(s, RMR_K_combine, units(n, 256), at_most(s->in.n_rows, 65535), 1, 256, 0, &a, err);
+    return run(s, RMR_K_combine, units(n, 1024), at_most(s->in.n_rows, 65535), 1, 256, 0, &a, err);
 }
 
 /* ---- attention ---- */
@@ -802,7 +802,7 @@ static remora_status attend_prompt(rmr_step *s, rmr_gpu_attend *a, remora_error 
     s->spent += us;
     for (a->row0 = 0; a->row0 < rows; a->row0 += most) {
         a->n_rows = at_most(rows - a->row0, most);
-        RMR_TRY(run(s, RMR_K_attend_prompt, units(a->n_rows, 4), y, 1, 256, RMR_GPU_PROMPT_SHARED,
+        RMR_TRY(run(s, RMR_K_attend_prompt, units(a->n_rows, 4), y, 1, 384, RMR_GPU_PROMPT_SHARED,
                     a, err));
     }
     return REMORA_OK;

@@ -207,6 +207,12 @@ DEV uint64_t swizzled_rows(const void *rows, uint32_t column)
     return (at & 0x3ffff) >> 4 | 64ull << 16 | 64ull << 32 | 1ull << 62;
 }
 
+/* The same so many bytes further, a multiple of 16. */
+DEV uint64_t swizzled_further(uint64_t rows, uint32_t bytes)
+{
+    return rows >> 32 << 32 | ((uint32_t)rows + (bytes >> 4));
+}
+
 /* d = a b, or d += a b where `more` is not 0: 16 rows of each warp are a, as of mma_bf16, mma_f16
  * or mma_s8; N rows in shared memory are b. */
 template <int N> DEV void warpgroup_bf16(float *d, const uint32_t *a, uint64_t b, uint32_t more);
@@ -259,17 +265,26 @@ WARPGROUP(warpgroup_s8, int32_t, 64, "k32.s32.s8.s8", "", R32, "%32", "%33", "%3
 WARPGROUP(warpgroup_s8, int32_t, 128, "k32.s32.s8.s8", "", R64, "%64", "%65", "%66", "%67", "%68",
           "%69", D32(INTS, 0), D32(INTS, 32))
 
-/* d += a b with 16 rows of b, which have 64 columns of d. */
-DEV void warpgroup_bf16_columns(float *d, const uint32_t *a, uint64_t b)
+/* The same with 16 rows of b, which have 64 columns of d. */
+DEV void warpgroup_bf16_columns(float *d, const uint32_t *a, uint64_t b, uint32_t more)
 {
-    asm volatile("{.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n"
+    asm volatile("{.reg .pred p;\nsetp.ne.b32 p, %37, 0;\n"
                  "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" R32
                  "}, {%32,%33,%34,%35}, %36, p, 1, 1, 1;}\n"
                  : D32(FLOATS, 0)
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(more));
+}
+
+/* The same with 64 rows in shared memory each. */
+DEV void warpgroup_bf16_shared(float *d, uint64_t a, uint64_t b, uint32_t more)
+{
+    asm volatile("{.reg .pred p;\nsetp.ne.b32 p, %34, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" R32
+                 "}, %32, %33, p, 1, 1, 0, 0;}\n"
+                 : D32(FLOATS, 0)
+                 : "l"(a), "l"(b), "r"(more));
 }
 #undef WARPGROUP
-#undef FLOATS
 #undef INTS
 
 DEV void warpgroup_begin()
@@ -277,10 +292,30 @@ DEV void warpgroup_begin()
     asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
 
+/* What was begun is one group, of which the oldest end first. */
+DEV void warpgroup_commit()
+{
+    asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+
+/* Until at most N groups are under way. */
+template <int N> DEV void warpgroup_wait()
+{
+    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
+}
+
 DEV void warpgroup_end()
 {
-    asm volatile("wgmma.commit_group.sync.aligned;\nwgmma.wait_group.sync.aligned 0;" ::: "memory");
+    warpgroup_commit();
+    warpgroup_wait<0>();
 }
+
+/* 32 results of a group that has ended: they are read behind this. */
+DEV void warpgroup_results(float *d)
+{
+    asm volatile("" : D32(FLOATS, 0)::"memory");
+}
+#undef FLOATS
 
 /* Of the 504 registers that a lane of each of three groups of warps has together. */
 DEV void more_registers()
