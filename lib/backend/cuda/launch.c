@@ -777,7 +777,7 @@ static uint64_t positions(const rmr_step *s)
 /* Cycles of a block of attend_prompt.cuh, of which a multiprocessor has one at a time. */
 static uint64_t prompt_cycles(const rmr_step *s)
 {
-    return units(positions(s), 64) * 12000ull;
+    return units(positions(s), 64) * 5300ull;
 }
 
 /* 1 when four rows of a session share a pass over the cache (attend_prompt.cuh): units are of one

@@ -459,7 +459,7 @@ template <uint32_t N>
 DEV void combine_some(const rmr_gpu_combine &a, float *y, uint32_t r, uint32_t c, uint32_t k0)
 {
     const uint32_t used = a.lists.n_used;
-    float v[8][N], w[8];
+    float v[8][N] = {}, w[8] = {};
 #pragma unroll
     for (uint32_t k = 0; k < 8; k++) {
         if (k0 + k >= used) continue;
@@ -477,7 +477,7 @@ DEV void combine_some(const rmr_gpu_combine &a, float *y, uint32_t r, uint32_t c
 template <uint32_t N> DEV void combine_columns(const rmr_gpu_combine &a, uint32_t r, uint32_t c)
 {
     float *const out = a.out.at + r * a.out.ld + c;
-    float y[N], shared[N];
+    float y[N], shared[N] = {};
     load_columns<N>(y, out);
     if (a.shared != NULL) load_columns<N>(shared, a.shared + (size_t)r * a.n + c);
     for (uint32_t k = 0; k < a.lists.n_used; k += 8) combine_some<N>(a, y, r, c, k);
