@@ -83,7 +83,7 @@ struct fibre {
     bool done;
     const barrier *waits; /* until its generation is another */
     unsigned generation;
-    std::deque<std::vector<copy>> groups; /* committed ones, then the open one */
+    std::deque<std::vector<copy>> groups;                    /* committed ones, then the open one */
     std::deque<std::vector<std::function<void()>>> products; /* likewise, of those put off */
     uint32_t n_products;
 };
@@ -239,8 +239,8 @@ void emulated_wait(unsigned left)
     }
 }
 
-/* ---- products of groups of warps: each is made at once or when it is waited for, which all lanes of
- * a warp decide alike; those behind one that was put off are put off, too ---- */
+/* ---- products of groups of warps: each is made at once or when it is waited for, which all lanes
+ * of a warp decide alike; those behind one that was put off are put off, too ---- */
 
 static uint32_t products_random;
 

@@ -230,8 +230,7 @@ DEV void prompt_values(float *total, uint32_t (*weight)[4], const prompt_state &
     for (uint32_t c = 0; c < PROMPT_CHUNKS; c++) {
         float *const done = z[c % 2];
         if (c + 1 < PROMPT_CHUNKS) {
-            prompt_begin(z[(c + 1) % 2], weight,
-                         swizzled_further(rows, (c + 1) * PROMPT_BLOCK));
+            prompt_begin(z[(c + 1) % 2], weight, swizzled_further(rows, (c + 1) * PROMPT_BLOCK));
             warpgroup_wait<1>();
         } else {
             warpgroup_wait<0>();
