@@ -440,59 +440,77 @@ KERNEL(gate_sort, rmr_gpu_gate_sort, 256, 1)
     order_choices(a.sort, thread_of(), 256);
 }
 
-/* N columns next to each other: 1, or 4 at a multiple of 16 bytes. */
-template <uint32_t N> DEV void load_columns(float *v, const float *p)
-{
-    if constexpr (N == 1) {
-        v[0] = load_fresh(p);
-    } else {
-        const float4 w = load_fresh((const float4 *)(const void *)p);
-        v[0] = w.x;
-        v[1] = w.y;
-        v[2] = w.z;
-        v[3] = w.w;
-    }
-}
-
 /* y plus the choices [k0, k0 + 8) of row r, one after another; all are asked for first. */
-template <uint32_t N>
-DEV void combine_some(const rmr_gpu_combine &a, float *y, uint32_t r, uint32_t c, uint32_t k0)
+DEV float combine_some(const rmr_gpu_combine &a, float y, uint32_t r, uint32_t c, uint32_t k0)
 {
     const uint32_t used = a.lists.n_used;
-    float v[8][N] = {}, w[8] = {};
+    float v[8], w[8];
 #pragma unroll
     for (uint32_t k = 0; k < 8; k++) {
+        v[k] = w[k] = 0;
         if (k0 + k >= used) continue;
         const uint32_t i = a.lists.order[r * used + k0 + k] % used;
         w[k] = a.weights.at[r * a.weights.ld + i];
-        load_columns<N>(v[k], a.routed + ((size_t)r * used + i) * a.n + c);
+        v[k] = load_fresh(a.routed + ((size_t)r * used + i) * a.n + c);
     }
 #pragma unroll
     for (uint32_t k = 0; k < 8; k++)
-#pragma unroll
-        for (uint32_t i = 0; i < N; i++)
-            if (k0 + k < used) y[i] = fmaf(w[k], v[k][i], y[i]);
-}
-
-template <uint32_t N> DEV void combine_columns(const rmr_gpu_combine &a, uint32_t r, uint32_t c)
-{
-    float *const out = a.out.at + r * a.out.ld + c;
-    float y[N], shared[N] = {};
-    load_columns<N>(y, out);
-    if (a.shared != NULL) load_columns<N>(shared, a.shared + (size_t)r * a.n + c);
-    for (uint32_t k = 0; k < a.lists.n_used; k += 8) combine_some<N>(a, y, r, c, k);
-#pragma unroll
-    for (uint32_t i = 0; i < N; i++) y[i] = a.shared != NULL ? y[i] + shared[i] : y[i];
-    if constexpr (N == 4) {
-        *(float4 *)(void *)out = float4{y[0], y[1], y[2], y[3]};
-    } else {
-        out[0] = y[0];
-    }
+        if (k0 + k < used) y = fmaf(w[k], v[k], y);
+    return y;
 }
 
 DEV void combine_column(const rmr_gpu_combine &a, uint32_t r, uint32_t c)
 {
-    combine_columns<1>(a, r, c);
+    float y = a.out.at[r * a.out.ld + c];
+    const float shared = a.shared != NULL ? load_fresh(a.shared + (size_t)r * a.n + c) : 0;
+    for (uint32_t k = 0; k < a.lists.n_used; k += 8) y = combine_some(a, y, r, c, k);
+    if (a.shared != NULL) y = y + shared;
+    a.out.at[r * a.out.ld + c] = y;
+}
+
+DEV float4 load_four(const float *p)
+{
+    return load_fresh((const float4 *)(const void *)p);
+}
+
+/* The same of four columns, which lie at multiples of 16 bytes. */
+DEV void combine_four(const rmr_gpu_combine &a, uint32_t r, uint32_t c)
+{
+    const uint32_t used = a.lists.n_used;
+    float *const out = a.out.at + r * a.out.ld + c;
+    const float4 old = load_float4(out);
+    float4 shared = {0, 0, 0, 0};
+    float y[4] = {old.x, old.y, old.z, old.w};
+    if (a.shared != NULL) shared = load_four(a.shared + (size_t)r * a.n + c);
+    for (uint32_t k0 = 0; k0 < used; k0 += 8) {
+        float4 v[8];
+        float w[8];
+#pragma unroll
+        for (uint32_t k = 0; k < 8; k++) {
+            v[k] = float4{0, 0, 0, 0};
+            w[k] = 0;
+            if (k0 + k >= used) continue;
+            const uint32_t i = a.lists.order[r * used + k0 + k] % used;
+            w[k] = a.weights.at[r * a.weights.ld + i];
+            v[k] = load_four(a.routed + ((size_t)r * used + i) * a.n + c);
+        }
+#pragma unroll
+        for (uint32_t k = 0; k < 8; k++) {
+            if (k0 + k >= used) continue;
+            y[0] = fmaf(w[k], v[k].x, y[0]);
+            y[1] = fmaf(w[k], v[k].y, y[1]);
+            y[2] = fmaf(w[k], v[k].z, y[2]);
+            y[3] = fmaf(w[k], v[k].w, y[3]);
+        }
+    }
+    if (a.shared != NULL) {
+        y[0] += shared.x;
+        y[1] += shared.y;
+        y[2] += shared.z;
+        y[3] += shared.w;
+    }
+    store_floats(out, y[0], y[1]);
+    store_floats(out + 2, y[2], y[3]);
 }
 
 /* Do four columns of all that is added lie at a multiple of 16 bytes? */
@@ -508,9 +526,9 @@ KERNEL(combine, rmr_gpu_combine, 256, 1)
     const uint32_t first = blockIdx.x * 256 + thread_of(), step = gridDim.x * 256;
     for (uint32_t r = blockIdx.y; r < a.in.n_rows; r += gridDim.y)
         if (combines_fours(a))
-            for (uint32_t c = first; c < a.n / 4; c += step) combine_columns<4>(a, r, 4 * c);
+            for (uint32_t c = first; c < a.n / 4; c += step) combine_four(a, r, 4 * c);
         else
-            for (uint32_t c = first; c < a.n; c += step) combine_columns<1>(a, r, c);
+            for (uint32_t c = first; c < a.n; c += step) combine_column(a, r, c);
 }
 
 #endif
