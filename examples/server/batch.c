@@ -10,6 +10,7 @@
 #include <time.h>
 
 enum {
+    MAKERS = 2,  /* a request that takes long to make leaves one for others */
     BESIDE = 64, /* tokens of prompts in a step that others take part in */
     MOST_SLOTS = 256,
     LOOK_NS = 200000000 /* how often the clients of waiting jobs are looked at when nothing runs */
@@ -18,10 +19,12 @@ enum {
 struct sv_batch {
     sv_slots slots; /* its thread alone */
     sv_batch_opts o;
-    pthread_t thread;
+    pthread_t threads[1 + MAKERS];
+    int n_threads;
     pthread_mutex_t lock;
-    pthread_cond_t news;  /* a job, room in `out`, the end */
-    sv_job *first, *last; /* that wait */
+    pthread_cond_t news;    /* a job that is made, room in `out`, the end */
+    pthread_cond_t to_make; /* a job that is not made, the end */
+    sv_job *first, *last;   /* that wait */
     sv_counts counts;
     int closed, stops;
     int32_t cancel; /* of the step under way */
@@ -42,6 +45,7 @@ void sv_batch_counts(sv_batch *b, sv_counts *out)
 {
     pthread_mutex_lock(&b->lock);
     *out = b->counts;
+    for (const sv_job *j = b->first; j != NULL; j = j->next) out->unmade += j->state != SV_MADE;
     pthread_mutex_unlock(&b->lock);
 }
 
@@ -68,14 +72,19 @@ static void hand_over(sv_job *j)
     if (j->done || (j->r.stream && j->out.n > j->sent)) wake(j);
 }
 
+static void refuse_with(sv_job *j, const sv_problem *why)
+{
+    j->http = why->http;
+    j->done = 1;
+    sv_wire_problem(j, why);
+    hand_over(j);
+}
+
 static void refuse(sv_job *j, int http, const char *message)
 {
     sv_problem why = {.http = http};
     snprintf(why.message, sizeof why.message, "%s", message);
-    j->http = http;
-    j->done = 1;
-    sv_wire_problem(j, &why);
-    hand_over(j);
+    refuse_with(j, &why);
 }
 
 int sv_batch_submit(sv_batch *b, sv_job *j, sv_problem *why)
@@ -96,7 +105,7 @@ int sv_batch_submit(sv_batch *b, sv_job *j, sv_problem *why)
             b->first = j;
         b->last = j;
         b->counts.waiting++;
-        b->counts.jobs++;
+        pthread_cond_signal(&b->to_make);
     }
     sv_batch_unlock(b);
     return result;
@@ -109,13 +118,27 @@ void sv_batch_drop(sv_batch *b, sv_job *j)
     sv_batch_unlock(b);
 }
 
-static sv_job *next_job(sv_batch *b)
+/* The first job that waits and is so far; NULL: there is none. */
+static sv_job *first_of(const sv_batch *b, int state)
 {
     sv_job *j = b->first;
-    b->first = j->next;
-    if (b->first == NULL) b->last = NULL;
-    b->counts.waiting--;
+    while (j != NULL && j->state != state) j = j->next;
     return j;
+}
+
+/* Out of those that wait. 0: it is not among them. */
+static int take_out(sv_batch *b, const sv_job *j)
+{
+    sv_job *before = NULL;
+    for (sv_job *k = b->first; k != j; before = k, k = k->next)
+        if (k == NULL) return 0;
+    if (before != NULL)
+        before->next = j->next;
+    else
+        b->first = j->next;
+    if (b->last == j) b->last = before;
+    b->counts.waiting--;
+    return 1;
 }
 
 /* ---- clients that go away: their connections sleep, so nobody else looks ---- */
@@ -134,22 +157,56 @@ static void look_at_clients(sv_batch *b)
 {
     for (uint32_t i = 0; i < b->slots.n; i++)
         if (b->slots.v[i].job != NULL) look_at(b, b->slots.v[i].job);
-    sv_job *before = NULL;
     for (sv_job *j = b->first, *next; j != NULL; j = next) {
         next = j->next;
         look_at(b, j);
-        if (!j->gone) {
-            before = j;
+        if (j->gone && take_out(b, j)) drop(j);
+    }
+}
+
+/* ---- the makers ---- */
+
+/* Nothing of a stream has begun, so what is wrong with a request is a status of HTTP. */
+static void not_made(sv_batch *b, sv_job *j, const sv_problem *why)
+{
+    j->r.stream = 0;
+    if (!take_out(b, j)) return; /* its client is gone */
+    refuse_with(j, why);
+    drop(j);
+}
+
+static void was_made(sv_batch *b, sv_job *j)
+{
+    j->state = SV_MADE;
+    b->counts.jobs++;
+    if (j->r.stream) wake(j);
+    pthread_cond_signal(&b->news);
+}
+
+static void *make_jobs(void *arg)
+{
+    sv_batch *b = arg;
+    pthread_mutex_lock(&b->lock);
+    while (!b->stops) {
+        sv_problem why = {0};
+        sv_job *j = first_of(b, SV_WAITS);
+        if (j == NULL) {
+            pthread_cond_wait(&b->to_make, &b->lock);
             continue;
         }
-        if (before != NULL)
-            before->next = next;
+        j->state = SV_IN_MAKING;
+        j->refs++;
+        pthread_mutex_unlock(&b->lock);
+        const int ok = sv_job_make(j, &why) == 0;
+        pthread_mutex_lock(&b->lock);
+        if (ok)
+            was_made(b, j);
         else
-            b->first = next;
-        if (next == NULL) b->last = before;
-        b->counts.waiting--;
+            not_made(b, j, &why);
         drop(j);
     }
+    pthread_mutex_unlock(&b->lock);
+    return NULL;
 }
 
 /* ---- the thread ---- */
@@ -200,13 +257,14 @@ static void place(sv_batch *b, sv_job *j)
     pthread_mutex_unlock(&b->lock);
 }
 
-/* Waiting jobs into free slots. */
+/* Jobs that are made into free slots. */
 static void admit(sv_batch *b)
 {
     for (uint32_t i = 0; i < b->slots.n; i++) {
         if (b->slots.v[i].job != NULL) continue;
         pthread_mutex_lock(&b->lock);
-        sv_job *j = b->first ? next_job(b) : NULL;
+        sv_job *j = first_of(b, SV_MADE);
+        if (j != NULL) take_out(b, j);
         pthread_mutex_unlock(&b->lock);
         if (j == NULL) return;
         place(b, j);
@@ -300,12 +358,13 @@ static void sweep(sv_batch *b)
     }
 }
 
-/* A slot can go on or be emptied, or is free for a job that waits. Under the lock. */
+/* A slot can go on or be emptied, or is free for a job that is made. Under the lock. */
 static int has_work(const sv_batch *b)
 {
+    const int any_made = first_of(b, SV_MADE) != NULL;
     for (uint32_t i = 0; i < b->slots.n; i++) {
         const sv_slot *slot = &b->slots.v[i];
-        if (slot->job == NULL ? b->first != NULL : slot->job->gone || !is_held(b, slot)) return 1;
+        if (slot->job == NULL ? any_made : slot->job->gone || !is_held(b, slot)) return 1;
     }
     return 0;
 }
@@ -347,6 +406,13 @@ static void *run(void *arg)
 
 /* ---- beginning and end ---- */
 
+static int start_threads(sv_batch *b)
+{
+    for (int i = 0; i < 1 + MAKERS; i++, b->n_threads++)
+        if (pthread_create(&b->threads[i], NULL, i == 0 ? run : make_jobs, b) != 0) return -1;
+    return 0;
+}
+
 remora_status sv_batch_start(const sv_model *m, const sv_batch_opts *o, sv_batch **out,
                              remora_error *err)
 {
@@ -358,15 +424,17 @@ remora_status sv_batch_start(const sv_model *m, const sv_batch_opts *o, sv_batch
     if (b->o.slots > MOST_SLOTS) b->o.slots = MOST_SLOTS;
     pthread_mutex_init(&b->lock, NULL);
     pthread_cond_init(&b->news, NULL);
+    pthread_cond_init(&b->to_make, NULL);
     remora_status st = REMORA_E_NOMEM;
     if (sv_slots_make(&b->slots, m, &b->o.session, b->o.slots) == 0)
         st = remora_session_create(m->model, &b->o.session, &first,
                                    err); /* what is wrong shows now */
     if (st >= 0) {
         b->slots.v[0].s = first;
-        if (pthread_create(&b->thread, NULL, run, b) != 0) st = REMORA_E_NOMEM;
+        if (start_threads(b) < 0) st = REMORA_E_NOMEM;
     }
     if (st < 0) {
+        if (b->n_threads > 0) sv_batch_stop(b);
         sv_batch_free(b);
         return st;
     }
@@ -388,8 +456,9 @@ void sv_batch_stop(sv_batch *b)
     sv_batch_lock(b);
     b->closed = b->stops = 1;
     __atomic_store_n(&b->cancel, 1, __ATOMIC_RELAXED);
+    pthread_cond_broadcast(&b->to_make);
     sv_batch_unlock(b);
-    pthread_join(b->thread, NULL);
+    for (int i = 0; i < b->n_threads; i++) pthread_join(b->threads[i], NULL);
     pthread_mutex_lock(&b->lock);
     for (uint32_t i = 0; i < b->slots.n; i++) {
         sv_job *j = b->slots.v[i].job;
@@ -399,7 +468,8 @@ void sv_batch_stop(sv_batch *b)
         b->slots.v[i].job = NULL;
     }
     while (b->first != NULL) {
-        sv_job *j = next_job(b);
+        sv_job *j = b->first;
+        take_out(b, j);
         refuse(j, 503, "the server stops");
         drop(j);
     }
@@ -412,5 +482,6 @@ void sv_batch_free(sv_batch *b)
     sv_slots_free(&b->slots);
     pthread_mutex_destroy(&b->lock);
     pthread_cond_destroy(&b->news);
+    pthread_cond_destroy(&b->to_make);
     free(b);
 }

@@ -130,22 +130,21 @@ static enum MHD_Result send_events(struct MHD_Connection *c, call *l)
     return result;
 }
 
-/* The whole answer, or sleep until it is there. */
+/* The events of a request that is made, or the whole answer; sleep until it is there. */
 static enum MHD_Result send_answer(struct MHD_Connection *c, call *l)
 {
     sv_job *j = l->job;
-    enum MHD_Result result = MHD_YES;
     sv_batch_lock(l->h->b);
+    const int is_stream = j->state == SV_MADE && j->r.stream;
     const int is_ready = j->done || j->gone;
-    if (!is_ready) {
+    if (!is_stream && !is_ready) {
         j->asleep = 1;
         MHD_suspend_connection(c);
     }
     sv_batch_unlock(l->h->b);
-    if (is_ready)
-        result = send_bytes(c, (unsigned)j->http, "application/json", j->out.s ? j->out.s : "",
-                            j->out.n);
-    return result;
+    if (is_stream) return send_events(c, l);
+    if (!is_ready) return MHD_YES;
+    return send_bytes(c, (unsigned)j->http, "application/json", j->out.s ? j->out.s : "", j->out.n);
 }
 
 /* ---- who may ask ---- */
@@ -200,11 +199,11 @@ static json_t *status_of(const sv_http *h)
 {
     sv_counts n;
     sv_batch_counts(h->b, &n);
-    return json_pack("{s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "status", "ok", "running",
-                     (int)n.running, "waiting", (int)n.waiting, "jobs", (json_int_t)n.jobs,
-                     "finished", (json_int_t)n.finished, "gone", (json_int_t)n.gone, "steps",
-                     (json_int_t)n.steps, "tokens", (json_int_t)n.tokens, "reused",
-                     (json_int_t)n.reused);
+    return json_pack("{s:s, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "status", "ok",
+                     "running", (int)n.running, "waiting", (int)n.waiting, "unmade", (int)n.unmade,
+                     "jobs", (json_int_t)n.jobs, "finished", (json_int_t)n.finished, "gone",
+                     (json_int_t)n.gone, "steps", (json_int_t)n.steps, "tokens",
+                     (json_int_t)n.tokens, "reused", (json_int_t)n.reused);
 }
 
 static json_t *models_of(const sv_http *h)
@@ -276,25 +275,18 @@ static enum MHD_Result begin(sv_http *h, struct MHD_Connection *c, const char *p
 
 static enum MHD_Result start_job(struct MHD_Connection *c, call *l)
 {
-    sv_request r;
     sv_problem why;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
     if (l->is_late) return send_refusal(c, 413, NULL, "the body is too long");
-    if (sv_request_read(l->body.s ? l->body.s : "", l->body.n, l->kind, &r, &why) < 0) {
-        sv_request_free(&r);
-        return send_problem(c, &why);
-    }
-    sv_job *j = sv_job_create(l->h->m, &r, l->body.s, l->body.n, &why);
-    if (j == NULL) return send_problem(c, &why);
+    sv_job *j = sv_job_create(l->h->m, l->kind, &l->body);
+    if (j == NULL) return send_refusal(c, 503, NULL, "memory is out");
     j->wake = wake;
     j->connection = c;
     j->fd = info ? info->connect_fd : -1;
-    free(l->body.s);
-    memset(&l->body, 0, sizeof l->body);
     l->job = j;
     if (sv_batch_submit(l->h->b, j, &why) < 0) return send_problem(c, &why);
-    return j->r.stream ? send_events(c, l) : send_answer(c, l);
+    return send_answer(c, l);
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *path,

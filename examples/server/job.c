@@ -188,31 +188,36 @@ static void name_it(sv_job *j)
         snprintf(j->id + head + 2 * i, sizeof j->id - (size_t)head - 2 * i, "%02x", b[i]);
 }
 
-sv_job *sv_job_create(const sv_model *m, sv_request *r, const char *body, size_t n, sv_problem *why)
+sv_job *sv_job_create(const sv_model *m, int kind, tool_buffer *body)
 {
     sv_job *j = calloc(1, sizeof *j);
-    if (j == NULL) {
-        sv_request_free(r);
-        sv_refuse(why, 503, NULL, NULL, "memory is out");
-        return NULL;
-    }
+    if (j == NULL) return NULL;
     j->m = m;
-    j->r = *r;
+    j->r.kind = kind;
     j->http = 200;
     j->fd = -1;
     j->refs = 1;
+    j->body = *body;
+    memset(body, 0, sizeof *body);
+    return j;
+}
+
+int sv_job_make(sv_job *j, sv_problem *why)
+{
+    const char *body = j->body.s ? j->body.s : "";
+    const size_t n = j->body.n;
+    if (sv_request_read(body, n, j->r.kind, &j->r, why) < 0) return -1;
     j->created = (int64_t)time(NULL);
     j->answer.stops.stop = j->r.stop;
     j->answer.stops.n = j->r.n_stop;
-    memset(r, 0, sizeof *r);
     name_it(j);
     if (make_sampler(j, why) < 0 ||
         (j->r.kind == SV_CHAT ? make_chat(j, body, n, why) : make_completion(j, why)) < 0 ||
-        make_room(j, why) < 0) {
-        sv_job_free(j);
-        return NULL;
-    }
-    return j;
+        make_room(j, why) < 0)
+        return -1;
+    free(j->body.s);
+    memset(&j->body, 0, sizeof j->body);
+    return 0;
 }
 
 void sv_job_free(sv_job *j)
@@ -232,6 +237,7 @@ void sv_job_free(sv_job *j)
     remora_chat_parse_free(j->parse);
     remora_sampler_free(j->sampler);
     sv_request_free(&j->r);
+    free(j->body.s);
     free(j->prompt);
     free(j->made.s);
     free(j->out.s);

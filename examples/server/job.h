@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A job: one request on its way through the model, from its prompt to the bytes of its answer. The
- * side of the network makes it and sends what is in `out`; the side of the model fills that. What
- * both touch is under the lock of the batch. */
+/* A job: one request on its way through the model, from its body to the bytes of its answer. The
+ * side of the network takes the body and sends what is in `out`; a maker of the batch makes prompt
+ * and bounds of the body; the side of the model fills `out`. What several touch is under the lock
+ * of the batch. */
 #ifndef SV_JOB_H
 #define SV_JOB_H
 
@@ -28,6 +29,7 @@ typedef struct sv_chance {
     size_t start; /* of its text among that of all counted tokens */
 } sv_chance;
 
+enum sv_states { SV_WAITS, SV_IN_MAKING, SV_MADE };
 enum sv_finishes { SV_GOES_ON, SV_STOP, SV_LENGTH };
 
 typedef struct sv_answer {
@@ -45,7 +47,8 @@ typedef struct sv_answer {
 
 typedef struct sv_job {
     const sv_model *m;
-    sv_request r;
+    tool_buffer body; /* until it is made */
+    sv_request r;     /* the maker's until it is made, but for its kind */
     char id[48];
     int64_t created;
     remora_token *prompt;
@@ -62,6 +65,7 @@ typedef struct sv_job {
 
     /* under the lock */
     int refs;
+    int state; /* SV_WAITS and on */
     tool_buffer out;
     size_t sent; /* bytes of `out` */
     int done;    /* nothing is added any more */
@@ -73,9 +77,10 @@ typedef struct sv_job {
     void *connection;
 } sv_job;
 
-/* NULL, and *why. body is the request's, of which *r was read; takes r over. */
-sv_job *sv_job_create(const sv_model *m, sv_request *r, const char *body, size_t n,
-                      sv_problem *why);
+/* Takes the body of a request of this kind (SV_*) over. NULL: memory ran out. */
+sv_job *sv_job_create(const sv_model *m, int kind, tool_buffer *body);
+/* Of its body the request, the prompt and the bounds: what may take long. 0, or -1 and *why. */
+int sv_job_make(sv_job *j, sv_problem *why);
 void sv_job_free(sv_job *j);
 
 /* -- answer.c: the side of the model -- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A server with OpenAI's API over one model: docs/server.md. One thread of the network and one of
- * the model; this one reads options, opens the model, and waits for a signal. */
+/* A server with OpenAI's API over one model: docs/server.md. One thread of the network, some that
+ * make jobs of requests, and one of the model; this one reads options, opens the model, and waits
+ * for a signal. */
 #include "http.h"
 
 #include "../../tools/host.h"

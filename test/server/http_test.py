@@ -164,6 +164,25 @@ def many_together_say_what_each_says_alone():
             c.close()
 
 
+def a_large_request_holds_up_nobody():
+    """A stream goes on, and another request is answered, while the tokens of 4 MB of text are made."""
+    with serving(PROGRAM, MODEL, *CHAT) as s:
+        stream, large = s.connect(), s.connect()
+        stream.request('POST', TEXT, json.dumps({**ENDLESS, 'logit_bias': {'1': -100}, 'stream': True}), JSON)
+        lines = stream.getresponse()
+        large.request('POST', TEXT, json.dumps({'prompt': 'The cat went to the sea. ' * 160000, 'stream': True}), JSON)
+        s.until(lambda h: h['unmade'] == 1)
+        made, seen = s.health()['tokens'], 0
+        while seen <= made + 3:  # events of tokens that were made since
+            seen += lines.readline().startswith(b'data: ')
+        assert s.post(TEXT, ONCE)[0] == 200
+        assert s.health()['unmade'] == 1, 'the large request was made before the others went on'
+        answer = large.getresponse()
+        assert answer.status == 400 and json.loads(answer.read())['error']['code'] == 'context_length_exceeded'
+        stream.close()
+        large.close()
+
+
 def clients_that_go_away():
     with serving(PROGRAM, MODEL, *CHAT, '--parallel', '1', '--queue', '2') as s:
         running = s.socket(TEXT, {**ENDLESS, 'stream': True})
@@ -227,4 +246,4 @@ def it_ends_when_it_is_told():
 
 os.environ.pop('http_proxy', None)
 run([who_may_ask, keys, requests_that_are_wrong, nothing_is_asked_for, sampling_has_its_effect, same_text_streamed, what_was_read_is_kept, many_together_say_what_each_says_alone,
-     clients_that_go_away, clients_that_do_not_read, it_ends_when_it_is_told])
+     a_large_request_holds_up_nobody, clients_that_go_away, clients_that_do_not_read, it_ends_when_it_is_told])
