@@ -169,9 +169,9 @@ class Session(Handle):
         return Generation(self, sampler or Sampler.greedy(self.model), max_tokens, stop, keep_stop, n_best, cancel, max_drafts)
 
     def generate_tokens(self, sampler: Optional[Sampler] = None, *, max_tokens: int = 0, stop: Sequence[str] = (),
-                        cancel: Optional[Cancel] = None) -> Iterator[int]:
+                        max_drafts: Union[int, str] = 0, cancel: Optional[Cancel] = None) -> Iterator[int]:
         """The same for tokens, each as soon as it is there; also for models without a tokenizer (without `stop`)."""
-        generation = _Silent(self, sampler or Sampler.greedy(self.model), max_tokens, stop, False, None, cancel)
+        generation = _Silent(self, sampler or Sampler.greedy(self.model), max_tokens, stop, False, None, cancel, max_drafts)
         while not generation.done:
             seen = len(generation.tokens)
             generation.advance()

@@ -316,6 +316,17 @@ class Threads(unittest.TestCase):
         self.assertEqual(made[0].session.stats()["drafts"], 0)
         self.assertGreater(made[1].session.stats()["drafts"], 0)
 
+    def test_guesses_change_no_token_of_generate_tokens(self) -> None:
+        text = "red blue red blue red blue red blue"
+        made = []
+        for drafts in (0, 4, "auto"):
+            session = remora.Session(MODEL)
+            session.append_text(text)
+            made.append(list(session.generate_tokens(max_tokens=24, max_drafts=drafts)))
+            if drafts != "auto":
+                self.assertEqual(session.stats()["drafts"] > 0, drafts > 0)
+        self.assertEqual(made[1:], [made[0]] * 2)
+
     def test_sessions_run_beside_each_other(self) -> None:
         alone = [told(seed).text() for seed in range(4)]
         got: List[str] = [""] * 4
