@@ -11,7 +11,7 @@
 
 typedef struct convert {
     tool_host host;
-    const char *out, *recipe, *importance;
+    const char *out, *recipe, *importance, *base;
     uint32_t zstd;
     int no_self_test, list;
     double start;
@@ -27,6 +27,9 @@ static int parse(convert *x, int argc, char **argv)
         {0, "list-recipes", TOOL_FLAG, &x->list, NULL, "show the built-in recipes", 0, 0},
         {0, "imatrix", TOOL_TEXT, &x->importance, "FILE",
          "importance of columns, from remora eval --imatrix", 0, 0},
+        {0, "base", TOOL_TEXT, &x->base, "PACK",
+         "take the weights that this pack of the same model has as\nthey are, and make the others",
+         0, 0},
         {0, "zstd", TOOL_U32, &x->zstd, "LEVEL",
          "compress for distribution (1 .. 22); takes longer to open\nand cannot be mapped", 1, 22},
         {0, "no-self-test", TOOL_FLAG, &x->no_self_test, NULL,
@@ -99,6 +102,7 @@ static int run(convert *x)
                                               x->no_self_test ? REMORA_CONVERT_NO_SELF_TEST : 0,
                                           .recipe = recipe ? recipe : x->recipe,
                                           .importance = x->importance,
+                                          .base = x->base,
                                           .zstd_level = (int32_t)x->zstd,
                                           .cancel = tool_cancel(),
                                           .progress_user = x,

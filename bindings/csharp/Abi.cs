@@ -159,6 +159,7 @@ namespace Remora.Native
         public uint @flags;
         public byte* @recipe;
         public byte* @importance;
+        public byte* @base;
         public int @zstd_level;
         public uint @reserved;
         public int* @cancel;
@@ -905,15 +906,16 @@ namespace Remora.Native
             new object[] {typeof(remora_memory), 96, "device_scratch", 72},
             new object[] {typeof(remora_memory), 96, "device_other", 80},
             new object[] {typeof(remora_memory), 96, "device_context", 88},
-            new object[] {typeof(remora_convert_opts), 56, "struct_size", 0},
-            new object[] {typeof(remora_convert_opts), 56, "flags", 4},
-            new object[] {typeof(remora_convert_opts), 56, "recipe", 8},
-            new object[] {typeof(remora_convert_opts), 56, "importance", 16},
-            new object[] {typeof(remora_convert_opts), 56, "zstd_level", 24},
-            new object[] {typeof(remora_convert_opts), 56, "reserved", 28},
-            new object[] {typeof(remora_convert_opts), 56, "cancel", 32},
-            new object[] {typeof(remora_convert_opts), 56, "progress_user", 40},
-            new object[] {typeof(remora_convert_opts), 56, "progress", 48},
+            new object[] {typeof(remora_convert_opts), 64, "struct_size", 0},
+            new object[] {typeof(remora_convert_opts), 64, "flags", 4},
+            new object[] {typeof(remora_convert_opts), 64, "recipe", 8},
+            new object[] {typeof(remora_convert_opts), 64, "importance", 16},
+            new object[] {typeof(remora_convert_opts), 64, "base", 24},
+            new object[] {typeof(remora_convert_opts), 64, "zstd_level", 32},
+            new object[] {typeof(remora_convert_opts), 64, "reserved", 36},
+            new object[] {typeof(remora_convert_opts), 64, "cancel", 40},
+            new object[] {typeof(remora_convert_opts), 64, "progress_user", 48},
+            new object[] {typeof(remora_convert_opts), 64, "progress", 56},
             new object[] {typeof(remora_verify_opts), 32, "struct_size", 0},
             new object[] {typeof(remora_verify_opts), 32, "flags", 4},
             new object[] {typeof(remora_verify_opts), 32, "cancel", 8},

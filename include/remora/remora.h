@@ -627,6 +627,9 @@ typedef struct remora_convert_opts {
                                (docs/quality.md). NULL: "keep", every weight as it is stored */
     const char *importance; /* path of a file of `remora eval --imatrix`: how much each column of a
                                weight matters. NULL: all alike */
+    const char *base;       /* path of a pack that was made of the same source: the weights that it
+                               has are taken as they are, to the bit, whatever the recipe says; only
+                               the others are made. NULL: all are made */
     int32_t zstd_level;     /* 1 .. 22: compressed, for distribution; such a pack is decompressed
                                when it is opened. 0: as it is, and mapped */
     uint32_t reserved;
@@ -645,9 +648,10 @@ typedef struct remora_convert_opts {
  * rt and opts may be NULL. The prediction layer of a checkpoint (the first MTP layer) is kept.
  *
  * What remora_model_open() returns, and: E_NOT_FOUND (no such recipe: the message lists them; no
- * folder for `path`, no file of importance), E_FORMAT (a recipe is wrong: line and column; a weight
- * is not finite, or a logit of the answer), E_MISMATCH (the file of importance is of another
- * model), E_IO (writing failed: os_code has errno), E_CANCELLED. */
+ * folder for `path`, no file of importance, no base), E_FORMAT (a recipe is wrong: line and column;
+ * a weight is not finite, or a logit of the answer; a weight of the base is damaged), E_MISMATCH
+ * (the file of importance or the base is of another model), E_UNSUPPORTED (the base is no pack),
+ * E_IO (writing failed: os_code has errno), E_CANCELLED. */
 REMORA_API REMORA_MUST_CHECK remora_status REMORA_CALL
 remora_convert(remora_runtime *rt, const remora_source *src, const char *path,
                const remora_convert_opts *opts, remora_error *err);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base_pack.h"
 #include "cancel.h"
 #include "encode_blocks.h"
 #include "open_model.h"
@@ -24,11 +25,14 @@ typedef struct conversion {
     rmr_recipe recipe;
     rmr_source *importance_src;
     rmr_checkpoint *importance;
-    rmr_target *targets; /* [n_targets], one for each item of the plan */
-    size_t n_targets;
+    rmr_pack *base;       /* or NULL */
+    rmr_copy *copies;     /* [n_copies]: weights that the base has */
+    rmr_weight_plan made; /* the items of the others; `cap` of them, borrowed from open.plan */
+    rmr_target *targets;  /* [made.cap], one for each of them */
+    uint32_t n_copies;
     rmr_pack_writer *out;
     rmr_encoder *encoder;
-    uint64_t walked, sealed; /* bytes of the two long parts of the work */
+    uint64_t copied, walked, sealed; /* bytes of the long parts of the work */
     remora_error *err;
 } conversion;
 
@@ -39,19 +43,27 @@ static rmr_mem *mem_of(const conversion *c)
 
 typedef int32_t REMORA_CALL progress_fn(void *user, uint64_t done, uint64_t total);
 
-/* ---- progress: reading and encoding, then sealing ---- */
+/* ---- progress: reading and encoding, copying, then sealing ---- */
 
 static int32_t REMORA_CALL walk_progress(void *user, uint64_t done, uint64_t total)
 {
     conversion *c = user;
     c->walked = total;
-    return c->opts->progress(c->opts->progress_user, done, total + c->sealed);
+    return c->opts->progress(c->opts->progress_user, done, total + c->copied + c->sealed);
+}
+
+static int32_t REMORA_CALL copy_progress(void *user, uint64_t done, uint64_t total)
+{
+    conversion *c = user;
+    return c->opts->progress(c->opts->progress_user, c->walked + done,
+                             c->walked + total + c->sealed);
 }
 
 static int32_t REMORA_CALL seal_progress(void *user, uint64_t done, uint64_t total)
 {
     conversion *c = user;
-    return c->opts->progress(c->opts->progress_user, c->walked + done, c->walked + total);
+    const uint64_t before = c->walked + c->copied;
+    return c->opts->progress(c->opts->progress_user, before + done, before + total);
 }
 
 static rmr_job_host host_of(conversion *c, progress_fn *progress)
@@ -99,24 +111,80 @@ static remora_status find_importance(const conversion *c, const rmr_weight_plan_
     return REMORA_OK;
 }
 
+static remora_status open_base(conversion *c)
+{
+    const remora_source src = {
+        .struct_size = sizeof src, .kind = REMORA_SOURCE_PATH, .path = c->opts->base};
+    if (c->opts->base == NULL) return REMORA_OK;
+    return rmr_pack_open_source(mem_of(c), &src, &c->base, c->err);
+}
+
+static remora_status make_lists(conversion *c)
+{
+    const size_t n = c->open.plan.n, each = sizeof *c->made.items + sizeof *c->targets;
+    c->made.cap = n;
+    c->made.items = rmr_calloc(mem_of(c), n, sizeof *c->made.items);
+    c->targets = rmr_calloc(mem_of(c), n, sizeof *c->targets);
+    c->copies = rmr_calloc(mem_of(c), n, sizeof *c->copies);
+    if (c->made.items == NULL || c->targets == NULL || c->copies == NULL)
+        return rmr_error_nomem(c->err, "conversion", n * (each + sizeof *c->copies));
+    return REMORA_OK;
+}
+
+static void free_lists(conversion *c)
+{
+    const size_t n = c->made.cap;
+    if (n == 0) return;
+    rmr_free(mem_of(c), c->made.items, n * sizeof *c->made.items);
+    rmr_free(mem_of(c), c->targets, n * sizeof *c->targets);
+    rmr_free(mem_of(c), c->copies, n * sizeof *c->copies);
+}
+
+static remora_status add_weight(conversion *c, const rmr_weight_plan_item *it, rmr_elem elem,
+                                uint32_t *number)
+{
+    const rmr_weight_desc *d = &it->desc;
+    RMR_TRY(rmr_pack_writer_add(c->out, it->name, d->use, elem, d->count, d->rows, d->cols, number,
+                                c->err));
+    c->sealed += rmr_pack_writer_at(c->out, *number)->bytes;
+    return REMORA_OK;
+}
+
+static remora_status add_copy(conversion *c, const rmr_weight_plan_item *it,
+                              const rmr_pack_tensor *t)
+{
+    rmr_copy *copy = &c->copies[c->n_copies++];
+    rmr_reader r = {.from = c->open.m->origin};
+    const remora_status st = rmr_base_pack_check(c->base, t, &r, it, c->err);
+    rmr_reader_end(&r);
+    if (st < 0) return st;
+    copy->from = t;
+    c->copied += t->bytes;
+    return add_weight(c, it, t->elem, &copy->to);
+}
+
 static remora_status add_targets(conversion *c)
 {
     const rmr_weight_plan *plan = &c->open.plan;
-    c->targets = rmr_calloc(mem_of(c), plan->n, sizeof *c->targets);
-    if (c->targets == NULL)
-        return rmr_error_nomem(c->err, "conversion", plan->n * sizeof *c->targets);
-    c->n_targets = plan->n;
+    RMR_TRY(make_lists(c));
     for (size_t i = 0; i < plan->n; i++) {
-        rmr_weight_plan_item *it = &c->open.plan.items[i];
-        const rmr_weight_desc *d = &it->desc;
-        rmr_target *t = &c->targets[i];
+        const rmr_weight_plan_item *it = &plan->items[i];
+        const rmr_pack_tensor *had =
+            c->base != NULL ? rmr_pack_find(c->base, it->name, it->desc.use) : NULL;
+        rmr_target *t = &c->targets[c->made.n];
+        if (had != NULL) {
+            RMR_TRY(add_copy(c, it, had));
+            continue;
+        }
+        c->made.items[c->made.n] = *it;
+        c->made.items[c->made.n++].adopt = 0; /* everything is read */
         t->elem = rmr_recipe_elem(&c->recipe, it);
-        it->adopt = 0; /* everything is read */
         RMR_TRY(find_importance(c, it, t));
-        RMR_TRY(rmr_pack_writer_add(c->out, it->name, d->use, t->elem, d->count, d->rows, d->cols,
-                                    &t->tensor, c->err));
-        c->sealed += rmr_pack_writer_at(c->out, t->tensor)->bytes;
+        RMR_TRY(add_weight(c, it, t->elem, &t->tensor));
     }
+    if (c->base != NULL && c->n_copies == 0)
+        RMR_FAIL(c->err, REMORA_E_MISMATCH, "%s has no weight of this model",
+                 rmr_show(rmr_pack_file(c->base)).text);
     return REMORA_OK;
 }
 
@@ -188,20 +256,42 @@ static remora_status describe_use(conversion *c)
     return st;
 }
 
-static remora_status describe(conversion *c)
+/* What the base says of itself, or NULL; *whole is 0 where there was no memory for it. */
+static json_t *base_origin(const conversion *c, int *whole)
+{
+    *whole = 1;
+    if (c->base == NULL) return NULL;
+    const json_t *manifest = rmr_pack_manifest(c->base);
+    json_t *of = json_pack("{s:O*, s:O*}", "provenance", json_object_get(manifest, "provenance"),
+                           "recipe", json_object_get(manifest, "recipe"));
+    *whole = of != NULL;
+    return of;
+}
+
+static remora_status describe_origin(conversion *c)
 {
     const remora_model *m = c->open.m;
     char fingerprint[65];
-    size_t n = 0;
+    int whole;
     rmr_pack_hex(m->fingerprint, fingerprint);
+    json_t *base = base_origin(c, &whole);
+    if (!whole) return rmr_error_nomem(c->err, "manifest", 0);
+    json_t *made = json_pack("{s:s, s:s, s:I, s:I, s:s?, s:O*}", "converter", RMR_VERSION,
+                             "source_fingerprint", fingerprint, "params", (json_int_t)m->n_params,
+                             "params_active", (json_int_t)m->n_params_active, "importance",
+                             c->importance != NULL ? "yes" : NULL, "base", base);
+    json_decref(base);
+    return section(c, "provenance", made);
+}
+
+static remora_status describe(conversion *c)
+{
+    const remora_model *m = c->open.m;
+    size_t n = 0;
     RMR_TRY(section(c, "name", pack_name(c)));
     RMR_TRY(section(c, "config", json_incref(c->open.config)));
     RMR_TRY(describe_use(c));
-    RMR_TRY(section(c, "provenance",
-                    json_pack("{s:s, s:s, s:I, s:I, s:s?}", "converter", RMR_VERSION,
-                              "source_fingerprint", fingerprint, "params", (json_int_t)m->n_params,
-                              "params_active", (json_int_t)m->n_params_active, "importance",
-                              c->importance != NULL ? "yes" : NULL)));
+    RMR_TRY(describe_origin(c));
     RMR_TRY(section(c, "recipe", json_incref(c->recipe.root)));
     if (m->tok == NULL) return REMORA_OK;
     const void *blob = rmr_tokenizer_compiled(m->tok, &n);
@@ -223,16 +313,24 @@ static remora_status write_weights(conversion *c)
         RMR_FAIL(c->err, REMORA_E_UNSUPPORTED,
                  "converting: a %s has no rows of tensors: start from its source",
                  from->format->name);
-    RMR_TRY(rmr_encoder_create(mem_of(c), &c->open.plan, c->targets,
+    if (c->made.n == 0) return REMORA_OK;
+    RMR_TRY(rmr_encoder_create(mem_of(c), &c->made, c->targets,
                                rmr_pool_width(c->open.m->rt->ctx.pool), put, c->out, &c->encoder,
                                c->err));
     const rmr_walk w = {.from = from,
-                        .plan = &c->open.plan,
+                        .plan = &c->made,
                         .portion = rmr_encode_portion,
                         .user = c->encoder,
                         .what = "converting",
                         .host = host_of(c, walk_progress)};
     return rmr_walk_weights(&w, c->err);
+}
+
+static remora_status copy_weights(conversion *c)
+{
+    const rmr_job_host host = host_of(c, copy_progress);
+    if (c->base == NULL) return REMORA_OK;
+    return rmr_base_pack_copy(c->base, c->copies, c->n_copies, mem_of(c), c->out, &host, c->err);
 }
 
 static remora_status seal(conversion *c, int told)
@@ -273,11 +371,13 @@ static remora_status work(conversion *c)
         rmr_recipe_open(c->opts->recipe != NULL ? c->opts->recipe : "keep", &c->recipe, c->err));
     RMR_TRY(rmr_opening_begin(&c->open));
     RMR_TRY(open_importance(c));
+    RMR_TRY(open_base(c));
     RMR_TRY(rmr_pack_writer_begin(mem_of(c), c->path, &c->out, c->err));
     RMR_TRY(describe(c));
     RMR_TRY(add_targets(c));
     RMR_TRY(rmr_pack_writer_lay_out(c->out, SPARE, c->err));
     RMR_TRY(write_weights(c));
+    RMR_TRY(copy_weights(c));
     RMR_TRY(seal(c, 1));
     RMR_TRY(self_test(c));
     if (rmr_cancelled(c->opts->cancel))
@@ -301,7 +401,8 @@ remora_status rmr_convert(remora_runtime *rt, const remora_source *src, const ch
     rmr_pack_writer_free(c.out);
     rmr_checkpoint_free(c.importance);
     rmr_source_free(c.importance_src);
-    if (c.open.m != NULL) rmr_free(mem_of(&c), c.targets, c.n_targets * sizeof *c.targets);
+    rmr_pack_free(c.base);
+    free_lists(&c);
     rmr_opening_end(&c.open, 0);
     rmr_recipe_free(&c.recipe);
     return st;

@@ -10,22 +10,14 @@ static remora_status check_file(remora_runtime *rt, rmr_mem *mem, const remora_s
                                 json_t **answer, remora_error *err)
 {
     const rmr_job_host host = {rt->ctx.pool, o->cancel, o->progress_user, o->progress};
-    char name[RMR_MAX_NAME + 1] = "";
-    rmr_source *files = NULL;
-    rmr_pack *pack = NULL;
-    remora_status st = rmr_source_open(mem, src, 0, &files, err);
-    if (st >= 0) st = rmr_find_pack_file(files, name, err);
-    if (st >= 0 && name[0] == 0)
-        st = rmr_error_set(err, REMORA_E_UNSUPPORTED, 0, "%s is no pack: it has no checksums",
-                           rmr_show(rmr_source_where(files)).text);
-    if (st >= 0) st = rmr_pack_open(mem, files, name, &pack, err);
+    rmr_pack *pack;
+    remora_status st = rmr_pack_open_source(mem, src, &pack, err);
     if (st >= 0) {
         *answer = json_incref(json_object_get(rmr_pack_manifest(pack), "self_test"));
         st = rmr_pack_verify(pack, &host, err);
     }
     out->checksums = st;
     rmr_pack_free(pack);
-    rmr_source_free(files);
     return st;
 }
 

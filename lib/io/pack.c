@@ -491,6 +491,22 @@ remora_status rmr_find_pack_file(rmr_source *src, char name[RMR_MAX_NAME + 1], r
     return rmr_find_model_file(src, &kind, name, err);
 }
 
+remora_status rmr_pack_open_source(rmr_mem *mem, const remora_source *src, rmr_pack **out,
+                                   remora_error *err)
+{
+    char name[RMR_MAX_NAME + 1] = "";
+    rmr_source *files = NULL;
+    *out = NULL;
+    remora_status st = rmr_source_open(mem, src, 0, &files, err);
+    if (st >= 0) st = rmr_find_pack_file(files, name, err);
+    if (st >= 0 && name[0] == 0)
+        st = rmr_error_set(err, REMORA_E_UNSUPPORTED, 0, "%s is no pack",
+                           rmr_show(rmr_source_where(files)).text);
+    if (st >= 0) st = rmr_pack_open(mem, files, name, out, err);
+    rmr_source_free(files);
+    return st;
+}
+
 /* ---- asking ---- */
 
 const json_t *rmr_pack_manifest(const rmr_pack *p)

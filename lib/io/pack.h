@@ -51,6 +51,10 @@ remora_status rmr_find_pack_file(rmr_source *src, char name[RMR_MAX_NAME + 1], r
  * element type that this build does not know. `src` may be freed afterwards. */
 remora_status rmr_pack_open(rmr_mem *mem, rmr_source *src, const char *name, rmr_pack **out,
                             remora_error *err);
+/* The pack that the description means, its file read and not mapped; E_UNSUPPORTED: it means none.
+ */
+remora_status rmr_pack_open_source(rmr_mem *mem, const remora_source *src, rmr_pack **out,
+                                   remora_error *err);
 void rmr_pack_free(rmr_pack *p);
 
 /* The manifest: an object. NULL once it is dropped: jansson's memory is malloc's (json.h), so it

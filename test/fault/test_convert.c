@@ -28,7 +28,8 @@ typedef struct world {
     tiny t;
     tmem mem;
     remora_runtime *rt;
-    long blocks; /* of the runtime alone */
+    long blocks;      /* of the runtime alone */
+    const char *base; /* of conversions, or NULL */
 } world;
 
 static void put_old_file(void)
@@ -66,7 +67,8 @@ static int teardown(void **state)
 
 static remora_status convert(world *w, const remora_source *src, int zstd, remora_error *err)
 {
-    const remora_convert_opts o = {.struct_size = sizeof o, .recipe = "q8", .zstd_level = zstd};
+    const remora_convert_opts o = {
+        .struct_size = sizeof o, .recipe = "q8", .base = w->base, .zstd_level = zstd};
     *err = (remora_error)HOST_ERROR;
     return remora_convert(w->rt, src, path, &o, err);
 }
@@ -138,6 +140,22 @@ static void memory(void **state)
     for (int zstd = 0; zstd <= 1; zstd++)
         for (int how = SWEEP_ONE; how <= SWEEP_FROM; how++)
             assert_true(sweep_convert(*state, zstd, how) > 200);
+}
+
+static void memory_with_a_base(void **state)
+{
+    world *w = *state;
+    char folder[HOST_DIR], base[HOST_DIR + 16];
+    host_dir_make(folder);
+    snprintf(base, sizeof base, "%s/base.remora", folder);
+    for (int zstd = 0; zstd <= 1; zstd++) {
+        host_convert(w->rt, &w->t.source, base, "q8", zstd);
+        w->base = base;
+        assert_true(sweep_convert(w, 0, SWEEP_ONE) > 200);
+        w->base = NULL;
+    }
+    unlink(base);
+    assert_int_equal(rmdir(folder), 0);
 }
 
 static void memory_of_verify(void **state)
@@ -392,13 +410,10 @@ static void folder_that_takes_no_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(memory),
-        cmocka_unit_test(memory_of_verify),
-        cmocka_unit_test(memory_of_opening),
-        cmocka_unit_test(memory_of_json),
-        cmocka_unit_test(storage),
-        cmocka_unit_test(limits),
-        cmocka_unit_test(folder_that_takes_no_files),
+        cmocka_unit_test(memory),           cmocka_unit_test(memory_with_a_base),
+        cmocka_unit_test(memory_of_verify), cmocka_unit_test(memory_of_opening),
+        cmocka_unit_test(memory_of_json),   cmocka_unit_test(storage),
+        cmocka_unit_test(limits),           cmocka_unit_test(folder_that_takes_no_files),
     };
     return RUN_GROUP("failing conversions", tests, setup, teardown);
 }

@@ -63,7 +63,7 @@ struct remora_source { uint32_t struct_size; int32_t kind; const char *path; con
 struct remora_model_opts { uint32_t struct_size; uint32_t flags; const char *device; uint64_t host_budget; const int32_t *cancel; void *progress_user; int32_t (*progress)(void *user, uint64_t done, uint64_t total); const remora_option *extra; uint64_t n_extra; uint64_t device_budget; };
 struct remora_model_info { uint32_t struct_size; uint32_t n_layers; uint32_t n_vocab; uint32_t n_hidden; uint32_t n_heads; uint32_t kv_lora_rank; uint32_t rope_dim; uint32_t n_experts; uint32_t n_experts_used; uint32_t n_shared_experts; uint32_t n_dense_layers; uint32_t max_context; uint32_t has_tokenizer; uint32_t n_prediction_layers; uint64_t n_params; uint64_t n_params_active; uint64_t weight_bytes; uint8_t fingerprint[32]; char family[32]; char name[96]; uint32_t n_kv_heads; uint32_t head_dim; char device[32]; };
 struct remora_memory { uint32_t struct_size; uint32_t reserved; uint64_t host_weights; uint64_t host_kv; uint64_t host_scratch; uint64_t host_other; uint64_t host_mapped; uint64_t kv_bytes_per_token; uint64_t device_weights; uint64_t device_kv; uint64_t device_scratch; uint64_t device_other; uint64_t device_context; };
-struct remora_convert_opts { uint32_t struct_size; uint32_t flags; const char *recipe; const char *importance; int32_t zstd_level; uint32_t reserved; const int32_t *cancel; void *progress_user; int32_t (*progress)(void *user, uint64_t done, uint64_t total); };
+struct remora_convert_opts { uint32_t struct_size; uint32_t flags; const char *recipe; const char *importance; const char *base; int32_t zstd_level; uint32_t reserved; const int32_t *cancel; void *progress_user; int32_t (*progress)(void *user, uint64_t done, uint64_t total); };
 struct remora_verify_opts { uint32_t struct_size; uint32_t flags; const int32_t *cancel; void *progress_user; int32_t (*progress)(void *user, uint64_t done, uint64_t total); };
 struct remora_verify_report { uint32_t struct_size; int32_t checksums; int32_t self_test; int32_t exact; };
 struct remora_detok { uint64_t opaque[4]; };
@@ -463,16 +463,17 @@ const char *remora_version_string(void);
       device_other = {type = "uint64_t", at = 80},
       device_context = {type = "uint64_t", at = 88},
     }},
-    remora_convert_opts = {size = 56, align = 8, fields = {
+    remora_convert_opts = {size = 64, align = 8, fields = {
       struct_size = {type = "uint32_t", at = 0},
       flags = {type = "uint32_t", at = 4},
       recipe = {type = "const char *", at = 8},
       importance = {type = "const char *", at = 16},
-      zstd_level = {type = "int32_t", at = 24},
-      reserved = {type = "uint32_t", at = 28},
-      cancel = {type = "const int32_t *", at = 32},
-      progress_user = {type = "void *", at = 40},
-      progress = {type = "callback", at = 48, pointer = "int32_t (*)(void *user, uint64_t done, uint64_t total)"},
+      base = {type = "const char *", at = 24},
+      zstd_level = {type = "int32_t", at = 32},
+      reserved = {type = "uint32_t", at = 36},
+      cancel = {type = "const int32_t *", at = 40},
+      progress_user = {type = "void *", at = 48},
+      progress = {type = "callback", at = 56, pointer = "int32_t (*)(void *user, uint64_t done, uint64_t total)"},
     }},
     remora_verify_opts = {size = 32, align = 8, fields = {
       struct_size = {type = "uint32_t", at = 0},

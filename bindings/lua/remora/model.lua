@@ -315,16 +315,16 @@ end
 
 -- ---- packs
 
-local convert_options = {runtime = true, recipe = true, importance = true, zstd_level = true, cancel = true, progress = true,
+local convert_options = {runtime = true, recipe = true, importance = true, base = true, zstd_level = true, cancel = true, progress = true,
     no_self_test = true}
 
--- Write a pack. options: recipe, importance (a path), zstd_level, no_self_test, progress, cancel, runtime.
+-- Write a pack. options: recipe, importance (a path), base (the path of a pack, whose weights are taken as they are), zstd_level, no_self_test, progress, cancel, runtime.
 function M.convert(from, path, o)
     o = c.check_options(o, convert_options, "convert")
     with_progress("remora_convert_opts", o.progress, function(user, callback)
         local src = source(from, o)
         local opts = c.struct("remora_convert_opts", {flags = o.no_self_test and V.REMORA_CONVERT_NO_SELF_TEST or 0,
-            recipe = o.recipe, importance = o.importance, zstd_level = o.zstd_level or 0, cancel = o.cancel and o.cancel.word,
+            recipe = o.recipe, importance = o.importance, base = o.base, zstd_level = o.zstd_level or 0, cancel = o.cancel and o.cancel.word,
             progress_user = user, progress = callback})
         c.call(F.remora_convert, runtime_of(o), src, path, opts)
     end)

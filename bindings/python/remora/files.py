@@ -42,20 +42,22 @@ def recipes() -> Dict[str, str]:
         return found
 
 
-def convert(source: Source, path: Path, recipe: Optional[str] = None, *, importance: Optional[Path] = None, zstd_level: int = 0,
-            self_test: bool = True, runtime: Optional[Runtime] = None, progress: Optional[Progress] = None,
-            cancel: Optional[Cancel] = None) -> None:
+def convert(source: Source, path: Path, recipe: Optional[str] = None, *, importance: Optional[Path] = None,
+            base: Optional[Path] = None, zstd_level: int = 0, self_test: bool = True, runtime: Optional[Runtime] = None,
+            progress: Optional[Progress] = None, cancel: Optional[Cancel] = None) -> None:
     """Write a model to a pack, which appears under its name when it is whole.
 
     recipe: the name of one of `recipes()`, or YAML; None: every weight as it is stored. importance: a file of `remora eval
-    --imatrix`, or of Model.save_importance. zstd_level: 1 to 22 for distribution. self_test: store an answer for `verify`.
+    --imatrix`, or of Model.save_importance. base: a pack that was made of the same source, whose weights are taken as they
+    are; only the others are made. zstd_level: 1 to 22 for distribution. self_test: store an answer for `verify`.
     """
     told = progress_of(progress)
 
     def run(word: Cancel) -> None:
         o = D.make("remora_convert_opts", flags=0 if self_test else D.values["REMORA_CONVERT_NO_SELF_TEST"],
                    recipe=None if recipe is None else _abi.utf8(recipe), zstd_level=zstd_level, cancel=word.pointer,
-                   importance=None if importance is None else os.fsencode(importance), progress=told)
+                   importance=None if importance is None else os.fsencode(importance),
+                   base=None if base is None else os.fsencode(base), progress=told)
         with used(runtime) as rt, lend(source) as src:
             call("remora_convert", rt, src, os.fsencode(path), o)
     interruptible(run, cancel)

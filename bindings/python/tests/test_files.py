@@ -313,6 +313,14 @@ class Packs(unittest.TestCase):
         with self.assertRaises(remora.RemoraError):
             remora.convert(FOLDER, self.path / "x")
 
+    def test_weights_of_another_pack(self) -> None:
+        remora.convert(FOLDER, self.path, "q8", self_test=False)
+        was = types(self.path)
+        remora.convert(FOLDER, self.path, "q4", base=self.path)
+        self.assertEqual(types(self.path), was)  # nothing was left to be made
+        with self.assertRaisesRegex(remora.Mismatch, "krill.remora"):
+            remora.convert(FOLDER, self.path, base=KRILL)
+
     def test_damage_is_found(self) -> None:
         remora.convert(FOLDER, self.path)
         data = bytearray(self.path.read_bytes())

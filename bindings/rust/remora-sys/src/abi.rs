@@ -720,6 +720,8 @@ pub struct remora_convert_opts {
     pub recipe: *const c_char,
     /// `const char *importance`.
     pub importance: *const c_char,
+    /// `const char *base`.
+    pub base: *const c_char,
     /// `int32_t zstd_level`.
     pub zstd_level: i32,
     /// `uint32_t reserved`.
@@ -1962,16 +1964,17 @@ mod tests {
     fn layout_of_remora_convert_opts() {
         let x = remora_convert_opts::new();
         let at = addr_of!(x) as usize;
-        assert_eq!((size_of::<remora_convert_opts>(), align_of::<remora_convert_opts>()), (56, 8));
+        assert_eq!((size_of::<remora_convert_opts>(), align_of::<remora_convert_opts>()), (64, 8));
         assert_eq!(addr_of!(x.struct_size) as usize - at, 0);
         assert_eq!(addr_of!(x.flags) as usize - at, 4);
         assert_eq!(addr_of!(x.recipe) as usize - at, 8);
         assert_eq!(addr_of!(x.importance) as usize - at, 16);
-        assert_eq!(addr_of!(x.zstd_level) as usize - at, 24);
-        assert_eq!(addr_of!(x.reserved) as usize - at, 28);
-        assert_eq!(addr_of!(x.cancel) as usize - at, 32);
-        assert_eq!(addr_of!(x.progress_user) as usize - at, 40);
-        assert_eq!(addr_of!(x.progress) as usize - at, 48);
+        assert_eq!(addr_of!(x.base) as usize - at, 24);
+        assert_eq!(addr_of!(x.zstd_level) as usize - at, 32);
+        assert_eq!(addr_of!(x.reserved) as usize - at, 36);
+        assert_eq!(addr_of!(x.cancel) as usize - at, 40);
+        assert_eq!(addr_of!(x.progress_user) as usize - at, 48);
+        assert_eq!(addr_of!(x.progress) as usize - at, 56);
     }
     #[test]
     fn layout_of_remora_verify_opts() {

@@ -360,6 +360,7 @@ pub struct ConvertOptions<'a> {
     flags: u32,
     recipe: Option<String>,
     importance: Option<String>,
+    base: Option<String>,
     zstd_level: i32,
     cancel: Option<Cancel>,
     progress: Progress<'a>,
@@ -378,6 +379,11 @@ impl<'a> ConvertOptions<'a> {
     /// The path of a file of importance.
     pub fn importance(mut self, path: &str) -> Self {
         self.importance = Some(path.into());
+        self
+    }
+    /// The path of a pack of the same model: the weights that it has are taken as they are.
+    pub fn base(mut self, path: &str) -> Self {
+        self.base = Some(path.into());
         self
     }
     /// The level of compression, 1 to 22, for packs that are distributed; 0: none.
@@ -405,11 +411,12 @@ impl<'a> ConvertOptions<'a> {
 /// Write a model to a pack.
 pub fn convert(from: &Source, to: &str, mut o: ConvertOptions<'_>, rt: Option<&Runtime>) -> Result<()> {
     let (to, recipe) = (c_name(to)?, CName::new(o.recipe.as_deref())?);
-    let importance = CName::new(o.importance.as_deref())?;
+    let (importance, base) = (CName::new(o.importance.as_deref())?, CName::new(o.base.as_deref())?);
     let mut raw = sys::remora_convert_opts::new();
     raw.flags = o.flags;
     raw.recipe = recipe.as_ptr();
     raw.importance = importance.as_ptr();
+    raw.base = base.as_ptr();
     raw.zstd_level = o.zstd_level;
     raw.cancel = Cancel::pointer(&o.cancel);
     raw.progress = o.progress.is_some().then_some(progress as _);
