@@ -14,13 +14,7 @@ compiled() { # name files...
 }
 status=0
 compiled Tests bindings/csharp/tests/*.cs
-# A small model with a prediction layer, as the tests of Python make it: krill has none.
-mkdir "$out/predicting"
-PYTHONPATH=bindings/python:bindings/python/tests REMORA_LIBRARY=$LD_LIBRARY_PATH/libremora.so.1 PYTHONDONTWRITEBYTECODE=1 "$2" -c '
-import pathlib, sys, test_files
-for name, data in test_files.folder_with_a_prediction_layer().items(): pathlib.Path(sys.argv[-1], name).write_bytes(data)
-' . "$out/predicting" || status=1
-mono "$out/Tests.exe" "$PWD" "$out/predicting" || status=1
+mono "$out/Tests.exe" "$PWD" || status=1
 compiled DotNet -define:NETCOREAPP3_0_OR_GREATER bindings/csharp/tests/dotnet/*.cs
 mono "$out/DotNet.exe" || status=1
 compiled Npc bindings/csharp/Npc.cs

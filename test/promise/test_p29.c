@@ -10,7 +10,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "groups.h"
 #include "host.h"
 #include "session.h"
 #include "tiny.h"
@@ -22,6 +21,7 @@ typedef struct world {
     remora_runtime *rt;
     remora_model *m;
     uint32_t vocab;
+    uint64_t seed; /* of the prompt; behind that of 4 the box ends its text at once */
 } world;
 
 /* What a sampler has, how calls are cut, where drafts come from. */
@@ -42,6 +42,8 @@ typedef struct plan {
     uint32_t chunk;
     int32_t kv;
     uint32_t session_flags;
+    uint32_t ceiling; /* 1: in bytes, of what is in use before the first token; each one more allows
+                         a row of logits more; 0: none */
 } plan;
 
 typedef struct draft_plan {
@@ -62,6 +64,7 @@ typedef struct outcome {
 } outcome;
 
 static outcome plain, drafted;
+static const char *box; /* the pack that comes with the repository */
 
 /* ---- a source of drafts ---- */
 
@@ -268,6 +271,17 @@ static void branch(running *r)
     generate(r);
 }
 
+static void set_ceiling(running *r)
+{
+    remora_memory now = {.struct_size = sizeof now};
+    remora_error err = HOST_ERROR;
+    REQUIRE_OK(remora_eval(&r->s, 1, NULL, &err), &err);
+    REQUIRE_OK(remora_model_get_memory(r->w->m, &now, &err), &err);
+    const uint64_t row = r->w->vocab * sizeof(float),
+                   used = now.host_weights + now.host_kv + now.host_scratch + now.host_other;
+    REQUIRE_OK(remora_model_set_budget(r->w->m, used + (r->p->ceiling - 1) * row, 0, &err), &err);
+}
+
 static void run(const world *w, const plan *p, const draft_plan *d, const outcome *knows,
                 outcome *out)
 {
@@ -283,13 +297,15 @@ static void run(const world *w, const plan *p, const draft_plan *d, const outcom
     running r = {w, p, d, NULL, sampler_of(w, p), out};
     remora_token ids[PROMPT];
     memset(out, 0, sizeof *out);
-    host_ids(ids, PROMPT, w->vocab, 4);
+    host_ids(ids, PROMPT, w->vocab, w->seed);
     for (int i = 20; i < PROMPT; i++) ids[i] = ids[i - 20]; /* something to be found again */
     REQUIRE_OK(remora_session_create(w->m, &so, &r.s, &err), &err);
     r.s->drafter = &drafter;
     REQUIRE_OK(remora_session_append(r.s, ids, PROMPT, REMORA_WANT_LAST, &err), &err);
+    if (p->ceiling) set_ceiling(&r);
     branch(&r);
     generate(&r);
+    REQUIRE_OK(remora_model_set_budget(w->m, 0, 0, &err), &err);
     look_behind(&r);
     if (p->counts)
         for (uint32_t layer = 1; layer < 3; layer++) {
@@ -335,7 +351,7 @@ static const draft_plan ways[] = {{1, 100},
 static void on_model(const tiny_opts *o, const plan *p)
 {
     static const draft_plan none = {0, -1};
-    world w;
+    world w = {.seed = 4};
     tiny_make(&w.t, o);
     w.rt = host_runtime(NULL, 2, NULL);
     w.m = host_open(w.rt, &w.t.source);
@@ -349,6 +365,8 @@ static void on_model(const tiny_opts *o, const plan *p)
             assert_true(plain.counts != 0 && drafted.drafts == 0);
             continue;
         }
+        if (p->ceiling == 1) assert_int_equal(drafted.drafts, 0);
+        if (p->ceiling && (p->ceiling == 1 || ways[i].most >= p->ceiling)) continue;
         if (p->hidden) assert_true(plain.hidden != 0);
         if (p->chunk == 0 && ways[i].chance >= 0 &&
             (ways[i].most != REMORA_DRAFTS_AUTO || p->regex == NULL))
@@ -446,6 +464,24 @@ static void texts(void **state)
     for (size_t i = 0; i < sizeof p / sizeof *p; i++) on_model(&(tiny_opts){0}, &p[i]);
 }
 
+/* Near a ceiling in bytes drafts have no rows, and that is no failure. */
+static void no_room_for_rows(void **state)
+{
+    const plan p[] = {
+        {.name = "ceiling", .max_tokens = 50, .cap = CAP, .ceiling = 1},
+        {.name = "ceiling, sampled", .temperature = 1, .max_tokens = 50, .cap = 6, .ceiling = 1},
+        {.name = "ceiling behind 3 rows", .temperature = 1, .cap = 7, .ceiling = 4},
+        {.name = "ceiling, pages as needed",
+         .temperature = 1,
+         .max_tokens = 8,
+         .cap = 3,
+         .session_flags = REMORA_SESSION_PAGES_AS_NEEDED,
+         .ceiling = 2},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof p / sizeof *p; i++) on_model(&(tiny_opts){0}, &p[i]);
+}
+
 static void forks_and_trims(void **state)
 {
     const plan p[] = {
@@ -472,15 +508,13 @@ static void add(remora_session *s, remora_token t, int64_t budget_us, remora_sta
     assert_int_equal(remora_eval(&s, 1, &o, &err), want);
 }
 
-/* krill has a prediction layer of its own, which is good enough to be right now and then. */
-static void on_krill(const plan *list, size_t n)
+/* The model in the box has a prediction layer, which is good enough to be right now and then. */
+static void on_the_box(const plan *list, size_t n)
 {
     static const draft_plan none = {0, -1};
     static const draft_plan with[] = {{1, -1}, {4, -1}, {30, -1}, {REMORA_DRAFTS_AUTO, -1}};
-    char folder[4096];
-    if (!host_folder(folder, sizeof folder, "krill")) fail_msg("krill is not there");
-    const remora_source src = host_path_source(folder);
-    world w = {.rt = host_runtime(NULL, 2, NULL)};
+    const remora_source src = host_path_source(box);
+    world w = {.rt = host_runtime(NULL, 2, NULL), .seed = 5};
     w.m = host_open(w.rt, &src);
     w.vocab = host_vocab(w.m);
     for (size_t i = 0; i < n; i++) {
@@ -490,6 +524,7 @@ static void on_krill(const plan *list, size_t n)
         for (size_t k = 0; k < sizeof with / sizeof *with; k++) {
             run(&w, &p, &with[k], NULL, &drafted);
             same(&p, &with[k]);
+            if (p.ceiling == 1) assert_int_equal(drafted.drafts, 0);
             if (p.temperature <= 0 && with[k].most <= 4)
                 assert_true(drafted.drafts > 10 && 5 * drafted.used > drafted.drafts);
         }
@@ -516,6 +551,7 @@ static void prediction_layer(void **state)
          .cap = 5,
          .forks = 1,
          .trims = 1},
+        {.name = "ceiling", .temperature = .8, .max_tokens = 40, .cap = 40, .ceiling = 1},
         {.name = "forced",
          .temperature = .8,
          .max_tokens = 60,
@@ -523,7 +559,7 @@ static void prediction_layer(void **state)
          .regex = "(One day, a (dog|cat) saw a [a-z]+\\. )+"},
     };
     (void)state;
-    on_krill(p, sizeof p / sizeof *p);
+    on_the_box(p, sizeof p / sizeof *p);
 }
 
 /* The cache at the places of drafts is written over by a step that never ends; then the timeline
@@ -577,14 +613,16 @@ static void a_step_over_drafts(void **state)
     tiny_free(&w.t);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greedy_and_sampled), cmocka_unit_test(to_the_end_of_the_capacity),
         cmocka_unit_test(cut_by_hosts),       cmocka_unit_test(texts),
         cmocka_unit_test(forks_and_trims),    cmocka_unit_test(stages_and_sessions),
-        cmocka_unit_test(a_step_over_drafts),
+        cmocka_unit_test(a_step_over_drafts), cmocka_unit_test(no_room_for_rows),
+        cmocka_unit_test(prediction_layer),
     };
-    const struct CMUnitTest model_tests[] = {cmocka_unit_test(prediction_layer)};
-    return RUN_GROUPS("p29", tests, model_tests);
+    REQUIRE(argc == 2);
+    box = argv[1];
+    return cmocka_run_group_tests_name("p29", tests, NULL, NULL);
 }

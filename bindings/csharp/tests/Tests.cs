@@ -14,7 +14,7 @@ using Map = System.Collections.Generic.Dictionary<string, object>;
 
 static unsafe class Tests
 {
-    static string root, predicting;
+    static string root;
     static Model model;
     static int bad;
 
@@ -273,7 +273,7 @@ static unsafe class Tests
         using (var cancel = new Cancel()) {
             var o = s.Options;
             Must(o.capacity == 64 && o.chunk == 16 && o.kv_type == Abi.REMORA_KV_F32, "options");
-            Must(o.flags == Abi.REMORA_SESSION_PAGES_AS_NEEDED, "flags of a model without a prediction layer");
+            Must(o.flags == (Abi.REMORA_SESSION_PAGES_AS_NEEDED | Abi.REMORA_SESSION_PREDICTION), "flags");
             s.Append(Enumerable.Range(5, 40).ToArray());
             cancel.Set();
             Must(Throws(() => Session.Eval(new[] {s}, cancel: cancel)).StartsWith("RemoraException", StringComparison.Ordinal), "cancel");
@@ -289,8 +289,7 @@ static unsafe class Tests
 
     static void Prediction()
     {
-        using (var m = new Model(predicting))
-        using (Session with = new Session(m, prediction: true), without = new Session(m))
+        using (Session with = new Session(model, prediction: true), without = new Session(model))
             Must(with.Options.flags == Abi.REMORA_SESSION_PREDICTION && without.Options.flags == 0, "flags");
     }
 
@@ -360,7 +359,6 @@ static unsafe class Tests
     static int Main(string[] arguments)
     {
         root = arguments[0];
-        predicting = arguments[1];
         model = new Model(Path.Combine(root, "models/krill.remora"));
         Test("has the layout and the functions of the library", Layout);
         Test("gives what all languages give", Cases);
