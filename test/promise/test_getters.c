@@ -135,14 +135,21 @@ static void options(void **state)
 
 static void end_tokens(void **state)
 {
+    static const char several[] = "{\"eos_token_id\":[265,257]}";
     remora_token ids[8];
+    remora_blob b[6];
     size_t n = 0, counted = 0;
     tiny t;
     (void)state;
     tiny_make(&t, NULL);
-    remora_model *m = host_open(NULL, &t.source);
+    memcpy(b, t.blobs, t.n * sizeof *b);
+    b[t.n] = (remora_blob){"generation_config.json", several, sizeof several - 1};
+    remora_source src = t.source;
+    src.blobs = b;
+    src.n_blobs = t.n + 1;
+    remora_model *m = host_open(NULL, &src);
     REQUIRE_OK(remora_end_tokens(m, ids, 8, &n, NULL), NULL);
-    assert_true(n > 0);
+    assert_true(n > 1);
     for (remora_token id = 0; id < TINY_TEXT_VOCAB; id++)
         if (remora_token_flags(m, id) & REMORA_TOKEN_END_OF_TURN)
             assert_int_equal(ids[counted++], id);
@@ -150,6 +157,27 @@ static void end_tokens(void **state)
     assert_int_equal(remora_token_special(m, REMORA_SPECIAL_EOS), TINY_EOS);
     remora_model_free(m);
     tiny_free(&t);
+}
+
+/* Each number of the checkpoint counts once, and a tied head not again. */
+static void parameters(void **state)
+{
+    static const tiny_opts kinds[] = {
+        {.layers = 0}, {.v2 = 1}, {.dense = "llama"}, {.dense = "qwen2"}, {.form = TINY_FUSED}};
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        remora_model_info info = {.struct_size = sizeof info};
+        uint64_t header;
+        tiny t;
+        tiny_make(&t, &kinds[i]);
+        const remora_blob *b = tiny_blob(&t, "model.safetensors");
+        memcpy(&header, b->data, sizeof header);
+        remora_model *m = host_open(NULL, &t.source);
+        REQUIRE_OK(remora_model_get_info(m, &info, NULL), NULL);
+        assert_int_equal(info.n_params, (b->size - sizeof header - header) / 2); /* bf16 */
+        remora_model_free(m);
+        tiny_free(&t);
+    }
 }
 
 /* ---- metadata beside the configuration ---- */
@@ -285,6 +313,7 @@ int main(void)
                                        cmocka_unit_test(where_handles_come_from),
                                        cmocka_unit_test(options),
                                        cmocka_unit_test(end_tokens),
+                                       cmocka_unit_test(parameters),
                                        cmocka_unit_test(metadata)};
     return cmocka_run_group_tests_name("getters", tests, NULL, NULL);
 }

@@ -213,12 +213,74 @@ static void readers(void **state)
     tiny_free(&t);
 }
 
+/* A pick reads the session too, also while it is in a callback. */
+typedef struct picking {
+    pthread_barrier_t inside, read;
+    remora_sampler *p;
+    const remora_session *s;
+} picking;
+
+static remora_status REMORA_CALL stay_inside(void *user, remora_token_prob *cand, size_t *n)
+{
+    picking *k = user;
+    (void)cand;
+    (void)n;
+    pthread_barrier_wait(&k->inside);
+    pthread_barrier_wait(&k->read);
+    return REMORA_OK;
+}
+
+static void *pick_slowly(void *arg)
+{
+    const picking *k = arg;
+    remora_token t;
+    REQUIRE_OK(remora_sampler_pick(k->p, k->s, 0, &t, NULL), NULL);
+    return NULL;
+}
+
+static void readers_during_a_pick(void **state)
+{
+    tiny t;
+    remora_token ids[N];
+    pthread_t thread;
+    picking k;
+    (void)state;
+    tiny_make(&t, NULL);
+    host_ids(ids, N, TINY_TEXT_VOCAB, 8);
+    remora_model *m = host_open(NULL, &t.source);
+    float *expect = host_logits(m, ids, N);
+    remora_session *s = host_session(m, N, REMORA_KV_F32);
+    const remora_stage slow = {
+        .struct_size = sizeof slow, .kind = REMORA_STAGE_CALLBACK, .fn = stay_inside, .user = &k};
+    REQUIRE_OK(remora_session_append(s, ids, N, REMORA_WANT_ALL | REMORA_WANT_HIDDEN, NULL), NULL);
+    REQUIRE_OK(remora_eval(&s, 1, NULL, NULL), NULL);
+    k.s = s;
+    REQUIRE(pthread_barrier_init(&k.inside, NULL, 2) == 0);
+    REQUIRE(pthread_barrier_init(&k.read, NULL, 2) == 0);
+    REQUIRE_OK(remora_sampler_create(m, 1, &k.p, NULL), NULL);
+    REQUIRE_OK(remora_sampler_add(k.p, &slow, NULL), NULL);
+    REQUIRE(pthread_create(&thread, NULL, pick_slowly, &k) == 0);
+    pthread_barrier_wait(&k.inside);
+    reader r = {s, m, expect, ids};
+    read_session(&r);
+    pthread_barrier_wait(&k.read);
+    REQUIRE(pthread_join(thread, NULL) == 0);
+    pthread_barrier_destroy(&k.inside);
+    pthread_barrier_destroy(&k.read);
+    remora_sampler_free(k.p);
+    remora_session_free(s);
+    free(expect);
+    remora_model_free(m);
+    tiny_free(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(evals_meet),
         cmocka_unit_test(busy),
         cmocka_unit_test(readers),
+        cmocka_unit_test(readers_during_a_pick),
     };
     return cmocka_run_group_tests_name("P10", tests, NULL, NULL);
 }
