@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`remora chat` in tmux, which shows what a person would see: editing, windows that change, interrupts, a full context, a model
-without a chat format. in_tmux.py REMORA. And tools, with a model whose tokenizer has what its calls need: in_tmux.py REMORA KRILL,
-which is the folder of krill."""
+without a chat format. in_tmux.py REMORA. And reasoning and tools, with models whose tokenizer has what they need:
+in_tmux.py REMORA KRILL, which is the folder of krill."""
 import json
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -46,6 +47,15 @@ class Window:
 
     def rows(self):
         return self.call("capture-pane", "-p").rstrip().split("\n")
+
+    def dimmed(self):
+        """What of the screen is dim, its rows joined."""
+        parts = re.split("\x1b\\[([0-9;]*)m", self.call("capture-pane", "-p", "-e"))
+        dim, out = False, ""
+        for text, codes in zip(parts[::2], ["", *parts[1::2]]):
+            dim = (dim or "2" in codes.split(";")) and "0" not in codes.split(";")
+            out += text.replace("\n", "") if dim else ""
+        return out.rstrip()
 
     def cursor(self):
         return tuple(map(int, self.call("display-message", "-p", "#{cursor_x} #{cursor_y}").split()))
@@ -155,16 +165,59 @@ def without_a_format(folder):
         assert "kimi" not in said and rows[-1] == "code 1", rows
 
 
-def model_with_calls(folder, krill):
-    """krill, whose token of padding is the one of DeepSeek-V4's calls."""
+def krill_with(folder, change):
+    """The folder of krill with another tokenizer: what `change` makes of it."""
+    krill = pathlib.Path(sys.argv[2]).resolve()
     (folder / "model").mkdir()
     for name in os.listdir(krill):
         if name != "tokenizer.json":
-            (folder / "model" / name).symlink_to(pathlib.Path(krill).resolve() / name)
-    text = pathlib.Path(krill, "tokenizer.json").read_text(encoding="utf-8")
-    assert "<｜▁pad▁｜>" in text
-    (folder / "model" / "tokenizer.json").write_text(text.replace("<｜▁pad▁｜>", "｜DSML｜"), encoding="utf-8")
+            (folder / "model" / name).symlink_to(krill / name)
+    tokenizer = change(json.loads((krill / "tokenizer.json").read_text(encoding="utf-8")))
+    (folder / "model" / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     return folder / "model"
+
+
+def renamed(tokenizer, names):
+    """With other texts of tokens: {old: new}."""
+    for token in tokenizer["added_tokens"]:
+        token["content"] = names.get(token["content"], token["content"])
+    vocab = tokenizer["model"]["vocab"]
+    assert set(names) <= set(vocab)
+    tokenizer["model"]["vocab"] = {names.get(text, text): i for text, i in vocab.items()}
+    return tokenizer
+
+
+def ends_reasoning_at_was(tokenizer):
+    """The word and the end of reasoning change places, so krill reasons until it comes to that word."""
+    vocab = tokenizer["model"]["vocab"]
+    vocab["Ġwas"], vocab["</think>"] = vocab["</think>"], vocab["Ġwas"]
+    for token in tokenizer["added_tokens"]:
+        token["id"] = vocab[token["content"]]
+    return tokenizer
+
+
+def reasoning(folder):
+    """Reasoning is dim and the answer is not; folded it is not there."""
+    model = krill_with(folder, ends_reasoning_at_was)
+    args = ["--format", "deepseek-v3.1", "--think", "on", "--ctx", "2048", "-n", "14", "--temp", "0"]
+    answer = " a very good story", "[cut after 14 tokens]", "15/2048 >"
+    with Window(folder, *args, model=model) as w:
+        w.until_last("0/2048 >")
+        w.type("Tell me a story.", "Enter")
+        w.until_prompt("[cut after 14 tokens]")
+        assert w.dimmed() == "0/2048 > " + "a, the story of the night before," + "15/2048 >", w.dimmed()
+        w.type("/fold", "Enter")
+        w.until_last("15/2048 > /fold", "15/2048 >")
+        w.type("/again", "Enter")
+        w.until_last("15/2048 > /again", *answer)
+        w.type("/fold", "Enter")
+        w.until_last("15/2048 > /fold", "15/2048 >")
+        w.type("/again", "Enter")
+        w.until_last("15/2048 > /again", "a, the story of the night before,", "", *answer)
+    with Window(folder, *args, "--fold", model=model) as w:
+        w.until_last("0/2048 >")
+        w.type("Tell me a story.", "Enter")
+        w.until_last("0/2048 > Tell me a story.", *answer)
 
 
 def tools(folder):
@@ -175,7 +228,8 @@ def tools(folder):
                 {"name": "route", "parameters": route}]
     (folder / "tools.json").write_text(json.dumps([{"type": "function", "function": f} for f in declared]))
     args = ["--format", "deepseek-v4", "--ctx", "2048", "-n", "60", "--temp", "0", "--tools", str(folder / "tools.json")]
-    model = model_with_calls(folder, sys.argv[2])
+    # the token of padding is the one of DeepSeek-V4's calls
+    model = krill_with(folder, lambda tokenizer: renamed(tokenizer, {"<｜▁pad▁｜>": "｜DSML｜"}))
     with Window(folder, *args, model=model) as w:
         w.until_last("0/2048 >")
         w.type("/call", "Enter")
@@ -208,7 +262,7 @@ def tools(folder):
         assert rows[at + 1:at + 3] == ["remora: the tool command ended with code 3", '{"NAME": "NOW", "ARGUMENTS": {}}'], rows
 
 
-for test in (editing, answers, without_a_format) if len(sys.argv) == 2 else (tools,):
+for test in (editing, answers, without_a_format) if len(sys.argv) == 2 else (reasoning, tools):
     with tempfile.TemporaryDirectory() as here:
         print("==", test.__name__, flush=True)
         test(pathlib.Path(here))
