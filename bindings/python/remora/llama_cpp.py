@@ -23,8 +23,8 @@ Json = Dict[str, Any]
 RANDOM_SEED = 0xFFFFFFFF
 HOW_IT_COMPUTES = {
     "n_gpu_layers", "split_mode", "main_gpu", "tensor_split", "use_mmap", "use_mlock", "n_batch", "n_ubatch", "n_threads_batch",
-    "flash_attn", "offload_kqv", "op_offload", "numa", "logits_all", "embedding", "last_n_tokens_size", "swa_full", "type_k",
-    "type_v", "verbose", "vocab_only", "no_perf", "spm_infill",
+    "flash_attn", "offload_kqv", "op_offload", "numa", "logits_all", "embedding", "swa_full", "type_k", "type_v", "verbose",
+    "vocab_only", "no_perf", "spm_infill",
 }
 
 
@@ -48,14 +48,18 @@ class Llama:
     """A model and one session of it, with the calls of llama_cpp.Llama."""
 
     def __init__(self, model_path: str, *, n_ctx: int = 0, n_threads: Optional[int] = None, seed: int = RANDOM_SEED,
-                 chat_format: Optional[str] = None, **more: Any) -> None:
+                 chat_format: Optional[str] = None, last_n_tokens_size: int = 64, **more: Any) -> None:
+        """last_n_tokens_size: of how many tokens penalties know; 0: none, -1: as many as the context has."""
         unknown = {name for name, value in more.items() if value is not None} - HOW_IT_COMPUTES
         if unknown:
             raise Unsupported(f"options that are not there: {', '.join(sorted(unknown))}")
+        if last_n_tokens_size < -1:
+            raise ValueError(f"last_n_tokens_size is {last_n_tokens_size}; -1 and more are supported")
         self.model_path = model_path
         self.model = Model(model_path, runtime=Runtime(threads=n_threads or 0))
         self.session = Session(self.model, capacity=min(n_ctx, self.model.max_context))
         self.chat_format = chat_format
+        self._window = self.n_ctx() if last_n_tokens_size < 0 else last_n_tokens_size
         self._seed = seed
 
     # ---- the model
@@ -111,12 +115,12 @@ class Llama:
         sampler = Sampler(self.model, random.getrandbits(64) if wanted == RANDOM_SEED else wanted)
         for token, bias in (logit_bias or {}).items():
             sampler.bias(int(token), bias)
-        if repeat_penalty != 1.0:
-            sampler.repeat(repeat_penalty, 64)
-        if frequency_penalty != 0.0:
-            sampler.frequency(frequency_penalty, 64)
-        if presence_penalty != 0.0:
-            sampler.presence(presence_penalty, 64)
+        if repeat_penalty != 1.0 and self._window > 0:
+            sampler.repeat(repeat_penalty, self._window)
+        if frequency_penalty != 0.0 and self._window > 0:
+            sampler.frequency(frequency_penalty, self._window)
+        if presence_penalty != 0.0 and self._window > 0:
+            sampler.presence(presence_penalty, self._window)
         if temperature > 0:
             if top_k > 0:
                 sampler.top_k(top_k)
@@ -162,25 +166,33 @@ class Llama:
     __call__ = create_completion
 
     def _stream_completion(self, head: Json, shown: str, generation: Generation) -> Iterator[Json]:
+        told, offset = 0, len(shown)
+
         def chunk(text: str, finish: Optional[str]) -> Json:
-            return {**head, "choices": [{"text": text, "index": 0, "logprobs": None, "finish_reason": finish}]}
+            nonlocal told, offset
+            logprobs = self._logprobs(generation, offset, told)
+            told = len(generation.probs)
+            offset += sum(map(len, logprobs["tokens"])) if logprobs else 0
+            return {**head, "choices": [{"text": text, "index": 0, "logprobs": logprobs, "finish_reason": finish}]}
         if shown:
             yield chunk(shown, None)
         for piece in generation:
             yield chunk(piece, None)
         yield chunk("", _finish(generation))
 
-    def _logprobs(self, generation: Generation, offset: int) -> Optional[Json]:
-        if not generation.probs:
+    def _logprobs(self, generation: Generation, offset: int, first: int = 0) -> Optional[Json]:
+        """Of the tokens from the first on; the text of that one begins at the offset."""
+        probs = generation.probs[first:]
+        if not probs:
             return None
-        names = [self.model.token_bytes(t).decode("utf-8", "replace") for t in generation.tokens]
+        names = [self.model.token_bytes(t).decode("utf-8", "replace") for t in generation.tokens[first:]]
         offsets = []
         for name in names:
             offsets.append(offset)
             offset += len(name)
         best = [{self.model.token_bytes(p.token).decode("utf-8", "replace"): p.logprob for p in [of, *rest]}
-                for of, rest in generation.probs]
-        return {"tokens": names, "text_offset": offsets, "token_logprobs": [of.logprob for of, _ in generation.probs],
+                for of, rest in probs]
+        return {"tokens": names, "text_offset": offsets, "token_logprobs": [of.logprob for of, _ in probs],
                 "top_logprobs": best}
 
     # ---- chats

@@ -7,6 +7,7 @@ import json
 import pathlib
 import sys
 import unittest
+from typing import Any, Dict
 
 import remora
 from remora.llama_cpp import Llama, LlamaGrammar
@@ -34,6 +35,25 @@ class Completions(unittest.TestCase):
         self.assertEqual(got["logprobs"]["tokens"][:2], [",", " there"])
         self.assertEqual(got["logprobs"]["text_offset"][:2], [16, 17])
         self.assertEqual(len(got["logprobs"]["top_logprobs"][0]), 2)
+
+    def test_a_stream_has_the_same_logprobs(self) -> None:
+        asked: Dict[str, Any] = {"max_tokens": 50, "temperature": 0, "stop": ["little"], "echo": True, "logprobs": 2}
+        whole = LLM("Once upon a time", **asked)["choices"][0]["logprobs"]
+        parts = [c["choices"][0]["logprobs"] for c in LLM("Once upon a time", stream=True, **asked)]
+        self.assertGreater(len([p for p in parts if p]), 3)
+        for key, value in whole.items():
+            self.assertEqual([x for p in parts if p for x in p[key]], value)
+
+    def test_the_window_of_penalties(self) -> None:
+        def told(window: int) -> str:
+            llm = Llama(LLM.model_path, n_ctx=128, last_n_tokens_size=window)
+            return str(llm("red red red", max_tokens=40, temperature=0, repeat_penalty=2.0)["choices"][0]["text"])
+        short, long = told(2), told(64)
+        self.assertNotEqual(short, long)
+        self.assertEqual(told(-1), long)  # 40 tokens are in both
+        self.assertEqual(told(0), LLM("red red red", max_tokens=40, temperature=0)["choices"][0]["text"])
+        with self.assertRaisesRegex(ValueError, "last_n_tokens_size is -2"):
+            told(-2)
 
     def test_seeds(self) -> None:
         one, two = (LLM("The sea", max_tokens=20, seed=s)["choices"][0]["text"] for s in (1, 2))
