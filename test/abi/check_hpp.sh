@@ -6,7 +6,7 @@
 # usage: check_hpp.sh PYTHON ABI.PY INCLUDE_DIR TEST.CPP LIBRARY MODEL
 set -eu
 python=$1 reader=$2 include=$3 test=$4 library=$5 model=$6
-flags="-I$include -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror"
+flags="-I$include -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -pthread"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$python" "$reader" tour "$include/remora/remora.hpp" >"$work/tour.cpp"

@@ -7,12 +7,18 @@
 #include <remora/remora.hpp>
 
 #include <array>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define CHECK(x) check((x), __LINE__, #x)
 
@@ -196,6 +202,80 @@ static void samplers(remora::model &m)
     CHECK(calls.use_count() == 1);
 }
 
+static std::string written(remora::model &m, remora::sampler &p, const remora::gen_opts &o);
+
+/* A stage that tells when it is inside, and stays there until it may go on. */
+struct doors {
+    std::mutex lock;
+    std::condition_variable changed;
+    bool inside = false, go = false;
+
+    void open(bool &door)
+    {
+        const std::lock_guard<std::mutex> held(lock);
+        door = true;
+        changed.notify_all();
+    }
+    void wait(const bool &door)
+    {
+        std::unique_lock<std::mutex> held(lock);
+        while (!door) changed.wait(held);
+    }
+};
+
+/* In a child of fork(): what another thread was using is busy and can be freed, all else goes on.
+ * What is wrong, or 0. */
+static int goes_on(remora::model &m, remora::session &used, const std::string &expect)
+{
+    const remora::token more[] = {5};
+    remora::gen_opts o;
+    o.max_tokens = 6;
+    auto p = remora::sampler::create(m, 0);
+    alarm(120);
+    if (used.append(more, 0).status() != REMORA_E_BUSY) return 1;
+    if (used.info().status() != REMORA_E_BUSY) return 2;
+    used = remora::session();
+    if (!p || !p->add(REMORA_STAGE_TEMPERATURE, 0.0)) return 3;
+    return written(m, *p, o) == expect ? 0 : 4;
+}
+
+static void forks(remora::model &m)
+{
+    doors d;
+    remora::session_opts so;
+    remora::gen_opts o;
+    so.capacity = 64;
+    o.max_tokens = 6;
+    auto greedy = good(remora::sampler::create(m, 0));
+    CHECK(good(greedy->add(REMORA_STAGE_TEMPERATURE, 0.0)).status() == REMORA_OK);
+    const std::string expect = written(m, *greedy, o);
+    auto used = good(remora::session::create(m, &so));
+    const auto t = good(m.tokenize(begin, REMORA_TEXT_BOS));
+    CHECK(good(used->append(*t, REMORA_WANT_LAST)).status() == REMORA_OK);
+    CHECK(good(used->eval()).status() == REMORA_OK);
+    std::thread thread([&] {
+        auto slow = good(remora::sampler::create(m, 1));
+        const auto stay = [&](remora::span<remora_token_prob> c) {
+            d.open(d.inside);
+            d.wait(d.go);
+            return c.size();
+        };
+        CHECK(good(slow->add_stage(stay)).status() == REMORA_OK);
+        o.max_tokens = 1;
+        remora_token made[1];
+        std::size_t n = 0;
+        CHECK(remora_generate(used->get(), slow->get(), &o, made, 1, &n, nullptr) >= 0 && n == 1);
+    });
+    d.wait(d.inside);
+    int how = 1;
+    const pid_t pid = fork();
+    if (pid == 0) _exit(goes_on(m, *used, expect));
+    CHECK(pid > 0 && waitpid(pid, &how, 0) == pid);
+    d.open(d.go);
+    thread.join();
+    CHECK(how == 0 && used->info().status() == REMORA_OK);
+}
+
 static remora::result<remora::sampler> bound_by(remora::model &m, const remora::constraint &c)
 {
     auto p = remora::sampler::create(m, 3);
@@ -345,6 +425,7 @@ int main(int argc, char **argv)
     texts(*m);
     sessions(*m);
     samplers(*m);
+    forks(*m);
     constraints(*m);
     generating(*m);
     chats(*m);

@@ -226,6 +226,36 @@ function tests.callbacks_throw_and_are_let_go()
     check.equal(c.n_kept(), before)
 end
 
+-- A callback of a generation forks, which is legal as it does not return in the child: there the session is in use for ever.
+-- Lua 5.4 has no way to fork.
+local has_ffi, ffi = pcall(require, "ffi")
+if has_ffi then
+    ffi.cdef [[int fork(void); int waitpid(int pid, int *status, int options); unsigned alarm(unsigned s); void _exit(int code);]]
+    function tests.a_child_of_fork_goes_on_with_what_was_not_in_use()
+        local used, other, status = story(), story(), ffi.new("int[1]", -1)
+        local function wrong()
+            for _, call in ipairs {used.info, function(s) s:append {5} end} do
+                local ok, e = pcall(call, used)
+                if ok or not remora.is_error(e, "E_BUSY") then return 1 end
+            end
+            used:close()
+            return other:generate(nil, {max_tokens = 24}):text() == best and 0 or 2
+        end
+        local p = model:sampler(1):callback(function()
+            local pid = ffi.C.fork()
+            if pid == 0 then
+                ffi.C.alarm(120)
+                local ok, code = pcall(wrong)
+                ffi.C._exit(ok and code or 3)
+            end
+            ffi.C.waitpid(pid, status, 0)
+        end)
+        used:generate(p, {max_tokens = 1}):text()
+        check.equal(status[0], 0)
+        check.equal(used:info().pending, 1)
+    end
+end
+
 function tests.a_coroutine_picks()
     local p = model:sampler(1):callback(function(candidates) candidates:set(1, 1) end):temperature(0)
     local s = story()

@@ -173,6 +173,18 @@ pub enum Grammar<'a> {
 }
 
 /// A compiled grammar, which samplers share.
+///
+/// Threads may hand one on, and not use it at the same time:
+///
+/// ```
+/// fn send<T: Send>() {}
+/// send::<remora::Constraint>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn sync<T: Sync>() {}
+/// sync::<remora::Constraint>();
+/// ```
 pub struct Constraint(pub(crate) *mut sys::remora_constraint);
 // A constraint has no call but to be given to samplers, which keep it and lock what they share.
 unsafe impl Send for Constraint {}

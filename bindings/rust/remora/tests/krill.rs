@@ -278,3 +278,23 @@ fn jobs_of_the_host_give_the_same_rows_whatever_it_does_with_them() {
         assert!(count.load(Ordering::SeqCst) > 0);
     }
 }
+
+fn send<T: Send>() {}
+fn shared<T: Send + Sync>() {}
+
+/// That a constraint is not shared, and what hooks may not take with them, does not compile: see `Constraint`.
+#[test]
+fn handles_go_to_other_threads_as_the_header_says() {
+    shared::<Runtime>();
+    shared::<Model>();
+    shared::<Session>();
+    shared::<Sampler>();
+    shared::<Chat>();
+    shared::<ChatParse>();
+    shared::<Cancel>();
+    shared::<SessionOptions>();
+    shared::<Error>();
+    send::<Constraint>();
+    send::<TextStream<'static>>();
+    send::<TokenStream<'static>>();
+}
