@@ -224,6 +224,66 @@ static result write_text(const way *y, uint32_t most)
     return r;
 }
 
+/* ---- several sessions at once ---- */
+
+enum { TOGETHER = 4 };
+
+static remora_token pick_next(remora_sampler *p, remora_session *s)
+{
+    remora_error err = {.struct_size = sizeof err};
+    remora_token t = 0;
+    must(remora_sampler_pick(p, s, 0, &t, &err), &err);
+    must(remora_sampler_accept(p, t, &err), &err);
+    must(remora_session_append(s, &t, 1, REMORA_WANT_LAST, &err), &err);
+    return t;
+}
+
+/* The same text by sessions that are evaluated together, as a server does it. */
+static result write_together(const way *y, uint32_t most)
+{
+    static const remora_eval_opts ahead = {.struct_size = sizeof ahead, .flags = REMORA_EVAL_AHEAD};
+    const remora_eval_opts o = {.struct_size = sizeof o, .max_drafts = most};
+    remora_error err = {.struct_size = sizeof err};
+    const text *x = y->of;
+    remora_session *s[TOGETHER], *left[TOGETHER];
+    remora_sampler *p[TOGETHER];
+    writer w[TOGETHER];
+    rmr_drafter hook[TOGETHER];
+    uint32_t at[TOGETHER], n_left = TOGETHER;
+    result r = {0};
+    for (uint32_t i = 0; i < TOGETHER; i++) {
+        s[i] = begin(x, y->from == LAYER && most > 0);
+        w[i] = (writer){x, s[i], y->chance};
+        hook[i] = (rmr_drafter){&w[i], guess, NULL};
+        if (y->from == HOOK) s[i]->drafter = &hook[i];
+        p[i] = sampler_for(&w[i]);
+        at[i] = x->prompt;
+    }
+    const double start = now();
+    while (n_left > 0) {
+        n_left = 0;
+        for (uint32_t i = 0; i < TOGETHER; i++) {
+            if (at[i] == x->n) continue;
+            do
+                if (pick_next(p[i], s[i]) != x->t[at[i]++]) {
+                    fprintf(stderr, "%s, together: other tokens\n", y->words);
+                    exit(1);
+                }
+            while (at[i] < x->n && remora_eval(&s[i], 1, &ahead, &err) == REMORA_OK);
+            if (at[i] < x->n) left[n_left++] = s[i];
+        }
+        must(remora_eval(left, n_left, &o, &err), &err);
+    }
+    r.seconds = now() - start;
+    for (uint32_t i = 0; i < TOGETHER; i++) {
+        r.drafts += s[i]->stats.drafts;
+        r.used += s[i]->stats.drafts_used;
+        remora_sampler_free(p[i]);
+        remora_session_free(s[i]);
+    }
+    return r;
+}
+
 /* The time of a step over the tokens from `at` on. */
 static double one_step(remora_session *s, const text *x, uint32_t at, uint32_t rows)
 {
@@ -346,6 +406,23 @@ static way ways[] = {
 
 enum { N_WAYS = sizeof ways / sizeof *ways };
 
+static void measure_together(uint32_t n_ways)
+{
+    printf("\n%-58s %-18s   %s\n", "the same, four sessions at once", "median", "right drafts");
+    for (uint32_t i = 0; i < n_ways; i++) {
+        double ratio[MAX_ROUNDS];
+        result last = {0};
+        for (uint32_t round = 0; round < n_rounds; round++) {
+            const double none = write_together(&ways[i], 0).seconds;
+            last = write_together(&ways[i], ways[i].most);
+            ratio[round] = none / last.seconds;
+        }
+        const double mid = median(ratio, n_rounds);
+        printf("%-58s %5.2f (%.2f..%.2f)   %llu of %llu\n", ways[i].words, mid, ratio[0],
+               ratio[n_rounds - 1], (unsigned long long)last.used, (unsigned long long)last.drafts);
+    }
+}
+
 static void measure(uint32_t n_ways)
 {
     static double ratio[N_WAYS][MAX_ROUNDS], picks[N_WAYS * MAX_ROUNDS], plain[MAX_ROUNDS];
@@ -392,7 +469,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "the model ends its text behind %u tokens\n", own.n - own.prompt);
         return 1;
     }
-    measure(info.n_prediction_layers > 0 ? N_WAYS : N_WAYS - 2);
+    const uint32_t n_ways = info.n_prediction_layers > 0 ? N_WAYS : N_WAYS - 2;
+    measure(n_ways);
+    measure_together(n_ways);
     remora_model_free(m);
     return 0;
 }

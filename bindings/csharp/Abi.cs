@@ -365,6 +365,8 @@ namespace Remora.Native
         public long @budget_us;
         public ulong @max_tokens;
         public int* @cancel;
+        public uint @max_drafts;
+        public uint @reserved;
     }
     [StructLayout(LayoutKind.Sequential)]
     public unsafe struct remora_token_prob
@@ -606,6 +608,8 @@ namespace Remora.Native
         public const int REMORA_WANT_HIDDEN = 4;
         public const int REMORA_SESSION_PAGES_AS_NEEDED = 1;
         public const int REMORA_SESSION_PREDICTION = 2;
+        public const int REMORA_EVAL_AHEAD = 1;
+        public const int REMORA_DRAFTS_AUTO = 2147483647;
         public const int REMORA_STAGE_TEMPERATURE = 1;
         public const int REMORA_STAGE_TOP_K = 2;
         public const int REMORA_STAGE_TOP_P = 3;
@@ -625,7 +629,6 @@ namespace Remora.Native
         public const int REMORA_ANSWER_LAX = 2;
         public const int REMORA_GEN_NEW = 1;
         public const int REMORA_GEN_KEEP_STOP = 2;
-        public const int REMORA_DRAFTS_AUTO = 2147483647;
         public const int REMORA_REASON_NONE = 0;
         public const int REMORA_REASON_END_OF_TURN = 1;
         public const int REMORA_REASON_STOP = 2;
@@ -1035,11 +1038,13 @@ namespace Remora.Native
             new object[] {typeof(remora_session_info), 56, "n_rows", 40},
             new object[] {typeof(remora_session_info), 56, "state", 44},
             new object[] {typeof(remora_session_info), 56, "kv_bytes_kept", 48},
-            new object[] {typeof(remora_eval_opts), 32, "struct_size", 0},
-            new object[] {typeof(remora_eval_opts), 32, "flags", 4},
-            new object[] {typeof(remora_eval_opts), 32, "budget_us", 8},
-            new object[] {typeof(remora_eval_opts), 32, "max_tokens", 16},
-            new object[] {typeof(remora_eval_opts), 32, "cancel", 24},
+            new object[] {typeof(remora_eval_opts), 40, "struct_size", 0},
+            new object[] {typeof(remora_eval_opts), 40, "flags", 4},
+            new object[] {typeof(remora_eval_opts), 40, "budget_us", 8},
+            new object[] {typeof(remora_eval_opts), 40, "max_tokens", 16},
+            new object[] {typeof(remora_eval_opts), 40, "cancel", 24},
+            new object[] {typeof(remora_eval_opts), 40, "max_drafts", 32},
+            new object[] {typeof(remora_eval_opts), 40, "reserved", 36},
             new object[] {typeof(remora_token_prob), 12, "token", 0},
             new object[] {typeof(remora_token_prob), 12, "logit", 4},
             new object[] {typeof(remora_token_prob), 12, "logprob", 8},

@@ -329,8 +329,11 @@ namespace Remora
             }
         }
 
-        /// Evaluate what is pending in several sessions; false where budgetUs or maxTokens is used up.
-        public static bool Eval(IList<Session> sessions, long budgetUs = 0, ulong maxTokens = 0, Cancel cancel = null)
+        /// Evaluate what is pending in several sessions; false where budgetUs or maxTokens is used up. maxDrafts: most tokens
+        /// that are guessed behind each session's last one. ahead: take what was guessed right and evaluate nothing; false where
+        /// something is pending still.
+        public static bool Eval(IList<Session> sessions, long budgetUs = 0, ulong maxTokens = 0, Cancel cancel = null,
+            uint maxDrafts = 0, bool ahead = false)
         {
             var e = Call.Error();
             var held = new List<Hold>();
@@ -342,7 +345,7 @@ namespace Remora
                 }
                 held.Add(new Hold(cancel));
                 var o = new remora_eval_opts { struct_size = (uint)sizeof(remora_eval_opts), budget_us = budgetUs, max_tokens = maxTokens,
-                    cancel = (int*)held[sessions.Count].P };
+                    max_drafts = maxDrafts, flags = ahead ? (uint)Abi.REMORA_EVAL_AHEAD : 0, cancel = (int*)held[sessions.Count].P };
                 fixed (IntPtr* p = all) return Call.Check(Abi.remora_eval(p, (UIntPtr)sessions.Count, &o, &e), &e) != Abi.REMORA_MORE;
             } finally {
                 foreach (var one in held) one.Dispose();

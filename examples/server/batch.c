@@ -299,15 +299,15 @@ static size_t gather(sv_batch *b, sv_slot **out, size_t *writing)
     return n;
 }
 
-/* The session has the row of its last token: pick the next one. */
-static void advance(sv_batch *b, sv_slot *slot)
+/* The session has the row of its last token: pick the next one. 1: the job goes on. */
+static int advance(sv_batch *b, sv_slot *slot)
 {
     remora_error err = {.struct_size = sizeof err};
     remora_session_info info = {.struct_size = sizeof info};
     sv_job *j = slot->job;
     remora_token t;
     remora_session_get_info(slot->s, &info, NULL);
-    if (info.pending > 0 || info.n_rows == 0) return;
+    if (info.pending > 0 || info.n_rows == 0) return 0;
     slot->is_decoding = 1;
     remora_status st = remora_sampler_pick(j->sampler, slot->s, info.n_rows - 1, &t, &err);
     if (st >= 0) st = remora_sampler_accept(j->sampler, t, &err);
@@ -315,13 +315,25 @@ static void advance(sv_batch *b, sv_slot *slot)
     if (st >= 0 && j->answer.finish == SV_GOES_ON) st = sv_slot_append(&b->slots, slot, t, &err);
     if (st < 0) {
         fail(b, slot, st, &err);
-        return;
+        return 0;
     }
     pthread_mutex_lock(&b->lock);
     b->counts.tokens++;
     if (j->r.stream) hand_over(j);
     pthread_mutex_unlock(&b->lock);
-    if (j->answer.finish != SV_GOES_ON) finish(b, slot, 0);
+    const int goes_on = j->answer.finish == SV_GOES_ON;
+    if (!goes_on) finish(b, slot, 0);
+    return goes_on;
+}
+
+/* Pick tokens while they are those that were guessed: their rows are there, so nobody has to wait
+ * for the others of the batch. */
+static void advance_far(sv_batch *b, sv_slot *slot)
+{
+    const remora_eval_opts ahead = {
+        .struct_size = sizeof ahead, .flags = REMORA_EVAL_AHEAD, .cancel = &b->cancel};
+    while (advance(b, slot) && remora_eval(&slot->s, 1, &ahead, NULL) == REMORA_OK)
+        ;
 }
 
 static void step(sv_batch *b, sv_slot **slots, size_t n, size_t writing)
@@ -330,7 +342,8 @@ static void step(sv_batch *b, sv_slot **slots, size_t n, size_t writing)
     remora_session *s[MOST_SLOTS];
     const remora_eval_opts o = {.struct_size = sizeof o,
                                 .max_tokens = writing ? writing + BESIDE : b->o.session.chunk,
-                                .cancel = &b->cancel};
+                                .cancel = &b->cancel,
+                                .max_drafts = b->o.max_drafts};
     for (size_t i = 0; i < n; i++) s[i] = slots[i]->s;
     const remora_status st = remora_eval(s, n, &o, &err);
     if (st == REMORA_E_CANCELLED) return;
@@ -338,7 +351,7 @@ static void step(sv_batch *b, sv_slot **slots, size_t n, size_t writing)
         if (st < 0)
             fail(b, slots[i], st, &err);
         else
-            advance(b, slots[i]);
+            advance_far(b, slots[i]);
     }
     pthread_mutex_lock(&b->lock);
     b->counts.steps++;

@@ -12,6 +12,7 @@ typedef struct sv_batch sv_batch;
 typedef struct sv_batch_opts {
     uint32_t slots;       /* jobs that are evaluated together */
     uint32_t queue;       /* jobs that wait, to be made or for a slot */
+    uint32_t max_drafts;  /* as remora_eval_opts has it */
     uint64_t most_unsent; /* bytes of an answer that its client has not taken: then it waits */
     remora_session_opts session;
 } sv_batch_opts;

@@ -4,6 +4,7 @@
  * for a signal. */
 #include "http.h"
 
+#include "../../tools/drafts.h"
 #include "../../tools/host.h"
 
 #include <errno.h>
@@ -17,6 +18,7 @@
 typedef struct server {
     tool_host host;
     tool_session session;
+    tool_drafts drafts;
     sv_http_opts http;
     sv_batch_opts batch;
     const char *key_file, *name, *format, *port_file;
@@ -58,6 +60,11 @@ static int parse(server *v, int argc, char **argv)
          "most bytes of a request (default 4194304)", 0, 0},
         {0, "grace", TOOL_U32, &v->grace_s, "SECONDS",
          "time that requests have to end after SIGTERM\n(default 10)", 0, 3600},
+        {0, "draft", TOOL_TEXT, &v->drafts.said, "auto|off|N",
+         "guess tokens ahead: as many as pay, none\n(default), or always N (at most 30); answers "
+         "are "
+         "the same",
+         0, 0},
         TOOL_SESSION_OPTIONS(v->session),
         TOOL_THREADS_OPTION(v->host),
         TOOL_DEVICE_OPTION(v->host),
@@ -88,8 +95,10 @@ static int read_key(server *v)
 
 static int check(server *v)
 {
-    const int code = read_key(v);
+    int code = read_key(v);
+    if (code == TOOL_GO) code = tool_drafts_parse(&v->drafts);
     if (code != TOOL_GO) return code;
+    v->batch.max_drafts = v->drafts.most;
     v->http.port = (uint16_t)v->port;
     v->http.any_name = !sv_http_is_loopback(v->http.host);
     if (v->http.any_name && v->http.key == NULL && !v->no_key)
@@ -191,7 +200,8 @@ int main(int argc, char **argv)
         .http = {.host = "127.0.0.1", .most_body = 4 << 20, .most_connections = 512, .idle_s = 60},
         .batch = {.slots = 16, .queue = 256, .most_unsent = 1 << 18},
         .port = 8080,
-        .grace_s = 10};
+        .grace_s = 10,
+        .drafts = {.said = "off"}};
     sigset_t signals;
     int code = parse(&v, argc, argv);
     if (code == TOOL_GO) code = check(&v);

@@ -1181,7 +1181,7 @@ enum remora_session_flags { /* remora_session_opts.flags */
                                            memory for a page. Forks of the session are so too.
                                            Results are the same */
     REMORA_SESSION_PREDICTION      = 2  /* guess with the model's prediction layer too
-                                           (remora_gen_opts.max_drafts): that layer gets a cache of
+                                           (max_drafts of options): that layer gets a cache of
                                            its own, which the estimate counts and kv_bytes does not.
                                            Forks of the session have one too, empty at first. Where
                                            a model has no such layer (n_prediction_layers) it
@@ -1302,13 +1302,25 @@ remora_session_trim(remora_session *s, uint64_t keep, remora_error *err);
 
 /* ---- compute --------------------------------------------------------------------------------- */
 
+enum remora_eval_flags { /* of remora_eval_opts */
+    REMORA_EVAL_AHEAD = 1 /* take what was guessed right and evaluate nothing: see max_drafts of
+                             remora_eval() */
+};
+
+enum remora_drafts { /* max_drafts of options, beside numbers from 0 to 30 */
+    REMORA_DRAFTS_AUTO = 0x7fffffff /* as many as pay, at each token anew */
+};
+
 typedef struct remora_eval_opts {
     uint32_t struct_size;
-    uint32_t flags;        /* 0 */
+    uint32_t flags;        /* REMORA_EVAL_* */
     int64_t  budget_us;    /* stop after this many microseconds, to within one item of work
                               (remora_stats.longest_slice_us); 0: until done */
     uint64_t max_tokens;   /* stop after this many tokens, over all sessions; 0: no limit */
     const int32_t *cancel; /* may be NULL */
+    uint32_t max_drafts;   /* most tokens that are guessed for each session, at most 30, or
+                              REMORA_DRAFTS_AUTO; 0: none. See below */
+    uint32_t reserved;     /* 0 */
 } remora_eval_opts;
 
 /* A token with its raw logit and the natural logarithm of its probability. Frozen. */
@@ -1320,7 +1332,8 @@ typedef struct remora_token_prob {
 
 /* Evaluate all pending tokens of n different sessions of one model: prefill, decode and batch in
  * one verb. Sessions share the reading of weights, so n sessions cost less than n calls; results
- * are those of n calls. o may be NULL. Nothing pending, or n = 0: REMORA_OK at once.
+ * are those of n calls. o may be NULL. Nothing pending, or n = 0: REMORA_OK at once. With
+ * max_tokens those of sessions that come first in the list come first.
  *
  * REMORA_MORE: budget_us or max_tokens is used up. E_CANCELLED: the cancel word was set. Call again
  * with the same sessions, the same one first, to go on in the middle of the step; with others the
@@ -1331,7 +1344,21 @@ typedef struct remora_token_prob {
  * progress however short they are. After the first item of a call none is begun that will likely
  * end behind the budget.
  *
- * E_ARG (a NULL session, a negative budget), E_STRUCT, E_MISMATCH (different models), E_CANCELLED,
+ * With max_drafts the tokens that are likely to come behind a session's last one are guessed, as
+ * remora_generate() says, where that has an output row, was not appended as part of a prompt, and
+ * is evaluated by this call; all sessions guess in the room that pending tokens leave in a step.
+ * Where the host then appends what was guessed, a later call, with drafts or without, has its row
+ * at once. Everything but the time that calls take is as without. REMORA_EVAL_AHEAD takes such rows
+ * and evaluates nothing: REMORA_OK where nothing is pending any more, REMORA_MORE where something
+ * is; it alone tells how guesses turned out. A batch gains by it: a session whose token was guessed
+ * right gets the next one before the others need their step.
+ *
+ *     do append(s, pick(s)); while (remora_eval(&s, 1, &ahead, &err) == REMORA_OK);
+ *
+ * Without it a step is saved only where all sessions of a call were right, and
+ * REMORA_DRAFTS_AUTO counts it so. Beside prompts AUTO guesses nothing.
+ *
+ * E_ARG (a NULL session, a negative budget, max_drafts above 30 and not DRAFTS_AUTO), E_STRUCT, E_MISMATCH (different models), E_CANCELLED,
  * E_BUSY (a session in use), E_NOMEM (scratch memory, when more evals run at the same time or are
  * half done than ever before or since the ceiling was lowered, or in a batch of different chunks
  * and capacities), E_IO (a file of the model has changed: see remora_source.path), E_DEVICE. After
@@ -1566,10 +1593,6 @@ enum remora_gen_flags { /* remora_gen_opts.flags */
                                  remora_generate_text() alone: E_ARG elsewhere */
 };
 
-enum remora_drafts { /* remora_gen_opts.max_drafts, beside numbers from 0 to 30 */
-    REMORA_DRAFTS_AUTO = 0x7fffffff /* as many as pay, at each token anew */
-};
-
 /* A generation is a number of calls of one function with the same max_tokens, stop strings and
  * KEEP_STOP. It is over with REMORA_END, with E_FULL, and when the host changes the timeline;
  * another function or other options begin another one, and so does REMORA_GEN_NEW. Any other error
@@ -1700,7 +1723,7 @@ typedef struct remora_stats {
     uint64_t reused_tokens;    /* kept by remora_session_sync() */
     uint64_t longest_slice_us; /* longest stretch without a look at budget and cancel, in evals
                                   that had one of them: about one item of work */
-    uint64_t drafts;           /* guesses that were evaluated (remora_gen_opts.max_drafts) */
+    uint64_t drafts;           /* guesses that were evaluated (max_drafts of options) */
     uint64_t drafts_used;      /* of them, those that were the token; decode_tokens has them too */
 } remora_stats;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Generation. */
 #include "checks.h"
+#include "draft.h"
 #include "sampler_handle.h"
 #include "session.h"
 
@@ -18,9 +19,7 @@ static remora_status check_opts(const remora_gen_opts *o, int is_text, remora_er
 static remora_status check_probs(const remora_gen_opts *o, const rmr_gen_call *c, uint32_t n_vocab,
                                  remora_error *err)
 {
-    if (o->max_drafts > RMR_MOST_DRAFTS && o->max_drafts != REMORA_DRAFTS_AUTO)
-        RMR_FAIL(err, REMORA_E_ARG, "max_drafts is %u, at most %d are supported, or DRAFTS_AUTO",
-                 o->max_drafts, RMR_MOST_DRAFTS);
+    RMR_TRY(rmr_draft_check(o->max_drafts, err));
     if (o->n_best > n_vocab)
         RMR_FAIL(err, REMORA_E_ARG, "n_best is %u, the vocabulary has %u tokens", o->n_best,
                  n_vocab);

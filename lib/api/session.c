@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "checks.h"
+#include "draft.h"
 #include "session.h"
 
 remora_status remora_session_create(remora_model *m, const remora_session_opts *o,
@@ -146,8 +147,11 @@ remora_status remora_eval(remora_session *const *s, size_t n, const remora_eval_
     size_t entered = 0;
     RMR_NEED(s != NULL || n == 0, err, "sessions is NULL");
     RMR_IN(remora_eval_opts, o, opts, err);
-    if (o.flags != 0) RMR_FAIL(err, REMORA_E_STRUCT, "eval flags 0x%x are not known", o.flags);
+    if ((o.flags & ~(uint32_t)REMORA_EVAL_AHEAD) != 0 || o.reserved != 0)
+        RMR_FAIL(err, REMORA_E_STRUCT, "eval flags 0x%x or reserved %u are not known", o.flags,
+                 o.reserved);
     RMR_NEED(o.budget_us >= 0, err, "budget_us is negative");
+    RMR_TRY(rmr_draft_check(o.max_drafts, err));
     RMR_TRY(check_batch(s, n, err));
     if (n == 0) return REMORA_OK;
     while (entered < n && (st = rmr_session_enter(s[entered], NULL)) == REMORA_OK) entered++;

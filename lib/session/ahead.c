@@ -26,12 +26,19 @@ uint32_t rmr_ahead_make_room(remora_session *s, uint32_t n)
 }
 
 /* Rows have no hidden states, and are of the absorbed form. */
-int rmr_ahead_fits(const remora_session *s)
+static int fits(const remora_session *s, uint32_t i)
+{
+    const uint64_t at = s->committed + i;
+    return at < s->n_tokens && s->tokens[at] == s->ahead.token[s->ahead.at + i] &&
+           !(s->flags[at] & (RMR_TOKEN_EXPANDED | RMR_TOKEN_WANT_HIDDEN));
+}
+
+uint32_t rmr_ahead_fits(const remora_session *s)
 {
     const rmr_ahead *a = &s->ahead;
-    const uint64_t at = s->committed;
-    return a->n > 0 && a->first == at && at < s->n_tokens && s->tokens[at] == a->token[a->at] &&
-           !(s->flags[at] & (RMR_TOKEN_EXPANDED | RMR_TOKEN_WANT_HIDDEN));
+    uint32_t n = 0;
+    while (n < a->n && a->first == s->committed && fits(s, n)) n++;
+    return n;
 }
 
 static void take_row(remora_session *s)
@@ -45,27 +52,26 @@ static void take_row(remora_session *s)
     r->last = s->committed;
 }
 
-uint64_t rmr_ahead_take(remora_session *s, uint64_t most)
+void rmr_ahead_take(remora_session *s, uint32_t n, int saves)
 {
     rmr_ahead *a = &s->ahead;
-    uint64_t n = 0;
-    while (n < most && rmr_ahead_fits(s)) {
+    RMR_ASSERT(n <= rmr_ahead_fits(s));
+    for (uint32_t i = 0; i < n; i++) {
         rmr_session_touch(s, s->committed); /* steps under way have it as a pending one */
         if (s->flags[s->committed] & RMR_TOKEN_WANT) take_row(s);
         s->committed++;
         a->first++;
         a->at++;
         a->n--;
-        n++;
     }
+    a->saved += saves ? n : 0;
     s->stats.decode_tokens += n;
     s->stats.drafts_used += n;
-    return n;
 }
 
 void rmr_ahead_end(remora_session *s)
 {
-    rmr_worth_judge(&s->worth, s->ahead.at);
+    rmr_worth_judge(&s->worth, s->ahead.saved);
     s->ahead.n = 0;
 }
 

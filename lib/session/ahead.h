@@ -15,6 +15,8 @@ typedef struct rmr_ahead {
     uint32_t cap;
     uint32_t at, n; /* rows [at, at + n) hold: of the tokens of these places, */
     uint64_t first; /* the first of which belongs at this position */
+    uint32_t saved; /* of the rows before `at`, those that were taken in place of a step */
+    uint32_t made;  /* drafts for the step that is being formed */
     remora_token token[RMR_MOST_DRAFTS]; /* also of the drafts of a step under way */
     rmr_draft_source source;             /* where they are from, */
     uint64_t us;                         /* and what it took to make them */
@@ -27,11 +29,12 @@ uint32_t rmr_ahead_make_room(remora_session *s, uint32_t n);
  * or other drafts are looked for. */
 void rmr_ahead_end(remora_session *s);
 
-/* Is the next pending token one of these? */
-int rmr_ahead_fits(const remora_session *s);
+/* How many pending tokens, from the first on, are these? */
+uint32_t rmr_ahead_fits(const remora_session *s);
 
-/* Commit at most `most` pending tokens whose rows are here; returns how many. */
-uint64_t rmr_ahead_take(remora_session *s, uint64_t most);
+/* Commit n pending tokens whose rows are here. `saves`: nothing else has to be evaluated. A row
+ * that is taken beside a step saves none. */
+void rmr_ahead_take(remora_session *s, uint32_t n, int saves);
 
 void rmr_ahead_free(remora_session *s);
 

@@ -70,7 +70,7 @@ static uint64_t room(const remora_session *s)
 static rmr_worth_choice choose(remora_session *s, const rmr_draft_wish *w, rmr_draft_source source,
                                uint32_t most)
 {
-    if (w->if_worth) return rmr_worth_choose(&s->worth, source, most, w->left_us);
+    if (w->if_worth) return rmr_worth_choose(&s->worth, &w->step, source, most, w->left_us);
     return (rmr_worth_choice){most, most > 0};
 }
 
@@ -93,7 +93,7 @@ static uint32_t predict(remora_session *s, const rmr_draft_wish *w, uint32_t n)
     s->ahead.source = RMR_DRAFT_PREDICTED;
     if ((w->left_us > 0 || w->cancel != NULL) && longest > s->stats.longest_slice_us)
         s->stats.longest_slice_us = longest;
-    if (got == 0) rmr_worth_lost(&s->worth, s->ahead.us);
+    if (got == 0) rmr_worth_lost(&s->worth, &w->step, s->ahead.us);
     return got;
 }
 
@@ -115,12 +115,27 @@ static uint32_t find(remora_session *s, const rmr_draft_wish *w, uint32_t most)
     return layer.n > 0 && layer.speed >= text.speed ? predict(s, w, layer.n) : text.n;
 }
 
-uint32_t rmr_draft(remora_session *s, const rmr_draft_wish *w)
+void rmr_draft(remora_session *s, const rmr_draft_wish *w)
 {
-    uint32_t n = (uint32_t)least(w->most, room(s));
-    if (n == 0 || s->in_progress.ctx != NULL || rmr_ahead_fits(s) || shows(s->model)) return 0;
+    const uint32_t most = (uint32_t)least(w->most, room(s));
+    s->ahead.made = 0;
+    if (most == 0 || shows(s->model)) return;
+    RMR_ASSERT(rmr_ahead_fits(s) == 0);
+    rmr_session_touch(s, s->committed); /* a step under way may have other drafts */
     rmr_ahead_end(s);
-    n = find(s, w, n);
-    const uint32_t cap = rmr_ahead_make_room(s, n);
-    return cap < n ? cap : n;
+    const uint32_t n = find(s, w, most), cap = rmr_ahead_make_room(s, n);
+    s->ahead.made = cap < n ? cap : n;
+}
+
+remora_status rmr_draft_check(uint32_t max_drafts, remora_error *err)
+{
+    if (max_drafts > RMR_MOST_DRAFTS && max_drafts != REMORA_DRAFTS_AUTO)
+        RMR_FAIL(err, REMORA_E_ARG, "max_drafts is %u, at most %d are supported, or DRAFTS_AUTO",
+                 max_drafts, RMR_MOST_DRAFTS);
+    return REMORA_OK;
+}
+
+uint32_t rmr_draft_most(uint32_t max_drafts)
+{
+    return max_drafts == REMORA_DRAFTS_AUTO ? RMR_MOST_DRAFTS : max_drafts;
 }

@@ -12,6 +12,7 @@
 #include "arena.h"
 #include "cancel.h"
 #include "clock.h"
+#include "draft.h"
 #include "halt.h"
 #include "session.h"
 
@@ -19,10 +20,10 @@ typedef struct evaluation {
     remora_session *const *s;
     size_t n;
     const remora_eval_opts *o;
-    rmr_halt *halt;     /* NULL: neither a budget nor a cancel word */
-    uint64_t rows_left; /* under max_tokens */
-    uint32_t n_drafts;  /* of the first session, for its next step */
-    int leave;          /* its last row may be left in the step */
+    rmr_halt *halt;       /* NULL: neither a budget nor a cancel word */
+    uint64_t rows_left;   /* under max_tokens */
+    uint64_t most_drafts; /* of each session, for each step */
+    int leave;            /* the last row of its one session may be left in the step */
     remora_error *err;
 } evaluation;
 
@@ -66,7 +67,7 @@ static int step_fits(const evaluation *e)
             e->s[k]->epoch != f->parts[i].epoch)
             return 0;
     }
-    return f->ctx != NULL && f->ctx->in.n_rows <= e->rows_left;
+    return f->ctx != NULL && f->ctx->in.n_rows - f->n_drafts <= e->rows_left;
 }
 
 /* ---- forming a step ---- */
@@ -104,15 +105,15 @@ static void add_run(rmr_inputs *in, const remora_session *s, uint32_t row, uint3
 }
 
 /* Put a session's drafts behind its pending tokens. */
-static void add_drafts(rmr_step_in_progress *f, remora_session *s, uint32_t n)
+static void add_drafts(rmr_step_in_progress *f, remora_session *s)
 {
     rmr_inputs *in = &f->ctx->in;
     rmr_part *p = &f->parts[f->n_parts - 1];
     rmr_run *run = &in->run[in->n_runs - 1];
-    const uint64_t end = s->n_tokens + n;
+    const uint32_t n = s->ahead.made;
     RMR_ASSERT(run->form == RMR_FORM_ABSORBED && s->committed + p->n_rows == s->n_tokens);
     RMR_ASSERT(in->n_rows + n <= f->ctx->size.rows && n <= s->ahead.cap && n <= RMR_MOST_DRAFTS);
-    RMR_ASSERT(rmr_pages_for(end) == rmr_pages_for(s->n_tokens));
+    RMR_ASSERT(rmr_pages_for(s->n_tokens + n) == rmr_pages_for(s->n_tokens));
     for (uint32_t i = 0; i < n; i++) {
         in->token[in->n_rows] = s->ahead.token[i];
         in->pos[in->n_rows] = (uint32_t)s->n_tokens + i;
@@ -121,15 +122,15 @@ static void add_drafts(rmr_step_in_progress *f, remora_session *s, uint32_t n)
     run->n_rows += n;
     p->n_rows += n;
     p->n_drafts = n;
+    f->n_drafts += n;
 }
 
-/* Put up to `room` pending tokens of one session into the step. */
-static void add_part(rmr_step_in_progress *f, remora_session *s, uint32_t room)
+/* Put n pending tokens of one session into the step. */
+static void add_part(rmr_step_in_progress *f, remora_session *s, uint32_t n)
 {
     rmr_context *c = f->ctx;
     rmr_inputs *in = &c->in;
-    const uint64_t pending = s->n_tokens - s->committed;
-    const uint32_t n = pending < room ? (uint32_t)pending : room, page0 = in->n_pages;
+    const uint32_t page0 = in->n_pages;
     const uint64_t end = s->committed + n;
     RMR_ASSERT(n > 0 && in->n_rows + n <= c->size.rows && f->n_parts < c->size.rows);
     RMR_ASSERT(rmr_pages_for(end) <= c->size.pages - page0);
@@ -150,48 +151,133 @@ static void add_part(rmr_step_in_progress *f, remora_session *s, uint32_t room)
     }
 }
 
-static uint32_t step_rows(const evaluation *e)
+static uint64_t pending(const remora_session *s)
 {
-    const uint32_t rows = e->s[0]->chunk;
-    return e->rows_left < rows ? (uint32_t)e->rows_left : rows;
+    return s->n_tokens - s->committed;
 }
 
 static int any_pending(const evaluation *e)
 {
     for (size_t i = 0; i < e->n; i++)
-        if (e->s[i]->n_tokens > e->s[i]->committed) return 1;
+        if (pending(e->s[i]) > 0) return 1;
     return 0;
 }
 
-/* Gather the next step. Sessions whose page tables do not fit any more wait for the step after. */
+/* The pending tokens of session i that this call may evaluate: those of sessions before it come
+ * first. *left: tokens under max_tokens, at first all of them. */
+static uint64_t allowed(const evaluation *e, size_t i, uint64_t *left)
+{
+    const uint64_t n = pending(e->s[i]) < *left ? pending(e->s[i]) : *left;
+    *left -= n;
+    return n;
+}
+
+/* A walk over the sessions of the next step. */
+typedef struct walk {
+    size_t i;
+    uint64_t left;  /* under max_tokens */
+    uint32_t rows;  /* the step has room for */
+    uint64_t pages; /* the same */
+} walk;
+
+static walk walk_of(const evaluation *e)
+{
+    walk w = {.left = e->rows_left, .rows = e->s[0]->chunk};
+    for (size_t i = 0; i < e->n; i++)
+        if (e->s[i]->cache.max > w.pages) w.pages = e->s[i]->cache.max;
+    return w;
+}
+
+/* The next session and the number of its rows; NULL: there is none. Sessions whose page tables do
+ * not fit any more wait for the step after. */
+static remora_session *walk_on(const evaluation *e, walk *w, uint32_t *n)
+{
+    while (w->i < e->n && w->rows > 0) {
+        remora_session *s = e->s[w->i];
+        const uint64_t may = allowed(e, w->i++, &w->left);
+        if (may == 0 || s->cache.n > w->pages) continue;
+        *n = may < w->rows ? (uint32_t)may : w->rows;
+        w->rows -= *n;
+        w->pages -= rmr_pages_for(s->committed + *n);
+        return s;
+    }
+    return NULL;
+}
+
+/* Do rows of a prompt take part? If not, how many rows have logits, in how many sessions? */
+static int look_at_step(const evaluation *e, walk *w, rmr_worth_step *step)
+{
+    uint32_t n;
+    for (const remora_session *s; (s = walk_on(e, w, &n)) != NULL;) {
+        const uint8_t *flags = s->flags + s->committed;
+        uint32_t wanted = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            if (flags[i] & RMR_TOKEN_EXPANDED) return 1;
+            wanted += (flags[i] & RMR_TOKEN_WANT) != 0;
+        }
+        step->rows += wanted;
+        step->sessions += wanted > 0;
+    }
+    return 0;
+}
+
+/* The time that is left of the call's budget; 0: it has none. */
+static int64_t time_left(const evaluation *e)
+{
+    if (e->halt == NULL || e->halt->end_us == 0) return 0;
+    const uint64_t t = rmr_clock_us();
+    return e->halt->end_us > t ? (int64_t)(e->halt->end_us - t) : 1;
+}
+
+/* Guess what follows the sessions of the next step, in the room that their pending tokens leave.
+ * What rows cost beside a prompt is not known, so none pay there. */
+static void make_drafts(const evaluation *e)
+{
+    rmr_draft_wish w = {.if_worth = e->o->max_drafts == REMORA_DRAFTS_AUTO, .cancel = e->o->cancel};
+    walk seen = walk_of(e), at = seen;
+    uint32_t n;
+    for (size_t i = 0; i < e->n; i++) e->s[i]->ahead.made = 0;
+    if (e->most_drafts == 0) return;
+    const int prompts = look_at_step(e, &seen, &w.step);
+    if (prompts && w.if_worth) return;
+    while (prompts && walk_on(e, &seen, &n) != NULL)
+        ;
+    uint32_t room = seen.rows;
+    for (remora_session *s; room > 0 && (s = walk_on(e, &at, &n)) != NULL;) {
+        if (n < pending(s) || !(s->flags[s->n_tokens - 1] & RMR_TOKEN_WANT)) continue;
+        w.most = e->most_drafts < room ? e->most_drafts : room;
+        w.left_us = time_left(e);
+        rmr_draft(s, &w);
+        room -= s->ahead.made;
+        w.step.drafts += s->ahead.made;
+    }
+}
+
+/* Gather the next step. */
 static remora_status form_step(evaluation *e)
 {
     remora_session *lead = e->s[0];
     rmr_step_in_progress *f = &lead->in_progress;
-    const uint32_t rows = step_rows(e);
-    size_t max_pages = 0;
-    for (size_t i = 0; i < e->n; i++)
-        if (e->s[i]->cache.max > max_pages) max_pages = e->s[i]->cache.max;
-    RMR_TRY(rmr_context_take(lead->model, rmr_session_context_size(lead->chunk, max_pages), lead,
+    walk w = walk_of(e);
+    uint32_t n;
+    make_drafts(e);
+    RMR_TRY(rmr_context_take(lead->model, rmr_session_context_size(lead->chunk, w.pages), lead,
                              &f->ctx, e->err));
     rmr_inputs *in = &f->ctx->in;
     rmr_arena a = {.base = f->ctx->user, .size = f->ctx->size.user_bytes};
     lay_out(f, &a, lead->chunk);
     in->n_rows = in->n_runs = in->n_pages = 0;
-    f->n_parts = f->n_want = 0;
+    f->n_parts = f->n_want = f->n_drafts = 0;
     f->program = &lead->model->programs.program[RMR_PROGRAM_MAIN];
     f->next_slice = f->next_want = 0;
     f->told = f->leaves = 0;
     f->us = 0;
     f->prefill = 0;
-    for (size_t i = 0; i < e->n && in->n_rows < rows; i++) {
-        remora_session *s = e->s[i];
-        if (s->n_tokens == s->committed || s->cache.n > f->ctx->size.pages - in->n_pages) continue;
-        add_part(f, s, rows - in->n_rows);
+    for (remora_session *s; (s = walk_on(e, &w, &n)) != NULL;) {
+        add_part(f, s, n);
+        if (s->ahead.made > 0) add_drafts(f, s);
     }
-    if (e->n_drafts > 0) add_drafts(f, lead, e->n_drafts);
-    e->n_drafts = 0;
-    RMR_ASSERT(f->n_parts > 0 && in->n_rows > 0 && in->n_rows <= rows);
+    RMR_ASSERT(f->n_parts > 0 && in->n_rows > 0 && in->n_rows <= lead->chunk);
     const remora_status st = rmr_context_begin(lead->model, f->ctx, e->err);
     if (st < 0) rmr_step_in_progress_drop(lead);
     return st;
@@ -219,8 +305,9 @@ static remora_status deliver_drafts(const evaluation *e, const rmr_part *p, uint
     remora_session *s = p->session;
     const size_t at = f->want[f->next_want + i] - p->row0 - (p->n_rows - p->n_drafts);
     RMR_ASSERT(at + n <= s->ahead.cap);
+    const uint64_t position = s->committed + (p->n_rows - p->n_drafts) + at;
     return rmr_context_read(s->model, f->ctx, i, n, s->ahead.logits + at * s->model->shape.n_vocab,
-                            rmr_predictor_place(s, s->n_tokens + at, n), e->err);
+                            rmr_predictor_place(s, position, n), e->err);
 }
 
 /* Copy the rows [i, i + n) of a head pass, all of one session, to its output. */
@@ -291,21 +378,22 @@ static void count(remora_session *s, uint32_t rows, int prefill, uint64_t us)
     }
 }
 
-/* What a step of one session alone has taken, where its rows are those of a step with drafts. */
-static void count_worth(remora_session *s, const rmr_step_in_progress *f)
+/* What a step has taken, where its rows are those of a step with drafts. */
+static void count_worth(remora_session *s, const rmr_step_in_progress *f, uint32_t n)
 {
     const rmr_drafter *d = s->drafter;
-    if (f->n_parts > 1 || f->prefill || f->n_want != f->ctx->in.n_rows) return;
+    const uint32_t rows = f->n_want - f->n_drafts;
+    if (f->prefill || f->n_want != f->ctx->in.n_rows) return;
+    const rmr_worth_step step = {(uint32_t)f->n_parts, rows, f->n_drafts};
     const uint64_t us = d != NULL && d->us != NULL ? d->us(d->user, f->n_want) : f->us;
-    const uint32_t n = f->parts[0].n_drafts;
-    rmr_worth_took(&s->worth, f->n_want, n, s->ahead.source, us, n > 0 ? s->ahead.us : 0);
+    rmr_worth_took(&s->worth, &step, n, s->ahead.source, us, n > 0 ? s->ahead.us : 0);
 }
 
 /* What was drafted belongs behind what is committed now. */
 static void keep_drafts(remora_session *s, uint32_t n)
 {
     s->ahead.first = s->committed;
-    s->ahead.at = 0;
+    s->ahead.at = s->ahead.saved = 0;
     s->ahead.n = n;
     s->stats.drafts += n;
 }
@@ -323,7 +411,7 @@ static void commit(evaluation *e)
         new_epoch(s);
         RMR_ASSERT(s->committed <= s->n_tokens && s->rows.n_ready <= s->rows.n_wanted);
         keep_drafts(s, f->parts[i].n_drafts);
-        count_worth(s, f);
+        count_worth(s, f, f->parts[i].n_drafts);
         count(s, n, f->prefill, f->us);
         e->rows_left -= e->rows_left < n ? e->rows_left : n;
     }
@@ -401,11 +489,17 @@ static remora_status run_step(evaluation *e)
 /* Pending tokens whose rows were evaluated before, as drafts, need no step. */
 static remora_status take_ahead(evaluation *e)
 {
+    uint64_t left = e->rows_left;
+    int saves = 1;
+    for (size_t i = 0; saves && i < e->n; i++) saves = pending(e->s[i]) == rmr_ahead_fits(e->s[i]);
     for (size_t i = 0; i < e->n; i++) {
-        if (!rmr_ahead_fits(e->s[i])) continue;
+        const uint64_t may = allowed(e, i, &left);
+        const uint32_t fit = rmr_ahead_fits(e->s[i]), n = may < fit ? (uint32_t)may : fit;
+        if (n == 0) continue;
         if (rmr_cancelled(e->o->cancel))
             RMR_FAIL(e->err, REMORA_E_CANCELLED, "evaluation was cancelled");
-        e->rows_left -= rmr_ahead_take(e->s[i], e->rows_left);
+        rmr_ahead_take(e->s[i], n, saves);
+        e->rows_left -= n;
     }
     return REMORA_OK;
 }
@@ -415,6 +509,7 @@ static remora_status run(evaluation *e)
     remora_session *const lead = e->s[0];
     RMR_TRY(rmr_model_files_unchanged(lead->model, e->err));
     RMR_TRY(take_ahead(e));
+    if (e->o->flags & REMORA_EVAL_AHEAD) return any_pending(e) ? REMORA_MORE : REMORA_OK;
     for (size_t i = 0; i < e->n; i++)
         if (i > 0 || !step_fits(e)) rmr_step_in_progress_drop(e->s[i]);
     while (lead->in_progress.ctx != NULL || any_pending(e)) {
@@ -445,13 +540,15 @@ static remora_status evaluate(evaluation *e)
 remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opts *o,
                        remora_error *err)
 {
-    evaluation e = {.s = s, .n = n, .o = o, .err = err};
+    evaluation e = {
+        .s = s, .n = n, .o = o, .most_drafts = rmr_draft_most(o->max_drafts), .err = err};
     return evaluate(&e);
 }
 
-remora_status rmr_eval_drafts(remora_session *s, const remora_eval_opts *o, uint32_t n_drafts,
-                              int leave, remora_error *err)
+remora_status rmr_eval_last(remora_session *s, const remora_eval_opts *o, uint64_t most_drafts,
+                            int leave, remora_error *err)
 {
-    evaluation e = {.s = &s, .n = 1, .o = o, .n_drafts = n_drafts, .leave = leave, .err = err};
+    evaluation e = {
+        .s = &s, .n = 1, .o = o, .most_drafts = most_drafts, .leave = leave, .err = err};
     return evaluate(&e);
 }

@@ -54,8 +54,7 @@ static int over_budget(const rmr_gen_call *c)
 /* The last token of the generation needs no row, and no drafts are for what is behind it. */
 static uint64_t wanted_drafts(const remora_session *s, const rmr_gen_call *c)
 {
-    const uint64_t most =
-        c->o->max_drafts == REMORA_DRAFTS_AUTO ? RMR_MOST_DRAFTS : c->o->max_drafts;
+    const uint64_t most = rmr_draft_most(c->o->max_drafts);
     const uint64_t left = s->gen.max_tokens > 0 ? s->gen.max_tokens - s->gen.n_tokens - 1 : most;
     return left < most ? left : most;
 }
@@ -80,14 +79,11 @@ static int may_leave(const remora_session *s, const rmr_gen_call *c)
 static remora_status evaluate(remora_session *s, const rmr_gen_call *c, remora_error *err)
 {
     if (s->n_tokens == s->committed) return REMORA_OK;
-    const rmr_draft_wish w = {.most = wanted_drafts(s, c),
-                              .if_worth = c->o->max_drafts == REMORA_DRAFTS_AUTO,
-                              .left_us = time_left(c),
-                              .cancel = c->o->cancel};
-    const uint32_t n = rmr_draft(s, &w);
-    const remora_eval_opts eo = {
-        .struct_size = sizeof eo, .budget_us = time_left(c), .cancel = c->o->cancel};
-    return rmr_eval_drafts(s, &eo, n, may_leave(s, c), err);
+    const remora_eval_opts eo = {.struct_size = sizeof eo,
+                                 .budget_us = time_left(c),
+                                 .cancel = c->o->cancel,
+                                 .max_drafts = c->o->max_drafts};
+    return rmr_eval_last(s, &eo, wanted_drafts(s, c), may_leave(s, c), err);
 }
 
 /* Get the row to sample from. */

@@ -54,6 +54,7 @@ typedef struct rmr_step_in_progress {
     uint32_t *want;   /* [n_want] rows whose logits are wanted, ascending, there too */
     size_t n_parts;
     uint32_t n_want;
+    uint32_t n_drafts; /* of its rows */
     const rmr_program *program;
     uint32_t next_slice; /* of the program */
     uint32_t next_want;  /* rows of the head already delivered */
@@ -152,11 +153,10 @@ remora_status rmr_output_rows_copy(remora_session *dst, const remora_session *sr
 /* eval.c: evaluate everything pending in n distinct sessions of one model, all entered. */
 remora_status rmr_eval(remora_session *const *s, size_t n, const remora_eval_opts *o,
                        remora_error *err);
-/* The same for one session, with so many drafts behind what is pending, which are in ahead.token
- * (draft.h): with none where a step is under way. With `leave` the logits of the last token may
- * stay in its step until rmr_output_rows_settle(). */
-remora_status rmr_eval_drafts(remora_session *s, const remora_eval_opts *o, uint32_t n_drafts,
-                              int leave, remora_error *err);
+/* The same for one session, with at most so many drafts. With `leave` the logits of the last token
+ * may stay in its step until rmr_output_rows_settle(). */
+remora_status rmr_eval_last(remora_session *s, const remora_eval_opts *o, uint64_t most_drafts,
+                            int leave, remora_error *err);
 void rmr_step_in_progress_drop(remora_session *lead);
 /* A token at `position` or behind it goes, or changes: steps under way that have one are dropped,
  * whichever session holds them. */

@@ -183,6 +183,27 @@ def a_large_request_holds_up_nobody():
         large.close()
 
 
+def drafts_change_no_answer():
+    prompts = ['one two three four one two three four one two', 'A cat and a dog. A cat and a dog. A cat', 'Once upon a time there was a boy',
+               'red, red, red, red, red, red']
+    bodies = [{'prompt': p, 'max_tokens': 40, 'temperature': i % 2 * 0.3, 'seed': i, 'logprobs': 2, 'stream': i > 1, 'cache_prompt': False}
+              for i, p in enumerate(prompts)]
+    got, steps = {}, {}
+    for said in 'off', 'auto', '6':
+        with serving(PROGRAM, MODEL, '--parallel', '3', '--draft', said) as s:
+            connections = [s.connect() for _ in bodies]
+            for c, b in zip(connections, bodies):
+                c.request('POST', TEXT, json.dumps(b), JSON)
+            answers = [c.getresponse().read() for c in connections]
+            got[said] = [[e['choices'] for e in (events(a) if b['stream'] else [json.loads(a)])] for a, b in zip(answers, bodies)]
+            steps[said] = s.health()['steps']
+            for c in connections:
+                c.close()
+    assert got['off'] == got['auto'] == got['6']
+    assert steps['6'] < steps['off'], steps
+    assert subprocess.run([PROGRAM, '-m', MODEL, '--draft', '31'], stderr=subprocess.DEVNULL, check=False).returncode == 2
+
+
 def clients_that_go_away():
     with serving(PROGRAM, MODEL, *CHAT, '--parallel', '1', '--queue', '2') as s:
         running = s.socket(TEXT, {**ENDLESS, 'stream': True})
@@ -246,4 +267,4 @@ def it_ends_when_it_is_told():
 
 os.environ.pop('http_proxy', None)
 run([who_may_ask, keys, requests_that_are_wrong, nothing_is_asked_for, sampling_has_its_effect, same_text_streamed, what_was_read_is_kept, many_together_say_what_each_says_alone,
-     a_large_request_holds_up_nobody, clients_that_go_away, clients_that_do_not_read, it_ends_when_it_is_told])
+     drafts_change_no_answer, a_large_request_holds_up_nobody, clients_that_go_away, clients_that_do_not_read, it_ends_when_it_is_told])

@@ -24,6 +24,7 @@ typedef struct outcome {
 } outcome;
 
 static const double ONE = 1000;
+static const rmr_worth_step alone = {1, 1, 0};
 
 static double took(const machine *m, uint32_t rows)
 {
@@ -46,12 +47,12 @@ static outcome go_on(rmr_worth *w, const machine *m, rmr_draft_source source, in
     uint64_t seed = 5, made = 0, steps = 0;
     double time = 0, plain = 0;
     while (made < tokens) {
-        const uint32_t k = rmr_worth_choose(w, source, RMR_MOST_DRAFTS, 0).n;
+        const uint32_t k = rmr_worth_choose(w, &alone, source, RMR_MOST_DRAFTS, 0).n;
         const double noise = 1 + m->noise * ((double)(host_random(&seed) % 2001) / 1000 - 1);
         const double us = took(m, k + 1) * noise;
         const uint32_t right = first_right(&seed, chance, k);
         assert_true(k <= RMR_MOST_DRAFTS);
-        rmr_worth_took(w, k + 1, k, source, (uint64_t)us, 0);
+        rmr_worth_took(w, &(rmr_worth_step){1, 1, k}, k, source, (uint64_t)us, 0);
         rmr_worth_judge(w, right);
         time += us;
         plain += ONE * (1 + right) * noise;
@@ -142,10 +143,57 @@ static void a_bad_beginning_is_forgotten(void **state)
         for (int source = 0; source < RMR_DRAFT_SOURCES; source++) {
             rmr_worth w = {0};
             for (int k = 0; k < 3; k++)
-                rmr_worth_took(&w, 1, 0, RMR_DRAFT_HOOK, (uint64_t)(8 * ONE), 0);
+                rmr_worth_took(&w, &alone, 0, RMR_DRAFT_HOOK, (uint64_t)(8 * ONE), 0);
             const outcome o = go_on(&w, &machines[i], (rmr_draft_source)source, 0, 3000);
             if (o.speed < .9)
                 fail_msg("machine %zu, source %d: %.3f of plain speed", i, source, o.speed);
+        }
+}
+
+/* Sessions that share steps: each has a worth of its own, and drafts that are right in `chance` of
+ * 100. Their tokens per time, beside those without drafts. */
+static double together(const machine *m, uint32_t n, int chance, uint64_t rounds, uint64_t *drafts)
+{
+    static rmr_worth w[40];
+    uint64_t seed = 9, made = 0;
+    double time = 0;
+    memset(w, 0, sizeof w);
+    *drafts = 0;
+    for (uint64_t round = 0; round < rounds; round++) {
+        rmr_worth_step step = {n, n, 0};
+        uint32_t k[40];
+        for (uint32_t i = 0; i < n; i++) {
+            k[i] = rmr_worth_choose(&w[i], &step, RMR_DRAFT_LONG, RMR_MOST_DRAFTS, 0).n;
+            step.drafts += k[i];
+        }
+        const double noise = 1 + m->noise * ((double)(host_random(&seed) % 2001) / 1000 - 1);
+        const double us = 100 * took(m, n + step.drafts) * noise;
+        for (uint32_t i = 0; i < n; i++) {
+            const uint32_t right = first_right(&seed, chance, k[i]);
+            rmr_worth_took(&w[i], &step, k[i], RMR_DRAFT_LONG, (uint64_t)us, 0);
+            rmr_worth_judge(&w[i], right);
+            made += 1 + right;
+        }
+        *drafts += step.drafts;
+        time += us / noise;
+    }
+    return (double)made / time / (n / (100 * took(m, n)));
+}
+
+static void batches_gain_and_lose_little(void **state)
+{
+    static const uint32_t sessions[] = {2, 4, 16, 40};
+    uint64_t drafts;
+    (void)state;
+    for (size_t i = 0; i < sizeof machines / sizeof *machines; i++)
+        for (size_t k = 0; k < sizeof sessions / sizeof *sessions; k++) {
+            const double wrong = together(&machines[i], sessions[k], 0, 1500, &drafts),
+                         right = together(&machines[i], sessions[k], 95, 1500, &drafts);
+            if (wrong < .98 || right < .98)
+                fail_msg("machine %zu, %u sessions: %.3f and %.3f of plain speed", i, sessions[k],
+                         wrong, right);
+            if (machines[i].row < .1 && machines[i].noise == 0 && sessions[k] <= 16 && right < 1.5)
+                fail_msg("machine %zu, %u sessions: right drafts give %.3f", i, sessions[k], right);
         }
 }
 
@@ -156,8 +204,8 @@ static void sources_are_apart(void **state)
     rmr_worth w = {0};
     (void)state;
     go_on(&w, &m, RMR_DRAFT_SHORT, 0, 2000);
-    assert_true(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, 0).n > 0);
-    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_SHORT, 8, 0).n, 0);
+    assert_true(rmr_worth_choose(&w, &alone, RMR_DRAFT_LONG, 8, 0).n > 0);
+    assert_int_equal(rmr_worth_choose(&w, &alone, RMR_DRAFT_SHORT, 8, 0).n, 0);
 }
 
 static void none_that_are_late(void **state)
@@ -165,18 +213,20 @@ static void none_that_are_late(void **state)
     const machine m = {.row = .1};
     rmr_worth w = {0};
     (void)state;
-    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, 0).n, 0); /* nothing is known */
+    assert_int_equal(rmr_worth_choose(&w, &alone, RMR_DRAFT_LONG, 8, 0).n,
+                     0); /* nothing is known */
     go_on(&w, &m, RMR_DRAFT_LONG, 100, 2000);
-    assert_true(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, 0).n == 8);
-    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_LONG, 0, 0).n, 0);
-    const uint32_t in_time = rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, (int64_t)(1.45 * ONE)).n;
+    assert_true(rmr_worth_choose(&w, &alone, RMR_DRAFT_LONG, 8, 0).n == 8);
+    assert_int_equal(rmr_worth_choose(&w, &alone, RMR_DRAFT_LONG, 0, 0).n, 0);
+    const uint32_t in_time =
+        rmr_worth_choose(&w, &alone, RMR_DRAFT_LONG, 8, (int64_t)(1.45 * ONE)).n;
     assert_true(in_time > 0 && in_time < 8);
-    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, (int64_t)ONE + 1).n, 0);
+    assert_int_equal(rmr_worth_choose(&w, &alone, RMR_DRAFT_LONG, 8, (int64_t)ONE + 1).n, 0);
     /* The token itself will be late: what matters is how many come of the time. */
-    assert_int_equal(rmr_worth_choose(&w, RMR_DRAFT_LONG, 8, (int64_t)(ONE / 2)).n, 8);
+    assert_int_equal(rmr_worth_choose(&w, &alone, RMR_DRAFT_LONG, 8, (int64_t)(ONE / 2)).n, 8);
 }
 
-/* A clock may say anything. */
+/* A clock may say anything, and steps have any number of rows. */
 static void any_times(void **state)
 {
     static const uint64_t us[] = {0, 1, UINT64_MAX, 7, UINT64_MAX / 2, 1000};
@@ -186,13 +236,18 @@ static void any_times(void **state)
     for (int i = 0; i < 5000; i++) {
         const rmr_draft_source source = (rmr_draft_source)(host_random(&seed) % RMR_DRAFT_SOURCES);
         const uint32_t most = host_random(&seed) % 40;
-        const uint32_t k = rmr_worth_choose(&w, source, most, (int64_t)(host_random(&seed) % 3)).n;
-        assert_true(k <= most && k <= RMR_MOST_DRAFTS);
-        rmr_worth_took(&w, k + 1, k, source, us[host_random(&seed) % 6],
+        const uint32_t rows = host_random(&seed) % 4 ? 1 : 1U << host_random(&seed) % 20;
+        rmr_worth_step step = {1 + host_random(&seed) % rows, rows, host_random(&seed) % 50};
+        const uint32_t k =
+            rmr_worth_choose(&w, &step, source, most, (int64_t)(host_random(&seed) % 3)).n;
+        assert_true(k <= most);
+        step.drafts += k;
+        rmr_worth_took(&w, &step, k, source, us[host_random(&seed) % 6],
                        us[host_random(&seed) % 6]);
         rmr_worth_judge(&w, host_random(&seed) % (k + 1));
+        if (i % 7 == 0) rmr_worth_lost(&w, &step, us[host_random(&seed) % 6]);
+        assert_true(w.purse >= -16 && w.purse <= 16);
     }
-    rmr_worth_took(&w, 4000, 0, RMR_DRAFT_HOOK, 5, 0); /* no step with drafts */
 }
 
 static uint32_t sevens(void *user, const remora_session *s, remora_token *out, uint32_t most)
@@ -257,10 +312,15 @@ static void forks_do_not_judge(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(wrong_drafts_cost_little), cmocka_unit_test(right_drafts_pay),
-        cmocka_unit_test(what_was_good_ends),       cmocka_unit_test(sources_are_apart),
-        cmocka_unit_test(none_that_are_late),       cmocka_unit_test(any_times),
-        cmocka_unit_test(forks_do_not_judge),       cmocka_unit_test(a_bad_beginning_is_forgotten),
+        cmocka_unit_test(wrong_drafts_cost_little),
+        cmocka_unit_test(right_drafts_pay),
+        cmocka_unit_test(what_was_good_ends),
+        cmocka_unit_test(sources_are_apart),
+        cmocka_unit_test(none_that_are_late),
+        cmocka_unit_test(any_times),
+        cmocka_unit_test(forks_do_not_judge),
+        cmocka_unit_test(a_bad_beginning_is_forgotten),
+        cmocka_unit_test(batches_gain_and_lose_little),
     };
     return cmocka_run_group_tests_name("worth", tests, NULL, NULL);
 }

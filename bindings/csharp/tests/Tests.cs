@@ -279,6 +279,9 @@ static unsafe class Tests
             Must(Throws(() => Session.Eval(new[] {s}, cancel: cancel)).StartsWith("RemoraException", StringComparison.Ordinal), "cancel");
             cancel.Clear();
             Must(!Session.Eval(new[] {s}, maxTokens: 16, cancel: cancel) && Session.Eval(new[] {s}), "eval goes on");
+            s.Append(new[] {5});
+            Must(!Session.Eval(new[] {s}, ahead: true) && Session.Eval(new[] {s}, maxDrafts: 3) && Session.Eval(new[] {s}, ahead: true),
+                "what is ahead");
             s.Trim(3);
             Must(s.Info.committed + s.Info.pending == 3, "trim");
             cancel.Dispose();

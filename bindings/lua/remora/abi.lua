@@ -82,7 +82,7 @@ struct remora_chat_event { uint32_t struct_size; int32_t kind; uint32_t call; in
 struct remora_chat_parse_info { uint32_t struct_size; int32_t place; uint32_t n_calls; uint32_t broken; uint64_t bytes; uint64_t reasoning; uint64_t content; uint64_t calls; uint64_t rest; uint64_t markup; uint64_t held; };
 struct remora_session_opts { uint32_t struct_size; uint32_t flags; uint32_t capacity; uint32_t chunk; int32_t kv_type; uint32_t reserved; const remora_option *extra; uint64_t n_extra; };
 struct remora_session_info { uint32_t struct_size; uint32_t capacity; uint64_t committed; uint64_t pending; uint64_t kv_bytes; uint64_t kv_bytes_shared; uint32_t n_rows; int32_t state; uint64_t kv_bytes_kept; };
-struct remora_eval_opts { uint32_t struct_size; uint32_t flags; int64_t budget_us; uint64_t max_tokens; const int32_t *cancel; };
+struct remora_eval_opts { uint32_t struct_size; uint32_t flags; int64_t budget_us; uint64_t max_tokens; const int32_t *cancel; uint32_t max_drafts; uint32_t reserved; };
 struct remora_token_prob { remora_token token; float logit; float logprob; };
 struct remora_stage { uint32_t struct_size; int32_t kind; double value; int64_t count; void *user; remora_status (*fn)(void *user, remora_token_prob *cand, size_t *n); void (*release)(void *user); };
 struct remora_constraint_opts { uint32_t struct_size; int32_t kind; remora_text source; uint32_t flags; uint32_t reserved; const remora_text *choices; uint64_t n_choices; uint64_t memory; uint64_t steps; };
@@ -279,6 +279,8 @@ const char *remora_version_string(void);
     REMORA_WANT_HIDDEN = 4,
     REMORA_SESSION_PAGES_AS_NEEDED = 1,
     REMORA_SESSION_PREDICTION = 2,
+    REMORA_EVAL_AHEAD = 1,
+    REMORA_DRAFTS_AUTO = 2147483647,
     REMORA_STAGE_TEMPERATURE = 1,
     REMORA_STAGE_TOP_K = 2,
     REMORA_STAGE_TOP_P = 3,
@@ -298,7 +300,6 @@ const char *remora_version_string(void);
     REMORA_ANSWER_LAX = 2,
     REMORA_GEN_NEW = 1,
     REMORA_GEN_KEEP_STOP = 2,
-    REMORA_DRAFTS_AUTO = 2147483647,
     REMORA_REASON_NONE = 0,
     REMORA_REASON_END_OF_TURN = 1,
     REMORA_REASON_STOP = 2,
@@ -329,12 +330,13 @@ const char *remora_version_string(void);
     remora_kv_types = {"REMORA_KV_BF16", "REMORA_KV_INT8", "REMORA_KV_F32"},
     remora_want_bits = {"REMORA_WANT_NONE", "REMORA_WANT_LAST", "REMORA_WANT_ALL", "REMORA_WANT_HIDDEN"},
     remora_session_flags = {"REMORA_SESSION_PAGES_AS_NEEDED", "REMORA_SESSION_PREDICTION"},
+    remora_eval_flags = {"REMORA_EVAL_AHEAD"},
+    remora_drafts = {"REMORA_DRAFTS_AUTO"},
     remora_stage_kinds = {"REMORA_STAGE_TEMPERATURE", "REMORA_STAGE_TOP_K", "REMORA_STAGE_TOP_P", "REMORA_STAGE_MIN_P", "REMORA_STAGE_REPEAT", "REMORA_STAGE_FREQUENCY", "REMORA_STAGE_PRESENCE", "REMORA_STAGE_BIAS", "REMORA_STAGE_CALLBACK"},
     remora_constraint_kinds = {"REMORA_CONSTRAINT_GBNF", "REMORA_CONSTRAINT_REGEX", "REMORA_CONSTRAINT_CHOICE", "REMORA_CONSTRAINT_LARK", "REMORA_CONSTRAINT_JSON_SCHEMA"},
     remora_schema_flags = {"REMORA_SCHEMA_LAX"},
     remora_answer_flags = {"REMORA_ANSWER_ONE_CALL", "REMORA_ANSWER_LAX"},
     remora_gen_flags = {"REMORA_GEN_NEW", "REMORA_GEN_KEEP_STOP"},
-    remora_drafts = {"REMORA_DRAFTS_AUTO"},
     remora_reasons = {"REMORA_REASON_NONE", "REMORA_REASON_END_OF_TURN", "REMORA_REASON_STOP", "REMORA_REASON_MAX_TOKENS", "REMORA_REASON_CAPACITY"},
   },
   structs = {
@@ -630,12 +632,14 @@ const char *remora_version_string(void);
       state = {type = "int32_t", at = 44},
       kv_bytes_kept = {type = "uint64_t", at = 48},
     }},
-    remora_eval_opts = {size = 32, align = 8, fields = {
+    remora_eval_opts = {size = 40, align = 8, fields = {
       struct_size = {type = "uint32_t", at = 0},
       flags = {type = "uint32_t", at = 4},
       budget_us = {type = "int64_t", at = 8},
       max_tokens = {type = "uint64_t", at = 16},
       cancel = {type = "const int32_t *", at = 24},
+      max_drafts = {type = "uint32_t", at = 32},
+      reserved = {type = "uint32_t", at = 36},
     }},
     remora_token_prob = {size = 12, align = 4, fields = {
       token = {type = "remora_token", at = 0},

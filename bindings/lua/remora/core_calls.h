@@ -262,12 +262,14 @@ _Static_assert(offsetof(remora_session_info, kv_bytes_shared) == 32, "remora_ses
 _Static_assert(offsetof(remora_session_info, n_rows) == 40, "remora_session_info.n_rows");
 _Static_assert(offsetof(remora_session_info, state) == 44, "remora_session_info.state");
 _Static_assert(offsetof(remora_session_info, kv_bytes_kept) == 48, "remora_session_info.kv_bytes_kept");
-_Static_assert(sizeof(remora_eval_opts) == 32, "size");
+_Static_assert(sizeof(remora_eval_opts) == 40, "size");
 _Static_assert(offsetof(remora_eval_opts, struct_size) == 0, "remora_eval_opts.struct_size");
 _Static_assert(offsetof(remora_eval_opts, flags) == 4, "remora_eval_opts.flags");
 _Static_assert(offsetof(remora_eval_opts, budget_us) == 8, "remora_eval_opts.budget_us");
 _Static_assert(offsetof(remora_eval_opts, max_tokens) == 16, "remora_eval_opts.max_tokens");
 _Static_assert(offsetof(remora_eval_opts, cancel) == 24, "remora_eval_opts.cancel");
+_Static_assert(offsetof(remora_eval_opts, max_drafts) == 32, "remora_eval_opts.max_drafts");
+_Static_assert(offsetof(remora_eval_opts, reserved) == 36, "remora_eval_opts.reserved");
 _Static_assert(sizeof(remora_token_prob) == 12, "size");
 _Static_assert(offsetof(remora_token_prob, token) == 0, "remora_token_prob.token");
 _Static_assert(offsetof(remora_token_prob, logit) == 4, "remora_token_prob.logit");

@@ -126,14 +126,20 @@ end
 
 -- ---- computing
 
+local function drafts_of(o)
+    return o.max_drafts == "auto" and V.REMORA_DRAFTS_AUTO or o.max_drafts or 0
+end
+
 -- Evaluate what is pending in several sessions of one model. true: all is done; false: budget_us or max_tokens is used up.
+-- max_drafts, a number or "auto": most tokens that are guessed behind each session's last one. ahead: take what was guessed
+-- right and evaluate nothing; false where something is pending still.
 function M.eval(sessions, o)
-    o = c.check_options(o, {budget_us = true, max_tokens = true, cancel = true}, "eval")
+    o = c.check_options(o, {budget_us = true, max_tokens = true, max_drafts = true, ahead = true, cancel = true}, "eval")
     local list = {}
     for i, session in ipairs(sessions) do list[i] = session:handle() end
     local group, n = c.array("remora_session *", list)
     local opts = c.struct("remora_eval_opts", {budget_us = o.budget_us or 0, max_tokens = o.max_tokens or 0,
-        cancel = o.cancel and o.cancel.word})
+        max_drafts = drafts_of(o), flags = o.ahead and V.REMORA_EVAL_AHEAD or 0, cancel = o.cancel and o.cancel.word})
     return c.call(F.remora_eval, group or c.new("remora_session *", 1), n, opts) ~= V.REMORA_MORE
 end
 
@@ -200,7 +206,7 @@ function Session:generate(sampler, o)
     g.prob_box = o.n_best and c.new("remora_token_prob", TOKENS * (1 + o.n_best)) or nil
     g.opts = c.struct("remora_gen_opts", {flags = g.flags + V.REMORA_GEN_NEW, max_tokens = o.max_tokens or 0, stop = stop,
         n_stop = n_stop, cancel = o.cancel and o.cancel.word, probs = g.prob_box, n_best = o.n_best or 0,
-        max_drafts = o.max_drafts == "auto" and V.REMORA_DRAFTS_AUTO or o.max_drafts or 0})
+        max_drafts = drafts_of(o)})
     return g
 end
 

@@ -163,6 +163,10 @@ function tests.several_sessions_at_once()
     assert(remora.eval(minds))
     for _, s in ipairs(minds) do check.equal(s:info().pending, 0) end
     assert(remora.eval {})
+    for _, s in ipairs(minds) do s:append({5}) end
+    check.equal(remora.eval(minds, {ahead = true, max_drafts = "auto"}), false)
+    assert(remora.eval(minds, {max_drafts = 2}))
+    assert(remora.eval(minds, {ahead = true}))
     local o = minds[1]:options()
     check.equal({o.kv_type, o.capacity}, {"bf16", 256})
 end

@@ -114,9 +114,10 @@ class Session(Handle):
         with use(self, False) as p:
             return read_struct("remora_session_get_stats", p, "remora_stats")
 
-    def eval(self, *, budget_us: int = 0, max_tokens: int = 0, cancel: Optional[Cancel] = None) -> bool:
-        """Evaluate what is pending. False: the budget is used up, and the next call goes on."""
-        return eval_all([self], budget_us=budget_us, max_tokens=max_tokens, cancel=cancel)
+    def eval(self, *, budget_us: int = 0, max_tokens: int = 0, max_drafts: Union[int, str] = 0, ahead: bool = False,
+             cancel: Optional[Cancel] = None) -> bool:
+        """Evaluate what is pending. False: the budget is used up, and the next call goes on. max_drafts and ahead: see eval_all."""
+        return eval_all([self], budget_us=budget_us, max_tokens=max_tokens, max_drafts=max_drafts, ahead=ahead, cancel=cancel)
 
     def logits(self, row: int = 0) -> Floats:
         """The logits of an output row, copied: n_vocab floats."""
@@ -184,8 +185,17 @@ def _want(want: str, hidden: bool) -> int:
     return WANTS[want] | (D.values["REMORA_WANT_HIDDEN"] if hidden else 0)
 
 
-def eval_all(sessions: Sequence[Session], *, budget_us: int = 0, max_tokens: int = 0, cancel: Optional[Cancel] = None) -> bool:
-    """Evaluate what is pending in several sessions of one model together. False: the budget is used up."""
+def _drafts(most: Union[int, str]) -> int:
+    return D.values["REMORA_DRAFTS_AUTO"] if most == "auto" else int(most)
+
+
+def eval_all(sessions: Sequence[Session], *, budget_us: int = 0, max_tokens: int = 0, max_drafts: Union[int, str] = 0,
+             ahead: bool = False, cancel: Optional[Cancel] = None) -> bool:
+    """Evaluate what is pending in several sessions of one model together. False: the budget is used up.
+
+    max_drafts: most tokens that are guessed behind each session's last one, or "auto". ahead: take what was guessed right and
+    evaluate nothing; False where something is pending still.
+    """
     entered: List[Session] = []
     try:
         pointers = []
@@ -196,10 +206,11 @@ def eval_all(sessions: Sequence[Session], *, budget_us: int = 0, max_tokens: int
         word = cancel or Cancel()
         while True:
             stretch = budget_us or (STRETCH_US if on_main_thread() else 0)
-            o = D.make("remora_eval_opts", budget_us=stretch, max_tokens=max_tokens, cancel=word.pointer)
+            o = D.make("remora_eval_opts", budget_us=stretch, max_tokens=max_tokens, cancel=word.pointer,
+                       max_drafts=_drafts(max_drafts), flags=D.values["REMORA_EVAL_AHEAD"] if ahead else 0)
             if call("remora_eval", group, len(pointers), o) != _abi.MORE:
                 return True
-            if budget_us or max_tokens:
+            if budget_us or max_tokens or ahead:
                 return False
     finally:
         for session in entered:
@@ -241,7 +252,7 @@ class Generation:
         self._opts = D.make("remora_gen_opts", flags=self._flags | D.values["REMORA_GEN_NEW"], max_tokens=max_tokens,
                             stop=_abi.array("remora_text", [_abi.text(s) for s in stops]), n_stop=len(stops),
                             cancel=self._cancel.pointer, probs=self._probs, n_best=n_best or 0,
-                            max_drafts=D.values["REMORA_DRAFTS_AUTO"] if max_drafts == "auto" else max_drafts)
+                            max_drafts=_drafts(max_drafts))
 
     # ---- what is known of it
 

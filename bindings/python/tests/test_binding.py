@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import unittest
-from typing import Any, Iterator, List, Set
+from typing import Any, Iterator, List, Set, Tuple, Union
 
 import remora
 from remora import _abi, errors
@@ -326,6 +326,26 @@ class Threads(unittest.TestCase):
             if drafts != "auto":
                 self.assertEqual(session.stats()["drafts"] > 0, drafts > 0)
         self.assertEqual(made[1:], [made[0]] * 2)
+
+    def test_guesses_of_a_batch_change_nothing(self) -> None:
+        def made(max_drafts: Union[int, str]) -> Tuple[List[List[int]], int]:
+            sessions = [remora.Session(MODEL) for _ in range(3)]
+            sampler = remora.Sampler.greedy(MODEL)
+            tokens: List[List[int]] = [[] for _ in sessions]
+            for session, text in zip(sessions, ("red blue red blue red blue red", "one two one two one two one", "Once upon")):
+                session.append_text(text)
+            while any(len(t) < 16 for t in tokens):
+                remora.eval_all(sessions, max_drafts=max_drafts)
+                for session, t in zip(sessions, tokens):
+                    while session.info()["pending"] == 0:
+                        t.append(sampler.pick(session))
+                        session.append([t[-1]])
+                        session.eval(ahead=True)
+            return [t[:16] for t in tokens], sum(session.stats()["drafts_used"] for session in sessions)
+        plain, none = made(0)
+        guessed, used = made(4)
+        self.assertEqual((plain, plain, 0), (guessed, made("auto")[0], none))
+        self.assertGreater(used, 0)
 
     def test_sessions_run_beside_each_other(self) -> None:
         alone = [told(seed).text() for seed in range(4)]

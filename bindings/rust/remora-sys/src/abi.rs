@@ -204,6 +204,10 @@ pub const REMORA_WANT_HIDDEN: u32 = 4;
 pub const REMORA_SESSION_PAGES_AS_NEEDED: u32 = 1;
 /// Of `enum remora_session_flags`, since 1.0.
 pub const REMORA_SESSION_PREDICTION: u32 = 2;
+/// Of `enum remora_eval_flags`, since 1.0.
+pub const REMORA_EVAL_AHEAD: u32 = 1;
+/// Of `enum remora_drafts`, since 1.0.
+pub const REMORA_DRAFTS_AUTO: i32 = 2147483647;
 /// Of `enum remora_stage_kinds`, since 1.0.
 pub const REMORA_STAGE_TEMPERATURE: i32 = 1;
 /// Of `enum remora_stage_kinds`, since 1.0.
@@ -242,8 +246,6 @@ pub const REMORA_ANSWER_LAX: u32 = 2;
 pub const REMORA_GEN_NEW: u32 = 1;
 /// Of `enum remora_gen_flags`, since 1.0.
 pub const REMORA_GEN_KEEP_STOP: u32 = 2;
-/// Of `enum remora_drafts`, since 1.0.
-pub const REMORA_DRAFTS_AUTO: i32 = 2147483647;
 /// Of `enum remora_reasons`, since 1.0.
 pub const REMORA_REASON_NONE: i32 = 0;
 /// Of `enum remora_reasons`, since 1.0.
@@ -1338,6 +1340,10 @@ pub struct remora_eval_opts {
     pub max_tokens: u64,
     /// `const int32_t *cancel`.
     pub cancel: *const i32,
+    /// `uint32_t max_drafts`.
+    pub max_drafts: u32,
+    /// `uint32_t reserved`.
+    pub reserved: u32,
 }
 impl remora_eval_opts {
     /// All 0, `struct_size` set where there is one.
@@ -2207,12 +2213,14 @@ mod tests {
     fn layout_of_remora_eval_opts() {
         let x = remora_eval_opts::new();
         let at = addr_of!(x) as usize;
-        assert_eq!((size_of::<remora_eval_opts>(), align_of::<remora_eval_opts>()), (32, 8));
+        assert_eq!((size_of::<remora_eval_opts>(), align_of::<remora_eval_opts>()), (40, 8));
         assert_eq!(addr_of!(x.struct_size) as usize - at, 0);
         assert_eq!(addr_of!(x.flags) as usize - at, 4);
         assert_eq!(addr_of!(x.budget_us) as usize - at, 8);
         assert_eq!(addr_of!(x.max_tokens) as usize - at, 16);
         assert_eq!(addr_of!(x.cancel) as usize - at, 24);
+        assert_eq!(addr_of!(x.max_drafts) as usize - at, 32);
+        assert_eq!(addr_of!(x.reserved) as usize - at, 36);
     }
     #[test]
     fn layout_of_remora_token_prob() {

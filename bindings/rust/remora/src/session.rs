@@ -52,6 +52,8 @@ impl SessionOptions {
 pub struct EvalOptions {
     budget_us: i64,
     max_tokens: u64,
+    max_drafts: u32,
+    ahead: bool,
     cancel: Option<Cancel>,
 }
 
@@ -70,6 +72,20 @@ impl EvalOptions {
         self.max_tokens = n;
         self
     }
+    /// Most tokens that are guessed behind each session's last one, at most 30.
+    pub fn max_drafts(mut self, n: u32) -> Self {
+        self.max_drafts = n;
+        self
+    }
+    /// As many guesses as pay, where [`max_drafts`](Self::max_drafts) says a number.
+    pub fn auto_drafts(self) -> Self {
+        self.max_drafts(sys::REMORA_DRAFTS_AUTO as u32)
+    }
+    /// Take what was guessed right and evaluate nothing: [`Progress::More`] where something is pending still.
+    pub fn ahead(mut self) -> Self {
+        self.ahead = true;
+        self
+    }
     /// The cancel word that ends the call.
     pub fn cancel(mut self, word: &Cancel) -> Self {
         self.cancel = Some(word.clone());
@@ -79,6 +95,8 @@ impl EvalOptions {
         let mut raw = sys::remora_eval_opts::new();
         raw.budget_us = self.budget_us;
         raw.max_tokens = self.max_tokens;
+        raw.max_drafts = self.max_drafts;
+        raw.flags = if self.ahead { sys::REMORA_EVAL_AHEAD } else { 0 };
         raw.cancel = Cancel::pointer(&self.cancel);
         raw
     }

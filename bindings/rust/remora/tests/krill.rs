@@ -152,6 +152,12 @@ fn rows_batches_and_cancel() {
     word.clear();
     assert_eq!(eval_batch(&mut [&mut a, &mut b], &o).unwrap(), Progress::Done);
     assert_eq!(a.logits(0).unwrap(), b.logits(0).unwrap());
+    a.append(&[5], Want::LAST).unwrap();
+    let ahead = EvalOptions::new().auto_drafts().ahead();
+    assert_eq!(a.eval_with(&ahead).unwrap(), Progress::More);
+    assert_eq!(a.eval_with(&EvalOptions::new().max_drafts(2)).unwrap(), Progress::Done);
+    assert_eq!(a.eval_with(&ahead).unwrap(), Progress::Done);
+    assert_eq!(a.eval_with(&EvalOptions::new().max_drafts(31)).unwrap_err().kind(), ErrorKind::Arg);
     let best = a.top(0, 3).unwrap();
     assert_eq!(greedy(&m).pick(&a, 0).unwrap(), best[0].token);
     assert_eq!(a.logprob(0, best[0].token).unwrap(), best[0].logprob);
