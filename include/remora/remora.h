@@ -1358,11 +1358,12 @@ typedef struct remora_token_prob {
  * Without it a step is saved only where all sessions of a call were right, and
  * REMORA_DRAFTS_AUTO counts it so. Beside prompts AUTO guesses nothing.
  *
- * E_ARG (a NULL session, a negative budget, max_drafts above 30 and not DRAFTS_AUTO), E_STRUCT, E_MISMATCH (different models), E_CANCELLED,
- * E_BUSY (a session in use), E_NOMEM (scratch memory, when more evals run at the same time or are
- * half done than ever before or since the ceiling was lowered, or in a batch of different chunks
- * and capacities), E_IO (a file of the model has changed: see remora_source.path), E_DEVICE. After
- * an error `committed` of each session says how far it got; eval again goes on from there. */
+ * E_ARG (a NULL session, a negative budget, max_drafts above 30 and not DRAFTS_AUTO), E_STRUCT,
+ * E_MISMATCH (different models), E_CANCELLED, E_BUSY (a session in use), E_NOMEM (scratch memory,
+ * when more evals run at the same time or are half done than ever before or since the ceiling was
+ * lowered, or in a batch of different chunks and capacities), E_IO (a file of the model has
+ * changed: see remora_source.path), E_DEVICE. After an error `committed` of each session says how
+ * far it got; eval again goes on from there. */
 REMORA_API remora_status REMORA_CALL remora_eval(remora_session *const *s, size_t n,
                                                  const remora_eval_opts *o, remora_error *err);
 
