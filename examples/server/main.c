@@ -61,8 +61,8 @@ static int parse(server *v, int argc, char **argv)
         {0, "grace", TOOL_U32, &v->grace_s, "SECONDS",
          "time that requests have to end after SIGTERM\n(default 10)", 0, 3600},
         {0, "draft", TOOL_TEXT, &v->drafts.said, "auto|off|N",
-         "guess tokens ahead: as many as pay, none (default),\nor always N (at most 30); answers are "
-         "the same",
+         "guess tokens ahead: as many as pay, none\n(default), or always N (at most 30);\n"
+         "answers are the same",
          0, 0},
         TOOL_SESSION_OPTIONS(v->session),
         TOOL_THREADS_OPTION(v->host),
