@@ -94,6 +94,9 @@ prepare_windows() {
     [ -f "$build/build.ninja" ] || quietly meson setup "$build" --cross-file cross/mingw-w64.ini --wrap-mode=forcefallback || return 1
     mkdir -p "$WINEPREFIX"
     quietly wine wineboot --init
+    # Debian's server ends with its last program, and one that begins at that moment is lost or hangs: it stays for a minute.
+    wineserver -w
+    wineserver -p60
 }
 
 install_for() { # suite
