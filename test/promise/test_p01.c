@@ -812,7 +812,15 @@ static void eval(void **state)
     o.max_tokens = UINT64_MAX;
     assert_int_equal(remora_session_append(f->s, some, 5, 0, NULL), REMORA_OK);
     assert_int_equal(eval_opts(f->s, &o), REMORA_OK);
-    o.flags = 1;
+    o.max_drafts = 31;
+    assert_int_equal(eval_opts(f->s, &o), REMORA_E_ARG);
+    o.max_drafts = REMORA_DRAFTS_AUTO;
+    o.flags = REMORA_EVAL_AHEAD;
+    assert_int_equal(eval_opts(f->s, &o), REMORA_OK);
+    o.flags = 2;
+    assert_int_equal(eval_opts(f->s, &o), REMORA_E_STRUCT);
+    o.flags = 0;
+    o.reserved = 1;
     assert_int_equal(eval_opts(f->s, &o), REMORA_E_STRUCT);
 }
 
