@@ -93,10 +93,9 @@ prepare_windows() {
     quietly ninja -C build-test tools/remora || return 1
     [ -f "$build/build.ninja" ] || quietly meson setup "$build" --cross-file cross/mingw-w64.ini --wrap-mode=forcefallback || return 1
     mkdir -p "$WINEPREFIX"
-    quietly wine wineboot --init
-    # Debian's server ends with its last program, and one that begins at that moment is lost or hangs: it stays for a minute.
-    wineserver -w
+    # Debian's server ends with its last program, and programs that begin while it ends or begins hang: it stays for a minute.
     wineserver -p60
+    quietly wine wineboot --init
 }
 
 install_for() { # suite
