@@ -70,7 +70,7 @@ static void eval_somewhere(void **state)
     for (size_t c = 0; c < 3; c++) {
         int k = 0;
         while (cancel_after(*state, chunks[c], k)) k += 1 + k / 8;
-        /* about 20 operations in each of 3 layers, and each of two threads does an item in a call */
+        /* about 20 operations in each of 3 layers; each of two threads does an item in a call */
         assert_true(k >= 30 * (c == 1 ? 10 : 1));
     }
 }
