@@ -168,8 +168,8 @@ about_suite() { # suite
         export TSAN_OPTIONS=halt_on_error=1
         run=(--timeout-multiplier 10)
         of=(unit promise stress examples)
-        left_out='p12|p27-gguf-krill|p29'
-        because='p12 counts threads, and the sanitizer has one of its own; p27-gguf-krill takes half an hour there, and p27-gguf-v3 runs the same code; p29 takes as long, and its drafts meet no threads of their own'
+        left_out='p12|p27-gguf-krill|p29|p29_batch'
+        because='p12 counts threads, and the sanitizer has one of its own; p27-gguf-krill takes half an hour there, and p27-gguf-v3 runs the same code; p29 and p29_batch take as long, and their drafts meet no threads of their own'
         ;;
     valgrind)
         setup=(-Dbuildtype=debugoptimized)
