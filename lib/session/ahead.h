@@ -29,7 +29,7 @@ uint32_t rmr_ahead_make_room(remora_session *s, uint32_t n);
  * or other drafts are looked for. */
 void rmr_ahead_end(remora_session *s);
 
-/* How many pending tokens, from the first on, are these? */
+/* The number of pending tokens, from the first on, that have their rows here. */
 uint32_t rmr_ahead_fits(const remora_session *s);
 
 /* Commit n pending tokens whose rows are here. `saves`: nothing else has to be evaluated. A row

@@ -5,7 +5,7 @@
 
 #include "session.h"
 
-/* What is asked for, and the step that it is for. */
+/* The drafts that a call wants, and the step that they are for. */
 typedef struct rmr_draft_wish {
     uint64_t most;
     int if_worth;    /* only as many as should pay (worth.h) */

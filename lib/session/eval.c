@@ -230,7 +230,7 @@ static int64_t time_left(const evaluation *e)
 }
 
 /* Guess what follows the sessions of the next step, in the room that their pending tokens leave.
- * What rows cost beside a prompt is not known, so none pay there. */
+ * The cost of rows beside a prompt is not known, so none pay there. */
 static void make_drafts(const evaluation *e)
 {
     rmr_draft_wish w = {.if_worth = e->o->max_drafts == REMORA_DRAFTS_AUTO, .cancel = e->o->cancel};
@@ -378,7 +378,7 @@ static void count(remora_session *s, uint32_t rows, int prefill, uint64_t us)
     }
 }
 
-/* What a step has taken, where its rows are those of a step with drafts. */
+/* The time of a step is recorded, where its rows are those of a step with drafts. */
 static void count_worth(remora_session *s, const rmr_step_in_progress *f, uint32_t n)
 {
     const rmr_drafter *d = s->drafter;

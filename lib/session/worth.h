@@ -62,9 +62,8 @@ typedef struct rmr_worth_choice {
     float speed;
 } rmr_worth_choice;
 
-/* How many drafts of this source the step should have, at most `most`; 0 is an answer as well. With
- * more than 0 microseconds left none that would make it too late, where it would not be so without.
- */
+/* The number of drafts of this source that the step should have, from 0 to `most`. With more than
+ * 0 microseconds left none that would make it too late, where it would not be so without. */
 rmr_worth_choice rmr_worth_choose(rmr_worth *w, const rmr_worth_step *step, rmr_draft_source source,
                                   uint32_t most, int64_t left_us);
 

@@ -21,7 +21,7 @@ typedef struct world {
     uint32_t vocab;
 } world;
 
-/* How the host goes about it. */
+/* The ways in which a host calls eval. */
 typedef struct plan {
     const char *name;
     int drains; /* it takes rows that are ahead before it evaluates others */
@@ -38,7 +38,7 @@ typedef struct draft_plan {
     int hooks; /* drafts of the test, else the library's */
 } draft_plan;
 
-/* What a session gives, and leaves behind. */
+/* The tokens and rows that a session gives, and the state that it leaves behind. */
 typedef struct record {
     remora_token t[TOKENS + 4];
     size_t n;
@@ -478,7 +478,7 @@ static void append(remora_session *s, remora_token t)
     REQUIRE_OK(remora_session_append(s, &t, 1, REMORA_WANT_LAST, &err), &err);
 }
 
-/* What is asked for: numbers that are none, rows that are ahead and rows that are not. */
+/* Options of eval: refused numbers of drafts, rows that are ahead, and rows that are not. */
 static void options(void **state)
 {
     static const rmr_drafter drafter = {NULL, sevens, NULL};

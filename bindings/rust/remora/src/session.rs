@@ -77,7 +77,7 @@ impl EvalOptions {
         self.max_drafts = n;
         self
     }
-    /// As many guesses as pay, where [`max_drafts`](Self::max_drafts) says a number.
+    /// The session decides how many guesses pay, instead of [`max_drafts`](Self::max_drafts).
     pub fn auto_drafts(self) -> Self {
         self.max_drafts(sys::REMORA_DRAFTS_AUTO as u32)
     }
